@@ -1,0 +1,14 @@
+/* ctm.h: all of libctm. See each header for its model. */
+#ifndef CTM_H
+#define CTM_H
+
+#define CTM_VERSION "0.1.0"
+
+#include "ctm/file.h"
+#include "ctm/snapshot.h"
+#include "ctm/statistics.h"
+#include "ctm/status.h"
+#include "ctm/tables.h"
+#include "ctm/tracer.h"
+
+#endif

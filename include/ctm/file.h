@@ -1,0 +1,46 @@
+/* file.h: snapshots on file.
+ *
+ * Model: the file is the snapshot's tables behind a header with a directory of sections
+ * (docs/file-format.md); reading checks everything before use and runs no code. Writing goes
+ * to a temporary file beside the target, which is then renamed: the old file stays whole
+ * unless the new one is.
+ */
+#ifndef CTM_FILE_H
+#define CTM_FILE_H
+
+#include "ctm/snapshot.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Where and why reading failed. */
+typedef struct ctm_file_error {
+    uint64_t offset;     /* byte offset of the fault in the file */
+    const char *reason;  /* static text, never NULL */
+} ctm_file_error;
+
+/* `attributes` is an opaque section of the caller's (may be NULL with length 0).
+ * CTM_ERR_IO with errno; CTM_ERR_NOMEM. Any thread. */
+CTM_API CTM_NODISCARD ctm_status ctm_snapshot_write(const ctm_snapshot *snapshot, const char *path,
+                                                    const void *attributes, size_t length);
+/* The same bytes in memory; the caller frees *out with free(). */
+CTM_API CTM_NODISCARD ctm_status ctm_snapshot_encode(const ctm_snapshot *snapshot,
+                                                     const void *attributes, size_t length,
+                                                     void **out, size_t *out_length);
+
+/* True if `bytes` begin like a snapshot file (to tell foreign files apart). */
+CTM_API bool ctm_file_is_snapshot(const void *bytes, size_t length);
+/* `error` may be NULL; it is filled on CTM_ERR_FORMAT. *out_attributes (may be NULL) receives
+ * a copy the caller frees with free(). Reads regular files only. */
+CTM_API CTM_NODISCARD ctm_status ctm_snapshot_read(const char *path, ctm_snapshot **out,
+                                                   void **out_attributes, size_t *out_length,
+                                                   ctm_file_error *error);
+CTM_API CTM_NODISCARD ctm_status ctm_snapshot_decode(const void *bytes, size_t size,
+                                                     ctm_snapshot **out, void **out_attributes,
+                                                     size_t *out_length, ctm_file_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

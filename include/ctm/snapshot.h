@@ -1,0 +1,85 @@
+/* snapshot.h: immutable pictures of the tables, and how to make one by hand.
+ *
+ * Model: a snapshot is flat arrays of rows (tables.h), never changed after it was
+ * made, shared by reference count. Any number of threads may read one at the same
+ * time; ref and unref are atomic. Sites keep their order; two site rows may have the
+ * same key (a builder's runs), readers that group add them up.
+ *
+ * A *trace* is one live block: the site rows expanded by their live counts, in order.
+ */
+#ifndef CTM_SNAPSHOT_H
+#define CTM_SNAPSHOT_H
+
+#include "ctm/tables.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ctm_snapshot ctm_snapshot; /* opaque, immutable */
+typedef struct ctm_builder ctm_builder;   /* opaque; one thread at a time */
+
+CTM_API ctm_snapshot *ctm_snapshot_ref(ctm_snapshot *snapshot); /* returns its argument */
+CTM_API void ctm_snapshot_unref(ctm_snapshot *snapshot);        /* NULL is allowed */
+
+/* What was true of the tracer at the moment of the snapshot. */
+typedef struct ctm_snapshot_info {
+    uint32_t nframe;        /* the limit of frames; 0: not known */
+    uint32_t sites;         /* rows, row 0 not counted: ids are 1..sites */
+    uint32_t tracebacks, frames, functions, strings; /* the same */
+    uint64_t live_blocks;   /* number of traces */
+    uint64_t current_bytes; /* in them */
+    uint64_t peak_bytes;    /* 0: not known */
+    uint64_t tracer_bytes;  /* used by the tracer itself; 0: not known */
+} ctm_snapshot_info;
+CTM_API void ctm_snapshot_info_get(const ctm_snapshot *snapshot, ctm_snapshot_info *out);
+
+/* Arrays indexed by id, row 0 included; borrowed, valid as long as the snapshot. */
+CTM_API const ctm_site *ctm_snapshot_sites(const ctm_snapshot *snapshot);
+CTM_API const ctm_traceback *ctm_snapshot_tracebacks(const ctm_snapshot *snapshot);
+CTM_API const ctm_frame *ctm_snapshot_frames(const ctm_snapshot *snapshot);
+CTM_API const ctm_function *ctm_snapshot_functions(const ctm_snapshot *snapshot);
+/* UTF-8 (lone surrogates allowed, as Python's "surrogatepass" writes them),
+ * NUL-terminated; borrowed. */
+CTM_API const char *ctm_snapshot_string(const ctm_snapshot *snapshot, uint32_t id,
+                                        size_t *out_length);
+/* Number of frames kept in `traceback` (0 for id 0). O(1). */
+CTM_API uint32_t ctm_snapshot_traceback_length(const ctm_snapshot *snapshot, uint32_t traceback);
+/* The site of trace `index` (0 <= index < live_blocks), by binary search; else 0. */
+CTM_API uint32_t ctm_snapshot_trace_site(const ctm_snapshot *snapshot, uint64_t index);
+/* Same rows and counts in the same order, by content? info's peak and tracer bytes, and
+ * function names, are not compared. CTM_ERR_NOMEM possible. */
+CTM_API CTM_NODISCARD ctm_status ctm_snapshot_equal(const ctm_snapshot *a, const ctm_snapshot *b,
+                                                    bool *out);
+
+/* --- builder: interning adds; finish gives the snapshot and empties the builder --- */
+CTM_API CTM_NODISCARD ctm_status ctm_builder_new(ctm_builder **out);
+CTM_API void ctm_builder_free(ctm_builder *builder); /* NULL is allowed */
+CTM_API CTM_NODISCARD ctm_status ctm_builder_string(ctm_builder *builder, const char *utf8,
+                                                    size_t length, uint32_t *out);
+CTM_API CTM_NODISCARD ctm_status ctm_builder_function(ctm_builder *builder, uint32_t filename,
+                                                      uint32_t name, int32_t first_lineno,
+                                                      uint32_t *out);
+CTM_API CTM_NODISCARD ctm_status ctm_builder_frame(ctm_builder *builder, uint32_t function,
+                                                   int32_t lineno, uint32_t *out);
+CTM_API CTM_NODISCARD ctm_status ctm_builder_traceback(ctm_builder *builder, uint32_t parent,
+                                                       uint32_t frame, int32_t total_nframe,
+                                                       uint32_t *out);
+/* Appends `allocated - freed` live blocks. merge: add to the site row of the same key if
+ * there is one; else always a row of its own unless the last row added has the same key
+ * (so that the order of traces is kept). */
+CTM_API CTM_NODISCARD ctm_status ctm_builder_site(ctm_builder *builder, const ctm_site *site,
+                                                  bool merge);
+/* Adds all rows of `snapshot`; keep (may be NULL: all) is indexed by site id and gives
+ * the live blocks to keep of each site, at most what it has. Order of sites is kept. */
+CTM_API CTM_NODISCARD ctm_status ctm_builder_add_snapshot(ctm_builder *builder,
+                                                          const ctm_snapshot *snapshot,
+                                                          const uint64_t *keep);
+CTM_API void ctm_builder_set_info(ctm_builder *builder, uint32_t nframe, uint64_t peak_bytes,
+                                  uint64_t tracer_bytes);
+CTM_API CTM_NODISCARD ctm_status ctm_builder_finish(ctm_builder *builder, ctm_snapshot **out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,84 @@
+/* statistics.h: grouping, comparing and filtering the sites of snapshots.
+ *
+ * Model: one pass over the sites, one hash table of groups, one sort. Never a visit
+ * of single blocks. All calls take immutable snapshots, from any thread; results are
+ * owned by the caller and keep the snapshots they refer to alive.
+ *
+ * Groups compare frames as stdlib's tracemalloc does, by (filename, line) only: two
+ * frames that differ in their function alone are one group, except by CTM_BY_FUNCTION.
+ *
+ * Order (that of stdlib, largest first): statistics by (size, count, traceback), diffs
+ * by (|size_diff|, size, |count_diff|, count, traceback); tracebacks compare from the
+ * oldest frame, file names by code point.
+ */
+#ifndef CTM_STATISTICS_H
+#define CTM_STATISTICS_H
+
+#include "ctm/snapshot.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum ctm_key {
+    CTM_BY_TRACEBACK = 0, /* all frames kept; not cumulative */
+    CTM_BY_FILENAME = 1,
+    CTM_BY_LINENO = 2,   /* file and line of the most recent frame */
+    CTM_BY_FUNCTION = 3, /* file, name and first line of the most recent frame's function */
+} ctm_key;
+
+typedef struct ctm_statistic {
+    uint64_t size;   /* bytes */
+    uint64_t count;  /* blocks */
+    /* What the group is, an id in ctm_statistics_snapshot(): a traceback (BY_TRACEBACK),
+     * a string (BY_FILENAME), a frame (BY_LINENO), a function (BY_FUNCTION). */
+    uint32_t id;
+    uint32_t in_new;    /* diffs: 1 if the group has live blocks in the new snapshot */
+    int64_t size_diff;  /* diffs: bytes, new - old; else 0 */
+    int64_t count_diff; /* diffs: blocks, new - old; else 0 */
+} ctm_statistic;
+
+typedef struct ctm_statistics ctm_statistics; /* opaque, immutable */
+
+/* cumulative: a block counts once for every frame of its traceback, as often as the frame's
+ * group stands there (as in stdlib). CTM_ERR_INVALID: unknown key, or cumulative by traceback. */
+CTM_API CTM_NODISCARD ctm_status ctm_snapshot_statistics(ctm_snapshot *snapshot, ctm_key key,
+                                                         bool cumulative, ctm_statistics **out);
+CTM_API CTM_NODISCARD ctm_status ctm_snapshot_compare(ctm_snapshot *newer, ctm_snapshot *older,
+                                                      ctm_key key, bool cumulative,
+                                                      ctm_statistics **out);
+CTM_API void ctm_statistics_free(ctm_statistics *statistics); /* NULL is allowed */
+CTM_API size_t ctm_statistics_length(const ctm_statistics *statistics);
+CTM_API const ctm_statistic *ctm_statistics_rows(const ctm_statistics *statistics); /* borrowed */
+/* The snapshot whose tables the ids index; borrowed. */
+CTM_API ctm_snapshot *ctm_statistics_snapshot(const ctm_statistics *statistics);
+
+/* --- filters: stdlib's Filter and DomainFilter --- */
+typedef struct ctm_filter {
+    bool inclusive;
+    bool by_filename;    /* false: a DomainFilter, only `domain` counts */
+    bool all_frames;     /* match any frame, not only the most recent */
+    bool has_lineno;
+    bool has_domain;
+    int64_t lineno;      /* compared if has_lineno; may be outside a line's range */
+    int64_t domain;      /* compared if has_domain */
+    /* by_filename: as Python's fnmatch with `*`, `?`, `[seq]`, `[!seq]` over code points,
+     * case-sensitive; ".pyc" at the end of pattern or filename counts as ".py". Borrowed. */
+    const char *pattern;
+    size_t pattern_length; /* bytes */
+} ctm_filter;
+
+/* Does `pattern` match the whole of `name`? Both UTF-8 (WTF-8). Any thread, no allocation. */
+CTM_API bool ctm_fnmatch(const char *pattern, size_t pattern_length, const char *name,
+                         size_t name_length);
+
+/* A trace is kept if it matches at least one inclusive filter (or there is none) and every
+ * exclusive one. The caller owns *out. */
+CTM_API CTM_NODISCARD ctm_status ctm_snapshot_filter(ctm_snapshot *snapshot,
+                                                     const ctm_filter *filters, size_t n,
+                                                     ctm_snapshot **out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,43 @@
+/* status.h: what every libctm call returns.
+ *
+ * Model: no libctm call prints, aborts or sets errno on purpose. A call that can
+ * fail returns a `ctm_status`; its outputs are written only on CTM_OK. The values
+ * are pinned: they may be stored and compared across versions.
+ */
+#ifndef CTM_STATUS_H
+#define CTM_STATUS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define CTM_API __attribute__((visibility("default")))
+#define CTM_NODISCARD __attribute__((warn_unused_result))
+#else
+#define CTM_API
+#define CTM_NODISCARD
+#endif
+
+typedef enum ctm_status {
+    CTM_OK = 0,
+    CTM_ERR_NOMEM = 1,       /* the system refused memory; nothing was changed or lost */
+    CTM_ERR_INVALID = 2,     /* an argument is outside its documented range */
+    CTM_ERR_LIMIT = 3,       /* a table reached its 2^28 (sites) or 2^32 rows */
+    CTM_ERR_IO = 4,          /* reading or writing failed: see errno */
+    CTM_ERR_FORMAT = 5,      /* the file is not a valid snapshot file */
+    CTM_ERR_NOT_TRACING = 6, /* the tracer is stopped */
+    CTM_ERR_NOT_FOUND = 7,   /* no such block */
+} ctm_status;
+
+/* A short English text for `status`, never NULL. Static storage; any thread. */
+CTM_API const char *ctm_status_text(ctm_status status);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

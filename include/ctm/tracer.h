@@ -1,0 +1,177 @@
+/* tracer.h: following live memory blocks.
+ *
+ * Model: a tracer owns an address map (block address -> site) and a few shards.
+ * A shard owns one set of tables. Shard 0 is the *exclusive* shard: it has no lock,
+ * and the caller guarantees that at most one thread at a time is between
+ * ctm_shard_enter(tracer, 0) and ctm_shard_leave (CPython's GIL gives this for
+ * free). Every other shard is guarded by a mutex that enter takes and leave
+ * releases. A thread picks any shard for what it allocates; a block may be freed,
+ * resized or looked up through any shard, whichever it was allocated in.
+ *
+ * Between enter and leave: no fork, no second enter, no call that waits for a lock
+ * some other thread holds while it enters.
+ *
+ * Ids of rows (strings, functions, frames, tracebacks) are valid in the shard that
+ * returned them, and until the tracer's generation changes (start, clear, stop).
+ *
+ * Units: bytes and blocks. Addresses are numbers: the tracer never dereferences one.
+ * Out of memory: every call either does all of its work or none (CTM_ERR_NOMEM).
+ */
+#ifndef CTM_TRACER_H
+#define CTM_TRACER_H
+
+#include "ctm/tables.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ctm_tracer ctm_tracer; /* opaque; made by ctm_tracer_new */
+typedef struct ctm_shard ctm_shard;   /* opaque; owned by its tracer */
+struct ctm_snapshot;
+
+#define CTM_SHARDS 5u /* shard 0 (exclusive) and four with locks */
+
+typedef struct ctm_totals {
+    uint64_t current_bytes; /* in live blocks */
+    uint64_t peak_bytes;    /* the most current_bytes has been since start, clear or reset */
+    uint64_t live_blocks;
+} ctm_totals;
+
+typedef struct ctm_block {
+    uint64_t size;      /* bytes */
+    uint32_t domain;
+    uint32_t shard;     /* whose tables `traceback` is an index of */
+    uint32_t traceback;
+} ctm_block;
+
+/* One frame as text, for callers that keep no ids of their own. */
+typedef struct ctm_frame_text {
+    const char *filename; /* borrowed for the call; UTF-8, NUL-terminated */
+    const char *function; /* the same; NULL: not known */
+    int32_t first_lineno; /* 0: not known */
+    int32_t lineno;
+} ctm_frame_text;
+
+/* --- life of a tracer (any thread; not during enter/leave of the same thread) --- */
+
+/* A new, stopped tracer. The caller owns *out and frees it with ctm_tracer_free. */
+CTM_API CTM_NODISCARD ctm_status ctm_tracer_new(ctm_tracer **out);
+/* NULL is allowed. No thread may be using the tracer, now or later. */
+CTM_API void ctm_tracer_free(ctm_tracer *tracer);
+
+/* The next four are called as if inside shard 0: no other thread is in it.
+ * They wait for the threads that are inside the other shards.
+ *
+ * start: does nothing if already tracing; else forgets everything and starts.
+ *        CTM_ERR_INVALID unless 1 <= nframe <= CTM_MAX_NFRAME (the limit is kept for
+ *        the caller: ctm does not walk stacks).
+ * stop:  forgets everything and returns the memory to the system; the limit survives.
+ * clear: forgets every block, traceback and counter; tracing goes on.
+ * reset_peak: the peak becomes the current bytes. */
+CTM_API CTM_NODISCARD ctm_status ctm_tracer_start(ctm_tracer *tracer, uint32_t nframe);
+CTM_API void ctm_tracer_stop(ctm_tracer *tracer);
+CTM_API void ctm_tracer_clear(ctm_tracer *tracer);
+CTM_API void ctm_tracer_reset_peak(ctm_tracer *tracer);
+
+/* Any thread, at any time, without a lock. */
+CTM_API bool ctm_tracer_is_tracing(const ctm_tracer *tracer);
+CTM_API uint32_t ctm_tracer_nframe(const ctm_tracer *tracer);
+/* Changes at each start, stop and clear; never 0. Ids of an older generation are void. */
+CTM_API uint32_t ctm_tracer_generation(const ctm_tracer *tracer);
+CTM_API void ctm_tracer_totals(ctm_tracer *tracer, ctm_totals *out);
+/* Bytes of memory that the tracer itself occupies now (resident, page-granular).
+ * Called as if inside shard 0; waits for the other shards. */
+CTM_API size_t ctm_tracer_memory(ctm_tracer *tracer);
+
+/* An immutable copy of all sites with live or past blocks, O(rows), no block is
+ * visited. Called as if inside shard 0; threads in other shards wait for it.
+ * The caller owns *out (ctm_snapshot_unref). CTM_ERR_NOT_TRACING, CTM_ERR_NOMEM. */
+CTM_API CTM_NODISCARD ctm_status ctm_tracer_snapshot(ctm_tracer *tracer,
+                                                     struct ctm_snapshot **out);
+
+/* fork: call before in the parent, after in both (pthread_atfork is the caller's
+ * business). before waits until no thread is in a locked shard and keeps them out. */
+CTM_API void ctm_tracer_fork_before(ctm_tracer *tracer);
+CTM_API void ctm_tracer_fork_after_parent(ctm_tracer *tracer);
+CTM_API void ctm_tracer_fork_after_child(ctm_tracer *tracer);
+
+/* --- one event: enter, a few calls, leave --- */
+
+/* NULL if the tracer is stopped (nothing to leave then) or out of memory.
+ * 0 <= index < CTM_SHARDS. Allocates only when a shard is entered for the first time. */
+CTM_API ctm_shard *ctm_shard_enter(ctm_tracer *tracer, uint32_t index);
+CTM_API void ctm_shard_leave(ctm_shard *shard);
+
+/* Interning: the same content gives the same id. *out is written on CTM_OK. */
+CTM_API CTM_NODISCARD ctm_status ctm_shard_string(ctm_shard *shard, const char *utf8,
+                                                  size_t length, uint32_t *out);
+CTM_API CTM_NODISCARD ctm_status ctm_shard_function(ctm_shard *shard, uint32_t filename,
+                                                    uint32_t name, int32_t first_lineno,
+                                                    uint32_t *out);
+CTM_API CTM_NODISCARD ctm_status ctm_shard_frame(ctm_shard *shard, uint32_t function,
+                                                 int32_t lineno, uint32_t *out);
+/* The traceback of `frame` called from `parent` (0: none; then total_nframe is
+ * 1 + the number of older frames left out). With a parent, total_nframe must be the
+ * parent's + 1. */
+CTM_API CTM_NODISCARD ctm_status ctm_shard_traceback(ctm_shard *shard, uint32_t parent,
+                                                     uint32_t frame, int32_t total_nframe,
+                                                     uint32_t *out);
+/* All of the above at once: frames[0] is the most recent; 1 <= n <= CTM_MAX_NFRAME;
+ * total_nframe >= n. */
+CTM_API CTM_NODISCARD ctm_status ctm_shard_traceback_text(ctm_shard *shard,
+                                                          const ctm_frame_text *frames,
+                                                          uint32_t n, int32_t total_nframe,
+                                                          uint32_t *out);
+
+/* A block of `size` bytes came to live at `address`. A block already known there (in
+ * this domain) is taken as freed unseen and replaced. On error nothing changed. */
+CTM_API CTM_NODISCARD ctm_status ctm_shard_alloc(ctm_shard *shard, uint32_t domain,
+                                                 uintptr_t address, uint64_t size,
+                                                 uint32_t traceback);
+/* The block at `address` is about to be freed: call before the real free, or another
+ * thread may be handed the address first. False if no such block was known. */
+CTM_API bool ctm_shard_free(ctm_shard *shard, uint32_t domain, uintptr_t address);
+
+/* Resizing in two steps, with the shard left in between or not:
+ *   begin  before the real realloc: takes the old block off the map (its counters
+ *          stay) and reserves what commit needs, so that commit cannot fail;
+ *   commit after it succeeded: the old block (if known) is freed, the new one lives;
+ *   abort  after it failed: the old block is there as before.
+ * `old_address` 0 or unknown: only the new block counts. Exactly one of commit and
+ * abort follows a successful begin, from the same thread, through the same shard index.
+ * If the generation changed in between, commit and abort do nothing. */
+typedef struct ctm_resize {
+    uintptr_t old_address; /* all fields private */
+    uint32_t domain;
+    uint32_t old_slot;
+    uint32_t new_site;
+    uint32_t generation;
+} ctm_resize;
+CTM_API CTM_NODISCARD ctm_status ctm_shard_resize_begin(ctm_shard *shard, uint32_t domain,
+                                                        uintptr_t old_address,
+                                                        uint64_t new_size, uint32_t traceback,
+                                                        ctm_resize *out);
+CTM_API void ctm_shard_resize_commit(ctm_shard *shard, const ctm_resize *resize,
+                                     uintptr_t new_address);
+CTM_API void ctm_shard_resize_abort(ctm_shard *shard, const ctm_resize *resize);
+
+/* The known block at `address` was given to a new owner without a call of the
+ * allocator (a free list): same size, new traceback. It counts as freed and allocated.
+ * CTM_ERR_NOT_FOUND if no block is known there. */
+CTM_API CTM_NODISCARD ctm_status ctm_shard_reattribute(ctm_shard *shard, uint32_t domain,
+                                                       uintptr_t address, uint32_t traceback);
+CTM_API CTM_NODISCARD ctm_status ctm_shard_find(ctm_shard *shard, uint32_t domain,
+                                                uintptr_t address, ctm_block *out);
+
+/* Reading rows by id, for a shard the caller is inside. The pointer is borrowed until
+ * leave. traceback 0 and unknown ids are CTM_ERR_INVALID / NULL. */
+CTM_API const ctm_traceback *ctm_shard_traceback_row(const ctm_shard *shard, uint32_t id);
+CTM_API const ctm_frame *ctm_shard_frame_row(const ctm_shard *shard, uint32_t id);
+CTM_API const ctm_function *ctm_shard_function_row(const ctm_shard *shard, uint32_t id);
+CTM_API const char *ctm_shard_string_row(const ctm_shard *shard, uint32_t id, size_t *out_length);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,158 @@
+/* block.c: the traceback of one block.
+ *
+ * Rows are copied while inside the shard; Python objects are made after leaving it. */
+#include "module.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#if !defined(Py_GIL_DISABLED)
+
+typedef struct text_frame {
+    char *filename; /* owned */
+    size_t length;
+    int32_t lineno;
+} text_frame;
+
+static void free_frames(text_frame *frames, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        free(frames[i].filename);
+    }
+    free(frames);
+}
+
+static bool copy_frame(const ctm_shard *shard, uint32_t id, text_frame *out)
+{
+    const ctm_frame *frame = ctm_shard_frame_row(shard, id);
+    const ctm_function *function = ctm_shard_function_row(shard, frame->function);
+    const char *filename = ctm_shard_string_row(shard, function->filename, &out->length);
+    out->lineno = frame->lineno;
+    out->filename = malloc(out->length + 1);
+    if (out->filename != NULL) {
+        memcpy(out->filename, filename, out->length);
+    }
+    return out->filename != NULL;
+}
+
+/* Copies a traceback while inside its shard, where no Python object may be made. */
+static ctm_status copy_traceback(const ctm_shard *shard, uint32_t traceback, text_frame **out,
+                                 uint32_t *out_n)
+{
+    uint32_t n = 0;
+    for (uint32_t id = traceback; id != 0; id = ctm_shard_traceback_row(shard, id)->parent) {
+        n++;
+    }
+    text_frame *frames = calloc(n, sizeof(text_frame));
+    if (frames == NULL) {
+        return CTM_ERR_NOMEM;
+    }
+    uint32_t id = traceback;
+    for (uint32_t i = 0; i < n; i++) {
+        const ctm_traceback *row = ctm_shard_traceback_row(shard, id);
+        if (!copy_frame(shard, row->frame, &frames[i])) {
+            free_frames(frames, i);
+            return CTM_ERR_NOMEM;
+        }
+        id = row->parent;
+    }
+    *out = frames;
+    *out_n = n;
+    return CTM_OK;
+}
+
+/* The block may have moved to another shard's tables between two looks: look until it has not. */
+static ctm_status find_traceback(uint32_t domain, uintptr_t address, text_frame **out,
+                                 uint32_t *out_n)
+{
+    uint32_t home = 0;
+    for (;;) {
+        ctm_shard *shard = ctm_shard_enter(ctm_the_capture.tracer, home);
+        if (shard == NULL) {
+            return CTM_ERR_NOT_FOUND;
+        }
+        ctm_block block;
+        ctm_status status = ctm_shard_find(shard, domain, address, &block);
+        if (status == CTM_OK && block.shard == home) {
+            status = copy_traceback(shard, block.traceback, out, out_n);
+        }
+        ctm_shard_leave(shard);
+        if (status != CTM_OK || block.shard == home) {
+            return status;
+        }
+        home = block.shard;
+    }
+}
+
+static PyObject *tuple_of_frames(const text_frame *frames, uint32_t n)
+{
+    PyObject *tuple = PyTuple_New((Py_ssize_t)n);
+    for (uint32_t i = 0; tuple != NULL && i < n; i++) {
+        PyObject *filename = PyUnicode_DecodeUTF8(frames[i].filename, (Py_ssize_t)frames[i].length,
+                                                  "surrogatepass");
+        PyObject *frame = filename != NULL ? Py_BuildValue("Ni", filename, frames[i].lineno) : NULL;
+        if (frame == NULL) {
+            Py_CLEAR(tuple);
+        }
+        else {
+            PyTuple_SET_ITEM(tuple, (Py_ssize_t)i, frame);
+        }
+    }
+    return tuple;
+}
+
+PyObject *ctm_raw_traceback_of_block(uint32_t domain, uintptr_t address)
+{
+    text_frame *frames = NULL;
+    uint32_t n = 0;
+    const ctm_status status = find_traceback(domain, address, &frames, &n);
+    if (status == CTM_ERR_NOT_FOUND || status == CTM_ERR_NOT_TRACING) {
+        Py_RETURN_NONE;
+    }
+    if (status != CTM_OK) {
+        return PyErr_NoMemory();
+    }
+    const bool own = ctm_own_begin();
+    PyObject *tuple = tuple_of_frames(frames, n);
+    ctm_own_end(own);
+    free_frames(frames, n);
+    return tuple;
+}
+
+const char ctm_get_object_traceback_raw_doc[] =
+"_get_object_traceback($module, obj, /)\n--\n\n"
+"Get the traceback where the Python object obj was allocated.\n\n"
+"Return a tuple of (filename: str, lineno: int) tuples.\n"
+"Return None if the module is not tracing or did not trace the object.";
+
+PyObject *ctm_module_get_object_traceback_raw(PyObject *Py_UNUSED(module), PyObject *op)
+{
+    const uintptr_t block = (uintptr_t)op - ctm_object_header_size(Py_TYPE(op));
+    return ctm_raw_traceback_of_block(0, block);
+}
+
+const char ctm_get_object_traceback_doc[] =
+"get_object_traceback($module, /, obj)\n--\n\n"
+"Get the traceback where the Python object *obj* was allocated.\n\n"
+"Return a Traceback instance.\n\n"
+"Return None if the module is not tracing memory allocations or\n"
+"did not trace the allocation of the object.";
+
+PyObject *ctm_module_get_object_traceback(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"obj", NULL};
+    PyObject *op;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:get_object_traceback", names, &op)) {
+        return NULL;
+    }
+    PyObject *frames = ctm_module_get_object_traceback_raw(module, op);
+    if (frames == NULL || frames == Py_None) {
+        return frames;
+    }
+    const bool own = ctm_own_begin();
+    PyObject *traceback = ctm_traceback_object_new(&ctm_module_state_of(module)->types, frames, NULL, NULL);
+    ctm_own_end(own);
+    Py_DECREF(frames);
+    return traceback;
+}
+#endif

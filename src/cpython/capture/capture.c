@@ -1,0 +1,182 @@
+/* capture.c: starting and stopping, in the order that never shows a hook half a state.
+ *
+ * Start: the tracer, then the hooks, then `active`, then what depends on live events (self-tests).
+ * Stop: the other way round. Nothing that a hook may still be reading is freed.
+ *
+ * Riding (3.11 and 3.12): CPython tells of objects revived from free lists only while stdlib's own
+ * tracemalloc traces. So stdlib is started, its hooks are set aside for ours around the same originals,
+ * and its tables stay empty; its finalizer puts the originals back at its own moment.
+ */
+#include "capture.h"
+#include "frames.h"
+
+#include <pthread.h>
+
+#define RIDES (PY_VERSION_HEX < 0x030D0000)
+
+ctm_capture ctm_the_capture;
+
+static void fork_before(void)
+{
+    ctm_tracer_fork_before(ctm_the_capture.tracer);
+}
+
+static void fork_after_parent(void)
+{
+    ctm_tracer_fork_after_parent(ctm_the_capture.tracer);
+}
+
+static void fork_after_child(void)
+{
+    ctm_tracer_fork_after_child(ctm_the_capture.tracer);
+}
+
+/* Our own walk against CPython's account of the innermost Python frame. */
+static const char *check_walk(void)
+{
+    PyThreadState *thread_state = PyThreadState_Get();
+    ctm_position position;
+    uint32_t total;
+    const uint32_t kept = ctm_frames_walk(thread_state, &position, 1, &total);
+    PyFrameObject *frame = PyThreadState_GetFrame(thread_state);
+    if (frame == NULL) {
+        return kept == 0 ? NULL : "a frame was found where there is none";
+    }
+    PyCodeObject *code = PyFrame_GetCode(frame);
+    const int lasti = PyFrame_GetLasti(frame);
+    const bool agrees = kept == 1 && position.code == code && position.unit * 2 == lasti;
+    Py_DECREF(code);
+    Py_DECREF(frame);
+    return agrees ? NULL : "the stack is laid out differently";
+}
+
+int ctm_capture_init(void)
+{
+    const char *failure = ctm_frames_check_layout();
+    if (failure == NULL) {
+        failure = check_walk();
+    }
+    if (failure != NULL) {
+        PyErr_Format(PyExc_ImportError,
+                     "ctracemalloc does not know this build of Python %s: %s", Py_GetVersion(),
+                     failure);
+        return -1;
+    }
+    ctm_the_capture.main_interpreter = PyInterpreterState_Main();
+    if (ctm_the_capture.tracer == NULL) {
+        if (ctm_tracer_new(&ctm_the_capture.tracer) != CTM_OK) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        if (pthread_atfork(fork_before, fork_after_parent, fork_after_child) != 0) {
+            ctm_tracer_free(ctm_the_capture.tracer);
+            ctm_the_capture.tracer = NULL;
+            PyErr_NoMemory();
+            return -1;
+        }
+    }
+    return ctm_code_cache_init();
+}
+
+/* Calls a function of stdlib's module. -1 with an exception. */
+static int call_stdlib(PyObject *stdlib_tracemalloc, const char *name, const char *format, int n)
+{
+    PyObject *result = PyObject_CallMethod(stdlib_tracemalloc, name, format, n);
+    Py_XDECREF(result);
+    return result != NULL ? 0 : -1;
+}
+
+/* 1, 0, or -1 with an exception. */
+static int stdlib_is_tracing(PyObject *stdlib_tracemalloc)
+{
+    PyObject *result = PyObject_CallMethod(stdlib_tracemalloc, "is_tracing", NULL);
+    if (result == NULL) {
+        return -1;
+    }
+    const int tracing = PyObject_IsTrue(result);
+    Py_DECREF(result);
+    return tracing;
+}
+
+/* Makes stdlib trace, with its hooks taken off again. -1 with an exception. */
+static int mount(PyObject *stdlib_tracemalloc)
+{
+    PyMemAllocatorEx before[3];
+    for (PyMemAllocatorDomain i = PYMEM_DOMAIN_RAW; i <= PYMEM_DOMAIN_OBJ; i++) {
+        PyMem_GetAllocator(i, &before[i]);
+    }
+    if (call_stdlib(stdlib_tracemalloc, "start", "(i)", 1) < 0) {
+        return -1;
+    }
+    for (PyMemAllocatorDomain i = PYMEM_DOMAIN_RAW; i <= PYMEM_DOMAIN_OBJ; i++) {
+        PyMem_SetAllocator(i, &before[i]);
+    }
+    ctm_the_capture.riding = true;
+    return call_stdlib(stdlib_tracemalloc, "clear_traces", NULL, 0);
+}
+
+static void dismount(PyObject *stdlib_tracemalloc)
+{
+    if (ctm_the_capture.riding && stdlib_tracemalloc != NULL &&
+        call_stdlib(stdlib_tracemalloc, "stop", NULL, 0) < 0) {
+        PyErr_Clear();
+    }
+    ctm_the_capture.riding = false;
+}
+
+int ctm_capture_start(PyObject *stdlib_tracemalloc, uint32_t nframe)
+{
+    if (ctm_tracer_is_tracing(ctm_the_capture.tracer)) {
+        return 0;
+    }
+    const int tracing = stdlib_is_tracing(stdlib_tracemalloc);
+    if (tracing < 0 || (RIDES && tracing == 0 && mount(stdlib_tracemalloc) < 0)) {
+        return -1;
+    }
+    ctm_the_capture.stdlib_was_tracing = tracing != 0;
+    if (ctm_tracer_start(ctm_the_capture.tracer, nframe) != CTM_OK) {
+        dismount(stdlib_tracemalloc);
+        PyErr_NoMemory();
+        return -1;
+    }
+    atomic_store(&ctm_the_capture.lost_reattributions, 0);
+    ctm_hooks_install();
+    atomic_store(&ctm_the_capture.active, true);
+    ctm_the_capture.allocators =
+        ctm_capture_is_alive()
+            ? (ctm_fact){true, "all three domains are hooked"}
+            : (ctm_fact){false, "an allocation did not come through"};
+    ctm_track_start();
+    ctm_freelist_start();
+    ctm_tracer_clear(ctm_the_capture.tracer);
+    return 0;
+}
+
+void ctm_capture_stop(PyObject *stdlib_tracemalloc)
+{
+    if (!ctm_tracer_is_tracing(ctm_the_capture.tracer)) {
+        return;
+    }
+    ctm_freelist_stop();
+    ctm_track_stop();
+    atomic_store(&ctm_the_capture.active, false);
+    if (stdlib_tracemalloc != NULL) {
+        ctm_hooks_remove();
+    }
+    dismount(stdlib_tracemalloc);
+    ctm_tracer_stop(ctm_the_capture.tracer);
+}
+
+bool ctm_capture_is_alive(void)
+{
+    void *(*const allocate[3])(size_t) = {PyMem_RawMalloc, PyMem_Malloc, PyObject_Malloc};
+    void (*const release[3])(void *) = {PyMem_RawFree, PyMem_Free, PyObject_Free};
+    bool alive = true;
+    for (int i = 0; i < 3; i++) {
+        ctm_hook_tls.last_block = 0;
+        void *block = allocate[i](1);
+        alive = alive && (block == NULL || ctm_hook_tls.last_block == (uintptr_t)block);
+        release[i](block);
+    }
+    return alive;
+}

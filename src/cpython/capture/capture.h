@@ -1,0 +1,122 @@
+/* capture.h: the way in, from CPython to the tracer.
+ *
+ * Model: one capture per process, because CPython's allocators are per process.
+ *
+ *   hooks.c      the three allocator domains        ─┐
+ *   freelist_*.c objects revived without a call      ├→ who (who.c) → traceback (context.c) → tracer
+ *   track.c      blocks other extensions announce   ─┘
+ *
+ * An event is recorded in shard 0 if its thread is attached to the main interpreter (the GIL
+ * makes it the only one), else in a locked shard of the thread's. `ctm_hook_state.inside` is set
+ * while a hook runs an original function, so that what that function allocates is not an event.
+ *
+ * Functions marked HOOK may run inside an allocator, without the GIL, and after finalization began:
+ * they call nothing of CPython's that allocates, raises, collects or switches threads.
+ */
+#ifndef CTM_CAPTURE_H
+#define CTM_CAPTURE_H
+
+#include <Python.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ctm/ctm.h"
+
+/* Of each thread; touched by that thread alone. Kept small: it lives in the static TLS block. */
+typedef struct ctm_hook_state {
+    uintptr_t last_block; /* the block that this thread's hook recorded last; 0: none */
+    uint32_t shard;       /* its locked shard; 0: not chosen yet */
+    bool inside;          /* an original function is running on behalf of a hook */
+    bool own;             /* results of this module are being made: see ctm_context_own */
+} ctm_hook_state;
+extern __thread ctm_hook_state ctm_hook_tls __attribute__((tls_model("initial-exec")));
+
+/* One fact for the user about how this interpreter is followed. */
+typedef struct ctm_fact {
+    bool ok;
+    const char *detail; /* static text */
+} ctm_fact;
+
+/* The process's capture. Written with the GIL held; hooks read tracer, main_interpreter and active. */
+typedef struct ctm_capture {
+    ctm_tracer *tracer;                     /* owned; made once, never freed: hooks may read it */
+    PyInterpreterState *main_interpreter;   /* borrowed for comparison only */
+    _Atomic bool active;                    /* hooks record events */
+    _Atomic uint64_t lost_reattributions;   /* free-list events that ran out of memory */
+    bool riding;                            /* stdlib's tracemalloc was started for us */
+    bool stdlib_was_tracing;                /* stdlib's own tracing runs beside ours */
+    ctm_fact allocators, free_lists, tracked_blocks; /* since the last start */
+} ctm_capture;
+extern ctm_capture ctm_the_capture;
+
+/* --- capture.c: called with the GIL held, by the main interpreter --- */
+
+/* Once per process (again after re-initialisation). -1 with an exception. */
+int ctm_capture_init(void);
+/* stdlib_tracemalloc: the real _tracemalloc module. -1 with an exception. */
+int ctm_capture_start(PyObject *stdlib_tracemalloc, uint32_t nframe);
+/* stdlib_tracemalloc NULL: the interpreter is going away, leave stdlib alone. */
+void ctm_capture_stop(PyObject *stdlib_tracemalloc);
+/* True if an allocation made now reaches the tracer (somebody may have replaced the hooks). */
+bool ctm_capture_is_alive(void);
+
+/* --- who.c --- */
+typedef struct ctm_who {
+    PyThreadState *thread_state; /* this thread's own; NULL: it has none, or must not be read */
+    uint32_t shard;
+} ctm_who;
+ctm_who ctm_who_get(bool gil_held); /* HOOK */
+
+/* --- context.c --- */
+
+/* The traceback of this thread's stack, in `shard`, which the caller is inside. HOOK */
+ctm_status ctm_context_traceback(ctm_shard *shard, const ctm_who *who, uint32_t *out);
+/* While a thread's `own` flag is set, its tracebacks have one more frame on top, of the file given here
+ * (borrowed for ever): memory that this module's results take is told from the program's, as it is
+ * with stdlib's tracemalloc.py. */
+void ctm_context_own_file(const char *utf8_filename);
+/* Bytes kept for it outside the tracer. */
+size_t ctm_context_memory(void);
+
+/* --- code_cache.c --- */
+
+/* The frame row of `code` at `unit` in shard 0. HOOK */
+ctm_status ctm_code_frame(ctm_shard *shard, PyCodeObject *code, int unit, uint32_t *out);
+/* The same, remembering nothing: for the other shards, which several threads use. HOOK */
+ctm_status ctm_code_frame_uncached(ctm_shard *shard, PyCodeObject *code, int unit, uint32_t *out);
+int ctm_code_cache_init(void); /* -1 with an exception */
+size_t ctm_code_cache_memory(void);
+
+/* --- hooks.c --- */
+void ctm_hooks_install(void);
+void ctm_hooks_remove(void); /* leaves what somebody else has wrapped since */
+/* The allocator of the mem domain that was there before us. HOOK */
+const PyMemAllocatorEx *ctm_hooks_original(PyMemAllocatorDomain domain);
+/* A new block came to live: record it. False: out of memory, nothing recorded. HOOK */
+bool ctm_event_alloc(uint32_t domain, uintptr_t address, size_t size, bool gil_held);
+void ctm_event_free(uint32_t domain, uintptr_t address, bool gil_held);     /* HOOK */
+
+/* --- freelist_tracer.c (3.13+), freelist_patch.c (3.11, 3.12) --- */
+void ctm_freelist_start(void);
+void ctm_freelist_stop(void);
+/* Still followed? (On 3.13+ somebody else may take the reference tracer.) */
+bool ctm_freelist_is_alive(void);
+
+/* --- freelist.c --- */
+void ctm_event_reference(PyObject *op);     /* HOOK: `op` got its first reference */
+size_t ctm_object_header_size(const PyTypeObject *type); /* HOOK: bytes before the object */
+/* Revives one object of each kind that has a free list; NULL or the first that went unseen. */
+const char *ctm_freelist_self_test(void);
+
+/* --- track.c --- */
+void ctm_track_start(void);
+void ctm_track_stop(void);
+
+/* --- module.c --- */
+
+/* The frames of a live block as stdlib gives them: a tuple of (filename, lineno), the most recent
+ * first, or None. A new reference, NULL with an exception. GIL, not in a hook. */
+PyObject *ctm_raw_traceback_of_block(uint32_t domain, uintptr_t address);
+
+#endif

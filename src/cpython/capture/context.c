@@ -1,0 +1,143 @@
+/* context.c: from this thread's stack to a traceback row.
+ *
+ * Model: the walk gives positions, the innermost first; each becomes a frame row; the rows are
+ * joined from the oldest on, parent by parent. Each shard remembers the last chain it built: as
+ * long as the next one agrees with it from the oldest frame on, nothing is looked up again.
+ *
+ * A scratch belongs to its shard and is guarded as the shard is.
+ */
+#include "capture.h"
+#include "frames.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct scratch {
+    ctm_position *positions; /* the walk, innermost first */
+    uint32_t *frames;        /* last chain: frame rows, oldest first */
+    uint32_t *nodes;         /* last chain: traceback rows, oldest first */
+    uint32_t capacity;       /* of each array */
+    uint32_t length;         /* of the last chain */
+    uint32_t left_out;       /* frames older than the last chain's oldest */
+    uint32_t generation;     /* of the last chain's ids */
+} scratch;
+
+static scratch the_scratches[CTM_SHARDS];
+static const char *the_own_filename = "<ctracemalloc>"; /* set once, before tracing starts */
+
+void ctm_context_own_file(const char *utf8_filename)
+{
+    the_own_filename = utf8_filename;
+}
+
+size_t ctm_context_memory(void)
+{
+    size_t bytes = ctm_code_cache_memory();
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        bytes += the_scratches[i].capacity * (sizeof(ctm_position) + 2 * sizeof(uint32_t));
+    }
+    return bytes;
+}
+
+/* HOOK: Room for `capacity` frames; the old arrays stay if there is no memory. */
+static bool scratch_reserve(scratch *s, uint32_t capacity)
+{
+    if (s->capacity >= capacity) {
+        return true;
+    }
+    ctm_position *positions = malloc(capacity * sizeof(ctm_position));
+    uint32_t *frames = malloc(capacity * sizeof(uint32_t));
+    uint32_t *nodes = malloc(capacity * sizeof(uint32_t));
+    if (positions == NULL || frames == NULL || nodes == NULL) {
+        free(positions);
+        free(frames);
+        free(nodes);
+        return false;
+    }
+    free(s->positions);
+    free(s->frames);
+    free(s->nodes);
+    *s = (scratch){.positions = positions, .frames = frames, .nodes = nodes, .capacity = capacity};
+    return true;
+}
+
+/* HOOK: One frame of a file without a line, on top of `parent`. */
+static ctm_status pseudo_frame(ctm_shard *shard, const char *text, uint32_t parent, uint32_t total,
+                               uint32_t *out)
+{
+    uint32_t filename, function, frame;
+    ctm_status status = ctm_shard_string(shard, text, strlen(text), &filename);
+    if (status == CTM_OK) {
+        status = ctm_shard_function(shard, filename, 0, 0, &function);
+    }
+    if (status == CTM_OK) {
+        status = ctm_shard_frame(shard, function, 0, &frame);
+    }
+    return status == CTM_OK ? ctm_shard_traceback(shard, parent, frame, (int32_t)total, out)
+                            : status;
+}
+
+/* HOOK: Joins the walk's `kept` positions; `left_out` older frames are only counted. */
+static ctm_status join(ctm_shard *shard, uint32_t index, scratch *s, uint32_t kept,
+                       uint32_t left_out, uint32_t *out)
+{
+    const uint32_t generation = ctm_tracer_generation(ctm_the_capture.tracer);
+    bool same = s->generation == generation && s->left_out == left_out;
+    uint32_t parent = 0;
+    s->generation = generation;
+    s->left_out = left_out;
+    for (uint32_t i = 0; i < kept; i++) {
+        const ctm_position *position = &s->positions[kept - 1 - i];
+        uint32_t frame;
+        ctm_status status =
+            index == 0 ? ctm_code_frame(shard, position->code, position->unit, &frame)
+                       : ctm_code_frame_uncached(shard, position->code, position->unit, &frame);
+        if (same && (i >= s->length || s->frames[i] != frame)) {
+            same = false;
+        }
+        if (status == CTM_OK && !same) {
+            s->length = i;
+            status = ctm_shard_traceback(shard, parent, frame, (int32_t)(left_out + i + 1),
+                                         &s->nodes[i]);
+        }
+        if (status != CTM_OK) {
+            s->length = 0;
+            return status;
+        }
+        s->frames[i] = frame;
+        parent = s->nodes[i];
+        if (!same) {
+            s->length = i + 1;
+        }
+    }
+    *out = parent;
+    return CTM_OK;
+}
+
+/* HOOK: */
+ctm_status ctm_context_traceback(ctm_shard *shard, const ctm_who *who, uint32_t *out)
+{
+    const uint32_t limit = ctm_tracer_nframe(ctm_the_capture.tracer);
+    scratch *s = &the_scratches[who->shard];
+    if (!scratch_reserve(s, limit)) {
+        return CTM_ERR_NOMEM;
+    }
+    const uint32_t own = ctm_hook_tls.own ? 1 : 0;
+    uint32_t total = 0, kept = 0, parent = 0;
+    if (who->thread_state != NULL) {
+        kept = ctm_frames_walk(who->thread_state, s->positions, limit - own, &total);
+    }
+    if (total > CTM_MAX_NFRAME - own) {
+        total = CTM_MAX_NFRAME - own;
+    }
+    if (kept != 0) {
+        const ctm_status status = join(shard, who->shard, s, kept, total - kept, &parent);
+        *out = parent;
+        if (status != CTM_OK || !own) {
+            return status;
+        }
+    }
+    /* stdlib, too, gives a stack without Python frames one frame of an unknown file. */
+    return own ? pseudo_frame(shard, the_own_filename, parent, total + 1, out)
+               : pseudo_frame(shard, "<unknown>", 0, 1, out);
+}

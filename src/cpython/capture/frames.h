@@ -1,0 +1,37 @@
+/* frames.h: reading a thread's Python stack from inside an allocator.
+ *
+ * Model: the interpreter's frames are plain structs linked from the innermost to the oldest.
+ * A thread reads its own (no other thread changes them, and the code objects they name live as
+ * long as they run), with borrowed references: nothing is counted, created or raised. One
+ * file per CPython family implements this header (frames_311.c, frames_312.c, frames_313.c,
+ * frames_314.c); everything else in this directory is the same on every version.
+ */
+#ifndef CTM_FRAMES_H
+#define CTM_FRAMES_H
+
+#include <Python.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Where one frame stands. */
+typedef struct ctm_position {
+    PyCodeObject *code; /* borrowed from the running frame */
+    int unit;           /* code unit of the instruction; -1: before the first */
+} ctm_position;
+
+/* The state of this thread if it is attached to an interpreter (holds the GIL), else NULL.
+ * `gil_held`: the caller knows that the GIL is held (3.11 cannot tell by itself). */
+PyThreadState *ctm_frames_attached(bool gil_held);
+
+/* Copies up to `limit` of `thread_state`'s complete frames, the innermost first; returns how
+ * many, and in *out_total how many there are in all. `thread_state` is this thread's own. */
+uint32_t ctm_frames_walk(PyThreadState *thread_state, ctm_position *positions, uint32_t limit,
+                         uint32_t *out_total);
+
+/* The slot of `code` that holds its extra data (a pointer to a ctm_code_extra). */
+void **ctm_frames_code_extra(PyCodeObject *code);
+
+/* Does the interpreter that runs lay its structs out as this build expects? NULL, or why not. */
+const char *ctm_frames_check_layout(void);
+
+#endif

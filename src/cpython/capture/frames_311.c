@@ -1,0 +1,53 @@
+/* frames_311.c: CPython 3.11. There are no shim frames; the innermost frame hangs off the
+ * thread state's C frame; `prev_instr` is the code unit before the next instruction; the
+ * runtime has one current thread state, that of whoever holds the GIL. */
+#include <patchlevel.h>
+#if PY_VERSION_HEX >= 0x030B0000 && PY_VERSION_HEX < 0x030C0000
+
+#define Py_BUILD_CORE 1
+#include "frames.h"
+#include "internal/pycore_frame.h"
+
+/* HOOK: The state that the runtime calls current is ours only if it is the one this thread
+ * registered; a raw allocation may run while some other thread holds the GIL. */
+PyThreadState *ctm_frames_attached(bool gil_held)
+{
+    PyThreadState *current = _PyThreadState_UncheckedGet();
+    if (gil_held || current == NULL) {
+        return current;
+    }
+    return current == PyGILState_GetThisThreadState() ? current : NULL;
+}
+
+/* HOOK: */
+static inline bool is_complete(const _PyInterpreterFrame *frame)
+{
+    return frame->owner == FRAME_OWNED_BY_GENERATOR ||
+           frame->prev_instr >= _PyCode_CODE(frame->f_code) + frame->f_code->_co_firsttraceable;
+}
+
+/* HOOK: */
+static inline PyCodeObject *frame_code(const _PyInterpreterFrame *frame)
+{
+    return frame->f_code;
+}
+
+/* HOOK: */
+static inline const _Py_CODEUNIT *frame_instruction(const _PyInterpreterFrame *frame)
+{
+    return frame->prev_instr;
+}
+
+/* HOOK: */
+static inline const _PyInterpreterFrame *innermost(PyThreadState *thread_state)
+{
+    return thread_state->cframe != NULL ? thread_state->cframe->current_frame : NULL;
+}
+
+#include "frames_walk.h"
+
+const char *ctm_frames_check_layout(void)
+{
+    return NULL;
+}
+#endif

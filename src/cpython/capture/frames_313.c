@@ -1,0 +1,67 @@
+/* frames_313.c: CPython 3.13. The innermost frame hangs off the thread state itself, a frame's
+ * executable may be None in a shim, and the runtime publishes its layout. */
+#include <patchlevel.h>
+#if PY_VERSION_HEX >= 0x030D0000 && PY_VERSION_HEX < 0x030E0000 && !defined(Py_GIL_DISABLED)
+
+#define Py_BUILD_CORE 1
+#include "frames.h"
+#include "internal/pycore_frame.h"
+#include "internal/pycore_runtime.h"
+
+/* HOOK: */
+PyThreadState *ctm_frames_attached(bool gil_held)
+{
+    (void)gil_held;
+    return PyThreadState_GetUnchecked();
+}
+
+/* HOOK: */
+static inline PyCodeObject *frame_code(const _PyInterpreterFrame *frame)
+{
+    return (PyCodeObject *)frame->f_executable;
+}
+
+/* HOOK: The owner is tested before the code is touched. */
+static inline bool is_complete(const _PyInterpreterFrame *frame)
+{
+    if (frame->owner >= FRAME_OWNED_BY_CSTACK) {
+        return false;
+    }
+    return frame->owner == FRAME_OWNED_BY_GENERATOR ||
+           frame->instr_ptr >=
+               _PyCode_CODE(frame_code(frame)) + frame_code(frame)->_co_firsttraceable;
+}
+
+/* HOOK: */
+static inline const _Py_CODEUNIT *frame_instruction(const _PyInterpreterFrame *frame)
+{
+    return frame->instr_ptr;
+}
+
+/* HOOK: */
+static inline const _PyInterpreterFrame *innermost(PyThreadState *thread_state)
+{
+    return thread_state->current_frame;
+}
+
+#include "frames_walk.h"
+
+const char *ctm_frames_check_layout(void)
+{
+    const struct _Py_DebugOffsets *offsets = &_PyRuntime.debug_offsets;
+    if (offsets->thread_state.current_frame != offsetof(PyThreadState, current_frame)) {
+        return "the thread state's innermost frame is elsewhere";
+    }
+    if (offsets->interpreter_frame.previous != offsetof(_PyInterpreterFrame, previous) ||
+        offsets->interpreter_frame.executable != offsetof(_PyInterpreterFrame, f_executable) ||
+        offsets->interpreter_frame.instr_ptr != offsetof(_PyInterpreterFrame, instr_ptr) ||
+        offsets->interpreter_frame.owner != offsetof(_PyInterpreterFrame, owner)) {
+        return "the frame struct differs";
+    }
+    if (offsets->code_object.co_code_adaptive != offsetof(PyCodeObject, co_code_adaptive) ||
+        offsets->code_object.linetable != offsetof(PyCodeObject, co_linetable)) {
+        return "the code object differs";
+    }
+    return NULL;
+}
+#endif

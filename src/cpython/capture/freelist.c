@@ -1,0 +1,165 @@
+/* freelist.c: objects that come back from an interpreter's free list.
+ *
+ * Model: CPython keeps dead floats, tuples, lists … and hands them out again without asking an
+ * allocator, so that the block's traceback would be that of a dead object. Every version tells of an
+ * object's first reference in some way (freelist_tracer.c, freelist_patch.c); here the block
+ * under that object gets the traceback of now. A block that the hook recorded a moment ago has it.
+ */
+#include "capture.h"
+
+#define MANAGED_HEADER (2 * sizeof(PyObject *)) /* dict and weak references, before the GC's */
+#define GC_HEADER (2 * sizeof(uintptr_t))
+
+/* HOOK: */
+size_t ctm_object_header_size(const PyTypeObject *type)
+{
+    size_t bytes = 0;
+    if (PyType_HasFeature((PyTypeObject *)type, Py_TPFLAGS_HAVE_GC)) {
+        bytes += GC_HEADER;
+    }
+#if PY_VERSION_HEX >= 0x030C0000
+    if (PyType_HasFeature((PyTypeObject *)type,
+                          Py_TPFLAGS_MANAGED_DICT | Py_TPFLAGS_MANAGED_WEAKREF)) {
+        bytes += MANAGED_HEADER;
+    }
+#else
+    if (PyType_HasFeature((PyTypeObject *)type, Py_TPFLAGS_MANAGED_DICT)) {
+        bytes += MANAGED_HEADER;
+    }
+#endif
+    return bytes;
+}
+
+/* HOOK: */
+static void reattribute(uintptr_t block)
+{
+    const ctm_who who = ctm_who_get(true);
+    ctm_shard *shard = ctm_shard_enter(ctm_the_capture.tracer, who.shard);
+    if (shard == NULL) {
+        return;
+    }
+    ctm_block known;
+    if (ctm_shard_find(shard, 0, block, &known) == CTM_OK) {
+        uint32_t traceback;
+        ctm_status status = ctm_context_traceback(shard, &who, &traceback);
+        if (status == CTM_OK) {
+            status = ctm_shard_reattribute(shard, 0, block, traceback);
+        }
+        if (status != CTM_OK) {
+            atomic_fetch_add_explicit(&ctm_the_capture.lost_reattributions, 1,
+                                      memory_order_relaxed);
+        }
+    }
+    ctm_shard_leave(shard);
+}
+
+/* HOOK: */
+void ctm_event_reference(PyObject *op)
+{
+    const uintptr_t block = (uintptr_t)op - ctm_object_header_size(Py_TYPE(op));
+    if (block == ctm_hook_tls.last_block) {
+        ctm_hook_tls.last_block = 0;
+        return;
+    }
+    if (!ctm_hook_tls.inside &&
+        atomic_load_explicit(&ctm_the_capture.active, memory_order_relaxed)) {
+        reattribute(block);
+    }
+}
+
+/* --- self-test: revive one object of each kind and see whether its block counted anew --- */
+
+static PyObject *new_float(void)
+{
+    return PyFloat_FromDouble(1234.5);
+}
+
+static PyObject *new_list(void)
+{
+    return PyList_New(0);
+}
+
+static PyObject *new_dict(void)
+{
+    return PyDict_New();
+}
+
+static PyObject *new_tuple(void)
+{
+    return PyTuple_New(3);
+}
+
+/* Does the block under `op` have the traceback of now? */
+static bool is_reattributed(PyObject *op)
+{
+    const uintptr_t block = (uintptr_t)op - ctm_object_header_size(Py_TYPE(op));
+    ctm_shard *shard = ctm_shard_enter(ctm_the_capture.tracer, 0);
+    ctm_block known;
+    bool found = false;
+    if (shard != NULL) {
+        const ctm_who who = ctm_who_get(true);
+        uint32_t traceback;
+        found = ctm_shard_find(shard, 0, block, &known) == CTM_OK &&
+                ctm_context_traceback(shard, &who, &traceback) == CTM_OK && known.shard == 0 &&
+                known.traceback == traceback;
+        ctm_shard_leave(shard);
+    }
+    return found;
+}
+
+/* Gives the block under `op` a traceback that no stack has. */
+static void mislead(PyObject *op)
+{
+    const uintptr_t block = (uintptr_t)op - ctm_object_header_size(Py_TYPE(op));
+    const ctm_frame_text nowhere = {"<ctracemalloc self-test>", NULL, 0, 0};
+    uint32_t traceback;
+    ctm_shard *shard = ctm_shard_enter(ctm_the_capture.tracer, 0);
+    if (shard != NULL) {
+        if (ctm_shard_traceback_text(shard, &nowhere, 1, 1, &traceback) == CTM_OK) {
+            (void)!ctm_shard_alloc(shard, 0, block, 1, traceback);
+        }
+        ctm_shard_leave(shard);
+    }
+}
+
+/* A spare object leaves room on the free list, whose last one in is the first one out. */
+static const char *try_kind(PyObject *(*make)(void), const char *failure)
+{
+    PyObject *spare = make();
+    PyObject *op = spare != NULL ? make() : NULL;
+    if (op != NULL) {
+        mislead(op);
+        Py_DECREF(op);
+        op = make();
+    }
+    if (op == NULL) {
+        PyErr_Clear();
+        failure = "out of memory";
+    }
+    else if (is_reattributed(op)) {
+        failure = NULL;
+    }
+    Py_XDECREF(op);
+    Py_XDECREF(spare);
+    return failure;
+}
+
+const char *ctm_freelist_self_test(void)
+{
+    static const struct {
+        const char *failure;
+        PyObject *(*make)(void);
+    } kinds[] = {
+        {"a float from the free list went unseen", new_float},
+        {"a list from the free list went unseen", new_list},
+        {"a dict from the free list went unseen", new_dict},
+        {"a tuple from the free list went unseen", new_tuple},
+    };
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        const char *failure = try_kind(kinds[i].make, kinds[i].failure);
+        if (failure != NULL) {
+            return failure;
+        }
+    }
+    return NULL;
+}

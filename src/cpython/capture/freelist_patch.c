@@ -1,0 +1,59 @@
+/* freelist_patch.c: CPython 3.11 and 3.12 tell nobody but stdlib's tracemalloc of new references, by a
+ * hidden function that `_Py_NewReference` calls while stdlib traces. capture.c makes stdlib trace (with
+ * empty tables); here that function's calls are led to ours. Found as the first call inside the
+ * exported `_Py_NewReference`, and tried by a self-test before it is believed. */
+#include "capture.h"
+#include "detour.h"
+
+#if PY_VERSION_HEX < 0x030D0000
+
+static ctm_detour the_detour; /* GIL */
+
+/* HOOK: */
+static int on_new_reference(PyObject *op)
+{
+    ctm_event_reference(op);
+    if (ctm_the_capture.stdlib_was_tracing) {
+        return ((int (*)(PyObject *))the_detour.original)(op);
+    }
+    return 0;
+}
+
+bool ctm_freelist_is_alive(void)
+{
+    return the_detour.enabled;
+}
+
+static const char *follow(void)
+{
+    if (!the_detour.ready) {
+        void *target = ctm_detour_first_call((const void *)_Py_NewReference, 128);
+        if (target == NULL) {
+            return "the interpreter's hidden function was not found";
+        }
+        const char *failure = ctm_detour_prepare(&the_detour, target, (void *)on_new_reference);
+        if (failure != NULL) {
+            return failure;
+        }
+    }
+    const char *failure = ctm_detour_enable(&the_detour);
+    return failure != NULL ? failure : ctm_freelist_self_test();
+}
+
+void ctm_freelist_start(void)
+{
+    const char *failure = follow();
+    if (failure != NULL) {
+        ctm_detour_disable(&the_detour);
+        ctm_the_capture.free_lists = (ctm_fact){false, failure};
+        return;
+    }
+    ctm_the_capture.free_lists =
+        (ctm_fact){true, "followed by leading the interpreter's own notice to us"};
+}
+
+void ctm_freelist_stop(void)
+{
+    ctm_detour_disable(&the_detour);
+}
+#endif

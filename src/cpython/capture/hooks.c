@@ -1,0 +1,268 @@
+/* hooks.c: the three allocator domains.
+ *
+ * Model: each domain's four functions wrap the originals saved when they were installed. Before a
+ * block is freed or resized it leaves the address map, or another thread could be handed its address
+ * first; after it was allocated it enters. If the tracer has no memory for a new block, the program
+ * gets none either: a block is never untraced.
+ *
+ * PyMem_SetAllocator copies a struct that other threads read without a lock, so the functions use
+ * neither its context nor anything that ever goes away: they and `the_originals` live as long as the
+ * process (the library is linked with -z nodelete), and pass through when tracing is off.
+ */
+#include "capture.h"
+
+#include <string.h>
+
+/* Indexed by PyMemAllocatorDomain. Written with the GIL held while no hook of ours is installed. */
+static PyMemAllocatorEx the_originals[3];
+
+/* HOOK: */
+const PyMemAllocatorEx *ctm_hooks_original(PyMemAllocatorDomain domain)
+{
+    return &the_originals[domain];
+}
+
+/* HOOK: Record nothing: tracing is off, or an original function asks. */
+static inline bool is_idle(void)
+{
+    return ctm_hook_tls.inside ||
+           !atomic_load_explicit(&ctm_the_capture.active, memory_order_relaxed);
+}
+
+/* HOOK: NULL with CTM_ERR_NOT_TRACING, or CTM_ERR_NOMEM: a shard that cannot be entered although
+ * tracing goes on. Asked twice, because tracing may have begun between the two questions. */
+static inline ctm_shard *enter(uint32_t index, ctm_status *out_status)
+{
+    ctm_shard *shard = ctm_shard_enter(ctm_the_capture.tracer, index);
+    *out_status = CTM_OK;
+    if (shard == NULL && ctm_tracer_is_tracing(ctm_the_capture.tracer)) {
+        shard = ctm_shard_enter(ctm_the_capture.tracer, index);
+        *out_status = CTM_ERR_NOMEM;
+    }
+    else if (shard == NULL) {
+        *out_status = CTM_ERR_NOT_TRACING;
+    }
+    return shard;
+}
+
+/* HOOK: */
+bool ctm_event_alloc(uint32_t domain, uintptr_t address, size_t size, bool gil_held)
+{
+    const ctm_who who = ctm_who_get(gil_held);
+    ctm_status status;
+    ctm_shard *shard = enter(who.shard, &status);
+    if (shard == NULL) {
+        return status == CTM_ERR_NOT_TRACING;
+    }
+    uint32_t traceback;
+    status = ctm_context_traceback(shard, &who, &traceback);
+    if (status == CTM_OK) {
+        status = ctm_shard_alloc(shard, domain, address, size, traceback);
+    }
+    ctm_shard_leave(shard);
+    return status == CTM_OK;
+}
+
+/* HOOK: */
+void ctm_event_free(uint32_t domain, uintptr_t address, bool gil_held)
+{
+    const ctm_who who = ctm_who_get(gil_held);
+    ctm_shard *shard = ctm_shard_enter(ctm_the_capture.tracer, who.shard);
+    if (shard != NULL) {
+        (void)ctm_shard_free(shard, domain, address);
+        ctm_shard_leave(shard);
+    }
+}
+
+/* HOOK: */
+static inline void *record(PyMemAllocatorDomain domain, void *block, size_t size)
+{
+    if (block == NULL) {
+        return NULL;
+    }
+    if (!ctm_event_alloc(0, (uintptr_t)block, size, domain != PYMEM_DOMAIN_RAW)) {
+        the_originals[domain].free(the_originals[domain].ctx, block);
+        return NULL;
+    }
+    ctm_hook_tls.last_block = (uintptr_t)block;
+    return block;
+}
+
+/* HOOK: */
+static inline void *on_malloc(PyMemAllocatorDomain domain, size_t size)
+{
+    const PyMemAllocatorEx *real = &the_originals[domain];
+    if (is_idle()) {
+        return real->malloc(real->ctx, size);
+    }
+    ctm_hook_tls.inside = true;
+    void *block = record(domain, real->malloc(real->ctx, size), size);
+    ctm_hook_tls.inside = false;
+    return block;
+}
+
+/* HOOK: Only a product that did not overflow can have given a block. */
+static inline void *on_calloc(PyMemAllocatorDomain domain, size_t count, size_t size)
+{
+    const PyMemAllocatorEx *real = &the_originals[domain];
+    if (is_idle()) {
+        return real->calloc(real->ctx, count, size);
+    }
+    ctm_hook_tls.inside = true;
+    void *block = record(domain, real->calloc(real->ctx, count, size), count * size);
+    ctm_hook_tls.inside = false;
+    return block;
+}
+
+/* HOOK: */
+static ctm_status begin_resize(PyMemAllocatorDomain domain, void *block, size_t size,
+                               ctm_resize *out, ctm_who *out_who)
+{
+    *out_who = ctm_who_get(domain != PYMEM_DOMAIN_RAW);
+    ctm_status status;
+    ctm_shard *shard = enter(out_who->shard, &status);
+    if (shard == NULL) {
+        return status;
+    }
+    uint32_t traceback;
+    status = ctm_context_traceback(shard, out_who, &traceback);
+    if (status == CTM_OK) {
+        status = ctm_shard_resize_begin(shard, 0, (uintptr_t)block, size, traceback, out);
+    }
+    ctm_shard_leave(shard);
+    return status;
+}
+
+/* HOOK: */
+static void end_resize(const ctm_resize *resize, const ctm_who *who, void *block)
+{
+    ctm_shard *shard = ctm_shard_enter(ctm_the_capture.tracer, who->shard);
+    if (shard == NULL) {
+        return;
+    }
+    if (block != NULL) {
+        ctm_shard_resize_commit(shard, resize, (uintptr_t)block);
+        ctm_hook_tls.last_block = (uintptr_t)block;
+    }
+    else {
+        ctm_shard_resize_abort(shard, resize);
+    }
+    ctm_shard_leave(shard);
+}
+
+/* HOOK: */
+static inline void *on_realloc(PyMemAllocatorDomain domain, void *old, size_t size)
+{
+    const PyMemAllocatorEx *real = &the_originals[domain];
+    if (is_idle()) {
+        return real->realloc(real->ctx, old, size);
+    }
+    void *block = NULL;
+    ctm_resize resize;
+    ctm_who who;
+    ctm_hook_tls.inside = true;
+    const ctm_status status = begin_resize(domain, old, size, &resize, &who);
+    if (status == CTM_OK || status == CTM_ERR_NOT_TRACING) {
+        block = real->realloc(real->ctx, old, size);
+    }
+    if (status == CTM_OK) {
+        end_resize(&resize, &who, block);
+    }
+    ctm_hook_tls.inside = false;
+    return block;
+}
+
+/* HOOK: */
+static inline void on_free(PyMemAllocatorDomain domain, void *block)
+{
+    const PyMemAllocatorEx *real = &the_originals[domain];
+    if (block == NULL || is_idle()) {
+        real->free(real->ctx, block);
+        return;
+    }
+    ctm_event_free(0, (uintptr_t)block, domain != PYMEM_DOMAIN_RAW);
+    ctm_hook_tls.inside = true;
+    real->free(real->ctx, block);
+    ctm_hook_tls.inside = false;
+}
+
+#define DOMAIN_HOOKS(name, domain)                                                                 \
+    static void *name##_malloc(void *ctx, size_t size) /* HOOK: */                                 \
+    {                                                                                              \
+        (void)ctx;                                                                                 \
+        return on_malloc(domain, size);                                                            \
+    }                                                                                              \
+    static void *name##_calloc(void *ctx, size_t count, size_t size) /* HOOK: */                   \
+    {                                                                                              \
+        (void)ctx;                                                                                 \
+        return on_calloc(domain, count, size);                                                     \
+    }                                                                                              \
+    static void *name##_realloc(void *ctx, void *block, size_t size) /* HOOK: */                   \
+    {                                                                                              \
+        (void)ctx;                                                                                 \
+        return on_realloc(domain, block, size);                                                    \
+    }                                                                                              \
+    static void name##_free(void *ctx, void *block) /* HOOK: */                                    \
+    {                                                                                              \
+        (void)ctx;                                                                                 \
+        on_free(domain, block);                                                                    \
+    }
+
+DOMAIN_HOOKS(raw, PYMEM_DOMAIN_RAW)
+DOMAIN_HOOKS(mem, PYMEM_DOMAIN_MEM)
+DOMAIN_HOOKS(obj, PYMEM_DOMAIN_OBJ)
+
+static const PyMemAllocatorEx the_hooks[3] = {
+    [PYMEM_DOMAIN_RAW] = {NULL, raw_malloc, raw_calloc, raw_realloc, raw_free},
+    [PYMEM_DOMAIN_MEM] = {NULL, mem_malloc, mem_calloc, mem_realloc, mem_free},
+    [PYMEM_DOMAIN_OBJ] = {NULL, obj_malloc, obj_calloc, obj_realloc, obj_free},
+};
+
+static bool is_ours(const PyMemAllocatorEx *allocator, PyMemAllocatorDomain domain)
+{
+    return allocator->malloc == the_hooks[domain].malloc;
+}
+
+/* Does a call through CPython's own entry reach `domain`'s hook? Somebody may have wrapped it,
+ * and then it must not be saved as its own original. */
+static bool is_reached(PyMemAllocatorDomain domain)
+{
+    PyMemAllocatorEx current;
+    PyMem_GetAllocator(domain, &current);
+    if (is_ours(&current, domain)) {
+        return true;
+    }
+    if (the_originals[domain].malloc == NULL) {
+        return false;
+    }
+    ctm_hook_tls.last_block = 0;
+    const bool was_active = atomic_exchange(&ctm_the_capture.active, true);
+    void *block = current.malloc(current.ctx, 1);
+    const bool reached = ctm_hook_tls.last_block != 0;
+    current.free(current.ctx, block);
+    atomic_store(&ctm_the_capture.active, was_active);
+    return reached;
+}
+
+void ctm_hooks_install(void)
+{
+    for (PyMemAllocatorDomain domain = PYMEM_DOMAIN_RAW; domain <= PYMEM_DOMAIN_OBJ; domain++) {
+        if (is_reached(domain)) {
+            continue;
+        }
+        PyMem_GetAllocator(domain, &the_originals[domain]);
+        PyMemAllocatorEx hook = the_hooks[domain];
+        PyMem_SetAllocator(domain, &hook);
+    }
+}
+
+void ctm_hooks_remove(void)
+{
+    for (PyMemAllocatorDomain domain = PYMEM_DOMAIN_RAW; domain <= PYMEM_DOMAIN_OBJ; domain++) {
+        PyMemAllocatorEx current;
+        PyMem_GetAllocator(domain, &current);
+        if (is_ours(&current, domain)) {
+            PyMem_SetAllocator(domain, &the_originals[domain]);
+        }
+    }
+}

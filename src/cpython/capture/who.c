@@ -1,0 +1,41 @@
+/* who.c: whose event is this, and which shard takes it? See capture.h. */
+#include "capture.h"
+#include "frames.h"
+
+__thread ctm_hook_state ctm_hook_tls __attribute__((tls_model("initial-exec")));
+
+/* HOOK: */
+static bool is_finalizing(void)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    return Py_IsFinalizing();
+#else
+    return _Py_IsFinalizing();
+#endif
+}
+
+/* HOOK: The locked shard of this thread; threads are dealt out in turn. */
+static uint32_t locked_shard(void)
+{
+    static _Atomic uint32_t threads;
+    if (ctm_hook_tls.shard == 0) {
+        const uint32_t n = atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed);
+        ctm_hook_tls.shard = 1 + n % (CTM_SHARDS - 1);
+    }
+    return ctm_hook_tls.shard;
+}
+
+/* HOOK: A detached thread reads its own frames too; but once the interpreter goes away, somebody
+ * else may be freeing its thread state. */
+ctm_who ctm_who_get(bool gil_held)
+{
+    PyThreadState *attached = ctm_frames_attached(gil_held);
+    if (attached != NULL) {
+        const bool is_main = attached->interp == ctm_the_capture.main_interpreter;
+        return (ctm_who){attached, is_main ? 0 : locked_shard()};
+    }
+    if (is_finalizing()) {
+        return (ctm_who){NULL, locked_shard()};
+    }
+    return (ctm_who){PyGILState_GetThisThreadState(), locked_shard()};
+}

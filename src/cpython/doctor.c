@@ -1,0 +1,61 @@
+/* doctor.c: how well this interpreter can be followed. */
+#include "module.h"
+
+#if !defined(Py_GIL_DISABLED)
+
+static int add_fact(PyObject *facts, const char *name, bool ok, const char *detail)
+{
+    PyObject *fact = Py_BuildValue("{s:O,s:s}", "ok", ok ? Py_True : Py_False, "detail", detail);
+    const int result = fact != NULL ? PyDict_SetItemString(facts, name, fact) : -1;
+    Py_XDECREF(fact);
+    return result;
+}
+
+static int add_facts(PyObject *facts)
+{
+    const ctm_capture *capture = &ctm_the_capture;
+    const uint64_t lost = atomic_load(&capture->lost_reattributions);
+    if (add_fact(facts, "allocators", capture->allocators.ok, capture->allocators.detail) < 0 ||
+        add_fact(facts, "free_lists", capture->free_lists.ok, capture->free_lists.detail) < 0 ||
+        add_fact(facts, "tracked_blocks", capture->tracked_blocks.ok,
+                 capture->tracked_blocks.detail) < 0 ||
+        add_fact(facts, "frames", true, "read from the interpreter's own structs; layout checked") <
+            0) {
+        return -1;
+    }
+    return add_fact(facts, "memory", lost == 0,
+                    lost == 0 ? "no event was lost for want of memory"
+                              : "some objects revived from free lists kept their old traceback");
+}
+
+const char ctm_doctor_doc[] =
+"_doctor($module, /)\n--\n\n"
+"How this interpreter is followed: a dict of facts, each with 'ok' and\n"
+"'detail'. Traces for a moment if tracing is off.";
+
+PyObject *ctm_module_doctor(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    PyObject *stdlib = ctm_module_state_of(module)->stdlib;
+    const bool was_tracing = ctm_tracer_is_tracing(ctm_the_capture.tracer);
+    const uint32_t limit = ctm_tracer_nframe(ctm_the_capture.tracer);
+    PyObject *facts = PyDict_New();
+    if (facts == NULL || ctm_capture_start(stdlib, limit) < 0) {
+        Py_XDECREF(facts);
+        return NULL;
+    }
+    if (was_tracing && ctm_the_capture.free_lists.ok && !ctm_freelist_is_alive()) {
+        ctm_the_capture.free_lists =
+            (ctm_fact){false, "somebody else took the reference tracer after start()"};
+    }
+    if (was_tracing && !ctm_capture_is_alive()) {
+        ctm_the_capture.allocators = (ctm_fact){false, "somebody else replaced the hooks"};
+    }
+    if (!was_tracing) {
+        ctm_capture_stop(stdlib);
+    }
+    if (add_facts(facts) < 0) {
+        Py_CLEAR(facts);
+    }
+    return facts;
+}
+#endif

@@ -1,0 +1,190 @@
+/* module.c: the extension `ctracemalloc._ctracemalloc`: its table of functions and its life.
+ *
+ * Model: tracing is per process, so this module is for the main interpreter only and keeps what it
+ * needs in its state; the tracer itself belongs to capture/. A capsule in the interpreter's
+ * dictionary stops tracing when the interpreter is taken down, after all Python code has run.
+ */
+#include "module.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(Py_GIL_DISABLED)
+
+static int module_exec(PyObject *module)
+{
+    (void)module;
+    PyErr_SetString(PyExc_ImportError,
+                    "ctracemalloc does not support free-threaded builds of Python yet");
+    return -1;
+}
+
+static PyMethodDef module_methods[] = {{NULL, NULL, 0, NULL}};
+
+#else
+
+static PyMethodDef module_methods[] = {
+    {"start", (PyCFunction)(void (*)(void))ctm_module_start, METH_FASTCALL, ctm_start_doc},
+    {"stop", ctm_module_stop, METH_NOARGS, ctm_stop_doc},
+    {"is_tracing", ctm_module_is_tracing, METH_NOARGS, ctm_is_tracing_doc},
+    {"clear_traces", ctm_module_clear_traces, METH_NOARGS, ctm_clear_traces_doc},
+    {"get_traceback_limit", ctm_module_get_traceback_limit, METH_NOARGS, ctm_get_traceback_limit_doc},
+    {"get_traced_memory", ctm_module_get_traced_memory, METH_NOARGS, ctm_get_traced_memory_doc},
+    {"reset_peak", ctm_module_reset_peak, METH_NOARGS, ctm_reset_peak_doc},
+    {"get_tracemalloc_memory", ctm_module_get_tracemalloc_memory, METH_NOARGS,
+     ctm_get_tracemalloc_memory_doc},
+    {"take_snapshot", ctm_module_take_snapshot, METH_NOARGS, ctm_take_snapshot_doc},
+    {"_get_traces", ctm_module_get_traces, METH_NOARGS, ctm_get_traces_doc},
+    {"_get_object_traceback", ctm_module_get_object_traceback_raw, METH_O,
+     ctm_get_object_traceback_raw_doc},
+    {"get_object_traceback", (PyCFunction)(void (*)(void))ctm_module_get_object_traceback,
+     METH_VARARGS | METH_KEYWORDS, ctm_get_object_traceback_doc},
+    {"_doctor", ctm_module_doctor, METH_NOARGS, ctm_doctor_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+/* --- life of the module --- */
+
+/* The interpreter's dictionary goes: nothing of Python's may be touched any more. */
+static void stop_at_end(PyObject *capsule)
+{
+    (void)capsule;
+    ctm_capture_stop(NULL);
+}
+
+static int watch_end(void)
+{
+    PyObject *interpreter_dict = PyInterpreterState_GetDict(PyInterpreterState_Get());
+    PyObject *capsule = PyCapsule_New(&ctm_the_capture, "ctracemalloc.capture", stop_at_end);
+    int result = -1;
+    if (capsule != NULL && interpreter_dict != NULL) {
+        result = PyDict_SetItemString(interpreter_dict, "ctracemalloc.capture", capsule);
+    }
+    Py_XDECREF(capsule);
+    return result;
+}
+
+static int check_interpreter(void)
+{
+    const unsigned long running = Py_Version >> 16, built = PY_VERSION_HEX >> 16;
+    if (running != built) {
+        PyErr_Format(PyExc_ImportError,
+                     "ctracemalloc was built for Python %lu.%lu and cannot run in %lu.%lu",
+                     built >> 8, built & 255, running >> 8, running & 255);
+        return -1;
+    }
+    if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
+        PyErr_SetString(PyExc_ImportError,
+                        "ctracemalloc can only be imported in the main interpreter, not in a "
+                        "sub-interpreter");
+        return -1;
+    }
+    return 0;
+}
+
+/* The package's own file, to which results of this module are attributed (kept for ever). */
+static int set_own_file(PyObject *module)
+{
+    PyObject *origin = PyModule_GetFilenameObject(module);
+    const char *path = origin != NULL ? PyUnicode_AsUTF8(origin) : NULL;
+    if (path == NULL) {
+        PyErr_Clear(); /* no file: the pseudo name stays */
+        Py_XDECREF(origin);
+        return 0;
+    }
+    const char *slash = strrchr(path, '/');
+    const size_t folder = slash != NULL ? (size_t)(slash - path) + 1 : 0;
+    char *own = malloc(folder + sizeof("__init__.py"));
+    if (own != NULL) {
+        memcpy(own, path, folder);
+        memcpy(own + folder, "__init__.py", sizeof("__init__.py"));
+        ctm_context_own_file(own);
+    }
+    Py_DECREF(origin);
+    return own != NULL ? 0 : -1;
+}
+
+static int set_own(int on)
+{
+    const int before = ctm_hook_tls.own;
+    ctm_hook_tls.own = on != 0;
+    return before;
+}
+
+static int module_exec(PyObject *module)
+{
+    ctm_module_state *state = ctm_module_state_of(module);
+    if (check_interpreter() < 0 || ctm_capture_init() < 0) {
+        return -1;
+    }
+    state->stdlib = PyImport_ImportModule("_tracemalloc");
+    state->package_name = PyUnicode_InternFromString("ctracemalloc");
+    state->get_traces = PyObject_GetAttrString(module, "_get_traces");
+    if (state->stdlib == NULL || state->package_name == NULL || state->get_traces == NULL) {
+        return -1;
+    }
+    if (PyModule_AddStringConstant(module, "__version__", CTM_VERSION) < 0 ||
+        set_own_file(module) < 0 || watch_end() < 0 ||
+        ctm_types_init(module, &state->types) < 0) {
+        return -1;
+    }
+    state->types.guard_set = set_own;
+    return 0;
+}
+
+#endif
+
+static int module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    ctm_module_state *state = ctm_module_state_of(module);
+    Py_VISIT(state->stdlib);
+    Py_VISIT(state->get_traces);
+    Py_VISIT(state->package_name);
+#if defined(Py_GIL_DISABLED)
+    return 0;
+#else
+    return ctm_types_traverse(&state->types, visit, arg);
+#endif
+}
+
+static int module_clear(PyObject *module)
+{
+    ctm_module_state *state = ctm_module_state_of(module);
+    Py_CLEAR(state->stdlib);
+    Py_CLEAR(state->get_traces);
+    Py_CLEAR(state->package_name);
+#if !defined(Py_GIL_DISABLED)
+    ctm_types_clear(&state->types);
+#endif
+    return 0;
+}
+
+static void module_free(void *module)
+{
+    (void)module_clear(module);
+}
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, (void *)module_exec},
+#if PY_VERSION_HEX >= 0x030C0000
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
+    {0, NULL},
+};
+
+PyModuleDef ctm_module_def = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "ctracemalloc._ctracemalloc",
+    .m_doc = "Trace memory allocations: the compiled part of ctracemalloc.",
+    .m_size = sizeof(ctm_module_state),
+    .m_methods = module_methods,
+    .m_slots = module_slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+    .m_free = module_free,
+};
+
+PyMODINIT_FUNC PyInit__ctracemalloc(void)
+{
+    return PyModuleDef_Init(&ctm_module_def);
+}

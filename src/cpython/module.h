@@ -1,0 +1,66 @@
+/* module.h: what the files of the extension module share.
+ *
+ * Model: module.c holds the table of functions and the life of the module; the functions stand in
+ * tracing.c, snapshots.c, block.c and doctor.c. All need the GIL.
+ */
+#ifndef CTM_MODULE_H
+#define CTM_MODULE_H
+
+#include "types/types.h"
+
+#include "capture/capture.h"
+
+typedef struct ctm_module_state {
+    ctm_state types;        /* first: PyModule_GetState() is also a ctm_state */
+    PyObject *stdlib;       /* owned: the real _tracemalloc module */
+    PyObject *get_traces;   /* owned: our _get_traces, to see whether it was replaced */
+    PyObject *package_name; /* owned: "ctracemalloc" */
+} ctm_module_state;
+
+static inline ctm_module_state *ctm_module_state_of(PyObject *module)
+{
+    return PyModule_GetState(module);
+}
+
+/* Until the matching end, what this thread allocates is attributed to this package. */
+static inline bool ctm_own_begin(void)
+{
+    const bool before = ctm_hook_tls.own;
+    ctm_hook_tls.own = true;
+    return before;
+}
+
+static inline void ctm_own_end(bool before)
+{
+    ctm_hook_tls.own = before;
+}
+
+/* The functions of the module, by file; their names and signatures are in module.c's table. */
+PyObject *ctm_module_start(PyObject *module, PyObject *const *args, Py_ssize_t n);
+PyObject *ctm_module_stop(PyObject *module, PyObject *ignored);
+PyObject *ctm_module_is_tracing(PyObject *module, PyObject *ignored);
+PyObject *ctm_module_clear_traces(PyObject *module, PyObject *ignored);
+PyObject *ctm_module_get_traceback_limit(PyObject *module, PyObject *ignored);
+PyObject *ctm_module_get_traced_memory(PyObject *module, PyObject *ignored);
+PyObject *ctm_module_reset_peak(PyObject *module, PyObject *ignored);
+PyObject *ctm_module_get_tracemalloc_memory(PyObject *module, PyObject *ignored);
+extern const char ctm_start_doc[];
+extern const char ctm_stop_doc[];
+extern const char ctm_is_tracing_doc[];
+extern const char ctm_clear_traces_doc[];
+extern const char ctm_get_traceback_limit_doc[];
+extern const char ctm_get_traced_memory_doc[];
+extern const char ctm_reset_peak_doc[];
+extern const char ctm_get_tracemalloc_memory_doc[];
+PyObject *ctm_module_take_snapshot(PyObject *module, PyObject *ignored);
+PyObject *ctm_module_get_traces(PyObject *module, PyObject *ignored);
+extern const char ctm_take_snapshot_doc[];
+extern const char ctm_get_traces_doc[];
+PyObject *ctm_module_get_object_traceback_raw(PyObject *module, PyObject *op);
+PyObject *ctm_module_get_object_traceback(PyObject *module, PyObject *args, PyObject *kwargs);
+extern const char ctm_get_object_traceback_raw_doc[];
+extern const char ctm_get_object_traceback_doc[];
+PyObject *ctm_module_doctor(PyObject *module, PyObject *ignored);
+extern const char ctm_doctor_doc[];
+
+#endif

@@ -1,0 +1,145 @@
+/* snapshots.c: take_snapshot and _get_traces.
+ *
+ * Like tracemalloc.py, take_snapshot looks its helpers up in the package at each call, because tests and
+ * users replace them there. */
+#include "module.h"
+
+#if !defined(Py_GIL_DISABLED)
+
+/* The package's attribute `name` if somebody replaced ours (tests patch them), else NULL. */
+static PyObject *replaced(PyObject *package, const char *name, PyObject *ours)
+{
+    PyObject *value = package != NULL ? PyObject_GetAttrString(package, name) : NULL;
+    if (value == NULL) {
+        PyErr_Clear();
+        return NULL;
+    }
+    if (value == ours) {
+        Py_DECREF(value);
+        return NULL;
+    }
+    return value;
+}
+
+/* Calls the package's `name` (or the module's own, if the package has none). */
+static PyObject *call_public(PyObject *module, PyObject *package, const char *name)
+{
+    PyObject *target = package != NULL && PyObject_HasAttrString(package, name) ? package : module;
+    return PyObject_CallMethod(target, name, NULL);
+}
+
+static int require_tracing(PyObject *module, PyObject *package)
+{
+    PyObject *tracing = call_public(module, package, "is_tracing");
+    const int is_true = tracing != NULL ? PyObject_IsTrue(tracing) : -1;
+    Py_XDECREF(tracing);
+    if (is_true == 0) {
+        PyErr_SetString(PyExc_RuntimeError, "the tracemalloc module must be tracing memory "
+                                            "allocations to take a snapshot");
+    }
+    return is_true == 1 ? 0 : -1;
+}
+
+/* Numbers are given only if they can be true: warn of what got lost, refuse if the hooks are gone. */
+static int check_capture(void)
+{
+    if (!ctm_capture_is_alive()) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "something replaced Python's memory allocators while ctracemalloc was "
+                        "tracing (stdlib's tracemalloc.stop()?): the traces are incomplete; call "
+                        "stop() and start() to trace anew");
+        return -1;
+    }
+    if (ctm_the_capture.free_lists.ok && !ctm_freelist_is_alive()) {
+        ctm_the_capture.free_lists =
+            (ctm_fact){false, "somebody else took the reference tracer after start()"};
+        return PyErr_WarnEx(PyExc_RuntimeWarning,
+                            "ctracemalloc no longer follows free lists, because something else "
+                            "(stdlib's tracemalloc.start()?) took Python's reference tracer: some "
+                            "objects keep the traceback of an earlier one", 2);
+    }
+    return 0;
+}
+
+static ctm_snapshot *take_core(ctm_module_state *state)
+{
+    ctm_snapshot *core = NULL;
+    const ctm_status status = ctm_tracer_snapshot(ctm_the_capture.tracer, &core);
+    if (status != CTM_OK) {
+        ctm_status_raise(&state->types, status, NULL, NULL);
+        return NULL;
+    }
+    return core;
+}
+
+static PyObject *snapshot_of_core(PyObject *module, PyObject *limit)
+{
+    ctm_module_state *state = ctm_module_state_of(module);
+    if (check_capture() < 0) {
+        return NULL;
+    }
+    ctm_snapshot *core = take_core(state);
+    return core != NULL ? ctm_snapshot_object_new(&state->types, core, limit) : NULL;
+}
+
+static PyObject *snapshot_of_list(ctm_module_state *state, PyObject *get_traces, PyObject *limit)
+{
+    PyObject *traces = PyObject_CallNoArgs(get_traces);
+    PyObject *snapshot = NULL;
+    if (traces != NULL) {
+        snapshot = PyObject_CallFunctionObjArgs((PyObject *)state->types.snapshot_type, traces,
+                                                limit, NULL);
+    }
+    Py_XDECREF(traces);
+    return snapshot;
+}
+
+const char ctm_take_snapshot_doc[] =
+"take_snapshot($module, /)\n--\n\n"
+"Take a snapshot of traces of memory blocks allocated by Python.\n\n"
+"Returns a Snapshot. Its cost depends on the number of places that allocate,\n"
+"not on the number of blocks. Raises RuntimeError if not tracing.";
+
+PyObject *ctm_module_take_snapshot(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    ctm_module_state *state = ctm_module_state_of(module);
+    PyObject *package = PyImport_GetModule(state->package_name);
+    PyObject *snapshot = NULL, *get_traces = NULL;
+    if (require_tracing(module, package) == 0) {
+        get_traces = replaced(package, "_get_traces", state->get_traces);
+        PyObject *limit = call_public(module, package, "get_traceback_limit");
+        if (limit != NULL) {
+            const bool own = ctm_own_begin();
+            snapshot = get_traces != NULL ? snapshot_of_list(state, get_traces, limit)
+                                          : snapshot_of_core(module, limit);
+            ctm_own_end(own);
+        }
+        Py_XDECREF(limit);
+    }
+    Py_XDECREF(get_traces);
+    Py_XDECREF(package);
+    return snapshot;
+}
+
+const char ctm_get_traces_doc[] =
+"_get_traces($module, /)\n--\n\n"
+"Get traces of all memory blocks allocated by Python.\n\n"
+"Return a list of (domain, size: int, traceback: tuple, total_nframe: int)\n"
+"tuples, an empty list if not tracing.";
+
+PyObject *ctm_module_get_traces(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    ctm_module_state *state = ctm_module_state_of(module);
+    if (!ctm_tracer_is_tracing(ctm_the_capture.tracer)) {
+        return PyList_New(0);
+    }
+    ctm_snapshot *core = take_core(state);
+    if (core == NULL) {
+        return NULL;
+    }
+    const bool own = ctm_own_begin();
+    PyObject *traces = ctm_raw_traces(&state->types, core);
+    ctm_own_end(own);
+    return traces;
+}
+#endif
