@@ -10,7 +10,9 @@
 
 typedef struct text_frame {
     char *filename; /* owned */
-    size_t length;
+    size_t length;  /* bytes of it */
+    char *name;     /* owned: the function; empty: not known */
+    size_t name_length;
     int32_t lineno;
 } text_frame;
 
@@ -18,21 +20,29 @@ static void free_frames(text_frame *frames, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
         free(frames[i].filename);
+        free(frames[i].name);
     }
     free(frames);
+}
+
+static char *copy_string(const ctm_shard *shard, uint32_t id, size_t *out_length)
+{
+    const char *text = ctm_shard_string_row(shard, id, out_length);
+    char *copy = malloc(*out_length + 1);
+    if (copy != NULL) {
+        memcpy(copy, text, *out_length);
+    }
+    return copy;
 }
 
 static bool copy_frame(const ctm_shard *shard, uint32_t id, text_frame *out)
 {
     const ctm_frame *frame = ctm_shard_frame_row(shard, id);
     const ctm_function *function = ctm_shard_function_row(shard, frame->function);
-    const char *filename = ctm_shard_string_row(shard, function->filename, &out->length);
     out->lineno = frame->lineno;
-    out->filename = malloc(out->length + 1);
-    if (out->filename != NULL) {
-        memcpy(out->filename, filename, out->length);
-    }
-    return out->filename != NULL;
+    out->filename = copy_string(shard, function->filename, &out->length);
+    out->name = copy_string(shard, function->name, &out->name_length);
+    return out->filename != NULL && out->name != NULL;
 }
 
 /* Copies a traceback while inside its shard, where no Python object may be made. */
@@ -51,7 +61,7 @@ static ctm_status copy_traceback(const ctm_shard *shard, uint32_t traceback, tex
     for (uint32_t i = 0; i < n; i++) {
         const ctm_traceback *row = ctm_shard_traceback_row(shard, id);
         if (!copy_frame(shard, row->frame, &frames[i])) {
-            free_frames(frames, i);
+            free_frames(frames, n);
             return CTM_ERR_NOMEM;
         }
         id = row->parent;
@@ -84,39 +94,70 @@ static ctm_status find_traceback(uint32_t domain, uintptr_t address, text_frame 
     }
 }
 
-static PyObject *tuple_of_frames(const text_frame *frames, uint32_t n)
+static PyObject *decode(const char *text, size_t length)
+{
+    return PyUnicode_DecodeUTF8(text, (Py_ssize_t)length, "surrogatepass");
+}
+
+static PyObject *make_frame(const text_frame *frame)
+{
+    PyObject *filename = decode(frame->filename, frame->length);
+    return filename != NULL ? Py_BuildValue("Ni", filename, frame->lineno) : NULL;
+}
+
+static PyObject *make_name(const text_frame *frame)
+{
+    return frame->name_length != 0 ? decode(frame->name, frame->name_length) : Py_NewRef(Py_None);
+}
+
+static PyObject *make_tuple(const text_frame *frames, uint32_t n,
+                            PyObject *(*make)(const text_frame *))
 {
     PyObject *tuple = PyTuple_New((Py_ssize_t)n);
     for (uint32_t i = 0; tuple != NULL && i < n; i++) {
-        PyObject *filename = PyUnicode_DecodeUTF8(frames[i].filename, (Py_ssize_t)frames[i].length,
-                                                  "surrogatepass");
-        PyObject *frame = filename != NULL ? Py_BuildValue("Ni", filename, frames[i].lineno) : NULL;
-        if (frame == NULL) {
+        PyObject *item = make(&frames[i]);
+        if (item == NULL) {
             Py_CLEAR(tuple);
         }
         else {
-            PyTuple_SET_ITEM(tuple, (Py_ssize_t)i, frame);
+            PyTuple_SET_ITEM(tuple, (Py_ssize_t)i, item);
         }
     }
     return tuple;
 }
 
-PyObject *ctm_raw_traceback_of_block(uint32_t domain, uintptr_t address)
+/* Raw frames (and, if asked for, function names) of a live block, or None for both. */
+static int describe_block(uint32_t domain, uintptr_t address, PyObject **out_frames,
+                          PyObject **out_names)
 {
     text_frame *frames = NULL;
     uint32_t n = 0;
     const ctm_status status = find_traceback(domain, address, &frames, &n);
     if (status == CTM_ERR_NOT_FOUND || status == CTM_ERR_NOT_TRACING) {
-        Py_RETURN_NONE;
+        *out_frames = Py_NewRef(Py_None);
+        return 0;
     }
     if (status != CTM_OK) {
-        return PyErr_NoMemory();
+        PyErr_NoMemory();
+        return -1;
     }
     const bool own = ctm_own_begin();
-    PyObject *tuple = tuple_of_frames(frames, n);
+    *out_frames = make_tuple(frames, n, make_frame);
+    if (*out_frames != NULL && out_names != NULL) {
+        *out_names = make_tuple(frames, n, make_name);
+        if (*out_names == NULL) {
+            Py_CLEAR(*out_frames);
+        }
+    }
     ctm_own_end(own);
     free_frames(frames, n);
-    return tuple;
+    return *out_frames != NULL ? 0 : -1;
+}
+
+PyObject *ctm_raw_traceback_of_block(uint32_t domain, uintptr_t address)
+{
+    PyObject *frames = NULL;
+    return describe_block(domain, address, &frames, NULL) == 0 ? frames : NULL;
 }
 
 const char ctm_get_object_traceback_raw_doc[] =
@@ -125,10 +166,14 @@ const char ctm_get_object_traceback_raw_doc[] =
 "Return a tuple of (filename: str, lineno: int) tuples.\n"
 "Return None if the module is not tracing or did not trace the object.";
 
+static uintptr_t block_of(PyObject *op)
+{
+    return (uintptr_t)op - ctm_object_header_size(Py_TYPE(op));
+}
+
 PyObject *ctm_module_get_object_traceback_raw(PyObject *Py_UNUSED(module), PyObject *op)
 {
-    const uintptr_t block = (uintptr_t)op - ctm_object_header_size(Py_TYPE(op));
-    return ctm_raw_traceback_of_block(0, block);
+    return ctm_raw_traceback_of_block(0, block_of(op));
 }
 
 const char ctm_get_object_traceback_doc[] =
@@ -145,14 +190,16 @@ PyObject *ctm_module_get_object_traceback(PyObject *module, PyObject *args, PyOb
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:get_object_traceback", names, &op)) {
         return NULL;
     }
-    PyObject *frames = ctm_module_get_object_traceback_raw(module, op);
-    if (frames == NULL || frames == Py_None) {
+    PyObject *frames = NULL, *known = NULL;
+    if (describe_block(0, block_of(op), &frames, &known) < 0 || frames == Py_None) {
         return frames;
     }
     const bool own = ctm_own_begin();
-    PyObject *traceback = ctm_traceback_object_new(&ctm_module_state_of(module)->types, frames, NULL, NULL);
+    PyObject *traceback =
+        ctm_traceback_object_new(&ctm_module_state_of(module)->types, frames, known, NULL);
     ctm_own_end(own);
     Py_DECREF(frames);
+    Py_DECREF(known);
     return traceback;
 }
 #endif

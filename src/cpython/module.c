@@ -111,6 +111,17 @@ static int set_own(int on)
     return before;
 }
 
+static int intern_names(ctm_module_state *state)
+{
+    state->package_name = PyUnicode_InternFromString("ctracemalloc");
+    state->is_tracing_name = PyUnicode_InternFromString("is_tracing");
+    state->get_traces_name = PyUnicode_InternFromString("_get_traces");
+    state->get_limit_name = PyUnicode_InternFromString("get_traceback_limit");
+    const bool complete = state->package_name != NULL && state->is_tracing_name != NULL &&
+                          state->get_traces_name != NULL && state->get_limit_name != NULL;
+    return complete ? 0 : -1;
+}
+
 static int module_exec(PyObject *module)
 {
     ctm_module_state *state = ctm_module_state_of(module);
@@ -118,9 +129,11 @@ static int module_exec(PyObject *module)
         return -1;
     }
     state->stdlib = PyImport_ImportModule("_tracemalloc");
-    state->package_name = PyUnicode_InternFromString("ctracemalloc");
-    state->get_traces = PyObject_GetAttrString(module, "_get_traces");
-    if (state->stdlib == NULL || state->package_name == NULL || state->get_traces == NULL) {
+    if (state->stdlib == NULL || intern_names(state) < 0) {
+        return -1;
+    }
+    state->get_traces = PyObject_GetAttr(module, state->get_traces_name);
+    if (state->get_traces == NULL) {
         return -1;
     }
     if (PyModule_AddStringConstant(module, "__version__", CTM_VERSION) < 0 ||
@@ -140,6 +153,9 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->stdlib);
     Py_VISIT(state->get_traces);
     Py_VISIT(state->package_name);
+    Py_VISIT(state->is_tracing_name);
+    Py_VISIT(state->get_traces_name);
+    Py_VISIT(state->get_limit_name);
 #if defined(Py_GIL_DISABLED)
     return 0;
 #else
@@ -153,6 +169,9 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->stdlib);
     Py_CLEAR(state->get_traces);
     Py_CLEAR(state->package_name);
+    Py_CLEAR(state->is_tracing_name);
+    Py_CLEAR(state->get_traces_name);
+    Py_CLEAR(state->get_limit_name);
 #if !defined(Py_GIL_DISABLED)
     ctm_types_clear(&state->types);
 #endif

@@ -4,12 +4,14 @@
  * users replace them there. */
 #include "module.h"
 
+#include "types/core_object.h"
+
 #if !defined(Py_GIL_DISABLED)
 
 /* The package's attribute `name` if somebody replaced ours (tests patch them), else NULL. */
-static PyObject *replaced(PyObject *package, const char *name, PyObject *ours)
+static PyObject *replaced(PyObject *package, PyObject *name, PyObject *ours)
 {
-    PyObject *value = package != NULL ? PyObject_GetAttrString(package, name) : NULL;
+    PyObject *value = package != NULL ? PyObject_GetAttr(package, name) : NULL;
     if (value == NULL) {
         PyErr_Clear();
         return NULL;
@@ -22,15 +24,16 @@ static PyObject *replaced(PyObject *package, const char *name, PyObject *ours)
 }
 
 /* Calls the package's `name` (or the module's own, if the package has none). */
-static PyObject *call_public(PyObject *module, PyObject *package, const char *name)
+static PyObject *call_public(PyObject *module, PyObject *package, PyObject *name)
 {
-    PyObject *target = package != NULL && PyObject_HasAttrString(package, name) ? package : module;
-    return PyObject_CallMethod(target, name, NULL);
+    PyObject *target = package != NULL && PyObject_HasAttr(package, name) ? package : module;
+    return PyObject_CallMethodNoArgs(target, name);
 }
 
 static int require_tracing(PyObject *module, PyObject *package)
 {
-    PyObject *tracing = call_public(module, package, "is_tracing");
+    PyObject *tracing =
+        call_public(module, package, ctm_module_state_of(module)->is_tracing_name);
     const int is_true = tracing != NULL ? PyObject_IsTrue(tracing) : -1;
     Py_XDECREF(tracing);
     if (is_true == 0) {
@@ -106,8 +109,8 @@ PyObject *ctm_module_take_snapshot(PyObject *module, PyObject *Py_UNUSED(ignored
     PyObject *package = PyImport_GetModule(state->package_name);
     PyObject *snapshot = NULL, *get_traces = NULL;
     if (require_tracing(module, package) == 0) {
-        get_traces = replaced(package, "_get_traces", state->get_traces);
-        PyObject *limit = call_public(module, package, "get_traceback_limit");
+        get_traces = replaced(package, state->get_traces_name, state->get_traces);
+        PyObject *limit = call_public(module, package, state->get_limit_name);
         if (limit != NULL) {
             const bool own = ctm_own_begin();
             snapshot = get_traces != NULL ? snapshot_of_list(state, get_traces, limit)
@@ -119,6 +122,15 @@ PyObject *ctm_module_take_snapshot(PyObject *module, PyObject *Py_UNUSED(ignored
     Py_XDECREF(get_traces);
     Py_XDECREF(package);
     return snapshot;
+}
+
+/* The list of all raw traces. Steals `snapshot`. */
+static PyObject *list_traces(ctm_state *state, ctm_snapshot *snapshot)
+{
+    ctm_core_object *core = ctm_core_new(state, snapshot);
+    PyObject *list = core != NULL ? ctm_core_list(core) : NULL;
+    Py_XDECREF(core);
+    return list;
 }
 
 const char ctm_get_traces_doc[] =
@@ -138,7 +150,7 @@ PyObject *ctm_module_get_traces(PyObject *module, PyObject *Py_UNUSED(ignored))
         return NULL;
     }
     const bool own = ctm_own_begin();
-    PyObject *traces = ctm_raw_traces(&state->types, core);
+    PyObject *traces = list_traces(&state->types, core);
     ctm_own_end(own);
     return traces;
 }

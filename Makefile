@@ -1,0 +1,45 @@
+# Everything that can be done here; `make` alone lists it. CONTRIBUTING.md says more.
+#
+# Variables: PYTHON     the interpreter that runs the driver and the demo's default (any 3.8 or newer)
+#            CTM_SID    folder with Debian sid for Python 3.14 and 3.15 (default build/sid)
+#            ONLY       run only the suites whose name contains this: make test ONLY=parity
+
+PYTHON ?= python3
+RUN = $(PYTHON) tests/run_all.py $(if $(ONLY),--only $(ONLY))
+GIL_BUILDS = 3.11,3.12,3.13
+ALL_BUILDS = $(GIL_BUILDS),3.14,3.15
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test test-all test-long core-test lint format clean
+
+help: ## list what can be made
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+build: ## install the package into build/venv-3.X for each Python 3.11, 3.12, 3.13 found
+	$(PYTHON) tests/run_all.py --pythons $(GIL_BUILDS) --build-only
+
+demo: ## trace a real program: parse and compile the standard library (under a minute once built)
+	@bash tools/demo.sh
+
+test: ## all tests on Python 3.11, 3.12 and 3.13, and the C core's
+	$(RUN) --pythons $(GIL_BUILDS)
+
+test-all: ## the same, also on Python 3.14 and 3.15 (from Debian sid if need be)
+	$(RUN) --pythons $(ALL_BUILDS)
+
+test-long: ## what takes too long for CI as well: deep tracebacks, valgrind, every slow suite everywhere
+	$(RUN) --pythons $(ALL_BUILDS) --long
+
+core-test: ## the C core alone: gcc, clang, ASan and UBSan, TSan
+	$(PYTHON) tests/run_all.py --pythons '' --only core: --only layers
+
+lint: ## formatting, ruff, types and the layers of the code
+	@bash tools/lint.sh
+
+format: ## let clang-format and ruff rewrite the sources
+	@bash tools/lint.sh --fix
+
+clean: ## remove what was built (not the Debian sid folder: rm -rf build/sid)
+	@if [ -d build ]; then find build -mindepth 1 -maxdepth 1 ! -name 'sid*' -exec rm -rf {} +; fi
+	@find . -name __pycache__ -type d -not -path './build/*' -prune -exec rm -rf {} +
+	@rm -rf python/*.egg-info

@@ -1,0 +1,56 @@
+"""Trace memory allocations: the standard library's tracemalloc, written anew in C.
+
+Everything of `tracemalloc` is here under the same name and means the same, underscore names that
+its tests and other code reach for included. Added: `install` and `uninstall` (take the standard
+module's place), `Frame.name`, the key type "function", and `FileError`.
+
+There is no `__all__`, as in the standard module.
+"""
+
+import fnmatch
+import linecache
+import os
+import pickle
+import sys
+from collections.abc import Iterable, Sequence
+from functools import total_ordering
+
+if not (3, 11) <= sys.version_info < (3, 16):
+    raise ImportError(
+        "ctracemalloc knows CPython 3.11 to 3.15, not "
+        f"{sys.version_info.major}.{sys.version_info.minor}: the layout of this version's frames "
+        "and its allocator rules have not been checked; see docs/limits.md"
+    )
+
+from ._ctracemalloc import (
+    BaseFilter,
+    DomainFilter,
+    FileError,
+    Filter,
+    Frame,
+    Snapshot,
+    Statistic,
+    StatisticDiff,
+    Trace,
+    Traceback,
+    Traces,
+    __version__,
+    _compare_grouped_stats,
+    _doctor,
+    _format_size,
+    _get_object_traceback,
+    _get_traces,
+    _normalize_filename,
+    _Traces,
+    clear_traces,
+    get_object_traceback,
+    get_traceback_limit,
+    get_traced_memory,
+    get_tracemalloc_memory,
+    is_tracing,
+    reset_peak,
+    start,
+    stop,
+    take_snapshot,
+)
+from ._install import install, uninstall

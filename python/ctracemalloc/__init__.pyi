@@ -1,0 +1,39 @@
+import fnmatch as fnmatch
+import linecache as linecache
+import os as os
+import pickle as pickle
+from collections.abc import Iterable as Iterable
+from collections.abc import Sequence as Sequence
+from functools import total_ordering as total_ordering
+
+from ._ctracemalloc import BaseFilter as BaseFilter
+from ._ctracemalloc import DomainFilter as DomainFilter
+from ._ctracemalloc import FileError as FileError
+from ._ctracemalloc import Filter as Filter
+from ._ctracemalloc import Frame as Frame
+from ._ctracemalloc import Snapshot as Snapshot
+from ._ctracemalloc import Statistic as Statistic
+from ._ctracemalloc import StatisticDiff as StatisticDiff
+from ._ctracemalloc import Trace as Trace
+from ._ctracemalloc import Traceback as Traceback
+from ._ctracemalloc import Traces as Traces
+from ._ctracemalloc import __version__ as __version__
+from ._ctracemalloc import _compare_grouped_stats as _compare_grouped_stats
+from ._ctracemalloc import _doctor as _doctor
+from ._ctracemalloc import _format_size as _format_size
+from ._ctracemalloc import _get_object_traceback as _get_object_traceback
+from ._ctracemalloc import _get_traces as _get_traces
+from ._ctracemalloc import _normalize_filename as _normalize_filename
+from ._ctracemalloc import _Traces as _Traces
+from ._ctracemalloc import clear_traces as clear_traces
+from ._ctracemalloc import get_object_traceback as get_object_traceback
+from ._ctracemalloc import get_traceback_limit as get_traceback_limit
+from ._ctracemalloc import get_traced_memory as get_traced_memory
+from ._ctracemalloc import get_tracemalloc_memory as get_tracemalloc_memory
+from ._ctracemalloc import is_tracing as is_tracing
+from ._ctracemalloc import reset_peak as reset_peak
+from ._ctracemalloc import start as start
+from ._ctracemalloc import stop as stop
+from ._ctracemalloc import take_snapshot as take_snapshot
+from ._install import install as install
+from ._install import uninstall as uninstall

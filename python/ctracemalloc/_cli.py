@@ -1,0 +1,180 @@
+"""The command line: parses it and calls the module that does the work."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+import ctracemalloc
+
+KEYS = ("lineno", "function", "filename", "traceback")
+MAX_NFRAME = 65535
+
+RUN_EPILOG = """\
+The program runs as `python SCRIPT ARGS` would run it: the same exit status, arguments,
+sys.path, __main__, standard input and signals. The snapshot is written and the summary
+printed (on stderr) when it ends: normally, by an exception, by sys.exit, by SIGINT, and by SIGTERM
+if the program does not handle that itself. os._exit, os.exec*, SIGKILL and other
+signals end it without a report."""
+
+
+def nframe_argument(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= MAX_NFRAME):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number in range [1; {MAX_NFRAME}]")
+    return int(text)
+
+
+def top_argument(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of rows")
+    return int(text)
+
+
+def add_table_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--top", type=top_argument, default=10, metavar="N", help="rows to show (default: 10)"
+    )
+    parser.add_argument(
+        "--key", choices=KEYS, default="lineno", help="what a row stands for (default: lineno)"
+    )
+    parser.add_argument(
+        "--no-color", action="store_true", help="no colours, even on a terminal (also: NO_COLOR)"
+    )
+
+
+def add_grouping_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cumulative",
+        action="store_true",
+        help="count a block for every frame of its traceback (keys lineno and filename)",
+    )
+    parser.add_argument(
+        "--traceback",
+        action="store_const",
+        const="traceback",
+        dest="key",
+        help="short for --key traceback: whole tracebacks",
+    )
+
+
+def build_run_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    run = commands.add_parser(
+        "run",
+        help="run a program and report what it allocated",
+        usage="%(prog)s [options] SCRIPT [ARGS ...] | -m MODULE [ARGS ...] | -c CODE [ARGS ...]",
+        epilog=RUN_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    run.add_argument(
+        "-n",
+        dest="nframe",
+        type=nframe_argument,
+        default=1,
+        metavar="NFRAME",
+        help="frames kept of each traceback (default: 1)",
+    )
+    run.add_argument(
+        "--install",
+        action="store_true",
+        help="make `import tracemalloc` give ctracemalloc in the program",
+    )
+    run.add_argument(
+        "-o",
+        dest="output",
+        metavar="FILE",
+        help="where the snapshot goes (default: ctracemalloc-PID.ctm in the current directory)",
+    )
+    add_table_options(run)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m ctracemalloc", description="Trace the memory a Python program allocates."
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"ctracemalloc {ctracemalloc.__version__}"
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    build_run_parser(commands)
+
+    report = commands.add_parser("report", help="print a saved snapshot")
+    report.add_argument("file", metavar="FILE")
+    add_table_options(report)
+    add_grouping_options(report)
+
+    diff = commands.add_parser("diff", help="print what changed between two saved snapshots")
+    diff.add_argument("old", metavar="OLD")
+    diff.add_argument("new", metavar="NEW")
+    add_table_options(diff)
+    add_grouping_options(diff)
+
+    commands.add_parser("doctor", help="check that tracing is exact on this interpreter")
+    return parser
+
+
+def split_program(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split what follows `run` into its own options and the program with its arguments."""
+    takes_value = ("-n", "-o", "--top", "--key")
+    index = 0
+    while index < len(arguments):
+        word = arguments[index]
+        if word == "--":
+            return list(arguments[:index]), list(arguments[index + 1 :])
+        is_program = word[:2] in ("-m", "-c") or word == "-" or not word.startswith("-")
+        if is_program:
+            break
+        index += 2 if word in takes_value else 1
+    return list(arguments[:index]), list(arguments[index:])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = build_parser()
+    program: list[str] = []
+    if arguments[:1] == ["run"]:
+        options, program = split_program(arguments[1:])
+        arguments = ["run", *options]
+    parsed = parser.parse_args(arguments)
+    try:
+        return dispatch(parser, parsed, program)
+    except BrokenPipeError:
+        # The reader (a pager, head) has gone. Let the interpreter's last flush hit nothing.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (OSError, ctracemalloc.FileError) as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 2
+
+
+def dispatch(
+    parser: argparse.ArgumentParser, parsed: argparse.Namespace, program: list[str]
+) -> int:
+    if parsed.command == "doctor":
+        from ctracemalloc import _checkup
+
+        return _checkup.print_facts(sys.stdout)
+    if parsed.command == "run":
+        from ctracemalloc import _run
+
+        problem = _run.launch(parsed, program)
+        parser.exit(2, f"{parser.prog} run: {problem}\n")
+    if parsed.cumulative and parsed.key not in ("lineno", "filename"):
+        parser.error(f"--cumulative goes with --key lineno or filename, not {parsed.key}")
+    from ctracemalloc import _report
+
+    style = _report.Style.for_stream(sys.stdout, parsed.no_color)
+    if parsed.command == "report":
+        snapshot = _report.load(parsed.file)
+        lines = _report.format_snapshot(
+            snapshot, parsed.key, parsed.top, style, cumulative=parsed.cumulative
+        )
+    else:
+        old, new = _report.load(parsed.old), _report.load(parsed.new)
+        lines = _report.format_diff(
+            old, new, parsed.key, parsed.top, style, cumulative=parsed.cumulative
+        )
+    for line in lines:
+        print(line)
+    sys.stdout.flush()
+    return 0

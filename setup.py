@@ -1,0 +1,115 @@
+"""Builds the extension and puts the start-up hook beside the package.
+
+Everything declarative is in pyproject.toml. Here is what needs code: the list of C sources, the
+version (its one source is CTM_VERSION in include/ctm/ctm.h), the refusal of systems the tracer
+does not know, and `ctracemalloc.pth`, which has to lie at the root of site-packages.
+"""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_py import build_py
+from setuptools.command.editable_wheel import editable_wheel
+
+HERE = Path(__file__).resolve().parent
+HOOK = "ctracemalloc.pth"
+
+
+def read_version() -> str:
+    text = (HERE / "include" / "ctm" / "ctm.h").read_text(encoding="utf-8")
+    found = re.search(r'^#define CTM_VERSION "([^"]+)"$', text, re.MULTILINE)
+    if found is None:
+        raise SystemExit("include/ctm/ctm.h does not define CTM_VERSION")
+    return found.group(1)
+
+
+def refuse_unknown_system() -> None:
+    if not sys.platform.startswith("linux"):
+        raise SystemExit(f"ctracemalloc runs on Linux only for now, not on {sys.platform}")
+    if sys.implementation.name != "cpython":
+        raise SystemExit(f"ctracemalloc is for CPython, not for {sys.implementation.name}")
+    if not (3, 11) <= sys.version_info < (3, 16):
+        version = ".".join(map(str, sys.version_info[:2]))
+        raise SystemExit(f"ctracemalloc knows CPython 3.11 to 3.15, not {version}")
+
+
+def find_sources() -> list[str]:
+    """All C files: those of the other CPython families compile to nothing."""
+    return sorted(
+        str(path.relative_to(HERE))
+        for folder in ("src/core", "src/cpython")
+        for path in (HERE / folder).rglob("*.c")
+    )
+
+
+def find_headers() -> list[str]:
+    return sorted(
+        str(path.relative_to(HERE))
+        for folder in ("include", "src")
+        for path in (HERE / folder).rglob("*.h")
+    )
+
+
+class BuildPyWithHook(build_py):
+    """build_py that also copies the hook to the root of what gets installed."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            self.copy_file(self.hook_source(), os.path.join(self.build_lib, HOOK))
+
+    def get_outputs(self, include_bytecode: bool = True) -> list[str]:
+        outputs = super().get_outputs(include_bytecode)
+        if not self.editable_mode:
+            outputs = [*outputs, os.path.join(self.build_lib, HOOK)]
+        return outputs
+
+    @staticmethod
+    def hook_source() -> str:
+        return os.path.join("python", HOOK)
+
+
+class EditableWheelWithHook(editable_wheel):
+    """An editable install gets the hook as well: in the wheel, beside setuptools' own .pth."""
+
+    def _create_wheel_file(self, bdist_wheel):  # type: ignore[no-untyped-def]
+        from zipfile import ZIP_DEFLATED, ZipFile
+
+        path = super()._create_wheel_file(bdist_wheel)
+        with ZipFile(path, "a", ZIP_DEFLATED) as wheel:
+            wheel.write(BuildPyWithHook.hook_source(), HOOK)
+        return path
+
+
+FLAGS = [
+    "-std=c11",
+    "-O2",
+    "-fvisibility=hidden",
+    "-D_GNU_SOURCE",
+    "-pthread",
+    "-Wall",
+    "-Wextra",
+]
+if os.environ.get("CTM_WERROR") == "1":
+    FLAGS.append("-Werror")
+
+if __name__ == "__main__":
+    refuse_unknown_system()
+    setup(
+        version=read_version(),
+        ext_modules=[
+            Extension(
+                "ctracemalloc._ctracemalloc",
+                sources=find_sources(),
+                depends=find_headers(),
+                include_dirs=["include", "src/core", "src/cpython"],
+                extra_compile_args=FLAGS,
+                # The allocator hooks outlive every module object: never unmap them.
+                extra_link_args=["-pthread", "-Wl,-z,nodelete"],
+            )
+        ],
+        cmdclass={"build_py": BuildPyWithHook, "editable_wheel": EditableWheelWithHook},
+    )

@@ -1,0 +1,233 @@
+/* file/check.c: is what a file's rows say possible? See file/reader.h.
+ *
+ * Model: tables are checked in the order strings, functions, frames, tracebacks, sites, so that a
+ * row refers only to rows already shown to be good. What an interning table promises,
+ * that no two rows are equal, is checked too, because grouping relies on it.
+ */
+#include <string.h>
+
+#include "file/reader.h"
+#include "read/idset.h"
+
+/* Bytes of the UTF-8 sequence at `at`, of at most `left` (>= 1) bytes; 0: it is not valid.
+ * Surrogates are let through. */
+static size_t sequence_length(const unsigned char *at, size_t left)
+{
+    static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
+    size_t size = at[0] < 0x80   ? 1
+                  : at[0] < 0xc0 ? 0
+                  : at[0] < 0xe0 ? 2
+                  : at[0] < 0xf0 ? 3
+                  : at[0] < 0xf8 ? 4
+                                 : 0;
+    if (size < 2 || size > left) return size > left ? 0 : size;
+    uint32_t point = at[0] & (0x7fu >> size);
+    for (size_t i = 1; i < size; i++) {
+        if ((at[i] & 0xc0) != 0x80) return 0;
+        point = point << 6 | (at[i] & 0x3fu);
+    }
+    return point >= least[size] && point <= 0x10ffff ? size : 0;
+}
+
+/* The place of the first byte that is not valid, or `length`. */
+static size_t utf8_fault(const unsigned char *bytes, size_t length)
+{
+    size_t at = 0;
+    while (at < length) {
+        size_t size = sequence_length(bytes + at, length - at);
+        if (size == 0) break;
+        at += size;
+    }
+    return at;
+}
+
+static ctm_status check_offsets(struct ctm_reader *reader, const ctm_snapshot *snapshot)
+{
+    const uint64_t *offsets = snapshot->string_offsets;
+    uint64_t length = reader->sections[CTM_FILE_STRING_BYTES].length;
+    uint64_t last = (uint64_t)snapshot->info.strings + 1;
+    if (offsets[0] != 0 || offsets[1] != 1)
+        return ctm_reader_fail_row(reader, CTM_FILE_STRING_OFFSETS, 0, 0, "string 0 is not empty");
+    for (uint64_t row = 1; row <= last; row++) {
+        if (offsets[row] <= offsets[row - 1] || offsets[row] > length)
+            return ctm_reader_fail_row(reader, CTM_FILE_STRING_OFFSETS, row, 0,
+                                       "a string's offset is out of order");
+    }
+    if (offsets[last] != length)
+        return ctm_reader_fail_row(reader, CTM_FILE_STRING_OFFSETS, last, 0,
+                                   "the strings do not fill their section");
+    return CTM_OK;
+}
+
+static ctm_status check_strings(struct ctm_reader *reader, const ctm_snapshot *snapshot)
+{
+    ctm_status status = check_offsets(reader, snapshot);
+    for (uint32_t id = 0; id <= snapshot->info.strings && status == CTM_OK; id++) {
+        size_t length = ctm_snapshot_string_length(snapshot, id);
+        uint64_t offset = snapshot->string_offsets[id];
+        const unsigned char *text = (const unsigned char *)snapshot->string_bytes + offset;
+        size_t fault = utf8_fault(text, length);
+        if (fault < length)
+            status = ctm_reader_fail_row(reader, CTM_FILE_STRING_BYTES, offset + fault, 0,
+                                         "a string is not UTF-8");
+        else if (text[length] != '\0')
+            status = ctm_reader_fail_row(reader, CTM_FILE_STRING_BYTES, offset + length, 0,
+                                         "a string does not end in NUL");
+        else if (length == 0 && id != 0)
+            status = ctm_reader_fail_row(reader, CTM_FILE_STRING_OFFSETS, id, 0,
+                                         "a row stands twice in its table");
+    }
+    return status;
+}
+
+static ctm_status check_functions(struct ctm_reader *reader, const ctm_snapshot *snapshot)
+{
+    for (uint32_t id = 1; id <= snapshot->info.functions; id++) {
+        const ctm_function *row = &snapshot->functions[id];
+        if (row->filename > snapshot->info.strings)
+            return ctm_reader_fail_row(reader, CTM_FILE_FUNCTIONS, id, 0, "no such string");
+        if (row->name > snapshot->info.strings)
+            return ctm_reader_fail_row(reader, CTM_FILE_FUNCTIONS, id, 4, "no such string");
+    }
+    return CTM_OK;
+}
+
+static ctm_status check_frames(struct ctm_reader *reader, const ctm_snapshot *snapshot)
+{
+    for (uint32_t id = 1; id <= snapshot->info.frames; id++) {
+        uint32_t function = snapshot->frames[id].function;
+        if (function == 0 || function > snapshot->info.functions)
+            return ctm_reader_fail_row(reader, CTM_FILE_FRAMES, id, 0, "no such function");
+    }
+    return CTM_OK;
+}
+
+/* Fills `lengths`, which seal will compute again: depth is only known on the way. */
+static ctm_status check_tracebacks(struct ctm_reader *reader, const ctm_snapshot *snapshot)
+{
+    for (uint32_t id = 1; id <= snapshot->info.tracebacks; id++) {
+        const ctm_traceback *row = &snapshot->tracebacks[id];
+        if (row->parent >= id)
+            return ctm_reader_fail_row(reader, CTM_FILE_TRACEBACKS, id, 0,
+                                       "a traceback's parent does not precede it");
+        if (row->frame == 0 || row->frame > snapshot->info.frames)
+            return ctm_reader_fail_row(reader, CTM_FILE_TRACEBACKS, id, 4, "no such frame");
+        snapshot->lengths[id] = snapshot->lengths[row->parent] + 1;
+        if (snapshot->lengths[id] > CTM_MAX_NFRAME)
+            return ctm_reader_fail_row(reader, CTM_FILE_TRACEBACKS, id, 0,
+                                       "a traceback has too many frames");
+    }
+    return CTM_OK;
+}
+
+static ctm_status check_sites(struct ctm_reader *reader, const ctm_snapshot *snapshot)
+{
+    for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
+        const ctm_site *row = &snapshot->sites[id];
+        if (row->freed > row->allocated)
+            return ctm_reader_fail_row(reader, CTM_FILE_SITES, id, 16,
+                                       "more blocks freed than allocated");
+        if (row->traceback > snapshot->info.tracebacks)
+            return ctm_reader_fail_row(reader, CTM_FILE_SITES, id, 28, "no such traceback");
+        if (row->labels != 0)
+            return ctm_reader_fail_row(reader, CTM_FILE_SITES, id, 32, "no such label set");
+        if (row->reserved != 0)
+            return ctm_reader_fail_row(reader, CTM_FILE_SITES, id, 36, "a reserved field is not 0");
+    }
+    return CTM_OK;
+}
+
+/* Row 0 of a table is all zeros; of the file, because the snapshot has its own. */
+static ctm_status check_row_zero(struct ctm_reader *reader, enum ctm_file_kind kind)
+{
+    for (uint32_t byte = 0; byte < ctm_file_row_size(kind); byte++) {
+        if (reader->bytes[reader->sections[kind].offset + byte] != 0)
+            return ctm_reader_fail_row(reader, kind, 0, byte, "row 0 of a table is not zero");
+    }
+    return CTM_OK;
+}
+
+static uint64_t hash_bytes(const char *bytes, size_t length)
+{
+    uint64_t hash = length;
+    for (; length >= 8; length -= 8, bytes += 8) {
+        uint64_t word;
+        memcpy(&word, bytes, 8);
+        hash = ctm_hash_mix(hash ^ word) + 0x9e3779b97f4a7c15u;
+    }
+    uint64_t rest = 0;
+    memcpy(&rest, bytes, length);
+    return ctm_hash_mix(hash ^ rest);
+}
+
+/* One interning table: where its rows are and what their content is. */
+struct table {
+    enum ctm_file_kind kind;
+    const ctm_snapshot *snapshot; /* borrowed */
+    uint32_t last;                /* greatest id */
+};
+
+/* Content of a row as bytes; rows of tables have no padding. */
+static const char *row_content(const struct table *table, uint32_t id, size_t *out_length)
+{
+    const ctm_snapshot *snapshot = table->snapshot;
+    *out_length = ctm_file_row_size(table->kind);
+    switch (table->kind) {
+    case CTM_FILE_FUNCTIONS: return (const char *)&snapshot->functions[id];
+    case CTM_FILE_FRAMES: return (const char *)&snapshot->frames[id];
+    case CTM_FILE_TRACEBACKS: return (const char *)&snapshot->tracebacks[id];
+    default: return ctm_snapshot_string(snapshot, id, out_length);
+    }
+}
+
+static bool same_content(const void *context, uint32_t a, uint32_t b)
+{
+    size_t one, two;
+    const char *first = row_content(context, a, &one), *second = row_content(context, b, &two);
+    return one == two && memcmp(first, second, one) == 0;
+}
+
+static ctm_status check_unique(struct ctm_reader *reader, const struct table *table)
+{
+    struct ctm_idset set;
+    ctm_status status = ctm_idset_init(&set, table->last);
+    if (status != CTM_OK) return status;
+    for (uint32_t id = 1; id <= table->last && status == CTM_OK; id++) {
+        size_t length;
+        const char *content = row_content(table, id, &length);
+        if (ctm_idset_add(&set, id, hash_bytes(content, length), same_content, table) != id)
+            status =
+                ctm_reader_fail_row(reader, table->kind, id, 0, "a row stands twice in its table");
+    }
+    ctm_idset_free(&set);
+    return status;
+}
+
+static ctm_status check_all_unique(struct ctm_reader *reader, const ctm_snapshot *snapshot)
+{
+    const struct table tables[4] = {
+        {CTM_FILE_STRING_OFFSETS, snapshot, snapshot->info.strings},
+        {CTM_FILE_FUNCTIONS, snapshot, snapshot->info.functions},
+        {CTM_FILE_FRAMES, snapshot, snapshot->info.frames},
+        {CTM_FILE_TRACEBACKS, snapshot, snapshot->info.tracebacks},
+    };
+    ctm_status status = CTM_OK;
+    for (int i = 0; i < 4 && status == CTM_OK; i++)
+        status = check_unique(reader, &tables[i]);
+    return status;
+}
+
+ctm_status ctm_reader_check(struct ctm_reader *reader, const ctm_snapshot *snapshot)
+{
+    typedef ctm_status check(struct ctm_reader *, const ctm_snapshot *);
+    static check *const checks[] = {
+        check_strings,    check_functions, check_frames,
+        check_tracebacks, check_sites,     check_all_unique,
+    };
+    ctm_status status = CTM_OK;
+    for (int kind = CTM_FILE_FUNCTIONS; kind <= CTM_FILE_SITES && status == CTM_OK; kind++)
+        status = check_row_zero(reader, (enum ctm_file_kind)kind);
+    for (size_t i = 0; i < sizeof checks / sizeof checks[0] && status == CTM_OK; i++)
+        status = checks[i](reader, snapshot);
+    return status;
+}

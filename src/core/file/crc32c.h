@@ -1,0 +1,20 @@
+/* file/crc32c.h: the checksum of sections.
+ *
+ * Model: CRC-32C (Castagnoli: polynomial 0x1EDC6F41 reflected, initial value and final xor
+ * 0xFFFFFFFF), eight bytes a step. The tables take microseconds to make, so whoever
+ * reads or writes a file makes its own: no state is shared between threads.
+ */
+#ifndef CTM_FILE_CRC32C_H
+#define CTM_FILE_CRC32C_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct ctm_crc32c {
+    uint32_t tables[8][256];
+};
+
+void ctm_crc32c_init(struct ctm_crc32c *crc);
+uint32_t ctm_crc32c_get(const struct ctm_crc32c *crc, const void *bytes, size_t length);
+
+#endif

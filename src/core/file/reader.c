@@ -1,0 +1,244 @@
+/* file/reader.c: a snapshot from the bytes of a file; see file/reader.h.
+ *
+ * Model: nothing is allocated before the layout has been checked, and then in proportion to
+ * the rows that are really there: a file cannot ask for more than a small multiple of its size.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "file/reader.h"
+#include "store/memory.h"
+
+static const unsigned char *row_at(const struct ctm_reader *reader, enum ctm_file_kind kind,
+                                   uint64_t row)
+{
+    const struct ctm_section *section = &reader->sections[kind];
+    return reader->bytes + section->offset + row * section->row_size;
+}
+
+static void load_strings(const struct ctm_reader *reader, ctm_snapshot *snapshot)
+{
+    for (uint64_t row = 0; row < reader->sections[CTM_FILE_STRING_OFFSETS].rows; row++)
+        snapshot->string_offsets[row] = ctm_get_u64(row_at(reader, CTM_FILE_STRING_OFFSETS, row));
+    memcpy(snapshot->string_bytes, row_at(reader, CTM_FILE_STRING_BYTES, 0),
+           (size_t)reader->sections[CTM_FILE_STRING_BYTES].length);
+}
+
+static void load_functions(const struct ctm_reader *reader, ctm_snapshot *snapshot)
+{
+    for (uint32_t id = 1; id <= snapshot->info.functions; id++) {
+        const unsigned char *at = row_at(reader, CTM_FILE_FUNCTIONS, id);
+        snapshot->functions[id] = (ctm_function){
+            .filename = ctm_get_u32(at),
+            .name = ctm_get_u32(at + 4),
+            .first_lineno = (int32_t)ctm_get_u32(at + 8),
+        };
+    }
+}
+
+static void load_frames(const struct ctm_reader *reader, ctm_snapshot *snapshot)
+{
+    for (uint32_t id = 1; id <= snapshot->info.frames; id++) {
+        const unsigned char *at = row_at(reader, CTM_FILE_FRAMES, id);
+        snapshot->frames[id] = (ctm_frame){
+            .function = ctm_get_u32(at),
+            .lineno = (int32_t)ctm_get_u32(at + 4),
+        };
+    }
+}
+
+static void load_tracebacks(const struct ctm_reader *reader, ctm_snapshot *snapshot)
+{
+    for (uint32_t id = 1; id <= snapshot->info.tracebacks; id++) {
+        const unsigned char *at = row_at(reader, CTM_FILE_TRACEBACKS, id);
+        snapshot->tracebacks[id] = (ctm_traceback){
+            .parent = ctm_get_u32(at),
+            .frame = ctm_get_u32(at + 4),
+            .total_nframe = (int32_t)ctm_get_u32(at + 8),
+        };
+    }
+}
+
+static void load_sites(const struct ctm_reader *reader, ctm_snapshot *snapshot)
+{
+    for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
+        const unsigned char *at = row_at(reader, CTM_FILE_SITES, id);
+        snapshot->sites[id] = (ctm_site){
+            .block_size = ctm_get_u64(at),
+            .allocated = ctm_get_u64(at + 8),
+            .freed = ctm_get_u64(at + 16),
+            .domain = ctm_get_u32(at + 24),
+            .traceback = ctm_get_u32(at + 28),
+            .labels = ctm_get_u32(at + 32),
+            .reserved = ctm_get_u32(at + 36),
+        };
+    }
+}
+
+static void load_info(const struct ctm_reader *reader, ctm_snapshot_info *info)
+{
+    const unsigned char *at = row_at(reader, CTM_FILE_INFO, 0);
+    const struct ctm_section *sections = reader->sections;
+    *info = (ctm_snapshot_info){
+        .nframe = ctm_get_u32(at),
+        .peak_bytes = ctm_get_u64(at + 24),
+        .tracer_bytes = ctm_get_u64(at + 32),
+        .strings = (uint32_t)(sections[CTM_FILE_STRING_OFFSETS].rows - 2),
+        .functions = (uint32_t)(sections[CTM_FILE_FUNCTIONS].rows - 1),
+        .frames = (uint32_t)(sections[CTM_FILE_FRAMES].rows - 1),
+        .tracebacks = (uint32_t)(sections[CTM_FILE_TRACEBACKS].rows - 1),
+        .sites = (uint32_t)(sections[CTM_FILE_SITES].rows - 1),
+    };
+}
+
+static ctm_status seal_checked(struct ctm_reader *reader, ctm_snapshot *snapshot)
+{
+    const unsigned char *info = row_at(reader, CTM_FILE_INFO, 0);
+    if (ctm_get_u32(info + 4) != 0)
+        return ctm_reader_fail_row(reader, CTM_FILE_INFO, 0, 4, "a reserved field is not 0");
+    if (ctm_snapshot_seal(snapshot) != CTM_OK)
+        return ctm_reader_fail_row(reader, CTM_FILE_SITES, 1, 0, "the sites' sums are too large");
+    if (ctm_get_u64(info + 8) != snapshot->info.live_blocks)
+        return ctm_reader_fail_row(reader, CTM_FILE_INFO, 0, 8, "not the sum of the sites' blocks");
+    if (ctm_get_u64(info + 16) != snapshot->info.current_bytes)
+        return ctm_reader_fail_row(reader, CTM_FILE_INFO, 0, 16, "not the sum of the sites' bytes");
+    return CTM_OK;
+}
+
+static ctm_status load_snapshot(struct ctm_reader *reader, ctm_snapshot **out)
+{
+    ctm_snapshot_info info;
+    ctm_snapshot *snapshot;
+    load_info(reader, &info);
+    ctm_status status =
+        ctm_snapshot_alloc(&info, reader->sections[CTM_FILE_STRING_BYTES].length, &snapshot);
+    if (status != CTM_OK) return status;
+    load_strings(reader, snapshot);
+    load_functions(reader, snapshot);
+    load_frames(reader, snapshot);
+    load_tracebacks(reader, snapshot);
+    load_sites(reader, snapshot);
+    status = ctm_reader_check(reader, snapshot);
+    if (status == CTM_OK) status = seal_checked(reader, snapshot);
+    if (status == CTM_OK)
+        *out = snapshot;
+    else
+        ctm_snapshot_unref(snapshot);
+    return status;
+}
+
+/* *out is NULL if the file has no such section. */
+static ctm_status copy_attributes(const struct ctm_reader *reader, void **out, size_t *out_length)
+{
+    const struct ctm_section *section = &reader->sections[CTM_FILE_ATTRIBUTES];
+    void *copy = NULL;
+    if (section->offset != 0) {
+        copy = ctm_mem_alloc((size_t)section->length);
+        if (copy == NULL) return CTM_ERR_NOMEM;
+        memcpy(copy, reader->bytes + section->offset, (size_t)section->length);
+    }
+    *out = copy;
+    *out_length = (size_t)section->length;
+    return CTM_OK;
+}
+
+ctm_status ctm_snapshot_decode(const void *bytes, size_t size, ctm_snapshot **out,
+                               void **out_attributes, size_t *out_length, ctm_file_error *error)
+{
+    ctm_file_error unused;
+    struct ctm_reader reader = {
+        .bytes = bytes, .size = size, .error = error != NULL ? error : &unused};
+    ctm_snapshot *snapshot;
+    void *attributes = NULL;
+    size_t length = 0;
+    ctm_status status = ctm_reader_layout(&reader);
+    if (status == CTM_OK) status = load_snapshot(&reader, &snapshot);
+    if (status != CTM_OK) return status;
+    if (out_attributes != NULL) {
+        status = copy_attributes(&reader, &attributes, &length);
+        if (status != CTM_OK) {
+            ctm_snapshot_unref(snapshot);
+            return status;
+        }
+        *out_attributes = attributes;
+    }
+    if (out_length != NULL)
+        *out_length =
+            out_attributes != NULL ? length : (size_t)reader.sections[CTM_FILE_ATTRIBUTES].length;
+    *out = snapshot;
+    return CTM_OK;
+}
+
+/* Reads up to `size` bytes; *out is how many there were. */
+static ctm_status read_up_to(int fd, unsigned char *to, size_t size, size_t *out)
+{
+    size_t done = 0;
+    while (done < size) {
+        size_t step = size - done < (1u << 30) ? size - done : (1u << 30);
+        ssize_t n = read(fd, to + done, step);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return CTM_ERR_IO;
+        if (n == 0) break;
+        done += (size_t)n;
+    }
+    *out = done;
+    return CTM_OK;
+}
+
+/* What can be told of the file without memory for it: its kind, size and header. */
+static ctm_status check_file(int fd, struct ctm_reader *reader)
+{
+    unsigned char header[CTM_FILE_HEADER_SIZE];
+    struct stat status;
+    size_t there;
+    if (fstat(fd, &status) != 0) return CTM_ERR_IO;
+    if (S_ISDIR(status.st_mode)) {
+        errno = EISDIR;
+        return CTM_ERR_IO;
+    }
+    if (!S_ISREG(status.st_mode)) return ctm_reader_fail(reader, 0, "not a regular file");
+    if (read_up_to(fd, header, sizeof header, &there) != CTM_OK) return CTM_ERR_IO;
+    reader->bytes = header;
+    reader->size = there < sizeof header ? there : (uint64_t)status.st_size;
+    ctm_status result = ctm_reader_header(reader);
+    reader->bytes = NULL;
+    if (result == CTM_OK && lseek(fd, 0, SEEK_SET) != 0) return CTM_ERR_IO;
+    return result;
+}
+
+/* *out is owned by the caller. A file that shrank meanwhile is found out by decode. */
+static ctm_status read_whole(int fd, uint64_t size, void **out, size_t *out_size)
+{
+    unsigned char *bytes = size > PTRDIFF_MAX ? NULL : ctm_mem_alloc((size_t)size);
+    if (bytes == NULL) return CTM_ERR_NOMEM;
+    ctm_status status = read_up_to(fd, bytes, (size_t)size, out_size);
+    if (status == CTM_OK)
+        *out = bytes;
+    else
+        ctm_mem_free(bytes);
+    return status;
+}
+
+ctm_status ctm_snapshot_read(const char *path, ctm_snapshot **out, void **out_attributes,
+                             size_t *out_length, ctm_file_error *error)
+{
+    ctm_file_error unused;
+    struct ctm_reader reader = {.error = error != NULL ? error : &unused};
+    void *bytes;
+    size_t size;
+    /* Not blocking, or opening a pipe would wait for somebody to write. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0) return CTM_ERR_IO;
+    ctm_status status = check_file(fd, &reader);
+    if (status == CTM_OK) status = read_whole(fd, reader.size, &bytes, &size);
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    if (status != CTM_OK) return status;
+    status = ctm_snapshot_decode(bytes, size, out, out_attributes, out_length, error);
+    ctm_mem_free(bytes);
+    return status;
+}

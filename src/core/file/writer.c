@@ -1,0 +1,201 @@
+/* file/writer.c: a snapshot as the bytes of a file.
+ *
+ * Model: plan the sections, allocate once, fill, and put the checksums in last. The rows are
+ * the snapshot's own, column by column.
+ */
+#include <string.h>
+
+#include "ctm/file.h"
+#include "file/crc32c.h"
+#include "file/format.h"
+#include "file/replace.h"
+#include "read/snapshot.h"
+#include "store/memory.h"
+
+struct section {
+    uint32_t kind;
+    uint64_t rows, offset, length;
+};
+
+struct plan {
+    struct section sections[CTM_FILE_KINDS];
+    uint32_t n;
+    uint64_t size; /* of the whole file */
+};
+
+static uint64_t align(uint64_t offset)
+{
+    return (offset + CTM_FILE_ALIGNMENT - 1) & ~(uint64_t)(CTM_FILE_ALIGNMENT - 1);
+}
+
+/* Every factor is under 2^33 times 40, so nothing here overflows. */
+static void plan_section(struct plan *plan, uint32_t kind, uint64_t rows)
+{
+    struct section *section = &plan->sections[plan->n++];
+    section->kind = kind;
+    section->rows = rows;
+    section->offset = align(plan->size);
+    section->length = rows * ctm_file_row_size(kind);
+    plan->size = section->offset + section->length;
+}
+
+static void plan_sections(const ctm_snapshot *snapshot, size_t attributes, struct plan *plan)
+{
+    const ctm_snapshot_info *info = &snapshot->info;
+    plan->n = 0;
+    plan->size =
+        CTM_FILE_HEADER_SIZE + (uint64_t)CTM_FILE_DIRECTORY_ROW *
+                                   (attributes > 0 ? CTM_FILE_KINDS - 1u : CTM_FILE_KINDS - 2u);
+    plan_section(plan, CTM_FILE_INFO, 1);
+    plan_section(plan, CTM_FILE_STRING_OFFSETS, (uint64_t)info->strings + 2);
+    plan_section(plan, CTM_FILE_STRING_BYTES, ctm_snapshot_string_bytes(snapshot));
+    plan_section(plan, CTM_FILE_FUNCTIONS, (uint64_t)info->functions + 1);
+    plan_section(plan, CTM_FILE_FRAMES, (uint64_t)info->frames + 1);
+    plan_section(plan, CTM_FILE_TRACEBACKS, (uint64_t)info->tracebacks + 1);
+    plan_section(plan, CTM_FILE_SITES, (uint64_t)info->sites + 1);
+    if (attributes > 0) plan_section(plan, CTM_FILE_ATTRIBUTES, attributes);
+}
+
+static void write_info(const ctm_snapshot_info *info, unsigned char *at)
+{
+    ctm_put_u32(at, info->nframe);
+    ctm_put_u32(at + 4, 0);
+    ctm_put_u64(at + 8, info->live_blocks);
+    ctm_put_u64(at + 16, info->current_bytes);
+    ctm_put_u64(at + 24, info->peak_bytes);
+    ctm_put_u64(at + 32, info->tracer_bytes);
+}
+
+static void write_function(const ctm_function *row, unsigned char *at)
+{
+    ctm_put_u32(at, row->filename);
+    ctm_put_u32(at + 4, row->name);
+    ctm_put_u32(at + 8, (uint32_t)row->first_lineno);
+}
+
+static void write_frame(const ctm_frame *row, unsigned char *at)
+{
+    ctm_put_u32(at, row->function);
+    ctm_put_u32(at + 4, (uint32_t)row->lineno);
+}
+
+static void write_traceback(const ctm_traceback *row, unsigned char *at)
+{
+    ctm_put_u32(at, row->parent);
+    ctm_put_u32(at + 4, row->frame);
+    ctm_put_u32(at + 8, (uint32_t)row->total_nframe);
+}
+
+static void write_site(const ctm_site *row, unsigned char *at)
+{
+    ctm_put_u64(at, row->block_size);
+    ctm_put_u64(at + 8, row->allocated);
+    ctm_put_u64(at + 16, row->freed);
+    ctm_put_u32(at + 24, row->domain);
+    ctm_put_u32(at + 28, row->traceback);
+    ctm_put_u32(at + 32, row->labels);
+    ctm_put_u32(at + 36, row->reserved);
+}
+
+static void write_row(const ctm_snapshot *snapshot, uint32_t kind, uint64_t row, unsigned char *at)
+{
+    switch (kind) {
+    case CTM_FILE_STRING_OFFSETS: ctm_put_u64(at, snapshot->string_offsets[row]); break;
+    case CTM_FILE_FUNCTIONS: write_function(&snapshot->functions[row], at); break;
+    case CTM_FILE_FRAMES: write_frame(&snapshot->frames[row], at); break;
+    case CTM_FILE_TRACEBACKS: write_traceback(&snapshot->tracebacks[row], at); break;
+    case CTM_FILE_SITES: write_site(&snapshot->sites[row], at); break;
+    default: write_info(&snapshot->info, at); break;
+    }
+}
+
+static void write_section(const ctm_snapshot *snapshot, const void *attributes,
+                          const struct section *section, unsigned char *at)
+{
+    uint32_t row_size = ctm_file_row_size(section->kind);
+    if (section->kind == CTM_FILE_STRING_BYTES)
+        memcpy(at, snapshot->string_bytes, (size_t)section->length);
+    else if (section->kind == CTM_FILE_ATTRIBUTES)
+        memcpy(at, attributes, (size_t)section->length);
+    else
+        for (uint64_t row = 0; row < section->rows; row++)
+            write_row(snapshot, section->kind, row, at + row * row_size);
+}
+
+static void write_directory_row(const struct section *section, uint32_t checksum, unsigned char *at)
+{
+    bool required = section->kind != CTM_FILE_ATTRIBUTES;
+    ctm_put_u32(at, section->kind);
+    ctm_put_u32(at + 4, required ? CTM_FILE_REQUIRED : 0);
+    ctm_put_u64(at + 8, section->offset);
+    ctm_put_u64(at + 16, section->length);
+    ctm_put_u64(at + 24, section->rows);
+    ctm_put_u32(at + 32, ctm_file_row_size(section->kind));
+    ctm_put_u32(at + 36, checksum);
+}
+
+static void write_header(const struct plan *plan, const struct ctm_crc32c *crc,
+                         unsigned char *bytes)
+{
+    size_t directory = (size_t)plan->n * CTM_FILE_DIRECTORY_ROW;
+    memcpy(bytes, CTM_FILE_MAGIC, CTM_FILE_MAGIC_SIZE);
+    ctm_put_u32(bytes + 8, CTM_FILE_BYTE_ORDER);
+    ctm_put_u16(bytes + 12, CTM_FILE_MAJOR);
+    ctm_put_u16(bytes + 14, CTM_FILE_MINOR);
+    ctm_put_u32(bytes + 16, CTM_FILE_HEADER_SIZE);
+    ctm_put_u32(bytes + 20, plan->n);
+    ctm_put_u64(bytes + 24, plan->size);
+    ctm_put_u64(bytes + 32, CTM_FILE_HEADER_SIZE);
+    ctm_put_u32(bytes + 40, CTM_FILE_DIRECTORY_ROW);
+    ctm_put_u32(bytes + 44, 0);
+    ctm_put_u64(bytes + 48, 0);
+    ctm_put_u32(bytes + 56, ctm_crc32c_get(crc, bytes + CTM_FILE_HEADER_SIZE, directory));
+    ctm_put_u32(bytes + 60, ctm_crc32c_get(crc, bytes, 60));
+}
+
+static void write_file(const ctm_snapshot *snapshot, const void *attributes,
+                       const struct plan *plan, unsigned char *bytes)
+{
+    struct ctm_crc32c crc;
+    ctm_crc32c_init(&crc);
+    /* The gaps between sections are zero. */
+    for (uint32_t i = 1; i < plan->n; i++) {
+        const struct section *before = &plan->sections[i - 1];
+        uint64_t end = before->offset + before->length;
+        memset(bytes + end, 0, (size_t)(plan->sections[i].offset - end));
+    }
+    for (uint32_t i = 0; i < plan->n; i++) {
+        const struct section *section = &plan->sections[i];
+        unsigned char *at = bytes + section->offset;
+        write_section(snapshot, attributes, section, at);
+        write_directory_row(section, ctm_crc32c_get(&crc, at, (size_t)section->length),
+                            bytes + CTM_FILE_HEADER_SIZE + i * CTM_FILE_DIRECTORY_ROW);
+    }
+    write_header(plan, &crc, bytes);
+}
+
+ctm_status ctm_snapshot_encode(const ctm_snapshot *snapshot, const void *attributes, size_t length,
+                               void **out, size_t *out_length)
+{
+    struct plan plan;
+    if (attributes == NULL && length > 0) return CTM_ERR_INVALID;
+    plan_sections(snapshot, length, &plan);
+    unsigned char *bytes = plan.size > PTRDIFF_MAX ? NULL : ctm_mem_alloc((size_t)plan.size);
+    if (bytes == NULL) return CTM_ERR_NOMEM;
+    write_file(snapshot, attributes, &plan, bytes);
+    *out = bytes;
+    *out_length = (size_t)plan.size;
+    return CTM_OK;
+}
+
+ctm_status ctm_snapshot_write(const ctm_snapshot *snapshot, const char *path,
+                              const void *attributes, size_t length)
+{
+    void *bytes;
+    size_t size;
+    ctm_status status = ctm_snapshot_encode(snapshot, attributes, length, &bytes, &size);
+    if (status != CTM_OK) return status;
+    status = ctm_file_replace(path, bytes, size);
+    ctm_mem_free(bytes);
+    return status;
+}

@@ -1,0 +1,137 @@
+/* address_map.h: block address -> slot, a slot being the shard and the site of the block.
+ *
+ * Model: addresses of domain 0 that are multiples of 16 below 2^47 have a place of their own:
+ * a three-level radix tree, top -> mid -> leaf, whose leaf covers 4 MiB with one 32-bit slot
+ * per 16-byte granule. A leaf is a lazily touched mapping, so the inside of a large block
+ * costs nothing. Everything else (other domains, odd or huge addresses, and addresses whose leaf
+ * the system refused) is in one hash table, the *overflow*, keyed by (address, domain).
+ *
+ * Threads: any number may use the map at once (each inside its own shard), with two rules.
+ *   - A slot is touched only by the thread that owns the block at that moment: the one that
+ *     the allocator just gave it to, or that is about to free it. So a slot is read and
+ *     written with plain acquire and release, never read-modify-write; these make the site's
+ *     row, written before the slot, visible to whoever reads the slot.
+ *   - Levels are installed by compare-and-swap, and go away only in ctm_map_clear, when no
+ *     other thread is in the map. The overflow has a mutex, the innermost of all locks.
+ *
+ * Reserving: ctm_map_keep sets aside room in the overflow, so that a later ctm_map_set_kept
+ * cannot fail, whatever the address turns out to be.
+ */
+#ifndef CTM_LIVE_ADDRESS_MAP_H
+#define CTM_LIVE_ADDRESS_MAP_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "ctm/status.h"
+
+#define CTM_MAP_GRANULE_BITS 4u
+#define CTM_MAP_LEAF_BITS 22u /* bytes covered by a leaf */
+#define CTM_MAP_MID_BITS 34u  /* bytes covered by a mid level */
+#define CTM_MAP_ADDRESS_BITS 47u
+#define CTM_MAP_LEAF_SLOTS (1u << (CTM_MAP_LEAF_BITS - CTM_MAP_GRANULE_BITS))
+#define CTM_MAP_MID_LEAVES (1u << (CTM_MAP_MID_BITS - CTM_MAP_LEAF_BITS))
+#define CTM_MAP_TOP_MIDS (1u << (CTM_MAP_ADDRESS_BITS - CTM_MAP_MID_BITS))
+
+typedef _Atomic uint32_t ctm_map_slot;
+typedef _Atomic(void *) ctm_map_level_slot; /* NULL, or the level below */
+
+struct ctm_map_level; /* a record of each level installed */
+struct ctm_overflow_entry;
+
+struct ctm_map {
+    ctm_map_level_slot top[CTM_MAP_TOP_MIDS]; /* -> ctm_map_level_slot[CTM_MAP_MID_LEAVES]
+                                               * -> ctm_map_slot[CTM_MAP_LEAF_SLOTS] */
+    _Atomic(struct ctm_map_level *) levels; /* owned list, pushed by CAS, emptied by clear */
+
+    /* The overflow. */
+    pthread_mutex_t lock;
+    struct ctm_overflow_entry *entries; /* lock; owned mapping of `capacity`, or NULL */
+    size_t capacity;                    /* lock */
+    size_t used;                        /* lock; entries in use */
+    size_t kept;                        /* lock; entries set aside by ctm_map_keep */
+    _Atomic size_t spilled;             /* written under lock, read without: entries that have
+                                         * a place, but whose leaf was refused */
+};
+
+/* `map` is zeroed memory. */
+void ctm_map_init(struct ctm_map *map);
+/* Forgets everything and returns the memory. No other thread is in the map. */
+void ctm_map_clear(struct ctm_map *map);
+/* Clears it, and ends the use of `map`. */
+void ctm_map_destroy(struct ctm_map *map);
+/* Resident bytes outside struct ctm_map itself. No other thread is in the map. */
+size_t ctm_map_bytes(struct ctm_map *map);
+
+/* The slot at the address, or 0. */
+uint32_t ctm_map_get(struct ctm_map *map, uint32_t domain, uint64_t address);
+
+/* Sets room aside for n calls of ctm_map_set_kept. */
+CTM_NODISCARD ctm_status ctm_map_keep(struct ctm_map *map, size_t n);
+/* As ctm_map_set, and cannot fail, because the caller holds at least one kept room. Gives the
+ * old slot; *out_used_room tells whether the room was needed: if so, it is gone. */
+uint32_t ctm_map_set_kept(struct ctm_map *map, uint32_t domain, uint64_t address, uint32_t slot,
+                          bool *out_used_room);
+
+/* The general forms of ctm_map_set and ctm_map_take, which are below. */
+CTM_NODISCARD ctm_status ctm_map_set_slow(struct ctm_map *map, uint32_t domain, uint64_t address,
+                                          uint32_t slot, uint32_t *out_old);
+uint32_t ctm_map_take_slow(struct ctm_map *map, uint32_t domain, uint64_t address);
+
+/* fork: the lock is held across it by the caller's thread. */
+void ctm_map_fork_before(struct ctm_map *map);
+void ctm_map_fork_after_parent(struct ctm_map *map);
+void ctm_map_fork_after_child(struct ctm_map *map);
+
+/* Does the address have a place of its own? */
+static inline bool ctm_map_has_place(uint32_t domain, uint64_t address)
+{
+    uint64_t odd = address & ((1u << CTM_MAP_GRANULE_BITS) - 1);
+    return (domain | odd | (address >> CTM_MAP_ADDRESS_BITS)) == 0;
+}
+
+/* The place of an address that has one; NULL: its leaf is not there (yet). */
+static inline ctm_map_slot *ctm_map_place(struct ctm_map *map, uint64_t address)
+{
+    ctm_map_level_slot *mid =
+        atomic_load_explicit(&map->top[address >> CTM_MAP_MID_BITS], memory_order_acquire);
+    if (mid == NULL) {
+        return NULL;
+    }
+    ctm_map_slot *leaf = atomic_load_explicit(
+        &mid[(address >> CTM_MAP_LEAF_BITS) % CTM_MAP_MID_LEAVES], memory_order_acquire);
+    if (leaf == NULL) {
+        return NULL;
+    }
+    return &leaf[(address >> CTM_MAP_GRANULE_BITS) % CTM_MAP_LEAF_SLOTS];
+}
+
+/* Puts `slot` (not 0) at the address and gives what was there, or 0. CTM_ERR_NOMEM: nothing
+ * changed. Inline for the common case: the address has a place, and its leaf is there. */
+CTM_NODISCARD static inline ctm_status ctm_map_set(struct ctm_map *map, uint32_t domain,
+                                                   uint64_t address, uint32_t slot,
+                                                   uint32_t *out_old)
+{
+    ctm_map_slot *place = ctm_map_has_place(domain, address) ? ctm_map_place(map, address) : NULL;
+    /* With spilled entries, the old slot may be in the overflow. */
+    if (place == NULL || atomic_load_explicit(&map->spilled, memory_order_acquire) != 0) {
+        return ctm_map_set_slow(map, domain, address, slot, out_old);
+    }
+    *out_old = atomic_load_explicit(place, memory_order_acquire);
+    atomic_store_explicit(place, slot, memory_order_release);
+    return CTM_OK;
+}
+
+/* Takes the slot off the map and gives it; 0: there was none. */
+static inline uint32_t ctm_map_take(struct ctm_map *map, uint32_t domain, uint64_t address)
+{
+    ctm_map_slot *place = ctm_map_has_place(domain, address) ? ctm_map_place(map, address) : NULL;
+    uint32_t slot = place ? atomic_load_explicit(place, memory_order_acquire) : 0;
+    if (slot == 0) {
+        return ctm_map_take_slow(map, domain, address);
+    }
+    atomic_store_explicit(place, 0, memory_order_release);
+    return slot;
+}
+
+#endif

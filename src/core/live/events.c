@@ -1,0 +1,267 @@
+/* events.c: blocks coming, going, changing size and owner. The hot path.
+ *
+ * Model: an event finds or makes everything that can fail first (site, place in the map), and
+ * then only counts, which cannot fail. Counters of a site belong to the home shard of the
+ * block, totals to the shard the event came through (shard.h).
+ *
+ * The peak. Each event that adds bytes compares the sum it sees with the peak. One inexactness
+ * is left: a thread in shard 0 and a thread in a locked shard may add at the same moment,
+ * and each may see the other's part as it was a few nanoseconds ago (the locked side uses
+ * sequentially consistent atomics, the exclusive side plain stores, which may wait in
+ * its store buffer). The peak is then off by at most what the other threads added or freed in
+ * these nanoseconds, and the next event that adds bytes repairs a peak that is too low if
+ * the bytes still live. With one thread at a time it is exact.
+ */
+#include "live/shard.h"
+
+#define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+#define ROOMS_AT_ONCE 8u /* set aside in the map at a time, so that few resizes need its lock */
+
+/* --- slots --- */
+static inline uint32_t slot_of(const ctm_shard *shard, uint32_t site)
+{
+    return shard->index << CTM_SLOT_SITE_BITS | site;
+}
+
+static inline struct ctm_site_row *row_of(const ctm_shard *shard, uint32_t slot)
+{
+    const ctm_shard *home = &shard->tracer->shards[slot >> CTM_SLOT_SITE_BITS];
+    return ctm_store_site_row(&home->store, slot & CTM_SLOT_SITE_MASK);
+}
+
+/* --- counting --- */
+static inline uint64_t add(_Atomic uint64_t *mine, uint64_t amount)
+{
+    uint64_t now = atomic_load_explicit(mine, memory_order_relaxed) + amount;
+    atomic_store_explicit(mine, now, memory_order_relaxed);
+    return now;
+}
+
+static inline void raise_peak(ctm_tracer *tracer, uint64_t current)
+{
+    uint64_t peak = atomic_load_explicit(&tracer->peak_bytes, memory_order_relaxed);
+    /* Signed: the sum may be below 0 for a moment, as in ctm_tracer_totals. */
+    while ((int64_t)current > (int64_t)peak &&
+           !atomic_compare_exchange_weak(&tracer->peak_bytes, &peak, current)) {
+    }
+}
+
+static inline void total_add(ctm_shard *shard, uint64_t bytes)
+{
+    ctm_tracer *tracer = shard->tracer;
+    uint64_t current;
+    if (shard->index == 0) {
+        add(&tracer->exclusive_blocks, 1);
+        current = add(&tracer->exclusive_bytes, bytes) + atomic_load(&tracer->locked_bytes);
+    } else {
+        atomic_fetch_add(&tracer->locked_blocks, 1);
+        current = atomic_fetch_add(&tracer->locked_bytes, bytes) + bytes +
+                  atomic_load(&tracer->exclusive_bytes);
+    }
+    raise_peak(tracer, current);
+}
+
+static inline void total_subtract(ctm_shard *shard, uint64_t bytes)
+{
+    ctm_tracer *tracer = shard->tracer;
+    if (shard->index == 0) {
+        add(&tracer->exclusive_blocks, (uint64_t)-1);
+        add(&tracer->exclusive_bytes, 0 - bytes);
+    } else {
+        atomic_fetch_sub(&tracer->locked_blocks, 1);
+        atomic_fetch_sub(&tracer->locked_bytes, bytes);
+    }
+}
+
+static inline void site_freed(const ctm_shard *shard, uint32_t slot, struct ctm_site_row *row)
+{
+    if (slot >> CTM_SLOT_SITE_BITS == shard->index) {
+        row->site.freed++;
+    } else {
+        atomic_fetch_add_explicit(&row->freed_remote, 1, memory_order_relaxed);
+    }
+}
+
+static inline void count_allocated(ctm_shard *shard, uint32_t site)
+{
+    struct ctm_site_row *row = ctm_store_site_row(&shard->store, site);
+    row->site.allocated++;
+    total_add(shard, row->site.block_size);
+}
+
+static inline void count_freed(ctm_shard *shard, uint32_t slot)
+{
+    struct ctm_site_row *row = row_of(shard, slot);
+    site_freed(shard, slot, row);
+    total_subtract(shard, row->site.block_size);
+}
+
+/* --- alloc, free --- */
+static inline ctm_status find_site(ctm_shard *shard, uint32_t domain, uint32_t traceback,
+                                   uint64_t size, uint32_t *out)
+{
+    struct ctm_store *store = &shard->store;
+    if (UNLIKELY(traceback == 0 || traceback >= ctm_store_traceback_count(store))) {
+        return CTM_ERR_INVALID;
+    }
+    /* ctm_store_site begins with the same look at the hint: here it saves the call. */
+    uint32_t last = ctm_store_traceback_row(store, traceback)->last_site;
+    if (last != 0) {
+        const ctm_site *site = &ctm_store_site_row(store, last)->site;
+        if (site->block_size == size && site->domain == domain && site->labels == 0) {
+            *out = last;
+            return CTM_OK;
+        }
+    }
+    return ctm_store_site(store, domain, traceback, size, 0, out);
+}
+
+ctm_status ctm_shard_alloc(ctm_shard *shard, uint32_t domain, uintptr_t address, uint64_t size,
+                           uint32_t traceback)
+{
+    uint32_t site, old;
+    ctm_status status = find_site(shard, domain, traceback, size, &site);
+    if (UNLIKELY(status != CTM_OK)) {
+        return status;
+    }
+    status = ctm_map_set(&shard->tracer->map, domain, address, slot_of(shard, site), &old);
+    if (UNLIKELY(status != CTM_OK)) {
+        return status;
+    }
+    if (UNLIKELY(old != 0)) {
+        count_freed(shard, old);
+    }
+    count_allocated(shard, site);
+    return CTM_OK;
+}
+
+bool ctm_shard_free(ctm_shard *shard, uint32_t domain, uintptr_t address)
+{
+    uint32_t slot = ctm_map_take(&shard->tracer->map, domain, address);
+    if (slot == 0) {
+        return false;
+    }
+    count_freed(shard, slot);
+    return true;
+}
+
+/* --- resize ---
+ * Between begin and the end the old block is off the map but still counted. The shard keeps
+ * room in the map for every resize it has begun: one is enough, for either the new or the old
+ * address is put on the map, never both. (A fork in between, in another thread, leaves
+ * the child with a block that is counted and cannot be freed: its thread is gone.) */
+static ctm_status keep_room(ctm_shard *shard)
+{
+    if (shard->resizing == shard->kept) {
+        ctm_status status = ctm_map_keep(&shard->tracer->map, ROOMS_AT_ONCE);
+        if (status != CTM_OK) {
+            return status;
+        }
+        shard->kept += ROOMS_AT_ONCE;
+    }
+    shard->resizing++;
+    return CTM_OK;
+}
+
+/* Puts `slot` at the address using the resize's room; gives the slot replaced. */
+static uint32_t set_in_room(ctm_shard *shard, uint32_t domain, uintptr_t address, uint32_t slot)
+{
+    bool used;
+    uint32_t old = ctm_map_set_kept(&shard->tracer->map, domain, address, slot, &used);
+    shard->kept -= used;
+    shard->resizing--;
+    return old;
+}
+
+ctm_status ctm_shard_resize_begin(ctm_shard *shard, uint32_t domain, uintptr_t old_address,
+                                  uint64_t new_size, uint32_t traceback, ctm_resize *out)
+{
+    uint32_t site;
+    ctm_status status = find_site(shard, domain, traceback, new_size, &site);
+    if (status == CTM_OK) {
+        status = keep_room(shard);
+    }
+    if (status != CTM_OK) {
+        return status;
+    }
+    *out = (ctm_resize){
+        .old_address = old_address,
+        .domain = domain,
+        .old_slot = old_address ? ctm_map_take(&shard->tracer->map, domain, old_address) : 0,
+        .new_site = site,
+        .generation = ctm_tracer_generation(shard->tracer),
+    };
+    return CTM_OK;
+}
+
+void ctm_shard_resize_commit(ctm_shard *shard, const ctm_resize *resize, uintptr_t new_address)
+{
+    if (resize->generation != ctm_tracer_generation(shard->tracer)) {
+        return;
+    }
+    uint32_t stale =
+        set_in_room(shard, resize->domain, new_address, slot_of(shard, resize->new_site));
+    /* First off, then on: the peak never holds both the old and the new block. */
+    if (resize->old_slot != 0) {
+        count_freed(shard, resize->old_slot);
+    }
+    if (stale != 0) {
+        count_freed(shard, stale);
+    }
+    count_allocated(shard, resize->new_site);
+}
+
+void ctm_shard_resize_abort(ctm_shard *shard, const ctm_resize *resize)
+{
+    if (resize->generation != ctm_tracer_generation(shard->tracer)) {
+        return;
+    }
+    if (resize->old_slot == 0) {
+        shard->resizing--;
+        return;
+    }
+    uint32_t stale =
+        set_in_room(shard, resize->domain, resize->old_address, resize->old_slot);
+    if (stale != 0) {
+        count_freed(shard, stale);
+    }
+}
+
+/* --- reattribute, find --- */
+ctm_status ctm_shard_reattribute(ctm_shard *shard, uint32_t domain, uintptr_t address,
+                                 uint32_t traceback)
+{
+    struct ctm_map *map = &shard->tracer->map;
+    uint32_t old = ctm_map_get(map, domain, address), site;
+    if (old == 0) {
+        return CTM_ERR_NOT_FOUND;
+    }
+    struct ctm_site_row *row = row_of(shard, old);
+    ctm_status status = find_site(shard, domain, traceback, row->site.block_size, &site);
+    if (status == CTM_OK) {
+        /* The address is on the map already, so this needs no memory. */
+        status = ctm_map_set(map, domain, address, slot_of(shard, site), &old);
+    }
+    if (status == CTM_OK) {
+        /* The totals stay: as many bytes in as many blocks. */
+        site_freed(shard, old, row);
+        ctm_store_site_row(&shard->store, site)->site.allocated++;
+    }
+    return status;
+}
+
+ctm_status ctm_shard_find(ctm_shard *shard, uint32_t domain, uintptr_t address, ctm_block *out)
+{
+    uint32_t slot = ctm_map_get(&shard->tracer->map, domain, address);
+    if (slot == 0) {
+        return CTM_ERR_NOT_FOUND;
+    }
+    const ctm_site *site = &row_of(shard, slot)->site;
+    *out = (ctm_block){
+        .size = site->block_size,
+        .domain = site->domain,
+        .shard = slot >> CTM_SLOT_SITE_BITS,
+        .traceback = site->traceback,
+    };
+    return CTM_OK;
+}

@@ -1,0 +1,70 @@
+/* shard.h: what a tracer and its shards are made of; private to live/.
+ *
+ * Model and locks. Shard 0 is *exclusive*: the caller lets one thread at a time in, and that
+ * thread alone may also start, stop, clear, snapshot. Shards 1.. have a mutex each.
+ *
+ *   lock order: shard 1, 2, 3, 4, then the map's lock. An event takes its own shard's lock only
+ *   (none in shard 0), and perhaps the map's inside it; whoever wants everything to hold
+ *   still is the exclusive side and takes all the shards' locks in order ("the world stops").
+ *
+ * A block is recorded at a site row of its *home* shard, the one it was allocated through. A
+ * thread in shard a that frees a block whose home is b does not take b's lock: it adds to
+ * the row's atomic `freed_remote`. That is safe, because rows never move while the owner of b
+ * appends, and are emptied only when the world stops, which excludes the thread in a: if
+ * a is a locked shard its lock is taken, and if it is shard 0 the thread is the exclusive side
+ * itself. live = allocated - freed - freed_remote.
+ *
+ * Nothing a hook may look at without a lock is ever freed before ctm_tracer_free: the tracer
+ * struct itself, with its shards and the top of the map, is one mapping. A hook reads `active`,
+ * takes its lock, and reads `active` again; after that, stop waits for it.
+ */
+#ifndef CTM_LIVE_SHARD_H
+#define CTM_LIVE_SHARD_H
+
+#include <pthread.h>
+
+#include "ctm/tracer.h"
+#include "live/address_map.h"
+#include "store/store.h"
+
+/* A slot of the map: home shard in the upper 4 bits, site below. */
+#define CTM_SLOT_SITE_BITS 28u
+#define CTM_SLOT_SITE_MASK ((1u << CTM_SLOT_SITE_BITS) - 1)
+
+struct ctm_shard {
+    struct ctm_tracer *tracer; /* constant */
+    uint32_t index;            /* constant; 0: the exclusive shard */
+    pthread_mutex_t lock;      /* unused in shard 0 */
+    struct ctm_store store;    /* this lock */
+    size_t resizing;           /* this lock; resizes begun and not ended; <= kept */
+    size_t kept;               /* this lock; rooms set aside in the map for resizes */
+};
+
+struct ctm_tracer {
+    _Atomic bool active;         /* written when the world stops; read by anyone */
+    _Atomic uint32_t nframe;     /* the same */
+    _Atomic uint32_t generation; /* the same; never 0 */
+
+    /* Sums of what events through shard 0 added and subtracted (each may be negative alone,
+     * hence modulo 2^64). Written by the exclusive side only, so without locked instructions. */
+    _Alignas(64) _Atomic uint64_t exclusive_bytes;
+    _Atomic uint64_t exclusive_blocks;
+    /* Raised by compare-and-swap, lowered only when the world stops. */
+    _Atomic uint64_t peak_bytes;
+
+    /* The same sums of the locked shards; any thread inside one. */
+    _Alignas(64) _Atomic uint64_t locked_bytes;
+    _Atomic uint64_t locked_blocks;
+
+    _Alignas(64) struct ctm_shard shards[CTM_SHARDS];
+    struct ctm_map map; /* see address_map.h */
+};
+
+/* Takes the locks of all locked shards in order; the caller is the exclusive side. */
+void ctm_tracer_stop_world(struct ctm_tracer *tracer);
+void ctm_tracer_resume_world(struct ctm_tracer *tracer);
+
+/* ctm_tracer_memory, with the world stopped. */
+size_t ctm_tracer_memory_locked(struct ctm_tracer *tracer);
+
+#endif

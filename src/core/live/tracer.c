@@ -1,0 +1,188 @@
+/* tracer.c: the life of a tracer, its totals, fork. See shard.h for the model and the locks. */
+#include "ctm/tracer.h"
+
+#include "live/shard.h"
+#include "store/memory.h"
+
+/* --- life --- */
+ctm_status ctm_tracer_new(ctm_tracer **out)
+{
+    ctm_tracer *tracer = ctm_mem_map(sizeof *tracer);
+    if (tracer == NULL) {
+        return CTM_ERR_NOMEM;
+    }
+    atomic_store(&tracer->generation, 1);
+    atomic_store(&tracer->nframe, 1);
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        tracer->shards[i].tracer = tracer;
+        tracer->shards[i].index = i;
+        pthread_mutex_init(&tracer->shards[i].lock, NULL);
+        ctm_store_init(&tracer->shards[i].store);
+    }
+    ctm_map_init(&tracer->map);
+    *out = tracer;
+    return CTM_OK;
+}
+
+void ctm_tracer_free(ctm_tracer *tracer)
+{
+    if (tracer == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        ctm_store_free_all(&tracer->shards[i].store);
+        pthread_mutex_destroy(&tracer->shards[i].lock);
+    }
+    ctm_map_destroy(&tracer->map);
+    ctm_mem_unmap(tracer, sizeof *tracer);
+}
+
+void ctm_tracer_stop_world(struct ctm_tracer *tracer)
+{
+    for (uint32_t i = 1; i < CTM_SHARDS; i++) {
+        pthread_mutex_lock(&tracer->shards[i].lock);
+    }
+}
+
+void ctm_tracer_resume_world(struct ctm_tracer *tracer)
+{
+    for (uint32_t i = CTM_SHARDS; i-- > 1;) {
+        pthread_mutex_unlock(&tracer->shards[i].lock);
+    }
+}
+
+/* Forgets everything; ids and resizes of before are void from here on. */
+static void forget_locked(ctm_tracer *tracer, bool keep_pages)
+{
+    uint32_t generation = atomic_load(&tracer->generation) + 1;
+    atomic_store(&tracer->generation, generation ? generation : 1);
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        struct ctm_shard *shard = &tracer->shards[i];
+        if (keep_pages) {
+            ctm_store_clear(&shard->store);
+        } else {
+            ctm_store_free_all(&shard->store);
+        }
+        shard->resizing = shard->kept = 0;
+    }
+    ctm_map_clear(&tracer->map);
+    atomic_store(&tracer->exclusive_bytes, 0);
+    atomic_store(&tracer->exclusive_blocks, 0);
+    atomic_store(&tracer->locked_bytes, 0);
+    atomic_store(&tracer->locked_blocks, 0);
+    atomic_store(&tracer->peak_bytes, 0);
+}
+
+ctm_status ctm_tracer_start(ctm_tracer *tracer, uint32_t nframe)
+{
+    if (nframe < 1 || nframe > CTM_MAX_NFRAME) {
+        return CTM_ERR_INVALID;
+    }
+    if (ctm_tracer_is_tracing(tracer)) {
+        return CTM_OK;
+    }
+    ctm_tracer_stop_world(tracer);
+    forget_locked(tracer, false);
+    atomic_store(&tracer->nframe, nframe);
+    atomic_store(&tracer->active, true);
+    ctm_tracer_resume_world(tracer);
+    return CTM_OK;
+}
+
+void ctm_tracer_stop(ctm_tracer *tracer)
+{
+    ctm_tracer_stop_world(tracer);
+    atomic_store(&tracer->active, false);
+    forget_locked(tracer, false);
+    ctm_tracer_resume_world(tracer);
+}
+
+void ctm_tracer_clear(ctm_tracer *tracer)
+{
+    ctm_tracer_stop_world(tracer);
+    forget_locked(tracer, true);
+    ctm_tracer_resume_world(tracer);
+}
+
+/* --- what anyone may ask --- */
+bool ctm_tracer_is_tracing(const ctm_tracer *tracer)
+{
+    return atomic_load_explicit(&tracer->active, memory_order_acquire);
+}
+
+uint32_t ctm_tracer_nframe(const ctm_tracer *tracer)
+{
+    return atomic_load_explicit(&tracer->nframe, memory_order_acquire);
+}
+
+uint32_t ctm_tracer_generation(const ctm_tracer *tracer)
+{
+    return atomic_load_explicit(&tracer->generation, memory_order_acquire);
+}
+
+/* The sum of the two parts may be off by what happens between the two loads, and even
+ * below 0, if a block is added after the first load and taken off before the second. */
+static uint64_t sum(_Atomic uint64_t *exclusive, _Atomic uint64_t *locked)
+{
+    uint64_t first = atomic_load(exclusive);
+    uint64_t all = first + atomic_load(locked);
+    return all > INT64_MAX ? 0 : all;
+}
+
+void ctm_tracer_totals(ctm_tracer *tracer, ctm_totals *out)
+{
+    uint64_t current = sum(&tracer->exclusive_bytes, &tracer->locked_bytes);
+    uint64_t peak = atomic_load(&tracer->peak_bytes);
+    *out = (ctm_totals){
+        .current_bytes = current,
+        .peak_bytes = peak > current ? peak : current,
+        .live_blocks = sum(&tracer->exclusive_blocks, &tracer->locked_blocks),
+    };
+}
+
+void ctm_tracer_reset_peak(ctm_tracer *tracer)
+{
+    ctm_tracer_stop_world(tracer);
+    atomic_store(&tracer->peak_bytes, sum(&tracer->exclusive_bytes, &tracer->locked_bytes));
+    ctm_tracer_resume_world(tracer);
+}
+
+size_t ctm_tracer_memory_locked(struct ctm_tracer *tracer)
+{
+    size_t bytes = ctm_mem_resident(tracer, sizeof *tracer) + ctm_map_bytes(&tracer->map);
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        bytes += ctm_store_bytes(&tracer->shards[i].store);
+    }
+    return bytes;
+}
+
+size_t ctm_tracer_memory(ctm_tracer *tracer)
+{
+    ctm_tracer_stop_world(tracer);
+    size_t bytes = ctm_tracer_memory_locked(tracer);
+    ctm_tracer_resume_world(tracer);
+    return bytes;
+}
+
+/* --- fork ---
+ * With every lock held no table is half changed, so the child finds all of them whole. The
+ * threads the locks might be waited for by do not exist in the child: it makes them anew. */
+void ctm_tracer_fork_before(ctm_tracer *tracer)
+{
+    ctm_tracer_stop_world(tracer);
+    ctm_map_fork_before(&tracer->map);
+}
+
+void ctm_tracer_fork_after_parent(ctm_tracer *tracer)
+{
+    ctm_map_fork_after_parent(&tracer->map);
+    ctm_tracer_resume_world(tracer);
+}
+
+void ctm_tracer_fork_after_child(ctm_tracer *tracer)
+{
+    ctm_map_fork_after_child(&tracer->map);
+    for (uint32_t i = 1; i < CTM_SHARDS; i++) {
+        pthread_mutex_init(&tracer->shards[i].lock, NULL);
+    }
+}

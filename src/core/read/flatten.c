@@ -1,0 +1,92 @@
+/* read/flatten.c: a snapshot out of a store.
+ *
+ * Model: rows keep their ids; chunks become columns. Nothing is hashed. Only sites are
+ * numbered afresh, because those never allocated from are left out.
+ */
+#include <string.h>
+
+#include "read/snapshot.h"
+#include "store/store.h"
+
+static uint64_t count_string_bytes(const struct ctm_store *store)
+{
+    uint64_t bytes = 0;
+    for (uint32_t id = 0; id < ctm_store_string_count(store); id++) {
+        size_t length;
+        ctm_store_string_row(store, id, &length);
+        bytes += (uint64_t)length + 1;
+    }
+    return bytes;
+}
+
+static void copy_strings(const struct ctm_store *store, ctm_snapshot *snapshot)
+{
+    uint64_t at = 0;
+    for (uint32_t id = 0; id <= snapshot->info.strings; id++) {
+        size_t length;
+        const char *string = ctm_store_string_row(store, id, &length);
+        snapshot->string_offsets[id] = at;
+        memcpy(snapshot->string_bytes + at, string, length);
+        snapshot->string_bytes[at + length] = '\0';
+        at += (uint64_t)length + 1;
+    }
+    snapshot->string_offsets[(uint64_t)snapshot->info.strings + 1] = at;
+}
+
+static void copy_tables(const struct ctm_store *store, ctm_snapshot *snapshot)
+{
+    copy_strings(store, snapshot);
+    for (uint32_t id = 1; id <= snapshot->info.functions; id++)
+        snapshot->functions[id] = *ctm_store_function_row(store, id);
+    for (uint32_t id = 1; id <= snapshot->info.frames; id++)
+        snapshot->frames[id] = *ctm_store_frame_row(store, id);
+    for (uint32_t id = 1; id <= snapshot->info.tracebacks; id++)
+        snapshot->tracebacks[id] = ctm_store_traceback_row(store, id)->row;
+}
+
+/* Rows never allocated from are left out: they are spare keys, not sites. */
+static uint32_t count_sites(const struct ctm_store *store)
+{
+    uint32_t sites = 0;
+    for (uint32_t id = 1; id < ctm_store_site_count(store); id++)
+        sites += ctm_store_site_row(store, id)->site.allocated > 0;
+    return sites;
+}
+
+static void copy_sites(const struct ctm_store *store, ctm_snapshot *snapshot)
+{
+    uint32_t next = 1;
+    for (uint32_t id = 1; id < ctm_store_site_count(store); id++) {
+        struct ctm_site_row *row = ctm_store_site_row(store, id);
+        if (row->site.allocated == 0) continue;
+        ctm_site *site = &snapshot->sites[next++];
+        *site = row->site;
+        site->freed = ctm_site_row_freed(row);
+    }
+}
+
+ctm_status ctm_snapshot_from_store(const struct ctm_store *store, const ctm_snapshot_info *info,
+                                   ctm_snapshot **out)
+{
+    const ctm_snapshot_info counts = {
+        .nframe = info->nframe,
+        .peak_bytes = info->peak_bytes,
+        .tracer_bytes = info->tracer_bytes,
+        .sites = count_sites(store),
+        .strings = ctm_store_string_count(store) - 1,
+        .functions = ctm_store_function_count(store) - 1,
+        .frames = ctm_store_frame_count(store) - 1,
+        .tracebacks = ctm_store_traceback_count(store) - 1,
+    };
+    ctm_snapshot *snapshot;
+    ctm_status status = ctm_snapshot_alloc(&counts, count_string_bytes(store), &snapshot);
+    if (status != CTM_OK) return status;
+    copy_tables(store, snapshot);
+    copy_sites(store, snapshot);
+    status = ctm_snapshot_seal(snapshot);
+    if (status == CTM_OK)
+        *out = snapshot;
+    else
+        ctm_snapshot_unref(snapshot);
+    return status;
+}

@@ -1,0 +1,180 @@
+/* read/group.c: see read/group.h. */
+#include "read/group.h"
+
+#include <string.h>
+
+#include "read/idset.h"
+#include "store/memory.h"
+
+static bool same_line(const void *context, uint32_t a, uint32_t b)
+{
+    const ctm_snapshot *tables = context;
+    return tables->frames[a].lineno == tables->frames[b].lineno &&
+           ctm_snapshot_frame_file(tables, a) == ctm_snapshot_frame_file(tables, b);
+}
+
+ctm_status ctm_lines_find(const ctm_snapshot *tables, uint32_t *lines)
+{
+    struct ctm_idset set;
+    ctm_status status = ctm_idset_init(&set, tables->info.frames);
+    if (status != CTM_OK) return status;
+    lines[0] = 0;
+    for (uint32_t id = 1; id <= tables->info.frames; id++) {
+        uint64_t content = (uint64_t)ctm_snapshot_frame_file(tables, id) << 32 |
+                           (uint32_t)tables->frames[id].lineno;
+        lines[id] = ctm_idset_add(&set, id, ctm_hash_mix(content), same_line, tables);
+    }
+    ctm_idset_free(&set);
+    return CTM_OK;
+}
+
+struct stacks {
+    const ctm_traceback *rows; /* borrowed */
+    const uint32_t *lines;     /* borrowed; by frame */
+    const uint32_t *same;      /* borrowed; by traceback, known for all parents */
+};
+
+static uint64_t stack_content(const struct stacks *stacks, uint32_t id)
+{
+    const ctm_traceback *row = &stacks->rows[id];
+    return (uint64_t)stacks->same[row->parent] << 32 | stacks->lines[row->frame];
+}
+
+static bool same_stack(const void *context, uint32_t a, uint32_t b)
+{
+    return stack_content(context, a) == stack_content(context, b);
+}
+
+static ctm_status find_stacks(const ctm_snapshot *tables, const uint32_t *lines, uint32_t *same)
+{
+    struct stacks stacks = {tables->tracebacks, lines, same};
+    struct ctm_idset set;
+    ctm_status status = ctm_idset_init(&set, tables->info.tracebacks);
+    if (status != CTM_OK) return status;
+    same[0] = 0;
+    for (uint32_t id = 1; id <= tables->info.tracebacks; id++) {
+        uint64_t hash = ctm_hash_mix(stack_content(&stacks, id));
+        same[id] = ctm_idset_add(&set, id, hash, same_stack, &stacks);
+    }
+    ctm_idset_free(&set);
+    return CTM_OK;
+}
+
+ctm_status ctm_tracebacks_find(const ctm_snapshot *tables, uint32_t *same)
+{
+    uint32_t *lines = ctm_mem_alloc(((size_t)tables->info.frames + 1) * sizeof(uint32_t));
+    if (lines == NULL) return CTM_ERR_NOMEM;
+    ctm_status status = ctm_lines_find(tables, lines);
+    if (status == CTM_OK) status = find_stacks(tables, lines, same);
+    ctm_mem_free(lines);
+    return status;
+}
+
+static ctm_status group_lines(struct ctm_grouping *grouping)
+{
+    const ctm_snapshot *tables = grouping->tables;
+    uint32_t *lines = ctm_mem_alloc(((size_t)tables->info.frames + 1) * sizeof(uint32_t));
+    if (lines == NULL) return CTM_ERR_NOMEM;
+    ctm_status status = ctm_lines_find(tables, lines);
+    for (uint32_t id = 0; id <= tables->info.tracebacks && status == CTM_OK; id++)
+        grouping->of[id] = lines[tables->tracebacks[id].frame];
+    grouping->last = tables->info.frames;
+    ctm_mem_free(lines);
+    return status;
+}
+
+static void group_functions(struct ctm_grouping *grouping)
+{
+    const ctm_snapshot *tables = grouping->tables;
+    for (uint32_t id = 0; id <= tables->info.tracebacks; id++)
+        grouping->of[id] = tables->frames[tables->tracebacks[id].frame].function;
+    grouping->last = tables->info.functions;
+}
+
+static void group_files(struct ctm_grouping *grouping)
+{
+    const ctm_snapshot *tables = grouping->tables;
+    for (uint32_t id = 0; id <= tables->info.tracebacks; id++)
+        grouping->of[id] = ctm_snapshot_frame_file(tables, tables->tracebacks[id].frame);
+    grouping->last = tables->info.strings;
+}
+
+static ctm_status fill_groups(struct ctm_grouping *grouping)
+{
+    switch (grouping->key) {
+    case CTM_BY_TRACEBACK:
+        grouping->last = grouping->tables->info.tracebacks;
+        return ctm_tracebacks_find(grouping->tables, grouping->of);
+    case CTM_BY_LINENO: return group_lines(grouping);
+    case CTM_BY_FUNCTION: group_functions(grouping); return CTM_OK;
+    case CTM_BY_FILENAME: group_files(grouping); return CTM_OK;
+    }
+    return CTM_ERR_INVALID;
+}
+
+ctm_status ctm_grouping_new(ctm_snapshot *tables, ctm_key key, struct ctm_grouping *out)
+{
+    struct ctm_grouping grouping = {.tables = tables, .key = key};
+    grouping.of = ctm_mem_alloc(((size_t)tables->info.tracebacks + 1) * sizeof(uint32_t));
+    if (grouping.of == NULL) return CTM_ERR_NOMEM;
+    ctm_status status = fill_groups(&grouping);
+    if (status == CTM_OK)
+        *out = grouping;
+    else
+        ctm_mem_free(grouping.of);
+    return status;
+}
+
+void ctm_grouping_free(struct ctm_grouping *grouping)
+{
+    ctm_mem_free(grouping->of);
+    grouping->of = NULL;
+}
+
+/* No sum of different blocks can overflow: seal has checked the total. */
+static void sum_sites(const ctm_snapshot *snapshot, const uint32_t *map, const uint32_t *of,
+                      struct ctm_sum *sums)
+{
+    for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
+        const ctm_site *site = &snapshot->sites[id];
+        uint64_t live = ctm_site_live(site);
+        uint32_t traceback = map == NULL ? site->traceback : map[site->traceback];
+        struct ctm_sum *sum = &sums[of == NULL ? traceback : of[traceback]];
+        sum->count += live;
+        sum->size += live * site->block_size;
+    }
+}
+
+/* Counts the blocks of each node of the calling-context tree for its own frame, then hands
+ * them to the node's parent: children have greater ids, so one pass downwards does it. */
+static ctm_status spread_sums(const struct ctm_grouping *grouping, struct ctm_sum *nodes,
+                              struct ctm_sum *sums)
+{
+    for (uint32_t id = grouping->tables->info.tracebacks; id > 0; id--) {
+        struct ctm_sum *node = &nodes[id], *sum = &sums[grouping->of[id]];
+        struct ctm_sum *parent = &nodes[grouping->tables->tracebacks[id].parent];
+        sum->count += node->count;
+        sum->size += node->size;
+        if (sum->count > INT64_MAX || sum->size > INT64_MAX) return CTM_ERR_LIMIT;
+        parent->count += node->count;
+        parent->size += node->size;
+    }
+    return CTM_OK;
+}
+
+ctm_status ctm_grouping_sum(const struct ctm_grouping *grouping, bool cumulative,
+                            const ctm_snapshot *snapshot, const uint32_t *map, struct ctm_sum *sums)
+{
+    if (!cumulative) {
+        sum_sites(snapshot, map, grouping->of, sums);
+        return CTM_OK;
+    }
+    size_t size = ((size_t)grouping->tables->info.tracebacks + 1) * sizeof(struct ctm_sum);
+    struct ctm_sum *nodes = ctm_mem_alloc(size);
+    if (nodes == NULL) return CTM_ERR_NOMEM;
+    memset(nodes, 0, size);
+    sum_sites(snapshot, map, NULL, nodes);
+    ctm_status status = spread_sums(grouping, nodes, sums);
+    ctm_mem_free(nodes);
+    return status;
+}

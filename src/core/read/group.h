@@ -1,0 +1,46 @@
+/* read/group.h: which group a traceback belongs to, and the sums of groups.
+ *
+ * Model: a group is named by an id in the tables of a snapshot: the smallest id of those whose
+ * content is the same for its key. One array gives the group of each traceback, whatever
+ * the key, so summing up is two loads and two additions a site. Group 0 is that of the empty
+ * traceback (imported snapshots can have one).
+ */
+#ifndef CTM_READ_GROUP_H
+#define CTM_READ_GROUP_H
+
+#include "ctm/statistics.h"
+#include "read/snapshot.h"
+
+struct ctm_sum {
+    uint64_t size;  /* bytes */
+    uint64_t count; /* blocks; 0: nobody is in the group */
+};
+
+struct ctm_grouping {
+    ctm_snapshot *tables; /* borrowed */
+    ctm_key key;
+    uint32_t last; /* the greatest group id */
+    uint32_t *of;  /* owned; the group of each traceback */
+};
+
+/* lines[f]: the smallest frame id with the file and line of frame f. CTM_ERR_NOMEM. */
+CTM_NODISCARD ctm_status ctm_lines_find(const ctm_snapshot *tables, uint32_t *lines);
+/* same[t]: the smallest traceback id with the files and lines of traceback t. CTM_ERR_NOMEM. */
+CTM_NODISCARD ctm_status ctm_tracebacks_find(const ctm_snapshot *tables, uint32_t *same);
+
+CTM_NODISCARD ctm_status ctm_grouping_new(ctm_snapshot *tables, ctm_key key,
+                                          struct ctm_grouping *out);
+void ctm_grouping_free(struct ctm_grouping *grouping);
+
+/* Adds the live blocks of `snapshot` to sums[0 .. last]. map: its tracebacks' ids in the
+ * tables; NULL: the same. CTM_ERR_NOMEM; CTM_ERR_LIMIT: a sum is over INT64_MAX. */
+CTM_NODISCARD ctm_status ctm_grouping_sum(const struct ctm_grouping *grouping, bool cumulative,
+                                          const ctm_snapshot *snapshot, const uint32_t *map,
+                                          struct ctm_sum *sums);
+
+/* order[g], for each group with wanted[g]: smaller comes first as stdlib compares tracebacks.
+ * CTM_ERR_NOMEM. */
+CTM_NODISCARD ctm_status ctm_grouping_order(const struct ctm_grouping *grouping,
+                                            const unsigned char *wanted, uint64_t *order);
+
+#endif

@@ -1,0 +1,82 @@
+/* read/merge.c: see read/merge.h. */
+#include "read/merge.h"
+
+#include "store/memory.h"
+
+/* New ids by old id; all in one owned block but tracebacks, which is the caller's. */
+struct maps {
+    uint32_t *strings, *functions, *frames, *tracebacks;
+};
+
+static ctm_status map_strings(const ctm_snapshot *source, struct ctm_store *store,
+                              struct maps *maps)
+{
+    ctm_status status = CTM_OK;
+    maps->strings[0] = 0;
+    for (uint32_t id = 1; id <= source->info.strings && status == CTM_OK; id++) {
+        size_t length;
+        const char *string = ctm_snapshot_string(source, id, &length);
+        status = ctm_store_string(store, string, length, &maps->strings[id]);
+    }
+    return status;
+}
+
+static ctm_status map_functions(const ctm_snapshot *source, struct ctm_store *store,
+                                struct maps *maps)
+{
+    ctm_status status = CTM_OK;
+    maps->functions[0] = 0;
+    for (uint32_t id = 1; id <= source->info.functions && status == CTM_OK; id++) {
+        const ctm_function *row = &source->functions[id];
+        status = ctm_store_function(store, maps->strings[row->filename], maps->strings[row->name],
+                                    row->first_lineno, &maps->functions[id]);
+    }
+    return status;
+}
+
+static ctm_status map_frames(const ctm_snapshot *source, struct ctm_store *store, struct maps *maps)
+{
+    ctm_status status = CTM_OK;
+    maps->frames[0] = 0;
+    for (uint32_t id = 1; id <= source->info.frames && status == CTM_OK; id++) {
+        const ctm_frame *row = &source->frames[id];
+        status =
+            ctm_store_frame(store, maps->functions[row->function], row->lineno, &maps->frames[id]);
+    }
+    return status;
+}
+
+static ctm_status map_tracebacks(const ctm_snapshot *source, struct ctm_store *store,
+                                 struct maps *maps)
+{
+    ctm_status status = CTM_OK;
+    maps->tracebacks[0] = 0;
+    for (uint32_t id = 1; id <= source->info.tracebacks && status == CTM_OK; id++) {
+        const ctm_traceback *row = &source->tracebacks[id];
+        status = ctm_store_traceback(store, maps->tracebacks[row->parent], maps->frames[row->frame],
+                                     row->total_nframe, &maps->tracebacks[id]);
+    }
+    return status;
+}
+
+ctm_status ctm_store_add_tables(struct ctm_store *store, const ctm_snapshot *source,
+                                uint32_t *traceback_map)
+{
+    size_t strings = (size_t)source->info.strings + 1;
+    size_t functions = (size_t)source->info.functions + 1;
+    size_t frames = (size_t)source->info.frames + 1;
+    uint32_t *memory = ctm_mem_alloc((strings + functions + frames) * sizeof(uint32_t));
+    if (memory == NULL) return CTM_ERR_NOMEM;
+    struct maps maps = {
+        .strings = memory,
+        .functions = memory + strings,
+        .frames = memory + strings + functions,
+        .tracebacks = traceback_map,
+    };
+    ctm_status status = map_strings(source, store, &maps);
+    if (status == CTM_OK) status = map_functions(source, store, &maps);
+    if (status == CTM_OK) status = map_frames(source, store, &maps);
+    if (status == CTM_OK) status = map_tracebacks(source, store, &maps);
+    ctm_mem_free(memory);
+    return status;
+}

@@ -1,0 +1,18 @@
+/* read/merge.h: giving the rows of a snapshot ids in a store.
+ *
+ * Model: rows are interned, lower tables first; each row's references are translated by the maps of
+ * the tables below. A failure part-way leaves more rows in the store, which nobody refers
+ * to: harmless.
+ */
+#ifndef CTM_READ_MERGE_H
+#define CTM_READ_MERGE_H
+
+#include "read/snapshot.h"
+#include "store/store.h"
+
+/* Interns all rows of `source` but its sites. traceback_map has info.tracebacks + 1 rows and
+ * receives the id in `store` of each traceback. CTM_ERR_NOMEM, CTM_ERR_LIMIT. */
+CTM_NODISCARD ctm_status ctm_store_add_tables(struct ctm_store *store, const ctm_snapshot *source,
+                                              uint32_t *traceback_map);
+
+#endif

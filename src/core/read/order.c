@@ -1,0 +1,221 @@
+/* read/order.c: the order of groups among those of equal size and count.
+ *
+ * Model: comparing strings and tracebacks inside a sort is slow, so each group gets one number
+ * beforehand. File and function names are sorted once among themselves and become ranks;
+ * a line is (rank, number) in 64 bits. Tracebacks form a tree; visited parent first and
+ * children by line, the visiting order is the order of tuples from the oldest frame. Only
+ * what wanted groups need takes part.
+ *
+ * Bytes of UTF-8 (and of lone surrogates) sort as code points do.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "read/group.h"
+#include "store/memory.h"
+
+struct name {
+    const char *text; /* borrowed */
+    size_t length;
+    uint32_t id;
+};
+
+static int compare_names(const void *left, const void *right)
+{
+    const struct name *a = left, *b = right;
+    int order = memcmp(a->text, b->text, a->length < b->length ? a->length : b->length);
+    if (order != 0) return order;
+    return (a->length > b->length) - (a->length < b->length);
+}
+
+/* ranks[id] is nonzero on entry for each string wanted, and its rank from 1 on return. */
+static ctm_status rank_strings(const ctm_snapshot *tables, uint32_t *ranks)
+{
+    size_t n = 0, next = 0;
+    for (uint32_t id = 0; id <= tables->info.strings; id++)
+        n += ranks[id] != 0;
+    struct name *names = ctm_mem_alloc(n * sizeof *names);
+    if (names == NULL) return CTM_ERR_NOMEM;
+    for (uint32_t id = 0; id <= tables->info.strings; id++) {
+        if (ranks[id] == 0) continue;
+        names[next].id = id;
+        names[next].text = ctm_snapshot_string(tables, id, &names[next].length);
+        next++;
+    }
+    qsort(names, n, sizeof *names, compare_names);
+    for (size_t i = 0; i < n; i++)
+        ranks[names[i].id] = (uint32_t)i + 1;
+    ctm_mem_free(names);
+    return CTM_OK;
+}
+
+static uint64_t line_order(const ctm_snapshot *tables, const uint32_t *ranks, uint32_t frame)
+{
+    /* The bias makes negative lines sort below 0. */
+    uint32_t line = (uint32_t)tables->frames[frame].lineno ^ 0x80000000u;
+    return (uint64_t)ranks[ctm_snapshot_frame_file(tables, frame)] << 32 | line;
+}
+
+static ctm_status order_files(const struct ctm_grouping *grouping, const unsigned char *wanted,
+                              uint32_t *ranks, uint64_t *order)
+{
+    for (uint32_t group = 0; group <= grouping->last; group++)
+        ranks[group] = wanted[group];
+    ctm_status status = rank_strings(grouping->tables, ranks);
+    for (uint32_t group = 0; group <= grouping->last && status == CTM_OK; group++)
+        order[group] = ranks[group];
+    return status;
+}
+
+/* Group 0 is the empty traceback, which comes before any line. */
+static ctm_status order_lines(const struct ctm_grouping *grouping, const unsigned char *wanted,
+                              uint32_t *ranks, uint64_t *order)
+{
+    const ctm_snapshot *tables = grouping->tables;
+    for (uint32_t group = 1; group <= grouping->last; group++)
+        ranks[ctm_snapshot_frame_file(tables, group)] |= wanted[group];
+    ctm_status status = rank_strings(tables, ranks);
+    order[0] = 0;
+    for (uint32_t group = 1; group <= grouping->last && status == CTM_OK; group++)
+        order[group] = line_order(tables, ranks, group);
+    return status;
+}
+
+struct place {
+    uint64_t major, minor; /* compared in this order */
+    uint32_t id;
+};
+
+static int compare_places(const void *left, const void *right)
+{
+    const struct place *a = left, *b = right;
+    if (a->major != b->major) return a->major < b->major ? -1 : 1;
+    return (a->minor > b->minor) - (a->minor < b->minor);
+}
+
+/* The wanted groups; *out is owned by the caller. */
+static ctm_status collect_places(uint32_t last, const unsigned char *wanted, struct place **out,
+                                 size_t *out_n)
+{
+    size_t n = 0;
+    for (uint32_t group = 1; group <= last; group++)
+        n += wanted[group];
+    struct place *places = ctm_mem_alloc(n * sizeof *places);
+    if (places == NULL) return CTM_ERR_NOMEM;
+    *out = places;
+    *out_n = n;
+    for (uint32_t group = 1; group <= last; group++) {
+        if (wanted[group]) (places++)->id = group;
+    }
+    return CTM_OK;
+}
+
+static ctm_status order_functions(const struct ctm_grouping *grouping, const unsigned char *wanted,
+                                  uint32_t *ranks, uint64_t *order)
+{
+    const ctm_function *rows = grouping->tables->functions;
+    struct place *places;
+    size_t n;
+    ctm_status status = collect_places(grouping->last, wanted, &places, &n);
+    if (status != CTM_OK) return status;
+    for (size_t i = 0; i < n; i++)
+        ranks[rows[places[i].id].filename] = ranks[rows[places[i].id].name] = 1;
+    status = rank_strings(grouping->tables, ranks);
+    for (size_t i = 0; i < n && status == CTM_OK; i++) {
+        const ctm_function *row = &rows[places[i].id];
+        places[i].major = (uint64_t)ranks[row->filename] << 32 | ranks[row->name];
+        places[i].minor = (uint32_t)row->first_lineno ^ 0x80000000u;
+    }
+    if (status == CTM_OK) qsort(places, n, sizeof *places, compare_places);
+    order[0] = 0;
+    for (size_t i = 0; i < n; i++)
+        order[places[i].id] = i + 1;
+    ctm_mem_free(places);
+    return status;
+}
+
+/* The nodes from wanted groups up to the root; `needed` is by traceback. */
+static void mark_ancestors(const struct ctm_grouping *grouping, unsigned char *needed)
+{
+    for (uint32_t id = grouping->last; id > 0; id--) {
+        if (needed[id]) needed[grouping->of[grouping->tables->tracebacks[id].parent]] = 1;
+    }
+}
+
+/* `places` are nodes sorted by parent, then line. Numbers them parent first: a node's
+ * number is its parent's, plus one, plus the sizes of the subtrees of its elder siblings.
+ * Parents have smaller ids, so a parent's number is known before its children come up.
+ * By node: sizes, 0 on entry, is that of its subtree; next, the number of its next child. */
+static void number_nodes(const struct place *places, size_t n, uint32_t *sizes, uint32_t *next,
+                         uint64_t *order)
+{
+    for (size_t i = n; i-- > 0;) {
+        /* Sorted by parent, all children of a node stand behind the node itself. */
+        sizes[places[i].id] += 1;
+        sizes[places[i].major] += sizes[places[i].id];
+    }
+    order[0] = 0;
+    next[0] = 1;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t id = places[i].id;
+        order[id] = next[places[i].major];
+        next[places[i].major] += sizes[id];
+        next[id] = (uint32_t)order[id] + 1;
+    }
+}
+
+static ctm_status sort_nodes(const struct ctm_grouping *grouping, uint32_t *ranks,
+                             struct place *places, size_t n)
+{
+    const ctm_snapshot *tables = grouping->tables;
+    for (size_t i = 0; i < n; i++)
+        ranks[ctm_snapshot_frame_file(tables, tables->tracebacks[places[i].id].frame)] = 1;
+    ctm_status status = rank_strings(tables, ranks);
+    if (status != CTM_OK) return status;
+    for (size_t i = 0; i < n; i++) {
+        const ctm_traceback *row = &tables->tracebacks[places[i].id];
+        places[i].major = grouping->of[row->parent];
+        places[i].minor = line_order(tables, ranks, row->frame);
+    }
+    qsort(places, n, sizeof *places, compare_places);
+    return CTM_OK;
+}
+
+static ctm_status order_tracebacks(const struct ctm_grouping *grouping, const unsigned char *wanted,
+                                   uint32_t *ranks, uint64_t *order)
+{
+    size_t rows = (size_t)grouping->last + 1, n;
+    struct place *places;
+    uint32_t *memory = ctm_mem_alloc(rows * (2 * sizeof(uint32_t) + 1));
+    if (memory == NULL) return CTM_ERR_NOMEM;
+    unsigned char *needed = (unsigned char *)(memory + 2 * rows);
+    memset(memory, 0, rows * sizeof(uint32_t));
+    memcpy(needed, wanted, rows);
+    mark_ancestors(grouping, needed);
+    ctm_status status = collect_places(grouping->last, needed, &places, &n);
+    if (status == CTM_OK) {
+        status = sort_nodes(grouping, ranks, places, n);
+        if (status == CTM_OK) number_nodes(places, n, memory, memory + rows, order);
+        ctm_mem_free(places);
+    }
+    ctm_mem_free(memory);
+    return status;
+}
+
+ctm_status ctm_grouping_order(const struct ctm_grouping *grouping, const unsigned char *wanted,
+                              uint64_t *order)
+{
+    size_t size = ((size_t)grouping->tables->info.strings + 1) * sizeof(uint32_t);
+    uint32_t *ranks = ctm_mem_alloc(size);
+    ctm_status status = CTM_ERR_INVALID;
+    if (ranks == NULL) return CTM_ERR_NOMEM;
+    memset(ranks, 0, size);
+    switch (grouping->key) {
+    case CTM_BY_TRACEBACK: status = order_tracebacks(grouping, wanted, ranks, order); break;
+    case CTM_BY_FILENAME: status = order_files(grouping, wanted, ranks, order); break;
+    case CTM_BY_LINENO: status = order_lines(grouping, wanted, ranks, order); break;
+    case CTM_BY_FUNCTION: status = order_functions(grouping, wanted, ranks, order); break;
+    }
+    ctm_mem_free(ranks);
+    return status;
+}

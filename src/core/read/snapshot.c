@@ -1,0 +1,165 @@
+/* read/snapshot.c: life of a snapshot and the plain questions to it.
+ *
+ * Model: see read/snapshot.h. The slab is laid out widest column first, so every column is
+ * aligned without padding.
+ */
+#include "read/snapshot.h"
+
+#include <string.h>
+
+#include "store/memory.h"
+
+/* Cuts `size` bytes from the slab; *used only grows, and stays past any real size once it
+ * overflowed. */
+static uint64_t slab_cut(uint64_t *used, uint64_t rows, uint64_t row_size)
+{
+    uint64_t start = *used, size;
+    if (__builtin_mul_overflow(rows, row_size, &size) || __builtin_add_overflow(start, size, used))
+        *used = UINT64_MAX;
+    return start;
+}
+
+struct slab_layout {
+    uint64_t sites, live_sums, string_offsets, tracebacks, functions, frames, lengths, bytes, size;
+};
+
+static void slab_plan(const ctm_snapshot_info *info, uint64_t string_bytes,
+                      struct slab_layout *plan)
+{
+    uint64_t used = (sizeof(struct ctm_snapshot) + 15u) & ~(uint64_t)15u;
+    plan->sites = slab_cut(&used, (uint64_t)info->sites + 1, sizeof(ctm_site));
+    plan->live_sums = slab_cut(&used, (uint64_t)info->sites + 1, sizeof(uint64_t));
+    plan->string_offsets = slab_cut(&used, (uint64_t)info->strings + 2, sizeof(uint64_t));
+    plan->tracebacks = slab_cut(&used, (uint64_t)info->tracebacks + 1, sizeof(ctm_traceback));
+    plan->functions = slab_cut(&used, (uint64_t)info->functions + 1, sizeof(ctm_function));
+    plan->frames = slab_cut(&used, (uint64_t)info->frames + 1, sizeof(ctm_frame));
+    plan->lengths = slab_cut(&used, (uint64_t)info->tracebacks + 1, sizeof(uint32_t));
+    plan->bytes = slab_cut(&used, string_bytes, 1);
+    plan->size = used;
+}
+
+static void set_row_zero(ctm_snapshot *snapshot)
+{
+    memset(&snapshot->sites[0], 0, sizeof(ctm_site));
+    memset(&snapshot->tracebacks[0], 0, sizeof(ctm_traceback));
+    memset(&snapshot->frames[0], 0, sizeof(ctm_frame));
+    memset(&snapshot->functions[0], 0, sizeof(ctm_function));
+    snapshot->live_sums[0] = 0;
+    snapshot->lengths[0] = 0;
+    snapshot->string_offsets[0] = 0;
+    snapshot->string_offsets[1] = 1;
+    snapshot->string_bytes[0] = '\0';
+}
+
+ctm_status ctm_snapshot_alloc(const ctm_snapshot_info *info, uint64_t string_bytes,
+                              ctm_snapshot **out)
+{
+    struct slab_layout plan;
+    slab_plan(info, string_bytes, &plan);
+    char *slab = plan.size > PTRDIFF_MAX ? NULL : ctm_mem_alloc((size_t)plan.size);
+    if (slab == NULL) return CTM_ERR_NOMEM;
+    ctm_snapshot *snapshot = (ctm_snapshot *)(void *)slab;
+    atomic_init(&snapshot->references, 1);
+    snapshot->info = *info;
+    snapshot->sites = (ctm_site *)(void *)(slab + plan.sites);
+    snapshot->live_sums = (uint64_t *)(void *)(slab + plan.live_sums);
+    snapshot->string_offsets = (uint64_t *)(void *)(slab + plan.string_offsets);
+    snapshot->tracebacks = (ctm_traceback *)(void *)(slab + plan.tracebacks);
+    snapshot->functions = (ctm_function *)(void *)(slab + plan.functions);
+    snapshot->frames = (ctm_frame *)(void *)(slab + plan.frames);
+    snapshot->lengths = (uint32_t *)(void *)(slab + plan.lengths);
+    snapshot->string_bytes = slab + plan.bytes;
+    set_row_zero(snapshot);
+    *out = snapshot;
+    return CTM_OK;
+}
+
+/* live_sums, live_blocks and current_bytes. */
+static ctm_status seal_sites(ctm_snapshot *snapshot)
+{
+    uint64_t blocks = 0, bytes = 0;
+    for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
+        uint64_t live = ctm_site_live(&snapshot->sites[id]), size;
+        if (__builtin_mul_overflow(live, snapshot->sites[id].block_size, &size) ||
+            __builtin_add_overflow(bytes, size, &bytes) || bytes > INT64_MAX ||
+            __builtin_add_overflow(blocks, live, &blocks) || blocks > INT64_MAX)
+            return CTM_ERR_LIMIT;
+        snapshot->live_sums[id] = blocks;
+    }
+    snapshot->info.live_blocks = blocks;
+    snapshot->info.current_bytes = bytes;
+    return CTM_OK;
+}
+
+ctm_status ctm_snapshot_seal(ctm_snapshot *snapshot)
+{
+    for (uint32_t id = 1; id <= snapshot->info.tracebacks; id++)
+        snapshot->lengths[id] = snapshot->lengths[snapshot->tracebacks[id].parent] + 1;
+    return seal_sites(snapshot);
+}
+
+ctm_snapshot *ctm_snapshot_ref(ctm_snapshot *snapshot)
+{
+    atomic_fetch_add_explicit(&snapshot->references, 1, memory_order_relaxed);
+    return snapshot;
+}
+
+void ctm_snapshot_unref(ctm_snapshot *snapshot)
+{
+    if (snapshot == NULL) return;
+    /* acq_rel: whoever frees must see the other threads' last reads as done. */
+    if (atomic_fetch_sub_explicit(&snapshot->references, 1, memory_order_acq_rel) == 1)
+        ctm_mem_free(snapshot);
+}
+
+void ctm_snapshot_info_get(const ctm_snapshot *snapshot, ctm_snapshot_info *out)
+{
+    *out = snapshot->info;
+}
+
+const ctm_site *ctm_snapshot_sites(const ctm_snapshot *snapshot)
+{
+    return snapshot->sites;
+}
+
+const ctm_traceback *ctm_snapshot_tracebacks(const ctm_snapshot *snapshot)
+{
+    return snapshot->tracebacks;
+}
+
+const ctm_frame *ctm_snapshot_frames(const ctm_snapshot *snapshot)
+{
+    return snapshot->frames;
+}
+
+const ctm_function *ctm_snapshot_functions(const ctm_snapshot *snapshot)
+{
+    return snapshot->functions;
+}
+
+const char *ctm_snapshot_string(const ctm_snapshot *snapshot, uint32_t id, size_t *out_length)
+{
+    if (id > snapshot->info.strings) id = 0;
+    if (out_length != NULL) *out_length = ctm_snapshot_string_length(snapshot, id);
+    return snapshot->string_bytes + snapshot->string_offsets[id];
+}
+
+uint32_t ctm_snapshot_traceback_length(const ctm_snapshot *snapshot, uint32_t traceback)
+{
+    return traceback > snapshot->info.tracebacks ? 0 : snapshot->lengths[traceback];
+}
+
+uint32_t ctm_snapshot_trace_site(const ctm_snapshot *snapshot, uint64_t index)
+{
+    if (index >= snapshot->info.live_blocks) return 0;
+    /* The first site whose sum is more than index; it exists, and it has live blocks. */
+    uint32_t low = 1, high = snapshot->info.sites;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (snapshot->live_sums[middle] > index)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}

@@ -1,0 +1,39 @@
+/* memory.h: the one place where the core gets memory.
+ *
+ * Model: libc's malloc for small private arrays, anonymous mmap for tables. Neither
+ * is seen by the allocator hooks, so the tracer never traces itself. Every call that
+ * can fail goes through here, so that tests built with -DCTM_FAULTS can make each of
+ * them fail. Any thread; sizes of 0 are allowed and give a pointer to free.
+ */
+#ifndef CTM_STORE_MEMORY_H
+#define CTM_STORE_MEMORY_H
+
+#include <stddef.h>
+
+#ifdef CTM_FAULTS
+#include <stdatomic.h>
+/* The ctm_mem_fail_at-th call from now fails (1: the next one), once; 0: none does. */
+extern _Atomic long ctm_mem_fail_at;
+/* Calls that could have failed, so far. */
+extern _Atomic long ctm_mem_calls;
+#endif
+
+/* Uninitialised, 16-byte aligned, freed with ctm_mem_free (which is free()). NULL: refused. */
+void *ctm_mem_alloc(size_t size);
+/* As realloc: on NULL the old memory is untouched. */
+void *ctm_mem_realloc(void *memory, size_t size);
+void ctm_mem_free(void *memory);
+
+/* Zeroed pages, given back by ctm_mem_unmap with the same size. NULL: refused. */
+void *ctm_mem_map(size_t size);
+void ctm_mem_unmap(void *memory, size_t size);
+
+/* Tells the system that the mapping will be touched in few places: no huge pages. */
+void ctm_mem_sparse(void *memory, size_t size);
+
+/* Bytes of [memory, memory + size), a mapping, that are resident now. */
+size_t ctm_mem_resident(const void *memory, size_t size);
+/* `size` rounded up to whole pages. */
+size_t ctm_mem_pages(size_t size);
+
+#endif

@@ -1,0 +1,389 @@
+/* store.c: interning; see store.h.
+ *
+ * Model: to intern is to look the content up in the table's index, else to make room in the
+ * index, then in the rows, and only then to write. Nothing is visible before all room is there,
+ * which makes every call failure-atomic without any undoing.
+ *
+ * The generic part takes a description of the table; the descriptions are constants and
+ * `intern` is always inlined, so each table gets its own code without a call through a pointer.
+ */
+#include "store/store.h"
+
+#include <string.h>
+
+#include "store/rows.h"
+
+#define MAX_ROWS (3u << 30) /* what the largest index can hold */
+
+/* --- hashing --- */
+static inline uint64_t mix(uint64_t hash, uint64_t value)
+{
+    hash = (hash ^ value) * 0x9E3779B97F4A7C15ull;
+    return hash ^ (hash >> 32);
+}
+
+static uint32_t hash_bytes(const char *bytes, size_t length)
+{
+    uint64_t hash = mix(0, length), word;
+    for (; length >= sizeof word; bytes += sizeof word, length -= sizeof word) {
+        memcpy(&word, bytes, sizeof word);
+        hash = mix(hash, word);
+    }
+    word = 0;
+    if (length > 0) {
+        memcpy(&word, bytes, length);
+    }
+    return (uint32_t)mix(hash, word);
+}
+
+static uint32_t hash_string_row(const struct ctm_store *store, uint32_t id)
+{
+    return ((struct ctm_string_row *)ctm_rows_at(&store->strings, id,
+                                                 sizeof(struct ctm_string_row)))->hash;
+}
+
+static uint32_t hash_function(const ctm_function *key)
+{
+    uint64_t hash = mix(key->filename, key->name);
+    return (uint32_t)mix(hash, (uint32_t)key->first_lineno);
+}
+
+static uint32_t hash_function_row(const struct ctm_store *store, uint32_t id)
+{
+    return hash_function(ctm_store_function_row(store, id));
+}
+
+static uint32_t hash_frame(const ctm_frame *key)
+{
+    return (uint32_t)mix((uint64_t)key->function << 32 | (uint32_t)key->lineno, 0);
+}
+
+static uint32_t hash_frame_row(const struct ctm_store *store, uint32_t id)
+{
+    return hash_frame(ctm_store_frame_row(store, id));
+}
+
+static uint32_t hash_traceback(const ctm_traceback *key)
+{
+    uint64_t hash = mix((uint64_t)key->parent << 32 | key->frame, 0);
+    return (uint32_t)mix(hash, (uint32_t)key->total_nframe);
+}
+
+static uint32_t hash_traceback_row(const struct ctm_store *store, uint32_t id)
+{
+    return hash_traceback(&ctm_store_traceback_row(store, id)->row);
+}
+
+static uint32_t hash_site(const ctm_site *key)
+{
+    uint64_t hash = mix(key->block_size, (uint64_t)key->domain << 32 | key->traceback);
+    return (uint32_t)mix(hash, key->labels);
+}
+
+static uint32_t hash_site_row(const struct ctm_store *store, uint32_t id)
+{
+    return hash_site(&ctm_store_site_row(store, id)->site);
+}
+
+/* --- comparing a row with a key --- */
+struct string_key {
+    const char *utf8;
+    size_t length;
+    uint32_t hash;
+};
+
+static bool same_string(const struct ctm_store *store, uint32_t id, const void *with)
+{
+    const struct string_key *key = with;
+    const struct ctm_string_row *row = ctm_rows_at(&store->strings, id, sizeof *row);
+    return row->hash == key->hash && row->length == key->length &&
+           memcmp(ctm_bytes_at(&store->bytes, row->offset), key->utf8, key->length) == 0;
+}
+
+static bool same_function(const struct ctm_store *store, uint32_t id, const void *with)
+{
+    const ctm_function *key = with, *row = ctm_store_function_row(store, id);
+    return row->filename == key->filename && row->name == key->name &&
+           row->first_lineno == key->first_lineno;
+}
+
+static bool same_frame(const struct ctm_store *store, uint32_t id, const void *with)
+{
+    const ctm_frame *key = with, *row = ctm_store_frame_row(store, id);
+    return row->function == key->function && row->lineno == key->lineno;
+}
+
+static bool same_traceback(const struct ctm_store *store, uint32_t id, const void *with)
+{
+    const ctm_traceback *key = with, *row = &ctm_store_traceback_row(store, id)->row;
+    return row->parent == key->parent && row->frame == key->frame &&
+           row->total_nframe == key->total_nframe;
+}
+
+static bool same_site(const struct ctm_store *store, uint32_t id, const void *with)
+{
+    const ctm_site *key = with, *row = &ctm_store_site_row(store, id)->site;
+    return row->block_size == key->block_size && row->traceback == key->traceback &&
+           row->domain == key->domain && row->labels == key->labels;
+}
+
+/* --- writing a new row; may fail only before it changes anything --- */
+static ctm_status write_string(struct ctm_store *store, void *row, const void *from)
+{
+    const struct string_key *key = from;
+    uint64_t offset;
+    ctm_status status = ctm_bytes_reserve(&store->bytes, key->length + 1, &offset);
+    if (status != CTM_OK) {
+        return status;
+    }
+    char *bytes = ctm_bytes_at(&store->bytes, offset);
+    memcpy(bytes, key->utf8, key->length);
+    bytes[key->length] = '\0';
+    store->bytes.end = offset + key->length + 1;
+    *(struct ctm_string_row *)row = (struct ctm_string_row){
+        .offset = offset, .length = (uint32_t)key->length, .hash = key->hash};
+    return CTM_OK;
+}
+
+static ctm_status write_function(struct ctm_store *store, void *row, const void *key)
+{
+    (void)store;
+    memcpy(row, key, sizeof(ctm_function));
+    return CTM_OK;
+}
+
+static ctm_status write_frame(struct ctm_store *store, void *row, const void *key)
+{
+    (void)store;
+    memcpy(row, key, sizeof(ctm_frame));
+    return CTM_OK;
+}
+
+static ctm_status write_traceback(struct ctm_store *store, void *row, const void *from)
+{
+    const ctm_traceback *key = from;
+    uint32_t below = key->parent ? ctm_store_traceback_row(store, key->parent)->length : 0;
+    if (below >= CTM_MAX_NFRAME) {
+        return CTM_ERR_INVALID;
+    }
+    *(struct ctm_traceback_row *)row =
+        (struct ctm_traceback_row){.row = *key, .length = below + 1};
+    return CTM_OK;
+}
+
+static ctm_status write_site(struct ctm_store *store, void *at, const void *key)
+{
+    (void)store;
+    struct ctm_site_row *row = at;
+    memcpy(&row->site, key, sizeof row->site);
+    atomic_init(&row->freed_remote, 0);
+    return CTM_OK;
+}
+
+/* --- the generic part --- */
+struct table {
+    size_t rows;  /* offset of its ctm_rows in a store */
+    size_t index; /* offset of its ctm_index */
+    size_t row_size;
+    uint32_t (*hash_row)(const struct ctm_store *store, uint32_t id);
+    bool (*same)(const struct ctm_store *store, uint32_t id, const void *key);
+    ctm_status (*write)(struct ctm_store *store, void *row, const void *key);
+};
+
+#define TABLE(name, size)                                                                      \
+    {                                                                                          \
+        offsetof(struct ctm_store, name##s), offsetof(struct ctm_store, name##_index), size,   \
+            hash_##name##_row, same_##name, write_##name                                       \
+    }
+static const struct table string_table = TABLE(string, sizeof(struct ctm_string_row));
+static const struct table function_table = TABLE(function, sizeof(ctm_function));
+static const struct table frame_table = TABLE(frame, sizeof(ctm_frame));
+static const struct table traceback_table = TABLE(traceback, sizeof(struct ctm_traceback_row));
+static const struct table site_table = TABLE(site, sizeof(struct ctm_site_row));
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE uint32_t find(const struct ctm_store *store, const struct table *table, uint32_t hash,
+                     const void *key)
+{
+    const struct ctm_index *index = (const void *)((const char *)store + table->index);
+    if (index->ids == NULL) {
+        return 0;
+    }
+    for (uint32_t at = hash & index->mask;; at = (at + 1) & index->mask) {
+        uint32_t id = index->ids[at];
+        if (id == 0 || table->same(store, id, key)) {
+            return id;
+        }
+    }
+}
+
+INLINE ctm_status append(struct ctm_store *store, const struct table *table, const void *key,
+                         uint32_t *out)
+{
+    struct ctm_rows *rows = (void *)((char *)store + table->rows);
+    ctm_status status = ctm_rows_reserve(rows);
+    if (status == CTM_OK) {
+        status = table->write(store, ctm_rows_at(rows, rows->count, table->row_size), key);
+    }
+    if (status == CTM_OK) {
+        *out = rows->count++;
+    }
+    return status;
+}
+
+INLINE ctm_status intern(struct ctm_store *store, const struct table *table, uint32_t hash,
+                         const void *key, uint32_t *out)
+{
+    struct ctm_index *index = (void *)((char *)store + table->index);
+    uint32_t found = find(store, table, hash, key);
+    if (found != 0) {
+        *out = found;
+        return CTM_OK;
+    }
+    ctm_status status = ctm_index_reserve(index, store, table->hash_row);
+    if (status == CTM_OK) {
+        status = append(store, table, key, out);
+    }
+    if (status == CTM_OK) {
+        ctm_index_put(index, hash, *out);
+    }
+    return status;
+}
+
+/* --- interning --- */
+ctm_status ctm_store_string(struct ctm_store *store, const char *utf8, size_t length, uint32_t *out)
+{
+    if (length == 0) {
+        *out = 0;
+        return CTM_OK;
+    }
+    if (length >= UINT32_MAX) {
+        return CTM_ERR_LIMIT;
+    }
+    struct string_key key = {utf8, length, hash_bytes(utf8, length)};
+    return intern(store, &string_table, key.hash, &key, out);
+}
+
+ctm_status ctm_store_function(struct ctm_store *store, uint32_t filename, uint32_t name,
+                              int32_t first_lineno, uint32_t *out)
+{
+    if (filename >= store->strings.count || name >= store->strings.count) {
+        return CTM_ERR_INVALID;
+    }
+    ctm_function key = {filename, name, first_lineno};
+    return intern(store, &function_table, hash_function(&key), &key, out);
+}
+
+ctm_status ctm_store_frame(struct ctm_store *store, uint32_t function, int32_t lineno,
+                           uint32_t *out)
+{
+    if (function == 0 || function >= store->functions.count) {
+        return CTM_ERR_INVALID;
+    }
+    ctm_frame key = {function, lineno};
+    return intern(store, &frame_table, hash_frame(&key), &key, out);
+}
+
+ctm_status ctm_store_traceback(struct ctm_store *store, uint32_t parent, uint32_t frame,
+                               int32_t total_nframe, uint32_t *out)
+{
+    if (frame == 0 || frame >= store->frames.count || parent >= store->tracebacks.count) {
+        return CTM_ERR_INVALID;
+    }
+    ctm_traceback key = {parent, frame, total_nframe};
+    return intern(store, &traceback_table, hash_traceback(&key), &key, out);
+}
+
+ctm_status ctm_store_site(struct ctm_store *store, uint32_t domain, uint32_t traceback,
+                          uint64_t block_size, uint32_t labels, uint32_t *out)
+{
+    ctm_site key = {
+        .block_size = block_size, .domain = domain, .traceback = traceback, .labels = labels};
+    if (traceback == 0) {
+        return intern(store, &site_table, hash_site(&key), &key, out);
+    }
+    if (traceback >= store->tracebacks.count) {
+        return CTM_ERR_INVALID;
+    }
+    /* Most allocations of a place in the code have the same size as the last one there. */
+    struct ctm_traceback_row *row = ctm_store_traceback_row(store, traceback);
+    if (row->last_site != 0 && same_site(store, row->last_site, &key)) {
+        *out = row->last_site;
+        return CTM_OK;
+    }
+    ctm_status status = intern(store, &site_table, hash_site(&key), &key, out);
+    if (status == CTM_OK) {
+        row->last_site = *out;
+    }
+    return status;
+}
+
+ctm_status ctm_store_site_append(struct ctm_store *store, uint32_t domain, uint32_t traceback,
+                                 uint64_t block_size, uint32_t labels, uint32_t *out)
+{
+    if (traceback >= store->tracebacks.count) {
+        return CTM_ERR_INVALID;
+    }
+    ctm_site key = {
+        .block_size = block_size, .domain = domain, .traceback = traceback, .labels = labels};
+    return append(store, &site_table, &key, out);
+}
+
+const char *ctm_store_string_row(const struct ctm_store *store, uint32_t id, size_t *out_length)
+{
+    const struct ctm_string_row *row = NULL;
+    if (id != 0) {
+        row = ctm_rows_at(&store->strings, id, sizeof *row);
+    }
+    if (out_length != NULL) {
+        *out_length = row ? row->length : 0;
+    }
+    return row ? ctm_bytes_at(&store->bytes, row->offset) : "";
+}
+
+/* --- life --- */
+void ctm_store_init(struct ctm_store *store)
+{
+    memset(store, 0, sizeof *store);
+    ctm_rows_init(&store->strings, sizeof(struct ctm_string_row), MAX_ROWS);
+    ctm_rows_init(&store->functions, sizeof(ctm_function), MAX_ROWS);
+    ctm_rows_init(&store->frames, sizeof(ctm_frame), MAX_ROWS);
+    ctm_rows_init(&store->tracebacks, sizeof(struct ctm_traceback_row), MAX_ROWS);
+    ctm_rows_init(&store->sites, sizeof(struct ctm_site_row), CTM_MAX_SITES);
+}
+
+static void empty(struct ctm_store *store, bool keep)
+{
+    ctm_rows_empty(&store->strings, keep);
+    ctm_rows_empty(&store->functions, keep);
+    ctm_rows_empty(&store->frames, keep);
+    ctm_rows_empty(&store->tracebacks, keep);
+    ctm_rows_empty(&store->sites, keep);
+    ctm_bytes_empty(&store->bytes, keep);
+    ctm_index_empty(&store->string_index, keep);
+    ctm_index_empty(&store->function_index, keep);
+    ctm_index_empty(&store->frame_index, keep);
+    ctm_index_empty(&store->traceback_index, keep);
+    ctm_index_empty(&store->site_index, keep);
+}
+
+void ctm_store_clear(struct ctm_store *store)
+{
+    empty(store, true);
+}
+
+void ctm_store_free_all(struct ctm_store *store)
+{
+    empty(store, false);
+}
+
+size_t ctm_store_bytes(const struct ctm_store *store)
+{
+    return ctm_rows_resident(&store->strings) + ctm_rows_resident(&store->functions) +
+           ctm_rows_resident(&store->frames) + ctm_rows_resident(&store->tracebacks) +
+           ctm_rows_resident(&store->sites) + ctm_bytes_resident(&store->bytes) +
+           ctm_index_resident(&store->string_index) + ctm_index_resident(&store->function_index) +
+           ctm_index_resident(&store->frame_index) + ctm_index_resident(&store->traceback_index) +
+           ctm_index_resident(&store->site_index);
+}

@@ -1,0 +1,170 @@
+/* store.h: the six tables, and the indexes that intern their rows.
+ *
+ * Model: each table is a ctm_rows, an array in chunks: chunk k holds 512 << k rows and
+ * never moves, so a row's address is good until the store is emptied, and another thread may
+ * use a row it knows while the owner appends. String bytes lie in chunks of the same kind;
+ * a string is contiguous within its chunk and NUL-terminated. A hash index is an
+ * open-addressing array of row ids; it holds no content of its own.
+ *
+ * Row 0 of every table is "none" (string 0: "") and in no index. A new store has no memory.
+ *
+ * Threads: a store has one owner at a time (a shard's lock, a builder's thread), who
+ * calls everything here. The exceptions are `freed_remote`, an atomic, and the constant part
+ * of a site row (size, domain, traceback): any thread that learnt the id through an
+ * acquiring load may use these until the store is emptied.
+ *
+ * Errors: a call that fails leaves the store as it was, apart from spare room.
+ */
+#ifndef CTM_STORE_STORE_H
+#define CTM_STORE_STORE_H
+
+#include <stdatomic.h>
+
+#include "ctm/tables.h"
+
+#define CTM_ROWS_FIRST_LOG2 9u
+#define CTM_ROWS_CHUNKS 24u /* enough for 2^32 rows */
+#define CTM_BYTES_FIRST_LOG2 14u
+#define CTM_BYTES_CHUNKS 40u
+#define CTM_MAX_SITES (1u << 28) /* row 0 included: a map slot has 28 bits for a site */
+
+struct ctm_rows {
+    char *chunk[CTM_ROWS_CHUNKS]; /* owned mappings; NULL: not needed yet */
+    uint32_t count;               /* ids in use are 0 .. count-1; at least 1 */
+    uint32_t limit;               /* count never exceeds it */
+    uint32_t row_size;            /* bytes */
+};
+
+struct ctm_index {
+    uint32_t *ids; /* owned mapping of mask + 1 ids, 0: free; NULL: no memory yet */
+    uint32_t mask;
+    uint32_t used;
+};
+
+struct ctm_bytes {
+    char *chunk[CTM_BYTES_CHUNKS]; /* owned mappings; NULL: not needed, or skipped */
+    uint64_t end;                  /* offset of the next free byte */
+};
+
+struct ctm_string_row {
+    uint64_t offset; /* in the store's bytes */
+    uint32_t length; /* bytes, the NUL not counted */
+    uint32_t hash;
+};
+
+struct ctm_traceback_row {
+    ctm_traceback row;
+    uint32_t length;    /* frames kept, this one included */
+    uint32_t last_site; /* hint: the site found last for this traceback; 0: none */
+};
+
+/* One cache line, so that an event touches one. */
+struct ctm_site_row {
+    _Alignas(64) ctm_site site;    /* counters: the store's owner */
+    _Atomic uint64_t freed_remote; /* blocks freed through other shards: any thread */
+};
+
+struct ctm_store {
+    struct ctm_rows strings, functions, frames, tracebacks, sites;
+    struct ctm_bytes bytes;
+    struct ctm_index string_index, function_index, frame_index, traceback_index, site_index;
+};
+
+/* --- life --- */
+void ctm_store_init(struct ctm_store *store);
+/* Back to the state after init, but a few pages may be kept. */
+void ctm_store_clear(struct ctm_store *store);
+/* Back to the state after init, all memory returned to the system. Call it again at will. */
+void ctm_store_free_all(struct ctm_store *store);
+/* `to`, which is empty and without memory (new, or after free_all), gets the rows of `from`
+ * under the same ids. freed_remote of a site is added to its freed. CTM_ERR_NOMEM. */
+CTM_NODISCARD ctm_status ctm_store_copy(struct ctm_store *to, const struct ctm_store *from);
+/* Bytes of memory in use: pages touched. */
+size_t ctm_store_bytes(const struct ctm_store *store);
+
+/* --- interning: the same content gives the same id ---
+ * CTM_ERR_NOMEM, CTM_ERR_LIMIT, and CTM_ERR_INVALID if an id given does not exist. */
+CTM_NODISCARD ctm_status ctm_store_string(struct ctm_store *store, const char *utf8, size_t length,
+                                          uint32_t *out);
+CTM_NODISCARD ctm_status ctm_store_function(struct ctm_store *store, uint32_t filename,
+                                            uint32_t name, int32_t first_lineno, uint32_t *out);
+/* `function` is not 0. */
+CTM_NODISCARD ctm_status ctm_store_frame(struct ctm_store *store, uint32_t function, int32_t lineno,
+                                         uint32_t *out);
+/* `frame` is not 0; total_nframe is not checked. CTM_ERR_INVALID also if the traceback would
+ * have more than CTM_MAX_NFRAME frames. */
+CTM_NODISCARD ctm_status ctm_store_traceback(struct ctm_store *store, uint32_t parent,
+                                             uint32_t frame, int32_t total_nframe, uint32_t *out);
+/* The site row of this key, made with zero counters if there is none. `traceback` may be 0. */
+CTM_NODISCARD ctm_status ctm_store_site(struct ctm_store *store, uint32_t domain,
+                                        uint32_t traceback, uint64_t block_size, uint32_t labels,
+                                        uint32_t *out);
+/* A new row of this key in any case; ctm_store_site goes on finding the first one, if
+ * ctm_store_site made it, and never finds rows made here. */
+CTM_NODISCARD ctm_status ctm_store_site_append(struct ctm_store *store, uint32_t domain,
+                                               uint32_t traceback, uint64_t block_size,
+                                               uint32_t labels, uint32_t *out);
+
+/* --- rows: `id` must be one the store returned (0 < id < count) --- */
+static inline void *ctm_rows_at(const struct ctm_rows *rows, uint32_t id, size_t row_size)
+{
+    uint64_t place = (uint64_t)id + (1u << CTM_ROWS_FIRST_LOG2);
+    unsigned top = 63u - (unsigned)__builtin_clzll(place);
+    return rows->chunk[top - CTM_ROWS_FIRST_LOG2] + (place ^ (1ull << top)) * row_size;
+}
+
+static inline const ctm_function *ctm_store_function_row(const struct ctm_store *store, uint32_t id)
+{
+    return ctm_rows_at(&store->functions, id, sizeof(ctm_function));
+}
+
+static inline const ctm_frame *ctm_store_frame_row(const struct ctm_store *store, uint32_t id)
+{
+    return ctm_rows_at(&store->frames, id, sizeof(ctm_frame));
+}
+
+/* The returned row is the owner's to read; `last_site` is the store's to write. */
+static inline struct ctm_traceback_row *ctm_store_traceback_row(const struct ctm_store *store,
+                                                                uint32_t id)
+{
+    return ctm_rows_at(&store->tracebacks, id, sizeof(struct ctm_traceback_row));
+}
+
+/* The counters of the returned row are the owner's to change. */
+static inline struct ctm_site_row *ctm_store_site_row(const struct ctm_store *store, uint32_t id)
+{
+    return ctm_rows_at(&store->sites, id, sizeof(struct ctm_site_row));
+}
+
+/* NUL-terminated, good until the store is emptied. id 0 gives "". out_length may be NULL. */
+const char *ctm_store_string_row(const struct ctm_store *store, uint32_t id, size_t *out_length);
+
+/* Rows in the table, row 0 included: ids are 0 .. count-1. */
+static inline uint32_t ctm_store_string_count(const struct ctm_store *store)
+{
+    return store->strings.count;
+}
+static inline uint32_t ctm_store_function_count(const struct ctm_store *store)
+{
+    return store->functions.count;
+}
+static inline uint32_t ctm_store_frame_count(const struct ctm_store *store)
+{
+    return store->frames.count;
+}
+static inline uint32_t ctm_store_traceback_count(const struct ctm_store *store)
+{
+    return store->tracebacks.count;
+}
+static inline uint32_t ctm_store_site_count(const struct ctm_store *store)
+{
+    return store->sites.count;
+}
+
+/* Blocks freed at `row`, through whatever shard. */
+static inline uint64_t ctm_site_row_freed(struct ctm_site_row *row)
+{
+    return row->site.freed + atomic_load_explicit(&row->freed_remote, memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,30 @@
+/* group.h: statistics, comparison and filtering of a snapshot's traces. */
+#ifndef CTM_TYPES_GROUP_H
+#define CTM_TYPES_GROUP_H
+
+#include "core_object.h"
+
+/* What a snapshot is to be grouped by. Raises stdlib's ValueErrors. */
+int ctm_key_parse(ctm_state *state, PyObject *key_type, PyObject *cumulative, ctm_key *out_key,
+                  bool *out_cumulative);
+
+/* The {Traceback: Statistic} of Snapshot._group_by: of any iterable of raw traces, and of
+ * core-backed ones. */
+PyObject *ctm_group_traces(ctm_state *state, PyObject *traces, ctm_key key, bool cumulative);
+PyObject *ctm_group_core(ctm_state *state, ctm_core_object *core, ctm_key key,
+                         bool cumulative);
+/* Adds the size and count of `other` to `stat`, both Statistics. */
+int ctm_statistic_add(ctm_state *state, PyObject *stat, PyObject *other);
+/* tracemalloc._compare_grouped_stats */
+PyObject *ctm_group_compare(ctm_state *state, PyObject *old_group, PyObject *new_group);
+
+/* list.sort(reverse=True, key=type._sort_key); steals `list`, gives it back, or NULL. */
+PyObject *ctm_sort_statistics(ctm_state *state, PyObject *list, PyTypeObject *type);
+
+/* Sorted lists of Statistic and of StatisticDiff, by the core. */
+PyObject *ctm_statistics_core(ctm_state *state, ctm_core_object *core, ctm_key key,
+                              bool cumulative);
+PyObject *ctm_compare_core(ctm_state *state, ctm_core_object *newer, ctm_core_object *older,
+                           ctm_key key, bool cumulative);
+
+#endif

@@ -1,0 +1,279 @@
+/* snapshot.c: Snapshot.
+ *
+ * Model: `traces` and `traceback_limit` live in the instance dict and may be replaced by the
+ * user, so every method reads them anew. Statistics go to the core if the traces are
+ * core-backed and `_group_by` is ours; else trace by trace, as in tracemalloc.py. */
+#include "snapshot_object.h"
+#include "group.h"
+#include "support.h"
+#include "traces.h"
+
+static int set_contents(ctm_state *state, PyObject *self, PyObject *traces, PyObject *limit)
+{
+    if (traces == NULL) return -1;
+    int result = PyObject_SetAttr(self, state->text.traces, traces);
+    if (result == 0) result = PyObject_SetAttr(self, state->text.traceback_limit, limit);
+    Py_DECREF(traces);
+    return result;
+}
+
+static int snapshot_init(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    static const ctm_params params = {
+        "Snapshot.__init__", {"traces", "traceback_limit"}, 2, 2, 1};
+    ctm_state *state = ctm_state_of(self);
+    PyObject *given[2];
+    if (ctm_bind_tuple(&params, args, kwargs, given) < 0) return -1;
+    PyObject *traces = PyObject_CallOneArg((PyObject *)state->traces_type, given[0]);
+    return set_contents(state, self, traces, given[1]);
+}
+
+PyObject *ctm_snapshot_of_core(ctm_state *state, ctm_core_object *core, PyObject *limit)
+{
+    PyTypeObject *type = state->snapshot_type;
+    PyObject *traces = core != NULL ? ctm_traces_object_new(state, core) : NULL;
+    PyObject *self = traces != NULL ? type->tp_alloc(type, 0) : NULL;
+    if (self == NULL) {
+        Py_XDECREF(traces);
+        return NULL;
+    }
+    if (set_contents(state, self, traces, limit) < 0) Py_CLEAR(self);
+    return self;
+}
+
+PyObject *ctm_snapshot_object_new(ctm_state *state, ctm_snapshot *core, PyObject *limit)
+{
+    return ctm_snapshot_of_core(state, ctm_core_new(state, core), limit);
+}
+
+ctm_core_object *ctm_snapshot_core(ctm_state *state, PyObject *self, PyObject **out_traces)
+{
+    *out_traces = NULL;
+    PyObject *traces = PyObject_GetAttr(self, state->text.traces);
+    if (traces == NULL) return NULL;
+    ctm_core_object *core = ctm_traces_core(state, traces);
+    if (core == NULL) {
+        *out_traces = traces;
+        return NULL;
+    }
+    Py_INCREF((PyObject *)core);
+    Py_DECREF(traces);
+    return core;
+}
+
+/* --- grouping --- */
+
+/* Groups `traces`, of the attribute self.traces._traces. */
+static PyObject *group_backing(ctm_state *state, PyObject *traces, ctm_key key, bool cumulative)
+{
+    PyObject *backing = PyObject_GetAttr(traces, state->text.private_traces);
+    if (backing == NULL) return NULL;
+    PyObject *group = ctm_group_traces(state, backing, key, cumulative);
+    Py_DECREF(backing);
+    return group;
+}
+
+/* Traces without any frame have no file nor line: the Python way tells so. */
+static PyObject *group_core_or_list(ctm_state *state, ctm_core_object *core, ctm_key key,
+                                    bool cumulative)
+{
+    if (!core->frameless) return ctm_group_core(state, core, key, cumulative);
+    PyObject *list = ctm_core_list(core);
+    PyObject *group = list != NULL ? ctm_group_traces(state, list, key, cumulative) : NULL;
+    Py_XDECREF(list);
+    return group;
+}
+
+static PyObject *snapshot_group_by(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                                   PyObject *kwnames)
+{
+    static const ctm_params params = {
+        "Snapshot._group_by", {"key_type", "cumulative"}, 2, 2, 1};
+    ctm_state *state = ctm_state_of(self);
+    PyObject *given[2], *traces, *group = NULL;
+    ctm_key key;
+    bool cumulative;
+    if (ctm_bind(&params, args, nargs, kwnames, given) < 0) return NULL;
+    if (ctm_key_parse(state, given[0], given[1], &key, &cumulative) < 0) return NULL;
+    ctm_core_object *core = ctm_snapshot_core(state, self, &traces);
+    if (core != NULL) group = group_core_or_list(state, core, key, cumulative);
+    else if (traces != NULL) group = group_backing(state, traces, key, cumulative);
+    Py_XDECREF((PyObject *)core);
+    Py_XDECREF(traces);
+    return group;
+}
+
+/* The handle, if the snapshot's groups are just what the core would give; NULL with or
+ * without an exception if not. New reference. */
+static ctm_core_object *plain_core(ctm_state *state, PyObject *self)
+{
+    if (!PyObject_TypeCheck(self, state->snapshot_type)) return NULL;
+    if (ctm_method_is(self, state->text.group_by, CTM_FASTCALL(snapshot_group_by)) <= 0)
+        return NULL;
+    PyObject *traces;
+    ctm_core_object *core = ctm_snapshot_core(state, self, &traces);
+    Py_XDECREF(traces);
+    if (core != NULL && core->frameless) Py_CLEAR(core);
+    return core;
+}
+
+/* list(self._group_by(key_type, cumulative).values()) */
+static PyObject *grouped_values(ctm_state *state, PyObject *self, PyObject *const given[2])
+{
+    PyObject *list = NULL, *values = NULL;
+    PyObject *group = ctm_call_method(self, state->text.group_by, given[0], given[1], NULL);
+    if (group != NULL) values = ctm_call_method(group, state->text.values, NULL, NULL, NULL);
+    if (values != NULL) list = PySequence_List(values);
+    Py_XDECREF(values);
+    Py_XDECREF(group);
+    return list;
+}
+
+static PyObject *statistics_of_core(ctm_state *state, ctm_core_object *core,
+                                    PyObject *const given[2])
+{
+    ctm_key key;
+    bool cumulative;
+    if (ctm_key_parse(state, given[0], given[1], &key, &cumulative) < 0) return NULL;
+    return ctm_statistics_core(state, core, key, cumulative);
+}
+
+static PyObject *snapshot_statistics(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                                     PyObject *kwnames)
+{
+    static const ctm_params params = {
+        "Snapshot.statistics", {"key_type", "cumulative"}, 2, 1, 1};
+    ctm_state *state = ctm_state_of(self);
+    PyObject *given[2];
+    if (ctm_bind(&params, args, nargs, kwnames, given) < 0) return NULL;
+    if (given[1] == NULL) given[1] = Py_False;
+    ctm_core_object *core = plain_core(state, self);
+    if (core != NULL) {
+        PyObject *list = statistics_of_core(state, core, given);
+        Py_DECREF((PyObject *)core);
+        return list;
+    }
+    if (PyErr_Occurred()) return NULL;
+    return ctm_sort_statistics(state, grouped_values(state, self, given), state->statistic_type);
+}
+
+/* --- comparing --- */
+
+static PyObject *compare_groups(ctm_state *state, PyObject *self, PyObject *old_snapshot,
+                                PyObject *const given[2])
+{
+    PyObject *list = NULL, *old_group = NULL;
+    PyObject *new_group = ctm_call_method(self, state->text.group_by, given[0], given[1], NULL);
+    if (new_group != NULL)
+        old_group = ctm_call_method(old_snapshot, state->text.group_by, given[0], given[1], NULL);
+    if (old_group != NULL) list = ctm_group_compare(state, old_group, new_group);
+    Py_XDECREF(new_group);
+    Py_XDECREF(old_group);
+    return ctm_sort_statistics(state, list, state->statistic_diff_type);
+}
+
+static PyObject *compare_cores(ctm_state *state, ctm_core_object *newer, ctm_core_object *older,
+                               PyObject *const given[2])
+{
+    ctm_key key;
+    bool cumulative;
+    if (ctm_key_parse(state, given[0], given[1], &key, &cumulative) < 0) return NULL;
+    return ctm_compare_core(state, newer, older, key, cumulative);
+}
+
+static PyObject *snapshot_compare_to(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                                     PyObject *kwnames)
+{
+    static const ctm_params params = {
+        "Snapshot.compare_to", {"old_snapshot", "key_type", "cumulative"}, 3, 2, 1};
+    ctm_state *state = ctm_state_of(self);
+    PyObject *given[3], *list = NULL;
+    if (ctm_bind(&params, args, nargs, kwnames, given) < 0) return NULL;
+    if (given[2] == NULL) given[2] = Py_False;
+    ctm_core_object *newer = plain_core(state, self);
+    ctm_core_object *older = newer != NULL ? plain_core(state, given[0]) : NULL;
+    if (older != NULL) list = compare_cores(state, newer, older, given + 1);
+    else if (!PyErr_Occurred()) list = compare_groups(state, self, given[0], given + 1);
+    Py_XDECREF((PyObject *)newer);
+    Py_XDECREF((PyObject *)older);
+    return list;
+}
+
+/* --- the type --- */
+
+static PyMethodDef snapshot_methods[] = {
+    {"dump", CTM_FASTCALL(ctm_snapshot_dump), METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("dump($self, filename, format=None)\n--\n\n"
+               "Write the snapshot into a file. format: None or 'ctm', this module's own;\n"
+               "'stdlib', what the standard library's Snapshot.load reads.")},
+    {"filter_traces", CTM_FASTCALL(ctm_snapshot_filter_traces), METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("filter_traces($self, filters)\n--\n\n"
+               "Create a new Snapshot instance with a filtered traces sequence, filters\n"
+               "is a list of Filter or DomainFilter instances. If filters is an empty list,\n"
+               "return a new Snapshot instance with a copy of the traces.")},
+    {"_filter_trace", CTM_FASTCALL(ctm_snapshot_filter_trace), METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("_filter_trace($self, include_filters, exclude_filters, trace)\n--\n\n"
+               "Does the raw trace pass the filters?")},
+    {"_group_by", CTM_FASTCALL(snapshot_group_by), METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("_group_by($self, key_type, cumulative)\n--\n\n"
+               "Return a dict of Statistic instances by Traceback.")},
+    {"statistics", CTM_FASTCALL(snapshot_statistics), METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("statistics($self, key_type, cumulative=False)\n--\n\n"
+               "Group statistics by key_type: 'traceback', 'filename', 'lineno' or\n"
+               "'function'. Return a sorted list of Statistic instances.")},
+    {"compare_to", CTM_FASTCALL(snapshot_compare_to), METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("compare_to($self, old_snapshot, key_type, cumulative=False)\n--\n\n"
+               "Compute the differences with an old snapshot old_snapshot. Return a sorted\n"
+               "list of StatisticDiff instances, grouped by key_type.")},
+    {0},
+};
+
+static PyGetSetDef snapshot_getset[] = {
+    CTM_DICT_GETSET,
+    {0},
+};
+
+static PyType_Slot snapshot_slots[] = {
+    {Py_tp_doc, (void *)PyDoc_STR("Snapshot(traces, traceback_limit)\n--\n\n"
+                                  "Snapshot of traces of memory blocks allocated by Python.")},
+    {Py_tp_init, snapshot_init},
+    {Py_tp_traverse, ctm_dict_object_traverse},
+    {Py_tp_clear, ctm_dict_object_clear},
+    {Py_tp_dealloc, ctm_dict_object_dealloc},
+    {Py_tp_methods, snapshot_methods},
+    {Py_tp_members, ctm_dict_object_members},
+    {Py_tp_getset, snapshot_getset},
+    {0, NULL},
+};
+
+static PyType_Spec snapshot_spec = {
+    .name = "ctracemalloc.Snapshot",
+    .basicsize = sizeof(ctm_dict_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = snapshot_slots,
+};
+
+/* A method descriptor of METH_STATIC would not know the module: `load` is a function bound to
+ * the module, in a staticmethod. */
+static PyMethodDef load_method = {
+    "load", CTM_FASTCALL(ctm_snapshot_load), METH_FASTCALL | METH_KEYWORDS,
+    PyDoc_STR("load($module, filename)\n--\n\nLoad a snapshot from a file.")};
+
+static int add_load(PyObject *module, PyTypeObject *type)
+{
+    PyObject *method = NULL, *name = PyObject_GetAttrString((PyObject *)type, "__module__");
+    PyObject *function = name != NULL ? PyCFunction_NewEx(&load_method, module, name) : NULL;
+    if (function != NULL) method = PyStaticMethod_New(function);
+    int result = method != NULL ? PyObject_SetAttrString((PyObject *)type, "load", method) : -1;
+    Py_XDECREF(name);
+    Py_XDECREF(function);
+    Py_XDECREF(method);
+    return result;
+}
+
+int ctm_snapshot_type_init(PyObject *module, ctm_state *state)
+{
+    state->snapshot_type = ctm_type_new(module, &snapshot_spec, NULL);
+    if (state->snapshot_type == NULL) return -1;
+    return add_load(module, state->snapshot_type);
+}

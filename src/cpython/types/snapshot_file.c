@@ -1,0 +1,412 @@
+/* snapshot_file.c: Snapshot.dump and Snapshot.load.
+ *
+ * Model: the file is the core's; what else the instance dict holds goes into its section of
+ * attributes as plain data (plain_data.h): a dict of names and values. The limit is among them
+ * only if the snapshot's own nframe does not say it. Everything is encoded before the
+ * file is touched. Files of stdlib's format go through ctracemalloc._stdlib_pickle. */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "plain_data.h"
+#include "snapshot_object.h"
+#include "support.h"
+#include "traces.h"
+
+/* --- attributes: instance dict <-> bytes --- */
+
+/* Puts the attribute's name before the message of the error that is set. */
+static int blame_attribute(PyObject *name)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (type != PyExc_TypeError && type != PyExc_ValueError) {
+        PyErr_Restore(type, value, traceback);
+        return -1;
+    }
+    PyErr_Format(PyExc_TypeError, "cannot dump attribute %R: %S", name, value);
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(traceback);
+    return -1;
+}
+
+/* Does the snapshot say the limit by itself? */
+static bool limit_is_nframe(PyObject *limit, uint32_t nframe)
+{
+    if (nframe == 0 || !PyLong_CheckExact(limit)) return false;
+    int overflow = 0;
+    long long value = PyLong_AsLongLongAndOverflow(limit, &overflow);
+    return !overflow && value == (long long)nframe;
+}
+
+static int encode_attribute(ctm_plain *out, PyObject *name, PyObject *value)
+{
+    if (!PyUnicode_CheckExact(name)) {
+        PyErr_Format(PyExc_TypeError, "cannot dump attribute %R: its name is not a str", name);
+        return -1;
+    }
+    if (ctm_plain_encode(out, name) < 0 || ctm_plain_encode(out, value) < 0)
+        return blame_attribute(name);
+    return 0;
+}
+
+/* `dict` without `traces`, and without the limit if nframe says it. */
+static PyObject *extra_attributes(ctm_state *state, PyObject *dict, uint32_t nframe)
+{
+    PyObject *extra = PyDict_Copy(dict);
+    if (extra == NULL) return NULL;
+    PyObject *limit = PyDict_GetItemWithError(extra, state->text.traceback_limit);
+    int result = limit == NULL && PyErr_Occurred() ? -1 : 0;
+    if (limit != NULL && limit_is_nframe(limit, nframe))
+        result = PyDict_DelItem(extra, state->text.traceback_limit);
+    if (result == 0 && PyDict_GetItemWithError(extra, state->text.traces) != NULL)
+        result = PyDict_DelItem(extra, state->text.traces);
+    if (result < 0 || PyErr_Occurred()) Py_CLEAR(extra);
+    return extra;
+}
+
+/* Nothing is written if there are none. */
+static int encode_attributes(ctm_state *state, PyObject *self, uint32_t nframe, ctm_plain *out)
+{
+    PyObject *name, *value, *extra = NULL, *dict = PyObject_GenericGetDict(self, NULL);
+    Py_ssize_t position = 0;
+    if (dict != NULL) extra = extra_attributes(state, dict, nframe);
+    int result = extra != NULL ? 0 : -1;
+    if (result == 0 && PyDict_GET_SIZE(extra) > 0)
+        result = ctm_plain_dict_begin(out, (size_t)PyDict_GET_SIZE(extra));
+    while (result == 0 && PyDict_Next(extra, &position, &name, &value))
+        result = encode_attribute(out, name, value);
+    Py_XDECREF(extra);
+    Py_XDECREF(dict);
+    return result;
+}
+
+/* --- dump --- */
+
+/* Attributes set on the traces themselves have no place in the file. */
+static int check_traces(ctm_state *state, PyObject *traces)
+{
+    if (!Py_IS_TYPE(traces, state->traces_type)) {
+        PyErr_Format(PyExc_TypeError, "cannot dump attribute 'traces': objects of type '%.200s' "
+                     "are not plain data", Py_TYPE(traces)->tp_name);
+        return -1;
+    }
+    PyObject *name, *value, *dict = ((ctm_dict_object *)traces)->dict;
+    Py_ssize_t position = 0;
+    while (dict != NULL && PyDict_Next(dict, &position, &name, &value)) {
+        if (PyUnicode_Check(name)
+            && (PyUnicode_Compare(name, state->text.core) == 0
+                || PyUnicode_Compare(name, state->text.private_traces) == 0))
+            continue;
+        PyErr_Format(PyExc_TypeError, "cannot dump attribute %R of the traces", name);
+        return -1;
+    }
+    return 0;
+}
+
+static int convert_backing(ctm_state *state, PyObject *self, PyObject *traces,
+                           ctm_snapshot **out)
+{
+    PyObject *limit = NULL, *backing = PyObject_GetAttr(traces, state->text.private_traces);
+    if (backing != NULL) limit = PyObject_GetAttr(self, state->text.traceback_limit);
+    int result = limit != NULL ? ctm_convert_traces(state, backing, limit, out) : -1;
+    Py_XDECREF(limit);
+    Py_XDECREF(backing);
+    return result;
+}
+
+/* The snapshot's tables, converted if they are list-backed. The caller owns *out. */
+static int tables_of(ctm_state *state, PyObject *self, ctm_snapshot **out)
+{
+    PyObject *traces = PyObject_GetAttr(self, state->text.traces);
+    if (traces == NULL) return -1;
+    int result = check_traces(state, traces);
+    ctm_core_object *core = result == 0 ? ctm_traces_core(state, traces) : NULL;
+    if (core != NULL) *out = ctm_snapshot_ref(core->snapshot);
+    else if (result == 0) result = convert_backing(state, self, traces, out);
+    Py_DECREF(traces);
+    return result;
+}
+
+/* The file to write to under its real name, if the core can replace it: a regular file or one
+ * that does not exist yet; symbolic links are followed, as open() does. False: leave it to
+ * open(). `out` has PATH_MAX bytes. */
+static bool replaceable(const char *path, char *out)
+{
+    struct stat target;
+    size_t length = strlen(path);
+    if (stat(path, &target) == 0) return S_ISREG(target.st_mode) && realpath(path, out) != NULL;
+    if (errno != ENOENT || lstat(path, &target) == 0 || length >= PATH_MAX) return false;
+    memcpy(out, path, length + 1);
+    return true;
+}
+
+static PyObject *write_path(ctm_state *state, ctm_snapshot *snapshot, const ctm_plain *extra,
+                            const char *path, PyObject *filename)
+{
+    ctm_status status;
+    if (PySys_Audit("open", "Osi", filename, "wb", 0) < 0) return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    status = ctm_snapshot_write(snapshot, path, extra->bytes, extra->length);
+    Py_END_ALLOW_THREADS
+    if (status != CTM_OK) return ctm_status_raise(state, status, filename, NULL);
+    Py_RETURN_NONE;
+}
+
+static PyObject *encode_all(ctm_state *state, ctm_snapshot *snapshot, const ctm_plain *extra)
+{
+    void *bytes = NULL;
+    size_t length = 0;
+    ctm_status status = ctm_snapshot_encode(snapshot, extra->bytes, extra->length, &bytes,
+                                            &length);
+    if (status != CTM_OK) return ctm_status_raise(state, status, NULL, NULL);
+    PyObject *result = PyBytes_FromStringAndSize(bytes, (Py_ssize_t)length);
+    free(bytes);
+    return result;
+}
+
+/* open(filename, mode) */
+static PyObject *open_file(PyObject *filename, const char *mode)
+{
+    PyObject *file = NULL, *io = PyImport_ImportModule("io");
+    if (io != NULL) file = PyObject_CallMethod(io, "open", "Os", filename, mode);
+    Py_XDECREF(io);
+    return file;
+}
+
+/* file.close(), keeping an exception that is set already. Steals `file`. */
+static int close_file(PyObject *file)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyObject *result = PyObject_CallMethod(file, "close", NULL);
+    int failed = result == NULL;
+    Py_XDECREF(result);
+    Py_DECREF(file);
+    if (type != NULL) PyErr_Restore(type, value, traceback);
+    return failed || type != NULL ? -1 : 0;
+}
+
+/* Through open(): file descriptors, devices, pipes. */
+static PyObject *write_file(ctm_state *state, ctm_snapshot *snapshot, const ctm_plain *extra,
+                            PyObject *filename)
+{
+    PyObject *written = NULL, *file = NULL, *bytes = encode_all(state, snapshot, extra);
+    if (bytes != NULL) file = open_file(filename, "wb");
+    if (file != NULL) written = PyObject_CallMethod(file, "write", "O", bytes);
+    if (file != NULL && close_file(file) < 0) Py_CLEAR(written);
+    Py_XDECREF(bytes);
+    if (written == NULL) return NULL;
+    Py_DECREF(written);
+    Py_RETURN_NONE;
+}
+
+static PyObject *write_to(ctm_state *state, ctm_snapshot *snapshot, const ctm_plain *extra,
+                          PyObject *filename)
+{
+    PyObject *path = NULL, *result;
+    char real[PATH_MAX];
+    if (PyLong_Check(filename)) return write_file(state, snapshot, extra, filename);
+    if (!PyUnicode_FSConverter(filename, &path)) return NULL;
+    if (replaceable(PyBytes_AS_STRING(path), real))
+        result = write_path(state, snapshot, extra, real, filename);
+    else
+        result = write_file(state, snapshot, extra, filename);
+    Py_DECREF(path);
+    return result;
+}
+
+static PyObject *dump_ctm(ctm_state *state, PyObject *self, PyObject *filename)
+{
+    ctm_snapshot *snapshot = NULL;
+    ctm_snapshot_info info;
+    ctm_plain extra = {NULL, 0, 0};
+    PyObject *result = NULL;
+    if (tables_of(state, self, &snapshot) < 0) return NULL;
+    ctm_snapshot_info_get(snapshot, &info);
+    if (encode_attributes(state, self, info.nframe, &extra) == 0)
+        result = write_to(state, snapshot, &extra, filename);
+    ctm_plain_free(&extra);
+    ctm_snapshot_unref(snapshot);
+    return result;
+}
+
+/* ctracemalloc._stdlib_pickle.name(a, b); b may be NULL */
+static PyObject *call_stdlib_pickle(const char *name, PyObject *a, PyObject *b)
+{
+    PyObject *module = PyImport_ImportModule("ctracemalloc._stdlib_pickle");
+    PyObject *function = module != NULL ? PyObject_GetAttrString(module, name) : NULL;
+    PyObject *result = NULL;
+    if (function != NULL) result = PyObject_CallFunctionObjArgs(function, a, b, NULL);
+    Py_XDECREF(function);
+    Py_XDECREF(module);
+    return result;
+}
+
+PyObject *ctm_snapshot_dump(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                            PyObject *kwnames)
+{
+    static const ctm_params params = {"Snapshot.dump", {"filename", "format"}, 2, 1, 1};
+    PyObject *given[2];
+    if (ctm_bind(&params, args, nargs, kwnames, given) < 0) return NULL;
+    PyObject *format = given[1] != NULL ? given[1] : Py_None;
+    bool text = PyUnicode_Check(format);
+    if (format == Py_None || (text && PyUnicode_CompareWithASCIIString(format, "ctm") == 0))
+        return dump_ctm(ctm_state_of(self), self, given[0]);
+    if (text && PyUnicode_CompareWithASCIIString(format, "stdlib") == 0)
+        return call_stdlib_pickle("dump", self, given[0]);
+    PyErr_Format(PyExc_ValueError, "unknown format: %R", format);
+    return NULL;
+}
+
+/* --- load --- */
+
+static int check_attributes(ctm_state *state, PyObject *dict, ctm_file_error *error)
+{
+    PyObject *name, *value;
+    Py_ssize_t position = 0;
+    error->reason = NULL;
+    error->offset = 0;
+    if (!PyDict_CheckExact(dict)) error->reason = "attributes: not a dict";
+    while (error->reason == NULL && PyDict_Next(dict, &position, &name, &value)) {
+        if (!PyUnicode_CheckExact(name)) error->reason = "attributes: a name is not a string";
+        else if (PyUnicode_Compare(name, state->text.traces) == 0)
+            error->reason = "attributes: 'traces' is not one";
+    }
+    return error->reason == NULL ? 0 : -1;
+}
+
+/* {name: value}, empty if there are none. */
+static PyObject *decode_attributes(ctm_state *state, const void *bytes, size_t length,
+                                   PyObject *filename)
+{
+    ctm_file_error error = {0, NULL};
+    if (length == 0) return PyDict_New();
+    PyObject *dict = ctm_plain_decode(bytes, length, &error);
+    if (dict != NULL && check_attributes(state, dict, &error) < 0) Py_CLEAR(dict);
+    if (dict == NULL && error.reason != NULL)
+        ctm_status_raise(state, CTM_ERR_FORMAT, filename, &error);
+    return dict;
+}
+
+/* Steals `snapshot`. The names go straight into the instance dict: no setter runs. */
+static PyObject *make_snapshot(ctm_state *state, ctm_snapshot *snapshot, PyObject *attributes)
+{
+    ctm_snapshot_info info;
+    ctm_snapshot_info_get(snapshot, &info);
+    PyObject *limit = info.nframe != 0 ? PyLong_FromUnsignedLong(info.nframe)
+                                       : Py_NewRef(Py_None);
+    if (limit == NULL) {
+        ctm_snapshot_unref(snapshot);
+        return NULL;
+    }
+    PyObject *self = ctm_snapshot_object_new(state, snapshot, limit);
+    Py_DECREF(limit);
+    PyObject *dict = self != NULL ? PyObject_GenericGetDict(self, NULL) : NULL;
+    if (dict == NULL || PyDict_Update(dict, attributes) < 0) Py_CLEAR(self);
+    Py_XDECREF(dict);
+    return self;
+}
+
+/* What the core has read: steals the snapshot and the libc memory. */
+static PyObject *finish_load(ctm_state *state, ctm_snapshot *snapshot, void *bytes,
+                             size_t length, PyObject *filename)
+{
+    PyObject *self = NULL, *attributes = decode_attributes(state, bytes, length, filename);
+    free(bytes);
+    if (attributes == NULL) ctm_snapshot_unref(snapshot);
+    else self = make_snapshot(state, snapshot, attributes);
+    Py_XDECREF(attributes);
+    return self;
+}
+
+static PyObject *load_path(ctm_state *state, const char *path, PyObject *filename)
+{
+    ctm_snapshot *snapshot = NULL;
+    void *bytes = NULL;
+    size_t length = 0;
+    ctm_file_error error = {0, NULL};
+    ctm_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = ctm_snapshot_read(path, &snapshot, &bytes, &length, &error);
+    Py_END_ALLOW_THREADS
+    if (status != CTM_OK) return ctm_status_raise(state, status, filename, &error);
+    return finish_load(state, snapshot, bytes, length, filename);
+}
+
+static PyObject *load_bytes(ctm_state *state, PyObject *data, PyObject *filename)
+{
+    ctm_snapshot *snapshot = NULL;
+    void *bytes = NULL;
+    size_t length = 0;
+    ctm_file_error error = {0, NULL};
+    size_t size = (size_t)PyBytes_GET_SIZE(data);
+    if (!ctm_file_is_snapshot(PyBytes_AS_STRING(data), size))
+        return call_stdlib_pickle("load", data, NULL);
+    ctm_status status = ctm_snapshot_decode(PyBytes_AS_STRING(data), size, &snapshot, &bytes,
+                                            &length, &error);
+    if (status != CTM_OK) return ctm_status_raise(state, status, filename, &error);
+    return finish_load(state, snapshot, bytes, length, filename);
+}
+
+/* file.read(n) as bytes */
+static PyObject *read_file(PyObject *file, Py_ssize_t n)
+{
+    PyObject *data = PyObject_CallMethod(file, "read", "n", n);
+    if (data != NULL && !PyBytes_CheckExact(data)) {
+        PyErr_SetString(PyExc_TypeError, "read() should return bytes");
+        Py_CLEAR(data);
+    }
+    return data;
+}
+
+/* Is it a regular file with a name, of this module's format? Then the core reads it. */
+static bool core_can_read(const char *path, PyObject *head)
+{
+    struct stat target;
+    return path != NULL && stat(path, &target) == 0 && S_ISREG(target.st_mode)
+           && ctm_file_is_snapshot(PyBytes_AS_STRING(head), (size_t)PyBytes_GET_SIZE(head));
+}
+
+static PyObject *load_rest(ctm_state *state, PyObject *file, PyObject *head, PyObject *filename)
+{
+    PyObject *rest = read_file(file, -1), *data, *self = NULL;
+    if (rest == NULL) return NULL;
+    data = Py_NewRef(head);
+    PyBytes_ConcatAndDel(&data, rest);
+    if (data != NULL) self = load_bytes(state, data, filename);
+    Py_XDECREF(data);
+    return self;
+}
+
+static PyObject *load_open(ctm_state *state, PyObject *file, const char *path,
+                           PyObject *filename)
+{
+    PyObject *self, *head = read_file(file, 64);
+    if (head == NULL) return NULL;
+    if (core_can_read(path, head)) self = load_path(state, path, filename);
+    else self = load_rest(state, file, head, filename);
+    Py_DECREF(head);
+    return self;
+}
+
+PyObject *ctm_snapshot_load(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+                            PyObject *kwnames)
+{
+    static const ctm_params params = {"Snapshot.load", {"filename"}, 1, 1, 0};
+    PyObject *filename, *path = NULL;
+    if (ctm_bind(&params, args, nargs, kwnames, &filename) < 0) return NULL;
+    PyObject *file = open_file(filename, "rb");
+    if (file == NULL) return NULL;
+    if (!PyLong_Check(filename) && !PyUnicode_FSConverter(filename, &path)) {
+        close_file(file);
+        return NULL;
+    }
+    PyObject *self = load_open(ctm_state_of_module(module), file,
+                               path != NULL ? PyBytes_AS_STRING(path) : NULL, filename);
+    if (close_file(file) < 0) Py_CLEAR(self);
+    Py_XDECREF(path);
+    return self;
+}

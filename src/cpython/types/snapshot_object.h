@@ -1,0 +1,29 @@
+/* snapshot_object.h: the parts of Snapshot, which is spread over three files: the type
+ * (snapshot.c), filter_traces (filter_traces.c), dump and load (snapshot_file.c). */
+#ifndef CTM_TYPES_SNAPSHOT_OBJECT_H
+#define CTM_TYPES_SNAPSHOT_OBJECT_H
+
+#include "core_object.h"
+
+/* self.traces: the handle if it is core-backed (new reference), else NULL without an
+ * exception and *out_traces is self.traces (new reference); NULL and NULL is failure. */
+ctm_core_object *ctm_snapshot_core(ctm_state *state, PyObject *self, PyObject **out_traces);
+/* A Snapshot of the handle. Steals `core`. */
+PyObject *ctm_snapshot_of_core(ctm_state *state, ctm_core_object *core,
+                               PyObject *traceback_limit);
+
+PyObject *ctm_snapshot_filter_traces(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                                     PyObject *kwnames);
+PyObject *ctm_snapshot_filter_trace(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                                    PyObject *kwnames);
+PyObject *ctm_snapshot_dump(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                            PyObject *kwnames);
+/* A function of the module, kept by the type as a static method. */
+PyObject *ctm_snapshot_load(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+                            PyObject *kwnames);
+
+/* A snapshot of raw traces in a list or tuple, order kept. `traces` is stdlib's; what cannot
+ * be converted is a TypeError that names the trace. `limit` may be any object. */
+int ctm_convert_traces(ctm_state *state, PyObject *traces, PyObject *limit, ctm_snapshot **out);
+
+#endif

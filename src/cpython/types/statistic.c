@@ -1,0 +1,127 @@
+/* statistic.c: Statistic, the blocks of one group. All three attributes may be set. */
+#include "support.h"
+
+#include <stddef.h>
+
+typedef struct ctm_statistic_object {
+    PyObject_HEAD
+    PyObject *traceback, *size, *count; /* owned; NULL: not set; any objects */
+} ctm_statistic_object;
+
+CTM_SLOT_OBJECT(statistic, 3)
+
+PyObject *ctm_statistic_object_new(ctm_state *state, PyObject *traceback, PyObject *size,
+                                   PyObject *count)
+{
+    PyTypeObject *type = state->statistic_type;
+    ctm_statistic_object *self = (ctm_statistic_object *)type->tp_alloc(type, 0);
+    if (self == NULL) return NULL;
+    self->traceback = Py_NewRef(traceback);
+    self->size = Py_NewRef(size);
+    self->count = Py_NewRef(count);
+    return (PyObject *)self;
+}
+
+static int statistic_init(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    static const ctm_params params = {
+        "Statistic.__init__", {"traceback", "size", "count"}, 3, 3, 1};
+    ctm_state *state = ctm_state_of(self);
+    PyObject *given[3];
+    if (ctm_bind_tuple(&params, args, kwargs, given) < 0) return -1;
+    if (PyObject_SetAttr(self, state->text.traceback, given[0]) < 0) return -1;
+    if (PyObject_SetAttr(self, state->text.size, given[1]) < 0) return -1;
+    return PyObject_SetAttr(self, state->text.count, given[2]);
+}
+
+static PyObject *statistic_richcompare(PyObject *self, PyObject *other, int op)
+{
+    ctm_state *state = ctm_state_of(self);
+    PyObject *const names[] = {state->text.traceback, state->text.size, state->text.count};
+    return ctm_compare_equal(self, other, op, state->statistic_type, names, 3);
+}
+
+static Py_hash_t statistic_hash(PyObject *self)
+{
+    ctm_state *state = ctm_state_of(self);
+    PyObject *const names[] = {state->text.traceback, state->text.size, state->text.count};
+    return ctm_hash_attributes(self, names, 3);
+}
+
+static PyObject *statistic_str(PyObject *self)
+{
+    ctm_state *state = ctm_state_of(self);
+    PyObject *const names[] = {state->text.traceback, state->text.size, state->text.count};
+    PyObject *values = ctm_get_attributes(self, names, 3);
+    if (values == NULL) return NULL;
+    PyObject *size = ctm_format_size(PyTuple_GET_ITEM(values, 1), 0), *text = NULL;
+    if (size != NULL)
+        text = ctm_format("%s: size=%s, count=%i",
+                          PyTuple_Pack(3, PyTuple_GET_ITEM(values, 0), size,
+                                       PyTuple_GET_ITEM(values, 2)));
+    text = ctm_append_average(text, PyTuple_GET_ITEM(values, 1), PyTuple_GET_ITEM(values, 2));
+    Py_XDECREF(size);
+    Py_DECREF(values);
+    return text;
+}
+
+static PyObject *statistic_repr(PyObject *self)
+{
+    ctm_state *state = ctm_state_of(self);
+    PyObject *const names[] = {state->text.traceback, state->text.size, state->text.count};
+    return ctm_format("<Statistic traceback=%r size=%i count=%i>",
+                      ctm_get_attributes(self, names, 3));
+}
+
+static PyObject *statistic_sort_key(PyObject *self, PyObject *Py_UNUSED(unused))
+{
+    ctm_state *state = ctm_state_of(self);
+    PyObject *const names[] = {state->text.size, state->text.count, state->text.traceback};
+    return ctm_get_attributes(self, names, 3);
+}
+
+static PyMethodDef statistic_methods[] = {
+    {"_sort_key", statistic_sort_key, METH_NOARGS, PyDoc_STR("_sort_key($self)\n--\n\n")},
+    {0},
+};
+
+static PyMemberDef statistic_members[] = {
+    {"traceback", Py_T_OBJECT_EX, offsetof(ctm_statistic_object, traceback), 0,
+     PyDoc_STR("Traceback of the group.")},
+    {"size", Py_T_OBJECT_EX, offsetof(ctm_statistic_object, size), 0,
+     PyDoc_STR("Total size of the blocks in bytes.")},
+    {"count", Py_T_OBJECT_EX, offsetof(ctm_statistic_object, count), 0,
+     PyDoc_STR("Number of blocks.")},
+    {0},
+};
+
+static PyType_Slot statistic_slots[] = {
+    {Py_tp_doc, (void *)PyDoc_STR("Statistic(traceback, size, count)\n--\n\n"
+                                  "Statistic on memory allocations of one group.")},
+    {Py_tp_init, statistic_init},
+    {Py_tp_traverse, statistic_traverse},
+    {Py_tp_clear, statistic_clear},
+    {Py_tp_dealloc, statistic_dealloc},
+    {Py_tp_methods, statistic_methods},
+    {Py_tp_members, statistic_members},
+    {Py_tp_richcompare, statistic_richcompare},
+    {Py_tp_hash, statistic_hash},
+    {Py_tp_str, statistic_str},
+    {Py_tp_repr, statistic_repr},
+    {0, NULL},
+};
+
+static PyType_Spec statistic_spec = {
+    .name = "ctracemalloc.Statistic",
+    .basicsize = sizeof(ctm_statistic_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = statistic_slots,
+};
+
+int ctm_statistic_type_init(PyObject *module, ctm_state *state)
+{
+    static const char *const names[] = {"traceback", "size", "count", NULL};
+    state->statistic_type = ctm_type_new(module, &statistic_spec, NULL);
+    if (state->statistic_type == NULL) return -1;
+    return ctm_type_set_slots(state->statistic_type, names);
+}

@@ -1,0 +1,133 @@
+/* support.h: what several types share: binding of arguments as Python functions do it, the
+ * two instance shapes, comparison, sequence methods, small idioms of Python. */
+#ifndef CTM_TYPES_SUPPORT_H
+#define CTM_TYPES_SUPPORT_H
+
+#include "types.h"
+
+#define CTM_FASTCALL(function) ((PyCFunction)(void (*)(void))(function))
+#define CTM_MAX_PARAMS 6
+
+/* --- arguments: same rules and error messages as a function written in Python --- */
+
+typedef struct ctm_params {
+    const char *qualname;               /* "Frame.__init__" */
+    const char *names[CTM_MAX_PARAMS];  /* without self */
+    int count, required;
+    int method;                         /* 1: the messages count self */
+} ctm_params;
+
+/* out[i] becomes a borrowed reference, or NULL if parameter i was not given. */
+int ctm_bind(const ctm_params *params, PyObject *const *args, Py_ssize_t nargs,
+             PyObject *kwnames, PyObject **out);
+int ctm_bind_tuple(const ctm_params *params, PyObject *args, PyObject *kwargs, PyObject **out);
+
+/* --- slot objects: `count` object pointers after the head --- */
+
+int ctm_slots_traverse(PyObject *self, int count, visitproc visit, void *arg);
+void ctm_slots_clear(PyObject *self, int count);
+
+/* Defines prefix_traverse, prefix_clear and prefix_dealloc for a slot object. The trashcan
+ * keeps deeply nested values from exhausting the C stack. */
+#define CTM_SLOT_OBJECT(prefix, count)                                                        \
+    static int prefix##_traverse(PyObject *self, visitproc visit, void *arg)                  \
+    {                                                                                         \
+        return ctm_slots_traverse(self, count, visit, arg);                                   \
+    }                                                                                         \
+    static int prefix##_clear(PyObject *self)                                                 \
+    {                                                                                         \
+        ctm_slots_clear(self, count);                                                         \
+        return 0;                                                                             \
+    }                                                                                         \
+    static void prefix##_dealloc(PyObject *self)                                              \
+    {                                                                                         \
+        PyTypeObject *type = Py_TYPE(self);                                                   \
+        PyObject_GC_UnTrack(self);                                                            \
+        Py_TRASHCAN_BEGIN(self, prefix##_dealloc)                                             \
+        ctm_slots_clear(self, count);                                                         \
+        type->tp_free(self);                                                                  \
+        Py_DECREF(type);                                                                      \
+        Py_TRASHCAN_END                                                                       \
+    }
+
+/* Raises the AttributeError of a slot that is not set; returns NULL. */
+PyObject *ctm_slot_unset(PyObject *self, const char *name);
+
+/* Sets type.__slots__, which pickle and copy read. Names end with NULL. */
+int ctm_type_set_slots(PyTypeObject *type, const char *const *names);
+
+/* --- dict objects --- */
+
+typedef struct ctm_dict_object {
+    PyObject_HEAD
+    PyObject *dict;     /* owned; NULL until first used */
+    PyObject *weakrefs; /* owned by the weak references */
+} ctm_dict_object;
+
+int ctm_dict_object_traverse(PyObject *self, visitproc visit, void *arg);
+int ctm_dict_object_clear(PyObject *self);
+void ctm_dict_object_dealloc(PyObject *self);
+extern PyMemberDef ctm_dict_object_members[];
+#define CTM_DICT_GETSET                                                                       \
+    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL}
+
+/* --- types --- */
+
+PyTypeObject *ctm_type_new(PyObject *module, PyType_Spec *spec, PyTypeObject *base);
+/* Setter of a read-only property, with the message of Python's `property`. The closure is
+ * the property's name. */
+int ctm_property_set(PyObject *self, PyObject *value, void *name);
+
+/* --- comparison --- */
+
+/* As object.__ne__: the inverse of the type's own ==. */
+PyObject *ctm_compare_not_equal(PyObject *self, PyObject *other);
+/* == and < of `attribute` among instances of `base`, the rest as functools.total_ordering
+ * derives it; `own` is the caller's tp_richcompare. */
+PyObject *ctm_compare_ordered(PyObject *self, PyObject *other, int op, PyTypeObject *base,
+                              PyObject *attribute, richcmpfunc own);
+/* == of all `attributes` among instances of `base`; no order. */
+PyObject *ctm_compare_equal(PyObject *self, PyObject *other, int op, PyTypeObject *base,
+                            PyObject *const *attributes, int count);
+/* The attributes as a tuple. */
+PyObject *ctm_get_attributes(PyObject *self, PyObject *const *attributes, int count);
+Py_hash_t ctm_hash_attributes(PyObject *self, PyObject *const *attributes, int count);
+
+/* --- collections.abc.Sequence's methods over self[i] and len(self) --- */
+
+PyObject *ctm_sequence_reversed(PyObject *self, PyObject *unused);
+PyObject *ctm_sequence_index(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                             PyObject *kwnames);
+PyObject *ctm_sequence_count(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                             PyObject *kwnames);
+#define CTM_SEQUENCE_METHODS                                                                  \
+    {"__reversed__", ctm_sequence_reversed, METH_NOARGS,                                      \
+     PyDoc_STR("__reversed__($self)\n--\n\nIterate from the last item to the first.")},       \
+    {"index", CTM_FASTCALL(ctm_sequence_index), METH_FASTCALL | METH_KEYWORDS,                \
+     PyDoc_STR("index($self, value, start=0, stop=None)\n--\n\n"                              \
+               "Return the first index of value; ValueError if it is not present.")},         \
+    {"count", CTM_FASTCALL(ctm_sequence_count), METH_FASTCALL | METH_KEYWORDS,                \
+     PyDoc_STR("count($self, value)\n--\n\nReturn the number of occurrences of value.")},     \
+    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS,                               \
+     PyDoc_STR("See PEP 585.")}
+
+/* --- idioms --- */
+
+PyObject *ctm_item(PyObject *container, Py_ssize_t index);         /* container[index] */
+PyObject *ctm_slice_from(PyObject *container, Py_ssize_t start);   /* container[start:] */
+PyObject *ctm_slice_until(PyObject *container, Py_ssize_t stop);   /* container[:stop] */
+PyObject *ctm_reversed_tuple(PyObject *sequence);                  /* tuple(reversed(x)) */
+/* a, b, … = value; out gets `count` new references. */
+int ctm_unpack(PyObject *value, int count, PyObject **out);
+/* format % arguments; steals `arguments`, a tuple, or NULL for failure passed on. */
+PyObject *ctm_format(const char *format, PyObject *arguments);
+PyObject *ctm_call_method(PyObject *self, PyObject *name, PyObject *a, PyObject *b,
+                          PyObject *c); /* arguments up to the first NULL */
+/* text + ", average=…" unless count is zero; steals `text`, or NULL for failure passed on. */
+PyObject *ctm_append_average(PyObject *text, PyObject *size, PyObject *count);
+/* Is self.name the C function `function`, not overridden by a subclass or the instance? */
+int ctm_method_is(PyObject *self, PyObject *name, PyCFunction function);
+/* What the instance dict holds under `name`; borrowed, NULL without an exception if absent. */
+PyObject *ctm_dict_object_get(PyObject *self, PyObject *name);
+
+#endif

@@ -1,0 +1,142 @@
+/* types.h: tracemalloc's classes as C heap types, and what module.c needs of them.
+ *
+ * Model: one file a type. Behaviour is that of the standard library's tracemalloc.py, which
+ * each method follows step by step, private names included, so that subclasses, pickles and
+ * odd values behave the same. Instances are of two shapes only:
+ *   slot objects  (Frame, Traceback, Trace, Statistic, StatisticDiff): a row of object
+ *                 pointers and nothing else, named in `__slots__`, so that the default
+ *                 pickling and copying of objects sees all of them;
+ *   dict objects  (_Traces, BaseFilter, Filter, DomainFilter, Snapshot): an instance
+ *                 `__dict__` and a weak reference list, nothing else, for the same reason.
+ *
+ * The traces of a snapshot are of two kinds. List-backed: `_traces` in the instance dict is
+ * whatever object the user passed. Core-backed: `_core` in the instance dict is a `Core`
+ * (core_object.h), an immutable handle on a ctm_snapshot; `_traces` is then made on demand.
+ *
+ * All functions need the GIL. New references unless said otherwise; NULL or -1 with an
+ * exception set on failure.
+ */
+#ifndef CTM_TYPES_H
+#define CTM_TYPES_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "ctm/ctm.h"
+
+#if PY_VERSION_HEX < 0x030C0000
+#include <structmember.h>
+#define Py_T_OBJECT_EX T_OBJECT_EX
+#define Py_T_PYSSIZET T_PYSSIZET
+#define Py_READONLY READONLY
+#endif
+
+/* The strings that the types look up, interned once: X(field, text). */
+#define CTM_TEXTS(X)                                                                          \
+    X(frame, "_frame") X(frames, "_frames") X(total_nframe, "total_nframe")                   \
+    X(private_total, "_total_nframe") X(names, "_names") X(name, "name")                      \
+    X(filename, "filename") X(lineno, "lineno") X(private_trace, "_trace")                    \
+    X(private_traces, "_traces") X(core, "_core") X(traces, "traces")                         \
+    X(traceback_limit, "traceback_limit") X(traceback, "traceback") X(domain, "domain")       \
+    X(private_domain, "_domain") X(size, "size") X(count, "count") X(size_diff, "size_diff")  \
+    X(count_diff, "count_diff") X(inclusive, "inclusive") X(all_frames, "all_frames")         \
+    X(pattern, "_filename_pattern") X(match, "_match") X(match_frame, "_match_frame")         \
+    X(match_frame_impl, "_match_frame_impl") X(match_traceback, "_match_traceback")           \
+    X(filter_trace, "_filter_trace") X(group_by, "_group_by") X(sort_key, "_sort_key")        \
+    X(lt, "__lt__") X(getitem, "__getitem__") X(items, "items") X(pop, "pop")                 \
+    X(values, "values") X(copy, "copy") X(sort, "sort") X(key, "key") X(reverse, "reverse")   \
+    X(strip, "strip") X(endswith, "endswith") X(getline, "getline") X(fnmatch, "fnmatch")     \
+    X(normcase, "normcase") X(by_traceback, "traceback") X(by_filename, "filename")           \
+    X(by_lineno, "lineno") X(by_function, "function") X(pyc, ".pyc") X(offset, "offset")      \
+    X(reason, "reason")
+
+/* Part of the module's state: PyModule_GetState(module) must point to one (make it the
+ * first member). Owned references, except where said. */
+typedef struct ctm_state {
+    PyTypeObject *frame_type;
+    PyTypeObject *traceback_type;
+    PyTypeObject *trace_type;
+    PyTypeObject *traces_type;
+    PyTypeObject *statistic_type;
+    PyTypeObject *statistic_diff_type;
+    PyTypeObject *base_filter_type;
+    PyTypeObject *filter_type;
+    PyTypeObject *domain_filter_type;
+    PyTypeObject *snapshot_type;
+    PyTypeObject *core_type;
+    PyObject *file_error;      /* exception class FileError */
+    PyObject *core_decode;     /* the module's function _core_decode */
+    PyObject *iterable;        /* collections.abc.Iterable */
+    PyObject *linecache;       /* modules whose functions are looked up at each call, */
+    PyObject *fnmatch_module;  /* as tracemalloc.py does, because tests replace them */
+    PyObject *os_path;
+    /* Switches tracing of the calling thread's own allocations off (1) or back (the value
+     * returned); set by module.c, NULL until then. Used while cached results are made, which
+     * must not show up as the program's memory. */
+    int (*guard_set)(int on);
+    struct {
+#define CTM_TEXT_FIELD(field, text) PyObject *field;
+        CTM_TEXTS(CTM_TEXT_FIELD)
+#undef CTM_TEXT_FIELD
+    } text;
+} ctm_state;
+
+/* Defined by module.c. */
+extern PyModuleDef ctm_module_def;
+
+/* --- for module.c --- */
+
+/* Makes all types and functions and adds them to the module. `state` must be zeroed. */
+int ctm_types_init(PyObject *module, ctm_state *state);
+int ctm_types_traverse(ctm_state *state, visitproc visit, void *arg);
+void ctm_types_clear(ctm_state *state);
+
+/* A Snapshot whose traces are core-backed. Steals `core`, also on failure. */
+PyObject *ctm_snapshot_object_new(ctm_state *state, ctm_snapshot *core,
+                                  PyObject *traceback_limit);
+/* `frames`: stdlib's raw frames, most recent first (any sequence). `names`: the frames'
+ * function names in the same order, a tuple of str or None; or NULL: not known. `total`: an
+ * int or None; NULL means None. */
+PyObject *ctm_traceback_object_new(ctm_state *state, PyObject *frames, PyObject *names,
+                                   PyObject *total);
+/* stdlib's list of raw traces of `core`. Identical tracebacks are the same tuple.
+ * Steals `core`, also on failure. */
+PyObject *ctm_raw_traces(ctm_state *state, ctm_snapshot *core);
+
+/* Raises what `status` means and returns NULL. `filename` (an object, or NULL) and `error`
+ * (or NULL) say more about CTM_ERR_IO (with errno) and CTM_ERR_FORMAT. */
+PyObject *ctm_status_raise(ctm_state *state, ctm_status status, PyObject *filename,
+                           const ctm_file_error *error);
+
+/* --- among the types --- */
+
+/* The state of the module that defined (a base of) the type of `self`; borrowed. */
+ctm_state *ctm_state_of(PyObject *self);
+ctm_state *ctm_state_of_module(PyObject *module);
+
+PyObject *ctm_frame_object_new(ctm_state *state, PyObject *raw, PyObject *name_or_null);
+PyObject *ctm_trace_object_new(ctm_state *state, PyObject *raw, PyObject *names_or_null);
+PyObject *ctm_statistic_object_new(ctm_state *state, PyObject *traceback, PyObject *size,
+                                   PyObject *count);
+PyObject *ctm_statistic_diff_object_new(ctm_state *state, PyObject *const fields[5]);
+
+/* tracemalloc._format_size, ._normalize_filename */
+PyObject *ctm_format_size(PyObject *size, int sign);
+PyObject *ctm_normalize_filename(ctm_state *state, PyObject *filename);
+
+/* One a type: makes it, stores it in the state. `module` is its module. */
+int ctm_frame_type_init(PyObject *module, ctm_state *state);
+int ctm_traceback_type_init(PyObject *module, ctm_state *state);
+int ctm_trace_type_init(PyObject *module, ctm_state *state);
+int ctm_traces_type_init(PyObject *module, ctm_state *state);
+int ctm_statistic_type_init(PyObject *module, ctm_state *state);
+int ctm_statistic_diff_type_init(PyObject *module, ctm_state *state);
+int ctm_base_filter_type_init(PyObject *module, ctm_state *state);
+int ctm_filter_type_init(PyObject *module, ctm_state *state);
+int ctm_domain_filter_type_init(PyObject *module, ctm_state *state);
+int ctm_snapshot_type_init(PyObject *module, ctm_state *state);
+int ctm_core_type_init(PyObject *module, ctm_state *state);
+int ctm_file_error_init(PyObject *module, ctm_state *state);
+int ctm_functions_init(PyObject *module, ctm_state *state);
+
+#endif

@@ -1,0 +1,70 @@
+"""Runs one program under one module up to one moment, and writes what the tracer then knows.
+
+usage: child.py MODULE NFRAME PROGRAM MOMENT OUTPUT
+
+Both modules are imported in every run, the free lists are emptied and the collector is off, so that the
+only difference between two runs is who traces. A run answers for one moment only and ends there:
+what it takes to look cannot change what a later moment sees.
+"""
+
+import gc
+import importlib
+import importlib.util
+import json
+import os
+import sys
+from collections import Counter
+
+
+def write_answer(path, totals, traces):
+    """Everything here happens after the tracer has been stopped."""
+    rows = Counter((domain, size, frames, total) for domain, size, frames, total in traces)
+    answer = {
+        "current": totals[0],
+        "peak": totals[1],
+        "rows": [[*key, count] for key, count in rows.items()],
+    }
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(answer, file)
+
+
+def load(path):
+    spec = importlib.util.spec_from_file_location("program", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["program"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def main():
+    name, nframe, program_path, wanted, output = sys.argv[1:]
+    import tracemalloc  # noqa: F401  both, in every run: see the top
+
+    if importlib.util.find_spec("ctracemalloc"):
+        import ctracemalloc  # noqa: F401
+    tracer = importlib.import_module(name)
+    try:
+        program = load(program_path)
+    except ImportError as error:
+        print(f"needs {error.name}: {error}")
+        os._exit(77)
+    private = tracer if hasattr(tracer, "_get_traces") else importlib.import_module("_" + name)
+
+    def moment(tag):
+        if tag != wanted:
+            return
+        totals = tracer.get_traced_memory()
+        traces = private._get_traces()
+        tracer.stop()
+        write_answer(output, totals, traces)
+        os._exit(0)
+
+    gc.collect()
+    gc.disable()
+    tracer.start(int(nframe))
+    program.main(moment)
+    sys.exit(f"{program_path} did not come to its moment {wanted!r}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""The .pyi files say what the extension is, and the package passes mypy --strict."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+import textwrap
+import unittest
+from pathlib import Path
+
+import ctracemalloc
+
+PARENT = Path(ctracemalloc.__file__).resolve().parent.parent
+
+
+@unittest.skipUnless(importlib.util.find_spec("mypy"), "mypy is not installed")
+class StubTest(unittest.TestCase):
+    def run_tool(self, *arguments):
+        with tempfile.TemporaryDirectory() as folder:
+            environment = {**os.environ, "MYPY_CACHE_DIR": folder}
+            if PARENT.name not in ("site-packages", "dist-packages"):  # mypy finds those itself
+                environment["MYPYPATH"] = str(PARENT)
+            return subprocess.run(
+                [sys.executable, "-m", *arguments],
+                cwd=folder,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=600,
+            )
+
+    def test_stubs_match_the_extension(self):
+        allowed = Path(__file__).with_name("stubtest_allowed.txt")
+        result = self.run_tool(
+            "mypy.stubtest",
+            "ctracemalloc",
+            "--ignore-disjoint-bases",  # differs between versions of CPython
+            "--ignore-unused-allowlist",
+            "--allowlist",
+            str(allowed),
+        )
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+
+    def check_types(self, source):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "user.py")
+            path.write_text(textwrap.dedent(source), encoding="utf-8")
+            return self.run_tool("mypy", "--strict", str(path))
+
+    def test_code_for_the_standard_module_type_checks(self):
+        result = self.check_types("""
+            import ctracemalloc as tracemalloc
+
+            class Mine(tracemalloc.BaseFilter):
+                pass
+
+            tracemalloc.start(25)
+            first = tracemalloc.take_snapshot()
+            second = tracemalloc.take_snapshot().filter_traces(
+                [tracemalloc.Filter(False, "*.py"), tracemalloc.DomainFilter(True, 0)])
+            for statistic in second.compare_to(first, "lineno"):
+                total: int = statistic.size + statistic.count_diff
+            for trace in second.traces[:3]:
+                frame = trace.traceback[0]
+                text: str = f"{frame.filename}:{frame.lineno} {frame.name}"
+                lines: list[str] = trace.traceback.format(limit=3)
+            current, peak = tracemalloc.get_traced_memory()
+            number: int = current + peak
+            second.dump("file", format="stdlib")
+            tracemalloc.Snapshot.load("file").statistics("function", cumulative=False)
+        """)
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+
+    def test_mistakes_are_found(self):
+        result = self.check_types("""
+            import ctracemalloc
+            ctracemalloc.start("1")
+            ctracemalloc.take_snapshot().statistics(3)
+        """)
+        self.assertEqual(result.returncode, 1, result.stdout)
+        self.assertIn("Found 2 errors", result.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,362 @@
+#!/usr/bin/env python3
+"""The one driver of all tests.
+
+Model: a *suite* is a command. Some run once (the C core, the layers), most once per Python. Each
+runs as a process group of its own with a timeout, at most two at a time; its output goes to
+build/logs/, and one line says how it ended. A suite tells what it counted by printing
+
+    ::counts passed=N failed=N skipped=N        (the last such line holds)
+    ::skip WHAT: WHY                            (as often as it likes)
+
+and fails by a non-zero exit status; status 77 means that it could not run here, and its last line
+says why. A suite that prints no counts is one test. The last line of everything is
+"N passed, N failed, N skipped".
+
+Only the standard library is used, and no Python newer than 3.8 is needed for the driver itself.
+"""
+
+import argparse
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+LOGS = os.path.join(ROOT, "build", "logs")
+ONLY_SOURCES = "sources"  # a suite that needs no interpreter to be tested
+COULD_NOT_RUN = 77
+SKIPS_SHOWN = 400
+
+Suite = namedtuple("Suite", "name command timeout where long", defaults=(None, False))
+Python = namedtuple("Python", "version prefix path")
+Outcome = namedtuple("Outcome", "status name seconds passed failed skipped reasons log")
+
+print_lock = threading.Lock()
+
+
+def say(text=""):
+    with print_lock:
+        print(text, flush=True)
+
+
+def unittest_suite(name, folder, *more, timeout=600, **options):
+    return Suite(name, ["tests/run_unittest.py", folder, *more], timeout, **options)
+
+
+CPYTHON_MODULES = {  # CPython's own suites, and the seconds one run of both ways may take
+    "test_warnings": 300,
+    "test_gc": 400,
+    "test_threading": 600,
+    "test_fork1": 300,
+    "test_capi": 900,
+    "test_generators": 300,
+    "test_coroutines": 300,
+    "test_asyncio": 1800,
+    "test_embed": 900,
+    "test_json": 600,
+}
+# The slowest of them run on one Python in `make test` and on all in `make test-long`.
+SLOW_MODULES = {"test_asyncio": "3.13"}
+
+
+def cpython_suites():
+    suites = [Suite("cpython:test_tracemalloc", ["tests/cpython/run_tracemalloc.py"], 900)]
+    for module, seconds in CPYTHON_MODULES.items():
+        command = ["tests/cpython/run_module.py", module]
+        where = SLOW_MODULES.get(module)
+        suites.append(Suite("cpython:" + module, command, seconds, where))
+        if where:
+            suites.append(Suite("cpython:%s-everywhere" % module, command, seconds, None, True))
+        deep = command + ["--nframe", "25"]
+        suites.append(Suite("cpython:%s-25" % module, deep, 3 * seconds, None, True))
+    return suites
+
+
+def core_suites():
+    def core(variant, timeout, long=False):
+        command = ["tests/run_core.py", variant]
+        return Suite("core:" + variant, command, timeout, ONLY_SOURCES, long)
+
+    return [
+        core("gcc", 600),
+        core("clang", 600),
+        core("asan", 900),
+        core("tsan", 900),
+        core("valgrind", 3600, long=True),
+    ]
+
+
+def all_suites():
+    return [
+        Suite("layers", ["tools/check_layers.py"], 120, ONLY_SOURCES),
+        Suite("driver", ["tests/test_run_all.py"], 60, ONLY_SOURCES),
+        *core_suites(),
+        unittest_suite("python", "tests/python", timeout=900),
+        Suite("parity", ["tests/parity/run.py"], 900),
+        unittest_suite("robust", "tests/robust", timeout=900),
+        *cpython_suites(),
+        Suite("stubs", ["tests/run_stubtest.py"], 300),
+        Suite("demo", ["examples/demo/compile_stdlib.py", "--limit", "150"], 300),
+        Suite("asan-extension", ["tests/run_asan.py"], 1500, "3.13"),
+        Suite("robust-long", ["tests/run_unittest.py", "tests/robust"], 3600, None, True),
+    ]
+
+
+def environment(long):
+    env = dict(os.environ)
+    for name in ("PYTHONPATH", "PYTHONHOME", "CTRACEMALLOC", "PYTHONTRACEMALLOC", "PYTHONMALLOC"):
+        env.pop(name, None)
+    env["PYTHONFAULTHANDLER"] = "1"
+    env["PYTHONIOENCODING"] = "utf-8"
+    env.pop("CTM_LONG", None)
+    if long:
+        env["CTM_LONG"] = "1"
+    return env
+
+
+def run_logged(command, log_path, timeout, env):
+    """The exit status, or None if it did not end in time."""
+    with open(log_path, "wb") as log:
+        log.write(("$ %s\n" % " ".join(command)).encode())
+        log.flush()
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            status = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            status = None
+        end_group(process)
+    return status
+
+
+def end_group(process):
+    """Nothing that a suite started outlives it."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
+def parse_log(text):
+    counts = None
+    for match in re.finditer(r"^::counts passed=(\d+) failed=(\d+) skipped=(\d+)", text, re.M):
+        counts = tuple(int(number) for number in match.groups())
+    reasons = re.findall(r"^::skip (.*)$", text, re.M)
+    return counts, reasons
+
+
+def judge(name, status, text, timeout, seconds, log_path):
+    counts, reasons = parse_log(text)
+    lines = [line for line in text.splitlines()[1:] if line.strip()]
+    last_line = lines[-1].strip() if lines else "no output"
+    if status == COULD_NOT_RUN:
+        return Outcome("SKIP", name, seconds, 0, 0, 1, [last_line], log_path)
+    passed, failed, skipped = counts or (int(status == 0), int(status != 0), 0)
+    if status != 0:
+        failed = max(failed, 1)
+        if status is None:
+            reasons = reasons + ["no end after %d s" % timeout]
+        elif counts is None or counts[1] == 0:
+            reasons = reasons + ["exit status %d: %s" % (status, last_line[:150])]
+    if failed:
+        return Outcome("FAIL", name, seconds, passed, failed, skipped, reasons, log_path)
+    if passed == 0 and skipped == 0:
+        return Outcome("FAIL", name, seconds, 0, 1, 0, ["it ran no test"], log_path)
+    word = "PASS" if passed else "SKIP"
+    return Outcome(word, name, seconds, passed, failed, skipped, reasons, log_path)
+
+
+def run_suite(suite, python, long):
+    label = "%s %s" % (python.version, suite.name) if python else suite.name
+    log_path = os.path.join(LOGS, re.sub(r"[^\w.-]+", "-", label) + ".log")
+    if python:
+        command = python.prefix + [python.path, *suite.command]
+    else:
+        command = [sys.executable, *suite.command]
+    started = time.monotonic()
+    status = run_logged(command, log_path, suite.timeout, environment(long))
+    seconds = time.monotonic() - started
+    with open(log_path, encoding="utf-8", errors="replace") as log:
+        text = log.read()
+    outcome = judge(label, status, text, suite.timeout, seconds, log_path)
+    report(outcome)
+    return outcome
+
+
+def report(outcome):
+    counted = "%d tests" % (outcome.passed + outcome.failed)
+    if outcome.skipped:
+        counted += ", %d skipped" % outcome.skipped
+    line = "%s  %-38s %6.1f s  %s" % (outcome.status, outcome.name, outcome.seconds, counted)
+    if outcome.status == "SKIP" and outcome.reasons:
+        line += "  (%s)" % outcome.reasons[0]
+    if outcome.status == "FAIL":
+        line += "  see " + os.path.relpath(outcome.log, ROOT)
+    say(line)
+
+
+# --- interpreters ---
+
+
+def sid_ready():
+    """None if the Debian sid folder can be used, else why not."""
+    for step in ("setup", "sync"):
+        done = subprocess.run(
+            ["tools/sid.sh", step],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            universal_newlines=True,
+        )
+        if done.returncode != 0:
+            lines = done.stdout.strip().splitlines()
+            return lines[-1] if lines else "tools/sid.sh %s failed" % step
+    return None
+
+
+def locate(versions):
+    listed = subprocess.run(
+        ["tools/pythons.sh", *versions],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        check=True,
+        universal_newlines=True,
+    ).stdout
+    return dict(line.split(" ", 1) for line in listed.splitlines())
+
+
+def find_pythons(versions):
+    """(version -> place, version -> why it is missing)."""
+    places = locate(versions)
+    wants_sid = [v for v in versions if places[v] == "-" or places[v].startswith("sid:")]
+    wants_sid = [v for v in wants_sid if v in ("3.14", "3.15")]
+    why = {v: "no interpreter found (PATH, pyenv, $PYTHON%s)" % v.replace(".", "") for v in versions}
+    if wants_sid:
+        problem = sid_ready()
+        if problem:
+            for version in wants_sid:
+                why[version] = "not in PATH or pyenv, and Debian's cannot be had: " + problem
+                places[version] = "-"
+        else:
+            places.update(locate(wants_sid))
+    found = {v: place for v, place in places.items() if place != "-"}
+    return found, {v: why[v] for v in versions if v not in found}
+
+
+def prepare(version, place):
+    """A Python with the package installed, or an Outcome that says what went wrong."""
+    in_sid = place.startswith("sid:")
+    prefix = ["tools/sid.sh", "run"] if in_sid else []
+    interpreter = place[4:] if in_sid else place
+    name = version + " install"
+    log_path = os.path.join(LOGS, version + "-install.log")
+    started = time.monotonic()
+    command = prefix + ["tools/venv.sh", version, interpreter]
+    status = run_logged(command, log_path, 1200, environment(False))
+    with open(log_path, encoding="utf-8", errors="replace") as log:
+        text = log.read()
+    outcome = judge(name, status, text, 1200, time.monotonic() - started, log_path)
+    report(outcome)
+    for line in text.splitlines():
+        if line.startswith("venv "):
+            say("      " + line)
+    python = Python(version, prefix, "build/venv-%s/bin/python" % version)
+    return (python if status == 0 else None), outcome
+
+
+# --- all of it ---
+
+
+def choose(suites, words):
+    if not words:
+        return suites
+    return [suite for suite in suites if any(word in suite.name for word in words)]
+
+
+def jobs_of(suites, pythons):
+    """Longest first, so that two workers end at about the same time."""
+    jobs = []
+    for suite in suites:
+        if suite.where == ONLY_SOURCES:
+            jobs.append((suite, None))
+        else:
+            jobs += [(suite, p) for p in pythons if suite.where in (None, p.version)]
+    return sorted(jobs, key=lambda job: -job[0].timeout)
+
+
+def summarize(outcomes, missing):
+    say()
+    for outcome in outcomes:
+        for reason in outcome.reasons[:SKIPS_SHOWN] if outcome.status != "FAIL" else ():
+            say("skipped: %s: %s" % (outcome.name, reason))
+    for outcome in outcomes:
+        if outcome.status == "FAIL":
+            say("FAILED: %s: %s" % (outcome.name, os.path.relpath(outcome.log, ROOT)))
+            for reason in outcome.reasons[-3:]:
+                say("        " + reason)
+    for version, reason in missing.items():
+        say("NOT TESTED: Python %s: %s" % (version, reason))
+    passed = sum(outcome.passed for outcome in outcomes)
+    failed = sum(outcome.failed for outcome in outcomes)
+    skipped = sum(outcome.skipped for outcome in outcomes) + len(missing)
+    say("%d passed, %d failed, %d skipped" % (passed, failed, skipped))
+    return failed
+
+
+def parse_arguments(arguments):
+    parser = argparse.ArgumentParser(description="Runs the tests; see the top of this file.")
+    parser.add_argument("--pythons", default="3.11,3.12,3.13", help="versions, with commas between")
+    parser.add_argument("--long", action="store_true", help="also what does not fit into CI")
+    parser.add_argument("--only", action="append", help="only suites whose name contains this")
+    parser.add_argument("--no-core", action="store_true", help="only suites that run on a Python")
+    parser.add_argument("--build-only", action="store_true", help="install the package, run nothing")
+    parser.add_argument("--no-install", action="store_true", help="take the packages installed before")
+    parser.add_argument("--jobs", type=int, default=2)
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    options = parse_arguments(arguments)
+    os.makedirs(LOGS, exist_ok=True)
+    versions = [version for version in options.pythons.split(",") if version]
+    suites = choose(all_suites(), options.only)
+    suites = [suite for suite in suites if options.long or not suite.long]
+    if options.no_core:
+        suites = [suite for suite in suites if suite.where != ONLY_SOURCES]
+    found, missing = find_pythons(versions) if versions else ({}, {})
+    for version, reason in missing.items():
+        say("SKIP  %-38s %s" % (version, reason))
+    outcomes, pythons = [], []
+    for version, place in found.items():
+        if options.no_install:
+            prefix = ["tools/sid.sh", "run"] if place.startswith("sid:") else []
+            pythons.append(Python(version, prefix, "build/venv-%s/bin/python" % version))
+            continue
+        python, outcome = prepare(version, place)
+        outcomes.append(outcome)
+        if python:
+            pythons.append(python)
+    if not options.build_only:
+        with ThreadPoolExecutor(max_workers=options.jobs) as pool:
+            jobs = [(*job, options.long) for job in jobs_of(suites, pythons)]
+            outcomes += pool.map(lambda job: run_suite(*job), jobs)
+    failed = summarize(outcomes, missing)
+    nothing = versions and not found
+    return 1 if failed or nothing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

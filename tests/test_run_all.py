@@ -1,0 +1,64 @@
+"""The driver itself: what it makes of a suite's end, and that a hanging suite is ended."""
+
+import os
+import sys
+import tempfile
+import time
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import run_all
+
+
+def judge(status, text):
+    return run_all.judge("x", status, "$ command\n" + text, 5, 1.0, "x.log")
+
+
+class JudgeTest(unittest.TestCase):
+    def test_counts_are_taken_from_the_last_line(self):
+        text = "::counts passed=1 failed=0 skipped=0\n::skip a: b\n::counts passed=3 failed=0 skipped=1\n"
+        outcome = judge(0, text)
+        self.assertEqual(outcome.status, "PASS")
+        self.assertEqual((outcome.passed, outcome.failed, outcome.skipped), (3, 0, 1))
+        self.assertEqual(outcome.reasons, ["a: b"])
+
+    def test_a_crash_after_good_counts_is_a_failure(self):
+        outcome = judge(-11, "::counts passed=3 failed=0 skipped=0\n")
+        self.assertEqual((outcome.status, outcome.failed), ("FAIL", 1))
+
+    def test_no_end_in_time_is_a_failure(self):
+        outcome = judge(None, "working\n")
+        self.assertEqual((outcome.status, outcome.failed), ("FAIL", 1))
+        self.assertIn("no end", outcome.reasons[-1])
+
+    def test_a_suite_that_ran_nothing_is_a_failure(self):
+        self.assertEqual(judge(0, "::counts passed=0 failed=0 skipped=0\n").status, "FAIL")
+
+    def test_failed_tests_win_over_a_good_exit_status(self):
+        self.assertEqual(judge(0, "::counts passed=9 failed=1 skipped=0\n").status, "FAIL")
+
+    def test_could_not_run(self):
+        outcome = judge(77, "no compiler\n")
+        self.assertEqual((outcome.status, outcome.skipped, outcome.reasons), ("SKIP", 1, ["no compiler"]))
+
+    def test_without_counts_a_suite_is_one_test(self):
+        self.assertEqual((judge(0, "").passed, judge(1, "").failed), (1, 1))
+
+
+class RunTest(unittest.TestCase):
+    def test_a_hanging_suite_and_its_children_are_ended(self):
+        code = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']); time.sleep(60)"
+        with tempfile.TemporaryDirectory() as folder:
+            started = time.monotonic()
+            log = os.path.join(folder, "log")
+            status = run_all.run_logged([sys.executable, "-c", code], log, 1, dict(os.environ))
+        self.assertIsNone(status)
+        self.assertLess(time.monotonic() - started, 30)
+
+    def test_every_suite_names_a_file_that_exists(self):
+        for suite in run_all.all_suites():
+            self.assertTrue(os.path.exists(os.path.join(run_all.ROOT, suite.command[0])), suite.name)
+
+
+if __name__ == "__main__":
+    unittest.main()
