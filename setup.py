@@ -108,7 +108,7 @@ if __name__ == "__main__":
                 include_dirs=["include", "src/core", "src/cpython"],
                 extra_compile_args=FLAGS,
                 # The allocator hooks outlive every module object: never unmap them.
-                extra_link_args=["-pthread", "-Wl,-z,nodelete"],
+                extra_link_args=["-pthread", "-lrt", "-Wl,-z,nodelete"],
             )
         ],
         cmdclass={"build_py": BuildPyWithHook, "editable_wheel": EditableWheelWithHook},

@@ -100,7 +100,6 @@ def all_suites():
         Suite("parity", ["tests/parity/run.py"], 900),
         unittest_suite("robust", "tests/robust", timeout=900),
         *cpython_suites(),
-        Suite("stubs", ["tests/run_stubtest.py"], 300),
         Suite("demo", ["examples/demo/compile_stdlib.py", "--limit", "150"], 300),
         Suite("asan-extension", ["tests/run_asan.py"], 1500, "3.13"),
         Suite("robust-long", ["tests/run_unittest.py", "tests/robust"], 3600, None, True),
@@ -256,11 +255,17 @@ def find_pythons(versions):
     return found, {v: why[v] for v in versions if v not in found}
 
 
+def located(version, place):
+    """The fields of a Python."""
+    prefix = ["tools/sid.sh", "run"] if place.startswith("sid:") else []
+    return version, prefix, "build/venv-%s/bin/python" % version
+
+
 def prepare(version, place):
-    """A Python with the package installed, or an Outcome that says what went wrong."""
-    in_sid = place.startswith("sid:")
-    prefix = ["tools/sid.sh", "run"] if in_sid else []
-    interpreter = place[4:] if in_sid else place
+    """A Python with the package installed (None: it could not be), and the Outcome of that."""
+    python = Python(*located(version, place))
+    prefix = python.prefix
+    interpreter = place[4:] if prefix else place
     name = version + " install"
     log_path = os.path.join(LOGS, version + "-install.log")
     started = time.monotonic()
@@ -273,7 +278,6 @@ def prepare(version, place):
     for line in text.splitlines():
         if line.startswith("venv "):
             say("      " + line)
-    python = Python(version, prefix, "build/venv-%s/bin/python" % version)
     return (python if status == 0 else None), outcome
 
 
@@ -340,15 +344,13 @@ def main(arguments=None):
     for version, reason in missing.items():
         say("SKIP  %-38s %s" % (version, reason))
     outcomes, pythons = [], []
-    for version, place in found.items():
-        if options.no_install:
-            prefix = ["tools/sid.sh", "run"] if place.startswith("sid:") else []
-            pythons.append(Python(version, prefix, "build/venv-%s/bin/python" % version))
-            continue
-        python, outcome = prepare(version, place)
-        outcomes.append(outcome)
-        if python:
-            pythons.append(python)
+    if options.no_install:
+        pythons = [Python(*located(version, place)) for version, place in found.items()]
+    else:
+        with ThreadPoolExecutor(max_workers=options.jobs) as pool:
+            prepared = list(pool.map(lambda item: prepare(*item), found.items()))
+        pythons = [python for python, outcome in prepared if python]
+        outcomes = [outcome for python, outcome in prepared]
     if not options.build_only:
         with ThreadPoolExecutor(max_workers=options.jobs) as pool:
             jobs = [(*job, options.long) for job in jobs_of(suites, pythons)]

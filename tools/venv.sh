@@ -28,6 +28,9 @@ if ! cmp -s tests/requirements.txt "$stamp"; then
         cp tests/requirements.txt "$stamp"
     fi
 fi
+# One build at a time: setuptools uses one folder for all versions.
+exec 9>build/install.lock
+flock 9
 # The version number does not change between two builds, so pip has to be told to replace it.
 "$venv/bin/python" -m pip install -q --no-deps --force-reinstall .
 "$venv/bin/python" tests/ext/build.py

@@ -47,8 +47,9 @@ CTM_API const char *ctm_snapshot_string(const ctm_snapshot *snapshot, uint32_t i
 CTM_API uint32_t ctm_snapshot_traceback_length(const ctm_snapshot *snapshot, uint32_t traceback);
 /* The site of trace `index` (0 <= index < live_blocks), by binary search; else 0. */
 CTM_API uint32_t ctm_snapshot_trace_site(const ctm_snapshot *snapshot, uint64_t index);
-/* Same rows and counts in the same order, by content? info's peak and tracer bytes, and
- * function names, are not compared. CTM_ERR_NOMEM possible. */
+/* The same traces in the same order, by content (domain, size, files and lines, total_nframe)?
+ * How they are cut into rows, rows without live blocks, info and functions are not compared.
+ * CTM_ERR_NOMEM, CTM_ERR_LIMIT. */
 CTM_API CTM_NODISCARD ctm_status ctm_snapshot_equal(const ctm_snapshot *a, const ctm_snapshot *b,
                                                     bool *out);
 
@@ -71,12 +72,15 @@ CTM_API CTM_NODISCARD ctm_status ctm_builder_traceback(ctm_builder *builder, uin
 CTM_API CTM_NODISCARD ctm_status ctm_builder_site(ctm_builder *builder, const ctm_site *site,
                                                   bool merge);
 /* Adds all rows of `snapshot`; keep (may be NULL: all) is indexed by site id and gives
- * the live blocks to keep of each site, at most what it has. Order of sites is kept. */
+ * the live blocks to keep of each site, at most what it has (else CTM_ERR_INVALID); a site
+ * that had some and keeps none is left out. Order of sites is kept. All or nothing. */
 CTM_API CTM_NODISCARD ctm_status ctm_builder_add_snapshot(ctm_builder *builder,
                                                           const ctm_snapshot *snapshot,
                                                           const uint64_t *keep);
 CTM_API void ctm_builder_set_info(ctm_builder *builder, uint32_t nframe, uint64_t peak_bytes,
                                   uint64_t tracer_bytes);
+/* CTM_ERR_NOMEM; CTM_ERR_LIMIT: more than INT64_MAX live blocks or bytes. The builder keeps
+ * its content then. */
 CTM_API CTM_NODISCARD ctm_status ctm_builder_finish(ctm_builder *builder, ctm_snapshot **out);
 
 #ifdef __cplusplus

@@ -41,7 +41,9 @@ typedef struct ctm_statistic {
 typedef struct ctm_statistics ctm_statistics; /* opaque, immutable */
 
 /* cumulative: a block counts once for every frame of its traceback, as often as the frame's
- * group stands there (as in stdlib). CTM_ERR_INVALID: unknown key, or cumulative by traceback. */
+ * group stands there (as in stdlib). Not cumulative, the empty traceback is group 0 (by
+ * filename that is also the group of the file name ""). CTM_ERR_NOMEM; CTM_ERR_INVALID: unknown
+ * key, or cumulative by traceback; CTM_ERR_LIMIT: a sum is over INT64_MAX. */
 CTM_API CTM_NODISCARD ctm_status ctm_snapshot_statistics(ctm_snapshot *snapshot, ctm_key key,
                                                          bool cumulative, ctm_statistics **out);
 CTM_API CTM_NODISCARD ctm_status ctm_snapshot_compare(ctm_snapshot *newer, ctm_snapshot *older,
@@ -73,7 +75,8 @@ CTM_API bool ctm_fnmatch(const char *pattern, size_t pattern_length, const char 
                          size_t name_length);
 
 /* A trace is kept if it matches at least one inclusive filter (or there is none) and every
- * exclusive one. The caller owns *out. */
+ * exclusive one. The caller owns *out, whose peak and tracer bytes are not known; without any
+ * filter it is another reference to `snapshot`. The empty traceback matches no pattern. */
 CTM_API CTM_NODISCARD ctm_status ctm_snapshot_filter(ctm_snapshot *snapshot,
                                                      const ctm_filter *filters, size_t n,
                                                      ctm_snapshot **out);

@@ -18,7 +18,7 @@ from functools import total_ordering
 if not (3, 11) <= sys.version_info < (3, 16):
     raise ImportError(
         "ctracemalloc knows CPython 3.11 to 3.15, not "
-        f"{sys.version_info.major}.{sys.version_info.minor}: the layout of this version's frames "
+        f"{sys.version_info[0]}.{sys.version_info[1]}: the layout of this version's frames "
         "and its allocator rules have not been checked; see docs/limits.md"
     )
 

@@ -27,7 +27,7 @@ from types import FrameType
 
 import ctracemalloc
 
-from . import _boot, _report
+from . import _boot, _ctracemalloc, _report
 
 HOOK = "ctracemalloc.pth"
 STARTUP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_startup")
@@ -126,6 +126,7 @@ def begin(text: str) -> None:
     os.register_at_fork(after_in_child=reporter.after_fork)
     if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, reporter.on_sigterm)
+        _ctracemalloc._resend_start(signal.SIGTERM)
     try:
         ctracemalloc.start(settings.nframe)
     except (RuntimeError, MemoryError) as error:
@@ -160,6 +161,7 @@ class Reporter:
             os.kill(self.pid, signal.SIGTERM)
 
     def on_sigterm(self, signum: int, frame: FrameType | None) -> None:
+        _ctracemalloc._resend_stop()
         if self.reporting:
             self.killed = True
             return
@@ -173,6 +175,7 @@ class Reporter:
 
     def release_sigterm(self) -> None:
         """Back to the default, unless the program has set something else meanwhile."""
+        _ctracemalloc._resend_stop()
         if signal.getsignal(signal.SIGTERM) == self.on_sigterm:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
@@ -211,6 +214,8 @@ class Reporter:
         except OSError as error:
             _boot.complain(f"the snapshot was not written: {error}")
             path = ""
+        if path and os.path.dirname(path) == _report.current_folder():
+            path = os.path.basename(path)
         style = _report.Style(self.settings.color)
         lines = _report.format_snapshot(
             snapshot, self.settings.key, self.settings.top, style, saved=path

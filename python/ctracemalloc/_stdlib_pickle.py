@@ -111,13 +111,13 @@ def build_snapshot(unpickler: Restricted, root: object) -> Snapshot:
     record, limit = state.pop("traces"), state.pop("traceback_limit")
     if type(record) is not unpickler.traces_record:
         fail(f"traces is a {type(record).__name__}, not a tracemalloc._Traces")
-    if not is_int(limit, -MAX_INT, MAX_INT):
+    if limit is not None and not is_int(limit, -MAX_INT, MAX_INT):
         fail("traceback_limit is not a number of frames")
     snapshot = Snapshot(check_traces(vars(record).get("_traces")), limit)
     for name, value in state.items():
         if not isinstance(name, str) or not is_plain(value):
             fail(f"attribute {name!r} is not plain data")
-        setattr(snapshot, name, value)
+    vars(snapshot).update(state)  # not setattr: a name may be that of a slot or a property
     return snapshot
 
 
@@ -156,9 +156,12 @@ def is_int(value: object, low: int, high: int) -> bool:
     return type(value) is int and low <= value <= high
 
 
-def is_plain(value: object) -> bool:
-    """Made of None, bool, int, float, str, bytes, list, tuple and dict alone?"""
-    waiting, seen = [value], set()
+def is_plain(value: object, seen: set[int] | None = None) -> bool:
+    """Made of None, bool, int, float, str, bytes, list, tuple and dict alone?
+
+    `seen` holds the ids of containers that need no second look; the caller keeps them alive.
+    """
+    waiting, seen = [value], set() if seen is None else seen
     while waiting:
         item = waiting.pop()
         if type(item) in ATOMS or id(item) in seen:
@@ -206,17 +209,21 @@ def dump(snapshot: Snapshot, path: Target) -> None:
     nothing is written. The file at `path` is replaced only when the new one is whole.
     """
     attributes = dict(vars(snapshot))
-    for name in ("traces", "traceback_limit"):
-        attributes.pop(name, None)
+    attributes.pop("traces", None)
     for name, value in attributes.items():
         if not is_plain(value):
             raise TypeError(
                 f"cannot dump attribute {name!r}: a {type(value).__name__} is not plain data"
             )
-    write_whole(path, encode_snapshot(snapshot, attributes))
+    traces = list(snapshot.traces._traces)
+    seen: set[int] = set()
+    for index, trace in enumerate(traces):
+        if not is_plain(trace, seen):
+            raise TypeError(f"cannot dump trace {index}: it is not plain data")
+    write_whole(path, encode_snapshot(traces, attributes))
 
 
-def encode_snapshot(snapshot: Snapshot, attributes: dict[str, Any]) -> Iterator[bytes]:
+def encode_snapshot(traces: list[Any], attributes: dict[str, Any]) -> Iterator[bytes]:
     pieces = Pieces()
     yield b"\x80%c" % PROTOCOL
     yield GLOBAL % (MODULE.encode(), b"Snapshot") + NEW_OBJECT + BEGIN_STATE
@@ -224,10 +231,9 @@ def encode_snapshot(snapshot: Snapshot, attributes: dict[str, Any]) -> Iterator[
     yield GLOBAL % (MODULE.encode(), b"_Traces") + NEW_OBJECT + BEGIN_STATE
     yield pieces.encode("_traces")
     yield BEGIN_LIST
-    for trace in snapshot.traces._traces:
+    for trace in traces:
         yield pieces.encode(trace)
     yield END_LIST + END_STATE
-    yield pieces.encode("traceback_limit") + pieces.encode(snapshot.traceback_limit)
     for name, value in attributes.items():
         yield pieces.encode(name) + pieces.encode(value)
     yield END_STATE + STOP

@@ -40,6 +40,8 @@ static PyMethodDef module_methods[] = {
     {"get_object_traceback", (PyCFunction)(void (*)(void))ctm_module_get_object_traceback,
      METH_VARARGS | METH_KEYWORDS, ctm_get_object_traceback_doc},
     {"_doctor", ctm_module_doctor, METH_NOARGS, ctm_doctor_doc},
+    {"_resend_start", ctm_module_resend_start, METH_O, ctm_resend_start_doc},
+    {"_resend_stop", ctm_module_resend_stop, METH_NOARGS, ctm_resend_stop_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -187,6 +189,9 @@ static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, (void *)module_exec},
 #if PY_VERSION_HEX >= 0x030C0000
     {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
+#if defined(Py_GIL_DISABLED)
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED}, /* being refused must not switch the GIL on */
 #endif
     {0, NULL},
 };

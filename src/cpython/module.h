@@ -1,7 +1,7 @@
 /* module.h: what the files of the extension module share.
  *
  * Model: module.c holds the table of functions and the life of the module; the functions stand in
- * tracing.c, snapshots.c, block.c and doctor.c. All need the GIL.
+ * tracing.c, snapshots.c, block.c, doctor.c and resend.c. All need the GIL.
  */
 #ifndef CTM_MODULE_H
 #define CTM_MODULE_H
@@ -63,5 +63,9 @@ extern const char ctm_get_object_traceback_raw_doc[];
 extern const char ctm_get_object_traceback_doc[];
 PyObject *ctm_module_doctor(PyObject *module, PyObject *ignored);
 extern const char ctm_doctor_doc[];
+PyObject *ctm_module_resend_start(PyObject *module, PyObject *number);
+PyObject *ctm_module_resend_stop(PyObject *module, PyObject *ignored);
+extern const char ctm_resend_start_doc[];
+extern const char ctm_resend_stop_doc[];
 
 #endif

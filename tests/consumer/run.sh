@@ -30,14 +30,14 @@ cc=${CC:-cc}
 strict="-std=c11 -D_DEFAULT_SOURCE -Wall -Wextra -Werror"
 cd "$work"
 
-run() { # run NAME PROGRAM...: its output is shown only if it fails
-    name=$1
+run() { # run LABEL PROGRAM...: its output is shown only if it fails
+    label=$1
     shift
     if "$@" >"$work/out" 2>&1; then
-        echo "ok      $name: $(tail -n 1 "$work/out")"
+        echo "ok      $label: $(tail -n 1 "$work/out")"
     else
         cat "$work/out"
-        echo "failed  $name"
+        echo "failed  $label"
         exit 1
     fi
 }

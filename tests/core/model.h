@@ -12,6 +12,7 @@
 
 #include "ctm/snapshot.h"
 #include "ctm/tracer.h"
+#include "live/shard.h"
 
 enum { KEYS = 240, TRACEBACKS = 24, SIZES = 6, DOMAINS = 3, PENDING = 12 };
 
@@ -312,9 +313,27 @@ static void compare_key(ctm_tracer *tracer, const struct model *model, uint32_t 
     ctm_shard_leave(shard);
 }
 
+/* The rooms set aside for resizes: the books of the shards and of the map agree. */
+static void check_rooms(ctm_tracer *tracer, const struct model *model)
+{
+    size_t kept = 0, resizing = 0, begun = 0;
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        CHECK(tracer->shards[i].resizing <= tracer->shards[i].kept);
+        kept += tracer->shards[i].kept;
+        resizing += tracer->shards[i].resizing;
+    }
+    for (uint32_t i = 0; i < PENDING; i++) {
+        begun += model->pending[i].begun && model->pending[i].generation == model->generation;
+    }
+    CHECK_EQ(resizing, begun);
+    CHECK_EQ(tracer->map.kept, kept);
+    CHECK(tracer->map.used + tracer->map.kept <= tracer->map.capacity / 4 * 3);
+}
+
 static void compare_all_keys(ctm_tracer *tracer, const struct model *model)
 {
     compare_totals(tracer, model);
+    check_rooms(tracer, model);
     for (uint32_t key = 0; key < KEYS; key++) {
         compare_key(tracer, model, key, key % CTM_SHARDS);
     }

@@ -39,10 +39,10 @@ static inline uint32_t sample_traceback(ctm_builder *builder, const struct sampl
     uint32_t traceback = 0;
     for (uint32_t i = run->depth; i-- > 0;) {
         const struct sample_frame *from = &run->frames[i];
-        uint32_t function, frame;
-        REQUIRE(ctm_builder_function(builder, sample_string(builder, from->file),
-                                     sample_string(builder, from->name), from->first_lineno,
-                                     &function) == CTM_OK);
+        /* In this order always: the golden files depend on the ids. */
+        uint32_t file = sample_string(builder, from->file);
+        uint32_t name = sample_string(builder, from->name), function, frame;
+        REQUIRE(ctm_builder_function(builder, file, name, from->first_lineno, &function) == CTM_OK);
         REQUIRE(ctm_builder_frame(builder, function, from->lineno, &frame) == CTM_OK);
         REQUIRE(ctm_builder_traceback(builder, traceback, frame, run->total - (int32_t)i,
                                       &traceback) == CTM_OK);

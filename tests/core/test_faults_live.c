@@ -9,6 +9,7 @@
 #include "model.h"
 
 #include "store/memory.h"
+#include "store/store.h"
 
 #ifndef CTM_FAULTS
 #error "build with -DCTM_FAULTS"
@@ -71,10 +72,80 @@ static void run(unsigned long operations, uint64_t seed)
     ctm_tracer_free(tracer);
 }
 
+/* --- the store by itself: a call that fails leaves every table as it was --- */
+static ctm_status store_call(struct ctm_store *store, uint32_t i, uint32_t *out)
+{
+    char text[32];
+    switch (i % 6) {
+    case 0: return ctm_store_string(store, text, (size_t)sprintf(text, "string %u", i), out);
+    case 1: return ctm_store_function(store, i / 6 + 1, 0, (int32_t)i, out);
+    case 2: return ctm_store_frame(store, i / 6 + 1, (int32_t)i, out);
+    case 3: return ctm_store_traceback(store, i / 12, i / 6 + 1, (int32_t)i, out);
+    case 4: return ctm_store_site(store, 0, i / 6 + 1, i, 0, out);
+    default: return ctm_store_site_append(store, 0, i / 6 + 1, i, 0, out);
+    }
+}
+
+static uint64_t rows_of(const struct ctm_store *store)
+{
+    return (uint64_t)ctm_store_string_count(store) + ctm_store_function_count(store) +
+           ctm_store_frame_count(store) + ctm_store_traceback_count(store) +
+           ctm_store_site_count(store);
+}
+
+static void check_copy_refused(const struct ctm_store *store)
+{
+    struct ctm_store copy;
+    ctm_status status = CTM_ERR_NOMEM;
+    ctm_store_init(&copy);
+    for (long at = 1; status != CTM_OK; at++) {
+        atomic_store(&ctm_mem_fail_at, at);
+        status = ctm_store_copy(&copy, store);
+        atomic_store(&ctm_mem_fail_at, 0);
+        CHECK(status == CTM_OK || (status == CTM_ERR_NOMEM && rows_of(&copy) == 5 &&
+                                   ctm_store_bytes(&copy) == 0));
+    }
+    CHECK_EQ(rows_of(&copy), rows_of(store));
+    ctm_store_free_all(&copy);
+}
+
+static void test_store(void)
+{
+    struct ctm_store store;
+    unsigned long failures = 0;
+    uint64_t text_end = 0;
+    ctm_store_init(&store);
+    for (uint32_t i = 0; i < 20000; i++) {
+        uint64_t rows = rows_of(&store);
+        uint32_t id = UINT32_MAX, again;
+        ctm_status status;
+        for (long at = 1;; at++, failures++) {
+            atomic_store(&ctm_mem_fail_at, at);
+            status = store_call(&store, i, &id);
+            atomic_store(&ctm_mem_fail_at, 0);
+            if (status == CTM_OK) {
+                break;
+            }
+            CHECK(status == CTM_ERR_NOMEM && id == UINT32_MAX);
+            CHECK_EQ(rows_of(&store), rows);
+            CHECK_EQ(store.bytes.end, text_end);
+        }
+        CHECK_EQ(rows_of(&store), rows + 1);
+        text_end = store.bytes.end;
+        if (i % 6 != 5) {
+            CHECK(store_call(&store, i, &again) == CTM_OK && again == id);
+        }
+    }
+    CHECK(failures > 30);
+    check_copy_refused(&store);
+    ctm_store_free_all(&store);
+}
+
 int main(int argc, char **argv)
 {
     unsigned long operations = argc > 1 ? strtoul(argv[1], NULL, 10) : 40000;
     model_make_keys();
+    test_store();
     if (argc <= 2) {
         for (uint64_t seed = 1; seed <= 3; seed++) {
             run(operations, seed);

@@ -203,8 +203,9 @@ static void repair(unsigned char *bytes, size_t size)
 
 static bool in_padding(const unsigned char *bytes, size_t place)
 {
-    uint64_t end = CTM_FILE_HEADER_SIZE + (uint64_t)ctm_get_u32(bytes + 20) * CTM_FILE_DIRECTORY_ROW;
-    for (uint32_t i = 0; i < ctm_get_u32(bytes + 20); i++) {
+    uint32_t n = ctm_get_u32(bytes + 20);
+    uint64_t end = CTM_FILE_HEADER_SIZE + (uint64_t)n * CTM_FILE_DIRECTORY_ROW;
+    for (uint32_t i = 0; i < n; i++) {
         const unsigned char *at = bytes + CTM_FILE_HEADER_SIZE + i * CTM_FILE_DIRECTORY_ROW;
         if (place >= end && place < ctm_get_u64(at + 8)) return true;
         end = ctm_get_u64(at + 8) + ctm_get_u64(at + 16);
@@ -309,6 +310,10 @@ static void test_faults_by_meaning(void)
         {CTM_FILE_STRING_OFFSETS, 24, 0, "a string's offset is out of order"},
         {CTM_FILE_STRING_OFFSETS, 28, 1, "a string's offset is out of order"},
         {CTM_FILE_STRING_BYTES, 1, 0x80808080, "a string is not UTF-8"},
+        {CTM_FILE_STRING_BYTES, 1, 0x6e6981c1, "a string is not UTF-8"}, /* too long for its value */
+        {CTM_FILE_STRING_BYTES, 1, 0x6e8080e0, "a string is not UTF-8"},
+        {CTM_FILE_STRING_BYTES, 1, 0x808090f4, "a string is not UTF-8"}, /* over U+10FFFF */
+        {CTM_FILE_STRING_BYTES, 1, 0x6e69c361, "a string is not UTF-8"}, /* cut short */
         {CTM_FILE_STRING_BYTES, 0, 1, "a string does not end in NUL"},
         {CTM_FILE_FUNCTIONS, 4, 1, "row 0 of a table is not zero"},
         {CTM_FILE_FUNCTIONS, 12, 1000, "no such string"},

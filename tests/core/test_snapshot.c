@@ -225,7 +225,8 @@ static bool equal_after(void (*change)(struct sample_run *runs))
     struct sample_run runs[FIXED];
     memcpy(runs, fixed, sizeof fixed);
     change(runs);
-    ctm_snapshot *a = sample_snapshot(fixed, FIXED, false), *b = sample_snapshot(runs, FIXED, false);
+    ctm_snapshot *a = sample_snapshot(fixed, FIXED, false);
+    ctm_snapshot *b = sample_snapshot(runs, FIXED, false);
     bool result = equal(a, b);
     ctm_snapshot_unref(a);
     ctm_snapshot_unref(b);

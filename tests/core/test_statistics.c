@@ -232,7 +232,8 @@ static void test_known(void)
         {"a.py", 5, 5002, 5000, 2, 1}, {"c.py", 578, 400, 400, 1, 1}, {"b.py", 1, 0, -66, 0, -1},
         {"<unknown>", 0, 0, -7, 0, -1}, {"a.py", 2, 30, 0, 3, 0},
     };
-    ctm_snapshot *older = sample_snapshot(first, 4, false), *newer = sample_snapshot(second, 4, true);
+    ctm_snapshot *older = sample_snapshot(first, 4, false);
+    ctm_snapshot *newer = sample_snapshot(second, 4, true);
     ctm_statistics *diff;
     REQUIRE(ctm_snapshot_compare(newer, older, CTM_BY_LINENO, false, &diff) == CTM_OK);
     const ctm_statistic *rows = ctm_statistics_rows(diff);
@@ -293,31 +294,36 @@ static double seconds(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* 10,000 sites of five frames; the blocks, many millions, do not matter. */
+static uint32_t random_frame(ctm_builder *builder, uint64_t *state)
+{
+    char file[80];
+    uint32_t function, frame;
+    snprintf(file, sizeof file, "/usr/lib/python3.13/site-packages/package/module_%u.py",
+             (unsigned)(check_random(state) % 300));
+    REQUIRE(ctm_builder_function(builder, sample_string(builder, file), 0, 0, &function) == CTM_OK);
+    REQUIRE(ctm_builder_frame(builder, function, (int32_t)(check_random(state) % 15), &frame) ==
+            CTM_OK);
+    return frame;
+}
+
+/* 10,000 sites on 10,000 tracebacks over 4,500 lines, as a program of some size has them. The
+ * blocks, many millions, do not matter. */
 static ctm_snapshot *large_snapshot(uint64_t seed)
 {
+    enum { SITES = 10000 };
+    static uint32_t tracebacks[SITES + 1], depths[SITES + 1];
     ctm_builder *builder;
     ctm_snapshot *snapshot;
-    char file[64];
     uint64_t state = seed;
     REQUIRE(ctm_builder_new(&builder) == CTM_OK);
-    for (uint32_t i = 0; i < 10000; i++) {
-        struct sample_run run = {.size = 64, .count = 1000 + i % 7, .depth = 5, .total = 5};
-        for (int k = 0; k < 5; k++) {
-            snprintf(file, sizeof file, "/usr/lib/python3.13/site-packages/package/module_%u.py",
-                     (unsigned)(check_random(&state) % 300));
-            run.frames[k] = (struct sample_frame){file, "f", 1, (int32_t)(check_random(&state) % 500)};
-            uint32_t function, frame;
-            ctm_site site = {.block_size = 64 + i % 5, .allocated = run.count};
-            REQUIRE(ctm_builder_function(builder, sample_string(builder, file), 0, 0, &function) ==
-                    CTM_OK);
-            REQUIRE(ctm_builder_frame(builder, function, run.frames[k].lineno, &frame) == CTM_OK);
-            static uint32_t traceback;
-            REQUIRE(ctm_builder_traceback(builder, k == 0 ? 0 : traceback, frame, k + 1,
-                                          &traceback) == CTM_OK);
-            site.traceback = traceback;
-            if (k == 4) REQUIRE(ctm_builder_site(builder, &site, false) == CTM_OK);
-        }
+    for (uint32_t i = 1; i <= SITES; i++) {
+        uint32_t parent = (uint32_t)(check_random(&state) % i);
+        depths[i] = depths[parent] + 1;
+        REQUIRE(ctm_builder_traceback(builder, tracebacks[parent], random_frame(builder, &state),
+                                      (int32_t)depths[i], &tracebacks[i]) == CTM_OK);
+        const ctm_site site = {
+            .block_size = 64 + i % 5, .allocated = 1000 + i % 7, .traceback = tracebacks[i]};
+        REQUIRE(ctm_builder_site(builder, &site, false) == CTM_OK);
     }
     REQUIRE(ctm_builder_finish(builder, &snapshot) == CTM_OK);
     ctm_builder_free(builder);

@@ -2,11 +2,12 @@
 
 usage: child.py MODULE NFRAME PROGRAM MOMENT OUTPUT
 
-Both modules are imported in every run, the free lists are emptied and the collector is off, so that the
-only difference between two runs is who traces. A run answers for one moment only and ends there:
+Both modules are imported in every run, the free lists are emptied once tracing has started, and the collector is
+off, so that the only difference between two runs is who traces. A run answers for one moment only and ends there:
 what it takes to look cannot change what a later moment sees.
 """
 
+import contextvars
 import gc
 import importlib
 import importlib.util
@@ -36,6 +37,17 @@ def load(path):
     return module
 
 
+def drain_free_lists():
+    """Objects that use up what the free lists still hold: a block from before start is not traced when revived."""
+    kept = [[] for _ in range(100)] + [{} for _ in range(100)] + [n * 0.5 for n in range(120)]
+    kept += [complex(n, 1) for n in range(120)] + [n + 5000 for n in range(120)]
+    kept += [tuple(range(n % 21)) for n in range(800)] + [slice(n) for n in range(5)]
+    kept += [contextvars.copy_context() for _ in range(300)]
+    kept += [iter([n]) for n in range(50)] + [iter((n, n)) for n in range(50)] + [range(n) for n in range(50)]
+    kept += [kept.append for _ in range(200)] + [{"a": n} for n in range(100)]
+    return kept
+
+
 def main():
     name, nframe, program_path, wanted, output = sys.argv[1:]
     import tracemalloc  # noqa: F401  both, in every run: see the top
@@ -53,16 +65,21 @@ def main():
     def moment(tag):
         if tag != wanted:
             return
+        # The standard module makes the list of traces while it still traces: it must not revive a block of the program's.
+        drained = [[] for _ in range(100)]
         totals = tracer.get_traced_memory()
         traces = private._get_traces()
         tracer.stop()
+        drained.clear()
         write_answer(output, totals, traces)
         os._exit(0)
 
-    gc.collect()
     gc.disable()
     tracer.start(int(nframe))
+    gc.collect()  # a full collection empties the free lists, also of what start() left there
+    kept = drain_free_lists()
     program.main(moment)
+    del kept
     sys.exit(f"{program_path} did not come to its moment {wanted!r}")
 
 

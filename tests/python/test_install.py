@@ -241,6 +241,22 @@ class HookTest(CodeTest):
         self.assertEqual(self.run_bare(CTRACEMALLOC="4").stdout, "(True, 4)\n")
 
 
+class VersionTest(CodeTest):
+    def test_unknown_versions_are_refused(self):
+        for version in ((3, 10), (3, 16), (4, 0)):
+            code = (
+                f"import sys; sys.version_info = {(*version, 0, 'final', 0)}; import ctracemalloc"
+            )
+            result = self.python("-c", code)
+            self.assertEqual(result.returncode, 1)
+            last = result.stderr.splitlines()[-1]
+            self.assertIn(
+                f"ImportError: ctracemalloc knows CPython 3.11 to 3.15, not "
+                f"{version[0]}.{version[1]}:",
+                last,
+            )
+
+
 class MetadataTest(unittest.TestCase):
     def setUp(self):
         try:

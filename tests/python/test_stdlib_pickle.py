@@ -144,6 +144,12 @@ class WriteTest(FolderTest):
                 self.assertEqual(os.listdir(self.folder), ["snapshot.pickle"])
                 self.assertEqual(self.path.read_bytes(), b"the old file")
 
+    def test_traces_made_by_hand_must_be_plain_too(self):
+        snapshot = ctracemalloc.Snapshot([*TRACES, (0, 1, ((print, 1),), 1)], 3)
+        with self.assertRaisesRegex(TypeError, "trace 5"):
+            _stdlib_pickle.dump(snapshot, self.path)
+        self.assertEqual(os.listdir(self.folder), [])
+
     def test_link_stays_a_link(self):
         self.path.write_bytes(b"old")
         link = self.folder / "link"
@@ -210,14 +216,19 @@ def snapshot_pickle(state):
     return b"\x80\x04ctracemalloc\nSnapshot\n)\x81" + state + b"b."
 
 
-def state_with(traces, limit=1):
-    """Opcodes of the state dict around raw traces, given as a value."""
+def state_with(traces, limit=1, **attributes):
+    """The pickle of a snapshot with these raw traces, whatever they are."""
     body = pickle.dumps(traces, 3)[2:-1]
+    rest = b"".join(
+        pickle.dumps(name, 3)[2:-1] + pickle.dumps(value, 3)[2:-1]
+        for name, value in attributes.items()
+    )
     return snapshot_pickle(
         b"}(X\x06\x00\x00\x00tracesctracemalloc\n_Traces\n)\x81}X\x07\x00\x00\x00_traces"
         + body
         + b"sbX\x0f\x00\x00\x00traceback_limit"
         + pickle.dumps(limit, 3)[2:-1]
+        + rest
         + b"u"
     )
 
@@ -298,6 +309,13 @@ class HostileTest(unittest.TestCase):
             snapshot_pickle(b"}(X\x06\x00\x00\x00traces]X\x0f\x00\x00\x00traceback_limitK\x01u"),
             "traces is a list",
         )
+
+    def test_names_of_attributes_are_only_names(self):
+        content = state_with(TRACES, __class__=1, __dict__={}, statistics=2)
+        snapshot = _stdlib_pickle.load(content)
+        self.assertIs(type(snapshot), ctracemalloc.Snapshot)
+        self.assertEqual(vars(snapshot)["__class__"], 1)
+        self.assertEqual(len(snapshot.traces), len(TRACES))
 
     def test_wrong_values(self):
         frame = ("a.py", 1)

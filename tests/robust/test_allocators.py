@@ -20,7 +20,8 @@ class CallsTest(ScriptTest):
                     count = blocks_at(tm.take_snapshot(), sizes)
                     assert (count[0], count[1]) >= (10, 10 * size) and count[1] <= 10 * size + 600, (which, size, count)
                     del held
-            assert blocks_at(tm.take_snapshot(), sizes) == (0, 0)
+            left = blocks_at(tm.take_snapshot(), sizes)  # the arguments of the last call at most
+            assert left[0] <= 2 and left[1] < 300, left
             print("good")
             """)
 

@@ -159,6 +159,7 @@ class ArgumentsTest(ScriptTest):
     def test_filters_that_raise(self):
         self.check("""
             tm.start(2)
+            held = [bytearray(n) for n in range(10)]
             snapshot = tm.take_snapshot()
             class Bad(tm.BaseFilter):
                 def _match(self, trace): raise KeyError("mine")

@@ -3,7 +3,7 @@
 import sys
 import unittest
 
-from support import ScriptTest
+from support import ScriptTest, ours_only
 
 
 class DepthTest(ScriptTest):
@@ -39,6 +39,7 @@ class DepthTest(ScriptTest):
     def test_fifty_thousand_frames_some_kept(self):
         self.check_depth(25, 25)
 
+    @ours_only  # the standard module needs minutes
     def test_fifty_thousand_frames_all_kept(self):
         self.check_depth(65535, 50_002)
 

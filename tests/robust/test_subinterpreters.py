@@ -111,18 +111,12 @@ class SubinterpreterTest(ScriptTest):
 
     @ours_only
     def test_import_is_refused_with_a_gil_of_its_own(self):
-        self.check_script(f"""
+        self.check_script("""
             one = create(True)
-            setup = "import sys; sys.path[:] = " + repr(sys.path)
-            run(one, setup)
-            run(one, '''
-try:
-    import ctracemalloc
-except ImportError as error:
-    assert "interpreter" in str(error), error
-else:
-    raise AssertionError("imported")
-''')
+            run(one, "import sys; sys.path[:] = " + repr(sys.path))
+            attempt = ["try:", " import ctracemalloc", "except ImportError as error:",
+                       " assert 'interpreter' in str(error), error", "else:", " raise AssertionError('imported')"]
+            run(one, chr(10).join(attempt))
             tm.start()
             run(one, WORK)
             destroy(one)

@@ -12,6 +12,8 @@
 
 #include <pthread.h>
 
+#if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
+
 #define RIDES (PY_VERSION_HEX < 0x030D0000)
 
 ctm_capture ctm_the_capture;
@@ -180,3 +182,4 @@ bool ctm_capture_is_alive(void)
     }
     return alive;
 }
+#endif

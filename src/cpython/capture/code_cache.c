@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
+
 typedef struct code_cache {
     size_t bytes;        /* of this array; written once */
     uint32_t generation; /* of the ids below; GIL */
@@ -250,3 +252,4 @@ ctm_status ctm_code_frame(ctm_shard *shard, PyCodeObject *code, int unit, uint32
     }
     return fill(shard, code, unit, out);
 }
+#endif

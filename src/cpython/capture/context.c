@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
+
 typedef struct scratch {
     ctm_position *positions; /* the walk, innermost first */
     uint32_t *frames;        /* last chain: frame rows, oldest first */
@@ -141,3 +143,4 @@ ctm_status ctm_context_traceback(ctm_shard *shard, const ctm_who *who, uint32_t 
     return own ? pseudo_frame(shard, the_own_filename, parent, total + 1, out)
                : pseudo_frame(shard, "<unknown>", 0, 1, out);
 }
+#endif

@@ -7,6 +7,8 @@
  */
 #include "capture.h"
 
+#if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
+
 #define MANAGED_HEADER (2 * sizeof(PyObject *)) /* dict and weak references, before the GC's */
 #define GC_HEADER (2 * sizeof(uintptr_t))
 
@@ -86,7 +88,7 @@ static PyObject *new_dict(void)
 
 static PyObject *new_tuple(void)
 {
-    return PyTuple_New(3);
+    return PyTuple_New(3); /* empty slots: nobody sees it */
 }
 
 /* Does the block under `op` have the traceback of now? */
@@ -122,11 +124,43 @@ static void mislead(PyObject *op)
     }
 }
 
+/* Was the block under `op` allocated since tracing began? */
+static bool is_fresh(PyObject *op)
+{
+    const uintptr_t block = (uintptr_t)op - ctm_object_header_size(Py_TYPE(op));
+    ctm_shard *shard = ctm_shard_enter(ctm_the_capture.tracer, 0);
+    ctm_block known;
+    bool fresh = false;
+    if (shard != NULL) {
+        fresh = ctm_shard_find(shard, 0, block, &known) == CTM_OK;
+        ctm_shard_leave(shard);
+    }
+    return fresh;
+}
+
+/* Lets go of an empty object: back to the free list if it came from there, else to the allocator, so
+ * that the free lists are as the program left them. */
+static void dispose(PyObject *op, bool fresh)
+{
+    if (!fresh) {
+        Py_DECREF(op);
+    }
+    else if (PyType_HasFeature(Py_TYPE(op), Py_TPFLAGS_HAVE_GC)) {
+        PyObject_GC_UnTrack(op);
+        PyObject_GC_Del(op);
+    }
+    else {
+        PyObject_Free(op);
+    }
+}
+
 /* A spare object leaves room on the free list, whose last one in is the first one out. */
 static const char *try_kind(PyObject *(*make)(void), const char *failure)
 {
     PyObject *spare = make();
+    const bool spare_fresh = spare != NULL && is_fresh(spare);
     PyObject *op = spare != NULL ? make() : NULL;
+    const bool fresh = op != NULL && is_fresh(op);
     if (op != NULL) {
         mislead(op);
         Py_DECREF(op);
@@ -136,11 +170,13 @@ static const char *try_kind(PyObject *(*make)(void), const char *failure)
         PyErr_Clear();
         failure = "out of memory";
     }
-    else if (is_reattributed(op)) {
-        failure = NULL;
+    else {
+        failure = is_reattributed(op) ? NULL : failure;
+        dispose(op, fresh);
     }
-    Py_XDECREF(op);
-    Py_XDECREF(spare);
+    if (spare != NULL) {
+        dispose(spare, spare_fresh);
+    }
     return failure;
 }
 
@@ -163,3 +199,4 @@ const char *ctm_freelist_self_test(void)
     }
     return NULL;
 }
+#endif

@@ -13,6 +13,8 @@
 
 #include <string.h>
 
+#if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
+
 /* Indexed by PyMemAllocatorDomain. Written with the GIL held while no hook of ours is installed. */
 static PyMemAllocatorEx the_originals[3];
 
@@ -266,3 +268,4 @@ void ctm_hooks_remove(void)
         }
     }
 }
+#endif

@@ -8,6 +8,8 @@
 #include "capture.h"
 #include "detour.h"
 
+#if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
+
 PyAPI_FUNC(PyObject *) _PyTraceMalloc_GetTraceback(unsigned int domain, uintptr_t ptr);
 
 enum { TRACK, UNTRACK, GET_TRACEBACK, FUNCTIONS };
@@ -117,3 +119,4 @@ void ctm_track_stop(void)
         ctm_detour_disable(&the_detours[i]);
     }
 }
+#endif

@@ -2,6 +2,8 @@
 #include "capture.h"
 #include "frames.h"
 
+#if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
+
 __thread ctm_hook_state ctm_hook_tls __attribute__((tls_model("initial-exec")));
 
 /* HOOK: */
@@ -39,3 +41,4 @@ ctm_who ctm_who_get(bool gil_held)
     }
     return (ctm_who){PyGILState_GetThisThreadState(), locked_shard()};
 }
+#endif

@@ -70,18 +70,19 @@ static int bind_finish(const ctm_params *params, Py_ssize_t nargs, PyObject *con
 {
     if (nargs > params->count) return raise_too_many(params, nargs);
     int missing = 0;
-    for (int i = 0; i < params->required; i++) missing += out[i] == NULL;
+    for (int i = 0; i < params->required; i++)
+        missing += out[i] == NULL;
     return missing > 0 ? raise_missing(params, out, missing) : 0;
 }
 
-int ctm_bind(const ctm_params *params, PyObject *const *args, Py_ssize_t nargs,
-             PyObject *kwnames, PyObject **out)
+int ctm_bind(const ctm_params *params, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
+             PyObject **out)
 {
-    for (int i = 0; i < params->count; i++) out[i] = i < nargs ? args[i] : NULL;
+    for (int i = 0; i < params->count; i++)
+        out[i] = i < nargs ? args[i] : NULL;
     Py_ssize_t nkw = kwnames != NULL ? PyTuple_GET_SIZE(kwnames) : 0;
     for (Py_ssize_t i = 0; i < nkw; i++)
-        if (bind_keyword(params, PyTuple_GET_ITEM(kwnames, i), args[nargs + i], out) < 0)
-            return -1;
+        if (bind_keyword(params, PyTuple_GET_ITEM(kwnames, i), args[nargs + i], out) < 0) return -1;
     return bind_finish(params, nargs, out);
 }
 

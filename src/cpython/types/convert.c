@@ -10,8 +10,8 @@
 typedef struct conversion {
     ctm_state *state;
     ctm_builder *builder;
-    PyObject *known;   /* owned: {(address of the frames, total_nframe): traceback id} */
-    Py_ssize_t index;  /* of the trace at work, for messages */
+    PyObject *known;  /* owned: {(address of the frames, total_nframe): traceback id} */
+    Py_ssize_t index; /* of the trace at work, for messages */
 } conversion;
 
 static int fault(conversion *work, const char *what)
@@ -68,8 +68,7 @@ static int convert_frame(conversion *work, PyObject *frame, uint32_t *out)
                 "a line number is not an int of 32 bits", &lineno) < 0)
         return -1;
     if (intern_string(work, PyTuple_GET_ITEM(frame, 0), &filename) < 0) return -1;
-    if (failed(work, ctm_builder_function(work->builder, filename, 0, 0, &function)) < 0)
-        return -1;
+    if (failed(work, ctm_builder_function(work->builder, filename, 0, 0, &function)) < 0) return -1;
     return failed(work, ctm_builder_frame(work->builder, function, (int32_t)lineno, out));
 }
 
@@ -81,8 +80,8 @@ static int intern_traceback(conversion *work, PyObject *frames, long long total,
     for (Py_ssize_t i = n - 1; i >= 0; i--) {
         uint32_t frame;
         if (convert_frame(work, PyTuple_GET_ITEM(frames, i), &frame) < 0) return -1;
-        ctm_status status = ctm_builder_traceback(work->builder, *out, frame,
-                                                  (int32_t)(total - i), out);
+        ctm_status status =
+            ctm_builder_traceback(work->builder, *out, frame, (int32_t)(total - i), out);
         if (failed(work, status) < 0) return -1;
     }
     return 0;

@@ -32,8 +32,10 @@ static PyObject *keep(PyObject **cell, PyObject *made)
 {
     if (made == NULL) return NULL;
     /* The collector may have run Python code meanwhile that filled the cell. */
-    if (*cell != NULL) Py_DECREF(made);
-    else *cell = made;
+    if (*cell != NULL)
+        Py_DECREF(made);
+    else
+        *cell = made;
     return Py_NewRef(*cell);
 }
 
@@ -94,10 +96,24 @@ static PyObject *map_frames(ctm_core_object *core, uint32_t traceback,
     PyObject *result = PyTuple_New(length);
     for (uint32_t i = 0; result != NULL && i < length; i++, traceback = rows[traceback].parent) {
         PyObject *item = make(core, rows[traceback].frame);
-        if (item == NULL) Py_CLEAR(result);
-        else PyTuple_SET_ITEM(result, i, item);
+        if (item == NULL)
+            Py_CLEAR(result);
+        else
+            PyTuple_SET_ITEM(result, i, item);
     }
     return untracked(result);
+}
+
+/* The first tuple equal to `frames`. Steals it; NULL is passed on. */
+static PyObject *intern_frames(ctm_core_object *core, PyObject *frames)
+{
+    if (frames == NULL) return NULL;
+    if (core->interned == NULL) core->interned = PyDict_New();
+    PyObject *first =
+        core->interned != NULL ? PyDict_SetDefault(core->interned, frames, frames) : NULL;
+    Py_XINCREF(first);
+    Py_DECREF(frames);
+    return first;
 }
 
 PyObject *ctm_core_frames(ctm_core_object *core, uint32_t traceback)
@@ -105,7 +121,8 @@ PyObject *ctm_core_frames(ctm_core_object *core, uint32_t traceback)
     PyObject **tracebacks = row_array(&core->tracebacks, core->info.tracebacks);
     if (tracebacks == NULL) return NULL;
     if (tracebacks[traceback] != NULL) return Py_NewRef(tracebacks[traceback]);
-    return keep(&tracebacks[traceback], map_frames(core, traceback, ctm_core_frame));
+    PyObject *frames = map_frames(core, traceback, ctm_core_frame);
+    return keep(&tracebacks[traceback], intern_frames(core, frames));
 }
 
 static PyObject *none_if_all_none(PyObject *names)
@@ -131,10 +148,15 @@ static PyObject *make_raw(ctm_core_object *core, uint32_t site)
 {
     const ctm_site *row = &ctm_snapshot_sites(core->snapshot)[site];
     int32_t total = ctm_snapshot_tracebacks(core->snapshot)[row->traceback].total_nframe;
-    PyObject *frames = ctm_core_frames(core, row->traceback);
-    if (frames == NULL) return NULL;
-    return untracked(Py_BuildValue("IKNi", (unsigned int)row->domain,
-                                   (unsigned long long)row->block_size, frames, (int)total));
+    PyObject *raw = PyTuple_New(4);
+    if (raw == NULL) return NULL;
+    PyTuple_SET_ITEM(raw, 0, PyLong_FromUnsignedLong(row->domain));
+    PyTuple_SET_ITEM(raw, 1, PyLong_FromUnsignedLongLong(row->block_size));
+    PyTuple_SET_ITEM(raw, 2, ctm_core_frames(core, row->traceback));
+    PyTuple_SET_ITEM(raw, 3, PyLong_FromLong(total));
+    for (int i = 0; raw != NULL && i < 4; i++)
+        if (PyTuple_GET_ITEM(raw, i) == NULL) Py_CLEAR(raw);
+    return untracked(raw);
 }
 
 static PyObject *raw_guarded(ctm_core_object *core, uint32_t site)
@@ -179,7 +201,8 @@ static int fill_site(ctm_core_object *core, uint32_t site, PyObject *list, Py_ss
     if (live == 0) return 0;
     PyObject *raw = make_raw(core, site);
     if (raw == NULL) return -1;
-    for (; live > 0; live--) PyList_SET_ITEM(list, (*at)++, Py_NewRef(raw));
+    for (; live > 0; live--)
+        PyList_SET_ITEM(list, (*at)++, Py_NewRef(raw));
     Py_DECREF(raw);
     return 0;
 }
@@ -255,7 +278,8 @@ static int core_clear(PyObject *self)
 
 static void free_rows(PyObject **array, uint32_t rows)
 {
-    for (size_t i = 0; array != NULL && i <= rows; i++) Py_XDECREF(array[i]);
+    for (size_t i = 0; array != NULL && i <= rows; i++)
+        Py_XDECREF(array[i]);
     free(array);
 }
 
@@ -265,7 +289,9 @@ static void core_dealloc(PyObject *self)
     ctm_core_object *core = (ctm_core_object *)self;
     PyObject_GC_UnTrack(self);
     Py_CLEAR(core->list);
-    for (uint32_t i = 0; i < CTM_CORE_RECENT; i++) Py_CLEAR(core->recent[i].raw);
+    for (uint32_t i = 0; i < CTM_CORE_RECENT; i++)
+        Py_CLEAR(core->recent[i].raw);
+    Py_CLEAR(core->interned);
     free_rows(core->names, core->info.tracebacks);
     free_rows(core->tracebacks, core->info.tracebacks);
     free_rows(core->frames, core->info.frames);
@@ -280,10 +306,8 @@ static PyObject *core_encode(ctm_state *state, ctm_core_object *core)
     void *bytes = NULL;
     size_t length = 0;
     ctm_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = ctm_snapshot_encode(core->snapshot, NULL, 0, &bytes, &length);
-    Py_END_ALLOW_THREADS
-    if (status != CTM_OK) return ctm_status_raise(state, status, NULL, NULL);
+    Py_BEGIN_ALLOW_THREADS status = ctm_snapshot_encode(core->snapshot, NULL, 0, &bytes, &length);
+    Py_END_ALLOW_THREADS if (status != CTM_OK) return ctm_status_raise(state, status, NULL, NULL);
     PyObject *result = PyBytes_FromStringAndSize(bytes, (Py_ssize_t)length);
     free(bytes);
     return result;
@@ -304,8 +328,8 @@ PyObject *ctm_core_decode(PyObject *module, PyObject *data)
     ctm_file_error error = {0, NULL};
     Py_buffer buffer;
     if (PyObject_GetBuffer(data, &buffer, PyBUF_SIMPLE) < 0) return NULL;
-    ctm_status status = ctm_snapshot_decode(buffer.buf, (size_t)buffer.len, &snapshot, NULL,
-                                            NULL, &error);
+    ctm_status status =
+        ctm_snapshot_decode(buffer.buf, (size_t)buffer.len, &snapshot, NULL, NULL, &error);
     PyBuffer_Release(&buffer);
     if (status != CTM_OK) return ctm_status_raise(state, status, NULL, &error);
     return (PyObject *)ctm_core_new(state, snapshot);
@@ -345,8 +369,8 @@ static PyType_Slot core_slots[] = {
 static PyType_Spec core_spec = {
     .name = "ctracemalloc._ctracemalloc.Core",
     .basicsize = sizeof(ctm_core_object),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION
-             | Py_TPFLAGS_IMMUTABLETYPE,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION |
+             Py_TPFLAGS_IMMUTABLETYPE,
     .slots = core_slots,
 };
 

@@ -15,16 +15,18 @@
 
 typedef struct ctm_core_object {
     PyObject_HEAD
-    ctm_snapshot *snapshot;  /* owned */
-    ctm_snapshot_info info;  /* the snapshot's */
-    bool frameless;          /* some live block has a traceback without frames */
-    PyObject **strings;      /* owned array of owned objects or NULL, by string id: str */
-    PyObject **frames;       /* the same, by frame id: (filename, lineno) */
-    PyObject **tracebacks;   /* the same, by traceback id: tuple, most recent frame first */
-    PyObject **names;        /* the same: tuple of names, or None if none is known */
+    ctm_snapshot *snapshot; /* owned */
+    ctm_snapshot_info info; /* the snapshot's */
+    bool frameless;         /* some live block has a traceback without frames */
+    PyObject **strings;     /* owned array of owned objects or NULL, by string id: str */
+    PyObject **frames;      /* the same, by frame id: (filename, lineno) */
+    PyObject **tracebacks;  /* the same, by traceback id: tuple, most recent frame first */
+    PyObject **names;       /* the same: tuple of names, or None if none is known */
+    PyObject *interned;     /* owned or NULL: {tuple: tuple} of `tracebacks`; rows that differ
+                              * in a function or the total alone share their tuple */
     struct {
         uint32_t site;
-        PyObject *raw; /* owned or NULL: (domain, size, frames, total_nframe) */
+        PyObject *raw;         /* owned or NULL: (domain, size, frames, total_nframe) */
     } recent[CTM_CORE_RECENT]; /* raw traces last asked for, by site id modulo the size */
     PyObject *list;            /* owned or NULL: all raw traces, once somebody asked */
 } ctm_core_object;
@@ -33,9 +35,9 @@ typedef struct ctm_core_object {
 ctm_core_object *ctm_core_new(ctm_state *state, ctm_snapshot *snapshot);
 
 PyObject *ctm_core_string(ctm_core_object *core, uint32_t id);
-PyObject *ctm_core_frame(ctm_core_object *core, uint32_t id);     /* (filename, lineno) */
+PyObject *ctm_core_frame(ctm_core_object *core, uint32_t id); /* (filename, lineno) */
 PyObject *ctm_core_frames(ctm_core_object *core, uint32_t traceback);
-PyObject *ctm_core_names(ctm_core_object *core, uint32_t traceback); /* tuple or None */
+PyObject *ctm_core_names(ctm_core_object *core, uint32_t traceback);        /* tuple or None */
 PyObject *ctm_core_function_name(ctm_core_object *core, uint32_t function); /* str or None */
 PyObject *ctm_core_raw(ctm_core_object *core, uint32_t site);
 /* A Trace of the block. */

@@ -4,8 +4,7 @@
 
 static int domain_filter_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    static const ctm_params params = {
-        "DomainFilter.__init__", {"inclusive", "domain"}, 2, 2, 1};
+    static const ctm_params params = {"DomainFilter.__init__", {"inclusive", "domain"}, 2, 2, 1};
     ctm_state *state = ctm_state_of(self);
     PyObject *given[2], *result = NULL, *init = NULL;
     if (ctm_bind_tuple(&params, args, kwargs, given) < 0) return -1;
@@ -47,7 +46,8 @@ PyObject *ctm_domain_filter_match(PyObject *self, PyObject *const *args, Py_ssiz
     if (ctm_bind(&params, args, nargs, kwnames, &trace) < 0) return NULL;
     if (ctm_unpack(trace, 4, parts) < 0) return NULL;
     PyObject *result = match_domain(ctm_state_of(self), self, parts[0]);
-    for (int i = 0; i < 4; i++) Py_DECREF(parts[i]);
+    for (int i = 0; i < 4; i++)
+        Py_DECREF(parts[i]);
     return result;
 }
 
@@ -57,10 +57,9 @@ int ctm_domain_filter_to_core(ctm_state *state, PyObject *filter, ctm_filter *ou
     int ours = ctm_method_is(filter, state->text.match, CTM_FASTCALL(ctm_domain_filter_match));
     if (ours <= 0) return ours;
     /* Without a domain it would match none; the core's DomainFilter always has one. */
-    return ctm_plain_bool(filter, state->text.inclusive, &out->inclusive)
-           && ctm_plain_integer(filter, state->text.private_domain, &out->has_domain,
-                                &out->domain)
-           && out->has_domain;
+    return ctm_plain_bool(filter, state->text.inclusive, &out->inclusive) &&
+           ctm_plain_integer(filter, state->text.private_domain, &out->has_domain, &out->domain) &&
+           out->has_domain;
 }
 
 static PyMethodDef domain_filter_methods[] = {
@@ -70,8 +69,8 @@ static PyMethodDef domain_filter_methods[] = {
 };
 
 static PyGetSetDef domain_filter_getset[] = {
-    {"domain", domain_filter_domain, ctm_property_set,
-     PyDoc_STR("Address space of the blocks."), "domain"},
+    {"domain", domain_filter_domain, ctm_property_set, PyDoc_STR("Address space of the blocks."),
+     "domain"},
     {0},
 };
 
@@ -96,7 +95,6 @@ static PyType_Spec domain_filter_spec = {
 
 int ctm_domain_filter_type_init(PyObject *module, ctm_state *state)
 {
-    state->domain_filter_type = ctm_type_new(module, &domain_filter_spec,
-                                             state->base_filter_type);
+    state->domain_filter_type = ctm_type_new(module, &domain_filter_spec, state->base_filter_type);
     return state->domain_filter_type != NULL ? 0 : -1;
 }

@@ -41,28 +41,20 @@ PyObject *ctm_status_raise(ctm_state *state, ctm_status status, PyObject *filena
                            const ctm_file_error *error)
 {
     switch (status) {
-    case CTM_ERR_NOMEM:
-        return PyErr_NoMemory();
+    case CTM_ERR_NOMEM: return PyErr_NoMemory();
     case CTM_ERR_IO:
         if (errno == 0) errno = EIO;
         return PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, filename);
-    case CTM_ERR_FORMAT:
-        raise_file_error(state, filename, error);
-        return NULL;
-    case CTM_ERR_LIMIT:
-        PyErr_SetString(PyExc_OverflowError, ctm_status_text(status));
-        return NULL;
+    case CTM_ERR_FORMAT: raise_file_error(state, filename, error); return NULL;
+    case CTM_ERR_LIMIT: PyErr_SetString(PyExc_OverflowError, ctm_status_text(status)); return NULL;
     case CTM_ERR_NOT_TRACING:
         PyErr_SetString(PyExc_RuntimeError, ctm_status_text(status));
         return NULL;
     case CTM_ERR_NOT_FOUND:
         PyErr_SetString(PyExc_LookupError, ctm_status_text(status));
         return NULL;
-    case CTM_ERR_INVALID:
-        PyErr_SetString(PyExc_ValueError, ctm_status_text(status));
-        return NULL;
-    case CTM_OK:
-        break;
+    case CTM_ERR_INVALID: PyErr_SetString(PyExc_ValueError, ctm_status_text(status)); return NULL;
+    case CTM_OK: break;
     }
     PyErr_Format(PyExc_SystemError, "unexpected status %d", (int)status);
     return NULL;

@@ -10,8 +10,8 @@
 static int call_super_init(ctm_state *state, PyObject *self, PyObject *inclusive)
 {
     PyObject *result = NULL, *init = NULL;
-    PyObject *parent = PyObject_CallFunctionObjArgs((PyObject *)&PySuper_Type,
-                                                    state->filter_type, self, NULL);
+    PyObject *parent =
+        PyObject_CallFunctionObjArgs((PyObject *)&PySuper_Type, state->filter_type, self, NULL);
     if (parent != NULL) init = PyObject_GetAttrString(parent, "__init__");
     if (init != NULL) result = PyObject_CallOneArg(init, inclusive);
     Py_XDECREF(parent);
@@ -33,7 +33,10 @@ static int filter_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     static const ctm_params params = {
         "Filter.__init__",
-        {"inclusive", "filename_pattern", "lineno", "all_frames", "domain"}, 5, 2, 1};
+        {"inclusive", "filename_pattern", "lineno", "all_frames", "domain"},
+        5,
+        2,
+        1};
     ctm_state *state = ctm_state_of(self);
     PyObject *given[5];
     if (ctm_bind_tuple(&params, args, kwargs, given) < 0) return -1;
@@ -71,8 +74,7 @@ static int match_filename(ctm_state *state, PyObject *self, PyObject *filename)
     PyObject *normal = ctm_normalize_filename(state, filename);
     if (normal != NULL) pattern = PyObject_GetAttr(self, state->text.pattern);
     if (pattern != NULL)
-        result = ctm_call_method(state->fnmatch_module, state->text.fnmatch, normal, pattern,
-                                 NULL);
+        result = ctm_call_method(state->fnmatch_module, state->text.fnmatch, normal, pattern, NULL);
     int truth = result != NULL ? PyObject_IsTrue(result) : -1;
     Py_XDECREF(normal);
     Py_XDECREF(pattern);
@@ -96,11 +98,10 @@ static PyObject *match_frame_impl(PyObject *self, PyObject *filename, PyObject *
     return result;
 }
 
-static PyObject *filter_match_frame_impl(PyObject *self, PyObject *const *args,
-                                         Py_ssize_t nargs, PyObject *kwnames)
+static PyObject *filter_match_frame_impl(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                                         PyObject *kwnames)
 {
-    static const ctm_params params = {
-        "Filter._match_frame_impl", {"filename", "lineno"}, 2, 2, 1};
+    static const ctm_params params = {"Filter._match_frame_impl", {"filename", "lineno"}, 2, 2, 1};
     PyObject *given[2];
     if (ctm_bind(&params, args, nargs, kwnames, given) < 0) return NULL;
     return match_frame_impl(self, given[0], given[1]);
@@ -123,8 +124,7 @@ static PyObject *filter_match_frame(PyObject *self, PyObject *const *args, Py_ss
     PyObject *given[2];
     if (ctm_bind(&params, args, nargs, kwnames, given) < 0) return NULL;
     return invert_if_exclusive(
-        state, self,
-        ctm_call_method(self, state->text.match_frame_impl, given[0], given[1], NULL));
+        state, self, ctm_call_method(self, state->text.match_frame_impl, given[0], given[1], NULL));
 }
 
 /* self.name(filename, lineno) for `filename, lineno = frame` */
@@ -171,8 +171,8 @@ static PyObject *match_traceback(ctm_state *state, PyObject *self, PyObject *tra
     return inclusive < 0 ? NULL : PyBool_FromLong(!inclusive);
 }
 
-static PyObject *filter_match_traceback(PyObject *self, PyObject *const *args,
-                                        Py_ssize_t nargs, PyObject *kwnames)
+static PyObject *filter_match_traceback(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                                        PyObject *kwnames)
 {
     static const ctm_params params = {"Filter._match_traceback", {"traceback"}, 1, 1, 1};
     PyObject *traceback;
@@ -216,7 +216,8 @@ PyObject *ctm_filter_match(PyObject *self, PyObject *const *args, Py_ssize_t nar
         Py_CLEAR(result);
     if (result != NULL && own != Py_None) result = combine_domain(state, self, result, parts[0]);
     Py_XDECREF(own);
-    for (int i = 0; i < 4; i++) Py_DECREF(parts[i]);
+    for (int i = 0; i < 4; i++)
+        Py_DECREF(parts[i]);
     return result;
 }
 
@@ -259,11 +260,11 @@ int ctm_filter_to_core(ctm_state *state, PyObject *filter, ctm_filter *out)
     if (!Py_IS_TYPE(filter, state->filter_type)) return 0;
     int ours = methods_are_ours(state, filter);
     if (ours <= 0) return ours;
-    return ctm_plain_bool(filter, state->text.inclusive, &out->inclusive)
-           && ctm_plain_bool(filter, state->text.all_frames, &out->all_frames)
-           && ctm_plain_integer(filter, state->text.lineno, &out->has_lineno, &out->lineno)
-           && ctm_plain_integer(filter, state->text.domain, &out->has_domain, &out->domain)
-           && pattern_to_core(state, filter, out);
+    return ctm_plain_bool(filter, state->text.inclusive, &out->inclusive) &&
+           ctm_plain_bool(filter, state->text.all_frames, &out->all_frames) &&
+           ctm_plain_integer(filter, state->text.lineno, &out->has_lineno, &out->lineno) &&
+           ctm_plain_integer(filter, state->text.domain, &out->has_domain, &out->domain) &&
+           pattern_to_core(state, filter, out);
 }
 
 /* --- the type --- */

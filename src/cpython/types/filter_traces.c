@@ -94,8 +94,8 @@ static int ask_snapshot(ctm_state *state, PyObject *self, bool ours, const split
                         PyObject *trace)
 {
     if (ours) return filter_trace(state, filters->include, filters->exclude, trace);
-    PyObject *result = ctm_call_method(self, state->text.filter_trace, filters->include,
-                                       filters->exclude, trace);
+    PyObject *result =
+        ctm_call_method(self, state->text.filter_trace, filters->include, filters->exclude, trace);
     int passes = result != NULL ? PyObject_IsTrue(result) : -1;
     Py_XDECREF(result);
     return passes;
@@ -198,8 +198,8 @@ static PyObject *filter_core(ctm_state *state, PyObject *self, ctm_core_object *
     split filters;
     ctm_snapshot *filtered = NULL;
     int done = 0;
-    int ours = ctm_method_is(self, state->text.filter_trace,
-                             CTM_FASTCALL(ctm_snapshot_filter_trace));
+    int ours =
+        ctm_method_is(self, state->text.filter_trace, CTM_FASTCALL(ctm_snapshot_filter_trace));
     if (ours < 0 || split_filters(state, source, &filters) < 0) return NULL;
     if (ours && !core->frameless) done = filter_in_core(state, core, filters.all, &filtered);
     if (done == 0) done = filter_by_block(state, self, core, ours != 0, &filters, &filtered);
@@ -287,8 +287,8 @@ PyObject *ctm_snapshot_filter_traces(PyObject *self, PyObject *const *args, Py_s
     if (limit != NULL && Py_IS_TYPE(traces, state->core_type))
         result = ctm_snapshot_of_core(state, (ctm_core_object *)Py_NewRef(traces), limit);
     else if (limit != NULL)
-        result = PyObject_CallFunctionObjArgs((PyObject *)state->snapshot_type, traces, limit,
-                                              NULL);
+        result =
+            PyObject_CallFunctionObjArgs((PyObject *)state->snapshot_type, traces, limit, NULL);
     Py_XDECREF(limit);
     Py_DECREF(traces);
     return result;

@@ -1,15 +1,14 @@
 /* functions.c: tracemalloc's module-level helpers. */
-#include "group.h"
 #include "core_object.h"
+#include "group.h"
 #include "support.h"
 
 /* size / 1024 while it is large, then "%.1f KiB" and so on, as tracemalloc._format_size. */
 static int absolute_below(PyObject *size, long limit)
 {
     PyObject *absolute = PyNumber_Absolute(size), *number = PyLong_FromLong(limit);
-    int result = absolute != NULL && number != NULL
-                     ? PyObject_RichCompareBool(absolute, number, Py_LT)
-                     : -1;
+    int result =
+        absolute != NULL && number != NULL ? PyObject_RichCompareBool(absolute, number, Py_LT) : -1;
     Py_XDECREF(absolute);
     Py_XDECREF(number);
     return result;
@@ -33,7 +32,8 @@ PyObject *ctm_format_size(PyObject *size, int sign)
     for (int unit = 0; value != NULL && kilo != NULL; unit++) {
         int fits = unit_fits(value, unit, 4);
         if (fits > 0)
-            result = ctm_format(formats[sign != 0][fits - 1], Py_BuildValue("Os", value, units[unit]));
+            result =
+                ctm_format(formats[sign != 0][fits - 1], Py_BuildValue("Os", value, units[unit]));
         if (fits != 0) break;
         Py_SETREF(value, PyNumber_TrueDivide(value, kilo));
     }
@@ -42,8 +42,8 @@ PyObject *ctm_format_size(PyObject *size, int sign)
     return result;
 }
 
-static PyObject *format_size(PyObject *Py_UNUSED(module), PyObject *const *args,
-                             Py_ssize_t nargs, PyObject *kwnames)
+static PyObject *format_size(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs,
+                             PyObject *kwnames)
 {
     static const ctm_params params = {"_format_size", {"size", "sign"}, 2, 2, 0};
     PyObject *given[2];
@@ -80,8 +80,8 @@ static PyObject *normalize_filename(PyObject *module, PyObject *const *args, Py_
     return ctm_normalize_filename(ctm_state_of_module(module), filename);
 }
 
-static PyObject *compare_grouped_stats(PyObject *module, PyObject *const *args,
-                                       Py_ssize_t nargs, PyObject *kwnames)
+static PyObject *compare_grouped_stats(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+                                       PyObject *kwnames)
 {
     static const ctm_params params = {
         "_compare_grouped_stats", {"old_group", "new_group"}, 2, 2, 0};
@@ -95,8 +95,7 @@ static PyMethodDef functions[] = {
      PyDoc_STR("_format_size($module, size, sign)\n--\n\n")},
     {"_normalize_filename", CTM_FASTCALL(normalize_filename), METH_FASTCALL | METH_KEYWORDS,
      PyDoc_STR("_normalize_filename($module, filename)\n--\n\n")},
-    {"_compare_grouped_stats", CTM_FASTCALL(compare_grouped_stats),
-     METH_FASTCALL | METH_KEYWORDS,
+    {"_compare_grouped_stats", CTM_FASTCALL(compare_grouped_stats), METH_FASTCALL | METH_KEYWORDS,
      PyDoc_STR("_compare_grouped_stats($module, old_group, new_group)\n--\n\n")},
     {"_core_decode", ctm_core_decode, METH_O,
      PyDoc_STR("_core_decode($module, data, /)\n--\n\n"

@@ -160,7 +160,8 @@ static int add_trace(grouping *group, PyObject *trace, bool cumulative)
     if (ctm_unpack(trace, 4, parts) < 0) return -1;
     int result = cumulative ? add_each_frame(group, parts[2], parts[1])
                             : add_whole(group, parts[2], parts[1]);
-    for (int i = 0; i < 4; i++) Py_DECREF(parts[i]);
+    for (int i = 0; i < 4; i++)
+        Py_DECREF(parts[i]);
     return result;
 }
 
@@ -191,14 +192,16 @@ static PyObject *diff_of(ctm_state *state, PyObject *traceback, PyObject *stat, 
     for (int i = 0; !failed && i < 2; i++) {
         PyObject *value = PyObject_GetAttr(stat, names[i]), *before = NULL;
         fields[1 + 2 * i] = value;
-        if (old == Py_None) fields[2 + 2 * i] = Py_XNewRef(value);
+        if (old == Py_None)
+            fields[2 + 2 * i] = Py_XNewRef(value);
         else if (value != NULL && (before = PyObject_GetAttr(old, names[i])) != NULL)
             fields[2 + 2 * i] = PyNumber_Subtract(value, before);
         Py_XDECREF(before);
         failed = fields[2 + 2 * i] == NULL;
     }
     if (!failed) result = ctm_statistic_diff_object_new(state, fields);
-    for (int i = 1; i < 5; i++) Py_XDECREF(fields[i]);
+    for (int i = 1; i < 5; i++)
+        Py_XDECREF(fields[i]);
     return result;
 }
 
@@ -257,9 +260,8 @@ static int append_diffs(ctm_state *state, PyObject *list, PyObject *group, PyObj
 PyObject *ctm_group_compare(ctm_state *state, PyObject *old_group, PyObject *new_group)
 {
     PyObject *list = PyList_New(0);
-    if (list != NULL
-        && (append_diffs(state, list, new_group, old_group) < 0
-            || append_diffs(state, list, old_group, NULL) < 0))
+    if (list != NULL && (append_diffs(state, list, new_group, old_group) < 0 ||
+                         append_diffs(state, list, old_group, NULL) < 0))
         Py_CLEAR(list);
     return list;
 }

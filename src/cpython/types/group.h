@@ -11,8 +11,7 @@ int ctm_key_parse(ctm_state *state, PyObject *key_type, PyObject *cumulative, ct
 /* The {Traceback: Statistic} of Snapshot._group_by: of any iterable of raw traces, and of
  * core-backed ones. */
 PyObject *ctm_group_traces(ctm_state *state, PyObject *traces, ctm_key key, bool cumulative);
-PyObject *ctm_group_core(ctm_state *state, ctm_core_object *core, ctm_key key,
-                         bool cumulative);
+PyObject *ctm_group_core(ctm_state *state, ctm_core_object *core, ctm_key key, bool cumulative);
 /* Adds the size and count of `other` to `stat`, both Statistics. */
 int ctm_statistic_add(ctm_state *state, PyObject *stat, PyObject *other);
 /* tracemalloc._compare_grouped_stats */

@@ -35,24 +35,21 @@ static PyObject *whole_traceback(ctm_state *state, ctm_core_object *core, uint32
 }
 
 /* What the id of a row of statistics stands for, as a Traceback. */
-static PyObject *row_traceback(ctm_state *state, ctm_core_object *core, ctm_key key,
-                               uint32_t id)
+static PyObject *row_traceback(ctm_state *state, ctm_core_object *core, ctm_key key, uint32_t id)
 {
     const ctm_function *functions = ctm_snapshot_functions(core->snapshot);
     switch (key) {
-    case CTM_BY_TRACEBACK:
-        return whole_traceback(state, core, id);
-    case CTM_BY_FILENAME:
-        return single_traceback(state, place(core, id, 0), Py_NewRef(Py_None));
+    case CTM_BY_TRACEBACK: return whole_traceback(state, core, id);
+    case CTM_BY_FILENAME: return single_traceback(state, place(core, id, 0), Py_NewRef(Py_None));
     case CTM_BY_LINENO: {
         uint32_t function = ctm_snapshot_frames(core->snapshot)[id].function;
         return single_traceback(state, ctm_core_frame(core, id),
                                 ctm_core_function_name(core, function));
     }
     case CTM_BY_FUNCTION:
-        return single_traceback(
-            state, place(core, functions[id].filename, functions[id].first_lineno),
-            ctm_core_function_name(core, id));
+        return single_traceback(state,
+                                place(core, functions[id].filename, functions[id].first_lineno),
+                                ctm_core_function_name(core, id));
     }
     PyErr_SetString(PyExc_SystemError, "unknown key");
     return NULL;
@@ -75,20 +72,19 @@ static PyObject *statistic_of_row(ctm_state *state, ctm_core_object *core, ctm_k
 static PyObject *diff_of_row(ctm_state *state, ctm_core_object *core, ctm_key key,
                              const ctm_statistic *row)
 {
-    PyObject *fields[5] = {row_traceback(state, core, key, row->id),
-                           PyLong_FromUnsignedLongLong(row->size),
-                           PyLong_FromLongLong(row->size_diff),
-                           PyLong_FromUnsignedLongLong(row->count),
-                           PyLong_FromLongLong(row->count_diff)};
+    PyObject *fields[5] = {
+        row_traceback(state, core, key, row->id), PyLong_FromUnsignedLongLong(row->size),
+        PyLong_FromLongLong(row->size_diff), PyLong_FromUnsignedLongLong(row->count),
+        PyLong_FromLongLong(row->count_diff)};
     PyObject *result = NULL;
     if (fields[0] && fields[1] && fields[2] && fields[3] && fields[4])
         result = ctm_statistic_diff_object_new(state, fields);
-    for (int i = 0; i < 5; i++) Py_XDECREF(fields[i]);
+    for (int i = 0; i < 5; i++)
+        Py_XDECREF(fields[i]);
     return result;
 }
 
-typedef PyObject *(*row_function)(ctm_state *, ctm_core_object *, ctm_key,
-                                  const ctm_statistic *);
+typedef PyObject *(*row_function)(ctm_state *, ctm_core_object *, ctm_key, const ctm_statistic *);
 
 /* A list of make(row). `core`'s tables are those that the rows' ids index. */
 static PyObject *rows_to_list(ctm_state *state, ctm_core_object *core, ctm_key key,
@@ -99,8 +95,10 @@ static PyObject *rows_to_list(ctm_state *state, ctm_core_object *core, ctm_key k
     PyObject *list = PyList_New((Py_ssize_t)n);
     for (size_t i = 0; list != NULL && i < n; i++) {
         PyObject *item = make(state, core, key, &rows[i]);
-        if (item == NULL) Py_CLEAR(list);
-        else PyList_SET_ITEM(list, (Py_ssize_t)i, item);
+        if (item == NULL)
+            Py_CLEAR(list);
+        else
+            PyList_SET_ITEM(list, (Py_ssize_t)i, item);
     }
     return list;
 }
@@ -126,15 +124,13 @@ static PyObject *convert(ctm_state *state, ctm_core_object *core, ctm_key key,
     return list;
 }
 
-PyObject *ctm_statistics_core(ctm_state *state, ctm_core_object *core, ctm_key key,
-                              bool cumulative)
+PyObject *ctm_statistics_core(ctm_state *state, ctm_core_object *core, ctm_key key, bool cumulative)
 {
     ctm_statistics *statistics = NULL;
     ctm_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = ctm_snapshot_statistics(core->snapshot, key, cumulative, &statistics);
-    Py_END_ALLOW_THREADS
-    if (status != CTM_OK) return ctm_status_raise(state, status, NULL, NULL);
+    Py_BEGIN_ALLOW_THREADS status =
+        ctm_snapshot_statistics(core->snapshot, key, cumulative, &statistics);
+    Py_END_ALLOW_THREADS if (status != CTM_OK) return ctm_status_raise(state, status, NULL, NULL);
     return convert(state, core, key, statistics, statistic_of_row);
 }
 
@@ -143,11 +139,9 @@ PyObject *ctm_compare_core(ctm_state *state, ctm_core_object *newer, ctm_core_ob
 {
     ctm_statistics *statistics = NULL;
     ctm_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = ctm_snapshot_compare(newer->snapshot, older->snapshot, key, cumulative,
-                                  &statistics);
-    Py_END_ALLOW_THREADS
-    if (status != CTM_OK) return ctm_status_raise(state, status, NULL, NULL);
+    Py_BEGIN_ALLOW_THREADS status =
+        ctm_snapshot_compare(newer->snapshot, older->snapshot, key, cumulative, &statistics);
+    Py_END_ALLOW_THREADS if (status != CTM_OK) return ctm_status_raise(state, status, NULL, NULL);
     return convert(state, newer, key, statistics, diff_of_row);
 }
 

@@ -5,8 +5,20 @@
 #include <string.h>
 
 enum tag {
-    TAG_NONE, TAG_TRUE, TAG_FALSE, TAG_INT, TAG_FLOAT, TAG_COMPLEX, TAG_STR, TAG_BYTES,
-    TAG_BYTEARRAY, TAG_TUPLE, TAG_LIST, TAG_DICT, TAG_SET, TAG_FROZENSET,
+    TAG_NONE,
+    TAG_TRUE,
+    TAG_FALSE,
+    TAG_INT,
+    TAG_FLOAT,
+    TAG_COMPLEX,
+    TAG_STR,
+    TAG_BYTES,
+    TAG_BYTEARRAY,
+    TAG_TUPLE,
+    TAG_LIST,
+    TAG_DICT,
+    TAG_SET,
+    TAG_FROZENSET,
 };
 
 /* --- encoder --- */
@@ -39,7 +51,8 @@ static int append_head(ctm_plain *out, enum tag tag, uint64_t count)
 {
     unsigned char head[11] = {(unsigned char)tag};
     size_t used = 1;
-    for (; count >= 0x80; count >>= 7) head[used++] = (unsigned char)(count | 0x80);
+    for (; count >= 0x80; count >>= 7)
+        head[used++] = (unsigned char)(count | 0x80);
     head[used++] = (unsigned char)count;
     return append(out, head, used);
 }
@@ -70,7 +83,8 @@ static int append_double(ctm_plain *out, double value)
     unsigned char bytes[8];
     uint64_t bits;
     memcpy(&bits, &value, 8);
-    for (int i = 0; i < 8; i++) bytes[i] = (unsigned char)(bits >> (8 * i));
+    for (int i = 0; i < 8; i++)
+        bytes[i] = (unsigned char)(bits >> (8 * i));
     return append(out, bytes, 8);
 }
 
@@ -292,7 +306,8 @@ static int read_double(reader *in, double *out)
     const unsigned char *bytes = take(in, 8);
     uint64_t bits = 0;
     if (bytes == NULL) return -1;
-    for (int i = 0; i < 8; i++) bits |= (uint64_t)bytes[i] << (8 * i);
+    for (int i = 0; i < 8; i++)
+        bits |= (uint64_t)bytes[i] << (8 * i);
     memcpy(out, &bits, 8);
     return 0;
 }
@@ -373,16 +388,16 @@ static PyObject *decode_value(reader *in, int depth)
     case TAG_TRUE: return Py_NewRef(Py_True);
     case TAG_FALSE: return Py_NewRef(Py_False);
     case TAG_FLOAT:
-    case TAG_COMPLEX: return decode_float(in, (enum tag)*tag);
+    case TAG_COMPLEX: return decode_float(in, (enum tag) * tag);
     case TAG_INT:
     case TAG_STR:
     case TAG_BYTES:
-    case TAG_BYTEARRAY: return decode_blob(in, (enum tag)*tag);
+    case TAG_BYTEARRAY: return decode_blob(in, (enum tag) * tag);
     case TAG_TUPLE:
     case TAG_LIST:
     case TAG_DICT:
     case TAG_SET:
-    case TAG_FROZENSET: return decode_container(in, (enum tag)*tag, depth + 1);
+    case TAG_FROZENSET: return decode_container(in, (enum tag) * tag, depth + 1);
     default: in->at--; return fault(in, "attributes: unknown kind of value");
     }
 }

@@ -88,13 +88,11 @@ static PyObject *index_search(PyObject *self, PyObject *value, PyObject *start, 
 PyObject *ctm_sequence_index(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                              PyObject *kwnames)
 {
-    static const ctm_params params = {
-        "Sequence.index", {"value", "start", "stop"}, 3, 1, 1};
+    static const ctm_params params = {"Sequence.index", {"value", "start", "stop"}, 3, 1, 1};
     PyObject *given[3], *result = NULL;
     if (ctm_bind(&params, args, nargs, kwnames, given) < 0) return NULL;
     PyObject *stop = NULL;
-    PyObject *start = given[1] != NULL ? resolve_bound(self, given[1], true)
-                                       : PyLong_FromLong(0);
+    PyObject *start = given[1] != NULL ? resolve_bound(self, given[1], true) : PyLong_FromLong(0);
     if (start != NULL) stop = resolve_bound(self, given[2] != NULL ? given[2] : Py_None, false);
     if (stop != NULL) result = index_search(self, given[0], start, stop);
     Py_XDECREF(start);

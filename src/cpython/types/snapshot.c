@@ -3,8 +3,8 @@
  * Model: `traces` and `traceback_limit` live in the instance dict and may be replaced by the
  * user, so every method reads them anew. Statistics go to the core if the traces are
  * core-backed and `_group_by` is ours; else trace by trace, as in tracemalloc.py. */
-#include "snapshot_object.h"
 #include "group.h"
+#include "snapshot_object.h"
 #include "support.h"
 #include "traces.h"
 
@@ -19,8 +19,7 @@ static int set_contents(ctm_state *state, PyObject *self, PyObject *traces, PyOb
 
 static int snapshot_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    static const ctm_params params = {
-        "Snapshot.__init__", {"traces", "traceback_limit"}, 2, 2, 1};
+    static const ctm_params params = {"Snapshot.__init__", {"traces", "traceback_limit"}, 2, 2, 1};
     ctm_state *state = ctm_state_of(self);
     PyObject *given[2];
     if (ctm_bind_tuple(&params, args, kwargs, given) < 0) return -1;
@@ -87,8 +86,7 @@ static PyObject *group_core_or_list(ctm_state *state, ctm_core_object *core, ctm
 static PyObject *snapshot_group_by(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                                    PyObject *kwnames)
 {
-    static const ctm_params params = {
-        "Snapshot._group_by", {"key_type", "cumulative"}, 2, 2, 1};
+    static const ctm_params params = {"Snapshot._group_by", {"key_type", "cumulative"}, 2, 2, 1};
     ctm_state *state = ctm_state_of(self);
     PyObject *given[2], *traces, *group = NULL;
     ctm_key key;
@@ -96,8 +94,10 @@ static PyObject *snapshot_group_by(PyObject *self, PyObject *const *args, Py_ssi
     if (ctm_bind(&params, args, nargs, kwnames, given) < 0) return NULL;
     if (ctm_key_parse(state, given[0], given[1], &key, &cumulative) < 0) return NULL;
     ctm_core_object *core = ctm_snapshot_core(state, self, &traces);
-    if (core != NULL) group = group_core_or_list(state, core, key, cumulative);
-    else if (traces != NULL) group = group_backing(state, traces, key, cumulative);
+    if (core != NULL)
+        group = group_core_or_list(state, core, key, cumulative);
+    else if (traces != NULL)
+        group = group_backing(state, traces, key, cumulative);
     Py_XDECREF((PyObject *)core);
     Py_XDECREF(traces);
     return group;
@@ -141,8 +141,7 @@ static PyObject *statistics_of_core(ctm_state *state, ctm_core_object *core,
 static PyObject *snapshot_statistics(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                                      PyObject *kwnames)
 {
-    static const ctm_params params = {
-        "Snapshot.statistics", {"key_type", "cumulative"}, 2, 1, 1};
+    static const ctm_params params = {"Snapshot.statistics", {"key_type", "cumulative"}, 2, 1, 1};
     ctm_state *state = ctm_state_of(self);
     PyObject *given[2];
     if (ctm_bind(&params, args, nargs, kwnames, given) < 0) return NULL;
@@ -192,8 +191,10 @@ static PyObject *snapshot_compare_to(PyObject *self, PyObject *const *args, Py_s
     if (given[2] == NULL) given[2] = Py_False;
     ctm_core_object *newer = plain_core(state, self);
     ctm_core_object *older = newer != NULL ? plain_core(state, given[0]) : NULL;
-    if (older != NULL) list = compare_cores(state, newer, older, given + 1);
-    else if (!PyErr_Occurred()) list = compare_groups(state, self, given[0], given + 1);
+    if (older != NULL)
+        list = compare_cores(state, newer, older, given + 1);
+    else if (!PyErr_Occurred())
+        list = compare_groups(state, self, given[0], given + 1);
     Py_XDECREF((PyObject *)newer);
     Py_XDECREF((PyObject *)older);
     return list;

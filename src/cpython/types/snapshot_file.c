@@ -4,15 +4,15 @@
  * attributes as plain data (plain_data.h): a dict of names and values. The limit is among them
  * only if the snapshot's own nframe does not say it. Everything is encoded before the
  * file is touched. Files of stdlib's format go through ctracemalloc._stdlib_pickle. */
+#include "plain_data.h" /* Python.h before the system's headers */
+#include "snapshot_object.h"
+#include "support.h"
+#include "traces.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-
-#include "plain_data.h"
-#include "snapshot_object.h"
-#include "support.h"
-#include "traces.h"
 
 /* --- attributes: instance dict <-> bytes --- */
 
@@ -89,16 +89,17 @@ static int encode_attributes(ctm_state *state, PyObject *self, uint32_t nframe, 
 static int check_traces(ctm_state *state, PyObject *traces)
 {
     if (!Py_IS_TYPE(traces, state->traces_type)) {
-        PyErr_Format(PyExc_TypeError, "cannot dump attribute 'traces': objects of type '%.200s' "
-                     "are not plain data", Py_TYPE(traces)->tp_name);
+        PyErr_Format(PyExc_TypeError,
+                     "cannot dump attribute 'traces': objects of type '%.200s' "
+                     "are not plain data",
+                     Py_TYPE(traces)->tp_name);
         return -1;
     }
     PyObject *name, *value, *dict = ((ctm_dict_object *)traces)->dict;
     Py_ssize_t position = 0;
     while (dict != NULL && PyDict_Next(dict, &position, &name, &value)) {
-        if (PyUnicode_Check(name)
-            && (PyUnicode_Compare(name, state->text.core) == 0
-                || PyUnicode_Compare(name, state->text.private_traces) == 0))
+        if (PyUnicode_Check(name) && (PyUnicode_Compare(name, state->text.core) == 0 ||
+                                      PyUnicode_Compare(name, state->text.private_traces) == 0))
             continue;
         PyErr_Format(PyExc_TypeError, "cannot dump attribute %R of the traces", name);
         return -1;
@@ -106,8 +107,7 @@ static int check_traces(ctm_state *state, PyObject *traces)
     return 0;
 }
 
-static int convert_backing(ctm_state *state, PyObject *self, PyObject *traces,
-                           ctm_snapshot **out)
+static int convert_backing(ctm_state *state, PyObject *self, PyObject *traces, ctm_snapshot **out)
 {
     PyObject *limit = NULL, *backing = PyObject_GetAttr(traces, state->text.private_traces);
     if (backing != NULL) limit = PyObject_GetAttr(self, state->text.traceback_limit);
@@ -124,8 +124,10 @@ static int tables_of(ctm_state *state, PyObject *self, ctm_snapshot **out)
     if (traces == NULL) return -1;
     int result = check_traces(state, traces);
     ctm_core_object *core = result == 0 ? ctm_traces_core(state, traces) : NULL;
-    if (core != NULL) *out = ctm_snapshot_ref(core->snapshot);
-    else if (result == 0) result = convert_backing(state, self, traces, out);
+    if (core != NULL)
+        *out = ctm_snapshot_ref(core->snapshot);
+    else if (result == 0)
+        result = convert_backing(state, self, traces, out);
     Py_DECREF(traces);
     return result;
 }
@@ -148,10 +150,9 @@ static PyObject *write_path(ctm_state *state, ctm_snapshot *snapshot, const ctm_
 {
     ctm_status status;
     if (PySys_Audit("open", "Osi", filename, "wb", 0) < 0) return NULL;
-    Py_BEGIN_ALLOW_THREADS
-    status = ctm_snapshot_write(snapshot, path, extra->bytes, extra->length);
-    Py_END_ALLOW_THREADS
-    if (status != CTM_OK) return ctm_status_raise(state, status, filename, NULL);
+    Py_BEGIN_ALLOW_THREADS status = ctm_snapshot_write(snapshot, path, extra->bytes, extra->length);
+    Py_END_ALLOW_THREADS if (status != CTM_OK) return ctm_status_raise(state, status, filename,
+                                                                       NULL);
     Py_RETURN_NONE;
 }
 
@@ -159,8 +160,7 @@ static PyObject *encode_all(ctm_state *state, ctm_snapshot *snapshot, const ctm_
 {
     void *bytes = NULL;
     size_t length = 0;
-    ctm_status status = ctm_snapshot_encode(snapshot, extra->bytes, extra->length, &bytes,
-                                            &length);
+    ctm_status status = ctm_snapshot_encode(snapshot, extra->bytes, extra->length, &bytes, &length);
     if (status != CTM_OK) return ctm_status_raise(state, status, NULL, NULL);
     PyObject *result = PyBytes_FromStringAndSize(bytes, (Py_ssize_t)length);
     free(bytes);
@@ -271,7 +271,8 @@ static int check_attributes(ctm_state *state, PyObject *dict, ctm_file_error *er
     error->offset = 0;
     if (!PyDict_CheckExact(dict)) error->reason = "attributes: not a dict";
     while (error->reason == NULL && PyDict_Next(dict, &position, &name, &value)) {
-        if (!PyUnicode_CheckExact(name)) error->reason = "attributes: a name is not a string";
+        if (!PyUnicode_CheckExact(name))
+            error->reason = "attributes: a name is not a string";
         else if (PyUnicode_Compare(name, state->text.traces) == 0)
             error->reason = "attributes: 'traces' is not one";
     }
@@ -296,8 +297,7 @@ static PyObject *make_snapshot(ctm_state *state, ctm_snapshot *snapshot, PyObjec
 {
     ctm_snapshot_info info;
     ctm_snapshot_info_get(snapshot, &info);
-    PyObject *limit = info.nframe != 0 ? PyLong_FromUnsignedLong(info.nframe)
-                                       : Py_NewRef(Py_None);
+    PyObject *limit = info.nframe != 0 ? PyLong_FromUnsignedLong(info.nframe) : Py_NewRef(Py_None);
     if (limit == NULL) {
         ctm_snapshot_unref(snapshot);
         return NULL;
@@ -311,13 +311,15 @@ static PyObject *make_snapshot(ctm_state *state, ctm_snapshot *snapshot, PyObjec
 }
 
 /* What the core has read: steals the snapshot and the libc memory. */
-static PyObject *finish_load(ctm_state *state, ctm_snapshot *snapshot, void *bytes,
-                             size_t length, PyObject *filename)
+static PyObject *finish_load(ctm_state *state, ctm_snapshot *snapshot, void *bytes, size_t length,
+                             PyObject *filename)
 {
     PyObject *self = NULL, *attributes = decode_attributes(state, bytes, length, filename);
     free(bytes);
-    if (attributes == NULL) ctm_snapshot_unref(snapshot);
-    else self = make_snapshot(state, snapshot, attributes);
+    if (attributes == NULL)
+        ctm_snapshot_unref(snapshot);
+    else
+        self = make_snapshot(state, snapshot, attributes);
     Py_XDECREF(attributes);
     return self;
 }
@@ -329,10 +331,9 @@ static PyObject *load_path(ctm_state *state, const char *path, PyObject *filenam
     size_t length = 0;
     ctm_file_error error = {0, NULL};
     ctm_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = ctm_snapshot_read(path, &snapshot, &bytes, &length, &error);
-    Py_END_ALLOW_THREADS
-    if (status != CTM_OK) return ctm_status_raise(state, status, filename, &error);
+    Py_BEGIN_ALLOW_THREADS status = ctm_snapshot_read(path, &snapshot, &bytes, &length, &error);
+    Py_END_ALLOW_THREADS if (status != CTM_OK) return ctm_status_raise(state, status, filename,
+                                                                       &error);
     return finish_load(state, snapshot, bytes, length, filename);
 }
 
@@ -345,8 +346,8 @@ static PyObject *load_bytes(ctm_state *state, PyObject *data, PyObject *filename
     size_t size = (size_t)PyBytes_GET_SIZE(data);
     if (!ctm_file_is_snapshot(PyBytes_AS_STRING(data), size))
         return call_stdlib_pickle("load", data, NULL);
-    ctm_status status = ctm_snapshot_decode(PyBytes_AS_STRING(data), size, &snapshot, &bytes,
-                                            &length, &error);
+    ctm_status status =
+        ctm_snapshot_decode(PyBytes_AS_STRING(data), size, &snapshot, &bytes, &length, &error);
     if (status != CTM_OK) return ctm_status_raise(state, status, filename, &error);
     return finish_load(state, snapshot, bytes, length, filename);
 }
@@ -366,8 +367,8 @@ static PyObject *read_file(PyObject *file, Py_ssize_t n)
 static bool core_can_read(const char *path, PyObject *head)
 {
     struct stat target;
-    return path != NULL && stat(path, &target) == 0 && S_ISREG(target.st_mode)
-           && ctm_file_is_snapshot(PyBytes_AS_STRING(head), (size_t)PyBytes_GET_SIZE(head));
+    return path != NULL && stat(path, &target) == 0 && S_ISREG(target.st_mode) &&
+           ctm_file_is_snapshot(PyBytes_AS_STRING(head), (size_t)PyBytes_GET_SIZE(head));
 }
 
 static PyObject *load_rest(ctm_state *state, PyObject *file, PyObject *head, PyObject *filename)
@@ -381,13 +382,14 @@ static PyObject *load_rest(ctm_state *state, PyObject *file, PyObject *head, PyO
     return self;
 }
 
-static PyObject *load_open(ctm_state *state, PyObject *file, const char *path,
-                           PyObject *filename)
+static PyObject *load_open(ctm_state *state, PyObject *file, const char *path, PyObject *filename)
 {
     PyObject *self, *head = read_file(file, 64);
     if (head == NULL) return NULL;
-    if (core_can_read(path, head)) self = load_path(state, path, filename);
-    else self = load_rest(state, file, head, filename);
+    if (core_can_read(path, head))
+        self = load_path(state, path, filename);
+    else
+        self = load_rest(state, file, head, filename);
     Py_DECREF(head);
     return self;
 }

@@ -9,8 +9,7 @@
  * exception and *out_traces is self.traces (new reference); NULL and NULL is failure. */
 ctm_core_object *ctm_snapshot_core(ctm_state *state, PyObject *self, PyObject **out_traces);
 /* A Snapshot of the handle. Steals `core`. */
-PyObject *ctm_snapshot_of_core(ctm_state *state, ctm_core_object *core,
-                               PyObject *traceback_limit);
+PyObject *ctm_snapshot_of_core(ctm_state *state, ctm_core_object *core, PyObject *traceback_limit);
 
 PyObject *ctm_snapshot_filter_traces(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                                      PyObject *kwnames);

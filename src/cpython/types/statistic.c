@@ -56,9 +56,8 @@ static PyObject *statistic_str(PyObject *self)
     if (values == NULL) return NULL;
     PyObject *size = ctm_format_size(PyTuple_GET_ITEM(values, 1), 0), *text = NULL;
     if (size != NULL)
-        text = ctm_format("%s: size=%s, count=%i",
-                          PyTuple_Pack(3, PyTuple_GET_ITEM(values, 0), size,
-                                       PyTuple_GET_ITEM(values, 2)));
+        text = ctm_format("%s: size=%s, count=%i", PyTuple_Pack(3, PyTuple_GET_ITEM(values, 0),
+                                                                size, PyTuple_GET_ITEM(values, 2)));
     text = ctm_append_average(text, PyTuple_GET_ITEM(values, 1), PyTuple_GET_ITEM(values, 2));
     Py_XDECREF(size);
     Py_DECREF(values);

@@ -11,25 +11,28 @@ typedef struct ctm_statistic_diff_object {
 
 CTM_SLOT_OBJECT(statistic_diff, 5)
 
-#define FIELD_NAMES(state)                                                                    \
-    {                                                                                         \
-        (state)->text.traceback, (state)->text.size, (state)->text.size_diff,                 \
-            (state)->text.count, (state)->text.count_diff                                     \
+#define FIELD_NAMES(state)                                                                         \
+    {                                                                                              \
+        (state)->text.traceback, (state)->text.size, (state)->text.size_diff, (state)->text.count, \
+            (state)->text.count_diff                                                               \
     }
 
 PyObject *ctm_statistic_diff_object_new(ctm_state *state, PyObject *const fields[5])
 {
     PyTypeObject *type = state->statistic_diff_type;
     ctm_statistic_diff_object *self = (ctm_statistic_diff_object *)type->tp_alloc(type, 0);
-    for (int i = 0; self != NULL && i < 5; i++) self->fields[i] = Py_NewRef(fields[i]);
+    for (int i = 0; self != NULL && i < 5; i++)
+        self->fields[i] = Py_NewRef(fields[i]);
     return (PyObject *)self;
 }
 
 static int statistic_diff_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    static const ctm_params params = {
-        "StatisticDiff.__init__",
-        {"traceback", "size", "size_diff", "count", "count_diff"}, 5, 5, 1};
+    static const ctm_params params = {"StatisticDiff.__init__",
+                                      {"traceback", "size", "size_diff", "count", "count_diff"},
+                                      5,
+                                      5,
+                                      1};
     PyObject *const names[] = FIELD_NAMES(ctm_state_of(self));
     PyObject *given[5];
     if (ctm_bind_tuple(&params, args, kwargs, given) < 0) return -1;
@@ -61,8 +64,7 @@ static PyObject *statistic_diff_str(PyObject *self)
     if (diff != NULL)
         text = ctm_format("%s: size=%s (%s), count=%i (%+i)",
                           PyTuple_Pack(5, PyTuple_GET_ITEM(values, 0), size, diff,
-                                       PyTuple_GET_ITEM(values, 3),
-                                       PyTuple_GET_ITEM(values, 4)));
+                                       PyTuple_GET_ITEM(values, 3), PyTuple_GET_ITEM(values, 4)));
     text = ctm_append_average(text, PyTuple_GET_ITEM(values, 1), PyTuple_GET_ITEM(values, 3));
     Py_XDECREF(size);
     Py_XDECREF(diff);
@@ -86,8 +88,8 @@ static PyObject *statistic_diff_sort_key(PyObject *self, PyObject *Py_UNUSED(unu
     PyObject *size = PyNumber_Absolute(PyTuple_GET_ITEM(values, 2));
     if (size != NULL) count = PyNumber_Absolute(PyTuple_GET_ITEM(values, 4));
     if (count != NULL)
-        key = PyTuple_Pack(5, size, PyTuple_GET_ITEM(values, 1), count,
-                           PyTuple_GET_ITEM(values, 3), PyTuple_GET_ITEM(values, 0));
+        key = PyTuple_Pack(5, size, PyTuple_GET_ITEM(values, 1), count, PyTuple_GET_ITEM(values, 3),
+                           PyTuple_GET_ITEM(values, 0));
     Py_XDECREF(size);
     Py_XDECREF(count);
     Py_DECREF(values);
@@ -99,10 +101,12 @@ static PyMethodDef statistic_diff_methods[] = {
     {0},
 };
 
-#define FIELD(name, index, doc)                                                               \
-    {name, Py_T_OBJECT_EX,                                                                    \
-     offsetof(ctm_statistic_diff_object, fields) + (index) * sizeof(PyObject *), 0,           \
-     PyDoc_STR(doc)}
+#define FIELD(name, index, doc)                                                            \
+    {                                                                                      \
+        name, Py_T_OBJECT_EX,                                                              \
+            offsetof(ctm_statistic_diff_object, fields) + (index) * sizeof(PyObject *), 0, \
+            PyDoc_STR(doc)                                                                 \
+    }
 
 static PyMemberDef statistic_diff_members[] = {
     FIELD("traceback", 0, "Traceback of the group."),

@@ -39,12 +39,15 @@ PyTypeObject *ctm_type_new(PyObject *module, PyType_Spec *spec, PyTypeObject *ba
 int ctm_type_set_slots(PyTypeObject *type, const char *const *names)
 {
     Py_ssize_t count = 0;
-    while (names[count] != NULL) count++;
+    while (names[count] != NULL)
+        count++;
     PyObject *slots = PyTuple_New(count);
     for (Py_ssize_t i = 0; slots != NULL && i < count; i++) {
         PyObject *name = PyUnicode_InternFromString(names[i]);
-        if (name == NULL) Py_CLEAR(slots);
-        else PyTuple_SET_ITEM(slots, i, name);
+        if (name == NULL)
+            Py_CLEAR(slots);
+        else
+            PyTuple_SET_ITEM(slots, i, name);
     }
     if (slots == NULL) return -1;
     int result = PyObject_SetAttrString((PyObject *)type, "__slots__", slots);
@@ -72,13 +75,15 @@ static PyObject **slots_of(PyObject *self)
 int ctm_slots_traverse(PyObject *self, int count, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
-    for (int i = 0; i < count; i++) Py_VISIT(slots_of(self)[i]);
+    for (int i = 0; i < count; i++)
+        Py_VISIT(slots_of(self)[i]);
     return 0;
 }
 
 void ctm_slots_clear(PyObject *self, int count)
 {
-    for (int i = 0; i < count; i++) Py_CLEAR(slots_of(self)[i]);
+    for (int i = 0; i < count; i++)
+        Py_CLEAR(slots_of(self)[i]);
 }
 
 PyObject *ctm_slot_unset(PyObject *self, const char *name)
@@ -97,8 +102,7 @@ PyObject *ctm_slot_unset(PyObject *self, const char *name)
 
 PyMemberDef ctm_dict_object_members[] = {
     {"__dictoffset__", Py_T_PYSSIZET, offsetof(ctm_dict_object, dict), Py_READONLY, NULL},
-    {"__weaklistoffset__", Py_T_PYSSIZET, offsetof(ctm_dict_object, weakrefs), Py_READONLY,
-     NULL},
+    {"__weaklistoffset__", Py_T_PYSSIZET, offsetof(ctm_dict_object, weakrefs), Py_READONLY, NULL},
     {0},
 };
 
@@ -119,8 +123,8 @@ void ctm_dict_object_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    Py_TRASHCAN_BEGIN(self, ctm_dict_object_dealloc)
-    if (((ctm_dict_object *)self)->weakrefs != NULL) PyObject_ClearWeakRefs(self);
+    Py_TRASHCAN_BEGIN(self, ctm_dict_object_dealloc) if (((ctm_dict_object *)self)->weakrefs !=
+                                                         NULL) PyObject_ClearWeakRefs(self);
     ctm_dict_object_clear(self);
     type->tp_free(self);
     Py_DECREF(type);
@@ -137,8 +141,8 @@ int ctm_method_is(PyObject *self, PyObject *name, PyCFunction function)
 {
     PyObject *method = PyObject_GetAttr(self, name);
     if (method == NULL) return -1;
-    int result = PyCFunction_Check(method) && PyCFunction_GET_FUNCTION(method) == function
-                 && PyCFunction_GET_SELF(method) == self;
+    int result = PyCFunction_Check(method) && PyCFunction_GET_FUNCTION(method) == function &&
+                 PyCFunction_GET_SELF(method) == self;
     Py_DECREF(method);
     return result;
 }
@@ -227,8 +231,10 @@ PyObject *ctm_get_attributes(PyObject *self, PyObject *const *attributes, int co
     PyObject *tuple = PyTuple_New(count);
     for (int i = 0; tuple != NULL && i < count; i++) {
         PyObject *value = PyObject_GetAttr(self, attributes[i]);
-        if (value == NULL) Py_CLEAR(tuple);
-        else PyTuple_SET_ITEM(tuple, i, value);
+        if (value == NULL)
+            Py_CLEAR(tuple);
+        else
+            PyTuple_SET_ITEM(tuple, i, value);
     }
     return tuple;
 }
@@ -256,7 +262,8 @@ PyObject *ctm_item(PyObject *container, Py_ssize_t index)
 static PyObject *slice_item(PyObject *container, Py_ssize_t bound, bool is_start)
 {
     PyObject *result = NULL, *slice = NULL, *number = PyLong_FromSsize_t(bound);
-    if (number != NULL) slice = PySlice_New(is_start ? number : NULL, is_start ? NULL : number, NULL);
+    if (number != NULL)
+        slice = PySlice_New(is_start ? number : NULL, is_start ? NULL : number, NULL);
     if (slice != NULL) result = PyObject_GetItem(container, slice);
     Py_XDECREF(slice);
     Py_XDECREF(number);
@@ -305,8 +312,8 @@ static int raise_unpack_count(PyObject *value, int expected, int got)
 #if PY_VERSION_HEX >= 0x030E0000
     /* 3.14 and later tell the size where it is known. */
     if (PyList_CheckExact(value) || PyTuple_CheckExact(value) || PyDict_CheckExact(value)) {
-        PyErr_Format(PyExc_ValueError, "too many values to unpack (expected %d, got %zd)",
-                     expected, PyObject_Size(value));
+        PyErr_Format(PyExc_ValueError, "too many values to unpack (expected %d, got %zd)", expected,
+                     PyObject_Size(value));
         return -1;
     }
 #else
@@ -319,25 +326,28 @@ static int raise_unpack_count(PyObject *value, int expected, int got)
 static int unpack_iterator(PyObject *iterator, PyObject *value, int count, PyObject **out)
 {
     int got = 0;
-    while (got < count && (out[got] = PyIter_Next(iterator)) != NULL) got++;
+    while (got < count && (out[got] = PyIter_Next(iterator)) != NULL)
+        got++;
     PyObject *extra = got == count ? PyIter_Next(iterator) : NULL;
     if (got == count && extra == NULL && !PyErr_Occurred()) return 0;
     if (!PyErr_Occurred()) raise_unpack_count(value, count, got + (extra != NULL));
     Py_XDECREF(extra);
-    for (int i = 0; i < got; i++) Py_CLEAR(out[i]);
+    for (int i = 0; i < got; i++)
+        Py_CLEAR(out[i]);
     return -1;
 }
 
 int ctm_unpack(PyObject *value, int count, PyObject **out)
 {
     if (PyTuple_CheckExact(value) && PyTuple_GET_SIZE(value) == count) {
-        for (int i = 0; i < count; i++) out[i] = Py_NewRef(PyTuple_GET_ITEM(value, i));
+        for (int i = 0; i < count; i++)
+            out[i] = Py_NewRef(PyTuple_GET_ITEM(value, i));
         return 0;
     }
     PyObject *iterator = PyObject_GetIter(value);
     if (iterator == NULL) {
-        if (PyErr_ExceptionMatches(PyExc_TypeError) && Py_TYPE(value)->tp_iter == NULL
-            && !PySequence_Check(value))
+        if (PyErr_ExceptionMatches(PyExc_TypeError) && Py_TYPE(value)->tp_iter == NULL &&
+            !PySequence_Check(value))
             PyErr_Format(PyExc_TypeError, "cannot unpack non-iterable %.200s object",
                          Py_TYPE(value)->tp_name);
         return -1;
@@ -374,6 +384,7 @@ PyObject *ctm_call_method(PyObject *self, PyObject *name, PyObject *a, PyObject 
 {
     PyObject *stack[4] = {self, a, b, c};
     size_t count = 1;
-    while (count < 4 && stack[count] != NULL) count++;
+    while (count < 4 && stack[count] != NULL)
+        count++;
     return PyObject_VectorcallMethod(name, stack, count, NULL);
 }

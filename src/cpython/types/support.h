@@ -11,15 +11,15 @@
 /* --- arguments: same rules and error messages as a function written in Python --- */
 
 typedef struct ctm_params {
-    const char *qualname;               /* "Frame.__init__" */
-    const char *names[CTM_MAX_PARAMS];  /* without self */
+    const char *qualname;              /* "Frame.__init__" */
+    const char *names[CTM_MAX_PARAMS]; /* without self */
     int count, required;
-    int method;                         /* 1: the messages count self */
+    int method; /* 1: the messages count self */
 } ctm_params;
 
 /* out[i] becomes a borrowed reference, or NULL if parameter i was not given. */
-int ctm_bind(const ctm_params *params, PyObject *const *args, Py_ssize_t nargs,
-             PyObject *kwnames, PyObject **out);
+int ctm_bind(const ctm_params *params, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
+             PyObject **out);
 int ctm_bind_tuple(const ctm_params *params, PyObject *args, PyObject *kwargs, PyObject **out);
 
 /* --- slot objects: `count` object pointers after the head --- */
@@ -29,25 +29,24 @@ void ctm_slots_clear(PyObject *self, int count);
 
 /* Defines prefix_traverse, prefix_clear and prefix_dealloc for a slot object. The trashcan
  * keeps deeply nested values from exhausting the C stack. */
-#define CTM_SLOT_OBJECT(prefix, count)                                                        \
-    static int prefix##_traverse(PyObject *self, visitproc visit, void *arg)                  \
-    {                                                                                         \
-        return ctm_slots_traverse(self, count, visit, arg);                                   \
-    }                                                                                         \
-    static int prefix##_clear(PyObject *self)                                                 \
-    {                                                                                         \
-        ctm_slots_clear(self, count);                                                         \
-        return 0;                                                                             \
-    }                                                                                         \
-    static void prefix##_dealloc(PyObject *self)                                              \
-    {                                                                                         \
-        PyTypeObject *type = Py_TYPE(self);                                                   \
-        PyObject_GC_UnTrack(self);                                                            \
-        Py_TRASHCAN_BEGIN(self, prefix##_dealloc)                                             \
-        ctm_slots_clear(self, count);                                                         \
-        type->tp_free(self);                                                                  \
-        Py_DECREF(type);                                                                      \
-        Py_TRASHCAN_END                                                                       \
+#define CTM_SLOT_OBJECT(prefix, count)                                          \
+    static int prefix##_traverse(PyObject *self, visitproc visit, void *arg)    \
+    {                                                                           \
+        return ctm_slots_traverse(self, count, visit, arg);                     \
+    }                                                                           \
+    static int prefix##_clear(PyObject *self)                                   \
+    {                                                                           \
+        ctm_slots_clear(self, count);                                           \
+        return 0;                                                               \
+    }                                                                           \
+    static void prefix##_dealloc(PyObject *self)                                \
+    {                                                                           \
+        PyTypeObject *type = Py_TYPE(self);                                     \
+        PyObject_GC_UnTrack(self);                                              \
+        Py_TRASHCAN_BEGIN(self, prefix##_dealloc) ctm_slots_clear(self, count); \
+        type->tp_free(self);                                                    \
+        Py_DECREF(type);                                                        \
+        Py_TRASHCAN_END                                                         \
     }
 
 /* Raises the AttributeError of a slot that is not set; returns NULL. */
@@ -68,8 +67,10 @@ int ctm_dict_object_traverse(PyObject *self, visitproc visit, void *arg);
 int ctm_dict_object_clear(PyObject *self);
 void ctm_dict_object_dealloc(PyObject *self);
 extern PyMemberDef ctm_dict_object_members[];
-#define CTM_DICT_GETSET                                                                       \
-    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL}
+#define CTM_DICT_GETSET                                                          \
+    {                                                                            \
+        "__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL \
+    }
 
 /* --- types --- */
 
@@ -103,20 +104,21 @@ PyObject *ctm_sequence_count(PyObject *self, PyObject *const *args, Py_ssize_t n
 #define CTM_SEQUENCE_METHODS                                                                  \
     {"__reversed__", ctm_sequence_reversed, METH_NOARGS,                                      \
      PyDoc_STR("__reversed__($self)\n--\n\nIterate from the last item to the first.")},       \
-    {"index", CTM_FASTCALL(ctm_sequence_index), METH_FASTCALL | METH_KEYWORDS,                \
-     PyDoc_STR("index($self, value, start=0, stop=None)\n--\n\n"                              \
-               "Return the first index of value; ValueError if it is not present.")},         \
-    {"count", CTM_FASTCALL(ctm_sequence_count), METH_FASTCALL | METH_KEYWORDS,                \
-     PyDoc_STR("count($self, value)\n--\n\nReturn the number of occurrences of value.")},     \
-    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS,                               \
-     PyDoc_STR("See PEP 585.")}
+        {"index", CTM_FASTCALL(ctm_sequence_index), METH_FASTCALL | METH_KEYWORDS,            \
+         PyDoc_STR("index($self, value, start=0, stop=None)\n--\n\n"                          \
+                   "Return the first index of value; ValueError if it is not present.")},     \
+        {"count", CTM_FASTCALL(ctm_sequence_count), METH_FASTCALL | METH_KEYWORDS,            \
+         PyDoc_STR("count($self, value)\n--\n\nReturn the number of occurrences of value.")}, \
+    {                                                                                         \
+        "__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, PyDoc_STR("See PEP 585.")  \
+    }
 
 /* --- idioms --- */
 
-PyObject *ctm_item(PyObject *container, Py_ssize_t index);         /* container[index] */
-PyObject *ctm_slice_from(PyObject *container, Py_ssize_t start);   /* container[start:] */
-PyObject *ctm_slice_until(PyObject *container, Py_ssize_t stop);   /* container[:stop] */
-PyObject *ctm_reversed_tuple(PyObject *sequence);                  /* tuple(reversed(x)) */
+PyObject *ctm_item(PyObject *container, Py_ssize_t index);       /* container[index] */
+PyObject *ctm_slice_from(PyObject *container, Py_ssize_t start); /* container[start:] */
+PyObject *ctm_slice_until(PyObject *container, Py_ssize_t stop); /* container[:stop] */
+PyObject *ctm_reversed_tuple(PyObject *sequence);                /* tuple(reversed(x)) */
 /* a, b, … = value; out gets `count` new references. */
 int ctm_unpack(PyObject *value, int count, PyObject **out);
 /* format % arguments; steals `arguments`, a tuple, or NULL for failure passed on. */

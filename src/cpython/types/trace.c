@@ -164,8 +164,7 @@ static PyMemberDef trace_members[] = {
 
 static PyGetSetDef trace_getset[] = {
     {"_trace", trace_get_raw, trace_set_raw, NULL, NULL},
-    {"domain", trace_domain, ctm_property_set, PyDoc_STR("Address space of the block."),
-     "domain"},
+    {"domain", trace_domain, ctm_property_set, PyDoc_STR("Address space of the block."), "domain"},
     {"size", trace_size, ctm_property_set, PyDoc_STR("Size of the block in bytes."), "size"},
     {"traceback", trace_traceback, ctm_property_set,
      PyDoc_STR("Traceback of the allocation, a new Traceback instance."), "traceback"},

@@ -31,8 +31,7 @@ PyObject *ctm_traceback_object_new(ctm_state *state, PyObject *frames, PyObject 
 
 static int traceback_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    static const ctm_params params = {
-        "Traceback.__init__", {"frames", "total_nframe"}, 2, 1, 1};
+    static const ctm_params params = {"Traceback.__init__", {"frames", "total_nframe"}, 2, 1, 1};
     ctm_state *state = ctm_state_of(self);
     PyObject *given[2];
     if (ctm_bind_tuple(&params, args, kwargs, given) < 0) return -1;
@@ -74,7 +73,10 @@ static PyObject *traceback_total_nframe(PyObject *self, void *Py_UNUSED(closure)
 /* self._frames, new reference. */
 static PyObject *frames_of(PyObject *self)
 {
-    return PyObject_GetAttr(self, ctm_state_of(self)->text.frames);
+    ctm_state *state = ctm_state_of(self);
+    PyObject *frames = ((ctm_traceback_object *)self)->frames;
+    if (frames != NULL && Py_IS_TYPE(self, state->traceback_type)) return Py_NewRef(frames);
+    return PyObject_GetAttr(self, state->text.frames);
 }
 
 /* The names that belong to `frames`, as self._frames gave it; borrowed, NULL if not known. */
@@ -107,8 +109,10 @@ static PyObject *frame_tuple(ctm_state *state, PyObject *frames, PyObject *names
     for (Py_ssize_t i = 0; result != NULL && i < n; i++) {
         PyObject *name = names != NULL ? PyTuple_GET_ITEM(names, i) : NULL;
         PyObject *frame = ctm_frame_object_new(state, PyTuple_GET_ITEM(raws, i), name);
-        if (frame == NULL) Py_CLEAR(result);
-        else PyTuple_SET_ITEM(result, i, frame);
+        if (frame == NULL)
+            Py_CLEAR(result);
+        else
+            PyTuple_SET_ITEM(result, i, frame);
     }
     Py_XDECREF(raws);
     Py_XDECREF(frames);
@@ -228,8 +232,7 @@ static int append_steal(PyObject *lines, PyObject *line)
 /* linecache.getline(filename, lineno).strip() */
 static PyObject *source_line(ctm_state *state, PyObject *filename, PyObject *lineno)
 {
-    PyObject *line = ctm_call_method(state->linecache, state->text.getline, filename, lineno,
-                                     NULL);
+    PyObject *line = ctm_call_method(state->linecache, state->text.getline, filename, lineno, NULL);
     if (line == NULL) return NULL;
     Py_SETREF(line, ctm_call_method(line, state->text.strip, NULL, NULL, NULL));
     return line;
@@ -284,8 +287,7 @@ static PyObject *chosen_frames(PyObject *self, PyObject *limit, PyObject *most_r
 static PyObject *traceback_format(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                                   PyObject *kwnames)
 {
-    static const ctm_params params = {
-        "Traceback.format", {"limit", "most_recent_first"}, 2, 0, 1};
+    static const ctm_params params = {"Traceback.format", {"limit", "most_recent_first"}, 2, 0, 1};
     PyObject *given[2], *frame, *iterator = NULL, *lines = NULL;
     if (ctm_bind(&params, args, nargs, kwnames, given) < 0) return NULL;
     PyObject *frames = chosen_frames(self, given[0], given[1]);
@@ -321,8 +323,7 @@ static PyMemberDef traceback_members[] = {
 static PyGetSetDef traceback_getset[] = {
     {"_frames", traceback_get_frames, traceback_set_frames, NULL, NULL},
     {"total_nframe", traceback_total_nframe, ctm_property_set,
-     PyDoc_STR("Number of frames of the whole stack, or None if it is not known."),
-     "total_nframe"},
+     PyDoc_STR("Number of frames of the whole stack, or None if it is not known."), "total_nframe"},
     {0},
 };
 
@@ -353,8 +354,7 @@ static PyType_Slot traceback_slots[] = {
 static PyType_Spec traceback_spec = {
     .name = "ctracemalloc.Traceback",
     .basicsize = sizeof(ctm_traceback_object),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC
-             | Py_TPFLAGS_SEQUENCE,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_SEQUENCE,
     .slots = traceback_slots,
 };
 

@@ -42,8 +42,8 @@ static PyObject *traces_getattro(PyObject *self, PyObject *name)
     PyObject *value = PyObject_GenericGetAttr(self, name);
     if (value != NULL || !PyErr_ExceptionMatches(PyExc_AttributeError)) return value;
     ctm_state *state = ctm_state_of(self);
-    if (name != state->text.private_traces
-        && !(PyUnicode_Check(name) && PyUnicode_Compare(name, state->text.private_traces) == 0))
+    if (name != state->text.private_traces &&
+        !(PyUnicode_Check(name) && PyUnicode_Compare(name, state->text.private_traces) == 0))
         return NULL;
     PyObject *type, *exception, *traceback;
     PyErr_Fetch(&type, &exception, &traceback);
@@ -55,7 +55,10 @@ static PyObject *traces_getattro(PyObject *self, PyObject *name)
     Py_XDECREF(type);
     Py_XDECREF(exception);
     Py_XDECREF(traceback);
-    return ctm_core_list(core);
+    Py_INCREF((PyObject *)core); /* a collection may run code that drops it */
+    PyObject *list = ctm_core_list(core);
+    Py_DECREF((PyObject *)core);
+    return list;
 }
 
 /* self._traces, new reference */
@@ -103,8 +106,10 @@ static PyObject *core_slice(ctm_core_object *core, PyObject *slice)
     PyObject *result = PyTuple_New(n);
     for (Py_ssize_t i = 0; result != NULL && i < n; i++) {
         PyObject *trace = core_item(core, start + i * step);
-        if (trace == NULL) Py_CLEAR(result);
-        else PyTuple_SET_ITEM(result, i, trace);
+        if (trace == NULL)
+            Py_CLEAR(result);
+        else
+            PyTuple_SET_ITEM(result, i, trace);
     }
     return result;
 }
@@ -130,8 +135,10 @@ static PyObject *trace_tuple(ctm_state *state, PyObject *raws)
     if (traces != NULL) result = PyTuple_New(n);
     for (Py_ssize_t i = 0; result != NULL && i < n; i++) {
         PyObject *trace = ctm_trace_object_new(state, PyTuple_GET_ITEM(traces, i), NULL);
-        if (trace == NULL) Py_CLEAR(result);
-        else PyTuple_SET_ITEM(result, i, trace);
+        if (trace == NULL)
+            Py_CLEAR(result);
+        else
+            PyTuple_SET_ITEM(result, i, trace);
     }
     Py_XDECREF(traces);
     return result;
@@ -160,8 +167,16 @@ static PyObject *traces_subscript(PyObject *self, PyObject *index)
     return result;
 }
 
+/* The interpreter has added the length to a negative index already. */
 static PyObject *traces_item(PyObject *self, Py_ssize_t index)
 {
+    ctm_core_object *core = ctm_traces_core(ctm_state_of(self), self);
+    if (core != NULL) {
+        Py_INCREF((PyObject *)core); /* a collection may run code that drops it */
+        PyObject *trace = core_item(core, index);
+        Py_DECREF((PyObject *)core);
+        return trace;
+    }
     PyObject *number = PyLong_FromSsize_t(index);
     if (number == NULL) return NULL;
     PyObject *result = traces_subscript(self, number);
@@ -205,8 +220,10 @@ static int traces_contains(PyObject *self, PyObject *trace)
     int result = -1;
     if (raw == NULL) return -1;
     ctm_core_object *core = (ctm_core_object *)Py_XNewRef((PyObject *)ctm_traces_core(state, self));
-    if (core != NULL) result = core_contains(core, raw);
-    else if ((backing = backing_of(state, self)) != NULL) result = PySequence_Contains(backing, raw);
+    if (core != NULL)
+        result = core_contains(core, raw);
+    else if ((backing = backing_of(state, self)) != NULL)
+        result = PySequence_Contains(backing, raw);
     Py_XDECREF((PyObject *)core);
     Py_XDECREF(backing);
     Py_DECREF(raw);
@@ -227,10 +244,9 @@ static int core_same_core(ctm_state *state, ctm_core_object *a, ctm_core_object 
 {
     bool equal = false;
     ctm_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = ctm_snapshot_equal(a->snapshot, b->snapshot, &equal);
-    Py_END_ALLOW_THREADS
-    if (status != CTM_OK) {
+    Py_BEGIN_ALLOW_THREADS status = ctm_snapshot_equal(a->snapshot, b->snapshot, &equal);
+    Py_END_ALLOW_THREADS if (status != CTM_OK)
+    {
         ctm_status_raise(state, status, NULL, NULL);
         return -1;
     }
@@ -245,8 +261,7 @@ static PyObject *item_if_there(PyObject *sequence, Py_ssize_t i)
                                             : PyTuple_GET_ITEM(sequence, i));
 }
 
-static int site_same_items(ctm_core_object *core, uint32_t site, PyObject *sequence,
-                           Py_ssize_t *at)
+static int site_same_items(ctm_core_object *core, uint32_t site, PyObject *sequence, Py_ssize_t *at)
 {
     PyObject *raw = ctm_core_raw(core, site);
     int same = raw != NULL ? 1 : -1;
@@ -365,8 +380,7 @@ static PyType_Slot traces_slots[] = {
 static PyType_Spec traces_spec = {
     .name = "ctracemalloc._Traces",
     .basicsize = sizeof(ctm_dict_object),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC
-             | Py_TPFLAGS_SEQUENCE,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_SEQUENCE,
     .slots = traces_slots,
 };
 

@@ -3,7 +3,7 @@
 
 static int intern_texts(ctm_state *state)
 {
-#define CTM_TEXT_INTERN(field, value)                                                         \
+#define CTM_TEXT_INTERN(field, value) \
     if ((state->text.field = PyUnicode_InternFromString(value)) == NULL) return -1;
     CTM_TEXTS(CTM_TEXT_INTERN)
 #undef CTM_TEXT_INTERN
@@ -30,10 +30,10 @@ static int import_modules(ctm_state *state)
 static int make_types(PyObject *module, ctm_state *state)
 {
     int (*const inits[])(PyObject *, ctm_state *) = {
-        ctm_core_type_init,        ctm_frame_type_init,         ctm_traceback_type_init,
-        ctm_trace_type_init,       ctm_traces_type_init,        ctm_statistic_type_init,
+        ctm_core_type_init,           ctm_frame_type_init,       ctm_traceback_type_init,
+        ctm_trace_type_init,          ctm_traces_type_init,      ctm_statistic_type_init,
         ctm_statistic_diff_type_init, ctm_base_filter_type_init, ctm_filter_type_init,
-        ctm_domain_filter_type_init, ctm_snapshot_type_init,    ctm_file_error_init,
+        ctm_domain_filter_type_init,  ctm_snapshot_type_init,    ctm_file_error_init,
         ctm_functions_init,
     };
     for (size_t i = 0; i < sizeof inits / sizeof inits[0]; i++)
@@ -44,9 +44,9 @@ static int make_types(PyObject *module, ctm_state *state)
 static int add_types(PyObject *module, const ctm_state *state)
 {
     PyTypeObject *const types[] = {
-        state->frame_type,     state->traceback_type,      state->trace_type,
-        state->traces_type,    state->statistic_type,      state->statistic_diff_type,
-        state->base_filter_type, state->filter_type,       state->domain_filter_type,
+        state->frame_type,       state->traceback_type, state->trace_type,
+        state->traces_type,      state->statistic_type, state->statistic_diff_type,
+        state->base_filter_type, state->filter_type,    state->domain_filter_type,
         state->snapshot_type,
     };
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
@@ -76,11 +76,13 @@ int ctm_types_init(PyObject *module, ctm_state *state)
     return register_sequences(state);
 }
 
-#define CTM_OWNED(X)                                                                          \
-    X(frame_type) X(traceback_type) X(trace_type) X(traces_type) X(statistic_type)            \
-    X(statistic_diff_type) X(base_filter_type) X(filter_type) X(domain_filter_type)           \
-    X(snapshot_type) X(core_type) X(file_error) X(core_decode) X(iterable) X(linecache)       \
+/* clang-format off */
+#define CTM_OWNED(X)                                                                            \
+    X(frame_type) X(traceback_type) X(trace_type) X(traces_type) X(statistic_type)              \
+    X(statistic_diff_type) X(base_filter_type) X(filter_type) X(domain_filter_type)             \
+    X(snapshot_type) X(core_type) X(file_error) X(core_decode) X(iterable) X(linecache)         \
     X(fnmatch_module) X(os_path)
+/* clang-format on */
 
 int ctm_types_traverse(ctm_state *state, visitproc visit, void *arg)
 {

@@ -32,23 +32,24 @@
 #endif
 
 /* The strings that the types look up, interned once: X(field, text). */
-#define CTM_TEXTS(X)                                                                          \
-    X(frame, "_frame") X(frames, "_frames") X(total_nframe, "total_nframe")                   \
-    X(private_total, "_total_nframe") X(names, "_names") X(name, "name")                      \
-    X(filename, "filename") X(lineno, "lineno") X(private_trace, "_trace")                    \
-    X(private_traces, "_traces") X(core, "_core") X(traces, "traces")                         \
-    X(traceback_limit, "traceback_limit") X(traceback, "traceback") X(domain, "domain")       \
-    X(private_domain, "_domain") X(size, "size") X(count, "count") X(size_diff, "size_diff")  \
-    X(count_diff, "count_diff") X(inclusive, "inclusive") X(all_frames, "all_frames")         \
-    X(pattern, "_filename_pattern") X(match, "_match") X(match_frame, "_match_frame")         \
-    X(match_frame_impl, "_match_frame_impl") X(match_traceback, "_match_traceback")           \
-    X(filter_trace, "_filter_trace") X(group_by, "_group_by") X(sort_key, "_sort_key")        \
-    X(lt, "__lt__") X(getitem, "__getitem__") X(items, "items") X(pop, "pop")                 \
-    X(values, "values") X(copy, "copy") X(sort, "sort") X(key, "key") X(reverse, "reverse")   \
-    X(strip, "strip") X(endswith, "endswith") X(getline, "getline") X(fnmatch, "fnmatch")     \
-    X(normcase, "normcase") X(by_traceback, "traceback") X(by_filename, "filename")           \
-    X(by_lineno, "lineno") X(by_function, "function") X(pyc, ".pyc") X(offset, "offset")      \
-    X(reason, "reason")
+/* clang-format off */
+#define CTM_TEXTS(X)                                                                            \
+    X(frame, "_frame") X(frames, "_frames") X(total_nframe, "total_nframe")                     \
+    X(private_total, "_total_nframe") X(filename, "filename") X(lineno, "lineno")               \
+    X(private_trace, "_trace") X(private_traces, "_traces") X(core, "_core")                    \
+    X(traces, "traces") X(traceback_limit, "traceback_limit") X(traceback, "traceback")         \
+    X(domain, "domain") X(private_domain, "_domain") X(size, "size") X(count, "count")          \
+    X(size_diff, "size_diff") X(count_diff, "count_diff") X(inclusive, "inclusive")             \
+    X(all_frames, "all_frames") X(pattern, "_filename_pattern") X(match, "_match")              \
+    X(match_frame, "_match_frame") X(match_frame_impl, "_match_frame_impl")                     \
+    X(match_traceback, "_match_traceback") X(filter_trace, "_filter_trace")                     \
+    X(group_by, "_group_by") X(sort_key, "_sort_key") X(getitem, "__getitem__")                 \
+    X(items, "items") X(pop, "pop") X(values, "values") X(copy, "copy") X(sort, "sort")         \
+    X(key, "key") X(reverse, "reverse") X(strip, "strip") X(endswith, "endswith")               \
+    X(getline, "getline") X(fnmatch, "fnmatch") X(normcase, "normcase")                         \
+    X(by_traceback, "traceback") X(by_filename, "filename") X(by_lineno, "lineno")              \
+    X(by_function, "function") X(pyc, ".pyc") X(offset, "offset") X(reason, "reason")
+/* clang-format on */
 
 /* Part of the module's state: PyModule_GetState(module) must point to one (make it the
  * first member). Owned references, except where said. */
@@ -64,11 +65,11 @@ typedef struct ctm_state {
     PyTypeObject *domain_filter_type;
     PyTypeObject *snapshot_type;
     PyTypeObject *core_type;
-    PyObject *file_error;      /* exception class FileError */
-    PyObject *core_decode;     /* the module's function _core_decode */
-    PyObject *iterable;        /* collections.abc.Iterable */
-    PyObject *linecache;       /* modules whose functions are looked up at each call, */
-    PyObject *fnmatch_module;  /* as tracemalloc.py does, because tests replace them */
+    PyObject *file_error;     /* exception class FileError */
+    PyObject *core_decode;    /* the module's function _core_decode */
+    PyObject *iterable;       /* collections.abc.Iterable */
+    PyObject *linecache;      /* modules whose functions are looked up at each call, */
+    PyObject *fnmatch_module; /* as tracemalloc.py does, because tests replace them */
     PyObject *os_path;
     /* Switches tracing of the calling thread's own allocations off (1) or back (the value
      * returned); set by module.c, NULL until then. Used while cached results are made, which
@@ -92,8 +93,7 @@ int ctm_types_traverse(ctm_state *state, visitproc visit, void *arg);
 void ctm_types_clear(ctm_state *state);
 
 /* A Snapshot whose traces are core-backed. Steals `core`, also on failure. */
-PyObject *ctm_snapshot_object_new(ctm_state *state, ctm_snapshot *core,
-                                  PyObject *traceback_limit);
+PyObject *ctm_snapshot_object_new(ctm_state *state, ctm_snapshot *core, PyObject *traceback_limit);
 /* `frames`: stdlib's raw frames, most recent first (any sequence). `names`: the frames'
  * function names in the same order, a tuple of str or None; or NULL: not known. `total`: an
  * int or None; NULL means None. */

@@ -1,0 +1,142 @@
+"""The extension under AddressSanitizer and UndefinedBehaviorSanitizer, with leaks looked for.
+
+Builds the package anew with both into build/asan-VERSION, then runs the package's own tests, the robust
+ones and the parity programs with it. A leak counts if its stack goes through the extension.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VERSION = "{}.{}".format(*sys.version_info)
+PLACE = ROOT / "build" / f"asan-{VERSION}"
+FLAGS = "-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g -O1"
+OURS = re.compile(r"_ctracemalloc|\bctm_")
+# What the sanitizer itself changes: it refuses huge sizes in its own way, and walks the stack by itself.
+LEFT_OUT = {
+    "test_fifty_thousand": "frames of the C stack are larger with a sanitizer",
+    "test_recursion_through_c": "the C stack ends before the recursion limit",
+    "test_more_frames": "frames of the C stack are larger with a sanitizer",
+}
+CYCLES = """
+import gc, sys
+import ctracemalloc as tm
+def cycle():
+    tm.start(5)
+    held = [[str(n), float(n)] for n in range(200)]
+    old, snapshot = tm.take_snapshot(), tm.take_snapshot()
+    for key in ("lineno", "filename", "traceback"):
+        snapshot.statistics(key), snapshot.compare_to(old, key)
+    snapshot.filter_traces([tm.Filter(False, "x")]).dump(sys.argv[1])
+    tm.Snapshot.load(sys.argv[1])
+    [str(trace) for trace in snapshot.traces][:3], snapshot.traces[0].traceback.format()
+    tm.get_object_traceback(held)
+    tm.clear_traces()
+    tm.stop()
+for _ in range(100):
+    cycle()
+gc.collect()
+"""
+
+
+def library(compiler, name):
+    path = subprocess.check_output([compiler, f"-print-file-name={name}"], text=True).strip()
+    if not os.path.isabs(path):
+        print(f"{compiler} has no {name}")
+        sys.exit(77)
+    return os.path.realpath(path)
+
+
+def build():
+    # A build of its own: objects of a plain build must not be taken.
+    source = PLACE / "source"
+    shutil.rmtree(PLACE, ignore_errors=True)
+    source.mkdir(parents=True)
+    for name in ("src", "include", "python"):
+        shutil.copytree(ROOT / name, source / name)
+    for path in [*ROOT.glob("*.toml"), *ROOT.glob("*.md"), ROOT / "setup.py", ROOT / "MANIFEST.in", ROOT / "LICENSE"]:
+        if path.exists():
+            shutil.copy(path, source)
+    env = {**os.environ, "CFLAGS": FLAGS, "LDFLAGS": "-fsanitize=address,undefined", "CC": "gcc"}
+    target = PLACE / "site"
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", target, source]
+    subprocess.run(pip, check=True, env=env)
+    return target
+
+
+def environment(target, leaks):
+    preload = [library("gcc", "libasan.so"), library("gcc", "libubsan.so")]
+    return {
+        **os.environ,
+        "LD_PRELOAD": " ".join(preload),
+        "PYTHONPATH": str(target),
+        "PYTHONMALLOC": "malloc",
+        "CTM_SANITIZED": "1",
+        "ASAN_OPTIONS": f"detect_leaks={int(leaks)}:allocator_may_return_null=1:handle_segv=1:"
+        "max_allocation_size_mb=65536:detect_stack_use_after_return=0",
+        "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+        "LSAN_OPTIONS": "exitcode=23",
+    }
+
+
+def leaks_of_ours(report):
+    """The reports of leaks with a frame of the extension among the ones that allocated."""
+    blocks = re.split(r"\n\n", report)
+    return [block for block in blocks if re.search(r"leak of \d+ byte", block) and OURS.search(block)]
+
+
+def check_leaks(target):
+    scratch = str(PLACE / "snapshot")
+    env = environment(target, leaks=True)
+    done = subprocess.run([sys.executable, "-c", CYCLES, scratch], env=env, capture_output=True, text=True)
+    found = leaks_of_ours(done.stderr)
+    print(done.stderr[-2000:])
+    for block in found:
+        print("LEAK " + block)
+    return not found and done.returncode in (0, 23)
+
+
+def run_tests(target, folder, left_out=()):
+    env = environment(target, leaks=False)
+    code = (
+        "import sys, unittest, runpy\n"
+        f"left_out = {list(left_out)!r}\n"
+        "original = unittest.TestLoader.getTestCaseNames\n"
+        "unittest.TestLoader.getTestCaseNames = lambda self, case: [\n"
+        "    n for n in original(self, case) if not any(n.startswith(p) for p in left_out)]\n"
+        f"sys.argv = ['run_unittest.py', {folder!r}]\n"
+        "runpy.run_path('tests/run_unittest.py', run_name='__main__')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=env, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    print(done.stdout, flush=True)
+    counts = re.search(r"^::counts passed=(\d+) failed=(\d+) skipped=(\d+)", done.stdout, re.M)
+    if counts is None:
+        return 0, 1, 0
+    passed, failed, skipped = map(int, counts.groups())
+    return passed, max(failed, int(done.returncode != 0)), skipped
+
+
+def main():
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        print("not for a free-threaded build")
+        sys.exit(77)
+    target = build()
+    passed, failed, skipped = (1, 0, 0) if check_leaks(target) else (0, 1, 0)
+    print(f"leaks: {'none of ours' if passed else 'FOUND'}", flush=True)
+    for name, reason in LEFT_OUT.items():
+        print(f"::skip {name}…: {reason}")
+        skipped += 1
+    for folder in ("tests/python", "tests/robust"):
+        counts = run_tests(target, folder, LEFT_OUT)
+        passed, failed, skipped = passed + counts[0], failed + counts[1], skipped + counts[2]
+    print(f"::counts passed={passed} failed={failed} skipped={skipped}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""Checks the rules of the house that a compiler does not.
+
+- The core (src/core, include/ctm) includes no Python.h, and each room only what its place allows.
+- The binding (src/cpython) includes only public headers of the core ("ctm/…") and its own.
+- The compiled core has no undefined symbol of Python's.
+- No source file has 600 lines or more.
+- A function marked `HOOK:` in src/cpython/capture, which may run inside an allocator, without the GIL and after
+  finalization began, calls nothing that allocates Python objects, raises, collects or takes the GIL.
+
+usage: check_layers.py [ROOT]
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+MAX_LINES = 600
+SOURCE_ENDINGS = (".c", ".h", ".py", ".pyi", ".sh")
+
+# A room of the core may include headers of itself and of the rooms named here.
+CORE_ROOMS = {
+    "": set(),
+    "store": set(),
+    "live": {"store", "read"},
+    "read": {"store", "file"},
+    "file": {"store", "read"},
+}
+SYSTEM_HEADERS = {
+    "assert.h", "ctype.h", "endian.h", "errno.h", "fcntl.h", "inttypes.h", "limits.h", "math.h", "pthread.h",
+    "sched.h", "stdalign.h", "stdarg.h", "stdatomic.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h",
+    "string.h", "sys/mman.h", "sys/stat.h", "sys/types.h", "sys/uio.h", "time.h", "unistd.h",
+}  # fmt: skip
+HOOK_DENYLIST = re.compile(
+    r"\b(PyErr_\w+|PyObject_Call\w*|PyObject_Malloc|PyObject_Free|PyMem_(?!RawMalloc\b|GetAllocator\b)\w+|Py_X?INCREF"
+    r"|Py_X?DECREF|Py_NewRef|Py_CLEAR|PyGILState_Ensure|PyGILState_Release|PyEval_SaveThread|PyEval_RestoreThread"
+    r"|PyList_\w+|PyDict_\w+|PyTuple_New|PyTuple_Pack|PyUnicode_From\w+|PyCode_Addr2Line|PyThreadState_GetFrame"
+    r"|PyFrame_\w+|PyImport_\w+|Py_BuildValue|PyLong_From\w+|PyObject_GC_\w+)\s*\("
+)
+HOOK_MARK = "/* HOOK:"
+COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
+
+
+def includes(path):
+    """(line, name, is in quotes) of each #include."""
+    text = path.read_text(encoding="utf-8")
+    for match in re.finditer(r'^[ \t]*#[ \t]*include[ \t]+([<"])([^>"]+)[>"]', text, re.M):
+        yield text.count("\n", 0, match.start()) + 1, match.group(2), match.group(1) == '"'
+
+
+def check_public_headers(root):
+    for path in sorted((root / "include").rglob("*.h")):
+        for line, name, quoted in includes(path):
+            good = name.startswith("ctm/") if quoted else name in SYSTEM_HEADERS
+            if not good:
+                yield path, line, f"a public header includes {name}"
+
+
+def check_core(root):
+    base = root / "src" / "core"
+    for path in sorted([*base.rglob("*.c"), *base.rglob("*.h")]):
+        folder = path.parent.relative_to(base).as_posix()
+        room = "" if folder == "." else folder.split("/")[0]
+        if room not in CORE_ROOMS:
+            yield path, 1, f"src/core/{room} is no room that check_layers.py knows"
+            continue
+        for line, name, quoted in includes(path):
+            if not quoted:
+                if name not in SYSTEM_HEADERS:
+                    yield path, line, f"the core includes <{name}>"
+                continue
+            target = name.split("/")[0] if "/" in name else room
+            if target not in CORE_ROOMS[room] | {room, "ctm"}:
+                yield path, line, f"the room '{room}' of the core includes {name}"
+
+
+def check_binding(root):
+    base = root / "src" / "cpython"
+    own = {path.relative_to(base).as_posix() for path in base.rglob("*.h")}
+    names = {name.split("/")[-1] for name in own}
+    for path in sorted([*base.rglob("*.c"), *base.rglob("*.h")]):
+        for line, name, quoted in includes(path):
+            if quoted and not (name.startswith("ctm/") or name in own or name in names or name.startswith("internal/")):
+                yield path, line, f"the binding includes {name}, which is neither its own nor public"
+
+
+def check_lengths(root):
+    for folder in ("include", "src", "python", "tests", "tools", "bench", "examples"):
+        for path in sorted((root / folder).rglob("*")):
+            if path.suffix in SOURCE_ENDINGS and path.is_file():
+                count = len(path.read_bytes().splitlines())
+                if count >= MAX_LINES:
+                    yield path, count, f"{count} lines; a file has fewer than {MAX_LINES}"
+
+
+def function_body(text, start):
+    """The text from the first brace after `start` to the one that closes it; None for a declaration."""
+    opening = text.find("{", start)
+    semicolon = text.find(";", start)
+    if opening < 0 or 0 <= semicolon < opening:
+        return None
+    depth = 0
+    for position in range(opening, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[position], 0)
+        if depth == 0:
+            return opening, position
+    return None
+
+
+def blank_comments(text):
+    """Comments become spaces, so that positions and line numbers stay."""
+    return COMMENT.sub(lambda match: re.sub(r"[^\n]", " ", match.group()), text)
+
+
+def check_hooks(root):
+    """Also fails if nothing is marked: then nothing would be checked."""
+    marked = 0
+    base = root / "src" / "cpython" / "capture"
+    for path in sorted([*base.rglob("*.c"), *base.rglob("*.h")]):
+        text = path.read_text(encoding="utf-8")
+        code = blank_comments(text)
+        for match in re.finditer(re.escape(HOOK_MARK), text):
+            end_of_comment = text.find("*/", match.start()) + 2
+            body = function_body(code, end_of_comment)
+            if body is None:
+                continue
+            marked += 1
+            for call in HOOK_DENYLIST.finditer(code, *body):
+                line = code.count("\n", 0, call.start()) + 1
+                yield path, line, f"a hook calls {call.group(1)}"
+    if marked == 0:
+        yield base, 1, f"no function is marked {HOOK_MARK} … */"
+
+
+def check_symbols(root):
+    compiler = shutil.which("gcc") or shutil.which("cc") or shutil.which("clang")
+    if compiler is None or shutil.which("nm") is None:
+        print("no C compiler or nm here: undefined symbols were not looked at")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for number, path in enumerate(sorted((root / "src" / "core").rglob("*.c"))):
+            target = Path(folder, f"{number}.o")
+            command = [compiler, "-std=c11", "-D_GNU_SOURCE", "-O1", "-Iinclude", "-Isrc/core", "-c", path, "-o", target]
+            done = subprocess.run(command, cwd=root, stderr=subprocess.PIPE, universal_newlines=True)
+            if done.returncode != 0:
+                yield path, 1, "does not compile:\n" + done.stderr
+                continue
+            listed = subprocess.check_output(["nm", "--undefined-only", target], universal_newlines=True)
+            for name in re.findall(r"\bU (_?Py\w*)", listed):
+                yield path, 1, f"the core needs Python's {name}"
+
+
+def main():
+    root = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent.parent).resolve()
+    checks = (check_public_headers, check_core, check_binding, check_lengths, check_hooks, check_symbols)
+    passed = failed = 0
+    for check in checks:
+        problems = list(check(root))
+        for path, line, problem in problems:
+            print(f"{path.relative_to(root)}:{line}: {problem}")
+        passed, failed = passed + (not problems), failed + bool(problems)
+        print(f"{'ok' if not problems else 'FAILED'}: {check.__name__}")
+    print(f"::counts passed={passed} failed={failed} skipped=0")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
