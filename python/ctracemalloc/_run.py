@@ -11,8 +11,10 @@ the folder `_startup` on PYTHONPATH for a moment instead; its sitecustomize does
 
 The report is written by an atexit function. It is registered first, so it runs last, after those
 of the program. SIGTERM kills without atexit; so if SIGTERM is at its default when the program
-starts, a handler writes the report and then lets the signal kill. A program that installs
-its own handler replaces ours and needs nothing from us.
+starts, a handler writes the report and then lets the signal kill. (The signal is sent again until
+the handler has run: one that arrives just before a system call begins to wait would otherwise
+be seen only when that call returns.) A program that installs its own handler replaces ours and
+needs nothing from us.
 
 Only the process that started writes a report: a forked child finds another pid and stays silent.
 """
@@ -126,7 +128,10 @@ def begin(text: str) -> None:
     os.register_at_fork(after_in_child=reporter.after_fork)
     if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, reporter.on_sigterm)
-        _ctracemalloc._resend_start(signal.SIGTERM)
+        try:
+            _ctracemalloc._resend_start(signal.SIGTERM)
+        except OSError:
+            pass  # no timer to be had: the handler alone is nearly as good
     try:
         ctracemalloc.start(settings.nframe)
     except (RuntimeError, MemoryError) as error:

@@ -31,7 +31,7 @@ HERE = Path(__file__).resolve().parent
 TOLERANCE = 0.005
 NFRAMES = (1, 5, 25)
 SHOWN = 20
-AGAIN = 4
+AGAIN = 11
 
 
 class CannotRun(Exception):

@@ -257,6 +257,37 @@ class EndTest(ProgramTest):
         (path,) = self.snapshots()
         self.assertEqual(path.name, f"ctracemalloc-{process.pid}.ctm")
 
+    def test_signal_is_sent_again_until_its_handler_has_run(self):
+        script = self.write(
+            "script.py",
+            """
+            import os, signal, time
+            from ctracemalloc import _ctracemalloc
+            seen = []
+            def handler(*_):
+                seen.append(time.monotonic())
+                if len(seen) == 3:  # as if the first two had come too early
+                    _ctracemalloc._resend_stop()
+            for wrong in (0, -1, 10**6, signal.SIGUSR1):
+                try:
+                    _ctracemalloc._resend_start(wrong)
+                except ValueError as error:
+                    print(error)
+            signal.signal(signal.SIGUSR1, handler)
+            _ctracemalloc._resend_start(signal.SIGUSR1)
+            os.kill(os.getpid(), signal.SIGUSR1)
+            deadline = time.monotonic() + 1
+            while time.monotonic() < deadline:
+                time.sleep(0.05)
+            print(len(seen), seen[2] - seen[0] > 0.15)
+            """,
+        )
+        result = self.python(script)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        *errors, last = result.stdout.splitlines()
+        self.assertEqual(len(errors), 4, errors)
+        self.assertEqual(last, "3 True")
+
     def test_sigterm_in_the_middle_of_printing(self):
         """The handler must not write to a stream that the program is writing to."""
         script = self.write(

@@ -6,6 +6,10 @@ compares what comes out: the value, or the type and text of the exception. `Test
 with random traces, filters and patterns.
 """
 
+# Functions are called before their loop goes on; names are there for eval(); expressions are there
+# for what they raise.
+# ruff: noqa: B015, B018, B023, F841, RUF005, PT008, C420, B905
+
 import collections.abc
 import copy
 import gc

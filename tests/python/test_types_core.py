@@ -4,6 +4,9 @@ Random snapshots are made twice: of a list of raw traces (which test_parity_api.
 standard library) and, through dump and load, of the core. Both must answer everything alike.
 """
 
+# Functions are called before their loop goes on; expressions are there for what they raise.
+# ruff: noqa: B015, B023, RUF005, B905
+
 import collections.abc
 import copy
 import errno
@@ -267,7 +270,8 @@ class TestAnswers(Case):
 
     def random_filter(self, rng):
         if rng.random() < 0.2:
-            return ("DomainFilter", rng.random() < 0.5, rng.choice((0, 1, 389047, -1, 2**32, 2**80)))
+            return ("DomainFilter", rng.random() < 0.5,
+                    rng.choice((0, 1, 389047, -1, 2**32, 2**80)))
         return ("Filter", rng.random() < 0.5, rng.choice(PATTERNS),
                 rng.choice((None, None, 1, 2, -1, 2**40, 2**80)), rng.random() < 0.5,
                 rng.choice((None, None, 0, 1, 2**33)))
@@ -382,8 +386,9 @@ class TestAnswers(Case):
 
 class TestFile(Case):
     VALUES = [None, True, False, 0, 1, -1, 127, 128, -128, -129, 2**31, -2**63, 2**64, 10**500,
-              -10**500, 0.0, -0.0, 1.5, float("inf"), 1j, complex(-0.0, 2), "", "text", "é日\U0001f600",
-              "\ud800\udc00", "a\0b", b"", b"\0\xff", bytearray(b"xyz"), (), (1,), [], [[], [1, "x"]],
+              -10**500, 0.0, -0.0, 1.5, float("inf"), 1j, complex(-0.0, 2), "", "text",
+              "é日\U0001f600", "\ud800\udc00", "a\0b", b"", b"\0\xff", bytearray(b"xyz"), (), (1,),
+              [], [[], [1, "x"]],
               {}, {"a": {"b": [1, (2, None)]}, 1: 2, (1, 2): 3, None: 4}, set(), {1, "a"},
               frozenset({(1, 2), frozenset()}), [1] * 1000, "x" * 70_000]
 

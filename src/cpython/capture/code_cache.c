@@ -96,6 +96,7 @@ static ctm_status intern_wide(ctm_shard *shard, PyObject *text, uint32_t *out)
             return CTM_ERR_NOMEM;
         }
     }
+    buffer[0] = '\0';
     const int kind = (int)PyUnicode_KIND(text);
     const void *data = PyUnicode_DATA(text);
     size_t bytes = 0;
@@ -125,7 +126,7 @@ static ctm_status intern_text(ctm_shard *shard, PyObject *text, uint32_t *out)
 /* HOOK: */
 static ctm_status intern_function(ctm_shard *shard, PyCodeObject *code, uint32_t *out)
 {
-    uint32_t filename, name;
+    uint32_t filename = 0, name = 0;
     ctm_status status = intern_text(shard, code->co_filename, &filename);
     if (status == CTM_OK) {
         status = intern_text(shard, code->co_qualname, &name);

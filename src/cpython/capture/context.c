@@ -67,7 +67,7 @@ static bool scratch_reserve(scratch *s, uint32_t capacity)
 static ctm_status pseudo_frame(ctm_shard *shard, const char *text, uint32_t parent, uint32_t total,
                                uint32_t *out)
 {
-    uint32_t filename, function, frame;
+    uint32_t filename = 0, function = 0, frame = 0;
     ctm_status status = ctm_shard_string(shard, text, strlen(text), &filename);
     if (status == CTM_OK) {
         status = ctm_shard_function(shard, filename, 0, 0, &function);
