@@ -37,6 +37,7 @@ Python = namedtuple("Python", "version prefix path")
 Outcome = namedtuple("Outcome", "status name seconds passed failed skipped reasons log")
 
 print_lock = threading.Lock()
+running = set()  # process groups of the suites running now; a set operation is one step under the GIL
 
 
 def say(text=""):
@@ -132,6 +133,7 @@ def run_logged(command, log_path, timeout, env):
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        running.add(process.pid)
         try:
             status = process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -147,6 +149,18 @@ def end_group(process):
     except ProcessLookupError:
         pass
     process.wait()
+    running.discard(process.pid)
+
+
+def interrupted(number, frame):
+    """Ctrl-C or a termination ends the suites as well."""
+    for group in list(running):
+        try:
+            os.killpg(group, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    say("interrupted: not everything was run")
+    os._exit(128 + number)
 
 
 def parse_log(text):
@@ -334,6 +348,8 @@ def parse_arguments(arguments):
 
 def main(arguments=None):
     options = parse_arguments(arguments)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupted)
     os.makedirs(LOGS, exist_ok=True)
     versions = [version for version in options.pythons.split(",") if version]
     suites = choose(all_suites(), options.only)

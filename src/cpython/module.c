@@ -54,9 +54,17 @@ static void stop_at_end(PyObject *capsule)
     ctm_capture_stop(NULL);
 }
 
+/* Once per interpreter: the module may be forgotten and imported anew. */
 static int watch_end(void)
 {
     PyObject *interpreter_dict = PyInterpreterState_GetDict(PyInterpreterState_Get());
+    if (interpreter_dict != NULL &&
+        PyDict_GetItemString(interpreter_dict, "ctracemalloc.capture") != NULL) {
+        return 0;
+    }
+    if (ctm_code_cache_init() < 0) {
+        return -1;
+    }
     PyObject *capsule = PyCapsule_New(&ctm_the_capture, "ctracemalloc.capture", stop_at_end);
     int result = -1;
     if (capsule != NULL && interpreter_dict != NULL) {

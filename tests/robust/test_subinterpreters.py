@@ -131,7 +131,6 @@ class SubinterpreterTest(ScriptTest):
             one = create(False)
             run(one, WORK + "\\nimport sys\\nsys.kept = held")
             print("good", flush=True)
-            sys.stderr.close()
             """
         )
 

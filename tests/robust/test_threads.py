@@ -57,7 +57,8 @@ class RawTest(ScriptTest):
             threads = [threading.Thread(target=work) for _ in range(4)]
             for thread in threads: thread.start()
             for thread in threads: thread.join()
-            assert len(counts) == 20 and all(100 <= n <= 400 and n % 100 == 0 for n in counts), counts
+            # 100 of the thread that looks; the other three may be in the middle of theirs.
+            assert len(counts) == 20 and all(100 <= n <= 400 for n in counts), counts
             look()
             assert counts[-1] == 0
             print("good")

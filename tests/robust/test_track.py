@@ -130,7 +130,7 @@ class TrackTest(ScriptTest):
             assert blocks_at(arrays, work)[0] >= 2
             assert 6_000_000 <= tm.get_traced_memory()[0] - before < 6_200_000
             grown = held[0].copy()
-            grown.resize(3_000_000)
+            grown.resize(3_000_000, refcheck=False)
             del held
             assert total(tm.take_snapshot(), domain) == 3_000_000
             assert tm.get_traced_memory()[1] - before >= 6_900_000

@@ -170,12 +170,7 @@ void ctm_map_fork_before(struct ctm_map *map)
     pthread_mutex_lock(&map->lock);
 }
 
-void ctm_map_fork_after_parent(struct ctm_map *map)
+void ctm_map_fork_after(struct ctm_map *map)
 {
     pthread_mutex_unlock(&map->lock);
-}
-
-void ctm_map_fork_after_child(struct ctm_map *map)
-{
-    pthread_mutex_init(&map->lock, NULL);
 }

@@ -80,8 +80,7 @@ uint32_t ctm_map_take_slow(struct ctm_map *map, uint32_t domain, uint64_t addres
 
 /* fork: the lock is held across it by the caller's thread. */
 void ctm_map_fork_before(struct ctm_map *map);
-void ctm_map_fork_after_parent(struct ctm_map *map);
-void ctm_map_fork_after_child(struct ctm_map *map);
+void ctm_map_fork_after(struct ctm_map *map); /* in parent and child */
 
 /* Does the address have a place of its own? */
 static inline bool ctm_map_has_place(uint32_t domain, uint64_t address)

@@ -165,8 +165,8 @@ size_t ctm_tracer_memory(ctm_tracer *tracer)
 }
 
 /* --- fork ---
- * With every lock held no table is half changed, so the child finds all of them whole. The
- * threads the locks might be waited for by do not exist in the child: it makes them anew. */
+ * With every lock held no table is half changed, so the child finds all of them whole. The child's
+ * one thread is a copy of the one that took the locks, so it may release them; nobody waits there. */
 void ctm_tracer_fork_before(ctm_tracer *tracer)
 {
     ctm_tracer_stop_world(tracer);
@@ -175,14 +175,11 @@ void ctm_tracer_fork_before(ctm_tracer *tracer)
 
 void ctm_tracer_fork_after_parent(ctm_tracer *tracer)
 {
-    ctm_map_fork_after_parent(&tracer->map);
+    ctm_map_fork_after(&tracer->map);
     ctm_tracer_resume_world(tracer);
 }
 
 void ctm_tracer_fork_after_child(ctm_tracer *tracer)
 {
-    ctm_map_fork_after_child(&tracer->map);
-    for (uint32_t i = 1; i < CTM_SHARDS; i++) {
-        pthread_mutex_init(&tracer->shards[i].lock, NULL);
-    }
+    ctm_tracer_fork_after_parent(tracer);
 }

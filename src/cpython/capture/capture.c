@@ -2,10 +2,6 @@
  *
  * Start: the tracer, then the hooks, then `active`, then what depends on live events (self-tests).
  * Stop: the other way round. Nothing that a hook may still be reading is freed.
- *
- * Riding (3.11 and 3.12): CPython tells of objects revived from free lists only while stdlib's own
- * tracemalloc traces. So stdlib is started, its hooks are set aside for ours around the same originals,
- * and its tables stay empty; its finalizer puts the originals back at its own moment.
  */
 #include "capture.h"
 #include "frames.h"
@@ -13,8 +9,6 @@
 #include <pthread.h>
 
 #if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
-
-#define RIDES (PY_VERSION_HEX < 0x030D0000)
 
 ctm_capture ctm_the_capture;
 
@@ -77,53 +71,7 @@ int ctm_capture_init(void)
             return -1;
         }
     }
-    return ctm_code_cache_init();
-}
-
-/* Calls a function of stdlib's module. -1 with an exception. */
-static int call_stdlib(PyObject *stdlib_tracemalloc, const char *name, const char *format, int n)
-{
-    PyObject *result = PyObject_CallMethod(stdlib_tracemalloc, name, format, n);
-    Py_XDECREF(result);
-    return result != NULL ? 0 : -1;
-}
-
-/* 1, 0, or -1 with an exception. */
-static int stdlib_is_tracing(PyObject *stdlib_tracemalloc)
-{
-    PyObject *result = PyObject_CallMethod(stdlib_tracemalloc, "is_tracing", NULL);
-    if (result == NULL) {
-        return -1;
-    }
-    const int tracing = PyObject_IsTrue(result);
-    Py_DECREF(result);
-    return tracing;
-}
-
-/* Makes stdlib trace, with its hooks taken off again. -1 with an exception. */
-static int mount(PyObject *stdlib_tracemalloc)
-{
-    PyMemAllocatorEx before[3];
-    for (PyMemAllocatorDomain i = PYMEM_DOMAIN_RAW; i <= PYMEM_DOMAIN_OBJ; i++) {
-        PyMem_GetAllocator(i, &before[i]);
-    }
-    if (call_stdlib(stdlib_tracemalloc, "start", "(i)", 1) < 0) {
-        return -1;
-    }
-    for (PyMemAllocatorDomain i = PYMEM_DOMAIN_RAW; i <= PYMEM_DOMAIN_OBJ; i++) {
-        PyMem_SetAllocator(i, &before[i]);
-    }
-    ctm_the_capture.riding = true;
-    return call_stdlib(stdlib_tracemalloc, "clear_traces", NULL, 0);
-}
-
-static void dismount(PyObject *stdlib_tracemalloc)
-{
-    if (ctm_the_capture.riding && stdlib_tracemalloc != NULL &&
-        call_stdlib(stdlib_tracemalloc, "stop", NULL, 0) < 0) {
-        PyErr_Clear();
-    }
-    ctm_the_capture.riding = false;
+    return 0;
 }
 
 int ctm_capture_start(PyObject *stdlib_tracemalloc, uint32_t nframe)
@@ -131,13 +79,12 @@ int ctm_capture_start(PyObject *stdlib_tracemalloc, uint32_t nframe)
     if (ctm_tracer_is_tracing(ctm_the_capture.tracer)) {
         return 0;
     }
-    const int tracing = stdlib_is_tracing(stdlib_tracemalloc);
-    if (tracing < 0 || (RIDES && tracing == 0 && mount(stdlib_tracemalloc) < 0)) {
+    ctm_track_prepare();
+    if (ctm_ride_mount(stdlib_tracemalloc) < 0) {
         return -1;
     }
-    ctm_the_capture.stdlib_was_tracing = tracing != 0;
     if (ctm_tracer_start(ctm_the_capture.tracer, nframe) != CTM_OK) {
-        dismount(stdlib_tracemalloc);
+        ctm_ride_dismount(stdlib_tracemalloc);
         PyErr_NoMemory();
         return -1;
     }
@@ -160,12 +107,11 @@ void ctm_capture_stop(PyObject *stdlib_tracemalloc)
         return;
     }
     ctm_freelist_stop();
-    ctm_track_stop();
     atomic_store(&ctm_the_capture.active, false);
     if (stdlib_tracemalloc != NULL) {
         ctm_hooks_remove();
     }
-    dismount(stdlib_tracemalloc);
+    ctm_ride_dismount(stdlib_tracemalloc);
     ctm_tracer_stop(ctm_the_capture.tracer);
 }
 

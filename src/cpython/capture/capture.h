@@ -44,15 +44,14 @@ typedef struct ctm_capture {
     PyInterpreterState *main_interpreter;   /* borrowed for comparison only */
     _Atomic bool active;                    /* hooks record events */
     _Atomic uint64_t lost_reattributions;   /* free-list events that ran out of memory */
-    bool riding;                            /* stdlib's tracemalloc was started for us */
-    bool stdlib_was_tracing;                /* stdlib's own tracing runs beside ours */
+    _Atomic bool riding;                    /* stdlib's tracemalloc was started to carry us */
     ctm_fact allocators, free_lists, tracked_blocks; /* since the last start */
 } ctm_capture;
 extern ctm_capture ctm_the_capture;
 
 /* --- capture.c: called with the GIL held, by the main interpreter --- */
 
-/* Once per process (again after re-initialisation). -1 with an exception. */
+/* At each import. -1 with an exception. */
 int ctm_capture_init(void);
 /* stdlib_tracemalloc: the real _tracemalloc module. -1 with an exception. */
 int ctm_capture_start(PyObject *stdlib_tracemalloc, uint32_t nframe);
@@ -85,7 +84,7 @@ size_t ctm_context_memory(void);
 ctm_status ctm_code_frame(ctm_shard *shard, PyCodeObject *code, int unit, uint32_t *out);
 /* The same, remembering nothing: for the other shards, which several threads use. HOOK */
 ctm_status ctm_code_frame_uncached(ctm_shard *shard, PyCodeObject *code, int unit, uint32_t *out);
-int ctm_code_cache_init(void); /* -1 with an exception */
+int ctm_code_cache_init(void); /* once per interpreter; -1 with an exception */
 size_t ctm_code_cache_memory(void);
 
 /* --- hooks.c --- */
@@ -110,8 +109,17 @@ size_t ctm_object_header_size(const PyTypeObject *type); /* HOOK: bytes before t
 const char *ctm_freelist_self_test(void);
 
 /* --- track.c --- */
+void ctm_track_prepare(void); /* before anything traces, so that no call is under way in between */
 void ctm_track_start(void);
-void ctm_track_stop(void);
+
+/* --- ride.c (3.11, 3.12; elsewhere it does nothing) --- */
+
+/* Makes stdlib trace with empty tables, unless it traces on its own account. -1 with an exception. */
+int ctm_ride_mount(PyObject *stdlib_tracemalloc);
+/* Does stdlib trace on its own account? True on 3.13 and newer, where it need not be known. HOOK */
+bool ctm_ride_stdlib_traces(void);
+/* stdlib_tracemalloc NULL: leave it to stdlib's own finalizer. */
+void ctm_ride_dismount(PyObject *stdlib_tracemalloc);
 
 /* --- module.c --- */
 

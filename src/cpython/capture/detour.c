@@ -11,14 +11,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { JUMP_BYTES = 5, FAR_JUMP_BYTES = 14, STUB_BYTES = 128, PAGE = 4096 };
+enum { JUMP_BYTES = 5, FAR_JUMP_BYTES = 14, STUB_BYTES = 192, PROLOGUE_BYTES = 64, PAGE = 4096 };
 
 /* One instruction. */
 typedef struct instruction {
     uint32_t length;     /* 0: not known */
     uint32_t displaced;  /* offset of a 4-byte relative address; 0: none */
     bool is_call, is_end; /* a direct call; nothing follows (ret, jmp) */
-    bool is_short;       /* a branch with a 1-byte offset, which cannot be moved */
+    bool is_short;        /* a branch with a 1-byte offset */
 } instruction;
 
 /* Bytes of a ModRM operand (its byte, SIB and displacement); notes an address relative to rip. */
@@ -187,7 +187,8 @@ static uint8_t *new_stub(const uint8_t *target)
         the_page = map_near(target);
         the_page_used = 0;
     }
-    if (the_page == NULL || mprotect(the_page, PAGE, PROT_READ | PROT_WRITE) != 0) {
+    /* Other stubs of the page may be running: it stays executable. */
+    if (the_page == NULL || mprotect(the_page, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC) != 0) {
         return NULL;
     }
     uint8_t *stub = the_page + the_page_used;
@@ -203,46 +204,158 @@ static uint8_t *put_far_jump(uint8_t *at, const void *to)
     return at + FAR_JUMP_BYTES;
 }
 
-/* Copies one instruction from `from` to `to`, correcting a relative address. */
-static bool move_instruction(uint8_t *to, const uint8_t *from, const instruction *what)
+/* Puts a 4-byte offset at `at`, relative to the byte behind it, that leads to `goal`. False: too far. */
+static bool put_offset(uint8_t *at, const uint8_t *goal)
 {
-    if (what->length == 0 || what->is_short) {
-        return false;
+    const intptr_t distance = goal - (at + 4);
+    const int32_t offset = (int32_t)distance;
+    memcpy(at, &offset, sizeof(offset));
+    return distance == offset;
+}
+
+/* A branch with a 1-byte offset gets a 4-byte one: its new length; 0: too far. */
+static uint32_t move_short_branch(uint8_t *to, const uint8_t *from)
+{
+    const uint8_t *goal = from + 2 + (int8_t)from[1];
+    if (from[0] == 0xeb) {
+        to[0] = 0xe9;
+        return put_offset(to + 1, goal) ? 5 : 0;
+    }
+    to[0] = 0x0f;
+    to[1] = from[0] + 0x10;
+    return put_offset(to + 2, goal) ? 6 : 0;
+}
+
+/* Copies one instruction from `from` to `to`, correcting a relative address: its new length; 0: cannot. */
+static uint32_t move_instruction(uint8_t *to, const uint8_t *from, const instruction *what)
+{
+    if (what->is_short) {
+        return move_short_branch(to, from);
     }
     memcpy(to, from, what->length);
     if (what->displaced != 0) {
         int32_t offset;
         memcpy(&offset, from + what->displaced, sizeof(offset));
         const int64_t moved = (int64_t)offset + (from - to);
-        if (moved != (int32_t)moved) {
-            return false;
-        }
         offset = (int32_t)moved;
         memcpy(to + what->displaced, &offset, sizeof(offset));
+        if (moved != offset) {
+            return 0;
+        }
     }
-    return true;
+    return what->length;
 }
 
-/* The stub that does what the target's first bytes did, and goes on behind them. */
-static const char *build_original(uint8_t *stub, const uint8_t *target)
+/* Where a branch of `what` leads to; NULL: it is none. */
+static const uint8_t *branch_goal(const uint8_t *code, const instruction *what)
 {
-    uint32_t moved = 0;
-    while (moved < JUMP_BYTES) {
-        const instruction next = decode(target + moved);
-        if (!move_instruction(stub + moved, target + moved, &next)) {
+    int32_t offset;
+    if (what->is_short) {
+        return code + 2 + (int8_t)code[1];
+    }
+    if (what->displaced == 0 || what->displaced + 4 != what->length) {
+        return NULL;
+    }
+    memcpy(&offset, code + what->displaced, sizeof(offset));
+    return code + what->length + offset;
+}
+
+/* The stub that does what the target did up to `end`, and goes on behind it. */
+static const char *build_original(uint8_t *stub, const uint8_t *target, uint32_t end)
+{
+    uint32_t from = 0, to = 0;
+    while (from < end) {
+        const instruction next = decode(target + from);
+        const uint32_t length =
+            next.length != 0 ? move_instruction(stub + to, target + from, &next) : 0;
+        const uint8_t *goal = branch_goal(target + from, &next);
+        if (length == 0 || (goal >= target && goal < target + end)) {
             return "an instruction at the function's start cannot be moved";
         }
-        if (next.is_end && moved + next.length < JUMP_BYTES) {
+        from += next.length;
+        to += length;
+        if (next.is_end && from < end) {
             return "the function is too short";
         }
-        moved += next.length;
     }
-    (void)put_far_jump(stub + moved, target + moved);
+    (void)put_far_jump(stub + to, target + from);
     return NULL;
 }
 
-const char *ctm_detour_prepare(ctm_detour *detour, void *target, void *replacement)
+/* The instruction that takes back one of a prologue, written to `to`: its length; -1: `code` is none. */
+static int undo_instruction(const uint8_t *code, uint8_t to[4])
 {
+    static const uint8_t endbr64[4] = {0xf3, 0x0f, 0x1e, 0xfa};
+    static const uint8_t set_frame_pointer[3] = {0x48, 0x89, 0xe5}; /* its push is undone */
+    if (memcmp(code, endbr64, 4) == 0 || memcmp(code, set_frame_pointer, 3) == 0) {
+        return 0;
+    }
+    if (code[0] >= 0x50 && code[0] <= 0x57) {
+        to[0] = code[0] + 8;
+        return 1;
+    }
+    if (code[0] == 0x41 && code[1] >= 0x50 && code[1] <= 0x57) {
+        to[0] = 0x41;
+        to[1] = code[1] + 8;
+        return 2;
+    }
+    if (code[0] == 0x48 && code[1] == 0x83 && code[2] == 0xec) {
+        const uint8_t add[4] = {0x48, 0x83, 0xc4, code[3]};
+        memcpy(to, add, sizeof(add));
+        return 4;
+    }
+    return -1;
+}
+
+/* The first instruction that a jump can replace whole, behind nothing but a prologue: its offset. What takes the
+ * prologue back stands at the end of `undo`, *out_undo bytes of it. -1: there is none. */
+static int find_site(const uint8_t *target, uint8_t undo[PROLOGUE_BYTES], uint32_t *out_undo)
+{
+    uint32_t at = 0;
+    *out_undo = 0;
+    while (at + 16 < PROLOGUE_BYTES) {
+        const instruction next = decode(target + at);
+        uint8_t back[4];
+        if (next.length >= JUMP_BYTES) {
+            return (int)at;
+        }
+        const int length = next.length != 0 ? undo_instruction(target + at, back) : -1;
+        if (length < 0) {
+            return -1;
+        }
+        *out_undo += (uint32_t)length;
+        memcpy(undo + PROLOGUE_BYTES - *out_undo, back, (size_t)length);
+        at += next.length;
+    }
+    return -1;
+}
+
+/* Fills `stub`; gives the site's offset in *out_site. */
+static const char *build(ctm_detour *detour, uint8_t *stub, const uint8_t *target,
+                         const void *replacement, ctm_callers callers, uint32_t *out_site)
+{
+    uint8_t undo[PROLOGUE_BYTES];
+    uint32_t undo_length = 0;
+    int site = 0;
+    if (callers == CTM_CALLERS_ANY) {
+        site = find_site(target, undo, &undo_length);
+    }
+    if (site < 0) {
+        return "no instruction at the function's start can be replaced while others run it";
+    }
+    memcpy(stub, undo + PROLOGUE_BYTES - undo_length, undo_length);
+    uint8_t *original = put_far_jump(stub + undo_length, replacement);
+    detour->original = original;
+    *out_site = (uint32_t)site;
+    return build_original(original, target, (uint32_t)site + JUMP_BYTES);
+}
+
+const char *ctm_detour_prepare(ctm_detour *detour, void *target, void *replacement,
+                               ctm_callers callers)
+{
+    if (detour->ready) {
+        return NULL;
+    }
     if (target == NULL) {
         return "the interpreter does not export the function";
     }
@@ -250,18 +363,17 @@ const char *ctm_detour_prepare(ctm_detour *detour, void *target, void *replaceme
     if (stub == NULL) {
         return "no memory near the interpreter's code can be had";
     }
-    uint8_t *original = put_far_jump(stub, replacement);
-    const char *failure = build_original(original, target);
+    uint32_t site = 0;
+    const char *failure = build(detour, stub, target, replacement, callers, &site);
     if (mprotect(the_page, PAGE, PROT_READ | PROT_EXEC) != 0) {
         return "the system refuses executable memory";
     }
     if (failure != NULL) {
         return failure;
     }
-    const int32_t offset = (int32_t)(stub - ((uint8_t *)target + JUMP_BYTES));
-    detour->target = target;
-    detour->original = original;
-    memcpy(detour->saved, target, sizeof(detour->saved));
+    detour->site = (uint8_t *)target + site;
+    const int32_t offset = (int32_t)(stub - (detour->site + JUMP_BYTES));
+    memcpy(detour->saved, detour->site, sizeof(detour->saved));
     detour->jump[0] = 0xe9;
     memcpy(detour->jump + 1, &offset, sizeof(offset));
     detour->ready = true;
@@ -276,7 +388,7 @@ static void put_two(uint8_t *at, const uint8_t bytes[2])
     __atomic_store_n((uint16_t *)(void *)at, word, __ATOMIC_SEQ_CST);
 }
 
-/* A thread that enters while the rest is written spins in place. */
+/* A thread that comes here while the rest is written spins in place. */
 static const char *put_code(uint8_t *target, const uint8_t bytes[JUMP_BYTES])
 {
     static const uint8_t spin[2] = {0xeb, 0xfe};
@@ -294,22 +406,24 @@ static const char *put_code(uint8_t *target, const uint8_t bytes[JUMP_BYTES])
 
 const char *ctm_detour_enable(ctm_detour *detour)
 {
-    const char *failure = detour->enabled ? NULL : put_code(detour->target, detour->jump);
+    const char *failure = detour->enabled ? NULL : put_code(detour->site, detour->jump);
     detour->enabled = failure == NULL;
     return failure;
 }
 
 void ctm_detour_disable(ctm_detour *detour)
 {
-    if (detour->enabled && put_code(detour->target, detour->saved) == NULL) {
+    if (detour->enabled && put_code(detour->site, detour->saved) == NULL) {
         detour->enabled = false;
     }
 }
 
 #else
 
-const char *ctm_detour_prepare(ctm_detour *detour, void *target, void *replacement)
+const char *ctm_detour_prepare(ctm_detour *detour, void *target, void *replacement,
+                               ctm_callers callers)
 {
+    (void)callers;
     (void)detour;
     (void)target;
     (void)replacement;

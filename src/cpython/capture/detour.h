@@ -1,11 +1,17 @@
 /* detour.h: leading calls of a function elsewhere.
  *
- * Model: the first five bytes of the target become a jump to a stub near it, which jumps on to the
- * replacement; the instructions that stood there are moved into a second stub that ends with a jump
- * back, so that the original can still be called. x86-64 only; elsewhere every call says so.
+ * Model: five bytes at or near the start of the target become a jump to a stub near it, which jumps on to
+ * the replacement; the instructions up to there are moved into a second stub that ends with a jump back, so
+ * that the original can still be called. x86-64 only; elsewhere every call says so.
+ *
+ * Where callers hold the GIL, the holder may change the first bytes at will. Where they may not, some thread may
+ * be between any two instructions: then the jump replaces one single instruction of five bytes or more, the
+ * first such behind the pushes at the function's start, and the stub takes those back. A thread runs either the
+ * old instruction or the jump, never half of one.
  *
  * What cannot be moved with certainty (an instruction this file does not know) is refused, and nothing
- * is changed. All calls with the GIL held. Stubs live as long as the process.
+ * is changed. All calls with the GIL held. Stubs live as long as the process, and a detour that works is never
+ * taken back: the replacement passes calls on to `original` when it has nothing to do.
  */
 #ifndef CTM_DETOUR_H
 #define CTM_DETOUR_H
@@ -14,15 +20,19 @@
 #include <stdint.h>
 
 typedef struct ctm_detour {
-    uint8_t *target;       /* borrowed: code of the interpreter */
-    void *original;        /* callable: what `target` did; owned by the stub page */
-    uint8_t saved[16];     /* the target's first bytes */
-    uint8_t jump[5];       /* what replaces them */
+    uint8_t *site;    /* borrowed: where the jump goes in the interpreter's code */
+    void *original;   /* callable: what the target did; owned by the stub page */
+    uint8_t saved[5]; /* what stands at the site */
+    uint8_t jump[5];  /* what replaces it */
     bool ready, enabled;
 } ctm_detour;
 
-/* NULL, or a static text that says why not. Once per detour; enable and disable as often as needed. */
-const char *ctm_detour_prepare(ctm_detour *detour, void *target, void *replacement);
+typedef enum ctm_callers { CTM_CALLERS_HOLD_GIL, CTM_CALLERS_ANY } ctm_callers;
+
+/* NULL, or a static text that says why not. Prepare once, then enable; each does nothing the second time.
+ * disable is for a detour that turns out not to work. */
+const char *ctm_detour_prepare(ctm_detour *detour, void *target, void *replacement,
+                               ctm_callers callers);
 const char *ctm_detour_enable(ctm_detour *detour);
 void ctm_detour_disable(ctm_detour *detour);
 

@@ -13,10 +13,10 @@ static ctm_detour the_detour; /* GIL */
 static int on_new_reference(PyObject *op)
 {
     ctm_event_reference(op);
-    if (ctm_the_capture.stdlib_was_tracing) {
-        return ((int (*)(PyObject *))the_detour.original)(op);
+    if (atomic_load_explicit(&ctm_the_capture.riding, memory_order_relaxed)) {
+        return 0;
     }
-    return 0;
+    return ((int (*)(PyObject *))the_detour.original)(op);
 }
 
 bool ctm_freelist_is_alive(void)
@@ -31,7 +31,8 @@ static const char *follow(void)
         if (target == NULL) {
             return "the interpreter's hidden function was not found";
         }
-        const char *failure = ctm_detour_prepare(&the_detour, target, (void *)on_new_reference);
+        const char *failure = ctm_detour_prepare(&the_detour, target, (void *)on_new_reference,
+                                                 CTM_CALLERS_HOLD_GIL);
         if (failure != NULL) {
             return failure;
         }
@@ -54,6 +55,6 @@ void ctm_freelist_start(void)
 
 void ctm_freelist_stop(void)
 {
-    ctm_detour_disable(&the_detour);
+    /* The detour stays; with stdlib not tracing, nobody calls it. */
 }
 #endif

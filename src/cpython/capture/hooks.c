@@ -5,8 +5,9 @@
  * first; after it was allocated it enters. If the tracer has no memory for a new block, the program
  * gets none either: a block is never untraced.
  *
- * PyMem_SetAllocator copies a struct that other threads read without a lock, so the functions use
- * neither its context nor anything that ever goes away: they and `the_originals` live as long as the
+ * PyMem_SetAllocator copies a struct that other threads read without a lock: such a thread may meet the
+ * new function with the old context or the other way round. So the context is never changed, and the
+ * functions use neither it nor anything that ever goes away: they and `the_originals` live as long as the
  * process (the library is linked with -z nodelete), and pass through when tracing is off.
  */
 #include "capture.h"
@@ -254,6 +255,7 @@ void ctm_hooks_install(void)
         }
         PyMem_GetAllocator(domain, &the_originals[domain]);
         PyMemAllocatorEx hook = the_hooks[domain];
+        hook.ctx = the_originals[domain].ctx; /* unused by us, right for a caller with the old function */
         PyMem_SetAllocator(domain, &hook);
     }
 }

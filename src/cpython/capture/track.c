@@ -1,9 +1,9 @@
 /* track.c: blocks that other extensions announce (numpy, pandas and others).
  *
  * Model: extensions call PyTraceMalloc_Track and PyTraceMalloc_Untrack with a domain of their own;
- * CPython's functions know stdlib's tables only. While tracing is on, their calls are led here, with or
+ * CPython's functions know stdlib's tables only. From the first start on their calls are led here, with or
  * without the GIL, so that those blocks are counted like any other, in the totals and in the
- * peak. If stdlib traces as well, it is told too.
+ * peak. What stdlib would have been told, it is told too: if it traces as well, or tracing is off here.
  */
 #include "capture.h"
 #include "detour.h"
@@ -16,20 +16,47 @@ enum { TRACK, UNTRACK, GET_TRACEBACK, FUNCTIONS };
 static ctm_detour the_detours[FUNCTIONS]; /* GIL; `original` is read by callers, set once before */
 
 /* HOOK: */
-static bool tells_stdlib(void)
+static bool is_active(void)
 {
-    return !ctm_the_capture.riding || ctm_the_capture.stdlib_was_tracing;
+    return atomic_load_explicit(&ctm_the_capture.active, memory_order_relaxed);
+}
+
+/* CPython 3.11 and 3.12 ask whether stdlib traces, then wait for the GIL, and do not ask again: with stdlib
+ * stopped meanwhile they crash, and with it started to carry us they would fill its tables. So there the
+ * GIL is taken first, as they would do, and only if stdlib traces on its own account. */
+#define ASKS_ONCE (PY_VERSION_HEX < 0x030D0000)
+
+static int tell_track(unsigned int domain, uintptr_t address, size_t size)
+{
+    int (*original)(unsigned int, uintptr_t, size_t) =
+        (int (*)(unsigned int, uintptr_t, size_t))the_detours[TRACK].original;
+    if (!ASKS_ONCE) {
+        return original(domain, address, size);
+    }
+    PyGILState_STATE gil = PyGILState_Ensure();
+    const int result = ctm_ride_stdlib_traces() ? original(domain, address, size) : -2;
+    PyGILState_Release(gil);
+    return result;
+}
+
+static int tell_untrack(unsigned int domain, uintptr_t address)
+{
+    int (*original)(unsigned int, uintptr_t) =
+        (int (*)(unsigned int, uintptr_t))the_detours[UNTRACK].original;
+    if (!ASKS_ONCE) {
+        return original(domain, address);
+    }
+    PyGILState_STATE gil = PyGILState_Ensure();
+    const int result = ctm_ride_stdlib_traces() ? original(domain, address) : -2;
+    PyGILState_Release(gil);
+    return result;
 }
 
 /* HOOK: 0; -1: out of memory; -2: tracing is off. */
 static int on_track(unsigned int domain, uintptr_t address, size_t size)
 {
-    int result = -2;
-    if (tells_stdlib()) {
-        result = ((int (*)(unsigned int, uintptr_t, size_t))the_detours[TRACK].original)(
-            domain, address, size);
-    }
-    if (atomic_load_explicit(&ctm_the_capture.active, memory_order_relaxed)) {
+    int result = ctm_ride_stdlib_traces() ? tell_track(domain, address, size) : -2;
+    if (is_active()) {
         result = ctm_event_alloc(domain, address, size, false) ? 0 : -1;
     }
     return result;
@@ -38,11 +65,8 @@ static int on_track(unsigned int domain, uintptr_t address, size_t size)
 /* HOOK: 0, also if the block was not known; -2: tracing is off. */
 static int on_untrack(unsigned int domain, uintptr_t address)
 {
-    int result = -2;
-    if (tells_stdlib()) {
-        result = ((int (*)(unsigned int, uintptr_t))the_detours[UNTRACK].original)(domain, address);
-    }
-    if (atomic_load_explicit(&ctm_the_capture.active, memory_order_relaxed)) {
+    int result = ctm_ride_stdlib_traces() ? tell_untrack(domain, address) : -2;
+    if (is_active()) {
         ctm_event_free(domain, address, false);
         result = 0;
     }
@@ -52,6 +76,10 @@ static int on_untrack(unsigned int domain, uintptr_t address)
 /* A new reference: the frames as (filename, lineno) pairs, or None. GIL. */
 static PyObject *on_get_traceback(unsigned int domain, uintptr_t address)
 {
+    if (!is_active()) {
+        return ((PyObject *(*)(unsigned int, uintptr_t))the_detours[GET_TRACEBACK].original)(
+            domain, address);
+    }
     return ctm_raw_traceback_of_block(domain, address);
 }
 
@@ -59,18 +87,19 @@ static const char *prepare(void)
 {
     const struct {
         void *target, *replacement;
+        ctm_callers callers;
     } functions[FUNCTIONS] = {
-        [TRACK] = {(void *)PyTraceMalloc_Track, (void *)on_track},
-        [UNTRACK] = {(void *)PyTraceMalloc_Untrack, (void *)on_untrack},
-        [GET_TRACEBACK] = {(void *)_PyTraceMalloc_GetTraceback, (void *)on_get_traceback},
+        [TRACK] = {(void *)PyTraceMalloc_Track, (void *)on_track, CTM_CALLERS_ANY},
+        [UNTRACK] = {(void *)PyTraceMalloc_Untrack, (void *)on_untrack, CTM_CALLERS_ANY},
+        [GET_TRACEBACK] = {(void *)_PyTraceMalloc_GetTraceback, (void *)on_get_traceback,
+                           CTM_CALLERS_HOLD_GIL},
     };
     for (int i = 0; i < FUNCTIONS; i++) {
-        if (!the_detours[i].ready) {
-            const char *failure = ctm_detour_prepare(&the_detours[i], functions[i].target,
-                                                     functions[i].replacement);
-            if (failure != NULL) {
-                return failure;
-            }
+        const char *failure =
+            ctm_detour_prepare(&the_detours[i], functions[i].target, functions[i].replacement,
+                                                 functions[i].callers);
+        if (failure != NULL) {
+            return failure;
         }
     }
     return NULL;
@@ -93,30 +122,35 @@ static const char *self_test(void)
     return seen ? NULL : "an announced block did not come through";
 }
 
-static const char *follow(void)
+static const char *lay(void)
 {
     const char *failure = prepare();
     for (int i = 0; i < FUNCTIONS && failure == NULL; i++) {
         failure = ctm_detour_enable(&the_detours[i]);
     }
-    return failure != NULL ? failure : self_test();
+    return failure;
+}
+
+void ctm_track_prepare(void)
+{
+    const char *failure = lay();
+    ctm_the_capture.tracked_blocks =
+        failure == NULL ? (ctm_fact){true, "announcements are led to us"}
+                        : (ctm_fact){false, failure};
 }
 
 void ctm_track_start(void)
 {
-    const char *failure = follow();
-    if (failure != NULL) {
-        ctm_track_stop();
-        ctm_the_capture.tracked_blocks = (ctm_fact){false, failure};
-        return;
+    if (ctm_the_capture.tracked_blocks.ok) {
+        const char *failure = self_test();
+        if (failure != NULL) {
+            ctm_the_capture.tracked_blocks = (ctm_fact){false, failure};
+        }
     }
-    ctm_the_capture.tracked_blocks = (ctm_fact){true, "announcements are led to us"};
-}
-
-void ctm_track_stop(void)
-{
-    for (int i = 0; i < FUNCTIONS; i++) {
-        ctm_detour_disable(&the_detours[i]);
+    if (!ctm_the_capture.tracked_blocks.ok) {
+        for (int i = 0; i < FUNCTIONS; i++) {
+            ctm_detour_disable(&the_detours[i]);
+        }
     }
 }
 #endif

@@ -1,0 +1,51 @@
+/* sample_file.h: what the tests of snapshots on file share: the golden sample, and a check that
+ * two snapshots are identical.
+ */
+#ifndef CTM_TESTS_SAMPLE_FILE_H
+#define CTM_TESTS_SAMPLE_FILE_H
+
+#include "sample.h"
+
+static const struct sample_run golden_runs[] = {
+    {0, 64, 3, 2, 2, {{"main.py", "work", 10, 12}, {"main.py", "<module>", 1, 30}}},
+    {0, 5000000000, 1, 1, 7, {{"\xf0\x9f\x90\x8d.py", "caf\xc3\xa9", 5, -1}}},
+    {389047, 16, 1000000, 1, 1, {{"lone\xed\xb2\x80.py", NULL, 0, 0}}},
+    {0, 1, 0, 0, 0, {{NULL, NULL, 0, 0}}},
+    {0, 64, 2, 2, 2, {{"main.py", "work", 10, 12}, {"main.py", "<module>", 1, 30}}},
+};
+#define GOLDEN (sizeof golden_runs / sizeof golden_runs[0])
+static const char golden_attributes[] = "attributes\0of the caller";
+
+static inline ctm_snapshot *golden_snapshot(void)
+{
+    return sample_snapshot(golden_runs, GOLDEN, false);
+}
+
+/* Every table, byte by byte. */
+static inline void check_identical(const ctm_snapshot *a, const ctm_snapshot *b)
+{
+    ctm_snapshot_info one, two;
+    ctm_snapshot_info_get(a, &one);
+    ctm_snapshot_info_get(b, &two);
+    if (!CHECK(memcmp(&one, &two, sizeof one) == 0)) return;
+    CHECK(memcmp(ctm_snapshot_sites(a), ctm_snapshot_sites(b),
+                 (one.sites + 1) * sizeof(ctm_site)) == 0);
+    CHECK(memcmp(ctm_snapshot_tracebacks(a), ctm_snapshot_tracebacks(b),
+                 (one.tracebacks + 1) * sizeof(ctm_traceback)) == 0);
+    CHECK(memcmp(ctm_snapshot_frames(a), ctm_snapshot_frames(b),
+                 (one.frames + 1) * sizeof(ctm_frame)) == 0);
+    CHECK(memcmp(ctm_snapshot_functions(a), ctm_snapshot_functions(b),
+                 (one.functions + 1) * sizeof(ctm_function)) == 0);
+    for (uint32_t id = 0; id <= one.strings; id++) {
+        size_t length, other;
+        const char *text = ctm_snapshot_string(a, id, &length);
+        const char *same = ctm_snapshot_string(b, id, &other);
+        CHECK(length == other && memcmp(text, same, length + 1) == 0);
+    }
+    for (uint32_t id = 0; id <= one.tracebacks; id++)
+        CHECK_EQ(ctm_snapshot_traceback_length(a, id), ctm_snapshot_traceback_length(b, id));
+    for (uint64_t i = 0; i < one.live_blocks && i < 100; i++)
+        CHECK_EQ(ctm_snapshot_trace_site(a, i), ctm_snapshot_trace_site(b, i));
+}
+
+#endif

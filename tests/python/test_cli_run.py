@@ -1,0 +1,210 @@
+"""`python -m ctracemalloc run`: the program it runs, and the summary that follows.
+
+The measure is the interpreter itself: a program run both ways must not be able to tell.
+"""
+
+import json
+import os
+import re
+import textwrap
+import unittest
+import venv
+from pathlib import Path
+
+import ctracemalloc
+from cli_support import PACKAGE_PARENT, SELF_PORTRAIT, ProgramTest
+
+
+class SameProgramTest(ProgramTest):
+    """The program sees what it would have seen without the tracer."""
+
+    def assert_same_portrait(self, *program, flags=(), stdin="some input\n"):
+        plain = self.python(*flags, *program, input=stdin)
+        traced = self.traced(*program, flags=flags, input=stdin)
+        self.assertEqual(plain.returncode, 0, plain.stderr)
+        self.assertEqual(traced.returncode, 0, traced.stderr)
+        self.assertEqual(json.loads(traced.stdout), json.loads(plain.stdout))
+        self.assert_reported(traced)
+
+    def test_script(self):
+        script = self.write("sub/portrait.py", SELF_PORTRAIT)
+        self.assert_same_portrait(script, "--top", "-n", "x", "--", "-m")
+        self.assert_same_portrait("sub/portrait.py")
+
+    def test_module(self):
+        self.write("package/__init__.py", "")
+        self.write("package/portrait.py", SELF_PORTRAIT)
+        self.assert_same_portrait("-m", "package.portrait", "-c", "--help")
+
+    def test_attached_module(self):
+        self.write("portrait.py", SELF_PORTRAIT)
+        self.assert_same_portrait("-mportrait", "-o", "x")
+
+    def test_code(self):
+        self.assert_same_portrait("-c", textwrap.dedent(SELF_PORTRAIT), "-m", "x")
+
+    def test_folder(self):
+        self.write("app/__main__.py", SELF_PORTRAIT)
+        self.assert_same_portrait("app", "argument")
+
+    def test_interpreter_options(self):
+        script = self.write("portrait.py", SELF_PORTRAIT)
+        for flags in (["-O"], ["-I"], ["-E"], ["-s"], ["-u", "-X", "dev"], ["-W", "error", "-P"]):
+            with self.subTest(flags=flags):
+                self.assert_same_portrait(script, flags=flags)
+
+    def test_pythonpath_is_kept(self):
+        self.environment["PYTHONPATH"] = os.pathsep.join([str(self.folder / "a"), PACKAGE_PARENT])
+        self.assert_same_portrait(self.write("portrait.py", SELF_PORTRAIT))
+
+    def test_program_from_stdin(self):
+        result = self.traced("-", "argument", input="import sys; print(sys.argv)")
+        self.assertEqual(result.stdout, "['-', 'argument']\n")
+        self.assert_reported(result)
+
+    def test_double_dash_ends_the_options(self):
+        script = self.write("script.py", "import sys; print(sys.argv[1:])")
+        result = self.traced("--top", "1", "--", script, "-n")
+        self.assertEqual(result.stdout, "['-n']\n")
+
+    def test_classes_of_main_are_pickled(self):
+        script = self.write(
+            "script.py",
+            """
+            import pickle
+            class Point: x = 1
+            copy = pickle.loads(pickle.dumps(Point()))
+            print(type(copy) is Point, Point.__module__)
+            """,
+        )
+        self.assertEqual(self.traced(script).stdout, "True __main__\n")
+
+    def test_multiprocessing(self):
+        script = self.write(
+            "script.py",
+            """
+            import multiprocessing, sys
+            class Item:
+                def __init__(self, value): self.value = value
+            def double(item): return Item(item.value * 2)
+            if __name__ == "__main__":
+                context = multiprocessing.get_context(sys.argv[1])
+                with context.Pool(2) as pool:
+                    print([item.value for item in pool.map(double, map(Item, range(4)))])
+            """,
+        )
+        for method in ("fork", "spawn", "forkserver"):
+            with self.subTest(method=method):
+                result = self.traced("-o", f"{method}.ctm", script, method)
+                self.assertEqual(result.stdout, "[0, 2, 4, 6]\n", result.stderr)
+                self.assertEqual(result.returncode, 0)
+                self.assert_reported(result)
+
+    def test_no_frames_of_ours_below_the_program(self):
+        script = self.write(
+            "script.py",
+            """
+            import ctracemalloc
+            def inner():
+                return bytearray(1000)
+            held = inner()
+            print([frame.lineno for frame in ctracemalloc.get_object_traceback(held)])
+            """,
+        )
+        result = self.traced("-n", "10", script)
+        self.assertEqual(result.stdout, "[5, 4]\n")
+        snapshot = self.load_only_snapshot()
+        own = [
+            trace.traceback.total_nframe
+            for trace in snapshot.traces
+            if trace.traceback[-1].filename == str(script) and trace.traceback[-1].lineno == 4
+        ]
+        self.assertTrue(own)
+        self.assertEqual(set(own), {2})
+
+
+class SummaryTest(ProgramTest):
+    def test_numbers_and_source_text(self):
+        script = self.write(
+            "script.py",
+            """
+            def make_big():
+                return bytearray(3_000_000)
+            big = make_big()
+            peak = bytearray(5_000_000)
+            del peak
+            """,
+        )
+        traced = self.traced("--top", "1", script)
+        summary = traced.stderr
+        self.assertRegex(summary, r"live +\d+ KiB in [\d,]+ blocks")
+        peak = float(re.search(r"peak +([\d.]+) (?:MiB|KiB)", summary).group(1))
+        self.assertTrue(peak >= 7812 or 7.6 <= peak < 100, summary)
+        self.assertRegex(summary, r"2930 KiB +\d+ .* script\.py:3 +make_big\n")
+        self.assertIn("return bytearray(3_000_000)\n", summary)
+        self.assertIn("top 1 of", summary)
+        self.assertNotIn("\x1b", summary)
+        snapshot = self.load_only_snapshot()
+        self.assertIn(f"{len(snapshot.traces):,} blocks", summary)
+        self.assertGreaterEqual(snapshot.run["peak"], 8_000_000)
+
+    def test_default_and_given_file_names(self):
+        script = self.write("script.py", "import os; os.chdir('/')")
+        traced = self.traced(script)
+        (path,) = self.snapshots()
+        self.assertRegex(path.name, r"^ctracemalloc-\d+\.ctm$")
+        self.assertIn(str(path), traced.stderr)
+        self.traced("-o", "given, with comma.ctm", script)
+        self.assertTrue((self.folder / "given, with comma.ctm").is_file())
+
+    def test_install(self):
+        script = self.write(
+            "script.py",
+            """
+            import sys, tracemalloc, _tracemalloc, ctracemalloc
+            print(tracemalloc is ctracemalloc, _tracemalloc is ctracemalloc)
+            print(tracemalloc.is_tracing(), tracemalloc.get_traceback_limit())
+            """,
+        )
+        self.assertEqual(self.traced("-n", "7", "--install", script).stdout, "True True\nTrue 7\n")
+
+    def test_the_tracer_is_not_in_the_numbers(self):
+        self.traced("-n", "25", "-c", "pass")
+        snapshot = self.load_only_snapshot()
+        package = str(Path(ctracemalloc.__file__).parent)
+        own = [
+            trace.size
+            for trace in snapshot.traces
+            if trace.traceback[-1].filename.startswith(package)
+        ]
+        self.assertLess(sum(own), 4096, own)
+
+
+class WithoutHookTest(ProgramTest):
+    """The package on PYTHONPATH only: no ctracemalloc.pth in site-packages."""
+
+    def setUp(self):
+        super().setUp()
+        home = self.folder / "venv"
+        venv.create(home, with_pip=False, symlinks=True)
+        self.bare = str(home / "bin" / "python")
+        self.environment["PYTHONPATH"] = PACKAGE_PARENT
+
+    def test_run(self):
+        script = self.write("portrait.py", SELF_PORTRAIT)
+        plain = self.python(script, python=self.bare, input="")
+        traced = self.traced(script, python=self.bare, input="")
+        self.assertEqual(json.loads(traced.stdout), json.loads(plain.stdout), traced.stderr)
+        self.assert_reported(traced)
+        self.assertNotIn("sitecustomize", traced.stderr)
+
+    def test_sitecustomize_of_the_user_still_runs(self):
+        self.write("mine/sitecustomize.py", "import sys; sys.mine = True")
+        self.environment["PYTHONPATH"] += os.pathsep + str(self.folder / "mine")
+        traced = self.traced("-c", "import sys; print(sys.mine)", python=self.bare)
+        self.assertEqual(traced.stdout, "True\n", traced.stderr)
+        self.assert_reported(traced)
+
+
+if __name__ == "__main__":
+    unittest.main()
