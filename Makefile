@@ -27,7 +27,7 @@ test: ## all tests on Python 3.11, 3.12 and 3.13, and the C core's
 test-all: ## the same, also on Python 3.14 and 3.15 (from Debian sid if need be)
 	$(RUN) --pythons $(ALL_BUILDS)
 
-test-long: ## what takes too long for CI as well: deep tracebacks, valgrind, every slow suite everywhere
+test-long: ## what takes too long for CI as well: 25 frames, valgrind, every slow suite everywhere
 	$(RUN) --pythons $(ALL_BUILDS) --long
 
 core-test: ## the C core alone: gcc, clang, ASan and UBSan, TSan

@@ -74,7 +74,7 @@ def cpython_suites():
         if where:
             suites.append(Suite("cpython:%s-everywhere" % module, command, seconds, None, True))
         deep = command + ["--nframe", "25"]
-        suites.append(Suite("cpython:%s-25" % module, deep, 3 * seconds, None, True))
+        suites.append(Suite("cpython:%s-25" % module, deep, 3 * seconds, "3.13", True))
     return suites
 
 
@@ -338,6 +338,7 @@ def parse_arguments(arguments):
     parser = argparse.ArgumentParser(description="Runs the tests; see the top of this file.")
     parser.add_argument("--pythons", default="3.11,3.12,3.13", help="versions, with commas between")
     parser.add_argument("--long", action="store_true", help="also what does not fit into CI")
+    parser.add_argument("--only-long", action="store_true", help="nothing but what does not fit into CI")
     parser.add_argument("--only", action="append", help="only suites whose name contains this")
     parser.add_argument("--no-core", action="store_true", help="only suites that run on a Python")
     parser.add_argument("--build-only", action="store_true", help="install the package, run nothing")
@@ -353,6 +354,8 @@ def main(arguments=None):
     os.makedirs(LOGS, exist_ok=True)
     versions = [version for version in options.pythons.split(",") if version]
     suites = choose(all_suites(), options.only)
+    options.long = options.long or options.only_long
+    suites = [suite for suite in suites if suite.long or not options.only_long]
     suites = [suite for suite in suites if options.long or not suite.long]
     if options.no_core:
         suites = [suite for suite in suites if suite.where != ONLY_SOURCES]

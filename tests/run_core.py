@@ -56,7 +56,7 @@ def ctest(folder):
         env={**os.environ, **ENVIRONMENT},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        universal_newlines=True,
+        text=True,
         errors="replace",
     )
     print(done.stdout, flush=True)

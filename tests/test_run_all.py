@@ -47,7 +47,8 @@ class JudgeTest(unittest.TestCase):
 
 class RunTest(unittest.TestCase):
     def test_a_hanging_suite_and_its_children_are_ended(self):
-        code = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']); time.sleep(60)"
+        child = "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])"
+        code = f"import subprocess, sys, time; {child}; time.sleep(60)"
         with tempfile.TemporaryDirectory() as folder:
             started = time.monotonic()
             log = os.path.join(folder, "log")

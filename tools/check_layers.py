@@ -83,7 +83,7 @@ def check_binding(root):
     names = {name.split("/")[-1] for name in own}
     for path in sorted([*base.rglob("*.c"), *base.rglob("*.h")]):
         for line, name, quoted in includes(path):
-            if quoted and not (name.startswith("ctm/") or name in own or name in names or name.startswith("internal/")):
+            if quoted and not (name.startswith(("ctm/", "internal/")) or name in own or name in names):
                 yield path, line, f"the binding includes {name}, which is neither its own nor public"
 
 
@@ -144,7 +144,7 @@ def check_symbols(root):
         for number, path in enumerate(sorted((root / "src" / "core").rglob("*.c"))):
             target = Path(folder, f"{number}.o")
             command = [compiler, "-std=c11", "-D_GNU_SOURCE", "-O1", "-Iinclude", "-Isrc/core", "-c", path, "-o", target]
-            done = subprocess.run(command, cwd=root, stderr=subprocess.PIPE, universal_newlines=True)
+            done = subprocess.run(command, cwd=root, stderr=subprocess.PIPE, text=True)
             if done.returncode != 0:
                 yield path, 1, "does not compile:\n" + done.stderr
                 continue

@@ -6,7 +6,7 @@ WAY is one of
     plain      nothing is changed
     standin    ctracemalloc is installed as tracemalloc and _tracemalloc, and does not trace
     traced     the same, and it traces NFRAME frames; so do the child processes that run `site`
-    standard   the standard tracemalloc traces NFRAME frames
+    standard   the standard tracemalloc traces NFRAME frames, here and in child processes
 
 OUTPUT gets one JSON list a line: ["start", ID] before a test and [OUTCOME, ID, DETAIL] after it, so that a
 crash leaves the name of the test that crashed.
@@ -19,9 +19,9 @@ import re
 import sys
 import unittest
 
-
-# This module asserts what a child process prints that does *not* trace.
-CHILDREN_UNTRACED = {"test.test_warnings"}
+# These modules assert what a child process prints that does *not* trace (test_capi: the dump of a damaged block,
+# and sub-interpreters, which test.support refuses to make while tracemalloc traces).
+CHILDREN_UNTRACED = {"test.test_warnings", "test.test_capi"}
 
 
 def begin(way, nframe, module):
@@ -31,6 +31,8 @@ def begin(way, nframe, module):
         import tracemalloc
 
         tracemalloc.start(nframe)
+        if module not in CHILDREN_UNTRACED:
+            os.environ["PYTHONTRACEMALLOC"] = str(nframe)
         return
     import ctracemalloc
 
@@ -43,8 +45,8 @@ def begin(way, nframe, module):
 
 
 def name_of(test):
-    """The test's id without addresses."""
-    return re.sub(r"0x[0-9a-f]+", "0x", test.id())
+    """The test's id without addresses; a subtest goes by its test."""
+    return re.sub(r"0x[0-9a-f]+", "0x", getattr(test, "test_case", test).id())
 
 
 class Recorder(unittest.TextTestResult):

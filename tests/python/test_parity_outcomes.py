@@ -4,7 +4,7 @@ What comes out must be the same: the value, or the type and text of the exceptio
 """
 
 # Functions are called before their loop goes on; names are there for eval().
-# ruff: noqa: B023, F841, RUF005
+# ruff: noqa: B023, F841
 
 import copy
 import inspect

@@ -1,7 +1,7 @@
 """Random traces, filters and patterns: the standard library's and our answers are the same."""
 
 # Functions are called before their loop goes on.
-# ruff: noqa: B023, F841, RUF005, B905
+# ruff: noqa: B023, F841
 
 import random
 import tracemalloc

@@ -5,7 +5,7 @@ the standard library) and, through dump and load, of the core. Both must answer 
 """
 
 # Expressions are there for what they raise.
-# ruff: noqa: B015, RUF005
+# ruff: noqa: B015
 
 import collections.abc
 import copy

@@ -1,6 +1,5 @@
 """Snapshot.dump and Snapshot.load: attributes, traces of every kind, targets, formats, damage."""
 
-# ruff: noqa: B905
 
 import collections
 import errno

@@ -1,7 +1,7 @@
 """What the types leave behind: no memory and no references, whether calls succeed or fail."""
 
 # Functions are called before their loop goes on.
-# ruff: noqa: B023, B905
+# ruff: noqa: B023
 
 import copy
 import gc

@@ -1,6 +1,5 @@
 """Deep stacks and recursion errors."""
 
-import sys
 import unittest
 
 from support import ScriptTest, ours_only

@@ -10,7 +10,7 @@ static int domain_filter_init(PyObject *self, PyObject *args, PyObject *kwargs)
     if (ctm_bind_tuple(&params, args, kwargs, given) < 0) return -1;
     PyObject *parent = PyObject_CallFunctionObjArgs((PyObject *)&PySuper_Type,
                                                     state->domain_filter_type, self, NULL);
-    if (parent != NULL) init = PyObject_GetAttrString(parent, "__init__");
+    if (parent != NULL) init = ctm_get_named(parent, "__init__");
     if (init != NULL) result = PyObject_CallOneArg(init, given[0]);
     Py_XDECREF(parent);
     Py_XDECREF(init);

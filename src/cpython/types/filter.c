@@ -12,7 +12,7 @@ static int call_super_init(ctm_state *state, PyObject *self, PyObject *inclusive
     PyObject *result = NULL, *init = NULL;
     PyObject *parent =
         PyObject_CallFunctionObjArgs((PyObject *)&PySuper_Type, state->filter_type, self, NULL);
-    if (parent != NULL) init = PyObject_GetAttrString(parent, "__init__");
+    if (parent != NULL) init = ctm_get_named(parent, "__init__");
     if (init != NULL) result = PyObject_CallOneArg(init, inclusive);
     Py_XDECREF(parent);
     Py_XDECREF(init);

@@ -245,7 +245,7 @@ static int check_iterable(ctm_state *state, PyObject *filters)
 {
     int iterable = PyObject_IsInstance(filters, state->iterable);
     if (iterable != 0) return iterable < 0 ? -1 : 0;
-    PyObject *name = PyObject_GetAttrString((PyObject *)Py_TYPE(filters), "__name__");
+    PyObject *name = ctm_get_named((PyObject *)Py_TYPE(filters), "__name__");
     if (name != NULL)
         PyErr_Format(PyExc_TypeError, "filters must be a list of filters, not %S", name);
     Py_XDECREF(name);

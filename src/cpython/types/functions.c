@@ -106,6 +106,6 @@ static PyMethodDef functions[] = {
 int ctm_functions_init(PyObject *module, ctm_state *state)
 {
     if (PyModule_AddFunctions(module, functions) < 0) return -1;
-    state->core_decode = PyObject_GetAttrString(module, "_core_decode");
+    state->core_decode = ctm_get_named(module, "_core_decode");
     return state->core_decode != NULL ? 0 : -1;
 }

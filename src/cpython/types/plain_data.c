@@ -92,9 +92,9 @@ static int append_double(ctm_plain *out, double value)
 static PyObject *int_to_bytes(PyObject *value)
 {
     PyObject *result = NULL, *method = NULL, *args = NULL, *kwargs = NULL;
-    PyObject *bits = PyObject_CallMethod(value, "bit_length", NULL);
+    PyObject *bits = ctm_call_named(value, "bit_length", NULL);
     Py_ssize_t n = bits != NULL ? PyLong_AsSsize_t(bits) : -1;
-    if (n >= 0) method = PyObject_GetAttrString(value, "to_bytes");
+    if (n >= 0) method = ctm_get_named(value, "to_bytes");
     if (method != NULL) args = Py_BuildValue("(ns)", n / 8 + 1, "little");
     if (args != NULL) kwargs = Py_BuildValue("{sO}", "signed", Py_True);
     if (kwargs != NULL) result = PyObject_Call(method, args, kwargs);
@@ -271,7 +271,7 @@ static const unsigned char *read_blob(reader *in, uint64_t *length)
 static PyObject *int_from_bytes(const unsigned char *bytes, Py_ssize_t length)
 {
     PyObject *result = NULL, *args = NULL, *kwargs = NULL;
-    PyObject *method = PyObject_GetAttrString((PyObject *)&PyLong_Type, "from_bytes");
+    PyObject *method = ctm_get_named((PyObject *)&PyLong_Type, "from_bytes");
     if (method != NULL) args = Py_BuildValue("(y#s)", (const char *)bytes, length, "little");
     if (args != NULL) kwargs = Py_BuildValue("{sO}", "signed", Py_True);
     if (kwargs != NULL) result = PyObject_Call(method, args, kwargs);

@@ -262,7 +262,7 @@ static PyMethodDef load_method = {
 
 static int add_load(PyObject *module, PyTypeObject *type)
 {
-    PyObject *method = NULL, *name = PyObject_GetAttrString((PyObject *)type, "__module__");
+    PyObject *method = NULL, *name = ctm_get_named((PyObject *)type, "__module__");
     PyObject *function = name != NULL ? PyCFunction_NewEx(&load_method, module, name) : NULL;
     if (function != NULL) method = PyStaticMethod_New(function);
     int result = method != NULL ? PyObject_SetAttrString((PyObject *)type, "load", method) : -1;

@@ -171,7 +171,9 @@ static PyObject *encode_all(ctm_state *state, ctm_snapshot *snapshot, const ctm_
 static PyObject *open_file(PyObject *filename, const char *mode)
 {
     PyObject *file = NULL, *io = PyImport_ImportModule("io");
-    if (io != NULL) file = PyObject_CallMethod(io, "open", "Os", filename, mode);
+    PyObject *open = io != NULL ? ctm_get_named(io, "open") : NULL;
+    if (open != NULL) file = PyObject_CallFunction(open, "Os", filename, mode);
+    Py_XDECREF(open);
     Py_XDECREF(io);
     return file;
 }
@@ -181,7 +183,7 @@ static int close_file(PyObject *file)
 {
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
-    PyObject *result = PyObject_CallMethod(file, "close", NULL);
+    PyObject *result = ctm_call_named(file, "close", NULL);
     int failed = result == NULL;
     Py_XDECREF(result);
     Py_DECREF(file);
@@ -195,7 +197,7 @@ static PyObject *write_file(ctm_state *state, ctm_snapshot *snapshot, const ctm_
 {
     PyObject *written = NULL, *file = NULL, *bytes = encode_all(state, snapshot, extra);
     if (bytes != NULL) file = open_file(filename, "wb");
-    if (file != NULL) written = PyObject_CallMethod(file, "write", "O", bytes);
+    if (file != NULL) written = ctm_call_named(file, "write", bytes);
     if (file != NULL && close_file(file) < 0) Py_CLEAR(written);
     Py_XDECREF(bytes);
     if (written == NULL) return NULL;
@@ -237,7 +239,7 @@ static PyObject *dump_ctm(ctm_state *state, PyObject *self, PyObject *filename)
 static PyObject *call_stdlib_pickle(const char *name, PyObject *a, PyObject *b)
 {
     PyObject *module = PyImport_ImportModule("ctracemalloc._stdlib_pickle");
-    PyObject *function = module != NULL ? PyObject_GetAttrString(module, name) : NULL;
+    PyObject *function = module != NULL ? ctm_get_named(module, name) : NULL;
     PyObject *result = NULL;
     if (function != NULL) result = PyObject_CallFunctionObjArgs(function, a, b, NULL);
     Py_XDECREF(function);
@@ -355,7 +357,9 @@ static PyObject *load_bytes(ctm_state *state, PyObject *data, PyObject *filename
 /* file.read(n) as bytes */
 static PyObject *read_file(PyObject *file, Py_ssize_t n)
 {
-    PyObject *data = PyObject_CallMethod(file, "read", "n", n);
+    PyObject *count = PyLong_FromSsize_t(n);
+    PyObject *data = count != NULL ? ctm_call_named(file, "read", count) : NULL;
+    Py_XDECREF(count);
     if (data != NULL && !PyBytes_CheckExact(data)) {
         PyErr_SetString(PyExc_TypeError, "read() should return bytes");
         Py_CLEAR(data);

@@ -22,7 +22,7 @@ ctm_state *ctm_state_of(PyObject *self)
  * the module, as for a class written in Python. */
 static int shorten_name(PyObject *type)
 {
-    PyObject *name = PyObject_GetAttrString(type, "__name__");
+    PyObject *name = ctm_get_named(type, "__name__");
     int result = name != NULL ? PyObject_SetAttrString(type, "__name__", name) : -1;
     Py_XDECREF(name);
     return result;
@@ -57,7 +57,7 @@ int ctm_type_set_slots(PyTypeObject *type, const char *const *names)
 
 int ctm_property_set(PyObject *self, PyObject *value, void *name)
 {
-    PyObject *qualname = PyObject_GetAttrString((PyObject *)Py_TYPE(self), "__qualname__");
+    PyObject *qualname = ctm_get_named((PyObject *)Py_TYPE(self), "__qualname__");
     if (qualname != NULL)
         PyErr_Format(PyExc_AttributeError, "property '%s' of %R object has no %s",
                      (const char *)name, qualname, value != NULL ? "setter" : "deleter");
@@ -171,7 +171,7 @@ PyObject *ctm_compare_not_equal(PyObject *self, PyObject *other)
 static PyObject *type_less_than(PyObject *self, PyObject *other, richcmpfunc own)
 {
     if (Py_TYPE(self)->tp_richcompare == own) return own(self, other, Py_LT);
-    PyObject *method = PyObject_GetAttrString((PyObject *)Py_TYPE(self), "__lt__");
+    PyObject *method = ctm_get_named((PyObject *)Py_TYPE(self), "__lt__");
     if (method == NULL) return NULL;
     PyObject *result = PyObject_CallFunctionObjArgs(method, self, other, NULL);
     Py_DECREF(method);
@@ -377,6 +377,26 @@ PyObject *ctm_append_average(PyObject *text, PyObject *size, PyObject *count)
     if (average != NULL) result = PyUnicode_FromFormat("%U, average=%S", text, average);
     Py_XDECREF(average);
     Py_DECREF(text);
+    return result;
+}
+
+PyObject *ctm_get_named(PyObject *self, const char *name)
+{
+    PyObject *interned = PyUnicode_InternFromString(name);
+    PyObject *value = interned != NULL ? PyObject_GetAttr(self, interned) : NULL;
+    Py_XDECREF(interned);
+    return value;
+}
+
+PyObject *ctm_call_named(PyObject *self, const char *name, PyObject *argument_or_null)
+{
+    PyObject *method = ctm_get_named(self, name);
+    PyObject *result = NULL;
+    if (method != NULL && argument_or_null != NULL)
+        result = PyObject_CallOneArg(method, argument_or_null);
+    else if (method != NULL)
+        result = PyObject_CallNoArgs(method);
+    Py_XDECREF(method);
     return result;
 }
 

@@ -123,6 +123,10 @@ PyObject *ctm_reversed_tuple(PyObject *sequence);                /* tuple(revers
 int ctm_unpack(PyObject *value, int count, PyObject **out);
 /* format % arguments; steals `arguments`, a tuple, or NULL for failure passed on. */
 PyObject *ctm_format(const char *format, PyObject *arguments);
+/* self.name, and self.name() or self.name(argument): with the name interned, because the interpreter's
+ * method cache keeps each new string that it is asked with. */
+PyObject *ctm_get_named(PyObject *self, const char *name);
+PyObject *ctm_call_named(PyObject *self, const char *name, PyObject *argument_or_null);
 PyObject *ctm_call_method(PyObject *self, PyObject *name, PyObject *a, PyObject *b,
                           PyObject *c); /* arguments up to the first NULL */
 /* text + ", average=…" unless count is zero; steals `text`, or NULL for failure passed on. */

@@ -1,4 +1,5 @@
 /* types.c: makes the types and what they share, and adds them to the module. */
+#include "support.h"
 #include "types.h"
 
 static int intern_texts(ctm_state *state)
@@ -13,7 +14,7 @@ static int intern_texts(ctm_state *state)
 static PyObject *import_attribute(const char *module_name, const char *attribute)
 {
     PyObject *module = PyImport_ImportModule(module_name);
-    PyObject *value = module != NULL ? PyObject_GetAttrString(module, attribute) : NULL;
+    PyObject *value = module != NULL ? ctm_get_named(module, attribute) : NULL;
     Py_XDECREF(module);
     return value;
 }
@@ -61,7 +62,7 @@ static int register_sequences(const ctm_state *state)
     PyObject *sequence = import_attribute("collections.abc", "Sequence");
     int result = sequence != NULL ? 0 : -1;
     for (int i = 0; result == 0 && i < 2; i++) {
-        PyObject *type = PyObject_CallMethod(sequence, "register", "O", types[i]);
+        PyObject *type = ctm_call_named(sequence, "register", (PyObject *)types[i]);
         result = type != NULL ? 0 : -1;
         Py_XDECREF(type);
     }

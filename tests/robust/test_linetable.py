@@ -1,0 +1,86 @@
+"""Our own line table decoder against CPython's, for every code unit of the standard library.
+
+src/cpython/capture/linetable.c is compiled alone and called through ctypes; co_lines() is the oracle. In `make
+test` every tenth file is read, in `make test-long` every file.
+"""
+
+import ctypes
+import os
+import shutil
+import subprocess
+import sysconfig
+import tempfile
+import types
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "src" / "cpython" / "capture" / "linetable.c"
+STEP = 1 if os.environ.get("CTM_LONG") else 10
+
+
+def code_objects(code):
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from code_objects(constant)
+
+
+def expected_lines(code):
+    """The line of each code unit, -1 where there is none."""
+    lines = []
+    for start, end, line in code.co_lines():
+        lines += [-1 if line is None else line] * ((end - start) // 2)
+    return lines
+
+
+class LineTableTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+        if compiler is None:
+            raise unittest.SkipTest("no C compiler")
+        cls.folder = tempfile.TemporaryDirectory()
+        library = os.path.join(cls.folder.name, "linetable.so")
+        subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, SOURCE], check=True)
+        cls.line_of = ctypes.CDLL(library).ctm_linetable_line
+        cls.line_of.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int]
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.folder.cleanup()
+
+    def check(self, code):
+        table, first = code.co_linetable, code.co_firstlineno
+        expected = expected_lines(code)
+        # The decoder starts over for each unit: of a long function, look at some.
+        step = max(1, len(expected) // 200)
+        for unit in range(0, len(expected), step):
+            line = self.line_of(table, len(table), first, unit)
+            if line != expected[unit]:
+                self.fail(f"{code.co_filename}:{code.co_qualname} unit {unit}: {line} != {expected[unit]}")
+        self.assertEqual(self.line_of(table, len(table), first, -1), first)
+        self.assertEqual(self.line_of(table, len(table), first, len(expected)), -1)
+        return len(range(0, len(expected), step))
+
+    def test_the_standard_library(self):
+        files = sorted(Path(sysconfig.get_path("stdlib")).rglob("*.py"))
+        files = [path for path in files if "site-packages" not in path.parts][::STEP]
+        units = 0
+        for path in files:
+            try:
+                code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+            except (SyntaxError, ValueError):
+                continue  # test data that is wrong on purpose
+            for inner in code_objects(code):
+                units += self.check(inner)
+        self.assertGreater(units, 20_000)
+
+    def test_broken_tables_end(self):
+        for length in range(6):
+            for byte in (0x00, 0x40, 0x7F, 0x80, 0xF0, 0xF8, 0xFF):
+                self.line_of(bytes([byte]) * length, length, 1, 10)
+
+
+if __name__ == "__main__":
+    unittest.main()
