@@ -92,6 +92,8 @@ FLAGS = [
     "-pthread",
     "-Wall",
     "-Wextra",
+    "-Werror=implicit-function-declaration",
+    "-Werror=int-conversion",
 ]
 if os.environ.get("CTM_WERROR") == "1":
     FLAGS.append("-Werror")

@@ -27,8 +27,7 @@ static void *traced_malloc(size_t size, const char *function, int line, int call
     if (shard != NULL) {
         uint32_t traceback;
         ctm_status status = ctm_shard_traceback_text(shard, frames, 2, 2, &traceback);
-        if (status == CTM_OK)
-            status = ctm_shard_alloc(shard, 0, (uintptr_t)block, size, traceback);
+        if (status == CTM_OK) status = ctm_shard_alloc(shard, 0, (uintptr_t)block, size, traceback);
         if (status != CTM_OK) /* the block is as good as before, only nobody knows of it */
             fprintf(stderr, "not traced: %s\n", ctm_status_text(status));
         ctm_shard_leave(shard);

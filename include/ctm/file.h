@@ -16,8 +16,8 @@ extern "C" {
 
 /* Where and why reading failed. */
 typedef struct ctm_file_error {
-    uint64_t offset;     /* byte offset of the fault in the file */
-    const char *reason;  /* static text, never NULL */
+    uint64_t offset;    /* byte offset of the fault in the file */
+    const char *reason; /* static text, never NULL */
 } ctm_file_error;
 
 /* `attributes` is an opaque section of the caller's (may be NULL with length 0).

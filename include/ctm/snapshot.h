@@ -24,13 +24,13 @@ CTM_API void ctm_snapshot_unref(ctm_snapshot *snapshot);        /* NULL is allow
 
 /* What was true of the tracer at the moment of the snapshot. */
 typedef struct ctm_snapshot_info {
-    uint32_t nframe;        /* the limit of frames; 0: not known */
-    uint32_t sites;         /* rows, row 0 not counted: ids are 1..sites */
+    uint32_t nframe;                                 /* the limit of frames; 0: not known */
+    uint32_t sites;                                  /* rows, row 0 not counted: ids are 1..sites */
     uint32_t tracebacks, frames, functions, strings; /* the same */
-    uint64_t live_blocks;   /* number of traces */
-    uint64_t current_bytes; /* in them */
-    uint64_t peak_bytes;    /* 0: not known */
-    uint64_t tracer_bytes;  /* used by the tracer itself; 0: not known */
+    uint64_t live_blocks;                            /* number of traces */
+    uint64_t current_bytes;                          /* in them */
+    uint64_t peak_bytes;                             /* 0: not known */
+    uint64_t tracer_bytes;                           /* used by the tracer itself; 0: not known */
 } ctm_snapshot_info;
 CTM_API void ctm_snapshot_info_get(const ctm_snapshot *snapshot, ctm_snapshot_info *out);
 

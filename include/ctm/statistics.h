@@ -28,8 +28,8 @@ typedef enum ctm_key {
 } ctm_key;
 
 typedef struct ctm_statistic {
-    uint64_t size;   /* bytes */
-    uint64_t count;  /* blocks */
+    uint64_t size;  /* bytes */
+    uint64_t count; /* blocks */
     /* What the group is, an id in ctm_statistics_snapshot(): a traceback (BY_TRACEBACK),
      * a string (BY_FILENAME), a frame (BY_LINENO), a function (BY_FUNCTION). */
     uint32_t id;
@@ -58,12 +58,12 @@ CTM_API ctm_snapshot *ctm_statistics_snapshot(const ctm_statistics *statistics);
 /* --- filters: stdlib's Filter and DomainFilter --- */
 typedef struct ctm_filter {
     bool inclusive;
-    bool by_filename;    /* false: a DomainFilter, only `domain` counts */
-    bool all_frames;     /* match any frame, not only the most recent */
+    bool by_filename; /* false: a DomainFilter, only `domain` counts */
+    bool all_frames;  /* match any frame, not only the most recent */
     bool has_lineno;
     bool has_domain;
-    int64_t lineno;      /* compared if has_lineno; may be outside a line's range */
-    int64_t domain;      /* compared if has_domain */
+    int64_t lineno; /* compared if has_lineno; may be outside a line's range */
+    int64_t domain; /* compared if has_domain */
     /* by_filename: as Python's fnmatch with `*`, `?`, `[seq]`, `[!seq]` over code points,
      * case-sensitive; ".pyc" at the end of pattern or filename counts as ".py". Borrowed. */
     const char *pattern;

@@ -39,9 +39,9 @@ typedef struct ctm_totals {
 } ctm_totals;
 
 typedef struct ctm_block {
-    uint64_t size;      /* bytes */
+    uint64_t size; /* bytes */
     uint32_t domain;
-    uint32_t shard;     /* whose tables `traceback` is an index of */
+    uint32_t shard; /* whose tables `traceback` is an index of */
     uint32_t traceback;
 } ctm_block;
 
@@ -87,8 +87,7 @@ CTM_API size_t ctm_tracer_memory(ctm_tracer *tracer);
 /* An immutable copy of all sites with live or past blocks, O(rows), no block is
  * visited. Called as if inside shard 0; threads in other shards wait for it.
  * The caller owns *out (ctm_snapshot_unref). CTM_ERR_NOT_TRACING, CTM_ERR_NOMEM. */
-CTM_API CTM_NODISCARD ctm_status ctm_tracer_snapshot(ctm_tracer *tracer,
-                                                     struct ctm_snapshot **out);
+CTM_API CTM_NODISCARD ctm_status ctm_tracer_snapshot(ctm_tracer *tracer, struct ctm_snapshot **out);
 
 /* fork: call before in the parent, after in both (pthread_atfork is the caller's
  * business). before waits until no thread is in a locked shard and keeps them out. */
@@ -104,8 +103,8 @@ CTM_API ctm_shard *ctm_shard_enter(ctm_tracer *tracer, uint32_t index);
 CTM_API void ctm_shard_leave(ctm_shard *shard);
 
 /* Interning: the same content gives the same id. *out is written on CTM_OK. */
-CTM_API CTM_NODISCARD ctm_status ctm_shard_string(ctm_shard *shard, const char *utf8,
-                                                  size_t length, uint32_t *out);
+CTM_API CTM_NODISCARD ctm_status ctm_shard_string(ctm_shard *shard, const char *utf8, size_t length,
+                                                  uint32_t *out);
 CTM_API CTM_NODISCARD ctm_status ctm_shard_function(ctm_shard *shard, uint32_t filename,
                                                     uint32_t name, int32_t first_lineno,
                                                     uint32_t *out);
@@ -120,9 +119,8 @@ CTM_API CTM_NODISCARD ctm_status ctm_shard_traceback(ctm_shard *shard, uint32_t 
 /* All of the above at once: frames[0] is the most recent; 1 <= n <= CTM_MAX_NFRAME;
  * total_nframe >= n. */
 CTM_API CTM_NODISCARD ctm_status ctm_shard_traceback_text(ctm_shard *shard,
-                                                          const ctm_frame_text *frames,
-                                                          uint32_t n, int32_t total_nframe,
-                                                          uint32_t *out);
+                                                          const ctm_frame_text *frames, uint32_t n,
+                                                          int32_t total_nframe, uint32_t *out);
 
 /* A block of `size` bytes came to live at `address`. A block already known there (in
  * this domain) is taken as freed unseen and replaced. On error nothing changed. */
@@ -149,9 +147,8 @@ typedef struct ctm_resize {
     uint32_t generation;
 } ctm_resize;
 CTM_API CTM_NODISCARD ctm_status ctm_shard_resize_begin(ctm_shard *shard, uint32_t domain,
-                                                        uintptr_t old_address,
-                                                        uint64_t new_size, uint32_t traceback,
-                                                        ctm_resize *out);
+                                                        uintptr_t old_address, uint64_t new_size,
+                                                        uint32_t traceback, ctm_resize *out);
 CTM_API void ctm_shard_resize_commit(ctm_shard *shard, const ctm_resize *resize,
                                      uintptr_t new_address);
 CTM_API void ctm_shard_resize_abort(ctm_shard *shard, const ctm_resize *resize);

@@ -118,8 +118,7 @@ static PyObject *make_tuple(const text_frame *frames, uint32_t n,
         PyObject *item = make(&frames[i]);
         if (item == NULL) {
             Py_CLEAR(tuple);
-        }
-        else {
+        } else {
             PyTuple_SET_ITEM(tuple, (Py_ssize_t)i, item);
         }
     }
@@ -161,10 +160,10 @@ PyObject *ctm_raw_traceback_of_block(uint32_t domain, uintptr_t address)
 }
 
 const char ctm_get_object_traceback_raw_doc[] =
-"_get_object_traceback($module, obj, /)\n--\n\n"
-"Get the traceback where the Python object obj was allocated.\n\n"
-"Return a tuple of (filename: str, lineno: int) tuples.\n"
-"Return None if the module is not tracing or did not trace the object.";
+    "_get_object_traceback($module, obj, /)\n--\n\n"
+    "Get the traceback where the Python object obj was allocated.\n\n"
+    "Return a tuple of (filename: str, lineno: int) tuples.\n"
+    "Return None if the module is not tracing or did not trace the object.";
 
 static uintptr_t block_of(PyObject *op)
 {
@@ -177,11 +176,11 @@ PyObject *ctm_module_get_object_traceback_raw(PyObject *Py_UNUSED(module), PyObj
 }
 
 const char ctm_get_object_traceback_doc[] =
-"get_object_traceback($module, /, obj)\n--\n\n"
-"Get the traceback where the Python object *obj* was allocated.\n\n"
-"Return a Traceback instance.\n\n"
-"Return None if the module is not tracing memory allocations or\n"
-"did not trace the allocation of the object.";
+    "get_object_traceback($module, /, obj)\n--\n\n"
+    "Get the traceback where the Python object *obj* was allocated.\n\n"
+    "Return a Traceback instance.\n\n"
+    "Return None if the module is not tracing memory allocations or\n"
+    "did not trace the allocation of the object.";
 
 PyObject *ctm_module_get_object_traceback(PyObject *module, PyObject *args, PyObject *kwargs)
 {

@@ -29,9 +29,9 @@ static int add_facts(PyObject *facts)
 }
 
 const char ctm_doctor_doc[] =
-"_doctor($module, /)\n--\n\n"
-"How this interpreter is followed: a dict of facts, each with 'ok' and\n"
-"'detail'. Traces for a moment if tracing is off.";
+    "_doctor($module, /)\n--\n\n"
+    "How this interpreter is followed: a dict of facts, each with 'ok' and\n"
+    "'detail'. Traces for a moment if tracing is off.";
 
 PyObject *ctm_module_doctor(PyObject *module, PyObject *Py_UNUSED(ignored))
 {

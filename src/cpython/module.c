@@ -28,7 +28,8 @@ static PyMethodDef module_methods[] = {
     {"stop", ctm_module_stop, METH_NOARGS, ctm_stop_doc},
     {"is_tracing", ctm_module_is_tracing, METH_NOARGS, ctm_is_tracing_doc},
     {"clear_traces", ctm_module_clear_traces, METH_NOARGS, ctm_clear_traces_doc},
-    {"get_traceback_limit", ctm_module_get_traceback_limit, METH_NOARGS, ctm_get_traceback_limit_doc},
+    {"get_traceback_limit", ctm_module_get_traceback_limit, METH_NOARGS,
+     ctm_get_traceback_limit_doc},
     {"get_traced_memory", ctm_module_get_traced_memory, METH_NOARGS, ctm_get_traced_memory_doc},
     {"reset_peak", ctm_module_reset_peak, METH_NOARGS, ctm_reset_peak_doc},
     {"get_tracemalloc_memory", ctm_module_get_tracemalloc_memory, METH_NOARGS,
@@ -147,8 +148,7 @@ static int module_exec(PyObject *module)
         return -1;
     }
     if (PyModule_AddStringConstant(module, "__version__", CTM_VERSION) < 0 ||
-        set_own_file(module) < 0 || watch_end() < 0 ||
-        ctm_types_init(module, &state->types) < 0) {
+        set_own_file(module) < 0 || watch_end() < 0 || ctm_types_init(module, &state->types) < 0) {
         return -1;
     }
     state->types.guard_set = set_own;

@@ -11,9 +11,9 @@
 #include "capture/capture.h"
 
 typedef struct ctm_module_state {
-    ctm_state types;        /* first: PyModule_GetState() is also a ctm_state */
-    PyObject *stdlib;       /* owned: the real _tracemalloc module */
-    PyObject *get_traces;   /* owned: our _get_traces, to see whether it was replaced */
+    ctm_state types;      /* first: PyModule_GetState() is also a ctm_state */
+    PyObject *stdlib;     /* owned: the real _tracemalloc module */
+    PyObject *get_traces; /* owned: our _get_traces, to see whether it was replaced */
     /* Owned, interned: the package, and what take_snapshot looks up in it. */
     PyObject *package_name, *is_tracing_name, *get_traces_name, *get_limit_name;
 } ctm_module_state;

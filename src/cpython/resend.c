@@ -42,9 +42,9 @@ static bool is_function(const struct sigaction *action)
 }
 
 const char ctm_resend_start_doc[] =
-"_resend_start($module, signum, /)\n--\n\n"
-"Send the signal again every 0.1 seconds from its next arrival on, until\n"
-"_resend_stop(). It must have a Python handler.";
+    "_resend_start($module, signum, /)\n--\n\n"
+    "Send the signal again every 0.1 seconds from its next arrival on, until\n"
+    "_resend_stop(). It must have a Python handler.";
 
 PyObject *ctm_module_resend_start(PyObject *Py_UNUSED(module), PyObject *number)
 {
@@ -72,9 +72,8 @@ PyObject *ctm_module_resend_start(PyObject *Py_UNUSED(module), PyObject *number)
     Py_RETURN_NONE;
 }
 
-const char ctm_resend_stop_doc[] =
-"_resend_stop($module, /)\n--\n\n"
-"End what _resend_start() began. Does nothing without it.";
+const char ctm_resend_stop_doc[] = "_resend_stop($module, /)\n--\n\n"
+                                   "End what _resend_start() began. Does nothing without it.";
 
 PyObject *ctm_module_resend_stop(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {

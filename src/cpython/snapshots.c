@@ -32,8 +32,7 @@ static PyObject *call_public(PyObject *module, PyObject *package, PyObject *name
 
 static int require_tracing(PyObject *module, PyObject *package)
 {
-    PyObject *tracing =
-        call_public(module, package, ctm_module_state_of(module)->is_tracing_name);
+    PyObject *tracing = call_public(module, package, ctm_module_state_of(module)->is_tracing_name);
     const int is_true = tracing != NULL ? PyObject_IsTrue(tracing) : -1;
     Py_XDECREF(tracing);
     if (is_true == 0) {
@@ -59,7 +58,8 @@ static int check_capture(void)
         return PyErr_WarnEx(PyExc_RuntimeWarning,
                             "ctracemalloc no longer follows free lists, because something else "
                             "(stdlib's tracemalloc.start()?) took Python's reference tracer: some "
-                            "objects keep the traceback of an earlier one", 2);
+                            "objects keep the traceback of an earlier one",
+                            2);
     }
     return 0;
 }
@@ -98,10 +98,10 @@ static PyObject *snapshot_of_list(ctm_module_state *state, PyObject *get_traces,
 }
 
 const char ctm_take_snapshot_doc[] =
-"take_snapshot($module, /)\n--\n\n"
-"Take a snapshot of traces of memory blocks allocated by Python.\n\n"
-"Returns a Snapshot. Its cost depends on the number of places that allocate,\n"
-"not on the number of blocks. Raises RuntimeError if not tracing.";
+    "take_snapshot($module, /)\n--\n\n"
+    "Take a snapshot of traces of memory blocks allocated by Python.\n\n"
+    "Returns a Snapshot. Its cost depends on the number of places that allocate,\n"
+    "not on the number of blocks. Raises RuntimeError if not tracing.";
 
 PyObject *ctm_module_take_snapshot(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
@@ -134,10 +134,10 @@ static PyObject *list_traces(ctm_state *state, ctm_snapshot *snapshot)
 }
 
 const char ctm_get_traces_doc[] =
-"_get_traces($module, /)\n--\n\n"
-"Get traces of all memory blocks allocated by Python.\n\n"
-"Return a list of (domain, size: int, traceback: tuple, total_nframe: int)\n"
-"tuples, an empty list if not tracing.";
+    "_get_traces($module, /)\n--\n\n"
+    "Get traces of all memory blocks allocated by Python.\n\n"
+    "Return a list of (domain, size: int, traceback: tuple, total_nframe: int)\n"
+    "tuples, an empty list if not tracing.";
 
 PyObject *ctm_module_get_traces(PyObject *module, PyObject *Py_UNUSED(ignored))
 {

@@ -3,11 +3,10 @@
 
 #if !defined(Py_GIL_DISABLED)
 
-const char ctm_start_doc[] =
-"start($module, nframe=1, /)\n--\n\n"
-"Start tracing Python memory allocations.\n\n"
-"Also set the maximum number of frames stored in the traceback of a\n"
-"trace to nframe, from 1 to 65535. Does nothing if tracing already.";
+const char ctm_start_doc[] = "start($module, nframe=1, /)\n--\n\n"
+                             "Start tracing Python memory allocations.\n\n"
+                             "Also set the maximum number of frames stored in the traceback of a\n"
+                             "trace to nframe, from 1 to 65535. Does nothing if tracing already.";
 
 PyObject *ctm_module_start(PyObject *module, PyObject *const *args, Py_ssize_t n)
 {
@@ -17,8 +16,7 @@ PyObject *ctm_module_start(PyObject *module, PyObject *const *args, Py_ssize_t n
     }
     if (n == 1) {
         nframe = PyLong_AsLong(args[0]);
-        if (nframe == -1 && PyErr_Occurred() &&
-            !PyErr_ExceptionMatches(PyExc_OverflowError)) {
+        if (nframe == -1 && PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_OverflowError)) {
             return NULL;
         }
         PyErr_Clear();
@@ -33,10 +31,9 @@ PyObject *ctm_module_start(PyObject *module, PyObject *const *args, Py_ssize_t n
     Py_RETURN_NONE;
 }
 
-const char ctm_stop_doc[] =
-"stop($module, /)\n--\n\n"
-"Stop tracing Python memory allocations.\n\n"
-"Also clear traces of memory blocks allocated by Python.";
+const char ctm_stop_doc[] = "stop($module, /)\n--\n\n"
+                            "Stop tracing Python memory allocations.\n\n"
+                            "Also clear traces of memory blocks allocated by Python.";
 
 PyObject *ctm_module_stop(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
@@ -45,17 +42,16 @@ PyObject *ctm_module_stop(PyObject *module, PyObject *Py_UNUSED(ignored))
 }
 
 const char ctm_is_tracing_doc[] =
-"is_tracing($module, /)\n--\n\n"
-"Return True if memory allocations are being traced, False otherwise.";
+    "is_tracing($module, /)\n--\n\n"
+    "Return True if memory allocations are being traced, False otherwise.";
 
 PyObject *ctm_module_is_tracing(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     return PyBool_FromLong(ctm_tracer_is_tracing(ctm_the_capture.tracer));
 }
 
-const char ctm_clear_traces_doc[] =
-"clear_traces($module, /)\n--\n\n"
-"Clear traces of memory blocks allocated by Python.";
+const char ctm_clear_traces_doc[] = "clear_traces($module, /)\n--\n\n"
+                                    "Clear traces of memory blocks allocated by Python.";
 
 PyObject *ctm_module_clear_traces(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
@@ -64,23 +60,21 @@ PyObject *ctm_module_clear_traces(PyObject *Py_UNUSED(module), PyObject *Py_UNUS
 }
 
 const char ctm_get_traceback_limit_doc[] =
-"get_traceback_limit($module, /)\n--\n\n"
-"Get the maximum number of frames stored in the traceback of a trace.\n\n"
-"It stays what the last start() set it to, 1 before that.";
+    "get_traceback_limit($module, /)\n--\n\n"
+    "Get the maximum number of frames stored in the traceback of a trace.\n\n"
+    "It stays what the last start() set it to, 1 before that.";
 
-PyObject *ctm_module_get_traceback_limit(PyObject *Py_UNUSED(module),
-                                            PyObject *Py_UNUSED(ignored))
+PyObject *ctm_module_get_traceback_limit(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     return PyLong_FromUnsignedLong(ctm_tracer_nframe(ctm_the_capture.tracer));
 }
 
 const char ctm_get_traced_memory_doc[] =
-"get_traced_memory($module, /)\n--\n\n"
-"Get the current size and peak size of traced memory blocks, in bytes.\n\n"
-"Returns a tuple: (current: int, peak: int).";
+    "get_traced_memory($module, /)\n--\n\n"
+    "Get the current size and peak size of traced memory blocks, in bytes.\n\n"
+    "Returns a tuple: (current: int, peak: int).";
 
-PyObject *ctm_module_get_traced_memory(PyObject *Py_UNUSED(module),
-                                          PyObject *Py_UNUSED(ignored))
+PyObject *ctm_module_get_traced_memory(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     ctm_totals totals;
     ctm_tracer_totals(ctm_the_capture.tracer, &totals);
@@ -89,9 +83,9 @@ PyObject *ctm_module_get_traced_memory(PyObject *Py_UNUSED(module),
 }
 
 const char ctm_reset_peak_doc[] =
-"reset_peak($module, /)\n--\n\n"
-"Set the peak size of traced memory blocks to the current size.\n\n"
-"Does nothing if memory allocations are not being traced.";
+    "reset_peak($module, /)\n--\n\n"
+    "Set the peak size of traced memory blocks to the current size.\n\n"
+    "Does nothing if memory allocations are not being traced.";
 
 PyObject *ctm_module_reset_peak(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
@@ -104,12 +98,11 @@ static size_t tracer_memory(void)
     return ctm_tracer_memory(ctm_the_capture.tracer) + ctm_context_memory();
 }
 
-const char ctm_get_tracemalloc_memory_doc[] =
-"get_tracemalloc_memory($module, /)\n--\n\n"
-"Get the memory usage in bytes of the tracer itself.";
+const char ctm_get_tracemalloc_memory_doc[] = "get_tracemalloc_memory($module, /)\n--\n\n"
+                                              "Get the memory usage in bytes of the tracer itself.";
 
 PyObject *ctm_module_get_tracemalloc_memory(PyObject *Py_UNUSED(module),
-                                               PyObject *Py_UNUSED(ignored))
+                                            PyObject *Py_UNUSED(ignored))
 {
     return PyLong_FromSize_t(tracer_memory());
 }

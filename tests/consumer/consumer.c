@@ -11,12 +11,12 @@
 
 static int failures;
 
-#define EXPECT(condition)                                                        \
-    do {                                                                         \
-        if (!(condition)) {                                                      \
-            printf("%s:%d: failed: %s\n", __FILE__, __LINE__, #condition);       \
-            failures++;                                                          \
-        }                                                                        \
+#define EXPECT(condition)                                                  \
+    do {                                                                   \
+        if (!(condition)) {                                                \
+            printf("%s:%d: failed: %s\n", __FILE__, __LINE__, #condition); \
+            failures++;                                                    \
+        }                                                                  \
     } while (0)
 
 /* --- the program's own allocator --- */

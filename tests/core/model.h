@@ -35,8 +35,19 @@ struct model_counts {
 };
 
 enum op_kind {
-    OP_ALLOC, OP_FREE, OP_REATTRIBUTE, OP_BEGIN, OP_COMMIT, OP_ABORT, OP_FIND, OP_SNAPSHOT,
-    OP_CLEAR, OP_STOP, OP_START, OP_RESET_PEAK, OP_KINDS,
+    OP_ALLOC,
+    OP_FREE,
+    OP_REATTRIBUTE,
+    OP_BEGIN,
+    OP_COMMIT,
+    OP_ABORT,
+    OP_FIND,
+    OP_SNAPSHOT,
+    OP_CLEAR,
+    OP_STOP,
+    OP_START,
+    OP_RESET_PEAK,
+    OP_KINDS,
 };
 
 struct op {
@@ -124,8 +135,7 @@ static bool shard_traceback_is(ctm_shard *shard, uint32_t id, uint32_t traceback
         }
         const ctm_frame *frame = ctm_shard_frame_row(shard, row->frame);
         const ctm_function *function = ctm_shard_function_row(shard, frame->function);
-        if (frame->lineno != frames[i].lineno ||
-            function->first_lineno != frames[i].first_lineno ||
+        if (frame->lineno != frames[i].lineno || function->first_lineno != frames[i].first_lineno ||
             !same_text(ctm_shard_string_row(shard, function->filename, NULL), frames[i].filename) ||
             !same_text(ctm_shard_string_row(shard, function->name, NULL), frames[i].function)) {
             return false;
@@ -268,8 +278,14 @@ static void model_apply(struct model *model, const struct op *op)
     case OP_BEGIN: model_begin(model, &model->pending[op->resize]); break;
     case OP_COMMIT:
     case OP_ABORT: model_end(model, &model->pending[op->resize]); break;
-    case OP_START: model->active = true; model_forget(model); break;
-    case OP_STOP: model->active = false; model_forget(model); break;
+    case OP_START:
+        model->active = true;
+        model_forget(model);
+        break;
+    case OP_STOP:
+        model->active = false;
+        model_forget(model);
+        break;
     case OP_CLEAR: model_forget(model); break;
     case OP_RESET_PEAK: model->peak = model->current; break;
     default: break;
@@ -404,8 +420,7 @@ static ctm_status tracer_apply_in(ctm_shard *shard, struct model *model, const s
     case OP_FREE:
         CHECK_EQ(ctm_shard_free(shard, domain, key->address), model->block[op->key].live);
         return CTM_OK;
-    case OP_REATTRIBUTE:
-        return ctm_shard_reattribute(shard, domain, key->address, traceback);
+    case OP_REATTRIBUTE: return ctm_shard_reattribute(shard, domain, key->address, traceback);
     case OP_FIND:
         status = ctm_shard_find(shard, domain, key->address, &block);
         CHECK_EQ(status, model->block[op->key].live ? CTM_OK : CTM_ERR_NOT_FOUND);
@@ -416,9 +431,7 @@ static ctm_status tracer_apply_in(ctm_shard *shard, struct model *model, const s
     case OP_COMMIT:
         ctm_shard_resize_commit(shard, &resize->token, model_keys[resize->new_key].address);
         return CTM_OK;
-    default:
-        ctm_shard_resize_abort(shard, &resize->token);
-        return CTM_OK;
+    default: ctm_shard_resize_abort(shard, &resize->token); return CTM_OK;
     }
 }
 
@@ -480,8 +493,11 @@ static bool prepare_begin(struct model *model, uint64_t *random, struct op *op)
     }
     uint32_t old = choose_key(model, random, DOMAINS);
     uint32_t way = choose(random, 8);
-    *resize = (struct model_resize){.shard = op->shard, .old_key = old, .size = op->size,
-                                    .traceback = op->traceback, .will_commit = way < 6};
+    *resize = (struct model_resize){.shard = op->shard,
+                                    .old_key = old,
+                                    .size = op->size,
+                                    .traceback = op->traceback,
+                                    .will_commit = way < 6};
     if (way == 0) {
         resize->old_key = KEYS; /* as realloc(NULL, n) */
     }
@@ -510,7 +526,8 @@ static struct op choose_op(struct model *model, uint64_t *random, const struct o
         all += weights->of[kind];
     }
     for (;;) {
-        struct op op = {.shard = choose(random, CTM_SHARDS), .size = choose(random, SIZES),
+        struct op op = {.shard = choose(random, CTM_SHARDS),
+                        .size = choose(random, SIZES),
                         .traceback = choose(random, TRACEBACKS)};
         uint32_t draw = choose(random, all);
         int kind = 0;

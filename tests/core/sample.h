@@ -22,8 +22,8 @@ struct sample_frame {
 struct sample_run {
     uint32_t domain;
     uint64_t size, count;
-    uint32_t depth;                          /* 0: the empty traceback */
-    int32_t total;                           /* total_nframe */
+    uint32_t depth;                           /* 0: the empty traceback */
+    int32_t total;                            /* total_nframe */
     struct sample_frame frames[SAMPLE_DEPTH]; /* the most recent first */
 };
 
@@ -81,8 +81,8 @@ static inline ctm_snapshot *sample_snapshot(const struct sample_run *runs, size_
 static inline struct sample_run sample_random_run(uint64_t *state)
 {
     static const char *const files[] = {
-        "/usr/lib/python/a.py", "/usr/lib/python/b.py",   "/usr/lib/python/ab.py", "",
-        "/usr/lib/python",      "\xf0\x9f\x90\x8d.py", "\xef\xbf\xbd.py",       "\xed\xb2\x80.py",
+        "/usr/lib/python/a.py", "/usr/lib/python/b.py", "/usr/lib/python/ab.py", "",
+        "/usr/lib/python",      "\xf0\x9f\x90\x8d.py",  "\xef\xbf\xbd.py",       "\xed\xb2\x80.py",
     };
     static const char *const names[] = {"f", "g", "<module>", NULL};
     struct sample_run run = {

@@ -17,10 +17,19 @@
 
 /* Tables are emptied often, so that there is always something to refuse. */
 static const struct op_weights weights = {.of = {
-    [OP_ALLOC] = 4000, [OP_FREE] = 1500, [OP_REATTRIBUTE] = 600, [OP_BEGIN] = 1200,
-    [OP_COMMIT] = 1200, [OP_ABORT] = 1200, [OP_FIND] = 200, [OP_SNAPSHOT] = 40, [OP_CLEAR] = 120,
-    [OP_STOP] = 60, [OP_START] = 3000, [OP_RESET_PEAK] = 20,
-}};
+                                              [OP_ALLOC] = 4000,
+                                              [OP_FREE] = 1500,
+                                              [OP_REATTRIBUTE] = 600,
+                                              [OP_BEGIN] = 1200,
+                                              [OP_COMMIT] = 1200,
+                                              [OP_ABORT] = 1200,
+                                              [OP_FIND] = 200,
+                                              [OP_SNAPSHOT] = 40,
+                                              [OP_CLEAR] = 120,
+                                              [OP_STOP] = 60,
+                                              [OP_START] = 3000,
+                                              [OP_RESET_PEAK] = 20,
+                                          }};
 
 static unsigned long refused, failed[OP_KINDS], survived[OP_KINDS];
 
@@ -102,8 +111,8 @@ static void check_copy_refused(const struct ctm_store *store)
         atomic_store(&ctm_mem_fail_at, at);
         status = ctm_store_copy(&copy, store);
         atomic_store(&ctm_mem_fail_at, 0);
-        CHECK(status == CTM_OK || (status == CTM_ERR_NOMEM && rows_of(&copy) == 5 &&
-                                   ctm_store_bytes(&copy) == 0));
+        CHECK(status == CTM_OK ||
+              (status == CTM_ERR_NOMEM && rows_of(&copy) == 5 && ctm_store_bytes(&copy) == 0));
     }
     CHECK_EQ(rows_of(&copy), rows_of(store));
     ctm_store_free_all(&copy);

@@ -99,8 +99,8 @@ static ctm_status do_decode(struct situation *situation, uint64_t *done)
     ctm_snapshot *snapshot = NULL;
     void *attributes = NULL;
     ctm_snapshot_info info;
-    ctm_status status = ctm_snapshot_decode(situation->bytes, situation->size, &snapshot,
-                                            &attributes, NULL, NULL);
+    ctm_status status =
+        ctm_snapshot_decode(situation->bytes, situation->size, &snapshot, &attributes, NULL, NULL);
     CHECK((status == CTM_OK) == (snapshot != NULL));
     CHECK((status == CTM_OK) == (attributes != NULL));
     if (status != CTM_OK) return status;

@@ -201,7 +201,9 @@ static void test_compiled_names(void)
     ctm_snapshot *all = sample_snapshot(&run, 1, true), *some;
     static const char *const patterns[] = {"dir/a.py", "dir/a.pyc", "dir/a.pyo"};
     for (int i = 0; i < 3; i++) {
-        const ctm_filter filter = {.inclusive = true, .by_filename = true, .pattern = patterns[i],
+        const ctm_filter filter = {.inclusive = true,
+                                   .by_filename = true,
+                                   .pattern = patterns[i],
                                    .pattern_length = 8 + (i > 0)};
         ctm_snapshot_info info;
         REQUIRE(ctm_snapshot_filter(all, &filter, 1, &some) == CTM_OK);

@@ -5,10 +5,19 @@
 #include "model.h"
 
 static const struct op_weights weights = {.of = {
-    [OP_ALLOC] = 4000, [OP_FREE] = 2500, [OP_REATTRIBUTE] = 800, [OP_BEGIN] = 900,
-    [OP_COMMIT] = 900, [OP_ABORT] = 900, [OP_FIND] = 300, [OP_SNAPSHOT] = 3, [OP_CLEAR] = 2,
-    [OP_STOP] = 1, [OP_START] = 2000, [OP_RESET_PEAK] = 20,
-}};
+                                              [OP_ALLOC] = 4000,
+                                              [OP_FREE] = 2500,
+                                              [OP_REATTRIBUTE] = 800,
+                                              [OP_BEGIN] = 900,
+                                              [OP_COMMIT] = 900,
+                                              [OP_ABORT] = 900,
+                                              [OP_FIND] = 300,
+                                              [OP_SNAPSHOT] = 3,
+                                              [OP_CLEAR] = 2,
+                                              [OP_STOP] = 1,
+                                              [OP_START] = 2000,
+                                              [OP_RESET_PEAK] = 20,
+                                          }};
 
 static void run(unsigned long operations, uint64_t seed)
 {

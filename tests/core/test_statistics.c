@@ -229,7 +229,7 @@ static void test_known(void)
         int32_t line;
         int64_t size, size_diff, count, count_diff;
     } expected[] = {
-        {"a.py", 5, 5002, 5000, 2, 1}, {"c.py", 578, 400, 400, 1, 1}, {"b.py", 1, 0, -66, 0, -1},
+        {"a.py", 5, 5002, 5000, 2, 1},  {"c.py", 578, 400, 400, 1, 1}, {"b.py", 1, 0, -66, 0, -1},
         {"<unknown>", 0, 0, -7, 0, -1}, {"a.py", 2, 30, 0, 3, 0},
     };
     ctm_snapshot *older = sample_snapshot(first, 4, false);
@@ -258,8 +258,8 @@ static void test_known(void)
 static void test_recursion(void)
 {
     const struct sample_run run = {
-        0, 8, 5, 4, 4,
-        {{"r.py", "f", 1, 3}, {"r.py", "f", 1, 3}, {"r.py", "f", 1, 3}, {"m.py", "m", 1, 1}}};
+        0, 8, 5,
+        4, 4, {{"r.py", "f", 1, 3}, {"r.py", "f", 1, 3}, {"r.py", "f", 1, 3}, {"m.py", "m", 1, 1}}};
     ctm_snapshot *snapshot = sample_snapshot(&run, 1, true);
     ctm_statistics *statistics;
     REQUIRE(ctm_snapshot_statistics(snapshot, CTM_BY_LINENO, true, &statistics) == CTM_OK);
@@ -273,8 +273,8 @@ static void test_recursion(void)
 
 static void test_errors(void)
 {
-    const struct sample_run huge = {
-        0, INT64_MAX, 1, 2, 2, {{"r.py", "f", 1, 3}, {"r.py", "f", 1, 3}}};
+    const struct sample_run huge = {0, INT64_MAX, 1,
+                                    2, 2,         {{"r.py", "f", 1, 3}, {"r.py", "f", 1, 3}}};
     ctm_snapshot *snapshot = sample_snapshot(&huge, 1, true);
     ctm_statistics *none = NULL;
     CHECK_EQ(ctm_snapshot_statistics(snapshot, CTM_BY_TRACEBACK, true, &none), CTM_ERR_INVALID);

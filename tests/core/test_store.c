@@ -176,7 +176,8 @@ static void check_sites(struct ctm_store *store)
         CHECK_EQ((uintptr_t)row % 64, 0);
         CHECK(row->site.allocated == 0 && row->site.freed == 0 && ctm_site_row_freed(row) == 0);
         CHECK(ctm_store_site(store, row->site.domain, row->site.traceback, row->site.block_size,
-                             row->site.labels, &id) == CTM_OK && id == i);
+                             row->site.labels, &id) == CTM_OK &&
+              id == i);
     }
     for (uint32_t i = 1; i <= ROWS; i++) {
         REQUIRE(ctm_store_site(store, i % 3, i / 4, i % 100, 0, &id) == CTM_OK);
@@ -297,8 +298,8 @@ static void test_status(void)
     for (int status = CTM_OK; status <= CTM_ERR_NOT_FOUND; status++) {
         CHECK(strcmp(ctm_status_text((ctm_status)status), "unknown status") != 0);
         for (int other = CTM_OK; other < status; other++) {
-            CHECK(strcmp(ctm_status_text((ctm_status)status),
-                         ctm_status_text((ctm_status)other)) != 0);
+            CHECK(strcmp(ctm_status_text((ctm_status)status), ctm_status_text((ctm_status)other)) !=
+                  0);
         }
     }
     CHECK_STR(ctm_status_text((ctm_status)77), "unknown status");

@@ -30,7 +30,7 @@ struct address {
 
 static struct address addresses[ADDRESSES];
 static ctm_tracer *tracer;
-static _Atomic bool steady;  /* the round without clears */
+static _Atomic bool steady; /* the round without clears */
 static _Atomic bool finished;
 static unsigned long operations = 40000;
 
@@ -72,7 +72,8 @@ static void event_alloc(uint32_t index, struct address *address, uint64_t draw)
     address->size = 1 + draw % 8 * 16;
     if (shard != NULL) {
         CHECK_EQ(ctm_shard_alloc(shard, address->domain, address->at, address->size,
-                                 some_traceback(shard, draw)), CTM_OK);
+                                 some_traceback(shard, draw)),
+                 CTM_OK);
         ctm_shard_leave(shard);
     } else {
         CHECK(!atomic_load(&steady));
@@ -118,7 +119,8 @@ static void event_resize(uint32_t index, struct address *old, struct address *fr
     bool begun = shard != NULL;
     if (begun) {
         CHECK_EQ(ctm_shard_resize_begin(shard, old->domain, old->at, size,
-                                        some_traceback(shard, draw), &resize), CTM_OK);
+                                        some_traceback(shard, draw), &resize),
+                 CTM_OK);
         ctm_shard_leave(shard);
     }
     if (!fails && old != fresh) {
@@ -196,15 +198,18 @@ static void take_and_check_snapshot(void)
 static void exclusive_control(uint64_t draw)
 {
     switch (draw % 10) {
-    case 0: case 1: take_and_check_snapshot(); break;
+    case 0:
+    case 1: take_and_check_snapshot(); break;
     case 2: CHECK(ctm_tracer_memory(tracer) > 0); break;
     case 3: ctm_tracer_reset_peak(tracer); break;
-    case 4: case 5:
+    case 4:
+    case 5:
         if (!atomic_load(&steady)) {
             ctm_tracer_clear(tracer);
         }
         break;
-    case 6: case 7:
+    case 6:
+    case 7:
         if (!atomic_load(&steady)) {
             ctm_tracer_stop(tracer);
         }

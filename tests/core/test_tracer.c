@@ -26,10 +26,10 @@ static void free_map(struct ctm_map *map)
 
 static void test_map_addresses(void)
 {
-    static const uint64_t addresses[] = {0,           1,           15,          16,
-                                         0x3ffff0,    0x400000,    0x400008,    0x3fffffff0,
-                                         0x400000000, 0x7fffffff0, 1ull << 46,  (1ull << 47) - 16,
-                                         1ull << 47,  1ull << 63,  UINT64_MAX,  UINT64_MAX - 15};
+    static const uint64_t addresses[] = {0,           1,           15,         16,
+                                         0x3ffff0,    0x400000,    0x400008,   0x3fffffff0,
+                                         0x400000000, 0x7fffffff0, 1ull << 46, (1ull << 47) - 16,
+                                         1ull << 47,  1ull << 63,  UINT64_MAX, UINT64_MAX - 15};
     static const uint32_t domains[] = {0, 1, 389047, UINT32_MAX};
     enum { A = sizeof addresses / sizeof *addresses, D = 4 };
     struct ctm_map *map = new_map();
@@ -384,8 +384,9 @@ static void test_snapshot_of_many_shards(void)
     CHECK_EQ(info.current_bytes, blocks * 32);
     for (uint32_t id = 1; id <= info.sites; id++) {
         const ctm_site *site = &ctm_snapshot_sites(snapshot)[id];
-        int line = ctm_snapshot_frames(
-            snapshot)[ctm_snapshot_tracebacks(snapshot)[site->traceback].frame].lineno;
+        int line =
+            ctm_snapshot_frames(snapshot)[ctm_snapshot_tracebacks(snapshot)[site->traceback].frame]
+                .lineno;
         uint64_t expected =
             line >= 9000 ? 1 : 1ull + (line <= 10) + (line <= 20) + (line <= 30) + (line <= 50);
         CHECK_EQ(site->allocated, expected);

@@ -16,7 +16,9 @@ enum { RAW = 0, MEM = 1, OBJ = 2 };
 
 static void *call_malloc(int which, size_t size)
 {
-    return which == RAW ? PyMem_RawMalloc(size) : which == MEM ? PyMem_Malloc(size) : PyObject_Malloc(size);
+    return which == RAW   ? PyMem_RawMalloc(size)
+           : which == MEM ? PyMem_Malloc(size)
+                          : PyObject_Malloc(size);
 }
 
 static void *call_calloc(int which, size_t count, size_t size)
@@ -106,10 +108,8 @@ static PyObject *fixture_malloc_nogil(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "n", &size)) {
         return NULL;
     }
-    Py_BEGIN_ALLOW_THREADS
-    block = PyMem_RawMalloc((size_t)size);
-    Py_END_ALLOW_THREADS
-    return address_of(block);
+    Py_BEGIN_ALLOW_THREADS block = PyMem_RawMalloc((size_t)size);
+    Py_END_ALLOW_THREADS return address_of(block);
 }
 
 /* --- blocks kept in an array, by one call --- */
@@ -154,11 +154,11 @@ static PyObject *fixture_hold(PyObject *module, PyObject *args)
 typedef struct {
     unsigned seed;
     int iterations;
-    int keep;          /* blocks left alive per thread */
+    int keep; /* blocks left alive per thread */
     size_t keep_size;
-    int track;         /* also PyTraceMalloc_Track and Untrack */
-    atomic_int *stop;  /* NULL, or: go on until it is set */
-    void **kept;       /* owned by the caller */
+    int track;        /* also PyTraceMalloc_Track and Untrack */
+    atomic_int *stop; /* NULL, or: go on until it is set */
+    void **kept;      /* owned by the caller */
 } storm;
 
 #define STORM_SLOTS 64
@@ -226,7 +226,8 @@ static PyObject *fixture_storm(PyObject *module, PyObject *args)
     Py_ssize_t keep_size;
     PyObject *callback;
     (void)module;
-    if (!PyArg_ParseTuple(args, "iiinpO", &threads, &iterations, &keep, &keep_size, &track, &callback)) {
+    if (!PyArg_ParseTuple(args, "iiinpO", &threads, &iterations, &keep, &keep_size, &track,
+                          &callback)) {
         return NULL;
     }
     int workers = threads > 0 ? threads : 1;
@@ -234,11 +235,15 @@ static PyObject *fixture_storm(PyObject *module, PyObject *args)
     pthread_t *ids = calloc((size_t)workers, sizeof *ids);
     void **kept = calloc((size_t)workers * (size_t)keep + 1, sizeof *kept);
     for (int i = 0; i < workers; i++) {
-        works[i] = (storm){.seed = (unsigned)i + 1, .iterations = iterations, .keep = keep,
-                           .keep_size = (size_t)keep_size, .track = track, .kept = kept + (size_t)i * (size_t)keep};
+        works[i] = (storm){.seed = (unsigned)i + 1,
+                           .iterations = iterations,
+                           .keep = keep,
+                           .keep_size = (size_t)keep_size,
+                           .track = track,
+                           .kept = kept + (size_t)i * (size_t)keep};
     }
-    Py_BEGIN_ALLOW_THREADS
-    if (threads == 0) {
+    Py_BEGIN_ALLOW_THREADS if (threads == 0)
+    {
         storm_run(&works[0]);
     }
     for (int i = 0; i < threads; i++) {
@@ -247,8 +252,8 @@ static PyObject *fixture_storm(PyObject *module, PyObject *args)
     for (int i = 0; i < threads; i++) {
         pthread_join(ids[i], NULL);
     }
-    Py_END_ALLOW_THREADS
-    PyObject *result = callback == Py_None ? Py_NewRef(Py_None) : PyObject_CallNoArgs(callback);
+    Py_END_ALLOW_THREADS PyObject *result =
+        callback == Py_None ? Py_NewRef(Py_None) : PyObject_CallNoArgs(callback);
     free_all(kept, (size_t)workers * (size_t)keep);
     free(works);
     free(ids);
@@ -272,7 +277,8 @@ static PyObject *fixture_background(PyObject *module, PyObject *args)
     atomic_store(&background_stop, 0);
     background_count = threads < BACKGROUND_MAX ? threads : BACKGROUND_MAX;
     for (int i = 0; i < background_count; i++) {
-        background_works[i] = (storm){.seed = (unsigned)i + 100, .track = track, .stop = &background_stop};
+        background_works[i] =
+            (storm){.seed = (unsigned)i + 100, .track = track, .stop = &background_stop};
         pthread_create(&background_ids[i], NULL, storm_run, &background_works[i]);
     }
     Py_RETURN_NONE;
@@ -283,12 +289,11 @@ static PyObject *fixture_quiet(PyObject *module, PyObject *unused)
     (void)module;
     (void)unused;
     atomic_store(&background_stop, 1);
-    Py_BEGIN_ALLOW_THREADS
-    for (int i = 0; i < background_count; i++) {
+    Py_BEGIN_ALLOW_THREADS for (int i = 0; i < background_count; i++)
+    {
         pthread_join(background_ids[i], NULL);
     }
-    Py_END_ALLOW_THREADS
-    background_count = 0;
+    Py_END_ALLOW_THREADS background_count = 0;
     Py_RETURN_NONE;
 }
 
@@ -311,11 +316,9 @@ static PyObject *fixture_foreign_call(PyObject *module, PyObject *callable)
 {
     pthread_t id;
     (void)module;
-    Py_BEGIN_ALLOW_THREADS
-    pthread_create(&id, NULL, foreign_run, callable);
+    Py_BEGIN_ALLOW_THREADS pthread_create(&id, NULL, foreign_run, callable);
     pthread_join(id, NULL);
-    Py_END_ALLOW_THREADS
-    Py_RETURN_NONE;
+    Py_END_ALLOW_THREADS Py_RETURN_NONE;
 }
 
 /* --- PyTraceMalloc_Track and Untrack --- */
@@ -330,8 +333,8 @@ static PyObject *fixture_track(PyObject *module, PyObject *args)
         return NULL;
     }
     if (nogil) {
-        Py_BEGIN_ALLOW_THREADS
-        status = PyTraceMalloc_Track(domain, (uintptr_t)address, (size_t)size);
+        Py_BEGIN_ALLOW_THREADS status =
+            PyTraceMalloc_Track(domain, (uintptr_t)address, (size_t)size);
         Py_END_ALLOW_THREADS
     } else {
         status = PyTraceMalloc_Track(domain, (uintptr_t)address, (size_t)size);
@@ -349,8 +352,7 @@ static PyObject *fixture_untrack(PyObject *module, PyObject *args)
         return NULL;
     }
     if (nogil) {
-        Py_BEGIN_ALLOW_THREADS
-        status = PyTraceMalloc_Untrack(domain, (uintptr_t)address);
+        Py_BEGIN_ALLOW_THREADS status = PyTraceMalloc_Untrack(domain, (uintptr_t)address);
         Py_END_ALLOW_THREADS
     } else {
         status = PyTraceMalloc_Untrack(domain, (uintptr_t)address);
@@ -383,7 +385,8 @@ static PyMethodDef methods[] = {
     {"free", fixture_free, METH_VARARGS, "free(which, address)"},
     {"malloc_nogil", fixture_malloc_nogil, METH_VARARGS, "malloc_nogil(size) -> address"},
     {"hold", fixture_hold, METH_VARARGS, "hold(which, count, size) -> capsule"},
-    {"storm", fixture_storm, METH_VARARGS, "storm(threads, iterations, keep, keep_size, track, callback)"},
+    {"storm", fixture_storm, METH_VARARGS,
+     "storm(threads, iterations, keep, keep_size, track, callback)"},
     {"background", fixture_background, METH_VARARGS, "background(threads, track)"},
     {"quiet", fixture_quiet, METH_NOARGS, "quiet()"},
     {"foreign_call", fixture_foreign_call, METH_O, "foreign_call(callable)"},
@@ -393,8 +396,8 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, .m_name = "ctmfixture", .m_size = -1, .m_methods = methods};
+static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "ctmfixture", .m_size = -1,
+                                        .m_methods = methods};
 
 PyMODINIT_FUNC PyInit_ctmfixture(void)
 {

@@ -56,15 +56,13 @@ static void *install(struct ctm_map *map, ctm_map_level_slot *slot, size_t size,
 static __attribute__((noinline)) ctm_map_slot *make_place(struct ctm_map *map, uint64_t address)
 {
     uint32_t top = (uint32_t)(address >> CTM_MAP_MID_BITS);
-    ctm_map_level_slot *mid =
-        install(map, &map->top[top], CTM_MAP_MID_LEAVES * sizeof *mid, top);
+    ctm_map_level_slot *mid = install(map, &map->top[top], CTM_MAP_MID_LEAVES * sizeof *mid, top);
     ctm_map_slot *leaf = NULL;
     if (mid != NULL) {
         leaf = install(map, &mid[(address >> CTM_MAP_LEAF_BITS) % CTM_MAP_MID_LEAVES],
                        CTM_MAP_LEAF_SLOTS * sizeof *leaf, NO_TOP);
     }
-    return leaf == NULL ? NULL
-                        : &leaf[(address >> CTM_MAP_GRANULE_BITS) % CTM_MAP_LEAF_SLOTS];
+    return leaf == NULL ? NULL : &leaf[(address >> CTM_MAP_GRANULE_BITS) % CTM_MAP_LEAF_SLOTS];
 }
 
 static inline bool has_spilled(struct ctm_map *map)

@@ -42,7 +42,7 @@ struct ctm_overflow_entry;
 struct ctm_map {
     ctm_map_level_slot top[CTM_MAP_TOP_MIDS]; /* -> ctm_map_level_slot[CTM_MAP_MID_LEAVES]
                                                * -> ctm_map_slot[CTM_MAP_LEAF_SLOTS] */
-    _Atomic(struct ctm_map_level *) levels; /* owned list, pushed by CAS, emptied by clear */
+    _Atomic(struct ctm_map_level *) levels;   /* owned list, pushed by CAS, emptied by clear */
 
     /* The overflow. */
     pthread_mutex_t lock;

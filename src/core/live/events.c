@@ -220,8 +220,7 @@ void ctm_shard_resize_abort(ctm_shard *shard, const ctm_resize *resize)
         shard->resizing--;
         return;
     }
-    uint32_t stale =
-        set_in_room(shard, resize->domain, resize->old_address, resize->old_slot);
+    uint32_t stale = set_in_room(shard, resize->domain, resize->old_address, resize->old_slot);
     if (stale != 0) {
         count_freed(shard, stale);
     }

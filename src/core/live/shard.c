@@ -88,8 +88,8 @@ ctm_status ctm_shard_traceback_text(ctm_shard *shard, const ctm_frame_text *fram
     for (uint32_t i = n; i-- > 0;) {
         ctm_status status = frame_text(shard, &frames[i], &frame);
         if (status == CTM_OK) {
-            status = ctm_store_traceback(&shard->store, traceback, frame,
-                                         total_nframe - (int32_t)i, &traceback);
+            status = ctm_store_traceback(&shard->store, traceback, frame, total_nframe - (int32_t)i,
+                                         &traceback);
         }
         if (status != CTM_OK) {
             return status;

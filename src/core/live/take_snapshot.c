@@ -14,8 +14,8 @@
 #include "store/memory.h"
 
 struct merge {
-    struct ctm_store *to;         /* borrowed */
-    const struct ctm_store *from; /* borrowed; of the shard being merged */
+    struct ctm_store *to;                                /* borrowed */
+    const struct ctm_store *from;                        /* borrowed; of the shard being merged */
     uint32_t *strings, *functions, *frames, *tracebacks; /* parts of one owned array, by id */
 };
 
@@ -134,7 +134,11 @@ static ctm_status merge_store(struct ctm_store *to, const struct ctm_store *from
         return CTM_ERR_NOMEM;
     }
     memset(ids, 0, size);
-    struct merge merge = {to, from, ids, ids + strings, ids + strings + functions,
+    struct merge merge = {to,
+                          from,
+                          ids,
+                          ids + strings,
+                          ids + strings + functions,
                           ids + strings + functions + frames};
     mark_tracebacks(&merge);
     ctm_status status = merge_tracebacks(&merge);

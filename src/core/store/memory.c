@@ -52,8 +52,8 @@ void *ctm_mem_map(size_t size)
     if (fails_now()) {
         return NULL;
     }
-    void *memory = mmap(NULL, size ? size : 1, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *memory =
+        mmap(NULL, size ? size : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return memory == MAP_FAILED ? NULL : memory;
 }
 

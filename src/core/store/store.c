@@ -39,7 +39,8 @@ static uint32_t hash_bytes(const char *bytes, size_t length)
 static uint32_t hash_string_row(const struct ctm_store *store, uint32_t id)
 {
     return ((struct ctm_string_row *)ctm_rows_at(&store->strings, id,
-                                                 sizeof(struct ctm_string_row)))->hash;
+                                                 sizeof(struct ctm_string_row)))
+        ->hash;
 }
 
 static uint32_t hash_function(const ctm_function *key)
@@ -166,8 +167,7 @@ static ctm_status write_traceback(struct ctm_store *store, void *row, const void
     if (below >= CTM_MAX_NFRAME) {
         return CTM_ERR_INVALID;
     }
-    *(struct ctm_traceback_row *)row =
-        (struct ctm_traceback_row){.row = *key, .length = below + 1};
+    *(struct ctm_traceback_row *)row = (struct ctm_traceback_row){.row = *key, .length = below + 1};
     return CTM_OK;
 }
 
@@ -190,10 +190,10 @@ struct table {
     ctm_status (*write)(struct ctm_store *store, void *row, const void *key);
 };
 
-#define TABLE(name, size)                                                                      \
-    {                                                                                          \
-        offsetof(struct ctm_store, name##s), offsetof(struct ctm_store, name##_index), size,   \
-            hash_##name##_row, same_##name, write_##name                                       \
+#define TABLE(name, size)                                                                    \
+    {                                                                                        \
+        offsetof(struct ctm_store, name##s), offsetof(struct ctm_store, name##_index), size, \
+            hash_##name##_row, same_##name, write_##name                                     \
     }
 static const struct table string_table = TABLE(string, sizeof(struct ctm_string_row));
 static const struct table function_table = TABLE(function, sizeof(ctm_function));

@@ -53,9 +53,8 @@ int ctm_capture_init(void)
         failure = check_walk();
     }
     if (failure != NULL) {
-        PyErr_Format(PyExc_ImportError,
-                     "ctracemalloc does not know this build of Python %s: %s", Py_GetVersion(),
-                     failure);
+        PyErr_Format(PyExc_ImportError, "ctracemalloc does not know this build of Python %s: %s",
+                     Py_GetVersion(), failure);
         return -1;
     }
     ctm_the_capture.main_interpreter = PyInterpreterState_Main();
@@ -91,10 +90,9 @@ int ctm_capture_start(PyObject *stdlib_tracemalloc, uint32_t nframe)
     atomic_store(&ctm_the_capture.lost_reattributions, 0);
     ctm_hooks_install();
     atomic_store(&ctm_the_capture.active, true);
-    ctm_the_capture.allocators =
-        ctm_capture_is_alive()
-            ? (ctm_fact){true, "all three domains are hooked"}
-            : (ctm_fact){false, "an allocation did not come through"};
+    ctm_the_capture.allocators = ctm_capture_is_alive()
+                                     ? (ctm_fact){true, "all three domains are hooked"}
+                                     : (ctm_fact){false, "an allocation did not come through"};
     ctm_track_start();
     ctm_freelist_start();
     ctm_tracer_clear(ctm_the_capture.tracer);

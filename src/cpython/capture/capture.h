@@ -40,11 +40,11 @@ typedef struct ctm_fact {
 
 /* The process's capture. Written with the GIL held; hooks read tracer, main_interpreter and active. */
 typedef struct ctm_capture {
-    ctm_tracer *tracer;                     /* owned; made once, never freed: hooks may read it */
-    PyInterpreterState *main_interpreter;   /* borrowed for comparison only */
-    _Atomic bool active;                    /* hooks record events */
-    _Atomic uint64_t lost_reattributions;   /* free-list events that ran out of memory */
-    _Atomic bool riding;                    /* stdlib's tracemalloc was started to carry us */
+    ctm_tracer *tracer;                   /* owned; made once, never freed: hooks may read it */
+    PyInterpreterState *main_interpreter; /* borrowed for comparison only */
+    _Atomic bool active;                  /* hooks record events */
+    _Atomic uint64_t lost_reattributions; /* free-list events that ran out of memory */
+    _Atomic bool riding;                  /* stdlib's tracemalloc was started to carry us */
     ctm_fact allocators, free_lists, tracked_blocks; /* since the last start */
 } ctm_capture;
 extern ctm_capture ctm_the_capture;
@@ -94,7 +94,7 @@ void ctm_hooks_remove(void); /* leaves what somebody else has wrapped since */
 const PyMemAllocatorEx *ctm_hooks_original(PyMemAllocatorDomain domain);
 /* A new block came to live: record it. False: out of memory, nothing recorded. HOOK */
 bool ctm_event_alloc(uint32_t domain, uintptr_t address, size_t size, bool gil_held);
-void ctm_event_free(uint32_t domain, uintptr_t address, bool gil_held);     /* HOOK */
+void ctm_event_free(uint32_t domain, uintptr_t address, bool gil_held); /* HOOK */
 
 /* --- freelist_tracer.c (3.13+), freelist_patch.c (3.11, 3.12) --- */
 void ctm_freelist_start(void);
@@ -103,7 +103,7 @@ void ctm_freelist_stop(void);
 bool ctm_freelist_is_alive(void);
 
 /* --- freelist.c --- */
-void ctm_event_reference(PyObject *op);     /* HOOK: `op` got its first reference */
+void ctm_event_reference(PyObject *op);                  /* HOOK: `op` got its first reference */
 size_t ctm_object_header_size(const PyTypeObject *type); /* HOOK: bytes before the object */
 /* Revives one object of each kind that has a free list; NULL or the first that went unseen. */
 const char *ctm_freelist_self_test(void);

@@ -30,8 +30,8 @@ typedef struct code_extra {
     void *slots[];
 } code_extra;
 
-static Py_ssize_t the_index = -1;   /* our slot, for the life of the process; GIL */
-static size_t the_bytes;            /* in all arrays; GIL */
+static Py_ssize_t the_index = -1; /* our slot, for the life of the process; GIL */
+static size_t the_bytes;          /* in all arrays; GIL */
 
 static void free_cache(void *cache)
 {
@@ -244,8 +244,7 @@ ctm_status ctm_code_frame(ctm_shard *shard, PyCodeObject *code, int unit, uint32
     }
     if (extra != NULL && extra->size > the_index) {
         const code_cache *cache = extra->slots[the_index];
-        if (cache != NULL && (uint32_t)(unit + 1) < cache->count &&
-            cache->frames[unit + 1] != 0 &&
+        if (cache != NULL && (uint32_t)(unit + 1) < cache->count && cache->frames[unit + 1] != 0 &&
             cache->generation == ctm_tracer_generation(ctm_the_capture.tracer)) {
             *out = cache->frames[unit + 1];
             return CTM_OK;

@@ -15,8 +15,8 @@ enum { JUMP_BYTES = 5, FAR_JUMP_BYTES = 14, STUB_BYTES = 192, PROLOGUE_BYTES = 6
 
 /* One instruction. */
 typedef struct instruction {
-    uint32_t length;     /* 0: not known */
-    uint32_t displaced;  /* offset of a 4-byte relative address; 0: none */
+    uint32_t length;      /* 0: not known */
+    uint32_t displaced;   /* offset of a 4-byte relative address; 0: none */
     bool is_call, is_end; /* a direct call; nothing follows (ret, jmp) */
     bool is_short;        /* a branch with a 1-byte offset */
 } instruction;
@@ -34,8 +34,7 @@ static uint32_t operand_length(const uint8_t *modrm, uint32_t at, uint32_t *out_
         if (mod == 0 && (modrm[1] & 7) == 5) {
             return length + 4;
         }
-    }
-    else if (mod == 0 && rm == 5) {
+    } else if (mod == 0 && rm == 5) {
         *out_displaced = at + length;
         return length + 4;
     }
@@ -46,22 +45,38 @@ static uint32_t operand_length(const uint8_t *modrm, uint32_t at, uint32_t *out_
 static int constant_after_operand(uint8_t opcode, uint8_t modrm, bool word)
 {
     switch (opcode) {
-    case 0x01: case 0x03: case 0x09: case 0x0b: case 0x21: case 0x23: case 0x29: case 0x2b:
-    case 0x31: case 0x33: case 0x38: case 0x39: case 0x3a: case 0x3b: case 0x63: case 0x84:
-    case 0x85: case 0x88: case 0x89: case 0x8a: case 0x8b: case 0x8d:
-        return 0;
+    case 0x01:
+    case 0x03:
+    case 0x09:
+    case 0x0b:
+    case 0x21:
+    case 0x23:
+    case 0x29:
+    case 0x2b:
+    case 0x31:
+    case 0x33:
+    case 0x38:
+    case 0x39:
+    case 0x3a:
+    case 0x3b:
+    case 0x63:
+    case 0x84:
+    case 0x85:
+    case 0x88:
+    case 0x89:
+    case 0x8a:
+    case 0x8b:
+    case 0x8d: return 0;
     case 0xff: /* inc, dec, push; calls and jumps through memory are not moved */
         return ((modrm >> 3) & 7) <= 1 || ((modrm >> 3) & 7) == 6 ? 0 : -1;
-    case 0x80: case 0x83: case 0xc6:
-        return 1;
-    case 0x81: case 0xc7:
-        return word ? 2 : 4;
-    case 0xf6:
-        return ((modrm >> 3) & 7) <= 1 ? 1 : 0;
-    case 0xf7:
-        return ((modrm >> 3) & 7) <= 1 ? (word ? 2 : 4) : 0;
-    default:
-        return -1;
+    case 0x80:
+    case 0x83:
+    case 0xc6: return 1;
+    case 0x81:
+    case 0xc7: return word ? 2 : 4;
+    case 0xf6: return ((modrm >> 3) & 7) <= 1 ? 1 : 0;
+    case 0xf7: return ((modrm >> 3) & 7) <= 1 ? (word ? 2 : 4) : 0;
+    default: return -1;
     }
 }
 
@@ -72,13 +87,11 @@ static instruction decode_two_byte(const uint8_t *code, uint32_t at)
     if (opcode >= 0x80 && opcode <= 0x8f) { /* conditional jump */
         result.length = at + 6;
         result.displaced = at + 2;
-    }
-    else if (opcode == 0x1e && code[at + 2] == 0xfa) { /* endbr64, after its f3 */
+    } else if (opcode == 0x1e && code[at + 2] == 0xfa) { /* endbr64, after its f3 */
         result.length = at + 3;
-    }
-    else if (opcode == 0x1f || opcode == 0xb6 || opcode == 0xb7 || opcode == 0xbe ||
-             opcode == 0xbf || opcode == 0xb0 || opcode == 0xb1 ||
-             (opcode >= 0x40 && opcode <= 0x4f) || (opcode >= 0x90 && opcode <= 0x9f)) {
+    } else if (opcode == 0x1f || opcode == 0xb6 || opcode == 0xb7 || opcode == 0xbe ||
+               opcode == 0xbf || opcode == 0xb0 || opcode == 0xb1 ||
+               (opcode >= 0x40 && opcode <= 0x4f) || (opcode >= 0x90 && opcode <= 0x9f)) {
         result.length = at + 2 + operand_length(code + at + 2, at + 2, &result.displaced);
     }
     return result;
@@ -101,24 +114,20 @@ static instruction decode(const uint8_t *code)
     }
     if ((opcode >= 0x50 && opcode <= 0x5f) || opcode == 0x90) { /* push, pop, nop */
         result.length = at + 1;
-    }
-    else if (opcode >= 0xb0 && opcode <= 0xb7) { /* mov constant */
+    } else if (opcode >= 0xb0 && opcode <= 0xb7) { /* mov constant */
         result.length = at + 2;
-    }
-    else if (opcode >= 0xb8 && opcode <= 0xbf) {
+    } else if (opcode >= 0xb8 && opcode <= 0xbf) {
         result.length = at + 1 + (wide ? 8 : word ? 2 : 4);
-    }
-    else if (opcode == 0xe8 || opcode == 0xe9) { /* call, jmp */
-        result = (instruction){.length = at + 5, .displaced = at + 1, .is_call = opcode == 0xe8,
+    } else if (opcode == 0xe8 || opcode == 0xe9) { /* call, jmp */
+        result = (instruction){.length = at + 5,
+                               .displaced = at + 1,
+                               .is_call = opcode == 0xe8,
                                .is_end = opcode == 0xe9};
-    }
-    else if (opcode == 0xeb || (opcode >= 0x70 && opcode <= 0x7f)) { /* short branch */
+    } else if (opcode == 0xeb || (opcode >= 0x70 && opcode <= 0x7f)) { /* short branch */
         result = (instruction){.length = at + 2, .is_end = opcode == 0xeb, .is_short = true};
-    }
-    else if (opcode == 0xc3) {
+    } else if (opcode == 0xc3) {
         result = (instruction){.length = at + 1, .is_end = true};
-    }
-    else {
+    } else {
         const int constant = constant_after_operand(opcode, code[at + 1], word);
         if (constant >= 0) {
             result.length = at + 1 + operand_length(code + at + 1, at + 1, &result.displaced) +

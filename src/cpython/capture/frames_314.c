@@ -5,8 +5,8 @@
 
 #define Py_BUILD_CORE 1
 #include "frames.h"
-#include "internal/pycore_interpframe_structs.h"
 #include "internal/pycore_code.h"
+#include "internal/pycore_interpframe_structs.h"
 #include "internal/pycore_runtime.h"
 
 #define TAG_BITS ((uintptr_t)3)

@@ -144,12 +144,10 @@ static void dispose(PyObject *op, bool fresh)
 {
     if (!fresh) {
         Py_DECREF(op);
-    }
-    else if (PyType_HasFeature(Py_TYPE(op), Py_TPFLAGS_HAVE_GC)) {
+    } else if (PyType_HasFeature(Py_TYPE(op), Py_TPFLAGS_HAVE_GC)) {
         PyObject_GC_UnTrack(op);
         PyObject_GC_Del(op);
-    }
-    else {
+    } else {
         PyObject_Free(op);
     }
 }
@@ -169,8 +167,7 @@ static const char *try_kind(PyObject *(*make)(void), const char *failure)
     if (op == NULL) {
         PyErr_Clear();
         failure = "out of memory";
-    }
-    else {
+    } else {
         failure = is_reattributed(op) ? NULL : failure;
         dispose(op, fresh);
     }

@@ -31,8 +31,8 @@ static const char *follow(void)
         if (target == NULL) {
             return "the interpreter's hidden function was not found";
         }
-        const char *failure = ctm_detour_prepare(&the_detour, target, (void *)on_new_reference,
-                                                 CTM_CALLERS_HOLD_GIL);
+        const char *failure =
+            ctm_detour_prepare(&the_detour, target, (void *)on_new_reference, CTM_CALLERS_HOLD_GIL);
         if (failure != NULL) {
             return failure;
         }

@@ -46,9 +46,9 @@ void ctm_freelist_start(void)
         return;
     }
     const char *failure = ctm_freelist_self_test();
-    ctm_the_capture.free_lists =
-        failure != NULL ? (ctm_fact){false, failure}
-                        : (ctm_fact){true, "followed through the reference tracer"};
+    ctm_the_capture.free_lists = failure != NULL
+                                     ? (ctm_fact){false, failure}
+                                     : (ctm_fact){true, "followed through the reference tracer"};
 }
 
 void ctm_freelist_stop(void)

@@ -41,8 +41,7 @@ static inline ctm_shard *enter(uint32_t index, ctm_status *out_status)
     if (shard == NULL && ctm_tracer_is_tracing(ctm_the_capture.tracer)) {
         shard = ctm_shard_enter(ctm_the_capture.tracer, index);
         *out_status = CTM_ERR_NOMEM;
-    }
-    else if (shard == NULL) {
+    } else if (shard == NULL) {
         *out_status = CTM_ERR_NOT_TRACING;
     }
     return shard;
@@ -146,8 +145,7 @@ static void end_resize(const ctm_resize *resize, const ctm_who *who, void *block
     if (block != NULL) {
         ctm_shard_resize_commit(shard, resize, (uintptr_t)block);
         ctm_hook_tls.last_block = (uintptr_t)block;
-    }
-    else {
+    } else {
         ctm_shard_resize_abort(shard, resize);
     }
     ctm_shard_leave(shard);
@@ -189,26 +187,26 @@ static inline void on_free(PyMemAllocatorDomain domain, void *block)
     ctm_hook_tls.inside = false;
 }
 
-#define DOMAIN_HOOKS(name, domain)                                                                 \
-    static void *name##_malloc(void *ctx, size_t size) /* HOOK: */                                 \
-    {                                                                                              \
-        (void)ctx;                                                                                 \
-        return on_malloc(domain, size);                                                            \
-    }                                                                                              \
-    static void *name##_calloc(void *ctx, size_t count, size_t size) /* HOOK: */                   \
-    {                                                                                              \
-        (void)ctx;                                                                                 \
-        return on_calloc(domain, count, size);                                                     \
-    }                                                                                              \
-    static void *name##_realloc(void *ctx, void *block, size_t size) /* HOOK: */                   \
-    {                                                                                              \
-        (void)ctx;                                                                                 \
-        return on_realloc(domain, block, size);                                                    \
-    }                                                                                              \
-    static void name##_free(void *ctx, void *block) /* HOOK: */                                    \
-    {                                                                                              \
-        (void)ctx;                                                                                 \
-        on_free(domain, block);                                                                    \
+#define DOMAIN_HOOKS(name, domain)                                               \
+    static void *name##_malloc(void *ctx, size_t size) /* HOOK: */               \
+    {                                                                            \
+        (void)ctx;                                                               \
+        return on_malloc(domain, size);                                          \
+    }                                                                            \
+    static void *name##_calloc(void *ctx, size_t count, size_t size) /* HOOK: */ \
+    {                                                                            \
+        (void)ctx;                                                               \
+        return on_calloc(domain, count, size);                                   \
+    }                                                                            \
+    static void *name##_realloc(void *ctx, void *block, size_t size) /* HOOK: */ \
+    {                                                                            \
+        (void)ctx;                                                               \
+        return on_realloc(domain, block, size);                                  \
+    }                                                                            \
+    static void name##_free(void *ctx, void *block) /* HOOK: */                  \
+    {                                                                            \
+        (void)ctx;                                                               \
+        on_free(domain, block);                                                  \
     }
 
 DOMAIN_HOOKS(raw, PYMEM_DOMAIN_RAW)
@@ -255,7 +253,8 @@ void ctm_hooks_install(void)
         }
         PyMem_GetAllocator(domain, &the_originals[domain]);
         PyMemAllocatorEx hook = the_hooks[domain];
-        hook.ctx = the_originals[domain].ctx; /* unused by us, right for a caller with the old function */
+        hook.ctx =
+            the_originals[domain].ctx; /* unused by us, right for a caller with the old function */
         PyMem_SetAllocator(domain, &hook);
     }
 }

@@ -20,9 +20,9 @@
 #include "internal/pycore_pymem.h"
 #endif
 
-static ctm_detour the_detour;   /* of PyMem_SetAllocator; GIL */
-static bool the_mute;           /* calls are swallowed; GIL */
-static bool the_started;        /* stdlib has its buffers; GIL */
+static ctm_detour the_detour; /* of PyMem_SetAllocator; GIL */
+static bool the_mute;         /* calls are swallowed; GIL */
+static bool the_started;      /* stdlib has its buffers; GIL */
 
 static void on_set_allocator(PyMemAllocatorDomain domain, PyMemAllocatorEx *allocator)
 {
@@ -40,8 +40,7 @@ static int call_muted(PyObject *stdlib_tracemalloc, const char *name)
         PyMem_GetAllocator(i, &before[i]);
     }
     if (ctm_detour_prepare(&the_detour, (void *)PyMem_SetAllocator, (void *)on_set_allocator,
-                           CTM_CALLERS_HOLD_GIL) ==
-        NULL) {
+                           CTM_CALLERS_HOLD_GIL) == NULL) {
         (void)ctm_detour_enable(&the_detour);
     }
     the_mute = true;
@@ -107,8 +106,7 @@ void ctm_ride_dismount(PyObject *stdlib_tracemalloc)
 {
     if (stdlib_tracemalloc == NULL) {
         the_started = false;
-    }
-    else if (atomic_load(&ctm_the_capture.riding)) {
+    } else if (atomic_load(&ctm_the_capture.riding)) {
         __atomic_store_n(tracing_flag(), 0, __ATOMIC_RELAXED);
     }
     atomic_store(&ctm_the_capture.riding, false);

@@ -77,7 +77,7 @@ static int on_untrack(unsigned int domain, uintptr_t address)
 static PyObject *on_get_traceback(unsigned int domain, uintptr_t address)
 {
     if (!is_active()) {
-        return ((PyObject *(*)(unsigned int, uintptr_t))the_detours[GET_TRACEBACK].original)(
+        return ((PyObject * (*)(unsigned int, uintptr_t)) the_detours[GET_TRACEBACK].original)(
             domain, address);
     }
     return ctm_raw_traceback_of_block(domain, address);
@@ -95,9 +95,8 @@ static const char *prepare(void)
                            CTM_CALLERS_HOLD_GIL},
     };
     for (int i = 0; i < FUNCTIONS; i++) {
-        const char *failure =
-            ctm_detour_prepare(&the_detours[i], functions[i].target, functions[i].replacement,
-                                                 functions[i].callers);
+        const char *failure = ctm_detour_prepare(&the_detours[i], functions[i].target,
+                                                 functions[i].replacement, functions[i].callers);
         if (failure != NULL) {
             return failure;
         }
@@ -134,9 +133,9 @@ static const char *lay(void)
 void ctm_track_prepare(void)
 {
     const char *failure = lay();
-    ctm_the_capture.tracked_blocks =
-        failure == NULL ? (ctm_fact){true, "announcements are led to us"}
-                        : (ctm_fact){false, failure};
+    ctm_the_capture.tracked_blocks = failure == NULL
+                                         ? (ctm_fact){true, "announcements are led to us"}
+                                         : (ctm_fact){false, failure};
 }
 
 void ctm_track_start(void)

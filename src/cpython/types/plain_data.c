@@ -1,5 +1,6 @@
 /* plain_data.c: encoder and decoder of plain values (the encoding: plain_data.h). */
 #include "plain_data.h"
+#include "support.h"
 
 #include <stdlib.h>
 #include <string.h>

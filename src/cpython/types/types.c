@@ -1,6 +1,6 @@
 /* types.c: makes the types and what they share, and adds them to the module. */
-#include "support.h"
 #include "types.h"
+#include "support.h"
 
 static int intern_texts(ctm_state *state)
 {
