@@ -117,9 +117,11 @@ static int set_own_file(PyObject *module)
 
 static int set_own(int on)
 {
-    const int before = ctm_hook_tls.own;
-    ctm_hook_tls.own = on != 0;
-    return before;
+    if (on) {
+        return ctm_own_begin();
+    }
+    ctm_own_end(false);
+    return 0;
 }
 
 static int intern_names(ctm_module_state *state)

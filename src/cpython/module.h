@@ -23,19 +23,6 @@ static inline ctm_module_state *ctm_module_state_of(PyObject *module)
     return PyModule_GetState(module);
 }
 
-/* Until the matching end, what this thread allocates is attributed to this package. */
-static inline bool ctm_own_begin(void)
-{
-    const bool before = ctm_hook_tls.own;
-    ctm_hook_tls.own = true;
-    return before;
-}
-
-static inline void ctm_own_end(bool before)
-{
-    ctm_hook_tls.own = before;
-}
-
 /* The functions of the module, by file; their names and signatures are in module.c's table. */
 PyObject *ctm_module_start(PyObject *module, PyObject *const *args, Py_ssize_t n);
 PyObject *ctm_module_stop(PyObject *module, PyObject *ignored);

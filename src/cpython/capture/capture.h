@@ -25,10 +25,11 @@
 
 /* Of each thread; touched by that thread alone. Kept small: it lives in the static TLS block. */
 typedef struct ctm_hook_state {
-    uintptr_t last_block; /* the block that this thread's hook recorded last; 0: none */
-    uint32_t shard;       /* its locked shard; 0: not chosen yet */
-    bool inside;          /* an original function is running on behalf of a hook */
-    bool own;             /* results of this module are being made: see ctm_context_own */
+    uintptr_t last_block;  /* the block that this thread's hook recorded last; 0: none */
+    uint32_t shard;        /* its locked shard; 0: not chosen yet */
+    bool inside;           /* an original function is running on behalf of a hook */
+    bool own;              /* results of this module are being made: see ctm_own_begin */
+    const void *own_frame; /* the innermost frame then; only compared */
 } ctm_hook_state;
 extern __thread ctm_hook_state ctm_hook_tls __attribute__((tls_model("initial-exec")));
 
@@ -71,10 +72,12 @@ ctm_who ctm_who_get(bool gil_held); /* HOOK */
 
 /* The traceback of this thread's stack, in `shard`, which the caller is inside. HOOK */
 ctm_status ctm_context_traceback(ctm_shard *shard, const ctm_who *who, uint32_t *out);
-/* While a thread's `own` flag is set, its tracebacks have one more frame on top, of the file given here
- * (borrowed for ever): memory that this module's results take is told from the program's, as it is
- * with stdlib's tracemalloc.py. */
+/* Between begin and end (GIL), this thread's tracebacks have one more frame on top, of the file given here (borrowed
+ * for ever): memory that this module's results take is told from the program's, as it is with stdlib's
+ * tracemalloc.py. What a finalizer allocates meanwhile, in a frame of its own, is not touched. */
 void ctm_context_own_file(const char *utf8_filename);
+bool ctm_own_begin(void); /* returns what end is to be given */
+void ctm_own_end(bool before);
 /* Bytes kept for it outside the tracer. */
 size_t ctm_context_memory(void);
 

@@ -41,6 +41,26 @@ size_t ctm_context_memory(void)
     return bytes;
 }
 
+bool ctm_own_begin(void)
+{
+    const bool before = ctm_hook_tls.own;
+    ctm_hook_tls.own_frame = ctm_frames_innermost(PyThreadState_Get());
+    ctm_hook_tls.own = true;
+    return before;
+}
+
+void ctm_own_end(bool before)
+{
+    ctm_hook_tls.own = before;
+}
+
+/* HOOK: */
+static bool is_own(const ctm_who *who)
+{
+    return ctm_hook_tls.own && who->thread_state != NULL &&
+           ctm_frames_innermost(who->thread_state) == ctm_hook_tls.own_frame;
+}
+
 /* HOOK: Room for `capacity` frames; the old arrays stay if there is no memory. */
 static bool scratch_reserve(scratch *s, uint32_t capacity)
 {
@@ -124,7 +144,7 @@ ctm_status ctm_context_traceback(ctm_shard *shard, const ctm_who *who, uint32_t 
     if (!scratch_reserve(s, limit)) {
         return CTM_ERR_NOMEM;
     }
-    const uint32_t own = ctm_hook_tls.own ? 1 : 0;
+    const uint32_t own = is_own(who) ? 1 : 0;
     uint32_t total = 0, kept = 0, parent = 0;
     if (who->thread_state != NULL) {
         kept = ctm_frames_walk(who->thread_state, s->positions, limit - own, &total);

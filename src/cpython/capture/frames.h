@@ -28,6 +28,9 @@ PyThreadState *ctm_frames_attached(bool gil_held);
 uint32_t ctm_frames_walk(PyThreadState *thread_state, ctm_position *positions, uint32_t limit,
                          uint32_t *out_total);
 
+/* What tells this thread's innermost frame, complete or not, from its others. */
+const void *ctm_frames_innermost(PyThreadState *thread_state);
+
 /* The slot of `code` that holds its extra data (a pointer to a ctm_code_extra). */
 void **ctm_frames_code_extra(PyCodeObject *code);
 

@@ -29,6 +29,12 @@ uint32_t ctm_frames_walk(PyThreadState *thread_state, ctm_position *positions, u
 }
 
 /* HOOK: */
+const void *ctm_frames_innermost(PyThreadState *thread_state)
+{
+    return innermost(thread_state);
+}
+
+/* HOOK: */
 void **ctm_frames_code_extra(PyCodeObject *code)
 {
     return &code->co_extra;

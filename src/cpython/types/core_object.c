@@ -6,16 +6,6 @@
 
 /* --- one object a row --- */
 
-static int guard_begin(ctm_state *state)
-{
-    return state->guard_set != NULL ? state->guard_set(1) : 0;
-}
-
-static void guard_end(ctm_state *state, int before)
-{
-    if (state->guard_set != NULL) state->guard_set(before);
-}
-
 /* The array for `rows` ids, made when first needed. libc's memory, because it is the
  * tracer's and not the program's. */
 static PyObject **row_array(PyObject ***array, uint32_t rows)
@@ -174,9 +164,9 @@ static PyObject *raw_guarded(ctm_core_object *core, uint32_t site)
 PyObject *ctm_core_raw(ctm_core_object *core, uint32_t site)
 {
     ctm_state *state = ctm_state_of((PyObject *)core);
-    int before = guard_begin(state);
+    int before = ctm_guard_begin(state);
     PyObject *raw = raw_guarded(core, site);
-    guard_end(state, before);
+    ctm_guard_end(state, before);
     return raw;
 }
 
@@ -184,10 +174,10 @@ PyObject *ctm_core_trace(ctm_core_object *core, uint32_t site)
 {
     ctm_state *state = ctm_state_of((PyObject *)core);
     uint32_t traceback = ctm_snapshot_sites(core->snapshot)[site].traceback;
-    int before = guard_begin(state);
+    int before = ctm_guard_begin(state);
     PyObject *names = NULL, *raw = raw_guarded(core, site), *trace = NULL;
     if (raw != NULL) names = ctm_core_names(core, traceback);
-    guard_end(state, before);
+    ctm_guard_end(state, before);
     if (names != NULL) trace = ctm_trace_object_new(state, raw, names);
     Py_XDECREF(raw);
     Py_XDECREF(names);
@@ -224,9 +214,9 @@ PyObject *ctm_core_list(ctm_core_object *core)
 {
     ctm_state *state = ctm_state_of((PyObject *)core);
     if (core->list != NULL) return Py_NewRef(core->list);
-    int before = guard_begin(state);
+    int before = ctm_guard_begin(state);
     PyObject *list = keep(&core->list, make_list(core));
-    guard_end(state, before);
+    ctm_guard_end(state, before);
     return list;
 }
 

@@ -14,7 +14,7 @@ typedef struct ctm_frame_object {
 
 CTM_SLOT_OBJECT(frame, 2)
 
-PyObject *ctm_frame_object_new(ctm_state *state, PyObject *raw, PyObject *name)
+static PyObject *make_frame_object_new(ctm_state *state, PyObject *raw, PyObject *name)
 {
     PyTypeObject *type = state->frame_type;
     ctm_frame_object *frame = (ctm_frame_object *)type->tp_alloc(type, 0);
@@ -22,6 +22,14 @@ PyObject *ctm_frame_object_new(ctm_state *state, PyObject *raw, PyObject *name)
     frame->raw = Py_NewRef(raw);
     if (name != NULL && name != Py_None) frame->name = Py_NewRef(name);
     return (PyObject *)frame;
+}
+
+PyObject *ctm_frame_object_new(ctm_state *state, PyObject *raw, PyObject *name)
+{
+    int before = ctm_guard_begin(state);
+    PyObject *result = make_frame_object_new(state, raw, name);
+    ctm_guard_end(state, before);
+    return result;
 }
 
 static int frame_init(PyObject *self, PyObject *args, PyObject *kwargs)

@@ -124,7 +124,8 @@ static PyObject *convert(ctm_state *state, ctm_core_object *core, ctm_key key,
     return list;
 }
 
-PyObject *ctm_statistics_core(ctm_state *state, ctm_core_object *core, ctm_key key, bool cumulative)
+static PyObject *make_statistics_core(ctm_state *state, ctm_core_object *core, ctm_key key,
+                                      bool cumulative)
 {
     ctm_statistics *statistics = NULL;
     ctm_status status;
@@ -134,8 +135,16 @@ PyObject *ctm_statistics_core(ctm_state *state, ctm_core_object *core, ctm_key k
     return convert(state, core, key, statistics, statistic_of_row);
 }
 
-PyObject *ctm_compare_core(ctm_state *state, ctm_core_object *newer, ctm_core_object *older,
-                           ctm_key key, bool cumulative)
+PyObject *ctm_statistics_core(ctm_state *state, ctm_core_object *core, ctm_key key, bool cumulative)
+{
+    int before = ctm_guard_begin(state);
+    PyObject *result = make_statistics_core(state, core, key, cumulative);
+    ctm_guard_end(state, before);
+    return result;
+}
+
+static PyObject *make_compare_core(ctm_state *state, ctm_core_object *newer, ctm_core_object *older,
+                                   ctm_key key, bool cumulative)
 {
     ctm_statistics *statistics = NULL;
     ctm_status status;
@@ -143,6 +152,15 @@ PyObject *ctm_compare_core(ctm_state *state, ctm_core_object *newer, ctm_core_ob
         ctm_snapshot_compare(newer->snapshot, older->snapshot, key, cumulative, &statistics);
     Py_END_ALLOW_THREADS if (status != CTM_OK) return ctm_status_raise(state, status, NULL, NULL);
     return convert(state, newer, key, statistics, diff_of_row);
+}
+
+PyObject *ctm_compare_core(ctm_state *state, ctm_core_object *newer, ctm_core_object *older,
+                           ctm_key key, bool cumulative)
+{
+    int before = ctm_guard_begin(state);
+    PyObject *result = make_compare_core(state, newer, older, key, cumulative);
+    ctm_guard_end(state, before);
+    return result;
 }
 
 /* Adds a Statistic under its traceback; functions of one name's place are one key. */
@@ -158,7 +176,8 @@ static int add_statistic(ctm_state *state, PyObject *group, PyObject *statistic)
     return result;
 }
 
-PyObject *ctm_group_core(ctm_state *state, ctm_core_object *core, ctm_key key, bool cumulative)
+static PyObject *make_group_core(ctm_state *state, ctm_core_object *core, ctm_key key,
+                                 bool cumulative)
 {
     PyObject *list = ctm_statistics_core(state, core, key, cumulative);
     PyObject *group = list != NULL ? PyDict_New() : NULL;
@@ -167,4 +186,12 @@ PyObject *ctm_group_core(ctm_state *state, ctm_core_object *core, ctm_key key, b
         if (add_statistic(state, group, PyList_GET_ITEM(list, i)) < 0) Py_CLEAR(group);
     Py_XDECREF(list);
     return group;
+}
+
+PyObject *ctm_group_core(ctm_state *state, ctm_core_object *core, ctm_key key, bool cumulative)
+{
+    int before = ctm_guard_begin(state);
+    PyObject *result = make_group_core(state, core, key, cumulative);
+    ctm_guard_end(state, before);
+    return result;
 }

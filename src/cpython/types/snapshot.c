@@ -27,7 +27,7 @@ static int snapshot_init(PyObject *self, PyObject *args, PyObject *kwargs)
     return set_contents(state, self, traces, given[1]);
 }
 
-PyObject *ctm_snapshot_of_core(ctm_state *state, ctm_core_object *core, PyObject *limit)
+static PyObject *make_snapshot_of_core(ctm_state *state, ctm_core_object *core, PyObject *limit)
 {
     PyTypeObject *type = state->snapshot_type;
     PyObject *traces = core != NULL ? ctm_traces_object_new(state, core) : NULL;
@@ -40,9 +40,25 @@ PyObject *ctm_snapshot_of_core(ctm_state *state, ctm_core_object *core, PyObject
     return self;
 }
 
-PyObject *ctm_snapshot_object_new(ctm_state *state, ctm_snapshot *core, PyObject *limit)
+PyObject *ctm_snapshot_of_core(ctm_state *state, ctm_core_object *core, PyObject *limit)
+{
+    int before = ctm_guard_begin(state);
+    PyObject *result = make_snapshot_of_core(state, core, limit);
+    ctm_guard_end(state, before);
+    return result;
+}
+
+static PyObject *make_snapshot_object_new(ctm_state *state, ctm_snapshot *core, PyObject *limit)
 {
     return ctm_snapshot_of_core(state, ctm_core_new(state, core), limit);
+}
+
+PyObject *ctm_snapshot_object_new(ctm_state *state, ctm_snapshot *core, PyObject *limit)
+{
+    int before = ctm_guard_begin(state);
+    PyObject *result = make_snapshot_object_new(state, core, limit);
+    ctm_guard_end(state, before);
+    return result;
 }
 
 ctm_core_object *ctm_snapshot_core(ctm_state *state, PyObject *self, PyObject **out_traces)

@@ -10,8 +10,8 @@ typedef struct ctm_statistic_object {
 
 CTM_SLOT_OBJECT(statistic, 3)
 
-PyObject *ctm_statistic_object_new(ctm_state *state, PyObject *traceback, PyObject *size,
-                                   PyObject *count)
+static PyObject *make_statistic_object_new(ctm_state *state, PyObject *traceback, PyObject *size,
+                                           PyObject *count)
 {
     PyTypeObject *type = state->statistic_type;
     ctm_statistic_object *self = (ctm_statistic_object *)type->tp_alloc(type, 0);
@@ -20,6 +20,15 @@ PyObject *ctm_statistic_object_new(ctm_state *state, PyObject *traceback, PyObje
     self->size = Py_NewRef(size);
     self->count = Py_NewRef(count);
     return (PyObject *)self;
+}
+
+PyObject *ctm_statistic_object_new(ctm_state *state, PyObject *traceback, PyObject *size,
+                                   PyObject *count)
+{
+    int before = ctm_guard_begin(state);
+    PyObject *result = make_statistic_object_new(state, traceback, size, count);
+    ctm_guard_end(state, before);
+    return result;
 }
 
 static int statistic_init(PyObject *self, PyObject *args, PyObject *kwargs)

@@ -17,13 +17,21 @@ CTM_SLOT_OBJECT(statistic_diff, 5)
             (state)->text.count_diff                                                               \
     }
 
-PyObject *ctm_statistic_diff_object_new(ctm_state *state, PyObject *const fields[5])
+static PyObject *make_statistic_diff_object_new(ctm_state *state, PyObject *const fields[5])
 {
     PyTypeObject *type = state->statistic_diff_type;
     ctm_statistic_diff_object *self = (ctm_statistic_diff_object *)type->tp_alloc(type, 0);
     for (int i = 0; self != NULL && i < 5; i++)
         self->fields[i] = Py_NewRef(fields[i]);
     return (PyObject *)self;
+}
+
+PyObject *ctm_statistic_diff_object_new(ctm_state *state, PyObject *const fields[5])
+{
+    int before = ctm_guard_begin(state);
+    PyObject *result = make_statistic_diff_object_new(state, fields);
+    ctm_guard_end(state, before);
+    return result;
 }
 
 static int statistic_diff_init(PyObject *self, PyObject *args, PyObject *kwargs)

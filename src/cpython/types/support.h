@@ -123,6 +123,18 @@ PyObject *ctm_reversed_tuple(PyObject *sequence);                /* tuple(revers
 int ctm_unpack(PyObject *value, int count, PyObject **out);
 /* format % arguments; steals `arguments`, a tuple, or NULL for failure passed on. */
 PyObject *ctm_format(const char *format, PyObject *arguments);
+/* Between the two, what this thread allocates is attributed to this package (see types.h, guard_set): for what a
+ * method makes inside, as tracemalloc.py does. Not around calls of the user's code. */
+static inline int ctm_guard_begin(ctm_state *state)
+{
+    return state->guard_set != NULL ? state->guard_set(1) : 0;
+}
+
+static inline void ctm_guard_end(ctm_state *state, int before)
+{
+    if (state->guard_set != NULL) state->guard_set(before);
+}
+
 /* self.name, and self.name() or self.name(argument): with the name interned, because the interpreter's
  * method cache keeps each new string that it is asked with. */
 PyObject *ctm_get_named(PyObject *self, const char *name);

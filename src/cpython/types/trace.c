@@ -15,7 +15,7 @@ typedef struct ctm_trace_object {
 
 CTM_SLOT_OBJECT(trace, 2)
 
-PyObject *ctm_trace_object_new(ctm_state *state, PyObject *raw, PyObject *names)
+static PyObject *make_trace_object_new(ctm_state *state, PyObject *raw, PyObject *names)
 {
     PyTypeObject *type = state->trace_type;
     ctm_trace_object *trace = (ctm_trace_object *)type->tp_alloc(type, 0);
@@ -23,6 +23,14 @@ PyObject *ctm_trace_object_new(ctm_state *state, PyObject *raw, PyObject *names)
     trace->raw = Py_NewRef(raw);
     if (names != NULL && names != Py_None) trace->names = Py_NewRef(names);
     return (PyObject *)trace;
+}
+
+PyObject *ctm_trace_object_new(ctm_state *state, PyObject *raw, PyObject *names)
+{
+    int before = ctm_guard_begin(state);
+    PyObject *result = make_trace_object_new(state, raw, names);
+    ctm_guard_end(state, before);
+    return result;
 }
 
 static int trace_init(PyObject *self, PyObject *args, PyObject *kwargs)

@@ -16,8 +16,8 @@ typedef struct ctm_traceback_object {
 
 CTM_SLOT_OBJECT(traceback, 3)
 
-PyObject *ctm_traceback_object_new(ctm_state *state, PyObject *frames, PyObject *names,
-                                   PyObject *total)
+static PyObject *make_traceback_object_new(ctm_state *state, PyObject *frames, PyObject *names,
+                                           PyObject *total)
 {
     PyTypeObject *type = state->traceback_type;
     ctm_traceback_object *self = (ctm_traceback_object *)type->tp_alloc(type, 0);
@@ -27,6 +27,15 @@ PyObject *ctm_traceback_object_new(ctm_state *state, PyObject *frames, PyObject 
     if (names != NULL && names != Py_None) self->names = ctm_reversed_tuple(names);
     if (self->frames == NULL || PyErr_Occurred()) Py_CLEAR(self);
     return (PyObject *)self;
+}
+
+PyObject *ctm_traceback_object_new(ctm_state *state, PyObject *frames, PyObject *names,
+                                   PyObject *total)
+{
+    int before = ctm_guard_begin(state);
+    PyObject *result = make_traceback_object_new(state, frames, names, total);
+    ctm_guard_end(state, before);
+    return result;
 }
 
 static int traceback_init(PyObject *self, PyObject *args, PyObject *kwargs)

@@ -71,9 +71,8 @@ typedef struct ctm_state {
     PyObject *linecache;      /* modules whose functions are looked up at each call, */
     PyObject *fnmatch_module; /* as tracemalloc.py does, because tests replace them */
     PyObject *os_path;
-    /* Switches tracing of the calling thread's own allocations off (1) or back (the value
-     * returned); set by module.c, NULL until then. Used while cached results are made, which
-     * must not show up as the program's memory. */
+    /* Switches the attribution of what the calling thread allocates to this package on (1) or back (the value
+     * returned); set by module.c, NULL until then. */
     int (*guard_set)(int on);
     struct {
 #define CTM_TEXT_FIELD(field, text) PyObject *field;
