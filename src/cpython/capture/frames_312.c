@@ -24,28 +24,5 @@ static inline bool is_complete(const _PyInterpreterFrame *frame)
            frame->prev_instr >= _PyCode_CODE(frame->f_code) + frame->f_code->_co_firsttraceable;
 }
 
-/* HOOK: */
-static inline PyCodeObject *frame_code(const _PyInterpreterFrame *frame)
-{
-    return frame->f_code;
-}
-
-/* HOOK: */
-static inline const _Py_CODEUNIT *frame_instruction(const _PyInterpreterFrame *frame)
-{
-    return frame->prev_instr;
-}
-
-/* HOOK: */
-static inline const _PyInterpreterFrame *innermost(PyThreadState *thread_state)
-{
-    return thread_state->cframe != NULL ? thread_state->cframe->current_frame : NULL;
-}
-
-#include "frames_walk.h"
-
-const char *ctm_frames_check_layout(void)
-{
-    return NULL;
-}
+#include "frames_cframe.h"
 #endif
