@@ -4,8 +4,6 @@
  * users replace them there. */
 #include "module.h"
 
-#include "types/core_object.h"
-
 #if !defined(Py_GIL_DISABLED)
 
 /* The package's attribute `name` if somebody replaced ours (tests patch them), else NULL. */
@@ -124,15 +122,6 @@ PyObject *ctm_module_take_snapshot(PyObject *module, PyObject *Py_UNUSED(ignored
     return snapshot;
 }
 
-/* The list of all raw traces. Steals `snapshot`. */
-static PyObject *list_traces(ctm_state *state, ctm_snapshot *snapshot)
-{
-    ctm_core_object *core = ctm_core_new(state, snapshot);
-    PyObject *list = core != NULL ? ctm_core_list(core) : NULL;
-    Py_XDECREF(core);
-    return list;
-}
-
 const char ctm_get_traces_doc[] =
     "_get_traces($module, /)\n--\n\n"
     "Get traces of all memory blocks allocated by Python.\n\n"
@@ -150,7 +139,7 @@ PyObject *ctm_module_get_traces(PyObject *module, PyObject *Py_UNUSED(ignored))
         return NULL;
     }
     const bool own = ctm_own_begin();
-    PyObject *traces = list_traces(&state->types, core);
+    PyObject *traces = ctm_raw_traces(&state->types, core);
     ctm_own_end(own);
     return traces;
 }

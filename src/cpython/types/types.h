@@ -98,6 +98,9 @@ PyObject *ctm_snapshot_object_new(ctm_state *state, ctm_snapshot *core, PyObject
  * int or None; NULL means None. */
 PyObject *ctm_traceback_object_new(ctm_state *state, PyObject *frames, PyObject *names,
                                    PyObject *total);
+/* stdlib's list of raw traces of `core`. Identical tracebacks are the same tuple.
+ * Steals `core`, also on failure. */
+PyObject *ctm_raw_traces(ctm_state *state, ctm_snapshot *core);
 
 /* Raises what `status` means and returns NULL. `filename` (an object, or NULL) and `error`
  * (or NULL) say more about CTM_ERR_IO (with errno) and CTM_ERR_FORMAT. */
