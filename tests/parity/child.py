@@ -14,6 +14,7 @@ import importlib.util
 import json
 import os
 import sys
+import warnings
 from collections import Counter
 
 
@@ -48,6 +49,11 @@ def drain_free_lists():
     return kept
 
 
+def forget_looked_up_names():
+    """The interpreter's cache of method lookups keeps names alive, as many as their addresses let it."""
+    sys._clear_type_cache()
+
+
 def main():
     name, nframe, program_path, wanted, output = sys.argv[1:]
     import tracemalloc  # noqa: F401  both, in every run: see the top
@@ -65,6 +71,7 @@ def main():
     def moment(tag):
         if tag != wanted:
             return
+        forget_looked_up_names()
         # The standard module makes the list of traces while it still traces: it must not revive a block of the program's.
         drained = [[] for _ in range(100)]
         totals = tracer.get_traced_memory()
@@ -74,6 +81,7 @@ def main():
         write_answer(output, totals, traces)
         os._exit(0)
 
+    warnings.simplefilter("ignore", DeprecationWarning)  # of the call in forget_looked_up_names
     gc.disable()
     tracer.start(int(nframe))
     gc.collect()  # a full collection empties the free lists, also of what start() left there

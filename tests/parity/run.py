@@ -7,9 +7,9 @@ each of them. For every program, moment and nframe of 1, 5 and 25 the two module
 - every traceback that begins there, with its total_nframe, its domain and its block sizes,
 - the traced memory in total, and its peak, within 0.5 %.
 
-Some programs hold a block more or less from one run to the next, whoever traces, depending on where the system
-puts the heap. So what differs is run again, up to AGAIN times, until one answer of each module agrees; the
-output says so.
+What an address may decide is taken out in child.py: one seed for all hashes, free lists emptied, and the
+interpreter's cache of method lookups cleared before the look. Should a run still differ it is run again, up to
+AGAIN times, until one answer of each module agrees; the output then says so, which is worth a look at the cause.
 
 Differences that are legitimate are listed in known.json with their cause, as
 {"program": …, "line": … or null for all, "versions": ["3.11", …] or null, "cause": …}; nothing else may differ.
@@ -31,7 +31,7 @@ HERE = Path(__file__).resolve().parent
 TOLERANCE = 0.005
 NFRAMES = (1, 5, 25)
 SHOWN = 20
-AGAIN = 11
+AGAIN = 3
 
 
 class CannotRun(Exception):
