@@ -86,9 +86,11 @@ class EditableWheelWithHook(editable_wheel):
 
 FLAGS = [
     "-std=c11",
+    "-flto",
     "-O2",
     "-fvisibility=hidden",
     "-D_GNU_SOURCE",
+    "-DCTM_EMBEDDED",  # no call of the core goes through a table
     "-pthread",
     "-Wall",
     "-Wextra",
@@ -110,7 +112,7 @@ if __name__ == "__main__":
                 include_dirs=["include", "src/core", "src/cpython"],
                 extra_compile_args=FLAGS,
                 # The allocator hooks outlive every module object: never unmap them.
-                extra_link_args=["-pthread", "-lrt", "-Wl,-z,nodelete"],
+                extra_link_args=["-flto=auto", "-O2", "-pthread", "-lrt", "-Wl,-z,nodelete"],
             )
         ],
         cmdclass={"build_py": BuildPyWithHook, "editable_wheel": EditableWheelWithHook},

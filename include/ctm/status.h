@@ -15,11 +15,15 @@
 extern "C" {
 #endif
 
-#if defined(__GNUC__)
+/* CTM_EMBEDDED: the library is compiled into a larger one, which exports none of it. */
+#if defined(__GNUC__) && !defined(CTM_EMBEDDED)
 #define CTM_API __attribute__((visibility("default")))
-#define CTM_NODISCARD __attribute__((warn_unused_result))
 #else
 #define CTM_API
+#endif
+#if defined(__GNUC__)
+#define CTM_NODISCARD __attribute__((warn_unused_result))
+#else
 #define CTM_NODISCARD
 #endif
 

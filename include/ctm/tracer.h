@@ -122,11 +122,19 @@ CTM_API CTM_NODISCARD ctm_status ctm_shard_traceback_text(ctm_shard *shard,
                                                           const ctm_frame_text *frames, uint32_t n,
                                                           int32_t total_nframe, uint32_t *out);
 
+/* The site of this key; CTM_ERR_INVALID if the traceback does not exist (0 does not). A caller that
+ * remembers the id, until the generation changes, saves the lookup with the calls ending in _at. */
+CTM_API CTM_NODISCARD ctm_status ctm_shard_site(ctm_shard *shard, uint32_t domain,
+                                                uint32_t traceback, uint64_t size, uint32_t *out);
+
 /* A block of `size` bytes came to live at `address`. A block already known there (in
  * this domain) is taken as freed unseen and replaced. On error nothing changed. */
 CTM_API CTM_NODISCARD ctm_status ctm_shard_alloc(ctm_shard *shard, uint32_t domain,
                                                  uintptr_t address, uint64_t size,
                                                  uint32_t traceback);
+/* The same at a site, whose domain must be the one given. */
+CTM_API CTM_NODISCARD ctm_status ctm_shard_alloc_at(ctm_shard *shard, uint32_t domain,
+                                                    uintptr_t address, uint32_t site);
 /* The block at `address` is about to be freed: call before the real free, or another
  * thread may be handed the address first. False if no such block was known. */
 CTM_API bool ctm_shard_free(ctm_shard *shard, uint32_t domain, uintptr_t address);
@@ -149,6 +157,10 @@ typedef struct ctm_resize {
 CTM_API CTM_NODISCARD ctm_status ctm_shard_resize_begin(ctm_shard *shard, uint32_t domain,
                                                         uintptr_t old_address, uint64_t new_size,
                                                         uint32_t traceback, ctm_resize *out);
+/* The same with the site that the new block is to have. */
+CTM_API CTM_NODISCARD ctm_status ctm_shard_resize_begin_at(ctm_shard *shard, uint32_t domain,
+                                                           uintptr_t old_address, uint32_t site,
+                                                           ctm_resize *out);
 CTM_API void ctm_shard_resize_commit(ctm_shard *shard, const ctm_resize *resize,
                                      uintptr_t new_address);
 CTM_API void ctm_shard_resize_abort(ctm_shard *shard, const ctm_resize *resize);
@@ -158,6 +170,12 @@ CTM_API void ctm_shard_resize_abort(ctm_shard *shard, const ctm_resize *resize);
  * CTM_ERR_NOT_FOUND if no block is known there. */
 CTM_API CTM_NODISCARD ctm_status ctm_shard_reattribute(ctm_shard *shard, uint32_t domain,
                                                        uintptr_t address, uint32_t traceback);
+/* The same in one step less for a caller that goes by sites: `size` tells whether a block is known
+ * there and how large it is (false: none), then `reattribute_at` gives it a site of the same size. */
+CTM_API bool ctm_shard_size(ctm_shard *shard, uint32_t domain, uintptr_t address,
+                            uint64_t *out_size);
+CTM_API void ctm_shard_reattribute_at(ctm_shard *shard, uint32_t domain, uintptr_t address,
+                                      uint32_t site);
 CTM_API CTM_NODISCARD ctm_status ctm_shard_find(ctm_shard *shard, uint32_t domain,
                                                 uintptr_t address, ctm_block *out);
 

@@ -55,7 +55,7 @@ const char ctm_clear_traces_doc[] = "clear_traces($module, /)\n--\n\n"
 
 PyObject *ctm_module_clear_traces(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
-    ctm_tracer_clear(ctm_the_capture.tracer);
+    ctm_capture_clear();
     Py_RETURN_NONE;
 }
 

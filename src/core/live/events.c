@@ -14,6 +14,7 @@
  */
 #include "live/shard.h"
 
+#define LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 #define ROOMS_AT_ONCE 8u /* set aside in the map at a time, so that few resizes need its lock */
 
@@ -116,15 +117,17 @@ static inline ctm_status find_site(ctm_shard *shard, uint32_t domain, uint32_t t
     return ctm_store_site(store, domain, traceback, size, 0, out);
 }
 
-ctm_status ctm_shard_alloc(ctm_shard *shard, uint32_t domain, uintptr_t address, uint64_t size,
-                           uint32_t traceback)
+ctm_status ctm_shard_site(ctm_shard *shard, uint32_t domain, uint32_t traceback, uint64_t size,
+                          uint32_t *out)
 {
-    uint32_t site, old;
-    ctm_status status = find_site(shard, domain, traceback, size, &site);
-    if (UNLIKELY(status != CTM_OK)) {
-        return status;
-    }
-    status = ctm_map_set(&shard->tracer->map, domain, address, slot_of(shard, site), &old);
+    return find_site(shard, domain, traceback, size, out);
+}
+
+ctm_status ctm_shard_alloc_at(ctm_shard *shard, uint32_t domain, uintptr_t address, uint32_t site)
+{
+    uint32_t old;
+    const ctm_status status =
+        ctm_map_set(&shard->tracer->map, domain, address, slot_of(shard, site), &old);
     if (UNLIKELY(status != CTM_OK)) {
         return status;
     }
@@ -133,6 +136,14 @@ ctm_status ctm_shard_alloc(ctm_shard *shard, uint32_t domain, uintptr_t address,
     }
     count_allocated(shard, site);
     return CTM_OK;
+}
+
+ctm_status ctm_shard_alloc(ctm_shard *shard, uint32_t domain, uintptr_t address, uint64_t size,
+                           uint32_t traceback)
+{
+    uint32_t site;
+    const ctm_status status = find_site(shard, domain, traceback, size, &site);
+    return LIKELY(status == CTM_OK) ? ctm_shard_alloc_at(shard, domain, address, site) : status;
 }
 
 bool ctm_shard_free(ctm_shard *shard, uint32_t domain, uintptr_t address)
@@ -173,14 +184,10 @@ static uint32_t set_in_room(ctm_shard *shard, uint32_t domain, uintptr_t address
     return old;
 }
 
-ctm_status ctm_shard_resize_begin(ctm_shard *shard, uint32_t domain, uintptr_t old_address,
-                                  uint64_t new_size, uint32_t traceback, ctm_resize *out)
+ctm_status ctm_shard_resize_begin_at(ctm_shard *shard, uint32_t domain, uintptr_t old_address,
+                                     uint32_t site, ctm_resize *out)
 {
-    uint32_t site;
-    ctm_status status = find_site(shard, domain, traceback, new_size, &site);
-    if (status == CTM_OK) {
-        status = keep_room(shard);
-    }
+    const ctm_status status = keep_room(shard);
     if (status != CTM_OK) {
         return status;
     }
@@ -192,6 +199,15 @@ ctm_status ctm_shard_resize_begin(ctm_shard *shard, uint32_t domain, uintptr_t o
         .generation = ctm_tracer_generation(shard->tracer),
     };
     return CTM_OK;
+}
+
+ctm_status ctm_shard_resize_begin(ctm_shard *shard, uint32_t domain, uintptr_t old_address,
+                                  uint64_t new_size, uint32_t traceback, ctm_resize *out)
+{
+    uint32_t site;
+    const ctm_status status = find_site(shard, domain, traceback, new_size, &site);
+    return status == CTM_OK ? ctm_shard_resize_begin_at(shard, domain, old_address, site, out)
+                            : status;
 }
 
 void ctm_shard_resize_commit(ctm_shard *shard, const ctm_resize *resize, uintptr_t new_address)
@@ -227,24 +243,44 @@ void ctm_shard_resize_abort(ctm_shard *shard, const ctm_resize *resize)
 }
 
 /* --- reattribute, find --- */
+bool ctm_shard_size(ctm_shard *shard, uint32_t domain, uintptr_t address, uint64_t *out_size)
+{
+    const uint32_t slot = ctm_map_get(&shard->tracer->map, domain, address);
+    if (slot == 0) {
+        return false;
+    }
+    *out_size = row_of(shard, slot)->site.block_size;
+    return true;
+}
+
+/* The totals stay: as many bytes in as many blocks. */
+void ctm_shard_reattribute_at(ctm_shard *shard, uint32_t domain, uintptr_t address, uint32_t site)
+{
+    struct ctm_map *map = &shard->tracer->map;
+    const uint32_t slot = slot_of(shard, site), known = ctm_map_get(map, domain, address);
+    if (UNLIKELY(known == 0)) {
+        return;
+    }
+    site_freed(shard, known, row_of(shard, known));
+    ctm_store_site_row(&shard->store, site)->site.allocated++;
+    uint32_t old;
+    if (known != slot) {
+        /* The address is on the map already, so this needs no memory and cannot fail. */
+        (void)!ctm_map_set(map, domain, address, slot, &old);
+    }
+}
+
 ctm_status ctm_shard_reattribute(ctm_shard *shard, uint32_t domain, uintptr_t address,
                                  uint32_t traceback)
 {
-    struct ctm_map *map = &shard->tracer->map;
-    uint32_t old = ctm_map_get(map, domain, address), site;
-    if (old == 0) {
+    uint64_t size;
+    uint32_t site;
+    if (!ctm_shard_size(shard, domain, address, &size)) {
         return CTM_ERR_NOT_FOUND;
     }
-    struct ctm_site_row *row = row_of(shard, old);
-    ctm_status status = find_site(shard, domain, traceback, row->site.block_size, &site);
+    const ctm_status status = find_site(shard, domain, traceback, size, &site);
     if (status == CTM_OK) {
-        /* The address is on the map already, so this needs no memory. */
-        status = ctm_map_set(map, domain, address, slot_of(shard, site), &old);
-    }
-    if (status == CTM_OK) {
-        /* The totals stay: as many bytes in as many blocks. */
-        site_freed(shard, old, row);
-        ctm_store_site_row(&shard->store, site)->site.allocated++;
+        ctm_shard_reattribute_at(shard, domain, address, site);
     }
     return status;
 }

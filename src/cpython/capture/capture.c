@@ -5,6 +5,7 @@
  */
 #include "capture.h"
 #include "frames.h"
+#include "stack.h"
 
 #include <pthread.h>
 
@@ -87,6 +88,7 @@ int ctm_capture_start(PyObject *stdlib_tracemalloc, uint32_t nframe)
         PyErr_NoMemory();
         return -1;
     }
+    ctm_stack_forget();
     atomic_store(&ctm_the_capture.lost_reattributions, 0);
     ctm_hooks_install();
     atomic_store(&ctm_the_capture.active, true);
@@ -95,7 +97,7 @@ int ctm_capture_start(PyObject *stdlib_tracemalloc, uint32_t nframe)
                                      : (ctm_fact){false, "an allocation did not come through"};
     ctm_track_start();
     ctm_freelist_start();
-    ctm_tracer_clear(ctm_the_capture.tracer);
+    ctm_capture_clear();
     return 0;
 }
 
@@ -111,6 +113,13 @@ void ctm_capture_stop(PyObject *stdlib_tracemalloc)
     }
     ctm_ride_dismount(stdlib_tracemalloc);
     ctm_tracer_stop(ctm_the_capture.tracer);
+    ctm_stack_forget();
+}
+
+void ctm_capture_clear(void)
+{
+    ctm_tracer_clear(ctm_the_capture.tracer);
+    ctm_stack_forget();
 }
 
 bool ctm_capture_is_alive(void)

@@ -23,9 +23,14 @@
 
 #include "ctm/ctm.h"
 
+/* One event is one function: what it calls on the common way is inlined, what it calls seldom is kept out. */
+#define CTM_HOT __attribute__((flatten, hot))
+#define CTM_SELDOM __attribute__((noinline, cold))
+
 /* Of each thread; touched by that thread alone. Kept small: it lives in the static TLS block. */
 typedef struct ctm_hook_state {
     uintptr_t last_block;  /* the block that this thread's hook recorded last; 0: none */
+    PyThreadState *attached; /* see frames_gil.h; only compared */
     uint32_t shard;        /* its locked shard; 0: not chosen yet */
     bool inside;           /* an original function is running on behalf of a hook */
     bool own;              /* results of this module are being made: see ctm_own_begin */
@@ -58,6 +63,8 @@ int ctm_capture_init(void);
 int ctm_capture_start(PyObject *stdlib_tracemalloc, uint32_t nframe);
 /* stdlib_tracemalloc NULL: the interpreter is going away, leave stdlib alone. */
 void ctm_capture_stop(PyObject *stdlib_tracemalloc);
+/* Forgets every block; tracing goes on. */
+void ctm_capture_clear(void);
 /* True if an allocation made now reaches the tracer (somebody may have replaced the hooks). */
 bool ctm_capture_is_alive(void);
 
@@ -72,6 +79,9 @@ ctm_who ctm_who_get(bool gil_held); /* HOOK */
 
 /* The traceback of this thread's stack, in `shard`, which the caller is inside. HOOK */
 ctm_status ctm_context_traceback(ctm_shard *shard, const ctm_who *who, uint32_t *out);
+/* The site of a block allocated now. HOOK */
+ctm_status ctm_context_site(ctm_shard *shard, const ctm_who *who, uint32_t domain, uint64_t size,
+                            uint32_t *out);
 /* Between begin and end (GIL), this thread's tracebacks have one more frame on top, of the file given here (borrowed
  * for ever): memory that this module's results take is told from the program's, as it is with stdlib's
  * tracemalloc.py. What a finalizer allocates meanwhile, in a frame of its own, is not touched. */
@@ -88,6 +98,8 @@ ctm_status ctm_code_frame(ctm_shard *shard, PyCodeObject *code, int unit, uint32
 /* The same, remembering nothing: for the other shards, which several threads use. HOOK */
 ctm_status ctm_code_frame_uncached(ctm_shard *shard, PyCodeObject *code, int unit, uint32_t *out);
 int ctm_code_cache_init(void); /* once per interpreter; -1 with an exception */
+/* Is ctm_stack_forget called whenever a code object of the main interpreter dies? GIL. HOOK */
+bool ctm_code_deaths_are_known(void);
 size_t ctm_code_cache_memory(void);
 
 /* --- hooks.c --- */

@@ -5,11 +5,15 @@
  * a reused address never gives a stale answer. The array belongs to shard 0: the GIL guards it.
  * Ids are of one generation of the tracer; an older array is wiped when next met.
  *
+ * Who remembers instructions by their address (stack.c) is told of the death of any code object: 3.12 and newer have
+ * a listener for it, on 3.11 the type's deallocator is led through here.
+ *
  * The slot is written directly: the API would go through PyMem_Realloc, that is through our hook.
  */
 #include "capture.h"
 #include "frames.h"
 #include "linetable.h"
+#include "stack.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +36,7 @@ typedef struct code_extra {
 
 static Py_ssize_t the_index = -1; /* our slot, for the life of the process; GIL */
 static size_t the_bytes;          /* in all arrays; GIL */
+static bool the_deaths_are_known; /* somebody tells us when a code object dies; GIL */
 
 static void free_cache(void *cache)
 {
@@ -41,8 +46,52 @@ static void free_cache(void *cache)
     }
 }
 
+/* HOOK: */
+bool ctm_code_deaths_are_known(void)
+{
+    return the_deaths_are_known;
+}
+
+#if PY_VERSION_HEX >= 0x030C0000
+static int on_code_event(PyCodeEvent event, PyCodeObject *code)
+{
+    (void)code;
+    if (event == PY_CODE_EVENT_DESTROY) {
+        ctm_stack_forget();
+    }
+    return 0;
+}
+
+/* Listeners belong to an interpreter: this one is the main one, and a new one at each initialization. */
+static void listen(void)
+{
+    the_deaths_are_known = PyCode_AddWatcher(on_code_event) >= 0;
+    if (!the_deaths_are_known) { /* all places are taken: go on without remembering */
+        PyErr_Clear();
+    }
+}
+#else
+static destructor the_code_dealloc; /* the type's own; GIL */
+
+static void on_code_dealloc(PyObject *code)
+{
+    ctm_stack_forget();
+    the_code_dealloc(code);
+}
+
+static void listen(void)
+{
+    if (PyCode_Type.tp_dealloc != on_code_dealloc) {
+        the_code_dealloc = PyCode_Type.tp_dealloc;
+        PyCode_Type.tp_dealloc = on_code_dealloc;
+    }
+    the_deaths_are_known = true;
+}
+#endif
+
 int ctm_code_cache_init(void)
 {
+    listen();
 #if PY_VERSION_HEX >= 0x030C0000
     the_index = PyUnstable_Eval_RequestCodeExtraIndex(free_cache);
 #else

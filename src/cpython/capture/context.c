@@ -1,6 +1,7 @@
-/* context.c: from this thread's stack to a traceback row.
+/* context.c: from this thread's stack to a traceback row, or a site.
  *
- * Model: the walk gives positions, the innermost first; each becomes a frame row; the rows are
+ * Model: in shard 0 the remembered stack (stack.h) answers. Here is the general way, for the other shards and for what
+ * the stack leaves to it: the walk gives positions, the innermost first; each becomes a frame row; the rows are
  * joined from the oldest on, parent by parent. Each shard remembers the last chain it built: as
  * long as the next one agrees with it from the oldest frame on, nothing is looked up again.
  *
@@ -8,6 +9,7 @@
  */
 #include "capture.h"
 #include "frames.h"
+#include "stack.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +36,7 @@ void ctm_context_own_file(const char *utf8_filename)
 
 size_t ctm_context_memory(void)
 {
-    size_t bytes = ctm_code_cache_memory();
+    size_t bytes = ctm_code_cache_memory() + ctm_stack_memory();
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         bytes += the_scratches[i].capacity * (sizeof(ctm_position) + 2 * sizeof(uint32_t));
     }
@@ -162,5 +164,28 @@ ctm_status ctm_context_traceback(ctm_shard *shard, const ctm_who *who, uint32_t 
     /* stdlib, too, gives a stack without Python frames one frame of an unknown file. */
     return own ? pseudo_frame(shard, the_own_filename, parent, total + 1, out)
                : pseudo_frame(shard, "<unknown>", 0, 1, out);
+}
+
+/* HOOK: */
+static CTM_SELDOM ctm_status general_site(ctm_shard *shard, const ctm_who *who,
+                                                         uint32_t domain, uint64_t size,
+                                                         uint32_t *out)
+{
+    uint32_t traceback;
+    const ctm_status status = ctm_context_traceback(shard, who, &traceback);
+    return status == CTM_OK ? ctm_shard_site(shard, domain, traceback, size, out) : status;
+}
+
+/* HOOK: */
+ctm_status ctm_context_site(ctm_shard *shard, const ctm_who *who, uint32_t domain, uint64_t size,
+                            uint32_t *out)
+{
+    if (who->shard == 0 && who->thread_state != NULL && domain == 0 && !ctm_hook_tls.own) {
+        const ctm_status status = ctm_stack_site(shard, who->thread_state, size, out);
+        if (status != CTM_ERR_NOT_FOUND) {
+            return status;
+        }
+    }
+    return general_site(shard, who, domain, size, out);
 }
 #endif

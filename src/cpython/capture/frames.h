@@ -23,6 +23,9 @@ typedef struct ctm_position {
  * `gil_held`: the caller knows that the GIL is held (3.11 cannot tell by itself). */
 PyThreadState *ctm_frames_attached(bool gil_held);
 
+/* The same, of a caller that holds the GIL, if that is cheap to tell and the interpreter is the main one; else NULL. */
+PyThreadState *ctm_frames_attached_to_main(void);
+
 /* Copies up to `limit` of `thread_state`'s complete frames, the innermost first; returns how
  * many, and in *out_total how many there are in all. `thread_state` is this thread's own. */
 uint32_t ctm_frames_walk(PyThreadState *thread_state, ctm_position *positions, uint32_t limit,

@@ -5,6 +5,7 @@
 #if PY_VERSION_HEX >= 0x030B0000 && PY_VERSION_HEX < 0x030C0000
 
 #define Py_BUILD_CORE 1
+#include "capture.h"
 #include "frames.h"
 #include "internal/pycore_frame.h"
 
@@ -17,6 +18,14 @@ PyThreadState *ctm_frames_attached(bool gil_held)
         return current;
     }
     return current == PyGILState_GetThisThreadState() ? current : NULL;
+}
+
+/* HOOK: The runtime keeps it in a plain variable. */
+PyThreadState *ctm_frames_attached_to_main(void)
+{
+    PyThreadState *const current = _PyThreadState_UncheckedGet();
+    const bool is_main = current != NULL && current->interp == ctm_the_capture.main_interpreter;
+    return is_main ? current : NULL;
 }
 
 /* HOOK: */

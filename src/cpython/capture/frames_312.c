@@ -7,6 +7,8 @@
 #include "frames.h"
 #include "internal/pycore_frame.h"
 
+#include "frames_gil.h"
+
 /* HOOK: */
 PyThreadState *ctm_frames_attached(bool gil_held)
 {

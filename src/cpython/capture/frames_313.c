@@ -8,6 +8,8 @@
 #include "internal/pycore_frame.h"
 #include "internal/pycore_runtime.h"
 
+#include "frames_gil.h"
+
 /* HOOK: */
 PyThreadState *ctm_frames_attached(bool gil_held)
 {

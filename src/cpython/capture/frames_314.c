@@ -11,6 +11,8 @@
 
 #define TAG_BITS ((uintptr_t)3)
 
+#include "frames_gil.h"
+
 /* HOOK: */
 PyThreadState *ctm_frames_attached(bool gil_held)
 {

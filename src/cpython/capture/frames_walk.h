@@ -4,6 +4,9 @@
  * and `frame_instruction`, so that those are inlined into the loop. The walk goes to the
  * oldest frame even when few are kept, because the total is part of a traceback.
  */
+#include "capture.h"
+#include "stack.h"
+
 typedef struct _PyInterpreterFrame ctm_interpreter_frame;
 
 /* HOOK: */
@@ -39,3 +42,5 @@ void **ctm_frames_code_extra(PyCodeObject *code)
 {
     return &code->co_extra;
 }
+
+#include "stack_follow.h"

@@ -6,6 +6,8 @@
  * under that object gets the traceback of now. A block that the hook recorded a moment ago has it.
  */
 #include "capture.h"
+#include "frames.h"
+#include "stack.h"
 
 #if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
 
@@ -32,22 +34,42 @@ size_t ctm_object_header_size(const PyTypeObject *type)
     return bytes;
 }
 
+/* HOOK: The common way: see hooks.c. */
+static inline bool reattribute_known(uintptr_t block)
+{
+    PyThreadState *thread_state = ctm_frames_attached_to_main();
+    ctm_shard *shard = thread_state != NULL && !ctm_hook_tls.own
+                           ? ctm_shard_enter(ctm_the_capture.tracer, 0)
+                           : NULL;
+    if (shard == NULL) {
+        return false;
+    }
+    uint64_t size;
+    if (!ctm_shard_size(shard, 0, block, &size)) {
+        return true; /* a block from before tracing began, or none of ours */
+    }
+    const uint32_t site = ctm_stack_known_site(thread_state, size);
+    if (site != 0) {
+        ctm_shard_reattribute_at(shard, 0, block, site);
+    }
+    return site != 0;
+}
+
 /* HOOK: */
-static void reattribute(uintptr_t block)
+static CTM_SELDOM void reattribute(uintptr_t block)
 {
     const ctm_who who = ctm_who_get(true);
     ctm_shard *shard = ctm_shard_enter(ctm_the_capture.tracer, who.shard);
     if (shard == NULL) {
         return;
     }
-    ctm_block known;
-    if (ctm_shard_find(shard, 0, block, &known) == CTM_OK) {
-        uint32_t traceback;
-        ctm_status status = ctm_context_traceback(shard, &who, &traceback);
+    uint64_t size;
+    if (ctm_shard_size(shard, 0, block, &size)) {
+        uint32_t site;
+        const ctm_status status = ctm_context_site(shard, &who, 0, size, &site);
         if (status == CTM_OK) {
-            status = ctm_shard_reattribute(shard, 0, block, traceback);
-        }
-        if (status != CTM_OK) {
+            ctm_shard_reattribute_at(shard, 0, block, site);
+        } else {
             atomic_fetch_add_explicit(&ctm_the_capture.lost_reattributions, 1,
                                       memory_order_relaxed);
         }
@@ -64,7 +86,8 @@ void ctm_event_reference(PyObject *op)
         return;
     }
     if (!ctm_hook_tls.inside &&
-        atomic_load_explicit(&ctm_the_capture.active, memory_order_relaxed)) {
+        atomic_load_explicit(&ctm_the_capture.active, memory_order_relaxed) &&
+        !reattribute_known(block)) {
         reattribute(block);
     }
 }

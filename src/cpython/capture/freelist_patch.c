@@ -10,7 +10,7 @@
 static ctm_detour the_detour; /* GIL */
 
 /* HOOK: */
-static int on_new_reference(PyObject *op)
+static CTM_HOT int on_new_reference(PyObject *op)
 {
     ctm_event_reference(op);
     if (atomic_load_explicit(&ctm_the_capture.riding, memory_order_relaxed)) {

@@ -10,7 +10,7 @@ static void *the_previous_data;
 static bool the_removed; /* 3.15 tells us that somebody took the slot */
 
 /* HOOK: */
-static int on_reference(PyObject *op, PyRefTracerEvent event, void *data)
+static CTM_HOT int on_reference(PyObject *op, PyRefTracerEvent event, void *data)
 {
     (void)data;
 #if PY_VERSION_HEX >= 0x030F0000

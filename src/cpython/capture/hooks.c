@@ -11,6 +11,8 @@
  * process (the library is linked with -z nodelete), and pass through when tracing is off.
  */
 #include "capture.h"
+#include "frames.h"
+#include "stack.h"
 
 #include <string.h>
 
@@ -48,7 +50,7 @@ static inline ctm_shard *enter(uint32_t index, ctm_status *out_status)
 }
 
 /* HOOK: */
-bool ctm_event_alloc(uint32_t domain, uintptr_t address, size_t size, bool gil_held)
+CTM_SELDOM bool ctm_event_alloc(uint32_t domain, uintptr_t address, size_t size, bool gil_held)
 {
     const ctm_who who = ctm_who_get(gil_held);
     ctm_status status;
@@ -56,17 +58,17 @@ bool ctm_event_alloc(uint32_t domain, uintptr_t address, size_t size, bool gil_h
     if (shard == NULL) {
         return status == CTM_ERR_NOT_TRACING;
     }
-    uint32_t traceback;
-    status = ctm_context_traceback(shard, &who, &traceback);
+    uint32_t site;
+    status = ctm_context_site(shard, &who, domain, size, &site);
     if (status == CTM_OK) {
-        status = ctm_shard_alloc(shard, domain, address, size, traceback);
+        status = ctm_shard_alloc_at(shard, domain, address, site);
     }
     ctm_shard_leave(shard);
     return status == CTM_OK;
 }
 
 /* HOOK: */
-void ctm_event_free(uint32_t domain, uintptr_t address, bool gil_held)
+CTM_SELDOM void ctm_event_free(uint32_t domain, uintptr_t address, bool gil_held)
 {
     const ctm_who who = ctm_who_get(gil_held);
     ctm_shard *shard = ctm_shard_enter(ctm_the_capture.tracer, who.shard);
@@ -76,13 +78,28 @@ void ctm_event_free(uint32_t domain, uintptr_t address, bool gil_held)
     }
 }
 
+/* HOOK: The common way of an event: the main interpreter's GIL is held, and there is nothing to look up. False: not
+ * recorded, take the general way. */
+static inline bool record_known(PyMemAllocatorDomain domain, uintptr_t block, size_t size)
+{
+    PyThreadState *thread_state =
+        domain != PYMEM_DOMAIN_RAW ? ctm_frames_attached_to_main() : NULL;
+    if (thread_state == NULL || ctm_hook_tls.own) {
+        return false;
+    }
+    const uint32_t site = ctm_stack_known_site(thread_state, size);
+    ctm_shard *shard = site != 0 ? ctm_shard_enter(ctm_the_capture.tracer, 0) : NULL;
+    return shard != NULL && ctm_shard_alloc_at(shard, 0, block, site) == CTM_OK;
+}
+
 /* HOOK: */
 static inline void *record(PyMemAllocatorDomain domain, void *block, size_t size)
 {
     if (block == NULL) {
         return NULL;
     }
-    if (!ctm_event_alloc(0, (uintptr_t)block, size, domain != PYMEM_DOMAIN_RAW)) {
+    if (!record_known(domain, (uintptr_t)block, size) &&
+        !ctm_event_alloc(0, (uintptr_t)block, size, domain != PYMEM_DOMAIN_RAW)) {
         the_originals[domain].free(the_originals[domain].ctx, block);
         return NULL;
     }
@@ -126,10 +143,10 @@ static ctm_status begin_resize(PyMemAllocatorDomain domain, void *block, size_t 
     if (shard == NULL) {
         return status;
     }
-    uint32_t traceback;
-    status = ctm_context_traceback(shard, out_who, &traceback);
+    uint32_t site;
+    status = ctm_context_site(shard, out_who, 0, size, &site);
     if (status == CTM_OK) {
-        status = ctm_shard_resize_begin(shard, 0, (uintptr_t)block, size, traceback, out);
+        status = ctm_shard_resize_begin_at(shard, 0, (uintptr_t)block, site, out);
     }
     ctm_shard_leave(shard);
     return status;
@@ -181,29 +198,36 @@ static inline void on_free(PyMemAllocatorDomain domain, void *block)
         real->free(real->ctx, block);
         return;
     }
-    ctm_event_free(0, (uintptr_t)block, domain != PYMEM_DOMAIN_RAW);
+    if (domain != PYMEM_DOMAIN_RAW && ctm_frames_attached_to_main() != NULL) {
+        ctm_shard *shard = ctm_shard_enter(ctm_the_capture.tracer, 0);
+        if (shard != NULL) {
+            (void)ctm_shard_free(shard, 0, (uintptr_t)block);
+        }
+    } else {
+        ctm_event_free(0, (uintptr_t)block, domain != PYMEM_DOMAIN_RAW);
+    }
     ctm_hook_tls.inside = true;
     real->free(real->ctx, block);
     ctm_hook_tls.inside = false;
 }
 
 #define DOMAIN_HOOKS(name, domain)                                               \
-    static void *name##_malloc(void *ctx, size_t size) /* HOOK: */               \
+    static CTM_HOT void *name##_malloc(void *ctx, size_t size) /* HOOK: */               \
     {                                                                            \
         (void)ctx;                                                               \
         return on_malloc(domain, size);                                          \
     }                                                                            \
-    static void *name##_calloc(void *ctx, size_t count, size_t size) /* HOOK: */ \
+    static CTM_HOT void *name##_calloc(void *ctx, size_t count, size_t size) /* HOOK: */ \
     {                                                                            \
         (void)ctx;                                                               \
         return on_calloc(domain, count, size);                                   \
     }                                                                            \
-    static void *name##_realloc(void *ctx, void *block, size_t size) /* HOOK: */ \
+    static CTM_HOT void *name##_realloc(void *ctx, void *block, size_t size) /* HOOK: */ \
     {                                                                            \
         (void)ctx;                                                               \
         return on_realloc(domain, block, size);                                  \
     }                                                                            \
-    static void name##_free(void *ctx, void *block) /* HOOK: */                  \
+    static CTM_HOT void name##_free(void *ctx, void *block) /* HOOK: */                  \
     {                                                                            \
         (void)ctx;                                                               \
         on_free(domain, block);                                                  \

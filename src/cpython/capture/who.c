@@ -34,6 +34,9 @@ ctm_who ctm_who_get(bool gil_held)
     PyThreadState *attached = ctm_frames_attached(gil_held);
     if (attached != NULL) {
         const bool is_main = attached->interp == ctm_the_capture.main_interpreter;
+        if (gil_held && is_main) {
+            ctm_hook_tls.attached = attached;
+        }
         return (ctm_who){attached, is_main ? 0 : locked_shard()};
     }
     if (is_finalizing()) {
