@@ -2,15 +2,17 @@
 #
 # Variables: PYTHON     the interpreter that runs the driver and the demo's default (any 3.8 or newer)
 #            CTM_SID    folder with Debian sid for Python 3.14 and 3.15 (default build/sid)
+#            BENCH_PYTHON  the Python that is measured (default PYTHON)
 #            ONLY       run only the suites whose name contains this: make test ONLY=parity
 
 PYTHON ?= python3
+BENCH_PYTHON ?= $(PYTHON)
 RUN = $(PYTHON) tests/run_all.py $(if $(ONLY),--only $(ONLY))
 GIL_BUILDS = 3.11,3.12,3.13
 ALL_BUILDS = $(GIL_BUILDS),3.14,3.15
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-all test-long core-test lint format clean
+.PHONY: help build demo test test-all test-long core-test bench bench-quick bench-compare lint format clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -32,6 +34,15 @@ test-long: ## what takes too long for CI as well: 25 frames, valgrind, every slo
 
 core-test: ## the C core alone: gcc, clang, ASan and UBSan, TSan
 	$(PYTHON) tests/run_all.py --pythons '' --only core: --only layers
+
+bench: ## run time of real programs with and without tracing (BENCH_PYTHON: which Python; long)
+	$(BENCH_PYTHON) bench/run.py
+
+bench-quick: ## the same for ten of them and five modes
+	$(BENCH_PYTHON) bench/run.py --quick
+
+bench-compare: ## two results of the above: make bench-compare A=old.json B=new.json
+	$(PYTHON) bench/report.py --compare $(A) $(B)
 
 lint: ## formatting, ruff, types and the layers of the code
 	@bash tools/lint.sh

@@ -34,7 +34,7 @@ else
     echo "lint: clang-format is not installed: formatting of C was not checked"
 fi
 if ruff=$(tool ruff); then
-    step "$ruff" check ${fix:+--fix} python tests tools examples setup.py
+    step "$ruff" check ${fix:+--fix} python tests tools examples bench setup.py
 else
     echo "lint: ruff cannot be had: Python style was not checked"
 fi

@@ -29,12 +29,12 @@
 
 /* Of each thread; touched by that thread alone. Kept small: it lives in the static TLS block. */
 typedef struct ctm_hook_state {
-    uintptr_t last_block;  /* the block that this thread's hook recorded last; 0: none */
+    uintptr_t last_block;    /* the block that this thread's hook recorded last; 0: none */
     PyThreadState *attached; /* see frames_gil.h; only compared */
-    uint32_t shard;        /* its locked shard; 0: not chosen yet */
-    bool inside;           /* an original function is running on behalf of a hook */
-    bool own;              /* results of this module are being made: see ctm_own_begin */
-    const void *own_frame; /* the innermost frame then; only compared */
+    uint32_t shard;          /* its locked shard; 0: not chosen yet */
+    bool inside;             /* an original function is running on behalf of a hook */
+    bool own;                /* results of this module are being made: see ctm_own_begin */
+    const void *own_frame;   /* the innermost frame then; only compared */
 } ctm_hook_state;
 extern __thread ctm_hook_state ctm_hook_tls __attribute__((tls_model("initial-exec")));
 

@@ -167,9 +167,8 @@ ctm_status ctm_context_traceback(ctm_shard *shard, const ctm_who *who, uint32_t 
 }
 
 /* HOOK: */
-static CTM_SELDOM ctm_status general_site(ctm_shard *shard, const ctm_who *who,
-                                                         uint32_t domain, uint64_t size,
-                                                         uint32_t *out)
+static CTM_SELDOM ctm_status general_site(ctm_shard *shard, const ctm_who *who, uint32_t domain,
+                                          uint64_t size, uint32_t *out)
 {
     uint32_t traceback;
     const ctm_status status = ctm_context_traceback(shard, who, &traceback);

@@ -13,10 +13,9 @@ PyThreadState *ctm_frames_attached_to_main(void)
 {
     PyInterpreterState *const main = ctm_the_capture.main_interpreter;
     PyThreadState *const remembered = ctm_hook_tls.attached;
-    const bool is_same =
-        remembered != NULL &&
-        __atomic_load_n(&_PyRuntime.interpreters.head, __ATOMIC_RELAXED) == main &&
-        __atomic_load_n((PyThreadState **)&main->ceval.gil->last_holder, __ATOMIC_RELAXED) ==
-            remembered;
+    const bool is_same = remembered != NULL &&
+                         __atomic_load_n(&_PyRuntime.interpreters.head, __ATOMIC_RELAXED) == main &&
+                         __atomic_load_n((PyThreadState **)&main->ceval.gil->last_holder,
+                                         __ATOMIC_RELAXED) == remembered;
     return is_same ? remembered : NULL;
 }

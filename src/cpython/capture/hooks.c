@@ -82,8 +82,7 @@ CTM_SELDOM void ctm_event_free(uint32_t domain, uintptr_t address, bool gil_held
  * recorded, take the general way. */
 static inline bool record_known(PyMemAllocatorDomain domain, uintptr_t block, size_t size)
 {
-    PyThreadState *thread_state =
-        domain != PYMEM_DOMAIN_RAW ? ctm_frames_attached_to_main() : NULL;
+    PyThreadState *thread_state = domain != PYMEM_DOMAIN_RAW ? ctm_frames_attached_to_main() : NULL;
     if (thread_state == NULL || ctm_hook_tls.own) {
         return false;
     }
@@ -211,26 +210,26 @@ static inline void on_free(PyMemAllocatorDomain domain, void *block)
     ctm_hook_tls.inside = false;
 }
 
-#define DOMAIN_HOOKS(name, domain)                                               \
+#define DOMAIN_HOOKS(name, domain)                                                       \
     static CTM_HOT void *name##_malloc(void *ctx, size_t size) /* HOOK: */               \
-    {                                                                            \
-        (void)ctx;                                                               \
-        return on_malloc(domain, size);                                          \
-    }                                                                            \
+    {                                                                                    \
+        (void)ctx;                                                                       \
+        return on_malloc(domain, size);                                                  \
+    }                                                                                    \
     static CTM_HOT void *name##_calloc(void *ctx, size_t count, size_t size) /* HOOK: */ \
-    {                                                                            \
-        (void)ctx;                                                               \
-        return on_calloc(domain, count, size);                                   \
-    }                                                                            \
+    {                                                                                    \
+        (void)ctx;                                                                       \
+        return on_calloc(domain, count, size);                                           \
+    }                                                                                    \
     static CTM_HOT void *name##_realloc(void *ctx, void *block, size_t size) /* HOOK: */ \
-    {                                                                            \
-        (void)ctx;                                                               \
-        return on_realloc(domain, block, size);                                  \
-    }                                                                            \
+    {                                                                                    \
+        (void)ctx;                                                                       \
+        return on_realloc(domain, block, size);                                          \
+    }                                                                                    \
     static CTM_HOT void name##_free(void *ctx, void *block) /* HOOK: */                  \
-    {                                                                            \
-        (void)ctx;                                                               \
-        on_free(domain, block);                                                  \
+    {                                                                                    \
+        (void)ctx;                                                                       \
+        on_free(domain, block);                                                          \
     }
 
 DOMAIN_HOOKS(raw, PYMEM_DOMAIN_RAW)

@@ -43,8 +43,8 @@ typedef struct cached_site {
 static ctm_stack the_stack;
 static level_chains *the_chains; /* owned, `the_chains_capacity` of them */
 static uint32_t the_chains_capacity;
-static uint32_t the_valid;      /* levels whose chains are good */
-static uint32_t the_stamp = 1;  /* of now */
+static uint32_t the_valid;     /* levels whose chains are good */
+static uint32_t the_stamp = 1; /* of now */
 static cached_site the_sites[CACHED_SITES];
 
 size_t ctm_stack_memory(void)
@@ -95,8 +95,7 @@ static bool reserve_chains(uint32_t levels)
     if (levels <= the_chains_capacity) {
         return true;
     }
-    level_chains *more =
-        grown(the_chains, the_valid, the_stack.capacity, sizeof(level_chains));
+    level_chains *more = grown(the_chains, the_valid, the_stack.capacity, sizeof(level_chains));
     if (more == NULL) {
         return false;
     }
@@ -169,7 +168,8 @@ static ctm_status chain_traceback(ctm_shard *shard, uint32_t level, uint32_t lef
 }
 
 /* HOOK: The traceback of the frames older than level `top`, with `left_out` left out. */
-static __attribute__((noinline)) ctm_status parent_of(ctm_shard *shard, uint32_t top, uint32_t left_out, uint32_t *out)
+static __attribute__((noinline)) ctm_status parent_of(ctm_shard *shard, uint32_t top,
+                                                      uint32_t left_out, uint32_t *out)
 {
     if (!reserve_chains(the_stack.length)) {
         return CTM_ERR_NOMEM;
@@ -189,7 +189,8 @@ static inline cached_site *site_place(const void *instruction, uint32_t parent, 
     const uint64_t hash = (spot ^ (uint64_t)(size ^ parent << 7) << 32) * 0x9E3779B97F4A7C15ull;
     return &the_sites[hash >> 54]; /* the upper 10 bits */
 }
-_Static_assert(CACHED_SITES == 1u << (64 - 54), "the index has as many bits as the cache has entries");
+_Static_assert(CACHED_SITES == 1u << (64 - 54),
+               "the index has as many bits as the cache has entries");
 
 /* HOOK: */
 static inline bool is_cached(const cached_site *cached, const void *instruction, uint32_t parent,
@@ -200,15 +201,16 @@ static inline bool is_cached(const cached_site *cached, const void *instruction,
 }
 
 /* HOOK: */
-static __attribute__((noinline)) ctm_status look_up(ctm_shard *shard, uint32_t top, uint32_t parent, uint64_t size,
-                          uint32_t *out)
+static __attribute__((noinline)) ctm_status look_up(ctm_shard *shard, uint32_t top, uint32_t parent,
+                                                    uint64_t size, uint32_t *out)
 {
     int unit;
     uint32_t row, traceback;
     PyCodeObject *code = ctm_stack_code(&the_stack, top, &unit);
     ctm_status status = ctm_code_frame(shard, code, unit, &row);
     if (status == CTM_OK) {
-        status = ctm_shard_traceback(shard, parent, row, (int32_t)the_stack.totals[top], &traceback);
+        status =
+            ctm_shard_traceback(shard, parent, row, (int32_t)the_stack.totals[top], &traceback);
     }
     return status == CTM_OK ? ctm_shard_site(shard, 0, traceback, size, out) : status;
 }
@@ -264,7 +266,7 @@ uint32_t ctm_stack_known_site(PyThreadState *thread_state, uint64_t size)
 
 /* HOOK: */
 static ctm_status site_of_stack(ctm_shard *shard, PyThreadState *thread_state, uint64_t size,
-                          uint32_t *out)
+                                uint32_t *out)
 {
     if (!ctm_stack_follow(&the_stack, thread_state)) {
         the_valid = 0;

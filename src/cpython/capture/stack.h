@@ -21,7 +21,8 @@
 #include "ctm/ctm.h"
 
 #define CTM_STACK_PLACES 256u /* a power of two */
-#define CTM_STACK_FRESH 32u   /* frames pushed since the last event that are followed without starting anew */
+#define CTM_STACK_FRESH \
+    32u /* frames pushed since the last event that are followed without starting anew */
 
 typedef struct ctm_level {
     const void *frame;       /* compared; read only if the chain has just led there */
@@ -30,12 +31,13 @@ typedef struct ctm_level {
 
 /* All fields: GIL. */
 typedef struct ctm_stack {
-    ctm_level *levels;  /* owned, `capacity` of them */
-    uint32_t *totals;   /* owned: complete frames up to this level, which included */
+    ctm_level *levels; /* owned, `capacity` of them */
+    uint32_t *totals;  /* owned: complete frames up to this level, which included */
     uint32_t capacity;
     uint32_t length; /* levels of the stack now */
     uint32_t known;  /* levels remembered; may exceed `length` */
-    uint32_t lowest; /* the lowest level that changed when the stack was followed last; UINT32_MAX: none */
+    uint32_t
+        lowest; /* the lowest level that changed when the stack was followed last; UINT32_MAX: none */
     uint32_t places[CTM_STACK_PLACES]; /* where a frame may be found, by its address */
 } ctm_stack;
 

@@ -1,0 +1,168 @@
+#!/usr/bin/env python3
+"""The benchmarks: real programs with and without tracing, side by side.
+
+Model: a *run* is one process of one benchmark in one mode: pyperf's own worker, pinned to one core, which prints
+the time of each loop; what the mode names is started before the program (start/sitecustomize.py). Runs alternate
+between the modes, round after round, and the best loop of all rounds counts: a disturbance can only make a loop
+slower. The result is the ratio to no tracing.
+
+usage: run.py [--python PATH] [--quick] [--modes MODE,…] [--rounds N] [--only NAME]… [--output FILE.json]
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+BUILD = ROOT / "build"
+MODES = [
+    "none", "floor", "ctracemalloc:1", "ctracemalloc:25", "ctracemalloc:65535", "tracemalloc:1", "tracemalloc:25",
+    "memray", "memray-python",
+]  # fmt: skip
+QUICK_MODES = ["none", "floor", "ctracemalloc:1", "ctracemalloc:25", "tracemalloc:1"]
+QUICK = ["coroutines", "float", "html5lib", "json_loads", "mako", "nbody", "raytrace", "regex_compile", "richards",
+         "sqlglot_parse"]  # fmt: skip
+SLOW_MODES = ("tracemalloc", "memray")  # measured in the first round only: their ratio is far from any noise
+LOOP_SECONDS = 0.08  # a loop of no tracing takes at least this long
+LONGEST_RUN = 100  # seconds
+
+
+def read_benchmarks():
+    lines = (HERE / "benchmarks.txt").read_text(encoding="utf-8").splitlines()
+    words = [line.split() for line in lines if line.strip() and not line.startswith("#")]
+    return {name: arguments for name, *arguments in words}
+
+
+def prepare(python):
+    """A virtual environment with everything that is measured; the Python in it."""
+    version = subprocess.check_output([python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], text=True)
+    folder = BUILD / f"bench-{version.strip()}"
+    inside = folder / "bin" / "python"
+    if not inside.exists():
+        subprocess.check_call([python, "-m", "venv", folder])
+    pip = [inside, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    for line in (HERE / "requirements.txt").read_text(encoding="utf-8").splitlines():
+        if subprocess.run([*pip, line], capture_output=True).returncode != 0:
+            print(f"not installed here: {line}", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as copy:  # setuptools leaves its traces beside the sources
+        for name in ("include", "src", "python"):
+            shutil.copytree(ROOT / name, Path(copy) / name)
+        for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+            shutil.copy(ROOT / name, copy)
+        shutil.copytree(HERE / "floor", Path(copy) / "floor")
+        subprocess.check_call([*pip, "--force-reinstall", "--no-deps", copy])
+        subprocess.check_call([*pip, "--force-reinstall", "--no-deps", "--no-build-isolation", Path(copy) / "floor"])
+    return inside
+
+
+def find_script(python, name):
+    if name.startswith("programs/"):
+        return HERE / name
+    where = subprocess.check_output([python, "-c", "import pyperformance; print(pyperformance.__path__[0])"], text=True)
+    return Path(where.strip()) / "data-files" / "benchmarks" / name / "run_benchmark.py"
+
+
+class Failed(Exception):
+    pass
+
+
+def run_once(python, arguments, mode, loops, values, core):
+    """Seconds of each of the values, one loop."""
+    script = find_script(python, arguments[0])
+    with tempfile.TemporaryDirectory() as folder:
+        output = os.path.join(folder, "out.json")
+        command = ["taskset", "-c", str(core), python, script, *arguments[1:], "--worker", "--worker-task=0",
+                   f"--loops={loops}", "--warmups=1", f"--values={values}", f"--output={output}"]  # fmt: skip
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "CTRACEMALLOC"))}
+        env.update(PYTHONPATH=str(HERE / "start"), BENCH_MODE=mode, PYTHONHASHSEED="0")
+        try:
+            done = subprocess.run(
+                command, env=env, cwd=folder, capture_output=True, text=True, timeout=LONGEST_RUN, errors="replace"
+            )
+        except subprocess.TimeoutExpired:
+            raise Failed(f"longer than {LONGEST_RUN} s") from None
+        if done.returncode != 0 or not os.path.exists(output):
+            raise Failed((done.stderr.strip() or f"exit status {done.returncode}").splitlines()[-1])
+        with open(output, encoding="utf-8") as file:
+            return json.load(file)["benchmarks"][0]["runs"][0]["values"]
+
+
+def calibrate(python, arguments, core):
+    """How many loops make a value long enough."""
+    seconds = min(run_once(python, arguments, "none", 1, 1, core))
+    return max(1, round(LOOP_SECONDS / seconds))
+
+
+def measure(python, name, arguments, options):
+    loops = calibrate(python, arguments, options.core)
+    best, failed = {}, {}
+    for turn in range(options.rounds):
+        for mode in options.modes:
+            if mode in failed or (turn > 0 and mode.startswith(SLOW_MODES)):
+                continue
+            try:
+                values = run_once(python, arguments, mode, loops, options.values, options.core)
+                best[mode] = min([*values, best.get(mode, float("inf"))])
+            except Failed as error:
+                failed[mode] = str(error)
+                print(f"{name} under {mode}: {error}", file=sys.stderr)
+    return {"loops": loops, "seconds": best, "failed": failed}
+
+
+def describe(python):
+    code = "import platform; print(platform.python_version()); print(platform.platform())"
+    version, system = subprocess.check_output([python, "-c", code], text=True).splitlines()
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    model = [line for line in lines if line.startswith("model name")]
+    commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    return {
+        "python": version,
+        "system": system,
+        "processor": model[0].split(":", 1)[1].strip() if model else "unknown",
+        "cores": os.cpu_count(),
+        "commit": commit.stdout.strip(),
+        "date": time.strftime("%Y-%m-%d"),
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--python", default=sys.executable)
+    parser.add_argument("--quick", action="store_true", help="ten benchmarks, five modes")
+    parser.add_argument("--modes", help=",".join(MODES))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--values", type=int, default=3, help="measured loops of a run")
+    parser.add_argument("--core", type=int, default=(os.cpu_count() or 1) - 1)
+    parser.add_argument("--only", action="append", help="a benchmark's name")
+    parser.add_argument("--output", type=Path)
+    parser.add_argument("--no-install", action="store_true")
+    options = parser.parse_args()
+    options.modes = options.modes.split(",") if options.modes else QUICK_MODES if options.quick else MODES
+    benchmarks = read_benchmarks()
+    chosen = options.only or (QUICK if options.quick else list(benchmarks))
+    python = prepare(options.python) if not options.no_install else Path(options.python)
+    result = {"machine": describe(python), "modes": options.modes, "benchmarks": {}}
+    output = options.output or BUILD / f"bench-{result['machine']['python']}.json"
+    for name in chosen:
+        try:
+            result["benchmarks"][name] = measure(python, name, benchmarks[name], options)
+        except Failed as error:
+            result["benchmarks"][name] = {"seconds": {}, "failed": {"none": str(error)}}
+            print(f"{name} cannot be run here: {error}", file=sys.stderr)
+        seconds = result["benchmarks"][name]["seconds"]
+        if "none" in seconds:
+            ratios = (f"{mode} {seconds[mode] / seconds['none']:.2f}" for mode in options.modes[1:] if mode in seconds)
+            print(f"{name:24}", *ratios, flush=True)
+        output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    subprocess.check_call([sys.executable, HERE / "report.py", output])
+
+
+if __name__ == "__main__":
+    main()

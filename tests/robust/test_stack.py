@@ -1,0 +1,265 @@
+"""Tracebacks against the interpreter's own account of the stack, along random paths through all kinds of calls."""
+
+import unittest
+
+from support import LONG, ScriptTest
+
+STEPS = 60_000 if LONG else 6_000
+PROGRAM = """
+    import random, sys, threading
+
+    try:
+        import greenlet
+    except ImportError:
+        greenlet = None
+
+    rng = random.Random(SEED)
+    looked = 0
+    cleared = False
+    space = globals()
+
+    def expected(frame):
+        frames = []
+        while frame is not None:
+            frames.append((frame.f_code.co_filename, frame.f_lineno or 0))
+            frame = frame.f_back
+        return frames
+
+    def look(block, frame, line):
+        # `block` was allocated by `frame`, which now calls this, at `line`.
+        global looked
+        looked += 1
+        frames = expected(frame)
+        frames[0] = (frames[0][0], line)
+        found = tm.get_object_traceback(block)
+        if found is None and cleared and type(block) is list:
+            return  # revived by a free list, and not traced since its block was cleared
+        kept = [(f.filename, f.lineno) for f in found]
+        assert kept == frames[:NFRAME][::-1], (kept, frames[:NFRAME][::-1])
+
+    def count(frame, size):
+        # A block of a size that no other has was allocated by `frame`: only a snapshot knows its total.
+        totals = [t.traceback.total_nframe for t in tm.take_snapshot().traces if t.size == size]
+        assert totals == [len(expected(frame))], (totals, len(expected(frame)))
+
+    def leaf(n):
+        frame = sys._getframe()
+        block = bytearray(n % 7 * 40); line = frame.f_lineno
+        look(block, frame, line)
+        block = (n * 1.5, n)[0]
+        block = [n, block]; line = frame.f_lineno
+        look(block, frame, line)
+        if looked % 16 == 0:
+            size = 60_000 + looked
+            block = bytes(size - 33)
+            count(frame, size)
+
+    def plain(n):
+        leaf(n)
+        step(n)
+        leaf(n)
+
+    def many_locals(n):
+        a = b = c = d = e = f = g = h = i = j = k = l = n
+        step(n)
+        return (a, b, c, d, e, f, g, h, i, j, k, l)
+
+    class Made:
+        def __init__(self, n):
+            leaf(n)
+            step(n)
+
+    class Small:
+        __slots__ = ("n",)
+        def __init__(self, n):
+            self.n = n
+            step(n)
+
+    def makes(n):
+        Made(n)
+        Small(n)
+
+    def numbers(n):
+        for k in range(3):
+            leaf(n)
+            step(n)
+            yield k
+
+    def loops(n):
+        for k in numbers(n):
+            leaf(k)
+
+    def delegates(n):
+        yield from numbers(n)
+        leaf(n)
+        yield
+
+    def through(n):
+        list(delegates(n))
+
+    def catching(n):
+        while True:
+            try:
+                yield n
+            except KeyError:
+                leaf(n)
+                step(n)
+
+    def outer(n):
+        yield from catching(n)
+
+    def throws(n):
+        iterator = outer(n)
+        next(iterator)
+        leaf(n)
+        iterator.throw(KeyError)
+        leaf(n)
+        iterator.close()
+
+    async def waits(n):
+        leaf(n)
+        if n % 3:
+            await waits(n // 2)
+        step(n)
+        leaf(n)
+
+    def drives(n):
+        try:
+            waits(n).send(None)
+        except StopIteration:
+            leaf(n)
+
+    def callbacks(n):
+        list(map(plain, [n]))
+        sorted([n, n + 1], key=lambda k: (leaf(k), k)[1])
+
+    class Proxy:
+        @property
+        def value(self):
+            return step(1)
+        def __getattr__(self, name):
+            leaf(len(name))
+            return step(2)
+        def __lt__(self, other):
+            leaf(3)
+            return True
+        def __del__(self):
+            leaf(4)
+
+    def attributes(n):
+        proxy = Proxy()
+        proxy.value, proxy.other, proxy < 1, [proxy, proxy].sort()
+
+    def compiled(n):
+        body = "    leaf(n)\\n    step(n)\\n    leaf(n)\\n"
+        source = "def made(n):\\n" + "\\n" * (n % 4) + body + "made(%d)" % n
+        exec(compile(source, "<made>", "exec"), space)
+        eval("(leaf(1), step(2))", space)
+
+    def recursive(n):
+        if n > 0:
+            recursive(n - 1)
+        leaf(n)
+
+    def deep(n):
+        recursive(n % 90)
+
+    def fails(n):
+        try:
+            try:
+                step(n)
+                leaf(n)
+                {}[n]
+            finally:
+                leaf(n)
+        except KeyError:
+            leaf(n)
+
+    def in_thread(n):
+        thread = threading.Thread(target=top, args=(3,))
+        thread.start()
+        leaf(n)
+        thread.join()
+
+    def switches(n):
+        if greenlet is None:
+            return
+        def other():
+            leaf(n)
+            main.switch()
+            step(n)
+            leaf(n)
+        main = greenlet.getcurrent()
+        child = greenlet.greenlet(other)
+        child.switch()
+        leaf(n)
+        child.switch()
+
+    # The same long way down from places that differ: nothing on it allocates, and the frames lie where they lay before.
+    def way_5(n): return leaf(n)
+    def way_4(n): return way_5(n)
+    def way_3(n): return way_4(n)
+    def way_2(n): return way_3(n)
+    def way_1(n): return way_2(n)
+    def left(n): return way_1(n)
+    def right(n): return way_1(n)
+    def longer(n): return left(n)
+    class Way:
+        def __init__(self, n): way_1(n)
+
+    def twins(n):
+        for _ in range(5):
+            left(n); right(n)
+            left(n)
+            longer(n); Way(n); longer(n)
+            right(n)
+
+    KINDS = [twins, plain, many_locals, makes, loops, through, throws, drives, callbacks, attributes, compiled, deep, fails]
+    RARE = [in_thread, switches]
+    depth = threading.local()
+
+    def step(n):
+        left = getattr(depth, "left", 0)
+        if left > 0 and looked < STEPS:
+            depth.left = rng.randrange(left)
+            kinds = RARE if rng.random() < 0.03 else KINDS
+            rng.choice(kinds)(rng.randrange(1000))
+            depth.left = left
+
+    def top(limit):
+        depth.left = limit
+        plain(limit)
+
+    tm.start(NFRAME)
+    kept = [[] for _ in range(300)]  # a block from before start is not traced when the free list gives it again
+    turn = 0
+    while looked < STEPS:
+        turn += 1
+        top(12)
+        if turn % 50 == 0:
+            tm.clear_traces()
+            cleared = True
+    print("good")
+"""
+
+
+class StackTest(ScriptTest):
+    def check_paths(self, nframe, seed):
+        text = PROGRAM.replace("SEED", str(seed)).replace("NFRAME", str(nframe)).replace("STEPS", str(STEPS))
+        self.check(text, timeout=600)
+
+    def test_one_frame(self):
+        self.check_paths(1, 1)
+
+    def test_few_frames(self):
+        self.check_paths(3, 2)
+
+    def test_25_frames(self):
+        self.check_paths(25, 3)
+
+    def test_whole_stack(self):
+        self.check_paths(65535, 4)
+
+
+if __name__ == "__main__":
+    unittest.main()
