@@ -101,6 +101,7 @@ def all_suites():
         Suite("parity", ["tests/parity/run.py"], 900),
         unittest_suite("robust", "tests/robust", timeout=900),
         *cpython_suites(),
+        Suite("cost", ["tests/cost/run.py"], 600, "3.13"),
         Suite("demo", ["examples/demo/compile_stdlib.py", "--limit", "150"], 300),
         Suite("asan-extension", ["tests/run_asan.py"], 1500, "3.13"),
         Suite("robust-long", ["tests/run_unittest.py", "tests/robust"], 3600, None, True),

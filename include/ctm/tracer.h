@@ -101,6 +101,9 @@ CTM_API void ctm_tracer_fork_after_child(ctm_tracer *tracer);
  * 0 <= index < CTM_SHARDS. Allocates only when a shard is entered for the first time. */
 CTM_API ctm_shard *ctm_shard_enter(ctm_tracer *tracer, uint32_t index);
 CTM_API void ctm_shard_leave(ctm_shard *shard);
+/* Shard 0 itself, for as long as the tracer lives: a caller who knows that the tracer is tracing, and is the
+ * only one who could stop it, may use it between such calls without enter and leave. */
+CTM_API ctm_shard *ctm_tracer_exclusive(ctm_tracer *tracer);
 
 /* Interning: the same content gives the same id. *out is written on CTM_OK. */
 CTM_API CTM_NODISCARD ctm_status ctm_shard_string(ctm_shard *shard, const char *utf8, size_t length,

@@ -227,6 +227,45 @@ static void test_alloc_and_free(void)
     ctm_tracer_free(tracer);
 }
 
+/* The calls of a caller that remembers sites. */
+static void test_sites(void)
+{
+    ctm_tracer *tracer = new_tracer();
+    ctm_shard *shard = ctm_tracer_exclusive(tracer);
+    CHECK(shard == ctm_shard_enter(tracer, 0));
+    uint32_t here = traceback_at(shard, 1), there = traceback_at(shard, 2), site, other, again;
+    CHECK_EQ(ctm_shard_site(shard, 0, 0, 10, &site), CTM_ERR_INVALID);
+    CHECK_EQ(ctm_shard_site(shard, 0, there + 1, 10, &site), CTM_ERR_INVALID);
+    REQUIRE(ctm_shard_site(shard, 0, here, 10, &site) == CTM_OK);
+    REQUIRE(ctm_shard_site(shard, 0, there, 10, &other) == CTM_OK);
+    REQUIRE(ctm_shard_site(shard, 0, here, 10, &again) == CTM_OK);
+    CHECK(site == again && site != other);
+    uint64_t size = 77;
+    CHECK(!ctm_shard_size(shard, 0, 160, &size) && size == 77);
+    REQUIRE(ctm_shard_alloc_at(shard, 0, 160, site) == CTM_OK);
+    CHECK(ctm_shard_size(shard, 0, 160, &size) && size == 10);
+    CHECK_TOTALS(tracer, 10, 10, 1);
+    ctm_shard_reattribute_at(shard, 0, 160, other);
+    ctm_shard_reattribute_at(shard, 0, 320, other); /* no block is known there: nothing happens */
+    ctm_block block;
+    CHECK_EQ(ctm_shard_find(shard, 0, 160, &block), CTM_OK);
+    CHECK(block.traceback == there && block.size == 10);
+    CHECK_TOTALS(tracer, 10, 10, 1);
+    ctm_resize resize;
+    REQUIRE(ctm_shard_resize_begin_at(shard, 0, 160, site, &resize) == CTM_OK);
+    ctm_shard_resize_commit(shard, &resize, 320);
+    CHECK_EQ(ctm_shard_find(shard, 0, 320, &block), CTM_OK);
+    CHECK_EQ(block.traceback, here);
+    CHECK(ctm_shard_free(shard, 0, 320));
+    ctm_snapshot *snapshot;
+    REQUIRE(ctm_tracer_snapshot(tracer, &snapshot) == CTM_OK);
+    const ctm_site *sites = ctm_snapshot_sites(snapshot);
+    CHECK(sites[1].allocated == 2 && sites[1].freed == 2);
+    CHECK(sites[2].allocated == 1 && sites[2].freed == 1);
+    ctm_snapshot_unref(snapshot);
+    ctm_tracer_free(tracer);
+}
+
 static void test_homes(void)
 {
     ctm_tracer *tracer = new_tracer();
@@ -442,6 +481,7 @@ int main(void)
     test_life();
     test_interning();
     test_alloc_and_free();
+    test_sites();
     test_homes();
     test_resize();
     test_memory_goes_back();

@@ -26,7 +26,8 @@ static inline uint32_t slot_of(const ctm_shard *shard, uint32_t site)
 
 static inline struct ctm_site_row *row_of(const ctm_shard *shard, uint32_t slot)
 {
-    const ctm_shard *home = &shard->tracer->shards[slot >> CTM_SLOT_SITE_BITS];
+    const uint32_t index = slot >> CTM_SLOT_SITE_BITS;
+    const ctm_shard *home = LIKELY(index == shard->index) ? shard : &shard->tracer->shards[index];
     return ctm_store_site_row(&home->store, slot & CTM_SLOT_SITE_MASK);
 }
 

@@ -22,6 +22,11 @@ ctm_shard *ctm_shard_enter(ctm_tracer *tracer, uint32_t index)
     return shard;
 }
 
+ctm_shard *ctm_tracer_exclusive(ctm_tracer *tracer)
+{
+    return &tracer->shards[0];
+}
+
 void ctm_shard_leave(ctm_shard *shard)
 {
     if (shard->index != 0) {

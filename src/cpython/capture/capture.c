@@ -64,6 +64,7 @@ int ctm_capture_init(void)
             PyErr_NoMemory();
             return -1;
         }
+        ctm_the_capture.exclusive = ctm_tracer_exclusive(ctm_the_capture.tracer);
         if (pthread_atfork(fork_before, fork_after_parent, fork_after_child) != 0) {
             ctm_tracer_free(ctm_the_capture.tracer);
             ctm_the_capture.tracer = NULL;
@@ -113,7 +114,7 @@ void ctm_capture_stop(PyObject *stdlib_tracemalloc)
     }
     ctm_ride_dismount(stdlib_tracemalloc);
     ctm_tracer_stop(ctm_the_capture.tracer);
-    ctm_stack_forget();
+    ctm_stack_release();
 }
 
 void ctm_capture_clear(void)

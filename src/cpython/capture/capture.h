@@ -46,7 +46,8 @@ typedef struct ctm_fact {
 
 /* The process's capture. Written with the GIL held; hooks read tracer, main_interpreter and active. */
 typedef struct ctm_capture {
-    ctm_tracer *tracer;                   /* owned; made once, never freed: hooks may read it */
+    ctm_tracer *tracer;   /* owned; made once, never freed: hooks may read it */
+    ctm_shard *exclusive; /* its shard 0; with the GIL and `active` it may be used as it is */
     PyInterpreterState *main_interpreter; /* borrowed for comparison only */
     _Atomic bool active;                  /* hooks record events */
     _Atomic uint64_t lost_reattributions; /* free-list events that ran out of memory */

@@ -38,10 +38,8 @@ size_t ctm_object_header_size(const PyTypeObject *type)
 static inline bool reattribute_known(uintptr_t block)
 {
     PyThreadState *thread_state = ctm_frames_attached_to_main();
-    ctm_shard *shard = thread_state != NULL && !ctm_hook_tls.own
-                           ? ctm_shard_enter(ctm_the_capture.tracer, 0)
-                           : NULL;
-    if (shard == NULL) {
+    ctm_shard *const shard = ctm_the_capture.exclusive;
+    if (thread_state == NULL || ctm_hook_tls.own) {
         return false;
     }
     uint64_t size;

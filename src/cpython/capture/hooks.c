@@ -78,17 +78,19 @@ CTM_SELDOM void ctm_event_free(uint32_t domain, uintptr_t address, bool gil_held
     }
 }
 
-/* HOOK: The common way of an event: the main interpreter's GIL is held, and there is nothing to look up. False: not
- * recorded, take the general way. */
-static inline bool record_known(PyMemAllocatorDomain domain, uintptr_t block, size_t size)
+/* HOOK: The common way of an event: the main interpreter's GIL is held, and there is nothing to look up. 0: take the
+ * general way. */
+static inline uint32_t known_site(PyMemAllocatorDomain domain, size_t size)
 {
     PyThreadState *thread_state = domain != PYMEM_DOMAIN_RAW ? ctm_frames_attached_to_main() : NULL;
-    if (thread_state == NULL || ctm_hook_tls.own) {
-        return false;
-    }
-    const uint32_t site = ctm_stack_known_site(thread_state, size);
-    ctm_shard *shard = site != 0 ? ctm_shard_enter(ctm_the_capture.tracer, 0) : NULL;
-    return shard != NULL && ctm_shard_alloc_at(shard, 0, block, site) == CTM_OK;
+    return thread_state != NULL && !ctm_hook_tls.own ? ctm_stack_known_site(thread_state, size) : 0;
+}
+
+/* HOOK: False: not recorded. */
+static inline bool record_known(PyMemAllocatorDomain domain, uintptr_t block, size_t size)
+{
+    const uint32_t site = known_site(domain, size);
+    return site != 0 && ctm_shard_alloc_at(ctm_the_capture.exclusive, 0, block, site) == CTM_OK;
 }
 
 /* HOOK: */
@@ -152,19 +154,33 @@ static ctm_status begin_resize(PyMemAllocatorDomain domain, void *block, size_t 
 }
 
 /* HOOK: */
-static void end_resize(const ctm_resize *resize, const ctm_who *who, void *block)
+static inline void end_resize(ctm_shard *shard, const ctm_resize *resize, void *block)
 {
-    ctm_shard *shard = ctm_shard_enter(ctm_the_capture.tracer, who->shard);
-    if (shard == NULL) {
-        return;
-    }
     if (block != NULL) {
         ctm_shard_resize_commit(shard, resize, (uintptr_t)block);
         ctm_hook_tls.last_block = (uintptr_t)block;
     } else {
         ctm_shard_resize_abort(shard, resize);
     }
-    ctm_shard_leave(shard);
+}
+
+/* HOOK: The general way. */
+static CTM_SELDOM void *resize_any(PyMemAllocatorDomain domain, void *old, size_t size)
+{
+    const PyMemAllocatorEx *real = &the_originals[domain];
+    void *block = NULL;
+    ctm_resize begun;
+    ctm_who who;
+    const ctm_status status = begin_resize(domain, old, size, &begun, &who);
+    if (status == CTM_OK || status == CTM_ERR_NOT_TRACING) {
+        block = real->realloc(real->ctx, old, size);
+    }
+    ctm_shard *shard = status == CTM_OK ? ctm_shard_enter(ctm_the_capture.tracer, who.shard) : NULL;
+    if (shard != NULL) {
+        end_resize(shard, &begun, block);
+        ctm_shard_leave(shard);
+    }
+    return block;
 }
 
 /* HOOK: */
@@ -174,16 +190,16 @@ static inline void *on_realloc(PyMemAllocatorDomain domain, void *old, size_t si
     if (is_idle()) {
         return real->realloc(real->ctx, old, size);
     }
-    void *block = NULL;
-    ctm_resize resize;
-    ctm_who who;
+    void *block;
+    ctm_resize begun;
     ctm_hook_tls.inside = true;
-    const ctm_status status = begin_resize(domain, old, size, &resize, &who);
-    if (status == CTM_OK || status == CTM_ERR_NOT_TRACING) {
+    const uint32_t site = known_site(domain, size);
+    if (site != 0 && ctm_shard_resize_begin_at(ctm_the_capture.exclusive, 0, (uintptr_t)old, site,
+                                               &begun) == CTM_OK) {
         block = real->realloc(real->ctx, old, size);
-    }
-    if (status == CTM_OK) {
-        end_resize(&resize, &who, block);
+        end_resize(ctm_the_capture.exclusive, &begun, block);
+    } else {
+        block = resize_any(domain, old, size);
     }
     ctm_hook_tls.inside = false;
     return block;
@@ -198,10 +214,7 @@ static inline void on_free(PyMemAllocatorDomain domain, void *block)
         return;
     }
     if (domain != PYMEM_DOMAIN_RAW && ctm_frames_attached_to_main() != NULL) {
-        ctm_shard *shard = ctm_shard_enter(ctm_the_capture.tracer, 0);
-        if (shard != NULL) {
-            (void)ctm_shard_free(shard, 0, (uintptr_t)block);
-        }
+        (void)ctm_shard_free(ctm_the_capture.exclusive, 0, (uintptr_t)block);
     } else {
         ctm_event_free(0, (uintptr_t)block, domain != PYMEM_DOMAIN_RAW);
     }

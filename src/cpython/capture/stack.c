@@ -115,6 +115,17 @@ void ctm_stack_forget(void)
     the_valid = 0;
 }
 
+void ctm_stack_release(void)
+{
+    ctm_stack_forget();
+    free(the_stack.levels);
+    free(the_stack.totals);
+    free(the_chains);
+    the_stack = (ctm_stack){0};
+    the_chains = NULL;
+    the_chains_capacity = 0;
+}
+
 /* HOOK: */
 static inline bool is_complete(uint32_t level)
 {

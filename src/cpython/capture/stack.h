@@ -64,6 +64,8 @@ ctm_status ctm_stack_site(ctm_shard *shard, PyThreadState *thread_state, uint64_
 uint32_t ctm_stack_known_site(PyThreadState *thread_state, uint64_t size);
 /* What is remembered may have lost its meaning: a code object died, the tracer has a new generation. GIL. HOOK */
 void ctm_stack_forget(void);
+/* Forgets, and returns the memory. GIL, no event is under way. */
+void ctm_stack_release(void);
 size_t ctm_stack_memory(void);
 
 #endif

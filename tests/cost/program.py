@@ -1,0 +1,43 @@
+"""Blocks that come and go, with as little around them as can be: run.py counts the instructions.
+
+usage: program.py KIND NFRAME DEPTH COUNT      NFRAME 0: without tracing
+"""
+
+import sys
+from itertools import repeat
+
+
+def objects(count):
+    for _ in repeat(None, count):
+        object()
+
+
+def floats(count):
+    x = 1.5
+    for _ in repeat(None, count):
+        x * x
+
+
+def lists(count):
+    for _ in repeat(None, count):
+        [].append(None)
+
+
+def run(function, depth, count):
+    if depth > 0:
+        return run(function, depth - 1, count)
+    return function(count)
+
+
+def main():
+    kind, nframe, depth, count = sys.argv[1], *map(int, sys.argv[2:])
+    if nframe > 0:
+        import ctracemalloc
+
+        ctracemalloc.start(nframe)
+    function = {"objects": objects, "floats": floats, "lists": lists}[kind]
+    run(function, depth, 1000)
+    run(function, depth, count)
+
+
+main()
