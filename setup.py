@@ -63,9 +63,12 @@ def link_time_optimization(*more: str) -> list[str]:
     compiler = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()[0]
     try:
         about = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False).stdout
+        version = subprocess.run([compiler, "-dumpversion"], capture_output=True, text=True, check=False).stdout
     except OSError:
         return []
-    return ["-flto=auto", *more] if "Free Software Foundation" in about else []
+    is_gcc = "Free Software Foundation" in about and version.split(".")[0].strip().isdigit()
+    knows_auto = is_gcc and int(version.split(".")[0]) >= 10
+    return ["-flto=auto" if knows_auto else "-flto", *more] if is_gcc else []
 
 
 class BuildPyWithHook(build_py):
