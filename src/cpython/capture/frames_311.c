@@ -35,5 +35,17 @@ static inline bool is_complete(const _PyInterpreterFrame *frame)
            frame->prev_instr >= _PyCode_CODE(frame->f_code) + frame->f_code->_co_firsttraceable;
 }
 
+/* HOOK: There is no shim between a frame and one that C code called on its behalf. */
+static inline bool is_entered_from_c(const _PyInterpreterFrame *frame)
+{
+    return frame->is_entry;
+}
+
+/* HOOK: Whatever pushes a frame here has taken its operands. */
+static inline uintptr_t *mark_place(_PyInterpreterFrame *frame)
+{
+    return (uintptr_t *)&frame->localsplus[frame->stacktop];
+}
+
 #include "frames_cframe.h"
 #endif

@@ -5,7 +5,9 @@
 
 #define Py_BUILD_CORE 1
 #include "frames.h"
+#define NEED_OPCODE_TABLES 1
 #include "internal/pycore_frame.h"
+#include "internal/pycore_opcode.h"
 
 #include "frames_gil.h"
 
@@ -24,6 +26,26 @@ static inline bool is_complete(const _PyInterpreterFrame *frame)
     }
     return frame->owner == FRAME_OWNED_BY_GENERATOR ||
            frame->prev_instr >= _PyCode_CODE(frame->f_code) + frame->f_code->_co_firsttraceable;
+}
+
+/* HOOK: A shim would stand between. */
+static inline bool is_entered_from_c(const _PyInterpreterFrame *frame)
+{
+    (void)frame;
+    return false;
+}
+
+/* HOOK: An attribute's getter may leave a slot below its result: not if the instruction can be LOAD_ATTR. */
+static inline uintptr_t *mark_place(_PyInterpreterFrame *frame)
+{
+    const _Py_CODEUNIT *maybe = frame->prev_instr - INLINE_CACHE_ENTRIES_LOAD_ATTR;
+    if (maybe >= _PyCode_CODE(frame->f_code)) {
+        const int opcode = maybe->op.code;
+        if (opcode >= MIN_INSTRUMENTED_OPCODE || _PyOpcode_Deopt[opcode] == LOAD_ATTR) {
+            return NULL;
+        }
+    }
+    return (uintptr_t *)&frame->localsplus[frame->stacktop];
 }
 
 #include "frames_cframe.h"

@@ -7,6 +7,7 @@
 #include "frames.h"
 #include "internal/pycore_frame.h"
 #include "internal/pycore_runtime.h"
+#include "opcode_ids.h"
 
 #include "frames_gil.h"
 
@@ -44,6 +45,43 @@ static inline const _Py_CODEUNIT *frame_instruction(const _PyInterpreterFrame *f
 static inline const _PyInterpreterFrame *innermost(PyThreadState *thread_state)
 {
     return thread_state->current_frame;
+}
+
+/* HOOK: A shim would stand between. */
+static inline bool is_entered_from_c(const _PyInterpreterFrame *frame)
+{
+    (void)frame;
+    return false;
+}
+
+/* HOOK: */
+static inline bool takes_its_operands(int opcode)
+{
+    switch (opcode) {
+    case CALL:
+    case CALL_ALLOC_AND_ENTER_INIT:
+    case CALL_BOUND_METHOD_EXACT_ARGS:
+    case CALL_BOUND_METHOD_GENERAL:
+    case CALL_FUNCTION_EX:
+    case CALL_KW:
+    case CALL_NON_PY_GENERAL:
+    case CALL_PY_EXACT_ARGS:
+    case CALL_PY_GENERAL:
+    case INSTRUMENTED_CALL:
+    case INSTRUMENTED_CALL_FUNCTION_EX:
+    case INSTRUMENTED_CALL_KW:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* HOOK: */
+static inline uintptr_t *mark_place(_PyInterpreterFrame *frame)
+{
+    return takes_its_operands(frame->instr_ptr->op.code)
+               ? (uintptr_t *)&frame->localsplus[frame->stacktop]
+               : NULL;
 }
 
 #include "frames_walk.h"

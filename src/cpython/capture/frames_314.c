@@ -8,6 +8,7 @@
 #include "internal/pycore_code.h"
 #include "internal/pycore_interpframe_structs.h"
 #include "internal/pycore_runtime.h"
+#include "opcode_ids.h"
 
 #define TAG_BITS ((uintptr_t)3)
 
@@ -47,6 +48,51 @@ static inline const _Py_CODEUNIT *frame_instruction(const struct _PyInterpreterF
 static inline const struct _PyInterpreterFrame *innermost(PyThreadState *thread_state)
 {
     return thread_state->current_frame;
+}
+
+/* HOOK: A shim would stand between. */
+static inline bool is_entered_from_c(const struct _PyInterpreterFrame *frame)
+{
+    (void)frame;
+    return false;
+}
+
+/* HOOK: */
+static inline bool takes_its_operands(int opcode)
+{
+    switch (opcode) {
+    case CALL:
+    case CALL_ALLOC_AND_ENTER_INIT:
+    case CALL_BOUND_METHOD_EXACT_ARGS:
+    case CALL_BOUND_METHOD_GENERAL:
+    case CALL_FUNCTION_EX:
+    case CALL_KW:
+    case CALL_NON_PY_GENERAL:
+    case CALL_PY_EXACT_ARGS:
+    case CALL_PY_GENERAL:
+    case CALL_KW_BOUND_METHOD:
+    case CALL_KW_NON_PY:
+    case CALL_KW_PY:
+#if PY_VERSION_HEX >= 0x030F0000
+    case CALL_EX_NON_PY_GENERAL:
+    case CALL_EX_PY:
+#endif
+    case INSTRUMENTED_CALL:
+    case INSTRUMENTED_CALL_FUNCTION_EX:
+    case INSTRUMENTED_CALL_KW:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* HOOK: Compiled code keeps operands in registers. */
+static inline uintptr_t *mark_place(struct _PyInterpreterFrame *frame)
+{
+    const bool is_compiled = ctm_the_capture.main_interpreter->jit;
+    return !is_compiled && takes_its_operands(frame->instr_ptr->op.code)
+               ? (uintptr_t *)frame->stackpointer
+               : NULL;
 }
 
 #include "frames_walk.h"

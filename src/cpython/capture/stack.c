@@ -1,12 +1,16 @@
 /* stack.c: from the remembered stack to a site.
  *
- * Model: each level keeps the traceback rows of the chain that ends there, one for each of the last few numbers of
- * frames left out (with a limit on the frames, that number moves with the depth). `valid` levels, counted from the
- * oldest, have not changed since.
+ * Model: a *context* is a number that stands for a chain of complete frames, each at its instruction. A context and one more
+ * frame make another: the steps that were taken are in a cache, direct-mapped by (context, instruction). With its context
+ * comes a level's traceback, cut to the frames that are kept, so that it is looked up in the tables once for each
+ * context and not for each event. A step that fell out of the cache gets a new number: it costs, and changes nothing.
+ * `valid` levels, counted from the oldest, have not changed since they got their contexts.
  *
  * What the innermost frame adds is looked up by its instruction in a cache of sites, direct-mapped, because it
- * changes with nearly every event: (instruction, caller's traceback, total, size) -> site. An entry is good as long
- * as its stamp is that of now, which a new generation of the tracer or the death of any code object changes.
+ * changes with nearly every event: (instruction, caller's traceback or else the total, size) -> site.
+ *
+ * Entries of both are good as long as their stamp is that of now, which a new generation of the tracer or the death
+ * of any code object changes.
  */
 #include "stack.h"
 
@@ -17,40 +21,44 @@
 
 #if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
 
-#define WAYS 4u
-#define CACHED_SITES 1024u /* a power of two */
+#define CACHED_SITES 4096u /* powers of two */
+#define CACHED_STEPS 4096u
 
-typedef struct chain {
-    uint32_t left_out;  /* complete frames older than the oldest one of this chain */
-    uint32_t traceback; /* its row; 0: not looked up yet */
-} chain;
+typedef struct level_context {
+    uint32_t context;
+    uint32_t traceback; /* row of the chain that ends here; 0: not looked up yet */
+} level_context;
 
-typedef struct level_chains {
-    uint32_t row; /* frame row of the level; 0: not looked up yet */
-    chain ways[WAYS];
-} level_chains;
+typedef struct cached_step {
+    const void *instruction;
+    uint32_t caller; /* context */
+    uint32_t stamp;
+    uint32_t context;
+    uint32_t traceback; /* 0: not looked up yet */
+} cached_step;
 
 typedef struct cached_site {
     const void *instruction;
     uint32_t stamp;
-    uint32_t parent; /* traceback row of the caller; 0: none is kept */
-    uint32_t total;
-    uint32_t size; /* bytes */
+    uint32_t caller; /* the caller's traceback row; with nframe 1 the total instead */
+    uint32_t size;   /* bytes */
     uint32_t site;
 } cached_site;
 
 /* All of it: GIL. */
 static ctm_stack the_stack;
-static level_chains *the_chains; /* owned, `the_chains_capacity` of them */
-static uint32_t the_chains_capacity;
-static uint32_t the_valid;     /* levels whose chains are good */
+static level_context *the_contexts; /* owned, `the_contexts_capacity` of them */
+static uint32_t the_contexts_capacity;
+static uint32_t the_valid;     /* levels whose contexts are good */
+static uint32_t the_last;      /* context that was given last */
 static uint32_t the_stamp = 1; /* of now */
 static cached_site the_sites[CACHED_SITES];
+static cached_step the_steps[CACHED_STEPS];
 
 size_t ctm_stack_memory(void)
 {
     return the_stack.capacity * (sizeof(ctm_level) + sizeof(uint32_t)) +
-           the_chains_capacity * sizeof(level_chains);
+           the_contexts_capacity * sizeof(level_context);
 }
 
 /* HOOK: `array` with room for more, or NULL; the old one is freed then only. */
@@ -90,17 +98,18 @@ bool ctm_stack_reserve(ctm_stack *stack, uint32_t levels)
 }
 
 /* HOOK: */
-static bool reserve_chains(uint32_t levels)
+static bool reserve_contexts(uint32_t levels)
 {
-    if (levels <= the_chains_capacity) {
+    if (levels <= the_contexts_capacity) {
         return true;
     }
-    level_chains *more = grown(the_chains, the_valid, the_stack.capacity, sizeof(level_chains));
+    level_context *more =
+        grown(the_contexts, the_valid, the_stack.capacity, sizeof(level_context));
     if (more == NULL) {
         return false;
     }
-    the_chains = more;
-    the_chains_capacity = the_stack.capacity;
+    the_contexts = more;
+    the_contexts_capacity = the_stack.capacity;
     return true;
 }
 
@@ -109,9 +118,11 @@ void ctm_stack_forget(void)
 {
     if (++the_stamp == 0) { /* once round: old stamps would be good again */
         memset(the_sites, 0, sizeof the_sites);
+        memset(the_steps, 0, sizeof the_steps);
         the_stamp = 1;
     }
     the_stack.known = 0;
+    the_stack.marked = 0;
     the_valid = 0;
 }
 
@@ -120,10 +131,10 @@ void ctm_stack_release(void)
     ctm_stack_forget();
     free(the_stack.levels);
     free(the_stack.totals);
-    free(the_chains);
+    free(the_contexts);
     the_stack = (ctm_stack){0};
-    the_chains = NULL;
-    the_chains_capacity = 0;
+    the_contexts = NULL;
+    the_contexts_capacity = 0;
 }
 
 /* HOOK: */
@@ -132,92 +143,146 @@ static inline bool is_complete(uint32_t level)
     return the_stack.totals[level] > (level > 0 ? the_stack.totals[level - 1] : 0);
 }
 
-/* HOOK: The frame row of a complete level. */
-static ctm_status level_row(ctm_shard *shard, uint32_t level, uint32_t *out)
+/* HOOK: */
+static inline cached_step *step_place(uint32_t caller, const void *instruction)
 {
-    uint32_t *row = &the_chains[level].row;
-    ctm_status status = CTM_OK;
-    if (*row == 0) {
-        int unit;
-        PyCodeObject *code = ctm_stack_code(&the_stack, level, &unit);
-        status = ctm_code_frame(shard, code, unit, row);
+    const uint64_t hash =
+        ((uintptr_t)instruction >> 1 ^ (uint64_t)caller << 32) * 0x9E3779B97F4A7C15ull;
+    return &the_steps[hash >> 52];
+}
+_Static_assert(CACHED_STEPS == 1u << (64 - 52), "the index has as many bits as the cache entries");
+
+/* HOOK: */
+static inline bool is_step(const cached_step *step, uint32_t caller, const void *instruction)
+{
+    return step->instruction == instruction && step->caller == caller && step->stamp == the_stamp;
+}
+
+/* HOOK: Gives the levels below `levels` their contexts. */
+static void find_contexts(uint32_t levels)
+{
+    if (the_last > UINT32_MAX - levels) {
+        ctm_stack_forget(); /* the numbers are used up */
+        the_last = 0;
     }
-    *out = *row;
+    level_context now = the_valid > 0 ? the_contexts[the_valid - 1] : (level_context){0, 0};
+    for (uint32_t i = the_valid; i < levels; i++) {
+        if (is_complete(i)) {
+            const void *instruction = the_stack.levels[i].instruction;
+            cached_step *step = step_place(now.context, instruction);
+            if (!is_step(step, now.context, instruction)) {
+                *step = (cached_step){instruction, now.context, the_stamp, ++the_last, 0};
+            }
+            now = (level_context){step->context, step->traceback};
+        }
+        the_contexts[i] = now;
+    }
+    if (levels > the_valid) {
+        the_valid = levels;
+    }
+}
+
+/* HOOK: Puts the frame of a complete level on top of *traceback. */
+static ctm_status add_level(ctm_shard *shard, uint32_t level, uint32_t *traceback)
+{
+    int unit;
+    uint32_t row;
+    PyCodeObject *code = ctm_stack_code(&the_stack, level, &unit);
+    ctm_status status = ctm_code_frame(shard, code, unit, &row);
+    if (status == CTM_OK) {
+        status = ctm_shard_traceback(shard, *traceback, row, (int32_t)the_stack.totals[level],
+                                     traceback);
+    }
     return status;
 }
 
-/* HOOK: The traceback that ends at `level`, with `left_out` frames left out; 0 if that leaves none. */
-static ctm_status chain_traceback(ctm_shard *shard, uint32_t level, uint32_t left_out,
-                                  uint32_t *out)
+/* HOOK: Keeps what was looked up for `level`, which is complete. */
+static void keep_traceback(uint32_t level, uint32_t traceback)
 {
-    const uint32_t way = left_out % WAYS, levels = level + 1;
-    uint32_t from = levels, traceback = 0; /* levels below `from` need not be looked at */
+    const uint32_t caller = level > 0 ? the_contexts[level - 1].context : 0;
+    const void *instruction = the_stack.levels[level].instruction;
+    cached_step *step = step_place(caller, instruction);
+    the_contexts[level].traceback = traceback;
+    if (is_step(step, caller, instruction)) {
+        step->traceback = traceback;
+    }
+}
+
+/* HOOK: The traceback of the `keep` innermost frames up to `level`, which is complete. A chain that is kept whole is
+ * built on those of the levels below; a cut one has none of their rows. */
+static ctm_status chain_traceback(ctm_shard *shard, uint32_t level, uint32_t keep, uint32_t *out)
+{
+    const uint32_t total = the_stack.totals[level], left_out = total > keep ? total - keep : 0;
+    uint32_t from = level, traceback = 0;
     while (from > 0 && the_stack.totals[from - 1] > left_out) {
-        const chain *known = &the_chains[from - 1].ways[way];
-        if (known->traceback != 0 && known->left_out == left_out) {
-            traceback = known->traceback;
+        if (left_out == 0 && the_contexts[from - 1].traceback != 0) {
+            traceback = the_contexts[from - 1].traceback;
             break;
         }
         from--;
     }
-    for (uint32_t i = from; i < levels; i++) {
-        if (is_complete(i)) {
-            uint32_t row;
-            ctm_status status = level_row(shard, i, &row);
-            if (status == CTM_OK) {
-                status = ctm_shard_traceback(shard, traceback, row, (int32_t)the_stack.totals[i],
-                                             &traceback);
-            }
-            if (status != CTM_OK) {
-                return status;
-            }
+    for (uint32_t i = from; i <= level; i++) {
+        if (!is_complete(i)) {
+            continue;
         }
-        the_chains[i].ways[way] = (chain){left_out, traceback};
+        const ctm_status status = add_level(shard, i, &traceback);
+        if (status != CTM_OK) {
+            return status;
+        }
+        if (left_out == 0 || i == level) {
+            keep_traceback(i, traceback);
+        }
     }
     *out = traceback;
     return CTM_OK;
 }
 
-/* HOOK: The traceback of the frames older than level `top`, with `left_out` left out. */
-static __attribute__((noinline)) ctm_status parent_of(ctm_shard *shard, uint32_t top,
-                                                      uint32_t left_out, uint32_t *out)
+/* HOOK: The traceback of the frames older than level `top`, at most `keep`; `total` of them are complete, not 0. */
+static __attribute__((noinline)) ctm_status parent_of(ctm_shard *shard, uint32_t top, uint32_t keep,
+                                                      uint32_t *out)
 {
-    if (!reserve_chains(the_stack.length)) {
+    if (!reserve_contexts(the_stack.length)) {
         return CTM_ERR_NOMEM;
     }
-    if (the_valid < top) {
-        memset(the_chains + the_valid, 0, (top - the_valid) * sizeof(level_chains));
-        the_valid = top;
+    find_contexts(top);
+    uint32_t level = top - 1;
+    while (!is_complete(level)) {
+        level--;
     }
-    return chain_traceback(shard, top - 1, left_out, out);
+    *out = the_contexts[level].traceback;
+    const ctm_status status = *out == 0 ? chain_traceback(shard, level, keep, out) : CTM_OK;
+    for (uint32_t i = level + 1; i < top && status == CTM_OK; i++) {
+        the_contexts[i].traceback = *out;
+    }
+    return status;
 }
 
 /* HOOK: */
-static inline cached_site *site_place(const void *instruction, uint32_t parent, uint32_t total,
-                                      uint32_t size)
+static inline cached_site *site_place(const void *instruction, uint32_t caller, uint32_t size)
 {
-    const uint64_t spot = (uintptr_t)instruction >> 1 ^ total << 5;
-    const uint64_t hash = (spot ^ (uint64_t)(size ^ parent << 7) << 32) * 0x9E3779B97F4A7C15ull;
-    return &the_sites[hash >> 54]; /* the upper 10 bits */
+    const uint64_t spot = (uintptr_t)instruction >> 1;
+    const uint64_t hash = (spot ^ (uint64_t)(size ^ caller << 7) << 32) * 0x9E3779B97F4A7C15ull;
+    return &the_sites[hash >> 52];
 }
-_Static_assert(CACHED_SITES == 1u << (64 - 54),
-               "the index has as many bits as the cache has entries");
+_Static_assert(CACHED_SITES == 1u << (64 - 52), "the index has as many bits as the cache entries");
 
 /* HOOK: */
-static inline bool is_cached(const cached_site *cached, const void *instruction, uint32_t parent,
-                             uint32_t total, uint64_t size)
+static inline bool is_cached(const cached_site *cached, const void *instruction, uint32_t caller,
+                             uint64_t size)
 {
-    return cached->instruction == instruction && cached->parent == parent &&
-           cached->total == total && cached->size == size && cached->stamp == the_stamp;
+    return cached->instruction == instruction && cached->caller == caller && cached->size == size &&
+           cached->stamp == the_stamp;
 }
 
-/* HOOK: */
+/* HOOK: *out_lasts: the instruction alone tells that its frame is complete. Before the first traceable one it
+ * does not: there a generator's frame is, and the call that makes the generator is not. */
 static __attribute__((noinline)) ctm_status look_up(ctm_shard *shard, uint32_t top, uint32_t parent,
-                                                    uint64_t size, uint32_t *out)
+                                                    uint64_t size, uint32_t *out, bool *out_lasts)
 {
     int unit;
     uint32_t row, traceback;
     PyCodeObject *code = ctm_stack_code(&the_stack, top, &unit);
+    *out_lasts = unit >= code->_co_firsttraceable;
     ctm_status status = ctm_code_frame(shard, code, unit, &row);
     if (status == CTM_OK) {
         status =
@@ -226,25 +291,21 @@ static __attribute__((noinline)) ctm_status look_up(ctm_shard *shard, uint32_t t
     return status == CTM_OK ? ctm_shard_site(shard, 0, traceback, size, out) : status;
 }
 
-/* HOOK: */
-static inline ctm_status find_site(ctm_shard *shard, uint32_t top, uint32_t parent, uint64_t size,
-                                   uint32_t *out)
+/* HOOK: `parent` is the traceback row of the callers; 0: none is kept. */
+static inline ctm_status find_site(ctm_shard *shard, uint32_t top, uint32_t parent, uint32_t limit,
+                                   uint64_t size, uint32_t *out)
 {
     const void *instruction = the_stack.levels[top].instruction;
-    const uint32_t total = the_stack.totals[top];
-    cached_site *cached = site_place(instruction, parent, total, (uint32_t)size);
-    if (is_cached(cached, instruction, parent, total, size)) {
+    const uint32_t caller = limit > 1 ? parent : the_stack.totals[top];
+    cached_site *cached = site_place(instruction, caller, (uint32_t)size);
+    if (is_cached(cached, instruction, caller, size)) {
         *out = cached->site;
         return CTM_OK;
     }
-    const ctm_status status = look_up(shard, top, parent, size, out);
-    if (status == CTM_OK && size <= UINT32_MAX) {
-        *cached = (cached_site){.instruction = instruction,
-                                .stamp = the_stamp,
-                                .parent = parent,
-                                .total = total,
-                                .size = (uint32_t)size,
-                                .site = *out};
+    bool lasts;
+    const ctm_status status = look_up(shard, top, parent, size, out, &lasts);
+    if (status == CTM_OK && lasts && size <= UINT32_MAX) {
+        *cached = (cached_site){instruction, the_stamp, caller, (uint32_t)size, *out};
     }
     return status;
 }
@@ -257,22 +318,19 @@ uint32_t ctm_stack_known_site(PyThreadState *thread_state, uint64_t size)
     if (!ctm_stack_is_as_known(&the_stack, thread_state, &level, &instruction)) {
         return 0;
     }
-    const uint32_t older = level > 0 ? the_stack.totals[level - 1] : 0, total = older + 1;
-    const uint32_t limit = ctm_tracer_nframe(ctm_the_capture.tracer);
-    uint32_t parent = 0;
-    if (limit > 1 && older > 0) {
-        const uint32_t left_out = total > limit ? total - limit : 0;
-        if (the_valid < level) {
-            return 0;
-        }
-        const chain *known = &the_chains[level - 1].ways[left_out % WAYS];
-        parent = known->traceback;
-        if (parent == 0 || known->left_out != left_out) {
-            return 0;
+    const uint32_t older = level > 0 ? the_stack.totals[level - 1] : 0;
+    uint32_t caller = older + 1;
+    if (ctm_tracer_nframe(ctm_the_capture.tracer) > 1) {
+        caller = 0;
+        if (older > 0) {
+            caller = level <= the_valid ? the_contexts[level - 1].traceback : 0;
+            if (caller == 0) {
+                return 0;
+            }
         }
     }
-    const cached_site *cached = site_place(instruction, parent, total, (uint32_t)size);
-    return is_cached(cached, instruction, parent, total, size) ? cached->site : 0;
+    const cached_site *cached = site_place(instruction, caller, (uint32_t)size);
+    return is_cached(cached, instruction, caller, size) ? cached->site : 0;
 }
 
 /* HOOK: */
@@ -294,17 +352,15 @@ static ctm_status site_of_stack(ctm_shard *shard, PyThreadState *thread_state, u
     if (total == 0 || total > CTM_MAX_NFRAME) {
         return CTM_ERR_NOT_FOUND;
     }
-    top--;
     const uint32_t limit = ctm_tracer_nframe(ctm_the_capture.tracer);
-    const uint32_t left_out = total > limit ? total - limit : 0;
     uint32_t parent = 0;
-    if (total - left_out > 1) {
-        const ctm_status status = parent_of(shard, top, left_out, &parent);
+    if (limit > 1 && total > 1) {
+        const ctm_status status = parent_of(shard, top - 1, limit - 1, &parent);
         if (status != CTM_OK) {
             return status;
         }
     }
-    return find_site(shard, top, parent, size, out);
+    return find_site(shard, top - 1, parent, limit, size, out);
 }
 
 /* HOOK: */

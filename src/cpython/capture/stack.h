@@ -21,12 +21,13 @@
 #include "ctm/ctm.h"
 
 #define CTM_STACK_PLACES 256u /* a power of two */
-#define CTM_STACK_FRESH \
-    32u /* frames pushed since the last event that are followed without starting anew */
+/* Frames pushed since the last event: so many are followed without starting anew. */
+#define CTM_STACK_FRESH 32u
 
 typedef struct ctm_level {
     const void *frame;       /* compared; read only if the chain has just led there */
     const void *instruction; /* where it stood */
+    uintptr_t *mark;         /* stack_marks.h; NULL: none. Good below `marked`, and if the chain has led there */
 } ctm_level;
 
 /* All fields: GIL. */
@@ -36,8 +37,9 @@ typedef struct ctm_stack {
     uint32_t capacity;
     uint32_t length; /* levels of the stack now */
     uint32_t known;  /* levels remembered; may exceed `length` */
-    uint32_t
-        lowest; /* the lowest level that changed when the stack was followed last; UINT32_MAX: none */
+    uint32_t lowest; /* level that changed when the stack was followed last; UINT32_MAX: none */
+    uint32_t marked; /* levels whose `mark` is good */
+    uint32_t long_walks;
     uint32_t places[CTM_STACK_PLACES]; /* where a frame may be found, by its address */
 } ctm_stack;
 
@@ -47,7 +49,7 @@ typedef struct ctm_stack {
 bool ctm_stack_follow(ctm_stack *stack, PyThreadState *thread_state);
 /* Is the innermost frame at a remembered level, above a chain that is as remembered? Then *out_level is that level
  * (whose own instruction is not compared) and *out_instruction is where the frame stands. HOOK */
-bool ctm_stack_is_as_known(const ctm_stack *stack, PyThreadState *thread_state, uint32_t *out_level,
+bool ctm_stack_is_as_known(ctm_stack *stack, PyThreadState *thread_state, uint32_t *out_level,
                            const void **out_instruction);
 /* The code object of a complete level below `length` and the unit it stands at. HOOK */
 PyCodeObject *ctm_stack_code(const ctm_stack *stack, uint32_t level, int *out_unit);

@@ -1,10 +1,19 @@
 /* stack_follow.h: the part of stack.h that reads frames; included by frames_walk.h, behind the family's own
  * `innermost`, `is_complete`, `frame_code` and `frame_instruction`. */
 
+#include "stack_marks.h"
+
 /* HOOK: */
 static inline uint32_t place_of(const void *frame)
 {
     return (uint32_t)((uintptr_t)frame >> 4) % CTM_STACK_PLACES;
+}
+
+/* HOOK: The frame's address from where it is remembered. The compiler knows that the chain led to the same address, and
+ * would take that one, for which the processor has to wait: hence volatile. */
+static inline const ctm_interpreter_frame *remembered_frame(const ctm_level *level)
+{
+    return *(const void *const volatile *)&level->frame;
 }
 
 /* HOOK: */
@@ -12,31 +21,35 @@ static inline void put_level(ctm_stack *stack, uint32_t at, const ctm_interprete
 {
     const void *instruction = frame_instruction(frame);
     ctm_level *level = &stack->levels[at];
-    stack->places[place_of(frame)] = at;
     if (at < stack->known && level->frame == frame && level->instruction == instruction) {
         return;
     }
-    *level = (ctm_level){frame, instruction};
+    *level = (ctm_level){frame, instruction, NULL};
     if (at < stack->lowest) {
         stack->lowest = at;
     }
 }
 
-/* HOOK: Compares the real chain from level `at` on with the remembered one. False: it is another chain. */
-static inline bool follow_down(ctm_stack *stack, uint32_t at)
+/* HOOK: Compares the real chain from level `at` on, whose frame was just reached, with the remembered one, until a mark
+ * says that the rest agrees. *out_end is the level it ended at; false: whose frame was called from elsewhere. */
+static inline bool follow_down(ctm_stack *stack, uint32_t at, bool is_top, uint32_t *out_end)
 {
     for (ctm_level *level = &stack->levels[at];; level--) {
-        const ctm_interpreter_frame *frame = level->frame;
+        const ctm_interpreter_frame *frame = remembered_frame(level);
         const void *instruction = frame_instruction(frame);
         if (level->instruction != instruction) {
             level->instruction = instruction;
             stack->lowest = (uint32_t)(level - stack->levels);
+        } else if (!is_top && is_marked(stack, level)) {
+            *out_end = (uint32_t)(level - stack->levels);
+            return true;
         }
-        if (level == stack->levels) {
-            return frame->previous == NULL;
-        }
-        if (frame->previous != level[-1].frame) {
-            return false;
+        is_top = false;
+        const bool is_oldest = level == stack->levels;
+        const bool agrees = frame->previous == (is_oldest ? NULL : level[-1].frame);
+        if (is_oldest || !agrees) {
+            *out_end = (uint32_t)(level - stack->levels);
+            return agrees;
         }
     }
 }
@@ -58,6 +71,18 @@ static inline void count_complete(ctm_stack *stack)
     }
 }
 
+/* HOOK: The levels are as the chain is, and counted. */
+static inline void mark_changed(ctm_stack *stack)
+{
+    if (stack->lowest < stack->marked) {
+        stack->marked = stack->lowest;
+    }
+    if (stack->marked + 1 < stack->length) {
+        mark_levels(stack, stack->marked, stack->length - 1);
+        stack->marked = stack->length - 1;
+    }
+}
+
 /* HOOK: Takes all of the chain, keeping what agrees. */
 static CTM_SELDOM bool follow_anew(ctm_stack *stack, const ctm_interpreter_frame *top)
 {
@@ -72,8 +97,46 @@ static CTM_SELDOM bool follow_anew(ctm_stack *stack, const ctm_interpreter_frame
     for (const ctm_interpreter_frame *frame = top; frame != NULL; frame = frame->previous) {
         put_level(stack, --at, frame);
     }
+    /* Where two frames share a place, the younger one is to be found there: it is asked for more often. */
+    for (at = length > CTM_STACK_PLACES ? length - CTM_STACK_PLACES : 0; at < length; at++) {
+        stack->places[place_of(stack->levels[at].frame)] = at;
+    }
     stack->length = length;
     count_complete(stack);
+    mark_changed(stack);
+    return true;
+}
+
+/* HOOK: Finds the frames that are not remembered, the innermost first, up to one that is, above a chain that is: *out_base
+ * levels. False: too many. */
+static inline bool find_fresh(ctm_stack *stack, const ctm_interpreter_frame *top,
+                              const ctm_interpreter_frame **fresh, uint32_t *out_n,
+                              uint32_t *out_base)
+{
+    const ctm_interpreter_frame *frame = top;
+    uint32_t n = 0;
+    *out_base = 0;
+    for (; frame != NULL; frame = frame->previous) {
+        const uint32_t at = stack->places[place_of(frame)];
+        uint32_t end = at;
+        const bool is_known = at < stack->known && stack->levels[at].frame == frame;
+        if (is_known && follow_down(stack, at, frame == top, &end)) {
+            *out_base = at + 1;
+            if (at - end > CTM_LONG_WALK && end + 1 < stack->marked) {
+                stack->marked = end + 1; /* make them anew */
+            }
+            break;
+        }
+        if (n + (at - end) >= CTM_STACK_FRESH) {
+            return false;
+        }
+        for (uint32_t i = at; i > end; i--) { /* in the chain, but above frames that are not */
+            fresh[n++] = stack->levels[i].frame;
+        }
+        frame = is_known ? stack->levels[end].frame : frame;
+        fresh[n++] = frame;
+    }
+    *out_n = n;
     return true;
 }
 
@@ -81,38 +144,28 @@ static CTM_SELDOM bool follow_anew(ctm_stack *stack, const ctm_interpreter_frame
 bool ctm_stack_follow(ctm_stack *stack, PyThreadState *thread_state)
 {
     const ctm_interpreter_frame *fresh[CTM_STACK_FRESH];
-    const ctm_interpreter_frame *const top = innermost(thread_state), *frame = top;
-    uint32_t pushed = 0, base = 0;
+    const ctm_interpreter_frame *const top = innermost(thread_state);
+    uint32_t n, base;
     stack->lowest = UINT32_MAX;
-    for (; frame != NULL; frame = frame->previous) {
-        const uint32_t at = stack->places[place_of(frame)];
-        if (at < stack->known && stack->levels[at].frame == frame) {
-            if (!follow_down(stack, at)) {
-                return follow_anew(stack, top);
-            }
-            base = at + 1;
-            break;
-        }
-        if (pushed == CTM_STACK_FRESH) {
-            return follow_anew(stack, top);
-        }
-        fresh[pushed++] = frame;
+    if (!find_fresh(stack, top, fresh, &n, &base)) {
+        return follow_anew(stack, top);
     }
-    if (pushed > 0) {
-        if (!ctm_stack_reserve(stack, base + pushed)) {
-            return false;
-        }
-        for (uint32_t i = 0; i < pushed; i++) {
-            put_level(stack, base + i, fresh[pushed - 1 - i]);
-        }
+    if (!ctm_stack_reserve(stack, base + n)) {
+        return false;
     }
-    stack->length = base + pushed;
+    for (uint32_t i = 0; i < n; i++) {
+        const ctm_interpreter_frame *const added = fresh[n - 1 - i];
+        put_level(stack, base + i, added);
+        stack->places[place_of(added)] = base + i;
+    }
+    stack->length = base + n;
     count_complete(stack);
+    mark_changed(stack);
     return true;
 }
 
 /* HOOK: */
-bool ctm_stack_is_as_known(const ctm_stack *stack, PyThreadState *thread_state, uint32_t *out_level,
+bool ctm_stack_is_as_known(ctm_stack *stack, PyThreadState *thread_state, uint32_t *out_level,
                            const void **out_instruction)
 {
     const ctm_interpreter_frame *frame = innermost(thread_state);
@@ -120,7 +173,7 @@ bool ctm_stack_is_as_known(const ctm_stack *stack, PyThreadState *thread_state, 
         return false;
     }
     const uint32_t at = stack->places[place_of(frame)];
-    const ctm_level *const oldest = stack->levels, *level = oldest + at;
+    const ctm_level *const oldest = stack->levels, *const top = oldest + at, *level = top;
     if (at >= stack->known || level->frame != frame) {
         return false;
     }
@@ -131,12 +184,24 @@ bool ctm_stack_is_as_known(const ctm_stack *stack, PyThreadState *thread_state, 
         if (frame->previous != level->frame) {
             return false;
         }
-        frame = level->frame;
+        frame = remembered_frame(level);
         if (frame_instruction(frame) != level->instruction) {
             return false;
         }
+        if (is_marked(stack, level)) {
+            if (top - level > CTM_LONG_WALK) {
+                mark_anew(stack, (uint32_t)(level - oldest) + 1, at);
+            }
+            return true;
+        }
     }
-    return frame->previous == NULL;
+    if (frame->previous != NULL) {
+        return false;
+    }
+    if (at > CTM_LONG_WALK) {
+        mark_anew(stack, 0, at);
+    }
+    return true;
 }
 
 /* HOOK: */
