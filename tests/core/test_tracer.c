@@ -240,13 +240,13 @@ static void test_sites(void)
     REQUIRE(ctm_shard_site(shard, 0, there, 10, &other) == CTM_OK);
     REQUIRE(ctm_shard_site(shard, 0, here, 10, &again) == CTM_OK);
     CHECK(site == again && site != other);
-    uint64_t size = 77;
-    CHECK(!ctm_shard_size(shard, 0, 160, &size) && size == 77);
+    ctm_found found;
+    CHECK(!ctm_shard_seek(shard, 0, 160, &found));
     REQUIRE(ctm_shard_alloc_at(shard, 0, 160, site) == CTM_OK);
-    CHECK(ctm_shard_size(shard, 0, 160, &size) && size == 10);
+    CHECK(ctm_shard_seek(shard, 0, 160, &found) && found.size == 10);
     CHECK_TOTALS(tracer, 10, 10, 1);
-    ctm_shard_reattribute_at(shard, 0, 160, other);
-    ctm_shard_reattribute_at(shard, 0, 320, other); /* no block is known there: nothing happens */
+    ctm_shard_reattribute_at(shard, &found, other);
+    CHECK(!ctm_shard_seek(shard, 0, 320, &found));
     ctm_block block;
     CHECK_EQ(ctm_shard_find(shard, 0, 160, &block), CTM_OK);
     CHECK(block.traceback == there && block.size == 10);

@@ -23,6 +23,12 @@ def lists(count):
         [].append(None)
 
 
+def empty_free_lists():
+    """What was there before tracing began is not traced; what comes to the free lists now is."""
+    held = [n * 1.5 for n in range(1000)]
+    held.clear()
+
+
 def run(function, depth, count):
     if depth > 0:
         return run(function, depth - 1, count)
@@ -35,6 +41,7 @@ def main():
         import ctracemalloc
 
         ctracemalloc.start(nframe)
+    empty_free_lists()
     function = {"objects": objects, "floats": floats, "lists": lists}[kind]
     run(function, depth, 1000)
     run(function, depth, count)

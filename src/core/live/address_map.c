@@ -65,11 +65,6 @@ static __attribute__((noinline)) ctm_map_slot *make_place(struct ctm_map *map, u
     return leaf == NULL ? NULL : &leaf[(address >> CTM_MAP_GRANULE_BITS) % CTM_MAP_LEAF_SLOTS];
 }
 
-static inline bool has_spilled(struct ctm_map *map)
-{
-    return __builtin_expect(atomic_load_explicit(&map->spilled, memory_order_acquire) != 0, 0);
-}
-
 /* The place to write to, made if need be; NULL: the overflow is the place. */
 static inline ctm_map_slot *place_to_set(struct ctm_map *map, uint32_t domain, uint64_t address)
 {
@@ -85,7 +80,7 @@ static inline uint32_t set_at(struct ctm_map *map, ctm_map_slot *place, uint64_t
 {
     uint32_t old = atomic_load_explicit(place, memory_order_acquire);
     atomic_store_explicit(place, slot, memory_order_release);
-    return old == 0 && has_spilled(map) ? ctm_overflow_take(map, 0, address) : old;
+    return old == 0 && ctm_map_has_spilled(map) ? ctm_overflow_take(map, 0, address) : old;
 }
 
 ctm_status ctm_map_set_slow(struct ctm_map *map, uint32_t domain, uint64_t address, uint32_t slot,
@@ -113,7 +108,7 @@ uint32_t ctm_map_set_kept(struct ctm_map *map, uint32_t domain, uint64_t address
 /* The slot is not in its place: it is in the overflow, or nowhere. */
 uint32_t ctm_map_take_slow(struct ctm_map *map, uint32_t domain, uint64_t address)
 {
-    if (ctm_map_has_place(domain, address) && !has_spilled(map)) {
+    if (ctm_map_has_place(domain, address) && !ctm_map_has_spilled(map)) {
         return 0;
     }
     return ctm_overflow_take(map, domain, address);
@@ -126,7 +121,7 @@ uint32_t ctm_map_get(struct ctm_map *map, uint32_t domain, uint64_t address)
     }
     ctm_map_slot *place = ctm_map_place(map, address);
     uint32_t slot = place ? atomic_load_explicit(place, memory_order_acquire) : 0;
-    return slot == 0 && has_spilled(map) ? ctm_overflow_get(map, 0, address) : slot;
+    return slot == 0 && ctm_map_has_spilled(map) ? ctm_overflow_get(map, 0, address) : slot;
 }
 
 /* --- all of it --- */

@@ -25,6 +25,9 @@
 
 #include "ctm/status.h"
 
+/* Kept out of the way of an event. */
+#define CTM_RARE __attribute__((noinline, cold))
+
 #define CTM_MAP_GRANULE_BITS 4u
 #define CTM_MAP_LEAF_BITS 22u /* bytes covered by a leaf */
 #define CTM_MAP_MID_BITS 34u  /* bytes covered by a mid level */
@@ -64,19 +67,20 @@ void ctm_map_destroy(struct ctm_map *map);
 size_t ctm_map_bytes(struct ctm_map *map);
 
 /* The slot at the address, or 0. */
-uint32_t ctm_map_get(struct ctm_map *map, uint32_t domain, uint64_t address);
+CTM_RARE uint32_t ctm_map_get(struct ctm_map *map, uint32_t domain, uint64_t address);
 
 /* Sets room aside for n calls of ctm_map_set_kept. */
-CTM_NODISCARD ctm_status ctm_map_keep(struct ctm_map *map, size_t n);
+CTM_RARE CTM_NODISCARD ctm_status ctm_map_keep(struct ctm_map *map, size_t n);
 /* As ctm_map_set, and cannot fail, because the caller holds at least one kept room. Gives the
  * old slot; *out_used_room tells whether the room was needed: if so, it is gone. */
 uint32_t ctm_map_set_kept(struct ctm_map *map, uint32_t domain, uint64_t address, uint32_t slot,
                           bool *out_used_room);
 
 /* The general forms of ctm_map_set and ctm_map_take, which are below. */
-CTM_NODISCARD ctm_status ctm_map_set_slow(struct ctm_map *map, uint32_t domain, uint64_t address,
-                                          uint32_t slot, uint32_t *out_old);
-uint32_t ctm_map_take_slow(struct ctm_map *map, uint32_t domain, uint64_t address);
+CTM_RARE CTM_NODISCARD ctm_status ctm_map_set_slow(struct ctm_map *map, uint32_t domain,
+                                                   uint64_t address, uint32_t slot,
+                                                   uint32_t *out_old);
+CTM_RARE uint32_t ctm_map_take_slow(struct ctm_map *map, uint32_t domain, uint64_t address);
 
 /* fork: the lock is held across it by the caller's thread. */
 void ctm_map_fork_before(struct ctm_map *map);
@@ -105,6 +109,12 @@ static inline ctm_map_slot *ctm_map_place(struct ctm_map *map, uint64_t address)
     return &leaf[(address >> CTM_MAP_GRANULE_BITS) % CTM_MAP_LEAF_SLOTS];
 }
 
+/* Are entries in the overflow that have a place, whose leaf was refused? */
+static inline bool ctm_map_has_spilled(struct ctm_map *map)
+{
+    return __builtin_expect(atomic_load_explicit(&map->spilled, memory_order_acquire) != 0, 0);
+}
+
 /* Puts `slot` (not 0) at the address and gives what was there, or 0. CTM_ERR_NOMEM: nothing
  * changed. Inline for the common case: the address has a place, and its leaf is there. */
 CTM_NODISCARD static inline ctm_status ctm_map_set(struct ctm_map *map, uint32_t domain,
@@ -113,7 +123,7 @@ CTM_NODISCARD static inline ctm_status ctm_map_set(struct ctm_map *map, uint32_t
 {
     ctm_map_slot *place = ctm_map_has_place(domain, address) ? ctm_map_place(map, address) : NULL;
     /* With spilled entries, the old slot may be in the overflow. */
-    if (place == NULL || atomic_load_explicit(&map->spilled, memory_order_acquire) != 0) {
+    if (place == NULL || ctm_map_has_spilled(map)) {
         return ctm_map_set_slow(map, domain, address, slot, out_old);
     }
     *out_old = atomic_load_explicit(place, memory_order_acquire);
@@ -121,13 +131,43 @@ CTM_NODISCARD static inline ctm_status ctm_map_set(struct ctm_map *map, uint32_t
     return CTM_OK;
 }
 
+/* The slot at the address (0: none) and in *out_place what ctm_map_replace wants: the place, or NULL. */
+static inline uint32_t ctm_map_seek(struct ctm_map *map, uint32_t domain, uint64_t address,
+                                    void **out_place)
+{
+    ctm_map_slot *place = ctm_map_has_place(domain, address) ? ctm_map_place(map, address) : NULL;
+    uint32_t slot = place ? atomic_load_explicit(place, memory_order_acquire) : 0;
+    *out_place = place;
+    if (slot == 0) {
+        *out_place = NULL;
+        if (ctm_map_has_spilled(map) || !ctm_map_has_place(domain, address)) {
+            slot = ctm_map_get(map, domain, address);
+        }
+    }
+    return slot;
+}
+
+/* Replaces the slot that ctm_map_seek has just found by another one, not 0. */
+static inline void ctm_map_replace(struct ctm_map *map, uint32_t domain, uint64_t address,
+                                   uint32_t slot, void *place)
+{
+    if (place != NULL) {
+        atomic_store_explicit((ctm_map_slot *)place, slot, memory_order_release);
+    } else {
+        uint32_t old; /* it is in the overflow, so this needs no memory and cannot fail */
+        (void)!ctm_map_set_slow(map, domain, address, slot, &old);
+    }
+}
+
 /* Takes the slot off the map and gives it; 0: there was none. */
 static inline uint32_t ctm_map_take(struct ctm_map *map, uint32_t domain, uint64_t address)
 {
     ctm_map_slot *place = ctm_map_has_place(domain, address) ? ctm_map_place(map, address) : NULL;
     uint32_t slot = place ? atomic_load_explicit(place, memory_order_acquire) : 0;
-    if (slot == 0) {
-        return ctm_map_take_slow(map, domain, address);
+    if (slot == 0) { /* a block that is not traced, as a rule */
+        return ctm_map_has_spilled(map) || !ctm_map_has_place(domain, address)
+                   ? ctm_map_take_slow(map, domain, address)
+                   : 0;
     }
     atomic_store_explicit(place, 0, memory_order_release);
     return slot;

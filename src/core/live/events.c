@@ -244,44 +244,38 @@ void ctm_shard_resize_abort(ctm_shard *shard, const ctm_resize *resize)
 }
 
 /* --- reattribute, find --- */
-bool ctm_shard_size(ctm_shard *shard, uint32_t domain, uintptr_t address, uint64_t *out_size)
+bool ctm_shard_seek(ctm_shard *shard, uint32_t domain, uintptr_t address, ctm_found *out)
 {
-    const uint32_t slot = ctm_map_get(&shard->tracer->map, domain, address);
-    if (slot == 0) {
+    out->slot = ctm_map_seek(&shard->tracer->map, domain, address, &out->place);
+    if (out->slot == 0) {
         return false;
     }
-    *out_size = row_of(shard, slot)->site.block_size;
+    out->address = address;
+    out->domain = domain;
+    out->size = row_of(shard, out->slot)->site.block_size;
     return true;
 }
 
 /* The totals stay: as many bytes in as many blocks. */
-void ctm_shard_reattribute_at(ctm_shard *shard, uint32_t domain, uintptr_t address, uint32_t site)
+void ctm_shard_reattribute_at(ctm_shard *shard, const ctm_found *found, uint32_t site)
 {
-    struct ctm_map *map = &shard->tracer->map;
-    const uint32_t slot = slot_of(shard, site), known = ctm_map_get(map, domain, address);
-    if (UNLIKELY(known == 0)) {
-        return;
-    }
-    site_freed(shard, known, row_of(shard, known));
+    const uint32_t slot = slot_of(shard, site);
+    site_freed(shard, found->slot, row_of(shard, found->slot));
     ctm_store_site_row(&shard->store, site)->site.allocated++;
-    uint32_t old;
-    if (known != slot) {
-        /* The address is on the map already, so this needs no memory and cannot fail. */
-        (void)!ctm_map_set(map, domain, address, slot, &old);
-    }
+    ctm_map_replace(&shard->tracer->map, found->domain, found->address, slot, found->place);
 }
 
 ctm_status ctm_shard_reattribute(ctm_shard *shard, uint32_t domain, uintptr_t address,
                                  uint32_t traceback)
 {
-    uint64_t size;
+    ctm_found found;
     uint32_t site;
-    if (!ctm_shard_size(shard, domain, address, &size)) {
+    if (!ctm_shard_seek(shard, domain, address, &found)) {
         return CTM_ERR_NOT_FOUND;
     }
-    const ctm_status status = find_site(shard, domain, traceback, size, &site);
+    const ctm_status status = find_site(shard, domain, traceback, found.size, &site);
     if (status == CTM_OK) {
-        ctm_shard_reattribute_at(shard, domain, address, site);
+        ctm_shard_reattribute_at(shard, &found, site);
     }
     return status;
 }

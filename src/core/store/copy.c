@@ -18,6 +18,9 @@ static ctm_status copy_rows(struct ctm_rows *to, const struct ctm_rows *from)
         if (to->chunk[k] == NULL) {
             return CTM_ERR_NOMEM;
         }
+        if (k == 0) {
+            ctm_mem_sparse(to->chunk[0], size * from->row_size);
+        }
         memcpy(to->chunk[k], from->chunk[k], rows * from->row_size);
         left -= rows;
     }

@@ -6,6 +6,7 @@
 
 #include "store/memory.h"
 
+#define ROWS_KEEP (1u << 15)  /* bytes: rows up to this size survive a clear */
 #define INDEX_FIRST 1024u     /* ids in a new index: one page */
 #define INDEX_KEEP (1u << 14) /* an index up to this size survives a clear */
 #define INDEX_MOST (1ull << 32)
@@ -30,13 +31,17 @@ ctm_status ctm_rows_reserve(struct ctm_rows *rows)
     unsigned chunk = 63u - (unsigned)__builtin_clzll(place) - CTM_ROWS_FIRST_LOG2;
     if (rows->chunk[chunk] == NULL) {
         rows->chunk[chunk] = ctm_mem_map(chunk_bytes(rows, chunk));
+        if (chunk == 0 && rows->chunk[0] != NULL) {
+            ctm_mem_sparse(rows->chunk[0], chunk_bytes(rows, 0)); /* most of it stays untouched */
+        }
     }
     return rows->chunk[chunk] == NULL ? CTM_ERR_NOMEM : CTM_OK;
 }
 
 void ctm_rows_empty(struct ctm_rows *rows, bool keep)
 {
-    for (unsigned k = keep ? 1 : 0; k < CTM_ROWS_CHUNKS; k++) {
+    const bool keep_first = keep && (size_t)rows->count * rows->row_size <= ROWS_KEEP;
+    for (unsigned k = keep_first ? 1 : 0; k < CTM_ROWS_CHUNKS; k++) {
         if (rows->chunk[k] != NULL) {
             ctm_mem_unmap(rows->chunk[k], chunk_bytes(rows, k));
             rows->chunk[k] = NULL;

@@ -12,7 +12,7 @@ void ctm_rows_init(struct ctm_rows *rows, uint32_t row_size, uint32_t limit);
 /* Makes room for one more row. After CTM_OK, row `count` may be written; the caller
  * then raises `count`. */
 CTM_NODISCARD ctm_status ctm_rows_reserve(struct ctm_rows *rows);
-/* Empties the table; the first chunk is kept if `keep`. */
+/* Empties the table; the first chunk is kept if `keep` and little of it is touched. */
 void ctm_rows_empty(struct ctm_rows *rows, bool keep);
 size_t ctm_rows_resident(const struct ctm_rows *rows);
 

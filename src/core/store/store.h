@@ -1,6 +1,6 @@
 /* store.h: the six tables, and the indexes that intern their rows.
  *
- * Model: each table is a ctm_rows, an array in chunks: chunk k holds 512 << k rows and
+ * Model: each table is a ctm_rows, an array in chunks: chunk k holds 65,536 << k rows, is touched as it fills and
  * never moves, so a row's address is good until the store is emptied, and another thread may
  * use a row it knows while the owner appends. String bytes lie in chunks of the same kind;
  * a string is contiguous within its chunk and NUL-terminated. A hash index is an
@@ -22,8 +22,8 @@
 
 #include "ctm/tables.h"
 
-#define CTM_ROWS_FIRST_LOG2 9u
-#define CTM_ROWS_CHUNKS 24u /* enough for 2^32 rows */
+#define CTM_ROWS_FIRST_LOG2 16u
+#define CTM_ROWS_CHUNKS 17u /* enough for 2^32 rows */
 #define CTM_BYTES_FIRST_LOG2 14u
 #define CTM_BYTES_CHUNKS 40u
 #define CTM_MAX_SITES (1u << 28) /* row 0 included: a map slot has 28 bits for a site */
@@ -108,6 +108,9 @@ CTM_NODISCARD ctm_status ctm_store_site_append(struct ctm_store *store, uint32_t
 /* --- rows: `id` must be one the store returned (0 < id < count) --- */
 static inline void *ctm_rows_at(const struct ctm_rows *rows, uint32_t id, size_t row_size)
 {
+    if (__builtin_expect(id < 1u << CTM_ROWS_FIRST_LOG2, 1)) {
+        return rows->chunk[0] + (size_t)id * row_size;
+    }
     uint64_t place = (uint64_t)id + (1u << CTM_ROWS_FIRST_LOG2);
     unsigned top = 63u - (unsigned)__builtin_clzll(place);
     return rows->chunk[top - CTM_ROWS_FIRST_LOG2] + (place ^ (1ull << top)) * row_size;

@@ -119,7 +119,7 @@ void ctm_freelist_stop(void);
 bool ctm_freelist_is_alive(void);
 
 /* --- freelist.c --- */
-void ctm_event_reference(PyObject *op);                  /* HOOK: `op` got its first reference */
+int ctm_event_reference(PyObject *op);                   /* HOOK: `op` got its first reference; 0 */
 size_t ctm_object_header_size(const PyTypeObject *type); /* HOOK: bytes before the object */
 /* Revives one object of each kind that has a free list; NULL or the first that went unseen. */
 const char *ctm_freelist_self_test(void);

@@ -41,10 +41,11 @@ static inline bool is_entered_from_c(const _PyInterpreterFrame *frame)
     return frame->is_entry;
 }
 
-/* HOOK: Whatever pushes a frame here has taken its operands. */
-static inline uintptr_t *mark_place(_PyInterpreterFrame *frame)
+/* HOOK: Whatever pushes a function's frame here has taken its operands. */
+static inline uintptr_t *mark_place(_PyInterpreterFrame *frame, int owner_above)
 {
-    return (uintptr_t *)&frame->localsplus[frame->stacktop];
+    return owner_above == FRAME_OWNED_BY_THREAD ? (uintptr_t *)&frame->localsplus[frame->stacktop]
+                                                : NULL;
 }
 
 #include "frames_cframe.h"

@@ -36,7 +36,7 @@ static inline bool is_entered_from_c(const _PyInterpreterFrame *frame)
 }
 
 /* HOOK: An attribute's getter may leave a slot below its result: not if the instruction can be LOAD_ATTR. */
-static inline uintptr_t *mark_place(_PyInterpreterFrame *frame)
+static inline uintptr_t *mark_place(_PyInterpreterFrame *frame, int owner_above)
 {
     const _Py_CODEUNIT *maybe = frame->prev_instr - INLINE_CACHE_ENTRIES_LOAD_ATTR;
     if (maybe >= _PyCode_CODE(frame->f_code)) {
@@ -45,7 +45,8 @@ static inline uintptr_t *mark_place(_PyInterpreterFrame *frame)
             return NULL;
         }
     }
-    return (uintptr_t *)&frame->localsplus[frame->stacktop];
+    return owner_above == FRAME_OWNED_BY_THREAD ? (uintptr_t *)&frame->localsplus[frame->stacktop]
+                                                : NULL;
 }
 
 #include "frames_cframe.h"

@@ -7,7 +7,7 @@
 #include "frames.h"
 #include "internal/pycore_frame.h"
 #include "internal/pycore_runtime.h"
-#include "opcode_ids.h"
+#include <opcode.h>
 
 #include "frames_gil.h"
 
@@ -55,7 +55,7 @@ static inline bool is_entered_from_c(const _PyInterpreterFrame *frame)
 }
 
 /* HOOK: */
-static inline bool takes_its_operands(int opcode)
+static inline bool takes_its_operands(int opcode, int owner_above)
 {
     switch (opcode) {
     case CALL:
@@ -69,17 +69,17 @@ static inline bool takes_its_operands(int opcode)
     case CALL_PY_GENERAL:
     case INSTRUMENTED_CALL:
     case INSTRUMENTED_CALL_FUNCTION_EX:
-    case INSTRUMENTED_CALL_KW:
-        return true;
-    default:
-        return false;
+    case INSTRUMENTED_CALL_KW: return owner_above == FRAME_OWNED_BY_THREAD;
+    case SEND:
+    case SEND_GEN: return owner_above == FRAME_OWNED_BY_GENERATOR;
+    default: return false;
     }
 }
 
 /* HOOK: */
-static inline uintptr_t *mark_place(_PyInterpreterFrame *frame)
+static inline uintptr_t *mark_place(_PyInterpreterFrame *frame, int owner_above)
 {
-    return takes_its_operands(frame->instr_ptr->op.code)
+    return takes_its_operands(frame->instr_ptr->op.code, owner_above)
                ? (uintptr_t *)&frame->localsplus[frame->stacktop]
                : NULL;
 }

@@ -8,7 +8,7 @@
 #include "internal/pycore_code.h"
 #include "internal/pycore_interpframe_structs.h"
 #include "internal/pycore_runtime.h"
-#include "opcode_ids.h"
+#include <opcode.h>
 
 #define TAG_BITS ((uintptr_t)3)
 
@@ -58,7 +58,7 @@ static inline bool is_entered_from_c(const struct _PyInterpreterFrame *frame)
 }
 
 /* HOOK: */
-static inline bool takes_its_operands(int opcode)
+static inline bool takes_its_operands(int opcode, int owner_above)
 {
     switch (opcode) {
     case CALL:
@@ -79,18 +79,18 @@ static inline bool takes_its_operands(int opcode)
 #endif
     case INSTRUMENTED_CALL:
     case INSTRUMENTED_CALL_FUNCTION_EX:
-    case INSTRUMENTED_CALL_KW:
-        return true;
-    default:
-        return false;
+    case INSTRUMENTED_CALL_KW: return owner_above == FRAME_OWNED_BY_THREAD;
+    case SEND:
+    case SEND_GEN: return owner_above == FRAME_OWNED_BY_GENERATOR;
+    default: return false;
     }
 }
 
 /* HOOK: Compiled code keeps operands in registers. */
-static inline uintptr_t *mark_place(struct _PyInterpreterFrame *frame)
+static inline uintptr_t *mark_place(struct _PyInterpreterFrame *frame, int owner_above)
 {
     const bool is_compiled = ctm_the_capture.main_interpreter->jit;
-    return !is_compiled && takes_its_operands(frame->instr_ptr->op.code)
+    return !is_compiled && takes_its_operands(frame->instr_ptr->op.code, owner_above)
                ? (uintptr_t *)frame->stackpointer
                : NULL;
 }

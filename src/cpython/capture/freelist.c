@@ -35,20 +35,20 @@ size_t ctm_object_header_size(const PyTypeObject *type)
 }
 
 /* HOOK: The common way: see hooks.c. */
-static inline bool reattribute_known(uintptr_t block)
+static inline bool reattribute_main(uintptr_t block)
 {
     PyThreadState *thread_state = ctm_frames_attached_to_main();
     ctm_shard *const shard = ctm_the_capture.exclusive;
     if (thread_state == NULL || ctm_hook_tls.own) {
         return false;
     }
-    uint64_t size;
-    if (!ctm_shard_size(shard, 0, block, &size)) {
+    ctm_found found;
+    if (!ctm_shard_seek(shard, 0, block, &found)) {
         return true; /* a block from before tracing began, or none of ours */
     }
-    const uint32_t site = ctm_stack_known_site(thread_state, size);
+    const uint32_t site = ctm_stack_site_now(shard, thread_state, found.size);
     if (site != 0) {
-        ctm_shard_reattribute_at(shard, 0, block, site);
+        ctm_shard_reattribute_at(shard, &found, site);
     }
     return site != 0;
 }
@@ -61,12 +61,12 @@ static CTM_SELDOM void reattribute(uintptr_t block)
     if (shard == NULL) {
         return;
     }
-    uint64_t size;
-    if (ctm_shard_size(shard, 0, block, &size)) {
+    ctm_found found;
+    if (ctm_shard_seek(shard, 0, block, &found)) {
         uint32_t site;
-        const ctm_status status = ctm_context_site(shard, &who, 0, size, &site);
+        const ctm_status status = ctm_context_site(shard, &who, 0, found.size, &site);
         if (status == CTM_OK) {
-            ctm_shard_reattribute_at(shard, 0, block, site);
+            ctm_shard_reattribute_at(shard, &found, site);
         } else {
             atomic_fetch_add_explicit(&ctm_the_capture.lost_reattributions, 1,
                                       memory_order_relaxed);
@@ -76,18 +76,26 @@ static CTM_SELDOM void reattribute(uintptr_t block)
 }
 
 /* HOOK: */
-void ctm_event_reference(PyObject *op)
+static __attribute__((noinline)) CTM_HOT int revive(uintptr_t block)
 {
-    const uintptr_t block = (uintptr_t)op - ctm_object_header_size(Py_TYPE(op));
-    if (block == ctm_hook_tls.last_block) {
-        ctm_hook_tls.last_block = 0;
-        return;
-    }
-    if (!ctm_hook_tls.inside &&
-        atomic_load_explicit(&ctm_the_capture.active, memory_order_relaxed) &&
-        !reattribute_known(block)) {
+    if (!reattribute_main(block)) {
         reattribute(block);
     }
+    return 0;
+}
+
+/* HOOK: Few instructions for an object that the hook has just recorded; 0. */
+int ctm_event_reference(PyObject *op)
+{
+    const uintptr_t block = (uintptr_t)op - ctm_object_header_size(Py_TYPE(op));
+    ctm_hook_state *const self = &ctm_hook_tls;
+    if (block == self->last_block) {
+        self->last_block = 0;
+        return 0;
+    }
+    const bool is_idle =
+        self->inside || !atomic_load_explicit(&ctm_the_capture.active, memory_order_relaxed);
+    return is_idle ? 0 : revive(block);
 }
 
 /* --- self-test: revive one object of each kind and see whether its block counted anew --- */

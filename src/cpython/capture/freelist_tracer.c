@@ -9,10 +9,9 @@ static PyRefTracer the_previous;
 static void *the_previous_data;
 static bool the_removed; /* 3.15 tells us that somebody took the slot */
 
-/* HOOK: */
-static CTM_HOT int on_reference(PyObject *op, PyRefTracerEvent event, void *data)
+/* HOOK: What is rare about an event. */
+static CTM_SELDOM int on_other(PyObject *op, PyRefTracerEvent event)
 {
-    (void)data;
 #if PY_VERSION_HEX >= 0x030F0000
     if (event == PyRefTracer_TRACKER_REMOVED) {
         the_removed = true;
@@ -20,9 +19,18 @@ static CTM_HOT int on_reference(PyObject *op, PyRefTracerEvent event, void *data
     }
 #endif
     if (event == PyRefTracer_CREATE) {
-        ctm_event_reference(op);
+        (void)ctm_event_reference(op);
     }
     return the_previous != NULL ? the_previous(op, event, the_previous_data) : 0;
+}
+
+/* HOOK: CPython calls this for each object made and each one that dies. data: NULL if nobody listened before us. */
+static CTM_HOT int on_reference(PyObject *op, PyRefTracerEvent event, void *data)
+{
+    if (data == NULL && event == PyRefTracer_CREATE) {
+        return ctm_event_reference(op);
+    }
+    return data == NULL && event == PyRefTracer_DESTROY ? 0 : on_other(op, event);
 }
 
 bool ctm_freelist_is_alive(void)
@@ -40,7 +48,7 @@ void ctm_freelist_start(void)
         the_previous_data = data;
     }
     the_removed = false;
-    if (PyRefTracer_SetTracer(on_reference, NULL) < 0) {
+    if (PyRefTracer_SetTracer(on_reference, the_previous != NULL ? &the_previous : NULL) < 0) {
         PyErr_Clear();
         ctm_the_capture.free_lists = (ctm_fact){false, "the reference tracer was refused"};
         return;

@@ -78,18 +78,19 @@ CTM_SELDOM void ctm_event_free(uint32_t domain, uintptr_t address, bool gil_held
     }
 }
 
-/* HOOK: The common way of an event: the main interpreter's GIL is held, and there is nothing to look up. 0: take the
- * general way. */
-static inline uint32_t known_site(PyMemAllocatorDomain domain, size_t size)
+/* HOOK: The common way of an event: the main interpreter's GIL is held. 0: take the general way. */
+static inline uint32_t site_in_main(PyMemAllocatorDomain domain, size_t size)
 {
     PyThreadState *thread_state = domain != PYMEM_DOMAIN_RAW ? ctm_frames_attached_to_main() : NULL;
-    return thread_state != NULL && !ctm_hook_tls.own ? ctm_stack_known_site(thread_state, size) : 0;
+    return thread_state != NULL && !ctm_hook_tls.own
+               ? ctm_stack_site_now(ctm_the_capture.exclusive, thread_state, size)
+               : 0;
 }
 
 /* HOOK: False: not recorded. */
-static inline bool record_known(PyMemAllocatorDomain domain, uintptr_t block, size_t size)
+static inline bool record_in_main(PyMemAllocatorDomain domain, uintptr_t block, size_t size)
 {
-    const uint32_t site = known_site(domain, size);
+    const uint32_t site = site_in_main(domain, size);
     return site != 0 && ctm_shard_alloc_at(ctm_the_capture.exclusive, 0, block, site) == CTM_OK;
 }
 
@@ -99,7 +100,7 @@ static inline void *record(PyMemAllocatorDomain domain, void *block, size_t size
     if (block == NULL) {
         return NULL;
     }
-    if (!record_known(domain, (uintptr_t)block, size) &&
+    if (!record_in_main(domain, (uintptr_t)block, size) &&
         !ctm_event_alloc(0, (uintptr_t)block, size, domain != PYMEM_DOMAIN_RAW)) {
         the_originals[domain].free(the_originals[domain].ctx, block);
         return NULL;
@@ -193,7 +194,7 @@ static inline void *on_realloc(PyMemAllocatorDomain domain, void *old, size_t si
     void *block;
     ctm_resize begun;
     ctm_hook_tls.inside = true;
-    const uint32_t site = known_site(domain, size);
+    const uint32_t site = site_in_main(domain, size);
     if (site != 0 && ctm_shard_resize_begin_at(ctm_the_capture.exclusive, 0, (uintptr_t)old, site,
                                                &begun) == CTM_OK) {
         block = real->realloc(real->ctx, old, size);

@@ -1,9 +1,10 @@
 /* stack.c: from the remembered stack to a site.
  *
- * Model: a *context* is a number that stands for a chain of complete frames, each at its instruction. A context and one more
- * frame make another: the steps that were taken are in a cache, direct-mapped by (context, instruction). With its context
- * comes a level's traceback, cut to the frames that are kept, so that it is looked up in the tables once for each
- * context and not for each event. A step that fell out of the cache gets a new number: it costs, and changes nothing.
+ * Model: a *context* is a number that stands for a chain of complete frames, each at its line. A context and one more
+ * frame make another: the steps that were taken are in a cache, direct-mapped, by (context, instruction) and, where
+ * that is new, by (context, frame row), because a line has many instructions. With its context comes a level's
+ * traceback, cut to the frames that are kept, so that it is looked up in the tables once for each context and not
+ * for each event. A step that fell out of the cache gets a new number: it costs, and changes nothing.
  * `valid` levels, counted from the oldest, have not changed since they got their contexts.
  *
  * What the innermost frame adds is looked up by its instruction in a cache of sites, direct-mapped, because it
@@ -22,7 +23,7 @@
 #if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
 
 #define CACHED_SITES 4096u /* powers of two */
-#define CACHED_STEPS 4096u
+#define CACHED_STEPS 16384u
 
 typedef struct level_context {
     uint32_t context;
@@ -30,7 +31,7 @@ typedef struct level_context {
 } level_context;
 
 typedef struct cached_step {
-    const void *instruction;
+    uintptr_t to;    /* instruction, or a frame row (step_to_row) */
     uint32_t caller; /* context */
     uint32_t stamp;
     uint32_t context;
@@ -103,8 +104,7 @@ static bool reserve_contexts(uint32_t levels)
     if (levels <= the_contexts_capacity) {
         return true;
     }
-    level_context *more =
-        grown(the_contexts, the_valid, the_stack.capacity, sizeof(level_context));
+    level_context *more = grown(the_contexts, the_valid, the_stack.capacity, sizeof(level_context));
     if (more == NULL) {
         return false;
     }
@@ -122,7 +122,7 @@ void ctm_stack_forget(void)
         the_stamp = 1;
     }
     the_stack.known = 0;
-    the_stack.marked = 0;
+    the_stack.marked = the_stack.guard = 0;
     the_valid = 0;
 }
 
@@ -143,52 +143,79 @@ static inline bool is_complete(uint32_t level)
     return the_stack.totals[level] > (level > 0 ? the_stack.totals[level - 1] : 0);
 }
 
-/* HOOK: */
-static inline cached_step *step_place(uint32_t caller, const void *instruction)
+/* HOOK: As no instruction's address is. */
+static inline uintptr_t step_to_row(uint32_t row)
 {
-    const uint64_t hash =
-        ((uintptr_t)instruction >> 1 ^ (uint64_t)caller << 32) * 0x9E3779B97F4A7C15ull;
-    return &the_steps[hash >> 52];
+    return (uintptr_t)row << 1 | 1;
 }
-_Static_assert(CACHED_STEPS == 1u << (64 - 52), "the index has as many bits as the cache entries");
 
 /* HOOK: */
-static inline bool is_step(const cached_step *step, uint32_t caller, const void *instruction)
+static inline cached_step *step_place(uint32_t caller, uintptr_t to)
 {
-    return step->instruction == instruction && step->caller == caller && step->stamp == the_stamp;
+    const uint64_t hash = (to ^ (uint64_t)caller << 32) * 0x9E3779B97F4A7C15ull;
+    return &the_steps[hash >> 50];
+}
+_Static_assert(CACHED_STEPS == 1u << (64 - 50), "the index has as many bits as the cache entries");
+
+/* HOOK: */
+static inline bool is_step(const cached_step *step, uint32_t caller, uintptr_t to)
+{
+    return step->to == to && step->caller == caller && step->stamp == the_stamp;
+}
+
+/* HOOK: */
+static ctm_status level_row(ctm_shard *shard, uint32_t level, uint32_t *out)
+{
+    int unit;
+    PyCodeObject *code = ctm_stack_code(&the_stack, level, &unit);
+    return ctm_code_frame(shard, code, unit, out);
+}
+
+/* HOOK: The step from `caller` to a level whose instruction is new there. */
+static ctm_status new_step(ctm_shard *shard, uint32_t level, uint32_t caller, cached_step **out)
+{
+    uint32_t row;
+    const ctm_status status = level_row(shard, level, &row);
+    if (status != CTM_OK) {
+        return status;
+    }
+    cached_step *by_row = step_place(caller, step_to_row(row));
+    if (!is_step(by_row, caller, step_to_row(row))) {
+        *by_row = (cached_step){step_to_row(row), caller, the_stamp, ++the_last, 0};
+    }
+    const cached_step found = *by_row;
+    const uintptr_t instruction = (uintptr_t)the_stack.levels[level].instruction;
+    *out = step_place(caller, instruction);
+    **out = (cached_step){instruction, caller, the_stamp, found.context, found.traceback};
+    return CTM_OK;
 }
 
 /* HOOK: Gives the levels below `levels` their contexts. */
-static void find_contexts(uint32_t levels)
+static ctm_status find_contexts(ctm_shard *shard, uint32_t levels)
 {
-    if (the_last > UINT32_MAX - levels) {
-        ctm_stack_forget(); /* the numbers are used up */
-        the_last = 0;
-    }
     level_context now = the_valid > 0 ? the_contexts[the_valid - 1] : (level_context){0, 0};
-    for (uint32_t i = the_valid; i < levels; i++) {
-        if (is_complete(i)) {
-            const void *instruction = the_stack.levels[i].instruction;
+    while (the_valid < levels) {
+        if (is_complete(the_valid)) {
+            const uintptr_t instruction = (uintptr_t)the_stack.levels[the_valid].instruction;
             cached_step *step = step_place(now.context, instruction);
             if (!is_step(step, now.context, instruction)) {
-                *step = (cached_step){instruction, now.context, the_stamp, ++the_last, 0};
+                const ctm_status status = new_step(shard, the_valid, now.context, &step);
+                if (status != CTM_OK) {
+                    return status;
+                }
             }
             now = (level_context){step->context, step->traceback};
         }
-        the_contexts[i] = now;
+        the_contexts[the_valid++] = now;
     }
-    if (levels > the_valid) {
-        the_valid = levels;
-    }
+    return CTM_OK;
 }
 
 /* HOOK: Puts the frame of a complete level on top of *traceback. */
 static ctm_status add_level(ctm_shard *shard, uint32_t level, uint32_t *traceback)
 {
-    int unit;
     uint32_t row;
-    PyCodeObject *code = ctm_stack_code(&the_stack, level, &unit);
-    ctm_status status = ctm_code_frame(shard, code, unit, &row);
+    ctm_status status = level_row(shard, level, &row);
     if (status == CTM_OK) {
         status = ctm_shard_traceback(shard, *traceback, row, (int32_t)the_stack.totals[level],
                                      traceback);
@@ -196,15 +223,24 @@ static ctm_status add_level(ctm_shard *shard, uint32_t level, uint32_t *tracebac
     return status;
 }
 
+/* HOOK: */
+static inline void keep_in_step(uint32_t caller, uintptr_t to, uint32_t traceback)
+{
+    cached_step *step = step_place(caller, to);
+    if (is_step(step, caller, to)) {
+        step->traceback = traceback;
+    }
+}
+
 /* HOOK: Keeps what was looked up for `level`, which is complete. */
-static void keep_traceback(uint32_t level, uint32_t traceback)
+static void keep_traceback(ctm_shard *shard, uint32_t level, uint32_t traceback)
 {
     const uint32_t caller = level > 0 ? the_contexts[level - 1].context : 0;
-    const void *instruction = the_stack.levels[level].instruction;
-    cached_step *step = step_place(caller, instruction);
+    uint32_t row;
     the_contexts[level].traceback = traceback;
-    if (is_step(step, caller, instruction)) {
-        step->traceback = traceback;
+    keep_in_step(caller, (uintptr_t)the_stack.levels[level].instruction, traceback);
+    if (level_row(shard, level, &row) == CTM_OK) {
+        keep_in_step(caller, step_to_row(row), traceback);
     }
 }
 
@@ -230,7 +266,7 @@ static ctm_status chain_traceback(ctm_shard *shard, uint32_t level, uint32_t kee
             return status;
         }
         if (left_out == 0 || i == level) {
-            keep_traceback(i, traceback);
+            keep_traceback(shard, i, traceback);
         }
     }
     *out = traceback;
@@ -244,13 +280,18 @@ static __attribute__((noinline)) ctm_status parent_of(ctm_shard *shard, uint32_t
     if (!reserve_contexts(the_stack.length)) {
         return CTM_ERR_NOMEM;
     }
-    find_contexts(top);
+    ctm_status status = find_contexts(shard, top);
+    if (status != CTM_OK) {
+        return status;
+    }
     uint32_t level = top - 1;
     while (!is_complete(level)) {
         level--;
     }
     *out = the_contexts[level].traceback;
-    const ctm_status status = *out == 0 ? chain_traceback(shard, level, keep, out) : CTM_OK;
+    if (*out == 0) {
+        status = chain_traceback(shard, level, keep, out);
+    }
     for (uint32_t i = level + 1; i < top && status == CTM_OK; i++) {
         the_contexts[i].traceback = *out;
     }
@@ -311,7 +352,7 @@ static inline ctm_status find_site(ctm_shard *shard, uint32_t top, uint32_t pare
 }
 
 /* HOOK: An instruction that has a cached site belongs to a complete frame. */
-uint32_t ctm_stack_known_site(PyThreadState *thread_state, uint64_t size)
+static inline uint32_t known_site(PyThreadState *thread_state, uint64_t size)
 {
     uint32_t level;
     const void *instruction;
@@ -354,6 +395,11 @@ static ctm_status site_of_stack(ctm_shard *shard, PyThreadState *thread_state, u
     }
     const uint32_t limit = ctm_tracer_nframe(ctm_the_capture.tracer);
     uint32_t parent = 0;
+    if (the_last > UINT32_MAX - 2 * CTM_MAX_NFRAME) { /* the numbers are used up */
+        the_last = 0;
+        ctm_stack_forget();
+        return CTM_ERR_NOT_FOUND;
+    }
     if (limit > 1 && total > 1) {
         const ctm_status status = parent_of(shard, top - 1, limit - 1, &parent);
         if (status != CTM_OK) {
@@ -372,5 +418,20 @@ ctm_status ctm_stack_site(ctm_shard *shard, PyThreadState *thread_state, uint64_
         ctm_stack_forget();
     }
     return status;
+}
+
+/* HOOK: */
+static CTM_SELDOM uint32_t unknown_site(ctm_shard *shard, PyThreadState *thread_state,
+                                        uint64_t size)
+{
+    uint32_t site;
+    return ctm_stack_site(shard, thread_state, size, &site) == CTM_OK ? site : 0;
+}
+
+/* HOOK: */
+uint32_t ctm_stack_site_now(ctm_shard *shard, PyThreadState *thread_state, uint64_t size)
+{
+    const uint32_t site = known_site(thread_state, size);
+    return site != 0 ? site : unknown_site(shard, thread_state, size);
 }
 #endif

@@ -27,7 +27,8 @@
 typedef struct ctm_level {
     const void *frame;       /* compared; read only if the chain has just led there */
     const void *instruction; /* where it stood */
-    uintptr_t *mark;         /* stack_marks.h; NULL: none. Good below `marked`, and if the chain has led there */
+    uintptr_t *mark; /* stack_marks.h; NULL: none. Read only if the chain has just led there */
+    uint32_t below;  /* 1 + the next older level that had a mark; 0: none. Both: below `marked` */
 } ctm_level;
 
 /* All fields: GIL. */
@@ -38,7 +39,8 @@ typedef struct ctm_stack {
     uint32_t length; /* levels of the stack now */
     uint32_t known;  /* levels remembered; may exceed `length` */
     uint32_t lowest; /* level that changed when the stack was followed last; UINT32_MAX: none */
-    uint32_t marked; /* levels whose `mark` is good */
+    uint32_t marked; /* levels whose marks are good */
+    uint32_t guard;  /* 1 + the innermost level below `marked` that had a mark; 0: none */
     uint32_t long_walks;
     uint32_t places[CTM_STACK_PLACES]; /* where a frame may be found, by its address */
 } ctm_stack;
@@ -62,8 +64,8 @@ bool ctm_stack_reserve(ctm_stack *stack, uint32_t levels);
  * interpreter's GIL. CTM_ERR_NOT_FOUND: a stack without complete frames, or with more than CTM_MAX_NFRAME. HOOK */
 ctm_status ctm_stack_site(ctm_shard *shard, PyThreadState *thread_state, uint64_t size,
                           uint32_t *out);
-/* The same if nothing has to be looked up; 0: ask ctm_stack_site. HOOK */
-uint32_t ctm_stack_known_site(PyThreadState *thread_state, uint64_t size);
+/* The same, the common case first; 0: an error. HOOK */
+uint32_t ctm_stack_site_now(ctm_shard *shard, PyThreadState *thread_state, uint64_t size);
 /* What is remembered may have lost its meaning: a code object died, the tracer has a new generation. GIL. HOOK */
 void ctm_stack_forget(void);
 /* Forgets, and returns the memory. GIL, no event is under way. */

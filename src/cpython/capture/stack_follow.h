@@ -24,7 +24,7 @@ static inline void put_level(ctm_stack *stack, uint32_t at, const ctm_interprete
     if (at < stack->known && level->frame == frame && level->instruction == instruction) {
         return;
     }
-    *level = (ctm_level){frame, instruction, NULL};
+    *level = (ctm_level){frame, instruction, NULL, 0};
     if (at < stack->lowest) {
         stack->lowest = at;
     }
@@ -34,13 +34,14 @@ static inline void put_level(ctm_stack *stack, uint32_t at, const ctm_interprete
  * says that the rest agrees. *out_end is the level it ended at; false: whose frame was called from elsewhere. */
 static inline bool follow_down(ctm_stack *stack, uint32_t at, bool is_top, uint32_t *out_end)
 {
+    const ctm_level *const marked = stack->levels + stack->marked;
     for (ctm_level *level = &stack->levels[at];; level--) {
         const ctm_interpreter_frame *frame = remembered_frame(level);
         const void *instruction = frame_instruction(frame);
         if (level->instruction != instruction) {
             level->instruction = instruction;
             stack->lowest = (uint32_t)(level - stack->levels);
-        } else if (!is_top && is_marked(stack, level)) {
+        } else if (!is_top && level < marked && is_marked(level)) {
             *out_end = (uint32_t)(level - stack->levels);
             return true;
         }
@@ -68,18 +69,6 @@ static inline void count_complete(ctm_stack *stack)
         if (total != before) { /* what is counted above is wrong now */
             stack->known = stack->length;
         }
-    }
-}
-
-/* HOOK: The levels are as the chain is, and counted. */
-static inline void mark_changed(ctm_stack *stack)
-{
-    if (stack->lowest < stack->marked) {
-        stack->marked = stack->lowest;
-    }
-    if (stack->marked + 1 < stack->length) {
-        mark_levels(stack, stack->marked, stack->length - 1);
-        stack->marked = stack->length - 1;
     }
 }
 
@@ -164,6 +153,39 @@ bool ctm_stack_follow(ctm_stack *stack, PyThreadState *thread_state)
     return true;
 }
 
+/* HOOK: Goes down to the older levels from `level`, where the chain has led, comparing, until a mark says that the rest
+ * agrees too. The levels in between are not looked at for marks: see CTM_UNMARKED. */
+static inline bool is_rest_known(ctm_stack *stack, const ctm_level *const top)
+{
+    const ctm_level *const oldest = stack->levels, *level = top;
+    const ctm_interpreter_frame *frame = level->frame;
+    uint32_t guard = level < oldest + stack->marked ? level->below : stack->guard;
+    for (;;) {
+        const ctm_level *const stop = guard > 0 ? oldest + guard - 1 : oldest;
+        while (level != stop) {
+            level--;
+            if (frame->previous != level->frame) {
+                return false;
+            }
+            frame = remembered_frame(level);
+            if (frame_instruction(frame) != level->instruction) {
+                return false;
+            }
+        }
+        if (guard == 0 && frame->previous != NULL) {
+            return false;
+        }
+        if (guard == 0 || is_marked(level)) {
+            break;
+        }
+        guard = level->below;
+    }
+    if (top - level > CTM_LONG_WALK) {
+        mark_anew(stack, guard, (uint32_t)(top - oldest));
+    }
+    return true;
+}
+
 /* HOOK: */
 bool ctm_stack_is_as_known(ctm_stack *stack, PyThreadState *thread_state, uint32_t *out_level,
                            const void **out_instruction)
@@ -173,35 +195,13 @@ bool ctm_stack_is_as_known(ctm_stack *stack, PyThreadState *thread_state, uint32
         return false;
     }
     const uint32_t at = stack->places[place_of(frame)];
-    const ctm_level *const oldest = stack->levels, *const top = oldest + at, *level = top;
-    if (at >= stack->known || level->frame != frame) {
+    const ctm_level *const top = stack->levels + at;
+    if (at >= stack->known || top->frame != frame) {
         return false;
     }
     *out_level = at;
     *out_instruction = frame_instruction(frame);
-    while (level != oldest) {
-        level--;
-        if (frame->previous != level->frame) {
-            return false;
-        }
-        frame = remembered_frame(level);
-        if (frame_instruction(frame) != level->instruction) {
-            return false;
-        }
-        if (is_marked(stack, level)) {
-            if (top - level > CTM_LONG_WALK) {
-                mark_anew(stack, (uint32_t)(level - oldest) + 1, at);
-            }
-            return true;
-        }
-    }
-    if (frame->previous != NULL) {
-        return false;
-    }
-    if (at > CTM_LONG_WALK) {
-        mark_anew(stack, 0, at);
-    }
-    return true;
+    return is_rest_known(stack, top);
 }
 
 /* HOOK: */
