@@ -173,16 +173,16 @@ CTM_API void ctm_shard_resize_abort(ctm_shard *shard, const ctm_resize *resize);
  * CTM_ERR_NOT_FOUND if no block is known there. */
 CTM_API CTM_NODISCARD ctm_status ctm_shard_reattribute(ctm_shard *shard, uint32_t domain,
                                                        uintptr_t address, uint32_t traceback);
-/* The same in two steps for a caller that goes by sites: `seek` finds the block (false: none is known
- * there) and tells its size, then, before anything else happens in the shard, `reattribute_at` gives
- * it a site of the same size and domain. */
+/* The same in steps for a caller that goes by sites: `seek` finds the block (false: none is known
+ * there), `found_size` tells its size in bytes, then, before anything else happens to the block,
+ * `reattribute_at` gives it a site of the same size and domain. */
 typedef struct ctm_found {
-    uint64_t size; /* bytes */
-    void *place;   /* the rest is private */
+    void *place; /* all fields private */
     uintptr_t address;
     uint32_t domain, slot;
 } ctm_found;
 CTM_API bool ctm_shard_seek(ctm_shard *shard, uint32_t domain, uintptr_t address, ctm_found *out);
+CTM_API uint64_t ctm_shard_found_size(const ctm_shard *shard, const ctm_found *found);
 CTM_API void ctm_shard_reattribute_at(ctm_shard *shard, const ctm_found *found, uint32_t site);
 CTM_API CTM_NODISCARD ctm_status ctm_shard_find(ctm_shard *shard, uint32_t domain,
                                                 uintptr_t address, ctm_block *out);

@@ -243,7 +243,8 @@ static void test_sites(void)
     ctm_found found;
     CHECK(!ctm_shard_seek(shard, 0, 160, &found));
     REQUIRE(ctm_shard_alloc_at(shard, 0, 160, site) == CTM_OK);
-    CHECK(ctm_shard_seek(shard, 0, 160, &found) && found.size == 10);
+    CHECK(ctm_shard_seek(shard, 0, 160, &found));
+    CHECK_EQ(ctm_shard_found_size(shard, &found), 10);
     CHECK_TOTALS(tracer, 10, 10, 1);
     ctm_shard_reattribute_at(shard, &found, other);
     CHECK(!ctm_shard_seek(shard, 0, 320, &found));

@@ -25,7 +25,7 @@ def lists(count):
 
 def empty_free_lists():
     """What was there before tracing began is not traced; what comes to the free lists now is."""
-    held = [n * 1.5 for n in range(1000)]
+    held = [(n * 1.5, [n]) for n in range(1000)]
     held.clear()
 
 

@@ -247,13 +247,14 @@ void ctm_shard_resize_abort(ctm_shard *shard, const ctm_resize *resize)
 bool ctm_shard_seek(ctm_shard *shard, uint32_t domain, uintptr_t address, ctm_found *out)
 {
     out->slot = ctm_map_seek(&shard->tracer->map, domain, address, &out->place);
-    if (out->slot == 0) {
-        return false;
-    }
     out->address = address;
     out->domain = domain;
-    out->size = row_of(shard, out->slot)->site.block_size;
-    return true;
+    return out->slot != 0;
+}
+
+uint64_t ctm_shard_found_size(const ctm_shard *shard, const ctm_found *found)
+{
+    return row_of(shard, found->slot)->site.block_size;
 }
 
 /* The totals stay: as many bytes in as many blocks. */
@@ -273,7 +274,8 @@ ctm_status ctm_shard_reattribute(ctm_shard *shard, uint32_t domain, uintptr_t ad
     if (!ctm_shard_seek(shard, domain, address, &found)) {
         return CTM_ERR_NOT_FOUND;
     }
-    const ctm_status status = find_site(shard, domain, traceback, found.size, &site);
+    const ctm_status status =
+        find_site(shard, domain, traceback, ctm_shard_found_size(shard, &found), &site);
     if (status == CTM_OK) {
         ctm_shard_reattribute_at(shard, &found, site);
     }

@@ -43,10 +43,16 @@ static inline bool reattribute_main(uintptr_t block)
         return false;
     }
     ctm_found found;
+    ctm_where where;
     if (!ctm_shard_seek(shard, 0, block, &found)) {
         return true; /* a block from before tracing began, or none of ours */
     }
-    const uint32_t site = ctm_stack_site_now(shard, thread_state, found.size);
+    const bool is_known = ctm_stack_where(thread_state, &where);
+    const uint64_t size = ctm_shard_found_size(shard, &found);
+    uint32_t site = is_known ? ctm_stack_known_site(&where, size) : 0;
+    if (site == 0) {
+        site = ctm_stack_new_site(shard, thread_state, size);
+    }
     if (site != 0) {
         ctm_shard_reattribute_at(shard, &found, site);
     }
@@ -64,7 +70,8 @@ static CTM_SELDOM void reattribute(uintptr_t block)
     ctm_found found;
     if (ctm_shard_seek(shard, 0, block, &found)) {
         uint32_t site;
-        const ctm_status status = ctm_context_site(shard, &who, 0, found.size, &site);
+        const ctm_status status =
+            ctm_context_site(shard, &who, 0, ctm_shard_found_size(shard, &found), &site);
         if (status == CTM_OK) {
             ctm_shard_reattribute_at(shard, &found, site);
         } else {

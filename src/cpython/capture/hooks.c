@@ -82,9 +82,13 @@ CTM_SELDOM void ctm_event_free(uint32_t domain, uintptr_t address, bool gil_held
 static inline uint32_t site_in_main(PyMemAllocatorDomain domain, size_t size)
 {
     PyThreadState *thread_state = domain != PYMEM_DOMAIN_RAW ? ctm_frames_attached_to_main() : NULL;
-    return thread_state != NULL && !ctm_hook_tls.own
-               ? ctm_stack_site_now(ctm_the_capture.exclusive, thread_state, size)
-               : 0;
+    ctm_where where;
+    if (thread_state == NULL || ctm_hook_tls.own) {
+        return 0;
+    }
+    const uint32_t site =
+        ctm_stack_where(thread_state, &where) ? ctm_stack_known_site(&where, size) : 0;
+    return site != 0 ? site : ctm_stack_new_site(ctm_the_capture.exclusive, thread_state, size);
 }
 
 /* HOOK: False: not recorded. */

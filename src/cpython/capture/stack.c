@@ -298,21 +298,20 @@ static __attribute__((noinline)) ctm_status parent_of(ctm_shard *shard, uint32_t
     return status;
 }
 
-/* HOOK: */
-static inline cached_site *site_place(const void *instruction, uint32_t caller, uint32_t size)
+/* HOOK: The size comes last, because a revived object's is known last. */
+static inline cached_site *site_place(const ctm_where *where, uint64_t size)
 {
-    const uint64_t spot = (uintptr_t)instruction >> 1;
-    const uint64_t hash = (spot ^ (uint64_t)(size ^ caller << 7) << 32) * 0x9E3779B97F4A7C15ull;
-    return &the_sites[hash >> 52];
+    const uint64_t spot = (uintptr_t)where->instruction >> 1 ^ (uint64_t)where->caller << 39;
+    const uint64_t hash = spot * 0x9E3779B97F4A7C15ull >> 52;
+    return &the_sites[(hash ^ size ^ size >> 6) % CACHED_SITES];
 }
 _Static_assert(CACHED_SITES == 1u << (64 - 52), "the index has as many bits as the cache entries");
 
 /* HOOK: */
-static inline bool is_cached(const cached_site *cached, const void *instruction, uint32_t caller,
-                             uint64_t size)
+static inline bool is_cached(const cached_site *cached, const ctm_where *where, uint64_t size)
 {
-    return cached->instruction == instruction && cached->caller == caller && cached->size == size &&
-           cached->stamp == the_stamp;
+    return cached->instruction == where->instruction && cached->caller == where->caller &&
+           cached->size == size && cached->stamp == the_stamp;
 }
 
 /* HOOK: *out_lasts: the instruction alone tells that its frame is complete. Before the first traceable one it
@@ -336,42 +335,42 @@ static __attribute__((noinline)) ctm_status look_up(ctm_shard *shard, uint32_t t
 static inline ctm_status find_site(ctm_shard *shard, uint32_t top, uint32_t parent, uint32_t limit,
                                    uint64_t size, uint32_t *out)
 {
-    const void *instruction = the_stack.levels[top].instruction;
-    const uint32_t caller = limit > 1 ? parent : the_stack.totals[top];
-    cached_site *cached = site_place(instruction, caller, (uint32_t)size);
-    if (is_cached(cached, instruction, caller, size)) {
+    const ctm_where where = {the_stack.levels[top].instruction,
+                             limit > 1 ? parent : the_stack.totals[top]};
+    cached_site *cached = site_place(&where, size);
+    if (is_cached(cached, &where, size)) {
         *out = cached->site;
         return CTM_OK;
     }
     bool lasts;
     const ctm_status status = look_up(shard, top, parent, size, out, &lasts);
     if (status == CTM_OK && lasts && size <= UINT32_MAX) {
-        *cached = (cached_site){instruction, the_stamp, caller, (uint32_t)size, *out};
+        *cached = (cached_site){where.instruction, the_stamp, where.caller, (uint32_t)size, *out};
     }
     return status;
 }
 
-/* HOOK: An instruction that has a cached site belongs to a complete frame. */
-static inline uint32_t known_site(PyThreadState *thread_state, uint64_t size)
+/* HOOK: */
+bool ctm_stack_where(PyThreadState *thread_state, ctm_where *out)
 {
     uint32_t level;
-    const void *instruction;
-    if (!ctm_stack_is_as_known(&the_stack, thread_state, &level, &instruction)) {
-        return 0;
+    if (!ctm_stack_is_as_known(&the_stack, thread_state, &level, &out->instruction)) {
+        return false;
     }
     const uint32_t older = level > 0 ? the_stack.totals[level - 1] : 0;
-    uint32_t caller = older + 1;
-    if (ctm_tracer_nframe(ctm_the_capture.tracer) > 1) {
-        caller = 0;
-        if (older > 0) {
-            caller = level <= the_valid ? the_contexts[level - 1].traceback : 0;
-            if (caller == 0) {
-                return 0;
-            }
-        }
+    if (ctm_tracer_nframe(ctm_the_capture.tracer) == 1) {
+        out->caller = older + 1;
+        return true;
     }
-    const cached_site *cached = site_place(instruction, caller, (uint32_t)size);
-    return is_cached(cached, instruction, caller, size) ? cached->site : 0;
+    out->caller = older > 0 && level <= the_valid ? the_contexts[level - 1].traceback : 0;
+    return out->caller != 0 || older == 0;
+}
+
+/* HOOK: An instruction that has a cached site belongs to a complete frame. */
+uint32_t ctm_stack_known_site(const ctm_where *where, uint64_t size)
+{
+    const cached_site *cached = site_place(where, size);
+    return is_cached(cached, where, size) ? cached->site : 0;
 }
 
 /* HOOK: */
@@ -421,17 +420,9 @@ ctm_status ctm_stack_site(ctm_shard *shard, PyThreadState *thread_state, uint64_
 }
 
 /* HOOK: */
-static CTM_SELDOM uint32_t unknown_site(ctm_shard *shard, PyThreadState *thread_state,
-                                        uint64_t size)
+CTM_SELDOM uint32_t ctm_stack_new_site(ctm_shard *shard, PyThreadState *thread_state, uint64_t size)
 {
     uint32_t site;
     return ctm_stack_site(shard, thread_state, size, &site) == CTM_OK ? site : 0;
-}
-
-/* HOOK: */
-uint32_t ctm_stack_site_now(ctm_shard *shard, PyThreadState *thread_state, uint64_t size)
-{
-    const uint32_t site = known_site(thread_state, size);
-    return site != 0 ? site : unknown_site(shard, thread_state, size);
 }
 #endif

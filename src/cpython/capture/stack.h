@@ -45,6 +45,11 @@ typedef struct ctm_stack {
     uint32_t places[CTM_STACK_PLACES]; /* where a frame may be found, by its address */
 } ctm_stack;
 
+typedef struct ctm_where {
+    const void *instruction; /* of the innermost frame */
+    uint32_t caller; /* row of the callers' traceback, 0: none; with nframe 1 the total instead */
+} ctm_where;
+
 /* --- frames_walk.h, for each CPython family --- */
 
 /* Brings `stack` up to date with this thread's chain. False: out of memory, nothing is remembered. HOOK */
@@ -64,8 +69,11 @@ bool ctm_stack_reserve(ctm_stack *stack, uint32_t levels);
  * interpreter's GIL. CTM_ERR_NOT_FOUND: a stack without complete frames, or with more than CTM_MAX_NFRAME. HOOK */
 ctm_status ctm_stack_site(ctm_shard *shard, PyThreadState *thread_state, uint64_t size,
                           uint32_t *out);
-/* The same, the common case first; 0: an error. HOOK */
-uint32_t ctm_stack_site_now(ctm_shard *shard, PyThreadState *thread_state, uint64_t size);
+/* The same in steps, the common case first: where this thread stands, if the stack below is as remembered; the site
+ * of a block allocated there, if it is remembered; else `new_site`. 0: not known, or an error. HOOK */
+bool ctm_stack_where(PyThreadState *thread_state, ctm_where *out);
+uint32_t ctm_stack_known_site(const ctm_where *where, uint64_t size);
+uint32_t ctm_stack_new_site(ctm_shard *shard, PyThreadState *thread_state, uint64_t size);
 /* What is remembered may have lost its meaning: a code object died, the tracer has a new generation. GIL. HOOK */
 void ctm_stack_forget(void);
 /* Forgets, and returns the memory. GIL, no event is under way. */
