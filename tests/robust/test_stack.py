@@ -214,7 +214,80 @@ PROGRAM = """
             longer(n); Way(n); longer(n)
             right(n)
 
-    KINDS = [twins, plain, many_locals, makes, loops, through, throws, drives, callbacks, attributes, compiled, deep, fails]
+    # Frames that are left by an exception, through every kind of call, and entered again where they lay, from elsewhere.
+    class Away(Exception):
+        pass
+
+    def sink_4(n):
+        leaf(n)
+        raise Away
+    def sink_3(n): return sink_4(n)
+    def sink_2(n): return sink_3(n)
+    def sink_1(n): return sink_2(n)
+    def sink(n): return sink_1(n)
+    def same(*args): return args
+
+    class Hop:
+        prop = property(lambda self: sink(1))
+        def __getitem__(self, n): return sink(n)
+        def __call__(self, n): return sink(n)
+        def method(self, n, *, other=None): return sink(n)
+    class Overridden:
+        def __getattribute__(self, name): return sink(len(name))
+    class Raises:
+        def __init__(self, n): sink(n)
+    hop, overridden, pair = Hop(), Overridden(), (0, 1)
+
+    def yields(n):
+        yield n
+        sink(n)
+    async def awaits(n):
+        await awaited(n)
+    async def awaited(n):
+        sink(n)
+
+    def by_call(n): return same(1, 2, sink(n))
+    def by_property(n): return same(1, 2, hop.prop)
+    def by_property_call(n): return same(1, 2, hop.prop(), 3)
+    def by_item(n): return same(1, 2, hop[n])
+    def by_object(n): return same(1, hop(n))
+    def by_method(n): return same(1, hop.method(n, other=2))
+    def by_attribute(n): return same(1, 2, overridden.way)
+    def by_attribute_call(n): return same(1, 2, overridden.way())
+    def by_class(n): return same(1, Raises(n))
+    def by_args(n): return same(1, sink(*(n,)), 2)
+    def by_kwargs(n): return same(1, sink(**{"n": n}), 2)
+    def by_generator(n): return same(1, [k for k in yields(n)])
+    def by_coroutine(n): return same(1, awaits(n).send(None))
+    def by_c(n): return same(1, list(map(sink, (n,))))
+    def by_loops(n):
+        gens = yields(n)
+        for a in pair:
+            for b in pair:
+                try:
+                    for c in gens: pass
+                except: gens = yields(n)
+        sink(n)
+
+    HOPS = [by_call, by_property, by_property_call, by_item, by_object, by_method, by_attribute, by_attribute_call, by_class,
+            by_args, by_kwargs, by_generator, by_coroutine, by_c, by_loops]
+
+    def lower(way, n):
+        try: way(n)
+        except Away: pass
+
+    def left_by_exceptions(n):
+        way = HOPS[n % len(HOPS)]
+        for _ in range(3):
+            try: way(n)
+            except Away: pass
+            try: way(n)
+            except: pass
+            lower(way, n)
+            lower(way, n)
+
+    KINDS = [left_by_exceptions, twins, plain, many_locals, makes, loops, through, throws, drives, callbacks, attributes,
+             compiled, deep, fails]
     RARE = [in_thread, switches]
     depth = threading.local()
 
