@@ -129,7 +129,7 @@ if __name__ == "__main__":
                 include_dirs=["include", "src/core", "src/cpython"],
                 extra_compile_args=[*FLAGS, *link_time_optimization()],
                 # The allocator hooks outlive every module object: never unmap them.
-                extra_link_args=[*link_time_optimization("-O2"), "-pthread", "-lrt", "-Wl,-z,nodelete"],
+                extra_link_args=[*link_time_optimization("-O2"), "-pthread", "-lrt", "-lm", "-Wl,-z,nodelete"],
             )
         ],
         cmdclass={"build_py": BuildPyWithHook, "editable_wheel": EditableWheelWithHook},

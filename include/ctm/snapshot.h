@@ -27,10 +27,11 @@ typedef struct ctm_snapshot_info {
     uint32_t nframe;                                 /* the limit of frames; 0: not known */
     uint32_t sites;                                  /* rows, row 0 not counted: ids are 1..sites */
     uint32_t tracebacks, frames, functions, strings; /* the same */
-    uint64_t live_blocks;                            /* number of traces */
+    uint64_t live_blocks;                            /* number of traces: recorded blocks */
     uint64_t current_bytes;                          /* in them */
-    uint64_t peak_bytes;                             /* 0: not known */
+    uint64_t peak_bytes;                             /* 0: not known; with sampling, estimated */
     uint64_t tracer_bytes;                           /* used by the tracer itself; 0: not known */
+    uint64_t sample_interval; /* bytes; 0: every block was recorded (ctm_tracer_start_sampling) */
 } ctm_snapshot_info;
 CTM_API void ctm_snapshot_info_get(const ctm_snapshot *snapshot, ctm_snapshot_info *out);
 
@@ -71,7 +72,7 @@ CTM_API CTM_NODISCARD ctm_status ctm_builder_traceback(ctm_builder *builder, uin
  * (so that the order of traces is kept). */
 CTM_API CTM_NODISCARD ctm_status ctm_builder_site(ctm_builder *builder, const ctm_site *site,
                                                   bool merge);
-/* Adds all rows of `snapshot`; keep (may be NULL: all) is indexed by site id and gives
+/* Adds all rows of `snapshot`, whose sample interval becomes the builder's; keep (may be NULL: all) is indexed by site id and gives
  * the live blocks to keep of each site, at most what it has (else CTM_ERR_INVALID); a site
  * that had some and keeps none is left out. Order of sites is kept. All or nothing. */
 CTM_API CTM_NODISCARD ctm_status ctm_builder_add_snapshot(ctm_builder *builder,

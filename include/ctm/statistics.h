@@ -36,6 +36,11 @@ typedef struct ctm_statistic {
     uint32_t in_new;    /* diffs: 1 if the group has live blocks in the new snapshot */
     int64_t size_diff;  /* diffs: bytes, new - old; else 0 */
     int64_t count_diff; /* diffs: blocks, new - old; else 0 */
+    /* Standard error of size (diffs: of size_diff, at most), in bytes, if the snapshot is a sample: size and
+     * count are then unbiased estimates. Else 0. */
+    double size_error;
+    uint32_t estimated; /* 1 if any snapshot is a sample */
+    uint32_t reserved;  /* 0 */
 } ctm_statistic;
 
 typedef struct ctm_statistics ctm_statistics; /* opaque, immutable */

@@ -24,7 +24,8 @@
 extern "C" {
 #endif
 
-#define CTM_MAX_NFRAME 65535u /* a traceback holds at most this many frames */
+#define CTM_MAX_NFRAME 65535u                /* a traceback holds at most this many frames */
+#define CTM_MAX_SAMPLE_INTERVAL (1ull << 48) /* bytes */
 
 typedef struct ctm_function {
     uint32_t filename;    /* string */

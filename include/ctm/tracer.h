@@ -33,10 +33,17 @@ struct ctm_snapshot;
 #define CTM_SHARDS 5u /* shard 0 (exclusive) and four with locks */
 
 typedef struct ctm_totals {
-    uint64_t current_bytes; /* in live blocks */
+    uint64_t current_bytes; /* in live blocks; with sampling, estimated */
     uint64_t peak_bytes;    /* the most current_bytes has been since start, clear or reset */
-    uint64_t live_blocks;
+    uint64_t live_blocks;   /* recorded */
 } ctm_totals;
+
+/* Which blocks of one thread are recorded when sampling. Begins as zeros; touched by its thread alone. */
+typedef struct ctm_sampler {
+    uint64_t distance; /* all fields private */
+    uint64_t random;
+    uint32_t generation;
+} ctm_sampler;
 
 typedef struct ctm_block {
     uint64_t size; /* bytes */
@@ -70,6 +77,12 @@ CTM_API void ctm_tracer_free(ctm_tracer *tracer);
  * clear: forgets every block, traceback and counter; tracing goes on.
  * reset_peak: the peak becomes the current bytes. */
 CTM_API CTM_NODISCARD ctm_status ctm_tracer_start(ctm_tracer *tracer, uint32_t nframe);
+/* As start, but only a sample of the blocks is to be recorded (which ones, the caller asks a ctm_sampler): a
+ * block of `size` bytes with probability 1 - exp(-size / sample_interval), so about one in each
+ * `sample_interval` bytes that are allocated. Totals and statistics are then unbiased estimates.
+ * 1 <= sample_interval <= CTM_MAX_SAMPLE_INTERVAL. */
+CTM_API CTM_NODISCARD ctm_status ctm_tracer_start_sampling(ctm_tracer *tracer, uint32_t nframe,
+                                                           uint64_t sample_interval);
 CTM_API void ctm_tracer_stop(ctm_tracer *tracer);
 CTM_API void ctm_tracer_clear(ctm_tracer *tracer);
 CTM_API void ctm_tracer_reset_peak(ctm_tracer *tracer);
@@ -79,6 +92,8 @@ CTM_API bool ctm_tracer_is_tracing(const ctm_tracer *tracer);
 CTM_API uint32_t ctm_tracer_nframe(const ctm_tracer *tracer);
 /* Changes at each start, stop and clear; never 0. Ids of an older generation are void. */
 CTM_API uint32_t ctm_tracer_generation(const ctm_tracer *tracer);
+/* 0: every block is recorded. */
+CTM_API uint64_t ctm_tracer_sample_interval(const ctm_tracer *tracer);
 CTM_API void ctm_tracer_totals(ctm_tracer *tracer, ctm_totals *out);
 /* Bytes of memory that the tracer itself occupies now (resident, page-granular).
  * Called as if inside shard 0; waits for the other shards. */
@@ -94,6 +109,13 @@ CTM_API CTM_NODISCARD ctm_status ctm_tracer_snapshot(ctm_tracer *tracer, struct 
 CTM_API void ctm_tracer_fork_before(ctm_tracer *tracer);
 CTM_API void ctm_tracer_fork_after_parent(ctm_tracer *tracer);
 CTM_API void ctm_tracer_fork_after_child(ctm_tracer *tracer);
+
+/* --- sampling: any thread, without a lock --- */
+
+/* Is a block of `size` bytes, which this thread allocates now, to be recorded? Ask once for each. */
+CTM_API bool ctm_sampler_takes(ctm_tracer *tracer, ctm_sampler *sampler, uint64_t size);
+/* May a block be known at `address`, in any domain? Almost never, if sampling and none is. */
+CTM_API bool ctm_tracer_may_know(ctm_tracer *tracer, uintptr_t address);
 
 /* --- one event: enter, a few calls, leave --- */
 
@@ -160,7 +182,7 @@ typedef struct ctm_resize {
 CTM_API CTM_NODISCARD ctm_status ctm_shard_resize_begin(ctm_shard *shard, uint32_t domain,
                                                         uintptr_t old_address, uint64_t new_size,
                                                         uint32_t traceback, ctm_resize *out);
-/* The same with the site that the new block is to have. */
+/* The same with the site that the new block is to have; 0: it is not to be recorded (sampling). */
 CTM_API CTM_NODISCARD ctm_status ctm_shard_resize_begin_at(ctm_shard *shard, uint32_t domain,
                                                            uintptr_t old_address, uint32_t site,
                                                            ctm_resize *out);

@@ -44,6 +44,7 @@ from ._ctracemalloc import (
     _Traces,
     clear_traces,
     get_object_traceback,
+    get_sample_interval,
     get_traceback_limit,
     get_traced_memory,
     get_tracemalloc_memory,

@@ -27,6 +27,7 @@ from ._ctracemalloc import _normalize_filename as _normalize_filename
 from ._ctracemalloc import _Traces as _Traces
 from ._ctracemalloc import clear_traces as clear_traces
 from ._ctracemalloc import get_object_traceback as get_object_traceback
+from ._ctracemalloc import get_sample_interval as get_sample_interval
 from ._ctracemalloc import get_traceback_limit as get_traceback_limit
 from ._ctracemalloc import get_traced_memory as get_traced_memory
 from ._ctracemalloc import get_tracemalloc_memory as get_tracemalloc_memory

@@ -9,6 +9,7 @@ import ctracemalloc
 
 KEYS = ("lineno", "function", "filename", "traceback")
 MAX_NFRAME = 65535
+MAX_SAMPLE_INTERVAL = 1 << 48
 
 RUN_EPILOG = """\
 The program runs as `python SCRIPT ARGS` would run it: the same exit status, arguments,
@@ -22,6 +23,16 @@ def nframe_argument(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= MAX_NFRAME):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number in range [1; {MAX_NFRAME}]")
     return int(text)
+
+
+def interval_argument(text: str) -> int:
+    units = {"": 0, "K": 10, "KIB": 10, "M": 20, "MIB": 20, "G": 30, "GIB": 30}
+    number = text.rstrip("kKmMgGiIbB")
+    unit = text[len(number) :].upper()
+    value = int(number) << units[unit] if number.isdecimal() and unit in units else 0
+    if not 1 <= value <= MAX_SAMPLE_INTERVAL:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of bytes from 1 to 256 TiB, as in 512K or 4M")
+    return value
 
 
 def top_argument(text: str) -> int:
@@ -75,6 +86,12 @@ def build_run_parser(commands: "argparse._SubParsersAction[argparse.ArgumentPars
         help="frames kept of each traceback (default: 1)",
     )
     run.add_argument(
+        "--sample-interval",
+        type=interval_argument,
+        metavar="BYTES",
+        help="trace a sample, about one block in so many bytes (512K, 4M, ...); cheaper, and all sizes are estimates",
+    )
+    run.add_argument(
         "--install",
         action="store_true",
         help="make `import tracemalloc` give ctracemalloc in the program",
@@ -115,7 +132,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def split_program(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Split what follows `run` into its own options and the program with its arguments."""
-    takes_value = ("-n", "-o", "--top", "--key")
+    takes_value = ("-n", "-o", "--top", "--key", "--sample-interval")
     index = 0
     while index < len(arguments):
         word = arguments[index]

@@ -111,7 +111,7 @@ def format_diff(
 ) -> list[str]:
     differences = new.compare_to(old, key, cumulative)
     changed = [item for item in differences if item.size_diff or item.count_diff]
-    sizes, counts = (total_size(old), total_size(new)), (len(old.traces), len(new.traces))
+    sizes, counts = (total_size(old), total_size(new)), (total_count(old), total_count(new))
     size_diff, count_diff = sizes[1] - sizes[0], counts[1] - counts[0]
     lines = [
         f"{style.bold('old')}     {format_bytes(sizes[0])} in {counts[0]:,} blocks",
@@ -128,12 +128,22 @@ def format_diff(
 
 
 def format_head(snapshot: Snapshot, total: int, style: Style, saved: str) -> list[str]:
-    facts = [("live", f"{format_bytes(total)} in {len(snapshot.traces):,} blocks")]
+    facts = [("live", f"{format_bytes(total)} in {total_count(snapshot):,} blocks")]
+    facts += sample_facts(snapshot)
     facts += run_facts(getattr(snapshot, "run", None))
     facts.append(("frames", f"at most {snapshot.traceback_limit} kept of each traceback"))
     if saved:
         facts.append(("saved", saved))
     return [style.bold("ctracemalloc"), *(f"  {name:<8} {text}" for name, text in facts)]
+
+
+def sample_facts(snapshot: Snapshot) -> list[tuple[str, str]]:
+    interval = snapshot.sample_interval
+    if interval is None:
+        return []
+    blocks = len(snapshot.traces)
+    text = f"{blocks:,} blocks, about one in {format_bytes(interval)}: all sizes and counts are estimates"
+    return [("sample", text)]
 
 
 def run_facts(run: object) -> list[tuple[str, str]]:
@@ -258,6 +268,12 @@ def crop(text: str) -> str:
 
 def total_size(snapshot: Snapshot) -> int:
     return sum(statistic.size for statistic in snapshot.statistics("filename"))
+
+
+def total_count(snapshot: Snapshot) -> int:
+    if snapshot.sample_interval is None:
+        return len(snapshot.traces)
+    return sum(statistic.count for statistic in snapshot.statistics("filename"))
 
 
 def format_bytes(size: float) -> str:

@@ -57,7 +57,9 @@ def launch(parsed: argparse.Namespace, program: list[str]) -> str:
             return f"{HOOK} is not in site-packages, and python -E or -I rules out PYTHONPATH"
         rest = environment.get("PYTHONPATH")
         environment["PYTHONPATH"] = STARTUP if rest is None else STARTUP + os.pathsep + rest
-    settings = Settings(parsed.nframe, parsed.install, parsed.top, parsed.key, False, output)
+    settings = Settings(
+        parsed.nframe, parsed.sample_interval or 0, parsed.install, parsed.top, parsed.key, False, output
+    )
     settings.color = _report.Style.wanted(2, parsed.no_color)
     command = [
         sys.executable,
@@ -95,9 +97,10 @@ class Settings:
     """What the launcher tells the program's process, as the text of one -X option."""
 
     def __init__(
-        self, nframe: int, install: bool, top: int, key: str, color: bool, output: str
+        self, nframe: int, interval: int, install: bool, top: int, key: str, color: bool, output: str
     ) -> None:
         self.nframe = nframe
+        self.interval = interval  # bytes; 0: every block is traced
         self.install = install
         self.top = top
         self.key = key
@@ -106,12 +109,12 @@ class Settings:
 
     def encode(self) -> str:
         flags = f"{self.install:d},{self.color:d}"
-        return f"{self.nframe},{flags},{self.top},{self.key},{self.output}"
+        return f"{self.nframe},{self.interval},{flags},{self.top},{self.key},{self.output}"
 
     @classmethod
     def decode(cls, text: str) -> "Settings":
-        nframe, install, color, top, key, output = text.split(",", 5)
-        return cls(int(nframe), install == "1", int(top), key, color == "1", output)
+        nframe, interval, install, color, top, key, output = text.split(",", 6)
+        return cls(int(nframe), int(interval), install == "1", int(top), key, color == "1", output)
 
 
 # --- inside the program ---
@@ -133,7 +136,7 @@ def begin(text: str) -> None:
         except OSError:
             pass  # no timer to be had: the handler alone is nearly as good
     try:
-        ctracemalloc.start(settings.nframe)
+        ctracemalloc.start(settings.nframe, sample_interval=settings.interval or None)
     except (RuntimeError, MemoryError) as error:
         _boot.refuse(f"cannot trace: {error}")
 

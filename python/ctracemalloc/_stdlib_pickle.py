@@ -205,9 +205,14 @@ def dump(snapshot: Snapshot, path: Target) -> None:
 
     `path` is anything that open() takes, as in the standard module.
 
+    ValueError if it is of a sample;
     TypeError naming the attribute if the snapshot carries one that is not plain data; then
     nothing is written. The file at `path` is replaced only when the new one is whole.
     """
+    if snapshot.sample_interval is not None:
+        raise ValueError(
+            "a sampled snapshot cannot be dumped in stdlib's format, which would take its blocks for all there are"
+        )
     attributes = dict(vars(snapshot))
     attributes.pop("traces", None)
     for name, value in attributes.items():

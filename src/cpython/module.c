@@ -24,12 +24,15 @@ static PyMethodDef module_methods[] = {{NULL, NULL, 0, NULL}};
 #else
 
 static PyMethodDef module_methods[] = {
-    {"start", (PyCFunction)(void (*)(void))ctm_module_start, METH_FASTCALL, ctm_start_doc},
+    {"start", (PyCFunction)(void (*)(void))ctm_module_start, METH_FASTCALL | METH_KEYWORDS,
+     ctm_start_doc},
     {"stop", ctm_module_stop, METH_NOARGS, ctm_stop_doc},
     {"is_tracing", ctm_module_is_tracing, METH_NOARGS, ctm_is_tracing_doc},
     {"clear_traces", ctm_module_clear_traces, METH_NOARGS, ctm_clear_traces_doc},
     {"get_traceback_limit", ctm_module_get_traceback_limit, METH_NOARGS,
      ctm_get_traceback_limit_doc},
+    {"get_sample_interval", ctm_module_get_sample_interval, METH_NOARGS,
+     ctm_get_sample_interval_doc},
     {"get_traced_memory", ctm_module_get_traced_memory, METH_NOARGS, ctm_get_traced_memory_doc},
     {"reset_peak", ctm_module_reset_peak, METH_NOARGS, ctm_reset_peak_doc},
     {"get_tracemalloc_memory", ctm_module_get_tracemalloc_memory, METH_NOARGS,

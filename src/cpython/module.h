@@ -24,11 +24,12 @@ static inline ctm_module_state *ctm_module_state_of(PyObject *module)
 }
 
 /* The functions of the module, by file; their names and signatures are in module.c's table. */
-PyObject *ctm_module_start(PyObject *module, PyObject *const *args, Py_ssize_t n);
+PyObject *ctm_module_start(PyObject *module, PyObject *const *args, Py_ssize_t n, PyObject *names);
 PyObject *ctm_module_stop(PyObject *module, PyObject *ignored);
 PyObject *ctm_module_is_tracing(PyObject *module, PyObject *ignored);
 PyObject *ctm_module_clear_traces(PyObject *module, PyObject *ignored);
 PyObject *ctm_module_get_traceback_limit(PyObject *module, PyObject *ignored);
+PyObject *ctm_module_get_sample_interval(PyObject *module, PyObject *ignored);
 PyObject *ctm_module_get_traced_memory(PyObject *module, PyObject *ignored);
 PyObject *ctm_module_reset_peak(PyObject *module, PyObject *ignored);
 PyObject *ctm_module_get_tracemalloc_memory(PyObject *module, PyObject *ignored);
@@ -37,6 +38,7 @@ extern const char ctm_stop_doc[];
 extern const char ctm_is_tracing_doc[];
 extern const char ctm_clear_traces_doc[];
 extern const char ctm_get_traceback_limit_doc[];
+extern const char ctm_get_sample_interval_doc[];
 extern const char ctm_get_traced_memory_doc[];
 extern const char ctm_reset_peak_doc[];
 extern const char ctm_get_tracemalloc_memory_doc[];

@@ -3,29 +3,85 @@
 
 #if !defined(Py_GIL_DISABLED)
 
-const char ctm_start_doc[] = "start($module, nframe=1, /)\n--\n\n"
-                             "Start tracing Python memory allocations.\n\n"
-                             "Also set the maximum number of frames stored in the traceback of a\n"
-                             "trace to nframe, from 1 to 65535. Does nothing if tracing already.";
+const char ctm_start_doc[] =
+    "start($module, nframe=1, /, *, sample_interval=None)\n--\n\n"
+    "Start tracing Python memory allocations.\n\n"
+    "Also set the maximum number of frames stored in the traceback of a\n"
+    "trace to nframe, from 1 to 65535. Does nothing if tracing already.\n\n"
+    "sample_interval: None to trace every block. A number of bytes to trace a\n"
+    "sample: a block of n bytes with probability 1 - exp(-n / sample_interval),\n"
+    "so about one in that many bytes. Sizes and counts of statistics, and\n"
+    "get_traced_memory(), are then unbiased estimates.";
 
-PyObject *ctm_module_start(PyObject *module, PyObject *const *args, Py_ssize_t n)
+static int parse_nframe(PyObject *value, uint32_t *out)
 {
-    long nframe = 1;
+    const long nframe = PyLong_AsLong(value);
+    if (nframe == -1 && PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_OverflowError)) {
+        return -1;
+    }
+    PyErr_Clear();
+    if (nframe < 1 || nframe > (long)CTM_MAX_NFRAME) {
+        PyErr_Format(PyExc_ValueError, "the number of frames must be in range [1; %u]",
+                     CTM_MAX_NFRAME);
+        return -1;
+    }
+    *out = (uint32_t)nframe;
+    return 0;
+}
+
+static int parse_interval(PyObject *value, uint64_t *out)
+{
+    if (value == Py_None) {
+        *out = 0;
+        return 0;
+    }
+    PyObject *index = PyNumber_Index(value);
+    if (index == NULL) {
+        return -1;
+    }
+    const long long interval = PyLong_AsLongLong(index);
+    Py_DECREF(index);
+    if (interval == -1 && PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_OverflowError)) {
+        return -1;
+    }
+    PyErr_Clear();
+    if (interval < 1 || interval > (long long)CTM_MAX_SAMPLE_INTERVAL) {
+        PyErr_Format(PyExc_ValueError, "sample_interval must be in range [1; %lld] bytes, or None",
+                     (long long)CTM_MAX_SAMPLE_INTERVAL);
+        return -1;
+    }
+    *out = (uint64_t)interval;
+    return 0;
+}
+
+static int parse_keywords(PyObject *const *values, PyObject *names, uint64_t *out)
+{
+    const Py_ssize_t n = names != NULL ? PyTuple_GET_SIZE(names) : 0;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *name = PyTuple_GET_ITEM(names, i);
+        if (PyUnicode_CompareWithASCIIString(name, "sample_interval") != 0) {
+            PyErr_Format(PyExc_TypeError, "start() got an unexpected keyword argument %R", name);
+            return -1;
+        }
+        if (parse_interval(values[i], out) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+PyObject *ctm_module_start(PyObject *module, PyObject *const *args, Py_ssize_t n, PyObject *names)
+{
+    uint32_t nframe = 1;
+    uint64_t interval = 0;
     if (n > 1) {
         return PyErr_Format(PyExc_TypeError, "start expected at most 1 argument, got %zd", n);
     }
-    if (n == 1) {
-        nframe = PyLong_AsLong(args[0]);
-        if (nframe == -1 && PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_OverflowError)) {
-            return NULL;
-        }
-        PyErr_Clear();
+    if ((n == 1 && parse_nframe(args[0], &nframe) < 0) ||
+        parse_keywords(args + n, names, &interval) < 0) {
+        return NULL;
     }
-    if (nframe < 1 || nframe > (long)CTM_MAX_NFRAME) {
-        return PyErr_Format(PyExc_ValueError, "the number of frames must be in range [1; %u]",
-                            CTM_MAX_NFRAME);
-    }
-    if (ctm_capture_start(ctm_module_state_of(module)->stdlib, (uint32_t)nframe) < 0) {
+    if (ctm_capture_start(ctm_module_state_of(module)->stdlib, nframe, interval) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -67,6 +123,18 @@ const char ctm_get_traceback_limit_doc[] =
 PyObject *ctm_module_get_traceback_limit(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     return PyLong_FromUnsignedLong(ctm_tracer_nframe(ctm_the_capture.tracer));
+}
+
+const char ctm_get_sample_interval_doc[] =
+    "get_sample_interval($module, /)\n--\n\n"
+    "Get the bytes for each of which about one block is traced, or None if every\n"
+    "block is.\n\n"
+    "It stays what the last start() set it to, None before that.";
+
+PyObject *ctm_module_get_sample_interval(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    const uint64_t interval = ctm_tracer_sample_interval(ctm_the_capture.tracer);
+    return interval != 0 ? PyLong_FromUnsignedLongLong(interval) : Py_NewRef(Py_None);
 }
 
 const char ctm_get_traced_memory_doc[] =

@@ -48,9 +48,11 @@ def rows(section, layout):
 
 def describe(data):
     sections = read_sections(data)
-    nframe, zero, blocks, size, peak, tracer = rows(sections[1], "<IIQQQQ")[0]
-    assert zero == 0
+    nframe, flags, blocks, size, peak, tracer = rows(sections[1], "<IIQQQQ")[0]
+    assert flags in (0, 1)
     yield f"nframe {nframe}, {blocks} blocks, {size} bytes, peak {peak}, tracer {tracer}"
+    if flags == 1:
+        yield f"a sample, one in {rows(sections[1], '<40xQ')[0][0]} bytes"
     offsets = [row[0] for row in rows(sections[2], "<Q")]
     text = sections[3][0]
     assert offsets[:2] == [0, 1] and offsets[-1] == len(text)

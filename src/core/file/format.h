@@ -21,8 +21,10 @@
     "CTM\r\n\x1a\n"
 #define CTM_FILE_MAGIC_SIZE 8u
 #define CTM_FILE_BYTE_ORDER 0x01020304u
-#define CTM_FILE_MAJOR 1u /* raised when older readers cannot understand the file */
-#define CTM_FILE_MINOR 0u /* raised when they can, and only miss something */
+#define CTM_FILE_MAJOR 1u   /* raised when older readers cannot understand the file */
+#define CTM_FILE_MINOR 0u   /* raised when they can, and only miss something */
+#define CTM_FILE_SAMPLED 1u /* flag in INFO: a longer row, with the sample interval */
+#define CTM_FILE_SAMPLED_INFO_SIZE 48u
 #define CTM_FILE_HEADER_SIZE 64u
 #define CTM_FILE_DIRECTORY_ROW 40u
 #define CTM_FILE_ALIGNMENT 8u

@@ -78,6 +78,29 @@ static void load_sites(const struct ctm_reader *reader, ctm_snapshot *snapshot)
     }
 }
 
+/* 0 also if the row has no room for it, which check_info refuses. */
+static uint64_t sample_interval(const struct ctm_reader *reader)
+{
+    const unsigned char *at = row_at(reader, CTM_FILE_INFO, 0);
+    const bool has = ctm_get_u32(at + 4) == CTM_FILE_SAMPLED &&
+                     reader->sections[CTM_FILE_INFO].row_size >= CTM_FILE_SAMPLED_INFO_SIZE;
+    return has ? ctm_get_u64(at + 40) : 0;
+}
+
+static ctm_status check_info(struct ctm_reader *reader, const ctm_snapshot_info *info)
+{
+    const uint32_t flags = ctm_get_u32(row_at(reader, CTM_FILE_INFO, 0) + 4);
+    if (flags & ~CTM_FILE_SAMPLED)
+        return ctm_reader_fail_row(reader, CTM_FILE_INFO, 0, 4,
+                                   "flags that this library does not know");
+    if (flags == 0) return CTM_OK;
+    if (reader->sections[CTM_FILE_INFO].row_size < CTM_FILE_SAMPLED_INFO_SIZE)
+        return ctm_reader_fail_row(reader, CTM_FILE_INFO, 0, 4, "a sample without its interval");
+    if (info->sample_interval < 1 || info->sample_interval > CTM_MAX_SAMPLE_INTERVAL)
+        return ctm_reader_fail_row(reader, CTM_FILE_INFO, 0, 40, "a sample interval out of range");
+    return CTM_OK;
+}
+
 static void load_info(const struct ctm_reader *reader, ctm_snapshot_info *info)
 {
     const unsigned char *at = row_at(reader, CTM_FILE_INFO, 0);
@@ -86,6 +109,7 @@ static void load_info(const struct ctm_reader *reader, ctm_snapshot_info *info)
         .nframe = ctm_get_u32(at),
         .peak_bytes = ctm_get_u64(at + 24),
         .tracer_bytes = ctm_get_u64(at + 32),
+        .sample_interval = sample_interval(reader),
         .strings = (uint32_t)(sections[CTM_FILE_STRING_OFFSETS].rows - 2),
         .functions = (uint32_t)(sections[CTM_FILE_FUNCTIONS].rows - 1),
         .frames = (uint32_t)(sections[CTM_FILE_FRAMES].rows - 1),
@@ -97,8 +121,8 @@ static void load_info(const struct ctm_reader *reader, ctm_snapshot_info *info)
 static ctm_status seal_checked(struct ctm_reader *reader, ctm_snapshot *snapshot)
 {
     const unsigned char *info = row_at(reader, CTM_FILE_INFO, 0);
-    if (ctm_get_u32(info + 4) != 0)
-        return ctm_reader_fail_row(reader, CTM_FILE_INFO, 0, 4, "a reserved field is not 0");
+    ctm_status status = check_info(reader, &snapshot->info);
+    if (status != CTM_OK) return status;
     if (ctm_snapshot_seal(snapshot) != CTM_OK)
         return ctm_reader_fail_row(reader, CTM_FILE_SITES, 1, 0, "the sites' sums are too large");
     if (ctm_get_u64(info + 8) != snapshot->info.live_blocks)

@@ -13,7 +13,7 @@
 #include "store/memory.h"
 
 struct section {
-    uint32_t kind;
+    uint32_t kind, row_size;
     uint64_t rows, offset, length;
 };
 
@@ -35,8 +35,21 @@ static void plan_section(struct plan *plan, uint32_t kind, uint64_t rows)
     section->kind = kind;
     section->rows = rows;
     section->offset = align(plan->size);
-    section->length = rows * ctm_file_row_size(kind);
+    section->row_size = ctm_file_row_size(kind);
+    section->length = rows * section->row_size;
     plan->size = section->offset + section->length;
+}
+
+/* A sample's row is longer: readers that do not know samples refuse the flag in it. */
+static void plan_info(struct plan *plan, const ctm_snapshot_info *info)
+{
+    plan_section(plan, CTM_FILE_INFO, 1);
+    if (info->sample_interval != 0) {
+        struct section *section = &plan->sections[plan->n - 1];
+        section->row_size = CTM_FILE_SAMPLED_INFO_SIZE;
+        section->length = section->row_size;
+        plan->size = section->offset + section->length;
+    }
 }
 
 static void plan_sections(const ctm_snapshot *snapshot, size_t attributes, struct plan *plan)
@@ -46,7 +59,7 @@ static void plan_sections(const ctm_snapshot *snapshot, size_t attributes, struc
     plan->size =
         CTM_FILE_HEADER_SIZE + (uint64_t)CTM_FILE_DIRECTORY_ROW *
                                    (attributes > 0 ? CTM_FILE_KINDS - 1u : CTM_FILE_KINDS - 2u);
-    plan_section(plan, CTM_FILE_INFO, 1);
+    plan_info(plan, info);
     plan_section(plan, CTM_FILE_STRING_OFFSETS, (uint64_t)info->strings + 2);
     plan_section(plan, CTM_FILE_STRING_BYTES, ctm_snapshot_string_bytes(snapshot));
     plan_section(plan, CTM_FILE_FUNCTIONS, (uint64_t)info->functions + 1);
@@ -59,11 +72,12 @@ static void plan_sections(const ctm_snapshot *snapshot, size_t attributes, struc
 static void write_info(const ctm_snapshot_info *info, unsigned char *at)
 {
     ctm_put_u32(at, info->nframe);
-    ctm_put_u32(at + 4, 0);
+    ctm_put_u32(at + 4, info->sample_interval != 0 ? CTM_FILE_SAMPLED : 0);
     ctm_put_u64(at + 8, info->live_blocks);
     ctm_put_u64(at + 16, info->current_bytes);
     ctm_put_u64(at + 24, info->peak_bytes);
     ctm_put_u64(at + 32, info->tracer_bytes);
+    if (info->sample_interval != 0) ctm_put_u64(at + 40, info->sample_interval);
 }
 
 static void write_function(const ctm_function *row, unsigned char *at)
@@ -112,7 +126,7 @@ static void write_row(const ctm_snapshot *snapshot, uint32_t kind, uint64_t row,
 static void write_section(const ctm_snapshot *snapshot, const void *attributes,
                           const struct section *section, unsigned char *at)
 {
-    uint32_t row_size = ctm_file_row_size(section->kind);
+    uint32_t row_size = section->row_size;
     if (section->kind == CTM_FILE_STRING_BYTES)
         memcpy(at, snapshot->string_bytes, (size_t)section->length);
     else if (section->kind == CTM_FILE_ATTRIBUTES)
@@ -130,7 +144,7 @@ static void write_directory_row(const struct section *section, uint32_t checksum
     ctm_put_u64(at + 8, section->offset);
     ctm_put_u64(at + 16, section->length);
     ctm_put_u64(at + 24, section->rows);
-    ctm_put_u32(at + 32, ctm_file_row_size(section->kind));
+    ctm_put_u32(at + 32, section->row_size);
     ctm_put_u32(at + 36, checksum);
 }
 

@@ -4,13 +4,8 @@
  * then only counts, which cannot fail. Counters of a site belong to the home shard of the
  * block, totals to the shard the event came through (shard.h).
  *
- * The peak. Each event that adds bytes compares the sum it sees with the peak. One inexactness
- * is left: a thread in shard 0 and a thread in a locked shard may add at the same moment,
- * and each may see the other's part as it was a few nanoseconds ago (the locked side uses
- * sequentially consistent atomics, the exclusive side plain stores, which may wait in
- * its store buffer). The peak is then off by at most what the other threads added or freed in
- * these nanoseconds, and the next event that adds bytes repairs a peak that is too low if
- * the bytes still live. With one thread at a time it is exact.
+ * The peak: see peak.c. With sampling, totals are in the bytes that the recorded blocks stand for (store/weight.h), and
+ * the addresses that are on the map are told to `places`.
  */
 #include "live/shard.h"
 
@@ -39,40 +34,19 @@ static inline uint64_t add(_Atomic uint64_t *mine, uint64_t amount)
     return now;
 }
 
-static inline void raise_peak(ctm_tracer *tracer, uint64_t current)
-{
-    uint64_t peak = atomic_load_explicit(&tracer->peak_bytes, memory_order_relaxed);
-    /* Signed: the sum may be below 0 for a moment, as in ctm_tracer_totals. */
-    while ((int64_t)current > (int64_t)peak &&
-           !atomic_compare_exchange_weak(&tracer->peak_bytes, &peak, current)) {
-    }
-}
-
 static inline void total_add(ctm_shard *shard, uint64_t bytes)
 {
-    ctm_tracer *tracer = shard->tracer;
-    uint64_t current;
-    if (shard->index == 0) {
-        add(&tracer->exclusive_blocks, 1);
-        current = add(&tracer->exclusive_bytes, bytes) + atomic_load(&tracer->locked_bytes);
-    } else {
-        atomic_fetch_add(&tracer->locked_blocks, 1);
-        current = atomic_fetch_add(&tracer->locked_bytes, bytes) + bytes +
-                  atomic_load(&tracer->exclusive_bytes);
+    add(&shard->blocks, 1);
+    const uint64_t now = add(&shard->bytes, bytes);
+    if ((int64_t)(now - atomic_load_explicit(&shard->limit, memory_order_relaxed)) > 0) {
+        ctm_peak_reached(shard);
     }
-    raise_peak(tracer, current);
 }
 
 static inline void total_subtract(ctm_shard *shard, uint64_t bytes)
 {
-    ctm_tracer *tracer = shard->tracer;
-    if (shard->index == 0) {
-        add(&tracer->exclusive_blocks, (uint64_t)-1);
-        add(&tracer->exclusive_bytes, 0 - bytes);
-    } else {
-        atomic_fetch_sub(&tracer->locked_blocks, 1);
-        atomic_fetch_sub(&tracer->locked_bytes, bytes);
-    }
+    add(&shard->blocks, (uint64_t)-1);
+    add(&shard->bytes, 0 - bytes);
 }
 
 static inline void site_freed(const ctm_shard *shard, uint32_t slot, struct ctm_site_row *row)
@@ -88,14 +62,29 @@ static inline void count_allocated(ctm_shard *shard, uint32_t site)
 {
     struct ctm_site_row *row = ctm_store_site_row(&shard->store, site);
     row->site.allocated++;
-    total_add(shard, row->site.block_size);
+    total_add(shard, row->weighted_size);
 }
 
 static inline void count_freed(ctm_shard *shard, uint32_t slot)
 {
     struct ctm_site_row *row = row_of(shard, slot);
     site_freed(shard, slot, row);
-    total_subtract(shard, row->site.block_size);
+    total_subtract(shard, row->weighted_size);
+}
+
+/* --- sampling --- */
+static inline void note_address(const ctm_shard *shard, uintptr_t address)
+{
+    if (UNLIKELY(shard->tracer->sample_interval != 0)) {
+        ctm_places_add(&shard->tracer->places, address);
+    }
+}
+
+static inline void drop_address(const ctm_shard *shard, uintptr_t address)
+{
+    if (UNLIKELY(shard->tracer->sample_interval != 0)) {
+        ctm_places_drop(&shard->tracer->places, address);
+    }
 }
 
 /* --- alloc, free --- */
@@ -134,6 +123,8 @@ ctm_status ctm_shard_alloc_at(ctm_shard *shard, uint32_t domain, uintptr_t addre
     }
     if (UNLIKELY(old != 0)) {
         count_freed(shard, old);
+    } else {
+        note_address(shard, address);
     }
     count_allocated(shard, site);
     return CTM_OK;
@@ -153,6 +144,7 @@ bool ctm_shard_free(ctm_shard *shard, uint32_t domain, uintptr_t address)
     if (slot == 0) {
         return false;
     }
+    drop_address(shard, address);
     count_freed(shard, slot);
     return true;
 }
@@ -182,6 +174,9 @@ static uint32_t set_in_room(ctm_shard *shard, uint32_t domain, uintptr_t address
     uint32_t old = ctm_map_set_kept(&shard->tracer->map, domain, address, slot, &used);
     shard->kept -= used;
     shard->resizing--;
+    if (old == 0) {
+        note_address(shard, address);
+    }
     return old;
 }
 
@@ -199,6 +194,9 @@ ctm_status ctm_shard_resize_begin_at(ctm_shard *shard, uint32_t domain, uintptr_
         .new_site = site,
         .generation = ctm_tracer_generation(shard->tracer),
     };
+    if (out->old_slot != 0) {
+        drop_address(shard, old_address);
+    }
     return CTM_OK;
 }
 
@@ -216,8 +214,12 @@ void ctm_shard_resize_commit(ctm_shard *shard, const ctm_resize *resize, uintptr
     if (resize->generation != ctm_tracer_generation(shard->tracer)) {
         return;
     }
-    uint32_t stale =
-        set_in_room(shard, resize->domain, new_address, slot_of(shard, resize->new_site));
+    uint32_t stale = 0;
+    if (resize->new_site != 0) {
+        stale = set_in_room(shard, resize->domain, new_address, slot_of(shard, resize->new_site));
+    } else {
+        shard->resizing--;
+    }
     /* First off, then on: the peak never holds both the old and the new block. */
     if (resize->old_slot != 0) {
         count_freed(shard, resize->old_slot);
@@ -225,7 +227,9 @@ void ctm_shard_resize_commit(ctm_shard *shard, const ctm_resize *resize, uintptr
     if (stale != 0) {
         count_freed(shard, stale);
     }
-    count_allocated(shard, resize->new_site);
+    if (resize->new_site != 0) {
+        count_allocated(shard, resize->new_site);
+    }
 }
 
 void ctm_shard_resize_abort(ctm_shard *shard, const ctm_resize *resize)

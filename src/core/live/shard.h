@@ -3,7 +3,7 @@
  * Model and locks. Shard 0 is *exclusive*: the caller lets one thread at a time in, and that
  * thread alone may also start, stop, clear, snapshot. Shards 1.. have a mutex each.
  *
- *   lock order: shard 1, 2, 3, 4, then the map's lock. An event takes its own shard's lock only
+ *   lock order: shard 1, 2, 3, 4, then the map's lock or the peak's. An event takes its own shard's lock only
  *   (none in shard 0), and perhaps the map's inside it; whoever wants everything to hold
  *   still is the exclusive side and takes all the shards' locks in order ("the world stops").
  *
@@ -25,6 +25,7 @@
 
 #include "ctm/tracer.h"
 #include "live/address_map.h"
+#include "live/sampling.h"
 #include "store/store.h"
 
 /* A slot of the map: home shard in the upper 4 bits, site below. */
@@ -38,27 +39,33 @@ struct ctm_shard {
     struct ctm_store store;    /* this lock */
     size_t resizing;           /* this lock; resizes begun and not ended; <= kept */
     size_t kept;               /* this lock; rooms set aside in the map for resizes */
+
+    /* What events through this shard added and took off (modulo 2^64: each may be negative alone). Written by
+     * whoever is inside, so without locked instructions; read by anyone. */
+    _Alignas(64) _Atomic uint64_t bytes;
+    _Atomic uint64_t blocks;
+    _Atomic uint64_t limit; /* up to which the peak is not reached: see peak.c */
 };
 
 struct ctm_tracer {
     _Atomic bool active;         /* written when the world stops; read by anyone */
     _Atomic uint32_t nframe;     /* the same */
     _Atomic uint32_t generation; /* the same; never 0 */
+    uint64_t sample_interval;    /* the same, before `active`; 0: every block is recorded */
 
-    /* Sums of what events through shard 0 added and subtracted (each may be negative alone,
-     * hence modulo 2^64). Written by the exclusive side only, so without locked instructions. */
-    _Alignas(64) _Atomic uint64_t exclusive_bytes;
-    _Atomic uint64_t exclusive_blocks;
-    /* Raised by compare-and-swap, lowered only when the world stops. */
-    _Atomic uint64_t peak_bytes;
-
-    /* The same sums of the locked shards; any thread inside one. */
-    _Alignas(64) _Atomic uint64_t locked_bytes;
-    _Atomic uint64_t locked_blocks;
+    _Alignas(64) _Atomic uint64_t
+        peak_bytes;            /* raised by compare-and-swap, lowered when the world stops */
+    pthread_mutex_t peak_lock; /* limits; see peak.c */
 
     _Alignas(64) struct ctm_shard shards[CTM_SHARDS];
-    struct ctm_map map; /* see address_map.h */
+    struct ctm_places places; /* see sampling.h; in use if there is a sample interval */
+    struct ctm_map map;       /* see address_map.h */
 };
+
+/* The bytes of `shard` are above its limit. Called inside it. */
+CTM_RARE void ctm_peak_reached(struct ctm_shard *shard);
+/* The world is stopped. */
+void ctm_peak_set(struct ctm_tracer *tracer, uint64_t peak);
 
 /* Takes the locks of all locked shards in order; the caller is the exclusive side. */
 void ctm_tracer_stop_world(struct ctm_tracer *tracer);

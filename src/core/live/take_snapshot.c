@@ -183,6 +183,7 @@ static ctm_status take_locked(ctm_tracer *tracer, struct ctm_snapshot **out)
     ctm_totals totals;
     ctm_tracer_totals(tracer, &totals);
     ctm_snapshot_info info = {.nframe = ctm_tracer_nframe(tracer),
+                              .sample_interval = tracer->sample_interval,
                               .peak_bytes = totals.peak_bytes,
                               .tracer_bytes = ctm_tracer_memory_locked(tracer)};
     bool alone;

@@ -1,6 +1,8 @@
 /* tracer.c: the life of a tracer, its totals, fork. See shard.h for the model and the locks. */
 #include "ctm/tracer.h"
 
+#include <string.h>
+
 #include "live/shard.h"
 #include "store/memory.h"
 
@@ -19,6 +21,7 @@ ctm_status ctm_tracer_new(ctm_tracer **out)
         pthread_mutex_init(&tracer->shards[i].lock, NULL);
         ctm_store_init(&tracer->shards[i].store);
     }
+    pthread_mutex_init(&tracer->peak_lock, NULL);
     ctm_map_init(&tracer->map);
     *out = tracer;
     return CTM_OK;
@@ -33,6 +36,7 @@ void ctm_tracer_free(ctm_tracer *tracer)
         ctm_store_free_all(&tracer->shards[i].store);
         pthread_mutex_destroy(&tracer->shards[i].lock);
     }
+    pthread_mutex_destroy(&tracer->peak_lock);
     ctm_map_destroy(&tracer->map);
     ctm_mem_unmap(tracer, sizeof *tracer);
 }
@@ -64,16 +68,17 @@ static void forget_locked(ctm_tracer *tracer, bool keep_pages)
             ctm_store_free_all(&shard->store);
         }
         shard->resizing = shard->kept = 0;
+        atomic_store(&shard->bytes, 0);
+        atomic_store(&shard->blocks, 0);
     }
     ctm_map_clear(&tracer->map);
-    atomic_store(&tracer->exclusive_bytes, 0);
-    atomic_store(&tracer->exclusive_blocks, 0);
-    atomic_store(&tracer->locked_bytes, 0);
-    atomic_store(&tracer->locked_blocks, 0);
-    atomic_store(&tracer->peak_bytes, 0);
+    if (tracer->sample_interval != 0) {
+        memset(&tracer->places, 0, sizeof tracer->places);
+    }
+    ctm_peak_set(tracer, 0);
 }
 
-ctm_status ctm_tracer_start(ctm_tracer *tracer, uint32_t nframe)
+static ctm_status start(ctm_tracer *tracer, uint32_t nframe, uint64_t sample_interval)
 {
     if (nframe < 1 || nframe > CTM_MAX_NFRAME) {
         return CTM_ERR_INVALID;
@@ -83,10 +88,30 @@ ctm_status ctm_tracer_start(ctm_tracer *tracer, uint32_t nframe)
     }
     ctm_tracer_stop_world(tracer);
     forget_locked(tracer, false);
+    tracer->sample_interval = sample_interval;
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        tracer->shards[i].store.sample_interval = sample_interval;
+    }
     atomic_store(&tracer->nframe, nframe);
     atomic_store(&tracer->active, true);
     ctm_tracer_resume_world(tracer);
     return CTM_OK;
+}
+
+ctm_status ctm_tracer_start(ctm_tracer *tracer, uint32_t nframe)
+{
+    return start(tracer, nframe, 0);
+}
+
+ctm_status ctm_tracer_start_sampling(ctm_tracer *tracer, uint32_t nframe, uint64_t sample_interval)
+{
+    const bool valid = sample_interval >= 1 && sample_interval <= CTM_MAX_SAMPLE_INTERVAL;
+    return valid ? start(tracer, nframe, sample_interval) : CTM_ERR_INVALID;
+}
+
+uint64_t ctm_tracer_sample_interval(const ctm_tracer *tracer)
+{
+    return tracer->sample_interval;
 }
 
 void ctm_tracer_stop(ctm_tracer *tracer)
@@ -120,30 +145,34 @@ uint32_t ctm_tracer_generation(const ctm_tracer *tracer)
     return atomic_load_explicit(&tracer->generation, memory_order_acquire);
 }
 
-/* The sum of the two parts may be off by what happens between the two loads, and even
- * below 0, if a block is added after the first load and taken off before the second. */
-static uint64_t sum(_Atomic uint64_t *exclusive, _Atomic uint64_t *locked)
+/* The sum over the shards may be off by what happens between the loads, and even below 0, if a block is added
+ * after its shard was read and taken off through one that is read later. */
+static uint64_t whole(uint64_t sum)
 {
-    uint64_t first = atomic_load(exclusive);
-    uint64_t all = first + atomic_load(locked);
-    return all > INT64_MAX ? 0 : all;
+    return sum > INT64_MAX ? 0 : sum;
 }
 
 void ctm_tracer_totals(ctm_tracer *tracer, ctm_totals *out)
 {
-    uint64_t current = sum(&tracer->exclusive_bytes, &tracer->locked_bytes);
-    uint64_t peak = atomic_load(&tracer->peak_bytes);
+    uint64_t bytes = 0, blocks = 0;
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        bytes += atomic_load(&tracer->shards[i].bytes);
+        blocks += atomic_load(&tracer->shards[i].blocks);
+    }
+    const uint64_t current = whole(bytes), peak = atomic_load(&tracer->peak_bytes);
     *out = (ctm_totals){
         .current_bytes = current,
         .peak_bytes = peak > current ? peak : current,
-        .live_blocks = sum(&tracer->exclusive_blocks, &tracer->locked_blocks),
+        .live_blocks = whole(blocks),
     };
 }
 
 void ctm_tracer_reset_peak(ctm_tracer *tracer)
 {
+    ctm_totals totals;
     ctm_tracer_stop_world(tracer);
-    atomic_store(&tracer->peak_bytes, sum(&tracer->exclusive_bytes, &tracer->locked_bytes));
+    ctm_tracer_totals(tracer, &totals);
+    ctm_peak_set(tracer, totals.current_bytes);
     ctm_tracer_resume_world(tracer);
 }
 

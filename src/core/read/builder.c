@@ -148,6 +148,7 @@ ctm_status ctm_builder_add_snapshot(ctm_builder *builder, const ctm_snapshot *sn
     if (status == CTM_OK) status = reserve_rows(builder, snapshot, keep, map, map + tracebacks);
     if (status == CTM_OK) fill_rows(builder, snapshot, keep, map + tracebacks);
     ctm_mem_free(map);
+    if (status == CTM_OK) builder->info.sample_interval = snapshot->info.sample_interval;
     return status;
 }
 

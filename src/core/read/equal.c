@@ -71,7 +71,8 @@ static ctm_status compare_joined(const ctm_snapshot *a, const ctm_snapshot *b,
 ctm_status ctm_snapshot_equal(const ctm_snapshot *a, const ctm_snapshot *b, bool *out)
 {
     struct ctm_join join;
-    if (a == b || a->info.live_blocks != b->info.live_blocks ||
+    if (a == b || a->info.sample_interval != b->info.sample_interval ||
+        a->info.live_blocks != b->info.live_blocks ||
         a->info.current_bytes != b->info.current_bytes) {
         *out = a == b;
         return CTM_OK;

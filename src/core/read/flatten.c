@@ -70,6 +70,7 @@ ctm_status ctm_snapshot_from_store(const struct ctm_store *store, const ctm_snap
 {
     const ctm_snapshot_info counts = {
         .nframe = info->nframe,
+        .sample_interval = info->sample_interval,
         .peak_bytes = info->peak_bytes,
         .tracer_bytes = info->tracer_bytes,
         .sites = count_sites(store),

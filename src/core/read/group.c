@@ -5,6 +5,7 @@
 
 #include "read/idset.h"
 #include "store/memory.h"
+#include "store/weight.h"
 
 static bool same_line(const void *context, uint32_t a, uint32_t b)
 {
@@ -131,15 +132,29 @@ void ctm_grouping_free(struct ctm_grouping *grouping)
     grouping->of = NULL;
 }
 
+/* Each recorded block stands for 1 / p blocks. The draws are independent, so the variances add up. */
+static void add_estimated(struct ctm_sum *sum, uint64_t live, uint64_t size, uint64_t interval)
+{
+    const double weight = ctm_weight(size, interval), blocks = (double)live * weight;
+    sum->count += (uint64_t)(blocks + 0.5);
+    sum->size += (uint64_t)(blocks * (double)size + 0.5);
+    sum->variance += blocks * (weight - 1) * (double)size * (double)size;
+}
+
 /* No sum of different blocks can overflow: seal has checked the total. */
 static void sum_sites(const ctm_snapshot *snapshot, const uint32_t *map, const uint32_t *of,
                       struct ctm_sum *sums)
 {
+    const uint64_t interval = snapshot->info.sample_interval;
     for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
         const ctm_site *site = &snapshot->sites[id];
         uint64_t live = ctm_site_live(site);
         uint32_t traceback = map == NULL ? site->traceback : map[site->traceback];
         struct ctm_sum *sum = &sums[of == NULL ? traceback : of[traceback]];
+        if (interval != 0) {
+            add_estimated(sum, live, site->block_size, interval);
+            continue;
+        }
         sum->count += live;
         sum->size += live * site->block_size;
     }
@@ -155,9 +170,11 @@ static ctm_status spread_sums(const struct ctm_grouping *grouping, struct ctm_su
         struct ctm_sum *parent = &nodes[grouping->tables->tracebacks[id].parent];
         sum->count += node->count;
         sum->size += node->size;
+        sum->variance += node->variance;
         if (sum->count > INT64_MAX || sum->size > INT64_MAX) return CTM_ERR_LIMIT;
         parent->count += node->count;
         parent->size += node->size;
+        parent->variance += node->variance;
     }
     return CTM_OK;
 }

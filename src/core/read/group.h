@@ -12,8 +12,9 @@
 #include "read/snapshot.h"
 
 struct ctm_sum {
-    uint64_t size;  /* bytes */
-    uint64_t count; /* blocks; 0: nobody is in the group */
+    uint64_t size;   /* bytes */
+    uint64_t count;  /* blocks; 0: nobody is in the group */
+    double variance; /* of size, if it is estimated (store/weight.h); else 0 */
 };
 
 struct ctm_grouping {

@@ -8,6 +8,9 @@
 #include <string.h>
 
 #include "store/memory.h"
+#include "store/weight.h"
+
+#define MOST_ESTIMATED 0x1p62 /* well below INT64_MAX: sums are rounded a site at a time */
 
 /* Cuts `size` bytes from the slab; *used only grows, and stays past any real size once it
  * overflowed. */
@@ -74,6 +77,20 @@ ctm_status ctm_snapshot_alloc(const ctm_snapshot_info *info, uint64_t string_byt
     return CTM_OK;
 }
 
+/* What the blocks of a sample stand for must fit as well. */
+static ctm_status check_estimates(const ctm_snapshot *snapshot)
+{
+    const uint64_t interval = snapshot->info.sample_interval;
+    double blocks = 0, bytes = 0;
+    for (uint32_t id = 1; interval != 0 && id <= snapshot->info.sites; id++) {
+        const ctm_site *site = &snapshot->sites[id];
+        const double n = (double)ctm_site_live(site) * ctm_weight(site->block_size, interval);
+        blocks += n;
+        bytes += n * (double)site->block_size;
+    }
+    return blocks < MOST_ESTIMATED && bytes < MOST_ESTIMATED ? CTM_OK : CTM_ERR_LIMIT;
+}
+
 /* live_sums, live_blocks and current_bytes. */
 static ctm_status seal_sites(ctm_snapshot *snapshot)
 {
@@ -88,7 +105,7 @@ static ctm_status seal_sites(ctm_snapshot *snapshot)
     }
     snapshot->info.live_blocks = blocks;
     snapshot->info.current_bytes = bytes;
-    return CTM_OK;
+    return check_estimates(snapshot);
 }
 
 ctm_status ctm_snapshot_seal(ctm_snapshot *snapshot)

@@ -3,6 +3,7 @@
  * Model: group, sum, order, sort. A difference is the same with two arrays of sums over common
  * tables (read/join.h); a plain statistic has no second array.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +43,7 @@ struct sums {
     unsigned char *present;
     void *memory; /* owned; all the arrays */
     uint32_t last;
+    bool estimated; /* a snapshot is a sample */
 };
 
 static ctm_status sums_new(uint32_t last, bool diff, struct sums *out)
@@ -85,10 +87,14 @@ static void rank_row(const struct sums *sums, uint32_t group, struct ranked *out
     out->row.count = sum->count;
     out->row.id = group;
     out->row.in_new = sum->count > 0;
+    double variance = sum->variance;
     if (sums->older != NULL) {
         out->row.size_diff = (int64_t)sum->size - (int64_t)sums->older[group].size;
         out->row.count_diff = (int64_t)sum->count - (int64_t)sums->older[group].count;
+        variance += sums->older[group].variance;
     }
+    out->row.size_error = sqrt(variance);
+    out->row.estimated = sums->estimated;
     /* Without a difference its keys are 0, and the order is that of statistics. */
     out->keys[0] = magnitude(out->row.size_diff);
     out->keys[1] = sum->size;
@@ -164,6 +170,8 @@ static ctm_status answer(const struct question *question, ctm_statistics **out)
     if (status != CTM_OK) return status;
     status = sums_new(grouping.last, question->older != NULL, &sums);
     if (status == CTM_OK) {
+        sums.estimated = question->newer->info.sample_interval != 0 ||
+                         (question->older != NULL && question->older->info.sample_interval != 0);
         status = sum_both(question, &grouping, &sums);
         if (status == CTM_OK) status = statistics_make(&grouping, &sums, out);
         ctm_mem_free(sums.memory);

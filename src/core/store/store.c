@@ -9,6 +9,8 @@
  */
 #include "store/store.h"
 
+#include "store/weight.h"
+
 #include <string.h>
 
 #include "store/rows.h"
@@ -173,9 +175,9 @@ static ctm_status write_traceback(struct ctm_store *store, void *row, const void
 
 static ctm_status write_site(struct ctm_store *store, void *at, const void *key)
 {
-    (void)store;
     struct ctm_site_row *row = at;
     memcpy(&row->site, key, sizeof row->site);
+    row->weighted_size = ctm_weighted_size(row->site.block_size, store->sample_interval);
     atomic_init(&row->freed_remote, 0);
     return CTM_OK;
 }

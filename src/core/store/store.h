@@ -22,8 +22,12 @@
 
 #include "ctm/tables.h"
 
+#ifndef CTM_FAULTS
 #define CTM_ROWS_FIRST_LOG2 16u
-#define CTM_ROWS_CHUNKS 17u /* enough for 2^32 rows */
+#else
+#define CTM_ROWS_FIRST_LOG2 9u /* more chunks, so that more can fail */
+#endif
+#define CTM_ROWS_CHUNKS 24u /* enough for 2^32 rows in either case */
 #define CTM_BYTES_FIRST_LOG2 14u
 #define CTM_BYTES_CHUNKS 40u
 #define CTM_MAX_SITES (1u << 28) /* row 0 included: a map slot has 28 bits for a site */
@@ -62,9 +66,11 @@ struct ctm_traceback_row {
 struct ctm_site_row {
     _Alignas(64) ctm_site site;    /* counters: the store's owner */
     _Atomic uint64_t freed_remote; /* blocks freed through other shards: any thread */
+    uint64_t weighted_size;        /* bytes that a block stands for (weight.h); constant */
 };
 
 struct ctm_store {
+    uint64_t sample_interval; /* of the blocks that are recorded here; 0: all are */
     struct ctm_rows strings, functions, frames, tracebacks, sites;
     struct ctm_bytes bytes;
     struct ctm_index string_index, function_index, frame_index, traceback_index, site_index;

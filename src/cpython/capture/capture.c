@@ -75,29 +75,49 @@ int ctm_capture_init(void)
     return 0;
 }
 
-int ctm_capture_start(PyObject *stdlib_tracemalloc, uint32_t nframe)
+/* Free lists are followed only if every block is: most revived objects would not be in the sample. */
+static int start_tracer(PyObject *stdlib_tracemalloc, uint32_t nframe, uint64_t sample_interval)
+{
+    ctm_tracer *tracer = ctm_the_capture.tracer;
+    if (sample_interval == 0 && ctm_ride_mount(stdlib_tracemalloc) < 0) {
+        return -1;
+    }
+    const ctm_status status = sample_interval != 0
+                                  ? ctm_tracer_start_sampling(tracer, nframe, sample_interval)
+                                  : ctm_tracer_start(tracer, nframe);
+    if (status != CTM_OK) {
+        ctm_ride_dismount(stdlib_tracemalloc);
+        PyErr_NoMemory();
+        return -1;
+    }
+    return 0;
+}
+
+int ctm_capture_start(PyObject *stdlib_tracemalloc, uint32_t nframe, uint64_t sample_interval)
 {
     if (ctm_tracer_is_tracing(ctm_the_capture.tracer)) {
         return 0;
     }
     ctm_track_prepare();
-    if (ctm_ride_mount(stdlib_tracemalloc) < 0) {
-        return -1;
-    }
-    if (ctm_tracer_start(ctm_the_capture.tracer, nframe) != CTM_OK) {
-        ctm_ride_dismount(stdlib_tracemalloc);
-        PyErr_NoMemory();
+    if (start_tracer(stdlib_tracemalloc, nframe, sample_interval) < 0) {
         return -1;
     }
     ctm_stack_forget();
     atomic_store(&ctm_the_capture.lost_reattributions, 0);
     ctm_hooks_install();
-    atomic_store(&ctm_the_capture.active, true);
+    atomic_store(&ctm_the_capture.mode, CTM_EXACT); /* for the self-tests */
     ctm_the_capture.allocators = ctm_capture_is_alive()
                                      ? (ctm_fact){true, "all three domains are hooked"}
                                      : (ctm_fact){false, "an allocation did not come through"};
     ctm_track_start();
-    ctm_freelist_start();
+    if (sample_interval == 0) {
+        ctm_freelist_start();
+    } else {
+        ctm_the_capture.free_lists =
+            (ctm_fact){false, "not followed when sampling: an object from a free list keeps its "
+                              "block's traceback"};
+        atomic_store(&ctm_the_capture.mode, CTM_SAMPLING);
+    }
     ctm_capture_clear();
     return 0;
 }
@@ -107,8 +127,10 @@ void ctm_capture_stop(PyObject *stdlib_tracemalloc)
     if (!ctm_tracer_is_tracing(ctm_the_capture.tracer)) {
         return;
     }
-    ctm_freelist_stop();
-    atomic_store(&ctm_the_capture.active, false);
+    if (ctm_tracer_sample_interval(ctm_the_capture.tracer) == 0) {
+        ctm_freelist_stop();
+    }
+    atomic_store(&ctm_the_capture.mode, CTM_IDLE);
     if (stdlib_tracemalloc != NULL) {
         ctm_hooks_remove();
     }

@@ -35,6 +35,7 @@ typedef struct ctm_hook_state {
     bool inside;             /* an original function is running on behalf of a hook */
     bool own;                /* results of this module are being made: see ctm_own_begin */
     const void *own_frame;   /* the innermost frame then; only compared */
+    ctm_sampler sampler;
 } ctm_hook_state;
 extern __thread ctm_hook_state ctm_hook_tls __attribute__((tls_model("initial-exec")));
 
@@ -44,24 +45,44 @@ typedef struct ctm_fact {
     const char *detail; /* static text */
 } ctm_fact;
 
-/* The process's capture. Written with the GIL held; hooks read tracer, main_interpreter and active. */
+typedef enum ctm_mode {
+    CTM_IDLE = 0,     /* pass through */
+    CTM_EXACT = 1,    /* record every event */
+    CTM_SAMPLING = 2, /* record the blocks that the thread's sampler takes */
+} ctm_mode;
+
+/* The process's capture. Written with the GIL held; hooks read tracer, main_interpreter and mode. */
 typedef struct ctm_capture {
     ctm_tracer *tracer;   /* owned; made once, never freed: hooks may read it */
-    ctm_shard *exclusive; /* its shard 0; with the GIL and `active` it may be used as it is */
+    ctm_shard *exclusive; /* its shard 0; with the GIL and unless idle it may be used as it is */
     PyInterpreterState *main_interpreter; /* borrowed for comparison only */
-    _Atomic bool active;                  /* hooks record events */
+    _Atomic uint8_t mode;                 /* a ctm_mode: what hooks do */
     _Atomic uint64_t lost_reattributions; /* free-list events that ran out of memory */
     _Atomic bool riding;                  /* stdlib's tracemalloc was started to carry us */
     ctm_fact allocators, free_lists, tracked_blocks; /* since the last start */
 } ctm_capture;
 extern ctm_capture ctm_the_capture;
 
+/* HOOK: */
+static inline ctm_mode ctm_capture_mode(void)
+{
+    return (ctm_mode)atomic_load_explicit(&ctm_the_capture.mode, memory_order_relaxed);
+}
+
+/* HOOK: Is this block, which was just announced, to be recorded? Ask once for each. */
+static inline bool ctm_capture_takes(size_t size)
+{
+    return ctm_capture_mode() != CTM_SAMPLING ||
+           ctm_sampler_takes(ctm_the_capture.tracer, &ctm_hook_tls.sampler, size);
+}
+
 /* --- capture.c: called with the GIL held, by the main interpreter --- */
 
 /* At each import. -1 with an exception. */
 int ctm_capture_init(void);
-/* stdlib_tracemalloc: the real _tracemalloc module. -1 with an exception. */
-int ctm_capture_start(PyObject *stdlib_tracemalloc, uint32_t nframe);
+/* stdlib_tracemalloc: the real _tracemalloc module. -1 with an exception. sample_interval 0: every
+ * block. */
+int ctm_capture_start(PyObject *stdlib_tracemalloc, uint32_t nframe, uint64_t sample_interval);
 /* stdlib_tracemalloc NULL: the interpreter is going away, leave stdlib alone. */
 void ctm_capture_stop(PyObject *stdlib_tracemalloc);
 /* Forgets every block; tracing goes on. */

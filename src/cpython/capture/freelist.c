@@ -100,9 +100,7 @@ int ctm_event_reference(PyObject *op)
         self->last_block = 0;
         return 0;
     }
-    const bool is_idle =
-        self->inside || !atomic_load_explicit(&ctm_the_capture.active, memory_order_relaxed);
-    return is_idle ? 0 : revive(block);
+    return self->inside || ctm_capture_mode() != CTM_EXACT ? 0 : revive(block);
 }
 
 /* --- self-test: revive one object of each kind and see whether its block counted anew --- */

@@ -27,11 +27,16 @@ const PyMemAllocatorEx *ctm_hooks_original(PyMemAllocatorDomain domain)
     return &the_originals[domain];
 }
 
-/* HOOK: Record nothing: tracing is off, or an original function asks. */
+/* HOOK: Is every event recorded, this one too (no original function asks)? */
+static inline bool is_exact(void)
+{
+    return !ctm_hook_tls.inside && ctm_capture_mode() == CTM_EXACT;
+}
+
+/* HOOK: If not exact: record nothing? */
 static inline bool is_idle(void)
 {
-    return ctm_hook_tls.inside ||
-           !atomic_load_explicit(&ctm_the_capture.active, memory_order_relaxed);
+    return ctm_hook_tls.inside || ctm_capture_mode() == CTM_IDLE;
 }
 
 /* HOOK: NULL with CTM_ERR_NOT_TRACING, or CTM_ERR_NOMEM: a shard that cannot be entered although
@@ -113,15 +118,27 @@ static inline void *record(PyMemAllocatorDomain domain, void *block, size_t size
     return block;
 }
 
+/* HOOK: A block that may be in the sample. */
+static inline void *sample(PyMemAllocatorDomain domain, void *block, size_t size)
+{
+    if (block != NULL && ctm_sampler_takes(ctm_the_capture.tracer, &ctm_hook_tls.sampler, size)) {
+        return record(domain, block, size);
+    }
+    ctm_hook_tls.last_block = (uintptr_t)block;
+    return block;
+}
+
 /* HOOK: */
 static inline void *on_malloc(PyMemAllocatorDomain domain, size_t size)
 {
     const PyMemAllocatorEx *real = &the_originals[domain];
-    if (is_idle()) {
+    const bool exact = is_exact();
+    if (!exact && is_idle()) {
         return real->malloc(real->ctx, size);
     }
     ctm_hook_tls.inside = true;
-    void *block = record(domain, real->malloc(real->ctx, size), size);
+    void *block = real->malloc(real->ctx, size);
+    block = exact ? record(domain, block, size) : sample(domain, block, size);
     ctm_hook_tls.inside = false;
     return block;
 }
@@ -130,17 +147,19 @@ static inline void *on_malloc(PyMemAllocatorDomain domain, size_t size)
 static inline void *on_calloc(PyMemAllocatorDomain domain, size_t count, size_t size)
 {
     const PyMemAllocatorEx *real = &the_originals[domain];
-    if (is_idle()) {
+    const bool exact = is_exact();
+    if (!exact && is_idle()) {
         return real->calloc(real->ctx, count, size);
     }
     ctm_hook_tls.inside = true;
-    void *block = record(domain, real->calloc(real->ctx, count, size), count * size);
+    void *block = real->calloc(real->ctx, count, size);
+    block = exact ? record(domain, block, count * size) : sample(domain, block, count * size);
     ctm_hook_tls.inside = false;
     return block;
 }
 
 /* HOOK: */
-static ctm_status begin_resize(PyMemAllocatorDomain domain, void *block, size_t size,
+static ctm_status begin_resize(PyMemAllocatorDomain domain, void *block, size_t size, bool taken,
                                ctm_resize *out, ctm_who *out_who)
 {
     *out_who = ctm_who_get(domain != PYMEM_DOMAIN_RAW);
@@ -149,8 +168,10 @@ static ctm_status begin_resize(PyMemAllocatorDomain domain, void *block, size_t 
     if (shard == NULL) {
         return status;
     }
-    uint32_t site;
-    status = ctm_context_site(shard, out_who, 0, size, &site);
+    uint32_t site = 0;
+    if (taken) {
+        status = ctm_context_site(shard, out_who, 0, size, &site);
+    }
     if (status == CTM_OK) {
         status = ctm_shard_resize_begin_at(shard, 0, (uintptr_t)block, site, out);
     }
@@ -169,14 +190,14 @@ static inline void end_resize(ctm_shard *shard, const ctm_resize *resize, void *
     }
 }
 
-/* HOOK: The general way. */
-static CTM_SELDOM void *resize_any(PyMemAllocatorDomain domain, void *old, size_t size)
+/* HOOK: The general way. `taken`: the new block is recorded. */
+static CTM_SELDOM void *resize_any(PyMemAllocatorDomain domain, void *old, size_t size, bool taken)
 {
     const PyMemAllocatorEx *real = &the_originals[domain];
     void *block = NULL;
     ctm_resize begun;
     ctm_who who;
-    const ctm_status status = begin_resize(domain, old, size, &begun, &who);
+    const ctm_status status = begin_resize(domain, old, size, taken, &begun, &who);
     if (status == CTM_OK || status == CTM_ERR_NOT_TRACING) {
         block = real->realloc(real->ctx, old, size);
     }
@@ -188,40 +209,67 @@ static CTM_SELDOM void *resize_any(PyMemAllocatorDomain domain, void *old, size_
     return block;
 }
 
+/* HOOK: The common case of sampling: neither the old block nor the new one is in the sample. */
+static inline void *sample_realloc(PyMemAllocatorDomain domain, void *old, size_t size)
+{
+    const PyMemAllocatorEx *real = &the_originals[domain];
+    ctm_tracer *tracer = ctm_the_capture.tracer;
+    const bool taken = ctm_sampler_takes(tracer, &ctm_hook_tls.sampler, size);
+    const bool known = old != NULL && ctm_tracer_may_know(tracer, (uintptr_t)old);
+    return taken || known ? resize_any(domain, old, size, taken)
+                          : real->realloc(real->ctx, old, size);
+}
+
+/* HOOK: */
+static inline void *exact_realloc(PyMemAllocatorDomain domain, void *old, size_t size)
+{
+    const PyMemAllocatorEx *real = &the_originals[domain];
+    ctm_resize begun;
+    const uint32_t site = site_in_main(domain, size);
+    if (site == 0 || ctm_shard_resize_begin_at(ctm_the_capture.exclusive, 0, (uintptr_t)old, site,
+                                               &begun) != CTM_OK) {
+        return resize_any(domain, old, size, true);
+    }
+    void *block = real->realloc(real->ctx, old, size);
+    end_resize(ctm_the_capture.exclusive, &begun, block);
+    return block;
+}
+
 /* HOOK: */
 static inline void *on_realloc(PyMemAllocatorDomain domain, void *old, size_t size)
 {
     const PyMemAllocatorEx *real = &the_originals[domain];
-    if (is_idle()) {
+    const bool exact = is_exact();
+    if (!exact && is_idle()) {
         return real->realloc(real->ctx, old, size);
     }
-    void *block;
-    ctm_resize begun;
     ctm_hook_tls.inside = true;
-    const uint32_t site = site_in_main(domain, size);
-    if (site != 0 && ctm_shard_resize_begin_at(ctm_the_capture.exclusive, 0, (uintptr_t)old, site,
-                                               &begun) == CTM_OK) {
-        block = real->realloc(real->ctx, old, size);
-        end_resize(ctm_the_capture.exclusive, &begun, block);
-    } else {
-        block = resize_any(domain, old, size);
-    }
+    void *block = exact ? exact_realloc(domain, old, size) : sample_realloc(domain, old, size);
     ctm_hook_tls.inside = false;
     return block;
+}
+
+/* HOOK: */
+static inline void forget(PyMemAllocatorDomain domain, void *block)
+{
+    if (domain != PYMEM_DOMAIN_RAW && ctm_frames_attached_to_main() != NULL) {
+        (void)ctm_shard_free(ctm_the_capture.exclusive, 0, (uintptr_t)block);
+    } else {
+        ctm_event_free(0, (uintptr_t)block, domain != PYMEM_DOMAIN_RAW);
+    }
 }
 
 /* HOOK: */
 static inline void on_free(PyMemAllocatorDomain domain, void *block)
 {
     const PyMemAllocatorEx *real = &the_originals[domain];
-    if (block == NULL || is_idle()) {
+    const bool exact = is_exact();
+    if (block == NULL || (!exact && is_idle())) {
         real->free(real->ctx, block);
         return;
     }
-    if (domain != PYMEM_DOMAIN_RAW && ctm_frames_attached_to_main() != NULL) {
-        (void)ctm_shard_free(ctm_the_capture.exclusive, 0, (uintptr_t)block);
-    } else {
-        ctm_event_free(0, (uintptr_t)block, domain != PYMEM_DOMAIN_RAW);
+    if (exact || ctm_tracer_may_know(ctm_the_capture.tracer, (uintptr_t)block)) {
+        forget(domain, block);
     }
     ctm_hook_tls.inside = true;
     real->free(real->ctx, block);
@@ -278,11 +326,11 @@ static bool is_reached(PyMemAllocatorDomain domain)
         return false;
     }
     ctm_hook_tls.last_block = 0;
-    const bool was_active = atomic_exchange(&ctm_the_capture.active, true);
+    const uint8_t mode = atomic_exchange(&ctm_the_capture.mode, CTM_EXACT);
     void *block = current.malloc(current.ctx, 1);
     const bool reached = ctm_hook_tls.last_block != 0;
     current.free(current.ctx, block);
-    atomic_store(&ctm_the_capture.active, was_active);
+    atomic_store(&ctm_the_capture.mode, mode);
     return reached;
 }
 

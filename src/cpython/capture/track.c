@@ -18,7 +18,7 @@ static ctm_detour the_detours[FUNCTIONS]; /* GIL; `original` is read by callers,
 /* HOOK: */
 static bool is_active(void)
 {
-    return atomic_load_explicit(&ctm_the_capture.active, memory_order_relaxed);
+    return ctm_capture_mode() != CTM_IDLE;
 }
 
 /* CPython 3.11 and 3.12 ask whether stdlib traces, then wait for the GIL, and do not ask again: with stdlib
@@ -52,25 +52,31 @@ static int tell_untrack(unsigned int domain, uintptr_t address)
     return result;
 }
 
+/* HOOK: */
+static int forget(unsigned int domain, uintptr_t address)
+{
+    if (ctm_tracer_may_know(ctm_the_capture.tracer, address)) {
+        ctm_event_free(domain, address, false);
+    }
+    return 0;
+}
+
 /* HOOK: 0; -1: out of memory; -2: tracing is off. */
 static int on_track(unsigned int domain, uintptr_t address, size_t size)
 {
-    int result = ctm_ride_stdlib_traces() ? tell_track(domain, address, size) : -2;
-    if (is_active()) {
-        result = ctm_event_alloc(domain, address, size, false) ? 0 : -1;
+    const int result = ctm_ride_stdlib_traces() ? tell_track(domain, address, size) : -2;
+    if (is_active() && ctm_capture_takes(size)) {
+        return ctm_event_alloc(domain, address, size, false) ? 0 : -1;
     }
-    return result;
+    /* Not in the sample; what was known there has another size now. */
+    return is_active() ? forget(domain, address) : result;
 }
 
 /* HOOK: 0, also if the block was not known; -2: tracing is off. */
 static int on_untrack(unsigned int domain, uintptr_t address)
 {
-    int result = ctm_ride_stdlib_traces() ? tell_untrack(domain, address) : -2;
-    if (is_active()) {
-        ctm_event_free(domain, address, false);
-        result = 0;
-    }
-    return result;
+    const int result = ctm_ride_stdlib_traces() ? tell_untrack(domain, address) : -2;
+    return is_active() ? forget(domain, address) : result;
 }
 
 /* A new reference: the frames as (filename, lineno) pairs, or None. GIL. */

@@ -245,7 +245,23 @@ static PyMethodDef snapshot_methods[] = {
     {0},
 };
 
+static PyObject *snapshot_sample_interval(PyObject *self, void *Py_UNUSED(closure))
+{
+    PyObject *traces;
+    ctm_core_object *core = ctm_snapshot_core(ctm_state_of(self), self, &traces);
+    Py_XDECREF(traces);
+    if (core == NULL && PyErr_Occurred()) return NULL;
+    const uint64_t interval = core != NULL ? core->info.sample_interval : 0;
+    Py_XDECREF((PyObject *)core);
+    return interval != 0 ? PyLong_FromUnsignedLongLong(interval) : Py_NewRef(Py_None);
+}
+
 static PyGetSetDef snapshot_getset[] = {
+    {"sample_interval", snapshot_sample_interval, NULL,
+     PyDoc_STR("The bytes for each of which about one block was traced; None: every block was.\n\n"
+               "Sizes and counts of statistics are then estimates; `traces` are the blocks of the\n"
+               "sample, each with its own size."),
+     NULL},
     CTM_DICT_GETSET,
     {0},
 };

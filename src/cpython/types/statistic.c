@@ -1,11 +1,13 @@
 /* statistic.c: Statistic, the blocks of one group. All three attributes may be set. */
 #include "support.h"
 
+#include <math.h>
 #include <stddef.h>
 
 typedef struct ctm_statistic_object {
     PyObject_HEAD
     PyObject *traceback, *size, *count; /* owned; NULL: not set; any objects */
+    ctm_estimate estimate;              /* of size; constant but for ctm_statistic_join */
 } ctm_statistic_object;
 
 CTM_SLOT_OBJECT(statistic, 3)
@@ -30,6 +32,40 @@ PyObject *ctm_statistic_object_new(ctm_state *state, PyObject *traceback, PyObje
     ctm_guard_end(state, before);
     return result;
 }
+
+void ctm_statistic_set_estimate(PyObject *self, ctm_estimate estimate)
+{
+    ((ctm_statistic_object *)self)->estimate = estimate;
+}
+
+void ctm_statistic_join_estimates(PyObject *self, PyObject *other)
+{
+    ctm_estimate *mine = &((ctm_statistic_object *)self)->estimate;
+    const ctm_estimate *more = &((ctm_statistic_object *)other)->estimate;
+    mine->is_estimated |= more->is_estimated;
+    mine->error = sqrt(mine->error * mine->error + more->error * more->error);
+}
+
+static PyObject *statistic_estimated(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(((ctm_statistic_object *)self)->estimate.is_estimated);
+}
+
+static PyObject *statistic_confidence_interval(PyObject *self, void *Py_UNUSED(closure))
+{
+    ctm_state *state = ctm_state_of(self);
+    return ctm_confidence_interval(self, state->text.size,
+                                   &((ctm_statistic_object *)self)->estimate, 0);
+}
+
+static PyGetSetDef statistic_getset[] = {
+    {"estimated", statistic_estimated, NULL, ctm_estimated_doc, NULL},
+    {"confidence_interval", statistic_confidence_interval, NULL,
+     PyDoc_STR("Where size lies with a probability of about 95 %: (low, high) in bytes,\n"
+               "both the size itself if it is not estimated."),
+     NULL},
+    {0},
+};
 
 static int statistic_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
@@ -112,6 +148,7 @@ static PyType_Slot statistic_slots[] = {
     {Py_tp_dealloc, statistic_dealloc},
     {Py_tp_methods, statistic_methods},
     {Py_tp_members, statistic_members},
+    {Py_tp_getset, statistic_getset},
     {Py_tp_richcompare, statistic_richcompare},
     {Py_tp_hash, statistic_hash},
     {Py_tp_str, statistic_str},

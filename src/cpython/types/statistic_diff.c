@@ -6,7 +6,8 @@
 
 typedef struct ctm_statistic_diff_object {
     PyObject_HEAD
-    PyObject *fields[5]; /* owned; NULL: not set; traceback, size, size_diff, count, count_diff */
+    PyObject *fields[5];   /* owned; NULL: not set; traceback, size, size_diff, count, count_diff */
+    ctm_estimate estimate; /* of size_diff; constant */
 } ctm_statistic_diff_object;
 
 CTM_SLOT_OBJECT(statistic_diff, 5)
@@ -33,6 +34,32 @@ PyObject *ctm_statistic_diff_object_new(ctm_state *state, PyObject *const fields
     ctm_guard_end(state, before);
     return result;
 }
+
+void ctm_statistic_diff_set_estimate(PyObject *self, ctm_estimate estimate)
+{
+    ((ctm_statistic_diff_object *)self)->estimate = estimate;
+}
+
+static PyObject *statistic_diff_estimated(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(((ctm_statistic_diff_object *)self)->estimate.is_estimated);
+}
+
+static PyObject *statistic_diff_confidence_interval(PyObject *self, void *Py_UNUSED(closure))
+{
+    ctm_state *state = ctm_state_of(self);
+    return ctm_confidence_interval(self, state->text.size_diff,
+                                   &((ctm_statistic_diff_object *)self)->estimate, 1);
+}
+
+static PyGetSetDef statistic_diff_getset[] = {
+    {"estimated", statistic_diff_estimated, NULL, ctm_estimated_doc, NULL},
+    {"confidence_interval", statistic_diff_confidence_interval, NULL,
+     PyDoc_STR("Where size_diff lies with a probability of at least about 95 %: (low, high)\n"
+               "in bytes, both size_diff itself if it is not estimated."),
+     NULL},
+    {0},
+};
 
 static int statistic_diff_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
@@ -136,6 +163,7 @@ static PyType_Slot statistic_diff_slots[] = {
     {Py_tp_dealloc, statistic_diff_dealloc},
     {Py_tp_methods, statistic_diff_methods},
     {Py_tp_members, statistic_diff_members},
+    {Py_tp_getset, statistic_diff_getset},
     {Py_tp_richcompare, statistic_diff_richcompare},
     {Py_tp_hash, statistic_diff_hash},
     {Py_tp_str, statistic_diff_str},

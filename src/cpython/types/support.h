@@ -55,6 +55,21 @@ PyObject *ctm_slot_unset(PyObject *self, const char *name);
 /* Sets type.__slots__, which pickle and copy read. Names end with NULL. */
 int ctm_type_set_slots(PyTypeObject *type, const char *const *names);
 
+/* --- estimates: what a Statistic of a sampled snapshot knows besides its attributes --- */
+
+typedef struct ctm_estimate {
+    double error; /* standard error in bytes */
+    int is_estimated;
+} ctm_estimate;
+
+extern const char ctm_estimated_doc[];
+/* (low, high) around the attribute `name` of `self`. is_signed: may be below 0. */
+PyObject *ctm_confidence_interval(PyObject *self, PyObject *name, const ctm_estimate *estimate,
+                                  int is_signed);
+void ctm_statistic_set_estimate(PyObject *self, ctm_estimate estimate);
+void ctm_statistic_join_estimates(PyObject *self, PyObject *other);
+void ctm_statistic_diff_set_estimate(PyObject *self, ctm_estimate estimate);
+
 /* --- dict objects --- */
 
 typedef struct ctm_dict_object {

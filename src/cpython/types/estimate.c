@@ -1,0 +1,30 @@
+/* estimate.c: how far a number of a sampled snapshot may be from the truth. */
+#include "support.h"
+
+/* Of a normal distribution, 95 % lies within so many standard errors. A sum of many independent draws is nearly normal; with
+ * a handful of recorded blocks the interval is only a hint. */
+#define STANDARD_ERRORS 1.959963984540054
+
+const char ctm_estimated_doc[] =
+    PyDoc_STR("Are the numbers estimates from a sample (start(sample_interval=...))?");
+
+PyObject *ctm_confidence_interval(PyObject *self, PyObject *name, const ctm_estimate *estimate,
+                                  int is_signed)
+{
+    PyObject *value = PyObject_GetAttr(self, name), *result = NULL;
+    if (value == NULL) return NULL;
+    if (!estimate->is_estimated) {
+        result = PyTuple_Pack(2, value, value);
+        Py_DECREF(value);
+        return result;
+    }
+    const double middle = PyFloat_AsDouble(value), most = STANDARD_ERRORS * estimate->error;
+    Py_DECREF(value);
+    if (middle == -1.0 && PyErr_Occurred()) return NULL;
+    const double low = is_signed || middle > most ? middle - most : 0.0;
+    PyObject *ends[2] = {PyLong_FromDouble(low), PyLong_FromDouble(middle + most)};
+    if (ends[0] != NULL && ends[1] != NULL) result = PyTuple_Pack(2, ends[0], ends[1]);
+    Py_XDECREF(ends[0]);
+    Py_XDECREF(ends[1]);
+    return result;
+}
