@@ -312,6 +312,24 @@ static void *foreign_run(void *argument)
     return NULL;
 }
 
+/* A block allocated while another thread state of this interpreter is attached to this thread, which runs nothing. */
+static PyObject *fixture_in_other_state(PyObject *self, PyObject *args)
+{
+    Py_ssize_t size;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "n", &size)) {
+        return NULL;
+    }
+    PyThreadState *own = PyThreadState_Get();
+    PyThreadState *other = PyThreadState_New(PyThreadState_GetInterpreter(own));
+    PyThreadState_Swap(other);
+    void *block = PyObject_Malloc((size_t)size);
+    PyThreadState_Clear(other);
+    PyThreadState_Swap(own);
+    PyThreadState_Delete(other);
+    return PyLong_FromVoidPtr(block);
+}
+
 static PyObject *fixture_foreign_call(PyObject *module, PyObject *callable)
 {
     pthread_t id;
@@ -390,6 +408,7 @@ static PyMethodDef methods[] = {
     {"background", fixture_background, METH_VARARGS, "background(threads, track)"},
     {"quiet", fixture_quiet, METH_NOARGS, "quiet()"},
     {"foreign_call", fixture_foreign_call, METH_O, "foreign_call(callable)"},
+    {"in_other_state", fixture_in_other_state, METH_VARARGS, "in_other_state(size) -> address of obj"},
     {"track", fixture_track, METH_VARARGS, "track(domain, address, size, nogil=False)"},
     {"untrack", fixture_untrack, METH_VARARGS, "untrack(domain, address, nogil=False)"},
     {"allocate_after_exit", fixture_allocate_after_exit, METH_NOARGS, "allocate_after_exit()"},

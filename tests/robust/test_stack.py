@@ -1,6 +1,9 @@
 """Tracebacks against the interpreter's own account of the stack, along random paths through all kinds of calls."""
 
+import sys
+import tempfile
 import unittest
+from pathlib import Path
 
 from support import LONG, ScriptTest
 
@@ -316,10 +319,67 @@ PROGRAM = """
 """
 
 
+# Before ctracemalloc is imported, as sitecustomize.
+TAKE_LISTENERS = """
+import _testcapi
+taken = 0
+try:
+    while True:
+        _testcapi.add_code_watcher(taken % 2)
+        taken += 1
+except RuntimeError:
+    assert taken > 0
+"""
+NONE_IS_LEFT = """
+    import _testcapi
+    try: _testcapi.add_code_watcher(0)
+    except RuntimeError: pass
+    else: raise AssertionError("a listener is left")
+"""
+
+
 class StackTest(ScriptTest):
     def check_paths(self, nframe, seed):
         text = PROGRAM.replace("SEED", str(seed)).replace("NFRAME", str(nframe)).replace("STEPS", str(STEPS))
         self.check(text, timeout=600)
+
+    def test_without_news_of_dying_code(self):
+        """Other tools hold all listeners for code objects: then nothing may be remembered of the stack."""
+        if sys.version_info < (3, 12):
+            self.skipTest("3.11 has no listeners that could all be taken")
+        try:
+            import _testcapi
+        except ImportError:
+            self.skipTest("this Python comes without _testcapi")
+        self.assertTrue(hasattr(_testcapi, "add_code_watcher"))
+        text = PROGRAM.replace("SEED", "5").replace("NFRAME", "25").replace("STEPS", str(STEPS // 3))
+        self.check(NONE_IS_LEFT + text, timeout=600, env={"PYTHONPATH": self.folder_with_hook()})
+
+    def folder_with_hook(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        Path(folder.name, "sitecustomize.py").write_text(TAKE_LISTENERS, encoding="utf-8")
+        return folder.name
+
+    def test_another_thread_state(self):
+        self.check(
+            """
+            import ctmfixture
+            tm.start(5)
+            def work(size):
+                held = bytearray(100)
+                address = ctmfixture.in_other_state(size)
+                more = bytearray(100); line = sys._getframe().f_lineno
+                assert tm.get_object_traceback(more)[-1].lineno == line
+                return address
+            for turn in range(5):
+                address = work(77_777)
+                found = [t.traceback for t in tm.take_snapshot().traces if t.size == 77_777]
+                assert [[f.filename for f in t] for t in found] == [["<unknown>"]], found
+                ctmfixture.free(2, address)
+            print("good")
+            """
+        )
 
     def test_one_frame(self):
         self.check_paths(1, 1)
