@@ -175,6 +175,9 @@ class SamplingTest(ScriptTest):
         def _match(self, trace): return trace[1] % 2 == 1
     odd = snapshot.filter_traces([Odd(True, "*")])
     assert odd.sample_interval == 2000
+    for statistic in loaded.statistics("lineno")[:3]:
+        copy = pickle.loads(pickle.dumps(statistic))
+        assert copy == statistic and copy.estimated and copy.confidence_interval == statistic.confidence_interval
     difference = snapshot.compare_to(loaded, "lineno")[0]
     assert difference.estimated and difference.size_diff == 0
     assert difference.confidence_interval[0] < 0 < difference.confidence_interval[1]

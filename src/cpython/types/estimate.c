@@ -7,20 +7,22 @@
 
 const char ctm_estimated_doc[] =
     PyDoc_STR("Are the numbers estimates from a sample (start(sample_interval=...))?");
+const char ctm_error_doc[] = PyDoc_STR("Standard error in bytes; only of estimates.");
 
-PyObject *ctm_confidence_interval(PyObject *self, PyObject *name, const ctm_estimate *estimate,
-                                  int is_signed)
+PyObject *ctm_confidence_interval(PyObject *self, PyObject *name, PyObject *error, int is_signed)
 {
     PyObject *value = PyObject_GetAttr(self, name), *result = NULL;
     if (value == NULL) return NULL;
-    if (!estimate->is_estimated) {
+    if (error == NULL) {
         result = PyTuple_Pack(2, value, value);
         Py_DECREF(value);
         return result;
     }
-    const double middle = PyFloat_AsDouble(value), most = STANDARD_ERRORS * estimate->error;
+    const double middle = PyFloat_AsDouble(value);
     Py_DECREF(value);
     if (middle == -1.0 && PyErr_Occurred()) return NULL;
+    const double most = STANDARD_ERRORS * PyFloat_AsDouble(error);
+    if (PyErr_Occurred()) return NULL;
     const double low = is_signed || middle > most ? middle - most : 0.0;
     PyObject *ends[2] = {PyLong_FromDouble(low), PyLong_FromDouble(middle + most)};
     if (ends[0] != NULL && ends[1] != NULL) result = PyTuple_Pack(2, ends[0], ends[1]);

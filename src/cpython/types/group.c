@@ -105,7 +105,7 @@ static int add_in_place(PyObject *stat, PyObject *name, PyObject *value)
 
 int ctm_statistic_add(ctm_state *state, PyObject *stat, PyObject *other)
 {
-    ctm_statistic_join_estimates(stat, other);
+    if (ctm_statistic_join_errors(stat, other) < 0) return -1;
     PyObject *const names[2] = {state->text.size, state->text.count};
     for (int i = 0; i < 2; i++) {
         PyObject *value = PyObject_GetAttr(other, names[i]);

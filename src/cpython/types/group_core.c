@@ -55,11 +55,6 @@ static PyObject *row_traceback(ctm_state *state, ctm_core_object *core, ctm_key 
     return NULL;
 }
 
-static ctm_estimate estimate_of(const ctm_statistic *row)
-{
-    return (ctm_estimate){.error = row->size_error, .is_estimated = row->estimated != 0};
-}
-
 static PyObject *statistic_of_row(ctm_state *state, ctm_core_object *core, ctm_key key,
                                   const ctm_statistic *row)
 {
@@ -68,7 +63,8 @@ static PyObject *statistic_of_row(ctm_state *state, ctm_core_object *core, ctm_k
     if (traceback != NULL) size = PyLong_FromUnsignedLongLong(row->size);
     if (size != NULL) count = PyLong_FromUnsignedLongLong(row->count);
     if (count != NULL) result = ctm_statistic_object_new(state, traceback, size, count);
-    if (result != NULL) ctm_statistic_set_estimate(result, estimate_of(row));
+    if (result != NULL && row->estimated && ctm_statistic_set_error(result, row->size_error) < 0)
+        Py_CLEAR(result);
     Py_XDECREF(traceback);
     Py_XDECREF(size);
     Py_XDECREF(count);
@@ -85,7 +81,9 @@ static PyObject *diff_of_row(ctm_state *state, ctm_core_object *core, ctm_key ke
     PyObject *result = NULL;
     if (fields[0] && fields[1] && fields[2] && fields[3] && fields[4])
         result = ctm_statistic_diff_object_new(state, fields);
-    if (result != NULL) ctm_statistic_diff_set_estimate(result, estimate_of(row));
+    if (result != NULL && row->estimated &&
+        ctm_statistic_diff_set_error(result, row->size_error) < 0)
+        Py_CLEAR(result);
     for (int i = 0; i < 5; i++)
         Py_XDECREF(fields[i]);
     return result;

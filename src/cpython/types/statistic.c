@@ -7,10 +7,10 @@
 typedef struct ctm_statistic_object {
     PyObject_HEAD
     PyObject *traceback, *size, *count; /* owned; NULL: not set; any objects */
-    ctm_estimate estimate;              /* of size; constant but for ctm_statistic_join */
+    PyObject *error;                    /* owned; NULL: not set */
 } ctm_statistic_object;
 
-CTM_SLOT_OBJECT(statistic, 3)
+CTM_SLOT_OBJECT(statistic, 4)
 
 static PyObject *make_statistic_object_new(ctm_state *state, PyObject *traceback, PyObject *size,
                                            PyObject *count)
@@ -33,29 +33,30 @@ PyObject *ctm_statistic_object_new(ctm_state *state, PyObject *traceback, PyObje
     return result;
 }
 
-void ctm_statistic_set_estimate(PyObject *self, ctm_estimate estimate)
+int ctm_statistic_set_error(PyObject *self, double error)
 {
-    ((ctm_statistic_object *)self)->estimate = estimate;
+    Py_XSETREF(((ctm_statistic_object *)self)->error, PyFloat_FromDouble(error));
+    return ((ctm_statistic_object *)self)->error != NULL ? 0 : -1;
 }
 
-void ctm_statistic_join_estimates(PyObject *self, PyObject *other)
+int ctm_statistic_join_errors(PyObject *self, PyObject *other)
 {
-    ctm_estimate *mine = &((ctm_statistic_object *)self)->estimate;
-    const ctm_estimate *more = &((ctm_statistic_object *)other)->estimate;
-    mine->is_estimated |= more->is_estimated;
-    mine->error = sqrt(mine->error * mine->error + more->error * more->error);
+    PyObject *mine = ((ctm_statistic_object *)self)->error;
+    PyObject *more = ((ctm_statistic_object *)other)->error;
+    if (mine == NULL || !PyFloat_Check(mine) || more == NULL || !PyFloat_Check(more)) return 0;
+    return ctm_statistic_set_error(self, hypot(PyFloat_AS_DOUBLE(mine), PyFloat_AS_DOUBLE(more)));
 }
 
 static PyObject *statistic_estimated(PyObject *self, void *Py_UNUSED(closure))
 {
-    return PyBool_FromLong(((ctm_statistic_object *)self)->estimate.is_estimated);
+    return PyBool_FromLong(((ctm_statistic_object *)self)->error != NULL);
 }
 
 static PyObject *statistic_confidence_interval(PyObject *self, void *Py_UNUSED(closure))
 {
     ctm_state *state = ctm_state_of(self);
-    return ctm_confidence_interval(self, state->text.size,
-                                   &((ctm_statistic_object *)self)->estimate, 0);
+    return ctm_confidence_interval(self, state->text.size, ((ctm_statistic_object *)self)->error,
+                                   0);
 }
 
 static PyGetSetDef statistic_getset[] = {
@@ -136,6 +137,7 @@ static PyMemberDef statistic_members[] = {
      PyDoc_STR("Total size of the blocks in bytes.")},
     {"count", Py_T_OBJECT_EX, offsetof(ctm_statistic_object, count), 0,
      PyDoc_STR("Number of blocks.")},
+    {"_error", Py_T_OBJECT_EX, offsetof(ctm_statistic_object, error), 0, ctm_error_doc},
     {0},
 };
 
@@ -165,7 +167,7 @@ static PyType_Spec statistic_spec = {
 
 int ctm_statistic_type_init(PyObject *module, ctm_state *state)
 {
-    static const char *const names[] = {"traceback", "size", "count", NULL};
+    static const char *const names[] = {"traceback", "size", "count", "_error", NULL};
     state->statistic_type = ctm_type_new(module, &statistic_spec, NULL);
     if (state->statistic_type == NULL) return -1;
     return ctm_type_set_slots(state->statistic_type, names);

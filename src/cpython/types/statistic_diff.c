@@ -6,11 +6,11 @@
 
 typedef struct ctm_statistic_diff_object {
     PyObject_HEAD
-    PyObject *fields[5];   /* owned; NULL: not set; traceback, size, size_diff, count, count_diff */
-    ctm_estimate estimate; /* of size_diff; constant */
+    PyObject *fields[5]; /* owned; NULL: not set; traceback, size, size_diff, count, count_diff */
+    PyObject *error;     /* owned; NULL: not set */
 } ctm_statistic_diff_object;
 
-CTM_SLOT_OBJECT(statistic_diff, 5)
+CTM_SLOT_OBJECT(statistic_diff, 6)
 
 #define FIELD_NAMES(state)                                                                         \
     {                                                                                              \
@@ -35,21 +35,22 @@ PyObject *ctm_statistic_diff_object_new(ctm_state *state, PyObject *const fields
     return result;
 }
 
-void ctm_statistic_diff_set_estimate(PyObject *self, ctm_estimate estimate)
+int ctm_statistic_diff_set_error(PyObject *self, double error)
 {
-    ((ctm_statistic_diff_object *)self)->estimate = estimate;
+    Py_XSETREF(((ctm_statistic_diff_object *)self)->error, PyFloat_FromDouble(error));
+    return ((ctm_statistic_diff_object *)self)->error != NULL ? 0 : -1;
 }
 
 static PyObject *statistic_diff_estimated(PyObject *self, void *Py_UNUSED(closure))
 {
-    return PyBool_FromLong(((ctm_statistic_diff_object *)self)->estimate.is_estimated);
+    return PyBool_FromLong(((ctm_statistic_diff_object *)self)->error != NULL);
 }
 
 static PyObject *statistic_diff_confidence_interval(PyObject *self, void *Py_UNUSED(closure))
 {
     ctm_state *state = ctm_state_of(self);
     return ctm_confidence_interval(self, state->text.size_diff,
-                                   &((ctm_statistic_diff_object *)self)->estimate, 1);
+                                   ((ctm_statistic_diff_object *)self)->error, 1);
 }
 
 static PyGetSetDef statistic_diff_getset[] = {
@@ -149,6 +150,7 @@ static PyMemberDef statistic_diff_members[] = {
     FIELD("size_diff", 2, "Difference of the total size, new minus old."),
     FIELD("count", 3, "Number of blocks in the new snapshot."),
     FIELD("count_diff", 4, "Difference of the number of blocks, new minus old."),
+    {"_error", Py_T_OBJECT_EX, offsetof(ctm_statistic_diff_object, error), 0, ctm_error_doc},
     {0},
 };
 
@@ -180,8 +182,8 @@ static PyType_Spec statistic_diff_spec = {
 
 int ctm_statistic_diff_type_init(PyObject *module, ctm_state *state)
 {
-    static const char *const names[] = {"traceback", "size",       "size_diff",
-                                        "count",     "count_diff", NULL};
+    static const char *const names[] = {"traceback",  "size",   "size_diff", "count",
+                                        "count_diff", "_error", NULL};
     state->statistic_diff_type = ctm_type_new(module, &statistic_diff_spec, NULL);
     if (state->statistic_diff_type == NULL) return -1;
     return ctm_type_set_slots(state->statistic_diff_type, names);

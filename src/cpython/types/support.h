@@ -57,18 +57,13 @@ int ctm_type_set_slots(PyTypeObject *type, const char *const *names);
 
 /* --- estimates: what a Statistic of a sampled snapshot knows besides its attributes --- */
 
-typedef struct ctm_estimate {
-    double error; /* standard error in bytes */
-    int is_estimated;
-} ctm_estimate;
-
-extern const char ctm_estimated_doc[];
+/* The slot `_error` holds the standard error in bytes, a float; it is not set if the numbers are exact. */
+extern const char ctm_estimated_doc[], ctm_error_doc[];
 /* (low, high) around the attribute `name` of `self`. is_signed: may be below 0. */
-PyObject *ctm_confidence_interval(PyObject *self, PyObject *name, const ctm_estimate *estimate,
-                                  int is_signed);
-void ctm_statistic_set_estimate(PyObject *self, ctm_estimate estimate);
-void ctm_statistic_join_estimates(PyObject *self, PyObject *other);
-void ctm_statistic_diff_set_estimate(PyObject *self, ctm_estimate estimate);
+PyObject *ctm_confidence_interval(PyObject *self, PyObject *name, PyObject *error, int is_signed);
+int ctm_statistic_set_error(PyObject *self, double error);
+int ctm_statistic_join_errors(PyObject *self, PyObject *other);
+int ctm_statistic_diff_set_error(PyObject *self, double error);
 
 /* --- dict objects --- */
 
