@@ -12,7 +12,7 @@ GIL_BUILDS = 3.11,3.12,3.13
 ALL_BUILDS = $(GIL_BUILDS),3.14,3.15
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-all test-long core-test bench bench-quick bench-compare lint format clean
+.PHONY: help build demo test test-all test-long core-test bench bench-quick bench-scale bench-compare lint format clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ bench: ## run time of real programs with and without tracing (BENCH_PYTHON: whic
 
 bench-quick: ## the same for ten of them and five modes
 	$(BENCH_PYTHON) bench/run.py --quick
+
+bench-scale: ## what snapshots, statistics, start and stop cost on a heap of 10 million blocks, and memory (minutes)
+	$(BENCH_PYTHON) bench/scale.py
 
 bench-compare: ## two results of the above: make bench-compare A=old.json B=new.json
 	$(PYTHON) bench/report.py --compare $(A) $(B)

@@ -10,6 +10,7 @@ usage: run.py [--python PATH] [--quick] [--modes MODE,…] [--rounds N] [--only 
 """
 
 import argparse
+import functools
 import json
 import os
 import shutil
@@ -23,21 +24,29 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 BUILD = ROOT / "build"
 MODES = [
-    "none", "floor", "ctracemalloc:1", "ctracemalloc:25", "ctracemalloc:65535", "tracemalloc:1", "tracemalloc:25",
-    "memray", "memray-python",
+    "none", "floor", "ctracemalloc:1", "ctracemalloc:25", "ctracemalloc:65535", "ctracemalloc:65535:524288",
+    "tracemalloc:1", "tracemalloc:25", "memray", "memray-python",
 ]  # fmt: skip
 QUICK_MODES = ["none", "floor", "ctracemalloc:1", "ctracemalloc:25", "tracemalloc:1"]
 QUICK = ["coroutines", "float", "html5lib", "json_loads", "mako", "nbody", "raytrace", "regex_compile", "richards",
          "sqlglot_parse"]  # fmt: skip
-SLOW_MODES = ("tracemalloc", "memray")  # measured in the first round only: their ratio is far from any noise
+SLOW_MODES = ("tracemalloc", "memray")  # one loop in the first round: their ratio is far from any noise
 LOOP_SECONDS = 0.08  # a loop of no tracing takes at least this long
-LONGEST_RUN = 100  # seconds
+LONGEST_RUN, LONGEST_SLOW_RUN = 100, 20  # seconds
 
 
 def read_benchmarks():
     lines = (HERE / "benchmarks.txt").read_text(encoding="utf-8").splitlines()
     words = [line.split() for line in lines if line.strip() and not line.startswith("#")]
     return {name: arguments for name, *arguments in words}
+
+
+def copy_sources(copy):
+    """What the package is built from: elsewhere, because setuptools leaves its traces beside the sources."""
+    for name in ("include", "src", "python"):
+        shutil.copytree(ROOT / name, copy / name)
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, copy)
 
 
 def prepare(python):
@@ -51,22 +60,24 @@ def prepare(python):
     for line in (HERE / "requirements.txt").read_text(encoding="utf-8").splitlines():
         if subprocess.run([*pip, line], capture_output=True).returncode != 0:
             print(f"not installed here: {line}", file=sys.stderr)
-    with tempfile.TemporaryDirectory() as copy:  # setuptools leaves its traces beside the sources
-        for name in ("include", "src", "python"):
-            shutil.copytree(ROOT / name, Path(copy) / name)
-        for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
-            shutil.copy(ROOT / name, copy)
+    with tempfile.TemporaryDirectory() as copy:
+        copy_sources(Path(copy))
         shutil.copytree(HERE / "floor", Path(copy) / "floor")
         subprocess.check_call([*pip, "--force-reinstall", "--no-deps", copy])
         subprocess.check_call([*pip, "--force-reinstall", "--no-deps", "--no-build-isolation", Path(copy) / "floor"])
     return inside
 
 
+@functools.cache
+def find_pyperformance(python):
+    where = subprocess.check_output([python, "-c", "import pyperformance; print(pyperformance.__path__[0])"], text=True)
+    return Path(where.strip())
+
+
 def find_script(python, name):
     if name.startswith("programs/"):
         return HERE / name
-    where = subprocess.check_output([python, "-c", "import pyperformance; print(pyperformance.__path__[0])"], text=True)
-    return Path(where.strip()) / "data-files" / "benchmarks" / name / "run_benchmark.py"
+    return find_pyperformance(python) / "data-files" / "benchmarks" / name / "run_benchmark.py"
 
 
 class Failed(Exception):
@@ -76,6 +87,7 @@ class Failed(Exception):
 def run_once(python, arguments, mode, loops, values, core):
     """Seconds of each of the values, one loop."""
     script = find_script(python, arguments[0])
+    longest = LONGEST_SLOW_RUN if mode.startswith(SLOW_MODES) else LONGEST_RUN
     with tempfile.TemporaryDirectory() as folder:
         output = os.path.join(folder, "out.json")
         command = ["taskset", "-c", str(core), python, script, *arguments[1:], "--worker", "--worker-task=0",
@@ -84,10 +96,10 @@ def run_once(python, arguments, mode, loops, values, core):
         env.update(PYTHONPATH=str(HERE / "start"), BENCH_MODE=mode, PYTHONHASHSEED="0")
         try:
             done = subprocess.run(
-                command, env=env, cwd=folder, capture_output=True, text=True, timeout=LONGEST_RUN, errors="replace"
+                command, env=env, cwd=folder, capture_output=True, text=True, timeout=longest, errors="replace"
             )
         except subprocess.TimeoutExpired:
-            raise Failed(f"longer than {LONGEST_RUN} s") from None
+            raise Failed(f"longer than {longest} s") from None
         if done.returncode != 0 or not os.path.exists(output):
             raise Failed((done.stderr.strip() or f"exit status {done.returncode}").splitlines()[-1])
         with open(output, encoding="utf-8") as file:
@@ -108,7 +120,10 @@ def measure(python, name, arguments, options):
             if mode in failed or (turn > 0 and mode.startswith(SLOW_MODES)):
                 continue
             try:
-                values = run_once(python, arguments, mode, loops, options.values, options.core)
+                if mode.startswith(SLOW_MODES):
+                    values = run_once(python, arguments, mode, 1, 1, options.core)
+                else:
+                    values = run_once(python, arguments, mode, loops, options.values, options.core)
                 best[mode] = min([*values, best.get(mode, float("inf"))])
             except Failed as error:
                 failed[mode] = str(error)
@@ -147,7 +162,7 @@ def main():
     options.modes = options.modes.split(",") if options.modes else QUICK_MODES if options.quick else MODES
     benchmarks = read_benchmarks()
     chosen = options.only or (QUICK if options.quick else list(benchmarks))
-    python = prepare(options.python) if not options.no_install else Path(options.python)
+    python = prepare(options.python) if not options.no_install else Path(options.python).absolute()
     result = {"machine": describe(python), "modes": options.modes, "benchmarks": {}}
     output = options.output or BUILD / f"bench-{result['machine']['python']}.json"
     for name in chosen:

@@ -146,8 +146,17 @@ PyObject *ctm_module_get_traced_memory(PyObject *Py_UNUSED(module), PyObject *Py
 {
     ctm_totals totals;
     ctm_tracer_totals(ctm_the_capture.tracer, &totals);
-    return Py_BuildValue("KK", (unsigned long long)totals.current_bytes,
-                         (unsigned long long)totals.peak_bytes);
+    PyObject *current = PyLong_FromUnsignedLongLong(totals.current_bytes);
+    PyObject *peak = current != NULL ? PyLong_FromUnsignedLongLong(totals.peak_bytes) : NULL;
+    PyObject *pair = peak != NULL ? PyTuple_New(2) : NULL;
+    if (pair == NULL) {
+        Py_XDECREF(current);
+        Py_XDECREF(peak);
+        return NULL;
+    }
+    PyTuple_SET_ITEM(pair, 0, current);
+    PyTuple_SET_ITEM(pair, 1, peak);
+    return pair;
 }
 
 const char ctm_reset_peak_doc[] =

@@ -1,6 +1,7 @@
 """Function names: which frames have one, what keeps it, statistics by function."""
 
 import copy
+import gc
 import pickle
 import unittest
 
@@ -129,6 +130,59 @@ class TestNames(Case):
 class Holder:
     def method(self):
         return bytearray(32100)
+
+
+class TestPendingTracebacks(unittest.TestCase):
+    """Tracebacks of statistics are made when somebody looks: whatever is looked at first, all of it is there."""
+
+    ACCESSES = (
+        lambda t: getattr(t, "_names", None),
+        lambda t: t._total_nframe,
+        lambda t: t._frames,
+        len,
+        hash,
+        repr,
+        copy.copy,
+        pickle.dumps,
+        lambda t: t == t,
+        lambda t: t[0],
+        gc.get_referents,
+        lambda t: setattr(t, "_total_nframe", None),
+    )
+
+    @staticmethod
+    def statistic(key):
+        m.start(3)
+        try:
+            held = bytearray(12345)
+            statistics = m.take_snapshot().statistics(key)
+        finally:
+            m.stop()
+        del held
+        return next(s for s in statistics if s.size >= 12345)  # the snapshot is gone
+
+    def test_first_access(self):
+        for key in ("traceback", "filename", "lineno", "function"):
+            for access in self.ACCESSES:
+                traceback = self.statistic(key).traceback
+                access(traceback)
+                self.assertEqual(traceback[-1].filename, __file__)
+                self.assertEqual(len(traceback), 3 if key == "traceback" else 1)
+                self.assertEqual(traceback[-1].name, None if key == "filename" else self.statistic.__qualname__)
+                self.assertIsNone(traceback.total_nframe)
+                self.assertEqual(pickle.loads(pickle.dumps(traceback)), traceback)
+
+    def test_never_looked_at(self):
+        statistics = [self.statistic("traceback") for _ in range(3)]
+        gc.collect()
+        del statistics
+
+    def test_replaced(self):
+        traceback = self.statistic("lineno").traceback
+        traceback._frames = (("a.py", 1),)
+        self.assertEqual(str(traceback), "a.py:1")
+        del traceback._total_nframe
+        self.assertRaises(AttributeError, lambda: traceback._total_nframe)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@
 
 #define MAX_ROWS (3u << 30) /* what the largest index can hold */
 
-/* --- hashing --- */
+/* --- hashing ---
+ * Ids and sizes are small numbers: two of them must not meet in one `^`, where many pairs give the same. */
 static inline uint64_t mix(uint64_t hash, uint64_t value)
 {
     hash = (hash ^ value) * 0x9E3779B97F4A7C15ull;
@@ -47,7 +48,7 @@ static uint32_t hash_string_row(const struct ctm_store *store, uint32_t id)
 
 static uint32_t hash_function(const ctm_function *key)
 {
-    uint64_t hash = mix(key->filename, key->name);
+    uint64_t hash = mix((uint64_t)key->filename << 32 | key->name, 0);
     return (uint32_t)mix(hash, (uint32_t)key->first_lineno);
 }
 
@@ -79,8 +80,9 @@ static uint32_t hash_traceback_row(const struct ctm_store *store, uint32_t id)
 
 static uint32_t hash_site(const ctm_site *key)
 {
-    uint64_t hash = mix(key->block_size, (uint64_t)key->domain << 32 | key->traceback);
-    return (uint32_t)mix(hash, key->labels);
+    uint64_t hash =
+        mix(mix(key->block_size, key->labels), (uint64_t)key->domain << 32 | key->traceback);
+    return (uint32_t)hash;
 }
 
 static uint32_t hash_site_row(const struct ctm_store *store, uint32_t id)

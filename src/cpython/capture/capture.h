@@ -35,6 +35,7 @@ typedef struct ctm_hook_state {
     bool inside;             /* an original function is running on behalf of a hook */
     bool own;                /* results of this module are being made: see ctm_own_begin */
     const void *own_frame;   /* the innermost frame then; only compared */
+    uint64_t own_section;    /* of all of the process, from 1 on */
     ctm_sampler sampler;
 } ctm_hook_state;
 extern __thread ctm_hook_state ctm_hook_tls __attribute__((tls_model("initial-exec")));
@@ -106,7 +107,8 @@ ctm_status ctm_context_site(ctm_shard *shard, const ctm_who *who, uint32_t domai
                             uint32_t *out);
 /* Between begin and end (GIL), this thread's tracebacks have one more frame on top, of the file given here (borrowed
  * for ever): memory that this module's results take is told from the program's, as it is with stdlib's
- * tracemalloc.py. What a finalizer allocates meanwhile, in a frame of its own, is not touched. */
+ * tracemalloc.py. What a finalizer allocates meanwhile, in a frame of its own, is not touched. Inside such a section
+ * another one does nothing. */
 void ctm_context_own_file(const char *utf8_filename);
 bool ctm_own_begin(void); /* returns what end is to be given */
 void ctm_own_end(bool before);

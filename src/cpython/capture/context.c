@@ -5,6 +5,9 @@
  * joined from the oldest on, parent by parent. Each shard remembers the last chain it built: as
  * long as the next one agrees with it from the oldest frame on, nothing is looked up again.
  *
+ * Between ctm_own_begin and ctm_own_end the stack of an event does not change, unless a finalizer runs: so there the size
+ * alone tells the site.
+ *
  * A scratch belongs to its shard and is guarded as the shard is.
  */
 #include "capture.h"
@@ -26,7 +29,17 @@ typedef struct scratch {
     uint32_t generation;     /* of the last chain's ids */
 } scratch;
 
+/* A site of shard 0 met in a section. */
+typedef struct own_site {
+    uint64_t section, size;
+    uint32_t generation, site;
+} own_site;
+
+#define OWN_SITES 64u /* power of two */
+
 static scratch the_scratches[CTM_SHARDS];
+static own_site the_own_sites[OWN_SITES]; /* GIL; by size in words, the last one met */
+static _Atomic uint64_t the_own_sections;
 static const char *the_own_filename = "<ctracemalloc>"; /* set once, before tracing starts */
 
 void ctm_context_own_file(const char *utf8_filename)
@@ -46,8 +59,11 @@ size_t ctm_context_memory(void)
 bool ctm_own_begin(void)
 {
     const bool before = ctm_hook_tls.own;
-    ctm_hook_tls.own_frame = ctm_frames_innermost(PyThreadState_Get());
-    ctm_hook_tls.own = true;
+    if (!before) {
+        ctm_hook_tls.own_frame = ctm_frames_innermost(PyThreadState_Get());
+        ctm_hook_tls.own_section = atomic_fetch_add(&the_own_sections, 1) + 1;
+        ctm_hook_tls.own = true;
+    }
     return before;
 }
 
@@ -175,6 +191,25 @@ static CTM_SELDOM ctm_status general_site(ctm_shard *shard, const ctm_who *who, 
     return status == CTM_OK ? ctm_shard_site(shard, domain, traceback, size, out) : status;
 }
 
+/* HOOK: What this module makes for itself in a section, in shard 0. */
+static CTM_SELDOM ctm_status own_section_site(ctm_shard *shard, const ctm_who *who, uint64_t size,
+                                              uint32_t *out)
+{
+    const uint32_t generation = ctm_tracer_generation(ctm_the_capture.tracer);
+    own_site *known = &the_own_sites[size / sizeof(void *) % OWN_SITES];
+    if (known->section != ctm_hook_tls.own_section || known->size != size ||
+        known->generation != generation) {
+        uint32_t site;
+        const ctm_status status = general_site(shard, who, 0, size, &site);
+        if (status != CTM_OK) {
+            return status;
+        }
+        *known = (own_site){ctm_hook_tls.own_section, size, generation, site};
+    }
+    *out = known->site;
+    return CTM_OK;
+}
+
 /* HOOK: */
 ctm_status ctm_context_site(ctm_shard *shard, const ctm_who *who, uint32_t domain, uint64_t size,
                             uint32_t *out)
@@ -184,6 +219,9 @@ ctm_status ctm_context_site(ctm_shard *shard, const ctm_who *who, uint32_t domai
         if (status != CTM_ERR_NOT_FOUND) {
             return status;
         }
+    }
+    if (who->shard == 0 && domain == 0 && is_own(who)) {
+        return own_section_site(shard, who, size, out);
     }
     return general_site(shard, who, domain, size, out);
 }

@@ -26,4 +26,10 @@ PyObject *ctm_statistics_core(ctm_state *state, ctm_core_object *core, ctm_key k
 PyObject *ctm_compare_core(ctm_state *state, ctm_core_object *newer, ctm_core_object *older,
                            ctm_key key, bool cumulative);
 
+/* What row `row` of statistics by `key` stands for, as a Traceback that looks into `core` when asked. */
+PyObject *ctm_traceback_of_row(ctm_state *state, ctm_core_object *core, ctm_key key, uint32_t row);
+/* Its frames, most recent first, and their names, a tuple or None. New references; -1: none of them. */
+int ctm_row_frames(ctm_core_object *core, ctm_key key, uint32_t row, PyObject **out_frames,
+                   PyObject **out_names);
+
 #endif

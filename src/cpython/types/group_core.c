@@ -2,21 +2,6 @@
 #include "group.h"
 #include "support.h"
 
-/* Traceback(((filename, lineno),)) whose frame has a name (or None). Steals both. */
-static PyObject *single_traceback(ctm_state *state, PyObject *frame, PyObject *name)
-{
-    PyObject *frames = NULL, *names = NULL, *result = NULL;
-    if (frame != NULL && name != NULL) frames = PyTuple_Pack(1, frame);
-    if (frames != NULL && name != Py_None) names = PyTuple_Pack(1, name);
-    if (frames != NULL && (names != NULL || name == Py_None))
-        result = ctm_traceback_object_new(state, frames, names, NULL);
-    Py_XDECREF(frames);
-    Py_XDECREF(names);
-    Py_XDECREF(frame);
-    Py_XDECREF(name);
-    return result;
-}
-
 /* (filename, lineno) of a string id */
 static PyObject *place(ctm_core_object *core, uint32_t filename, long lineno)
 {
@@ -24,42 +9,51 @@ static PyObject *place(ctm_core_object *core, uint32_t filename, long lineno)
     return text != NULL ? Py_BuildValue("Nl", text, lineno) : NULL;
 }
 
-static PyObject *whole_traceback(ctm_state *state, ctm_core_object *core, uint32_t id)
-{
-    PyObject *result = NULL, *names = NULL, *frames = ctm_core_frames(core, id);
-    if (frames != NULL) names = ctm_core_names(core, id);
-    if (names != NULL) result = ctm_traceback_object_new(state, frames, names, NULL);
-    Py_XDECREF(frames);
-    Py_XDECREF(names);
-    return result;
-}
-
-/* What the id of a row of statistics stands for, as a Traceback. */
-static PyObject *row_traceback(ctm_state *state, ctm_core_object *core, ctm_key key, uint32_t id)
+/* The one frame of a group, and the string id of its name; 0: it has none. */
+static PyObject *single_frame(ctm_core_object *core, ctm_key key, uint32_t row, uint32_t *out_name)
 {
     const ctm_function *functions = ctm_snapshot_functions(core->snapshot);
-    switch (key) {
-    case CTM_BY_TRACEBACK: return whole_traceback(state, core, id);
-    case CTM_BY_FILENAME: return single_traceback(state, place(core, id, 0), Py_NewRef(Py_None));
-    case CTM_BY_LINENO: {
-        uint32_t function = ctm_snapshot_frames(core->snapshot)[id].function;
-        return single_traceback(state, ctm_core_frame(core, id),
-                                ctm_core_function_name(core, function));
+    uint32_t function = row;
+    *out_name = 0;
+    if (key == CTM_BY_FILENAME) return place(core, row, 0);
+    if (key == CTM_BY_LINENO) function = ctm_snapshot_frames(core->snapshot)[row].function;
+    *out_name = functions[function].name;
+    return key == CTM_BY_LINENO ? ctm_core_frame(core, row)
+                                : place(core, functions[row].filename, functions[row].first_lineno);
+}
+
+/* (value,); steals `value`, or NULL for failure passed on. */
+static PyObject *tuple_of(PyObject *value)
+{
+    PyObject *tuple = value != NULL ? PyTuple_Pack(1, value) : NULL;
+    Py_XDECREF(value);
+    return tuple;
+}
+
+int ctm_row_frames(ctm_core_object *core, ctm_key key, uint32_t row, PyObject **out_frames,
+                   PyObject **out_names)
+{
+    PyObject *frames, *names = NULL;
+    if (key == CTM_BY_TRACEBACK) {
+        frames = ctm_core_frames(core, row);
+        if (frames != NULL) names = ctm_core_names(core, row);
+    } else {
+        uint32_t name;
+        frames = tuple_of(single_frame(core, key, row, &name));
+        if (frames != NULL)
+            names = name != 0 ? tuple_of(ctm_core_string(core, name)) : Py_NewRef(Py_None);
     }
-    case CTM_BY_FUNCTION:
-        return single_traceback(state,
-                                place(core, functions[id].filename, functions[id].first_lineno),
-                                ctm_core_function_name(core, id));
-    }
-    PyErr_SetString(PyExc_SystemError, "unknown key");
-    return NULL;
+    if (names == NULL) Py_CLEAR(frames);
+    *out_frames = frames;
+    *out_names = names;
+    return frames != NULL ? 0 : -1;
 }
 
 static PyObject *statistic_of_row(ctm_state *state, ctm_core_object *core, ctm_key key,
                                   const ctm_statistic *row)
 {
     PyObject *result = NULL, *size = NULL, *count = NULL;
-    PyObject *traceback = row_traceback(state, core, key, row->id);
+    PyObject *traceback = ctm_traceback_of_row(state, core, key, row->id);
     if (traceback != NULL) size = PyLong_FromUnsignedLongLong(row->size);
     if (size != NULL) count = PyLong_FromUnsignedLongLong(row->count);
     if (count != NULL) result = ctm_statistic_object_new(state, traceback, size, count);
@@ -75,7 +69,7 @@ static PyObject *diff_of_row(ctm_state *state, ctm_core_object *core, ctm_key ke
                              const ctm_statistic *row)
 {
     PyObject *fields[5] = {
-        row_traceback(state, core, key, row->id), PyLong_FromUnsignedLongLong(row->size),
+        ctm_traceback_of_row(state, core, key, row->id), PyLong_FromUnsignedLongLong(row->size),
         PyLong_FromLongLong(row->size_diff), PyLong_FromUnsignedLongLong(row->count),
         PyLong_FromLongLong(row->count_diff)};
     PyObject *result = NULL;

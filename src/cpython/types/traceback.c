@@ -2,7 +2,13 @@
  *
  * Model: `_frames` is the tuple of stdlib's raw frames, oldest first. `_names`, if set, is a
  * tuple of the frames' function names, parallel to that very `_frames`: setting `_frames`
- * drops it. */
+ * drops it.
+ *
+ * A traceback of a row of statistics is *pending* until somebody looks at it: of thousands of
+ * rows, most are never looked at. `names` is then the Core, `total` no object but the row's
+ * id and kind with the lowest bit set, which no pointer has. So the object is still three
+ * pointers wide, as pickling wants it (types.h). */
+#include "group.h"
 #include "support.h"
 
 #include <stddef.h>
@@ -10,11 +16,99 @@
 typedef struct ctm_traceback_object {
     PyObject_HEAD
     PyObject *frames; /* owned; NULL until set; any object if a user set it */
-    PyObject *total;  /* owned; NULL until set */
+    PyObject *total;  /* owned; NULL until set; pending: see above */
     PyObject *names;  /* owned; NULL: not known; unpickling may put any object here */
 } ctm_traceback_object;
 
-CTM_SLOT_OBJECT(traceback, 3)
+/* --- pending tracebacks --- */
+
+static bool is_pending(const ctm_traceback_object *traceback)
+{
+    return ((uintptr_t)traceback->total & 1) != 0;
+}
+
+PyObject *ctm_traceback_of_row(ctm_state *state, ctm_core_object *core, ctm_key key, uint32_t row)
+{
+    PyTypeObject *type = state->traceback_type;
+    ctm_traceback_object *self = (ctm_traceback_object *)type->tp_alloc(type, 0);
+    if (self == NULL) return NULL;
+    self->names = Py_NewRef((PyObject *)core);
+    self->total = (PyObject *)((uintptr_t)row << 8 | (uintptr_t)key << 1 | 1);
+    return (PyObject *)self;
+}
+
+/* Frames and names, oldest first, of a pending traceback. */
+static int read_row(ctm_state *state, const ctm_traceback_object *traceback, PyObject **out_frames,
+                    PyObject **out_names)
+{
+    const uintptr_t what = (uintptr_t)traceback->total;
+    PyObject *frames = NULL, *names = NULL, *core = Py_NewRef(traceback->names);
+    int before = ctm_guard_begin(state);
+    int result = ctm_row_frames((ctm_core_object *)core, (ctm_key)((what & 0xff) >> 1),
+                                (uint32_t)(what >> 8), &frames, &names);
+    *out_frames = result == 0 ? ctm_reversed_tuple(frames) : NULL;
+    *out_names = *out_frames != NULL && names != Py_None ? ctm_reversed_tuple(names) : NULL;
+    if (*out_frames == NULL || (*out_names == NULL && names != Py_None)) {
+        Py_CLEAR(*out_frames);
+        result = -1;
+    }
+    ctm_guard_end(state, before);
+    Py_XDECREF(frames);
+    Py_XDECREF(names);
+    Py_DECREF(core);
+    return result;
+}
+
+/* Makes what a pending traceback still lacks. */
+static int settle(PyObject *self)
+{
+    ctm_traceback_object *traceback = (ctm_traceback_object *)self;
+    PyObject *frames, *names;
+    if (!is_pending(traceback)) return 0;
+    if (read_row(ctm_state_of(self), traceback, &frames, &names) < 0) return -1;
+    /* The collector may have run Python code meanwhile that settled it. */
+    if (is_pending(traceback)) {
+        PyObject *core = traceback->names;
+        traceback->frames = frames;
+        traceback->names = names;
+        traceback->total = Py_NewRef(Py_None);
+        Py_DECREF(core);
+    } else {
+        Py_DECREF(frames);
+        Py_XDECREF(names);
+    }
+    return 0;
+}
+
+/* --- memory --- */
+
+static int traceback_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    ctm_traceback_object *traceback = (ctm_traceback_object *)self;
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(traceback->frames);
+    if (!is_pending(traceback)) Py_VISIT(traceback->total);
+    Py_VISIT(traceback->names);
+    return 0;
+}
+
+static int traceback_clear(PyObject *self)
+{
+    ctm_traceback_object *traceback = (ctm_traceback_object *)self;
+    if (is_pending(traceback)) traceback->total = NULL;
+    ctm_slots_clear(self, 3);
+    return 0;
+}
+
+static void traceback_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    Py_TRASHCAN_BEGIN(self, traceback_dealloc) traceback_clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+    Py_TRASHCAN_END
+}
 
 static PyObject *make_traceback_object_new(ctm_state *state, PyObject *frames, PyObject *names,
                                            PyObject *total)
@@ -55,22 +149,41 @@ static int traceback_init(PyObject *self, PyObject *args, PyObject *kwargs)
 
 /* --- attributes --- */
 
-static PyObject *traceback_get_frames(PyObject *self, void *Py_UNUSED(closure))
+/* One of the three, as `closure` of its descriptor. */
+struct slot {
+    const char *name;
+    size_t offset;
+};
+static const struct slot frames_slot = {"_frames", offsetof(ctm_traceback_object, frames)};
+static const struct slot total_slot = {"_total_nframe", offsetof(ctm_traceback_object, total)};
+static const struct slot names_slot = {"_names", offsetof(ctm_traceback_object, names)};
+
+/* Where the slot's value is; NULL with an exception. */
+static PyObject **slot_value(PyObject *self, const struct slot *slot)
 {
-    PyObject *frames = ((ctm_traceback_object *)self)->frames;
-    if (frames != NULL) return Py_NewRef(frames);
-    return ctm_slot_unset(self, "_frames");
+    if (settle(self) < 0) return NULL;
+    return (PyObject **)(void *)((char *)self + slot->offset);
 }
 
-static int traceback_set_frames(PyObject *self, PyObject *value, void *closure)
+static PyObject *traceback_get_slot(PyObject *self, void *closure)
 {
-    ctm_traceback_object *traceback = (ctm_traceback_object *)self;
-    if (value == NULL && traceback->frames == NULL) {
-        traceback_get_frames(self, closure);
+    const struct slot *slot = closure;
+    PyObject **value = slot_value(self, slot);
+    if (value == NULL) return NULL;
+    return *value != NULL ? Py_NewRef(*value) : ctm_slot_unset(self, slot->name);
+}
+
+static int traceback_set_slot(PyObject *self, PyObject *new, void *closure)
+{
+    const struct slot *slot = closure;
+    PyObject **value = slot_value(self, slot);
+    if (value == NULL) return -1;
+    if (new == NULL &&*value == NULL) {
+        ctm_slot_unset(self, slot->name);
         return -1;
     }
-    Py_CLEAR(traceback->names);
-    Py_XSETREF(traceback->frames, Py_XNewRef(value));
+    if (slot == &frames_slot) Py_CLEAR(((ctm_traceback_object *)self)->names);
+    Py_XSETREF(*value, Py_XNewRef(new));
     return 0;
 }
 
@@ -323,14 +436,10 @@ static PyMethodDef traceback_methods[] = {
     {0},
 };
 
-static PyMemberDef traceback_members[] = {
-    {"_total_nframe", Py_T_OBJECT_EX, offsetof(ctm_traceback_object, total), 0, NULL},
-    {"_names", Py_T_OBJECT_EX, offsetof(ctm_traceback_object, names), 0, NULL},
-    {0},
-};
-
 static PyGetSetDef traceback_getset[] = {
-    {"_frames", traceback_get_frames, traceback_set_frames, NULL, NULL},
+    {"_frames", traceback_get_slot, traceback_set_slot, NULL, (void *)&frames_slot},
+    {"_total_nframe", traceback_get_slot, traceback_set_slot, NULL, (void *)&total_slot},
+    {"_names", traceback_get_slot, traceback_set_slot, NULL, (void *)&names_slot},
     {"total_nframe", traceback_total_nframe, ctm_property_set,
      PyDoc_STR("Number of frames of the whole stack, or None if it is not known."), "total_nframe"},
     {0},
@@ -345,7 +454,6 @@ static PyType_Slot traceback_slots[] = {
     {Py_tp_clear, traceback_clear},
     {Py_tp_dealloc, traceback_dealloc},
     {Py_tp_methods, traceback_methods},
-    {Py_tp_members, traceback_members},
     {Py_tp_getset, traceback_getset},
     {Py_tp_richcompare, traceback_richcompare},
     {Py_tp_hash, traceback_hash},
