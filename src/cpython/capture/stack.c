@@ -22,8 +22,9 @@
 
 #if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
 
-#define CACHED_SITES 4096u /* powers of two */
-#define CACHED_STEPS 16384u
+#define SITES_LOG2 13u
+#define STEPS_LOG2 11u      /* of a new cache of steps */
+#define STEPS_MOST_LOG2 18u /* it grows while it is too small for the program */
 
 typedef struct level_context {
     uint32_t context;
@@ -53,13 +54,15 @@ static uint32_t the_contexts_capacity;
 static uint32_t the_valid;     /* levels whose contexts are good */
 static uint32_t the_last;      /* context that was given last */
 static uint32_t the_stamp = 1; /* of now */
-static cached_site the_sites[CACHED_SITES];
-static cached_step the_steps[CACHED_STEPS];
+static cached_site the_sites[1u << SITES_LOG2];
+static cached_step *the_steps; /* owned, 1 << the_steps_log2 of them; NULL: none yet */
+static uint32_t the_steps_log2, the_steps_lost; /* `lost`: good entries overwritten since it grew */
 
 size_t ctm_stack_memory(void)
 {
     return the_stack.capacity * (sizeof(ctm_level) + sizeof(uint32_t)) +
-           the_contexts_capacity * sizeof(level_context);
+           the_contexts_capacity * sizeof(level_context) +
+           (the_steps != NULL ? sizeof(cached_step) << the_steps_log2 : 0);
 }
 
 /* HOOK: `array` with room for more, or NULL; the old one is freed then only. */
@@ -118,7 +121,9 @@ void ctm_stack_forget(void)
 {
     if (++the_stamp == 0) { /* once round: old stamps would be good again */
         memset(the_sites, 0, sizeof the_sites);
-        memset(the_steps, 0, sizeof the_steps);
+        if (the_steps != NULL) {
+            memset(the_steps, 0, sizeof(cached_step) << the_steps_log2);
+        }
         the_stamp = 1;
     }
     the_stack.known = 0;
@@ -132,6 +137,8 @@ void ctm_stack_release(void)
     free(the_stack.levels);
     free(the_stack.totals);
     free(the_contexts);
+    free(the_steps);
+    the_steps = NULL;
     the_stack = (ctm_stack){0};
     the_contexts = NULL;
     the_contexts_capacity = 0;
@@ -153,9 +160,43 @@ static inline uintptr_t step_to_row(uint32_t row)
 static inline cached_step *step_place(uint32_t caller, uintptr_t to)
 {
     const uint64_t hash = (to ^ (uint64_t)caller << 32) * 0x9E3779B97F4A7C15ull;
-    return &the_steps[hash >> 50];
+    return &the_steps[hash >> (64 - the_steps_log2)];
 }
-_Static_assert(CACHED_STEPS == 1u << (64 - 50), "the index has as many bits as the cache entries");
+
+/* HOOK: Room for more steps, all of them forgotten. False: out of memory, nothing changed. */
+static bool grow_steps(uint32_t log2)
+{
+    cached_step *more = calloc((size_t)1 << log2, sizeof *more);
+    if (more == NULL) {
+        return false;
+    }
+    free(the_steps);
+    the_steps = more;
+    the_steps_log2 = log2;
+    the_steps_lost = 0;
+    return true;
+}
+
+/* HOOK: Before a look at the cache: it must be there, and large enough for the contexts that come again and again. */
+static bool prepare_steps(void)
+{
+    if (the_steps == NULL) {
+        return grow_steps(STEPS_LOG2);
+    }
+    if (the_steps_lost >> the_steps_log2 != 0 && the_steps_log2 < STEPS_MOST_LOG2) {
+        the_steps_lost = 0;
+        (void)grow_steps(the_steps_log2 + 2 < STEPS_MOST_LOG2 ? the_steps_log2 + 2
+                                                              : STEPS_MOST_LOG2);
+    }
+    return true;
+}
+
+/* HOOK: */
+static inline void put_step(cached_step *at, cached_step step)
+{
+    the_steps_lost += at->stamp == the_stamp;
+    *at = step;
+}
 
 /* HOOK: */
 static inline bool is_step(const cached_step *step, uint32_t caller, uintptr_t to)
@@ -181,12 +222,12 @@ static ctm_status new_step(ctm_shard *shard, uint32_t level, uint32_t caller, ca
     }
     cached_step *by_row = step_place(caller, step_to_row(row));
     if (!is_step(by_row, caller, step_to_row(row))) {
-        *by_row = (cached_step){step_to_row(row), caller, the_stamp, ++the_last, 0};
+        put_step(by_row, (cached_step){step_to_row(row), caller, the_stamp, ++the_last, 0});
     }
     const cached_step found = *by_row;
     const uintptr_t instruction = (uintptr_t)the_stack.levels[level].instruction;
     *out = step_place(caller, instruction);
-    **out = (cached_step){instruction, caller, the_stamp, found.context, found.traceback};
+    put_step(*out, (cached_step){instruction, caller, the_stamp, found.context, found.traceback});
     return CTM_OK;
 }
 
@@ -277,7 +318,7 @@ static ctm_status chain_traceback(ctm_shard *shard, uint32_t level, uint32_t kee
 static __attribute__((noinline)) ctm_status parent_of(ctm_shard *shard, uint32_t top, uint32_t keep,
                                                       uint32_t *out)
 {
-    if (!reserve_contexts(the_stack.length)) {
+    if (!reserve_contexts(the_stack.length) || !prepare_steps()) {
         return CTM_ERR_NOMEM;
     }
     ctm_status status = find_contexts(shard, top);
@@ -302,10 +343,9 @@ static __attribute__((noinline)) ctm_status parent_of(ctm_shard *shard, uint32_t
 static inline cached_site *site_place(const ctm_where *where, uint64_t size)
 {
     const uint64_t spot = (uintptr_t)where->instruction >> 1 ^ (uint64_t)where->caller << 39;
-    const uint64_t hash = spot * 0x9E3779B97F4A7C15ull >> 52;
-    return &the_sites[(hash ^ size ^ size >> 6) % CACHED_SITES];
+    const uint64_t hash = spot * 0x9E3779B97F4A7C15ull >> (64 - SITES_LOG2);
+    return &the_sites[(hash ^ size ^ size >> 6) % (1u << SITES_LOG2)];
 }
-_Static_assert(CACHED_SITES == 1u << (64 - 52), "the index has as many bits as the cache entries");
 
 /* HOOK: */
 static inline bool is_cached(const cached_site *cached, const ctm_where *where, uint64_t size)

@@ -23,9 +23,9 @@
 /* HOOK: The frame at `level` has called the one above, which is in the chain too. */
 static inline uintptr_t *mark_slot(const ctm_stack *stack, uint32_t level)
 {
-    const bool complete = stack->totals[level] > (level > 0 ? stack->totals[level - 1] : 0);
     const ctm_interpreter_frame *above = stack->levels[level + 1].frame;
-    if (!complete || is_entered_from_c(above)) {
+    const bool is_complete = stack->totals[level] > (level > 0 ? stack->totals[level - 1] : 0);
+    if (!is_complete || above->owner > FRAME_OWNED_BY_GENERATOR || is_entered_from_c(above)) {
         return NULL;
     }
     ctm_interpreter_frame *frame = (ctm_interpreter_frame *)stack->levels[level].frame;
@@ -50,12 +50,14 @@ static inline uint32_t guard_of(const ctm_stack *stack, uint32_t level)
 /* HOOK: Marks the levels from `from` to below `to`, which is at most the innermost one. */
 static inline void mark_levels(ctm_stack *stack, uint32_t from, uint32_t to)
 {
+    uint32_t below = guard_of(stack, from);
     for (uint32_t i = from; i < to; i++) {
         uintptr_t *const slot = mark_slot(stack, i);
         stack->levels[i].mark = slot;
-        stack->levels[i].below = guard_of(stack, i);
+        stack->levels[i].below = below;
         if (slot != NULL) {
             *slot = CTM_MARK;
+            below = i + 1;
         }
     }
 }
