@@ -10,8 +10,11 @@
 #include "store/memory.h"
 
 /* --- address map --- */
+static struct ctm_map_memo memos[CTM_MAP_MEMOS];
+
 static struct ctm_map *new_map(void)
 {
+    ctm_map_forget(memos);
     struct ctm_map *map = ctm_mem_map(sizeof *map);
     REQUIRE(map != NULL);
     ctm_map_init(map);
@@ -38,14 +41,15 @@ static void test_map_addresses(void)
         for (uint32_t i = 0; i < A * D; i++) {
             uint32_t before = round == 1 ? 0 : i + 1;
             CHECK_EQ(ctm_map_get(map, domains[i / A], addresses[i % A]), before);
-            REQUIRE(ctm_map_set(map, domains[i / A], addresses[i % A], i + round, &old) == CTM_OK);
+            REQUIRE(ctm_map_set(map, memos, domains[i / A], addresses[i % A], i + round, &old) ==
+                    CTM_OK);
             CHECK_EQ(old, before);
         }
     }
     for (uint32_t i = 0; i < A * D; i++) {
         CHECK_EQ(ctm_map_get(map, domains[i / A], addresses[i % A]), i + 2);
-        CHECK_EQ(ctm_map_take(map, domains[i / A], addresses[i % A]), i + 2);
-        CHECK_EQ(ctm_map_take(map, domains[i / A], addresses[i % A]), 0);
+        CHECK_EQ(ctm_map_take(map, memos, domains[i / A], addresses[i % A]), i + 2);
+        CHECK_EQ(ctm_map_take(map, memos, domains[i / A], addresses[i % A]), 0);
         CHECK_EQ(ctm_map_get(map, domains[i / A], addresses[i % A]), 0);
     }
     CHECK(ctm_map_bytes(map) > 0);
@@ -66,11 +70,11 @@ static void test_map_overflow(void)
         uint32_t i = (uint32_t)(check_random(&random) % N);
         uint64_t address = 0x7f0000000000 + i * 64ull;
         if (check_random(&random) % 2) {
-            REQUIRE(ctm_map_set(map, 7, address, i + 1, &old) == CTM_OK);
+            REQUIRE(ctm_map_set(map, memos, 7, address, i + 1, &old) == CTM_OK);
             CHECK_EQ(old, present[i] ? i + 1 : 0);
             present[i] = true;
         } else {
-            CHECK_EQ(ctm_map_take(map, 7, address), present[i] ? i + 1 : 0);
+            CHECK_EQ(ctm_map_take(map, memos, 7, address), present[i] ? i + 1 : 0);
             present[i] = false;
         }
     }
@@ -88,7 +92,7 @@ static void test_map_kept_room(void)
     REQUIRE(ctm_map_keep(map, 1000) == CTM_OK);
     size_t capacity = map->capacity;
     for (uint64_t i = 0; i < capacity; i++) { /* others fill the table meanwhile */
-        REQUIRE(ctm_map_set(map, 1, i, 1, &old) == CTM_OK);
+        REQUIRE(ctm_map_set(map, memos, 1, i, 1, &old) == CTM_OK);
         CHECK(map->used + map->kept <= map->capacity / 4 * 3);
     }
     capacity = map->capacity;

@@ -65,6 +65,24 @@ static __attribute__((noinline)) ctm_map_slot *make_place(struct ctm_map *map, u
     return leaf == NULL ? NULL : &leaf[(address >> CTM_MAP_GRANULE_BITS) % CTM_MAP_LEAF_SLOTS];
 }
 
+ctm_map_slot *ctm_map_meet(struct ctm_map *map, struct ctm_map_memo *memos, uint64_t address)
+{
+    ctm_map_slot *place = ctm_map_has_place(0, address) ? ctm_map_place(map, address) : NULL;
+    if (place != NULL) {
+        const uint64_t key = address >> CTM_MAP_LEAF_BITS;
+        memos[key % CTM_MAP_MEMOS] = (struct ctm_map_memo){
+            key, place - (address >> CTM_MAP_GRANULE_BITS) % CTM_MAP_LEAF_SLOTS};
+    }
+    return place;
+}
+
+void ctm_map_forget(struct ctm_map_memo *memos)
+{
+    for (uint32_t i = 0; i < CTM_MAP_MEMOS; i++) {
+        memos[i] = (struct ctm_map_memo){CTM_MAP_NO_KEY, NULL};
+    }
+}
+
 /* The place to write to, made if need be; NULL: the overflow is the place. */
 static inline ctm_map_slot *place_to_set(struct ctm_map *map, uint32_t domain, uint64_t address)
 {

@@ -14,6 +14,9 @@
  *   - Levels are installed by compare-and-swap, and go away only in ctm_map_clear, when no
  *     other thread is in the map. The overflow has a mutex, the innermost of all locks.
  *
+ * Looking up: whoever uses the map brings memos of the leaves that it met last, so that a block near others is found
+ * with one compare. They are their owner's alone, and are emptied when the map is cleared.
+ *
  * Reserving: ctm_map_keep sets aside room in the overflow, so that a later ctm_map_set_kept
  * cannot fail, whatever the address turns out to be.
  */
@@ -56,6 +59,18 @@ struct ctm_map {
     _Atomic size_t spilled;             /* written under lock, read without: entries that have
                                          * a place, but whose leaf was refused */
 };
+
+/* A leaf that was met: `key` is the address's bits above the leaf's, and its bits below a granule (all 0) above these.
+ * Owned by whoever gives it to the calls below; one thread at a time. */
+struct ctm_map_memo {
+    uint64_t key;       /* CTM_MAP_NO_KEY: none */
+    ctm_map_slot *leaf; /* borrowed until ctm_map_clear */
+};
+#define CTM_MAP_MEMOS 64u /* a power of two */
+#define CTM_MAP_NO_KEY UINT64_MAX
+
+/* Empties CTM_MAP_MEMOS memos. */
+void ctm_map_forget(struct ctm_map_memo *memos);
 
 /* `map` is zeroed memory. */
 void ctm_map_init(struct ctm_map *map);
@@ -109,33 +124,60 @@ static inline ctm_map_slot *ctm_map_place(struct ctm_map *map, uint64_t address)
     return &leaf[(address >> CTM_MAP_GRANULE_BITS) % CTM_MAP_LEAF_SLOTS];
 }
 
+/* The place of an address that has one, by way of the memos; NULL: it has none, or its leaf is not there (yet). */
+CTM_RARE ctm_map_slot *ctm_map_meet(struct ctm_map *map, struct ctm_map_memo *memos,
+                                    uint64_t address);
+
+/* The same; inline for a leaf that is remembered. The address is turned by a granule's bits, so that no odd one
+ * has the key of a leaf. */
+static inline ctm_map_slot *ctm_map_look(struct ctm_map *map, struct ctm_map_memo *memos,
+                                         uint32_t domain, uint64_t address)
+{
+    const uint64_t turned = address >> CTM_MAP_GRANULE_BITS | address
+                                                                  << (64 - CTM_MAP_GRANULE_BITS);
+    const uint64_t key = turned >> (CTM_MAP_LEAF_BITS - CTM_MAP_GRANULE_BITS);
+    const struct ctm_map_memo *memo = &memos[key % CTM_MAP_MEMOS];
+    if (__builtin_expect(domain != 0, 0)) {
+        return NULL;
+    }
+    return __builtin_expect(memo->key == key, 1) ? &memo->leaf[turned % CTM_MAP_LEAF_SLOTS]
+                                                 : ctm_map_meet(map, memos, address);
+}
+
 /* Are entries in the overflow that have a place, whose leaf was refused? */
 static inline bool ctm_map_has_spilled(struct ctm_map *map)
 {
     return __builtin_expect(atomic_load_explicit(&map->spilled, memory_order_acquire) != 0, 0);
 }
 
+/* Puts `slot` at a place and gives what was there. */
+static inline uint32_t ctm_map_put(ctm_map_slot *place, uint32_t slot)
+{
+    const uint32_t old = atomic_load_explicit(place, memory_order_acquire);
+    atomic_store_explicit(place, slot, memory_order_release);
+    return old;
+}
+
 /* Puts `slot` (not 0) at the address and gives what was there, or 0. CTM_ERR_NOMEM: nothing
  * changed. Inline for the common case: the address has a place, and its leaf is there. */
-CTM_NODISCARD static inline ctm_status ctm_map_set(struct ctm_map *map, uint32_t domain,
-                                                   uint64_t address, uint32_t slot,
+CTM_NODISCARD static inline ctm_status ctm_map_set(struct ctm_map *map, struct ctm_map_memo *memos,
+                                                   uint32_t domain, uint64_t address, uint32_t slot,
                                                    uint32_t *out_old)
 {
-    ctm_map_slot *place = ctm_map_has_place(domain, address) ? ctm_map_place(map, address) : NULL;
+    ctm_map_slot *place = ctm_map_look(map, memos, domain, address);
     /* With spilled entries, the old slot may be in the overflow. */
     if (place == NULL || ctm_map_has_spilled(map)) {
         return ctm_map_set_slow(map, domain, address, slot, out_old);
     }
-    *out_old = atomic_load_explicit(place, memory_order_acquire);
-    atomic_store_explicit(place, slot, memory_order_release);
+    *out_old = ctm_map_put(place, slot);
     return CTM_OK;
 }
 
 /* The slot at the address (0: none) and in *out_place what ctm_map_replace wants: the place, or NULL. */
-static inline uint32_t ctm_map_seek(struct ctm_map *map, uint32_t domain, uint64_t address,
-                                    void **out_place)
+static inline uint32_t ctm_map_seek(struct ctm_map *map, struct ctm_map_memo *memos,
+                                    uint32_t domain, uint64_t address, void **out_place)
 {
-    ctm_map_slot *place = ctm_map_has_place(domain, address) ? ctm_map_place(map, address) : NULL;
+    ctm_map_slot *place = ctm_map_look(map, memos, domain, address);
     uint32_t slot = place ? atomic_load_explicit(place, memory_order_acquire) : 0;
     *out_place = place;
     if (slot == 0) {
@@ -160,9 +202,10 @@ static inline void ctm_map_replace(struct ctm_map *map, uint32_t domain, uint64_
 }
 
 /* Takes the slot off the map and gives it; 0: there was none. */
-static inline uint32_t ctm_map_take(struct ctm_map *map, uint32_t domain, uint64_t address)
+static inline uint32_t ctm_map_take(struct ctm_map *map, struct ctm_map_memo *memos,
+                                    uint32_t domain, uint64_t address)
 {
-    ctm_map_slot *place = ctm_map_has_place(domain, address) ? ctm_map_place(map, address) : NULL;
+    ctm_map_slot *place = ctm_map_look(map, memos, domain, address);
     uint32_t slot = place ? atomic_load_explicit(place, memory_order_acquire) : 0;
     if (slot == 0) { /* a block that is not traced, as a rule */
         return ctm_map_has_spilled(map) || !ctm_map_has_place(domain, address)

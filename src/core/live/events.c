@@ -117,7 +117,7 @@ ctm_status ctm_shard_alloc_at(ctm_shard *shard, uint32_t domain, uintptr_t addre
 {
     uint32_t old;
     const ctm_status status =
-        ctm_map_set(&shard->tracer->map, domain, address, slot_of(shard, site), &old);
+        ctm_map_set(&shard->tracer->map, shard->memos, domain, address, slot_of(shard, site), &old);
     if (UNLIKELY(status != CTM_OK)) {
         return status;
     }
@@ -140,7 +140,7 @@ ctm_status ctm_shard_alloc(ctm_shard *shard, uint32_t domain, uintptr_t address,
 
 bool ctm_shard_free(ctm_shard *shard, uint32_t domain, uintptr_t address)
 {
-    uint32_t slot = ctm_map_take(&shard->tracer->map, domain, address);
+    uint32_t slot = ctm_map_take(&shard->tracer->map, shard->memos, domain, address);
     if (slot == 0) {
         return false;
     }
@@ -168,11 +168,19 @@ static ctm_status keep_room(ctm_shard *shard)
 }
 
 /* Puts `slot` at the address using the resize's room; gives the slot replaced. */
-static uint32_t set_in_room(ctm_shard *shard, uint32_t domain, uintptr_t address, uint32_t slot)
+static inline uint32_t set_in_room(ctm_shard *shard, uint32_t domain, uintptr_t address,
+                                   uint32_t slot)
 {
-    bool used;
-    uint32_t old = ctm_map_set_kept(&shard->tracer->map, domain, address, slot, &used);
-    shard->kept -= used;
+    struct ctm_map *map = &shard->tracer->map;
+    ctm_map_slot *place = ctm_map_look(map, shard->memos, domain, address);
+    uint32_t old;
+    if (LIKELY(place != NULL && !ctm_map_has_spilled(map))) {
+        old = ctm_map_put(place, slot);
+    } else {
+        bool used;
+        old = ctm_map_set_kept(map, domain, address, slot, &used);
+        shard->kept -= used;
+    }
     shard->resizing--;
     if (old == 0) {
         note_address(shard, address);
@@ -190,7 +198,8 @@ ctm_status ctm_shard_resize_begin_at(ctm_shard *shard, uint32_t domain, uintptr_
     *out = (ctm_resize){
         .old_address = old_address,
         .domain = domain,
-        .old_slot = old_address ? ctm_map_take(&shard->tracer->map, domain, old_address) : 0,
+        .old_slot =
+            old_address ? ctm_map_take(&shard->tracer->map, shard->memos, domain, old_address) : 0,
         .new_site = site,
         .generation = ctm_tracer_generation(shard->tracer),
     };
@@ -250,7 +259,7 @@ void ctm_shard_resize_abort(ctm_shard *shard, const ctm_resize *resize)
 /* --- reattribute, find --- */
 bool ctm_shard_seek(ctm_shard *shard, uint32_t domain, uintptr_t address, ctm_found *out)
 {
-    out->slot = ctm_map_seek(&shard->tracer->map, domain, address, &out->place);
+    out->slot = ctm_map_seek(&shard->tracer->map, shard->memos, domain, address, &out->place);
     out->address = address;
     out->domain = domain;
     return out->slot != 0;

@@ -45,6 +45,8 @@ struct ctm_shard {
     _Alignas(64) _Atomic uint64_t bytes;
     _Atomic uint64_t blocks;
     _Atomic uint64_t limit; /* up to which the peak is not reached: see peak.c */
+
+    struct ctm_map_memo memos[CTM_MAP_MEMOS]; /* this lock */
 };
 
 struct ctm_tracer {

@@ -20,6 +20,7 @@ ctm_status ctm_tracer_new(ctm_tracer **out)
         tracer->shards[i].index = i;
         pthread_mutex_init(&tracer->shards[i].lock, NULL);
         ctm_store_init(&tracer->shards[i].store);
+        ctm_map_forget(tracer->shards[i].memos);
     }
     pthread_mutex_init(&tracer->peak_lock, NULL);
     ctm_map_init(&tracer->map);
@@ -70,6 +71,7 @@ static void forget_locked(ctm_tracer *tracer, bool keep_pages)
         shard->resizing = shard->kept = 0;
         atomic_store(&shard->bytes, 0);
         atomic_store(&shard->blocks, 0);
+        ctm_map_forget(shard->memos);
     }
     ctm_map_clear(&tracer->map);
     if (tracer->sample_interval != 0) {

@@ -59,6 +59,7 @@ int ctm_capture_init(void)
         return -1;
     }
     ctm_the_capture.main_interpreter = PyInterpreterState_Main();
+    ctm_the_capture.main_holder = ctm_frames_main_holder();
     if (ctm_the_capture.tracer == NULL) {
         if (ctm_tracer_new(&ctm_the_capture.tracer) != CTM_OK) {
             PyErr_NoMemory();

@@ -32,10 +32,15 @@ typedef struct ctm_hook_state {
     uintptr_t last_block;    /* the block that this thread's hook recorded last; 0: none */
     PyThreadState *attached; /* see frames_gil.h; only compared */
     uint32_t shard;          /* its locked shard; 0: not chosen yet */
-    bool inside;             /* an original function is running on behalf of a hook */
-    bool own;                /* results of this module are being made: see ctm_own_begin */
-    const void *own_frame;   /* the innermost frame then; only compared */
-    uint64_t own_section;    /* of all of the process, from 1 on */
+    union {
+        struct {
+            bool inside; /* an original function is running on behalf of a hook */
+            bool own;    /* results of this module are being made: see ctm_own_begin */
+        };
+        uint16_t special; /* both: not 0 if an event is not like most */
+    };
+    const void *own_frame; /* the innermost frame then; only compared */
+    uint64_t own_section;  /* of all of the process, from 1 on */
     ctm_sampler sampler;
 } ctm_hook_state;
 extern __thread ctm_hook_state ctm_hook_tls __attribute__((tls_model("initial-exec")));
@@ -57,7 +62,9 @@ typedef struct ctm_capture {
     ctm_tracer *tracer;   /* owned; made once, never freed: hooks may read it */
     ctm_shard *exclusive; /* its shard 0; with the GIL and unless idle it may be used as it is */
     PyInterpreterState *main_interpreter; /* borrowed for comparison only */
-    _Atomic uint8_t mode;                 /* a ctm_mode: what hooks do */
+    PyThreadState *
+        *main_holder;     /* frames_gil.h; where the interpreter notes who took the main GIL last */
+    _Atomic uint8_t mode; /* a ctm_mode: what hooks do */
     _Atomic uint64_t lost_reattributions; /* free-list events that ran out of memory */
     _Atomic bool riding;                  /* stdlib's tracemalloc was started to carry us */
     ctm_fact allocators, free_lists, tracked_blocks; /* since the last start */

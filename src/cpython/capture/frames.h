@@ -23,6 +23,9 @@ typedef struct ctm_position {
  * `gil_held`: the caller knows that the GIL is held (3.11 cannot tell by itself). */
 PyThreadState *ctm_frames_attached(bool gil_held);
 
+/* Where the main interpreter notes which thread state took its GIL last; NULL: it need not be known. */
+PyThreadState **ctm_frames_main_holder(void);
+
 /* The same, of a caller that holds the GIL, if that is cheap to tell and the interpreter is the main one; else NULL. */
 PyThreadState *ctm_frames_attached_to_main(void);
 
@@ -33,6 +36,9 @@ uint32_t ctm_frames_walk(PyThreadState *thread_state, ctm_position *positions, u
 
 /* What tells this thread's innermost frame, complete or not, from its others. */
 const void *ctm_frames_innermost(PyThreadState *thread_state);
+
+/* The innermost of its complete ones; NULL: there is none. */
+const void *ctm_frames_first_complete(PyThreadState *thread_state);
 
 /* The slot of `code` that holds its extra data (a pointer to a ctm_code_extra). */
 void **ctm_frames_code_extra(PyCodeObject *code);

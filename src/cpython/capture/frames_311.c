@@ -8,6 +8,7 @@
 #include "capture.h"
 #include "frames.h"
 #include "internal/pycore_frame.h"
+#include "internal/pycore_runtime.h"
 
 /* HOOK: The state that the runtime calls current is ours only if it is the one this thread
  * registered; a raw allocation may run while some other thread holds the GIL. */
@@ -20,10 +21,16 @@ PyThreadState *ctm_frames_attached(bool gil_held)
     return current == PyGILState_GetThisThreadState() ? current : NULL;
 }
 
+PyThreadState **ctm_frames_main_holder(void)
+{
+    return NULL;
+}
+
 /* HOOK: The runtime keeps it in a plain variable. */
 PyThreadState *ctm_frames_attached_to_main(void)
 {
-    PyThreadState *const current = _PyThreadState_UncheckedGet();
+    PyThreadState *const current =
+        (PyThreadState *)_Py_atomic_load_relaxed(&_PyRuntime.gilstate.tstate_current);
     const bool is_main = current != NULL && current->interp == ctm_the_capture.main_interpreter;
     return is_main ? current : NULL;
 }

@@ -8,14 +8,18 @@
 #include "internal/pycore_interp.h"
 #include "internal/pycore_runtime.h"
 
-/* HOOK: */
+PyThreadState **ctm_frames_main_holder(void)
+{
+    return (PyThreadState **)&PyInterpreterState_Main()->ceval.gil->last_holder;
+}
+
+/* HOOK: Nobody is remembered (NULL) until somebody holds it. */
 PyThreadState *ctm_frames_attached_to_main(void)
 {
-    PyInterpreterState *const main = ctm_the_capture.main_interpreter;
     PyThreadState *const remembered = ctm_hook_tls.attached;
-    const bool is_same = remembered != NULL &&
-                         __atomic_load_n(&_PyRuntime.interpreters.head, __ATOMIC_RELAXED) == main &&
-                         __atomic_load_n((PyThreadState **)&main->ceval.gil->last_holder,
-                                         __ATOMIC_RELAXED) == remembered;
+    const bool is_same =
+        __atomic_load_n(ctm_the_capture.main_holder, __ATOMIC_RELAXED) == remembered &&
+        __atomic_load_n(&_PyRuntime.interpreters.head, __ATOMIC_RELAXED) ==
+            ctm_the_capture.main_interpreter;
     return is_same ? remembered : NULL;
 }

@@ -38,6 +38,16 @@ const void *ctm_frames_innermost(PyThreadState *thread_state)
 }
 
 /* HOOK: */
+const void *ctm_frames_first_complete(PyThreadState *thread_state)
+{
+    const ctm_interpreter_frame *frame = innermost(thread_state);
+    while (frame != NULL && !is_complete(frame)) {
+        frame = frame->previous;
+    }
+    return frame;
+}
+
+/* HOOK: */
 void **ctm_frames_code_extra(PyCodeObject *code)
 {
     return &code->co_extra;

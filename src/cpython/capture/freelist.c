@@ -47,7 +47,7 @@ static inline bool reattribute_main(uintptr_t block)
     if (!ctm_shard_seek(shard, 0, block, &found)) {
         return true; /* a block from before tracing began, or none of ours */
     }
-    const bool is_known = ctm_stack_where(thread_state, &where);
+    const bool is_known = ctm_stack_where(ctm_frames_innermost(thread_state), &where);
     const uint64_t size = ctm_shard_found_size(shard, &found);
     uint32_t site = is_known ? ctm_stack_known_site(&where, size) : 0;
     if (site == 0) {

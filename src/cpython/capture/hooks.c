@@ -27,13 +27,13 @@ const PyMemAllocatorEx *ctm_hooks_original(PyMemAllocatorDomain domain)
     return &the_originals[domain];
 }
 
-/* HOOK: Is every event recorded, this one too (no original function asks)? */
-static inline bool is_exact(void)
+/* HOOK: Is this event like most: recorded, as every one, and not on behalf of an original function or of this module? */
+static inline bool is_plain(void)
 {
-    return !ctm_hook_tls.inside && ctm_capture_mode() == CTM_EXACT;
+    return __builtin_expect(ctm_hook_tls.special == 0 && ctm_capture_mode() == CTM_EXACT, 1);
 }
 
-/* HOOK: If not exact: record nothing? */
+/* HOOK: Record nothing? */
 static inline bool is_idle(void)
 {
     return ctm_hook_tls.inside || ctm_capture_mode() == CTM_IDLE;
@@ -88,11 +88,12 @@ static inline uint32_t site_in_main(PyMemAllocatorDomain domain, size_t size)
 {
     PyThreadState *thread_state = domain != PYMEM_DOMAIN_RAW ? ctm_frames_attached_to_main() : NULL;
     ctm_where where;
-    if (thread_state == NULL || ctm_hook_tls.own) {
+    if (thread_state == NULL) {
         return 0;
     }
-    const uint32_t site =
-        ctm_stack_where(thread_state, &where) ? ctm_stack_known_site(&where, size) : 0;
+    const uint32_t site = ctm_stack_where(ctm_frames_innermost(thread_state), &where)
+                              ? ctm_stack_known_site(&where, size)
+                              : 0;
     return site != 0 ? site : ctm_stack_new_site(ctm_the_capture.exclusive, thread_state, size);
 }
 
@@ -103,14 +104,10 @@ static inline bool record_in_main(PyMemAllocatorDomain domain, uintptr_t block, 
     return site != 0 && ctm_shard_alloc_at(ctm_the_capture.exclusive, 0, block, site) == CTM_OK;
 }
 
-/* HOOK: */
-static inline void *record(PyMemAllocatorDomain domain, void *block, size_t size)
+/* HOOK: NULL, and the block is gone again: out of memory. */
+static CTM_SELDOM void *record_anyhow(PyMemAllocatorDomain domain, void *block, size_t size)
 {
-    if (block == NULL) {
-        return NULL;
-    }
-    if (!record_in_main(domain, (uintptr_t)block, size) &&
-        !ctm_event_alloc(0, (uintptr_t)block, size, domain != PYMEM_DOMAIN_RAW)) {
+    if (!ctm_event_alloc(0, (uintptr_t)block, size, domain != PYMEM_DOMAIN_RAW)) {
         the_originals[domain].free(the_originals[domain].ctx, block);
         return NULL;
     }
@@ -118,13 +115,36 @@ static inline void *record(PyMemAllocatorDomain domain, void *block, size_t size
     return block;
 }
 
-/* HOOK: A block that may be in the sample. */
+/* HOOK: A plain event's new block. */
+static inline void *record(PyMemAllocatorDomain domain, void *block, size_t size)
+{
+    if (block != NULL && record_in_main(domain, (uintptr_t)block, size)) {
+        ctm_hook_tls.last_block = (uintptr_t)block;
+        return block;
+    }
+    return block != NULL ? record_anyhow(domain, block, size) : NULL;
+}
+
+/* HOOK: Another event's: is it in the sample, if there is one? */
 static inline void *sample(PyMemAllocatorDomain domain, void *block, size_t size)
 {
-    if (block != NULL && ctm_sampler_takes(ctm_the_capture.tracer, &ctm_hook_tls.sampler, size)) {
-        return record(domain, block, size);
+    if (block != NULL && ctm_capture_takes(size)) {
+        return record_anyhow(domain, block, size);
     }
     ctm_hook_tls.last_block = (uintptr_t)block;
+    return block;
+}
+
+/* HOOK: */
+static __attribute__((noinline)) void *malloc_otherwise(PyMemAllocatorDomain domain, size_t size)
+{
+    const PyMemAllocatorEx *real = &the_originals[domain];
+    if (is_idle()) {
+        return real->malloc(real->ctx, size);
+    }
+    ctm_hook_tls.inside = true;
+    void *block = sample(domain, real->malloc(real->ctx, size), size);
+    ctm_hook_tls.inside = false;
     return block;
 }
 
@@ -132,13 +152,25 @@ static inline void *sample(PyMemAllocatorDomain domain, void *block, size_t size
 static inline void *on_malloc(PyMemAllocatorDomain domain, size_t size)
 {
     const PyMemAllocatorEx *real = &the_originals[domain];
-    const bool exact = is_exact();
-    if (!exact && is_idle()) {
-        return real->malloc(real->ctx, size);
+    if (!is_plain()) {
+        return malloc_otherwise(domain, size);
     }
     ctm_hook_tls.inside = true;
-    void *block = real->malloc(real->ctx, size);
-    block = exact ? record(domain, block, size) : sample(domain, block, size);
+    void *block = record(domain, real->malloc(real->ctx, size), size);
+    ctm_hook_tls.inside = false;
+    return block;
+}
+
+/* HOOK: */
+static __attribute__((noinline)) void *calloc_otherwise(PyMemAllocatorDomain domain, size_t count,
+                                                        size_t size)
+{
+    const PyMemAllocatorEx *real = &the_originals[domain];
+    if (is_idle()) {
+        return real->calloc(real->ctx, count, size);
+    }
+    ctm_hook_tls.inside = true;
+    void *block = sample(domain, real->calloc(real->ctx, count, size), count * size);
     ctm_hook_tls.inside = false;
     return block;
 }
@@ -147,13 +179,11 @@ static inline void *on_malloc(PyMemAllocatorDomain domain, size_t size)
 static inline void *on_calloc(PyMemAllocatorDomain domain, size_t count, size_t size)
 {
     const PyMemAllocatorEx *real = &the_originals[domain];
-    const bool exact = is_exact();
-    if (!exact && is_idle()) {
-        return real->calloc(real->ctx, count, size);
+    if (!is_plain()) {
+        return calloc_otherwise(domain, count, size);
     }
     ctm_hook_tls.inside = true;
-    void *block = real->calloc(real->ctx, count, size);
-    block = exact ? record(domain, block, count * size) : sample(domain, block, count * size);
+    void *block = record(domain, real->calloc(real->ctx, count, size), count * size);
     ctm_hook_tls.inside = false;
     return block;
 }
@@ -209,19 +239,25 @@ static CTM_SELDOM void *resize_any(PyMemAllocatorDomain domain, void *old, size_
     return block;
 }
 
-/* HOOK: The common case of sampling: neither the old block nor the new one is in the sample. */
-static inline void *sample_realloc(PyMemAllocatorDomain domain, void *old, size_t size)
+/* HOOK: Not a plain event: in the sample, if there is one, are the old block or the new one, or neither, as a rule. */
+static __attribute__((noinline)) void *realloc_otherwise(PyMemAllocatorDomain domain, void *old,
+                                                         size_t size)
 {
     const PyMemAllocatorEx *real = &the_originals[domain];
-    ctm_tracer *tracer = ctm_the_capture.tracer;
-    const bool taken = ctm_sampler_takes(tracer, &ctm_hook_tls.sampler, size);
-    const bool known = old != NULL && ctm_tracer_may_know(tracer, (uintptr_t)old);
-    return taken || known ? resize_any(domain, old, size, taken)
-                          : real->realloc(real->ctx, old, size);
+    if (is_idle()) {
+        return real->realloc(real->ctx, old, size);
+    }
+    ctm_hook_tls.inside = true;
+    const bool taken = ctm_capture_takes(size);
+    const bool known = old != NULL && ctm_tracer_may_know(ctm_the_capture.tracer, (uintptr_t)old);
+    void *block =
+        taken || known ? resize_any(domain, old, size, taken) : real->realloc(real->ctx, old, size);
+    ctm_hook_tls.inside = false;
+    return block;
 }
 
 /* HOOK: */
-static inline void *exact_realloc(PyMemAllocatorDomain domain, void *old, size_t size)
+static inline void *resize(PyMemAllocatorDomain domain, void *old, size_t size)
 {
     const PyMemAllocatorEx *real = &the_originals[domain];
     ctm_resize begun;
@@ -238,13 +274,11 @@ static inline void *exact_realloc(PyMemAllocatorDomain domain, void *old, size_t
 /* HOOK: */
 static inline void *on_realloc(PyMemAllocatorDomain domain, void *old, size_t size)
 {
-    const PyMemAllocatorEx *real = &the_originals[domain];
-    const bool exact = is_exact();
-    if (!exact && is_idle()) {
-        return real->realloc(real->ctx, old, size);
+    if (!is_plain()) {
+        return realloc_otherwise(domain, old, size);
     }
     ctm_hook_tls.inside = true;
-    void *block = exact ? exact_realloc(domain, old, size) : sample_realloc(domain, old, size);
+    void *block = resize(domain, old, size);
     ctm_hook_tls.inside = false;
     return block;
 }
@@ -260,17 +294,31 @@ static inline void forget(PyMemAllocatorDomain domain, void *block)
 }
 
 /* HOOK: */
-static inline void on_free(PyMemAllocatorDomain domain, void *block)
+static __attribute__((noinline)) void free_otherwise(PyMemAllocatorDomain domain, void *block)
 {
     const PyMemAllocatorEx *real = &the_originals[domain];
-    const bool exact = is_exact();
-    if (block == NULL || (!exact && is_idle())) {
+    if (block == NULL || is_idle()) {
         real->free(real->ctx, block);
         return;
     }
-    if (exact || ctm_tracer_may_know(ctm_the_capture.tracer, (uintptr_t)block)) {
-        forget(domain, block);
+    if (ctm_capture_mode() == CTM_EXACT ||
+        ctm_tracer_may_know(ctm_the_capture.tracer, (uintptr_t)block)) {
+        ctm_event_free(0, (uintptr_t)block, domain != PYMEM_DOMAIN_RAW);
     }
+    ctm_hook_tls.inside = true;
+    real->free(real->ctx, block);
+    ctm_hook_tls.inside = false;
+}
+
+/* HOOK: */
+static inline void on_free(PyMemAllocatorDomain domain, void *block)
+{
+    const PyMemAllocatorEx *real = &the_originals[domain];
+    if (block == NULL || !is_plain()) {
+        free_otherwise(domain, block);
+        return;
+    }
+    forget(domain, block);
     ctm_hook_tls.inside = true;
     real->free(real->ctx, block);
     ctm_hook_tls.inside = false;

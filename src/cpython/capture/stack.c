@@ -16,6 +16,7 @@
 #include "stack.h"
 
 #include "capture.h"
+#include "frames.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,8 @@
 #if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
 
 #define SITES_LOG2 13u
+#define MORE_IN_A_ROW 2u    /* events in a frame that is not remembered: there may be more */
+#define MANY_IN_A_ROW 12u   /* it is worth being remembered */
 #define STEPS_LOG2 11u      /* of a new cache of steps */
 #define STEPS_MOST_LOG2 18u /* it grows while it is too small for the program */
 
@@ -41,9 +44,8 @@ typedef struct cached_step {
 
 typedef struct cached_site {
     const void *instruction;
-    uint32_t stamp;
-    uint32_t caller; /* the caller's traceback row; with nframe 1 the total instead */
-    uint32_t size;   /* bytes */
+    uint64_t callers; /* as in ctm_where, with the stamp of then */
+    uint32_t size;    /* bytes */
     uint32_t site;
 } cached_site;
 
@@ -128,6 +130,7 @@ void ctm_stack_forget(void)
     }
     the_stack.known = 0;
     the_stack.marked = the_stack.guard = 0;
+    memset(the_stack.nears, 0, sizeof the_stack.nears);
     the_valid = 0;
 }
 
@@ -342,7 +345,7 @@ static __attribute__((noinline)) ctm_status parent_of(ctm_shard *shard, uint32_t
 /* HOOK: The size comes last, because a revived object's is known last. */
 static inline cached_site *site_place(const ctm_where *where, uint64_t size)
 {
-    const uint64_t spot = (uintptr_t)where->instruction >> 1 ^ (uint64_t)where->caller << 39;
+    const uint64_t spot = (uintptr_t)where->instruction >> 1 ^ where->callers << 39;
     const uint64_t hash = spot * 0x9E3779B97F4A7C15ull >> (64 - SITES_LOG2);
     return &the_sites[(hash ^ size ^ size >> 6) % (1u << SITES_LOG2)];
 }
@@ -350,8 +353,14 @@ static inline cached_site *site_place(const ctm_where *where, uint64_t size)
 /* HOOK: */
 static inline bool is_cached(const cached_site *cached, const ctm_where *where, uint64_t size)
 {
-    return cached->instruction == where->instruction && cached->caller == where->caller &&
-           cached->size == size && cached->stamp == the_stamp;
+    return cached->instruction == where->instruction && cached->callers == where->callers &&
+           cached->size == size;
+}
+
+/* HOOK: */
+static inline uint64_t stamped(uint32_t callers)
+{
+    return (uint64_t)the_stamp << 32 | callers;
 }
 
 /* HOOK: *out_lasts: the instruction alone tells that its frame is complete. Before the first traceable one it
@@ -376,7 +385,7 @@ static inline ctm_status find_site(ctm_shard *shard, uint32_t top, uint32_t pare
                                    uint64_t size, uint32_t *out)
 {
     const ctm_where where = {the_stack.levels[top].instruction,
-                             limit > 1 ? parent : the_stack.totals[top]};
+                             stamped(limit > 1 ? parent : the_stack.totals[top])};
     cached_site *cached = site_place(&where, size);
     if (is_cached(cached, &where, size)) {
         *out = cached->site;
@@ -385,25 +394,114 @@ static inline ctm_status find_site(ctm_shard *shard, uint32_t top, uint32_t pare
     bool lasts;
     const ctm_status status = look_up(shard, top, parent, size, out, &lasts);
     if (status == CTM_OK && lasts && size <= UINT32_MAX) {
-        *cached = (cached_site){where.instruction, the_stamp, where.caller, (uint32_t)size, *out};
+        *cached = (cached_site){where.instruction, where.callers, (uint32_t)size, *out};
     }
     return status;
 }
 
-/* HOOK: */
-bool ctm_stack_where(PyThreadState *thread_state, ctm_where *out)
+/* HOOK: How many complete frames the callers of the innermost frame are, and that one. */
+static uint32_t total_above(const ctm_above *above)
 {
-    uint32_t level;
-    if (!ctm_stack_is_as_known(&the_stack, thread_state, &level, &out->instruction)) {
+    uint32_t total = 1 + (above->level > 0 ? the_stack.totals[above->level - 1] : 0);
+    for (uint32_t i = 1; i < above->n; i++) {
+        total += above->frames[i].is_complete;
+    }
+    return total;
+}
+
+/* HOOK: The row of the callers' traceback, if all steps to it are in the cache. */
+static bool traceback_above(const ctm_above *above, uint32_t *out)
+{
+    const uint32_t level = above->level;
+    level_context now = {0, 0};
+    *out = 0;
+    if (level > the_valid) {
         return false;
     }
-    const uint32_t older = level > 0 ? the_stack.totals[level - 1] : 0;
-    if (ctm_tracer_nframe(ctm_the_capture.tracer) == 1) {
-        out->caller = older + 1;
-        return true;
+    bool any = level > 0 && the_stack.totals[level - 1] > 0;
+    if (any) {
+        now = the_contexts[level - 1];
     }
-    out->caller = older > 0 && level <= the_valid ? the_contexts[level - 1].traceback : 0;
-    return out->caller != 0 || older == 0;
+    for (uint32_t i = above->n; i-- > 1;) {
+        if (above->frames[i].is_complete) {
+            const uintptr_t instruction = (uintptr_t)above->frames[i].instruction;
+            const cached_step *step = step_place(now.context, instruction);
+            if (!is_step(step, now.context, instruction)) {
+                return false;
+            }
+            now = (level_context){step->context, step->traceback};
+            any = true;
+        }
+    }
+    *out = now.traceback;
+    return !any || now.traceback != 0;
+}
+
+/* HOOK: Events in a row in a frame that is not a near, this one included. */
+static inline uint32_t times_here(const void *innermost)
+{
+    static const void *last; /* GIL; only compared */
+    static uint32_t times;   /* GIL */
+    times = innermost == last ? times + 1 : 1;
+    last = innermost;
+    return times;
+}
+
+/* HOOK: The callers of a near's callee are the near's and itself: one more, if only their number matters. */
+static inline bool where_by_caller(const void *innermost, ctm_where *out)
+{
+    ctm_near_caller caller;
+    const bool has_one = ctm_stack_has_near_caller(&the_stack, innermost, &caller);
+    out->callers = has_one ? caller.callers + caller.between + 1 : 0;
+    return has_one;
+}
+
+/* HOOK: */
+static __attribute__((noinline)) bool where_by_levels(const void *innermost, bool totals_only,
+                                                      ctm_where *out)
+{
+    ctm_above above;
+    uint32_t callers;
+    if (!ctm_stack_find_above(&the_stack, innermost, totals_only, &above)) {
+        return false;
+    }
+    if (totals_only) {
+        callers = total_above(&above);
+    } else if (the_steps == NULL || !traceback_above(&above, &callers)) {
+        return false;
+    }
+    out->callers = stamped(callers);
+    return true;
+}
+
+/* HOOK: */
+static __attribute__((noinline)) bool where_by_others(const void *innermost, ctm_where *out)
+{
+    const bool totals_only = ctm_tracer_nframe(ctm_the_capture.tracer) == 1;
+    if (innermost == NULL) {
+        return false;
+    }
+    if (!totals_only || !where_by_caller(innermost, out)) {
+        if (!where_by_levels(innermost, totals_only, out)) {
+            return false;
+        }
+        const void *caller = ctm_stack_previous(innermost);
+        if (totals_only && caller != NULL) {
+            ctm_stack_make_near(&the_stack, caller, out->callers - 1);
+        }
+    }
+    out->instruction = ctm_stack_instruction(innermost);
+    const uint32_t times = times_here(innermost);
+    if (times >= MORE_IN_A_ROW) {
+        ctm_stack_make_near(&the_stack, innermost, out->callers);
+    }
+    return times < MANY_IN_A_ROW;
+}
+
+/* HOOK: */
+bool ctm_stack_where(const void *innermost, ctm_where *out)
+{
+    return ctm_stack_is_near(&the_stack, innermost, out) || where_by_others(innermost, out);
 }
 
 /* HOOK: An instruction that has a cached site belongs to a complete frame. */
@@ -434,8 +532,8 @@ static ctm_status site_of_stack(ctm_shard *shard, PyThreadState *thread_state, u
     }
     const uint32_t limit = ctm_tracer_nframe(ctm_the_capture.tracer);
     uint32_t parent = 0;
-    if (the_last > UINT32_MAX - 2 * CTM_MAX_NFRAME) { /* the numbers are used up */
-        the_last = 0;
+    if (the_last > UINT32_MAX - 2 * CTM_MAX_NFRAME || the_stack.serial > UINT32_MAX / 2) {
+        the_last = the_stack.serial = 0; /* the numbers are used up */
         ctm_stack_forget();
         return CTM_ERR_NOT_FOUND;
     }
@@ -459,10 +557,19 @@ ctm_status ctm_stack_site(ctm_shard *shard, PyThreadState *thread_state, uint64_
     return status;
 }
 
-/* HOOK: */
+/* HOOK: The frame that makes a generator or a coroutine is not complete yet: what it allocates is its caller's. */
 CTM_SELDOM uint32_t ctm_stack_new_site(ctm_shard *shard, PyThreadState *thread_state, uint64_t size)
 {
-    uint32_t site;
+    const void *const complete = ctm_frames_first_complete(thread_state);
+    uint32_t site = 0;
+    ctm_where where;
+    if (complete != NULL && complete != ctm_frames_innermost(thread_state) &&
+        ctm_stack_where(complete, &where)) {
+        site = ctm_stack_known_site(&where, size);
+    }
+    if (site != 0) {
+        return site;
+    }
     return ctm_stack_site(shard, thread_state, size, &site) == CTM_OK ? site : 0;
 }
 #endif

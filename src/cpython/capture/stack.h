@@ -29,7 +29,50 @@ typedef struct ctm_level {
     const void *instruction; /* where it stood */
     uintptr_t *mark; /* stack_marks.h; NULL: none. Read only if the chain has just led there */
     uint32_t below;  /* 1 + the next older level that had a mark; 0: none. Both: below `marked` */
+    uint32_t serial; /* of the mark */
 } ctm_level;
+
+typedef struct ctm_hop {
+    const void *frame; /* compared; read only if the chain has just led there */
+    const void *instruction;
+} ctm_hop;
+
+#define CTM_NEAR_HOPS 12u   /* a caller that was entered from C, and its shim, cannot be marked */
+#define CTM_NEAR_CALLERS 3u /* how far a near is looked for */
+#define CTM_STACK_NEARS 32u /* a power of two */
+
+/* A frame with its callers down to one that was marked: while the mark is there and they stand where they did, this
+ * is the same call, and what is known of the callers holds without a look at any other frame. It stands by itself:
+ * the levels may have changed since. */
+typedef struct ctm_near {
+    uintptr_t tag; /* the frame's address + 1; 0: nothing here */
+    const uintptr_t
+        *mark;        /* in the last one of `hops`; of a chain that ends there, a word elsewhere */
+    uintptr_t word;   /* the mark */
+    uint64_t callers; /* as in ctm_where */
+    uint8_t n;        /* hops: 1 to CTM_NEAR_HOPS */
+    bool is_whole;    /* the last one is the oldest frame */
+    bool was_used;    /* since it was made */
+    uint8_t penalty;  /* how often it was in vain */
+    uint8_t skip;     /* chances to be left out before it is made anew */
+    ctm_hop hops[CTM_NEAR_HOPS];
+} ctm_near;
+
+/* A near that has called the innermost frame, perhaps by way of a few others. */
+typedef struct ctm_near_caller {
+    uint64_t callers; /* its own */
+    uint32_t between; /* complete frames between it and the innermost one */
+} ctm_near_caller;
+
+/* The frames above one that is remembered: `frames[0]` is the innermost, the last one is at `level`. */
+#define CTM_STACK_FEW 5u
+typedef struct ctm_above {
+    uint32_t n, level;
+    struct {
+        const void *frame, *instruction;
+        bool is_complete; /* unset for the innermost */
+    } frames[CTM_STACK_FEW];
+} ctm_above;
 
 /* All fields: GIL. */
 typedef struct ctm_stack {
@@ -42,22 +85,35 @@ typedef struct ctm_stack {
     uint32_t marked; /* levels whose marks are good */
     uint32_t guard;  /* 1 + the innermost level below `marked` that had a mark; 0: none */
     uint32_t long_walks;
-    uint32_t places[CTM_STACK_PLACES]; /* where a frame may be found, by its address */
+    uint32_t serial;                              /* of the last mark that was made */
+    uint32_t places[CTM_STACK_PLACES];            /* where a frame may be found, by its address */
+    _Alignas(64) ctm_near nears[CTM_STACK_NEARS]; /* by the frame's address */
 } ctm_stack;
 
 typedef struct ctm_where {
     const void *instruction; /* of the innermost frame */
-    uint32_t caller; /* row of the callers' traceback, 0: none; with nframe 1 the total instead */
+    /* Row of the callers' traceback, 0: none; with nframe 1 the total instead. Above it, in the upper
+     * half, the stamp of now. */
+    uint64_t callers;
 } ctm_where;
 
 /* --- frames_walk.h, for each CPython family --- */
 
 /* Brings `stack` up to date with this thread's chain. False: out of memory, nothing is remembered. HOOK */
 bool ctm_stack_follow(ctm_stack *stack, PyThreadState *thread_state);
-/* Is the innermost frame at a remembered level, above a chain that is as remembered? Then *out_level is that level
- * (whose own instruction is not compared) and *out_instruction is where the frame stands. HOOK */
-bool ctm_stack_is_as_known(ctm_stack *stack, PyThreadState *thread_state, uint32_t *out_level,
-                           const void **out_instruction);
+/* Is this frame of the chain one of the nears, in the same call? HOOK */
+bool ctm_stack_is_near(ctm_stack *stack, const void *innermost, ctm_where *out);
+/* Is one of the next callers of this frame one? HOOK */
+bool ctm_stack_has_near_caller(ctm_stack *stack, const void *innermost, ctm_near_caller *out);
+/* Is this frame of the chain, or one of its next callers, at a remembered level, above a chain that is as remembered? The
+ * frame's own instruction at that level is not compared. `frames_only`: it does not matter where the callers stand. HOOK */
+bool ctm_stack_find_above(ctm_stack *stack, const void *innermost, bool frames_only,
+                          ctm_above *out);
+const void *ctm_stack_previous(const void *frame);
+/* Where a frame of the chain stands. HOOK */
+const void *ctm_stack_instruction(const void *frame);
+/* Of this frame of the chain, `callers` is what is known: makes it a near, if that is of use. HOOK */
+void ctm_stack_make_near(ctm_stack *stack, const void *innermost, uint64_t callers);
 /* The code object of a complete level below `length` and the unit it stands at. HOOK */
 PyCodeObject *ctm_stack_code(const ctm_stack *stack, uint32_t level, int *out_unit);
 
@@ -69,9 +125,9 @@ bool ctm_stack_reserve(ctm_stack *stack, uint32_t levels);
  * interpreter's GIL. CTM_ERR_NOT_FOUND: a stack without complete frames, or with more than CTM_MAX_NFRAME. HOOK */
 ctm_status ctm_stack_site(ctm_shard *shard, PyThreadState *thread_state, uint64_t size,
                           uint32_t *out);
-/* The same in steps, the common case first: where this thread stands, if the stack below is as remembered; the site
- * of a block allocated there, if it is remembered; else `new_site`. 0: not known, or an error. HOOK */
-bool ctm_stack_where(PyThreadState *thread_state, ctm_where *out);
+/* The same in steps, the common case first: where the innermost frame stands, if the stack below is as remembered; the
+ * site of a block allocated there, if it is remembered; else `new_site`. 0: not known, or an error. HOOK */
+bool ctm_stack_where(const void *innermost, ctm_where *out);
 uint32_t ctm_stack_known_site(const ctm_where *where, uint64_t size);
 uint32_t ctm_stack_new_site(ctm_shard *shard, PyThreadState *thread_state, uint64_t size);
 /* What is remembered may have lost its meaning: a code object died, the tracer has a new generation. GIL. HOOK */

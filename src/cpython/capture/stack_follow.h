@@ -24,7 +24,7 @@ static inline void put_level(ctm_stack *stack, uint32_t at, const ctm_interprete
     if (at < stack->known && level->frame == frame && level->instruction == instruction) {
         return;
     }
-    *level = (ctm_level){frame, instruction, NULL, 0};
+    *level = (ctm_level){frame, instruction, NULL, 0, 0};
     if (at < stack->lowest) {
         stack->lowest = at;
     }
@@ -153,22 +153,146 @@ bool ctm_stack_follow(ctm_stack *stack, PyThreadState *thread_state)
     return true;
 }
 
+/* HOOK: */
+static inline ctm_near *near_of(ctm_stack *stack, const ctm_interpreter_frame *frame)
+{
+    return &stack->nears[(uintptr_t)frame / 32 % CTM_STACK_NEARS];
+}
+
+/* HOOK: */
+bool ctm_stack_is_near(ctm_stack *stack, const void *innermost, ctm_where *out)
+{
+    const ctm_interpreter_frame *const frame = innermost;
+    ctm_near *const near = near_of(stack, frame);
+    if (near->tag != (uintptr_t)frame + 1) {
+        return false;
+    }
+    const ctm_interpreter_frame *caller = frame->previous;
+    for (const ctm_hop *hop = near->hops, *last = hop + near->n - 1;; hop++) {
+        if (caller != hop->frame || frame_instruction(caller) != hop->instruction) {
+            return false;
+        }
+        if (hop == last) {
+            break;
+        }
+        caller = caller->previous;
+    }
+    if (*near->mark != near->word || (near->is_whole && caller->previous != NULL)) {
+        return false;
+    }
+    near->was_used = true;
+    out->instruction = frame_instruction(frame);
+    out->callers = near->callers;
+    return true;
+}
+
+/* HOOK: */
+bool ctm_stack_has_near_caller(ctm_stack *stack, const void *innermost, ctm_near_caller *out)
+{
+    const ctm_interpreter_frame *frame = ((const ctm_interpreter_frame *)innermost)->previous;
+    ctm_where where;
+    out->between = 0;
+    for (uint32_t n = 0; n < CTM_NEAR_CALLERS && frame != NULL; n++) {
+        if (ctm_stack_is_near(stack, frame, &where)) {
+            out->callers = where.callers;
+            return is_complete(frame);
+        }
+        out->between += is_complete(frame);
+        frame = frame->previous;
+    }
+    return false;
+}
+
+/* HOOK: Is it time to try to make this near again? */
+static inline bool is_due(ctm_near *near)
+{
+    if (near->skip > 0) {
+        near->skip--;
+        return false;
+    }
+    if (near->tag != 0 && !near->was_used) {
+        near->penalty = near->penalty < 32 ? 2 * near->penalty + 1 : 63;
+        near->skip = near->penalty;
+        near->tag = 0;
+        return false;
+    }
+    near->penalty = 0;
+    return true;
+}
+
+/* HOOK: Marks the caller if it can be marked. Else, if it is the oldest frame, none is needed. */
+static inline bool mark_caller(ctm_stack *stack, ctm_near *near,
+                               const ctm_interpreter_frame *caller,
+                               const ctm_interpreter_frame *called)
+{
+    uintptr_t *const slot =
+        is_complete(caller) ? slot_under((ctm_interpreter_frame *)caller, called) : NULL;
+    near->is_whole = caller->previous == NULL;
+    if (slot != NULL) {
+        near->word = mark_word(put_mark(stack, slot));
+        near->mark = slot;
+    } else {
+        near->mark = &near->word;
+    }
+    return slot != NULL || near->is_whole;
+}
+
+/* HOOK: A mark costs more than it saves if the call returns before it is looked at: then it is tried less and less. */
+void ctm_stack_make_near(ctm_stack *stack, const void *innermost, uint64_t callers)
+{
+    const ctm_interpreter_frame *called = innermost;
+    ctm_near *const near = near_of(stack, called);
+    if (!is_due(near)) {
+        return;
+    }
+    near->tag = 0;
+    for (uint32_t n = 0; n < CTM_NEAR_HOPS && called->previous != NULL; n++) {
+        const ctm_interpreter_frame *const caller = called->previous;
+        near->hops[n] = (ctm_hop){caller, frame_instruction(caller)};
+        if (mark_caller(stack, near, caller, called)) {
+            near->n = (uint8_t)(n + 1);
+            near->callers = callers;
+            near->was_used = false;
+            near->tag = (uintptr_t)innermost + 1;
+            return;
+        }
+        called = caller;
+    }
+    near->skip = 31;
+}
+
+/* HOOK: The frame is where it was remembered, but stands elsewhere, or in another call. If only frames matter, that
+ * is as good, unless one is complete and the other is not. */
+static CTM_SELDOM bool accept_moved(const ctm_stack *stack, ctm_level *level,
+                                    const ctm_interpreter_frame *frame)
+{
+    const uint32_t at = (uint32_t)(level - stack->levels);
+    const bool was_complete = stack->totals[at] > (at > 0 ? stack->totals[at - 1] : 0);
+    if (is_complete(frame) != was_complete) {
+        return false;
+    }
+    level->instruction = frame_instruction(frame);
+    level->mark = NULL;
+    return true;
+}
+
 /* HOOK: Goes down to the older levels from `level`, where the chain has led, comparing, until a mark says that the rest
  * agrees too. The levels in between are not looked at for marks: see CTM_UNMARKED. */
-static inline bool is_rest_known(ctm_stack *stack, const ctm_level *const top)
+static inline bool is_rest_known(ctm_stack *stack, ctm_level *const top, bool frames_only)
 {
-    const ctm_level *const oldest = stack->levels, *level = top;
+    ctm_level *const oldest = stack->levels, *level = top;
     const ctm_interpreter_frame *frame = level->frame;
     uint32_t guard = level < oldest + stack->marked ? level->below : stack->guard;
     for (;;) {
-        const ctm_level *const stop = guard > 0 ? oldest + guard - 1 : oldest;
+        ctm_level *const stop = guard > 0 ? oldest + guard - 1 : oldest;
         while (level != stop) {
             level--;
             if (frame->previous != level->frame) {
                 return false;
             }
             frame = remembered_frame(level);
-            if (frame_instruction(frame) != level->instruction) {
+            if (frame_instruction(frame) != level->instruction &&
+                !(frames_only && accept_moved(stack, level, frame))) {
                 return false;
             }
         }
@@ -187,21 +311,42 @@ static inline bool is_rest_known(ctm_stack *stack, const ctm_level *const top)
 }
 
 /* HOOK: */
-bool ctm_stack_is_as_known(ctm_stack *stack, PyThreadState *thread_state, uint32_t *out_level,
-                           const void **out_instruction)
+const void *ctm_stack_previous(const void *frame)
 {
-    const ctm_interpreter_frame *frame = innermost(thread_state);
-    if (frame == NULL) {
-        return false;
+    const ctm_interpreter_frame *previous = ((const ctm_interpreter_frame *)frame)->previous;
+    return previous != NULL && is_complete(previous) ? previous : NULL;
+}
+
+/* HOOK: */
+const void *ctm_stack_instruction(const void *frame)
+{
+    return frame_instruction(frame);
+}
+
+/* HOOK: */
+bool ctm_stack_find_above(ctm_stack *stack, const void *innermost, bool frames_only, ctm_above *out)
+{
+    const ctm_interpreter_frame *frame = innermost;
+    for (uint32_t n = 0; frame != NULL && n < CTM_STACK_FEW; frame = frame->previous) {
+        const uint32_t at = stack->places[place_of(frame)];
+        ctm_level *const level = stack->levels + at;
+        out->frames[n].frame = frame;
+        out->frames[n].instruction = frame_instruction(frame);
+        out->frames[n].is_complete = n > 0 && is_complete(frame);
+        n++;
+        if (at >= stack->known || level->frame != frame) {
+            continue;
+        }
+        if (is_rest_known(stack, level, frames_only)) {
+            out->n = n;
+            out->level = at;
+            return true;
+        }
+        if (!frames_only) { /* contexts are made with what has changed */
+            return false;
+        }
     }
-    const uint32_t at = stack->places[place_of(frame)];
-    const ctm_level *const top = stack->levels + at;
-    if (at >= stack->known || top->frame != frame) {
-        return false;
-    }
-    *out_level = at;
-    *out_instruction = frame_instruction(frame);
-    return is_rest_known(stack, top);
+    return false;
 }
 
 /* HOOK: */

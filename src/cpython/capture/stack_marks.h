@@ -8,6 +8,8 @@
  * where it is remembered, and whose mark is there, is in the same call as when the mark was made, and it and all older
  * frames have not moved since.
  *
+ * No two marks are the same word, so one that is in the slot is this call's; whoever finds one there takes it over.
+ *
  * This holds for instructions that take an operand off the stack: hence `mark_place`, of each family, which gives no
  * slot for others (a property's owner, for one, may be left there), nor for code that runs compiled. A frame that was
  * entered from C is never marked through: then the caller's operands are still on its stack.
@@ -15,26 +17,49 @@
  * The few innermost frames change with nearly every event. They are compared; marking them would cost more.
  */
 
-#define CTM_MARK \
-    ((uintptr_t)0xC7A3u << 48 | 0x6d61726bu) /* no address, and no tagged number that occurs */
-#define CTM_LONG_WALK 12u                    /* levels without a mark */
-#define CTM_UNMARKED 4u                      /* the innermost ones */
+#define CTM_MARK_BASE \
+    ((uintptr_t)0xC7A3u << 48 | 0x6bu) /* no address, and no tagged number that occurs */
+#define CTM_MARK_SERIAL_BITS ((uintptr_t)0xffffffffu << 8)
+#define CTM_LONG_WALK 12u /* levels without a mark */
+#define CTM_UNMARKED 4u   /* the innermost ones */
 
-/* HOOK: The frame at `level` has called the one above, which is in the chain too. */
-static inline uintptr_t *mark_slot(const ctm_stack *stack, uint32_t level)
+/* HOOK: Where the mark of a complete frame goes that has called `above`, both in the chain; NULL: it cannot have one. */
+static inline uintptr_t *slot_under(ctm_interpreter_frame *frame,
+                                    const ctm_interpreter_frame *above)
 {
-    const ctm_interpreter_frame *above = stack->levels[level + 1].frame;
-    const bool is_complete = stack->totals[level] > (level > 0 ? stack->totals[level - 1] : 0);
-    if (!is_complete || above->owner > FRAME_OWNED_BY_GENERATOR || is_entered_from_c(above)) {
+    if (above->owner > FRAME_OWNED_BY_GENERATOR || is_entered_from_c(above)) {
         return NULL;
     }
-    ctm_interpreter_frame *frame = (ctm_interpreter_frame *)stack->levels[level].frame;
     uintptr_t *const slot = mark_place(frame, above->owner);
     uintptr_t *const slots = (uintptr_t *)frame->localsplus;
     const PyCodeObject *code = frame_code(frame);
     const bool is_inside = slot != NULL && slot >= slots + code->co_nlocalsplus &&
                            slot < slots + code->co_nlocalsplus + code->co_stacksize;
     return is_inside ? slot : NULL;
+}
+
+/* HOOK: The frame at `level` has called the one above, which is in the chain too. */
+static inline uintptr_t *mark_slot(const ctm_stack *stack, uint32_t level)
+{
+    const bool is_complete = stack->totals[level] > (level > 0 ? stack->totals[level - 1] : 0);
+    return is_complete ? slot_under((ctm_interpreter_frame *)stack->levels[level].frame,
+                                    stack->levels[level + 1].frame)
+                       : NULL;
+}
+
+/* HOOK: */
+static inline uintptr_t mark_word(uint32_t serial)
+{
+    return CTM_MARK_BASE | (uintptr_t)serial << 8;
+}
+
+/* HOOK: Makes a mark, unless there is one; its serial. */
+static inline uint32_t put_mark(ctm_stack *stack, uintptr_t *slot)
+{
+    if ((*slot & ~CTM_MARK_SERIAL_BITS) != CTM_MARK_BASE) {
+        *slot = mark_word(++stack->serial);
+    }
+    return (uint32_t)(*slot >> 8);
 }
 
 /* HOOK: 1 + the innermost level below `level` that has a mark. */
@@ -56,7 +81,7 @@ static inline void mark_levels(ctm_stack *stack, uint32_t from, uint32_t to)
         stack->levels[i].mark = slot;
         stack->levels[i].below = below;
         if (slot != NULL) {
-            *slot = CTM_MARK;
+            stack->levels[i].serial = put_mark(stack, slot);
             below = i + 1;
         }
     }
@@ -88,5 +113,5 @@ static CTM_SELDOM void mark_anew(ctm_stack *stack, uint32_t from, uint32_t to)
 /* HOOK: `level` is below `marked` and below the innermost one, and its frame stands where it is remembered. */
 static inline bool is_marked(const ctm_level *level)
 {
-    return level->mark != NULL && *level->mark == CTM_MARK;
+    return level->mark != NULL && *level->mark == mark_word(level->serial);
 }
