@@ -27,11 +27,17 @@ typedef struct ctm_snapshot_info {
     uint32_t nframe;                                 /* the limit of frames; 0: not known */
     uint32_t sites;                                  /* rows, row 0 not counted: ids are 1..sites */
     uint32_t tracebacks, frames, functions, strings; /* the same */
+    uint32_t label_sets;                             /* the same */
+    uint32_t command;                                /* string: the process; 0: not known */
     uint64_t live_blocks;                            /* number of traces: recorded blocks */
     uint64_t current_bytes;                          /* in them */
     uint64_t peak_bytes;                             /* 0: not known; with sampling, estimated */
     uint64_t tracer_bytes;                           /* used by the tracer itself; 0: not known */
     uint64_t sample_interval; /* bytes; 0: every block was recorded (ctm_tracer_start_sampling) */
+    uint64_t taken_ns;        /* UNIX time of the snapshot in nanoseconds; 0: not known */
+    uint64_t started_ns;      /* UNIX time when tracing began; 0: not known */
+    uint32_t pid;             /* of the process; 0: not known */
+    bool peak_known;          /* are the sites' at_peak counts known? If not they are 0 */
 } ctm_snapshot_info;
 CTM_API void ctm_snapshot_info_get(const ctm_snapshot *snapshot, ctm_snapshot_info *out);
 
@@ -40,6 +46,7 @@ CTM_API const ctm_site *ctm_snapshot_sites(const ctm_snapshot *snapshot);
 CTM_API const ctm_traceback *ctm_snapshot_tracebacks(const ctm_snapshot *snapshot);
 CTM_API const ctm_frame *ctm_snapshot_frames(const ctm_snapshot *snapshot);
 CTM_API const ctm_function *ctm_snapshot_functions(const ctm_snapshot *snapshot);
+CTM_API const ctm_label *ctm_snapshot_labels(const ctm_snapshot *snapshot);
 /* UTF-8 (lone surrogates allowed, as Python's "surrogatepass" writes them),
  * NUL-terminated; borrowed. */
 CTM_API const char *ctm_snapshot_string(const ctm_snapshot *snapshot, uint32_t id,
@@ -49,7 +56,7 @@ CTM_API uint32_t ctm_snapshot_traceback_length(const ctm_snapshot *snapshot, uin
 /* The site of trace `index` (0 <= index < live_blocks), by binary search; else 0. */
 CTM_API uint32_t ctm_snapshot_trace_site(const ctm_snapshot *snapshot, uint64_t index);
 /* The same traces in the same order, by content (domain, size, files and lines, total_nframe)?
- * How they are cut into rows, rows without live blocks, info and functions are not compared.
+ * How they are cut into rows, rows without live blocks, labels, info and functions are not compared.
  * CTM_ERR_NOMEM, CTM_ERR_LIMIT. */
 CTM_API CTM_NODISCARD ctm_status ctm_snapshot_equal(const ctm_snapshot *a, const ctm_snapshot *b,
                                                     bool *out);
@@ -67,6 +74,10 @@ CTM_API CTM_NODISCARD ctm_status ctm_builder_frame(ctm_builder *builder, uint32_
 CTM_API CTM_NODISCARD ctm_status ctm_builder_traceback(ctm_builder *builder, uint32_t parent,
                                                        uint32_t frame, int32_t total_nframe,
                                                        uint32_t *out);
+/* The label set `set` (0: empty) with key = value, which takes the place of a value that the set has for the
+ * key. CTM_ERR_INVALID also if `key` is 0 or the set would have more than CTM_MAX_LABELS pairs. */
+CTM_API CTM_NODISCARD ctm_status ctm_builder_label(ctm_builder *builder, uint32_t set, uint32_t key,
+                                                   uint32_t value, uint32_t *out);
 /* Appends `allocated - freed` live blocks. merge: add to the site row of the same key if
  * there is one; else always a row of its own unless the last row added has the same key
  * (so that the order of traces is kept). */
@@ -74,12 +85,20 @@ CTM_API CTM_NODISCARD ctm_status ctm_builder_site(ctm_builder *builder, const ct
                                                   bool merge);
 /* Adds all rows of `snapshot`, whose sample interval becomes the builder's; keep (may be NULL: all) is indexed by site id and gives
  * the live blocks to keep of each site, at most what it has (else CTM_ERR_INVALID); a site
- * that had some and keeps none is left out. Order of sites is kept. All or nothing. */
+ * that had some and keeps none is left out. Order of sites is kept. All or nothing.
+ * The at_peak counts are known afterwards if they are in `snapshot`, were so before or there was no site yet,
+ * and no site keeps only a part. */
 CTM_API CTM_NODISCARD ctm_status ctm_builder_add_snapshot(ctm_builder *builder,
                                                           const ctm_snapshot *snapshot,
                                                           const uint64_t *keep);
 CTM_API void ctm_builder_set_info(ctm_builder *builder, uint32_t nframe, uint64_t peak_bytes,
                                   uint64_t tracer_bytes);
+/* Are the at_peak counts of the sites known? At first not. Without, they are 0 in the snapshot. */
+CTM_API void ctm_builder_set_peak_known(ctm_builder *builder, bool known);
+/* As in ctm_snapshot_info; command is a string of the builder's. CTM_ERR_INVALID if it does not exist. */
+CTM_API CTM_NODISCARD ctm_status ctm_builder_set_origin(ctm_builder *builder, uint64_t taken_ns,
+                                                        uint64_t started_ns, uint32_t pid,
+                                                        uint32_t command);
 /* CTM_ERR_NOMEM; CTM_ERR_LIMIT: more than INT64_MAX live blocks or bytes. The builder keeps
  * its content then. */
 CTM_API CTM_NODISCARD ctm_status ctm_builder_finish(ctm_builder *builder, ctm_snapshot **out);

@@ -1,16 +1,20 @@
 /* tables.h: the rows that libctm stores, in memory and on file alike.
  *
- * Model: six append-only tables. A row refers to another by its index, never by
+ * Model: append-only tables. A row refers to another by its index, never by
  * pointer, so that a table can be copied, mapped or written as it is. Row 0 of
  * every table is reserved and means "none" (string 0 is the empty string).
  *
  *   strings ──< functions ──< frames ──< tracebacks ──< sites
- *                                          └ parent ┘
+ *         └──< label sets ─────────────────└ parent ┘──< sites
+ *                └ parent ┘
  *
  * A traceback row is one node of the calling-context tree: its frame, and the
  * traceback of its caller. Reading `parent` from a row to row 0 gives the frames
  * from the most recent to the oldest. `parent` is always smaller than the row's
  * own index, so there are no cycles.
+ *
+ * A label set is built the same way: the set `parent` and one pair more. Along the chain, from
+ * the root on, the keys rise strictly in byte order, so that equal sets are one row.
  *
  * A site is one (domain, traceback, block size, label set). Because its block size
  * is fixed, plain counts of blocks say everything about bytes.
@@ -25,6 +29,7 @@ extern "C" {
 #endif
 
 #define CTM_MAX_NFRAME 65535u                /* a traceback holds at most this many frames */
+#define CTM_MAX_LABELS 255u                  /* pairs in a label set, at most */
 #define CTM_MAX_SAMPLE_INTERVAL (1ull << 48) /* bytes */
 
 typedef struct ctm_function {
@@ -47,14 +52,23 @@ typedef struct ctm_traceback {
     int32_t total_nframe;
 } ctm_traceback;
 
+/* A label set: all of `parent`, and key = value. Set 0 is empty. */
+typedef struct ctm_label {
+    uint32_t parent; /* label set; its index is smaller than the row's own */
+    uint32_t key;    /* string, not 0; greater than the parent's, compared as bytes */
+    uint32_t value;  /* string */
+} ctm_label;
+
 typedef struct ctm_site {
     uint64_t block_size; /* bytes of each block */
     uint64_t allocated;  /* blocks ever allocated here since start or clear */
     uint64_t freed;      /* blocks of them freed; live = allocated - freed */
-    uint32_t domain;     /* 0: Python's allocators; else as given to track */
-    uint32_t traceback;  /* traceback */
-    uint32_t labels;     /* label set; 0: empty (no other exists yet) */
-    uint32_t reserved;   /* 0 */
+    uint64_t
+        at_peak; /* blocks of them that were live at the moment of the peak, if that is known; else 0 */
+    uint32_t domain;    /* 0: Python's allocators; else as given to track */
+    uint32_t traceback; /* traceback */
+    uint32_t labels;    /* label set */
+    uint32_t reserved;  /* 0 */
 } ctm_site;
 
 #ifdef __cplusplus

@@ -87,6 +87,10 @@ CTM_API void ctm_tracer_stop(ctm_tracer *tracer);
 CTM_API void ctm_tracer_clear(ctm_tracer *tracer);
 CTM_API void ctm_tracer_reset_peak(ctm_tracer *tracer);
 
+/* What snapshots are to say that the process is: UTF-8; length 0: nothing. Called as if inside shard 0. */
+CTM_API CTM_NODISCARD ctm_status ctm_tracer_set_command(ctm_tracer *tracer, const char *utf8,
+                                                        size_t length);
+
 /* Any thread, at any time, without a lock. */
 CTM_API bool ctm_tracer_is_tracing(const ctm_tracer *tracer);
 CTM_API uint32_t ctm_tracer_nframe(const ctm_tracer *tracer);
@@ -146,6 +150,12 @@ CTM_API CTM_NODISCARD ctm_status ctm_shard_traceback(ctm_shard *shard, uint32_t 
 CTM_API CTM_NODISCARD ctm_status ctm_shard_traceback_text(ctm_shard *shard,
                                                           const ctm_frame_text *frames, uint32_t n,
                                                           int32_t total_nframe, uint32_t *out);
+
+/* The label set `set` (0: empty) with key = value, which takes the place of a value that the set has for the
+ * key; both are strings of the shard. CTM_ERR_INVALID if one does not exist, if `key` is 0, and if the set
+ * would have more than CTM_MAX_LABELS pairs. */
+CTM_API CTM_NODISCARD ctm_status ctm_shard_label(ctm_shard *shard, uint32_t set, uint32_t key,
+                                                 uint32_t value, uint32_t *out);
 
 /* The site of this key; CTM_ERR_INVALID if the traceback does not exist (0 does not). A caller that
  * remembers the id, until the generation changes, saves the lookup with the calls ending in _at. */

@@ -149,6 +149,8 @@ static void test_invalid(void)
     CHECK_EQ(ctm_builder_site(builder, &site, true), CTM_ERR_INVALID);
     site = (ctm_site){.block_size = 1, .allocated = 1, .labels = 1};
     CHECK_EQ(ctm_builder_site(builder, &site, true), CTM_ERR_INVALID);
+    site = (ctm_site){.block_size = 1, .allocated = 1, .at_peak = 2};
+    CHECK_EQ(ctm_builder_site(builder, &site, false), CTM_ERR_INVALID);
     site = (ctm_site){.block_size = 1, .allocated = 1, .reserved = 1};
     CHECK_EQ(ctm_builder_site(builder, &site, true), CTM_ERR_INVALID);
     ctm_builder_free(builder);
@@ -206,6 +208,114 @@ static void test_add_snapshot(void)
     CHECK_EQ(info.sites, 0);
     ctm_snapshot_unref(copy);
     ctm_snapshot_unref(part);
+    ctm_snapshot_unref(snapshot);
+    ctm_builder_free(builder);
+}
+
+/* Two rows that differ in their labels alone; the second was at the peak only. */
+static ctm_snapshot *labelled(ctm_builder *builder)
+{
+    ctm_snapshot *snapshot;
+    uint32_t set;
+    ctm_site site = {.block_size = 8, .allocated = 5, .freed = 2, .at_peak = 4};
+    REQUIRE(ctm_builder_site(builder, &site, true) == CTM_OK);
+    REQUIRE(ctm_builder_label(builder, 0, sample_string(builder, "task"),
+                              sample_string(builder, "a"), &set) == CTM_OK);
+    REQUIRE(ctm_builder_label(builder, set, sample_string(builder, "process"),
+                              sample_string(builder, "7"), &site.labels) == CTM_OK);
+    site.freed = 5;
+    REQUIRE(ctm_builder_site(builder, &site, true) == CTM_OK);
+    REQUIRE(ctm_builder_site(builder, &site, true) == CTM_OK);
+    ctm_builder_set_peak_known(builder, true);
+    REQUIRE(ctm_builder_set_origin(builder, 9, 8, 7, sample_string(builder, "a program")) ==
+            CTM_OK);
+    REQUIRE(ctm_builder_finish(builder, &snapshot) == CTM_OK);
+    return snapshot;
+}
+
+static void check_labelled(const ctm_snapshot *snapshot)
+{
+    ctm_snapshot_info info;
+    ctm_snapshot_info_get(snapshot, &info);
+    CHECK(info.peak_known);
+    CHECK_EQ(info.sites, 2);
+    const ctm_site *sites = ctm_snapshot_sites(snapshot);
+    CHECK(sites[1].at_peak == 4 && sites[1].labels == 0 && sites[1].allocated == 5);
+    CHECK(sites[2].at_peak == 8 && sites[2].allocated == 10 && sites[2].freed == 10);
+    CHECK(sites[2].labels > 0 && sites[2].labels <= info.label_sets);
+    const ctm_label *rows = ctm_snapshot_labels(snapshot), *last = &rows[sites[2].labels];
+    CHECK_STR(ctm_snapshot_string(snapshot, last->key, NULL), "task");
+    CHECK_STR(ctm_snapshot_string(snapshot, last->value, NULL), "a");
+    CHECK_STR(ctm_snapshot_string(snapshot, rows[last->parent].key, NULL), "process");
+    CHECK_STR(ctm_snapshot_string(snapshot, rows[last->parent].value, NULL), "7");
+    CHECK_EQ(rows[last->parent].parent, 0);
+    CHECK(rows[0].parent == 0 && rows[0].key == 0 && rows[0].value == 0);
+}
+
+static void test_labels_and_peak(void)
+{
+    ctm_builder *builder;
+    ctm_snapshot *snapshot, *copy;
+    ctm_snapshot_info info;
+    const ctm_filter domain = {.inclusive = true, .has_domain = true};
+    REQUIRE(ctm_builder_new(&builder) == CTM_OK);
+    CHECK_EQ(ctm_builder_set_origin(builder, 1, 2, 3, 1), CTM_ERR_INVALID);
+    snapshot = labelled(builder);
+    check_labelled(snapshot);
+    ctm_snapshot_info_get(snapshot, &info);
+    CHECK(info.taken_ns == 9 && info.started_ns == 8 && info.pid == 7);
+    CHECK_STR(ctm_snapshot_string(snapshot, info.command, NULL), "a program");
+    /* Filtered, added to others, kept in part. */
+    REQUIRE(ctm_snapshot_filter(snapshot, &domain, 1, &copy) == CTM_OK);
+    check_labelled(copy);
+    ctm_snapshot_unref(copy);
+    sample_string(builder, "zzz");
+    REQUIRE(ctm_builder_add_snapshot(builder, snapshot, NULL) == CTM_OK);
+    REQUIRE(ctm_builder_finish(builder, &copy) == CTM_OK);
+    check_labelled(copy);
+    ctm_snapshot_info_get(copy, &info);
+    CHECK(info.taken_ns == 0 && info.started_ns == 0 && info.pid == 0 && info.command == 0);
+    ctm_snapshot_unref(copy);
+    const uint64_t part[3] = {0, 1, 0};
+    REQUIRE(ctm_builder_add_snapshot(builder, snapshot, part) == CTM_OK);
+    REQUIRE(ctm_builder_finish(builder, &copy) == CTM_OK);
+    ctm_snapshot_info_get(copy, &info);
+    CHECK(!info.peak_known && info.sites == 2);
+    CHECK_EQ(ctm_snapshot_sites(copy)[1].at_peak, 0);
+    /* Known counts and unknown ones are unknown together. */
+    REQUIRE(ctm_builder_add_snapshot(builder, snapshot, NULL) == CTM_OK);
+    REQUIRE(ctm_builder_add_snapshot(builder, copy, NULL) == CTM_OK);
+    ctm_snapshot_unref(copy);
+    REQUIRE(ctm_builder_finish(builder, &copy) == CTM_OK);
+    ctm_snapshot_info_get(copy, &info);
+    CHECK(!info.peak_known && info.sites == 4 && info.live_blocks == 4);
+    ctm_snapshot_unref(copy);
+    ctm_snapshot_unref(snapshot);
+    ctm_builder_free(builder);
+}
+
+/* What the standard module knows of does not tell labels apart. */
+static void test_labels_add_up(void)
+{
+    ctm_builder *builder;
+    ctm_snapshot *snapshot, *plain;
+    ctm_statistics *statistics;
+    bool same = false;
+    REQUIRE(ctm_builder_new(&builder) == CTM_OK);
+    ctm_site site = {.block_size = 8, .allocated = 2};
+    REQUIRE(ctm_builder_site(builder, &site, false) == CTM_OK);
+    REQUIRE(ctm_builder_label(builder, 0, sample_string(builder, "a"), 0, &site.labels) == CTM_OK);
+    REQUIRE(ctm_builder_site(builder, &site, false) == CTM_OK);
+    REQUIRE(ctm_builder_finish(builder, &snapshot) == CTM_OK);
+    site = (ctm_site){.block_size = 8, .allocated = 4};
+    REQUIRE(ctm_builder_site(builder, &site, false) == CTM_OK);
+    REQUIRE(ctm_builder_finish(builder, &plain) == CTM_OK);
+    CHECK(ctm_snapshot_equal(snapshot, plain, &same) == CTM_OK && same);
+    REQUIRE(ctm_snapshot_statistics(snapshot, CTM_BY_TRACEBACK, false, &statistics) == CTM_OK);
+    CHECK_EQ(ctm_statistics_length(statistics), 1);
+    CHECK_EQ(ctm_statistics_rows(statistics)[0].count, 4);
+    ctm_statistics_free(statistics);
+    ctm_snapshot_unref(plain);
     ctm_snapshot_unref(snapshot);
     ctm_builder_free(builder);
 }
@@ -331,6 +441,8 @@ int main(void)
     test_invalid();
     test_limits();
     test_add_snapshot();
+    test_labels_and_peak();
+    test_labels_add_up();
     test_equal();
     test_equal_runs();
     test_references_of_threads();

@@ -225,8 +225,12 @@ static void test_site_keys(void)
     ctm_store_init(&store);
     uint32_t a, b, c;
     REQUIRE(ctm_store_site(&store, 0, 0, 64, 0, &a) == CTM_OK);
-    REQUIRE(ctm_store_site(&store, 0, 0, 64, 1, &b) == CTM_OK);
+    CHECK_EQ(ctm_store_site(&store, 0, 0, 64, 1, &b), CTM_ERR_INVALID);
+    REQUIRE(ctm_store_string(&store, "key", 3, &c) == CTM_OK);
+    REQUIRE(ctm_store_label(&store, 0, c, c, &c) == CTM_OK);
+    REQUIRE(ctm_store_site(&store, 0, 0, 64, c, &b) == CTM_OK);
     CHECK(a != b);
+    CHECK_EQ(ctm_store_site_append(&store, 0, 0, 64, c + 1, &b), CTM_ERR_INVALID);
     REQUIRE(ctm_store_site(&store, 0, 0, (uint64_t)64 << 32, 0, &c) == CTM_OK);
     CHECK(c != a && c != b);
     REQUIRE(ctm_store_site_append(&store, 0, 0, 64, 0, &c) == CTM_OK);
@@ -246,6 +250,94 @@ static void test_site_keys(void)
     ctm_store_clear(&store);
     REQUIRE(ctm_store_site(&store, 0, 0, 64, 0, &a) == CTM_OK);
     CHECK_EQ(ctm_site_row_freed(ctm_store_site_row(&store, a)), 0);
+    ctm_store_free_all(&store);
+}
+
+static uint32_t text(struct ctm_store *store, const char *text)
+{
+    uint32_t id;
+    REQUIRE(ctm_store_string(store, text, strlen(text), &id) == CTM_OK);
+    return id;
+}
+
+static uint32_t with_label(struct ctm_store *store, uint32_t set, const char *key,
+                           const char *value)
+{
+    uint32_t id;
+    REQUIRE(ctm_store_label(store, set, text(store, key), text(store, value), &id) == CTM_OK);
+    return id;
+}
+
+/* The set as "key=value,..." from the greatest key down. */
+static const char *label_text(const struct ctm_store *store, uint32_t set)
+{
+    static char out[200];
+    size_t at = 0;
+    out[0] = '\0';
+    for (; set != 0; set = ctm_store_label_row(store, set)->row.parent) {
+        const ctm_label *row = &ctm_store_label_row(store, set)->row;
+        CHECK(row->parent < set);
+        at += (size_t)snprintf(out + at, sizeof out - at, "%s=%s,",
+                               ctm_store_string_row(store, row->key, NULL),
+                               ctm_store_string_row(store, row->value, NULL));
+    }
+    return out;
+}
+
+/* Whatever the order of the calls, equal sets are one row. */
+static void test_labels(void)
+{
+    struct ctm_store store;
+    ctm_store_init(&store);
+    uint32_t set = with_label(&store, 0, "b", "1");
+    set = with_label(&store, set, "c", "2");
+    set = with_label(&store, set, "a", "3");
+    CHECK_STR(label_text(&store, set), "c=2,b=1,a=3,");
+    CHECK_EQ(ctm_store_label_row(&store, set)->length, 3);
+    uint32_t other = with_label(&store, with_label(&store, 0, "a", "3"), "c", "9");
+    CHECK_STR(label_text(&store, other), "c=9,a=3,");
+    other = with_label(&store, with_label(&store, other, "b", "1"), "c", "2");
+    CHECK_EQ(other, set);
+    CHECK_EQ(with_label(&store, set, "a", "3"), set);
+    CHECK_STR(label_text(&store, with_label(&store, set, "a", "")), "c=2,b=1,a=,");
+    /* Byte order: a prefix comes first, a high byte last. */
+    set = with_label(&store, with_label(&store, with_label(&store, 0, "\xc3\xa9", "1"), "ab", "2"),
+                     "a", "3");
+    CHECK_STR(label_text(&store, set), "\xc3\xa9=1,ab=2,a=3,");
+    struct ctm_store copy;
+    ctm_store_init(&copy);
+    REQUIRE(ctm_store_copy(&copy, &store) == CTM_OK);
+    CHECK_STR(label_text(&copy, set), "\xc3\xa9=1,ab=2,a=3,");
+    CHECK_EQ(with_label(&copy, set, "a", "3"), set);
+    ctm_store_free_all(&copy);
+    uint32_t key = text(&store, "key"), none = 77;
+    CHECK_EQ(ctm_store_label(&store, 0, 0, key, &none), CTM_ERR_INVALID);
+    CHECK_EQ(ctm_store_label(&store, 0, key + 1, key, &none), CTM_ERR_INVALID);
+    CHECK_EQ(ctm_store_label(&store, 0, key, key + 1, &none), CTM_ERR_INVALID);
+    CHECK_EQ(ctm_store_label(&store, ctm_store_label_count(&store), key, key, &none),
+             CTM_ERR_INVALID);
+    CHECK_EQ(none, 77);
+    ctm_store_clear(&store);
+    CHECK_EQ(ctm_store_label_count(&store), 1);
+    CHECK_EQ(with_label(&store, 0, "a", "3"), 1);
+    ctm_store_free_all(&store);
+}
+
+static void test_most_labels(void)
+{
+    struct ctm_store store;
+    char key[20];
+    uint32_t set = 0, none = 77;
+    ctm_store_init(&store);
+    for (unsigned i = CTM_MAX_LABELS; i > 0; i--) { /* each goes in front of all others */
+        snprintf(key, sizeof key, "%05u", i);
+        set = with_label(&store, set, key, "");
+    }
+    CHECK_EQ(ctm_store_label_row(&store, set)->length, CTM_MAX_LABELS);
+    CHECK_EQ(ctm_store_label(&store, set, text(&store, "0"), 0, &none), CTM_ERR_INVALID);
+    CHECK_EQ(ctm_store_label(&store, set, text(&store, "9"), 0, &none), CTM_ERR_INVALID);
+    CHECK_EQ(none, 77);
+    CHECK(with_label(&store, set, "00001", "new") != set);
     ctm_store_free_all(&store);
 }
 
@@ -315,6 +407,8 @@ int main(void)
     test_long_strings();
     test_tables();
     test_site_keys();
+    test_labels();
+    test_most_labels();
     test_limits();
     return check_done();
 }

@@ -6,7 +6,7 @@
 
 #include "ctm/snapshot.h"
 #include "ctm/tracer.h"
-#include "live/address_map.h"
+#include "live/shard.h"
 #include "store/memory.h"
 
 /* --- address map --- */
@@ -440,6 +440,76 @@ static void test_snapshot_of_many_shards(void)
     ctm_tracer_free(tracer);
 }
 
+static uint32_t shard_text(ctm_shard *shard, const char *text)
+{
+    uint32_t id;
+    REQUIRE(ctm_shard_string(shard, text, strlen(text), &id) == CTM_OK);
+    return id;
+}
+
+/* The same label set in every shard, under other ids; one block with it and one without. */
+static void test_labels_of_many_shards(void)
+{
+    ctm_tracer *tracer = new_tracer();
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        ctm_shard *shard = ctm_shard_enter(tracer, i);
+        char own[20];
+        uint32_t set, site, unused;
+        snprintf(own, sizeof own, "shard %u", i);
+        REQUIRE(ctm_shard_label(shard, 0, shard_text(shard, own), 0, &unused) == CTM_OK);
+        REQUIRE(ctm_shard_label(shard, 0, shard_text(shard, "b"), shard_text(shard, own), &set) ==
+                CTM_OK);
+        REQUIRE(ctm_shard_label(shard, set, shard_text(shard, "b"), shard_text(shard, "same"),
+                                &set) == CTM_OK);
+        CHECK_EQ(ctm_shard_label(shard, set + 1, 1, 1, &unused), CTM_ERR_INVALID);
+        uint32_t traceback = traceback_at(shard, 1);
+        REQUIRE(ctm_shard_alloc(shard, 1, i * 100 + 1, 32, traceback) == CTM_OK);
+        REQUIRE(ctm_store_site(&shard->store, 1, traceback, 32, set, &site) == CTM_OK);
+        REQUIRE(ctm_shard_alloc_at(shard, 1, i * 100 + 2, site) == CTM_OK);
+        ctm_shard_leave(shard);
+    }
+    ctm_snapshot *snapshot;
+    ctm_snapshot_info info;
+    REQUIRE(ctm_tracer_snapshot(tracer, &snapshot) == CTM_OK);
+    ctm_snapshot_info_get(snapshot, &info);
+    CHECK_EQ(info.sites, 2);
+    CHECK_EQ(info.live_blocks, 2 * CTM_SHARDS);
+    const ctm_site *sites = ctm_snapshot_sites(snapshot);
+    const ctm_site *with = sites[1].labels ? &sites[1] : &sites[2];
+    CHECK_EQ(with->allocated, CTM_SHARDS);
+    const ctm_label *label = &ctm_snapshot_labels(snapshot)[with->labels];
+    CHECK_STR(ctm_snapshot_string(snapshot, label->key, NULL), "b");
+    CHECK_STR(ctm_snapshot_string(snapshot, label->value, NULL), "same");
+    ctm_snapshot_unref(snapshot);
+    ctm_tracer_free(tracer);
+}
+
+static void test_origin(void)
+{
+    ctm_tracer *tracer = new_tracer();
+    ctm_snapshot *snapshot;
+    ctm_snapshot_info info;
+    REQUIRE(ctm_tracer_snapshot(tracer, &snapshot) == CTM_OK);
+    ctm_snapshot_info_get(snapshot, &info);
+    CHECK(info.command == 0 && !info.peak_known);
+    CHECK_EQ(info.pid, getpid());
+    CHECK(info.started_ns > 1600000000000000000u && info.taken_ns >= info.started_ns);
+    ctm_snapshot_unref(snapshot);
+    REQUIRE(ctm_tracer_set_command(tracer, "other", 5) == CTM_OK);
+    REQUIRE(ctm_tracer_set_command(tracer, "a program", 9) == CTM_OK);
+    ctm_tracer_clear(tracer);
+    REQUIRE(ctm_tracer_snapshot(tracer, &snapshot) == CTM_OK);
+    ctm_snapshot_info_get(snapshot, &info);
+    CHECK_STR(ctm_snapshot_string(snapshot, info.command, NULL), "a program");
+    ctm_snapshot_unref(snapshot);
+    REQUIRE(ctm_tracer_set_command(tracer, NULL, 0) == CTM_OK);
+    REQUIRE(ctm_tracer_snapshot(tracer, &snapshot) == CTM_OK);
+    ctm_snapshot_info_get(snapshot, &info);
+    CHECK_EQ(info.command, 0);
+    ctm_snapshot_unref(snapshot);
+    ctm_tracer_free(tracer);
+}
+
 /* --- fork --- */
 static int child_goes_on(ctm_tracer *tracer)
 {
@@ -492,6 +562,8 @@ int main(void)
     test_memory_goes_back();
     test_snapshot();
     test_snapshot_of_many_shards();
+    test_labels_of_many_shards();
+    test_origin();
     test_fork();
     return check_done();
 }

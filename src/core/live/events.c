@@ -8,6 +8,7 @@
  * the addresses that are on the map are told to `places`.
  */
 #include "live/shard.h"
+#include "store/weight.h"
 
 #define LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
@@ -58,18 +59,26 @@ static inline void site_freed(const ctm_shard *shard, uint32_t slot, struct ctm_
     }
 }
 
+/* Bytes that a block of the site stands for. */
+static inline uint64_t weighted_size(const ctm_shard *shard, const struct ctm_site_row *row)
+{
+    const uint64_t interval = shard->tracer->sample_interval;
+    return LIKELY(interval == 0) ? row->site.block_size
+                                 : ctm_weighted_size(row->site.block_size, interval);
+}
+
 static inline void count_allocated(ctm_shard *shard, uint32_t site)
 {
     struct ctm_site_row *row = ctm_store_site_row(&shard->store, site);
     row->site.allocated++;
-    total_add(shard, row->weighted_size);
+    total_add(shard, weighted_size(shard, row));
 }
 
 static inline void count_freed(ctm_shard *shard, uint32_t slot)
 {
     struct ctm_site_row *row = row_of(shard, slot);
     site_freed(shard, slot, row);
-    total_subtract(shard, row->weighted_size);
+    total_subtract(shard, weighted_size(shard, row));
 }
 
 /* --- sampling --- */

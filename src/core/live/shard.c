@@ -66,6 +66,12 @@ ctm_status ctm_shard_traceback(ctm_shard *shard, uint32_t parent, uint32_t frame
     return ctm_store_traceback(&shard->store, parent, frame, total_nframe, out);
 }
 
+ctm_status ctm_shard_label(ctm_shard *shard, uint32_t set, uint32_t key, uint32_t value,
+                           uint32_t *out)
+{
+    return ctm_store_label(&shard->store, set, key, value, out);
+}
+
 static ctm_status frame_text(ctm_shard *shard, const ctm_frame_text *text, uint32_t *out)
 {
     const char *name = text->function ? text->function : "";

@@ -54,6 +54,9 @@ struct ctm_tracer {
     _Atomic uint32_t nframe;     /* the same */
     _Atomic uint32_t generation; /* the same; never 0 */
     uint64_t sample_interval;    /* the same, before `active`; 0: every block is recorded */
+    uint64_t started_ns;         /* exclusive side; UNIX time of the last start */
+    char *command;               /* exclusive side; owned; NULL: not known */
+    size_t command_length;       /* exclusive side; bytes */
 
     _Alignas(64) _Atomic uint64_t
         peak_bytes;            /* raised by compare-and-swap, lowered when the world stops */
@@ -69,6 +72,8 @@ CTM_RARE void ctm_peak_reached(struct ctm_shard *shard);
 /* The world is stopped. */
 void ctm_peak_set(struct ctm_tracer *tracer, uint64_t peak);
 
+/* UNIX time in nanoseconds. */
+uint64_t ctm_tracer_now(void);
 /* Takes the locks of all locked shards in order; the caller is the exclusive side. */
 void ctm_tracer_stop_world(struct ctm_tracer *tracer);
 void ctm_tracer_resume_world(struct ctm_tracer *tracer);

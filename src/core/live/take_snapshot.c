@@ -8,15 +8,17 @@
  * Tracebacks are walked in the order of their ids, since a parent comes before its children.
  */
 #include <string.h>
+#include <unistd.h>
 
 #include "live/shard.h"
 #include "read/snapshot.h"
 #include "store/memory.h"
 
 struct merge {
-    struct ctm_store *to;                                /* borrowed */
-    const struct ctm_store *from;                        /* borrowed; of the shard being merged */
-    uint32_t *strings, *functions, *frames, *tracebacks; /* parts of one owned array, by id */
+    struct ctm_store *to;                   /* borrowed */
+    const struct ctm_store *from;           /* borrowed; of the shard being merged */
+    uint32_t *strings, *functions, *frames; /* parts of one owned array, by id */
+    uint32_t *tracebacks, *labels;          /* the same */
 };
 
 #define NEEDED UINT32_MAX /* in `tracebacks`, until the traceback is interned */
@@ -103,6 +105,24 @@ static ctm_status merge_tracebacks(struct merge *merge)
     return CTM_OK;
 }
 
+static ctm_status merge_labels(struct merge *merge)
+{
+    ctm_status status = CTM_OK;
+    for (uint32_t id = 1; id < ctm_store_label_count(merge->from) && status == CTM_OK; id++) {
+        const ctm_label *row = &ctm_store_label_row(merge->from, id)->row;
+        uint32_t key, value;
+        status = merge_string(merge, row->key, &key);
+        if (status == CTM_OK) {
+            status = merge_string(merge, row->value, &value);
+        }
+        if (status == CTM_OK) {
+            status = ctm_store_label(merge->to, merge->labels[row->parent], key, value,
+                                     &merge->labels[id]);
+        }
+    }
+    return status;
+}
+
 static ctm_status merge_sites(struct merge *merge)
 {
     for (uint32_t id = 1; id < ctm_store_site_count(merge->from); id++) {
@@ -113,13 +133,14 @@ static ctm_status merge_sites(struct merge *merge)
         uint32_t to;
         ctm_status status =
             ctm_store_site(merge->to, row->site.domain, merge->tracebacks[row->site.traceback],
-                           row->site.block_size, row->site.labels, &to);
+                           row->site.block_size, merge->labels[row->site.labels], &to);
         if (status != CTM_OK) {
             return status;
         }
         ctm_site *site = &ctm_store_site_row(merge->to, to)->site;
         site->allocated += row->site.allocated;
         site->freed += ctm_site_row_freed(row);
+        site->at_peak += row->site.at_peak;
     }
     return CTM_OK;
 }
@@ -128,20 +149,27 @@ static ctm_status merge_store(struct ctm_store *to, const struct ctm_store *from
 {
     size_t strings = ctm_store_string_count(from), functions = ctm_store_function_count(from);
     size_t frames = ctm_store_frame_count(from), tracebacks = ctm_store_traceback_count(from);
-    size_t size = (strings + functions + frames + tracebacks) * sizeof(uint32_t);
+    size_t labels = ctm_store_label_count(from);
+    size_t size = (strings + functions + frames + tracebacks + labels) * sizeof(uint32_t);
     uint32_t *ids = ctm_mem_alloc(size);
     if (ids == NULL) {
         return CTM_ERR_NOMEM;
     }
     memset(ids, 0, size);
-    struct merge merge = {to,
-                          from,
-                          ids,
-                          ids + strings,
-                          ids + strings + functions,
-                          ids + strings + functions + frames};
+    struct merge merge = {
+        .to = to,
+        .from = from,
+        .strings = ids,
+        .functions = ids + strings,
+        .frames = ids + strings + functions,
+        .tracebacks = ids + strings + functions + frames,
+        .labels = ids + strings + functions + frames + tracebacks,
+    };
     mark_tracebacks(&merge);
     ctm_status status = merge_tracebacks(&merge);
+    if (status == CTM_OK) {
+        status = merge_labels(&merge);
+    }
     if (status == CTM_OK) {
         status = merge_sites(&merge);
     }
@@ -149,9 +177,9 @@ static ctm_status merge_store(struct ctm_store *to, const struct ctm_store *from
     return status;
 }
 
-static const struct ctm_shard *fullest_shard(const ctm_tracer *tracer, bool *out_alone)
+static struct ctm_shard *fullest_shard(ctm_tracer *tracer, bool *out_alone)
 {
-    const struct ctm_shard *fullest = &tracer->shards[0];
+    struct ctm_shard *fullest = &tracer->shards[0];
     uint32_t with_sites = 0;
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         uint32_t sites = ctm_store_site_count(&tracer->shards[i].store);
@@ -178,6 +206,15 @@ static ctm_status merge_shards(const ctm_tracer *tracer, const struct ctm_shard 
     return status;
 }
 
+/* The world is stopped, so any shard's store is ours: the command is interned like any string. */
+static ctm_status finish(const ctm_tracer *tracer, struct ctm_store *store, ctm_snapshot_info *info,
+                         struct ctm_snapshot **out)
+{
+    ctm_status status =
+        ctm_store_string(store, tracer->command, tracer->command_length, &info->command);
+    return status == CTM_OK ? ctm_snapshot_from_store(store, info, out) : status;
+}
+
 static ctm_status take_locked(ctm_tracer *tracer, struct ctm_snapshot **out)
 {
     ctm_totals totals;
@@ -185,17 +222,20 @@ static ctm_status take_locked(ctm_tracer *tracer, struct ctm_snapshot **out)
     ctm_snapshot_info info = {.nframe = ctm_tracer_nframe(tracer),
                               .sample_interval = tracer->sample_interval,
                               .peak_bytes = totals.peak_bytes,
-                              .tracer_bytes = ctm_tracer_memory_locked(tracer)};
+                              .tracer_bytes = ctm_tracer_memory_locked(tracer),
+                              .taken_ns = ctm_tracer_now(),
+                              .started_ns = tracer->started_ns,
+                              .pid = (uint32_t)getpid()};
     bool alone;
-    const struct ctm_shard *base = fullest_shard(tracer, &alone);
+    struct ctm_shard *base = fullest_shard(tracer, &alone);
     if (alone) {
-        return ctm_snapshot_from_store(&base->store, &info, out);
+        return finish(tracer, &base->store, &info, out);
     }
     struct ctm_store merged;
     ctm_store_init(&merged);
     ctm_status status = merge_shards(tracer, base, &merged);
     if (status == CTM_OK) {
-        status = ctm_snapshot_from_store(&merged, &info, out);
+        status = finish(tracer, &merged, &info, out);
     }
     ctm_store_free_all(&merged);
     return status;

@@ -2,6 +2,7 @@
 #include "ctm/tracer.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "live/shard.h"
 #include "store/memory.h"
@@ -38,8 +39,33 @@ void ctm_tracer_free(ctm_tracer *tracer)
         pthread_mutex_destroy(&tracer->shards[i].lock);
     }
     pthread_mutex_destroy(&tracer->peak_lock);
+    ctm_mem_free(tracer->command);
     ctm_map_destroy(&tracer->map);
     ctm_mem_unmap(tracer, sizeof *tracer);
+}
+
+ctm_status ctm_tracer_set_command(ctm_tracer *tracer, const char *utf8, size_t length)
+{
+    char *command = NULL;
+    if (length > 0) {
+        command = ctm_mem_alloc(length);
+        if (command == NULL) {
+            return CTM_ERR_NOMEM;
+        }
+        memcpy(command, utf8, length);
+    }
+    ctm_mem_free(tracer->command);
+    tracer->command = command;
+    tracer->command_length = length;
+    return CTM_OK;
+}
+
+uint64_t ctm_tracer_now(void)
+{
+    struct timespec now;
+    return clock_gettime(CLOCK_REALTIME, &now) == 0
+               ? (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec
+               : 0;
 }
 
 void ctm_tracer_stop_world(struct ctm_tracer *tracer)
@@ -91,9 +117,7 @@ static ctm_status start(ctm_tracer *tracer, uint32_t nframe, uint64_t sample_int
     ctm_tracer_stop_world(tracer);
     forget_locked(tracer, false);
     tracer->sample_interval = sample_interval;
-    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
-        tracer->shards[i].store.sample_interval = sample_interval;
-    }
+    tracer->started_ns = ctm_tracer_now();
     atomic_store(&tracer->nframe, nframe);
     atomic_store(&tracer->active, true);
     ctm_tracer_resume_world(tracer);

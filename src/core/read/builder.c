@@ -14,7 +14,7 @@
 
 struct ctm_builder {
     struct ctm_store store; /* owned */
-    ctm_snapshot_info info; /* nframe, peak_bytes, tracer_bytes */
+    ctm_snapshot_info info; /* all that is not counted */
 };
 
 ctm_status ctm_builder_new(ctm_builder **out)
@@ -56,15 +56,20 @@ ctm_status ctm_builder_traceback(ctm_builder *builder, uint32_t parent, uint32_t
     return ctm_store_traceback(&builder->store, parent, frame, total_nframe, out);
 }
 
+ctm_status ctm_builder_label(ctm_builder *builder, uint32_t set, uint32_t key, uint32_t value,
+                             uint32_t *out)
+{
+    return ctm_store_label(&builder->store, set, key, value, out);
+}
+
 /* A row of this key with zero counters: the indexed one if it is new, else one more. */
-static ctm_status fresh_row(struct ctm_store *store, const ctm_site *site, uint32_t traceback,
-                            uint32_t *out)
+static ctm_status fresh_row(struct ctm_store *store, const ctm_site *key, uint32_t *out)
 {
     uint32_t before = ctm_store_site_count(store);
     ctm_status status =
-        ctm_store_site(store, site->domain, traceback, site->block_size, site->labels, out);
+        ctm_store_site(store, key->domain, key->traceback, key->block_size, key->labels, out);
     if (status != CTM_OK || *out >= before) return status;
-    return ctm_store_site_append(store, site->domain, traceback, site->block_size, site->labels,
+    return ctm_store_site_append(store, key->domain, key->traceback, key->block_size, key->labels,
                                  out);
 }
 
@@ -86,22 +91,23 @@ static ctm_status target_row(struct ctm_store *store, const ctm_site *site, bool
         *out = last;
         return CTM_OK;
     }
-    return fresh_row(store, site, site->traceback, out);
+    return fresh_row(store, site, out);
 }
 
 ctm_status ctm_builder_site(ctm_builder *builder, const ctm_site *site, bool merge)
 {
     uint32_t id;
-    if (site->freed > site->allocated || site->labels != 0 || site->reserved != 0)
+    if (site->freed > site->allocated || site->at_peak > site->allocated || site->reserved != 0)
         return CTM_ERR_INVALID;
     ctm_status status = target_row(&builder->store, site, merge, &id);
     if (status != CTM_OK) return status;
     ctm_site *row = &ctm_store_site_row(&builder->store, id)->site;
-    /* freed never exceeds allocated, so one check is enough for both. */
+    /* The others never exceed allocated, so one check is enough for all. */
     uint64_t allocated;
     if (__builtin_add_overflow(row->allocated, site->allocated, &allocated)) return CTM_ERR_LIMIT;
     row->allocated = allocated;
     row->freed += site->freed;
+    row->at_peak += site->at_peak;
     return CTM_OK;
 }
 
@@ -111,44 +117,63 @@ static bool site_kept(const ctm_site *site, const uint64_t *keep, uint32_t id)
     return keep == NULL || keep[id] > 0 || ctm_site_live(site) == 0;
 }
 
-/* Makes the rows that can fail to be made; rows[id] is the new row of site `id`. */
+/* New ids in the builder's store, by id of the snapshot's rows. */
+struct new_ids {
+    uint32_t *tracebacks, *labels, *sites;
+};
+
+/* Makes the rows that can fail to be made. */
 static ctm_status reserve_rows(ctm_builder *builder, const ctm_snapshot *snapshot,
-                               const uint64_t *keep, const uint32_t *map, uint32_t *rows)
+                               const uint64_t *keep, const struct new_ids *ids)
 {
     ctm_status status = CTM_OK;
     for (uint32_t id = 1; id <= snapshot->info.sites && status == CTM_OK; id++) {
-        const ctm_site *site = &snapshot->sites[id];
-        if (keep != NULL && keep[id] > ctm_site_live(site)) return CTM_ERR_INVALID;
-        if (site_kept(site, keep, id))
-            status = fresh_row(&builder->store, site, map[site->traceback], &rows[id]);
+        ctm_site site = snapshot->sites[id];
+        if (keep != NULL && keep[id] > ctm_site_live(&site)) return CTM_ERR_INVALID;
+        if (!site_kept(&site, keep, id)) continue;
+        site.traceback = ids->tracebacks[site.traceback];
+        site.labels = ids->labels[site.labels];
+        status = fresh_row(&builder->store, &site, &ids->sites[id]);
     }
     return status;
 }
 
-static void fill_rows(ctm_builder *builder, const ctm_snapshot *snapshot, const uint64_t *keep,
-                      const uint32_t *rows)
+/* False: a site is kept in part, so how many of the kept blocks were there at the peak is not known. */
+static bool fill_rows(ctm_builder *builder, const ctm_snapshot *snapshot, const uint64_t *keep,
+                      const struct new_ids *ids)
 {
+    bool whole = true;
     for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
         const ctm_site *site = &snapshot->sites[id];
         if (!site_kept(site, keep, id)) continue;
-        ctm_site *row = &ctm_store_site_row(&builder->store, rows[id])->site;
+        ctm_site *row = &ctm_store_site_row(&builder->store, ids->sites[id])->site;
         row->freed = site->freed;
         row->allocated = keep == NULL ? site->allocated : site->freed + keep[id];
+        row->at_peak = site->at_peak < row->allocated ? site->at_peak : row->allocated;
+        whole &= row->allocated == site->allocated;
     }
+    return whole;
 }
 
 ctm_status ctm_builder_add_snapshot(ctm_builder *builder, const ctm_snapshot *snapshot,
                                     const uint64_t *keep)
 {
     size_t tracebacks = (size_t)snapshot->info.tracebacks + 1;
+    size_t labels = (size_t)snapshot->info.label_sets + 1;
     size_t sites = (size_t)snapshot->info.sites + 1;
-    uint32_t *map = ctm_mem_alloc((tracebacks + sites) * sizeof(uint32_t));
-    if (map == NULL) return CTM_ERR_NOMEM;
-    ctm_status status = ctm_store_add_tables(&builder->store, snapshot, map);
-    if (status == CTM_OK) status = reserve_rows(builder, snapshot, keep, map, map + tracebacks);
-    if (status == CTM_OK) fill_rows(builder, snapshot, keep, map + tracebacks);
-    ctm_mem_free(map);
-    if (status == CTM_OK) builder->info.sample_interval = snapshot->info.sample_interval;
+    uint32_t *memory = ctm_mem_alloc((tracebacks + labels + sites) * sizeof(uint32_t));
+    if (memory == NULL) return CTM_ERR_NOMEM;
+    struct new_ids ids = {memory, memory + tracebacks, memory + tracebacks + labels};
+    bool first = ctm_store_site_count(&builder->store) == 1;
+    ctm_status status = ctm_store_add_tables(&builder->store, snapshot, ids.tracebacks, ids.labels);
+    if (status == CTM_OK) status = reserve_rows(builder, snapshot, keep, &ids);
+    if (status == CTM_OK) {
+        bool whole = fill_rows(builder, snapshot, keep, &ids);
+        builder->info.sample_interval = snapshot->info.sample_interval;
+        builder->info.peak_known =
+            snapshot->info.peak_known && whole && (first || builder->info.peak_known);
+    }
+    ctm_mem_free(memory);
     return status;
 }
 
@@ -158,6 +183,22 @@ void ctm_builder_set_info(ctm_builder *builder, uint32_t nframe, uint64_t peak_b
     builder->info.nframe = nframe;
     builder->info.peak_bytes = peak_bytes;
     builder->info.tracer_bytes = tracer_bytes;
+}
+
+void ctm_builder_set_peak_known(ctm_builder *builder, bool known)
+{
+    builder->info.peak_known = known;
+}
+
+ctm_status ctm_builder_set_origin(ctm_builder *builder, uint64_t taken_ns, uint64_t started_ns,
+                                  uint32_t pid, uint32_t command)
+{
+    if (command >= ctm_store_string_count(&builder->store)) return CTM_ERR_INVALID;
+    builder->info.taken_ns = taken_ns;
+    builder->info.started_ns = started_ns;
+    builder->info.pid = pid;
+    builder->info.command = command;
+    return CTM_OK;
 }
 
 ctm_status ctm_builder_finish(ctm_builder *builder, ctm_snapshot **out)

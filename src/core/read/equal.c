@@ -37,7 +37,7 @@ static bool same_trace(const struct runs *a, const struct runs *b, const ctm_sna
     const ctm_site *one = &a->snapshot->sites[a->site], *two = &b->snapshot->sites[b->site];
     uint32_t first = runs_traceback(a), second = runs_traceback(b);
     return one->domain == two->domain && one->block_size == two->block_size &&
-           one->labels == two->labels && same[first] == same[second] &&
+           same[first] == same[second] &&
            tables->tracebacks[first].total_nframe == tables->tracebacks[second].total_nframe;
 }
 

@@ -98,6 +98,7 @@ static ctm_status copy_kept(const ctm_snapshot *from, const unsigned char *kept,
     if (status != CTM_OK) return status;
     memcpy(to->tracebacks, from->tracebacks, (info.tracebacks + (size_t)1) * sizeof(ctm_traceback));
     memcpy(to->functions, from->functions, (info.functions + (size_t)1) * sizeof(ctm_function));
+    memcpy(to->labels, from->labels, (info.label_sets + (size_t)1) * sizeof(ctm_label));
     memcpy(to->frames, from->frames, (info.frames + (size_t)1) * sizeof(ctm_frame));
     memcpy(to->string_offsets, from->string_offsets, (info.strings + (size_t)2) * sizeof(uint64_t));
     memcpy(to->string_bytes, from->string_bytes, (size_t)ctm_snapshot_string_bytes(from));

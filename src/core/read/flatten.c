@@ -42,6 +42,8 @@ static void copy_tables(const struct ctm_store *store, ctm_snapshot *snapshot)
         snapshot->frames[id] = *ctm_store_frame_row(store, id);
     for (uint32_t id = 1; id <= snapshot->info.tracebacks; id++)
         snapshot->tracebacks[id] = ctm_store_traceback_row(store, id)->row;
+    for (uint32_t id = 1; id <= snapshot->info.label_sets; id++)
+        snapshot->labels[id] = ctm_store_label_row(store, id)->row;
 }
 
 /* Rows never allocated from are left out: they are spare keys, not sites. */
@@ -62,23 +64,20 @@ static void copy_sites(const struct ctm_store *store, ctm_snapshot *snapshot)
         ctm_site *site = &snapshot->sites[next++];
         *site = row->site;
         site->freed = ctm_site_row_freed(row);
+        if (!snapshot->info.peak_known) site->at_peak = 0;
     }
 }
 
 ctm_status ctm_snapshot_from_store(const struct ctm_store *store, const ctm_snapshot_info *info,
                                    ctm_snapshot **out)
 {
-    const ctm_snapshot_info counts = {
-        .nframe = info->nframe,
-        .sample_interval = info->sample_interval,
-        .peak_bytes = info->peak_bytes,
-        .tracer_bytes = info->tracer_bytes,
-        .sites = count_sites(store),
-        .strings = ctm_store_string_count(store) - 1,
-        .functions = ctm_store_function_count(store) - 1,
-        .frames = ctm_store_frame_count(store) - 1,
-        .tracebacks = ctm_store_traceback_count(store) - 1,
-    };
+    ctm_snapshot_info counts = *info;
+    counts.sites = count_sites(store);
+    counts.strings = ctm_store_string_count(store) - 1;
+    counts.functions = ctm_store_function_count(store) - 1;
+    counts.frames = ctm_store_frame_count(store) - 1;
+    counts.tracebacks = ctm_store_traceback_count(store) - 1;
+    counts.label_sets = ctm_store_label_count(store) - 1;
     ctm_snapshot *snapshot;
     ctm_status status = ctm_snapshot_alloc(&counts, count_string_bytes(store), &snapshot);
     if (status != CTM_OK) return status;

@@ -3,9 +3,10 @@
 
 #include "store/memory.h"
 
-/* New ids by old id; all in one owned block but tracebacks, which is the caller's. */
+/* New ids by old id. */
 struct maps {
-    uint32_t *strings, *functions, *frames, *tracebacks;
+    uint32_t *strings, *functions, *frames; /* in one owned block */
+    uint32_t *tracebacks, *labels;          /* the caller's */
 };
 
 static ctm_status map_strings(const ctm_snapshot *source, struct ctm_store *store,
@@ -59,8 +60,20 @@ static ctm_status map_tracebacks(const ctm_snapshot *source, struct ctm_store *s
     return status;
 }
 
+static ctm_status map_labels(const ctm_snapshot *source, struct ctm_store *store, struct maps *maps)
+{
+    ctm_status status = CTM_OK;
+    maps->labels[0] = 0;
+    for (uint32_t id = 1; id <= source->info.label_sets && status == CTM_OK; id++) {
+        const ctm_label *row = &source->labels[id];
+        status = ctm_store_label(store, maps->labels[row->parent], maps->strings[row->key],
+                                 maps->strings[row->value], &maps->labels[id]);
+    }
+    return status;
+}
+
 ctm_status ctm_store_add_tables(struct ctm_store *store, const ctm_snapshot *source,
-                                uint32_t *traceback_map)
+                                uint32_t *traceback_map, uint32_t *label_map)
 {
     size_t strings = (size_t)source->info.strings + 1;
     size_t functions = (size_t)source->info.functions + 1;
@@ -72,11 +85,13 @@ ctm_status ctm_store_add_tables(struct ctm_store *store, const ctm_snapshot *sou
         .functions = memory + strings,
         .frames = memory + strings + functions,
         .tracebacks = traceback_map,
+        .labels = label_map,
     };
     ctm_status status = map_strings(source, store, &maps);
     if (status == CTM_OK) status = map_functions(source, store, &maps);
     if (status == CTM_OK) status = map_frames(source, store, &maps);
     if (status == CTM_OK) status = map_tracebacks(source, store, &maps);
+    if (status == CTM_OK && label_map != NULL) status = map_labels(source, store, &maps);
     ctm_mem_free(memory);
     return status;
 }

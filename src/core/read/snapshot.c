@@ -23,7 +23,8 @@ static uint64_t slab_cut(uint64_t *used, uint64_t rows, uint64_t row_size)
 }
 
 struct slab_layout {
-    uint64_t sites, live_sums, string_offsets, tracebacks, functions, frames, lengths, bytes, size;
+    uint64_t sites, live_sums, string_offsets, tracebacks, functions, labels, frames, lengths,
+        bytes, size;
 };
 
 static void slab_plan(const ctm_snapshot_info *info, uint64_t string_bytes,
@@ -35,6 +36,7 @@ static void slab_plan(const ctm_snapshot_info *info, uint64_t string_bytes,
     plan->string_offsets = slab_cut(&used, (uint64_t)info->strings + 2, sizeof(uint64_t));
     plan->tracebacks = slab_cut(&used, (uint64_t)info->tracebacks + 1, sizeof(ctm_traceback));
     plan->functions = slab_cut(&used, (uint64_t)info->functions + 1, sizeof(ctm_function));
+    plan->labels = slab_cut(&used, (uint64_t)info->label_sets + 1, sizeof(ctm_label));
     plan->frames = slab_cut(&used, (uint64_t)info->frames + 1, sizeof(ctm_frame));
     plan->lengths = slab_cut(&used, (uint64_t)info->tracebacks + 1, sizeof(uint32_t));
     plan->bytes = slab_cut(&used, string_bytes, 1);
@@ -47,6 +49,7 @@ static void set_row_zero(ctm_snapshot *snapshot)
     memset(&snapshot->tracebacks[0], 0, sizeof(ctm_traceback));
     memset(&snapshot->frames[0], 0, sizeof(ctm_frame));
     memset(&snapshot->functions[0], 0, sizeof(ctm_function));
+    memset(&snapshot->labels[0], 0, sizeof(ctm_label));
     snapshot->live_sums[0] = 0;
     snapshot->lengths[0] = 0;
     snapshot->string_offsets[0] = 0;
@@ -69,6 +72,7 @@ ctm_status ctm_snapshot_alloc(const ctm_snapshot_info *info, uint64_t string_byt
     snapshot->string_offsets = (uint64_t *)(void *)(slab + plan.string_offsets);
     snapshot->tracebacks = (ctm_traceback *)(void *)(slab + plan.tracebacks);
     snapshot->functions = (ctm_function *)(void *)(slab + plan.functions);
+    snapshot->labels = (ctm_label *)(void *)(slab + plan.labels);
     snapshot->frames = (ctm_frame *)(void *)(slab + plan.frames);
     snapshot->lengths = (uint32_t *)(void *)(slab + plan.lengths);
     snapshot->string_bytes = slab + plan.bytes;
@@ -152,6 +156,11 @@ const ctm_frame *ctm_snapshot_frames(const ctm_snapshot *snapshot)
 const ctm_function *ctm_snapshot_functions(const ctm_snapshot *snapshot)
 {
     return snapshot->functions;
+}
+
+const ctm_label *ctm_snapshot_labels(const ctm_snapshot *snapshot)
+{
+    return snapshot->labels;
 }
 
 const char *ctm_snapshot_string(const ctm_snapshot *snapshot, uint32_t id, size_t *out_length)

@@ -24,6 +24,7 @@ struct ctm_snapshot {
     uint32_t *lengths; /* frames kept by the traceback */
     ctm_frame *frames;
     ctm_function *functions;
+    ctm_label *labels;
     uint64_t *string_offsets; /* one more row: the end. Each string is followed by a NUL */
     char *string_bytes;
 };
@@ -58,7 +59,7 @@ CTM_NODISCARD ctm_status ctm_snapshot_alloc(const ctm_snapshot_info *info, uint6
 CTM_NODISCARD ctm_status ctm_snapshot_seal(ctm_snapshot *snapshot);
 
 /* A snapshot of all rows of `store` but sites never allocated from. The caller owns the store
- * meanwhile. `info` gives nframe, peak_bytes and tracer_bytes. CTM_ERR_NOMEM, CTM_ERR_LIMIT. */
+ * meanwhile. `info` gives what is not counted here. CTM_ERR_NOMEM, CTM_ERR_LIMIT. */
 CTM_NODISCARD ctm_status ctm_snapshot_from_store(const struct ctm_store *store,
                                                  const ctm_snapshot_info *info, ctm_snapshot **out);
 

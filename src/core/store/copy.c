@@ -76,12 +76,14 @@ ctm_status ctm_store_copy(struct ctm_store *to, const struct ctm_store *from)
         copy_rows(&to->functions, &from->functions) != CTM_OK ||
         copy_rows(&to->frames, &from->frames) != CTM_OK ||
         copy_rows(&to->tracebacks, &from->tracebacks) != CTM_OK ||
+        copy_rows(&to->labels, &from->labels) != CTM_OK ||
         copy_rows(&to->sites, &from->sites) != CTM_OK ||
         copy_bytes(&to->bytes, &from->bytes) != CTM_OK ||
         copy_index(&to->string_index, &from->string_index) != CTM_OK ||
         copy_index(&to->function_index, &from->function_index) != CTM_OK ||
         copy_index(&to->frame_index, &from->frame_index) != CTM_OK ||
         copy_index(&to->traceback_index, &from->traceback_index) != CTM_OK ||
+        copy_index(&to->label_index, &from->label_index) != CTM_OK ||
         copy_index(&to->site_index, &from->site_index) != CTM_OK) {
         ctm_store_free_all(to);
         return CTM_ERR_NOMEM;

@@ -9,8 +9,6 @@
  */
 #include "store/store.h"
 
-#include "store/weight.h"
-
 #include <string.h>
 
 #include "store/rows.h"
@@ -78,6 +76,16 @@ static uint32_t hash_traceback_row(const struct ctm_store *store, uint32_t id)
     return hash_traceback(&ctm_store_traceback_row(store, id)->row);
 }
 
+static uint32_t hash_label(const ctm_label *key)
+{
+    return (uint32_t)mix(mix(key->parent, 0), (uint64_t)key->key << 32 | key->value);
+}
+
+static uint32_t hash_label_row(const struct ctm_store *store, uint32_t id)
+{
+    return hash_label(&ctm_store_label_row(store, id)->row);
+}
+
 static uint32_t hash_site(const ctm_site *key)
 {
     uint64_t hash =
@@ -123,6 +131,12 @@ static bool same_traceback(const struct ctm_store *store, uint32_t id, const voi
     const ctm_traceback *key = with, *row = &ctm_store_traceback_row(store, id)->row;
     return row->parent == key->parent && row->frame == key->frame &&
            row->total_nframe == key->total_nframe;
+}
+
+static bool same_label(const struct ctm_store *store, uint32_t id, const void *with)
+{
+    const ctm_label *key = with, *row = &ctm_store_label_row(store, id)->row;
+    return row->parent == key->parent && row->key == key->key && row->value == key->value;
 }
 
 static bool same_site(const struct ctm_store *store, uint32_t id, const void *with)
@@ -175,12 +189,24 @@ static ctm_status write_traceback(struct ctm_store *store, void *row, const void
     return CTM_OK;
 }
 
+static ctm_status write_label(struct ctm_store *store, void *row, const void *from)
+{
+    const ctm_label *key = from;
+    uint32_t below = key->parent ? ctm_store_label_row(store, key->parent)->length : 0;
+    if (below >= CTM_MAX_LABELS) {
+        return CTM_ERR_INVALID;
+    }
+    *(struct ctm_label_row *)row = (struct ctm_label_row){.row = *key, .length = below + 1};
+    return CTM_OK;
+}
+
 static ctm_status write_site(struct ctm_store *store, void *at, const void *key)
 {
+    (void)store;
     struct ctm_site_row *row = at;
     memcpy(&row->site, key, sizeof row->site);
-    row->weighted_size = ctm_weighted_size(row->site.block_size, store->sample_interval);
     atomic_init(&row->freed_remote, 0);
+    atomic_init(&row->remote_since, 0);
     return CTM_OK;
 }
 
@@ -203,6 +229,7 @@ static const struct table string_table = TABLE(string, sizeof(struct ctm_string_
 static const struct table function_table = TABLE(function, sizeof(ctm_function));
 static const struct table frame_table = TABLE(frame, sizeof(ctm_frame));
 static const struct table traceback_table = TABLE(traceback, sizeof(struct ctm_traceback_row));
+static const struct table label_table = TABLE(label, sizeof(struct ctm_label_row));
 static const struct table site_table = TABLE(site, sizeof(struct ctm_site_row));
 
 #define INLINE static inline __attribute__((always_inline))
@@ -299,16 +326,60 @@ ctm_status ctm_store_traceback(struct ctm_store *store, uint32_t parent, uint32_
     return intern(store, &traceback_table, hash_traceback(&key), &key, out);
 }
 
+/* Are the bytes of string `a` less than, equal to or greater than those of `b`? As strcmp. */
+static int compare_strings(const struct ctm_store *store, uint32_t a, uint32_t b)
+{
+    size_t one, two;
+    const char *first = ctm_store_string_row(store, a, &one);
+    const char *second = ctm_store_string_row(store, b, &two);
+    const int order = a == b ? 0 : memcmp(first, second, one < two ? one : two);
+    return order != 0 ? order : (one > two) - (one < two);
+}
+
+/* The pair goes to its place in the chain; the pairs behind it are put on again. A chain has at most
+ * CTM_MAX_LABELS pairs, and so many calls deep is this. */
+static ctm_status put_label(struct ctm_store *store, uint32_t set, const ctm_label *pair,
+                            uint32_t *out)
+{
+    ctm_label key = {set, pair->key, pair->value};
+    if (set != 0) {
+        const ctm_label last = ctm_store_label_row(store, set)->row;
+        const int order = compare_strings(store, last.key, pair->key);
+        if (order > 0) {
+            ctm_status status = put_label(store, last.parent, pair, &key.parent);
+            if (status != CTM_OK) {
+                return status;
+            }
+            key.key = last.key;
+            key.value = last.value;
+        } else if (order == 0) {
+            key.parent = last.parent;
+        }
+    }
+    return intern(store, &label_table, hash_label(&key), &key, out);
+}
+
+ctm_status ctm_store_label(struct ctm_store *store, uint32_t set, uint32_t key, uint32_t value,
+                           uint32_t *out)
+{
+    const ctm_label pair = {0, key, value};
+    if (set >= store->labels.count || key == 0 || key >= store->strings.count ||
+        value >= store->strings.count) {
+        return CTM_ERR_INVALID;
+    }
+    return put_label(store, set, &pair, out);
+}
+
 ctm_status ctm_store_site(struct ctm_store *store, uint32_t domain, uint32_t traceback,
                           uint64_t block_size, uint32_t labels, uint32_t *out)
 {
     ctm_site key = {
         .block_size = block_size, .domain = domain, .traceback = traceback, .labels = labels};
+    if (traceback >= store->tracebacks.count || labels >= store->labels.count) {
+        return CTM_ERR_INVALID;
+    }
     if (traceback == 0) {
         return intern(store, &site_table, hash_site(&key), &key, out);
-    }
-    if (traceback >= store->tracebacks.count) {
-        return CTM_ERR_INVALID;
     }
     /* Most allocations of a place in the code have the same size as the last one there. */
     struct ctm_traceback_row *row = ctm_store_traceback_row(store, traceback);
@@ -326,7 +397,7 @@ ctm_status ctm_store_site(struct ctm_store *store, uint32_t domain, uint32_t tra
 ctm_status ctm_store_site_append(struct ctm_store *store, uint32_t domain, uint32_t traceback,
                                  uint64_t block_size, uint32_t labels, uint32_t *out)
 {
-    if (traceback >= store->tracebacks.count) {
+    if (traceback >= store->tracebacks.count || labels >= store->labels.count) {
         return CTM_ERR_INVALID;
     }
     ctm_site key = {
@@ -354,6 +425,7 @@ void ctm_store_init(struct ctm_store *store)
     ctm_rows_init(&store->functions, sizeof(ctm_function), MAX_ROWS);
     ctm_rows_init(&store->frames, sizeof(ctm_frame), MAX_ROWS);
     ctm_rows_init(&store->tracebacks, sizeof(struct ctm_traceback_row), MAX_ROWS);
+    ctm_rows_init(&store->labels, sizeof(struct ctm_label_row), MAX_ROWS);
     ctm_rows_init(&store->sites, sizeof(struct ctm_site_row), CTM_MAX_SITES);
 }
 
@@ -363,12 +435,14 @@ static void empty(struct ctm_store *store, bool keep)
     ctm_rows_empty(&store->functions, keep);
     ctm_rows_empty(&store->frames, keep);
     ctm_rows_empty(&store->tracebacks, keep);
+    ctm_rows_empty(&store->labels, keep);
     ctm_rows_empty(&store->sites, keep);
     ctm_bytes_empty(&store->bytes, keep);
     ctm_index_empty(&store->string_index, keep);
     ctm_index_empty(&store->function_index, keep);
     ctm_index_empty(&store->frame_index, keep);
     ctm_index_empty(&store->traceback_index, keep);
+    ctm_index_empty(&store->label_index, keep);
     ctm_index_empty(&store->site_index, keep);
 }
 
@@ -386,8 +460,9 @@ size_t ctm_store_bytes(const struct ctm_store *store)
 {
     return ctm_rows_resident(&store->strings) + ctm_rows_resident(&store->functions) +
            ctm_rows_resident(&store->frames) + ctm_rows_resident(&store->tracebacks) +
-           ctm_rows_resident(&store->sites) + ctm_bytes_resident(&store->bytes) +
-           ctm_index_resident(&store->string_index) + ctm_index_resident(&store->function_index) +
-           ctm_index_resident(&store->frame_index) + ctm_index_resident(&store->traceback_index) +
+           ctm_rows_resident(&store->labels) + ctm_rows_resident(&store->sites) +
+           ctm_bytes_resident(&store->bytes) + ctm_index_resident(&store->string_index) +
+           ctm_index_resident(&store->function_index) + ctm_index_resident(&store->frame_index) +
+           ctm_index_resident(&store->traceback_index) + ctm_index_resident(&store->label_index) +
            ctm_index_resident(&store->site_index);
 }

@@ -1,4 +1,4 @@
-/* store.h: the six tables, and the indexes that intern their rows.
+/* store.h: the tables, and the indexes that intern their rows.
  *
  * Model: each table is a ctm_rows, an array in chunks: chunk k holds 65,536 << k rows, is touched as it fills and
  * never moves, so a row's address is good until the store is emptied, and another thread may
@@ -10,7 +10,7 @@
  *
  * Threads: a store has one owner at a time (a shard's lock, a builder's thread), who
  * calls everything here. The exceptions are `freed_remote`, an atomic, and the constant part
- * of a site row (size, domain, traceback): any thread that learnt the id through an
+ * of a site row (size, domain, traceback, labels): any thread that learnt the id through an
  * acquiring load may use these until the store is emptied.
  *
  * Errors: a call that fails leaves the store as it was, apart from spare room.
@@ -62,18 +62,25 @@ struct ctm_traceback_row {
     uint32_t last_site; /* hint: the site found last for this traceback; 0: none */
 };
 
+struct ctm_label_row {
+    ctm_label row;
+    uint32_t length; /* pairs in the set, this one included */
+};
+
 /* One cache line, so that an event touches one. */
 struct ctm_site_row {
     _Alignas(64) ctm_site site;    /* counters: the store's owner */
     _Atomic uint64_t freed_remote; /* blocks freed through other shards: any thread */
-    uint64_t weighted_size;        /* bytes that a block stands for (weight.h); constant */
+    _Atomic uint64_t remote_since; /* of freed_remote: the tracer's */
 };
+_Static_assert(sizeof(ctm_site) == 48, "a site's row on file");
+_Static_assert(sizeof(struct ctm_site_row) == 64, "one cache line");
 
 struct ctm_store {
-    uint64_t sample_interval; /* of the blocks that are recorded here; 0: all are */
-    struct ctm_rows strings, functions, frames, tracebacks, sites;
+    struct ctm_rows strings, functions, frames, tracebacks, labels, sites;
     struct ctm_bytes bytes;
-    struct ctm_index string_index, function_index, frame_index, traceback_index, site_index;
+    struct ctm_index string_index, function_index, frame_index, traceback_index, label_index,
+        site_index;
 };
 
 /* --- life --- */
@@ -101,6 +108,10 @@ CTM_NODISCARD ctm_status ctm_store_frame(struct ctm_store *store, uint32_t funct
  * have more than CTM_MAX_NFRAME frames. */
 CTM_NODISCARD ctm_status ctm_store_traceback(struct ctm_store *store, uint32_t parent,
                                              uint32_t frame, int32_t total_nframe, uint32_t *out);
+/* The label set `set` with key = value, which takes the place of a value that the set has for the key.
+ * `key` is not 0. CTM_ERR_INVALID also if the set would have more than CTM_MAX_LABELS pairs. */
+CTM_NODISCARD ctm_status ctm_store_label(struct ctm_store *store, uint32_t set, uint32_t key,
+                                         uint32_t value, uint32_t *out);
 /* The site row of this key, made with zero counters if there is none. `traceback` may be 0. */
 CTM_NODISCARD ctm_status ctm_store_site(struct ctm_store *store, uint32_t domain,
                                         uint32_t traceback, uint64_t block_size, uint32_t labels,
@@ -139,6 +150,12 @@ static inline struct ctm_traceback_row *ctm_store_traceback_row(const struct ctm
     return ctm_rows_at(&store->tracebacks, id, sizeof(struct ctm_traceback_row));
 }
 
+static inline const struct ctm_label_row *ctm_store_label_row(const struct ctm_store *store,
+                                                              uint32_t id)
+{
+    return ctm_rows_at(&store->labels, id, sizeof(struct ctm_label_row));
+}
+
 /* The counters of the returned row are the owner's to change. */
 static inline struct ctm_site_row *ctm_store_site_row(const struct ctm_store *store, uint32_t id)
 {
@@ -164,6 +181,10 @@ static inline uint32_t ctm_store_frame_count(const struct ctm_store *store)
 static inline uint32_t ctm_store_traceback_count(const struct ctm_store *store)
 {
     return store->tracebacks.count;
+}
+static inline uint32_t ctm_store_label_count(const struct ctm_store *store)
+{
+    return store->labels.count;
 }
 static inline uint32_t ctm_store_site_count(const struct ctm_store *store)
 {
