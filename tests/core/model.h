@@ -31,7 +31,7 @@ struct model_block {
 };
 
 struct model_counts {
-    uint64_t allocated, freed;
+    uint64_t allocated, freed, at_peak;
 };
 
 enum op_kind {
@@ -168,6 +168,17 @@ static bool snapshot_traceback_is(const ctm_snapshot *snapshot, uint32_t id, uin
 }
 
 /* --- the model's side of the operations --- */
+
+/* What lives now is what lives at the peak. */
+static void model_new_peak(struct model *model)
+{
+    struct model_counts *cells = &model->site[0][0][0];
+    model->peak = model->current;
+    for (uint32_t i = 0; i < DOMAINS * SIZES * TRACEBACKS; i++) {
+        cells[i].at_peak = cells[i].allocated - cells[i].freed;
+    }
+}
+
 static void model_count_freed(struct model *model, uint32_t key, uint32_t size, uint32_t traceback)
 {
     model->site[model_keys[key].domain][size][traceback].freed++;
@@ -182,7 +193,7 @@ static void model_count_allocated(struct model *model, uint32_t key, uint32_t si
     model->current += model_sizes[size];
     model->blocks++;
     if (model->current > model->peak) {
-        model->peak = model->current;
+        model_new_peak(model);
     }
 }
 
@@ -287,7 +298,7 @@ static void model_apply(struct model *model, const struct op *op)
         model_forget(model);
         break;
     case OP_CLEAR: model_forget(model); break;
-    case OP_RESET_PEAK: model->peak = model->current; break;
+    case OP_RESET_PEAK: model_new_peak(model); break;
     default: break;
     }
 }
@@ -392,7 +403,7 @@ static void compare_snapshot(const ctm_snapshot *snapshot, const struct model *m
     for (uint32_t id = 1; id <= info.sites; id++) {
         const struct model_counts *counts = model_site(model, snapshot, &sites[id]);
         CHECK(counts != NULL && counts->allocated == sites[id].allocated &&
-              counts->freed == sites[id].freed);
+              counts->freed == sites[id].freed && counts->at_peak == sites[id].at_peak);
         for (uint32_t other = 1; other < id && id < 50; other++) {
             CHECK(model_site(model, snapshot, &sites[other]) != counts);
         }

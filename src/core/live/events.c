@@ -50,13 +50,46 @@ static inline void total_subtract(ctm_shard *shard, uint64_t bytes)
     add(&shard->bytes, 0 - bytes);
 }
 
+static inline uint32_t stamp_of_now(const ctm_shard *shard)
+{
+    return atomic_load_explicit(&shard->tracer->peak_stamp, memory_order_relaxed);
+}
+
+/* The row of this shard is about to change: what it has is what it had at the peak, if it has not changed since. */
+static inline void save_peak(const ctm_shard *shard, struct ctm_site_row *row)
+{
+    const uint32_t now = stamp_of_now(shard);
+    if (row->site.reserved != now) {
+        row->site.at_peak = row->site.allocated - row->site.freed;
+        row->site.reserved = now;
+    }
+}
+
+/* A block of another shard. */
+static CTM_RARE void count_remote(const ctm_shard *shard, struct ctm_site_row *row)
+{
+    const uint64_t now = stamp_of_now(shard);
+    uint64_t since = atomic_load_explicit(&row->remote_since, memory_order_relaxed), next;
+    do {
+        next = since >> 32 != now ? now << 32 | 1 : since + ((uint32_t)since != UINT32_MAX);
+    } while (!atomic_compare_exchange_weak(&row->remote_since, &since, next));
+    atomic_fetch_add_explicit(&row->freed_remote, 1, memory_order_relaxed);
+}
+
 static inline void site_freed(const ctm_shard *shard, uint32_t slot, struct ctm_site_row *row)
 {
-    if (slot >> CTM_SLOT_SITE_BITS == shard->index) {
+    if (LIKELY(slot >> CTM_SLOT_SITE_BITS == shard->index)) {
+        save_peak(shard, row);
         row->site.freed++;
     } else {
-        atomic_fetch_add_explicit(&row->freed_remote, 1, memory_order_relaxed);
+        count_remote(shard, row);
     }
+}
+
+static inline void site_allocated(const ctm_shard *shard, struct ctm_site_row *row)
+{
+    save_peak(shard, row);
+    row->site.allocated++;
 }
 
 /* Bytes that a block of the site stands for. */
@@ -70,7 +103,7 @@ static inline uint64_t weighted_size(const ctm_shard *shard, const struct ctm_si
 static inline void count_allocated(ctm_shard *shard, uint32_t site)
 {
     struct ctm_site_row *row = ctm_store_site_row(&shard->store, site);
-    row->site.allocated++;
+    site_allocated(shard, row);
     total_add(shard, weighted_size(shard, row));
 }
 
@@ -97,6 +130,29 @@ static inline void drop_address(const ctm_shard *shard, uintptr_t address)
 }
 
 /* --- alloc, free --- */
+static inline bool is_sampling(const ctm_shard *shard)
+{
+    return shard->tracer->sample_interval != 0;
+}
+
+/* In a place that was taken (0: it was not), or in a sample. */
+static CTM_RARE void alloc_rarely(ctm_shard *shard, uintptr_t address, uint32_t site, uint32_t old)
+{
+    if (old != 0) {
+        count_freed(shard, old);
+    } else {
+        note_address(shard, address);
+    }
+    count_allocated(shard, site);
+}
+
+/* A block of another shard, or in a sample. */
+static CTM_RARE void free_rarely(ctm_shard *shard, uintptr_t address, uint32_t slot)
+{
+    drop_address(shard, address);
+    count_freed(shard, slot);
+}
+
 static inline ctm_status find_site(ctm_shard *shard, uint32_t domain, uint32_t traceback,
                                    uint64_t size, uint32_t *out)
 {
@@ -130,12 +186,13 @@ ctm_status ctm_shard_alloc_at(ctm_shard *shard, uint32_t domain, uintptr_t addre
     if (UNLIKELY(status != CTM_OK)) {
         return status;
     }
-    if (UNLIKELY(old != 0)) {
-        count_freed(shard, old);
-    } else {
-        note_address(shard, address);
+    if (UNLIKELY(old != 0 || is_sampling(shard))) {
+        alloc_rarely(shard, address, site, old);
+        return CTM_OK;
     }
-    count_allocated(shard, site);
+    struct ctm_site_row *row = ctm_store_site_row(&shard->store, site);
+    site_allocated(shard, row);
+    total_add(shard, row->site.block_size);
     return CTM_OK;
 }
 
@@ -153,8 +210,14 @@ bool ctm_shard_free(ctm_shard *shard, uint32_t domain, uintptr_t address)
     if (slot == 0) {
         return false;
     }
-    drop_address(shard, address);
-    count_freed(shard, slot);
+    if (UNLIKELY(slot >> CTM_SLOT_SITE_BITS != shard->index || is_sampling(shard))) {
+        free_rarely(shard, address, slot);
+        return true;
+    }
+    struct ctm_site_row *row = ctm_store_site_row(&shard->store, slot & CTM_SLOT_SITE_MASK);
+    save_peak(shard, row);
+    row->site.freed++;
+    total_subtract(shard, row->site.block_size);
     return true;
 }
 
@@ -284,7 +347,7 @@ void ctm_shard_reattribute_at(ctm_shard *shard, const ctm_found *found, uint32_t
 {
     const uint32_t slot = slot_of(shard, site);
     site_freed(shard, found->slot, row_of(shard, found->slot));
-    ctm_store_site_row(&shard->store, site)->site.allocated++;
+    site_allocated(shard, ctm_store_site_row(&shard->store, site));
     ctm_map_replace(&shard->tracer->map, found->domain, found->address, slot, found->place);
 }
 

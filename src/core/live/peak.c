@@ -10,9 +10,18 @@
  * nanoseconds late, and the peak then misses what it added until the next event that adds bytes. With one
  * thread at a time the peak is exact.
  *
+ * What lives at the peak: each time it is raised, its stamp is (store.h). Long before stamps run out all rows are
+ * given the first one again, as they may be at a moment of a new peak, when what lives is what lived at the peak.
+ *
  * Lock: peak_lock, the innermost but for the map's; never held together with that.
  */
 #include "live/shard.h"
+
+#ifndef CTM_FAULTS
+#define CTM_STAMPS 0xf0000000u
+#else
+#define CTM_STAMPS 1000u /* so that tests get there */
+#endif
 
 static uint64_t load(const _Atomic uint64_t *value)
 {
@@ -29,6 +38,32 @@ static void sum_others(const struct ctm_shard *shard, uint64_t *out_bytes, uint6
             *out_bytes += load(&other->bytes);
             *out_limits += load(&other->limit);
         }
+    }
+}
+
+/* A new peak: no row has changed since. */
+static void begin_stamps_anew(struct ctm_tracer *tracer)
+{
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        struct ctm_store *store = &tracer->shards[i].store;
+        for (uint32_t id = 1; id < ctm_store_site_count(store); id++) {
+            struct ctm_site_row *row = ctm_store_site_row(store, id);
+            row->site.reserved = 0;
+            atomic_store(&row->remote_since, 0);
+        }
+    }
+    atomic_store(&tracer->peak_stamp, 1);
+}
+
+/* The peak was raised through `shard`. */
+static void next_stamp(struct ctm_shard *shard)
+{
+    struct ctm_tracer *tracer = shard->tracer;
+    const uint32_t stamp = atomic_fetch_add(&tracer->peak_stamp, 1) + 1;
+    if (__builtin_expect(stamp >= CTM_STAMPS && shard->index == 0, 0)) {
+        ctm_tracer_stop_world(tracer);
+        begin_stamps_anew(tracer);
+        ctm_tracer_resume_world(tracer);
     }
 }
 
@@ -64,19 +99,24 @@ void ctm_peak_reached(struct ctm_shard *shard)
     sum_others(shard, &others, &limits);
     if (others == limits && raise_peak(tracer, now + others)) {
         atomic_store_explicit(&shard->limit, now, memory_order_relaxed);
+        next_stamp(shard);
         return;
     }
+    bool raised = false;
     pthread_mutex_lock(&tracer->peak_lock);
     sum_others(shard, &others, &limits);
     if ((int64_t)(load(&tracer->peak_bytes) - limits - now) <= 0) {
         take_limits_back(shard);
         sum_others(shard, &others, &limits);
-        (void)raise_peak(tracer, now + others);
+        raised = raise_peak(tracer, now + others);
     }
     const int64_t room = (int64_t)(load(&tracer->peak_bytes) - limits - now);
     atomic_store_explicit(&shard->limit, now + (uint64_t)(room > 0 ? room / 2 : 0),
                           memory_order_relaxed);
     pthread_mutex_unlock(&tracer->peak_lock);
+    if (raised) {
+        next_stamp(shard);
+    }
 }
 
 void ctm_peak_set(struct ctm_tracer *tracer, uint64_t peak)
@@ -86,4 +126,7 @@ void ctm_peak_set(struct ctm_tracer *tracer, uint64_t peak)
         atomic_store(&shard->limit, load(&shard->bytes));
     }
     atomic_store(&tracer->peak_bytes, peak);
+    if (atomic_fetch_add(&tracer->peak_stamp, 1) >= CTM_STAMPS || peak == 0) {
+        begin_stamps_anew(tracer);
+    }
 }

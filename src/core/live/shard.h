@@ -59,8 +59,9 @@ struct ctm_tracer {
     size_t command_length;       /* exclusive side; bytes */
 
     _Alignas(64) _Atomic uint64_t
-        peak_bytes;            /* raised by compare-and-swap, lowered when the world stops */
-    pthread_mutex_t peak_lock; /* limits; see peak.c */
+        peak_bytes;              /* raised by compare-and-swap, lowered when the world stops */
+    _Atomic uint32_t peak_stamp; /* of the peak: see store.h; raised with it, never 0 */
+    pthread_mutex_t peak_lock;   /* limits; see peak.c */
 
     _Alignas(64) struct ctm_shard shards[CTM_SHARDS];
     struct ctm_places places; /* see sampling.h; in use if there is a sample interval */

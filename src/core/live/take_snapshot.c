@@ -140,7 +140,7 @@ static ctm_status merge_sites(struct merge *merge)
         ctm_site *site = &ctm_store_site_row(merge->to, to)->site;
         site->allocated += row->site.allocated;
         site->freed += ctm_site_row_freed(row);
-        site->at_peak += row->site.at_peak;
+        site->at_peak += ctm_site_row_at_peak(merge->from, row);
     }
     return CTM_OK;
 }
@@ -222,10 +222,14 @@ static ctm_status take_locked(ctm_tracer *tracer, struct ctm_snapshot **out)
     ctm_snapshot_info info = {.nframe = ctm_tracer_nframe(tracer),
                               .sample_interval = tracer->sample_interval,
                               .peak_bytes = totals.peak_bytes,
+                              .peak_known = true,
                               .tracer_bytes = ctm_tracer_memory_locked(tracer),
                               .taken_ns = ctm_tracer_now(),
                               .started_ns = tracer->started_ns,
                               .pid = (uint32_t)getpid()};
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        tracer->shards[i].store.peak_stamp = atomic_load(&tracer->peak_stamp);
+    }
     bool alone;
     struct ctm_shard *base = fullest_shard(tracer, &alone);
     if (alone) {

@@ -16,6 +16,7 @@ ctm_status ctm_tracer_new(ctm_tracer **out)
     }
     atomic_store(&tracer->generation, 1);
     atomic_store(&tracer->nframe, 1);
+    atomic_store(&tracer->peak_stamp, 1);
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         tracer->shards[i].tracer = tracer;
         tracer->shards[i].index = i;

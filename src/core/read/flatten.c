@@ -64,7 +64,8 @@ static void copy_sites(const struct ctm_store *store, ctm_snapshot *snapshot)
         ctm_site *site = &snapshot->sites[next++];
         *site = row->site;
         site->freed = ctm_site_row_freed(row);
-        if (!snapshot->info.peak_known) site->at_peak = 0;
+        site->at_peak = snapshot->info.peak_known ? ctm_site_row_at_peak(store, row) : 0;
+        site->reserved = 0;
     }
 }
 

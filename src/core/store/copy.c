@@ -60,14 +60,18 @@ static ctm_status copy_index(struct ctm_index *to, const struct ctm_index *from)
     return CTM_OK;
 }
 
-/* The copies have no other shards: what those freed becomes their own. */
+/* The copies have no other shards: what those freed becomes their own. Nor have they a peak to come. */
 static void settle_sites(struct ctm_store *store)
 {
     for (uint32_t id = 1; id < ctm_store_site_count(store); id++) {
         struct ctm_site_row *row = ctm_store_site_row(store, id);
+        row->site.at_peak = ctm_site_row_at_peak(store, row);
+        row->site.reserved = 0;
         row->site.freed = ctm_site_row_freed(row);
         atomic_store_explicit(&row->freed_remote, 0, memory_order_relaxed);
+        atomic_store_explicit(&row->remote_since, 0, memory_order_relaxed);
     }
+    store->peak_stamp = 0;
 }
 
 ctm_status ctm_store_copy(struct ctm_store *to, const struct ctm_store *from)
@@ -88,6 +92,7 @@ ctm_status ctm_store_copy(struct ctm_store *to, const struct ctm_store *from)
         ctm_store_free_all(to);
         return CTM_ERR_NOMEM;
     }
+    to->peak_stamp = from->peak_stamp;
     settle_sites(to);
     return CTM_OK;
 }

@@ -67,16 +67,22 @@ struct ctm_label_row {
     uint32_t length; /* pairs in the set, this one included */
 };
 
-/* One cache line, so that an event touches one. */
+/* One cache line, so that an event touches one.
+ *
+ * Blocks at the peak: each new peak has a stamp. A row that changes has first to save what it has: `site.at_peak` are
+ * the owner's blocks, allocated - freed, at the peak whose stamp is `site.reserved`. A row with an older stamp has not
+ * changed since. For `freed_remote` it is kept the other way round: `remote_since` is a stamp in the upper half, and in the
+ * lower one the blocks freed since then. ctm_site_row_at_peak puts these together. */
 struct ctm_site_row {
-    _Alignas(64) ctm_site site;    /* counters: the store's owner */
+    _Alignas(64) ctm_site site;    /* counters, `reserved`: the store's owner */
     _Atomic uint64_t freed_remote; /* blocks freed through other shards: any thread */
-    _Atomic uint64_t remote_since; /* of freed_remote: the tracer's */
+    _Atomic uint64_t remote_since; /* of freed_remote: any thread */
 };
 _Static_assert(sizeof(ctm_site) == 48, "a site's row on file");
 _Static_assert(sizeof(struct ctm_site_row) == 64, "one cache line");
 
 struct ctm_store {
+    uint32_t peak_stamp; /* the stamp of now, as of when rows are read (not kept up between) */
     struct ctm_rows strings, functions, frames, tracebacks, labels, sites;
     struct ctm_bytes bytes;
     struct ctm_index string_index, function_index, frame_index, traceback_index, label_index,
@@ -189,6 +195,18 @@ static inline uint32_t ctm_store_label_count(const struct ctm_store *store)
 static inline uint32_t ctm_store_site_count(const struct ctm_store *store)
 {
     return store->sites.count;
+}
+
+/* Blocks that lived at the peak. No other thread changes the row meanwhile. */
+static inline uint64_t ctm_site_row_at_peak(const struct ctm_store *store, struct ctm_site_row *row)
+{
+    const uint64_t since = atomic_load_explicit(&row->remote_since, memory_order_relaxed);
+    const uint64_t remote = atomic_load_explicit(&row->freed_remote, memory_order_relaxed) -
+                            (since >> 32 == store->peak_stamp ? (uint32_t)since : 0);
+    const uint64_t own = row->site.reserved == store->peak_stamp
+                             ? row->site.at_peak
+                             : row->site.allocated - row->site.freed;
+    return own - remote;
 }
 
 /* Blocks freed at `row`, through whatever shard. */
