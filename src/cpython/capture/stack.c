@@ -24,9 +24,10 @@
 #if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
 
 #define SITES_LOG2 13u
-#define MORE_IN_A_ROW 2u    /* events in a frame that is not remembered: there may be more */
-#define MANY_IN_A_ROW 12u   /* it is worth being remembered */
-#define STEPS_LOG2 11u      /* of a new cache of steps */
+#define HOPELESS 16u      /* failures in a row, after which only one in as many chances is taken */
+#define MORE_IN_A_ROW 2u  /* events in a frame that is not remembered: there may be more */
+#define MANY_IN_A_ROW 12u /* it is worth being remembered */
+#define STEPS_LOG2 11u    /* of a new cache of steps */
 #define STEPS_MOST_LOG2 18u /* it grows while it is too small for the program */
 
 typedef struct level_context {
@@ -447,11 +448,18 @@ static inline uint32_t times_here(const void *innermost)
     return times;
 }
 
-/* HOOK: The callers of a near's callee are the near's and itself: one more, if only their number matters. */
+/* HOOK: The callers of a near's callee are the near's and itself: one more, if only their number matters. Where that
+ * fails again and again (callers that cannot be marked), it is tried now and then only. */
 static inline bool where_by_caller(const void *innermost, ctm_where *out)
 {
+    static uint32_t failures; /* GIL; in a row */
     ctm_near_caller caller;
+    if (failures >= HOPELESS && failures % HOPELESS != 0) {
+        failures++;
+        return false;
+    }
     const bool has_one = ctm_stack_has_near_caller(&the_stack, innermost, &caller);
+    failures = has_one ? 0 : failures + 1;
     out->callers = has_one ? caller.callers + caller.between + 1 : 0;
     return has_one;
 }
