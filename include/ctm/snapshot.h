@@ -75,7 +75,8 @@ CTM_API CTM_NODISCARD ctm_status ctm_builder_traceback(ctm_builder *builder, uin
                                                        uint32_t frame, int32_t total_nframe,
                                                        uint32_t *out);
 /* The label set `set` (0: empty) with key = value, which takes the place of a value that the set has for the
- * key. CTM_ERR_INVALID also if `key` is 0 or the set would have more than CTM_MAX_LABELS pairs. */
+ * key. CTM_ERR_INVALID also if `key` is empty or has more than CTM_MAX_LABEL_KEY bytes, or if the set would have
+ * more than CTM_MAX_LABELS pairs. */
 CTM_API CTM_NODISCARD ctm_status ctm_builder_label(ctm_builder *builder, uint32_t set, uint32_t key,
                                                    uint32_t value, uint32_t *out);
 /* Appends `allocated - freed` live blocks. merge: add to the site row of the same key if
@@ -99,7 +100,7 @@ CTM_API void ctm_builder_set_peak_known(ctm_builder *builder, bool known);
 CTM_API CTM_NODISCARD ctm_status ctm_builder_set_origin(ctm_builder *builder, uint64_t taken_ns,
                                                         uint64_t started_ns, uint32_t pid,
                                                         uint32_t command);
-/* CTM_ERR_NOMEM; CTM_ERR_LIMIT: more than INT64_MAX live blocks or bytes. The builder keeps
+/* CTM_ERR_NOMEM; CTM_ERR_LIMIT: more than INT64_MAX live blocks or bytes, now or at the peak. The builder keeps
  * its content then. */
 CTM_API CTM_NODISCARD ctm_status ctm_builder_finish(ctm_builder *builder, ctm_snapshot **out);
 

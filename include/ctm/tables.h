@@ -30,6 +30,7 @@ extern "C" {
 
 #define CTM_MAX_NFRAME 65535u                /* a traceback holds at most this many frames */
 #define CTM_MAX_LABELS 255u                  /* pairs in a label set, at most */
+#define CTM_MAX_LABEL_KEY 255u               /* bytes of a key, at most */
 #define CTM_MAX_SAMPLE_INTERVAL (1ull << 48) /* bytes */
 
 typedef struct ctm_function {
@@ -55,20 +56,19 @@ typedef struct ctm_traceback {
 /* A label set: all of `parent`, and key = value. Set 0 is empty. */
 typedef struct ctm_label {
     uint32_t parent; /* label set; its index is smaller than the row's own */
-    uint32_t key;    /* string, not 0; greater than the parent's, compared as bytes */
-    uint32_t value;  /* string */
+    uint32_t key;   /* string of 1 to CTM_MAX_LABEL_KEY bytes, as bytes greater than the parent's */
+    uint32_t value; /* string */
 } ctm_label;
 
 typedef struct ctm_site {
     uint64_t block_size; /* bytes of each block */
     uint64_t allocated;  /* blocks ever allocated here since start or clear */
     uint64_t freed;      /* blocks of them freed; live = allocated - freed */
-    uint64_t
-        at_peak; /* blocks of them that were live at the moment of the peak, if that is known; else 0 */
-    uint32_t domain;    /* 0: Python's allocators; else as given to track */
-    uint32_t traceback; /* traceback */
-    uint32_t labels;    /* label set */
-    uint32_t reserved;  /* 0 */
+    uint32_t domain;     /* 0: Python's allocators; else as given to track */
+    uint32_t traceback;  /* traceback */
+    uint32_t labels;     /* label set */
+    uint32_t reserved;   /* 0 */
+    uint64_t at_peak; /* blocks that were live at the moment of the peak; 0 if that is not known */
 } ctm_site;
 
 #ifdef __cplusplus

@@ -152,8 +152,8 @@ CTM_API CTM_NODISCARD ctm_status ctm_shard_traceback_text(ctm_shard *shard,
                                                           int32_t total_nframe, uint32_t *out);
 
 /* The label set `set` (0: empty) with key = value, which takes the place of a value that the set has for the
- * key; both are strings of the shard. CTM_ERR_INVALID if one does not exist, if `key` is 0, and if the set
- * would have more than CTM_MAX_LABELS pairs. */
+ * key; both are strings of the shard. CTM_ERR_INVALID if one does not exist, if `key` is empty or has more
+ * than CTM_MAX_LABEL_KEY bytes, and if the set would have more than CTM_MAX_LABELS pairs. */
 CTM_API CTM_NODISCARD ctm_status ctm_shard_label(ctm_shard *shard, uint32_t set, uint32_t key,
                                                  uint32_t value, uint32_t *out);
 

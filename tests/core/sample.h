@@ -9,6 +9,9 @@
 #include "check.h"
 #include "ctm/ctm.h"
 
+/* Runs are written down without the tail that they do not need. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
 struct sample_frame {
     const char *file;
     const char *name; /* NULL: not known */
@@ -17,6 +20,7 @@ struct sample_frame {
 };
 
 #define SAMPLE_DEPTH 6
+#define SAMPLE_LABELS 3
 
 /* `count` traces in a row, all the same. */
 struct sample_run {
@@ -25,6 +29,10 @@ struct sample_run {
     uint32_t depth;                           /* 0: the empty traceback */
     int32_t total;                            /* total_nframe */
     struct sample_frame frames[SAMPLE_DEPTH]; /* the most recent first */
+    struct {
+        const char *key, *value;
+    } labels[SAMPLE_LABELS]; /* in any order; key NULL: none */
+    uint64_t at_peak;
 };
 
 static inline uint32_t sample_string(ctm_builder *builder, const char *text)
@@ -50,30 +58,69 @@ static inline uint32_t sample_traceback(ctm_builder *builder, const struct sampl
     return traceback;
 }
 
+static inline uint32_t sample_labels(ctm_builder *builder, const struct sample_run *run)
+{
+    uint32_t set = 0;
+    for (int i = 0; i < SAMPLE_LABELS; i++) {
+        if (run->labels[i].key == NULL) continue;
+        uint32_t key = sample_string(builder, run->labels[i].key);
+        uint32_t value = sample_string(builder, run->labels[i].value);
+        REQUIRE(ctm_builder_label(builder, set, key, value, &set) == CTM_OK);
+    }
+    return set;
+}
+
 static inline void sample_add(ctm_builder *builder, const struct sample_run *run, bool merge)
 {
+    /* In this order always: the golden files depend on the ids. */
+    uint32_t traceback = sample_traceback(builder, run);
+    uint32_t labels = sample_labels(builder, run);
     ctm_site site = {
         .block_size = run->size,
         .allocated = run->count + 3,
         .freed = 3,
         .domain = run->domain,
-        .traceback = sample_traceback(builder, run),
+        .traceback = traceback,
+        .labels = labels,
+        .at_peak = run->at_peak,
     };
     REQUIRE(ctm_builder_site(builder, &site, merge) == CTM_OK);
 }
 
 /* The caller owns the snapshot. */
-static inline ctm_snapshot *sample_snapshot(const struct sample_run *runs, size_t n, bool merge)
+static inline ctm_snapshot *sample_finish(ctm_builder *builder)
+{
+    ctm_snapshot *snapshot;
+    REQUIRE(ctm_builder_finish(builder, &snapshot) == CTM_OK);
+    ctm_builder_free(builder);
+    return snapshot;
+}
+
+static inline ctm_builder *sample_builder(const struct sample_run *runs, size_t n, bool merge)
 {
     ctm_builder *builder;
-    ctm_snapshot *snapshot;
     REQUIRE(ctm_builder_new(&builder) == CTM_OK);
     ctm_builder_set_info(builder, 25, 123456, 789);
     for (size_t i = 0; i < n; i++)
         sample_add(builder, &runs[i], merge);
-    REQUIRE(ctm_builder_finish(builder, &snapshot) == CTM_OK);
-    ctm_builder_free(builder);
-    return snapshot;
+    return builder;
+}
+
+/* The same; without the blocks at the peak. */
+static inline ctm_snapshot *sample_snapshot(const struct sample_run *runs, size_t n, bool merge)
+{
+    return sample_finish(sample_builder(runs, n, merge));
+}
+
+/* All that can be known, with the blocks at the peak. */
+static inline ctm_snapshot *sample_full_snapshot(const struct sample_run *runs, size_t n,
+                                                 bool merge)
+{
+    ctm_builder *builder = sample_builder(runs, n, merge);
+    ctm_builder_set_peak_known(builder, true);
+    REQUIRE(ctm_builder_set_origin(builder, 1700000001123456789u, 1700000000000000001u, 4242,
+                                   sample_string(builder, "python3 app.py")) == CTM_OK);
+    return sample_finish(builder);
 }
 
 /* Names with a long common start, with code points whose UTF-16 order is another, with the
@@ -85,6 +132,7 @@ static inline struct sample_run sample_random_run(uint64_t *state)
         "/usr/lib/python",      "\xf0\x9f\x90\x8d.py",  "\xef\xbf\xbd.py",       "\xed\xb2\x80.py",
     };
     static const char *const names[] = {"f", "g", "<module>", NULL};
+    static const char *const keys[] = {"task", "thread", "t", "\xf0\x9f\x90\x8d"};
     struct sample_run run = {
         .domain = (uint32_t)(check_random(state) % 3),
         .size = check_random(state) % 4 * 16,
@@ -98,6 +146,11 @@ static inline struct sample_run sample_random_run(uint64_t *state)
         run.frames[i].first_lineno = (int32_t)(check_random(state) % 2);
         run.frames[i].lineno = (int32_t)(check_random(state) % 3) - 1;
     }
+    for (int i = 0; i < SAMPLE_LABELS && check_random(state) % 2; i++) {
+        run.labels[i].key = keys[check_random(state) % 4];
+        run.labels[i].value = keys[check_random(state) % 4];
+    }
+    run.at_peak = check_random(state) % (run.count + 4);
     return run;
 }
 

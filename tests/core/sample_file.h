@@ -14,11 +14,47 @@ static const struct sample_run golden_runs[] = {
     {0, 64, 2, 2, 2, {{"main.py", "work", 10, 12}, {"main.py", "<module>", 1, 30}}},
 };
 #define GOLDEN (sizeof golden_runs / sizeof golden_runs[0])
+/* Of version 1.1: what 1.0 had no room for. */
+static const struct sample_run golden_runs_1_1[] = {
+    {0, 64, 3, 2, 2, {{"main.py", "work", 10, 12}, {"main.py", "<module>", 1, 30}}, {{NULL}}, 5},
+    {0,
+     64,
+     3,
+     2,
+     2,
+     {{"main.py", "work", 10, 12}, {"main.py", "<module>", 1, 30}},
+     {{"task", "t1"}, {"process", "worker-1"}, {"thread", ""}},
+     0},
+    {0,
+     64,
+     1,
+     2,
+     2,
+     {{"main.py", "work", 10, 12}, {"main.py", "<module>", 1, 30}},
+     {{"process", "worker-1"}, {"task", "t2"}},
+     4},
+    {0,
+     5000000000,
+     1,
+     1,
+     7,
+     {{"\xf0\x9f\x90\x8d.py", "caf\xc3\xa9", 5, -1}},
+     {{"\xc3\xa9", "lone\xed\xb2\x80"}, {"process", "worker-2"}},
+     2},
+    {389047, 16, 0, 1, 1, {{"lone\xed\xb2\x80.py", NULL, 0, 0}}, {{"process", "worker-2"}}, 3},
+    {0, 64, 2, 2, 2, {{"main.py", "work", 10, 12}, {"main.py", "<module>", 1, 30}}, {{NULL}}, 1},
+};
+#define GOLDEN_1_1 (sizeof golden_runs_1_1 / sizeof golden_runs_1_1[0])
 static const char golden_attributes[] = "attributes\0of the caller";
 
 static inline ctm_snapshot *golden_snapshot(void)
 {
     return sample_snapshot(golden_runs, GOLDEN, false);
+}
+
+static inline ctm_snapshot *golden_snapshot_1_1(void)
+{
+    return sample_full_snapshot(golden_runs_1_1, GOLDEN_1_1, false);
 }
 
 static inline bool same_info(const ctm_snapshot_info *a, const ctm_snapshot_info *b)

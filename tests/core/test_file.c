@@ -24,7 +24,8 @@ static void test_round_trip(void)
         ctm_snapshot *back;
         for (size_t i = 0; i < n; i++)
             runs[i] = sample_random_run(&state);
-        ctm_snapshot *snapshot = sample_snapshot(runs, n, round % 2);
+        ctm_snapshot *snapshot = round % 3 ? sample_full_snapshot(runs, n, round % 2)
+                                           : sample_snapshot(runs, n, round % 2);
         REQUIRE(ctm_snapshot_encode(snapshot, NULL, 0, &bytes, &size) == CTM_OK);
         CHECK(ctm_file_is_snapshot(bytes, size));
         REQUIRE(ctm_snapshot_decode(bytes, size, &back, &attributes, &length, NULL) == CTM_OK);
@@ -57,29 +58,116 @@ static void test_string_with_nul(void)
     free(bytes);
 }
 
-static void test_golden(void)
+/* The caller owns the snapshot. */
+static ctm_snapshot *read_golden(const char *path)
 {
-    ctm_snapshot *expected = golden_snapshot(), *snapshot;
+    ctm_snapshot *snapshot;
     ctm_file_error error = {0, "none"};
     void *attributes;
     size_t length;
-    ctm_status status =
-        ctm_snapshot_read(CTM_TEST_DATA "/v1.ctm", &snapshot, &attributes, &length, &error);
+    ctm_status status = ctm_snapshot_read(path, &snapshot, &attributes, &length, &error);
     if (!CHECK_EQ(status, CTM_OK)) {
-        printf("    %s at %llu\n", error.reason, (unsigned long long)error.offset);
+        printf("    %s: %s at %llu\n", path, error.reason, (unsigned long long)error.offset);
         exit(2);
     }
-    check_identical(expected, snapshot);
     CHECK_EQ(length, sizeof golden_attributes);
     CHECK(memcmp(attributes, golden_attributes, length) == 0);
+    free(attributes);
+    return snapshot;
+}
+
+static void test_golden(void)
+{
+    ctm_snapshot *expected = golden_snapshot();
+    ctm_snapshot *snapshot = read_golden(CTM_TEST_DATA "/v1.ctm");
     ctm_snapshot_info info;
+    check_identical(expected, snapshot);
     ctm_snapshot_info_get(snapshot, &info);
     CHECK_EQ(info.live_blocks, 3 + 1 + 1000000 + 2);
     CHECK_EQ(info.current_bytes, 5 * 64 + 5000000000 + 16000000);
     CHECK_EQ(info.nframe, 25);
-    free(attributes);
+    CHECK(!info.peak_known && info.label_sets == 0 && info.pid == 0 && info.taken_ns == 0);
     ctm_snapshot_unref(snapshot);
     ctm_snapshot_unref(expected);
+}
+
+static void test_golden_1_1(void)
+{
+    ctm_snapshot *expected = golden_snapshot_1_1();
+    ctm_snapshot *snapshot = read_golden(CTM_TEST_DATA "/v1.1.ctm");
+    ctm_snapshot_info info;
+    check_identical(expected, snapshot);
+    ctm_snapshot_info_get(snapshot, &info);
+    CHECK_EQ(info.sites, 6);
+    CHECK_EQ(info.live_blocks, 3 + 3 + 1 + 1 + 0 + 2);
+    CHECK(info.peak_known && info.label_sets == 8 && info.pid == 4242);
+    CHECK_EQ(info.taken_ns, 1700000001123456789u);
+    CHECK_EQ(info.started_ns, 1700000000000000001u);
+    CHECK_STR(ctm_snapshot_string(snapshot, info.command, NULL), "python3 app.py");
+    const ctm_site *sites = ctm_snapshot_sites(snapshot);
+    CHECK(sites[1].at_peak == 5 && sites[4].at_peak == 2 && sites[5].at_peak == 3);
+    CHECK(sites[1].labels == 0 && sites[5].labels == 7);
+    ctm_snapshot_unref(snapshot);
+    ctm_snapshot_unref(expected);
+}
+
+/* Ten million blocks in ten thousand sites, as a program of a few hundred files has them: each site with a
+ * place of its own, called from one of some thousand. */
+static void test_size_of_file(void)
+{
+    enum {
+        SITES = 10000,
+        BLOCKS = 1000,
+        FILES = 400,
+        FUNCTIONS = 5000,
+        CALLERS = 1500,
+        DEPTH = 25
+    };
+    static uint32_t functions[FUNCTIONS], callers[CALLERS];
+    ctm_builder *builder;
+    char text[100];
+    uint32_t file = 0, name, frame;
+    REQUIRE(ctm_builder_new(&builder) == CTM_OK);
+    for (int i = 0; i < FUNCTIONS; i++) {
+        if (i % (FUNCTIONS / FILES) == 0) {
+            snprintf(text, sizeof text,
+                     "/usr/lib/python3.13/site-packages/package%02d/module%03d.py", i % 37, i);
+            file = sample_string(builder, text);
+        }
+        snprintf(text, sizeof text, "SomeClass%02d.some_method_%04d", i % 50, i);
+        name = sample_string(builder, text);
+        REQUIRE(ctm_builder_function(builder, file, name, i, &functions[i]) == CTM_OK);
+    }
+    for (int i = 0; i < CALLERS; i++) { /* chains of DEPTH - 1 frames over each other */
+        uint32_t parent = i % (DEPTH - 1) ? callers[i - 1] : 0;
+        REQUIRE(ctm_builder_frame(builder, functions[i], i, &frame) == CTM_OK);
+        REQUIRE(ctm_builder_traceback(builder, parent, frame, i % (DEPTH - 1) + 1, &callers[i]) ==
+                CTM_OK);
+    }
+    for (int i = 0; i < SITES; i++) {
+        ctm_site site = {.block_size = (uint64_t)(16 + i % 60 * 16),
+                         .allocated = BLOCKS * 3,
+                         .freed = BLOCKS * 2,
+                         .at_peak = BLOCKS};
+        uint32_t caller = callers[i % CALLERS];
+        REQUIRE(ctm_builder_frame(builder, functions[i % FUNCTIONS], 10 + i, &frame) == CTM_OK);
+        REQUIRE(ctm_builder_traceback(builder, caller, frame, i % CALLERS % (DEPTH - 1) + 2,
+                                      &site.traceback) == CTM_OK);
+        REQUIRE(ctm_builder_site(builder, &site, false) == CTM_OK);
+    }
+    ctm_builder_set_peak_known(builder, true);
+    ctm_snapshot *snapshot = sample_finish(builder);
+    ctm_snapshot_info info;
+    ctm_snapshot_info_get(snapshot, &info);
+    CHECK_EQ(info.live_blocks, 10000000);
+    CHECK_EQ(info.sites, SITES);
+    void *bytes;
+    size_t size;
+    REQUIRE(ctm_snapshot_encode(snapshot, NULL, 0, &bytes, &size) == CTM_OK);
+    printf("10 million blocks in 10,000 sites: %zu bytes\n", size);
+    CHECK(size < 2u << 20);
+    free(bytes);
+    ctm_snapshot_unref(snapshot);
 }
 
 /* --- places --- */
@@ -302,7 +390,7 @@ static void test_places(void)
 
 static int write_golden(const char *path)
 {
-    ctm_snapshot *snapshot = golden_snapshot();
+    ctm_snapshot *snapshot = golden_snapshot_1_1();
     ctm_status status =
         ctm_snapshot_write(snapshot, path, golden_attributes, sizeof golden_attributes);
     ctm_snapshot_unref(snapshot);
@@ -315,6 +403,8 @@ int main(int argc, char **argv)
     test_round_trip();
     test_string_with_nul();
     test_golden();
+    test_golden_1_1();
+    test_size_of_file();
     test_places();
     return check_done();
 }

@@ -4,6 +4,7 @@
 #include "file/crc32c.h"
 #include "file/format.h"
 #include "sample_file.h"
+#include "store/memory.h"
 
 static void encode(const ctm_snapshot *snapshot, unsigned char **bytes, size_t *size)
 {
@@ -23,7 +24,10 @@ static ctm_status decode_copy(const unsigned char *bytes, size_t size, ctm_file_
     REQUIRE(copy != NULL);
     memcpy(copy, bytes, size);
     *error = (ctm_file_error){UINT64_MAX, NULL};
+    size_t asked = atomic_load(&ctm_mem_asked);
     ctm_status status = ctm_snapshot_decode(copy, size, &snapshot, &attributes, &length, error);
+    /* All requests together, though not all are held at the same time. */
+    CHECK(atomic_load(&ctm_mem_asked) - asked <= 8 * size + 2000);
     if (status == CTM_OK) {
         ctm_statistics *statistics; /* what was let through must be safe to use */
         REQUIRE(ctm_snapshot_statistics(snapshot, CTM_BY_TRACEBACK, false, &statistics) == CTM_OK);
@@ -42,7 +46,7 @@ static ctm_status decode_copy(const unsigned char *bytes, size_t size, ctm_file_
 
 static void test_truncation(void)
 {
-    ctm_snapshot *snapshot = golden_snapshot();
+    ctm_snapshot *snapshot = golden_snapshot_1_1();
     unsigned char *bytes;
     size_t size;
     ctm_file_error error;
@@ -93,7 +97,7 @@ static bool in_padding(const unsigned char *bytes, size_t place)
 /* Every bit of every byte: found out, unless it is padding. */
 static void test_flips(void)
 {
-    ctm_snapshot *snapshot = golden_snapshot();
+    ctm_snapshot *snapshot = golden_snapshot_1_1();
     unsigned char *bytes;
     size_t size;
     ctm_file_error error;
@@ -114,7 +118,7 @@ static void test_flips(void)
 static void test_flips_repaired(void)
 {
     static const unsigned char values[] = {0x01, 0x80, 0xff, 0x7f, 0x40};
-    ctm_snapshot *snapshot = golden_snapshot();
+    ctm_snapshot *snapshot = golden_snapshot_1_1();
     unsigned char *bytes, *copy;
     size_t size, refused = 0;
     ctm_file_error error;
@@ -181,6 +185,9 @@ static void test_faults_by_meaning(void)
         {101, 8, 8, "sections overlap or are out of order"},
         {101, 24, 1, "a section's length is not rows times row size"},
         {CTM_FILE_INFO, 4, 1, "a sample without its interval"},
+        {CTM_FILE_INFO, 40, 1, "an interval, but not a sample"},
+        {CTM_FILE_INFO, 68, 1000, "no such string"},
+        {CTM_FILE_INFO, 72, 0, "blocks at a peak that is not known"},
         {CTM_FILE_INFO, 4, 2, "flags that this library does not know"},
         {CTM_FILE_INFO, 8, 1, "not the sum of the sites' blocks"},
         {CTM_FILE_INFO, 16, 1, "not the sum of the sites' bytes"},
@@ -200,13 +207,23 @@ static void test_faults_by_meaning(void)
         {CTM_FILE_TRACEBACKS, 12, 1, "a traceback's parent does not precede it"},
         {CTM_FILE_TRACEBACKS, 16, 0, "no such frame"},
         {CTM_FILE_TRACEBACKS, 16, 1000, "no such frame"},
-        {CTM_FILE_SITES, 56, 1000, "more blocks freed than allocated"},
-        {CTM_FILE_SITES, 68, 1000, "no such traceback"},
-        {CTM_FILE_SITES, 72, 1, "no such label set"},
-        {CTM_FILE_SITES, 76, 1, "a reserved field is not 0"},
-        {CTM_FILE_SITES, 52, 0x7fffffff, "the sites' sums are too large"},
+        {CTM_FILE_LABELS, 4, 1, "row 0 of a table is not zero"},
+        {CTM_FILE_LABELS, 12, 1, "a label set's parent does not precede it"},
+        {CTM_FILE_LABELS, 12, 0xffffffff, "a label set's parent does not precede it"},
+        {CTM_FILE_LABELS, 16, 0, "no such string"},
+        {CTM_FILE_LABELS, 16, 1000, "no such string"},
+        {CTM_FILE_LABELS, 20, 1000, "no such string"},
+        {CTM_FILE_LABELS, 24, 1, "the keys of a label set do not rise"}, /* task, process */
+        {CTM_FILE_LABELS, 60, 1, "the keys of a label set do not rise"}, /* task, task */
+        {CTM_FILE_SITES, 64, 1000, "more blocks freed than allocated"},
+        {CTM_FILE_SITES, 76, 1000, "no such traceback"},
+        {CTM_FILE_SITES, 80, 1000, "no such label set"},
+        {CTM_FILE_SITES, 84, 1, "a reserved field is not 0"},
+        {CTM_FILE_SITES, 88, 7, "more blocks at the peak than allocated"},
+        {CTM_FILE_SITES, 92, 1, "more blocks at the peak than allocated"},
+        {CTM_FILE_SITES, 60, 0x7fffffff, "the sites' sums are too large"},
     };
-    ctm_snapshot *snapshot = golden_snapshot();
+    ctm_snapshot *snapshot = golden_snapshot_1_1();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         unsigned char *bytes;
         size_t size;
@@ -221,7 +238,7 @@ static void test_faults_by_meaning(void)
         if (CHECK_EQ(decode_copy(bytes, size, &error), CTM_ERR_FORMAT))
             CHECK_STR(error.reason, cases[i].reason);
         if (cases[i].kind > CTM_FILE_INFO && cases[i].kind < 100)
-            CHECK(error.offset >= base && error.offset <= base + cases[i].byte + 3);
+            CHECK(error.offset >= base && error.offset <= base + cases[i].byte + 7);
         free(bytes);
     }
     ctm_snapshot_unref(snapshot);
@@ -234,9 +251,10 @@ static void test_double_rows(void)
         uint32_t kind, from, to, size;
     } cases[] = {{CTM_FILE_FUNCTIONS, 12, 24, 12},
                  {CTM_FILE_FRAMES, 8, 16, 8},
-                 {CTM_FILE_TRACEBACKS, 12, 36, 12}};
-    ctm_snapshot *snapshot = golden_snapshot();
-    for (size_t i = 0; i < 3; i++) {
+                 {CTM_FILE_TRACEBACKS, 12, 36, 12},
+                 {CTM_FILE_LABELS, 24, 84, 12}};
+    ctm_snapshot *snapshot = golden_snapshot_1_1();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         unsigned char *bytes;
         size_t size;
         ctm_file_error error;
@@ -254,7 +272,7 @@ static void test_double_rows(void)
 /* An unknown section that is not required is skipped. */
 static void test_unknown_section(void)
 {
-    ctm_snapshot *snapshot = golden_snapshot(), *back;
+    ctm_snapshot *snapshot = golden_snapshot_1_1(), *back;
     unsigned char *bytes;
     size_t size, length = 1;
     void *attributes = &length;
@@ -262,7 +280,7 @@ static void test_unknown_section(void)
     unsigned char *last = directory_row(bytes, ctm_get_u32(bytes + 20) - 1);
     CHECK_EQ(ctm_get_u32(last), CTM_FILE_ATTRIBUTES);
     ctm_put_u32(last, 77);
-    ctm_put_u16(bytes + 14, 9); /* nor does a greater minor version matter */
+    ctm_put_u16(bytes + 14, 99); /* nor does a greater minor version matter */
     repair(bytes, size);
     REQUIRE(ctm_snapshot_decode(bytes, size, &back, &attributes, &length, NULL) == CTM_OK);
     check_identical(snapshot, back);
@@ -271,6 +289,142 @@ static void test_unknown_section(void)
     ctm_snapshot_unref(back);
     ctm_snapshot_unref(snapshot);
     free(bytes);
+}
+
+/* The file anew, its rows of one kind cut or filled up to another size. The caller frees it. */
+static unsigned char *with_row_size(const unsigned char *bytes, uint32_t kind, uint32_t row_size,
+                                    size_t *out_size)
+{
+    const uint32_t n = ctm_get_u32(bytes + 20);
+    size_t end = CTM_FILE_HEADER_SIZE + n * (size_t)CTM_FILE_DIRECTORY_ROW;
+    unsigned char *out = calloc(1, 100000);
+    REQUIRE(out != NULL);
+    memcpy(out, bytes, end);
+    for (uint32_t i = 0; i < n; i++) {
+        unsigned char *row = directory_row(out, i);
+        const unsigned char *from = bytes + ctm_get_u64(row + 8);
+        uint64_t rows = ctm_get_u64(row + 24);
+        uint32_t old = ctm_get_u32(row + 32), new = ctm_get_u32(row) == kind ? row_size : old;
+        end = (end + 7) / 8 * 8;
+        REQUIRE(end + rows * new <= 100000);
+        ctm_put_u64(row + 8, end);
+        ctm_put_u64(row + 16, rows * new);
+        ctm_put_u32(row + 32, new);
+        for (uint64_t k = 0; k < rows; k++, end += new) {
+            memset(out + end, k ? 0xee : 0, new);
+            memcpy(out + end, from + k * old, old < new ? old : new);
+        }
+    }
+    ctm_put_u64(out + 24, end);
+    repair(out, end);
+    *out_size = end;
+    return out;
+}
+
+/* Rows longer than those known are of a later version: the rest of them is not looked at. */
+static void test_longer_rows(void)
+{
+    ctm_snapshot *snapshot = golden_snapshot_1_1(), *back;
+    ctm_file_error error;
+    unsigned char *bytes, *other;
+    size_t size;
+    encode(snapshot, &bytes, &size);
+    for (uint32_t kind = CTM_FILE_INFO; kind < CTM_FILE_KINDS; kind++) {
+        other = with_row_size(bytes, kind, ctm_file_row_size(kind) + 5, &size);
+        if (kind == CTM_FILE_STRING_BYTES || kind == CTM_FILE_ATTRIBUTES) {
+            CHECK_EQ(decode_copy(other, size, &error), CTM_ERR_FORMAT);
+            CHECK_STR(error.reason, "a row size is not 1");
+            free(other);
+            continue;
+        }
+        REQUIRE(ctm_snapshot_decode(other, size, &back, NULL, NULL, &error) == CTM_OK);
+        check_identical(snapshot, back);
+        ctm_snapshot_unref(back);
+        free(other);
+        other = with_row_size(bytes, kind, ctm_file_least_row_size(kind) - 1, &size);
+        CHECK_EQ(decode_copy(other, size, &error), CTM_ERR_FORMAT);
+        CHECK_STR(error.reason, "a row size is too small");
+        free(other);
+    }
+    free(bytes);
+    ctm_snapshot_unref(snapshot);
+}
+
+/* Rows of the first version say less. */
+static void test_shorter_rows(void)
+{
+    ctm_snapshot *snapshot = golden_snapshot_1_1(), *back;
+    ctm_snapshot_info info;
+    ctm_file_error error;
+    unsigned char *bytes, *other, *both;
+    size_t size;
+    encode(snapshot, &bytes, &size);
+    other = with_row_size(bytes, CTM_FILE_SITES, 40, &size);
+    CHECK_EQ(decode_copy(other, size, &error), CTM_ERR_FORMAT);
+    CHECK_STR(error.reason, "the blocks at the peak are not there");
+    both = with_row_size(other, CTM_FILE_INFO, 40, &size);
+    REQUIRE(ctm_snapshot_decode(both, size, &back, NULL, NULL, &error) == CTM_OK);
+    ctm_snapshot_info_get(back, &info);
+    CHECK(!info.peak_known && info.pid == 0 && info.command == 0 && info.taken_ns == 0);
+    CHECK(info.sites == 6 && ctm_snapshot_sites(back)[1].at_peak == 0);
+    ctm_snapshot_unref(back);
+    free(both);
+    ctm_put_u32(other + section_at(other, CTM_FILE_INFO) + 4, CTM_FILE_SAMPLED);
+    ctm_put_u64(other + section_at(other, CTM_FILE_INFO) + 40, 4096);
+    both = with_row_size(other, CTM_FILE_INFO, 48, &size);
+    REQUIRE(ctm_snapshot_decode(both, size, &back, NULL, NULL, &error) == CTM_OK);
+    ctm_snapshot_info_get(back, &info);
+    CHECK_EQ(info.sample_interval, 4096);
+    ctm_snapshot_unref(back);
+    free(both);
+    both = with_row_size(other, CTM_FILE_INFO, 40, &size);
+    CHECK_EQ(decode_copy(both, size, &error), CTM_ERR_FORMAT);
+    CHECK_STR(error.reason, "a sample without its interval");
+    free(both);
+    free(other);
+    free(bytes);
+    ctm_snapshot_unref(snapshot);
+}
+
+/* More labels, and longer keys, than a set may have. */
+static void test_large_labels(void)
+{
+    for (int round = 0; round < 2; round++) {
+        ctm_builder *builder;
+        unsigned char *bytes;
+        size_t size;
+        ctm_file_error error;
+        char key[CTM_MAX_LABEL_KEY + 1] = "";
+        uint32_t set = 0;
+        REQUIRE(ctm_builder_new(&builder) == CTM_OK);
+        memset(key, 'k', CTM_MAX_LABEL_KEY);
+        sample_string(builder, key);
+        for (int i = 0; i < (round ? 1 : (int)CTM_MAX_LABELS); i++) {
+            snprintf(key, sizeof key, "%04d", i);
+            REQUIRE(ctm_builder_label(builder, set, sample_string(builder, key), 0, &set) ==
+                    CTM_OK);
+        }
+        REQUIRE(ctm_builder_label(builder, 0, sample_string(builder, "z"), 0, &set) == CTM_OK);
+        ctm_snapshot *snapshot = sample_finish(builder);
+        encode(snapshot, &bytes, &size);
+        unsigned char *last = bytes + section_at(bytes, CTM_FILE_LABELS) + 12 * set;
+        if (round == 0) {
+            ctm_put_u32(last, set - 1); /* "z" on top of all the others */
+        } else {
+            ctm_put_u32(last + 4, 1); /* the long key, made longer by the string behind it */
+            unsigned char *offsets = bytes + section_at(bytes, CTM_FILE_STRING_OFFSETS);
+            unsigned char *text = bytes + section_at(bytes, CTM_FILE_STRING_BYTES);
+            uint64_t second = ctm_get_u64(offsets + 16);
+            text[second - 1] = 'k';
+            text[second] = '\0';
+            ctm_put_u64(offsets + 16, second + 1);
+        }
+        repair(bytes, size);
+        CHECK_EQ(decode_copy(bytes, size, &error), CTM_ERR_FORMAT);
+        CHECK_STR(error.reason, round ? "a label's key is too long" : "a label set is too large");
+        free(bytes);
+        ctm_snapshot_unref(snapshot);
+    }
 }
 
 static void test_crc(void)
@@ -290,5 +444,8 @@ int main(void)
     test_faults_by_meaning();
     test_double_rows();
     test_unknown_section();
+    test_longer_rows();
+    test_shorter_rows();
+    test_large_labels();
     return check_done();
 }

@@ -326,7 +326,7 @@ static void test_labels(void)
 static void test_most_labels(void)
 {
     struct ctm_store store;
-    char key[20];
+    char key[20], long_key[CTM_MAX_LABEL_KEY + 2] = "";
     uint32_t set = 0, none = 77;
     ctm_store_init(&store);
     for (unsigned i = CTM_MAX_LABELS; i > 0; i--) { /* each goes in front of all others */
@@ -336,7 +336,11 @@ static void test_most_labels(void)
     CHECK_EQ(ctm_store_label_row(&store, set)->length, CTM_MAX_LABELS);
     CHECK_EQ(ctm_store_label(&store, set, text(&store, "0"), 0, &none), CTM_ERR_INVALID);
     CHECK_EQ(ctm_store_label(&store, set, text(&store, "9"), 0, &none), CTM_ERR_INVALID);
+    memset(long_key, 'k', CTM_MAX_LABEL_KEY + 1);
+    CHECK_EQ(ctm_store_label(&store, 0, text(&store, long_key), 0, &none), CTM_ERR_INVALID);
     CHECK_EQ(none, 77);
+    long_key[CTM_MAX_LABEL_KEY] = '\0';
+    CHECK(with_label(&store, 0, long_key, "") > set);
     CHECK(with_label(&store, set, "00001", "new") != set);
     ctm_store_free_all(&store);
 }

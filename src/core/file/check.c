@@ -1,6 +1,6 @@
 /* file/check.c: is what a file's rows say possible? See file/reader.h.
  *
- * Model: tables are checked in the order strings, functions, frames, tracebacks, sites, so that a
+ * Model: tables are checked in the order strings, functions, frames, tracebacks, label sets, sites, so that a
  * row refers only to rows already shown to be good. What an interning table promises,
  * that no two rows are equal, is checked too, because grouping relies on it.
  */
@@ -8,6 +8,7 @@
 
 #include "file/reader.h"
 #include "read/idset.h"
+#include "store/memory.h"
 
 /* Bytes of the UTF-8 sequence at `at`, of at most `left` (>= 1) bytes; 0: it is not valid.
  * Surrogates are let through. */
@@ -120,6 +121,52 @@ static ctm_status check_tracebacks(struct ctm_reader *reader, const ctm_snapshot
     return CTM_OK;
 }
 
+static int compare_strings(const ctm_snapshot *snapshot, uint32_t a, uint32_t b)
+{
+    size_t one, two;
+    const char *first = ctm_snapshot_string(snapshot, a, &one);
+    const char *second = ctm_snapshot_string(snapshot, b, &two);
+    const int order = memcmp(first, second, one < two ? one : two);
+    return order != 0 ? order : (one > two) - (one < two);
+}
+
+/* `depths` has a row for each set: how many pairs those before it have. */
+static ctm_status check_label(struct ctm_reader *reader, const ctm_snapshot *snapshot, uint32_t id,
+                              uint8_t *depths)
+{
+    const ctm_label *row = &snapshot->labels[id];
+    if (row->parent >= id)
+        return ctm_reader_fail_row(reader, CTM_FILE_LABELS, id, 0,
+                                   "a label set's parent does not precede it");
+    if (row->key == 0 || row->key > snapshot->info.strings)
+        return ctm_reader_fail_row(reader, CTM_FILE_LABELS, id, 4, "no such string");
+    if (row->value > snapshot->info.strings)
+        return ctm_reader_fail_row(reader, CTM_FILE_LABELS, id, 8, "no such string");
+    if (ctm_snapshot_string_length(snapshot, row->key) > CTM_MAX_LABEL_KEY)
+        return ctm_reader_fail_row(reader, CTM_FILE_LABELS, id, 4, "a label's key is too long");
+    if (row->parent != 0 &&
+        compare_strings(snapshot, snapshot->labels[row->parent].key, row->key) >= 0)
+        return ctm_reader_fail_row(reader, CTM_FILE_LABELS, id, 4,
+                                   "the keys of a label set do not rise");
+    if (depths[row->parent] >= CTM_MAX_LABELS)
+        return ctm_reader_fail_row(reader, CTM_FILE_LABELS, id, 0, "a label set is too large");
+    depths[id] = (uint8_t)(depths[row->parent] + 1);
+    return CTM_OK;
+}
+
+static ctm_status check_labels(struct ctm_reader *reader, const ctm_snapshot *snapshot)
+{
+    ctm_status status = CTM_OK;
+    if (snapshot->info.label_sets == 0) return CTM_OK;
+    uint8_t *depths = ctm_mem_alloc((size_t)snapshot->info.label_sets + 1);
+    if (depths == NULL) return CTM_ERR_NOMEM;
+    depths[0] = 0;
+    for (uint32_t id = 1; id <= snapshot->info.label_sets && status == CTM_OK; id++)
+        status = check_label(reader, snapshot, id, depths);
+    ctm_mem_free(depths);
+    return status;
+}
+
 static ctm_status check_sites(struct ctm_reader *reader, const ctm_snapshot *snapshot)
 {
     for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
@@ -129,10 +176,16 @@ static ctm_status check_sites(struct ctm_reader *reader, const ctm_snapshot *sna
                                        "more blocks freed than allocated");
         if (row->traceback > snapshot->info.tracebacks)
             return ctm_reader_fail_row(reader, CTM_FILE_SITES, id, 28, "no such traceback");
-        if (row->labels != 0)
+        if (row->labels > snapshot->info.label_sets)
             return ctm_reader_fail_row(reader, CTM_FILE_SITES, id, 32, "no such label set");
         if (row->reserved != 0)
             return ctm_reader_fail_row(reader, CTM_FILE_SITES, id, 36, "a reserved field is not 0");
+        if (row->at_peak > row->allocated)
+            return ctm_reader_fail_row(reader, CTM_FILE_SITES, id, 40,
+                                       "more blocks at the peak than allocated");
+        if (row->at_peak != 0 && !snapshot->info.peak_known)
+            return ctm_reader_fail_row(reader, CTM_FILE_SITES, id, 40,
+                                       "blocks at a peak that is not known");
     }
     return CTM_OK;
 }
@@ -140,7 +193,10 @@ static ctm_status check_sites(struct ctm_reader *reader, const ctm_snapshot *sna
 /* Row 0 of a table is all zeros; of the file, because the snapshot has its own. */
 static ctm_status check_row_zero(struct ctm_reader *reader, enum ctm_file_kind kind)
 {
-    for (uint32_t byte = 0; byte < ctm_file_row_size(kind); byte++) {
+    const struct ctm_section *section = &reader->sections[kind];
+    uint64_t size =
+        ctm_file_row_size(kind) < section->row_size ? ctm_file_row_size(kind) : section->row_size;
+    for (uint32_t byte = 0; section->offset != 0 && byte < size; byte++) {
         if (reader->bytes[reader->sections[kind].offset + byte] != 0)
             return ctm_reader_fail_row(reader, kind, 0, byte, "row 0 of a table is not zero");
     }
@@ -176,6 +232,7 @@ static const char *row_content(const struct table *table, uint32_t id, size_t *o
     case CTM_FILE_FUNCTIONS: return (const char *)&snapshot->functions[id];
     case CTM_FILE_FRAMES: return (const char *)&snapshot->frames[id];
     case CTM_FILE_TRACEBACKS: return (const char *)&snapshot->tracebacks[id];
+    case CTM_FILE_LABELS: return (const char *)&snapshot->labels[id];
     default: return ctm_snapshot_string(snapshot, id, out_length);
     }
 }
@@ -205,14 +262,15 @@ static ctm_status check_unique(struct ctm_reader *reader, const struct table *ta
 
 static ctm_status check_all_unique(struct ctm_reader *reader, const ctm_snapshot *snapshot)
 {
-    const struct table tables[4] = {
+    const struct table tables[5] = {
         {CTM_FILE_STRING_OFFSETS, snapshot, snapshot->info.strings},
         {CTM_FILE_FUNCTIONS, snapshot, snapshot->info.functions},
         {CTM_FILE_FRAMES, snapshot, snapshot->info.frames},
         {CTM_FILE_TRACEBACKS, snapshot, snapshot->info.tracebacks},
+        {CTM_FILE_LABELS, snapshot, snapshot->info.label_sets},
     };
     ctm_status status = CTM_OK;
-    for (int i = 0; i < 4 && status == CTM_OK; i++)
+    for (int i = 0; i < 5 && status == CTM_OK; i++)
         status = check_unique(reader, &tables[i]);
     return status;
 }
@@ -221,12 +279,14 @@ ctm_status ctm_reader_check(struct ctm_reader *reader, const ctm_snapshot *snaps
 {
     typedef ctm_status check(struct ctm_reader *, const ctm_snapshot *);
     static check *const checks[] = {
-        check_strings,    check_functions, check_frames,
-        check_tracebacks, check_sites,     check_all_unique,
+        check_strings, check_functions, check_frames,     check_tracebacks,
+        check_labels,  check_sites,     check_all_unique,
     };
     ctm_status status = CTM_OK;
-    for (int kind = CTM_FILE_FUNCTIONS; kind <= CTM_FILE_SITES && status == CTM_OK; kind++)
-        status = check_row_zero(reader, (enum ctm_file_kind)kind);
+    static const enum ctm_file_kind tables[] = {
+        CTM_FILE_FUNCTIONS, CTM_FILE_FRAMES, CTM_FILE_TRACEBACKS, CTM_FILE_LABELS, CTM_FILE_SITES};
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0] && status == CTM_OK; i++)
+        status = check_row_zero(reader, tables[i]);
     for (size_t i = 0; i < sizeof checks / sizeof checks[0] && status == CTM_OK; i++)
         status = checks[i](reader, snapshot);
     return status;

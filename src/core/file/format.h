@@ -21,10 +21,10 @@
     "CTM\r\n\x1a\n"
 #define CTM_FILE_MAGIC_SIZE 8u
 #define CTM_FILE_BYTE_ORDER 0x01020304u
-#define CTM_FILE_MAJOR 1u   /* raised when older readers cannot understand the file */
-#define CTM_FILE_MINOR 0u   /* raised when they can, and only miss something */
-#define CTM_FILE_SAMPLED 1u /* flag in INFO: a longer row, with the sample interval */
-#define CTM_FILE_SAMPLED_INFO_SIZE 48u
+#define CTM_FILE_MAJOR 1u      /* raised when older readers cannot understand the file */
+#define CTM_FILE_MINOR 1u      /* raised when they can, and only miss something */
+#define CTM_FILE_SAMPLED 1u    /* flag in INFO: there is a sample interval */
+#define CTM_FILE_PEAK_KNOWN 1u /* fact in INFO: the sites' blocks at the peak are known */
 #define CTM_FILE_HEADER_SIZE 64u
 #define CTM_FILE_DIRECTORY_ROW 40u
 #define CTM_FILE_ALIGNMENT 8u
@@ -39,7 +39,8 @@ enum ctm_file_kind {
     CTM_FILE_TRACEBACKS = 6,
     CTM_FILE_SITES = 7,
     CTM_FILE_ATTRIBUTES = 8, /* the caller's bytes */
-    CTM_FILE_KINDS = 9,
+    CTM_FILE_LABELS = 9,     /* label sets; left out if there are none */
+    CTM_FILE_KINDS = 10,
 };
 
 /* Set in a directory row: a reader that does not know the kind must refuse the file. */
@@ -48,8 +49,14 @@ enum ctm_file_kind {
 /* Bytes of a row, by kind, in this version. */
 static inline uint32_t ctm_file_row_size(uint32_t kind)
 {
-    static const uint32_t sizes[CTM_FILE_KINDS] = {0, 40, 8, 1, 12, 8, 12, 40, 1};
+    static const uint32_t sizes[CTM_FILE_KINDS] = {0, 80, 8, 1, 12, 8, 12, 48, 1, 12};
     return sizes[kind];
+}
+
+/* Bytes of a row in the first version: a reader can do with these. */
+static inline uint32_t ctm_file_least_row_size(uint32_t kind)
+{
+    return kind == CTM_FILE_INFO || kind == CTM_FILE_SITES ? 40 : ctm_file_row_size(kind);
 }
 
 static inline uint16_t ctm_get_u16(const unsigned char *at)

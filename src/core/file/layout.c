@@ -113,7 +113,7 @@ static ctm_status keep_section(struct ctm_reader *reader, const unsigned char *a
     }
     if (reader->sections[kind].offset != 0)
         return ctm_reader_fail(reader, where, "two sections of one kind");
-    if (section->row_size < ctm_file_row_size(kind))
+    if (section->row_size < ctm_file_least_row_size(kind))
         return ctm_reader_fail(reader, where + 32, "a row size is too small");
     bool bytes = kind == CTM_FILE_STRING_BYTES || kind == CTM_FILE_ATTRIBUTES;
     if (bytes && section->row_size != 1)
@@ -147,6 +147,7 @@ static ctm_status check_rows(struct ctm_reader *reader, enum ctm_file_kind kind,
                              uint64_t most)
 {
     const struct ctm_section *section = &reader->sections[kind];
+    if (section->offset == 0 && kind == CTM_FILE_LABELS) return CTM_OK;
     if (section->offset == 0)
         return ctm_reader_fail(reader, CTM_FILE_HEADER_SIZE, "a required section is missing");
     if (section->rows < least)
@@ -168,6 +169,7 @@ ctm_status ctm_reader_layout(struct ctm_reader *reader)
         {CTM_FILE_FUNCTIONS, 1, UINT32_MAX},
         {CTM_FILE_FRAMES, 1, UINT32_MAX},
         {CTM_FILE_TRACEBACKS, 1, UINT32_MAX},
+        {CTM_FILE_LABELS, 1, UINT32_MAX},
         {CTM_FILE_SITES, 1, UINT32_MAX},
     };
     struct ctm_crc32c crc;

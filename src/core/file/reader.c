@@ -1,7 +1,9 @@
 /* file/reader.c: a snapshot from the bytes of a file; see file/reader.h.
  *
  * Model: nothing is allocated before the layout has been checked, and then in proportion to
- * the rows that are really there: a file cannot ask for more than a small multiple of its size.
+ * the rows that are really there: a file cannot ask for more than a small multiple of its size. The
+ * file is read into memory, not mapped: whoever cuts a mapped file short kills its readers with SIGBUS, and
+ * whoever writes into it changes what has been checked.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +19,21 @@ static const unsigned char *row_at(const struct ctm_reader *reader, enum ctm_fil
 {
     const struct ctm_section *section = &reader->sections[kind];
     return reader->bytes + section->offset + row * section->row_size;
+}
+
+/* A field of a row that may be from a time before there was this field: then 0. */
+static uint64_t later_u64(const struct ctm_reader *reader, enum ctm_file_kind kind, uint64_t row,
+                          uint32_t byte)
+{
+    const bool has = reader->sections[kind].row_size >= byte + 8;
+    return has ? ctm_get_u64(row_at(reader, kind, row) + byte) : 0;
+}
+
+static uint32_t later_u32(const struct ctm_reader *reader, enum ctm_file_kind kind, uint64_t row,
+                          uint32_t byte)
+{
+    const bool has = reader->sections[kind].row_size >= byte + 4;
+    return has ? ctm_get_u32(row_at(reader, kind, row) + byte) : 0;
 }
 
 static void load_strings(const struct ctm_reader *reader, ctm_snapshot *snapshot)
@@ -62,6 +79,18 @@ static void load_tracebacks(const struct ctm_reader *reader, ctm_snapshot *snaps
     }
 }
 
+static void load_labels(const struct ctm_reader *reader, ctm_snapshot *snapshot)
+{
+    for (uint32_t id = 1; id <= snapshot->info.label_sets; id++) {
+        const unsigned char *at = row_at(reader, CTM_FILE_LABELS, id);
+        snapshot->labels[id] = (ctm_label){
+            .parent = ctm_get_u32(at),
+            .key = ctm_get_u32(at + 4),
+            .value = ctm_get_u32(at + 8),
+        };
+    }
+}
+
 static void load_sites(const struct ctm_reader *reader, ctm_snapshot *snapshot)
 {
     for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
@@ -74,30 +103,37 @@ static void load_sites(const struct ctm_reader *reader, ctm_snapshot *snapshot)
             .traceback = ctm_get_u32(at + 28),
             .labels = ctm_get_u32(at + 32),
             .reserved = ctm_get_u32(at + 36),
+            .at_peak = later_u64(reader, CTM_FILE_SITES, id, 40),
         };
     }
 }
 
-/* 0 also if the row has no room for it, which check_info refuses. */
-static uint64_t sample_interval(const struct ctm_reader *reader)
-{
-    const unsigned char *at = row_at(reader, CTM_FILE_INFO, 0);
-    const bool has = ctm_get_u32(at + 4) == CTM_FILE_SAMPLED &&
-                     reader->sections[CTM_FILE_INFO].row_size >= CTM_FILE_SAMPLED_INFO_SIZE;
-    return has ? ctm_get_u64(at + 40) : 0;
-}
-
-static ctm_status check_info(struct ctm_reader *reader, const ctm_snapshot_info *info)
+static ctm_status check_interval(struct ctm_reader *reader, uint64_t interval)
 {
     const uint32_t flags = ctm_get_u32(row_at(reader, CTM_FILE_INFO, 0) + 4);
     if (flags & ~CTM_FILE_SAMPLED)
         return ctm_reader_fail_row(reader, CTM_FILE_INFO, 0, 4,
                                    "flags that this library does not know");
+    if (flags == 0 && interval != 0)
+        return ctm_reader_fail_row(reader, CTM_FILE_INFO, 0, 40, "an interval, but not a sample");
     if (flags == 0) return CTM_OK;
-    if (reader->sections[CTM_FILE_INFO].row_size < CTM_FILE_SAMPLED_INFO_SIZE)
+    if (interval == 0)
         return ctm_reader_fail_row(reader, CTM_FILE_INFO, 0, 4, "a sample without its interval");
-    if (info->sample_interval < 1 || info->sample_interval > CTM_MAX_SAMPLE_INTERVAL)
+    if (interval > CTM_MAX_SAMPLE_INTERVAL)
         return ctm_reader_fail_row(reader, CTM_FILE_INFO, 0, 40, "a sample interval out of range");
+    return CTM_OK;
+}
+
+static ctm_status check_info(struct ctm_reader *reader, const ctm_snapshot_info *info)
+{
+    ctm_status status = check_interval(reader, info->sample_interval);
+    if (status != CTM_OK) return status;
+    if (info->command > info->strings)
+        return ctm_reader_fail_row(reader, CTM_FILE_INFO, 0, 68, "no such string");
+    if (info->peak_known &&
+        reader->sections[CTM_FILE_SITES].row_size < ctm_file_row_size(CTM_FILE_SITES))
+        return ctm_reader_fail_row(reader, CTM_FILE_INFO, 0, 72,
+                                   "the blocks at the peak are not there");
     return CTM_OK;
 }
 
@@ -109,20 +145,26 @@ static void load_info(const struct ctm_reader *reader, ctm_snapshot_info *info)
         .nframe = ctm_get_u32(at),
         .peak_bytes = ctm_get_u64(at + 24),
         .tracer_bytes = ctm_get_u64(at + 32),
-        .sample_interval = sample_interval(reader),
+        .sample_interval = later_u64(reader, CTM_FILE_INFO, 0, 40),
+        .taken_ns = later_u64(reader, CTM_FILE_INFO, 0, 48),
+        .started_ns = later_u64(reader, CTM_FILE_INFO, 0, 56),
+        .pid = later_u32(reader, CTM_FILE_INFO, 0, 64),
+        .command = later_u32(reader, CTM_FILE_INFO, 0, 68),
+        .peak_known = (later_u32(reader, CTM_FILE_INFO, 0, 72) & CTM_FILE_PEAK_KNOWN) != 0,
         .strings = (uint32_t)(sections[CTM_FILE_STRING_OFFSETS].rows - 2),
         .functions = (uint32_t)(sections[CTM_FILE_FUNCTIONS].rows - 1),
         .frames = (uint32_t)(sections[CTM_FILE_FRAMES].rows - 1),
         .tracebacks = (uint32_t)(sections[CTM_FILE_TRACEBACKS].rows - 1),
         .sites = (uint32_t)(sections[CTM_FILE_SITES].rows - 1),
+        .label_sets = sections[CTM_FILE_LABELS].offset == 0
+                          ? 0
+                          : (uint32_t)(sections[CTM_FILE_LABELS].rows - 1),
     };
 }
 
 static ctm_status seal_checked(struct ctm_reader *reader, ctm_snapshot *snapshot)
 {
     const unsigned char *info = row_at(reader, CTM_FILE_INFO, 0);
-    ctm_status status = check_info(reader, &snapshot->info);
-    if (status != CTM_OK) return status;
     if (ctm_snapshot_seal(snapshot) != CTM_OK)
         return ctm_reader_fail_row(reader, CTM_FILE_SITES, 1, 0, "the sites' sums are too large");
     if (ctm_get_u64(info + 8) != snapshot->info.live_blocks)
@@ -144,8 +186,10 @@ static ctm_status load_snapshot(struct ctm_reader *reader, ctm_snapshot **out)
     load_functions(reader, snapshot);
     load_frames(reader, snapshot);
     load_tracebacks(reader, snapshot);
+    load_labels(reader, snapshot);
     load_sites(reader, snapshot);
-    status = ctm_reader_check(reader, snapshot);
+    status = check_info(reader, &snapshot->info);
+    if (status == CTM_OK) status = ctm_reader_check(reader, snapshot);
     if (status == CTM_OK) status = seal_checked(reader, snapshot);
     if (status == CTM_OK)
         *out = snapshot;

@@ -12,6 +12,8 @@
 #include "read/snapshot.h"
 #include "store/memory.h"
 
+#define ALWAYS 7u /* sections that every file has */
+
 struct section {
     uint32_t kind, row_size;
     uint64_t rows, offset, length;
@@ -28,7 +30,7 @@ static uint64_t align(uint64_t offset)
     return (offset + CTM_FILE_ALIGNMENT - 1) & ~(uint64_t)(CTM_FILE_ALIGNMENT - 1);
 }
 
-/* Every factor is under 2^33 times 40, so nothing here overflows. */
+/* Every factor is under 2^33 times 80, so nothing here overflows. */
 static void plan_section(struct plan *plan, uint32_t kind, uint64_t rows)
 {
     struct section *section = &plan->sections[plan->n++];
@@ -40,31 +42,19 @@ static void plan_section(struct plan *plan, uint32_t kind, uint64_t rows)
     plan->size = section->offset + section->length;
 }
 
-/* A sample's row is longer: readers that do not know samples refuse the flag in it. */
-static void plan_info(struct plan *plan, const ctm_snapshot_info *info)
-{
-    plan_section(plan, CTM_FILE_INFO, 1);
-    if (info->sample_interval != 0) {
-        struct section *section = &plan->sections[plan->n - 1];
-        section->row_size = CTM_FILE_SAMPLED_INFO_SIZE;
-        section->length = section->row_size;
-        plan->size = section->offset + section->length;
-    }
-}
-
 static void plan_sections(const ctm_snapshot *snapshot, size_t attributes, struct plan *plan)
 {
     const ctm_snapshot_info *info = &snapshot->info;
+    const uint64_t sections = ALWAYS + (info->label_sets > 0) + (attributes > 0);
     plan->n = 0;
-    plan->size =
-        CTM_FILE_HEADER_SIZE + (uint64_t)CTM_FILE_DIRECTORY_ROW *
-                                   (attributes > 0 ? CTM_FILE_KINDS - 1u : CTM_FILE_KINDS - 2u);
-    plan_info(plan, info);
+    plan->size = CTM_FILE_HEADER_SIZE + CTM_FILE_DIRECTORY_ROW * sections;
+    plan_section(plan, CTM_FILE_INFO, 1);
     plan_section(plan, CTM_FILE_STRING_OFFSETS, (uint64_t)info->strings + 2);
     plan_section(plan, CTM_FILE_STRING_BYTES, ctm_snapshot_string_bytes(snapshot));
     plan_section(plan, CTM_FILE_FUNCTIONS, (uint64_t)info->functions + 1);
     plan_section(plan, CTM_FILE_FRAMES, (uint64_t)info->frames + 1);
     plan_section(plan, CTM_FILE_TRACEBACKS, (uint64_t)info->tracebacks + 1);
+    if (info->label_sets > 0) plan_section(plan, CTM_FILE_LABELS, (uint64_t)info->label_sets + 1);
     plan_section(plan, CTM_FILE_SITES, (uint64_t)info->sites + 1);
     if (attributes > 0) plan_section(plan, CTM_FILE_ATTRIBUTES, attributes);
 }
@@ -77,7 +67,13 @@ static void write_info(const ctm_snapshot_info *info, unsigned char *at)
     ctm_put_u64(at + 16, info->current_bytes);
     ctm_put_u64(at + 24, info->peak_bytes);
     ctm_put_u64(at + 32, info->tracer_bytes);
-    if (info->sample_interval != 0) ctm_put_u64(at + 40, info->sample_interval);
+    ctm_put_u64(at + 40, info->sample_interval);
+    ctm_put_u64(at + 48, info->taken_ns);
+    ctm_put_u64(at + 56, info->started_ns);
+    ctm_put_u32(at + 64, info->pid);
+    ctm_put_u32(at + 68, info->command);
+    ctm_put_u32(at + 72, info->peak_known ? CTM_FILE_PEAK_KNOWN : 0);
+    ctm_put_u32(at + 76, 0);
 }
 
 static void write_function(const ctm_function *row, unsigned char *at)
@@ -100,6 +96,13 @@ static void write_traceback(const ctm_traceback *row, unsigned char *at)
     ctm_put_u32(at + 8, (uint32_t)row->total_nframe);
 }
 
+static void write_label(const ctm_label *row, unsigned char *at)
+{
+    ctm_put_u32(at, row->parent);
+    ctm_put_u32(at + 4, row->key);
+    ctm_put_u32(at + 8, row->value);
+}
+
 static void write_site(const ctm_site *row, unsigned char *at)
 {
     ctm_put_u64(at, row->block_size);
@@ -109,6 +112,7 @@ static void write_site(const ctm_site *row, unsigned char *at)
     ctm_put_u32(at + 28, row->traceback);
     ctm_put_u32(at + 32, row->labels);
     ctm_put_u32(at + 36, row->reserved);
+    ctm_put_u64(at + 40, row->at_peak);
 }
 
 static void write_row(const ctm_snapshot *snapshot, uint32_t kind, uint64_t row, unsigned char *at)
@@ -118,6 +122,7 @@ static void write_row(const ctm_snapshot *snapshot, uint32_t kind, uint64_t row,
     case CTM_FILE_FUNCTIONS: write_function(&snapshot->functions[row], at); break;
     case CTM_FILE_FRAMES: write_frame(&snapshot->frames[row], at); break;
     case CTM_FILE_TRACEBACKS: write_traceback(&snapshot->tracebacks[row], at); break;
+    case CTM_FILE_LABELS: write_label(&snapshot->labels[row], at); break;
     case CTM_FILE_SITES: write_site(&snapshot->sites[row], at); break;
     default: write_info(&snapshot->info, at); break;
     }

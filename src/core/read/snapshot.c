@@ -95,15 +95,24 @@ static ctm_status check_estimates(const ctm_snapshot *snapshot)
     return blocks < MOST_ESTIMATED && bytes < MOST_ESTIMATED ? CTM_OK : CTM_ERR_LIMIT;
 }
 
+/* False: a sum is more than INT64_MAX. */
+static bool add_blocks(const ctm_site *site, uint64_t blocks, uint64_t *sum_blocks,
+                       uint64_t *sum_bytes)
+{
+    uint64_t bytes;
+    return !__builtin_mul_overflow(blocks, site->block_size, &bytes) &&
+           !__builtin_add_overflow(*sum_bytes, bytes, sum_bytes) && *sum_bytes <= INT64_MAX &&
+           !__builtin_add_overflow(*sum_blocks, blocks, sum_blocks) && *sum_blocks <= INT64_MAX;
+}
+
 /* live_sums, live_blocks and current_bytes. */
 static ctm_status seal_sites(ctm_snapshot *snapshot)
 {
-    uint64_t blocks = 0, bytes = 0;
+    uint64_t blocks = 0, bytes = 0, peak_blocks = 0, peak_bytes = 0;
     for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
-        uint64_t live = ctm_site_live(&snapshot->sites[id]), size;
-        if (__builtin_mul_overflow(live, snapshot->sites[id].block_size, &size) ||
-            __builtin_add_overflow(bytes, size, &bytes) || bytes > INT64_MAX ||
-            __builtin_add_overflow(blocks, live, &blocks) || blocks > INT64_MAX)
+        const ctm_site *site = &snapshot->sites[id];
+        if (!add_blocks(site, ctm_site_live(site), &blocks, &bytes) ||
+            !add_blocks(site, site->at_peak, &peak_blocks, &peak_bytes))
             return CTM_ERR_LIMIT;
         snapshot->live_sums[id] = blocks;
     }

@@ -55,7 +55,7 @@ static inline uint32_t ctm_snapshot_frame_file(const ctm_snapshot *snapshot, uin
 CTM_NODISCARD ctm_status ctm_snapshot_alloc(const ctm_snapshot_info *info, uint64_t string_bytes,
                                             ctm_snapshot **out);
 /* Computes what follows from the rows, which must be valid. CTM_ERR_LIMIT if the live blocks
- * or their bytes are more than INT64_MAX (so differences of two snapshots always fit). */
+ * or their bytes, now or at the peak, are more than INT64_MAX (so differences of two snapshots always fit). */
 CTM_NODISCARD ctm_status ctm_snapshot_seal(ctm_snapshot *snapshot);
 
 /* A snapshot of all rows of `store` but sites never allocated from. The caller owns the store

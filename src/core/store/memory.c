@@ -11,24 +11,26 @@
 
 _Atomic long ctm_mem_fail_at;
 _Atomic long ctm_mem_calls;
+_Atomic size_t ctm_mem_asked;
 
-static bool fails_now(void)
+static bool fails_now(size_t size)
 {
     atomic_fetch_add(&ctm_mem_calls, 1);
+    atomic_fetch_add(&ctm_mem_asked, size);
     return atomic_load(&ctm_mem_fail_at) > 0 && atomic_fetch_sub(&ctm_mem_fail_at, 1) == 1;
 }
 #else
-#define fails_now() 0
+#define fails_now(size) 0
 #endif
 
 void *ctm_mem_alloc(size_t size)
 {
-    return fails_now() ? NULL : malloc(size ? size : 1);
+    return fails_now(size) ? NULL : malloc(size ? size : 1);
 }
 
 void *ctm_mem_realloc(void *memory, size_t size)
 {
-    return fails_now() ? NULL : realloc(memory, size ? size : 1);
+    return fails_now(size) ? NULL : realloc(memory, size ? size : 1);
 }
 
 void ctm_mem_free(void *memory)
@@ -49,7 +51,7 @@ size_t ctm_mem_pages(size_t size)
 
 void *ctm_mem_map(size_t size)
 {
-    if (fails_now()) {
+    if (fails_now(size)) {
         return NULL;
     }
     void *memory =

@@ -14,8 +14,9 @@
 #include <stdatomic.h>
 /* The ctm_mem_fail_at-th call from now fails (1: the next one), once; 0: none does. */
 extern _Atomic long ctm_mem_fail_at;
-/* Calls that could have failed, so far. */
+/* Calls that could have failed, so far, and the bytes they asked for. */
 extern _Atomic long ctm_mem_calls;
+extern _Atomic size_t ctm_mem_asked;
 #endif
 
 /* Uninitialised, 16-byte aligned, freed with ctm_mem_free (which is free()). NULL: refused. */

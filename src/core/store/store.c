@@ -363,8 +363,13 @@ ctm_status ctm_store_label(struct ctm_store *store, uint32_t set, uint32_t key, 
                            uint32_t *out)
 {
     const ctm_label pair = {0, key, value};
+    size_t length;
     if (set >= store->labels.count || key == 0 || key >= store->strings.count ||
         value >= store->strings.count) {
+        return CTM_ERR_INVALID;
+    }
+    ctm_store_string_row(store, key, &length);
+    if (length > CTM_MAX_LABEL_KEY) {
         return CTM_ERR_INVALID;
     }
     return put_label(store, set, &pair, out);

@@ -115,7 +115,8 @@ CTM_NODISCARD ctm_status ctm_store_frame(struct ctm_store *store, uint32_t funct
 CTM_NODISCARD ctm_status ctm_store_traceback(struct ctm_store *store, uint32_t parent,
                                              uint32_t frame, int32_t total_nframe, uint32_t *out);
 /* The label set `set` with key = value, which takes the place of a value that the set has for the key.
- * `key` is not 0. CTM_ERR_INVALID also if the set would have more than CTM_MAX_LABELS pairs. */
+ * CTM_ERR_INVALID also if `key` is empty or has more than CTM_MAX_LABEL_KEY bytes, or if the set would have more
+ * than CTM_MAX_LABELS pairs. */
 CTM_NODISCARD ctm_status ctm_store_label(struct ctm_store *store, uint32_t set, uint32_t key,
                                          uint32_t value, uint32_t *out);
 /* The site row of this key, made with zero counters if there is none. `traceback` may be 0. */
