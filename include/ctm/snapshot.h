@@ -38,6 +38,9 @@ typedef struct ctm_snapshot_info {
     uint64_t started_ns;      /* UNIX time when tracing began; 0: not known */
     uint32_t pid;             /* of the process; 0: not known */
     bool peak_known;          /* are the sites' at_peak counts known? If not they are 0 */
+    /* Do `allocated` and `freed` tell what was allocated and is gone? Not in a snapshot made of traces, of which
+     * only the live blocks are known: one whose peak is not known and in which nothing was ever freed. */
+    bool churn_known;
 } ctm_snapshot_info;
 CTM_API void ctm_snapshot_info_get(const ctm_snapshot *snapshot, ctm_snapshot_info *out);
 
@@ -60,6 +63,18 @@ CTM_API uint32_t ctm_snapshot_trace_site(const ctm_snapshot *snapshot, uint64_t 
  * CTM_ERR_NOMEM, CTM_ERR_LIMIT. */
 CTM_API CTM_NODISCARD ctm_status ctm_snapshot_equal(const ctm_snapshot *a, const ctm_snapshot *b,
                                                     bool *out);
+
+/* --- other live blocks of the same tables. The caller owns *out --- */
+/* The snapshot of the moment of the peak: the live blocks of each site are those that were live then, and
+ * current_bytes is their sum. A site's `allocated` stays (ever, up to the moment of `snapshot`), `freed` is the
+ * rest of them; sites without a block at the peak are left out. Of a filtered snapshot: of what the filter left.
+ * CTM_ERR_NOT_FOUND: the peak is not known (info.peak_known); CTM_ERR_NOMEM; CTM_ERR_LIMIT. */
+CTM_API CTM_NODISCARD ctm_status ctm_snapshot_at_peak(const ctm_snapshot *snapshot,
+                                                      ctm_snapshot **out);
+/* The live blocks chosen one by one: keep[id] of site `id`, at most what it has (else CTM_ERR_INVALID). Nothing
+ * else is known of them: no peak, no churn, no tracer_bytes. CTM_ERR_NOMEM, CTM_ERR_LIMIT. */
+CTM_API CTM_NODISCARD ctm_status ctm_snapshot_keep(const ctm_snapshot *snapshot,
+                                                   const uint64_t *keep, ctm_snapshot **out);
 
 /* --- builder: interning adds; finish gives the snapshot and empties the builder --- */
 CTM_API CTM_NODISCARD ctm_status ctm_builder_new(ctm_builder **out);

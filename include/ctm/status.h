@@ -35,7 +35,7 @@ typedef enum ctm_status {
     CTM_ERR_IO = 4,          /* reading or writing failed: see errno */
     CTM_ERR_FORMAT = 5,      /* the file is not a valid snapshot file */
     CTM_ERR_NOT_TRACING = 6, /* the tracer is stopped */
-    CTM_ERR_NOT_FOUND = 7,   /* no such block */
+    CTM_ERR_NOT_FOUND = 7,   /* no such block; or a snapshot does not know what is asked */
 } ctm_status;
 
 /* A short English text for `status`, never NULL. Static storage; any thread. */

@@ -11,7 +11,7 @@ const char *ctm_status_text(ctm_status status)
     case CTM_ERR_IO: return "input/output error";
     case CTM_ERR_FORMAT: return "not a valid snapshot file";
     case CTM_ERR_NOT_TRACING: return "the tracer is stopped";
-    case CTM_ERR_NOT_FOUND: return "no such block";
+    case CTM_ERR_NOT_FOUND: return "not found, or not known";
     }
     return "unknown status";
 }

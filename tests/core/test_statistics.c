@@ -8,15 +8,27 @@
 
 #include "sample.h"
 
+/* A run, and what is known besides its live blocks. */
+struct told_run {
+    struct sample_run run;
+    uint64_t freed;   /* blocks more that were allocated, and freed */
+    uint64_t at_peak; /* blocks that were live at the peak */
+};
+
+struct naive_amount {
+    int64_t size[2], count[2]; /* of the newer and the older snapshot */
+};
+
 struct naive_group {
     struct sample_run where; /* depth and frames count; oldest frame last */
-    int64_t size[2], count[2];
+    struct naive_amount live, at_peak, allocated;
 };
 
 struct naive {
     struct naive_group groups[400];
     size_t n;
     ctm_key key;
+    ctm_sort sort;
 };
 
 static int compare_text(const char *a, const char *b)
@@ -48,10 +60,15 @@ static int compare_stacks(const struct sample_run *a, const struct sample_run *b
     return compare_numbers(a->depth, b->depth);
 }
 
-static void naive_add(struct naive *naive, const struct sample_run *where, int side,
-                      const struct sample_run *run)
+static void amount_add(struct naive_amount *amount, int side, uint64_t count, uint64_t size)
 {
-    if (run->count == 0) return;
+    amount->size[side] += (int64_t)(count * size);
+    amount->count[side] += (int64_t)count;
+}
+
+static void naive_add(struct naive *naive, const struct sample_run *where, int side,
+                      const struct told_run *told)
+{
     size_t i = 0;
     while (i < naive->n && compare_stacks(&naive->groups[i].where, where, naive->key) != 0)
         i++;
@@ -60,49 +77,84 @@ static void naive_add(struct naive *naive, const struct sample_run *where, int s
         memset(&naive->groups[naive->n], 0, sizeof naive->groups[0]);
         naive->groups[naive->n++].where = *where;
     }
-    naive->groups[i].size[side] += (int64_t)(run->size * run->count);
-    naive->groups[i].count[side] += (int64_t)run->count;
+    struct naive_group *group = &naive->groups[i];
+    amount_add(&group->live, side, told->run.count, told->run.size);
+    amount_add(&group->at_peak, side, told->at_peak, told->run.size);
+    amount_add(&group->allocated, side, told->run.count + told->freed, told->run.size);
 }
 
-static void naive_run(struct naive *naive, const struct sample_run *run, bool cumulative, int side)
+static void naive_run(struct naive *naive, const struct told_run *told, bool cumulative, int side)
 {
+    const struct sample_run *run = &told->run;
     struct sample_run where = *run;
     if (naive->key == CTM_BY_TRACEBACK) {
-        naive_add(naive, run, side, run);
+        naive_add(naive, run, side, told);
         return;
     }
     uint32_t frames = cumulative ? run->depth : run->depth > 0;
     where.depth = 1;
     for (uint32_t i = 0; i < frames; i++) {
         where.frames[0] = run->frames[i];
-        naive_add(naive, &where, side, run);
+        naive_add(naive, &where, side, told);
     }
     if (run->depth == 0 && !cumulative) {
         where.depth = naive->key == CTM_BY_FILENAME; /* one group with the file "" */
         where.frames[0] = (struct sample_frame){"", NULL, 0, 0};
-        naive_add(naive, &where, side, run);
+        naive_add(naive, &where, side, told);
     }
 }
 
 static struct naive *sorted; /* for naive_compare: qsort has no context */
 
-static int naive_compare(const void *left, const void *right)
+/* By (size, count), each by its difference first, or the other way round. For a plain statistic the other
+ * side is empty, and both key pairs agree in order. */
+static int compare_amounts(const struct naive_amount *a, const struct naive_amount *b,
+                           bool count_first)
 {
-    const struct naive_group *a = left, *b = right;
     const int64_t keys[4][2] = {
         {llabs(a->size[0] - a->size[1]), llabs(b->size[0] - b->size[1])},
         {a->size[0], b->size[0]},
         {llabs(a->count[0] - a->count[1]), llabs(b->count[0] - b->count[1])},
         {a->count[0], b->count[0]},
     };
-    for (int i = 0; i < 4; i++)
+    for (int step = 0; step < 4; step++) {
+        int i = count_first ? (step + 2) % 4 : step;
         if (keys[i][0] != keys[i][1]) return keys[i][0] > keys[i][1] ? -1 : 1;
-    return -compare_stacks(&a->where, &b->where, sorted->key);
+    }
+    return 0;
 }
 
-/* For a plain statistic the other side is empty, and both key pairs agree in order. */
+static int naive_compare(const void *left, const void *right)
+{
+    const struct naive_group *a = left, *b = right;
+    int order = 0;
+    switch (sorted->sort) {
+    case CTM_SORT_SIZE: break;
+    case CTM_SORT_COUNT: order = compare_amounts(&a->live, &b->live, true); break;
+    case CTM_SORT_PEAK: order = compare_amounts(&a->at_peak, &b->at_peak, false); break;
+    case CTM_SORT_ALLOCATED: order = compare_amounts(&a->allocated, &b->allocated, false); break;
+    }
+    if (order == 0) order = compare_amounts(&a->live, &b->live, false);
+    return order != 0 ? order : -compare_stacks(&a->where, &b->where, sorted->key);
+}
+
+static bool any_blocks(const struct naive_amount *amount)
+{
+    return amount->count[0] > 0 || amount->count[1] > 0;
+}
+
+/* Groups that nobody asked for go. */
 static void naive_sort(struct naive *naive)
 {
+    size_t kept = 0;
+    for (size_t i = 0; i < naive->n; i++) {
+        const struct naive_group *group = &naive->groups[i];
+        if (any_blocks(&group->live) ||
+            (naive->sort == CTM_SORT_PEAK && any_blocks(&group->at_peak)) ||
+            (naive->sort == CTM_SORT_ALLOCATED && any_blocks(&group->allocated)))
+            naive->groups[kept++] = *group;
+    }
+    naive->n = kept;
     sorted = naive;
     qsort(naive->groups, naive->n, sizeof naive->groups[0], naive_compare);
 }
@@ -144,6 +196,26 @@ static void check_id(const ctm_snapshot *tables, uint32_t id, const struct sampl
     }
 }
 
+static void check_amount(const struct naive_amount *expected, bool diff, uint64_t size,
+                         uint64_t count, int64_t size_diff, int64_t count_diff)
+{
+    CHECK_EQ(size, expected->size[0]);
+    CHECK_EQ(count, expected->count[0]);
+    CHECK_EQ(size_diff, diff ? expected->size[0] - expected->size[1] : 0);
+    CHECK_EQ(count_diff, diff ? expected->count[0] - expected->count[1] : 0);
+}
+
+static void check_row(const ctm_statistic *row, const struct naive_group *group, bool diff)
+{
+    check_amount(&group->live, diff, row->size, row->count, row->size_diff, row->count_diff);
+    check_amount(&group->allocated, diff, row->allocated_size, row->allocated_count,
+                 row->allocated_size_diff, row->allocated_count_diff);
+    check_amount(&group->at_peak, diff, row->peak_size, row->peak_count, row->peak_size_diff,
+                 row->peak_count_diff);
+    CHECK_EQ(row->in_new, group->live.count[0] > 0);
+    CHECK(row->churn_known && row->peak_known && !row->estimated);
+}
+
 static void check_answer(const ctm_statistics *statistics, struct naive *naive, bool diff)
 {
     const ctm_statistic *rows = ctm_statistics_rows(statistics);
@@ -152,41 +224,70 @@ static void check_answer(const ctm_statistics *statistics, struct naive *naive, 
     if (!CHECK_EQ(ctm_statistics_length(statistics), naive->n)) return;
     for (size_t i = 0; i < naive->n; i++) {
         const struct naive_group *group = &naive->groups[i];
-        CHECK_EQ(rows[i].size, group->size[0]);
-        CHECK_EQ(rows[i].count, group->count[0]);
-        CHECK_EQ(rows[i].size_diff, diff ? group->size[0] - group->size[1] : 0);
-        CHECK_EQ(rows[i].count_diff, diff ? group->count[0] - group->count[1] : 0);
-        CHECK_EQ(rows[i].in_new, group->count[0] > 0);
+        check_row(&rows[i], group, diff);
         check_id(tables, rows[i].id, &group->where, naive->key);
     }
 }
 
 #define RUNS 60
 
-static void check_random_pair(uint64_t *state, ctm_key key, bool cumulative)
+static struct told_run random_run(uint64_t *state)
+{
+    struct told_run told = {.run = sample_random_run(state), .freed = check_random(state) % 3 * 5};
+    if (check_random(state) % 2)
+        told.at_peak = check_random(state) % (told.run.count + told.freed + 1);
+    return told;
+}
+
+static ctm_snapshot *told_snapshot(const struct told_run *runs, size_t n, bool merge)
+{
+    ctm_builder *builder;
+    ctm_snapshot *snapshot;
+    REQUIRE(ctm_builder_new(&builder) == CTM_OK);
+    ctm_builder_set_peak_known(builder, true);
+    for (size_t i = 0; i < n; i++) {
+        const struct told_run *told = &runs[i];
+        const ctm_site site = {.block_size = told->run.size,
+                               .allocated = told->run.count + told->freed,
+                               .freed = told->freed,
+                               .at_peak = told->at_peak,
+                               .domain = told->run.domain,
+                               .traceback = sample_traceback(builder, &told->run)};
+        REQUIRE(ctm_builder_site(builder, &site, merge) == CTM_OK);
+    }
+    REQUIRE(ctm_builder_finish(builder, &snapshot) == CTM_OK);
+    ctm_builder_free(builder);
+    return snapshot;
+}
+
+static void check_random_pair(uint64_t *state, ctm_key key, bool cumulative, ctm_sort sort)
 {
     static struct naive naive;
-    struct sample_run newer[RUNS], older[RUNS];
+    struct told_run newer[RUNS], older[RUNS];
     size_t n = check_random(state) % RUNS, m = check_random(state) % RUNS;
     for (size_t i = 0; i < n; i++)
-        newer[i] = sample_random_run(state);
+        newer[i] = random_run(state);
     /* Sometimes the older one is a beginning of the newer, so that their tables are shared. */
     bool shared = check_random(state) % 2;
     for (size_t i = 0; i < m; i++)
-        older[i] = shared && i < n ? newer[i] : sample_random_run(state);
-    ctm_snapshot *a = sample_snapshot(newer, n, check_random(state) % 2);
-    ctm_snapshot *b = sample_snapshot(older, m, check_random(state) % 2);
+        older[i] = shared && i < n ? newer[i] : random_run(state);
+    ctm_snapshot *a = told_snapshot(newer, n, check_random(state) % 2);
+    ctm_snapshot *b = told_snapshot(older, m, check_random(state) % 2);
     ctm_statistics *statistics;
     naive.n = 0;
     naive.key = key;
+    naive.sort = sort;
     for (size_t i = 0; i < n; i++)
         naive_run(&naive, &newer[i], cumulative, 0);
-    REQUIRE(ctm_snapshot_statistics(a, key, cumulative, &statistics) == CTM_OK);
+    REQUIRE(ctm_snapshot_statistics_sorted(a, key, cumulative, sort, &statistics) == CTM_OK);
     check_answer(statistics, &naive, false);
     ctm_statistics_free(statistics);
+    naive.n = 0;
+    for (size_t i = 0; i < n; i++)
+        naive_run(&naive, &newer[i], cumulative, 0);
     for (size_t i = 0; i < m; i++)
         naive_run(&naive, &older[i], cumulative, 1);
-    REQUIRE(ctm_snapshot_compare(a, b, key, cumulative, &statistics) == CTM_OK);
+    REQUIRE(ctm_snapshot_compare_sorted(a, b, key, cumulative, sort, &statistics) == CTM_OK);
     ctm_snapshot_unref(a); /* the result keeps what it needs */
     ctm_snapshot_unref(b);
     check_answer(statistics, &naive, true);
@@ -204,9 +305,11 @@ static void test_random(void)
         {CTM_BY_FUNCTION, true},
     };
     uint64_t state = 20;
-    for (int round = 0; round < 150; round++)
+    for (int round = 0; round < 100; round++)
         for (size_t i = 0; i < sizeof questions / sizeof questions[0]; i++)
-            check_random_pair(&state, questions[i].key, questions[i].cumulative);
+            for (int sort = CTM_SORT_SIZE; sort <= CTM_SORT_ALLOCATED; sort++)
+                check_random_pair(&state, questions[i].key, questions[i].cumulative,
+                                  (ctm_sort)sort);
 }
 
 /* The snapshots of CPython's own test, and the answers it expects. */

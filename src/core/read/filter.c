@@ -88,21 +88,13 @@ static void apply_filter(struct matcher *matcher, const ctm_filter *filter)
 /* `kept` by site id. */
 static ctm_status copy_kept(const ctm_snapshot *from, const unsigned char *kept, ctm_snapshot **out)
 {
-    ctm_snapshot_info info = from->info;
     ctm_snapshot *to;
-    info.sites = 0;
+    uint32_t sites = 0, next = 1;
     for (uint32_t id = 1; id <= from->info.sites; id++)
-        info.sites += kept[id];
-    info.peak_bytes = info.tracer_bytes = 0;
-    ctm_status status = ctm_snapshot_alloc(&info, ctm_snapshot_string_bytes(from), &to);
+        sites += kept[id];
+    ctm_status status = ctm_snapshot_alloc_like(from, sites, &to);
     if (status != CTM_OK) return status;
-    memcpy(to->tracebacks, from->tracebacks, (info.tracebacks + (size_t)1) * sizeof(ctm_traceback));
-    memcpy(to->functions, from->functions, (info.functions + (size_t)1) * sizeof(ctm_function));
-    memcpy(to->labels, from->labels, (info.label_sets + (size_t)1) * sizeof(ctm_label));
-    memcpy(to->frames, from->frames, (info.frames + (size_t)1) * sizeof(ctm_frame));
-    memcpy(to->string_offsets, from->string_offsets, (info.strings + (size_t)2) * sizeof(uint64_t));
-    memcpy(to->string_bytes, from->string_bytes, (size_t)ctm_snapshot_string_bytes(from));
-    uint32_t next = 1;
+    to->info.peak_bytes = to->info.tracer_bytes = 0;
     for (uint32_t id = 1; id <= from->info.sites; id++) {
         if (kept[id]) to->sites[next++] = from->sites[id];
     }

@@ -132,49 +132,99 @@ void ctm_grouping_free(struct ctm_grouping *grouping)
     grouping->of = NULL;
 }
 
-/* Each recorded block stands for 1 / p blocks. The draws are independent, so the variances add up. */
-static void add_estimated(struct ctm_sum *sum, uint64_t live, uint64_t size, uint64_t interval)
+/* --- sums --- */
+
+/* The sum; INT64_MAX if it is more than that. Only what was ever allocated or what a hand-made file
+ * says can be: of live blocks, seal has checked the total. */
+static uint64_t add_up(uint64_t a, uint64_t b)
 {
-    const double weight = ctm_weight(size, interval), blocks = (double)live * weight;
-    sum->count += (uint64_t)(blocks + 0.5);
-    sum->size += (uint64_t)(blocks * (double)size + 0.5);
-    sum->variance += blocks * (weight - 1) * (double)size * (double)size;
+    uint64_t sum;
+    return __builtin_add_overflow(a, b, &sum) || sum > INT64_MAX ? INT64_MAX : sum;
 }
 
-/* No sum of different blocks can overflow: seal has checked the total. */
+static void amount_add(struct ctm_amount *amount, uint64_t count, uint64_t size)
+{
+    amount->count = add_up(amount->count, count);
+    amount->size = add_up(amount->size, size);
+}
+
+static void amount_join(struct ctm_amount *amount, const struct ctm_amount *other)
+{
+    amount_add(amount, other->count, other->size);
+}
+
+static void add_blocks(struct ctm_amount *amount, uint64_t blocks, uint64_t size)
+{
+    uint64_t bytes;
+    if (__builtin_mul_overflow(blocks, size, &bytes)) bytes = UINT64_MAX;
+    amount_add(amount, blocks, bytes);
+}
+
+static uint64_t rounded(double x)
+{
+    return x < 9.2e18 ? (uint64_t)(x + 0.5) : INT64_MAX;
+}
+
+/* Each recorded block stands for 1 / p blocks. */
+static void add_estimated(struct ctm_amount *amount, uint64_t blocks, uint64_t size, double weight)
+{
+    const double estimate = (double)blocks * weight;
+    amount_add(amount, rounded(estimate), rounded(estimate * (double)size));
+}
+
+static void add_site(struct ctm_sum *sum, const ctm_site *site)
+{
+    add_blocks(&sum->live, ctm_site_live(site), site->block_size);
+    add_blocks(&sum->at_peak, site->at_peak, site->block_size);
+    add_blocks(&sum->allocated, site->allocated, site->block_size);
+}
+
+/* The draws are independent, so the variances add up. */
+static void add_sampled_site(struct ctm_sum *sum, const ctm_site *site, uint64_t interval)
+{
+    const double weight = ctm_weight(site->block_size, interval), size = (double)site->block_size;
+    add_estimated(&sum->live, ctm_site_live(site), site->block_size, weight);
+    add_estimated(&sum->at_peak, site->at_peak, site->block_size, weight);
+    add_estimated(&sum->allocated, site->allocated, site->block_size, weight);
+    sum->variance += (double)ctm_site_live(site) * weight * (weight - 1) * size * size;
+}
+
 static void sum_sites(const ctm_snapshot *snapshot, const uint32_t *map, const uint32_t *of,
                       struct ctm_sum *sums)
 {
     const uint64_t interval = snapshot->info.sample_interval;
     for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
         const ctm_site *site = &snapshot->sites[id];
-        uint64_t live = ctm_site_live(site);
         uint32_t traceback = map == NULL ? site->traceback : map[site->traceback];
         struct ctm_sum *sum = &sums[of == NULL ? traceback : of[traceback]];
-        if (interval != 0) {
-            add_estimated(sum, live, site->block_size, interval);
-            continue;
-        }
-        sum->count += live;
-        sum->size += live * site->block_size;
+        if (interval == 0)
+            add_site(sum, site);
+        else
+            add_sampled_site(sum, site, interval);
     }
 }
 
+static void sum_join(struct ctm_sum *sum, const struct ctm_sum *other)
+{
+    amount_join(&sum->live, &other->live);
+    amount_join(&sum->at_peak, &other->at_peak);
+    amount_join(&sum->allocated, &other->allocated);
+    sum->variance += other->variance;
+}
+
 /* Counts the blocks of each node of the calling-context tree for its own frame, then hands
- * them to the node's parent: children have greater ids, so one pass downwards does it. */
+ * them to the node's parent: children have greater ids, so one pass downwards does it. A node's
+ * own sum fits, but a frame that stands in a traceback twice counts its blocks twice. */
 static ctm_status spread_sums(const struct ctm_grouping *grouping, struct ctm_sum *nodes,
                               struct ctm_sum *sums)
 {
     for (uint32_t id = grouping->tables->info.tracebacks; id > 0; id--) {
         struct ctm_sum *node = &nodes[id], *sum = &sums[grouping->of[id]];
-        struct ctm_sum *parent = &nodes[grouping->tables->tracebacks[id].parent];
-        sum->count += node->count;
-        sum->size += node->size;
-        sum->variance += node->variance;
-        if (sum->count > INT64_MAX || sum->size > INT64_MAX) return CTM_ERR_LIMIT;
-        parent->count += node->count;
-        parent->size += node->size;
-        parent->variance += node->variance;
+        if (sum->live.count > INT64_MAX - node->live.count ||
+            sum->live.size > INT64_MAX - node->live.size)
+            return CTM_ERR_LIMIT;
+        sum_join(sum, node);
+        sum_join(&nodes[grouping->tables->tracebacks[id].parent], node);
     }
     return CTM_OK;
 }

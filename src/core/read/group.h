@@ -11,10 +11,16 @@
 #include "ctm/statistics.h"
 #include "read/snapshot.h"
 
+struct ctm_amount {
+    uint64_t size;  /* bytes */
+    uint64_t count; /* blocks */
+};
+
 struct ctm_sum {
-    uint64_t size;   /* bytes */
-    uint64_t count;  /* blocks; 0: nobody is in the group */
-    double variance; /* of size, if it is estimated (store/weight.h); else 0 */
+    struct ctm_amount live;
+    struct ctm_amount at_peak;   /* live at the moment of the peak; 0 if that is not known */
+    struct ctm_amount allocated; /* ever; this and at_peak stop at INT64_MAX */
+    double variance;             /* of live.size, if it is estimated (store/weight.h); else 0 */
 };
 
 struct ctm_grouping {
@@ -33,8 +39,8 @@ CTM_NODISCARD ctm_status ctm_grouping_new(ctm_snapshot *tables, ctm_key key,
                                           struct ctm_grouping *out);
 void ctm_grouping_free(struct ctm_grouping *grouping);
 
-/* Adds the live blocks of `snapshot` to sums[0 .. last]. map: its tracebacks' ids in the
- * tables; NULL: the same. CTM_ERR_NOMEM; CTM_ERR_LIMIT: a sum is over INT64_MAX. */
+/* Adds the blocks of `snapshot` to sums[0 .. last]. map: its tracebacks' ids in the
+ * tables; NULL: the same. CTM_ERR_NOMEM; CTM_ERR_LIMIT: a sum of live blocks is over INT64_MAX. */
 CTM_NODISCARD ctm_status ctm_grouping_sum(const struct ctm_grouping *grouping, bool cumulative,
                                           const ctm_snapshot *snapshot, const uint32_t *map,
                                           struct ctm_sum *sums);

@@ -81,6 +81,23 @@ ctm_status ctm_snapshot_alloc(const ctm_snapshot_info *info, uint64_t string_byt
     return CTM_OK;
 }
 
+ctm_status ctm_snapshot_alloc_like(const ctm_snapshot *from, uint32_t sites, ctm_snapshot **out)
+{
+    ctm_snapshot_info info = from->info;
+    ctm_snapshot *to;
+    info.sites = sites;
+    ctm_status status = ctm_snapshot_alloc(&info, ctm_snapshot_string_bytes(from), &to);
+    if (status != CTM_OK) return status;
+    memcpy(to->tracebacks, from->tracebacks, (info.tracebacks + (size_t)1) * sizeof(ctm_traceback));
+    memcpy(to->functions, from->functions, (info.functions + (size_t)1) * sizeof(ctm_function));
+    memcpy(to->labels, from->labels, (info.label_sets + (size_t)1) * sizeof(ctm_label));
+    memcpy(to->frames, from->frames, (info.frames + (size_t)1) * sizeof(ctm_frame));
+    memcpy(to->string_offsets, from->string_offsets, (info.strings + (size_t)2) * sizeof(uint64_t));
+    memcpy(to->string_bytes, from->string_bytes, (size_t)ctm_snapshot_string_bytes(from));
+    *out = to;
+    return CTM_OK;
+}
+
 /* What the blocks of a sample stand for must fit as well. */
 static ctm_status check_estimates(const ctm_snapshot *snapshot)
 {
@@ -105,19 +122,22 @@ static bool add_blocks(const ctm_site *site, uint64_t blocks, uint64_t *sum_bloc
            !__builtin_add_overflow(*sum_blocks, blocks, sum_blocks) && *sum_blocks <= INT64_MAX;
 }
 
-/* live_sums, live_blocks and current_bytes. */
+/* live_sums, live_blocks, current_bytes, churn_known. */
 static ctm_status seal_sites(ctm_snapshot *snapshot)
 {
     uint64_t blocks = 0, bytes = 0, peak_blocks = 0, peak_bytes = 0;
+    bool any_freed = false;
     for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
         const ctm_site *site = &snapshot->sites[id];
         if (!add_blocks(site, ctm_site_live(site), &blocks, &bytes) ||
             !add_blocks(site, site->at_peak, &peak_blocks, &peak_bytes))
             return CTM_ERR_LIMIT;
         snapshot->live_sums[id] = blocks;
+        any_freed |= site->freed != 0;
     }
     snapshot->info.live_blocks = blocks;
     snapshot->info.current_bytes = bytes;
+    snapshot->info.churn_known = snapshot->info.peak_known || any_freed;
     return check_estimates(snapshot);
 }
 

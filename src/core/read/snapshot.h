@@ -54,6 +54,9 @@ static inline uint32_t ctm_snapshot_frame_file(const ctm_snapshot *snapshot, uin
  * and info are set, the rest is not. CTM_ERR_NOMEM. */
 CTM_NODISCARD ctm_status ctm_snapshot_alloc(const ctm_snapshot_info *info, uint64_t string_bytes,
                                             ctm_snapshot **out);
+/* The tables of `from`, and its info, but with `sites` site rows, which are not set. CTM_ERR_NOMEM. */
+CTM_NODISCARD ctm_status ctm_snapshot_alloc_like(const ctm_snapshot *from, uint32_t sites,
+                                                 ctm_snapshot **out);
 /* Computes what follows from the rows, which must be valid. CTM_ERR_LIMIT if the live blocks
  * or their bytes, now or at the peak, are more than INT64_MAX (so differences of two snapshots always fit). */
 CTM_NODISCARD ctm_status ctm_snapshot_seal(ctm_snapshot *snapshot);

@@ -18,89 +18,187 @@ struct ctm_statistics {
     size_t n;
 };
 
-/* A row with what it is sorted by, the most important first. */
+/* A group with what it is sorted by, the most important first. */
 struct ranked {
-    uint64_t keys[4];
+    uint64_t keys[8];
     uint64_t order;
-    ctm_statistic row;
+    uint32_t group;
 };
 
 /* Largest first. */
 static int compare_ranked(const void *left, const void *right)
 {
     const struct ranked *a = left, *b = right;
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 8; i++) {
         if (a->keys[i] != b->keys[i]) return a->keys[i] > b->keys[i] ? -1 : 1;
     }
     return (a->order < b->order) - (a->order > b->order);
 }
 
+/* One question: `newer`, and `older` if it is a difference, over the common tables. */
+struct question {
+    const struct ctm_join *join; /* borrowed */
+    const ctm_snapshot *newer;   /* borrowed */
+    const ctm_snapshot *older;   /* borrowed; NULL: not a difference */
+    ctm_key key;
+    bool cumulative;
+    ctm_sort sort;
+};
+
 /* The sums of one question; arrays by group. */
 struct sums {
+    const struct question *question; /* borrowed */
     struct ctm_sum *newer;
     struct ctm_sum *older; /* NULL: not a difference */
     uint64_t *order;
     unsigned char *present;
     void *memory; /* owned; all the arrays */
     uint32_t last;
-    bool estimated; /* a snapshot is a sample */
 };
 
-static ctm_status sums_new(uint32_t last, bool diff, struct sums *out)
+static ctm_status sums_new(const struct question *question, uint32_t last, struct sums *out)
 {
-    size_t groups = (size_t)last + 1, tables = diff ? 2 : 1;
+    size_t groups = (size_t)last + 1, tables = question->older != NULL ? 2 : 1;
     size_t size = groups * (tables * sizeof(struct ctm_sum) + sizeof(uint64_t) + 1);
     char *memory = ctm_mem_alloc(size);
     if (memory == NULL) return CTM_ERR_NOMEM;
     memset(memory, 0, size);
+    out->question = question;
     out->memory = memory;
     out->last = last;
     out->newer = (struct ctm_sum *)(void *)memory;
-    out->older = diff ? out->newer + groups : NULL;
+    out->older = question->older != NULL ? out->newer + groups : NULL;
     out->order = (uint64_t *)(void *)(out->newer + tables * groups);
     out->present = (unsigned char *)(out->order + groups);
     return CTM_OK;
 }
 
+/* --- which groups --- */
+
+static const struct ctm_amount *sorted_amount(const struct ctm_sum *sum, ctm_sort sort)
+{
+    if (sort == CTM_SORT_PEAK) return &sum->at_peak;
+    return sort == CTM_SORT_ALLOCATED ? &sum->allocated : &sum->live;
+}
+
+static bool sum_present(const struct ctm_sum *sum, ctm_sort sort)
+{
+    return sum->live.count > 0 || sorted_amount(sum, sort)->count > 0;
+}
+
 static size_t mark_present(struct sums *sums)
 {
+    const ctm_sort sort = sums->question->sort;
     size_t n = 0;
     for (uint32_t group = 0; group <= sums->last; group++) {
-        bool present =
-            sums->newer[group].count > 0 || (sums->older != NULL && sums->older[group].count > 0);
+        bool present = sum_present(&sums->newer[group], sort) ||
+                       (sums->older != NULL && sum_present(&sums->older[group], sort));
         sums->present[group] = present;
         n += present;
     }
     return n;
 }
 
-static uint64_t magnitude(int64_t x)
+/* --- order --- */
+
+static uint64_t distance(uint64_t a, uint64_t b)
 {
-    return x < 0 ? 0 - (uint64_t)x : (uint64_t)x;
+    return a > b ? a - b : b - a;
 }
 
-static void rank_row(const struct sums *sums, uint32_t group, struct ranked *out)
+/* Without a difference its keys are 0, and the order is that of statistics. */
+static void add_keys(uint64_t keys[4], const struct ctm_amount *newer,
+                     const struct ctm_amount *older, bool count_first)
 {
-    const struct ctm_sum *sum = &sums->newer[group];
-    memset(out, 0, sizeof *out);
-    out->row.size = sum->size;
-    out->row.count = sum->count;
-    out->row.id = group;
-    out->row.in_new = sum->count > 0;
-    double variance = sum->variance;
+    const int size = count_first ? 2 : 0, count = 2 - size;
+    keys[size] = older != NULL ? distance(newer->size, older->size) : 0;
+    keys[size + 1] = newer->size;
+    keys[count] = older != NULL ? distance(newer->count, older->count) : 0;
+    keys[count + 1] = newer->count;
+}
+
+static void rank_group(const struct sums *sums, uint32_t group, struct ranked *out)
+{
+    const ctm_sort sort = sums->question->sort;
+    const struct ctm_sum *newer = &sums->newer[group];
+    const struct ctm_sum *older = sums->older != NULL ? &sums->older[group] : NULL;
+    add_keys(out->keys, sorted_amount(newer, sort),
+             older != NULL ? sorted_amount(older, sort) : NULL, sort == CTM_SORT_COUNT);
+    add_keys(out->keys + 4, &newer->live, older != NULL ? &older->live : NULL, false);
+    out->order = sums->order[group];
+    out->group = group;
+}
+
+/* --- rows --- */
+
+static int64_t difference(uint64_t newer, uint64_t older)
+{
+    return (int64_t)newer - (int64_t)older;
+}
+
+static void fill_diffs(ctm_statistic *row, const struct ctm_sum *newer, const struct ctm_sum *older)
+{
+    row->size_diff = difference(newer->live.size, older->live.size);
+    row->count_diff = difference(newer->live.count, older->live.count);
+    row->allocated_size_diff = difference(newer->allocated.size, older->allocated.size);
+    row->allocated_count_diff = difference(newer->allocated.count, older->allocated.count);
+    row->peak_size_diff = difference(newer->at_peak.size, older->at_peak.size);
+    row->peak_count_diff = difference(newer->at_peak.count, older->at_peak.count);
+}
+
+static bool is_estimated(const struct question *question)
+{
+    return question->newer->info.sample_interval != 0 ||
+           (question->older != NULL && question->older->info.sample_interval != 0);
+}
+
+static bool peak_known(const struct question *question)
+{
+    return question->newer->info.peak_known &&
+           (question->older == NULL || question->older->info.peak_known);
+}
+
+static bool churn_known(const struct question *question)
+{
+    return question->newer->info.churn_known &&
+           (question->older == NULL || question->older->info.churn_known);
+}
+
+static void forget_unknown(ctm_statistic *row)
+{
+    if (!row->churn_known) {
+        row->allocated_size = row->allocated_count = 0;
+        row->allocated_size_diff = row->allocated_count_diff = 0;
+    }
+    if (!row->peak_known) {
+        row->peak_size = row->peak_count = 0;
+        row->peak_size_diff = row->peak_count_diff = 0;
+    }
+}
+
+static void fill_row(const struct sums *sums, uint32_t group, ctm_statistic *row)
+{
+    const struct ctm_sum *newer = &sums->newer[group];
+    double variance = newer->variance;
+    *row = (ctm_statistic){
+        .size = newer->live.size,
+        .count = newer->live.count,
+        .id = group,
+        .in_new = newer->live.count > 0,
+        .estimated = is_estimated(sums->question),
+        .churn_known = churn_known(sums->question),
+        .peak_known = peak_known(sums->question),
+        .allocated_size = newer->allocated.size,
+        .allocated_count = newer->allocated.count,
+        .peak_size = newer->at_peak.size,
+        .peak_count = newer->at_peak.count,
+    };
     if (sums->older != NULL) {
-        out->row.size_diff = (int64_t)sum->size - (int64_t)sums->older[group].size;
-        out->row.count_diff = (int64_t)sum->count - (int64_t)sums->older[group].count;
+        fill_diffs(row, newer, &sums->older[group]);
         variance += sums->older[group].variance;
     }
-    out->row.size_error = sqrt(variance);
-    out->row.estimated = sums->estimated;
-    /* Without a difference its keys are 0, and the order is that of statistics. */
-    out->keys[0] = magnitude(out->row.size_diff);
-    out->keys[1] = sum->size;
-    out->keys[2] = magnitude(out->row.count_diff);
-    out->keys[3] = sum->count;
-    out->order = sums->order[group];
+    row->size_error = sqrt(variance);
+    forget_unknown(row);
 }
 
 /* The sorted rows; *out is owned by the caller. */
@@ -115,11 +213,11 @@ static ctm_status sort_rows(const struct sums *sums, size_t n, ctm_statistic **o
     }
     size_t next = 0;
     for (uint32_t group = 0; group <= sums->last; group++) {
-        if (sums->present[group]) rank_row(sums, group, &ranked[next++]);
+        if (sums->present[group]) rank_group(sums, group, &ranked[next++]);
     }
     qsort(ranked, n, sizeof *ranked, compare_ranked);
     for (size_t i = 0; i < n; i++)
-        rows[i] = ranked[i].row;
+        fill_row(sums, ranked[i].group, &rows[i]);
     ctm_mem_free(ranked);
     *out = rows;
     return CTM_OK;
@@ -142,15 +240,6 @@ static ctm_status statistics_make(const struct ctm_grouping *grouping, struct su
     return CTM_OK;
 }
 
-/* One question: `newer`, and `older` if it is a difference, over the common tables. */
-struct question {
-    const struct ctm_join *join; /* borrowed */
-    const ctm_snapshot *newer;   /* borrowed */
-    const ctm_snapshot *older;   /* borrowed; NULL: not a difference */
-    ctm_key key;
-    bool cumulative;
-};
-
 static ctm_status sum_both(const struct question *question, const struct ctm_grouping *grouping,
                            struct sums *sums)
 {
@@ -168,10 +257,8 @@ static ctm_status answer(const struct question *question, ctm_statistics **out)
     struct sums sums;
     ctm_status status = ctm_grouping_new(question->join->tables, question->key, &grouping);
     if (status != CTM_OK) return status;
-    status = sums_new(grouping.last, question->older != NULL, &sums);
+    status = sums_new(question, grouping.last, &sums);
     if (status == CTM_OK) {
-        sums.estimated = question->newer->info.sample_interval != 0 ||
-                         (question->older != NULL && question->older->info.sample_interval != 0);
         status = sum_both(question, &grouping, &sums);
         if (status == CTM_OK) status = statistics_make(&grouping, &sums, out);
         ctm_mem_free(sums.memory);
@@ -180,31 +267,50 @@ static ctm_status answer(const struct question *question, ctm_statistics **out)
     return status;
 }
 
-static bool question_valid(ctm_key key, bool cumulative)
+static ctm_status question_check(const struct question *question)
 {
-    return key >= CTM_BY_TRACEBACK && key <= CTM_BY_FUNCTION &&
-           !(cumulative && key == CTM_BY_TRACEBACK);
+    if (question->key < CTM_BY_TRACEBACK || question->key > CTM_BY_FUNCTION ||
+        (question->cumulative && question->key == CTM_BY_TRACEBACK) ||
+        question->sort < CTM_SORT_SIZE || question->sort > CTM_SORT_ALLOCATED)
+        return CTM_ERR_INVALID;
+    if ((question->sort == CTM_SORT_PEAK && !peak_known(question)) ||
+        (question->sort == CTM_SORT_ALLOCATED && !churn_known(question)))
+        return CTM_ERR_NOT_FOUND;
+    return CTM_OK;
+}
+
+ctm_status ctm_snapshot_statistics_sorted(ctm_snapshot *snapshot, ctm_key key, bool cumulative,
+                                          ctm_sort sort, ctm_statistics **out)
+{
+    const struct ctm_join itself = {.tables = snapshot};
+    const struct question question = {&itself, snapshot, NULL, key, cumulative, sort};
+    ctm_status status = question_check(&question);
+    return status == CTM_OK ? answer(&question, out) : status;
+}
+
+ctm_status ctm_snapshot_compare_sorted(ctm_snapshot *newer, ctm_snapshot *older, ctm_key key,
+                                       bool cumulative, ctm_sort sort, ctm_statistics **out)
+{
+    struct ctm_join join;
+    const struct question question = {&join, newer, older, key, cumulative, sort};
+    ctm_status status = question_check(&question);
+    if (status == CTM_OK) status = ctm_join_new(newer, older, &join);
+    if (status != CTM_OK) return status;
+    status = answer(&question, out);
+    ctm_join_free(&join);
+    return status;
 }
 
 ctm_status ctm_snapshot_statistics(ctm_snapshot *snapshot, ctm_key key, bool cumulative,
                                    ctm_statistics **out)
 {
-    const struct ctm_join itself = {.tables = snapshot};
-    const struct question question = {&itself, snapshot, NULL, key, cumulative};
-    return question_valid(key, cumulative) ? answer(&question, out) : CTM_ERR_INVALID;
+    return ctm_snapshot_statistics_sorted(snapshot, key, cumulative, CTM_SORT_SIZE, out);
 }
 
 ctm_status ctm_snapshot_compare(ctm_snapshot *newer, ctm_snapshot *older, ctm_key key,
                                 bool cumulative, ctm_statistics **out)
 {
-    struct ctm_join join;
-    if (!question_valid(key, cumulative)) return CTM_ERR_INVALID;
-    ctm_status status = ctm_join_new(newer, older, &join);
-    if (status != CTM_OK) return status;
-    const struct question question = {&join, newer, older, key, cumulative};
-    status = answer(&question, out);
-    ctm_join_free(&join);
-    return status;
+    return ctm_snapshot_compare_sorted(newer, older, key, cumulative, CTM_SORT_SIZE, out);
 }
 
 void ctm_statistics_free(ctm_statistics *statistics)
