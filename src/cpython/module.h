@@ -42,7 +42,8 @@ extern const char ctm_get_sample_interval_doc[];
 extern const char ctm_get_traced_memory_doc[];
 extern const char ctm_reset_peak_doc[];
 extern const char ctm_get_tracemalloc_memory_doc[];
-PyObject *ctm_module_take_snapshot(PyObject *module, PyObject *ignored);
+PyObject *ctm_module_take_snapshot(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+                                   PyObject *kwnames);
 PyObject *ctm_module_get_traces(PyObject *module, PyObject *ignored);
 extern const char ctm_take_snapshot_doc[];
 extern const char ctm_get_traces_doc[];

@@ -3,6 +3,7 @@
  * Like tracemalloc.py, take_snapshot looks its helpers up in the package at each call, because tests and
  * users replace them there. */
 #include "module.h"
+#include "types/support.h"
 
 #if !defined(Py_GIL_DISABLED)
 
@@ -62,6 +63,20 @@ static int check_capture(void)
     return 0;
 }
 
+/* What take_snapshot(at_peak=True) gives of the core's snapshot, which is given up. */
+static ctm_snapshot *core_at_peak(ctm_module_state *state, ctm_snapshot *core)
+{
+    ctm_snapshot *peak = NULL;
+    const ctm_status status = ctm_snapshot_at_peak(core, &peak);
+    ctm_snapshot_unref(core);
+    if (status == CTM_ERR_NOT_FOUND) {
+        PyErr_SetString(PyExc_RuntimeError, "what was live at the peak is not known");
+    } else if (status != CTM_OK) {
+        ctm_status_raise(&state->types, status, NULL, NULL);
+    }
+    return peak;
+}
+
 static ctm_snapshot *take_core(ctm_module_state *state)
 {
     ctm_snapshot *core = NULL;
@@ -73,18 +88,27 @@ static ctm_snapshot *take_core(ctm_module_state *state)
     return core;
 }
 
-static PyObject *snapshot_of_core(PyObject *module, PyObject *limit)
+static PyObject *snapshot_of_core(PyObject *module, PyObject *limit, bool at_peak)
 {
     ctm_module_state *state = ctm_module_state_of(module);
     if (check_capture() < 0) {
         return NULL;
     }
     ctm_snapshot *core = take_core(state);
+    if (core != NULL && at_peak) {
+        core = core_at_peak(state, core);
+    }
     return core != NULL ? ctm_snapshot_object_new(&state->types, core, limit) : NULL;
 }
 
-static PyObject *snapshot_of_list(ctm_module_state *state, PyObject *get_traces, PyObject *limit)
+static PyObject *snapshot_of_list(ctm_module_state *state, PyObject *get_traces, PyObject *limit,
+                                  bool at_peak)
 {
+    if (at_peak) {
+        PyErr_SetString(PyExc_RuntimeError, "what was live at the peak is not known, because "
+                                            "somebody replaced ctracemalloc._get_traces");
+        return NULL;
+    }
     PyObject *traces = PyObject_CallNoArgs(get_traces);
     PyObject *snapshot = NULL;
     if (traces != NULL) {
@@ -96,13 +120,32 @@ static PyObject *snapshot_of_list(ctm_module_state *state, PyObject *get_traces,
 }
 
 const char ctm_take_snapshot_doc[] =
-    "take_snapshot($module, /)\n--\n\n"
+    "take_snapshot($module, /, *, at_peak=False)\n--\n\n"
     "Take a snapshot of traces of memory blocks allocated by Python.\n\n"
-    "Returns a Snapshot. Its cost depends on the number of places that allocate,\n"
-    "not on the number of blocks. Raises RuntimeError if not tracing.";
+    "Returns a Snapshot; at_peak=True: of the blocks that were live at the moment of\n"
+    "the peak, when their total was greatest since start, clear_traces or\n"
+    "reset_peak. Its cost depends on the number of places that allocate, not on the\n"
+    "number of blocks. Raises RuntimeError if not tracing.";
 
-PyObject *ctm_module_take_snapshot(PyObject *module, PyObject *Py_UNUSED(ignored))
+static int parse_at_peak(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, bool *out)
 {
+    static const ctm_params params = {"take_snapshot", {"*at_peak"}, 1, 0, 0};
+    PyObject *given;
+    if (ctm_bind(&params, args, nargs, kwnames, &given) < 0) {
+        return -1;
+    }
+    const int truth = given != NULL ? PyObject_IsTrue(given) : 0;
+    *out = truth > 0;
+    return truth < 0 ? -1 : 0;
+}
+
+PyObject *ctm_module_take_snapshot(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+                                   PyObject *kwnames)
+{
+    bool at_peak;
+    if (parse_at_peak(args, nargs, kwnames, &at_peak) < 0) {
+        return NULL;
+    }
     ctm_module_state *state = ctm_module_state_of(module);
     PyObject *package = PyImport_GetModule(state->package_name);
     PyObject *snapshot = NULL, *get_traces = NULL;
@@ -111,8 +154,8 @@ PyObject *ctm_module_take_snapshot(PyObject *module, PyObject *Py_UNUSED(ignored
         PyObject *limit = call_public(module, package, state->get_limit_name);
         if (limit != NULL) {
             const bool own = ctm_own_begin();
-            snapshot = get_traces != NULL ? snapshot_of_list(state, get_traces, limit)
-                                          : snapshot_of_core(module, limit);
+            snapshot = get_traces != NULL ? snapshot_of_list(state, get_traces, limit, at_peak)
+                                          : snapshot_of_core(module, limit, at_peak);
             ctm_own_end(own);
         }
         Py_XDECREF(limit);

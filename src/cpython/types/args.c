@@ -5,9 +5,20 @@
 
 static int find_parameter(const ctm_params *params, PyObject *keyword)
 {
-    for (int i = 0; i < params->count; i++)
-        if (PyUnicode_CompareWithASCIIString(keyword, params->names[i]) == 0) return i;
+    for (int i = 0; i < params->count; i++) {
+        const char *name = params->names[i];
+        if (PyUnicode_CompareWithASCIIString(keyword, name + (name[0] == '*')) == 0) return i;
+    }
     return -1;
+}
+
+/* How many parameters may be given by position: those before the keyword-only ones. */
+static int positional(const ctm_params *params)
+{
+    int count = 0;
+    while (count < params->count && params->names[count][0] != '*')
+        count++;
+    return count;
 }
 
 static int bind_keyword(const ctm_params *params, PyObject *keyword, PyObject *value,
@@ -35,7 +46,7 @@ static int bind_keyword(const ctm_params *params, PyObject *keyword, PyObject *v
 
 static int raise_too_many(const ctm_params *params, Py_ssize_t nargs)
 {
-    int most = params->count + params->method, least = params->required + params->method;
+    int most = positional(params) + params->method, least = params->required + params->method;
     Py_ssize_t given = nargs + params->method;
     const char *verb = given == 1 ? "was" : "were";
     if (least == most)
@@ -68,7 +79,7 @@ static int raise_missing(const ctm_params *params, PyObject *const *out, int mis
 
 static int bind_finish(const ctm_params *params, Py_ssize_t nargs, PyObject *const *out)
 {
-    if (nargs > params->count) return raise_too_many(params, nargs);
+    if (nargs > positional(params)) return raise_too_many(params, nargs);
     int missing = 0;
     for (int i = 0; i < params->required; i++)
         missing += out[i] == NULL;
@@ -78,8 +89,9 @@ static int bind_finish(const ctm_params *params, Py_ssize_t nargs, PyObject *con
 int ctm_bind(const ctm_params *params, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
              PyObject **out)
 {
+    const int most = positional(params);
     for (int i = 0; i < params->count; i++)
-        out[i] = i < nargs ? args[i] : NULL;
+        out[i] = i < nargs && i < most ? args[i] : NULL;
     Py_ssize_t nkw = kwnames != NULL ? PyTuple_GET_SIZE(kwnames) : 0;
     for (Py_ssize_t i = 0; i < nkw; i++)
         if (bind_keyword(params, PyTuple_GET_ITEM(kwnames, i), args[nargs + i], out) < 0) return -1;
@@ -90,8 +102,9 @@ int ctm_bind_tuple(const ctm_params *params, PyObject *args, PyObject *kwargs, P
 {
     Py_ssize_t nargs = PyTuple_GET_SIZE(args), position = 0;
     PyObject *keyword, *value;
+    const int most = positional(params);
     for (int i = 0; i < params->count; i++)
-        out[i] = i < nargs ? PyTuple_GET_ITEM(args, i) : NULL;
+        out[i] = i < nargs && i < most ? PyTuple_GET_ITEM(args, i) : NULL;
     while (kwargs != NULL && PyDict_Next(kwargs, &position, &keyword, &value))
         if (bind_keyword(params, keyword, value, out) < 0) return -1;
     return bind_finish(params, nargs, out);

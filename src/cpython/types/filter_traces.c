@@ -2,8 +2,8 @@
  *
  * Model: three ways. Core-backed traces and plain filters: the core decides by site.
  * Core-backed traces and filters with a mind of their own: each is asked once per block, and
- * the kept blocks of each site are counted; the result is core-backed again. Anything else:
- * as tracemalloc.py does it. */
+ * the kept blocks of each site are counted; the result is core-backed again, but knows nothing
+ * of blocks that are gone, for which no filter was asked. Anything else: as tracemalloc.py does it. */
 #include "filters.h"
 #include "snapshot_object.h"
 #include "support.h"
@@ -158,20 +158,6 @@ static int count_kept(ctm_state *state, PyObject *self, ctm_core_object *core, u
     return passes < 0 ? -1 : 0;
 }
 
-static ctm_status build_kept(ctm_core_object *core, const uint64_t *kept, ctm_snapshot **out)
-{
-    ctm_builder *builder = NULL;
-    ctm_status status = ctm_builder_new(&builder);
-    if (status == CTM_OK) {
-        ctm_builder_set_info(builder, core->info.nframe, core->info.peak_bytes,
-                             core->info.tracer_bytes);
-        status = ctm_builder_add_snapshot(builder, core->snapshot, kept);
-    }
-    if (status == CTM_OK) status = ctm_builder_finish(builder, out);
-    ctm_builder_free(builder);
-    return status;
-}
-
 /* Block by block; `ours`: self._filter_trace is not overridden. */
 static int filter_by_block(ctm_state *state, PyObject *self, ctm_core_object *core, bool ours,
                            const split *filters, ctm_snapshot **out)
@@ -182,7 +168,7 @@ static int filter_by_block(ctm_state *state, PyObject *self, ctm_core_object *co
     for (uint32_t site = 1; result == 0 && site <= core->info.sites; site++)
         result = count_kept(state, self, core, site, ours, filters, &kept[site]);
     if (result == 0) {
-        ctm_status status = build_kept(core, kept, out);
+        ctm_status status = ctm_snapshot_keep(core->snapshot, kept, out);
         if (status != CTM_OK) {
             ctm_status_raise(state, status, NULL, NULL);
             result = -1;

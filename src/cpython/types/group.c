@@ -105,7 +105,7 @@ static int add_in_place(PyObject *stat, PyObject *name, PyObject *value)
 
 int ctm_statistic_add(ctm_state *state, PyObject *stat, PyObject *other)
 {
-    if (ctm_statistic_join_errors(stat, other) < 0) return -1;
+    if (ctm_statistic_join_more(stat, other) < 0) return -1;
     PyObject *const names[2] = {state->text.size, state->text.count};
     for (int i = 0; i < 2; i++) {
         PyObject *value = PyObject_GetAttr(other, names[i]);
@@ -264,22 +264,5 @@ PyObject *ctm_group_compare(ctm_state *state, PyObject *old_group, PyObject *new
     if (list != NULL && (append_diffs(state, list, new_group, old_group) < 0 ||
                          append_diffs(state, list, old_group, NULL) < 0))
         Py_CLEAR(list);
-    return list;
-}
-
-PyObject *ctm_sort_statistics(ctm_state *state, PyObject *list, PyTypeObject *type)
-{
-    if (list == NULL) return NULL;
-    PyObject *result = NULL, *names = NULL;
-    PyObject *key = PyObject_GetAttr((PyObject *)type, state->text.sort_key);
-    if (key != NULL) names = PyTuple_Pack(2, state->text.key, state->text.reverse);
-    if (names != NULL) {
-        PyObject *stack[3] = {list, key, Py_True};
-        result = PyObject_VectorcallMethod(state->text.sort, stack, 1, names);
-    }
-    Py_XDECREF(key);
-    Py_XDECREF(names);
-    if (result == NULL) Py_CLEAR(list);
-    Py_XDECREF(result);
     return list;
 }

@@ -57,8 +57,7 @@ static PyObject *statistic_of_row(ctm_state *state, ctm_core_object *core, ctm_k
     if (traceback != NULL) size = PyLong_FromUnsignedLongLong(row->size);
     if (size != NULL) count = PyLong_FromUnsignedLongLong(row->count);
     if (count != NULL) result = ctm_statistic_object_new(state, traceback, size, count);
-    if (result != NULL && row->estimated && ctm_statistic_set_error(result, row->size_error) < 0)
-        Py_CLEAR(result);
+    if (result != NULL && ctm_statistic_set_more(result, row) < 0) Py_CLEAR(result);
     Py_XDECREF(traceback);
     Py_XDECREF(size);
     Py_XDECREF(count);
@@ -75,9 +74,7 @@ static PyObject *diff_of_row(ctm_state *state, ctm_core_object *core, ctm_key ke
     PyObject *result = NULL;
     if (fields[0] && fields[1] && fields[2] && fields[3] && fields[4])
         result = ctm_statistic_diff_object_new(state, fields);
-    if (result != NULL && row->estimated &&
-        ctm_statistic_diff_set_error(result, row->size_error) < 0)
-        Py_CLEAR(result);
+    if (result != NULL && ctm_statistic_diff_set_more(result, row) < 0) Py_CLEAR(result);
     for (int i = 0; i < 5; i++)
         Py_XDECREF(fields[i]);
     return result;
@@ -123,41 +120,44 @@ static PyObject *convert(ctm_state *state, ctm_core_object *core, ctm_key key,
     return list;
 }
 
-static PyObject *make_statistics_core(ctm_state *state, ctm_core_object *core, ctm_key key,
-                                      bool cumulative)
+static PyObject *make_statistics_core(ctm_state *state, ctm_core_object *core,
+                                      const ctm_question *question)
 {
     ctm_statistics *statistics = NULL;
     ctm_status status;
-    Py_BEGIN_ALLOW_THREADS status =
-        ctm_snapshot_statistics(core->snapshot, key, cumulative, &statistics);
-    Py_END_ALLOW_THREADS if (status != CTM_OK) return ctm_status_raise(state, status, NULL, NULL);
-    return convert(state, core, key, statistics, statistic_of_row);
+    Py_BEGIN_ALLOW_THREADS status = ctm_snapshot_statistics_sorted(
+        core->snapshot, question->key, question->cumulative, question->sort, &statistics);
+    Py_END_ALLOW_THREADS if (status == CTM_ERR_NOT_FOUND) return ctm_sort_unknown(question->sort);
+    if (status != CTM_OK) return ctm_status_raise(state, status, NULL, NULL);
+    return convert(state, core, question->key, statistics, statistic_of_row);
 }
 
-PyObject *ctm_statistics_core(ctm_state *state, ctm_core_object *core, ctm_key key, bool cumulative)
+PyObject *ctm_statistics_core(ctm_state *state, ctm_core_object *core, const ctm_question *question)
 {
     int before = ctm_guard_begin(state);
-    PyObject *result = make_statistics_core(state, core, key, cumulative);
+    PyObject *result = make_statistics_core(state, core, question);
     ctm_guard_end(state, before);
     return result;
 }
 
 static PyObject *make_compare_core(ctm_state *state, ctm_core_object *newer, ctm_core_object *older,
-                                   ctm_key key, bool cumulative)
+                                   const ctm_question *question)
 {
     ctm_statistics *statistics = NULL;
     ctm_status status;
     Py_BEGIN_ALLOW_THREADS status =
-        ctm_snapshot_compare(newer->snapshot, older->snapshot, key, cumulative, &statistics);
-    Py_END_ALLOW_THREADS if (status != CTM_OK) return ctm_status_raise(state, status, NULL, NULL);
-    return convert(state, newer, key, statistics, diff_of_row);
+        ctm_snapshot_compare_sorted(newer->snapshot, older->snapshot, question->key,
+                                    question->cumulative, question->sort, &statistics);
+    Py_END_ALLOW_THREADS if (status == CTM_ERR_NOT_FOUND) return ctm_sort_unknown(question->sort);
+    if (status != CTM_OK) return ctm_status_raise(state, status, NULL, NULL);
+    return convert(state, newer, question->key, statistics, diff_of_row);
 }
 
 PyObject *ctm_compare_core(ctm_state *state, ctm_core_object *newer, ctm_core_object *older,
-                           ctm_key key, bool cumulative)
+                           const ctm_question *question)
 {
     int before = ctm_guard_begin(state);
-    PyObject *result = make_compare_core(state, newer, older, key, cumulative);
+    PyObject *result = make_compare_core(state, newer, older, question);
     ctm_guard_end(state, before);
     return result;
 }
@@ -178,7 +178,8 @@ static int add_statistic(ctm_state *state, PyObject *group, PyObject *statistic)
 static PyObject *make_group_core(ctm_state *state, ctm_core_object *core, ctm_key key,
                                  bool cumulative)
 {
-    PyObject *list = ctm_statistics_core(state, core, key, cumulative);
+    const ctm_question question = {key, cumulative, CTM_SORT_SIZE};
+    PyObject *list = ctm_statistics_core(state, core, &question);
     PyObject *group = list != NULL ? PyDict_New() : NULL;
     Py_ssize_t n = list != NULL ? PyList_GET_SIZE(list) : 0;
     for (Py_ssize_t i = 0; group != NULL && i < n; i++)

@@ -146,36 +146,40 @@ static PyObject *grouped_values(ctm_state *state, PyObject *self, PyObject *cons
 }
 
 static PyObject *statistics_of_core(ctm_state *state, ctm_core_object *core,
-                                    PyObject *const given[2])
+                                    PyObject *const given[2], ctm_sort sort)
 {
-    ctm_key key;
-    bool cumulative;
-    if (ctm_key_parse(state, given[0], given[1], &key, &cumulative) < 0) return NULL;
-    return ctm_statistics_core(state, core, key, cumulative);
+    ctm_question question = {.sort = sort};
+    if (ctm_key_parse(state, given[0], given[1], &question.key, &question.cumulative) < 0)
+        return NULL;
+    return ctm_statistics_core(state, core, &question);
 }
 
 static PyObject *snapshot_statistics(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                                      PyObject *kwnames)
 {
-    static const ctm_params params = {"Snapshot.statistics", {"key_type", "cumulative"}, 2, 1, 1};
+    static const ctm_params params = {
+        "Snapshot.statistics", {"key_type", "cumulative", "*sort"}, 3, 1, 1};
     ctm_state *state = ctm_state_of(self);
-    PyObject *given[2];
+    PyObject *given[3];
+    ctm_sort sort;
     if (ctm_bind(&params, args, nargs, kwnames, given) < 0) return NULL;
+    if (ctm_sort_parse(given[2], &sort) < 0) return NULL;
     if (given[1] == NULL) given[1] = Py_False;
     ctm_core_object *core = plain_core(state, self);
     if (core != NULL) {
-        PyObject *list = statistics_of_core(state, core, given);
+        PyObject *list = statistics_of_core(state, core, given, sort);
         Py_DECREF((PyObject *)core);
         return list;
     }
     if (PyErr_Occurred()) return NULL;
-    return ctm_sort_statistics(state, grouped_values(state, self, given), state->statistic_type);
+    return ctm_sort_statistics(state, grouped_values(state, self, given), state->statistic_type,
+                               sort);
 }
 
 /* --- comparing --- */
 
 static PyObject *compare_groups(ctm_state *state, PyObject *self, PyObject *old_snapshot,
-                                PyObject *const given[2])
+                                PyObject *const given[2], ctm_sort sort)
 {
     PyObject *list = NULL, *old_group = NULL;
     PyObject *new_group = ctm_call_method(self, state->text.group_by, given[0], given[1], NULL);
@@ -184,33 +188,35 @@ static PyObject *compare_groups(ctm_state *state, PyObject *self, PyObject *old_
     if (old_group != NULL) list = ctm_group_compare(state, old_group, new_group);
     Py_XDECREF(new_group);
     Py_XDECREF(old_group);
-    return ctm_sort_statistics(state, list, state->statistic_diff_type);
+    return ctm_sort_statistics(state, list, state->statistic_diff_type, sort);
 }
 
 static PyObject *compare_cores(ctm_state *state, ctm_core_object *newer, ctm_core_object *older,
-                               PyObject *const given[2])
+                               PyObject *const given[2], ctm_sort sort)
 {
-    ctm_key key;
-    bool cumulative;
-    if (ctm_key_parse(state, given[0], given[1], &key, &cumulative) < 0) return NULL;
-    return ctm_compare_core(state, newer, older, key, cumulative);
+    ctm_question question = {.sort = sort};
+    if (ctm_key_parse(state, given[0], given[1], &question.key, &question.cumulative) < 0)
+        return NULL;
+    return ctm_compare_core(state, newer, older, &question);
 }
 
 static PyObject *snapshot_compare_to(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                                      PyObject *kwnames)
 {
     static const ctm_params params = {
-        "Snapshot.compare_to", {"old_snapshot", "key_type", "cumulative"}, 3, 2, 1};
+        "Snapshot.compare_to", {"old_snapshot", "key_type", "cumulative", "*sort"}, 4, 2, 1};
     ctm_state *state = ctm_state_of(self);
-    PyObject *given[3], *list = NULL;
+    PyObject *given[4], *list = NULL;
+    ctm_sort sort;
     if (ctm_bind(&params, args, nargs, kwnames, given) < 0) return NULL;
+    if (ctm_sort_parse(given[3], &sort) < 0) return NULL;
     if (given[2] == NULL) given[2] = Py_False;
     ctm_core_object *newer = plain_core(state, self);
     ctm_core_object *older = newer != NULL ? plain_core(state, given[0]) : NULL;
     if (older != NULL)
-        list = compare_cores(state, newer, older, given + 1);
+        list = compare_cores(state, newer, older, given + 1, sort);
     else if (!PyErr_Occurred())
-        list = compare_groups(state, self, given[0], given + 1);
+        list = compare_groups(state, self, given[0], given + 1, sort);
     Py_XDECREF((PyObject *)newer);
     Py_XDECREF((PyObject *)older);
     return list;
@@ -235,13 +241,17 @@ static PyMethodDef snapshot_methods[] = {
      PyDoc_STR("_group_by($self, key_type, cumulative)\n--\n\n"
                "Return a dict of Statistic instances by Traceback.")},
     {"statistics", CTM_FASTCALL(snapshot_statistics), METH_FASTCALL | METH_KEYWORDS,
-     PyDoc_STR("statistics($self, key_type, cumulative=False)\n--\n\n"
+     PyDoc_STR("statistics($self, key_type, cumulative=False, *, sort='size')\n--\n\n"
                "Group statistics by key_type: 'traceback', 'filename', 'lineno' or\n"
-               "'function'. Return a sorted list of Statistic instances.")},
+               "'function'. Return a list of Statistic instances, sorted by 'size', 'count',\n"
+               "'peak' (size at the peak) or 'allocated' (size of all ever allocated). With\n"
+               "these two also groups whose blocks are all freed are in it.")},
     {"compare_to", CTM_FASTCALL(snapshot_compare_to), METH_FASTCALL | METH_KEYWORDS,
-     PyDoc_STR("compare_to($self, old_snapshot, key_type, cumulative=False)\n--\n\n"
-               "Compute the differences with an old snapshot old_snapshot. Return a sorted\n"
-               "list of StatisticDiff instances, grouped by key_type.")},
+     PyDoc_STR("compare_to($self, old_snapshot, key_type, cumulative=False, *, sort='size')\n"
+               "--\n\n"
+               "Compute the differences with an old snapshot old_snapshot. Return a list of\n"
+               "StatisticDiff instances, grouped by key_type, sorted by the difference of\n"
+               "'size', 'count', 'peak' or 'allocated'.")},
     {0},
 };
 
@@ -256,7 +266,43 @@ static PyObject *snapshot_sample_interval(PyObject *self, void *Py_UNUSED(closur
     return interval != 0 ? PyLong_FromUnsignedLongLong(interval) : Py_NewRef(Py_None);
 }
 
+/* A new Snapshot of `core` at its peak. */
+static PyObject *peak_of_core(ctm_state *state, PyObject *self, ctm_core_object *core)
+{
+    ctm_snapshot *peak = NULL;
+    ctm_status status;
+    Py_BEGIN_ALLOW_THREADS status = ctm_snapshot_at_peak(core->snapshot, &peak);
+    Py_END_ALLOW_THREADS if (status == CTM_ERR_NOT_FOUND) Py_RETURN_NONE;
+    if (status != CTM_OK) return ctm_status_raise(state, status, NULL, NULL);
+    PyObject *limit = PyObject_GetAttr(self, state->text.traceback_limit);
+    if (limit == NULL) {
+        ctm_snapshot_unref(peak);
+        return NULL;
+    }
+    PyObject *result = ctm_snapshot_object_new(state, peak, limit);
+    Py_DECREF(limit);
+    return result;
+}
+
+static PyObject *snapshot_at_peak(PyObject *self, void *Py_UNUSED(closure))
+{
+    ctm_state *state = ctm_state_of(self);
+    PyObject *traces;
+    ctm_core_object *core = ctm_snapshot_core(state, self, &traces);
+    if (core == NULL && traces == NULL) return NULL;
+    PyObject *peak = core != NULL ? peak_of_core(state, self, core) : Py_NewRef(Py_None);
+    Py_XDECREF((PyObject *)core);
+    Py_XDECREF(traces);
+    return peak;
+}
+
 static PyGetSetDef snapshot_getset[] = {
+    {"at_peak", snapshot_at_peak, NULL,
+     PyDoc_STR("A Snapshot of the blocks that were live at the moment of the peak: when their\n"
+               "total was greatest since start, clear_traces or reset_peak. None: not known\n"
+               "(traces made by hand or by the standard library, old files).\n\n"
+               "It is made at each access."),
+     NULL},
     {"sample_interval", snapshot_sample_interval, NULL,
      PyDoc_STR("The bytes for each of which about one block was traced; None: every block was.\n\n"
                "Sizes and counts of statistics are then estimates; `traces` are the blocks of the\n"

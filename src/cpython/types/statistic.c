@@ -1,4 +1,5 @@
 /* statistic.c: Statistic, the blocks of one group. All three attributes may be set. */
+#include "history.h"
 #include "support.h"
 
 #include <math.h>
@@ -8,9 +9,10 @@ typedef struct ctm_statistic_object {
     PyObject_HEAD
     PyObject *traceback, *size, *count; /* owned; NULL: not set; any objects */
     PyObject *error;                    /* owned; NULL: not set */
+    PyObject *history;                  /* owned; NULL: not set */
 } ctm_statistic_object;
 
-CTM_SLOT_OBJECT(statistic, 4)
+CTM_SLOT_OBJECT(statistic, 5)
 
 static PyObject *make_statistic_object_new(ctm_state *state, PyObject *traceback, PyObject *size,
                                            PyObject *count)
@@ -33,18 +35,33 @@ PyObject *ctm_statistic_object_new(ctm_state *state, PyObject *traceback, PyObje
     return result;
 }
 
-int ctm_statistic_set_error(PyObject *self, double error)
+static int set_error(PyObject *self, double error)
 {
     Py_XSETREF(((ctm_statistic_object *)self)->error, PyFloat_FromDouble(error));
     return ((ctm_statistic_object *)self)->error != NULL ? 0 : -1;
 }
 
-int ctm_statistic_join_errors(PyObject *self, PyObject *other)
+int ctm_statistic_set_more(PyObject *self, const ctm_statistic *row)
+{
+    if (row->estimated && set_error(self, row->size_error) < 0) return -1;
+    Py_XSETREF(((ctm_statistic_object *)self)->history, ctm_history_new(row, false));
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+static int join_errors(PyObject *self, PyObject *other)
 {
     PyObject *mine = ((ctm_statistic_object *)self)->error;
     PyObject *more = ((ctm_statistic_object *)other)->error;
     if (mine == NULL || !PyFloat_Check(mine) || more == NULL || !PyFloat_Check(more)) return 0;
-    return ctm_statistic_set_error(self, hypot(PyFloat_AS_DOUBLE(mine), PyFloat_AS_DOUBLE(more)));
+    return set_error(self, hypot(PyFloat_AS_DOUBLE(mine), PyFloat_AS_DOUBLE(more)));
+}
+
+int ctm_statistic_join_more(PyObject *self, PyObject *other)
+{
+    ctm_statistic_object *statistic = (ctm_statistic_object *)self;
+    PyObject *sum = ctm_history_join(statistic->history, ((ctm_statistic_object *)other)->history);
+    Py_XSETREF(statistic->history, sum);
+    return PyErr_Occurred() ? -1 : join_errors(self, other);
 }
 
 static PyObject *statistic_estimated(PyObject *self, void *Py_UNUSED(closure))
@@ -65,6 +82,7 @@ static PyGetSetDef statistic_getset[] = {
      PyDoc_STR("Where size lies with a probability of about 95 %: (low, high) in bytes,\n"
                "both the size itself if it is not estimated."),
      NULL},
+    CTM_HISTORY_GETSET,
     {0},
 };
 
@@ -138,6 +156,7 @@ static PyMemberDef statistic_members[] = {
     {"count", Py_T_OBJECT_EX, offsetof(ctm_statistic_object, count), 0,
      PyDoc_STR("Number of blocks.")},
     {"_error", Py_T_OBJECT_EX, offsetof(ctm_statistic_object, error), 0, ctm_error_doc},
+    {"_history", Py_T_OBJECT_EX, offsetof(ctm_statistic_object, history), 0, ctm_history_doc},
     {0},
 };
 
@@ -167,7 +186,8 @@ static PyType_Spec statistic_spec = {
 
 int ctm_statistic_type_init(PyObject *module, ctm_state *state)
 {
-    static const char *const names[] = {"traceback", "size", "count", "_error", NULL};
+    static const char *const names[] = {"traceback", "size",     "count",
+                                        "_error",    "_history", NULL};
     state->statistic_type = ctm_type_new(module, &statistic_spec, NULL);
     if (state->statistic_type == NULL) return -1;
     return ctm_type_set_slots(state->statistic_type, names);

@@ -1,5 +1,6 @@
 /* statistic_diff.c: StatisticDiff, one group in an old and a new snapshot. All five
  * attributes may be set. */
+#include "history.h"
 #include "support.h"
 
 #include <stddef.h>
@@ -8,9 +9,10 @@ typedef struct ctm_statistic_diff_object {
     PyObject_HEAD
     PyObject *fields[5]; /* owned; NULL: not set; traceback, size, size_diff, count, count_diff */
     PyObject *error;     /* owned; NULL: not set */
+    PyObject *history;   /* owned; NULL: not set */
 } ctm_statistic_diff_object;
 
-CTM_SLOT_OBJECT(statistic_diff, 6)
+CTM_SLOT_OBJECT(statistic_diff, 7)
 
 #define FIELD_NAMES(state)                                                                         \
     {                                                                                              \
@@ -35,10 +37,13 @@ PyObject *ctm_statistic_diff_object_new(ctm_state *state, PyObject *const fields
     return result;
 }
 
-int ctm_statistic_diff_set_error(PyObject *self, double error)
+int ctm_statistic_diff_set_more(PyObject *self, const ctm_statistic *row)
 {
-    Py_XSETREF(((ctm_statistic_diff_object *)self)->error, PyFloat_FromDouble(error));
-    return ((ctm_statistic_diff_object *)self)->error != NULL ? 0 : -1;
+    ctm_statistic_diff_object *diff = (ctm_statistic_diff_object *)self;
+    if (row->estimated) Py_XSETREF(diff->error, PyFloat_FromDouble(row->size_error));
+    if (row->estimated && diff->error == NULL) return -1;
+    Py_XSETREF(diff->history, ctm_history_new(row, true));
+    return PyErr_Occurred() ? -1 : 0;
 }
 
 static PyObject *statistic_diff_estimated(PyObject *self, void *Py_UNUSED(closure))
@@ -59,6 +64,8 @@ static PyGetSetDef statistic_diff_getset[] = {
      PyDoc_STR("Where size_diff lies with a probability of at least about 95 %: (low, high)\n"
                "in bytes, both size_diff itself if it is not estimated."),
      NULL},
+    CTM_HISTORY_GETSET,
+    CTM_HISTORY_DIFF_GETSET,
     {0},
 };
 
@@ -151,6 +158,7 @@ static PyMemberDef statistic_diff_members[] = {
     FIELD("count", 3, "Number of blocks in the new snapshot."),
     FIELD("count_diff", 4, "Difference of the number of blocks, new minus old."),
     {"_error", Py_T_OBJECT_EX, offsetof(ctm_statistic_diff_object, error), 0, ctm_error_doc},
+    {"_history", Py_T_OBJECT_EX, offsetof(ctm_statistic_diff_object, history), 0, ctm_history_doc},
     {0},
 };
 
@@ -183,7 +191,7 @@ static PyType_Spec statistic_diff_spec = {
 int ctm_statistic_diff_type_init(PyObject *module, ctm_state *state)
 {
     static const char *const names[] = {"traceback",  "size",   "size_diff", "count",
-                                        "count_diff", "_error", NULL};
+                                        "count_diff", "_error", "_history",  NULL};
     state->statistic_diff_type = ctm_type_new(module, &statistic_diff_spec, NULL);
     if (state->statistic_diff_type == NULL) return -1;
     return ctm_type_set_slots(state->statistic_diff_type, names);

@@ -12,7 +12,7 @@
 
 typedef struct ctm_params {
     const char *qualname;              /* "Frame.__init__" */
-    const char *names[CTM_MAX_PARAMS]; /* without self */
+    const char *names[CTM_MAX_PARAMS]; /* without self; one that starts with '*' is keyword-only */
     int count, required;
     int method; /* 1: the messages count self */
 } ctm_params;
@@ -55,15 +55,17 @@ PyObject *ctm_slot_unset(PyObject *self, const char *name);
 /* Sets type.__slots__, which pickle and copy read. Names end with NULL. */
 int ctm_type_set_slots(PyTypeObject *type, const char *const *names);
 
-/* --- estimates: what a Statistic of a sampled snapshot knows besides its attributes --- */
+/* --- what a Statistic of the core's knows besides its attributes --- */
 
 /* The slot `_error` holds the standard error in bytes, a float; it is not set if the numbers are exact. */
 extern const char ctm_estimated_doc[], ctm_error_doc[];
 /* (low, high) around the attribute `name` of `self`. is_signed: may be below 0. */
 PyObject *ctm_confidence_interval(PyObject *self, PyObject *name, PyObject *error, int is_signed);
-int ctm_statistic_set_error(PyObject *self, double error);
-int ctm_statistic_join_errors(PyObject *self, PyObject *other);
-int ctm_statistic_diff_set_error(PyObject *self, double error);
+/* Sets the slots `_error` and `_history` (history.h) to what the row knows. */
+int ctm_statistic_set_more(PyObject *self, const ctm_statistic *row);
+int ctm_statistic_diff_set_more(PyObject *self, const ctm_statistic *row);
+/* Adds up the same of two Statistics, in `self`. */
+int ctm_statistic_join_more(PyObject *self, PyObject *other);
 
 /* --- dict objects --- */
 

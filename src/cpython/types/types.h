@@ -39,7 +39,7 @@
     X(private_trace, "_trace") X(private_traces, "_traces") X(core, "_core")                    \
     X(traces, "traces") X(traceback_limit, "traceback_limit") X(traceback, "traceback")         \
     X(domain, "domain") X(private_domain, "_domain") X(size, "size") X(count, "count")          \
-    X(size_diff, "size_diff") X(count_diff, "count_diff") X(inclusive, "inclusive")             \
+    X(history, "_history") X(size_diff, "size_diff") X(count_diff, "count_diff") X(inclusive, "inclusive")             \
     X(all_frames, "all_frames") X(pattern, "_filename_pattern") X(match, "_match")              \
     X(match_frame, "_match_frame") X(match_frame_impl, "_match_frame_impl")                     \
     X(match_traceback, "_match_traceback") X(filter_trace, "_filter_trace")                     \

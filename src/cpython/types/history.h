@@ -1,0 +1,55 @@
+/* history.h: what a Statistic and a StatisticDiff know besides live blocks: what was ever allocated, what of it was
+ * freed, and what was there at the peak.
+ *
+ * Model: one slot, `_history`, holds a tuple of the numbers that the core has counted: of a Statistic
+ * (allocated_count, allocated_size, peak_count, peak_size), of a StatisticDiff these and their four
+ * differences. A number that is not known is None; if none is, the slot is not set, as in objects made
+ * by hand, which therefore look and pickle like the standard library's. What was freed is what was allocated
+ * less what is live.
+ */
+#ifndef CTM_TYPES_HISTORY_H
+#define CTM_TYPES_HISTORY_H
+
+#include "types.h"
+
+/* The value of the slot for a row of the core's statistics: a new tuple, or NULL without an exception if nothing is
+ * known. is_diff: of a StatisticDiff. */
+PyObject *ctm_history_new(const ctm_statistic *row, bool is_diff);
+/* The sum of two; unset (NULL) if one is, or is odd. May fail with an exception. */
+PyObject *ctm_history_join(PyObject *history, PyObject *other);
+
+/* Where a property is found: item `index` of the tuple, less the attribute `minus` (NULL: nothing). */
+typedef struct ctm_history_field {
+    int index;
+    const char *minus;
+} ctm_history_field;
+
+extern const ctm_history_field ctm_history_fields[12];
+extern const char ctm_history_doc[];
+PyObject *ctm_history_get(PyObject *self, void *field);
+
+#define CTM_HISTORY_PROPERTY(name, number, doc)                        \
+    {                                                                  \
+        name, ctm_history_get, NULL, PyDoc_STR(doc "\nNone: not known."), \
+            (void *)&ctm_history_fields[number]                        \
+    }
+#define CTM_HISTORY_GETSET                                                                       \
+    CTM_HISTORY_PROPERTY("allocated_count", 0,                                                   \
+                         "Number of blocks ever allocated, since start or clear_traces."),       \
+        CTM_HISTORY_PROPERTY("allocated_size", 1, "Total size of these in bytes."),              \
+        CTM_HISTORY_PROPERTY("peak_count", 2,                                                    \
+                             "Number of blocks that were live at the moment of the peak."),      \
+        CTM_HISTORY_PROPERTY("peak_size", 3, "Total size of these in bytes."),                   \
+        CTM_HISTORY_PROPERTY("freed_count", 4, "Number of the allocated blocks that are freed."), \
+        CTM_HISTORY_PROPERTY("freed_size", 5, "Total size of these in bytes.")
+#define CTM_HISTORY_DIFF_GETSET                                                                 \
+    CTM_HISTORY_PROPERTY("allocated_count_diff", 6,                                             \
+                         "Number of blocks allocated between the snapshots."),                  \
+        CTM_HISTORY_PROPERTY("allocated_size_diff", 7, "Total size of these in bytes."),        \
+        CTM_HISTORY_PROPERTY("peak_count_diff", 8, "Difference of peak_count, new minus old."), \
+        CTM_HISTORY_PROPERTY("peak_size_diff", 9, "Difference of peak_size, new minus old."),   \
+        CTM_HISTORY_PROPERTY("freed_count_diff", 10,                                            \
+                             "Number of blocks freed between the snapshots."),                  \
+        CTM_HISTORY_PROPERTY("freed_size_diff", 11, "Total size of these in bytes.")
+
+#endif
