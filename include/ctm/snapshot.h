@@ -67,7 +67,7 @@ CTM_API CTM_NODISCARD ctm_status ctm_snapshot_equal(const ctm_snapshot *a, const
 /* --- other live blocks of the same tables. The caller owns *out --- */
 /* The snapshot of the moment of the peak: the live blocks of each site are those that were live then, and
  * current_bytes is their sum. A site's `allocated` stays (ever, up to the moment of `snapshot`), `freed` is the
- * rest of them; sites without a block at the peak are left out. Of a filtered snapshot: of what the filter left.
+ * rest of them; so all sites stay, as in other snapshots. Of a filtered snapshot: of what the filter left.
  * CTM_ERR_NOT_FOUND: the peak is not known (info.peak_known); CTM_ERR_NOMEM; CTM_ERR_LIMIT. */
 CTM_API CTM_NODISCARD ctm_status ctm_snapshot_at_peak(const ctm_snapshot *snapshot,
                                                       ctm_snapshot **out);

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import ctracemalloc
 
 KEYS = ("lineno", "function", "filename", "traceback")
+SORTS = ("size", "count", "peak", "allocated")
 MAX_NFRAME = 65535
 MAX_SAMPLE_INTERVAL = 1 << 48
 
@@ -65,6 +66,17 @@ def add_grouping_options(parser: argparse.ArgumentParser) -> None:
         const="traceback",
         dest="key",
         help="short for --key traceback: whole tracebacks",
+    )
+    parser.add_argument(
+        "--sort",
+        choices=SORTS,
+        default="size",
+        help="order of the rows: live size or count, size at the peak, size of all ever allocated (default: size)",
+    )
+    parser.add_argument(
+        "--at-peak",
+        action="store_true",
+        help="what was live at the moment of the peak, instead of at the moment of the snapshot",
     )
 
 
@@ -178,20 +190,36 @@ def dispatch(
         parser.exit(2, f"{parser.prog} run: {problem}\n")
     if parsed.cumulative and parsed.key not in ("lineno", "filename"):
         parser.error(f"--cumulative goes with --key lineno or filename, not {parsed.key}")
-    from ctracemalloc import _report
-
-    style = _report.Style.for_stream(sys.stdout, parsed.no_color)
-    if parsed.command == "report":
-        snapshot = _report.load(parsed.file)
-        lines = _report.format_snapshot(
-            snapshot, parsed.key, parsed.top, style, cumulative=parsed.cumulative
-        )
-    else:
-        old, new = _report.load(parsed.old), _report.load(parsed.new)
-        lines = _report.format_diff(
-            old, new, parsed.key, parsed.top, style, cumulative=parsed.cumulative
-        )
+    lines = report_lines(parsed) if parsed.command == "report" else diff_lines(parsed)
     for line in lines:
         print(line)
     sys.stdout.flush()
     return 0
+
+
+def report_lines(parsed: argparse.Namespace) -> list[str]:
+    from ctracemalloc import _report
+
+    style = _report.Style.for_stream(sys.stdout, parsed.no_color)
+    snapshot = _report.load(parsed.file)
+    write = _report.format_snapshot
+    if parsed.at_peak:
+        snapshot = _report.peak_of(snapshot, parsed.file)
+        write = _report.format_peak
+    with _report.blaming(parsed.file):
+        return write(
+            snapshot, parsed.key, parsed.top, style, cumulative=parsed.cumulative, sort=parsed.sort
+        )
+
+
+def diff_lines(parsed: argparse.Namespace) -> list[str]:
+    from ctracemalloc import _report
+
+    style = _report.Style.for_stream(sys.stdout, parsed.no_color)
+    old, new = _report.load(parsed.old), _report.load(parsed.new)
+    if parsed.at_peak:
+        old, new = _report.peak_of(old, parsed.old), _report.peak_of(new, parsed.new)
+    with _report.blaming(f"{parsed.old}, {parsed.new}"):
+        return _report.format_diff(
+            old, new, parsed.key, parsed.top, style, cumulative=parsed.cumulative, sort=parsed.sort
+        )

@@ -5,12 +5,13 @@ statistics; below a row stand the source text or the traceback. Functions here g
 and print nothing. They only read a snapshot's public side, so they work on any.
 """
 
+import contextlib
 import linecache
 import os
 import sys
 import tokenize  # noqa: F401 - linecache needs it, and must not import it in a signal handler
-from collections.abc import Iterable, Sequence
-from typing import TextIO
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, TextIO
 
 from ._ctracemalloc import (
     FileError,
@@ -31,6 +32,9 @@ KEY_NOUNS = {
     "filename": "files",
     "traceback": "tracebacks",
 }
+# The peak is told apart from what is live if it is so much more:
+PEAK_RATIO = 1.5
+PEAK_BYTES = 64 * 1024
 
 
 class Style:
@@ -78,7 +82,48 @@ def load(path: str) -> Snapshot:
         raise FileError(f"{path}: {error}") from None
 
 
+@contextlib.contextmanager
+def blaming(path: str) -> Iterator[None]:
+    """What is not known of a snapshot, as a FileError that names the file."""
+    try:
+        yield
+    except ValueError as error:
+        raise FileError(f"{path}: {error}") from None
+
+
+def peak_of(snapshot: Snapshot, path: str) -> Snapshot:
+    """snapshot.at_peak, or a FileError that names the file."""
+    peak = snapshot.at_peak
+    if peak is None:
+        raise FileError(f"{path}: what was live at the peak is not in this file")
+    return peak
+
+
 # --- whole reports ---
+
+
+class Totals(NamedTuple):
+    """Sums over a snapshot; of a sample, estimates."""
+
+    size: int
+    count: int
+    freed_size: int | None
+    freed_count: int | None
+    allocated_size: int | None
+
+
+def totals_of(snapshot: Snapshot) -> Totals:
+    try:
+        files = snapshot.statistics("filename", sort="allocated")
+    except ValueError:  # not known
+        files = snapshot.statistics("filename")
+        size, count = sum(item.size for item in files), sum(item.count for item in files)
+        return Totals(size, count, None, None, None)
+    sums = [
+        sum(getattr(item, name) for item in files)
+        for name in ("size", "count", "freed_size", "freed_count", "allocated_size")
+    ]
+    return Totals(*sums)
 
 
 def format_snapshot(
@@ -88,16 +133,54 @@ def format_snapshot(
     style: Style,
     *,
     cumulative: bool = False,
+    sort: str = "size",
     saved: str = "",
 ) -> list[str]:
-    statistics = snapshot.statistics(key, cumulative)
-    total = total_size(snapshot)
-    lines = format_head(snapshot, total, style, saved)
-    lines += ["", describe_rows(statistics, key, top, style, cumulative)]
-    rows = [["size", "count", "average", "%", "location", "function"]]
+    peak = snapshot.at_peak
+    lines = format_head(snapshot, peak, style, saved)
+    return [*lines, "", *format_rows(snapshot, peak, key, top, style, cumulative, sort)]
+
+
+def format_peak(
+    snapshot: Snapshot,
+    key: str,
+    top: int,
+    style: Style,
+    *,
+    cumulative: bool = False,
+    sort: str = "size",
+) -> list[str]:
+    """What `snapshot`, one of the moment of the peak, is made of."""
+    total = totals_of(snapshot)
+    title = f"{style.bold('at the peak')}  {format_bytes(total.size)} in {total.count:,} blocks"
+    return [title, "", *format_rows(snapshot, snapshot, key, top, style, cumulative, sort)]
+
+
+def peak_stands_out(snapshot: Snapshot, peak: Snapshot) -> bool:
+    live, most = totals_of(snapshot).size, totals_of(peak).size
+    return most >= PEAK_RATIO * live and most - live >= PEAK_BYTES
+
+
+def format_rows(
+    snapshot: Snapshot,
+    peak: Snapshot | None,
+    key: str,
+    top: int,
+    style: Style,
+    cumulative: bool,
+    sort: str,
+) -> list[str]:
+    statistics = snapshot.statistics(key, cumulative, sort=sort)
+    columns = STATISTIC_COLUMNS.get(sort, STATISTIC_COLUMNS["size"])
+    total = totals_of(peak if sort == "peak" and peak is not None else snapshot)
+    whole = total.allocated_size if sort == "allocated" else total.size
+    rows = [[*columns.names, "location", "function"]]
     for statistic in statistics[:top]:
-        rows.append(statistic_cells(statistic, total, key))
-    return lines + format_table(rows, statistics[:top], ">>>><<", key, style)
+        cells = columns.cells(statistic, whole or 0)
+        rows.append([*cells, *place_cells(statistic.traceback, key)])
+    title = describe_rows(statistics, key, top, style, cumulative, sorted_by=sort)
+    sides = ">" * len(columns.names) + "<<"
+    return [title, *format_table(rows, statistics[:top], sides, key, style)]
 
 
 def format_diff(
@@ -108,33 +191,50 @@ def format_diff(
     style: Style,
     *,
     cumulative: bool = False,
+    sort: str = "size",
 ) -> list[str]:
-    differences = new.compare_to(old, key, cumulative)
-    changed = [item for item in differences if item.size_diff or item.count_diff]
-    sizes, counts = (total_size(old), total_size(new)), (total_count(old), total_count(new))
-    size_diff, count_diff = sizes[1] - sizes[0], counts[1] - counts[0]
+    columns = DIFFERENCE_COLUMNS.get(sort, DIFFERENCE_COLUMNS["size"])
+    differences = new.compare_to(old, key, cumulative, sort=sort)
+    changed = [item for item in differences if columns.changed(item)]
+    before, after = totals_of(old), totals_of(new)
+    size_diff, count_diff = after.size - before.size, after.count - before.count
     lines = [
-        f"{style.bold('old')}     {format_bytes(sizes[0])} in {counts[0]:,} blocks",
-        f"{style.bold('new')}     {format_bytes(sizes[1])} in {counts[1]:,} blocks",
+        f"{style.bold('old')}     {format_bytes(before.size)} in {before.count:,} blocks",
+        f"{style.bold('new')}     {format_bytes(after.size)} in {after.count:,} blocks",
         f"{style.bold('change')}  "
         + style.grown(f"{format_change(size_diff)} in {count_diff:+,} blocks", size_diff),
         "",
-        describe_rows(changed, key, top, style, cumulative, "changed "),
+        describe_rows(changed, key, top, style, cumulative, "changed ", sort),
     ]
-    rows = [["change", "size", "blocks", "count", "location", "function"]]
+    rows = [[*columns.names, "location", "function"]]
     for item in changed[:top]:
-        rows.append(difference_cells(item, key))
-    return lines + format_table(rows, changed[:top], ">>>><<", key, style)
+        rows.append([*columns.cells(item), *place_cells(item.traceback, key)])
+    sides = ">" * len(columns.names) + "<<"
+    return lines + format_table(rows, changed[:top], sides, key, style)
 
 
-def format_head(snapshot: Snapshot, total: int, style: Style, saved: str) -> list[str]:
-    facts = [("live", f"{format_bytes(total)} in {total_count(snapshot):,} blocks")]
+def format_head(snapshot: Snapshot, peak: Snapshot | None, style: Style, saved: str) -> list[str]:
+    total = totals_of(snapshot)
+    facts = [("live", f"{format_bytes(total.size)} in {total.count:,} blocks")]
+    facts += peak_facts(peak, getattr(snapshot, "run", None))
+    if total.freed_size is not None:
+        text = f"{format_bytes(total.freed_size)} in {total.freed_count:,} blocks, allocated and freed again"
+        facts.append(("churn", text))
     facts += sample_facts(snapshot)
     facts += run_facts(getattr(snapshot, "run", None))
     facts.append(("frames", f"at most {snapshot.traceback_limit} kept of each traceback"))
     if saved:
         facts.append(("saved", saved))
     return [style.bold("ctracemalloc"), *(f"  {name:<8} {text}" for name, text in facts)]
+
+
+def peak_facts(peak: Snapshot | None, run: object) -> list[tuple[str, str]]:
+    if peak is not None:
+        total = totals_of(peak)
+        return [("peak", f"{format_bytes(total.size)} in {total.count:,} blocks")]
+    if isinstance(run, dict) and isinstance(run.get("peak"), int):
+        return [("peak", format_bytes(run["peak"]))]
+    return []
 
 
 def sample_facts(snapshot: Snapshot) -> list[tuple[str, str]]:
@@ -151,8 +251,6 @@ def run_facts(run: object) -> list[tuple[str, str]]:
     if not isinstance(run, dict):
         return []
     facts = []
-    if isinstance(run.get("peak"), int):
-        facts.append(("peak", format_bytes(run["peak"])))
     if isinstance(run.get("tracer"), int):
         facts.append(("tracer", f"{format_bytes(run['tracer'])} used by ctracemalloc itself"))
     if isinstance(run.get("command"), list):
@@ -169,9 +267,12 @@ def describe_rows(
     style: Style,
     cumulative: bool,
     adjective: str = "",
+    sorted_by: str = "size",
 ) -> str:
     noun = adjective + KEY_NOUNS[key]
     text = f"top {top} of {len(rows):,} {noun}" if len(rows) > top else f"{len(rows):,} {noun}"
+    if sorted_by != "size":
+        text += f", by {SORT_NOUNS[sorted_by]}"
     if cumulative:
         text += ", each with what it called"
     return style.bold(text)
@@ -180,25 +281,96 @@ def describe_rows(
 # --- rows ---
 
 
-def statistic_cells(statistic: Statistic, total: int, key: str) -> list[str]:
-    average = statistic.size / statistic.count if statistic.count else 0
-    return [
-        format_bytes(statistic.size),
-        f"{statistic.count:,}",
-        format_bytes(average),
-        f"{100 * statistic.size / total:.1f}%" if total else "",
-        *place_cells(statistic.traceback, key),
-    ]
+class StatisticColumns(NamedTuple):
+    """The numbers of a row, for one order."""
+
+    names: list[str]
+    cells: Callable[[Statistic, int], list[str]]  # of the statistic, given the size of the whole
 
 
-def difference_cells(item: StatisticDiff, key: str) -> list[str]:
+class DifferenceColumns(NamedTuple):
+    names: list[str]
+    cells: Callable[[StatisticDiff], list[str]]
+    changed: Callable[[StatisticDiff], object]
+
+
+def amount_cells(size: int | None, count: int | None, whole: int) -> list[str]:
+    size, count = size or 0, count or 0
+    average = format_bytes(size / count if count else 0)
+    percent = f"{100 * size / whole:.1f}%" if whole else ""
+    return [format_bytes(size), f"{count:,}", average, percent]
+
+
+def live_cells(item: Statistic, whole: int) -> list[str]:
+    return amount_cells(item.size, item.count, whole)
+
+
+def peak_cells(item: Statistic, whole: int) -> list[str]:
+    return [*amount_cells(item.peak_size, item.peak_count, whole), format_bytes(item.size)]
+
+
+def allocated_cells(item: Statistic, whole: int) -> list[str]:
+    cells = amount_cells(item.allocated_size, item.allocated_count, whole)
+    return [*cells, format_bytes(item.size)]
+
+
+def live_change_cells(item: StatisticDiff) -> list[str]:
     return [
         format_change(item.size_diff),
         format_bytes(item.size),
         f"{item.count_diff:+,}",
         f"{item.count:,}",
-        *place_cells(item.traceback, key),
     ]
+
+
+def peak_change_cells(item: StatisticDiff) -> list[str]:
+    return [
+        format_change(item.peak_size_diff or 0),
+        format_bytes(item.peak_size or 0),
+        f"{item.peak_count_diff or 0:+,}",
+        format_change(item.size_diff),
+    ]
+
+
+def allocated_change_cells(item: StatisticDiff) -> list[str]:
+    return [
+        format_bytes(item.allocated_size_diff or 0),
+        f"{item.allocated_count_diff or 0:,}",
+        f"{item.freed_count_diff or 0:,}",
+        format_change(item.size_diff),
+    ]
+
+
+SORT_NOUNS = {
+    "size": "size",
+    "count": "number of blocks",
+    "peak": "size at the peak",
+    "allocated": "size of all that was ever allocated",
+}
+STATISTIC_COLUMNS = {
+    "size": StatisticColumns(["size", "count", "average", "%"], live_cells),
+    "peak": StatisticColumns(["at peak", "count", "average", "%", "live"], peak_cells),
+    "allocated": StatisticColumns(
+        ["allocated", "count", "average", "%", "live"], allocated_cells
+    ),
+}
+DIFFERENCE_COLUMNS = {
+    "size": DifferenceColumns(
+        ["change", "size", "blocks", "count"],
+        live_change_cells,
+        lambda item: item.size_diff or item.count_diff,
+    ),
+    "peak": DifferenceColumns(
+        ["peak change", "at peak", "blocks", "live change"],
+        peak_change_cells,
+        lambda item: item.peak_size_diff or item.peak_count_diff,
+    ),
+    "allocated": DifferenceColumns(
+        ["allocated", "blocks", "freed", "live change"],
+        allocated_change_cells,
+        lambda item: item.allocated_count_diff or item.freed_count_diff,
+    ),
+}
 
 
 def place_cells(traceback: Traceback, key: str) -> list[str]:
@@ -264,16 +436,6 @@ def crop(text: str) -> str:
 
 
 # --- words and numbers ---
-
-
-def total_size(snapshot: Snapshot) -> int:
-    return sum(statistic.size for statistic in snapshot.statistics("filename"))
-
-
-def total_count(snapshot: Snapshot) -> int:
-    if snapshot.sample_interval is None:
-        return len(snapshot.traces)
-    return sum(statistic.count for statistic in snapshot.statistics("filename"))
 
 
 def format_bytes(size: float) -> str:

@@ -228,6 +228,9 @@ class Reporter:
         lines = _report.format_snapshot(
             snapshot, self.settings.key, self.settings.top, style, saved=path
         )
+        peak = snapshot.at_peak
+        if peak is not None and _report.peak_stands_out(snapshot, peak):
+            lines += ["", *_report.format_peak(peak, self.settings.key, self.settings.top, style)]
         write_stderr("\n".join(lines) + "\n")
 
 
