@@ -14,6 +14,7 @@ import unittest
 import weakref
 
 import ctracemalloc as m
+from history_support import snapshot_of_sites
 from types_support import KEYS, Case
 
 
@@ -24,6 +25,10 @@ class TestLeaks(Case):
         """Everything that the types can do, as (name, function of no arguments)."""
         raw = [(0, 10, (("a.py", 2), ("b.py", 4)), 3)] * 3 + [(1, 5, (("c.py", 1),), 1)]
         listed, core = m.Snapshot(raw, 5), self.to_core(raw)
+        told = snapshot_of_sites([(raw[0], 1, 2, 3), (raw[3], 2, 2, 0)], self.path)
+        mine_told = type("Mine", (m.Snapshot,), {"_group_by": lambda self, *key:
+                                                 m.Snapshot._group_by(self, *key)})([], 5)
+        mine_told.traces = told.traces
         core.extra = {"a": [1, (2, None)], "b": {1, 2}, "c": 2**70, "d": "e", "f": 1.5}
         mine = type("Mine", (m.BaseFilter,), {"_match": lambda self, trace: trace[1] > 6})
         filters = [[], [m.Filter(True, "a*")], [m.DomainFilter(False, 1)], [mine(True)],
@@ -35,6 +40,15 @@ class TestLeaks(Case):
                 yield (name, key), lambda: [(str(x), repr(x), hash(x), x == x, x._sort_key())
                                             for x in s.compare_to(other, *key)]
                 yield (name, key), lambda: s._group_by(*key)
+            for key, sort in itertools.product(KEYS, ("count", "peak", "allocated")):
+                yield (name, key, sort), lambda: told.statistics(*key, sort=sort)
+                yield (name, key, sort), lambda: told.compare_to(told, *key, sort=sort)
+                yield (name, key, sort), lambda: mine_told.statistics(*key, sort=sort)
+            yield (name, "at_peak"), lambda: (s.at_peak, told.at_peak.traces._traces)
+            yield (name, "history"), lambda: [
+                (x.allocated_size, x.freed_count, x.peak_size, copy.deepcopy(x), pickle.dumps(x))
+                for x in told.statistics("lineno")]
+            yield (name, "count"), lambda: s.compare_to(listed, "lineno", sort="count")
             for chosen in filters:
                 yield (name, "filter"), lambda: s.filter_traces(chosen)
             traces = s.traces
@@ -66,7 +80,10 @@ class TestLeaks(Case):
                      "bad.compare_to(core, 'traceback')", "core.compare_to(bad, 'traceback')",
                      "bad.dump(self.path)", "odd.dump(self.path)", "core.statistics('x')",
                      "core.dump('/no/such/place')", "core.dump(self.folder)", "core.dump(5.5)",
-                     "core.dump(self.path, 'x')", "m.Snapshot.load('/no/such/place')",
+                     "core.dump(self.path, 'x')", "core.statistics('lineno', sort='x')",
+                     "core.statistics('lineno', sort='peak')",
+                     "core.compare_to(core, 'lineno', sort='peak')",
+                     "bad.compare_to(core, 'lineno', sort='allocated')", "m.Snapshot.load('/no/such/place')",
                      "m.Snapshot.load(damaged)", "m.Snapshot.load(self.folder)",
                      "bad.filter_traces([m.Filter(True, 'a')])", "bad.filter_traces(5)",
                      "core.filter_traces([m.BaseFilter(True)])", "core.filter_traces([5])",
