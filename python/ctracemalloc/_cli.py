@@ -202,14 +202,12 @@ def report_lines(parsed: argparse.Namespace) -> list[str]:
 
     style = _report.Style.for_stream(sys.stdout, parsed.no_color)
     snapshot = _report.load(parsed.file)
-    write = _report.format_snapshot
-    if parsed.at_peak:
-        snapshot = _report.peak_of(snapshot, parsed.file)
-        write = _report.format_peak
+    rows = {"cumulative": parsed.cumulative, "sort": parsed.sort}
     with _report.blaming(parsed.file):
-        return write(
-            snapshot, parsed.key, parsed.top, style, cumulative=parsed.cumulative, sort=parsed.sort
-        )
+        if parsed.at_peak:
+            peak = _report.peak_of(snapshot, parsed.file)
+            return _report.format_peak(peak, parsed.key, parsed.top, style, **rows)
+        return _report.format_snapshot(snapshot, parsed.key, parsed.top, style, **rows)
 
 
 def diff_lines(parsed: argparse.Namespace) -> list[str]:

@@ -106,9 +106,9 @@ class Totals(NamedTuple):
     """Sums over a snapshot; of a sample, estimates."""
 
     size: int
-    count: int
+    blocks: int
     freed_size: int | None
-    freed_count: int | None
+    freed_blocks: int | None
     allocated_size: int | None
 
 
@@ -152,7 +152,7 @@ def format_peak(
 ) -> list[str]:
     """What `snapshot`, one of the moment of the peak, is made of."""
     total = totals_of(snapshot)
-    title = f"{style.bold('at the peak')}  {format_bytes(total.size)} in {total.count:,} blocks"
+    title = f"{style.bold('at the peak')}  {format_bytes(total.size)} in {total.blocks:,} blocks"
     return [title, "", *format_rows(snapshot, snapshot, key, top, style, cumulative, sort)]
 
 
@@ -197,10 +197,10 @@ def format_diff(
     differences = new.compare_to(old, key, cumulative, sort=sort)
     changed = [item for item in differences if columns.changed(item)]
     before, after = totals_of(old), totals_of(new)
-    size_diff, count_diff = after.size - before.size, after.count - before.count
+    size_diff, count_diff = after.size - before.size, after.blocks - before.blocks
     lines = [
-        f"{style.bold('old')}     {format_bytes(before.size)} in {before.count:,} blocks",
-        f"{style.bold('new')}     {format_bytes(after.size)} in {after.count:,} blocks",
+        f"{style.bold('old')}     {format_bytes(before.size)} in {before.blocks:,} blocks",
+        f"{style.bold('new')}     {format_bytes(after.size)} in {after.blocks:,} blocks",
         f"{style.bold('change')}  "
         + style.grown(f"{format_change(size_diff)} in {count_diff:+,} blocks", size_diff),
         "",
@@ -215,10 +215,10 @@ def format_diff(
 
 def format_head(snapshot: Snapshot, peak: Snapshot | None, style: Style, saved: str) -> list[str]:
     total = totals_of(snapshot)
-    facts = [("live", f"{format_bytes(total.size)} in {total.count:,} blocks")]
+    facts = [("live", f"{format_bytes(total.size)} in {total.blocks:,} blocks")]
     facts += peak_facts(peak, getattr(snapshot, "run", None))
     if total.freed_size is not None:
-        text = f"{format_bytes(total.freed_size)} in {total.freed_count:,} blocks, allocated and freed again"
+        text = f"{format_bytes(total.freed_size)} in {total.freed_blocks:,} blocks, allocated and freed again"
         facts.append(("churn", text))
     facts += sample_facts(snapshot)
     facts += run_facts(getattr(snapshot, "run", None))
@@ -231,7 +231,7 @@ def format_head(snapshot: Snapshot, peak: Snapshot | None, style: Style, saved: 
 def peak_facts(peak: Snapshot | None, run: object) -> list[tuple[str, str]]:
     if peak is not None:
         total = totals_of(peak)
-        return [("peak", f"{format_bytes(total.size)} in {total.count:,} blocks")]
+        return [("peak", f"{format_bytes(total.size)} in {total.blocks:,} blocks")]
     if isinstance(run, dict) and isinstance(run.get("peak"), int):
         return [("peak", format_bytes(run["peak"]))]
     return []

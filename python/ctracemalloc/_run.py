@@ -228,9 +228,10 @@ class Reporter:
         lines = _report.format_snapshot(
             snapshot, self.settings.key, self.settings.top, style, saved=path
         )
-        peak = snapshot.at_peak
-        if peak is not None and _report.peak_stands_out(snapshot, peak):
-            lines += ["", *_report.format_peak(peak, self.settings.key, self.settings.top, style)]
+        at_peak = snapshot.at_peak
+        if at_peak is not None and _report.peak_stands_out(snapshot, at_peak):
+            lines.append("")
+            lines += _report.format_peak(at_peak, self.settings.key, self.settings.top, style)
         write_stderr("\n".join(lines) + "\n")
 
 
