@@ -138,7 +138,7 @@ def format_snapshot(
 ) -> list[str]:
     peak = snapshot.at_peak
     lines = format_head(snapshot, peak, style, saved)
-    return [*lines, "", *format_rows(snapshot, peak, key, top, style, cumulative, sort)]
+    return [*lines, "", *format_rows(snapshot, key, top, style, cumulative, sort, "live")]
 
 
 def format_peak(
@@ -152,8 +152,9 @@ def format_peak(
 ) -> list[str]:
     """What `snapshot`, one of the moment of the peak, is made of."""
     total = totals_of(snapshot)
+    sort = "size" if sort == "peak" else sort
     title = f"{style.bold('at the peak')}  {format_bytes(total.size)} in {total.blocks:,} blocks"
-    return [title, "", *format_rows(snapshot, snapshot, key, top, style, cumulative, sort)]
+    return [title, "", *format_rows(snapshot, key, top, style, cumulative, sort, "at peak")]
 
 
 def peak_stands_out(snapshot: Snapshot, peak: Snapshot) -> bool:
@@ -163,24 +164,32 @@ def peak_stands_out(snapshot: Snapshot, peak: Snapshot) -> bool:
 
 def format_rows(
     snapshot: Snapshot,
-    peak: Snapshot | None,
     key: str,
     top: int,
     style: Style,
     cumulative: bool,
     sort: str,
+    moment: str,
 ) -> list[str]:
+    """The table of the largest; `moment` heads the column of what is live in `snapshot`."""
     statistics = snapshot.statistics(key, cumulative, sort=sort)
     columns = STATISTIC_COLUMNS.get(sort, STATISTIC_COLUMNS["size"])
-    total = totals_of(peak if sort == "peak" and peak is not None else snapshot)
-    whole = total.allocated_size if sort == "allocated" else total.size
-    rows = [[*columns.names, "location", "function"]]
+    whole = whole_of(snapshot, sort)
+    rows = [[*(moment if name == "live" else name for name in columns.names), "location", "function"]]
     for statistic in statistics[:top]:
-        cells = columns.cells(statistic, whole or 0)
+        cells = columns.cells(statistic, whole)
         rows.append([*cells, *place_cells(statistic.traceback, key)])
     title = describe_rows(statistics, key, top, style, cumulative, sorted_by=sort)
     sides = ">" * len(columns.names) + "<<"
     return [title, *format_table(rows, statistics[:top], sides, key, style)]
+
+
+def whole_of(snapshot: Snapshot, sort: str) -> int:
+    """The bytes of which a row's are so many percent."""
+    if sort == "allocated":
+        return totals_of(snapshot).allocated_size or 0
+    peak = snapshot.at_peak if sort == "peak" else None
+    return totals_of(snapshot if peak is None else peak).size
 
 
 def format_diff(
@@ -272,7 +281,7 @@ def describe_rows(
     noun = adjective + KEY_NOUNS[key]
     text = f"top {top} of {len(rows):,} {noun}" if len(rows) > top else f"{len(rows):,} {noun}"
     if sorted_by != "size":
-        text += f", by {SORT_NOUNS[sorted_by]}"
+        text += f", by {'change of ' if adjective else ''}{SORT_NOUNS[sorted_by]}"
     if cumulative:
         text += ", each with what it called"
     return style.bold(text)
@@ -334,9 +343,9 @@ def peak_change_cells(item: StatisticDiff) -> list[str]:
 
 def allocated_change_cells(item: StatisticDiff) -> list[str]:
     return [
-        format_bytes(item.allocated_size_diff or 0),
-        f"{item.allocated_count_diff or 0:,}",
-        f"{item.freed_count_diff or 0:,}",
+        format_change(item.allocated_size_diff or 0),
+        f"{item.allocated_count_diff or 0:+,}",
+        f"{item.freed_count_diff or 0:+,}",
         format_change(item.size_diff),
     ]
 
@@ -345,7 +354,7 @@ SORT_NOUNS = {
     "size": "size",
     "count": "number of blocks",
     "peak": "size at the peak",
-    "allocated": "size of all that was ever allocated",
+    "allocated": "size of all ever allocated",
 }
 STATISTIC_COLUMNS = {
     "size": StatisticColumns(["size", "count", "average", "%"], live_cells),

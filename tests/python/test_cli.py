@@ -9,6 +9,7 @@ import unittest
 
 import ctracemalloc
 from cli_support import ProgramTest
+from history_support import snapshot_of_sites
 
 
 class BadCommandTest(ProgramTest):
@@ -44,6 +45,7 @@ class BadCommandTest(ProgramTest):
         self.assert_refused(
             "report", "text.ctm", "--key", "function", "--cumulative", words="--cumulative goes"
         )
+        self.assert_refused("report", "text.ctm", "--sort", "weight", words="invalid choice")
         self.assert_refused(words="COMMAND")
 
 
@@ -99,6 +101,69 @@ class ReportTest(ProgramTest):
         text = self.run_command("diff", "old.ctm", "new.ctm")
         self.assertIn("+6000 B in +2 blocks", text)
         self.assertEqual(self.rows(text), [["+6000", "B", "7000", "B", "+2", "3", "b.py:5"]])
+
+    def told(self, name, *sites):
+        """A file of (line, size, live, freed, at_peak)."""
+        sites = [((0, size, (("a.py", line),), 1), *counts) for line, size, *counts in sites]
+        snapshot_of_sites(sites, str(self.folder / name))
+
+    def test_sort(self):
+        self.told("told.ctm", (1, 1000, 2, 0, 1), (2, 10, 5, 15, 0), (3, 5000, 0, 3, 3))
+        text = self.run_command("report", "told.ctm")
+        self.assertIn("live     2050 B in 7 blocks", text)
+        self.assertIn("peak     15.6 KiB in 4 blocks", text)
+        self.assertIn("churn    14.8 KiB in 18 blocks, allocated and freed again", text)
+        self.assertEqual([row[-1] for row in self.rows(text)], ["a.py:1", "a.py:2"])
+        text = self.run_command("report", "told.ctm", "--sort", "count")
+        self.assertIn("2 lines, by number of blocks", text)
+        self.assertEqual([row[-1] for row in self.rows(text)], ["a.py:2", "a.py:1"])
+        text = self.run_command("report", "told.ctm", "--sort", "peak")
+        self.assertEqual([" ".join(row) for row in self.rows(text)], [
+            "14.6 KiB 3 5000 B 93.8% 0 B a.py:3", "1000 B 1 1000 B 6.2% 2000 B a.py:1",
+            "0 B 0 0 B 0.0% 50 B a.py:2",
+        ])
+        text = self.run_command("report", "told.ctm", "--sort", "allocated", "--top", "1")
+        self.assertIn("top 1 of 3 lines, by size of all ever allocated", text)
+        self.assertEqual([" ".join(row) for row in self.rows(text)],
+                         ["14.6 KiB 3 5000 B 87.2% 0 B a.py:3"])
+
+    def test_at_peak(self):
+        self.told("told.ctm", (1, 1000, 2, 0, 1), (2, 10, 5, 15, 0), (3, 5000, 0, 3, 3))
+        text = self.run_command("report", "told.ctm", "--at-peak")
+        self.assertTrue(text.startswith("at the peak  15.6 KiB in 4 blocks\n"), text)
+        self.assertEqual([" ".join(row) for row in self.rows(text)],
+                         ["14.6 KiB 3 5000 B 93.8% a.py:3", "1000 B 1 1000 B 6.2% a.py:1"])
+        text = self.run_command("report", "told.ctm", "--at-peak", "--sort", "allocated")
+        self.assertEqual([" ".join(row) for row in self.rows(text)][0],
+                         "14.6 KiB 3 5000 B 87.2% 14.6 KiB a.py:3")
+        self.assertEqual(len(self.rows(text)), 3)
+
+    def test_diff_of_history(self):
+        self.told("before.ctm", (1, 1000, 2, 0, 1), (2, 10, 5, 15, 0))
+        self.told("after.ctm", (1, 1000, 2, 1, 3), (2, 10, 5, 415, 1))
+        text = self.run_command("diff", "before.ctm", "after.ctm")
+        self.assertEqual(self.rows(text), [])
+        text = self.run_command("diff", "before.ctm", "after.ctm", "--sort", "allocated")
+        self.assertIn("2 changed lines, by change of size of all ever allocated", text)
+        self.assertEqual([" ".join(row) for row in self.rows(text)],
+                         ["+4000 B +400 +400 +0 B a.py:2", "+1000 B +1 +1 +0 B a.py:1"])
+        text = self.run_command("diff", "before.ctm", "after.ctm", "--sort", "peak")
+        self.assertEqual([" ".join(row) for row in self.rows(text)],
+                         ["+2000 B 3000 B +2 +0 B a.py:1", "+10 B 10 B +1 +0 B a.py:2"])
+        text = self.run_command("diff", "before.ctm", "after.ctm", "--at-peak")
+        self.assertEqual([" ".join(row) for row in self.rows(text)],
+                         ["+2000 B 3000 B +2 3 a.py:1", "+10 B 10 B +1 1 a.py:2"])
+
+    def test_not_known(self):
+        for options, words in [(["--at-peak"], "what was live at the peak is not in this file"),
+                               (["--sort", "peak"], "does not know what was live at the peak"),
+                               (["--sort", "allocated"], "does not know what has been freed")]:
+            for command in (["report", "new.ctm"], ["diff", "old.ctm", "new.ctm"]):
+                result = self.python("-m", "ctracemalloc", *command, *options)
+                self.assertEqual((result.returncode, result.stdout), (2, ""))
+                self.assertIn(words, result.stderr)
+                self.assertIn(command[1], result.stderr)
+                self.assertNotIn("Traceback", result.stderr)
 
     def test_reader_that_goes_away(self):
         command = f"{sys.executable} -m ctracemalloc report new.ctm | true"

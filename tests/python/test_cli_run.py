@@ -148,6 +148,30 @@ class SummaryTest(ProgramTest):
         self.assertIn(f"{len(snapshot.traces):,} blocks", summary)
         self.assertGreaterEqual(snapshot.run["peak"], 8_000_000)
 
+    def test_a_peak_that_is_gone(self):
+        """What made it is told if it is well above what is left."""
+        script = self.write(
+            "script.py",
+            """
+            import sys
+            def make_big(n):
+                return [b"x" * 10_000 for _ in range(n)]
+            kept = make_big(100)
+            if len(sys.argv) > 1:
+                gone = make_big(400)
+                del gone
+            """,
+        )
+        plain = self.traced("-o", "plain.ctm", "--top", "3", script).stderr
+        self.assertNotIn("at the peak", plain)
+        gone = self.traced("-o", "gone.ctm", "--top", "3", script, "x").stderr
+        live, peak = gone.split("\nat the peak ")
+        self.assertRegex(live, r"\n *\d+ KiB +10\d +.* script\.py:4 +make_big")
+        self.assertRegex(peak, r"^ +[\d.]+ [KM]iB in [\d,]+ blocks\n\ntop 3 of \d+ lines\n")
+        self.assertRegex(peak, r"\n *[\d.]+ [KM]iB +50\d +.* script\.py:4 +make_big")
+        snapshot = ctracemalloc.Snapshot.load(str(self.folder / "gone.ctm"))
+        self.assertEqual(sum(s.size for s in snapshot.at_peak.statistics("filename")), snapshot.run["peak"])
+
     def test_default_and_given_file_names(self):
         script = self.write("script.py", "import os; os.chdir('/')")
         traced = self.traced(script)
