@@ -34,7 +34,8 @@ typedef enum ctm_key {
 typedef enum ctm_sort {
     /* Groups with live blocks: */
     CTM_SORT_SIZE = 0,
-    CTM_SORT_COUNT = 1, /* (count, size, ...); diffs: (|count_diff|, count, |size_diff|, size, ...) */
+    CTM_SORT_COUNT =
+        1, /* (count, size, ...), diffs (|count_diff|, count, |size_diff|, size, ...) */
     /* The same and groups with blocks at the peak: (peak_size, peak_count, ...), diffs
      * (|peak_size_diff|, peak_size, |peak_count_diff|, peak_count, ...) */
     CTM_SORT_PEAK = 2,
@@ -54,9 +55,10 @@ typedef struct ctm_statistic {
      * count are then unbiased estimates. Else 0. */
     double size_error;
     uint32_t estimated; /* 1 if any snapshot is a sample: all sizes and counts are estimates */
-    bool churn_known;   /* are the numbers `allocated_...` known (ctm_snapshot_info)? Else they are 0 */
-    bool peak_known;    /* the same of `peak_...` */
-    uint16_t reserved;  /* 0 */
+    bool
+        churn_known; /* are the numbers `allocated_...` known (ctm_snapshot_info)? Else they are 0 */
+    bool peak_known;   /* the same of `peak_...` */
+    uint16_t reserved; /* 0 */
     /* Ever allocated, since start or clear; `allocated_count - count` of them were freed. At most INT64_MAX. */
     uint64_t allocated_size, allocated_count;
     uint64_t peak_size, peak_count; /* live at the moment of the peak */

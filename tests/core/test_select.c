@@ -63,8 +63,8 @@ static bool same_tables(const ctm_snapshot *a, const ctm_snapshot *b)
 {
     const ctm_snapshot_info *info = &a->info;
     return info->strings == b->info.strings && info->tracebacks == b->info.tracebacks &&
-           memcmp(a->tracebacks, b->tracebacks,
-                  (info->tracebacks + 1) * sizeof(ctm_traceback)) == 0 &&
+           memcmp(a->tracebacks, b->tracebacks, (info->tracebacks + 1) * sizeof(ctm_traceback)) ==
+               0 &&
            memcmp(a->frames, b->frames, (info->frames + 1) * sizeof(ctm_frame)) == 0 &&
            memcmp(a->functions, b->functions, (info->functions + 1) * sizeof(ctm_function)) == 0 &&
            memcmp(a->string_offsets, b->string_offsets, (info->strings + 2) * sizeof(uint64_t)) ==

@@ -134,7 +134,7 @@ class ReportTest(ProgramTest):
         self.assertEqual([" ".join(row) for row in self.rows(text)],
                          ["14.6 KiB 3 5000 B 93.8% a.py:3", "1000 B 1 1000 B 6.2% a.py:1"])
         text = self.run_command("report", "told.ctm", "--at-peak", "--sort", "allocated")
-        self.assertEqual([" ".join(row) for row in self.rows(text)][0],
+        self.assertEqual(" ".join(self.rows(text)[0]),
                          "14.6 KiB 3 5000 B 87.2% 14.6 KiB a.py:3")
         self.assertEqual(len(self.rows(text)), 3)
 

@@ -4,6 +4,9 @@ Random sites with a history are written into files; what is expected follows fro
 counts is tested in tests/robust/test_peak.py.
 """
 
+# Expressions are there for what they raise.
+# ruff: noqa: B018
+
 import collections
 import copy
 import pickle

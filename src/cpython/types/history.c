@@ -23,9 +23,8 @@ PyObject *ctm_history_new(const ctm_statistic *row, bool is_diff)
     const bool churn = row->churn_known, peak = row->peak_known;
     /* None is over INT64_MAX (ctm/statistics.h). */
     const int64_t numbers[DIFF] = {
-        (int64_t)row->allocated_count, (int64_t)row->allocated_size,
-        (int64_t)row->peak_count,      (int64_t)row->peak_size,
-        row->allocated_count_diff,     row->allocated_size_diff,
+        (int64_t)row->allocated_count, (int64_t)row->allocated_size, (int64_t)row->peak_count,
+        (int64_t)row->peak_size,       row->allocated_count_diff,    row->allocated_size_diff,
         row->peak_count_diff,          row->peak_size_diff,
     };
     if (!churn && !peak) return NULL;

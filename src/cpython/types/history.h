@@ -28,18 +28,18 @@ extern const ctm_history_field ctm_history_fields[12];
 extern const char ctm_history_doc[];
 PyObject *ctm_history_get(PyObject *self, void *field);
 
-#define CTM_HISTORY_PROPERTY(name, number, doc)                        \
-    {                                                                  \
+#define CTM_HISTORY_PROPERTY(name, number, doc)                           \
+    {                                                                     \
         name, ctm_history_get, NULL, PyDoc_STR(doc "\nNone: not known."), \
-            (void *)&ctm_history_fields[number]                        \
+            (void *)&ctm_history_fields[number]                           \
     }
-#define CTM_HISTORY_GETSET                                                                       \
-    CTM_HISTORY_PROPERTY("allocated_count", 0,                                                   \
-                         "Number of blocks ever allocated, since start or clear_traces."),       \
-        CTM_HISTORY_PROPERTY("allocated_size", 1, "Total size of these in bytes."),              \
-        CTM_HISTORY_PROPERTY("peak_count", 2,                                                    \
-                             "Number of blocks that were live at the moment of the peak."),      \
-        CTM_HISTORY_PROPERTY("peak_size", 3, "Total size of these in bytes."),                   \
+#define CTM_HISTORY_GETSET                                                                        \
+    CTM_HISTORY_PROPERTY("allocated_count", 0,                                                    \
+                         "Number of blocks ever allocated, since start or clear_traces."),        \
+        CTM_HISTORY_PROPERTY("allocated_size", 1, "Total size of these in bytes."),               \
+        CTM_HISTORY_PROPERTY("peak_count", 2,                                                     \
+                             "Number of blocks that were live at the moment of the peak."),       \
+        CTM_HISTORY_PROPERTY("peak_size", 3, "Total size of these in bytes."),                    \
         CTM_HISTORY_PROPERTY("freed_count", 4, "Number of the allocated blocks that are freed."), \
         CTM_HISTORY_PROPERTY("freed_size", 5, "Total size of these in bytes.")
 #define CTM_HISTORY_DIFF_GETSET                                                                 \

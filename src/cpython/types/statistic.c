@@ -186,8 +186,7 @@ static PyType_Spec statistic_spec = {
 
 int ctm_statistic_type_init(PyObject *module, ctm_state *state)
 {
-    static const char *const names[] = {"traceback", "size",     "count",
-                                        "_error",    "_history", NULL};
+    static const char *const names[] = {"traceback", "size", "count", "_error", "_history", NULL};
     state->statistic_type = ctm_type_new(module, &statistic_spec, NULL);
     if (state->statistic_type == NULL) return -1;
     return ctm_type_set_slots(state->statistic_type, names);
