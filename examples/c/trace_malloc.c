@@ -3,7 +3,8 @@
  *   cc trace_malloc.c $(pkg-config --cflags --libs ctm) -o trace_malloc
  *
  * It wraps malloc and free, says itself which function is asking (a tracer for a language
- * would read that off its stack), and asks which lines hold more memory than before.
+ * would read that off its stack), and asks which lines hold more memory than before, which ever
+ * allocated most, and what made the peak.
  */
 #include <ctm/ctm.h>
 #include <stdio.h>
@@ -70,24 +71,68 @@ static ctm_snapshot *snapshot(void)
     return result;
 }
 
+/* Of statistics by line. */
+static void print_place(const ctm_statistics *statistics, const ctm_statistic *row)
+{
+    /* Ids are rows of the tables of this snapshot. */
+    const ctm_snapshot *tables = ctm_statistics_snapshot(statistics);
+    const ctm_frame *frame = &ctm_snapshot_frames(tables)[row->id];
+    const ctm_function *function = &ctm_snapshot_functions(tables)[frame->function];
+    printf("  %s:%d %s: ", ctm_snapshot_string(tables, function->filename, NULL),
+           (int)frame->lineno, ctm_snapshot_string(tables, function->name, NULL));
+}
+
 static void print_diff(ctm_snapshot *newer, ctm_snapshot *older)
 {
     ctm_statistics *diff;
     ctm_status status = ctm_snapshot_compare(newer, older, CTM_BY_LINENO, false, &diff);
     if (status != CTM_OK) fail("compare", status);
-    /* Ids are rows of the tables of this snapshot. */
-    const ctm_snapshot *tables = ctm_statistics_snapshot(diff);
+    printf("what has changed:\n");
     for (size_t i = 0; i < ctm_statistics_length(diff); i++) {
         const ctm_statistic *row = &ctm_statistics_rows(diff)[i];
-        const ctm_frame *frame = &ctm_snapshot_frames(tables)[row->id];
-        const ctm_function *function = &ctm_snapshot_functions(tables)[frame->function];
-        printf("%s:%d %s: %llu bytes (%+lld), %llu blocks (%+lld)\n",
-               ctm_snapshot_string(tables, function->filename, NULL), (int)frame->lineno,
-               ctm_snapshot_string(tables, function->name, NULL), (unsigned long long)row->size,
+        print_place(diff, row);
+        printf("%llu bytes (%+lld), %llu blocks (%+lld)\n", (unsigned long long)row->size,
                (long long)row->size_diff, (unsigned long long)row->count,
                (long long)row->count_diff);
     }
     ctm_statistics_free(diff);
+}
+
+static void print_churn(ctm_snapshot *of)
+{
+    ctm_statistics *statistics;
+    ctm_status status =
+        ctm_snapshot_statistics_sorted(of, CTM_BY_LINENO, false, CTM_SORT_ALLOCATED, &statistics);
+    if (status != CTM_OK) fail("statistics", status);
+    printf("what was ever allocated:\n");
+    for (size_t i = 0; i < ctm_statistics_length(statistics); i++) {
+        const ctm_statistic *row = &ctm_statistics_rows(statistics)[i];
+        print_place(statistics, row);
+        printf("%llu bytes in %llu blocks, %llu of them freed\n",
+               (unsigned long long)row->allocated_size, (unsigned long long)row->allocated_count,
+               (unsigned long long)(row->allocated_count - row->count));
+    }
+    ctm_statistics_free(statistics);
+}
+
+/* A snapshot of the peak is a snapshot like others. */
+static void print_peak(ctm_snapshot *of)
+{
+    ctm_snapshot *peak;
+    ctm_statistics *statistics;
+    ctm_status status = ctm_snapshot_at_peak(of, &peak);
+    if (status != CTM_OK) fail("peak", status);
+    status = ctm_snapshot_statistics(peak, CTM_BY_LINENO, false, &statistics);
+    if (status != CTM_OK) fail("statistics", status);
+    printf("what made the peak:\n");
+    for (size_t i = 0; i < ctm_statistics_length(statistics); i++) {
+        const ctm_statistic *row = &ctm_statistics_rows(statistics)[i];
+        print_place(statistics, row);
+        printf("%llu bytes in %llu blocks\n", (unsigned long long)row->size,
+               (unsigned long long)row->count);
+    }
+    ctm_statistics_free(statistics);
+    ctm_snapshot_unref(peak);
 }
 
 int main(void)
@@ -116,8 +161,12 @@ int main(void)
 
     for (int i = 0; i < 2 * REQUESTS; i++)
         traced_free(answers[i]);
+    ctm_snapshot *end = snapshot(); /* in which nothing is live */
+    print_churn(end);
+    print_peak(end);
     ctm_snapshot_unref(before);
     ctm_snapshot_unref(after);
+    ctm_snapshot_unref(end);
     ctm_tracer_stop(tracer);
     ctm_tracer_free(tracer);
     return 0;
