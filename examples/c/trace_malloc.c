@@ -121,6 +121,7 @@ static void print_peak(ctm_snapshot *of)
     ctm_snapshot *peak;
     ctm_statistics *statistics;
     ctm_status status = ctm_snapshot_at_peak(of, &peak);
+    if (status == CTM_ERR_NOT_FOUND) return; /* a snapshot need not know it */
     if (status != CTM_OK) fail("peak", status);
     status = ctm_snapshot_statistics(peak, CTM_BY_LINENO, false, &statistics);
     if (status != CTM_OK) fail("statistics", status);
