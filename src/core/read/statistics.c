@@ -18,21 +18,31 @@ struct ctm_statistics {
     size_t n;
 };
 
-/* A group with what it is sorted by, the most important first. */
-struct ranked {
-    uint64_t keys[8];
-    uint64_t order;
-    uint32_t group;
-};
+/* A group with what it is sorted by is a run of numbers, largest first: GROUP is its id, then come
+ * keys, the most important first, and its place among the tracebacks. Few sorts need the second four keys. */
+enum { GROUP = 0, KEYS = 1, FEW = 4, MANY = 8 };
 
-/* Largest first. */
-static int compare_ranked(const void *left, const void *right)
+static int compare_keys(const uint64_t *a, const uint64_t *b, size_t n)
 {
-    const struct ranked *a = left, *b = right;
-    for (int i = 0; i < 8; i++) {
-        if (a->keys[i] != b->keys[i]) return a->keys[i] > b->keys[i] ? -1 : 1;
+    for (size_t i = KEYS; i <= n; i++) {
+        if (a[i] != b[i]) return a[i] > b[i] ? -1 : 1;
     }
-    return (a->order < b->order) - (a->order > b->order);
+    return 0;
+}
+
+static int compare_few(const void *left, const void *right)
+{
+    return compare_keys(left, right, FEW + 1);
+}
+
+static int compare_many(const void *left, const void *right)
+{
+    return compare_keys(left, right, MANY + 1);
+}
+
+static size_t keys_of(ctm_sort sort)
+{
+    return sort == CTM_SORT_PEAK || sort == CTM_SORT_ALLOCATED ? MANY : FEW;
 }
 
 /* One question: `newer`, and `older` if it is a difference, over the common tables. */
@@ -117,16 +127,34 @@ static void add_keys(uint64_t keys[4], const struct ctm_amount *newer,
     keys[count + 1] = newer->count;
 }
 
-static void rank_group(const struct sums *sums, uint32_t group, struct ranked *out)
+static void rank_group(const struct sums *sums, uint32_t group, uint64_t *ranked)
 {
     const ctm_sort sort = sums->question->sort;
     const struct ctm_sum *newer = &sums->newer[group];
     const struct ctm_sum *older = sums->older != NULL ? &sums->older[group] : NULL;
-    add_keys(out->keys, sorted_amount(newer, sort),
+    const size_t keys = keys_of(sort);
+    ranked[GROUP] = group;
+    add_keys(ranked + KEYS, sorted_amount(newer, sort),
              older != NULL ? sorted_amount(older, sort) : NULL, sort == CTM_SORT_COUNT);
-    add_keys(out->keys + 4, &newer->live, older != NULL ? &older->live : NULL, false);
-    out->order = sums->order[group];
-    out->group = group;
+    if (keys == MANY)
+        add_keys(ranked + KEYS + FEW, &newer->live, older != NULL ? &older->live : NULL, false);
+    ranked[KEYS + keys] = sums->order[group];
+}
+
+/* The groups with a row, in order; *out is owned by the caller. */
+static ctm_status rank_groups(const struct sums *sums, size_t n, uint64_t **out)
+{
+    const size_t keys = keys_of(sums->question->sort), width = KEYS + keys + 1;
+    uint64_t *ranked = ctm_mem_alloc(n * width * sizeof *ranked), *next = ranked;
+    if (ranked == NULL) return CTM_ERR_NOMEM;
+    for (uint32_t group = 0; group <= sums->last; group++) {
+        if (!sums->present[group]) continue;
+        rank_group(sums, group, next);
+        next += width;
+    }
+    qsort(ranked, n, width * sizeof *ranked, keys == MANY ? compare_many : compare_few);
+    *out = ranked;
+    return CTM_OK;
 }
 
 /* --- rows --- */
@@ -176,23 +204,19 @@ static void forget_unknown(ctm_statistic *row)
     }
 }
 
+/* `row` holds what is the same in all rows. */
 static void fill_row(const struct sums *sums, uint32_t group, ctm_statistic *row)
 {
     const struct ctm_sum *newer = &sums->newer[group];
     double variance = newer->variance;
-    *row = (ctm_statistic){
-        .size = newer->live.size,
-        .count = newer->live.count,
-        .id = group,
-        .in_new = newer->live.count > 0,
-        .estimated = is_estimated(sums->question),
-        .churn_known = churn_known(sums->question),
-        .peak_known = peak_known(sums->question),
-        .allocated_size = newer->allocated.size,
-        .allocated_count = newer->allocated.count,
-        .peak_size = newer->at_peak.size,
-        .peak_count = newer->at_peak.count,
-    };
+    row->size = newer->live.size;
+    row->count = newer->live.count;
+    row->id = group;
+    row->in_new = newer->live.count > 0;
+    row->allocated_size = newer->allocated.size;
+    row->allocated_count = newer->allocated.count;
+    row->peak_size = newer->at_peak.size;
+    row->peak_count = newer->at_peak.count;
     if (sums->older != NULL) {
         fill_diffs(row, newer, &sums->older[group]);
         variance += sums->older[group].variance;
@@ -204,21 +228,22 @@ static void fill_row(const struct sums *sums, uint32_t group, ctm_statistic *row
 /* The sorted rows; *out is owned by the caller. */
 static ctm_status sort_rows(const struct sums *sums, size_t n, ctm_statistic **out)
 {
-    struct ranked *ranked = ctm_mem_alloc(n * sizeof *ranked);
+    const ctm_statistic same = {
+        .estimated = is_estimated(sums->question),
+        .churn_known = churn_known(sums->question),
+        .peak_known = peak_known(sums->question),
+    };
+    const size_t width = KEYS + keys_of(sums->question->sort) + 1;
+    uint64_t *ranked;
+    ctm_status status = rank_groups(sums, n, &ranked);
+    if (status != CTM_OK) return status;
     ctm_statistic *rows = ctm_mem_alloc(n * sizeof *rows);
-    if (ranked == NULL || rows == NULL) {
-        ctm_mem_free(ranked);
-        ctm_mem_free(rows);
-        return CTM_ERR_NOMEM;
+    for (size_t i = 0; rows != NULL && i < n; i++) {
+        rows[i] = same;
+        fill_row(sums, (uint32_t)ranked[i * width + GROUP], &rows[i]);
     }
-    size_t next = 0;
-    for (uint32_t group = 0; group <= sums->last; group++) {
-        if (sums->present[group]) rank_group(sums, group, &ranked[next++]);
-    }
-    qsort(ranked, n, sizeof *ranked, compare_ranked);
-    for (size_t i = 0; i < n; i++)
-        fill_row(sums, ranked[i].group, &rows[i]);
     ctm_mem_free(ranked);
+    if (rows == NULL) return CTM_ERR_NOMEM;
     *out = rows;
     return CTM_OK;
 }
