@@ -72,6 +72,21 @@ class StubTest(unittest.TestCase):
         """)
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
 
+    def test_code_for_what_is_added_type_checks(self):
+        result = self.check_types("""
+            import ctracemalloc
+
+            peak = ctracemalloc.take_snapshot(at_peak=True)
+            for statistic in peak.statistics("lineno", sort="allocated"):
+                churn: int | None = statistic.freed_size
+            now = ctracemalloc.take_snapshot()
+            before = now.at_peak
+            if before is not None:
+                for diff in now.compare_to(before, "function", sort="count"):
+                    change: int | None = diff.allocated_count_diff
+        """)
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+
     def test_mistakes_are_found(self):
         result = self.check_types("""
             import ctracemalloc

@@ -1,0 +1,32 @@
+"""The programs in examples/python run, and print what their text says."""
+
+import unittest
+from pathlib import Path
+
+from cli_support import ProgramTest
+
+EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples" / "python"
+
+
+class ExampleTest(ProgramTest):
+    def run_example(self, name, *arguments):
+        result = self.python(EXAMPLES / name, *arguments)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result.stdout
+
+    def test_peak_and_churn(self):
+        text = self.run_example("peak_and_churn.py")
+        peak, churn = text.split("what made the peak:\n")[1].split("who allocated most, and how much of it is left:\n")
+        self.assertRegex(peak, r"\A +5,\d{3},\d{3} bytes in 7\d,\d{3} blocks: line 10, read_table\n")
+        self.assertRegex(churn, r"\A +8,\d{3},\d{3} bytes in 11\d,\d{3} blocks, \d+ left: line 10, read_table\n")
+        self.assertIn("line 14, total_length\n", churn)
+
+    def test_others(self):
+        for name in ("first_steps.py", "find_a_leak.py", "in_place.py"):
+            with self.subTest(name):
+                self.assertTrue(self.run_example(name))
+        self.assertIn("different words", self.run_example("words.py", EXAMPLES / "words.py"))
+
+
+if __name__ == "__main__":
+    unittest.main()
