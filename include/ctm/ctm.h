@@ -5,6 +5,7 @@
 #define CTM_VERSION "0.1.0"
 
 #include "ctm/file.h"
+#include "ctm/recording.h"
 #include "ctm/snapshot.h"
 #include "ctm/statistics.h"
 #include "ctm/status.h"

@@ -25,8 +25,14 @@ void ctm_crc32c_init(struct ctm_crc32c *crc)
 
 uint32_t ctm_crc32c_get(const struct ctm_crc32c *crc, const void *bytes, size_t length)
 {
+    return ctm_crc32c_more(crc, 0, bytes, length);
+}
+
+uint32_t ctm_crc32c_more(const struct ctm_crc32c *crc, uint32_t before, const void *bytes,
+                         size_t length)
+{
     const unsigned char *at = bytes;
-    uint32_t value = 0xffffffffu;
+    uint32_t value = before ^ 0xffffffffu;
     for (; length >= 8; length -= 8, at += 8) {
         uint64_t step = ctm_get_u64(at) ^ value;
         value = 0;

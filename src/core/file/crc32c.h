@@ -16,5 +16,8 @@ struct ctm_crc32c {
 
 void ctm_crc32c_init(struct ctm_crc32c *crc);
 uint32_t ctm_crc32c_get(const struct ctm_crc32c *crc, const void *bytes, size_t length);
+/* The checksum of bytes whose beginning has the checksum `before`, and that go on with these. */
+uint32_t ctm_crc32c_more(const struct ctm_crc32c *crc, uint32_t before, const void *bytes,
+                         size_t length);
 
 #endif

@@ -3,7 +3,7 @@
  * Model and locks. Shard 0 is *exclusive*: the caller lets one thread at a time in, and that
  * thread alone may also start, stop, clear, snapshot. Shards 1.. have a mutex each.
  *
- *   lock order: shard 1, 2, 3, 4, then the map's lock or the peak's. An event takes its own shard's lock only
+ *   lock order: shard 1, 2, 3, 4, then the gate, the map's lock or the peak's. An event takes its own shard's lock only
  *   (none in shard 0), and perhaps the map's inside it; whoever wants everything to hold
  *   still is the exclusive side and takes all the shards' locks in order ("the world stops").
  *
@@ -25,6 +25,7 @@
 
 #include "ctm/tracer.h"
 #include "live/address_map.h"
+#include "live/gate.h"
 #include "live/sampling.h"
 #include "store/store.h"
 
@@ -50,13 +51,15 @@ struct ctm_shard {
 };
 
 struct ctm_tracer {
-    _Atomic bool active;         /* written when the world stops; read by anyone */
-    _Atomic uint32_t nframe;     /* the same */
-    _Atomic uint32_t generation; /* the same; never 0 */
-    uint64_t sample_interval;    /* the same, before `active`; 0: every block is recorded */
-    uint64_t started_ns;         /* exclusive side; UNIX time of the last start */
-    char *command;               /* exclusive side; owned; NULL: not known */
-    size_t command_length;       /* exclusive side; bytes */
+    _Atomic bool active;           /* written when the world stops; read by anyone */
+    _Atomic uint32_t nframe;       /* the same */
+    _Atomic uint32_t generation;   /* the same; never 0 */
+    uint64_t sample_interval;      /* the same, before `active`; 0: every block is recorded */
+    uint64_t started_ns;           /* exclusive side; UNIX time of the last start */
+    char *command;                 /* exclusive side; owned; NULL: not known */
+    size_t command_length;         /* exclusive side; bytes */
+    struct ctm_recorder *recorder; /* exclusive side; borrowed; NULL: nobody records */
+    struct ctm_gate gate;          /* between a recorder and who empties the tables: see gate.h */
 
     _Alignas(64) _Atomic uint64_t
         peak_bytes;              /* raised by compare-and-swap, lowered when the world stops */

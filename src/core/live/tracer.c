@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "live/recorder.h"
 #include "live/shard.h"
 #include "store/memory.h"
 
@@ -25,6 +26,7 @@ ctm_status ctm_tracer_new(ctm_tracer **out)
         ctm_map_forget(tracer->shards[i].memos);
     }
     pthread_mutex_init(&tracer->peak_lock, NULL);
+    ctm_gate_init(&tracer->gate);
     ctm_map_init(&tracer->map);
     *out = tracer;
     return CTM_OK;
@@ -40,6 +42,7 @@ void ctm_tracer_free(ctm_tracer *tracer)
         pthread_mutex_destroy(&tracer->shards[i].lock);
     }
     pthread_mutex_destroy(&tracer->peak_lock);
+    pthread_mutex_destroy(&tracer->gate.lock);
     ctm_mem_free(tracer->command);
     ctm_map_destroy(&tracer->map);
     ctm_mem_unmap(tracer, sizeof *tracer);
@@ -116,11 +119,13 @@ static ctm_status start(ctm_tracer *tracer, uint32_t nframe, uint64_t sample_int
         return CTM_OK;
     }
     ctm_tracer_stop_world(tracer);
+    ctm_gate_close(&tracer->gate);
     forget_locked(tracer, false);
     tracer->sample_interval = sample_interval;
     tracer->started_ns = ctm_tracer_now();
     atomic_store(&tracer->nframe, nframe);
     atomic_store(&tracer->active, true);
+    ctm_gate_open(&tracer->gate);
     ctm_tracer_resume_world(tracer);
     return CTM_OK;
 }
@@ -144,15 +149,19 @@ uint64_t ctm_tracer_sample_interval(const ctm_tracer *tracer)
 void ctm_tracer_stop(ctm_tracer *tracer)
 {
     ctm_tracer_stop_world(tracer);
+    ctm_gate_close(&tracer->gate);
     atomic_store(&tracer->active, false);
     forget_locked(tracer, false);
+    ctm_gate_open(&tracer->gate);
     ctm_tracer_resume_world(tracer);
 }
 
 void ctm_tracer_clear(ctm_tracer *tracer)
 {
     ctm_tracer_stop_world(tracer);
+    ctm_gate_close(&tracer->gate);
     forget_locked(tracer, true);
+    ctm_gate_open(&tracer->gate);
     ctm_tracer_resume_world(tracer);
 }
 
@@ -226,16 +235,24 @@ size_t ctm_tracer_memory(ctm_tracer *tracer)
 void ctm_tracer_fork_before(ctm_tracer *tracer)
 {
     ctm_tracer_stop_world(tracer);
+    ctm_gate_close(&tracer->gate);
     ctm_map_fork_before(&tracer->map);
 }
 
 void ctm_tracer_fork_after_parent(ctm_tracer *tracer)
 {
     ctm_map_fork_after(&tracer->map);
+    ctm_gate_open(&tracer->gate);
     ctm_tracer_resume_world(tracer);
 }
 
 void ctm_tracer_fork_after_child(ctm_tracer *tracer)
 {
-    ctm_tracer_fork_after_parent(tracer);
+    ctm_map_fork_after(&tracer->map);
+    if (tracer->recorder != NULL) {
+        ctm_recorder_forget(tracer->recorder);
+        tracer->recorder = NULL;
+    }
+    ctm_gate_open_in_child(&tracer->gate);
+    ctm_tracer_resume_world(tracer);
 }

@@ -258,7 +258,8 @@ INLINE ctm_status append(struct ctm_store *store, const struct table *table, con
         status = table->write(store, ctm_rows_at(rows, rows->count, table->row_size), key);
     }
     if (status == CTM_OK) {
-        *out = rows->count++;
+        *out = rows->count;
+        __atomic_store_n(&rows->count, *out + 1, __ATOMIC_RELEASE); /* see ctm_rows_published */
     }
     return status;
 }

@@ -11,7 +11,8 @@
  * Threads: a store has one owner at a time (a shard's lock, a builder's thread), who
  * calls everything here. The exceptions are `freed_remote`, an atomic, and the constant part
  * of a site row (size, domain, traceback, labels): any thread that learnt the id through an
- * acquiring load may use these until the store is emptied.
+ * acquiring load may use these until the store is emptied. ctm_rows_published is such a load: what it counts is
+ * whole, and so is what those rows refer to.
  *
  * Errors: a call that fails leaves the store as it was, apart from spare room.
  */
@@ -34,9 +35,9 @@
 
 struct ctm_rows {
     char *chunk[CTM_ROWS_CHUNKS]; /* owned mappings; NULL: not needed yet */
-    uint32_t count;               /* ids in use are 0 .. count-1; at least 1 */
-    uint32_t limit;               /* count never exceeds it */
-    uint32_t row_size;            /* bytes */
+    uint32_t count;    /* ids in use are 0 .. count-1; at least 1: see ctm_rows_published */
+    uint32_t limit;    /* count never exceeds it */
+    uint32_t row_size; /* bytes */
 };
 
 struct ctm_index {
@@ -171,6 +172,12 @@ static inline struct ctm_site_row *ctm_store_site_row(const struct ctm_store *st
 
 /* NUL-terminated, good until the store is emptied. id 0 gives "". out_length may be NULL. */
 const char *ctm_store_string_row(const struct ctm_store *store, uint32_t id, size_t *out_length);
+
+/* Rows in the table for a thread that is not the owner: a count is raised when the row is whole. */
+static inline uint32_t ctm_rows_published(const struct ctm_rows *rows)
+{
+    return __atomic_load_n(&rows->count, __ATOMIC_ACQUIRE);
+}
 
 /* Rows in the table, row 0 included: ids are 0 .. count-1. */
 static inline uint32_t ctm_store_string_count(const struct ctm_store *store)

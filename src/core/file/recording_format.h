@@ -1,0 +1,57 @@
+/* file/recording_format.h: the layout of a recording (docs/recording.md), shared by both sides.
+ *
+ * Model: a header of 64 bytes, then blocks, each with its length and checksum, appended as time goes by. Numbers in
+ * header and block heads are little-endian; those in payloads are varints: seven bits a byte, the lowest first, the top bit set in all but the
+ * last; signed ones are folded first (0, -1, 1, -2 … as 0, 1, 2, 3 …).
+ *
+ *   header  0 magic (8) | 8 byte order | 12 major (2) minor (2) | 16 header size | 20 flags
+ *          24 started (8) | 32 interval (8) | 40 pid (8) | 48 zero (12) | 60 checksum of bytes 0-59
+ *   block   0 length of the payload | 4 kind | 8 checksum of bytes 0-7 and the payload | 12 payload
+ */
+#ifndef CTM_FILE_RECORDING_FORMAT_H
+#define CTM_FILE_RECORDING_FORMAT_H
+
+#include "file/format.h"
+
+#define CTM_RECORDING_MAGIC \
+    "\x89"                  \
+    "CTR\r\n\x1a\n"
+#define CTM_RECORDING_MAJOR 1u
+#define CTM_RECORDING_MINOR 0u
+#define CTM_RECORDING_HEADER_SIZE 64u
+#define CTM_BLOCK_HEAD_SIZE 12u
+#define CTM_VARINT_MOST 10u       /* bytes */
+#define CTM_RECORDING_STORES 256u /* numbers of stores are below */
+
+enum ctm_block_kind {
+    CTM_BLOCK_COMMAND = 1, /* text */
+    CTM_BLOCK_SPAN = 2,    /* all tables are empty from here on */
+    CTM_BLOCK_ROWS = 3,    /* new rows of the tables of one store */
+    CTM_BLOCK_TICK = 4,    /* changes of counters */
+    CTM_BLOCK_END = 5,
+};
+/* In the kind: a reader that does not know it must end there. */
+#define CTM_BLOCK_REQUIRED 0x80000000u
+
+/* Tables in the order in which a rows block has them. */
+enum ctm_recorded_table {
+    CTM_ROWS_STRINGS,
+    CTM_ROWS_FUNCTIONS,
+    CTM_ROWS_FRAMES,
+    CTM_ROWS_TRACEBACKS,
+    CTM_ROWS_LABELS,
+    CTM_ROWS_SITES,
+    CTM_ROWS_TABLES,
+};
+
+static inline uint64_t ctm_fold(int64_t value)
+{
+    return ((uint64_t)value << 1) ^ (uint64_t)(value < 0 ? -1 : 0);
+}
+
+static inline int64_t ctm_unfold(uint64_t value)
+{
+    return (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
+}
+
+#endif

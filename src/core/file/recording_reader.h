@@ -1,0 +1,112 @@
+/* file/recording_reader.h: the parts of reading a recording.
+ *
+ * Model: a *cursor* is what the tables held at one place of the file: it is moved forward by applying block after
+ * block, and moved back by beginning anew at the span's start. Opening moves one from the header to
+ * the last good block, noting where spans and ticks lie; snapshots and series move it to a tick.
+ *
+ *   recording_source.c    bytes of the file, a window at a time
+ *   recording_tables.c    payloads → tables of a cursor, every number checked
+ *   recording_open.c      header, blocks, moving the cursor
+ *   recording_snapshot.c  the tables of all stores → one snapshot
+ *   recording_series.c    places over time
+ */
+#ifndef CTM_FILE_RECORDING_READER_H
+#define CTM_FILE_RECORDING_READER_H
+
+#include "ctm/recording.h"
+#include "file/crc32c.h"
+#include "file/recording_format.h"
+
+/* --- recording_source.c --- */
+
+struct ctm_source {
+    const unsigned char *bytes; /* borrowed: all of it; NULL: read from fd */
+    int fd;                     /* owned; -1: none */
+    uint64_t size;
+    unsigned char *window; /* owned: bytes of the file from window_start on */
+    size_t window_size, window_capacity;
+    uint64_t window_start;
+};
+
+CTM_NODISCARD ctm_status ctm_source_open(struct ctm_source *source, const char *path);
+void ctm_source_close(struct ctm_source *source);
+/* `length` bytes from `offset` on, which lie within size: borrowed until the next call. CTM_ERR_IO, CTM_ERR_NOMEM;
+ * CTM_ERR_FORMAT: the file is shorter than it was. */
+CTM_NODISCARD ctm_status ctm_source_get(struct ctm_source *source, uint64_t offset, size_t length,
+                                        const unsigned char **out);
+
+/* --- recording_tables.c --- */
+
+struct ctm_recorded_string {
+    uint64_t offset; /* in `bytes` */
+    uint32_t length;
+};
+
+struct ctm_recorded_traceback {
+    ctm_traceback row;
+    uint32_t length; /* frames */
+};
+
+/* The tables of one store, each an array by id; row 0 is there as zeros. */
+struct ctm_recorded {
+    struct ctm_recorded_string *strings; /* owned, as all here */
+    ctm_function *functions;
+    ctm_frame *frames;
+    struct ctm_recorded_traceback *tracebacks;
+    ctm_label *labels;
+    ctm_site *sites; /* with their counters */
+    char *bytes;     /* of strings */
+    uint64_t bytes_length, bytes_capacity;
+    uint32_t counts[CTM_ROWS_TABLES], capacities[CTM_ROWS_TABLES]; /* row 0 included */
+};
+
+struct ctm_cursor {
+    struct ctm_recorded *stores[CTM_RECORDING_STORES]; /* owned; NULL: nothing in it yet */
+    uint64_t position;                                 /* of the next block in the file */
+    ctm_recording_span span;                           /* in which it is */
+    uint32_t spans;                                    /* begun so far */
+    size_t moments;                                    /* ticks applied so far, of all spans */
+    uint64_t time;                                     /* of the last block that has one */
+    uint64_t bytes, blocks;  /* sums over the sites, modulo 2^64 until compared with a tick's */
+    uint64_t weighted_bytes; /* of a sample: what the blocks stand for */
+    double weighted_blocks;
+    bool broken; /* a block was applied by half: good only to be emptied */
+};
+
+/* Why a payload was refused: static text. */
+struct ctm_payload {
+    const unsigned char *at, *end; /* borrowed */
+    const char *reason;            /* NULL: good so far */
+};
+
+void ctm_cursor_empty(struct ctm_cursor *cursor); /* the tables only */
+CTM_NODISCARD ctm_status ctm_apply_span(struct ctm_cursor *cursor, struct ctm_payload *payload);
+CTM_NODISCARD ctm_status ctm_apply_rows(struct ctm_cursor *cursor, struct ctm_payload *payload);
+CTM_NODISCARD ctm_status ctm_apply_tick(struct ctm_cursor *cursor, struct ctm_payload *payload,
+                                        ctm_moment *out);
+uint64_t ctm_payload_varint(struct ctm_payload *payload); /* 0 if there is none */
+/* Notes why, returns CTM_ERR_FORMAT. */
+ctm_status ctm_payload_fail(struct ctm_payload *payload, const char *reason);
+
+/* --- recording_open.c --- */
+
+struct ctm_recording {
+    struct ctm_source source;
+    struct ctm_crc32c crc;
+    ctm_recording_info info;
+    char *command;             /* owned; info.command */
+    ctm_moment *moments;       /* owned: info.moments of them */
+    ctm_recording_span *spans; /* owned: info.spans */
+    uint64_t *span_positions;  /* owned: where the block of each span begins */
+    size_t moments_capacity, spans_capacity;
+    struct ctm_cursor cursor;
+};
+
+/* Applies the block at the cursor and gives its kind, and of a tick what it says. CTM_ERR_FORMAT: *out_error (not
+ * NULL) says why. At the end of what is good: kind 0. */
+CTM_NODISCARD ctm_status ctm_cursor_step(struct ctm_recording *recording, uint32_t *out_kind,
+                                         ctm_moment *out_moment, ctm_file_error *out_error);
+/* Moves the cursor to just behind tick `moment`, which exists. */
+CTM_NODISCARD ctm_status ctm_cursor_seek(struct ctm_recording *recording, size_t moment);
+
+#endif

@@ -1,0 +1,86 @@
+/* file/recording_source.c: the bytes of a recording; see file/recording_reader.h.
+ *
+ * The file is read, not mapped: it may be written to or cut meanwhile, and a mapping would end in SIGBUS then.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "file/recording_reader.h"
+#include "store/memory.h"
+
+#define WINDOW (1u << 18) /* bytes read at a time, unless a block is larger */
+
+ctm_status ctm_source_open(struct ctm_source *source, const char *path)
+{
+    struct stat status;
+    /* Not blocking, or opening a pipe would wait for somebody to write. */
+    source->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (source->fd < 0 || fstat(source->fd, &status) != 0) return CTM_ERR_IO;
+    if (S_ISDIR(status.st_mode)) {
+        errno = EISDIR;
+        return CTM_ERR_IO;
+    }
+    if (!S_ISREG(status.st_mode)) return CTM_ERR_FORMAT;
+    source->size = (uint64_t)status.st_size;
+    return CTM_OK;
+}
+
+void ctm_source_close(struct ctm_source *source)
+{
+    if (source->fd >= 0) close(source->fd);
+    ctm_mem_free(source->window);
+    source->fd = -1;
+    source->window = NULL;
+}
+
+static ctm_status fill_window(struct ctm_source *source, uint64_t offset, size_t want)
+{
+    source->window_start = offset;
+    source->window_size = 0;
+    while (source->window_size < want) {
+        const size_t left = want - source->window_size;
+        ssize_t n =
+            pread(source->fd, source->window + source->window_size,
+                  left < (1u << 30) ? left : 1u << 30, (off_t)(offset + source->window_size));
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return CTM_ERR_IO;
+        if (n == 0) break;
+        source->window_size += (size_t)n;
+    }
+    return CTM_OK;
+}
+
+static ctm_status load(struct ctm_source *source, uint64_t offset, size_t length)
+{
+    uint64_t want = source->size - offset;
+    if (want > length && want > WINDOW) want = length > WINDOW ? length : WINDOW;
+    if (want > PTRDIFF_MAX) return CTM_ERR_NOMEM;
+    if (want > source->window_capacity) {
+        unsigned char *window = ctm_mem_realloc(source->window, (size_t)want);
+        if (window == NULL) return CTM_ERR_NOMEM;
+        source->window = window;
+        source->window_capacity = (size_t)want;
+    }
+    return fill_window(source, offset, (size_t)want);
+}
+
+ctm_status ctm_source_get(struct ctm_source *source, uint64_t offset, size_t length,
+                          const unsigned char **out)
+{
+    if (source->bytes != NULL) {
+        *out = source->bytes + offset;
+        return CTM_OK;
+    }
+    const uint64_t skip = offset - source->window_start;
+    const bool there = offset >= source->window_start && skip <= source->window_size &&
+                       length <= source->window_size - skip;
+    if (!there) {
+        ctm_status status = load(source, offset, length);
+        if (status != CTM_OK) return status;
+        if (source->window_size < length) return CTM_ERR_FORMAT;
+    }
+    *out = source->window + (offset - source->window_start);
+    return CTM_OK;
+}

@@ -1,0 +1,343 @@
+/* file/recording_tables.c: payloads of blocks → tables of a cursor; see file/recording_reader.h.
+ *
+ * Model: rows are checked as they are added, each referring to rows that are already there. Memory grows with the
+ * rows that were really read, so that a file cannot ask for more than a small multiple of its size.
+ */
+#include <string.h>
+
+#include "file/recording_reader.h"
+#include "file/utf8.h"
+#include "store/memory.h"
+#include "store/store.h"
+#include "store/weight.h"
+
+ctm_status ctm_payload_fail(struct ctm_payload *payload, const char *reason)
+{
+    if (payload->reason == NULL) payload->reason = reason;
+    return CTM_ERR_FORMAT;
+}
+
+uint64_t ctm_payload_varint(struct ctm_payload *payload)
+{
+    uint64_t value = 0;
+    for (unsigned shift = 0; shift < 64 && payload->at < payload->end; shift += 7) {
+        const unsigned char byte = *payload->at++;
+        if (shift == 63 && byte > 1) break;
+        value |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80) return value;
+    }
+    ctm_payload_fail(payload, "a number is cut off or too large");
+    payload->at = payload->end;
+    return 0;
+}
+
+/* A number that must not be above `most`. */
+static uint32_t small(struct ctm_payload *payload, uint64_t most, const char *reason)
+{
+    const uint64_t value = ctm_payload_varint(payload);
+    if (value > most) ctm_payload_fail(payload, reason);
+    return value > most ? 0 : (uint32_t)value;
+}
+
+static int32_t line(struct ctm_payload *payload)
+{
+    const int64_t value = ctm_unfold(ctm_payload_varint(payload));
+    if (value < INT32_MIN || value > INT32_MAX)
+        ctm_payload_fail(payload, "a line or a number of frames is out of range");
+    return (int32_t)value;
+}
+
+/* --- tables --- */
+
+static const uint32_t row_sizes[CTM_ROWS_TABLES] = {
+    sizeof(struct ctm_recorded_string),    sizeof(ctm_function), sizeof(ctm_frame),
+    sizeof(struct ctm_recorded_traceback), sizeof(ctm_label),    sizeof(ctm_site),
+};
+
+static void **rows_of(struct ctm_recorded *tables, int table)
+{
+    switch (table) {
+    case CTM_ROWS_STRINGS: return (void **)&tables->strings;
+    case CTM_ROWS_FUNCTIONS: return (void **)&tables->functions;
+    case CTM_ROWS_FRAMES: return (void **)&tables->frames;
+    case CTM_ROWS_TRACEBACKS: return (void **)&tables->tracebacks;
+    case CTM_ROWS_LABELS: return (void **)&tables->labels;
+    default: return (void **)&tables->sites;
+    }
+}
+
+/* A new row at the end of the table, not yet counted; NULL: no memory. */
+static void *new_row(struct ctm_recorded *tables, int table)
+{
+    void **rows = rows_of(tables, table);
+    uint32_t *capacity = &tables->capacities[table];
+    if (tables->counts[table] == *capacity) {
+        const uint64_t more = *capacity ? (uint64_t)*capacity * 2 : 64;
+        if (more > UINT32_MAX) return NULL;
+        void *grown = ctm_mem_realloc(*rows, (size_t)more * row_sizes[table]);
+        if (grown == NULL) return NULL;
+        *rows = grown;
+        *capacity = (uint32_t)more;
+    }
+    void *row = (char *)*rows + (size_t)tables->counts[table] * row_sizes[table];
+    memset(row, 0, row_sizes[table]);
+    return row;
+}
+
+static void free_tables(struct ctm_recorded *tables)
+{
+    if (tables == NULL) return;
+    for (int table = 0; table < CTM_ROWS_TABLES; table++)
+        ctm_mem_free(*rows_of(tables, table));
+    ctm_mem_free(tables->bytes);
+    ctm_mem_free(tables);
+}
+
+/* The tables of a store, with row 0 in each; NULL: no memory. */
+static struct ctm_recorded *get_tables(struct ctm_cursor *cursor, uint32_t store)
+{
+    struct ctm_recorded *tables = cursor->stores[store];
+    if (tables != NULL) return tables;
+    tables = ctm_mem_alloc(sizeof *tables);
+    if (tables == NULL) return NULL;
+    memset(tables, 0, sizeof *tables);
+    for (int table = 0; table < CTM_ROWS_TABLES; table++) {
+        if (new_row(tables, table) == NULL) {
+            free_tables(tables);
+            return NULL;
+        }
+        tables->counts[table] = 1;
+    }
+    return cursor->stores[store] = tables;
+}
+
+void ctm_cursor_empty(struct ctm_cursor *cursor)
+{
+    for (int store = 0; store < (int)CTM_RECORDING_STORES; store++) {
+        free_tables(cursor->stores[store]);
+        cursor->stores[store] = NULL;
+    }
+    cursor->bytes = cursor->blocks = cursor->weighted_bytes = 0;
+    cursor->weighted_blocks = 0;
+}
+
+/* --- rows: each reads one from the payload --- */
+
+static ctm_status add_bytes(struct ctm_recorded *tables, const unsigned char *bytes, size_t length)
+{
+    while (tables->bytes_capacity - tables->bytes_length < length) {
+        const uint64_t more = tables->bytes_capacity ? tables->bytes_capacity * 2 : 4096;
+        char *grown = more > PTRDIFF_MAX ? NULL : ctm_mem_realloc(tables->bytes, (size_t)more);
+        if (grown == NULL) return CTM_ERR_NOMEM;
+        tables->bytes = grown;
+        tables->bytes_capacity = more;
+    }
+    memcpy(tables->bytes + tables->bytes_length, bytes, length);
+    tables->bytes_length += length;
+    return CTM_OK;
+}
+
+static ctm_status read_string(struct ctm_payload *payload, struct ctm_recorded *tables, void *row)
+{
+    const uint64_t length = ctm_payload_varint(payload);
+    if (length == 0 || length > (uint64_t)(payload->end - payload->at) || length >= UINT32_MAX)
+        return ctm_payload_fail(payload, "a string's length is wrong");
+    if (ctm_utf8_fault(payload->at, (size_t)length) != length)
+        return ctm_payload_fail(payload, "a string is not UTF-8");
+    *(struct ctm_recorded_string *)row =
+        (struct ctm_recorded_string){tables->bytes_length, (uint32_t)length};
+    ctm_status status = add_bytes(tables, payload->at, (size_t)length);
+    payload->at += length;
+    return status;
+}
+
+static ctm_status read_function(struct ctm_payload *payload, struct ctm_recorded *tables, void *row)
+{
+    const uint32_t last = tables->counts[CTM_ROWS_STRINGS] - 1;
+    ctm_function *function = row;
+    function->filename = small(payload, last, "no such string");
+    function->name = small(payload, last, "no such string");
+    function->first_lineno = line(payload);
+    return CTM_OK;
+}
+
+static ctm_status read_frame(struct ctm_payload *payload, struct ctm_recorded *tables, void *row)
+{
+    ctm_frame *frame = row;
+    frame->function = small(payload, tables->counts[CTM_ROWS_FUNCTIONS] - 1, "no such function");
+    frame->lineno = line(payload);
+    return frame->function != 0 ? CTM_OK : ctm_payload_fail(payload, "no such function");
+}
+
+static ctm_status read_traceback(struct ctm_payload *payload, struct ctm_recorded *tables,
+                                 void *row)
+{
+    struct ctm_recorded_traceback *traceback = row;
+    const uint32_t last = tables->counts[CTM_ROWS_TRACEBACKS] - 1;
+    traceback->row.parent = small(payload, last, "a traceback's parent does not precede it");
+    traceback->row.frame = small(payload, tables->counts[CTM_ROWS_FRAMES] - 1, "no such frame");
+    traceback->row.total_nframe = line(payload);
+    traceback->length = tables->tracebacks[traceback->row.parent].length + 1;
+    if (traceback->row.frame == 0) return ctm_payload_fail(payload, "no such frame");
+    if (traceback->length > CTM_MAX_NFRAME)
+        return ctm_payload_fail(payload, "a traceback has too many frames");
+    return CTM_OK;
+}
+
+static ctm_status read_label(struct ctm_payload *payload, struct ctm_recorded *tables, void *row)
+{
+    const uint32_t last = tables->counts[CTM_ROWS_STRINGS] - 1;
+    ctm_label *label = row;
+    label->parent = small(payload, tables->counts[CTM_ROWS_LABELS] - 1,
+                          "a label set's parent does not precede it");
+    label->key = small(payload, last, "no such string");
+    label->value = small(payload, last, "no such string");
+    return label->key != 0 ? CTM_OK : ctm_payload_fail(payload, "a label without a key");
+}
+
+static ctm_status read_site(struct ctm_payload *payload, struct ctm_recorded *tables, void *row)
+{
+    ctm_site *site = row;
+    site->block_size = ctm_payload_varint(payload);
+    site->domain = small(payload, UINT32_MAX, "a domain is out of range");
+    site->traceback = small(payload, tables->counts[CTM_ROWS_TRACEBACKS] - 1, "no such traceback");
+    site->labels = small(payload, tables->counts[CTM_ROWS_LABELS] - 1, "no such label set");
+    return CTM_OK;
+}
+
+ctm_status ctm_apply_rows(struct ctm_cursor *cursor, struct ctm_payload *payload)
+{
+    static ctm_status (*const readers[CTM_ROWS_TABLES])(struct ctm_payload *, struct ctm_recorded *,
+                                                        void *) = {
+        read_string, read_function, read_frame, read_traceback, read_label, read_site,
+    };
+    uint64_t counts[CTM_ROWS_TABLES];
+    const uint32_t store =
+        small(payload, CTM_RECORDING_STORES - 1, "a store's number is too large");
+    for (int table = 0; table < CTM_ROWS_TABLES; table++)
+        counts[table] = ctm_payload_varint(payload);
+    if (payload->reason != NULL) return CTM_ERR_FORMAT;
+    struct ctm_recorded *tables = get_tables(cursor, store);
+    if (tables == NULL) return CTM_ERR_NOMEM;
+    for (int table = 0; table < CTM_ROWS_TABLES; table++) {
+        for (uint64_t i = 0; i < counts[table]; i++) {
+            void *row = new_row(tables, table);
+            if (row == NULL) return CTM_ERR_NOMEM;
+            ctm_status status = readers[table](payload, tables, row);
+            if (status != CTM_OK) return status;
+            if (payload->reason != NULL) return CTM_ERR_FORMAT;
+            tables->counts[table]++;
+        }
+    }
+    return CTM_OK;
+}
+
+/* --- spans and ticks --- */
+
+static ctm_status read_time(struct ctm_cursor *cursor, struct ctm_payload *payload)
+{
+    const uint64_t time = ctm_payload_varint(payload);
+    if (time < cursor->time || time > INT64_MAX)
+        return ctm_payload_fail(payload, "time goes backwards");
+    cursor->time = time;
+    return CTM_OK;
+}
+
+ctm_status ctm_apply_span(struct ctm_cursor *cursor, struct ctm_payload *payload)
+{
+    if (read_time(cursor, payload) != CTM_OK) return CTM_ERR_FORMAT;
+    ctm_recording_span span = {.time = cursor->time};
+    span.tracing = small(payload, 1, "a span is neither traced nor not") != 0;
+    span.nframe = small(payload, CTM_MAX_NFRAME, "a limit of frames is out of range");
+    span.sample_interval = ctm_payload_varint(payload);
+    if (span.sample_interval > CTM_MAX_SAMPLE_INTERVAL)
+        ctm_payload_fail(payload, "a sample interval is out of range");
+    if (payload->reason != NULL) return CTM_ERR_FORMAT;
+    ctm_cursor_empty(cursor);
+    cursor->span = span;
+    cursor->spans++;
+    return CTM_OK;
+}
+
+/* One change of the site: `allocated` more blocks allocated, `live` more of them live. */
+static ctm_status change_site(struct ctm_cursor *cursor, struct ctm_payload *payload,
+                              ctm_site *site, uint64_t allocated, int64_t live)
+{
+    uint64_t freed, sum;
+    /* freed grows by what was allocated and is not live: never by less than 0. */
+    if (__builtin_sub_overflow(allocated, live, &freed) ||
+        __builtin_add_overflow(site->allocated, allocated, &sum) ||
+        __builtin_add_overflow(site->freed, freed, &freed) || freed > sum)
+        return ctm_payload_fail(payload, "a site's counters are not possible");
+    site->allocated = sum;
+    site->freed = freed;
+    cursor->blocks += (uint64_t)live;
+    cursor->bytes += (uint64_t)live * site->block_size;
+    const uint64_t interval = cursor->span.sample_interval;
+    if (interval != 0) {
+        cursor->weighted_bytes += (uint64_t)live * ctm_weighted_size(site->block_size, interval);
+        cursor->weighted_blocks += (double)live * ctm_weight(site->block_size, interval);
+    }
+    return CTM_OK;
+}
+
+static ctm_status read_changes(struct ctm_cursor *cursor, struct ctm_payload *payload,
+                               const struct ctm_recorded *tables)
+{
+    uint64_t id = 0;
+    for (;;) {
+        const uint64_t head = ctm_payload_varint(payload);
+        if (head == 0) return payload->reason == NULL ? CTM_OK : CTM_ERR_FORMAT;
+        if (head >> 1 == 0 || (head >> 1) >= tables->counts[CTM_ROWS_SITES] - id)
+            return ctm_payload_fail(payload, "no such site");
+        id += head >> 1;
+        const uint64_t allocated = ctm_payload_varint(payload);
+        const int64_t live = head & 1 ? ctm_unfold(ctm_payload_varint(payload)) : 0;
+        if (payload->reason != NULL) return CTM_ERR_FORMAT;
+        ctm_status status = change_site(cursor, payload, &tables->sites[id], allocated, live);
+        if (status != CTM_OK) return status;
+    }
+}
+
+static ctm_status read_stores(struct ctm_cursor *cursor, struct ctm_payload *payload)
+{
+    uint32_t before = 0;
+    for (;;) {
+        const uint32_t store =
+            small(payload, CTM_RECORDING_STORES, "a store's number is too large");
+        if (payload->reason != NULL) return CTM_ERR_FORMAT;
+        if (store == 0) return CTM_OK;
+        if (store <= before || cursor->stores[store - 1] == NULL)
+            return ctm_payload_fail(payload, "no such store");
+        before = store;
+        ctm_status status = read_changes(cursor, payload, cursor->stores[store - 1]);
+        if (status != CTM_OK) return status;
+    }
+}
+
+static uint64_t rounded(double value)
+{
+    return value < 0.5 ? 0 : value < 9.2e18 ? (uint64_t)(value + 0.5) : INT64_MAX;
+}
+
+ctm_status ctm_apply_tick(struct ctm_cursor *cursor, struct ctm_payload *payload, ctm_moment *out)
+{
+    if (!cursor->span.tracing) return ctm_payload_fail(payload, "a tick while nothing is traced");
+    if (read_time(cursor, payload) != CTM_OK) return CTM_ERR_FORMAT;
+    *out = (ctm_moment){.time = cursor->time, .span = cursor->spans - 1};
+    out->bytes = ctm_payload_varint(payload);
+    out->blocks = ctm_payload_varint(payload);
+    out->peak_bytes = ctm_payload_varint(payload);
+    out->resident_bytes = ctm_payload_varint(payload);
+    ctm_status status = read_stores(cursor, payload);
+    if (status != CTM_OK) return status;
+    if (out->bytes != cursor->bytes || out->blocks != cursor->blocks || out->bytes > INT64_MAX ||
+        out->blocks > INT64_MAX || out->peak_bytes > INT64_MAX)
+        return ctm_payload_fail(payload, "a tick's totals are not the sums over the sites");
+    if (cursor->span.sample_interval != 0) {
+        out->bytes = cursor->weighted_bytes > INT64_MAX ? 0 : cursor->weighted_bytes;
+        out->blocks = rounded(cursor->weighted_blocks);
+    }
+    cursor->moments++;
+    return CTM_OK;
+}

@@ -1,0 +1,449 @@
+/* live/recorder.c: the thread that records; see live/recorder.h.
+ *
+ * The file: written at its own offset, a tick with one call as a rule. What could not be written whole is cut off
+ * again, so the file always ends with a whole block; the recording ends there, and the program goes on. Before each
+ * write the file is compared with what it was, because the number of a file descriptor says little: the program may
+ * have closed it (daemons close all there are), and the number be another file's now.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "live/recorder.h"
+#include "store/memory.h"
+
+#define STACK_SIZE (256u << 10)
+#define PATIENCE 10u /* seconds to wait for a thread that writes, before giving up */
+
+/* --- the file --- */
+
+/* A regular file of ours alone, empty; else -1 with errno. */
+static int create_file(const char *path, struct stat *out)
+{
+    /* Not blocking: opening a pipe would wait for a reader. */
+    const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
+    if (fd < 0) {
+        return -1;
+    }
+    int error = 0;
+    if (fstat(fd, out) != 0) {
+        error = errno;
+    } else if (!S_ISREG(out->st_mode)) {
+        error = EINVAL;
+    } else if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        error = EWOULDBLOCK; /* another process records into it */
+    } else if (ftruncate(fd, 0) != 0) {
+        error = errno;
+    }
+    if (error != 0) {
+        close(fd);
+        errno = error;
+        return -1;
+    }
+    return fd;
+}
+
+static bool fd_is_ours(const struct ctm_recorder *recorder, int fd, struct stat *out)
+{
+    return fd >= 0 && fstat(fd, out) == 0 && out->st_dev == recorder->device &&
+           out->st_ino == recorder->inode;
+}
+
+static void close_file(struct ctm_recorder *recorder)
+{
+    struct stat status;
+    /* First forgotten, then closed: the child of a fork in between must not close what has got the number since. */
+    const int fd = atomic_exchange(&recorder->fd, -1);
+    if (fd_is_ours(recorder, fd, &status)) {
+        close(fd);
+    }
+}
+
+/* errno of what went wrong, 0 if all is written. */
+static int write_out(struct ctm_recorder *recorder, const char **out_reason)
+{
+    const int fd = atomic_load(&recorder->fd);
+    const unsigned char *at = recorder->out.bytes;
+    size_t left = recorder->out.length;
+    struct stat status;
+    *out_reason = "the file was closed, replaced or changed by somebody else";
+    if (!fd_is_ours(recorder, fd, &status) || (uint64_t)status.st_size != recorder->written) {
+        return ESTALE;
+    }
+    *out_reason = "the file could not be written";
+    while (left > 0) {
+        const ssize_t n =
+            pwrite(fd, at, left, (off_t)(recorder->written + (uint64_t)(at - recorder->out.bytes)));
+        if (n > 0) {
+            at += n;
+            left -= (size_t)n;
+        } else if (n == 0 || errno != EINTR) {
+            const int error = n == 0 ? EIO : errno;
+            const int ignored = ftruncate(fd, (off_t)recorder->written);
+            (void)ignored; /* then reading finds the last block cut off */
+            return error;
+        }
+    }
+    recorder->written += recorder->out.length;
+    return 0;
+}
+
+/* --- the thread --- */
+
+static struct timespec at_time(uint64_t monotonic)
+{
+    return (struct timespec){.tv_sec = (time_t)(monotonic / 1000000000u),
+                             .tv_nsec = (long)(monotonic % 1000000000u)};
+}
+
+/* Waits for the next tick, which is due at `next` nanoseconds, or for somebody to ask for one. Locked. */
+static void wait_locked(struct ctm_recorder *recorder, uint64_t next)
+{
+    const struct timespec until = at_time(recorder->began + next);
+    while (!recorder->stopping && recorder->asked == recorder->read &&
+           ctm_recorder_time(recorder) < next) {
+        pthread_cond_timedwait(&recorder->wake, &recorder->lock, &until);
+    }
+}
+
+static void put_end(struct ctm_recorder *recorder, ctm_recording_end end)
+{
+    const size_t begin = ctm_block_begin(&recorder->out, CTM_BLOCK_END);
+    ctm_put_end(&recorder->out, ctm_recorder_time(recorder), end);
+    ctm_block_end(&recorder->out, &recorder->crc, begin);
+}
+
+/* errno. */
+static int read_and_write(struct ctm_recorder *recorder, uint64_t asked, ctm_recording_end end,
+                          const char **out_reason)
+{
+    bool good = ctm_recorder_read(recorder);
+    pthread_mutex_lock(&recorder->lock);
+    recorder->read = asked; /* whoever kept the world still may let it go */
+    pthread_cond_broadcast(&recorder->done);
+    pthread_mutex_unlock(&recorder->lock);
+    if (good && end != CTM_END_UNKNOWN) {
+        put_end(recorder, end);
+        good = !recorder->out.failed;
+    }
+    *out_reason = "out of memory";
+    return good ? write_out(recorder, out_reason) : ENOMEM;
+}
+
+/* One tick; false: it was the last. */
+static bool tick(struct ctm_recorder *recorder, uint64_t next)
+{
+    const char *reason;
+    pthread_mutex_lock(&recorder->lock);
+    wait_locked(recorder, next);
+    const uint64_t asked = recorder->asked;
+    const ctm_recording_end end = !recorder->stopping ? CTM_END_UNKNOWN
+                                  : recorder->at_exit ? CTM_END_EXIT
+                                                      : CTM_END_STOPPED;
+    pthread_mutex_unlock(&recorder->lock);
+    const int error = read_and_write(recorder, asked, end, &reason);
+    ctm_buffer_empty(&recorder->out);
+    if (error != 0 || end != CTM_END_UNKNOWN) {
+        close_file(recorder);
+    }
+    pthread_mutex_lock(&recorder->lock);
+    recorder->put = asked;
+    recorder->state.ticks += error == 0 && recorder->tracing;
+    recorder->state.bytes = recorder->written;
+    if (error != 0) {
+        recorder->state.error = error;
+        recorder->state.reason = reason;
+    }
+    const bool goes_on = error == 0 && end == CTM_END_UNKNOWN;
+    recorder->state.recording = goes_on;
+    pthread_cond_broadcast(&recorder->done);
+    pthread_mutex_unlock(&recorder->lock);
+    return goes_on;
+}
+
+static void *run(void *argument)
+{
+    struct ctm_recorder *recorder = argument;
+    uint64_t next = recorder->interval; /* the first tick is asked for */
+    while (tick(recorder, next)) {
+        /* Ticks that were missed are left out: the next one is the first that is still to come. */
+        const uint64_t now = ctm_recorder_time(recorder);
+        next = (now / recorder->interval + 1) * recorder->interval;
+    }
+    return NULL;
+}
+
+/* With all signals blocked, so that the program's handlers run in the program's threads, and a limit of the file's size is
+ * an error and no signal. */
+static int start_thread(struct ctm_recorder *recorder)
+{
+    sigset_t all, before;
+    pthread_attr_t attributes;
+    sigfillset(&all);
+    int error = pthread_attr_init(&attributes);
+    if (error != 0) {
+        return error;
+    }
+    pthread_attr_setstacksize(&attributes, STACK_SIZE);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    error = pthread_create(&recorder->thread, &attributes, run, recorder);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    if (error == 0) {
+        pthread_setname_np(recorder->thread, "ctm-recorder");
+    }
+    return error;
+}
+
+/* --- start --- */
+
+static void init_locks(struct ctm_recorder *recorder)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_mutex_init(&recorder->lock, NULL);
+    pthread_cond_init(&recorder->wake, &attributes);
+    pthread_cond_init(&recorder->done, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+static void put_beginning(struct ctm_recorder *recorder, const char *command, size_t length)
+{
+    struct ctm_buffer *out = &recorder->out;
+    ctm_put_recording_header(out, &recorder->crc, ctm_tracer_now(), recorder->interval,
+                             (uint64_t)getpid());
+    if (length > 0) {
+        const size_t begin = ctm_block_begin(out, CTM_BLOCK_COMMAND);
+        ctm_buffer_put(out, command, length);
+        ctm_block_end(out, &recorder->crc, begin);
+    }
+}
+
+static struct ctm_recorder *new_recorder(ctm_tracer *tracer, uint64_t interval)
+{
+    struct ctm_recorder *recorder = ctm_mem_alloc(sizeof *recorder);
+    if (recorder == NULL) {
+        return NULL;
+    }
+    memset(recorder, 0, sizeof *recorder);
+    recorder->tracer = tracer;
+    recorder->interval = interval;
+    recorder->began = ctm_recorder_time(recorder); /* less 0 */
+    recorder->state.recording = true;
+    atomic_init(&recorder->fd, -1);
+    ctm_crc32c_init(&recorder->crc);
+    init_locks(recorder);
+    return recorder;
+}
+
+static void free_recorder(struct ctm_recorder *recorder)
+{
+    const int error = errno;
+    close_file(recorder);
+    pthread_mutex_destroy(&recorder->lock);
+    pthread_cond_destroy(&recorder->wake);
+    pthread_cond_destroy(&recorder->done);
+    ctm_recorder_free_shards(recorder);
+    ctm_buffer_free(&recorder->out);
+    ctm_buffer_free(&recorder->changes);
+    ctm_mem_free(recorder);
+    errno = error;
+}
+
+static ctm_status first_tick(struct ctm_recorder *recorder)
+{
+    const ctm_status status = ctm_recorder_tick(recorder);
+    if (status != CTM_OK) {
+        const bool no_memory = errno == ENOMEM;
+        ctm_recorder_free(recorder);
+        return status == CTM_ERR_IO && no_memory ? CTM_ERR_NOMEM : status;
+    }
+    return CTM_OK;
+}
+
+static ctm_status begin_file(struct ctm_recorder *recorder, const char *path)
+{
+    struct stat status;
+    const int fd = create_file(path, &status);
+    if (fd < 0) {
+        return CTM_ERR_IO;
+    }
+    recorder->device = status.st_dev;
+    recorder->inode = status.st_ino;
+    atomic_store(&recorder->fd, fd);
+    const int error = start_thread(recorder);
+    if (error != 0) {
+        errno = error;
+        return CTM_ERR_IO;
+    }
+    return CTM_OK;
+}
+
+ctm_status ctm_recorder_start(ctm_tracer *tracer, const char *path, uint64_t interval,
+                              const char *command, ctm_recorder **out)
+{
+    if (interval < CTM_MIN_RECORD_INTERVAL || interval > CTM_MAX_RECORD_INTERVAL ||
+        tracer->recorder != NULL) {
+        return CTM_ERR_INVALID;
+    }
+    if (!ctm_tracer_is_tracing(tracer)) {
+        return CTM_ERR_NOT_TRACING;
+    }
+    struct ctm_recorder *recorder = new_recorder(tracer, interval);
+    if (recorder == NULL) {
+        return CTM_ERR_NOMEM;
+    }
+    if (command != NULL) {
+        put_beginning(recorder, command, strlen(command));
+    } else {
+        put_beginning(recorder, tracer->command, tracer->command_length);
+    }
+    ctm_status status = recorder->out.failed ? CTM_ERR_NOMEM : begin_file(recorder, path);
+    if (status != CTM_OK) {
+        free_recorder(recorder);
+        return status;
+    }
+    status = first_tick(recorder);
+    if (status == CTM_OK) {
+        tracer->recorder = recorder;
+        *out = recorder;
+    }
+    return status;
+}
+
+/* --- what others ask --- */
+
+static struct timespec patience(void)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += PATIENCE;
+    return until;
+}
+
+/* Waits until *count is at least `target` or the recording has ended. False: in vain. Locked. */
+static bool wait_done_locked(struct ctm_recorder *recorder, const uint64_t *count, uint64_t target)
+{
+    const struct timespec until = patience();
+    int error = 0;
+    while (error == 0 && *count < target && recorder->state.recording) {
+        error = pthread_cond_timedwait(&recorder->done, &recorder->lock, &until);
+    }
+    return error == 0 || *count >= target;
+}
+
+/* Asks for a tick, with the world standing still until the tables are read; gives its number. */
+static bool ask(struct ctm_recorder *recorder, bool stop, bool at_exit, uint64_t *out)
+{
+    ctm_tracer_stop_world(recorder->tracer);
+    pthread_mutex_lock(&recorder->lock);
+    recorder->stopping = recorder->stopping || stop;
+    recorder->at_exit = at_exit;
+    *out = ++recorder->asked;
+    pthread_cond_signal(&recorder->wake);
+    const bool done = wait_done_locked(recorder, &recorder->read, *out);
+    pthread_mutex_unlock(&recorder->lock);
+    ctm_tracer_resume_world(recorder->tracer);
+    return done;
+}
+
+static ctm_status failed(int error)
+{
+    errno = error;
+    return CTM_ERR_IO;
+}
+
+ctm_status ctm_recorder_tick(ctm_recorder *recorder)
+{
+    ctm_recorder_state state;
+    uint64_t number;
+    ctm_recorder_state_get(recorder, &state);
+    if (!state.recording) {
+        return failed(state.error != 0 ? state.error : EBADF);
+    }
+    if (!ctm_tracer_is_tracing(recorder->tracer)) {
+        return CTM_ERR_NOT_TRACING;
+    }
+    bool done = ask(recorder, false, false, &number);
+    pthread_mutex_lock(&recorder->lock);
+    done = done && wait_done_locked(recorder, &recorder->put, number);
+    const int error = recorder->state.error;
+    pthread_mutex_unlock(&recorder->lock);
+    return error == 0 && done ? CTM_OK : failed(error != 0 ? error : ETIMEDOUT);
+}
+
+/* False: it hangs in the disk. Then it is left alone, with all that is its. */
+static bool join_thread(struct ctm_recorder *recorder)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += PATIENCE;
+    if (pthread_timedjoin_np(recorder->thread, NULL, &until) == 0) {
+        return true;
+    }
+    pthread_detach(recorder->thread);
+    return false;
+}
+
+static void leave_tracer(struct ctm_recorder *recorder)
+{
+    if (recorder->tracer->recorder == recorder) {
+        recorder->tracer->recorder = NULL;
+    }
+}
+
+ctm_status ctm_recorder_stop(ctm_recorder *recorder, bool at_exit)
+{
+    ctm_recorder_state state;
+    uint64_t number;
+    if (!recorder->joined) {
+        recorder->joined = true;
+        (void)ask(recorder, true, at_exit, &number);
+        if (!join_thread(recorder)) {
+            pthread_mutex_lock(&recorder->lock);
+            recorder->state.recording = false;
+            recorder->state.error = ETIMEDOUT;
+            recorder->state.reason = "writing to the file hangs";
+            recorder->leaked = true;
+            pthread_mutex_unlock(&recorder->lock);
+        }
+        leave_tracer(recorder);
+    }
+    ctm_recorder_state_get(recorder, &state);
+    return state.error == 0 ? CTM_OK : failed(state.error);
+}
+
+void ctm_recorder_state_get(ctm_recorder *recorder, ctm_recorder_state *out)
+{
+    pthread_mutex_lock(&recorder->lock);
+    *out = recorder->state;
+    pthread_mutex_unlock(&recorder->lock);
+}
+
+void ctm_recorder_free(ctm_recorder *recorder)
+{
+    if (recorder == NULL) {
+        return;
+    }
+    const int error = errno;
+    (void)ctm_recorder_stop(recorder, false);
+    if (!recorder->leaked) {
+        free_recorder(recorder);
+    }
+    errno = error;
+}
+
+void ctm_recorder_forget(struct ctm_recorder *recorder)
+{
+    close_file(recorder);
+    init_locks(recorder); /* the thread, which is not here, may have held it */
+    recorder->joined = recorder->leaked = true;
+    recorder->state.recording = false;
+    recorder->state.reason = "this process is a fork of the recorded one";
+}

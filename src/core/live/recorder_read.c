@@ -1,0 +1,299 @@
+/* live/recorder_read.c: the tables of a running tracer, as the blocks of a tick.
+ *
+ * Model: shards go on meanwhile. A shard's counts of rows are read from the table that refers to others to
+ * those referred to, so each row that a row names is among those read. Counters are read one by one: each is
+ * exact at a moment of its own during the tick, which lasts as long as it takes to read the sites (64 bytes each).
+ * Whoever wants one moment for all of them keeps the others out (ctm_recorder_tick).
+ *
+ * The totals of a tick are sums over the counters as they were put, so they always agree with them.
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "live/recorder.h"
+#include "store/memory.h"
+
+#define ROWS_AT_ONCE 65536u /* in a block: no more memory than that is needed for many rows */
+#define SITES_AT_ONCE 4096u /* between looks at who waits */
+
+uint64_t ctm_recorder_time(const struct ctm_recorder *recorder)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec - recorder->began;
+}
+
+/* Bytes of memory that the process has in RAM; 0: not to be had. */
+static uint64_t resident_bytes(void)
+{
+    char text[128];
+    const int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    const ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+    if (fd >= 0) {
+        close(fd);
+    }
+    text[n > 0 ? n : 0] = '\0';
+    const char *second = strchr(text, ' ');
+    return second == NULL ? 0 : strtoull(second, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* --- spans --- */
+
+static void begin_span(struct ctm_recorder *recorder, uint32_t generation, bool tracing)
+{
+    const ctm_recording_span span = {
+        .time = ctm_recorder_time(recorder),
+        .tracing = tracing,
+        .nframe = tracing ? ctm_tracer_nframe(recorder->tracer) : 0,
+        .sample_interval = tracing ? recorder->tracer->sample_interval : 0,
+    };
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        struct ctm_recorded_shard *shard = &recorder->shards[i];
+        for (int table = 0; table < CTM_ROWS_TABLES; table++) {
+            shard->counts[table] = 1;
+        }
+    }
+    recorder->generation = generation;
+    recorder->tracing = tracing;
+    recorder->bytes = recorder->blocks = 0;
+    const size_t begin = ctm_block_begin(&recorder->out, CTM_BLOCK_SPAN);
+    ctm_put_span(&recorder->out, &span);
+    ctm_block_end(&recorder->out, &recorder->crc, begin);
+}
+
+/* Lets others in between. False: they have emptied the tables. */
+static bool step_aside(struct ctm_recorder *recorder)
+{
+    ctm_gate_step_aside(&recorder->tracer->gate);
+    return ctm_tracer_generation(recorder->tracer) == recorder->generation;
+}
+
+/* --- rows --- */
+
+static void read_counts(const struct ctm_store *store, uint32_t *counts)
+{
+    counts[CTM_ROWS_SITES] = ctm_rows_published(&store->sites);
+    counts[CTM_ROWS_LABELS] = ctm_rows_published(&store->labels);
+    counts[CTM_ROWS_TRACEBACKS] = ctm_rows_published(&store->tracebacks);
+    counts[CTM_ROWS_FRAMES] = ctm_rows_published(&store->frames);
+    counts[CTM_ROWS_FUNCTIONS] = ctm_rows_published(&store->functions);
+    counts[CTM_ROWS_STRINGS] = ctm_rows_published(&store->strings);
+}
+
+static void put_string(struct ctm_buffer *out, const struct ctm_store *store, uint32_t id)
+{
+    size_t length;
+    const char *utf8 = ctm_store_string_row(store, id, &length);
+    ctm_put_string(out, utf8, length);
+}
+
+static void put_row(struct ctm_buffer *out, const struct ctm_store *store, int table, uint32_t id)
+{
+    switch (table) {
+    case CTM_ROWS_STRINGS: put_string(out, store, id); break;
+    case CTM_ROWS_FUNCTIONS: ctm_put_function(out, ctm_store_function_row(store, id)); break;
+    case CTM_ROWS_FRAMES: ctm_put_frame(out, ctm_store_frame_row(store, id)); break;
+    case CTM_ROWS_TRACEBACKS:
+        ctm_put_traceback(out, &ctm_store_traceback_row(store, id)->row);
+        break;
+    case CTM_ROWS_LABELS: ctm_put_label(out, &ctm_store_label_row(store, id)->row); break;
+    default: ctm_put_site(out, &ctm_store_site_row(store, id)->site); break;
+    }
+}
+
+/* One block of new rows; what refers to others only when all of those are on file. */
+static void put_rows(struct ctm_recorder *recorder, uint32_t index, const uint32_t *news)
+{
+    const struct ctm_store *store = &recorder->tracer->shards[index].store;
+    uint32_t *counts = recorder->shards[index].counts;
+    struct ctm_buffer *out = &recorder->out;
+    const size_t begin = ctm_block_begin(out, CTM_BLOCK_ROWS);
+    ctm_put_rows_head(out, index, news);
+    for (int table = 0; table < CTM_ROWS_TABLES; table++) {
+        for (uint32_t n = news[table]; n > 0; n--) {
+            put_row(out, store, table, counts[table]++);
+        }
+    }
+    ctm_block_end(out, &recorder->crc, begin);
+}
+
+/* False: the tables were emptied meanwhile. */
+static bool read_rows(struct ctm_recorder *recorder, uint32_t index)
+{
+    const struct ctm_recorded_shard *shard = &recorder->shards[index];
+    uint32_t there[CTM_ROWS_TABLES], news[CTM_ROWS_TABLES];
+    read_counts(&recorder->tracer->shards[index].store, there);
+    for (;;) {
+        uint32_t left = ROWS_AT_ONCE;
+        for (int table = 0; table < CTM_ROWS_TABLES; table++) {
+            const uint32_t more = there[table] - shard->counts[table];
+            news[table] = more < left ? more : left;
+            left -= news[table];
+        }
+        if (left == ROWS_AT_ONCE) {
+            return true;
+        }
+        put_rows(recorder, index, news);
+        if (!step_aside(recorder)) {
+            return false;
+        }
+    }
+}
+
+/* --- counters --- */
+
+/* The counters of a row that its owner changes at the same time. They are plain words there, because an event must
+ * not pay for a reader; a load of an aligned word is one access on every processor that this is for. freed first:
+ * a block is counted as allocated before it can be freed, so live is never below 0. */
+__attribute__((no_sanitize("thread"), noinline)) static struct ctm_seen read_counters(
+    struct ctm_site_row *row)
+{
+    struct ctm_seen now;
+    now.freed = __atomic_load_n((uint64_t *)&row->freed_remote, __ATOMIC_ACQUIRE);
+    now.freed += __atomic_load_n(&row->site.freed, __ATOMIC_ACQUIRE);
+    now.allocated = __atomic_load_n(&row->site.allocated, __ATOMIC_ACQUIRE);
+    return now;
+}
+
+static bool make_room(struct ctm_recorded_shard *shard)
+{
+    const uint32_t sites = shard->counts[CTM_ROWS_SITES];
+    if (sites > shard->capacity) {
+        uint64_t capacity = shard->capacity ? shard->capacity : 1024;
+        while (capacity < sites) {
+            capacity *= 2;
+        }
+        struct ctm_seen *seen =
+            ctm_mem_realloc(shard->seen, (size_t)capacity * sizeof(struct ctm_seen));
+        if (seen == NULL) {
+            return false;
+        }
+        shard->seen = seen;
+        shard->capacity = (uint32_t)capacity;
+    }
+    return true;
+}
+
+/* The change of site `id` since it was put last, if any. *last: the id put before it. */
+static void read_site(struct ctm_recorder *recorder, uint32_t index, uint32_t id, uint32_t *last)
+{
+    struct ctm_site_row *row = ctm_store_site_row(&recorder->tracer->shards[index].store, id);
+    struct ctm_seen *seen = &recorder->shards[index].seen[id], now = read_counters(row);
+    if (now.freed > now.allocated) { /* cannot be, but the file would be no good */
+        now.freed = now.allocated;
+    }
+    if (now.allocated == seen->allocated && now.freed == seen->freed) {
+        return;
+    }
+    const uint64_t allocated = now.allocated - seen->allocated;
+    const uint64_t live = allocated - (now.freed - seen->freed); /* modulo 2^64 */
+    if (*last == 0) {
+        ctm_put_store(&recorder->changes, index);
+    }
+    ctm_put_change(&recorder->changes, id - *last, allocated, (int64_t)live);
+    *last = id;
+    *seen = now;
+    recorder->blocks += live;
+    recorder->bytes += live * row->site.block_size;
+}
+
+/* False: the tables were emptied meanwhile. */
+static bool read_sites(struct ctm_recorder *recorder, uint32_t index, uint32_t known)
+{
+    const uint32_t sites = recorder->shards[index].counts[CTM_ROWS_SITES];
+    uint32_t last = 0;
+    if (sites > known) {
+        memset(recorder->shards[index].seen + known, 0,
+               (size_t)(sites - known) * sizeof(struct ctm_seen));
+    }
+    for (uint32_t id = 1; id < sites; id++) {
+        read_site(recorder, index, id, &last);
+        if (id % SITES_AT_ONCE == 0 && !step_aside(recorder)) {
+            return false;
+        }
+    }
+    if (last != 0) {
+        ctm_put_end_of_list(&recorder->changes);
+    }
+    return true;
+}
+
+/* --- a tick --- */
+
+static void put_tick(struct ctm_recorder *recorder, uint64_t time)
+{
+    ctm_totals totals;
+    ctm_tracer_totals(recorder->tracer, &totals);
+    const ctm_moment moment = {
+        .time = time,
+        .bytes = recorder->bytes,
+        .blocks = recorder->blocks,
+        .peak_bytes = totals.peak_bytes,
+        .resident_bytes = resident_bytes(),
+    };
+    ctm_put_end_of_list(&recorder->changes);
+    const size_t begin = ctm_block_begin(&recorder->out, CTM_BLOCK_TICK);
+    ctm_put_tick_head(&recorder->out, &moment);
+    ctm_buffer_put(&recorder->out, recorder->changes.bytes, recorder->changes.length);
+    ctm_block_end(&recorder->out, &recorder->crc, begin);
+    recorder->out.failed = recorder->out.failed || recorder->changes.failed;
+}
+
+/* Inside the gate. False: to be done again, the tables were emptied meanwhile. */
+static bool read_tables(struct ctm_recorder *recorder)
+{
+    for (uint32_t index = 0; index < CTM_SHARDS; index++) {
+        struct ctm_recorded_shard *shard = &recorder->shards[index];
+        const uint32_t known = shard->counts[CTM_ROWS_SITES];
+        if (!read_rows(recorder, index)) {
+            return false;
+        }
+        if (!make_room(shard)) {
+            recorder->out.failed = true;
+            return true;
+        }
+        if (!read_sites(recorder, index, known)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool ctm_recorder_read(struct ctm_recorder *recorder)
+{
+    ctm_tracer *tracer = recorder->tracer;
+    bool whole, tracing;
+    uint64_t time;
+    ctm_gate_enter(&tracer->gate);
+    do {
+        const size_t before = recorder->out.length;
+        const uint32_t generation = ctm_tracer_generation(tracer);
+        tracing = ctm_tracer_is_tracing(tracer);
+        if (generation != recorder->generation &&
+            (tracing || recorder->tracing || recorder->generation == 0)) {
+            begin_span(recorder, generation, tracing);
+        }
+        time = ctm_recorder_time(recorder);
+        ctm_buffer_empty(&recorder->changes);
+        whole = !tracing || read_tables(recorder);
+        if (!whole) {
+            recorder->out.length = before;
+        }
+    } while (!whole && !recorder->out.failed);
+    ctm_gate_leave(&tracer->gate);
+    if (tracing && !recorder->out.failed) {
+        put_tick(recorder, time);
+    }
+    return !recorder->out.failed;
+}
+
+void ctm_recorder_free_shards(struct ctm_recorder *recorder)
+{
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        ctm_mem_free(recorder->shards[i].seen);
+        recorder->shards[i].seen = NULL;
+    }
+}

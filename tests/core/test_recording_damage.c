@@ -1,0 +1,321 @@
+/* test_recording_damage.c: recordings that are cut off, damaged or made by somebody who means harm.
+ *
+ * Model: whatever the bytes are, opening gives an error or a recording whose moments are the first ones of the whole file, each with its snapshot;
+ * never a crash, never a moment that was not.
+ */
+#include "check.h"
+#include "ctm/ctm.h"
+#include "file/recording_writer.h"
+
+#define TICKS 6
+
+static struct ctm_crc32c crc;
+
+/* A small recording made by hand: two stores, a span in between, every kind of block. */
+static struct ctm_buffer make_recording(void)
+{
+    struct ctm_buffer out = {0};
+    ctm_put_recording_header(&out, &crc, 1700000000000000000u, 1000000000u, 42);
+    size_t begin = ctm_block_begin(&out, CTM_BLOCK_COMMAND);
+    ctm_buffer_put(&out, "python", 6);
+    ctm_block_end(&out, &crc, begin);
+    for (int i = 0; i < TICKS; i++) {
+        const ctm_moment moment = {.time = 10u + (uint64_t)i,
+                                   .bytes = 10u * (unsigned)(i % 3 + 1),
+                                   .blocks = (unsigned)(i % 3 + 1),
+                                   .peak_bytes = 99};
+        if (i % 3 == 0) {
+            const ctm_recording_span span = {.time = moment.time, .tracing = true, .nframe = 4};
+            static const uint32_t counts[2][CTM_ROWS_TABLES] = {{2, 1, 1, 1, 1, 2},
+                                                                {0, 0, 0, 0, 0, 1}};
+            begin = ctm_block_begin(&out, CTM_BLOCK_SPAN);
+            ctm_put_span(&out, &span);
+            ctm_block_end(&out, &crc, begin);
+            begin = ctm_block_begin(&out, CTM_BLOCK_ROWS);
+            ctm_put_rows_head(&out, 3, counts[0]);
+            ctm_put_string(&out, "file.py", 7);
+            ctm_put_string(&out, "name", 4);
+            ctm_put_function(&out, &(ctm_function){1, 2, 1});
+            ctm_put_frame(&out, &(ctm_frame){1, -7});
+            ctm_put_traceback(&out, &(ctm_traceback){0, 1, 5});
+            ctm_put_label(&out, &(ctm_label){0, 2, 1});
+            ctm_put_site(&out, &(ctm_site){.block_size = 10, .traceback = 1, .labels = 1});
+            ctm_put_site(&out, &(ctm_site){.block_size = 20, .domain = 7});
+            ctm_block_end(&out, &crc, begin);
+            begin = ctm_block_begin(&out, CTM_BLOCK_ROWS);
+            ctm_put_rows_head(&out, 0, counts[1]);
+            ctm_put_site(&out, &(ctm_site){.block_size = 30});
+            ctm_block_end(&out, &crc, begin);
+        }
+        begin = ctm_block_begin(&out, CTM_BLOCK_TICK);
+        ctm_put_tick_head(&out, &moment);
+        ctm_put_store(&out, 0);
+        ctm_put_change(&out, 1, 5, 0);
+        ctm_put_end_of_list(&out);
+        ctm_put_store(&out, 3);
+        ctm_put_change(&out, 1, 3, 1);
+        ctm_put_change(&out, 1, 300, 0);
+        ctm_put_end_of_list(&out);
+        ctm_put_end_of_list(&out);
+        ctm_block_end(&out, &crc, begin);
+        begin = ctm_block_begin(&out, 77); /* of a later version */
+        ctm_buffer_put(&out, "later", 5);
+        ctm_block_end(&out, &crc, begin);
+    }
+    begin = ctm_block_begin(&out, CTM_BLOCK_END);
+    ctm_put_end(&out, 99, CTM_END_EXIT);
+    ctm_block_end(&out, &crc, begin);
+    REQUIRE(!out.failed);
+    return out;
+}
+
+/* Opens a copy that ends where memory does, so that sanitizers see a read past it. */
+static ctm_status open_copy(const unsigned char *bytes, size_t size, ctm_recording **out,
+                            unsigned char **out_copy, ctm_file_error *error)
+{
+    *out_copy = malloc(size ? size : 1);
+    REQUIRE(*out_copy != NULL);
+    memcpy(*out_copy, bytes, size);
+    return ctm_recording_decode(*out_copy, size, out, error);
+}
+
+static void check_moments(ctm_recording *recording)
+{
+    const ctm_recording_info *info = ctm_recording_info_get(recording);
+    CHECK(info->moments <= TICKS);
+    for (size_t i = info->moments; i-- > 0;) {
+        const ctm_moment *moment = &ctm_recording_moments(recording)[i];
+        ctm_snapshot *snapshot;
+        ctm_snapshot_info about;
+        CHECK_EQ(moment->time, 10 + i);
+        CHECK_EQ(moment->bytes, 10 * (i % 3 + 1));
+        REQUIRE(ctm_recording_snapshot(recording, i, &snapshot) == CTM_OK);
+        ctm_snapshot_info_get(snapshot, &about);
+        CHECK_EQ(about.current_bytes, moment->bytes);
+        CHECK_EQ(about.sites, 3);
+        CHECK_EQ(about.label_sets, 1);
+        ctm_snapshot_unref(snapshot);
+    }
+}
+
+static void test_whole(const struct ctm_buffer *whole)
+{
+    ctm_recording *recording;
+    ctm_file_error error;
+    CHECK(ctm_file_is_recording(whole->bytes, whole->length));
+    CHECK(!ctm_file_is_recording(whole->bytes, 7));
+    REQUIRE(ctm_recording_decode(whole->bytes, whole->length, &recording, &error) == CTM_OK);
+    const ctm_recording_info *info = ctm_recording_info_get(recording);
+    CHECK_EQ(info->moments, TICKS);
+    CHECK_EQ(info->spans, 2);
+    CHECK_EQ(info->end, CTM_END_EXIT);
+    CHECK_EQ(info->pid, 42);
+    CHECK_STR(info->command, "python");
+    CHECK(info->fault.reason == NULL);
+    check_moments(recording);
+    ctm_recording_free(recording);
+}
+
+static void test_cut_everywhere(const struct ctm_buffer *whole)
+{
+    size_t moments = 0;
+    for (size_t size = 0; size < whole->length; size++) {
+        ctm_recording *recording;
+        unsigned char *copy;
+        ctm_file_error error = {0, NULL};
+        const ctm_status status = open_copy(whole->bytes, size, &recording, &copy, &error);
+        CHECK_EQ(status, size < CTM_RECORDING_HEADER_SIZE ? CTM_ERR_FORMAT : CTM_OK);
+        if (status == CTM_OK) {
+            const ctm_recording_info *info = ctm_recording_info_get(recording);
+            CHECK(info->moments >= moments);
+            CHECK(info->good_bytes <= size && info->file_bytes == size);
+            CHECK((info->fault.reason == NULL) == (info->good_bytes == size));
+            CHECK_EQ(info->end, CTM_END_UNKNOWN);
+            moments = info->moments;
+            check_moments(recording);
+            ctm_recording_free(recording);
+        } else {
+            CHECK(error.reason != NULL);
+        }
+        free(copy);
+    }
+    CHECK_EQ(moments, TICKS);
+}
+
+static void test_every_byte_damaged(const struct ctm_buffer *whole)
+{
+    for (size_t at = 0; at < whole->length; at++) {
+        for (int bit = 0; bit < 8; bit += 5) {
+            ctm_recording *recording;
+            unsigned char *copy;
+            ctm_file_error error = {0, NULL};
+            whole->bytes[at] ^= (unsigned char)(1u << bit);
+            const ctm_status status =
+                open_copy(whole->bytes, whole->length, &recording, &copy, &error);
+            whole->bytes[at] ^= (unsigned char)(1u << bit);
+            CHECK_EQ(status, at < CTM_RECORDING_HEADER_SIZE ? CTM_ERR_FORMAT : CTM_OK);
+            if (status == CTM_OK) {
+                const ctm_recording_info *info = ctm_recording_info_get(recording);
+                CHECK(info->fault.reason != NULL && info->good_bytes <= at);
+                check_moments(recording);
+                ctm_recording_free(recording);
+            }
+            free(copy);
+        }
+    }
+}
+
+/* Bytes of payloads changed, with checksums that fit: what is told may be another story, but it is a possible one. */
+static void test_hostile(const struct ctm_buffer *whole, uint64_t seed)
+{
+    for (int round = 0; round < 2000; round++) {
+        unsigned char *copy = malloc(whole->length);
+        REQUIRE(copy != NULL);
+        memcpy(copy, whole->bytes, whole->length);
+        size_t at = CTM_RECORDING_HEADER_SIZE;
+        while (at < whole->length) {
+            const size_t length = ctm_get_u32(copy + at);
+            if (check_random(&seed) % 4 == 0 && length > 0) {
+                static const unsigned char nasty[] = {0, 1, 2, 0x7f, 0x80, 0xff};
+                const size_t place = at + CTM_BLOCK_HEAD_SIZE + check_random(&seed) % length;
+                copy[place] = check_random(&seed) % 2 ? nasty[check_random(&seed) % 6]
+                                                      : (unsigned char)check_random(&seed);
+            }
+            const uint32_t sum = ctm_crc32c_more(&crc, ctm_crc32c_get(&crc, copy + at, 8),
+                                                 copy + at + CTM_BLOCK_HEAD_SIZE, length);
+            ctm_put_u32(copy + at + 8, sum);
+            at += CTM_BLOCK_HEAD_SIZE + length;
+        }
+        ctm_recording *recording;
+        REQUIRE(ctm_recording_decode(copy, whole->length, &recording, NULL) == CTM_OK);
+        const ctm_recording_info *info = ctm_recording_info_get(recording);
+        for (size_t i = 0; i < info->moments; i++) {
+            ctm_snapshot *snapshot;
+            ctm_status status = ctm_recording_snapshot(recording, i, &snapshot);
+            CHECK(status == CTM_OK || status == CTM_ERR_LIMIT);
+            if (status == CTM_OK) ctm_snapshot_unref(snapshot);
+        }
+        ctm_recording_free(recording);
+        free(copy);
+    }
+}
+
+static void add_block(struct ctm_buffer *out, uint32_t kind, const unsigned char *payload,
+                      size_t length)
+{
+    const size_t begin = ctm_block_begin(out, kind);
+    ctm_buffer_put(out, payload, length);
+    ctm_block_end(out, &crc, begin);
+}
+
+/* Blocks that break one rule each: the recording ends before them, and says why. */
+static void test_reasons(void)
+{
+    static const unsigned char ten[] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2};
+    static const struct {
+        uint32_t kind;
+        size_t length;
+        unsigned char payload[24];
+        const char *reason;
+    } cases[] = {
+        {CTM_BLOCK_ROWS, 4, {0, 1, 0, 0}, "a number is cut off or too large"},
+        {CTM_BLOCK_ROWS, 9, {0x80, 2, 0, 0, 0, 0, 0, 0, 0}, "a store's number is too large"},
+        {CTM_BLOCK_ROWS, 8, {0, 1, 0, 0, 0, 0, 0, 0}, "a string's length is wrong"},
+        {CTM_BLOCK_ROWS, 9, {0, 1, 0, 0, 0, 0, 0, 1, 0xff}, "a string is not UTF-8"},
+        {CTM_BLOCK_ROWS, 10, {0, 0, 1, 0, 0, 0, 0, 1, 0, 0}, "no such string"},
+        {CTM_BLOCK_ROWS, 9, {0, 0, 0, 1, 0, 0, 0, 0, 0}, "no such function"},
+        {CTM_BLOCK_ROWS,
+         10,
+         {0, 0, 0, 0, 1, 0, 0, 1, 0, 0},
+         "a traceback's parent does not precede it"},
+        {CTM_BLOCK_ROWS, 10, {0, 0, 0, 0, 1, 0, 0, 0, 0, 0}, "no such frame"},
+        {CTM_BLOCK_ROWS, 10, {0, 0, 0, 0, 0, 1, 0, 0, 0, 0}, "a label without a key"},
+        {CTM_BLOCK_ROWS, 11, {0, 0, 0, 0, 0, 0, 1, 5, 0, 1, 0}, "no such traceback"},
+        {CTM_BLOCK_ROWS, 11, {0, 0, 0, 0, 0, 0, 1, 5, 0, 0, 1}, "no such label set"},
+        {CTM_BLOCK_TICK, 6, {0, 0, 0, 0, 0, 0}, "time goes backwards"},
+        {CTM_BLOCK_TICK, 8, {9, 0, 0, 0, 0, 1, 2, 0}, "no such store"},
+        {CTM_BLOCK_TICK, 6, {9, 1, 0, 0, 0, 0}, "a tick's totals are not the sums over the sites"},
+        {CTM_BLOCK_SPAN, 4, {9, 2, 1, 0}, "a span is neither traced nor not"},
+        {CTM_BLOCK_END, 2, {0, 1}, "time goes backwards"},
+        {CTM_BLOCK_REQUIRED | 9, 0, {0}, "a kind of block that this library does not know"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct ctm_buffer out = {0};
+        ctm_recording *recording;
+        const ctm_recording_span span = {.time = 9, .tracing = true, .nframe = 1};
+        ctm_put_recording_header(&out, &crc, 0, 1, 0);
+        const size_t begin = ctm_block_begin(&out, CTM_BLOCK_SPAN);
+        ctm_put_span(&out, &span);
+        ctm_block_end(&out, &crc, begin);
+        const size_t good = out.length;
+        add_block(&out, cases[i].kind, cases[i].payload, cases[i].length);
+        REQUIRE(ctm_recording_decode(out.bytes, out.length, &recording, NULL) == CTM_OK);
+        const ctm_recording_info *info = ctm_recording_info_get(recording);
+        CHECK_STR(info->fault.reason, cases[i].reason);
+        CHECK_EQ(info->good_bytes, good);
+        CHECK(info->fault.offset >= good && info->fault.offset <= out.length);
+        ctm_recording_free(recording);
+        ctm_buffer_free(&out);
+    }
+    struct ctm_buffer out = {0};
+    ctm_recording *recording;
+    ctm_put_recording_header(&out, &crc, 0, 1, 0);
+    add_block(&out, CTM_BLOCK_TICK, ten, sizeof ten);
+    REQUIRE(ctm_recording_decode(out.bytes, out.length, &recording, NULL) == CTM_OK);
+    CHECK_STR(ctm_recording_info_get(recording)->fault.reason, "rows or a tick before any span");
+    ctm_recording_free(recording);
+    ctm_buffer_free(&out);
+}
+
+static void test_headers(struct ctm_buffer *whole)
+{
+    static const struct {
+        size_t at;
+        unsigned char value;
+        const char *reason;
+    } cases[] = {
+        {0, 'x', "not a recording"},
+        {8, 1, "a wrong byte order"},
+        {12, 2, "a version that this library does not know"},
+        {16, 63, "a wrong header size"},
+        {20, 1, "flags that this library does not know"},
+        {24, 1, NULL}, /* another time is as good */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const unsigned char before = whole->bytes[cases[i].at];
+        ctm_recording *recording;
+        ctm_file_error error = {0, NULL};
+        whole->bytes[cases[i].at] = cases[i].value;
+        ctm_put_u32(whole->bytes + 60, ctm_crc32c_get(&crc, whole->bytes, 60));
+        const ctm_status status =
+            ctm_recording_decode(whole->bytes, whole->length, &recording, &error);
+        CHECK_EQ(status, cases[i].reason != NULL ? CTM_ERR_FORMAT : CTM_OK);
+        if (status == CTM_OK) {
+            ctm_recording_free(recording);
+        } else {
+            CHECK_STR(error.reason, cases[i].reason);
+            CHECK_EQ(error.offset, cases[i].at);
+        }
+        whole->bytes[cases[i].at] = before;
+        ctm_put_u32(whole->bytes + 60, ctm_crc32c_get(&crc, whole->bytes, 60));
+    }
+    ctm_recording *recording;
+    CHECK_EQ(ctm_recording_open("/no/such/file", &recording, NULL), CTM_ERR_IO);
+    CHECK_EQ(ctm_recording_open("/", &recording, NULL), CTM_ERR_IO);
+    CHECK_EQ(ctm_recording_open("/dev/null", &recording, NULL), CTM_ERR_FORMAT);
+    CHECK_EQ(ctm_recording_decode(NULL, 0, &recording, NULL), CTM_ERR_FORMAT);
+}
+
+int main(void)
+{
+    ctm_crc32c_init(&crc);
+    struct ctm_buffer whole = make_recording();
+    test_whole(&whole);
+    test_cut_everywhere(&whole);
+    test_every_byte_damaged(&whole);
+    test_hostile(&whole, 11);
+    test_reasons();
+    test_headers(&whole);
+    ctm_buffer_free(&whole);
+    return check_done();
+}
