@@ -2,7 +2,7 @@
 
 Everything of `tracemalloc` is here under the same name and means the same, underscore names that
 its tests and other code reach for included. Added: `install` and `uninstall` (take the standard
-module's place), `Frame.name`, the key type "function", and `FileError`.
+module's place), `Frame.name`, the key type "function", `FileError`, and recordings.
 
 There is no `__all__`, as in the standard module.
 """
@@ -55,3 +55,4 @@ from ._ctracemalloc import (
     take_snapshot,
 )
 from ._install import install, uninstall
+from ._recording import Recorder, Recording, open_recording, record

@@ -285,11 +285,24 @@ static ctm_status begin_file(struct ctm_recorder *recorder, const char *path)
     return CTM_OK;
 }
 
+/* A recorder that has failed gives way. */
+static bool is_recorded(ctm_tracer *tracer)
+{
+    if (tracer->recorder != NULL) {
+        ctm_recorder_state state;
+        ctm_recorder_state_get(tracer->recorder, &state);
+        if (!state.recording) {
+            (void)ctm_recorder_stop(tracer->recorder, false);
+        }
+    }
+    return tracer->recorder != NULL;
+}
+
 ctm_status ctm_recorder_start(ctm_tracer *tracer, const char *path, uint64_t interval,
                               const char *command, ctm_recorder **out)
 {
     if (interval < CTM_MIN_RECORD_INTERVAL || interval > CTM_MAX_RECORD_INTERVAL ||
-        tracer->recorder != NULL) {
+        is_recorded(tracer)) {
         return CTM_ERR_INVALID;
     }
     if (!ctm_tracer_is_tracing(tracer)) {

@@ -1,0 +1,114 @@
+/* recorder.c: recording, for the package's Recorder (_recording.py).
+ *
+ * A recorder is a capsule that owns a ctm_recorder; whoever lets go of it ends the recording. All need the GIL, which is what
+ * being inside shard 0 means here; the recorder's own thread never takes it.
+ */
+#include "module.h"
+
+#include <errno.h>
+
+#if !defined(Py_GIL_DISABLED)
+
+#define CAPSULE_NAME "ctracemalloc.recorder"
+
+static void free_recorder(PyObject *capsule)
+{
+    ctm_recorder_free(PyCapsule_GetPointer(capsule, CAPSULE_NAME));
+}
+
+static ctm_recorder *recorder_of(PyObject *capsule)
+{
+    return PyCapsule_GetPointer(capsule, CAPSULE_NAME);
+}
+
+static PyObject *raise_status(PyObject *module, ctm_status status, PyObject *path)
+{
+    if (status == CTM_ERR_NOT_TRACING) {
+        PyErr_SetString(PyExc_RuntimeError, "not tracing: start() first, then record()");
+        return NULL;
+    }
+    if (status == CTM_ERR_INVALID) {
+        PyErr_SetString(PyExc_RuntimeError, "this process is being recorded already");
+        return NULL;
+    }
+    return ctm_status_raise(&ctm_module_state_of(module)->types, status, path, NULL);
+}
+
+const char ctm_record_start_doc[] =
+    "_record_start($module, path, interval, command, /)\n--\n\n"
+    "Begin a recording: path as bytes, interval in nanoseconds. Gives a recorder.";
+
+PyObject *ctm_module_record_start(PyObject *module, PyObject *args)
+{
+    PyObject *path;
+    unsigned long long interval;
+    const char *command;
+    ctm_recorder *recorder = NULL;
+    if (!PyArg_ParseTuple(args, "SKs:_record_start", &path, &interval, &command)) {
+        return NULL;
+    }
+    const ctm_status status = ctm_recorder_start(
+        ctm_the_capture.tracer, PyBytes_AS_STRING(path), interval, command, &recorder);
+    if (status != CTM_OK) {
+        PyObject *text = PyUnicode_DecodeFSDefault(PyBytes_AS_STRING(path));
+        PyObject *result = text != NULL ? raise_status(module, status, text) : NULL;
+        Py_XDECREF(text);
+        return result;
+    }
+    PyObject *capsule = PyCapsule_New(recorder, CAPSULE_NAME, free_recorder);
+    if (capsule == NULL) {
+        ctm_recorder_free(recorder);
+    }
+    return capsule;
+}
+
+const char ctm_record_tick_doc[] = "_record_tick($module, recorder, /)\n--\n\nA tick now.";
+
+PyObject *ctm_module_record_tick(PyObject *module, PyObject *capsule)
+{
+    ctm_recorder *recorder = recorder_of(capsule);
+    if (recorder == NULL) {
+        return NULL;
+    }
+    const ctm_status status = ctm_recorder_tick(recorder);
+    if (status != CTM_OK) {
+        return raise_status(module, status, NULL);
+    }
+    Py_RETURN_NONE;
+}
+
+const char ctm_record_stop_doc[] =
+    "_record_stop($module, recorder, at_exit, /)\n--\n\nA last tick, and the end.";
+
+PyObject *ctm_module_record_stop(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *capsule;
+    int at_exit;
+    if (!PyArg_ParseTuple(args, "Op:_record_stop", &capsule, &at_exit)) {
+        return NULL;
+    }
+    ctm_recorder *recorder = recorder_of(capsule);
+    if (recorder == NULL) {
+        return NULL;
+    }
+    (void)ctm_recorder_stop(recorder, at_exit != 0); /* the state tells of failures */
+    Py_RETURN_NONE;
+}
+
+const char ctm_record_state_doc[] =
+    "_record_state($module, recorder, /)\n--\n\n"
+    "(recording, errno, reason or None, ticks, bytes)";
+
+PyObject *ctm_module_record_state(PyObject *Py_UNUSED(module), PyObject *capsule)
+{
+    ctm_recorder_state state;
+    ctm_recorder *recorder = recorder_of(capsule);
+    if (recorder == NULL) {
+        return NULL;
+    }
+    ctm_recorder_state_get(recorder, &state);
+    return Py_BuildValue("(OizKK)", state.recording ? Py_True : Py_False, state.error,
+                         state.reason, (unsigned long long)state.ticks,
+                         (unsigned long long)state.bytes);
+}
+#endif
