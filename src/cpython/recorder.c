@@ -47,8 +47,8 @@ PyObject *ctm_module_record_start(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "SKs:_record_start", &path, &interval, &command)) {
         return NULL;
     }
-    const ctm_status status = ctm_recorder_start(
-        ctm_the_capture.tracer, PyBytes_AS_STRING(path), interval, command, &recorder);
+    const ctm_status status = ctm_recorder_start(ctm_the_capture.tracer, PyBytes_AS_STRING(path),
+                                                 interval, command, &recorder);
     if (status != CTM_OK) {
         PyObject *text = PyUnicode_DecodeFSDefault(PyBytes_AS_STRING(path));
         PyObject *result = text != NULL ? raise_status(module, status, text) : NULL;
@@ -95,9 +95,8 @@ PyObject *ctm_module_record_stop(PyObject *Py_UNUSED(module), PyObject *args)
     Py_RETURN_NONE;
 }
 
-const char ctm_record_state_doc[] =
-    "_record_state($module, recorder, /)\n--\n\n"
-    "(recording, errno, reason or None, ticks, bytes)";
+const char ctm_record_state_doc[] = "_record_state($module, recorder, /)\n--\n\n"
+                                    "(recording, errno, reason or None, ticks, bytes)";
 
 PyObject *ctm_module_record_state(PyObject *Py_UNUSED(module), PyObject *capsule)
 {
@@ -107,8 +106,7 @@ PyObject *ctm_module_record_state(PyObject *Py_UNUSED(module), PyObject *capsule
         return NULL;
     }
     ctm_recorder_state_get(recorder, &state);
-    return Py_BuildValue("(OizKK)", state.recording ? Py_True : Py_False, state.error,
-                         state.reason, (unsigned long long)state.ticks,
-                         (unsigned long long)state.bytes);
+    return Py_BuildValue("(OizKK)", state.recording ? Py_True : Py_False, state.error, state.reason,
+                         (unsigned long long)state.ticks, (unsigned long long)state.bytes);
 }
 #endif

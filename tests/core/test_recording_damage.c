@@ -15,6 +15,8 @@ static struct ctm_crc32c crc;
 static struct ctm_buffer make_recording(void)
 {
     struct ctm_buffer out = {0};
+    struct ctm_forecast forecasts[2] = {{0}};
+    struct ctm_changes changes;
     ctm_put_recording_header(&out, &crc, 1700000000000000000u, 1000000000u, 42);
     size_t begin = ctm_block_begin(&out, CTM_BLOCK_COMMAND);
     ctm_buffer_put(&out, "python", 6);
@@ -28,6 +30,8 @@ static struct ctm_buffer make_recording(void)
             const ctm_recording_span span = {.time = moment.time, .tracing = true, .nframe = 4};
             static const uint32_t counts[2][CTM_ROWS_TABLES] = {{2, 1, 1, 1, 1, 2},
                                                                 {0, 0, 0, 0, 0, 1}};
+            ctm_forecast_forget(&forecasts[0]);
+            ctm_forecast_forget(&forecasts[1]);
             begin = ctm_block_begin(&out, CTM_BLOCK_SPAN);
             ctm_put_span(&out, &span);
             ctm_block_end(&out, &crc, begin);
@@ -49,13 +53,13 @@ static struct ctm_buffer make_recording(void)
         }
         begin = ctm_block_begin(&out, CTM_BLOCK_TICK);
         ctm_put_tick_head(&out, &moment);
-        ctm_put_store(&out, 0);
-        ctm_put_change(&out, 1, 5, 0);
-        ctm_put_end_of_list(&out);
-        ctm_put_store(&out, 3);
-        ctm_put_change(&out, 1, 3, 1);
-        ctm_put_change(&out, 1, 300, 0);
-        ctm_put_end_of_list(&out);
+        ctm_changes_begin(&changes, &out, &forecasts[0], 0);
+        ctm_changes_site(&changes, 1, i == 1 ? 0 : 5, 0); /* stops and comes again */
+        ctm_changes_end(&changes);
+        ctm_changes_begin(&changes, &out, &forecasts[1], 3);
+        ctm_changes_site(&changes, 1, 3, 1);
+        ctm_changes_site(&changes, 2, i % 3 == 2 ? 1ull << 62 : 300, 0);
+        ctm_changes_end(&changes);
         ctm_put_end_of_list(&out);
         ctm_block_end(&out, &crc, begin);
         begin = ctm_block_begin(&out, 77); /* of a later version */
@@ -66,6 +70,8 @@ static struct ctm_buffer make_recording(void)
     ctm_put_end(&out, 99, CTM_END_EXIT);
     ctm_block_end(&out, &crc, begin);
     REQUIRE(!out.failed);
+    ctm_forecast_free(&forecasts[0]);
+    ctm_forecast_free(&forecasts[1]);
     return out;
 }
 

@@ -33,6 +33,20 @@ enum ctm_block_kind {
 /* In the kind: a reader that does not know it must end there. */
 #define CTM_BLOCK_REQUIRED 0x80000000u
 
+/* What the lowest three bits of an entry of a tick's list say; the rest is its value. */
+enum ctm_entry {
+    CTM_ENTRY_END = 0,      /* of the list: what is still expected has rested */
+    CTM_ENTRY_MET = 1,      /* so many sites as expected, their live blocks the same */
+    CTM_ENTRY_RESTED = 2,   /* so many expected sites without any change */
+    CTM_ENTRY_OFF = 3,      /* an expected site, by how many blocks off (signed) */
+    CTM_ENTRY_OFF_LIVE = 4, /* the same; the change of its live blocks follows */
+    CTM_ENTRY_MET_LIVE = 5, /* a site as expected, but for the change of its live blocks (signed) */
+    CTM_ENTRY_NEW =
+        6, /* a site that is not expected, so many after the one before; its counts follow */
+    CTM_ENTRY_PLAIN = 7, /* an expected site; its counts follow: what does not fit elsewhere */
+};
+#define CTM_ENTRY_BITS 3u
+
 /* Tables in the order in which a rows block has them. */
 enum ctm_recorded_table {
     CTM_ROWS_STRINGS,

@@ -15,6 +15,7 @@
 
 #include "ctm/recording.h"
 #include "file/crc32c.h"
+#include "file/recording_forecast.h"
 #include "file/recording_format.h"
 
 /* --- recording_source.c --- */
@@ -58,6 +59,7 @@ struct ctm_recorded {
     char *bytes;     /* of strings */
     uint64_t bytes_length, bytes_capacity;
     uint32_t counts[CTM_ROWS_TABLES], capacities[CTM_ROWS_TABLES]; /* row 0 included */
+    struct ctm_forecast forecast;
 };
 
 struct ctm_cursor {

@@ -90,6 +90,7 @@ static void free_tables(struct ctm_recorded *tables)
     for (int table = 0; table < CTM_ROWS_TABLES; table++)
         ctm_mem_free(*rows_of(tables, table));
     ctm_mem_free(tables->bytes);
+    ctm_forecast_free(&tables->forecast);
     ctm_mem_free(tables);
 }
 
@@ -281,21 +282,89 @@ static ctm_status change_site(struct ctm_cursor *cursor, struct ctm_payload *pay
     return CTM_OK;
 }
 
-static ctm_status read_changes(struct ctm_cursor *cursor, struct ctm_payload *payload,
-                               const struct ctm_recorded *tables)
+/* The next expected site, which must be there: `allocated` and `live` changes. */
+static ctm_status meet(struct ctm_cursor *cursor, struct ctm_payload *payload,
+                       struct ctm_recorded *tables, uint64_t allocated, int64_t live)
 {
-    uint64_t id = 0;
+    const uint32_t site = ctm_forecast_site(&tables->forecast);
+    if (payload->reason != NULL) return CTM_ERR_FORMAT;
+    if (site >= tables->counts[CTM_ROWS_SITES]) return ctm_payload_fail(payload, "no such site");
+    ctm_status status = change_site(cursor, payload, &tables->sites[site], allocated, live);
+    if (status != CTM_OK) return status;
+    return ctm_forecast_met(&tables->forecast, allocated) ? CTM_OK : CTM_ERR_NOMEM;
+}
+
+/* A run of sites that are as expected, or have rested. */
+static ctm_status read_run(struct ctm_cursor *cursor, struct ctm_payload *payload,
+                           struct ctm_recorded *tables, uint64_t length, bool rested)
+{
+    const struct ctm_forecast *forecast = &tables->forecast;
+    if (length > forecast->count - forecast->at) return ctm_payload_fail(payload, "no such site");
+    ctm_status status = CTM_OK;
+    for (; length > 0 && status == CTM_OK; length--) {
+        const uint64_t allocated = rested ? 0 : ctm_forecast_blocks(forecast);
+        status = meet(cursor, payload, tables, allocated, 0);
+    }
+    return status;
+}
+
+static ctm_status read_new(struct ctm_cursor *cursor, struct ctm_payload *payload,
+                           struct ctm_recorded *tables, uint32_t last, uint64_t gap)
+{
+    const uint64_t allocated = ctm_payload_varint(payload);
+    const int64_t live = ctm_unfold(ctm_payload_varint(payload));
+    if (payload->reason != NULL) return CTM_ERR_FORMAT;
+    if (gap == 0 || gap >= tables->counts[CTM_ROWS_SITES] - (uint64_t)last ||
+        last + gap >= ctm_forecast_site(&tables->forecast))
+        return ctm_payload_fail(payload, "no such site");
+    const uint32_t site = last + (uint32_t)gap;
+    ctm_status status = change_site(cursor, payload, &tables->sites[site], allocated, live);
+    if (status != CTM_OK) return status;
+    return ctm_forecast_add(&tables->forecast, site, allocated) ? CTM_OK : CTM_ERR_NOMEM;
+}
+
+/* One entry about the next expected site. */
+static ctm_status read_expected(struct ctm_cursor *cursor, struct ctm_payload *payload,
+                                struct ctm_recorded *tables, uint32_t entry, uint64_t value)
+{
+    const struct ctm_forecast *forecast = &tables->forecast;
+    if (forecast->at == forecast->count) return ctm_payload_fail(payload, "no such site");
+    uint64_t allocated = ctm_forecast_blocks(forecast);
+    int64_t live = 0;
+    if (entry == CTM_ENTRY_OFF || entry == CTM_ENTRY_OFF_LIVE)
+        allocated += (uint64_t)ctm_unfold(value);
+    if (entry == CTM_ENTRY_PLAIN) allocated = ctm_payload_varint(payload);
+    if (entry == CTM_ENTRY_MET_LIVE)
+        live = ctm_unfold(value);
+    else if (entry != CTM_ENTRY_OFF)
+        live = ctm_unfold(ctm_payload_varint(payload));
+    return meet(cursor, payload, tables, allocated, live);
+}
+
+static ctm_status read_changes(struct ctm_cursor *cursor, struct ctm_payload *payload,
+                               struct ctm_recorded *tables)
+{
+    const struct ctm_forecast *forecast = &tables->forecast;
+    uint32_t last = 0; /* the site before */
     for (;;) {
         const uint64_t head = ctm_payload_varint(payload);
-        if (head == 0) return payload->reason == NULL ? CTM_OK : CTM_ERR_FORMAT;
-        if (head >> 1 == 0 || (head >> 1) >= tables->counts[CTM_ROWS_SITES] - id)
-            return ctm_payload_fail(payload, "no such site");
-        id += head >> 1;
-        const uint64_t allocated = ctm_payload_varint(payload);
-        const int64_t live = head & 1 ? ctm_unfold(ctm_payload_varint(payload)) : 0;
+        const uint32_t entry = head & ((1u << CTM_ENTRY_BITS) - 1);
+        const uint64_t value = head >> CTM_ENTRY_BITS;
+        ctm_status status;
         if (payload->reason != NULL) return CTM_ERR_FORMAT;
-        ctm_status status = change_site(cursor, payload, &tables->sites[id], allocated, live);
+        if (entry == CTM_ENTRY_END)
+            return value == 0 ? CTM_OK : ctm_payload_fail(payload, "no such entry");
+        if (entry == CTM_ENTRY_MET || entry == CTM_ENTRY_RESTED)
+            status = read_run(cursor, payload, tables, value, entry == CTM_ENTRY_RESTED);
+        else if (entry == CTM_ENTRY_NEW)
+            status = read_new(cursor, payload, tables, last, value);
+        else
+            status = read_expected(cursor, payload, tables, entry, value);
         if (status != CTM_OK) return status;
+        if (entry == CTM_ENTRY_NEW)
+            last += (uint32_t)value;
+        else if (forecast->at > 0)
+            last = forecast->list[forecast->at - 1].site;
     }
 }
 
@@ -315,6 +384,18 @@ static ctm_status read_stores(struct ctm_cursor *cursor, struct ctm_payload *pay
     }
 }
 
+/* All stores, listed or not. */
+static ctm_status read_lists(struct ctm_cursor *cursor, struct ctm_payload *payload)
+{
+    for (uint32_t store = 0; store < CTM_RECORDING_STORES; store++)
+        if (cursor->stores[store] != NULL) ctm_forecast_begin(&cursor->stores[store]->forecast);
+    ctm_status status = read_stores(cursor, payload);
+    for (uint32_t store = 0; store < CTM_RECORDING_STORES && status == CTM_OK; store++)
+        if (cursor->stores[store] != NULL && !ctm_forecast_end(&cursor->stores[store]->forecast))
+            status = CTM_ERR_NOMEM;
+    return status;
+}
+
 static uint64_t rounded(double value)
 {
     return value < 0.5 ? 0 : value < 9.2e18 ? (uint64_t)(value + 0.5) : INT64_MAX;
@@ -329,7 +410,7 @@ ctm_status ctm_apply_tick(struct ctm_cursor *cursor, struct ctm_payload *payload
     out->blocks = ctm_payload_varint(payload);
     out->peak_bytes = ctm_payload_varint(payload);
     out->resident_bytes = ctm_payload_varint(payload);
-    ctm_status status = read_stores(cursor, payload);
+    ctm_status status = read_lists(cursor, payload);
     if (status != CTM_OK) return status;
     if (out->bytes != cursor->bytes || out->blocks != cursor->blocks || out->bytes > INT64_MAX ||
         out->blocks > INT64_MAX || out->peak_bytes > INT64_MAX)

@@ -1,8 +1,7 @@
 /* file/recording_writer.c: see file/recording_writer.h.
  *
- * Most bytes of a recording are changes of counters, so these are made short: in a steady program most sites that
- * change were allocated from and freed as often, and lie close together: then a change is two bytes, the gap with the
- * mark that the live blocks are the same, and the number of allocations.
+ * Most bytes of a recording are changes of counters. They are put as what differs from a forecast
+ * (recording_forecast.h), in entries that begin with a varint: three bits say what it is, the rest is a number.
  */
 #include "file/recording_writer.h"
 
@@ -190,20 +189,6 @@ void ctm_put_tick_head(struct ctm_buffer *buffer, const ctm_moment *moment)
     ctm_buffer_varint(buffer, moment->resident_bytes);
 }
 
-void ctm_put_store(struct ctm_buffer *buffer, uint32_t store)
-{
-    ctm_buffer_varint(buffer, (uint64_t)store + 1);
-}
-
-void ctm_put_change(struct ctm_buffer *buffer, uint32_t gap, uint64_t allocated, int64_t live)
-{
-    ctm_buffer_varint(buffer, (uint64_t)gap << 1 | (live != 0));
-    ctm_buffer_varint(buffer, allocated);
-    if (live != 0) {
-        put_signed(buffer, live);
-    }
-}
-
 void ctm_put_end_of_list(struct ctm_buffer *buffer)
 {
     ctm_buffer_varint(buffer, 0);
@@ -213,4 +198,111 @@ void ctm_put_end(struct ctm_buffer *buffer, uint64_t time, ctm_recording_end end
 {
     ctm_buffer_varint(buffer, time);
     ctm_buffer_varint(buffer, end);
+}
+
+/* --- lists of changes --- */
+
+void ctm_changes_begin(struct ctm_changes *changes, struct ctm_buffer *out,
+                       struct ctm_forecast *forecast, uint32_t store)
+{
+    *changes = (struct ctm_changes){.out = out, .forecast = forecast, .store = store};
+    ctm_forecast_begin(forecast);
+}
+
+static void put_entry(struct ctm_changes *changes, uint32_t entry, uint64_t value)
+{
+    if (!changes->begun) {
+        changes->begun = true;
+        ctm_buffer_varint(changes->out, (uint64_t)changes->store + 1);
+    }
+    ctm_buffer_varint(changes->out, value << CTM_ENTRY_BITS | entry);
+}
+
+static void put_run(struct ctm_changes *changes)
+{
+    if (changes->run > 0) {
+        put_entry(changes, changes->entry, changes->run);
+        changes->run = 0;
+    }
+}
+
+static void add_to_run(struct ctm_changes *changes, uint32_t entry, bool idle)
+{
+    if (changes->run == 0 || changes->entry != entry) {
+        put_run(changes);
+        changes->entry = entry;
+        changes->idle = true;
+    }
+    changes->run++;
+    changes->idle = changes->idle && idle;
+}
+
+/* Does it fit into an entry's value? */
+static bool fits(uint64_t folded)
+{
+    return folded >> (64 - CTM_ENTRY_BITS) == 0;
+}
+
+static void put_expected(struct ctm_changes *changes, uint64_t expected, uint64_t allocated,
+                         int64_t live)
+{
+    const uint64_t off = ctm_fold((int64_t)(allocated - expected)), moved = ctm_fold(live);
+    put_run(changes);
+    if (off == 0 && fits(moved)) {
+        put_entry(changes, CTM_ENTRY_MET_LIVE, moved);
+    } else if (fits(off)) {
+        put_entry(changes, live == 0 ? CTM_ENTRY_OFF : CTM_ENTRY_OFF_LIVE, off);
+        if (live != 0) {
+            put_signed(changes->out, live);
+        }
+    } else {
+        put_entry(changes, CTM_ENTRY_PLAIN, 0);
+        ctm_buffer_varint(changes->out, allocated);
+        put_signed(changes->out, live);
+    }
+}
+
+static bool put_site(struct ctm_changes *changes, uint32_t site, uint64_t allocated, int64_t live)
+{
+    struct ctm_forecast *forecast = changes->forecast;
+    if (ctm_forecast_site(forecast) != site) {
+        put_run(changes);
+        put_entry(changes, CTM_ENTRY_NEW, site - changes->last);
+        ctm_buffer_varint(changes->out, allocated);
+        put_signed(changes->out, live);
+        return ctm_forecast_add(forecast, site, allocated);
+    }
+    const uint64_t expected = ctm_forecast_blocks(forecast);
+    if (live == 0 && allocated == expected) {
+        add_to_run(changes, CTM_ENTRY_MET, allocated == 0);
+    } else if (live == 0 && allocated == 0) {
+        add_to_run(changes, CTM_ENTRY_RESTED, true);
+    } else {
+        put_expected(changes, expected, allocated, live);
+    }
+    return ctm_forecast_met(forecast, allocated);
+}
+
+void ctm_changes_site(struct ctm_changes *changes, uint32_t site, uint64_t allocated, int64_t live)
+{
+    if (allocated == 0 && live == 0 && ctm_forecast_site(changes->forecast) != site) {
+        return;
+    }
+    if (!put_site(changes, site, allocated, live)) {
+        changes->out->failed = true;
+    }
+    changes->last = site;
+}
+
+void ctm_changes_end(struct ctm_changes *changes)
+{
+    if (!changes->idle) { /* else the end says it */
+        put_run(changes);
+    }
+    if (changes->begun) {
+        ctm_put_end_of_list(changes->out);
+    }
+    if (!ctm_forecast_end(changes->forecast)) {
+        changes->out->failed = true;
+    }
 }

@@ -11,6 +11,7 @@
 
 #include "ctm/recording.h"
 #include "file/crc32c.h"
+#include "file/recording_forecast.h"
 #include "file/recording_format.h"
 
 /* Its owner's; begins as zeros. */
@@ -42,13 +43,28 @@ void ctm_put_frame(struct ctm_buffer *buffer, const ctm_frame *row);
 void ctm_put_traceback(struct ctm_buffer *buffer, const ctm_traceback *row);
 void ctm_put_label(struct ctm_buffer *buffer, const ctm_label *row);
 void ctm_put_site(struct ctm_buffer *buffer, const ctm_site *row);
-/* The head of a tick; then for each store with changes its number, its changes by rising id, and an end; then another
- * end. */
+/* The head of a tick; then for each store with changes its number and a list of changes; then an end of list. */
 void ctm_put_tick_head(struct ctm_buffer *buffer, const ctm_moment *moment);
-void ctm_put_store(struct ctm_buffer *buffer, uint32_t store);
-/* gap: the site's id less that of the change before (of the store's first: less 0). */
-void ctm_put_change(struct ctm_buffer *buffer, uint32_t gap, uint64_t allocated, int64_t live);
 void ctm_put_end_of_list(struct ctm_buffer *buffer);
+
+/* The list of one store: begin, then every site by rising id, changed or not, then end. A store without changes puts
+ * nothing at all. */
+struct ctm_changes {
+    struct ctm_buffer *out;        /* borrowed */
+    struct ctm_forecast *forecast; /* borrowed: of the store */
+    uint32_t store;
+    uint32_t last;  /* the site before */
+    bool begun;     /* the store's number is put */
+    uint32_t entry; /* of the run that is not put yet: MET or RESTED */
+    uint32_t run;   /* its length; 0: none */
+    bool idle;      /* nothing has changed in it */
+};
+void ctm_changes_begin(struct ctm_changes *changes, struct ctm_buffer *out,
+                       struct ctm_forecast *forecast, uint32_t store);
+/* allocated: blocks more; live: live blocks more (never more than allocated). */
+void ctm_changes_site(struct ctm_changes *changes, uint32_t site, uint64_t allocated, int64_t live);
+void ctm_changes_end(struct ctm_changes *changes);
+
 void ctm_put_end(struct ctm_buffer *buffer, uint64_t time, ctm_recording_end end);
 
 #endif

@@ -27,6 +27,7 @@ struct ctm_recorded_shard {
     uint32_t counts[CTM_ROWS_TABLES]; /* rows, row 0 included */
     struct ctm_seen *seen;            /* owned; by site id */
     uint32_t capacity;
+    struct ctm_forecast forecast;
 };
 
 struct ctm_recorder {

@@ -55,6 +55,7 @@ static void begin_span(struct ctm_recorder *recorder, uint32_t generation, bool 
         for (int table = 0; table < CTM_ROWS_TABLES; table++) {
             shard->counts[table] = 1;
         }
+        ctm_forecast_forget(&shard->forecast);
     }
     recorder->generation = generation;
     recorder->tracing = tracing;
@@ -177,24 +178,18 @@ static bool make_room(struct ctm_recorded_shard *shard)
     return true;
 }
 
-/* The change of site `id` since it was put last, if any. *last: the id put before it. */
-static void read_site(struct ctm_recorder *recorder, uint32_t index, uint32_t id, uint32_t *last)
+/* What has changed at site `id` since it was put last. */
+static void read_site(struct ctm_recorder *recorder, struct ctm_changes *changes, uint32_t id)
 {
+    const uint32_t index = changes->store;
     struct ctm_site_row *row = ctm_store_site_row(&recorder->tracer->shards[index].store, id);
     struct ctm_seen *seen = &recorder->shards[index].seen[id], now = read_counters(row);
     if (now.freed > now.allocated) { /* cannot be, but the file would be no good */
         now.freed = now.allocated;
     }
-    if (now.allocated == seen->allocated && now.freed == seen->freed) {
-        return;
-    }
     const uint64_t allocated = now.allocated - seen->allocated;
     const uint64_t live = allocated - (now.freed - seen->freed); /* modulo 2^64 */
-    if (*last == 0) {
-        ctm_put_store(&recorder->changes, index);
-    }
-    ctm_put_change(&recorder->changes, id - *last, allocated, (int64_t)live);
-    *last = id;
+    ctm_changes_site(changes, id, allocated, (int64_t)live);
     *seen = now;
     recorder->blocks += live;
     recorder->bytes += live * row->site.block_size;
@@ -203,21 +198,20 @@ static void read_site(struct ctm_recorder *recorder, uint32_t index, uint32_t id
 /* False: the tables were emptied meanwhile. */
 static bool read_sites(struct ctm_recorder *recorder, uint32_t index, uint32_t known)
 {
-    const uint32_t sites = recorder->shards[index].counts[CTM_ROWS_SITES];
-    uint32_t last = 0;
+    struct ctm_recorded_shard *shard = &recorder->shards[index];
+    const uint32_t sites = shard->counts[CTM_ROWS_SITES];
+    struct ctm_changes changes;
     if (sites > known) {
-        memset(recorder->shards[index].seen + known, 0,
-               (size_t)(sites - known) * sizeof(struct ctm_seen));
+        memset(shard->seen + known, 0, (size_t)(sites - known) * sizeof(struct ctm_seen));
     }
+    ctm_changes_begin(&changes, &recorder->changes, &shard->forecast, index);
     for (uint32_t id = 1; id < sites; id++) {
-        read_site(recorder, index, id, &last);
+        read_site(recorder, &changes, id);
         if (id % SITES_AT_ONCE == 0 && !step_aside(recorder)) {
             return false;
         }
     }
-    if (last != 0) {
-        ctm_put_end_of_list(&recorder->changes);
-    }
+    ctm_changes_end(&changes);
     return true;
 }
 
@@ -295,5 +289,6 @@ void ctm_recorder_free_shards(struct ctm_recorder *recorder)
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         ctm_mem_free(recorder->shards[i].seen);
         recorder->shards[i].seen = NULL;
+        ctm_forecast_free(&recorder->shards[i].forecast);
     }
 }

@@ -142,9 +142,9 @@ static PyObject *number_list(const uint64_t *numbers, size_t n)
 struct series_arguments {
     Py_ssize_t first, count, n;
     int key;
-    ctm_place *places;            /* owned */
-    PyObject **owners;            /* owned, of owned objects or NULL */
-    uint64_t *bytes, *blocks;     /* owned */
+    ctm_place *places;        /* owned */
+    PyObject **owners;        /* owned, of owned objects or NULL */
+    uint64_t *bytes, *blocks; /* owned */
 };
 
 /* [(sizes, counts)] */
@@ -248,8 +248,7 @@ static PyType_Slot recording_slots[] = {
 static PyType_Spec recording_spec = {
     .name = "ctracemalloc._ctracemalloc.RecordingCore",
     .basicsize = sizeof(recording_object),
-    .flags =
-        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = recording_slots,
 };
 
