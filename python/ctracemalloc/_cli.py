@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import ctracemalloc
+from ctracemalloc import _recording
 
 KEYS = ("lineno", "function", "filename", "traceback")
 SORTS = ("size", "count", "peak", "allocated")
@@ -33,6 +34,22 @@ def interval_argument(text: str) -> int:
     value = int(number) << units[unit] if number.isdecimal() and unit in units else 0
     if not 1 <= value <= MAX_SAMPLE_INTERVAL:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of bytes from 1 to 256 TiB, as in 512K or 4M")
+    return value
+
+
+def seconds_argument(text: str) -> float:
+    try:
+        return _recording.check_interval(float(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number of seconds from {_recording.MIN_INTERVAL} to {_recording.MAX_INTERVAL:.0f}"
+        ) from None
+
+
+def time_argument(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time in seconds")
     return value
 
 
@@ -114,7 +131,37 @@ def build_run_parser(commands: "argparse._SubParsersAction[argparse.ArgumentPars
         metavar="FILE",
         help="where the snapshot goes (default: ctracemalloc-PID.ctm in the current directory)",
     )
+    run.add_argument("--record", metavar="FILE", help="also record memory over time into FILE")
+    run.add_argument(
+        "--record-interval",
+        type=seconds_argument,
+        default=1.0,
+        metavar="SECONDS",
+        help="time between two ticks of the recording (default: 1)",
+    )
+    run.add_argument(
+        "--record-children",
+        action="store_true",
+        help="forks of the program get recordings of their own, in FILE.PID",
+    )
     add_table_options(run)
+
+
+def build_recording_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    recording = commands.add_parser(
+        "recording", help="print memory over time, and what grew between two moments"
+    )
+    recording.add_argument("file", metavar="FILE")
+    recording.add_argument(
+        "--from", dest="start", type=time_argument, metavar="SECONDS", help="(default: the first tick)"
+    )
+    recording.add_argument(
+        "--to", dest="end", type=time_argument, metavar="SECONDS", help="(default: the last tick)"
+    )
+    recording.add_argument(
+        "-o", dest="output", metavar="FILE", help="write the snapshot of the moment --to into FILE instead"
+    )
+    add_table_options(recording)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -138,13 +185,14 @@ def build_parser() -> argparse.ArgumentParser:
     add_table_options(diff)
     add_grouping_options(diff)
 
+    build_recording_parser(commands)
     commands.add_parser("doctor", help="check that tracing is exact on this interpreter")
     return parser
 
 
 def split_program(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Split what follows `run` into its own options and the program with its arguments."""
-    takes_value = ("-n", "-o", "--top", "--key", "--sample-interval")
+    takes_value = ("-n", "-o", "--top", "--key", "--sample-interval", "--record", "--record-interval")
     index = 0
     while index < len(arguments):
         word = arguments[index]
@@ -188,6 +236,8 @@ def dispatch(
 
         problem = _run.launch(parsed, program)
         parser.exit(2, f"{parser.prog} run: {problem}\n")
+    if parsed.command == "recording":
+        return print_recording(parser, parsed)
     if parsed.cumulative and parsed.key not in ("lineno", "filename"):
         parser.error(f"--cumulative goes with --key lineno or filename, not {parsed.key}")
     lines = report_lines(parsed) if parsed.command == "report" else diff_lines(parsed)
@@ -221,3 +271,25 @@ def diff_lines(parsed: argparse.Namespace) -> list[str]:
         return _report.format_diff(
             old, new, parsed.key, parsed.top, style, cumulative=parsed.cumulative, sort=parsed.sort
         )
+
+
+def print_recording(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> int:
+    from ctracemalloc import _report, _timeline
+
+    recording = ctracemalloc.open_recording(parsed.file)
+    try:
+        if parsed.output:
+            recording.snapshot(parsed.end).dump(parsed.output)
+            return 0
+        style = _report.Style.for_stream(sys.stdout, parsed.no_color)
+        lines = _timeline.format_recording(
+            recording, parsed.key, parsed.top, style, start=parsed.start, end=parsed.end
+        )
+    except ctracemalloc.FileError:
+        raise
+    except ValueError as error:  # a moment that is not there
+        parser.error(str(error))
+    for line in lines:
+        print(line)
+    sys.stdout.flush()
+    return 0

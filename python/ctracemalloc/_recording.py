@@ -172,10 +172,13 @@ def recorder_was_going_on(recorder: Recorder) -> bool:
     return reason is not None and number == 0
 
 
-def stop_at_exit() -> None:
-    """End what is being recorded, because the program is about to end without atexit."""
-    if _current is not None and _current.recording:
+def stop_at_exit() -> OSError | None:
+    """End what is being recorded, because the program ends; tells what ended it before."""
+    if _current is None:
+        return None
+    if _current.recording:
         _current._stop(at_exit=True)
+    return _current.error
 
 
 # --- reading one ---
@@ -281,6 +284,11 @@ class Recording:
     def totals(self) -> list[Moment]:
         """What was live, moment by moment."""
         return [Moment(time / 1e9, *rest) for time, *rest, _span in self._moments]
+
+    def moment(self, at: float | None = None) -> Moment:
+        """The last Moment not after `at` seconds; None: the last there is."""
+        time, *rest, _span = self._moments[self._index(at)]
+        return Moment(time / 1e9, *rest)
 
     @property
     def peak(self) -> Peak:

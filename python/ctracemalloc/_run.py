@@ -26,10 +26,11 @@ import signal
 import site
 import sys
 from types import FrameType
+from typing import NamedTuple
 
 import ctracemalloc
 
-from . import _boot, _ctracemalloc, _report
+from . import _boot, _ctracemalloc, _recording, _report
 
 HOOK = "ctracemalloc.pth"
 STARTUP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_startup")
@@ -48,9 +49,10 @@ def launch(parsed: argparse.Namespace, program: list[str]) -> str:
         return "this interpreter does not know its own path (sys.executable is empty)"
     if sys.flags.no_site:
         return "tracing from the first line needs the site module (do not give python -S)"
+    for path in (parsed.output, parsed.record):
+        if path is not None and not can_be_file(os.path.abspath(path)):
+            return f"cannot write to {path}"
     output = "" if parsed.output is None else os.path.abspath(parsed.output)
-    if output and (os.path.isdir(output) or not os.path.isdir(os.path.dirname(output))):
-        return f"cannot write to {parsed.output}"
     environment = dict(os.environ)
     if not hook_is_installed():
         if sys.flags.ignore_environment:
@@ -60,6 +62,8 @@ def launch(parsed: argparse.Namespace, program: list[str]) -> str:
     settings = Settings(
         parsed.nframe, parsed.sample_interval or 0, parsed.install, parsed.top, parsed.key, False, output
     )
+    if parsed.record is not None:
+        settings.record = Record(parsed.record_interval, parsed.record_children, os.path.abspath(parsed.record))
     settings.color = _report.Style.wanted(2, parsed.no_color)
     command = [
         sys.executable,
@@ -71,6 +75,10 @@ def launch(parsed: argparse.Namespace, program: list[str]) -> str:
     sys.stdout.flush()
     sys.stderr.flush()
     os.execve(sys.executable, command, environment)
+
+
+def can_be_file(path: str) -> bool:
+    return not os.path.isdir(path) and os.path.isdir(os.path.dirname(path))
 
 
 def hook_is_installed() -> bool:
@@ -93,6 +101,24 @@ def interpreter_options() -> list[str]:
     return subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined,no-any-return]
 
 
+class Record(NamedTuple):
+    """What is to be recorded over time."""
+
+    interval: float  # seconds
+    children: bool
+    path: str  # absolute
+
+    def encode(self) -> str:
+        return f"{self.interval!r}:{self.children:d}:{os.fsencode(self.path).hex()}"
+
+    @classmethod
+    def decode(cls, text: str) -> "Record | None":
+        if not text:
+            return None
+        interval, children, path = text.split(":")
+        return cls(float(interval), children == "1", os.fsdecode(bytes.fromhex(path)))
+
+
 class Settings:
     """What the launcher tells the program's process, as the text of one -X option."""
 
@@ -106,15 +132,19 @@ class Settings:
         self.key = key
         self.color = color
         self.output = output  # absolute, or "" for the default name
+        self.record: Record | None = None
 
     def encode(self) -> str:
         flags = f"{self.install:d},{self.color:d}"
-        return f"{self.nframe},{self.interval},{flags},{self.top},{self.key},{self.output}"
+        record = self.record.encode() if self.record is not None else ""
+        return f"{self.nframe},{self.interval},{flags},{record},{self.top},{self.key},{self.output}"
 
     @classmethod
     def decode(cls, text: str) -> "Settings":
-        nframe, interval, install, color, top, key, output = text.split(",", 6)
-        return cls(int(nframe), int(interval), install == "1", int(top), key, color == "1", output)
+        nframe, interval, install, color, record, top, key, output = text.split(",", 7)
+        settings = cls(int(nframe), int(interval), install == "1", int(top), key, color == "1", output)
+        settings.record = Record.decode(record)
+        return settings
 
 
 # --- inside the program ---
@@ -139,6 +169,15 @@ def begin(text: str) -> None:
         ctracemalloc.start(settings.nframe, sample_interval=settings.interval or None)
     except (RuntimeError, MemoryError) as error:
         _boot.refuse(f"cannot trace: {error}")
+    if settings.record is not None:
+        begin_recording(settings.record)
+
+
+def begin_recording(settings: Record) -> None:
+    try:
+        ctracemalloc.record(settings.path, settings.interval, children=settings.children)
+    except (OSError, RuntimeError, MemoryError) as error:
+        _boot.refuse(f"cannot record: {error}")
 
 
 def hide_option() -> None:
@@ -191,6 +230,9 @@ class Reporter:
         if self.reporting:
             return
         self.reporting = True
+        problem = _recording.stop_at_exit()
+        if problem is not None:
+            _boot.complain(f"the recording ended early: {problem}")
         try:
             self.write(ended)
         except KeyboardInterrupt:
