@@ -134,7 +134,7 @@ def read(data):
     need(sections[1].rows == 1, "one row of info")
     info = Info(*read_rows(sections[1], "<IIQQQQQQQIIII")[0])
     strings, raw = read_strings(sections)
-    need(info.flags & ~1 == 0 and (info.flags == 1) == (0 < info.interval) and info.interval <= 1 << 48, "sample")
+    need(info.flags & ~1 == 0 and (info.flags == 1) == (info.interval > 0) and info.interval <= 1 << 48, "sample")
     need(info.command < len(strings), "no such command")
     need(not info.facts & 1 or sections[7].row_size >= 48, "no blocks at the peak")
     functions, frames = read_table(sections, 4, "<IIi"), read_table(sections, 5, "<Ii")

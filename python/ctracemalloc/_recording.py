@@ -17,7 +17,7 @@ import sys
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from . import _ctracemalloc
 from ._ctracemalloc import FileError, Frame, Snapshot, Statistic, StatisticDiff, Traceback
@@ -28,13 +28,14 @@ KEYS = {"filename": 1, "lineno": 2, "function": 3}  # ctm_key
 
 _Path: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 _Place: TypeAlias = Frame | Traceback | Statistic | StatisticDiff
-_SeriesKey: TypeAlias = Literal["lineno", "function", "filename"]
 
 
 # --- making one ---
 
 
 def check_interval(interval: float) -> float:
+    if isinstance(interval, str | bytes | bytearray):
+        raise TypeError(f"interval must be a number of seconds, not {interval!r}")
     number = float(interval)
     if not (math.isfinite(number) and MIN_INTERVAL <= number <= MAX_INTERVAL):
         raise ValueError(f"interval must be in range [{MIN_INTERVAL}; {MAX_INTERVAL:.0f}] seconds, not {interval!r}")
@@ -189,7 +190,7 @@ class Moment(NamedTuple):
 
     time: float  # seconds since the recording began
     size: int  # bytes
-    count: int  # blocks
+    count: int  # type: ignore[assignment]  # blocks
     peak: int  # bytes: the exact peak until then, since start, clear_traces or reset_peak
     resident: int  # bytes of memory of the whole process; 0: not known
 
@@ -317,7 +318,7 @@ class Recording:
 
     def series(
         self,
-        key_type: _SeriesKey = "lineno",
+        key_type: str = "lineno",
         places: Iterable[_Place] | None = None,
         *,
         top: int = 10,

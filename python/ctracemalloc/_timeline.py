@@ -1,7 +1,7 @@
 """Recordings as text for people.
 
-Model: a report is a head of a few facts, memory over time as a line of blocks and a table of moments, and what changed between the
-two ends. Functions give lists of lines and print nothing; they read a Recording's public side.
+Model: a report is a head of a few facts, memory over time as a line of blocks and a table of moments, and what changed
+between the two ends. Functions give lists of lines and print nothing; they read a Recording's public side.
 """
 
 import time

@@ -427,6 +427,33 @@ static void test_file_of_somebody_else(void)
     ctm_tracer_free(world.tracer);
 }
 
+static void test_file_changes_under_the_reader(void)
+{
+    struct world world = new_world(12);
+    ctm_snapshot *snapshot;
+    ctm_recorder *recorder = start(world.tracer, 3600 * SECOND);
+    for (int i = 0; i < 40; i++) {
+        events(&world, 100);
+        CHECK_EQ(ctm_recorder_tick(recorder), CTM_OK);
+    }
+    ctm_recorder_free(recorder);
+    ctm_recording *recording = open_recording();
+    CHECK(ctm_recording_info_get(recording)->file_bytes > 10000); /* more than is read at a time */
+    const int fd = open(path, O_WRONLY);
+    char zeros[200] = {0};
+    CHECK_EQ(pwrite(fd, zeros, sizeof zeros, 64), sizeof zeros);
+    CHECK_EQ(ctm_recording_snapshot(recording, 0, &snapshot), CTM_ERR_FORMAT);
+    CHECK_EQ(ftruncate(fd, 100), 0);
+    CHECK_EQ(ctm_recording_snapshot(recording, 1, &snapshot), CTM_ERR_FORMAT);
+    uint64_t bytes, blocks;
+    const ctm_place place = {.filename = "a.py", .filename_length = 4};
+    CHECK_EQ(ctm_recording_series(recording, 1, 1, CTM_BY_FILENAME, &place, 1, &bytes, &blocks),
+             CTM_ERR_FORMAT);
+    close(fd);
+    ctm_recording_free(recording);
+    ctm_tracer_free(world.tracer);
+}
+
 static void test_fork(void)
 {
     struct world world = new_world(6);
@@ -479,6 +506,7 @@ int main(void)
     test_arguments();
     test_ticks_come_by_themselves();
     test_file_of_somebody_else();
+    test_file_changes_under_the_reader();
     test_fork();
     return check_done();
 }

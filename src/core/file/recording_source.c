@@ -10,7 +10,11 @@
 #include "file/recording_reader.h"
 #include "store/memory.h"
 
+#ifndef CTM_FAULTS
 #define WINDOW (1u << 18) /* bytes read at a time, unless a block is larger */
+#else
+#define WINDOW (1u << 12)
+#endif
 
 ctm_status ctm_source_open(struct ctm_source *source, const char *path)
 {
