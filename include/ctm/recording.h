@@ -52,6 +52,11 @@ CTM_API CTM_NODISCARD ctm_status ctm_recorder_tick(ctm_recorder *recorder);
 /* The same tick, then the end: the file is complete and closed. Called as if inside shard 0. CTM_ERR_IO
  * with errno if something failed, now or before. Once; then it does nothing. */
 CTM_API ctm_status ctm_recorder_stop(ctm_recorder *recorder, bool at_exit);
+/* Between the two a recording that goes on has no thread, and so no ticks but those that are asked for (which resume it): for callers
+ * to whom the number of threads matters, as it does to a fork. Both as if inside shard 0. False: the thread is still there,
+ * because it waits for the disk; then resume does nothing. */
+CTM_API bool ctm_recorder_pause(ctm_recorder *recorder);
+CTM_API void ctm_recorder_resume(ctm_recorder *recorder);
 /* Any thread. */
 CTM_API void ctm_recorder_state_get(ctm_recorder *recorder, ctm_recorder_state *out);
 /* Stops it first if need be. NULL is allowed. */

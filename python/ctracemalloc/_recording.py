@@ -144,16 +144,24 @@ def record(path: _Path, interval: float = 1.0, *, children: bool = False) -> Rec
     if _current is not None and _current.recording:
         raise RuntimeError(f"this process is being recorded already, into {_current.path!r}")
     _current = Recorder(path, interval, children)
-    if children and not _watches_forks:
-        os.register_at_fork(after_in_child=record_child)
+    if not _watches_forks:
+        os.register_at_fork(
+            before=before_fork, after_in_parent=_ctracemalloc._record_resume, after_in_child=record_child
+        )
         _watches_forks = True
     return _current
 
 
+def before_fork() -> None:
+    if _current is not None:
+        _ctracemalloc._record_pause(_current._core)
+
+
 def record_child() -> None:
     """In a fork: the parent's recorder is not this process's; begin anew if that was asked for."""
+    _ctracemalloc._record_forget()
     recorder = _current
-    if recorder is None or not recorder._children or recorder._core is None:
+    if recorder is None or not recorder._children:
         return
     atexit.unregister(recorder._at_exit)
     if not _ctracemalloc.is_tracing() or not recorder_was_going_on(recorder):

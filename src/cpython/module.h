@@ -60,10 +60,16 @@ extern const char ctm_resend_stop_doc[];
 PyObject *ctm_module_record_start(PyObject *module, PyObject *args);
 PyObject *ctm_module_record_tick(PyObject *module, PyObject *capsule);
 PyObject *ctm_module_record_stop(PyObject *module, PyObject *args);
+PyObject *ctm_module_record_pause(PyObject *module, PyObject *capsule);
+PyObject *ctm_module_record_resume(PyObject *module, PyObject *ignored);
+PyObject *ctm_module_record_forget(PyObject *module, PyObject *ignored);
 PyObject *ctm_module_record_state(PyObject *module, PyObject *capsule);
 extern const char ctm_record_start_doc[];
 extern const char ctm_record_tick_doc[];
 extern const char ctm_record_stop_doc[];
+extern const char ctm_record_pause_doc[];
+extern const char ctm_record_resume_doc[];
+extern const char ctm_record_forget_doc[];
 extern const char ctm_record_state_doc[];
 
 #endif

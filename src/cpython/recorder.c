@@ -6,6 +6,10 @@
 #include "module.h"
 
 #include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #if !defined(Py_GIL_DISABLED)
 
@@ -92,6 +96,80 @@ PyObject *ctm_module_record_stop(PyObject *Py_UNUSED(module), PyObject *args)
         return NULL;
     }
     (void)ctm_recorder_stop(recorder, at_exit != 0); /* the state tells of failures */
+    Py_RETURN_NONE;
+}
+
+/* --- forks ---
+ * CPython warns if a process with several threads forks, and counts those of the system (3.12 and newer). A program with one
+ * thread must not be warned of ours. So the recording pauses for a fork, if no other thread is there, and goes on as soon as the
+ * interpreter runs Python code again, which is after the counting. */
+
+static PyObject *the_paused; /* owned: a recorder; NULL: none. GIL */
+
+/* Threads of this process; 0: not known. */
+static long count_threads(void)
+{
+    char text[1024];
+    FILE *file = fopen("/proc/self/stat", "re");
+    const size_t n = file != NULL ? fread(text, 1, sizeof text - 1, file) : 0;
+    if (file != NULL) {
+        fclose(file);
+    }
+    text[n] = '\0';
+    const char *at = strrchr(text, ')'); /* the name may hold anything */
+    for (int field = 2; at != NULL && field < 20; field++) {
+        at = strchr(at + 1, ' ');
+    }
+    return at != NULL ? strtol(at, NULL, 10) : 0;
+}
+
+static int resume_now(void *unused)
+{
+    (void)unused;
+    PyObject *capsule = the_paused;
+    the_paused = NULL;
+    if (capsule != NULL) {
+        ctm_recorder_resume(recorder_of(capsule));
+        Py_DECREF(capsule);
+    }
+    return 0;
+}
+
+const char ctm_record_pause_doc[] = "_record_pause($module, recorder, /)\n--\n\nBefore a fork.";
+
+PyObject *ctm_module_record_pause(PyObject *Py_UNUSED(module), PyObject *capsule)
+{
+    ctm_recorder *recorder = recorder_of(capsule);
+    if (recorder == NULL) {
+        return NULL;
+    }
+    if (the_paused == NULL && count_threads() == 2 && ctm_recorder_pause(recorder)) {
+        the_paused = Py_NewRef(capsule);
+        /* A thread that was joined is counted for some microseconds more. */
+        for (int i = 0; i < 1000 && count_threads() > 1; i++) {
+            sched_yield();
+        }
+    }
+    Py_RETURN_NONE;
+}
+
+const char ctm_record_resume_doc[] =
+    "_record_resume($module, /)\n--\n\nAfter a fork, in the parent: soon.";
+
+PyObject *ctm_module_record_resume(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    if (the_paused != NULL && Py_AddPendingCall(resume_now, NULL) < 0) {
+        (void)resume_now(NULL);
+    }
+    Py_RETURN_NONE;
+}
+
+const char ctm_record_forget_doc[] =
+    "_record_forget($module, /)\n--\n\nAfter a fork, in the child: nothing is paused here.";
+
+PyObject *ctm_module_record_forget(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    Py_CLEAR(the_paused);
     Py_RETURN_NONE;
 }
 

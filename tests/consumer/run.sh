@@ -42,7 +42,7 @@ run() { # run LABEL PROGRAM...: its output is shown only if it fails
     fi
 }
 
-for source in "$here/consumer.c" "$root/examples/c/trace_malloc.c"; do
+for source in "$here/consumer.c" "$root"/examples/c/*.c; do
     name=$(basename "$source" .c)
     # shellcheck disable=SC2046,SC2086
     $cc $strict "$source" $(pkg-config --cflags --libs ctm) -o "$name-shared"

@@ -454,6 +454,39 @@ static void test_file_changes_under_the_reader(void)
     ctm_tracer_free(world.tracer);
 }
 
+static void test_pause(void)
+{
+    struct world world = new_world(13);
+    ctm_recorder_state state;
+    ctm_recorder *recorder = start(world.tracer, CTM_MIN_RECORD_INTERVAL);
+    for (int i = 0; i < 20; i++) {
+        CHECK(ctm_recorder_pause(recorder));
+        CHECK(ctm_recorder_pause(recorder));
+        ctm_recorder_state_get(recorder, &state);
+        CHECK(state.recording);
+        events(&world, 10);
+        if (i % 2 == 0) {
+            ctm_recorder_resume(recorder);
+            ctm_recorder_resume(recorder);
+        }
+        CHECK_EQ(ctm_recorder_tick(recorder), CTM_OK);
+    }
+    CHECK(ctm_recorder_pause(recorder));
+    ctm_snapshot *taken = take(world.tracer);
+    CHECK_EQ(ctm_recorder_stop(recorder, false), CTM_OK);
+    CHECK(ctm_recorder_pause(recorder));
+    ctm_recorder_resume(recorder);
+    ctm_recorder_free(recorder);
+    ctm_recording *recording = open_recording();
+    CHECK_EQ(ctm_recording_info_get(recording)->end, CTM_END_STOPPED);
+    ctm_snapshot *read = snapshot_at(recording, ctm_recording_info_get(recording)->moments - 1);
+    check_same(taken, read);
+    ctm_snapshot_unref(read);
+    ctm_snapshot_unref(taken);
+    ctm_recording_free(recording);
+    ctm_tracer_free(world.tracer);
+}
+
 static void test_fork(void)
 {
     struct world world = new_world(6);
@@ -507,6 +540,7 @@ int main(void)
     test_ticks_come_by_themselves();
     test_file_of_somebody_else();
     test_file_changes_under_the_reader();
+    test_pause();
     test_fork();
     return check_done();
 }

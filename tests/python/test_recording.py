@@ -396,6 +396,13 @@ class CommandTest(ProgramTest):
         self.assertIn("not a valid recording", result.stderr)
         self.assertEqual(self.python("-m", "ctracemalloc", "recording", "nothing.ctr").returncode, 2)
 
+    def test_example(self):
+        example = Path(__file__).resolve().parent.parent.parent / "examples" / "python" / "memory_over_time.py"
+        result = self.python(example)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("memory_over_time.py:18\n", result.stdout)
+        self.assertIn("bytes in handle\n", result.stdout)
+
     def test_moments_that_are_not_there(self):
         self.write("program.py", self.PROGRAM)
         self.traced("--record", "it.ctr", "program.py")

@@ -129,6 +129,31 @@ class RecordingTest(ScriptTest):
             print("good")
             """)
 
+    def test_no_warning_of_our_thread_at_a_fork(self):
+        self.check(
+            """
+            tm.start()
+            recorder = tm.record("it.ctr", 0.01)
+            for _ in range(30):
+                before = recorder.ticks
+                pid = os.fork()
+                if pid == 0:
+                    os._exit(0)
+                assert os.waitpid(pid, 0)[1] == 0
+                while recorder.recording and recorder.ticks == before:
+                    time.sleep(0.001)  # it goes on by itself
+                if os.fork() == 0:
+                    os._exit(0)
+                recorder.tick()  # at once
+                os.wait()
+            recorder.stop()
+            assert recorder.error is None
+            assert tm.open_recording("it.ctr").ended == "stopped"
+            print("good")
+            """,
+            python=("-W", "error"),
+        )
+
     def test_forks_with_recordings_of_their_own(self):
         self.check("""
             import multiprocessing

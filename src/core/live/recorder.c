@@ -105,7 +105,7 @@ static struct timespec at_time(uint64_t monotonic)
 static void wait_locked(struct ctm_recorder *recorder, uint64_t next)
 {
     const struct timespec until = at_time(recorder->began + next);
-    while (!recorder->stopping && recorder->asked == recorder->read &&
+    while (!recorder->stopping && !recorder->pausing && recorder->asked == recorder->read &&
            ctm_recorder_time(recorder) < next) {
         pthread_cond_timedwait(&recorder->wake, &recorder->lock, &until);
     }
@@ -135,12 +135,18 @@ static int read_and_write(struct ctm_recorder *recorder, uint64_t asked, ctm_rec
     return good ? write_out(recorder, out_reason) : ENOMEM;
 }
 
-/* One tick; false: it was the last. */
+/* One tick; false: it was the last of this thread. */
 static bool tick(struct ctm_recorder *recorder, uint64_t next)
 {
     const char *reason;
     pthread_mutex_lock(&recorder->lock);
     wait_locked(recorder, next);
+    if (recorder->pausing) {
+        recorder->paused = true;
+        pthread_cond_broadcast(&recorder->done);
+        pthread_mutex_unlock(&recorder->lock);
+        return false;
+    }
     const uint64_t asked = recorder->asked;
     const ctm_recording_end end = !recorder->stopping ? CTM_END_UNKNOWN
                                   : recorder->at_exit ? CTM_END_EXIT
@@ -166,14 +172,16 @@ static bool tick(struct ctm_recorder *recorder, uint64_t next)
     return goes_on;
 }
 
+/* When the next tick is due: one that was missed is left out. */
+static uint64_t next_tick(const struct ctm_recorder *recorder)
+{
+    return (ctm_recorder_time(recorder) / recorder->interval + 1) * recorder->interval;
+}
+
 static void *run(void *argument)
 {
     struct ctm_recorder *recorder = argument;
-    uint64_t next = recorder->interval; /* the first tick is asked for */
-    while (tick(recorder, next)) {
-        /* Ticks that were missed are left out: the next one is the first that is still to come. */
-        const uint64_t now = ctm_recorder_time(recorder);
-        next = (now / recorder->interval + 1) * recorder->interval;
+    while (tick(recorder, next_tick(recorder))) {
     }
     return NULL;
 }
@@ -332,18 +340,18 @@ ctm_status ctm_recorder_start(ctm_tracer *tracer, const char *path, uint64_t int
 
 /* --- what others ask --- */
 
-static struct timespec patience(void)
+static struct timespec patience(unsigned seconds)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += PATIENCE;
+    until.tv_sec += seconds;
     return until;
 }
 
 /* Waits until *count is at least `target` or the recording has ended. False: in vain. Locked. */
 static bool wait_done_locked(struct ctm_recorder *recorder, const uint64_t *count, uint64_t target)
 {
-    const struct timespec until = patience();
+    const struct timespec until = patience(PATIENCE);
     int error = 0;
     while (error == 0 && *count < target && recorder->state.recording) {
         error = pthread_cond_timedwait(&recorder->done, &recorder->lock, &until);
@@ -351,9 +359,52 @@ static bool wait_done_locked(struct ctm_recorder *recorder, const uint64_t *coun
     return error == 0 || *count >= target;
 }
 
+/* --- pause and resume --- */
+
+bool ctm_recorder_pause(ctm_recorder *recorder)
+{
+    if (recorder->joined || recorder->threadless) {
+        return true;
+    }
+    pthread_mutex_lock(&recorder->lock);
+    const struct timespec until = patience(1);
+    int error = 0;
+    recorder->pausing = true;
+    pthread_cond_signal(&recorder->wake);
+    while (error == 0 && !recorder->paused && recorder->state.recording) {
+        error = pthread_cond_timedwait(&recorder->done, &recorder->lock, &until);
+    }
+    recorder->pausing = recorder->paused;
+    const bool paused = recorder->paused;
+    pthread_mutex_unlock(&recorder->lock);
+    if (paused) {
+        pthread_join(recorder->thread, NULL);
+        recorder->threadless = true;
+    }
+    return paused;
+}
+
+void ctm_recorder_resume(ctm_recorder *recorder)
+{
+    if (recorder->joined || !recorder->threadless) {
+        return;
+    }
+    recorder->pausing = recorder->paused = recorder->threadless = false;
+    const int error = start_thread(recorder);
+    if (error != 0) { /* nobody goes on with it */
+        close_file(recorder);
+        recorder->joined = true;
+        recorder->state.recording = false;
+        recorder->state.error = error;
+        recorder->state.reason = "no thread to be had after a fork";
+        recorder->tracer->recorder = NULL;
+    }
+}
+
 /* Asks for a tick, with the world standing still until the tables are read; gives its number. */
 static bool ask(struct ctm_recorder *recorder, bool stop, bool at_exit, uint64_t *out)
 {
+    ctm_recorder_resume(recorder);
     ctm_tracer_stop_world(recorder->tracer);
     pthread_mutex_lock(&recorder->lock);
     recorder->stopping = recorder->stopping || stop;
@@ -416,9 +467,10 @@ ctm_status ctm_recorder_stop(ctm_recorder *recorder, bool at_exit)
     ctm_recorder_state state;
     uint64_t number;
     if (!recorder->joined) {
-        recorder->joined = true;
         (void)ask(recorder, true, at_exit, &number);
-        if (!join_thread(recorder)) {
+        const bool there = !recorder->joined;
+        recorder->joined = true;
+        if (there && !join_thread(recorder)) {
             pthread_mutex_lock(&recorder->lock);
             recorder->state.recording = false;
             recorder->state.error = ETIMEDOUT;

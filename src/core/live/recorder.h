@@ -35,7 +35,8 @@ struct ctm_recorder {
     uint64_t interval;  /* constant: nanoseconds */
     uint64_t began;     /* constant: monotonic time of the start */
     pthread_t thread;   /* whoever starts and stops */
-    bool joined;        /* the same: there is no thread any more */
+    bool joined;        /* the same: the recording has ended, there is no thread any more */
+    bool threadless;    /* the same: there is none between pause and resume */
     bool leaked;        /* the same: it hangs, or is not in this process: nothing may be freed */
 
     /* The thread's alone, from its start to its end. */
@@ -57,6 +58,8 @@ struct ctm_recorder {
     uint64_t read;        /* of these: the tables were read */
     uint64_t put;         /* of these: they are in the file */
     bool stopping, at_exit;
+    bool pausing; /* the thread is to end, the recording to go on */
+    bool paused;  /* it does so */
     ctm_recorder_state state;
 };
 
