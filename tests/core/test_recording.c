@@ -164,7 +164,9 @@ static void test_ticks_are_snapshots(uint64_t seed, uint64_t sample)
     REQUIRE((sample ? ctm_tracer_start_sampling(world.tracer, 7, sample)
                     : ctm_tracer_start(world.tracer, 7)) == CTM_OK);
     events(&world, 100);
+    const size_t before = ctm_tracer_memory(world.tracer);
     ctm_recorder *recorder = start(world.tracer, 3600 * SECOND);
+    CHECK(ctm_tracer_memory(world.tracer) >= before + 16 * 100);
     taken[0] = take(world.tracer);
     for (int i = 1; i < TICKS; i++) {
         events(&world, i == 5 ? 0 : 150);

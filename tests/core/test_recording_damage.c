@@ -122,6 +122,22 @@ static void test_whole(const struct ctm_buffer *whole)
     ctm_recording_free(recording);
 }
 
+/* Later libraries go on reading what this one writes. */
+static void test_golden(const struct ctm_buffer *whole)
+{
+    static unsigned char bytes[8192];
+    FILE *file = fopen(CTM_TEST_DATA "/recording-v1.ctr", "rb");
+    REQUIRE(file != NULL);
+    const size_t size = fread(bytes, 1, sizeof bytes, file);
+    fclose(file);
+    CHECK(size == whole->length && memcmp(bytes, whole->bytes, size) == 0);
+    ctm_recording *recording;
+    REQUIRE(ctm_recording_open(CTM_TEST_DATA "/recording-v1.ctr", &recording, NULL) == CTM_OK);
+    CHECK_EQ(ctm_recording_info_get(recording)->moments, TICKS);
+    check_moments(recording);
+    ctm_recording_free(recording);
+}
+
 static void test_cut_everywhere(const struct ctm_buffer *whole)
 {
     size_t moments = 0;
@@ -312,11 +328,17 @@ static void test_headers(struct ctm_buffer *whole)
     CHECK_EQ(ctm_recording_decode(NULL, 0, &recording, NULL), CTM_ERR_FORMAT);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     ctm_crc32c_init(&crc);
     struct ctm_buffer whole = make_recording();
+    if (argc > 1) {
+        FILE *file = fopen(argv[1], "wb"); /* a new golden file */
+        REQUIRE(file != NULL && fwrite(whole.bytes, 1, whole.length, file) == whole.length);
+        fclose(file);
+    }
     test_whole(&whole);
+    test_golden(&whole);
     test_cut_everywhere(&whole);
     test_every_byte_damaged(&whole);
     test_hostile(&whole, 11);

@@ -46,6 +46,11 @@ class SecondReaderTest(Case):
         recorder.stop()
         self.compare(ctracemalloc.open_recording(self.path))
 
+    def test_golden_file(self):
+        golden = Path(__file__).resolve().parent.parent / "core" / "golden" / "recording-v1.ctr"
+        self.path = str(golden)
+        self.compare(ctracemalloc.open_recording(golden))
+
     def test_by_itself(self):
         work = Workload(3)
         with self.record(0.01) as recorder:

@@ -154,6 +154,7 @@ static bool tick(struct ctm_recorder *recorder, uint64_t next)
     pthread_mutex_unlock(&recorder->lock);
     const int error = read_and_write(recorder, asked, end, &reason);
     ctm_buffer_empty(&recorder->out);
+    atomic_store(&recorder->memory, ctm_recorder_memory(recorder));
     if (error != 0 || end != CTM_END_UNKNOWN) {
         close_file(recorder);
     }

@@ -43,7 +43,8 @@ struct ctm_recorder {
     _Atomic int fd; /* owned; -1: closed. The child of a fork reads it */
     dev_t device;   /* of the file: is fd still ours? */
     ino_t inode;
-    uint64_t written; /* bytes in the file */
+    _Atomic size_t memory; /* bytes that it takes; read by anyone */
+    uint64_t written;      /* bytes in the file */
     struct ctm_crc32c crc;
     struct ctm_buffer out, changes; /* what is to be written; the changes of the tick being read */
     struct ctm_recorded_shard shards[CTM_SHARDS];
@@ -67,6 +68,8 @@ struct ctm_recorder {
 bool ctm_recorder_read(struct ctm_recorder *recorder);
 /* Nanoseconds since the recording began. */
 uint64_t ctm_recorder_time(const struct ctm_recorder *recorder);
+/* Bytes of memory in use; the thread's. */
+size_t ctm_recorder_memory(const struct ctm_recorder *recorder);
 void ctm_recorder_free_shards(struct ctm_recorder *recorder);
 
 /* After a fork, in the child: the recorder has no thread, and lets go of the file. */

@@ -284,6 +284,18 @@ bool ctm_recorder_read(struct ctm_recorder *recorder)
     return !recorder->out.failed;
 }
 
+size_t ctm_recorder_memory(const struct ctm_recorder *recorder)
+{
+    size_t bytes = sizeof *recorder + recorder->out.capacity + recorder->changes.capacity;
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        const struct ctm_recorded_shard *shard = &recorder->shards[i];
+        bytes += shard->capacity * sizeof(struct ctm_seen);
+        bytes += (shard->forecast.capacity + shard->forecast.next_capacity) *
+                 sizeof(struct ctm_expected);
+    }
+    return bytes;
+}
+
 void ctm_recorder_free_shards(struct ctm_recorder *recorder)
 {
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {

@@ -215,6 +215,9 @@ void ctm_tracer_reset_peak(ctm_tracer *tracer)
 size_t ctm_tracer_memory_locked(struct ctm_tracer *tracer)
 {
     size_t bytes = ctm_mem_resident(tracer, sizeof *tracer) + ctm_map_bytes(&tracer->map);
+    if (tracer->recorder != NULL) {
+        bytes += atomic_load(&tracer->recorder->memory);
+    }
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         bytes += ctm_store_bytes(&tracer->shards[i].store);
     }
