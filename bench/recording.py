@@ -184,6 +184,8 @@ def report(path, options, requests):
     opened = time.perf_counter() - begin
     size = os.path.getsize(path)
     ends = list(tick_ends(path))
+    if len(ends) < 4:
+        sys.exit(f"{len(ends)} ticks are too few to tell anything")
     steady = ends[len(ends) // 2 :]
     tick = (steady[-1] - steady[0]) / (len(steady) - 1)
     begin = time.perf_counter()
