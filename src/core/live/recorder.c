@@ -201,6 +201,9 @@ static int start_thread(struct ctm_recorder *recorder)
     pthread_attr_setstacksize(&attributes, STACK_SIZE);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     error = pthread_create(&recorder->thread, &attributes, run, recorder);
+    if (error == EINVAL) { /* too small for all that libraries want of each thread */
+        error = pthread_create(&recorder->thread, NULL, run, recorder);
+    }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
     if (error == 0) {
@@ -331,9 +334,9 @@ ctm_status ctm_recorder_start(ctm_tracer *tracer, const char *path, uint64_t int
         free_recorder(recorder);
         return status;
     }
+    tracer->recorder = recorder;
     status = first_tick(recorder);
     if (status == CTM_OK) {
-        tracer->recorder = recorder;
         *out = recorder;
     }
     return status;

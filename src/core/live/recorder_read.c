@@ -217,15 +217,13 @@ static bool read_sites(struct ctm_recorder *recorder, uint32_t index, uint32_t k
 
 /* --- a tick --- */
 
-static void put_tick(struct ctm_recorder *recorder, uint64_t time)
+static void put_tick(struct ctm_recorder *recorder, uint64_t time, uint64_t peak_bytes)
 {
-    ctm_totals totals;
-    ctm_tracer_totals(recorder->tracer, &totals);
     const ctm_moment moment = {
         .time = time,
         .bytes = recorder->bytes,
         .blocks = recorder->blocks,
-        .peak_bytes = totals.peak_bytes,
+        .peak_bytes = peak_bytes,
         .resident_bytes = resident_bytes(),
     };
     ctm_put_end_of_list(&recorder->changes);
@@ -261,6 +259,7 @@ bool ctm_recorder_read(struct ctm_recorder *recorder)
     ctm_tracer *tracer = recorder->tracer;
     bool whole, tracing;
     uint64_t time;
+    ctm_totals totals;
     ctm_gate_enter(&tracer->gate);
     do {
         const size_t before = recorder->out.length;
@@ -277,9 +276,10 @@ bool ctm_recorder_read(struct ctm_recorder *recorder)
             recorder->out.length = before;
         }
     } while (!whole && !recorder->out.failed);
+    ctm_tracer_totals(tracer, &totals);
     ctm_gate_leave(&tracer->gate);
     if (tracing && !recorder->out.failed) {
-        put_tick(recorder, time);
+        put_tick(recorder, time, totals.peak_bytes);
     }
     return !recorder->out.failed;
 }
