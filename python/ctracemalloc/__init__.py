@@ -55,4 +55,12 @@ from ._ctracemalloc import (
     take_snapshot,
 )
 from ._install import install, uninstall
-from ._recording import Recorder, Recording, open_recording, record
+from ._record import Recorder, open_recording, record
+
+
+def __getattr__(name):
+    if name == "Recording":  # whoever reads recordings needs more modules than whoever traces
+        from ._recording import Recording
+
+        return Recording
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -38,7 +38,7 @@ from ._ctracemalloc import stop as stop
 from ._ctracemalloc import take_snapshot as take_snapshot
 from ._install import install as install
 from ._install import uninstall as uninstall
-from ._recording import Recorder as Recorder
+from ._record import Recorder as Recorder
+from ._record import open_recording as open_recording
+from ._record import record as record
 from ._recording import Recording as Recording
-from ._recording import open_recording as open_recording
-from ._recording import record as record

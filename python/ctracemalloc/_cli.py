@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import ctracemalloc
-from ctracemalloc import _recording
+from ctracemalloc import _record
 
 KEYS = ("lineno", "function", "filename", "traceback")
 SORTS = ("size", "count", "peak", "allocated")
@@ -39,10 +39,10 @@ def interval_argument(text: str) -> int:
 
 def seconds_argument(text: str) -> float:
     try:
-        return _recording.check_interval(float(text))
+        return _record.check_interval(float(text))
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not a number of seconds from {_recording.MIN_INTERVAL} to {_recording.MAX_INTERVAL:.0f}"
+            f"{text!r} is not a number of seconds from {_record.MIN_INTERVAL} to {_record.MAX_INTERVAL:.0f}"
         ) from None
 
 

@@ -30,7 +30,7 @@ from typing import NamedTuple
 
 import ctracemalloc
 
-from . import _boot, _ctracemalloc, _recording, _report
+from . import _boot, _ctracemalloc, _record, _report
 
 HOOK = "ctracemalloc.pth"
 STARTUP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_startup")
@@ -230,7 +230,7 @@ class Reporter:
         if self.reporting:
             return
         self.reporting = True
-        problem = _recording.stop_at_exit()
+        problem = _record.stop_at_exit()
         if problem is not None:
             _boot.complain(f"the recording ended early: {problem}")
         try:
