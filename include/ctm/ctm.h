@@ -4,6 +4,7 @@
 
 #define CTM_VERSION "0.1.0"
 
+#include "ctm/arrow.h"
 #include "ctm/file.h"
 #include "ctm/recording.h"
 #include "ctm/snapshot.h"

@@ -5,6 +5,7 @@
  * return CTM_ERR_NOMEM, write no output, and leave the situation as it was, which the next run
  * and the last, successful one show. The leak check of AddressSanitizer sees what got lost.
  */
+#include <errno.h>
 #include <unistd.h>
 
 #include "sample.h"
@@ -182,6 +183,40 @@ static ctm_status do_build(struct situation *situation, uint64_t *done)
     return status;
 }
 
+/* A batch that was refused comes at the next call. */
+static ctm_status next_batch(struct ArrowArrayStream *stream, struct ArrowArray *out)
+{
+    const int code = stream->get_next(stream, out);
+    CHECK((code == 0) == (stream->get_last_error(stream) == NULL));
+    if (code == 0) return CTM_OK;
+    CHECK_EQ(code, ENOMEM);
+    REQUIRE(stream->get_next(stream, out) == 0);
+    CHECK(out->release != NULL);
+    out->release(out);
+    return CTM_ERR_NOMEM;
+}
+
+static ctm_status do_arrow(struct situation *situation, uint64_t *done)
+{
+    struct ArrowArrayStream stream = {0};
+    struct ArrowSchema schema = {0};
+    struct ArrowArray batch;
+    ctm_status status = ctm_snapshot_arrow(situation->newer, &stream);
+    CHECK((status == CTM_OK) == (stream.release != NULL));
+    if (status != CTM_OK) return status;
+    if (stream.get_schema(&stream, &schema) != 0) status = CTM_ERR_NOMEM;
+    CHECK((status == CTM_OK) == (schema.release != NULL));
+    if (status == CTM_OK) schema.release(&schema);
+    while (status == CTM_OK) {
+        status = next_batch(&stream, &batch);
+        if (status != CTM_OK || batch.release == NULL) break;
+        *done += (uint64_t)batch.length;
+        batch.release(&batch);
+    }
+    stream.release(&stream);
+    return status;
+}
+
 static void check_operation(const char *name, operation *run, struct situation *situation)
 {
     long refused = 0;
@@ -222,6 +257,7 @@ int main(void)
         {"encode", do_encode},         {"decode", do_decode},
         {"file", do_write_and_read},   {"add_snapshot", do_add_snapshot},
         {"finish", do_finish},         {"build", do_build},
+        {"arrow", do_arrow},
     };
     struct situation situation = {.newer = random_snapshot(1), .older = random_snapshot(2)};
     const char *temporary = getenv("TMPDIR");

@@ -181,3 +181,29 @@ int ctm_convert_traces(ctm_state *state, PyObject *traces, PyObject *limit, ctm_
     Py_DECREF(work.known);
     return result;
 }
+
+static int convert_backing(ctm_state *state, PyObject *self, PyObject *traces, ctm_snapshot **out)
+{
+    PyObject *limit = NULL, *backing = PyObject_GetAttr(traces, state->text.private_traces);
+    if (backing != NULL) limit = PyObject_GetAttr(self, state->text.traceback_limit);
+    int result = limit != NULL ? ctm_convert_traces(state, backing, limit, out) : -1;
+    Py_XDECREF(limit);
+    Py_XDECREF(backing);
+    return result;
+}
+
+int ctm_snapshot_tables(ctm_state *state, PyObject *self, ctm_snapshot **out)
+{
+    PyObject *traces;
+    int result = -1;
+    ctm_core_object *core = ctm_snapshot_core(state, self, &traces);
+    if (core != NULL) {
+        *out = ctm_snapshot_ref(core->snapshot);
+        result = 0;
+    } else if (traces != NULL) {
+        result = convert_backing(state, self, traces, out);
+    }
+    Py_XDECREF((PyObject *)core);
+    Py_XDECREF(traces);
+    return result;
+}

@@ -252,6 +252,9 @@ static PyMethodDef snapshot_methods[] = {
                "Compute the differences with an old snapshot old_snapshot. Return a list of\n"
                "StatisticDiff instances, grouped by key_type, sorted by the difference of\n"
                "'size', 'count', 'peak' or 'allocated'.")},
+    {"__arrow_c_stream__", CTM_FASTCALL(ctm_snapshot_arrow_c_stream), METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("__arrow_c_stream__($self, requested_schema=None)\n--\n\n"
+               "Export the sites, a row each, as an Arrow stream (PyCapsule interface).")},
     {0},
 };
 

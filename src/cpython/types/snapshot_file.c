@@ -107,29 +107,14 @@ static int check_traces(ctm_state *state, PyObject *traces)
     return 0;
 }
 
-static int convert_backing(ctm_state *state, PyObject *self, PyObject *traces, ctm_snapshot **out)
-{
-    PyObject *limit = NULL, *backing = PyObject_GetAttr(traces, state->text.private_traces);
-    if (backing != NULL) limit = PyObject_GetAttr(self, state->text.traceback_limit);
-    int result = limit != NULL ? ctm_convert_traces(state, backing, limit, out) : -1;
-    Py_XDECREF(limit);
-    Py_XDECREF(backing);
-    return result;
-}
-
-/* The snapshot's tables, converted if they are list-backed. The caller owns *out. */
+/* The snapshot's tables, if they can be dumped. The caller owns *out. */
 static int tables_of(ctm_state *state, PyObject *self, ctm_snapshot **out)
 {
     PyObject *traces = PyObject_GetAttr(self, state->text.traces);
     if (traces == NULL) return -1;
     int result = check_traces(state, traces);
-    ctm_core_object *core = result == 0 ? ctm_traces_core(state, traces) : NULL;
-    if (core != NULL)
-        *out = ctm_snapshot_ref(core->snapshot);
-    else if (result == 0)
-        result = convert_backing(state, self, traces, out);
     Py_DECREF(traces);
-    return result;
+    return result == 0 ? ctm_snapshot_tables(state, self, out) : -1;
 }
 
 /* The file to write to under its real name, if the core can replace it: a regular file or one

@@ -1,5 +1,5 @@
-/* snapshot_object.h: the parts of Snapshot, which is spread over three files: the type
- * (snapshot.c), filter_traces (filter_traces.c), dump and load (snapshot_file.c). */
+/* snapshot_object.h: the parts of Snapshot, which is spread over several files: the type
+ * (snapshot.c), filter_traces (filter_traces.c), dump and load (snapshot_file.c), Arrow (arrow.c). */
 #ifndef CTM_TYPES_SNAPSHOT_OBJECT_H
 #define CTM_TYPES_SNAPSHOT_OBJECT_H
 
@@ -17,6 +17,8 @@ PyObject *ctm_snapshot_filter_trace(PyObject *self, PyObject *const *args, Py_ss
                                     PyObject *kwnames);
 PyObject *ctm_snapshot_dump(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                             PyObject *kwnames);
+PyObject *ctm_snapshot_arrow_c_stream(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                                      PyObject *kwnames);
 /* A function of the module, kept by the type as a static method. */
 PyObject *ctm_snapshot_load(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
                             PyObject *kwnames);
@@ -24,5 +26,7 @@ PyObject *ctm_snapshot_load(PyObject *module, PyObject *const *args, Py_ssize_t 
 /* A snapshot of raw traces in a list or tuple, order kept. `traces` is stdlib's; what cannot
  * be converted is a TypeError that names the trace. `limit` may be any object. */
 int ctm_convert_traces(ctm_state *state, PyObject *traces, PyObject *limit, ctm_snapshot **out);
+/* The tables of a Snapshot, converted if they are list-backed. The caller owns *out. */
+int ctm_snapshot_tables(ctm_state *state, PyObject *self, ctm_snapshot **out);
 
 #endif
