@@ -6,6 +6,7 @@
 
 #include "ctm/arrow.h"
 #include "ctm/file.h"
+#include "ctm/merge.h"
 #include "ctm/recording.h"
 #include "ctm/snapshot.h"
 #include "ctm/statistics.h"

@@ -217,6 +217,63 @@ static ctm_status do_arrow(struct situation *situation, uint64_t *done)
     return status;
 }
 
+static ctm_status do_merge(struct situation *situation, uint64_t *done)
+{
+    static const ctm_label_text labels[2] = {{"source", "newer"}, {"pid", "1"}};
+    /* The third time the labels are not new: the index has to be made. */
+    const ctm_merge_input inputs[3] = {{situation->newer, labels, 1},
+                                       {situation->older, labels, 2},
+                                       {situation->newer, labels, 1}};
+    ctm_snapshot *merged = NULL;
+    ctm_snapshot_info info;
+    ctm_status status = ctm_snapshot_merge(inputs, 3, &merged);
+    CHECK((status == CTM_OK) == (merged != NULL));
+    if (status != CTM_OK) return status;
+    ctm_snapshot_info_get(merged, &info);
+    *done = info.live_blocks;
+    ctm_snapshot_unref(merged);
+    return CTM_OK;
+}
+
+/* What was refused is added by the next call, once. */
+static ctm_status do_merger(struct situation *situation, uint64_t *done)
+{
+    ctm_merger *merger = NULL;
+    ctm_snapshot *merged = NULL;
+    ctm_snapshot_info one, all;
+    ctm_status status = ctm_merger_new(&merger), refused = CTM_OK;
+    if (status != CTM_OK) return status;
+    for (int i = 0; i < 2; i++) {
+        status = ctm_merger_add(merger, situation->newer, NULL, 0);
+        if (status == CTM_OK) continue;
+        refused = status;
+        REQUIRE(ctm_merger_add(merger, situation->newer, NULL, 0) == CTM_OK);
+    }
+    status = ctm_merger_finish(merger, &merged);
+    if (status != CTM_OK) {
+        refused = status;
+        REQUIRE(ctm_merger_finish(merger, &merged) == CTM_OK);
+    }
+    ctm_snapshot_info_get(situation->newer, &one);
+    ctm_snapshot_info_get(merged, &all);
+    CHECK_EQ(all.live_blocks, 2 * one.live_blocks);
+    CHECK_EQ(all.current_bytes, 2 * one.current_bytes);
+    *done = all.live_blocks;
+    ctm_snapshot_unref(merged);
+    ctm_merger_free(merger);
+    return refused;
+}
+
+static ctm_status do_by_label(struct situation *situation, uint64_t *done)
+{
+    ctm_snapshot *labelled = NULL;
+    ctm_status status = ctm_snapshot_by_label(situation->newer, "task", &labelled);
+    CHECK((status == CTM_OK) == (labelled != NULL));
+    *done = status == CTM_OK;
+    ctm_snapshot_unref(labelled);
+    return status;
+}
+
 static void check_operation(const char *name, operation *run, struct situation *situation)
 {
     long refused = 0;
@@ -257,7 +314,8 @@ int main(void)
         {"encode", do_encode},         {"decode", do_decode},
         {"file", do_write_and_read},   {"add_snapshot", do_add_snapshot},
         {"finish", do_finish},         {"build", do_build},
-        {"arrow", do_arrow},
+        {"arrow", do_arrow},           {"merge", do_merge},
+        {"merger", do_merger},         {"by_label", do_by_label},
     };
     struct situation situation = {.newer = random_snapshot(1), .older = random_snapshot(2)};
     const char *temporary = getenv("TMPDIR");

@@ -165,7 +165,8 @@ ctm_status ctm_builder_add_snapshot(ctm_builder *builder, const ctm_snapshot *sn
     if (memory == NULL) return CTM_ERR_NOMEM;
     struct new_ids ids = {memory, memory + tracebacks, memory + tracebacks + labels};
     bool first = ctm_store_site_count(&builder->store) == 1;
-    ctm_status status = ctm_store_add_tables(&builder->store, snapshot, ids.tracebacks, ids.labels);
+    ctm_status status =
+        ctm_store_add_tables(&builder->store, snapshot, ids.tracebacks, ids.labels, 0);
     if (status == CTM_OK) status = reserve_rows(builder, snapshot, keep, &ids);
     if (status == CTM_OK) {
         bool whole = fill_rows(builder, snapshot, keep, &ids);

@@ -36,10 +36,10 @@ static ctm_status intern_both(const ctm_snapshot *first, const ctm_snapshot *sec
     struct ctm_store store;
     const ctm_snapshot_info nothing = {0};
     ctm_store_init(&store);
-    ctm_status status = ctm_store_add_tables(&store, first, map, NULL);
+    ctm_status status = ctm_store_add_tables(&store, first, map, NULL, 0);
     if (status == CTM_OK)
         status =
-            ctm_store_add_tables(&store, second, map + (size_t)first->info.tracebacks + 1, NULL);
+            ctm_store_add_tables(&store, second, map + (size_t)first->info.tracebacks + 1, NULL, 0);
     if (status == CTM_OK) status = ctm_snapshot_from_store(&store, &nothing, out);
     ctm_store_free_all(&store);
     return status;

@@ -47,23 +47,45 @@ static ctm_status map_frames(const ctm_snapshot *source, struct ctm_store *store
     return status;
 }
 
+/* Is `guess` the id of the row? Costs no lookup. */
+static bool is_traceback(const struct ctm_store *store, uint32_t guess, const ctm_traceback *row)
+{
+    if (guess >= ctm_store_traceback_count(store)) return false;
+    const ctm_traceback *there = &ctm_store_traceback_row(store, guess)->row;
+    return there->parent == row->parent && there->frame == row->frame &&
+           there->total_nframe == row->total_nframe;
+}
+
+/* Processes of one program meet their tracebacks in nearly the same order: so the row behind the one found last is
+ * tried first. */
 static ctm_status map_tracebacks(const ctm_snapshot *source, struct ctm_store *store,
                                  struct maps *maps)
 {
-    ctm_status status = CTM_OK;
+    uint32_t guess = 1;
     maps->tracebacks[0] = 0;
-    for (uint32_t id = 1; id <= source->info.tracebacks && status == CTM_OK; id++) {
-        const ctm_traceback *row = &source->tracebacks[id];
-        status = ctm_store_traceback(store, maps->tracebacks[row->parent], maps->frames[row->frame],
-                                     row->total_nframe, &maps->tracebacks[id]);
+    for (uint32_t id = 1; id <= source->info.tracebacks; id++) {
+        ctm_traceback row = source->tracebacks[id];
+        row.parent = maps->tracebacks[row.parent];
+        row.frame = maps->frames[row.frame];
+        uint32_t *to = &maps->tracebacks[id];
+        if (is_traceback(store, guess, &row)) {
+            *to = guess++;
+            continue;
+        }
+        const uint32_t before = ctm_store_traceback_count(store);
+        ctm_status status = ctm_store_traceback(store, row.parent, row.frame, row.total_nframe, to);
+        if (status != CTM_OK) return status;
+        if (*to < before) guess = *to + 1;
     }
-    return status;
+    return CTM_OK;
 }
 
-static ctm_status map_labels(const ctm_snapshot *source, struct ctm_store *store, struct maps *maps)
+/* What a set has takes the place of what its parent, and so `base`, has. */
+static ctm_status map_labels(const ctm_snapshot *source, struct ctm_store *store, uint32_t base,
+                             struct maps *maps)
 {
     ctm_status status = CTM_OK;
-    maps->labels[0] = 0;
+    maps->labels[0] = base;
     for (uint32_t id = 1; id <= source->info.label_sets && status == CTM_OK; id++) {
         const ctm_label *row = &source->labels[id];
         status = ctm_store_label(store, maps->labels[row->parent], maps->strings[row->key],
@@ -73,7 +95,7 @@ static ctm_status map_labels(const ctm_snapshot *source, struct ctm_store *store
 }
 
 ctm_status ctm_store_add_tables(struct ctm_store *store, const ctm_snapshot *source,
-                                uint32_t *traceback_map, uint32_t *label_map)
+                                uint32_t *traceback_map, uint32_t *label_map, uint32_t base_labels)
 {
     size_t strings = (size_t)source->info.strings + 1;
     size_t functions = (size_t)source->info.functions + 1;
@@ -91,7 +113,8 @@ ctm_status ctm_store_add_tables(struct ctm_store *store, const ctm_snapshot *sou
     if (status == CTM_OK) status = map_functions(source, store, &maps);
     if (status == CTM_OK) status = map_frames(source, store, &maps);
     if (status == CTM_OK) status = map_tracebacks(source, store, &maps);
-    if (status == CTM_OK && label_map != NULL) status = map_labels(source, store, &maps);
+    if (status == CTM_OK && label_map != NULL)
+        status = map_labels(source, store, base_labels, &maps);
     ctm_mem_free(memory);
     return status;
 }

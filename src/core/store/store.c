@@ -411,6 +411,23 @@ ctm_status ctm_store_site_append(struct ctm_store *store, uint32_t domain, uint3
     return append(store, &site_table, &key, out);
 }
 
+ctm_status ctm_store_index_sites(struct ctm_store *store)
+{
+    for (uint32_t id = 1; id < store->sites.count; id++) {
+        const ctm_site *site = &ctm_store_site_row(store, id)->site;
+        const uint32_t hash = hash_site(site);
+        if (find(store, &site_table, hash, site) != 0) {
+            continue;
+        }
+        ctm_status status = ctm_index_reserve(&store->site_index, store, hash_site_row);
+        if (status != CTM_OK) {
+            return status;
+        }
+        ctm_index_put(&store->site_index, hash, id);
+    }
+    return CTM_OK;
+}
+
 const char *ctm_store_string_row(const struct ctm_store *store, uint32_t id, size_t *out_length)
 {
     const struct ctm_string_row *row = NULL;

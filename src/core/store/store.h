@@ -130,6 +130,9 @@ CTM_NODISCARD ctm_status ctm_store_site_append(struct ctm_store *store, uint32_t
                                                uint32_t traceback, uint64_t block_size,
                                                uint32_t labels, uint32_t *out);
 
+/* Makes ctm_store_site find rows that ctm_store_site_append made; of rows with the same key, one. CTM_ERR_NOMEM. */
+CTM_NODISCARD ctm_status ctm_store_index_sites(struct ctm_store *store);
+
 /* --- rows: `id` must be one the store returned (0 < id < count) --- */
 static inline void *ctm_rows_at(const struct ctm_rows *rows, uint32_t id, size_t row_size)
 {
