@@ -59,12 +59,29 @@ def top_argument(text: str) -> int:
     return int(text)
 
 
+def key_argument(text: str) -> str:
+    if text in KEYS or (text.startswith("label:") and len(text) > len("label:")):
+        return text
+    raise argparse.ArgumentTypeError(f"invalid choice: {text!r} (choose from {', '.join(KEYS)}, label:NAME)")
+
+
+def label_argument(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
 def add_table_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top", type=top_argument, default=10, metavar="N", help="rows to show (default: 10)"
     )
     parser.add_argument(
-        "--key", choices=KEYS, default="lineno", help="what a row stands for (default: lineno)"
+        "--key",
+        type=key_argument,
+        default="lineno",
+        metavar="KEY",
+        help=f"what a row stands for: {', '.join(KEYS)} or label:NAME (default: lineno)",
     )
     parser.add_argument(
         "--no-color", action="store_true", help="no colours, even on a terminal (also: NO_COLOR)"
@@ -186,6 +203,19 @@ def build_parser() -> argparse.ArgumentParser:
     add_grouping_options(diff)
 
     build_recording_parser(commands)
+    merge = commands.add_parser("merge", help="make one snapshot of many")
+    merge.add_argument("out", metavar="OUT")
+    merge.add_argument("files", metavar="IN", nargs="+")
+    merge.add_argument(
+        "--label",
+        dest="labels",
+        action="append",
+        type=label_argument,
+        default=[],
+        metavar="NAME=VALUE",
+        help="one more label for all blocks; they have source, pid and command anyway",
+    )
+
     commands.add_parser("doctor", help="check that tracing is exact on this interpreter")
     return parser
 
@@ -224,6 +254,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
+def merge_files(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> int:
+    from ctracemalloc import _report
+
+    try:
+        merged = ctracemalloc.Snapshot.merge(parsed.files, labels=dict(parsed.labels))
+    except ValueError as error:
+        if isinstance(error, ctracemalloc.FileError):
+            raise
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 2
+    merged.dump(parsed.out)
+    total = _report.format_bytes(_report.total_size(merged))
+    print(f"{parsed.out}: {len(parsed.files):,} snapshots, {total} in {len(merged.traces):,} blocks")
+    return 0
+
+
 def dispatch(
     parser: argparse.ArgumentParser, parsed: argparse.Namespace, program: list[str]
 ) -> int:
@@ -238,6 +284,8 @@ def dispatch(
         parser.exit(2, f"{parser.prog} run: {problem}\n")
     if parsed.command == "recording":
         return print_recording(parser, parsed)
+    if parsed.command == "merge":
+        return merge_files(parser, parsed)
     if parsed.cumulative and parsed.key not in ("lineno", "filename"):
         parser.error(f"--cumulative goes with --key lineno or filename, not {parsed.key}")
     lines = report_lines(parsed) if parsed.command == "report" else diff_lines(parsed)

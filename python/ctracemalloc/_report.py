@@ -269,6 +269,10 @@ def run_facts(run: object) -> list[tuple[str, str]]:
     return facts
 
 
+def is_label(key: str) -> bool:
+    return key.startswith("label:")
+
+
 def describe_rows(
     rows: Sequence[object],
     key: str,
@@ -278,7 +282,7 @@ def describe_rows(
     adjective: str = "",
     sorted_by: str = "size",
 ) -> str:
-    noun = adjective + KEY_NOUNS[key]
+    noun = adjective + (f"values of {key}" if is_label(key) else KEY_NOUNS[key])
     text = f"top {top} of {len(rows):,} {noun}" if len(rows) > top else f"{len(rows):,} {noun}"
     if sorted_by != "size":
         text += f", by {'change of ' if adjective else ''}{SORT_NOUNS[sorted_by]}"
@@ -385,6 +389,8 @@ DIFFERENCE_COLUMNS = {
 def place_cells(traceback: Traceback, key: str) -> list[str]:
     """Location and function of the place that allocated: the most recent frame."""
     frame = traceback[-1]
+    if is_label(key):
+        return [frame.filename or "(no such label)", ""]
     path = shorten_path(frame.filename)
     if key == "filename":
         return [path, ""]
@@ -414,7 +420,7 @@ def format_table(
 
 
 def details(traceback: Traceback, key: str) -> list[str]:
-    if key == "filename":
+    if key == "filename" or is_label(key):
         return []
     if key == "traceback":
         return format_frames(traceback)

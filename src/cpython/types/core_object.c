@@ -174,11 +174,15 @@ PyObject *ctm_core_trace(ctm_core_object *core, uint32_t site)
 {
     ctm_state *state = ctm_state_of((PyObject *)core);
     uint32_t traceback = ctm_snapshot_sites(core->snapshot)[site].traceback;
+    uint32_t labels = ctm_snapshot_sites(core->snapshot)[site].labels;
     int before = ctm_guard_begin(state);
     PyObject *names = NULL, *raw = raw_guarded(core, site), *trace = NULL;
     if (raw != NULL) names = ctm_core_names(core, traceback);
     ctm_guard_end(state, before);
     if (names != NULL) trace = ctm_trace_object_new(state, raw, names);
+    if (trace != NULL && labels != 0 &&
+        ctm_trace_set_labels(trace, ctm_core_labels(core, labels)) < 0)
+        Py_CLEAR(trace);
     Py_XDECREF(raw);
     Py_XDECREF(names);
     return trace;

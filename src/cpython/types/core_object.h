@@ -39,6 +39,7 @@ PyObject *ctm_core_frame(ctm_core_object *core, uint32_t id); /* (filename, line
 PyObject *ctm_core_frames(ctm_core_object *core, uint32_t traceback);
 PyObject *ctm_core_names(ctm_core_object *core, uint32_t traceback);        /* tuple or None */
 PyObject *ctm_core_function_name(ctm_core_object *core, uint32_t function); /* str or None */
+PyObject *ctm_core_labels(ctm_core_object *core, uint32_t set); /* {key: value}, a new dict */
 PyObject *ctm_core_raw(ctm_core_object *core, uint32_t site);
 /* A Trace of the block. */
 PyObject *ctm_core_trace(ctm_core_object *core, uint32_t site);

@@ -154,6 +154,20 @@ static PyObject *statistics_of_core(ctm_state *state, ctm_core_object *core,
     return ctm_statistics_core(state, core, &question);
 }
 
+static PyObject *statistics_of(ctm_state *state, PyObject *self, PyObject *const given[2],
+                               ctm_sort sort)
+{
+    ctm_core_object *core = plain_core(state, self);
+    if (core != NULL) {
+        PyObject *list = statistics_of_core(state, core, given, sort);
+        Py_DECREF((PyObject *)core);
+        return list;
+    }
+    if (PyErr_Occurred()) return NULL;
+    return ctm_sort_statistics(state, grouped_values(state, self, given), state->statistic_type,
+                               sort);
+}
+
 static PyObject *snapshot_statistics(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                                      PyObject *kwnames)
 {
@@ -165,15 +179,10 @@ static PyObject *snapshot_statistics(PyObject *self, PyObject *const *args, Py_s
     if (ctm_bind(&params, args, nargs, kwnames, given) < 0) return NULL;
     if (ctm_sort_parse(given[2], &sort) < 0) return NULL;
     if (given[1] == NULL) given[1] = Py_False;
-    ctm_core_object *core = plain_core(state, self);
-    if (core != NULL) {
-        PyObject *list = statistics_of_core(state, core, given, sort);
-        Py_DECREF((PyObject *)core);
-        return list;
-    }
-    if (PyErr_Occurred()) return NULL;
-    return ctm_sort_statistics(state, grouped_values(state, self, given), state->statistic_type,
-                               sort);
+    PyObject *view = ctm_label_view(state, self, &given[0], given[1]);
+    PyObject *list = view != NULL ? statistics_of(state, view, given, sort) : NULL;
+    Py_XDECREF(view);
+    return list;
 }
 
 /* --- comparing --- */
@@ -200,25 +209,40 @@ static PyObject *compare_cores(ctm_state *state, ctm_core_object *newer, ctm_cor
     return ctm_compare_core(state, newer, older, &question);
 }
 
+static PyObject *compare(ctm_state *state, PyObject *newer, PyObject *older,
+                         PyObject *const given[2], ctm_sort sort)
+{
+    PyObject *list = NULL;
+    ctm_core_object *one = plain_core(state, newer);
+    ctm_core_object *two = one != NULL ? plain_core(state, older) : NULL;
+    if (two != NULL)
+        list = compare_cores(state, one, two, given, sort);
+    else if (!PyErr_Occurred())
+        list = compare_groups(state, newer, older, given, sort);
+    Py_XDECREF((PyObject *)one);
+    Py_XDECREF((PyObject *)two);
+    return list;
+}
+
 static PyObject *snapshot_compare_to(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                                      PyObject *kwnames)
 {
     static const ctm_params params = {
         "Snapshot.compare_to", {"old_snapshot", "key_type", "cumulative", "*sort"}, 4, 2, 1};
     ctm_state *state = ctm_state_of(self);
-    PyObject *given[4], *list = NULL;
+    PyObject *given[4], *older = NULL, *list = NULL;
     ctm_sort sort;
     if (ctm_bind(&params, args, nargs, kwnames, given) < 0) return NULL;
     if (ctm_sort_parse(given[3], &sort) < 0) return NULL;
     if (given[2] == NULL) given[2] = Py_False;
-    ctm_core_object *newer = plain_core(state, self);
-    ctm_core_object *older = newer != NULL ? plain_core(state, given[0]) : NULL;
-    if (older != NULL)
-        list = compare_cores(state, newer, older, given + 1, sort);
-    else if (!PyErr_Occurred())
-        list = compare_groups(state, self, given[0], given + 1, sort);
-    Py_XDECREF((PyObject *)newer);
-    Py_XDECREF((PyObject *)older);
+    PyObject *key_type = given[1], *newer = ctm_label_view(state, self, &key_type, given[2]);
+    if (newer != NULL && newer != self)
+        older = ctm_label_view(state, given[0], &given[1], given[2]);
+    else if (newer != NULL)
+        older = Py_NewRef(given[0]);
+    if (older != NULL) list = compare(state, newer, older, given + 1, sort);
+    Py_XDECREF(newer);
+    Py_XDECREF(older);
     return list;
 }
 
@@ -242,8 +266,8 @@ static PyMethodDef snapshot_methods[] = {
                "Return a dict of Statistic instances by Traceback.")},
     {"statistics", CTM_FASTCALL(snapshot_statistics), METH_FASTCALL | METH_KEYWORDS,
      PyDoc_STR("statistics($self, key_type, cumulative=False, *, sort='size')\n--\n\n"
-               "Group statistics by key_type: 'traceback', 'filename', 'lineno' or\n"
-               "'function'. Return a list of Statistic instances, sorted by 'size', 'count',\n"
+               "Group statistics by key_type: 'traceback', 'filename', 'lineno', 'function' or\n"
+               "'label:NAME'. Return a list of Statistic instances, sorted by 'size', 'count',\n"
                "'peak' (size at the peak) or 'allocated' (size of all ever allocated). With\n"
                "these two also groups whose blocks are all freed are in it.")},
     {"compare_to", CTM_FASTCALL(snapshot_compare_to), METH_FASTCALL | METH_KEYWORDS,
@@ -311,6 +335,8 @@ static PyGetSetDef snapshot_getset[] = {
                "Sizes and counts of statistics are then estimates; `traces` are the blocks of the\n"
                "sample, each with its own size."),
      NULL},
+    {"label_keys", ctm_snapshot_label_keys, NULL,
+     PyDoc_STR("The names of the labels that blocks have, sorted."), NULL},
     CTM_DICT_GETSET,
     {0},
 };
@@ -335,18 +361,26 @@ static PyType_Spec snapshot_spec = {
     .slots = snapshot_slots,
 };
 
-/* A method descriptor of METH_STATIC would not know the module: `load` is a function bound to
+/* A method descriptor of METH_STATIC would not know the module: these are functions bound to
  * the module, in a staticmethod. */
-static PyMethodDef load_method = {
-    "load", CTM_FASTCALL(ctm_snapshot_load), METH_FASTCALL | METH_KEYWORDS,
-    PyDoc_STR("load($module, filename)\n--\n\nLoad a snapshot from a file.")};
+static PyMethodDef static_methods[] = {
+    {"load", CTM_FASTCALL(ctm_snapshot_load), METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("load($module, filename)\n--\n\nLoad a snapshot from a file.")},
+    {"merge", CTM_FASTCALL(ctm_snapshot_merge_files), METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("merge($module, snapshots, *, labels=None)\n--\n\n"
+               "Make one snapshot of many, given as paths or Snapshot instances. Each block\n"
+               "keeps where it came from as labels: 'source', the path; 'pid' and 'command' if\n"
+               "they are known; and those given: a mapping, or a function of the input that\n"
+               "returns one. A label that is None is left out.")},
+};
 
-static int add_load(PyObject *module, PyTypeObject *type)
+static int add_static(PyObject *module, PyTypeObject *type, PyMethodDef *definition)
 {
     PyObject *method = NULL, *name = ctm_get_named((PyObject *)type, "__module__");
-    PyObject *function = name != NULL ? PyCFunction_NewEx(&load_method, module, name) : NULL;
+    PyObject *function = name != NULL ? PyCFunction_NewEx(definition, module, name) : NULL;
     if (function != NULL) method = PyStaticMethod_New(function);
-    int result = method != NULL ? PyObject_SetAttrString((PyObject *)type, "load", method) : -1;
+    int result =
+        method != NULL ? PyObject_SetAttrString((PyObject *)type, definition->ml_name, method) : -1;
     Py_XDECREF(name);
     Py_XDECREF(function);
     Py_XDECREF(method);
@@ -357,5 +391,7 @@ int ctm_snapshot_type_init(PyObject *module, ctm_state *state)
 {
     state->snapshot_type = ctm_type_new(module, &snapshot_spec, NULL);
     if (state->snapshot_type == NULL) return -1;
-    return add_load(module, state->snapshot_type);
+    for (size_t i = 0; i < sizeof static_methods / sizeof static_methods[0]; i++)
+        if (add_static(module, state->snapshot_type, &static_methods[i]) < 0) return -1;
+    return 0;
 }

@@ -1,5 +1,6 @@
 /* snapshot_object.h: the parts of Snapshot, which is spread over several files: the type
- * (snapshot.c), filter_traces (filter_traces.c), dump and load (snapshot_file.c), Arrow (arrow.c). */
+ * (snapshot.c), filter_traces (filter_traces.c), dump and load (snapshot_file.c), merge
+ * (snapshot_merge.c), labels (label.c), Arrow (arrow.c). */
 #ifndef CTM_TYPES_SNAPSHOT_OBJECT_H
 #define CTM_TYPES_SNAPSHOT_OBJECT_H
 
@@ -22,6 +23,16 @@ PyObject *ctm_snapshot_arrow_c_stream(PyObject *self, PyObject *const *args, Py_
 /* A function of the module, kept by the type as a static method. */
 PyObject *ctm_snapshot_load(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
                             PyObject *kwnames);
+
+PyObject *ctm_snapshot_merge_files(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+                                   PyObject *kwnames);
+
+/* What is to be grouped in place of `self`, a new reference: for the key "label:NAME" a snapshot in which the values
+ * of the label stand for the files, and *key_type becomes (borrowed) "filename"; else `self`. */
+PyObject *ctm_label_view(ctm_state *state, PyObject *self, PyObject **key_type,
+                         PyObject *cumulative);
+/* Getter of Snapshot.label_keys. */
+PyObject *ctm_snapshot_label_keys(PyObject *self, void *closure);
 
 /* A snapshot of raw traces in a list or tuple, order kept. `traces` is stdlib's; what cannot
  * be converted is a TypeError that names the trace. `limit` may be any object. */

@@ -2,18 +2,19 @@
  *
  * Model: `_trace` is stdlib's raw tuple (domain, size, frames, total_nframe), or what the
  * user passed. `_names`, if set, is the tuple of the frames' function names, parallel to the
- * tuple's frames: setting `_trace` drops it. */
+ * tuple's frames; `_labels`, if set, the dict of the block's labels: setting `_trace` drops both. */
 #include "support.h"
 
 #include <stddef.h>
 
 typedef struct ctm_trace_object {
     PyObject_HEAD
-    PyObject *raw;   /* owned; NULL until set */
-    PyObject *names; /* owned; NULL: not known; unpickling may put any object here */
+    PyObject *raw;    /* owned; NULL until set */
+    PyObject *names;  /* owned; NULL: not known; unpickling may put any object here */
+    PyObject *labels; /* owned; NULL: none; the same */
 } ctm_trace_object;
 
-CTM_SLOT_OBJECT(trace, 2)
+CTM_SLOT_OBJECT(trace, 3)
 
 static PyObject *make_trace_object_new(ctm_state *state, PyObject *raw, PyObject *names)
 {
@@ -31,6 +32,13 @@ PyObject *ctm_trace_object_new(ctm_state *state, PyObject *raw, PyObject *names)
     PyObject *result = make_trace_object_new(state, raw, names);
     ctm_guard_end(state, before);
     return result;
+}
+
+int ctm_trace_set_labels(PyObject *trace, PyObject *labels)
+{
+    if (labels == NULL) return -1;
+    Py_XSETREF(((ctm_trace_object *)trace)->labels, labels);
+    return 0;
 }
 
 static int trace_init(PyObject *self, PyObject *args, PyObject *kwargs)
@@ -61,6 +69,7 @@ static int trace_set_raw(PyObject *self, PyObject *value, void *closure)
         return -1;
     }
     Py_CLEAR(trace->names);
+    Py_CLEAR(trace->labels);
     Py_XSETREF(trace->raw, Py_XNewRef(value));
     return 0;
 }
@@ -82,6 +91,13 @@ static PyObject *trace_domain(PyObject *self, void *Py_UNUSED(closure))
 static PyObject *trace_size(PyObject *self, void *Py_UNUSED(closure))
 {
     return trace_part(self, 1);
+}
+
+/* A dict of its own: nobody can change the trace's through it. */
+static PyObject *trace_labels(PyObject *self, void *Py_UNUSED(closure))
+{
+    PyObject *labels = ((ctm_trace_object *)self)->labels;
+    return labels != NULL && PyDict_CheckExact(labels) ? PyDict_Copy(labels) : PyDict_New();
 }
 
 /* Traceback(*raw[2:]) */
@@ -167,6 +183,7 @@ static PyObject *trace_repr(PyObject *self)
 
 static PyMemberDef trace_members[] = {
     {"_names", Py_T_OBJECT_EX, offsetof(ctm_trace_object, names), 0, NULL},
+    {"_labels", Py_T_OBJECT_EX, offsetof(ctm_trace_object, labels), 0, NULL},
     {0},
 };
 
@@ -176,6 +193,8 @@ static PyGetSetDef trace_getset[] = {
     {"size", trace_size, ctm_property_set, PyDoc_STR("Size of the block in bytes."), "size"},
     {"traceback", trace_traceback, ctm_property_set,
      PyDoc_STR("Traceback of the allocation, a new Traceback instance."), "traceback"},
+    {"labels", trace_labels, ctm_property_set,
+     PyDoc_STR("Labels of the block, such as the process it comes from, a new dict."), "labels"},
     {0},
 };
 
@@ -203,7 +222,7 @@ static PyType_Spec trace_spec = {
 
 int ctm_trace_type_init(PyObject *module, ctm_state *state)
 {
-    static const char *const names[] = {"_trace", "_names", NULL};
+    static const char *const names[] = {"_trace", "_names", "_labels", NULL};
     state->trace_type = ctm_type_new(module, &trace_spec, NULL);
     if (state->trace_type == NULL) return -1;
     return ctm_type_set_slots(state->trace_type, names);

@@ -119,6 +119,8 @@ ctm_state *ctm_state_of_module(PyObject *module);
 
 PyObject *ctm_frame_object_new(ctm_state *state, PyObject *raw, PyObject *name_or_null);
 PyObject *ctm_trace_object_new(ctm_state *state, PyObject *raw, PyObject *names_or_null);
+/* Steals `labels`, a dict; NULL is failure passed on. */
+int ctm_trace_set_labels(PyObject *trace, PyObject *labels);
 PyObject *ctm_statistic_object_new(ctm_state *state, PyObject *traceback, PyObject *size,
                                    PyObject *count);
 PyObject *ctm_statistic_diff_object_new(ctm_state *state, PyObject *const fields[5]);
