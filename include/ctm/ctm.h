@@ -5,6 +5,7 @@
 #define CTM_VERSION "0.1.0"
 
 #include "ctm/arrow.h"
+#include "ctm/black_box.h"
 #include "ctm/file.h"
 #include "ctm/merge.h"
 #include "ctm/recording.h"

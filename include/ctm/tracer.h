@@ -105,7 +105,8 @@ CTM_API size_t ctm_tracer_memory(ctm_tracer *tracer);
 
 /* An immutable copy of all sites with live or past blocks, O(rows), no block is
  * visited. Called as if inside shard 0; threads in other shards wait for it.
- * The caller owns *out (ctm_snapshot_unref). CTM_ERR_NOT_TRACING, CTM_ERR_NOMEM. */
+ * The caller owns *out (ctm_snapshot_unref). CTM_ERR_NOT_TRACING, CTM_ERR_NOMEM; CTM_ERR_IO if counters
+ * were lost with the file of a black box (black_box.h). */
 CTM_API CTM_NODISCARD ctm_status ctm_tracer_snapshot(ctm_tracer *tracer, struct ctm_snapshot **out);
 
 /* fork: call before in the parent, after in both (pthread_atfork is the caller's

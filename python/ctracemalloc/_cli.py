@@ -265,7 +265,7 @@ def merge_files(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> 
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
     merged.dump(parsed.out)
-    total = _report.format_bytes(_report.total_size(merged))
+    total = _report.format_bytes(_report.totals_of(merged).size)
     print(f"{parsed.out}: {len(parsed.files):,} snapshots, {total} in {len(merged.traces):,} blocks")
     return 0
 

@@ -15,6 +15,7 @@
  *
  * Lock: peak_lock, the innermost but for the map's; never held together with that.
  */
+#include "file/black_box_format.h"
 #include "live/shard.h"
 
 #ifndef CTM_FAULTS
@@ -26,6 +27,29 @@
 static uint64_t load(const _Atomic uint64_t *value)
 {
     return atomic_load_explicit(value, memory_order_relaxed);
+}
+
+/* A black box is told of a peak that was raised; others may do so at the same time. */
+static void tell(_Atomic uint64_t *in_box, uint64_t value)
+{
+    uint64_t there = load(in_box);
+    while (value > there && !atomic_compare_exchange_weak(in_box, &there, value)) {
+    }
+}
+
+static void tell_box(struct ctm_tracer *tracer, uint32_t stamp)
+{
+    tell(&tracer->control->peak_bytes, load(&tracer->peak_bytes));
+    tell(&tracer->control->peak_stamp, stamp);
+}
+
+/* The same with the world stopped, when they may be lower. */
+static void tell_box_anew(struct ctm_tracer *tracer)
+{
+    if (tracer->control != NULL) {
+        atomic_store(&tracer->control->peak_bytes, load(&tracer->peak_bytes));
+        atomic_store(&tracer->control->peak_stamp, atomic_load(&tracer->peak_stamp));
+    }
 }
 
 /* Sums, modulo 2^64, over all shards but one. */
@@ -60,9 +84,13 @@ static void next_stamp(struct ctm_shard *shard)
 {
     struct ctm_tracer *tracer = shard->tracer;
     const uint32_t stamp = atomic_fetch_add(&tracer->peak_stamp, 1) + 1;
+    if (tracer->control != NULL) {
+        tell_box(tracer, stamp);
+    }
     if (__builtin_expect(stamp >= CTM_STAMPS && shard->index == 0, 0)) {
         ctm_tracer_stop_world(tracer);
         begin_stamps_anew(tracer);
+        tell_box_anew(tracer);
         ctm_tracer_resume_world(tracer);
     }
 }
@@ -129,4 +157,5 @@ void ctm_peak_set(struct ctm_tracer *tracer, uint64_t peak)
     if (atomic_fetch_add(&tracer->peak_stamp, 1) >= CTM_STAMPS || peak == 0) {
         begin_stamps_anew(tracer);
     }
+    tell_box_anew(tracer);
 }

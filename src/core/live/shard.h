@@ -59,12 +59,16 @@ struct ctm_tracer {
     char *command;                 /* exclusive side; owned; NULL: not known */
     size_t command_length;         /* exclusive side; bytes */
     struct ctm_recorder *recorder; /* exclusive side; borrowed; NULL: nobody records */
+    struct ctm_box_writer *box;    /* exclusive side, world stopped; owned; NULL: no black box */
+    _Atomic bool tables_lost;      /* the file of a box was cut: what the tables say is void */
     struct ctm_gate gate;          /* between a recorder and who empties the tables: see gate.h */
 
     _Alignas(64) _Atomic uint64_t
         peak_bytes;              /* raised by compare-and-swap, lowered when the world stops */
     _Atomic uint32_t peak_stamp; /* of the peak: see store.h; raised with it, never 0 */
-    pthread_mutex_t peak_lock;   /* limits; see peak.c */
+    struct ctm_box_control
+        *control;              /* written when the world stops: of the black box; NULL: none */
+    pthread_mutex_t peak_lock; /* limits; see peak.c */
 
     _Alignas(64) struct ctm_shard shards[CTM_SHARDS];
     struct ctm_places places; /* see sampling.h; in use if there is a sample interval */
@@ -75,6 +79,9 @@ struct ctm_tracer {
 CTM_RARE void ctm_peak_reached(struct ctm_shard *shard);
 /* The world is stopped. */
 void ctm_peak_set(struct ctm_tracer *tracer, uint64_t peak);
+
+/* Forgets everything, with the world stopped and the gate closed; ids of before are void from here on. */
+void ctm_tracer_forget_locked(struct ctm_tracer *tracer, bool keep_pages);
 
 /* UNIX time in nanoseconds. */
 uint64_t ctm_tracer_now(void);

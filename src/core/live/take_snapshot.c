@@ -2,180 +2,15 @@
  *
  * Model: a snapshot is flattened from one store, in which rows keep their ids
  * (read/snapshot.h). If one shard alone has sites, that is its store. Otherwise it is a copy of the
- * fullest shard's store, into which the rows of the others are interned: each of them
- * once, an array for each table remembering the new id (0: not yet), and only those that a
- * site with blocks leads to. The others are small as a rule, so most of the work is copying.
- * Tracebacks are walked in the order of their ids, since a parent comes before its children.
+ * fullest shard's store, into which the rows of the others are interned (read/add_store.h).
+ * The others are small as a rule, so most of the work is copying.
  */
-#include <string.h>
+#include <errno.h>
 #include <unistd.h>
 
 #include "live/shard.h"
+#include "read/add_store.h"
 #include "read/snapshot.h"
-#include "store/memory.h"
-
-struct merge {
-    struct ctm_store *to;                   /* borrowed */
-    const struct ctm_store *from;           /* borrowed; of the shard being merged */
-    uint32_t *strings, *functions, *frames; /* parts of one owned array, by id */
-    uint32_t *tracebacks, *labels;          /* the same */
-};
-
-#define NEEDED UINT32_MAX /* in `tracebacks`, until the traceback is interned */
-
-static ctm_status merge_string(struct merge *merge, uint32_t id, uint32_t *out)
-{
-    ctm_status status = CTM_OK;
-    if (id != 0 && merge->strings[id] == 0) {
-        size_t length;
-        const char *utf8 = ctm_store_string_row(merge->from, id, &length);
-        status = ctm_store_string(merge->to, utf8, length, &merge->strings[id]);
-    }
-    *out = merge->strings[id];
-    return status;
-}
-
-static ctm_status merge_function(struct merge *merge, uint32_t id, uint32_t *out)
-{
-    ctm_status status = CTM_OK;
-    if (merge->functions[id] == 0) {
-        const ctm_function *row = ctm_store_function_row(merge->from, id);
-        uint32_t filename, name;
-        status = merge_string(merge, row->filename, &filename);
-        if (status == CTM_OK) {
-            status = merge_string(merge, row->name, &name);
-        }
-        if (status == CTM_OK) {
-            status = ctm_store_function(merge->to, filename, name, row->first_lineno,
-                                        &merge->functions[id]);
-        }
-    }
-    *out = merge->functions[id];
-    return status;
-}
-
-static ctm_status merge_frame(struct merge *merge, uint32_t id, uint32_t *out)
-{
-    ctm_status status = CTM_OK;
-    if (merge->frames[id] == 0) {
-        const ctm_frame *row = ctm_store_frame_row(merge->from, id);
-        uint32_t function;
-        status = merge_function(merge, row->function, &function);
-        if (status == CTM_OK) {
-            status = ctm_store_frame(merge->to, function, row->lineno, &merge->frames[id]);
-        }
-    }
-    *out = merge->frames[id];
-    return status;
-}
-
-static void mark_tracebacks(struct merge *merge)
-{
-    for (uint32_t id = 1; id < ctm_store_site_count(merge->from); id++) {
-        const ctm_site *site = &ctm_store_site_row(merge->from, id)->site;
-        if (site->allocated != 0) {
-            merge->tracebacks[site->traceback] = NEEDED;
-        }
-    }
-    for (uint32_t id = ctm_store_traceback_count(merge->from) - 1; id > 0; id--) {
-        if (merge->tracebacks[id] == NEEDED) {
-            merge->tracebacks[ctm_store_traceback_row(merge->from, id)->row.parent] = NEEDED;
-        }
-    }
-    merge->tracebacks[0] = 0;
-}
-
-static ctm_status merge_tracebacks(struct merge *merge)
-{
-    for (uint32_t id = 1; id < ctm_store_traceback_count(merge->from); id++) {
-        if (merge->tracebacks[id] != NEEDED) {
-            continue;
-        }
-        const ctm_traceback *row = &ctm_store_traceback_row(merge->from, id)->row;
-        uint32_t frame;
-        ctm_status status = merge_frame(merge, row->frame, &frame);
-        if (status == CTM_OK) {
-            status = ctm_store_traceback(merge->to, merge->tracebacks[row->parent], frame,
-                                         row->total_nframe, &merge->tracebacks[id]);
-        }
-        if (status != CTM_OK) {
-            return status;
-        }
-    }
-    return CTM_OK;
-}
-
-static ctm_status merge_labels(struct merge *merge)
-{
-    ctm_status status = CTM_OK;
-    for (uint32_t id = 1; id < ctm_store_label_count(merge->from) && status == CTM_OK; id++) {
-        const ctm_label *row = &ctm_store_label_row(merge->from, id)->row;
-        uint32_t key, value;
-        status = merge_string(merge, row->key, &key);
-        if (status == CTM_OK) {
-            status = merge_string(merge, row->value, &value);
-        }
-        if (status == CTM_OK) {
-            status = ctm_store_label(merge->to, merge->labels[row->parent], key, value,
-                                     &merge->labels[id]);
-        }
-    }
-    return status;
-}
-
-static ctm_status merge_sites(struct merge *merge)
-{
-    for (uint32_t id = 1; id < ctm_store_site_count(merge->from); id++) {
-        struct ctm_site_row *row = ctm_store_site_row(merge->from, id);
-        if (row->site.allocated == 0) {
-            continue;
-        }
-        uint32_t to;
-        ctm_status status =
-            ctm_store_site(merge->to, row->site.domain, merge->tracebacks[row->site.traceback],
-                           row->site.block_size, merge->labels[row->site.labels], &to);
-        if (status != CTM_OK) {
-            return status;
-        }
-        ctm_site *site = &ctm_store_site_row(merge->to, to)->site;
-        site->allocated += row->site.allocated;
-        site->freed += ctm_site_row_freed(row);
-        site->at_peak += ctm_site_row_at_peak(merge->from, row);
-    }
-    return CTM_OK;
-}
-
-static ctm_status merge_store(struct ctm_store *to, const struct ctm_store *from)
-{
-    size_t strings = ctm_store_string_count(from), functions = ctm_store_function_count(from);
-    size_t frames = ctm_store_frame_count(from), tracebacks = ctm_store_traceback_count(from);
-    size_t labels = ctm_store_label_count(from);
-    size_t size = (strings + functions + frames + tracebacks + labels) * sizeof(uint32_t);
-    uint32_t *ids = ctm_mem_alloc(size);
-    if (ids == NULL) {
-        return CTM_ERR_NOMEM;
-    }
-    memset(ids, 0, size);
-    struct merge merge = {
-        .to = to,
-        .from = from,
-        .strings = ids,
-        .functions = ids + strings,
-        .frames = ids + strings + functions,
-        .tracebacks = ids + strings + functions + frames,
-        .labels = ids + strings + functions + frames + tracebacks,
-    };
-    mark_tracebacks(&merge);
-    ctm_status status = merge_tracebacks(&merge);
-    if (status == CTM_OK) {
-        status = merge_labels(&merge);
-    }
-    if (status == CTM_OK) {
-        status = merge_sites(&merge);
-    }
-    ctm_mem_free(ids);
-    return status;
-}
 
 static struct ctm_shard *fullest_shard(ctm_tracer *tracer, bool *out_alone)
 {
@@ -200,7 +35,7 @@ static ctm_status merge_shards(const ctm_tracer *tracer, const struct ctm_shard 
     for (uint32_t i = 0; i < CTM_SHARDS && status == CTM_OK; i++) {
         const struct ctm_store *store = &tracer->shards[i].store;
         if (&tracer->shards[i] != base && ctm_store_site_count(store) > 1) {
-            status = merge_store(merged, store);
+            status = ctm_store_add_store(merged, store);
         }
     }
     return status;
@@ -253,5 +88,12 @@ ctm_status ctm_tracer_snapshot(ctm_tracer *tracer, struct ctm_snapshot **out)
     ctm_tracer_stop_world(tracer);
     ctm_status status = take_locked(tracer, out);
     ctm_tracer_resume_world(tracer);
+    if (atomic_load(&tracer->tables_lost)) { /* perhaps only just now, in reading them */
+        if (status == CTM_OK) {
+            ctm_snapshot_unref(*out);
+        }
+        errno = EIO;
+        return CTM_ERR_IO;
+    }
     return status;
 }

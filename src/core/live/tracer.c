@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "live/black_box.h"
 #include "live/recorder.h"
 #include "live/shard.h"
 #include "store/memory.h"
@@ -37,6 +38,7 @@ void ctm_tracer_free(ctm_tracer *tracer)
     if (tracer == NULL) {
         return;
     }
+    ctm_box_free(tracer);
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         ctm_store_free_all(&tracer->shards[i].store);
         pthread_mutex_destroy(&tracer->shards[i].lock);
@@ -86,11 +88,11 @@ void ctm_tracer_resume_world(struct ctm_tracer *tracer)
     }
 }
 
-/* Forgets everything; ids and resizes of before are void from here on. */
-static void forget_locked(ctm_tracer *tracer, bool keep_pages)
+void ctm_tracer_forget_locked(ctm_tracer *tracer, bool keep_pages)
 {
     uint32_t generation = atomic_load(&tracer->generation) + 1;
     atomic_store(&tracer->generation, generation ? generation : 1);
+    ctm_box_before_emptying(tracer);
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         struct ctm_shard *shard = &tracer->shards[i];
         if (keep_pages) {
@@ -108,6 +110,8 @@ static void forget_locked(ctm_tracer *tracer, bool keep_pages)
         memset(&tracer->places, 0, sizeof tracer->places);
     }
     ctm_peak_set(tracer, 0);
+    atomic_store(&tracer->tables_lost, false);
+    ctm_box_after_emptying(tracer);
 }
 
 static ctm_status start(ctm_tracer *tracer, uint32_t nframe, uint64_t sample_interval)
@@ -120,7 +124,7 @@ static ctm_status start(ctm_tracer *tracer, uint32_t nframe, uint64_t sample_int
     }
     ctm_tracer_stop_world(tracer);
     ctm_gate_close(&tracer->gate);
-    forget_locked(tracer, false);
+    ctm_tracer_forget_locked(tracer, false);
     tracer->sample_interval = sample_interval;
     tracer->started_ns = ctm_tracer_now();
     atomic_store(&tracer->nframe, nframe);
@@ -151,7 +155,8 @@ void ctm_tracer_stop(ctm_tracer *tracer)
     ctm_tracer_stop_world(tracer);
     ctm_gate_close(&tracer->gate);
     atomic_store(&tracer->active, false);
-    forget_locked(tracer, false);
+    ctm_box_stop_locked(tracer);
+    ctm_tracer_forget_locked(tracer, false);
     ctm_gate_open(&tracer->gate);
     ctm_tracer_resume_world(tracer);
 }
@@ -160,7 +165,7 @@ void ctm_tracer_clear(ctm_tracer *tracer)
 {
     ctm_tracer_stop_world(tracer);
     ctm_gate_close(&tracer->gate);
-    forget_locked(tracer, true);
+    ctm_tracer_forget_locked(tracer, true);
     ctm_gate_open(&tracer->gate);
     ctm_tracer_resume_world(tracer);
 }
@@ -240,10 +245,12 @@ void ctm_tracer_fork_before(ctm_tracer *tracer)
     ctm_tracer_stop_world(tracer);
     ctm_gate_close(&tracer->gate);
     ctm_map_fork_before(&tracer->map);
+    ctm_box_fork_before(tracer);
 }
 
 void ctm_tracer_fork_after_parent(ctm_tracer *tracer)
 {
+    ctm_box_fork_after_parent(tracer);
     ctm_map_fork_after(&tracer->map);
     ctm_gate_open(&tracer->gate);
     ctm_tracer_resume_world(tracer);
@@ -251,6 +258,7 @@ void ctm_tracer_fork_after_parent(ctm_tracer *tracer)
 
 void ctm_tracer_fork_after_child(ctm_tracer *tracer)
 {
+    ctm_box_fork_after_child(tracer);
     ctm_map_fork_after(&tracer->map);
     if (tracer->recorder != NULL) {
         ctm_recorder_forget(tracer->recorder);

@@ -11,6 +11,27 @@
 #define INDEX_KEEP (1u << 14) /* an index up to this size survives a clear */
 #define INDEX_MOST (1ull << 32)
 
+/* --- chunks, of rows or bytes --- */
+static char *map_chunk(const struct ctm_plot *plot, unsigned chunk, size_t size)
+{
+    return plot->ground == NULL ? ctm_mem_map(size)
+                                : plot->ground->map(plot->ground, plot->table, chunk, size);
+}
+
+static void unmap_chunk(const struct ctm_plot *plot, unsigned chunk, char *memory, size_t size)
+{
+    if (plot->ground == NULL) {
+        ctm_mem_unmap(memory, size);
+    } else {
+        plot->ground->unmap(plot->ground, plot->table, chunk);
+    }
+}
+
+static bool may_write(const struct ctm_plot *plot, unsigned chunk, size_t end)
+{
+    return plot->ground == NULL || plot->ground->grow(plot->ground, plot->table, chunk, end);
+}
+
 /* --- rows --- */
 static size_t chunk_bytes(const struct ctm_rows *rows, unsigned chunk)
 {
@@ -30,12 +51,15 @@ ctm_status ctm_rows_reserve(struct ctm_rows *rows)
     uint64_t place = (uint64_t)rows->count + (1u << CTM_ROWS_FIRST_LOG2);
     unsigned chunk = 63u - (unsigned)__builtin_clzll(place) - CTM_ROWS_FIRST_LOG2;
     if (rows->chunk[chunk] == NULL) {
-        rows->chunk[chunk] = ctm_mem_map(chunk_bytes(rows, chunk));
-        if (chunk == 0 && rows->chunk[0] != NULL) {
+        rows->chunk[chunk] = map_chunk(&rows->plot, chunk, chunk_bytes(rows, chunk));
+        if (chunk == 0 && rows->chunk[0] != NULL && rows->plot.ground == NULL) {
             ctm_mem_sparse(rows->chunk[0], chunk_bytes(rows, 0)); /* most of it stays untouched */
         }
     }
-    return rows->chunk[chunk] == NULL ? CTM_ERR_NOMEM : CTM_OK;
+    const uint64_t end = place - ((1ull << CTM_ROWS_FIRST_LOG2) << chunk) + 1; /* in the chunk */
+    return rows->chunk[chunk] != NULL && may_write(&rows->plot, chunk, (size_t)end * rows->row_size)
+               ? CTM_OK
+               : CTM_ERR_NOMEM;
 }
 
 void ctm_rows_empty(struct ctm_rows *rows, bool keep)
@@ -43,7 +67,7 @@ void ctm_rows_empty(struct ctm_rows *rows, bool keep)
     const bool keep_first = keep && (size_t)rows->count * rows->row_size <= ROWS_KEEP;
     for (unsigned k = keep_first ? 1 : 0; k < CTM_ROWS_CHUNKS; k++) {
         if (rows->chunk[k] != NULL) {
-            ctm_mem_unmap(rows->chunk[k], chunk_bytes(rows, k));
+            unmap_chunk(&rows->plot, k, rows->chunk[k], chunk_bytes(rows, k));
             rows->chunk[k] = NULL;
         }
     }
@@ -76,9 +100,10 @@ ctm_status ctm_bytes_reserve(struct ctm_bytes *bytes, size_t size, uint64_t *out
         offset = ctm_bytes_chunk_start(chunk);
     }
     if (bytes->chunk[chunk] == NULL) {
-        bytes->chunk[chunk] = ctm_mem_map(ctm_bytes_chunk_size(chunk));
+        bytes->chunk[chunk] = map_chunk(&bytes->plot, chunk, ctm_bytes_chunk_size(chunk));
     }
-    if (bytes->chunk[chunk] == NULL) {
+    if (bytes->chunk[chunk] == NULL ||
+        !may_write(&bytes->plot, chunk, offset - ctm_bytes_chunk_start(chunk) + size)) {
         return CTM_ERR_NOMEM;
     }
     *out_offset = offset;
@@ -89,7 +114,7 @@ void ctm_bytes_empty(struct ctm_bytes *bytes, bool keep)
 {
     for (unsigned k = keep ? 1 : 0; k < CTM_BYTES_CHUNKS; k++) {
         if (bytes->chunk[k] != NULL) {
-            ctm_mem_unmap(bytes->chunk[k], ctm_bytes_chunk_size(k));
+            unmap_chunk(&bytes->plot, k, bytes->chunk[k], ctm_bytes_chunk_size(k));
             bytes->chunk[k] = NULL;
         }
     }

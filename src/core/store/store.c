@@ -260,6 +260,9 @@ INLINE ctm_status append(struct ctm_store *store, const struct table *table, con
     if (status == CTM_OK) {
         *out = rows->count;
         __atomic_store_n(&rows->count, *out + 1, __ATOMIC_RELEASE); /* see ctm_rows_published */
+        if (rows->plot.published != NULL) {
+            __atomic_store_n(rows->plot.published, (uint64_t)*out + 1, __ATOMIC_RELEASE);
+        }
     }
     return status;
 }
@@ -452,8 +455,29 @@ void ctm_store_init(struct ctm_store *store)
     ctm_rows_init(&store->sites, sizeof(struct ctm_site_row), CTM_MAX_SITES);
 }
 
+struct ctm_rows *ctm_store_rows(struct ctm_store *store, enum ctm_table table)
+{
+    switch (table) {
+    case CTM_TABLE_STRINGS: return &store->strings;
+    case CTM_TABLE_FUNCTIONS: return &store->functions;
+    case CTM_TABLE_FRAMES: return &store->frames;
+    case CTM_TABLE_TRACEBACKS: return &store->tracebacks;
+    case CTM_TABLE_LABELS: return &store->labels;
+    default: return &store->sites;
+    }
+}
+
+void ctm_store_set_ground(struct ctm_store *store, struct ctm_ground *ground)
+{
+    for (enum ctm_table table = 0; table < CTM_TABLE_BYTES; table++) {
+        ctm_store_rows(store, table)->plot = (struct ctm_plot){.ground = ground, .table = table};
+    }
+    store->bytes.plot = (struct ctm_plot){.ground = ground, .table = CTM_TABLE_BYTES};
+}
+
 static void empty(struct ctm_store *store, bool keep)
 {
+    keep = keep && store->bytes.plot.ground == NULL; /* what is emptied on file begins anew */
     ctm_rows_empty(&store->strings, keep);
     ctm_rows_empty(&store->functions, keep);
     ctm_rows_empty(&store->frames, keep);

@@ -22,6 +22,7 @@
 #include <stdatomic.h>
 
 #include "ctm/tables.h"
+#include "store/ground.h"
 
 #ifndef CTM_FAULTS
 #define CTM_ROWS_FIRST_LOG2 16u
@@ -38,6 +39,7 @@ struct ctm_rows {
     uint32_t count;    /* ids in use are 0 .. count-1; at least 1: see ctm_rows_published */
     uint32_t limit;    /* count never exceeds it */
     uint32_t row_size; /* bytes */
+    struct ctm_plot plot;
 };
 
 struct ctm_index {
@@ -49,6 +51,7 @@ struct ctm_index {
 struct ctm_bytes {
     char *chunk[CTM_BYTES_CHUNKS]; /* owned mappings; NULL: not needed, or skipped */
     uint64_t end;                  /* offset of the next free byte */
+    struct ctm_plot plot;          /* `published` is not used */
 };
 
 struct ctm_string_row {
@@ -99,6 +102,10 @@ void ctm_store_free_all(struct ctm_store *store);
 /* `to`, which is empty and without memory (new, or after free_all), gets the rows of `from`
  * under the same ids. freed_remote of a site is added to its freed. CTM_ERR_NOMEM. */
 CTM_NODISCARD ctm_status ctm_store_copy(struct ctm_store *to, const struct ctm_store *from);
+/* From now on chunks come from `ground` (NULL: private memory). The store has no memory (new, or after free_all). */
+void ctm_store_set_ground(struct ctm_store *store, struct ctm_ground *ground);
+/* The rows of a table other than CTM_TABLE_BYTES. */
+struct ctm_rows *ctm_store_rows(struct ctm_store *store, enum ctm_table table);
 /* Bytes of memory in use: pages touched. */
 size_t ctm_store_bytes(const struct ctm_store *store);
 

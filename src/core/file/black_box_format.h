@@ -1,0 +1,76 @@
+/* file/black_box_format.h: the control block of a black box (docs/black-box.md).
+ *
+ * Model: the file begins with this struct, as it is in memory, padded to CTM_BOX_CONTROL_SIZE; chunks of rows
+ * follow at page boundaries, in any order. What is below `crc` never changes. The rest is written while the program runs
+ * and read meanwhile: each number is one aligned word, and a count is raised when the row is whole.
+ */
+#ifndef CTM_FILE_BLACK_BOX_FORMAT_H
+#define CTM_FILE_BLACK_BOX_FORMAT_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+
+#include "ctm/black_box.h"
+#include "store/store.h"
+
+#define CTM_BOX_MAGIC \
+    "\x89"            \
+    "CTMBOX\n"
+#define CTM_BOX_BYTE_ORDER 0x01020304u
+#define CTM_BOX_VERSION 1u
+#define CTM_BOX_CONTROL_SIZE 65536u
+#define CTM_BOX_COMMAND 4096u /* bytes of the command, at most */
+#define CTM_BOX_CHUNKS CTM_BYTES_CHUNKS
+_Static_assert(CTM_ROWS_CHUNKS <= CTM_BOX_CHUNKS, "room for the chunks of any table");
+
+struct ctm_box_table {
+    _Atomic uint64_t count;                 /* rows, row 0 included; bytes: not used, 0 */
+    _Atomic uint64_t chunk[CTM_BOX_CHUNKS]; /* offset in the file; 0: there is none */
+};
+
+struct ctm_box_control {
+    char magic[8];
+    uint32_t byte_order;
+    uint32_t version;
+    uint32_t control_size;
+    uint32_t shards;
+    uint32_t row_sizes[CTM_TABLES]; /* bytes; that of the bytes is 1 */
+    uint32_t rows_first_log2;       /* chunk k has 1 << (this + k) rows */
+    uint32_t bytes_first_log2;      /* the same of the bytes */
+    uint32_t pid;
+    uint32_t nframe;
+    uint32_t command_length;
+    uint64_t sample_interval;
+    uint64_t started_ns;
+    char command[CTM_BOX_COMMAND];
+    uint32_t reserved;
+    uint32_t crc; /* CRC-32C of all above */
+
+    _Atomic uint64_t generation; /* odd: the tables are being emptied */
+    _Atomic uint64_t ended_ns;   /* written after `end` */
+    _Atomic uint32_t end;        /* ctm_box_end */
+    _Atomic uint32_t lack;       /* ctm_box_lack */
+    _Atomic uint64_t peak_bytes;
+    _Atomic uint64_t peak_stamp; /* see store.h */
+    struct ctm_box_table tables[CTM_SHARDS][CTM_TABLES];
+};
+_Static_assert(sizeof(struct ctm_box_control) <= CTM_BOX_CONTROL_SIZE, "the control block");
+_Static_assert(offsetof(struct ctm_box_control, crc) == 4188, "as documented");
+
+#define CTM_BOX_CRC_END offsetof(struct ctm_box_control, crc)
+
+/* Bytes of a row as they are on file. */
+static inline uint32_t ctm_box_row_size(enum ctm_table table)
+{
+    switch (table) {
+    case CTM_TABLE_STRINGS: return sizeof(struct ctm_string_row);
+    case CTM_TABLE_FUNCTIONS: return sizeof(ctm_function);
+    case CTM_TABLE_FRAMES: return sizeof(ctm_frame);
+    case CTM_TABLE_TRACEBACKS: return sizeof(struct ctm_traceback_row);
+    case CTM_TABLE_LABELS: return sizeof(struct ctm_label_row);
+    case CTM_TABLE_SITES: return sizeof(struct ctm_site_row);
+    default: return 1;
+    }
+}
+
+#endif

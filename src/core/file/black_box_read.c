@@ -1,0 +1,343 @@
+/* file/black_box_read.c: opening a black box and taking a snapshot of it; see file/black_box_reader.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "file/black_box_reader.h"
+#include "file/crc32c.h"
+#include "file/utf8.h"
+#include "read/add_store.h"
+#include "read/snapshot.h"
+#include "store/memory.h"
+#include "store/weight.h"
+
+enum { MAX_TRIES = 500, WAIT_NS = 1000000 };
+
+struct ctm_box {
+    int fd;                         /* owned */
+    struct ctm_box_control control; /* as of now, after read_control */
+    char command[CTM_BOX_COMMAND + 1];
+};
+
+const char *ctm_box_lack_text(ctm_box_lack lack)
+{
+    switch (lack) {
+    case CTM_BOX_COMPLETE: return "complete";
+    case CTM_BOX_NO_SPACE: return "the file could not grow: no space left";
+    case CTM_BOX_CLOSED: return "the file could not grow: the program closed its descriptor";
+    case CTM_BOX_CUT: return "somebody truncated the file";
+    }
+    return "unknown";
+}
+
+bool ctm_file_is_black_box(const void *bytes, size_t length)
+{
+    return length >= sizeof CTM_BOX_MAGIC - 1 &&
+           memcmp(bytes, CTM_BOX_MAGIC, sizeof CTM_BOX_MAGIC - 1) == 0;
+}
+
+/* --- the control block --- */
+
+static bool has_right_sizes(const struct ctm_box_control *control)
+{
+    bool right = control->control_size == CTM_BOX_CONTROL_SIZE && control->shards == CTM_SHARDS &&
+                 control->rows_first_log2 == CTM_ROWS_FIRST_LOG2 &&
+                 control->bytes_first_log2 == CTM_BYTES_FIRST_LOG2;
+    for (enum ctm_table table = 0; table < CTM_TABLES; table++) {
+        right = right && control->row_sizes[table] == ctm_box_row_size(table);
+    }
+    return right;
+}
+
+static ctm_status check_control(struct ctm_box_loader *loader,
+                                const struct ctm_box_control *control)
+{
+    struct ctm_crc32c crc;
+    if (!ctm_file_is_black_box(control->magic, sizeof control->magic)) {
+        return ctm_box_fail(loader, 0, "not a black box");
+    }
+    if (control->byte_order != CTM_BOX_BYTE_ORDER) {
+        return ctm_box_fail(loader, offsetof(struct ctm_box_control, byte_order),
+                            "written on a machine of another byte order");
+    }
+    if (control->version != CTM_BOX_VERSION) {
+        return ctm_box_fail(loader, offsetof(struct ctm_box_control, version),
+                            "a version that is not known");
+    }
+    ctm_crc32c_init(&crc);
+    if (ctm_crc32c_get(&crc, control, CTM_BOX_CRC_END) != control->crc) {
+        return ctm_box_fail(loader, CTM_BOX_CRC_END, "the checksum is wrong");
+    }
+    if (!has_right_sizes(control)) {
+        return ctm_box_fail(loader, offsetof(struct ctm_box_control, control_size),
+                            "a layout that is not known");
+    }
+    if (control->command_length > CTM_BOX_COMMAND ||
+        control->sample_interval > CTM_MAX_SAMPLE_INTERVAL ||
+        ctm_utf8_fault((const unsigned char *)control->command, control->command_length) !=
+            control->command_length) {
+        return ctm_box_fail(loader, offsetof(struct ctm_box_control, command_length),
+                            "the command or the sample interval is wrong");
+    }
+    if (atomic_load(&control->end) > CTM_BOX_EXIT || atomic_load(&control->lack) > CTM_BOX_CUT) {
+        return ctm_box_fail(loader, offsetof(struct ctm_box_control, end), "the end is wrong");
+    }
+    return CTM_OK;
+}
+
+static ctm_status begin(struct ctm_box_loader *loader, int fd, ctm_file_error *error)
+{
+    struct stat status;
+    memset(loader, 0, sizeof *loader);
+    loader->fd = fd;
+    loader->error = error;
+    if (fstat(fd, &status) != 0) {
+        return CTM_ERR_IO;
+    }
+    if (!S_ISREG(status.st_mode)) {
+        errno = S_ISDIR(status.st_mode) ? EISDIR : EINVAL;
+        return CTM_ERR_IO;
+    }
+    loader->size = loader->budget = (uint64_t)status.st_size;
+    return CTM_OK;
+}
+
+static ctm_status read_control(struct ctm_box_loader *loader, struct ctm_box_control *control)
+{
+    ctm_status status = CTM_OK;
+    if (loader->size < CTM_BOX_CONTROL_SIZE) {
+        status = ctm_box_fail(loader, loader->size, "not a black box: too short");
+    }
+    if (status == CTM_OK) {
+        status = ctm_box_read(loader, 0, control, sizeof *control);
+    }
+    return status == CTM_OK ? check_control(loader, control) : status;
+}
+
+/* --- open, close --- */
+
+ctm_status ctm_box_open(const char *path, ctm_box **out, ctm_file_error *error)
+{
+    ctm_file_error ignored;
+    struct ctm_box_loader *loader = ctm_mem_alloc(sizeof *loader);
+    ctm_box *box = loader != NULL ? ctm_mem_alloc(sizeof *box) : NULL;
+    if (box == NULL) {
+        ctm_mem_free(loader);
+        return CTM_ERR_NOMEM;
+    }
+    ctm_status status = CTM_ERR_IO;
+    box->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (box->fd >= 0) {
+        status = begin(loader, box->fd, error != NULL ? error : &ignored);
+    }
+    if (status == CTM_OK) {
+        status = read_control(loader, &box->control);
+    }
+    ctm_mem_free(loader);
+    if (status != CTM_OK) {
+        const int number = errno;
+        ctm_box_close(box);
+        errno = number;
+        return status;
+    }
+    memcpy(box->command, box->control.command, box->control.command_length);
+    box->command[box->control.command_length] = '\0';
+    *out = box;
+    return CTM_OK;
+}
+
+void ctm_box_close(ctm_box *box)
+{
+    if (box != NULL) {
+        if (box->fd >= 0) {
+            close(box->fd);
+        }
+        ctm_mem_free(box);
+    }
+}
+
+/* The writer holds the lock for as long as it has the descriptor. */
+static bool is_running(int fd)
+{
+    if (flock(fd, LOCK_SH | LOCK_NB) != 0) {
+        return errno == EWOULDBLOCK;
+    }
+    flock(fd, LOCK_UN);
+    return false;
+}
+
+static void refresh(ctm_box *box)
+{
+    struct ctm_box_control now;
+    if (pread(box->fd, &now, sizeof now, 0) == (ssize_t)sizeof now && now.crc == box->control.crc) {
+        box->control = now;
+    }
+}
+
+void ctm_box_info_get(ctm_box *box, ctm_box_info *out)
+{
+    refresh(box);
+    const struct ctm_box_control *control = &box->control;
+    const uint32_t end = atomic_load(&control->end), lack = atomic_load(&control->lack);
+    const uint64_t ended = atomic_load(&control->ended_ns);
+    *out = (ctm_box_info){
+        .started_ns = control->started_ns,
+        .ended_ns = ended,
+        .sample_interval = control->sample_interval,
+        .nframe = control->nframe,
+        .pid = control->pid,
+        .end = ended == 0 || end > CTM_BOX_EXIT ? CTM_BOX_NOT_ENDED : (ctm_box_end)end,
+        .lack = lack > CTM_BOX_CUT ? CTM_BOX_CUT : (ctm_box_lack)lack,
+        .running = ended == 0 && is_running(box->fd),
+        .command = box->command,
+    };
+}
+
+/* --- snapshot --- */
+
+/* Bytes that the live blocks stand for. */
+static double live_bytes(const struct ctm_store *store, uint64_t interval)
+{
+    double sum = 0;
+    for (uint32_t id = 1; id < ctm_store_site_count(store); id++) {
+        const ctm_site *site = &ctm_store_site_row(store, id)->site;
+        const uint64_t size =
+            interval == 0 ? site->block_size : ctm_weighted_size(site->block_size, interval);
+        sum += (double)(site->allocated - site->freed) * (double)size;
+    }
+    return sum;
+}
+
+/* The program ended in the middle of an event that makes a new peak: counted, and the peak not yet raised. */
+static void complete_peak(const struct ctm_store *store, uint64_t interval, uint64_t *peak_bytes)
+{
+    const double live = live_bytes(store, interval);
+    if (live <= (double)*peak_bytes || live >= (double)INT64_MAX) {
+        return;
+    }
+    *peak_bytes = (uint64_t)live;
+    for (uint32_t id = 1; id < ctm_store_site_count(store); id++) {
+        ctm_site *site = &ctm_store_site_row(store, id)->site;
+        site->at_peak = site->allocated - site->freed;
+    }
+}
+
+static ctm_status load_all(struct ctm_box_loader *loader, const struct ctm_box_control *control,
+                           struct ctm_store *merged)
+{
+    ctm_status status = CTM_OK;
+    for (uint32_t i = 0; i < CTM_SHARDS && status == CTM_OK; i++) {
+        ctm_store_init(&loader->store);
+        status = ctm_box_load_shard(loader, i, atomic_load(&control->peak_stamp));
+        if (status == CTM_OK && ctm_store_site_count(&loader->store) > 1) {
+            status = ctm_store_add_store(merged, &loader->store);
+            if (status == CTM_ERR_INVALID || status == CTM_ERR_LIMIT) {
+                status = ctm_box_fail(loader, CTM_BOX_CONTROL_SIZE, "rows that cannot be");
+            }
+        }
+        ctm_store_free_all(&loader->store);
+    }
+    return status;
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static ctm_status make_snapshot(ctm_box *box, struct ctm_box_loader *loader, bool empty,
+                                ctm_snapshot **out)
+{
+    const struct ctm_box_control *control = &box->control;
+    const uint64_t ended = atomic_load(&control->ended_ns);
+    ctm_snapshot_info info = {.nframe = control->nframe,
+                              .sample_interval = control->sample_interval,
+                              .peak_bytes = empty ? 0 : atomic_load(&control->peak_bytes),
+                              .peak_known = true,
+                              .taken_ns = ended,
+                              .started_ns = control->started_ns,
+                              .pid = control->pid};
+    struct ctm_store merged;
+    ctm_store_init(&merged);
+    ctm_status status = empty ? CTM_OK : load_all(loader, control, &merged);
+    if (status == CTM_OK) {
+        complete_peak(&merged, control->sample_interval, &info.peak_bytes);
+        status = ctm_store_string(&merged, box->command, control->command_length, &info.command);
+    }
+    if (ended == 0 && is_running(box->fd)) {
+        info.taken_ns = now_ns();
+    }
+    if (status == CTM_OK) {
+        status = ctm_snapshot_from_store(&merged, &info, out);
+        if (status == CTM_ERR_LIMIT) {
+            status = ctm_box_fail(loader, CTM_BOX_CONTROL_SIZE, "counters that cannot be");
+        }
+    }
+    ctm_store_free_all(&merged);
+    return status;
+}
+
+static void pause_a_moment(void)
+{
+    const struct timespec moment = {.tv_nsec = WAIT_NS};
+    nanosleep(&moment, NULL);
+}
+
+/* True: *out_status is what came of it. False: the tables were emptied meanwhile. */
+static bool try_snapshot(ctm_box *box, struct ctm_box_loader *loader, bool last, ctm_snapshot **out,
+                         ctm_status *out_status)
+{
+    ctm_file_error *error = loader->error;
+    _Atomic uint64_t after;
+    *out_status = begin(loader, box->fd, error);
+    if (*out_status == CTM_OK) {
+        *out_status = read_control(loader, &box->control);
+    }
+    if (*out_status != CTM_OK) {
+        return true;
+    }
+    const uint64_t generation = atomic_load(&box->control.generation);
+    const bool emptying = (generation & 1) != 0;
+    loader->moving = atomic_load(&box->control.ended_ns) == 0;
+    if (emptying && !(last && !is_running(box->fd))) {
+        return false;
+    }
+    *out_status = make_snapshot(box, loader, emptying, out);
+    if (ctm_box_read(loader, offsetof(struct ctm_box_control, generation), &after, sizeof after) ==
+            CTM_OK &&
+        atomic_load(&after) != generation) {
+        if (*out_status == CTM_OK) {
+            ctm_snapshot_unref(*out);
+        }
+        return false;
+    }
+    return true;
+}
+
+ctm_status ctm_box_snapshot(ctm_box *box, ctm_snapshot **out, ctm_file_error *error)
+{
+    ctm_file_error ignored;
+    ctm_status status;
+    struct ctm_box_loader *loader = ctm_mem_alloc(sizeof *loader);
+    if (loader == NULL) {
+        return CTM_ERR_NOMEM;
+    }
+    for (int i = 0; i < MAX_TRIES; i++) {
+        loader->error = error != NULL ? error : &ignored;
+        if (try_snapshot(box, loader, i == MAX_TRIES - 1, out, &status)) {
+            ctm_mem_free(loader);
+            return status;
+        }
+        pause_a_moment();
+    }
+    ctm_mem_free(loader);
+    errno = EAGAIN;
+    return CTM_ERR_IO;
+}

@@ -1,0 +1,323 @@
+/* live/black_box.c: the life of a black box; see live/black_box.h. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "file/crc32c.h"
+#include "live/black_box.h"
+#include "store/memory.h"
+
+/* --- the control block --- */
+
+/* A command that does not fit is cut between characters. */
+static uint32_t command_length(const ctm_tracer *tracer)
+{
+    size_t length = tracer->command_length;
+    if (length > CTM_BOX_COMMAND) {
+        length = CTM_BOX_COMMAND;
+        while (length > 0 && ((unsigned char)tracer->command[length] & 0xc0u) == 0x80u) {
+            length--;
+        }
+    }
+    return (uint32_t)length;
+}
+
+static void fill_control(struct ctm_box_control *control, const ctm_tracer *tracer)
+{
+    struct ctm_crc32c crc;
+    memcpy(control->magic, CTM_BOX_MAGIC, sizeof control->magic);
+    control->byte_order = CTM_BOX_BYTE_ORDER;
+    control->version = CTM_BOX_VERSION;
+    control->control_size = CTM_BOX_CONTROL_SIZE;
+    control->shards = CTM_SHARDS;
+    for (enum ctm_table table = 0; table < CTM_TABLES; table++) {
+        control->row_sizes[table] = ctm_box_row_size(table);
+    }
+    control->rows_first_log2 = CTM_ROWS_FIRST_LOG2;
+    control->bytes_first_log2 = CTM_BYTES_FIRST_LOG2;
+    control->pid = (uint32_t)getpid();
+    control->nframe = ctm_tracer_nframe(tracer);
+    control->sample_interval = tracer->sample_interval;
+    control->started_ns = tracer->started_ns;
+    control->command_length = command_length(tracer);
+    if (control->command_length > 0) {
+        memcpy(control->command, tracer->command, control->command_length);
+    }
+    ctm_crc32c_init(&crc);
+    control->crc = ctm_crc32c_get(&crc, control, CTM_BOX_CRC_END);
+    atomic_store(&control->generation, 1); /* to be emptied */
+}
+
+static void empty_control(struct ctm_box_control *control)
+{
+    for (unsigned i = 0; i < CTM_SHARDS * CTM_TABLES; i++) {
+        struct ctm_box_table *table = &control->tables[i / CTM_TABLES][i % CTM_TABLES];
+        for (unsigned chunk = 0; chunk < CTM_BOX_CHUNKS; chunk++) {
+            atomic_store(&table->chunk[chunk], 0);
+        }
+        atomic_store(&table->count, i % CTM_TABLES == CTM_TABLE_BYTES ? 0 : 1);
+    }
+}
+
+/* --- emptying --- */
+
+void ctm_box_before_emptying(struct ctm_tracer *tracer)
+{
+    if (tracer->box != NULL) {
+        atomic_fetch_or(&tracer->control->generation, 1);
+    }
+}
+
+static void set_published(struct ctm_box_ground *ground)
+{
+    for (enum ctm_table table = 0; table < CTM_TABLE_BYTES; table++) {
+        ctm_store_rows(ground->store, table)->plot.published =
+            ground->frozen ? NULL
+                           : (uint64_t *)&ground->box->control->tables[ground->index][table].count;
+    }
+}
+
+/* The file begins anew behind the control block, if it is still there. */
+void ctm_box_after_emptying(struct ctm_tracer *tracer)
+{
+    struct ctm_box_writer *box = tracer->box;
+    if (box == NULL) {
+        return;
+    }
+    const ctm_box_lack lack = ctm_box_check_file(box);
+    empty_control(box->control);
+    atomic_store(&box->control->lack, lack);
+    if (lack == CTM_BOX_COMPLETE && ctm_box_file_resize(box->fd, CTM_BOX_CONTROL_SIZE) == 0) {
+        box->end = CTM_BOX_CONTROL_SIZE;
+    }
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        box->grounds[i].frozen = lack != CTM_BOX_COMPLETE;
+        set_published(&box->grounds[i]);
+    }
+    atomic_fetch_add(&box->control->generation, 1);
+}
+
+/* --- start --- */
+
+static void close_fd(struct ctm_box_writer *box)
+{
+    if (ctm_box_check_file(box) != CTM_BOX_CLOSED) {
+        close(box->fd);
+    }
+    box->fd = -1;
+}
+
+static void free_box(struct ctm_box_writer *box)
+{
+    const int error = errno;
+    ctm_box_unguard(box);
+    if (box->control != NULL) {
+        atomic_store(&box->control_range.base, 0);
+        ctm_mem_unmap(box->control, CTM_BOX_CONTROL_SIZE);
+    }
+    if (box->fd >= 0) {
+        close_fd(box);
+    }
+    pthread_mutex_destroy(&box->lock);
+    ctm_mem_unmap(box, sizeof *box);
+    errno = error;
+}
+
+static ctm_status map_control(struct ctm_box_writer *box)
+{
+    struct stat status;
+    void *memory = MAP_FAILED;
+    if (fstat(box->fd, &status) == 0) {
+        memory = mmap(NULL, CTM_BOX_CONTROL_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, box->fd, 0);
+    }
+    if (memory == MAP_FAILED) {
+        return CTM_ERR_IO;
+    }
+    box->device = status.st_dev;
+    box->inode = status.st_ino;
+    box->end = CTM_BOX_CONTROL_SIZE;
+    box->control = memory;
+    atomic_store(&box->control_range.shared, CTM_BOX_CONTROL_SIZE);
+    atomic_store(&box->control_range.base, (uintptr_t)memory);
+    fill_control(box->control, box->tracer);
+    return CTM_OK;
+}
+
+static ctm_status make_file(struct ctm_box_writer *box, const char *path)
+{
+    char name[PATH_MAX];
+    box->fd = ctm_box_file_create(path, CTM_BOX_CONTROL_SIZE, name);
+    if (box->fd < 0) {
+        return CTM_ERR_IO;
+    }
+    ctm_status status = map_control(box);
+    if (status == CTM_OK && rename(name, path) != 0) {
+        status = CTM_ERR_IO;
+    }
+    if (status != CTM_OK) {
+        const int error = errno;
+        unlink(name);
+        errno = error;
+    }
+    return status;
+}
+
+static ctm_status new_box(ctm_tracer *tracer, const char *path, struct ctm_box_writer **out)
+{
+    struct ctm_box_writer *box = ctm_mem_map(sizeof *box);
+    if (box == NULL) {
+        return CTM_ERR_NOMEM;
+    }
+    box->tracer = tracer;
+    box->fd = -1;
+    pthread_mutex_init(&box->lock, NULL);
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        ctm_box_ground_init(&box->grounds[i], box, i);
+    }
+    const ctm_status status = ctm_box_guard(box) ? make_file(box, path) : CTM_ERR_LIMIT;
+    if (status != CTM_OK) {
+        free_box(box);
+        return status;
+    }
+    *out = box;
+    return CTM_OK;
+}
+
+static void attach_locked(ctm_tracer *tracer, struct ctm_box_writer *box)
+{
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        ctm_store_free_all(&tracer->shards[i].store);
+        ctm_store_set_ground(&tracer->shards[i].store, &box->grounds[i].ground);
+    }
+    tracer->box = box;
+    tracer->control = box->control;
+    ctm_tracer_forget_locked(tracer, false);
+}
+
+ctm_status ctm_black_box_start(ctm_tracer *tracer, const char *path)
+{
+    struct ctm_box_writer *box;
+    if (tracer->box != NULL) {
+        return CTM_ERR_INVALID;
+    }
+    if (!ctm_tracer_is_tracing(tracer)) {
+        return CTM_ERR_NOT_TRACING;
+    }
+    const ctm_status status = new_box(tracer, path, &box);
+    if (status != CTM_OK) {
+        return status;
+    }
+    ctm_tracer_stop_world(tracer);
+    ctm_gate_close(&tracer->gate);
+    attach_locked(tracer, box);
+    ctm_gate_open(&tracer->gate);
+    ctm_tracer_resume_world(tracer);
+    return CTM_OK;
+}
+
+/* --- end --- */
+
+static void detach_locked(ctm_tracer *tracer)
+{
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        ctm_store_set_ground(&tracer->shards[i].store, NULL);
+    }
+    free_box(tracer->box);
+    tracer->box = NULL;
+    tracer->control = NULL;
+}
+
+static void mark_end(struct ctm_box_control *control, ctm_box_end reason)
+{
+    atomic_store(&control->end, (uint32_t)reason);
+    atomic_store(&control->ended_ns, ctm_tracer_now());
+}
+
+void ctm_box_stop_locked(struct ctm_tracer *tracer)
+{
+    if (tracer->box != NULL) {
+        mark_end(tracer->control, CTM_BOX_STOPPED);
+        for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+            ctm_store_free_all(&tracer->shards[i].store);
+        }
+        detach_locked(tracer);
+    }
+}
+
+static ctm_status end_locked(ctm_tracer *tracer, ctm_box_end reason)
+{
+    if (!ctm_box_copy(tracer->box)) {
+        ctm_box_drop_copies(tracer->box);
+        return CTM_ERR_NOMEM;
+    }
+    mark_end(tracer->control, reason);
+    if (!ctm_box_leave_file(tracer->box)) {
+        atomic_store(&tracer->tables_lost, true);
+    }
+    detach_locked(tracer);
+    return CTM_OK;
+}
+
+ctm_status ctm_black_box_end(ctm_tracer *tracer, ctm_box_end reason)
+{
+    ctm_status status = CTM_OK;
+    if (tracer->box != NULL) {
+        ctm_tracer_stop_world(tracer);
+        ctm_gate_close(&tracer->gate);
+        status = end_locked(tracer, reason);
+        ctm_gate_open(&tracer->gate);
+        ctm_tracer_resume_world(tracer);
+    }
+    return status;
+}
+
+void ctm_box_free(struct ctm_tracer *tracer)
+{
+    ctm_box_stop_locked(tracer);
+}
+
+/* --- fork ---
+ * The parent goes on as soon as the child is there, and changes counters in the file: so the child's tables are copied
+ * before. */
+
+void ctm_box_fork_before(struct ctm_tracer *tracer)
+{
+    if (tracer->box != NULL) {
+        (void)ctm_box_copy(tracer->box); /* without memory: see leave_file */
+    }
+}
+
+void ctm_box_fork_after_parent(struct ctm_tracer *tracer)
+{
+    if (tracer->box != NULL) {
+        ctm_box_drop_copies(tracer->box);
+    }
+}
+
+void ctm_box_fork_after_child(struct ctm_tracer *tracer)
+{
+    if (tracer->box != NULL) {
+        if (!ctm_box_leave_file(tracer->box)) {
+            atomic_store(&tracer->tables_lost, true);
+        }
+        detach_locked(tracer);
+    }
+}
+
+/* --- state --- */
+
+bool ctm_black_box_state(ctm_tracer *tracer, ctm_box_lack *out_lack)
+{
+    const struct ctm_box_control *control = tracer->control;
+    *out_lack = control != NULL ? (ctm_box_lack)atomic_load(&control->lack) : CTM_BOX_COMPLETE;
+    return control != NULL;
+}
+
+bool ctm_black_box_is_broken(ctm_tracer *tracer)
+{
+    return atomic_load(&tracer->tables_lost);
+}

@@ -1,0 +1,92 @@
+/* live/black_box.h: what writes a black box; private to live/.
+ *
+ * Model: the stores of a tracer get their chunks from a ground (store/ground.h) of this box: parts of the file, mapped
+ * shared. A chunk has its place in the file as a hole and is filled ahead of the rows that come, so that a full disk is
+ * an error of a system call here and never a fault in an event. From what the file cannot take on, memory is
+ * private and the shard tells the file of no more rows: what the file holds stays whole.
+ *
+ * The control block is written in place; see file/black_box_format.h.
+ *
+ * Locks: all but what `lock` guards belongs to the exclusive side with the world stopped, a ground to its shard's owner.
+ * `lock` is taken inside a shard's, and nothing inside it.
+ */
+#ifndef CTM_LIVE_BLACK_BOX_H
+#define CTM_LIVE_BLACK_BOX_H
+
+#include <pthread.h>
+#include <sys/types.h>
+
+#include "file/black_box_format.h"
+#include "live/shard.h"
+
+/* A chunk. Its first `shared` bytes are the file's. Written by the shard's owner; the signal handler reads the atomics. */
+struct ctm_box_range {
+    _Atomic uintptr_t base; /* 0: there is no chunk */
+    _Atomic size_t shared;  /* bytes from base on that are mapped from the file */
+    size_t whole;           /* bytes of the mapping */
+    size_t ready;    /* bytes that may be written; up to `shared` the file has room for them */
+    uint64_t offset; /* in the file, if any of it is shared */
+    void *copy;      /* between the two steps of leaving the file; owned */
+};
+
+struct ctm_box_ground {
+    struct ctm_ground ground; /* first */
+    struct ctm_box_writer *box;
+    struct ctm_store *store; /* that stands on it */
+    uint32_t index;          /* of the shard */
+    bool frozen;             /* no more of it goes to the file */
+    struct ctm_box_range ranges[CTM_TABLES][CTM_BOX_CHUNKS];
+};
+
+struct ctm_box_writer {
+    ctm_tracer *tracer;              /* constant */
+    struct ctm_box_control *control; /* mapped from the file */
+    struct ctm_box_range control_range;
+    dev_t device; /* of the file: is fd still ours? */
+    ino_t inode;
+    pthread_mutex_t lock; /* fd and end */
+    int fd;               /* owned; closed on exec */
+    uint64_t end;         /* of what is given out of the file: its size */
+    struct ctm_box_ground grounds[CTM_SHARDS];
+};
+
+/* --- the file --- */
+
+/* A new file of `size` bytes, zeros, locked, under a temporary name beside `path`, which is free or has a box that nobody writes.
+ * -1 with errno. out_name has room for PATH_MAX bytes. */
+int ctm_box_file_create(const char *path, size_t size, char *out_name);
+/* Has the file room for the bytes? 0, or errno. Grows the file if need be. */
+int ctm_box_file_fill(int fd, uint64_t offset, uint64_t length);
+/* Makes the file `size` bytes long. 0, or errno. */
+int ctm_box_file_resize(int fd, uint64_t size);
+
+/* --- SIGBUS --- */
+
+/* The box's mappings are looked after. False: too many boxes. */
+bool ctm_box_guard(struct ctm_box_writer *box);
+void ctm_box_unguard(struct ctm_box_writer *box);
+
+/* --- grounds --- */
+void ctm_box_ground_init(struct ctm_box_ground *ground, struct ctm_box_writer *box, uint32_t index);
+/* Is the descriptor still that of the file, and the file as long as it was? */
+ctm_box_lack ctm_box_check_file(const struct ctm_box_writer *box);
+/* All that is shared gets a private copy of the same size. False: out of memory. */
+bool ctm_box_copy(struct ctm_box_writer *box);
+/* The copies take the place of what is shared, at the same addresses. False: counters were lost. */
+bool ctm_box_leave_file(struct ctm_box_writer *box);
+void ctm_box_drop_copies(struct ctm_box_writer *box);
+
+/* --- for tracer.c, with the world stopped --- */
+
+/* Around the emptying of the stores. */
+void ctm_box_before_emptying(struct ctm_tracer *tracer);
+void ctm_box_after_emptying(struct ctm_tracer *tracer);
+/* The box ends; the stores are emptied. */
+void ctm_box_stop_locked(struct ctm_tracer *tracer);
+void ctm_box_fork_before(struct ctm_tracer *tracer);
+void ctm_box_fork_after_parent(struct ctm_tracer *tracer);
+void ctm_box_fork_after_child(struct ctm_tracer *tracer);
+/* The tracer goes. */
+void ctm_box_free(struct ctm_tracer *tracer);
+
+#endif

@@ -1,0 +1,241 @@
+/* live/black_box_ground.c: chunks of a store in the file of a black box; see live/black_box.h. */
+#define _GNU_SOURCE 1
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "live/black_box.h"
+#include "store/memory.h"
+
+#define STEP 65536u /* bytes of the file that a chunk gets at a time, at least */
+
+ctm_box_lack ctm_box_check_file(const struct ctm_box_writer *box)
+{
+    struct stat status;
+    if (box->fd < 0 || fstat(box->fd, &status) != 0 || status.st_dev != box->device ||
+        status.st_ino != box->inode) {
+        return CTM_BOX_CLOSED;
+    }
+    return (uint64_t)status.st_size < box->end ? CTM_BOX_CUT : CTM_BOX_COMPLETE;
+}
+
+/* From now on the file is told of no new rows of this shard: each that it knows is whole, with all that it refers to. */
+static void freeze(struct ctm_box_ground *ground, ctm_box_lack lack)
+{
+    uint32_t complete = CTM_BOX_COMPLETE;
+    ground->frozen = true;
+    for (enum ctm_table table = 0; table < CTM_TABLE_BYTES; table++) {
+        ctm_store_rows(ground->store, table)->plot.published = NULL;
+    }
+    atomic_compare_exchange_strong(&ground->box->control->lack, &complete, lack);
+}
+
+/* --- map --- */
+
+/* MAP_FAILED: the file cannot have it. */
+static void *map_in_file(struct ctm_box_writer *box, size_t size, uint64_t *out_offset,
+                         ctm_box_lack *out_lack)
+{
+    void *memory = MAP_FAILED;
+    pthread_mutex_lock(&box->lock);
+    *out_lack = ctm_box_check_file(box);
+    if (*out_lack == CTM_BOX_COMPLETE) {
+        *out_lack = CTM_BOX_NO_SPACE;
+        if (ctm_box_file_resize(box->fd, box->end + size) == 0) {
+            memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, box->fd, (off_t)box->end);
+        }
+    }
+    if (memory != MAP_FAILED) {
+        *out_offset = box->end;
+        box->end += size;
+    }
+    pthread_mutex_unlock(&box->lock);
+    return memory;
+}
+
+static void *box_map(struct ctm_ground *base, enum ctm_table table, unsigned chunk, size_t size)
+{
+    struct ctm_box_ground *ground = (struct ctm_box_ground *)base;
+    struct ctm_box_range *range = &ground->ranges[table][chunk];
+    ctm_box_lack lack = CTM_BOX_COMPLETE;
+    uint64_t offset = 0;
+    size = ctm_mem_pages(size);
+    void *memory = ground->frozen ? MAP_FAILED : map_in_file(ground->box, size, &offset, &lack);
+    const bool shared = memory != MAP_FAILED;
+    if (!shared) {
+        if (!ground->frozen) {
+            freeze(ground, lack);
+        }
+        memory = ctm_mem_map(size);
+        if (memory == NULL) {
+            return NULL;
+        }
+    }
+    range->whole = size;
+    range->ready = shared ? 0 : size;
+    range->offset = offset;
+    atomic_store(&range->shared, shared ? size : 0);
+    atomic_store(&range->base, (uintptr_t)memory);
+    if (shared) {
+        atomic_store(&ground->box->control->tables[ground->index][table].chunk[chunk], offset);
+    }
+    return memory;
+}
+
+static void box_unmap(struct ctm_ground *base, enum ctm_table table, unsigned chunk)
+{
+    struct ctm_box_range *range = &((struct ctm_box_ground *)base)->ranges[table][chunk];
+    void *memory = (void *)atomic_load(&range->base);
+    atomic_store(&range->base, 0);
+    atomic_store(&range->shared, 0);
+    ctm_mem_unmap(memory, range->whole);
+}
+
+/* --- grow --- */
+
+static ctm_box_lack fill(struct ctm_box_writer *box, const struct ctm_box_range *range, size_t size)
+{
+    pthread_mutex_lock(&box->lock);
+    ctm_box_lack lack = ctm_box_check_file(box);
+    if (lack == CTM_BOX_COMPLETE &&
+        ctm_box_file_fill(box->fd, range->offset + range->ready, size) != 0) {
+        lack = CTM_BOX_NO_SPACE;
+    }
+    pthread_mutex_unlock(&box->lock);
+    return lack;
+}
+
+/* What the file has no room for becomes private memory. */
+static bool privatise_rest(struct ctm_box_range *range)
+{
+    void *rest = (char *)atomic_load(&range->base) + range->ready;
+    const size_t size = range->whole - range->ready;
+    if (mmap(rest, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+        MAP_FAILED) {
+        return false;
+    }
+    atomic_store(&range->shared, range->ready);
+    range->ready = range->whole;
+    return true;
+}
+
+/* Doubling by quarters keeps the number of calls small, and what is never used. */
+static size_t next_step(const struct ctm_box_range *range, size_t end)
+{
+    size_t step = range->ready / 4 > STEP ? range->ready / 4 : STEP;
+    step = step > end - range->ready ? step : end - range->ready;
+    step = (step + STEP - 1) / STEP * STEP;
+    return step < range->whole - range->ready ? step : range->whole - range->ready;
+}
+
+static bool box_grow(struct ctm_ground *base, enum ctm_table table, unsigned chunk, size_t end)
+{
+    struct ctm_box_ground *ground = (struct ctm_box_ground *)base;
+    struct ctm_box_range *range = &ground->ranges[table][chunk];
+    if (end <= range->ready) {
+        return true;
+    }
+    const size_t step = next_step(range, end);
+    ctm_box_lack lack = CTM_BOX_COMPLETE;
+    if (!ground->frozen) {
+        lack = fill(ground->box, range, step);
+        if (lack == CTM_BOX_COMPLETE) {
+            range->ready += step;
+            return true;
+        }
+        freeze(ground, lack);
+    }
+    return privatise_rest(range);
+}
+
+void ctm_box_ground_init(struct ctm_box_ground *ground, struct ctm_box_writer *box, uint32_t index)
+{
+    ground->ground = (struct ctm_ground){.map = box_map, .grow = box_grow, .unmap = box_unmap};
+    ground->box = box;
+    ground->store = &box->tracer->shards[index].store;
+    ground->index = index;
+}
+
+/* --- leaving the file --- */
+
+typedef bool each_range(struct ctm_box_writer *box, struct ctm_box_range *range);
+
+/* All ranges that have a part in the file. False: one said so. */
+static bool for_each_shared(struct ctm_box_writer *box, each_range *call)
+{
+    bool good = true;
+    for (unsigned i = 0; i < CTM_SHARDS * CTM_TABLES * CTM_BOX_CHUNKS; i++) {
+        const unsigned chunk = i % CTM_BOX_CHUNKS, table = i / CTM_BOX_CHUNKS % CTM_TABLES;
+        struct ctm_box_range *range =
+            &box->grounds[i / CTM_BOX_CHUNKS / CTM_TABLES].ranges[table][chunk];
+        if (atomic_load(&range->base) != 0 && atomic_load(&range->shared) != 0) {
+            good = call(box, range) && good;
+        }
+    }
+    return good;
+}
+
+static bool copy_range(struct ctm_box_writer *box, struct ctm_box_range *range)
+{
+    (void)box;
+    const size_t shared = atomic_load(&range->shared);
+    range->copy = ctm_mem_map(shared);
+    if (range->copy != NULL) {
+        memcpy(range->copy, (void *)atomic_load(&range->base),
+               range->ready < shared ? range->ready : shared);
+    }
+    return range->copy != NULL;
+}
+
+static bool drop_copy(struct ctm_box_writer *box, struct ctm_box_range *range)
+{
+    (void)box;
+    if (range->copy != NULL) {
+        ctm_mem_unmap(range->copy, atomic_load(&range->shared));
+        range->copy = NULL;
+    }
+    return true;
+}
+
+/* Without a copy: the file as it is by now, copied page by page on the first write; or zeros. */
+static void leave_without_copy(const struct ctm_box_writer *box, void *base, size_t shared,
+                               uint64_t offset)
+{
+    if (ctm_box_check_file(box) != CTM_BOX_COMPLETE ||
+        mmap(base, shared, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, box->fd,
+             (off_t)offset) == MAP_FAILED) {
+        (void)!mmap(base, shared, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+                    -1, 0);
+    }
+}
+
+static bool leave_range(struct ctm_box_writer *box, struct ctm_box_range *range)
+{
+    void *base = (void *)atomic_load(&range->base);
+    const size_t shared = atomic_load(&range->shared);
+    const bool good =
+        range->copy != NULL &&
+        mremap(range->copy, shared, shared, MREMAP_MAYMOVE | MREMAP_FIXED, base) != MAP_FAILED;
+    if (!good) {
+        drop_copy(box, range);
+        leave_without_copy(box, base, shared, range->offset);
+    }
+    range->copy = NULL;
+    atomic_store(&range->shared, 0);
+    return good;
+}
+
+bool ctm_box_copy(struct ctm_box_writer *box)
+{
+    return for_each_shared(box, copy_range);
+}
+
+void ctm_box_drop_copies(struct ctm_box_writer *box)
+{
+    (void)for_each_shared(box, drop_copy);
+}
+
+bool ctm_box_leave_file(struct ctm_box_writer *box)
+{
+    return for_each_shared(box, leave_range);
+}

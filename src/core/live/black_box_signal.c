@@ -1,0 +1,144 @@
+/* live/black_box_signal.c: a file that is truncated while it is mapped.
+ *
+ * Model: an access beyond the end of the file is a SIGBUS. The handler puts zeroed private pages in the place of the
+ * rest of the chunk, which is beyond the end as well, and the event goes on, counting in rows that are lost.
+ * Faults elsewhere go to whoever handled them before.
+ *
+ * The handler may run in any thread, inside any event: it takes no lock. Boxes are entered and left by exclusive sides
+ * only, `guard_lock` is for programs with several tracers.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "live/black_box.h"
+
+#define MAX_BOXES 8
+
+static _Atomic(struct ctm_box_writer *) boxes[MAX_BOXES];
+static pthread_mutex_t guard_lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned guarded;          /* guard_lock */
+static struct sigaction previous; /* written while our handler is not installed */
+static uintptr_t page_mask;       /* the same */
+
+/* False: the address is not in the part of the range that is the file's. */
+static bool repair_range(const struct ctm_box_range *range, uintptr_t address)
+{
+    const uintptr_t base = atomic_load(&range->base);
+    const size_t shared = atomic_load(&range->shared);
+    if (base == 0 || address - base >= shared) {
+        return false;
+    }
+    const uintptr_t from = address & page_mask;
+    return mmap((void *)from, base + shared - from, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+}
+
+static bool repair(struct ctm_box_writer *box, uintptr_t address)
+{
+    bool found = repair_range(&box->control_range, address);
+    for (unsigned i = 0; i < CTM_SHARDS * CTM_TABLES * CTM_BOX_CHUNKS && !found; i++) {
+        const unsigned chunk = i % CTM_BOX_CHUNKS, table = i / CTM_BOX_CHUNKS % CTM_TABLES;
+        const unsigned shard = i / CTM_BOX_CHUNKS / CTM_TABLES;
+        found = repair_range(&box->grounds[shard].ranges[table][chunk], address);
+    }
+    if (found) {
+        atomic_store(&box->tracer->tables_lost, true);
+        atomic_store(&box->control->lack, CTM_BOX_CUT); /* may fault in its turn */
+    }
+    return found;
+}
+
+static void end_process(int number, const siginfo_t *info)
+{
+    signal(number, SIG_DFL); /* a fault happens again when we return */
+    if (info->si_code <= 0) {
+        raise(number);
+    }
+}
+
+/* The one before may have been installed over ours once, and call it: then it has done what it could. */
+static void pass_on(int number, siginfo_t *info, void *context)
+{
+    static _Atomic int passing;
+    if (atomic_fetch_add(&passing, 1) > 0) {
+        end_process(number, info);
+    } else if (previous.sa_flags & SA_SIGINFO) {
+        previous.sa_sigaction(number, info, context);
+    } else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
+        previous.sa_handler(number);
+    } else if (info->si_code > 0 || previous.sa_handler == SIG_DFL) {
+        end_process(number, info);
+    }
+    atomic_fetch_sub(&passing, 1);
+}
+
+static void on_sigbus(int number, siginfo_t *info, void *context)
+{
+    const int error = errno;
+    bool found = false;
+    for (int i = 0; i < MAX_BOXES && !found && info->si_code > 0; i++) {
+        struct ctm_box_writer *box = atomic_load(&boxes[i]);
+        found = box != NULL && repair(box, (uintptr_t)info->si_addr);
+    }
+    if (!found) {
+        pass_on(number, info, context);
+    }
+    errno = error;
+}
+
+static void install(void)
+{
+    struct sigaction ours = {.sa_sigaction = on_sigbus,
+                             .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART};
+    struct sigaction now;
+    sigemptyset(&ours.sa_mask);
+    page_mask = ~((uintptr_t)sysconf(_SC_PAGESIZE) - 1);
+    sigaction(SIGBUS, NULL, &now);
+    if (!(now.sa_flags & SA_SIGINFO) || now.sa_sigaction != on_sigbus) {
+        previous = now;
+        sigaction(SIGBUS, &ours, NULL);
+    }
+}
+
+/* A handler that was installed over ours may call it: then it stays. */
+static void uninstall(void)
+{
+    struct sigaction now;
+    sigaction(SIGBUS, NULL, &now);
+    if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_sigbus) {
+        sigaction(SIGBUS, &previous, NULL);
+    }
+}
+
+bool ctm_box_guard(struct ctm_box_writer *box)
+{
+    bool entered = false;
+    pthread_mutex_lock(&guard_lock);
+    for (int i = 0; i < MAX_BOXES && !entered; i++) {
+        struct ctm_box_writer *nobody = NULL;
+        entered = atomic_compare_exchange_strong(&boxes[i], &nobody, box);
+    }
+    if (entered) {
+        guarded++;
+        install();
+    }
+    pthread_mutex_unlock(&guard_lock);
+    return entered;
+}
+
+void ctm_box_unguard(struct ctm_box_writer *box)
+{
+    pthread_mutex_lock(&guard_lock);
+    for (int i = 0; i < MAX_BOXES; i++) {
+        if (atomic_load(&boxes[i]) == box) {
+            atomic_store(&boxes[i], NULL);
+            guarded--;
+        }
+    }
+    if (guarded == 0) {
+        uninstall();
+    }
+    pthread_mutex_unlock(&guard_lock);
+}

@@ -1,0 +1,583 @@
+/* test_black_box.c: what a black box says is what the tracer holds: against the model, over growth, clears, ends, forks,
+ * kills, and files that are cut, damaged or cannot grow.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ctm/black_box.h"
+#include "live/black_box.h"
+#include "model.h"
+#include "store/memory.h"
+
+static char path[64];
+static pid_t parent;
+
+static void remove_file(void)
+{
+    if (getpid() == parent) {
+        unlink(path);
+    }
+}
+
+static ctm_snapshot *read_box(void)
+{
+    ctm_box *box;
+    ctm_snapshot *snapshot;
+    ctm_file_error error = {0, "none"};
+    if (!CHECK_EQ(ctm_box_open(path, &box, &error), CTM_OK)) {
+        printf("%s at %llu\n", error.reason, (unsigned long long)error.offset);
+        exit(2);
+    }
+    if (!CHECK_EQ(ctm_box_snapshot(box, &snapshot, &error), CTM_OK)) {
+        printf("%s at %llu\n", error.reason, (unsigned long long)error.offset);
+        exit(2);
+    }
+    ctm_box_close(box);
+    return snapshot;
+}
+
+static ctm_box_info read_info(void)
+{
+    ctm_box *box;
+    ctm_box_info info;
+    REQUIRE(ctm_box_open(path, &box, NULL) == CTM_OK);
+    ctm_box_info_get(box, &info);
+    info.command = "";
+    ctm_box_close(box);
+    return info;
+}
+
+static void new_tracer(ctm_tracer **out)
+{
+    REQUIRE(ctm_tracer_new(out) == CTM_OK);
+    REQUIRE(ctm_tracer_start(*out, 5) == CTM_OK);
+    const ctm_status status = ctm_black_box_start(*out, path);
+    if (!CHECK_EQ(status, CTM_OK)) {
+        perror(path);
+        exit(2);
+    }
+}
+
+/* One block at line `line` of a file of its own. */
+static ctm_status allocate(ctm_tracer *tracer, uint32_t shard_index, uint32_t line,
+                           uintptr_t address, uint64_t size)
+{
+    char name[32];
+    uint32_t traceback;
+    snprintf(name, sizeof name, "file%u.py", (unsigned)(line / 7));
+    const ctm_frame_text frame = {name, "f", 1, (int32_t)line};
+    ctm_shard *shard = ctm_shard_enter(tracer, shard_index);
+    REQUIRE(shard != NULL);
+    ctm_status status = ctm_shard_traceback_text(shard, &frame, 1, 1, &traceback);
+    if (status == CTM_OK) {
+        status = ctm_shard_alloc(shard, 0, address, size, traceback);
+    }
+    ctm_shard_leave(shard);
+    return status;
+}
+
+static void fill(ctm_tracer *tracer, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        REQUIRE(allocate(tracer, i % CTM_SHARDS, i + 1, 0x100000u + 16 * (uintptr_t)i, i % 100) ==
+                CTM_OK);
+    }
+}
+
+/* Is the box what the tracer says? */
+static void compare_with_tracer(ctm_tracer *tracer)
+{
+    ctm_snapshot *taken, *read = read_box(), *taken_peak, *read_peak;
+    ctm_snapshot_info one, two;
+    bool same;
+    REQUIRE(ctm_tracer_snapshot(tracer, &taken) == CTM_OK);
+    ctm_snapshot_info_get(taken, &one);
+    ctm_snapshot_info_get(read, &two);
+    CHECK_EQ(one.sites, two.sites);
+    CHECK_EQ(one.live_blocks, two.live_blocks);
+    CHECK_EQ(one.current_bytes, two.current_bytes);
+    CHECK_EQ(one.peak_bytes, two.peak_bytes);
+    CHECK_EQ(one.nframe, two.nframe);
+    REQUIRE(ctm_snapshot_at_peak(taken, &taken_peak) == CTM_OK);
+    REQUIRE(ctm_snapshot_at_peak(read, &read_peak) == CTM_OK);
+    ctm_snapshot_info_get(read_peak, &two);
+    CHECK_EQ(two.current_bytes, one.peak_bytes);
+    ctm_snapshot_info_get(taken_peak, &one);
+    CHECK_EQ(one.live_blocks, two.live_blocks);
+    REQUIRE(ctm_snapshot_equal(taken, taken, &same) == CTM_OK);
+    ctm_snapshot_unref(taken);
+    ctm_snapshot_unref(read);
+    ctm_snapshot_unref(taken_peak);
+    ctm_snapshot_unref(read_peak);
+}
+
+/* --- against the model --- */
+
+static const struct op_weights weights = {.of = {
+                                              [OP_ALLOC] = 4000,
+                                              [OP_FREE] = 2500,
+                                              [OP_REATTRIBUTE] = 800,
+                                              [OP_BEGIN] = 900,
+                                              [OP_COMMIT] = 900,
+                                              [OP_ABORT] = 900,
+                                              [OP_CLEAR] = 4,
+                                              [OP_STOP] = 2,
+                                              [OP_START] = 2000,
+                                              [OP_RESET_PEAK] = 20,
+                                          }};
+
+static void compare_box(const struct model *model)
+{
+    ctm_snapshot *snapshot = read_box();
+    compare_snapshot(snapshot, model);
+    ctm_snapshot_unref(snapshot);
+}
+
+static void test_model(uint64_t seed, unsigned long operations)
+{
+    static struct model model;
+    ctm_tracer *tracer;
+    memset(&model, 0, sizeof model);
+    REQUIRE(ctm_tracer_new(&tracer) == CTM_OK);
+    uint64_t random = seed;
+    for (unsigned long i = 0; i < operations && atomic_load(&check_failed) == 0; i++) {
+        struct op op = choose_op(&model, &random, &weights);
+        if (op.kind == OP_STOP) {
+            compare_box(&model); /* and that is what stays */
+        }
+        const bool tracing = model.active;
+        CHECK_EQ(tracer_apply(tracer, &model, &op), CTM_OK);
+        if (op.kind == OP_START && !tracing) {
+            CHECK_EQ(ctm_black_box_start(tracer, path), CTM_OK);
+        }
+        if (op.kind == OP_STOP) {
+            compare_box(&model);
+            CHECK_EQ(read_info().end, CTM_BOX_STOPPED);
+        }
+        model_apply(&model, &op);
+        if (i % 10000 == 0) {
+            compare_all_keys(tracer, &model);
+        }
+        if (model.active && (i % 700 == 0 || op.kind == OP_CLEAR)) {
+            compare_box(&model);
+        }
+    }
+    ctm_tracer_free(tracer);
+}
+
+/* --- growth --- */
+
+static void test_growth(void)
+{
+    ctm_tracer *tracer;
+    struct stat status;
+    new_tracer(&tracer);
+    compare_with_tracer(tracer);
+    fill(tracer, 20000);
+    compare_with_tracer(tracer);
+    ctm_tracer_clear(tracer);
+    compare_with_tracer(tracer);
+    REQUIRE(stat(path, &status) == 0);
+    CHECK_EQ(status.st_mode & 07777, 0600);
+    CHECK_EQ(status.st_size, CTM_BOX_CONTROL_SIZE);
+    fill(tracer, 300);
+    for (uint32_t i = 0; i < 100; i++) {
+        ctm_shard *shard = ctm_shard_enter(tracer, (i + 1) % CTM_SHARDS);
+        CHECK(ctm_shard_free(shard, 0, 0x100000u + 16 * (uintptr_t)i));
+        ctm_shard_leave(shard);
+    }
+    compare_with_tracer(tracer);
+    REQUIRE(stat(path, &status) == 0);
+    CHECK(status.st_blocks * 512 < 5000000); /* as much as is used, in steps */
+    ctm_tracer_free(tracer);
+    CHECK_EQ(read_info().end, CTM_BOX_STOPPED);
+}
+
+/* --- ends --- */
+
+static void test_ends(void)
+{
+    ctm_tracer *tracer;
+    ctm_box_lack lack;
+    new_tracer(&tracer);
+    CHECK_EQ(ctm_black_box_start(tracer, path), CTM_ERR_INVALID);
+    fill(tracer, 2000);
+    ctm_box_info info = read_info();
+    CHECK(info.running && info.ended_ns == 0 && info.end == CTM_BOX_NOT_ENDED);
+    CHECK_EQ(info.pid, getpid());
+    CHECK(ctm_black_box_state(tracer, &lack) && lack == CTM_BOX_COMPLETE);
+    REQUIRE(ctm_black_box_end(tracer, CTM_BOX_EXIT) == CTM_OK);
+    CHECK(!ctm_black_box_state(tracer, &lack));
+    info = read_info();
+    CHECK(!info.running && info.ended_ns >= info.started_ns && info.end == CTM_BOX_EXIT);
+    compare_with_tracer(tracer); /* went on as it was */
+    CHECK_EQ(allocate(tracer, 0, 999999, 0x1000, 5), CTM_OK);
+    ctm_snapshot *snapshot = read_box(), *taken;
+    ctm_snapshot_info before, after;
+    REQUIRE(ctm_tracer_snapshot(tracer, &taken) == CTM_OK);
+    ctm_snapshot_info_get(snapshot, &before);
+    ctm_snapshot_info_get(taken, &after);
+    CHECK_EQ(after.live_blocks, before.live_blocks + 1);
+    ctm_snapshot_unref(snapshot);
+    ctm_snapshot_unref(taken);
+    CHECK_EQ(ctm_black_box_end(tracer, CTM_BOX_EXIT), CTM_OK); /* none any more */
+    CHECK_EQ(ctm_black_box_start(tracer, path), CTM_OK);       /* in the place of the old one */
+    compare_with_tracer(tracer);
+    ctm_tracer_stop(tracer);
+    CHECK_EQ(ctm_black_box_start(tracer, path), CTM_ERR_NOT_TRACING);
+    ctm_tracer_free(tracer);
+}
+
+static void test_refusals(void)
+{
+    ctm_tracer *tracer, *other;
+    char link_path[80];
+    new_tracer(&tracer);
+    REQUIRE(ctm_tracer_new(&other) == CTM_OK);
+    REQUIRE(ctm_tracer_start(other, 1) == CTM_OK);
+    CHECK_EQ(ctm_black_box_start(other, path), CTM_ERR_IO);
+    CHECK_EQ(errno, EWOULDBLOCK);
+    snprintf(link_path, sizeof link_path, "%s.link", path);
+    REQUIRE(symlink(path, link_path) == 0);
+    CHECK_EQ(ctm_black_box_start(other, link_path), CTM_ERR_IO);
+    CHECK_EQ(errno, ELOOP);
+    unlink(link_path);
+    int fd = open(link_path, O_WRONLY | O_CREAT, 0600);
+    REQUIRE(fd >= 0 && write(fd, "a diary, not to be lost", 23) == 23);
+    close(fd);
+    CHECK_EQ(ctm_black_box_start(other, link_path), CTM_ERR_IO);
+    CHECK_EQ(errno, EEXIST);
+    unlink(link_path);
+    CHECK_EQ(ctm_black_box_start(other, "/nonexistent/box"), CTM_ERR_IO);
+    CHECK_EQ(errno, ENOENT);
+    CHECK_EQ(ctm_black_box_start(other, "/proc/box"), CTM_ERR_IO);
+    ctm_tracer_free(other);
+    ctm_tracer_free(tracer);
+}
+
+/* --- forks and kills --- */
+
+static void test_fork(void)
+{
+    ctm_tracer *tracer;
+    new_tracer(&tracer);
+    fill(tracer, 3000);
+    ctm_tracer_fork_before(tracer);
+    const pid_t child = fork();
+    if (child == 0) {
+        ctm_box_lack lack;
+        ctm_tracer_fork_after_child(tracer);
+        CHECK(!ctm_black_box_state(tracer, &lack));
+        compare_with_tracer(tracer); /* the parent has not gone on yet */
+        for (uint32_t i = 0; i < 5000; i++) {
+            CHECK_EQ(
+                allocate(tracer, i % CTM_SHARDS, 50000 + i, 0x9000000u + 16 * (uintptr_t)i, 77),
+                CTM_OK);
+        }
+        ctm_tracer_clear(tracer);
+        ctm_tracer_free(tracer);
+        _exit(atomic_load(&check_failed) == 0 ? 0 : 1);
+    }
+    int status;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK_EQ(status, 0);
+    ctm_tracer_fork_after_parent(tracer);
+    CHECK(read_info().running);
+    compare_with_tracer(tracer);
+    fill(tracer, 6000);
+    compare_with_tracer(tracer);
+    ctm_tracer_free(tracer);
+}
+
+/* The child counts its blocks in shared memory, before and after each; the parent kills it at some moment. */
+static void run_until_killed(_Atomic uint64_t *counts)
+{
+    ctm_tracer *tracer;
+    uint64_t random = (uint64_t)getpid();
+    new_tracer(&tracer);
+    for (uint64_t i = 0;; i++) {
+        atomic_fetch_add(&counts[0], 1);
+        const uint32_t line = (uint32_t)(check_random(&random) % (i % 50000 + 1));
+        REQUIRE(allocate(tracer, (uint32_t)(i % CTM_SHARDS), line, 16 * (uintptr_t)(i + 1), 100) ==
+                CTM_OK);
+        atomic_fetch_add(&counts[1], 1);
+    }
+}
+
+static void test_kill(unsigned times)
+{
+    _Atomic uint64_t *counts =
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(counts != MAP_FAILED);
+    for (unsigned i = 0; i < times; i++) {
+        ctm_snapshot_info info;
+        atomic_store(&counts[0], 0);
+        atomic_store(&counts[1], 0);
+        fflush(stdout);
+        const pid_t child = fork();
+        if (child == 0) {
+            run_until_killed(counts);
+        }
+        while (atomic_load(&counts[1]) == 0) {
+            usleep(100);
+        }
+        usleep((unsigned)(i * 37 % 3000));
+        kill(child, SIGKILL);
+        REQUIRE(waitpid(child, NULL, 0) == child);
+        CHECK(!read_info().running);
+        ctm_snapshot *snapshot = read_box(), *peak;
+        ctm_snapshot_info_get(snapshot, &info);
+        CHECK(info.live_blocks >= atomic_load(&counts[1]) &&
+              info.live_blocks <= atomic_load(&counts[0]));
+        CHECK_EQ(info.current_bytes, 100 * info.live_blocks);
+        CHECK_EQ(info.peak_bytes, info.current_bytes);
+        REQUIRE(ctm_snapshot_at_peak(snapshot, &peak) == CTM_OK);
+        ctm_snapshot_info_get(peak, &info);
+        CHECK_EQ(info.peak_bytes, info.current_bytes);
+        ctm_snapshot_unref(peak);
+        ctm_snapshot_unref(snapshot);
+    }
+    munmap((void *)counts, 4096);
+}
+
+/* --- a file that cannot grow, or that is cut --- */
+
+static void test_no_space(void)
+{
+    ctm_tracer *tracer;
+    ctm_box_lack lack;
+    ctm_snapshot_info info;
+    struct rlimit before, small = {.rlim_cur = 3u << 20, .rlim_max = RLIM_INFINITY};
+    REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
+    small.rlim_max = before.rlim_max;
+    new_tracer(&tracer);
+    fill(tracer, 1000);
+    REQUIRE(setrlimit(RLIMIT_FSIZE, &small) == 0);
+    fill(tracer, 50000);
+    REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
+    CHECK(ctm_black_box_state(tracer, &lack) && lack == CTM_BOX_NO_SPACE);
+    CHECK_EQ(read_info().lack, CTM_BOX_NO_SPACE);
+    ctm_snapshot *snapshot = read_box();
+    ctm_snapshot_info_get(snapshot, &info);
+    CHECK(info.live_blocks >= 1000 && info.live_blocks < 50000);
+    ctm_snapshot_unref(snapshot);
+    REQUIRE(ctm_tracer_snapshot(tracer, &snapshot) == CTM_OK);
+    ctm_snapshot_info_get(snapshot, &info);
+    CHECK_EQ(info.live_blocks, 50000);
+    ctm_snapshot_unref(snapshot);
+    ctm_tracer_clear(tracer); /* there is room again */
+    fill(tracer, 1000);
+    CHECK(ctm_black_box_state(tracer, &lack) && lack == CTM_BOX_COMPLETE);
+    compare_with_tracer(tracer);
+    ctm_tracer_free(tracer);
+}
+
+static void test_closed(void)
+{
+    ctm_tracer *tracer;
+    ctm_box_lack lack;
+    new_tracer(&tracer);
+    fill(tracer, 100);
+    close(tracer->box->fd);
+    const int other = open("/dev/null", O_RDWR);
+    const int same = fcntl(other, F_DUPFD, tracer->box->fd); /* the number is another's now */
+    fill(tracer, 100);                                       /* counts in rows that are there */
+    compare_with_tracer(tracer);
+    fill(tracer, 30000);
+    CHECK(ctm_black_box_state(tracer, &lack) && lack == CTM_BOX_CLOSED);
+    ctm_snapshot *snapshot = read_box();
+    ctm_snapshot_unref(snapshot);
+    ctm_tracer_free(tracer);
+    CHECK(fcntl(same, F_GETFD) >= 0); /* not closed by us */
+    close(same);
+    close(other);
+}
+
+static void on_other_fault(int number)
+{
+    (void)number;
+    _exit(42);
+}
+
+static void test_cut(off_t size)
+{
+    ctm_tracer *tracer;
+    ctm_box_lack lack;
+    ctm_snapshot *snapshot;
+    new_tracer(&tracer);
+    fill(tracer, 3000);
+    REQUIRE(truncate(path, size) == 0);
+    fill(tracer, 9000);
+    CHECK(ctm_black_box_is_broken(tracer));
+    CHECK(ctm_black_box_state(tracer, &lack) && lack == CTM_BOX_CUT);
+    CHECK_EQ(ctm_tracer_snapshot(tracer, &snapshot), CTM_ERR_IO);
+    ctm_tracer_clear(tracer);
+    CHECK(!ctm_black_box_is_broken(tracer));
+    fill(tracer, 3000);
+    CHECK_EQ(ctm_tracer_snapshot(tracer, &snapshot), CTM_OK);
+    ctm_snapshot_unref(snapshot);
+    ctm_tracer_free(tracer);
+}
+
+/* Faults elsewhere, and signals that are sent, go to the handler of before. */
+static void test_other_faults(bool handler, bool sent, int expected)
+{
+    fflush(stdout);
+    const pid_t child = fork();
+    if (child == 0) {
+        ctm_tracer *tracer;
+        const int fd = open(path, O_RDONLY | O_CREAT, 0600);
+        const struct rlimit no_core = {0, 0};
+        setrlimit(RLIMIT_CORE, &no_core);
+        signal(SIGBUS, handler ? on_other_fault : SIG_DFL);
+        char *beyond = mmap(NULL, 1u << 20, PROT_READ, MAP_SHARED, fd, (off_t)1 << 32);
+        new_tracer(&tracer);
+        if (sent) {
+            kill(getpid(), SIGBUS);
+        } else {
+            printf("%d", *(volatile char *)beyond);
+        }
+        _exit(0);
+    }
+    int status;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK_EQ(WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status), expected);
+}
+
+/* --- without memory --- */
+
+static void test_faults(void)
+{
+    for (long at = 1; at < 60; at++) {
+        ctm_tracer *tracer;
+        new_tracer(&tracer);
+        fill(tracer, 500);
+        atomic_store(&ctm_mem_fail_at, at);
+        const ctm_status status = ctm_black_box_end(tracer, CTM_BOX_EXIT);
+        atomic_store(&ctm_mem_fail_at, 0);
+        CHECK(status == CTM_OK || status == CTM_ERR_NOMEM);
+        compare_with_tracer(tracer);
+        ctm_box *box;
+        ctm_snapshot *snapshot;
+        atomic_store(&ctm_mem_fail_at, at);
+        if (ctm_box_open(path, &box, NULL) == CTM_OK) {
+            if (ctm_box_snapshot(box, &snapshot, NULL) == CTM_OK) {
+                ctm_snapshot_unref(snapshot);
+            }
+            ctm_box_close(box);
+        }
+        atomic_store(&ctm_mem_fail_at, 0);
+        ctm_tracer_free(tracer);
+        REQUIRE(ctm_tracer_new(&tracer) == CTM_OK && ctm_tracer_start(tracer, 1) == CTM_OK);
+        atomic_store(&ctm_mem_fail_at, at);
+        const ctm_status started = ctm_black_box_start(tracer, path);
+        atomic_store(&ctm_mem_fail_at, 0);
+        CHECK(started == CTM_OK || started == CTM_ERR_NOMEM);
+        ctm_tracer_free(tracer);
+    }
+}
+
+/* --- damage --- */
+
+static char *read_file(size_t *out_size)
+{
+    struct stat status;
+    const int fd = open(path, O_RDONLY);
+    REQUIRE(fd >= 0 && fstat(fd, &status) == 0);
+    char *bytes = malloc((size_t)status.st_size);
+    REQUIRE(bytes != NULL && pread(fd, bytes, (size_t)status.st_size, 0) == status.st_size);
+    close(fd);
+    *out_size = (size_t)status.st_size;
+    return bytes;
+}
+
+static void write_file(const char *bytes, size_t size)
+{
+    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    REQUIRE(fd >= 0 && write(fd, bytes, size) == (ssize_t)size);
+    close(fd);
+}
+
+/* Of each damaged file: a snapshot, or an error with a reason. */
+static unsigned open_damaged(void)
+{
+    ctm_box *box;
+    ctm_snapshot *snapshot;
+    ctm_file_error error = {0, NULL};
+    ctm_status status = ctm_box_open(path, &box, &error);
+    if (status == CTM_OK) {
+        status = ctm_box_snapshot(box, &snapshot, &error);
+        if (status == CTM_OK) {
+            ctm_snapshot_unref(snapshot);
+        }
+        ctm_box_close(box);
+    }
+    CHECK(status == CTM_OK || status == CTM_ERR_FORMAT);
+    CHECK(status == CTM_OK || error.reason != NULL);
+    return status == CTM_OK;
+}
+
+static void test_damage(void)
+{
+    ctm_tracer *tracer;
+    size_t size;
+    uint64_t random = 5;
+    unsigned opened = 0;
+    new_tracer(&tracer);
+    fill(tracer, 200);
+    ctm_tracer_free(tracer);
+    char *bytes = read_file(&size);
+    size_t places = sizeof(struct ctm_box_control);
+    for (unsigned i = 0; i < 400; i++) {
+        /* In the control block, or in a byte that is not 0. */
+        size_t at = check_random(&random) % (i % 2 ? places : size);
+        while (i % 2 == 0 && bytes[at] == 0) {
+            at = check_random(&random) % size;
+        }
+        const char before = bytes[at];
+        bytes[at] = (char)(before ^ (1 << check_random(&random) % 8));
+        write_file(bytes, size);
+        opened += open_damaged();
+        bytes[at] = before;
+    }
+    CHECK(opened < 400);
+    for (unsigned i = 0; i < 60; i++) {
+        write_file(bytes, i < 10 ? i * 9 : check_random(&random) % size);
+        open_damaged();
+    }
+    free(bytes);
+}
+
+int main(int argc, char **argv)
+{
+    const unsigned long operations = argc > 1 ? strtoul(argv[1], NULL, 10) : 60000;
+    parent = getpid();
+    snprintf(path, sizeof path, "/tmp/ctm-test-box-%ld", (long)parent);
+    atexit(remove_file);
+    model_make_keys();
+    test_model(1, operations);
+    test_model(2, operations);
+    test_growth();
+    test_ends();
+    test_refusals();
+    test_fork();
+    test_kill(50);
+    test_no_space();
+    test_closed();
+    test_cut(CTM_BOX_CONTROL_SIZE);
+    test_cut(CTM_BOX_CONTROL_SIZE + 500000);
+    test_cut(0);
+    test_other_faults(true, false, 42);
+    test_other_faults(true, true, 42);
+    test_other_faults(false, false, -SIGBUS);
+    test_other_faults(false, true, -SIGBUS);
+    test_faults();
+    test_damage();
+    return check_done();
+}
