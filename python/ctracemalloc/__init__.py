@@ -2,7 +2,8 @@
 
 Everything of `tracemalloc` is here under the same name and means the same, underscore names that
 its tests and other code reach for included. Added: `install` and `uninstall` (take the standard
-module's place), `Frame.name`, the key type "function", `FileError`, and recordings.
+module's place), `Frame.name`, the key type "function", `FileError`, recordings, and
+black boxes.
 
 There is no `__all__`, as in the standard module.
 """
@@ -22,6 +23,7 @@ if not (3, 11) <= sys.version_info < (3, 16):
         "and its allocator rules have not been checked; see docs/limits.md"
     )
 
+from ._black_box import BlackBox, attach, open_black_box
 from ._ctracemalloc import (
     BaseFilter,
     DomainFilter,

@@ -36,6 +36,9 @@ from ._ctracemalloc import reset_peak as reset_peak
 from ._ctracemalloc import start as start
 from ._ctracemalloc import stop as stop
 from ._ctracemalloc import take_snapshot as take_snapshot
+from ._black_box import BlackBox as BlackBox
+from ._black_box import attach as attach
+from ._black_box import open_black_box as open_black_box
 from ._install import install as install
 from ._install import uninstall as uninstall
 from ._record import Recorder as Recorder

@@ -39,7 +39,7 @@ PyObject *ctm_module_doctor(PyObject *module, PyObject *Py_UNUSED(ignored))
     const bool was_tracing = ctm_tracer_is_tracing(ctm_the_capture.tracer);
     const uint32_t limit = ctm_tracer_nframe(ctm_the_capture.tracer);
     PyObject *facts = PyDict_New();
-    if (facts == NULL || ctm_capture_start(stdlib, limit, 0) < 0) {
+    if (facts == NULL || ctm_capture_start(stdlib, limit, 0, NULL) < 0) {
         Py_XDECREF(facts);
         return NULL;
     }

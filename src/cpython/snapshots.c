@@ -44,6 +44,12 @@ static int require_tracing(PyObject *module, PyObject *package)
 /* Numbers are given only if they can be true: warn of what got lost, refuse if the hooks are gone. */
 static int check_capture(void)
 {
+    if (ctm_black_box_is_broken(ctm_the_capture.tracer)) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "somebody truncated the file of the black box, and with it counters were "
+                        "lost: call clear_traces(), or stop() and start(), to trace anew");
+        return -1;
+    }
     if (!ctm_capture_is_alive()) {
         PyErr_SetString(PyExc_RuntimeError,
                         "something replaced Python's memory allocators while ctracemalloc was "

@@ -4,14 +4,16 @@
 #if !defined(Py_GIL_DISABLED)
 
 const char ctm_start_doc[] =
-    "start($module, nframe=1, /, *, sample_interval=None)\n--\n\n"
+    "start($module, nframe=1, /, *, sample_interval=None, black_box=None)\n--\n\n"
     "Start tracing Python memory allocations.\n\n"
     "Also set the maximum number of frames stored in the traceback of a\n"
     "trace to nframe, from 1 to 65535. Does nothing if tracing already.\n\n"
     "sample_interval: None to trace every block. A number of bytes to trace a\n"
     "sample: a block of n bytes with probability 1 - exp(-n / sample_interval),\n"
     "so about one in that many bytes. Sizes and counts of statistics, and\n"
-    "get_traced_memory(), are then unbiased estimates.";
+    "get_traced_memory(), are then unbiased estimates.\n\n"
+    "black_box: a path: the tables are in this file as well, whatever ends the\n"
+    "process (see open_black_box); True: in the default place for attach().";
 
 static int parse_nframe(PyObject *value, uint32_t *out)
 {
@@ -54,11 +56,16 @@ static int parse_interval(PyObject *value, uint64_t *out)
     return 0;
 }
 
-static int parse_keywords(PyObject *const *values, PyObject *names, uint64_t *out)
+static int parse_keywords(PyObject *const *values, PyObject *names, uint64_t *out,
+                          PyObject **out_black_box)
 {
     const Py_ssize_t n = names != NULL ? PyTuple_GET_SIZE(names) : 0;
     for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *name = PyTuple_GET_ITEM(names, i);
+        if (PyUnicode_CompareWithASCIIString(name, "black_box") == 0) {
+            *out_black_box = values[i] != Py_None && values[i] != Py_False ? values[i] : NULL;
+            continue;
+        }
         if (PyUnicode_CompareWithASCIIString(name, "sample_interval") != 0) {
             PyErr_Format(PyExc_TypeError, "start() got an unexpected keyword argument %R", name);
             return -1;
@@ -70,18 +77,48 @@ static int parse_keywords(PyObject *const *values, PyObject *names, uint64_t *ou
     return 0;
 }
 
+/* The path as bytes, new; what the file says of the process is told to the tracer. NULL: an exception. */
+static PyObject *prepare_black_box(PyObject *value)
+{
+    if (ctm_tracer_is_tracing(ctm_the_capture.tracer)) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "a black box holds all from the start of tracing: stop() first");
+        return NULL;
+    }
+    PyObject *helper = PyImport_ImportModule("ctracemalloc._black_box");
+    PyObject *pair = helper != NULL ? PyObject_CallMethod(helper, "prepare", "O", value) : NULL;
+    PyObject *path = NULL;
+    const char *command;
+    Py_ssize_t length;
+    if (pair != NULL && PyArg_ParseTuple(pair, "Ss#", &path, &command, &length)) {
+        const ctm_status status =
+            ctm_tracer_set_command(ctm_the_capture.tracer, command, (size_t)length);
+        path = status == CTM_OK ? Py_NewRef(path) : PyErr_NoMemory();
+    }
+    Py_XDECREF(pair);
+    Py_XDECREF(helper);
+    return path;
+}
+
 PyObject *ctm_module_start(PyObject *module, PyObject *const *args, Py_ssize_t n, PyObject *names)
 {
     uint32_t nframe = 1;
     uint64_t interval = 0;
+    PyObject *black_box = NULL;
     if (n > 1) {
         return PyErr_Format(PyExc_TypeError, "start expected at most 1 argument, got %zd", n);
     }
     if ((n == 1 && parse_nframe(args[0], &nframe) < 0) ||
-        parse_keywords(args + n, names, &interval) < 0) {
+        parse_keywords(args + n, names, &interval, &black_box) < 0) {
         return NULL;
     }
-    if (ctm_capture_start(ctm_module_state_of(module)->stdlib, nframe, interval) < 0) {
+    if (black_box != NULL && (black_box = prepare_black_box(black_box)) == NULL) {
+        return NULL;
+    }
+    const int result =
+        ctm_capture_start(ctm_module_state_of(module)->stdlib, nframe, interval, black_box);
+    Py_XDECREF(black_box);
+    if (result < 0) {
         return NULL;
     }
     Py_RETURN_NONE;

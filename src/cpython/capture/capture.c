@@ -7,7 +7,9 @@
 #include "frames.h"
 #include "stack.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <string.h>
 
 #if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
 
@@ -76,6 +78,38 @@ int ctm_capture_init(void)
     return 0;
 }
 
+static PyObject *raise_black_box(int error, PyObject *path)
+{
+    const char *reason = error == EWOULDBLOCK ? "another process writes this black box"
+                         : error == EEXIST    ? "there is something else than a black box"
+                         : error == ELOOP     ? "a symbolic link, which is not followed"
+                                              : strerror(error);
+    PyObject *text = PyUnicode_DecodeFSDefault(PyBytes_AS_STRING(path));
+    PyObject *exception =
+        text != NULL ? PyObject_CallFunction(PyExc_OSError, "isO", error, reason, text) : NULL;
+    if (exception != NULL) {
+        PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
+    }
+    Py_XDECREF(exception);
+    Py_XDECREF(text);
+    return NULL;
+}
+
+/* `path` is bytes. */
+static int start_black_box(PyObject *path)
+{
+    const ctm_status status =
+        ctm_black_box_start(ctm_the_capture.tracer, PyBytes_AS_STRING(path));
+    if (status == CTM_ERR_NOMEM) {
+        PyErr_NoMemory();
+    } else if (status == CTM_ERR_IO) {
+        (void)raise_black_box(errno, path);
+    } else if (status != CTM_OK) {
+        PyErr_SetString(PyExc_RuntimeError, ctm_status_text(status));
+    }
+    return status == CTM_OK ? 0 : -1;
+}
+
 /* Free lists are followed only if every block is: most revived objects would not be in the sample. */
 static int start_tracer(PyObject *stdlib_tracemalloc, uint32_t nframe, uint64_t sample_interval)
 {
@@ -94,13 +128,19 @@ static int start_tracer(PyObject *stdlib_tracemalloc, uint32_t nframe, uint64_t 
     return 0;
 }
 
-int ctm_capture_start(PyObject *stdlib_tracemalloc, uint32_t nframe, uint64_t sample_interval)
+int ctm_capture_start(PyObject *stdlib_tracemalloc, uint32_t nframe, uint64_t sample_interval,
+                      PyObject *black_box)
 {
     if (ctm_tracer_is_tracing(ctm_the_capture.tracer)) {
         return 0;
     }
     ctm_track_prepare();
     if (start_tracer(stdlib_tracemalloc, nframe, sample_interval) < 0) {
+        return -1;
+    }
+    if (black_box != NULL && start_black_box(black_box) < 0) {
+        ctm_ride_dismount(stdlib_tracemalloc);
+        ctm_tracer_stop(ctm_the_capture.tracer);
         return -1;
     }
     ctm_stack_forget();

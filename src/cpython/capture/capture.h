@@ -90,7 +90,9 @@ static inline bool ctm_capture_takes(size_t size)
 int ctm_capture_init(void);
 /* stdlib_tracemalloc: the real _tracemalloc module. -1 with an exception. sample_interval 0: every
  * block. */
-int ctm_capture_start(PyObject *stdlib_tracemalloc, uint32_t nframe, uint64_t sample_interval);
+/* `black_box`: where the tables are to be as well; NULL: nowhere. */
+int ctm_capture_start(PyObject *stdlib_tracemalloc, uint32_t nframe, uint64_t sample_interval,
+                      PyObject *black_box);
 /* stdlib_tracemalloc NULL: the interpreter is going away, leave stdlib alone. */
 void ctm_capture_stop(PyObject *stdlib_tracemalloc);
 /* Forgets every block; tracing goes on. */

@@ -352,12 +352,11 @@ static PyObject *read_file(PyObject *file, Py_ssize_t n)
     return data;
 }
 
-/* Is it a regular file with a name, of this module's format? Then the core reads it. */
-static bool core_can_read(const char *path, PyObject *head)
+/* Is it a regular file with a name? Then the core reads it, if it is of a format of ours. */
+static bool core_can_read(const char *path)
 {
     struct stat target;
-    return path != NULL && stat(path, &target) == 0 && S_ISREG(target.st_mode) &&
-           ctm_file_is_snapshot(PyBytes_AS_STRING(head), (size_t)PyBytes_GET_SIZE(head));
+    return path != NULL && stat(path, &target) == 0 && S_ISREG(target.st_mode);
 }
 
 static PyObject *load_rest(ctm_state *state, PyObject *file, PyObject *head, PyObject *filename)
@@ -375,8 +374,12 @@ static PyObject *load_open(ctm_state *state, PyObject *file, const char *path, P
 {
     PyObject *self, *head = read_file(file, 64);
     if (head == NULL) return NULL;
-    if (core_can_read(path, head))
+    const char *bytes = PyBytes_AS_STRING(head);
+    const size_t size = (size_t)PyBytes_GET_SIZE(head);
+    if (core_can_read(path) && ctm_file_is_snapshot(bytes, size))
         self = load_path(state, path, filename);
+    else if (core_can_read(path) && ctm_file_is_black_box(bytes, size))
+        self = ctm_box_load(state, path, filename);
     else
         self = load_rest(state, file, head, filename);
     Py_DECREF(head);

@@ -66,6 +66,7 @@ typedef struct ctm_state {
     PyTypeObject *snapshot_type;
     PyTypeObject *core_type;
     PyTypeObject *recording_type;
+    PyTypeObject *box_type;
     PyObject *file_error;     /* exception class FileError */
     PyObject *core_decode;    /* the module's function _core_decode */
     PyObject *iterable;       /* collections.abc.Iterable */
@@ -106,6 +107,11 @@ PyObject *ctm_raw_traces(ctm_state *state, ctm_snapshot *core);
 /* The recording at `path`, to read; a function of the module. */
 PyObject *ctm_recording_object_open(PyObject *module, PyObject *path);
 
+/* The black box at `path`, to read; a function of the module. */
+PyObject *ctm_box_object_open(PyObject *module, PyObject *path);
+/* What it holds now, as a Snapshot; `filename` is what errors name. */
+PyObject *ctm_box_load(ctm_state *state, const char *path, PyObject *filename);
+
 /* Raises what `status` means and returns NULL. `filename` (an object, or NULL) and `error`
  * (or NULL) say more about CTM_ERR_IO (with errno) and CTM_ERR_FORMAT. */
 PyObject *ctm_status_raise(ctm_state *state, ctm_status status, PyObject *filename,
@@ -142,6 +148,7 @@ int ctm_domain_filter_type_init(PyObject *module, ctm_state *state);
 int ctm_snapshot_type_init(PyObject *module, ctm_state *state);
 int ctm_core_type_init(PyObject *module, ctm_state *state);
 int ctm_recording_type_init(PyObject *module, ctm_state *state);
+int ctm_box_type_init(PyObject *module, ctm_state *state);
 int ctm_file_error_init(PyObject *module, ctm_state *state);
 int ctm_functions_init(PyObject *module, ctm_state *state);
 

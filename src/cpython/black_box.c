@@ -1,0 +1,34 @@
+/* black_box.c: the black box of this process, for start() and the package's _black_box.py. All need the GIL, which is what being inside
+ * shard 0 means here. */
+#include "module.h"
+
+#if !defined(Py_GIL_DISABLED)
+
+const char ctm_box_end_doc[] =
+    "_black_box_end($module, at_exit, /)\n--\n\nEnd the black box; tracing goes on.";
+
+PyObject *ctm_module_box_end(PyObject *module, PyObject *at_exit)
+{
+    const int truth = PyObject_IsTrue(at_exit);
+    if (truth < 0) {
+        return NULL;
+    }
+    const ctm_status status =
+        ctm_black_box_end(ctm_the_capture.tracer, truth ? CTM_BOX_EXIT : CTM_BOX_STOPPED);
+    if (status != CTM_OK) {
+        return ctm_status_raise(&ctm_module_state_of(module)->types, status, NULL, NULL);
+    }
+    Py_RETURN_NONE;
+}
+
+const char ctm_box_state_doc[] =
+    "_black_box_state($module, /)\n--\n\n(Is there a black box?, what it lacks or None)";
+
+PyObject *ctm_module_box_state(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    ctm_box_lack lack;
+    const bool there = ctm_black_box_state(ctm_the_capture.tracer, &lack);
+    return Py_BuildValue("(Oz)", there ? Py_True : Py_False,
+                         lack != CTM_BOX_COMPLETE ? ctm_box_lack_text(lack) : NULL);
+}
+#endif
