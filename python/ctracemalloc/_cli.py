@@ -148,6 +148,11 @@ def build_run_parser(commands: "argparse._SubParsersAction[argparse.ArgumentPars
         metavar="FILE",
         help="where the snapshot goes (default: ctracemalloc-PID.ctm in the current directory)",
     )
+    run.add_argument(
+        "--black-box",
+        metavar="FILE",
+        help="keep the tables in FILE as well, whatever ends the program; auto: in the default place, for attach",
+    )
     run.add_argument("--record", metavar="FILE", help="also record memory over time into FILE")
     run.add_argument(
         "--record-interval",
@@ -179,6 +184,24 @@ def build_recording_parser(commands: "argparse._SubParsersAction[argparse.Argume
         "-o", dest="output", metavar="FILE", help="write the snapshot of the moment --to into FILE instead"
     )
     add_table_options(recording)
+
+
+def build_attach_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    attach = commands.add_parser(
+        "attach", help="look into a running program's black box, or start tracing in one (Python 3.14)"
+    )
+    attach.add_argument("target", metavar="PID|FILE")
+    attach.add_argument(
+        "--interval", type=seconds_argument, default=1.0, metavar="SECONDS", help="between two looks (default: 1)"
+    )
+    attach.add_argument("--count", type=top_argument, metavar="N", help="looks (default: until the program ends)")
+    attach.add_argument("-o", dest="output", metavar="FILE", help="write a snapshot of now into FILE instead")
+    attach.add_argument(
+        "-n", dest="nframe", type=nframe_argument, default=1, metavar="NFRAME", help="frames kept, if tracing is started"
+    )
+    add_table_options(attach)
+    detach = commands.add_parser("detach", help="stop the tracing that attach has started (Python 3.14)")
+    detach.add_argument("pid", type=int, metavar="PID")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -216,13 +239,14 @@ def build_parser() -> argparse.ArgumentParser:
         help="one more label for all blocks; they have source, pid and command anyway",
     )
 
+    build_attach_parsers(commands)
     commands.add_parser("doctor", help="check that tracing is exact on this interpreter")
     return parser
 
 
 def split_program(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Split what follows `run` into its own options and the program with its arguments."""
-    takes_value = ("-n", "-o", "--top", "--key", "--sample-interval", "--record", "--record-interval")
+    takes_value = ("-n", "-o", "--top", "--key", "--sample-interval", "--record", "--record-interval", "--black-box")
     index = 0
     while index < len(arguments):
         word = arguments[index]
@@ -282,6 +306,10 @@ def dispatch(
 
         problem = _run.launch(parsed, program)
         parser.exit(2, f"{parser.prog} run: {problem}\n")
+    if parsed.command in ("attach", "detach"):
+        from ctracemalloc import _attach
+
+        return _attach.main(parsed)
     if parsed.command == "recording":
         return print_recording(parser, parsed)
     if parsed.command == "merge":

@@ -30,7 +30,7 @@ from typing import NamedTuple
 
 import ctracemalloc
 
-from . import _boot, _ctracemalloc, _record, _report
+from . import _black_box, _boot, _ctracemalloc, _record, _report
 
 HOOK = "ctracemalloc.pth"
 STARTUP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_startup")
@@ -49,7 +49,7 @@ def launch(parsed: argparse.Namespace, program: list[str]) -> str:
         return "this interpreter does not know its own path (sys.executable is empty)"
     if sys.flags.no_site:
         return "tracing from the first line needs the site module (do not give python -S)"
-    for path in (parsed.output, parsed.record):
+    for path in (parsed.output, parsed.record, None if parsed.black_box == "auto" else parsed.black_box):
         if path is not None and not can_be_file(os.path.abspath(path)):
             return f"cannot write to {path}"
     output = "" if parsed.output is None else os.path.abspath(parsed.output)
@@ -64,6 +64,8 @@ def launch(parsed: argparse.Namespace, program: list[str]) -> str:
     )
     if parsed.record is not None:
         settings.record = Record(parsed.record_interval, parsed.record_children, os.path.abspath(parsed.record))
+    if parsed.black_box is not None:
+        settings.black_box = "auto" if parsed.black_box == "auto" else os.path.abspath(parsed.black_box)
     settings.color = _report.Style.wanted(2, parsed.no_color)
     command = [
         sys.executable,
@@ -133,17 +135,20 @@ class Settings:
         self.color = color
         self.output = output  # absolute, or "" for the default name
         self.record: Record | None = None
+        self.black_box = ""  # absolute, "auto" for the default place, or "" for none
 
     def encode(self) -> str:
         flags = f"{self.install:d},{self.color:d}"
         record = self.record.encode() if self.record is not None else ""
-        return f"{self.nframe},{self.interval},{flags},{record},{self.top},{self.key},{self.output}"
+        black_box = os.fsencode(self.black_box).hex()
+        return f"{self.nframe},{self.interval},{flags},{record},{black_box},{self.top},{self.key},{self.output}"
 
     @classmethod
     def decode(cls, text: str) -> "Settings":
-        nframe, interval, install, color, record, top, key, output = text.split(",", 7)
+        nframe, interval, install, color, record, black_box, top, key, output = text.split(",", 8)
         settings = cls(int(nframe), int(interval), install == "1", int(top), key, color == "1", output)
         settings.record = Record.decode(record)
+        settings.black_box = os.fsdecode(bytes.fromhex(black_box))
         return settings
 
 
@@ -166,8 +171,12 @@ def begin(text: str) -> None:
         except OSError:
             pass  # no timer to be had: the handler alone is nearly as good
     try:
-        ctracemalloc.start(settings.nframe, sample_interval=settings.interval or None)
-    except (RuntimeError, MemoryError) as error:
+        ctracemalloc.start(
+            settings.nframe,
+            sample_interval=settings.interval or None,
+            black_box=True if settings.black_box == "auto" else settings.black_box or None,
+        )
+    except (OSError, RuntimeError, MemoryError) as error:
         _boot.refuse(f"cannot trace: {error}")
     if settings.record is not None:
         begin_recording(settings.record)
@@ -230,6 +239,7 @@ class Reporter:
         if self.reporting:
             return
         self.reporting = True
+        self.end_black_box()
         problem = _record.stop_at_exit()
         if problem is not None:
             _boot.complain(f"the recording ended early: {problem}")
@@ -239,6 +249,15 @@ class Reporter:
             _boot.complain("the report was interrupted")
         except Exception as error:  # a full disk, no memory: the program's own end goes on
             _boot.complain(f"no report: {type(error).__name__}: {error}")
+
+    def end_black_box(self) -> None:
+        lack = _ctracemalloc._black_box_state()[1]
+        if lack is not None:
+            _boot.complain(f"the black box does not hold all: {lack}")
+        try:
+            _black_box.at_exit()
+        except MemoryError:
+            pass  # it goes on and ends with the tracing, in a moment
 
     def write(self, ended: str) -> None:
         if not ctracemalloc.is_tracing():

@@ -1,0 +1,131 @@
+"""`python -m ctracemalloc attach` and `detach`: looking into a running program.
+
+Model: what there is to see is in the program's black box, which attach reads; the program does nothing for it. A program
+that has none can be told to start one where the interpreter takes such orders (sys.remote_exec, Python 3.14 and newer).
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+
+from . import _black_box, _report
+from ._black_box import BlackBox, Totals
+
+PATIENCE = 10.0  # seconds that a program gets to run what it was sent
+CLEAR = "\x1b[H\x1b[2J"
+
+START = """\
+import sys
+sys.path.append({folder!r})
+try:
+    import ctracemalloc
+    ctracemalloc.start({nframe}, black_box=True)
+finally:
+    sys.path.remove({folder!r})
+"""
+STOP = """\
+import sys
+if "ctracemalloc" in sys.modules:
+    sys.modules["ctracemalloc"].stop()
+    sys.modules["ctracemalloc._black_box"].remove_owned()
+"""
+
+
+def main(parsed: argparse.Namespace) -> int:
+    if parsed.command == "detach":
+        return detach(parsed.pid)
+    target = int(parsed.target) if parsed.target.isascii() and parsed.target.isdecimal() else parsed.target
+    if isinstance(target, int) and _black_box.find(target) is None and os.path.exists(f"/proc/{target}"):
+        begin(target, parsed.nframe)
+    with _black_box.attach(target) as box:
+        if parsed.output:
+            box.snapshot().dump(parsed.output)
+            return 0
+        try:
+            watch(box, parsed)
+        except KeyboardInterrupt:
+            pass
+    return 0
+
+
+# --- orders to a program without a black box ---
+
+
+def send(pid: int, code: str, what: str) -> None:
+    remote_exec = getattr(sys, "remote_exec", None)
+    if remote_exec is None:
+        raise OSError(
+            f"process {pid} has no black box, and Python {sys.version_info[0]}.{sys.version_info[1]} cannot {what}"
+            " one in a running program (3.14 and newer can): start the program with"
+            " `python -m ctracemalloc run --black-box auto …` or let it call start(black_box=True)"
+        )
+    descriptor, path = tempfile.mkstemp(prefix="ctracemalloc-", suffix=".py")
+    with open(descriptor, "w", encoding="utf-8") as file:
+        file.write(code)
+    try:
+        os.chmod(path, 0o644)  # the program may be another user's
+        remote_exec(pid, path)
+        wait_until_read(pid, code)
+    finally:
+        os.unlink(path)
+
+
+def wait_until_read(pid: int, code: str) -> None:
+    """Until the box is there (START) or has ended (STOP), or patience ends: the program may be in a long call."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        if (_black_box.find(pid) is None) == (code is STOP):
+            return
+        time.sleep(0.05)
+    raise TimeoutError(f"process {pid} has not done it in {PATIENCE:.0f} seconds: it may be in a long call")
+
+
+def begin(pid: int, nframe: int) -> None:
+    folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    send(pid, START.format(folder=folder, nframe=nframe), "start")
+
+
+def detach(pid: int) -> int:
+    if _black_box.find(pid) is None:
+        raise FileNotFoundError(f"process {pid} has no black box in the default place")
+    send(pid, STOP, "stop")
+    return 0
+
+
+# --- watching ---
+
+
+def watch(box: BlackBox, parsed: argparse.Namespace) -> None:
+    style = _report.Style.for_stream(sys.stdout, parsed.no_color)
+    last: Totals | None = None
+    looks = 0
+    while True:
+        running = box.running
+        snapshot, now = box.snapshot(), time.time()
+        totals = _black_box.totals_of(snapshot, now)
+        lines = [f"{style.bold(f'process {box.pid}')}  {describe(box, running)}  {box.command}"]
+        lines += _report.format_snapshot(snapshot, parsed.key, parsed.top, style)
+        if last is not None:
+            lines += ["", format_rates(last, totals)]
+        text = "\n".join(lines)
+        print(CLEAR + text if style.color else text, flush=True)
+        looks += 1
+        if looks == parsed.count or not running:
+            return
+        last = totals
+        time.sleep(parsed.interval)
+
+
+def describe(box: BlackBox, running: bool) -> str:
+    state = "running" if running else box.ended or "killed"
+    return f"{state}, incomplete: {box.incomplete}" if box.incomplete else state
+
+
+def format_rates(old: Totals, new: Totals) -> str:
+    rates = _black_box.rates_between(old, new)
+    return (
+        f"  per second  {rates.size / 1024:+,.1f} KiB live, {rates.count:+,.1f} blocks;"
+        f" {rates.allocated_size / 1024:,.1f} KiB in {rates.allocated_count:,.0f} blocks allocated"
+    )
