@@ -238,6 +238,17 @@ class TestLabelKeys(MergeCase):
         self.assertEqual(changed.labels, {})
 
 
+class TestExample(MergeCase):
+    def test_workers(self):
+        script = pathlib.Path(__file__).resolve().parents[2] / "examples" / "python" / "merge_workers.py"
+        done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        lines = done.stdout.splitlines()
+        self.assertIn("3 processes other than", lines[0])
+        self.assertEqual([line.split(":")[0] for line in lines[1:4]], ["worker-3", "worker-2", "worker-1"])
+        self.assertIn("6.2 MB by work", lines[4])
+
+
 class TestCommands(MergeCase):
     def test_merge_and_report(self):
         paths = [self.write(f"{i}.ctm") for i in range(3)]

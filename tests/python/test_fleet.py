@@ -1,0 +1,64 @@
+"""The examples of docs/fleet.md, run over a small fleet."""
+
+import importlib.util
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+
+import ctracemalloc as m
+from types_support import Case
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "python"
+
+
+def hold():
+    return [bytes(100) for _ in range(20)]
+
+
+def run_example(name, *arguments):
+    command = [sys.executable, str(EXAMPLES / name), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+class TestFleet(Case):
+    def setUp(self):
+        super().setUp()
+        for package in ("pyarrow", "duckdb"):
+            if importlib.util.find_spec(package) is None:
+                self.skipTest(f"no {package} here")
+        import pyarrow
+
+        if not hasattr(pyarrow.RecordBatchReader, "from_stream"):
+            self.skipTest("this pyarrow has no RecordBatchReader.from_stream (15)")
+        self.folder = Path(self.folder)
+        for host, worker in ((h, w) for h in ("a", "b") for w in (1, 2)):
+            (self.folder / "fleet" / host).mkdir(parents=True, exist_ok=True)
+            raw = [(0, 1000 * worker, (("work.py", 7), ("main.py", 1)), 2)] * 3
+            raw += [(0, 1, (("only.py", 1),), 1)] if host == "b" else []
+            m.Snapshot(raw, 2).dump(self.folder / "fleet" / host / f"w{worker}.ctm")
+        (self.folder / "fleet" / "c").mkdir()
+        m.start(5)
+        blocks = hold()
+        snapshot = m.take_snapshot().filter_traces([m.Filter(True, __file__, all_frames=True)])
+        m.stop()
+        snapshot.dump(self.folder / "fleet" / "c" / "traced.ctm")
+        self.held = sum(t.size for t in snapshot.traces if any(f.name == "hold" for f in t.traceback))
+        del blocks
+
+    def test_parquet_and_duckdb(self):
+        done = run_example("fleet_parquet.py", self.folder / "fleet", self.folder / "out")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("3 hosts, ", done.stdout)
+        done = run_example("fleet_duckdb.py", self.folder / "out")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.stdout.splitlines()]
+        self.assertIn(["work.py", "7", "18000", "12", "2"], rows)
+        self.assertIn(["only.py", "1", "2", "2", "1"], rows)
+        self.assertIn(["b", "w2.ctm", "6001"], rows)
+        # Only the traced process knows its functions.
+        self.assertIn(["hold", str(self.held)], rows)
+
+
+if __name__ == "__main__":
+    unittest.main()
