@@ -40,6 +40,21 @@ CTM_API CTM_NODISCARD ctm_status ctm_snapshot_decode(const void *bytes, size_t s
                                                      ctm_snapshot **out, void **out_attributes,
                                                      size_t *out_length, ctm_file_error *error);
 
+/* True if `bytes` begin like a pickle. */
+CTM_API bool ctm_file_is_pickle(const void *bytes, size_t length);
+/* Reads what the standard module's Snapshot.dump writes, a pickle of one tracemalloc.Snapshot (Python 3.8 to 3.15;
+ * without total_nframe, in 3.8, it is the number of frames). The pickle is read as data: no code is run, no name
+ * looked up, and memory is in proportion to `size`, whatever the bytes say. The traces keep their order.
+ * *out_attributes (may be NULL) receives the snapshot's other attributes, and `traceback_limit` if it is not
+ * in [1; CTM_MAX_NFRAME], as a dict in the encoding that docs/file-format.md describes; NULL with length 0: there are none.
+ * The caller frees it with free(). CTM_ERR_FORMAT with `error` (may be NULL); CTM_ERR_NOMEM; CTM_ERR_LIMIT,
+ * also of 4 GiB or more. */
+CTM_API CTM_NODISCARD ctm_status ctm_snapshot_decode_stdlib(const void *bytes, size_t size,
+                                                            ctm_snapshot **out,
+                                                            void **out_attributes,
+                                                            size_t *out_length,
+                                                            ctm_file_error *error);
+
 #ifdef __cplusplus
 }
 #endif

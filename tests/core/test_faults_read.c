@@ -295,6 +295,28 @@ static void check_operation(const char *name, operation *run, struct situation *
     CHECK(refused > 0);
 }
 
+/* A pickle of one trace and one attribute. */
+static ctm_status do_decode_stdlib(struct situation *situation, uint64_t *done)
+{
+    static const char bytes[] = "\x80\x02"
+                                "ctracemalloc\nSnapshot\n)\x81}(X\6\0\0\0traces"
+                                "ctracemalloc\n_Traces\n)\x81}X\7\0\0\0_traces]q\0(K\0K\1"
+                                "Va.py\nK\2\x86\x85K\1tasbX\x0f\0\0\0traceback_limitK\1"
+                                "X\1\0\0\0aKdub.";
+    ctm_snapshot *snapshot = NULL;
+    void *attributes = NULL;
+    size_t length = 0;
+    (void)situation;
+    ctm_status status =
+        ctm_snapshot_decode_stdlib(bytes, sizeof bytes - 1, &snapshot, &attributes, &length, NULL);
+    CHECK((status == CTM_OK) == (snapshot != NULL));
+    CHECK((status == CTM_OK) == (attributes != NULL));
+    *done = length;
+    free(attributes);
+    ctm_snapshot_unref(snapshot);
+    return status;
+}
+
 static ctm_snapshot *random_snapshot(uint64_t seed)
 {
     struct sample_run runs[RUNS];
@@ -309,13 +331,21 @@ int main(void)
         const char *name;
         operation *run;
     } operations[] = {
-        {"statistics", do_statistics}, {"compare", do_compare},
-        {"filter", do_filter},         {"equal", do_equal},
-        {"encode", do_encode},         {"decode", do_decode},
-        {"file", do_write_and_read},   {"add_snapshot", do_add_snapshot},
-        {"finish", do_finish},         {"build", do_build},
-        {"arrow", do_arrow},           {"merge", do_merge},
-        {"merger", do_merger},         {"by_label", do_by_label},
+        {"statistics", do_statistics},
+        {"compare", do_compare},
+        {"filter", do_filter},
+        {"equal", do_equal},
+        {"encode", do_encode},
+        {"decode", do_decode},
+        {"file", do_write_and_read},
+        {"add_snapshot", do_add_snapshot},
+        {"finish", do_finish},
+        {"build", do_build},
+        {"arrow", do_arrow},
+        {"merge", do_merge},
+        {"merger", do_merger},
+        {"by_label", do_by_label},
+        {"decode_stdlib", do_decode_stdlib},
     };
     struct situation situation = {.newer = random_snapshot(1), .older = random_snapshot(2)};
     const char *temporary = getenv("TMPDIR");

@@ -3,7 +3,8 @@
  * Model: the file is the core's; what else the instance dict holds goes into its section of
  * attributes as plain data (plain_data.h): a dict of names and values. The limit is among them
  * only if the snapshot's own nframe does not say it. Everything is encoded before the
- * file is touched. Files of stdlib's format go through ctracemalloc._stdlib_pickle. */
+ * file is touched. Files of stdlib's format are read by the core, which gives their attributes in the same encoding,
+ * and written by ctracemalloc._stdlib_pickle. */
 #include "plain_data.h" /* Python.h before the system's headers */
 #include "snapshot_object.h"
 #include "support.h"
@@ -330,12 +331,15 @@ static PyObject *load_bytes(ctm_state *state, PyObject *data, PyObject *filename
     void *bytes = NULL;
     size_t length = 0;
     ctm_file_error error = {0, NULL};
-    size_t size = (size_t)PyBytes_GET_SIZE(data);
-    if (!ctm_file_is_snapshot(PyBytes_AS_STRING(data), size))
-        return call_stdlib_pickle("load", data, NULL);
-    ctm_status status =
-        ctm_snapshot_decode(PyBytes_AS_STRING(data), size, &snapshot, &bytes, &length, &error);
-    if (status != CTM_OK) return ctm_status_raise(state, status, filename, &error);
+    ctm_status status;
+    const char *from = PyBytes_AS_STRING(data);
+    const size_t size = (size_t)PyBytes_GET_SIZE(data);
+    Py_BEGIN_ALLOW_THREADS /* bytes never change */
+        if (ctm_file_is_snapshot(from, size)) status =
+            ctm_snapshot_decode(from, size, &snapshot, &bytes, &length, &error);
+    else status = ctm_snapshot_decode_stdlib(from, size, &snapshot, &bytes, &length, &error);
+    Py_END_ALLOW_THREADS if (status != CTM_OK) return ctm_status_raise(state, status, filename,
+                                                                       &error);
     return finish_load(state, snapshot, bytes, length, filename);
 }
 
