@@ -40,6 +40,11 @@ CTM_API CTM_NODISCARD ctm_status ctm_snapshot_decode(const void *bytes, size_t s
                                                      ctm_snapshot **out, void **out_attributes,
                                                      size_t *out_length, ctm_file_error *error);
 
+/* `path` afterwards holds `bytes`, or, on CTM_ERR_IO (errno set) and CTM_ERR_NOMEM, what it held before. Symbolic
+ * links are followed. What is no regular file (a pipe, a device) is written to directly. Nothing is synced to disk.
+ * So ctm_snapshot_write writes; this is for bytes that went through more hands (a compressor's). Any thread. */
+CTM_API CTM_NODISCARD ctm_status ctm_file_replace(const char *path, const void *bytes, size_t size);
+
 /* True if `bytes` begin like a pickle. */
 CTM_API bool ctm_file_is_pickle(const void *bytes, size_t length);
 /* Reads what the standard module's Snapshot.dump writes, a pickle of one tracemalloc.Snapshot (Python 3.8 to 3.15;

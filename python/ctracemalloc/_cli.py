@@ -153,6 +153,11 @@ def build_run_parser(commands: "argparse._SubParsersAction[argparse.ArgumentPars
         metavar="FILE",
         help="keep the tables in FILE as well, whatever ends the program; auto: in the default place, for attach",
     )
+    run.add_argument(
+        "--zstd",
+        action="store_true",
+        help="compress the snapshot (also if FILE ends in .zst); the default FILE ends in .zst then",
+    )
     run.add_argument("--record", metavar="FILE", help="also record memory over time into FILE")
     run.add_argument(
         "--record-interval",
@@ -273,7 +278,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader (a pager, head) has gone. Let the interpreter's last flush hit nothing.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (OSError, ctracemalloc.FileError) as error:
+    except (OSError, ImportError, ctracemalloc.FileError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
 
@@ -350,12 +355,14 @@ def diff_lines(parsed: argparse.Namespace) -> list[str]:
 
 
 def print_recording(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> int:
-    from ctracemalloc import _report, _timeline
+    from ctracemalloc import _compression, _report, _timeline
 
     recording = ctracemalloc.open_recording(parsed.file)
     try:
         if parsed.output:
-            recording.snapshot(parsed.end).dump(parsed.output)
+            recording.snapshot(parsed.end).dump(
+                parsed.output, compression=_compression.of_name(parsed.output)
+            )
             return 0
         style = _report.Style.for_stream(sys.stdout, parsed.no_color)
         lines = _timeline.format_recording(

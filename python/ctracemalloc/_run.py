@@ -30,7 +30,7 @@ from typing import NamedTuple
 
 import ctracemalloc
 
-from . import _black_box, _boot, _ctracemalloc, _record, _report
+from . import _black_box, _boot, _compression, _ctracemalloc, _record, _report
 
 HOOK = "ctracemalloc.pth"
 STARTUP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_startup")
@@ -53,6 +53,12 @@ def launch(parsed: argparse.Namespace, program: list[str]) -> str:
         if path is not None and not can_be_file(os.path.abspath(path)):
             return f"cannot write to {path}"
     output = "" if parsed.output is None else os.path.abspath(parsed.output)
+    zstd = parsed.zstd or _compression.of_name(output) is not None
+    if zstd:
+        try:
+            _compression.library()
+        except ImportError as error:
+            return str(error)
     environment = dict(os.environ)
     if not hook_is_installed():
         if sys.flags.ignore_environment:
@@ -62,6 +68,7 @@ def launch(parsed: argparse.Namespace, program: list[str]) -> str:
     settings = Settings(
         parsed.nframe, parsed.sample_interval or 0, parsed.install, parsed.top, parsed.key, False, output
     )
+    settings.zstd = zstd
     if parsed.record is not None:
         settings.record = Record(parsed.record_interval, parsed.record_children, os.path.abspath(parsed.record))
     if parsed.black_box is not None:
@@ -136,19 +143,21 @@ class Settings:
         self.output = output  # absolute, or "" for the default name
         self.record: Record | None = None
         self.black_box = ""  # absolute, "auto" for the default place, or "" for none
+        self.zstd = False
 
     def encode(self) -> str:
-        flags = f"{self.install:d},{self.color:d}"
+        flags = f"{self.install:d},{self.color:d},{self.zstd:d}"
         record = self.record.encode() if self.record is not None else ""
         black_box = os.fsencode(self.black_box).hex()
         return f"{self.nframe},{self.interval},{flags},{record},{black_box},{self.top},{self.key},{self.output}"
 
     @classmethod
     def decode(cls, text: str) -> "Settings":
-        nframe, interval, install, color, record, black_box, top, key, output = text.split(",", 8)
+        nframe, interval, install, color, zstd, record, black_box, top, key, output = text.split(",", 9)
         settings = cls(int(nframe), int(interval), install == "1", int(top), key, color == "1", output)
         settings.record = Record.decode(record)
         settings.black_box = os.fsdecode(bytes.fromhex(black_box))
+        settings.zstd = zstd == "1"
         return settings
 
 
@@ -270,7 +279,8 @@ class Reporter:
         ctracemalloc.stop()
 
         path = self.settings.output
-        path = path or os.path.join(self.folder, f"ctracemalloc-{self.pid}.ctm")
+        ending = _compression.SUFFIX if self.settings.zstd else ""
+        path = path or os.path.join(self.folder, f"ctracemalloc-{self.pid}.ctm{ending}")
         snapshot.run = {
             "command": self.command,
             "ended": ended,
@@ -279,8 +289,8 @@ class Reporter:
             "tracer": tracer,
         }
         try:
-            snapshot.dump(path)
-        except OSError as error:
+            snapshot.dump(path, compression="zstd" if self.settings.zstd else None)
+        except (OSError, ImportError) as error:
             _boot.complain(f"the snapshot was not written: {error}")
             path = ""
         if path and os.path.dirname(path) == _report.current_folder():

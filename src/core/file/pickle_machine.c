@@ -535,6 +535,8 @@ ctm_status ctm_pickle_read(struct ctm_pickle *pickle, const void *bytes, size_t 
     pickle->bytes = bytes;
     pickle->size = (uint32_t)size;
     ctm_status status = add_constants(pickle);
+    /* So that there is memory to point into. */
+    if (status == CTM_OK) status = ctm_pickle_grow(&m.stack, 1, sizeof(uint32_t));
     if (status == CTM_OK) status = run(&m);
     ctm_mem_free(m.stack.memory);
     ctm_mem_free(m.marks.memory);

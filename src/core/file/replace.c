@@ -1,11 +1,11 @@
-/* file/replace.c: see file/replace.h.
+/* file/replace.c: a file replaced whole or not at all.
  *
  * Model: the new file is made beside the real target (its directory is where a rename is
  * atomic) under a name nobody has, and renamed over it. It gets the mode and, where
  * permitted, the owner of the file it replaces. A target that may not be written is refused
  * although a rename could replace it, as open(path, "wb") would refuse it.
  */
-#include "file/replace.h"
+#include "ctm/file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -8,7 +8,6 @@
 #include "ctm/file.h"
 #include "file/crc32c.h"
 #include "file/format.h"
-#include "file/replace.h"
 #include "read/snapshot.h"
 #include "store/memory.h"
 

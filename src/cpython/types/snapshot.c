@@ -250,9 +250,10 @@ static PyObject *snapshot_compare_to(PyObject *self, PyObject *const *args, Py_s
 
 static PyMethodDef snapshot_methods[] = {
     {"dump", CTM_FASTCALL(ctm_snapshot_dump), METH_FASTCALL | METH_KEYWORDS,
-     PyDoc_STR("dump($self, filename, format=None)\n--\n\n"
+     PyDoc_STR("dump($self, filename, format=None, *, compression=None)\n--\n\n"
                "Write the snapshot into a file. format: None or 'ctm', this module's own;\n"
-               "'stdlib', what the standard library's Snapshot.load reads.")},
+               "'stdlib', what the standard library's Snapshot.load reads. compression: None\n"
+               "or 'zstd', which load recognizes by itself.")},
     {"filter_traces", CTM_FASTCALL(ctm_snapshot_filter_traces), METH_FASTCALL | METH_KEYWORDS,
      PyDoc_STR("filter_traces($self, filters)\n--\n\n"
                "Create a new Snapshot instance with a filtered traces sequence, filters\n"

@@ -4,7 +4,7 @@
  * attributes as plain data (plain_data.h): a dict of names and values. The limit is among them
  * only if the snapshot's own nframe does not say it. Everything is encoded before the
  * file is touched. Files of stdlib's format are read by the core, which gives their attributes in the same encoding,
- * and written by ctracemalloc._stdlib_pickle. */
+ * and written by ctracemalloc._stdlib_pickle. zstd is ctracemalloc._compression's: bytes in, bytes out. */
 #include "plain_data.h" /* Python.h before the system's headers */
 #include "snapshot_object.h"
 #include "support.h"
@@ -131,26 +131,73 @@ static bool replaceable(const char *path, char *out)
     return true;
 }
 
-static PyObject *write_path(ctm_state *state, ctm_snapshot *snapshot, const ctm_plain *extra,
-                            const char *path, PyObject *filename)
+/* ctracemalloc.<module>.<name>(a, b); b may be NULL */
+static PyObject *call_package(const char *module_name, const char *name, PyObject *a, PyObject *b)
 {
-    ctm_status status;
-    if (PySys_Audit("open", "Osi", filename, "wb", 0) < 0) return NULL;
-    Py_BEGIN_ALLOW_THREADS status = ctm_snapshot_write(snapshot, path, extra->bytes, extra->length);
-    Py_END_ALLOW_THREADS if (status != CTM_OK) return ctm_status_raise(state, status, filename,
-                                                                       NULL);
-    Py_RETURN_NONE;
+    PyObject *module = PyImport_ImportModule(module_name);
+    PyObject *function = module != NULL ? ctm_get_named(module, name) : NULL;
+    PyObject *result = NULL;
+    if (function != NULL) result = PyObject_CallFunctionObjArgs(function, a, b, NULL);
+    Py_XDECREF(function);
+    Py_XDECREF(module);
+    return result;
 }
 
-static PyObject *encode_all(ctm_state *state, ctm_snapshot *snapshot, const ctm_plain *extra)
+/* What is written: the tables with the attributes, zstd or not. */
+typedef struct content {
+    ctm_snapshot *snapshot; /* owned */
+    ctm_plain extra;        /* owned */
+    bool zstd;
+} content;
+
+/* compress(bytes) or decompress(bytes, filename): bytes. Steals `bytes`, or NULL for failure passed on. */
+static PyObject *through_zstd(const char *name, PyObject *bytes, PyObject *filename)
+{
+    if (bytes == NULL) return NULL;
+    PyObject *result = call_package("ctracemalloc._compression", name, bytes, filename);
+    Py_DECREF(bytes);
+    if (result != NULL && !PyBytes_CheckExact(result)) {
+        PyErr_Format(PyExc_TypeError, "%s() should return bytes", name);
+        Py_CLEAR(result);
+    }
+    return result;
+}
+
+static PyObject *encode_all(ctm_state *state, const content *what)
 {
     void *bytes = NULL;
     size_t length = 0;
-    ctm_status status = ctm_snapshot_encode(snapshot, extra->bytes, extra->length, &bytes, &length);
-    if (status != CTM_OK) return ctm_status_raise(state, status, NULL, NULL);
+    ctm_status status;
+    Py_BEGIN_ALLOW_THREADS status =
+        ctm_snapshot_encode(what->snapshot, what->extra.bytes, what->extra.length, &bytes, &length);
+    Py_END_ALLOW_THREADS if (status != CTM_OK) return ctm_status_raise(state, status, NULL, NULL);
     PyObject *result = PyBytes_FromStringAndSize(bytes, (Py_ssize_t)length);
     free(bytes);
-    return result;
+    return what->zstd ? through_zstd("compress", result, NULL) : result;
+}
+
+static PyObject *write_path(ctm_state *state, const content *what, const char *path,
+                            PyObject *filename)
+{
+    ctm_status status;
+    PyObject *bytes = what->zstd ? encode_all(state, what) : NULL;
+    if (what->zstd && bytes == NULL) return NULL;
+    if (PySys_Audit("open", "Osi", filename, "wb", 0) < 0) {
+        Py_XDECREF(bytes);
+        return NULL;
+    }
+    const char *from = bytes != NULL ? PyBytes_AS_STRING(bytes) : NULL;
+    const size_t size = bytes != NULL ? (size_t)PyBytes_GET_SIZE(bytes) : 0;
+    int error;
+    Py_BEGIN_ALLOW_THREADS status =
+        from != NULL
+            ? ctm_file_replace(path, from, size)
+            : ctm_snapshot_write(what->snapshot, path, what->extra.bytes, what->extra.length);
+    error = errno;
+    Py_END_ALLOW_THREADS Py_XDECREF(bytes);
+    errno = error;
+    if (status != CTM_OK) return ctm_status_raise(state, status, filename, NULL);
+    Py_RETURN_NONE;
 }
 
 /* open(filename, mode) */
@@ -178,10 +225,9 @@ static int close_file(PyObject *file)
 }
 
 /* Through open(): file descriptors, devices, pipes. */
-static PyObject *write_file(ctm_state *state, ctm_snapshot *snapshot, const ctm_plain *extra,
-                            PyObject *filename)
+static PyObject *write_file(ctm_state *state, const content *what, PyObject *filename)
 {
-    PyObject *written = NULL, *file = NULL, *bytes = encode_all(state, snapshot, extra);
+    PyObject *written = NULL, *file = NULL, *bytes = encode_all(state, what);
     if (bytes != NULL) file = open_file(filename, "wb");
     if (file != NULL) written = ctm_call_named(file, "write", bytes);
     if (file != NULL && close_file(file) < 0) Py_CLEAR(written);
@@ -191,61 +237,67 @@ static PyObject *write_file(ctm_state *state, ctm_snapshot *snapshot, const ctm_
     Py_RETURN_NONE;
 }
 
-static PyObject *write_to(ctm_state *state, ctm_snapshot *snapshot, const ctm_plain *extra,
-                          PyObject *filename)
+static PyObject *write_to(ctm_state *state, const content *what, PyObject *filename)
 {
     PyObject *path = NULL, *result;
     char real[PATH_MAX];
-    if (PyLong_Check(filename)) return write_file(state, snapshot, extra, filename);
+    if (PyLong_Check(filename)) return write_file(state, what, filename);
     if (!PyUnicode_FSConverter(filename, &path)) return NULL;
     if (replaceable(PyBytes_AS_STRING(path), real))
-        result = write_path(state, snapshot, extra, real, filename);
+        result = write_path(state, what, real, filename);
     else
-        result = write_file(state, snapshot, extra, filename);
+        result = write_file(state, what, filename);
     Py_DECREF(path);
     return result;
 }
 
-static PyObject *dump_ctm(ctm_state *state, PyObject *self, PyObject *filename)
+static PyObject *dump_ctm(ctm_state *state, PyObject *self, PyObject *filename, bool zstd)
 {
-    ctm_snapshot *snapshot = NULL;
+    content what = {.zstd = zstd};
     ctm_snapshot_info info;
-    ctm_plain extra = {NULL, 0, 0};
     PyObject *result = NULL;
-    if (tables_of(state, self, &snapshot) < 0) return NULL;
-    ctm_snapshot_info_get(snapshot, &info);
-    if (encode_attributes(state, self, info.nframe, &extra) == 0)
-        result = write_to(state, snapshot, &extra, filename);
-    ctm_plain_free(&extra);
-    ctm_snapshot_unref(snapshot);
+    if (tables_of(state, self, &what.snapshot) < 0) return NULL;
+    ctm_snapshot_info_get(what.snapshot, &info);
+    if (encode_attributes(state, self, info.nframe, &what.extra) == 0)
+        result = write_to(state, &what, filename);
+    ctm_plain_free(&what.extra);
+    ctm_snapshot_unref(what.snapshot);
     return result;
 }
 
-/* ctracemalloc._stdlib_pickle.name(a, b); b may be NULL */
-static PyObject *call_stdlib_pickle(const char *name, PyObject *a, PyObject *b)
+/* Is `value` the text `text`? */
+static bool is_text(PyObject *value, const char *text)
 {
-    PyObject *module = PyImport_ImportModule("ctracemalloc._stdlib_pickle");
-    PyObject *function = module != NULL ? ctm_get_named(module, name) : NULL;
-    PyObject *result = NULL;
-    if (function != NULL) result = PyObject_CallFunctionObjArgs(function, a, b, NULL);
-    Py_XDECREF(function);
-    Py_XDECREF(module);
-    return result;
+    return PyUnicode_Check(value) && PyUnicode_CompareWithASCIIString(value, text) == 0;
+}
+
+/* None or "zstd"; ValueError */
+static int parse_compression(PyObject *value, bool *out)
+{
+    *out = value != NULL && is_text(value, "zstd");
+    if (value == NULL || value == Py_None || *out) return 0;
+    PyErr_Format(PyExc_ValueError, "unknown compression: %R", value);
+    return -1;
 }
 
 PyObject *ctm_snapshot_dump(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                             PyObject *kwnames)
 {
-    static const ctm_params params = {"Snapshot.dump", {"filename", "format"}, 2, 1, 1};
-    PyObject *given[2];
+    static const ctm_params params = {
+        "Snapshot.dump", {"filename", "format", "*compression"}, 3, 1, 1};
+    PyObject *given[3];
+    bool zstd;
     if (ctm_bind(&params, args, nargs, kwnames, given) < 0) return NULL;
+    if (parse_compression(given[2], &zstd) < 0) return NULL;
     PyObject *format = given[1] != NULL ? given[1] : Py_None;
-    bool text = PyUnicode_Check(format);
-    if (format == Py_None || (text && PyUnicode_CompareWithASCIIString(format, "ctm") == 0))
-        return dump_ctm(ctm_state_of(self), self, given[0]);
-    if (text && PyUnicode_CompareWithASCIIString(format, "stdlib") == 0)
-        return call_stdlib_pickle("dump", self, given[0]);
-    PyErr_Format(PyExc_ValueError, "unknown format: %R", format);
+    if (format == Py_None || is_text(format, "ctm"))
+        return dump_ctm(ctm_state_of(self), self, given[0], zstd);
+    if (!is_text(format, "stdlib"))
+        PyErr_Format(PyExc_ValueError, "unknown format: %R", format);
+    else if (zstd)
+        PyErr_SetString(PyExc_ValueError, "the standard module reads no compressed files");
+    else
+        return call_package("ctracemalloc._stdlib_pickle", "dump", self, given[0]);
     return NULL;
 }
 
@@ -325,7 +377,7 @@ static PyObject *load_path(ctm_state *state, const char *path, PyObject *filenam
     return finish_load(state, snapshot, bytes, length, filename);
 }
 
-static PyObject *load_bytes(ctm_state *state, PyObject *data, PyObject *filename)
+static PyObject *load_plain(ctm_state *state, PyObject *data, PyObject *filename)
 {
     ctm_snapshot *snapshot = NULL;
     void *bytes = NULL;
@@ -341,6 +393,17 @@ static PyObject *load_bytes(ctm_state *state, PyObject *data, PyObject *filename
     Py_END_ALLOW_THREADS if (status != CTM_OK) return ctm_status_raise(state, status, filename,
                                                                        &error);
     return finish_load(state, snapshot, bytes, length, filename);
+}
+
+static PyObject *load_bytes(ctm_state *state, PyObject *data, PyObject *filename)
+{
+    static const char zstd_magic[4] = {'\x28', '\xb5', '\x2f', '\xfd'};
+    if (PyBytes_GET_SIZE(data) < 4 || memcmp(PyBytes_AS_STRING(data), zstd_magic, 4) != 0)
+        return load_plain(state, data, filename);
+    PyObject *self = NULL, *plain = through_zstd("decompress", Py_NewRef(data), filename);
+    if (plain != NULL) self = load_plain(state, plain, filename);
+    Py_XDECREF(plain);
+    return self;
 }
 
 /* file.read(n) as bytes */
