@@ -76,7 +76,8 @@ CTM_API CTM_NODISCARD ctm_status ctm_snapshot_at_peak(const ctm_snapshot *snapsh
 CTM_API CTM_NODISCARD ctm_status ctm_snapshot_keep(const ctm_snapshot *snapshot,
                                                    const uint64_t *keep, ctm_snapshot **out);
 
-/* --- builder: interning adds; finish gives the snapshot and empties the builder --- */
+/* --- builder: interning adds; finish gives the snapshot and empties the builder ---
+ * CTM_ERR_INVALID: an id that does not exist, or a string that is not UTF-8. */
 CTM_API CTM_NODISCARD ctm_status ctm_builder_new(ctm_builder **out);
 CTM_API void ctm_builder_free(ctm_builder *builder); /* NULL is allowed */
 CTM_API CTM_NODISCARD ctm_status ctm_builder_string(ctm_builder *builder, const char *utf8,

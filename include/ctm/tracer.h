@@ -132,7 +132,8 @@ CTM_API void ctm_shard_leave(ctm_shard *shard);
  * only one who could stop it, may use it between such calls without enter and leave. */
 CTM_API ctm_shard *ctm_tracer_exclusive(ctm_tracer *tracer);
 
-/* Interning: the same content gives the same id. *out is written on CTM_OK. */
+/* Interning: the same content gives the same id. *out is written on CTM_OK. CTM_ERR_INVALID: an id that does not
+ * exist, or a string that is not UTF-8. */
 CTM_API CTM_NODISCARD ctm_status ctm_shard_string(ctm_shard *shard, const char *utf8, size_t length,
                                                   uint32_t *out);
 CTM_API CTM_NODISCARD ctm_status ctm_shard_function(ctm_shard *shard, uint32_t filename,

@@ -38,6 +38,29 @@ static void test_round_trip(void)
     }
 }
 
+/* What could be written but never read is refused at once, and takes no id. */
+static void test_string_not_utf8(void)
+{
+    static const char *const bad[] = {"\xff", "a\x80", "\xc3", "\xc0\xaf", "\xf4\x90\x80\x80"};
+    ctm_builder *builder;
+    ctm_tracer *tracer;
+    uint32_t id = 77, good = 0;
+    REQUIRE(ctm_builder_new(&builder) == CTM_OK);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        CHECK_EQ(ctm_builder_string(builder, bad[i], strlen(bad[i]), &id), CTM_ERR_INVALID);
+    CHECK_EQ(id, 77);
+    CHECK_EQ(ctm_builder_string(builder, "\xed\xb2\x80", 3, &good), CTM_OK); /* a lone surrogate */
+    CHECK_EQ(good, 1);
+    ctm_builder_free(builder);
+    REQUIRE(ctm_tracer_new(&tracer) == CTM_OK);
+    REQUIRE(ctm_tracer_start(tracer, 4) == CTM_OK);
+    ctm_shard *shard = ctm_shard_enter(tracer, 0);
+    const ctm_frame_text frame = {.filename = "caf\xe9.c", .lineno = 1};
+    CHECK_EQ(ctm_shard_traceback_text(shard, &frame, 1, 1, &id), CTM_ERR_INVALID);
+    ctm_shard_leave(shard);
+    ctm_tracer_free(tracer);
+}
+
 static void test_string_with_nul(void)
 {
     ctm_builder *builder;
@@ -402,6 +425,7 @@ int main(int argc, char **argv)
     if (argc == 2) return write_golden(argv[1]);
     test_round_trip();
     test_string_with_nul();
+    test_string_not_utf8();
     test_golden();
     test_golden_1_1();
     test_size_of_file();

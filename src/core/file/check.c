@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "file/reader.h"
-#include "file/utf8.h"
 #include "read/idset.h"
 #include "store/memory.h"
+#include "store/utf8.h"
 
 static ctm_status check_offsets(struct ctm_reader *reader, const ctm_snapshot *snapshot)
 {

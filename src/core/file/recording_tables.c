@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "file/recording_reader.h"
-#include "file/utf8.h"
 #include "store/memory.h"
 #include "store/store.h"
+#include "store/utf8.h"
 #include "store/weight.h"
 
 ctm_status ctm_payload_fail(struct ctm_payload *payload, const char *reason)

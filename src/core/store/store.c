@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "store/rows.h"
+#include "store/utf8.h"
 
 #define MAX_ROWS (3u << 30) /* what the largest index can hold */
 
@@ -151,6 +152,10 @@ static ctm_status write_string(struct ctm_store *store, void *row, const void *f
 {
     const struct string_key *key = from;
     uint64_t offset;
+    /* Here and not at each call: what is in the table already is valid. */
+    if (ctm_utf8_fault((const unsigned char *)key->utf8, key->length) < key->length) {
+        return CTM_ERR_INVALID;
+    }
     ctm_status status = ctm_bytes_reserve(&store->bytes, key->length + 1, &offset);
     if (status != CTM_OK) {
         return status;

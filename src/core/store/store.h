@@ -110,7 +110,8 @@ struct ctm_rows *ctm_store_rows(struct ctm_store *store, enum ctm_table table);
 size_t ctm_store_bytes(const struct ctm_store *store);
 
 /* --- interning: the same content gives the same id ---
- * CTM_ERR_NOMEM, CTM_ERR_LIMIT, and CTM_ERR_INVALID if an id given does not exist. */
+ * CTM_ERR_NOMEM, CTM_ERR_LIMIT, and CTM_ERR_INVALID if an id given does not exist or a string is not UTF-8 (of which
+ * no file could be read again). */
 CTM_NODISCARD ctm_status ctm_store_string(struct ctm_store *store, const char *utf8, size_t length,
                                           uint32_t *out);
 CTM_NODISCARD ctm_status ctm_store_function(struct ctm_store *store, uint32_t filename,

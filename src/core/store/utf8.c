@@ -1,5 +1,5 @@
-/* file/utf8.c: see file/utf8.h. */
-#include "file/utf8.h"
+/* store/utf8.c: see store/utf8.h. */
+#include "store/utf8.h"
 
 #include "read/utf8.h"
 

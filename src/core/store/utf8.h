@@ -1,6 +1,6 @@
-/* file/utf8.h: is a text from a file what it should be? */
-#ifndef CTM_FILE_UTF8_H
-#define CTM_FILE_UTF8_H
+/* store/utf8.h: is a text what it should be? */
+#ifndef CTM_STORE_UTF8_H
+#define CTM_STORE_UTF8_H
 
 #include <stddef.h>
 
