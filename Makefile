@@ -3,6 +3,7 @@
 # Variables: PYTHON     the interpreter that runs the driver and the demo's default (any 3.8 or newer)
 #            CTM_SID    folder with Debian sid for Python 3.14 and 3.15 (default build/sid)
 #            BENCH_PYTHON  the Python that is measured (default PYTHON)
+#            SECONDS_EACH  how long each fuzz target runs (60); TARGET: only this one
 #            ONLY       run only the suites whose name contains this: make test ONLY=parity
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ GIL_BUILDS = 3.11,3.12,3.13
 ALL_BUILDS = $(GIL_BUILDS),3.14,3.15
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-all test-long core-test bench bench-quick bench-scale bench-compare lint format clean
+.PHONY: help build demo test test-all test-long core-test bench bench-quick bench-scale bench-compare fuzz lint format clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -34,6 +35,9 @@ test-long: ## what takes too long for CI as well: 25 frames, valgrind, every slo
 
 core-test: ## the C core alone: gcc, clang, ASan and UBSan, TSan
 	$(PYTHON) tests/run_all.py --pythons '' --only core: --only layers
+
+fuzz: ## libFuzzer on the core's fuzz targets, a minute each (SECONDS_EACH=60 TARGET=reader)
+	$(PYTHON) tests/run_fuzz.py --seconds $(or $(SECONDS_EACH),60) $(if $(TARGET),--target $(TARGET))
 
 bench: ## run time of real programs with and without tracing (BENCH_PYTHON: which Python; long)
 	$(BENCH_PYTHON) bench/run.py

@@ -89,6 +89,7 @@ def core_suites():
         core("asan", 900),
         core("tsan", 900),
         core("valgrind", 3600, long=True),
+        Suite("fuzz", ["tests/run_fuzz.py", "--seconds", "600"], 5400, ONLY_SOURCES, True),
     ]
 
 

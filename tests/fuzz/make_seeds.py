@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""Writes the seeds of the fuzz targets to tests/fuzz/seeds: what the tests replay, and what a fuzzer begins with.
+
+usage: make_seeds.py [EXAMPLE]
+
+EXAMPLE is the built examples/c/memory_over_time.c, which makes the recording. Files whose name begins with "found-" are
+inputs that once broke something or that a fuzzer thought interesting; they stay as they are.
+"""
+
+import random
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+GOLDEN = HERE.parent / "core" / "golden"
+SEEDS = HERE / "seeds"
+STRING, FUNCTION, FRAME, TRACEBACK, LABEL, SITE, INFO = 0, 1, 2, 3, 4, 5, 7  # steps of fuzz_round_trip.c
+
+
+def write(target, name, data):
+    folder = SEEDS / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(data)
+
+
+def damaged(data, rng, changes):
+    """Bytes changed behind the header, to what is likely to matter."""
+    copy = bytearray(data)
+    for _ in range(changes):
+        copy[rng.randrange(64, len(copy))] = rng.choice([0, 1, 2, 3, 127, 128, 255])
+    return bytes(copy)
+
+
+def damage_all(target, name, data, rng):
+    write(target, f"{name}-whole", data)
+    write(target, f"{name}-cut-head", data[:40])
+    write(target, f"{name}-cut-middle", data[: len(data) // 2])
+    write(target, f"{name}-cut-end", data[:-1])
+    write(target, f"{name}-longer", data + bytes(9))
+    for number, changes in enumerate([1, 1, 2, 3]):
+        write(target, f"{name}-damaged-{number}", damaged(data, rng, changes))
+
+
+def text(data):
+    return bytes([STRING, len(data)]) + data
+
+
+def program(rng, sites, peak):
+    """A builder's calls: some code, label sets, and sites of them."""
+    out = text(b"main.py") + text(b"work") + text("caf\u00e9.pyc".encode()) + text(b"\xed\xb2\x80") + text(b"a\0b")
+    out += b"".join(bytes([FUNCTION, rng.randrange(6), rng.randrange(6), rng.randrange(99)]) for _ in range(4))
+    out += b"".join(bytes([FRAME, 1 + rng.randrange(4), 0, rng.randrange(99)]) for _ in range(6))
+    out += b"".join(bytes([TRACEBACK, rng.randrange(i + 1), 1 + rng.randrange(6), 9]) for i in range(8))
+    out += b"".join(bytes([LABEL, rng.randrange(i + 1), 1 + rng.randrange(5), rng.randrange(6)]) for i in range(5))
+    for _ in range(sites):
+        allocated = rng.randrange(100)
+        freed, at_peak = rng.randrange(allocated + 1), rng.randrange(allocated + 1)
+        size, domain, merge = rng.choice([0, 1, 16, 100, 200]), rng.randrange(3), rng.randrange(2)
+        number = bytes([size, 3]) if size >= 128 else bytes([size])
+        ids = bytes([domain, rng.randrange(9), rng.randrange(6)])
+        out += bytes([SITE]) + number + bytes([allocated, freed]) + ids + bytes([at_peak, merge])
+    return out + bytes([INFO, 100, 50, 42, 1, peak])
+
+
+def main():
+    rng = random.Random(5)
+    for folder in SEEDS.glob("*"):
+        for old in folder.iterdir():
+            if not old.name.startswith("found-") and (folder.name != "recording" or len(sys.argv) > 1):
+                old.unlink()
+    for path in sorted(GOLDEN.glob("*.ctm")):
+        damage_all("reader", path.stem, path.read_bytes(), rng)
+    for number, sites in enumerate([0, 1, 3, 10, 40]):
+        write("round_trip", f"program-{number}", program(rng, sites, number % 2))
+    write("round_trip", "edges", program(rng, 0, 1) + bytes([SITE, 202, 1, 0, 0, 0, 0, 1, 0]) * 3)
+    if len(sys.argv) > 1:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "recording"
+            subprocess.run([sys.argv[1], path], check=True, stdout=subprocess.DEVNULL)
+            damage_all("recording", "example", path.read_bytes(), rng)
+
+
+if __name__ == "__main__":
+    main()
