@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "file/black_box_reader.h"
-#include "file/utf8.h"
 #include "store/memory.h"
 #include "store/rows.h"
+#include "store/utf8.h"
 
 ctm_status ctm_box_fail(struct ctm_box_loader *loader, uint64_t offset, const char *reason)
 {

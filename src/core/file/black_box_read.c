@@ -10,10 +10,10 @@
 
 #include "file/black_box_reader.h"
 #include "file/crc32c.h"
-#include "file/utf8.h"
 #include "read/add_store.h"
 #include "read/snapshot.h"
 #include "store/memory.h"
+#include "store/utf8.h"
 #include "store/weight.h"
 
 enum { MAX_TRIES = 500, WAIT_NS = 1000000 };

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "file/format.h"
-#include "file/utf8.h"
 #include "store/memory.h"
+#include "store/utf8.h"
 
 /* Values that every pickle has, by id. */
 enum { ID_NONE, ID_FALSE, ID_TRUE, ID_EMPTY_TUPLE, ID_NAMES, ID_INTS = ID_NAMES + CTM_NAME_COUNT };

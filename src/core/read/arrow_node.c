@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "read/arrow.h"
-#include "read/utf8.h"
 #include "store/memory.h"
+#include "store/utf8.h"
 
 #define ALIGNMENT 64u
 

@@ -1,8 +1,6 @@
 /* store/utf8.c: see store/utf8.h. */
 #include "store/utf8.h"
 
-#include "read/utf8.h"
-
 size_t ctm_utf8_fault(const unsigned char *bytes, size_t length)
 {
     size_t at = 0;
