@@ -61,7 +61,10 @@ static inline void save_peak(const ctm_shard *shard, struct ctm_site_row *row)
     const uint32_t now = stamp_of_now(shard);
     if (row->site.reserved != now) {
         row->site.at_peak = row->site.allocated - row->site.freed;
+        /* In this order in memory, for a black box whose program is killed at this moment; no instruction. */
+        atomic_signal_fence(memory_order_seq_cst);
         row->site.reserved = now;
+        atomic_signal_fence(memory_order_seq_cst);
     }
 }
 
