@@ -39,8 +39,9 @@ static void tell(_Atomic uint64_t *in_box, uint64_t value)
 
 static void tell_box(struct ctm_tracer *tracer, uint32_t stamp)
 {
-    tell(&tracer->control->peak_bytes, load(&tracer->peak_bytes));
+    /* The stamp first: with it alone, what lives now is more than the peak, which the reader sees. */
     tell(&tracer->control->peak_stamp, stamp);
+    tell(&tracer->control->peak_bytes, load(&tracer->peak_bytes));
 }
 
 /* The same with the world stopped, when they may be lower. */
