@@ -96,6 +96,8 @@ void ctm_box_after_emptying(struct ctm_tracer *tracer)
     }
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         box->grounds[i].frozen = lack != CTM_BOX_COMPLETE;
+        box->grounds[i].forgotten =
+            lack != CTM_BOX_COMPLETE; /* nothing of it will be in the file */
         set_published(&box->grounds[i]);
     }
     atomic_fetch_add(&box->control->generation, 1);
@@ -105,7 +107,8 @@ void ctm_box_after_emptying(struct ctm_tracer *tracer)
 
 static void close_fd(struct ctm_box_writer *box)
 {
-    if (ctm_box_check_file(box) != CTM_BOX_CLOSED) {
+    uint64_t size;
+    if (ctm_box_has_fd(box, &size)) {
         close(box->fd);
     }
     box->fd = -1;
@@ -132,13 +135,13 @@ static ctm_status map_control(struct ctm_box_writer *box)
     struct stat status;
     void *memory = MAP_FAILED;
     if (fstat(box->fd, &status) == 0) {
+        box->device = status.st_dev;
+        box->inode = status.st_ino;
         memory = mmap(NULL, CTM_BOX_CONTROL_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, box->fd, 0);
     }
     if (memory == MAP_FAILED) {
         return CTM_ERR_IO;
     }
-    box->device = status.st_dev;
-    box->inode = status.st_ino;
     box->end = CTM_BOX_CONTROL_SIZE;
     box->control = memory;
     atomic_store(&box->control_range.shared, CTM_BOX_CONTROL_SIZE);
@@ -313,7 +316,9 @@ void ctm_box_fork_after_child(struct ctm_tracer *tracer)
 bool ctm_black_box_state(ctm_tracer *tracer, ctm_box_lack *out_lack)
 {
     const struct ctm_box_control *control = tracer->control;
-    *out_lack = control != NULL ? (ctm_box_lack)atomic_load(&control->lack) : CTM_BOX_COMPLETE;
+    const uint32_t lack = control != NULL ? atomic_load(&control->lack) : CTM_BOX_COMPLETE;
+    *out_lack =
+        lack > CTM_BOX_CUT ? CTM_BOX_CUT : (ctm_box_lack)lack; /* the file may hold anything */
     return control != NULL;
 }
 

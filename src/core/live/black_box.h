@@ -35,6 +35,7 @@ struct ctm_box_ground {
     struct ctm_store *store; /* that stands on it */
     uint32_t index;          /* of the shard */
     bool frozen;             /* no more of it goes to the file */
+    bool forgotten;          /* the file was cut, and the store was told */
     struct ctm_box_range ranges[CTM_TABLES][CTM_BOX_CHUNKS];
 };
 
@@ -68,7 +69,9 @@ void ctm_box_unguard(struct ctm_box_writer *box);
 
 /* --- grounds --- */
 void ctm_box_ground_init(struct ctm_box_ground *ground, struct ctm_box_writer *box, uint32_t index);
-/* Is the descriptor still that of the file, and the file as long as it was? */
+/* Is the descriptor still that of the file, and how many bytes has the file? Needs no mapping. */
+bool ctm_box_has_fd(const struct ctm_box_writer *box, uint64_t *out_size);
+/* The same, and is the file as it was as far as can be seen? */
 ctm_box_lack ctm_box_check_file(const struct ctm_box_writer *box);
 /* All that is shared gets a private copy of the same size. False: out of memory. */
 bool ctm_box_copy(struct ctm_box_writer *box);

@@ -9,14 +9,26 @@
 
 #define STEP 65536u /* bytes of the file that a chunk gets at a time, at least */
 
-ctm_box_lack ctm_box_check_file(const struct ctm_box_writer *box)
+bool ctm_box_has_fd(const struct ctm_box_writer *box, uint64_t *out_size)
 {
     struct stat status;
-    if (box->fd < 0 || fstat(box->fd, &status) != 0 || status.st_dev != box->device ||
-        status.st_ino != box->inode) {
+    if (box->fd < 0 || fstat(box->fd, &status) != 0) {
+        return false;
+    }
+    *out_size = (uint64_t)status.st_size;
+    return status.st_dev == box->device && status.st_ino == box->inode;
+}
+
+ctm_box_lack ctm_box_check_file(const struct ctm_box_writer *box)
+{
+    uint64_t size;
+    if (!ctm_box_has_fd(box, &size)) {
         return CTM_BOX_CLOSED;
     }
-    return (uint64_t)status.st_size < box->end ? CTM_BOX_CUT : CTM_BOX_COMPLETE;
+    /* The beginning tells of a file that was cut and has grown again since. */
+    const bool whole =
+        size >= box->end && ctm_file_is_black_box(box->control->magic, sizeof box->control->magic);
+    return whole ? CTM_BOX_COMPLETE : CTM_BOX_CUT;
 }
 
 /* From now on the file is told of no new rows of this shard: each that it knows is whole, with all that it refers to. */
@@ -148,9 +160,31 @@ static bool box_grow(struct ctm_ground *base, enum ctm_table table, unsigned chu
     return privatise_rest(range);
 }
 
+/* --- look ---
+ * Rows that are zeros have the same hash: to hash many of them anew would take forever. */
+static void box_look(struct ctm_ground *base)
+{
+    struct ctm_box_ground *ground = (struct ctm_box_ground *)base;
+    if (ground->forgotten) {
+        return;
+    }
+    pthread_mutex_lock(&ground->box->lock);
+    const ctm_box_lack lack = ctm_box_check_file(ground->box);
+    pthread_mutex_unlock(&ground->box->lock);
+    if (lack == CTM_BOX_CUT) {
+        atomic_store(&ground->box->tracer->tables_lost, true);
+        freeze(ground, lack);
+    }
+    if (atomic_load(&ground->box->tracer->tables_lost)) {
+        ground->forgotten = true;
+        ctm_store_forget_rows(ground->store);
+    }
+}
+
 void ctm_box_ground_init(struct ctm_box_ground *ground, struct ctm_box_writer *box, uint32_t index)
 {
-    ground->ground = (struct ctm_ground){.map = box_map, .grow = box_grow, .unmap = box_unmap};
+    ground->ground =
+        (struct ctm_ground){.map = box_map, .grow = box_grow, .unmap = box_unmap, .look = box_look};
     ground->box = box;
     ground->store = &box->tracer->shards[index].store;
     ground->index = index;

@@ -50,6 +50,45 @@ static bool repair(struct ctm_box_writer *box, uintptr_t address)
     return found;
 }
 
+/* False: nothing of the range lies beyond the end of the file. */
+static bool repair_beyond(struct ctm_box_writer *box, const struct ctm_box_range *range,
+                          uint64_t end)
+{
+    const uintptr_t base = atomic_load(&range->base);
+    const uint64_t left = end > range->offset ? end - range->offset : 0;
+    const uint64_t first = (left + ~page_mask) & page_mask;
+    return base != 0 && first < atomic_load(&range->shared) && repair(box, base + first);
+}
+
+/* A handler that was installed over ours, as faulthandler's, puts ours back and raises the signal once more, which
+ * does not tell the address. So all that may have failed is repaired; the access is made again. */
+static bool repair_raised(struct ctm_box_writer *box)
+{
+    uint64_t end;
+    if (!ctm_box_has_fd(box, &end)) {
+        return false;
+    }
+    bool found = repair_beyond(box, &box->control_range, end);
+    for (unsigned i = 0; i < CTM_SHARDS * CTM_TABLES * CTM_BOX_CHUNKS; i++) {
+        const unsigned chunk = i % CTM_BOX_CHUNKS, table = i / CTM_BOX_CHUNKS % CTM_TABLES;
+        const unsigned shard = i / CTM_BOX_CHUNKS / CTM_TABLES;
+        found = repair_beyond(box, &box->grounds[shard].ranges[table][chunk], end) || found;
+    }
+    return found;
+}
+
+/* False: not about a box. */
+static bool take_care(struct ctm_box_writer *box, const siginfo_t *info)
+{
+    if (box == NULL) {
+        return false;
+    }
+    if (info->si_code > 0) {
+        return repair(box, (uintptr_t)info->si_addr);
+    }
+    return info->si_code == SI_TKILL && info->si_pid == getpid() && repair_raised(box);
+}
+
 static void end_process(int number, const siginfo_t *info)
 {
     signal(number, SIG_DFL); /* a fault happens again when we return */
@@ -78,9 +117,8 @@ static void on_sigbus(int number, siginfo_t *info, void *context)
 {
     const int error = errno;
     bool found = false;
-    for (int i = 0; i < MAX_BOXES && !found && info->si_code > 0; i++) {
-        struct ctm_box_writer *box = atomic_load(&boxes[i]);
-        found = box != NULL && repair(box, (uintptr_t)info->si_addr);
+    for (int i = 0; i < MAX_BOXES && !found; i++) {
+        found = take_care(atomic_load(&boxes[i]), info);
     }
     if (!found) {
         pass_on(number, info, context);

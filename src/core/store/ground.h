@@ -31,6 +31,8 @@ struct ctm_ground {
     /* The first `end` bytes of the chunk are going to be written. False: they cannot. */
     bool (*grow)(struct ctm_ground *ground, enum ctm_table table, unsigned chunk, size_t end);
     void (*unmap)(struct ctm_ground *ground, enum ctm_table table, unsigned chunk);
+    /* The rows are about to be hashed anew: what was lost since is no longer to be found (ctm_store_forget_rows). */
+    void (*look)(struct ctm_ground *ground);
 };
 
 /* A table's place on the ground. */

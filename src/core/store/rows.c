@@ -156,6 +156,13 @@ ctm_status ctm_index_reserve(struct ctm_index *index, const struct ctm_store *st
     if (index->used + 1ull <= size / 8 * (size == INDEX_MOST ? 6 : 5)) {
         return CTM_OK;
     }
+    struct ctm_ground *ground = store->bytes.plot.ground;
+    if (ground != NULL) {
+        ground->look(ground);
+        if (size != 0 && index->used == 0) {
+            return CTM_OK;
+        }
+    }
     if (size == INDEX_MOST) {
         return CTM_ERR_LIMIT;
     }
@@ -174,6 +181,14 @@ ctm_status ctm_index_reserve(struct ctm_index *index, const struct ctm_store *st
     }
     *index = larger;
     return CTM_OK;
+}
+
+void ctm_index_forget(struct ctm_index *index)
+{
+    if (index->ids != NULL) {
+        memset(index->ids, 0, index_bytes(index));
+        index->used = 0;
+    }
 }
 
 void ctm_index_empty(struct ctm_index *index, bool keep)

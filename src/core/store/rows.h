@@ -52,6 +52,8 @@ CTM_NODISCARD ctm_status ctm_index_reserve(struct ctm_index *index, const struct
 /* `id` must not be there yet, and room must have been made. */
 void ctm_index_put(struct ctm_index *index, uint32_t hash, uint32_t id);
 void ctm_index_empty(struct ctm_index *index, bool keep);
+/* Empties it with all its room, so that what was reserved stays reserved. */
+void ctm_index_forget(struct ctm_index *index);
 size_t ctm_index_resident(const struct ctm_index *index);
 
 #endif

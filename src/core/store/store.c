@@ -480,6 +480,16 @@ void ctm_store_set_ground(struct ctm_store *store, struct ctm_ground *ground)
     store->bytes.plot = (struct ctm_plot){.ground = ground, .table = CTM_TABLE_BYTES};
 }
 
+void ctm_store_forget_rows(struct ctm_store *store)
+{
+    ctm_index_forget(&store->string_index);
+    ctm_index_forget(&store->function_index);
+    ctm_index_forget(&store->frame_index);
+    ctm_index_forget(&store->traceback_index);
+    ctm_index_forget(&store->label_index);
+    ctm_index_forget(&store->site_index);
+}
+
 static void empty(struct ctm_store *store, bool keep)
 {
     keep = keep && store->bytes.plot.ground == NULL; /* what is emptied on file begins anew */

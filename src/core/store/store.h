@@ -104,6 +104,8 @@ void ctm_store_free_all(struct ctm_store *store);
 CTM_NODISCARD ctm_status ctm_store_copy(struct ctm_store *to, const struct ctm_store *from);
 /* From now on chunks come from `ground` (NULL: private memory). The store has no memory (new, or after free_all). */
 void ctm_store_set_ground(struct ctm_store *store, struct ctm_ground *ground);
+/* No row that there is will be found again: new ones are made. For rows that became zeros under our hands. */
+void ctm_store_forget_rows(struct ctm_store *store);
 /* The rows of a table other than CTM_TABLE_BYTES. */
 struct ctm_rows *ctm_store_rows(struct ctm_store *store, enum ctm_table table);
 /* Bytes of memory in use: pages touched. */
