@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "file/black_box_reader.h"
@@ -46,12 +47,32 @@ static uint64_t place_of_table(uint32_t shard, enum ctm_table table)
            (shard * CTM_TABLES + (uint64_t)table) * sizeof(struct ctm_box_table);
 }
 
+static bool is_within(const struct ctm_box_loader *loader, uint64_t offset, size_t used)
+{
+    return offset <= loader->size && used <= loader->size - offset;
+}
+
+/* A program that runs may have made the file longer since. */
+static bool is_in_file(struct ctm_box_loader *loader, uint64_t offset, size_t used)
+{
+    struct stat status;
+    if (is_within(loader, offset, used)) {
+        return true;
+    }
+    if (fstat(loader->fd, &status) != 0 || (uint64_t)status.st_size <= loader->size) {
+        return false;
+    }
+    loader->budget += (uint64_t)status.st_size - loader->size;
+    loader->size = (uint64_t)status.st_size;
+    return is_within(loader, offset, used);
+}
+
 /* Reads the first `used` bytes of a chunk into new memory of `size` bytes. */
 static ctm_status load_chunk(struct ctm_box_loader *loader, enum ctm_table table, unsigned chunk,
                              size_t size, size_t used, char **out)
 {
     const uint64_t offset = atomic_load(&loader->tables[table].chunk[chunk]);
-    if (offset < CTM_BOX_CONTROL_SIZE || offset > loader->size || used > loader->size - offset) {
+    if (offset < CTM_BOX_CONTROL_SIZE || !is_in_file(loader, offset, used)) {
         return ctm_box_fail(loader, offset, "a chunk is not in the file");
     }
     if (used > loader->budget) {
