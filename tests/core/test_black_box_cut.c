@@ -52,10 +52,22 @@ static ctm_tracer *begin(void)
     return tracer;
 }
 
+/* Whoever remembers rows of before may go on from them. */
+static void go_on_from(ctm_tracer *tracer, uint32_t traceback)
+{
+    uint32_t out;
+    ctm_shard *shard = ctm_shard_enter(tracer, 0);
+    REQUIRE(shard != NULL);
+    CHECK_EQ(ctm_shard_traceback(shard, traceback, 7, 2, &out), CTM_OK);
+    CHECK_EQ(ctm_shard_alloc(shard, 0, 0x800000, 24, out), CTM_OK);
+    ctm_shard_leave(shard);
+}
+
 static void check_lost_and_end(ctm_tracer *tracer)
 {
     ctm_box_lack lack;
     ctm_snapshot *snapshot;
+    go_on_from(tracer, 9);
     allocate(tracer, BEFORE, AFTER);
     CHECK(ctm_black_box_state(tracer, &lack));
     CHECK_EQ(lack, CTM_BOX_CUT);
