@@ -218,7 +218,8 @@ static ctm_status find_limit(const struct ctm_pickle *pickle, struct parts *part
     return CTM_OK;
 }
 
-static ctm_status build_snapshot(const struct ctm_pickle *pickle, const struct parts *parts,
+/* The pickle is freed as soon as all is in the builder, which needs memory again to finish. */
+static ctm_status build_snapshot(struct ctm_pickle *pickle, const struct parts *parts,
                                  uint32_t nframe, ctm_snapshot **out, ctm_file_error *error)
 {
     struct import import = {.pickle = pickle, .error = error};
@@ -226,6 +227,7 @@ static ctm_status build_snapshot(const struct ctm_pickle *pickle, const struct p
     ctm_status status = ctm_builder_new(&import.builder);
     if (status != CTM_OK) return status;
     status = add_traces(&import, parts->traces);
+    ctm_pickle_free(pickle);
     if (status == CTM_OK) {
         ctm_builder_set_info(import.builder, nframe, 0, 0);
         status = ctm_builder_finish(import.builder, out);
@@ -234,7 +236,7 @@ static ctm_status build_snapshot(const struct ctm_pickle *pickle, const struct p
     return status;
 }
 
-static ctm_status import_pickle(const struct ctm_pickle *pickle, ctm_snapshot **out,
+static ctm_status import_pickle(struct ctm_pickle *pickle, ctm_snapshot **out,
                                 void **out_attributes, size_t *out_length, ctm_file_error *error)
 {
     struct parts parts;
@@ -245,10 +247,9 @@ static ctm_status import_pickle(const struct ctm_pickle *pickle, ctm_snapshot **
     if (status != CTM_OK) return status;
     const struct ctm_pickle_value *limit = ctm_pickle_at(pickle, parts.limit);
     const bool is_nframe = int_between(limit, 1, CTM_MAX_NFRAME);
+    const uint32_t nframe = is_nframe ? (uint32_t)limit->number : 0;
     status = ctm_pickle_attributes(pickle, parts.state, !is_nframe, &attributes, &length, error);
-    if (status == CTM_OK)
-        status =
-            build_snapshot(pickle, &parts, is_nframe ? (uint32_t)limit->number : 0, out, error);
+    if (status == CTM_OK) status = build_snapshot(pickle, &parts, nframe, out, error);
     if (status != CTM_OK || out_attributes == NULL) {
         ctm_mem_free(attributes);
         if (status != CTM_OK) return status;
