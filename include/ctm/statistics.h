@@ -92,7 +92,7 @@ CTM_API const ctm_statistic *ctm_statistics_rows(const ctm_statistics *statistic
 /* The snapshot whose tables the ids index; borrowed. */
 CTM_API ctm_snapshot *ctm_statistics_snapshot(const ctm_statistics *statistics);
 
-/* --- filters: stdlib's Filter and DomainFilter --- */
+/* --- filters: stdlib's Filter and DomainFilter, and one for labels --- */
 typedef struct ctm_filter {
     bool inclusive;
     bool by_filename; /* false: a DomainFilter, only `domain` counts */
@@ -105,6 +105,9 @@ typedef struct ctm_filter {
      * case-sensitive; ".pyc" at the end of pattern or filename counts as ".py". Borrowed. */
     const char *pattern;
     size_t pattern_length; /* bytes */
+    /* Not NULL: only the site's value of this label counts, which `pattern` must match (as fnmatch, but ".pyc" is
+     * nothing special); a site without the label does not match. NUL-terminated, borrowed. */
+    const char *label;
 } ctm_filter;
 
 /* Does `pattern` match the whole of `name`? Both UTF-8 (WTF-8). Any thread, no allocation. */

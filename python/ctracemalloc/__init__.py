@@ -30,6 +30,7 @@ from ._ctracemalloc import (
     FileError,
     Filter,
     Frame,
+    LabelFilter,
     Snapshot,
     Statistic,
     StatisticDiff,

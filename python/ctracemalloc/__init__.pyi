@@ -11,6 +11,7 @@ from ._ctracemalloc import DomainFilter as DomainFilter
 from ._ctracemalloc import FileError as FileError
 from ._ctracemalloc import Filter as Filter
 from ._ctracemalloc import Frame as Frame
+from ._ctracemalloc import LabelFilter as LabelFilter
 from ._ctracemalloc import Snapshot as Snapshot
 from ._ctracemalloc import Statistic as Statistic
 from ._ctracemalloc import StatisticDiff as StatisticDiff

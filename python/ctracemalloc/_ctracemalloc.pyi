@@ -184,6 +184,15 @@ class DomainFilter(BaseFilter):
     def domain(self) -> int: ...
     _domain: int
 
+class LabelFilter(BaseFilter):
+    def __init__(self, inclusive: bool, label: str, value_pattern: str) -> None: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def value_pattern(self) -> str: ...
+    _label: str
+    _value_pattern: str
+
 class Snapshot:
     traces: Traces
     traceback_limit: int

@@ -250,19 +250,14 @@ static void test_too_large(void)
     ctm_snapshot_unref(snapshot);
 }
 
-/* Whatever bytes a C program gives as names, Arrow gets valid UTF-8. */
+/* Names may have surrogates, as Python's; Arrow gets valid UTF-8. */
 static void test_names_are_valid(void)
 {
     static const struct {
         const char *given, *shown;
     } cases[] = {
         {"a", "a"},
-        {"\xff", "?"},
-        {"a\xe9.c", "a?.c"},
-        {"\xc3", "?"},
-        {"\xc0\x80", "??"},
         {"\xed\xa0\x80x", "\xef\xbf\xbdx"},
-        {"\xf4\x90\x80\x80", "????"},
         {"\xf0\x9f\x90\x8d", "\xf0\x9f\x90\x8d"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

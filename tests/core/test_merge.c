@@ -409,6 +409,48 @@ static void test_by_label(void)
     }
 }
 
+/* --- filters --- */
+
+static void check_filter(ctm_snapshot *snapshot, const char *key, const char *pattern)
+{
+    ctm_snapshot_info info;
+    ctm_snapshot_info_get(snapshot, &info);
+    uint64_t kept[2] = {0, 0};
+    for (uint32_t id = 1; id <= info.sites; id++) {
+        const ctm_site *site = &ctm_snapshot_sites(snapshot)[id];
+        const char *value = label_value(snapshot, site->labels, key);
+        bool matches = value != NULL && ctm_fnmatch(pattern, strlen(pattern), value, strlen(value));
+        kept[matches] += site->allocated - site->freed;
+    }
+    for (int inclusive = 0; inclusive < 2; inclusive++) {
+        const ctm_filter filter = {.inclusive = inclusive,
+                                   .label = key,
+                                   .pattern = pattern,
+                                   .pattern_length = strlen(pattern)};
+        ctm_snapshot *filtered;
+        REQUIRE(ctm_snapshot_filter(snapshot, &filter, 1, &filtered) == CTM_OK);
+        ctm_snapshot_info_get(filtered, &info);
+        CHECK_EQ(info.live_blocks, kept[inclusive]);
+        ctm_snapshot_unref(filtered);
+    }
+}
+
+static void test_filters(void)
+{
+    for (uint64_t seed = 0; seed < 100; seed++) {
+        uint64_t state = seed;
+        ctm_snapshot *snapshot = random_snapshot(&state);
+        for (int key = 0; key < KEYS; key++) {
+            check_filter(snapshot, keys[key], "t*");
+            check_filter(snapshot, keys[key], "*");
+            check_filter(snapshot, keys[key], "task");
+            check_filter(snapshot, keys[key], "");
+        }
+        check_filter(snapshot, "", "*");
+        ctm_snapshot_unref(snapshot);
+    }
+}
+
 int main(void)
 {
     test_random();
@@ -416,5 +458,6 @@ int main(void)
     test_info();
     test_refusals();
     test_by_label();
+    test_filters();
     return check_done();
 }

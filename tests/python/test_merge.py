@@ -238,6 +238,37 @@ class TestLabelKeys(MergeCase):
         self.assertEqual(changed.labels, {})
 
 
+class TestLabelFilter(MergeCase):
+    def setUp(self):
+        super().setUp()
+        inputs = [self.to_core([(0, 10, ((f"{name}.py", 1),), 1)] * count) for name, count in (("a", 1), ("b", 2))]
+        merged = m.Snapshot.merge(inputs, labels=lambda one: {"host": f"web-{len(one.traces)}", "source": None})
+        self.merged = m.Snapshot.merge([merged, self.to_core([(1, 5, (("c.py", 1),), 1)])], labels={"source": None})
+
+    def files(self, *filters):
+        return sorted(trace.traceback[0].filename for trace in self.merged.filter_traces(filters).traces)
+
+    def test_matches(self):
+        self.assertEqual(self.files(m.LabelFilter(True, "host", "web-2")), ["b.py", "b.py"])
+        self.assertEqual(self.files(m.LabelFilter(True, "host", "web-*")), ["a.py", "b.py", "b.py"])
+        self.assertEqual(self.files(m.LabelFilter(False, "host", "web-2")), ["a.py", "c.py"])
+        self.assertEqual(self.files(m.LabelFilter(True, "other", "*")), [])
+        self.assertEqual(self.files(m.LabelFilter(True, "host", "*-1"), m.Filter(True, "c.py")), ["a.py", "c.py"])
+        self.assertEqual(self.files(m.LabelFilter(False, "host", "*"), m.DomainFilter(True, 1)), ["c.py"])
+        self.assertEqual(self.merged.filter_traces([m.LabelFilter(True, "host", "web-1")]).traces[0].labels,
+                         {"host": "web-1"})
+
+    def test_attributes_and_errors(self):
+        one = m.LabelFilter(False, label="host", value_pattern="x")
+        self.assertEqual((one.inclusive, one.label, one.value_pattern), (False, "host", "x"))
+        self.assertRaises(AttributeError, setattr, one, "label", "y")
+        for arguments in ((True,), (True, 5, "x"), (True, "x", None), (True, "x", "y", "z")):
+            self.assertRaises(TypeError, m.LabelFilter, *arguments)
+        mine = type("Mine", (m.BaseFilter,), {"_match": lambda self, trace: True})(True)
+        self.assertRaisesRegex(TypeError, "raw traces", self.merged.filter_traces, [one, mine])
+        self.assertRaisesRegex(TypeError, "raw traces", one._match, (0, 1, (), 0))
+
+
 class TestExample(MergeCase):
     def test_workers(self):
         script = pathlib.Path(__file__).resolve().parents[2] / "examples" / "python" / "merge_workers.py"

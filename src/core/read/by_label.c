@@ -10,8 +10,7 @@
 #include "read/snapshot.h"
 #include "store/memory.h"
 
-/* The id of a string; 0: there is none. */
-static uint32_t find_string(const ctm_snapshot *snapshot, const char *text)
+uint32_t ctm_snapshot_find_string(const ctm_snapshot *snapshot, const char *text)
 {
     const size_t wanted = strlen(text);
     for (uint32_t id = 1; id <= snapshot->info.strings; id++) {
@@ -87,7 +86,7 @@ ctm_status ctm_snapshot_by_label(const ctm_snapshot *snapshot, const char *key, 
     if (memory == NULL) return CTM_ERR_NOMEM;
     struct values values = {.of = memory, .number = memory + sets};
     /* Without the key no set has a value: row->key is never 0. */
-    find_values(snapshot, find_string(snapshot, key), &values);
+    find_values(snapshot, ctm_snapshot_find_string(snapshot, key), &values);
     ctm_status status = make(snapshot, &values, out);
     ctm_mem_free(memory);
     return status;

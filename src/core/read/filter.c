@@ -3,7 +3,7 @@
  * Model: a filter's answer depends on a site's domain and traceback only, and that of a
  * traceback on (file, line) of its frames. So each file name is matched against a pattern
  * once, and the answers of whole tracebacks follow in one pass, because a
- * parent precedes its children. The kept sites are copied into a snapshot of the same
+ * parent precedes its children. Label sets are trees of the same kind. The kept sites are copied into a snapshot of the same
  * tables: O(pattern x files + frames + tracebacks + sites) a filter.
  */
 #include <string.h>
@@ -26,6 +26,8 @@ struct matcher {
     unsigned char *files;         /* inside one owned block; by string id: false, true or UNKNOWN */
     unsigned char
         *tracebacks; /* inside one owned block; by traceback id: does the filter's pattern match? */
+    unsigned char
+        *labels; /* inside one owned block; by label set: does the filter's label match? */
     unsigned char *included; /* inside one owned block; by site id: some inclusive filter matches */
     unsigned char
         *excluded; /* inside one owned block; by site id: some exclusive filter does not match */
@@ -63,9 +65,25 @@ static void match_tracebacks(struct matcher *matcher, const ctm_filter *filter)
     }
 }
 
+static void match_labels(struct matcher *matcher, const ctm_filter *filter)
+{
+    const ctm_snapshot *snapshot = matcher->snapshot;
+    const uint32_t key = ctm_snapshot_find_string(snapshot, filter->label);
+    matcher->labels[0] = false;
+    for (uint32_t set = 1; set <= snapshot->info.label_sets; set++) {
+        const ctm_label *row = &snapshot->labels[set];
+        size_t length;
+        const char *value = ctm_snapshot_string(snapshot, row->value, &length);
+        matcher->labels[set] =
+            row->key == key ? ctm_fnmatch(filter->pattern, filter->pattern_length, value, length)
+                            : matcher->labels[row->parent];
+    }
+}
+
 static bool site_passes(const struct matcher *matcher, const ctm_filter *filter,
                         const ctm_site *site)
 {
+    if (filter->label != NULL) return matcher->labels[site->labels] == filter->inclusive;
     bool same_domain = !filter->has_domain || site->domain == filter->domain;
     if (!filter->by_filename) return same_domain == filter->inclusive;
     bool matches = matcher->tracebacks[site->traceback];
@@ -75,7 +93,10 @@ static bool site_passes(const struct matcher *matcher, const ctm_filter *filter,
 static void apply_filter(struct matcher *matcher, const ctm_filter *filter)
 {
     const ctm_snapshot *snapshot = matcher->snapshot;
-    if (filter->by_filename) match_tracebacks(matcher, filter);
+    if (filter->label != NULL)
+        match_labels(matcher, filter);
+    else if (filter->by_filename)
+        match_tracebacks(matcher, filter);
     for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
         bool passes = site_passes(matcher, filter, &snapshot->sites[id]);
         if (filter->inclusive)
@@ -119,7 +140,8 @@ static void decide(struct matcher *matcher, const ctm_filter *filters, size_t n)
 static ctm_status filters_check(const ctm_filter *filters, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        if (filters[i].by_filename && filters[i].pattern == NULL && filters[i].pattern_length > 0)
+        if ((filters[i].by_filename || filters[i].label != NULL) && filters[i].pattern == NULL &&
+            filters[i].pattern_length > 0)
             return CTM_ERR_INVALID;
     }
     return CTM_OK;
@@ -130,13 +152,14 @@ ctm_status ctm_snapshot_filter(ctm_snapshot *snapshot, const ctm_filter *filters
 {
     const ctm_snapshot_info *info = &snapshot->info;
     size_t sites = (size_t)info->sites + 1, strings = (size_t)info->strings + 1;
+    size_t tracebacks = (size_t)info->tracebacks + 1;
     ctm_status status = filters_check(filters, n);
     if (status != CTM_OK) return status;
     if (n == 0) {
         *out = ctm_snapshot_ref(snapshot);
         return CTM_OK;
     }
-    unsigned char *memory = ctm_mem_alloc(2 * sites + strings + info->tracebacks + 1);
+    unsigned char *memory = ctm_mem_alloc(2 * sites + strings + tracebacks + info->label_sets + 1);
     if (memory == NULL) return CTM_ERR_NOMEM;
     struct matcher matcher = {
         .snapshot = snapshot,
@@ -144,6 +167,7 @@ ctm_status ctm_snapshot_filter(ctm_snapshot *snapshot, const ctm_filter *filters
         .excluded = memory + sites,
         .files = memory + 2 * sites,
         .tracebacks = memory + 2 * sites + strings,
+        .labels = memory + 2 * sites + strings + tracebacks,
     };
     memset(memory, 0, 2 * sites);
     for (size_t i = 0; i < n; i++)

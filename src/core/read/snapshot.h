@@ -50,6 +50,9 @@ static inline uint32_t ctm_snapshot_frame_file(const ctm_snapshot *snapshot, uin
     return snapshot->functions[snapshot->frames[frame].function].filename;
 }
 
+/* The id of a string; 0: there is none. */
+uint32_t ctm_snapshot_find_string(const ctm_snapshot *snapshot, const char *text);
+
 /* A snapshot of one reference with room for the rows that `info` counts; row 0 of each table
  * and info are set, the rest is not. CTM_ERR_NOMEM. */
 CTM_NODISCARD ctm_status ctm_snapshot_alloc(const ctm_snapshot_info *info, uint64_t string_bytes,

@@ -115,6 +115,10 @@ static int filters_to_core(ctm_state *state, PyObject *list, ctm_filter *out)
             out[i] = (ctm_filter){0};
             plain = ctm_domain_filter_to_core(state, filter, &out[i]);
         }
+        if (plain == 0) {
+            out[i] = (ctm_filter){0};
+            plain = ctm_label_filter_to_core(state, filter, &out[i]);
+        }
     }
     return plain;
 }

@@ -10,10 +10,11 @@ PyObject *ctm_filter_match(PyObject *self, PyObject *const *args, Py_ssize_t nar
 PyObject *ctm_domain_filter_match(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                                   PyObject *kwnames);
 
-/* Is `filter` exactly a Filter or DomainFilter with methods as they were and plain values? 1: yes,
+/* Is `filter` exactly a Filter, DomainFilter or LabelFilter with methods as they were and plain values? 1: yes,
  * and *out is its like in the core, the pattern borrowed from the instance dict; 0: no. */
 int ctm_filter_to_core(ctm_state *state, PyObject *filter, ctm_filter *out);
 int ctm_domain_filter_to_core(ctm_state *state, PyObject *filter, ctm_filter *out);
+int ctm_label_filter_to_core(ctm_state *state, PyObject *filter, ctm_filter *out);
 /* Shared by the two: a plain truth value (bool or int) or an int that fits, from the
  * instance dict. 1: *out is set; 0: something else. */
 int ctm_plain_bool(PyObject *filter, PyObject *name, bool *out);

@@ -31,12 +31,14 @@ static int import_modules(ctm_state *state)
 static int make_types(PyObject *module, ctm_state *state)
 {
     int (*const inits[])(PyObject *, ctm_state *) = {
-        ctm_core_type_init,           ctm_frame_type_init,       ctm_traceback_type_init,
-        ctm_trace_type_init,          ctm_traces_type_init,      ctm_statistic_type_init,
-        ctm_statistic_diff_type_init, ctm_base_filter_type_init, ctm_filter_type_init,
-        ctm_domain_filter_type_init,  ctm_snapshot_type_init,    ctm_file_error_init,
-        ctm_functions_init,           ctm_recording_type_init,
-        ctm_box_type_init,
+        ctm_core_type_init,           ctm_frame_type_init,
+        ctm_traceback_type_init,      ctm_trace_type_init,
+        ctm_traces_type_init,         ctm_statistic_type_init,
+        ctm_statistic_diff_type_init, ctm_base_filter_type_init,
+        ctm_filter_type_init,         ctm_domain_filter_type_init,
+        ctm_label_filter_type_init,   ctm_snapshot_type_init,
+        ctm_file_error_init,          ctm_functions_init,
+        ctm_recording_type_init,      ctm_box_type_init,
     };
     for (size_t i = 0; i < sizeof inits / sizeof inits[0]; i++)
         if (inits[i](module, state) < 0) return -1;
@@ -46,10 +48,10 @@ static int make_types(PyObject *module, ctm_state *state)
 static int add_types(PyObject *module, const ctm_state *state)
 {
     PyTypeObject *const types[] = {
-        state->frame_type,       state->traceback_type, state->trace_type,
-        state->traces_type,      state->statistic_type, state->statistic_diff_type,
-        state->base_filter_type, state->filter_type,    state->domain_filter_type,
-        state->snapshot_type,
+        state->frame_type,        state->traceback_type, state->trace_type,
+        state->traces_type,       state->statistic_type, state->statistic_diff_type,
+        state->base_filter_type,  state->filter_type,    state->domain_filter_type,
+        state->label_filter_type, state->snapshot_type,
     };
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
         if (PyModule_AddType(module, types[i]) < 0) return -1;
@@ -82,7 +84,7 @@ int ctm_types_init(PyObject *module, ctm_state *state)
 #define CTM_OWNED(X)                                                                            \
     X(frame_type) X(traceback_type) X(trace_type) X(traces_type) X(statistic_type)              \
     X(statistic_diff_type) X(base_filter_type) X(filter_type) X(domain_filter_type)             \
-    X(snapshot_type) X(core_type) X(file_error) X(core_decode) X(recording_type) X(box_type) X(iterable) X(linecache)         \
+    X(label_filter_type) X(snapshot_type) X(core_type) X(file_error) X(core_decode) X(recording_type) X(box_type) X(iterable) X(linecache) \
     X(fnmatch_module) X(os_path)
 /* clang-format on */
 

@@ -48,6 +48,7 @@
     X(key, "key") X(reverse, "reverse") X(strip, "strip") X(endswith, "endswith")               \
     X(getline, "getline") X(fnmatch, "fnmatch") X(normcase, "normcase")                         \
     X(by_traceback, "traceback") X(by_filename, "filename") X(by_lineno, "lineno")              \
+    X(private_label, "_label") X(private_pattern, "_value_pattern")                               \
     X(by_function, "function") X(pyc, ".pyc") X(offset, "offset") X(reason, "reason")
 /* clang-format on */
 
@@ -63,6 +64,7 @@ typedef struct ctm_state {
     PyTypeObject *base_filter_type;
     PyTypeObject *filter_type;
     PyTypeObject *domain_filter_type;
+    PyTypeObject *label_filter_type;
     PyTypeObject *snapshot_type;
     PyTypeObject *core_type;
     PyTypeObject *recording_type;
@@ -145,6 +147,7 @@ int ctm_statistic_diff_type_init(PyObject *module, ctm_state *state);
 int ctm_base_filter_type_init(PyObject *module, ctm_state *state);
 int ctm_filter_type_init(PyObject *module, ctm_state *state);
 int ctm_domain_filter_type_init(PyObject *module, ctm_state *state);
+int ctm_label_filter_type_init(PyObject *module, ctm_state *state);
 int ctm_snapshot_type_init(PyObject *module, ctm_state *state);
 int ctm_core_type_init(PyObject *module, ctm_state *state);
 int ctm_recording_type_init(PyObject *module, ctm_state *state);
