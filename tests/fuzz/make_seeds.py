@@ -7,10 +7,12 @@ EXAMPLE is the built examples/c/memory_over_time.c, which makes the recording. F
 inputs that once broke something or that a fuzzer thought interesting; they stay as they are.
 """
 
+import pickle
 import random
 import subprocess
 import sys
 import tempfile
+import tracemalloc
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -75,11 +77,25 @@ def main():
     for number, sites in enumerate([0, 1, 3, 10, 40]):
         write("round_trip", f"program-{number}", program(rng, sites, number % 2))
     write("round_trip", "edges", program(rng, 0, 1) + bytes([SITE, 202, 1, 0, 0, 0, 0, 1, 0]) * 3)
+    write_stdlib_seeds(rng)
     if len(sys.argv) > 1:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "recording"
             subprocess.run([sys.argv[1], path], check=True, stdout=subprocess.DEVNULL)
             damage_all("recording", "example", path.read_bytes(), rng)
+
+
+def write_stdlib_seeds(rng):
+    """What the standard module dumps, in every protocol."""
+    frames = [("a.py", 1), ("caf\u00e9\udc80.py", 70000), ("a.py", 1)]
+    traces = [(n % 2 * 7, 10**n, tuple(frames[: 1 + n % 3]), 1 + n) for n in range(9)]
+    snapshot = tracemalloc.Snapshot(traces, 5)
+    snapshot.note = {"text": "x", "list": [1, 2.5, None, True, b"bytes"]}
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        data = pickle.dumps(snapshot, protocol)
+        write("stdlib", f"protocol-{protocol}", data)
+        write("stdlib", f"protocol-{protocol}-cut", data[: len(data) * 2 // 3])
+        write("stdlib", f"protocol-{protocol}-damaged", damaged(data, rng, 2))
 
 
 if __name__ == "__main__":
