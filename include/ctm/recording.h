@@ -37,8 +37,8 @@ typedef struct ctm_recorder_state {
 /* Begins a recording of `tracer` in a new file `path` (a regular file there is emptied, unless another process
  * records into it: CTM_ERR_IO with EWOULDBLOCK), with one tick now and one every `interval`
  * nanoseconds. `command` (NULL: not known) is UTF-8, for whoever reads. Called as if inside shard 0, while
- * tracing (else CTM_ERR_NOT_TRACING); CTM_ERR_INVALID: the interval, or the tracer is being recorded
- * already; CTM_ERR_IO, CTM_ERR_NOMEM. The caller frees *out before the tracer.
+ * tracing (else CTM_ERR_NOT_TRACING); CTM_ERR_INVALID: the interval, a command that is not UTF-8, or the tracer is
+ * being recorded already; CTM_ERR_IO, CTM_ERR_NOMEM. The caller frees *out before the tracer.
  *
  * Afterwards ctm_tracer_clear, _stop and _start make the recorder wait for a moment. After a fork the child
  * has no recording; the parent's goes on. */

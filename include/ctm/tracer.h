@@ -87,7 +87,8 @@ CTM_API void ctm_tracer_stop(ctm_tracer *tracer);
 CTM_API void ctm_tracer_clear(ctm_tracer *tracer);
 CTM_API void ctm_tracer_reset_peak(ctm_tracer *tracer);
 
-/* What snapshots are to say that the process is: UTF-8; length 0: nothing. Called as if inside shard 0. */
+/* What snapshots are to say that the process is: UTF-8 (else CTM_ERR_INVALID); length 0: nothing. Called as if
+ * inside shard 0. CTM_ERR_NOMEM. */
 CTM_API CTM_NODISCARD ctm_status ctm_tracer_set_command(ctm_tracer *tracer, const char *utf8,
                                                         size_t length);
 

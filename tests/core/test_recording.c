@@ -350,6 +350,8 @@ static void test_arguments(void)
     CHECK_EQ(ctm_recorder_start(world.tracer, path, 1, NULL, &recorder), CTM_ERR_INVALID);
     CHECK_EQ(ctm_recorder_start(world.tracer, path, 3601 * SECOND, NULL, &recorder),
              CTM_ERR_INVALID);
+    CHECK_EQ(ctm_recorder_start(world.tracer, path, SECOND, "caf\xe9", &recorder), CTM_ERR_INVALID);
+    CHECK_EQ(ctm_tracer_set_command(world.tracer, "\xff", 1), CTM_ERR_INVALID);
     CHECK_EQ(ctm_recorder_start(world.tracer, "/no/such/folder/x", SECOND, NULL, &recorder),
              CTM_ERR_IO);
     CHECK_EQ(errno, ENOENT);

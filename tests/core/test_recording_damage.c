@@ -244,6 +244,7 @@ static void test_reasons(void)
         {CTM_BLOCK_ROWS, 9, {0x80, 2, 0, 0, 0, 0, 0, 0, 0}, "a store's number is too large"},
         {CTM_BLOCK_ROWS, 8, {0, 1, 0, 0, 0, 0, 0, 0}, "a string's length is wrong"},
         {CTM_BLOCK_ROWS, 9, {0, 1, 0, 0, 0, 0, 0, 1, 0xff}, "a string is not UTF-8"},
+        {CTM_BLOCK_COMMAND, 2, {'a', 0x80}, "a command is not UTF-8"},
         {CTM_BLOCK_ROWS, 10, {0, 0, 1, 0, 0, 0, 0, 1, 0, 0}, "no such string"},
         {CTM_BLOCK_ROWS, 9, {0, 0, 0, 1, 0, 0, 0, 0, 0}, "no such function"},
         {CTM_BLOCK_ROWS,

@@ -1,17 +1,11 @@
 /* fuzz_recording.c: opening bytes as a recording and asking it everything.
  *
  * Model: checksums keep random bytes away from what is behind them, so the input is taken in two ways: as it is, and with the
- * checksums of header and blocks put right.
+ * checksums of header and blocks put right. A moment's snapshot can be written and read again.
  */
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "ctm/recording.h"
 #include "file/crc32c.h"
 #include "file/recording_format.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 static void repair(uint8_t *bytes, size_t size)
 {
@@ -55,6 +49,7 @@ static void ask(const uint8_t *bytes, size_t size)
         ctm_snapshot *snapshot;
         const ctm_status status = ctm_recording_snapshot(recording, i, &snapshot);
         if (status == CTM_OK) {
+            fuzz_must_round_trip(snapshot, NULL, 0);
             ctm_snapshot_unref(snapshot);
         } else if (status != CTM_ERR_LIMIT && status != CTM_ERR_NOMEM) {
             abort(); /* what was good when it was opened is good now */
@@ -66,9 +61,7 @@ static void ask(const uint8_t *bytes, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    uint8_t *copy = malloc(size > 0 ? size : 1);
-    if (copy == NULL) return 0;
-    if (size > 0) memcpy(copy, data, size);
+    uint8_t *copy = fuzz_copy(data, size);
     ask(copy, size);
     repair(copy, size);
     ask(copy, size);

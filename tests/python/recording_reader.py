@@ -155,7 +155,7 @@ def read(data):
             break
         payload = Payload(content)
         if kind == 1:
-            header["command"] = content.decode()
+            header["command"] = content.decode("utf-8", "surrogatepass")
         elif kind == 2:
             stores = {}
         elif kind == 3:

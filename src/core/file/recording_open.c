@@ -63,9 +63,8 @@ static ctm_status read_header(struct ctm_recording *recording, ctm_file_error *e
 static ctm_status read_command(struct ctm_recording *recording, struct ctm_payload *payload)
 {
     const size_t length = (size_t)(payload->end - payload->at);
-    if (ctm_utf8_fault(payload->at, length) < length) {
-        return ctm_payload_fail(payload, "the command is not UTF-8");
-    }
+    if (ctm_utf8_fault(payload->at, length) != length)
+        return ctm_payload_fail(payload, "a command is not UTF-8");
     char *command = recording->command != NULL ? NULL : ctm_mem_alloc(length + 1);
     if (recording->command != NULL) return CTM_OK; /* a cursor that has come here again */
     if (command == NULL) return CTM_ERR_NOMEM;

@@ -16,6 +16,7 @@
 
 #include "live/recorder.h"
 #include "store/memory.h"
+#include "store/utf8.h"
 
 #define STACK_SIZE (256u << 10)
 #define PATIENCE 10u /* seconds to wait for a thread that writes, before giving up */
@@ -317,6 +318,12 @@ ctm_status ctm_recorder_start(ctm_tracer *tracer, const char *path, uint64_t int
     if (interval < CTM_MIN_RECORD_INTERVAL || interval > CTM_MAX_RECORD_INTERVAL ||
         is_recorded(tracer)) {
         return CTM_ERR_INVALID;
+    }
+    if (command != NULL) {
+        const size_t length = strlen(command);
+        if (ctm_utf8_fault((const unsigned char *)command, length) != length) {
+            return CTM_ERR_INVALID;
+        }
     }
     if (!ctm_tracer_is_tracing(tracer)) {
         return CTM_ERR_NOT_TRACING;

@@ -8,6 +8,7 @@
 #include "live/recorder.h"
 #include "live/shard.h"
 #include "store/memory.h"
+#include "store/utf8.h"
 
 /* --- life --- */
 ctm_status ctm_tracer_new(ctm_tracer **out)
@@ -53,6 +54,9 @@ void ctm_tracer_free(ctm_tracer *tracer)
 ctm_status ctm_tracer_set_command(ctm_tracer *tracer, const char *utf8, size_t length)
 {
     char *command = NULL;
+    if (ctm_utf8_fault((const unsigned char *)utf8, length) != length) {
+        return CTM_ERR_INVALID;
+    }
     if (length > 0) {
         command = ctm_mem_alloc(length);
         if (command == NULL) {
