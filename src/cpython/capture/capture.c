@@ -98,8 +98,7 @@ static PyObject *raise_black_box(int error, PyObject *path)
 /* `path` is bytes. */
 static int start_black_box(PyObject *path)
 {
-    const ctm_status status =
-        ctm_black_box_start(ctm_the_capture.tracer, PyBytes_AS_STRING(path));
+    const ctm_status status = ctm_black_box_start(ctm_the_capture.tracer, PyBytes_AS_STRING(path));
     if (status == CTM_ERR_NOMEM) {
         PyErr_NoMemory();
     } else if (status == CTM_ERR_IO) {
