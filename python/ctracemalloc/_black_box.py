@@ -31,7 +31,8 @@ _at_exit_is_set = False
 def prepare(black_box: object) -> tuple[bytes, str]:
     """For start(): the file's path, and what it is to say of the process."""
     global _owned, _at_exit_is_set
-    path = os.fsencode(os.path.abspath(default_path() if black_box is True else os.fspath(black_box)))  # type: ignore[arg-type]
+    given: str | bytes = default_path() if black_box is True else os.fspath(black_box)  # type: ignore[call-overload]
+    path = os.fsencode(os.path.abspath(given))
     if b"\0" in path:
         raise ValueError("embedded null byte")
     sys.audit("open", os.fsdecode(path), "wb", 0)
@@ -120,7 +121,7 @@ class Totals(NamedTuple):
 
     time: float  # UNIX time of the reading
     size: int  # bytes live
-    count: int  # blocks live
+    count: int  # type: ignore[assignment]  # blocks live
     peak: int  # bytes
     allocated_size: int  # bytes ever allocated
     allocated_count: int
@@ -131,7 +132,7 @@ class Rates(NamedTuple):
 
     seconds: float
     size: float  # bytes: growth
-    count: float  # blocks
+    count: float  # type: ignore[assignment]  # blocks
     allocated_size: float  # bytes: churn
     allocated_count: float
 

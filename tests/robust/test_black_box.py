@@ -1,10 +1,8 @@
 """Black boxes, in programs that do them no favours: killed at any moment, forking, out of disk, their file cut or removed."""
 
-import mmap
 import os
 import random
 import shutil
-import signal
 import struct
 import subprocess
 import sys
