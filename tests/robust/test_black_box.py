@@ -318,6 +318,20 @@ class FileTest(ScriptTest):
                 print("good")
                 """)
 
+    def test_truncated_while_it_is_recorded(self):
+        self.check("""
+            tm.start()
+            recorder = tm.record("it.ctr", 0.01)
+            tm.stop()
+            tm.start(black_box="it.box")
+            recorder.tick()
+            held = [eval(f"[{n}, bytes({n})]") for n in range(300)]
+            os.truncate("it.box", 70000)
+            for _ in range(20): recorder.tick()
+            recorder.stop()
+            print("good")
+            """)
+
     def test_descriptor_closed(self):
         self.check("""
             tm.start(black_box="it.box")

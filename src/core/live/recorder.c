@@ -188,7 +188,7 @@ static void *run(void *argument)
     return NULL;
 }
 
-/* With all signals blocked but one, so that the program's handlers run in the program's threads, and a limit of the file's size is
+/* With all signals blocked, so that the program's handlers run in the program's threads, and a limit of the file's size is
  * an error and no signal. */
 static int start_thread(struct ctm_recorder *recorder)
 {
@@ -200,7 +200,6 @@ static int start_thread(struct ctm_recorder *recorder)
         return error;
     }
     pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    sigdelset(&all, SIGBUS); /* of a black box's file that was cut: black_box_signal.c */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     error = pthread_create(&recorder->thread, &attributes, run, recorder);
     if (error == EINVAL) { /* too small for all that libraries want of each thread */

@@ -8,6 +8,7 @@
  * The totals of a tick are sums over the counters as they were put, so they always agree with them.
  */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -254,6 +255,17 @@ static bool read_tables(struct ctm_recorder *recorder)
     return true;
 }
 
+/* The tables of a black box whose file is cut are mended by a handler (black_box_signal.c); a fault that is blocked kills. Inside the gate. */
+static void let_mend(const ctm_tracer *tracer, int how)
+{
+    sigset_t fault;
+    if (tracer->box != NULL) {
+        sigemptyset(&fault);
+        sigaddset(&fault, SIGBUS);
+        pthread_sigmask(how, &fault, NULL);
+    }
+}
+
 bool ctm_recorder_read(struct ctm_recorder *recorder)
 {
     ctm_tracer *tracer = recorder->tracer;
@@ -262,6 +274,7 @@ bool ctm_recorder_read(struct ctm_recorder *recorder)
     ctm_totals totals;
     ctm_gate_enter(&tracer->gate);
     do {
+        let_mend(tracer, SIG_UNBLOCK); /* again: who empties the tables may have begun a box */
         const size_t before = recorder->out.length;
         const uint32_t generation = ctm_tracer_generation(tracer);
         tracing = ctm_tracer_is_tracing(tracer);
@@ -277,6 +290,7 @@ bool ctm_recorder_read(struct ctm_recorder *recorder)
         }
     } while (!whole && !recorder->out.failed);
     ctm_tracer_totals(tracer, &totals);
+    let_mend(tracer, SIG_BLOCK);
     ctm_gate_leave(&tracer->gate);
     if (tracing && !recorder->out.failed) {
         put_tick(recorder, time, totals.peak_bytes);
