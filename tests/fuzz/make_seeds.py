@@ -4,7 +4,8 @@
 usage: make_seeds.py [EXAMPLE]
 
 EXAMPLE is the built examples/c/memory_over_time.c, which makes the recording. Files whose name begins with "found-" are
-inputs that once broke something or that a fuzzer thought interesting; they stay as they are.
+inputs that once broke something, that a fuzzer thought interesting, or that this program cannot make (the control blocks of
+black boxes); they stay as they are.
 """
 
 import pickle
