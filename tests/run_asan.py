@@ -78,7 +78,8 @@ def environment(target, leaks):
         "PYTHONPATH": str(target),
         "PYTHONMALLOC": "malloc",
         "CTM_SANITIZED": "1",
-        "ASAN_OPTIONS": f"detect_leaks={int(leaks)}:allocator_may_return_null=1:handle_segv=1:"
+        # Programs that die of a signal, or handle one, are part of the tests.
+        "ASAN_OPTIONS": f"detect_leaks={int(leaks)}:allocator_may_return_null=1:handle_segv=0:handle_sigbus=0:"
         "max_allocation_size_mb=65536:detect_stack_use_after_return=0",
         "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
         "LSAN_OPTIONS": "exitcode=23",

@@ -433,7 +433,7 @@ class AttachTest(ScriptTest):
             assert 100000 + sys.getsizeof(b"") in [t.size for t in box.snapshot().traces]
             before = box.totals()
             order(500000)
-            assert box.totals().size - before.size >= 500000
+            assert box.totals().size - before.size >= 490000  # some that is there at first is freed meanwhile
             assert box.rates().size > 0
             assert tm.attach(box.path).pid == program.pid
             program.stdin.close()
