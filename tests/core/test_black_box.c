@@ -346,6 +346,12 @@ static void test_kill(unsigned times)
     munmap((void *)counts, 4096);
 }
 
+#ifdef __SANITIZE_THREAD__ /* it does not let a handler mend a fault */
+#define MENDS_FAULTS false
+#else
+#define MENDS_FAULTS true
+#endif
+
 /* --- a file that cannot grow, or that is cut --- */
 
 static void test_no_space(void)
@@ -570,13 +576,17 @@ int main(int argc, char **argv)
     test_kill(50);
     test_no_space();
     test_closed();
-    test_cut(CTM_BOX_CONTROL_SIZE);
-    test_cut(CTM_BOX_CONTROL_SIZE + 500000);
-    test_cut(0);
-    test_other_faults(true, false, 42);
-    test_other_faults(true, true, 42);
-    test_other_faults(false, false, -SIGBUS);
-    test_other_faults(false, true, -SIGBUS);
+    if (MENDS_FAULTS) {
+        test_cut(CTM_BOX_CONTROL_SIZE);
+        test_cut(CTM_BOX_CONTROL_SIZE + 500000);
+        test_cut(0);
+        test_other_faults(true, false, 42);
+        test_other_faults(true, true, 42);
+        test_other_faults(false, false, -SIGBUS);
+        test_other_faults(false, true, -SIGBUS);
+    } else {
+        puts("left out under ThreadSanitizer: files that are cut, faults of others");
+    }
     test_faults();
     test_damage();
     return check_done();
