@@ -405,7 +405,8 @@ class FileTest(ScriptTest):
                 "print('there', flush=True)", "memory[5000]"])
             for before in ("pass", "faulthandler.enable()"):
                 code = child.replace("PATH", repr(sys.path)).replace("BEFORE", before)
-                done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                env = {k: v for k, v in os.environ.items() if k != "PYTHONFAULTHANDLER"}
+                done = subprocess.run([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
                 assert done.stdout == "there\\n" and done.returncode == -signal.SIGBUS, done
                 assert ("Bus error" in done.stderr) == (before != "pass"), done.stderr
             print("good")
