@@ -14,8 +14,8 @@ PROGRAM = """
     def leaf_source():
         return [
             "def leaf(size):",
-            "    block = bytearray(size)",
-            "    again = bytearray(size + 7)",
+            "    block = bytes(size - 33)",
+            "    again = bytes(size + 7 - 33)",
             "    return block, again, chain(sys._getframe())",
             "def called(size):",
             "    return leaf(size)",
@@ -59,7 +59,7 @@ PROGRAM = """
         frames = [(frames[0][0], line), *frames[1:]]
         found = [(f.filename, f.lineno) for f in tm.get_object_traceback(block)]
         assert found == frames[:NFRAME][::-1], (found, frames[:NFRAME][::-1])
-        assert totals(size + 1) == [len(frames)], (totals(size + 1), len(frames))
+        assert totals(size) == [len(frames)], (totals(size), len(frames))
 
     def drive(first, second, size):
         # What is remembered of the first one is there when the second one comes.
