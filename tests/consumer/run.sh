@@ -44,13 +44,17 @@ run() { # run LABEL PROGRAM...: its output is shown only if it fails
 
 for source in "$here/consumer.c" "$root"/examples/c/*.c; do
     name=$(basename "$source" .c)
+    arguments=()
+    if [ "$name" = merge_files ]; then
+        arguments=(merged.ctm "$root/tests/core/golden/v1.ctm" "$root/tests/core/golden/v1.1.ctm")
+    fi
     # shellcheck disable=SC2046,SC2086
     $cc $strict "$source" $(pkg-config --cflags --libs ctm) -o "$name-shared"
-    run "$name, pkg-config, shared" env LD_LIBRARY_PATH="$prefix/lib" "./$name-shared"
+    run "$name, pkg-config, shared" env LD_LIBRARY_PATH="$prefix/lib" "./$name-shared" "${arguments[@]}"
     libraries=$(pkg-config --static --libs ctm | sed 's/-lctm/-l:libctm.a/')
     # shellcheck disable=SC2046,SC2086
     $cc $strict "$source" $(pkg-config --cflags ctm) $libraries -o "$name-static"
-    run "$name, pkg-config, static" "./$name-static"
+    run "$name, pkg-config, static" "./$name-static" "${arguments[@]}"
 done
 for library in ctm::ctm ctm::ctm_static; do
     rm -rf "$work/consumer"
