@@ -17,11 +17,11 @@ HERE = Path(__file__).resolve().parent
 SHORT, LONG = 2_000, 22_000
 # (kind of block, nframe, frames below the loop) -> instructions
 LIMITS = {
-    ("objects", 1, 3): 380,
-    ("objects", 25, 25): 380,
-    ("objects", 1, 900): 400,
-    ("floats", 1, 3): 290,
-    ("lists", 1, 3): 660,
+    ("objects", 1, 3): 286,
+    ("objects", 25, 25): 290,
+    ("objects", 1, 900): 293,
+    ("floats", 1, 3): 218,
+    ("lists", 1, 3): 480,
 }
 BYTES_PER_BLOCK = 16
 MEMORY = """
