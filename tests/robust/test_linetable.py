@@ -6,6 +6,7 @@ test` every tenth file is read, in `make test-long` every file.
 
 import ctypes
 import os
+import random
 import shutil
 import subprocess
 import sysconfig
@@ -17,6 +18,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "cpython" / "capture" / "linetable.c"
 STEP = 1 if os.environ.get("CTM_LONG") else 10
+
+
+class Place(ctypes.Structure):
+    """Where a look ended: ctm_linetable_place."""
+
+    _fields_ = [("at", ctypes.c_size_t), ("unit", ctypes.c_int), ("line", ctypes.c_int)]
 
 
 def code_objects(code):
@@ -44,7 +51,9 @@ class LineTableTest(unittest.TestCase):
         library = os.path.join(cls.folder.name, "linetable.so")
         subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, SOURCE], check=True)
         cls.line_of = ctypes.CDLL(library).ctm_linetable_line
-        cls.line_of.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int]
+        cls.line_of.argtypes = [
+            ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.POINTER(Place),
+        ]  # fmt: skip
 
     @classmethod
     def tearDownClass(cls):
@@ -53,15 +62,21 @@ class LineTableTest(unittest.TestCase):
     def check(self, code):
         table, first = code.co_linetable, code.co_firstlineno
         expected = expected_lines(code)
-        # The decoder starts over for each unit: of a long function, look at some.
+        # A look goes on where the last one ended, or starts over: in order, in no order, and each by itself.
         step = max(1, len(expected) // 200)
-        for unit in range(0, len(expected), step):
-            line = self.line_of(table, len(table), first, unit)
-            if line != expected[unit]:
-                self.fail(f"{code.co_filename}:{code.co_qualname} unit {unit}: {line} != {expected[unit]}")
-        self.assertEqual(self.line_of(table, len(table), first, -1), first)
-        self.assertEqual(self.line_of(table, len(table), first, len(expected)), -1)
-        return len(range(0, len(expected), step))
+        units = range(0, len(expected), step)
+        place, mixed = Place(), Place()
+        for unit, other in zip(units, random.sample(units, len(units)), strict=True):
+            lines = [
+                self.line_of(table, len(table), first, unit, place),
+                self.line_of(table, len(table), first, unit, Place()),
+                self.line_of(table, len(table), first, other, mixed),
+            ]
+            if lines != [expected[unit], expected[unit], expected[other]]:
+                self.fail(f"{code.co_filename}:{code.co_qualname} units {unit}, {other}: {lines}")
+        self.assertEqual(self.line_of(table, len(table), first, -1, place), first)
+        self.assertEqual(self.line_of(table, len(table), first, len(expected), place), -1)
+        return len(units)
 
     def test_the_standard_library(self):
         files = sorted(Path(sysconfig.get_path("stdlib")).rglob("*.py"))
@@ -79,7 +94,7 @@ class LineTableTest(unittest.TestCase):
     def test_broken_tables_end(self):
         for length in range(6):
             for byte in (0x00, 0x40, 0x7F, 0x80, 0xF0, 0xF8, 0xFF):
-                self.line_of(bytes([byte]) * length, length, 1, 10)
+                self.line_of(bytes([byte]) * length, length, 1, 10, Place())
 
 
 if __name__ == "__main__":

@@ -32,7 +32,9 @@ PROGRAM = """
         lines, names = leaf_source(), []
         for width in range(1, 46):
             names_of = " = ".join(f"n{i}" for i in range(width))
-            def add(name, *body, before=f"    {names_of} = None"):
+            # Half of them allocate themselves: what is known of a caller is taken over for what it calls.
+            before = f"    {names_of} = None" + ("; mine = bytes(70)" if width % 2 else "")
+            def add(name, *body, before=before):
                 lines.extend([f"def {name}(size):", before, *body])
             add(f"one{width}", "    return called(size)")
             add(f"inner{width}", "    return called(size)")
@@ -46,11 +48,16 @@ PROGRAM = """
             lines.extend([f"class Made{width}:", "    def __init__(self, size):", f"        {names_of} = None",
                           "        self.found = called(size)"])
             add(f"made{width}", f"    return Made{width}(size).found")
+            lines.extend([f"def outer{width}(n, first, second, size, times):",
+                          f"    {names_of} = None",
+                          "    if n > 0:",
+                          f"        return outer{width}(n - 1, first, second, size, times)",
+                          "    return drive(first, second, size, times)"])
             names += [f"{kind}{width}" for kind in
                       ("one", "two", "three", "looped", "delegated", "mapped", "made")]
-        space = {"chain": chain, "sys": sys}
+        space = {"chain": chain, "sys": sys, "drive": drive}
         exec(compile("\\n".join(lines), "variants.py", "exec"), space)
-        return [space[name] for name in names]
+        return [space[name] for name in names], [space[f"outer{width}"] for width in range(1, 46)]
 
     def totals(size):
         return [t.traceback.total_nframe for t in tm.take_snapshot().traces if t.size == size]
@@ -61,18 +68,21 @@ PROGRAM = """
         assert found == frames[:NFRAME][::-1], (found, frames[:NFRAME][::-1])
         assert totals(size) == [len(frames)], (totals(size), len(frames))
 
-    def drive(first, second, size):
-        # What is remembered of the first one is there when the second one comes.
-        for entry, taken in ((first, size + 50), (first, size + 60), (second, size)):
-            found = entry(taken)
-        return found
+    def drive(first, second, size, times):
+        # What is remembered of the first one is there when the second one comes: a mark in a call that lasts, too.
+        for taken in [size + 50, size + 60] * times:
+            first(taken)
+        return second(size)
 
-    entries = variants()
+    entries, outers = variants()
     rng = random.Random(7)
     tm.start(NFRAME)
     for turn in range(TURNS):
         size = 100_000 + 100 * (turn % 97)
-        block, again, frames = drive(rng.choice(entries), rng.choice(entries), size)
+        times = 1 if rng.random() < 0.9 else rng.choice([3, 30, 150])
+        first, second, outer = rng.choice(entries), rng.choice(entries), rng.choice(outers)
+        block, again, frames = (drive(first, second, size, times) if turn % 3 else
+                                outer(rng.randrange(5), first, second, size, times))
         look(block, frames, 2, size)
         look(again, frames, 3, size + 7)
         del block, again

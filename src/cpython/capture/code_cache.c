@@ -25,6 +25,7 @@ typedef struct code_cache {
     uint32_t generation; /* of the ids below; GIL */
     uint32_t function;   /* function row; GIL */
     uint32_t count;      /* of `frames`: code units + 1; written once */
+    ctm_linetable_place place; /* where the last look for a line ended; GIL */
     uint32_t frames[];   /* frame row of unit - 1; 0: not met yet; GIL */
 } code_cache;
 
@@ -187,11 +188,11 @@ static ctm_status intern_function(ctm_shard *shard, PyCodeObject *code, uint32_t
 }
 
 /* HOOK: */
-static int line_of(PyCodeObject *code, int unit)
+static int line_of(PyCodeObject *code, int unit, ctm_linetable_place *place)
 {
     const uint8_t *table = (const uint8_t *)PyBytes_AS_STRING(code->co_linetable);
     const int line = ctm_linetable_line(table, (size_t)PyBytes_GET_SIZE(code->co_linetable),
-                                        code->co_firstlineno, unit);
+                                        code->co_firstlineno, unit, place);
     return line < 0 ? 0 : line;
 }
 
@@ -199,8 +200,10 @@ static int line_of(PyCodeObject *code, int unit)
 ctm_status ctm_code_frame_uncached(ctm_shard *shard, PyCodeObject *code, int unit, uint32_t *out)
 {
     uint32_t function;
+    ctm_linetable_place place = {0, 0, 0};
     const ctm_status status = intern_function(shard, code, &function);
-    return status == CTM_OK ? ctm_shard_frame(shard, function, line_of(code, unit), out) : status;
+    return status == CTM_OK ? ctm_shard_frame(shard, function, line_of(code, unit, &place), out)
+                            : status;
 }
 
 /* --- the cache --- */
@@ -278,7 +281,8 @@ static ctm_status fill(ctm_shard *shard, PyCodeObject *code, int unit, uint32_t 
     }
     uint32_t *frame = &cache->frames[unit + 1];
     if (status == CTM_OK && *frame == 0) {
-        status = ctm_shard_frame(shard, cache->function, line_of(code, unit), frame);
+        status = ctm_shard_frame(shard, cache->function, line_of(code, unit, &cache->place),
+                                 frame);
     }
     *out = *frame;
     return status;

@@ -34,8 +34,20 @@ size_t ctm_object_header_size(const PyTypeObject *type)
     return bytes;
 }
 
-/* HOOK: The common way: see hooks.c. */
-static inline bool reattribute_main(uintptr_t block)
+/* HOOK: The block's size as the type gives it. It is not always: only what is looked up under it depends on that. */
+static inline uint64_t likely_size(const PyObject *op, uintptr_t block)
+{
+    const PyTypeObject *type = Py_TYPE(op);
+    uint64_t size = (uint64_t)type->tp_basicsize + ((uintptr_t)op - block);
+    if (type->tp_itemsize != 0) {
+        size += (uint64_t)type->tp_itemsize * (uint64_t)((const PyVarObject *)op)->ob_size;
+    }
+    return size;
+}
+
+/* HOOK: The common way: see hooks.c. The site is looked up by what the object's type says, without waiting for what the map
+ * says of its block: so the processor looks at both at once. */
+static inline bool reattribute_main(const PyObject *op, uintptr_t block)
 {
     PyThreadState *thread_state = ctm_frames_attached_to_main();
     ctm_shard *const shard = ctm_the_capture.exclusive;
@@ -44,14 +56,18 @@ static inline bool reattribute_main(uintptr_t block)
     }
     ctm_found found;
     ctm_where where;
+    const uint64_t likely = likely_size(op, block);
+    const bool is_known = ctm_stack_where(ctm_frames_innermost(thread_state), &where);
+    uint32_t site = is_known ? ctm_stack_known_site(&where, likely) : 0;
     if (!ctm_shard_seek(shard, 0, block, &found)) {
         return true; /* a block from before tracing began, or none of ours */
     }
-    const bool is_known = ctm_stack_where(ctm_frames_innermost(thread_state), &where);
     const uint64_t size = ctm_shard_found_size(shard, &found);
-    uint32_t site = is_known ? ctm_stack_known_site(&where, size) : 0;
-    if (site == 0) {
-        site = ctm_stack_new_site(shard, thread_state, size);
+    if (__builtin_expect(site == 0 || size != likely, 0)) {
+        site = is_known ? ctm_stack_known_site(&where, size) : 0;
+        if (site == 0) {
+            site = ctm_stack_new_site(shard, thread_state, size);
+        }
     }
     if (site != 0) {
         ctm_shard_reattribute_at(shard, &found, site);
@@ -83,9 +99,9 @@ static CTM_SELDOM void reattribute(uintptr_t block)
 }
 
 /* HOOK: */
-static __attribute__((noinline)) CTM_HOT int revive(uintptr_t block)
+static __attribute__((noinline)) CTM_HOT int revive(const PyObject *op, uintptr_t block)
 {
-    if (!reattribute_main(block)) {
+    if (!reattribute_main(op, block)) {
         reattribute(block);
     }
     return 0;
@@ -100,7 +116,7 @@ int ctm_event_reference(PyObject *op)
         self->last_block = 0;
         return 0;
     }
-    return self->inside || ctm_capture_mode() != CTM_EXACT ? 0 : revive(block);
+    return self->inside || ctm_capture_mode() != CTM_EXACT ? 0 : revive(op, block);
 }
 
 /* --- self-test: revive one object of each kind and see whether its block counted anew --- */

@@ -1,4 +1,4 @@
-/* linetable.c: see linetable.h. One pass from the start of the table; the caller caches. */
+/* linetable.c: see linetable.h. One pass, from the start of the table or from where the last one ended. */
 #include "linetable.h"
 
 enum { KIND_NO_COLUMNS = 13, KIND_LONG = 14, KIND_NONE = 15 };
@@ -37,23 +37,30 @@ static int line_delta(unsigned kind, const uint8_t *table, size_t length, size_t
 }
 
 /* HOOK: */
-int ctm_linetable_line(const uint8_t *table, size_t length, int first_lineno, int unit)
+int ctm_linetable_line(const uint8_t *table, size_t length, int first_lineno, int unit,
+                       ctm_linetable_place *place)
 {
-    int line = first_lineno;
+    ctm_linetable_place now = *place;
     if (unit < 0) {
         return first_lineno;
     }
-    for (size_t at = 0; at < length;) {
+    if (now.at == 0 || unit < now.unit) {
+        now = (ctm_linetable_place){0, 0, first_lineno};
+    }
+    while (now.at < length) {
+        size_t at = now.at;
         const unsigned head = table[at++];
         const unsigned kind = (head >> 3) & 15u;
-        line += line_delta(kind, table, length, &at);
-        unit -= (int)(head & 7u) + 1;
-        if (unit < 0) {
+        const int line = now.line + line_delta(kind, table, length, &at);
+        const int next = now.unit + (int)(head & 7u) + 1;
+        if (unit < next) {
+            *place = now;
             return kind == KIND_NONE ? -1 : line;
         }
         while (at < length && !(table[at] & 128u)) {
             at++;
         }
+        now = (ctm_linetable_place){at, next, line};
     }
     return -1;
 }

@@ -11,8 +11,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The line of the instruction at `unit` (in 2-byte code units; negative: the code's first
- * line). -1: the table gives no line there, or ends before it. */
-int ctm_linetable_line(const uint8_t *table, size_t length, int first_lineno, int unit);
+/* An entry of a table, for a look that goes on from there: code that runs for the first time is met in order, and a
+ * module's can be long. Zeros: the first one. */
+typedef struct ctm_linetable_place {
+    size_t at; /* its offset, bytes */
+    int unit;  /* the first that it covers */
+    int line;  /* before its change */
+} ctm_linetable_place;
+
+/* The line of the instruction at `unit` (in 2-byte code units; negative: the code's first line). -1: the table gives no
+ * line there, or ends before it. `place` is where the last look in this table ended, or zeros. */
+int ctm_linetable_line(const uint8_t *table, size_t length, int first_lineno, int unit,
+                       ctm_linetable_place *place);
 
 #endif

@@ -27,6 +27,7 @@
 #define HOPELESS 16u      /* failures in a row, after which only one in as many chances is taken */
 #define MORE_IN_A_ROW 2u  /* events in a frame that is not remembered: there may be more */
 #define MANY_IN_A_ROW 12u /* it is worth being remembered */
+#define AGAIN_IN_A_ROW 64u /* after so many more it is worth trying that again */
 #define STEPS_LOG2 11u    /* of a new cache of steps */
 #define STEPS_MOST_LOG2 18u /* it grows while it is too small for the program */
 
@@ -503,7 +504,7 @@ static __attribute__((noinline)) bool where_by_others(const void *innermost, ctm
     if (times >= MORE_IN_A_ROW) {
         ctm_stack_make_near(&the_stack, innermost, out->callers);
     }
-    return times < MANY_IN_A_ROW;
+    return times % AGAIN_IN_A_ROW != MANY_IN_A_ROW;
 }
 
 /* HOOK: */
