@@ -4,12 +4,12 @@
 usage: make_seeds.py [EXAMPLE]
 
 EXAMPLE is the built examples/c/memory_over_time.c, which makes the recording. Files whose name begins with "found-" are
-inputs that once broke something, that a fuzzer thought interesting, or that this program cannot make (the control blocks of
-black boxes); they stay as they are.
+inputs that once broke something or that a fuzzer thought interesting; they stay as they are.
 """
 
 import pickle
 import random
+import struct
 import subprocess
 import sys
 import tempfile
@@ -79,11 +79,27 @@ def main():
         write("round_trip", f"program-{number}", program(rng, sites, number % 2))
     write("round_trip", "edges", program(rng, 0, 1) + bytes([SITE, 202, 1, 0, 0, 0, 0, 1, 0]) * 3)
     write_stdlib_seeds(rng)
+    write_black_box_seeds(rng)
     if len(sys.argv) > 1:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "recording"
             subprocess.run([sys.argv[1], path], check=True, stdout=subprocess.DEVNULL)
             damage_all("recording", "example", path.read_bytes(), rng)
+
+
+def change(rng):
+    """A struct change of fuzz_black_box.c, with a value that is likely to matter."""
+    value = rng.choice([0, 1, 2, 3, 7, 127, 255, 300, 512, 4096, 65536, 1 << 20, 1 << 32, (1 << 64) - 1])
+    return struct.pack("<BBHQ", rng.randrange(8), rng.randrange(40), rng.randrange(1 << 13), value)
+
+
+def write_black_box_seeds(rng):
+    write("black_box", "unchanged", b"")
+    for what in range(8):
+        for number in range(3):
+            write("black_box", f"what-{what}-{number}", bytes([what]) + change(rng)[1:])
+    for number in range(8):
+        write("black_box", f"many-{number}", b"".join(change(rng) for _ in range(2 + 3 * number)))
 
 
 def write_stdlib_seeds(rng):
