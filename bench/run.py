@@ -136,13 +136,16 @@ def describe(python):
     version, system = subprocess.check_output([python, "-c", code], text=True).splitlines()
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     model = [line for line in lines if line.startswith("model name")]
-    commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    commit = ""
+    if shutil.which("git") is not None:
+        command = ["git", "-C", ROOT, "rev-parse", "--short", "HEAD"]
+        commit = subprocess.run(command, capture_output=True, text=True).stdout.strip()
     return {
         "python": version,
         "system": system,
         "processor": model[0].split(":", 1)[1].strip() if model else "unknown",
         "cores": os.cpu_count(),
-        "commit": commit.stdout.strip(),
+        "commit": commit,
         "date": time.strftime("%Y-%m-%d"),
     }
 

@@ -21,6 +21,12 @@ class ExampleTest(ProgramTest):
         self.assertRegex(churn, r"\A +8,\d{3},\d{3} bytes in 11\d,\d{3} blocks, \d+ left: line 10, read_table\n")
         self.assertIn("line 14, total_length\n", churn)
 
+    def test_black_box(self):
+        runs, killed, peak = self.run_example("black_box.py").splitlines()
+        self.assertRegex(runs, r"^it runs: 10,\d{3},\d{3} bytes in 10,00\d blocks at line 5, load$")
+        self.assertEqual(killed, runs.replace("it runs", "it was killed"))
+        self.assertRegex(peak, r"^at the peak: 10,\d{3},\d{3} bytes there$")
+
     def test_others(self):
         for name in ("first_steps.py", "find_a_leak.py", "in_place.py"):
             with self.subTest(name):

@@ -9,9 +9,13 @@ import sys
 import tempfile
 import textwrap
 import unittest
+from collections import Counter
 from pathlib import Path
 
 from support import LONG, PRELUDE, ScriptTest, build, ours_only
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import black_box_reader
 
 KILLS = 1000 if LONG else 50
 
@@ -64,6 +68,28 @@ LOAD = """
 DEATHS = ("SIGKILL", "abort", "segfault", "SIGTERM", "SIGKILL")
 
 
+def rows(snapshot):
+    """How often each trace is there, with all that it says, in the second reader's words."""
+    rows = Counter()
+    for trace in snapshot.traces:
+        frames = tuple((frame.filename, frame.lineno, frame.name or "") for frame in trace.traceback)
+        rows[trace.domain, trace.size, frames, trace.traceback.total_nframe, tuple(sorted(trace.labels.items()))] += 1
+    return rows
+
+
+def compare_with_second_reader(test, path, opened, snapshot, peak):
+    """`opened`, whose snapshots are given, and the reader that was written from the specification say the same."""
+    box = black_box_reader.read(path)
+    test.assertEqual((box.pid, box.command), (opened.pid, opened.command or ""))
+    test.assertEqual(box.started / 1e9, opened.started)
+    for which, known in (("live", snapshot), ("at_peak", peak)):
+        expected = Counter({site: getattr(counts, which) for site, counts in box.sites.items()})
+        test.assertEqual(rows(known), Counter({tuple(site): n for site, n in (+expected).items()}))
+    allocated = sum(counts.allocated for counts in box.sites.values())
+    test.assertEqual(sum(item.allocated_count for item in snapshot.statistics("filename", sort="allocated")), allocated)
+    return box
+
+
 def sums(statistics):
     return sum(item.size for item in statistics), sum(item.count for item in statistics)
 
@@ -98,10 +124,13 @@ class KillTest(ScriptTest):
             self.assertIsNone(opened.incomplete)
             self.assertEqual(opened.pid, process.pid)
             snapshot, peak, totals = opened.snapshot(), opened.peak(), opened.totals()
+            if number % 4 == 0:
+                compare_with_second_reader(self, box, opened, snapshot, peak)
         self.assertEqual(sums(snapshot.statistics("lineno")), (totals.size, totals.count))
         self.assertEqual(sums(snapshot.statistics("traceback")), (totals.size, totals.count))
         self.assertEqual(sum(trace.size for trace in snapshot.traces), totals.size)
         self.assertGreaterEqual(sums(peak.statistics("lineno"))[0], totals.size)
+        self.assertEqual(sums(peak.statistics("lineno"))[0], totals.peak)
         made_begun, made, freed_begun, freed = struct.unpack("4Q", counts.read_bytes())
         found = [item for item in snapshot.statistics("lineno") if item.traceback[0].lineno == lineno
                  and item.traceback[0].filename == str(script)]

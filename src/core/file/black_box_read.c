@@ -276,7 +276,9 @@ static ctm_status make_snapshot(ctm_box *box, struct ctm_box_loader *loader, boo
     }
     if (status == CTM_OK) {
         status = ctm_snapshot_from_store(&merged, &info, out);
-        if (status == CTM_ERR_LIMIT) {
+        if (status == CTM_OK) {
+            ctm_snapshot_count_peak(*out);
+        } else if (status == CTM_ERR_LIMIT) {
             status = ctm_box_fail(loader, CTM_BOX_CONTROL_SIZE, "counters that cannot be");
         }
     }

@@ -47,7 +47,13 @@ static ctm_status finish(const ctm_tracer *tracer, struct ctm_store *store, ctm_
 {
     ctm_status status =
         ctm_store_string(store, tracer->command, tracer->command_length, &info->command);
-    return status == CTM_OK ? ctm_snapshot_from_store(store, info, out) : status;
+    if (status == CTM_OK) {
+        status = ctm_snapshot_from_store(store, info, out);
+    }
+    if (status == CTM_OK) {
+        ctm_snapshot_count_peak(*out);
+    }
+    return status;
 }
 
 static ctm_status take_locked(ctm_tracer *tracer, struct ctm_snapshot **out)

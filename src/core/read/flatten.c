@@ -91,3 +91,12 @@ ctm_status ctm_snapshot_from_store(const struct ctm_store *store, const ctm_snap
         ctm_snapshot_unref(snapshot);
     return status;
 }
+
+void ctm_snapshot_count_peak(ctm_snapshot *snapshot)
+{
+    uint64_t bytes = 0;
+    if (!snapshot->info.peak_known || snapshot->info.sample_interval != 0) return;
+    for (uint32_t id = 1; id <= snapshot->info.sites; id++)
+        bytes += snapshot->sites[id].at_peak * snapshot->sites[id].block_size;
+    snapshot->info.peak_bytes = bytes;
+}

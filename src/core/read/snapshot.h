@@ -68,5 +68,8 @@ CTM_NODISCARD ctm_status ctm_snapshot_seal(ctm_snapshot *snapshot);
  * meanwhile. `info` gives what is not counted here. CTM_ERR_NOMEM, CTM_ERR_LIMIT. */
 CTM_NODISCARD ctm_status ctm_snapshot_from_store(const struct ctm_store *store,
                                                  const ctm_snapshot_info *info, ctm_snapshot **out);
+/* The peak is what the sites say, so that no two numbers of a snapshot contradict each other: with several threads the
+ * tracer's own can be some blocks off (peak.c). Of a snapshot that nobody else has yet; estimates stay. */
+void ctm_snapshot_count_peak(ctm_snapshot *snapshot);
 
 #endif

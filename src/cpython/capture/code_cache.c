@@ -21,12 +21,12 @@
 #if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
 
 typedef struct code_cache {
-    size_t bytes;        /* of this array; written once */
-    uint32_t generation; /* of the ids below; GIL */
-    uint32_t function;   /* function row; GIL */
-    uint32_t count;      /* of `frames`: code units + 1; written once */
+    size_t bytes;              /* of this array; written once */
+    uint32_t generation;       /* of the ids below; GIL */
+    uint32_t function;         /* function row; GIL */
+    uint32_t count;            /* of `frames`: code units + 1; written once */
     ctm_linetable_place place; /* where the last look for a line ended; GIL */
-    uint32_t frames[];   /* frame row of unit - 1; 0: not met yet; GIL */
+    uint32_t frames[];         /* frame row of unit - 1; 0: not met yet; GIL */
 } code_cache;
 
 /* CPython's own layout of `co_extra`. */
@@ -281,8 +281,7 @@ static ctm_status fill(ctm_shard *shard, PyCodeObject *code, int unit, uint32_t 
     }
     uint32_t *frame = &cache->frames[unit + 1];
     if (status == CTM_OK && *frame == 0) {
-        status = ctm_shard_frame(shard, cache->function, line_of(code, unit, &cache->place),
-                                 frame);
+        status = ctm_shard_frame(shard, cache->function, line_of(code, unit, &cache->place), frame);
     }
     *out = *frame;
     return status;

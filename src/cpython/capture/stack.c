@@ -24,11 +24,11 @@
 #if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
 
 #define SITES_LOG2 13u
-#define HOPELESS 16u      /* failures in a row, after which only one in as many chances is taken */
-#define MORE_IN_A_ROW 2u  /* events in a frame that is not remembered: there may be more */
-#define MANY_IN_A_ROW 12u /* it is worth being remembered */
+#define HOPELESS 16u       /* failures in a row, after which only one in as many chances is taken */
+#define MORE_IN_A_ROW 2u   /* events in a frame that is not remembered: there may be more */
+#define MANY_IN_A_ROW 12u  /* it is worth being remembered */
 #define AGAIN_IN_A_ROW 64u /* after so many more it is worth trying that again */
-#define STEPS_LOG2 11u    /* of a new cache of steps */
+#define STEPS_LOG2 11u     /* of a new cache of steps */
 #define STEPS_MOST_LOG2 18u /* it grows while it is too small for the program */
 
 typedef struct level_context {
