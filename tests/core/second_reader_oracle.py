@@ -2,8 +2,8 @@
 
 usage: second_reader_oracle.py LIBCTM.so [ROUNDS [SEED]]
 
-Each snapshot is made by a builder and encoded; both readers must see the same tables in it. Then bytes are changed, the checksums put
-right, and both must let the file through or both refuse it; of one let through they must again see the same.
+Each snapshot is made by a builder and encoded; both readers must see the same tables in it. Then bytes are changed, the
+checksums put right, and both must let the file through or both refuse it; of one let through they must again see the same.
 """
 
 import ctypes

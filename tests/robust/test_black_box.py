@@ -435,7 +435,7 @@ class FileTest(ScriptTest):
             for before in ("pass", "faulthandler.enable()"):
                 code = child.replace("PATH", repr(sys.path)).replace("BEFORE", before)
                 env = {k: v for k, v in os.environ.items() if k != "PYTHONFAULTHANDLER"}
-                done = subprocess.run([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
                 assert done.stdout == "there\\n" and done.returncode == -signal.SIGBUS, done
                 assert ("Bus error" in done.stderr) == (before != "pass"), done.stderr
             print("good")
