@@ -37,7 +37,7 @@ typedef struct ctm_hook_state {
             bool inside; /* an original function is running on behalf of a hook */
             bool own;    /* results of this module are being made: see ctm_own_begin */
         };
-        uint16_t special; /* both: not 0 if an event is not like most */
+        uint32_t special; /* both: not 0 if an event is not like most */
     };
     const void *own_frame; /* the innermost frame then; only compared */
     uint64_t own_section;  /* of all of the process, from 1 on */
@@ -75,6 +75,19 @@ extern ctm_capture ctm_the_capture;
 static inline ctm_mode ctm_capture_mode(void)
 {
     return (ctm_mode)atomic_load_explicit(&ctm_the_capture.mode, memory_order_relaxed);
+}
+
+/* HOOK: Around the original function of a plain event. The whole word is written, because the whole word is read by the
+ * next event: a processor that has to put a word together from stores of its parts waits until they are in the cache. */
+static inline void ctm_hook_go_inside(void)
+{
+    ctm_hook_tls.special = 1; /* `inside`, in the lowest byte */
+}
+
+/* HOOK: */
+static inline void ctm_hook_come_out(void)
+{
+    ctm_hook_tls.special = 0;
 }
 
 /* HOOK: Is this block, which was just announced, to be recorded? Ask once for each. */

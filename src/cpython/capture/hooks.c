@@ -155,9 +155,9 @@ static inline void *on_malloc(PyMemAllocatorDomain domain, size_t size)
     if (!is_plain()) {
         return malloc_otherwise(domain, size);
     }
-    ctm_hook_tls.inside = true;
+    ctm_hook_go_inside();
     void *block = record(domain, real->malloc(real->ctx, size), size);
-    ctm_hook_tls.inside = false;
+    ctm_hook_come_out();
     return block;
 }
 
@@ -182,9 +182,9 @@ static inline void *on_calloc(PyMemAllocatorDomain domain, size_t count, size_t 
     if (!is_plain()) {
         return calloc_otherwise(domain, count, size);
     }
-    ctm_hook_tls.inside = true;
+    ctm_hook_go_inside();
     void *block = record(domain, real->calloc(real->ctx, count, size), count * size);
-    ctm_hook_tls.inside = false;
+    ctm_hook_come_out();
     return block;
 }
 
@@ -277,9 +277,9 @@ static inline void *on_realloc(PyMemAllocatorDomain domain, void *old, size_t si
     if (!is_plain()) {
         return realloc_otherwise(domain, old, size);
     }
-    ctm_hook_tls.inside = true;
+    ctm_hook_go_inside();
     void *block = resize(domain, old, size);
-    ctm_hook_tls.inside = false;
+    ctm_hook_come_out();
     return block;
 }
 
@@ -319,9 +319,9 @@ static inline void on_free(PyMemAllocatorDomain domain, void *block)
         return;
     }
     forget(domain, block);
-    ctm_hook_tls.inside = true;
+    ctm_hook_go_inside();
     real->free(real->ctx, block);
-    ctm_hook_tls.inside = false;
+    ctm_hook_come_out();
 }
 
 #define DOMAIN_HOOKS(name, domain)                                                       \
