@@ -98,5 +98,10 @@ void ctm_snapshot_count_peak(ctm_snapshot *snapshot)
     if (!snapshot->info.peak_known || snapshot->info.sample_interval != 0) return;
     for (uint32_t id = 1; id <= snapshot->info.sites; id++)
         bytes += snapshot->sites[id].at_peak * snapshot->sites[id].block_size;
+    if (bytes < snapshot->info.current_bytes) { /* a peak that was missed: it is now */
+        bytes = snapshot->info.current_bytes;
+        for (uint32_t id = 1; id <= snapshot->info.sites; id++)
+            snapshot->sites[id].at_peak = ctm_site_live(&snapshot->sites[id]);
+    }
     snapshot->info.peak_bytes = bytes;
 }
