@@ -41,7 +41,8 @@ CTM_API const char *ctm_box_lack_text(ctm_box_lack lack);
  * is installed for SIGBUS. ctm_tracer_stop ends it; the child of a fork has none. */
 CTM_API CTM_NODISCARD ctm_status ctm_black_box_start(ctm_tracer *tracer, const char *path);
 /* The box ends with what it holds now; tracing goes on in private memory. Does nothing if there is none.
- * CTM_ERR_NOMEM: the box goes on. */
+ * Without memory for a copy of the tables the pages of the file are used on, so that it must not be truncated then.
+ * CTM_ERR_NOMEM: the box goes on, because its descriptor was closed or its file truncated as well. */
 CTM_API CTM_NODISCARD ctm_status ctm_black_box_end(ctm_tracer *tracer, ctm_box_end reason);
 /* Is there a box? Any thread. */
 CTM_API bool ctm_black_box_state(ctm_tracer *tracer, ctm_box_lack *out_lack);

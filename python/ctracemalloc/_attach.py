@@ -89,7 +89,7 @@ def begin(pid: int, nframe: int) -> None:
 
 def detach(pid: int) -> int:
     if _black_box.find(pid) is None:
-        raise FileNotFoundError(f"process {pid} has no black box in the default place")
+        raise FileNotFoundError(f"process {pid} has no black box")
     send(pid, STOP, "stop")
     return 0
 

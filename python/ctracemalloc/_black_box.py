@@ -2,7 +2,8 @@
 
 Model: start(black_box=PATH) puts the tracer's tables into a shared mapping of a file (docs/black-box.md), so whatever
 ends the process, the file holds them as they were. A BlackBox is such a file, opened; attach() finds
-the one of a running process in the default place, a folder of the user's own with a file PID.box for each process.
+the one of a running process among the files that it has mapped, or in the default place, a folder of the user's own with a
+file PID.box for each process.
 """
 
 import atexit
@@ -48,7 +49,10 @@ def prepare(black_box: object) -> tuple[bytes, str]:
 
 def at_exit() -> None:
     """The box ends with the program; tracing goes on for whoever still looks at it."""
-    _ctracemalloc._black_box_end(True)
+    try:
+        _ctracemalloc._black_box_end(True)
+    except MemoryError:
+        pass  # it goes on to the very end: better than a message that the program would not have without us
     remove_owned()
 
 
@@ -264,7 +268,11 @@ def open_black_box(path: _Path) -> BlackBox:
 
 
 def find(pid: int) -> str | None:
-    """The black box of a process in the default place."""
+    """The black box of a process: the one that it writes, or one that it has left in the default place."""
+    mapped = mapped_files(pid)
+    for path in mapped or ():
+        if is_black_box(path):
+            return path
     try:
         uid = os.stat(f"/proc/{pid}").st_uid
     except OSError:
@@ -272,12 +280,56 @@ def find(pid: int) -> str | None:
     for folder in folders(uid):
         path = os.path.join(folder, f"{pid}.box")
         if is_private(folder, uid) and os.path.isfile(path) and not os.path.islink(path):
-            return path
+            return path if mapped is None or has_ended(path) else None
     return None
 
 
+def mapped_files(pid: int) -> list[str] | None:
+    """Files whose beginning the process has mapped for writing, as this process can open them; None: it cannot be known."""
+    found = []
+    try:
+        with open(f"/proc/{pid}/maps", "rb") as maps:
+            for line in maps:
+                fields = line.rstrip(b"\n").split(maxsplit=5)
+                if len(fields) == 6 and fields[1] == b"rw-s" and int(fields[2], 16) == 0 and fields[5][:1] == b"/":
+                    path = os.fsdecode(fields[5].replace(b"\\012", b"\n"))
+                    found.append(reachable(pid, path, int(fields[4])))
+    except OSError:
+        return None
+    return [path for path in found if path]
+
+
+def reachable(pid: int, path: str, inode: int) -> str:
+    """The same file seen from here: under its path, or from the root of the process, if that is another one. Or ""."""
+    for place in (path, f"/proc/{pid}/root{path}"):
+        try:
+            status = os.lstat(place)
+        except OSError:
+            continue
+        if stat.S_ISREG(status.st_mode) and status.st_ino == inode:
+            return place
+    return ""
+
+
+def is_black_box(path: str) -> bool:
+    try:
+        BlackBox(path).close()
+    except (OSError, FileError):
+        return False
+    return True
+
+
+def has_ended(path: str) -> bool:
+    """Unlike one of a killed process, whose number another one has got since."""
+    try:
+        with BlackBox(path) as box:
+            return box.ended is not None
+    except (OSError, FileError):
+        return False
+
+
 def attach(target: int | _Path) -> BlackBox:
-    """The black box of a running program: by its process id, if it was started with black_box=True, or by the path.
+    """The black box of a running program, by its process id or by the path.
 
     The program does nothing for it and notices nothing.
     """
@@ -288,7 +340,7 @@ def attach(target: int | _Path) -> BlackBox:
         if not os.path.exists(f"/proc/{target}"):
             raise ProcessLookupError(f"there is no process {target}, and no black box of one")
         raise FileNotFoundError(
-            f"process {target} has no black box in the default place: start it with"
-            " `python -m ctracemalloc run --black-box auto …` or start(black_box=True), or give its path"
+            f"process {target} has no black box: start it with `python -m ctracemalloc run --black-box auto …`"
+            " or start(black_box=True)"
         )
     return open_black_box(path)

@@ -1,5 +1,5 @@
 /* test_black_box.c: what a black box says is what the tracer holds: against the model, over growth, clears, ends, forks,
- * kills, and files that are cut, damaged or cannot grow.
+ * kills, and files that are cut or cannot grow.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,112 +10,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "ctm/black_box.h"
+#include "box.h"
 #include "live/black_box.h"
 #include "model.h"
 #include "store/memory.h"
-
-static char path[64];
-static pid_t parent;
-
-static void remove_file(void)
-{
-    if (getpid() == parent) {
-        unlink(path);
-    }
-}
-
-static ctm_snapshot *read_box(void)
-{
-    ctm_box *box;
-    ctm_snapshot *snapshot;
-    ctm_file_error error = {0, "none"};
-    if (!CHECK_EQ(ctm_box_open(path, &box, &error), CTM_OK)) {
-        printf("%s at %llu\n", error.reason, (unsigned long long)error.offset);
-        exit(2);
-    }
-    if (!CHECK_EQ(ctm_box_snapshot(box, &snapshot, &error), CTM_OK)) {
-        printf("%s at %llu\n", error.reason, (unsigned long long)error.offset);
-        exit(2);
-    }
-    ctm_box_close(box);
-    return snapshot;
-}
-
-static ctm_box_info read_info(void)
-{
-    ctm_box *box;
-    ctm_box_info info;
-    REQUIRE(ctm_box_open(path, &box, NULL) == CTM_OK);
-    ctm_box_info_get(box, &info);
-    info.command = "";
-    ctm_box_close(box);
-    return info;
-}
-
-static void new_tracer(ctm_tracer **out)
-{
-    REQUIRE(ctm_tracer_new(out) == CTM_OK);
-    REQUIRE(ctm_tracer_start(*out, 5) == CTM_OK);
-    const ctm_status status = ctm_black_box_start(*out, path);
-    if (!CHECK_EQ(status, CTM_OK)) {
-        perror(path);
-        exit(2);
-    }
-}
-
-/* One block at line `line` of a file of its own. */
-static ctm_status allocate(ctm_tracer *tracer, uint32_t shard_index, uint32_t line,
-                           uintptr_t address, uint64_t size)
-{
-    char name[32];
-    uint32_t traceback;
-    snprintf(name, sizeof name, "file%u.py", (unsigned)(line / 7));
-    const ctm_frame_text frame = {name, "f", 1, (int32_t)line};
-    ctm_shard *shard = ctm_shard_enter(tracer, shard_index);
-    REQUIRE(shard != NULL);
-    ctm_status status = ctm_shard_traceback_text(shard, &frame, 1, 1, &traceback);
-    if (status == CTM_OK) {
-        status = ctm_shard_alloc(shard, 0, address, size, traceback);
-    }
-    ctm_shard_leave(shard);
-    return status;
-}
-
-static void fill(ctm_tracer *tracer, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        REQUIRE(allocate(tracer, i % CTM_SHARDS, i + 1, 0x100000u + 16 * (uintptr_t)i, i % 100) ==
-                CTM_OK);
-    }
-}
-
-/* Is the box what the tracer says? */
-static void compare_with_tracer(ctm_tracer *tracer)
-{
-    ctm_snapshot *taken, *read = read_box(), *taken_peak, *read_peak;
-    ctm_snapshot_info one, two;
-    bool same;
-    REQUIRE(ctm_tracer_snapshot(tracer, &taken) == CTM_OK);
-    ctm_snapshot_info_get(taken, &one);
-    ctm_snapshot_info_get(read, &two);
-    CHECK_EQ(one.sites, two.sites);
-    CHECK_EQ(one.live_blocks, two.live_blocks);
-    CHECK_EQ(one.current_bytes, two.current_bytes);
-    CHECK_EQ(one.peak_bytes, two.peak_bytes);
-    CHECK_EQ(one.nframe, two.nframe);
-    REQUIRE(ctm_snapshot_at_peak(taken, &taken_peak) == CTM_OK);
-    REQUIRE(ctm_snapshot_at_peak(read, &read_peak) == CTM_OK);
-    ctm_snapshot_info_get(read_peak, &two);
-    CHECK_EQ(two.current_bytes, one.peak_bytes);
-    ctm_snapshot_info_get(taken_peak, &one);
-    CHECK_EQ(one.live_blocks, two.live_blocks);
-    REQUIRE(ctm_snapshot_equal(taken, taken, &same) == CTM_OK);
-    ctm_snapshot_unref(taken);
-    ctm_snapshot_unref(read);
-    ctm_snapshot_unref(taken_peak);
-    ctm_snapshot_unref(read_peak);
-}
 
 /* --- against the model --- */
 
@@ -455,117 +353,10 @@ static void test_other_faults(bool handler, bool sent, int expected)
     REQUIRE(waitpid(child, &status, 0) == child);
     CHECK_EQ(WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status), expected);
 }
-
-/* --- without memory --- */
-
-static void test_faults(void)
-{
-    for (long at = 1; at < 60; at++) {
-        ctm_tracer *tracer;
-        new_tracer(&tracer);
-        fill(tracer, 500);
-        atomic_store(&ctm_mem_fail_at, at);
-        const ctm_status status = ctm_black_box_end(tracer, CTM_BOX_EXIT);
-        atomic_store(&ctm_mem_fail_at, 0);
-        CHECK(status == CTM_OK || status == CTM_ERR_NOMEM);
-        compare_with_tracer(tracer);
-        ctm_box *box;
-        ctm_snapshot *snapshot;
-        atomic_store(&ctm_mem_fail_at, at);
-        if (ctm_box_open(path, &box, NULL) == CTM_OK) {
-            if (ctm_box_snapshot(box, &snapshot, NULL) == CTM_OK) {
-                ctm_snapshot_unref(snapshot);
-            }
-            ctm_box_close(box);
-        }
-        atomic_store(&ctm_mem_fail_at, 0);
-        ctm_tracer_free(tracer);
-        REQUIRE(ctm_tracer_new(&tracer) == CTM_OK && ctm_tracer_start(tracer, 1) == CTM_OK);
-        atomic_store(&ctm_mem_fail_at, at);
-        const ctm_status started = ctm_black_box_start(tracer, path);
-        atomic_store(&ctm_mem_fail_at, 0);
-        CHECK(started == CTM_OK || started == CTM_ERR_NOMEM);
-        ctm_tracer_free(tracer);
-    }
-}
-
-/* --- damage --- */
-
-static char *read_file(size_t *out_size)
-{
-    struct stat status;
-    const int fd = open(path, O_RDONLY);
-    REQUIRE(fd >= 0 && fstat(fd, &status) == 0);
-    char *bytes = malloc((size_t)status.st_size);
-    REQUIRE(bytes != NULL && pread(fd, bytes, (size_t)status.st_size, 0) == status.st_size);
-    close(fd);
-    *out_size = (size_t)status.st_size;
-    return bytes;
-}
-
-static void write_file(const char *bytes, size_t size)
-{
-    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    REQUIRE(fd >= 0 && write(fd, bytes, size) == (ssize_t)size);
-    close(fd);
-}
-
-/* Of each damaged file: a snapshot, or an error with a reason. */
-static unsigned open_damaged(void)
-{
-    ctm_box *box;
-    ctm_snapshot *snapshot;
-    ctm_file_error error = {0, NULL};
-    ctm_status status = ctm_box_open(path, &box, &error);
-    if (status == CTM_OK) {
-        status = ctm_box_snapshot(box, &snapshot, &error);
-        if (status == CTM_OK) {
-            ctm_snapshot_unref(snapshot);
-        }
-        ctm_box_close(box);
-    }
-    CHECK(status == CTM_OK || status == CTM_ERR_FORMAT);
-    CHECK(status == CTM_OK || error.reason != NULL);
-    return status == CTM_OK;
-}
-
-static void test_damage(void)
-{
-    ctm_tracer *tracer;
-    size_t size;
-    uint64_t random = 5;
-    unsigned opened = 0;
-    new_tracer(&tracer);
-    fill(tracer, 200);
-    ctm_tracer_free(tracer);
-    char *bytes = read_file(&size);
-    size_t places = sizeof(struct ctm_box_control);
-    for (unsigned i = 0; i < 400; i++) {
-        /* In the control block, or in a byte that is not 0. */
-        size_t at = check_random(&random) % (i % 2 ? places : size);
-        while (i % 2 == 0 && bytes[at] == 0) {
-            at = check_random(&random) % size;
-        }
-        const char before = bytes[at];
-        bytes[at] = (char)(before ^ (1 << check_random(&random) % 8));
-        write_file(bytes, size);
-        opened += open_damaged();
-        bytes[at] = before;
-    }
-    CHECK(opened < 400);
-    for (unsigned i = 0; i < 60; i++) {
-        write_file(bytes, i < 10 ? i * 9 : check_random(&random) % size);
-        open_damaged();
-    }
-    free(bytes);
-}
-
 int main(int argc, char **argv)
 {
     const unsigned long operations = argc > 1 ? strtoul(argv[1], NULL, 10) : 60000;
-    parent = getpid();
-    snprintf(path, sizeof path, "/tmp/ctm-test-box-%ld", (long)parent);
-    atexit(remove_file);
+    choose_path();
     model_make_keys();
     test_model(1, operations);
     test_model(2, operations);
@@ -587,7 +378,5 @@ int main(int argc, char **argv)
     } else {
         puts("left out under ThreadSanitizer: files that are cut, faults of others");
     }
-    test_faults();
-    test_damage();
     return check_done();
 }

@@ -12,7 +12,7 @@ import unittest
 from collections import Counter
 from pathlib import Path
 
-from support import LONG, PRELUDE, ScriptTest, build, ours_only
+from support import LONG, PRELUDE, SANITIZED, ScriptTest, build, ours_only
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import black_box_reader
@@ -126,6 +126,9 @@ class KillTest(ScriptTest):
             snapshot, peak, totals = opened.snapshot(), opened.peak(), opened.totals()
             if number % 4 == 0:
                 compare_with_second_reader(self, box, opened, snapshot, peak)
+        loaded = ctracemalloc.Snapshot.load(box)
+        self.assertEqual(loaded.traces, snapshot.traces)
+        self.assertEqual(loaded.statistics("lineno"), snapshot.statistics("lineno"))
         self.assertEqual(sums(snapshot.statistics("lineno")), (totals.size, totals.count))
         self.assertEqual(sums(snapshot.statistics("traceback")), (totals.size, totals.count))
         self.assertEqual(sum(trace.size for trace in snapshot.traces), totals.size)
@@ -248,6 +251,39 @@ class EndTest(ScriptTest):
             assert box.ended == "exit" and box.pid != os.getpid()
             print("good")
             """)
+
+
+@ours_only
+@unittest.skipIf(SANITIZED, "sanitizers need more address space than there is")
+class OutOfMemoryTest(ScriptTest):
+    def test_limit_of_memory(self):
+        """A program that may have no more memory ends without a word from us, and so does its box."""
+        source = f"""
+            import resource, sys
+            sys.path[:0] = {sys.path!r}
+            import ctracemalloc
+            ctracemalloc.start(9, black_box="it.box")
+            def hold(size):
+                while True:
+                    held.append(bytes(size))
+            held = []
+            resource.setrlimit(resource.RLIMIT_AS, (400 << 20, 400 << 20))
+            for size in (1 << 20, 4096):
+                try: hold(size)
+                except MemoryError: pass
+            """
+        with tempfile.TemporaryDirectory() as folder:
+            script = Path(folder, "program.py")
+            script.write_text(textwrap.dedent(source))
+            done = subprocess.run([sys.executable, script], cwd=folder, capture_output=True, text=True)
+            self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+            import ctracemalloc
+
+            box = ctracemalloc.open_black_box(os.path.join(folder, "it.box"))
+            self.assertEqual(box.ended, "exit")
+            first = box.snapshot().statistics("lineno")[0]
+            self.assertEqual(first.traceback[0].lineno, 8)
+            self.assertGreater(first.size, 100 << 20)
 
 
 @ours_only
@@ -473,6 +509,38 @@ class AttachTest(ScriptTest):
                 try: tm.attach(target)
                 except kind: pass
                 else: raise AssertionError(target)
+            print("good")
+            """)
+
+    def test_by_process_id_wherever_the_file_is(self):
+        self.check("""
+            import shutil, subprocess
+            name = "a strange\\nname é.box"
+            code = "\\n".join([
+                f"import sys; sys.path[:0] = {sys.path!r}", "import ctracemalloc", f"ctracemalloc.start(black_box={name!r})",
+                "held = bytes(123456)", "print('there', flush=True)", "sys.stdin.read(1)", "ctracemalloc.stop()",
+                "print('stopped', flush=True)", "sys.stdin.read()"])
+            program = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            assert program.stdout.readline() == "there\\n"
+            box = tm.attach(program.pid)
+            assert os.path.samefile(box.path, name) and box.pid == program.pid
+            assert 123456 + sys.getsizeof(b"") in [t.size for t in box.snapshot().traces]
+            os.rename(name, "elsewhere.box")
+            assert os.path.samefile(tm.attach(program.pid).path, "elsewhere.box")
+            # A killed process's box in the default place, whose number is this one's now.
+            from ctracemalloc import _black_box
+            stale = os.path.join(_black_box.make_folder(), f"{program.pid}.box")
+            shutil.copy("elsewhere.box", stale)
+            try:
+                assert os.path.samefile(tm.attach(program.pid).path, "elsewhere.box")
+                program.stdin.write("x"); program.stdin.flush()
+                assert program.stdout.readline() == "stopped\\n"
+                try: tm.attach(program.pid)
+                except FileNotFoundError: pass
+                else: raise AssertionError("a stale one")
+            finally:
+                os.unlink(stale)
+            program.communicate()
             print("good")
             """)
 

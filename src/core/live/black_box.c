@@ -254,11 +254,14 @@ void ctm_box_stop_locked(struct ctm_tracer *tracer)
 static ctm_status end_locked(ctm_tracer *tracer, ctm_box_end reason)
 {
     if (!ctm_box_copy(tracer->box)) {
+        /* A program that has run out of memory: it shares the pages of the file, which changes no more. */
         ctm_box_drop_copies(tracer->box);
-        return CTM_ERR_NOMEM;
+        if (ctm_box_check_file(tracer->box) != CTM_BOX_COMPLETE) {
+            return CTM_ERR_NOMEM;
+        }
     }
     mark_end(tracer->control, reason);
-    if (!ctm_box_leave_file(tracer->box)) {
+    if (!ctm_box_leave_file(tracer->box, true)) {
         atomic_store(&tracer->tables_lost, true);
     }
     detach_locked(tracer);
@@ -304,7 +307,7 @@ void ctm_box_fork_after_parent(struct ctm_tracer *tracer)
 void ctm_box_fork_after_child(struct ctm_tracer *tracer)
 {
     if (tracer->box != NULL) {
-        if (!ctm_box_leave_file(tracer->box)) {
+        if (!ctm_box_leave_file(tracer->box, false)) {
             atomic_store(&tracer->tables_lost, true);
         }
         detach_locked(tracer);

@@ -75,8 +75,9 @@ bool ctm_box_has_fd(const struct ctm_box_writer *box, uint64_t *out_size);
 ctm_box_lack ctm_box_check_file(const struct ctm_box_writer *box);
 /* All that is shared gets a private copy of the same size. False: out of memory. */
 bool ctm_box_copy(struct ctm_box_writer *box);
-/* The copies take the place of what is shared, at the same addresses. False: counters were lost. */
-bool ctm_box_leave_file(struct ctm_box_writer *box);
+/* The copies take the place of what is shared, at the same addresses; where there is none, a private view of the file does,
+ * which is as good if nobody changes the file any more (`file_lasts`). False: counters were lost. */
+bool ctm_box_leave_file(struct ctm_box_writer *box, bool file_lasts);
 void ctm_box_drop_copies(struct ctm_box_writer *box);
 
 /* --- for tracer.c, with the world stopped --- */

@@ -231,32 +231,43 @@ static bool drop_copy(struct ctm_box_writer *box, struct ctm_box_range *range)
     return true;
 }
 
-/* Without a copy: the file as it is by now, copied page by page on the first write; or zeros. */
-static void leave_without_copy(const struct ctm_box_writer *box, void *base, size_t shared,
+/* Without a copy: the file as it is by now, copied page by page on the first write; or zeros, and false. */
+static bool leave_without_copy(const struct ctm_box_writer *box, void *base, size_t shared,
                                uint64_t offset)
 {
-    if (ctm_box_check_file(box) != CTM_BOX_COMPLETE ||
+    if (ctm_box_check_file(box) == CTM_BOX_COMPLETE &&
         mmap(base, shared, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, box->fd,
-             (off_t)offset) == MAP_FAILED) {
-        (void)!mmap(base, shared, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
-                    -1, 0);
+             (off_t)offset) != MAP_FAILED) {
+        return true;
     }
+    (void)!mmap(base, shared, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+                0);
+    return false;
 }
 
-static bool leave_range(struct ctm_box_writer *box, struct ctm_box_range *range)
+static bool leave_range(struct ctm_box_writer *box, struct ctm_box_range *range, bool file_lasts)
 {
     void *base = (void *)atomic_load(&range->base);
     const size_t shared = atomic_load(&range->shared);
-    const bool good =
-        range->copy != NULL &&
-        mremap(range->copy, shared, shared, MREMAP_MAYMOVE | MREMAP_FIXED, base) != MAP_FAILED;
+    bool good = range->copy != NULL && mremap(range->copy, shared, shared,
+                                              MREMAP_MAYMOVE | MREMAP_FIXED, base) != MAP_FAILED;
     if (!good) {
         drop_copy(box, range);
-        leave_without_copy(box, base, shared, range->offset);
+        good = leave_without_copy(box, base, shared, range->offset) && file_lasts;
     }
     range->copy = NULL;
     atomic_store(&range->shared, 0);
     return good;
+}
+
+static bool leave_lasting(struct ctm_box_writer *box, struct ctm_box_range *range)
+{
+    return leave_range(box, range, true);
+}
+
+static bool leave_changing(struct ctm_box_writer *box, struct ctm_box_range *range)
+{
+    return leave_range(box, range, false);
 }
 
 bool ctm_box_copy(struct ctm_box_writer *box)
@@ -269,7 +280,7 @@ void ctm_box_drop_copies(struct ctm_box_writer *box)
     (void)for_each_shared(box, drop_copy);
 }
 
-bool ctm_box_leave_file(struct ctm_box_writer *box)
+bool ctm_box_leave_file(struct ctm_box_writer *box, bool file_lasts)
 {
-    return for_each_shared(box, leave_range);
+    return for_each_shared(box, file_lasts ? leave_lasting : leave_changing);
 }
