@@ -1,0 +1,161 @@
+"""`attach` and `detach`: into programs with a black box, and, where the interpreter takes orders, into others."""
+
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+
+import ctracemalloc
+from cli_support import ProgramTest
+
+# The interpreter itself allocates a little at such a line, now and then.
+GROWN = r"\d+(\.\d+)? KiB +[1-9]\d* +\d+(\.\d+)? KiB .* program\.py:5 +grow"
+BLOCK = sys.getsizeof(bytes(100_000))
+TAKES_ORDERS = hasattr(sys, "remote_exec")
+
+# Grows by a block whenever it is told to; says when it did.
+PROGRAM = """
+    import sys
+
+    def grow():
+        return bytes(100_000)
+
+    held = []
+    print("ready", flush=True)
+    for line in sys.stdin:
+        held.append(grow())
+        print("done", flush=True)
+    """
+
+
+class RunningProgram:
+    def __init__(self, test, *command):
+        self.process = subprocess.Popen(
+            [sys.executable, *command],
+            cwd=test.folder,
+            env=test.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        test.addCleanup(self.end)
+        assert self.process.stdout.readline() == "ready\n"
+        self.pid = str(self.process.pid)
+
+    def grow(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        assert self.process.stdout.readline() == "done\n"
+
+    def end(self):
+        self.process.kill()
+        self.process.communicate()
+
+
+class AttachTest(ProgramTest):
+    def setUp(self):
+        super().setUp()
+        self.environment["XDG_RUNTIME_DIR"] = str(self.folder)
+        self.write("program.py", PROGRAM)
+
+    def attach(self, *arguments):
+        return self.python("-m", "ctracemalloc", "attach", *arguments)
+
+    def traced_program(self, box="it.box"):
+        return RunningProgram(self, "-m", "ctracemalloc", "run", "--black-box", box, "program.py")
+
+    def test_by_pid_and_by_file(self):
+        for box in ("it.box", "auto"):
+            program = self.traced_program(box)
+            program.grow()
+            for target in (program.pid, "it.box"):
+                if target == "it.box" == box or target == program.pid:
+                    done = self.attach(target, "--count", "1", "--top", "5")
+                    self.assertEqual((done.returncode, done.stderr), (0, ""))
+                    self.assertIn(f"process {program.pid}  running", done.stdout)
+                    self.assertRegex(done.stdout, GROWN)
+            program.end()
+
+    def test_rates_and_the_end(self):
+        program = self.traced_program()
+        command = [sys.executable, "-m", "ctracemalloc", "attach", "it.box", "--interval", "0.2"]
+        with subprocess.Popen(
+            command, cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, text=True
+        ) as watcher:
+            lines = iter(watcher.stdout.readline, "")
+            self.assertIn("running", next(lines))
+            program.grow()
+            self.assertTrue(any("per second" in line for line in lines))
+            program.end()
+            rest = list(lines)
+        self.assertEqual(watcher.returncode, 0)
+        self.assertIn(f"process {program.pid}  killed", "".join(rest))
+
+    def test_a_snapshot_of_now(self):
+        program = self.traced_program()
+        program.grow()
+        program.grow()
+        done = self.attach(program.pid, "-o", "now.ctm")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+        snapshot = ctracemalloc.Snapshot.load(str(self.folder / "now.ctm"))
+        found = [trace.traceback[0] for trace in snapshot.traces if trace.size == BLOCK]
+        self.assertEqual([(Path(frame.filename).name, frame.lineno) for frame in found], [("program.py", 5)] * 2)
+
+    def test_what_is_not_there(self):
+        gone = subprocess.Popen([sys.executable, "-c", ""])
+        gone.wait()
+        for command, target, words in (
+            ("attach", str(gone.pid), f"no process {gone.pid}"),
+            ("attach", "nothing.box", "nothing.box"),
+            ("detach", str(gone.pid), "no black box"),
+        ):
+            done = self.python("-m", "ctracemalloc", command, target)
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertIn(words, done.stderr)
+            self.assertEqual(len(done.stderr.splitlines()), 1)
+
+    @unittest.skipIf(TAKES_ORDERS, "this Python starts tracing in a running program: below")
+    def test_says_what_to_do(self):
+        program = RunningProgram(self, "program.py")
+        done = self.attach(program.pid, "--count", "1")
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertIn("--black-box auto", done.stderr)
+        program.grow()
+
+    @unittest.skipUnless(TAKES_ORDERS, "tracing in a running program is started from Python 3.14 on")
+    def test_start_and_stop(self):
+        program = RunningProgram(self, "program.py")
+        status, errors = self.order(program, "attach", program.pid, "--count", "1", "-n", "7")
+        if "ermission" in errors:
+            self.skipTest(f"no right to run code in another process here: {errors}")
+        self.assertEqual((status, errors), (0, ""))
+        program.grow()
+        for _ in range(2):
+            done = self.attach(program.pid, "--count", "1")
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertRegex(done.stdout, GROWN)
+            self.assertIn("at most 7 kept", done.stdout)
+        self.assertEqual(self.order(program, "detach", program.pid), (0, ""))
+        self.assertEqual(list(self.folder.glob("ctracemalloc/*.box")), [])
+        done = self.python("-m", "ctracemalloc", "detach", program.pid)
+        self.assertEqual(done.returncode, 2)
+        program.grow()
+
+    def order(self, program, *arguments):
+        """A program that waits for input takes an order when its next line is there."""
+        command = [sys.executable, "-m", "ctracemalloc", *arguments]
+        with subprocess.Popen(
+            command, cwd=self.folder, env=self.environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        ) as teller:
+            while teller.poll() is None:
+                program.grow()
+                try:
+                    teller.wait(0.2)
+                except subprocess.TimeoutExpired:
+                    pass
+            return teller.returncode, teller.stderr.read()
+
+
+if __name__ == "__main__":
+    unittest.main()
