@@ -40,6 +40,10 @@ CTM_API const char *ctm_box_lack_text(ctm_box_lack lack);
  * Tracing goes on whatever happens to the file: see ctm_black_box_state. Until the box ends a signal handler of libctm
  * is installed for SIGBUS. ctm_tracer_stop ends it; the child of a fork has none. */
 CTM_API CTM_NODISCARD ctm_status ctm_black_box_start(ctm_tracer *tracer, const char *path);
+/* The same, but the tables keep what they hold, and that goes into the file with all that comes: for the child of a fork,
+ * or for tracing that is on already. It takes the time to write them. CTM_ERR_IO also if there is no room for them, and CTM_ERR_NOMEM if what
+ * they hold is void (ctm_black_box_is_broken). After an error nothing has changed. */
+CTM_API CTM_NODISCARD ctm_status ctm_black_box_continue(ctm_tracer *tracer, const char *path);
 /* The box ends with what it holds now; tracing goes on in private memory. Does nothing if there is none.
  * Without memory for a copy of the tables the pages of the file are used on, so that it must not be truncated then.
  * CTM_ERR_NOMEM: the box goes on, because its descriptor was closed or its file truncated as well. */

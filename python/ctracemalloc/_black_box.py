@@ -23,28 +23,55 @@ KEEP_SECONDS = 24 * 3600  # a killed program's box in the default place, for som
 _Path: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 _owned: tuple[int, bytes] | None = None  # pid, path: in the default place, to be removed at exit
-_at_exit_is_set = False
+_hooks_are_set = False
+_children: str | bool | None = None  # what the paths of forks are made of; True: the default place; None: they have no box
+_had_box = False  # was there a box before the fork?
 
 
 # --- the writer's side ---
 
 
-def prepare(black_box: object) -> tuple[bytes, str]:
+def prepare(black_box: object, children: bool) -> tuple[bytes, str]:
     """For start(): the file's path, and what it is to say of the process."""
-    global _owned, _at_exit_is_set
+    global _owned, _children, _hooks_are_set
     given: str | bytes = default_path() if black_box is True else os.fspath(black_box)  # type: ignore[call-overload]
     path = os.fsencode(os.path.abspath(given))
     if b"\0" in path:
         raise ValueError("embedded null byte")
     sys.audit("open", os.fsdecode(path), "wb", 0)
-    if not _at_exit_is_set:
+    if not _hooks_are_set:
         atexit.register(at_exit)
-        _at_exit_is_set = True
+        os.register_at_fork(before=before_fork, after_in_child=begin_child)
+        _hooks_are_set = True
     remove_owned()
     if black_box is True:
         _owned = (os.getpid(), path)
+    _children = None if not children else True if black_box is True else os.fsdecode(path)
     command = shlex.join(sys.orig_argv).encode("utf-8", "backslashreplace").decode()
     return path, command.replace("\0", "")
+
+
+def before_fork() -> None:
+    global _had_box
+    _had_box = _ctracemalloc._black_box_state()[0]
+
+
+def begin_child() -> None:
+    """In a fork: the parent's box is not this process's; what it holds goes into another one if that was asked for."""
+    global _owned
+    if _children is None or not _had_box:
+        return
+    try:
+        if _children is True:
+            path = default_path()
+            _owned = (os.getpid(), os.fsencode(path))
+        else:
+            path = f"{_children}.{os.getpid()}"
+        _ctracemalloc._black_box_continue(path)
+    except (OSError, RuntimeError, MemoryError) as error:
+        from . import _boot
+
+        _boot.complain(f"process {os.getpid()} has no black box: {error}")
 
 
 def at_exit() -> None:

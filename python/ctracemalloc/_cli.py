@@ -154,6 +154,11 @@ def build_run_parser(commands: "argparse._SubParsersAction[argparse.ArgumentPars
         help="keep the tables in FILE as well, whatever ends the program; auto: in the default place, for attach",
     )
     run.add_argument(
+        "--black-box-children",
+        action="store_true",
+        help="forks of the program get black boxes of their own, in FILE.PID",
+    )
+    run.add_argument(
         "--zstd",
         action="store_true",
         help="compress the snapshot (also if FILE ends in .zst); the default FILE ends in .zst then",

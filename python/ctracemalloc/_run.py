@@ -73,6 +73,7 @@ def launch(parsed: argparse.Namespace, program: list[str]) -> str:
         settings.record = Record(parsed.record_interval, parsed.record_children, os.path.abspath(parsed.record))
     if parsed.black_box is not None:
         settings.black_box = "auto" if parsed.black_box == "auto" else os.path.abspath(parsed.black_box)
+        settings.box_children = parsed.black_box_children
     settings.color = _report.Style.wanted(2, parsed.no_color)
     command = [
         sys.executable,
@@ -143,21 +144,23 @@ class Settings:
         self.output = output  # absolute, or "" for the default name
         self.record: Record | None = None
         self.black_box = ""  # absolute, "auto" for the default place, or "" for none
+        self.box_children = False
         self.zstd = False
 
     def encode(self) -> str:
-        flags = f"{self.install:d},{self.color:d},{self.zstd:d}"
+        flags = f"{self.install:d},{self.color:d},{self.zstd:d},{self.box_children:d}"
         record = self.record.encode() if self.record is not None else ""
         black_box = os.fsencode(self.black_box).hex()
         return f"{self.nframe},{self.interval},{flags},{record},{black_box},{self.top},{self.key},{self.output}"
 
     @classmethod
     def decode(cls, text: str) -> "Settings":
-        nframe, interval, install, color, zstd, record, black_box, top, key, output = text.split(",", 9)
+        nframe, interval, install, color, zstd, box_children, record, black_box, top, key, output = text.split(",", 10)
         settings = cls(int(nframe), int(interval), install == "1", int(top), key, color == "1", output)
         settings.record = Record.decode(record)
         settings.black_box = os.fsdecode(bytes.fromhex(black_box))
         settings.zstd = zstd == "1"
+        settings.box_children = box_children == "1"
         return settings
 
 
@@ -184,6 +187,7 @@ def begin(text: str) -> None:
             settings.nframe,
             sample_interval=settings.interval or None,
             black_box=True if settings.black_box == "auto" else settings.black_box or None,
+            black_box_children=settings.box_children,
         )
     except (OSError, RuntimeError, MemoryError) as error:
         _boot.refuse(f"cannot trace: {error}")

@@ -21,6 +21,26 @@ PyObject *ctm_module_box_end(PyObject *module, PyObject *at_exit)
     Py_RETURN_NONE;
 }
 
+const char ctm_box_continue_doc[] =
+    "_black_box_continue($module, path, /)\n--\n\n"
+    "What is traced already goes into a black box, with all that comes.";
+
+PyObject *ctm_module_box_continue(PyObject *Py_UNUSED(module), PyObject *path)
+{
+    PyObject *bytes;
+    if (!PyUnicode_FSConverter(path, &bytes)) {
+        return NULL;
+    }
+    const ctm_status status =
+        ctm_black_box_continue(ctm_the_capture.tracer, PyBytes_AS_STRING(bytes));
+    const int result = ctm_capture_raise_box(status, bytes);
+    Py_DECREF(bytes);
+    if (result < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 const char ctm_box_state_doc[] =
     "_black_box_state($module, /)\n--\n\n(Is there a black box?, what it lacks or None)";
 

@@ -57,6 +57,7 @@ static PyMethodDef module_methods[] = {
     {"_black_box_open", ctm_box_object_open, METH_O,
      PyDoc_STR("_black_box_open($module, path, /)\n--\n\nOpen a black box to read it.")},
     {"_black_box_end", ctm_module_box_end, METH_O, ctm_box_end_doc},
+    {"_black_box_continue", ctm_module_box_continue, METH_O, ctm_box_continue_doc},
     {"_black_box_state", ctm_module_box_state, METH_NOARGS, ctm_box_state_doc},
     {"_resend_start", ctm_module_resend_start, METH_O, ctm_resend_start_doc},
     {"_resend_stop", ctm_module_resend_stop, METH_NOARGS, ctm_resend_stop_doc},

@@ -4,7 +4,8 @@
 #if !defined(Py_GIL_DISABLED)
 
 const char ctm_start_doc[] =
-    "start($module, nframe=1, /, *, sample_interval=None, black_box=None)\n--\n\n"
+    "start($module, nframe=1, /, *, sample_interval=None, black_box=None,\n"
+    "      black_box_children=False)\n--\n\n"
     "Start tracing Python memory allocations.\n\n"
     "Also set the maximum number of frames stored in the traceback of a\n"
     "trace to nframe, from 1 to 65535. Does nothing if tracing already.\n\n"
@@ -13,7 +14,10 @@ const char ctm_start_doc[] =
     "so about one in that many bytes. Sizes and counts of statistics, and\n"
     "get_traced_memory(), are then unbiased estimates.\n\n"
     "black_box: a path: the tables are in this file as well, whatever ends the\n"
-    "process (see open_black_box); True: in the default place for attach().";
+    "process (see open_black_box); True: in the default place for attach(). If\n"
+    "tracing already, they move there with what they hold.\n\n"
+    "black_box_children: a fork of this process, and its forks, get black boxes\n"
+    "of their own, in PATH.PID; else they have none.";
 
 static int parse_nframe(PyObject *value, uint32_t *out)
 {
@@ -56,14 +60,27 @@ static int parse_interval(PyObject *value, uint64_t *out)
     return 0;
 }
 
+typedef struct box_wish {
+    PyObject *where; /* borrowed; NULL: no black box */
+    bool children;
+} box_wish;
+
 static int parse_keywords(PyObject *const *values, PyObject *names, uint64_t *out,
-                          PyObject **out_black_box)
+                          box_wish *out_wish)
 {
     const Py_ssize_t n = names != NULL ? PyTuple_GET_SIZE(names) : 0;
     for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *name = PyTuple_GET_ITEM(names, i);
         if (PyUnicode_CompareWithASCIIString(name, "black_box") == 0) {
-            *out_black_box = values[i] != Py_None && values[i] != Py_False ? values[i] : NULL;
+            out_wish->where = values[i] != Py_None && values[i] != Py_False ? values[i] : NULL;
+            continue;
+        }
+        if (PyUnicode_CompareWithASCIIString(name, "black_box_children") == 0) {
+            const int truth = PyObject_IsTrue(values[i]);
+            if (truth < 0) {
+                return -1;
+            }
+            out_wish->children = truth;
             continue;
         }
         if (PyUnicode_CompareWithASCIIString(name, "sample_interval") != 0) {
@@ -78,15 +95,17 @@ static int parse_keywords(PyObject *const *values, PyObject *names, uint64_t *ou
 }
 
 /* The path as bytes, new; what the file says of the process is told to the tracer. NULL: an exception. */
-static PyObject *prepare_black_box(PyObject *value)
+static PyObject *prepare_black_box(const box_wish *wish)
 {
-    if (ctm_tracer_is_tracing(ctm_the_capture.tracer)) {
-        PyErr_SetString(PyExc_RuntimeError,
-                        "a black box holds all from the start of tracing: stop() first");
+    ctm_box_lack lack;
+    if (ctm_black_box_state(ctm_the_capture.tracer, &lack)) {
+        PyErr_SetString(PyExc_RuntimeError, "there is a black box already: stop() first");
         return NULL;
     }
     PyObject *helper = PyImport_ImportModule("ctracemalloc._black_box");
-    PyObject *pair = helper != NULL ? PyObject_CallMethod(helper, "prepare", "O", value) : NULL;
+    PyObject *pair = helper != NULL ? PyObject_CallMethod(helper, "prepare", "OO", wish->where,
+                                                          wish->children ? Py_True : Py_False)
+                                    : NULL;
     PyObject *path = NULL;
     const char *command;
     Py_ssize_t length;
@@ -105,14 +124,15 @@ PyObject *ctm_module_start(PyObject *module, PyObject *const *args, Py_ssize_t n
     uint32_t nframe = 1;
     uint64_t interval = 0;
     PyObject *black_box = NULL;
+    box_wish wish = {NULL, false};
     if (n > 1) {
         return PyErr_Format(PyExc_TypeError, "start expected at most 1 argument, got %zd", n);
     }
     if ((n == 1 && parse_nframe(args[0], &nframe) < 0) ||
-        parse_keywords(args + n, names, &interval, &black_box) < 0) {
+        parse_keywords(args + n, names, &interval, &wish) < 0) {
         return NULL;
     }
-    if (black_box != NULL && (black_box = prepare_black_box(black_box)) == NULL) {
+    if (wish.where != NULL && (black_box = prepare_black_box(&wish)) == NULL) {
         return NULL;
     }
     const int result =

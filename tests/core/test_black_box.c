@@ -37,7 +37,15 @@ static void compare_box(const struct model *model)
     ctm_snapshot_unref(snapshot);
 }
 
-static void test_model(uint64_t seed, unsigned long operations)
+/* Now and then the tables leave the file and move into another one. */
+static void move(ctm_tracer *tracer, const struct model *model)
+{
+    CHECK_EQ(ctm_black_box_end(tracer, CTM_BOX_STOPPED), CTM_OK);
+    CHECK_EQ(ctm_black_box_continue(tracer, path), CTM_OK);
+    compare_box(model);
+}
+
+static void test_model(uint64_t seed, unsigned long operations, bool moves)
 {
     static struct model model;
     ctm_tracer *tracer;
@@ -64,6 +72,9 @@ static void test_model(uint64_t seed, unsigned long operations)
         }
         if (model.active && (i % 700 == 0 || op.kind == OP_CLEAR)) {
             compare_box(&model);
+        }
+        if (moves && model.active && i % 300 == 0) {
+            move(tracer, &model);
         }
     }
     ctm_tracer_free(tracer);
@@ -358,8 +369,8 @@ int main(int argc, char **argv)
     const unsigned long operations = argc > 1 ? strtoul(argv[1], NULL, 10) : 60000;
     choose_path();
     model_make_keys();
-    test_model(1, operations);
-    test_model(2, operations);
+    test_model(1, operations, false);
+    test_model(2, operations, true);
     test_growth();
     test_ends();
     test_refusals();

@@ -229,12 +229,43 @@ class EndTest(ScriptTest):
                     pass
                 else:
                     raise AssertionError(wrong)
-            tm.start()
+            tm.start(black_box="it.box")
+            before = os.stat("it.box")
             try:
                 tm.start(black_box="it.box")
-            except RuntimeError:
-                assert not os.path.exists("it.box")
+            except RuntimeError as error:
+                assert "already" in str(error) and os.path.samestat(os.stat("it.box"), before)
                 print("good")
+            """)
+
+    def test_start_later(self):
+        self.check("""
+            def hold(): return bytes(777)
+            tm.start(3)
+            held = [hold() for _ in range(1000)]
+            peak = [bytes(3_000_000)]
+            del peak
+            snapshot = tm.take_snapshot()
+            for wrong in ("/nowhere/it.box", "/etc", "/etc/passwd"):
+                try: tm.start(black_box=wrong)
+                except OSError: pass
+                else: raise AssertionError(wrong)
+                assert blocks_at(tm.take_snapshot(), hold)[0] == 1000
+            tm.start(25, black_box="it.box")
+            box = tm.open_black_box("it.box")
+            assert box.running and box.nframe == 3 and box.started < time.time() and box.incomplete is None
+            assert blocks_at(box.snapshot(), hold)[0] == blocks_at(tm.take_snapshot(), hold)[0] == 1000
+            assert box.totals().peak > 3_700_000, box.totals()
+            held += [hold() for _ in range(500)]
+            del held[:700]
+            assert blocks_at(box.snapshot(), hold)[0] == blocks_at(tm.take_snapshot(), hold)[0] == 800
+            assert box.snapshot().compare_to(tm.take_snapshot(), "filename")[0].count_diff < 100
+            tm.clear_traces()
+            held = [hold() for _ in range(5)]
+            assert blocks_at(box.snapshot(), hold)[0] == 5
+            tm.stop()
+            assert box.ended == "stopped" and blocks_at(box.snapshot(), hold)[0] == 5
+            print("good")
             """)
 
     def test_one_writer_at_a_time(self):
@@ -284,63 +315,6 @@ class OutOfMemoryTest(ScriptTest):
             first = box.snapshot().statistics("lineno")[0]
             self.assertEqual(first.traceback[0].lineno, 8)
             self.assertGreater(first.size, 100 << 20)
-
-
-@ours_only
-class ForkTest(ScriptTest):
-    def test_children_do_not_touch_the_file(self):
-        self.check("""
-            tm.start(2, black_box="it.box")
-            held = [bytes(1000) for _ in range(500)]
-            reader = tm.open_black_box("it.box")
-            for end in ("os._exit(0)", "sys.exit(0)", "tm.stop(); os._exit(0)", "tm.clear_traces(); os._exit(0)"):
-                before = [s for s in reader.snapshot().statistics("lineno") if s.size > 400000]
-                pid = os.fork()
-                if pid == 0:
-                    more = [bytes(2000) for _ in range(3000)]
-                    assert blocks_at(tm.take_snapshot(), lambda: 0) is not None
-                    assert total(tm.take_snapshot()) > 6000000
-                    del held[:100]
-                    exec(end)
-                    os._exit(1)
-                assert os.waitpid(pid, 0)[1] == 0
-                after = [s for s in reader.snapshot().statistics("lineno") if s.size > 400000]
-                assert before == after and len(after) == 1 and after[0].count >= 500, (before, after)
-                assert reader.running and reader.ended is None
-            print("good")
-            """)
-
-    def test_a_child_is_exact_while_the_parent_goes_on(self):
-        self.check("""
-            def hold(): return bytes(777)
-            tm.start(1, black_box="it.box")
-            held = [hold() for _ in range(1000)]
-            for _ in range(20):
-                pid = os.fork()
-                if pid == 0:
-                    count, _ = blocks_at(tm.take_snapshot(), hold)
-                    os._exit(0 if count == 1000 else 1)
-                more = [hold() for _ in range(3000)]
-                del more
-                assert os.waitpid(pid, 0)[1] == 0
-            print("good")
-            """)
-
-    def test_a_child_may_have_a_box_of_its_own(self):
-        self.check("""
-            tm.start(1, black_box="it.box")
-            pid = os.fork()
-            if pid == 0:
-                tm.stop()
-                tm.start(1, black_box=f"it.box.{os.getpid()}")
-                held = bytes(5555)
-                os.kill(os.getpid(), 9)
-            os.waitpid(pid, 0)
-            box = tm.open_black_box(f"it.box.{pid}")
-            assert box.pid == pid and box.ended is None and not box.running
-            assert 5555 in [trace.size - sys.getsizeof(b"") for trace in box.snapshot().traces]
-            print("good")
-            """)
 
 
 @ours_only

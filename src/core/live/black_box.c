@@ -150,26 +150,27 @@ static ctm_status map_control(struct ctm_box_writer *box)
     return CTM_OK;
 }
 
-static ctm_status make_file(struct ctm_box_writer *box, const char *path)
+/* Gives the name that the file has until publish_box. */
+static ctm_status make_file(struct ctm_box_writer *box, const char *path, char *out_name)
 {
-    char name[PATH_MAX];
-    box->fd = ctm_box_file_create(path, CTM_BOX_CONTROL_SIZE, name);
-    if (box->fd < 0) {
-        return CTM_ERR_IO;
-    }
-    ctm_status status = map_control(box);
-    if (status == CTM_OK && rename(name, path) != 0) {
-        status = CTM_ERR_IO;
-    }
-    if (status != CTM_OK) {
-        const int error = errno;
-        unlink(name);
-        errno = error;
-    }
-    return status;
+    box->fd = ctm_box_file_create(path, CTM_BOX_CONTROL_SIZE, out_name);
+    return box->fd >= 0 ? map_control(box) : CTM_ERR_IO;
 }
 
-static ctm_status new_box(ctm_tracer *tracer, const char *path, struct ctm_box_writer **out)
+/* What has not been published goes with its file. */
+static void drop_box(struct ctm_box_writer *box, const char *name)
+{
+    const int error = errno;
+    if (name[0] != 0) {
+        unlink(name);
+    }
+    errno = error;
+    free_box(box);
+}
+
+/* `out_name` has room for PATH_MAX bytes. */
+static ctm_status new_box(ctm_tracer *tracer, const char *path, struct ctm_box_writer **out,
+                          char *out_name)
 {
     struct ctm_box_writer *box = ctm_mem_map(sizeof *box);
     if (box == NULL) {
@@ -181,13 +182,27 @@ static ctm_status new_box(ctm_tracer *tracer, const char *path, struct ctm_box_w
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         ctm_box_ground_init(&box->grounds[i], box, i);
     }
-    const ctm_status status = ctm_box_guard(box) ? make_file(box, path) : CTM_ERR_LIMIT;
+    out_name[0] = 0;
+    const ctm_status status = ctm_box_guard(box) ? make_file(box, path, out_name) : CTM_ERR_LIMIT;
     if (status != CTM_OK) {
-        free_box(box);
+        drop_box(box, box->fd >= 0 ? out_name : "");
         return status;
     }
     *out = box;
     return CTM_OK;
+}
+
+static ctm_status publish_box(const char *name, const char *path)
+{
+    return rename(name, path) == 0 ? CTM_OK : CTM_ERR_IO;
+}
+
+static ctm_status check_free(const ctm_tracer *tracer)
+{
+    if (tracer->box != NULL) {
+        return CTM_ERR_INVALID;
+    }
+    return ctm_tracer_is_tracing(tracer) ? CTM_OK : CTM_ERR_NOT_TRACING;
 }
 
 static void attach_locked(ctm_tracer *tracer, struct ctm_box_writer *box)
@@ -204,14 +219,17 @@ static void attach_locked(ctm_tracer *tracer, struct ctm_box_writer *box)
 ctm_status ctm_black_box_start(ctm_tracer *tracer, const char *path)
 {
     struct ctm_box_writer *box;
-    if (tracer->box != NULL) {
-        return CTM_ERR_INVALID;
+    char name[PATH_MAX];
+    ctm_status status = check_free(tracer);
+    if (status == CTM_OK) {
+        status = new_box(tracer, path, &box, name);
     }
-    if (!ctm_tracer_is_tracing(tracer)) {
-        return CTM_ERR_NOT_TRACING;
-    }
-    const ctm_status status = new_box(tracer, path, &box);
     if (status != CTM_OK) {
+        return status;
+    }
+    status = publish_box(name, path);
+    if (status != CTM_OK) {
+        drop_box(box, name);
         return status;
     }
     ctm_tracer_stop_world(tracer);
@@ -220,6 +238,63 @@ ctm_status ctm_black_box_start(ctm_tracer *tracer, const char *path)
     ctm_gate_open(&tracer->gate);
     ctm_tracer_resume_world(tracer);
     return CTM_OK;
+}
+
+/* --- continue --- */
+
+static void move_locked(ctm_tracer *tracer, struct ctm_box_writer *box)
+{
+    empty_control(box->control);
+    ctm_box_take_tables(box);
+    tracer->box = box;
+    tracer->control = box->control;
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        set_published(&box->grounds[i]);
+    }
+    ctm_peak_tell_box(tracer);
+    atomic_fetch_add(&box->control->generation, 1);
+}
+
+static ctm_status continue_locked(ctm_tracer *tracer, struct ctm_box_writer *box, const char *name,
+                                  const char *path)
+{
+    if (!ctm_box_write_tables(box)) {
+        return CTM_ERR_IO;
+    }
+    const ctm_status status = publish_box(name, path);
+    if (status == CTM_OK) {
+        move_locked(tracer, box);
+    } else {
+        const int error = errno;
+        ctm_box_forget_tables(box);
+        errno = error;
+    }
+    return status;
+}
+
+ctm_status ctm_black_box_continue(ctm_tracer *tracer, const char *path)
+{
+    struct ctm_box_writer *box;
+    char name[PATH_MAX];
+    ctm_status status = check_free(tracer);
+    if (status == CTM_OK && ctm_black_box_is_broken(tracer)) {
+        status = CTM_ERR_NOMEM; /* a child whose tables could not be copied, as a rule */
+    }
+    if (status == CTM_OK) {
+        status = new_box(tracer, path, &box, name);
+    }
+    if (status != CTM_OK) {
+        return status;
+    }
+    ctm_tracer_stop_world(tracer);
+    ctm_gate_close(&tracer->gate);
+    status = continue_locked(tracer, box, name, path);
+    ctm_gate_open(&tracer->gate);
+    ctm_tracer_resume_world(tracer);
+    if (status != CTM_OK) {
+        drop_box(box, name);
+    }
+    return status;
 }
 
 /* --- end --- */

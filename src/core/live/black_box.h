@@ -26,7 +26,7 @@ struct ctm_box_range {
     size_t whole;           /* bytes of the mapping */
     size_t ready;    /* bytes that may be written; up to `shared` the file has room for them */
     uint64_t offset; /* in the file, if any of it is shared */
-    void *copy;      /* between the two steps of leaving the file; owned */
+    void *copy;      /* between the two steps of leaving the file, or of moving into it; owned */
 };
 
 struct ctm_box_ground {
@@ -79,6 +79,15 @@ bool ctm_box_copy(struct ctm_box_writer *box);
  * which is as good if nobody changes the file any more (`file_lasts`). False: counters were lost. */
 bool ctm_box_leave_file(struct ctm_box_writer *box, bool file_lasts);
 void ctm_box_drop_copies(struct ctm_box_writer *box);
+
+/* --- moving in: the stores have private memory; the world is stopped, the gate closed --- */
+
+/* All that they hold goes into the file as well. False with errno: nothing has changed. */
+bool ctm_box_write_tables(struct ctm_box_writer *box);
+/* Either they stay where they are after all: */
+void ctm_box_forget_tables(struct ctm_box_writer *box);
+/* or they are in the file from now on, and the control block, which is empty, is told. */
+void ctm_box_take_tables(struct ctm_box_writer *box);
 
 /* --- for tracer.c, with the world stopped --- */
 

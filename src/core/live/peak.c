@@ -45,7 +45,7 @@ static void tell_box(struct ctm_tracer *tracer, uint32_t stamp)
 }
 
 /* The same with the world stopped, when they may be lower. */
-static void tell_box_anew(struct ctm_tracer *tracer)
+void ctm_peak_tell_box(struct ctm_tracer *tracer)
 {
     if (tracer->control != NULL) {
         atomic_store(&tracer->control->peak_bytes, load(&tracer->peak_bytes));
@@ -91,7 +91,7 @@ static void next_stamp(struct ctm_shard *shard)
     if (__builtin_expect(stamp >= CTM_STAMPS && shard->index == 0, 0)) {
         ctm_tracer_stop_world(tracer);
         begin_stamps_anew(tracer);
-        tell_box_anew(tracer);
+        ctm_peak_tell_box(tracer);
         ctm_tracer_resume_world(tracer);
     }
 }
@@ -158,5 +158,5 @@ void ctm_peak_set(struct ctm_tracer *tracer, uint64_t peak)
     if (atomic_fetch_add(&tracer->peak_stamp, 1) >= CTM_STAMPS || peak == 0) {
         begin_stamps_anew(tracer);
     }
-    tell_box_anew(tracer);
+    ctm_peak_tell_box(tracer);
 }

@@ -79,6 +79,8 @@ struct ctm_tracer {
 CTM_RARE void ctm_peak_reached(struct ctm_shard *shard);
 /* The world is stopped. */
 void ctm_peak_set(struct ctm_tracer *tracer, uint64_t peak);
+/* The world is stopped; a new black box learns the peak. */
+void ctm_peak_tell_box(struct ctm_tracer *tracer);
 
 /* Forgets everything, with the world stopped and the gate closed; ids of before are void from here on. */
 void ctm_tracer_forget_locked(struct ctm_tracer *tracer, bool keep_pages);

@@ -95,10 +95,8 @@ static PyObject *raise_black_box(int error, PyObject *path)
     return NULL;
 }
 
-/* `path` is bytes. */
-static int start_black_box(PyObject *path)
+int ctm_capture_raise_box(ctm_status status, PyObject *path)
 {
-    const ctm_status status = ctm_black_box_start(ctm_the_capture.tracer, PyBytes_AS_STRING(path));
     if (status == CTM_ERR_NOMEM) {
         PyErr_NoMemory();
     } else if (status == CTM_ERR_IO) {
@@ -107,6 +105,18 @@ static int start_black_box(PyObject *path)
         PyErr_SetString(PyExc_RuntimeError, ctm_status_text(status));
     }
     return status == CTM_OK ? 0 : -1;
+}
+
+static int start_black_box(PyObject *path)
+{
+    return ctm_capture_raise_box(
+        ctm_black_box_start(ctm_the_capture.tracer, PyBytes_AS_STRING(path)), path);
+}
+
+static int continue_in_black_box(PyObject *path)
+{
+    return ctm_capture_raise_box(
+        ctm_black_box_continue(ctm_the_capture.tracer, PyBytes_AS_STRING(path)), path);
 }
 
 /* Free lists are followed only if every block is: most revived objects would not be in the sample. */
@@ -131,7 +141,7 @@ int ctm_capture_start(PyObject *stdlib_tracemalloc, uint32_t nframe, uint64_t sa
                       PyObject *black_box)
 {
     if (ctm_tracer_is_tracing(ctm_the_capture.tracer)) {
-        return 0;
+        return black_box != NULL ? continue_in_black_box(black_box) : 0;
     }
     ctm_track_prepare();
     if (start_tracer(stdlib_tracemalloc, nframe, sample_interval) < 0) {

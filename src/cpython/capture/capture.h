@@ -103,9 +103,11 @@ static inline bool ctm_capture_takes(size_t size)
 int ctm_capture_init(void);
 /* stdlib_tracemalloc: the real _tracemalloc module. -1 with an exception. sample_interval 0: every
  * block. */
-/* `black_box`: where the tables are to be as well; NULL: nowhere. */
+/* `black_box`: bytes, where the tables are to be as well; NULL: nowhere. If tracing is on already, they move there. */
 int ctm_capture_start(PyObject *stdlib_tracemalloc, uint32_t nframe, uint64_t sample_interval,
                       PyObject *black_box);
+/* Of what ctm_black_box_start or _continue gave for `path`, bytes: 0, or -1 with an exception. */
+int ctm_capture_raise_box(ctm_status status, PyObject *path);
 /* stdlib_tracemalloc NULL: the interpreter is going away, leave stdlib alone. */
 void ctm_capture_stop(PyObject *stdlib_tracemalloc);
 /* Forgets every block; tracing goes on. */
