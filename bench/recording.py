@@ -193,7 +193,7 @@ def report(path, options, requests):
     taken = time.perf_counter() - begin
     print(f"{requests} requests in {options.seconds} s, {len(recording)} ticks, nframe={options.nframe}")
     print(f"{size:,} bytes; in the first half {ends[len(ends) // 2]:,}, then {tick:,.0f} a tick")
-    hour = ends[len(ends) // 2] + tick * 3600 / options.interval
+    hour = ends[len(ends) // 2] + tick * max(0, 3600 / options.interval - len(ends) // 2)
     print(f"an hour: {hour / 1e6:.1f} MB; opened in {opened * 1000:.1f} ms, last snapshot {taken * 1000:.1f} ms")
     print(f"{len(snapshot.traces):,} blocks, {recording.totals()[-1].size:,} bytes, {recording.truncated=}")
 
