@@ -11,7 +11,6 @@ There is no `__all__`, as in the standard module.
 import fnmatch
 import linecache
 import os
-import pickle
 import sys
 from collections.abc import Iterable, Sequence
 from functools import total_ordering
@@ -66,4 +65,8 @@ def __getattr__(name):
         from ._recording import Recording
 
         return Recording
+    if name == "pickle":  # a program may want it imported in its own way
+        import pickle
+
+        return pickle
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -79,6 +79,20 @@ class SameProgramTest(ProgramTest):
         )
         self.assertEqual(self.traced(script).stdout, "True __main__\n")
 
+    def test_pickle_without_its_accelerator(self):
+        """Some programs choose which modules of the standard library they get; pickle is one that is chosen."""
+        script = self.write(
+            "script.py",
+            """
+            import sys
+            sys.modules["_pickle"] = None
+            import pickle
+            print(pickle.Pickler is pickle._Pickler, pickle.loads(pickle.dumps([1])))
+            """,
+        )
+        for result in (self.python(script), self.traced(script), self.traced("--black-box", "it.box", script)):
+            self.assertEqual(result.stdout, "True [1]\n")
+
     def test_multiprocessing(self):
         script = self.write(
             "script.py",
