@@ -66,7 +66,7 @@ static inline bool reattribute_main(const PyObject *op, uintptr_t block)
     if (__builtin_expect(site == 0 || size != likely, 0)) {
         site = is_known ? ctm_stack_known_site(&where, size) : 0;
         if (site == 0) {
-            site = ctm_stack_new_site(shard, thread_state, size);
+            site = ctm_stack_new_site(shard, thread_state, is_known, where, size);
         }
     }
     if (site != 0) {

@@ -91,10 +91,11 @@ static inline uint32_t site_in_main(PyMemAllocatorDomain domain, size_t size)
     if (thread_state == NULL) {
         return 0;
     }
-    const uint32_t site = ctm_stack_where(ctm_frames_innermost(thread_state), &where)
-                              ? ctm_stack_known_site(&where, size)
-                              : 0;
-    return site != 0 ? site : ctm_stack_new_site(ctm_the_capture.exclusive, thread_state, size);
+    const bool is_known = ctm_stack_where(ctm_frames_innermost(thread_state), &where);
+    const uint32_t site = is_known ? ctm_stack_known_site(&where, size) : 0;
+    return site != 0
+               ? site
+               : ctm_stack_new_site(ctm_the_capture.exclusive, thread_state, is_known, where, size);
 }
 
 /* HOOK: False: not recorded. */

@@ -1,17 +1,12 @@
 /* stack.c: from the remembered stack to a site.
  *
- * Model: a *context* is a number that stands for a chain of complete frames, each at its line. A context and one more
- * frame make another: the steps that were taken are in a cache, direct-mapped, by (context, instruction) and, where
- * that is new, by (context, frame row), because a line has many instructions. With its context comes a level's
- * traceback, cut to the frames that are kept, so that it is looked up in the tables once for each context and not
- * for each event. A step that fell out of the cache gets a new number: it costs, and changes nothing.
- * `valid` levels, counted from the oldest, have not changed since they got their contexts.
+ * Model: a frame's *context* (stack_steps.h) stands for the chain that ends there, and has its traceback. `valid` levels,
+ * counted from the oldest, have not changed since they got their contexts. What the innermost frame adds is looked up in
+ * a cache of sites (stack_sites.h).
  *
- * What the innermost frame adds is looked up by its instruction in a cache of sites, direct-mapped, because it
- * changes with nearly every event: (instruction, caller's traceback or else the total, size) -> site.
- *
- * Entries of both are good as long as their stamp is that of now, which a new generation of the tracer or the death
- * of any code object changes.
+ * The callers of an event are known in one of three ways, the cheapest first: the frame is a near; one of its next
+ * callers is, and the steps from there on are in the cache; the levels below are as remembered. With the callers known, a
+ * site that is not in its cache is looked up in the tables. Else the whole stack is followed.
  */
 #include "stack.h"
 
@@ -23,50 +18,30 @@
 
 #if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
 
-#define SITES_LOG2 13u
-#define HOPELESS 16u       /* failures in a row, after which only one in as many chances is taken */
+static uint32_t the_stamp = 1; /* of now. GIL */
+
+#include "stack_sites.h"
+#include "stack_steps.h"
+
+#define HOPELESS 16u       /* failures in a row, after which chances are taken only now and then: */
+#define CHANCES 64u        /* of so many */
+#define CHANCES_TAKEN 8u   /* the first ones, so that what was made at one can help at the next */
+#define FAR 2u             /* complete frames to a near: then one is made nearer */
 #define MORE_IN_A_ROW 2u   /* events in a frame that is not remembered: there may be more */
 #define MANY_IN_A_ROW 12u  /* it is worth being remembered */
 #define AGAIN_IN_A_ROW 64u /* after so many more it is worth trying that again */
-#define STEPS_LOG2 11u     /* of a new cache of steps */
-#define STEPS_MOST_LOG2 18u /* it grows while it is too small for the program */
-
-typedef struct level_context {
-    uint32_t context;
-    uint32_t traceback; /* row of the chain that ends here; 0: not looked up yet */
-} level_context;
-
-typedef struct cached_step {
-    uintptr_t to;    /* instruction, or a frame row (step_to_row) */
-    uint32_t caller; /* context */
-    uint32_t stamp;
-    uint32_t context;
-    uint32_t traceback; /* 0: not looked up yet */
-} cached_step;
-
-typedef struct cached_site {
-    const void *instruction;
-    uint64_t callers; /* as in ctm_where, with the stamp of then */
-    uint32_t size;    /* bytes */
-    uint32_t site;
-} cached_site;
-
 /* All of it: GIL. */
 static ctm_stack the_stack;
 static level_context *the_contexts; /* owned, `the_contexts_capacity` of them */
 static uint32_t the_contexts_capacity;
-static uint32_t the_valid;     /* levels whose contexts are good */
-static uint32_t the_last;      /* context that was given last */
-static uint32_t the_stamp = 1; /* of now */
-static cached_site the_sites[1u << SITES_LOG2];
-static cached_step *the_steps; /* owned, 1 << the_steps_log2 of them; NULL: none yet */
-static uint32_t the_steps_log2, the_steps_lost; /* `lost`: good entries overwritten since it grew */
+static uint32_t the_valid;    /* levels whose contexts are good */
+static uint32_t the_last;     /* context that was given last */
+static uint32_t the_failures; /* to find a near among the callers, in a row */
 
 size_t ctm_stack_memory(void)
 {
     return the_stack.capacity * (sizeof(ctm_level) + sizeof(uint32_t)) +
-           the_contexts_capacity * sizeof(level_context) +
-           (the_steps != NULL ? sizeof(cached_step) << the_steps_log2 : 0);
+           the_contexts_capacity * sizeof(level_context) + steps_memory() + sites_memory();
 }
 
 /* HOOK: `array` with room for more, or NULL; the old one is freed then only. */
@@ -124,10 +99,8 @@ static bool reserve_contexts(uint32_t levels)
 void ctm_stack_forget(void)
 {
     if (++the_stamp == 0) { /* once round: old stamps would be good again */
-        memset(the_sites, 0, sizeof the_sites);
-        if (the_steps != NULL) {
-            memset(the_steps, 0, sizeof(cached_step) << the_steps_log2);
-        }
+        clear_sites();
+        clear_steps();
         the_stamp = 1;
     }
     the_stack.known = 0;
@@ -142,8 +115,8 @@ void ctm_stack_release(void)
     free(the_stack.levels);
     free(the_stack.totals);
     free(the_contexts);
-    free(the_steps);
-    the_steps = NULL;
+    release_steps();
+    release_sites();
     the_stack = (ctm_stack){0};
     the_contexts = NULL;
     the_contexts_capacity = 0;
@@ -153,60 +126,6 @@ void ctm_stack_release(void)
 static inline bool is_complete(uint32_t level)
 {
     return the_stack.totals[level] > (level > 0 ? the_stack.totals[level - 1] : 0);
-}
-
-/* HOOK: As no instruction's address is. */
-static inline uintptr_t step_to_row(uint32_t row)
-{
-    return (uintptr_t)row << 1 | 1;
-}
-
-/* HOOK: */
-static inline cached_step *step_place(uint32_t caller, uintptr_t to)
-{
-    const uint64_t hash = (to ^ (uint64_t)caller << 32) * 0x9E3779B97F4A7C15ull;
-    return &the_steps[hash >> (64 - the_steps_log2)];
-}
-
-/* HOOK: Room for more steps, all of them forgotten. False: out of memory, nothing changed. */
-static bool grow_steps(uint32_t log2)
-{
-    cached_step *more = calloc((size_t)1 << log2, sizeof *more);
-    if (more == NULL) {
-        return false;
-    }
-    free(the_steps);
-    the_steps = more;
-    the_steps_log2 = log2;
-    the_steps_lost = 0;
-    return true;
-}
-
-/* HOOK: Before a look at the cache: it must be there, and large enough for the contexts that come again and again. */
-static bool prepare_steps(void)
-{
-    if (the_steps == NULL) {
-        return grow_steps(STEPS_LOG2);
-    }
-    if (the_steps_lost >> the_steps_log2 != 0 && the_steps_log2 < STEPS_MOST_LOG2) {
-        the_steps_lost = 0;
-        (void)grow_steps(the_steps_log2 + 2 < STEPS_MOST_LOG2 ? the_steps_log2 + 2
-                                                              : STEPS_MOST_LOG2);
-    }
-    return true;
-}
-
-/* HOOK: */
-static inline void put_step(cached_step *at, cached_step step)
-{
-    the_steps_lost += at->stamp == the_stamp;
-    *at = step;
-}
-
-/* HOOK: */
-static inline bool is_step(const cached_step *step, uint32_t caller, uintptr_t to)
-{
-    return step->to == to && step->caller == caller && step->stamp == the_stamp;
 }
 
 /* HOOK: */
@@ -267,15 +186,6 @@ static ctm_status add_level(ctm_shard *shard, uint32_t level, uint32_t *tracebac
                                      traceback);
     }
     return status;
-}
-
-/* HOOK: */
-static inline void keep_in_step(uint32_t caller, uintptr_t to, uint32_t traceback)
-{
-    cached_step *step = step_place(caller, to);
-    if (is_step(step, caller, to)) {
-        step->traceback = traceback;
-    }
 }
 
 /* HOOK: Keeps what was looked up for `level`, which is complete. */
@@ -344,61 +254,50 @@ static __attribute__((noinline)) ctm_status parent_of(ctm_shard *shard, uint32_t
     return status;
 }
 
-/* HOOK: The size comes last, because a revived object's is known last. */
-static inline cached_site *site_place(const ctm_where *where, uint64_t size)
-{
-    const uint64_t spot = (uintptr_t)where->instruction >> 1 ^ where->callers << 39;
-    const uint64_t hash = spot * 0x9E3779B97F4A7C15ull >> (64 - SITES_LOG2);
-    return &the_sites[(hash ^ size ^ size >> 6) % (1u << SITES_LOG2)];
-}
+/* Where a block is allocated whose site is not in the cache. */
+typedef struct unknown_site {
+    ctm_where where;
+    PyCodeObject *code; /* of the innermost frame; borrowed */
+    int unit;           /* of it */
+    uint32_t parent;    /* row of the callers' traceback; 0: none is kept */
+    uint32_t total;     /* complete frames, the innermost included */
+} unknown_site;
 
-/* HOOK: */
-static inline bool is_cached(const cached_site *cached, const ctm_where *where, uint64_t size)
+/* HOOK: Of `place`. The site is kept if
+ * the instruction alone tells that its frame is complete. Before the first traceable one it does not: there a
+ * generator's frame is, and the call that makes the generator is not. */
+static __attribute__((noinline)) ctm_status look_up(ctm_shard *shard, const unknown_site *place,
+                                                    uint64_t size, uint32_t *out)
 {
-    return cached->instruction == where->instruction && cached->callers == where->callers &&
-           cached->size == size;
-}
-
-/* HOOK: */
-static inline uint64_t stamped(uint32_t callers)
-{
-    return (uint64_t)the_stamp << 32 | callers;
-}
-
-/* HOOK: *out_lasts: the instruction alone tells that its frame is complete. Before the first traceable one it
- * does not: there a generator's frame is, and the call that makes the generator is not. */
-static __attribute__((noinline)) ctm_status look_up(ctm_shard *shard, uint32_t top, uint32_t parent,
-                                                    uint64_t size, uint32_t *out, bool *out_lasts)
-{
-    int unit;
     uint32_t row, traceback;
-    PyCodeObject *code = ctm_stack_code(&the_stack, top, &unit);
-    *out_lasts = unit >= code->_co_firsttraceable;
-    ctm_status status = ctm_code_frame(shard, code, unit, &row);
+    ctm_status status = ctm_code_frame(shard, place->code, place->unit, &row);
     if (status == CTM_OK) {
-        status =
-            ctm_shard_traceback(shard, parent, row, (int32_t)the_stack.totals[top], &traceback);
+        status = ctm_shard_traceback(shard, place->parent, row, (int32_t)place->total, &traceback);
     }
-    return status == CTM_OK ? ctm_shard_site(shard, 0, traceback, size, out) : status;
+    if (status == CTM_OK) {
+        status = ctm_shard_site(shard, 0, traceback, size, out);
+    }
+    if (status == CTM_OK && place->unit >= place->code->_co_firsttraceable && size <= UINT32_MAX) {
+        keep_site(&place->where, (uint32_t)size, *out);
+    }
+    return status;
 }
 
 /* HOOK: `parent` is the traceback row of the callers; 0: none is kept. */
 static inline ctm_status find_site(ctm_shard *shard, uint32_t top, uint32_t parent, uint32_t limit,
                                    uint64_t size, uint32_t *out)
 {
-    const ctm_where where = {the_stack.levels[top].instruction,
-                             stamped(limit > 1 ? parent : the_stack.totals[top])};
-    cached_site *cached = site_place(&where, size);
-    if (is_cached(cached, &where, size)) {
-        *out = cached->site;
+    const uint32_t total = the_stack.totals[top];
+    unknown_site place = {
+        .where = {the_stack.levels[top].instruction, stamped(limit > 1 ? parent : total)},
+        .parent = parent,
+        .total = total};
+    *out = ctm_stack_known_site(&place.where, size);
+    if (*out != 0) {
         return CTM_OK;
     }
-    bool lasts;
-    const ctm_status status = look_up(shard, top, parent, size, out, &lasts);
-    if (status == CTM_OK && lasts && size <= UINT32_MAX) {
-        *cached = (cached_site){where.instruction, where.callers, (uint32_t)size, *out};
-    }
-    return status;
+    place.code = ctm_stack_code(&the_stack, top, &place.unit);
+    return look_up(shard, &place, size, out);
 }
 
 /* HOOK: How many complete frames the callers of the innermost frame are, and that one. */
@@ -411,32 +310,30 @@ static uint32_t total_above(const ctm_above *above)
     return total;
 }
 
-/* HOOK: The row of the callers' traceback, if all steps to it are in the cache. */
-static bool traceback_above(const ctm_above *above, uint32_t *out)
+/* HOOK: The callers' context and the row of their traceback, if all steps to it are in the cache. *out_before: the same
+ * without the innermost of them. */
+static bool context_above(const ctm_above *above, level_context *out, level_context *out_before)
 {
     const uint32_t level = above->level;
-    level_context now = {0, 0};
-    *out = 0;
+    *out = *out_before = (level_context){0, 0};
     if (level > the_valid) {
         return false;
     }
     bool any = level > 0 && the_stack.totals[level - 1] > 0;
     if (any) {
-        now = the_contexts[level - 1];
+        *out = the_contexts[level - 1];
+        out_before->context = CTM_NO_CONTEXT;
     }
     for (uint32_t i = above->n; i-- > 1;) {
         if (above->frames[i].is_complete) {
-            const uintptr_t instruction = (uintptr_t)above->frames[i].instruction;
-            const cached_step *step = step_place(now.context, instruction);
-            if (!is_step(step, now.context, instruction)) {
+            *out_before = *out;
+            if (!take_step(out, above->frames[i].instruction)) {
                 return false;
             }
-            now = (level_context){step->context, step->traceback};
             any = true;
         }
     }
-    *out = now.traceback;
-    return !any || now.traceback != 0;
+    return !any || out->traceback != 0;
 }
 
 /* HOOK: Events in a row in a frame that is not a near, this one included. */
@@ -449,37 +346,95 @@ static inline uint32_t times_here(const void *innermost)
     return times;
 }
 
-/* HOOK: The callers of a near's callee are the near's and itself: one more, if only their number matters. Where that
- * fails again and again (callers that cannot be marked), it is tried now and then only. */
-static inline bool where_by_caller(const void *innermost, ctm_where *out)
+/* HOOK: Of a caller its own callers are known: it is worth being a near, if it goes on calling. */
+static inline void make_caller_near(const void *innermost, uint64_t callers, uint32_t context)
 {
-    static uint32_t failures; /* GIL; in a row */
-    ctm_near_caller caller;
-    if (failures >= HOPELESS && failures % HOPELESS != 0) {
-        failures++;
+    const void *caller = ctm_stack_previous(innermost);
+    if (caller != NULL) {
+        ctm_stack_make_near(&the_stack, caller, callers, context);
+    }
+}
+
+/* HOOK: */
+static inline bool callers_by_near(const void *innermost, const ctm_near_caller *caller,
+                                   bool totals_only, ctm_where *out, uint32_t *out_context)
+{
+    if (totals_only) {
+        out->callers = caller->callers + caller->n;
+        *out_context = CTM_NO_CONTEXT;
+        if (caller->n >= FAR) {
+            make_caller_near(innermost, out->callers - 1, CTM_NO_CONTEXT);
+        }
+        return true;
+    }
+    level_context now = {caller->context, 0};
+    if (now.context == CTM_NO_CONTEXT) {
         return false;
     }
-    const bool has_one = ctm_stack_has_near_caller(&the_stack, innermost, &caller);
-    failures = has_one ? 0 : failures + 1;
-    out->callers = has_one ? caller.callers + caller.between + 1 : 0;
+    level_context before = now;
+    for (uint32_t i = caller->n; i-- > 0;) {
+        before = now;
+        if (!take_step(&now, caller->instructions[i])) {
+            return false;
+        }
+    }
+    out->callers = stamped(now.traceback);
+    *out_context = now.context;
+    if (now.traceback != 0 && caller->n >= FAR && before.traceback != 0) {
+        make_caller_near(innermost, stamped(before.traceback), before.context);
+    }
+    return now.traceback != 0;
+}
+
+/* HOOK: Is it worth looking for a near among the callers? Where that fails again and again (callers that cannot be
+ * marked), only now and then. */
+static inline bool takes_chance(void)
+{
+    if (the_failures < HOPELESS || the_failures % CHANCES < CHANCES_TAKEN) {
+        return true;
+    }
+    the_failures++;
+    return false;
+}
+
+/* HOOK: The callers of a near's callee are the near's and itself. */
+static inline bool where_by_caller(const void *innermost, bool totals_only, ctm_where *out,
+                                   uint32_t *out_context)
+{
+    ctm_near_caller caller;
+    const bool has_one = ctm_stack_has_near_caller(&the_stack, innermost, &caller) &&
+                         callers_by_near(innermost, &caller, totals_only, out, out_context);
+    the_failures = has_one ? 0 : the_failures + 1;
     return has_one;
 }
 
 /* HOOK: */
 static __attribute__((noinline)) bool where_by_levels(const void *innermost, bool totals_only,
-                                                      ctm_where *out)
+                                                      bool makes_near, ctm_where *out,
+                                                      uint32_t *out_context)
 {
     ctm_above above;
-    uint32_t callers;
+    level_context now, before;
     if (!ctm_stack_find_above(&the_stack, innermost, totals_only, &above)) {
         return false;
     }
     if (totals_only) {
-        callers = total_above(&above);
-    } else if (the_steps == NULL || !traceback_above(&above, &callers)) {
+        out->callers = stamped(total_above(&above));
+        *out_context = CTM_NO_CONTEXT;
+        if (makes_near) {
+            make_caller_near(innermost, out->callers - 1, CTM_NO_CONTEXT);
+        }
+        return true;
+    }
+    if (the_steps == NULL || !context_above(&above, &now, &before)) {
         return false;
     }
-    out->callers = stamped(callers);
+    out->callers = stamped(now.traceback);
+    *out_context = now.context;
+    if (makes_near && before.context != CTM_NO_CONTEXT &&
+        (before.traceback != 0 || before.context == 0)) {
+        make_caller_near(innermost, stamped(before.traceback), before.context);
+    }
     return true;
 }
 
@@ -487,22 +442,19 @@ static __attribute__((noinline)) bool where_by_levels(const void *innermost, boo
 static __attribute__((noinline)) bool where_by_others(const void *innermost, ctm_where *out)
 {
     const bool totals_only = ctm_tracer_nframe(ctm_the_capture.tracer) == 1;
-    if (innermost == NULL) {
-        return false;
+    if (innermost == NULL || !ctm_stack_is_complete(innermost)) {
+        return false; /* the block is a caller's */
     }
-    if (!totals_only || !where_by_caller(innermost, out)) {
-        if (!where_by_levels(innermost, totals_only, out)) {
-            return false;
-        }
-        const void *caller = ctm_stack_previous(innermost);
-        if (totals_only && caller != NULL) {
-            ctm_stack_make_near(&the_stack, caller, out->callers - 1);
-        }
+    const bool looks = takes_chance();
+    uint32_t context;
+    if (!(looks && where_by_caller(innermost, totals_only, out, &context)) &&
+        !where_by_levels(innermost, totals_only, looks, out, &context)) {
+        return false;
     }
     out->instruction = ctm_stack_instruction(innermost);
     const uint32_t times = times_here(innermost);
     if (times >= MORE_IN_A_ROW) {
-        ctm_stack_make_near(&the_stack, innermost, out->callers);
+        ctm_stack_make_near(&the_stack, innermost, out->callers, context);
     }
     return times % AGAIN_IN_A_ROW != MANY_IN_A_ROW;
 }
@@ -513,11 +465,22 @@ bool ctm_stack_where(const void *innermost, ctm_where *out)
     return ctm_stack_is_near(&the_stack, innermost, out) || where_by_others(innermost, out);
 }
 
-/* HOOK: An instruction that has a cached site belongs to a complete frame. */
-uint32_t ctm_stack_known_site(const ctm_where *where, uint64_t size)
+/* HOOK: The chain up to `top` was looked at: its caller is worth being a near. */
+static inline void near_after_all(uint32_t top, uint32_t limit)
 {
-    const cached_site *cached = site_place(where, size);
-    return is_cached(cached, where, size) ? cached->site : 0;
+    if (top < 1 || !is_complete(top - 1)) {
+        return;
+    }
+    level_context before = {0, 0};
+    if (limit > 1 && top > 1) {
+        before = the_contexts[top - 2];
+    }
+    if (before.traceback == 0 && before.context != 0) {
+        return;
+    }
+    make_caller_near(the_stack.levels[top].frame,
+                     stamped(limit > 1 ? before.traceback : the_stack.totals[top - 1]),
+                     limit > 1 ? before.context : CTM_NO_CONTEXT);
 }
 
 /* HOOK: */
@@ -552,6 +515,7 @@ static ctm_status site_of_stack(ctm_shard *shard, PyThreadState *thread_state, u
             return status;
         }
     }
+    near_after_all(top - 1, limit);
     return find_site(shard, top - 1, parent, limit, size, out);
 }
 
@@ -566,19 +530,54 @@ ctm_status ctm_stack_site(ctm_shard *shard, PyThreadState *thread_state, uint64_
     return status;
 }
 
-/* HOOK: The frame that makes a generator or a coroutine is not complete yet: what it allocates is its caller's. */
-CTM_SELDOM uint32_t ctm_stack_new_site(ctm_shard *shard, PyThreadState *thread_state, uint64_t size)
+/* HOOK: The callers are known, the site is not; 0: it is not to be had this way. */
+static uint32_t site_above(ctm_shard *shard, const void *frame, const ctm_where *where,
+                           uint64_t size)
 {
-    const void *const complete = ctm_frames_first_complete(thread_state);
-    uint32_t site = 0;
-    ctm_where where;
-    if (complete != NULL && complete != ctm_frames_innermost(thread_state) &&
-        ctm_stack_where(complete, &where)) {
-        site = ctm_stack_known_site(&where, size);
+    unknown_site place = {.where = *where, .total = (uint32_t)where->callers};
+    uint32_t site;
+    place.code = ctm_stack_frame_code(frame, &place.unit);
+    if (place.code == NULL || place.unit < place.code->_co_firsttraceable) {
+        return 0;
     }
+    if (ctm_tracer_nframe(ctm_the_capture.tracer) > 1) {
+        place.parent = place.total;
+        const ctm_traceback *callers =
+            place.parent != 0 ? ctm_shard_traceback_row(shard, place.parent) : NULL;
+        place.total = callers != NULL ? (uint32_t)callers->total_nframe + 1 : 1;
+        if (place.parent != 0 && place.total < 2) {
+            return 0;
+        }
+    }
+    return place.total <= CTM_MAX_NFRAME && look_up(shard, &place, size, &site) == CTM_OK ? site
+                                                                                          : 0;
+}
+
+/* HOOK: `where` is that of `frame`, the innermost one that is complete, or it is NULL: not known. */
+static uint32_t new_site(ctm_shard *shard, PyThreadState *thread_state, const void *frame,
+                         const ctm_where *where, uint64_t size)
+{
+    uint32_t site = where != NULL && frame != NULL ? site_above(shard, frame, where, size) : 0;
     if (site != 0) {
         return site;
     }
     return ctm_stack_site(shard, thread_state, size, &site) == CTM_OK ? site : 0;
+}
+
+/* HOOK: The frame that makes a generator or a coroutine is not complete yet: what it allocates is its caller's. */
+CTM_SELDOM uint32_t ctm_stack_new_site(ctm_shard *shard, PyThreadState *thread_state, bool is_known,
+                                       ctm_where known, uint64_t size)
+{
+    const void *const innermost = ctm_frames_innermost(thread_state);
+    const void *const complete = ctm_frames_first_complete(thread_state);
+    ctm_where where;
+    if (complete == innermost) {
+        return new_site(shard, thread_state, complete, is_known ? &known : NULL, size);
+    }
+    if (complete == NULL || !ctm_stack_where(complete, &where)) {
+        return new_site(shard, thread_state, complete, NULL, size);
+    }
+    const uint32_t site = ctm_stack_known_site(&where, size);
+    return site != 0 ? site : new_site(shard, thread_state, complete, &where, size);
 }
 #endif

@@ -38,18 +38,20 @@ typedef struct ctm_hop {
 } ctm_hop;
 
 #define CTM_NEAR_HOPS 12u   /* a caller that was entered from C, and its shim, cannot be marked */
-#define CTM_NEAR_CALLERS 3u /* how far a near is looked for */
-#define CTM_STACK_NEARS 32u /* a power of two */
+#define CTM_NEAR_CALLERS 6u /* how far a near is looked for */
+#define CTM_STACK_NEARS 64u /* a power of two */
+#define CTM_NO_CONTEXT UINT32_MAX
 
 /* A frame with its callers down to one that was marked: while the mark is there and they stand where they did, this
  * is the same call, and what is known of the callers holds without a look at any other frame. It stands by itself:
  * the levels may have changed since. */
 typedef struct ctm_near {
-    uintptr_t tag; /* the frame's address + 1; 0: nothing here */
+    _Alignas(64) uintptr_t tag; /* the frame's address + 1; 0: nothing here */
     const uintptr_t
         *mark;        /* in the last one of `hops`; of a chain that ends there, a word elsewhere */
     uintptr_t word;   /* the mark */
     uint64_t callers; /* as in ctm_where */
+    uint32_t context; /* of the callers; CTM_NO_CONTEXT: not known */
     uint8_t n;        /* hops: 1 to CTM_NEAR_HOPS */
     bool is_whole;    /* the last one is the oldest frame */
     bool was_used;    /* since it was made */
@@ -60,8 +62,10 @@ typedef struct ctm_near {
 
 /* A near that has called the innermost frame, perhaps by way of a few others. */
 typedef struct ctm_near_caller {
-    uint64_t callers; /* its own */
-    uint32_t between; /* complete frames between it and the innermost one */
+    uint64_t callers; /* its own, as in ctm_where */
+    uint32_t context; /* of these */
+    uint32_t n;       /* complete frames from the innermost one's caller to it, which included */
+    const void *instructions[CTM_NEAR_CALLERS]; /* theirs, the innermost first */
 } ctm_near_caller;
 
 /* The frames above one that is remembered: `frames[0]` is the innermost, the last one is at `level`. */
@@ -85,9 +89,9 @@ typedef struct ctm_stack {
     uint32_t marked; /* levels whose marks are good */
     uint32_t guard;  /* 1 + the innermost level below `marked` that had a mark; 0: none */
     uint32_t long_walks;
-    uint32_t serial;                              /* of the last mark that was made */
-    uint32_t places[CTM_STACK_PLACES];            /* where a frame may be found, by its address */
-    _Alignas(64) ctm_near nears[CTM_STACK_NEARS]; /* by the frame's address */
+    uint32_t serial;                   /* of the last mark that was made */
+    uint32_t places[CTM_STACK_PLACES]; /* where a frame may be found, by its address */
+    ctm_near nears[CTM_STACK_NEARS];   /* by the frame's address */
 } ctm_stack;
 
 typedef struct ctm_where {
@@ -110,10 +114,14 @@ bool ctm_stack_has_near_caller(ctm_stack *stack, const void *innermost, ctm_near
 bool ctm_stack_find_above(ctm_stack *stack, const void *innermost, bool frames_only,
                           ctm_above *out);
 const void *ctm_stack_previous(const void *frame);
+bool ctm_stack_is_complete(const void *frame);
 /* Where a frame of the chain stands. HOOK */
 const void *ctm_stack_instruction(const void *frame);
-/* Of this frame of the chain, `callers` is what is known: makes it a near, if that is of use. HOOK */
-void ctm_stack_make_near(ctm_stack *stack, const void *innermost, uint64_t callers);
+/* Of this frame of the chain, `callers` and `context` are what is known: makes it a near, if that is of use. HOOK */
+void ctm_stack_make_near(ctm_stack *stack, const void *innermost, uint64_t callers,
+                         uint32_t context);
+/* The code object of a frame of the chain and the unit it stands at; NULL: it is not complete. HOOK */
+PyCodeObject *ctm_stack_frame_code(const void *frame, int *out_unit);
 /* The code object of a complete level below `length` and the unit it stands at. HOOK */
 PyCodeObject *ctm_stack_code(const ctm_stack *stack, uint32_t level, int *out_unit);
 
@@ -129,7 +137,9 @@ ctm_status ctm_stack_site(ctm_shard *shard, PyThreadState *thread_state, uint64_
  * site of a block allocated there, if it is remembered; else `new_site`. 0: not known, or an error. HOOK */
 bool ctm_stack_where(const void *innermost, ctm_where *out);
 uint32_t ctm_stack_known_site(const ctm_where *where, uint64_t size);
-uint32_t ctm_stack_new_site(ctm_shard *shard, PyThreadState *thread_state, uint64_t size);
+/* `is_known`, `known`: what ctm_stack_where gave. */
+uint32_t ctm_stack_new_site(ctm_shard *shard, PyThreadState *thread_state, bool is_known,
+                            ctm_where known, uint64_t size);
 /* What is remembered may have lost its meaning: a code object died, the tracer has a new generation. GIL. HOOK */
 void ctm_stack_forget(void);
 /* Forgets, and returns the memory. GIL, no event is under way. */

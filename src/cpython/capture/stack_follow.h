@@ -191,13 +191,17 @@ bool ctm_stack_has_near_caller(ctm_stack *stack, const void *innermost, ctm_near
 {
     const ctm_interpreter_frame *frame = ((const ctm_interpreter_frame *)innermost)->previous;
     ctm_where where;
-    out->between = 0;
-    for (uint32_t n = 0; n < CTM_NEAR_CALLERS && frame != NULL; n++) {
+    out->n = 0;
+    for (uint32_t i = 0; i < CTM_NEAR_CALLERS && frame != NULL; i++) {
+        const bool complete = is_complete(frame);
+        if (complete) {
+            out->instructions[out->n++] = frame_instruction(frame);
+        }
         if (ctm_stack_is_near(stack, frame, &where)) {
             out->callers = where.callers;
-            return is_complete(frame);
+            out->context = near_of(stack, frame)->context;
+            return complete;
         }
-        out->between += is_complete(frame);
         frame = frame->previous;
     }
     return false;
@@ -238,7 +242,8 @@ static inline bool mark_caller(ctm_stack *stack, ctm_near *near,
 }
 
 /* HOOK: A mark costs more than it saves if the call returns before it is looked at: then it is tried less and less. */
-void ctm_stack_make_near(ctm_stack *stack, const void *innermost, uint64_t callers)
+void ctm_stack_make_near(ctm_stack *stack, const void *innermost, uint64_t callers,
+                         uint32_t context)
 {
     const ctm_interpreter_frame *called = innermost;
     ctm_near *const near = near_of(stack, called);
@@ -252,6 +257,7 @@ void ctm_stack_make_near(ctm_stack *stack, const void *innermost, uint64_t calle
         if (mark_caller(stack, near, caller, called)) {
             near->n = (uint8_t)(n + 1);
             near->callers = callers;
+            near->context = context;
             near->was_used = false;
             near->tag = (uintptr_t)innermost + 1;
             return;
@@ -318,6 +324,12 @@ const void *ctm_stack_previous(const void *frame)
 }
 
 /* HOOK: */
+bool ctm_stack_is_complete(const void *frame)
+{
+    return is_complete(frame);
+}
+
+/* HOOK: */
 const void *ctm_stack_instruction(const void *frame)
 {
     return frame_instruction(frame);
@@ -347,6 +359,18 @@ bool ctm_stack_find_above(ctm_stack *stack, const void *innermost, bool frames_o
         }
     }
     return false;
+}
+
+/* HOOK: */
+PyCodeObject *ctm_stack_frame_code(const void *frame, int *out_unit)
+{
+    const ctm_interpreter_frame *const it = frame;
+    if (!is_complete(it)) {
+        return NULL;
+    }
+    PyCodeObject *code = frame_code(it);
+    *out_unit = (int)((const _Py_CODEUNIT *)frame_instruction(it) - _PyCode_CODE(code));
+    return code;
 }
 
 /* HOOK: */
