@@ -23,6 +23,22 @@ def lists(count):
         [].append(None)
 
 
+def leaf():
+    object()
+
+
+def pair():
+    leaf()
+    leaf()
+
+
+def calls(count):
+    # Each block has another call below it, and a caller that stands elsewhere than for the one before.
+    for _ in repeat(None, count):
+        pair()
+        pair()
+
+
 def empty_free_lists():
     """What was there before tracing began is not traced; what comes to the free lists now is."""
     held = [(n * 1.5, [n]) for n in range(1000)]
@@ -42,7 +58,7 @@ def main():
 
         ctracemalloc.start(nframe)
     empty_free_lists()
-    function = {"objects": objects, "floats": floats, "lists": lists}[kind]
+    function = {"objects": objects, "floats": floats, "lists": lists, "calls": calls}[kind]
     run(function, depth, 1000)
     run(function, depth, count)
 

@@ -22,6 +22,8 @@ LIMITS = {
     ("objects", 1, 900): 293,
     ("floats", 1, 3): 218,
     ("lists", 1, 3): 480,
+    ("calls", 25, 3): 2860,  # 3,748 where the stack is followed for each call
+    ("calls", 25, 25): 4790,
 }
 BYTES_PER_BLOCK = 16
 MEMORY = """

@@ -90,9 +90,31 @@ PROGRAM = """
 """
 
 
+PLACES = """
+    from collections import Counter
+
+    # More sites (one for each size) than their cache has room for at first, met in turn: it grows under way.
+    SIZES = range(200, 40_200)
+    tm.start(NFRAME)
+    held = []
+    for _ in range(3):
+        held += [bytes(size - 33) for size in SIZES]
+    place = tm.get_object_traceback(held[0])
+    counts = Counter(trace.size for trace in tm.take_snapshot().traces if trace.traceback == place)
+    missing = {size: counts[size] for size in SIZES if counts[size] != 3}
+    assert not missing, list(missing.items())[:5]
+    print("good")
+"""
+
+
 class NearTest(ScriptTest):
     def check_calls(self, nframe):
         self.check(PROGRAM.replace("NFRAME", str(nframe)).replace("TURNS", str(TURNS)), timeout=600)
+
+    def test_more_places_than_the_cache_has(self):
+        for nframe in (1, 25):
+            with self.subTest(nframe=nframe):
+                self.check(PLACES.replace("NFRAME", str(nframe)), timeout=300)
 
     def test_one_frame(self):
         self.check_calls(1)

@@ -95,6 +95,16 @@ static bool reserve_contexts(uint32_t levels)
     return true;
 }
 
+/* HOOK: The hops stay: they are read only where the tag is right, and lie on other cache lines. */
+static void forget_nears(void)
+{
+    for (uint32_t i = 0; i < CTM_STACK_NEARS; i++) {
+        ctm_near *const near = &the_stack.nears[i];
+        near->tag = 0;
+        near->penalty = near->skip = 0;
+    }
+}
+
 /* HOOK: */
 void ctm_stack_forget(void)
 {
@@ -105,7 +115,7 @@ void ctm_stack_forget(void)
     }
     the_stack.known = 0;
     the_stack.marked = the_stack.guard = 0;
-    memset(the_stack.nears, 0, sizeof the_stack.nears);
+    forget_nears();
     the_valid = 0;
 }
 
@@ -537,7 +547,7 @@ static uint32_t site_above(ctm_shard *shard, const void *frame, const ctm_where 
     unknown_site place = {.where = *where, .total = (uint32_t)where->callers};
     uint32_t site;
     place.code = ctm_stack_frame_code(frame, &place.unit);
-    if (place.code == NULL || place.unit < place.code->_co_firsttraceable) {
+    if (place.unit < place.code->_co_firsttraceable) {
         return 0;
     }
     if (ctm_tracer_nframe(ctm_the_capture.tracer) > 1) {
@@ -557,7 +567,7 @@ static uint32_t site_above(ctm_shard *shard, const void *frame, const ctm_where 
 static uint32_t new_site(ctm_shard *shard, PyThreadState *thread_state, const void *frame,
                          const ctm_where *where, uint64_t size)
 {
-    uint32_t site = where != NULL && frame != NULL ? site_above(shard, frame, where, size) : 0;
+    uint32_t site = where != NULL ? site_above(shard, frame, where, size) : 0;
     if (site != 0) {
         return site;
     }

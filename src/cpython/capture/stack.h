@@ -114,13 +114,14 @@ bool ctm_stack_has_near_caller(ctm_stack *stack, const void *innermost, ctm_near
 bool ctm_stack_find_above(ctm_stack *stack, const void *innermost, bool frames_only,
                           ctm_above *out);
 const void *ctm_stack_previous(const void *frame);
+/* Is this frame of the chain complete? HOOK */
 bool ctm_stack_is_complete(const void *frame);
 /* Where a frame of the chain stands. HOOK */
 const void *ctm_stack_instruction(const void *frame);
 /* Of this frame of the chain, `callers` and `context` are what is known: makes it a near, if that is of use. HOOK */
 void ctm_stack_make_near(ctm_stack *stack, const void *innermost, uint64_t callers,
                          uint32_t context);
-/* The code object of a frame of the chain and the unit it stands at; NULL: it is not complete. HOOK */
+/* The code object of a complete frame of the chain and the unit it stands at. HOOK */
 PyCodeObject *ctm_stack_frame_code(const void *frame, int *out_unit);
 /* The code object of a complete level below `length` and the unit it stands at. HOOK */
 PyCodeObject *ctm_stack_code(const ctm_stack *stack, uint32_t level, int *out_unit);

@@ -362,22 +362,22 @@ bool ctm_stack_find_above(ctm_stack *stack, const void *innermost, bool frames_o
 }
 
 /* HOOK: */
+static inline PyCodeObject *code_at(const ctm_interpreter_frame *frame, const void *instruction,
+                                    int *out_unit)
+{
+    PyCodeObject *code = frame_code(frame);
+    *out_unit = (int)((const _Py_CODEUNIT *)instruction - _PyCode_CODE(code));
+    return code;
+}
+
+/* HOOK: */
 PyCodeObject *ctm_stack_frame_code(const void *frame, int *out_unit)
 {
-    const ctm_interpreter_frame *const it = frame;
-    if (!is_complete(it)) {
-        return NULL;
-    }
-    PyCodeObject *code = frame_code(it);
-    *out_unit = (int)((const _Py_CODEUNIT *)frame_instruction(it) - _PyCode_CODE(code));
-    return code;
+    return code_at(frame, frame_instruction(frame), out_unit);
 }
 
 /* HOOK: */
 PyCodeObject *ctm_stack_code(const ctm_stack *stack, uint32_t level, int *out_unit)
 {
-    const ctm_interpreter_frame *frame = stack->levels[level].frame;
-    PyCodeObject *code = frame_code(frame);
-    *out_unit = (int)((const _Py_CODEUNIT *)stack->levels[level].instruction - _PyCode_CODE(code));
-    return code;
+    return code_at(stack->levels[level].frame, stack->levels[level].instruction, out_unit);
 }
