@@ -32,7 +32,8 @@ CORE_ROOMS = {
 SYSTEM_HEADERS = {
     "assert.h", "ctype.h", "endian.h", "errno.h", "fcntl.h", "inttypes.h", "limits.h", "math.h", "pthread.h",
     "sched.h", "signal.h", "stdalign.h", "stdarg.h", "stdatomic.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h",
-    "string.h", "sys/file.h", "sys/mman.h", "sys/resource.h", "sys/stat.h", "sys/types.h", "sys/uio.h", "time.h", "unistd.h",
+    "string.h", "sys/file.h", "sys/mman.h", "sys/resource.h", "sys/stat.h", "sys/syscall.h",
+    "sys/types.h", "sys/uio.h", "time.h", "unistd.h",
 }  # fmt: skip
 HOOK_DENYLIST = re.compile(
     r"\b(PyErr_\w+|PyObject_Call\w*|PyObject_Malloc|PyObject_Free|PyMem_(?!RawMalloc\b|GetAllocator\b)\w+|Py_X?INCREF"

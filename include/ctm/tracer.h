@@ -73,7 +73,9 @@ CTM_API void ctm_tracer_free(ctm_tracer *tracer);
  * start: does nothing if already tracing; else forgets everything and starts.
  *        CTM_ERR_INVALID unless 1 <= nframe <= CTM_MAX_NFRAME (the limit is kept for
  *        the caller: ctm does not walk stacks).
- * stop:  forgets everything and returns the memory to the system; the limit survives.
+ * stop:  forgets everything and returns the memory to the system; the limit survives. If it is much, a
+ *        thread returns the rest in the next milliseconds; ctm_tracer_memory, ctm_tracer_fork_before
+ *        and ctm_tracer_free wait for that.
  * clear: forgets every block, traceback and counter; tracing goes on.
  * reset_peak: the peak becomes the current bytes. */
 CTM_API CTM_NODISCARD ctm_status ctm_tracer_start(ctm_tracer *tracer, uint32_t nframe);

@@ -2,7 +2,7 @@
 
 import unittest
 
-from support import ScriptTest
+from support import SANITIZED, SLOWER, ScriptTest
 
 
 class ForkTest(ScriptTest):
@@ -29,6 +29,48 @@ class ForkTest(ScriptTest):
             assert blocks_at(tm.take_snapshot(), work) == before
             print("good")
             """)
+
+    def test_right_after_a_large_heap_was_stopped(self):
+        """stop() leaves much to be returned to a thread: no fork may meet it, nor CPython warn of it."""
+        self.check(
+            """
+            import warnings
+            def resident():
+                with open("/proc/self/smaps_rollup") as lines:
+                    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("Rss:"))
+            def work():
+                return [(n, n) for n in range(2_500_000)]
+            for _ in range(3):
+                tm.start(1)
+                held = work()
+                traced = resident()
+                with warnings.catch_warnings(record=True) as caught:
+                    warnings.simplefilter("always")
+                    tm.stop()
+                    pid = os.fork()
+                    if pid == 0:
+                        alone = os.listdir("/proc/self/task") == [str(os.getpid())]
+                        tm.start(1)
+                        more = [bytearray(1000) for _ in range(100)]
+                        os._exit(5 if alone and len(tm.take_snapshot().traces) >= 200 else 1)
+                    assert len(os.listdir("/proc/self/task")) == 1
+                _, status = os.waitpid(pid, 0)
+                assert os.waitstatus_to_exitcode(status) == 5, status
+                assert not caught, caught
+                if not SANITIZED:
+                    assert resident() < traced - 25_000_000, (resident(), traced)
+                tm.start(1)
+                again = work()
+                tm.stop()
+                tm.start(1) # at once
+                few = [bytearray(n) for n in range(100)]
+                assert tm.get_traced_memory()[0] < 100_000
+                tm.stop()
+                del held, again
+            print("good")
+            """.replace("SANITIZED", str(SANITIZED)),
+            timeout=120 * SLOWER,
+        )
 
     def test_from_a_thread(self):
         self.check("""

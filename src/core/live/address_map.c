@@ -8,10 +8,8 @@
 
 /* One level that was installed. */
 struct ctm_map_level {
-    struct ctm_map_level *next;
-    void *memory; /* owned mapping */
-    size_t size;
-    uint32_t top; /* the entry of `top` that refers to it, or NO_TOP */
+    struct ctm_leaving leaving; /* first; its mapping, in the list of levels */
+    uint32_t top;               /* the entry of `top` that refers to it, or NO_TOP */
 };
 
 void ctm_map_init(struct ctm_map *map)
@@ -21,8 +19,9 @@ void ctm_map_init(struct ctm_map *map)
 
 static void push(struct ctm_map *map, struct ctm_map_level *level)
 {
-    level->next = atomic_load_explicit(&map->levels, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&map->levels, &level->next, level,
+    struct ctm_leaving **next = &level->leaving.next;
+    *next = atomic_load_explicit(&map->levels, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&map->levels, next, &level->leaving,
                                                   memory_order_release, memory_order_relaxed)) {
     }
 }
@@ -43,7 +42,7 @@ static void *install(struct ctm_map *map, ctm_map_level_slot *slot, size_t size,
     ctm_mem_sparse(memory, size);
     if (atomic_compare_exchange_strong_explicit(slot, &present, memory, memory_order_acq_rel,
                                                 memory_order_acquire)) {
-        *level = (struct ctm_map_level){.memory = memory, .size = size, .top = top};
+        *level = (struct ctm_map_level){{.memory = memory, .size = size}, top};
         push(map, level);
         return memory;
     }
@@ -143,21 +142,24 @@ uint32_t ctm_map_get(struct ctm_map *map, uint32_t domain, uint64_t address)
 }
 
 /* --- all of it --- */
-void ctm_map_clear(struct ctm_map *map)
+struct ctm_leaving *ctm_map_empty(struct ctm_map *map)
 {
-    struct ctm_map_level *level = atomic_exchange(&map->levels, NULL);
-    while (level != NULL) {
-        struct ctm_map_level *next = level->next;
-        if (level->top != NO_TOP) {
-            atomic_store_explicit(&map->top[level->top], NULL, memory_order_release);
+    struct ctm_leaving *list = atomic_exchange(&map->levels, NULL);
+    for (struct ctm_leaving *at = list; at != NULL; at = at->next) {
+        const uint32_t top = ((struct ctm_map_level *)at)->top;
+        if (top != NO_TOP) {
+            atomic_store_explicit(&map->top[top], NULL, memory_order_release);
         }
-        ctm_mem_unmap(level->memory, level->size);
-        ctm_mem_free(level);
-        level = next;
     }
     ctm_overflow_unmap(map);
     map->capacity = map->used = map->kept = 0;
     atomic_store(&map->spilled, 0);
+    return list;
+}
+
+void ctm_map_clear(struct ctm_map *map)
+{
+    ctm_give_back_now(ctm_map_empty(map));
 }
 
 void ctm_map_destroy(struct ctm_map *map)
@@ -169,8 +171,8 @@ void ctm_map_destroy(struct ctm_map *map)
 size_t ctm_map_bytes(struct ctm_map *map)
 {
     size_t bytes = ctm_overflow_bytes(map);
-    for (struct ctm_map_level *level = atomic_load(&map->levels); level; level = level->next) {
-        bytes += sizeof *level + ctm_mem_resident(level->memory, level->size);
+    for (struct ctm_leaving *at = atomic_load(&map->levels); at != NULL; at = at->next) {
+        bytes += sizeof(struct ctm_map_level) + ctm_mem_resident(at->memory, at->size);
     }
     return bytes;
 }

@@ -11,11 +11,12 @@
  *     the allocator just gave it to, or that is about to free it. So a slot is read and
  *     written with plain acquire and release, never read-modify-write; these make the site's
  *     row, written before the slot, visible to whoever reads the slot.
- *   - Levels are installed by compare-and-swap, and go away only in ctm_map_clear, when no
- *     other thread is in the map. The overflow has a mutex, the innermost of all locks.
+ *   - Levels are installed by compare-and-swap, and go away only in ctm_map_empty, when no
+ *     other thread is in the map: afterwards none can find them, so they may be returned to the system
+ *     at leisure (give_back.h). The overflow has a mutex, the innermost of all locks.
  *
  * Looking up: whoever uses the map brings memos of the leaves that it met last, so that a block near others is found
- * with one compare. They are their owner's alone, and are emptied when the map is cleared.
+ * with one compare. They are their owner's alone, and are emptied when the map is.
  *
  * Reserving: ctm_map_keep sets aside room in the overflow, so that a later ctm_map_set_kept
  * cannot fail, whatever the address turns out to be.
@@ -27,6 +28,7 @@
 #include <stdatomic.h>
 
 #include "ctm/status.h"
+#include "live/give_back.h"
 
 /* Kept out of the way of an event. */
 #define CTM_RARE __attribute__((noinline, cold))
@@ -42,13 +44,13 @@
 typedef _Atomic uint32_t ctm_map_slot;
 typedef _Atomic(void *) ctm_map_level_slot; /* NULL, or the level below */
 
-struct ctm_map_level; /* a record of each level installed */
 struct ctm_overflow_entry;
 
 struct ctm_map {
     ctm_map_level_slot top[CTM_MAP_TOP_MIDS]; /* -> ctm_map_level_slot[CTM_MAP_MID_LEAVES]
                                                * -> ctm_map_slot[CTM_MAP_LEAF_SLOTS] */
-    _Atomic(struct ctm_map_level *) levels;   /* owned list, pushed by CAS, emptied by clear */
+    _Atomic(struct ctm_leaving *) levels;     /* owned list of the levels installed: pushed by
+                                               * CAS, taken when the map is emptied */
 
     /* The overflow. */
     pthread_mutex_t lock;
@@ -64,7 +66,7 @@ struct ctm_map {
  * Owned by whoever gives it to the calls below; one thread at a time. */
 struct ctm_map_memo {
     uint64_t key;       /* CTM_MAP_NO_KEY: none */
-    ctm_map_slot *leaf; /* borrowed until ctm_map_clear */
+    ctm_map_slot *leaf; /* borrowed until the map is emptied */
 };
 #define CTM_MAP_MEMOS 64u /* a power of two */
 #define CTM_MAP_NO_KEY UINT64_MAX
@@ -74,6 +76,9 @@ void ctm_map_forget(struct ctm_map_memo *memos);
 
 /* `map` is zeroed memory. */
 void ctm_map_init(struct ctm_map *map);
+/* Forgets everything. No other thread is in the map. Gives the levels that it had, for the caller to return when
+ * others may be in again: with ctm_give_back or ctm_give_back_now. */
+CTM_NODISCARD struct ctm_leaving *ctm_map_empty(struct ctm_map *map);
 /* Forgets everything and returns the memory. No other thread is in the map. */
 void ctm_map_clear(struct ctm_map *map);
 /* Clears it, and ends the use of `map`. */

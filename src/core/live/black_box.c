@@ -213,7 +213,7 @@ static void attach_locked(ctm_tracer *tracer, struct ctm_box_writer *box)
     }
     tracer->box = box;
     tracer->control = box->control;
-    ctm_tracer_forget_locked(tracer, false);
+    ctm_give_back_now(ctm_tracer_forget_locked(tracer, false));
 }
 
 ctm_status ctm_black_box_start(ctm_tracer *tracer, const char *path)

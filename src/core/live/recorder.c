@@ -7,18 +7,17 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "live/helper.h"
 #include "live/recorder.h"
 #include "store/memory.h"
 #include "store/utf8.h"
 
-#define STACK_SIZE (256u << 10)
 #define PATIENCE 10u /* seconds to wait for a thread that writes, before giving up */
 
 /* --- the file --- */
@@ -188,25 +187,10 @@ static void *run(void *argument)
     return NULL;
 }
 
-/* With all signals blocked, so that the program's handlers run in the program's threads, and a limit of the file's size is
- * an error and no signal. */
+/* All its signals are blocked, so a limit of the file's size is an error and no signal. */
 static int start_thread(struct ctm_recorder *recorder)
 {
-    sigset_t all, before;
-    pthread_attr_t attributes;
-    sigfillset(&all);
-    int error = pthread_attr_init(&attributes);
-    if (error != 0) {
-        return error;
-    }
-    pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    error = pthread_create(&recorder->thread, &attributes, run, recorder);
-    if (error == EINVAL) { /* too small for all that libraries want of each thread */
-        error = pthread_create(&recorder->thread, NULL, run, recorder);
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
+    const int error = ctm_helper_start(&recorder->thread, run, recorder);
     if (error == 0) {
         pthread_setname_np(recorder->thread, "ctm-recorder");
     }
@@ -327,6 +311,7 @@ ctm_status ctm_recorder_start(ctm_tracer *tracer, const char *path, uint64_t int
     if (!ctm_tracer_is_tracing(tracer)) {
         return CTM_ERR_NOT_TRACING;
     }
+    ctm_give_back_settle(&tracer->giving); /* one thread of ours at a time */
     struct ctm_recorder *recorder = new_recorder(tracer, interval);
     if (recorder == NULL) {
         return CTM_ERR_NOMEM;

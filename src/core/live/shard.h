@@ -3,7 +3,8 @@
  * Model and locks. Shard 0 is *exclusive*: the caller lets one thread at a time in, and that
  * thread alone may also start, stop, clear, snapshot. Shards 1.. have a mutex each.
  *
- *   lock order: shard 1, 2, 3, 4, then the gate, the map's lock or the peak's. An event takes its own shard's lock only
+ *   lock order: the one of give_back.h (fork alone takes others inside it), shard 1, 2, 3, 4, then the gate, the map's
+ *   lock or the peak's. An event takes its own shard's lock only
  *   (none in shard 0), and perhaps the map's inside it; whoever wants everything to hold
  *   still is the exclusive side and takes all the shards' locks in order ("the world stops").
  *
@@ -67,8 +68,9 @@ struct ctm_tracer {
         peak_bytes;              /* raised by compare-and-swap, lowered when the world stops */
     _Atomic uint32_t peak_stamp; /* of the peak: see store.h; raised with it, never 0 */
     struct ctm_box_control
-        *control;              /* written when the world stops: of the black box; NULL: none */
-    pthread_mutex_t peak_lock; /* limits; see peak.c */
+        *control;                /* written when the world stops: of the black box; NULL: none */
+    pthread_mutex_t peak_lock;   /* limits; see peak.c */
+    struct ctm_give_back giving; /* see give_back.h */
 
     _Alignas(64) struct ctm_shard shards[CTM_SHARDS];
     struct ctm_places places; /* see sampling.h; in use if there is a sample interval */
@@ -82,8 +84,10 @@ void ctm_peak_set(struct ctm_tracer *tracer, uint64_t peak);
 /* The world is stopped; a new black box learns the peak. */
 void ctm_peak_tell_box(struct ctm_tracer *tracer);
 
-/* Forgets everything, with the world stopped and the gate closed; ids of before are void from here on. */
-void ctm_tracer_forget_locked(struct ctm_tracer *tracer, bool keep_pages);
+/* Forgets everything, with the world stopped and the gate closed; ids of before are void from here on. Gives the levels of
+ * the map, which are to be returned (give_back.h). */
+CTM_NODISCARD struct ctm_leaving *ctm_tracer_forget_locked(struct ctm_tracer *tracer,
+                                                           bool keep_pages);
 
 /* UNIX time in nanoseconds. */
 uint64_t ctm_tracer_now(void);

@@ -30,6 +30,7 @@ ctm_status ctm_tracer_new(ctm_tracer **out)
     pthread_mutex_init(&tracer->peak_lock, NULL);
     ctm_gate_init(&tracer->gate);
     ctm_map_init(&tracer->map);
+    ctm_give_back_init(&tracer->giving);
     *out = tracer;
     return CTM_OK;
 }
@@ -48,6 +49,7 @@ void ctm_tracer_free(ctm_tracer *tracer)
     pthread_mutex_destroy(&tracer->gate.lock);
     ctm_mem_free(tracer->command);
     ctm_map_destroy(&tracer->map);
+    ctm_give_back_destroy(&tracer->giving);
     ctm_mem_unmap(tracer, sizeof *tracer);
 }
 
@@ -92,7 +94,7 @@ void ctm_tracer_resume_world(struct ctm_tracer *tracer)
     }
 }
 
-void ctm_tracer_forget_locked(ctm_tracer *tracer, bool keep_pages)
+struct ctm_leaving *ctm_tracer_forget_locked(ctm_tracer *tracer, bool keep_pages)
 {
     uint32_t generation = atomic_load(&tracer->generation) + 1;
     atomic_store(&tracer->generation, generation ? generation : 1);
@@ -109,13 +111,14 @@ void ctm_tracer_forget_locked(ctm_tracer *tracer, bool keep_pages)
         atomic_store(&shard->blocks, 0);
         ctm_map_forget(shard->memos);
     }
-    ctm_map_clear(&tracer->map);
+    struct ctm_leaving *leaving = ctm_map_empty(&tracer->map);
     if (tracer->sample_interval != 0) {
         memset(&tracer->places, 0, sizeof tracer->places);
     }
     ctm_peak_set(tracer, 0);
     atomic_store(&tracer->tables_lost, false);
     ctm_box_after_emptying(tracer);
+    return leaving;
 }
 
 static ctm_status start(ctm_tracer *tracer, uint32_t nframe, uint64_t sample_interval)
@@ -128,7 +131,7 @@ static ctm_status start(ctm_tracer *tracer, uint32_t nframe, uint64_t sample_int
     }
     ctm_tracer_stop_world(tracer);
     ctm_gate_close(&tracer->gate);
-    ctm_tracer_forget_locked(tracer, false);
+    ctm_give_back_now(ctm_tracer_forget_locked(tracer, false)); /* nothing, as a rule */
     tracer->sample_interval = sample_interval;
     tracer->started_ns = ctm_tracer_now();
     atomic_store(&tracer->nframe, nframe);
@@ -160,18 +163,20 @@ void ctm_tracer_stop(ctm_tracer *tracer)
     ctm_gate_close(&tracer->gate);
     atomic_store(&tracer->active, false);
     ctm_box_stop_locked(tracer);
-    ctm_tracer_forget_locked(tracer, false);
+    struct ctm_leaving *leaving = ctm_tracer_forget_locked(tracer, false);
     ctm_gate_open(&tracer->gate);
     ctm_tracer_resume_world(tracer);
+    ctm_give_back(&tracer->giving, leaving);
 }
 
 void ctm_tracer_clear(ctm_tracer *tracer)
 {
     ctm_tracer_stop_world(tracer);
     ctm_gate_close(&tracer->gate);
-    ctm_tracer_forget_locked(tracer, true);
+    struct ctm_leaving *leaving = ctm_tracer_forget_locked(tracer, true);
     ctm_gate_open(&tracer->gate);
     ctm_tracer_resume_world(tracer);
+    ctm_give_back_now(leaving); /* no thread comes and goes while a program is traced */
 }
 
 /* --- what anyone may ask --- */
@@ -235,6 +240,7 @@ size_t ctm_tracer_memory_locked(struct ctm_tracer *tracer)
 
 size_t ctm_tracer_memory(ctm_tracer *tracer)
 {
+    ctm_give_back_settle(&tracer->giving);
     ctm_tracer_stop_world(tracer);
     size_t bytes = ctm_tracer_memory_locked(tracer);
     ctm_tracer_resume_world(tracer);
@@ -246,6 +252,7 @@ size_t ctm_tracer_memory(ctm_tracer *tracer)
  * one thread is a copy of the one that took the locks, so it may release them; nobody waits there. */
 void ctm_tracer_fork_before(ctm_tracer *tracer)
 {
+    ctm_give_back_fork_before(&tracer->giving);
     ctm_tracer_stop_world(tracer);
     ctm_gate_close(&tracer->gate);
     ctm_map_fork_before(&tracer->map);
@@ -258,6 +265,7 @@ void ctm_tracer_fork_after_parent(ctm_tracer *tracer)
     ctm_map_fork_after(&tracer->map);
     ctm_gate_open(&tracer->gate);
     ctm_tracer_resume_world(tracer);
+    ctm_give_back_fork_after(&tracer->giving);
 }
 
 void ctm_tracer_fork_after_child(ctm_tracer *tracer)
@@ -270,4 +278,5 @@ void ctm_tracer_fork_after_child(ctm_tracer *tracer)
     }
     ctm_gate_open_in_child(&tracer->gate);
     ctm_tracer_resume_world(tracer);
+    ctm_give_back_fork_after(&tracer->giving);
 }
