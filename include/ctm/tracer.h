@@ -102,6 +102,8 @@ CTM_API uint32_t ctm_tracer_generation(const ctm_tracer *tracer);
 /* 0: every block is recorded. */
 CTM_API uint64_t ctm_tracer_sample_interval(const ctm_tracer *tracer);
 CTM_API void ctm_tracer_totals(ctm_tracer *tracer, ctm_totals *out);
+/* The current bytes and the peak of the totals alone; neither is above INT64_MAX. */
+CTM_API uint64_t ctm_tracer_bytes(const ctm_tracer *tracer, uint64_t *out_peak);
 /* Bytes of memory that the tracer itself occupies now (resident, page-granular).
  * Called as if inside shard 0; waits for the other shards. */
 CTM_API size_t ctm_tracer_memory(ctm_tracer *tracer);

@@ -30,7 +30,7 @@ PyObject *ctm_module_is_tracing(PyObject *module, PyObject *ignored);
 PyObject *ctm_module_clear_traces(PyObject *module, PyObject *ignored);
 PyObject *ctm_module_get_traceback_limit(PyObject *module, PyObject *ignored);
 PyObject *ctm_module_get_sample_interval(PyObject *module, PyObject *ignored);
-PyObject *ctm_module_get_traced_memory(PyObject *module, PyObject *ignored);
+PyObject *ctm_module_get_traced_memory(PyObject *module, PyObject *const *args, Py_ssize_t n);
 PyObject *ctm_module_reset_peak(PyObject *module, PyObject *ignored);
 PyObject *ctm_module_get_tracemalloc_memory(PyObject *module, PyObject *ignored);
 extern const char ctm_start_doc[];

@@ -199,12 +199,20 @@ const char ctm_get_traced_memory_doc[] =
     "Get the current size and peak size of traced memory blocks, in bytes.\n\n"
     "Returns a tuple: (current: int, peak: int).";
 
-PyObject *ctm_module_get_traced_memory(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+/* METH_FASTCALL: such a function the interpreter calls itself, one with METH_NOARGS by way of three others. */
+PyObject *ctm_module_get_traced_memory(PyObject *module, PyObject *const *Py_UNUSED(args),
+                                       Py_ssize_t n)
 {
-    ctm_totals totals;
-    ctm_tracer_totals(ctm_the_capture.tracer, &totals);
-    PyObject *current = PyLong_FromUnsignedLongLong(totals.current_bytes);
-    PyObject *peak = current != NULL ? PyLong_FromUnsignedLongLong(totals.peak_bytes) : NULL;
+    if (n != 0) {
+        return PyErr_Format(PyExc_TypeError,
+                            "%s.get_traced_memory() takes no arguments (%zd given)",
+                            PyModule_GetName(module), n);
+    }
+    uint64_t peak_bytes;
+    const uint64_t bytes = ctm_tracer_bytes(ctm_the_capture.tracer, &peak_bytes);
+    /* As the standard module makes them: the ints are traced, and other functions ask for other sizes. */
+    PyObject *current = PyLong_FromLong((long)bytes);
+    PyObject *peak = current != NULL ? PyLong_FromLong((long)peak_bytes) : NULL;
     PyObject *pair = peak != NULL ? PyTuple_New(2) : NULL;
     if (pair == NULL) {
         Py_XDECREF(current);

@@ -135,6 +135,10 @@ static void check_totals(ctm_tracer *tracer, uint64_t current, uint64_t peak, ui
     check_equal((int64_t)totals.current_bytes, (int64_t)current, __FILE__, line, "current");
     check_equal((int64_t)totals.peak_bytes, (int64_t)peak, __FILE__, line, "peak");
     check_equal((int64_t)totals.live_blocks, (int64_t)blocks, __FILE__, line, "blocks");
+    uint64_t peak_bytes;
+    const uint64_t bytes = ctm_tracer_bytes(tracer, &peak_bytes);
+    check_equal((int64_t)bytes, (int64_t)current, __FILE__, line, "bytes alone");
+    check_equal((int64_t)peak_bytes, (int64_t)peak, __FILE__, line, "peak alone");
 }
 #define CHECK_TOTALS(tracer, current, peak, blocks) \
     check_totals((tracer), (current), (peak), (blocks), __LINE__)

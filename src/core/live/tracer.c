@@ -202,19 +202,25 @@ static uint64_t whole(uint64_t sum)
     return sum > INT64_MAX ? 0 : sum;
 }
 
-void ctm_tracer_totals(ctm_tracer *tracer, ctm_totals *out)
+uint64_t ctm_tracer_bytes(const ctm_tracer *tracer, uint64_t *out_peak)
 {
-    uint64_t bytes = 0, blocks = 0;
+    uint64_t bytes = 0;
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         bytes += atomic_load(&tracer->shards[i].bytes);
-        blocks += atomic_load(&tracer->shards[i].blocks);
     }
     const uint64_t current = whole(bytes), peak = atomic_load(&tracer->peak_bytes);
-    *out = (ctm_totals){
-        .current_bytes = current,
-        .peak_bytes = peak > current ? peak : current,
-        .live_blocks = whole(blocks),
-    };
+    *out_peak = peak > current ? peak : current;
+    return current;
+}
+
+void ctm_tracer_totals(ctm_tracer *tracer, ctm_totals *out)
+{
+    uint64_t blocks = 0;
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        blocks += atomic_load(&tracer->shards[i].blocks);
+    }
+    out->current_bytes = ctm_tracer_bytes(tracer, &out->peak_bytes);
+    out->live_blocks = whole(blocks);
 }
 
 void ctm_tracer_reset_peak(ctm_tracer *tracer)
