@@ -49,6 +49,8 @@ setup() {
 }
 
 sync_tree() {
+    # Or the tree would lie where the folder is to be, and setup could not put it there.
+    [ -x "$sid/usr/bin/python3.15" ] || fail "no $sid yet: run setup first"
     mkdir -p "$sid/ctm"
     # Everything but what was built there, so that deleted files do not live on.
     find "$sid/ctm" -mindepth 1 -maxdepth 1 ! -name build -exec rm -rf {} +
