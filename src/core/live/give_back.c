@@ -9,7 +9,7 @@
 #include "live/helper.h"
 #include "store/memory.h"
 
-#define AT_ONCE ((size_t)40 << 20) /* bytes that the caller returns himself: 3 to 4 milliseconds */
+#define AT_ONCE ((size_t)32 << 20) /* bytes that the caller returns himself: 2 to 4 milliseconds */
 #define LOOKS 1000                 /* for a thread that was joined and is not gone yet */
 
 void ctm_give_back_init(struct ctm_give_back *giving)
