@@ -108,7 +108,8 @@ static void test_no_thread_to_be_had(void)
 {
     struct rlimit before, none;
     if (IS_SANITIZED) {
-        return; /* they cannot do without memory */
+        puts("not run: no thread to be had (a sanitizer cannot do without memory)");
+        return;
     }
     ctm_tracer *tracer = new_tracer();
     start_and_fill(tracer);
@@ -147,7 +148,9 @@ static void test_memory_comes_back(void)
     start_and_fill(tracer);
     CHECK(resident() > before + LEAVES * LEAF_BYTES / 10 * 9);
     ctm_tracer_stop(tracer);
-    if (!IS_SANITIZED) { /* they remember what was there */
+    if (IS_SANITIZED) {
+        puts("not looked at: resident memory (a sanitizer remembers what was there)");
+    } else {
         const struct timespec moment = {0, 10000000};
         for (int i = 0; i < 100 && resident() > before + 4 * LEAF_BYTES; i++) {
             nanosleep(&moment, NULL);
@@ -215,7 +218,8 @@ static void test_fork_right_after(void)
 static void test_fork_that_nobody_told_of(void)
 {
     if (HAS_TSAN) {
-        return; /* a child of a process with several threads may have none there */
+        puts("not run: a fork that nobody told of (ThreadSanitizer: its child may have no threads)");
+        return;
     }
     ctm_tracer *tracer = new_tracer();
     start_and_fill(tracer);
