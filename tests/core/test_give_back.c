@@ -218,7 +218,8 @@ static void test_fork_right_after(void)
 static void test_fork_that_nobody_told_of(void)
 {
     if (HAS_TSAN) {
-        puts("not run: a fork that nobody told of (ThreadSanitizer: its child may have no threads)");
+        puts(
+            "not run: a fork that nobody told of (ThreadSanitizer: its child may have no threads)");
         return;
     }
     ctm_tracer *tracer = new_tracer();

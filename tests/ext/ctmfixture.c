@@ -396,6 +396,47 @@ static PyObject *fixture_allocate_after_exit(PyObject *module, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+/* --- somebody else's hooks, which only call on --- */
+
+static PyMemAllocatorEx the_wrapped[3]; /* by domain; the hooks' contexts point at them */
+
+static void *wrapper_malloc(void *context, size_t size)
+{
+    const PyMemAllocatorEx *next = context;
+    return next->malloc(next->ctx, size);
+}
+
+static void *wrapper_calloc(void *context, size_t count, size_t size)
+{
+    const PyMemAllocatorEx *next = context;
+    return next->calloc(next->ctx, count, size);
+}
+
+static void *wrapper_realloc(void *context, void *block, size_t size)
+{
+    const PyMemAllocatorEx *next = context;
+    return next->realloc(next->ctx, block, size);
+}
+
+static void wrapper_free(void *context, void *block)
+{
+    const PyMemAllocatorEx *next = context;
+    next->free(next->ctx, block);
+}
+
+static PyObject *fixture_wrap(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    for (PyMemAllocatorDomain domain = PYMEM_DOMAIN_RAW; domain <= PYMEM_DOMAIN_OBJ; domain++) {
+        PyMemAllocatorEx wrapper = {&the_wrapped[domain], wrapper_malloc, wrapper_calloc,
+                                    wrapper_realloc, wrapper_free};
+        PyMem_GetAllocator(domain, &the_wrapped[domain]);
+        PyMem_SetAllocator(domain, &wrapper);
+    }
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef methods[] = {
     {"malloc", fixture_malloc, METH_VARARGS, "malloc(which, size) -> address"},
     {"calloc", fixture_calloc, METH_VARARGS, "calloc(which, count, size) -> address"},
@@ -412,6 +453,7 @@ static PyMethodDef methods[] = {
      "in_other_state(size) -> address of obj"},
     {"track", fixture_track, METH_VARARGS, "track(domain, address, size, nogil=False)"},
     {"untrack", fixture_untrack, METH_VARARGS, "untrack(domain, address, nogil=False)"},
+    {"wrap", fixture_wrap, METH_NOARGS, "wrap(): once in a process"},
     {"allocate_after_exit", fixture_allocate_after_exit, METH_NOARGS, "allocate_after_exit()"},
     {NULL, NULL, 0, NULL},
 };

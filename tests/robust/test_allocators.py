@@ -228,6 +228,38 @@ class BelowTest(ScriptTest):
 
 
 @ours_only
+class WrappedTest(ScriptTest):
+    def test_hooks_that_stay_below_others(self):
+        """Hooks for every event that somebody has wrapped go on for a sample, and the other way round. With a point
+        on each byte the sample has every block."""
+        for first, second in ((None, 1), (1, None)):
+            with self.subTest(first=first, second=second):
+                self.check(
+                    WORK
+                    + f"""
+    import ctmfixture
+    tm.start(2, sample_interval={first})
+    ctmfixture.wrap()
+    for interval in ({second}, {first}):
+        tm.stop()
+        tm.start(2, sample_interval=interval)
+        held = work()
+        assert look() == 100, (interval, look())
+        for block in held:
+            block += bytes(10_100)
+        grown = sum(1 for t in tm.take_snapshot().traces if 20_100 <= t.size < 30_000)
+        assert grown == 100, (interval, grown)
+        cleared = ctmfixture.calloc(1, 10, 4_000)
+        assert [t.size for t in tm.take_snapshot().traces].count(40_000) == 1
+        ctmfixture.free(1, cleared)
+        del held, block
+        assert sum(1 for t in tm.take_snapshot().traces if t.size >= 20_000) == 0
+    print("good")
+    """
+                )
+
+
+@ours_only
 class BesideTest(ScriptTest):
     def check_beside(self, source, **options):
         import textwrap

@@ -154,7 +154,7 @@ int ctm_capture_start(PyObject *stdlib_tracemalloc, uint32_t nframe, uint64_t sa
     }
     ctm_stack_forget();
     atomic_store(&ctm_the_capture.lost_reattributions, 0);
-    ctm_hooks_install();
+    ctm_hooks_install(sample_interval != 0);
     atomic_store(&ctm_the_capture.mode, CTM_EXACT); /* for the self-tests */
     ctm_the_capture.allocators = ctm_capture_is_alive()
                                      ? (ctm_fact){true, "all three domains are hooked"}

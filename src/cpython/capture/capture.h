@@ -151,7 +151,7 @@ bool ctm_code_deaths_are_known(void);
 size_t ctm_code_cache_memory(void);
 
 /* --- hooks.c --- */
-void ctm_hooks_install(void);
+void ctm_hooks_install(bool sampling);
 void ctm_hooks_remove(void); /* leaves what somebody else has wrapped since */
 /* The allocator of the mem domain that was there before us. HOOK */
 const PyMemAllocatorEx *ctm_hooks_original(PyMemAllocatorDomain domain);

@@ -1,5 +1,9 @@
 /* hooks.c: the three allocator domains.
  *
+ * Each function has two forms: one for tracing that records every event, one for tracing that samples, which as a rule
+ * only counts bytes. Either does what the other does where the capture's mode is the other's: who wrapped a hook goes on
+ * calling the form that was installed then.
+ *
  * Model: each domain's four functions wrap the originals saved when they were installed. Before a
  * block is freed or resized it leaves the address map, or another thread could be handed its address
  * first; after it was allocated it enters. If the tracer has no memory for a new block, the program
@@ -31,6 +35,21 @@ const PyMemAllocatorEx *ctm_hooks_original(PyMemAllocatorDomain domain)
 static inline bool is_plain(void)
 {
     return __builtin_expect(ctm_hook_tls.special == 0 && ctm_capture_mode() == CTM_EXACT, 1);
+}
+
+/* HOOK: The same of a tracer that samples. */
+static inline bool is_plain_sampling(void)
+{
+    return __builtin_expect(ctm_hook_tls.special == 0 && ctm_capture_mode() == CTM_SAMPLING, 1);
+}
+
+/* HOOK: Around the original function of an event that may be on behalf of this module: gives what to come out with. The
+ * whole word, as in ctm_hook_go_inside. */
+static inline uint32_t go_inside_anyhow(void)
+{
+    const uint32_t before = ctm_hook_tls.special;
+    ctm_hook_tls.special = before | 1;
+    return before;
 }
 
 /* HOOK: Record nothing? */
@@ -143,9 +162,9 @@ static __attribute__((noinline)) void *malloc_otherwise(PyMemAllocatorDomain dom
     if (is_idle()) {
         return real->malloc(real->ctx, size);
     }
-    ctm_hook_tls.inside = true;
+    const uint32_t before = go_inside_anyhow();
     void *block = sample(domain, real->malloc(real->ctx, size), size);
-    ctm_hook_tls.inside = false;
+    ctm_hook_tls.special = before;
     return block;
 }
 
@@ -170,9 +189,9 @@ static __attribute__((noinline)) void *calloc_otherwise(PyMemAllocatorDomain dom
     if (is_idle()) {
         return real->calloc(real->ctx, count, size);
     }
-    ctm_hook_tls.inside = true;
+    const uint32_t before = go_inside_anyhow();
     void *block = sample(domain, real->calloc(real->ctx, count, size), count * size);
-    ctm_hook_tls.inside = false;
+    ctm_hook_tls.special = before;
     return block;
 }
 
@@ -248,12 +267,12 @@ static __attribute__((noinline)) void *realloc_otherwise(PyMemAllocatorDomain do
     if (is_idle()) {
         return real->realloc(real->ctx, old, size);
     }
-    ctm_hook_tls.inside = true;
+    const uint32_t before = go_inside_anyhow();
     const bool taken = ctm_capture_takes(size);
     const bool known = old != NULL && ctm_tracer_may_know(ctm_the_capture.tracer, (uintptr_t)old);
     void *block =
         taken || known ? resize_any(domain, old, size, taken) : real->realloc(real->ctx, old, size);
-    ctm_hook_tls.inside = false;
+    ctm_hook_tls.special = before;
     return block;
 }
 
@@ -306,9 +325,9 @@ static __attribute__((noinline)) void free_otherwise(PyMemAllocatorDomain domain
         ctm_tracer_may_know(ctm_the_capture.tracer, (uintptr_t)block)) {
         ctm_event_free(0, (uintptr_t)block, domain != PYMEM_DOMAIN_RAW);
     }
-    ctm_hook_tls.inside = true;
+    const uint32_t before = go_inside_anyhow();
     real->free(real->ctx, block);
-    ctm_hook_tls.inside = false;
+    ctm_hook_tls.special = before;
 }
 
 /* HOOK: */
@@ -325,41 +344,150 @@ static inline void on_free(PyMemAllocatorDomain domain, void *block)
     ctm_hook_come_out();
 }
 
-#define DOMAIN_HOOKS(name, domain)                                                       \
-    static CTM_HOT void *name##_malloc(void *ctx, size_t size) /* HOOK: */               \
-    {                                                                                    \
-        (void)ctx;                                                                       \
-        return on_malloc(domain, size);                                                  \
-    }                                                                                    \
-    static CTM_HOT void *name##_calloc(void *ctx, size_t count, size_t size) /* HOOK: */ \
-    {                                                                                    \
-        (void)ctx;                                                                       \
-        return on_calloc(domain, count, size);                                           \
-    }                                                                                    \
-    static CTM_HOT void *name##_realloc(void *ctx, void *block, size_t size) /* HOOK: */ \
-    {                                                                                    \
-        (void)ctx;                                                                       \
-        return on_realloc(domain, block, size);                                          \
-    }                                                                                    \
-    static CTM_HOT void name##_free(void *ctx, void *block) /* HOOK: */                  \
-    {                                                                                    \
-        (void)ctx;                                                                       \
-        on_free(domain, block);                                                          \
+/* HOOK: A block that is not in the sample came to live. */
+static inline void *pass(void *block)
+{
+    ctm_hook_tls.last_block = (uintptr_t)block;
+    ctm_hook_come_out();
+    return block;
+}
+
+/* HOOK: A block that is in the sample is to come to live. */
+static CTM_SELDOM void *malloc_sampled(PyMemAllocatorDomain domain, size_t size)
+{
+    const PyMemAllocatorEx *real = &the_originals[domain];
+    ctm_hook_go_inside();
+    void *block = real->malloc(real->ctx, size);
+    block = block != NULL ? record_anyhow(domain, block, size) : NULL;
+    ctm_hook_come_out();
+    return block;
+}
+
+/* HOOK: The bytes are counted before the block is there: if there is no memory for it, the point that fell on it, or did
+ * not, is as good as never drawn, for distances have no memory. */
+static inline void *on_malloc_sampling(PyMemAllocatorDomain domain, size_t size)
+{
+    const PyMemAllocatorEx *real = &the_originals[domain];
+    if (!is_plain_sampling()) {
+        return malloc_otherwise(domain, size);
     }
+    if (ctm_sampler_takes(ctm_the_capture.tracer, &ctm_hook_tls.sampler, size)) {
+        return malloc_sampled(domain, size);
+    }
+    ctm_hook_go_inside();
+    return pass(real->malloc(real->ctx, size));
+}
 
-DOMAIN_HOOKS(raw, PYMEM_DOMAIN_RAW)
-DOMAIN_HOOKS(mem, PYMEM_DOMAIN_MEM)
-DOMAIN_HOOKS(obj, PYMEM_DOMAIN_OBJ)
+/* HOOK: */
+static CTM_SELDOM void *calloc_sampled(PyMemAllocatorDomain domain, size_t count, size_t size)
+{
+    const PyMemAllocatorEx *real = &the_originals[domain];
+    ctm_hook_go_inside();
+    void *block = real->calloc(real->ctx, count, size);
+    block = block != NULL ? record_anyhow(domain, block, count * size) : NULL;
+    ctm_hook_come_out();
+    return block;
+}
 
-static const PyMemAllocatorEx the_hooks[3] = {
-    [PYMEM_DOMAIN_RAW] = {NULL, raw_malloc, raw_calloc, raw_realloc, raw_free},
-    [PYMEM_DOMAIN_MEM] = {NULL, mem_malloc, mem_calloc, mem_realloc, mem_free},
-    [PYMEM_DOMAIN_OBJ] = {NULL, obj_malloc, obj_calloc, obj_realloc, obj_free},
+/* HOOK: A product that overflows counts as what is left of it, and gives no block. */
+static inline void *on_calloc_sampling(PyMemAllocatorDomain domain, size_t count, size_t size)
+{
+    const PyMemAllocatorEx *real = &the_originals[domain];
+    if (!is_plain_sampling()) {
+        return calloc_otherwise(domain, count, size);
+    }
+    if (ctm_sampler_takes(ctm_the_capture.tracer, &ctm_hook_tls.sampler, count * size)) {
+        return calloc_sampled(domain, count, size);
+    }
+    ctm_hook_go_inside();
+    return pass(real->calloc(real->ctx, count, size));
+}
+
+/* HOOK: The old block or the new one is in the sample. */
+static CTM_SELDOM void *realloc_sampled(PyMemAllocatorDomain domain, void *old, size_t size,
+                                        bool taken)
+{
+    ctm_hook_go_inside();
+    void *block = resize_any(domain, old, size, taken);
+    ctm_hook_come_out();
+    return block;
+}
+
+/* HOOK: */
+static inline void *on_realloc_sampling(PyMemAllocatorDomain domain, void *old, size_t size)
+{
+    const PyMemAllocatorEx *real = &the_originals[domain];
+    if (!is_plain_sampling()) {
+        return realloc_otherwise(domain, old, size);
+    }
+    const bool taken = ctm_sampler_takes(ctm_the_capture.tracer, &ctm_hook_tls.sampler, size);
+    if (taken || (old != NULL && ctm_tracer_may_know(ctm_the_capture.tracer, (uintptr_t)old))) {
+        return realloc_sampled(domain, old, size, taken);
+    }
+    ctm_hook_go_inside();
+    return pass(real->realloc(real->ctx, old, size));
+}
+
+/* HOOK: What the original function frees besides is not in the sample either: it was allocated inside. */
+static inline void on_free_sampling(PyMemAllocatorDomain domain, void *block)
+{
+    const PyMemAllocatorEx *real = &the_originals[domain];
+    if (!is_plain_sampling() || ctm_tracer_may_know(ctm_the_capture.tracer, (uintptr_t)block)) {
+        free_otherwise(domain, block);
+        return;
+    }
+    real->free(real->ctx, block);
+}
+
+#define DOMAIN_HOOKS(name, domain, form)                                                       \
+    static CTM_HOT void *name##_malloc##form(void *ctx, size_t size) /* HOOK: */               \
+    {                                                                                          \
+        (void)ctx;                                                                             \
+        return on_malloc##form(domain, size);                                                  \
+    }                                                                                          \
+    static CTM_HOT void *name##_calloc##form(void *ctx, size_t count, size_t size) /* HOOK: */ \
+    {                                                                                          \
+        (void)ctx;                                                                             \
+        return on_calloc##form(domain, count, size);                                           \
+    }                                                                                          \
+    static CTM_HOT void *name##_realloc##form(void *ctx, void *block, size_t size) /* HOOK: */ \
+    {                                                                                          \
+        (void)ctx;                                                                             \
+        return on_realloc##form(domain, block, size);                                          \
+    }                                                                                          \
+    static CTM_HOT void name##_free##form(void *ctx, void *block) /* HOOK: */                  \
+    {                                                                                          \
+        (void)ctx;                                                                             \
+        on_free##form(domain, block);                                                          \
+    }
+DOMAIN_HOOKS(raw, PYMEM_DOMAIN_RAW, )
+DOMAIN_HOOKS(mem, PYMEM_DOMAIN_MEM, )
+DOMAIN_HOOKS(obj, PYMEM_DOMAIN_OBJ, )
+DOMAIN_HOOKS(raw, PYMEM_DOMAIN_RAW, _sampling)
+DOMAIN_HOOKS(mem, PYMEM_DOMAIN_MEM, _sampling)
+DOMAIN_HOOKS(obj, PYMEM_DOMAIN_OBJ, _sampling)
+
+/* By whether the tracer samples. */
+static const PyMemAllocatorEx the_hooks[2][3] = {
+    {
+        [PYMEM_DOMAIN_RAW] = {NULL, raw_malloc, raw_calloc, raw_realloc, raw_free},
+        [PYMEM_DOMAIN_MEM] = {NULL, mem_malloc, mem_calloc, mem_realloc, mem_free},
+        [PYMEM_DOMAIN_OBJ] = {NULL, obj_malloc, obj_calloc, obj_realloc, obj_free},
+    },
+    {
+        [PYMEM_DOMAIN_RAW] = {NULL, raw_malloc_sampling, raw_calloc_sampling, raw_realloc_sampling,
+                              raw_free_sampling},
+        [PYMEM_DOMAIN_MEM] = {NULL, mem_malloc_sampling, mem_calloc_sampling, mem_realloc_sampling,
+                              mem_free_sampling},
+        [PYMEM_DOMAIN_OBJ] = {NULL, obj_malloc_sampling, obj_calloc_sampling, obj_realloc_sampling,
+                              obj_free_sampling},
+    },
 };
 
 static bool is_ours(const PyMemAllocatorEx *allocator, PyMemAllocatorDomain domain)
 {
-    return allocator->malloc == the_hooks[domain].malloc;
+    return allocator->malloc == the_hooks[false][domain].malloc ||
+           allocator->malloc == the_hooks[true][domain].malloc;
 }
 
 /* Does a call through CPython's own entry reach `domain`'s hook? Somebody may have wrapped it,
@@ -383,14 +511,14 @@ static bool is_reached(PyMemAllocatorDomain domain)
     return reached;
 }
 
-void ctm_hooks_install(void)
+void ctm_hooks_install(bool sampling)
 {
     for (PyMemAllocatorDomain domain = PYMEM_DOMAIN_RAW; domain <= PYMEM_DOMAIN_OBJ; domain++) {
         if (is_reached(domain)) {
             continue;
         }
         PyMem_GetAllocator(domain, &the_originals[domain]);
-        PyMemAllocatorEx hook = the_hooks[domain];
+        PyMemAllocatorEx hook = the_hooks[sampling][domain];
         hook.ctx =
             the_originals[domain].ctx; /* unused by us, right for a caller with the old function */
         PyMem_SetAllocator(domain, &hook);
