@@ -9,6 +9,7 @@ counts is tested in tests/robust/test_peak.py.
 
 import collections
 import copy
+import gc
 import pickle
 import random
 import unittest
@@ -249,6 +250,42 @@ class TestUnknown(HistoryCase):
                 self.assertTrue(getattr(type(made), name).__doc__)
                 with self.assertRaises(AttributeError):
                     setattr(made, name, 1)
+
+    def test_slots_that_nobody_has_looked_at(self):
+        """A row's numbers become a tuple when they are first looked at; whatever comes first, it is the same."""
+        def rows():
+            snapshot = self.sample()
+            older = self.snapshot([((0, 7, (("c.py", 1),), 1), 1, 1, 1)])
+            return [*snapshot.statistics("lineno"), *snapshot.compare_to(older, "lineno")]
+        looked_at = [row._history for row in rows()]
+        self.assertEqual({len(history) for history in looked_at}, {4, 8})
+        for history in looked_at:
+            self.assertIs(type(history), tuple)
+            self.assertLessEqual({type(number) for number in history}, {int, type(None)})
+        for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+            for row, history in zip(rows(), looked_at):
+                self.assertEqual(pickle.loads(pickle.dumps(row, max(protocol, 2)))._history, history)
+        for row, history in zip(rows(), looked_at):
+            self.assertEqual(copy.copy(row)._history, history)
+            self.assertEqual((row.allocated_count, row.peak_size), (history[0], history[3]))
+            self.assertIs(row._history, row._history)
+        for row in rows():
+            row._history = (9, 8, 7, 6)
+            self.assertEqual((row._history, row.peak_size), ((9, 8, 7, 6), 6))
+        for row in rows():
+            del row._history
+            self.assertIsNone(row.peak_size)
+            self.assertFalse(hasattr(row, "_history"))
+            with self.assertRaises(AttributeError) as caught:
+                del row._history
+            self.assertIn("_history", str(caught.exception))
+        kinds = {type(thing).__name__ for row in rows() for thing in gc.get_referents(row)}
+        self.assertIn("PendingHistory", kinds)  # the only way to see one; it does nothing
+        for row in rows():
+            for thing in gc.get_referents(row):
+                if type(thing).__name__ == "PendingHistory":
+                    with self.assertRaises(TypeError):
+                        type(thing)()
 
     def test_odd_slots(self):
         statistic = m.Statistic(m.Traceback((("a.py", 1),)), 10, 2)

@@ -2,6 +2,9 @@
 #include "history.h"
 #include "support.h"
 
+#include <stddef.h>
+#include <string.h>
+
 #define STATISTIC 4 /* numbers of a Statistic */
 #define DIFF 8      /* of a StatisticDiff */
 
@@ -13,31 +16,89 @@ const ctm_history_field ctm_history_fields[12] = {
 const char ctm_history_doc[] =
     PyDoc_STR("Numbers of blocks ever allocated and at the peak; only if known.");
 
+/* A pending slot: numbers of a Statistic or of a StatisticDiff. */
+typedef struct pending_history {
+    PyVarObject ob_base;
+    bool churn, peak; /* are the numbers of these known? */
+    int64_t numbers[];
+} pending_history;
+
 static PyObject *number(bool known, int64_t value)
 {
     return known ? PyLong_FromLongLong(value) : Py_NewRef(Py_None);
 }
 
-PyObject *ctm_history_new(const ctm_statistic *row, bool is_diff)
+PyObject *ctm_history_new(ctm_state *state, const ctm_statistic *row, bool is_diff)
 {
-    const bool churn = row->churn_known, peak = row->peak_known;
     /* None is over INT64_MAX (ctm/statistics.h). */
     const int64_t numbers[DIFF] = {
         (int64_t)row->allocated_count, (int64_t)row->allocated_size, (int64_t)row->peak_count,
         (int64_t)row->peak_size,       row->allocated_count_diff,    row->allocated_size_diff,
         row->peak_count_diff,          row->peak_size_diff,
     };
-    if (!churn && !peak) return NULL;
-    const int n = is_diff ? DIFF : STATISTIC;
-    PyObject *history = PyTuple_New(n);
-    for (int i = 0; history != NULL && i < n; i++) {
-        PyObject *item = number(i % 4 < 2 ? churn : peak, numbers[i]);
+    if (!row->churn_known && !row->peak_known) return NULL;
+    PyTypeObject *type = state->history_type;
+    pending_history *history = (pending_history *)type->tp_alloc(type, is_diff ? DIFF : STATISTIC);
+    if (history == NULL) return NULL;
+    history->churn = row->churn_known;
+    history->peak = row->peak_known;
+    memcpy(history->numbers, numbers, sizeof(int64_t) * (is_diff ? DIFF : STATISTIC));
+    return (PyObject *)history;
+}
+
+static PyObject *make_tuple(const pending_history *history)
+{
+    const Py_ssize_t n = Py_SIZE(history);
+    PyObject *tuple = PyTuple_New(n);
+    for (Py_ssize_t i = 0; tuple != NULL && i < n; i++) {
+        PyObject *item = number(i % 4 < 2 ? history->churn : history->peak, history->numbers[i]);
         if (item == NULL)
-            Py_CLEAR(history);
+            Py_CLEAR(tuple);
         else
-            PyTuple_SET_ITEM(history, i, item);
+            PyTuple_SET_ITEM(tuple, i, item);
     }
-    return history;
+    return tuple;
+}
+
+int ctm_history_settle(PyObject *self, PyObject **slot)
+{
+    ctm_state *state = ctm_state_of(self);
+    PyObject *pending = *slot;
+    if (pending == NULL || !Py_IS_TYPE(pending, state->history_type)) return 0;
+    Py_INCREF(pending);
+    int before = ctm_guard_begin(state);
+    PyObject *tuple = make_tuple((const pending_history *)pending);
+    ctm_guard_end(state, before);
+    /* The collector may have run Python code meanwhile that settled it, or set the slot. */
+    if (tuple != NULL && *slot == pending)
+        Py_SETREF(*slot, tuple);
+    else
+        Py_XDECREF(tuple);
+    Py_DECREF(pending);
+    return tuple != NULL ? 0 : -1;
+}
+
+static PyObject **slot_at(PyObject *self, void *offset)
+{
+    return (PyObject **)(void *)((char *)self + (size_t)offset);
+}
+
+PyObject *ctm_history_get_slot(PyObject *self, void *offset)
+{
+    PyObject **slot = slot_at(self, offset);
+    if (ctm_history_settle(self, slot) < 0) return NULL;
+    return *slot != NULL ? Py_NewRef(*slot) : ctm_slot_unset(self, "_history");
+}
+
+int ctm_history_set_slot(PyObject *self, PyObject *value, void *offset)
+{
+    PyObject **slot = slot_at(self, offset);
+    if (value == NULL && *slot == NULL) {
+        ctm_slot_unset(self, "_history");
+        return -1;
+    }
+    Py_XSETREF(*slot, Py_XNewRef(value));
+    return 0;
 }
 
 static bool is_history(PyObject *history)
@@ -89,4 +150,31 @@ PyObject *ctm_history_get(PyObject *self, void *closure)
     Py_DECREF(item);
     Py_XDECREF(live);
     return rest;
+}
+
+static void history_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyType_Slot history_slots[] = {
+    {Py_tp_doc, (void *)PyDoc_STR("Numbers that nobody has looked at.")},
+    {Py_tp_dealloc, history_dealloc},
+    {0, NULL},
+};
+
+static PyType_Spec history_spec = {
+    .name = "ctracemalloc._ctracemalloc.PendingHistory",
+    .basicsize = offsetof(pending_history, numbers),
+    .itemsize = sizeof(int64_t),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = history_slots,
+};
+
+int ctm_history_type_init(PyObject *module, ctm_state *state)
+{
+    state->history_type = ctm_type_new(module, &history_spec, NULL);
+    return state->history_type != NULL ? 0 : -1;
 }

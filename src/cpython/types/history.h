@@ -6,17 +6,26 @@
  * differences. A number that is not known is None; if none is, the slot is not set, as in objects made
  * by hand, which therefore look and pickle like the standard library's. What was freed is what was allocated
  * less what is live.
+ *
+ * In a row of statistics the slot is *pending* until somebody looks at it, for of thousands of rows few are: it
+ * then holds the numbers as they are, in an object of a private type that only gc.get_referents() shows.
  */
 #ifndef CTM_TYPES_HISTORY_H
 #define CTM_TYPES_HISTORY_H
 
 #include "types.h"
 
-/* The value of the slot for a row of the core's statistics: a new tuple, or NULL without an exception if nothing is
- * known. is_diff: of a StatisticDiff. */
-PyObject *ctm_history_new(const ctm_statistic *row, bool is_diff);
-/* The sum of two; unset (NULL) if one is, or is odd. May fail with an exception. */
+/* The value of the slot for a row of the core's statistics: a new pending one, or NULL without an exception if nothing
+ * is known. is_diff: of a StatisticDiff. */
+PyObject *ctm_history_new(ctm_state *state, const ctm_statistic *row, bool is_diff);
+/* Makes the tuple of what is pending in `slot`, one of `self`. */
+int ctm_history_settle(PyObject *self, PyObject **slot);
+/* The sum of two that are not pending; unset (NULL) if one is, or is odd. May fail with an exception. */
 PyObject *ctm_history_join(PyObject *history, PyObject *other);
+/* The attribute `_history`; the closure is the slot's offset in the object. */
+PyObject *ctm_history_get_slot(PyObject *self, void *offset);
+int ctm_history_set_slot(PyObject *self, PyObject *value, void *offset);
+int ctm_history_type_init(PyObject *module, ctm_state *state);
 
 /* Where a property is found: item `index` of the tuple, less the attribute `minus` (NULL: nothing). */
 typedef struct ctm_history_field {
@@ -32,6 +41,11 @@ PyObject *ctm_history_get(PyObject *self, void *field);
     {                                                                     \
         name, ctm_history_get, NULL, PyDoc_STR(doc "\nNone: not known."), \
             (void *)&ctm_history_fields[number]                           \
+    }
+#define CTM_HISTORY_SLOT(type)                                                   \
+    {                                                                            \
+        "_history", ctm_history_get_slot, ctm_history_set_slot, ctm_history_doc, \
+            (void *)offsetof(type, history)                                      \
     }
 #define CTM_HISTORY_GETSET                                                                        \
     CTM_HISTORY_PROPERTY("allocated_count", 0,                                                    \

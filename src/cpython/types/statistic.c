@@ -44,7 +44,8 @@ static int set_error(PyObject *self, double error)
 int ctm_statistic_set_more(PyObject *self, const ctm_statistic *row)
 {
     if (row->estimated && set_error(self, row->size_error) < 0) return -1;
-    Py_XSETREF(((ctm_statistic_object *)self)->history, ctm_history_new(row, false));
+    Py_XSETREF(((ctm_statistic_object *)self)->history,
+               ctm_history_new(ctm_state_of(self), row, false));
     return PyErr_Occurred() ? -1 : 0;
 }
 
@@ -59,7 +60,10 @@ static int join_errors(PyObject *self, PyObject *other)
 int ctm_statistic_join_more(PyObject *self, PyObject *other)
 {
     ctm_statistic_object *statistic = (ctm_statistic_object *)self;
-    PyObject *sum = ctm_history_join(statistic->history, ((ctm_statistic_object *)other)->history);
+    ctm_statistic_object *more = (ctm_statistic_object *)other;
+    if (ctm_history_settle(self, &statistic->history) < 0) return -1;
+    if (ctm_history_settle(other, &more->history) < 0) return -1;
+    PyObject *sum = ctm_history_join(statistic->history, more->history);
     Py_XSETREF(statistic->history, sum);
     return PyErr_Occurred() ? -1 : join_errors(self, other);
 }
@@ -82,6 +86,7 @@ static PyGetSetDef statistic_getset[] = {
      PyDoc_STR("Where size lies with a probability of about 95 %: (low, high) in bytes,\n"
                "both the size itself if it is not estimated."),
      NULL},
+    CTM_HISTORY_SLOT(ctm_statistic_object),
     CTM_HISTORY_GETSET,
     {0},
 };
@@ -156,7 +161,6 @@ static PyMemberDef statistic_members[] = {
     {"count", Py_T_OBJECT_EX, offsetof(ctm_statistic_object, count), 0,
      PyDoc_STR("Number of blocks.")},
     {"_error", Py_T_OBJECT_EX, offsetof(ctm_statistic_object, error), 0, ctm_error_doc},
-    {"_history", Py_T_OBJECT_EX, offsetof(ctm_statistic_object, history), 0, ctm_history_doc},
     {0},
 };
 

@@ -42,7 +42,7 @@ int ctm_statistic_diff_set_more(PyObject *self, const ctm_statistic *row)
     ctm_statistic_diff_object *diff = (ctm_statistic_diff_object *)self;
     if (row->estimated) Py_XSETREF(diff->error, PyFloat_FromDouble(row->size_error));
     if (row->estimated && diff->error == NULL) return -1;
-    Py_XSETREF(diff->history, ctm_history_new(row, true));
+    Py_XSETREF(diff->history, ctm_history_new(ctm_state_of(self), row, true));
     return PyErr_Occurred() ? -1 : 0;
 }
 
@@ -64,6 +64,7 @@ static PyGetSetDef statistic_diff_getset[] = {
      PyDoc_STR("Where size_diff lies with a probability of at least about 95 %: (low, high)\n"
                "in bytes, both size_diff itself if it is not estimated."),
      NULL},
+    CTM_HISTORY_SLOT(ctm_statistic_diff_object),
     CTM_HISTORY_GETSET,
     CTM_HISTORY_DIFF_GETSET,
     {0},
@@ -158,7 +159,6 @@ static PyMemberDef statistic_diff_members[] = {
     FIELD("count", 3, "Number of blocks in the new snapshot."),
     FIELD("count_diff", 4, "Difference of the number of blocks, new minus old."),
     {"_error", Py_T_OBJECT_EX, offsetof(ctm_statistic_diff_object, error), 0, ctm_error_doc},
-    {"_history", Py_T_OBJECT_EX, offsetof(ctm_statistic_diff_object, history), 0, ctm_history_doc},
     {0},
 };
 

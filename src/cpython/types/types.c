@@ -1,5 +1,6 @@
 /* types.c: makes the types and what they share, and adds them to the module. */
 #include "types.h"
+#include "history.h"
 #include "support.h"
 
 static int intern_texts(ctm_state *state)
@@ -31,14 +32,15 @@ static int import_modules(ctm_state *state)
 static int make_types(PyObject *module, ctm_state *state)
 {
     int (*const inits[])(PyObject *, ctm_state *) = {
-        ctm_core_type_init,           ctm_frame_type_init,
-        ctm_traceback_type_init,      ctm_trace_type_init,
-        ctm_traces_type_init,         ctm_statistic_type_init,
-        ctm_statistic_diff_type_init, ctm_base_filter_type_init,
-        ctm_filter_type_init,         ctm_domain_filter_type_init,
-        ctm_label_filter_type_init,   ctm_snapshot_type_init,
-        ctm_file_error_init,          ctm_functions_init,
-        ctm_recording_type_init,      ctm_box_type_init,
+        ctm_core_type_init,          ctm_history_type_init,
+        ctm_frame_type_init,         ctm_traceback_type_init,
+        ctm_trace_type_init,         ctm_traces_type_init,
+        ctm_statistic_type_init,     ctm_statistic_diff_type_init,
+        ctm_base_filter_type_init,   ctm_filter_type_init,
+        ctm_domain_filter_type_init, ctm_label_filter_type_init,
+        ctm_snapshot_type_init,      ctm_file_error_init,
+        ctm_functions_init,          ctm_recording_type_init,
+        ctm_box_type_init,
     };
     for (size_t i = 0; i < sizeof inits / sizeof inits[0]; i++)
         if (inits[i](module, state) < 0) return -1;
@@ -84,7 +86,7 @@ int ctm_types_init(PyObject *module, ctm_state *state)
 #define CTM_OWNED(X)                                                                            \
     X(frame_type) X(traceback_type) X(trace_type) X(traces_type) X(statistic_type)              \
     X(statistic_diff_type) X(base_filter_type) X(filter_type) X(domain_filter_type)             \
-    X(label_filter_type) X(snapshot_type) X(core_type) X(file_error) X(core_decode) X(recording_type) X(box_type) X(iterable) X(linecache) \
+    X(label_filter_type) X(snapshot_type) X(core_type) X(history_type) X(file_error) X(core_decode) X(recording_type) X(box_type) X(iterable) X(linecache) \
     X(fnmatch_module) X(os_path)
 /* clang-format on */
 

@@ -67,6 +67,7 @@ typedef struct ctm_state {
     PyTypeObject *label_filter_type;
     PyTypeObject *snapshot_type;
     PyTypeObject *core_type;
+    PyTypeObject *history_type;
     PyTypeObject *recording_type;
     PyTypeObject *box_type;
     PyObject *file_error;     /* exception class FileError */
