@@ -4,9 +4,10 @@
 Model: a *run* is one process of one benchmark in one mode: pyperf's own worker, pinned to one core, which prints
 the time of each loop; what the mode names is started before the program (start/sitecustomize.py). Runs alternate
 between the modes, round after round, and the best loop of all rounds counts: a disturbance can only make a loop
-slower. The result is the ratio to no tracing.
+slower. The result is the ratio to no tracing. All runs of a benchmark are on the same core; each core that is given
+takes the next benchmark when it is done with one.
 
-usage: run.py [--python PATH] [--quick] [--modes MODE,…] [--rounds N] [--only NAME]… [--output FILE.json]
+usage: run.py [--python PATH] [--quick] [--modes MODE,…] [--rounds N] [--cores N,…] [--only NAME]… [--output FILE.json]
 """
 
 import argparse
@@ -17,7 +18,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -112,8 +115,8 @@ def calibrate(python, arguments, core):
     return max(1, round(LOOP_SECONDS / seconds))
 
 
-def measure(python, name, arguments, options):
-    loops = calibrate(python, arguments, options.core)
+def measure(python, name, arguments, options, core):
+    loops = calibrate(python, arguments, core)
     best, failed = {}, {}
     for turn in range(options.rounds):
         for mode in options.modes:
@@ -121,9 +124,9 @@ def measure(python, name, arguments, options):
                 continue
             try:
                 if mode.startswith(SLOW_MODES):
-                    values = run_once(python, arguments, mode, 1, 1, options.core)
+                    values = run_once(python, arguments, mode, 1, 1, core)
                 else:
-                    values = run_once(python, arguments, mode, loops, options.values, options.core)
+                    values = run_once(python, arguments, mode, loops, options.values, core)
                 best[mode] = min([*values, best.get(mode, float("inf"))])
             except Failed as error:
                 failed[mode] = str(error)
@@ -150,14 +153,52 @@ def describe(python):
     }
 
 
+def parse_cores(text):
+    cores = [int(word) for word in text.split(",")]
+    if not cores or not set(cores) <= os.sched_getaffinity(0):
+        raise argparse.ArgumentTypeError(f"not cores that this process may use: {text}")
+    return cores
+
+
+class Results:
+    """What has been measured; written after each benchmark, whichever core did it."""
+
+    def __init__(self, output, machine, modes, names):
+        self.output, self.names, self.lock = output, names, threading.Lock()
+        self.result = {"machine": machine, "modes": modes, "benchmarks": {}}
+
+    def add(self, name, row):
+        seconds = row["seconds"]
+        with self.lock:
+            done = self.result["benchmarks"]
+            done[name] = row
+            self.result["benchmarks"] = {name: done[name] for name in self.names if name in done}
+            if "none" in seconds:
+                modes = [mode for mode in self.result["modes"][1:] if mode in seconds]
+                print(f"{name:24}", *(f"{mode} {seconds[mode] / seconds['none']:.2f}" for mode in modes), flush=True)
+            self.output.write_text(json.dumps(self.result, indent=1) + "\n", encoding="utf-8")
+
+
+def measure_on(core, names, python, benchmarks, options, results):
+    """Takes the next of `names`, an iterator shared by the cores, until there is none."""
+    for name in names:
+        try:
+            row = measure(python, name, benchmarks[name], options, core)
+        except Failed as error:
+            row = {"seconds": {}, "failed": {"none": str(error)}}
+            print(f"{name} cannot be run here: {error}", file=sys.stderr)
+        results.add(name, row)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--quick", action="store_true", help="ten benchmarks, five modes")
     parser.add_argument("--modes", help=",".join(MODES))
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=1, help="more are better and take longer")
     parser.add_argument("--values", type=int, default=3, help="measured loops of a run")
-    parser.add_argument("--core", type=int, default=(os.cpu_count() or 1) - 1)
+    parser.add_argument("--cores", type=parse_cores, default=sorted(os.sched_getaffinity(0))[-2:],
+                        help="one benchmark at a time on each; the last two, if not given")  # fmt: skip
     parser.add_argument("--only", action="append", help="a benchmark's name")
     parser.add_argument("--output", type=Path)
     parser.add_argument("--no-install", action="store_true")
@@ -166,19 +207,13 @@ def main():
     benchmarks = read_benchmarks()
     chosen = options.only or (QUICK if options.quick else list(benchmarks))
     python = prepare(options.python) if not options.no_install else Path(options.python).absolute()
-    result = {"machine": describe(python), "modes": options.modes, "benchmarks": {}}
-    output = options.output or BUILD / f"bench-{result['machine']['python']}.json"
-    for name in chosen:
-        try:
-            result["benchmarks"][name] = measure(python, name, benchmarks[name], options)
-        except Failed as error:
-            result["benchmarks"][name] = {"seconds": {}, "failed": {"none": str(error)}}
-            print(f"{name} cannot be run here: {error}", file=sys.stderr)
-        seconds = result["benchmarks"][name]["seconds"]
-        if "none" in seconds:
-            ratios = (f"{mode} {seconds[mode] / seconds['none']:.2f}" for mode in options.modes[1:] if mode in seconds)
-            print(f"{name:24}", *ratios, flush=True)
-        output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    machine = describe(python)
+    output = options.output or BUILD / f"bench-{machine['python']}.json"
+    results = Results(output, machine, options.modes, chosen)
+    names = iter(chosen)
+    with ThreadPoolExecutor(len(options.cores)) as pool:
+        for work in [pool.submit(measure_on, core, names, python, benchmarks, options, results) for core in options.cores]:
+            work.result()
     subprocess.check_call([sys.executable, HERE / "report.py", output])
 
 
