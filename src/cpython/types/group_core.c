@@ -57,7 +57,7 @@ static PyObject *statistic_of_row(ctm_state *state, ctm_core_object *core, ctm_k
     if (traceback != NULL) size = PyLong_FromUnsignedLongLong(row->size);
     if (size != NULL) count = PyLong_FromUnsignedLongLong(row->count);
     if (count != NULL) result = ctm_statistic_object_new(state, traceback, size, count);
-    if (result != NULL && ctm_statistic_set_more(result, row) < 0) Py_CLEAR(result);
+    if (result != NULL && ctm_statistic_set_more(state, result, row) < 0) Py_CLEAR(result);
     Py_XDECREF(traceback);
     Py_XDECREF(size);
     Py_XDECREF(count);
@@ -74,7 +74,7 @@ static PyObject *diff_of_row(ctm_state *state, ctm_core_object *core, ctm_key ke
     PyObject *result = NULL;
     if (fields[0] && fields[1] && fields[2] && fields[3] && fields[4])
         result = ctm_statistic_diff_object_new(state, fields);
-    if (result != NULL && ctm_statistic_diff_set_more(result, row) < 0) Py_CLEAR(result);
+    if (result != NULL && ctm_statistic_diff_set_more(state, result, row) < 0) Py_CLEAR(result);
     for (int i = 0; i < 5; i++)
         Py_XDECREF(fields[i]);
     return result;

@@ -41,11 +41,10 @@ static int set_error(PyObject *self, double error)
     return ((ctm_statistic_object *)self)->error != NULL ? 0 : -1;
 }
 
-int ctm_statistic_set_more(PyObject *self, const ctm_statistic *row)
+int ctm_statistic_set_more(ctm_state *state, PyObject *self, const ctm_statistic *row)
 {
     if (row->estimated && set_error(self, row->size_error) < 0) return -1;
-    Py_XSETREF(((ctm_statistic_object *)self)->history,
-               ctm_history_new(ctm_state_of(self), row, false));
+    Py_XSETREF(((ctm_statistic_object *)self)->history, ctm_history_new(state, row, false));
     return PyErr_Occurred() ? -1 : 0;
 }
 

@@ -37,12 +37,12 @@ PyObject *ctm_statistic_diff_object_new(ctm_state *state, PyObject *const fields
     return result;
 }
 
-int ctm_statistic_diff_set_more(PyObject *self, const ctm_statistic *row)
+int ctm_statistic_diff_set_more(ctm_state *state, PyObject *self, const ctm_statistic *row)
 {
     ctm_statistic_diff_object *diff = (ctm_statistic_diff_object *)self;
     if (row->estimated) Py_XSETREF(diff->error, PyFloat_FromDouble(row->size_error));
     if (row->estimated && diff->error == NULL) return -1;
-    Py_XSETREF(diff->history, ctm_history_new(ctm_state_of(self), row, true));
+    Py_XSETREF(diff->history, ctm_history_new(state, row, true));
     return PyErr_Occurred() ? -1 : 0;
 }
 

@@ -62,8 +62,8 @@ extern const char ctm_estimated_doc[], ctm_error_doc[];
 /* (low, high) around the attribute `name` of `self`. is_signed: may be below 0. */
 PyObject *ctm_confidence_interval(PyObject *self, PyObject *name, PyObject *error, int is_signed);
 /* Sets the slots `_error` and `_history` (history.h) to what the row knows. */
-int ctm_statistic_set_more(PyObject *self, const ctm_statistic *row);
-int ctm_statistic_diff_set_more(PyObject *self, const ctm_statistic *row);
+int ctm_statistic_set_more(ctm_state *state, PyObject *self, const ctm_statistic *row);
+int ctm_statistic_diff_set_more(ctm_state *state, PyObject *self, const ctm_statistic *row);
 /* Adds up the same of two Statistics, in `self`. */
 int ctm_statistic_join_more(PyObject *self, PyObject *other);
 
