@@ -39,7 +39,7 @@ core-test: ## the C core alone: gcc, clang, ASan and UBSan, TSan
 fuzz: ## libFuzzer on the core's fuzz targets, a minute each (SECONDS_EACH=60 TARGET=reader)
 	$(PYTHON) tests/run_fuzz.py --seconds $(or $(SECONDS_EACH),60) $(if $(TARGET),--target $(TARGET))
 
-bench: ## run time of real programs with and without tracing, on two cores (BENCH_PYTHON: which Python; tens of minutes)
+bench: ## run time of real programs with and without tracing, on two cores (BENCH_PYTHON: which Python; about a quarter of an hour)
 	$(BENCH_PYTHON) bench/run.py
 
 bench-quick: ## the same for ten of them and five modes
