@@ -1,6 +1,6 @@
 """Blocks that come and go, with as little around them as can be: run.py counts the instructions.
 
-usage: program.py KIND NFRAME DEPTH COUNT      NFRAME 0: without tracing
+usage: program.py KIND NFRAME DEPTH COUNT      NFRAME 0: without tracing; -N: N frames of a sample that takes no block
 """
 
 import sys
@@ -53,10 +53,10 @@ def run(function, depth, count):
 
 def main():
     kind, nframe, depth, count = sys.argv[1], *map(int, sys.argv[2:])
-    if nframe > 0:
+    if nframe != 0:
         import ctracemalloc
 
-        ctracemalloc.start(nframe)
+        ctracemalloc.start(abs(nframe), sample_interval=2**48 if nframe < 0 else None)
     empty_free_lists()
     function = {"objects": objects, "floats": floats, "lists": lists, "calls": calls}[kind]
     run(function, depth, 1000)
