@@ -116,6 +116,10 @@ FLAGS = [
 ]
 if os.environ.get("CTM_WERROR") == "1":
     FLAGS.append("-Werror")
+# What is installed has no debug information and no symbol table: they are four fifths of the file. CTM_DEBUG=1 keeps both.
+DEBUG = os.environ.get("CTM_DEBUG") == "1"
+FLAGS.append("-g" if DEBUG else "-g0")
+STRIP = [] if DEBUG else ["-Wl,-s"]
 
 if __name__ == "__main__":
     refuse_unknown_system()
@@ -129,7 +133,7 @@ if __name__ == "__main__":
                 include_dirs=["include", "src/core", "src/cpython"],
                 extra_compile_args=[*FLAGS, *link_time_optimization()],
                 # The allocator hooks outlive every module object: never unmap them.
-                extra_link_args=[*link_time_optimization("-O2"), "-pthread", "-lrt", "-lm", "-Wl,-z,nodelete"],
+                extra_link_args=[*link_time_optimization("-O2"), "-pthread", "-lrt", "-lm", "-Wl,-z,nodelete", *STRIP],
             )
         ],
         cmdclass={"build_py": BuildPyWithHook, "editable_wheel": EditableWheelWithHook},

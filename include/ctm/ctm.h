@@ -2,7 +2,7 @@
 #ifndef CTM_H
 #define CTM_H
 
-#define CTM_VERSION "0.1.0"
+#define CTM_VERSION "0.2.0.dev0"
 
 #include "ctm/arrow.h"
 #include "ctm/black_box.h"

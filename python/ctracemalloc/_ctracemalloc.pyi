@@ -1,8 +1,17 @@
 """The extension module: everything of the package but install and uninstall."""
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Final, Literal, SupportsIndex, TypeAlias, final, overload, type_check_only
+from types import GenericAlias
+from typing import Any, ClassVar, Final, Literal, SupportsIndex, TypeAlias, TypeVar, final, overload, type_check_only
+
+_C = TypeVar("_C")
+if sys.version_info >= (3, 12):
+    from typing_extensions import disjoint_base as _disjoint_base
+else:  # where a class that adds __dict__ and __weakref__ alone is none
+
+    def _disjoint_base(cls: _C) -> _C: ...
 
 _FrameTuple: TypeAlias = tuple[str, int]
 _TraceTuple: TypeAlias = tuple[int, int, Sequence[_FrameTuple], int | None]
@@ -33,6 +42,8 @@ class Frame:
     def __ge__(self, other: Frame, /) -> bool: ...
 
 class Traceback(Sequence[Frame]):
+    @classmethod
+    def __class_getitem__(cls, object: Any, /) -> GenericAlias: ...
     def __init__(self, frames: Iterable[_FrameTuple], total_nframe: int | None = None) -> None: ...
     @property
     def total_nframe(self) -> int | None: ...
@@ -68,7 +79,10 @@ class Trace:
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
 
+@_disjoint_base
 class Traces(Sequence[Trace]):
+    @classmethod
+    def __class_getitem__(cls, object: Any, /) -> GenericAlias: ...
     def __init__(self, traces: Sequence[_TraceTuple]) -> None: ...
     _traces: list[_TraceTuple]
     def __len__(self) -> int: ...
@@ -154,6 +168,7 @@ class StatisticDiff:
     def __hash__(self) -> int: ...
     def _sort_key(self) -> tuple[int, int, int, int, Traceback]: ...
 
+@_disjoint_base
 class BaseFilter:
     inclusive: bool
     def __init__(self, inclusive: bool) -> None: ...
@@ -193,9 +208,11 @@ class LabelFilter(BaseFilter):
     _label: str
     _value_pattern: str
 
+@_disjoint_base
 class Snapshot:
     traces: Traces
     traceback_limit: int
+    run: dict[str, Any]  # only of a snapshot that `python -m ctracemalloc run` has written
     @property
     def sample_interval(self) -> int | None: ...
     @property
@@ -245,9 +262,6 @@ class Snapshot:
         exclude_filters: Sequence[BaseFilter],
         trace: _TraceTuple,
     ) -> bool: ...
-    # Attributes of the user's own are kept, and dumped if they are plain data.
-    def __getattr__(self, name: str) -> Any: ...
-    def __setattr__(self, name: str, value: Any) -> None: ...
 
 @final
 @type_check_only
