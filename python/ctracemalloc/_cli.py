@@ -50,10 +50,12 @@ def seconds_argument(text: str) -> float:
 
 
 def time_argument(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time in seconds")
-    return value
+    from ctracemalloc import _recording
+
+    try:
+        return _recording.parse_clock(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time, as in 12.3 (seconds) or 1:02:03") from None
 
 
 def top_argument(text: str) -> int:
@@ -188,10 +190,10 @@ def build_recording_parser(commands: "argparse._SubParsersAction[argparse.Argume
     )
     recording.add_argument("file", metavar="FILE")
     recording.add_argument(
-        "--from", dest="start", type=time_argument, metavar="SECONDS", help="(default: the first tick)"
+        "--from", dest="start", type=time_argument, metavar="TIME", help="the tick nearest to it (default: the first)"
     )
     recording.add_argument(
-        "--to", dest="end", type=time_argument, metavar="SECONDS", help="(default: the last tick)"
+        "--to", dest="end", type=time_argument, metavar="TIME", help="the same (default: the last tick)"
     )
     add_output_options(recording, "write the snapshot of the moment --to into FILE instead")
     add_table_options(recording)
