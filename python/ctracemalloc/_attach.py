@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 
-from . import _black_box, _report
+from . import _black_box, _compression, _output, _report
 from ._black_box import BlackBox, Totals
 
 PATIENCE = 10.0  # seconds that a program gets to run what it was sent
@@ -36,12 +36,14 @@ if "ctracemalloc" in sys.modules:
 def main(parsed: argparse.Namespace) -> int:
     if parsed.command == "detach":
         return detach(parsed.pid)
+    if parsed.output is not None:
+        _output.check(parsed.output, _output.SNAPSHOT, inputs=[parsed.target], force=parsed.force)
     target = int(parsed.target) if parsed.target.isascii() and parsed.target.isdecimal() else parsed.target
     if isinstance(target, int) and _black_box.find(target) is None and os.path.exists(f"/proc/{target}"):
         begin(target, parsed.nframe)
     with _black_box.attach(target) as box:
-        if parsed.output:
-            box.snapshot().dump(parsed.output)
+        if parsed.output is not None:
+            box.snapshot().dump(parsed.output, compression=_compression.of_name(parsed.output))
             return 0
         try:
             watch(box, parsed)

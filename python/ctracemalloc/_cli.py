@@ -13,6 +13,9 @@ SORTS = ("size", "count", "peak", "allocated")
 MAX_NFRAME = 65535
 MAX_SAMPLE_INTERVAL = 1 << 48
 
+FORCE_HELP = "write FILE even if it is something else than such a file, or is read as well"
+MERGE_FORM = "where to? merge writes into the file of -o: merge -o OUT IN..."
+
 RUN_EPILOG = """\
 The program runs as `python SCRIPT ARGS` would run it: the same exit status, arguments,
 sys.path, __main__, standard input and signals. The snapshot is written and the summary
@@ -47,10 +50,12 @@ def seconds_argument(text: str) -> float:
 
 
 def time_argument(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time in seconds")
-    return value
+    from ctracemalloc import _recording
+
+    try:
+        return _recording.parse_clock(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time, as in 12.3 (seconds) or 1:02:03") from None
 
 
 def top_argument(text: str) -> int:
@@ -70,6 +75,11 @@ def label_argument(text: str) -> tuple[str, str]:
     if not (name and equals):
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
     return name, value
+
+
+def add_output_options(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument("-o", dest="output", metavar="FILE", help=text)
+    parser.add_argument("--force", action="store_true", help=FORCE_HELP)
 
 
 def add_table_options(parser: argparse.ArgumentParser) -> None:
@@ -142,12 +152,7 @@ def build_run_parser(commands: "argparse._SubParsersAction[argparse.ArgumentPars
         action="store_true",
         help="make `import tracemalloc` give ctracemalloc in the program",
     )
-    run.add_argument(
-        "-o",
-        dest="output",
-        metavar="FILE",
-        help="where the snapshot goes (default: ctracemalloc-PID.ctm in the current directory)",
-    )
+    add_output_options(run, "where the snapshot goes (default: ctracemalloc-PID.ctm in the current directory)")
     run.add_argument(
         "--black-box",
         metavar="FILE",
@@ -185,14 +190,12 @@ def build_recording_parser(commands: "argparse._SubParsersAction[argparse.Argume
     )
     recording.add_argument("file", metavar="FILE")
     recording.add_argument(
-        "--from", dest="start", type=time_argument, metavar="SECONDS", help="(default: the first tick)"
+        "--from", dest="start", type=time_argument, metavar="TIME", help="the tick nearest to it (default: the first)"
     )
     recording.add_argument(
-        "--to", dest="end", type=time_argument, metavar="SECONDS", help="(default: the last tick)"
+        "--to", dest="end", type=time_argument, metavar="TIME", help="the same (default: the last tick)"
     )
-    recording.add_argument(
-        "-o", dest="output", metavar="FILE", help="write the snapshot of the moment --to into FILE instead"
-    )
+    add_output_options(recording, "write the snapshot of the moment --to into FILE instead")
     add_table_options(recording)
 
 
@@ -205,7 +208,7 @@ def build_attach_parsers(commands: "argparse._SubParsersAction[argparse.Argument
         "--interval", type=seconds_argument, default=1.0, metavar="SECONDS", help="between two looks (default: 1)"
     )
     attach.add_argument("--count", type=top_argument, metavar="N", help="looks (default: until the program ends)")
-    attach.add_argument("-o", dest="output", metavar="FILE", help="write a snapshot of now into FILE instead")
+    add_output_options(attach, "write a snapshot of now into FILE instead")
     attach.add_argument(
         "-n", dest="nframe", type=nframe_argument, default=1, metavar="NFRAME", help="frames kept, if tracing is started"
     )
@@ -237,7 +240,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     build_recording_parser(commands)
     merge = commands.add_parser("merge", help="make one snapshot of many")
-    merge.add_argument("out", metavar="OUT")
+    add_output_options(merge, "where the snapshot of all goes")
     merge.add_argument("files", metavar="IN", nargs="+")
     merge.add_argument(
         "--label",
@@ -289,8 +292,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def merge_files(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> int:
-    from ctracemalloc import _report
+    from ctracemalloc import _compression, _output, _report
 
+    if parsed.output is None:
+        parser.error(MERGE_FORM)
+    _output.check(parsed.output, _output.SNAPSHOT, inputs=parsed.files, force=parsed.force)
     try:
         merged = ctracemalloc.Snapshot.merge(parsed.files, labels=dict(parsed.labels))
     except ValueError as error:
@@ -298,9 +304,10 @@ def merge_files(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> 
             raise
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
-    merged.dump(parsed.out)
+    merged.dump(parsed.output, compression=_compression.of_name(parsed.output))
     total = _report.format_bytes(_report.totals_of(merged).size)
-    print(f"{parsed.out}: {len(parsed.files):,} snapshots, {total} in {len(merged.traces):,} blocks")
+    out = sys.stderr if _output.is_stream(parsed.output, 1) else sys.stdout
+    print(f"{parsed.output}: {len(parsed.files):,} snapshots, {total} in {len(merged.traces):,} blocks", file=out)
     return 0
 
 
@@ -360,11 +367,13 @@ def diff_lines(parsed: argparse.Namespace) -> list[str]:
 
 
 def print_recording(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> int:
-    from ctracemalloc import _compression, _report, _timeline
+    from ctracemalloc import _compression, _output, _report, _timeline
 
+    if parsed.output is not None:
+        _output.check(parsed.output, _output.SNAPSHOT, inputs=[parsed.file], force=parsed.force)
     recording = ctracemalloc.open_recording(parsed.file)
     try:
-        if parsed.output:
+        if parsed.output is not None:
             recording.snapshot(parsed.end).dump(
                 parsed.output, compression=_compression.of_name(parsed.output)
             )

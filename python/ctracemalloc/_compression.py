@@ -10,7 +10,7 @@ import io
 import sys
 from collections.abc import Iterator
 from types import ModuleType
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 from ._ctracemalloc import FileError
 
@@ -60,15 +60,31 @@ def decompress(content: bytes, name: object) -> bytes:
     return b"".join(pieces)
 
 
+def decompressed_head(content: bytes, size: int) -> bytes:
+    """The first `size` bytes of what begins with `content`; fewer if it is damaged or no library can tell."""
+    try:
+        zstd = library()
+    except ImportError:
+        return b""
+    try:
+        with opened(zstd, content) as file:
+            return bytes(file.read(size))
+    except (zstd.ZstdError, EOFError):
+        return b""
+
+
 def decompressed_pieces(zstd: ModuleType, content: bytes) -> Iterator[bytes]:
-    source = io.BytesIO(content)
-    if zstd.__name__ == "zstandard":
-        file = zstd.ZstdDecompressor().stream_reader(source, read_across_frames=True)
-    else:
-        file = zstd.ZstdFile(source)
-    with file:
+    with opened(zstd, content) as file:
         while piece := file.read(PIECE):
             yield piece
+
+
+def opened(zstd: ModuleType, content: bytes) -> Any:
+    """A binary file of what is in `content`."""
+    source = io.BytesIO(content)
+    if zstd.__name__ == "zstandard":
+        return zstd.ZstdDecompressor().stream_reader(source, read_across_frames=True)
+    return zstd.ZstdFile(source)
 
 
 def fail(name: object, reason: str) -> NoReturn:

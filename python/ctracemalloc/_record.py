@@ -15,7 +15,7 @@ import shlex
 import sys
 from types import TracebackType
 
-from . import _ctracemalloc
+from . import _ctracemalloc, _output
 from ._ctracemalloc import FileError
 
 TYPE_CHECKING = False
@@ -163,6 +163,7 @@ def record_child() -> None:
         return
     recorder._path = f"{recorder._base}.{os.getpid()}"
     try:
+        _output.check(recorder._path, _output.RECORDING)  # a name that nobody has given
         recorder._begin()
     except (OSError, RuntimeError, MemoryError) as error:
         from . import _boot

@@ -3,11 +3,14 @@
 Model: a Recording is a file that was opened: a list of moments, and for each the snapshot that take_snapshot() would
 have given. _record.py makes the files, docs/recording.md tells what is in them.
 
-Times are seconds since the recording began.
+Times are seconds since the recording began. Ticks do not fall on whole seconds: one that was due at 5 was made at 5.0004 or so.
+So wherever a moment is asked for, by a time, the tick nearest to it is meant (of two as near, the earlier one), and what was
+asked for must lie in the recording: from 0 to half an interval after the last tick. A time is shown with the fewest digits
+that, asked for, give this tick again.
 """
 
 import os
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -15,6 +18,7 @@ from . import _ctracemalloc
 from ._ctracemalloc import Frame, Snapshot, Statistic, StatisticDiff, Traceback
 from ._record import _Path
 
+MAX_DIGITS = 9  # of a second: the file has nanoseconds
 KEYS = {"filename": 1, "lineno": 2, "function": 3}  # ctm_key
 
 _Place: TypeAlias = Frame | Traceback | Statistic | StatisticDiff
@@ -122,7 +126,7 @@ class Recording:
         return [Moment(time / 1e9, *rest) for time, *rest, _span in self._moments]
 
     def moment(self, at: float | None = None) -> Moment:
-        """The last Moment not after `at` seconds; None: the last there is."""
+        """The Moment nearest to `at` seconds; None: the last there is. ValueError outside of the recording."""
         time, *rest, _span = self._moments[self._index(at)]
         return Moment(time / 1e9, *rest)
 
@@ -136,7 +140,7 @@ class Recording:
         return Peak(first[0] / 1e9, highest)
 
     def snapshot(self, at: float | None = None) -> Snapshot:
-        """The Snapshot of the last moment not after `at` seconds; None: of the last there is."""
+        """The Snapshot of the moment nearest to `at` seconds; None: of the last there is. ValueError outside."""
         return self._core.snapshot(self._index(at))
 
     def diff(
@@ -177,17 +181,37 @@ class Recording:
         return [Series(frame, times, sizes, counts) for frame, (sizes, counts) in zip(frames, lists, strict=True)]
 
     def _index(self, at: float | None) -> int:
-        if not self._times:
+        """The one rule for what a time means: see above."""
+        times = self._times
+        if not times:
             raise ValueError("the recording has no moments")
         if at is None:
-            return len(self._times) - 1
-        index = bisect_right(self._times, at) - 1
-        if index < 0:
-            raise ValueError(f"the recording begins at {self._times[0]:.3f} seconds, after {at!r}")
+            return len(times) - 1
+        if not 0 <= at <= times[-1] + self.interval / 2:
+            span = f"from {clock(times[0])} to {clock(times[-1])}"
+            raise ValueError(f"there is no moment at {at:g} seconds: the recording has moments {span}")
+        index = bisect_left(times, at)
+        if index == len(times) or (index > 0 and at - times[index - 1] <= times[index] - at):
+            index -= 1
         return index
 
+    def _clock(self, index: int) -> str:
+        """The time of a moment with the fewest digits that mean this moment and no other."""
+        time = self._times[index]
+        for digits in range(MAX_DIGITS):
+            text = clock(time, digits)
+            if self._is_at(parse_clock(text), index):
+                return text
+        return clock(time, MAX_DIGITS)
+
+    def _is_at(self, at: float, index: int) -> bool:
+        try:
+            return self._index(at) == index
+        except ValueError:
+            return False
+
     def _range(self, start: float | None, end: float | None) -> tuple[int, int]:
-        first, last = self._index(self._times[0] if start is None and self._times else start), self._index(end)
+        first, last = 0 if start is None else self._index(start), self._index(end)
         if first > last:
             raise ValueError(f"the moment at {start!r} is not before that at {end!r}")
         return first, last
@@ -197,6 +221,31 @@ class Recording:
 
     def __repr__(self) -> str:
         return f"<Recording {self._path!r} moments={len(self)}>"
+
+
+def clock(seconds: float, digits: int = 0) -> str:
+    """As 12.3 s, 4:05 or 1:02:03, with at least so many digits behind the point."""
+    rounded = round(seconds, max(digits, 1))
+    if rounded < 60:
+        return f"{rounded:.{max(digits, 1)}f} s"
+    rounded = round(seconds, digits)
+    minutes, rest = divmod(int(rounded), 60)
+    hours, minutes = divmod(minutes, 60)
+    fraction = f"{rounded % 1:.{digits}f}"[1:] if digits else ""
+    return f"{hours}:{minutes:02}:{rest:02}{fraction}" if hours else f"{minutes}:{rest:02}{fraction}"
+
+
+def parse_clock(text: str) -> float:
+    """What clock() gives, and plain seconds, as seconds; ValueError."""
+    *before, last = text.removesuffix("s").strip().split(":")
+    if len(before) > 2 or not all(part.isascii() and part.isdecimal() for part in before):
+        raise ValueError(f"not a time: {text!r}")
+    if not 0 <= float(last) < (60 if before else float("inf")):
+        raise ValueError(f"not a time: {text!r}")
+    minutes = 0
+    for part in before:
+        minutes = minutes * 60 + int(part)
+    return minutes * 60 + float(last)
 
 
 def frame_of(place: Any) -> Frame:

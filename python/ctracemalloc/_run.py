@@ -30,7 +30,7 @@ from typing import NamedTuple
 
 import ctracemalloc
 
-from . import _black_box, _boot, _compression, _ctracemalloc, _record, _report
+from . import _black_box, _boot, _compression, _ctracemalloc, _output, _record, _report
 
 HOOK = "ctracemalloc.pth"
 STARTUP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_startup")
@@ -49,9 +49,10 @@ def launch(parsed: argparse.Namespace, program: list[str]) -> str:
         return "this interpreter does not know its own path (sys.executable is empty)"
     if sys.flags.no_site:
         return "tracing from the first line needs the site module (do not give python -S)"
-    for path in (parsed.output, parsed.record, None if parsed.black_box == "auto" else parsed.black_box):
-        if path is not None and not can_be_file(os.path.abspath(path)):
-            return f"cannot write to {path}"
+    try:
+        check_outputs(parsed, program)
+    except OSError as error:
+        return str(error)
     output = "" if parsed.output is None else os.path.abspath(parsed.output)
     zstd = parsed.zstd or _compression.of_name(output) is not None
     if zstd:
@@ -74,6 +75,7 @@ def launch(parsed: argparse.Namespace, program: list[str]) -> str:
     if parsed.black_box is not None:
         settings.black_box = "auto" if parsed.black_box == "auto" else os.path.abspath(parsed.black_box)
         settings.box_children = parsed.black_box_children
+    settings.force = parsed.force
     settings.color = _report.Style.wanted(2, parsed.no_color)
     command = [
         sys.executable,
@@ -87,8 +89,18 @@ def launch(parsed: argparse.Namespace, program: list[str]) -> str:
     os.execve(sys.executable, command, environment)
 
 
-def can_be_file(path: str) -> bool:
-    return not os.path.isdir(path) and os.path.isdir(os.path.dirname(path))
+def check_outputs(parsed: argparse.Namespace, program: list[str]) -> None:
+    """OSError if a file must not be, or cannot be, written."""
+    black_box = None if parsed.black_box == "auto" else parsed.black_box
+    outputs = [
+        (parsed.output, _output.SNAPSHOT),
+        (parsed.record, _output.RECORDING),
+        (black_box, _output.BLACK_BOX),
+    ]
+    script = [] if program[0].startswith("-") else program[:1]
+    _output.check_all(outputs, inputs=script, force=parsed.force)
+    if parsed.force and black_box is not None:
+        _output.make_way(black_box, _output.BLACK_BOX, script)  # the core replaces black boxes only
 
 
 def hook_is_installed() -> bool:
@@ -146,21 +158,23 @@ class Settings:
         self.black_box = ""  # absolute, "auto" for the default place, or "" for none
         self.box_children = False
         self.zstd = False
+        self.force = False  # may the files that were given be overwritten, whatever they are?
 
     def encode(self) -> str:
-        flags = f"{self.install:d},{self.color:d},{self.zstd:d},{self.box_children:d}"
+        flags = f"{self.install:d},{self.color:d},{self.zstd:d},{self.box_children:d},{self.force:d}"
         record = self.record.encode() if self.record is not None else ""
         black_box = os.fsencode(self.black_box).hex()
         return f"{self.nframe},{self.interval},{flags},{record},{black_box},{self.top},{self.key},{self.output}"
 
     @classmethod
     def decode(cls, text: str) -> "Settings":
-        nframe, interval, install, color, zstd, box_children, record, black_box, top, key, output = text.split(",", 10)
+        nframe, interval, install, color, zstd, box_children, force, record, black_box, top, key, output = text.split(",", 11)
         settings = cls(int(nframe), int(interval), install == "1", int(top), key, color == "1", output)
         settings.record = Record.decode(record)
         settings.black_box = os.fsdecode(bytes.fromhex(black_box))
         settings.zstd = zstd == "1"
         settings.box_children = box_children == "1"
+        settings.force = force == "1"
         return settings
 
 
@@ -192,11 +206,12 @@ def begin(text: str) -> None:
     except (OSError, RuntimeError, MemoryError) as error:
         _boot.refuse(f"cannot trace: {error}")
     if settings.record is not None:
-        begin_recording(settings.record)
+        begin_recording(settings.record, settings.force)
 
 
-def begin_recording(settings: Record) -> None:
+def begin_recording(settings: Record, force: bool) -> None:
     try:
+        _output.check(settings.path, _output.RECORDING, force=force)
         ctracemalloc.record(settings.path, settings.interval, children=settings.children)
     except (OSError, RuntimeError, MemoryError) as error:
         _boot.refuse(f"cannot record: {error}")
@@ -282,9 +297,7 @@ class Reporter:
         snapshot = ctracemalloc.take_snapshot()
         ctracemalloc.stop()
 
-        path = self.settings.output
-        ending = _compression.SUFFIX if self.settings.zstd else ""
-        path = path or os.path.join(self.folder, f"ctracemalloc-{self.pid}.ctm{ending}")
+        path, reserved = self.claim_output()
         snapshot.run = {
             "command": self.command,
             "ended": ended,
@@ -296,6 +309,8 @@ class Reporter:
             snapshot.dump(path, compression="zstd" if self.settings.zstd else None)
         except (OSError, ImportError) as error:
             _boot.complain(f"the snapshot was not written: {error}")
+            if reserved:
+                _output.give_up(path)
             path = ""
         if path and os.path.dirname(path) == _report.current_folder():
             path = os.path.basename(path)
@@ -308,6 +323,30 @@ class Reporter:
             lines.append("")
             lines += _report.format_peak(at_peak, self.settings.key, self.settings.top, style)
         write_stderr("\n".join(lines) + "\n")
+
+
+    def claim_output(self) -> tuple[str, bool]:
+        """Where the snapshot goes, and whether an empty file was made there to keep the name.
+
+        The program may have put something of its own where the snapshot was to go. That stays.
+        """
+        given = self.settings.output
+        try:
+            if given:
+                if _output.reserve(given):
+                    return given, True
+                _output.check(given, _output.SNAPSHOT, force=self.settings.force)
+                return given, False
+        except _output.RefusedError as error:
+            _boot.complain(str(error))
+        except OSError:
+            return given, False  # whoever writes it says the same
+        ending = _compression.SUFFIX if self.settings.zstd else ""
+        path = os.path.join(self.folder, f"ctracemalloc-{self.pid}.ctm{ending}")
+        try:
+            return _output.reserve_free_name(path), True
+        except OSError:
+            return path, False
 
 
 def write_stderr(text: str) -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 
 from . import _report
-from ._recording import Moment, Recording
+from ._recording import Moment, Recording, clock
 from ._report import Style, crop, format_bytes, format_change
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -28,17 +28,13 @@ def format_recording(
     lines = format_head(recording, style)
     if not len(recording):
         return [*lines, "", "it has no moments"]
-    first, last = recording.moment(start), recording.moment(end)
-    if start is None:
-        first = recording.totals()[0]
-    if first.time > last.time:
-        raise ValueError(f"--from {start:g} is not before --to {end:g}")
-    moments = [moment for moment in recording.totals() if first.time <= moment.time <= last.time]
-    lines += ["", *format_timeline(moments, style), "", *format_moments(moments, style)]
+    first, last = recording._range(start, end)
+    moments = recording.totals()[first : last + 1]
+    lines += ["", *format_timeline(moments, style), "", *format_moments(recording, first, last, style)]
     if first == last:
         return lines
-    old, new = recording.snapshot(first.time), recording.snapshot(last.time)
-    lines += ["", style.bold(f"from {clock(first.time)} to {clock(last.time)}")]
+    old, new = recording.snapshot(moments[0].time), recording.snapshot(moments[-1].time)
+    lines += ["", style.bold(f"from {recording._clock(first)} to {recording._clock(last)}")]
     return lines + _report.format_diff(old, new, key, top, style)
 
 
@@ -48,13 +44,13 @@ def format_head(recording: Recording, style: Style) -> list[str]:
         facts.append(("program", crop(recording.command)))
     began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(recording.started))
     facts.append(("began", f"{began}, pid {recording.pid}"))
-    length = recording.times[-1] if len(recording) else 0
-    facts.append(("length", f"{clock(length)} in {len(recording):,} ticks, one every {recording.interval:g} s"))
+    length = recording._clock(len(recording) - 1) if len(recording) else clock(0)
+    facts.append(("length", f"{length} in {len(recording):,} ticks, one every {recording.interval:g} s"))
     ends = {"stopped": "stopped", "exit": "with the program", None: "no end: it goes on, or was killed"}
     facts.append(("ended", ends[recording.ended]))
     if len(recording):
         peak = recording.peak
-        facts.append(("peak", f"{format_bytes(peak.size)}, reached by {clock(peak.time)}"))
+        facts.append(("peak", f"{format_bytes(peak.size)}, reached by {recording._clock(recording._index(peak.time))}"))
     facts += [(event.what, f"at {clock(event.time)}") for event in recording.events[1:]]
     if recording.truncated:
         facts.append(("cut off", recording.truncated))
@@ -77,29 +73,20 @@ def format_timeline(moments: Sequence[Moment], style: Style) -> list[str]:
     return [style.bold(f"live memory, up to {format_bytes(most)}"), f"  {bars}"]
 
 
-def format_moments(moments: Sequence[Moment], style: Style) -> list[str]:
-    step = max(1, -(-(len(moments) - 1) // (ROWS - 1)))
-    shown = list(moments[::step])
-    if shown[-1] != moments[-1]:
-        shown.append(moments[-1])
+def format_moments(recording: Recording, first: int, last: int, style: Style) -> list[str]:
+    step = max(1, -(-(last - first) // (ROWS - 1)))
+    shown = [*range(first, last, step), last]
+    moments = recording.totals()
     rows = [["time", "live", "change", "blocks", "process"]]
-    before = shown[0]
-    for moment in shown:
-        change = "" if moment is shown[0] else format_change(moment.size - before.size)
+    before = moments[first]
+    for index in shown:
+        moment = moments[index]
+        change = "" if index == first else format_change(moment.size - before.size)
         resident = format_bytes(moment.resident) if moment.resident else ""
-        rows.append([clock(moment.time), format_bytes(moment.size), change, f"{moment.count:,}", resident])
+        rows.append([recording._clock(index), format_bytes(moment.size), change, f"{moment.count:,}", resident])
         before = moment
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     head, *body = (
         "  " + "  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows
     )
     return [style.dim(head), *body]
-
-
-def clock(seconds: float) -> str:
-    """As 12.3 s, 4:05 or 1:02:03."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

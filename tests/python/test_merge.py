@@ -284,7 +284,7 @@ class TestCommands(MergeCase):
     def test_merge_and_report(self):
         paths = [self.write(f"{i}.ctm") for i in range(3)]
         out = os.path.join(self.folder, "all.ctm")
-        done = run_cli("merge", "--label", "host=h=1", out, *paths)
+        done = run_cli("merge", "--label", "host=h=1", "-o", out, *paths)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("3 snapshots", done.stdout)
         self.assertEqual(m.Snapshot.load(out).label_keys, ["host", "source"])
@@ -297,9 +297,10 @@ class TestCommands(MergeCase):
 
     def test_mistakes(self):
         good, out = self.write("good.ctm"), os.path.join(self.folder, "out")
-        for arguments in (["merge", out], ["merge", out, good, "--label", "x"], ["report", good, "--key", "label:"],
-                          ["report", good, "--key", "x"], ["merge", out, os.path.join(self.folder, "missing")],
-                          ["merge", out, __file__]):
+        for arguments in (["merge", "-o", out], ["merge", out, good], ["merge", "-o", out, good, "--label", "x"],
+                          ["report", good, "--key", "label:"], ["report", good, "--key", "x"],
+                          ["merge", "-o", out, os.path.join(self.folder, "missing")],
+                          ["merge", "-o", out, __file__]):
             self.assertEqual(run_cli(*arguments).returncode, 2, arguments)
         self.assertFalse(os.path.exists(out))
 

@@ -269,10 +269,8 @@ class ReadingTest(Case):
         recording = self.make()
         times = recording.times
         self.assertEqual(recording.moment(times[2]), recording.totals()[2])
-        self.assertEqual(recording.moment((times[2] + times[3]) / 2), recording.totals()[2])
-        self.assertEqual(recording.moment(1e9), recording.totals()[-1])
         self.assertEqual(recording.moment(), recording.totals()[-1])
-        with self.assertRaisesRegex(ValueError, "begins at"):
+        with self.assertRaisesRegex(ValueError, "has moments from"):
             recording.snapshot(-1)
         with self.assertRaisesRegex(ValueError, "not before"):
             recording.diff(times[4], times[1])
@@ -406,7 +404,7 @@ class CommandTest(ProgramTest):
     def test_moments_that_are_not_there(self):
         self.write("program.py", self.PROGRAM)
         self.traced("--record", "it.ctr", "program.py")
-        for options in (("--from", "5", "--to", "0.001"), ("--from", "-1"), ("--to", "x")):
+        for options in (("--from", "0.25", "--to", "0.001"), ("--from", "3"), ("--from", "-1"), ("--to", "x")):
             result = self.python("-m", "ctracemalloc", "recording", "it.ctr", *options)
             self.assertEqual(result.returncode, 2, result.stdout)
 
