@@ -7,6 +7,8 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(1, os.path.join(sys.path[0], "zoo"))
+import members
 import run_all
 
 
@@ -43,6 +45,35 @@ class JudgeTest(unittest.TestCase):
 
     def test_without_counts_a_suite_is_one_test(self):
         self.assertEqual((judge(0, "").passed, judge(1, "").failed), (1, 1))
+
+
+class ZooTest(unittest.TestCase):
+    def test_each_pair_of_options_is_in_some_build(self):
+        self.assertEqual(members.uncovered(), [])
+
+    def test_a_pair_that_no_build_has_is_named(self):
+        builds = members.BUILDS
+        self.addCleanup(setattr, members, "BUILDS", builds)
+        members.BUILDS = [build for build in builds if (build.compiler, build.lto) != ("clang", "lto")]
+        self.assertIn((0, "clang", 2, "lto"), members.uncovered())
+
+    def test_the_small_zoo_is_of_members(self):
+        names = [member.name for member in members.all_members()]
+        self.assertEqual(len(names), len(set(names)))
+        self.assertLessEqual(set(members.SMALL), set(names))
+
+    def test_builds_of_all_versions_are_members(self):
+        built = [member for member in members.all_members() if isinstance(member, members.Built)]
+        self.assertEqual(len(built), len(members.BUILDS) * len(members.VERSIONS))
+
+
+class LeftOutTest(unittest.TestCase):
+    def test_a_suite_of_a_version_that_is_not_here_is_a_skip(self):
+        suites = [run_all.Suite("cost", ["x"], 1, "3.13"), run_all.Suite("parity", ["x"], 1)]
+        python = run_all.Python("3.14", [], "python")
+        left_out = run_all.left_out(suites, [python])
+        self.assertEqual([(o.name, o.status, o.skipped) for o in left_out], [("cost", "SKIP", 1)])
+        self.assertEqual(run_all.left_out(suites, [python._replace(version="3.13")]), [])
 
 
 class RunTest(unittest.TestCase):
