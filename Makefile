@@ -33,11 +33,11 @@ test: ## all tests on each Python 3.11 to 3.15 of this machine, and the C core's
 	$(RUN) --pythons $(ALL_BUILDS) --local
 
 test-all: ## on all five, 3.14 and 3.15 from Debian sid if need be, and a small zoo: what CI runs
-	@bash tools/lacking.sh test
+	@bash tools/lacking.sh test-all
 	$(RUN) --pythons $(ALL_BUILDS) --small-zoo
 
 test-long: ## what takes too long for CI as well: 25 frames, valgrind, every slow suite everywhere, the zoo, fresh machines
-	@bash tools/lacking.sh test
+	@bash tools/lacking.sh test-long
 	$(RUN) --pythons $(ALL_BUILDS) --long
 
 test-zoo: ## on Debian's Pythons and on CPython built in many ways (root and network; hours the first time)

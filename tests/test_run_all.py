@@ -1,6 +1,9 @@
 """The driver itself: what it makes of a suite's end, and that a hanging suite is ended."""
 
 import os
+import re
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -74,6 +77,57 @@ class LeftOutTest(unittest.TestCase):
         left_out = run_all.left_out(suites, [python])
         self.assertEqual([(o.name, o.status, o.skipped) for o in left_out], [("cost", "SKIP", 1)])
         self.assertEqual(run_all.left_out(suites, [python._replace(version="3.13")]), [])
+
+
+class LackingTest(unittest.TestCase):
+    """tools/lacking.sh on a machine that has nothing but what is asked for here."""
+
+    TOOLS = ("bash", "awk", "sort", "head", "cut", "grep", "dirname", "cat")
+
+    def lacking(self, target, programs):
+        """(exit status, package names); a program is a shell script of that text."""
+        with tempfile.TemporaryDirectory() as folder:
+            for name in self.TOOLS:
+                os.symlink(shutil.which(name), os.path.join(folder, name))
+            for name, text in programs.items():
+                path = os.path.join(folder, name)
+                with open(path, "w") as file:
+                    file.write("#!%s/bash\n%s\n" % (folder, text))
+                os.chmod(path, 0o755)
+            done = subprocess.run(
+                ["bash", os.path.join(run_all.ROOT, "tools", "lacking.sh"), target],
+                env={"PATH": folder},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        found = re.search(r"apt-get install --no-install-recommends (.*)", done.stdout)
+        return done.returncode, found[1].split() if found else done.stdout.split()
+
+    @staticmethod
+    def python(version, *lacks):
+        """An interpreter of that version, as tools/pythons.sh asks it."""
+        return '[ "$3" = %s ] && echo /usr/bin/python%s %s' % (version, version, " ".join(lacks))
+
+    def test_nothing_is_there(self):
+        self.assertEqual(self.lacking("demo", {}), (1, ["gcc", "libc6-dev", "python3-dev", "python3-venv"]))
+
+    def test_a_compiler_without_the_c_librarys_headers(self):
+        programs = {"gcc": "exit 1", "python3": self.python("3.14")}
+        self.assertEqual(self.lacking("demo", programs), (1, ["libc6-dev"]))
+
+    def test_any_one_python_is_enough(self):
+        for version in ("3.11", "3.12", "3.13", "3.14", "3.15"):
+            self.assertEqual(self.lacking("demo", {"gcc": "exit 0", "python3": self.python(version)}), (0, []))
+
+    def test_a_python_without_its_headers(self):
+        programs = {"gcc": "exit 0", "python3.14": self.python("3.14", "python3.14-dev", "python3.14-venv")}
+        self.assertEqual(self.lacking("demo", programs), (1, ["python3.14-dev", "python3.14-venv"]))
+
+    def test_what_tests_are_skipped_without(self):
+        programs = {"gcc": "exit 0", "python3": self.python("3.13"), "cmake": "", "nm": "", "clang": ""}
+        self.assertEqual(self.lacking("test", programs), (0, ["pkg-config", "valgrind"]))
+        self.assertEqual(self.lacking("test-all", programs), (0, ["pkg-config", "valgrind", "debootstrap"]))
 
 
 class RunTest(unittest.TestCase):

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Says what this machine lacks, by Debian's package names, before anything is begun. Ends with 1 if it cannot go on.
 #
-# usage: tools/lacking.sh demo | test
+# usage: tools/lacking.sh TARGET      a target of the Makefile: demo, build, test, test-all, test-long
 set -u
 cd "$(dirname "$0")/.."
 versions="3.11 3.12 3.13 3.14 3.15"
@@ -45,12 +45,17 @@ look_for_tools() {
     for pair in cmake:cmake clang:clang pkg-config:pkg-config valgrind:valgrind nm:binutils; do
         has "${pair%%:*}" || useful+=("${pair##*:}")
     done
-    has make || useful+=(make)
+}
+
+# 3.14 and 3.15 are Debian sid's where the machine has none, and the zoo has Debian's releases.
+look_for_debootstrap() {
+    has debootstrap || useful+=(debootstrap)
 }
 
 look_for_compiler
 look_for_python
-[ "${1:-}" = test ] && look_for_tools
+case $1 in test*) look_for_tools ;; esac
+case $1 in test-*) look_for_debootstrap ;; esac
 if [ ${#needed[@]} != 0 ]; then
     echo "make $1: this machine lacks packages that are needed. On Debian:" >&2
     echo "    apt-get install --no-install-recommends ${needed[*]} ${useful[*]}" >&2

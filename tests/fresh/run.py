@@ -56,7 +56,8 @@ def readme_line():
 
 
 def copy_sources(target):
-    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=ROOT, stdout=subprocess.PIPE)
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE)
     if listed.returncode != 0:  # not a clone
         chroots.copy_tree(ROOT, target)
         return

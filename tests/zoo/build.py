@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 from pathlib import Path
 
 import members
@@ -154,9 +153,15 @@ def built(member):
     stamp, wanted = prefix / "built.txt", description(member, archive, prefix)
     if stamp.exists() and stamp.read_text() == wanted:
         return interpreter(member)
-    shutil.rmtree(prefix, ignore_errors=True)
-    with tempfile.TemporaryDirectory(dir=zoo_folder() / "work", prefix=member.name) as work:
-        make(member, archive, prefix, Path(work))
+    work = zoo_folder() / "work" / member.name
+    # What a build that was interrupted has left goes as well.
+    for folder in (prefix, work):
+        shutil.rmtree(folder, ignore_errors=True)
+    work.mkdir()
+    try:
+        make(member, archive, prefix, work)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
     stamp.write_text(wanted)
     return interpreter(member)
 
@@ -169,8 +174,17 @@ def make(member, archive, prefix, work):
         source = next(work.iterdir())
         run(configure, source, log, {**env, "PATH": os.environ["PATH"], "HOME": str(work)})
         run(["make", "-j2"], source, log)
-        # `-l` leaves the packages in Lib uncompiled: that is done when they are imported.
-        run(["make", "altinstall", "COMPILEALL_OPTS=-l -q"], source, log)
+        run(["make", "altbininstall", "inclinstall", "libainstall", "sharedinstall"], source, log)
+        install_library(source, prefix / "lib" / ("python" + member.version))
+
+
+def install_library(source, target):
+    """What `make libinstall` does, but for compiling all of it three times: that takes as long as the rest."""
+    ignored = shutil.ignore_patterns("test", "tests", "idlelib", "__pycache__")
+    shutil.copytree(source / "Lib", target, ignore=ignored, dirs_exist_ok=True)
+    built = source / (source / "pybuilddir.txt").read_text().strip()
+    for path in (*built.glob("_sysconfig*"), *built.glob("build-details.json")):
+        shutil.copy2(path, target)
 
 
 def unpack(archive, work):
