@@ -1,12 +1,17 @@
 """The driver itself: what it makes of a suite's end, and that a hanging suite is ended."""
 
 import os
+import re
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(1, os.path.join(sys.path[0], "zoo"))
+import members
 import run_all
 
 
@@ -43,6 +48,86 @@ class JudgeTest(unittest.TestCase):
 
     def test_without_counts_a_suite_is_one_test(self):
         self.assertEqual((judge(0, "").passed, judge(1, "").failed), (1, 1))
+
+
+class ZooTest(unittest.TestCase):
+    def test_each_pair_of_options_is_in_some_build(self):
+        self.assertEqual(members.uncovered(), [])
+
+    def test_a_pair_that_no_build_has_is_named(self):
+        builds = members.BUILDS
+        self.addCleanup(setattr, members, "BUILDS", builds)
+        members.BUILDS = [build for build in builds if (build.compiler, build.lto) != ("clang", "lto")]
+        self.assertIn((0, "clang", 2, "lto"), members.uncovered())
+
+    def test_the_small_zoo_is_of_members(self):
+        names = [member.name for member in members.all_members()]
+        self.assertEqual(len(names), len(set(names)))
+        self.assertLessEqual(set(members.SMALL), set(names))
+
+    def test_builds_of_all_versions_are_members(self):
+        built = [member for member in members.all_members() if isinstance(member, members.Built)]
+        self.assertEqual(len(built), len(members.BUILDS) * len(members.VERSIONS))
+
+
+class LeftOutTest(unittest.TestCase):
+    def test_a_suite_of_a_version_that_is_not_here_is_a_skip(self):
+        suites = [run_all.Suite("cost", ["x"], 1, "3.13"), run_all.Suite("parity", ["x"], 1)]
+        python = run_all.Python("3.14", [], "python")
+        left_out = run_all.left_out(suites, [python])
+        self.assertEqual([(o.name, o.status, o.skipped) for o in left_out], [("cost", "SKIP", 1)])
+        self.assertEqual(run_all.left_out(suites, [python._replace(version="3.13")]), [])
+
+
+class LackingTest(unittest.TestCase):
+    """tools/lacking.sh on a machine that has nothing but what is asked for here."""
+
+    TOOLS = ("bash", "awk", "sort", "head", "cut", "grep", "dirname", "cat")
+
+    def lacking(self, target, programs):
+        """(exit status, package names); a program is a shell script of that text."""
+        with tempfile.TemporaryDirectory() as folder:
+            for name in self.TOOLS:
+                os.symlink(shutil.which(name), os.path.join(folder, name))
+            for name, text in programs.items():
+                path = os.path.join(folder, name)
+                with open(path, "w") as file:
+                    file.write("#!%s/bash\n%s\n" % (folder, text))
+                os.chmod(path, 0o755)
+            done = subprocess.run(
+                ["bash", os.path.join(run_all.ROOT, "tools", "lacking.sh"), target],
+                env={"PATH": folder},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        found = re.search(r"apt-get install --no-install-recommends (.*)", done.stdout)
+        return done.returncode, found[1].split() if found else done.stdout.split()
+
+    @staticmethod
+    def python(version, *lacks):
+        """An interpreter of that version, as tools/pythons.sh asks it."""
+        return '[ "$3" = %s ] && echo /usr/bin/python%s %s' % (version, version, " ".join(lacks))
+
+    def test_nothing_is_there(self):
+        self.assertEqual(self.lacking("demo", {}), (1, ["gcc", "libc6-dev", "python3-dev", "python3-venv"]))
+
+    def test_a_compiler_without_the_c_librarys_headers(self):
+        programs = {"gcc": "exit 1", "python3": self.python("3.14")}
+        self.assertEqual(self.lacking("demo", programs), (1, ["libc6-dev"]))
+
+    def test_any_one_python_is_enough(self):
+        for version in ("3.11", "3.12", "3.13", "3.14", "3.15"):
+            self.assertEqual(self.lacking("demo", {"gcc": "exit 0", "python3": self.python(version)}), (0, []))
+
+    def test_a_python_without_its_headers(self):
+        programs = {"gcc": "exit 0", "python3.14": self.python("3.14", "python3.14-dev", "python3.14-venv")}
+        self.assertEqual(self.lacking("demo", programs), (1, ["python3.14-dev", "python3.14-venv"]))
+
+    def test_what_tests_are_skipped_without(self):
+        programs = {"gcc": "exit 0", "python3": self.python("3.13"), "cmake": "", "nm": "", "clang": ""}
+        self.assertEqual(self.lacking("test", programs), (0, ["pkg-config", "valgrind"]))
+        self.assertEqual(self.lacking("test-all", programs), (0, ["pkg-config", "valgrind", "debootstrap"]))
 
 
 class RunTest(unittest.TestCase):
