@@ -58,4 +58,26 @@ PyObject *ctm_module_doctor(PyObject *module, PyObject *Py_UNUSED(ignored))
     }
     return facts;
 }
+
+const char ctm_announced_by_doc[] =
+    "_announced_by($module, way, /)\n--\n\n"
+    "For tests, before the first start: announced blocks are to be followed by the\n"
+    "jump (1) or by the callers' tables (2) only; 0: by whatever works.";
+
+PyObject *ctm_module_announced_by(PyObject *Py_UNUSED(module), PyObject *argument)
+{
+    const long way = PyLong_AsLong(argument);
+    if (way == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (way < CTM_ANNOUNCED_LOST || way > CTM_ANNOUNCED_BY_TABLE) {
+        PyErr_SetString(PyExc_ValueError, "way must be 0, 1 or 2");
+        return NULL;
+    }
+    if (!ctm_track_wish((ctm_announced)way)) {
+        PyErr_SetString(PyExc_RuntimeError, "announced blocks are followed in another way already");
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
 #endif

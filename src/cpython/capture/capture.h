@@ -172,8 +172,15 @@ size_t ctm_object_header_size(const PyTypeObject *type); /* HOOK: bytes before t
 const char *ctm_freelist_self_test(void);
 
 /* --- track.c --- */
+typedef enum ctm_announced {
+    CTM_ANNOUNCED_LOST,
+    CTM_ANNOUNCED_BY_JUMP,
+    CTM_ANNOUNCED_BY_TABLE,
+} ctm_announced;
 void ctm_track_prepare(void); /* before anything traces, so that no call is under way in between */
 void ctm_track_start(void);
+/* For tests: take this way or none. False: another one was taken already. */
+bool ctm_track_wish(ctm_announced way);
 
 /* --- ride.c (3.11, 3.12; elsewhere it does nothing) --- */
 

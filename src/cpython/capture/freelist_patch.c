@@ -27,12 +27,12 @@ bool ctm_freelist_is_alive(void)
 static const char *follow(void)
 {
     if (!the_detour.ready) {
-        void *target = ctm_detour_first_call((const void *)_Py_NewReference, 128);
+        void *target = (void *)ctm_detour_guarded_call((const void *)_Py_NewReference);
         if (target == NULL) {
             return "the interpreter's hidden function was not found";
         }
-        const char *failure =
-            ctm_detour_prepare(&the_detour, target, (void *)on_new_reference, CTM_CALLERS_HOLD_GIL);
+        const char *failure = ctm_detour_prepare(&the_detour, target, (void *)on_new_reference,
+                                                 (ctm_callers){.hold_gil = true});
         if (failure != NULL) {
             return failure;
         }

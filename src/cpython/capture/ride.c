@@ -40,7 +40,7 @@ static int call_muted(PyObject *stdlib_tracemalloc, const char *name)
         PyMem_GetAllocator(i, &before[i]);
     }
     if (ctm_detour_prepare(&the_detour, (void *)PyMem_SetAllocator, (void *)on_set_allocator,
-                           CTM_CALLERS_HOLD_GIL) == NULL) {
+                           (ctm_callers){.hold_gil = true}) == NULL) {
         (void)ctm_detour_enable(&the_detour);
     }
     the_mute = true;
