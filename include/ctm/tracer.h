@@ -124,6 +124,8 @@ CTM_API void ctm_tracer_fork_after_child(ctm_tracer *tracer);
 
 /* Is a block of `size` bytes, which this thread allocates now, to be recorded? Ask once for each. */
 CTM_API bool ctm_sampler_takes(ctm_tracer *tracer, ctm_sampler *sampler, uint64_t size);
+/* The next block of one byte or more that this sampler is asked about is taken. */
+CTM_API void ctm_sampler_force(ctm_tracer *tracer, ctm_sampler *sampler);
 /* May a block be known at `address`, in any domain? Almost never, if sampling and none is. */
 CTM_API bool ctm_tracer_may_know(ctm_tracer *tracer, uintptr_t address);
 

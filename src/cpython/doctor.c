@@ -28,6 +28,15 @@ static int add_facts(PyObject *facts)
                               : "some objects revived from free lists kept their old traceback");
 }
 
+/* Tracing for a moment leaves the sample interval of the last start() as it was. */
+static void restore_interval(uint32_t nframe, uint64_t interval)
+{
+    ctm_tracer *tracer = ctm_the_capture.tracer;
+    if (interval != 0 && ctm_tracer_start_sampling(tracer, nframe, interval) == CTM_OK) {
+        ctm_tracer_stop(tracer);
+    }
+}
+
 const char ctm_doctor_doc[] =
     "_doctor($module, /)\n--\n\n"
     "How this interpreter is followed: a dict of facts, each with 'ok' and\n"
@@ -38,6 +47,7 @@ PyObject *ctm_module_doctor(PyObject *module, PyObject *Py_UNUSED(ignored))
     PyObject *stdlib = ctm_module_state_of(module)->stdlib;
     const bool was_tracing = ctm_tracer_is_tracing(ctm_the_capture.tracer);
     const uint32_t limit = ctm_tracer_nframe(ctm_the_capture.tracer);
+    const uint64_t interval = ctm_tracer_sample_interval(ctm_the_capture.tracer);
     PyObject *facts = PyDict_New();
     if (facts == NULL || ctm_capture_start(stdlib, limit, 0, NULL) < 0) {
         Py_XDECREF(facts);
@@ -52,6 +62,7 @@ PyObject *ctm_module_doctor(PyObject *module, PyObject *Py_UNUSED(ignored))
     }
     if (!was_tracing) {
         ctm_capture_stop(stdlib);
+        restore_interval(limit, interval);
     }
     if (add_facts(facts) < 0) {
         Py_CLEAR(facts);

@@ -1,6 +1,7 @@
 /* capture.c: starting and stopping, in the order that never shows a hook half a state.
  *
- * Start: the tracer, then the hooks, then `active`, then what depends on live events (self-tests).
+ * Start: the tracer, then the hooks, then `mode`, then what depends on live events (self-tests). A self-test looks at its own
+ * block and at nothing that other threads change meanwhile.
  * Stop: the other way round. Nothing that a hook may still be reading is freed.
  */
 #include "capture.h"
@@ -155,7 +156,7 @@ int ctm_capture_start(PyObject *stdlib_tracemalloc, uint32_t nframe, uint64_t sa
     ctm_stack_forget();
     atomic_store(&ctm_the_capture.lost_reattributions, 0);
     ctm_hooks_install(sample_interval != 0);
-    atomic_store(&ctm_the_capture.mode, CTM_EXACT); /* for the self-tests */
+    atomic_store(&ctm_the_capture.mode, sample_interval != 0 ? CTM_SAMPLING : CTM_EXACT);
     ctm_the_capture.allocators = ctm_capture_is_alive()
                                      ? (ctm_fact){true, "all three domains are hooked"}
                                      : (ctm_fact){false, "an allocation did not come through"};
@@ -166,7 +167,6 @@ int ctm_capture_start(PyObject *stdlib_tracemalloc, uint32_t nframe, uint64_t sa
         ctm_the_capture.free_lists =
             (ctm_fact){false, "not followed when sampling: an object from a free list keeps its "
                               "block's traceback"};
-        atomic_store(&ctm_the_capture.mode, CTM_SAMPLING);
     }
     ctm_capture_clear();
     return 0;
