@@ -203,7 +203,8 @@ bool ctm_capture_is_alive(void)
     for (int i = 0; i < 3; i++) {
         ctm_hook_tls.last_block = 0;
         void *block = allocate[i](1);
-        alive = alive && (block == NULL || ctm_hook_tls.last_block == (uintptr_t)block);
+        /* Another tracer above us may have allocated for its own tables since, through us as well. */
+        alive = alive && (block == NULL || ctm_hook_tls.last_block != 0);
         release[i](block);
     }
     return alive;
