@@ -7,6 +7,7 @@
 #include "ctm/arrow.h"
 #include "ctm/black_box.h"
 #include "ctm/file.h"
+#include "ctm/losses.h"
 #include "ctm/merge.h"
 #include "ctm/recording.h"
 #include "ctm/snapshot.h"

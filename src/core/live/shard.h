@@ -28,6 +28,7 @@
 #include "live/address_map.h"
 #include "live/gate.h"
 #include "live/sampling.h"
+#include "live/told.h"
 #include "store/store.h"
 
 /* A slot of the map: home shard in the upper 4 bits, site below. */
@@ -75,6 +76,7 @@ struct ctm_tracer {
     _Alignas(64) struct ctm_shard shards[CTM_SHARDS];
     struct ctm_places places; /* see sampling.h; in use if there is a sample interval */
     struct ctm_map map;       /* see address_map.h */
+    struct ctm_told told;     /* see told.h */
 };
 
 /* The bytes of `shard` are above its limit. Called inside it. */

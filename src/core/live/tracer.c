@@ -28,6 +28,7 @@ ctm_status ctm_tracer_new(ctm_tracer **out)
         ctm_map_forget(tracer->shards[i].memos);
     }
     pthread_mutex_init(&tracer->peak_lock, NULL);
+    ctm_told_init(&tracer->told);
     ctm_gate_init(&tracer->gate);
     ctm_map_init(&tracer->map);
     ctm_give_back_init(&tracer->giving);
@@ -47,6 +48,7 @@ void ctm_tracer_free(ctm_tracer *tracer)
     }
     pthread_mutex_destroy(&tracer->peak_lock);
     pthread_mutex_destroy(&tracer->gate.lock);
+    pthread_mutex_destroy(&tracer->told.lock);
     ctm_mem_free(tracer->command);
     ctm_map_destroy(&tracer->map);
     ctm_give_back_destroy(&tracer->giving);
@@ -116,6 +118,7 @@ struct ctm_leaving *ctm_tracer_forget_locked(ctm_tracer *tracer, bool keep_pages
         memset(&tracer->places, 0, sizeof tracer->places);
     }
     ctm_peak_set(tracer, 0);
+    ctm_told_clear(&tracer->told);
     atomic_store(&tracer->tables_lost, false);
     ctm_box_after_emptying(tracer);
     return leaving;
@@ -134,6 +137,7 @@ static ctm_status start(ctm_tracer *tracer, uint32_t nframe, uint64_t sample_int
     ctm_give_back_now(ctm_tracer_forget_locked(tracer, false)); /* nothing, as a rule */
     tracer->sample_interval = sample_interval;
     tracer->started_ns = ctm_tracer_now();
+    ctm_told_forget(&tracer->told);
     atomic_store(&tracer->nframe, nframe);
     atomic_store(&tracer->active, true);
     ctm_gate_open(&tracer->gate);
