@@ -1,7 +1,7 @@
 /* freelist_patch.c: CPython 3.11 and 3.12 tell nobody but stdlib's tracemalloc of new references, by a
  * hidden function that `_Py_NewReference` calls while stdlib traces. capture.c makes stdlib trace (with
- * empty tables); here that function's calls are led to ours. Found as the first call inside the
- * exported `_Py_NewReference`, and tried by a self-test before it is believed. */
+ * empty tables); here that function's calls are led to ours. Found as the call that the exported `_Py_NewReference` makes
+ * on one side only of its first conditional branch (prologue.h), and tried by a self-test before it is believed. */
 #include "capture.h"
 #include "detour.h"
 
