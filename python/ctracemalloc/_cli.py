@@ -272,6 +272,20 @@ def split_program(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return list(arguments[:index]), list(arguments[index:])
 
 
+def have_streams(parsed: argparse.Namespace) -> bool:
+    """A command whose answer goes to stdout says so if that is closed (sys.stdout is None, as under cron)."""
+    null = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
+    if sys.stderr is None:
+        sys.stderr = null
+    if sys.stdout is not None or parsed.command == "run":
+        return True
+    sys.stdout = null
+    if getattr(parsed, "output", None):
+        return True
+    print(f"python -m ctracemalloc {parsed.command}: standard output is closed", file=sys.stderr)
+    return False
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = build_parser()
@@ -280,6 +294,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options, program = split_program(arguments[1:])
         arguments = ["run", *options]
     parsed = parser.parse_args(arguments)
+    if not have_streams(parsed):
+        return 2
     try:
         return dispatch(parser, parsed, program)
     except BrokenPipeError:
