@@ -61,7 +61,7 @@ def complain(message: str) -> None:
         pass  # no stderr: nobody to tell
 
 
-def refuse(message: str) -> NoReturn:
+def refuse(message: str, status: int = 1) -> NoReturn:
     """End the process. Not by SystemExit: the site module would turn it into a fatal error."""
     complain(message)
-    os._exit(1)
+    os._exit(status)

@@ -289,7 +289,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def merge_files(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> int:
-    from ctracemalloc import _report
+    from ctracemalloc import _losses, _report
 
     try:
         merged = ctracemalloc.Snapshot.merge(parsed.files, labels=dict(parsed.labels))
@@ -301,6 +301,7 @@ def merge_files(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> 
     merged.dump(parsed.out)
     total = _report.format_bytes(_report.totals_of(merged).size)
     print(f"{parsed.out}: {len(parsed.files):,} snapshots, {total} in {len(merged.traces):,} blocks")
+    print(*_losses.lines(merged), sep="\n", end="\n" if _losses.lines(merged) else "")
     return 0
 
 
