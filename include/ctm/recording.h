@@ -93,8 +93,9 @@ typedef enum ctm_recording_end {
 /* Why a recording ended before its time. */
 typedef enum ctm_recording_lack {
     CTM_RECORDING_COMPLETE = 0,
-    CTM_RECORDING_NO_SPACE = 1, /* the file could not grow: the disk, a quota or a limit of the process */
-    CTM_RECORDING_IO = 2,       /* writing failed for another reason */
+    CTM_RECORDING_NO_SPACE =
+        1,                /* the file could not grow: the disk, a quota or a limit of the process */
+    CTM_RECORDING_IO = 2, /* writing failed for another reason */
     CTM_RECORDING_NO_MEMORY = 3,
 } ctm_recording_lack;
 /* A short English text, never NULL. Static storage; any thread. */

@@ -77,7 +77,7 @@ def write_stderr(text: str) -> None:
         pass  # closed, or nobody reads it: the snapshot file is there
 
 
-def refuse(message: str) -> NoReturn:
+def refuse(message: str, status: int = 1) -> NoReturn:
     """End the process. Not by SystemExit: the site module would turn it into a fatal error."""
     complain(message)
-    os._exit(1)
+    os._exit(status)

@@ -308,7 +308,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def merge_files(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> int:
-    from ctracemalloc import _compression, _output, _report
+    from ctracemalloc import _compression, _losses, _output, _report
 
     if parsed.output is None:
         parser.error(MERGE_FORM)
@@ -324,6 +324,8 @@ def merge_files(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> 
     total = _report.format_bytes(_report.totals_of(merged).size)
     out = sys.stderr if _output.is_stream(parsed.output, 1) else sys.stdout
     print(f"{parsed.output}: {len(parsed.files):,} snapshots, {total} in {len(merged.traces):,} blocks", file=out)
+    for line in _losses.lines(merged):
+        print(line, file=out)
     return 0
 
 

@@ -13,6 +13,7 @@ import tokenize  # noqa: F401 - linecache needs it, and must not import it in a 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TextIO
 
+from . import _losses
 from ._ctracemalloc import (
     FileError,
     Frame,
@@ -154,7 +155,8 @@ def format_peak(
     total = totals_of(snapshot)
     sort = "size" if sort == "peak" else sort
     title = f"{style.bold('at the peak')}  {format_bytes(total.size)} in {total.blocks:,} blocks"
-    return [title, "", *format_rows(snapshot, key, top, style, cumulative, sort, "at peak")]
+    title_and_losses = [title, *_losses.lines(snapshot)]
+    return [*title_and_losses, "", *format_rows(snapshot, key, top, style, cumulative, sort, "at peak")]
 
 
 def peak_stands_out(snapshot: Snapshot, peak: Snapshot) -> bool:
@@ -212,6 +214,7 @@ def format_diff(
         f"{style.bold('new')}     {format_bytes(after.size)} in {after.blocks:,} blocks",
         f"{style.bold('change')}  "
         + style.grown(f"{format_change(size_diff)} in {count_diff:+,} blocks", size_diff),
+        *_losses.lines(old, new, names=("old", "new")),
         "",
         describe_rows(changed, key, top, style, cumulative, "changed ", sort),
     ]
@@ -230,6 +233,7 @@ def format_head(snapshot: Snapshot, peak: Snapshot | None, style: Style, saved: 
         text = f"{format_bytes(total.freed_size)} in {total.freed_blocks:,} blocks, allocated and freed again"
         facts.append(("churn", text))
     facts += sample_facts(snapshot)
+    facts += _losses.facts(snapshot)
     facts += run_facts(getattr(snapshot, "run", None))
     facts.append(("frames", f"at most {snapshot.traceback_limit} kept of each traceback"))
     if saved:
@@ -252,6 +256,7 @@ def sample_facts(snapshot: Snapshot) -> list[tuple[str, str]]:
         return []
     blocks = len(snapshot.traces)
     text = f"{blocks:,} blocks, about one in {format_bytes(interval)}: all sizes and counts are estimates"
+    text += _losses.sample_note(snapshot)
     return [("sample", text)]
 
 

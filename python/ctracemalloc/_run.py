@@ -33,6 +33,7 @@ import ctracemalloc
 from . import _black_box, _boot, _compression, _ctracemalloc, _output, _record, _report, _wrapper
 
 HOOK = "ctracemalloc.pth"
+NOT_STARTED = 2  # exit status: the program has not been started at all
 STARTUP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_startup")
 
 
@@ -226,17 +227,19 @@ def begin_tracing(settings: "Settings") -> None:
             black_box_children=settings.box_children,
         )
     except (OSError, RuntimeError, MemoryError) as error:
-        _boot.refuse(f"cannot trace: {error}")
+        _boot.refuse(f"cannot trace: {error}", NOT_STARTED)
     if settings.record is not None:
-        begin_recording(settings.record, settings.force)
+        begin_recording(settings.record, settings.black_box, settings.force)
 
 
-def begin_recording(settings: Record, force: bool) -> None:
+def begin_recording(settings: Record, black_box: str, force: bool) -> None:
     try:
         _output.check(settings.path, _output.RECORDING, force=force)
         ctracemalloc.record(settings.path, settings.interval, children=settings.children)
     except (OSError, RuntimeError, MemoryError) as error:
-        _boot.refuse(f"cannot record: {error}")
+        ctracemalloc.stop()
+        _black_box.abandon(black_box)
+        _boot.refuse(f"cannot record: {error}", NOT_STARTED)
 
 
 def hide_option() -> None:
@@ -260,6 +263,8 @@ class Reporter:
         self.command = sys.orig_argv[1:]
         self.folder = _report.current_folder()
         self.reporting = False
+        _black_box.is_ended_elsewhere()
+        _record.is_ended_elsewhere()
         self.killed = False  # SIGTERM came while reporting: die of it afterwards
 
     def at_exit(self) -> None:
@@ -313,10 +318,7 @@ class Reporter:
         lack = _ctracemalloc._black_box_state()[1]
         if lack is not None:
             _boot.complain(f"the black box does not hold all: {lack}")
-        try:
-            _black_box.at_exit()
-        except MemoryError:
-            pass  # it goes on and ends with the tracing, in a moment
+        _black_box.end()
 
     def write(self, ended: str) -> None:
         if not ctracemalloc.is_tracing():

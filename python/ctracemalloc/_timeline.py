@@ -7,7 +7,7 @@ between the two ends. Functions give lists of lines and print nothing; they read
 import time
 from collections.abc import Sequence
 
-from . import _report
+from . import _losses, _report
 from ._recording import Moment, Recording, clock
 from ._report import Style, crop, format_bytes, format_change
 
@@ -47,11 +47,12 @@ def format_head(recording: Recording, style: Style) -> list[str]:
     length = recording._clock(len(recording) - 1) if len(recording) else clock(0)
     facts.append(("length", f"{length} in {len(recording):,} ticks, one every {recording.interval:g} s"))
     ends = {"stopped": "stopped", "exit": "with the program", None: "no end: it goes on, or was killed"}
-    facts.append(("ended", ends[recording.ended]))
+    facts.append(("ended", ends.get(recording.ended, recording.ended or "")))
     if len(recording):
         peak = recording.peak
         facts.append(("peak", f"{format_bytes(peak.size)}, reached by {recording._clock(recording._index(peak.time))}"))
     facts += [(event.what, f"at {clock(event.time)}") for event in recording.events[1:]]
+    facts += _losses.facts(recording)
     if recording.truncated:
         facts.append(("cut off", recording.truncated))
     return [style.bold("recording"), *(f"  {name:<8} {text}" for name, text in facts)]

@@ -53,14 +53,9 @@ PyObject *ctm_module_doctor(PyObject *module, PyObject *Py_UNUSED(ignored))
         Py_XDECREF(facts);
         return NULL;
     }
-    if (was_tracing && ctm_the_capture.free_lists.ok && !ctm_freelist_is_alive()) {
-        ctm_the_capture.free_lists =
-            (ctm_fact){false, "somebody else took the reference tracer after start()"};
-    }
-    if (was_tracing && !ctm_capture_is_alive()) {
-        ctm_the_capture.allocators = (ctm_fact){false, "somebody else replaced the hooks"};
-    }
-    if (!was_tracing) {
+    if (was_tracing) {
+        ctm_capture_find_losses();
+    } else {
         ctm_capture_stop(stdlib);
         restore_interval(limit, interval);
     }

@@ -61,6 +61,8 @@ static PyMethodDef module_methods[] = {
     {"_black_box_end", ctm_module_box_end, METH_O, ctm_box_end_doc},
     {"_black_box_continue", ctm_module_box_continue, METH_O, ctm_box_continue_doc},
     {"_black_box_state", ctm_module_box_state, METH_NOARGS, ctm_box_state_doc},
+    {"_add_loss", ctm_module_add_loss, METH_VARARGS, ctm_add_loss_doc},
+    {"_set_end", ctm_module_set_end, METH_VARARGS, ctm_set_end_doc},
     {"_resend_start", ctm_module_resend_start, METH_O, ctm_resend_start_doc},
     {"_resend_stop", ctm_module_resend_stop, METH_NOARGS, ctm_resend_stop_doc},
     {NULL, NULL, 0, NULL},

@@ -105,10 +105,8 @@ static ctm_snapshot *take(ctm_tracer *tracer)
 static ctm_snapshot *filtered(ctm_snapshot *snapshot)
 {
     ctm_snapshot *out;
-    static const ctm_filter filter = {.inclusive = true,
-                                      .by_filename = true,
-                                      .pattern = "file0.*",
-                                      .pattern_length = 7};
+    static const ctm_filter filter = {
+        .inclusive = true, .by_filename = true, .pattern = "file0.*", .pattern_length = 7};
     REQUIRE(ctm_snapshot_filter(snapshot, &filter, 1, &out) == CTM_OK);
     return out;
 }
@@ -188,8 +186,8 @@ static void test_merge(void)
 {
     ctm_snapshot *inputs[] = {with_loss("file", "full", 0), with_loss("memory", "none", 2),
                               with_loss("memory", "none", 5), with_loss(NULL, NULL, 0)};
-    const ctm_merge_input some[] = {{inputs[0], NULL, 0}, {inputs[1], NULL, 0},
-                                    {inputs[2], NULL, 0}, {inputs[3], NULL, 0}};
+    const ctm_merge_input some[] = {
+        {inputs[0], NULL, 0}, {inputs[1], NULL, 0}, {inputs[2], NULL, 0}, {inputs[3], NULL, 0}};
     ctm_snapshot *merged;
     const ctm_loss *losses;
     REQUIRE(ctm_snapshot_merge(some, 4, &merged) == CTM_OK);
@@ -399,8 +397,8 @@ static void test_recording_that_cannot_grow(void)
     CHECK(info->fault.reason == NULL);
     REQUIRE(info->moments == 1);
     check_moment(recording, 0,
-                 "the recording ended before the program: the file could not grow: no space left", 0,
-                 1);
+                 "the recording ended before the program: the file could not grow: no space left",
+                 0, 1);
     ctm_recording_free(recording);
 }
 

@@ -83,7 +83,8 @@ static struct ctm_buffer make_recording(unsigned minor)
     }
     begin = ctm_block_begin(&out, CTM_BLOCK_END);
     const int32_t exit_status = -11;
-    ctm_put_end(&out, 99, CTM_END_EXIT, minor > 0 ? &exit_status : NULL, minor > 0 ? "SIGSEGV" : "");
+    ctm_put_end(&out, 99, CTM_END_EXIT, minor > 0 ? &exit_status : NULL,
+                minor > 0 ? "SIGSEGV" : "");
     ctm_block_end(&out, &crc, begin);
     REQUIRE(!out.failed);
     ctm_forecast_free(&forecasts[0]);
@@ -379,7 +380,8 @@ static void test_reasons(void)
     ctm_put_recording_header(&out, &crc, 0, 1, 0);
     add_block(&out, CTM_BLOCK_TICK, ten, sizeof ten);
     REQUIRE(ctm_recording_decode(out.bytes, out.length, &recording, NULL) == CTM_OK);
-    CHECK_STR(ctm_recording_info_get(recording)->fault.reason, "rows, losses or a tick before any span");
+    CHECK_STR(ctm_recording_info_get(recording)->fault.reason,
+              "rows, losses or a tick before any span");
     ctm_recording_free(recording);
     ctm_buffer_free(&out);
 }

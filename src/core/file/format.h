@@ -51,8 +51,7 @@ enum ctm_file_kind {
 /* Bytes of a row, by kind, in this version. */
 static inline uint32_t ctm_file_row_size(uint32_t kind)
 {
-    static const uint32_t sizes[CTM_FILE_KINDS] = {0,  80, 8, 1,  12, 8,
-                                                   12, 48, 1, 12, 512};
+    static const uint32_t sizes[CTM_FILE_KINDS] = {0, 80, 8, 1, 12, 8, 12, 48, 1, 12, 512};
     return sizes[kind];
 }
 

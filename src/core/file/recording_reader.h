@@ -75,7 +75,7 @@ struct ctm_cursor {
     uint64_t weighted_bytes; /* of a sample: what the blocks stand for */
     double weighted_blocks;
     struct ctm_losses losses; /* as of the last block of them in the span */
-    bool broken; /* a block was applied by half: good only to be emptied */
+    bool broken;              /* a block was applied by half: good only to be emptied */
 };
 
 /* Why a payload was refused: static text. */

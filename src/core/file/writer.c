@@ -21,7 +21,7 @@ struct section {
 struct plan {
     struct section sections[CTM_FILE_KINDS];
     uint32_t n;
-    uint64_t size; /* of the whole file */
+    uint64_t size;  /* of the whole file */
     uint16_t minor; /* of the version: the least that has all that is in it */
 };
 

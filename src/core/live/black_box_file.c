@@ -123,8 +123,8 @@ static int write_zeros(int fd, uint64_t offset, uint64_t length)
 {
     static const char zeros[4096];
     while (length > 0) {
-        const ssize_t n = pwrite(fd, zeros, length < sizeof zeros ? (size_t)length : sizeof zeros,
-                                 (off_t)offset);
+        const ssize_t n =
+            pwrite(fd, zeros, length < sizeof zeros ? (size_t)length : sizeof zeros, (off_t)offset);
         if (n == 0 || (n < 0 && errno != EINTR)) {
             return n == 0 ? EIO : errno;
         }

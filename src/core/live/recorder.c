@@ -62,8 +62,8 @@ static void remove_file(struct ctm_recorder *recorder, const char *path, bool is
 {
     const int error = errno;
     struct stat now;
-    if (lstat(path, &now) == 0 && now.st_dev == recorder->device &&
-        now.st_ino == recorder->inode && (is_new || now.st_size == 0)) {
+    if (lstat(path, &now) == 0 && now.st_dev == recorder->device && now.st_ino == recorder->inode &&
+        (is_new || now.st_size == 0)) {
         unlink(path);
     }
     errno = error;

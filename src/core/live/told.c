@@ -64,9 +64,11 @@ void ctm_tracer_loss(ctm_tracer *tracer, const char *kind, const char *detail, u
 {
     struct ctm_told *told = &tracer->told;
     pthread_mutex_lock(&told->lock);
+    const uint32_t before = told->losses.n;
     const uint32_t place = ctm_losses_add(&told->losses, kind, detail, count);
-    told->version++;
-    if (tracer->control != NULL) {
+    const bool changed = count > 0 || told->losses.n > before;
+    told->version += changed;
+    if (changed && tracer->control != NULL) {
         tell_loss(tracer->control, &told->losses, place);
     }
     pthread_mutex_unlock(&told->lock);

@@ -24,7 +24,7 @@ struct ctm_merger {
     uint32_t inputs;        /* how many there are */
     struct ctm_losses losses;
     uint32_t with_loss[CTM_MAX_LOSSES]; /* inputs that have it */
-    bool indexed;           /* are the sites in the store's index? */
+    bool indexed;                       /* are the sites in the store's index? */
 };
 
 ctm_status ctm_merger_new(ctm_merger **out)

@@ -169,13 +169,48 @@ int ctm_capture_start(PyObject *stdlib_tracemalloc, uint32_t nframe, uint64_t sa
                               "block's traceback"};
     }
     ctm_capture_clear();
+    ctm_capture_tell_losses();
     return 0;
+}
+
+static void tell_loss(const char *kind, ctm_fact fact)
+{
+    if (!fact.ok) {
+        ctm_tracer_loss(ctm_the_capture.tracer, kind, fact.detail, 0);
+    }
+}
+
+void ctm_capture_tell_losses(void)
+{
+    if (ctm_tracer_is_tracing(ctm_the_capture.tracer)) {
+        tell_loss("allocators", ctm_the_capture.allocators);
+        tell_loss("free_lists", ctm_the_capture.free_lists);
+        tell_loss("tracked_blocks", ctm_the_capture.tracked_blocks);
+    }
+}
+
+void ctm_capture_find_losses(void)
+{
+    if (!ctm_tracer_is_tracing(ctm_the_capture.tracer)) {
+        return;
+    }
+    if (ctm_the_capture.free_lists.ok && !ctm_freelist_is_alive()) {
+        ctm_the_capture.free_lists =
+            (ctm_fact){false, "somebody else took the reference tracer after start()"};
+    }
+    if (ctm_the_capture.allocators.ok && !ctm_capture_is_alive()) {
+        ctm_the_capture.allocators = (ctm_fact){false, "somebody else replaced the hooks"};
+    }
+    ctm_capture_tell_losses();
 }
 
 void ctm_capture_stop(PyObject *stdlib_tracemalloc)
 {
     if (!ctm_tracer_is_tracing(ctm_the_capture.tracer)) {
         return;
+    }
+    if (stdlib_tracemalloc != NULL) {
+        ctm_capture_find_losses();
     }
     if (ctm_tracer_sample_interval(ctm_the_capture.tracer) == 0) {
         ctm_freelist_stop();
@@ -192,6 +227,7 @@ void ctm_capture_stop(PyObject *stdlib_tracemalloc)
 void ctm_capture_clear(void)
 {
     ctm_tracer_clear(ctm_the_capture.tracer);
+    atomic_store(&ctm_the_capture.lost_reattributions, 0); /* of blocks that are forgotten */
     ctm_stack_forget();
 }
 

@@ -112,6 +112,10 @@ int ctm_capture_raise_box(ctm_status status, PyObject *path);
 void ctm_capture_stop(PyObject *stdlib_tracemalloc);
 /* Forgets every block; tracing goes on. */
 void ctm_capture_clear(void);
+/* The tracer, and with it snapshots, black box and recording, learn of each fact that does not hold. */
+void ctm_capture_tell_losses(void);
+/* The same, after a look at what may have changed since the start: somebody else took the hooks or the reference tracer. */
+void ctm_capture_find_losses(void);
 /* True if an allocation made now reaches the tracer (somebody may have replaced the hooks). */
 bool ctm_capture_is_alive(void);
 

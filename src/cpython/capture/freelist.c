@@ -93,6 +93,8 @@ static CTM_SELDOM void reattribute(uintptr_t block)
         } else {
             atomic_fetch_add_explicit(&ctm_the_capture.lost_reattributions, 1,
                                       memory_order_relaxed);
+            ctm_tracer_loss(ctm_the_capture.tracer, "memory",
+                            "objects from free lists kept the traceback of their block", 1);
         }
     }
     ctm_shard_leave(shard);
