@@ -18,6 +18,7 @@ import sys
 from typing import NoReturn
 
 import ctracemalloc
+from ctracemalloc._names import printable
 
 VARIABLE = "CTRACEMALLOC"
 RUN_OPTION = "ctracemalloc_run"
@@ -55,6 +56,7 @@ def start_from_environment(text: str) -> None:
 
 
 def complain(message: str) -> None:
+    message = printable(message)
     try:
         os.write(2, f"ctracemalloc: {message}\n".encode("utf-8", "backslashreplace"))
     except OSError:

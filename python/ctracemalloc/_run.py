@@ -30,7 +30,7 @@ from typing import NamedTuple
 
 import ctracemalloc
 
-from . import _black_box, _boot, _compression, _ctracemalloc, _output, _record, _report
+from . import _black_box, _boot, _compression, _ctracemalloc, _output, _record, _report, _terminal
 
 HOOK = "ctracemalloc.pth"
 STARTUP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_startup")
@@ -76,7 +76,7 @@ def launch(parsed: argparse.Namespace, program: list[str]) -> str:
         settings.black_box = "auto" if parsed.black_box == "auto" else os.path.abspath(parsed.black_box)
         settings.box_children = parsed.black_box_children
     settings.force = parsed.force
-    settings.color = _report.Style.wanted(2, parsed.no_color)
+    settings.color = _terminal.Style.wanted(2, parsed.no_color)
     command = [
         sys.executable,
         *interpreter_options(),
@@ -232,7 +232,8 @@ class Reporter:
         self.settings = settings
         self.pid = os.getpid()
         self.command = sys.orig_argv[1:]
-        self.folder = _report.current_folder()
+        self.folder = _terminal.current_folder()
+        self.encoding = _terminal.encoding_of(sys.stderr)
         self.reporting = False
         self.killed = False  # SIGTERM came while reporting: die of it afterwards
 
@@ -312,9 +313,9 @@ class Reporter:
             if reserved:
                 _output.give_up(path)
             path = ""
-        if path and os.path.dirname(path) == _report.current_folder():
+        if path and os.path.dirname(path) == _terminal.current_folder():
             path = os.path.basename(path)
-        style = _report.Style(self.settings.color)
+        style = _terminal.Style(self.settings.color, _terminal.width_of(2), self.encoding, self.folder)
         lines = _report.format_snapshot(
             snapshot, self.settings.key, self.settings.top, style, saved=path
         )
@@ -322,7 +323,7 @@ class Reporter:
         if at_peak is not None and _report.peak_stands_out(snapshot, at_peak):
             lines.append("")
             lines += _report.format_peak(at_peak, self.settings.key, self.settings.top, style)
-        write_stderr("\n".join(lines) + "\n")
+        write_stderr("\n".join(lines) + "\n", self.encoding)
 
 
     def claim_output(self) -> tuple[str, bool]:
@@ -349,13 +350,13 @@ class Reporter:
             return path, False
 
 
-def write_stderr(text: str) -> None:
+def write_stderr(text: str, encoding: str) -> None:
     """Write to file descriptor 2, past sys.stderr.
 
     A signal handler may have interrupted the program inside sys.stderr's own write, where a
     second one is an error; and the program may have replaced the object.
     """
-    data = memoryview(text.encode("utf-8", "backslashreplace"))
+    data = memoryview(text.encode(encoding, "backslashreplace"))
     try:
         while data:
             data = data[os.write(2, data) :]
