@@ -10,10 +10,13 @@ import sys
 import tempfile
 import time
 
-from . import _black_box, _compression, _output, _report
+from . import _black_box, _compression, _output, _report, _source
 from ._black_box import BlackBox, Totals
+from ._report import format_bytes, format_change
+from ._terminal import Style
 
 PATIENCE = 10.0  # seconds that a program gets to run what it was sent
+PER_SECOND = "  per second  "
 CLEAR = "\x1b[H\x1b[2J"
 
 START = """\
@@ -41,9 +44,13 @@ def main(parsed: argparse.Namespace) -> int:
     target = int(parsed.target) if parsed.target.isascii() and parsed.target.isdecimal() else parsed.target
     if isinstance(target, int) and _black_box.find(target) is None and os.path.exists(f"/proc/{target}"):
         begin(target, parsed.nframe)
+    if not isinstance(target, int):
+        _source.expect(target, _output.BLACK_BOX)
     with _black_box.attach(target) as box:
         if parsed.output is not None:
-            box.snapshot().dump(parsed.output, compression=_compression.of_name(parsed.output))
+            snapshot = box.snapshot()
+            snapshot.run = _source.of_box(box)
+            snapshot.dump(parsed.output, compression=_compression.of_name(parsed.output))
             return 0
         try:
             watch(box, parsed)
@@ -61,7 +68,7 @@ def send(pid: int, code: str, what: str) -> None:
         raise OSError(
             f"process {pid} has no black box, and Python {sys.version_info[0]}.{sys.version_info[1]} cannot {what}"
             " one in a running program (3.14 and newer can): start the program with"
-            " `python -m ctracemalloc run --black-box auto …` or let it call start(black_box=True)"
+            " `python -m ctracemalloc run --black-box auto ...` or let it call start(black_box=True)"
         )
     descriptor, path = tempfile.mkstemp(prefix="ctracemalloc-", suffix=".py")
     with open(descriptor, "w", encoding="utf-8") as file:
@@ -100,17 +107,19 @@ def detach(pid: int) -> int:
 
 
 def watch(box: BlackBox, parsed: argparse.Namespace) -> None:
-    style = _report.Style.for_stream(sys.stdout, parsed.no_color)
+    style = Style.for_stream(sys.stdout, parsed.no_color)
     last: Totals | None = None
     looks = 0
     while True:
         running = box.running
         snapshot, now = box.snapshot(), time.time()
         totals = _black_box.totals_of(snapshot, now)
-        lines = [f"{style.bold(f'process {box.pid}')}  {describe(box, running)}  {box.command}"]
+        state = style.name(f"{_source.describe_box(box, running)}  {box.command}")
+        title = f"process {box.pid}"
+        lines = [f"{style.bold(title)}  {style.text(state, len(title) + 2)}"]
         lines += _report.format_snapshot(snapshot, parsed.key, parsed.top, style)
         if last is not None:
-            lines += ["", format_rates(last, totals)]
+            lines += ["", *format_rates(last, totals, style)]
         text = "\n".join(lines)
         print(CLEAR + text if style.color else text, flush=True)
         looks += 1
@@ -120,14 +129,11 @@ def watch(box: BlackBox, parsed: argparse.Namespace) -> None:
         time.sleep(parsed.interval)
 
 
-def describe(box: BlackBox, running: bool) -> str:
-    state = "running" if running else box.ended or "killed"
-    return f"{state}, incomplete: {box.incomplete}" if box.incomplete else state
-
-
-def format_rates(old: Totals, new: Totals) -> str:
+def format_rates(old: Totals, new: Totals, style: Style) -> list[str]:
     rates = _black_box.rates_between(old, new)
-    return (
-        f"  per second  {rates.size / 1024:+,.1f} KiB live, {rates.count:+,.1f} blocks;"
-        f" {rates.allocated_size / 1024:,.1f} KiB in {rates.allocated_count:,.0f} blocks allocated"
+    text = (
+        f"{format_change(rates.size)} live, {rates.count:+,.1f} blocks;"
+        f" {format_bytes(rates.allocated_size)} in {rates.allocated_count:,.0f} blocks allocated"
     )
+    first, *rest = style.prose(text, len(PER_SECOND))
+    return [PER_SECOND + first, *(" " * len(PER_SECOND) + line for line in rest)]

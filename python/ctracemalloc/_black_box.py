@@ -401,7 +401,7 @@ def attach(target: int | _Path) -> BlackBox:
         if not os.path.exists(f"/proc/{target}"):
             raise ProcessLookupError(f"there is no process {target}, and no black box of one")
         raise FileNotFoundError(
-            f"process {target} has no black box: start it with `python -m ctracemalloc run --black-box auto …`"
+            f"process {target} has no black box: start it with `python -m ctracemalloc run --black-box auto ...`"
             " or start(black_box=True)"
         )
     return open_black_box(path)

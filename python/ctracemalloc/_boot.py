@@ -18,6 +18,7 @@ import sys
 from typing import NoReturn
 
 import ctracemalloc
+from ctracemalloc._names import printable
 
 VARIABLE = "CTRACEMALLOC"
 RUN_OPTION = "ctracemalloc_run"
@@ -60,16 +61,16 @@ STDERR = sys.__stderr__ is not None
 
 
 def complain(message: str) -> None:
-    write_stderr(f"ctracemalloc: {message}\n")
+    write_stderr(f"ctracemalloc: {printable(message)}\n")
 
 
-def write_stderr(text: str) -> None:
+def write_stderr(text: str, encoding: str = "utf-8") -> None:
     """Write to file descriptor 2, past sys.stderr.
 
     A signal handler may have interrupted the program inside sys.stderr's own write, where a
     second one is an error; and the program may have replaced the object.
     """
-    data = memoryview(text.encode("utf-8", "backslashreplace"))
+    data = memoryview(text.encode(encoding, "backslashreplace"))
     try:
         while STDERR and data:
             data = data[os.write(2, data) :]

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TextIO
 
 from . import _ctracemalloc
+from ._terminal import Style
 
 # What it means when the fact holds, and when it does not.
 MEANINGS = {
@@ -39,15 +40,16 @@ MEANINGS = {
 
 def print_facts(out: TextIO) -> int:
     """Print every fact; the exit status: 0 if all is right, 1 if something is lost."""
-    print(f"      python: {sys.version} at {sys.executable}", file=out)
+    style = Style.for_stream(out, refused=True)
+    print(style.name(f"      python: {sys.version} at {sys.executable}"), file=out)
     print(f"      ctracemalloc: {_ctracemalloc.__version__}", file=out)
     lost = []
     for name, value in _ctracemalloc._doctor().items():
         if not isinstance(value, Mapping):
-            print(f"      {name}: {value}", file=out)
+            print(style.name(f"      {name}: {value}"), file=out)
             continue
         ok = bool(value.get("ok"))
-        print(f"{'ok' if ok else 'LOST':<4}  {name}: {value.get('detail', '')}", file=out)
+        print(style.name(f"{'ok' if ok else 'LOST':<4}  {name}: {value.get('detail', '')}"), file=out)
         if name in MEANINGS:
             print(f"        {MEANINGS[name][0 if ok else 1]}", file=out)
         if not ok:

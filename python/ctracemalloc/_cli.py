@@ -2,11 +2,19 @@
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 import ctracemalloc
 from ctracemalloc import _record
+from ctracemalloc._names import counted, printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ctracemalloc._recording import Recording
+    from ctracemalloc._terminal import Style
 
 KEYS = ("lineno", "function", "filename", "traceback")
 SORTS = ("size", "count", "peak", "allocated")
@@ -24,6 +32,13 @@ if the program does not handle that itself. os._exit, os.exec*, SIGKILL and othe
 signals end it without a report."""
 
 
+class Parser(argparse.ArgumentParser):
+    """Words of the command line are names like others."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
+
+
 def nframe_argument(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= MAX_NFRAME):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number in range [1; {MAX_NFRAME}]")
@@ -31,12 +46,13 @@ def nframe_argument(text: str) -> int:
 
 
 def interval_argument(text: str) -> int:
-    units = {"": 0, "K": 10, "KIB": 10, "M": 20, "MIB": 20, "G": 30, "GIB": 30}
-    number = text.rstrip("kKmMgGiIbB")
-    unit = text[len(number) :].upper()
-    value = int(number) << units[unit] if number.isdecimal() and unit in units else 0
+    """Bytes, in the units that sizes are printed in: 65536, 512K, 512KiB, "512 KiB"."""
+    match = re.fullmatch(r"(\d{1,15}) ?(?:([KMGT])(?:iB)?|B)?", text, re.IGNORECASE | re.ASCII)
+    value = int(match[1]) << (10 * (1 + "KMGT".index(match[2].upper())) if match[2] else 0) if match else 0
     if not 1 <= value <= MAX_SAMPLE_INTERVAL:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of bytes from 1 to 256 TiB, as in 512K or 4M")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number of bytes from 1 to 256 TiB, as in 65536, 512KiB (512K) or 4MiB"
+        )
     return value
 
 
@@ -124,7 +140,7 @@ def add_grouping_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def build_run_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def build_run_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
     run = commands.add_parser(
         "run",
         help="run a program and report what it allocated",
@@ -145,7 +161,7 @@ def build_run_parser(commands: "argparse._SubParsersAction[argparse.ArgumentPars
         "--sample-interval",
         type=interval_argument,
         metavar="BYTES",
-        help="trace a sample, about one block in so many bytes (512K, 4M, ...); cheaper, and all sizes are estimates",
+        help="trace a sample, about one block in so many bytes (512KiB, 4MiB, ...); cheaper, and all sizes are estimates",
     )
     run.add_argument(
         "--install",
@@ -184,7 +200,7 @@ def build_run_parser(commands: "argparse._SubParsersAction[argparse.ArgumentPars
     add_table_options(run)
 
 
-def build_recording_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def build_recording_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
     recording = commands.add_parser(
         "recording", help="print memory over time, and what grew between two moments"
     )
@@ -199,7 +215,7 @@ def build_recording_parser(commands: "argparse._SubParsersAction[argparse.Argume
     add_table_options(recording)
 
 
-def build_attach_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def build_attach_parsers(commands: "argparse._SubParsersAction[Parser]") -> None:
     attach = commands.add_parser(
         "attach", help="look into a running program's black box, or start tracing in one (Python 3.14)"
     )
@@ -218,7 +234,7 @@ def build_attach_parsers(commands: "argparse._SubParsersAction[argparse.Argument
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m ctracemalloc", description="Trace the memory a Python program allocates."
     )
     parser.add_argument(
@@ -303,29 +319,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (OSError, ImportError, ctracemalloc.FileError) as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
+        print(f"{parser.prog}: {printable(str(error))}", file=sys.stderr)
         return 2
 
 
 def merge_files(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> int:
-    from ctracemalloc import _compression, _losses, _output, _report
+    from ctracemalloc import _compression, _losses, _output, _report, _source, _terminal
 
     if parsed.output is None:
         parser.error(MERGE_FORM)
     _output.check(parsed.output, _output.SNAPSHOT, inputs=parsed.files, force=parsed.force)
+    for path in parsed.files:
+        _source.expect(path, _output.SNAPSHOT, _output.BLACK_BOX)
     try:
         merged = ctracemalloc.Snapshot.merge(parsed.files, labels=dict(parsed.labels))
     except ValueError as error:
         if isinstance(error, ctracemalloc.FileError):
             raise
-        print(f"{parser.prog}: {error}", file=sys.stderr)
+        print(f"{parser.prog}: {printable(str(error))}", file=sys.stderr)
         return 2
     merged.dump(parsed.output, compression=_compression.of_name(parsed.output))
     total = _report.format_bytes(_report.totals_of(merged).size)
+    files, blocks = counted(len(parsed.files), "snapshot"), counted(len(merged.traces), "block")
     out = sys.stderr if _output.is_stream(parsed.output, 1) else sys.stdout
-    print(f"{parsed.output}: {len(parsed.files):,} snapshots, {total} in {len(merged.traces):,} blocks", file=out)
+    style = _terminal.Style.for_stream(out, refused=True)
+    print(style.name(f"{parsed.output}: {files}, {total} in {blocks}"), file=out)
     for line in _losses.lines(merged):
-        print(line, file=out)
+        print(style.name(line), file=out)
     return 0
 
 
@@ -340,7 +360,7 @@ def dispatch(
         from ctracemalloc import _run
 
         problem = _run.launch(parsed, program)
-        parser.exit(2, f"{parser.prog} run: {problem}\n")
+        parser.exit(2, f"{parser.prog} run: {printable(problem)}\n")
     if parsed.command in ("attach", "detach"):
         from ctracemalloc import _attach
 
@@ -351,60 +371,73 @@ def dispatch(
         return merge_files(parser, parsed)
     if parsed.cumulative and parsed.key not in ("lineno", "filename"):
         parser.error(f"--cumulative goes with --key lineno or filename, not {parsed.key}")
-    lines = report_lines(parsed) if parsed.command == "report" else diff_lines(parsed)
-    for line in lines:
-        print(line)
-    sys.stdout.flush()
+    print_lines(report_lines(parsed) if parsed.command == "report" else diff_lines(parsed))
     return 0
 
 
-def report_lines(parsed: argparse.Namespace) -> list[str]:
-    from ctracemalloc import _report
+def style_of(parsed: argparse.Namespace) -> "Style":
+    from ctracemalloc import _terminal
 
-    style = _report.Style.for_stream(sys.stdout, parsed.no_color)
-    snapshot = _report.load(parsed.file)
+    return _terminal.Style.for_stream(sys.stdout, parsed.no_color)
+
+
+def report_lines(parsed: argparse.Namespace) -> list[str]:
+    from ctracemalloc import _report, _source
+
+    style = style_of(parsed)
+    source = _source.load(parsed.file)
     rows = {"cumulative": parsed.cumulative, "sort": parsed.sort}
-    with _report.blaming(parsed.file):
+    with _source.naming(parsed.file):
         if parsed.at_peak:
-            peak = _report.peak_of(snapshot, parsed.file)
-            return _report.format_peak(peak, parsed.key, parsed.top, style, **rows)
-        return _report.format_snapshot(snapshot, parsed.key, parsed.top, style, **rows)
+            peak, merged = _source.peak_of(source, parsed.file), _report.merged_of(source.snapshot)
+            return _report.format_peak(peak, parsed.key, parsed.top, style, **rows, merged=merged)
+        return _report.format_snapshot(source.snapshot, parsed.key, parsed.top, style, **rows, run=source.run)
 
 
 def diff_lines(parsed: argparse.Namespace) -> list[str]:
-    from ctracemalloc import _report
+    from ctracemalloc import _report, _source
 
-    style = _report.Style.for_stream(sys.stdout, parsed.no_color)
-    old, new = _report.load(parsed.old), _report.load(parsed.new)
+    style = style_of(parsed)
+    sources = _source.load(parsed.old), _source.load(parsed.new)
+    old, new = (source.snapshot for source in sources)
     if parsed.at_peak:
-        old, new = _report.peak_of(old, parsed.old), _report.peak_of(new, parsed.new)
-    with _report.blaming(f"{parsed.old}, {parsed.new}"):
+        old, new = _source.peak_of(sources[0], parsed.old), _source.peak_of(sources[1], parsed.new)
+    with _source.naming(f"{parsed.old}, {parsed.new}"):
         return _report.format_diff(
             old, new, parsed.key, parsed.top, style, cumulative=parsed.cumulative, sort=parsed.sort
         )
 
 
 def print_recording(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> int:
-    from ctracemalloc import _compression, _output, _report, _timeline
+    from ctracemalloc import _output, _source, _timeline
 
     if parsed.output is not None:
         _output.check(parsed.output, _output.SNAPSHOT, inputs=[parsed.file], force=parsed.force)
-    recording = ctracemalloc.open_recording(parsed.file)
+    recording = _source.open_recording(parsed.file)
     try:
         if parsed.output is not None:
-            recording.snapshot(parsed.end).dump(
-                parsed.output, compression=_compression.of_name(parsed.output)
-            )
+            write_moment(recording, parsed)
             return 0
-        style = _report.Style.for_stream(sys.stdout, parsed.no_color)
         lines = _timeline.format_recording(
-            recording, parsed.key, parsed.top, style, start=parsed.start, end=parsed.end
+            recording, parsed.key, parsed.top, style_of(parsed), start=parsed.start, end=parsed.end
         )
     except ctracemalloc.FileError:
         raise
     except ValueError as error:  # a moment that is not there
         parser.error(str(error))
+    print_lines(lines)
+    return 0
+
+
+def write_moment(recording: "Recording", parsed: argparse.Namespace) -> None:
+    from ctracemalloc import _compression, _source
+
+    snapshot = recording.snapshot(parsed.end)
+    snapshot.run = _source.of_moment(recording, parsed.end)
+    snapshot.dump(parsed.output, compression=_compression.of_name(parsed.output))
+
+
+def print_lines(lines: list[str]) -> None:
     for line in lines:
         print(line)
     sys.stdout.flush()
-    return 0

@@ -99,6 +99,8 @@ def is_stream(path: str, descriptor: int) -> bool:
 
 def kind_of(path: str) -> str | None:
     """What a regular file is, by its first bytes, zstd or not; None: nothing of ours, or no regular file."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        return None  # whoever opens and closes a pipe takes it from its reader
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):

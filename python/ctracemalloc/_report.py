@@ -2,102 +2,32 @@
 
 Model: a report is a head of a few facts and a table with a row for each of the largest
 statistics; below a row stand the source text or the traceback. Functions here give lists of lines
-and print nothing. They only read a snapshot's public side, so they work on any.
+and print nothing. They only read a snapshot's public side, so they work on any. What the lines may look like
+(width, colours, characters) is the Style's, and whatever comes from the program goes through it.
 """
 
-import contextlib
 import linecache
 import os
-import sys
+import stat
 import tokenize  # noqa: F401 - linecache needs it, and must not import it in a signal handler
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple, TextIO
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from . import _losses
-from ._ctracemalloc import (
-    FileError,
-    Frame,
-    Snapshot,
-    Statistic,
-    StatisticDiff,
-    Traceback,
-    _format_size,
-)
+from ._ctracemalloc import Frame, Snapshot, Statistic, StatisticDiff, Traceback, _format_size
+from ._names import counted
+from ._terminal import Style, format_facts, format_table
 
-PATH_WIDTH = 44
-SOURCE_WIDTH = 92
 INDENT = "      "
 KEY_NOUNS = {
-    "lineno": "lines",
-    "function": "functions",
-    "filename": "files",
-    "traceback": "tracebacks",
+    "lineno": "line",
+    "function": "function",
+    "filename": "file",
+    "traceback": "traceback",
 }
 # The peak is told apart from what is live if it is so much more:
 PEAK_RATIO = 1.5
 PEAK_BYTES = 64 * 1024
-
-
-class Style:
-    """Colours, or none."""
-
-    def __init__(self, color: bool) -> None:
-        self.color = color
-
-    @staticmethod
-    def wanted(fd: int, refused: bool) -> bool:
-        if refused or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
-            return False
-        try:
-            return os.isatty(fd)
-        except OSError:
-            return False
-
-    @classmethod
-    def for_stream(cls, stream: TextIO, refused: bool) -> "Style":
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="backslashreplace")  # file names may be any bytes
-        return cls(cls.wanted(stream.fileno(), refused))
-
-    def paint(self, code: str, text: str) -> str:
-        return f"\x1b[{code}m{text}\x1b[0m" if self.color and text else text
-
-    def bold(self, text: str) -> str:
-        return self.paint("1", text)
-
-    def dim(self, text: str) -> str:
-        return self.paint("2", text)
-
-    def grown(self, text: str, amount: int) -> str:
-        return self.paint("31" if amount > 0 else "32", text) if amount else text
-
-
-def load(path: str) -> Snapshot:
-    """Snapshot.load, with the path in the message of what goes wrong."""
-    try:
-        return Snapshot.load(path)
-    except FileError as error:
-        if path in str(error):
-            raise
-        raise FileError(f"{path}: {error}") from None
-
-
-@contextlib.contextmanager
-def blaming(path: str) -> Iterator[None]:
-    """What is not known of a snapshot, as a FileError that names the file."""
-    try:
-        yield
-    except ValueError as error:
-        raise FileError(f"{path}: {error}") from None
-
-
-def peak_of(snapshot: Snapshot, path: str) -> Snapshot:
-    """snapshot.at_peak, or a FileError that names the file."""
-    peak = snapshot.at_peak
-    if peak is None:
-        raise FileError(f"{path}: what was live at the peak is not in this file")
-    return peak
 
 
 # --- whole reports ---
@@ -136,9 +66,11 @@ def format_snapshot(
     cumulative: bool = False,
     sort: str = "size",
     saved: str = "",
+    run: Mapping[str, Any] | None = None,
 ) -> list[str]:
+    """run: facts about the program; None: those that the snapshot has."""
     peak = snapshot.at_peak
-    lines = format_head(snapshot, peak, style, saved)
+    lines = format_head(snapshot, peak, style, saved, run_of(snapshot) if run is None else run)
     return [*lines, "", *format_rows(snapshot, key, top, style, cumulative, sort, "live")]
 
 
@@ -150,13 +82,14 @@ def format_peak(
     *,
     cumulative: bool = False,
     sort: str = "size",
+    merged: int = 1,
 ) -> list[str]:
-    """What `snapshot`, one of the moment of the peak, is made of."""
-    total = totals_of(snapshot)
+    """What `snapshot`, one of the moment of the peak, is made of. merged: the processes that had a peak of their own."""
     sort = "size" if sort == "peak" else sort
-    title = f"{style.bold('at the peak')}  {format_bytes(total.size)} in {total.blocks:,} blocks"
-    title_and_losses = [title, *_losses.lines(snapshot)]
-    return [*title_and_losses, "", *format_rows(snapshot, key, top, style, cumulative, sort, "at peak")]
+    text = f"{amount_text(totals_of(snapshot))}{peaks_text(merged)}"
+    first, *rest = style.prose(text, len("at the peak  "))
+    title = [f"{style.bold('at the peak')}  {first}", *rest, *_losses.lines(snapshot)]
+    return [*title, "", *format_rows(snapshot, key, top, style, cumulative, sort, "at peak")]
 
 
 def peak_stands_out(snapshot: Snapshot, peak: Snapshot) -> bool:
@@ -180,10 +113,9 @@ def format_rows(
     rows = [[*(moment if name == "live" else name for name in columns.names), "location", "function"]]
     for statistic in statistics[:top]:
         cells = columns.cells(statistic, whole)
-        rows.append([*cells, *place_cells(statistic.traceback, key)])
+        rows.append([*cells, *place_cells(statistic.traceback, key, style)])
     title = describe_rows(statistics, key, top, style, cumulative, sorted_by=sort)
-    sides = ">" * len(columns.names) + "<<"
-    return [title, *format_table(rows, statistics[:top], sides, key, style)]
+    return [*title, *format_statistics(rows, statistics[:top], key, style)]
 
 
 def whole_of(snapshot: Snapshot, sort: str) -> int:
@@ -210,42 +142,58 @@ def format_diff(
     before, after = totals_of(old), totals_of(new)
     size_diff, count_diff = after.size - before.size, after.blocks - before.blocks
     lines = [
-        f"{style.bold('old')}     {format_bytes(before.size)} in {before.blocks:,} blocks",
-        f"{style.bold('new')}     {format_bytes(after.size)} in {after.blocks:,} blocks",
+        f"{style.bold('old')}     {amount_text(before)}",
+        f"{style.bold('new')}     {amount_text(after)}",
         f"{style.bold('change')}  "
-        + style.grown(f"{format_change(size_diff)} in {count_diff:+,} blocks", size_diff),
+        + style.grown(f"{format_change(size_diff)} in {counted(count_diff, 'block', sign=True)}", size_diff),
         *_losses.lines(old, new, names=("old", "new")),
         "",
-        describe_rows(changed, key, top, style, cumulative, "changed ", sort),
+        *describe_rows(changed, key, top, style, cumulative, "changed ", sort),
     ]
     rows = [[*columns.names, "location", "function"]]
     for item in changed[:top]:
-        rows.append([*columns.cells(item), *place_cells(item.traceback, key)])
-    sides = ">" * len(columns.names) + "<<"
-    return lines + format_table(rows, changed[:top], sides, key, style)
+        rows.append([*columns.cells(item), *place_cells(item.traceback, key, style)])
+    return lines + format_statistics(rows, changed[:top], key, style)
 
 
-def format_head(snapshot: Snapshot, peak: Snapshot | None, style: Style, saved: str) -> list[str]:
+def format_head(
+    snapshot: Snapshot, peak: Snapshot | None, style: Style, saved: str, run: Mapping[str, Any]
+) -> list[str]:
     total = totals_of(snapshot)
-    facts = [("live", f"{format_bytes(total.size)} in {total.blocks:,} blocks")]
-    facts += peak_facts(peak, getattr(snapshot, "run", None))
+    facts = [("live", amount_text(total))]
+    facts += peak_facts(peak, run, merged_of(snapshot))
     if total.freed_size is not None:
-        text = f"{format_bytes(total.freed_size)} in {total.freed_blocks:,} blocks, allocated and freed again"
+        text = f"{format_bytes(total.freed_size)} in {counted(total.freed_blocks or 0, 'block')}, allocated and freed again"
         facts.append(("churn", text))
     facts += sample_facts(snapshot)
     facts += _losses.facts(snapshot)
-    facts += run_facts(getattr(snapshot, "run", None))
+    facts += run_facts(run, style)
+    if merged_of(snapshot) > 1:
+        facts.append(("merged", f"{merged_of(snapshot):,} snapshots"))
     facts.append(("frames", f"at most {snapshot.traceback_limit} kept of each traceback"))
     if saved:
-        facts.append(("saved", saved))
-    return [style.bold("ctracemalloc"), *(f"  {name:<8} {text}" for name, text in facts)]
+        facts.append(("saved", style.name(saved)))
+    return format_facts("ctracemalloc", facts, style)
 
 
-def peak_facts(peak: Snapshot | None, run: object) -> list[tuple[str, str]]:
+def amount_text(total: Totals) -> str:
+    return f"{format_bytes(total.size)} in {counted(total.blocks, 'block')}"
+
+
+def merged_of(snapshot: Snapshot) -> int:
+    """How many snapshots Snapshot.merge has made it of; 1: it was not merged."""
+    merged = getattr(snapshot, "merged", 1)
+    return merged if isinstance(merged, int) else 1
+
+
+def peaks_text(merged: int) -> str:
+    return f", the sum of {merged:,} separate peaks" if merged > 1 else ""
+
+
+def peak_facts(peak: Snapshot | None, run: Mapping[str, Any], merged: int) -> list[tuple[str, str]]:
     if peak is not None:
-        total = totals_of(peak)
-        return [("peak", f"{format_bytes(total.size)} in {total.blocks:,} blocks")]
-    if isinstance(run, dict) and isinstance(run.get("peak"), int):
+        return [("peak", amount_text(totals_of(peak)) + peaks_text(merged))]
+    if isinstance(run.get("peak"), int):
         return [("peak", format_bytes(run["peak"]))]
     return []
 
@@ -255,22 +203,31 @@ def sample_facts(snapshot: Snapshot) -> list[tuple[str, str]]:
     if interval is None:
         return []
     blocks = len(snapshot.traces)
-    text = f"{blocks:,} blocks, about one in {format_bytes(interval)}: all sizes and counts are estimates"
+    text = f"{counted(blocks, 'block')}, about one in {format_bytes(interval)}: all sizes and counts are estimates"
     text += _losses.sample_note(snapshot)
     return [("sample", text)]
 
 
-def run_facts(run: object) -> list[tuple[str, str]]:
-    """What `python -m ctracemalloc run` noted in the snapshot; nothing in other snapshots."""
-    if not isinstance(run, dict):
-        return []
+def run_of(snapshot: Snapshot) -> Mapping[str, Any]:
+    """What `python -m ctracemalloc run` and others noted in the snapshot; empty in other snapshots."""
+    run = getattr(snapshot, "run", None)
+    return run if isinstance(run, dict) else {}
+
+
+def run_facts(run: Mapping[str, Any], style: Style) -> list[tuple[str, str]]:
     facts = []
     if isinstance(run.get("tracer"), int):
         facts.append(("tracer", f"{format_bytes(run['tracer'])} used by ctracemalloc itself"))
     if isinstance(run.get("command"), list):
-        facts.append(("program", crop(" ".join(map(str, run["command"])))))
-    if "ended" in run and "pid" in run:
-        facts.append(("ended", f"{run['ended']}, pid {run['pid']}"))
+        facts.append(("program", style.text(" ".join(map(str, run["command"])), len("  program  "))))
+    pid = f", pid {run['pid']}" if "pid" in run else ""
+    if "began" in run:
+        facts.append(("began", style.name(f"{run['began']}{pid}")))
+        pid = ""
+    if "moment" in run:
+        facts.append(("moment", style.name(str(run["moment"]))))
+    if "ended" in run:
+        facts.append(("ended", style.name(f"{run['ended']}{pid}")))
     return facts
 
 
@@ -286,14 +243,19 @@ def describe_rows(
     cumulative: bool,
     adjective: str = "",
     sorted_by: str = "size",
-) -> str:
-    noun = adjective + (f"values of {key}" if is_label(key) else KEY_NOUNS[key])
-    text = f"top {top} of {len(rows):,} {noun}" if len(rows) > top else f"{len(rows):,} {noun}"
+) -> list[str]:
+    """The title of a table."""
+    if is_label(key):
+        text = f"{counted(len(rows), f'{adjective}value')} of {style.name(key)}"
+    else:
+        text = counted(len(rows), adjective + KEY_NOUNS[key])
+    if len(rows) > top:
+        text = f"top {top} of {text}"
     if sorted_by != "size":
         text += f", by {'change of ' if adjective else ''}{SORT_NOUNS[sorted_by]}"
     if cumulative:
         text += ", each with what it called"
-    return style.bold(text)
+    return [style.bold(line) for line in style.prose(text)]
 
 
 # --- rows ---
@@ -391,68 +353,77 @@ DIFFERENCE_COLUMNS = {
 }
 
 
-def place_cells(traceback: Traceback, key: str) -> list[str]:
+def place_cells(traceback: Traceback, key: str, style: Style) -> list[str]:
     """Location and function of the place that allocated: the most recent frame."""
     frame = traceback[-1]
     if is_label(key):
-        return [frame.filename or "(no such label)", ""]
-    path = shorten_path(frame.filename)
+        return [style.name(frame.filename) or "(no such label)", ""]
+    path = style.path(frame.filename)
     if key == "filename":
         return [path, ""]
-    return [f"{path}:{frame.lineno}", frame.name or ""]
+    return [f"{path}:{frame.lineno}", style.name(frame.name or "")]
 
 
-def format_table(
+# Columns of numbers that go first where there is no room for places.
+DROP = ("average", "%", "blocks", "freed", "live change", "live", "count", "size")
+
+
+def format_statistics(
     rows: list[list[str]],
     statistics: Iterable[Statistic | StatisticDiff],
-    sides: str,
     key: str,
     style: Style,
 ) -> list[str]:
     """The first row is the head; details follow each of the others."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    head, *body = (
-        "  ".join(
-            f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True)
-        ).rstrip()
-        for row in rows
-    )
+    head, *body = format_table(rows, 2, DROP, style)
     lines = [style.dim(head)]
     for line, statistic in zip(body, statistics, strict=True):
         lines.append(line)
-        lines += (style.dim(INDENT + text) for text in details(statistic.traceback, key))
+        lines += (style.dim(INDENT + text) for text in details(statistic.traceback, key, style))
     return lines
 
 
-def details(traceback: Traceback, key: str) -> list[str]:
+def details(traceback: Traceback, key: str, style: Style) -> list[str]:
     if key == "filename" or is_label(key):
         return []
     if key == "traceback":
-        return format_frames(traceback)
-    source = source_text(traceback[-1])
+        return format_frames(traceback, style)
+    source = source_text(traceback[-1], style, len(INDENT))
     return [source] if source else []
 
 
-def format_frames(traceback: Traceback) -> list[str]:
+def format_frames(traceback: Traceback, style: Style) -> list[str]:
     lines = []
     for frame in reversed(traceback):
-        name = f" in {frame.name}" if frame.name else ""
-        lines.append(f"{shorten_path(frame.filename)}:{frame.lineno}{name}")
-        source = source_text(frame)
+        name = f" in {style.name(frame.name)}" if frame.name else ""
+        lines.append(style.place(f"{style.path(frame.filename)}:{frame.lineno}", name, len(INDENT)))
+        source = source_text(frame, style, len(INDENT) + 4)
         if source:
             lines.append("    " + source)
     total = traceback.total_nframe
     if total is not None and total > len(traceback):
-        lines.append(f"({total - len(traceback)} older frames were not kept)")
+        left = total - len(traceback)
+        text = f"({counted(left, 'older frame')} {'was' if left == 1 else 'were'} not kept)"
+        lines += style.prose(text, len(INDENT))
     return lines
 
 
-def source_text(frame: Frame) -> str:
-    return crop(linecache.getline(frame.filename, frame.lineno).strip())
+def source_text(frame: Frame, style: Style, indent: int) -> str:
+    """The line, or "". It comes from the program's disk or from a loader of the program's: anything may happen."""
+    try:
+        line = linecache.getline(source_path(frame.filename, style), frame.lineno)
+    except Exception:  # a name that no file can have, a loader that fails: a report without this line
+        return ""
+    return style.text(line.strip().replace("\t", " "), indent)
 
 
-def crop(text: str) -> str:
-    return text if len(text) <= SOURCE_WIDTH else text[: SOURCE_WIDTH - 3] + "..."
+def source_path(filename: str, style: Style) -> str:
+    """Where to read it: from where the program was started. "" for what is no file: a pipe or a device would not end."""
+    path = os.path.join(style.folder, filename)
+    try:
+        return path if stat.S_ISREG(os.stat(path).st_mode) else ""
+    except FileNotFoundError:
+        return filename  # linecache may know it in another way
 
 
 # --- words and numbers ---
@@ -462,31 +433,5 @@ def format_bytes(size: float) -> str:
     return _format_size(size, False)
 
 
-def format_change(size: int) -> str:
+def format_change(size: float) -> str:
     return _format_size(size, True)
-
-
-def current_folder() -> str:
-    """The current directory, or "" if it has been deleted."""
-    try:
-        return os.getcwd()
-    except OSError:
-        return ""
-
-
-def shorten_path(path: str) -> str:
-    """The path as seen from the current directory or sys.path; long ones lose their middle."""
-    best = path
-    for root in (current_folder(), *sys.path):
-        prefix = os.path.join(root, "") if root else ""
-        if prefix and path.startswith(prefix) and len(path) - len(prefix) < len(best):
-            best = path[len(prefix) :]
-    if len(best) <= PATH_WIDTH:
-        return best
-    parts = best.split(os.sep)
-    tail = parts[-1]
-    for part in reversed(parts[1:-1]):
-        if len(tail) + len(part) + 5 > PATH_WIDTH:
-            break
-        tail = part + os.sep + tail
-    return "..." + os.sep + tail

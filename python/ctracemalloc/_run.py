@@ -30,7 +30,7 @@ from typing import NamedTuple
 
 import ctracemalloc
 
-from . import _black_box, _boot, _compression, _ctracemalloc, _output, _record, _report, _wrapper
+from . import _black_box, _boot, _compression, _ctracemalloc, _output, _record, _report, _terminal, _wrapper
 
 HOOK = "ctracemalloc.pth"
 NOT_STARTED = 2  # exit status: the program has not been started at all
@@ -80,7 +80,7 @@ def launch(parsed: argparse.Namespace, program: list[str]) -> str:
         settings.black_box = "auto" if parsed.black_box == "auto" else os.path.abspath(parsed.black_box)
         settings.box_children = parsed.black_box_children
     settings.force = parsed.force
-    settings.color = _report.Style.wanted(2, parsed.no_color)
+    settings.color = _terminal.Style.wanted(2, parsed.no_color)
     executable = _wrapper.executable(wrapper is not None)
     command = [
         executable,
@@ -261,7 +261,8 @@ class Reporter:
         self.settings = settings
         self.pid = os.getpid()
         self.command = sys.orig_argv[1:]
-        self.folder = _report.current_folder()
+        self.folder = _terminal.current_folder()
+        self.encoding = _terminal.encoding_of(sys.stderr)
         self.reporting = False
         _black_box.is_ended_elsewhere()
         _record.is_ended_elsewhere()
@@ -345,9 +346,9 @@ class Reporter:
             if reserved:
                 _output.give_up(path)
             path = ""
-        if path and os.path.dirname(path) == _report.current_folder():
+        if path and os.path.dirname(path) == _terminal.current_folder():
             path = os.path.basename(path)
-        style = _report.Style(self.settings.color)
+        style = _terminal.Style(self.settings.color, _terminal.width_of(2), self.encoding, self.folder)
         lines = _report.format_snapshot(
             snapshot, self.settings.key, self.settings.top, style, saved=path
         )
@@ -355,7 +356,7 @@ class Reporter:
         if at_peak is not None and _report.peak_stands_out(snapshot, at_peak):
             lines.append("")
             lines += _report.format_peak(at_peak, self.settings.key, self.settings.top, style)
-        _boot.write_stderr("\n".join(lines) + "\n")
+        _boot.write_stderr("\n".join(lines) + "\n", self.encoding)
 
     def claim_output(self) -> tuple[str, bool]:
         """Where the snapshot goes, and whether an empty file was made there to keep the name.

@@ -4,14 +4,14 @@ Model: a report is a head of a few facts, memory over time as a line of blocks a
 between the two ends. Functions give lists of lines and print nothing; they read a Recording's public side.
 """
 
-import time
 from collections.abc import Sequence
 
-from . import _losses, _report
+from . import _losses, _report, _source
+from ._names import counted
 from ._recording import Moment, Recording, clock
-from ._report import Style, crop, format_bytes, format_change
+from ._report import format_bytes, format_change
+from ._terminal import Style, format_facts, format_table
 
-BARS = "▁▂▃▄▅▆▇█"
 ROWS = 12  # of the table of moments
 WIDTH = 72  # of the line of blocks
 
@@ -41,27 +41,27 @@ def format_recording(
 def format_head(recording: Recording, style: Style) -> list[str]:
     facts = []
     if recording.command:
-        facts.append(("program", crop(recording.command)))
-    began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(recording.started))
-    facts.append(("began", f"{began}, pid {recording.pid}"))
+        facts.append(("program", style.text(recording.command, len("  program  "))))
+    facts.append(("began", f"{_source.date(recording.started)}, pid {recording.pid}"))
     length = recording._clock(len(recording) - 1) if len(recording) else clock(0)
-    facts.append(("length", f"{length} in {len(recording):,} ticks, one every {recording.interval:g} s"))
-    ends = {"stopped": "stopped", "exit": "with the program", None: "no end: it goes on, or was killed"}
-    facts.append(("ended", ends.get(recording.ended, recording.ended or "")))
+    ticks = counted(len(recording), "tick")
+    facts.append(("length", f"{length} in {ticks}, one every {recording.interval:g} s"))
+    facts.append(("ended", style.text(_source.recording_end(recording), len("  ended    "))))
     if len(recording):
         peak = recording.peak
-        facts.append(("peak", f"{format_bytes(peak.size)}, reached by {recording._clock(recording._index(peak.time))}"))
+        reached = recording._clock(recording._index(peak.time))
+        facts.append(("peak", f"{format_bytes(peak.size)}, reached by {reached}"))
     facts += [(event.what, f"at {clock(event.time)}") for event in recording.events[1:]]
     facts += _losses.facts(recording)
     if recording.truncated:
-        facts.append(("cut off", recording.truncated))
-    return [style.bold("recording"), *(f"  {name:<8} {text}" for name, text in facts)]
+        facts.append(("cut off", style.name(recording.truncated)))
+    return format_facts("recording", facts, style)
 
 
 def format_timeline(moments: Sequence[Moment], style: Style) -> list[str]:
     """The highest size in each of at most WIDTH stretches of time, from 0 up."""
     length = moments[-1].time - moments[0].time
-    count = min(WIDTH, len(moments))
+    count = min(len(moments), WIDTH if style.width is None else style.width - 2)
     cells = [0] * count
     for moment in moments:
         part = (moment.time - moments[0].time) / length if length else 0
@@ -70,7 +70,8 @@ def format_timeline(moments: Sequence[Moment], style: Style) -> list[str]:
     for index in range(1, count):  # a stretch without a tick shows the one before
         cells[index] = cells[index] or cells[index - 1]
     most = max(cells)
-    bars = "".join(BARS[size * (len(BARS) - 1) // most] if most else BARS[0] for size in cells)
+    last = len(style.bars) - 1
+    bars = "".join(style.bars[size * last // most if most else 0] for size in cells)
     return [style.bold(f"live memory, up to {format_bytes(most)}"), f"  {bars}"]
 
 
@@ -86,8 +87,5 @@ def format_moments(recording: Recording, first: int, last: int, style: Style) ->
         resident = format_bytes(moment.resident) if moment.resident else ""
         rows.append([recording._clock(index), format_bytes(moment.size), change, f"{moment.count:,}", resident])
         before = moment
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    head, *body = (
-        "  " + "  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows
-    )
+    head, *body = format_table([["", *row] for row in rows], 0, ("process", "blocks", "change"), style)
     return [style.dim(head), *body]

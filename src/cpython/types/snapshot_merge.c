@@ -13,9 +13,10 @@ typedef struct merge {
     PyObject *module; /* borrowed */
     ctm_state *state; /* the module's */
     ctm_merger *merger;
-    PyObject *labels; /* borrowed: None, a mapping, or a callable */
-    Py_ssize_t index; /* of the input at work */
-    bool any;         /* is `interval` set? */
+    PyObject *labels;     /* borrowed: None, a mapping, or a callable */
+    Py_ssize_t index;     /* of the input at work */
+    Py_ssize_t processes; /* whose snapshots were merged so far, those of merged inputs too */
+    bool any;             /* is `interval` set? */
     uint64_t interval;
 } merge;
 
@@ -179,6 +180,16 @@ static int add_tables(merge *work, PyObject *input, const ctm_snapshot *snapshot
     return result;
 }
 
+/* How many snapshots an input was merged of: its attribute `merged`, if there is one that makes sense. */
+static Py_ssize_t processes_of(PyObject *snapshot)
+{
+    PyObject *merged = PyObject_GetAttrString(snapshot, "merged");
+    Py_ssize_t number = merged != NULL && PyLong_CheckExact(merged) ? PyLong_AsSsize_t(merged) : 1;
+    Py_XDECREF(merged);
+    PyErr_Clear();
+    return number > 1 && number <= INT32_MAX ? number : 1;
+}
+
 static int add_input(merge *work, PyObject *input)
 {
     ctm_snapshot *snapshot = NULL;
@@ -186,6 +197,7 @@ static int add_input(merge *work, PyObject *input)
                            ? Py_NewRef(input)
                            : ctm_snapshot_load(work->module, &input, 1, NULL);
     int result = loaded != NULL ? ctm_snapshot_tables(work->state, loaded, &snapshot) : -1;
+    if (result == 0) work->processes += processes_of(loaded);
     Py_XDECREF(loaded);
     if (result == 0) result = add_tables(work, input, snapshot);
     ctm_snapshot_unref(snapshot);
@@ -207,6 +219,15 @@ static int add_inputs(merge *work, PyObject *inputs)
     return PyErr_Occurred() ? -1 : result;
 }
 
+/* The attribute `merged`, which goes into files too. */
+static int set_merged(PyObject *self, Py_ssize_t processes)
+{
+    PyObject *number = PyLong_FromSsize_t(processes);
+    int result = number != NULL ? PyObject_SetAttrString(self, "merged", number) : -1;
+    Py_XDECREF(number);
+    return result;
+}
+
 static PyObject *finish(merge *work)
 {
     ctm_snapshot *snapshot = NULL;
@@ -223,6 +244,8 @@ static PyObject *finish(merge *work)
     }
     PyObject *self = ctm_snapshot_object_new(work->state, snapshot, limit);
     Py_DECREF(limit);
+    if (self != NULL && work->processes > 1 && set_merged(self, work->processes) < 0)
+        Py_CLEAR(self);
     return self;
 }
 

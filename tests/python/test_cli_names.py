@@ -1,0 +1,392 @@
+"""Any name, any terminal: names from programs are shown escaped, rows fit, and no encoding is an error."""
+
+import fcntl
+import os
+import pty
+import random
+import re
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import unicodedata
+import unittest
+
+import ctracemalloc
+from cli_support import ProgramTest
+from ctracemalloc import _names, _report, _terminal
+
+ENCODINGS = ("utf-8", "ascii", "cp1252", "latin-1", "koi8-r", "shift_jis", "utf-16")
+SPECIAL = [
+    "\x1b[2J", "nul\0byte", "two\nlines\r\n", "half\ud83d", "bytes\udcff\udc80", "\u202ereversed", "tab\there", "\x9b31m",
+    "漢字" * 30, "e\u0301" * 60, "\u0301leads", "👩\u200d👩\u200d👧", "x" * 5000, "/" * 300, "", " ", "\u2028line",
+    "\ue000private", "a/" * 80 + "end.py", "\U000e0001tag", "<frozen importlib._bootstrap_external>", "ü/ö/ä.py",
+]
+
+KINDS = {}  # characters by category
+for code in range(0x110000):
+    KINDS.setdefault(unicodedata.category(chr(code)), []).append(code)
+
+
+def names(seed, count):
+    """Special ones, and made of characters of every category."""
+    chance = random.Random(seed)
+    for _ in range(count):
+        chars = [chr(chance.choice(KINDS[chance.choice(sorted(KINDS))])) for _ in range(chance.randrange(1, 60))]
+        yield "".join(chars)
+    yield from SPECIAL
+
+
+def snapshot_of(all_names):
+    sites = [(0, 1000 + i, ((name, i), ("main.py", 1)), 3) for i, name in enumerate(all_names)]
+    return ctracemalloc.Snapshot(sites, 2)
+
+
+class NamesTest(unittest.TestCase):
+    def test_every_character(self):
+        for code in range(0x110000):
+            shown = _names.printable(chr(code))
+            if not shown.isprintable() or (shown != chr(code)) != (not chr(code).isprintable()):
+                self.fail(f"{code:#x}: {shown!r}")
+        for char, shown in (("\0", "\\x00"), ("\n", "\\n"), ("\x1b", "\\x1b"), ("\ud83d", "\\ud83d"), ("\\", "\\"),
+                            ("\u202e", "\\u202e"), ("é", "é"), ("漢", "漢"), ("\U000e0001", "\\U000e0001")):
+            self.assertEqual(_names.printable(char), shown)
+
+    def test_encodings(self):
+        self.assertEqual(_names.printable("é漢", "ascii"), "\\xe9\\u6f22")
+        self.assertEqual(_names.printable("é漢", "latin-1"), "é\\u6f22")
+        for name in names(1, 200):
+            for encoding in ENCODINGS:
+                _names.printable(name, encoding).encode(encoding)  # strict
+
+    def test_columns(self):
+        for text, width in (("abc", 3), ("漢字", 4), ("e\u0301", 1), ("", 0), ("👧", 2), ("한", 2), ("ü", 1)):
+            self.assertEqual(_names.columns(text), width)
+
+    def test_cuts(self):
+        self.assertEqual(_names.cut_end("abcdefgh", 6), "abc...")
+        self.assertEqual(_names.cut_start("abcdefgh", 6), "...fgh")
+        self.assertEqual(_names.cut_path("/one/two/three.py:5", 15), ".../three.py:5")
+        self.assertEqual(_names.cut_path("/one/two/three.py:5", 16), ".../three.py:5")
+        self.assertEqual(_names.cut_path("/one/two/three.py:5", 18), ".../two/three.py:5")
+        self.assertEqual(_names.cut_path("/one/two/three.py:5", 9), "...e.py:5")
+        for name in map(_names.printable, names(2, 200)):
+            for width in (1, 3, 4, 10, 41):
+                for cut in (_names.cut_end, _names.cut_start, _names.cut_path):
+                    short = cut(name, width)
+                    self.assertLessEqual(_names.columns(short), width)
+                    if _names.columns(name) <= width:
+                        self.assertEqual(short, name)
+
+    def test_counted(self):
+        self.assertEqual([_names.counted(n, "line") for n in (0, 1, 2, 1000)],
+                         ["0 lines", "1 line", "2 lines", "1,000 lines"])
+        self.assertEqual([_names.counted(n, "block", sign=True) for n in (-1, 1, 5)], ["-1 block", "+1 block", "+5 blocks"])
+
+    def test_paths(self):
+        for path, shown in (
+            ("/work/here/app/x.py", "app/x.py"), ("/work/elsewhere/x.py", "/work/elsewhere/x.py"),
+            ("/usr/lib/python3.11/json/decoder.py", "json/decoder.py"),
+            ("/usr/lib/python3/dist-packages/apt/cache.py", "apt/cache.py"),
+            ("/opt/py/lib64/python3.13t/site-packages/flask/app.py", "flask/app.py"),
+            ("/work/here/venv/lib/python3.12/site-packages/flask/app.py", "flask/app.py"),
+            ("/work/here", "/work/here"), ("relative.py", "relative.py"), ("<string>", "<string>"),
+            ("/usr/lib/python3.11/", "/usr/lib/python3.11/"),
+        ):
+            self.assertEqual(_terminal.shorten_path(path, "/work/here"), shown)
+        self.assertEqual(_terminal.shorten_path("/a/b.py", "/"), "/a/b.py")
+        self.assertEqual(_terminal.shorten_path("/a/b.py", ""), "/a/b.py")
+
+
+class LinesTest(unittest.TestCase):
+    """Everything that reports are made of, in each width and encoding."""
+
+    def assert_good(self, lines, style):
+        for line in lines:
+            self.assertTrue(line.isprintable(), line)
+            line.encode(style.encoding)
+            if style.width is not None:
+                self.assertLessEqual(_names.columns(line), style.width, line)
+
+    def test_reports(self):
+        for seed in range(3):
+            every = list(names(seed, 60))
+            old, new = snapshot_of(every[::2]), snapshot_of(every)
+            new.run = {"command": every[:5], "ended": "on \x1b[2J", "pid": 5, "began": "\n", "moment": "\0"}
+            merged = ctracemalloc.Snapshot.merge([new], labels={"name": "\x1b[31m漢" * 20, "source": None})
+            for width in (40, 80, 200, None):
+                for encoding in ENCODINGS:
+                    style = _terminal.Style(False, width, encoding)
+                    for key in ("lineno", "function", "filename", "traceback"):
+                        self.assert_good(_report.format_snapshot(new, key, 200, style), style)
+                        self.assert_good(_report.format_diff(old, new, key, 200, style), style)
+                    self.assert_good(_report.format_snapshot(merged, "label:name", 5, style), style)
+
+    def test_nothing_is_cut_where_nothing_has_to_fit(self):
+        every = [name for name in names(5, 60) if name]
+        text = "\n".join(_report.format_snapshot(snapshot_of(every), "lineno", 200, _terminal.Style(False)))
+        for number, name in enumerate(every):
+            self.assertIn(f"{_names.printable(_terminal.shorten_path(name, os.getcwd()))}:{number}", text)
+
+    def test_the_source_of_what_is_no_file(self):
+        """Nothing is read that could go on for ever."""
+        for name in ("/dev/zero", "/dev/stdin", "/dev/tty", "/proc/self/fd/0", "\0", "\ud83d", "/"):
+            frame = snapshot_of([name]).traces[0].traceback[-1]
+            self.assertEqual(_report.source_text(frame, _terminal.Style(False), 0), "")
+
+
+class TerminalTest(ProgramTest):
+    PROGRAM = r"""
+        import os
+        def compiled(name, function):
+            def work(): return bytes(50_000)
+            code = work.__code__
+            inner = code.replace(co_filename=name, co_name=function)
+            if hasattr(inner, "co_qualname"):
+                inner = inner.replace(co_qualname=function)
+            return type(work)(inner, globals())
+        kept = []
+        for number, name in enumerate(NAMES):
+            kept.append(compiled(name, "f" + name)())
+        kept.append([b"\x1b" * 900 for _ in range(200)])  # [2J and 漢字 in a comment
+        print("ran")
+        """
+
+    def setUp(self):
+        super().setUp()
+        self.environment.pop("COLUMNS", None)
+        self.environment["TERM"] = "xterm"
+        special = [name for name in SPECIAL if name]
+        source = self.PROGRAM.replace("NAMES", ascii(special)).replace("[2J", "\x1b[2J")
+        self.write("sub/prog.py", source)
+
+    def bytes_of(self, *arguments, **environment):
+        done = subprocess.run([sys.executable, "-m", "ctracemalloc", *arguments], cwd=self.folder, timeout=120,
+                              env={**self.environment, **environment}, capture_output=True)
+        self.assertNotIn(b"Traceback", done.stderr)
+        self.assertNotIn(b"no report", done.stderr)
+        return done
+
+    def in_terminal(self, columns, *arguments, **environment):
+        """What a terminal of so many columns gets on stdout and stderr."""
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        shown = bytearray()
+
+        def read():
+            try:
+                while data := os.read(ours, 65536):
+                    shown.extend(data)
+            except OSError:
+                pass  # the other end is closed
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        done = subprocess.run([sys.executable, "-m", "ctracemalloc", *arguments], cwd=self.folder, timeout=120,
+                              env={**self.environment, **environment}, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        reader.join()
+        os.close(ours)
+        self.assertEqual(done.returncode, 0, shown)
+        return shown.decode().replace("\r\n", "\n")
+
+    def assert_fits(self, text, width):
+        for line in re.sub("\x1b\\[[0-9]*m", "", text).splitlines():
+            self.assertTrue(line.isprintable(), line)
+            self.assertLessEqual(_names.columns(line), width, line)
+
+    def test_terminals(self):
+        for columns in (40, 80, 200):
+            shown = self.in_terminal(columns, "run", "-n", "3", "-o", "a.ctm", "--top", "30", "sub/prog.py")
+            self.assertIn("\x1b[1m", shown)
+            self.assert_fits(shown, columns)
+            for options in ([], ["--key", "traceback"], ["--key", "function"], ["--sort", "peak"], ["--sort", "allocated"]):
+                self.assert_fits(self.in_terminal(columns, "report", "a.ctm", "--top", "30", *options), columns)
+            self.assert_fits(self.in_terminal(columns, "diff", "a.ctm", "a.ctm"), columns)
+            dumb = self.in_terminal(columns, "report", "a.ctm", TERM="dumb")
+            self.assertNotIn("\x1b", dumb)
+            self.assert_fits(dumb, columns)
+        self.assert_fits(self.in_terminal(200, "report", "a.ctm", COLUMNS="50"), 50)
+        self.assert_fits(self.in_terminal(0, "report", "a.ctm"), 80)
+
+    def test_recordings_on_terminals(self):
+        self.traced("-n", "3", "--record", "r.ctr", "--record-interval", "0.01", "-o", "a.ctm", "sub/prog.py")
+        for columns in (40, 80, 200):
+            shown = self.in_terminal(columns, "recording", "r.ctr")
+            self.assert_fits(shown, columns)
+            self.assertIn("█", shown)
+            self.assert_fits(self.in_terminal(columns, "report", "r.ctr"), columns)
+
+    def test_in_a_pipe_rows_are_whole(self):
+        text = self.bytes_of("run", "-o", "a.ctm", "--top", "40", "sub/prog.py").stderr.decode()
+        for name in SPECIAL:
+            if name:
+                self.assertIn(f"{_names.printable(name)}:4 ", text)
+        self.assertEqual([line for line in text.splitlines() if not line.isprintable()], [])
+
+    def test_run_and_report_show_the_same(self):
+        for options in ([], ["--key", "function"], ["--key", "filename"]):
+            # The program leaves its directory; the command was given in this one.
+            run = self.bytes_of("run", "-o", "a.ctm", "--top", "60", *options, "-c",
+                                "import sys, os, json, runpy; sys.path.insert(0, os.path.abspath('sub'));"
+                                "runpy.run_path('sub/prog.py'); os.chdir('/')").stderr.decode()
+            report = self.bytes_of("report", "a.ctm", "--top", "60", *options).stdout.decode()
+            run = [line for line in run.splitlines() if not line.startswith("  saved ")]
+            self.assertEqual(run, report.splitlines())
+            self.assertIn("  sub/prog.py", report)
+
+    def test_encodings(self):
+        self.bytes_of("run", "-o", "a.ctm", "--record", "r.ctr", "--record-interval", "0.01", "sub/prog.py")
+        for environment, encoding, bars in (
+            ({"LC_ALL": "C"}, "ascii", _terminal.ASCII_BARS),
+            ({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, "ascii", _terminal.ASCII_BARS),
+            ({"LC_ALL": "POSIX"}, "ascii", _terminal.ASCII_BARS),
+            ({"PYTHONIOENCODING": "ascii"}, "ascii", _terminal.ASCII_BARS),
+            ({"PYTHONIOENCODING": "ascii:strict"}, "ascii", _terminal.ASCII_BARS),
+            ({"PYTHONIOENCODING": "cp1252"}, "cp1252", _terminal.ASCII_BARS),
+            ({"LC_ALL": "C", "PYTHONIOENCODING": "utf-8"}, "utf-8", _terminal.BARS),
+            ({"LC_ALL": "C", "PYTHONUTF8": "1"}, "utf-8", _terminal.BARS),
+        ):
+            with self.subTest(environment=environment):
+                report = self.bytes_of("report", "a.ctm", "--top", "40", **environment).stdout
+                self.assertIn(_names.printable("ü/ö/ä.py:4", encoding).encode(encoding), report)
+                run = self.bytes_of("run", "-o", "b.ctm", "--top", "40", "sub/prog.py", **environment).stderr
+                self.assertIn(_names.printable("ü/ö/ä.py:4", encoding).encode(encoding), run)
+                recording = self.bytes_of("recording", "r.ctr", **environment).stdout
+                self.assertIn(bars[-1], recording.decode(encoding))
+                for data in (report, run, recording):
+                    lines = data.decode(encoding).splitlines()  # strict
+                    self.assertEqual([line for line in lines if not line.isprintable()], [])
+                self.assertNotIn(b"\\u25", recording)
+
+    def test_file_names_that_are_no_text(self):
+        """Given on the command line as bytes that are not UTF-8, or with an escape sequence."""
+        for name in (b"\xff\xfe", b"\x1b[2J", b"two\nlines", "漢".encode()):
+            script, out, merged = (os.path.join(os.fsencode(self.folder), name + end) for end in (b".py", b".ctm", b".all"))
+            with open(script, "w") as file:
+                file.write("x = [bytes(1000) for _ in range(100)]\n")
+            shown = _names.printable(os.path.basename(os.fsdecode(script)))
+            self.assertIn(f"{shown}:1 ".encode(), self.bytes_of("run", "-o", out, script).stderr)
+            self.assertIn(f"{shown}:1 ".encode(), self.bytes_of("report", out).stdout)
+            done = self.bytes_of("merge", "-o", merged, out, out)
+            self.assertIn(f"{os.fsdecode(merged)}: 2 snapshots".encode("ascii", "ignore")[-13:], done.stdout)
+            wrong = [self.bytes_of("report", script), self.bytes_of("run", "-o", script, script),
+                     self.bytes_of("merge", "-o", script, out), self.bytes_of("report", name + b".missing"),
+                     self.bytes_of("recording", out), self.bytes_of("attach", out)]
+            for result in wrong:
+                self.assertEqual(result.returncode, 2)
+                self.assertIn(_names.printable(os.fsdecode(name)), result.stderr.decode())
+            for result in (done, *wrong):
+                for line in (result.stdout + result.stderr).decode().splitlines():
+                    self.assertTrue(line.isprintable(), line)
+
+
+class MessagesTest(ProgramTest):
+    def setUp(self):
+        super().setUp()
+        ctracemalloc.start()
+        self.kept = [bytes(1000) for _ in range(20)]
+        with ctracemalloc.record(self.folder / "r.ctr"):
+            ctracemalloc.take_snapshot().dump(self.folder / "a.ctm")
+        ctracemalloc.stop()
+
+    def command(self, *arguments, status=0):
+        result = self.python("-m", "ctracemalloc", *arguments)
+        self.assertEqual(result.returncode, status, result.stderr)
+        return result.stdout + result.stderr
+
+    def test_a_recording_is_reported(self):
+        recording = ctracemalloc.open_recording(self.folder / "r.ctr")
+        text = self.command("report", "r.ctr")
+        self.assertRegex(text, r"\n  moment   \d+\.\d+ s of a recording of \d+\.\d+ s\n")
+        self.assertIn(f", pid {recording.pid}\n", text)
+        self.assertIn("  ended    stopped\n", text)
+        self.assertRegex(text, r"\n  began    \d{4}-\d\d-\d\d \d\d:\d\d:\d\d, pid")
+        self.assertIn("  program  ", text)
+        self.assertIn(f"{_report.format_bytes(recording.moment().size)} in {recording.moment().count:,} blocks", text)
+        self.assertIn("old  ", self.command("diff", "a.ctm", "r.ctr"))
+        self.command("recording", "r.ctr", "--to", "0", "-o", "m.ctm")
+        written = self.command("report", "m.ctm")
+        self.assertRegex(written, r"\n  moment   0\.\d+ s of a recording of \d+\.\d+ s\n")
+        self.assertIn(f", pid {recording.pid}\n", written)
+        unknown = self.command("report", "r.ctr", "--at-peak", status=2)
+        self.assertIn("r.ctr: what was live at the peak is not in this file", unknown)
+
+    def test_a_black_box_is_reported_as_attach_shows_it(self):
+        result = self.traced("--black-box", "it.box", "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+        self.assertEqual(result.returncode, -9)
+        box = ctracemalloc.open_black_box(self.folder / "it.box")
+        text = self.command("report", "it.box")
+        self.assertIn("  ended    killed\n", text)
+        self.assertIn(f", pid {box.pid}\n", text)
+        self.assertIn(f"process {box.pid}  killed", self.command("attach", "it.box", "--count", "1"))
+        self.command("attach", "it.box", "-o", "now.ctm")
+        self.assertIn("  ended    killed\n", self.command("report", "now.ctm"))
+        self.traced("--black-box", "it.box", "-c", "pass")
+        self.assertRegex(self.command("report", "it.box"), r"  ended    with the program at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\n")
+
+    def test_names_of_files_stand_once(self):
+        (self.folder / "a b'\".ctm").write_bytes(b"no snapshot")
+        for command in (["report", "a b'\".ctm"], ["report", "missing.ctm"], ["report", "a.ctm", "--at-peak", "--sort", "x"],
+                        ["diff", "a.ctm", "a b'\".ctm"], ["recording", "a.ctm"], ["recording", "a b'\".ctm"],
+                        ["merge", "-o", "x", "r.ctr"], ["merge", "-o", "x", "a b'\".ctm"], ["attach", "a.ctm"]):
+            text = self.command(*command, status=2)
+            for name in ("a b'", "missing.ctm", "r.ctr"):
+                self.assertLessEqual(text.count(name), 1, text)
+        for command, words in ((["recording", "a.ctm"], "a.ctm: it is a snapshot"),
+                               (["attach", "a.ctm"], "a.ctm: it is a snapshot"),
+                               (["merge", "-o", "x", "r.ctr"], "r.ctr: it is a recording"),
+                               (["attach", "r.ctr"], "r.ctr: it is a recording")):
+            self.assertIn(words, self.command(*command, status=2))
+
+    def test_one_of_each(self):
+        ctracemalloc.Snapshot([(0, 10, (("a.py", 1),), 2)], 1).dump(self.folder / "one.ctm")
+        text = self.command("report", "one.ctm")
+        self.assertIn("live     10 B in 1 block\n", text)
+        self.assertIn("\n1 line\n", text)
+        self.assertIn("\n1 file\n", self.command("report", "one.ctm", "--key", "filename"))
+        traceback = self.command("report", "one.ctm", "--traceback")
+        self.assertIn("\n1 traceback\n", traceback)
+        frames = ctracemalloc.Traceback((("a.py", 1),), 2)
+        self.assertIn("(1 older frame was not kept)", _report.format_frames(frames, _terminal.Style(False)))
+        ctracemalloc.Snapshot([(0, 10, (("a.py", 1),), 2)] * 2, 1).dump(self.folder / "two.ctm")
+        text = self.command("diff", "one.ctm", "two.ctm")
+        self.assertIn("+10 B in +1 block\n", text)
+        self.assertIn("\n1 changed line\n", text)
+        self.assertIn("out.ctm: 1 snapshot, 10 B in 1 block\n", self.command("merge", "-o", "out.ctm", "one.ctm"))
+        self.assertIn("\n1 value of label:source\n", self.command("report", "out.ctm", "--key", "label:source"))
+
+    def test_peaks_of_merged_snapshots(self):
+        merged = ctracemalloc.Snapshot.merge([self.folder / "a.ctm"] * 3)
+        self.assertEqual(merged.merged, 3)
+        self.assertFalse(hasattr(ctracemalloc.Snapshot.merge([self.folder / "a.ctm"]), "merged"))
+        merged.dump(self.folder / "all.ctm")
+        again = ctracemalloc.Snapshot.merge([self.folder / "all.ctm", self.folder / "a.ctm"])
+        self.assertEqual(again.merged, 4)
+        text = self.command("report", "all.ctm")
+        self.assertRegex(text, r"  peak     .* blocks, the sum of 3 separate peaks\n")
+        self.assertIn("  merged   3 snapshots\n", text)
+        self.assertRegex(self.command("report", "all.ctm", "--at-peak"), r"^at the peak .*, the sum of 3 separate peaks\n")
+        self.assertNotIn("separate", self.command("report", "a.ctm"))
+        for wrong in (0, -5, 2**70, "x", True, None):
+            one = ctracemalloc.Snapshot.load(self.folder / "a.ctm")
+            one.merged = wrong
+            self.assertEqual(ctracemalloc.Snapshot.merge([one, one]).merged, 2)
+
+    def test_units(self):
+        from ctracemalloc import _cli
+
+        for text, size in (("65536", 65536), ("512K", 2**19), ("512k", 2**19), ("512KiB", 2**19), ("512 KiB", 2**19),
+                           ("4MiB", 2**22), ("4m", 2**22), ("1G", 2**30), ("256TiB", 2**48), ("100B", 100), ("100 B", 100)):
+            self.assertEqual(_cli.interval_argument(text), size)
+        for size in (1, 1000, 2**15, 2**19, 5 * 2**20, 2**30):
+            printed = _report.format_bytes(size)
+            if "." not in printed:
+                self.assertEqual(_report.format_bytes(_cli.interval_argument(printed)), printed)
+        for text in ("", "0", "K", "x", "1KB", "1.5M", "-1", "257T", "9" * 40, "1 KiBi", "٣"):
+            self.assertIn("1 to 256 TiB", self.command("run", "--sample-interval", text, "x.py", status=2))
+
+
+if __name__ == "__main__":
+    unittest.main()
