@@ -17,6 +17,7 @@
 #define CTM_DETOUR_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct ctm_detour {
