@@ -19,7 +19,7 @@ from pathlib import Path
 import members
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-NICE = ["nice", "-n", "15"]
+NICE = ["nice", "-n", "10"]
 
 
 class NotPossible(Exception):

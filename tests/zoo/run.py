@@ -113,7 +113,7 @@ def step(place, command, log, env=None):
         options = {}
     try:
         done = subprocess.run(
-            build.NICE + command,
+            command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
