@@ -215,6 +215,8 @@ static void attach_locked(ctm_tracer *tracer, struct ctm_box_writer *box)
     tracer->box = box;
     tracer->control = box->control;
     ctm_give_back_now(ctm_tracer_forget_locked(tracer, false));
+    (void)!ctm_tracer_keep_spare_locked(
+        tracer); /* without: as if there had never been memory for it */
 }
 
 ctm_status ctm_black_box_start(ctm_tracer *tracer, const char *path)

@@ -120,6 +120,10 @@ void ctm_capture_find_losses(void);
 bool ctm_capture_is_alive(void);
 
 /* --- who.c --- */
+
+/* The locked shard that keeps room for blocks whose place there is no memory for. */
+#define CTM_RESORT_SHARD 1u
+
 typedef struct ctm_who {
     PyThreadState *thread_state; /* this thread's own; NULL: it has none, or must not be read */
     uint32_t shard;
