@@ -230,9 +230,14 @@ static inline ctm_status known_site(ctm_shard *shard, const ctm_who *who, uint32
 ctm_status ctm_context_site(ctm_shard *shard, const ctm_who *who, uint32_t domain, uint64_t size,
                             uint32_t *out)
 {
-    const ctm_status status = known_site(shard, who, domain, size, out);
-    return __builtin_expect(status == CTM_OK, 1)
-               ? status
-               : ctm_shard_unplaced_site(shard, domain, size, out);
+    ctm_status status = known_site(shard, who, domain, size, out);
+    if (__builtin_expect(status != CTM_OK, 0)) {
+        status = ctm_shard_unplaced_site(shard, domain, size, out);
+        if (status == CTM_OK) {
+            ctm_tracer_loss(ctm_the_capture.tracer, "memory",
+                            "no memory for the place of a block", 1);
+        }
+    }
+    return status;
 }
 #endif
