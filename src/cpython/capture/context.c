@@ -234,8 +234,8 @@ ctm_status ctm_context_site(ctm_shard *shard, const ctm_who *who, uint32_t domai
     if (__builtin_expect(status != CTM_OK, 0)) {
         status = ctm_shard_unplaced_site(shard, domain, size, out);
         if (status == CTM_OK) {
-            ctm_tracer_loss(ctm_the_capture.tracer, "memory",
-                            "no memory for the place of a block", 1);
+            ctm_tracer_loss(ctm_the_capture.tracer, "memory", "no memory for the place of a block",
+                            1);
         }
     }
     return status;
