@@ -82,7 +82,7 @@ class LeftOutTest(unittest.TestCase):
 class LackingTest(unittest.TestCase):
     """tools/lacking.sh on a machine that has nothing but what is asked for here."""
 
-    TOOLS = ("bash", "awk", "sort", "head", "cut", "grep", "dirname", "cat")
+    TOOLS = ("bash", "awk", "sort", "head", "tail", "cut", "grep", "dirname")
 
     def lacking(self, target, programs):
         """(exit status, package names); a program is a shell script of that text."""
@@ -123,6 +123,12 @@ class LackingTest(unittest.TestCase):
     def test_a_python_without_its_headers(self):
         programs = {"gcc": "exit 0", "python3.14": self.python("3.14", "python3.14-dev", "python3.14-venv")}
         self.assertEqual(self.lacking("demo", programs), (1, ["python3.14-dev", "python3.14-venv"]))
+
+    def test_a_python_that_is_too_old(self):
+        old = '[ "$1" = -c ] && echo 3.10.13'
+        status, words = self.lacking("demo", {"gcc": "exit 0", "python3": old})
+        self.assertEqual(status, 1)
+        self.assertIn("python3 is 3.10.13, and no other was found", " ".join(words))
 
     def test_what_tests_are_skipped_without(self):
         programs = {"gcc": "exit 0", "python3": self.python("3.13"), "cmake": "", "nm": "", "clang": ""}
