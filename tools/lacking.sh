@@ -5,7 +5,7 @@
 set -u
 cd "$(dirname "$0")/.."
 versions="3.11 3.12 3.13 3.14 3.15"
-needed=() useful=()
+needed=() useful=() note=
 
 has() {
     command -v "$1" >/dev/null
@@ -34,6 +34,9 @@ look_for_python() {
     if [ -n "$found" ]; then
         # shellcheck disable=SC2206
         needed+=($found)
+    elif has python3; then
+        note="    python3 is $(python3 -c 'import sys; print(sys.version.split(" (")[0])' 2>&1 | tail -n 1), and no other was found:
+    CPython 3.11 to 3.15 (not free-threaded) is needed, with its python3.X-dev and python3.X-venv"
     else
         needed+=(python3-dev python3-venv)
     fi
@@ -56,9 +59,10 @@ look_for_compiler
 look_for_python
 case $1 in test*) look_for_tools ;; esac
 case $1 in test-*) look_for_debootstrap ;; esac
-if [ ${#needed[@]} != 0 ]; then
-    echo "make $1: this machine lacks packages that are needed. On Debian:" >&2
-    echo "    apt-get install --no-install-recommends ${needed[*]} ${useful[*]}" >&2
+if [ -n "$note" ] || [ ${#needed[@]} != 0 ]; then
+    echo "make $1: this machine lacks what is needed. On Debian:" >&2
+    [ -z "$note" ] || echo "$note" >&2
+    [ ${#needed[@]} = 0 ] || echo "    apt-get install --no-install-recommends ${needed[*]} ${useful[*]}" >&2
     exit 1
 fi
 if [ ${#useful[@]} != 0 ]; then

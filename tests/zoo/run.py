@@ -232,6 +232,9 @@ def main():
     if options.list:
         print("\n".join(member.name for member in chosen(options)))
         return 0
+    if not chosen(options):
+        print("no member of the zoo has such a name: see --list")
+        return 1
     passed = failed = skipped = 0
     for member in chosen(options):
         started = time.monotonic()
