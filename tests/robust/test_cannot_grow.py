@@ -297,7 +297,7 @@ class NoFileTest(CaseTest):
             for first in (0, 0.3):
                 writer = threading.Timer(0.3 - first, snapshot.dump, [self.folder / "pipe", form])
                 loaded = []
-                reader = threading.Timer(first, lambda: loaded.append(ctracemalloc.Snapshot.load(self.folder / "pipe")))
+                reader = threading.Timer(first, lambda loaded=loaded: loaded.append(ctracemalloc.Snapshot.load(self.folder / "pipe")))
                 writer.start()
                 reader.start()
                 reader.join(30)
