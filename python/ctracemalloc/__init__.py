@@ -56,8 +56,8 @@ from ._ctracemalloc import (
     stop,
     take_snapshot,
 )
-from ._losses import Loss
 from ._install import install, uninstall
+from ._losses import Loss
 from ._record import Recorder, open_recording, record
 
 

@@ -255,7 +255,10 @@ class BlackBox:
 
     @property
     def ended(self) -> str | None:
-        """How the program ended, if that is known, else "stopped" or "exit"; None: it goes on, or was killed, or ended without a mark."""
+        """How the program ended, in words if they are known, else "stopped" or "exit".
+
+        None: it goes on, or was killed, or ended without a mark.
+        """
         kind = self._core.info()[6]
         return None if kind is None else self._core.end()[0] or kind
 

@@ -21,8 +21,7 @@ MEANINGS = {
 class Loss(NamedTuple):
     """One fact about what is not in the numbers."""
 
-    # "allocators", "free_lists", "tracked_blocks", "memory", "file", "more"; perhaps others in files of later versions
-    kind: str
+    kind: str  # a key of MEANINGS, or of a later version's
     detail: str  # one line
     count: int  # type: ignore[assignment]  # events; 0: not counted, it is a state
 

@@ -96,7 +96,10 @@ class Recording:
 
     @property
     def ended(self) -> str | None:
-        """How the program ended, if that is known, else "stopped" or "exit"; None: it goes on, or was killed, or ended without a mark."""
+        """How the program ended, in words if they are known, else "stopped" or "exit".
+
+        None: it goes on, or was killed, or ended without a mark.
+        """
         return None if self._ended is None else self._core.end()[0] or self._ended
 
     @property

@@ -101,9 +101,12 @@ static ctm_status begin(struct ctm_box_loader *loader, int fd, ctm_file_error *e
     if (fstat(fd, &status) != 0) {
         return CTM_ERR_IO;
     }
-    if (!S_ISREG(status.st_mode)) {
-        errno = S_ISDIR(status.st_mode) ? EISDIR : EINVAL;
+    if (S_ISDIR(status.st_mode)) {
+        errno = EISDIR;
         return CTM_ERR_IO;
+    }
+    if (!S_ISREG(status.st_mode)) {
+        return ctm_box_fail(loader, 0, "not a regular file");
     }
     loader->size = loader->budget = (uint64_t)status.st_size;
     return CTM_OK;

@@ -54,13 +54,23 @@ static int open_pipe(const char *path)
     return fd;
 }
 
+static PyObject *raise_pipe(int error, PyObject *filename)
+{
+    errno = error;
+    if (error != ENXIO) return PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, filename);
+    PyObject *exception =
+        PyObject_CallFunction(PyExc_OSError, "isO", error, "nobody writes to this pipe", filename);
+    if (exception != NULL) PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
+    Py_XDECREF(exception);
+    return NULL;
+}
+
 static PyObject *open_pipe_file(const char *path, PyObject *filename)
 {
     int fd;
     if (PySys_Audit("open", "Osi", filename, "rb", O_RDONLY) < 0) return NULL;
     Py_BEGIN_ALLOW_THREADS fd = open_pipe(path);
-    Py_END_ALLOW_THREADS if (fd < 0) return PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError,
-                                                                                 filename);
+    Py_END_ALLOW_THREADS if (fd < 0) return raise_pipe(errno, filename);
     PyObject *number = PyLong_FromLong(fd);
     PyObject *file = number != NULL ? ctm_open_file(number, "rb") : NULL;
     Py_XDECREF(number);
