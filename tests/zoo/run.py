@@ -104,7 +104,7 @@ def own_environment():
 
 def step(place, command, log, env=None):
     """(exit status or None if it did not end, output) of a command in the place's copy of the sources."""
-    env = {**(env or {}), "PYTHONFAULTHANDLER": "1", "CTM_ZOO_MEMBER": "1"}
+    env = {**(env or {}), "PYTHONFAULTHANDLER": "1"}
     log.write(("$ %s\n" % " ".join(command)).encode())
     log.flush()
     options = {"cwd": place.tree, "env": {**own_environment(), **env}}
