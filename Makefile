@@ -1,37 +1,50 @@
 # Everything that can be done here; `make` alone lists it. CONTRIBUTING.md says more.
 #
-# Variables: PYTHON     the interpreter that runs the driver and the demo's default (any 3.8 or newer)
+# Variables: PYTHON     the interpreter that runs the driver (any 3.8 or newer; default: the first that is found)
 #            CTM_SID    folder with Debian sid for Python 3.14 and 3.15 (default build/sid)
 #            BENCH_PYTHON  the Python that is measured (default PYTHON)
 #            SECONDS_EACH  how long each fuzz target runs (60); TARGET: only this one
-#            ONLY       run only the suites whose name contains this: make test ONLY=parity
+#            ONLY       run only the suites whose name contains one of these: make test ONLY="parity robust";
+#                       make test-zoo ONLY=trixie: only these members of the zoo
+#            LIGHT      LIGHT=1: without the packages that some tests use (numpy and others, 700 MB): they are skipped
+#            CTM_ZOO    folder with the builds of CPython and the Debian releases of test-zoo (default build/zoo)
 
-PYTHON ?= python3
+PYTHON ?= $(shell for p in python3 python3.13 python3.14 python3.12 python3.11 python3.15; do command -v $$p && break; done)
 BENCH_PYTHON ?= $(PYTHON)
-RUN = $(PYTHON) tests/run_all.py $(if $(ONLY),--only $(ONLY))
-GIL_BUILDS = 3.11,3.12,3.13
-ALL_BUILDS = $(GIL_BUILDS),3.14,3.15
+ONLY_WORDS = $(foreach word,$(ONLY),--only $(word))
+RUN = $(PYTHON) tests/run_all.py $(ONLY_WORDS) $(if $(LIGHT),--light)
+ALL_BUILDS = 3.11,3.12,3.13,3.14,3.15
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-all test-long core-test bench bench-quick bench-scale bench-compare fuzz lint format clean
+.PHONY: help build demo test test-all test-long test-zoo test-fresh core-test bench bench-quick bench-scale bench-compare fuzz lint format clean
 
 help: ## list what can be made
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-build: ## install the package into build/venv-3.X for each Python 3.11, 3.12, 3.13 found
-	$(PYTHON) tests/run_all.py --pythons $(GIL_BUILDS) --build-only
+build: ## install the package into build/venv-3.X for each Python 3.11 to 3.15 found
+	@bash tools/lacking.sh build
+	$(PYTHON) tests/run_all.py --pythons $(ALL_BUILDS) --local --build-only $(if $(LIGHT),--light)
 
 demo: ## trace a real program: parse and compile the standard library (under a minute once built)
 	@bash tools/demo.sh
 
-test: ## all tests on Python 3.11, 3.12 and 3.13, and the C core's
-	$(RUN) --pythons $(GIL_BUILDS)
+test: ## all tests on each Python 3.11 to 3.15 of this machine, and the C core's
+	@bash tools/lacking.sh test
+	$(RUN) --pythons $(ALL_BUILDS) --local
 
-test-all: ## the same, also on Python 3.14 and 3.15 (from Debian sid if need be)
-	$(RUN) --pythons $(ALL_BUILDS)
+test-all: ## on all five, 3.14 and 3.15 from Debian sid if need be, and a small zoo: what CI runs
+	@bash tools/lacking.sh test-all
+	$(RUN) --pythons $(ALL_BUILDS) --small-zoo
 
-test-long: ## what takes too long for CI as well: 25 frames, valgrind, every slow suite everywhere
+test-long: ## what takes too long for CI as well: 25 frames, valgrind, every slow suite everywhere, the zoo, fresh machines
+	@bash tools/lacking.sh test-long
 	$(RUN) --pythons $(ALL_BUILDS) --long
+
+test-zoo: ## on Debian's Pythons and on CPython built in many ways (root and network; hours the first time)
+	$(PYTHON) tests/zoo/run.py $(ONLY_WORDS)
+
+test-fresh: ## make demo and make test from nothing, in fresh Debian releases (root and network)
+	$(PYTHON) tests/fresh/run.py $(ONLY_WORDS)
 
 core-test: ## the C core alone: gcc, clang, ASan and UBSan, TSan
 	$(PYTHON) tests/run_all.py --pythons '' --only core: --only layers
@@ -57,7 +70,7 @@ lint: ## formatting, ruff, types and the layers of the code
 format: ## let clang-format and ruff rewrite the sources
 	@bash tools/lint.sh --fix
 
-clean: ## remove what was built (not the Debian sid folder: rm -rf build/sid)
-	@if [ -d build ]; then find build -mindepth 1 -maxdepth 1 ! -name 'sid*' -exec rm -rf {} +; fi
+clean: ## remove what was built (not the Debian folders and builds of CPython: rm -rf build/sid build/zoo)
+	@if [ -d build ]; then find build -mindepth 1 -maxdepth 1 ! -name 'sid*' ! -name zoo -exec rm -rf {} +; fi
 	@find . -name __pycache__ -type d -not -path './build/*' -prune -exec rm -rf {} +
 	@rm -rf python/*.egg-info

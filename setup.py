@@ -38,11 +38,26 @@ def refuse_unknown_system() -> None:
         raise SystemExit(f"ctracemalloc knows CPython 3.11 to 3.15, not {version}")
 
 
+# The decoder of x86-64 instructions, as third_party/zydis/README.md says; other processors need none.
+HAS_DECODER = sysconfig.get_platform().endswith("x86_64")
+ZYDIS = Path("third_party", "zydis")
+ZYDIS_INCLUDES = [str(ZYDIS / "zydis" / "include"), str(ZYDIS / "zydis" / "src"), str(ZYDIS / "zycore" / "include")]
+ZYDIS_MACROS = [
+    ("ZYDIS_STATIC_BUILD", None),
+    ("ZYCORE_STATIC_BUILD", None),
+    ("ZYDIS_DISABLE_ENCODER", None),
+    ("ZYDIS_DISABLE_FORMATTER", None),
+    ("ZYDIS_DISABLE_SEGMENT", None),
+    ("ZYDIS_DISABLE_AVX512", None),
+    ("ZYDIS_DISABLE_KNC", None),
+]
+
+
 def find_sources() -> list[str]:
     """All C files: those of the other CPython families compile to nothing."""
     return sorted(
         str(path.relative_to(HERE))
-        for folder in ("src/core", "src/cpython")
+        for folder in ("src/core", "src/cpython", *([ZYDIS] if HAS_DECODER else []))
         for path in (HERE / folder).rglob("*.c")
     )
 
@@ -50,7 +65,7 @@ def find_sources() -> list[str]:
 def find_headers() -> list[str]:
     return sorted(
         str(path.relative_to(HERE))
-        for folder in ("include", "src")
+        for folder in ("include", "src", ZYDIS)
         for path in (HERE / folder).rglob("*.h")
     )
 
@@ -116,6 +131,10 @@ FLAGS = [
 ]
 if os.environ.get("CTM_WERROR") == "1":
     FLAGS.append("-Werror")
+# What is installed has no debug information and no symbol table: they are four fifths of the file. CTM_DEBUG=1 keeps both.
+DEBUG = os.environ.get("CTM_DEBUG") == "1"
+FLAGS.append("-g" if DEBUG else "-g0")
+STRIP = [] if DEBUG else ["-Wl,-s"]
 
 if __name__ == "__main__":
     refuse_unknown_system()
@@ -126,10 +145,11 @@ if __name__ == "__main__":
                 "ctracemalloc._ctracemalloc",
                 sources=find_sources(),
                 depends=find_headers(),
-                include_dirs=["include", "src/core", "src/cpython"],
+                include_dirs=["include", "src/core", "src/cpython", *(ZYDIS_INCLUDES if HAS_DECODER else [])],
+                define_macros=ZYDIS_MACROS if HAS_DECODER else [],
                 extra_compile_args=[*FLAGS, *link_time_optimization()],
                 # The allocator hooks outlive every module object: never unmap them.
-                extra_link_args=[*link_time_optimization("-O2"), "-pthread", "-lrt", "-lm", "-Wl,-z,nodelete"],
+                extra_link_args=[*link_time_optimization("-O2"), "-pthread", "-lrt", "-lm", "-Wl,-z,nodelete", *STRIP],
             )
         ],
         cmdclass={"build_py": BuildPyWithHook, "editable_wheel": EditableWheelWithHook},

@@ -13,7 +13,8 @@ from collections import Counter, namedtuple
 
 from second_reader import Refused, crc32c, need
 
-Box = namedtuple("Box", "pid nframe command started ended end lack interval peak_bytes sites")
+Box = namedtuple("Box", "pid nframe command started ended end lack interval peak_bytes sites told")
+Told = namedtuple("Told", "losses exit_status end_text")
 Site = namedtuple("Site", "domain size frames total labels")  # frames: (file, line, function), the oldest first
 Counts = namedtuple("Counts", "live at_peak allocated")
 SIZES = STRING, FUNCTION, FRAME, TRACEBACK, LABEL, SITE, BYTES = (16, 12, 8, 20, 16, 64, 1)
@@ -106,7 +107,20 @@ def read_control(file):
     command = data[88 : 88 + length].decode("utf-8", "surrogatepass")
     generation, ended, end, lack, peak, stamp = struct.unpack_from("<QQIIQQ", data, 4192)
     need(generation % 2 == 0, "killed while the tables were emptied")
-    return Box(pid, nframe, command, started, ended, end, lack, interval, peak, {}), logs, stamp
+    told = read_told(os.pread(file, 65536, 0))
+    return Box(pid, nframe, command, started, ended, end, lack, interval, peak, {}, told), logs, stamp
+
+
+def text_of(field):
+    return field.split(b"\0")[0].decode("utf-8", "surrogatepass")
+
+
+def read_told(data):
+    count, known, status = struct.unpack_from("<IIi", data, 15712)
+    need(count <= 32, "too many losses")
+    rows = [struct.unpack_from("<Q32s472s", data, 16208 + 512 * index) for index in range(count)]
+    losses = [(count, text_of(kind), text_of(detail)) for count, kind, detail in rows]
+    return Told(losses, status if known else None, text_of(data[15728:16208]))
 
 
 def read(path):

@@ -31,6 +31,7 @@ LOGS = os.path.join(ROOT, "build", "logs")
 ONLY_SOURCES = "sources"  # a suite that needs no interpreter to be tested
 COULD_NOT_RUN = 77
 SKIPS_SHOWN = 400
+SMALL_ZOO = "zoo-small"  # only where it was asked for: it builds a CPython and makes Debian folders
 
 Suite = namedtuple("Suite", "name command timeout where long", defaults=(None, False))
 Python = namedtuple("Python", "version prefix path")
@@ -95,6 +96,9 @@ def core_suites():
 
 def all_suites():
     return [
+        Suite(SMALL_ZOO, ["tests/zoo/run.py", "--small"], 2400, ONLY_SOURCES),
+        Suite("zoo", ["tests/zoo/run.py"], 8 * 3600, ONLY_SOURCES, True),
+        Suite("fresh", ["tests/fresh/run.py"], 3 * 3600, ONLY_SOURCES, True),
         Suite("layers", ["tools/check_layers.py"], 120, ONLY_SOURCES),
         Suite("driver", ["tests/test_run_all.py"], 60, ONLY_SOURCES),
         *core_suites(),
@@ -253,9 +257,13 @@ def locate(versions):
     return dict(line.split(" ", 1) for line in listed.splitlines())
 
 
-def find_pythons(versions):
-    """(version -> place, version -> why it is missing)."""
+def find_pythons(versions, local=False):
+    """(version -> place, version -> why it is missing). `local`: only what is on this machine."""
     places = locate(versions)
+    if local:
+        found = {v: place for v, place in places.items() if place != "-" and not place.startswith("sid:")}
+        why = "not on this machine (PATH, pyenv); make test-all takes 3.14 and 3.15 from Debian sid"
+        return found, {v: why for v in versions if v not in found}
     wants_sid = [v for v in versions if places[v] == "-" or places[v].startswith("sid:")]
     wants_sid = [v for v in wants_sid if v in ("3.14", "3.15")]
     why = {v: "no interpreter found (PATH, pyenv, $PYTHON%s)" % v.replace(".", "") for v in versions}
@@ -277,7 +285,7 @@ def located(version, place):
     return version, prefix, "build/venv-%s/bin/python" % version
 
 
-def prepare(version, place):
+def prepare(version, place, light=False):
     """A Python with the package installed (None: it could not be), and the Outcome of that."""
     python = Python(*located(version, place))
     prefix = python.prefix
@@ -285,7 +293,7 @@ def prepare(version, place):
     name = version + " install"
     log_path = os.path.join(LOGS, version + "-install.log")
     started = time.monotonic()
-    command = prefix + ["tools/venv.sh", version, interpreter]
+    command = prefix + ["tools/venv.sh", *(["--light"] if light else []), version, interpreter]
     status = run_logged(command, log_path, 1200, environment(False))
     with open(log_path, encoding="utf-8", errors="replace") as log:
         text = log.read()
@@ -317,6 +325,13 @@ def jobs_of(suites, pythons):
     return sorted(jobs, key=lambda job: -job[0].timeout)
 
 
+def left_out(suites, pythons):
+    """An Outcome for each suite that is for one version only, which is not here."""
+    here = {python.version for python in pythons} | {None, ONLY_SOURCES}
+    reasons = [(suite.name, "it is run on Python %s only" % suite.where) for suite in suites if suite.where not in here]
+    return [Outcome("SKIP", name, 0.0, 0, 0, 1, [reason], None) for name, reason in reasons] if pythons else []
+
+
 def summarize(outcomes, missing):
     say()
     for outcome in outcomes:
@@ -341,6 +356,9 @@ def parse_arguments(arguments):
     parser.add_argument("--pythons", default="3.11,3.12,3.13", help="versions, with commas between")
     parser.add_argument("--long", action="store_true", help="also what does not fit into CI")
     parser.add_argument("--only-long", action="store_true", help="nothing but what does not fit into CI")
+    parser.add_argument("--local", action="store_true", help="only interpreters of this machine: no Debian sid folder")
+    parser.add_argument("--light", action="store_true", help="without the packages of tests/requirements.txt")
+    parser.add_argument("--small-zoo", action="store_true", help="also the few members of the zoo that CI tries")
     parser.add_argument("--only", action="append", help="only suites whose name contains this")
     parser.add_argument("--no-core", action="store_true", help="only suites that run on a Python")
     parser.add_argument("--build-only", action="store_true", help="install the package, run nothing")
@@ -359,9 +377,11 @@ def main(arguments=None):
     options.long = options.long or options.only_long
     suites = [suite for suite in suites if suite.long or not options.only_long]
     suites = [suite for suite in suites if options.long or not suite.long]
+    if not options.small_zoo:
+        suites = [suite for suite in suites if suite.name != SMALL_ZOO]
     if options.no_core:
         suites = [suite for suite in suites if suite.where != ONLY_SOURCES]
-    found, missing = find_pythons(versions) if versions else ({}, {})
+    found, missing = find_pythons(versions, options.local) if versions else ({}, {})
     for version, reason in missing.items():
         say("SKIP  %-38s %s" % (version, reason))
     outcomes, pythons = [], []
@@ -369,13 +389,14 @@ def main(arguments=None):
         pythons = [Python(*located(version, place)) for version, place in found.items()]
     else:
         with ThreadPoolExecutor(max_workers=options.jobs) as pool:
-            prepared = list(pool.map(lambda item: prepare(*item), found.items()))
+            prepared = list(pool.map(lambda item: prepare(*item, options.light), found.items()))
         pythons = [python for python, outcome in prepared if python]
         outcomes = [outcome for python, outcome in prepared]
     if not options.build_only:
         with ThreadPoolExecutor(max_workers=options.jobs) as pool:
             jobs = [(*job, options.long) for job in jobs_of(suites, pythons)]
             outcomes += pool.map(lambda job: run_suite(*job), jobs)
+        outcomes += left_out(suites, pythons)
     failed = summarize(outcomes, missing)
     nothing = versions and not found
     return 1 if failed or nothing else 0

@@ -15,9 +15,9 @@ Section = namedtuple("Section", "body rows row_size")
 INFO = "nframe flags blocks bytes peak tracer interval taken started pid command facts reserved"
 Info = namedtuple("Info", INFO)
 Site = namedtuple("Site", "size allocated freed domain traceback labels reserved at_peak")
-Snapshot = namedtuple("Snapshot", "info strings functions frames tracebacks lengths labels sites attributes")
+Snapshot = namedtuple("Snapshot", "info strings functions frames tracebacks lengths labels sites attributes losses")
 REQUIRED = range(1, 8)
-LEAST_ROW_SIZE = {1: 40, 2: 8, 3: 1, 4: 12, 5: 8, 6: 12, 7: 40, 8: 1, 9: 12}
+LEAST_ROW_SIZE = {1: 40, 2: 8, 3: 1, 4: 12, 5: 8, 6: 12, 7: 40, 8: 1, 9: 12, 10: 512}
 TABLE = [((value >> 1) ^ (0x82F63B78 * (value & 1))) for value in range(256)]
 for _ in range(7):
     TABLE = [(value >> 1) ^ (0x82F63B78 * (value & 1)) for value in TABLE]
@@ -129,6 +129,24 @@ def weight(info, site):
     return -1 / math.expm1(-site.size / info.interval) if info.interval and site.size else 1
 
 
+def text_of(field):
+    """A text that fills its field up with NULs."""
+    body = field.rstrip(b"\0")
+    need(len(body) < len(field) and not any(byte < 32 or byte == 127 for byte in body), "text of a loss")
+    try:
+        return body.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError as error:
+        raise Refused("UTF-8 of a loss") from error
+
+
+def read_losses(sections):
+    if 10 not in sections:
+        return []
+    rows = read_rows(sections[10], "<Q32s472s")
+    need(1 <= len(rows) <= 32 and all(kind[0] for _count, kind, _detail in rows), "losses")
+    return [(count, text_of(kind), text_of(detail)) for count, kind, detail in rows]
+
+
 def read(data):
     sections = read_sections(data)
     need(sections[1].rows == 1, "one row of info")
@@ -143,7 +161,8 @@ def read(data):
     lengths = check_tables(functions, frames, tracebacks, labels, raw)
     check_sites(info, sites, tracebacks, labels)
     attributes = sections[8].body if 8 in sections else None
-    return Snapshot(info, strings, functions, frames, tracebacks, lengths, labels, sites, attributes)
+    losses = read_losses(sections)
+    return Snapshot(info, strings, functions, frames, tracebacks, lengths, labels, sites, attributes, losses)
 
 
 def frames_of(snapshot, traceback):
@@ -188,6 +207,8 @@ def describe(snapshot):
             yield f"    {snapshot.tracebacks[site.traceback][2]} frames"
         for filename, line, name, first in frames_of(snapshot, site.traceback):
             yield f"    {filename!a}:{line} {name!a} from line {first}"
+    for count, kind, detail in snapshot.losses:
+        yield f"lost {kind!a}, {count} times: {detail!a}"
     if snapshot.attributes is not None:
         yield f"attributes {snapshot.attributes!r}"
 

@@ -1,12 +1,20 @@
 """The driver itself: what it makes of a suite's end, and that a hanging suite is ended."""
 
+import io
 import os
+import re
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
 import unittest
+from unittest import mock
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(1, os.path.join(sys.path[0], "zoo"))
+import members
+import run as zoo
 import run_all
 
 
@@ -43,6 +51,133 @@ class JudgeTest(unittest.TestCase):
 
     def test_without_counts_a_suite_is_one_test(self):
         self.assertEqual((judge(0, "").passed, judge(1, "").failed), (1, 1))
+
+
+class ZooTest(unittest.TestCase):
+    def test_each_pair_of_options_is_in_some_build(self):
+        self.assertEqual(members.uncovered(), [])
+
+    def test_a_pair_that_no_build_has_is_named(self):
+        builds = members.BUILDS
+        self.addCleanup(setattr, members, "BUILDS", builds)
+        members.BUILDS = [build for build in builds if (build.compiler, build.lto) != ("clang", "lto")]
+        self.assertIn((0, "clang", 2, "lto"), members.uncovered())
+
+    def test_the_small_zoo_is_of_members(self):
+        names = [member.name for member in members.all_members()]
+        self.assertEqual(len(names), len(set(names)))
+        self.assertLessEqual(set(members.SMALL), set(names))
+
+    def test_builds_of_all_versions_are_members(self):
+        built = [member for member in members.all_members() if isinstance(member, members.Built)]
+        self.assertEqual(len(built), len(members.BUILDS) * len(members.VERSIONS))
+
+
+class ZooCountsTest(unittest.TestCase):
+    """What the zoo makes of a member that cannot be had, was not built, or fails a test."""
+
+    def replace(self, name, function):
+        self.addCleanup(setattr, zoo, name, getattr(zoo, name))
+        setattr(zoo, name, function)
+
+    def counts(self, **replaced):
+        for name, function in replaced.items():
+            self.replace(name, function)
+        counts = zoo.try_member(members.SHIPPED[0], io.BytesIO(), mock.Mock(ready=False))
+        return counts.passed, counts.failed, counts.skipped
+
+    def end_of_tests(self, status, output):
+        step = mock.Mock(return_value=(status, output))
+        place = zoo.Place("python", "/tree", "/tree", None)
+        return self.counts(
+            place_of=lambda *_: place, install=lambda *_: True, add_numpy=lambda *_: "", step=step
+        )
+
+    def test_not_possible_is_a_skip(self):
+        place_of = mock.Mock(side_effect=zoo.build.NotPossible("the mirror does not have it"))
+        self.assertEqual(self.counts(place_of=place_of), (0, 0, ["the mirror does not have it"]))
+
+    def test_not_built_is_a_failure(self):
+        place_of = mock.Mock(side_effect=zoo.build.BuildFailed("make"))
+        self.assertEqual(self.counts(place_of=place_of), (0, 1, []))
+
+    def test_what_the_tests_inside_counted(self):
+        output = "::skip a: no pandas\n::counts passed=5 failed=0 skipped=1\n"
+        self.assertEqual(self.end_of_tests(0, output), (10, 0, ["a: no pandas"] * 2))
+
+    def test_a_test_that_fails_inside(self):
+        output = "FAIL: test_numpy (x)\n::counts passed=5 failed=1 skipped=0\n"
+        self.assertEqual(self.end_of_tests(1, output), (10, 2, []))
+
+    def test_a_crash_inside(self):
+        self.assertEqual(self.end_of_tests(-11, "::counts passed=5 failed=0 skipped=0\n"), (10, 2, []))
+        self.assertEqual(self.end_of_tests(None, ""), (0, 2, []))
+
+
+class LeftOutTest(unittest.TestCase):
+    def test_a_suite_of_a_version_that_is_not_here_is_a_skip(self):
+        suites = [run_all.Suite("cost", ["x"], 1, "3.13"), run_all.Suite("parity", ["x"], 1)]
+        python = run_all.Python("3.14", [], "python")
+        left_out = run_all.left_out(suites, [python])
+        self.assertEqual([(o.name, o.status, o.skipped) for o in left_out], [("cost", "SKIP", 1)])
+        self.assertEqual(run_all.left_out(suites, [python._replace(version="3.13")]), [])
+
+
+class LackingTest(unittest.TestCase):
+    """tools/lacking.sh on a machine that has nothing but what is asked for here."""
+
+    TOOLS = ("bash", "awk", "sort", "head", "tail", "cut", "grep", "dirname")
+
+    def lacking(self, target, programs):
+        """(exit status, package names); a program is a shell script of that text."""
+        with tempfile.TemporaryDirectory() as folder:
+            for name in self.TOOLS:
+                os.symlink(shutil.which(name), os.path.join(folder, name))
+            for name, text in programs.items():
+                path = os.path.join(folder, name)
+                with open(path, "w") as file:
+                    file.write("#!%s/bash\n%s\n" % (folder, text))
+                os.chmod(path, 0o755)
+            done = subprocess.run(
+                ["bash", os.path.join(run_all.ROOT, "tools", "lacking.sh"), target],
+                env={"PATH": folder},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        found = re.search(r"apt-get install --no-install-recommends (.*)", done.stdout)
+        return done.returncode, found[1].split() if found else done.stdout.split()
+
+    @staticmethod
+    def python(version, *lacks):
+        """An interpreter of that version, as tools/pythons.sh asks it."""
+        return '[ "$3" = %s ] && echo /usr/bin/python%s %s' % (version, version, " ".join(lacks))
+
+    def test_nothing_is_there(self):
+        self.assertEqual(self.lacking("demo", {}), (1, ["gcc", "libc6-dev", "python3-dev", "python3-venv"]))
+
+    def test_a_compiler_without_the_c_librarys_headers(self):
+        programs = {"gcc": "exit 1", "python3": self.python("3.14")}
+        self.assertEqual(self.lacking("demo", programs), (1, ["libc6-dev"]))
+
+    def test_any_one_python_is_enough(self):
+        for version in ("3.11", "3.12", "3.13", "3.14", "3.15"):
+            self.assertEqual(self.lacking("demo", {"gcc": "exit 0", "python3": self.python(version)}), (0, []))
+
+    def test_a_python_without_its_headers(self):
+        programs = {"gcc": "exit 0", "python3.14": self.python("3.14", "python3.14-dev", "python3.14-venv")}
+        self.assertEqual(self.lacking("demo", programs), (1, ["python3.14-dev", "python3.14-venv"]))
+
+    def test_a_python_that_is_too_old(self):
+        old = '[ "$1" = -c ] && echo 3.10.13'
+        status, words = self.lacking("demo", {"gcc": "exit 0", "python3": old})
+        self.assertEqual(status, 1)
+        self.assertIn("python3 is 3.10.13, and no other was found", " ".join(words))
+
+    def test_what_tests_are_skipped_without(self):
+        programs = {"gcc": "exit 0", "python3": self.python("3.13"), "cmake": "", "nm": "", "clang": ""}
+        self.assertEqual(self.lacking("test", programs), (0, ["pkg-config", "valgrind"]))
+        self.assertEqual(self.lacking("test-all", programs), (0, ["pkg-config", "valgrind", "debootstrap"]))
 
 
 class RunTest(unittest.TestCase):

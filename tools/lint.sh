@@ -3,7 +3,7 @@
 set -u
 cd "$(dirname "$0")/.."
 status=0 fix=${1:-}
-mapfile -t c_files < <(find include src tests examples -name '*.[ch]' | sort)
+mapfile -t c_files < <(find include src tests examples bench -name '*.[ch]' | sort)
 
 step() {
     echo "== $*"

@@ -2,41 +2,63 @@
 # Finds interpreters: one line per version asked for, "VERSION PATH", "VERSION sid:PATH" for one that
 # lives in the Debian sid folder (see sid.sh), or "VERSION -" when there is none.
 #
-# Looked at in this order: $PYTHON313 and the like, PATH, pyenv's versions, the sid folder. What is
-# found must be a GIL build of that version with its C headers.
+# Looked at in this order: $PYTHON313 and the like, PATH (python3.13, then python3), pyenv's versions, the sid
+# folder. What is found must be a GIL build of that version that has its C headers, and ensurepip for virtual
+# environments: Debian has these in packages of their own.
 #
 # usage: tools/pythons.sh 3.11 3.12 …
+#        tools/pythons.sh --lacking 3.11 3.12 …    what the interpreters lack that were found but cannot be used:
+#                                                  lines of "VERSION PATH PACKAGE…", by Debian's package names
 set -u
 here=$(cd "$(dirname "$0")/.." && pwd)
 sid=${CTM_SID:-$here/build/sid}
+lacking=
+if [ "${1:-}" = --lacking ]; then
+    lacking=yes
+    shift
+fi
 
-# Prints the interpreter's own path if it is usable, else fails.
+# Prints the interpreter's own path and the packages it lacks; fails if it is of another kind or version.
 probe() {
     "$1" -I - "$2" 2>/dev/null <<'EOF'
-import os, sys, sysconfig
-header = os.path.join(sysconfig.get_path("include"), "Python.h")
-wanted = "%d.%d" % sys.version_info[:2] == sys.argv[1]
-if not wanted or sysconfig.get_config_var("Py_GIL_DISABLED") or not os.path.exists(header):
+import importlib.util, os, sys, sysconfig
+version = "%d.%d" % sys.version_info[:2]
+if version != sys.argv[1] or sysconfig.get_config_var("Py_GIL_DISABLED") or sys.implementation.name != "cpython":
     raise SystemExit(1)
-print(sys.executable)
+header = os.path.join(sysconfig.get_path("include"), "Python.h")
+lacks = [] if os.path.exists(header) else ["python%s-dev" % version]
+if importlib.util.find_spec("ensurepip") is None or importlib.util.find_spec("venv") is None:
+    lacks.append("python%s-venv" % version)
+print(sys.executable, *lacks)
 EOF
 }
 
-find_one() {
-    local version=$1 variable=PYTHON${1/./} candidate path
-    local candidates=("${!variable:-}" "$(command -v "python$version" || true)")
+# Interpreters that may be of this version, one a line.
+candidates() {
+    local version=$1 variable=PYTHON${1/./}
+    echo "${!variable:-}"
+    command -v "python$version"
+    command -v python3
     if command -v pyenv >/dev/null; then
-        for candidate in "$(pyenv root)"/versions/"$version".*/bin/python3; do
-            candidates+=("$candidate")
-        done
+        ls -d "$(pyenv root)"/versions/"$version".*/bin/python3 2>/dev/null
     fi
-    for candidate in "${candidates[@]}"; do
-        if [ -n "$candidate" ] && [ -x "$candidate" ] && path=$(probe "$candidate" "$version"); then
-            echo "$version $path"
+}
+
+# The first usable one, or with --lacking the first of those that are not.
+find_one() {
+    local version=$1 candidate found first_lacking=
+    while read -r candidate; do
+        [ -n "$candidate" ] && [ -x "$candidate" ] || continue
+        found=$(probe "$candidate" "$version") || continue
+        if [ "${found#* }" = "$found" ]; then
+            [ -n "$lacking" ] || echo "$version $found"
             return
         fi
-    done
-    if [ -x "$sid/usr/bin/python$version" ]; then
+        first_lacking=${first_lacking:-$version $found}
+    done < <(candidates "$version")
+    if [ -n "$lacking" ]; then
+        [ -z "$first_lacking" ] || echo "$first_lacking"
+    elif [ -x "$sid/usr/bin/python$version" ]; then
         echo "$version sid:/usr/bin/python$version"
     else
         echo "$version -"
@@ -46,3 +68,4 @@ find_one() {
 for version in "$@"; do
     find_one "$version"
 done
+exit 0

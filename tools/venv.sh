@@ -1,23 +1,43 @@
 #!/bin/bash
-# Makes (or refreshes) the virtual environment build/venv-VERSION with what the tests need, and
-# installs this package into it with pip, as a user would.
+# Makes (or refreshes) the virtual environment build/venv-VERSION with what the tests need, and installs this package
+# into it with pip, as a user would. --light: without the packages in tests/requirements.txt. --demo: in
+# build/venv-demo-VERSION, with nothing but this package.
 #
-# usage: tools/venv.sh VERSION PYTHON
+# `made-by` in the folder is written when pip is in it: an environment without is a half-made one, and made anew;
+# so is one of another interpreter.
+#
+# usage: tools/venv.sh [--light | --demo] VERSION PYTHON
 set -eu
 cd "$(dirname "$0")/.."
+how=
+case $1 in
+--light | --demo)
+    how=$1
+    shift
+    ;;
+esac
 version=$1 python=$2
 venv=build/venv-$version
+[ "$how" != --demo ] || venv=build/venv-demo-$version
 stamp=$venv/requirements.done
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 
-if [ ! -x "$venv/bin/python" ]; then
+make_environment() {
+    local maker
+    maker=$("$python" -c 'import sys; print(sys.executable, sys.version)')
+    if [ "$maker" = "$(cat "$venv/made-by" 2>/dev/null)" ] && "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
+        return
+    fi
     mkdir -p build
     "$python" -m venv --clear "$venv"
-fi
-if ! cmp -s tests/requirements.txt "$stamp"; then
+    echo "$maker" >"$venv/made-by"
+}
+
+# One by one: a package without a wheel here must not take the others with it.
+install_requirements() {
+    local missing='' line
+    cmp -s tests/requirements.txt "$stamp" && return
     "$venv/bin/python" -m pip install -q --upgrade pip || echo "venv $version: pip is not the newest"
-    # One by one: a package without a wheel here must not take the others with it.
-    missing=
     while read -r line; do
         case $line in '' | '#'*) continue ;; esac
         "$venv/bin/python" -m pip install -q --only-binary :all: "$line" || missing="$missing $line"
@@ -27,12 +47,16 @@ if ! cmp -s tests/requirements.txt "$stamp"; then
     else
         cp tests/requirements.txt "$stamp"
     fi
-fi
+}
+
+make_environment
+[ -n "$how" ] || install_requirements
 # One build at a time: setuptools uses one folder for all versions.
 exec 9>build/install.lock
 flock 9
 # The version number does not change between two builds, so pip has to be told to replace it.
 "$venv/bin/python" -m pip install -q --no-deps --force-reinstall .
+[ "$how" != --demo ] || exit 0
 "$venv/bin/python" tests/ext/build.py
 # Lets the tests of CPython's own suite trace their child processes too; inert without CTM_STANDIN.
 site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("platlib"))')

@@ -13,12 +13,12 @@
 
 #define ROUNDS 15
 #define EVENTS 100000u
-#define REQUIRE(condition)                                                   \
-    do {                                                                     \
-        if (!(condition)) {                                                  \
+#define REQUIRE(condition)                                                    \
+    do {                                                                      \
+        if (!(condition)) {                                                   \
             fprintf(stderr, "line %d: %s is not so\n", __LINE__, #condition); \
-            exit(1);                                                         \
-        }                                                                    \
+            exit(1);                                                          \
+        }                                                                     \
     } while (0)
 
 static double now(void)
@@ -49,7 +49,8 @@ static uint32_t *make_tracebacks(ctm_shard *shard, uint32_t n, uint32_t depth)
     }
     for (uint32_t i = 0; i < n; i++) {
         REQUIRE(ctm_shard_frame(shard, function, (int32_t)(100000 + i), &frame) == CTM_OK);
-        REQUIRE(ctm_shard_traceback(shard, parent, frame, (int32_t)depth, &tracebacks[i]) == CTM_OK);
+        REQUIRE(ctm_shard_traceback(shard, parent, frame, (int32_t)depth, &tracebacks[i]) ==
+                CTM_OK);
     }
     return tracebacks;
 }
@@ -124,7 +125,8 @@ static double time_threads(uint32_t n)
         pthread_t threads[4];
         worker workers[4];
         pthread_barrier_t barrier;
-        REQUIRE(n <= 4 && ctm_tracer_new(&tracer) == CTM_OK && ctm_tracer_start(tracer, 1) == CTM_OK);
+        REQUIRE(n <= 4 && ctm_tracer_new(&tracer) == CTM_OK &&
+                ctm_tracer_start(tracer, 1) == CTM_OK);
         pthread_barrier_init(&barrier, NULL, n + 1);
         for (uint32_t i = 0; i < n; i++) {
             workers[i] = (worker){tracer, i + 1, &barrier};
@@ -151,8 +153,8 @@ int main(void)
     const uint32_t depths[] = {1, 25, 1000};
     printf("| what varies | | ns for one allocation and free |\n|---|---|---|\n");
     for (int i = 0; i < 4; i++) {
-        printf("| live blocks, in runs of 64 neighbours (100 sites, depth 10) | %u | %.1f |\n", lives[i],
-               time_pairs(lives[i], 100, 10, 64));
+        printf("| live blocks, in runs of 64 neighbours (100 sites, depth 10) | %u | %.1f |\n",
+               lives[i], time_pairs(lives[i], 100, 10, 64));
     }
     for (int i = 0; i < 4; i++) {
         printf("| live blocks, each anywhere (100 sites, depth 10) | %u | %.1f |\n", lives[i],
@@ -163,10 +165,12 @@ int main(void)
                time_pairs(1000000, sites[i], 10, 64));
     }
     for (int i = 0; i < 3; i++) {
-        printf("| depth (10,000 blocks, 100 sites) | %u | %.1f |\n", depths[i], time_pairs(10000, 100, depths[i], 64));
+        printf("| depth (10,000 blocks, 100 sites) | %u | %.1f |\n", depths[i],
+               time_pairs(10000, 100, depths[i], 64));
     }
     const double one = time_threads(1), two = time_threads(2);
     printf("| threads in locked shards | 1 | %.1f million pairs a second |\n", one);
-    printf("| threads in locked shards | 2 | %.1f million pairs a second (%.2f times) |\n", two, two / one);
+    printf("| threads in locked shards | 2 | %.1f million pairs a second (%.2f times) |\n", two,
+           two / one);
     return 0;
 }

@@ -8,6 +8,7 @@
 #define CTM_BLACK_BOX_H
 
 #include "ctm/file.h"
+#include "ctm/losses.h"
 #include "ctm/tracer.h"
 
 #ifdef __cplusplus
@@ -68,6 +69,10 @@ typedef struct ctm_box_info {
     ctm_box_lack lack;
     bool running;        /* does a process hold the file open as its box? */
     const char *command; /* UTF-8, NUL-terminated; borrowed; "": not known */
+    /* How the program ended (ctm_tracer_set_end), if it did: "": not known. As `command`, until the next call. */
+    const char *end_text;
+    int32_t exit_status; /* 0 if it is not known */
+    bool exit_status_known;
 } ctm_box_info;
 
 /* CTM_ERR_FORMAT: no black box, or a damaged one (`error`, which may be NULL). CTM_ERR_IO, CTM_ERR_NOMEM. */
@@ -76,6 +81,9 @@ CTM_API CTM_NODISCARD ctm_status ctm_box_open(const char *path, ctm_box **out,
 CTM_API void ctm_box_close(ctm_box *box); /* NULL is allowed */
 /* As of now. */
 CTM_API void ctm_box_info_get(ctm_box *box, ctm_box_info *out);
+/* What the snapshots of the box lack (losses.h), as of the last call of another function: an array, borrowed until the next
+ * one. Returns how many there are. A box that does not hold all (`lack`) has a loss of the kind "file". */
+CTM_API uint32_t ctm_box_losses(ctm_box *box, const ctm_loss **out);
 /* What the box holds now. Of a program that runs: each counter as it was at a moment during the call.
  * CTM_ERR_IO with EAGAIN: the program empties its tables all the time. Else as ctm_box_open. */
 CTM_API CTM_NODISCARD ctm_status ctm_box_snapshot(ctm_box *box, ctm_snapshot **out,

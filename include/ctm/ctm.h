@@ -2,11 +2,12 @@
 #ifndef CTM_H
 #define CTM_H
 
-#define CTM_VERSION "0.1.0"
+#define CTM_VERSION "0.2.0.dev0"
 
 #include "ctm/arrow.h"
 #include "ctm/black_box.h"
 #include "ctm/file.h"
+#include "ctm/losses.h"
 #include "ctm/merge.h"
 #include "ctm/recording.h"
 #include "ctm/snapshot.h"

@@ -11,6 +11,7 @@
 #define CTM_RECORDING_H
 
 #include "ctm/file.h"
+#include "ctm/losses.h"
 #include "ctm/statistics.h"
 #include "ctm/tracer.h"
 
@@ -89,6 +90,17 @@ typedef enum ctm_recording_end {
     CTM_END_EXIT = 2, /* with the program */
 } ctm_recording_end;
 
+/* Why a recording ended before its time. */
+typedef enum ctm_recording_lack {
+    CTM_RECORDING_COMPLETE = 0,
+    CTM_RECORDING_NO_SPACE =
+        1,                /* the file could not grow: the disk, a quota or a limit of the process */
+    CTM_RECORDING_IO = 2, /* writing failed for another reason */
+    CTM_RECORDING_NO_MEMORY = 3,
+} ctm_recording_lack;
+/* A short English text, never NULL. Static storage; any thread. */
+CTM_API const char *ctm_recording_lack_text(ctm_recording_lack lack);
+
 typedef struct ctm_recording_info {
     uint64_t started;    /* UNIX time, nanoseconds */
     uint64_t interval;   /* nanoseconds between ticks, as asked for */
@@ -100,6 +112,11 @@ typedef struct ctm_recording_info {
      * what is there (offset and reason); else its reason is NULL. */
     uint64_t good_bytes, file_bytes;
     ctm_file_error fault;
+    ctm_recording_lack lack;
+    /* How the program ended (ctm_tracer_set_end), if there is an end: "": not known. Borrowed. */
+    const char *end_text;
+    int32_t exit_status; /* 0 if it is not known */
+    bool exit_status_known;
 } ctm_recording_info;
 
 /* Reads what there is, up to the first block that is cut off or damaged, and checks all of it. The file is read again
@@ -117,6 +134,10 @@ CTM_API bool ctm_file_is_recording(const void *bytes, size_t length);
 CTM_API const ctm_recording_info *ctm_recording_info_get(const ctm_recording *recording);
 CTM_API const ctm_moment *ctm_recording_moments(const ctm_recording *recording);
 CTM_API const ctm_recording_span *ctm_recording_spans(const ctm_recording *recording);
+
+/* What the recording lacks (losses.h), at any of its moments: an array, borrowed until free; returns how many. One that
+ * ended before its time has a loss of the kind "file", and so has the snapshot of its last moment. */
+CTM_API uint32_t ctm_recording_losses(const ctm_recording *recording, const ctm_loss **out);
 
 /* The snapshot of a moment; the caller owns it. CTM_ERR_INVALID: no such moment; CTM_ERR_NOMEM; CTM_ERR_IO and
  * CTM_ERR_FORMAT: the file has changed since it was opened. */

@@ -108,6 +108,11 @@ CTM_API uint64_t ctm_tracer_bytes(const ctm_tracer *tracer, uint64_t *out_peak);
  * Called as if inside shard 0; waits for the other shards. */
 CTM_API size_t ctm_tracer_memory(ctm_tracer *tracer);
 
+/* Blocks that were ever recorded at sites of ctm_shard_unplaced_site since start or clear: their number and bytes are in
+ * all totals and statistics, their places are not known. Called as if inside shard 0; waits for the other
+ * shards. */
+CTM_API uint64_t ctm_tracer_unplaced(ctm_tracer *tracer);
+
 /* An immutable copy of all sites with live or past blocks, O(rows), no block is
  * visited. Called as if inside shard 0; threads in other shards wait for it.
  * The caller owns *out (ctm_snapshot_unref). CTM_ERR_NOT_TRACING, CTM_ERR_NOMEM; CTM_ERR_IO if counters
@@ -124,6 +129,8 @@ CTM_API void ctm_tracer_fork_after_child(ctm_tracer *tracer);
 
 /* Is a block of `size` bytes, which this thread allocates now, to be recorded? Ask once for each. */
 CTM_API bool ctm_sampler_takes(ctm_tracer *tracer, ctm_sampler *sampler, uint64_t size);
+/* The next block of one byte or more that this sampler is asked about is taken. */
+CTM_API void ctm_sampler_force(ctm_tracer *tracer, ctm_sampler *sampler);
 /* May a block be known at `address`, in any domain? Almost never, if sampling and none is. */
 CTM_API bool ctm_tracer_may_know(ctm_tracer *tracer, uintptr_t address);
 
@@ -168,6 +175,13 @@ CTM_API CTM_NODISCARD ctm_status ctm_shard_label(ctm_shard *shard, uint32_t set,
  * remembers the id, until the generation changes, saves the lookup with the calls ending in _at. */
 CTM_API CTM_NODISCARD ctm_status ctm_shard_site(ctm_shard *shard, uint32_t domain,
                                                 uint32_t traceback, uint64_t size, uint32_t *out);
+
+/* The site of a block of `size` bytes whose place there is no memory for: to be used where one of the above says
+ * CTM_ERR_NOMEM or CTM_ERR_LIMIT. Its one frame is line 0 of "<no memory for the place>". Takes what was set aside when tracing
+ * started, so that it cannot fail in shards 0 and 1 for the first 16,384 pairs of size and domain in each; elsewhere and then:
+ * CTM_ERR_NOMEM. */
+CTM_API CTM_NODISCARD ctm_status ctm_shard_unplaced_site(ctm_shard *shard, uint32_t domain,
+                                                         uint64_t size, uint32_t *out);
 
 /* A block of `size` bytes came to live at `address`. A block already known there (in
  * this domain) is taken as freed unseen and replaced. On error nothing changed. */

@@ -57,6 +57,7 @@ from ._ctracemalloc import (
     take_snapshot,
 )
 from ._install import install, uninstall
+from ._losses import Loss
 from ._record import Recorder, open_recording, record
 
 

@@ -42,6 +42,7 @@ from ._black_box import attach as attach
 from ._black_box import open_black_box as open_black_box
 from ._install import install as install
 from ._install import uninstall as uninstall
+from ._losses import Loss as Loss
 from ._record import Recorder as Recorder
 from ._record import open_recording as open_recording
 from ._record import record as record

@@ -17,6 +17,7 @@ from typing import NamedTuple, TypeAlias
 
 from . import _ctracemalloc
 from ._ctracemalloc import FileError, Snapshot
+from ._losses import Loss
 
 KEEP_SECONDS = 24 * 3600  # a killed program's box in the default place, for somebody to look at it
 
@@ -26,6 +27,7 @@ _owned: tuple[int, bytes] | None = None  # pid, path: in the default place, to b
 _hooks_are_set = False
 _children: str | bool | None = None  # what the paths of forks are made of; True: the default place; None: they have no box
 _had_box = False  # was there a box before the fork?
+_ender = 0  # the process in which somebody else ends the box (`run`, which knows how the program ended)
 
 
 # --- the writer's side ---
@@ -75,12 +77,33 @@ def begin_child() -> None:
 
 
 def at_exit() -> None:
+    if _ender != os.getpid():
+        end()
+
+
+def is_ended_elsewhere() -> None:
+    """Whoever says so calls end() when this process ends."""
+    global _ender
+    _ender = os.getpid()
+
+
+def end() -> None:
     """The box ends with the program; tracing goes on for whoever still looks at it."""
     try:
         _ctracemalloc._black_box_end(True)
     except MemoryError:
         pass  # it goes on to the very end: better than a message that the program would not have without us
     remove_owned()
+
+
+def abandon(path: str) -> None:
+    """The program is not started after all: nothing of its box stays. `path`: "" for none, "auto" for the default place."""
+    remove_owned()
+    if path not in ("", "auto"):
+        try:
+            os.unlink(path)
+        except OSError:
+            pass
 
 
 def remove_owned() -> None:
@@ -232,8 +255,22 @@ class BlackBox:
 
     @property
     def ended(self) -> str | None:
-        """ "stopped", or "exit" (with the program); None: it goes on, or the process was killed."""
-        return self._core.info()[6]
+        """How the program ended, in words if they are known, else "stopped" or "exit".
+
+        None: it goes on, or was killed, or ended without a mark.
+        """
+        kind = self._core.info()[6]
+        return None if kind is None else self._core.end()[0] or kind
+
+    @property
+    def exit_status(self) -> int | None:
+        """The exit status of the program, if it is known."""
+        return self._core.end()[1]
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        """What is not in the numbers."""
+        return self._core.losses()
 
     @property
     def ended_at(self) -> float | None:

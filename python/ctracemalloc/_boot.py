@@ -55,15 +55,30 @@ def start_from_environment(text: str) -> None:
             complain(f"not traced: {error}")
 
 
+# Whether this process was given a stderr, as the interpreter found it. If not, what has its number now or later is
+# another file: the one that site reads, or one of the program's.
+STDERR = sys.__stderr__ is not None
+
+
 def complain(message: str) -> None:
-    message = printable(message)
+    write_stderr(f"ctracemalloc: {printable(message)}\n")
+
+
+def write_stderr(text: str, encoding: str = "utf-8") -> None:
+    """Write to file descriptor 2, past sys.stderr.
+
+    A signal handler may have interrupted the program inside sys.stderr's own write, where a
+    second one is an error; and the program may have replaced the object.
+    """
+    data = memoryview(text.encode(encoding, "backslashreplace"))
     try:
-        os.write(2, f"ctracemalloc: {message}\n".encode("utf-8", "backslashreplace"))
+        while STDERR and data:
+            data = data[os.write(2, data) :]
     except OSError:
-        pass  # no stderr: nobody to tell
+        pass  # closed, or nobody reads it: the snapshot file is there
 
 
-def refuse(message: str) -> NoReturn:
+def refuse(message: str, status: int = 1) -> NoReturn:
     """End the process. Not by SystemExit: the site module would turn it into a fatal error."""
     complain(message)
-    os._exit(1)
+    os._exit(status)

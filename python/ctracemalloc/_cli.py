@@ -288,6 +288,20 @@ def split_program(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return list(arguments[:index]), list(arguments[index:])
 
 
+def have_streams(parsed: argparse.Namespace) -> bool:
+    """A command whose answer goes to stdout says so if that is closed (sys.stdout is None, as under cron)."""
+    null = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
+    if sys.stderr is None:
+        sys.stderr = null
+    if sys.stdout is not None or parsed.command == "run":
+        return True
+    sys.stdout = null
+    if getattr(parsed, "output", None):
+        return True
+    print(f"python -m ctracemalloc {parsed.command}: standard output is closed", file=sys.stderr)
+    return False
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = build_parser()
@@ -296,6 +310,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options, program = split_program(arguments[1:])
         arguments = ["run", *options]
     parsed = parser.parse_args(arguments)
+    if not have_streams(parsed):
+        return 2
     try:
         return dispatch(parser, parsed, program)
     except BrokenPipeError:
@@ -308,7 +324,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def merge_files(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> int:
-    from ctracemalloc import _compression, _output, _report, _source, _terminal
+    from ctracemalloc import _compression, _losses, _output, _report, _source, _terminal
 
     if parsed.output is None:
         parser.error(MERGE_FORM)
@@ -328,6 +344,8 @@ def merge_files(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> 
     out = sys.stderr if _output.is_stream(parsed.output, 1) else sys.stdout
     style = _terminal.Style.for_stream(out, refused=True)
     print(style.name(f"{parsed.output}: {files}, {total} in {blocks}"), file=out)
+    for line in _losses.lines(merged):
+        print(style.name(line), file=out)
     return 0
 
 

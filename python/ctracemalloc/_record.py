@@ -73,7 +73,8 @@ class Recorder:
         atexit.unregister(self._at_exit)
 
     def _at_exit(self) -> None:
-        self._stop(at_exit=True)
+        if _ender != os.getpid():
+            self._stop(at_exit=True)
 
     @property
     def path(self) -> str:
@@ -126,6 +127,7 @@ def explain(error: OSError, path: str) -> OSError:
 
 
 _current: Recorder | None = None
+_ender = 0  # the process in which somebody else ends the recording, by stop_at_exit()
 _watches_forks = False
 
 
@@ -175,6 +177,12 @@ def recorder_was_going_on(recorder: Recorder) -> bool:
     """Of a child: did the parent's recording go on at the fork? A child's state has a reason then, and no error."""
     _recording, number, reason, _ticks, _size = _ctracemalloc._record_state(recorder._core)
     return reason is not None and number == 0
+
+
+def is_ended_elsewhere() -> None:
+    """Whoever says so calls stop_at_exit() when this process ends."""
+    global _ender
+    _ender = os.getpid()
 
 
 def stop_at_exit() -> OSError | None:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from . import _ctracemalloc
 from ._ctracemalloc import Frame, Snapshot, Statistic, StatisticDiff, Traceback
+from ._losses import Loss
 from ._names import counted
 from ._record import _Path
 
@@ -96,8 +97,26 @@ class Recording:
 
     @property
     def ended(self) -> str | None:
-        """ "stopped", or "exit" (with the program); None: it goes on, or the process was killed."""
-        return self._ended
+        """How the program ended, in words if they are known, else "stopped" or "exit".
+
+        None: it goes on, or was killed, or ended without a mark.
+        """
+        return None if self._ended is None else self._core.end()[0] or self._ended
+
+    @property
+    def exit_status(self) -> int | None:
+        """The exit status of the program, if it is known."""
+        return self._core.end()[1]
+
+    @property
+    def incomplete(self) -> str | None:
+        """Why the recording ended before the program did; None: it did not, as far as the file says."""
+        return self._core.lack()
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        """What is not in the numbers of any of the moments."""
+        return self._core.losses()
 
     @property
     def truncated(self) -> str | None:

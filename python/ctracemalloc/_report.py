@@ -13,6 +13,7 @@ import tokenize  # noqa: F401 - linecache needs it, and must not import it in a 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from . import _losses
 from ._ctracemalloc import Frame, Snapshot, Statistic, StatisticDiff, Traceback, _format_size
 from ._names import counted
 from ._terminal import Style, format_facts, format_table
@@ -87,7 +88,7 @@ def format_peak(
     sort = "size" if sort == "peak" else sort
     text = f"{amount_text(totals_of(snapshot))}{peaks_text(merged)}"
     first, *rest = style.prose(text, len("at the peak  "))
-    title = [f"{style.bold('at the peak')}  {first}", *rest]
+    title = [f"{style.bold('at the peak')}  {first}", *rest, *_losses.lines(snapshot)]
     return [*title, "", *format_rows(snapshot, key, top, style, cumulative, sort, "at peak")]
 
 
@@ -145,6 +146,7 @@ def format_diff(
         f"{style.bold('new')}     {amount_text(after)}",
         f"{style.bold('change')}  "
         + style.grown(f"{format_change(size_diff)} in {counted(count_diff, 'block', sign=True)}", size_diff),
+        *_losses.lines(old, new, names=("old", "new")),
         "",
         *describe_rows(changed, key, top, style, cumulative, "changed ", sort),
     ]
@@ -164,6 +166,7 @@ def format_head(
         text = f"{format_bytes(total.freed_size)} in {counted(total.freed_blocks or 0, 'block')}, allocated and freed again"
         facts.append(("churn", text))
     facts += sample_facts(snapshot)
+    facts += _losses.facts(snapshot)
     facts += run_facts(run, style)
     if merged_of(snapshot) > 1:
         facts.append(("merged", f"{merged_of(snapshot):,} snapshots"))
@@ -201,6 +204,7 @@ def sample_facts(snapshot: Snapshot) -> list[tuple[str, str]]:
         return []
     blocks = len(snapshot.traces)
     text = f"{counted(blocks, 'block')}, about one in {format_bytes(interval)}: all sizes and counts are estimates"
+    text += _losses.sample_note(snapshot)
     return [("sample", text)]
 
 

@@ -30,9 +30,10 @@ from typing import NamedTuple
 
 import ctracemalloc
 
-from . import _black_box, _boot, _compression, _ctracemalloc, _output, _record, _report, _terminal
+from . import _black_box, _boot, _compression, _ctracemalloc, _output, _record, _report, _terminal, _wrapper
 
 HOOK = "ctracemalloc.pth"
+NOT_STARTED = 2  # exit status: the program has not been started at all
 STARTUP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_startup")
 
 
@@ -60,12 +61,15 @@ def launch(parsed: argparse.Namespace, program: list[str]) -> str:
             _compression.library()
         except ImportError as error:
             return str(error)
+    options, started_as = _wrapper.split_command(sys.orig_argv[1:])
+    wrapper = _wrapper.wrapper_of(started_as)
     environment = dict(os.environ)
+    if wrapper is not None:
+        add_paths(environment, _wrapper.paths_of_application(started_as))
     if not hook_is_installed():
         if sys.flags.ignore_environment:
             return f"{HOOK} is not in site-packages, and python -E or -I rules out PYTHONPATH"
-        rest = environment.get("PYTHONPATH")
-        environment["PYTHONPATH"] = STARTUP if rest is None else STARTUP + os.pathsep + rest
+        add_paths(environment, [STARTUP])
     settings = Settings(
         parsed.nframe, parsed.sample_interval or 0, parsed.install, parsed.top, parsed.key, False, output
     )
@@ -77,16 +81,21 @@ def launch(parsed: argparse.Namespace, program: list[str]) -> str:
         settings.box_children = parsed.black_box_children
     settings.force = parsed.force
     settings.color = _terminal.Style.wanted(2, parsed.no_color)
+    executable = _wrapper.executable(wrapper is not None)
     command = [
-        sys.executable,
-        *interpreter_options(),
+        executable,
+        *options,
         "-X",
         f"{_boot.RUN_OPTION}={settings.encode()}",
         *program,
     ]
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.execve(sys.executable, command, environment)
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # closed, as under cron
+            stream.flush()
+    if wrapper is not None:
+        _boot.complain(f"the program takes the place of {wrapper}, which ends here without a result")
+        _wrapper.end_timers()
+    os.execve(executable, command, environment)
 
 
 def check_outputs(parsed: argparse.Namespace, program: list[str]) -> None:
@@ -110,17 +119,10 @@ def hook_is_installed() -> bool:
     return any(os.path.isfile(os.path.join(folder, HOOK)) for folder in folders)
 
 
-def interpreter_options() -> list[str]:
-    """What stood between `python` and `-m ctracemalloc` on the command line."""
-    options = sys.orig_argv[1 : len(sys.orig_argv) - len(sys.argv[1:])]
-    if options[-1:] == ["-mctracemalloc"]:
-        return options[:-1]
-    if options[-2:] == ["-m", "ctracemalloc"]:
-        return options[:-2]
-    # Started in another way (-Xm..., runpy): fall back on what can be told from sys.flags.
-    import subprocess
-
-    return subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined,no-any-return]
+def add_paths(environment: dict[str, str], paths: list[str]) -> None:
+    rest = environment.get("PYTHONPATH")
+    if paths:
+        environment["PYTHONPATH"] = os.pathsep.join(paths if rest is None else [*paths, rest])
 
 
 class Record(NamedTuple):
@@ -184,6 +186,27 @@ class Settings:
 def begin(text: str) -> None:
     """Start tracing, and see to it that there is a report at the end."""
     settings = Settings.decode(text)
+    taken = take_standard_descriptors()
+    try:
+        begin_tracing(settings)
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+
+
+def take_standard_descriptors() -> list[int]:
+    """If the program was started with stdin, stdout or stderr closed, no file of ours may get its number."""
+    taken: list[int] = []
+    try:
+        while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+            taken.append(descriptor)
+        os.close(descriptor)
+    except OSError:
+        pass  # no device, or no number left: no file of ours gets one either
+    return taken
+
+
+def begin_tracing(settings: "Settings") -> None:
     hide_option()
     if settings.install:
         ctracemalloc.install()
@@ -204,17 +227,19 @@ def begin(text: str) -> None:
             black_box_children=settings.box_children,
         )
     except (OSError, RuntimeError, MemoryError) as error:
-        _boot.refuse(f"cannot trace: {error}")
+        _boot.refuse(f"cannot trace: {error}", NOT_STARTED)
     if settings.record is not None:
-        begin_recording(settings.record, settings.force)
+        begin_recording(settings.record, settings.black_box, settings.force)
 
 
-def begin_recording(settings: Record, force: bool) -> None:
+def begin_recording(settings: Record, black_box: str, force: bool) -> None:
     try:
         _output.check(settings.path, _output.RECORDING, force=force)
         ctracemalloc.record(settings.path, settings.interval, children=settings.children)
     except (OSError, RuntimeError, MemoryError) as error:
-        _boot.refuse(f"cannot record: {error}")
+        ctracemalloc.stop()
+        _black_box.abandon(black_box)
+        _boot.refuse(f"cannot record: {error}", NOT_STARTED)
 
 
 def hide_option() -> None:
@@ -223,6 +248,10 @@ def hide_option() -> None:
         if word.startswith(_boot.RUN_OPTION + "=") and sys.orig_argv[index - 1] == "-X":
             del sys.orig_argv[index - 1 : index + 1]
             return
+
+
+def ignore_signal(signum: int, frame: FrameType | None) -> None:
+    """A function, not SIG_IGN: a signal that is under way already is handled by what is set when its turn comes."""
 
 
 class Reporter:
@@ -235,17 +264,24 @@ class Reporter:
         self.folder = _terminal.current_folder()
         self.encoding = _terminal.encoding_of(sys.stderr)
         self.reporting = False
+        _black_box.is_ended_elsewhere()
+        _record.is_ended_elsewhere()
         self.killed = False  # SIGTERM came while reporting: die of it afterwards
 
     def at_exit(self) -> None:
         if os.getpid() != self.pid:
             return
-        self.report("at exit")
-        self.release_sigterm()
-        if self.killed:
-            os.kill(self.pid, signal.SIGTERM)
+        try:
+            self.report("at exit")
+            self.release_sigterm()
+        finally:
+            if self.killed:
+                os.kill(self.pid, signal.SIGTERM)
 
     def on_sigterm(self, signum: int, frame: FrameType | None) -> None:
+        # First of all, because a SIGINT after the SIGTERM must not end this function: the program would live on. One
+        # that comes before this line ends it, and the SIGTERM, still sent again, calls it anew.
+        signal.signal(signal.SIGINT, ignore_signal)
         _ctracemalloc._resend_stop()
         if self.reporting:
             self.killed = True
@@ -283,10 +319,7 @@ class Reporter:
         lack = _ctracemalloc._black_box_state()[1]
         if lack is not None:
             _boot.complain(f"the black box does not hold all: {lack}")
-        try:
-            _black_box.at_exit()
-        except MemoryError:
-            pass  # it goes on and ends with the tracing, in a moment
+        _black_box.end()
 
     def write(self, ended: str) -> None:
         if not ctracemalloc.is_tracing():
@@ -323,8 +356,7 @@ class Reporter:
         if at_peak is not None and _report.peak_stands_out(snapshot, at_peak):
             lines.append("")
             lines += _report.format_peak(at_peak, self.settings.key, self.settings.top, style)
-        write_stderr("\n".join(lines) + "\n", self.encoding)
-
+        _boot.write_stderr("\n".join(lines) + "\n", self.encoding)
 
     def claim_output(self) -> tuple[str, bool]:
         """Where the snapshot goes, and whether an empty file was made there to keep the name.
@@ -348,17 +380,3 @@ class Reporter:
             return _output.reserve_free_name(path), True
         except OSError:
             return path, False
-
-
-def write_stderr(text: str, encoding: str) -> None:
-    """Write to file descriptor 2, past sys.stderr.
-
-    A signal handler may have interrupted the program inside sys.stderr's own write, where a
-    second one is an error; and the program may have replaced the object.
-    """
-    data = memoryview(text.encode(encoding, "backslashreplace"))
-    try:
-        while data:
-            data = data[os.write(2, data) :]
-    except OSError:
-        pass  # closed, or nobody reads it: the snapshot file is there

@@ -78,6 +78,11 @@ def peak_of(source: Source, path: str) -> Snapshot:
 # --- about the program ---
 
 
+def recording_end(recording: Recording) -> str:
+    """How the program, or the recording alone, ended."""
+    return RECORDING_ENDS.get(recording.ended, recording.ended or "")
+
+
 def of_moment(recording: Recording, at: float | None) -> dict[str, Any]:
     """Of the snapshot of a recording's moment."""
     index = recording._index(at)
@@ -86,7 +91,7 @@ def of_moment(recording: Recording, at: float | None) -> dict[str, Any]:
         "pid": recording.pid,
         "began": date(recording.started),
         "moment": f"{recording._clock(index)} of a recording of {recording._clock(len(recording) - 1)}",
-        "ended": RECORDING_ENDS[recording.ended],
+        "ended": recording_end(recording),
     }
 
 

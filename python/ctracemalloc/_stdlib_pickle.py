@@ -7,15 +7,20 @@ by hand, because pickle would have to import `tracemalloc` to write its name; pi
 between. The core reads such files (src/core/file/stdlib_pickle.c).
 """
 
+import errno
 import io
 import os
 import pickle
+import resource
+import time
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 from ._ctracemalloc import Snapshot
 
 MODULE = "tracemalloc"
+
+PATIENCE = 2.0  # seconds for a pipe's reader to come
 
 # The newest protocol without frames: its pieces can be put together.
 PROTOCOL = 3
@@ -111,19 +116,46 @@ def encode_snapshot(traces: list[Any], attributes: dict[str, Any]) -> Iterator[b
     yield END_STATE + STOP
 
 
+def open_device(path: str, flags: int) -> int:
+    """Waits for somebody to read a pipe, but not for ever."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            descriptor = os.open(path, flags & ~os.O_CREAT | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO or time.monotonic() > until:
+                raise
+            time.sleep(0.02)
+        else:
+            os.set_blocking(descriptor, True)
+            return descriptor
+
+
+def within_limit(chunks: Iterator[bytes], path: str) -> Iterator[bytes]:
+    """Beyond the process's limit the system would send SIGXFSZ, which kills a program that does not ignore it."""
+    limit, size = resource.getrlimit(resource.RLIMIT_FSIZE)[0], 0
+    for chunk in chunks:
+        size += len(chunk)
+        if limit not in (resource.RLIM_INFINITY, -1) and size > limit:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
+        yield chunk
+
+
 def write_whole(path: Target, chunks: Iterator[bytes]) -> None:
     if isinstance(path, int):
         target: int | str = path  # a file descriptor, which open() closes
     else:
         target = os.path.realpath(os.fsdecode(path))
     if isinstance(target, int) or (os.path.exists(target) and not os.path.isfile(target)):
-        with open(target, "wb") as file:  # a device or a pipe; a directory is an error here
+        # A device or a pipe; a directory is an error here.
+        with open(target, "wb", opener=None if isinstance(target, int) else open_device) as file:
             file.writelines(chunks)
         return
     temporary = f"{target}.{os.getpid()}.tmp"
     try:
         with open(temporary, "xb") as file:
-            file.writelines(chunks)
+            for chunk in within_limit(chunks, target):
+                file.write(chunk)
         os.replace(temporary, target)
     except BaseException:
         if os.path.exists(temporary):

@@ -6,7 +6,7 @@ between the two ends. Functions give lists of lines and print nothing; they read
 
 from collections.abc import Sequence
 
-from . import _report, _source
+from . import _losses, _report, _source
 from ._names import counted
 from ._recording import Moment, Recording, clock
 from ._report import format_bytes, format_change
@@ -46,12 +46,13 @@ def format_head(recording: Recording, style: Style) -> list[str]:
     length = recording._clock(len(recording) - 1) if len(recording) else clock(0)
     ticks = counted(len(recording), "tick")
     facts.append(("length", f"{length} in {ticks}, one every {recording.interval:g} s"))
-    facts.append(("ended", _source.RECORDING_ENDS[recording.ended]))
+    facts.append(("ended", style.text(_source.recording_end(recording), len("  ended    "))))
     if len(recording):
         peak = recording.peak
         reached = recording._clock(recording._index(peak.time))
         facts.append(("peak", f"{format_bytes(peak.size)}, reached by {reached}"))
     facts += [(event.what, f"at {clock(event.time)}") for event in recording.events[1:]]
+    facts += _losses.facts(recording)
     if recording.truncated:
         facts.append(("cut off", style.name(recording.truncated)))
     return format_facts("recording", facts, style)

@@ -1,4 +1,5 @@
-/* black_box.c: the black box of this process, for start() and the package's _black_box.py. All need the GIL, which is what being inside
+/* black_box.c: the black box of this process, for start() and the package's _black_box.py; and what is told to it and to the
+ * recording: losses, and how the process ends. All need the GIL, which is what being inside
  * shard 0 means here. */
 #include "module.h"
 
@@ -13,6 +14,7 @@ PyObject *ctm_module_box_end(PyObject *module, PyObject *at_exit)
     if (truth < 0) {
         return NULL;
     }
+    ctm_capture_find_losses();
     const ctm_status status =
         ctm_black_box_end(ctm_the_capture.tracer, truth ? CTM_BOX_EXIT : CTM_BOX_STOPPED);
     if (status != CTM_OK) {
@@ -38,6 +40,49 @@ PyObject *ctm_module_box_continue(PyObject *Py_UNUSED(module), PyObject *path)
     if (result < 0) {
         return NULL;
     }
+    Py_RETURN_NONE;
+}
+
+const char ctm_add_loss_doc[] =
+    "_add_loss($module, kind, detail, count, /)\n--\n\n"
+    "Something is not in the numbers: snapshots, the black box and the recording of\n"
+    "what is traced say so from now on. count 0: it is a state.";
+
+PyObject *ctm_module_add_loss(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    const char *kind, *detail;
+    unsigned long long count;
+    if (!PyArg_ParseTuple(args, "ssK:_add_loss", &kind, &detail, &count)) {
+        return NULL;
+    }
+    ctm_tracer_loss(ctm_the_capture.tracer, kind, detail, count);
+    Py_RETURN_NONE;
+}
+
+const char ctm_set_end_doc[] =
+    "_set_end($module, text, status, /)\n--\n\n"
+    "How this process ends, for its black box and its recording: words, and the exit\n"
+    "status or None. It counts when these end; the last call counts.";
+
+PyObject *ctm_module_set_end(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *text, *status;
+    int overflow = 0;
+    if (!PyArg_ParseTuple(args, "UO:_set_end", &text, &status)) {
+        return NULL;
+    }
+    const long long number =
+        status != Py_None ? PyLong_AsLongLongAndOverflow(status, &overflow) : 0;
+    PyObject *utf8 =
+        PyErr_Occurred() ? NULL : PyUnicode_AsEncodedString(text, "utf-8", "surrogatepass");
+    if (utf8 == NULL) {
+        return NULL;
+    }
+    const int32_t exit_status = (int32_t)number;
+    const bool known = status != Py_None && overflow == 0 && exit_status == number;
+    ctm_tracer_set_end(ctm_the_capture.tracer, PyBytes_AS_STRING(utf8),
+                       known ? &exit_status : NULL);
+    Py_DECREF(utf8);
     Py_RETURN_NONE;
 }
 

@@ -28,6 +28,15 @@ static int add_facts(PyObject *facts)
                               : "some objects revived from free lists kept their old traceback");
 }
 
+/* Tracing for a moment leaves the sample interval of the last start() as it was. */
+static void restore_interval(uint32_t nframe, uint64_t interval)
+{
+    ctm_tracer *tracer = ctm_the_capture.tracer;
+    if (interval != 0 && ctm_tracer_start_sampling(tracer, nframe, interval) == CTM_OK) {
+        ctm_tracer_stop(tracer);
+    }
+}
+
 const char ctm_doctor_doc[] =
     "_doctor($module, /)\n--\n\n"
     "How this interpreter is followed: a dict of facts, each with 'ok' and\n"
@@ -38,24 +47,43 @@ PyObject *ctm_module_doctor(PyObject *module, PyObject *Py_UNUSED(ignored))
     PyObject *stdlib = ctm_module_state_of(module)->stdlib;
     const bool was_tracing = ctm_tracer_is_tracing(ctm_the_capture.tracer);
     const uint32_t limit = ctm_tracer_nframe(ctm_the_capture.tracer);
+    const uint64_t interval = ctm_tracer_sample_interval(ctm_the_capture.tracer);
     PyObject *facts = PyDict_New();
     if (facts == NULL || ctm_capture_start(stdlib, limit, 0, NULL) < 0) {
         Py_XDECREF(facts);
         return NULL;
     }
-    if (was_tracing && ctm_the_capture.free_lists.ok && !ctm_freelist_is_alive()) {
-        ctm_the_capture.free_lists =
-            (ctm_fact){false, "somebody else took the reference tracer after start()"};
-    }
-    if (was_tracing && !ctm_capture_is_alive()) {
-        ctm_the_capture.allocators = (ctm_fact){false, "somebody else replaced the hooks"};
-    }
-    if (!was_tracing) {
+    if (was_tracing) {
+        ctm_capture_find_losses();
+    } else {
         ctm_capture_stop(stdlib);
+        restore_interval(limit, interval);
     }
     if (add_facts(facts) < 0) {
         Py_CLEAR(facts);
     }
     return facts;
+}
+
+const char ctm_announced_by_doc[] =
+    "_announced_by($module, way, /)\n--\n\n"
+    "For tests, before the first start: announced blocks are to be followed by the\n"
+    "jump (1) or by the callers' tables (2) only; 0: by whatever works.";
+
+PyObject *ctm_module_announced_by(PyObject *Py_UNUSED(module), PyObject *argument)
+{
+    const long way = PyLong_AsLong(argument);
+    if (way == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (way < CTM_ANNOUNCED_LOST || way > CTM_ANNOUNCED_BY_TABLE) {
+        PyErr_SetString(PyExc_ValueError, "way must be 0, 1 or 2");
+        return NULL;
+    }
+    if (!ctm_track_wish((ctm_announced)way)) {
+        PyErr_SetString(PyExc_RuntimeError, "announced blocks are followed in another way already");
+        return NULL;
+    }
+    Py_RETURN_NONE;
 }
 #endif

@@ -74,6 +74,7 @@ PyObject *ctm_module_record_tick(PyObject *module, PyObject *capsule)
     if (recorder == NULL) {
         return NULL;
     }
+    ctm_capture_find_losses();
     const ctm_status status = ctm_recorder_tick(recorder);
     if (status != CTM_OK) {
         return raise_status(module, status, NULL);
@@ -95,6 +96,7 @@ PyObject *ctm_module_record_stop(PyObject *Py_UNUSED(module), PyObject *args)
     if (recorder == NULL) {
         return NULL;
     }
+    ctm_capture_find_losses();
     (void)ctm_recorder_stop(recorder, at_exit != 0); /* the state tells of failures */
     Py_RETURN_NONE;
 }

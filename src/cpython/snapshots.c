@@ -86,6 +86,7 @@ static ctm_snapshot *core_at_peak(ctm_module_state *state, ctm_snapshot *core)
 static ctm_snapshot *take_core(ctm_module_state *state)
 {
     ctm_snapshot *core = NULL;
+    ctm_capture_tell_losses();
     const ctm_status status = ctm_tracer_snapshot(ctm_the_capture.tracer, &core);
     if (status != CTM_OK) {
         ctm_status_raise(&state->types, status, NULL, NULL);

@@ -113,14 +113,19 @@ static inline ctm_snapshot *sample_snapshot(const struct sample_run *runs, size_
 }
 
 /* All that can be known, with the blocks at the peak. */
-static inline ctm_snapshot *sample_full_snapshot(const struct sample_run *runs, size_t n,
-                                                 bool merge)
+static inline ctm_builder *sample_full_builder(const struct sample_run *runs, size_t n, bool merge)
 {
     ctm_builder *builder = sample_builder(runs, n, merge);
     ctm_builder_set_peak_known(builder, true);
     REQUIRE(ctm_builder_set_origin(builder, 1700000001123456789u, 1700000000000000001u, 4242,
                                    sample_string(builder, "python3 app.py")) == CTM_OK);
-    return sample_finish(builder);
+    return builder;
+}
+
+static inline ctm_snapshot *sample_full_snapshot(const struct sample_run *runs, size_t n,
+                                                 bool merge)
+{
+    return sample_finish(sample_full_builder(runs, n, merge));
 }
 
 /* Names with a long common start, with code points whose UTF-16 order is another, with the

@@ -57,6 +57,23 @@ static inline ctm_snapshot *golden_snapshot_1_1(void)
     return sample_full_snapshot(golden_runs_1_1, GOLDEN_1_1, false);
 }
 
+/* Of version 1.2: the same, and losses. */
+static inline ctm_snapshot *golden_snapshot_1_2(void)
+{
+    ctm_builder *builder = sample_full_builder(golden_runs_1_1, GOLDEN_1_1, false);
+    ctm_builder_loss(builder, "tracked_blocks", "the instructions are not known", 0);
+    ctm_builder_loss(builder, "memory", "caf\xc3\xa9: no memory for the place", 42);
+    return sample_finish(builder);
+}
+
+static inline void check_same_losses(const ctm_snapshot *a, const ctm_snapshot *b)
+{
+    const ctm_loss *one, *two;
+    const uint32_t n = ctm_snapshot_losses(a, &one);
+    if (CHECK_EQ(n, ctm_snapshot_losses(b, &two)) && n > 0)
+        CHECK(memcmp(one, two, n * sizeof *one) == 0);
+}
+
 static inline bool same_info(const ctm_snapshot_info *a, const ctm_snapshot_info *b)
 {
     return a->nframe == b->nframe && a->sites == b->sites && a->tracebacks == b->tracebacks &&
@@ -93,6 +110,7 @@ static inline void check_identical(const ctm_snapshot *a, const ctm_snapshot *b)
     }
     for (uint32_t id = 0; id <= one.tracebacks; id++)
         CHECK_EQ(ctm_snapshot_traceback_length(a, id), ctm_snapshot_traceback_length(b, id));
+    check_same_losses(a, b);
     for (uint64_t i = 0; i < one.live_blocks && i < 100; i++)
         CHECK_EQ(ctm_snapshot_trace_site(a, i), ctm_snapshot_trace_site(b, i));
 }

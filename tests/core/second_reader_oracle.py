@@ -58,6 +58,9 @@ class Library:
         self.call("builder_set_info", builder, U32(25), U64(rng.randrange(1 << 40)), U64(7))
         origin = U64(rng.randrange(1 << 62)), U64(5), U32(42), U32(rng.choice(strings))
         assert self.call("builder_set_origin", builder, *origin) == OK
+        for _ in range(rng.choice([0, 0, 1, 3])):
+            kind, detail = rng.choice([b"memory", b"k"]), rng.choice([b"", "caf\u00e9".encode(), b"x" * 600])
+            self.call("builder_loss", builder, kind, detail, U64(rng.choice([0, 7])))
         assert self.call("builder_finish", builder, ctypes.byref(snapshot)) == OK
         self.call("builder_free", builder)
         data, size = POINTER(), SIZE()
@@ -84,8 +87,17 @@ class Library:
             result = [self.rows(snapshot, name, layout, len(getattr(seen, name))) for name, layout in tables]
             result.append(self.rows(snapshot, "sites", SITE_LAYOUT.format, len(seen.sites)))
             result.append([self.string(snapshot, i) for i in range(len(seen.strings))])
+            result.append(self.losses(snapshot))
         self.call("snapshot_unref", snapshot)
         return result
+
+    def losses(self, snapshot):
+        at = POINTER()
+        count = self.call("snapshot_losses", snapshot, ctypes.byref(at))
+        rows = struct.iter_unpack("<Q32s472s", ctypes.string_at(at, count * 512)) if count else ()
+        text = [[field.rstrip(b"\0").decode("utf-8", "surrogatepass") for field in row[1:]] for row in rows]
+        rows = struct.iter_unpack("<Q504x", ctypes.string_at(at, count * 512)) if count else ()
+        return [(row[0], *texts) for row, texts in zip(rows, text)]
 
     def string(self, snapshot, number):
         length = SIZE()
@@ -103,6 +115,7 @@ def agree(library, data):
     if seen is None or tables is None:
         return seen is None and tables is None, False
     expected = [seen.functions, seen.frames, seen.tracebacks, seen.labels, [tuple(s) for s in seen.sites], seen.strings]
+    expected.append(seen.losses)
     return tables == expected, True
 
 

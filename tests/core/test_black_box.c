@@ -94,7 +94,8 @@ static void test_growth(void)
     compare_with_tracer(tracer);
     REQUIRE(stat(path, &status) == 0);
     CHECK_EQ(status.st_mode & 07777, 0600);
-    CHECK_EQ(status.st_size, CTM_BOX_CONTROL_SIZE);
+    CHECK(status.st_blocks * 512 <
+          CTM_BOX_CONTROL_SIZE + 65536); /* places for rows, room for none */
     fill(tracer, 300);
     for (uint32_t i = 0; i < 100; i++) {
         ctm_shard *shard = ctm_shard_enter(tracer, (i + 1) % CTM_SHARDS);

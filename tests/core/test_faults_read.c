@@ -277,6 +277,7 @@ static ctm_status do_by_label(struct situation *situation, uint64_t *done)
 static void check_operation(const char *name, operation *run, struct situation *situation)
 {
     long refused = 0;
+    uint64_t survived = 0; /* what is done if an index cannot grow: all of it */
     for (;;) {
         uint64_t done = 0;
         atomic_store(&ctm_mem_fail_at, refused + 1);
@@ -285,9 +286,15 @@ static void check_operation(const char *name, operation *run, struct situation *
         if (!reached) {
             CHECK_EQ(status, CTM_OK);
             CHECK(done > 0);
+            CHECK(survived == 0 || survived == done);
             break;
         }
-        CHECK_EQ(status, CTM_ERR_NOMEM);
+        if (status == CTM_OK) {
+            CHECK(survived == 0 || survived == done);
+            survived = done;
+        } else {
+            CHECK_EQ(status, CTM_ERR_NOMEM);
+        }
         refused++;
         REQUIRE(refused < 100000);
     }

@@ -114,6 +114,41 @@ static void test_golden(void)
     ctm_snapshot_unref(expected);
 }
 
+static void test_golden_1_2(void)
+{
+    ctm_snapshot *expected = golden_snapshot_1_2();
+    ctm_snapshot *snapshot = read_golden(CTM_TEST_DATA "/v1.2.ctm");
+    const ctm_loss *losses;
+    check_identical(expected, snapshot);
+    REQUIRE(ctm_snapshot_losses(snapshot, &losses) == 2);
+    CHECK_STR(losses[0].kind, "tracked_blocks");
+    CHECK_STR(losses[0].detail, "the instructions are not known");
+    CHECK_EQ(losses[0].count, 0);
+    CHECK_STR(losses[1].kind, "memory");
+    CHECK_STR(losses[1].detail, "caf\xc3\xa9: no memory for the place");
+    CHECK_EQ(losses[1].count, 42);
+    ctm_snapshot_unref(snapshot);
+    ctm_snapshot_unref(expected);
+}
+
+/* A file without losses is what version 1.1 wrote, byte for byte. */
+static void test_same_bytes_without_losses(void)
+{
+    static unsigned char golden[16384];
+    FILE *file = fopen(CTM_TEST_DATA "/v1.1.ctm", "rb");
+    ctm_snapshot *snapshot = golden_snapshot_1_1();
+    void *bytes;
+    size_t size;
+    REQUIRE(file != NULL);
+    const size_t length = fread(golden, 1, sizeof golden, file);
+    fclose(file);
+    REQUIRE(ctm_snapshot_encode(snapshot, golden_attributes, sizeof golden_attributes, &bytes,
+                                &size) == CTM_OK);
+    CHECK(size == length && memcmp(bytes, golden, size) == 0);
+    free(bytes);
+    ctm_snapshot_unref(snapshot);
+}
+
 static void test_golden_1_1(void)
 {
     ctm_snapshot *expected = golden_snapshot_1_1();
@@ -413,7 +448,7 @@ static void test_places(void)
 
 static int write_golden(const char *path)
 {
-    ctm_snapshot *snapshot = golden_snapshot_1_1();
+    ctm_snapshot *snapshot = golden_snapshot_1_2();
     ctm_status status =
         ctm_snapshot_write(snapshot, path, golden_attributes, sizeof golden_attributes);
     ctm_snapshot_unref(snapshot);
@@ -428,6 +463,8 @@ int main(int argc, char **argv)
     test_string_not_utf8();
     test_golden();
     test_golden_1_1();
+    test_golden_1_2();
+    test_same_bytes_without_losses();
     test_size_of_file();
     test_places();
     return check_done();

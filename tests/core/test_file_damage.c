@@ -46,7 +46,7 @@ static ctm_status decode_copy(const unsigned char *bytes, size_t size, ctm_file_
 
 static void test_truncation(void)
 {
-    ctm_snapshot *snapshot = golden_snapshot_1_1();
+    ctm_snapshot *snapshot = golden_snapshot_1_2();
     unsigned char *bytes;
     size_t size;
     ctm_file_error error;
@@ -97,7 +97,7 @@ static bool in_padding(const unsigned char *bytes, size_t place)
 /* Every bit of every byte: found out, unless it is padding. */
 static void test_flips(void)
 {
-    ctm_snapshot *snapshot = golden_snapshot_1_1();
+    ctm_snapshot *snapshot = golden_snapshot_1_2();
     unsigned char *bytes;
     size_t size;
     ctm_file_error error;
@@ -118,7 +118,7 @@ static void test_flips(void)
 static void test_flips_repaired(void)
 {
     static const unsigned char values[] = {0x01, 0x80, 0xff, 0x7f, 0x40};
-    ctm_snapshot *snapshot = golden_snapshot_1_1();
+    ctm_snapshot *snapshot = golden_snapshot_1_2();
     unsigned char *bytes, *copy;
     size_t size, refused = 0;
     ctm_file_error error;
@@ -222,8 +222,13 @@ static void test_faults_by_meaning(void)
         {CTM_FILE_SITES, 88, 7, "more blocks at the peak than allocated"},
         {CTM_FILE_SITES, 92, 1, "more blocks at the peak than allocated"},
         {CTM_FILE_SITES, 60, 0x7fffffff, "the sites' sums are too large"},
+        {CTM_FILE_LOSSES, 8, 0, "a kind is no text"},
+        {CTM_FILE_LOSSES, 8, 0x80636261, "a kind is no text"},
+        {CTM_FILE_LOSSES, 36, 0x61616161, "a kind is no text"}, /* no NUL, or bytes behind one */
+        {CTM_FILE_LOSSES, 40, 0x0a636261, "a loss is no text"},
+        {CTM_FILE_LOSSES, 508, 0x61616161, "a loss is no text"},
     };
-    ctm_snapshot *snapshot = golden_snapshot_1_1();
+    ctm_snapshot *snapshot = golden_snapshot_1_2();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         unsigned char *bytes;
         size_t size;
@@ -253,7 +258,7 @@ static void test_double_rows(void)
                  {CTM_FILE_FRAMES, 8, 16, 8},
                  {CTM_FILE_TRACEBACKS, 12, 36, 12},
                  {CTM_FILE_LABELS, 24, 84, 12}};
-    ctm_snapshot *snapshot = golden_snapshot_1_1();
+    ctm_snapshot *snapshot = golden_snapshot_1_2();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         unsigned char *bytes;
         size_t size;
@@ -272,7 +277,7 @@ static void test_double_rows(void)
 /* An unknown section that is not required is skipped. */
 static void test_unknown_section(void)
 {
-    ctm_snapshot *snapshot = golden_snapshot_1_1(), *back;
+    ctm_snapshot *snapshot = golden_snapshot_1_2(), *back;
     unsigned char *bytes;
     size_t size, length = 1;
     void *attributes = &length;
@@ -324,7 +329,7 @@ static unsigned char *with_row_size(const unsigned char *bytes, uint32_t kind, u
 /* Rows longer than those known are of a later version: the rest of them is not looked at. */
 static void test_longer_rows(void)
 {
-    ctm_snapshot *snapshot = golden_snapshot_1_1(), *back;
+    ctm_snapshot *snapshot = golden_snapshot_1_2(), *back;
     ctm_file_error error;
     unsigned char *bytes, *other;
     size_t size;
@@ -353,7 +358,7 @@ static void test_longer_rows(void)
 /* Rows of the first version say less. */
 static void test_shorter_rows(void)
 {
-    ctm_snapshot *snapshot = golden_snapshot_1_1(), *back;
+    ctm_snapshot *snapshot = golden_snapshot_1_2(), *back;
     ctm_snapshot_info info;
     ctm_file_error error;
     unsigned char *bytes, *other, *both;

@@ -11,13 +11,27 @@
 
 static struct ctm_crc32c crc;
 
-/* A small recording made by hand: two stores, a span in between, every kind of block. */
-static struct ctm_buffer make_recording(void)
+/* The list that is put before tick `i`: of 2, 1 and 0 losses. */
+static void put_losses(struct ctm_buffer *out, int i)
+{
+    struct ctm_losses losses = {0};
+    if (i % 3 != 2) (void)ctm_losses_add(&losses, "memory", "caf\xc3\xa9", 3u + (unsigned)i);
+    if (i % 3 == 0) (void)ctm_losses_add(&losses, "free_lists", "", 0);
+    const size_t begin = ctm_block_begin(out, CTM_BLOCK_LOSSES);
+    ctm_put_losses(out, &losses);
+    ctm_block_end(out, &crc, begin);
+}
+
+/* A small recording made by hand: two stores, a span in between, every kind of block. minor: of the version. */
+static struct ctm_buffer make_recording(unsigned minor)
 {
     struct ctm_buffer out = {0};
     struct ctm_forecast forecasts[2] = {{0}};
     struct ctm_changes changes;
     ctm_put_recording_header(&out, &crc, 1700000000000000000u, 1000000000u, 42);
+    REQUIRE(out.bytes != NULL);
+    ctm_put_u16(out.bytes + 14, (uint16_t)minor);
+    ctm_header_set_lack(out.bytes, &crc, CTM_RECORDING_COMPLETE);
     size_t begin = ctm_block_begin(&out, CTM_BLOCK_COMMAND);
     ctm_buffer_put(&out, "python", 6);
     ctm_block_end(&out, &crc, begin);
@@ -51,6 +65,7 @@ static struct ctm_buffer make_recording(void)
             ctm_put_site(&out, &(ctm_site){.block_size = 30});
             ctm_block_end(&out, &crc, begin);
         }
+        if (minor > 0) put_losses(&out, i);
         begin = ctm_block_begin(&out, CTM_BLOCK_TICK);
         ctm_put_tick_head(&out, &moment);
         ctm_changes_begin(&changes, &out, &forecasts[0], 0);
@@ -67,7 +82,9 @@ static struct ctm_buffer make_recording(void)
         ctm_block_end(&out, &crc, begin);
     }
     begin = ctm_block_begin(&out, CTM_BLOCK_END);
-    ctm_put_end(&out, 99, CTM_END_EXIT);
+    const int32_t exit_status = -11;
+    ctm_put_end(&out, 99, CTM_END_EXIT, minor > 0 ? &exit_status : NULL,
+                minor > 0 ? "SIGSEGV" : "");
     ctm_block_end(&out, &crc, begin);
     REQUIRE(!out.failed);
     ctm_forecast_free(&forecasts[0]);
@@ -122,17 +139,83 @@ static void test_whole(const struct ctm_buffer *whole)
     ctm_recording_free(recording);
 }
 
+static uint32_t losses_of_moment(ctm_recording *recording, size_t moment, ctm_loss *out_last)
+{
+    ctm_snapshot *snapshot;
+    const ctm_loss *losses;
+    REQUIRE(ctm_recording_snapshot(recording, moment, &snapshot) == CTM_OK);
+    const uint32_t n = ctm_snapshot_losses(snapshot, &losses);
+    if (n > 0) *out_last = losses[n - 1];
+    ctm_snapshot_unref(snapshot);
+    return n;
+}
+
+/* Each moment has the list that was told before it, in whatever order they are asked for. */
+static void test_losses(const struct ctm_buffer *whole, const struct ctm_buffer *first)
+{
+    ctm_recording *recording;
+    const ctm_loss *losses;
+    ctm_loss last;
+    REQUIRE(ctm_recording_decode(whole->bytes, whole->length, &recording, NULL) == CTM_OK);
+    for (size_t i = TICKS; i-- > 0;) {
+        const uint32_t n = losses_of_moment(recording, i, &last);
+        CHECK_EQ(n, 2 - i % 3);
+        CHECK(n != 1 || (strcmp(last.kind, "memory") == 0 && last.count == 3 + i));
+    }
+    REQUIRE(ctm_recording_losses(recording, &losses) == 2);
+    CHECK(strcmp(losses[0].kind, "memory") == 0 && losses[0].count == 7);
+    CHECK(strcmp(losses[1].kind, "free_lists") == 0 && losses[1].count == 0);
+    const ctm_recording_info *info = ctm_recording_info_get(recording);
+    CHECK_STR(info->end_text, "SIGSEGV");
+    CHECK(info->exit_status_known && info->exit_status == -11);
+    CHECK_EQ(info->lack, CTM_RECORDING_COMPLETE);
+    ctm_recording_free(recording);
+    REQUIRE(ctm_recording_decode(first->bytes, first->length, &recording, NULL) == CTM_OK);
+    CHECK_EQ(ctm_recording_losses(recording, &losses), 0);
+    CHECK_EQ(losses_of_moment(recording, 0, &last), 0);
+    info = ctm_recording_info_get(recording);
+    CHECK(info->end_text[0] == '\0' && !info->exit_status_known);
+    ctm_recording_free(recording);
+}
+
+/* Of a recording that ended before the program the last moment says so, and the recording. */
+static void test_lack(const struct ctm_buffer *whole)
+{
+    ctm_recording *recording;
+    const ctm_loss *losses;
+    ctm_loss last;
+    unsigned char *copy = malloc(whole->length);
+    REQUIRE(copy != NULL);
+    memcpy(copy, whole->bytes, whole->length);
+    ctm_header_set_lack(copy, &crc, CTM_RECORDING_NO_SPACE);
+    REQUIRE(ctm_recording_decode(copy, whole->length, &recording, NULL) == CTM_OK);
+    CHECK_EQ(ctm_recording_info_get(recording)->lack, CTM_RECORDING_NO_SPACE);
+    REQUIRE(ctm_recording_losses(recording, &losses) == 3);
+    CHECK_STR(losses[2].kind, "file");
+    CHECK(strstr(losses[2].detail, ctm_recording_lack_text(CTM_RECORDING_NO_SPACE)) != NULL);
+    CHECK_EQ(losses_of_moment(recording, TICKS - 1, &last), 1);
+    CHECK_STR(last.kind, "file");
+    CHECK_EQ(losses_of_moment(recording, TICKS - 2, &last), 1);
+    CHECK_STR(last.kind, "memory");
+    ctm_recording_free(recording);
+    ctm_header_set_lack(copy, &crc, (ctm_recording_lack)99); /* of a later version */
+    REQUIRE(ctm_recording_decode(copy, whole->length, &recording, NULL) == CTM_OK);
+    CHECK_EQ(ctm_recording_info_get(recording)->lack, CTM_RECORDING_IO);
+    ctm_recording_free(recording);
+    free(copy);
+}
+
 /* Later libraries go on reading what this one writes. */
-static void test_golden(const struct ctm_buffer *whole)
+static void test_golden(const struct ctm_buffer *whole, const char *path)
 {
     static unsigned char bytes[8192];
-    FILE *file = fopen(CTM_TEST_DATA "/recording-v1.ctr", "rb");
+    FILE *file = fopen(path, "rb");
     REQUIRE(file != NULL);
     const size_t size = fread(bytes, 1, sizeof bytes, file);
     fclose(file);
     CHECK(size == whole->length && memcmp(bytes, whole->bytes, size) == 0);
     ctm_recording *recording;
-    REQUIRE(ctm_recording_open(CTM_TEST_DATA "/recording-v1.ctr", &recording, NULL) == CTM_OK);
+    REQUIRE(ctm_recording_open(path, &recording, NULL) == CTM_OK);
     CHECK_EQ(ctm_recording_info_get(recording)->moments, TICKS);
     check_moments(recording);
     ctm_recording_free(recording);
@@ -260,6 +343,18 @@ static void test_reasons(void)
         {CTM_BLOCK_TICK, 6, {9, 1, 0, 0, 0, 0}, "a tick's totals are not the sums over the sites"},
         {CTM_BLOCK_SPAN, 4, {9, 2, 1, 0}, "a span is neither traced nor not"},
         {CTM_BLOCK_END, 2, {0, 1}, "time goes backwards"},
+        {CTM_BLOCK_END, 4, {9, 1, 0, 1}, "a text is too long"},
+        {CTM_BLOCK_END, 5, {9, 1, 0, 1, '\n'}, "a text is not what it should be"},
+        {CTM_BLOCK_END,
+         8,
+         {9, 1, 0xff, 0xff, 0xff, 0xff, 0x7f, 0},
+         "an exit status is out of range"},
+        {CTM_BLOCK_LOSSES, 1, {33}, "too many losses"},
+        {CTM_BLOCK_LOSSES, 1, {1}, "a number is cut off or too large"},
+        {CTM_BLOCK_LOSSES, 4, {1, 0, 0, 0}, "a loss has no kind"},
+        {CTM_BLOCK_LOSSES, 5, {1, 0, 1, 0x80, 0}, "a text is not what it should be"},
+        {CTM_BLOCK_LOSSES, 5, {1, 0, 1, 0, 0}, "a text is not what it should be"},
+        {CTM_BLOCK_LOSSES, 4, {1, 0, 32, 'a'}, "a text is too long"},
         {CTM_BLOCK_REQUIRED | 9, 0, {0}, "a kind of block that this library does not know"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -285,7 +380,8 @@ static void test_reasons(void)
     ctm_put_recording_header(&out, &crc, 0, 1, 0);
     add_block(&out, CTM_BLOCK_TICK, ten, sizeof ten);
     REQUIRE(ctm_recording_decode(out.bytes, out.length, &recording, NULL) == CTM_OK);
-    CHECK_STR(ctm_recording_info_get(recording)->fault.reason, "rows or a tick before any span");
+    CHECK_STR(ctm_recording_info_get(recording)->fault.reason,
+              "rows, losses or a tick before any span");
     ctm_recording_free(recording);
     ctm_buffer_free(&out);
 }
@@ -332,19 +428,23 @@ static void test_headers(struct ctm_buffer *whole)
 int main(int argc, char **argv)
 {
     ctm_crc32c_init(&crc);
-    struct ctm_buffer whole = make_recording();
+    struct ctm_buffer whole = make_recording(1), first = make_recording(0);
     if (argc > 1) {
         FILE *file = fopen(argv[1], "wb"); /* a new golden file */
         REQUIRE(file != NULL && fwrite(whole.bytes, 1, whole.length, file) == whole.length);
         fclose(file);
     }
     test_whole(&whole);
-    test_golden(&whole);
+    test_golden(&whole, CTM_TEST_DATA "/recording-v1.1.ctr");
+    test_golden(&first, CTM_TEST_DATA "/recording-v1.ctr");
+    test_losses(&whole, &first);
+    test_lack(&whole);
     test_cut_everywhere(&whole);
     test_every_byte_damaged(&whole);
     test_hostile(&whole, 11);
     test_reasons();
     test_headers(&whole);
     ctm_buffer_free(&whole);
+    ctm_buffer_free(&first);
     return check_done();
 }

@@ -299,6 +299,12 @@ static void test_arguments(void)
         CHECK(!ctm_sampler_takes(tracer, &sampler, 0));
     }
     CHECK_EQ(taken, 0);
+    ctm_sampler unused = {0};
+    ctm_sampler_force(tracer, &sampler);
+    ctm_sampler_force(tracer, &unused);
+    CHECK(!ctm_sampler_takes(tracer, &sampler, 0) && !ctm_sampler_takes(tracer, &unused, 0));
+    CHECK(ctm_sampler_takes(tracer, &sampler, 1) && ctm_sampler_takes(tracer, &unused, 1));
+    CHECK(!ctm_sampler_takes(tracer, &sampler, 1) && !ctm_sampler_takes(tracer, &unused, 1));
     ctm_tracer_stop(tracer);
     REQUIRE(ctm_tracer_start(tracer, 1) == CTM_OK);
     CHECK_EQ(ctm_tracer_sample_interval(tracer), 0);

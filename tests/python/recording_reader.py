@@ -42,6 +42,9 @@ class Payload:
     def signed(self):
         return unfold(self.number())
 
+    def text(self):
+        return self.take(self.number()).decode("utf-8", "surrogatepass")
+
     def take(self, count):
         self.at += count
         return self.data[self.at - count : self.at]
@@ -147,6 +150,7 @@ def read(data):
     word = lambda at, size=4: int.from_bytes(data[at : at + size], "little")  # noqa: E731
     assert word(8) == 0x01020304 and word(12, 2) == 1 and word(60) == crc32c(data[:60]) and word(20) == 0
     header = {"started": word(24, 8), "interval": word(32, 8), "pid": word(40, 8), "command": "", "end": None}
+    header.update(lack=word(48), losses=[], exit_status=None, end_text="")
     at, stores, ticks = word(16), {}, []
     while len(data) - at >= 12 and len(data) - at - 12 >= word(at):
         length, kind = word(at), word(at + 4)
@@ -157,13 +161,19 @@ def read(data):
         if kind == 1:
             header["command"] = content.decode("utf-8", "surrogatepass")
         elif kind == 2:
-            stores = {}
+            stores, header["losses"] = {}, []
         elif kind == 3:
             stores.setdefault(payload.number(), Store()).read_rows(payload)
         elif kind == 4:
             ticks.append(read_tick(payload, stores))
         elif kind == 5:
             _time, header["end"] = payload.numbers(2)
+            if payload.at < len(content):
+                status = payload.number()
+                header["exit_status"] = unfold(status - 1) if status else None
+                header["end_text"] = payload.text()
+        elif kind == 6:
+            header["losses"] = [(payload.number(), payload.text(), payload.text()) for _ in range(payload.number())]
         elif kind >> 31:
             break
         at += 12 + length

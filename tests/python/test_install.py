@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -266,6 +267,25 @@ class MetadataTest(unittest.TestCase):
 
     def test_one_version(self):
         self.assertEqual(self.distribution.version, ctracemalloc.__version__)
+
+    def test_version_is_above_the_released_ones(self):
+        """While the changelog has an unreleased part, what is installed is no version that was released."""
+        changelog = (Path(__file__).resolve().parents[2] / "CHANGELOG.md").read_text(encoding="utf-8")
+        unreleased = re.search(r"^## \[Unreleased\]\n(.*?)^## ", changelog, re.M | re.S)
+        newest = re.search(r"^## \[(\d+\.\d+\.\d+)\]", changelog, re.M)
+        numbers = [int(number) for number in re.findall(r"\d+", ctracemalloc.__version__)[:3]]
+        released = [int(number) for number in newest[1].split(".")]
+        if unreleased is not None and unreleased[1].strip():
+            self.assertGreater(numbers, released)
+        else:
+            self.assertEqual(ctracemalloc.__version__, newest[1])
+
+    def test_installed_library_is_stripped(self):
+        if os.environ.get("CTM_DEBUG") == "1":
+            self.skipTest("CTM_DEBUG=1 keeps the debug information")
+        library = Path(ctracemalloc._ctracemalloc.__file__).read_bytes()
+        for section in (b".debug_info", b".symtab"):
+            self.assertNotIn(section + b"\0", library)
 
     def test_nothing_is_needed_at_run_time(self):
         self.assertEqual([need for need in self.distribution.requires or [] if "extra ==" not in need], [])

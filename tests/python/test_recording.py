@@ -386,7 +386,7 @@ class CommandTest(ProgramTest):
             result = self.traced(*options, "program.py")
             self.assertEqual((result.returncode, result.stdout), (2, ""), options)
         result = self.traced("--record", "/dev/null", "program.py")
-        self.assertEqual((result.returncode, result.stdout), (1, ""))
+        self.assertEqual((result.returncode, result.stdout), (2, ""))
         self.assertIn("cannot record", result.stderr)
         self.write("it.ctr", "no recording")
         result = self.python("-m", "ctracemalloc", "recording", "it.ctr")

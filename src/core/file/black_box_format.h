@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "ctm/black_box.h"
+#include "ctm/losses.h"
 #include "store/store.h"
 
 #define CTM_BOX_MAGIC \
@@ -27,6 +28,14 @@ struct ctm_box_table {
     _Atomic uint64_t count;                 /* rows, row 0 included; bytes: not used, 0 */
     _Atomic uint64_t chunk[CTM_BOX_CHUNKS]; /* offset in the file; 0: there is none */
 };
+
+/* A ctm_loss whose count the process raises meanwhile. */
+struct ctm_box_loss {
+    _Atomic uint64_t count;
+    char kind[CTM_LOSS_KIND];
+    char detail[CTM_LOSS_DETAIL];
+};
+_Static_assert(sizeof(struct ctm_box_loss) == 512, "as documented");
 
 struct ctm_box_control {
     char magic[8];
@@ -53,9 +62,18 @@ struct ctm_box_control {
     _Atomic uint64_t peak_bytes;
     _Atomic uint64_t peak_stamp; /* see store.h */
     struct ctm_box_table tables[CTM_SHARDS][CTM_TABLES];
+
+    /* Zeros in boxes of before there were these. What is below counts as text up to the first NUL. */
+    _Atomic uint32_t n_losses; /* raised when the row is whole */
+    _Atomic uint32_t end_status_known, end_status;
+    uint32_t more_reserved;
+    char end_text[CTM_END_TEXT]; /* written before `end`, with the status; empty: not known */
+    struct ctm_box_loss losses[CTM_MAX_LOSSES];
 };
 _Static_assert(sizeof(struct ctm_box_control) <= CTM_BOX_CONTROL_SIZE, "the control block");
 _Static_assert(offsetof(struct ctm_box_control, crc) == 4188, "as documented");
+_Static_assert(offsetof(struct ctm_box_control, n_losses) == 15712, "as documented");
+_Static_assert(offsetof(struct ctm_box_control, losses) == 16208, "as documented");
 
 #define CTM_BOX_CRC_END offsetof(struct ctm_box_control, crc)
 

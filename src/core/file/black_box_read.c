@@ -22,6 +22,8 @@ struct ctm_box {
     int fd;                         /* owned */
     struct ctm_box_control control; /* as of now, after read_control */
     char command[CTM_BOX_COMMAND + 1];
+    char end_text[CTM_END_TEXT]; /* of `control`, made fit */
+    struct ctm_losses losses;    /* the same */
 };
 
 const char *ctm_box_lack_text(ctm_box_lack lack)
@@ -99,9 +101,12 @@ static ctm_status begin(struct ctm_box_loader *loader, int fd, ctm_file_error *e
     if (fstat(fd, &status) != 0) {
         return CTM_ERR_IO;
     }
-    if (!S_ISREG(status.st_mode)) {
-        errno = S_ISDIR(status.st_mode) ? EISDIR : EINVAL;
+    if (S_ISDIR(status.st_mode)) {
+        errno = EISDIR;
         return CTM_ERR_IO;
+    }
+    if (!S_ISREG(status.st_mode)) {
+        return ctm_box_fail(loader, 0, "not a regular file");
     }
     loader->size = loader->budget = (uint64_t)status.st_size;
     return CTM_OK;
@@ -117,6 +122,36 @@ static ctm_status read_control(struct ctm_box_loader *loader, struct ctm_box_con
         status = ctm_box_read(loader, 0, control, sizeof *control);
     }
     return status == CTM_OK ? check_control(loader, control) : status;
+}
+
+/* --- what was told --- */
+
+/* A place may be written anew while it is read: text is made fit, whatever stands there. */
+static void read_losses(ctm_box *box)
+{
+    const struct ctm_box_control *control = &box->control;
+    const uint32_t n = atomic_load(&control->n_losses), lack = atomic_load(&control->lack);
+    box->losses.n = 0;
+    for (uint32_t i = 0; i < n && i < CTM_MAX_LOSSES; i++) {
+        const struct ctm_box_loss *row = &control->losses[i];
+        char kind[CTM_LOSS_KIND], detail[CTM_LOSS_DETAIL];
+        ctm_text_fit(kind, sizeof kind, row->kind, sizeof row->kind);
+        ctm_text_fit(detail, sizeof detail, row->detail, sizeof row->detail);
+        (void)ctm_losses_add(&box->losses, kind, detail, atomic_load(&row->count));
+    }
+    if (lack != CTM_BOX_COMPLETE) {
+        char detail[CTM_LOSS_DETAIL];
+        snprintf(detail, sizeof detail, "the black box does not hold all: %s",
+                 ctm_box_lack_text(lack > CTM_BOX_CUT ? CTM_BOX_CUT : (ctm_box_lack)lack));
+        (void)ctm_losses_add(&box->losses, "file", detail, 0);
+    }
+}
+
+uint32_t ctm_box_losses(ctm_box *box, const ctm_loss **out)
+{
+    read_losses(box);
+    *out = box->losses.rows;
+    return box->losses.n;
 }
 
 /* --- open, close --- */
@@ -185,6 +220,9 @@ void ctm_box_info_get(ctm_box *box, ctm_box_info *out)
     const struct ctm_box_control *control = &box->control;
     const uint32_t end = atomic_load(&control->end), lack = atomic_load(&control->lack);
     const uint64_t ended = atomic_load(&control->ended_ns);
+    const bool known = ended != 0 && atomic_load(&control->end_status_known) != 0;
+    ctm_text_fit(box->end_text, sizeof box->end_text, control->end_text,
+                 ended != 0 ? sizeof control->end_text : 0);
     *out = (ctm_box_info){
         .started_ns = control->started_ns,
         .ended_ns = ended,
@@ -195,6 +233,9 @@ void ctm_box_info_get(ctm_box *box, ctm_box_info *out)
         .lack = lack > CTM_BOX_CUT ? CTM_BOX_CUT : (ctm_box_lack)lack,
         .running = ended == 0 && is_running(box->fd),
         .command = box->command,
+        .end_text = box->end_text,
+        .exit_status = known ? (int32_t)atomic_load(&control->end_status) : 0,
+        .exit_status_known = known,
     };
 }
 
@@ -276,6 +317,8 @@ static ctm_status make_snapshot(ctm_box *box, struct ctm_box_loader *loader, boo
     }
     if (status == CTM_OK) {
         status = ctm_snapshot_from_store(&merged, &info, out);
+        read_losses(box);
+        status = ctm_snapshot_finish_losses(status, &box->losses, out);
         if (status == CTM_OK) {
             ctm_snapshot_count_peak(*out);
         } else if (status == CTM_ERR_LIMIT) {

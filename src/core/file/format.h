@@ -22,7 +22,8 @@
 #define CTM_FILE_MAGIC_SIZE 8u
 #define CTM_FILE_BYTE_ORDER 0x01020304u
 #define CTM_FILE_MAJOR 1u      /* raised when older readers cannot understand the file */
-#define CTM_FILE_MINOR 1u      /* raised when they can, and only miss something */
+#define CTM_FILE_MINOR 2u      /* raised when they can, and only miss something */
+#define CTM_FILE_MINOR_BASE 1u /* of a file without losses: it is what version 1.1 wrote */
 #define CTM_FILE_SAMPLED 1u    /* flag in INFO: there is a sample interval */
 #define CTM_FILE_PEAK_KNOWN 1u /* fact in INFO: the sites' blocks at the peak are known */
 #define CTM_FILE_HEADER_SIZE 64u
@@ -40,7 +41,8 @@ enum ctm_file_kind {
     CTM_FILE_SITES = 7,
     CTM_FILE_ATTRIBUTES = 8, /* the caller's bytes */
     CTM_FILE_LABELS = 9,     /* label sets; left out if there are none */
-    CTM_FILE_KINDS = 10,
+    CTM_FILE_LOSSES = 10,    /* left out if there are none */
+    CTM_FILE_KINDS = 11,
 };
 
 /* Set in a directory row: a reader that does not know the kind must refuse the file. */
@@ -49,7 +51,7 @@ enum ctm_file_kind {
 /* Bytes of a row, by kind, in this version. */
 static inline uint32_t ctm_file_row_size(uint32_t kind)
 {
-    static const uint32_t sizes[CTM_FILE_KINDS] = {0, 80, 8, 1, 12, 8, 12, 48, 1, 12};
+    static const uint32_t sizes[CTM_FILE_KINDS] = {0, 80, 8, 1, 12, 8, 12, 48, 1, 12, 512};
     return sizes[kind];
 }
 

@@ -147,7 +147,8 @@ static ctm_status check_rows(struct ctm_reader *reader, enum ctm_file_kind kind,
                              uint64_t most)
 {
     const struct ctm_section *section = &reader->sections[kind];
-    if (section->offset == 0 && kind == CTM_FILE_LABELS) return CTM_OK;
+    const bool optional = kind == CTM_FILE_LABELS || kind == CTM_FILE_LOSSES;
+    if (section->offset == 0 && optional) return CTM_OK;
     if (section->offset == 0)
         return ctm_reader_fail(reader, CTM_FILE_HEADER_SIZE, "a required section is missing");
     if (section->rows < least)
@@ -171,6 +172,7 @@ ctm_status ctm_reader_layout(struct ctm_reader *reader)
         {CTM_FILE_TRACEBACKS, 1, UINT32_MAX},
         {CTM_FILE_LABELS, 1, UINT32_MAX},
         {CTM_FILE_SITES, 1, UINT32_MAX},
+        {CTM_FILE_LOSSES, 1, CTM_MAX_LOSSES},
     };
     struct ctm_crc32c crc;
     struct ctm_section directory;

@@ -162,6 +162,25 @@ static void load_info(const struct ctm_reader *reader, ctm_snapshot_info *info)
     };
 }
 
+static ctm_status load_losses(struct ctm_reader *reader, ctm_snapshot *snapshot)
+{
+    struct ctm_losses losses = {0};
+    if (reader->sections[CTM_FILE_LOSSES].offset == 0) return CTM_OK;
+    for (uint64_t row = 0; row < reader->sections[CTM_FILE_LOSSES].rows; row++) {
+        const unsigned char *at = row_at(reader, CTM_FILE_LOSSES, row);
+        ctm_loss *loss = &losses.rows[losses.n++];
+        loss->count = ctm_get_u64(at);
+        memcpy(loss->kind, at + 8, sizeof loss->kind);
+        memcpy(loss->detail, at + 8 + sizeof loss->kind, sizeof loss->detail);
+        if (loss->kind[0] == 0 || !ctm_text_is_fit(loss->kind, sizeof loss->kind))
+            return ctm_reader_fail_row(reader, CTM_FILE_LOSSES, row, 8, "a kind is no text");
+        if (!ctm_text_is_fit(loss->detail, sizeof loss->detail))
+            return ctm_reader_fail_row(reader, CTM_FILE_LOSSES, row, 8 + CTM_LOSS_KIND,
+                                       "a loss is no text");
+    }
+    return ctm_snapshot_set_losses(snapshot, losses.rows, losses.n);
+}
+
 static ctm_status seal_checked(struct ctm_reader *reader, ctm_snapshot *snapshot)
 {
     const unsigned char *info = row_at(reader, CTM_FILE_INFO, 0);
@@ -190,6 +209,7 @@ static ctm_status load_snapshot(struct ctm_reader *reader, ctm_snapshot **out)
     load_sites(reader, snapshot);
     status = check_info(reader, &snapshot->info);
     if (status == CTM_OK) status = ctm_reader_check(reader, snapshot);
+    if (status == CTM_OK) status = load_losses(reader, snapshot);
     if (status == CTM_OK) status = seal_checked(reader, snapshot);
     if (status == CTM_OK)
         *out = snapshot;

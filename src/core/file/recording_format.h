@@ -5,7 +5,7 @@
  * last; signed ones are folded first (0, -1, 1, -2 … as 0, 1, 2, 3 …).
  *
  *   header  0 magic (8) | 8 byte order | 12 major (2) minor (2) | 16 header size | 20 flags
- *          24 started (8) | 32 interval (8) | 40 pid (8) | 48 zero (12) | 60 checksum of bytes 0-59
+ *          24 started (8) | 32 interval (8) | 40 pid (8) | 48 lack | 52 zero (8) | 60 checksum of bytes 0-59
  *   block   0 length of the payload | 4 kind | 8 checksum of bytes 0-7 and the payload | 12 payload
  */
 #ifndef CTM_FILE_RECORDING_FORMAT_H
@@ -17,7 +17,7 @@
     "\x89"                  \
     "CTR\r\n\x1a\n"
 #define CTM_RECORDING_MAJOR 1u
-#define CTM_RECORDING_MINOR 0u
+#define CTM_RECORDING_MINOR 1u
 #define CTM_RECORDING_HEADER_SIZE 64u
 #define CTM_BLOCK_HEAD_SIZE 12u
 #define CTM_VARINT_MOST 10u       /* bytes */
@@ -29,6 +29,7 @@ enum ctm_block_kind {
     CTM_BLOCK_ROWS = 3,    /* new rows of the tables of one store */
     CTM_BLOCK_TICK = 4,    /* changes of counters */
     CTM_BLOCK_END = 5,
+    CTM_BLOCK_LOSSES = 6, /* the list from here on */
 };
 /* In the kind: a reader that does not know it must end there. */
 #define CTM_BLOCK_REQUIRED 0x80000000u

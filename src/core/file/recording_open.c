@@ -40,6 +40,9 @@ static ctm_status check_header(struct ctm_recording *recording, const unsigned c
     recording->info.started = ctm_get_u64(at + 24);
     recording->info.interval = ctm_get_u64(at + 32);
     recording->info.pid = ctm_get_u64(at + 40);
+    const uint32_t lack = ctm_get_u32(at + 48);
+    recording->info.lack =
+        lack > CTM_RECORDING_NO_MEMORY ? CTM_RECORDING_IO : (ctm_recording_lack)lack;
     recording->cursor.position = size;
     return CTM_OK;
 }
@@ -81,7 +84,7 @@ static ctm_status read_end(struct ctm_recording *recording, struct ctm_payload *
     if (payload->reason != NULL) return CTM_ERR_FORMAT;
     if (time < recording->cursor.time) return ctm_payload_fail(payload, "time goes backwards");
     recording->info.end = end == CTM_END_EXIT ? CTM_END_EXIT : CTM_END_STOPPED;
-    return CTM_OK;
+    return ctm_recording_read_end(recording, payload);
 }
 
 static ctm_status apply(struct ctm_recording *recording, uint32_t kind, struct ctm_payload *payload,
@@ -96,12 +99,15 @@ static ctm_status apply(struct ctm_recording *recording, uint32_t kind, struct c
     case CTM_BLOCK_TICK:
         if (recording->cursor.spans == 0) break;
         return ctm_apply_tick(&recording->cursor, payload, out_moment);
+    case CTM_BLOCK_LOSSES:
+        if (recording->cursor.spans == 0) break;
+        return ctm_apply_losses(&recording->cursor, payload);
     case CTM_BLOCK_END: return read_end(recording, payload);
     default:
         if ((kind & CTM_BLOCK_REQUIRED) == 0) return CTM_OK;
         return ctm_payload_fail(payload, "a kind of block that this library does not know");
     }
-    return ctm_payload_fail(payload, "rows or a tick before any span");
+    return ctm_payload_fail(payload, "rows, losses or a tick before any span");
 }
 
 /* The whole block at `offset`, checked: *out is its head, borrowed. */
@@ -232,7 +238,9 @@ static ctm_status read_blocks(struct ctm_recording *recording)
         status = ctm_cursor_step(recording, &kind, &moment, &recording->info.fault);
         if (status == CTM_OK && kind == CTM_BLOCK_TICK) status = add_moment(recording, &moment);
         if (status == CTM_OK && kind == CTM_BLOCK_SPAN) status = add_span(recording, position);
+        if (status == CTM_OK && kind == CTM_BLOCK_LOSSES) ctm_recording_keep_losses(recording);
     }
+    ctm_recording_tell_lack(recording, &recording->losses);
     recording->info.good_bytes = recording->cursor.position;
     recording->info.file_bytes = recording->source.size;
     if (status == CTM_OK && recording->cursor.position < recording->source.size)
@@ -254,7 +262,7 @@ static struct ctm_recording *new_recording(ctm_file_error *error)
     if (recording == NULL) return NULL;
     memset(recording, 0, sizeof *recording);
     recording->source.fd = -1;
-    recording->info.command = "";
+    recording->info.command = recording->info.end_text = "";
     *error = (ctm_file_error){0, "not a regular file"};
     return recording;
 }

@@ -9,6 +9,7 @@
  *   recording_open.c      header, blocks, moving the cursor
  *   recording_snapshot.c  the tables of all stores → one snapshot
  *   recording_series.c    places over time
+ *   recording_told.c      losses, and how it ended
  */
 #ifndef CTM_FILE_RECORDING_READER_H
 #define CTM_FILE_RECORDING_READER_H
@@ -17,6 +18,7 @@
 #include "file/crc32c.h"
 #include "file/recording_forecast.h"
 #include "file/recording_format.h"
+#include "store/losses.h"
 
 /* --- recording_source.c --- */
 
@@ -72,7 +74,8 @@ struct ctm_cursor {
     uint64_t bytes, blocks;  /* sums over the sites, modulo 2^64 until compared with a tick's */
     uint64_t weighted_bytes; /* of a sample: what the blocks stand for */
     double weighted_blocks;
-    bool broken; /* a block was applied by half: good only to be emptied */
+    struct ctm_losses losses; /* as of the last block of them in the span */
+    bool broken;              /* a block was applied by half: good only to be emptied */
 };
 
 /* Why a payload was refused: static text. */
@@ -102,7 +105,19 @@ struct ctm_recording {
     uint64_t *span_positions;  /* owned: where the block of each span begins */
     size_t moments_capacity, spans_capacity;
     struct ctm_cursor cursor;
+    struct ctm_losses losses;    /* of any moment */
+    char end_text[CTM_END_TEXT]; /* info.end_text */
 };
+
+/* --- recording_told.c --- */
+CTM_NODISCARD ctm_status ctm_apply_losses(struct ctm_cursor *cursor, struct ctm_payload *payload);
+/* The cursor's list goes into the recording's. */
+void ctm_recording_keep_losses(struct ctm_recording *recording);
+/* What an end says behind its time and kind. */
+CTM_NODISCARD ctm_status ctm_recording_read_end(struct ctm_recording *recording,
+                                                struct ctm_payload *payload);
+/* Adds the loss of the kind "file" if the recording ended before its time. */
+void ctm_recording_tell_lack(const struct ctm_recording *recording, struct ctm_losses *out);
 
 /* Applies the block at the cursor and gives its kind, and of a tick what it says. CTM_ERR_FORMAT: *out_error (not
  * NULL) says why. At the end of what is good: kind 0. */

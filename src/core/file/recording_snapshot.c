@@ -108,6 +108,12 @@ static uint64_t unix_time(const ctm_recording_info *info, uint64_t time)
     return info->started == 0 ? 0 : info->started + time;
 }
 
+static void losses_at(const struct ctm_recording *recording, size_t moment, struct ctm_losses *out)
+{
+    *out = recording->cursor.losses;
+    if (moment + 1 == recording->info.moments) ctm_recording_tell_lack(recording, out);
+}
+
 ctm_status ctm_recording_snapshot(ctm_recording *recording, size_t moment, ctm_snapshot **out)
 {
     const ctm_recording_info *about = &recording->info;
@@ -123,12 +129,15 @@ ctm_status ctm_recording_snapshot(ctm_recording *recording, size_t moment, ctm_s
         .taken_ns = unix_time(about, at->time),
         .pid = about->pid <= UINT32_MAX ? (uint32_t)about->pid : 0,
     };
+    struct ctm_losses losses;
     struct ctm_store store;
+    losses_at(recording, moment, &losses);
     ctm_store_init(&store);
     status = merge_stores(&recording->cursor, &store);
     if (status == CTM_OK)
         status = ctm_store_string(&store, about->command, strlen(about->command), &info.command);
     if (status == CTM_OK) status = ctm_snapshot_from_store(&store, &info, out);
+    status = ctm_snapshot_finish_losses(status, &losses, out);
     ctm_store_free_all(&store);
     return status;
 }

@@ -120,6 +120,7 @@ void ctm_cursor_empty(struct ctm_cursor *cursor)
     }
     cursor->bytes = cursor->blocks = cursor->weighted_bytes = 0;
     cursor->weighted_blocks = 0;
+    cursor->losses.n = 0;
 }
 
 /* --- rows: each reads one from the payload --- */

@@ -96,6 +96,13 @@ void ctm_put_recording_header(struct ctm_buffer *buffer, const struct ctm_crc32c
     ctm_buffer_put(buffer, header, sizeof header);
 }
 
+void ctm_header_set_lack(unsigned char *header, const struct ctm_crc32c *crc,
+                         ctm_recording_lack lack)
+{
+    ctm_put_u32(header + 48, lack);
+    ctm_put_u32(header + 60, ctm_crc32c_get(crc, header, 60));
+}
+
 size_t ctm_block_begin(struct ctm_buffer *buffer, uint32_t kind)
 {
     unsigned char head[CTM_BLOCK_HEAD_SIZE] = {0};
@@ -194,10 +201,26 @@ void ctm_put_end_of_list(struct ctm_buffer *buffer)
     ctm_buffer_varint(buffer, 0);
 }
 
-void ctm_put_end(struct ctm_buffer *buffer, uint64_t time, ctm_recording_end end)
+void ctm_put_losses(struct ctm_buffer *buffer, const struct ctm_losses *losses)
+{
+    ctm_buffer_varint(buffer, losses->n);
+    for (uint32_t i = 0; i < losses->n; i++) {
+        const ctm_loss *loss = &losses->rows[i];
+        ctm_buffer_varint(buffer, loss->count);
+        ctm_put_string(buffer, loss->kind, strlen(loss->kind));
+        ctm_put_string(buffer, loss->detail, strlen(loss->detail));
+    }
+}
+
+void ctm_put_end(struct ctm_buffer *buffer, uint64_t time, ctm_recording_end end,
+                 const int32_t *exit_status, const char *text)
 {
     ctm_buffer_varint(buffer, time);
     ctm_buffer_varint(buffer, end);
+    if (exit_status != NULL || text[0] != '\0') {
+        ctm_buffer_varint(buffer, exit_status != NULL ? ctm_fold(*exit_status) + 1 : 0);
+        ctm_put_string(buffer, text, strlen(text));
+    }
 }
 
 /* --- lists of changes --- */

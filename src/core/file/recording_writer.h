@@ -13,6 +13,7 @@
 #include "file/crc32c.h"
 #include "file/recording_forecast.h"
 #include "file/recording_format.h"
+#include "store/losses.h"
 
 /* Its owner's; begins as zeros. */
 struct ctm_buffer {
@@ -28,6 +29,9 @@ void ctm_buffer_varint(struct ctm_buffer *buffer, uint64_t value);
 
 void ctm_put_recording_header(struct ctm_buffer *buffer, const struct ctm_crc32c *crc,
                               uint64_t started, uint64_t interval, uint64_t pid);
+/* The same header, `header` of CTM_RECORDING_HEADER_SIZE bytes, of a recording that ended before its time. */
+void ctm_header_set_lack(unsigned char *header, const struct ctm_crc32c *crc,
+                         ctm_recording_lack lack);
 
 /* A block: what is put between begin and end is its payload. begin returns what end is to be given. */
 size_t ctm_block_begin(struct ctm_buffer *buffer, uint32_t kind);
@@ -65,6 +69,9 @@ void ctm_changes_begin(struct ctm_changes *changes, struct ctm_buffer *out,
 void ctm_changes_site(struct ctm_changes *changes, uint32_t site, uint64_t allocated, int64_t live);
 void ctm_changes_end(struct ctm_changes *changes);
 
-void ctm_put_end(struct ctm_buffer *buffer, uint64_t time, ctm_recording_end end);
+void ctm_put_losses(struct ctm_buffer *buffer, const struct ctm_losses *losses);
+/* exit_status NULL: not known. */
+void ctm_put_end(struct ctm_buffer *buffer, uint64_t time, ctm_recording_end end,
+                 const int32_t *exit_status, const char *text);
 
 #endif

@@ -12,13 +12,14 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "store/memory.h"
 
-enum { MAX_LINKS = 40, MAX_NAMES = 100 };
+enum { MAX_LINKS = 40, MAX_NAMES = 100, READER_TRIES = 100, READER_PAUSE_NS = 20000000 };
 
 /* errno is the last failed call's in every `false` below. */
 
@@ -118,10 +119,23 @@ static bool fill_unique(int fd, const struct stat *old, const void *bytes, size_
     return write_and_close(fd, bytes, size);
 }
 
+/* Beyond the process's limit the system would send SIGXFSZ, which ends a program that does not ignore it. */
+static bool within_limit(size_t size)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
+        size <= limit.rlim_cur) {
+        return true;
+    }
+    errno = EFBIG;
+    return false;
+}
+
 static bool replace_regular(struct paths *paths, const struct stat *old, const void *bytes,
                             size_t size)
 {
     if (old != NULL && faccessat(AT_FDCWD, paths->target, W_OK, AT_EACCESS) != 0) return false;
+    if (!within_limit(size)) return false;
     int fd = create_unique(paths);
     if (fd < 0) return false;
     if (fill_unique(fd, old, bytes, size) && rename(paths->other, paths->target) == 0) return true;
@@ -131,9 +145,26 @@ static bool replace_regular(struct paths *paths, const struct stat *old, const v
     return false;
 }
 
+/* A pipe that nobody has open for reading: whoever is to read it gets some time to come, but it may be nobody. */
+static int open_direct(const char *path)
+{
+    const struct timespec pause = {.tv_nsec = READER_PAUSE_NS};
+    for (int i = 0;; i++) {
+        int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        if (fd >= 0 || errno != ENXIO || i == READER_TRIES) return fd;
+        nanosleep(&pause, NULL);
+    }
+}
+
 static bool write_direct(const char *path, const void *bytes, size_t size)
 {
-    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    int fd = open_direct(path);
+    if (fd >= 0 && fcntl(fd, F_SETFL, O_WRONLY) != 0) {
+        int error = errno;
+        close(fd);
+        errno = error;
+        return false;
+    }
     return fd >= 0 && write_and_close(fd, bytes, size);
 }
 

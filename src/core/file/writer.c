@@ -21,7 +21,8 @@ struct section {
 struct plan {
     struct section sections[CTM_FILE_KINDS];
     uint32_t n;
-    uint64_t size; /* of the whole file */
+    uint64_t size;  /* of the whole file */
+    uint16_t minor; /* of the version: the least that has all that is in it */
 };
 
 static uint64_t align(uint64_t offset)
@@ -44,7 +45,9 @@ static void plan_section(struct plan *plan, uint32_t kind, uint64_t rows)
 static void plan_sections(const ctm_snapshot *snapshot, size_t attributes, struct plan *plan)
 {
     const ctm_snapshot_info *info = &snapshot->info;
-    const uint64_t sections = ALWAYS + (info->label_sets > 0) + (attributes > 0);
+    const uint64_t sections =
+        ALWAYS + (info->label_sets > 0) + (attributes > 0) + (snapshot->n_losses > 0);
+    plan->minor = snapshot->n_losses > 0 ? CTM_FILE_MINOR : CTM_FILE_MINOR_BASE;
     plan->n = 0;
     plan->size = CTM_FILE_HEADER_SIZE + CTM_FILE_DIRECTORY_ROW * sections;
     plan_section(plan, CTM_FILE_INFO, 1);
@@ -55,6 +58,7 @@ static void plan_sections(const ctm_snapshot *snapshot, size_t attributes, struc
     plan_section(plan, CTM_FILE_TRACEBACKS, (uint64_t)info->tracebacks + 1);
     if (info->label_sets > 0) plan_section(plan, CTM_FILE_LABELS, (uint64_t)info->label_sets + 1);
     plan_section(plan, CTM_FILE_SITES, (uint64_t)info->sites + 1);
+    if (snapshot->n_losses > 0) plan_section(plan, CTM_FILE_LOSSES, snapshot->n_losses);
     if (attributes > 0) plan_section(plan, CTM_FILE_ATTRIBUTES, attributes);
 }
 
@@ -114,6 +118,13 @@ static void write_site(const ctm_site *row, unsigned char *at)
     ctm_put_u64(at + 40, row->at_peak);
 }
 
+static void write_loss(const ctm_loss *row, unsigned char *at)
+{
+    ctm_put_u64(at, row->count);
+    memcpy(at + 8, row->kind, sizeof row->kind);
+    memcpy(at + 8 + sizeof row->kind, row->detail, sizeof row->detail);
+}
+
 static void write_row(const ctm_snapshot *snapshot, uint32_t kind, uint64_t row, unsigned char *at)
 {
     switch (kind) {
@@ -123,6 +134,7 @@ static void write_row(const ctm_snapshot *snapshot, uint32_t kind, uint64_t row,
     case CTM_FILE_TRACEBACKS: write_traceback(&snapshot->tracebacks[row], at); break;
     case CTM_FILE_LABELS: write_label(&snapshot->labels[row], at); break;
     case CTM_FILE_SITES: write_site(&snapshot->sites[row], at); break;
+    case CTM_FILE_LOSSES: write_loss(&snapshot->losses[row], at); break;
     default: write_info(&snapshot->info, at); break;
     }
 }
@@ -142,7 +154,7 @@ static void write_section(const ctm_snapshot *snapshot, const void *attributes,
 
 static void write_directory_row(const struct section *section, uint32_t checksum, unsigned char *at)
 {
-    bool required = section->kind != CTM_FILE_ATTRIBUTES;
+    bool required = section->kind != CTM_FILE_ATTRIBUTES && section->kind != CTM_FILE_LOSSES;
     ctm_put_u32(at, section->kind);
     ctm_put_u32(at + 4, required ? CTM_FILE_REQUIRED : 0);
     ctm_put_u64(at + 8, section->offset);
@@ -159,7 +171,7 @@ static void write_header(const struct plan *plan, const struct ctm_crc32c *crc,
     memcpy(bytes, CTM_FILE_MAGIC, CTM_FILE_MAGIC_SIZE);
     ctm_put_u32(bytes + 8, CTM_FILE_BYTE_ORDER);
     ctm_put_u16(bytes + 12, CTM_FILE_MAJOR);
-    ctm_put_u16(bytes + 14, CTM_FILE_MINOR);
+    ctm_put_u16(bytes + 14, plan->minor);
     ctm_put_u32(bytes + 16, CTM_FILE_HEADER_SIZE);
     ctm_put_u32(bytes + 20, plan->n);
     ctm_put_u64(bytes + 24, plan->size);

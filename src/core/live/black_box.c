@@ -90,6 +90,7 @@ void ctm_box_after_emptying(struct ctm_tracer *tracer)
     }
     const ctm_box_lack lack = ctm_box_check_file(box);
     empty_control(box->control);
+    ctm_told_tell_box(&tracer->told, box->control);
     atomic_store(&box->control->lack, lack);
     if (lack == CTM_BOX_COMPLETE && ctm_box_file_resize(box->fd, CTM_BOX_CONTROL_SIZE) == 0) {
         box->end = CTM_BOX_CONTROL_SIZE;
@@ -214,6 +215,8 @@ static void attach_locked(ctm_tracer *tracer, struct ctm_box_writer *box)
     tracer->box = box;
     tracer->control = box->control;
     ctm_give_back_now(ctm_tracer_forget_locked(tracer, false));
+    (void)!ctm_tracer_keep_spare_locked(
+        tracer); /* without: as if there had never been memory for it */
 }
 
 ctm_status ctm_black_box_start(ctm_tracer *tracer, const char *path)
@@ -245,6 +248,7 @@ ctm_status ctm_black_box_start(ctm_tracer *tracer, const char *path)
 static void move_locked(ctm_tracer *tracer, struct ctm_box_writer *box)
 {
     empty_control(box->control);
+    ctm_told_tell_box(&tracer->told, box->control);
     ctm_box_take_tables(box);
     tracer->box = box;
     tracer->control = box->control;

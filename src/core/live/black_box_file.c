@@ -3,6 +3,7 @@
  * The file is made under a temporary name and renamed when it is whole, so whoever opens it finds a box, and a file that
  * somebody else has open or mapped is never changed, nor one behind a link. Its lock (flock) tells that it is in use.
  */
+#define _GNU_SOURCE 1
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -117,6 +118,30 @@ static bool within_limit(uint64_t size)
            size <= limit.rlim_cur;
 }
 
+/* Where fallocate is not to be had: a file system without it, a sandbox. */
+static int write_zeros(int fd, uint64_t offset, uint64_t length)
+{
+    static const char zeros[4096];
+    while (length > 0) {
+        const ssize_t n =
+            pwrite(fd, zeros, length < sizeof zeros ? (size_t)length : sizeof zeros, (off_t)offset);
+        if (n == 0 || (n < 0 && errno != EINTR)) {
+            return n == 0 ? EIO : errno;
+        }
+        if (n > 0) {
+            offset += (uint64_t)n;
+            length -= (uint64_t)n;
+        }
+    }
+    return 0;
+}
+
+static bool is_refused(int error)
+{
+    return error == EPERM || error == EACCES || error == ENOSYS || error == EOPNOTSUPP ||
+           error == EINVAL;
+}
+
 int ctm_box_file_fill(int fd, uint64_t offset, uint64_t length)
 {
     int error;
@@ -124,9 +149,9 @@ int ctm_box_file_fill(int fd, uint64_t offset, uint64_t length)
         return EFBIG;
     }
     do {
-        error = posix_fallocate(fd, (off_t)offset, (off_t)length);
+        error = fallocate(fd, 0, (off_t)offset, (off_t)length) == 0 ? 0 : errno;
     } while (error == EINTR);
-    return error;
+    return is_refused(error) ? write_zeros(fd, offset, length) : error;
 }
 
 int ctm_box_file_resize(int fd, uint64_t size)

@@ -12,7 +12,6 @@
 
 #define LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
-#define ROOMS_AT_ONCE 8u /* set aside in the map at a time, so that few resizes need its lock */
 
 /* --- slots --- */
 static inline uint32_t slot_of(const ctm_shard *shard, uint32_t site)
@@ -181,6 +180,11 @@ ctm_status ctm_shard_site(ctm_shard *shard, uint32_t domain, uint32_t traceback,
     return find_site(shard, domain, traceback, size, out);
 }
 
+ctm_status ctm_shard_unplaced_site(ctm_shard *shard, uint32_t domain, uint64_t size, uint32_t *out)
+{
+    return ctm_store_unplaced_site(&shard->store, domain, size, out);
+}
+
 ctm_status ctm_shard_alloc_at(ctm_shard *shard, uint32_t domain, uintptr_t address, uint32_t site)
 {
     uint32_t old;
@@ -232,11 +236,11 @@ bool ctm_shard_free(ctm_shard *shard, uint32_t domain, uintptr_t address)
 static ctm_status keep_room(ctm_shard *shard)
 {
     if (shard->resizing == shard->kept) {
-        ctm_status status = ctm_map_keep(&shard->tracer->map, ROOMS_AT_ONCE);
+        ctm_status status = ctm_map_keep(&shard->tracer->map, CTM_ROOMS_AT_ONCE);
         if (status != CTM_OK) {
             return status;
         }
-        shard->kept += ROOMS_AT_ONCE;
+        shard->kept += CTM_ROOMS_AT_ONCE;
     }
     shard->resizing++;
     return CTM_OK;

@@ -15,7 +15,12 @@ struct ctm_overflow_entry {
     uint32_t slot; /* 0: free entry */
 };
 
-#define FIRST_CAPACITY 256u /* one page */
+#ifndef CTM_FAULTS
+#define FIRST_CAPACITY \
+    4096u /* there from the start, for blocks whose leaf is refused; touched as it fills */
+#else
+#define FIRST_CAPACITY 256u
+#endif
 
 static size_t home(const struct ctm_map *map, uint32_t domain, uint64_t address)
 {

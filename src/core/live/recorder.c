@@ -22,11 +22,16 @@
 
 /* --- the file --- */
 
-/* A regular file of ours alone, empty; else -1 with errno. */
-static int create_file(const char *path, struct stat *out)
+/* A regular file of ours alone, with what it held; else -1 with errno. */
+static int open_file(const char *path, struct stat *out, bool *out_new)
 {
     /* Not blocking: opening a pipe would wait for a reader. */
-    const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
+    const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+    int fd = open(path, flags | O_EXCL, 0666);
+    *out_new = fd >= 0;
+    if (fd < 0 && errno == EEXIST) {
+        fd = open(path, flags, 0666);
+    }
     if (fd < 0) {
         return -1;
     }
@@ -37,8 +42,6 @@ static int create_file(const char *path, struct stat *out)
         error = EINVAL;
     } else if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
         error = EWOULDBLOCK; /* another process records into it */
-    } else if (ftruncate(fd, 0) != 0) {
-        error = errno;
     }
     if (error != 0) {
         close(fd);
@@ -54,6 +57,18 @@ static bool fd_is_ours(const struct ctm_recorder *recorder, int fd, struct stat 
            out->st_ino == recorder->inode;
 }
 
+/* A recording that could not be begun leaves no file that was not there, nor an empty one. */
+static void remove_file(struct ctm_recorder *recorder, const char *path, bool is_new)
+{
+    const int error = errno;
+    struct stat now;
+    if (lstat(path, &now) == 0 && now.st_dev == recorder->device && now.st_ino == recorder->inode &&
+        (is_new || now.st_size == 0)) {
+        unlink(path);
+    }
+    errno = error;
+}
+
 static void close_file(struct ctm_recorder *recorder)
 {
     struct stat status;
@@ -61,6 +76,28 @@ static void close_file(struct ctm_recorder *recorder)
     const int fd = atomic_exchange(&recorder->fd, -1);
     if (fd_is_ours(recorder, fd, &status)) {
         close(fd);
+    }
+}
+
+/* The process's limit on the size of files: beyond it the system would send SIGXFSZ, were it not blocked here. */
+static ctm_recording_lack lack_of(int error)
+{
+    const bool full = error == ENOSPC || error == EDQUOT || error == EFBIG;
+    return error == ENOMEM ? CTM_RECORDING_NO_MEMORY
+           : full          ? CTM_RECORDING_NO_SPACE
+                           : CTM_RECORDING_IO;
+}
+
+/* The header has its place already, so this needs no room. */
+static void write_lack(struct ctm_recorder *recorder, int error)
+{
+    struct stat status;
+    const int fd = atomic_load(&recorder->fd);
+    if (recorder->written >= CTM_RECORDING_HEADER_SIZE && fd_is_ours(recorder, fd, &status) &&
+        (uint64_t)status.st_size >= recorder->written) {
+        ctm_header_set_lack(recorder->header, &recorder->crc, lack_of(error));
+        const ssize_t ignored = pwrite(fd, recorder->header, sizeof recorder->header, 0);
+        (void)ignored;
     }
 }
 
@@ -114,7 +151,8 @@ static void wait_locked(struct ctm_recorder *recorder, uint64_t next)
 static void put_end(struct ctm_recorder *recorder, ctm_recording_end end)
 {
     const size_t begin = ctm_block_begin(&recorder->out, CTM_BLOCK_END);
-    ctm_put_end(&recorder->out, ctm_recorder_time(recorder), end);
+    ctm_put_end(&recorder->out, ctm_recorder_time(recorder), end,
+                recorder->end.status_known ? &recorder->end.status : NULL, recorder->end.text);
     ctm_block_end(&recorder->out, &recorder->crc, begin);
 }
 
@@ -155,6 +193,9 @@ static bool tick(struct ctm_recorder *recorder, uint64_t next)
     const int error = read_and_write(recorder, asked, end, &reason);
     ctm_buffer_empty(&recorder->out);
     atomic_store(&recorder->memory, ctm_recorder_memory(recorder));
+    if (error != 0) {
+        write_lack(recorder, error);
+    }
     if (error != 0 || end != CTM_END_UNKNOWN) {
         close_file(recorder);
     }
@@ -215,6 +256,9 @@ static void put_beginning(struct ctm_recorder *recorder, const char *command, si
     struct ctm_buffer *out = &recorder->out;
     ctm_put_recording_header(out, &recorder->crc, ctm_tracer_now(), recorder->interval,
                              (uint64_t)getpid());
+    if (!out->failed) {
+        memcpy(recorder->header, out->bytes, sizeof recorder->header);
+    }
     if (length > 0) {
         const size_t begin = ctm_block_begin(out, CTM_BLOCK_COMMAND);
         ctm_buffer_put(out, command, length);
@@ -253,30 +297,52 @@ static void free_recorder(struct ctm_recorder *recorder)
     errno = error;
 }
 
-static ctm_status first_tick(struct ctm_recorder *recorder)
+static ctm_status first_tick(struct ctm_recorder *recorder, const char *path, bool is_new)
 {
     const ctm_status status = ctm_recorder_tick(recorder);
     if (status != CTM_OK) {
         const bool no_memory = errno == ENOMEM;
+        remove_file(recorder, path, is_new);
         ctm_recorder_free(recorder);
         return status == CTM_ERR_IO && no_memory ? CTM_ERR_NOMEM : status;
     }
     return CTM_OK;
 }
 
-static ctm_status begin_file(struct ctm_recorder *recorder, const char *path)
+/* What the file held is given up when nothing but the disk can hinder the recording any more: the thread waits for the lock
+ * meanwhile. errno. */
+static int start_thread_and_empty(struct ctm_recorder *recorder, int fd)
+{
+    pthread_mutex_lock(&recorder->lock);
+    int error = start_thread(recorder);
+    const bool started = error == 0;
+    if (started && ftruncate(fd, 0) != 0) {
+        error = errno;
+        recorder->pausing = true; /* it ends at once */
+    }
+    pthread_mutex_unlock(&recorder->lock);
+    if (started && error != 0) {
+        pthread_join(recorder->thread, NULL);
+    }
+    return error;
+}
+
+static ctm_status begin_file(struct ctm_recorder *recorder, const char *path, bool *out_new)
 {
     struct stat status;
-    const int fd = create_file(path, &status);
+    const int fd = open_file(path, &status, out_new);
     if (fd < 0) {
         return CTM_ERR_IO;
     }
     recorder->device = status.st_dev;
     recorder->inode = status.st_ino;
     atomic_store(&recorder->fd, fd);
-    const int error = start_thread(recorder);
+    const int error = start_thread_and_empty(recorder, fd);
     if (error != 0) {
         errno = error;
+        if (*out_new) {
+            remove_file(recorder, path, true);
+        }
         return CTM_ERR_IO;
     }
     return CTM_OK;
@@ -321,13 +387,14 @@ ctm_status ctm_recorder_start(ctm_tracer *tracer, const char *path, uint64_t int
     } else {
         put_beginning(recorder, tracer->command, tracer->command_length);
     }
-    ctm_status status = recorder->out.failed ? CTM_ERR_NOMEM : begin_file(recorder, path);
+    bool is_new = false;
+    ctm_status status = recorder->out.failed ? CTM_ERR_NOMEM : begin_file(recorder, path, &is_new);
     if (status != CTM_OK) {
         free_recorder(recorder);
         return status;
     }
     tracer->recorder = recorder;
-    status = first_tick(recorder);
+    status = first_tick(recorder, path, is_new);
     if (status == CTM_OK) {
         *out = recorder;
     }

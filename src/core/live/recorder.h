@@ -48,9 +48,12 @@ struct ctm_recorder {
     struct ctm_crc32c crc;
     struct ctm_buffer out, changes; /* what is to be written; the changes of the tick being read */
     struct ctm_recorded_shard shards[CTM_SHARDS];
-    uint32_t generation;    /* of the span on file; 0: none yet */
-    bool tracing;           /* was it, in that span? */
-    uint64_t bytes, blocks; /* sums over `seen` */
+    uint32_t generation;     /* of the span on file; 0: none yet */
+    bool tracing;            /* was it, in that span? */
+    uint64_t bytes, blocks;  /* sums over `seen` */
+    uint64_t told_version;   /* of the losses on file, in this span; 0: none */
+    struct ctm_end_told end; /* as of the last tick */
+    unsigned char header[CTM_RECORDING_HEADER_SIZE]; /* as it is on file */
 
     pthread_mutex_t lock; /* guards all below; nothing else is locked inside it */
     pthread_cond_t wake;  /* the thread waits here */

@@ -59,6 +59,7 @@ static void begin_span(struct ctm_recorder *recorder, uint32_t generation, bool 
         ctm_forecast_forget(&shard->forecast);
     }
     recorder->generation = generation;
+    recorder->told_version = 0;
     recorder->tracing = tracing;
     recorder->bytes = recorder->blocks = 0;
     const size_t begin = ctm_block_begin(&recorder->out, CTM_BLOCK_SPAN);
@@ -235,6 +236,23 @@ static void put_tick(struct ctm_recorder *recorder, uint64_t time, uint64_t peak
     recorder->out.failed = recorder->out.failed || recorder->changes.failed;
 }
 
+/* Inside the gate: see live/told.h. */
+static void read_told(struct ctm_recorder *recorder, bool tracing)
+{
+    struct ctm_told *told = &recorder->tracer->told;
+    pthread_mutex_lock(&told->lock);
+    recorder->end = told->end;
+    const bool changed = recorder->told_version != told->version &&
+                         (recorder->told_version != 0 || told->losses.n > 0);
+    if (tracing && changed) {
+        const size_t begin = ctm_block_begin(&recorder->out, CTM_BLOCK_LOSSES);
+        ctm_put_losses(&recorder->out, &told->losses);
+        ctm_block_end(&recorder->out, &recorder->crc, begin);
+        recorder->told_version = told->version;
+    }
+    pthread_mutex_unlock(&told->lock);
+}
+
 /* Inside the gate. False: to be done again, the tables were emptied meanwhile. */
 static bool read_tables(struct ctm_recorder *recorder)
 {
@@ -290,6 +308,7 @@ bool ctm_recorder_read(struct ctm_recorder *recorder)
         }
     } while (!whole && !recorder->out.failed);
     ctm_tracer_totals(tracer, &totals);
+    read_told(recorder, tracing);
     let_mend(tracer, SIG_BLOCK);
     ctm_gate_leave(&tracer->gate);
     if (tracing && !recorder->out.failed) {

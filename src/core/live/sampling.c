@@ -82,3 +82,9 @@ bool ctm_sampler_takes(ctm_tracer *tracer, ctm_sampler *sampler, uint64_t size)
     }
     return tracer->sample_interval == 0 || takes_slowly(tracer, sampler, size);
 }
+
+void ctm_sampler_force(ctm_tracer *tracer, ctm_sampler *sampler)
+{
+    sampler->generation = ctm_tracer_generation(tracer);
+    sampler->distance = 0;
+}

@@ -28,7 +28,13 @@
 #include "live/address_map.h"
 #include "live/gate.h"
 #include "live/sampling.h"
+#include "live/told.h"
 #include "store/store.h"
+
+#define CTM_ROOMS_AT_ONCE 8u /* set aside in the map at a time, so that few resizes need its lock */
+
+/* Shards whose stores keep room for blocks without a place. */
+#define CTM_SPARE_SHARDS 2u
 
 /* A slot of the map: home shard in the upper 4 bits, site below. */
 #define CTM_SLOT_SITE_BITS 28u
@@ -75,6 +81,7 @@ struct ctm_tracer {
     _Alignas(64) struct ctm_shard shards[CTM_SHARDS];
     struct ctm_places places; /* see sampling.h; in use if there is a sample interval */
     struct ctm_map map;       /* see address_map.h */
+    struct ctm_told told;     /* see told.h */
 };
 
 /* The bytes of `shard` are above its limit. Called inside it. */
@@ -88,6 +95,10 @@ void ctm_peak_tell_box(struct ctm_tracer *tracer);
  * the map, which are to be returned (give_back.h). */
 CTM_NODISCARD struct ctm_leaving *ctm_tracer_forget_locked(struct ctm_tracer *tracer,
                                                            bool keep_pages);
+
+/* Sets aside, with the world stopped and the tables empty, what events need that meet a table which cannot grow.
+ * CTM_ERR_NOMEM: less is set aside. */
+CTM_NODISCARD ctm_status ctm_tracer_keep_spare_locked(struct ctm_tracer *tracer);
 
 /* UNIX time in nanoseconds. */
 uint64_t ctm_tracer_now(void);

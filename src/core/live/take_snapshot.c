@@ -41,7 +41,7 @@ static ctm_status merge_shards(const ctm_tracer *tracer, const struct ctm_shard 
     return status;
 }
 
-/* The world is stopped, so any shard's store is ours: the command is interned like any string. */
+/* The world is stopped, so any shard's store is ours: the command is interned like any string, and no loss is told. */
 static ctm_status finish(const ctm_tracer *tracer, struct ctm_store *store, ctm_snapshot_info *info,
                          struct ctm_snapshot **out)
 {
@@ -50,6 +50,7 @@ static ctm_status finish(const ctm_tracer *tracer, struct ctm_store *store, ctm_
     if (status == CTM_OK) {
         status = ctm_snapshot_from_store(store, info, out);
     }
+    status = ctm_snapshot_finish_losses(status, &tracer->told.losses, out);
     if (status == CTM_OK) {
         ctm_snapshot_count_peak(*out);
     }

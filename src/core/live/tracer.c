@@ -28,6 +28,7 @@ ctm_status ctm_tracer_new(ctm_tracer **out)
         ctm_map_forget(tracer->shards[i].memos);
     }
     pthread_mutex_init(&tracer->peak_lock, NULL);
+    ctm_told_init(&tracer->told);
     ctm_gate_init(&tracer->gate);
     ctm_map_init(&tracer->map);
     ctm_give_back_init(&tracer->giving);
@@ -47,6 +48,7 @@ void ctm_tracer_free(ctm_tracer *tracer)
     }
     pthread_mutex_destroy(&tracer->peak_lock);
     pthread_mutex_destroy(&tracer->gate.lock);
+    pthread_mutex_destroy(&tracer->told.lock);
     ctm_mem_free(tracer->command);
     ctm_map_destroy(&tracer->map);
     ctm_give_back_destroy(&tracer->giving);
@@ -116,9 +118,27 @@ struct ctm_leaving *ctm_tracer_forget_locked(ctm_tracer *tracer, bool keep_pages
         memset(&tracer->places, 0, sizeof tracer->places);
     }
     ctm_peak_set(tracer, 0);
+    ctm_told_clear(&tracer->told);
     atomic_store(&tracer->tables_lost, false);
     ctm_box_after_emptying(tracer);
     return leaving;
+}
+
+/* Rooms are set aside too (events.c), since the first one needs memory. */
+ctm_status ctm_tracer_keep_spare_locked(struct ctm_tracer *tracer)
+{
+    for (uint32_t i = 0; i < CTM_SPARE_SHARDS; i++) {
+        struct ctm_shard *shard = &tracer->shards[i];
+        ctm_status status = ctm_store_keep_spare(&shard->store);
+        if (status == CTM_OK && shard->kept == 0) {
+            status = ctm_map_keep(&tracer->map, CTM_ROOMS_AT_ONCE);
+            shard->kept = status == CTM_OK ? CTM_ROOMS_AT_ONCE : 0;
+        }
+        if (status != CTM_OK) {
+            return status;
+        }
+    }
+    return CTM_OK;
 }
 
 static ctm_status start(ctm_tracer *tracer, uint32_t nframe, uint64_t sample_interval)
@@ -132,13 +152,19 @@ static ctm_status start(ctm_tracer *tracer, uint32_t nframe, uint64_t sample_int
     ctm_tracer_stop_world(tracer);
     ctm_gate_close(&tracer->gate);
     ctm_give_back_now(ctm_tracer_forget_locked(tracer, false)); /* nothing, as a rule */
-    tracer->sample_interval = sample_interval;
-    tracer->started_ns = ctm_tracer_now();
-    atomic_store(&tracer->nframe, nframe);
-    atomic_store(&tracer->active, true);
+    const ctm_status status = ctm_tracer_keep_spare_locked(tracer);
+    if (status == CTM_OK) {
+        tracer->sample_interval = sample_interval;
+        tracer->started_ns = ctm_tracer_now();
+        ctm_told_forget(&tracer->told);
+        atomic_store(&tracer->nframe, nframe);
+        atomic_store(&tracer->active, true);
+    } else {
+        ctm_give_back_now(ctm_tracer_forget_locked(tracer, false));
+    }
     ctm_gate_open(&tracer->gate);
     ctm_tracer_resume_world(tracer);
-    return CTM_OK;
+    return status;
 }
 
 ctm_status ctm_tracer_start(ctm_tracer *tracer, uint32_t nframe)
@@ -174,6 +200,7 @@ void ctm_tracer_clear(ctm_tracer *tracer)
     ctm_tracer_stop_world(tracer);
     ctm_gate_close(&tracer->gate);
     struct ctm_leaving *leaving = ctm_tracer_forget_locked(tracer, true);
+    (void)!ctm_tracer_keep_spare_locked(tracer); /* what was returned a moment ago */
     ctm_gate_open(&tracer->gate);
     ctm_tracer_resume_world(tracer);
     ctm_give_back_now(leaving); /* no thread comes and goes while a program is traced */
@@ -230,6 +257,17 @@ void ctm_tracer_reset_peak(ctm_tracer *tracer)
     ctm_tracer_totals(tracer, &totals);
     ctm_peak_set(tracer, totals.current_bytes);
     ctm_tracer_resume_world(tracer);
+}
+
+uint64_t ctm_tracer_unplaced(ctm_tracer *tracer)
+{
+    uint64_t blocks = 0;
+    ctm_tracer_stop_world(tracer);
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        blocks += ctm_store_unplaced_blocks(&tracer->shards[i].store);
+    }
+    ctm_tracer_resume_world(tracer);
+    return blocks;
 }
 
 size_t ctm_tracer_memory_locked(struct ctm_tracer *tracer)

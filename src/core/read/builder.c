@@ -15,6 +15,7 @@
 struct ctm_builder {
     struct ctm_store store; /* owned */
     ctm_snapshot_info info; /* all that is not counted */
+    struct ctm_losses losses;
 };
 
 ctm_status ctm_builder_new(ctm_builder **out)
@@ -23,6 +24,7 @@ ctm_status ctm_builder_new(ctm_builder **out)
     if (builder == NULL) return CTM_ERR_NOMEM;
     ctm_store_init(&builder->store);
     memset(&builder->info, 0, sizeof builder->info);
+    builder->losses.n = 0;
     *out = builder;
     return CTM_OK;
 }
@@ -173,9 +175,15 @@ ctm_status ctm_builder_add_snapshot(ctm_builder *builder, const ctm_snapshot *sn
         builder->info.sample_interval = snapshot->info.sample_interval;
         builder->info.peak_known =
             snapshot->info.peak_known && whole && (first || builder->info.peak_known);
+        ctm_losses_add_all(&builder->losses, snapshot->losses, snapshot->n_losses);
     }
     ctm_mem_free(memory);
     return status;
+}
+
+void ctm_builder_loss(ctm_builder *builder, const char *kind, const char *detail, uint64_t count)
+{
+    (void)ctm_losses_add(&builder->losses, kind, detail, count);
 }
 
 void ctm_builder_set_info(ctm_builder *builder, uint32_t nframe, uint64_t peak_bytes,
@@ -205,8 +213,10 @@ ctm_status ctm_builder_set_origin(ctm_builder *builder, uint64_t taken_ns, uint6
 ctm_status ctm_builder_finish(ctm_builder *builder, ctm_snapshot **out)
 {
     ctm_status status = ctm_snapshot_from_store(&builder->store, &builder->info, out);
+    status = ctm_snapshot_finish_losses(status, &builder->losses, out);
     if (status == CTM_OK) {
         ctm_store_free_all(&builder->store);
+        builder->losses.n = 0;
         memset(&builder->info, 0, sizeof builder->info);
     }
     return status;

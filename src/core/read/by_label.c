@@ -70,7 +70,8 @@ static ctm_status make(const ctm_snapshot *from, const struct values *values, ct
     ctm_status status = ctm_snapshot_alloc(&info, ctm_snapshot_string_bytes(from), &to);
     if (status != CTM_OK) return status;
     copy_rows(from, values, to);
-    status = ctm_snapshot_seal(to);
+    status = ctm_snapshot_set_losses(to, from->losses, from->n_losses);
+    if (status == CTM_OK) status = ctm_snapshot_seal(to);
     if (status == CTM_OK)
         *out = to;
     else

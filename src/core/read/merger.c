@@ -7,6 +7,7 @@
  * compared among themselves, in a set that fits the processor's caches, and appended. The store's index of sites is made
  * when an input comes with label sets that are not new, and kept up from then on.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "ctm/merge.h"
@@ -20,7 +21,10 @@ struct ctm_merger {
     struct ctm_store store; /* owned */
     ctm_snapshot_info info; /* of all inputs so far; `command` is a string of the store */
     bool any;               /* is there an input yet? */
-    bool indexed;           /* are the sites in the store's index? */
+    uint32_t inputs;        /* how many there are */
+    struct ctm_losses losses;
+    uint32_t with_loss[CTM_MAX_LOSSES]; /* inputs that have it */
+    bool indexed;                       /* are the sites in the store's index? */
 };
 
 ctm_status ctm_merger_new(ctm_merger **out)
@@ -199,6 +203,40 @@ static void join_info(ctm_snapshot_info *all, const ctm_snapshot_info *one, uint
     if (all->command != command) all->command = 0;
 }
 
+static void add_losses(ctm_merger *merger, const ctm_snapshot *snapshot)
+{
+    merger->inputs++;
+    for (uint32_t i = 0; i < snapshot->n_losses; i++) {
+        const ctm_loss *loss = &snapshot->losses[i];
+        const uint32_t before = merger->losses.n;
+        const uint32_t place =
+            ctm_losses_add(&merger->losses, loss->kind, loss->detail, loss->count);
+        if (place == before) merger->with_loss[place] = 0;
+        merger->with_loss[place]++;
+    }
+}
+
+/* Each loss says in how many of the inputs it was, if not in all. */
+static void tell_inputs(const ctm_merger *merger, struct ctm_losses *out)
+{
+    out->n = 0;
+    for (uint32_t i = 0; i < merger->losses.n; i++) {
+        const ctm_loss *loss = &merger->losses.rows[i];
+        char note[64], detail[CTM_LOSS_DETAIL + sizeof note];
+        const bool all = merger->with_loss[i] >= merger->inputs;
+        const int room = (int)(sizeof detail - sizeof note);
+        note[0] = 0;
+        if (!all)
+            snprintf(note, sizeof note, " (in %lu of %lu snapshots)",
+                     (unsigned long)merger->with_loss[i], (unsigned long)merger->inputs);
+        const int most = room - (int)strlen(note) - 1;
+        char cut[CTM_LOSS_DETAIL];
+        ctm_text_fit(cut, (size_t)most + 1, loss->detail, sizeof loss->detail);
+        snprintf(detail, sizeof detail, "%s%s", cut, note);
+        (void)ctm_losses_add(out, loss->kind, detail, loss->count);
+    }
+}
+
 static void add_info(ctm_merger *merger, const ctm_snapshot_info *info, uint32_t command)
 {
     if (merger->any) {
@@ -227,6 +265,7 @@ static ctm_status add_all(ctm_merger *merger, const ctm_snapshot *snapshot,
     if (status == CTM_OK) status = make_rows(merger, snapshot, ids, labels_before);
     if (status == CTM_OK) status = add_rows(store, snapshot, ids->sites);
     if (status == CTM_OK) add_info(merger, &snapshot->info, command);
+    if (status == CTM_OK) add_losses(merger, snapshot);
     return status;
 }
 
@@ -248,11 +287,15 @@ ctm_status ctm_merger_add(ctm_merger *merger, const ctm_snapshot *snapshot,
 
 ctm_status ctm_merger_finish(ctm_merger *merger, ctm_snapshot **out)
 {
+    struct ctm_losses losses;
+    tell_inputs(merger, &losses);
     ctm_status status = ctm_snapshot_from_store(&merger->store, &merger->info, out);
+    status = ctm_snapshot_finish_losses(status, &losses, out);
     if (status == CTM_OK) {
         ctm_store_free_all(&merger->store);
         memset(&merger->info, 0, sizeof merger->info);
         merger->any = merger->indexed = false;
+        merger->inputs = merger->losses.n = 0;
     }
     return status;
 }

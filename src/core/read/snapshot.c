@@ -67,6 +67,8 @@ ctm_status ctm_snapshot_alloc(const ctm_snapshot_info *info, uint64_t string_byt
     ctm_snapshot *snapshot = (ctm_snapshot *)(void *)slab;
     atomic_init(&snapshot->references, 1);
     snapshot->info = *info;
+    snapshot->losses = NULL;
+    snapshot->n_losses = 0;
     snapshot->sites = (ctm_site *)(void *)(slab + plan.sites);
     snapshot->live_sums = (uint64_t *)(void *)(slab + plan.live_sums);
     snapshot->string_offsets = (uint64_t *)(void *)(slab + plan.string_offsets);
@@ -94,8 +96,38 @@ ctm_status ctm_snapshot_alloc_like(const ctm_snapshot *from, uint32_t sites, ctm
     memcpy(to->frames, from->frames, (info.frames + (size_t)1) * sizeof(ctm_frame));
     memcpy(to->string_offsets, from->string_offsets, (info.strings + (size_t)2) * sizeof(uint64_t));
     memcpy(to->string_bytes, from->string_bytes, (size_t)ctm_snapshot_string_bytes(from));
-    *out = to;
+    status = ctm_snapshot_set_losses(to, from->losses, from->n_losses);
+    if (status == CTM_OK)
+        *out = to;
+    else
+        ctm_snapshot_unref(to);
+    return status;
+}
+
+ctm_status ctm_snapshot_set_losses(ctm_snapshot *snapshot, const ctm_loss *rows, uint32_t n)
+{
+    if (n == 0) return CTM_OK;
+    ctm_loss *losses = ctm_mem_alloc(n * sizeof *losses);
+    if (losses == NULL) return CTM_ERR_NOMEM;
+    memcpy(losses, rows, n * sizeof *losses);
+    snapshot->losses = losses;
+    snapshot->n_losses = n;
     return CTM_OK;
+}
+
+ctm_status ctm_snapshot_finish_losses(ctm_status status, const struct ctm_losses *losses,
+                                      ctm_snapshot **snapshot)
+{
+    if (status != CTM_OK) return status;
+    status = ctm_snapshot_set_losses(*snapshot, losses->rows, losses->n);
+    if (status != CTM_OK) ctm_snapshot_unref(*snapshot);
+    return status;
+}
+
+uint32_t ctm_snapshot_losses(const ctm_snapshot *snapshot, const ctm_loss **out)
+{
+    *out = snapshot->losses;
+    return snapshot->n_losses;
 }
 
 /* What the blocks of a sample stand for must fit as well. */
@@ -158,8 +190,9 @@ void ctm_snapshot_unref(ctm_snapshot *snapshot)
 {
     if (snapshot == NULL) return;
     /* acq_rel: whoever frees must see the other threads' last reads as done. */
-    if (atomic_fetch_sub_explicit(&snapshot->references, 1, memory_order_acq_rel) == 1)
-        ctm_mem_free(snapshot);
+    if (atomic_fetch_sub_explicit(&snapshot->references, 1, memory_order_acq_rel) != 1) return;
+    ctm_mem_free(snapshot->losses);
+    ctm_mem_free(snapshot);
 }
 
 void ctm_snapshot_info_get(const ctm_snapshot *snapshot, ctm_snapshot_info *out)

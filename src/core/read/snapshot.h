@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 #include "ctm/snapshot.h"
+#include "store/losses.h"
 
 struct ctm_store;
 
@@ -27,6 +28,9 @@ struct ctm_snapshot {
     ctm_label *labels;
     uint64_t *string_offsets; /* one more row: the end. Each string is followed by a NUL */
     char *string_bytes;
+    /* Not in the slab. */
+    ctm_loss *losses; /* owned: n_losses of them; NULL: none */
+    uint32_t n_losses;
 };
 
 static inline uint64_t ctm_site_live(const ctm_site *site)
@@ -57,9 +61,16 @@ uint32_t ctm_snapshot_find_string(const ctm_snapshot *snapshot, const char *text
  * and info are set, the rest is not. CTM_ERR_NOMEM. */
 CTM_NODISCARD ctm_status ctm_snapshot_alloc(const ctm_snapshot_info *info, uint64_t string_bytes,
                                             ctm_snapshot **out);
-/* The tables of `from`, and its info, but with `sites` site rows, which are not set. CTM_ERR_NOMEM. */
+/* The tables of `from`, its info and its losses, but with `sites` site rows, which are not set. CTM_ERR_NOMEM. */
 CTM_NODISCARD ctm_status ctm_snapshot_alloc_like(const ctm_snapshot *from, uint32_t sites,
                                                  ctm_snapshot **out);
+/* The losses of a snapshot that nobody else has yet, and that has none. CTM_ERR_NOMEM. */
+CTM_NODISCARD ctm_status ctm_snapshot_set_losses(ctm_snapshot *snapshot, const ctm_loss *rows,
+                                                 uint32_t n);
+/* The same, at the end of making one: `status` is that of the steps before. After an error *snapshot is let go. */
+CTM_NODISCARD ctm_status ctm_snapshot_finish_losses(ctm_status status,
+                                                    const struct ctm_losses *losses,
+                                                    ctm_snapshot **snapshot);
 /* Computes what follows from the rows, which must be valid. CTM_ERR_LIMIT if the live blocks
  * or their bytes, now or at the peak, are more than INT64_MAX (so differences of two snapshots always fit). */
 CTM_NODISCARD ctm_status ctm_snapshot_seal(ctm_snapshot *snapshot);

@@ -94,5 +94,9 @@ ctm_status ctm_store_copy(struct ctm_store *to, const struct ctm_store *from)
     }
     to->peak_stamp = from->peak_stamp;
     settle_sites(to);
+    if (from->unplaced_index.used != 0 && ctm_store_index_sites(to) != CTM_OK) {
+        ctm_store_free_all(to);
+        return CTM_ERR_NOMEM;
+    }
     return CTM_OK;
 }

@@ -17,7 +17,8 @@ static bool fails_now(size_t size)
 {
     atomic_fetch_add(&ctm_mem_calls, 1);
     atomic_fetch_add(&ctm_mem_asked, size);
-    return atomic_load(&ctm_mem_fail_at) > 0 && atomic_fetch_sub(&ctm_mem_fail_at, 1) == 1;
+    const long at = atomic_load(&ctm_mem_fail_at);
+    return at < 0 || (at > 0 && atomic_fetch_sub(&ctm_mem_fail_at, 1) == 1);
 }
 #else
 #define fails_now(size) 0

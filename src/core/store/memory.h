@@ -12,7 +12,7 @@
 
 #ifdef CTM_FAULTS
 #include <stdatomic.h>
-/* The ctm_mem_fail_at-th call from now fails (1: the next one), once; 0: none does. */
+/* The ctm_mem_fail_at-th call from now fails (1: the next one), once; 0: none does; below 0: all do. */
 extern _Atomic long ctm_mem_fail_at;
 /* Calls that could have failed, so far, and the bytes they asked for. */
 extern _Atomic long ctm_mem_calls;

@@ -43,23 +43,50 @@ void ctm_rows_init(struct ctm_rows *rows, uint32_t row_size, uint32_t limit)
     *rows = (struct ctm_rows){.count = 1, .limit = limit, .row_size = row_size};
 }
 
-ctm_status ctm_rows_reserve(struct ctm_rows *rows)
+_Static_assert(CTM_SPARE_SITES < 1u << CTM_ROWS_FIRST_LOG2, "spare rows: two chunks at most");
+
+/* The place of row `id`, counted from the number of rows in the first chunk. */
+static uint64_t row_place(uint64_t id)
 {
-    if (rows->count >= rows->limit) {
-        return CTM_ERR_LIMIT;
-    }
-    uint64_t place = (uint64_t)rows->count + (1u << CTM_ROWS_FIRST_LOG2);
-    unsigned chunk = 63u - (unsigned)__builtin_clzll(place) - CTM_ROWS_FIRST_LOG2;
+    return id + (1u << CTM_ROWS_FIRST_LOG2);
+}
+
+static unsigned row_chunk(uint64_t id)
+{
+    return 63u - (unsigned)__builtin_clzll(row_place(id)) - CTM_ROWS_FIRST_LOG2;
+}
+
+static bool have_chunk(struct ctm_rows *rows, unsigned chunk)
+{
     if (rows->chunk[chunk] == NULL) {
         rows->chunk[chunk] = map_chunk(&rows->plot, chunk, chunk_bytes(rows, chunk));
         if (chunk == 0 && rows->chunk[0] != NULL && rows->plot.ground == NULL) {
             ctm_mem_sparse(rows->chunk[0], chunk_bytes(rows, 0)); /* most of it stays untouched */
         }
     }
-    const uint64_t end = place - ((1ull << CTM_ROWS_FIRST_LOG2) << chunk) + 1; /* in the chunk */
-    return rows->chunk[chunk] != NULL && may_write(&rows->plot, chunk, (size_t)end * rows->row_size)
+    return rows->chunk[chunk] != NULL;
+}
+
+ctm_status ctm_rows_map(struct ctm_rows *rows)
+{
+    const uint64_t last = (uint64_t)rows->count + rows->spare;
+    if (last >= rows->limit) {
+        return CTM_ERR_LIMIT;
+    }
+    return have_chunk(rows, row_chunk(rows->count)) && have_chunk(rows, row_chunk(last))
                ? CTM_OK
                : CTM_ERR_NOMEM;
+}
+
+ctm_status ctm_rows_reserve(struct ctm_rows *rows)
+{
+    const unsigned chunk = row_chunk(rows->count);
+    const ctm_status status = ctm_rows_map(rows);
+    if (status != CTM_OK) {
+        return status;
+    }
+    const uint64_t end = row_place(rows->count) - ((1ull << CTM_ROWS_FIRST_LOG2) << chunk) + 1;
+    return may_write(&rows->plot, chunk, (size_t)end * rows->row_size) ? CTM_OK : CTM_ERR_NOMEM;
 }
 
 void ctm_rows_empty(struct ctm_rows *rows, bool keep)
@@ -72,6 +99,7 @@ void ctm_rows_empty(struct ctm_rows *rows, bool keep)
         }
     }
     rows->count = 1;
+    rows->spare = 0;
 }
 
 size_t ctm_rows_resident(const struct ctm_rows *rows)
@@ -86,14 +114,15 @@ size_t ctm_rows_resident(const struct ctm_rows *rows)
 }
 
 /* --- bytes --- */
-ctm_status ctm_bytes_reserve(struct ctm_bytes *bytes, size_t size, uint64_t *out_offset)
+ctm_status ctm_bytes_map(struct ctm_bytes *bytes, size_t size, uint64_t *out_offset)
 {
     uint64_t offset = bytes->end;
     unsigned chunk = ctm_bytes_chunk(offset);
-    if (offset + size > ctm_bytes_chunk_start(chunk) + ctm_bytes_chunk_size(chunk)) {
+    const size_t whole = size + bytes->spare;
+    if (offset + whole > ctm_bytes_chunk_start(chunk) + ctm_bytes_chunk_size(chunk)) {
         do {
             chunk++;
-        } while (chunk < CTM_BYTES_CHUNKS && ctm_bytes_chunk_size(chunk) < size);
+        } while (chunk < CTM_BYTES_CHUNKS && ctm_bytes_chunk_size(chunk) < whole);
         if (chunk >= CTM_BYTES_CHUNKS) {
             return CTM_ERR_LIMIT;
         }
@@ -102,8 +131,19 @@ ctm_status ctm_bytes_reserve(struct ctm_bytes *bytes, size_t size, uint64_t *out
     if (bytes->chunk[chunk] == NULL) {
         bytes->chunk[chunk] = map_chunk(&bytes->plot, chunk, ctm_bytes_chunk_size(chunk));
     }
-    if (bytes->chunk[chunk] == NULL ||
-        !may_write(&bytes->plot, chunk, offset - ctm_bytes_chunk_start(chunk) + size)) {
+    *out_offset = offset;
+    return bytes->chunk[chunk] != NULL ? CTM_OK : CTM_ERR_NOMEM;
+}
+
+ctm_status ctm_bytes_reserve(struct ctm_bytes *bytes, size_t size, uint64_t *out_offset)
+{
+    uint64_t offset;
+    const ctm_status status = ctm_bytes_map(bytes, size, &offset);
+    if (status != CTM_OK) {
+        return status;
+    }
+    const unsigned chunk = ctm_bytes_chunk(offset);
+    if (!may_write(&bytes->plot, chunk, offset - ctm_bytes_chunk_start(chunk) + size)) {
         return CTM_ERR_NOMEM;
     }
     *out_offset = offset;
@@ -119,6 +159,7 @@ void ctm_bytes_empty(struct ctm_bytes *bytes, bool keep)
         }
     }
     bytes->end = 0;
+    bytes->spare = 0;
 }
 
 size_t ctm_bytes_resident(const struct ctm_bytes *bytes)
@@ -148,6 +189,25 @@ void ctm_index_put(struct ctm_index *index, uint32_t hash, uint32_t id)
     index->used++;
 }
 
+/* May the index, which has `size` places and cannot grow, take one more id? */
+static ctm_status squeeze(const struct ctm_index *index, const struct ctm_store *store,
+                          uint64_t size)
+{
+    const uint64_t most = store->is_using_spare ? size - (size != 0) : size / 8 * 7;
+    return index->used + 1ull <= most ? CTM_OK : CTM_ERR_NOMEM;
+}
+
+ctm_status ctm_index_make(struct ctm_index *index, uint32_t ids)
+{
+    struct ctm_index made = {.mask = ids - 1};
+    made.ids = ctm_mem_map(index_bytes(&made));
+    if (made.ids == NULL) {
+        return CTM_ERR_NOMEM;
+    }
+    *index = made;
+    return CTM_OK;
+}
+
 ctm_status ctm_index_reserve(struct ctm_index *index, const struct ctm_store *store,
                              uint32_t (*hash_of)(const struct ctm_store *, uint32_t))
 {
@@ -169,7 +229,7 @@ ctm_status ctm_index_reserve(struct ctm_index *index, const struct ctm_store *st
     struct ctm_index larger = {.mask = (uint32_t)((size ? size * 2 : INDEX_FIRST) - 1)};
     larger.ids = ctm_mem_map(index_bytes(&larger));
     if (larger.ids == NULL) {
-        return CTM_ERR_NOMEM;
+        return squeeze(index, store, size);
     }
     for (uint64_t i = 0; i < size; i++) {
         if (index->ids[i] != 0) {

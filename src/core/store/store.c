@@ -419,6 +419,18 @@ ctm_status ctm_store_site_append(struct ctm_store *store, uint32_t domain, uint3
     return append(store, &site_table, &key, out);
 }
 
+ctm_status ctm_store_map_row(struct ctm_store *store, enum ctm_table table)
+{
+    static const struct table *const tables[] = {
+        [CTM_TABLE_STRINGS] = &string_table, [CTM_TABLE_FUNCTIONS] = &function_table,
+        [CTM_TABLE_FRAMES] = &frame_table,   [CTM_TABLE_TRACEBACKS] = &traceback_table,
+        [CTM_TABLE_LABELS] = &label_table,   [CTM_TABLE_SITES] = &site_table,
+    };
+    struct ctm_index *index = (void *)((char *)store + tables[table]->index);
+    const ctm_status status = ctm_rows_map(ctm_store_rows(store, table));
+    return status == CTM_OK ? ctm_index_reserve(index, store, tables[table]->hash_row) : status;
+}
+
 ctm_status ctm_store_index_sites(struct ctm_store *store)
 {
     for (uint32_t id = 1; id < store->sites.count; id++) {
@@ -488,6 +500,8 @@ void ctm_store_forget_rows(struct ctm_store *store)
     ctm_index_forget(&store->traceback_index);
     ctm_index_forget(&store->label_index);
     ctm_index_forget(&store->site_index);
+    ctm_index_forget(&store->unplaced_index);
+    store->unplaced_traceback = 0;
 }
 
 static void empty(struct ctm_store *store, bool keep)
@@ -506,6 +520,10 @@ static void empty(struct ctm_store *store, bool keep)
     ctm_index_empty(&store->traceback_index, keep);
     ctm_index_empty(&store->label_index, keep);
     ctm_index_empty(&store->site_index, keep);
+    if (!keep || store->unplaced_index.used != 0) {
+        ctm_index_empty(&store->unplaced_index, false);
+    }
+    store->unplaced_traceback = 0;
 }
 
 void ctm_store_clear(struct ctm_store *store)
@@ -526,5 +544,5 @@ size_t ctm_store_bytes(const struct ctm_store *store)
            ctm_bytes_resident(&store->bytes) + ctm_index_resident(&store->string_index) +
            ctm_index_resident(&store->function_index) + ctm_index_resident(&store->frame_index) +
            ctm_index_resident(&store->traceback_index) + ctm_index_resident(&store->label_index) +
-           ctm_index_resident(&store->site_index);
+           ctm_index_resident(&store->site_index) + ctm_index_resident(&store->unplaced_index);
 }

@@ -15,6 +15,10 @@
  * whole, and so is what those rows refer to.
  *
  * Errors: a call that fails leaves the store as it was, apart from spare room.
+ *
+ * Blocks without a place: a store that counts live blocks keeps room free (ctm_store_keep_spare) that no other row takes: one
+ * row in each table on the way to a traceback, and CTM_SPARE_SITES sites. When a table cannot grow, a block goes to
+ * the site of its size with the traceback CTM_UNPLACED_TEXT (ctm_store_unplaced_site). These sites have an index of their own.
  */
 #ifndef CTM_STORE_STORE_H
 #define CTM_STORE_STORE_H
@@ -26,10 +30,13 @@
 
 #ifndef CTM_FAULTS
 #define CTM_ROWS_FIRST_LOG2 16u
+#define CTM_SPARE_SITES 16384u /* different sizes of blocks without a place */
 #else
 #define CTM_ROWS_FIRST_LOG2 9u /* more chunks, so that more can fail */
+#define CTM_SPARE_SITES 128u
 #endif
-#define CTM_ROWS_CHUNKS 24u /* enough for 2^32 rows in either case */
+#define CTM_UNPLACED_TEXT "<no memory for the place>" /* file name of its one frame; line 0 */
+#define CTM_ROWS_CHUNKS 24u                           /* enough for 2^32 rows in either case */
 #define CTM_BYTES_FIRST_LOG2 14u
 #define CTM_BYTES_CHUNKS 40u
 #define CTM_MAX_SITES (1u << 28) /* row 0 included: a map slot has 28 bits for a site */
@@ -39,6 +46,7 @@ struct ctm_rows {
     uint32_t count;    /* ids in use are 0 .. count-1; at least 1: see ctm_rows_published */
     uint32_t limit;    /* count never exceeds it */
     uint32_t row_size; /* bytes */
+    uint32_t spare;    /* rows behind `count` that have memory and are not for ordinary rows */
     struct ctm_plot plot;
 };
 
@@ -51,6 +59,7 @@ struct ctm_index {
 struct ctm_bytes {
     char *chunk[CTM_BYTES_CHUNKS]; /* owned mappings; NULL: not needed, or skipped */
     uint64_t end;                  /* offset of the next free byte */
+    uint32_t spare;                /* bytes behind `end` that are not for ordinary strings */
     struct ctm_plot plot;          /* `published` is not used */
 };
 
@@ -91,6 +100,11 @@ struct ctm_store {
     struct ctm_bytes bytes;
     struct ctm_index string_index, function_index, frame_index, traceback_index, label_index,
         site_index;
+
+    struct ctm_index
+        unplaced_index; /* of the sites without a place; fixed size; NULL: no spare is kept */
+    uint32_t unplaced_traceback; /* 0: there is no such block yet */
+    bool is_using_spare;         /* rows are being made from the spare room */
 };
 
 /* --- life --- */
@@ -140,7 +154,17 @@ CTM_NODISCARD ctm_status ctm_store_site_append(struct ctm_store *store, uint32_t
                                                uint32_t traceback, uint64_t block_size,
                                                uint32_t labels, uint32_t *out);
 
-/* Makes ctm_store_site find rows that ctm_store_site_append made; of rows with the same key, one. CTM_ERR_NOMEM. */
+/* From now on, until the store is emptied, room for blocks without a place is kept. CTM_ERR_NOMEM: it is not. */
+CTM_NODISCARD ctm_status ctm_store_keep_spare(struct ctm_store *store);
+/* The site of blocks of this size whose place there is no memory for. CTM_ERR_NOMEM: no spare is kept, or all of it is used:
+ * there are sites of CTM_SPARE_SITES sizes already. */
+CTM_NODISCARD ctm_status ctm_store_unplaced_site(struct ctm_store *store, uint32_t domain,
+                                                 uint64_t block_size, uint32_t *out);
+/* Blocks that were ever recorded at such sites. */
+uint64_t ctm_store_unplaced_blocks(const struct ctm_store *store);
+
+/* Makes ctm_store_site find rows that ctm_store_site_append made; of rows with the same key, one.
+ * Also those of ctm_store_unplaced_site. CTM_ERR_NOMEM. */
 CTM_NODISCARD ctm_status ctm_store_index_sites(struct ctm_store *store);
 
 /* --- rows: `id` must be one the store returned (0 < id < count) --- */

@@ -1,6 +1,7 @@
 /* capture.c: starting and stopping, in the order that never shows a hook half a state.
  *
- * Start: the tracer, then the hooks, then `active`, then what depends on live events (self-tests).
+ * Start: the tracer, then the hooks, then `mode`, then what depends on live events (self-tests). A self-test looks at its own
+ * block and at nothing that other threads change meanwhile.
  * Stop: the other way round. Nothing that a hook may still be reading is freed.
  */
 #include "capture.h"
@@ -155,7 +156,7 @@ int ctm_capture_start(PyObject *stdlib_tracemalloc, uint32_t nframe, uint64_t sa
     ctm_stack_forget();
     atomic_store(&ctm_the_capture.lost_reattributions, 0);
     ctm_hooks_install(sample_interval != 0);
-    atomic_store(&ctm_the_capture.mode, CTM_EXACT); /* for the self-tests */
+    atomic_store(&ctm_the_capture.mode, sample_interval != 0 ? CTM_SAMPLING : CTM_EXACT);
     ctm_the_capture.allocators = ctm_capture_is_alive()
                                      ? (ctm_fact){true, "all three domains are hooked"}
                                      : (ctm_fact){false, "an allocation did not come through"};
@@ -166,16 +167,50 @@ int ctm_capture_start(PyObject *stdlib_tracemalloc, uint32_t nframe, uint64_t sa
         ctm_the_capture.free_lists =
             (ctm_fact){false, "not followed when sampling: an object from a free list keeps its "
                               "block's traceback"};
-        atomic_store(&ctm_the_capture.mode, CTM_SAMPLING);
     }
     ctm_capture_clear();
+    ctm_capture_tell_losses();
     return 0;
+}
+
+static void tell_loss(const char *kind, ctm_fact fact)
+{
+    if (!fact.ok) {
+        ctm_tracer_loss(ctm_the_capture.tracer, kind, fact.detail, 0);
+    }
+}
+
+void ctm_capture_tell_losses(void)
+{
+    if (ctm_tracer_is_tracing(ctm_the_capture.tracer)) {
+        tell_loss("allocators", ctm_the_capture.allocators);
+        tell_loss("free_lists", ctm_the_capture.free_lists);
+        tell_loss("tracked_blocks", ctm_the_capture.tracked_blocks);
+    }
+}
+
+void ctm_capture_find_losses(void)
+{
+    if (!ctm_tracer_is_tracing(ctm_the_capture.tracer)) {
+        return;
+    }
+    if (ctm_the_capture.free_lists.ok && !ctm_freelist_is_alive()) {
+        ctm_the_capture.free_lists =
+            (ctm_fact){false, "somebody else took the reference tracer after start()"};
+    }
+    if (ctm_the_capture.allocators.ok && !ctm_capture_is_alive()) {
+        ctm_the_capture.allocators = (ctm_fact){false, "somebody else replaced the hooks"};
+    }
+    ctm_capture_tell_losses();
 }
 
 void ctm_capture_stop(PyObject *stdlib_tracemalloc)
 {
     if (!ctm_tracer_is_tracing(ctm_the_capture.tracer)) {
         return;
+    }
+    if (stdlib_tracemalloc != NULL) {
+        ctm_capture_find_losses();
     }
     if (ctm_tracer_sample_interval(ctm_the_capture.tracer) == 0) {
         ctm_freelist_stop();
@@ -192,6 +227,7 @@ void ctm_capture_stop(PyObject *stdlib_tracemalloc)
 void ctm_capture_clear(void)
 {
     ctm_tracer_clear(ctm_the_capture.tracer);
+    atomic_store(&ctm_the_capture.lost_reattributions, 0); /* of blocks that are forgotten */
     ctm_stack_forget();
 }
 
@@ -203,7 +239,8 @@ bool ctm_capture_is_alive(void)
     for (int i = 0; i < 3; i++) {
         ctm_hook_tls.last_block = 0;
         void *block = allocate[i](1);
-        alive = alive && (block == NULL || ctm_hook_tls.last_block == (uintptr_t)block);
+        /* Another tracer above us may have allocated for its own tables since, through us as well. */
+        alive = alive && (block == NULL || ctm_hook_tls.last_block != 0);
         release[i](block);
     }
     return alive;

@@ -112,10 +112,18 @@ int ctm_capture_raise_box(ctm_status status, PyObject *path);
 void ctm_capture_stop(PyObject *stdlib_tracemalloc);
 /* Forgets every block; tracing goes on. */
 void ctm_capture_clear(void);
+/* The tracer, and with it snapshots, black box and recording, learn of each fact that does not hold. */
+void ctm_capture_tell_losses(void);
+/* The same, after a look at what may have changed since the start: somebody else took the hooks or the reference tracer. */
+void ctm_capture_find_losses(void);
 /* True if an allocation made now reaches the tracer (somebody may have replaced the hooks). */
 bool ctm_capture_is_alive(void);
 
 /* --- who.c --- */
+
+/* The locked shard that keeps room for blocks whose place there is no memory for. */
+#define CTM_RESORT_SHARD 1u
+
 typedef struct ctm_who {
     PyThreadState *thread_state; /* this thread's own; NULL: it has none, or must not be read */
     uint32_t shard;
@@ -172,8 +180,15 @@ size_t ctm_object_header_size(const PyTypeObject *type); /* HOOK: bytes before t
 const char *ctm_freelist_self_test(void);
 
 /* --- track.c --- */
+typedef enum ctm_announced {
+    CTM_ANNOUNCED_LOST,
+    CTM_ANNOUNCED_BY_JUMP,
+    CTM_ANNOUNCED_BY_TABLE,
+} ctm_announced;
 void ctm_track_prepare(void); /* before anything traces, so that no call is under way in between */
 void ctm_track_start(void);
+/* For tests: take this way or none. False: another one was taken already. */
+bool ctm_track_wish(ctm_announced way);
 
 /* --- ride.c (3.11, 3.12; elsewhere it does nothing) --- */
 

@@ -211,8 +211,8 @@ static CTM_SELDOM ctm_status own_section_site(ctm_shard *shard, const ctm_who *w
 }
 
 /* HOOK: */
-ctm_status ctm_context_site(ctm_shard *shard, const ctm_who *who, uint32_t domain, uint64_t size,
-                            uint32_t *out)
+static inline ctm_status known_site(ctm_shard *shard, const ctm_who *who, uint32_t domain,
+                                    uint64_t size, uint32_t *out)
 {
     if (who->shard == 0 && who->thread_state != NULL && domain == 0 && !ctm_hook_tls.own) {
         const ctm_status status = ctm_stack_site(shard, who->thread_state, size, out);
@@ -224,5 +224,20 @@ ctm_status ctm_context_site(ctm_shard *shard, const ctm_who *who, uint32_t domai
         return own_section_site(shard, who, size, out);
     }
     return general_site(shard, who, domain, size, out);
+}
+
+/* HOOK: */
+ctm_status ctm_context_site(ctm_shard *shard, const ctm_who *who, uint32_t domain, uint64_t size,
+                            uint32_t *out)
+{
+    ctm_status status = known_site(shard, who, domain, size, out);
+    if (__builtin_expect(status != CTM_OK, 0)) {
+        status = ctm_shard_unplaced_site(shard, domain, size, out);
+        if (status == CTM_OK) {
+            ctm_tracer_loss(ctm_the_capture.tracer, "memory", "no memory for the place of a block",
+                            1);
+        }
+    }
+    return status;
 }
 #endif

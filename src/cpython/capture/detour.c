@@ -1,158 +1,42 @@
-/* detour.c: see detour.h.
- *
- * The decoder knows the instructions that compilers put at the start of a function, no more: their
- * length, and where they hold an address relative to themselves, which moving must correct.
- */
+/* detour.c: see detour.h. What the code to be replaced means is prologue.c's part; here it is written. */
 #include "detour.h"
 
 #if defined(__x86_64__)
 
+#include "prologue.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <linux/membarrier.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-enum { JUMP_BYTES = 5, FAR_JUMP_BYTES = 14, STUB_BYTES = 192, PROLOGUE_BYTES = 64, PAGE = 4096 };
+enum { JUMP_BYTES = CTM_JUMP_BYTES, FAR_JUMP_BYTES = 14, PAGE = 4096, UNKNOWN_SIZE = 64 };
+enum { STUB_BYTES = CTM_UNDO_BYTES + FAR_JUMP_BYTES + CTM_MOVED_BYTES + FAR_JUMP_BYTES };
 
-/* One instruction. */
-typedef struct instruction {
-    uint32_t length;      /* 0: not known */
-    uint32_t displaced;   /* offset of a 4-byte relative address; 0: none */
-    bool is_call, is_end; /* a direct call; nothing follows (ret, jmp) */
-    bool is_short;        /* a branch with a 1-byte offset */
-} instruction;
-
-/* Bytes of a ModRM operand (its byte, SIB and displacement); notes an address relative to rip. */
-static uint32_t operand_length(const uint8_t *modrm, uint32_t at, uint32_t *out_displaced)
+/* Bytes of an exported function, as its file says. */
+static uint32_t function_size(const void *function)
 {
-    const uint32_t mod = modrm[0] >> 6, rm = modrm[0] & 7;
-    uint32_t length = 1;
-    if (mod == 3) {
-        return length;
+    Dl_info info;
+    ElfW(Sym) *symbol = NULL;
+    if (dladdr1(function, &info, (void **)&symbol, RTLD_DL_SYMENT) == 0 || symbol == NULL ||
+        info.dli_saddr != function || symbol->st_size == 0) {
+        return UNKNOWN_SIZE;
     }
-    if (rm == 4) {
-        length++;
-        if (mod == 0 && (modrm[1] & 7) == 5) {
-            return length + 4;
-        }
-    } else if (mod == 0 && rm == 5) {
-        *out_displaced = at + length;
-        return length + 4;
-    }
-    return length + (mod == 1 ? 1 : mod == 2 ? 4 : 0);
+    return (uint32_t)symbol->st_size;
 }
 
-/* Bytes of the constant behind a ModRM operand; -1: the opcode has no such operand. */
-static int constant_after_operand(uint8_t opcode, uint8_t modrm, bool word)
+const void *ctm_detour_guarded_call(const void *function)
 {
-    switch (opcode) {
-    case 0x01:
-    case 0x03:
-    case 0x09:
-    case 0x0b:
-    case 0x21:
-    case 0x23:
-    case 0x29:
-    case 0x2b:
-    case 0x31:
-    case 0x33:
-    case 0x38:
-    case 0x39:
-    case 0x3a:
-    case 0x3b:
-    case 0x63:
-    case 0x84:
-    case 0x85:
-    case 0x88:
-    case 0x89:
-    case 0x8a:
-    case 0x8b:
-    case 0x8d: return 0;
-    case 0xff: /* inc, dec, push; calls and jumps through memory are not moved */
-        return ((modrm >> 3) & 7) <= 1 || ((modrm >> 3) & 7) == 6 ? 0 : -1;
-    case 0x80:
-    case 0x83:
-    case 0xc6: return 1;
-    case 0x81:
-    case 0xc7: return word ? 2 : 4;
-    case 0xf6: return ((modrm >> 3) & 7) <= 1 ? 1 : 0;
-    case 0xf7: return ((modrm >> 3) & 7) <= 1 ? (word ? 2 : 4) : 0;
-    default: return -1;
+    const void *target = ctm_prologue_guarded_call(function, function_size(function));
+    Dl_info here, there;
+    if (target == NULL || dladdr(function, &here) == 0 || dladdr(target, &there) == 0 ||
+        here.dli_fbase != there.dli_fbase) {
+        return NULL;
     }
-}
-
-static instruction decode_two_byte(const uint8_t *code, uint32_t at)
-{
-    const uint8_t opcode = code[at + 1];
-    instruction result = {0};
-    if (opcode >= 0x80 && opcode <= 0x8f) { /* conditional jump */
-        result.length = at + 6;
-        result.displaced = at + 2;
-    } else if (opcode == 0x1e && code[at + 2] == 0xfa) { /* endbr64, after its f3 */
-        result.length = at + 3;
-    } else if (opcode == 0x1f || opcode == 0xb6 || opcode == 0xb7 || opcode == 0xbe ||
-               opcode == 0xbf || opcode == 0xb0 || opcode == 0xb1 ||
-               (opcode >= 0x40 && opcode <= 0x4f) || (opcode >= 0x90 && opcode <= 0x9f)) {
-        result.length = at + 2 + operand_length(code + at + 2, at + 2, &result.displaced);
-    }
-    return result;
-}
-
-static instruction decode(const uint8_t *code)
-{
-    instruction result = {0};
-    uint32_t at = 0;
-    bool word = false, wide = false;
-    while (code[at] == 0x66 || code[at] == 0xf0 || code[at] == 0xf2 || code[at] == 0xf3) {
-        word |= code[at++] == 0x66;
-    }
-    if ((code[at] & 0xf0) == 0x40) {
-        wide = (code[at++] & 8) != 0;
-    }
-    const uint8_t opcode = code[at];
-    if (opcode == 0x0f) {
-        return decode_two_byte(code, at);
-    }
-    if ((opcode >= 0x50 && opcode <= 0x5f) || opcode == 0x90) { /* push, pop, nop */
-        result.length = at + 1;
-    } else if (opcode >= 0xb0 && opcode <= 0xb7) { /* mov constant */
-        result.length = at + 2;
-    } else if (opcode >= 0xb8 && opcode <= 0xbf) {
-        result.length = at + 1 + (wide ? 8 : word ? 2 : 4);
-    } else if (opcode == 0xe8 || opcode == 0xe9) { /* call, jmp */
-        result = (instruction){.length = at + 5,
-                               .displaced = at + 1,
-                               .is_call = opcode == 0xe8,
-                               .is_end = opcode == 0xe9};
-    } else if (opcode == 0xeb || (opcode >= 0x70 && opcode <= 0x7f)) { /* short branch */
-        result = (instruction){.length = at + 2, .is_end = opcode == 0xeb, .is_short = true};
-    } else if (opcode == 0xc3) {
-        result = (instruction){.length = at + 1, .is_end = true};
-    } else {
-        const int constant = constant_after_operand(opcode, code[at + 1], word);
-        if (constant >= 0) {
-            result.length = at + 1 + operand_length(code + at + 1, at + 1, &result.displaced) +
-                            (uint32_t)constant;
-        }
-    }
-    return result;
-}
-
-void *ctm_detour_first_call(const void *function, uint32_t limit)
-{
-    const uint8_t *code = function;
-    for (uint32_t at = 0; at < limit;) {
-        const instruction next = decode(code + at);
-        if (next.length == 0) {
-            return NULL;
-        }
-        if (next.is_call) {
-            int32_t offset;
-            memcpy(&offset, code + at + next.displaced, sizeof(offset));
-            return (void *)(code + at + next.length + offset);
-        }
-        at += next.length;
-    }
-    return NULL;
+    return there.dli_saddr == target ? NULL : target; /* what has a name is not hidden */
 }
 
 /* --- stubs --- */
@@ -190,14 +74,21 @@ static uint8_t *map_near(const uint8_t *target)
     return NULL;
 }
 
-static uint8_t *new_stub(const uint8_t *target)
+/* A stub's room; NULL, and a static text that says why. */
+static uint8_t *new_stub(const uint8_t *target, const char **out_failure)
 {
     if (the_page == NULL || the_page_used + STUB_BYTES > PAGE || !is_near(the_page, target)) {
-        the_page = map_near(target);
+        uint8_t *page = map_near(target);
+        if (page == NULL) {
+            *out_failure = "no memory near the interpreter's code can be had";
+            return NULL;
+        }
+        the_page = page;
         the_page_used = 0;
     }
     /* Other stubs of the page may be running: it stays executable. */
-    if (the_page == NULL || mprotect(the_page, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC) != 0) {
+    if (mprotect(the_page, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC) != 0) {
+        *out_failure = "the system refuses to let code be written";
         return NULL;
     }
     uint8_t *stub = the_page + the_page_used;
@@ -213,167 +104,47 @@ static uint8_t *put_far_jump(uint8_t *at, const void *to)
     return at + FAR_JUMP_BYTES;
 }
 
-/* Puts a 4-byte offset at `at`, relative to the byte behind it, that leads to `goal`. False: too far. */
-static bool put_offset(uint8_t *at, const uint8_t *goal)
-{
-    const intptr_t distance = goal - (at + 4);
-    const int32_t offset = (int32_t)distance;
-    memcpy(at, &offset, sizeof(offset));
-    return distance == offset;
-}
-
-/* A branch with a 1-byte offset gets a 4-byte one: its new length; 0: too far. */
-static uint32_t move_short_branch(uint8_t *to, const uint8_t *from)
-{
-    const uint8_t *goal = from + 2 + (int8_t)from[1];
-    if (from[0] == 0xeb) {
-        to[0] = 0xe9;
-        return put_offset(to + 1, goal) ? 5 : 0;
-    }
-    to[0] = 0x0f;
-    to[1] = from[0] + 0x10;
-    return put_offset(to + 2, goal) ? 6 : 0;
-}
-
-/* Copies one instruction from `from` to `to`, correcting a relative address: its new length; 0: cannot. */
-static uint32_t move_instruction(uint8_t *to, const uint8_t *from, const instruction *what)
-{
-    if (what->is_short) {
-        return move_short_branch(to, from);
-    }
-    memcpy(to, from, what->length);
-    if (what->displaced != 0) {
-        int32_t offset;
-        memcpy(&offset, from + what->displaced, sizeof(offset));
-        const int64_t moved = (int64_t)offset + (from - to);
-        offset = (int32_t)moved;
-        memcpy(to + what->displaced, &offset, sizeof(offset));
-        if (moved != offset) {
-            return 0;
-        }
-    }
-    return what->length;
-}
-
-/* Where a branch of `what` leads to; NULL: it is none. */
-static const uint8_t *branch_goal(const uint8_t *code, const instruction *what)
-{
-    int32_t offset;
-    if (what->is_short) {
-        return code + 2 + (int8_t)code[1];
-    }
-    if (what->displaced == 0 || what->displaced + 4 != what->length) {
-        return NULL;
-    }
-    memcpy(&offset, code + what->displaced, sizeof(offset));
-    return code + what->length + offset;
-}
-
-/* The stub that does what the target did up to `end`, and goes on behind it. */
-static const char *build_original(uint8_t *stub, const uint8_t *target, uint32_t end)
-{
-    uint32_t from = 0, to = 0;
-    while (from < end) {
-        const instruction next = decode(target + from);
-        const uint32_t length =
-            next.length != 0 ? move_instruction(stub + to, target + from, &next) : 0;
-        const uint8_t *goal = branch_goal(target + from, &next);
-        if (length == 0 || (goal >= target && goal < target + end)) {
-            return "an instruction at the function's start cannot be moved";
-        }
-        from += next.length;
-        to += length;
-        if (next.is_end && from < end) {
-            return "the function is too short";
-        }
-    }
-    (void)put_far_jump(stub + to, target + from);
-    return NULL;
-}
-
-/* The instruction that takes back one of a prologue, written to `to`: its length; -1: `code` is none. */
-static int undo_instruction(const uint8_t *code, uint8_t to[4])
-{
-    static const uint8_t endbr64[4] = {0xf3, 0x0f, 0x1e, 0xfa};
-    static const uint8_t set_frame_pointer[3] = {0x48, 0x89, 0xe5}; /* its push is undone */
-    if (memcmp(code, endbr64, 4) == 0 || memcmp(code, set_frame_pointer, 3) == 0) {
-        return 0;
-    }
-    if (code[0] >= 0x50 && code[0] <= 0x57) {
-        to[0] = code[0] + 8;
-        return 1;
-    }
-    if (code[0] == 0x41 && code[1] >= 0x50 && code[1] <= 0x57) {
-        to[0] = 0x41;
-        to[1] = code[1] + 8;
-        return 2;
-    }
-    if (code[0] == 0x48 && code[1] == 0x83 && code[2] == 0xec) {
-        const uint8_t add[4] = {0x48, 0x83, 0xc4, code[3]};
-        memcpy(to, add, sizeof(add));
-        return 4;
-    }
-    return -1;
-}
-
-/* The first instruction that a jump can replace whole, behind nothing but a prologue: its offset. What takes the
- * prologue back stands at the end of `undo`, *out_undo bytes of it. -1: there is none. */
-static int find_site(const uint8_t *target, uint8_t undo[PROLOGUE_BYTES], uint32_t *out_undo)
-{
-    uint32_t at = 0;
-    *out_undo = 0;
-    while (at + 16 < PROLOGUE_BYTES) {
-        const instruction next = decode(target + at);
-        uint8_t back[4];
-        if (next.length >= JUMP_BYTES) {
-            return (int)at;
-        }
-        const int length = next.length != 0 ? undo_instruction(target + at, back) : -1;
-        if (length < 0) {
-            return -1;
-        }
-        *out_undo += (uint32_t)length;
-        memcpy(undo + PROLOGUE_BYTES - *out_undo, back, (size_t)length);
-        at += next.length;
-    }
-    return -1;
-}
-
 /* Fills `stub`; gives the site's offset in *out_site. */
 static const char *build(ctm_detour *detour, uint8_t *stub, const uint8_t *target,
-                         const void *replacement, ctm_callers callers, uint32_t *out_site)
+                         const void *replacement, const ctm_callers *callers, uint32_t *out_site)
 {
-    uint8_t undo[PROLOGUE_BYTES];
-    uint32_t undo_length = 0;
-    int site = 0;
-    if (callers == CTM_CALLERS_ANY) {
-        site = find_site(target, undo, &undo_length);
+    ctm_site site = {0};
+    if (!callers->hold_gil) {
+        const char *failure =
+            ctm_prologue_find_site(target, function_size(target), callers->arguments, &site);
+        if (failure != NULL) {
+            return failure;
+        }
     }
-    if (site < 0) {
-        return "no instruction at the function's start can be replaced while others run it";
+    memcpy(stub, site.undo, site.undo_length);
+    uint8_t *original = put_far_jump(stub + site.undo_length, replacement);
+    uint32_t length = 0, moved = 0;
+    const char *failure =
+        ctm_prologue_move(original, target, site.offset + JUMP_BYTES, &length, &moved);
+    if (failure == NULL) {
+        (void)put_far_jump(original + length, target + moved);
+        detour->original = original;
+        *out_site = site.offset;
     }
-    memcpy(stub, undo + PROLOGUE_BYTES - undo_length, undo_length);
-    uint8_t *original = put_far_jump(stub + undo_length, replacement);
-    detour->original = original;
-    *out_site = (uint32_t)site;
-    return build_original(original, target, (uint32_t)site + JUMP_BYTES);
+    return failure;
 }
 
 const char *ctm_detour_prepare(ctm_detour *detour, void *target, void *replacement,
                                ctm_callers callers)
 {
+    const char *failure = NULL;
     if (detour->ready) {
         return NULL;
     }
     if (target == NULL) {
         return "the interpreter does not export the function";
     }
-    uint8_t *stub = new_stub(target);
+    uint8_t *stub = new_stub(target, &failure);
     if (stub == NULL) {
-        return "no memory near the interpreter's code can be had";
+        return failure;
     }
     uint32_t site = 0;
-    const char *failure = build(detour, stub, target, replacement, callers, &site);
+    failure = build(detour, stub, target, replacement, &callers, &site);
     if (mprotect(the_page, PAGE, PROT_READ | PROT_EXEC) != 0) {
         return "the system refuses executable memory";
     }
@@ -389,6 +160,14 @@ const char *ctm_detour_prepare(ctm_detour *detour, void *target, void *replaceme
     return NULL;
 }
 
+/* Each processor that runs a thread of ours drops what it has decoded already. Where the kernel does not know
+ * that, the writes are still in an order that is right for whoever fetches them in order. */
+static void synchronize(void)
+{
+    (void)syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0);
+    (void)syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0);
+}
+
 /* Two bytes at once, so that a thread that arrives meanwhile finds a whole instruction. */
 static void put_two(uint8_t *at, const uint8_t bytes[2])
 {
@@ -398,31 +177,54 @@ static void put_two(uint8_t *at, const uint8_t bytes[2])
 }
 
 /* A thread that comes here while the rest is written spins in place. */
-static const char *put_code(uint8_t *target, const uint8_t bytes[JUMP_BYTES])
+static void put_jump(uint8_t *target, const uint8_t bytes[JUMP_BYTES])
 {
     static const uint8_t spin[2] = {0xeb, 0xfe};
+    const uintptr_t in_word = (uintptr_t)target & 7;
+    if (in_word + JUMP_BYTES <= 8) {
+        uint64_t word;
+        memcpy(&word, target - in_word, sizeof(word));
+        memcpy((uint8_t *)&word + in_word, bytes, JUMP_BYTES);
+        __atomic_store_n((uint64_t *)(void *)(target - in_word), word, __ATOMIC_SEQ_CST);
+        synchronize();
+        return;
+    }
+    put_two(target, spin);
+    synchronize();
+    memcpy(target + 2, bytes + 2, JUMP_BYTES - 2);
+    synchronize();
+    put_two(target, bytes);
+    synchronize();
+}
+
+/* Puts `bytes` where `expected` stand. What somebody else has changed since is left as it is. */
+static const char *put_code(uint8_t *target, const uint8_t expected[JUMP_BYTES],
+                            const uint8_t bytes[JUMP_BYTES])
+{
     const uintptr_t first = (uintptr_t)target & ~(uintptr_t)(PAGE - 1);
     const size_t length = ((uintptr_t)target + JUMP_BYTES - first + PAGE - 1) & ~(size_t)(PAGE - 1);
+    if (memcmp(target, expected, JUMP_BYTES) != 0) {
+        return "somebody else has changed the function's code";
+    }
     if (mprotect((void *)first, length, PROT_READ | PROT_WRITE | PROT_EXEC) != 0) {
         return "the system refuses to let code be changed";
     }
-    put_two(target, spin);
-    memcpy(target + 2, bytes + 2, JUMP_BYTES - 2);
-    put_two(target, bytes);
+    put_jump(target, bytes);
     (void)mprotect((void *)first, length, PROT_READ | PROT_EXEC);
     return NULL;
 }
 
 const char *ctm_detour_enable(ctm_detour *detour)
 {
-    const char *failure = detour->enabled ? NULL : put_code(detour->site, detour->jump);
+    const char *failure =
+        detour->enabled ? NULL : put_code(detour->site, detour->saved, detour->jump);
     detour->enabled = failure == NULL;
     return failure;
 }
 
 void ctm_detour_disable(ctm_detour *detour)
 {
-    if (detour->enabled && put_code(detour->site, detour->saved) == NULL) {
+    if (detour->enabled && put_code(detour->site, detour->jump, detour->saved) == NULL) {
         detour->enabled = false;
     }
 }
@@ -450,10 +252,9 @@ void ctm_detour_disable(ctm_detour *detour)
     (void)detour;
 }
 
-void *ctm_detour_first_call(const void *function, uint32_t limit)
+const void *ctm_detour_guarded_call(const void *function)
 {
     (void)function;
-    (void)limit;
     return NULL;
 }
 #endif

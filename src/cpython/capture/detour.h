@@ -6,7 +6,7 @@
  *
  * Where callers hold the GIL, the holder may change the first bytes at will. Where they may not, some thread may
  * be between any two instructions: then the jump replaces one single instruction of five bytes or more, the
- * first such behind the pushes at the function's start, and the stub takes those back. A thread runs either the
+ * first such in the function, and the stub takes back what ran before it (prologue.h). A thread runs either the
  * old instruction or the jump, never half of one.
  *
  * What cannot be moved with certainty (an instruction this file does not know) is refused, and nothing
@@ -17,6 +17,7 @@
 #define CTM_DETOUR_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct ctm_detour {
@@ -27,7 +28,10 @@ typedef struct ctm_detour {
     bool ready, enabled;
 } ctm_detour;
 
-typedef enum ctm_callers { CTM_CALLERS_HOLD_GIL, CTM_CALLERS_ANY } ctm_callers;
+typedef struct ctm_callers {
+    bool hold_gil;      /* all of them */
+    uint32_t arguments; /* how many they give, at most three; asked only if not all hold the GIL */
+} ctm_callers;
 
 /* NULL, or a static text that says why not. Prepare once, then enable; each does nothing the second time.
  * disable is for a detour that turns out not to work. */
@@ -36,8 +40,8 @@ const char *ctm_detour_prepare(ctm_detour *detour, void *target, void *replaceme
 const char *ctm_detour_enable(ctm_detour *detour);
 void ctm_detour_disable(ctm_detour *detour);
 
-/* The target of the first direct call in the code at `function`, within `limit` bytes; NULL: none
- * was found with certainty. */
-void *ctm_detour_first_call(const void *function, uint32_t limit);
+/* The hidden function of the same object that `function` calls on one side only of its first conditional branch; NULL:
+ * none was found with certainty. */
+const void *ctm_detour_guarded_call(const void *function);
 
 #endif

@@ -93,6 +93,8 @@ static CTM_SELDOM void reattribute(uintptr_t block)
         } else {
             atomic_fetch_add_explicit(&ctm_the_capture.lost_reattributions, 1,
                                       memory_order_relaxed);
+            ctm_tracer_loss(ctm_the_capture.tracer, "memory",
+                            "objects from free lists kept the traceback of their block", 1);
         }
     }
     ctm_shard_leave(shard);
@@ -141,48 +143,56 @@ static PyObject *new_tuple(void)
     return PyTuple_New(3); /* empty slots: nobody sees it */
 }
 
-/* Does the block under `op` have the traceback of now? */
-static bool is_reattributed(PyObject *op)
+#define NO_MEMORY "no memory to try an object from a free list"
+
+static uintptr_t block_of(const PyObject *op)
 {
-    const uintptr_t block = (uintptr_t)op - ctm_object_header_size(Py_TYPE(op));
-    ctm_shard *shard = ctm_shard_enter(ctm_the_capture.tracer, 0);
-    ctm_block known;
-    bool found = false;
-    if (shard != NULL) {
-        const ctm_who who = ctm_who_get(true);
-        uint32_t traceback;
-        found = ctm_shard_find(shard, 0, block, &known) == CTM_OK &&
-                ctm_context_traceback(shard, &who, &traceback) == CTM_OK && known.shard == 0 &&
-                known.traceback == traceback;
-        ctm_shard_leave(shard);
-    }
-    return found;
+    return (uintptr_t)op - ctm_object_header_size(Py_TYPE(op));
 }
 
-/* Gives the block under `op` a traceback that no stack has. */
-static void mislead(PyObject *op)
+/* Does the block under `op` have the traceback of now? NULL, `failure` or NO_MEMORY. */
+static const char *check_reattributed(const PyObject *op, const char *failure)
 {
-    const uintptr_t block = (uintptr_t)op - ctm_object_header_size(Py_TYPE(op));
+    ctm_shard *shard = ctm_shard_enter(ctm_the_capture.tracer, 0);
+    ctm_block known;
+    if (shard == NULL) {
+        return NO_MEMORY;
+    }
+    const ctm_who who = ctm_who_get(true);
+    uint32_t traceback;
+    if (ctm_context_traceback(shard, &who, &traceback) != CTM_OK) {
+        failure = NO_MEMORY;
+    } else if (ctm_shard_find(shard, 0, block_of(op), &known) == CTM_OK && known.shard == 0 &&
+               known.traceback == traceback) {
+        failure = NULL;
+    }
+    ctm_shard_leave(shard);
+    return failure;
+}
+
+/* Gives the block under `op` a traceback that no stack has. False: out of memory. */
+static bool mislead(const PyObject *op)
+{
     const ctm_frame_text nowhere = {"<ctracemalloc self-test>", NULL, 0, 0};
     uint32_t traceback;
     ctm_shard *shard = ctm_shard_enter(ctm_the_capture.tracer, 0);
+    bool misled = false;
     if (shard != NULL) {
-        if (ctm_shard_traceback_text(shard, &nowhere, 1, 1, &traceback) == CTM_OK) {
-            (void)!ctm_shard_alloc(shard, 0, block, 1, traceback);
-        }
+        misled = ctm_shard_traceback_text(shard, &nowhere, 1, 1, &traceback) == CTM_OK &&
+                 ctm_shard_alloc(shard, 0, block_of(op), 1, traceback) == CTM_OK;
         ctm_shard_leave(shard);
     }
+    return misled;
 }
 
 /* Was the block under `op` allocated since tracing began? */
-static bool is_fresh(PyObject *op)
+static bool is_fresh(const PyObject *op)
 {
-    const uintptr_t block = (uintptr_t)op - ctm_object_header_size(Py_TYPE(op));
     ctm_shard *shard = ctm_shard_enter(ctm_the_capture.tracer, 0);
     ctm_block known;
     bool fresh = false;
     if (shard != NULL) {
-        fresh = ctm_shard_find(shard, 0, block, &known) == CTM_OK;
+        fresh = ctm_shard_find(shard, 0, block_of(op), &known) == CTM_OK;
         ctm_shard_leave(shard);
     }
     return fresh;
@@ -202,32 +212,42 @@ static void dispose(PyObject *op, bool fresh)
     }
 }
 
-/* A spare object leaves room on the free list, whose last one in is the first one out. */
-static const char *try_kind(PyObject *(*make)(void), const char *failure)
+/* An object dies and comes back, under another traceback. */
+static const char *try_revival(PyObject *(*make)(void), const char *failure)
 {
-    PyObject *spare = make();
-    const bool spare_fresh = spare != NULL && is_fresh(spare);
-    PyObject *op = spare != NULL ? make() : NULL;
-    const bool fresh = op != NULL && is_fresh(op);
-    if (op != NULL) {
-        mislead(op);
+    PyObject *op = make();
+    if (op == NULL) {
+        return NO_MEMORY;
+    }
+    const bool fresh = is_fresh(op), misled = mislead(op);
+    if (misled) {
         Py_DECREF(op);
         op = make();
     }
     if (op == NULL) {
-        PyErr_Clear();
-        failure = "out of memory";
-    } else {
-        failure = is_reattributed(op) ? NULL : failure;
-        dispose(op, fresh);
+        return NO_MEMORY;
     }
-    if (spare != NULL) {
-        dispose(spare, spare_fresh);
-    }
+    failure = misled ? check_reattributed(op, failure) : NO_MEMORY;
+    dispose(op, fresh);
     return failure;
 }
 
-const char *ctm_freelist_self_test(void)
+/* A spare object leaves room on the free list, whose last one in is the first one out. */
+static const char *try_kind(PyObject *(*make)(void), const char *failure)
+{
+    PyObject *spare = make();
+    if (spare == NULL) {
+        PyErr_Clear();
+        return NO_MEMORY;
+    }
+    const bool fresh = is_fresh(spare);
+    failure = try_revival(make, failure);
+    PyErr_Clear();
+    dispose(spare, fresh);
+    return failure;
+}
+
+static const char *try_all(void)
 {
     static const struct {
         const char *failure;
@@ -245,5 +265,17 @@ const char *ctm_freelist_self_test(void)
         }
     }
     return NULL;
+}
+
+/* No collection meanwhile (3.11 collects at any allocation of an object): a finalizer could use the free lists, let other threads
+ * run, or stop tracing. */
+const char *ctm_freelist_self_test(void)
+{
+    const int collecting = PyGC_Disable();
+    const char *failure = try_all();
+    if (collecting) {
+        PyGC_Enable();
+    }
+    return failure;
 }
 #endif

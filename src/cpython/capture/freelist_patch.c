@@ -1,7 +1,7 @@
 /* freelist_patch.c: CPython 3.11 and 3.12 tell nobody but stdlib's tracemalloc of new references, by a
  * hidden function that `_Py_NewReference` calls while stdlib traces. capture.c makes stdlib trace (with
- * empty tables); here that function's calls are led to ours. Found as the first call inside the
- * exported `_Py_NewReference`, and tried by a self-test before it is believed. */
+ * empty tables); here that function's calls are led to ours. Found as the call that the exported `_Py_NewReference` makes
+ * on one side only of its first conditional branch (prologue.h), and tried by a self-test before it is believed. */
 #include "capture.h"
 #include "detour.h"
 
@@ -27,12 +27,12 @@ bool ctm_freelist_is_alive(void)
 static const char *follow(void)
 {
     if (!the_detour.ready) {
-        void *target = ctm_detour_first_call((const void *)_Py_NewReference, 128);
+        void *target = (void *)ctm_detour_guarded_call((const void *)_Py_NewReference);
         if (target == NULL) {
             return "the interpreter's hidden function was not found";
         }
-        const char *failure =
-            ctm_detour_prepare(&the_detour, target, (void *)on_new_reference, CTM_CALLERS_HOLD_GIL);
+        const char *failure = ctm_detour_prepare(&the_detour, target, (void *)on_new_reference,
+                                                 (ctm_callers){.hold_gil = true});
         if (failure != NULL) {
             return failure;
         }

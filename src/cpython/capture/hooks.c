@@ -73,22 +73,43 @@ static inline ctm_shard *enter(uint32_t index, ctm_status *out_status)
     return shard;
 }
 
-/* HOOK: */
-CTM_SELDOM bool ctm_event_alloc(uint32_t domain, uintptr_t address, size_t size, bool gil_held)
+/* HOOK: Out of memory in a shard that keeps no room for that? Then it is done once more, through one that does. */
+static inline bool may_resort(ctm_status status, ctm_who *who)
 {
-    const ctm_who who = ctm_who_get(gil_held);
+    const bool may = status == CTM_ERR_NOMEM && who->shard > CTM_RESORT_SHARD;
+    if (may) {
+        who->shard = CTM_RESORT_SHARD;
+    }
+    return may;
+}
+
+/* HOOK: */
+static ctm_status record_through(const ctm_who *who, uint32_t domain, uintptr_t address,
+                                 size_t size)
+{
     ctm_status status;
-    ctm_shard *shard = enter(who.shard, &status);
+    ctm_shard *shard = enter(who->shard, &status);
     if (shard == NULL) {
-        return status == CTM_ERR_NOT_TRACING;
+        return status;
     }
     uint32_t site;
-    status = ctm_context_site(shard, &who, domain, size, &site);
+    status = ctm_context_site(shard, who, domain, size, &site);
     if (status == CTM_OK) {
         status = ctm_shard_alloc_at(shard, domain, address, site);
     }
     ctm_shard_leave(shard);
-    return status == CTM_OK;
+    return status;
+}
+
+/* HOOK: */
+CTM_SELDOM bool ctm_event_alloc(uint32_t domain, uintptr_t address, size_t size, bool gil_held)
+{
+    ctm_who who = ctm_who_get(gil_held);
+    ctm_status status = record_through(&who, domain, address, size);
+    if (may_resort(status, &who)) {
+        status = record_through(&who, domain, address, size);
+    }
+    return status == CTM_OK || status == CTM_ERR_NOT_TRACING;
 }
 
 /* HOOK: */
@@ -209,24 +230,32 @@ static inline void *on_calloc(PyMemAllocatorDomain domain, size_t count, size_t 
 }
 
 /* HOOK: */
-static ctm_status begin_resize(PyMemAllocatorDomain domain, void *block, size_t size, bool taken,
-                               ctm_resize *out, ctm_who *out_who)
+static ctm_status begin_through(const ctm_who *who, void *block, size_t size, bool taken,
+                                ctm_resize *out)
 {
-    *out_who = ctm_who_get(domain != PYMEM_DOMAIN_RAW);
     ctm_status status;
-    ctm_shard *shard = enter(out_who->shard, &status);
+    ctm_shard *shard = enter(who->shard, &status);
     if (shard == NULL) {
         return status;
     }
     uint32_t site = 0;
     if (taken) {
-        status = ctm_context_site(shard, out_who, 0, size, &site);
+        status = ctm_context_site(shard, who, 0, size, &site);
     }
     if (status == CTM_OK) {
         status = ctm_shard_resize_begin_at(shard, 0, (uintptr_t)block, site, out);
     }
     ctm_shard_leave(shard);
     return status;
+}
+
+/* HOOK: */
+static ctm_status begin_resize(PyMemAllocatorDomain domain, void *block, size_t size, bool taken,
+                               ctm_resize *out, ctm_who *out_who)
+{
+    *out_who = ctm_who_get(domain != PYMEM_DOMAIN_RAW);
+    const ctm_status status = begin_through(out_who, block, size, taken, out);
+    return may_resort(status, out_who) ? begin_through(out_who, block, size, taken, out) : status;
 }
 
 /* HOOK: */

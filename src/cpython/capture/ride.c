@@ -7,6 +7,10 @@
  * astray, the hooks are taken off afterwards all the same.) From then on only stdlib's flag is switched: a call
  * of PyTraceMalloc_Track that was under way before our detour lay may still be waiting for the GIL inside
  * stdlib, and would crash if stdlib had freed its buffers.
+ *
+ * The program must not see any of that: stdlib_view.c stands before stdlib's functions, and asks here whether stdlib
+ * traces for us only. What the program starts is really started (ctm_ride_step_aside), with stdlib's hooks above or
+ * below ours; what it stops is really stopped, and then it carries us again.
  */
 #include <patchlevel.h>
 #if PY_VERSION_HEX < 0x030D0000
@@ -14,6 +18,7 @@
 #define Py_BUILD_CORE 1
 #include "capture.h"
 #include "detour.h"
+#include "stdlib_view.h"
 #if PY_VERSION_HEX >= 0x030C0000
 #include "internal/pycore_runtime.h"
 #else
@@ -22,7 +27,8 @@
 
 static ctm_detour the_detour; /* of PyMem_SetAllocator; GIL */
 static bool the_mute;         /* calls are swallowed; GIL */
-static bool the_started;      /* stdlib has its buffers; GIL */
+static bool the_started;      /* stdlib has the buffers that our start gave it; GIL */
+static bool the_pretence;     /* stdlib's flag is set on our account; GIL */
 
 static void on_set_allocator(PyMemAllocatorDomain domain, PyMemAllocatorEx *allocator)
 {
@@ -32,67 +38,75 @@ static void on_set_allocator(PyMemAllocatorDomain domain, PyMemAllocatorEx *allo
     }
 }
 
-/* Calls a function of stdlib's module while allocators cannot be set. -1 with an exception. */
-static int call_muted(PyObject *stdlib_tracemalloc, const char *name)
+/* HOOK: stdlib's own settings. */
+#if PY_VERSION_HEX >= 0x030C0000
+#define STDLIB_CONFIG _PyRuntime.tracemalloc.config
+#else
+#define STDLIB_CONFIG _Py_tracemalloc_config
+#endif
+
+static void set_flag(bool pretence)
+{
+    the_pretence = pretence;
+    __atomic_store_n(&STDLIB_CONFIG.tracing, pretence, __ATOMIC_RELAXED);
+}
+
+/* Starts stdlib (nframe > 0) or stops it (0) while allocators cannot be set. -1 with an exception. */
+static int call_muted(PyObject *stdlib_tracemalloc, int nframe)
 {
     PyMemAllocatorEx before[3], after;
     for (PyMemAllocatorDomain i = PYMEM_DOMAIN_RAW; i <= PYMEM_DOMAIN_OBJ; i++) {
         PyMem_GetAllocator(i, &before[i]);
     }
     if (ctm_detour_prepare(&the_detour, (void *)PyMem_SetAllocator, (void *)on_set_allocator,
-                           CTM_CALLERS_HOLD_GIL) == NULL) {
+                           (ctm_callers){.hold_gil = true}) == NULL) {
         (void)ctm_detour_enable(&the_detour);
     }
     the_mute = true;
-    PyObject *result = PyObject_CallMethod(stdlib_tracemalloc, name, NULL);
+    const int result = nframe > 0 ? ctm_stdlib_start(stdlib_tracemalloc, nframe)
+                                  : ctm_stdlib_stop(stdlib_tracemalloc);
     the_mute = false;
-    Py_XDECREF(result);
     for (PyMemAllocatorDomain i = PYMEM_DOMAIN_RAW; i <= PYMEM_DOMAIN_OBJ; i++) {
         PyMem_GetAllocator(i, &after);
         if (after.malloc != before[i].malloc || after.ctx != before[i].ctx) {
             PyMem_SetAllocator(i, &before[i]);
         }
     }
-    return result != NULL ? 0 : -1;
-}
-
-/* HOOK: stdlib's flag. */
-static int *tracing_flag(void)
-{
-#if PY_VERSION_HEX >= 0x030C0000
-    return &_PyRuntime.tracemalloc.config.tracing;
-#else
-    return &_Py_tracemalloc_config.tracing;
-#endif
+    return result;
 }
 
 /* HOOK: */
 bool ctm_ride_stdlib_traces(void)
 {
     return !atomic_load_explicit(&ctm_the_capture.riding, memory_order_relaxed) &&
-           __atomic_load_n(tracing_flag(), __ATOMIC_RELAXED) != 0;
+           __atomic_load_n(&STDLIB_CONFIG.tracing, __ATOMIC_RELAXED) != 0;
 }
 
-/* -1 with an exception. */
+bool ctm_ride_is_pretence(void)
+{
+    return the_pretence && STDLIB_CONFIG.tracing != 0;
+}
+
+/* With the limit of frames that the program has left there. -1 with an exception. */
 static int start_stdlib(PyObject *stdlib_tracemalloc)
 {
-    if (call_muted(stdlib_tracemalloc, "start") < 0) {
+    the_pretence = true;
+    if (call_muted(stdlib_tracemalloc, STDLIB_CONFIG.max_nframe) < 0) {
         return -1;
     }
     the_started = true;
-    PyObject *result = PyObject_CallMethod(stdlib_tracemalloc, "clear_traces", NULL);
-    Py_XDECREF(result);
-    return result != NULL ? 0 : -1;
+    return ctm_stdlib_clear(stdlib_tracemalloc);
 }
 
 int ctm_ride_mount(PyObject *stdlib_tracemalloc)
 {
-    if (*tracing_flag() != 0) {
+    /* If something else has the module's name, the self-test of free lists says what is lost. */
+    if (!ctm_stdlib_view_install(stdlib_tracemalloc) || STDLIB_CONFIG.tracing != 0) {
         return 0;
     }
     atomic_store(&ctm_the_capture.riding, true);
     if (the_started) {
-        __atomic_store_n(tracing_flag(), 1, __ATOMIC_RELAXED);
+        set_flag(true);
         return 0;
     }
     if (start_stdlib(stdlib_tracemalloc) < 0) {
@@ -105,11 +119,24 @@ int ctm_ride_mount(PyObject *stdlib_tracemalloc)
 void ctm_ride_dismount(PyObject *stdlib_tracemalloc)
 {
     if (stdlib_tracemalloc == NULL) {
-        the_started = false;
-    } else if (atomic_load(&ctm_the_capture.riding)) {
-        __atomic_store_n(tracing_flag(), 0, __ATOMIC_RELAXED);
+        the_started = false; /* its finalizer frees them, and takes the flag back */
+    } else if (the_pretence) {
+        set_flag(false);
     }
     atomic_store(&ctm_the_capture.riding, false);
+}
+
+int ctm_ride_step_aside(PyObject *stdlib_tracemalloc)
+{
+    if (!the_started) {
+        return 0;
+    }
+    set_flag(true); /* or its stop does nothing */
+    const int result = call_muted(stdlib_tracemalloc, 0);
+    the_started = false;
+    the_pretence = false;
+    atomic_store(&ctm_the_capture.riding, false);
+    return result;
 }
 
 #else

@@ -4,16 +4,24 @@
  * CPython's functions know stdlib's tables only. From the first start on their calls are led here, with or
  * without the GIL, so that those blocks are counted like any other, in the totals and in the
  * peak. What stdlib would have been told, it is told too: if it traces as well, or tracing is off here.
+ *
+ * There are two ways. A jump in the functions' own code (detour.c) meets every caller, so it is tried first. Where it
+ * is refused, by the code's form, by the kernel or because somebody else has changed the code, the callers' tables of
+ * addresses are changed instead (got.c). A way that was taken is kept for the life of the process.
  */
 #include "capture.h"
 #include "detour.h"
+#include "got.h"
 
 #if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
 
 PyAPI_FUNC(PyObject *) _PyTraceMalloc_GetTraceback(unsigned int domain, uintptr_t ptr);
 
 enum { TRACK, UNTRACK, GET_TRACEBACK, FUNCTIONS };
-static ctm_detour the_detours[FUNCTIONS]; /* GIL; `original` is read by callers, set once before */
+static ctm_detour the_detours[FUNCTIONS]; /* GIL */
+static void *the_originals[FUNCTIONS];    /* read by callers, set before the way is taken; GIL */
+static ctm_announced the_way;             /* taken at the first start; GIL */
+static ctm_announced the_wish;            /* of tests: this way only; GIL */
 
 /* HOOK: */
 static bool is_active(void)
@@ -29,7 +37,7 @@ static bool is_active(void)
 static int tell_track(unsigned int domain, uintptr_t address, size_t size)
 {
     int (*original)(unsigned int, uintptr_t, size_t) =
-        (int (*)(unsigned int, uintptr_t, size_t))the_detours[TRACK].original;
+        (int (*)(unsigned int, uintptr_t, size_t))the_originals[TRACK];
     if (!ASKS_ONCE) {
         return original(domain, address, size);
     }
@@ -42,7 +50,7 @@ static int tell_track(unsigned int domain, uintptr_t address, size_t size)
 static int tell_untrack(unsigned int domain, uintptr_t address)
 {
     int (*original)(unsigned int, uintptr_t) =
-        (int (*)(unsigned int, uintptr_t))the_detours[UNTRACK].original;
+        (int (*)(unsigned int, uintptr_t))the_originals[UNTRACK];
     if (!ASKS_ONCE) {
         return original(domain, address);
     }
@@ -83,79 +91,152 @@ static int on_untrack(unsigned int domain, uintptr_t address)
 static PyObject *on_get_traceback(unsigned int domain, uintptr_t address)
 {
     if (!is_active()) {
-        return ((PyObject * (*)(unsigned int, uintptr_t)) the_detours[GET_TRACEBACK].original)(
-            domain, address);
+        return ((PyObject * (*)(unsigned int, uintptr_t)) the_originals[GET_TRACEBACK])(domain,
+                                                                                        address);
     }
     return ctm_raw_traceback_of_block(domain, address);
 }
 
-static const char *prepare(void)
+/* The functions as they were before anything was changed: a word of this library may be changed as well. */
+static const ctm_got_function *functions(void)
 {
-    const struct {
-        void *target, *replacement;
-        ctm_callers callers;
-    } functions[FUNCTIONS] = {
-        [TRACK] = {(void *)PyTraceMalloc_Track, (void *)on_track, CTM_CALLERS_ANY},
-        [UNTRACK] = {(void *)PyTraceMalloc_Untrack, (void *)on_untrack, CTM_CALLERS_ANY},
-        [GET_TRACEBACK] = {(void *)_PyTraceMalloc_GetTraceback, (void *)on_get_traceback,
-                           CTM_CALLERS_HOLD_GIL},
-    };
-    for (int i = 0; i < FUNCTIONS; i++) {
-        const char *failure = ctm_detour_prepare(&the_detours[i], functions[i].target,
-                                                 functions[i].replacement, functions[i].callers);
-        if (failure != NULL) {
-            return failure;
-        }
+    static ctm_got_function list[FUNCTIONS]; /* GIL; then constant */
+    if (list[0].name == NULL) {
+        list[GET_TRACEBACK] =
+            (ctm_got_function){"_PyTraceMalloc_GetTraceback", (void *)_PyTraceMalloc_GetTraceback,
+                               (void *)on_get_traceback};
+        list[UNTRACK] = (ctm_got_function){"PyTraceMalloc_Untrack", (void *)PyTraceMalloc_Untrack,
+                                           (void *)on_untrack};
+        list[TRACK] = (ctm_got_function){"PyTraceMalloc_Track", (void *)PyTraceMalloc_Track,
+                                         (void *)on_track};
     }
-    return NULL;
+    return list;
+}
+
+static void drop_detours(void)
+{
+    for (int i = 0; i < FUNCTIONS; i++) {
+        ctm_detour_disable(&the_detours[i]);
+    }
+}
+
+static const char *lay_detours(void)
+{
+    static const ctm_callers callers[FUNCTIONS] = {
+        [TRACK] = {.arguments = 3}, [UNTRACK] = {.arguments = 2}, [GET_TRACEBACK] = {true, 2}};
+    const char *failure = NULL;
+    for (int i = 0; i < FUNCTIONS && failure == NULL; i++) {
+        const ctm_got_function *function = &functions()[i];
+        failure = ctm_detour_prepare(&the_detours[i], (void *)function->target,
+                                     (void *)function->replacement, callers[i]);
+    }
+    if (failure != NULL) {
+        return failure;
+    }
+    for (int i = 0; i < FUNCTIONS; i++) {
+        the_originals[i] = the_detours[i].original;
+    }
+    for (int i = 0; i < FUNCTIONS && failure == NULL; i++) {
+        failure = ctm_detour_enable(&the_detours[i]);
+    }
+    if (failure != NULL) {
+        drop_detours();
+    }
+    return failure;
+}
+
+static const char *lay_words(void)
+{
+    for (int i = 0; i < FUNCTIONS; i++) {
+        the_originals[i] = (void *)functions()[i].target;
+    }
+    return ctm_got_lay(functions(), FUNCTIONS);
+}
+
+/* Is the block known, with its size? Asked of this block alone: other threads announce theirs meanwhile. */
+static bool is_known(unsigned int domain, uintptr_t address, uint64_t size)
+{
+    ctm_shard *shard = ctm_shard_enter(ctm_the_capture.tracer, 0);
+    ctm_block block;
+    bool known = false;
+    if (shard != NULL) {
+        known = ctm_shard_find(shard, domain, address, &block) == CTM_OK && block.size == size;
+        ctm_shard_leave(shard);
+    }
+    return known;
 }
 
 /* Announces a block through the exported functions and looks whether it came through. */
 static const char *self_test(void)
 {
+    static const char owned_by_nobody_else; /* so nobody announces its address */
     const unsigned int domain = 0x63746d00u;
-    const uintptr_t address = (uintptr_t)&the_detours;
-    ctm_totals before, during, after;
-    ctm_tracer_totals(ctm_the_capture.tracer, &before);
+    const uintptr_t address = (uintptr_t)&owned_by_nobody_else;
+    const ctm_sampler before = ctm_hook_tls.sampler;
+    ctm_sampler_force(ctm_the_capture.tracer, &ctm_hook_tls.sampler);
     const int tracked = PyTraceMalloc_Track(domain, address, 1);
-    ctm_tracer_totals(ctm_the_capture.tracer, &during);
+    const bool came = is_known(domain, address, 1);
     const int untracked = PyTraceMalloc_Untrack(domain, address);
-    ctm_tracer_totals(ctm_the_capture.tracer, &after);
-    const bool seen = tracked == 0 && untracked == 0 &&
-                      during.live_blocks == before.live_blocks + 1 &&
-                      after.live_blocks == before.live_blocks;
+    const bool went = !is_known(domain, address, 1);
+    ctm_hook_tls.sampler = before;
+    if (tracked == -1) {
+        return "no memory to try an announced block";
+    }
+    const bool seen = tracked == 0 && came && untracked == 0 && went;
     return seen ? NULL : "an announced block did not come through";
 }
 
-static const char *lay(void)
+/* Takes this way, if none is taken yet. NULL, or why it cannot be taken. */
+static const char *take(ctm_announced way)
 {
-    const char *failure = prepare();
-    for (int i = 0; i < FUNCTIONS && failure == NULL; i++) {
-        failure = ctm_detour_enable(&the_detours[i]);
+    if (the_way != CTM_ANNOUNCED_LOST) {
+        return NULL;
+    }
+    if (the_wish != CTM_ANNOUNCED_LOST && the_wish != way) {
+        return "it is not to be followed in this way";
+    }
+    const char *failure = way == CTM_ANNOUNCED_BY_JUMP ? lay_detours() : lay_words();
+    if (failure == NULL) {
+        the_way = way;
     }
     return failure;
 }
 
 void ctm_track_prepare(void)
 {
-    const char *failure = lay();
-    ctm_the_capture.tracked_blocks = failure == NULL
-                                         ? (ctm_fact){true, "announcements are led to us"}
-                                         : (ctm_fact){false, failure};
+    const char *failure = take(CTM_ANNOUNCED_BY_JUMP);
+    if (failure != NULL && the_wish != CTM_ANNOUNCED_BY_JUMP) {
+        failure = take(CTM_ANNOUNCED_BY_TABLE);
+    }
+    ctm_got_look_again();
+    ctm_the_capture.tracked_blocks = (ctm_fact){failure == NULL, failure};
 }
 
 void ctm_track_start(void)
 {
-    if (ctm_the_capture.tracked_blocks.ok) {
-        const char *failure = self_test();
-        if (failure != NULL) {
-            ctm_the_capture.tracked_blocks = (ctm_fact){false, failure};
-        }
+    const char *failure = ctm_the_capture.tracked_blocks.detail;
+    if (the_way != CTM_ANNOUNCED_LOST) {
+        failure = self_test();
     }
-    if (!ctm_the_capture.tracked_blocks.ok) {
-        for (int i = 0; i < FUNCTIONS; i++) {
-            ctm_detour_disable(&the_detours[i]);
-        }
+    if (failure != NULL && the_way == CTM_ANNOUNCED_BY_JUMP) {
+        drop_detours();
+        the_way = CTM_ANNOUNCED_LOST;
+        failure = take(CTM_ANNOUNCED_BY_TABLE);
+        failure = failure == NULL ? self_test() : failure;
     }
+    if (failure == NULL) {
+        failure = the_way == CTM_ANNOUNCED_BY_JUMP
+                      ? "announcements are led to us by a jump in the interpreter's code"
+                      : "announcements are led to us by their callers' tables of addresses";
+        ctm_the_capture.tracked_blocks = (ctm_fact){true, failure};
+    } else {
+        ctm_the_capture.tracked_blocks = (ctm_fact){false, failure};
+    }
+}
+
+bool ctm_track_wish(ctm_announced way)
+{
+    the_wish = way;
+    return the_way == CTM_ANNOUNCED_LOST || the_way == way;
 }
 #endif

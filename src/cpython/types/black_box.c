@@ -3,7 +3,7 @@
  * Model: a handle on a ctm_box. Taking a snapshot may wait for a program that empties its tables, so it goes on without the GIL; `busy`
  * keeps other threads out meanwhile.
  */
-#include "core_object.h"
+#include "losses.h"
 #include "support.h"
 
 #include <errno.h>
@@ -50,8 +50,29 @@ static PyObject *box_info(PyObject *self, PyObject *Py_UNUSED(unused))
         info.running ? Py_True : Py_False);
 }
 
-static PyObject *snapshot_of(ctm_state *state, ctm_snapshot *snapshot)
+static PyObject *box_losses(PyObject *self, PyObject *Py_UNUSED(unused))
 {
+    ctm_box *box = box_of(self);
+    ctm_box_info info;
+    const ctm_loss *losses;
+    if (box == NULL) return NULL;
+    ctm_box_info_get(box, &info); /* as of now */
+    const uint32_t n = ctm_box_losses(box, &losses);
+    return ctm_losses_tuple(losses, n);
+}
+
+static PyObject *box_end(PyObject *self, PyObject *Py_UNUSED(unused))
+{
+    ctm_box *box = box_of(self);
+    ctm_box_info info;
+    if (box == NULL) return NULL;
+    ctm_box_info_get(box, &info);
+    return ctm_end_tuple(info.end_text, info.exit_status_known, info.exit_status);
+}
+
+static PyObject *snapshot_of(ctm_state *state, ctm_box *box, ctm_snapshot *snapshot)
+{
+    ctm_box_info about;
     ctm_snapshot_info info;
     ctm_snapshot_info_get(snapshot, &info);
     PyObject *limit = PyLong_FromUnsignedLong(info.nframe);
@@ -61,7 +82,8 @@ static PyObject *snapshot_of(ctm_state *state, ctm_snapshot *snapshot)
     }
     PyObject *result = ctm_snapshot_object_new(state, snapshot, limit);
     Py_DECREF(limit);
-    return result;
+    ctm_box_info_get(box, &about);
+    return ctm_with_end(result, about.end_text, end_name(about.end));
 }
 
 static PyObject *raise_status(ctm_state *state, ctm_status status, PyObject *path,
@@ -87,7 +109,7 @@ static PyObject *box_snapshot(PyObject *self, PyObject *Py_UNUSED(unused))
     Py_BEGIN_ALLOW_THREADS status = ctm_box_snapshot(box, &snapshot, &error);
     Py_END_ALLOW_THREADS object->busy = false;
     ctm_state *state = ctm_state_of(self);
-    return status == CTM_OK ? snapshot_of(state, snapshot)
+    return status == CTM_OK ? snapshot_of(state, box, snapshot)
                             : raise_status(state, status, NULL, &error);
 }
 
@@ -112,6 +134,9 @@ static PyMethodDef box_methods[] = {
     {"info", box_info, METH_NOARGS,
      PyDoc_STR("info($self)\n--\n\n(started, ended, sample interval, nframe, pid, command, end, "
                "lack, running)")},
+    {"losses", box_losses, METH_NOARGS, PyDoc_STR("losses($self)\n--\n\n(Loss, ...)")},
+    {"end", box_end, METH_NOARGS,
+     PyDoc_STR("end($self)\n--\n\n(how the program ended or None, exit status or None)")},
     {"snapshot", box_snapshot, METH_NOARGS, PyDoc_STR("snapshot($self)\n--\n\n")},
     {"close", box_close, METH_NOARGS, PyDoc_STR("close($self)\n--\n\n")},
     {0},
@@ -165,12 +190,13 @@ PyObject *ctm_box_load(ctm_state *state, const char *path, PyObject *filename)
     ctm_status status = open_box(path, &box, &error);
     if (status == CTM_OK) {
         Py_BEGIN_ALLOW_THREADS status = ctm_box_snapshot(box, &snapshot, &error);
-        Py_END_ALLOW_THREADS const int number = errno;
-        ctm_box_close(box);
-        errno = number;
+        Py_END_ALLOW_THREADS
     }
-    return status == CTM_OK ? snapshot_of(state, snapshot)
-                            : raise_status(state, status, filename, &error);
+    const int number = errno;
+    PyObject *result = status == CTM_OK ? snapshot_of(state, box, snapshot) : NULL;
+    ctm_box_close(box);
+    errno = number;
+    return status == CTM_OK ? result : raise_status(state, status, filename, &error);
 }
 
 int ctm_box_type_init(PyObject *module, ctm_state *state)

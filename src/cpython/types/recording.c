@@ -3,7 +3,7 @@
  * Model: a handle on a ctm_recording. It is used under the GIL, which serializes the calls; only opening, when nobody else can know it,
  * goes on without. Times are integers, in nanoseconds, as in the file.
  */
-#include "core_object.h"
+#include "losses.h"
 #include "support.h"
 
 #include <stdlib.h>
@@ -40,6 +40,26 @@ static PyObject *recording_info(PyObject *self, PyObject *Py_UNUSED(unused))
                          end_name(info->end), (unsigned long long)info->good_bytes,
                          (unsigned long long)info->file_bytes,
                          (unsigned long long)info->fault.offset, info->fault.reason);
+}
+
+static PyObject *recording_losses(PyObject *self, PyObject *Py_UNUSED(unused))
+{
+    const ctm_loss *losses;
+    const uint32_t n = ctm_recording_losses(recording_of(self), &losses);
+    return ctm_losses_tuple(losses, n);
+}
+
+static PyObject *recording_end(PyObject *self, PyObject *Py_UNUSED(unused))
+{
+    const ctm_recording_info *info = ctm_recording_info_get(recording_of(self));
+    return ctm_end_tuple(info->end_text, info->exit_status_known, info->exit_status);
+}
+
+static PyObject *recording_lack(PyObject *self, PyObject *Py_UNUSED(unused))
+{
+    const ctm_recording_lack lack = ctm_recording_info_get(recording_of(self))->lack;
+    if (lack == CTM_RECORDING_COMPLETE) Py_RETURN_NONE;
+    return PyUnicode_FromString(ctm_recording_lack_text(lack));
 }
 
 static PyObject *moment_tuple(const ctm_moment *moment)
@@ -100,7 +120,8 @@ static PyObject *recording_snapshot(PyObject *self, PyObject *number)
     }
     PyObject *result = ctm_snapshot_object_new(state, snapshot, limit);
     Py_DECREF(limit);
-    return result;
+    const ctm_recording_info *about = ctm_recording_info_get(recording_of(self));
+    return ctm_with_end(result, about->end_text, end_name(about->end));
 }
 
 /* --- series --- */
@@ -228,6 +249,11 @@ static PyMethodDef recording_methods[] = {
     {"info", recording_info, METH_NOARGS,
      PyDoc_STR("info($self)\n--\n\n(started, interval, pid, command, end, good bytes, file bytes, "
                "fault's offset, fault's reason)")},
+    {"losses", recording_losses, METH_NOARGS, PyDoc_STR("losses($self)\n--\n\n(Loss, ...)")},
+    {"end", recording_end, METH_NOARGS,
+     PyDoc_STR("end($self)\n--\n\n(how the program ended or None, exit status or None)")},
+    {"lack", recording_lack, METH_NOARGS,
+     PyDoc_STR("lack($self)\n--\n\nWhy it ended before the program, or None.")},
     {"moments", recording_moments, METH_NOARGS,
      PyDoc_STR("moments($self)\n--\n\n[(time, bytes, blocks, peak, resident, span)]")},
     {"spans", recording_spans, METH_NOARGS,

@@ -4,6 +4,7 @@
  * user, so every method reads them anew. Statistics go to the core if the traces are
  * core-backed and `_group_by` is ours; else trace by trace, as in tracemalloc.py. */
 #include "group.h"
+#include "losses.h"
 #include "snapshot_object.h"
 #include "support.h"
 #include "traces.h"
@@ -335,6 +336,9 @@ static PyGetSetDef snapshot_getset[] = {
      PyDoc_STR("The bytes for each of which about one block was traced; None: every block was.\n\n"
                "Sizes and counts of statistics are then estimates; `traces` are the blocks of the\n"
                "sample, each with its own size."),
+     NULL},
+    {"losses", ctm_snapshot_get_losses, NULL,
+     PyDoc_STR("What is not in the numbers: a tuple of Loss(kind, detail, count); empty: nothing."),
      NULL},
     {"label_keys", ctm_snapshot_label_keys, NULL,
      PyDoc_STR("The names of the labels that blocks have, sorted."), NULL},

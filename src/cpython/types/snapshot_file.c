@@ -5,6 +5,7 @@
  * only if the snapshot's own nframe does not say it. Everything is encoded before the
  * file is touched. Files of stdlib's format are read by the core, which gives their attributes in the same encoding,
  * and written by ctracemalloc._stdlib_pickle. zstd is ctracemalloc._compression's: bytes in, bytes out. */
+#include "input.h"
 #include "plain_data.h" /* Python.h before the system's headers */
 #include "snapshot_object.h"
 #include "support.h"
@@ -131,6 +132,12 @@ static bool replaceable(const char *path, char *out)
     return true;
 }
 
+static bool is_pipe(const char *path)
+{
+    struct stat target;
+    return stat(path, &target) == 0 && S_ISFIFO(target.st_mode);
+}
+
 /* ctracemalloc.<module>.<name>(a, b); b may be NULL */
 static PyObject *call_package(const char *module_name, const char *name, PyObject *a, PyObject *b)
 {
@@ -200,17 +207,6 @@ static PyObject *write_path(ctm_state *state, const content *what, const char *p
     Py_RETURN_NONE;
 }
 
-/* open(filename, mode) */
-static PyObject *open_file(PyObject *filename, const char *mode)
-{
-    PyObject *file = NULL, *io = PyImport_ImportModule("io");
-    PyObject *open = io != NULL ? ctm_get_named(io, "open") : NULL;
-    if (open != NULL) file = PyObject_CallFunction(open, "Os", filename, mode);
-    Py_XDECREF(open);
-    Py_XDECREF(io);
-    return file;
-}
-
 /* file.close(), keeping an exception that is set already. Steals `file`. */
 static int close_file(PyObject *file)
 {
@@ -224,11 +220,11 @@ static int close_file(PyObject *file)
     return failed || type != NULL ? -1 : 0;
 }
 
-/* Through open(): file descriptors, devices, pipes. */
+/* Through open(): file descriptors, devices. */
 static PyObject *write_file(ctm_state *state, const content *what, PyObject *filename)
 {
     PyObject *written = NULL, *file = NULL, *bytes = encode_all(state, what);
-    if (bytes != NULL) file = open_file(filename, "wb");
+    if (bytes != NULL) file = ctm_open_file(filename, "wb");
     if (file != NULL) written = ctm_call_named(file, "write", bytes);
     if (file != NULL && close_file(file) < 0) Py_CLEAR(written);
     Py_XDECREF(bytes);
@@ -245,6 +241,9 @@ static PyObject *write_to(ctm_state *state, const content *what, PyObject *filen
     if (!PyUnicode_FSConverter(filename, &path)) return NULL;
     if (replaceable(PyBytes_AS_STRING(path), real))
         result = write_path(state, what, real, filename);
+    else if (is_pipe(
+                 PyBytes_AS_STRING(path))) /* open() would wait for a reader, for ever if need be */
+        result = write_path(state, what, PyBytes_AS_STRING(path), filename);
     else
         result = write_file(state, what, filename);
     Py_DECREF(path);
@@ -426,6 +425,14 @@ static bool core_can_read(const char *path)
     return path != NULL && stat(path, &target) == 0 && S_ISREG(target.st_mode);
 }
 
+/* Could it be a snapshot? The rest of what is none, which may have no end, is not read. */
+static bool is_promising(const char *bytes, size_t size)
+{
+    static const char zstd_magic[4] = {'\x28', '\xb5', '\x2f', '\xfd'};
+    return ctm_file_is_snapshot(bytes, size) || ctm_file_is_pickle(bytes, size) ||
+           (size >= sizeof zstd_magic && memcmp(bytes, zstd_magic, sizeof zstd_magic) == 0);
+}
+
 static PyObject *load_rest(ctm_state *state, PyObject *file, PyObject *head, PyObject *filename)
 {
     PyObject *rest = read_file(file, -1), *data, *self = NULL;
@@ -447,8 +454,10 @@ static PyObject *load_open(ctm_state *state, PyObject *file, const char *path, P
         self = load_path(state, path, filename);
     else if (core_can_read(path) && ctm_file_is_black_box(bytes, size))
         self = ctm_box_load(state, path, filename);
-    else
+    else if (is_promising(bytes, size))
         self = load_rest(state, file, head, filename);
+    else
+        self = load_plain(state, head, filename); /* says what is wrong */
     Py_DECREF(head);
     return self;
 }
@@ -459,7 +468,7 @@ PyObject *ctm_snapshot_load(PyObject *module, PyObject *const *args, Py_ssize_t 
     static const ctm_params params = {"Snapshot.load", {"filename"}, 1, 1, 0};
     PyObject *filename, *path = NULL;
     if (ctm_bind(&params, args, nargs, kwnames, &filename) < 0) return NULL;
-    PyObject *file = open_file(filename, "rb");
+    PyObject *file = ctm_open_input(ctm_state_of_module(module), filename);
     if (file == NULL) return NULL;
     if (!PyLong_Check(filename) && !PyUnicode_FSConverter(filename, &path)) {
         close_file(file);

@@ -1,0 +1,75 @@
+"""Losses: what is not in the numbers, told wherever these are shown.
+
+Model: a snapshot, a black box and a recording carry a list of losses (docs/reference-python.md). Functions here make the lines
+that every view of them shows; who shows numbers calls one of them.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
+
+# What a loss of each kind means for who reads the numbers.
+MEANINGS = {
+    "allocators": "allocations",
+    "free_lists": "free lists",
+    "tracked_blocks": "announced blocks",
+    "memory": "for want of memory",
+    "file": "file",
+    "more": "more",
+}
+
+
+class Loss(NamedTuple):
+    """One fact about what is not in the numbers."""
+
+    kind: str  # a key of MEANINGS, or of a later version's
+    detail: str  # one line
+    count: int  # type: ignore[assignment]  # events; 0: not counted, it is a state
+
+
+class HasLosses(Protocol):
+    @property
+    def losses(self) -> tuple[Loss, ...]: ...
+
+
+def texts(losses: Iterable[Loss]) -> list[str]:
+    """A line for each, without control characters, whatever the file says."""
+    found = []
+    for loss in losses:
+        text = f"{MEANINGS.get(loss.kind, loss.kind)}: {loss.detail}" if loss.detail else MEANINGS.get(loss.kind, loss.kind)
+        if loss.count:
+            text += f" ({loss.count:,} times)" if loss.count > 1 else " (once)"
+        found.append("".join(char if char.isprintable() else "?" for char in text))
+    return found
+
+
+def shown(item: HasLosses) -> list[Loss]:
+    """Those that are told by a line of their own. That free lists are not followed in a sample is told by the line that says
+    what a sample is (`sample_note`)."""
+    is_sample = getattr(item, "sample_interval", None) is not None
+    return [loss for loss in item.losses if not (is_sample and loss.kind == "free_lists")]
+
+
+def sample_note(item: HasLosses) -> str:
+    """What the line that says what a sample is has to add."""
+    if any(loss.kind == "free_lists" for loss in item.losses):
+        return "; objects from free lists keep the traceback of their block"
+    return ""
+
+
+def facts(*items: HasLosses) -> list[tuple[str, str]]:
+    """For the head of a report: ("lost", text), each text once."""
+    found = dict.fromkeys(text for item in items for text in texts(shown(item)))
+    return [("lost", text) for text in found]
+
+
+def lines(*items: HasLosses, names: Sequence[str] = ()) -> list[str]:
+    """For a report without a head. names: of the items; then a loss that not all of them have says which do."""
+    found: dict[str, list[str]] = {}
+    for index, item in enumerate(items):
+        for text in dict.fromkeys(texts(shown(item))):
+            found.setdefault(text, []).append(names[index] if names else "")
+    told = []
+    for text, owners in found.items():
+        where = f" [{', '.join(owners)}]" if names and len(owners) < len(items) else ""
+        told.append(f"  {'lost':<8} {text}{where}")
+    return told

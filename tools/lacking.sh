@@ -1,0 +1,71 @@
+#!/bin/bash
+# Says what this machine lacks, by Debian's package names, before anything is begun. Ends with 1 if it cannot go on.
+#
+# usage: tools/lacking.sh TARGET      a target of the Makefile: demo, build, test, test-all, test-long
+set -u
+cd "$(dirname "$0")/.."
+versions="3.11 3.12 3.13 3.14 3.15"
+needed=() useful=() note=
+
+has() {
+    command -v "$1" >/dev/null
+}
+
+# A compiler that finds no <stdio.h> lacks the headers of the C library.
+look_for_compiler() {
+    local compiler
+    for compiler in "${CC:-}" cc gcc clang; do
+        if [ -n "$compiler" ] && has "${compiler%% *}"; then
+            echo '#include <stdio.h>' | $compiler -E - >/dev/null 2>&1 || needed+=(libc6-dev)
+            return
+        fi
+    done
+    needed+=(gcc libc6-dev)
+}
+
+# One usable Python is enough. If there is none, the one that lacks least says what it needs.
+look_for_python() {
+    local found
+    # shellcheck disable=SC2086
+    found=$(tools/pythons.sh $versions | grep -v -e ' -$' -e ' sid:')
+    [ -n "$found" ] && return
+    # shellcheck disable=SC2086
+    found=$(tools/pythons.sh --lacking $versions | awk '{ print NF, $0 }' | sort -n -s | head -n 1 | cut -d' ' -f4-)
+    if [ -n "$found" ]; then
+        # shellcheck disable=SC2206
+        needed+=($found)
+    elif has python3; then
+        note="    python3 is $(python3 -c 'import sys; print(sys.version.split(" (")[0])' 2>&1 | tail -n 1), and no other was found:
+    CPython 3.11 to 3.15 (not free-threaded) is needed, with its python3.X-dev and python3.X-venv"
+    else
+        needed+=(python3-dev python3-venv)
+    fi
+}
+
+# What the tests of the core, of its installation and of the cost need: they are skipped without.
+look_for_tools() {
+    local pair
+    for pair in cmake:cmake clang:clang pkg-config:pkg-config valgrind:valgrind nm:binutils; do
+        has "${pair%%:*}" || useful+=("${pair##*:}")
+    done
+}
+
+# 3.14 and 3.15 are Debian sid's where the machine has none, and the zoo has Debian's releases.
+look_for_debootstrap() {
+    has debootstrap || useful+=(debootstrap)
+}
+
+look_for_compiler
+look_for_python
+case $1 in test*) look_for_tools ;; esac
+case $1 in test-*) look_for_debootstrap ;; esac
+if [ -n "$note" ] || [ ${#needed[@]} != 0 ]; then
+    echo "make $1: this machine lacks what is needed. On Debian:" >&2
+    [ -z "$note" ] || echo "$note" >&2
+    [ ${#needed[@]} = 0 ] || echo "    apt-get install --no-install-recommends ${needed[*]} ${useful[*]}" >&2
+    exit 1
+fi
+if [ ${#useful[@]} != 0 ]; then
+    echo "make $1: some tests are skipped for want of packages. On Debian:"
+    echo "    apt-get install --no-install-recommends ${useful[*]}"
+fi
