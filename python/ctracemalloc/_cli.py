@@ -344,8 +344,8 @@ def merge_files(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> 
     out = sys.stderr if _output.is_stream(parsed.output, 1) else sys.stdout
     style = _terminal.Style.for_stream(out, refused=True)
     print(style.name(f"{parsed.output}: {files}, {total} in {blocks}"), file=out)
-    for line in _losses.lines(merged):
-        print(style.name(line), file=out)
+    for line in _terminal.fact_lines(_losses.facts(merged), style):
+        print(line, file=out)
     return 0
 
 

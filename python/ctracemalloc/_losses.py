@@ -7,6 +7,8 @@ that every view of them shows; who shows numbers calls one of them.
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
+from ._names import printable
+
 # What a loss of each kind means for who reads the numbers.
 MEANINGS = {
     "allocators": "allocations",
@@ -32,13 +34,13 @@ class HasLosses(Protocol):
 
 
 def texts(losses: Iterable[Loss]) -> list[str]:
-    """A line for each, without control characters, whatever the file says."""
+    """A line for each, printable, whatever the file says."""
     found = []
     for loss in losses:
         text = f"{MEANINGS.get(loss.kind, loss.kind)}: {loss.detail}" if loss.detail else MEANINGS.get(loss.kind, loss.kind)
         if loss.count:
             text += f" ({loss.count:,} times)" if loss.count > 1 else " (once)"
-        found.append("".join(char if char.isprintable() else "?" for char in text))
+        found.append(printable(text))
     return found
 
 
@@ -56,14 +58,11 @@ def sample_note(item: HasLosses) -> str:
     return ""
 
 
-def facts(*items: HasLosses) -> list[tuple[str, str]]:
-    """For the head of a report: ("lost", text), each text once."""
-    found = dict.fromkeys(text for item in items for text in texts(shown(item)))
-    return [("lost", text) for text in found]
+def facts(*items: HasLosses, names: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """For the head of a report: ("lost", text), each text once.
 
-
-def lines(*items: HasLosses, names: Sequence[str] = ()) -> list[str]:
-    """For a report without a head. names: of the items; then a loss that not all of them have says which do."""
+    names: of the items; then a loss that not all of them have says which do.
+    """
     found: dict[str, list[str]] = {}
     for index, item in enumerate(items):
         for text in dict.fromkeys(texts(shown(item))):
@@ -71,5 +70,5 @@ def lines(*items: HasLosses, names: Sequence[str] = ()) -> list[str]:
     told = []
     for text, owners in found.items():
         where = f" [{', '.join(owners)}]" if names and len(owners) < len(items) else ""
-        told.append(f"  {'lost':<8} {text}{where}")
+        told.append(("lost", text + where))
     return told

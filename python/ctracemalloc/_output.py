@@ -38,6 +38,8 @@ class RefusedError(OSError):
 
 def check(path: str, kind: str, *, inputs: "Iterable[str]" = (), force: bool = False) -> None:
     """RefusedError if a command must not write `path`; any OSError if it cannot."""
+    if not path:
+        raise RefusedError("cannot write to a file without a name")
     try:
         status = os.stat(path)
     except FileNotFoundError:

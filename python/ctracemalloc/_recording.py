@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 from . import _ctracemalloc
 from ._ctracemalloc import Frame, Snapshot, Statistic, StatisticDiff, Traceback
 from ._losses import Loss
+from ._names import counted
 from ._record import _Path
 
 MAX_DIGITS = 9  # of a second: the file has nanoseconds
@@ -123,7 +124,8 @@ class Recording:
         if self._fault is None:
             return None
         lost = self._file_bytes - self._good_bytes
-        return f"{self._fault} (at byte {self._fault_offset}): the last {lost} bytes were left out"
+        left_out = f"the last {counted(lost, 'byte')} {'was' if lost == 1 else 'were'} left out"
+        return f"{self._fault} (at byte {self._fault_offset}): {left_out}"
 
     @property
     def times(self) -> list[float]:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from . import _losses
 from ._ctracemalloc import Frame, Snapshot, Statistic, StatisticDiff, Traceback, _format_size
 from ._names import counted
-from ._terminal import Style, format_facts, format_table
+from ._terminal import Style, fact_lines, format_facts, format_table
 
 INDENT = "      "
 KEY_NOUNS = {
@@ -88,7 +88,7 @@ def format_peak(
     sort = "size" if sort == "peak" else sort
     text = f"{amount_text(totals_of(snapshot))}{peaks_text(merged)}"
     first, *rest = style.prose(text, len("at the peak  "))
-    title = [f"{style.bold('at the peak')}  {first}", *rest, *_losses.lines(snapshot)]
+    title = [f"{style.bold('at the peak')}  {first}", *rest, *fact_lines(_losses.facts(snapshot), style)]
     return [*title, "", *format_rows(snapshot, key, top, style, cumulative, sort, "at peak")]
 
 
@@ -146,7 +146,7 @@ def format_diff(
         f"{style.bold('new')}     {amount_text(after)}",
         f"{style.bold('change')}  "
         + style.grown(f"{format_change(size_diff)} in {counted(count_diff, 'block', sign=True)}", size_diff),
-        *_losses.lines(old, new, names=("old", "new")),
+        *fact_lines(_losses.facts(old, new, names=("old", "new")), style),
         "",
         *describe_rows(changed, key, top, style, cumulative, "changed ", sort),
     ]
@@ -172,7 +172,7 @@ def format_head(
         facts.append(("merged", f"{merged_of(snapshot):,} snapshots"))
     facts.append(("frames", f"at most {snapshot.traceback_limit} kept of each traceback"))
     if saved:
-        facts.append(("saved", style.name(saved)))
+        facts.append(("saved", saved))
     return format_facts("ctracemalloc", facts, style)
 
 
@@ -222,12 +222,12 @@ def run_facts(run: Mapping[str, Any], style: Style) -> list[tuple[str, str]]:
         facts.append(("program", style.text(" ".join(map(str, run["command"])), len("  program  "))))
     pid = f", pid {run['pid']}" if "pid" in run else ""
     if "began" in run:
-        facts.append(("began", style.name(f"{run['began']}{pid}")))
+        facts.append(("began", f"{run['began']}{pid}"))
         pid = ""
     if "moment" in run:
-        facts.append(("moment", style.name(str(run["moment"]))))
+        facts.append(("moment", str(run["moment"])))
     if "ended" in run:
-        facts.append(("ended", style.name(f"{run['ended']}{pid}")))
+        facts.append(("ended", f"{run['ended']}{pid}"))
     return facts
 
 

@@ -163,10 +163,14 @@ FACT_NAME = 8  # columns of a fact's name
 
 
 def format_facts(title: str, facts: Iterable[tuple[str, str]], style: Style) -> list[str]:
-    """Names with texts below a title. Texts are printable."""
-    lines = [style.bold(title)]
+    """Names with texts below a title."""
+    return [style.bold(title), *fact_lines(facts, style)]
+
+
+def fact_lines(facts: Iterable[tuple[str, str]], style: Style) -> list[str]:
+    lines = []
     for name, text in facts:
-        first, *rest = style.prose(text, 2 + FACT_NAME + 1)
+        first, *rest = style.prose(style.name(text), 2 + FACT_NAME + 1)
         lines.append(f"  {name:<{FACT_NAME}} {first}")
         lines += (" " * (2 + FACT_NAME + 1) + line for line in rest)
     return lines

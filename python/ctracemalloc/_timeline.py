@@ -54,7 +54,7 @@ def format_head(recording: Recording, style: Style) -> list[str]:
     facts += [(event.what, f"at {clock(event.time)}") for event in recording.events[1:]]
     facts += _losses.facts(recording)
     if recording.truncated:
-        facts.append(("cut off", style.name(recording.truncated)))
+        facts.append(("cut off", recording.truncated))
     return format_facts("recording", facts, style)
 
 

@@ -65,6 +65,8 @@ class RefusalTest(OutputTest):
                 self.assert_refused(*command, words="not a ")
         for command in self.commands("."):
             self.assert_refused(*command, words="directory")
+        for command in self.commands(""):
+            self.assert_refused(*command, words="without a name")
         for command in self.commands("no/such/folder"):
             self.assert_refused(*command, words="there is no directory")
 

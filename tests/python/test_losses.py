@@ -108,7 +108,7 @@ class SnapshotTest(unittest.TestCase):
 
     def test_texts(self):
         odd = Loss("colour", "\x1b[2J\n", 2)
-        self.assertEqual(_losses.texts([odd, Loss("file", "", 1)]), ["colour: ?[2J? (2 times)", "file (once)"])
+        self.assertEqual(_losses.texts([odd, Loss("file", "", 1)]), [r"colour: \x1b[2J\n (2 times)", "file (once)"])
 
 
 class ViewTest(ProgramTest):
@@ -141,7 +141,7 @@ class ViewTest(ProgramTest):
             self.assertIn(LOST + "\n", self.view(*arguments), arguments)
         self.assertIn(LOST + " [new]\n", self.view("diff", "other.ctm", "it.ctm"))
         self.assertIn(LOST + " [old]\n", self.view("diff", "it.ctm", "other.ctm", "--at-peak"))
-        self.assertIn(LOST + " (in 1 of 2 snapshots)\n", self.view("merge", "all.ctm", "it.ctm", "other.ctm"))
+        self.assertIn(LOST + " (in 1 of 2 snapshots)\n", self.view("merge", "-o", "all.ctm", "it.ctm", "other.ctm"))
         self.assertIn(LOST + " (in 1 of 2 snapshots)\n", self.view("report", "all.ctm"))
         self.view("recording", "it.ctr", "-o", "moment.ctm")
         self.assertIn(LOST, self.view("report", "moment.ctm"))

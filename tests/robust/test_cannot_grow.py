@@ -98,7 +98,7 @@ class LimitTest(CaseTest):
             ("report", "it.box", "--at-peak"),
             ("diff", "it.box", "it.box"),
             ("attach", "it.box"),
-            ("merge", "merged.ctm", "it.box"),
+            ("merge", "-o", "merged.ctm", "it.box"),
             ("report", "merged.ctm"),
         )
 
@@ -264,7 +264,7 @@ class NoFileTest(CaseTest):
             for command in ("report", "recording", "attach"):
                 self.assert_refused(command, name)
             self.assert_refused("diff", name, name)
-            self.assert_refused("merge", "out.ctm", name)
+            self.assert_refused("merge", "-o", "out.ctm", name)
         self.assertFalse((self.folder / "out.ctm").exists())
 
     def test_functions(self):
