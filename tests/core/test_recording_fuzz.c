@@ -32,7 +32,7 @@ int main(void)
 {
     static uint8_t golden[4096], bytes[8192];
     uint64_t random = 5;
-    FILE *file = fopen(CTM_TEST_DATA "/recording-v1.ctr", "rb");
+    FILE *file = fopen(CTM_TEST_DATA "/recording-v1.1.ctr", "rb");
     REQUIRE(file != NULL);
     const size_t size = fread(golden, 1, sizeof golden, file);
     fclose(file);

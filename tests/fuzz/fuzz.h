@@ -62,6 +62,10 @@ static inline void fuzz_must_be_identical(const ctm_snapshot *a, const ctm_snaps
         const char *same = ctm_snapshot_string(b, id, &other);
         MUST(length == other && memcmp(text, same, length + 1) == 0);
     }
+    const ctm_loss *losses, *same_losses;
+    const uint32_t n = ctm_snapshot_losses(a, &losses);
+    MUST(n == ctm_snapshot_losses(b, &same_losses));
+    MUST(n == 0 || memcmp(losses, same_losses, n * sizeof *losses) == 0);
     for (uint32_t id = 0; id <= one.tracebacks; id++)
         MUST(ctm_snapshot_traceback_length(a, id) == ctm_snapshot_traceback_length(b, id));
 }

@@ -50,6 +50,10 @@ static void fill(ctm_tracer *tracer)
              CTM_OK);
         ctm_shard_leave(shard);
     }
+    const int32_t exit_status = 1;
+    ctm_tracer_loss(tracer, "tracked_blocks", "their instructions", 0);
+    ctm_tracer_loss(tracer, "memory", "no memory for the place", 3);
+    ctm_tracer_set_end(tracer, "exit status 1", &exit_status);
 }
 
 static void make_base(void)
@@ -167,6 +171,7 @@ static void read_it(bool is_whole)
     ctm_status status = ctm_box_open(base_path, &box, &error);
     if (status == CTM_OK) {
         ctm_box_info_get(box, &info);
+        MUST(strlen(info.end_text) < CTM_END_TEXT);
         status = ctm_box_snapshot(box, &snapshot, &error);
         if (status == CTM_OK) {
             ask_snapshot(snapshot);

@@ -45,6 +45,10 @@ static void ask(const uint8_t *bytes, size_t size)
     ctm_file_error error;
     if (ctm_recording_decode(bytes, size, &recording, &error) != CTM_OK) return;
     const size_t moments = ctm_recording_info_get(recording)->moments;
+    const ctm_loss *losses;
+    const uint32_t n = ctm_recording_losses(recording, &losses);
+    for (uint32_t i = 0; i < n; i++)
+        if (losses[i].kind[0] == '\0' || strlen(losses[i].detail) >= CTM_LOSS_DETAIL) abort();
     for (size_t i = moments; i-- > 0 && i + 20 > moments;) {
         ctm_snapshot *snapshot;
         const ctm_status status = ctm_recording_snapshot(recording, i, &snapshot);

@@ -72,6 +72,18 @@ static void set_info(ctm_builder *builder, struct input *input)
     ctm_builder_set_info(builder, (uint32_t)taken, started, pid);
 }
 
+/* Texts of any bytes: they are made fit. */
+static void add_loss(ctm_builder *builder, struct input *input)
+{
+    char kind[256] = "", detail[1024] = "";
+    const size_t left = (size_t)(input->end - input->at);
+    const size_t kind_length = left < 40 ? left : 40, length = left < 1000 ? left : 1000;
+    memcpy(kind, input->at, kind_length);
+    memcpy(detail, input->at, length);
+    input->at += kind_length;
+    ctm_builder_loss(builder, kind, detail, left);
+}
+
 /* One step of the program. */
 static void step(ctm_builder *builder, struct input *input, struct sums *sums, bool *peak_known)
 {
@@ -84,8 +96,10 @@ static void step(ctm_builder *builder, struct input *input, struct sums *sums, b
         add_site(builder, input, sums);
     } else if (what == 7) {
         set_info(builder, input);
-        *peak_known = next_byte(input) % 4 != 0;
+        const uint32_t facts = next_byte(input);
+        *peak_known = facts % 4 != 0;
         ctm_builder_set_peak_known(builder, *peak_known);
+        if (facts >= 128) add_loss(builder, input);
     } else {
         const uint32_t a = next_byte(input), b = next_byte(input);
         const int32_t number = (int32_t)(uint32_t)next_number(input);

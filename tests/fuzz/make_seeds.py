@@ -74,12 +74,15 @@ def main():
             if not old.name.startswith("found-") and (folder.name != "recording" or len(sys.argv) > 1):
                 old.unlink()
     for path in sorted(GOLDEN.glob("*.ctm")):
-        damage_all("reader", path.stem, path.read_bytes(), rng)
+        # A source of random numbers of its own for each later file: so the seeds of before stay as they are.
+        own = rng if path.stem in ("v1", "v1.1") else random.Random(path.stem)
+        damage_all("reader", path.stem, path.read_bytes(), own)
     for number, sites in enumerate([0, 1, 3, 10, 40]):
         write("round_trip", f"program-{number}", program(rng, sites, number % 2))
     write("round_trip", "edges", program(rng, 0, 1) + bytes([SITE, 202, 1, 0, 0, 0, 0, 1, 0]) * 3)
     write_stdlib_seeds(rng)
     write_black_box_seeds(rng)
+    write_told_seeds(random.Random("told"))
     if len(sys.argv) > 1:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "recording"
@@ -91,6 +94,18 @@ def change(rng):
     """A struct change of fuzz_black_box.c, with a value that is likely to matter."""
     value = rng.choice([0, 1, 2, 3, 7, 127, 255, 300, 512, 4096, 65536, 1 << 20, 1 << 32, (1 << 64) - 1])
     return struct.pack("<BBHQ", rng.randrange(8), rng.randrange(40), rng.randrange(1 << 13), value)
+
+
+def write_told_seeds(rng):
+    """Losses, and how a program ended: of a builder, a black box, a recording."""
+    losses = bytes([7, 1, 1, 1, 0, 129]) + b"memory".ljust(40, b" ")
+    losses += bytes([7, 1, 1, 1, 0, 130]) + b"\n\x80" + "\u00e9".encode() * 30
+    write("round_trip", "losses", program(rng, 3, 1) + losses)
+    write("round_trip", "many-losses", b"".join(bytes([7, 1, 1, 1, 0, 129, n]).ljust(47, b"k") for n in range(40)))
+    for number in range(6):
+        at, value = 15712 + rng.choice([0, 4, 16, 496, 504, 536, 1008]), rng.choice([0, 3, 255, 128])
+        write("black_box", f"told-{number}", struct.pack("<BBHQ", 1, 0, at, value) * (1 + number % 2))
+    damage_all("recording", "told", (GOLDEN / "recording-v1.1.ctr").read_bytes(), rng)
 
 
 def write_black_box_seeds(rng):

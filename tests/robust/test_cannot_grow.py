@@ -1,8 +1,10 @@
-"""Files that cannot grow or cannot be begun, and names that are no files: the program goes on, nothing hangs, and what is missing is said
-at the end and in every view.
+"""Files that cannot grow or cannot be begun, and names that are no files.
+
+The program goes on, nothing hangs, and what is missing is said at the end and in every view.
 """
 
 import errno
+import functools
 import os
 import resource
 import signal
@@ -297,12 +299,18 @@ class NoFileTest(CaseTest):
             for first in (0, 0.3):
                 writer = threading.Timer(0.3 - first, snapshot.dump, [self.folder / "pipe", form])
                 loaded = []
-                reader = threading.Timer(first, lambda loaded=loaded: loaded.append(ctracemalloc.Snapshot.load(self.folder / "pipe")))
+                load = functools.partial(self.load_into, loaded)
+                reader = threading.Timer(first, load)
                 writer.start()
                 reader.start()
                 reader.join(30)
                 writer.join(30)
                 self.assertEqual([len(item.traces) for item in loaded], [1], (form, first))
+
+    def load_into(self, loaded):
+        import ctracemalloc
+
+        loaded.append(ctracemalloc.Snapshot.load(self.folder / "pipe"))
 
     def test_endless(self):
         """What is no snapshot from its beginning is not read to its end."""
