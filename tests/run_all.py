@@ -110,6 +110,7 @@ def all_suites():
         Suite("demo", ["examples/demo/compile_stdlib.py", "--limit", "150"], 300),
         Suite("asan-extension", ["tests/run_asan.py"], 1500, "3.13"),
         Suite("robust-long", ["tests/run_unittest.py", "tests/robust"], 3600, None, True),
+        Suite("cpython-whole", ["tests/cpython/run_whole.py"], 6 * 3600, None, True),
     ]
 
 

@@ -25,12 +25,12 @@ import os
 import signal
 import site
 import sys
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import NamedTuple
 
 import ctracemalloc
 
-from . import _black_box, _boot, _compression, _ctracemalloc, _output, _record, _report, _terminal, _wrapper
+from . import _black_box, _boot, _compression, _ctracemalloc, _ended, _output, _record, _report, _terminal, _wrapper
 
 HOOK = "ctracemalloc.pth"
 NOT_STARTED = 2  # exit status: the program has not been started at all
@@ -89,6 +89,8 @@ def launch(parsed: argparse.Namespace, program: list[str]) -> str:
         f"{_boot.RUN_OPTION}={settings.encode()}",
         *program,
     ]
+    if not _ended.can_begin(program):  # the interpreter says so, and that is all
+        environment, command = dict(os.environ), [executable, *options, *program]
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # closed, as under cron
             stream.flush()
@@ -213,6 +215,7 @@ def begin_tracing(settings: "Settings") -> None:
     reporter = Reporter(settings)
     atexit.register(reporter.at_exit)
     os.register_at_fork(after_in_child=reporter.after_fork)
+    reporter.ending.watched = _ctracemalloc._watch_end(reporter.on_exception)
     if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, reporter.on_sigterm)
         try:
@@ -250,6 +253,15 @@ def hide_option() -> None:
             return
 
 
+class Moment:
+    """All that there is to report. Everything is read before anything else is allocated."""
+
+    def __init__(self) -> None:
+        _current, self.peak = ctracemalloc.get_traced_memory()
+        self.tracer = ctracemalloc.get_tracemalloc_memory()
+        self.snapshot = ctracemalloc.take_snapshot()
+
+
 def ignore_signal(signum: int, frame: FrameType | None) -> None:
     """A function, not SIG_IGN: a signal that is under way already is handled by what is set when its turn comes."""
 
@@ -263,6 +275,8 @@ class Reporter:
         self.command = sys.orig_argv[1:]
         self.folder = _terminal.current_folder()
         self.encoding = _terminal.encoding_of(sys.stderr)
+        self.ending = _ended.Ending(self.command, self.folder)
+        self.moment: Moment | None = None  # what there was when an exception ended the program
         self.reporting = False
         _black_box.is_ended_elsewhere()
         _record.is_ended_elsewhere()
@@ -272,7 +286,7 @@ class Reporter:
         if os.getpid() != self.pid:
             return
         try:
-            self.report("at exit")
+            self.report()
             self.release_sigterm()
         finally:
             if self.killed:
@@ -287,7 +301,7 @@ class Reporter:
             self.killed = True
             return
         if os.getpid() == self.pid:
-            self.report("on SIGTERM")
+            self.report(signal.SIGTERM)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -300,16 +314,38 @@ class Reporter:
         if signal.getsignal(signal.SIGTERM) == self.on_sigterm:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
-    def report(self, ended: str) -> None:
+    def on_exception(
+        self, kind: type[BaseException], value: BaseException | None, place: TracebackType | None
+    ) -> None:
+        """The interpreter is about to print it: that is not part of the program's numbers."""
+        if os.getpid() != self.pid:
+            return
+        moment = None
+        try:
+            if ctracemalloc.is_tracing() and not _ended.other_threads():
+                moment = Moment()
+        except Exception:  # no memory: there may be some at exit
+            pass
+        if self.ending.note_exception(kind, value, place):
+            self.moment = moment
+
+    def report(self, signum: int = 0) -> None:
         if self.reporting:
             return
         self.reporting = True
+        if self.ending.never_ran():
+            self.leave_nothing()
+            return
+        if self.moment is None and ctracemalloc.is_tracing():
+            self.moment = Moment()
+        self.ending.describe(signum)
+        _ended.tell(self.ending)
         self.end_black_box()
         problem = _record.stop_at_exit()
         if problem is not None:
             _boot.complain(f"the recording ended early: {problem}")
         try:
-            self.write(ended)
+            self.write()
         except KeyboardInterrupt:
             _boot.complain("the report was interrupted")
         except Exception as error:  # a full disk, no memory: the program's own end goes on
@@ -321,23 +357,31 @@ class Reporter:
             _boot.complain(f"the black box does not hold all: {lack}")
         _black_box.end()
 
-    def write(self, ended: str) -> None:
-        if not ctracemalloc.is_tracing():
+    def leave_nothing(self) -> None:
+        """The interpreter has found no program, and says so."""
+        ctracemalloc.stop()
+        _record.stop_at_exit()
+        _black_box.at_exit()
+        made = [self.settings.record.path if self.settings.record is not None else "", self.settings.black_box]
+        for path in made:
+            if os.path.isabs(path) and os.path.isfile(path):
+                os.unlink(path)
+
+    def write(self) -> None:
+        if self.moment is None:
             _boot.complain("no report: the program has stopped the tracing")
             return
-        # Everything is read before anything else is allocated, tracing ends with it.
-        _current, peak = ctracemalloc.get_traced_memory()
-        tracer = ctracemalloc.get_tracemalloc_memory()
-        snapshot = ctracemalloc.take_snapshot()
+        moment = self.moment
+        snapshot = moment.snapshot
         ctracemalloc.stop()
 
         path, reserved = self.claim_output()
         snapshot.run = {
             "command": self.command,
-            "ended": ended,
+            **self.ending.facts(),
             "pid": self.pid,
-            "peak": peak,
-            "tracer": tracer,
+            "peak": moment.peak,
+            "tracer": moment.tracer,
         }
         try:
             snapshot.dump(path, compression="zstd" if self.settings.zstd else None)

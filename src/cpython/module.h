@@ -1,7 +1,7 @@
 /* module.h: what the files of the extension module share.
  *
  * Model: module.c holds the table of functions and the life of the module; the functions stand in
- * tracing.c, snapshots.c, block.c, doctor.c, recorder.c, black_box.c and resend.c. All need the GIL.
+ * tracing.c, snapshots.c, block.c, doctor.c, recorder.c, black_box.c, resend.c and ending.c. All need the GIL.
  */
 #ifndef CTM_MODULE_H
 #define CTM_MODULE_H
@@ -58,6 +58,10 @@ PyObject *ctm_module_resend_start(PyObject *module, PyObject *number);
 PyObject *ctm_module_resend_stop(PyObject *module, PyObject *ignored);
 extern const char ctm_resend_start_doc[];
 extern const char ctm_resend_stop_doc[];
+PyObject *ctm_module_watch_end(PyObject *module, PyObject *watcher);
+PyObject *ctm_module_end_status(PyObject *module, PyObject *ignored);
+extern const char ctm_watch_end_doc[];
+extern const char ctm_end_status_doc[];
 PyObject *ctm_module_box_end(PyObject *module, PyObject *at_exit);
 PyObject *ctm_module_box_continue(PyObject *module, PyObject *path);
 PyObject *ctm_module_box_state(PyObject *module, PyObject *ignored);

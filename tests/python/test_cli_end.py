@@ -65,7 +65,7 @@ class EndTest(ProgramTest):
             process.terminate()
             _, errors = process.communicate(timeout=60)
         self.assertEqual(process.returncode, -signal.SIGTERM)
-        self.assertIn("on SIGTERM", errors)
+        self.assertIn("  ended    SIGTERM, pid ", errors)
         (path,) = self.snapshots()
         self.assertEqual(path.name, f"ctracemalloc-{process.pid}.ctm")
 
@@ -150,7 +150,7 @@ class EndTest(ProgramTest):
         )
         traced = self.traced(script)
         self.assertEqual(traced.returncode, 7)
-        self.assertIn("at exit", traced.stderr)
+        self.assertIn("  ended    exit status 7, pid ", traced.stderr)
         self.assert_reported(traced)
 
     def test_sigterm_ignored_by_the_parent_stays_ignored(self):

@@ -1,0 +1,140 @@
+"""How the program that `run` has started ends: exit status, exception, signal.
+
+Model: what the interpreter does with the program's end is seen from C (ending.c): an exception that nobody caught, and
+the status that SystemExit asks for. Neither: status 0. At last the interpreter flushes stdout and stderr, and if that
+fails the status is 120; so they are flushed here, a moment before, to know. What cannot be known is not claimed.
+
+A status is as in subprocess: 0 to 255, or the number of a signal, negative.
+"""
+
+import os
+import signal
+import sys
+from types import TracebackType
+from typing import Any
+
+from . import _ctracemalloc
+
+FLUSH_FAILED = 120
+UNKNOWN = -1
+
+
+class Ending:
+    def __init__(self, program: list[str], folder: str) -> None:
+        self.program = program  # sys.orig_argv without the interpreter
+        self.folder = folder
+        self.exception: tuple[str, str, int] | None = None  # its type, file and line; "" and 0: not known
+        self.watched = False  # is it seen if an exception ends the program?
+        self.interrupted = False  # by KeyboardInterrupt: the interpreter kills itself with SIGINT
+        self.text = ""
+        self.status: int | None = None
+
+    def note_exception(self, kind: type[BaseException], value: BaseException | None, place: TracebackType | None) -> bool:
+        """Nobody has caught it. False: the program does not end with it."""
+        if sys.flags.interactive or sys.flags.inspect or os.environ.get("PYTHONINSPECT") or hasattr(sys, "ps1"):
+            return False
+        file, line = "", 0
+        while place is not None:
+            file, line = place.tb_frame.f_code.co_filename, place.tb_lineno
+            place = place.tb_next
+        if not file and isinstance(value, SyntaxError):
+            file, line = value.filename or "", value.lineno or 0
+        self.exception = (name_of(kind), file, line)
+        self.interrupted = kind is KeyboardInterrupt
+        return True
+
+    def describe(self, signum: int = 0) -> None:
+        """Sets text and status. `signum`: the signal that the program dies of."""
+        if signum:
+            self.text, self.status = signal.Signals(signum).name, -signum
+            return
+        asked = _ctracemalloc._end_status()
+        if asked is None and self.exception is None and exits_are_held():
+            asked = UNKNOWN
+        flushed = flush_streams()
+        if asked is None and not self.watched:
+            self.text = "normally, or by an exception"
+        elif asked == UNKNOWN:
+            self.text = "by sys.exit, or normally"
+        elif asked is None and self.interrupted:
+            self.text, self.status = "SIGINT", -signal.SIGINT
+        else:
+            self.status = asked if asked is not None else int(self.exception is not None)
+            self.status = self.status if flushed else FLUSH_FAILED
+            self.text = f"exit status {self.status}"
+            if not flushed:
+                self.text += " (its output could not be written)"
+        if self.exception is not None:
+            kind, file, line = self.exception
+            self.text += f", {kind} at {self.shorten(file)}:{line}" if file else f", {kind}"
+
+    def shorten(self, file: str) -> str:
+        return file.removeprefix(self.folder + os.sep) if self.folder else file
+
+    def never_ran(self) -> bool:
+        """`-m NAME`, and there is no such module: nothing has changed what the interpreter sets first."""
+        is_module = any(word.startswith("-m") for word in self.program[:1])
+        return is_module and sys.argv[:1] == ["-m"] and getattr(sys.modules.get("__main__"), "__spec__", None) is None
+
+    def facts(self) -> dict[str, Any]:
+        return {"ended": self.text, "status": self.status, "exception": self.exception}
+
+
+def name_of(kind: type[BaseException]) -> str:
+    module = getattr(kind, "__module__", None)
+    name = getattr(kind, "__qualname__", None) or "exception"
+    return name if module in (None, "builtins", "__main__") else f"{module}.{name}"
+
+
+def exits_are_held() -> bool:
+    """Does the program still hold an exception of a class derived from SystemExit? It may have ended by it, unseen."""
+    derived = SystemExit.__subclasses__()
+    for kind in derived:
+        derived += kind.__subclasses__()
+    if not derived:
+        return False
+    import gc
+
+    return any(type(one) in derived for one in gc.get_objects())
+
+
+def flush_streams() -> bool:
+    """False: the interpreter's own flush will fail too. Streams of the program's own making are left alone."""
+    flushed = True
+    for stream, original in ((sys.stdout, sys.__stdout__), (sys.stderr, sys.__stderr__)):
+        is_own = stream is not original
+        try:
+            if stream is not None and not is_own and not stream.closed:
+                stream.flush()
+        except Exception:
+            flushed = False
+    return flushed
+
+
+def other_threads() -> bool:
+    """Does the program go on in threads that the interpreter waits for?"""
+    threading = sys.modules.get("threading")
+    if threading is None:
+        return False
+    try:
+        main = threading.main_thread()
+        return any(thread is not main and not thread.daemon for thread in threading.enumerate())
+    except Exception:
+        return True  # a damaged module: the numbers are then those of the very end
+
+
+def can_begin(program: list[str]) -> bool:
+    """False: the interpreter will say that there is no such script."""
+    path = program[0]
+    if path == "-" or path.startswith(("-m", "-c")):
+        return True
+    if os.path.isdir(path):
+        return any(os.path.isfile(os.path.join(path, name)) for name in ("__main__.py", "__main__.pyc"))
+    return os.access(path, os.R_OK)
+
+
+def tell(ending: Ending) -> None:
+    """The black box and the recording."""
+    set_end = getattr(_ctracemalloc, "_set_end", None)
+    if set_end is not None:
+        set_end(ending.text, ending.status)

@@ -1,0 +1,111 @@
+"""CPython's whole test suite with and without CTRACEMALLOC=1 in the environment: it fails nowhere that it does not fail
+without. Resources (network, minutes of time, gigabytes) are off, as in `python -m test`.
+
+usage: run_whole.py [TEST…]     names as for `python -m test`; none: all of them
+
+What fails with tracing only is run again, alone and in both ways, before it counts: with a loaded machine some of
+CPython's own tests fail now and then. Both lists are printed.
+"""
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+HOURS = 3600
+JOBS = os.environ.get("CTM_TEST_JOBS", "2")
+
+
+class Run:
+    def __init__(self, names, traced):
+        self.label = "CTRACEMALLOC=1" if traced else "plain"
+        environment = {key: value for key, value in os.environ.items() if key != "CTRACEMALLOC"}
+        if traced:
+            environment["CTRACEMALLOC"] = "1"
+        with tempfile.TemporaryDirectory() as folder:
+            results = Path(folder, "results.xml")
+            command = [sys.executable, "-m", "test", "-j", JOBS, "--timeout", "900", "--junit-xml", results, *names]
+            print(f"--- {self.label}: {' '.join(names) or 'all'}", flush=True)
+            done = subprocess.run(
+                command, env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, text=True, errors="replace", timeout=6 * HOURS,
+            )
+            self.output = done.stdout
+            self.files = failed_files(done.stdout)
+            self.tests, self.ran = failed_tests(results)
+
+    def print(self):
+        print(f"{self.label}: {self.ran:,} tests; failed files: {', '.join(sorted(self.files)) or 'none'}")
+        for name in sorted(self.tests):
+            print(f"    {name}")
+        sys.stdout.flush()
+
+
+def failed_files(output):
+    """Those that the summary names: failed, crashed, or out of time."""
+    found = set()
+    for match in re.finditer(r"^\d+ (?:re-run )?tests? failed:\n((?:    .*\n)+)", output, re.M):
+        found.update(match.group(1).split())
+    return found
+
+
+def failed_tests(results):
+    """(names of tests that failed, how many there were); no names if the process wrote no results."""
+    failed, ran = set(), 0
+    if results.exists():
+        for case in ElementTree.parse(results).iter("testcase"):
+            ran += 1
+            if case.find("failure") is not None or case.find("error") is not None:
+                failed.add(re.sub(r"0x[0-9a-f]+", "0x", case.get("name", "?")))
+    return failed, ran
+
+
+def only_traced(plain, traced):
+    """What fails with tracing only: files, and tests of files that fail in both ways."""
+    return (traced.files - plain.files) | (traced.tests - plain.tests)
+
+
+def file_of(name, files):
+    """The file a test is in: test names begin with `test.test_x.` or, in a package, `test.test_x.test_y.`"""
+    short = name.removeprefix("test.")
+    return next((file for file in files if short == file or short.startswith(file.removeprefix("test.") + ".")), None)
+
+
+def confirm(suspects, traced):
+    files = {file_of(name, traced.files) or name for name in suspects} & traced.files
+    if not files:
+        return suspects
+    again = [Run(sorted(files), way) for way in (False, True)]
+    for run in again:
+        run.print()
+    confirmed = only_traced(*again)
+    if confirmed:
+        print(again[1].output[-20000:])
+    return confirmed
+
+
+def main():
+    if importlib.util.find_spec("test") is None or importlib.util.find_spec("test.libregrtest") is None:
+        print("this Python was installed without its test suite")
+        sys.exit(77)
+    names = sys.argv[1:]
+    plain, traced = (Run(names, way) for way in (False, True))
+    for run in (plain, traced):
+        run.print()
+    suspects = only_traced(plain, traced)
+    confirmed = confirm(suspects, traced) if suspects else set()
+    print(f"fails with CTRACEMALLOC=1 only: {', '.join(sorted(confirmed)) or 'nothing'}")
+    if traced.ran == 0 or plain.ran == 0:
+        print(plain.output[-3000:], traced.output[-3000:])
+        print("::counts passed=0 failed=1 skipped=0")
+        sys.exit(1)
+    print(f"::counts passed={traced.ran - len(traced.tests)} failed={len(confirmed)} skipped=0", flush=True)
+    sys.exit(1 if confirmed else 0)
+
+
+if __name__ == "__main__":
+    main()

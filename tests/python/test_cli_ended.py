@@ -1,0 +1,201 @@
+"""`run` tells how the program ended: in the report and in the file, and it is what the interpreter itself says."""
+
+import os
+import subprocess
+import sys
+import unittest
+
+import ctracemalloc
+from cli_support import ProgramTest
+
+PROGRAM = """\
+import atexit, os, signal, sys, threading
+def fail(): raise ValueError("x")
+exec(sys.argv[1])
+"""
+
+
+class EndedTest(ProgramTest):
+    def setUp(self):
+        super().setUp()
+        self.environment.pop("PYTHONUNBUFFERED", None)  # what is buffered is written at the end
+        self.write("prog.py", PROGRAM)
+
+    def check(self, program, ended, exception=None):
+        """Ends as without tracing, and says so."""
+        plain = self.python(*program)
+        traced = self.traced("-o", "out.ctm", *program)
+        self.assertEqual(traced.returncode, plain.returncode, traced.stderr)
+        self.assertEqual(traced.stdout, plain.stdout)
+        self.assertTrue(traced.stderr.startswith(plain.stderr), traced.stderr)
+        self.assertIn(f"  ended    {ended}, pid ", traced.stderr)
+        run = ctracemalloc.Snapshot.load(str(self.folder / "out.ctm")).run
+        self.assertEqual((run["ended"], run["status"], run["exception"]), (ended, plain.returncode, exception))
+
+    def check_code(self, code, ended, exception=None):
+        with self.subTest(code):
+            self.check(("prog.py", code), ended, exception)
+
+    def test_statuses(self):
+        for code, status in (
+            ("pass", 0),
+            ("sys.exit()", 0),
+            ("sys.exit(None)", 0),
+            ("sys.exit(3)", 3),
+            ("sys.exit(256 + 7)", 7),
+            ("sys.exit(-1)", 255),
+            ("sys.exit(True)", 1),
+            ("sys.exit('a message')", 1),
+            ("raise SystemExit(1 << 70)", 255),
+            ("exit(4)", 4),
+            ("raise SystemExit", 0),
+            ("class Mine(SystemExit): pass\nraise Mine(9)", 9),
+            ("class Mine(SystemExit): pass\nclass More(Mine): pass\nraise More", 0),
+            ("class Mine(SystemExit): pass\ntry: raise Mine(9)\nexcept Mine: pass", 0),
+            ("atexit.register(sys.exit, 5); sys.exit(6)", 6),
+            ("try: sys.exit(3)\nexcept SystemExit: pass", 0),
+            ("try: sys.exit(3)\nfinally: sys.stdout.write('done')", 3),
+            ("threading.Thread(target=sys.exit, args=(8,)).start()", 0),
+        ):
+            self.check_code(code, f"exit status {status}")
+
+    def test_what_is_not_known_is_not_claimed(self):
+        for code in (
+            "class Mine(SystemExit): pass\nkept = Mine(9)\nraise kept",
+            "class Mine(SystemExit):\n    code = property(lambda self: 9)\nraise Mine(3)",
+        ):
+            with self.subTest(code):
+                traced = self.traced("-o", "out.ctm", "prog.py", code)
+                self.assertEqual(traced.returncode, 9)
+                run = ctracemalloc.Snapshot.load(str(self.folder / "out.ctm")).run
+                self.assertIn((run["ended"], run["status"]), [("by sys.exit, or normally", None), ("exit status 9", 9)])
+
+    def test_exceptions(self):
+        prog = str(self.folder / "prog.py")
+        for code, ended, exception in (
+            ("fail()", "exit status 1, ValueError at prog.py:2", ("ValueError", prog, 2)),
+            ("import json; json.JSONDecodeError.__module__ = 'm'; raise json.JSONDecodeError('', '', 0)",
+             "exit status 1, m.JSONDecodeError at <string>:1", ("m.JSONDecodeError", "<string>", 1)),
+            ("\n\nraise sys.exit", "exit status 1, TypeError at <string>:3", ("TypeError", "<string>", 3)),
+            ("raise KeyboardInterrupt", "SIGINT, KeyboardInterrupt at <string>:1", ("KeyboardInterrupt", "<string>", 1)),
+            ("sys.excepthook = lambda *_: sys.exit(9); fail()", "exit status 9, ValueError at prog.py:2",
+             ("ValueError", prog, 2)),
+            ("sys.excepthook = print; fail()", "exit status 1, ValueError at prog.py:2", ("ValueError", prog, 2)),
+        ):
+            if "print" not in code:
+                self.check_code(code, ended, exception)
+        for code in ("threading.Thread(target=fail).start()", "atexit.register(fail)"):
+            result = self.traced("prog.py", code)
+            self.assertIn("  ended    exit status 0, pid ", result.stderr)
+
+    def test_a_script_that_cannot_be_compiled(self):
+        self.write("bad.py", "a = 1\nb = (\n")
+        result = self.traced("bad.py")
+        self.assertEqual(result.returncode, 1)
+        self.assertRegex(result.stderr, r"  ended    exit status 1, SyntaxError at bad\.py:\d, pid ")
+
+    def test_modules_and_code(self):
+        self.write("package/__init__.py", "")
+        self.write("package/mod.py", "import sys; sys.exit(int(sys.argv[1]))")
+        self.check(("-m", "package.mod", "5"), "exit status 5")
+        self.check(("-c", "import sys; sys.exit(6)"), "exit status 6")
+        self.write("interrupted.py", "raise KeyboardInterrupt")
+        self.check(("-m", "interrupted"), "SIGINT, KeyboardInterrupt at interrupted.py:1",
+                   ("KeyboardInterrupt", str(self.folder / "interrupted.py"), 1))
+
+    def test_signals(self):
+        self.check_code("os.kill(os.getpid(), signal.SIGTERM); [n for n in range(1000)]", "SIGTERM")
+
+    def test_output_that_cannot_be_written(self):
+        with open("/dev/full", "w") as full:
+            command = ["-m", "ctracemalloc", "run", "-o", "out.ctm", "prog.py", "print(1)"]
+            done = subprocess.run([sys.executable, *command], cwd=self.folder, env=self.environment, stdout=full,
+                                  stderr=subprocess.PIPE, text=True)
+        self.assertEqual(done.returncode, 120)
+        self.assertIn("  ended    exit status 120 (its output could not be written), pid ", done.stderr)
+
+    def test_printing_the_traceback_is_not_in_the_numbers(self):
+        """The modules that it imports, the source lines that it reads."""
+        wide = "x = '" + "y" * 500_000 + "'\n"
+        self.write("big.py", wide + "kept = bytearray(1000)\ndef fail(): 1 / 0\nfail()\n")
+        for hook in ("", "import sys, traceback; sys.excepthook = lambda *a: traceback.print_exception(*a)\n"):
+            self.write("big.py", hook + wide + "kept = bytearray(1000)\ndef fail(): 1 / 0\nfail()\n")
+            self.traced("-o", "out.ctm", "big.py")
+            snapshot = ctracemalloc.Snapshot.load(str(self.folder / "out.ctm"))
+            names = {trace.traceback[-1].filename for trace in snapshot.traces}
+            self.assertEqual([name for name in names if name.endswith(("linecache.py", "tokenize.py"))], [])
+            kept = [t for t in snapshot.traces if t.traceback[-1].filename.endswith("big.py") and t.size == 1001]
+            self.assertEqual(len(kept), 1)
+
+    def test_threads_that_go_on_after_an_exception(self):
+        code = """
+def work():
+    import time
+    time.sleep(0.3)
+    kept.append(bytearray(123_456))
+kept = []
+threading.Thread(target=work).start()
+fail()
+"""
+        traced = self.traced("-o", "out.ctm", "prog.py", code)
+        self.assertEqual(traced.returncode, 1)
+        self.assertIn("  ended    exit status 1, ValueError at prog.py:2, pid ", traced.stderr)
+        snapshot = ctracemalloc.Snapshot.load(str(self.folder / "out.ctm"))
+        self.assertEqual(len([t for t in snapshot.traces if t.size == 123_457]), 1)
+
+    def test_exceptions_that_do_not_end_it(self):
+        """Printed by C code inside the program, or in an interactive session."""
+        code = "import ctypes; f = ctypes.pythonapi.PyErr_Print\ntry: fail()\nexcept ValueError: pass\nkept = bytearray(55_555)"
+        self.check_code(code, "exit status 0")
+        result = self.python("-i", "-m", "ctracemalloc", "run", "-o", "out.ctm", "-c", "1/0",
+                             input="kept = bytearray(66_666)\n")
+        self.assertEqual(result.returncode, 0)
+        self.assertIn("  ended    exit status 0, pid ", result.stderr)
+        snapshot = ctracemalloc.Snapshot.load(str(self.folder / "out.ctm"))
+        self.assertEqual(len([t for t in snapshot.traces if t.size == 66_667]), 1)
+
+    def test_the_program_does_not_see_it(self):
+        code = "print(sys.excepthook is sys.__excepthook__, type(SystemExit.__dict__.get('__getattribute__')), sys.exit)"
+        self.assertEqual(self.traced("-c", "import sys; " + code).stdout, self.python("-c", "import sys; " + code).stdout)
+
+
+class NoProgramTest(ProgramTest):
+    """What the interpreter says, its exit status, no report and no file."""
+
+    def test_nothing_to_run(self):
+        self.write("empty/nothing.txt", "")
+        self.write("package/__init__.py", "")
+        self.write("unreadable.py", "pass").chmod(0)
+        programs = [("nosuch.py",), ("-m", "nosuch"), ("-mnosuch.deep", "-m"), ("-m", "package"), ("empty",)]
+        programs.append(("-m", "os.nosuch"))
+        if os.geteuid() != 0:
+            programs.append(("unreadable.py",))
+        for program in programs:
+            for options in ((), ("-o", "o.ctm", "--record", "o.ctmr", "--black-box", "o.ctmb")):
+                with self.subTest(program=program, options=options):
+                    plain = self.python(*program)
+                    traced = self.traced(*options, *program)
+                    self.assertEqual((traced.returncode, traced.stdout, traced.stderr),
+                                     (plain.returncode, plain.stdout, plain.stderr))
+                    self.assertEqual(list(self.folder.glob("*.ctm*")), [])
+
+
+class ForbiddenTest(ProgramTest):
+    def test_another_hook_forbids_the_watching(self):
+        """Then how it ended is not claimed."""
+        self.write("hooks/usercustomize.py", "")
+        self.write("hooks/sitecustomize.py", """
+            import sys
+            def hook(event, args):
+                if event == "sys.addaudithook":
+                    raise RuntimeError("not allowed")
+            sys.addaudithook(hook)
+        """)
+        self.environment["PYTHONPATH"] = str(self.folder / "hooks")
+        result = self.traced("-o", "o.ctm", "-c", "import sys; sys.exit(3)")
+        self.assertEqual(result.returncode, 3)
+        self.assertIn("exit status 3", result.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
