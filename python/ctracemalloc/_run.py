@@ -30,7 +30,7 @@ from typing import NamedTuple
 
 import ctracemalloc
 
-from . import _black_box, _boot, _compression, _ctracemalloc, _record, _report
+from . import _black_box, _boot, _compression, _ctracemalloc, _end, _record, _report
 
 HOOK = "ctracemalloc.pth"
 STARTUP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_startup")
@@ -175,6 +175,7 @@ def begin(text: str) -> None:
         ctracemalloc.install()
     reporter = Reporter(settings)
     atexit.register(reporter.at_exit)
+    atexit.register(_ctracemalloc._give_up)  # called before it, and needs no memory itself
     os.register_at_fork(after_in_child=reporter.after_fork)
     if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, reporter.on_sigterm)
@@ -191,6 +192,7 @@ def begin(text: str) -> None:
         )
     except (OSError, RuntimeError, MemoryError) as error:
         _boot.refuse(f"cannot trace: {error}")
+    reporter.kept.set_aside()
     if settings.record is not None:
         begin_recording(settings.record)
 
@@ -218,18 +220,26 @@ class Reporter:
         self.pid = os.getpid()
         self.command = sys.orig_argv[1:]
         self.folder = _report.current_folder()
+        if settings.zstd:
+            _compression.library()
+        self.kept = _end.Kept()
         self.reporting = False
         self.killed = False  # SIGTERM came while reporting: die of it afterwards
 
     def at_exit(self) -> None:
-        if os.getpid() != self.pid:
-            return
-        self.report("at exit")
-        self.release_sigterm()
-        if self.killed:
-            os.kill(self.pid, signal.SIGTERM)
+        with self.kept:
+            if os.getpid() != self.pid:
+                return
+            self.report("at exit")
+            self.release_sigterm()
+            if self.killed:
+                os.kill(self.pid, signal.SIGTERM)
 
     def on_sigterm(self, signum: int, frame: FrameType | None) -> None:
+        with self.kept:
+            self.report_sigterm()
+
+    def report_sigterm(self) -> None:
         _ctracemalloc._resend_stop()
         if self.reporting:
             self.killed = True
@@ -279,8 +289,7 @@ class Reporter:
         # Everything is read before anything else is allocated, tracing ends with it.
         _current, peak = ctracemalloc.get_traced_memory()
         tracer = ctracemalloc.get_tracemalloc_memory()
-        snapshot = ctracemalloc.take_snapshot()
-        ctracemalloc.stop()
+        snapshot = _ctracemalloc._last_snapshot()
 
         path = self.settings.output
         ending = _compression.SUFFIX if self.settings.zstd else ""
@@ -294,20 +303,28 @@ class Reporter:
         }
         try:
             snapshot.dump(path, compression="zstd" if self.settings.zstd else None)
-        except (OSError, ImportError) as error:
-            _boot.complain(f"the snapshot was not written: {error}")
+        except (OSError, ImportError, MemoryError) as error:
+            _boot.complain(f"the snapshot was not written: {error or type(error).__name__}")
             path = ""
         if path and os.path.dirname(path) == _report.current_folder():
             path = os.path.basename(path)
+        for top in (self.settings.top, 1):
+            try:
+                lines = self.format(snapshot, top, path)
+            except MemoryError:
+                continue  # one place is better than none
+            write_stderr("\n".join(lines) + "\n")
+            return
+        _boot.complain(f"no memory for the report: {peak} bytes at the peak; {path or 'no file'}")
+
+    def format(self, snapshot: ctracemalloc.Snapshot, top: int, path: str) -> list[str]:
         style = _report.Style(self.settings.color)
-        lines = _report.format_snapshot(
-            snapshot, self.settings.key, self.settings.top, style, saved=path
-        )
+        lines = _report.format_snapshot(snapshot, self.settings.key, top, style, saved=path)
         at_peak = snapshot.at_peak
         if at_peak is not None and _report.peak_stands_out(snapshot, at_peak):
             lines.append("")
-            lines += _report.format_peak(at_peak, self.settings.key, self.settings.top, style)
-        write_stderr("\n".join(lines) + "\n")
+            lines += _report.format_peak(at_peak, self.settings.key, top, style)
+        return lines
 
 
 def write_stderr(text: str) -> None:

@@ -172,11 +172,9 @@ int ctm_capture_start(PyObject *stdlib_tracemalloc, uint32_t nframe, uint64_t sa
     return 0;
 }
 
-void ctm_capture_stop(PyObject *stdlib_tracemalloc)
+/* From here on no event comes. */
+static void remove_hooks(PyObject *stdlib_tracemalloc)
 {
-    if (!ctm_tracer_is_tracing(ctm_the_capture.tracer)) {
-        return;
-    }
     if (ctm_tracer_sample_interval(ctm_the_capture.tracer) == 0) {
         ctm_freelist_stop();
     }
@@ -185,8 +183,25 @@ void ctm_capture_stop(PyObject *stdlib_tracemalloc)
         ctm_hooks_remove();
     }
     ctm_ride_dismount(stdlib_tracemalloc);
-    ctm_tracer_stop(ctm_the_capture.tracer);
+}
+
+void ctm_capture_stop(PyObject *stdlib_tracemalloc)
+{
+    if (ctm_tracer_is_tracing(ctm_the_capture.tracer)) {
+        remove_hooks(stdlib_tracemalloc);
+        ctm_tracer_stop(ctm_the_capture.tracer);
+        ctm_stack_release();
+    }
+}
+
+ctm_status ctm_capture_finish(PyObject *stdlib_tracemalloc, struct ctm_snapshot **out)
+{
+    if (!ctm_tracer_is_tracing(ctm_the_capture.tracer)) {
+        return CTM_ERR_NOT_TRACING;
+    }
+    remove_hooks(stdlib_tracemalloc);
     ctm_stack_release();
+    return ctm_tracer_finish(ctm_the_capture.tracer, out);
 }
 
 void ctm_capture_clear(void)
