@@ -108,6 +108,10 @@ CTM_API uint64_t ctm_tracer_bytes(const ctm_tracer *tracer, uint64_t *out_peak);
  * Called as if inside shard 0; waits for the other shards. */
 CTM_API size_t ctm_tracer_memory(ctm_tracer *tracer);
 
+/* The same, and then stop, in one: what the blocks' addresses took is returned to the system before the snapshot is
+ * made, so that a process which has run out of memory has some for it. Stops in any case; *out on CTM_OK. */
+CTM_API CTM_NODISCARD ctm_status ctm_tracer_finish(ctm_tracer *tracer, struct ctm_snapshot **out);
+
 /* Blocks that were ever recorded at sites of ctm_shard_unplaced_site since start or clear: their number and bytes are in
  * all totals and statistics, their places are not known. Called as if inside shard 0; waits for the other
  * shards. */

@@ -25,14 +25,16 @@ import os
 import signal
 import site
 import sys
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import NamedTuple
 
 import ctracemalloc
 
-from . import _black_box, _boot, _compression, _ctracemalloc, _ended, _output, _record, _report, _terminal, _wrapper
+from . import _black_box, _boot, _compression, _ctracemalloc, _end, _ended, _output, _record, _report, _terminal, _wrapper
 
 HOOK = "ctracemalloc.pth"
+SET_SIGNAL, SIGINT = signal.signal, signal.SIGINT  # bound here: the program may change the module
 NOT_STARTED = 2  # exit status: the program has not been started at all
 STARTUP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_startup")
 
@@ -214,6 +216,7 @@ def begin_tracing(settings: "Settings") -> None:
         ctracemalloc.install()
     reporter = Reporter(settings)
     atexit.register(reporter.at_exit)
+    atexit.register(_ctracemalloc._give_up)  # called before it, and needs no memory itself
     os.register_at_fork(after_in_child=reporter.after_fork)
     reporter.ending.watched = _ctracemalloc._watch_end(reporter.on_exception)
     if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
@@ -231,6 +234,7 @@ def begin_tracing(settings: "Settings") -> None:
         )
     except (OSError, RuntimeError, MemoryError) as error:
         _boot.refuse(f"cannot trace: {error}", NOT_STARTED)
+    reporter.kept.set_aside()
     if settings.record is not None:
         begin_recording(settings.record, settings.black_box, settings.force)
 
@@ -256,10 +260,10 @@ def hide_option() -> None:
 class Moment:
     """All that there is to report. Everything is read before anything else is allocated."""
 
-    def __init__(self) -> None:
+    def __init__(self, take: Callable[[], ctracemalloc.Snapshot]) -> None:
         _current, self.peak = ctracemalloc.get_traced_memory()
         self.tracer = ctracemalloc.get_tracemalloc_memory()
-        self.snapshot = ctracemalloc.take_snapshot()
+        self.snapshot = take()
 
 
 def ignore_signal(signum: int, frame: FrameType | None) -> None:
@@ -277,25 +281,35 @@ class Reporter:
         self.encoding = _terminal.encoding_of(sys.stderr)
         self.ending = _ended.Ending(self.command, self.folder)
         self.moment: Moment | None = None  # what there was when an exception ended the program
+        if settings.zstd:
+            _compression.library()
+        self.kept = _end.Kept()
         self.reporting = False
         _black_box.is_ended_elsewhere()
         _record.is_ended_elsewhere()
         self.killed = False  # SIGTERM came while reporting: die of it afterwards
 
     def at_exit(self) -> None:
-        if os.getpid() != self.pid:
-            return
-        try:
-            self.report()
-            self.release_sigterm()
-        finally:
+        with self.kept:
+            if os.getpid() != self.pid:
+                return
+            try:
+                self.report()
+                self.release_sigterm()
+            finally:
+                if self.killed:
+                    os.kill(self.pid, signal.SIGTERM)
             if self.killed:
                 os.kill(self.pid, signal.SIGTERM)
 
     def on_sigterm(self, signum: int, frame: FrameType | None) -> None:
         # First of all, because a SIGINT after the SIGTERM must not end this function: the program would live on. One
         # that comes before this line ends it, and the SIGTERM, still sent again, calls it anew.
-        signal.signal(signal.SIGINT, ignore_signal)
+        SET_SIGNAL(SIGINT, ignore_signal)
+        with self.kept:
+            self.report_sigterm()
+
+    def report_sigterm(self) -> None:
         _ctracemalloc._resend_stop()
         if self.reporting:
             self.killed = True
@@ -323,7 +337,7 @@ class Reporter:
         moment = None
         try:
             if ctracemalloc.is_tracing() and not _ended.other_threads():
-                moment = Moment()
+                moment = Moment(ctracemalloc.take_snapshot)
         except Exception:  # no memory: there may be some at exit
             pass
         if self.ending.note_exception(kind, value, place):
@@ -336,20 +350,29 @@ class Reporter:
         if self.ending.never_ran():
             self.leave_nothing()
             return
-        if self.moment is None and ctracemalloc.is_tracing():
-            self.moment = Moment()
-        self.ending.describe(signum)
-        _ended.tell(self.ending)
-        self.end_black_box()
-        problem = _record.stop_at_exit()
-        if problem is not None:
-            _boot.complain(f"the recording ended early: {problem}")
+        try:
+            self.note_end(signum)
+        except MemoryError:
+            pass  # there is more when tracing has ended
         try:
             self.write()
         except KeyboardInterrupt:
             _boot.complain("the report was interrupted")
         except Exception as error:  # a full disk, no memory: the program's own end goes on
             _boot.complain(f"no report: {type(error).__name__}: {error}")
+
+    def note_end(self, signum: int) -> None:
+        """What there is now, how the program ends, and the end of what is written meanwhile."""
+        try:
+            if self.moment is None and ctracemalloc.is_tracing():
+                self.moment = Moment(ctracemalloc.take_snapshot)
+        finally:
+            self.ending.describe(signum)
+            _ended.tell(self.ending)
+            self.end_black_box()
+            problem = _record.stop_at_exit()
+            if problem is not None:
+                _boot.complain(f"the recording ended early: {problem}")
 
     def end_black_box(self) -> None:
         lack = _ctracemalloc._black_box_state()[1]
@@ -368,10 +391,12 @@ class Reporter:
                 os.unlink(path)
 
     def write(self) -> None:
-        if self.moment is None:
+        moment = self.moment
+        if moment is None and ctracemalloc.is_tracing():  # there was no memory for a snapshot beside the address map
+            moment = Moment(_ctracemalloc._last_snapshot)
+        if moment is None:
             _boot.complain("no report: the program has stopped the tracing")
             return
-        moment = self.moment
         snapshot = moment.snapshot
         ctracemalloc.stop()
 
@@ -385,22 +410,30 @@ class Reporter:
         }
         try:
             snapshot.dump(path, compression="zstd" if self.settings.zstd else None)
-        except (OSError, ImportError) as error:
-            _boot.complain(f"the snapshot was not written: {error}")
+        except (OSError, ImportError, MemoryError) as error:
+            _boot.complain(f"the snapshot was not written: {error or type(error).__name__}")
             if reserved:
                 _output.give_up(path)
             path = ""
         if path and os.path.dirname(path) == _terminal.current_folder():
             path = os.path.basename(path)
+        for top in (self.settings.top, 1):
+            try:
+                lines = self.format(snapshot, top, path)
+            except MemoryError:
+                continue  # one place is better than none
+            _boot.write_stderr("\n".join(lines) + "\n", self.encoding)
+            return
+        _boot.complain(f"no memory for the report: {moment.peak} bytes at the peak; {path or 'no file'}")
+
+    def format(self, snapshot: ctracemalloc.Snapshot, top: int, path: str) -> list[str]:
         style = _terminal.Style(self.settings.color, _terminal.width_of(2), self.encoding, self.folder)
-        lines = _report.format_snapshot(
-            snapshot, self.settings.key, self.settings.top, style, saved=path
-        )
+        lines = _report.format_snapshot(snapshot, self.settings.key, top, style, saved=path)
         at_peak = snapshot.at_peak
         if at_peak is not None and _report.peak_stands_out(snapshot, at_peak):
             lines.append("")
-            lines += _report.format_peak(at_peak, self.settings.key, self.settings.top, style)
-        _boot.write_stderr("\n".join(lines) + "\n", self.encoding)
+            lines += _report.format_peak(at_peak, self.settings.key, top, style)
+        return lines
 
     def claim_output(self) -> tuple[str, bool]:
         """Where the snapshot goes, and whether an empty file was made there to keep the name.

@@ -1,7 +1,7 @@
 /* module.h: what the files of the extension module share.
  *
  * Model: module.c holds the table of functions and the life of the module; the functions stand in
- * tracing.c, snapshots.c, block.c, doctor.c, recorder.c, black_box.c, resend.c and ending.c. All need the GIL.
+ * tracing.c, snapshots.c, block.c, doctor.c, recorder.c, black_box.c, last.c, resend.c and ending.c. All need the GIL.
  */
 #ifndef CTM_MODULE_H
 #define CTM_MODULE_H
@@ -45,6 +45,14 @@ extern const char ctm_get_tracemalloc_memory_doc[];
 PyObject *ctm_module_take_snapshot(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
                                    PyObject *kwnames);
 PyObject *ctm_module_get_traces(PyObject *module, PyObject *ignored);
+/* Are numbers of now true? -1 with an exception, or a warning that became one. */
+int ctm_check_capture(void);
+PyObject *ctm_module_set_aside(PyObject *module, PyObject *size);
+PyObject *ctm_module_give_up(PyObject *module, PyObject *ignored);
+PyObject *ctm_module_last_snapshot(PyObject *module, PyObject *ignored);
+extern const char ctm_set_aside_doc[];
+extern const char ctm_give_up_doc[];
+extern const char ctm_last_snapshot_doc[];
 extern const char ctm_take_snapshot_doc[];
 extern const char ctm_get_traces_doc[];
 PyObject *ctm_module_get_object_traceback_raw(PyObject *module, PyObject *op);

@@ -42,7 +42,7 @@ static int require_tracing(PyObject *module, PyObject *package)
 }
 
 /* Numbers are given only if they can be true: warn of what got lost, refuse if the hooks are gone. */
-static int check_capture(void)
+int ctm_check_capture(void)
 {
     if (ctm_black_box_is_broken(ctm_the_capture.tracer)) {
         PyErr_SetString(PyExc_RuntimeError,
@@ -98,7 +98,7 @@ static ctm_snapshot *take_core(ctm_module_state *state)
 static PyObject *snapshot_of_core(PyObject *module, PyObject *limit, bool at_peak)
 {
     ctm_module_state *state = ctm_module_state_of(module);
-    if (check_capture() < 0) {
+    if (ctm_check_capture() < 0) {
         return NULL;
     }
     ctm_snapshot *core = take_core(state);

@@ -106,6 +106,10 @@ uint64_t ctm_tracer_now(void);
 void ctm_tracer_stop_world(struct ctm_tracer *tracer);
 void ctm_tracer_resume_world(struct ctm_tracer *tracer);
 
+/* Empties the address map alone, with the world stopped: the caller sees to it that no event follows before the rest is
+ * forgotten. Gives the levels that the map had. */
+CTM_NODISCARD struct ctm_leaving *ctm_tracer_drop_map_locked(struct ctm_tracer *tracer);
+
 /* ctm_tracer_memory, with the world stopped. */
 size_t ctm_tracer_memory_locked(struct ctm_tracer *tracer);
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "live/black_box.h"
 #include "live/shard.h"
 #include "read/add_store.h"
 #include "read/snapshot.h"
@@ -57,7 +58,7 @@ static ctm_status finish(const ctm_tracer *tracer, struct ctm_store *store, ctm_
     return status;
 }
 
-static ctm_status take_locked(ctm_tracer *tracer, struct ctm_snapshot **out)
+static ctm_status take_locked(ctm_tracer *tracer, size_t tracer_bytes, struct ctm_snapshot **out)
 {
     ctm_totals totals;
     ctm_tracer_totals(tracer, &totals);
@@ -65,7 +66,7 @@ static ctm_status take_locked(ctm_tracer *tracer, struct ctm_snapshot **out)
                               .sample_interval = tracer->sample_interval,
                               .peak_bytes = totals.peak_bytes,
                               .peak_known = true,
-                              .tracer_bytes = ctm_tracer_memory_locked(tracer),
+                              .tracer_bytes = tracer_bytes,
                               .taken_ns = ctm_tracer_now(),
                               .started_ns = tracer->started_ns,
                               .pid = (uint32_t)getpid()};
@@ -87,20 +88,46 @@ static ctm_status take_locked(ctm_tracer *tracer, struct ctm_snapshot **out)
     return status;
 }
 
+/* Were the tables lost, perhaps only just now, in reading them? Then the snapshot is given up. */
+static ctm_status refuse_lost(const ctm_tracer *tracer, ctm_status status,
+                              struct ctm_snapshot *snapshot)
+{
+    if (!atomic_load(&tracer->tables_lost)) {
+        return status;
+    }
+    if (status == CTM_OK) {
+        ctm_snapshot_unref(snapshot);
+    }
+    errno = EIO;
+    return CTM_ERR_IO;
+}
+
 ctm_status ctm_tracer_snapshot(ctm_tracer *tracer, struct ctm_snapshot **out)
 {
     if (!ctm_tracer_is_tracing(tracer)) {
         return CTM_ERR_NOT_TRACING;
     }
     ctm_tracer_stop_world(tracer);
-    ctm_status status = take_locked(tracer, out);
+    ctm_status status = take_locked(tracer, ctm_tracer_memory_locked(tracer), out);
     ctm_tracer_resume_world(tracer);
-    if (atomic_load(&tracer->tables_lost)) { /* perhaps only just now, in reading them */
-        if (status == CTM_OK) {
-            ctm_snapshot_unref(*out);
-        }
-        errno = EIO;
-        return CTM_ERR_IO;
+    return refuse_lost(tracer, status, status == CTM_OK ? *out : NULL);
+}
+
+ctm_status ctm_tracer_finish(ctm_tracer *tracer, struct ctm_snapshot **out)
+{
+    if (!ctm_tracer_is_tracing(tracer)) {
+        return CTM_ERR_NOT_TRACING;
     }
+    ctm_tracer_stop_world(tracer);
+    ctm_gate_close(&tracer->gate);
+    const size_t tracer_bytes = ctm_tracer_memory_locked(tracer);
+    atomic_store(&tracer->active, false);
+    ctm_give_back_now(ctm_tracer_drop_map_locked(tracer));
+    ctm_status status = take_locked(tracer, tracer_bytes, out);
+    status = refuse_lost(tracer, status, status == CTM_OK ? *out : NULL);
+    ctm_box_stop_locked(tracer);
+    ctm_give_back_now(ctm_tracer_forget_locked(tracer, false));
+    ctm_gate_open(&tracer->gate);
+    ctm_tracer_resume_world(tracer);
     return status;
 }

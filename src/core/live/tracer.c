@@ -96,6 +96,15 @@ void ctm_tracer_resume_world(struct ctm_tracer *tracer)
     }
 }
 
+struct ctm_leaving *ctm_tracer_drop_map_locked(ctm_tracer *tracer)
+{
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        tracer->shards[i].resizing = tracer->shards[i].kept = 0;
+        ctm_map_forget(tracer->shards[i].memos);
+    }
+    return ctm_map_empty(&tracer->map);
+}
+
 struct ctm_leaving *ctm_tracer_forget_locked(ctm_tracer *tracer, bool keep_pages)
 {
     uint32_t generation = atomic_load(&tracer->generation) + 1;
@@ -108,12 +117,10 @@ struct ctm_leaving *ctm_tracer_forget_locked(ctm_tracer *tracer, bool keep_pages
         } else {
             ctm_store_free_all(&shard->store);
         }
-        shard->resizing = shard->kept = 0;
         atomic_store(&shard->bytes, 0);
         atomic_store(&shard->blocks, 0);
-        ctm_map_forget(shard->memos);
     }
-    struct ctm_leaving *leaving = ctm_map_empty(&tracer->map);
+    struct ctm_leaving *leaving = ctm_tracer_drop_map_locked(tracer);
     if (tracer->sample_interval != 0) {
         memset(&tracer->places, 0, sizeof tracer->places);
     }

@@ -204,11 +204,9 @@ void ctm_capture_find_losses(void)
     ctm_capture_tell_losses();
 }
 
-void ctm_capture_stop(PyObject *stdlib_tracemalloc)
+/* From here on no event comes. */
+static void remove_hooks(PyObject *stdlib_tracemalloc)
 {
-    if (!ctm_tracer_is_tracing(ctm_the_capture.tracer)) {
-        return;
-    }
     if (stdlib_tracemalloc != NULL) {
         ctm_capture_find_losses();
     }
@@ -220,8 +218,25 @@ void ctm_capture_stop(PyObject *stdlib_tracemalloc)
         ctm_hooks_remove();
     }
     ctm_ride_dismount(stdlib_tracemalloc);
-    ctm_tracer_stop(ctm_the_capture.tracer);
+}
+
+void ctm_capture_stop(PyObject *stdlib_tracemalloc)
+{
+    if (ctm_tracer_is_tracing(ctm_the_capture.tracer)) {
+        remove_hooks(stdlib_tracemalloc);
+        ctm_tracer_stop(ctm_the_capture.tracer);
+        ctm_stack_release();
+    }
+}
+
+ctm_status ctm_capture_finish(PyObject *stdlib_tracemalloc, struct ctm_snapshot **out)
+{
+    if (!ctm_tracer_is_tracing(ctm_the_capture.tracer)) {
+        return CTM_ERR_NOT_TRACING;
+    }
+    remove_hooks(stdlib_tracemalloc);
     ctm_stack_release();
+    return ctm_tracer_finish(ctm_the_capture.tracer, out);
 }
 
 void ctm_capture_clear(void)

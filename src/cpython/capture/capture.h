@@ -110,6 +110,9 @@ int ctm_capture_start(PyObject *stdlib_tracemalloc, uint32_t nframe, uint64_t sa
 int ctm_capture_raise_box(ctm_status status, PyObject *path);
 /* stdlib_tracemalloc NULL: the interpreter is going away, leave stdlib alone. */
 void ctm_capture_stop(PyObject *stdlib_tracemalloc);
+/* Stops, and gives the snapshot of the moment, which is taken when memory that only events need is returned. The caller
+ * owns *out. CTM_ERR_NOMEM, CTM_ERR_IO: it is lost, tracing has stopped. */
+ctm_status ctm_capture_finish(PyObject *stdlib_tracemalloc, struct ctm_snapshot **out);
 /* Forgets every block; tracing goes on. */
 void ctm_capture_clear(void);
 /* The tracer, and with it snapshots, black box and recording, learn of each fact that does not hold. */

@@ -1,0 +1,73 @@
+/* last.c: what the last report of a process needs, for the package's _run.py and _end.py. All need the GIL.
+ *
+ * Model: address space is set aside while there is some, and given up when the end begins: then Python, malloc and the
+ * snapshot have room in a process that has none left. Nothing of it is ever touched, so it takes no memory: the limits that make
+ * an allocation fail (RLIMIT_AS, RLIMIT_DATA, strict overcommit) count what is mapped. The last snapshot is taken when tracing
+ * has stopped and the address map, which only running events need, is returned.
+ */
+#include "module.h"
+
+#include <sys/mman.h>
+
+#if !defined(Py_GIL_DISABLED)
+
+static void *the_reserve; /* owned mapping, or NULL; GIL */
+static size_t the_reserve_size;
+
+const char ctm_set_aside_doc[] = "_set_aside($module, size, /)\n--\n\n"
+                                 "Set aside `size` bytes of address space until _give_up().";
+
+PyObject *ctm_module_set_aside(PyObject *Py_UNUSED(module), PyObject *size)
+{
+    const size_t bytes = PyLong_AsSize_t(size);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    if (the_reserve == NULL && bytes != 0) {
+        void *memory =
+            mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (memory == MAP_FAILED) {
+            return PyErr_NoMemory();
+        }
+        the_reserve = memory;
+        the_reserve_size = bytes;
+    }
+    Py_RETURN_NONE;
+}
+
+const char ctm_give_up_doc[] = "_give_up($module, /)\n--\n\n"
+                               "Give up what _set_aside() has set aside. Allocates nothing.";
+
+PyObject *ctm_module_give_up(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    if (the_reserve != NULL) {
+        munmap(the_reserve, the_reserve_size);
+        the_reserve = NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+const char ctm_last_snapshot_doc[] = "_last_snapshot($module, /)\n--\n\n"
+                                     "Stop tracing, and give the snapshot of that moment.";
+
+PyObject *ctm_module_last_snapshot(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    ctm_module_state *state = ctm_module_state_of(module);
+    if (!ctm_tracer_is_tracing(ctm_the_capture.tracer)) {
+        return ctm_status_raise(&state->types, CTM_ERR_NOT_TRACING, NULL, NULL);
+    }
+    if (ctm_check_capture() < 0) {
+        return NULL;
+    }
+    PyObject *limit = PyLong_FromUnsignedLong(ctm_tracer_nframe(ctm_the_capture.tracer));
+    ctm_snapshot *core = NULL;
+    PyObject *snapshot = NULL;
+    if (limit != NULL) {
+        const ctm_status status = ctm_capture_finish(state->stdlib, &core);
+        snapshot = status == CTM_OK ? ctm_snapshot_object_new(&state->types, core, limit)
+                                    : ctm_status_raise(&state->types, status, NULL, NULL);
+        Py_DECREF(limit);
+    }
+    return snapshot;
+}
+#endif
