@@ -89,7 +89,8 @@ def check_sdist(checks, sdist):
     else:
         missing = tracked - names - NOT_SHIPPED
         checks.expect(not missing, f"the sdist has every file of the repository; missing: {sorted(missing)}")
-    strays = [name for name in names if re.search(r"__pycache__|\.(so|pyc|o|a|box|ctr)$", name) and name not in (tracked or names)]
+    built = [name for name in names if re.search(r"__pycache__|\.(so|pyc|o|a|box|ctr)$", name)]
+    strays = [name for name in built if tracked is not None and name not in tracked]
     checks.expect(not strays, f"the sdist has nothing that was built: {strays}")
     return PLACE / sdist.name.removesuffix(".tar.gz")
 
@@ -107,9 +108,7 @@ def check_wheel(checks, wheel, source, builder):
     page = metadata.get_payload()
     checks.expect(len(page) > 2000, "the index page is the README")
     checks.expect(not relative_links(page), f"no link of the index page is relative: {relative_links(page)}")
-    code = (
-        "import setup; print(setup.index_page((setup.HERE / 'README.md').read_text(), {'Source': 'https://host/x'}, '9'))"
-    )
+    code = "import setup; print(setup.index_page((setup.HERE / 'README.md').read_text(), {'Source': 'https://host/x'}, '9'))"
     with_source = run(builder, "-c", code, cwd=source, stdout=subprocess.PIPE, text=True).stdout
     good = not relative_links(with_source) and "(https://host/x/blob/v9/docs/limits.md)" in with_source
     checks.expect(good, "with a public repository the links lead there")
@@ -122,7 +121,8 @@ def run_suites(checks, python, source):
     env = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "CTRACEMALLOC", "CTM_LONG")}
     run(python, "tests/ext/build.py", cwd=source, env=env)
     for suite in SUITES:
-        done = subprocess.run([python, *suite], cwd=source, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        done = subprocess.run([python, *suite], cwd=source, env=env, **output)
         if "run_unittest" in suite[0] or "parity" in suite[0]:
             checks.add_suite(suite, done)
         else:

@@ -8,8 +8,8 @@ the Python under test as `python`.
 - `sh`: commands alone, `bash -e`.
 - `python`: the blocks of a page are one program, PAGE.py, and so are their line numbers; a block that begins with
   an import, one of ctracemalloc among them, begins a new one, in a new process. Its output is the `text` block after it.
-- `c`: a block with a `main` is a program. The others of a page are one program, in order: lines that begin with `#include` at its top,
-  the rest in `main`. Compiled as C11 without a warning, against libctm, and run up to this block.
+- `c`: a block with a `main` is a program. The others of a page are one program, in order: lines that begin with `#include`
+  or `#define` at its top, the rest in `main`. Compiled as C11 without a warning, against libctm, and run up to this block.
 """
 
 import json
@@ -27,6 +27,7 @@ import compare
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+TREE = ROOT  # what each page gets a copy of
 NOT_COPIED = ("build", ".git", "__pycache__", "*.egg-info", ".mypy_cache", ".ruff_cache")
 TIMEOUT = 300
 C_FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-O1"]
@@ -47,24 +48,24 @@ class Refresh:
             for _path, start, end, new in sorted((c for c in cls.changes if c[0] == path), key=lambda c: -c[1]):
                 text = text[:start] + new + text[end:]
             path.write_text(text, encoding="utf-8")
-            print(f"updated: {path.relative_to(ROOT)}")
+            print(f"updated: {os.path.relpath(path, ROOT)}")
 
 
 class Page:
-    """The folder, the running program and the C program so far of one page. Made before its first block, closed after its last."""
+    """The folder, the running program and the C program so far of one page: from its first block to its last."""
 
     def __init__(self, name):
         self.program_name = name + ".py"
         self.folder = Path(tempfile.mkdtemp(prefix="docs-"))
         self.work = self.folder / "ctm"  # below /tmp as long as HOME, so that tables look right
-        shutil.copytree(ROOT, self.work, ignore=shutil.ignore_patterns(*NOT_COPIED), symlinks=True)
+        shutil.copytree(TREE, self.work, ignore=shutil.ignore_patterns(*NOT_COPIED), symlinks=True)
         self.session, self.outcomes, self.program, self.shown = None, None, "", 0
         self.output = self.folder / "output"
         self.output.touch()
         self.includes, self.body, self.printed, self.library = [], "", "", None
 
     def environment(self):
-        keep = ("HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "PIP_INDEX_URL", "http_proxy", "https_proxy", "no_proxy", "JAVA_HOME")
+        keep = ("HOME", "LANG", "TMPDIR", "JAVA_HOME", "CC")
         env = {key: value for key, value in os.environ.items() if key in keep}
         programs = os.path.dirname(sys.executable)
         libraries = f"{self.work}/install/lib"
@@ -149,8 +150,7 @@ def compare_output(block, shown, actual, start):
         Refresh.changes.append((block.path, start, end, fresh if shown.strip() else fresh + "\n"))
         return
     raise AssertionError(
-        f"{block.path.relative_to(ROOT)}:{block.line}: the output is another one."
-        f"\n--- the page\n{shown.rstrip()}\n--- the program\n{actual.rstrip()}"
+        f"{block}: the output is another one.\n--- the page\n{shown.rstrip()}\n--- the program\n{actual.rstrip()}"
     )
 
 
@@ -180,7 +180,7 @@ def run_console(block, page):
     _status, text = bash(page, script)
     results = re.findall(rf"(.*?){END}(\d+){END}", text, re.DOTALL)
     if len(results) < len(commands):
-        raise AssertionError(f"{block.path.name}:{block.line}: ended at {commands[len(results)][0].strip()!r}:\n{text[-2000:]}")
+        raise AssertionError(f"{block}: ended at {commands[len(results)][0].strip()!r}:\n{text[-2000:]}")
     for (_command, shown, where), (actual, status) in zip(commands, results, strict=True):
         if status != "0":
             actual += ("" if actual.endswith("\n") or not actual else "\n") + f"[{status}]\n"
@@ -190,7 +190,7 @@ def run_console(block, page):
 def run_sh(block, page):
     status, text = bash(page, block.source, "-e")
     if status != 0:
-        raise AssertionError(f"{block.path.name}:{block.line}: exit status {status}:\n{text[-3000:]}")
+        raise AssertionError(f"{block}: exit status {status}:\n{text[-3000:]}")
 
 
 # --- python ---
@@ -213,7 +213,7 @@ def run_python(block, page):
     page.shown = os.path.getsize(page.output)
     error = json.loads(answer) if answer else "the process ended"
     if error is not None:
-        raise AssertionError(f"{block.path.name}:{block.line}:\n{actual[-2000:]}{error}")
+        raise AssertionError(f"{block}:\n{actual[-2000:]}{error}")
     check_text(block, actual)
 
 
@@ -224,7 +224,7 @@ def check_text(block, actual):
         compare_output(block.output, block.output.source, actual, block.output.start)
         block.output.ran = True
     elif actual.strip():
-        raise AssertionError(f"{block.path.name}:{block.line}: the page does not show what this prints:\n{actual[-2000:]}")
+        raise AssertionError(f"{block}: the page does not show what this prints:\n{actual[-2000:]}")
 
 
 # --- c ---
@@ -240,14 +240,16 @@ def run_c(block, page):
         top = "".join(dict.fromkeys(page.includes))
         source = f"{top}int main(void)\n{{\n{page.body}    return 0;\n}}\n"
     (page.work / "page.c").write_text(source, encoding="utf-8")
-    build_libctm(page)
+    if "ctm/" in source:
+        build_libctm(page)
     compiler = [os.environ.get("CC", "cc"), *C_FLAGS, "-Iinclude", "page.c", "-o", "page", *page_library(page)]
     done = subprocess.run(compiler, cwd=page.work, capture_output=True, text=True)
     if done.returncode != 0:
-        raise AssertionError(f"{block.path.name}:{block.line}: does not compile without a warning:\n{done.stderr}\n{source}")
-    done = subprocess.run(["./page"], cwd=page.work, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=TIMEOUT)
+        raise AssertionError(f"{block}: does not compile without a warning:\n{done.stderr}\n{source}")
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    done = subprocess.run(["./page"], cwd=page.work, timeout=TIMEOUT, **output)
     if done.returncode != 0:
-        raise AssertionError(f"{block.path.name}:{block.line}: exit status {done.returncode}:\n{done.stdout}\n{source}")
+        raise AssertionError(f"{block}: exit status {done.returncode}:\n{done.stdout}\n{source}")
     new = done.stdout.removeprefix(page.printed)
     if source != block.source:
         page.printed = done.stdout
@@ -255,7 +257,7 @@ def run_c(block, page):
 
 
 def page_library(page):
-    return [str(page.library), "-pthread", "-lm"]
+    return [str(page.library), "-pthread", "-lm"] if page.library else []
 
 
 def build_libctm(page):
@@ -292,5 +294,6 @@ def run_block(block, namespace):
         (namespace["page"].work / block.file).write_text(block.source, encoding="utf-8")
         return
     if block.language not in LANGUAGES:
-        raise AssertionError(f"nobody runs blocks of {block.language or 'no language'!r}: give it a `skip: next` with the reason")
+        language = block.language or "no language"
+        raise AssertionError(f"nobody runs blocks of {language!r}: give it a `skip: next` with the reason")
     LANGUAGES[block.language](block, namespace["page"])

@@ -1,9 +1,10 @@
 """Is the output that a page shows the output that there was?
 
-Model: both are lines. What differs from run to run by nature (process ids, dates, run times, this machine's paths) is
-the same word on both sides. Then every line must be equal, blanks at its end left out; with a tolerance, each number may be
-off by that much and runs of blanks (and of a table's lines) are one, because columns move with their numbers; words, order and count of the lines
-hold still. `...` in a line stands for any text in it, a line `...` for any number of lines.
+Model: both are lines. What differs from run to run by nature (process ids, dates, run times, the number of small rows
+that are not shown) is the same word on both sides. Then every line must be equal, blanks at its end left out. With a
+tolerance, each number may be off by that much, and runs of blanks and of a table's lines are one, because columns move
+with their numbers; words, and order and count of the lines, hold still. `...` in a line stands for any text in it, a
+line `...` for any number of lines.
 """
 
 import re

@@ -41,6 +41,9 @@ class Block:
         self.code = None  # the Block whose output it is
         self.ran = False
 
+    def __str__(self):
+        return f"{self.path.name}:{self.line}"
+
     @staticmethod
     def text_of(rest):
         """The block as it stands there (Sybil's lexeme has lost a common indentation), without its closing fence."""

@@ -1,6 +1,7 @@
 """Every block of commands and code in README.md, CONTRIBUTING.md and docs/ is run, or its page says why not."""
 
 import importlib.util
+import os
 import unittest
 
 import blocks
@@ -28,7 +29,7 @@ class PageTest(TestCase):
         cls.namespace["page"] = blocks.Page(cls.namespace["path"].stem.lower())
 
     def id(self):
-        return f"{self.namespace['path'].relative_to(blocks.ROOT)}:{self.example.line}"
+        return f"{os.path.relpath(self.namespace['path'], blocks.ROOT)}:{self.example.line}"
 
     __str__ = __repr__ = id
 
@@ -37,9 +38,12 @@ def teardown(namespace):
     namespace["page"].close()
 
 
+def make_sybil():
+    return Sybil([BlockParser(blocks.run_block), SkipParser()], path=str(blocks.ROOT), patterns=PAGES, teardown=teardown)
+
+
 def load_tests(loader, tests, pattern):
-    sybil = Sybil([BlockParser(blocks.run_block), SkipParser()], path=str(blocks.ROOT), patterns=PAGES, teardown=teardown)
-    suite = unittest.TestSuite()
+    sybil, suite = make_sybil(), unittest.TestSuite()
     for path in sorted(path for pattern in PAGES for path in blocks.ROOT.glob(pattern)):
         suite.addTest(page_suite(sybil, path))
     return suite
