@@ -4,7 +4,7 @@ Model: every fenced block is an example, whatever its language, so that none can
 follows code, with nothing but blank lines and comments between, is that code's output. HTML comments before a block say more:
 
     <!--- skip: next "REASON" -->    it is not run; the tests print the reason (Sybil's own)
-    <!--- skip: next if(lacks("MODULE"), reason="REASON") -->
+    <!--- skip: next if(lacks("MODULE OR PROGRAM"), reason="REASON") -->
     <!--- file: NAME -->             it is not run but written into the page's folder as NAME
     <!--- numbers: 20% -->           numbers in its output may be off by that much: see compare.py
     <!--- hidden: sh

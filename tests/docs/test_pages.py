@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 import unittest
 
 import blocks
@@ -38,13 +39,22 @@ def teardown(namespace):
     namespace["page"].close()
 
 
+def lacks(name):
+    """For `skip: next if(...)`: is there neither a module nor a program of this name?"""
+    return importlib.util.find_spec(name) is None and shutil.which(name) is None
+
+
+def all_pages():
+    return sorted(path for pattern in PAGES for path in blocks.ROOT.glob(pattern))
+
+
 def make_sybil():
     return Sybil([BlockParser(blocks.run_block), SkipParser()], path=str(blocks.ROOT), patterns=PAGES, teardown=teardown)
 
 
 def load_tests(loader, tests, pattern):
     sybil, suite = make_sybil(), unittest.TestSuite()
-    for path in sorted(path for pattern in PAGES for path in blocks.ROOT.glob(pattern)):
+    for path in all_pages():
         suite.addTest(page_suite(sybil, path))
     return suite
 
@@ -52,7 +62,7 @@ def load_tests(loader, tests, pattern):
 def page_suite(sybil, path):
     document = sybil.parse(path)
     document.namespace["path"] = path
-    document.namespace["lacks"] = lambda module: importlib.util.find_spec(module) is None  # for `skip: next if(...)`
+    document.namespace["lacks"] = lacks
     case = type(path.stem, (PageTest,), {"sybil": sybil, "namespace": document.namespace})
     suite, waiting = unittest.TestSuite(), []
     for example in document.examples():
