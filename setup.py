@@ -1,8 +1,9 @@
 """Builds the extension and puts the start-up hook beside the package.
 
 Everything declarative is in pyproject.toml. Here is what needs code: the list of C sources, the
-version (its one source is CTM_VERSION in include/ctm/ctm.h), the refusal of systems the tracer
-does not know, and `ctracemalloc.pth`, which has to lie at the root of site-packages.
+version (its one source is CTM_VERSION in include/ctm/ctm.h), the README as an index shows it,
+the refusal of systems the tracer does not know, and `ctracemalloc.pth`, which has to lie at the
+root of site-packages.
 """
 
 import os
@@ -10,6 +11,7 @@ import re
 import subprocess
 import sys
 import sysconfig
+import tomllib
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -26,6 +28,33 @@ def read_version() -> str:
     if found is None:
         raise SystemExit("include/ctm/ctm.h does not define CTM_VERSION")
     return found.group(1)
+
+
+def index_page(text: str, urls: dict[str, str], version: str) -> str:
+    """README.md as a package index shows it, where a link to a file of the project leads nowhere.
+
+    With a public repository (`Source` in pyproject's project.urls) such links lead there, at the tag of the version;
+    without one they become the file's name, and the last line says where the files are.
+    """
+
+    def replace(match: re.Match[str]) -> str:
+        label, target = match.groups()
+        if "://" in target or target.startswith(("#", "mailto:")):
+            return match[0]
+        if "Source" in urls:
+            return f"[{label}]({urls['Source']}/blob/v{version}/{target})"
+        return f"`{target}`" if label == target else f"{label} (`{target}`)"
+
+    page = re.sub(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)", replace, text)
+    if "Source" not in urls:
+        page += f"\nThe files named here are in the [source distribution]({urls['Download']}).\n"
+    return page
+
+
+def read_page() -> str:
+    with open(HERE / "pyproject.toml", "rb") as file:
+        urls = tomllib.load(file)["project"]["urls"]
+    return index_page((HERE / "README.md").read_text(encoding="utf-8"), urls, read_version())
 
 
 def refuse_unknown_system() -> None:
@@ -136,10 +165,12 @@ DEBUG = os.environ.get("CTM_DEBUG") == "1"
 FLAGS.append("-g" if DEBUG else "-g0")
 STRIP = [] if DEBUG else ["-Wl,-s"]
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # setuptools runs this file so; a test imports it
     refuse_unknown_system()
     setup(
         version=read_version(),
+        long_description=read_page(),
+        long_description_content_type="text/markdown",
         ext_modules=[
             Extension(
                 "ctracemalloc._ctracemalloc",

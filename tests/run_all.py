@@ -109,6 +109,8 @@ def all_suites():
         Suite("cost", ["tests/cost/run.py"], 600, "3.13"),
         Suite("demo", ["examples/demo/compile_stdlib.py", "--limit", "150"], 300),
         Suite("asan-extension", ["tests/run_asan.py"], 1500, "3.13"),
+        Suite("docs", ["tests/docs/run.py"], 1200, "3.13"),
+        Suite("sdist", ["tests/run_sdist.py"], 1200, "3.13", True),
         Suite("robust-long", ["tests/run_unittest.py", "tests/robust"], 3600, None, True),
         Suite("cpython-whole", ["tests/cpython/run_whole.py"], 6 * 3600, None, True),
     ]

@@ -41,7 +41,11 @@ def main():
         loader.testNamePatterns = [f"*{name}*" for name in arguments.names]
     folder = os.path.abspath(arguments.folder)
     top = os.path.dirname(folder) if arguments.package else folder
-    suite = loader.discover(folder, arguments.pattern, top)
+    return run(loader.discover(folder, arguments.pattern, top))
+
+
+def run(suite):
+    """The exit status."""
     result = unittest.TextTestRunner(verbosity=2, resultclass=Result).run(suite)
     failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
     sys.stderr.flush()

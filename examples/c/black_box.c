@@ -5,6 +5,7 @@
  * The child follows blocks with libctm, its tables in FILE, and is killed in the middle of it, twice looked at while
  * it runs. Nobody tells the file of the end: it is as the tables were.
  */
+#define _POSIX_C_SOURCE 200809L /* kill */
 #include <ctm/ctm.h>
 #include <errno.h>
 #include <signal.h>

@@ -1,10 +1,13 @@
-"""A small program to trace: counts the words of a text. The README runs it.
+"""A small program to trace: counts the words of a text, by default a large module of the standard library. The README runs it.
 
-python -m ctracemalloc run examples/python/words.py TEXT
+python -m ctracemalloc run examples/python/words.py [TEXT]
 """
 
 import collections
+import os
 import sys
+
+LARGE_MODULE = os.path.join(os.path.dirname(collections.__file__), "..", "_pydecimal.py")
 
 
 def read_words(path):
@@ -16,6 +19,6 @@ def count_words(words):
     return collections.Counter(word.strip(".,;:()'\"").lower() for word in words)
 
 
-words = read_words(sys.argv[1])
+words = read_words(sys.argv[1] if len(sys.argv) > 1 else LARGE_MODULE)
 counts = count_words(words)
 print(len(counts), "different words, most common:", counts.most_common(1)[0][0])

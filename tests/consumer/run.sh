@@ -27,7 +27,7 @@ quietly cmake --build "$work/build"
 quietly cmake --install "$work/build"
 export PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
 cc=${CC:-cc}
-strict="-std=c11 -D_DEFAULT_SOURCE -Wall -Wextra -Werror"
+strict="-std=c11 -Wall -Wextra -Werror"
 cd "$work"
 
 run() { # run LABEL PROGRAM...: its output is shown only if it fails

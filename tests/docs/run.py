@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""Runs the documentation: every block of commands and code of every page, in a fresh folder for each page.
+
+usage: run.py [PAGE ...] [--update]
+
+--update writes the outputs that there were into the pages, where they differ: look at the difference in git, then commit
+it. What the comments before a block may say is in pages.py; how each language is run in blocks.py; when two outputs are
+the same in compare.py.
+"""
+
+import importlib.util
+import sys
+import unittest
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+if importlib.util.find_spec("sybil") is None:
+    print("needs sybil (pip install sybil)")
+    sys.exit(77)
+
+import blocks  # noqa: E402
+import run_unittest  # noqa: E402
+
+
+def tests_of(suite):
+    for item in suite:
+        if isinstance(item, unittest.TestSuite):
+            yield from tests_of(item)
+        else:
+            yield item
+
+
+def all_tests(names):
+    loader = unittest.TestLoader()
+    suite = loader.discover(str(HERE))
+    if loader.errors:
+        raise SystemExit(loader.errors[0])
+    return unittest.TestSuite(test for test in tests_of(suite) if not names or any(name in str(test) for name in names))
+
+
+def main():
+    names = sys.argv[1:]
+    blocks.Refresh.wanted = "--update" in names
+    suite = all_tests([name for name in names if name != "--update"])
+    status = run_unittest.run(suite)
+    blocks.Refresh.write()
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+"""The package as users get it: an sdist is built, a wheel from it, and both are tried in fresh environments.
+
+Model: the sdist holds what git holds, but for the service's own files. A wheel built from the unpacked sdist is
+installed into a new virtual environment; the suites run there, from the unpacked sdist, with nothing of this folder.
+Status 77: what is needed cannot be downloaded.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from email.parser import BytesParser
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PLACE = ROOT / "build" / f"sdist-{sys.version_info[0]}.{sys.version_info[1]}"
+NOT_SHIPPED = {".ci/run", ".gitignore"}  # of the repository and its service
+LARGEST_LIBRARY = 700_000  # stripped; with debug information it is five times as much
+SUITES = (
+    ["tools/check_layers.py"],
+    ["tests/test_run_all.py"],
+    ["tests/run_unittest.py", "tests/python"],
+    ["tests/parity/run.py"],
+)
+
+
+class Checks:
+    """What was found right and wrong, said as it is found."""
+
+    def __init__(self):
+        self.passed, self.failed, self.skipped = 0, 0, 0
+
+    def expect(self, good, what):
+        print("ok     " if good else "FAILED ", what, flush=True)
+        self.passed += bool(good)
+        self.failed += not good
+
+    def add_suite(self, command, done):
+        counts = re.search(r"^::counts passed=(\d+) failed=(\d+) skipped=(\d+)", done.stdout, re.M)
+        if counts is None or done.returncode != 0:
+            print(done.stdout[-20_000:])
+            self.expect(False, f"{command}: exit status {done.returncode}" if counts is None else f"{command}: {counts[0]}")
+            return
+        print("\n".join(re.findall(r"^::skip .*", done.stdout, re.M)))
+        passed, failed, skipped = map(int, counts.groups())
+        self.passed, self.failed, self.skipped = self.passed + passed, self.failed + failed, self.skipped + skipped
+        print(f"ok      {' '.join(command)}: {counts[0]}", flush=True)
+
+
+def run(*command, **options):
+    print("$", *command, flush=True)
+    return subprocess.run([str(word) for word in command], check=True, **options)
+
+
+def make_environment(name, *packages):
+    """A new virtual environment's python with these packages."""
+    folder = PLACE / name
+    run(sys.executable, "-m", "venv", "--clear", folder)
+    python = folder / "bin" / "python"
+    try:
+        run(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *packages)
+    except subprocess.CalledProcessError:
+        print(f"cannot be downloaded: {', '.join(map(str, packages))}")
+        sys.exit(77)
+    return python
+
+
+def tracked_files():
+    """What git has, or None where this is no repository."""
+    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode != 0 or not (ROOT / ".git").exists():
+        return None
+    return {name for name in done.stdout.split("\0") if name and (ROOT / name).exists()}
+
+
+def check_sdist(checks, sdist):
+    """Unpacks it; gives the folder."""
+    with tarfile.open(sdist) as archive:
+        archive.extractall(PLACE, filter="data")
+        names = {name.partition("/")[2] for name in (member.name for member in archive if member.isfile())}
+    tracked = tracked_files()
+    if tracked is None:
+        print("::skip files of the sdist: this is no git repository to compare them with")
+        checks.skipped += 1
+    else:
+        missing = tracked - names - NOT_SHIPPED
+        checks.expect(not missing, f"the sdist has every file of the repository; missing: {sorted(missing)}")
+    built = [name for name in names if re.search(r"__pycache__|\.(so|pyc|o|a|box|ctr)$", name)]
+    strays = [name for name in built if tracked is not None and name not in tracked]
+    checks.expect(not strays, f"the sdist has nothing that was built: {strays}")
+    return PLACE / sdist.name.removesuffix(".tar.gz")
+
+
+def relative_links(markdown):
+    return [target for target in re.findall(r"\]\(([^)\s]+)\)", markdown) if "://" not in target]
+
+
+def check_wheel(checks, wheel, source, builder):
+    with zipfile.ZipFile(wheel) as archive:
+        metadata_name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = BytesParser().parsebytes(archive.read(metadata_name))
+        libraries = {item.filename: item.file_size for item in archive.infolist() if item.filename.endswith(".so")}
+    checks.expect(metadata.get_all("Project-URL"), f"project URLs: {metadata.get_all('Project-URL')}")
+    page = metadata.get_payload()
+    checks.expect(len(page) > 2000, "the index page is the README")
+    checks.expect(not relative_links(page), f"no link of the index page is relative: {relative_links(page)}")
+    code = "import setup; print(setup.index_page((setup.HERE / 'README.md').read_text(), {'Source': 'https://host/x'}, '9'))"
+    with_source = run(builder, "-c", code, cwd=source, stdout=subprocess.PIPE, text=True).stdout
+    good = not relative_links(with_source) and "(https://host/x/blob/v9/docs/limits.md)" in with_source
+    checks.expect(good, "with a public repository the links lead there")
+    for name, size in libraries.items():
+        checks.expect(size < LARGEST_LIBRARY, f"{name}: {size:,} bytes")
+    return libraries
+
+
+def run_suites(checks, python, source):
+    env = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "CTRACEMALLOC", "CTM_LONG")}
+    run(python, "tests/ext/build.py", cwd=source, env=env)
+    for suite in SUITES:
+        output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        done = subprocess.run([python, *suite], cwd=source, env=env, **output)
+        if "run_unittest" in suite[0] or "parity" in suite[0]:
+            checks.add_suite(suite, done)
+        else:
+            checks.expect(done.returncode == 0, " ".join(suite))
+
+
+def main():
+    shutil.rmtree(PLACE, ignore_errors=True)
+    PLACE.mkdir(parents=True)
+    checks = Checks()
+    builder = make_environment("builder", "build", "setuptools>=77", "wheel", "twine")
+    run(builder, "-m", "build", "--no-isolation", "--sdist", "-o", PLACE, ROOT, stdout=subprocess.DEVNULL)
+    sdist = next(PLACE.glob("*.tar.gz"))
+    source = check_sdist(checks, sdist)
+    run(builder, "-m", "build", "--no-isolation", "--wheel", "-o", PLACE, source, stdout=subprocess.DEVNULL)
+    wheel = next(PLACE.glob("*.whl"))
+    checks.expect(check_wheel(checks, wheel, source, builder), "the wheel has the extension")
+    twine = subprocess.run([builder, "-m", "twine", "check", "--strict", sdist, wheel], capture_output=True, text=True)
+    checks.expect(twine.returncode == 0, f"twine check: {twine.stdout.strip()[-300:]}")
+    python = make_environment("user", wheel, "setuptools>=77")
+    run_suites(checks, python, source)
+    print(f"::counts passed={checks.passed} failed={checks.failed} skipped={checks.skipped}")
+    return 1 if checks.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
