@@ -1,8 +1,8 @@
 /* ctmtool.c: other tools that put allocator hooks beside ours, for the tests.
  *
  * Model: a tool is one of a few static structs, with its functions in all three domains. Each passes calls on to what it found
- * when it was installed, but for small blocks, if it has a pool, and for every n-th call, if it is told to fail. Its pool is an
- * arena that is never given back; blocks are told from others by their address. How it stops is the test's choice: it puts
+ * when it was installed, but for small blocks, if it has a pool, and for every n-th call, if it is told to fail. The pool has
+ * no raw blocks, which CPython frees by another allocator at times. It is an arena that is never given back; blocks are told from others by their address. How it stops is the test's choice: it puts
  * back what it found, whatever is there now, as most tools do; or it stays and passes everything on.
  */
 #define PY_SSIZE_T_CLEAN
@@ -20,6 +20,7 @@
 typedef struct tool {
     PyMemAllocatorEx found[3]; /* by domain; what the hooks call on */
     size_t pool_bytes;         /* blocks of at most that many are the pool's; 0: no pool */
+    bool refills;              /* for each of them a chunk comes from below, and goes back */
     _Atomic long every, calls; /* every n-th call fails; 0: none */
     _Atomic long seen;         /* calls that allocate, for the test */
     struct place {
@@ -76,11 +77,24 @@ static void pool_return(char *block)
     atomic_flag_clear(&the_lock);
 }
 
+static bool is_for_pool(const tool *self, PyMemAllocatorDomain domain, size_t size)
+{
+    return domain != PYMEM_DOMAIN_RAW && size <= self->pool_bytes && self->pool_bytes != 0;
+}
+
 static bool fails(tool *self)
 {
     atomic_fetch_add(&self->seen, 1);
     const long every = atomic_load(&self->every);
     return every != 0 && atomic_fetch_add(&self->calls, 1) % every == every - 1;
+}
+
+static void *pool_malloc(tool *self, const PyMemAllocatorEx *next, size_t size)
+{
+    if (self->refills) {
+        next->free(next->ctx, next->malloc(next->ctx, 4096));
+    }
+    return pool_take(size);
 }
 
 static void *tool_malloc(void *context, size_t size)
@@ -90,8 +104,9 @@ static void *tool_malloc(void *context, size_t size)
     if (fails(self)) {
         return NULL;
     }
-    return size <= self->pool_bytes && self->pool_bytes != 0 ? pool_take(size)
-                                                             : next->malloc(next->ctx, size);
+    return is_for_pool(self, ((struct place *)context)->domain, size)
+               ? pool_malloc(self, next, size)
+               : next->malloc(next->ctx, size);
 }
 
 static void *tool_calloc(void *context, size_t count, size_t size)
@@ -101,7 +116,8 @@ static void *tool_calloc(void *context, size_t count, size_t size)
     if (fails(self)) {
         return NULL;
     }
-    if (self->pool_bytes == 0 || (size != 0 && count > self->pool_bytes / size)) {
+    if ((size != 0 && count > self->pool_bytes / size) ||
+        !is_for_pool(self, ((struct place *)context)->domain, count * size)) {
         return next->calloc(next->ctx, count, size);
     }
     void *block = pool_take(count * size);
@@ -141,13 +157,13 @@ static void *tool_realloc(void *context, void *block, size_t size)
     return moved;
 }
 
-/* install(tool, pool_bytes=0): on top of what is there, which it saves */
+/* install(tool, pool_bytes=0, refills=False): on top of what is there, which it saves */
 static PyObject *tool_install(PyObject *module, PyObject *args)
 {
-    int n;
+    int n, refills = 0;
     Py_ssize_t pool_bytes = 0;
     (void)module;
-    if (!PyArg_ParseTuple(args, "i|n", &n, &pool_bytes)) {
+    if (!PyArg_ParseTuple(args, "i|np", &n, &pool_bytes, &refills)) {
         return NULL;
     }
     tool *self = &the_tools[n];
@@ -159,6 +175,7 @@ static PyObject *tool_install(PyObject *module, PyObject *args)
         PyMem_GetAllocator(domain, &self->found[domain]);
     }
     self->pool_bytes = (size_t)pool_bytes;
+    self->refills = refills;
     for (PyMemAllocatorDomain domain = PYMEM_DOMAIN_RAW; domain <= PYMEM_DOMAIN_OBJ; domain++) {
         PyMemAllocatorEx hook = {&self->places[domain], tool_malloc, tool_calloc, tool_realloc,
                                  tool_free};
@@ -237,8 +254,54 @@ static PyObject *tool_seen(PyObject *module, PyObject *args)
     return PyLong_FromLong(atomic_load(&the_tools[n].seen));
 }
 
+/* --- the reference tracer: the same tool, which passes on what it hears --- */
+
+#if PY_VERSION_HEX >= 0x030D0000
+typedef struct listener {
+    PyRefTracer found;
+    void *data;
+} listener;
+
+static listener the_listeners[TOOLS];
+
+static int on_reference(PyObject *op, PyRefTracerEvent event, void *data)
+{
+    const listener *self = data;
+    return self->found != NULL && (int)event < 2 ? self->found(op, event, self->data) : 0;
+}
+
+/* listen(tool): above who is there, whom it calls on */
+static PyObject *tool_listen(PyObject *module, PyObject *args)
+{
+    int n;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "i", &n)) {
+        return NULL;
+    }
+    listener *self = &the_listeners[n];
+    self->found = PyRefTracer_GetTracer(&self->data);
+    return PyRefTracer_SetTracer(on_reference, self) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+/* unlisten(tool): puts back whom it found, whoever is there now */
+static PyObject *tool_unlisten(PyObject *module, PyObject *args)
+{
+    int n;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "i", &n)) {
+        return NULL;
+    }
+    const listener *self = &the_listeners[n];
+    return PyRefTracer_SetTracer(self->found, self->data) < 0 ? NULL : Py_NewRef(Py_None);
+}
+#endif
+
 static PyMethodDef methods[] = {
-    {"install", tool_install, METH_VARARGS, "install(tool, pool_bytes=0)"},
+#if PY_VERSION_HEX >= 0x030D0000
+    {"listen", tool_listen, METH_VARARGS, "listen(tool)"},
+    {"unlisten", tool_unlisten, METH_VARARGS, "unlisten(tool)"},
+#endif
+    {"install", tool_install, METH_VARARGS, "install(tool, pool_bytes=0, refills=False)"},
     {"put_back", tool_put_back, METH_VARARGS, "put_back(tool)"},
     {"is_on_top", tool_is_on_top, METH_VARARGS, "is_on_top(tool) -> bool"},
     {"pool", tool_pool, METH_VARARGS, "pool(tool, bytes)"},

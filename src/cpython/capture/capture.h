@@ -37,6 +37,7 @@ typedef struct ctm_hook_state {
             bool inside; /* an original function is running on behalf of a hook */
             bool own;    /* results of this module are being made: see ctm_own_begin */
             bool asking; /* whether our hooks are reached: see layers.c */
+            bool told;   /* of the reference that another listener is being told of */
         };
         uint32_t special; /* all of them: not 0 if an event is not like most */
     };
