@@ -329,7 +329,9 @@ static ctm_snapshot *random_snapshot(uint64_t seed)
     struct sample_run runs[RUNS];
     for (int i = 0; i < RUNS; i++)
         runs[i] = sample_random_run(&seed);
-    return sample_snapshot(runs, RUNS, false);
+    ctm_builder *builder = sample_builder(runs, RUNS, false);
+    ctm_builder_loss(builder, "memory", "no memory for the place", 3);
+    return sample_finish(builder);
 }
 
 int main(void)

@@ -316,9 +316,8 @@ static ctm_status make_snapshot(ctm_box *box, struct ctm_box_loader *loader, boo
         info.taken_ns = now_ns();
     }
     if (status == CTM_OK) {
-        status = ctm_snapshot_from_store(&merged, &info, out);
         read_losses(box);
-        status = ctm_snapshot_finish_losses(status, &box->losses, out);
+        status = ctm_snapshot_from_store(&merged, &info, &box->losses, out);
         if (status == CTM_OK) {
             ctm_snapshot_count_peak(*out);
         } else if (status == CTM_ERR_LIMIT) {

@@ -136,8 +136,7 @@ ctm_status ctm_recording_snapshot(ctm_recording *recording, size_t moment, ctm_s
     status = merge_stores(&recording->cursor, &store);
     if (status == CTM_OK)
         status = ctm_store_string(&store, about->command, strlen(about->command), &info.command);
-    if (status == CTM_OK) status = ctm_snapshot_from_store(&store, &info, out);
-    status = ctm_snapshot_finish_losses(status, &losses, out);
+    if (status == CTM_OK) status = ctm_snapshot_from_store(&store, &info, &losses, out);
     ctm_store_free_all(&store);
     return status;
 }

@@ -236,7 +236,7 @@ static void put_tick(struct ctm_recorder *recorder, uint64_t time, uint64_t peak
     recorder->out.failed = recorder->out.failed || recorder->changes.failed;
 }
 
-/* Inside the gate: see live/told.h. */
+/* Inside the gate, so that the list is that of the generation which is being read. */
 static void read_told(struct ctm_recorder *recorder, bool tracing)
 {
     struct ctm_told *told = &recorder->tracer->told;

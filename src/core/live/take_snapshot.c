@@ -49,9 +49,8 @@ static ctm_status finish(const ctm_tracer *tracer, struct ctm_store *store, ctm_
     ctm_status status =
         ctm_store_string(store, tracer->command, tracer->command_length, &info->command);
     if (status == CTM_OK) {
-        status = ctm_snapshot_from_store(store, info, out);
+        status = ctm_snapshot_from_store(store, info, &tracer->told.losses, out);
     }
-    status = ctm_snapshot_finish_losses(status, &tracer->told.losses, out);
     if (status == CTM_OK) {
         ctm_snapshot_count_peak(*out);
     }

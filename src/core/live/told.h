@@ -3,8 +3,7 @@
  * Model: the list is the tracer's own; a black box has a copy in its control block, which is written with each change. A
  * recorder compares `version` with the one that it has put.
  *
- * Locks: `lock` guards all. It is taken inside any other lock and nothing is locked inside it. Whoever holds it is inside a
- * shard, the exclusive side, or a recorder inside the gate: so nobody holds it at a fork.
+ * Locks: `lock` guards all. It is taken inside any other lock and nothing is locked inside it; a fork takes it last.
  */
 #ifndef CTM_LIVE_TOLD_H
 #define CTM_LIVE_TOLD_H

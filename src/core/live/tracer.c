@@ -308,10 +308,12 @@ void ctm_tracer_fork_before(ctm_tracer *tracer)
     ctm_gate_close(&tracer->gate);
     ctm_map_fork_before(&tracer->map);
     ctm_box_fork_before(tracer);
+    pthread_mutex_lock(&tracer->told.lock);
 }
 
 void ctm_tracer_fork_after_parent(ctm_tracer *tracer)
 {
+    pthread_mutex_unlock(&tracer->told.lock);
     ctm_box_fork_after_parent(tracer);
     ctm_map_fork_after(&tracer->map);
     ctm_gate_open(&tracer->gate);
@@ -321,6 +323,7 @@ void ctm_tracer_fork_after_parent(ctm_tracer *tracer)
 
 void ctm_tracer_fork_after_child(ctm_tracer *tracer)
 {
+    pthread_mutex_unlock(&tracer->told.lock);
     ctm_box_fork_after_child(tracer);
     ctm_map_fork_after(&tracer->map);
     if (tracer->recorder != NULL) {

@@ -212,8 +212,8 @@ ctm_status ctm_builder_set_origin(ctm_builder *builder, uint64_t taken_ns, uint6
 
 ctm_status ctm_builder_finish(ctm_builder *builder, ctm_snapshot **out)
 {
-    ctm_status status = ctm_snapshot_from_store(&builder->store, &builder->info, out);
-    status = ctm_snapshot_finish_losses(status, &builder->losses, out);
+    ctm_status status =
+        ctm_snapshot_from_store(&builder->store, &builder->info, &builder->losses, out);
     if (status == CTM_OK) {
         ctm_store_free_all(&builder->store);
         builder->losses.n = 0;

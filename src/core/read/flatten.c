@@ -70,7 +70,7 @@ static void copy_sites(const struct ctm_store *store, ctm_snapshot *snapshot)
 }
 
 ctm_status ctm_snapshot_from_store(const struct ctm_store *store, const ctm_snapshot_info *info,
-                                   ctm_snapshot **out)
+                                   const struct ctm_losses *losses, ctm_snapshot **out)
 {
     ctm_snapshot_info counts = *info;
     counts.sites = count_sites(store);
@@ -84,7 +84,8 @@ ctm_status ctm_snapshot_from_store(const struct ctm_store *store, const ctm_snap
     if (status != CTM_OK) return status;
     copy_tables(store, snapshot);
     copy_sites(store, snapshot);
-    status = ctm_snapshot_seal(snapshot);
+    if (losses != NULL) status = ctm_snapshot_set_losses(snapshot, losses->rows, losses->n);
+    if (status == CTM_OK) status = ctm_snapshot_seal(snapshot);
     if (status == CTM_OK)
         *out = snapshot;
     else

@@ -40,7 +40,7 @@ static ctm_status intern_both(const ctm_snapshot *first, const ctm_snapshot *sec
     if (status == CTM_OK)
         status =
             ctm_store_add_tables(&store, second, map + (size_t)first->info.tracebacks + 1, NULL, 0);
-    if (status == CTM_OK) status = ctm_snapshot_from_store(&store, &nothing, out);
+    if (status == CTM_OK) status = ctm_snapshot_from_store(&store, &nothing, NULL, out);
     ctm_store_free_all(&store);
     return status;
 }

@@ -289,8 +289,7 @@ ctm_status ctm_merger_finish(ctm_merger *merger, ctm_snapshot **out)
 {
     struct ctm_losses losses;
     tell_inputs(merger, &losses);
-    ctm_status status = ctm_snapshot_from_store(&merger->store, &merger->info, out);
-    status = ctm_snapshot_finish_losses(status, &losses, out);
+    ctm_status status = ctm_snapshot_from_store(&merger->store, &merger->info, &losses, out);
     if (status == CTM_OK) {
         ctm_store_free_all(&merger->store);
         memset(&merger->info, 0, sizeof merger->info);

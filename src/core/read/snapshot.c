@@ -115,15 +115,6 @@ ctm_status ctm_snapshot_set_losses(ctm_snapshot *snapshot, const ctm_loss *rows,
     return CTM_OK;
 }
 
-ctm_status ctm_snapshot_finish_losses(ctm_status status, const struct ctm_losses *losses,
-                                      ctm_snapshot **snapshot)
-{
-    if (status != CTM_OK) return status;
-    status = ctm_snapshot_set_losses(*snapshot, losses->rows, losses->n);
-    if (status != CTM_OK) ctm_snapshot_unref(*snapshot);
-    return status;
-}
-
 uint32_t ctm_snapshot_losses(const ctm_snapshot *snapshot, const ctm_loss **out)
 {
     *out = snapshot->losses;

@@ -67,18 +67,16 @@ CTM_NODISCARD ctm_status ctm_snapshot_alloc_like(const ctm_snapshot *from, uint3
 /* The losses of a snapshot that nobody else has yet, and that has none. CTM_ERR_NOMEM. */
 CTM_NODISCARD ctm_status ctm_snapshot_set_losses(ctm_snapshot *snapshot, const ctm_loss *rows,
                                                  uint32_t n);
-/* The same, at the end of making one: `status` is that of the steps before. After an error *snapshot is let go. */
-CTM_NODISCARD ctm_status ctm_snapshot_finish_losses(ctm_status status,
-                                                    const struct ctm_losses *losses,
-                                                    ctm_snapshot **snapshot);
 /* Computes what follows from the rows, which must be valid. CTM_ERR_LIMIT if the live blocks
  * or their bytes, now or at the peak, are more than INT64_MAX (so differences of two snapshots always fit). */
 CTM_NODISCARD ctm_status ctm_snapshot_seal(ctm_snapshot *snapshot);
 
 /* A snapshot of all rows of `store` but sites never allocated from. The caller owns the store
- * meanwhile. `info` gives what is not counted here. CTM_ERR_NOMEM, CTM_ERR_LIMIT. */
+ * meanwhile. `info` gives what is not counted here, `losses` (NULL: none) are copied. CTM_ERR_NOMEM, CTM_ERR_LIMIT. */
 CTM_NODISCARD ctm_status ctm_snapshot_from_store(const struct ctm_store *store,
-                                                 const ctm_snapshot_info *info, ctm_snapshot **out);
+                                                 const ctm_snapshot_info *info,
+                                                 const struct ctm_losses *losses,
+                                                 ctm_snapshot **out);
 /* The peak is what the sites say, so that no two numbers of a snapshot contradict each other: with several threads the
  * tracer's own can be some blocks off (peak.c). Of a snapshot that nobody else has yet; estimates stay. */
 void ctm_snapshot_count_peak(ctm_snapshot *snapshot);
