@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import GenericAlias
 from typing import Any, ClassVar, Final, Literal, SupportsIndex, TypeAlias, TypeVar, final, overload, type_check_only
 
+from ._losses import Loss
+
 _C = TypeVar("_C")
 if sys.version_info >= (3, 12):
     from typing_extensions import disjoint_base as _disjoint_base
 else:  # where a class that adds __dict__ and __weakref__ alone is none
 
     def _disjoint_base(cls: _C) -> _C: ...
-
-from ._losses import Loss
 
 _FrameTuple: TypeAlias = tuple[str, int]
 _TraceTuple: TypeAlias = tuple[int, int, Sequence[_FrameTuple], int | None]

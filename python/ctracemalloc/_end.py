@@ -20,6 +20,7 @@ import stat  # noqa: F401
 import sys
 import tokenize  # noqa: F401
 from types import ModuleType, TracebackType
+from typing import Any
 
 from . import _ctracemalloc
 
@@ -113,7 +114,7 @@ class Kept:
                 del variables[name]
         self.changed.clear()
 
-    def restore(self, variables: _Variables, saved: _Variables) -> None:
+    def restore(self, variables: Any, saved: Any) -> None:
         theirs: _Variables = {}
         added: list[str] = []
         for name, value in saved.items():
