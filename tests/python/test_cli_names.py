@@ -324,7 +324,8 @@ class MessagesTest(ProgramTest):
         self.command("attach", "it.box", "-o", "now.ctm")
         self.assertIn("  ended    killed\n", self.command("report", "now.ctm"))
         self.traced("--black-box", "it.box", "-c", "pass")
-        self.assertRegex(self.command("report", "it.box"), r"  ended    with the program at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\n")
+        ended = r"  ended    exit status 0 at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\n"
+        self.assertRegex(self.command("report", "it.box"), ended)
 
     def test_names_of_files_stand_once(self):
         (self.folder / "a b'\".ctm").write_bytes(b"no snapshot")

@@ -116,7 +116,7 @@ class RefusalTest(OutputTest):
                 self.assert_done("attach", target, "-o", "a.ctm")
             program.communicate(b"")
         self.assertEqual((self.folder / "keep.py").read_text(), TEXT)
-        self.assertEqual(ctracemalloc.open_black_box(self.folder / "it.box").ended, "exit")
+        self.assertEqual(ctracemalloc.open_black_box(self.folder / "it.box").ended, "exit status 0")
 
     def test_recordings_of_children(self):
         """PATH.PID is a name that nobody has given: what is there stays, and is told."""
@@ -142,7 +142,7 @@ class AllowedTest(OutputTest):
                          2 * len(ctracemalloc.Snapshot.load(self.folder / "b.ctm").traces))
         self.assert_done("run", "--record", "r.ctr", "--black-box", "it.box", "-o", "a.ctm", "prog.py")
         self.assert_done("run", "--record", "r.ctr", "--black-box", "it.box", "-o", "a.ctm", "prog.py")
-        self.assertEqual(ctracemalloc.open_recording(self.folder / "r.ctr").ended, "exit")
+        self.assertEqual(ctracemalloc.open_recording(self.folder / "r.ctr").ended, "exit status 0")
 
     def test_a_link_to_nothing(self):
         (self.folder / "link.ctm").symlink_to("target.ctm")
