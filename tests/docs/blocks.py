@@ -240,7 +240,7 @@ def run_c(block, page):
         top = "".join(dict.fromkeys(page.includes))
         source = f"{top}int main(void)\n{{\n{page.body}    return 0;\n}}\n"
     (page.work / "page.c").write_text(source, encoding="utf-8")
-    if "ctm/" in source:
+    if "ctm_" in source:  # it calls the library
         build_libctm(page)
     compiler = [os.environ.get("CC", "cc"), *C_FLAGS, "-Iinclude", "page.c", "-o", "page", *page_library(page)]
     done = subprocess.run(compiler, cwd=page.work, capture_output=True, text=True)
