@@ -46,7 +46,7 @@ def read_benchmarks():
 
 def copy_sources(copy):
     """What the package is built from: elsewhere, because setuptools leaves its traces beside the sources."""
-    for name in ("include", "src", "python"):
+    for name in ("include", "src", "python", "third_party"):
         shutil.copytree(ROOT / name, copy / name)
     for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, copy)

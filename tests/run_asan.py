@@ -58,7 +58,7 @@ def build():
     source = PLACE / "source"
     shutil.rmtree(PLACE, ignore_errors=True)
     source.mkdir(parents=True)
-    for name in ("src", "include", "python"):
+    for name in ("src", "include", "python", "third_party"):
         shutil.copytree(ROOT / name, source / name)
     for path in [*ROOT.glob("*.toml"), *ROOT.glob("*.md"), ROOT / "setup.py", ROOT / "MANIFEST.in", ROOT / "LICENSE"]:
         if path.exists():

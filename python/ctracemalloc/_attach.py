@@ -2,13 +2,16 @@
 
 Model: what there is to see is in the program's black box, which attach reads; the program does nothing for it. A program
 that has none can be told to start one where the interpreter takes such orders (sys.remote_exec, Python 3.14 and newer).
+What cannot be done is said in one line, with exit status 2 (_cli.py).
 """
 
 import argparse
 import os
+import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 
 from . import _black_box, _compression, _output, _report, _source
 from ._black_box import BlackBox, Totals
@@ -19,20 +22,30 @@ PATIENCE = 10.0  # seconds that a program gets to run what it was sent
 PER_SECOND = "  per second  "
 CLEAR = "\x1b[H\x1b[2J"
 
-START = """\
+# The program's own stderr is not for us: what goes wrong there is answered through a file.
+FRAME = """\
 import sys
-sys.path.append({folder!r})
 try:
-    import ctracemalloc
-    ctracemalloc.start({nframe}, black_box=True)
-finally:
-    sys.path.remove({folder!r})
+{code}
+except BaseException as error:
+    try:
+        with open({answer!r}, "r+", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(f"{{type(error).__name__}}: {{error}}")
+    except OSError:
+        pass
+"""
+START = """\
+    sys.path.append({folder!r})
+    try:
+        import ctracemalloc
+        ctracemalloc.start({nframe}, black_box=True)
+    finally:
+        sys.path.remove({folder!r})
 """
 STOP = """\
-import sys
-if "ctracemalloc" in sys.modules:
-    sys.modules["ctracemalloc"].stop()
-    sys.modules["ctracemalloc._black_box"].remove_owned()
+    if "ctracemalloc" in sys.modules:
+        sys.modules["ctracemalloc"].stop()
+        sys.modules["ctracemalloc._black_box"].remove_owned()
 """
 
 
@@ -63,30 +76,74 @@ def main(parsed: argparse.Namespace) -> int:
 
 
 def send(pid: int, code: str, what: str) -> None:
-    remote_exec = getattr(sys, "remote_exec", None)
-    if remote_exec is None:
+    if not hasattr(sys, "remote_exec"):
         raise OSError(
             f"process {pid} has no black box, and Python {sys.version_info[0]}.{sys.version_info[1]} cannot {what}"
             " one in a running program (3.14 and newer can): start the program with"
             " `python -m ctracemalloc run --black-box auto ...` or let it call start(black_box=True)"
         )
-    descriptor, path = tempfile.mkstemp(prefix="ctracemalloc-", suffix=".py")
-    with open(descriptor, "w", encoding="utf-8") as file:
-        file.write(code)
+    folder = tempfile.mkdtemp(prefix="ctracemalloc-")
+    path, answer = os.path.join(folder, "order.py"), os.path.join(folder, "answer")
+    write(path, FRAME.format(code=code, answer=answer))
+    write(answer, "")
+    # The program may be another user's.
+    os.chmod(folder, 0o711)
+    os.chmod(path, 0o644)
+    os.chmod(answer, 0o622)
     try:
-        os.chmod(path, 0o644)  # the program may be another user's
+        order(pid, path)
+        wait_until_done(pid, code, answer)
+    except TimeoutError:
+        # The program may come to it yet, and would complain of a file that is gone: it is to find one with nothing to do.
+        write(path, "")
+        raise
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def order(pid: int, path: str) -> None:
+    """Errors in one line: the interpreter has many, and several kinds of them."""
+    remote_exec: Callable[[int, str], None] = sys.remote_exec  # type: ignore[attr-defined]
+    try:
         remote_exec(pid, path)
-        wait_until_read(pid, code)
-    finally:
-        os.unlink(path)
+    except PermissionError:
+        raise PermissionError(f"process {pid} may not be looked into: it is another user's, or the system forbids it") from None
+    except (OSError, RuntimeError, ValueError) as error:
+        if not os.path.exists(f"/proc/{pid}"):
+            raise ProcessLookupError(f"process {pid} has ended") from None
+        if not runs_python(pid):
+            raise OSError(f"process {pid} is no Python that takes orders") from None
+        raise OSError(f"process {pid} takes no orders: {' '.join(str(error).split())}") from None
 
 
-def wait_until_read(pid: int, code: str) -> None:
+def runs_python(pid: int) -> bool:
+    """Is there an interpreter in it, as far as can be seen?"""
+    try:
+        with open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace") as maps:
+            return any("python" in os.path.basename(line.rstrip()) for line in maps)
+    except OSError:
+        return True
+
+
+def wait_until_done(pid: int, code: str, answer: str) -> None:
     """Until the box is there (START) or has ended (STOP), or patience ends: the program may be in a long call."""
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         if (_black_box.find(pid) is None) == (code is STOP):
             return
+        with open(answer, encoding="utf-8", errors="replace") as file:
+            text = " ".join(file.read().split())
+        if text:
+            raise OSError(f"process {pid} could not do it: {text}")
+        if not os.path.exists(f"/proc/{pid}"):
+            raise ProcessLookupError(f"process {pid} has ended")
         time.sleep(0.05)
     raise TimeoutError(f"process {pid} has not done it in {PATIENCE:.0f} seconds: it may be in a long call")
 

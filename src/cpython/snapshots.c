@@ -156,6 +156,7 @@ PyObject *ctm_module_take_snapshot(PyObject *module, PyObject *const *args, Py_s
     ctm_module_state *state = ctm_module_state_of(module);
     PyObject *package = PyImport_GetModule(state->package_name);
     PyObject *snapshot = NULL, *get_traces = NULL;
+    ctm_track_look_again();
     if (require_tracing(module, package) == 0) {
         get_traces = replaced(package, state->get_traces_name, state->get_traces);
         PyObject *limit = call_public(module, package, state->get_limit_name);

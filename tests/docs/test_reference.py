@@ -13,20 +13,52 @@ REFERENCE = (Path(__file__).resolve().parents[2] / "docs" / "reference-python.md
 
 
 def functions_in_the_reference():
-    table = REFERENCE.split("## Functions")[1].split("\n## ")[0]
-    return dict(re.findall(r"^\| `(\w+)(\(.*?\))`", table, re.M))
+    return dict(re.findall(r"^\| `(\w+)(\(.*?\))`", section("Functions"), re.M))
+
+
+def plain_signature(function, bound=False):
+    """Without annotations, and for a method without what it is called on."""
+    signature = inspect.signature(function)
+    parameters = [parameter.replace(annotation=parameter.empty) for parameter in signature.parameters.values()]
+    return str(signature.replace(parameters=parameters[bound:], return_annotation=signature.empty))
+
+
+def section(heading):
+    return REFERENCE.split(f"\n## {heading}\n")[1].split("\n## ")[0]
 
 
 class SignatureTest(unittest.TestCase):
+    def check_methods(self, heading, cls):
+        """The items of a section's list that begin with a method of the class."""
+        found = 0
+        for prefix, name, shown in re.findall(r"^- `(\w+\.)?(\w+)(\(.*?\))`", section(heading), re.M):
+            method = vars(cls).get(name)
+            if method is None or prefix not in ("", f"{cls.__name__}."):
+                continue
+            with self.subTest(f"{cls.__name__}.{name}"):
+                static = isinstance(method, staticmethod)
+                signature = plain_signature(getattr(cls, name), bound=not static)
+                self.assertEqual(shown.replace('"', "'"), signature.replace(", /)", ")").replace("(/)", "()"))
+                found += 1
+        return found
+
+    def test_methods(self):
+        self.assertGreaterEqual(self.check_methods("Snapshot", ctracemalloc.Snapshot), 6)
+        self.assertGreaterEqual(self.check_methods("Recordings", ctracemalloc.Recording), 4)
+
+    def test_filters(self):
+        shown = re.findall(r"^- `(\w+)(\(.*?\))`", section("Filters"), re.M)
+        self.assertEqual(len(shown), 4)
+        for name, arguments in shown:
+            with self.subTest(name):
+                self.assertEqual(arguments, plain_signature(getattr(ctracemalloc, name)))
+
     def test_functions(self):
         found = functions_in_the_reference()
         self.assertGreater(len(found), 12)
         for name, shown in found.items():
             with self.subTest(name):
-                signature = inspect.signature(getattr(ctracemalloc, name))
-                plain = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
-                actual = str(signature.replace(parameters=plain, return_annotation=signature.empty))
-                self.assertEqual(shown, actual)
+                self.assertEqual(shown, plain_signature(getattr(ctracemalloc, name)))
 
     def test_no_function_is_forgotten(self):
         public = {

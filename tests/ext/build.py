@@ -1,4 +1,4 @@
-"""Compiles each C file of this folder for the running Python into build/ext, unless it is up to date.
+"""Compiles each C file of this folder that is a module for the running Python into build/ext, unless it is up to date.
 
 usage: python tests/ext/build.py        (the folder is printed; the tests put it on sys.path)
 """
@@ -31,7 +31,8 @@ def compile_module(source):
 def build():
     """The folder with the modules in it."""
     for source in sorted(HERE.glob("*.c")):
-        compile_module(source)
+        if "PyMODINIT_FUNC" in source.read_text():
+            compile_module(source)
     return FOLDER
 
 

@@ -1,12 +1,14 @@
 """`attach` and `detach`: into programs with a black box, and, where the interpreter takes orders, into others."""
 
+import os
 import subprocess
 import sys
+import textwrap
 import unittest
 from pathlib import Path
 
 import ctracemalloc
-from cli_support import ProgramTest
+from cli_support import PACKAGE_PARENT, ProgramTest
 
 # The interpreter itself allocates a little at such a line, now and then.
 GROWN = r"\d+(\.\d+)? KiB +[1-9]\d* +\d+(\.\d+)? KiB .* program\.py:5 +grow"
@@ -29,14 +31,14 @@ PROGRAM = """
 
 
 class RunningProgram:
-    def __init__(self, test, *command):
+    def __init__(self, test, *command, stderr=subprocess.DEVNULL):
         self.process = subprocess.Popen(
             [sys.executable, *command],
             cwd=test.folder,
             env=test.environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=stderr,
             text=True,
         )
         test.addCleanup(self.end)
@@ -127,7 +129,7 @@ class AttachTest(ProgramTest):
     def test_start_and_stop(self):
         program = RunningProgram(self, "program.py")
         status, errors = self.order(program, "attach", program.pid, "--count", "1", "-n", "7")
-        if "ermission" in errors:
+        if "may not be looked into" in errors:
             self.skipTest(f"no right to run code in another process here: {errors}")
         self.assertEqual((status, errors), (0, ""))
         program.grow()
@@ -141,6 +143,57 @@ class AttachTest(ProgramTest):
         done = self.python("-m", "ctracemalloc", "detach", program.pid)
         self.assertEqual(done.returncode, 2)
         program.grow()
+
+    def assert_refused(self, pid, *words, **options):
+        done = self.python("-m", "ctracemalloc", "attach", pid, "--count", "1", **options)
+        self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+        self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+        self.assertTrue(done.stderr.startswith("python -m ctracemalloc: "))
+        for word in words:
+            self.assertIn(word, done.stderr)
+
+    def test_no_python(self):
+        other = subprocess.Popen(["sleep", "60"])
+        self.addCleanup(other.wait)
+        self.addCleanup(other.kill)
+        self.assert_refused(str(other.pid), f"process {other.pid} ", "no Python" if TAKES_ORDERS else "no black box")
+
+    def test_no_process(self):
+        self.assert_refused("999999999", "no process 999999999")
+        self.assert_refused("99999999999999999999999", "no process")
+
+    @unittest.skipUnless(TAKES_ORDERS, "Python 3.14 and newer take orders")
+    def test_a_process_that_refuses_orders(self):
+        program = RunningProgram(self, "-X", "disable-remote-debug", "program.py")
+        self.assert_refused(program.pid, f"process {program.pid} takes no orders: ")
+        program.grow()
+
+    @unittest.skipUnless(TAKES_ORDERS, "Python 3.14 and newer take orders")
+    def test_a_process_that_cannot_do_it(self):
+        """It says why to us, not on its own stderr."""
+        self.write("program.py", "import sys; sys.modules['ctracemalloc'] = None\n" + textwrap.dedent(PROGRAM))
+        program = RunningProgram(self, "program.py", stderr=subprocess.PIPE)
+        status, errors = self.order(program, "attach", program.pid, "--count", "1")
+        if "may not be looked into" in errors:
+            self.skipTest(f"no right to run code in another process here: {errors}")
+        self.assertEqual((status, len(errors.splitlines())), (2, 1), errors)
+        self.assertIn(f"process {program.pid} could not do it: ModuleNotFoundError: ", errors)
+        program.process.kill()
+        self.assertEqual(program.process.stderr.read(), "")
+        program.process.stderr.close()
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root, to be two users")
+    def test_a_process_of_another_user(self):
+        python = os.path.realpath(sys.executable)
+        try:
+            subprocess.run([python, "-c", "pass"], user=65534, check=True, capture_output=True)
+            code = f"import sys; sys.path.insert(0, {PACKAGE_PARENT!r}); import ctracemalloc"
+            subprocess.run([python, "-c", code], user=65534, check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            self.skipTest(f"another user cannot run this Python and package here: {error}")
+        program = RunningProgram(self, "program.py")
+        self.environment["PYTHONPATH"] = PACKAGE_PARENT
+        self.assert_refused(program.pid, f"process {program.pid} ", python=python, user=65534)
 
     def order(self, program, *arguments):
         """A program that waits for input takes an order when its next line is there."""

@@ -4,7 +4,7 @@
  * thread alone may also start, stop, clear, snapshot. Shards 1.. have a mutex each.
  *
  *   lock order: the one of give_back.h (fork alone takes others inside it), shard 1, 2, 3, 4, then the gate, the map's
- *   lock or the peak's. An event takes its own shard's lock only
+ *   lock or the peak's, innermost the lock of told.h. An event takes its own shard's lock only
  *   (none in shard 0), and perhaps the map's inside it; whoever wants everything to hold
  *   still is the exclusive side and takes all the shards' locks in order ("the world stops").
  *

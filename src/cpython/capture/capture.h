@@ -204,6 +204,8 @@ typedef enum ctm_announced {
 } ctm_announced;
 void ctm_track_prepare(void); /* before anything traces, so that no call is under way in between */
 void ctm_track_start(void);
+/* Looks at libraries that were loaded since, where their tables are what is followed. */
+void ctm_track_look_again(void);
 /* For tests: take this way or none. False: another one was taken already. */
 bool ctm_track_wish(ctm_announced way);
 

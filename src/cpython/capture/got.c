@@ -153,7 +153,9 @@ static void write_word(const object *what, uintptr_t *word, uintptr_t value)
         return;
     }
     __atomic_store_n(word, value, __ATOMIC_RELEASE);
-    (void)mprotect(page, the_page_size, PROT_READ);
+    if (error == EFAULT) { /* else it is not known whether the loader has come so far */
+        (void)mprotect(page, the_page_size, PROT_READ);
+    }
 }
 
 static const ctm_got_function *function_named(const char *name)

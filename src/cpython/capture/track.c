@@ -234,6 +234,11 @@ void ctm_track_start(void)
     }
 }
 
+void ctm_track_look_again(void)
+{
+    ctm_got_look_again();
+}
+
 bool ctm_track_wish(ctm_announced way)
 {
     the_wish = way;
