@@ -112,6 +112,11 @@ CTM_API size_t ctm_tracer_memory(ctm_tracer *tracer);
  * made, so that a process which has run out of memory has some for it. Stops in any case; *out on CTM_OK. */
 CTM_API CTM_NODISCARD ctm_status ctm_tracer_finish(ctm_tracer *tracer, struct ctm_snapshot **out);
 
+/* true: from now on a table grows only together with address space for a snapshot of it, which is not touched and takes no
+ * memory; where there is none, see ctm_shard_unplaced_site. false: all of that is given up, so that there is room for a snapshot.
+ * Called as if inside shard 0; waits for the other shards. */
+CTM_API void ctm_tracer_set_aside(ctm_tracer *tracer, bool on);
+
 /* Blocks that were ever recorded at sites of ctm_shard_unplaced_site since start or clear: their number and bytes are in
  * all totals and statistics, their places are not known. Called as if inside shard 0; waits for the other
  * shards. */

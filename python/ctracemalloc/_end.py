@@ -19,7 +19,7 @@ import resource
 import stat  # noqa: F401
 import sys
 import tokenize  # noqa: F401
-from types import ModuleType, TracebackType
+from types import TracebackType
 from typing import Any
 
 from . import _ctracemalloc
@@ -59,7 +59,7 @@ MODULES = (
 )
 ENCODINGS = ("ascii", "latin-1", "utf-8", "utf-8-sig")  # of nearly all source files
 
-_Variables = dict[str, object]
+_Variables = dict[str, Any]
 
 
 class Kept:
@@ -68,7 +68,7 @@ class Kept:
     def __init__(self) -> None:
         for encoding in ENCODINGS:
             b"".decode(encoding)
-        self.modules: dict[str, ModuleType] = sys.modules
+        self.modules: _Variables = sys.modules
         self.loaded = {name: module for name, module in sys.modules.items() if name != "__main__"}
         self.saved: list[tuple[_Variables, _Variables]] = [
             (module.__dict__, dict(module.__dict__))

@@ -1,6 +1,7 @@
 /* last.c: what the last report of a process needs, for the package's _run.py and _end.py. All need the GIL.
  *
- * Model: address space is set aside while there is some, and given up when the end begins: then Python, malloc and the
+ * Model: address space is set aside while there is some, for Python and for a snapshot of small tables; the tables set aside more as
+ * they grow. It is given up when the end begins: then Python, malloc and the
  * snapshot have room in a process that has none left. Nothing of it is ever touched, so it takes no memory: the limits that make
  * an allocation fail (RLIMIT_AS, RLIMIT_DATA, strict overcommit) count what is mapped. The last snapshot is taken when tracing
  * has stopped and the address map, which only running events need, is returned.
@@ -31,6 +32,7 @@ PyObject *ctm_module_set_aside(PyObject *Py_UNUSED(module), PyObject *size)
         }
         the_reserve = memory;
         the_reserve_size = bytes;
+        ctm_tracer_set_aside(ctm_the_capture.tracer, true);
     }
     Py_RETURN_NONE;
 }
@@ -43,6 +45,7 @@ PyObject *ctm_module_give_up(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ig
     if (the_reserve != NULL) {
         munmap(the_reserve, the_reserve_size);
         the_reserve = NULL;
+        ctm_tracer_set_aside(ctm_the_capture.tracer, false);
     }
     Py_RETURN_NONE;
 }

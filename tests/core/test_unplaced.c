@@ -201,6 +201,7 @@ static void test_out_of_memory(uint64_t seed, uint32_t steps_before, uint32_t pl
     ctm_tracer *tracer;
     uint64_t random = seed;
     REQUIRE(ctm_tracer_new(&tracer) == CTM_OK && ctm_tracer_start(tracer, 1) == CTM_OK);
+    ctm_tracer_set_aside(tracer, seed % 2 == 1);
     for (int round = 0; round < 2; round++) {
         begin(tracer, &model);
         for (uint32_t i = 0; i < steps_before; i++) {
@@ -229,6 +230,72 @@ static void test_out_of_memory(uint64_t seed, uint32_t steps_before, uint32_t pl
     ctm_tracer_free(tracer);
 }
 
+/* The last snapshot is the one that there would have been, and tracing has stopped. */
+static void test_finish(void)
+{
+    static struct model model;
+    ctm_tracer *tracer;
+    ctm_snapshot *last;
+    ctm_snapshot_info info;
+    uint64_t random = 1, bytes = 0;
+    REQUIRE(ctm_tracer_new(&tracer) == CTM_OK);
+    CHECK_EQ(ctm_tracer_finish(tracer, &last), CTM_ERR_NOT_TRACING);
+    REQUIRE(ctm_tracer_start(tracer, 1) == CTM_OK);
+    ctm_tracer_set_aside(tracer, true);
+    begin(tracer, &model);
+    for (uint32_t i = 0; i < 5000; i++) {
+        step(tracer, &model, &random, 4000);
+    }
+    ctm_tracer_set_aside(tracer, false);
+    REQUIRE(ctm_tracer_finish(tracer, &last) == CTM_OK);
+    CHECK(!ctm_tracer_is_tracing(tracer));
+    ctm_snapshot_info_get(last, &info);
+    CHECK_EQ(info.current_bytes, model.bytes);
+    CHECK_EQ(info.live_blocks, model.blocks);
+    CHECK_EQ(info.peak_bytes, model.peak);
+    for (uint32_t id = 1; id <= info.sites; id++) {
+        const ctm_site *site = &ctm_snapshot_sites(last)[id];
+        bytes += site->block_size * (site->allocated - site->freed);
+    }
+    CHECK_EQ(bytes, model.bytes);
+    ctm_snapshot_unref(last);
+    CHECK_EQ(ctm_tracer_memory(tracer) <= sizeof(struct ctm_tracer), true);
+    REQUIRE(ctm_tracer_start(tracer, 1) == CTM_OK);
+    atomic_store(&ctm_mem_fail_at, 1);
+    CHECK_EQ(ctm_tracer_finish(tracer, &last), CTM_ERR_NOMEM);
+    CHECK(!ctm_tracer_is_tracing(tracer));
+    atomic_store(&ctm_mem_fail_at, 0);
+    ctm_tracer_free(tracer);
+}
+
+/* A table grows only together with what a snapshot of it needs. */
+static void test_aside(void)
+{
+    struct ctm_store store;
+    uint32_t id = 0, rows = 0;
+    ctm_store_init(&store);
+    ctm_store_set_aside(&store, 2);
+    while (store.sites.aside[1] == NULL && rows < 100000) {
+        REQUIRE(ctm_store_site_append(&store, 0, 0, rows++, 0, &id) == CTM_OK);
+    }
+    CHECK(store.sites.chunk[1] != NULL && store.sites.aside[0] == NULL);
+    while (store.sites.chunk[2] == NULL) {
+        atomic_store(&ctm_mem_fail_at, 1); /* the first one that is asked for */
+        const ctm_status status = ctm_store_site_append(&store, 0, 0, rows, 0, &id);
+        if (atomic_exchange(&ctm_mem_fail_at, 0) == 0) {
+            CHECK_EQ(status, CTM_ERR_NOMEM);
+            CHECK(store.sites.chunk[2] == NULL && store.sites.aside[2] == NULL);
+            CHECK_EQ(ctm_store_site_append(&store, 0, 0, rows, 0, &id), CTM_OK);
+        }
+        REQUIRE(rows++ < 100000);
+    }
+    CHECK(store.sites.aside[2] != NULL);
+    ctm_store_set_aside(&store, 0);
+    CHECK(store.sites.aside[1] == NULL && store.sites.aside[2] == NULL);
+    CHECK(store.sites.chunk[2] != NULL);
+    ctm_store_free_all(&store);
+}
+
 int main(void)
 {
     for (uint64_t seed = 1; seed <= 5; seed++) {
@@ -237,5 +304,7 @@ int main(void)
         test_out_of_memory(seed, 6000,
                            5000); /* indexes that have grown, chunks behind the first one */
     }
+    test_finish();
+    test_aside();
     return check_done();
 }

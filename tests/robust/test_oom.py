@@ -108,7 +108,7 @@ class Draw:
         self.program = list(PROGRAMS)[number % len(PROGRAMS)]
         self.step = round(math.exp(chance.uniform(math.log(1000), math.log(30_000_000))))
         if self.program == "places":
-            self.step = min(self.step, 100_000)
+            self.step = min(max(self.step, 10_000), 100_000)
         self.limit = chance.randrange(300, 800) * MIB
         self.black_box = chance.random() < 0.5
 

@@ -266,6 +266,16 @@ void ctm_tracer_reset_peak(ctm_tracer *tracer)
     ctm_tracer_resume_world(tracer);
 }
 
+/* A snapshot may need a copy of the tables, and then has them itself. */
+void ctm_tracer_set_aside(ctm_tracer *tracer, bool on)
+{
+    ctm_tracer_stop_world(tracer);
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        ctm_store_set_aside(&tracer->shards[i].store, on ? 2 : 0);
+    }
+    ctm_tracer_resume_world(tracer);
+}
+
 uint64_t ctm_tracer_unplaced(ctm_tracer *tracer)
 {
     uint64_t blocks = 0;

@@ -56,9 +56,35 @@ static unsigned row_chunk(uint64_t id)
     return 63u - (unsigned)__builtin_clzll(row_place(id)) - CTM_ROWS_FIRST_LOG2;
 }
 
+static void drop_aside(struct ctm_rows *rows, unsigned chunk)
+{
+    if (rows->aside[chunk] != NULL) {
+        ctm_mem_unmap(rows->aside[chunk], chunk_bytes(rows, chunk) * rows->aside_factor);
+        rows->aside[chunk] = NULL;
+    }
+}
+
+/* What a chunk has set aside; the first one has nothing. */
+static bool have_aside(struct ctm_rows *rows, unsigned chunk)
+{
+    if (rows->aside_factor != 0 && chunk != 0 && rows->aside[chunk] == NULL) {
+        rows->aside[chunk] = ctm_mem_map(chunk_bytes(rows, chunk) * rows->aside_factor);
+        return rows->aside[chunk] != NULL;
+    }
+    return true;
+}
+
+void ctm_rows_set_aside(struct ctm_rows *rows, uint32_t factor)
+{
+    for (unsigned k = 0; k < CTM_ROWS_CHUNKS; k++) {
+        drop_aside(rows, k);
+    }
+    rows->aside_factor = factor;
+}
+
 static bool have_chunk(struct ctm_rows *rows, unsigned chunk)
 {
-    if (rows->chunk[chunk] == NULL) {
+    if (rows->chunk[chunk] == NULL && have_aside(rows, chunk)) {
         rows->chunk[chunk] = map_chunk(&rows->plot, chunk, chunk_bytes(rows, chunk));
         if (chunk == 0 && rows->chunk[0] != NULL && rows->plot.ground == NULL) {
             ctm_mem_sparse(rows->chunk[0], chunk_bytes(rows, 0)); /* most of it stays untouched */
@@ -97,6 +123,7 @@ void ctm_rows_empty(struct ctm_rows *rows, bool keep)
             unmap_chunk(&rows->plot, k, rows->chunk[k], chunk_bytes(rows, k));
             rows->chunk[k] = NULL;
         }
+        drop_aside(rows, k);
     }
     rows->count = 1;
     rows->spare = 0;

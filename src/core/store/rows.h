@@ -16,6 +16,8 @@ CTM_NODISCARD ctm_status ctm_rows_reserve(struct ctm_rows *rows);
 CTM_NODISCARD ctm_status ctm_rows_map(struct ctm_rows *rows);
 /* Empties the table; the first chunk is kept if `keep` and little of it is touched. */
 void ctm_rows_empty(struct ctm_rows *rows, bool keep);
+/* See ctm_store_set_aside. */
+void ctm_rows_set_aside(struct ctm_rows *rows, uint32_t factor);
 size_t ctm_rows_resident(const struct ctm_rows *rows);
 
 /* --- bytes --- */

@@ -492,6 +492,13 @@ void ctm_store_set_ground(struct ctm_store *store, struct ctm_ground *ground)
     store->bytes.plot = (struct ctm_plot){.ground = ground, .table = CTM_TABLE_BYTES};
 }
 
+void ctm_store_set_aside(struct ctm_store *store, uint32_t factor)
+{
+    for (enum ctm_table table = 0; table < CTM_TABLE_BYTES; table++) {
+        ctm_rows_set_aside(ctm_store_rows(store, table), factor);
+    }
+}
+
 void ctm_store_forget_rows(struct ctm_store *store)
 {
     ctm_index_forget(&store->string_index);

@@ -47,6 +47,9 @@ struct ctm_rows {
     uint32_t limit;    /* count never exceeds it */
     uint32_t row_size; /* bytes */
     uint32_t spare;    /* rows behind `count` that have memory and are not for ordinary rows */
+    uint32_t
+        aside_factor; /* 0, or: a chunk behind the first one has so many times its size set aside */
+    void *aside[CTM_ROWS_CHUNKS]; /* owned mappings, never touched: see ctm_store_set_aside */
     struct ctm_plot plot;
 };
 
@@ -160,6 +163,9 @@ CTM_NODISCARD ctm_status ctm_store_keep_spare(struct ctm_store *store);
  * there are sites of CTM_SPARE_SITES sizes already. */
 CTM_NODISCARD ctm_status ctm_store_unplaced_site(struct ctm_store *store, uint32_t domain,
                                                  uint64_t block_size, uint32_t *out);
+/* From now on a table grows by a chunk only together with address space for a snapshot of it; factor 0: all of that is given
+ * up. It lasts when the store is emptied. */
+void ctm_store_set_aside(struct ctm_store *store, uint32_t factor);
 /* Blocks that were ever recorded at such sites. */
 uint64_t ctm_store_unplaced_blocks(const struct ctm_store *store);
 
