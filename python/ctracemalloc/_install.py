@@ -2,14 +2,17 @@
 
 Model: `sys.modules` decides what an import statement gives. install() remembers what the two
 names `tracemalloc` and `_tracemalloc` stood for and binds them to the package; uninstall() puts
-that back. Nothing else is touched: modules that imported tracemalloc earlier keep what they have,
-and whether the standard module traces is left as it is.
+that back. C code that asks the interpreter for a block's traceback gets ours meanwhile. Nothing else is
+touched: modules that imported tracemalloc earlier keep what they have, and whether the standard module
+traces is left as it is.
 
 `warnings` imports tracemalloc anew for each message it formats, so "Object allocated at" follows.
 """
 
 import sys
 from types import ModuleType
+
+from . import _ctracemalloc
 
 NAMES = ("tracemalloc", "_tracemalloc")
 
@@ -28,6 +31,7 @@ def install() -> None:
         _before.update({name: sys.modules.get(name) for name in NAMES})
     for name in NAMES:
         sys.modules[name] = package
+    _ctracemalloc._stand_in(True)
 
 
 def uninstall() -> None:
@@ -45,3 +49,4 @@ def uninstall() -> None:
         else:
             sys.modules[name] = module
     _before.clear()
+    _ctracemalloc._stand_in(False)

@@ -68,6 +68,7 @@ static PyMethodDef module_methods[] = {
     {"_last_snapshot", ctm_module_last_snapshot, METH_NOARGS, ctm_last_snapshot_doc},
     {"_resend_start", ctm_module_resend_start, METH_O, ctm_resend_start_doc},
     {"_resend_stop", ctm_module_resend_stop, METH_NOARGS, ctm_resend_stop_doc},
+    {"_stand_in", ctm_module_stand_in, METH_O, ctm_stand_in_doc},
     {"_watch_end", ctm_module_watch_end, METH_O, ctm_watch_end_doc},
     {"_end_status", ctm_module_end_status, METH_NOARGS, ctm_end_status_doc},
     {NULL, NULL, 0, NULL},

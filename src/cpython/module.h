@@ -66,6 +66,8 @@ PyObject *ctm_module_resend_start(PyObject *module, PyObject *number);
 PyObject *ctm_module_resend_stop(PyObject *module, PyObject *ignored);
 extern const char ctm_resend_start_doc[];
 extern const char ctm_resend_stop_doc[];
+PyObject *ctm_module_stand_in(PyObject *module, PyObject *on);
+extern const char ctm_stand_in_doc[];
 PyObject *ctm_module_watch_end(PyObject *module, PyObject *watcher);
 PyObject *ctm_module_end_status(PyObject *module, PyObject *ignored);
 extern const char ctm_watch_end_doc[];

@@ -248,4 +248,16 @@ PyObject *ctm_module_get_tracemalloc_memory(PyObject *Py_UNUSED(module),
 {
     return PyLong_FromSize_t(tracer_memory());
 }
+const char ctm_stand_in_doc[] = "_stand_in($module, on, /)\n--\n\n"
+                                "Shall tracebacks that C code asks the interpreter for be ours?";
+
+PyObject *ctm_module_stand_in(PyObject *Py_UNUSED(module), PyObject *on)
+{
+    const int truth = PyObject_IsTrue(on);
+    if (truth < 0) {
+        return NULL;
+    }
+    ctm_the_capture.stands_in = truth;
+    Py_RETURN_NONE;
+}
 #endif

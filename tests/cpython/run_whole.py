@@ -17,6 +17,15 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 HOURS = 3600
+# What differs by the nature of a tracer. Whoever can take one off this list, does.
+EXPECTED = {
+    r"test\.test_cmd_line\.CmdLineTest\.test_xdev": "the name of the allocators is not known to the interpreter while they have"
+    " hooks; the same with PYTHONTRACEMALLOC",
+    r"test\.test_tracemalloc\.TestCAPI\.test_stop_(un)?track": "PyTraceMalloc_Track says that the block is traced: it is,"
+    " by us",
+    r"test\.test_capi\.test_mem\.PyMem\w*DebugTests\.test_(api_misuse|buffer_overflow)": "3.11, 3.12: the dump of a"
+    " damaged block lacks the line 'Enable tracemalloc to get the memory block allocation traceback' (docs/limits.md)",
+}
 JOBS = os.environ.get("CTM_TEST_JOBS", "2")
 
 
@@ -64,9 +73,15 @@ def failed_tests(results):
     return failed, ran
 
 
+def reason_of(name):
+    return next((reason for pattern, reason in EXPECTED.items() if re.fullmatch(pattern, name)), None)
+
+
 def only_traced(plain, traced):
-    """What fails with tracing only: files, and tests of files that fail in both ways."""
-    return (traced.files - plain.files) | (traced.tests - plain.tests)
+    """What fails with tracing only, but for what is expected: tests, and files that failed without a test that did."""
+    tests = traced.tests - plain.tests
+    files = {file for file in traced.files - plain.files if not any(file_of(test, [file]) for test in traced.tests)}
+    return files | {test for test in tests if reason_of(test) is None}
 
 
 def file_of(name, files):
@@ -96,6 +111,9 @@ def main():
     plain, traced = (Run(names, way) for way in (False, True))
     for run in (plain, traced):
         run.print()
+    expected = sorted(name for name in traced.tests - plain.tests if reason_of(name))
+    for name in expected:
+        print(f"::skip {name}: {reason_of(name)}")
     suspects = only_traced(plain, traced)
     confirmed = confirm(suspects, traced) if suspects else set()
     print(f"fails with CTRACEMALLOC=1 only: {', '.join(sorted(confirmed)) or 'nothing'}")
@@ -103,7 +121,7 @@ def main():
         print(plain.output[-3000:], traced.output[-3000:])
         print("::counts passed=0 failed=1 skipped=0")
         sys.exit(1)
-    print(f"::counts passed={traced.ran - len(traced.tests)} failed={len(confirmed)} skipped=0", flush=True)
+    print(f"::counts passed={traced.ran - len(traced.tests)} failed={len(confirmed)} skipped={len(expected)}", flush=True)
     sys.exit(1 if confirmed else 0)
 
 

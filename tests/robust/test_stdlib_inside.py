@@ -13,7 +13,7 @@ import tracemalloc as std
 
 def state():
     return (std.is_tracing(), std.get_traced_memory(), std.get_traceback_limit(), _tracemalloc._get_traces(),
-            std.get_object_traceback(state))
+            std.get_object_traceback(bytearray(5)))
 
 IDLE = (False, (0, 0), 1, [], None)
 

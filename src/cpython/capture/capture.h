@@ -70,6 +70,7 @@ typedef struct ctm_capture {
     _Atomic uint8_t mode; /* a ctm_mode: what hooks do */
     _Atomic uint64_t lost_reattributions; /* free-list events that ran out of memory */
     _Atomic bool riding;                  /* stdlib's tracemalloc was started to carry us */
+    bool stands_in; /* install() was called: stdlib's questions are answered by us; GIL */
     ctm_fact allocators, free_lists, tracked_blocks; /* since the last start */
 } ctm_capture;
 extern ctm_capture ctm_the_capture;

@@ -87,13 +87,15 @@ static int on_untrack(unsigned int domain, uintptr_t address)
     return is_active() ? forget(domain, address) : result;
 }
 
-/* A new reference: the frames as (filename, lineno) pairs, or None. GIL. */
+/* A new reference: the frames as (filename, lineno) pairs, or None. Ours are given in stdlib's place only. GIL. */
 static PyObject *on_get_traceback(unsigned int domain, uintptr_t address)
 {
-    if (!is_active()) {
-        return ((PyObject * (*)(unsigned int, uintptr_t)) the_originals[GET_TRACEBACK])(domain,
-                                                                                        address);
+    PyObject *theirs =
+        ((PyObject * (*)(unsigned int, uintptr_t)) the_originals[GET_TRACEBACK])(domain, address);
+    if (!is_active() || !ctm_the_capture.stands_in || theirs != Py_None) {
+        return theirs;
     }
+    Py_DECREF(theirs);
     return ctm_raw_traceback_of_block(domain, address);
 }
 
