@@ -1,4 +1,4 @@
-"""Compiles ctmfixture.c for the running Python into build/ext; nothing if that is up to date.
+"""Compiles each C file of this folder for the running Python into build/ext, unless it is up to date.
 
 usage: python tests/ext/build.py        (the folder is printed; the tests put it on sys.path)
 """
@@ -14,12 +14,10 @@ HERE = Path(__file__).resolve().parent
 FOLDER = HERE.parent.parent / "build" / "ext"
 
 
-def build():
-    """The folder with the module in it."""
-    source = HERE / "ctmfixture.c"
-    target = FOLDER / ("ctmfixture" + sysconfig.get_config_var("EXT_SUFFIX"))
+def compile_module(source):
+    target = FOLDER / (source.stem + sysconfig.get_config_var("EXT_SUFFIX"))
     if target.exists() and target.stat().st_mtime >= source.stat().st_mtime:
-        return FOLDER
+        return
     FOLDER.mkdir(parents=True, exist_ok=True)
     compiler = shlex.split(os.environ.get("CC", "gcc"))
     include = "-I" + sysconfig.get_path("include")
@@ -28,6 +26,12 @@ def build():
     env = {key: value for key, value in os.environ.items() if key != "LD_PRELOAD"}
     subprocess.run([*compiler, *flags, include, str(source), "-o", str(scratch)], check=True, env=env)
     scratch.replace(target)
+
+
+def build():
+    """The folder with the modules in it."""
+    for source in sorted(HERE.glob("*.c")):
+        compile_module(source)
     return FOLDER
 
 

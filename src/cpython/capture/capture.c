@@ -157,9 +157,8 @@ int ctm_capture_start(PyObject *stdlib_tracemalloc, uint32_t nframe, uint64_t sa
     atomic_store(&ctm_the_capture.lost_reattributions, 0);
     ctm_hooks_install(sample_interval != 0);
     atomic_store(&ctm_the_capture.mode, sample_interval != 0 ? CTM_SAMPLING : CTM_EXACT);
-    ctm_the_capture.allocators = ctm_capture_is_alive()
-                                     ? (ctm_fact){true, "all three domains are hooked"}
-                                     : (ctm_fact){false, "an allocation did not come through"};
+    ctm_the_capture.allocators = (ctm_fact){true, "all three domains are hooked"};
+    (void)ctm_capture_is_alive();
     ctm_track_start();
     if (sample_interval == 0) {
         ctm_freelist_start();
@@ -195,17 +194,22 @@ void ctm_capture_clear(void)
     ctm_stack_forget();
 }
 
+static const char *describe(ctm_reach reach)
+{
+    return reach == CTM_REACH_NONE ? "somebody else replaced the hooks"
+           : reach == CTM_REACH_SOME
+               ? "another tool's hooks above ours keep some blocks to themselves"
+               : NULL;
+}
+
+/* What is lost stays lost until the next start. */
 bool ctm_capture_is_alive(void)
 {
-    void *(*const allocate[3])(size_t) = {PyMem_RawMalloc, PyMem_Malloc, PyObject_Malloc};
-    void (*const release[3])(void *) = {PyMem_RawFree, PyMem_Free, PyObject_Free};
-    bool alive = true;
-    for (int i = 0; i < 3; i++) {
-        ctm_hook_tls.last_block = 0;
-        void *block = allocate[i](1);
-        alive = alive && (block == NULL || ctm_hook_tls.last_block == (uintptr_t)block);
-        release[i](block);
+    const ctm_reach reach = ctm_hooks_reach();
+    const char *loss = describe(reach);
+    if (loss != NULL) {
+        ctm_the_capture.allocators = (ctm_fact){false, loss};
     }
-    return alive;
+    return reach != CTM_REACH_NONE;
 }
 #endif

@@ -2,7 +2,7 @@
  *
  * Model: one capture per process, because CPython's allocators are per process.
  *
- *   hooks.c      the three allocator domains        ─┐
+ *   hooks.c      the three allocator domains        ─┐ (layers.c: above and below other tools' hooks)
  *   freelist_*.c objects revived without a call      ├→ who (who.c) → traceback (context.c) → tracer
  *   track.c      blocks other extensions announce   ─┘
  *
@@ -36,11 +36,14 @@ typedef struct ctm_hook_state {
         struct {
             bool inside; /* an original function is running on behalf of a hook */
             bool own;    /* results of this module are being made: see ctm_own_begin */
+            bool asking; /* whether our hooks are reached: see layers.c */
+            bool told;   /* of the reference that another listener is being told of */
         };
-        uint32_t special; /* both: not 0 if an event is not like most */
+        uint32_t special; /* all of them: not 0 if an event is not like most */
     };
-    const void *own_frame; /* the innermost frame then; only compared */
-    uint64_t own_section;  /* of all of the process, from 1 on */
+    const void *own_frame;         /* the innermost frame then; only compared */
+    uint64_t own_section;          /* of all of the process, from 1 on */
+    struct ctm_question *question; /* what it is asking, if it is */
     ctm_sampler sampler;
 } ctm_hook_state;
 extern __thread ctm_hook_state ctm_hook_tls __attribute__((tls_model("initial-exec")));
@@ -112,7 +115,8 @@ int ctm_capture_raise_box(ctm_status status, PyObject *path);
 void ctm_capture_stop(PyObject *stdlib_tracemalloc);
 /* Forgets every block; tracing goes on. */
 void ctm_capture_clear(void);
-/* True if an allocation made now reaches the tracer (somebody may have replaced the hooks). */
+/* False if no allocation of some domain reaches the tracer any more (somebody replaced the hooks). If some do not, only the
+ * fact about allocators says so. */
 bool ctm_capture_is_alive(void);
 
 /* --- who.c --- */
@@ -150,11 +154,21 @@ int ctm_code_cache_init(void); /* once per interpreter; -1 with an exception */
 bool ctm_code_deaths_are_known(void);
 size_t ctm_code_cache_memory(void);
 
-/* --- hooks.c --- */
-void ctm_hooks_install(bool sampling);
-void ctm_hooks_remove(void); /* leaves what somebody else has wrapped since */
-/* The allocator of the mem domain that was there before us. HOOK */
+/* --- layers.c --- */
+void ctm_hooks_install(bool sampling); /* on top of whatever is there */
+void ctm_hooks_remove(void);           /* leaves what somebody else has wrapped since */
+/* What our hook calls on; NULL if somebody else's is on top: he may not take back what he has not given. HOOK */
 const PyMemAllocatorEx *ctm_hooks_original(PyMemAllocatorDomain domain);
+/* How many of the blocks that the program asks for come to our hooks, from the best to the worst. */
+typedef enum ctm_reach {
+    CTM_REACH_ALL,
+    CTM_REACH_UNKNOWN, /* somebody else's hook is on top and gave no block */
+    CTM_REACH_SOME,
+    CTM_REACH_NONE,
+} ctm_reach;
+ctm_reach ctm_hooks_reach(void); /* of the domain that fares worst */
+
+/* --- hooks.c --- */
 /* A new block came to live: record it. False: out of memory, nothing recorded. HOOK */
 bool ctm_event_alloc(uint32_t domain, uintptr_t address, size_t size, bool gil_held);
 void ctm_event_free(uint32_t domain, uintptr_t address, bool gil_held); /* HOOK */

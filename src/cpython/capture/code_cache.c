@@ -208,10 +208,14 @@ ctm_status ctm_code_frame_uncached(ctm_shard *shard, PyCodeObject *code, int uni
 
 /* --- the cache --- */
 
-/* HOOK: Makes `code` carry our slot. False: out of memory. */
+/* HOOK: Makes `code` carry our slot. False: out of memory, or somebody else's hook is on top, who may have given the old
+ * slots and will be given the new ones. */
 static bool widen_extra(ctm_shard *shard, PyCodeObject *code)
 {
     const PyMemAllocatorEx *real = ctm_hooks_original(PYMEM_DOMAIN_MEM);
+    if (real == NULL) {
+        return false;
+    }
     code_extra *old = *ctm_frames_code_extra(code);
     const Py_ssize_t old_size = old != NULL ? old->size : 0;
     const size_t bytes = sizeof(code_extra) + (size_t)(the_index + 1) * sizeof(void *);

@@ -116,7 +116,10 @@ int ctm_event_reference(PyObject *op)
         self->last_block = 0;
         return 0;
     }
-    return self->inside || ctm_capture_mode() != CTM_EXACT ? 0 : revive(op, block);
+    static const ctm_hook_state quiet = {.inside = true, .told = true};
+    return (self->special & quiet.special) != 0 || ctm_capture_mode() != CTM_EXACT
+               ? 0
+               : revive(op, block);
 }
 
 /* --- self-test: revive one object of each kind and see whether its block counted anew --- */

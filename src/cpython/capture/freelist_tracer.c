@@ -1,16 +1,37 @@
 /* freelist_tracer.c: CPython 3.13 and newer have a public listener for new references. There is one
- * per process: whoever had it before us is called on, and gets it back. */
+ * per process: whoever had it before us is called on, and gets it back.
+ *
+ * Model: as with allocators (layers.c), somebody may have taken our listener for the one to call on, and been taken by us in a
+ * later start. So whom a listener of ours calls on never changes: each has its *slot*, of which there are a few, and the slot
+ * is its data. Of a listener and those that it leads to only the first records.
+ */
 #include "capture.h"
 
 #if PY_VERSION_HEX >= 0x030D0000 && !defined(Py_GIL_DISABLED)
 
-/* Written with the GIL held, as the listener runs. */
-static PyRefTracer the_previous;
-static void *the_previous_data;
-static bool the_removed; /* 3.15 tells us that somebody took the slot */
+#define SLOTS 8
+
+/* Whom the listener with this slot as its data calls on. Written once, with the GIL held, as the listener runs. */
+typedef struct slot {
+    PyRefTracer tracer; /* NULL: not used yet */
+    void *data;
+} slot;
+
+static slot the_slots[SLOTS];
+static bool the_removed; /* 3.15 tells us that somebody took the place; GIL */
+
+/* HOOK: */
+static int call_on(const slot *previous, PyObject *op, PyRefTracerEvent event)
+{
+    const bool before = ctm_hook_tls.told;
+    ctm_hook_tls.told = true;
+    const int result = previous->tracer(op, event, previous->data);
+    ctm_hook_tls.told = before;
+    return result;
+}
 
 /* HOOK: What is rare about an event. */
-static CTM_SELDOM int on_other(PyObject *op, PyRefTracerEvent event)
+static CTM_SELDOM int on_other(PyObject *op, PyRefTracerEvent event, const slot *previous)
 {
 #if PY_VERSION_HEX >= 0x030F0000
     if (event == PyRefTracer_TRACKER_REMOVED) {
@@ -21,7 +42,7 @@ static CTM_SELDOM int on_other(PyObject *op, PyRefTracerEvent event)
     if (event == PyRefTracer_CREATE) {
         (void)ctm_event_reference(op);
     }
-    return the_previous != NULL ? the_previous(op, event, the_previous_data) : 0;
+    return previous != NULL ? call_on(previous, op, event) : 0;
 }
 
 /* HOOK: CPython calls this for each object made and each one that dies. data: NULL if nobody listened before us. */
@@ -30,7 +51,7 @@ static CTM_HOT int on_reference(PyObject *op, PyRefTracerEvent event, void *data
     if (data == NULL && event == PyRefTracer_CREATE) {
         return ctm_event_reference(op);
     }
-    return data == NULL && event == PyRefTracer_DESTROY ? 0 : on_other(op, event);
+    return data == NULL && event == PyRefTracer_DESTROY ? 0 : on_other(op, event, data);
 }
 
 bool ctm_freelist_is_alive(void)
@@ -39,21 +60,46 @@ bool ctm_freelist_is_alive(void)
     return !the_removed && PyRefTracer_GetTracer(&data) == on_reference;
 }
 
-void ctm_freelist_start(void)
+/* The slot that calls on this listener; NULL: there is none left. */
+static slot *slot_above(PyRefTracer tracer, void *data)
+{
+    for (slot *it = the_slots; it < the_slots + SLOTS; it++) {
+        if (it->tracer == NULL) {
+            *it = (slot){tracer, data};
+        }
+        if (it->tracer == tracer && it->data == data) {
+            return it;
+        }
+    }
+    return NULL;
+}
+
+/* NULL, or what went wrong. */
+static const char *listen(void)
 {
     void *data = NULL;
-    PyRefTracer previous = PyRefTracer_GetTracer(&data);
-    if (previous != on_reference) {
-        the_previous = previous;
-        the_previous_data = data;
-    }
+    const PyRefTracer current = PyRefTracer_GetTracer(&data);
     the_removed = false;
-    if (PyRefTracer_SetTracer(on_reference, the_previous != NULL ? &the_previous : NULL) < 0) {
-        PyErr_Clear();
-        ctm_the_capture.free_lists = (ctm_fact){false, "the reference tracer was refused"};
-        return;
+    if (current == on_reference) {
+        return NULL;
     }
-    const char *failure = ctm_freelist_self_test();
+    slot *above = current != NULL ? slot_above(current, data) : NULL;
+    if (current != NULL && above == NULL) {
+        return "too many other tools have had the reference tracer";
+    }
+    if (PyRefTracer_SetTracer(on_reference, above) < 0) {
+        PyErr_Clear();
+        return "the reference tracer was refused";
+    }
+    return NULL;
+}
+
+void ctm_freelist_start(void)
+{
+    const char *failure = listen();
+    if (failure == NULL) {
+        failure = ctm_freelist_self_test();
+    }
     ctm_the_capture.free_lists = failure != NULL
                                      ? (ctm_fact){false, failure}
                                      : (ctm_fact){true, "followed through the reference tracer"};
@@ -61,9 +107,14 @@ void ctm_freelist_start(void)
 
 void ctm_freelist_stop(void)
 {
-    if (ctm_freelist_is_alive() && PyRefTracer_SetTracer(the_previous, the_previous_data) < 0) {
+    void *data = NULL;
+    if (PyRefTracer_GetTracer(&data) != on_reference) {
+        return;
+    }
+    const slot *previous = data;
+    if (PyRefTracer_SetTracer(previous != NULL ? previous->tracer : NULL,
+                              previous != NULL ? previous->data : NULL) < 0) {
         PyErr_Clear();
     }
-    the_previous = NULL;
 }
 #endif

@@ -4,32 +4,25 @@
  * only counts bytes. Either does what the other does where the capture's mode is the other's: who wrapped a hook goes on
  * calling the form that was installed then.
  *
- * Model: each domain's four functions wrap the originals saved when they were installed. Before a
- * block is freed or resized it leaves the address map, or another thread could be handed its address
+ * Model: each domain's four functions call on the originals saved when they were installed; where they stand among other
+ * tools' hooks, layers.c knows. Before a block is freed or resized it leaves the address map, or another thread could be handed its address
  * first; after it was allocated it enters. If the tracer has no memory for a new block, the program
  * gets none either: a block is never untraced.
  *
  * PyMem_SetAllocator copies a struct that other threads read without a lock: such a thread may meet the
  * new function with the old context or the other way round. So the context is never changed, and the
- * functions use neither it nor anything that ever goes away: they and `the_originals` live as long as the
+ * functions use neither it nor anything that ever goes away: they and `ctm_the_originals` live as long as the
  * process (the library is linked with -z nodelete), and pass through when tracing is off.
+ *
+ * The functions of layer 0, the only one in nearly all processes, are made to be fast; those of the other layers take the
+ * general way.
  */
 #include "capture.h"
 #include "frames.h"
+#include "layers.h"
 #include "stack.h"
 
-#include <string.h>
-
 #if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
-
-/* Indexed by PyMemAllocatorDomain. Written with the GIL held while no hook of ours is installed. */
-static PyMemAllocatorEx the_originals[3];
-
-/* HOOK: */
-const PyMemAllocatorEx *ctm_hooks_original(PyMemAllocatorDomain domain)
-{
-    return &the_originals[domain];
-}
 
 /* HOOK: Is this event like most: recorded, as every one, and not on behalf of an original function or of this module? */
 static inline bool is_plain(void)
@@ -52,10 +45,23 @@ static inline uint32_t go_inside_anyhow(void)
     return before;
 }
 
-/* HOOK: Record nothing? */
+/* HOOK: Record nothing, and answer nothing? */
 static inline bool is_idle(void)
 {
-    return ctm_hook_tls.inside || ctm_capture_mode() == CTM_IDLE;
+    return ctm_hook_tls.inside || (ctm_capture_mode() == CTM_IDLE && !ctm_hook_tls.asking);
+}
+
+/* HOOK: Of what came through while this thread asks (layers.h): is it not to be recorded? */
+static CTM_SELDOM bool is_answer(ctm_hook_place place, const void *block, size_t size)
+{
+    ctm_question *question = ctm_hook_tls.question;
+    if (ctm_hook_domain(place) != question->domain || size < question->size ||
+        size - question->size > CTM_QUESTION_MARGIN) {
+        return ctm_capture_mode() == CTM_IDLE;
+    }
+    question->answer = (uintptr_t)block;
+    question->answer_size = size;
+    return true;
 }
 
 /* HOOK: NULL with CTM_ERR_NOT_TRACING, or CTM_ERR_NOMEM: a shard that cannot be entered although
@@ -125,10 +131,10 @@ static inline bool record_in_main(PyMemAllocatorDomain domain, uintptr_t block, 
 }
 
 /* HOOK: NULL, and the block is gone again: out of memory. */
-static CTM_SELDOM void *record_anyhow(PyMemAllocatorDomain domain, void *block, size_t size)
+static CTM_SELDOM void *record_anyhow(ctm_hook_place place, void *block, size_t size)
 {
-    if (!ctm_event_alloc(0, (uintptr_t)block, size, domain != PYMEM_DOMAIN_RAW)) {
-        the_originals[domain].free(the_originals[domain].ctx, block);
+    if (!ctm_event_alloc(0, (uintptr_t)block, size, ctm_hook_has_gil(place))) {
+        ctm_the_originals[place].free(ctm_the_originals[place].ctx, block);
         return NULL;
     }
     ctm_hook_tls.last_block = (uintptr_t)block;
@@ -146,24 +152,27 @@ static inline void *record(PyMemAllocatorDomain domain, void *block, size_t size
 }
 
 /* HOOK: Another event's: is it in the sample, if there is one? */
-static inline void *sample(PyMemAllocatorDomain domain, void *block, size_t size)
+static inline void *sample(ctm_hook_place place, void *block, size_t size)
 {
+    if (ctm_hook_tls.asking && is_answer(place, block, size)) {
+        return block;
+    }
     if (block != NULL && ctm_capture_takes(size)) {
-        return record_anyhow(domain, block, size);
+        return record_anyhow(place, block, size);
     }
     ctm_hook_tls.last_block = (uintptr_t)block;
     return block;
 }
 
 /* HOOK: */
-static __attribute__((noinline)) void *malloc_otherwise(PyMemAllocatorDomain domain, size_t size)
+__attribute__((noinline)) void *ctm_hook_malloc(ctm_hook_place place, size_t size)
 {
-    const PyMemAllocatorEx *real = &the_originals[domain];
+    const PyMemAllocatorEx *real = &ctm_the_originals[place];
     if (is_idle()) {
         return real->malloc(real->ctx, size);
     }
     const uint32_t before = go_inside_anyhow();
-    void *block = sample(domain, real->malloc(real->ctx, size), size);
+    void *block = sample(place, real->malloc(real->ctx, size), size);
     ctm_hook_tls.special = before;
     return block;
 }
@@ -171,9 +180,9 @@ static __attribute__((noinline)) void *malloc_otherwise(PyMemAllocatorDomain dom
 /* HOOK: */
 static inline void *on_malloc(PyMemAllocatorDomain domain, size_t size)
 {
-    const PyMemAllocatorEx *real = &the_originals[domain];
+    const PyMemAllocatorEx *real = &ctm_the_originals[domain];
     if (!is_plain()) {
-        return malloc_otherwise(domain, size);
+        return ctm_hook_malloc(domain, size);
     }
     ctm_hook_go_inside();
     void *block = record(domain, real->malloc(real->ctx, size), size);
@@ -182,15 +191,14 @@ static inline void *on_malloc(PyMemAllocatorDomain domain, size_t size)
 }
 
 /* HOOK: */
-static __attribute__((noinline)) void *calloc_otherwise(PyMemAllocatorDomain domain, size_t count,
-                                                        size_t size)
+__attribute__((noinline)) void *ctm_hook_calloc(ctm_hook_place place, size_t count, size_t size)
 {
-    const PyMemAllocatorEx *real = &the_originals[domain];
+    const PyMemAllocatorEx *real = &ctm_the_originals[place];
     if (is_idle()) {
         return real->calloc(real->ctx, count, size);
     }
     const uint32_t before = go_inside_anyhow();
-    void *block = sample(domain, real->calloc(real->ctx, count, size), count * size);
+    void *block = sample(place, real->calloc(real->ctx, count, size), count * size);
     ctm_hook_tls.special = before;
     return block;
 }
@@ -198,9 +206,9 @@ static __attribute__((noinline)) void *calloc_otherwise(PyMemAllocatorDomain dom
 /* HOOK: Only a product that did not overflow can have given a block. */
 static inline void *on_calloc(PyMemAllocatorDomain domain, size_t count, size_t size)
 {
-    const PyMemAllocatorEx *real = &the_originals[domain];
+    const PyMemAllocatorEx *real = &ctm_the_originals[domain];
     if (!is_plain()) {
-        return calloc_otherwise(domain, count, size);
+        return ctm_hook_calloc(domain, count, size);
     }
     ctm_hook_go_inside();
     void *block = record(domain, real->calloc(real->ctx, count, size), count * size);
@@ -209,10 +217,10 @@ static inline void *on_calloc(PyMemAllocatorDomain domain, size_t count, size_t 
 }
 
 /* HOOK: */
-static ctm_status begin_resize(PyMemAllocatorDomain domain, void *block, size_t size, bool taken,
+static ctm_status begin_resize(ctm_hook_place place, void *block, size_t size, bool taken,
                                ctm_resize *out, ctm_who *out_who)
 {
-    *out_who = ctm_who_get(domain != PYMEM_DOMAIN_RAW);
+    *out_who = ctm_who_get(ctm_hook_has_gil(place));
     ctm_status status;
     ctm_shard *shard = enter(out_who->shard, &status);
     if (shard == NULL) {
@@ -241,13 +249,13 @@ static inline void end_resize(ctm_shard *shard, const ctm_resize *resize, void *
 }
 
 /* HOOK: The general way. `taken`: the new block is recorded. */
-static CTM_SELDOM void *resize_any(PyMemAllocatorDomain domain, void *old, size_t size, bool taken)
+static CTM_SELDOM void *resize_any(ctm_hook_place place, void *old, size_t size, bool taken)
 {
-    const PyMemAllocatorEx *real = &the_originals[domain];
+    const PyMemAllocatorEx *real = &ctm_the_originals[place];
     void *block = NULL;
     ctm_resize begun;
     ctm_who who;
-    const ctm_status status = begin_resize(domain, old, size, taken, &begun, &who);
+    const ctm_status status = begin_resize(place, old, size, taken, &begun, &who);
     if (status == CTM_OK || status == CTM_ERR_NOT_TRACING) {
         block = real->realloc(real->ctx, old, size);
     }
@@ -260,18 +268,20 @@ static CTM_SELDOM void *resize_any(PyMemAllocatorDomain domain, void *old, size_
 }
 
 /* HOOK: Not a plain event: in the sample, if there is one, are the old block or the new one, or neither, as a rule. */
-static __attribute__((noinline)) void *realloc_otherwise(PyMemAllocatorDomain domain, void *old,
-                                                         size_t size)
+__attribute__((noinline)) void *ctm_hook_realloc(ctm_hook_place place, void *old, size_t size)
 {
-    const PyMemAllocatorEx *real = &the_originals[domain];
+    const PyMemAllocatorEx *real = &ctm_the_originals[place];
     if (is_idle()) {
         return real->realloc(real->ctx, old, size);
+    }
+    if (ctm_hook_tls.asking && old == NULL) {
+        return ctm_hook_malloc(place, size);
     }
     const uint32_t before = go_inside_anyhow();
     const bool taken = ctm_capture_takes(size);
     const bool known = old != NULL && ctm_tracer_may_know(ctm_the_capture.tracer, (uintptr_t)old);
     void *block =
-        taken || known ? resize_any(domain, old, size, taken) : real->realloc(real->ctx, old, size);
+        taken || known ? resize_any(place, old, size, taken) : real->realloc(real->ctx, old, size);
     ctm_hook_tls.special = before;
     return block;
 }
@@ -279,7 +289,7 @@ static __attribute__((noinline)) void *realloc_otherwise(PyMemAllocatorDomain do
 /* HOOK: */
 static inline void *resize(PyMemAllocatorDomain domain, void *old, size_t size)
 {
-    const PyMemAllocatorEx *real = &the_originals[domain];
+    const PyMemAllocatorEx *real = &ctm_the_originals[domain];
     ctm_resize begun;
     const uint32_t site = site_in_main(domain, size);
     if (site == 0 || ctm_shard_resize_begin_at(ctm_the_capture.exclusive, 0, (uintptr_t)old, site,
@@ -295,7 +305,7 @@ static inline void *resize(PyMemAllocatorDomain domain, void *old, size_t size)
 static inline void *on_realloc(PyMemAllocatorDomain domain, void *old, size_t size)
 {
     if (!is_plain()) {
-        return realloc_otherwise(domain, old, size);
+        return ctm_hook_realloc(domain, old, size);
     }
     ctm_hook_go_inside();
     void *block = resize(domain, old, size);
@@ -314,16 +324,16 @@ static inline void forget(PyMemAllocatorDomain domain, void *block)
 }
 
 /* HOOK: */
-static __attribute__((noinline)) void free_otherwise(PyMemAllocatorDomain domain, void *block)
+__attribute__((noinline)) void ctm_hook_free(ctm_hook_place place, void *block)
 {
-    const PyMemAllocatorEx *real = &the_originals[domain];
+    const PyMemAllocatorEx *real = &ctm_the_originals[place];
     if (block == NULL || is_idle()) {
         real->free(real->ctx, block);
         return;
     }
     if (ctm_capture_mode() == CTM_EXACT ||
         ctm_tracer_may_know(ctm_the_capture.tracer, (uintptr_t)block)) {
-        ctm_event_free(0, (uintptr_t)block, domain != PYMEM_DOMAIN_RAW);
+        ctm_event_free(0, (uintptr_t)block, ctm_hook_has_gil(place));
     }
     const uint32_t before = go_inside_anyhow();
     real->free(real->ctx, block);
@@ -333,9 +343,9 @@ static __attribute__((noinline)) void free_otherwise(PyMemAllocatorDomain domain
 /* HOOK: */
 static inline void on_free(PyMemAllocatorDomain domain, void *block)
 {
-    const PyMemAllocatorEx *real = &the_originals[domain];
+    const PyMemAllocatorEx *real = &ctm_the_originals[domain];
     if (block == NULL || !is_plain()) {
-        free_otherwise(domain, block);
+        ctm_hook_free(domain, block);
         return;
     }
     forget(domain, block);
@@ -355,7 +365,7 @@ static inline void *pass(void *block)
 /* HOOK: A block that is in the sample is to come to live. */
 static CTM_SELDOM void *malloc_sampled(PyMemAllocatorDomain domain, size_t size)
 {
-    const PyMemAllocatorEx *real = &the_originals[domain];
+    const PyMemAllocatorEx *real = &ctm_the_originals[domain];
     ctm_hook_go_inside();
     void *block = real->malloc(real->ctx, size);
     block = block != NULL ? record_anyhow(domain, block, size) : NULL;
@@ -367,9 +377,9 @@ static CTM_SELDOM void *malloc_sampled(PyMemAllocatorDomain domain, size_t size)
  * not, is as good as never drawn, for distances have no memory. */
 static inline void *on_malloc_sampling(PyMemAllocatorDomain domain, size_t size)
 {
-    const PyMemAllocatorEx *real = &the_originals[domain];
+    const PyMemAllocatorEx *real = &ctm_the_originals[domain];
     if (!is_plain_sampling()) {
-        return malloc_otherwise(domain, size);
+        return ctm_hook_malloc(domain, size);
     }
     if (ctm_sampler_takes(ctm_the_capture.tracer, &ctm_hook_tls.sampler, size)) {
         return malloc_sampled(domain, size);
@@ -381,7 +391,7 @@ static inline void *on_malloc_sampling(PyMemAllocatorDomain domain, size_t size)
 /* HOOK: */
 static CTM_SELDOM void *calloc_sampled(PyMemAllocatorDomain domain, size_t count, size_t size)
 {
-    const PyMemAllocatorEx *real = &the_originals[domain];
+    const PyMemAllocatorEx *real = &ctm_the_originals[domain];
     ctm_hook_go_inside();
     void *block = real->calloc(real->ctx, count, size);
     block = block != NULL ? record_anyhow(domain, block, count * size) : NULL;
@@ -392,9 +402,9 @@ static CTM_SELDOM void *calloc_sampled(PyMemAllocatorDomain domain, size_t count
 /* HOOK: A product that overflows counts as what is left of it, and gives no block. */
 static inline void *on_calloc_sampling(PyMemAllocatorDomain domain, size_t count, size_t size)
 {
-    const PyMemAllocatorEx *real = &the_originals[domain];
+    const PyMemAllocatorEx *real = &ctm_the_originals[domain];
     if (!is_plain_sampling()) {
-        return calloc_otherwise(domain, count, size);
+        return ctm_hook_calloc(domain, count, size);
     }
     if (ctm_sampler_takes(ctm_the_capture.tracer, &ctm_hook_tls.sampler, count * size)) {
         return calloc_sampled(domain, count, size);
@@ -416,9 +426,9 @@ static CTM_SELDOM void *realloc_sampled(PyMemAllocatorDomain domain, void *old, 
 /* HOOK: */
 static inline void *on_realloc_sampling(PyMemAllocatorDomain domain, void *old, size_t size)
 {
-    const PyMemAllocatorEx *real = &the_originals[domain];
+    const PyMemAllocatorEx *real = &ctm_the_originals[domain];
     if (!is_plain_sampling()) {
-        return realloc_otherwise(domain, old, size);
+        return ctm_hook_realloc(domain, old, size);
     }
     const bool taken = ctm_sampler_takes(ctm_the_capture.tracer, &ctm_hook_tls.sampler, size);
     if (taken || (old != NULL && ctm_tracer_may_know(ctm_the_capture.tracer, (uintptr_t)old))) {
@@ -431,9 +441,9 @@ static inline void *on_realloc_sampling(PyMemAllocatorDomain domain, void *old, 
 /* HOOK: What the original function frees besides is not in the sample either: it was allocated inside. */
 static inline void on_free_sampling(PyMemAllocatorDomain domain, void *block)
 {
-    const PyMemAllocatorEx *real = &the_originals[domain];
+    const PyMemAllocatorEx *real = &ctm_the_originals[domain];
     if (!is_plain_sampling() || ctm_tracer_may_know(ctm_the_capture.tracer, (uintptr_t)block)) {
-        free_otherwise(domain, block);
+        ctm_hook_free(domain, block);
         return;
     }
     real->free(real->ctx, block);
@@ -468,7 +478,7 @@ DOMAIN_HOOKS(mem, PYMEM_DOMAIN_MEM, _sampling)
 DOMAIN_HOOKS(obj, PYMEM_DOMAIN_OBJ, _sampling)
 
 /* By whether the tracer samples. */
-static const PyMemAllocatorEx the_hooks[2][3] = {
+const PyMemAllocatorEx ctm_the_fast_hooks[2][3] = {
     {
         [PYMEM_DOMAIN_RAW] = {NULL, raw_malloc, raw_calloc, raw_realloc, raw_free},
         [PYMEM_DOMAIN_MEM] = {NULL, mem_malloc, mem_calloc, mem_realloc, mem_free},
@@ -483,56 +493,4 @@ static const PyMemAllocatorEx the_hooks[2][3] = {
                               obj_free_sampling},
     },
 };
-
-static bool is_ours(const PyMemAllocatorEx *allocator, PyMemAllocatorDomain domain)
-{
-    return allocator->malloc == the_hooks[false][domain].malloc ||
-           allocator->malloc == the_hooks[true][domain].malloc;
-}
-
-/* Does a call through CPython's own entry reach `domain`'s hook? Somebody may have wrapped it,
- * and then it must not be saved as its own original. */
-static bool is_reached(PyMemAllocatorDomain domain)
-{
-    PyMemAllocatorEx current;
-    PyMem_GetAllocator(domain, &current);
-    if (is_ours(&current, domain)) {
-        return true;
-    }
-    if (the_originals[domain].malloc == NULL) {
-        return false;
-    }
-    ctm_hook_tls.last_block = 0;
-    const uint8_t mode = atomic_exchange(&ctm_the_capture.mode, CTM_EXACT);
-    void *block = current.malloc(current.ctx, 1);
-    const bool reached = ctm_hook_tls.last_block != 0;
-    current.free(current.ctx, block);
-    atomic_store(&ctm_the_capture.mode, mode);
-    return reached;
-}
-
-void ctm_hooks_install(bool sampling)
-{
-    for (PyMemAllocatorDomain domain = PYMEM_DOMAIN_RAW; domain <= PYMEM_DOMAIN_OBJ; domain++) {
-        if (is_reached(domain)) {
-            continue;
-        }
-        PyMem_GetAllocator(domain, &the_originals[domain]);
-        PyMemAllocatorEx hook = the_hooks[sampling][domain];
-        hook.ctx =
-            the_originals[domain].ctx; /* unused by us, right for a caller with the old function */
-        PyMem_SetAllocator(domain, &hook);
-    }
-}
-
-void ctm_hooks_remove(void)
-{
-    for (PyMemAllocatorDomain domain = PYMEM_DOMAIN_RAW; domain <= PYMEM_DOMAIN_OBJ; domain++) {
-        PyMemAllocatorEx current;
-        PyMem_GetAllocator(domain, &current);
-        if (is_ours(&current, domain)) {
-            PyMem_SetAllocator(domain, &the_originals[domain]);
-        }
-    }
-}
 #endif
