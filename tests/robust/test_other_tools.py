@@ -270,7 +270,7 @@ class FailureTest(ScriptTest):
 @ours_only
 class AboveTest(ScriptTest):
     def test_more_tools_than_layers(self):
-        """Each start above another tool takes a layer of our hooks. With none left, those below are still reached, or it is told."""
+        """Each start above another tool takes a layer of our hooks. With none left, those below are reached, or it is told."""
         self.check(
             FAILING
             + """
@@ -358,8 +358,9 @@ class AboveTest(ScriptTest):
             sys.path.insert(0, os.environ["CTM_FOLDER"])
             import ctmtool
             api = ctypes.pythonapi
-            ask = getattr(api, "PyUnstable_Eval_RequestCodeExtraIndex" if sys.version_info >= (3, 12) else "_PyEval_RequestCodeExtraIndex")
-            put = getattr(api, "PyUnstable_Code_SetExtra" if sys.version_info >= (3, 12) else "_PyCode_SetExtra")
+            is_new = sys.version_info >= (3, 12)
+            ask = getattr(api, "PyUnstable_Eval_RequestCodeExtraIndex" if is_new else "_PyEval_RequestCodeExtraIndex")
+            put = getattr(api, "PyUnstable_Code_SetExtra" if is_new else "_PyCode_SetExtra")
             ask.argtypes, ask.restype = [ctypes.c_void_p], ctypes.c_ssize_t
             put.argtypes = [ctypes.py_object, ctypes.c_ssize_t, ctypes.c_void_p]
             index = ask(None)
