@@ -2,6 +2,7 @@
  *
  * Rows are copied while inside the shard; Python objects are made after leaving it. */
 #include "module.h"
+#include "types/support.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -184,9 +185,9 @@ const char ctm_get_object_traceback_doc[] =
 
 PyObject *ctm_module_get_object_traceback(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"obj", NULL};
+    static const ctm_params params = {"get_object_traceback", {"obj"}, 1, 1, 0};
     PyObject *op;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:get_object_traceback", names, &op)) {
+    if (ctm_bind_tuple(&params, args, kwargs, &op) < 0) {
         return NULL;
     }
     PyObject *frames = NULL, *known = NULL;

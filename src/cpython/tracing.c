@@ -1,6 +1,8 @@
 /* tracing.c: start, stop and the numbers of the moment. */
 #include "module.h"
 
+#include <limits.h>
+
 #if !defined(Py_GIL_DISABLED)
 
 const char ctm_start_doc[] =
@@ -19,13 +21,18 @@ const char ctm_start_doc[] =
     "black_box_children: a fork of this process, and its forks, get black boxes\n"
     "of their own, in PATH.PID; else they have none.";
 
+/* As the standard module's argument, which is a C int. */
 static int parse_nframe(PyObject *value, uint32_t *out)
 {
-    const long nframe = PyLong_AsLong(value);
-    if (nframe == -1 && PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_OverflowError)) {
+    int overflow = 0;
+    const long nframe = PyLong_AsLongAndOverflow(value, &overflow);
+    if (nframe == -1 && PyErr_Occurred()) {
         return -1;
     }
-    PyErr_Clear();
+    if (overflow != 0 || nframe < INT_MIN || nframe > INT_MAX) {
+        PyErr_SetString(PyExc_OverflowError, "Python int too large to convert to C int");
+        return -1;
+    }
     if (nframe < 1 || nframe > (long)CTM_MAX_NFRAME) {
         PyErr_Format(PyExc_ValueError, "the number of frames must be in range [1; %u]",
                      CTM_MAX_NFRAME);

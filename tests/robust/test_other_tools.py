@@ -358,9 +358,9 @@ class AboveTest(ScriptTest):
             sys.path.insert(0, os.environ["CTM_FOLDER"])
             import ctmtool
             api = ctypes.pythonapi
-            is_old = sys.version_info < (3, 12)
-            ask = getattr(api, "_PyEval_RequestCodeExtraIndex" if is_old else "PyUnstable_Eval_RequestCodeExtraIndex")
-            put = getattr(api, "_PyCode_SetExtra" if is_old else "PyUnstable_Code_SetExtra")
+            is_new = sys.version_info >= (3, 12)
+            ask = getattr(api, "PyUnstable_Eval_RequestCodeExtraIndex" if is_new else "_PyEval_RequestCodeExtraIndex")
+            put = getattr(api, "PyUnstable_Code_SetExtra" if is_new else "_PyCode_SetExtra")
             ask.argtypes, ask.restype = [ctypes.c_void_p], ctypes.c_ssize_t
             put.argtypes = [ctypes.py_object, ctypes.c_ssize_t, ctypes.c_void_p]
             index = ask(None)

@@ -237,7 +237,7 @@ static PyObject *write_to(ctm_state *state, const content *what, PyObject *filen
 {
     PyObject *path = NULL, *result;
     char real[PATH_MAX];
-    if (PyLong_Check(filename)) return write_file(state, what, filename);
+    if (PyIndex_Check(filename)) return write_file(state, what, filename); /* as open() has it */
     if (!PyUnicode_FSConverter(filename, &path)) return NULL;
     if (replaceable(PyBytes_AS_STRING(path), real))
         result = write_path(state, what, real, filename);
@@ -470,7 +470,7 @@ PyObject *ctm_snapshot_load(PyObject *module, PyObject *const *args, Py_ssize_t 
     if (ctm_bind(&params, args, nargs, kwnames, &filename) < 0) return NULL;
     PyObject *file = ctm_open_input(ctm_state_of_module(module), filename);
     if (file == NULL) return NULL;
-    if (!PyLong_Check(filename) && !PyUnicode_FSConverter(filename, &path)) {
+    if (!PyIndex_Check(filename) && !PyUnicode_FSConverter(filename, &path)) {
         close_file(file);
         return NULL;
     }
