@@ -30,13 +30,18 @@ static bool the_mute;         /* calls are swallowed; GIL */
 static bool the_started;      /* stdlib has the buffers that our start gave it; GIL */
 static bool the_pretence;     /* stdlib's flag is set on our account; GIL */
 
-static int *tracing_flag(void);
+/* HOOK: stdlib's own settings. */
+#if PY_VERSION_HEX >= 0x030C0000
+#define STDLIB_CONFIG _PyRuntime.tracemalloc.config
+#else
+#define STDLIB_CONFIG _Py_tracemalloc_config
+#endif
 
 /* At the end of the process stdlib stops what we had made it start, and puts back the allocators of that time, which takes
  * off whoever has come since. It has cleared its flag by then; nobody else clears it while it carries us. */
 static bool is_end_of_stdlib(void)
 {
-    return _Py_IsFinalizing() && atomic_load(&ctm_the_capture.riding) && *tracing_flag() == 0;
+    return _Py_IsFinalizing() && atomic_load(&ctm_the_capture.riding) && STDLIB_CONFIG.tracing == 0;
 }
 
 static void on_set_allocator(PyMemAllocatorDomain domain, PyMemAllocatorEx *allocator)
@@ -46,13 +51,6 @@ static void on_set_allocator(PyMemAllocatorDomain domain, PyMemAllocatorEx *allo
                                                                                   allocator);
     }
 }
-
-/* HOOK: stdlib's own settings. */
-#if PY_VERSION_HEX >= 0x030C0000
-#define STDLIB_CONFIG _PyRuntime.tracemalloc.config
-#else
-#define STDLIB_CONFIG _Py_tracemalloc_config
-#endif
 
 static void set_flag(bool pretence)
 {
