@@ -44,15 +44,6 @@ static bool is_end_of_stdlib(void)
     return _Py_IsFinalizing() && atomic_load(&ctm_the_capture.riding) && STDLIB_CONFIG.tracing == 0;
 }
 
-static int *tracing_flag(void);
-
-/* At the end of the process stdlib stops what we had made it start, and puts back the allocators of that time, which takes
- * off whoever has come since. It has cleared its flag by then; nobody else clears it while it carries us. */
-static bool is_end_of_stdlib(void)
-{
-    return _Py_IsFinalizing() && atomic_load(&ctm_the_capture.riding) && *tracing_flag() == 0;
-}
-
 static void on_set_allocator(PyMemAllocatorDomain domain, PyMemAllocatorEx *allocator)
 {
     if (!the_mute && !is_end_of_stdlib()) {
