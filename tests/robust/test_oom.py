@@ -48,7 +48,10 @@ def load():
     rows = []
     while True:
         names = {"rows": rows, "step": step}
-        exec(compile("def f(): rows.append([step])\\n", f"file{len(rows)}.py", "exec"), names)
+        try:
+            exec(compile("def f(): rows.append([step])\\n", f"file{len(rows)}.py", "exec"), names)
+        except SystemError:  # the compiler forgets to set a MemoryError
+            raise MemoryError from None
         names["f"]()
         rows.append(bytes(step))  # HERE
 load()
@@ -156,6 +159,7 @@ class OutOfMemoryTest(unittest.TestCase):
         ended, snapshot = self.traced(script, draw.step, draw.limit, options=options)
         status, printed, last = self.untraced(draw.program)
         self.assertEqual((ended.returncode, ended.stdout), (status, printed), ended.stderr[-2000:])
+        self.assertIn(last, ended.stderr)
         before, _, report = ended.stderr.rpartition(last) if last else ("", "", ended.stderr)
         self.assertIn(f"{draw.program}.py:{here(draw.program)}", report, before[-1000:])
         largest = snapshot.at_peak.statistics("lineno")[0]
