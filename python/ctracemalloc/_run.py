@@ -19,6 +19,7 @@ needs nothing from us.
 Only the process that started writes a report: a forked child finds another pid and stays silent.
 """
 
+import _signal  # type: ignore[import-not-found]
 import argparse
 import atexit
 import os
@@ -34,7 +35,7 @@ import ctracemalloc
 from . import _black_box, _boot, _compression, _ctracemalloc, _end, _ended, _output, _record, _report, _terminal, _wrapper
 
 HOOK = "ctracemalloc.pth"
-SET_SIGNAL, SIGINT = signal.signal, signal.SIGINT  # bound here: the program may change the module
+SET_SIGNAL, SIGINT = _signal.signal, int(signal.SIGINT)  # functions of C: the program may have damaged builtins
 NOT_STARTED = 2  # exit status: the program has not been started at all
 STARTUP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_startup")
 
@@ -335,6 +336,7 @@ class Reporter:
         if os.getpid() != self.pid:
             return
         moment = None
+        self.kept.give_up()  # the end begins
         try:
             if ctracemalloc.is_tracing() and not _ended.other_threads():
                 moment = Moment(ctracemalloc.take_snapshot)

@@ -23,9 +23,12 @@ static int add_facts(PyObject *facts)
             0) {
         return -1;
     }
-    return add_fact(facts, "memory", lost == 0,
-                    lost == 0 ? "no event was lost for want of memory"
-                              : "some objects revived from free lists kept their old traceback");
+    const uint64_t unplaced = ctm_tracer_unplaced(capture->tracer);
+    return add_fact(facts, "memory", lost == 0 && unplaced == 0,
+                    lost != 0 ? "some objects revived from free lists kept their old traceback"
+                    : unplaced != 0
+                        ? "some blocks are in one row, for there was no memory for their place"
+                        : "no event was lost for want of memory");
 }
 
 /* Tracing for a moment leaves the sample interval of the last start() as it was. */
