@@ -50,7 +50,7 @@ def build(variant, folder):
 
 def ctest(folder):
     """(exit status, passed, failed, skipped)"""
-    command = ["ctest", "--test-dir", folder, "--output-on-failure", "--timeout", "600"]
+    command = ["ctest", "--test-dir", folder, "--output-on-failure"]
     done = subprocess.run(
         command,
         env={**os.environ, **ENVIRONMENT},

@@ -91,9 +91,7 @@ static int watch_end(void)
         PyDict_GetItemString(interpreter_dict, "ctracemalloc.capture") != NULL) {
         return 0;
     }
-    if (ctm_code_cache_init() < 0) {
-        return -1;
-    }
+    ctm_code_cache_init();
     PyObject *capsule = PyCapsule_New(&ctm_the_capture, "ctracemalloc.capture", stop_at_end);
     int result = -1;
     if (capsule != NULL && interpreter_dict != NULL) {

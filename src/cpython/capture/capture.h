@@ -161,7 +161,7 @@ size_t ctm_context_memory(void);
 ctm_status ctm_code_frame(ctm_shard *shard, PyCodeObject *code, int unit, uint32_t *out);
 /* The same, remembering nothing: for the other shards, which several threads use. HOOK */
 ctm_status ctm_code_frame_uncached(ctm_shard *shard, PyCodeObject *code, int unit, uint32_t *out);
-int ctm_code_cache_init(void); /* once per interpreter; -1 with an exception */
+void ctm_code_cache_init(void); /* once per initialization of Python; GIL */
 /* Is ctm_stack_forget called whenever a code object of the main interpreter dies? GIL. HOOK */
 bool ctm_code_deaths_are_known(void);
 size_t ctm_code_cache_memory(void);
@@ -169,8 +169,6 @@ size_t ctm_code_cache_memory(void);
 /* --- layers.c --- */
 void ctm_hooks_install(bool sampling); /* on top of whatever is there */
 void ctm_hooks_remove(void);           /* leaves what somebody else has wrapped since */
-/* What our hook calls on; NULL if somebody else's is on top: he may not take back what he has not given. HOOK */
-const PyMemAllocatorEx *ctm_hooks_original(PyMemAllocatorDomain domain);
 /* How many of the blocks that the program asks for come to our hooks, from the best to the worst. */
 typedef enum ctm_reach {
     CTM_REACH_ALL,

@@ -1,14 +1,16 @@
 /* code_cache.c: from an instruction to its frame row, at the cost of a few loads.
  *
- * Model: a code object carries, in one of its extra slots, an array indexed by instruction that
- * holds frame ids, filled as instructions are met. CPython frees the array with the code object, so
- * a reused address never gives a stale answer. The array belongs to shard 0: the GIL guards it.
- * Ids are of one generation of the tracer; an older array is wiped when next met.
+ * Model: a hash table leads from a code object's address to an array indexed by instruction that holds frame ids, filled
+ * as instructions are met. Table and arrays belong to shard 0: the GIL guards them. The array is dropped when the code
+ * object dies, so a reused address never gives a stale answer. Ids are of one generation of the tracer; an older array
+ * is wiped when next met.
  *
- * Who remembers instructions by their address (stack.c) is told of the death of any code object: 3.12 and newer have
- * a listener for it, on 3.11 the type's deallocator is led through here.
+ * Of the death of a code object 3.12 and newer tell a listener; on 3.11 the type's deallocator is led through here. Who
+ * remembers instructions by their address (stack.c) is told then, too. Where there is no place for a listener nothing is
+ * remembered.
  *
- * The slot is written directly: the API would go through PyMem_Realloc, that is through our hook.
+ * CPython's own place for such an array, a code object's extra slots, is not used: a program sees it. The code object is
+ * larger for sys.getsizeof, and 3.13 and newer refuse to run a function with extra slots in a sub-interpreter.
  */
 #include "capture.h"
 #include "frames.h"
@@ -29,23 +31,114 @@ typedef struct code_cache {
     uint32_t frames[];         /* frame row of unit - 1; 0: not met yet; GIL */
 } code_cache;
 
-/* CPython's own layout of `co_extra`. */
-typedef struct code_extra {
-    Py_ssize_t size;
-    void *slots[];
-} code_extra;
+typedef struct table_entry {
+    const PyCodeObject *code; /* borrowed, never looked into; NULL: empty; GIL */
+    code_cache *cache;        /* owned; GIL */
+} table_entry;
 
-static Py_ssize_t the_index = -1; /* our slot, for the life of the process; GIL */
+#define TABLE_FIRST_MASK 1023u
+
+/* Open addressing, at most 3/4 full. Before the first code object it is one empty entry. GIL */
+static table_entry the_empty_table[1];
+static table_entry *the_table = the_empty_table; /* owned, if it is not the empty one */
+static size_t the_table_mask;
+static size_t the_table_count;
 static size_t the_bytes;          /* in all arrays; GIL */
 static bool the_deaths_are_known; /* somebody tells us when a code object dies; GIL */
 
-static void free_cache(void *cache)
+/* --- the table --- */
+
+/* HOOK: Where the search for `code` begins. */
+static inline size_t table_start(const PyCodeObject *code)
 {
-    if (cache != NULL) {
-        the_bytes -= ((code_cache *)cache)->bytes;
-        free(cache);
-    }
+    return (size_t)((uintptr_t)code * 0x9E3779B97F4A7C15ull >> 32) & the_table_mask;
 }
+
+/* HOOK: The entry of `code`, or the empty one where it would stand. */
+static inline table_entry *table_find(const PyCodeObject *code)
+{
+    size_t i = table_start(code);
+    while (the_table[i].code != code && the_table[i].code != NULL) {
+        i = (i + 1) & the_table_mask;
+    }
+    return &the_table[i];
+}
+
+/* HOOK: */
+static bool table_grow(void)
+{
+    table_entry *old = the_table;
+    const size_t old_mask = the_table_mask;
+    const size_t mask = old == the_empty_table ? TABLE_FIRST_MASK : 2 * old_mask + 1;
+    table_entry *more = calloc(mask + 1, sizeof *more);
+    if (more == NULL) {
+        return false;
+    }
+    the_table = more;
+    the_table_mask = mask;
+    for (size_t i = 0; i <= old_mask; i++) {
+        if (old[i].code != NULL) {
+            *table_find(old[i].code) = old[i];
+        }
+    }
+    if (old != the_empty_table) {
+        free(old);
+    }
+    return true;
+}
+
+/* HOOK: False: out of memory. */
+static bool table_add(const PyCodeObject *code, code_cache *cache)
+{
+    if (4 * (the_table_count + 1) > 3 * (the_table_mask + 1) && !table_grow()) {
+        return false;
+    }
+    *table_find(code) = (table_entry){code, cache};
+    the_table_count++;
+    return true;
+}
+
+/* Entries that were put off their start by the one at `hole` move up, so that each is found from its start on. */
+static void table_close_hole(size_t hole)
+{
+    for (size_t i = (hole + 1) & the_table_mask; the_table[i].code != NULL;
+         i = (i + 1) & the_table_mask) {
+        const size_t off = (i - table_start(the_table[i].code)) & the_table_mask;
+        if (off >= ((i - hole) & the_table_mask)) {
+            the_table[hole] = the_table[i];
+            hole = i;
+        }
+    }
+    the_table[hole] = (table_entry){NULL, NULL};
+}
+
+static void table_remove(const PyCodeObject *code)
+{
+    table_entry *entry = table_find(code);
+    if (entry->code == NULL) {
+        return;
+    }
+    the_bytes -= entry->cache->bytes;
+    free(entry->cache);
+    table_close_hole((size_t)(entry - the_table));
+    the_table_count--;
+}
+
+/* The code objects of an interpreter that is no more have died unseen. */
+static void table_empty(void)
+{
+    if (the_table == the_empty_table) {
+        return;
+    }
+    for (size_t i = 0; i <= the_table_mask; i++) {
+        free(the_table[i].cache);
+    }
+    free(the_table);
+    the_table = the_empty_table;
+    the_table_mask = the_table_count = the_bytes = 0;
+}
+
+/* --- deaths --- */
 
 /* HOOK: */
 bool ctm_code_deaths_are_known(void)
@@ -56,8 +149,8 @@ bool ctm_code_deaths_are_known(void)
 #if PY_VERSION_HEX >= 0x030C0000
 static int on_code_event(PyCodeEvent event, PyCodeObject *code)
 {
-    (void)code;
     if (event == PY_CODE_EVENT_DESTROY) {
+        table_remove(code);
         ctm_stack_forget();
     }
     return 0;
@@ -76,6 +169,7 @@ static destructor the_code_dealloc; /* the type's own; GIL */
 
 static void on_code_dealloc(PyObject *code)
 {
+    table_remove((const PyCodeObject *)code);
     ctm_stack_forget();
     the_code_dealloc(code);
 }
@@ -90,21 +184,15 @@ static void listen(void)
 }
 #endif
 
-int ctm_code_cache_init(void)
+void ctm_code_cache_init(void)
 {
+    table_empty();
     listen();
-#if PY_VERSION_HEX >= 0x030C0000
-    the_index = PyUnstable_Eval_RequestCodeExtraIndex(free_cache);
-#else
-    the_index = _PyEval_RequestCodeExtraIndex(free_cache);
-#endif
-    /* Too many tools hold slots: go on without a cache. */
-    return 0;
 }
 
 size_t ctm_code_cache_memory(void)
 {
-    return the_bytes;
+    return the_bytes + (the_table_mask + 1) * sizeof *the_table;
 }
 
 /* --- text --- */
@@ -208,54 +296,23 @@ ctm_status ctm_code_frame_uncached(ctm_shard *shard, PyCodeObject *code, int uni
 
 /* --- the cache --- */
 
-/* HOOK: Makes `code` carry our slot. False: out of memory, or somebody else's hook is on top, who may have given the old
- * slots and will be given the new ones. */
-static bool widen_extra(ctm_shard *shard, PyCodeObject *code)
-{
-    const PyMemAllocatorEx *real = ctm_hooks_original(PYMEM_DOMAIN_MEM);
-    if (real == NULL) {
-        return false;
-    }
-    code_extra *old = *ctm_frames_code_extra(code);
-    const Py_ssize_t old_size = old != NULL ? old->size : 0;
-    const size_t bytes = sizeof(code_extra) + (size_t)(the_index + 1) * sizeof(void *);
-    code_extra *extra = real->malloc(real->ctx, bytes);
-    if (extra == NULL) {
-        return false;
-    }
-    extra->size = the_index + 1;
-    memset(extra->slots, 0, (size_t)extra->size * sizeof(void *));
-    if (old != NULL) {
-        memcpy(extra->slots, old->slots, (size_t)old_size * sizeof(void *));
-    }
-    *ctm_frames_code_extra(code) = extra;
-    if (old != NULL) {
-        (void)ctm_shard_free(shard, 0, (uintptr_t)old);
-        real->free(real->ctx, old);
-    }
-    return true;
-}
-
 /* HOOK: The array of `code`, made if need be; NULL: go without. */
-static code_cache *get_cache(ctm_shard *shard, PyCodeObject *code)
+static code_cache *get_cache(const PyCodeObject *code)
 {
-    code_extra *extra = *ctm_frames_code_extra(code);
-    if (extra != NULL && extra->size > the_index && extra->slots[the_index] != NULL) {
-        return extra->slots[the_index];
+    code_cache *cache = table_find(code)->cache;
+    if (cache != NULL || !the_deaths_are_known) {
+        return cache;
     }
-    if ((extra == NULL || extra->size <= the_index) && !widen_extra(shard, code)) {
-        return NULL;
-    }
-    extra = *ctm_frames_code_extra(code);
     const uint32_t count = (uint32_t)Py_SIZE(code) + 1;
     const size_t bytes = sizeof(code_cache) + count * sizeof(uint32_t);
-    code_cache *cache = calloc(1, bytes);
-    if (cache != NULL) {
-        cache->bytes = bytes;
-        cache->count = count;
-        the_bytes += bytes;
-        extra->slots[the_index] = cache;
+    cache = calloc(1, bytes);
+    if (cache == NULL || !table_add(code, cache)) {
+        free(cache);
+        return NULL;
     }
+    cache->bytes = bytes;
+    cache->count = count;
+    the_bytes += bytes;
     return cache;
 }
 
@@ -275,7 +332,7 @@ static ctm_status refresh(ctm_shard *shard, PyCodeObject *code, code_cache *cach
 static ctm_status fill(ctm_shard *shard, PyCodeObject *code, int unit, uint32_t *out)
 {
     const uint32_t generation = ctm_tracer_generation(ctm_the_capture.tracer);
-    code_cache *cache = get_cache(shard, code);
+    code_cache *cache = get_cache(code);
     if (cache == NULL || unit < -1 || (uint32_t)(unit + 1) >= cache->count) {
         return ctm_code_frame_uncached(shard, code, unit, out);
     }
@@ -294,17 +351,11 @@ static ctm_status fill(ctm_shard *shard, PyCodeObject *code, int unit, uint32_t 
 /* HOOK: */
 ctm_status ctm_code_frame(ctm_shard *shard, PyCodeObject *code, int unit, uint32_t *out)
 {
-    const code_extra *extra = *ctm_frames_code_extra(code);
-    if (the_index < 0) {
-        return ctm_code_frame_uncached(shard, code, unit, out);
-    }
-    if (extra != NULL && extra->size > the_index) {
-        const code_cache *cache = extra->slots[the_index];
-        if (cache != NULL && (uint32_t)(unit + 1) < cache->count && cache->frames[unit + 1] != 0 &&
-            cache->generation == ctm_tracer_generation(ctm_the_capture.tracer)) {
-            *out = cache->frames[unit + 1];
-            return CTM_OK;
-        }
+    const code_cache *cache = table_find(code)->cache;
+    if (cache != NULL && (uint32_t)(unit + 1) < cache->count && cache->frames[unit + 1] != 0 &&
+        cache->generation == ctm_tracer_generation(ctm_the_capture.tracer)) {
+        *out = cache->frames[unit + 1];
+        return CTM_OK;
     }
     return fill(shard, code, unit, out);
 }

@@ -40,9 +40,6 @@ const void *ctm_frames_innermost(PyThreadState *thread_state);
 /* The innermost of its complete ones; NULL: there is none. */
 const void *ctm_frames_first_complete(PyThreadState *thread_state);
 
-/* The slot of `code` that holds its extra data (a pointer to a ctm_code_extra). */
-void **ctm_frames_code_extra(PyCodeObject *code);
-
 /* Does the interpreter that runs lay its structs out as this build expects? NULL, or why not. */
 const char *ctm_frames_check_layout(void);
 

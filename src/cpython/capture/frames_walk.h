@@ -47,10 +47,4 @@ const void *ctm_frames_first_complete(PyThreadState *thread_state)
     return frame;
 }
 
-/* HOOK: */
-void **ctm_frames_code_extra(PyCodeObject *code)
-{
-    return &code->co_extra;
-}
-
 #include "stack_follow.h"

@@ -134,15 +134,6 @@ void ctm_hooks_remove(void)
     }
 }
 
-/* HOOK: */
-const PyMemAllocatorEx *ctm_hooks_original(PyMemAllocatorDomain domain)
-{
-    PyMemAllocatorEx current;
-    PyMem_GetAllocator(domain, &current);
-    const ctm_hook_place place = place_of(&current, domain);
-    return place < CTM_LAYERS * 3 ? &ctm_the_originals[place] : NULL;
-}
-
 /* --- asking who stands above us --- */
 
 /* A block that came to our hooks, with what was put around it; the chunk of a pool from which a block was cut is larger. */
