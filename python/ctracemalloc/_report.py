@@ -8,6 +8,7 @@ and print nothing. They only read a snapshot's public side, so they work on any.
 
 import linecache
 import os
+import shlex
 import stat
 import tokenize  # noqa: F401 - linecache needs it, and must not import it in a signal handler
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -219,7 +220,7 @@ def run_facts(run: Mapping[str, Any], style: Style) -> list[tuple[str, str]]:
     if isinstance(run.get("tracer"), int):
         facts.append(("tracer", f"{format_bytes(run['tracer'])} used by ctracemalloc itself"))
     if isinstance(run.get("command"), list):
-        facts.append(("program", style.text(" ".join(map(str, run["command"])), len("  program  "))))
+        facts.append(("program", style.text(command_text(run["command"]), len("  program  "))))
     pid = f", pid {run['pid']}" if "pid" in run else ""
     if "began" in run:
         facts.append(("began", f"{run['began']}{pid}"))
@@ -229,6 +230,11 @@ def run_facts(run: Mapping[str, Any], style: Style) -> list[tuple[str, str]]:
     if "ended" in run:
         facts.append(("ended", f"{run['ended']}{pid}"))
     return facts
+
+
+def command_text(words: list[Any]) -> str:
+    """As a shell takes it. A word that is alone stays as it is: a path, or a whole command that could not be split."""
+    return str(words[0]) if len(words) == 1 else shlex.join(map(str, words))
 
 
 def is_label(key: str) -> bool:
