@@ -348,12 +348,11 @@ def merge_files(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> 
         print(f"{parser.prog}: {printable(str(error))}", file=sys.stderr)
         return 2
     merged.dump(parsed.output, compression=_compression.of_name(parsed.output))
-    total = _report.format_bytes(_report.totals_of(merged).size)
-    files, blocks = counted(len(parsed.files), "snapshot"), counted(len(merged.traces), "block")
+    files, amount = counted(len(parsed.files), "snapshot"), _report.amount_text(_report.totals_of(merged))
     out = sys.stderr if _output.is_stream(parsed.output, 1) else sys.stdout
     style = _terminal.Style.for_stream(out, refused=True)
-    print(style.name(f"{parsed.output}: {files}, {total} in {blocks}"), file=out)
-    for line in _terminal.fact_lines(_losses.facts(merged), style):
+    print(style.name(f"{parsed.output}: {files}, {amount}"), file=out)
+    for line in _terminal.fact_lines([*_report.sample_facts(merged), *_losses.facts(merged)], style):
         print(line, file=out)
     return 0
 

@@ -201,6 +201,10 @@ class Recording:
         times = self._times[first : last + 1]
         return [Series(frame, times, sizes, counts) for frame, (sizes, counts) in zip(frames, lists, strict=True)]
 
+    def _sample_intervals(self) -> list[int]:
+        """Of the samples that it has recorded, each once."""
+        return list(dict.fromkeys(interval for _time, tracing, _nframe, interval in self._core.spans() if tracing and interval))
+
     def _index(self, at: float | None) -> int:
         """The moment that a time means; ValueError."""
         if not self._times:
