@@ -391,6 +391,14 @@ class MessagesTest(ProgramTest):
             text = self.command(*command, "--help")
             self.assertEqual([line for line in text.splitlines() if len(line) > 80], [], command)
 
+    def test_the_doctor_fits_a_terminal(self):
+        whole = self.command("doctor")
+        self.environment["COLUMNS"] = "50"
+        narrow = self.command("doctor")
+        # A word that has no room in a line has one of its own: the path of the interpreter.
+        self.assertEqual([line for line in narrow.splitlines() if len(line) > 50 and " " in line.strip()], [])
+        self.assertEqual(narrow.split(), whole.split())
+
     def test_moments_that_are_not_there(self):
         """Their errors name moments as the table prints them."""
         recording = ctracemalloc.open_recording(self.folder / "r.ctr")
