@@ -75,13 +75,14 @@ def main(parsed: argparse.Namespace) -> int:
 # --- orders to a program without a black box ---
 
 
-def send(pid: int, code: str, what: str) -> None:
+def require_orders(what: str, advice: str = "") -> None:
+    """what: as in "process 1 has no black box, and Python 3.13 cannot start one"."""
     if not hasattr(sys, "remote_exec"):
-        raise OSError(
-            f"process {pid} has no black box, and Python {sys.version_info[0]}.{sys.version_info[1]} cannot {what}"
-            " one in a running program (3.14 and newer can): start the program with"
-            " `python -m ctracemalloc run --black-box auto ...` or let it call start(black_box=True)"
-        )
+        version = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
+        raise OSError(f"{what.format(python=version)} in a running program (3.14 and newer can){advice}")
+
+
+def send(pid: int, code: str) -> None:
     folder = tempfile.mkdtemp(prefix="ctracemalloc-")
     path, answer = os.path.join(folder, "order.py"), os.path.join(folder, "answer")
     write(path, FRAME.format(code=code, answer=answer))
@@ -150,13 +151,20 @@ def wait_until_done(pid: int, code: str, answer: str) -> None:
 
 def begin(pid: int, nframe: int) -> None:
     folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    send(pid, START.format(folder=folder, nframe=nframe), "start")
+    require_orders(
+        f"process {pid} has no black box, and {{python}} cannot start one",
+        ": start the program with `python -m ctracemalloc run --black-box auto ...` or let it call start(black_box=True)",
+    )
+    send(pid, START.format(folder=folder, nframe=nframe))
 
 
 def detach(pid: int) -> int:
     if _black_box.find(pid) is None:
+        if not os.path.exists(f"/proc/{pid}"):
+            raise ProcessLookupError(f"there is no process {pid}")
         raise FileNotFoundError(f"process {pid} has no black box")
-    send(pid, STOP, "stop")
+    require_orders(f"process {pid} has a black box, but {{python}} cannot stop tracing")
+    send(pid, STOP)
     return 0
 
 

@@ -41,21 +41,29 @@ MEANINGS = {
 def print_facts(out: TextIO) -> int:
     """Print every fact; the exit status: 0 if all is right, 1 if something is lost."""
     style = Style.for_stream(out, refused=True)
-    print(style.name(f"      python: {sys.version} at {sys.executable}"), file=out)
-    print(f"      ctracemalloc: {_ctracemalloc.__version__}", file=out)
+    print_text(f"python: {sys.version} at {sys.executable}", out, style)
+    print_text(f"ctracemalloc: {_ctracemalloc.__version__}", out, style)
     lost = []
     for name, value in _ctracemalloc._doctor().items():
         if not isinstance(value, Mapping):
-            print(style.name(f"      {name}: {value}"), file=out)
+            print_text(f"{name}: {value}", out, style)
             continue
         ok = bool(value.get("ok"))
-        print(style.name(f"{'ok' if ok else 'LOST':<4}  {name}: {value.get('detail', '')}"), file=out)
+        print_text(f"{name}: {value.get('detail', '')}", out, style, mark="ok" if ok else "LOST")
         if name in MEANINGS:
-            print(f"        {MEANINGS[name][0 if ok else 1]}", file=out)
+            print_text(MEANINGS[name][0 if ok else 1], out, style, indent=8)
         if not ok:
             lost.append(name)
     if lost:
-        print(f"something is lost on this interpreter: {', '.join(lost)}", file=out)
+        print_text(f"something is lost on this interpreter: {', '.join(lost)}", out, style, indent=0)
         return 1
     print("all right: tracing is exact on this interpreter", file=out)
     return 0
+
+
+def print_text(text: str, out: TextIO, style: Style, mark: str = "", indent: int = 6) -> None:
+    """In lines that fit a terminal; `mark` stands before the first."""
+    first, *rest = style.prose(style.name(text), indent)
+    print(f"{mark:<{indent}}{first}", file=out)
+    for line in rest:
+        print(" " * indent + line, file=out)

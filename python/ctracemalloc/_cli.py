@@ -25,11 +25,16 @@ FORCE_HELP = "write FILE even if it is something else than such a file, or is re
 MERGE_FORM = "where to? merge writes into the file of -o: merge -o OUT IN..."
 
 RUN_EPILOG = """\
-The program runs as `python SCRIPT ARGS` would run it: the same exit status, arguments,
-sys.path, __main__, standard input and signals. The snapshot is written and the summary
-printed (on stderr) when it ends: normally, by an exception, by sys.exit, by SIGINT, and by SIGTERM
-if the program does not handle that itself. os._exit, os.exec*, SIGKILL and other
-signals end it without a report."""
+The program runs as `python SCRIPT ARGS` would run it: the same exit status,
+arguments, sys.path, __main__, standard input and signals. The snapshot is
+written and the summary printed (on stderr) when it ends: normally, by an
+exception, by sys.exit, by SIGINT, and by SIGTERM if the program does not
+handle that itself. os._exit, os.exec*, SIGKILL and other signals end it
+without a report."""
+RUN_USAGE = """\
+%(prog)s [options] SCRIPT [ARGS ...]
+       %(prog)s [options] -m MODULE [ARGS ...]
+       %(prog)s [options] -c CODE [ARGS ...]"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -144,7 +149,7 @@ def build_run_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
     run = commands.add_parser(
         "run",
         help="run a program and report what it allocated",
-        usage="%(prog)s [options] SCRIPT [ARGS ...] | -m MODULE [ARGS ...] | -c CODE [ARGS ...]",
+        usage=RUN_USAGE,
         epilog=RUN_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -270,6 +275,8 @@ def build_parser() -> argparse.ArgumentParser:
 
     build_attach_parsers(commands)
     commands.add_parser("doctor", help="check that tracing is exact on this interpreter")
+    for command in commands.choices.values():
+        command.set_defaults(own=command)  # what is wrong with a command's words is told with its usage
     return parser
 
 
@@ -309,7 +316,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments[:1] == ["run"]:
         options, program = split_program(arguments[1:])
         arguments = ["run", *options]
-    parsed = parser.parse_args(arguments)
+    parsed, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        parsed.own.error(f"unrecognized arguments: {' '.join(unknown)}")
     if not have_streams(parsed):
         return 2
     try:
@@ -327,7 +336,7 @@ def merge_files(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> 
     from ctracemalloc import _compression, _losses, _output, _report, _source, _terminal
 
     if parsed.output is None:
-        parser.error(MERGE_FORM)
+        parsed.own.error(MERGE_FORM)
     _output.check(parsed.output, _output.SNAPSHOT, inputs=parsed.files, force=parsed.force)
     for path in parsed.files:
         _source.expect(path, _output.SNAPSHOT, _output.BLACK_BOX)
@@ -339,12 +348,11 @@ def merge_files(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> 
         print(f"{parser.prog}: {printable(str(error))}", file=sys.stderr)
         return 2
     merged.dump(parsed.output, compression=_compression.of_name(parsed.output))
-    total = _report.format_bytes(_report.totals_of(merged).size)
-    files, blocks = counted(len(parsed.files), "snapshot"), counted(len(merged.traces), "block")
+    files, amount = counted(len(parsed.files), "snapshot"), _report.amount_text(_report.totals_of(merged))
     out = sys.stderr if _output.is_stream(parsed.output, 1) else sys.stdout
     style = _terminal.Style.for_stream(out, refused=True)
-    print(style.name(f"{parsed.output}: {files}, {total} in {blocks}"), file=out)
-    for line in _terminal.fact_lines(_losses.facts(merged), style):
+    print(style.name(f"{parsed.output}: {files}, {amount}"), file=out)
+    for line in _terminal.fact_lines([*_report.sample_facts(merged), *_losses.facts(merged)], style):
         print(line, file=out)
     return 0
 
@@ -366,11 +374,11 @@ def dispatch(
 
         return _attach.main(parsed)
     if parsed.command == "recording":
-        return print_recording(parser, parsed)
+        return print_recording(parsed)
     if parsed.command == "merge":
         return merge_files(parser, parsed)
     if parsed.cumulative and parsed.key not in ("lineno", "filename"):
-        parser.error(f"--cumulative goes with --key lineno or filename, not {parsed.key}")
+        parsed.own.error(f"--cumulative goes with --key lineno or filename, not {parsed.key}")
     print_lines(report_lines(parsed) if parsed.command == "report" else diff_lines(parsed))
     return 0
 
@@ -408,7 +416,7 @@ def diff_lines(parsed: argparse.Namespace) -> list[str]:
         )
 
 
-def print_recording(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> int:
+def print_recording(parsed: argparse.Namespace) -> int:
     from ctracemalloc import _output, _source, _timeline
 
     if parsed.output is not None:
@@ -424,7 +432,7 @@ def print_recording(parser: argparse.ArgumentParser, parsed: argparse.Namespace)
     except ctracemalloc.FileError:
         raise
     except ValueError as error:  # a moment that is not there
-        parser.error(str(error))
+        parsed.own.error(str(error))
     print_lines(lines)
     return 0
 

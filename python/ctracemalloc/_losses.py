@@ -63,12 +63,17 @@ def facts(*items: HasLosses, names: Sequence[str] = ()) -> list[tuple[str, str]]
 
     names: of the items; then a loss that not all of them have says which do.
     """
+    return told_once("lost", [texts(shown(item)) for item in items], names)
+
+
+def told_once(fact: str, lists: Sequence[Sequence[str]], names: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """(fact, text) for the texts of several items, each text once, with the names of those that have it if not all do."""
     found: dict[str, list[str]] = {}
-    for index, item in enumerate(items):
-        for text in dict.fromkeys(texts(shown(item))):
+    for index, texts_of_item in enumerate(lists):
+        for text in dict.fromkeys(texts_of_item):
             found.setdefault(text, []).append(names[index] if names else "")
     told = []
     for text, owners in found.items():
-        where = f" [{', '.join(owners)}]" if names and len(owners) < len(items) else ""
-        told.append(("lost", text + where))
+        where = f" [{', '.join(owners)}]" if names and len(owners) < len(lists) else ""
+        told.append((fact, text + where))
     return told

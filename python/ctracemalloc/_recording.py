@@ -201,16 +201,25 @@ class Recording:
         times = self._times[first : last + 1]
         return [Series(frame, times, sizes, counts) for frame, (sizes, counts) in zip(frames, lists, strict=True)]
 
+    def _sample_intervals(self) -> list[int]:
+        """Of the samples that it has recorded, each once."""
+        return list(dict.fromkeys(interval for _time, tracing, _nframe, interval in self._core.spans() if tracing and interval))
+
     def _index(self, at: float | None) -> int:
-        """The one rule for what a time means: see above."""
-        times = self._times
-        if not times:
+        """The moment that a time means; ValueError."""
+        if not self._times:
             raise ValueError("the recording has no moments")
-        if at is None:
-            return len(times) - 1
-        if not 0 <= at <= times[-1] + self.interval / 2:
-            span = f"from {clock(times[0])} to {clock(times[-1])}"
+        index = len(self._times) - 1 if at is None else self._find(at)
+        if index is None:
+            span = f"from {self._clock(0)} to {self._clock(len(self._times) - 1)}"
             raise ValueError(f"there is no moment at {at:g} seconds: the recording has moments {span}")
+        return index
+
+    def _find(self, at: float) -> int | None:
+        """The one rule for what a time means: see above. None: it is outside of the recording."""
+        times = self._times
+        if not 0 <= at <= times[-1] + self.interval / 2:
+            return None
         index = bisect_left(times, at)
         if index == len(times) or (index > 0 and at - times[index - 1] <= times[index] - at):
             index -= 1
@@ -221,20 +230,14 @@ class Recording:
         time = self._times[index]
         for digits in range(MAX_DIGITS):
             text = clock(time, digits)
-            if self._is_at(parse_clock(text), index):
+            if self._find(parse_clock(text)) == index:
                 return text
         return clock(time, MAX_DIGITS)
-
-    def _is_at(self, at: float, index: int) -> bool:
-        try:
-            return self._index(at) == index
-        except ValueError:
-            return False
 
     def _range(self, start: float | None, end: float | None) -> tuple[int, int]:
         first, last = 0 if start is None else self._index(start), self._index(end)
         if first > last:
-            raise ValueError(f"the moment at {start!r} is not before that at {end!r}")
+            raise ValueError(f"the moment at {self._clock(first)} is not before that at {self._clock(last)}")
         return first, last
 
     def __len__(self) -> int:

@@ -8,6 +8,7 @@ and print nothing. They only read a snapshot's public side, so they work on any.
 
 import linecache
 import os
+import shlex
 import stat
 import tokenize  # noqa: F401 - linecache needs it, and must not import it in a signal handler
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,6 +29,7 @@ KEY_NOUNS = {
 # The peak is told apart from what is live if it is so much more:
 PEAK_RATIO = 1.5
 PEAK_BYTES = 64 * 1024
+ESTIMATES = "all sizes and counts are estimates"
 
 
 # --- whole reports ---
@@ -88,7 +90,8 @@ def format_peak(
     sort = "size" if sort == "peak" else sort
     text = f"{amount_text(totals_of(snapshot))}{peaks_text(merged)}"
     first, *rest = style.prose(text, len("at the peak  "))
-    title = [f"{style.bold('at the peak')}  {first}", *rest, *fact_lines(_losses.facts(snapshot), style)]
+    facts = [*sample_facts(snapshot), *_losses.facts(snapshot)]
+    title = [f"{style.bold('at the peak')}  {first}", *rest, *fact_lines(facts, style)]
     return [*title, "", *format_rows(snapshot, key, top, style, cumulative, sort, "at peak")]
 
 
@@ -135,7 +138,10 @@ def format_diff(
     *,
     cumulative: bool = False,
     sort: str = "size",
+    samples: bool = True,
 ) -> list[str]:
+    """samples: False: what the snapshots are samples of is told already."""
+    facts = [*(samples_facts(old, new) if samples else []), *_losses.facts(old, new, names=("old", "new"))]
     columns = DIFFERENCE_COLUMNS.get(sort, DIFFERENCE_COLUMNS["size"])
     differences = new.compare_to(old, key, cumulative, sort=sort)
     changed = [item for item in differences if columns.changed(item)]
@@ -146,7 +152,7 @@ def format_diff(
         f"{style.bold('new')}     {amount_text(after)}",
         f"{style.bold('change')}  "
         + style.grown(f"{format_change(size_diff)} in {counted(count_diff, 'block', sign=True)}", size_diff),
-        *fact_lines(_losses.facts(old, new, names=("old", "new")), style),
+        *fact_lines(facts, style),
         "",
         *describe_rows(changed, key, top, style, cumulative, "changed ", sort),
     ]
@@ -199,13 +205,25 @@ def peak_facts(peak: Snapshot | None, run: Mapping[str, Any], merged: int) -> li
 
 
 def sample_facts(snapshot: Snapshot) -> list[tuple[str, str]]:
+    """Says of the numbers of one snapshot that they are estimates."""
     interval = snapshot.sample_interval
     if interval is None:
         return []
-    blocks = len(snapshot.traces)
-    text = f"{counted(blocks, 'block')}, about one in {format_bytes(interval)}: all sizes and counts are estimates"
-    text += _losses.sample_note(snapshot)
-    return [("sample", text)]
+    text = f"{counted(len(snapshot.traces), 'block')}, about one in {format_bytes(interval)}: {ESTIMATES}"
+    return [("sample", text + _losses.sample_note(snapshot))]
+
+
+def samples_facts(old: Snapshot, new: Snapshot) -> list[tuple[str, str]]:
+    """The same of two; which of them, if the other was traced whole or has another interval."""
+    texts = [
+        [sample_text(snapshot.sample_interval) + _losses.sample_note(snapshot)] if snapshot.sample_interval else []
+        for snapshot in (old, new)
+    ]
+    return _losses.told_once("sample", texts, ("old", "new"))
+
+
+def sample_text(interval: int) -> str:
+    return f"about one block in {format_bytes(interval)}: {ESTIMATES}"
 
 
 def run_of(snapshot: Snapshot) -> Mapping[str, Any]:
@@ -219,7 +237,7 @@ def run_facts(run: Mapping[str, Any], style: Style) -> list[tuple[str, str]]:
     if isinstance(run.get("tracer"), int):
         facts.append(("tracer", f"{format_bytes(run['tracer'])} used by ctracemalloc itself"))
     if isinstance(run.get("command"), list):
-        facts.append(("program", style.text(" ".join(map(str, run["command"])), len("  program  "))))
+        facts.append(("program", style.text(command_text(run["command"]), len("  program  "))))
     pid = f", pid {run['pid']}" if "pid" in run else ""
     if "began" in run:
         facts.append(("began", f"{run['began']}{pid}"))
@@ -229,6 +247,11 @@ def run_facts(run: Mapping[str, Any], style: Style) -> list[tuple[str, str]]:
     if "ended" in run:
         facts.append(("ended", f"{run['ended']}{pid}"))
     return facts
+
+
+def command_text(words: list[Any]) -> str:
+    """As a shell takes it. A word that is alone stays as it is: a path, or a whole command that could not be split."""
+    return str(words[0]) if len(words) == 1 else shlex.join(map(str, words))
 
 
 def is_label(key: str) -> bool:

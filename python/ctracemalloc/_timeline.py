@@ -35,7 +35,7 @@ def format_recording(
         return lines
     old, new = recording.snapshot(moments[0].time), recording.snapshot(moments[-1].time)
     lines += ["", style.bold(f"from {recording._clock(first)} to {recording._clock(last)}")]
-    return lines + _report.format_diff(old, new, key, top, style)
+    return lines + _report.format_diff(old, new, key, top, style, samples=False)
 
 
 def format_head(recording: Recording, style: Style) -> list[str]:
@@ -52,6 +52,7 @@ def format_head(recording: Recording, style: Style) -> list[str]:
         reached = recording._clock(recording._index(peak.time))
         facts.append(("peak", f"{format_bytes(peak.size)}, reached by {reached}"))
     facts += [(event.what, f"at {clock(event.time)}") for event in recording.events[1:]]
+    facts += [("sample", _report.sample_text(interval)) for interval in recording._sample_intervals()]
     facts += _losses.facts(recording)
     if recording.truncated:
         facts.append(("cut off", recording.truncated))

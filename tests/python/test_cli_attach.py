@@ -110,7 +110,8 @@ class AttachTest(ProgramTest):
         for command, target, words in (
             ("attach", str(gone.pid), f"no process {gone.pid}"),
             ("attach", "nothing.box", "nothing.box"),
-            ("detach", str(gone.pid), "no black box"),
+            ("detach", str(gone.pid), f"no process {gone.pid}"),
+            ("detach", str(os.getpid()), f"process {os.getpid()} has no black box\n"),
         ):
             done = self.python("-m", "ctracemalloc", command, target)
             self.assertEqual((done.returncode, done.stdout), (2, ""))
@@ -124,6 +125,13 @@ class AttachTest(ProgramTest):
         self.assertEqual((done.returncode, done.stdout), (2, ""))
         self.assertIn("--black-box auto", done.stderr)
         program.grow()
+        traced = self.traced_program()
+        done = self.python("-m", "ctracemalloc", "detach", str(traced.pid))
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        version = "%d.%d" % sys.version_info[:2]
+        words = f"process {traced.pid} has a black box, but Python {version} cannot stop tracing in a running program"
+        self.assertIn(f"{words} (3.14 and newer can)\n", done.stderr)
+        traced.grow()
 
     @unittest.skipUnless(TAKES_ORDERS, "tracing in a running program is started from Python 3.14 on")
     def test_start_and_stop(self):

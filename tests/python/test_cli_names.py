@@ -375,6 +375,51 @@ class MessagesTest(ProgramTest):
             one.merged = wrong
             self.assertEqual(ctracemalloc.Snapshot.merge([one, one]).merged, 2)
 
+    def test_what_is_wrong_is_told_with_the_usage_of_the_command(self):
+        for command, words in ((["run", "--bogus", "x.py"], "unrecognized arguments: --bogus"),
+                               (["report", "a.ctm", "b.ctm"], "unrecognized arguments: b.ctm"),
+                               (["report", "a.ctm", "--key", "function", "--cumulative"], "--cumulative goes with --key"),
+                               (["merge", "a.ctm"], "where to?"),
+                               (["recording", "r.ctr", "--from", "9"], "there is no moment at 9 seconds")):
+            text = self.command(*command, status=2)
+            self.assertTrue(text.startswith(f"usage: python -m ctracemalloc {command[0]} ["), text)
+            self.assertIn(f"\npython -m ctracemalloc {command[0]}: error: {words}", text)
+
+    def test_help_fits_a_terminal(self):
+        self.environment["COLUMNS"] = "80"
+        for command in ([], ["run"], ["report"], ["diff"], ["recording"], ["merge"], ["attach"], ["detach"], ["doctor"]):
+            text = self.command(*command, "--help")
+            self.assertEqual([line for line in text.splitlines() if len(line) > 80], [], command)
+
+    def test_the_doctor_fits_a_terminal(self):
+        whole = self.command("doctor")
+        self.environment["COLUMNS"] = "50"
+        narrow = self.command("doctor")
+        # A word that has no room in a line has one of its own: the path of the interpreter.
+        self.assertEqual([line for line in narrow.splitlines() if len(line) > 50 and " " in line.strip()], [])
+        self.assertEqual(narrow.split(), whole.split())
+
+    def test_moments_that_are_not_there(self):
+        """Their errors name moments as the table prints them."""
+        recording = ctracemalloc.open_recording(self.folder / "r.ctr")
+        first, last = recording._clock(0), recording._clock(len(recording) - 1)
+        self.assertNotEqual(first, last)
+        text = self.command("recording", "r.ctr", "--from", "9", status=2)
+        self.assertIn(f"the recording has moments from {first} to {last}\n", text)
+        text = self.command("recording", "r.ctr", "--from", last, "--to", first, status=2)
+        self.assertIn(f"the moment at {last} is not before that at {first}\n", text)
+
+    def test_a_command_line_is_shown_as_a_shell_takes_it(self):
+        for program, shown in ((["-c", 'raise SystemExit("a b")'], """-c 'raise SystemExit("a b")'"""),
+                               (["-c", "pass", "one", "two words", ""], "-c pass one 'two words' ''")):
+            result = self.traced("--record", "it.ctr", "--black-box", "it.box", "--force", "-o", "it.ctm", *program)
+            self.assertIn(f"  program  {shown}\n", result.stderr)
+            self.assertIn(f"  program  {shown}\n", self.command("report", "it.ctm"))
+            for command in (["report", "it.box"], ["report", "it.ctr"], ["recording", "it.ctr"]):
+                self.assertIn(f" {shown}\n", self.command(*command))
+        self.write("my prog.py", "pass")
+        self.assertIn("  program  my prog.py\n", self.traced("-o", "it.ctm", "my prog.py").stderr)
+
     def test_units(self):
         from ctracemalloc import _cli
 

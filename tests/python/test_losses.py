@@ -169,6 +169,27 @@ class ViewTest(ProgramTest):
         losses = ctracemalloc.Snapshot.load(str(self.folder / "it.ctm")).losses
         self.assertIn("free_lists", [loss.kind for loss in losses])
 
+    def test_every_view_of_a_sample_says_so(self):
+        self.write("it.py", "kept = [bytes(1000) for _ in range(5000)]")
+        self.traced("--sample-interval", "1K", "--record", "it.ctr", "--black-box", "it.box", "-o", "it.ctm", "it.py")
+        self.traced("-o", "whole.ctm", "it.py")
+        sample = ctracemalloc.Snapshot.load(str(self.folder / "it.ctm"))
+        for arguments in (("report", "it.ctm"), ("report", "it.ctm", "--at-peak"), ("report", "it.ctr"), ("report", "it.box"),
+                          ("recording", "it.ctr"), ("attach", "it.box"), ("diff", "it.ctm", "it.ctr"),
+                          ("diff", "it.ctm", "it.ctm", "--at-peak"), ("merge", "-o", "all.ctm", "it.ctm")):
+            with self.subTest(arguments=arguments):
+                result = self.python("-m", "ctracemalloc", *arguments)
+                (line,) = [line for line in result.stdout.splitlines() if "estimates" in line]
+                self.assertRegex(line, r"^  sample   .*about one (block )?in 1024 B: all sizes and counts are estimates")
+                self.assertNotIn(" [", line)
+        merged = self.python("-m", "ctracemalloc", "merge", "-o", "all.ctm", "it.ctm").stdout
+        self.assertIn(f" {sum(item.count for item in sample.statistics('filename')):,} blocks\n", merged)
+        for arguments, owner in ((("it.ctm", "whole.ctm"), "old"), (("whole.ctm", "it.ctm"), "new")):
+            self.assertRegex(self.python("-m", "ctracemalloc", "diff", *arguments).stdout, rf"estimates.* \[{owner}\]\n")
+        self.assertNotIn("estimates", self.python("-m", "ctracemalloc", "diff", "whole.ctm", "whole.ctm").stdout)
+        refused = self.python("-m", "ctracemalloc", "merge", "-o", "x", "whole.ctm", "it.ctm").stderr
+        self.assertIn("it is a sample, one block in 1024 bytes, but the first snapshot has every block;", refused)
+
     def test_losses_are_what_the_doctor_says(self):
         self.write(
             "it.py",
@@ -251,13 +272,14 @@ class EndTest(ProgramTest):
             self.assertEqual((opened.ended, opened.exit_status), (None, None))
             self.assertFalse(hasattr(opened.snapshot(), "ended"))
 
-    def test_run_sets_it_before_the_end(self):
-        """What is said in the last atexit function of the program still counts."""
+    def test_run_sets_it_at_the_end(self):
+        """How the program ended, whatever was said before, in its last atexit function too."""
         self.write(
             "it.py",
             """
-            import atexit, ctracemalloc._ctracemalloc as core
-            atexit.register(core._set_end, "in the end", 7)
+            import atexit, ctracemalloc._ctracemalloc as core, sys
+            atexit.register(core._set_end, "in the end", 1)
+            sys.exit(7)
             """,
         )
         self.traced("-o", "it.ctm", "--black-box", "it.box", "--record", "it.ctr", "it.py")
@@ -265,7 +287,7 @@ class EndTest(ProgramTest):
             ctracemalloc.open_black_box(self.folder / "it.box"),
             ctracemalloc.open_recording(self.folder / "it.ctr"),
         ):
-            self.assertEqual((opened.ended, opened.exit_status), ("in the end", 7))
+            self.assertEqual((opened.ended, opened.exit_status), ("exit status 7", 7))
 
     def test_arguments(self):
         from ctracemalloc import _ctracemalloc

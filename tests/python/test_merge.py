@@ -144,9 +144,9 @@ class TestMerge(MergeCase):
         self.assertEqual(merged.sample_interval, 4096)
         self.assertAlmostEqual(sum(s.size for s in merged.statistics("filename")),
                                2 * sum(s.size for s in one.statistics("filename")), delta=500)
-        with self.assertRaisesRegex(ValueError, "sample interval is 8192 bytes, .* interval is 4096"):
+        with self.assertRaisesRegex(ValueError, "one block in 8192 bytes, but the first .* in 4096 bytes"):
             m.Snapshot.merge([one, two])
-        with self.assertRaisesRegex(ValueError, "exact.ctm.*every block was traced"):
+        with self.assertRaisesRegex(ValueError, "exact.ctm.*it has every block, but the first .* sample"):
             m.Snapshot.merge([one, exact])
 
     def test_errors(self):

@@ -324,7 +324,7 @@ class CommandTest(ProgramTest):
         self.assert_reported(result)
         self.assertEqual(result.returncode, 0)
         recording = ctracemalloc.open_recording(self.folder / "it.ctr")
-        self.assertEqual(recording.ended, "exit")
+        self.assertEqual(recording.ended, "exit status 0")
         self.assertGreater(len(recording), 3)
         self.assertIn("program.py", recording.command)
         self.assertNotIn("ctracemalloc_run", recording.command)
@@ -334,7 +334,7 @@ class CommandTest(ProgramTest):
 
         printed = self.python("-m", "ctracemalloc", "recording", "it.ctr", "--top", "2")
         self.assertEqual(printed.returncode, 0, printed.stderr)
-        for word in ("with the program", "live memory", "process", "program.py:5", "held.append", "█"):
+        for word in ("exit status 0", "live memory", "process", "program.py:5", "held.append", "█"):
             self.assertIn(word, printed.stdout)
         self.assertNotIn("cut off", printed.stdout)
 
@@ -351,7 +351,7 @@ class CommandTest(ProgramTest):
         result = self.traced("--record", "it.ctr", "program.py")
         self.assertEqual(result.returncode, -15)
         recording = ctracemalloc.open_recording(self.folder / "it.ctr")
-        self.assertEqual(recording.ended, "exit")
+        self.assertEqual(recording.ended, "SIGTERM")
         self.assertGreater(recording.moment().size, 10**6)
 
     def test_children(self):

@@ -83,7 +83,8 @@ PyObject *ctm_open_input(ctm_state *state, PyObject *filename)
     static const ctm_file_error not_regular = {0, "not a regular file"};
     struct stat target;
     PyObject *path = NULL, *file;
-    if (PyLong_Check(filename)) return ctm_open_file(filename, "rb");
+    if (PyIndex_Check(filename))
+        return ctm_open_file(filename, "rb"); /* a descriptor, as open() has it */
     if (!PyUnicode_FSConverter(filename, &path)) return NULL;
     const char *name = PyBytes_AS_STRING(path);
     const bool known = stat(name, &target) == 0;

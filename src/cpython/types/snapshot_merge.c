@@ -147,8 +147,9 @@ static int add_labelled(merge *work, const ctm_snapshot *snapshot, PyObject *dic
 
 static PyObject *interval_text(uint64_t interval)
 {
-    if (interval == 0) return PyUnicode_FromString("every block was traced");
-    return PyUnicode_FromFormat("its sample interval is %llu bytes", (unsigned long long)interval);
+    if (interval == 0) return PyUnicode_FromString("has every block");
+    return PyUnicode_FromFormat("is a sample, one block in %llu bytes",
+                                (unsigned long long)interval);
 }
 
 static int check_interval(merge *work, PyObject *input, uint64_t interval)
@@ -161,7 +162,7 @@ static int check_interval(merge *work, PyObject *input, uint64_t interval)
     PyObject *own = interval_text(interval), *first = interval_text(work->interval);
     if (own != NULL && first != NULL)
         PyErr_Format(PyExc_ValueError,
-                     "cannot merge %R: %U, but of the first snapshot %U; samples merge only with "
+                     "cannot merge %R: it %U, but the first snapshot %U; samples merge only with "
                      "samples of the same interval",
                      input, own, first);
     Py_XDECREF(own);
