@@ -208,8 +208,8 @@ ctm_status ctm_code_frame_uncached(ctm_shard *shard, PyCodeObject *code, int uni
 
 /* --- the cache --- */
 
-/* HOOK: Makes `code` carry our slot. False: out of memory, or somebody else's hook is on top, who may have given the old
- * slots and will be given the new ones. */
+/* HOOK: Makes `code` carry our slot. False: out of memory, or another tool's hook is above one of ours, which may have given
+ * the old slots and will be given the new ones; or may have called us with its lock held, as the standard module does. */
 static bool widen_extra(ctm_shard *shard, PyCodeObject *code)
 {
     const PyMemAllocatorEx *real = ctm_hooks_original(PYMEM_DOMAIN_MEM);

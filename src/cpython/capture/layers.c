@@ -140,7 +140,7 @@ const PyMemAllocatorEx *ctm_hooks_original(PyMemAllocatorDomain domain)
     PyMemAllocatorEx current;
     PyMem_GetAllocator(domain, &current);
     const ctm_hook_place place = place_of(&current, domain);
-    return place < CTM_LAYERS * 3 ? &ctm_the_originals[place] : NULL;
+    return place < 3 ? &ctm_the_originals[place] : NULL;
 }
 
 /* --- asking who stands above us --- */
