@@ -7,6 +7,7 @@ fails the status is 120; so they are flushed here, a moment before, to know. Wha
 A status is as in subprocess: 0 to 255, or the number of a signal, negative.
 """
 
+import io
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ from . import _ctracemalloc
 
 FLUSH_FAILED = 120
 UNKNOWN = -1
+UNNAMED = ("an exception", "", 0)
 
 
 class Ending:
@@ -26,27 +28,30 @@ class Ending:
         self.exception: tuple[str, str, int] | None = None  # its type, file and line; "" and 0: not known
         self.watched = False  # is it seen if an exception ends the program?
         self.interrupted = False  # by KeyboardInterrupt: the interpreter kills itself with SIGINT
-        self.text = ""
+        self.signum = 0  # the signal that the program dies of
+        self.text = "not known"
         self.status: int | None = None
 
     def note_exception(self, kind: type[BaseException], value: BaseException | None, place: TracebackType | None) -> bool:
         """Nobody has caught it. False: the program does not end with it."""
+        before, self.exception = self.exception, UNNAMED  # whatever fails below: there was one
         if sys.flags.interactive or sys.flags.inspect or os.environ.get("PYTHONINSPECT") or hasattr(sys, "ps1"):
+            self.exception = before
             return False
+        self.interrupted = kind is KeyboardInterrupt
         file, line = "", 0
         while place is not None:
             file, line = place.tb_frame.f_code.co_filename, place.tb_lineno
             place = place.tb_next
-        if not file and isinstance(value, SyntaxError):
-            file, line = value.filename or "", value.lineno or 0
+        if not file and issubclass(kind, SyntaxError):
+            file, line = place_of_syntax(value)
         self.exception = (name_of(kind), file, line)
-        self.interrupted = kind is KeyboardInterrupt
         return True
 
-    def describe(self, signum: int = 0) -> None:
-        """Sets text and status. `signum`: the signal that the program dies of."""
-        if signum:
-            self.text, self.status = signal.Signals(signum).name, -signum
+    def describe(self) -> None:
+        """Sets text and status."""
+        if self.signum:
+            self.text, self.status = signal.Signals(self.signum).name, -self.signum
             return
         asked = _ctracemalloc._end_status()
         if asked is None and self.exception is None and exits_are_held():
@@ -68,6 +73,10 @@ class Ending:
             kind, file, line = self.exception
             self.text += f", {kind} at {self.shorten(file)}:{line}" if file else f", {kind}"
 
+    def tell(self) -> None:
+        """The black box and the recording."""
+        _ctracemalloc._set_end(self.text, self.status)
+
     def shorten(self, file: str) -> str:
         return file.removeprefix(self.folder + os.sep) if self.folder else file
 
@@ -80,31 +89,41 @@ class Ending:
         return {"ended": self.text, "status": self.status, "exception": self.exception}
 
 
+# Here the classes are the program's: nothing of theirs is called, and what they hold may be anything.
+
+
 def name_of(kind: type[BaseException]) -> str:
-    module = getattr(kind, "__module__", None)
-    name = getattr(kind, "__qualname__", None) or "exception"
-    return name if module in (None, "builtins", "__main__") else f"{module}.{name}"
+    module, name = type.__getattribute__(kind, "__module__"), type.__getattribute__(kind, "__qualname__")
+    return f"{module}.{name}" if type(module) is str and module not in ("builtins", "__main__") else name
+
+
+def place_of_syntax(value: BaseException | None) -> tuple[str, int]:
+    """Where a SyntaxError says that it is; "" and 0: it does not."""
+    file, line = (SyntaxError.__dict__[name].__get__(value) for name in ("filename", "lineno"))
+    return (file, line) if type(file) is str and type(line) is int else ("", 0)
 
 
 def exits_are_held() -> bool:
     """Does the program still hold an exception of a class derived from SystemExit? It may have ended by it, unseen."""
-    derived = SystemExit.__subclasses__()
+    derived = type.__subclasses__(SystemExit)
     for kind in derived:
-        derived += kind.__subclasses__()
+        derived += type.__subclasses__(kind)
     if not derived:
         return False
     import gc
 
-    return any(type(one) in derived for one in gc.get_objects())
+    known = set(map(id, derived))
+    return any(id(type(one)) in known for one in gc.get_objects())
 
 
 def flush_streams() -> bool:
-    """False: the interpreter's own flush will fail too. Streams of the program's own making are left alone."""
+    """False: the interpreter's own flush will fail too. Objects of the program's own classes are left alone."""
     flushed = True
-    for stream, original in ((sys.stdout, sys.__stdout__), (sys.stderr, sys.__stderr__)):
-        is_own = stream is not original
+    for name in ("stdout", "stderr"):
+        stream, original = getattr(sys, name, None), getattr(sys, f"__{name}__", None)
+        is_plain = type(stream) is io.TextIOWrapper or stream is original
         try:
-            if stream is not None and not is_own and not stream.closed:
+            if stream is not None and is_plain and not stream.closed:
                 stream.flush()
         except Exception:
             flushed = False
@@ -131,10 +150,3 @@ def can_begin(program: list[str]) -> bool:
     if os.path.isdir(path):
         return any(os.path.isfile(os.path.join(path, name)) for name in ("__main__.py", "__main__.pyc"))
     return os.access(path, os.R_OK)
-
-
-def tell(ending: Ending) -> None:
-    """The black box and the recording."""
-    set_end = getattr(_ctracemalloc, "_set_end", None)
-    if set_end is not None:
-        set_end(ending.text, ending.status)

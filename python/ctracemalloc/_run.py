@@ -216,8 +216,7 @@ def begin_tracing(settings: "Settings") -> None:
     if settings.install:
         ctracemalloc.install()
     reporter = Reporter(settings)
-    atexit.register(reporter.at_exit)
-    atexit.register(_ctracemalloc._give_up)  # called before it, and needs no memory itself
+    atexit.register(_ctracemalloc._call_last, reporter.at_exit)  # gives up what is set aside; needs no memory itself
     os.register_at_fork(after_in_child=reporter.after_fork)
     reporter.ending.watched = _ctracemalloc._watch_end(reporter.on_exception)
     if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
@@ -271,6 +270,14 @@ def ignore_signal(signum: int, frame: FrameType | None) -> None:
     """A function, not SIG_IGN: a signal that is under way already is handled by what is set when its turn comes."""
 
 
+def text_of(error: Exception) -> str:
+    """An OSError says all itself."""
+    text = str(error)
+    if isinstance(error, OSError) and text:
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
 class Reporter:
     """Writes the report, once, in the process that it was made in."""
 
@@ -285,6 +292,13 @@ class Reporter:
         if settings.zstd:
             _compression.library()
         self.kept = _end.Kept()
+        self.last_steps = (  # made now, or they would be in the numbers
+            self.take_moment,
+            self.ending.describe,
+            self.ending.tell,
+            self.end_black_box,
+            self.end_recording,
+        )
         self.reporting = False
         _black_box.is_ended_elsewhere()
         _record.is_ended_elsewhere()
@@ -308,7 +322,7 @@ class Reporter:
         # that comes before this line ends it, and the SIGTERM, still sent again, calls it anew.
         SET_SIGNAL(SIGINT, ignore_signal)
         with self.kept:
-            self.report_sigterm()
+            _ctracemalloc._call_last(self.report_sigterm)
 
     def report_sigterm(self) -> None:
         _ctracemalloc._resend_stop()
@@ -352,29 +366,33 @@ class Reporter:
         if self.ending.never_ran():
             self.leave_nothing()
             return
+        self.ending.signum = signum
         try:
-            self.note_end(signum)
-        except MemoryError:
-            pass  # there is more when tracing has ended
-        try:
+            self.note_end()
             self.write()
         except KeyboardInterrupt:
             _boot.complain("the report was interrupted")
-        except Exception as error:  # a full disk, no memory: the program's own end goes on
-            _boot.complain(f"no report: {type(error).__name__}: {error}")
+        except Exception as error:  # no memory, an audit hook of the program's: its own end goes on
+            _boot.complain(f"no report: {text_of(error)}")
 
-    def note_end(self, signum: int) -> None:
-        """What there is now, how the program ends, and the end of what is written meanwhile."""
-        try:
-            if self.moment is None and ctracemalloc.is_tracing():
-                self.moment = Moment(ctracemalloc.take_snapshot)
-        finally:
-            self.ending.describe(signum)
-            _ended.tell(self.ending)
-            self.end_black_box()
-            problem = _record.stop_at_exit()
-            if problem is not None:
-                _boot.complain(f"the recording ended early: {problem}")
+    def note_end(self) -> None:
+        """What there is now, how the program ends, and the end of what is written meanwhile. Each by itself."""
+        for step in self.last_steps:
+            try:
+                step()
+            except MemoryError:
+                pass  # for the snapshot there is more when tracing has ended
+            except Exception as error:
+                _boot.complain(f"at the end: {text_of(error)}")
+
+    def take_moment(self) -> None:
+        if self.moment is None and ctracemalloc.is_tracing():
+            self.moment = Moment(ctracemalloc.take_snapshot)
+
+    def end_recording(self) -> None:
+        problem = _record.stop_at_exit()
+        if problem is not None:
+            _boot.complain(f"the recording ended early: {problem}")
 
     def end_black_box(self) -> None:
         lack = _ctracemalloc._black_box_state()[1]
@@ -402,7 +420,6 @@ class Reporter:
         snapshot = moment.snapshot
         ctracemalloc.stop()
 
-        path, reserved = self.claim_output()
         snapshot.run = {
             "command": self.command,
             **self.ending.facts(),
@@ -410,13 +427,7 @@ class Reporter:
             "peak": moment.peak,
             "tracer": moment.tracer,
         }
-        try:
-            snapshot.dump(path, compression="zstd" if self.settings.zstd else None)
-        except (OSError, ImportError, MemoryError) as error:
-            _boot.complain(f"the snapshot was not written: {error or type(error).__name__}")
-            if reserved:
-                _output.give_up(path)
-            path = ""
+        path = self.save(snapshot)
         if path and os.path.dirname(path) == _terminal.current_folder():
             path = os.path.basename(path)
         for top in (self.settings.top, 1):
@@ -427,6 +438,19 @@ class Reporter:
             _boot.write_stderr("\n".join(lines) + "\n", self.encoding)
             return
         _boot.complain(f"no memory for the report: {moment.peak} bytes at the peak; {path or 'no file'}")
+
+    def save(self, snapshot: ctracemalloc.Snapshot) -> str:
+        """Where the snapshot is now; "": nowhere, which has been said."""
+        path, reserved = "", False
+        try:
+            path, reserved = self.claim_output()
+            snapshot.dump(path, compression="zstd" if self.settings.zstd else None)
+        except Exception as error:  # a full disk, no memory, an audit hook of the program's that forbids files
+            _boot.complain(f"the snapshot was not written: {text_of(error)}")
+            if reserved:
+                _output.give_up(path)
+            return ""
+        return path
 
     def format(self, snapshot: ctracemalloc.Snapshot, top: int, path: str) -> list[str]:
         style = _terminal.Style(self.settings.color, _terminal.width_of(2), self.encoding, self.folder)

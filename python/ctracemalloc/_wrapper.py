@@ -11,7 +11,6 @@ import os
 import signal
 import site
 import sys
-import sysconfig
 
 LONG_WITH_VALUE = "--check-hash-based-pycs"
 SHORT_WITH_VALUE = "WX"
@@ -88,6 +87,8 @@ def paths_of_application(program: list[str]) -> list[str]:
         return []
     if not (os.path.isdir(program[0]) or zipfile.is_zipfile(program[0])):
         return []
+    import sysconfig  # here: it needs threading, which the program is not to find imported
+
     paths = sysconfig.get_paths()
     own = {paths["stdlib"], paths["platstdlib"], os.path.dirname(os.__file__), *site.getsitepackages()}
     own.add(site.getusersitepackages())

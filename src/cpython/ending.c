@@ -88,7 +88,7 @@ static int on_audit(const char *event, PyObject *args, void *data)
     }
     PyObject *type, *value, *traceback, *hook;
     if (PyArg_ParseTuple(args, "OOOO", &hook, &type, &value, &traceback)) {
-        Py_XDECREF(PyObject_CallFunctionObjArgs(the_watcher, type, value, traceback, NULL));
+        Py_XDECREF(ctm_call_untraced(the_watcher, type, value, traceback));
     }
     PyErr_Clear(); /* the program's end goes on */
     return 0;

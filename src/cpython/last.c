@@ -50,6 +50,26 @@ PyObject *ctm_module_give_up(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ig
     Py_RETURN_NONE;
 }
 
+const char ctm_call_last_doc[] =
+    "_call_last($module, function, /)\n--\n\n"
+    "_give_up(), then call the function: without what the program traces its code\n"
+    "with (sys.settrace, sys.setprofile, sys.monitoring), which is not for our code.";
+
+PyObject *ctm_module_call_last(PyObject *module, PyObject *function)
+{
+    Py_XDECREF(ctm_module_give_up(module, NULL));
+    return ctm_call_untraced(function, NULL, NULL, NULL);
+}
+
+PyObject *ctm_call_untraced(PyObject *function, PyObject *a, PyObject *b, PyObject *c)
+{
+    PyThreadState *thread_state = PyThreadState_Get();
+    PyThreadState_EnterTracing(thread_state);
+    PyObject *result = PyObject_CallFunctionObjArgs(function, a, b, c, NULL);
+    PyThreadState_LeaveTracing(thread_state);
+    return result;
+}
+
 const char ctm_last_snapshot_doc[] = "_last_snapshot($module, /)\n--\n\n"
                                      "Stop tracing, and give the snapshot of that moment.";
 

@@ -65,6 +65,7 @@ static PyMethodDef module_methods[] = {
     {"_set_end", ctm_module_set_end, METH_VARARGS, ctm_set_end_doc},
     {"_set_aside", ctm_module_set_aside, METH_O, ctm_set_aside_doc},
     {"_give_up", ctm_module_give_up, METH_NOARGS, ctm_give_up_doc},
+    {"_call_last", ctm_module_call_last, METH_O, ctm_call_last_doc},
     {"_last_snapshot", ctm_module_last_snapshot, METH_NOARGS, ctm_last_snapshot_doc},
     {"_resend_start", ctm_module_resend_start, METH_O, ctm_resend_start_doc},
     {"_resend_stop", ctm_module_resend_stop, METH_NOARGS, ctm_resend_stop_doc},

@@ -15,11 +15,11 @@ exec(sys.argv[1])
 """
 
 
-class EndedTest(ProgramTest):
+class EndingsTest(ProgramTest):
     def setUp(self):
         super().setUp()
         self.environment.pop("PYTHONUNBUFFERED", None)  # what is buffered is written at the end
-        self.write("prog.py", PROGRAM)
+        self.script = str(self.write("prog.py", PROGRAM))
 
     def check(self, program, ended, exception=None):
         """Ends as without tracing, and says so."""
@@ -36,6 +36,8 @@ class EndedTest(ProgramTest):
         with self.subTest(code):
             self.check(("prog.py", code), ended, exception)
 
+
+class EndedTest(EndingsTest):
     def test_statuses(self):
         for code, status in (
             ("pass", 0),
@@ -178,6 +180,84 @@ class NoProgramTest(ProgramTest):
                     self.assertEqual((traced.returncode, traced.stdout, traced.stderr),
                                      (plain.returncode, plain.stdout, plain.stderr))
                     self.assertEqual(list(self.folder.glob("*.ctm*")), [])
+
+
+class ProgramsCodeTest(EndingsTest):
+    """What the program has made of the interpreter is not asked, and changes nothing."""
+
+    def test_a_metaclass_in_the_way(self):
+        self.write("prog.py", """
+            class Meta(type):
+                def __getattribute__(cls, name): raise SystemExit(99)
+                def __eq__(cls, other): raise SystemExit(98)
+                __hash__ = None
+            class Odd(Exception, metaclass=Meta): pass
+            class OddExit(SystemExit, metaclass=Meta): pass
+            raise Odd
+        """)
+        self.check(("prog.py",), "exit status 1, Odd at prog.py:8", ("Odd", self.script, 8))
+
+    def test_names_that_are_none(self):
+        self.check_code("class Odd(SyntaxError): __module__ = filename = lineno = 5\nraise Odd",
+                        "exit status 1, Odd at <string>:2", ("Odd", "<string>", 2))
+
+    def test_an_output_of_the_programs_own(self):
+        result = self.traced("-c", "import sys; sys.stdout = open('/dev/full', 'w'); print(1)")
+        self.assertEqual(result.returncode, 120)
+        self.assertIn("  ended    exit status 120 (its output could not be written), pid ", result.stderr)
+
+    def test_no_output_at_all(self):
+        self.check_code("vars(sys).clear()", "exit status 0")
+
+    def test_trace_functions(self):
+        """They see no code of ours, and what they raise does not end it."""
+        self.write("prog.py", """
+            import sys, threading
+            def trace(frame, event, argument):
+                if "ctracemalloc" in frame.f_code.co_filename or frame.f_code.co_name == "none":
+                    sys.__stderr__.write(f"{frame.f_code}\\n")
+                    raise ValueError("traced")
+            getattr(sys, sys.argv[1])(trace)
+            if sys.argv[2:]:
+                raise KeyError
+        """)
+        for name in ("settrace", "setprofile"):
+            self.check(("prog.py", name), "exit status 0")
+            self.check(("prog.py", name, "fail"), "exit status 1, KeyError at prog.py:9", ("KeyError", self.script, 9))
+
+    @unittest.skipIf(sys.version_info < (3, 12), "sys.monitoring is new in 3.12")
+    def test_monitoring(self):
+        self.write("prog.py", """
+            import sys, threading
+            def start(code, offset):
+                if "ctracemalloc" in code.co_filename:
+                    raise ValueError("traced")
+            sys.monitoring.use_tool_id(1, "test")
+            sys.monitoring.register_callback(1, sys.monitoring.events.PY_START, start)
+            sys.monitoring.set_events(1, sys.monitoring.events.PY_START)
+            if sys.argv[1:]:
+                raise KeyError
+        """)
+        self.check(("prog.py",), "exit status 0")
+        self.check(("prog.py", "fail"), "exit status 1, KeyError at prog.py:10", ("KeyError", self.script, 10))
+
+    def test_modules_are_those_of_the_program(self):
+        """threading does something at the end, if it is there."""
+        code = "import sys; print('threading' in sys.modules, 'asyncio' in sys.modules)"
+        self.check(("-c", code), "exit status 0")
+
+    def test_files_are_forbidden(self):
+        self.write("prog.py", """
+            import sys
+            def hook(event, arguments):
+                if event == "open":
+                    raise RuntimeError("no files")
+            sys.addaudithook(hook)
+        """)
+        result = self.traced("-o", "out.ctm", "prog.py")
+        self.assertEqual((result.returncode, list(self.folder.glob("*.ctm"))), (0, []))
+        self.assertIn("ctracemalloc: the snapshot was not written: RuntimeError: no files\n", result.stderr)
+        self.assertIn("  ended    exit status 0, pid ", result.stderr)
 
 
 class ForbiddenTest(ProgramTest):

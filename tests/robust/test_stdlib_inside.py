@@ -130,6 +130,27 @@ class StandardModuleInside(ScriptTest):
             print("good")
         """)
 
+    def test_between_our_own_hooks(self):
+        """Its hooks are above ours of the first start and below ours of the second. It copies its traces with its lock held and
+        asks our lower hook for memory: that must not come back to it, for a place never seen before."""
+        self.check_script("""
+            tm.start(3)
+            std.start(1)
+            tm.stop()
+            tm.start(3)
+            held = hold()
+            for number in range(5):
+                names = {}
+                exec(compile("def take(std): return std.take_snapshot()", f"fresh-{number}", "exec"), names)
+                mine = [t for t in names["take"](std).traces if t.traceback[-1].filename == __file__ and t.size == 1001]
+                assert len(mine) == 100, len(mine)
+            del held
+            check_ours()
+            std.stop()
+            check_ours()
+            print("good")
+        """)
+
     def test_a_bad_argument_changes_nothing(self):
         self.check_script("""
             tm.start(5)
