@@ -239,7 +239,7 @@ class TerminalTest(ProgramTest):
     def test_encodings(self):
         self.bytes_of("run", "-o", "a.ctm", "--record", "r.ctr", "--record-interval", "0.01", "sub/prog.py")
         for name in ("PYTHONIOENCODING", "PYTHONUTF8", "PYTHONCOERCECLOCALE"):
-            self.unset(name)  # the tests' own surroundings may have it
+            self.environment.pop(name, None)  # the tests' own surroundings may have it
         for environment, encoding, bars in (
             ({"LC_ALL": "C"}, "ascii", _terminal.ASCII_BARS),
             ({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, "ascii", _terminal.ASCII_BARS),
