@@ -1,6 +1,7 @@
 """The command line: parses it and calls the module that does the work."""
 
 import argparse
+import io
 import os
 import re
 import sys
@@ -297,12 +298,11 @@ def split_program(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def have_streams(parsed: argparse.Namespace) -> bool:
     """A command whose answer goes to stdout says so if that is closed (sys.stdout is None, as under cron)."""
-    null = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
     if sys.stderr is None:
-        sys.stderr = null
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
     if sys.stdout is not None or parsed.command == "run":
         return True
-    sys.stdout = null
+    sys.stdout = io.StringIO()
     if getattr(parsed, "output", None):
         return True
     print(f"python -m ctracemalloc {parsed.command}: standard output is closed", file=sys.stderr)

@@ -401,6 +401,14 @@ class MessagesTest(ProgramTest):
         self.assertEqual([line for line in narrow.splitlines() if len(line) > 50 and " " in line.strip()], [])
         self.assertEqual(narrow.split(), whole.split())
 
+    def test_nothing_of_ours_is_warned_of(self):
+        for command in (["run", "-o", "it.ctm", "-c", "pass"], ["report", "a.ctm"]):
+            self.assertNotIn("Warning", self.python("-X", "dev", "-m", "ctracemalloc", *command).stderr)
+        for end in ("report a.ctm", "recording r.ctr --force -o m.ctm"):
+            shell = f"exec {sys.executable} -X dev -m ctracemalloc {end} >&-"
+            done = subprocess.run(shell, shell=True, cwd=self.folder, capture_output=True, text=True)
+            self.assertNotIn("Warning", done.stderr)
+
     def test_moments_that_are_not_there(self):
         """Their errors name moments as the table prints them."""
         recording = ctracemalloc.open_recording(self.folder / "r.ctr")
