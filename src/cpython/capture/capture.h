@@ -169,7 +169,7 @@ size_t ctm_code_cache_memory(void);
 /* --- layers.c --- */
 void ctm_hooks_install(bool sampling); /* on top of whatever is there */
 void ctm_hooks_remove(void);           /* leaves what somebody else has wrapped since */
-/* What our hook calls on; NULL if somebody else's is on top: he may not take back what he has not given; or if one is between
+/* What our hook calls on; NULL if somebody else's is on top: he may not take back what he has not given; or if one may be between
  * our own: he may be the one who has called us, and holds a lock. HOOK */
 const PyMemAllocatorEx *ctm_hooks_original(PyMemAllocatorDomain domain);
 /* How many of the blocks that the program asks for come to our hooks, from the best to the worst. */

@@ -134,13 +134,21 @@ void ctm_hooks_remove(void)
     }
 }
 
+/* HOOK: Layers are used from 0 on, in each domain; their order in the chain is any. */
+static bool has_several_layers(void)
+{
+    return ctm_the_originals[PLACE(1, PYMEM_DOMAIN_RAW)].malloc != NULL ||
+           ctm_the_originals[PLACE(1, PYMEM_DOMAIN_MEM)].malloc != NULL ||
+           ctm_the_originals[PLACE(1, PYMEM_DOMAIN_OBJ)].malloc != NULL;
+}
+
 /* HOOK: */
 const PyMemAllocatorEx *ctm_hooks_original(PyMemAllocatorDomain domain)
 {
     PyMemAllocatorEx current;
     PyMem_GetAllocator(domain, &current);
     const ctm_hook_place place = place_of(&current, domain);
-    return place < 3 ? &ctm_the_originals[place] : NULL;
+    return place < 3 && !has_several_layers() ? &ctm_the_originals[place] : NULL;
 }
 
 /* --- asking who stands above us --- */
