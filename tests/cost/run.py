@@ -4,7 +4,9 @@
   callgrind with and without tracing, once short and once long; the difference of the differences, for each turn.
 - Bytes that the tracer takes for each live block of a heap of small objects.
 
-A limit is what was measured when it was set, plus a tenth. Raise one only with the reason in the commit.
+A limit is what was measured when it was set, plus a tenth. Raise one only with the reason in the commit. Two runs of the same
+library differ by up to 25 instructions, with where the system has put its blocks ("lists": 468 to 492); so a cost above
+its limit is measured again, a few times, and the least counts.
 """
 
 import re
@@ -15,6 +17,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 SHORT, LONG = 2_000, 22_000
+TRIES = 5
 # (kind of block, nframe, frames below the loop) -> instructions; a negative nframe: of a sample that takes none of them
 LIMITS = {
     ("objects", 1, 3): 286,
@@ -54,13 +57,20 @@ def each_turn(kind, nframe, depth):
     return more / (LONG - SHORT)
 
 
+def least_cost(kind, nframe, depth, limit):
+    costs = []
+    while len(costs) < TRIES and (not costs or min(costs) > limit):
+        costs.append(each_turn(kind, nframe, depth) - each_turn(kind, 0, depth))
+    return min(costs)
+
+
 def main():
     if shutil.which("valgrind") is None:
         print("needs valgrind")
         return 77
     failed = 0
     for (kind, nframe, depth), limit in LIMITS.items():
-        cost = each_turn(kind, nframe, depth) - each_turn(kind, 0, depth)
+        cost = least_cost(kind, nframe, depth, limit)
         good = 0 < cost <= limit
         failed += not good
         print(f"{'ok' if good else 'TOO MUCH'}: {kind}, nframe {nframe}, depth {depth}: {cost:.0f} instructions, limit {limit}")
