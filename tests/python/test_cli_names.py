@@ -86,15 +86,15 @@ class NamesTest(unittest.TestCase):
 
     def test_paths(self):
         for path, shown in (
-            ("/work/here/app/x.py", "app/x.py"), ("/work/elsewhere/x.py", "/work/elsewhere/x.py"),
+            ("/home/me/here/app/x.py", "app/x.py"), ("/home/me/elsewhere/x.py", "/home/me/elsewhere/x.py"),
             ("/usr/lib/python3.11/json/decoder.py", "json/decoder.py"),
             ("/usr/lib/python3/dist-packages/apt/cache.py", "apt/cache.py"),
             ("/opt/py/lib64/python3.13t/site-packages/flask/app.py", "flask/app.py"),
-            ("/work/here/venv/lib/python3.12/site-packages/flask/app.py", "flask/app.py"),
-            ("/work/here", "/work/here"), ("relative.py", "relative.py"), ("<string>", "<string>"),
+            ("/home/me/here/venv/lib/python3.12/site-packages/flask/app.py", "flask/app.py"),
+            ("/home/me/here", "/home/me/here"), ("relative.py", "relative.py"), ("<string>", "<string>"),
             ("/usr/lib/python3.11/", "/usr/lib/python3.11/"),
         ):
-            self.assertEqual(_terminal.shorten_path(path, "/work/here"), shown)
+            self.assertEqual(_terminal.shorten_path(path, "/home/me/here"), shown)
         self.assertEqual(_terminal.shorten_path("/a/b.py", "/"), "/a/b.py")
         self.assertEqual(_terminal.shorten_path("/a/b.py", ""), "/a/b.py")
 
