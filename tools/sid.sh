@@ -61,6 +61,7 @@ sync_tree() {
 run() {
     local inside='mountpoint -q "$0/proc" || mount -t proc proc "$0/proc"
         mountpoint -q "$0/dev/shm" || mount -t tmpfs tmpfs "$0/dev/shm"
+        mountpoint -q "$0/dev/pts" || mount -t devpts devpts "$0/dev/pts" || true
         exec chroot "$0" /usr/bin/env -u PIP_FIND_LINKS PIP_CERT=/etc/ssl/certs/ca-certificates.crt \
             PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TMPDIR=/tmp \
             sh -c "cd /ctm && exec \"\$@\"" sh "$@"'
