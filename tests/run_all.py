@@ -31,6 +31,7 @@ LOGS = os.path.join(ROOT, "build", "logs")
 ONLY_SOURCES = "sources"  # a suite that needs no interpreter to be tested
 COULD_NOT_RUN = 77
 SKIPS_SHOWN = 400
+FAILURES_SHOWN = 12  # of one suite
 SMALL_ZOO = "zoo-small"  # only where it was asked for: it builds a CPython and makes Debian folders
 
 Suite = namedtuple("Suite", "name command timeout where long", defaults=(None, False))
@@ -180,6 +181,13 @@ def parse_log(text):
     return counts, reasons
 
 
+def failures_in(text):
+    """What a failed suite said of its failures: the names unittest prints, or else its last lines."""
+    named = re.findall(r"^(?:FAIL|ERROR):? +(.*)$", text, re.M)
+    last = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("::")][-4:]
+    return [line[:200] for line in (named or last)]
+
+
 def judge(name, status, text, timeout, seconds, log_path):
     counts, reasons = parse_log(text)
     lines = [line for line in text.splitlines()[1:] if line.strip()]
@@ -189,11 +197,12 @@ def judge(name, status, text, timeout, seconds, log_path):
     passed, failed, skipped = counts or (int(status == 0), int(status != 0), 0)
     if status != 0:
         failed = max(failed, 1)
+    if failed:
+        reasons = failures_in(text)
         if status is None:
             reasons = reasons + ["no end after %d s" % timeout]
         elif counts is None or counts[1] == 0:
             reasons = reasons + ["exit status %d: %s" % (status, last_line[:150])]
-    if failed:
         return Outcome("FAIL", name, seconds, passed, failed, skipped, reasons, log_path)
     if passed == 0 and skipped == 0:
         return Outcome("FAIL", name, seconds, 0, 1, 0, ["it ran no test"], log_path)
@@ -343,7 +352,7 @@ def summarize(outcomes, missing):
     for outcome in outcomes:
         if outcome.status == "FAIL":
             say("FAILED: %s: %s" % (outcome.name, os.path.relpath(outcome.log, ROOT)))
-            for reason in outcome.reasons[-3:]:
+            for reason in outcome.reasons[-FAILURES_SHOWN:]:
                 say("        " + reason)
     for version, reason in missing.items():
         say("NOT TESTED: Python %s: %s" % (version, reason))

@@ -45,6 +45,11 @@ class JudgeTest(unittest.TestCase):
     def test_failed_tests_win_over_a_good_exit_status(self):
         self.assertEqual(judge(0, "::counts passed=9 failed=1 skipped=0\n").status, "FAIL")
 
+    def test_it_says_what_failed(self):
+        text = "ERROR: setUp (a.B)\nFAIL: test_x (a.B.test_x)\n::skip a: b\n::counts passed=9 failed=2 skipped=1\n"
+        self.assertEqual(judge(1, text).reasons, ["setUp (a.B)", "test_x (a.B.test_x)"])
+        self.assertEqual(judge(1, "CMake Error\n::counts passed=9 failed=1 skipped=0\n").reasons[1:], ["CMake Error"])
+
     def test_could_not_run(self):
         outcome = judge(77, "no compiler\n")
         self.assertEqual((outcome.status, outcome.skipped, outcome.reasons), ("SKIP", 1, ["no compiler"]))

@@ -119,9 +119,9 @@ class EndedTest(EndingsTest):
     def test_printing_the_traceback_is_not_in_the_numbers(self):
         """The modules that it imports, the source lines that it reads."""
         wide = "x = '" + "y" * 500_000 + "'\n"
-        self.write("big.py", wide + "kept = bytearray(1000)\ndef fail(): 1 / 0\nfail()\n")
+        self.write("big.py", wide + "kept = bytes(968)\ndef fail(): 1 / 0\nfail()\n")
         for hook in ("", "import sys, traceback; sys.excepthook = lambda *a: traceback.print_exception(*a)\n"):
-            self.write("big.py", hook + wide + "kept = bytearray(1000)\ndef fail(): 1 / 0\nfail()\n")
+            self.write("big.py", hook + wide + "kept = bytes(968)\ndef fail(): 1 / 0\nfail()\n")
             self.traced("-o", "out.ctm", "big.py")
             snapshot = ctracemalloc.Snapshot.load(str(self.folder / "out.ctm"))
             names = {trace.traceback[-1].filename for trace in snapshot.traces}
@@ -134,7 +134,7 @@ class EndedTest(EndingsTest):
 def work():
     import time
     time.sleep(0.3)
-    kept.append(bytearray(123_456))
+    kept.append(bytes(123_424))
 kept = []
 threading.Thread(target=work).start()
 fail()
@@ -150,7 +150,7 @@ fail()
         code = "import ctypes; f = ctypes.pythonapi.PyErr_Print\ntry: fail()\nexcept ValueError: pass\nkept = bytearray(55_555)"
         self.check_code(code, "exit status 0")
         result = self.python("-i", "-m", "ctracemalloc", "run", "-o", "out.ctm", "-c", "1/0",
-                             input="kept = bytearray(66_666)\n")
+                             input="kept = bytes(66_634)\n")
         self.assertEqual(result.returncode, 0)
         self.assertIn("  ended    exit status 0, pid ", result.stderr)
         snapshot = ctracemalloc.Snapshot.load(str(self.folder / "out.ctm"))

@@ -18,7 +18,7 @@ def state():
 IDLE = (False, (0, 0), 1, [], None)
 
 def hold():
-    return [bytearray(1000) for _ in range(100)]
+    return [bytes(968) for _ in range(100)]
 
 def check_std(frames=1):
     "It traces, and only what there is"
@@ -261,7 +261,7 @@ class StandardModuleInside(ScriptTest):
                     atexit.register(lambda: print(std.is_tracing()))
                     class Late:
                         def __del__(self):
-                            self.kept = [bytearray(1000) for _ in range(100)]
+                            self.kept = [bytes(968) for _ in range(100)]
                             self.is_tracing()
                     sys.late = Late()
                     sys.late.is_tracing = std.is_tracing
