@@ -6,6 +6,8 @@
 #include "check.h"
 
 #include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 
 #include "ctm/file.h"
 #include "ctm/snapshot.h"
@@ -313,6 +315,39 @@ static void test_arguments(void)
     ctm_tracer_free(tracer);
 }
 
+struct asked {
+    ctm_tracer *tracer;
+    _Atomic bool done;
+};
+
+static void *ask_interval(void *argument)
+{
+    struct asked *asked = argument;
+    while (!atomic_load(&asked->done)) {
+        const uint64_t interval = ctm_tracer_sample_interval(asked->tracer);
+        CHECK(interval == 0 || interval == 1000 || interval == INTERVAL);
+    }
+    return NULL;
+}
+
+/* ThreadSanitizer sees whether the interval may be asked while tracing starts and stops. */
+static void test_any_thread_may_ask(void)
+{
+    struct asked asked = {.done = false};
+    pthread_t thread;
+    REQUIRE(ctm_tracer_new(&asked.tracer) == CTM_OK);
+    REQUIRE(pthread_create(&thread, NULL, ask_interval, &asked) == 0);
+    for (int i = 0; i < 300; i++) {
+        REQUIRE(ctm_tracer_start_sampling(asked.tracer, 1, i % 2 == 0 ? 1000 : INTERVAL) == CTM_OK);
+        ctm_tracer_stop(asked.tracer);
+        REQUIRE(ctm_tracer_start(asked.tracer, 1) == CTM_OK);
+        ctm_tracer_stop(asked.tracer);
+    }
+    atomic_store(&asked.done, true);
+    pthread_join(thread, NULL);
+    ctm_tracer_free(asked.tracer);
+}
+
 int main(void)
 {
     test_unbiased();
@@ -323,5 +358,6 @@ int main(void)
     test_resize();
     test_snapshot();
     test_arguments();
+    test_any_thread_may_ask();
     return check_done();
 }

@@ -41,7 +41,7 @@ static void fill_control(struct ctm_box_control *control, const ctm_tracer *trac
     control->bytes_first_log2 = CTM_BYTES_FIRST_LOG2;
     control->pid = (uint32_t)getpid();
     control->nframe = ctm_tracer_nframe(tracer);
-    control->sample_interval = tracer->sample_interval;
+    control->sample_interval = ctm_tracer_interval(tracer);
     control->started_ns = tracer->started_ns;
     control->command_length = command_length(tracer);
     if (control->command_length > 0) {

@@ -97,7 +97,7 @@ static inline void site_allocated(const ctm_shard *shard, struct ctm_site_row *r
 /* Bytes that a block of the site stands for. */
 static inline uint64_t weighted_size(const ctm_shard *shard, const struct ctm_site_row *row)
 {
-    const uint64_t interval = shard->tracer->sample_interval;
+    const uint64_t interval = ctm_tracer_interval(shard->tracer);
     return LIKELY(interval == 0) ? row->site.block_size
                                  : ctm_weighted_size(row->site.block_size, interval);
 }
@@ -119,14 +119,14 @@ static inline void count_freed(ctm_shard *shard, uint32_t slot)
 /* --- sampling --- */
 static inline void note_address(const ctm_shard *shard, uintptr_t address)
 {
-    if (UNLIKELY(shard->tracer->sample_interval != 0)) {
+    if (UNLIKELY(ctm_tracer_interval(shard->tracer) != 0)) {
         ctm_places_add(&shard->tracer->places, address);
     }
 }
 
 static inline void drop_address(const ctm_shard *shard, uintptr_t address)
 {
-    if (UNLIKELY(shard->tracer->sample_interval != 0)) {
+    if (UNLIKELY(ctm_tracer_interval(shard->tracer) != 0)) {
         ctm_places_drop(&shard->tracer->places, address);
     }
 }
@@ -134,7 +134,7 @@ static inline void drop_address(const ctm_shard *shard, uintptr_t address)
 /* --- alloc, free --- */
 static inline bool is_sampling(const ctm_shard *shard)
 {
-    return shard->tracer->sample_interval != 0;
+    return ctm_tracer_interval(shard->tracer) != 0;
 }
 
 /* In a place that was taken (0: it was not), or in a sample. */

@@ -49,7 +49,7 @@ static void begin_span(struct ctm_recorder *recorder, uint32_t generation, bool 
         .time = ctm_recorder_time(recorder),
         .tracing = tracing,
         .nframe = tracing ? ctm_tracer_nframe(recorder->tracer) : 0,
-        .sample_interval = tracing ? recorder->tracer->sample_interval : 0,
+        .sample_interval = tracing ? ctm_tracer_interval(recorder->tracer) : 0,
     };
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         struct ctm_recorded_shard *shard = &recorder->shards[i];

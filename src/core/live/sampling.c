@@ -30,7 +30,7 @@ void ctm_places_drop(struct ctm_places *places, uint64_t address)
 
 bool ctm_tracer_may_know(ctm_tracer *tracer, uintptr_t address)
 {
-    return tracer->sample_interval == 0 || ctm_places_may_have(&tracer->places, address);
+    return ctm_tracer_interval(tracer) == 0 || ctm_places_may_have(&tracer->places, address);
 }
 
 /* --- the sampler --- */
@@ -64,13 +64,13 @@ static CTM_RARE bool takes_slowly(ctm_tracer *tracer, ctm_sampler *sampler, uint
             seed(sampler);
         }
         sampler->generation = generation;
-        sampler->distance = draw_distance(sampler, tracer->sample_interval);
+        sampler->distance = draw_distance(sampler, ctm_tracer_interval(tracer));
         if (size <= sampler->distance) {
             sampler->distance -= size;
             return false;
         }
     }
-    sampler->distance = draw_distance(sampler, tracer->sample_interval);
+    sampler->distance = draw_distance(sampler, ctm_tracer_interval(tracer));
     return true;
 }
 
@@ -80,7 +80,7 @@ bool ctm_sampler_takes(ctm_tracer *tracer, ctm_sampler *sampler, uint64_t size)
         sampler->distance -= size;
         return false;
     }
-    return tracer->sample_interval == 0 || takes_slowly(tracer, sampler, size);
+    return ctm_tracer_interval(tracer) == 0 || takes_slowly(tracer, sampler, size);
 }
 
 void ctm_sampler_force(ctm_tracer *tracer, ctm_sampler *sampler)

@@ -61,7 +61,7 @@ struct ctm_tracer {
     _Atomic bool active;           /* written when the world stops; read by anyone */
     _Atomic uint32_t nframe;       /* the same */
     _Atomic uint32_t generation;   /* the same; never 0 */
-    uint64_t sample_interval;      /* the same, before `active`; 0: every block is recorded */
+    _Atomic uint64_t interval;     /* the same; read by ctm_tracer_interval() */
     uint64_t started_ns;           /* exclusive side; UNIX time of the last start */
     char *command;                 /* exclusive side; owned; NULL: not known */
     size_t command_length;         /* exclusive side; bytes */
@@ -83,6 +83,13 @@ struct ctm_tracer {
     struct ctm_map map;       /* see address_map.h */
     struct ctm_told told;     /* see told.h */
 };
+
+/* Bytes between samples; 0: every block is recorded. It changes while the world stops and before `active` is set, so
+ * inside a shard it is constant; anyone else may read it too. */
+static inline uint64_t ctm_tracer_interval(const struct ctm_tracer *tracer)
+{
+    return atomic_load_explicit(&tracer->interval, memory_order_relaxed);
+}
 
 /* The bytes of `shard` are above its limit. Called inside it. */
 CTM_RARE void ctm_peak_reached(struct ctm_shard *shard);

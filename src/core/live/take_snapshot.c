@@ -62,7 +62,7 @@ static ctm_status take_locked(ctm_tracer *tracer, size_t tracer_bytes, struct ct
     ctm_totals totals;
     ctm_tracer_totals(tracer, &totals);
     ctm_snapshot_info info = {.nframe = ctm_tracer_nframe(tracer),
-                              .sample_interval = tracer->sample_interval,
+                              .sample_interval = ctm_tracer_interval(tracer),
                               .peak_bytes = totals.peak_bytes,
                               .peak_known = true,
                               .tracer_bytes = tracer_bytes,

@@ -121,7 +121,7 @@ struct ctm_leaving *ctm_tracer_forget_locked(ctm_tracer *tracer, bool keep_pages
         atomic_store(&shard->blocks, 0);
     }
     struct ctm_leaving *leaving = ctm_tracer_drop_map_locked(tracer);
-    if (tracer->sample_interval != 0) {
+    if (ctm_tracer_interval(tracer) != 0) {
         memset(&tracer->places, 0, sizeof tracer->places);
     }
     ctm_peak_set(tracer, 0);
@@ -161,7 +161,7 @@ static ctm_status start(ctm_tracer *tracer, uint32_t nframe, uint64_t sample_int
     ctm_give_back_now(ctm_tracer_forget_locked(tracer, false)); /* nothing, as a rule */
     const ctm_status status = ctm_tracer_keep_spare_locked(tracer);
     if (status == CTM_OK) {
-        tracer->sample_interval = sample_interval;
+        atomic_store_explicit(&tracer->interval, sample_interval, memory_order_relaxed);
         tracer->started_ns = ctm_tracer_now();
         ctm_told_forget(&tracer->told);
         atomic_store(&tracer->nframe, nframe);
@@ -187,7 +187,7 @@ ctm_status ctm_tracer_start_sampling(ctm_tracer *tracer, uint32_t nframe, uint64
 
 uint64_t ctm_tracer_sample_interval(const ctm_tracer *tracer)
 {
-    return tracer->sample_interval;
+    return ctm_tracer_interval(tracer);
 }
 
 void ctm_tracer_stop(ctm_tracer *tracer)
