@@ -22,6 +22,7 @@ Only the process that started writes a report: a forked child finds another pid 
 import _signal  # type: ignore[import-not-found]
 import argparse
 import atexit
+import marshal
 import os
 import signal
 import site
@@ -36,6 +37,7 @@ from . import _black_box, _boot, _compression, _ctracemalloc, _end, _ended, _out
 
 HOOK = "ctracemalloc.pth"
 SET_SIGNAL, SIGINT = _signal.signal, int(signal.SIGINT)  # functions of C: the program may have damaged builtins
+MARSHAL_VERSION = 2  # of any Python
 NOT_STARTED = 2  # exit status: the program has not been started at all
 STARTUP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_startup")
 
@@ -137,19 +139,12 @@ class Record(NamedTuple):
     children: bool
     path: str  # absolute
 
-    def encode(self) -> str:
-        return f"{self.interval!r}:{self.children:d}:{os.fsencode(self.path).hex()}"
-
-    @classmethod
-    def decode(cls, text: str) -> "Record | None":
-        if not text:
-            return None
-        interval, children, path = text.split(":")
-        return cls(float(interval), children == "1", os.fsdecode(bytes.fromhex(path)))
-
 
 class Settings:
-    """What the launcher tells the program's process, as the text of one -X option."""
+    """What the launcher tells the program's process, as the text of one -X option: all attributes, marshalled, in hex.
+
+    marshal takes any text, and is in the interpreter: the program finds no module imported that is not without us.
+    """
 
     def __init__(
         self, nframe: int, interval: int, install: bool, top: int, key: str, color: bool, output: str
@@ -168,20 +163,15 @@ class Settings:
         self.force = False  # may the files that were given be overwritten, whatever they are?
 
     def encode(self) -> str:
-        flags = f"{self.install:d},{self.color:d},{self.zstd:d},{self.box_children:d},{self.force:d}"
-        record = self.record.encode() if self.record is not None else ""
-        black_box = os.fsencode(self.black_box).hex()
-        return f"{self.nframe},{self.interval},{flags},{record},{black_box},{self.top},{self.key},{self.output}"
+        record = None if self.record is None else tuple(self.record)
+        return marshal.dumps({**vars(self), "record": record}, MARSHAL_VERSION).hex()
 
     @classmethod
     def decode(cls, text: str) -> "Settings":
-        nframe, interval, install, color, zstd, box_children, force, record, black_box, top, key, output = text.split(",", 11)
-        settings = cls(int(nframe), int(interval), install == "1", int(top), key, color == "1", output)
-        settings.record = Record.decode(record)
-        settings.black_box = os.fsdecode(bytes.fromhex(black_box))
-        settings.zstd = zstd == "1"
-        settings.box_children = box_children == "1"
-        settings.force = force == "1"
+        values = marshal.loads(bytes.fromhex(text))
+        settings = cls.__new__(cls)
+        vars(settings).update(values)
+        settings.record = None if values["record"] is None else Record(*values["record"])
         return settings
 
 

@@ -195,6 +195,17 @@ class SummaryTest(ProgramTest):
         self.traced("-o", "given, with comma.ctm", script)
         self.assertTrue((self.folder / "given, with comma.ctm").is_file())
 
+    def test_any_text_in_options(self):
+        """They travel to the program's process as one text."""
+        self.write("script.py", "kept = [bytes(4000) for _ in range(100)]\n")
+        for name in ("a,b", "snow \N{SNOWMAN}=:;", "a" * 300):
+            output = f"out {name[:50]},.ctm"
+            with self.subTest(name):
+                traced = self.traced("--key", f"label:{name}", "-o", output, "script.py")
+                self.assertEqual(traced.returncode, 0, traced.stderr)
+                self.assertIn(f"1 value of label:{name}\n", traced.stderr)
+                self.assertTrue((self.folder / output).exists(), sorted(self.folder.iterdir()))
+
     def test_install(self):
         script = self.write(
             "script.py",
