@@ -64,11 +64,11 @@ bench-scale: ## what snapshots, statistics, start and stop cost on a heap of 10 
 bench-compare: ## two results of the above: make bench-compare A=old.json B=new.json
 	$(PYTHON) bench/report.py --compare $(A) $(B)
 
-lint: ## formatting, ruff, types and the layers of the code
+lint: ## all gates: pre-commit on all files (formats, clang-tidy, ruff, mypy, stubtest, codespell, layers)
 	@bash tools/lint.sh
 
 format: ## let clang-format and ruff rewrite the sources
-	@bash tools/lint.sh --fix
+	@bash tools/lint.sh clang-format ruff-check ruff-format || true
 
 clean: ## remove what was built (not the Debian folders and builds of CPython: rm -rf build/sid build/zoo)
 	@if [ -d build ]; then find build -mindepth 1 -maxdepth 1 ! -name 'sid*' ! -name zoo -exec rm -rf {} +; fi

@@ -102,6 +102,7 @@ def all_suites():
         Suite("fresh", ["tests/fresh/run.py"], 3 * 3600, ONLY_SOURCES, True),
         Suite("layers", ["tools/check_layers.py"], 120, ONLY_SOURCES),
         Suite("driver", ["tests/test_run_all.py"], 60, ONLY_SOURCES),
+        Suite("gates", ["tests/lint/try_gates.py"], 1800, ONLY_SOURCES, True),
         *core_suites(),
         unittest_suite("python", "tests/python", timeout=900),
         Suite("parity", ["tests/parity/run.py"], 900),

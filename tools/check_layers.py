@@ -4,9 +4,10 @@
 - The core (src/core, include/ctm) includes no Python.h, and each room only what its place allows.
 - The binding (src/cpython) includes only public headers of the core ("ctm/…") and its own.
 - The compiled core has no undefined symbol of Python's.
-- No source file has 600 lines or more.
 - A function marked `HOOK:` in src/cpython/capture, which may run inside an allocator, without the GIL and after
   finalization began, calls nothing that allocates Python objects, raises, collects or takes the GIL.
+
+Advice, which fails nothing: a source file of 600 lines or more may have more than one subject.
 
 usage: check_layers.py [ROOT]
 """
@@ -18,7 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-MAX_LINES = 600
+LONG = 600  # lines of a file
 SOURCE_ENDINGS = (".c", ".h", ".py", ".pyi", ".sh")
 
 # A room of the core may include headers of itself and of the rooms named here.
@@ -88,13 +89,13 @@ def check_binding(root):
                 yield path, line, f"the binding includes {name}, which is neither its own nor public"
 
 
-def check_lengths(root):
+def long_files(root):
     for folder in ("include", "src", "python", "tests", "tools", "bench", "examples"):
         for path in sorted((root / folder).rglob("*")):
             if path.suffix in SOURCE_ENDINGS and path.is_file():
                 count = len(path.read_bytes().splitlines())
-                if count >= MAX_LINES:
-                    yield path, count, f"{count} lines; a file has fewer than {MAX_LINES}"
+                if count >= LONG:
+                    yield path, count, f"{count} lines: more than one subject?"
 
 
 def function_body(text, start):
@@ -156,7 +157,7 @@ def check_symbols(root):
 
 def main():
     root = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent.parent).resolve()
-    checks = (check_public_headers, check_core, check_binding, check_lengths, check_hooks, check_symbols)
+    checks = (check_public_headers, check_core, check_binding, check_hooks, check_symbols)
     passed = failed = 0
     for check in checks:
         problems = list(check(root))
@@ -164,6 +165,8 @@ def main():
             print(f"{path.relative_to(root)}:{line}: {problem}")
         passed, failed = passed + (not problems), failed + bool(problems)
         print(f"{'ok' if not problems else 'FAILED'}: {check.__name__}")
+    for path, _, advice in long_files(root):
+        print(f"advice: {path.relative_to(root)}: {advice}")
     print(f"::counts passed={passed} failed={failed} skipped=0")
     return 1 if failed else 0
 

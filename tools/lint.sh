@@ -1,47 +1,29 @@
 #!/bin/bash
-# Formatting, style, types and layers; --fix lets the formatters rewrite files. A tool that is not installed is named.
+# `make lint`: pre-commit, in the version of tools/requirements-lint.txt, on all files. .pre-commit-config.yaml is the
+# list of the gates. With hook names: only those.
+#
+# usage: tools/lint.sh [HOOK…]
 set -u
 cd "$(dirname "$0")/.."
-status=0 fix=${1:-}
-mapfile -t c_files < <(find include src tests examples bench -name '*.[ch]' | sort)
+home=build/venv-lint
 
-step() {
-    echo "== $*"
-    "$@" || status=1
+fail() {
+    echo "lint: $*" >&2
+    exit 1
 }
 
-# The tool from PATH, or from the environment that `make lint` keeps for them.
-tool() {
-    if command -v "$1" >/dev/null; then
-        command -v "$1"
-        return
-    fi
-    if [ ! -x "build/venv-lint/bin/$1" ]; then
-        [ -x build/venv-lint/bin/pip ] || python3 -m venv build/venv-lint
-        build/venv-lint/bin/pip install -q "$1" >&2
-    fi
-    echo "build/venv-lint/bin/$1"
-}
-
-if command -v clang-format >/dev/null; then
-    if [ "$fix" = --fix ]; then
-        step clang-format -i "${c_files[@]}"
-    else
-        echo "== clang-format --dry-run -Werror (${#c_files[@]} files)"
-        clang-format --dry-run -Werror "${c_files[@]}" || status=1
-    fi
-else
-    echo "lint: clang-format is not installed: formatting of C was not checked"
+git rev-parse --is-inside-work-tree >/dev/null 2>&1 || fail "pre-commit needs a git checkout of the project"
+if ! cmp -s tools/requirements-lint.txt "$home/requirements"; then
+    rm -rf "$home"
+    python3 -m venv "$home" || fail "python3 -m venv does not work here (Debian: python3-venv)"
+    "$home/bin/pip" install -q -r tools/requirements-lint.txt || fail "pre-commit cannot be installed"
+    cp tools/requirements-lint.txt "$home/requirements"
 fi
-if ruff=$(tool ruff); then
-    step "$ruff" check ${fix:+--fix} python tests tools examples bench setup.py
-else
-    echo "lint: ruff cannot be had: Python style was not checked"
+status=0
+if [ $# = 0 ]; then
+    "$home/bin/pre-commit" run --all-files --show-diff-on-failure --color never || status=1
 fi
-if mypy=$(tool mypy); then
-    step "$mypy" --strict python/ctracemalloc
-else
-    echo "lint: mypy cannot be had: types were not checked"
-fi
-step python3 tools/check_layers.py
+for hook in "$@"; do
+    "$home/bin/pre-commit" run --all-files --color never "$hook" || status=1
+done
 exit $status

@@ -54,7 +54,7 @@ static ctm_status copy_traceback(const ctm_shard *shard, uint32_t traceback, tex
     for (uint32_t id = traceback; id != 0; id = ctm_shard_traceback_row(shard, id)->parent) {
         n++;
     }
-    text_frame *frames = calloc(n, sizeof(text_frame));
+    text_frame *frames = calloc(n > 0 ? n : 1, sizeof(text_frame));
     if (frames == NULL) {
         return CTM_ERR_NOMEM;
     }

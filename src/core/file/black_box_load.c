@@ -44,7 +44,7 @@ ctm_status ctm_box_read(struct ctm_box_loader *loader, uint64_t offset, void *ou
 static uint64_t place_of_table(uint32_t shard, enum ctm_table table)
 {
     return offsetof(struct ctm_box_control, tables) +
-           (shard * CTM_TABLES + (uint64_t)table) * sizeof(struct ctm_box_table);
+           ((uint64_t)shard * CTM_TABLES + (uint64_t)table) * sizeof(struct ctm_box_table);
 }
 
 static bool is_within(const struct ctm_box_loader *loader, uint64_t offset, size_t used)

@@ -1,4 +1,5 @@
 /* file/black_box_read.c: opening a black box and taking a snapshot of it; see file/black_box_reader.h. */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -180,8 +181,10 @@ ctm_status ctm_box_open(const char *path, ctm_box **out, ctm_file_error *error)
         errno = number;
         return status;
     }
-    memcpy(box->command, box->control.command, box->control.command_length);
-    box->command[box->control.command_length] = '\0';
+    const uint32_t length = box->control.command_length;
+    assert(length <= CTM_BOX_COMMAND); /* read_control() has looked */
+    memcpy(box->command, box->control.command, length);
+    box->command[length] = '\0';
     *out = box;
     return CTM_OK;
 }

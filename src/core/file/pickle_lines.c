@@ -33,8 +33,8 @@ static bool parse_int(const unsigned char *text, uint32_t length, int64_t *out)
 
 ctm_status ctm_pickle_line_number(struct ctm_pickle_machine *machine, uint32_t *out)
 {
-    const unsigned char *text;
-    uint32_t length;
+    const unsigned char *text = NULL;
+    uint32_t length = 0;
     int64_t value;
     ctm_status status = ctm_pickle_line(machine, &text, &length);
     if (status != CTM_OK) return status;
@@ -46,8 +46,8 @@ ctm_status ctm_pickle_line_number(struct ctm_pickle_machine *machine, uint32_t *
 
 ctm_status ctm_pickle_int_line(struct ctm_pickle_machine *machine, bool is_long)
 {
-    const unsigned char *text;
-    uint32_t length;
+    const unsigned char *text = NULL;
+    uint32_t length = 0;
     int64_t value;
     ctm_status status = ctm_pickle_line(machine, &text, &length);
     if (status != CTM_OK) return status;
@@ -61,8 +61,8 @@ ctm_status ctm_pickle_int_line(struct ctm_pickle_machine *machine, bool is_long)
 
 ctm_status ctm_pickle_float_line(struct ctm_pickle_machine *machine)
 {
-    const unsigned char *text;
-    uint32_t length;
+    const unsigned char *text = NULL;
+    uint32_t length = 0;
     char copy[64], *end;
     ctm_status status = ctm_pickle_line(machine, &text, &length);
     if (status != CTM_OK) return status;
@@ -143,8 +143,8 @@ static bool decode_escapes(const unsigned char *text, uint32_t length, unsigned 
 ctm_status ctm_pickle_text_line(struct ctm_pickle_machine *machine)
 {
     struct ctm_pickle_array *made = &machine->pickle->made;
-    const unsigned char *text;
-    uint32_t length, used;
+    const unsigned char *text = NULL;
+    uint32_t length = 0, used;
     ctm_status status = ctm_pickle_line(machine, &text, &length);
     if (status != CTM_OK) return status;
     if (length > UINT32_MAX / 2) return CTM_ERR_LIMIT;

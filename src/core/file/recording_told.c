@@ -4,6 +4,7 @@
  * none. The recording's own list has every loss that ever stood in one, with the greatest count. Why a
  * recording ended before its time stands in its header, which can be written when the file cannot grow.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "file/recording_reader.h"
@@ -80,8 +81,9 @@ ctm_status ctm_recording_read_end(struct ctm_recording *recording, struct ctm_pa
 void ctm_recording_tell_lack(const struct ctm_recording *recording, struct ctm_losses *out)
 {
     if (recording->info.lack == CTM_RECORDING_COMPLETE) return;
-    char detail[CTM_LOSS_DETAIL] = "the recording ended before the program: ";
-    strcat(detail, ctm_recording_lack_text(recording->info.lack));
+    char detail[CTM_LOSS_DETAIL];
+    (void)snprintf(detail, sizeof detail, "the recording ended before the program: %s",
+                   ctm_recording_lack_text(recording->info.lack));
     (void)ctm_losses_add(out, "file", detail, 0);
 }
 

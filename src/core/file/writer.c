@@ -199,7 +199,7 @@ static void write_file(const ctm_snapshot *snapshot, const void *attributes,
         unsigned char *at = bytes + section->offset;
         write_section(snapshot, attributes, section, at);
         write_directory_row(section, ctm_crc32c_get(&crc, at, (size_t)section->length),
-                            bytes + CTM_FILE_HEADER_SIZE + i * CTM_FILE_DIRECTORY_ROW);
+                            bytes + CTM_FILE_HEADER_SIZE + (size_t)i * CTM_FILE_DIRECTORY_ROW);
     }
     write_header(plan, &crc, bytes);
 }

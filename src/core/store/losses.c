@@ -1,6 +1,7 @@
 /* store/losses.c: see store/losses.h. */
 #include "store/losses.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "store/utf8.h"
@@ -22,6 +23,7 @@ void ctm_text_fit(char *field, size_t size, const char *text, size_t length)
     size_t used = 0;
     const char *nul = memchr(text, 0, length);
     const size_t end = nul != NULL ? (size_t)(nul - text) : length;
+    assert(end <= length && size <= sizeof fit);
     for (size_t i = 0; i < end;) {
         const size_t bytes = good_character((const unsigned char *)text + i, end - i);
         if (used + (bytes > 0 ? bytes : 1) > size - 1) {
@@ -88,7 +90,8 @@ uint32_t ctm_losses_add(struct ctm_losses *losses, const char *kind, const char 
                         uint64_t count)
 {
     ctm_loss loss = {.count = count};
-    ctm_text_fit(loss.kind, sizeof loss.kind, kind[0] != 0 ? kind : "?", strlen(kind) + 1);
+    const char *name = kind[0] != 0 ? kind : "?";
+    ctm_text_fit(loss.kind, sizeof loss.kind, name, strlen(name));
     ctm_text_fit(loss.detail, sizeof loss.detail, detail, strlen(detail));
     for (uint32_t i = 0; i < losses->n; i++) {
         if (same_texts(&losses->rows[i], &loss)) {

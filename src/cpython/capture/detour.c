@@ -87,6 +87,7 @@ static uint8_t *new_stub(const uint8_t *target, const char **out_failure)
         the_page_used = 0;
     }
     /* Other stubs of the page may be running: it stays executable. */
+    // NOLINTNEXTLINE(clang-analyzer-security.MmapWriteExec): other threads run these pages meanwhile
     if (mprotect(the_page, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC) != 0) {
         *out_failure = "the system refuses to let code be written";
         return NULL;
@@ -206,6 +207,7 @@ static const char *put_code(uint8_t *target, const uint8_t expected[JUMP_BYTES],
     if (memcmp(target, expected, JUMP_BYTES) != 0) {
         return "somebody else has changed the function's code";
     }
+    // NOLINTNEXTLINE(clang-analyzer-security.MmapWriteExec): other threads run these pages meanwhile
     if (mprotect((void *)first, length, PROT_READ | PROT_WRITE | PROT_EXEC) != 0) {
         return "the system refuses to let code be changed";
     }

@@ -64,7 +64,7 @@ static const PyMemAllocatorEx the_general_hooks[] = {
     LAYER_ROWS(1), LAYER_ROWS(2), LAYER_ROWS(3), LAYER_ROWS(4),
     LAYER_ROWS(5), LAYER_ROWS(6), LAYER_ROWS(7),
 };
-_Static_assert(sizeof(the_general_hooks) == (CTM_LAYERS - 1) * 3 * sizeof(PyMemAllocatorEx),
+_Static_assert(sizeof(the_general_hooks) == (CTM_LAYERS - 1) * sizeof(PyMemAllocatorEx[3]),
                "a row for each place above layer 0");
 
 /* HOOK: */

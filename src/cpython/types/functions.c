@@ -19,7 +19,7 @@ static int unit_fits(PyObject *size, int unit, int last)
 {
     int below = unit > 0 ? absolute_below(size, 100) : 0;
     if (below != 0) return below;
-    below = absolute_below(size, 10 * 1024);
+    below = absolute_below(size, 10L * 1024);
     if (below < 0) return -1;
     return below || unit == last ? 2 : 0;
 }

@@ -35,7 +35,7 @@ typedef struct ctm_history_field {
 
 extern const ctm_history_field ctm_history_fields[12];
 extern const char ctm_history_doc[];
-PyObject *ctm_history_get(PyObject *self, void *field);
+PyObject *ctm_history_get(PyObject *self, void *closure);
 
 #define CTM_HISTORY_PROPERTY(name, number, doc)                           \
     {                                                                     \

@@ -385,11 +385,13 @@ static PyObject *load_plain(ctm_state *state, PyObject *data, PyObject *filename
     ctm_status status;
     const char *from = PyBytes_AS_STRING(data);
     const size_t size = (size_t)PyBytes_GET_SIZE(data);
-    Py_BEGIN_ALLOW_THREADS /* bytes never change */
-        if (ctm_file_is_snapshot(from, size)) status =
-            ctm_snapshot_decode(from, size, &snapshot, &bytes, &length, &error);
-    else status = ctm_snapshot_decode_stdlib(from, size, &snapshot, &bytes, &length, &error);
-    Py_END_ALLOW_THREADS if (status != CTM_OK) return ctm_status_raise(state, status, filename,
+    const bool is_ours = ctm_file_is_snapshot(from, size);
+    /* Bytes never change, so they can be read without the GIL. */
+    Py_BEGIN_ALLOW_THREADS
+    status = is_ours ? ctm_snapshot_decode(from, size, &snapshot, &bytes, &length, &error)
+                     : ctm_snapshot_decode_stdlib(from, size, &snapshot, &bytes, &length, &error);
+    Py_END_ALLOW_THREADS
+    if (status != CTM_OK) return ctm_status_raise(state, status, filename,
                                                                        &error);
     return finish_load(state, snapshot, bytes, length, filename);
 }

@@ -135,10 +135,14 @@ static int add_labelled(merge *work, const ctm_snapshot *snapshot, PyObject *dic
         PyErr_NoMemory();
     } else if (keep != NULL && label_texts(dict, keep, texts, &n) == 0) {
         Py_BEGIN_ALLOW_THREADS status = ctm_merger_add(work->merger, snapshot, texts, n);
-        Py_END_ALLOW_THREADS if (status == CTM_OK) result = 0;
-        else if (status == CTM_ERR_INVALID) PyErr_Format(
-            PyExc_ValueError, "a block would have more than %d labels", (int)CTM_MAX_LABELS);
-        else ctm_status_raise(work->state, status, NULL, NULL);
+        Py_END_ALLOW_THREADS
+        if (status == CTM_OK) {
+            result = 0;
+        } else if (status == CTM_ERR_INVALID) {
+            PyErr_Format(PyExc_ValueError, "a block would have more than %d labels", (int)CTM_MAX_LABELS);
+        } else {
+            ctm_status_raise(work->state, status, NULL, NULL);
+        }
     }
     free(texts);
     Py_XDECREF(keep);

@@ -105,7 +105,7 @@ PyObject *ctm_traceback_object_new(ctm_state *state, PyObject *frames, PyObject 
                                    PyObject *total);
 /* stdlib's list of raw traces of `core`. Identical tracebacks are the same tuple.
  * Steals `core`, also on failure. */
-PyObject *ctm_raw_traces(ctm_state *state, ctm_snapshot *core);
+PyObject *ctm_raw_traces(ctm_state *state, ctm_snapshot *snapshot);
 
 /* The recording at `path`, to read; a function of the module. */
 PyObject *ctm_recording_object_open(PyObject *module, PyObject *path);

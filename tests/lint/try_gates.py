@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""Each gate is tried: on the sources as they are it passes, with one bad change in its field it fails.
+
+Model: a bad change is a hook of .pre-commit-config.yaml, a file, and a text that is added to that file. Each is made in a
+clone of the project, and undone. A hook without a bad change is a failure, so that no gate is left untried.
+
+usage: try_gates.py [HOOK…]
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+from collections import namedtuple
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+Bad = namedtuple("Bad", "hook file added why")
+
+CHANGES = [
+    Bad("clang-format", "src/core/status.c", "int  ctm_bad( void );\n", "spaces"),
+    Bad(
+        "clang-format",
+        "src/core/status.c",
+        "int ctm_bad(int a)\n{\n    if (a)\n        return 1;\n    return 0;\n}\n",
+        "braces",
+    ),
+    Bad("clang-tidy", "src/core/status.c", "int ctm_bad(const int *a)\n{\n    return a == 0 ? *a : 0;\n}\n", "NULL is read"),
+    Bad("ruff-check", "python/ctracemalloc/_output.py", "import os\n", "an import that is not used, in the wrong place"),
+    Bad("ruff-format", "python/ctracemalloc/_output.py", "bad = {'a' :1}\n", "quotes and spaces"),
+    Bad("mypy", "python/ctracemalloc/_output.py", "def bad(a):\n    return a\n", "no types"),
+    Bad("stubtest", "python/ctracemalloc/__init__.pyi", "def not_there() -> int: ...\n", "the extension has no such function"),
+    Bad("codespell", "docs/tutorial.md", "\nWe recieve it.\n", "a word"),  # codespell:ignore
+    Bad("layers", "src/core/status.c", "#include <Python.h>\n", "the core sees Python"),
+    Bad(
+        "layers",
+        "src/cpython/capture/track.c",
+        "/* HOOK: */\nvoid ctm_bad(void)\n{\n    PyErr_NoMemory();\n}\n",
+        "a hook raises",
+    ),
+    Bad("check-merge-conflict", "README.md", "\n<<<<<<< HEAD\nours\n=======\ntheirs\n>>>>>>> other\n", "a conflict"),
+    Bad("check-toml", "pyproject.toml", "[tool\n", "no TOML"),
+    Bad("check-yaml", ".pre-commit-config.yaml.extra.yaml", "a: [\n", "no YAML"),
+    Bad("check-added-large-files", "tests/data.bin", "x" * 3_000_000, "three megabytes"),
+    Bad("end-of-file-fixer", "README.md", "\n\n\n", "empty lines at the end"),
+    Bad("trailing-whitespace", "README.md", "A word \n", "a space at the end"),
+]
+
+
+def run(*command, cwd):
+    return subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def must(*command, cwd):
+    done = run(*command, cwd=cwd)
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(command)}: status {done.returncode}\n{done.stdout}")
+
+
+def passes(pre_commit, clone, change):
+    done = run(pre_commit, "run", change.hook, "--files", change.file, "--color", "never", cwd=clone)
+    if "no files to check" in done.stdout:
+        raise SystemExit(f"{change.hook} does not look at {change.file}\n{done.stdout}")
+    return done.returncode == 0, done.stdout
+
+
+def try_change(pre_commit, clone, change):
+    """None, or what is wrong with the gate."""
+    path = clone / change.file
+    before = path.read_text(encoding="utf-8") if path.exists() else None
+    if before is not None:
+        good, output = passes(pre_commit, clone, change)
+        if not good:
+            return f"it fails without the bad change:\n{output}"
+    path.write_text((before or "") + change.added, encoding="utf-8")
+    must("git", "add", "-A", cwd=clone)
+    good, _ = passes(pre_commit, clone, change)
+    must("git", "reset", "-q", "--hard", cwd=clone)
+    return "it passes with the bad change" if good else None
+
+
+def hooks(config):
+    return re.findall(r"\bid: ([\w-]+)", config.read_text(encoding="utf-8"))
+
+
+def main():
+    pre_commit = ROOT / "build/venv-lint/bin/pre-commit"
+    if not pre_commit.exists():
+        print("no build/venv-lint/bin/pre-commit: run `make lint` first")
+        sys.exit(77)
+    chosen = sys.argv[1:]
+    failed = 0
+    for name in sorted(set(hooks(ROOT / ".pre-commit-config.yaml")) - {change.hook for change in CHANGES}):
+        print(f"FAIL: {name}: no bad change is tried on it")
+        failed += 1
+    changes = [change for change in CHANGES if not chosen or change.hook in chosen]
+    with tempfile.TemporaryDirectory() as folder:
+        clone = Path(folder, "clone")
+        must("git", "clone", "-q", str(ROOT), str(clone), cwd=ROOT)
+        for change in changes:
+            problem = try_change(str(pre_commit), clone, change)
+            said = f"FAIL: {change.hook} ({change.why}): {problem}" if problem else f"ok: {change.hook}: {change.why}"
+            print(said, flush=True)
+            failed += problem is not None
+    print(f"::counts passed={len(changes) - failed} failed={failed} skipped=0")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

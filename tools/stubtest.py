@@ -1,0 +1,27 @@
+#!/usr/bin/env python3
+"""stubtest: the .pyi files against the extension, which is built and installed into the running environment first."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main():
+    if sys.prefix == sys.base_prefix:
+        raise SystemExit("stubtest.py: run it in a virtual environment, it installs the package; `make lint` does")
+    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--force-reinstall", ROOT]
+    built = subprocess.run(install, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if built.returncode != 0:
+        sys.stderr.write(built.stdout)
+        return 1
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "MYPY_CACHE_DIR": folder}
+        return subprocess.run([sys.executable, "-m", "mypy.stubtest", "ctracemalloc"], cwd=folder, env=environment).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
