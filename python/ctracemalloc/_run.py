@@ -64,6 +64,9 @@ def launch(parsed: argparse.Namespace, program: list[str]) -> str:
             _compression.library()
         except ImportError as error:
             return str(error)
+    words = program
+    if program[0].startswith("-") and _ended.script_of(program) is not None:
+        words = ["--", *program]  # a file that is called like an option
     options, started_as = _wrapper.split_command(sys.orig_argv[1:])
     wrapper = _wrapper.wrapper_of(started_as)
     environment = dict(os.environ)
@@ -90,10 +93,10 @@ def launch(parsed: argparse.Namespace, program: list[str]) -> str:
         *options,
         "-X",
         f"{_boot.RUN_OPTION}={settings.encode()}",
-        *program,
+        *words,
     ]
     if not _ended.can_begin(program):  # the interpreter says so, and that is all
-        environment, command = dict(os.environ), [executable, *options, *program]
+        environment, command = dict(os.environ), [executable, *options, *words]
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # closed, as under cron
             stream.flush()
@@ -111,7 +114,8 @@ def check_outputs(parsed: argparse.Namespace, program: list[str]) -> None:
         (parsed.record, _output.RECORDING),
         (black_box, _output.BLACK_BOX),
     ]
-    script = [] if program[0].startswith("-") else program[:1]
+    path = _ended.script_of(program)
+    script = [] if path is None else [path]
     _output.check_all(outputs, inputs=script, force=parsed.force)
     if parsed.force and black_box is not None:
         _output.make_way(black_box, _output.BLACK_BOX, script)  # the core replaces black boxes only
@@ -287,7 +291,7 @@ class Reporter:
         self.command = sys.orig_argv[1:]
         self.folder = _terminal.current_folder()
         self.encoding = _terminal.encoding_of(sys.stderr)
-        self.ending = _ended.Ending(self.command, self.folder)
+        self.ending = _ended.Ending(self.folder)
         self.moment: Moment | None = None  # what there was when an exception ended the program
         if settings.zstd:
             _compression.library()
