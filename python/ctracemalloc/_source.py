@@ -86,12 +86,14 @@ def recording_end(recording: Recording) -> str:
 def of_moment(recording: Recording, at: float | None) -> dict[str, Any]:
     """Of the snapshot of a recording's moment."""
     index = recording._index(at)
+    cut = {} if recording.truncated is None else {"cut off": recording.truncated}
     return {
         "command": words_of(recording.command),
         "pid": recording.pid,
         "began": date(recording.started),
         "moment": f"{recording._clock(index)} of a recording of {recording._clock(len(recording) - 1)}",
         "ended": recording_end(recording),
+        **cut,
     }
 
 

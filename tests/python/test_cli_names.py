@@ -123,6 +123,16 @@ class LinesTest(unittest.TestCase):
                         self.assert_good(_report.format_diff(old, new, key, 200, style), style)
                     self.assert_good(_report.format_snapshot(merged, "label:name", 5, style), style)
 
+    def test_sizes_that_are_none(self):
+        """What a file says of its program may be anything."""
+        style = _terminal.Style(False)
+        for size, shown in ((5, True), (0, True), (-1, False), (2**63, False), (10**400, False), (1.5, False), ("5", False)):
+            one = ctracemalloc.Snapshot([(0, 10, (("a.py", 1),), 1)], 1)
+            one.run = {"peak": size, "tracer": size}
+            text = "\n".join(_report.format_snapshot(one, "lineno", 5, style))
+            self.assertEqual((f"  peak     {size} B" in text, f"  tracer   {size} B used" in text), (shown, shown), text)
+            self.assertEqual("  tracer   " in text, shown)
+
     def test_nothing_is_cut_where_nothing_has_to_fit(self):
         every = [name for name in names(5, 60) if name]
         text = "\n".join(_report.format_snapshot(snapshot_of(every), "lineno", 200, _terminal.Style(False)))
@@ -315,6 +325,13 @@ class MessagesTest(ProgramTest):
         written = self.command("report", "m.ctm")
         self.assertRegex(written, r"\n  moment   0\.\d+ s of a recording of \d+\.\d+ s\n")
         self.assertIn(f", pid {recording.pid}\n", written)
+        self.assertNotIn("cut off", text + written)
+        with open(self.folder / "r.ctr", "r+b") as file:
+            file.truncate((self.folder / "r.ctr").stat().st_size - 3)
+        cut = f"\n  cut off  {ctracemalloc.open_recording(self.folder / 'r.ctr').truncated}\n"
+        self.command("recording", "r.ctr", "-o", "m.ctm")
+        for command in (("report", "r.ctr"), ("recording", "r.ctr"), ("report", "m.ctm")):
+            self.assertIn(cut, self.command(*command))
         unknown = self.command("report", "r.ctr", "--at-peak", status=2)
         self.assertIn("r.ctr: what was live at the peak is not in this file", unknown)
 
