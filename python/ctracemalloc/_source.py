@@ -80,6 +80,8 @@ def peak_of(source: Source, path: str) -> Snapshot:
 
 def recording_end(recording: Recording) -> str:
     """How the program, or the recording alone, ended."""
+    if recording.incomplete is not None:
+        return "the recording, before the program"
     return RECORDING_ENDS.get(recording.ended, recording.ended or "")
 
 
