@@ -357,7 +357,7 @@ class Reporter:
         self.kept.give_up()  # the end begins
         try:
             if ctracemalloc.is_tracing() and not _ended.other_threads():
-                moment = Moment(ctracemalloc.take_snapshot)
+                moment = Moment(_ctracemalloc._report_snapshot)
         except Exception:  # no memory: there may be some at exit
             pass
         if self.ending.note_exception(kind, value, place):
@@ -385,13 +385,17 @@ class Reporter:
             try:
                 step()
             except MemoryError:
-                pass  # for the snapshot there is more when tracing has ended
+                pass
             except Exception as error:
                 _boot.complain(f"at the end: {text_of(error)}")
 
     def take_moment(self) -> None:
-        if self.moment is None and ctracemalloc.is_tracing():
-            self.moment = Moment(ctracemalloc.take_snapshot)
+        """If it cannot be, write() tries again when there is more memory, and tells why not."""
+        try:
+            if self.moment is None and ctracemalloc.is_tracing():
+                self.moment = Moment(_ctracemalloc._report_snapshot)
+        except Exception:
+            pass
 
     def end_recording(self) -> None:
         problem = _record.stop_at_exit()

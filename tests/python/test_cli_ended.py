@@ -278,6 +278,23 @@ class ProgramsCodeTest(EndingsTest):
         self.check(("prog.py",), "exit status 0")
         self.check(("prog.py", "fail"), "exit status 1, KeyError at prog.py:10", ("KeyError", self.script, 10))
 
+    def test_warnings_are_those_of_the_program(self):
+        """On 3.13 the standard module takes the reference tracer, of which take_snapshot() warns: not here, nobody asked."""
+        for start in ("import tracemalloc, warnings; warnings.showwarning = print; tracemalloc.start()",
+                      "import tracemalloc, warnings; warnings.simplefilter('error'); tracemalloc.start()"):
+            self.check_code(start, "exit status 0")
+            self.check_code(f"{start}\nfail()", "exit status 1, ValueError at prog.py:2", ("ValueError", self.script, 2))
+            result = self.traced("-o", "out.ctm", "prog.py", start)
+            self.assertTrue(result.stderr.startswith("ctracemalloc\n"), result.stderr)
+            lost = [loss.kind for loss in ctracemalloc.Snapshot.load(str(self.folder / "out.ctm")).losses]
+            self.assertEqual(lost, ["free_lists"] if sys.version_info >= (3, 13) else [])
+
+    def test_what_is_wrong_is_said_once(self):
+        result = self.traced("--black-box", "it.box", "-c", "import os; os.truncate('it.box', 0); kept = [bytes(9)] * 9")
+        self.assertEqual(result.returncode, 0)
+        self.assertEqual(result.stderr.count("with it counters were lost"), 1, result.stderr)
+        self.assertEqual(result.stderr.count("\n"), 2, result.stderr)
+
     def test_modules_are_those_of_the_program(self):
         """threading does something at the end, if it is there."""
         code = "import sys; print('threading' in sys.modules, 'asyncio' in sys.modules)"
