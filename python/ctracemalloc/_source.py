@@ -15,8 +15,9 @@ from ._ctracemalloc import FileError, Snapshot
 from ._recording import Recording
 
 READERS = {_output.SNAPSHOT: "report", _output.RECORDING: "recording", _output.BLACK_BOX: "attach"}
-RECORDING_ENDS = {"stopped": "stopped", "exit": "with the program", None: "no end: it goes on, or was killed"}
-BOX_ENDS = {"stopped": "stopped", "exit": "with the program"}
+NO_MARK = "killed, or by os._exit or exec"  # they leave none
+RECORDING_ENDS = {"stopped": "stopped", "exit": "with the program", None: f"no end: it goes on, was {NO_MARK}"}
+BOX_ENDS = {"stopped": "stopped", "exit": "with the program", "": NO_MARK}
 
 
 class Source(NamedTuple):
@@ -108,7 +109,7 @@ def of_box(box: _black_box.BlackBox) -> dict[str, Any]:
 
 
 def describe_box(box: _black_box.BlackBox, running: bool) -> str:
-    state = "running" if running else BOX_ENDS.get(box.ended or "", box.ended or "killed")
+    state = "running" if running else BOX_ENDS.get(box.ended or "", box.ended or "")
     return f"{state}, incomplete: {box.incomplete}" if box.incomplete else state
 
 
