@@ -418,10 +418,10 @@ class MessagesTest(ProgramTest):
 
     def test_the_doctor_fits_a_terminal(self):
         whole = self.command("doctor")
-        self.environment["COLUMNS"] = "50"
+        self.environment["COLUMNS"] = "40"
         narrow = self.command("doctor")
         # A word that has no room in a line has one of its own: the path of the interpreter.
-        self.assertEqual([line for line in narrow.splitlines() if len(line) > 50 and " " in line.strip()], [])
+        self.assertEqual([line for line in narrow.splitlines() if len(line) > 40 and " " in line.strip()], [])
         self.assertEqual(narrow.split(), whole.split())
 
     def test_nothing_of_ours_is_warned_of(self):
