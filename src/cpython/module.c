@@ -67,6 +67,7 @@ static PyMethodDef module_methods[] = {
     {"_give_up", ctm_module_give_up, METH_NOARGS, ctm_give_up_doc},
     {"_call_last", ctm_module_call_last, METH_O, ctm_call_last_doc},
     {"_last_snapshot", ctm_module_last_snapshot, METH_NOARGS, ctm_last_snapshot_doc},
+    {"_report_snapshot", ctm_module_report_snapshot, METH_NOARGS, ctm_report_snapshot_doc},
     {"_resend_start", ctm_module_resend_start, METH_O, ctm_resend_start_doc},
     {"_resend_stop", ctm_module_resend_stop, METH_NOARGS, ctm_resend_stop_doc},
     {"_stand_in", ctm_module_stand_in, METH_O, ctm_stand_in_doc},

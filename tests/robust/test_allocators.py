@@ -288,6 +288,23 @@ class BesideTest(ScriptTest):
             print("good")
             """)
 
+    def test_the_standard_module_above(self):
+        """It takes a row of its table for each block, about as large as some: that is no block kept from us."""
+        self.check_beside("""
+            import warnings
+            warnings.simplefilter("ignore")
+            tm.start(3)
+            tracemalloc.start(3)
+            held = work()
+            assert look() == 100
+            for _ in range(3):
+                kinds = [loss.kind for loss in tm.take_snapshot().losses]
+                assert "allocators" not in kinds, kinds
+            tracemalloc.stop()
+            tm.stop()
+            print("good")
+            """)
+
     def test_stopped_under_us(self):
         """Whatever the other module does, the program goes on, and ours works again after stop and start."""
         self.check_beside("""
