@@ -59,8 +59,10 @@ static CTM_SELDOM bool is_answer(ctm_hook_place place, const void *block, size_t
         size - question->size > CTM_QUESTION_MARGIN) {
         return ctm_capture_mode() == CTM_IDLE;
     }
-    question->answer = (uintptr_t)block;
-    question->answer_size = size;
+    if (question->count < CTM_QUESTION_ANSWERS) {
+        question->answers[question->count].block = (uintptr_t)block;
+        question->answers[question->count++].size = size;
+    }
     return true;
 }
 

@@ -139,15 +139,20 @@ void ctm_hooks_remove(void)
 /* A block that came to our hooks, with what was put around it; the chunk of a pool from which a block was cut is larger. */
 static bool is_answered(const ctm_question *question, uintptr_t block)
 {
-    return question->answer != 0 && question->answer <= block &&
-           block + question->size <= question->answer + question->answer_size;
+    for (uint32_t i = 0; i < question->count; i++) {
+        const uintptr_t answer = question->answers[i].block;
+        if (answer <= block && block + question->size <= answer + question->answers[i].size) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Asks for a block, in `out_block`; CTM_REACH_UNKNOWN: there was none. */
 static ctm_reach ask_once(const PyMemAllocatorEx *top, PyMemAllocatorDomain domain, size_t size,
                           void **out_block)
 {
-    ctm_question question = {domain, size, 0, 0};
+    ctm_question question = {.domain = domain, .size = size};
     ctm_hook_tls.question = &question;
     ctm_hook_tls.asking = true;
     *out_block = top->malloc(top->ctx, size);

@@ -25,12 +25,18 @@ static inline bool ctm_hook_has_gil(ctm_hook_place place)
 /* What the hook of each place calls on. Written once, with the GIL held, before that hook is installed for the first time. */
 extern PyMemAllocatorEx ctm_the_originals[CTM_LAYERS * 3];
 
-/* Does a block that this thread asks for come to our hooks? Of the thread that asks; its hooks answer. */
+#define CTM_QUESTION_ANSWERS 8u
+
+/* Does a block that this thread asks for come to our hooks? Of the thread that asks; its hooks answer. A tool between may
+ * ask for blocks of its own meanwhile, of a size like that of the block (an entry of its table): so each is an answer. */
 typedef struct ctm_question {
     PyMemAllocatorDomain domain;
     size_t size;
-    uintptr_t answer; /* the block that came; 0: none */
-    size_t answer_size;
+    uint32_t count; /* of answers; the first ones are kept */
+    struct {
+        uintptr_t block;
+        size_t size;
+    } answers[CTM_QUESTION_ANSWERS];
 } ctm_question;
 
 /* --- hooks.c --- */
