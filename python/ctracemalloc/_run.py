@@ -261,6 +261,7 @@ class Moment:
     """All that there is to report. Everything is read before anything else is allocated."""
 
     def __init__(self, take: Callable[[], ctracemalloc.Snapshot]) -> None:
+        _ctracemalloc._find_losses()  # the report tells of them: a warning would be printed by the program, or raised
         _current, self.peak = ctracemalloc.get_traced_memory()
         self.tracer = ctracemalloc.get_tracemalloc_memory()
         self.snapshot = take()

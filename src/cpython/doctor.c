@@ -68,6 +68,17 @@ PyObject *ctm_module_doctor(PyObject *module, PyObject *Py_UNUSED(ignored))
     return facts;
 }
 
+const char ctm_find_losses_doc[] =
+    "_find_losses($module, /)\n--\n\n"
+    "Look at what may have been lost since the start. What is found stands in\n"
+    "snapshots, and take_snapshot() does not warn of it.";
+
+PyObject *ctm_module_find_losses(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    ctm_capture_find_losses();
+    Py_RETURN_NONE;
+}
+
 const char ctm_announced_by_doc[] =
     "_announced_by($module, way, /)\n--\n\n"
     "For tests, before the first start: announced blocks are to be followed by the\n"

@@ -79,6 +79,7 @@ PyObject *ctm_module_last_snapshot(PyObject *module, PyObject *Py_UNUSED(ignored
     if (!ctm_tracer_is_tracing(ctm_the_capture.tracer)) {
         return ctm_status_raise(&state->types, CTM_ERR_NOT_TRACING, NULL, NULL);
     }
+    ctm_capture_find_losses(); /* told in the snapshot, not by a warning */
     if (ctm_check_capture() < 0) {
         return NULL;
     }

@@ -46,6 +46,7 @@ static PyMethodDef module_methods[] = {
     {"get_object_traceback", (PyCFunction)(void (*)(void))ctm_module_get_object_traceback,
      METH_VARARGS | METH_KEYWORDS, ctm_get_object_traceback_doc},
     {"_doctor", ctm_module_doctor, METH_NOARGS, ctm_doctor_doc},
+    {"_find_losses", ctm_module_find_losses, METH_NOARGS, ctm_find_losses_doc},
     {"_announced_by", ctm_module_announced_by, METH_O, ctm_announced_by_doc},
     {"_record_start", ctm_module_record_start, METH_VARARGS, ctm_record_start_doc},
     {"_record_tick", ctm_module_record_tick, METH_O, ctm_record_tick_doc},

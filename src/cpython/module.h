@@ -64,8 +64,9 @@ PyObject *ctm_module_get_object_traceback(PyObject *module, PyObject *args, PyOb
 extern const char ctm_get_object_traceback_raw_doc[];
 extern const char ctm_get_object_traceback_doc[];
 PyObject *ctm_module_doctor(PyObject *module, PyObject *ignored);
+PyObject *ctm_module_find_losses(PyObject *module, PyObject *ignored);
 PyObject *ctm_module_announced_by(PyObject *module, PyObject *argument);
-extern const char ctm_doctor_doc[], ctm_announced_by_doc[];
+extern const char ctm_doctor_doc[], ctm_find_losses_doc[], ctm_announced_by_doc[];
 PyObject *ctm_module_resend_start(PyObject *module, PyObject *number);
 PyObject *ctm_module_resend_stop(PyObject *module, PyObject *ignored);
 extern const char ctm_resend_start_doc[];

@@ -149,6 +149,18 @@ int ctm_ride_step_aside(PyObject *stdlib_tracemalloc)
 #else
 
 #include "capture.h"
+#include "stdlib_view.h"
+
+bool ctm_ride_is_pretence(void)
+{
+    return false;
+}
+
+int ctm_ride_step_aside(PyObject *stdlib_tracemalloc)
+{
+    (void)stdlib_tracemalloc;
+    return 0;
+}
 
 /* HOOK: Its own function finds out. */
 bool ctm_ride_stdlib_traces(void)
