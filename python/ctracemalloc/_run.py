@@ -23,6 +23,7 @@ import _signal  # type: ignore[import-not-found]
 import argparse
 import atexit
 import os
+import posix
 import signal
 import site
 import sys
@@ -103,7 +104,7 @@ def launch(parsed: argparse.Namespace, program: list[str]) -> str:
     if wrapper is not None:
         _boot.complain(f"the program takes the place of {wrapper}, which ends here without a result")
         _wrapper.end_timers()
-    os.execve(executable, command, environment)
+    posix.execve(executable, command, environment)  # not os.execve: debuggers put a function of their own in its place
 
 
 def check_outputs(parsed: argparse.Namespace, program: list[str]) -> None:

@@ -52,9 +52,9 @@ int ctm_check_capture(bool warns)
     }
     if (!ctm_capture_is_alive()) {
         PyErr_SetString(PyExc_RuntimeError,
-                        "something replaced Python's memory allocators while ctracemalloc was "
-                        "tracing (stdlib's tracemalloc.stop()?): the traces are incomplete; call "
-                        "stop() and start() to trace anew");
+                        "another tool replaced Python's memory allocators while ctracemalloc was "
+                        "tracing: the traces are incomplete; call stop() and start() to trace "
+                        "anew");
         return -1;
     }
     if (ctm_the_capture.free_lists.ok && !ctm_freelist_is_alive()) {
@@ -62,8 +62,8 @@ int ctm_check_capture(bool warns)
             (ctm_fact){false, "somebody else took the reference tracer after start()"};
         return !warns ? 0
                       : PyErr_WarnEx(PyExc_RuntimeWarning,
-                                     "ctracemalloc no longer follows free lists, because something "
-                                     "else (stdlib's tracemalloc.start()?) took Python's reference "
+                                     "ctracemalloc no longer follows free lists, because another "
+                                     "tool took Python's reference "
                                      "tracer: some objects keep the traceback of an earlier one",
                                      2);
     }
