@@ -70,6 +70,8 @@ esac
 # One build at a time: setuptools uses one folder for all versions.
 exec 9>build/install.lock
 flock 9
+# What a killed pip has put aside: it would warn of that for ever.
+rm -rf "$venv"/lib/python3.*/site-packages/~*
 # The version number does not change between two builds, so pip has to be told to replace it.
 if [ "$how" = --demo ]; then
     exec "$venv/bin/python" -m pip install -q --no-deps --force-reinstall --no-build-isolation .
