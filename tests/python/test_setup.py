@@ -120,8 +120,8 @@ class HeadersTest(unittest.TestCase):
         setup = import_setup()
         with mock.patch.object(setup.sysconfig, "get_path", return_value="/nowhere"), self.assertRaises(SystemExit) as told:
             setup.BuildExtWhole.refuse_without_headers()
-        package = "python%d.%d-dev" % sys.version_info[:2]
-        self.assertEqual(str(told.exception), f"Python's headers are not installed: no Python.h in /nowhere (on Debian: {package})")
+        self.assertIn("no Python.h in /nowhere", str(told.exception))
+        self.assertIn("python%d.%d-dev" % sys.version_info[:2], str(told.exception))
 
 
 if __name__ == "__main__":
