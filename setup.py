@@ -15,6 +15,7 @@ import tomllib
 from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 from setuptools.command.editable_wheel import editable_wheel
 
@@ -115,10 +116,50 @@ def link_time_optimization(*more: str) -> list[str]:
     return ["-flto=auto" if knows_auto else "-flto", *more] if is_gcc else []
 
 
+class BuildExtWhole(build_ext):
+    """build_ext that takes an earlier build's library only if it would make the same.
+
+    A linker that is killed leaves part of its file, which is newer than the sources: so the library gets its name when
+    it is whole. And other flags, another compiler or another release of Python make another library.
+    """
+
+    def build_extension(self, ext: Extension) -> None:
+        self.refuse_without_headers()
+        record = Path(self.build_temp, "made-with")
+        made_with = repr((sys.version, self.compiler.compiler_so, ext.extra_compile_args, ext.extra_link_args))
+        if not record.exists() or record.read_text(encoding="utf-8") != made_with:
+            self.force = True
+        link = self.compiler.link_shared_object
+
+        def link_whole(objects: list[str], path: str, *args: object, **options: object) -> None:
+            link(objects, path + ".part", *args, **options)
+            os.replace(path + ".part", path)
+
+        self.compiler.link_shared_object = link_whole
+        try:
+            super().build_extension(ext)
+        finally:
+            self.compiler.link_shared_object = link
+        record.parent.mkdir(parents=True, exist_ok=True)
+        record.write_text(made_with, encoding="utf-8")
+
+    @staticmethod
+    def refuse_without_headers() -> None:
+        folder = sysconfig.get_path("include")
+        if not os.path.exists(os.path.join(folder, "Python.h")):
+            package = "python{}.{}-dev".format(*sys.version_info)
+            raise SystemExit(f"Python's headers are not installed: no Python.h in {folder} (on Debian: {package})")
+
+
 class BuildPyWithHook(build_py):
-    """build_py that also copies the hook to the root of what gets installed."""
+    """build_py that also copies the hook to the root of what gets installed.
+
+    What an earlier build has copied is removed first: it may be of another version, or half a file.
+    """
 
     def run(self) -> None:
+        if not self.editable_mode:
+            self.remove_copies()
         super().run()
         if not self.editable_mode:
             self.copy_file(self.hook_source(), os.path.join(self.build_lib, HOOK))
@@ -128,6 +169,11 @@ class BuildPyWithHook(build_py):
         if not self.editable_mode:
             outputs = [*outputs, os.path.join(self.build_lib, HOOK)]
         return outputs
+
+    def remove_copies(self) -> None:
+        for path in Path(self.build_lib, "ctracemalloc").rglob("*"):
+            if path.suffix != ".so" and not path.is_dir():
+                path.unlink()
 
     @staticmethod
     def hook_source() -> str:
@@ -183,5 +229,5 @@ if __name__ == "__main__":  # setuptools runs this file so; a test imports it
                 extra_link_args=[*link_time_optimization("-O2"), "-pthread", "-lrt", "-lm", "-Wl,-z,nodelete", *STRIP],
             )
         ],
-        cmdclass={"build_py": BuildPyWithHook, "editable_wheel": EditableWheelWithHook},
+        cmdclass={"build_ext": BuildExtWhole, "build_py": BuildPyWithHook, "editable_wheel": EditableWheelWithHook},
     )

@@ -133,7 +133,7 @@ class LackingTest(unittest.TestCase):
 
     TOOLS = ("bash", "awk", "sort", "head", "tail", "cut", "grep", "dirname")
 
-    def lacking(self, target, programs):
+    def lacking(self, target, programs, root=run_all.ROOT):
         """(exit status, package names); a program is a shell script of that text."""
         with tempfile.TemporaryDirectory() as folder:
             for name in self.TOOLS:
@@ -144,7 +144,7 @@ class LackingTest(unittest.TestCase):
                     file.write("#!%s/bash\n%s\n" % (folder, text))
                 os.chmod(path, 0o755)
             done = subprocess.run(
-                ["bash", os.path.join(run_all.ROOT, "tools", "lacking.sh"), target],
+                ["bash", os.path.join(root, "tools", "lacking.sh"), target],
                 env={"PATH": folder},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -179,10 +179,44 @@ class LackingTest(unittest.TestCase):
         self.assertEqual(status, 1)
         self.assertIn("python3 is 3.10.13, and no other was found", " ".join(words))
 
+    def test_a_compiler_other_than_pythons_own_is_not_enough(self):
+        programs = {"clang": "exit 0", "python3": self.python("3.13", "gcc")}
+        self.assertEqual(self.lacking("demo", programs), (1, ["gcc"]))
+
+    def test_a_package_is_named_once(self):
+        programs = {"python3": self.python("3.13", "python3.13-dev", "gcc")}
+        self.assertEqual(self.lacking("demo", programs), (1, ["gcc", "libc6-dev", "python3.13-dev"]))
+
+    def test_a_folder_that_cannot_be_written_to(self):
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copytree(os.path.join(run_all.ROOT, "tools"), os.path.join(folder, "tools"))
+            os.mkdir(os.path.join(folder, "python"))
+            with open(os.path.join(folder, "build"), "w"):  # root can write to any folder, to no file as to a folder
+                pass
+            status, words = self.lacking("demo", {"gcc": "exit 0", "python3": self.python("3.13")}, root=folder)
+        self.assertEqual(status, 1)
+        self.assertIn("this user cannot write to %s/build" % folder, " ".join(words))
+
     def test_what_tests_are_skipped_without(self):
         programs = {"gcc": "exit 0", "python3": self.python("3.13"), "cmake": "", "nm": "", "clang": ""}
         self.assertEqual(self.lacking("test", programs), (0, ["pkg-config", "valgrind"]))
         self.assertEqual(self.lacking("test-all", programs), (0, ["pkg-config", "valgrind", "debootstrap"]))
+
+
+class PythonsTest(unittest.TestCase):
+    """tools/pythons.sh, asked about the Python that runs this."""
+
+    def lacks(self, compiler):
+        version = "%d.%d" % sys.version_info[:2]
+        environment = {**os.environ, "CC": compiler, "PYTHON" + version.replace(".", ""): sys.executable}
+        command = [os.path.join(run_all.ROOT, "tools", "pythons.sh"), "--lacking", version]
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
+        return done.stdout.split()[2:]
+
+    def test_its_compiler_is_one_of_the_things_it_needs(self):
+        self.assertIn("gcc", self.lacks("no-such-gcc -pthread"))
+        self.assertIn("clang", self.lacks("no-such-clang"))
+        self.assertNotIn("gcc", self.lacks("true -pthread"))
 
 
 class RunTest(unittest.TestCase):

@@ -11,6 +11,11 @@ has() {
     command -v "$1" >/dev/null
 }
 
+# The words, each at its first place only.
+each_once() {
+    printf '%s\n' "$@" | awk '!seen[$0]++ { printf "%s%s", space, $0; space = " " }'
+}
+
 # A compiler that finds no <stdio.h> lacks the headers of the C library.
 look_for_compiler() {
     local compiler
@@ -21,6 +26,17 @@ look_for_compiler() {
         fi
     done
     needed+=(gcc libc6-dev)
+}
+
+# Everything that is made is put below build/, and setuptools writes beside the package.
+look_for_place() {
+    local folder
+    for folder in . python build; do
+        if [ -e "$folder" ] && ! { [ -d "$folder" ] && [ -w "$folder" ]; }; then
+            echo "make $1: this user cannot write to $PWD/$folder: take a copy of the sources of your own (cp -r)" >&2
+            exit 1
+        fi
+    done
 }
 
 # One usable Python is enough. If there is none, the one that lacks least says what it needs.
@@ -55,6 +71,7 @@ look_for_debootstrap() {
     has debootstrap || useful+=(debootstrap)
 }
 
+look_for_place "$1"
 look_for_compiler
 look_for_python
 case $1 in test*) look_for_tools ;; esac
@@ -62,7 +79,7 @@ case $1 in test-*) look_for_debootstrap ;; esac
 if [ -n "$note" ] || [ ${#needed[@]} != 0 ]; then
     echo "make $1: this machine lacks what is needed. On Debian:" >&2
     [ -z "$note" ] || echo "$note" >&2
-    [ ${#needed[@]} = 0 ] || echo "    apt-get install --no-install-recommends ${needed[*]} ${useful[*]}" >&2
+    [ ${#needed[@]} = 0 ] || echo "    apt-get install --no-install-recommends $(each_once "${needed[@]}" "${useful[@]}")" >&2
     exit 1
 fi
 if [ ${#useful[@]} != 0 ]; then

@@ -3,8 +3,8 @@
 # lives in the Debian sid folder (see sid.sh), or "VERSION -" when there is none.
 #
 # Looked at in this order: $PYTHON313 and the like, PATH (python3.13, then python3), pyenv's versions, the sid
-# folder. What is found must be a GIL build of that version that has its C headers, and ensurepip for virtual
-# environments: Debian has these in packages of their own.
+# folder. What is found must be a GIL build of that version that has its C headers, ensurepip for virtual
+# environments (Debian has these in packages of their own) and the compiler it was made with, or $CC.
 #
 # usage: tools/pythons.sh 3.11 3.12 …
 #        tools/pythons.sh --lacking 3.11 3.12 …    what the interpreters lack that were found but cannot be used:
@@ -21,7 +21,7 @@ fi
 # Prints the interpreter's own path and the packages it lacks; fails if it is of another kind or version.
 probe() {
     "$1" -I - "$2" 2>/dev/null <<'EOF'
-import importlib.util, os, sys, sysconfig
+import importlib.util, os, shutil, sys, sysconfig
 version = "%d.%d" % sys.version_info[:2]
 if version != sys.argv[1] or sysconfig.get_config_var("Py_GIL_DISABLED") or sys.implementation.name != "cpython":
     raise SystemExit(1)
@@ -29,6 +29,9 @@ header = os.path.join(sysconfig.get_path("include"), "Python.h")
 lacks = [] if os.path.exists(header) else ["python%s-dev" % version]
 if importlib.util.find_spec("ensurepip") is None or importlib.util.find_spec("venv") is None:
     lacks.append("python%s-venv" % version)
+compiler = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()[0]
+if shutil.which(compiler) is None:
+    lacks.append("clang" if "clang" in compiler else "gcc")
 print(sys.executable, *lacks)
 EOF
 }

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Makes (or refreshes) the virtual environment build/venv-VERSION with what the tests need, and installs this package
 # into it with pip, as a user would. --light: without the packages in tests/requirements.txt. --demo: in
-# build/venv-demo-VERSION, with nothing but this package.
+# build/venv-demo-VERSION, with nothing but this package; what builds it is kept as a wheel in there, so that only the
+# first time needs a network.
 #
 # `made-by` in the folder is written when pip is in it: an environment without is a half-made one, and made anew;
 # so is one of another interpreter.
@@ -29,6 +30,7 @@ make_environment() {
         return
     fi
     mkdir -p build
+    rm -f "$venv/made-by"
     "$python" -m venv --clear "$venv"
     echo "$maker" >"$venv/made-by"
 }
@@ -49,14 +51,33 @@ install_requirements() {
     fi
 }
 
+# What pyproject.toml says that building needs. `builder.done` is written when it is there.
+keep_builder() {
+    local needed
+    needed=$(sed -n 's/^requires = \["\(.*\)"\]$/\1/p' pyproject.toml)
+    [ "$needed" = "$(cat "$venv/builder.done" 2>/dev/null)" ] && return
+    if ! "$venv/bin/python" -m pip download -q --no-deps --only-binary :all: -d "$venv/builder" "$needed"; then
+        echo "$needed could not be downloaded: a network is needed the first time, or PIP_FIND_LINKS=FOLDER with its wheel" >&2
+        exit 1
+    fi
+    echo "$needed" >"$venv/builder.done"
+}
+
 make_environment
-[ -n "$how" ] || install_requirements
+case $how in
+'') install_requirements ;;
+--demo) keep_builder ;;
+esac
 # One build at a time: setuptools uses one folder for all versions.
 exec 9>build/install.lock
 flock 9
+# What a killed pip has put aside: it would warn of that for ever.
+rm -rf "$venv"/lib/python3.*/site-packages/~*
 # The version number does not change between two builds, so pip has to be told to replace it.
+if [ "$how" = --demo ]; then
+    exec "$venv/bin/python" -m pip install -q --no-deps --force-reinstall --no-index --find-links "$PWD/$venv/builder" .
+fi
 "$venv/bin/python" -m pip install -q --no-deps --force-reinstall .
-[ "$how" != --demo ] || exit 0
 "$venv/bin/python" tests/ext/build.py
 # Lets the tests of CPython's own suite trace their child processes too; inert without CTM_STANDIN.
 site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("platlib"))')

@@ -57,7 +57,7 @@ def print_facts(out: TextIO) -> int:
     if lost:
         print_text(f"something is lost on this interpreter: {', '.join(lost)}", out, style, indent=0)
         return 1
-    print("all right: tracing is exact on this interpreter", file=out)
+    print_text("all right: tracing is exact on this interpreter", out, style, indent=0)
     return 0
 
 

@@ -22,9 +22,11 @@ UNNAMED = ("an exception", "", 0)
 
 
 class Ending:
-    def __init__(self, program: list[str], folder: str) -> None:
-        self.program = program  # sys.orig_argv without the interpreter
+    def __init__(self, folder: str) -> None:
         self.folder = folder
+        # What the interpreter sets first, before it looks for the program.
+        self.is_module = sys.argv[:1] == ["-m"]
+        self.is_stdin = sys.argv[:1] in (["-"], [""])
         self.exception: tuple[str, str, int] | None = None  # its type, file and line; "" and 0: not known
         self.watched = False  # is it seen if an exception ends the program?
         self.interrupted = False  # by KeyboardInterrupt: the interpreter kills itself with SIGINT
@@ -35,7 +37,7 @@ class Ending:
     def note_exception(self, kind: type[BaseException], value: BaseException | None, place: TracebackType | None) -> bool:
         """Nobody has caught it. False: the program does not end with it."""
         before, self.exception = self.exception, UNNAMED  # whatever fails below: there was one
-        if sys.flags.interactive or sys.flags.inspect or os.environ.get("PYTHONINSPECT") or hasattr(sys, "ps1"):
+        if self.goes_on():
             self.exception = before
             return False
         self.interrupted = kind is KeyboardInterrupt
@@ -47,6 +49,12 @@ class Ending:
             file, line = place_of_syntax(value)
         self.exception = (name_of(kind), file, line)
         return True
+
+    def goes_on(self) -> bool:
+        """Is there an interactive session, which an exception does not end? (Any program may have set sys.ps1.)"""
+        if sys.flags.interactive or sys.flags.inspect or os.environ.get("PYTHONINSPECT"):
+            return True
+        return self.is_stdin and hasattr(sys, "ps1")
 
     def describe(self) -> None:
         """Sets text and status."""
@@ -81,9 +89,11 @@ class Ending:
         return file.removeprefix(self.folder + os.sep) if self.folder else file
 
     def never_ran(self) -> bool:
-        """`-m NAME`, and there is no such module: nothing has changed what the interpreter sets first."""
-        is_module = any(word.startswith("-m") for word in self.program[:1])
-        return is_module and sys.argv[:1] == ["-m"] and getattr(sys.modules.get("__main__"), "__spec__", None) is None
+        """`-m NAME`, and there is no such module: nothing has changed what the interpreter sets first, and it ends with a
+        message, which is status 1. A package that fails or exits in its __init__ has run."""
+        if not self.is_module or self.exception is not None or _ctracemalloc._end_status() not in (1, None):
+            return False
+        return sys.argv[:1] == ["-m"] and getattr(sys.modules.get("__main__"), "__spec__", None) is None
 
     def facts(self) -> dict[str, Any]:
         return {"ended": self.text, "status": self.status, "exception": self.exception}
@@ -142,11 +152,26 @@ def other_threads() -> bool:
         return True  # a damaged module: the numbers are then those of the very end
 
 
+def script_of(program: list[str]) -> str | None:
+    """The file or folder that the program is; None: it is a module, code or what stdin says."""
+    return None if program[0] == "-" or program[0].startswith(("-m", "-c")) else program[0]
+
+
 def can_begin(program: list[str]) -> bool:
     """False: the interpreter will say that there is no such script."""
-    path = program[0]
-    if path == "-" or path.startswith(("-m", "-c")):
+    path = script_of(program)
+    if path is None:
         return True
     if os.path.isdir(path):
         return any(os.path.isfile(os.path.join(path, name)) for name in ("__main__.py", "__main__.pyc"))
-    return os.access(path, os.R_OK)
+    return os.access(path, os.R_OK) and not is_archive_without_main(path)
+
+
+def is_archive_without_main(path: str) -> bool:
+    import zipimport
+
+    try:
+        return os.path.isfile(path) and zipimport.zipimporter(path).find_spec("__main__") is None
+    except (ImportError, UnicodeError):  # it is no archive
+        return False
+

@@ -199,9 +199,8 @@ def peaks_text(merged: int) -> str:
 def peak_facts(peak: Snapshot | None, run: Mapping[str, Any], merged: int) -> list[tuple[str, str]]:
     if peak is not None:
         return [("peak", amount_text(totals_of(peak)) + peaks_text(merged))]
-    if isinstance(run.get("peak"), int):
-        return [("peak", format_bytes(run["peak"]))]
-    return []
+    known = size_in(run, "peak")
+    return [] if known is None else [("peak", format_bytes(known))]
 
 
 def sample_facts(snapshot: Snapshot) -> list[tuple[str, str]]:
@@ -232,10 +231,17 @@ def run_of(snapshot: Snapshot) -> Mapping[str, Any]:
     return run if isinstance(run, dict) else {}
 
 
+def size_in(run: Mapping[str, Any], name: str) -> int | None:
+    """A size that the file may hold, whatever it holds there."""
+    size = run.get(name)
+    return size if isinstance(size, int) and 0 <= size < 1 << 63 else None
+
+
 def run_facts(run: Mapping[str, Any], style: Style) -> list[tuple[str, str]]:
     facts = []
-    if isinstance(run.get("tracer"), int):
-        facts.append(("tracer", f"{format_bytes(run['tracer'])} used by ctracemalloc itself"))
+    tracer = size_in(run, "tracer")
+    if tracer is not None:
+        facts.append(("tracer", f"{format_bytes(tracer)} used by ctracemalloc itself"))
     if isinstance(run.get("command"), list):
         facts.append(("program", style.text(command_text(run["command"]), len("  program  "))))
     pid = f", pid {run['pid']}" if "pid" in run else ""
@@ -246,6 +252,8 @@ def run_facts(run: Mapping[str, Any], style: Style) -> list[tuple[str, str]]:
         facts.append(("moment", str(run["moment"])))
     if "ended" in run:
         facts.append(("ended", f"{run['ended']}{pid}"))
+    if "cut off" in run:
+        facts.append(("cut off", str(run["cut off"])))
     return facts
 
 

@@ -24,6 +24,7 @@ import argparse
 import atexit
 import marshal
 import os
+import posix
 import signal
 import site
 import sys
@@ -66,6 +67,9 @@ def launch(parsed: argparse.Namespace, program: list[str]) -> str:
             _compression.library()
         except ImportError as error:
             return str(error)
+    words = program
+    if program[0].startswith("-") and _ended.script_of(program) is not None:
+        words = ["--", *program]  # a file that is called like an option
     options, started_as = _wrapper.split_command(sys.orig_argv[1:])
     wrapper = _wrapper.wrapper_of(started_as)
     environment = dict(os.environ)
@@ -92,17 +96,17 @@ def launch(parsed: argparse.Namespace, program: list[str]) -> str:
         *options,
         "-X",
         f"{_boot.RUN_OPTION}={settings.encode()}",
-        *program,
+        *words,
     ]
     if not _ended.can_begin(program):  # the interpreter says so, and that is all
-        environment, command = dict(os.environ), [executable, *options, *program]
+        environment, command = dict(os.environ), [executable, *options, *words]
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # closed, as under cron
             stream.flush()
     if wrapper is not None:
         _boot.complain(f"the program takes the place of {wrapper}, which ends here without a result")
         _wrapper.end_timers()
-    os.execve(executable, command, environment)
+    posix.execve(executable, command, environment)  # not os.execve: debuggers put a function of their own in its place
 
 
 def check_outputs(parsed: argparse.Namespace, program: list[str]) -> None:
@@ -113,7 +117,8 @@ def check_outputs(parsed: argparse.Namespace, program: list[str]) -> None:
         (parsed.record, _output.RECORDING),
         (black_box, _output.BLACK_BOX),
     ]
-    script = [] if program[0].startswith("-") else program[:1]
+    path = _ended.script_of(program)
+    script = [] if path is None else [path]
     _output.check_all(outputs, inputs=script, force=parsed.force)
     if parsed.force and black_box is not None:
         _output.make_way(black_box, _output.BLACK_BOX, script)  # the core replaces black boxes only
@@ -277,7 +282,7 @@ class Reporter:
         self.command = sys.orig_argv[1:]
         self.folder = _terminal.current_folder()
         self.encoding = _terminal.encoding_of(sys.stderr)
-        self.ending = _ended.Ending(self.command, self.folder)
+        self.ending = _ended.Ending(self.folder)
         self.moment: Moment | None = None  # what there was when an exception ended the program
         if settings.zstd:
             _compression.library()
@@ -343,7 +348,7 @@ class Reporter:
         self.kept.give_up()  # the end begins
         try:
             if ctracemalloc.is_tracing() and not _ended.other_threads():
-                moment = Moment(ctracemalloc.take_snapshot)
+                moment = Moment(_ctracemalloc._report_snapshot)
         except Exception:  # no memory: there may be some at exit
             pass
         if self.ending.note_exception(kind, value, place):
@@ -371,13 +376,17 @@ class Reporter:
             try:
                 step()
             except MemoryError:
-                pass  # for the snapshot there is more when tracing has ended
+                pass
             except Exception as error:
                 _boot.complain(f"at the end: {text_of(error)}")
 
     def take_moment(self) -> None:
-        if self.moment is None and ctracemalloc.is_tracing():
-            self.moment = Moment(ctracemalloc.take_snapshot)
+        """If it cannot be, write() tries again when there is more memory, and tells why not."""
+        try:
+            if self.moment is None and ctracemalloc.is_tracing():
+                self.moment = Moment(_ctracemalloc._report_snapshot)
+        except Exception:
+            pass
 
     def end_recording(self) -> None:
         problem = _record.stop_at_exit()

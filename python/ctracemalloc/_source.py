@@ -15,8 +15,9 @@ from ._ctracemalloc import FileError, Snapshot
 from ._recording import Recording
 
 READERS = {_output.SNAPSHOT: "report", _output.RECORDING: "recording", _output.BLACK_BOX: "attach"}
-RECORDING_ENDS = {"stopped": "stopped", "exit": "with the program", None: "no end: it goes on, or was killed"}
-BOX_ENDS = {"stopped": "stopped", "exit": "with the program"}
+NO_MARK = "killed, or by os._exit or exec"  # they leave none
+RECORDING_ENDS = {"stopped": "stopped", "exit": "with the program", None: f"no end: it goes on, was {NO_MARK}"}
+BOX_ENDS = {"stopped": "stopped", "exit": "with the program", "": NO_MARK}
 
 
 class Source(NamedTuple):
@@ -80,18 +81,22 @@ def peak_of(source: Source, path: str) -> Snapshot:
 
 def recording_end(recording: Recording) -> str:
     """How the program, or the recording alone, ended."""
+    if recording.incomplete is not None:
+        return "the recording, before the program"
     return RECORDING_ENDS.get(recording.ended, recording.ended or "")
 
 
 def of_moment(recording: Recording, at: float | None) -> dict[str, Any]:
     """Of the snapshot of a recording's moment."""
     index = recording._index(at)
+    cut = {} if recording.truncated is None else {"cut off": recording.truncated}
     return {
         "command": words_of(recording.command),
         "pid": recording.pid,
         "began": date(recording.started),
         "moment": f"{recording._clock(index)} of a recording of {recording._clock(len(recording) - 1)}",
         "ended": recording_end(recording),
+        **cut,
     }
 
 
@@ -104,7 +109,7 @@ def of_box(box: _black_box.BlackBox) -> dict[str, Any]:
 
 
 def describe_box(box: _black_box.BlackBox, running: bool) -> str:
-    state = "running" if running else BOX_ENDS.get(box.ended or "", box.ended or "killed")
+    state = "running" if running else BOX_ENDS.get(box.ended or "", box.ended or "")
     return f"{state}, incomplete: {box.incomplete}" if box.incomplete else state
 
 

@@ -79,7 +79,7 @@ PyObject *ctm_module_last_snapshot(PyObject *module, PyObject *Py_UNUSED(ignored
     if (!ctm_tracer_is_tracing(ctm_the_capture.tracer)) {
         return ctm_status_raise(&state->types, CTM_ERR_NOT_TRACING, NULL, NULL);
     }
-    if (ctm_check_capture() < 0) {
+    if (ctm_check_capture(false) < 0) {
         return NULL;
     }
     PyObject *limit = PyLong_FromUnsignedLong(ctm_tracer_nframe(ctm_the_capture.tracer));

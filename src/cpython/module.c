@@ -67,6 +67,7 @@ static PyMethodDef module_methods[] = {
     {"_give_up", ctm_module_give_up, METH_NOARGS, ctm_give_up_doc},
     {"_call_last", ctm_module_call_last, METH_O, ctm_call_last_doc},
     {"_last_snapshot", ctm_module_last_snapshot, METH_NOARGS, ctm_last_snapshot_doc},
+    {"_report_snapshot", ctm_module_report_snapshot, METH_NOARGS, ctm_report_snapshot_doc},
     {"_resend_start", ctm_module_resend_start, METH_O, ctm_resend_start_doc},
     {"_resend_stop", ctm_module_resend_stop, METH_NOARGS, ctm_resend_stop_doc},
     {"_stand_in", ctm_module_stand_in, METH_O, ctm_stand_in_doc},
@@ -162,13 +163,29 @@ static int intern_names(ctm_module_state *state)
     return complete ? 0 : -1;
 }
 
+#if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000
+extern __attribute__((weak)) PyObject *PyInit__tracemalloc(void);
+#endif
+
+/* stdlib's module. 3.12 does not let an interpreter with a GIL of its own import it once the main one has done so: there it
+ * is made, with the same functions, without being imported. */
+static PyObject *stdlib_module(void)
+{
+#if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000
+    if (PyInit__tracemalloc != NULL) {
+        return PyInit__tracemalloc();
+    }
+#endif
+    return PyImport_ImportModule("_tracemalloc");
+}
+
 static int module_exec(PyObject *module)
 {
     ctm_module_state *state = ctm_module_state_of(module);
     if (check_interpreter() < 0 || ctm_capture_init() < 0) {
         return -1;
     }
-    state->stdlib = PyImport_ImportModule("_tracemalloc");
+    state->stdlib = stdlib_module();
     if (state->stdlib == NULL || intern_names(state) < 0) {
         return -1;
     }

@@ -46,17 +46,19 @@ PyObject *ctm_module_take_snapshot(PyObject *module, PyObject *const *args, Py_s
                                    PyObject *kwnames);
 PyObject *ctm_module_get_traces(PyObject *module, PyObject *ignored);
 /* Are numbers of now true? -1 with an exception, or a warning that became one. */
-int ctm_check_capture(void);
+int ctm_check_capture(bool warns);
 PyObject *ctm_module_set_aside(PyObject *module, PyObject *size);
 PyObject *ctm_module_give_up(PyObject *module, PyObject *ignored);
 PyObject *ctm_module_call_last(PyObject *module, PyObject *function);
 /* In the program's thread, but not seen by its trace functions. The last arguments may be NULL. */
 PyObject *ctm_call_untraced(PyObject *function, PyObject *a, PyObject *b, PyObject *c);
 PyObject *ctm_module_last_snapshot(PyObject *module, PyObject *ignored);
+PyObject *ctm_module_report_snapshot(PyObject *module, PyObject *ignored);
 extern const char ctm_set_aside_doc[];
 extern const char ctm_give_up_doc[];
 extern const char ctm_call_last_doc[];
 extern const char ctm_last_snapshot_doc[];
+extern const char ctm_report_snapshot_doc[];
 extern const char ctm_take_snapshot_doc[];
 extern const char ctm_get_traces_doc[];
 PyObject *ctm_module_get_object_traceback_raw(PyObject *module, PyObject *op);

@@ -41,8 +41,8 @@ static int require_tracing(PyObject *module, PyObject *package)
     return is_true == 1 ? 0 : -1;
 }
 
-/* Numbers are given only if they can be true: warn of what got lost, refuse if the hooks are gone. */
-int ctm_check_capture(void)
+/* Numbers are given only if they can be true: warn of what got lost, if wanted, refuse if the hooks are gone. */
+int ctm_check_capture(bool warns)
 {
     if (ctm_black_box_is_broken(ctm_the_capture.tracer)) {
         PyErr_SetString(PyExc_RuntimeError,
@@ -52,19 +52,20 @@ int ctm_check_capture(void)
     }
     if (!ctm_capture_is_alive()) {
         PyErr_SetString(PyExc_RuntimeError,
-                        "something replaced Python's memory allocators while ctracemalloc was "
-                        "tracing (stdlib's tracemalloc.stop()?): the traces are incomplete; call "
-                        "stop() and start() to trace anew");
+                        "another tool replaced Python's memory allocators while ctracemalloc was "
+                        "tracing: the traces are incomplete; call stop() and start() to trace "
+                        "anew");
         return -1;
     }
     if (ctm_the_capture.free_lists.ok && !ctm_freelist_is_alive()) {
         ctm_the_capture.free_lists =
             (ctm_fact){false, "somebody else took the reference tracer after start()"};
-        return PyErr_WarnEx(PyExc_RuntimeWarning,
-                            "ctracemalloc no longer follows free lists, because something else "
-                            "(stdlib's tracemalloc.start()?) took Python's reference tracer: some "
-                            "objects keep the traceback of an earlier one",
-                            2);
+        return !warns ? 0
+                      : PyErr_WarnEx(PyExc_RuntimeWarning,
+                                     "ctracemalloc no longer follows free lists, because another "
+                                     "tool took Python's reference "
+                                     "tracer: some objects keep the traceback of an earlier one",
+                                     2);
     }
     return 0;
 }
@@ -95,10 +96,10 @@ static ctm_snapshot *take_core(ctm_module_state *state)
     return core;
 }
 
-static PyObject *snapshot_of_core(PyObject *module, PyObject *limit, bool at_peak)
+static PyObject *snapshot_of_core(PyObject *module, PyObject *limit, bool at_peak, bool warns)
 {
     ctm_module_state *state = ctm_module_state_of(module);
-    if (ctm_check_capture() < 0) {
+    if (ctm_check_capture(warns) < 0) {
         return NULL;
     }
     ctm_snapshot *core = take_core(state);
@@ -163,13 +164,37 @@ PyObject *ctm_module_take_snapshot(PyObject *module, PyObject *const *args, Py_s
         if (limit != NULL) {
             const bool own = ctm_own_begin();
             snapshot = get_traces != NULL ? snapshot_of_list(state, get_traces, limit, at_peak)
-                                          : snapshot_of_core(module, limit, at_peak);
+                                          : snapshot_of_core(module, limit, at_peak, true);
             ctm_own_end(own);
         }
         Py_XDECREF(limit);
     }
     Py_XDECREF(get_traces);
     Py_XDECREF(package);
+    return snapshot;
+}
+
+const char ctm_report_snapshot_doc[] =
+    "_report_snapshot($module, /)\n--\n\n"
+    "take_snapshot() for a report that nobody's code has asked for: of what is\n"
+    "traced, whatever the program has put in the place of this module's functions,\n"
+    "and without warnings, which are the program's. What they say is a loss.";
+
+PyObject *ctm_module_report_snapshot(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    if (!ctm_tracer_is_tracing(ctm_the_capture.tracer)) {
+        return ctm_status_raise(&ctm_module_state_of(module)->types, CTM_ERR_NOT_TRACING, NULL,
+                                NULL);
+    }
+    ctm_track_look_again();
+    PyObject *snapshot = NULL;
+    PyObject *limit = PyLong_FromUnsignedLong(ctm_tracer_nframe(ctm_the_capture.tracer));
+    if (limit != NULL) {
+        const bool own = ctm_own_begin();
+        snapshot = snapshot_of_core(module, limit, false, false);
+        ctm_own_end(own);
+        Py_DECREF(limit);
+    }
     return snapshot;
 }
 

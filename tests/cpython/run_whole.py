@@ -11,6 +11,7 @@ printed.
 import importlib.util
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -109,6 +110,7 @@ def main():
         print("this Python was installed without its test suite")
         sys.exit(77)
     names = sys.argv[1:]
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it, which the tests would inherit
     traced = Run(names, True)
     traced.print()
     if traced.ran == 0:

@@ -7,6 +7,8 @@ follows code, with nothing but blank lines and comments between, is that code's 
     <!--- skip: next if(lacks("MODULE OR PROGRAM"), reason="REASON") -->
     <!--- file: NAME -->             it is not run but written into the page's folder as NAME
     <!--- numbers: 20% -->           numbers in its output may be off by that much: see compare.py
+    <!--- output from: 3.12 -->      its output is that of CPython 3.12 and newer; before, it is run and the output not
+                                     compared, which the tests say. The page says in words what is different
     <!--- hidden: sh
     COMMANDS                         run like a block, but not shown: what a page needs and does not talk about
     -->
@@ -37,6 +39,7 @@ class Block:
         self.file = self.directive("file", before)
         tolerance = self.directive("numbers", before)
         self.tolerance = None if tolerance is None else float(tolerance.rstrip("%")) / 100
+        self.output_from = self.directive("output from", before)
         self.output = None  # the Block with its output
         self.code = None  # the Block whose output it is
         self.ran = False

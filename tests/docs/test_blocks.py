@@ -44,6 +44,15 @@ class BlockTest(unittest.TestCase):
         self.assertEqual([reason for _test, reason in result.skipped], ["a drawing"])
         self.assertEqual((result.failures, result.errors), ([], []))
 
+    def test_output_of_newer_versions(self):
+        for version, reasons in (("3.11", []), ("3.99", ["was run; its output is that of CPython 3.99 and newer"])):
+            for block in ("```console\n$ echo one\none\n```\n", "```python\nprint(1)\n```\n\n```text\n1\n```\n"):
+                result = self.run_page(f"<!--- output from: {version} -->\n\n{block}")
+                self.assertEqual([reason for _test, reason in result.skipped], reasons)
+                self.assertEqual((result.failures, result.errors), ([], []))
+        self.check_fault("<!--- output from: 3.99 -->\n\n```python\nfail\n```\n", "NameError")
+        self.check_fault("<!--- output from: 3.11 -->\n\n```console\n$ echo one\ntwo\n```\n", "another one")
+
     def test_console(self):
         self.check_right("```console\n$ echo one; echo two >&2\none\ntwo\n$ false\n[1]\n$ x=3\n$ echo $x\n3\n```\n")
         self.check_fault("```console\n$ echo one\ntwo\n```\n", "another one")

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import unittest
+import zipfile
 
 import ctracemalloc
 from cli_support import ProgramTest
@@ -156,6 +157,35 @@ fail()
         snapshot = ctracemalloc.Snapshot.load(str(self.folder / "out.ctm"))
         self.assertEqual(len([t for t in snapshot.traces if t.size == 66_667]), 1)
 
+    def test_a_prompt_is_no_session(self):
+        """code.interact() leaves sys.ps1 behind."""
+        self.check_code("sys.ps1 = '> '; fail()", "exit status 1, ValueError at prog.py:2",
+                        ("ValueError", self.script, 2))
+
+    def test_a_session_on_a_terminal(self):
+        """stdin is the program: an exception does not end it."""
+        ours, terminal = os.openpty()
+        self.addCleanup(os.close, ours)
+        os.write(ours, b"1/0\nkept = bytes(66_634)\n\x04")
+        self.environment.update(PYTHON_BASIC_REPL="1", TERM="dumb")
+        self.environment.pop("PYTHONSTARTUP", None)
+        result = self.traced("-o", "out.ctm", "-", stdin=terminal)
+        os.close(terminal)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("  ended    exit status 0, pid ", result.stderr)
+        snapshot = ctracemalloc.Snapshot.load(str(self.folder / "out.ctm"))
+        self.assertEqual(len([t for t in snapshot.traces if t.size == 66_667]), 1)
+
+    def test_a_package_that_fails_has_run(self):
+        """`-m`: what the interpreter runs before it has found the program is the program as well."""
+        self.write("fails/__init__.py", "kept = bytes(66_634)\nimport nosuch")
+        self.write("fails/__main__.py", "")
+        self.check(("-m", "fails"), "exit status 1, ModuleNotFoundError at fails/__init__.py:2",
+                   ("ModuleNotFoundError", str(self.folder / "fails/__init__.py"), 2))
+        self.write("exits/__init__.py", "import sys; sys.exit(4)")
+        self.write("exits/__main__.py", "")
+        self.check(("-m", "exits"), "exit status 4")
+
     def test_the_program_does_not_see_it(self):
         code = "print(sys.excepthook is sys.__excepthook__, type(SystemExit.__dict__.get('__getattribute__')), sys.exit)"
         self.assertEqual(self.traced("-c", "import sys; " + code).stdout, self.python("-c", "import sys; " + code).stdout)
@@ -170,13 +200,20 @@ class NoProgramTest(ProgramTest):
         self.write("unreadable.py", "pass").chmod(0)
         programs = [("nosuch.py",), ("-m", "nosuch"), ("-mnosuch.deep", "-m"), ("-m", "package"), ("empty",)]
         programs.append(("-m", "os.nosuch"))
+        with zipfile.ZipFile(self.folder / "app.zip", "w") as archive:
+            archive.writestr("module.py", "")
+        programs.append(("app.zip",))
         if os.geteuid() != 0:
             programs.append(("unreadable.py",))
         for program in programs:
-            for options in ((), ("-o", "o.ctm", "--record", "o.ctmr", "--black-box", "o.ctmb")):
-                with self.subTest(program=program, options=options):
-                    plain = self.python(*program)
-                    traced = self.traced(*options, *program)
+            for flags, options in (
+                ((), ()),
+                ((), ("-o", "o.ctm", "--record", "o.ctmr", "--black-box", "o.ctmb")),
+                (("-X", "dev", "-u"), ("-o", "o.ctm", "--record", "o.ctmr", "--black-box", "o.ctmb")),
+            ):
+                with self.subTest(program=program, flags=flags, options=options):
+                    plain = self.python(*flags, *program)
+                    traced = self.traced(*options, *program, flags=flags)
                     self.assertEqual((traced.returncode, traced.stdout, traced.stderr),
                                      (plain.returncode, plain.stdout, plain.stderr))
                     self.assertEqual(list(self.folder.glob("*.ctm*")), [])
@@ -240,6 +277,23 @@ class ProgramsCodeTest(EndingsTest):
         """)
         self.check(("prog.py",), "exit status 0")
         self.check(("prog.py", "fail"), "exit status 1, KeyError at prog.py:10", ("KeyError", self.script, 10))
+
+    def test_warnings_are_those_of_the_program(self):
+        """On 3.13 the standard module takes the reference tracer, of which take_snapshot() warns: not here, nobody asked."""
+        for start in ("import tracemalloc, warnings; warnings.showwarning = print; tracemalloc.start()",
+                      "import tracemalloc, warnings; warnings.simplefilter('error'); tracemalloc.start()"):
+            self.check_code(start, "exit status 0")
+            self.check_code(f"{start}\nfail()", "exit status 1, ValueError at prog.py:2", ("ValueError", self.script, 2))
+            result = self.traced("-o", "out.ctm", "prog.py", start)
+            self.assertTrue(result.stderr.startswith("ctracemalloc\n"), result.stderr)
+            lost = [loss.kind for loss in ctracemalloc.Snapshot.load(str(self.folder / "out.ctm")).losses]
+            self.assertEqual(lost, ["free_lists"] if sys.version_info >= (3, 13) else [])
+
+    def test_what_is_wrong_is_said_once(self):
+        result = self.traced("--black-box", "it.box", "-c", "import os; os.truncate('it.box', 0); kept = [bytes(9)] * 9")
+        self.assertEqual(result.returncode, 0)
+        self.assertEqual(result.stderr.count("with it counters were lost"), 1, result.stderr)
+        self.assertEqual(result.stderr.count("\n"), 2, result.stderr)
 
     def test_modules_are_those_of_the_program(self):
         """threading does something at the end, if it is there."""

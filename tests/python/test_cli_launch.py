@@ -122,6 +122,17 @@ class WrapperTest(ProgramTest):
         """)
         self.check("wrap.py", name="wrap.py")
 
+    def test_another_execve(self):
+        """A wrapper that has put a function of its own in os.execve's place, as debugpy does: it would go on in the program."""
+        self.write("wrap.py", """
+            import os, runpy, sys
+            original = os.execve
+            os.execve = lambda path, words, environment: original(path, [words[0], "-c", "exit(99)"], environment)
+            sys.argv = sys.argv[2:]
+            runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)
+        """)
+        self.check("wrap.py", name="wrap.py")
+
     def test_well_known_ones(self):
         known = {
             "coverage": (["-m", "coverage", "run"], "-m coverage"),

@@ -123,6 +123,16 @@ class LinesTest(unittest.TestCase):
                         self.assert_good(_report.format_diff(old, new, key, 200, style), style)
                     self.assert_good(_report.format_snapshot(merged, "label:name", 5, style), style)
 
+    def test_sizes_that_are_none(self):
+        """What a file says of its program may be anything."""
+        style = _terminal.Style(False)
+        for size, shown in ((5, True), (0, True), (-1, False), (2**63, False), (10**400, False), (1.5, False), ("5", False)):
+            one = ctracemalloc.Snapshot([(0, 10, (("a.py", 1),), 1)], 1)
+            one.run = {"peak": size, "tracer": size}
+            text = "\n".join(_report.format_snapshot(one, "lineno", 5, style))
+            self.assertEqual((f"  peak     {size} B" in text, f"  tracer   {size} B used" in text), (shown, shown), text)
+            self.assertEqual("  tracer   " in text, shown)
+
     def test_nothing_is_cut_where_nothing_has_to_fit(self):
         every = [name for name in names(5, 60) if name]
         text = "\n".join(_report.format_snapshot(snapshot_of(every), "lineno", 200, _terminal.Style(False)))
@@ -315,6 +325,13 @@ class MessagesTest(ProgramTest):
         written = self.command("report", "m.ctm")
         self.assertRegex(written, r"\n  moment   0\.\d+ s of a recording of \d+\.\d+ s\n")
         self.assertIn(f", pid {recording.pid}\n", written)
+        self.assertNotIn("cut off", text + written)
+        with open(self.folder / "r.ctr", "r+b") as file:
+            file.truncate((self.folder / "r.ctr").stat().st_size - 3)
+        cut = f"\n  cut off  {ctracemalloc.open_recording(self.folder / 'r.ctr').truncated}\n"
+        self.command("recording", "r.ctr", "-o", "m.ctm")
+        for command in (("report", "r.ctr"), ("recording", "r.ctr"), ("report", "m.ctm")):
+            self.assertIn(cut, self.command(*command))
         unknown = self.command("report", "r.ctr", "--at-peak", status=2)
         self.assertIn("r.ctr: what was live at the peak is not in this file", unknown)
 
@@ -323,11 +340,14 @@ class MessagesTest(ProgramTest):
         self.assertEqual(result.returncode, -9)
         box = ctracemalloc.open_black_box(self.folder / "it.box")
         text = self.command("report", "it.box")
-        self.assertIn("  ended    killed\n", text)
+        self.assertIn("  ended    killed, or by os._exit or exec\n", text)
         self.assertIn(f", pid {box.pid}\n", text)
-        self.assertIn(f"process {box.pid}  killed", self.command("attach", "it.box", "--count", "1"))
+        self.assertIn(f"process {box.pid}  killed, or by os._exit or exec  ", self.command("attach", "it.box", "--count", "1"))
         self.command("attach", "it.box", "-o", "now.ctm")
-        self.assertIn("  ended    killed\n", self.command("report", "now.ctm"))
+        self.assertIn("  ended    killed, or by os._exit or exec\n", self.command("report", "now.ctm"))
+        self.traced("--black-box", "it.box", "--record", "it.ctr", "-c", "import os; os._exit(0)")
+        self.assertIn("  ended    killed, or by os._exit or exec\n", self.command("report", "it.box"))
+        self.assertIn("  ended    no end: it goes on, was killed, or by os._exit or exec\n", self.command("report", "it.ctr"))
         self.traced("--black-box", "it.box", "-c", "pass")
         ended = r"  ended    exit status 0 at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\n"
         self.assertRegex(self.command("report", "it.box"), ended)
@@ -398,10 +418,10 @@ class MessagesTest(ProgramTest):
 
     def test_the_doctor_fits_a_terminal(self):
         whole = self.command("doctor")
-        self.environment["COLUMNS"] = "50"
+        self.environment["COLUMNS"] = "40"
         narrow = self.command("doctor")
         # A word that has no room in a line has one of its own: the path of the interpreter.
-        self.assertEqual([line for line in narrow.splitlines() if len(line) > 50 and " " in line.strip()], [])
+        self.assertEqual([line for line in narrow.splitlines() if len(line) > 40 and " " in line.strip()], [])
         self.assertEqual(narrow.split(), whole.split())
 
     def test_nothing_of_ours_is_warned_of(self):

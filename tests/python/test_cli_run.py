@@ -67,6 +67,15 @@ class SameProgramTest(ProgramTest):
         result = self.traced("--top", "1", "--", script, "-n")
         self.assertEqual(result.stdout, "['-n']\n")
 
+    def test_a_script_that_is_called_like_an_option(self):
+        self.write("-o.py", "import sys; print(sys.argv)")
+        result = self.traced("--top", "1", "--", "-o.py", "-n")
+        self.assertEqual(result.stdout, "['-o.py', '-n']\n")
+        self.assert_reported(result)
+        refused = self.traced("--record", "./-o.py", "--", "-o.py")
+        self.assertEqual((refused.returncode, refused.stdout), (2, ""))
+        self.assertIn("it is one of the files that are read", refused.stderr)
+
     def test_classes_of_main_are_pickled(self):
         script = self.write(
             "script.py",

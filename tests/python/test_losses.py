@@ -209,12 +209,11 @@ class ViewTest(ProgramTest):
         self.write(
             "it.py",
             """
-            import ctracemalloc, tracemalloc
+            import ctracemalloc, ctypes
             ctracemalloc.start(black_box="it.box")
             ctracemalloc.record("it.ctr", 3600)
             print(len(ctracemalloc.take_snapshot().losses))
-            tracemalloc.start()
-            tracemalloc.stop()
+            ctypes.pythonapi.PyRefTracer_SetTracer(None, None)
             """,
         )
         before = int(self.python("it.py").stdout)
@@ -224,6 +223,17 @@ class ViewTest(ProgramTest):
         ):
             self.assertEqual(len(opened.losses), before + 1)
             self.assertIn("reference tracer", opened.losses[-1].detail)
+
+    @unittest.skipIf(sys.version_info < (3, 13), "one reference tracer there is from Python 3.13 on")
+    def test_the_report_of_run_tells_and_does_not_warn(self):
+        """A warning of ours would be printed by the program, or, with -W error, cost it the report."""
+        take = "import ctypes; ctypes.pythonapi.PyRefTracer_SetTracer(None, None); "
+        for end in ("", "1/0"):
+            with self.subTest(end=end):
+                result = self.traced("-o", "it.ctm", "-c", take + end, flags=("-W", "error"))
+                self.assert_reported(result)
+                self.assertNotIn("Warning", result.stderr)
+                self.assertIn("  lost     free lists: somebody else took the reference tracer", result.stderr)
 
 
 class EndTest(ProgramTest):

@@ -62,6 +62,14 @@ class Text(str):
     pass
 
 
+class NoTruth:
+    def __bool__(self):
+        raise KeyError("no truth")
+
+    def __repr__(self):
+        return "NoTruth()"
+
+
 VALUES = [
     0, 1, -1, 2, 65_535, 65_536, 2**31 - 1, 2**31, 2**32, 2**40, 2**63, 2**64, 10**30, -(2**31), -(2**31) - 1, -(2**40),
     -(2**63), -(2**64), -(10**30), True, False, 1.0, 1.5, float("inf"), "1", "a", b"a", None, [], (), {}, Int(3), Int(-3),
@@ -185,7 +193,7 @@ class TestArguments(unittest.TestCase):
 
     def test_sequences(self):
         for value in VALUES:
-            for flag in (False, True, None, 2, "x"):
+            for flag in (False, True, None, 2, "x", NoTruth()):
                 self.same(f"format({value!r}, {flag!r})", lambda m: m.Traceback(FRAMES, 5).format(value, flag))
             for name, make in (("Traceback", lambda m: m.Traceback(FRAMES)), ("traces", lambda m: snapshot(m).traces)):
                 self.same(f"{name}[{value!r}]", lambda m: make(m)[value])

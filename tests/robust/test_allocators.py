@@ -213,6 +213,16 @@ class BelowTest(ScriptTest):
                     env={"PYTHONMALLOC": name},
                 )
 
+    def test_the_end_comes_while_tracing(self):
+        """The interpreter changes allocators of its own at the end: what it sets must be set."""
+        for options in (
+            *({"env": {"PYTHONMALLOC": name}} for name in ("malloc", "pymalloc", "debug", "malloc_debug", "pymalloc_debug")),
+            {"python": ("-X", "dev")},
+        ):
+            for start in ("tm.start(3)", "tm.start(sample_interval=100)", "tm.start(); tm.stop(); tm.start()"):
+                with self.subTest(options=options, start=start):
+                    self.check(WORK + f"    {start}; held = work(); print('good')\n", **options)
+
     def test_development_mode(self):
         self.check(
             WORK
@@ -285,6 +295,23 @@ class BesideTest(ScriptTest):
             tm.start()
             held = work()
             assert look() == 100
+            print("good")
+            """)
+
+    def test_the_standard_module_above(self):
+        """It takes a row of its table for each block, about as large as some: that is no block kept from us."""
+        self.check_beside("""
+            import warnings
+            warnings.simplefilter("ignore")
+            tm.start(3)
+            tracemalloc.start(3)
+            held = work()
+            assert look() == 100
+            for _ in range(3):
+                kinds = [loss.kind for loss in tm.take_snapshot().losses]
+                assert "allocators" not in kinds, kinds
+            tracemalloc.stop()
+            tm.stop()
             print("good")
             """)
 

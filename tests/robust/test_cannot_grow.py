@@ -120,6 +120,8 @@ class LimitTest(CaseTest):
         self.assert_all_views_say(ENDED, ("recording", "it.ctr"))
         self.view("recording", "it.ctr", "-o", "last.ctm")
         self.assert_all_views_say(ENDED, ("report", "last.ctm"))
+        for arguments in (("recording", "it.ctr"), ("report", "it.ctr"), ("report", "last.ctm")):
+            self.assertIn("\n  ended    the recording, before the program\n", self.view(*arguments))
         import ctracemalloc
 
         recording = ctracemalloc.open_recording(self.folder / "it.ctr")

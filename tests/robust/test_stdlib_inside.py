@@ -35,15 +35,15 @@ def check_std(frames=1):
 def check_ours():
     held = hold()
     lines = set(line for *_, line in hold.__code__.co_lines())
-    found = [t.size for t in tm.take_snapshot().traces if t.traceback[-1].lineno in lines
+    snapshot = tm.take_snapshot()
+    found = [t.size for t in snapshot.traces if t.traceback[-1].lineno in lines
              and t.traceback[-1].filename == __file__ and t.size > 999]
     assert found == [1001] * 100, found
+    assert not snapshot.losses, snapshot.losses
     check_free_lists()
 
 def check_free_lists():
     "Objects from the free list belong to who got them last"
-    if sys.version_info >= (3, 13) and not tm._doctor()["free_lists"]["ok"]:
-        return  # the standard module takes the one reference tracer there is
     def first():
         return [n + 0.5 for n in range(500)]
     def second():
@@ -117,8 +117,7 @@ class StandardModuleInside(ScriptTest):
             def std_first():
                 std.start(); tm.start(); check_std(); check_ours(); std.stop()
                 assert state() == IDLE
-                if sys.version_info < (3, 13):
-                    check_ours()
+                check_ours()
                 tm.stop(); assert state() == IDLE
             for _ in range(3):
                 for order in (ours_in, ours_around, ours_first, std_first):
@@ -279,9 +278,22 @@ class StandardModuleInside(ScriptTest):
             tm.start()
             std.stop()
             assert not std.is_tracing()
-            if sys.version_info < (3, 13):
-                check_ours()
+            check_ours()
             tm.stop()
+            print("good")
+        """, python=("-X", "tracemalloc=4"))
+
+    def test_stopped_under_a_tracer_that_samples(self):
+        self.check_script("""
+            tm.start(sample_interval=1)
+            std.stop()
+            for _ in range(3):
+                held = hold()
+                found = [t for t in tm.take_snapshot().traces if t.traceback[-1].filename == __file__ and t.size == 1001]
+                assert len(found) == 100, len(found)
+                std.start()
+                std.stop()
+            assert not std.is_tracing()
             print("good")
         """, python=("-X", "tracemalloc=4"))
 

@@ -1,5 +1,8 @@
 """Sub-interpreters: the tracer belongs to the main interpreter; others run beside it unharmed."""
 
+import subprocess
+import sys
+import textwrap
 import unittest
 
 from support import ScriptTest, ours_only
@@ -36,8 +39,6 @@ del held[::2]
 
 class SubinterpreterTest(ScriptTest):
     def check_script(self, source, **options):
-        import textwrap
-
         text = TOOLS + f"WORK = {WORK!r}\n" + textwrap.dedent(source)
         try:
             self.check(text, **options)
@@ -110,6 +111,25 @@ class SubinterpreterTest(ScriptTest):
         )
 
     @ours_only
+    def test_the_standard_module_can_be_imported_where_it_could_be(self):
+        """3.12 refuses it to an interpreter with its own GIL once the main one has imported it."""
+        body = """
+            import sys
+            interpreter = create(sys.version_info >= (3, 12))
+            try:
+                run(interpreter, "import tracemalloc; assert not tracemalloc.is_tracing()")
+                print("imported")
+            except Exception as error:
+                print(type(error).__name__)
+        """
+        code = "import sys\n" + TOOLS + textwrap.dedent(body)
+        outcomes = [
+            subprocess.run([sys.executable, "-c", first + code], capture_output=True, text=True).stdout
+            for first in ("", "import ctracemalloc; ctracemalloc.start()\n")
+        ]
+        self.assertRegex(outcomes[0], r"^\w+\n$")
+        self.assertEqual(outcomes[1], outcomes[0])
+
     def test_import_is_refused_with_a_gil_of_its_own(self):
         self.check_script("""
             one = create(True)

@@ -7,6 +7,7 @@
 #include "capture.h"
 #include "frames.h"
 #include "stack.h"
+#include "stdlib_view.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -124,6 +125,8 @@ static int continue_in_black_box(PyObject *path)
 static int start_tracer(PyObject *stdlib_tracemalloc, uint32_t nframe, uint64_t sample_interval)
 {
     ctm_tracer *tracer = ctm_the_capture.tracer;
+    /* If something else has the module's name, later looks at hooks and free lists say what is lost. */
+    (void)ctm_stdlib_view_install(stdlib_tracemalloc);
     if (sample_interval == 0 && ctm_ride_mount(stdlib_tracemalloc) < 0) {
         return -1;
     }

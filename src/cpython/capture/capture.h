@@ -186,6 +186,8 @@ void ctm_event_free(uint32_t domain, uintptr_t address, bool gil_held); /* HOOK 
 /* --- freelist_tracer.c (3.13+), freelist_patch.c (3.11, 3.12) --- */
 void ctm_freelist_start(void);
 void ctm_freelist_stop(void);
+/* The program has started or stopped stdlib's tracemalloc: listen again where that has ended it. */
+void ctm_freelist_resume(void);
 /* Still followed? (On 3.13+ somebody else may take the reference tracer.) */
 bool ctm_freelist_is_alive(void);
 

@@ -53,6 +53,11 @@ void ctm_freelist_start(void)
         (ctm_fact){true, "followed by leading the interpreter's own notice to us"};
 }
 
+void ctm_freelist_resume(void)
+{
+    /* With stdlib tracing again, for us or for the program, it is called again. */
+}
+
 void ctm_freelist_stop(void)
 {
     /* The detour stays; with stdlib not tracing, nobody calls it. */

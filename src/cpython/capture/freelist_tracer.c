@@ -105,6 +105,14 @@ void ctm_freelist_start(void)
                                      : (ctm_fact){true, "followed through the reference tracer"};
 }
 
+void ctm_freelist_resume(void)
+{
+    const char *failure = ctm_the_capture.free_lists.ok ? listen() : NULL;
+    if (failure != NULL) {
+        ctm_the_capture.free_lists = (ctm_fact){false, failure};
+    }
+}
+
 void ctm_freelist_stop(void)
 {
     void *data = NULL;

@@ -59,8 +59,7 @@ static CTM_SELDOM bool is_answer(ctm_hook_place place, const void *block, size_t
         size - question->size > CTM_QUESTION_MARGIN) {
         return ctm_capture_mode() == CTM_IDLE;
     }
-    question->answer = (uintptr_t)block;
-    question->answer_size = size;
+    question->answers[question->count++ % CTM_ANSWERS] = (ctm_answer){(uintptr_t)block, size};
     return true;
 }
 

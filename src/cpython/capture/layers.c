@@ -136,18 +136,25 @@ void ctm_hooks_remove(void)
 
 /* --- asking who stands above us --- */
 
-/* A block that came to our hooks, with what was put around it; the chunk of a pool from which a block was cut is larger. */
+/* Is the block in one that came to our hooks, with what was put around it? The chunk of a pool from which a block was cut is
+ * larger. */
 static bool is_answered(const ctm_question *question, uintptr_t block)
 {
-    return question->answer != 0 && question->answer <= block &&
-           block + question->size <= question->answer + question->answer_size;
+    for (uint32_t i = 0; i < CTM_ANSWERS; i++) {
+        const ctm_answer *answer = &question->answers[i];
+        if (answer->block != 0 && answer->block <= block &&
+            block + question->size <= answer->block + answer->size) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Asks for a block, in `out_block`; CTM_REACH_UNKNOWN: there was none. */
 static ctm_reach ask_once(const PyMemAllocatorEx *top, PyMemAllocatorDomain domain, size_t size,
                           void **out_block)
 {
-    ctm_question question = {domain, size, 0, 0};
+    ctm_question question = {domain, size, {{0, 0}}, 0};
     ctm_hook_tls.question = &question;
     ctm_hook_tls.asking = true;
     *out_block = top->malloc(top->ctx, size);

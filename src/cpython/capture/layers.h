@@ -6,6 +6,7 @@
 
 #define CTM_LAYERS 8u
 #define CTM_QUESTION_MARGIN 128u /* bytes that a tool between may put around a block */
+#define CTM_ANSWERS 8u
 
 /* Of one domain's hook in one layer: 3 * layer + PyMemAllocatorDomain. */
 typedef uint32_t ctm_hook_place;
@@ -25,12 +26,19 @@ static inline bool ctm_hook_has_gil(ctm_hook_place place)
 /* What the hook of each place calls on. Written once, with the GIL held, before that hook is installed for the first time. */
 extern PyMemAllocatorEx ctm_the_originals[CTM_LAYERS * 3];
 
-/* Does a block that this thread asks for come to our hooks? Of the thread that asks; its hooks answer. */
+/* One block that came to our hooks while a thread was asking. */
+typedef struct ctm_answer {
+    uintptr_t block;
+    size_t size;
+} ctm_answer;
+
+/* Does a block that this thread asks for come to our hooks? Of the thread that asks; its hooks answer. A tool between may take
+ * blocks for itself as well, of about that size (a row of its table), before or after; so several answers are kept. */
 typedef struct ctm_question {
     PyMemAllocatorDomain domain;
     size_t size;
-    uintptr_t answer; /* the block that came; 0: none */
-    size_t answer_size;
+    ctm_answer answers[CTM_ANSWERS]; /* the last ones; block 0: none */
+    uint32_t count;                  /* that came */
 } ctm_question;
 
 /* --- hooks.c --- */

@@ -29,6 +29,8 @@ static ctm_detour the_detour; /* of PyMem_SetAllocator; GIL */
 static bool the_mute;         /* calls are swallowed; GIL */
 static bool the_started;      /* stdlib has the buffers that our start gave it; GIL */
 static bool the_pretence;     /* stdlib's flag is set on our account; GIL */
+static uint32_t
+    the_put_back; /* domains, a bit each, whose allocator stdlib has put back at its end; GIL */
 
 /* HOOK: stdlib's own settings. */
 #if PY_VERSION_HEX >= 0x030C0000
@@ -38,15 +40,22 @@ static bool the_pretence;     /* stdlib's flag is set on our account; GIL */
 #endif
 
 /* At the end of the process stdlib stops what we had made it start, and puts back the allocators of that time, which takes
- * off whoever has come since. It has cleared its flag by then; nobody else clears it while it carries us. */
-static bool is_end_of_stdlib(void)
+ * off whoever has come since. It has cleared its flag just before; nobody else clears it while it carries us. It does so
+ * once for each domain: who sets one after that is the interpreter, which frees some things with another allocator. */
+static bool is_end_of_stdlib(PyMemAllocatorDomain domain)
 {
-    return _Py_IsFinalizing() && atomic_load(&ctm_the_capture.riding) && STDLIB_CONFIG.tracing == 0;
+    const uint32_t bit = 1u << (uint32_t)domain;
+    if (!_Py_IsFinalizing() || !atomic_load(&ctm_the_capture.riding) ||
+        STDLIB_CONFIG.tracing != 0 || (the_put_back & bit) != 0) {
+        return false;
+    }
+    the_put_back |= bit;
+    return true;
 }
 
 static void on_set_allocator(PyMemAllocatorDomain domain, PyMemAllocatorEx *allocator)
 {
-    if (!the_mute && !is_end_of_stdlib()) {
+    if (!the_mute && !is_end_of_stdlib(domain)) {
         ((void (*)(PyMemAllocatorDomain, PyMemAllocatorEx *))the_detour.original)(domain,
                                                                                   allocator);
     }
@@ -102,6 +111,7 @@ static int start_stdlib(PyObject *stdlib_tracemalloc)
         return -1;
     }
     the_started = true;
+    the_put_back = 0;
     return ctm_stdlib_clear(stdlib_tracemalloc);
 }
 
@@ -149,6 +159,18 @@ int ctm_ride_step_aside(PyObject *stdlib_tracemalloc)
 #else
 
 #include "capture.h"
+#include "stdlib_view.h"
+
+bool ctm_ride_is_pretence(void)
+{
+    return false;
+}
+
+int ctm_ride_step_aside(PyObject *stdlib_tracemalloc)
+{
+    (void)stdlib_tracemalloc;
+    return 0;
+}
 
 /* HOOK: Its own function finds out. */
 bool ctm_ride_stdlib_traces(void)

@@ -1,11 +1,22 @@
 /* stdlib_view.c: see stdlib_view.h. */
-#include <patchlevel.h>
-#if PY_VERSION_HEX < 0x030D0000
-
-#include "capture.h"
 #include "stdlib_view.h"
 
-enum { START, STOP, CLEAR, IS_TRACING, MEMORY, TRACES, OBJECT, FUNCTIONS };
+#include "capture.h"
+
+#if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
+
+enum {
+    START,
+    STOP,
+#if PY_VERSION_HEX < 0x030D0000
+    CLEAR,
+    IS_TRACING,
+    MEMORY,
+    TRACES,
+    OBJECT,
+#endif
+    FUNCTIONS
+};
 
 typedef PyObject *(*fast_function)(PyObject *, PyObject *const *, Py_ssize_t);
 
@@ -28,57 +39,59 @@ static bool has_main_gil(void)
            PY_VERSION_HEX < 0x030C0000;
 }
 
-/* Keeps an exception of the program's. */
-static void mount_again(PyObject *module)
+/* Does this module trace, and is what the program does to stdlib done to the interpreter that it traces? */
+static bool is_concerned(void)
 {
-    PyObject *type, *value, *traceback;
+    return has_main_gil() && ctm_tracer_is_tracing(ctm_the_capture.tracer);
+}
+
+/* stdlib was started or stopped, and has taken who tells of objects from free lists for itself, or given it up. */
+static void follow_free_lists_again(PyObject *module)
+{
+    if (ctm_tracer_sample_interval(ctm_the_capture.tracer) != 0) {
+        return;
+    }
+    PyObject *type, *value, *traceback; /* an exception of the program's is kept */
     PyErr_Fetch(&type, &value, &traceback);
     if (ctm_ride_mount(module) < 0) {
         PyErr_Clear();
         ctm_the_capture.free_lists =
             (ctm_fact){false, "no memory to start the standard module again"};
     }
+    ctm_freelist_resume();
     PyErr_Restore(type, value, traceback);
-}
-
-/* The program has stopped stdlib: its hooks, and with them any of ours above, are off, and it no longer tells of
- * free lists. */
-static void resume(PyObject *module)
-{
-    if (ctm_tracer_is_tracing(ctm_the_capture.tracer) && has_main_gil()) {
-        const bool sampling = ctm_tracer_sample_interval(ctm_the_capture.tracer) != 0;
-        ctm_hooks_install(sampling);
-        if (!sampling) {
-            mount_again(module);
-        }
-    }
 }
 
 /* --- what stands in the tables instead --- */
 
+/* A bad argument leaves everything as it was: stdlib carries us as before. */
 static PyObject *on_start(PyObject *module, PyObject *const *args, Py_ssize_t n)
 {
-    const bool carried = ctm_ride_is_pretence();
     if (has_main_gil() && ctm_ride_step_aside(module) < 0) {
         return NULL;
     }
     PyObject *result = start_original(module, args, n);
-    if (result == NULL && carried) {
-        mount_again(module); /* a bad argument: it carries us as before */
+    if (is_concerned()) {
+        follow_free_lists_again(module);
     }
     return result;
 }
 
+/* Its hooks are off then, and with them any of ours that stood above, and it no longer tells of free lists. */
 static PyObject *on_stop(PyObject *module, PyObject *ignored)
 {
     if (ctm_ride_is_pretence()) {
         Py_RETURN_NONE;
     }
     PyObject *result = call_original(STOP, module, ignored);
-    resume(module);
+    if (is_concerned()) {
+        ctm_hooks_install(ctm_tracer_sample_interval(ctm_the_capture.tracer) != 0);
+        follow_free_lists_again(module);
+    }
     return result;
 }
 
+#if PY_VERSION_HEX < 0x030D0000
 static PyObject *on_clear(PyObject *module, PyObject *ignored)
 {
     if (ctm_ride_is_pretence()) {
@@ -118,6 +131,7 @@ static PyObject *on_object(PyObject *module, PyObject *object)
     }
     return call_original(OBJECT, module, object);
 }
+#endif
 
 static const struct {
     const char *name;
@@ -126,11 +140,13 @@ static const struct {
 } the_view[FUNCTIONS] = {
     [START] = {"start", METH_FASTCALL, (PyCFunction)(void (*)(void))on_start},
     [STOP] = {"stop", METH_NOARGS, on_stop},
+#if PY_VERSION_HEX < 0x030D0000
     [CLEAR] = {"clear_traces", METH_NOARGS, on_clear},
     [IS_TRACING] = {"is_tracing", METH_NOARGS, on_is_tracing},
     [MEMORY] = {"get_traced_memory", METH_NOARGS, on_memory},
     [TRACES] = {"_get_traces", METH_NOARGS, on_traces},
     [OBJECT] = {"_get_object_traceback", METH_O, on_object},
+#endif
 };
 
 /* --- putting it there --- */
@@ -169,6 +185,7 @@ bool ctm_stdlib_view_install(PyObject *stdlib_tracemalloc)
     return true;
 }
 
+#if PY_VERSION_HEX < 0x030D0000
 static int drop(PyObject *result)
 {
     Py_XDECREF(result);
@@ -195,6 +212,5 @@ int ctm_stdlib_clear(PyObject *stdlib_tracemalloc)
 {
     return drop(call_original(CLEAR, stdlib_tracemalloc, NULL));
 }
-#else
-typedef int ctm_stdlib_view_is_not_needed;
+#endif
 #endif

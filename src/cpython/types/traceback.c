@@ -399,6 +399,7 @@ static PyObject *chosen_frames(PyObject *self, PyObject *limit, PyObject *most_r
 {
     bool limited = limit != NULL && limit != Py_None;
     PyObject *frames = limited ? limited_frames(self, limit) : Py_NewRef(self);
+    if (frames == NULL) return NULL;
     int reverse = most_recent_first != NULL ? PyObject_IsTrue(most_recent_first) : 0;
     if (reverse < 0) Py_CLEAR(frames);
     if (frames != NULL && reverse > 0)
