@@ -23,9 +23,13 @@ static ctm_status allocate(ctm_tracer *tracer, uintptr_t address, size_t size, i
     const ctm_frame_text frame = {.filename = "worker.c", .function = "load", .lineno = line};
     uint32_t traceback;
     ctm_shard *shard = ctm_shard_enter(tracer, 1);
-    if (shard == NULL) return CTM_ERR_NOT_TRACING;
+    if (shard == NULL) {
+        return CTM_ERR_NOT_TRACING;
+    }
     ctm_status status = ctm_shard_traceback_text(shard, &frame, 1, 1, &traceback);
-    if (status == CTM_OK) status = ctm_shard_alloc(shard, 0, address, size, traceback);
+    if (status == CTM_OK) {
+        status = ctm_shard_alloc(shard, 0, address, size, traceback);
+    }
     ctm_shard_leave(shard);
     return status;
 }
@@ -35,18 +39,28 @@ static int work(const char *path, int ready)
 {
     ctm_tracer *tracer;
     ctm_status status = ctm_tracer_new(&tracer);
-    if (status == CTM_OK) status = ctm_tracer_set_command(tracer, "worker", 6);
-    if (status == CTM_OK) status = ctm_tracer_start(tracer, 1);
-    if (status == CTM_OK) status = ctm_black_box_start(tracer, path);
-    for (uintptr_t n = 0; n < HELD && status == CTM_OK; n++)
+    if (status == CTM_OK) {
+        status = ctm_tracer_set_command(tracer, "worker", 6);
+    }
+    if (status == CTM_OK) {
+        status = ctm_tracer_start(tracer, 1);
+    }
+    if (status == CTM_OK) {
+        status = ctm_black_box_start(tracer, path);
+    }
+    for (uintptr_t n = 0; n < HELD && status == CTM_OK; n++) {
         status = allocate(tracer, 0x100000 + n * 4096, HELD_SIZE, 12);
+    }
     if (status != CTM_OK) {
         fprintf(stderr, "%s: %s (%s)\n", path, ctm_status_text(status), strerror(errno));
         return 1;
     }
-    if (write(ready, "", 1) != 1) return 1;
-    for (;;)
+    if (write(ready, "", 1) != 1) {
+        return 1;
+    }
+    for (;;) {
         pause();
+    }
 }
 
 /* --- the parent --- */
@@ -82,11 +96,17 @@ int main(int argc, char **argv)
     const char *path = argc > 1 ? argv[1] : "worker.box";
     int ready[2], end;
     char byte;
-    if (pipe(ready) != 0) return 1;
+    if (pipe(ready) != 0) {
+        return 1;
+    }
     const pid_t child = fork();
-    if (child == 0) _exit(work(path, ready[1]));
+    if (child == 0) {
+        _exit(work(path, ready[1]));
+    }
     close(ready[1]);
-    if (child < 0 || read(ready[0], &byte, 1) != 1) return 1;
+    if (child < 0 || read(ready[0], &byte, 1) != 1) {
+        return 1;
+    }
     const int running = print(path);
     kill(child, SIGKILL);
     waitpid(child, &end, 0);

@@ -28,9 +28,12 @@ static void *traced_malloc(size_t size, const char *function, int line, int call
     if (shard != NULL) {
         uint32_t traceback;
         ctm_status status = ctm_shard_traceback_text(shard, frames, 2, 2, &traceback);
-        if (status == CTM_OK) status = ctm_shard_alloc(shard, 0, (uintptr_t)block, size, traceback);
-        if (status != CTM_OK) /* the block is as good as before, only nobody knows of it */
+        if (status == CTM_OK) {
+            status = ctm_shard_alloc(shard, 0, (uintptr_t)block, size, traceback);
+        }
+        if (status != CTM_OK) { /* the block is as good as before, only nobody knows of it */
             fprintf(stderr, "not traced: %s\n", ctm_status_text(status));
+        }
         ctm_shard_leave(shard);
     }
     return block;
@@ -67,7 +70,9 @@ static ctm_snapshot *snapshot(void)
 {
     ctm_snapshot *result;
     ctm_status status = ctm_tracer_snapshot(tracer, &result);
-    if (status != CTM_OK) fail("snapshot", status);
+    if (status != CTM_OK) {
+        fail("snapshot", status);
+    }
     return result;
 }
 
@@ -86,7 +91,9 @@ static void print_diff(ctm_snapshot *newer, ctm_snapshot *older)
 {
     ctm_statistics *diff;
     ctm_status status = ctm_snapshot_compare(newer, older, CTM_BY_LINENO, false, &diff);
-    if (status != CTM_OK) fail("compare", status);
+    if (status != CTM_OK) {
+        fail("compare", status);
+    }
     printf("what has changed:\n");
     for (size_t i = 0; i < ctm_statistics_length(diff); i++) {
         const ctm_statistic *row = &ctm_statistics_rows(diff)[i];
@@ -103,7 +110,9 @@ static void print_churn(ctm_snapshot *of)
     ctm_statistics *statistics;
     ctm_status status =
         ctm_snapshot_statistics_sorted(of, CTM_BY_LINENO, false, CTM_SORT_ALLOCATED, &statistics);
-    if (status != CTM_OK) fail("statistics", status);
+    if (status != CTM_OK) {
+        fail("statistics", status);
+    }
     printf("what was ever allocated:\n");
     for (size_t i = 0; i < ctm_statistics_length(statistics); i++) {
         const ctm_statistic *row = &ctm_statistics_rows(statistics)[i];
@@ -121,10 +130,16 @@ static void print_peak(ctm_snapshot *of)
     ctm_snapshot *peak;
     ctm_statistics *statistics;
     ctm_status status = ctm_snapshot_at_peak(of, &peak);
-    if (status == CTM_ERR_NOT_FOUND) return; /* a snapshot need not know it */
-    if (status != CTM_OK) fail("peak", status);
+    if (status == CTM_ERR_NOT_FOUND) {
+        return; /* a snapshot need not know it */
+    }
+    if (status != CTM_OK) {
+        fail("peak", status);
+    }
     status = ctm_snapshot_statistics(peak, CTM_BY_LINENO, false, &statistics);
-    if (status != CTM_OK) fail("statistics", status);
+    if (status != CTM_OK) {
+        fail("statistics", status);
+    }
     printf("what made the peak:\n");
     for (size_t i = 0; i < ctm_statistics_length(statistics); i++) {
         const ctm_statistic *row = &ctm_statistics_rows(statistics)[i];
@@ -142,12 +157,18 @@ int main(void)
     void *answers[2 * REQUESTS];
     ctm_totals totals;
     ctm_status status = ctm_tracer_new(&tracer);
-    if (status == CTM_OK) status = ctm_tracer_start(tracer, 2);
-    if (status != CTM_OK) fail("start", status);
+    if (status == CTM_OK) {
+        status = ctm_tracer_start(tracer, 2);
+    }
+    if (status != CTM_OK) {
+        fail("start", status);
+    }
 
     ctm_snapshot *before = NULL;
     for (int i = 0; i < 2 * REQUESTS; i++) {
-        if (i == REQUESTS) before = snapshot();
+        if (i == REQUESTS) {
+            before = snapshot();
+        }
         void *request = read_request(__LINE__);
         answers[i] = remember_answer(__LINE__); /* the leak */
         traced_free(request);
@@ -160,8 +181,9 @@ int main(void)
            (unsigned long long)totals.current_bytes, (unsigned long long)totals.live_blocks,
            (unsigned long long)totals.peak_bytes);
 
-    for (int i = 0; i < 2 * REQUESTS; i++)
+    for (int i = 0; i < 2 * REQUESTS; i++) {
         traced_free(answers[i]);
+    }
     ctm_snapshot *end = snapshot(); /* in which nothing is live */
     print_churn(end);
     print_peak(end);

@@ -38,8 +38,9 @@ static void leave(void)
 static ctm_status current_traceback(ctm_shard *shard, uint32_t *out)
 {
     ctm_frame_text frames[16];
-    for (uint32_t i = 0; i < depth; i++)
+    for (uint32_t i = 0; i < depth; i++) {
         frames[i] = stack[depth - 1 - i];
+    }
     return ctm_shard_traceback_text(shard, frames, depth, (int32_t)depth, out);
 }
 
@@ -48,7 +49,9 @@ static void *my_malloc(size_t size)
     void *block = malloc(size);
     ctm_shard *shard = block != NULL ? ctm_shard_enter(tracer, 1) : NULL;
     uint32_t traceback;
-    if (shard == NULL) return block;
+    if (shard == NULL) {
+        return block;
+    }
     EXPECT(current_traceback(shard, &traceback) == CTM_OK);
     EXPECT(ctm_shard_alloc(shard, 0, (uintptr_t)block, size, traceback) == CTM_OK);
     ctm_shard_leave(shard);
@@ -60,14 +63,17 @@ static void *my_realloc(void *old, size_t size)
     ctm_shard *shard = ctm_shard_enter(tracer, 1);
     ctm_resize resize;
     uint32_t traceback;
-    if (shard == NULL) return realloc(old, size);
+    if (shard == NULL) {
+        return realloc(old, size);
+    }
     EXPECT(current_traceback(shard, &traceback) == CTM_OK);
     EXPECT(ctm_shard_resize_begin(shard, 0, (uintptr_t)old, size, traceback, &resize) == CTM_OK);
     void *block = realloc(old, size);
-    if (block != NULL)
+    if (block != NULL) {
         ctm_shard_resize_commit(shard, &resize, (uintptr_t)block);
-    else
+    } else {
         ctm_shard_resize_abort(shard, &resize);
+    }
     ctm_shard_leave(shard);
     return block;
 }
@@ -91,12 +97,14 @@ static void load(void)
 {
     call("main.c", "main", 1, 10);
     call("parse.c", "parse", 20, 25);
-    for (int i = 0; i < RECORDS; i++)
+    for (int i = 0; i < RECORDS; i++) {
         records[i] = my_malloc(100);
+    }
     leave();
     call("table.c", "table_new", 5, 7);
-    for (int i = 0; i < TABLES; i++)
+    for (int i = 0; i < TABLES; i++) {
         tables[i] = my_malloc(1000);
+    }
     leave();
     leave();
 }
@@ -104,26 +112,31 @@ static void load(void)
 static void work(void)
 {
     call("main.c", "main", 1, 11);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         my_free(records[i]);
+    }
     call("table.c", "table_grow", 30, 33);
     tables[0] = my_realloc(tables[0], 5000);
     leave();
     call("render.c", "render", 1, 2);
-    for (int i = 0; i < PAGES; i++)
+    for (int i = 0; i < PAGES; i++) {
         pages[i] = my_malloc(64);
+    }
     leave();
     leave();
 }
 
 static void finish(void)
 {
-    for (int i = 4; i < RECORDS; i++)
+    for (int i = 4; i < RECORDS; i++) {
         my_free(records[i]);
-    for (int i = 0; i < TABLES; i++)
+    }
+    for (int i = 0; i < TABLES; i++) {
         my_free(tables[i]);
-    for (int i = 0; i < PAGES; i++)
+    }
+    for (int i = 0; i < PAGES; i++) {
         my_free(pages[i]);
+    }
 }
 
 /* --- what libctm says about it --- */

@@ -38,7 +38,9 @@ struct sample_run {
 static inline uint32_t sample_string(ctm_builder *builder, const char *text)
 {
     uint32_t id = 0;
-    if (text != NULL) REQUIRE(ctm_builder_string(builder, text, strlen(text), &id) == CTM_OK);
+    if (text != NULL) {
+        REQUIRE(ctm_builder_string(builder, text, strlen(text), &id) == CTM_OK);
+    }
     return id;
 }
 
@@ -62,7 +64,9 @@ static inline uint32_t sample_labels(ctm_builder *builder, const struct sample_r
 {
     uint32_t set = 0;
     for (int i = 0; i < SAMPLE_LABELS; i++) {
-        if (run->labels[i].key == NULL) continue;
+        if (run->labels[i].key == NULL) {
+            continue;
+        }
         uint32_t key = sample_string(builder, run->labels[i].key);
         uint32_t value = sample_string(builder, run->labels[i].value);
         REQUIRE(ctm_builder_label(builder, set, key, value, &set) == CTM_OK);
@@ -101,8 +105,9 @@ static inline ctm_builder *sample_builder(const struct sample_run *runs, size_t 
     ctm_builder *builder;
     REQUIRE(ctm_builder_new(&builder) == CTM_OK);
     ctm_builder_set_info(builder, 25, 123456, 789);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         sample_add(builder, &runs[i], merge);
+    }
     return builder;
 }
 

@@ -70,8 +70,9 @@ static inline void check_same_losses(const ctm_snapshot *a, const ctm_snapshot *
 {
     const ctm_loss *one, *two;
     const uint32_t n = ctm_snapshot_losses(a, &one);
-    if (CHECK_EQ(n, ctm_snapshot_losses(b, &two)) && n > 0)
+    if (CHECK_EQ(n, ctm_snapshot_losses(b, &two)) && n > 0) {
         CHECK(memcmp(one, two, n * sizeof *one) == 0);
+    }
 }
 
 static inline bool same_info(const ctm_snapshot_info *a, const ctm_snapshot_info *b)
@@ -91,7 +92,9 @@ static inline void check_identical(const ctm_snapshot *a, const ctm_snapshot *b)
     ctm_snapshot_info one, two;
     ctm_snapshot_info_get(a, &one);
     ctm_snapshot_info_get(b, &two);
-    if (!CHECK(same_info(&one, &two))) return;
+    if (!CHECK(same_info(&one, &two))) {
+        return;
+    }
     CHECK(memcmp(ctm_snapshot_sites(a), ctm_snapshot_sites(b),
                  (one.sites + 1) * sizeof(ctm_site)) == 0);
     CHECK(memcmp(ctm_snapshot_tracebacks(a), ctm_snapshot_tracebacks(b),
@@ -108,11 +111,13 @@ static inline void check_identical(const ctm_snapshot *a, const ctm_snapshot *b)
         const char *same = ctm_snapshot_string(b, id, &other);
         CHECK(length == other && memcmp(text, same, length + 1) == 0);
     }
-    for (uint32_t id = 0; id <= one.tracebacks; id++)
+    for (uint32_t id = 0; id <= one.tracebacks; id++) {
         CHECK_EQ(ctm_snapshot_traceback_length(a, id), ctm_snapshot_traceback_length(b, id));
+    }
     check_same_losses(a, b);
-    for (uint64_t i = 0; i < one.live_blocks && i < 100; i++)
+    for (uint64_t i = 0; i < one.live_blocks && i < 100; i++) {
         CHECK_EQ(ctm_snapshot_trace_site(a, i), ctm_snapshot_trace_site(b, i));
+    }
 }
 
 #endif

@@ -35,13 +35,17 @@ static int32_t int_at(const struct ArrowArray *array, int64_t row)
 /* Is row `row` of a text column `text`, or null if `text` is NULL? */
 static bool is_text(const struct ArrowArray *array, int64_t row, const char *text, size_t length)
 {
-    if (!is_valid(array, row) || text == NULL) return !is_valid(array, row) && text == NULL;
+    if (!is_valid(array, row) || text == NULL) {
+        return !is_valid(array, row) && text == NULL;
+    }
     if (array->dictionary != NULL) {
         row = int_at(array, row);
         array = array->dictionary;
     }
     const int32_t *offsets = array->buffers[1];
-    if (row < 0 || row >= array->length) return false;
+    if (row < 0 || row >= array->length) {
+        return false;
+    }
     return (size_t)(offsets[row + 1] - offsets[row]) == length &&
            memcmp((const char *)array->buffers[2] + offsets[row], text, length) == 0;
 }
@@ -52,7 +56,9 @@ static bool is_string(const struct ArrowArray *array, int64_t row, const ctm_sna
     size_t length;
     const char *text = ctm_snapshot_string(snapshot, id, &length);
     /* The one surrogate of the samples, replaced. */
-    if (strcmp(text, "\xed\xb2\x80.py") == 0) text = "\xef\xbf\xbd.py";
+    if (strcmp(text, "\xed\xb2\x80.py") == 0) {
+        text = "\xef\xbf\xbd.py";
+    }
     return is_text(array, row, text, length);
 }
 
@@ -82,12 +88,14 @@ static void check_traceback(const struct ArrowArray *batch, int64_t row,
                                        batch->children[FUNCTION]};
     CHECK_EQ(at - int_at(list, row), ctm_snapshot_traceback_length(snapshot, traceback));
     CHECK_EQ(int_at(batch->children[TOTAL_NFRAME], row), rows[traceback].total_nframe);
-    if (traceback != 0)
+    if (traceback != 0) {
         check_frame(top, row, snapshot, rows[traceback].frame);
-    else
+    } else {
         CHECK(!is_valid(top[0], row) && !is_valid(top[1], row) && !is_valid(top[2], row));
-    for (; traceback != 0; traceback = rows[traceback].parent)
+    }
+    for (; traceback != 0; traceback = rows[traceback].parent) {
         check_frame(list->children[0]->children, --at, snapshot, rows[traceback].frame);
+    }
 }
 
 static void check_labels(const struct ArrowArray *map, int64_t row, const ctm_snapshot *snapshot,
@@ -156,10 +164,13 @@ static int check_stream(ctm_snapshot *snapshot)
         struct ArrowArray batch;
         REQUIRE(stream.get_next(&stream, &batch) == 0);
         CHECK(stream.get_last_error(&stream) == NULL);
-        if (batch.release == NULL) break;
+        if (batch.release == NULL) {
+            break;
+        }
         REQUIRE(batch.n_children == COLUMNS && batch.length > 0);
-        for (int64_t row = 0; row < batch.length; row++)
+        for (int64_t row = 0; row < batch.length; row++) {
             check_row(&batch, row, snapshot, &ctm_snapshot_sites(snapshot)[++site]);
+        }
         batch.release(&batch);
         CHECK(batch.release == NULL);
     }

@@ -31,7 +31,9 @@ static ctm_status do_statistics(struct situation *situation, uint64_t *done)
         ctm_status status = ctm_snapshot_statistics(situation->newer, (ctm_key)key,
                                                     key != CTM_BY_TRACEBACK, &statistics);
         CHECK((status == CTM_OK) == (statistics != NULL));
-        if (status != CTM_OK) return status;
+        if (status != CTM_OK) {
+            return status;
+        }
         *done += ctm_statistics_length(statistics);
         ctm_statistics_free(statistics);
     }
@@ -45,7 +47,9 @@ static ctm_status do_compare(struct situation *situation, uint64_t *done)
         ctm_status status = ctm_snapshot_compare(situation->newer, situation->older, (ctm_key)key,
                                                  false, &statistics);
         CHECK((status == CTM_OK) == (statistics != NULL));
-        if (status != CTM_OK) return status;
+        if (status != CTM_OK) {
+            return status;
+        }
         *done += ctm_statistics_length(statistics);
         ctm_statistics_free(statistics);
     }
@@ -59,7 +63,9 @@ static ctm_status do_filter(struct situation *situation, uint64_t *done)
     ctm_snapshot_info info;
     ctm_status status = ctm_snapshot_filter(situation->newer, &filter, 1, &snapshot);
     CHECK((status == CTM_OK) == (snapshot != NULL));
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     ctm_snapshot_info_get(snapshot, &info);
     *done = info.live_blocks;
     ctm_snapshot_unref(snapshot);
@@ -104,7 +110,9 @@ static ctm_status do_decode(struct situation *situation, uint64_t *done)
         ctm_snapshot_decode(situation->bytes, situation->size, &snapshot, &attributes, NULL, NULL);
     CHECK((status == CTM_OK) == (snapshot != NULL));
     CHECK((status == CTM_OK) == (attributes != NULL));
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     ctm_snapshot_info_get(snapshot, &info);
     *done = info.live_blocks;
     ctm_snapshot_unref(snapshot);
@@ -117,7 +125,9 @@ static ctm_status do_write_and_read(struct situation *situation, uint64_t *done)
     ctm_snapshot *snapshot = NULL;
     ctm_status status = ctm_snapshot_write(situation->newer, situation->path, NULL, 0);
     CHECK((status == CTM_OK) == (access(situation->path, F_OK) == 0));
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     status = ctm_snapshot_read(situation->path, &snapshot, NULL, NULL, NULL);
     CHECK((status == CTM_OK) == (snapshot != NULL));
     *done = status == CTM_OK;
@@ -130,7 +140,9 @@ static ctm_status do_write_and_read(struct situation *situation, uint64_t *done)
 static ctm_status do_add_snapshot(struct situation *situation, uint64_t *done)
 {
     ctm_status status = ctm_builder_add_snapshot(situation->builder, situation->newer, NULL);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     ctm_snapshot *snapshot = NULL;
     bool equal = false;
     long fail_at = atomic_exchange(&ctm_mem_fail_at, 0);
@@ -154,7 +166,9 @@ static ctm_status do_finish(struct situation *situation, uint64_t *done)
     atomic_store(&ctm_mem_fail_at, fail_at);
     ctm_status status = ctm_builder_finish(situation->builder, &snapshot);
     CHECK((status == CTM_OK) == (snapshot != NULL));
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     ctm_snapshot_info_get(snapshot, &info);
     CHECK_EQ(info.sites, 1);
     CHECK(info.live_blocks % 2 == 0);
@@ -170,10 +184,18 @@ static ctm_status do_build(struct situation *situation, uint64_t *done)
     (void)situation;
     ctm_status status = ctm_builder_new(&builder);
     CHECK((status == CTM_OK) == (builder != NULL));
-    if (status == CTM_OK) status = ctm_builder_string(builder, "a", 1, &string);
-    if (status == CTM_OK) status = ctm_builder_function(builder, string, 0, 0, &function);
-    if (status == CTM_OK) status = ctm_builder_frame(builder, function, 1, &frame);
-    if (status == CTM_OK) status = ctm_builder_traceback(builder, 0, frame, 1, &traceback);
+    if (status == CTM_OK) {
+        status = ctm_builder_string(builder, "a", 1, &string);
+    }
+    if (status == CTM_OK) {
+        status = ctm_builder_function(builder, string, 0, 0, &function);
+    }
+    if (status == CTM_OK) {
+        status = ctm_builder_frame(builder, function, 1, &frame);
+    }
+    if (status == CTM_OK) {
+        status = ctm_builder_traceback(builder, 0, frame, 1, &traceback);
+    }
     for (uint64_t size = 1; size < 2000 && status == CTM_OK; size++) {
         const ctm_site site = {.block_size = size, .allocated = 1, .traceback = traceback};
         status = ctm_builder_site(builder, &site, size % 2);
@@ -188,7 +210,9 @@ static ctm_status next_batch(struct ArrowArrayStream *stream, struct ArrowArray 
 {
     const int code = stream->get_next(stream, out);
     CHECK((code == 0) == (stream->get_last_error(stream) == NULL));
-    if (code == 0) return CTM_OK;
+    if (code == 0) {
+        return CTM_OK;
+    }
     CHECK_EQ(code, ENOMEM);
     REQUIRE(stream->get_next(stream, out) == 0);
     CHECK(out->release != NULL);
@@ -203,13 +227,21 @@ static ctm_status do_arrow(struct situation *situation, uint64_t *done)
     struct ArrowArray batch;
     ctm_status status = ctm_snapshot_arrow(situation->newer, &stream);
     CHECK((status == CTM_OK) == (stream.release != NULL));
-    if (status != CTM_OK) return status;
-    if (stream.get_schema(&stream, &schema) != 0) status = CTM_ERR_NOMEM;
+    if (status != CTM_OK) {
+        return status;
+    }
+    if (stream.get_schema(&stream, &schema) != 0) {
+        status = CTM_ERR_NOMEM;
+    }
     CHECK((status == CTM_OK) == (schema.release != NULL));
-    if (status == CTM_OK) schema.release(&schema);
+    if (status == CTM_OK) {
+        schema.release(&schema);
+    }
     while (status == CTM_OK) {
         status = next_batch(&stream, &batch);
-        if (status != CTM_OK || batch.release == NULL) break;
+        if (status != CTM_OK || batch.release == NULL) {
+            break;
+        }
         *done += (uint64_t)batch.length;
         batch.release(&batch);
     }
@@ -228,7 +260,9 @@ static ctm_status do_merge(struct situation *situation, uint64_t *done)
     ctm_snapshot_info info;
     ctm_status status = ctm_snapshot_merge(inputs, 3, &merged);
     CHECK((status == CTM_OK) == (merged != NULL));
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     ctm_snapshot_info_get(merged, &info);
     *done = info.live_blocks;
     ctm_snapshot_unref(merged);
@@ -242,10 +276,14 @@ static ctm_status do_merger(struct situation *situation, uint64_t *done)
     ctm_snapshot *merged = NULL;
     ctm_snapshot_info one, all;
     ctm_status status = ctm_merger_new(&merger), refused = CTM_OK;
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     for (int i = 0; i < 2; i++) {
         status = ctm_merger_add(merger, situation->newer, NULL, 0);
-        if (status == CTM_OK) continue;
+        if (status == CTM_OK) {
+            continue;
+        }
         refused = status;
         REQUIRE(ctm_merger_add(merger, situation->newer, NULL, 0) == CTM_OK);
     }
@@ -327,8 +365,9 @@ static ctm_status do_decode_stdlib(struct situation *situation, uint64_t *done)
 static ctm_snapshot *random_snapshot(uint64_t seed)
 {
     struct sample_run runs[RUNS];
-    for (int i = 0; i < RUNS; i++)
+    for (int i = 0; i < RUNS; i++) {
         runs[i] = sample_random_run(&seed);
+    }
     ctm_builder *builder = sample_builder(runs, RUNS, false);
     ctm_builder_loss(builder, "memory", "no memory for the place", 3);
     return sample_finish(builder);
@@ -363,8 +402,9 @@ int main(void)
     REQUIRE(ctm_builder_new(&situation.builder) == CTM_OK);
     REQUIRE(ctm_snapshot_encode(situation.newer, "attributes", 10, &situation.bytes,
                                 &situation.size) == CTM_OK);
-    for (size_t i = 0; i < sizeof operations / sizeof operations[0]; i++)
+    for (size_t i = 0; i < sizeof operations / sizeof operations[0]; i++) {
         check_operation(operations[i].name, operations[i].run, &situation);
+    }
     free(situation.bytes);
     ctm_builder_free(situation.builder);
     ctm_snapshot_unref(situation.newer);

@@ -22,8 +22,9 @@ static void test_round_trip(void)
         size_t n = check_random(&state) % 30, size, length;
         void *bytes, *attributes;
         ctm_snapshot *back;
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
             runs[i] = sample_random_run(&state);
+        }
         ctm_snapshot *snapshot = round % 3 ? sample_full_snapshot(runs, n, round % 2)
                                            : sample_snapshot(runs, n, round % 2);
         REQUIRE(ctm_snapshot_encode(snapshot, NULL, 0, &bytes, &size) == CTM_OK);
@@ -46,8 +47,9 @@ static void test_string_not_utf8(void)
     ctm_tracer *tracer;
     uint32_t id = 77, good = 0;
     REQUIRE(ctm_builder_new(&builder) == CTM_OK);
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         CHECK_EQ(ctm_builder_string(builder, bad[i], strlen(bad[i]), &id), CTM_ERR_INVALID);
+    }
     CHECK_EQ(id, 77);
     CHECK_EQ(ctm_builder_string(builder, "\xed\xb2\x80", 3, &good), CTM_OK); /* a lone surrogate */
     CHECK_EQ(good, 1);
@@ -246,8 +248,9 @@ static int count_files(void)
     DIR *directory = opendir(folder);
     int n = 0;
     REQUIRE(directory != NULL);
-    while (readdir(directory) != NULL)
+    while (readdir(directory) != NULL) {
         n++;
+    }
     closedir(directory);
     return n - 2;
 }
@@ -264,7 +267,9 @@ static bool has_text(const char *path, const char *text)
 {
     char found[100] = "";
     FILE *file = fopen(path, "rb");
-    if (file == NULL) return false;
+    if (file == NULL) {
+        return false;
+    }
     size_t n = fread(found, 1, sizeof found - 1, file);
     fclose(file);
     return n == strlen(text) && memcmp(found, text, n) == 0;
@@ -274,7 +279,9 @@ static bool reads_back(const ctm_snapshot *snapshot, const char *path)
 {
     ctm_snapshot *back;
     bool equal = false;
-    if (ctm_snapshot_read(path, &back, NULL, NULL, NULL) != CTM_OK) return false;
+    if (ctm_snapshot_read(path, &back, NULL, NULL, NULL) != CTM_OK) {
+        return false;
+    }
     REQUIRE(ctm_snapshot_equal(snapshot, back, &equal) == CTM_OK);
     ctm_snapshot_unref(back);
     return equal;
@@ -321,8 +328,9 @@ static void test_write_through_links(const ctm_snapshot *snapshot)
     CHECK_EQ(errno, ELOOP);
     static const char *const names[] = {"real", "link", "far", "dangling", "loop", "absent"};
     CHECK_EQ(count_files(), 6);
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < 6; i++) {
         REQUIRE(unlink(place(names[i])) == 0);
+    }
 }
 
 static void test_write_failures(const ctm_snapshot *snapshot)
@@ -457,7 +465,9 @@ static int write_golden(const char *path)
 
 int main(int argc, char **argv)
 {
-    if (argc == 2) return write_golden(argv[1]);
+    if (argc == 2) {
+        return write_golden(argv[1]);
+    }
     test_round_trip();
     test_string_with_nul();
     test_string_not_utf8();

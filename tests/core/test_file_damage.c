@@ -51,8 +51,9 @@ static void test_truncation(void)
     size_t size;
     ctm_file_error error;
     encode(snapshot, &bytes, &size);
-    for (size_t cut = 0; cut < size; cut++)
+    for (size_t cut = 0; cut < size; cut++) {
         CHECK_EQ(decode_copy(bytes, cut, &error), CTM_ERR_FORMAT);
+    }
     CHECK_EQ(decode_copy(bytes, size, &error), CTM_OK);
     bytes = realloc(bytes, size + 1);
     REQUIRE(bytes != NULL);
@@ -74,8 +75,9 @@ static void repair(unsigned char *bytes, size_t size)
         for (uint64_t i = 0; i < n && row >= CTM_FILE_DIRECTORY_ROW; i++) {
             unsigned char *at = bytes + directory + i * row;
             uint64_t offset = ctm_get_u64(at + 8), length = ctm_get_u64(at + 16);
-            if (offset < size && length <= size - offset)
+            if (offset < size && length <= size - offset) {
                 ctm_put_u32(at + 36, ctm_crc32c_get(&crc, bytes + offset, length));
+            }
         }
         ctm_put_u32(bytes + 56, ctm_crc32c_get(&crc, bytes + directory, n * row));
     }
@@ -88,7 +90,9 @@ static bool in_padding(const unsigned char *bytes, size_t place)
     uint64_t end = CTM_FILE_HEADER_SIZE + (uint64_t)n * CTM_FILE_DIRECTORY_ROW;
     for (uint32_t i = 0; i < n; i++) {
         const unsigned char *at = bytes + CTM_FILE_HEADER_SIZE + i * CTM_FILE_DIRECTORY_ROW;
-        if (place >= end && place < ctm_get_u64(at + 8)) return true;
+        if (place >= end && place < ctm_get_u64(at + 8)) {
+            return true;
+        }
         end = ctm_get_u64(at + 8) + ctm_get_u64(at + 16);
     }
     return false;
@@ -136,8 +140,9 @@ static void test_flips_repaired(void)
     uint64_t state = 8;
     for (int round = 0; round < 20000; round++) {
         memcpy(copy, bytes, size);
-        for (uint64_t n = 1 + check_random(&state) % 4; n > 0; n--)
+        for (uint64_t n = 1 + check_random(&state) % 4; n > 0; n--) {
             copy[check_random(&state) % size] = (unsigned char)check_random(&state);
+        }
         repair(copy, size);
         refused += decode_copy(copy, size, &error) != CTM_OK;
     }
@@ -151,7 +156,9 @@ static size_t section_at(const unsigned char *bytes, uint32_t kind)
 {
     for (uint32_t i = 0; i < ctm_get_u32(bytes + 20); i++) {
         const unsigned char *at = bytes + CTM_FILE_HEADER_SIZE + i * CTM_FILE_DIRECTORY_ROW;
-        if (ctm_get_u32(at) == kind) return ctm_get_u64(at + 8);
+        if (ctm_get_u32(at) == kind) {
+            return ctm_get_u64(at + 8);
+        }
     }
     return 0;
 }
@@ -240,10 +247,12 @@ static void test_faults_by_meaning(void)
                                           : 0;
         ctm_put_u32(bytes + base + cases[i].byte, cases[i].value);
         repair(bytes, size);
-        if (CHECK_EQ(decode_copy(bytes, size, &error), CTM_ERR_FORMAT))
+        if (CHECK_EQ(decode_copy(bytes, size, &error), CTM_ERR_FORMAT)) {
             CHECK_STR(error.reason, cases[i].reason);
-        if (cases[i].kind > CTM_FILE_INFO && cases[i].kind < 100)
+        }
+        if (cases[i].kind > CTM_FILE_INFO && cases[i].kind < 100) {
             CHECK(error.offset >= base && error.offset <= base + cases[i].byte + 7);
+        }
         free(bytes);
     }
     ctm_snapshot_unref(snapshot);
@@ -267,8 +276,9 @@ static void test_double_rows(void)
         unsigned char *at = bytes + section_at(bytes, cases[i].kind);
         memmove(at + cases[i].to, at + cases[i].from, cases[i].size);
         repair(bytes, size);
-        if (CHECK_EQ(decode_copy(bytes, size, &error), CTM_ERR_FORMAT))
+        if (CHECK_EQ(decode_copy(bytes, size, &error), CTM_ERR_FORMAT)) {
             CHECK_STR(error.reason, "a row stands twice in its table");
+        }
         free(bytes);
     }
     ctm_snapshot_unref(snapshot);

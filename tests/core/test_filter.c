@@ -61,8 +61,9 @@ static void test_fnmatch(void)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         bool result = matches(cases[i].pattern, cases[i].name);
-        if (!CHECK_EQ(result, cases[i].expected))
+        if (!CHECK_EQ(result, cases[i].expected)) {
             printf("    pattern %s name %s\n", cases[i].pattern, cases[i].name);
+        }
     }
     CHECK(ctm_fnmatch(NULL, 0, NULL, 0));
     CHECK(ctm_fnmatch("a\0b", 3, "a\0b", 3));
@@ -73,8 +74,9 @@ static void test_fnmatch(void)
 static void test_fnmatch_is_not_exponential(void)
 {
     char pattern[4001], name[4001];
-    for (size_t i = 0; i < 4000; i += 2)
+    for (size_t i = 0; i < 4000; i += 2) {
         memcpy(pattern + i, "*a", 2);
+    }
     memset(name, 'a', 4000);
     pattern[4000] = 'b';
     CHECK(!ctm_fnmatch(pattern, 4001, name, 4000));
@@ -94,13 +96,17 @@ static void test_fnmatch_on_rubbish(void)
         /* Exactly as long as given, so that a sanitizer sees any byte too many. */
         char *pattern = malloc(p ? p : 1), *name = malloc(n ? n : 1);
         REQUIRE(pattern != NULL && name != NULL);
-        for (size_t i = 0; i < p; i++)
+        for (size_t i = 0; i < p; i++) {
             pattern[i] = (char)("[]!-*?a\x80\xc3\xe2\xf0\xff"[check_random(&state) % 12]);
-        for (size_t i = 0; i < n; i++)
+        }
+        for (size_t i = 0; i < n; i++) {
             name[i] = (char)("a\x80\xc3\xe2\xf0\xff"[check_random(&state) % 6]);
+        }
         bool same = p == n && memcmp(pattern, name, n) == 0;
         bool result = ctm_fnmatch(pattern, p, name, n);
-        if (same) CHECK(result);
+        if (same) {
+            CHECK(result);
+        }
         free(pattern);
         free(name);
     }
@@ -111,8 +117,12 @@ static void test_fnmatch_on_rubbish(void)
 static bool naive_file(const ctm_filter *filter, const char *file)
 {
     size_t length = strlen(file), pattern = filter->pattern_length;
-    if (length >= 4 && strcmp(file + length - 4, ".pyc") == 0) length--;
-    if (pattern >= 4 && memcmp(filter->pattern + pattern - 4, ".pyc", 4) == 0) pattern--;
+    if (length >= 4 && strcmp(file + length - 4, ".pyc") == 0) {
+        length--;
+    }
+    if (pattern >= 4 && memcmp(filter->pattern + pattern - 4, ".pyc", 4) == 0) {
+        pattern--;
+    }
     return ctm_fnmatch(filter->pattern, pattern, file, length);
 }
 
@@ -126,11 +136,16 @@ static bool naive_frame(const ctm_filter *filter, const struct sample_frame *fra
 static bool naive_match(const ctm_filter *filter, const struct sample_run *run)
 {
     bool domain = !filter->has_domain || run->domain == filter->domain, result = false;
-    if (!filter->by_filename) return domain ^ !filter->inclusive;
-    for (uint32_t i = 0; i < run->depth && (i == 0 || filter->all_frames); i++)
+    if (!filter->by_filename) {
+        return domain ^ !filter->inclusive;
+    }
+    for (uint32_t i = 0; i < run->depth && (i == 0 || filter->all_frames); i++) {
         result |= naive_frame(filter, &run->frames[i]);
+    }
     result ^= !filter->inclusive;
-    if (!filter->has_domain) return result;
+    if (!filter->has_domain) {
+        return result;
+    }
     return filter->inclusive ? result && domain : result || !domain;
 }
 
@@ -139,7 +154,9 @@ static bool naive_kept(const ctm_filter *filters, size_t n, const struct sample_
     bool any_inclusive = false, included = false;
     for (size_t i = 0; i < n; i++) {
         bool match = naive_match(&filters[i], run);
-        if (!filters[i].inclusive && !match) return false;
+        if (!filters[i].inclusive && !match) {
+            return false;
+        }
         any_inclusive |= filters[i].inclusive;
         included |= filters[i].inclusive && match;
     }
@@ -160,8 +177,12 @@ static ctm_filter random_filter(uint64_t *state)
         .lineno = (int64_t)(check_random(state) % 3) - 1,
         .domain = (int64_t)(check_random(state) % 4),
     };
-    if (check_random(state) % 20 == 0) filter.lineno = (int64_t)1 << 40;
-    if (check_random(state) % 20 == 0) filter.domain = -1;
+    if (check_random(state) % 20 == 0) {
+        filter.lineno = (int64_t)1 << 40;
+    }
+    if (check_random(state) % 20 == 0) {
+        filter.domain = -1;
+    }
     filter.has_domain |= !filter.by_filename;
     filter.pattern = patterns[check_random(state) % 9];
     filter.pattern_length = strlen(filter.pattern);
@@ -177,12 +198,17 @@ static void test_random(void)
         struct sample_run runs[RUNS], kept[RUNS];
         ctm_filter filters[4];
         size_t n = check_random(&state) % RUNS, k = check_random(&state) % 5, left = 0;
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
             runs[i] = sample_random_run(&state);
-        for (size_t i = 0; i < k; i++)
+        }
+        for (size_t i = 0; i < k; i++) {
             filters[i] = random_filter(&state);
-        for (size_t i = 0; i < n; i++)
-            if (naive_kept(filters, k, &runs[i])) kept[left++] = runs[i];
+        }
+        for (size_t i = 0; i < n; i++) {
+            if (naive_kept(filters, k, &runs[i])) {
+                kept[left++] = runs[i];
+            }
+        }
         ctm_snapshot *all = sample_snapshot(runs, n, false), *some;
         ctm_snapshot *expected = sample_snapshot(kept, left, false);
         bool equal = false;

@@ -175,7 +175,9 @@ static ctm_snapshot *with_loss(const char *kind, const char *detail, uint64_t co
     ctm_snapshot *snapshot;
     ctm_builder *builder;
     REQUIRE(ctm_builder_new(&builder) == CTM_OK);
-    if (kind != NULL) ctm_builder_loss(builder, kind, detail, count);
+    if (kind != NULL) {
+        ctm_builder_loss(builder, kind, detail, count);
+    }
     REQUIRE(ctm_builder_finish(builder, &snapshot) == CTM_OK);
     ctm_builder_free(builder);
     return snapshot;
@@ -199,8 +201,9 @@ static void test_merge(void)
     REQUIRE(ctm_snapshot_losses(merged, &losses) == 1);
     check_row(&losses[0], "memory", "none", 7);
     ctm_snapshot_unref(merged);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         ctm_snapshot_unref(inputs[i]);
+    }
 }
 
 /* A text that fills its field still says in how many of the inputs it was. */

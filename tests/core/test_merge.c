@@ -55,8 +55,9 @@ static const char *label_value(const ctm_snapshot *snapshot, uint32_t set, const
 {
     const ctm_label *rows = ctm_snapshot_labels(snapshot);
     for (; set != 0; set = rows[set].parent) {
-        if (strcmp(ctm_snapshot_string(snapshot, rows[set].key, NULL), key) == 0)
+        if (strcmp(ctm_snapshot_string(snapshot, rows[set].key, NULL), key) == 0) {
             return ctm_snapshot_string(snapshot, rows[set].value, NULL);
+        }
     }
     return NULL;
 }
@@ -70,7 +71,9 @@ static const char *expected_value(const ctm_snapshot *snapshot, const ctm_site *
 {
     const char *value = label_value(snapshot, site->labels, key);
     for (size_t i = input->n_labels; value == NULL && i-- > 0;) {
-        if (strcmp(input->labels[i].key, key) == 0) value = input->labels[i].value;
+        if (strcmp(input->labels[i].key, key) == 0) {
+            value = input->labels[i].value;
+        }
     }
     return value;
 }
@@ -86,7 +89,9 @@ static void list_add(struct list *list, const ctm_merge_input *input)
         size_t at = write_place(input->snapshot, site, entry->text);
         for (int key = 0; key < KEYS; key++) {
             const char *value = expected_value(input->snapshot, site, input, keys[key]);
-            if (value == NULL) continue;
+            if (value == NULL) {
+                continue;
+            }
             at = put(entry->text, at, keys[key]);
             at = put(entry->text, at, "=");
             at = put(entry->text, at, value);
@@ -127,8 +132,9 @@ static void check_merged(ctm_snapshot *merged, const ctm_merge_input *inputs, si
 {
     struct list wanted = list_new(), found = list_new();
     const ctm_merge_input whole = {.snapshot = merged};
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         list_add(&wanted, &inputs[i]);
+    }
     list_add_up(&wanted);
     list_add(&found, &whole);
     size_t sites = found.n;
@@ -150,8 +156,9 @@ static ctm_snapshot *random_snapshot(uint64_t *state)
 {
     struct sample_run runs[60];
     size_t n = check_random(state) % 60;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         runs[i] = sample_random_run(state);
+    }
     return sample_full_snapshot(runs, n, check_random(state) % 2);
 }
 
@@ -190,8 +197,9 @@ static void test_random(void)
         REQUIRE(ctm_snapshot_merge(inputs, n, &merged) == CTM_OK);
         check_merged(merged, inputs, n);
         ctm_snapshot_unref(merged);
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
             ctm_snapshot_unref(snapshots[i]);
+        }
     }
 }
 
@@ -216,8 +224,9 @@ static void test_in_two_steps(void)
     ctm_snapshot_unref(merged);
     ctm_snapshot_unref(pairs[0]);
     ctm_snapshot_unref(pairs[1]);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         ctm_snapshot_unref(snapshots[i]);
+    }
 }
 
 /* --- info --- */
@@ -245,12 +254,14 @@ static ctm_snapshot *merge_origins(const struct origin *origins, size_t n, ctm_s
 {
     ctm_merge_input inputs[4] = {{0}};
     ctm_snapshot *snapshots[4], *merged;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         inputs[i].snapshot = snapshots[i] = make_origin(&origins[i]);
+    }
     REQUIRE(ctm_snapshot_merge(inputs, n, &merged) == CTM_OK);
     ctm_snapshot_info_get(merged, info);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         ctm_snapshot_unref(snapshots[i]);
+    }
     return merged;
 }
 
@@ -309,8 +320,9 @@ static ctm_snapshot *huge_snapshot(void)
     const ctm_site sites[2] = {{.block_size = 3, .allocated = 5, .freed = 1},
                                {.block_size = 4, .allocated = UINT64_MAX, .freed = UINT64_MAX}};
     REQUIRE(ctm_builder_new(&builder) == CTM_OK);
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
         REQUIRE(ctm_builder_site(builder, &sites[i], true) == CTM_OK);
+    }
     ctm_builder_set_peak_known(builder, true);
     return sample_finish(builder);
 }
@@ -366,8 +378,9 @@ static uint64_t bytes_with(const ctm_snapshot *snapshot, const char *key, const 
     for (uint32_t id = 1; id <= info.sites; id++) {
         const ctm_site *site = &ctm_snapshot_sites(snapshot)[id];
         const char *own = label_value(snapshot, site->labels, key);
-        if (strcmp(own != NULL ? own : "", value) == 0)
+        if (strcmp(own != NULL ? own : "", value) == 0) {
             bytes += site->block_size * (site->allocated - site->freed);
+        }
     }
     return bytes;
 }
@@ -401,8 +414,9 @@ static void test_by_label(void)
     for (uint64_t seed = 0; seed < 100; seed++) {
         uint64_t state = seed;
         ctm_snapshot *snapshot = random_snapshot(&state);
-        for (int key = 0; key < KEYS; key++)
+        for (int key = 0; key < KEYS; key++) {
             check_by_label(snapshot, keys[key]);
+        }
         check_by_label(snapshot, "");
         check_by_label(snapshot, "no such key");
         ctm_snapshot_unref(snapshot);

@@ -15,8 +15,12 @@ static struct ctm_crc32c crc;
 static void put_losses(struct ctm_buffer *out, int i)
 {
     struct ctm_losses losses = {0};
-    if (i % 3 != 2) (void)ctm_losses_add(&losses, "memory", "caf\xc3\xa9", 3u + (unsigned)i);
-    if (i % 3 == 0) (void)ctm_losses_add(&losses, "free_lists", "", 0);
+    if (i % 3 != 2) {
+        (void)ctm_losses_add(&losses, "memory", "caf\xc3\xa9", 3u + (unsigned)i);
+    }
+    if (i % 3 == 0) {
+        (void)ctm_losses_add(&losses, "free_lists", "", 0);
+    }
     const size_t begin = ctm_block_begin(out, CTM_BLOCK_LOSSES);
     ctm_put_losses(out, &losses);
     ctm_block_end(out, &crc, begin);
@@ -65,7 +69,9 @@ static struct ctm_buffer make_recording(unsigned minor)
             ctm_put_site(&out, &(ctm_site){.block_size = 30});
             ctm_block_end(&out, &crc, begin);
         }
-        if (minor > 0) put_losses(&out, i);
+        if (minor > 0) {
+            put_losses(&out, i);
+        }
         begin = ctm_block_begin(&out, CTM_BLOCK_TICK);
         ctm_put_tick_head(&out, &moment);
         ctm_changes_begin(&changes, &out, &forecasts[0], 0);
@@ -145,7 +151,9 @@ static uint32_t losses_of_moment(ctm_recording *recording, size_t moment, ctm_lo
     const ctm_loss *losses;
     REQUIRE(ctm_recording_snapshot(recording, moment, &snapshot) == CTM_OK);
     const uint32_t n = ctm_snapshot_losses(snapshot, &losses);
-    if (n > 0) *out_last = losses[n - 1];
+    if (n > 0) {
+        *out_last = losses[n - 1];
+    }
     ctm_snapshot_unref(snapshot);
     return n;
 }
@@ -298,7 +306,9 @@ static void test_hostile(const struct ctm_buffer *whole, uint64_t seed)
             ctm_snapshot *snapshot;
             ctm_status status = ctm_recording_snapshot(recording, i, &snapshot);
             CHECK(status == CTM_OK || status == CTM_ERR_LIMIT);
-            if (status == CTM_OK) ctm_snapshot_unref(snapshot);
+            if (status == CTM_OK) {
+                ctm_snapshot_unref(snapshot);
+            }
         }
         ctm_recording_free(recording);
         free(copy);

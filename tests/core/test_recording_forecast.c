@@ -23,8 +23,9 @@ static void put_rows(struct ctm_buffer *out)
     ctm_block_end(out, &crc, begin);
     begin = ctm_block_begin(out, CTM_BLOCK_ROWS);
     ctm_put_rows_head(out, 0, counts);
-    for (uint32_t id = 1; id <= SITES; id++)
+    for (uint32_t id = 1; id <= SITES; id++) {
         ctm_put_site(out, &(ctm_site){.block_size = id});
+    }
     ctm_block_end(out, &crc, begin);
 }
 
@@ -60,7 +61,9 @@ static void check_tick(ctm_recording *recording, uint32_t tick)
     ctm_snapshot_info_get(snapshot, &info);
     uint32_t row = 1;
     for (uint32_t id = 1; id <= SITES; id++) {
-        if (allocated[tick][id] == 0) continue;
+        if (allocated[tick][id] == 0) {
+            continue;
+        }
         REQUIRE(row <= info.sites);
         const ctm_site *site = &ctm_snapshot_sites(snapshot)[row++];
         CHECK_EQ(site->block_size, id);
@@ -81,14 +84,17 @@ static size_t round_trip(void)
     ctm_put_recording_header(&out, &crc, 0, 1, 0);
     put_rows(&out);
     for (uint32_t tick = 0; tick < TICKS; tick++) {
-        if (tick == TICKS / 2) half = out.length;
+        if (tick == TICKS / 2) {
+            half = out.length;
+        }
         put_tick(&out, &forecast, tick);
     }
     REQUIRE(ctm_recording_decode(out.bytes, out.length, &recording, NULL) == CTM_OK);
     CHECK(ctm_recording_info_get(recording)->fault.reason == NULL);
     CHECK_EQ(ctm_recording_info_get(recording)->moments, TICKS);
-    for (uint32_t tick = 0; tick < TICKS; tick += tick % 7 + 1)
+    for (uint32_t tick = 0; tick < TICKS; tick += tick % 7 + 1) {
         check_tick(recording, tick);
+    }
     check_tick(recording, TICKS / 2);
     ctm_recording_free(recording);
     ctm_forecast_free(&forecast);
@@ -150,10 +156,12 @@ static void test_extremes(void)
     memset(live, 0, sizeof live);
     static const uint64_t steps[] = {1, UINT64_MAX / 4, 0, 1u << 31, (1ull << 31) + 1,
                                      1, 1ull << 61,     0};
-    for (uint32_t tick = 0; tick < TICKS; tick++)
-        for (uint32_t id = 1; id <= SITES; id++)
+    for (uint32_t tick = 0; tick < TICKS; tick++) {
+        for (uint32_t id = 1; id <= SITES; id++) {
             allocated[tick][id] =
                 (tick ? allocated[tick - 1][id] : 0) + (tick < 7 ? steps[(tick + id) % 8] : 0);
+        }
+    }
     (void)round_trip();
 }
 

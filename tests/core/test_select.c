@@ -75,7 +75,9 @@ static bool same_tables(const ctm_snapshot *a, const ctm_snapshot *b)
 static void check_peak_of(const ctm_snapshot *snapshot, const ctm_snapshot *peak)
 {
     uint64_t bytes = 0, blocks = 0;
-    if (!CHECK_EQ(peak->info.sites, snapshot->info.sites)) return;
+    if (!CHECK_EQ(peak->info.sites, snapshot->info.sites)) {
+        return;
+    }
     for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
         const ctm_site *site = &snapshot->sites[id], *row = &peak->sites[id];
         CHECK(same_place(site, row));
@@ -91,8 +93,9 @@ static void check_peak_of(const ctm_snapshot *snapshot, const ctm_snapshot *peak
     CHECK_EQ(peak->info.nframe, 25);
     CHECK(peak->info.peak_known && peak->info.churn_known);
     CHECK(same_tables(snapshot, peak));
-    for (uint64_t i = 0; i < blocks; i += 7)
+    for (uint64_t i = 0; i < blocks; i += 7) {
         CHECK(ctm_snapshot_trace_site(peak, i) > 0);
+    }
 }
 
 static void test_at_peak(void)
@@ -194,7 +197,9 @@ static void test_keep(void)
     }
     REQUIRE(ctm_snapshot_keep(snapshot, keep, &kept) == CTM_OK);
     for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
-        if (keep[id] == 0) continue;
+        if (keep[id] == 0) {
+            continue;
+        }
         const ctm_site *row = &kept->sites[next++];
         CHECK(same_place(row, &snapshot->sites[id]));
         CHECK(row->allocated == keep[id] && row->freed == 0 && row->at_peak == 0);
@@ -283,7 +288,9 @@ static void test_no_memory(void)
             bool reached = atomic_exchange(&ctm_mem_fail_at, 0) == 0;
             CHECK_EQ(status, reached ? CTM_ERR_NOMEM : CTM_OK);
             CHECK((selected == NULL) == reached);
-            if (!reached) break;
+            if (!reached) {
+                break;
+            }
             REQUIRE(refused < 1000);
         }
         CHECK(refused > 0);

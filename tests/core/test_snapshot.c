@@ -56,8 +56,9 @@ static void test_trace_site(void)
 {
     static const uint32_t expected[] = {1, 1, 1, 2, 2, 3, 4, 4, 4, 4};
     ctm_snapshot *snapshot = sample_snapshot(fixed, FIXED, false);
-    for (uint64_t i = 0; i < 10; i++)
+    for (uint64_t i = 0; i < 10; i++) {
         CHECK_EQ(ctm_snapshot_trace_site(snapshot, i), expected[i]);
+    }
     CHECK_EQ(ctm_snapshot_trace_site(snapshot, 10), 0);
     CHECK_EQ(ctm_snapshot_trace_site(snapshot, UINT64_MAX), 0);
     ctm_snapshot_unref(snapshot);
@@ -426,8 +427,9 @@ static void test_references_of_threads(void)
         REQUIRE(pthread_create(&threads[i], NULL, ref_and_unref, ctm_snapshot_ref(snapshot)) == 0);
     }
     ctm_snapshot_unref(snapshot);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         pthread_join(threads[i], NULL);
+    }
 }
 
 int main(void)

@@ -45,8 +45,12 @@ static int compare_numbers(int64_t a, int64_t b)
 static int compare_frames(const struct sample_frame *a, const struct sample_frame *b, ctm_key key)
 {
     int order = compare_text(a->file, b->file);
-    if (order != 0 || key == CTM_BY_FILENAME) return order;
-    if (key != CTM_BY_FUNCTION) return compare_numbers(a->lineno, b->lineno);
+    if (order != 0 || key == CTM_BY_FILENAME) {
+        return order;
+    }
+    if (key != CTM_BY_FUNCTION) {
+        return compare_numbers(a->lineno, b->lineno);
+    }
     order = compare_text(a->name, b->name);
     return order != 0 ? order : compare_numbers(a->first_lineno, b->first_lineno);
 }
@@ -55,7 +59,9 @@ static int compare_stacks(const struct sample_run *a, const struct sample_run *b
 {
     for (uint32_t i = 0; i < a->depth && i < b->depth; i++) {
         int order = compare_frames(&a->frames[a->depth - 1 - i], &b->frames[b->depth - 1 - i], key);
-        if (order != 0) return order;
+        if (order != 0) {
+            return order;
+        }
     }
     return compare_numbers(a->depth, b->depth);
 }
@@ -70,8 +76,9 @@ static void naive_add(struct naive *naive, const struct sample_run *where, int s
                       const struct told_run *told)
 {
     size_t i = 0;
-    while (i < naive->n && compare_stacks(&naive->groups[i].where, where, naive->key) != 0)
+    while (i < naive->n && compare_stacks(&naive->groups[i].where, where, naive->key) != 0) {
         i++;
+    }
     if (i == naive->n) {
         REQUIRE(naive->n < sizeof naive->groups / sizeof naive->groups[0]);
         memset(&naive->groups[naive->n], 0, sizeof naive->groups[0]);
@@ -119,7 +126,9 @@ static int compare_amounts(const struct naive_amount *a, const struct naive_amou
     };
     for (int step = 0; step < 4; step++) {
         int i = count_first ? (step + 2) % 4 : step;
-        if (keys[i][0] != keys[i][1]) return keys[i][0] > keys[i][1] ? -1 : 1;
+        if (keys[i][0] != keys[i][1]) {
+            return keys[i][0] > keys[i][1] ? -1 : 1;
+        }
     }
     return 0;
 }
@@ -134,7 +143,9 @@ static int naive_compare(const void *left, const void *right)
     case CTM_SORT_PEAK: order = compare_amounts(&a->at_peak, &b->at_peak, false); break;
     case CTM_SORT_ALLOCATED: order = compare_amounts(&a->allocated, &b->allocated, false); break;
     }
-    if (order == 0) order = compare_amounts(&a->live, &b->live, false);
+    if (order == 0) {
+        order = compare_amounts(&a->live, &b->live, false);
+    }
     return order != 0 ? order : -compare_stacks(&a->where, &b->where, sorted->key);
 }
 
@@ -151,8 +162,9 @@ static void naive_sort(struct naive *naive)
         const struct naive_group *group = &naive->groups[i];
         if (any_blocks(&group->live) ||
             (naive->sort == CTM_SORT_PEAK && any_blocks(&group->at_peak)) ||
-            (naive->sort == CTM_SORT_ALLOCATED && any_blocks(&group->allocated)))
+            (naive->sort == CTM_SORT_ALLOCATED && any_blocks(&group->allocated))) {
             naive->groups[kept++] = *group;
+        }
     }
     naive->n = kept;
     sorted = naive;
@@ -221,7 +233,9 @@ static void check_answer(const ctm_statistics *statistics, struct naive *naive, 
     const ctm_statistic *rows = ctm_statistics_rows(statistics);
     ctm_snapshot *tables = ctm_statistics_snapshot(statistics);
     naive_sort(naive);
-    if (!CHECK_EQ(ctm_statistics_length(statistics), naive->n)) return;
+    if (!CHECK_EQ(ctm_statistics_length(statistics), naive->n)) {
+        return;
+    }
     for (size_t i = 0; i < naive->n; i++) {
         const struct naive_group *group = &naive->groups[i];
         check_row(&rows[i], group, diff);
@@ -234,8 +248,9 @@ static void check_answer(const ctm_statistics *statistics, struct naive *naive, 
 static struct told_run random_run(uint64_t *state)
 {
     struct told_run told = {.run = sample_random_run(state), .freed = check_random(state) % 3 * 5};
-    if (check_random(state) % 2)
+    if (check_random(state) % 2) {
         told.at_peak = check_random(state) % (told.run.count + told.freed + 1);
+    }
     return told;
 }
 
@@ -265,28 +280,33 @@ static void check_random_pair(uint64_t *state, ctm_key key, bool cumulative, ctm
     static struct naive naive;
     struct told_run newer[RUNS], older[RUNS];
     size_t n = check_random(state) % RUNS, m = check_random(state) % RUNS;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         newer[i] = random_run(state);
+    }
     /* Sometimes the older one is a beginning of the newer, so that their tables are shared. */
     bool shared = check_random(state) % 2;
-    for (size_t i = 0; i < m; i++)
+    for (size_t i = 0; i < m; i++) {
         older[i] = shared && i < n ? newer[i] : random_run(state);
+    }
     ctm_snapshot *a = told_snapshot(newer, n, check_random(state) % 2);
     ctm_snapshot *b = told_snapshot(older, m, check_random(state) % 2);
     ctm_statistics *statistics;
     naive.n = 0;
     naive.key = key;
     naive.sort = sort;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         naive_run(&naive, &newer[i], cumulative, 0);
+    }
     REQUIRE(ctm_snapshot_statistics_sorted(a, key, cumulative, sort, &statistics) == CTM_OK);
     check_answer(statistics, &naive, false);
     ctm_statistics_free(statistics);
     naive.n = 0;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         naive_run(&naive, &newer[i], cumulative, 0);
-    for (size_t i = 0; i < m; i++)
+    }
+    for (size_t i = 0; i < m; i++) {
         naive_run(&naive, &older[i], cumulative, 1);
+    }
     REQUIRE(ctm_snapshot_compare_sorted(a, b, key, cumulative, sort, &statistics) == CTM_OK);
     ctm_snapshot_unref(a); /* the result keeps what it needs */
     ctm_snapshot_unref(b);
@@ -305,11 +325,14 @@ static void test_random(void)
         {CTM_BY_FUNCTION, true},
     };
     uint64_t state = 20;
-    for (int round = 0; round < 100; round++)
-        for (size_t i = 0; i < sizeof questions / sizeof questions[0]; i++)
-            for (int sort = CTM_SORT_SIZE; sort <= CTM_SORT_ALLOCATED; sort++)
+    for (int round = 0; round < 100; round++) {
+        for (size_t i = 0; i < sizeof questions / sizeof questions[0]; i++) {
+            for (int sort = CTM_SORT_SIZE; sort <= CTM_SORT_ALLOCATED; sort++) {
                 check_random_pair(&state, questions[i].key, questions[i].cumulative,
                                   (ctm_sort)sort);
+            }
+        }
+    }
 }
 
 /* The snapshots of CPython's own test, and the answers it expects. */

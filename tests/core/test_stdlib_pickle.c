@@ -87,8 +87,9 @@ static ctm_status decode_copy(const char *bytes, size_t size)
 static void test_damage(void)
 {
     char copy[sizeof whole];
-    for (size_t size = 0; size < sizeof whole - 1; size++)
+    for (size_t size = 0; size < sizeof whole - 1; size++) {
         CHECK_EQ(decode_copy(whole, size), CTM_ERR_FORMAT);
+    }
     for (size_t at = 0; at < sizeof whole - 1; at++) {
         for (int byte = 0; byte < 256; byte++) {
             memcpy(copy, whole, sizeof whole);

@@ -108,8 +108,10 @@ static PyObject *fixture_malloc_nogil(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "n", &size)) {
         return NULL;
     }
-    Py_BEGIN_ALLOW_THREADS block = PyMem_RawMalloc((size_t)size);
-    Py_END_ALLOW_THREADS return address_of(block);
+    Py_BEGIN_ALLOW_THREADS
+        block = PyMem_RawMalloc((size_t)size);
+    Py_END_ALLOW_THREADS
+    return address_of(block);
 }
 
 /* --- blocks kept in an array, by one call --- */
@@ -242,18 +244,18 @@ static PyObject *fixture_storm(PyObject *module, PyObject *args)
                            .track = track,
                            .kept = kept + (size_t)i * (size_t)keep};
     }
-    Py_BEGIN_ALLOW_THREADS if (threads == 0)
-    {
-        storm_run(&works[0]);
-    }
-    for (int i = 0; i < threads; i++) {
-        pthread_create(&ids[i], NULL, storm_run, &works[i]);
-    }
-    for (int i = 0; i < threads; i++) {
-        pthread_join(ids[i], NULL);
-    }
-    Py_END_ALLOW_THREADS PyObject *result =
-        callback == Py_None ? Py_NewRef(Py_None) : PyObject_CallNoArgs(callback);
+    Py_BEGIN_ALLOW_THREADS
+        if (threads == 0) {
+            storm_run(&works[0]);
+        }
+        for (int i = 0; i < threads; i++) {
+            pthread_create(&ids[i], NULL, storm_run, &works[i]);
+        }
+        for (int i = 0; i < threads; i++) {
+            pthread_join(ids[i], NULL);
+        }
+    Py_END_ALLOW_THREADS
+    PyObject *result = callback == Py_None ? Py_NewRef(Py_None) : PyObject_CallNoArgs(callback);
     free_all(kept, (size_t)workers * (size_t)keep);
     free(works);
     free(ids);
@@ -289,11 +291,12 @@ static PyObject *fixture_quiet(PyObject *module, PyObject *unused)
     (void)module;
     (void)unused;
     atomic_store(&background_stop, 1);
-    Py_BEGIN_ALLOW_THREADS for (int i = 0; i < background_count; i++)
-    {
-        pthread_join(background_ids[i], NULL);
-    }
-    Py_END_ALLOW_THREADS background_count = 0;
+    Py_BEGIN_ALLOW_THREADS
+        for (int i = 0; i < background_count; i++) {
+            pthread_join(background_ids[i], NULL);
+        }
+    Py_END_ALLOW_THREADS
+    background_count = 0;
     Py_RETURN_NONE;
 }
 
@@ -334,9 +337,11 @@ static PyObject *fixture_foreign_call(PyObject *module, PyObject *callable)
 {
     pthread_t id;
     (void)module;
-    Py_BEGIN_ALLOW_THREADS pthread_create(&id, NULL, foreign_run, callable);
-    pthread_join(id, NULL);
-    Py_END_ALLOW_THREADS Py_RETURN_NONE;
+    Py_BEGIN_ALLOW_THREADS
+        pthread_create(&id, NULL, foreign_run, callable);
+        pthread_join(id, NULL);
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
 }
 
 /* --- PyTraceMalloc_Track and Untrack --- */
@@ -351,8 +356,8 @@ static PyObject *fixture_track(PyObject *module, PyObject *args)
         return NULL;
     }
     if (nogil) {
-        Py_BEGIN_ALLOW_THREADS status =
-            PyTraceMalloc_Track(domain, (uintptr_t)address, (size_t)size);
+        Py_BEGIN_ALLOW_THREADS
+            status = PyTraceMalloc_Track(domain, (uintptr_t)address, (size_t)size);
         Py_END_ALLOW_THREADS
     } else {
         status = PyTraceMalloc_Track(domain, (uintptr_t)address, (size_t)size);
@@ -370,7 +375,8 @@ static PyObject *fixture_untrack(PyObject *module, PyObject *args)
         return NULL;
     }
     if (nogil) {
-        Py_BEGIN_ALLOW_THREADS status = PyTraceMalloc_Untrack(domain, (uintptr_t)address);
+        Py_BEGIN_ALLOW_THREADS
+            status = PyTraceMalloc_Untrack(domain, (uintptr_t)address);
         Py_END_ALLOW_THREADS
     } else {
         status = PyTraceMalloc_Untrack(domain, (uintptr_t)address);

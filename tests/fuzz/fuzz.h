@@ -28,7 +28,9 @@ static inline uint8_t *fuzz_copy(const uint8_t *data, size_t size)
 {
     uint8_t *copy = malloc(size > 0 ? size : 1);
     MUST(copy != NULL);
-    if (size > 0) memcpy(copy, data, size);
+    if (size > 0) {
+        memcpy(copy, data, size);
+    }
     return copy;
 }
 
@@ -66,8 +68,9 @@ static inline void fuzz_must_be_identical(const ctm_snapshot *a, const ctm_snaps
     const uint32_t n = ctm_snapshot_losses(a, &losses);
     MUST(n == ctm_snapshot_losses(b, &same_losses));
     MUST(n == 0 || memcmp(losses, same_losses, n * sizeof *losses) == 0);
-    for (uint32_t id = 0; id <= one.tracebacks; id++)
+    for (uint32_t id = 0; id <= one.tracebacks; id++) {
         MUST(ctm_snapshot_traceback_length(a, id) == ctm_snapshot_traceback_length(b, id));
+    }
 }
 
 /* Encoded, decoded and encoded again it is the same. */

@@ -36,9 +36,10 @@ static inline void ask_sums(const ctm_statistics *statistics, const ctm_snapshot
 /* May a question of this kind end so? */
 static inline bool ask_allowed(ctm_status status, ctm_sort sort, const ctm_snapshot_info *info)
 {
-    if (status == CTM_ERR_NOT_FOUND)
+    if (status == CTM_ERR_NOT_FOUND) {
         return (sort == CTM_SORT_PEAK && !info->peak_known) ||
                (sort == CTM_SORT_ALLOCATED && !info->churn_known);
+    }
     return status == CTM_OK || status == CTM_ERR_LIMIT;
 }
 
@@ -52,12 +53,16 @@ static inline void ask_groups(ctm_snapshot *snapshot, const ctm_snapshot_info *i
         MUST(cumulative || status != CTM_ERR_LIMIT || info->sample_interval != 0);
         if (status == CTM_OK) {
             ask_rows(rows, false);
-            if (!cumulative) ask_sums(rows, info);
+            if (!cumulative) {
+                ask_sums(rows, info);
+            }
             ctm_statistics_free(rows);
         }
         status = ctm_snapshot_compare_sorted(snapshot, snapshot, key, cumulative, sort, &rows);
         MUST(ask_allowed(status, sort, info));
-        if (status != CTM_OK) continue;
+        if (status != CTM_OK) {
+            continue;
+        }
         ask_rows(rows, true);
         ctm_statistics_free(rows);
     }
@@ -103,7 +108,9 @@ static inline void ask_tables(ctm_snapshot *snapshot, const ctm_snapshot_info *i
     bool same = false;
     for (ctm_key key = CTM_BY_TRACEBACK; key <= CTM_BY_FUNCTION; key++) {
         ask_groups(snapshot, info, key, false);
-        if (key != CTM_BY_TRACEBACK) ask_groups(snapshot, info, key, true);
+        if (key != CTM_BY_TRACEBACK) {
+            ask_groups(snapshot, info, key, true);
+        }
     }
     ask_filters(snapshot, info);
     MUST(ctm_snapshot_equal(snapshot, snapshot, &same) == CTM_OK && same);
@@ -121,8 +128,9 @@ static inline void ask_keep(const ctm_snapshot *snapshot, const ctm_snapshot_inf
     ctm_snapshot *kept;
     ctm_snapshot_info after;
     MUST(keep != NULL);
-    for (uint32_t id = 1; id <= info->sites; id += 2)
+    for (uint32_t id = 1; id <= info->sites; id += 2) {
         sum += keep[id] = sites[id].allocated - sites[id].freed;
+    }
     MUST(ctm_snapshot_keep(snapshot, keep, &kept) == CTM_OK);
     ctm_snapshot_info_get(kept, &after);
     MUST(after.live_blocks == sum);
@@ -141,7 +149,9 @@ static inline void ask_peak(const ctm_snapshot *snapshot, const ctm_snapshot_inf
         return;
     }
     MUST(status == CTM_OK || (status == CTM_ERR_LIMIT && info->sample_interval != 0));
-    if (status != CTM_OK) return;
+    if (status != CTM_OK) {
+        return;
+    }
     ctm_snapshot_info_get(peak, &at);
     MUST(at.sites == info->sites);
     ask_tables(peak, &at);

@@ -80,8 +80,9 @@ static void make_base(void)
 
 static void put(size_t at, const void *bytes, size_t length)
 {
-    if (at < base_size && length <= base_size - at)
+    if (at < base_size && length <= base_size - at) {
         MUST(pwrite(base_fd, bytes, length, (off_t)at) == (ssize_t)length);
+    }
 }
 
 static size_t table_at(const struct change *change)
@@ -117,11 +118,15 @@ static void apply(const struct change *change)
     if (change->what % 8 == 7) {
         keeps_checksum = keeps_checksum || change->at % 4 == 0;
         is_cut = is_cut || change->at % 4 == 1;
-        if (change->at % 4 == 1) MUST(ftruncate(base_fd, (off_t)(value % (base_size + 1))) == 0);
+        if (change->at % 4 == 1) {
+            MUST(ftruncate(base_fd, (off_t)(value % (base_size + 1))) == 0);
+        }
         return;
     }
     const size_t at = find_place(change, &length);
-    if (!is_cut) put(at, &value, length);
+    if (!is_cut) {
+        put(at, &value, length);
+    }
 }
 
 static void undo(const struct change *change)
@@ -129,14 +134,17 @@ static void undo(const struct change *change)
     size_t length;
     if (change->what % 8 != 7) {
         const size_t at = find_place(change, &length);
-        if (at < base_size && length <= base_size - at) put(at, base + at, length);
+        if (at < base_size && length <= base_size - at) {
+            put(at, base + at, length);
+        }
     }
 }
 
 static void undo_all(const struct change *changes, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         undo(&changes[i]);
+    }
     if (is_cut) {
         MUST(ftruncate(base_fd, 0) == 0 && ftruncate(base_fd, (off_t)base_size) == 0);
         put(0, base, base_size);
@@ -149,7 +157,9 @@ static void put_right(void)
 {
     uint8_t control[sizeof(struct ctm_box_control)];
     struct ctm_crc32c crc;
-    if (pread(base_fd, control, sizeof control, 0) != (ssize_t)sizeof control) return;
+    if (pread(base_fd, control, sizeof control, 0) != (ssize_t)sizeof control) {
+        return;
+    }
     control[offsetof(struct ctm_box_control, generation)] &= 0xfe;
     put(offsetof(struct ctm_box_control, generation),
         control + offsetof(struct ctm_box_control, generation), 1);
@@ -191,9 +201,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         make_base();
         read_it(true);
     }
-    if (n > 0) memcpy(changes, data, n * sizeof *changes);
-    for (size_t i = 0; i < n; i++)
+    if (n > 0) {
+        memcpy(changes, data, n * sizeof *changes);
+    }
+    for (size_t i = 0; i < n; i++) {
         apply(&changes[i]);
+    }
     put_right();
     read_it(n == 0);
     undo_all(changes, n);

@@ -16,7 +16,9 @@
 static void repair(uint8_t *bytes, size_t size)
 {
     struct ctm_crc32c crc;
-    if (size < CTM_FILE_HEADER_SIZE) return;
+    if (size < CTM_FILE_HEADER_SIZE) {
+        return;
+    }
     ctm_crc32c_init(&crc);
     const uint64_t n = ctm_get_u32(bytes + 20), directory = ctm_get_u64(bytes + 32);
     const uint64_t row = ctm_get_u32(bytes + 40);
@@ -24,8 +26,9 @@ static void repair(uint8_t *bytes, size_t size)
         for (uint64_t i = 0; i < n && row >= CTM_FILE_DIRECTORY_ROW; i++) {
             uint8_t *at = bytes + directory + i * row;
             const uint64_t offset = ctm_get_u64(at + 8), length = ctm_get_u64(at + 16);
-            if (offset < size && length <= size - offset)
+            if (offset < size && length <= size - offset) {
                 ctm_put_u32(at + 36, ctm_crc32c_get(&crc, bytes + offset, length));
+            }
         }
         ctm_put_u32(bytes + 56, ctm_crc32c_get(&crc, bytes + directory, n * row));
     }
@@ -34,7 +37,9 @@ static void repair(uint8_t *bytes, size_t size)
 
 static void check_error(ctm_status status, const ctm_file_error *error, size_t size)
 {
-    if (status == CTM_OK) return;
+    if (status == CTM_OK) {
+        return;
+    }
     MUST(status == CTM_ERR_FORMAT);
     MUST(error->reason != NULL && error->offset <= size);
 }
@@ -46,14 +51,18 @@ static void read_as_file(const uint8_t *bytes, size_t size, const ctm_snapshot *
     char path[40];
     ctm_snapshot *snapshot;
     ctm_file_error error = {0, NULL};
-    if (file < 0) file = memfd_create("fuzz", 0);
+    if (file < 0) {
+        file = memfd_create("fuzz", 0);
+    }
     MUST(file >= 0 && ftruncate(file, 0) == 0);
     MUST(size == 0 || pwrite(file, bytes, size, 0) == (ssize_t)size);
     snprintf(path, sizeof path, "/proc/self/fd/%d", file);
     const ctm_status status = ctm_snapshot_read(path, &snapshot, NULL, NULL, &error);
     check_error(status, &error, size);
     MUST((status == CTM_OK) == (expected != NULL));
-    if (status != CTM_OK) return;
+    if (status != CTM_OK) {
+        return;
+    }
     fuzz_must_be_identical(snapshot, expected);
     ctm_snapshot_unref(snapshot);
 }
@@ -70,7 +79,9 @@ static void read_bytes(const uint8_t *bytes, size_t size)
     MUST(atomic_load(&ctm_mem_asked) - asked <= 8 * size + 2000);
     check_error(status, &error, size);
     read_as_file(bytes, size, status == CTM_OK ? snapshot : NULL);
-    if (status != CTM_OK) return;
+    if (status != CTM_OK) {
+        return;
+    }
     ask_snapshot(snapshot);
     fuzz_must_round_trip(snapshot, attributes, length);
     free(attributes);

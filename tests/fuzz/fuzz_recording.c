@@ -11,12 +11,16 @@ static void repair(uint8_t *bytes, size_t size)
 {
     struct ctm_crc32c crc;
     ctm_crc32c_init(&crc);
-    if (size < CTM_RECORDING_HEADER_SIZE) return;
+    if (size < CTM_RECORDING_HEADER_SIZE) {
+        return;
+    }
     ctm_put_u32(bytes + 60, ctm_crc32c_get(&crc, bytes, 60));
     size_t at = CTM_RECORDING_HEADER_SIZE;
     while (size - at >= CTM_BLOCK_HEAD_SIZE) {
         const size_t left = size - at - CTM_BLOCK_HEAD_SIZE, length = ctm_get_u32(bytes + at);
-        if (length > left) return;
+        if (length > left) {
+            return;
+        }
         const uint32_t sum = ctm_crc32c_more(&crc, ctm_crc32c_get(&crc, bytes + at, 8),
                                              bytes + at + CTM_BLOCK_HEAD_SIZE, length);
         ctm_put_u32(bytes + at + 8, sum);
@@ -29,7 +33,9 @@ static void ask_series(ctm_recording *recording, size_t moments)
     static const ctm_place place = {.filename = "a.py", .filename_length = 4, .lineno = 1};
     static const ctm_key keys[] = {CTM_BY_FILENAME, CTM_BY_LINENO, CTM_BY_FUNCTION};
     uint64_t *sums = malloc((2 * moments + 1) * sizeof(uint64_t));
-    if (sums == NULL) return;
+    if (sums == NULL) {
+        return;
+    }
     for (int i = 0; i < 3; i++) {
         if (ctm_recording_series(recording, 0, moments, keys[i], &place, 1, sums, sums + moments) !=
             CTM_OK) {
@@ -43,12 +49,17 @@ static void ask(const uint8_t *bytes, size_t size)
 {
     ctm_recording *recording;
     ctm_file_error error;
-    if (ctm_recording_decode(bytes, size, &recording, &error) != CTM_OK) return;
+    if (ctm_recording_decode(bytes, size, &recording, &error) != CTM_OK) {
+        return;
+    }
     const size_t moments = ctm_recording_info_get(recording)->moments;
     const ctm_loss *losses;
     const uint32_t n = ctm_recording_losses(recording, &losses);
-    for (uint32_t i = 0; i < n; i++)
-        if (losses[i].kind[0] == '\0' || strlen(losses[i].detail) >= CTM_LOSS_DETAIL) abort();
+    for (uint32_t i = 0; i < n; i++) {
+        if (losses[i].kind[0] == '\0' || strlen(losses[i].detail) >= CTM_LOSS_DETAIL) {
+            abort();
+        }
+    }
     for (size_t i = moments; i-- > 0 && i + 20 > moments;) {
         ctm_snapshot *snapshot;
         const ctm_status status = ctm_recording_snapshot(recording, i, &snapshot);
@@ -59,7 +70,9 @@ static void ask(const uint8_t *bytes, size_t size)
             abort(); /* what was good when it was opened is good now */
         }
     }
-    if (moments < 1000) ask_series(recording, moments);
+    if (moments < 1000) {
+        ask_series(recording, moments);
+    }
     ctm_recording_free(recording);
 }
 

@@ -23,7 +23,9 @@ static uint64_t next_number(struct input *input)
         1ull << 53, 1ull << 61, INT64_MAX / 2, INT64_MAX - 1, INT64_MAX,  UINT64_MAX,
     };
     const uint32_t byte = next_byte(input);
-    if (byte < 128) return byte;
+    if (byte < 128) {
+        return byte;
+    }
     return byte < 192 ? byte * (uint64_t)next_byte(input)
                       : edges[byte % (sizeof edges / sizeof edges[0])];
 }
@@ -36,7 +38,9 @@ static void add_string(ctm_builder *builder, struct input *input)
 {
     uint32_t id, length = next_byte(input);
     const size_t left = (size_t)(input->end - input->at);
-    if (length > left) length = (uint32_t)left;
+    if (length > left) {
+        length = (uint32_t)left;
+    }
     uint8_t *text = fuzz_copy(input->at, length);
     input->at += length;
     const ctm_status status = ctm_builder_string(builder, (const char *)text, length, &id);
@@ -55,7 +59,9 @@ static void add_site(ctm_builder *builder, struct input *input, struct sums *sum
     const bool merge = next_byte(input) % 2;
     const ctm_status status = ctm_builder_site(builder, &site, merge);
     MUST(status == CTM_OK || status == CTM_ERR_INVALID || status == CTM_ERR_LIMIT);
-    if (status != CTM_OK) return;
+    if (status != CTM_OK) {
+        return;
+    }
     const uint64_t live = site.allocated - site.freed;
     sums->blocks += live;
     sums->bytes += (unsigned __int128)live * site.block_size;
@@ -99,14 +105,24 @@ static void step(ctm_builder *builder, struct input *input, struct sums *sums, b
         const uint32_t facts = next_byte(input);
         *peak_known = facts % 4 != 0;
         ctm_builder_set_peak_known(builder, *peak_known);
-        if (facts >= 128) add_loss(builder, input);
+        if (facts >= 128) {
+            add_loss(builder, input);
+        }
     } else {
         const uint32_t a = next_byte(input), b = next_byte(input);
         const int32_t number = (int32_t)(uint32_t)next_number(input);
-        if (what == 1) status = ctm_builder_function(builder, a, b, number, &id);
-        if (what == 2) status = ctm_builder_frame(builder, a, number, &id);
-        if (what == 3) status = ctm_builder_traceback(builder, a, b, number, &id);
-        if (what == 4) status = ctm_builder_label(builder, a, b, (uint32_t)number, &id);
+        if (what == 1) {
+            status = ctm_builder_function(builder, a, b, number, &id);
+        }
+        if (what == 2) {
+            status = ctm_builder_frame(builder, a, number, &id);
+        }
+        if (what == 3) {
+            status = ctm_builder_traceback(builder, a, b, number, &id);
+        }
+        if (what == 4) {
+            status = ctm_builder_label(builder, a, b, (uint32_t)number, &id);
+        }
     }
     MUST(status == CTM_OK || status == CTM_ERR_INVALID || status == CTM_ERR_LIMIT);
 }
@@ -138,8 +154,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ctm_snapshot *snapshot;
     ctm_snapshot_info info;
     MUST(ctm_builder_new(&builder) == CTM_OK);
-    while (input.at < input.end)
+    while (input.at < input.end) {
         step(builder, &input, &sums, &peak_known);
+    }
     const ctm_status status = ctm_builder_finish(builder, &snapshot);
     const bool fits = sums.blocks <= INT64_MAX && sums.bytes <= INT64_MAX;
     const bool peak_fits = sums.peak_blocks <= INT64_MAX && sums.peak_bytes <= INT64_MAX;

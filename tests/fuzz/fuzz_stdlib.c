@@ -17,8 +17,9 @@ static void ask(ctm_snapshot *snapshot)
     static const ctm_key keys[] = {CTM_BY_FILENAME, CTM_BY_LINENO, CTM_BY_TRACEBACK};
     for (int i = 0; i < 3; i++) {
         ctm_statistics *statistics;
-        if (ctm_snapshot_statistics(snapshot, keys[i], false, &statistics) == CTM_OK)
+        if (ctm_snapshot_statistics(snapshot, keys[i], false, &statistics) == CTM_OK) {
             ctm_statistics_free(statistics);
+        }
     }
 }
 
@@ -28,9 +29,15 @@ static void read_again(const ctm_snapshot *snapshot)
     void *bytes;
     size_t size;
     bool equal = false;
-    if (ctm_snapshot_encode(snapshot, NULL, 0, &bytes, &size) != CTM_OK) return;
-    if (ctm_snapshot_decode(bytes, size, &again, NULL, NULL, NULL) != CTM_OK) abort();
-    if (ctm_snapshot_equal(snapshot, again, &equal) != CTM_OK || !equal) abort();
+    if (ctm_snapshot_encode(snapshot, NULL, 0, &bytes, &size) != CTM_OK) {
+        return;
+    }
+    if (ctm_snapshot_decode(bytes, size, &again, NULL, NULL, NULL) != CTM_OK) {
+        abort();
+    }
+    if (ctm_snapshot_equal(snapshot, again, &equal) != CTM_OK || !equal) {
+        abort();
+    }
     ctm_snapshot_unref(again);
     free(bytes);
 }
@@ -43,9 +50,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ctm_file_error error = {UINT64_MAX, NULL};
     const ctm_status status =
         ctm_snapshot_decode_stdlib(data, size, &snapshot, &attributes, &length, &error);
-    if (status == CTM_ERR_FORMAT && (error.reason == NULL || error.offset > size)) abort();
-    if (status != CTM_OK) return 0;
-    if (length > 5 * size + (1u << 20)) abort();
+    if (status == CTM_ERR_FORMAT && (error.reason == NULL || error.offset > size)) {
+        abort();
+    }
+    if (status != CTM_OK) {
+        return 0;
+    }
+    if (length > 5 * size + (1u << 20)) {
+        abort();
+    }
     ask(snapshot);
     read_again(snapshot);
     free(attributes);

@@ -51,8 +51,9 @@ static void replay(const char *path)
 
 int main(int argc, char **argv)
 {
-    for (int i = 1; i < argc; i++)
+    for (int i = 1; i < argc; i++) {
         replay(argv[i]);
+    }
     printf("%lu passed, 0 failed\n", files);
     return files > 0 ? 0 : 1;
 }

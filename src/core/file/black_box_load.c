@@ -262,10 +262,18 @@ ctm_status ctm_box_load_shard(struct ctm_box_loader *loader, uint32_t shard, uin
     for (int i = 0; i < (int)CTM_TABLE_BYTES && status == CTM_OK; i++) {
         status = load_rows(loader, shard, order[i]);
     }
-    if (status == CTM_OK) status = load_strings(loader);
-    if (status == CTM_OK) status = check_functions(loader);
-    if (status == CTM_OK) status = check_tracebacks(loader);
-    if (status == CTM_OK) status = check_labels(loader);
+    if (status == CTM_OK) {
+        status = load_strings(loader);
+    }
+    if (status == CTM_OK) {
+        status = check_functions(loader);
+    }
+    if (status == CTM_OK) {
+        status = check_tracebacks(loader);
+    }
+    if (status == CTM_OK) {
+        status = check_labels(loader);
+    }
     loader->store.peak_stamp = (uint32_t)peak_stamp;
     return status == CTM_OK ? settle_sites(loader) : status;
 }

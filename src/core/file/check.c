@@ -16,16 +16,19 @@ static ctm_status check_offsets(struct ctm_reader *reader, const ctm_snapshot *s
     const uint64_t *offsets = snapshot->string_offsets;
     uint64_t length = reader->sections[CTM_FILE_STRING_BYTES].length;
     uint64_t last = (uint64_t)snapshot->info.strings + 1;
-    if (offsets[0] != 0 || offsets[1] != 1)
+    if (offsets[0] != 0 || offsets[1] != 1) {
         return ctm_reader_fail_row(reader, CTM_FILE_STRING_OFFSETS, 0, 0, "string 0 is not empty");
+    }
     for (uint64_t row = 1; row <= last; row++) {
-        if (offsets[row] <= offsets[row - 1] || offsets[row] > length)
+        if (offsets[row] <= offsets[row - 1] || offsets[row] > length) {
             return ctm_reader_fail_row(reader, CTM_FILE_STRING_OFFSETS, row, 0,
                                        "a string's offset is out of order");
+        }
     }
-    if (offsets[last] != length)
+    if (offsets[last] != length) {
         return ctm_reader_fail_row(reader, CTM_FILE_STRING_OFFSETS, last, 0,
                                    "the strings do not fill their section");
+    }
     return CTM_OK;
 }
 
@@ -37,15 +40,16 @@ static ctm_status check_strings(struct ctm_reader *reader, const ctm_snapshot *s
         uint64_t offset = snapshot->string_offsets[id];
         const unsigned char *text = (const unsigned char *)snapshot->string_bytes + offset;
         size_t fault = ctm_utf8_fault(text, length);
-        if (fault < length)
+        if (fault < length) {
             status = ctm_reader_fail_row(reader, CTM_FILE_STRING_BYTES, offset + fault, 0,
                                          "a string is not UTF-8");
-        else if (text[length] != '\0')
+        } else if (text[length] != '\0') {
             status = ctm_reader_fail_row(reader, CTM_FILE_STRING_BYTES, offset + length, 0,
                                          "a string does not end in NUL");
-        else if (length == 0 && id != 0)
+        } else if (length == 0 && id != 0) {
             status = ctm_reader_fail_row(reader, CTM_FILE_STRING_OFFSETS, id, 0,
                                          "a row stands twice in its table");
+        }
     }
     return status;
 }
@@ -54,10 +58,12 @@ static ctm_status check_functions(struct ctm_reader *reader, const ctm_snapshot 
 {
     for (uint32_t id = 1; id <= snapshot->info.functions; id++) {
         const ctm_function *row = &snapshot->functions[id];
-        if (row->filename > snapshot->info.strings)
+        if (row->filename > snapshot->info.strings) {
             return ctm_reader_fail_row(reader, CTM_FILE_FUNCTIONS, id, 0, "no such string");
-        if (row->name > snapshot->info.strings)
+        }
+        if (row->name > snapshot->info.strings) {
             return ctm_reader_fail_row(reader, CTM_FILE_FUNCTIONS, id, 4, "no such string");
+        }
     }
     return CTM_OK;
 }
@@ -66,8 +72,9 @@ static ctm_status check_frames(struct ctm_reader *reader, const ctm_snapshot *sn
 {
     for (uint32_t id = 1; id <= snapshot->info.frames; id++) {
         uint32_t function = snapshot->frames[id].function;
-        if (function == 0 || function > snapshot->info.functions)
+        if (function == 0 || function > snapshot->info.functions) {
             return ctm_reader_fail_row(reader, CTM_FILE_FRAMES, id, 0, "no such function");
+        }
     }
     return CTM_OK;
 }
@@ -77,15 +84,18 @@ static ctm_status check_tracebacks(struct ctm_reader *reader, const ctm_snapshot
 {
     for (uint32_t id = 1; id <= snapshot->info.tracebacks; id++) {
         const ctm_traceback *row = &snapshot->tracebacks[id];
-        if (row->parent >= id)
+        if (row->parent >= id) {
             return ctm_reader_fail_row(reader, CTM_FILE_TRACEBACKS, id, 0,
                                        "a traceback's parent does not precede it");
-        if (row->frame == 0 || row->frame > snapshot->info.frames)
+        }
+        if (row->frame == 0 || row->frame > snapshot->info.frames) {
             return ctm_reader_fail_row(reader, CTM_FILE_TRACEBACKS, id, 4, "no such frame");
+        }
         snapshot->lengths[id] = snapshot->lengths[row->parent] + 1;
-        if (snapshot->lengths[id] > CTM_MAX_NFRAME)
+        if (snapshot->lengths[id] > CTM_MAX_NFRAME) {
             return ctm_reader_fail_row(reader, CTM_FILE_TRACEBACKS, id, 0,
                                        "a traceback has too many frames");
+        }
     }
     return CTM_OK;
 }
@@ -104,21 +114,27 @@ static ctm_status check_label(struct ctm_reader *reader, const ctm_snapshot *sna
                               uint8_t *depths)
 {
     const ctm_label *row = &snapshot->labels[id];
-    if (row->parent >= id)
+    if (row->parent >= id) {
         return ctm_reader_fail_row(reader, CTM_FILE_LABELS, id, 0,
                                    "a label set's parent does not precede it");
-    if (row->key == 0 || row->key > snapshot->info.strings)
+    }
+    if (row->key == 0 || row->key > snapshot->info.strings) {
         return ctm_reader_fail_row(reader, CTM_FILE_LABELS, id, 4, "no such string");
-    if (row->value > snapshot->info.strings)
+    }
+    if (row->value > snapshot->info.strings) {
         return ctm_reader_fail_row(reader, CTM_FILE_LABELS, id, 8, "no such string");
-    if (ctm_snapshot_string_length(snapshot, row->key) > CTM_MAX_LABEL_KEY)
+    }
+    if (ctm_snapshot_string_length(snapshot, row->key) > CTM_MAX_LABEL_KEY) {
         return ctm_reader_fail_row(reader, CTM_FILE_LABELS, id, 4, "a label's key is too long");
+    }
     if (row->parent != 0 &&
-        compare_strings(snapshot, snapshot->labels[row->parent].key, row->key) >= 0)
+        compare_strings(snapshot, snapshot->labels[row->parent].key, row->key) >= 0) {
         return ctm_reader_fail_row(reader, CTM_FILE_LABELS, id, 4,
                                    "the keys of a label set do not rise");
-    if (depths[row->parent] >= CTM_MAX_LABELS)
+    }
+    if (depths[row->parent] >= CTM_MAX_LABELS) {
         return ctm_reader_fail_row(reader, CTM_FILE_LABELS, id, 0, "a label set is too large");
+    }
     depths[id] = (uint8_t)(depths[row->parent] + 1);
     return CTM_OK;
 }
@@ -126,12 +142,17 @@ static ctm_status check_label(struct ctm_reader *reader, const ctm_snapshot *sna
 static ctm_status check_labels(struct ctm_reader *reader, const ctm_snapshot *snapshot)
 {
     ctm_status status = CTM_OK;
-    if (snapshot->info.label_sets == 0) return CTM_OK;
+    if (snapshot->info.label_sets == 0) {
+        return CTM_OK;
+    }
     uint8_t *depths = ctm_mem_alloc((size_t)snapshot->info.label_sets + 1);
-    if (depths == NULL) return CTM_ERR_NOMEM;
+    if (depths == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     depths[0] = 0;
-    for (uint32_t id = 1; id <= snapshot->info.label_sets && status == CTM_OK; id++)
+    for (uint32_t id = 1; id <= snapshot->info.label_sets && status == CTM_OK; id++) {
         status = check_label(reader, snapshot, id, depths);
+    }
     ctm_mem_free(depths);
     return status;
 }
@@ -140,21 +161,27 @@ static ctm_status check_sites(struct ctm_reader *reader, const ctm_snapshot *sna
 {
     for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
         const ctm_site *row = &snapshot->sites[id];
-        if (row->freed > row->allocated)
+        if (row->freed > row->allocated) {
             return ctm_reader_fail_row(reader, CTM_FILE_SITES, id, 16,
                                        "more blocks freed than allocated");
-        if (row->traceback > snapshot->info.tracebacks)
+        }
+        if (row->traceback > snapshot->info.tracebacks) {
             return ctm_reader_fail_row(reader, CTM_FILE_SITES, id, 28, "no such traceback");
-        if (row->labels > snapshot->info.label_sets)
+        }
+        if (row->labels > snapshot->info.label_sets) {
             return ctm_reader_fail_row(reader, CTM_FILE_SITES, id, 32, "no such label set");
-        if (row->reserved != 0)
+        }
+        if (row->reserved != 0) {
             return ctm_reader_fail_row(reader, CTM_FILE_SITES, id, 36, "a reserved field is not 0");
-        if (row->at_peak > row->allocated)
+        }
+        if (row->at_peak > row->allocated) {
             return ctm_reader_fail_row(reader, CTM_FILE_SITES, id, 40,
                                        "more blocks at the peak than allocated");
-        if (row->at_peak != 0 && !snapshot->info.peak_known)
+        }
+        if (row->at_peak != 0 && !snapshot->info.peak_known) {
             return ctm_reader_fail_row(reader, CTM_FILE_SITES, id, 40,
                                        "blocks at a peak that is not known");
+        }
     }
     return CTM_OK;
 }
@@ -166,8 +193,9 @@ static ctm_status check_row_zero(struct ctm_reader *reader, enum ctm_file_kind k
     uint64_t size =
         ctm_file_row_size(kind) < section->row_size ? ctm_file_row_size(kind) : section->row_size;
     for (uint32_t byte = 0; section->offset != 0 && byte < size; byte++) {
-        if (reader->bytes[reader->sections[kind].offset + byte] != 0)
+        if (reader->bytes[reader->sections[kind].offset + byte] != 0) {
             return ctm_reader_fail_row(reader, kind, 0, byte, "row 0 of a table is not zero");
+        }
     }
     return CTM_OK;
 }
@@ -217,13 +245,16 @@ static ctm_status check_unique(struct ctm_reader *reader, const struct table *ta
 {
     struct ctm_idset set;
     ctm_status status = ctm_idset_init(&set, table->last);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     for (uint32_t id = 1; id <= table->last && status == CTM_OK; id++) {
         size_t length;
         const char *content = row_content(table, id, &length);
-        if (ctm_idset_add(&set, id, hash_bytes(content, length), same_content, table) != id)
+        if (ctm_idset_add(&set, id, hash_bytes(content, length), same_content, table) != id) {
             status =
                 ctm_reader_fail_row(reader, table->kind, id, 0, "a row stands twice in its table");
+        }
     }
     ctm_idset_free(&set);
     return status;
@@ -239,8 +270,9 @@ static ctm_status check_all_unique(struct ctm_reader *reader, const ctm_snapshot
         {CTM_FILE_LABELS, snapshot, snapshot->info.label_sets},
     };
     ctm_status status = CTM_OK;
-    for (int i = 0; i < 5 && status == CTM_OK; i++)
+    for (int i = 0; i < 5 && status == CTM_OK; i++) {
         status = check_unique(reader, &tables[i]);
+    }
     return status;
 }
 
@@ -254,9 +286,11 @@ ctm_status ctm_reader_check(struct ctm_reader *reader, const ctm_snapshot *snaps
     ctm_status status = CTM_OK;
     static const enum ctm_file_kind tables[] = {
         CTM_FILE_FUNCTIONS, CTM_FILE_FRAMES, CTM_FILE_TRACEBACKS, CTM_FILE_LABELS, CTM_FILE_SITES};
-    for (size_t i = 0; i < sizeof tables / sizeof tables[0] && status == CTM_OK; i++)
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0] && status == CTM_OK; i++) {
         status = check_row_zero(reader, tables[i]);
-    for (size_t i = 0; i < sizeof checks / sizeof checks[0] && status == CTM_OK; i++)
+    }
+    for (size_t i = 0; i < sizeof checks / sizeof checks[0] && status == CTM_OK; i++) {
         status = checks[i](reader, snapshot);
+    }
     return status;
 }

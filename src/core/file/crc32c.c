@@ -11,8 +11,9 @@ void ctm_crc32c_init(struct ctm_crc32c *crc)
 {
     for (uint32_t byte = 0; byte < 256; byte++) {
         uint32_t value = byte;
-        for (int bit = 0; bit < 8; bit++)
+        for (int bit = 0; bit < 8; bit++) {
             value = (value >> 1) ^ ((value & 1) ? 0x82f63b78u : 0);
+        }
         crc->tables[0][byte] = value;
     }
     for (int k = 1; k < 8; k++) {
@@ -36,10 +37,12 @@ uint32_t ctm_crc32c_more(const struct ctm_crc32c *crc, uint32_t before, const vo
     for (; length >= 8; length -= 8, at += 8) {
         uint64_t step = ctm_get_u64(at) ^ value;
         value = 0;
-        for (int k = 0; k < 8; k++)
+        for (int k = 0; k < 8; k++) {
             value ^= crc->tables[7 - k][(step >> (8 * k)) & 0xff];
+        }
     }
-    for (; length > 0; length--, at++)
+    for (; length > 0; length--, at++) {
         value = (value >> 8) ^ crc->tables[0][(value ^ *at) & 0xff];
+    }
     return value ^ 0xffffffffu;
 }

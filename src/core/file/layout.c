@@ -26,16 +26,22 @@ bool ctm_file_is_snapshot(const void *bytes, size_t length)
 static ctm_status check_identity(struct ctm_reader *reader)
 {
     const unsigned char *bytes = reader->bytes;
-    if (reader->size == 0) return ctm_reader_fail(reader, 0, "the file is empty");
+    if (reader->size == 0) {
+        return ctm_reader_fail(reader, 0, "the file is empty");
+    }
     if (!ctm_file_is_snapshot(bytes, reader->size < CTM_FILE_MAGIC_SIZE ? (size_t)reader->size
-                                                                        : CTM_FILE_MAGIC_SIZE))
+                                                                        : CTM_FILE_MAGIC_SIZE)) {
         return ctm_reader_fail(reader, 0, "not a snapshot file");
-    if (reader->size < CTM_FILE_HEADER_SIZE)
+    }
+    if (reader->size < CTM_FILE_HEADER_SIZE) {
         return ctm_reader_fail(reader, reader->size, "the file ends inside its header");
-    if (ctm_get_u32(bytes + 8) != CTM_FILE_BYTE_ORDER)
+    }
+    if (ctm_get_u32(bytes + 8) != CTM_FILE_BYTE_ORDER) {
         return ctm_reader_fail(reader, 8, "wrong byte order mark");
-    if (ctm_get_u16(bytes + 12) != CTM_FILE_MAJOR)
+    }
+    if (ctm_get_u16(bytes + 12) != CTM_FILE_MAJOR) {
         return ctm_reader_fail(reader, 12, "a format version that this library does not know");
+    }
     return CTM_OK;
 }
 
@@ -44,18 +50,25 @@ ctm_status ctm_reader_header(struct ctm_reader *reader)
     struct ctm_crc32c crc;
     const unsigned char *bytes = reader->bytes;
     ctm_status status = check_identity(reader);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     ctm_crc32c_init(&crc);
-    if (ctm_get_u32(bytes + 60) != ctm_crc32c_get(&crc, bytes, 60))
+    if (ctm_get_u32(bytes + 60) != ctm_crc32c_get(&crc, bytes, 60)) {
         return ctm_reader_fail(reader, 60, "wrong checksum of the header");
-    if (ctm_get_u32(bytes + 16) < CTM_FILE_HEADER_SIZE)
+    }
+    if (ctm_get_u32(bytes + 16) < CTM_FILE_HEADER_SIZE) {
         return ctm_reader_fail(reader, 16, "wrong header size");
-    if (ctm_get_u64(bytes + 24) > reader->size)
+    }
+    if (ctm_get_u64(bytes + 24) > reader->size) {
         return ctm_reader_fail(reader, reader->size, "the file is truncated");
-    if (ctm_get_u64(bytes + 24) != reader->size)
+    }
+    if (ctm_get_u64(bytes + 24) != reader->size) {
         return ctm_reader_fail(reader, 24, "the file has more bytes than its header says");
-    if (ctm_get_u32(bytes + 44) != 0)
+    }
+    if (ctm_get_u32(bytes + 44) != 0) {
         return ctm_reader_fail(reader, 44, "header flags that this library does not know");
+    }
     return CTM_OK;
 }
 
@@ -68,14 +81,19 @@ static ctm_status check_directory(struct ctm_reader *reader, const struct ctm_cr
     out->offset = ctm_get_u64(bytes + 32);
     out->row_size = ctm_get_u32(bytes + 40);
     out->length = out->rows * out->row_size; /* both have 32 bits */
-    if (out->rows > CTM_FILE_MAX_SECTIONS) return ctm_reader_fail(reader, 20, "too many sections");
-    if (out->row_size < CTM_FILE_DIRECTORY_ROW)
+    if (out->rows > CTM_FILE_MAX_SECTIONS) {
+        return ctm_reader_fail(reader, 20, "too many sections");
+    }
+    if (out->row_size < CTM_FILE_DIRECTORY_ROW) {
         return ctm_reader_fail(reader, 40, "wrong size of a directory row");
+    }
     if (out->offset < ctm_get_u32(bytes + 16) || out->offset > reader->size ||
-        out->length > reader->size - out->offset)
+        out->length > reader->size - out->offset) {
         return ctm_reader_fail(reader, 32, "the directory is outside the file");
-    if (ctm_get_u32(bytes + 56) != ctm_crc32c_get(crc, bytes + out->offset, (size_t)out->length))
+    }
+    if (ctm_get_u32(bytes + 56) != ctm_crc32c_get(crc, bytes + out->offset, (size_t)out->length)) {
         return ctm_reader_fail(reader, 56, "wrong checksum of the directory");
+    }
     return CTM_OK;
 }
 
@@ -89,15 +107,19 @@ static ctm_status check_bounds(struct ctm_reader *reader, const unsigned char *a
     out->rows = ctm_get_u64(at + 24);
     out->row_size = ctm_get_u32(at + 32);
     if (out->offset < CTM_FILE_HEADER_SIZE || out->offset > reader->size ||
-        out->length > reader->size - out->offset)
+        out->length > reader->size - out->offset) {
         return ctm_reader_fail(reader, where + 8, "a section is outside the file");
-    if (out->offset % CTM_FILE_ALIGNMENT != 0)
+    }
+    if (out->offset % CTM_FILE_ALIGNMENT != 0) {
         return ctm_reader_fail(reader, where + 8, "a section is not aligned");
-    if (__builtin_mul_overflow(out->rows, out->row_size, &length) || length != out->length)
+    }
+    if (__builtin_mul_overflow(out->rows, out->row_size, &length) || length != out->length) {
         return ctm_reader_fail(reader, where + 16, "a section's length is not rows times row size");
+    }
     if (ctm_get_u32(at + 36) !=
-        ctm_crc32c_get(crc, reader->bytes + out->offset, (size_t)out->length))
+        ctm_crc32c_get(crc, reader->bytes + out->offset, (size_t)out->length)) {
         return ctm_reader_fail(reader, out->offset, "wrong checksum of a section");
+    }
     return CTM_OK;
 }
 
@@ -105,19 +127,25 @@ static ctm_status keep_section(struct ctm_reader *reader, const unsigned char *a
                                const struct ctm_section *section)
 {
     uint32_t kind = ctm_get_u32(at), flags = ctm_get_u32(at + 4);
-    if (kind == 0) return ctm_reader_fail(reader, where, "section kind 0");
+    if (kind == 0) {
+        return ctm_reader_fail(reader, where, "section kind 0");
+    }
     if (kind >= CTM_FILE_KINDS) {
-        if (flags & CTM_FILE_REQUIRED)
+        if (flags & CTM_FILE_REQUIRED) {
             return ctm_reader_fail(reader, where, "a section that this library does not know");
+        }
         return CTM_OK;
     }
-    if (reader->sections[kind].offset != 0)
+    if (reader->sections[kind].offset != 0) {
         return ctm_reader_fail(reader, where, "two sections of one kind");
-    if (section->row_size < ctm_file_least_row_size(kind))
+    }
+    if (section->row_size < ctm_file_least_row_size(kind)) {
         return ctm_reader_fail(reader, where + 32, "a row size is too small");
+    }
     bool bytes = kind == CTM_FILE_STRING_BYTES || kind == CTM_FILE_ATTRIBUTES;
-    if (bytes && section->row_size != 1)
+    if (bytes && section->row_size != 1) {
         return ctm_reader_fail(reader, where + 32, "a row size is not 1");
+    }
     reader->sections[kind] = *section;
     return CTM_OK;
 }
@@ -132,11 +160,16 @@ static ctm_status read_directory(struct ctm_reader *reader, const struct ctm_crc
         const unsigned char *at = reader->bytes + where;
         struct ctm_section section;
         /* First the order, so that overlapping sections cannot cost more than one pass. */
-        if (ctm_get_u64(at + 8) < end)
+        if (ctm_get_u64(at + 8) < end) {
             return ctm_reader_fail(reader, where + 8, "sections overlap or are out of order");
+        }
         ctm_status status = check_bounds(reader, at, where, crc, &section);
-        if (status == CTM_OK) status = keep_section(reader, at, where, &section);
-        if (status != CTM_OK) return status;
+        if (status == CTM_OK) {
+            status = keep_section(reader, at, where, &section);
+        }
+        if (status != CTM_OK) {
+            return status;
+        }
         end = section.offset + section.length;
     }
     return CTM_OK;
@@ -148,13 +181,18 @@ static ctm_status check_rows(struct ctm_reader *reader, enum ctm_file_kind kind,
 {
     const struct ctm_section *section = &reader->sections[kind];
     const bool optional = kind == CTM_FILE_LABELS || kind == CTM_FILE_LOSSES;
-    if (section->offset == 0 && optional) return CTM_OK;
-    if (section->offset == 0)
+    if (section->offset == 0 && optional) {
+        return CTM_OK;
+    }
+    if (section->offset == 0) {
         return ctm_reader_fail(reader, CTM_FILE_HEADER_SIZE, "a required section is missing");
-    if (section->rows < least)
+    }
+    if (section->rows < least) {
         return ctm_reader_fail(reader, section->offset, "a section has too few rows");
-    if (section->rows > most)
+    }
+    if (section->rows > most) {
         return ctm_reader_fail(reader, section->offset, "a section has too many rows");
+    }
     return CTM_OK;
 }
 
@@ -178,9 +216,14 @@ ctm_status ctm_reader_layout(struct ctm_reader *reader)
     struct ctm_section directory;
     ctm_crc32c_init(&crc);
     ctm_status status = ctm_reader_header(reader);
-    if (status == CTM_OK) status = check_directory(reader, &crc, &directory);
-    if (status == CTM_OK) status = read_directory(reader, &crc, &directory);
-    for (size_t i = 0; i < sizeof limits / sizeof limits[0] && status == CTM_OK; i++)
+    if (status == CTM_OK) {
+        status = check_directory(reader, &crc, &directory);
+    }
+    if (status == CTM_OK) {
+        status = read_directory(reader, &crc, &directory);
+    }
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0] && status == CTM_OK; i++) {
         status = check_rows(reader, limits[i].kind, limits[i].least, limits[i].most);
+    }
     return status;
 }

@@ -50,8 +50,12 @@ static ctm_status fail(struct writer *writer, const struct ctm_pickle_value *val
 static ctm_status put(struct writer *writer, const void *bytes, uint32_t length)
 {
     ctm_status status = ctm_pickle_grow(&writer->out, length, 1);
-    if (status != CTM_OK) return status;
-    if (length > 0) memcpy((char *)writer->out.memory + writer->out.count, bytes, length);
+    if (status != CTM_OK) {
+        return status;
+    }
+    if (length > 0) {
+        memcpy((char *)writer->out.memory + writer->out.count, bytes, length);
+    }
     writer->out.count += length;
     return CTM_OK;
 }
@@ -61,8 +65,9 @@ static ctm_status put_head(struct writer *writer, enum tag tag, uint64_t count)
 {
     unsigned char head[11] = {(unsigned char)tag};
     uint32_t used = 1;
-    for (; count >= 0x80; count >>= 7)
+    for (; count >= 0x80; count >>= 7) {
         head[used++] = (unsigned char)(count | 0x80);
+    }
     head[used++] = (unsigned char)count;
     return put(writer, head, used);
 }
@@ -84,7 +89,9 @@ static ctm_status put_blob(struct writer *writer, enum tag tag,
                            const struct ctm_pickle_value *value)
 {
     ctm_status status = put_head(writer, tag, value->count);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     return put(writer, ctm_pickle_bytes(writer->pickle, value), value->count);
 }
 
@@ -95,10 +102,12 @@ static ctm_status put_container(struct writer *writer, uint32_t id, bool in_key)
     const enum tag tag = is_dict                            ? TAG_DICT
                          : value->kind == CTM_PICKLED_TUPLE ? TAG_TUPLE
                                                             : TAG_LIST;
-    if (in_key && tag != TAG_TUPLE)
+    if (in_key && tag != TAG_TUPLE) {
         return fail(writer, value, "an attribute has a list or dict as a key");
-    if (writer->depth == MAX_DEPTH)
+    }
+    if (writer->depth == MAX_DEPTH) {
         return fail(writer, value, "an attribute is nested more than 100 deep");
+    }
     writer->nests[writer->depth++] = (struct nest){
         .walk = ctm_pickle_walk_begin(writer->pickle, id), .is_dict = is_dict, .in_key = in_key};
     return put_head(writer, tag, is_dict ? value->count / 2 : value->count);
@@ -109,8 +118,9 @@ static ctm_status put_value(struct writer *writer, uint32_t id, bool in_key)
 {
     const struct ctm_pickle_value *value = ctm_pickle_at(writer->pickle, id);
     ctm_status status;
-    if (writer->out.count > writer->limit)
+    if (writer->out.count > writer->limit) {
         return fail(writer, value, "attributes that refer to the same data too often");
+    }
     switch ((enum ctm_pickled)value->kind) {
     case CTM_PICKLED_NONE: return put_tag(writer, TAG_NONE);
     case CTM_PICKLED_FALSE: return put_tag(writer, TAG_FALSE);
@@ -165,8 +175,9 @@ static ctm_status count_attributes(struct writer *writer, uint32_t dict, bool wi
     *out = 0;
     while (ctm_pickle_walk_next(&walk, &name) && ctm_pickle_walk_next(&walk, &value)) {
         const struct ctm_pickle_value *row = ctm_pickle_at(writer->pickle, name);
-        if (!ctm_pickle_is_text(row))
+        if (!ctm_pickle_is_text(row)) {
             return fail(writer, row, "the name of an attribute is not a text");
+        }
         *out += is_attribute(writer->pickle, name, with_limit);
     }
     return CTM_OK;
@@ -177,13 +188,19 @@ static ctm_status put_all(struct writer *writer, uint32_t dict, bool with_limit)
     struct ctm_pickle_walk walk = ctm_pickle_walk_begin(writer->pickle, dict);
     uint32_t name, value, count;
     ctm_status status = count_attributes(writer, dict, with_limit, &count);
-    if (status != CTM_OK || count == 0) return status;
+    if (status != CTM_OK || count == 0) {
+        return status;
+    }
     status = put_head(writer, TAG_DICT, count);
     while (status == CTM_OK && ctm_pickle_walk_next(&walk, &name) &&
            ctm_pickle_walk_next(&walk, &value)) {
-        if (!is_attribute(writer->pickle, name, with_limit)) continue;
+        if (!is_attribute(writer->pickle, name, with_limit)) {
+            continue;
+        }
         status = put_whole(writer, name);
-        if (status == CTM_OK) status = put_whole(writer, value);
+        if (status == CTM_OK) {
+            status = put_whole(writer, value);
+        }
     }
     return status;
 }

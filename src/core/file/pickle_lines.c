@@ -10,7 +10,9 @@ ctm_status ctm_pickle_line(struct ctm_pickle_machine *machine, const unsigned ch
     const struct ctm_pickle *pickle = machine->pickle;
     const unsigned char *start = pickle->bytes + machine->at;
     const unsigned char *end = memchr(start, '\n', pickle->size - machine->at);
-    if (end == NULL) return ctm_pickle_fail(machine, "the pickle is cut short");
+    if (end == NULL) {
+        return ctm_pickle_fail(machine, "the pickle is cut short");
+    }
     *out = start;
     *out_length = (uint32_t)(end - start);
     machine->at += *out_length + 1;
@@ -22,9 +24,13 @@ static bool parse_int(const unsigned char *text, uint32_t length, int64_t *out)
 {
     const bool negative = length > 0 && text[0] == '-';
     int64_t value = 0;
-    if (length - negative < 1 || length - negative > 18) return false;
+    if (length - negative < 1 || length - negative > 18) {
+        return false;
+    }
     for (uint32_t i = negative; i < length; i++) {
-        if (text[i] < '0' || text[i] > '9') return false;
+        if (text[i] < '0' || text[i] > '9') {
+            return false;
+        }
         value = value * 10 + (text[i] - '0');
     }
     *out = negative ? -value : value;
@@ -37,9 +43,12 @@ ctm_status ctm_pickle_line_number(struct ctm_pickle_machine *machine, uint32_t *
     uint32_t length = 0;
     int64_t value;
     ctm_status status = ctm_pickle_line(machine, &text, &length);
-    if (status != CTM_OK) return status;
-    if (!parse_int(text, length, &value) || value < 0 || value > UINT32_MAX)
+    if (status != CTM_OK) {
+        return status;
+    }
+    if (!parse_int(text, length, &value) || value < 0 || value > UINT32_MAX) {
         return ctm_pickle_fail(machine, "a memo index is not a number");
+    }
     *out = (uint32_t)value;
     return CTM_OK;
 }
@@ -50,12 +59,18 @@ ctm_status ctm_pickle_int_line(struct ctm_pickle_machine *machine, bool is_long)
     uint32_t length = 0;
     int64_t value;
     ctm_status status = ctm_pickle_line(machine, &text, &length);
-    if (status != CTM_OK) return status;
-    if (!is_long && length == 2 && text[0] == '0' && (text[1] == '0' || text[1] == '1'))
+    if (status != CTM_OK) {
+        return status;
+    }
+    if (!is_long && length == 2 && text[0] == '0' && (text[1] == '0' || text[1] == '1')) {
         return ctm_pickle_push_truth(machine, text[1] == '1');
-    if (is_long && length > 0 && text[length - 1] == 'L') length--;
-    if (!parse_int(text, length, &value))
+    }
+    if (is_long && length > 0 && text[length - 1] == 'L') {
+        length--;
+    }
+    if (!parse_int(text, length, &value)) {
         return ctm_pickle_fail(machine, "a spelled-out number is none, or has more than 18 digits");
+    }
     return ctm_pickle_push_int(machine, value);
 }
 
@@ -65,13 +80,18 @@ ctm_status ctm_pickle_float_line(struct ctm_pickle_machine *machine)
     uint32_t length = 0;
     char copy[64], *end;
     ctm_status status = ctm_pickle_line(machine, &text, &length);
-    if (status != CTM_OK) return status;
-    if (length == 0 || length >= sizeof copy)
+    if (status != CTM_OK) {
+        return status;
+    }
+    if (length == 0 || length >= sizeof copy) {
         return ctm_pickle_fail(machine, "a spelled-out number is none");
+    }
     memcpy(copy, text, length);
     copy[length] = '\0';
     const double number = strtod(copy, &end);
-    if (end != copy + length) return ctm_pickle_fail(machine, "a spelled-out number is none");
+    if (end != copy + length) {
+        return ctm_pickle_fail(machine, "a spelled-out number is none");
+    }
     struct ctm_pickle_value value = {.kind = CTM_PICKLED_FLOAT};
     memcpy(&value.number, &number, sizeof number);
     return ctm_pickle_make(machine, value);
@@ -79,7 +99,9 @@ ctm_status ctm_pickle_float_line(struct ctm_pickle_machine *machine)
 
 static int hex_digit(unsigned char c)
 {
-    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
     c |= 0x20;
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
@@ -90,7 +112,9 @@ static int64_t hex(const unsigned char *at, uint32_t n)
     int64_t value = 0;
     for (uint32_t i = 0; i < n; i++) {
         const int digit = hex_digit(at[i]);
-        if (digit < 0) return -1;
+        if (digit < 0) {
+            return -1;
+        }
         value = value * 16 + digit;
     }
     return value <= 0x10ffff ? value : -1;
@@ -103,8 +127,9 @@ static uint32_t put_utf8(unsigned char *out, uint32_t point)
         return 1;
     }
     const uint32_t size = point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
-    for (uint32_t i = size; i-- > 1; point >>= 6)
+    for (uint32_t i = size; i-- > 1; point >>= 6) {
         out[i] = (unsigned char)(0x80 | (point & 0x3f));
+    }
     out[0] = (unsigned char)((0xf00u >> size & 0xff) | point);
     return size;
 }
@@ -113,9 +138,13 @@ static uint32_t put_utf8(unsigned char *out, uint32_t point)
 static int64_t next_point(const unsigned char *text, uint32_t length, uint32_t *at)
 {
     const unsigned char c = text[(*at)++];
-    if (c != '\\' || *at == length || (text[*at] != 'u' && text[*at] != 'U')) return c;
+    if (c != '\\' || *at == length || (text[*at] != 'u' && text[*at] != 'U')) {
+        return c;
+    }
     const uint32_t digits = text[(*at)++] == 'u' ? 4 : 8;
-    if (length - *at < digits) return -1;
+    if (length - *at < digits) {
+        return -1;
+    }
     const int64_t point = hex(text + *at, digits);
     *at += digits;
     return point;
@@ -131,10 +160,14 @@ static bool decode_escapes(const unsigned char *text, uint32_t length, unsigned 
         const bool pair =
             c == '\\' && at + 1 < length && text[at + 1] != 'u' && text[at + 1] != 'U';
         const int64_t point = next_point(text, length, &at);
-        if (point < 0) return false;
+        if (point < 0) {
+            return false;
+        }
         used += put_utf8(out + used, (uint32_t)point);
         /* What follows a plain backslash begins no escape. */
-        if (pair) used += put_utf8(out + used, text[at++]);
+        if (pair) {
+            used += put_utf8(out + used, text[at++]);
+        }
     }
     *out_length = used;
     return true;
@@ -146,16 +179,23 @@ ctm_status ctm_pickle_text_line(struct ctm_pickle_machine *machine)
     const unsigned char *text = NULL;
     uint32_t length = 0, used;
     ctm_status status = ctm_pickle_line(machine, &text, &length);
-    if (status != CTM_OK) return status;
-    if (length > UINT32_MAX / 2) return CTM_ERR_LIMIT;
+    if (status != CTM_OK) {
+        return status;
+    }
+    if (length > UINT32_MAX / 2) {
+        return CTM_ERR_LIMIT;
+    }
     status = ctm_pickle_grow(made, 2 * length, 1);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     struct ctm_pickle_value value = {.kind = CTM_PICKLED_MADE};
     value.at = made->count;
-    if (length == 0)
+    if (length == 0) {
         used = 0;
-    else if (!decode_escapes(text, length, (unsigned char *)made->memory + made->count, &used))
+    } else if (!decode_escapes(text, length, (unsigned char *)made->memory + made->count, &used)) {
         return ctm_pickle_fail(machine, "a text holds a wrong escape");
+    }
     value.count = used;
     made->count += used;
     return ctm_pickle_make(machine, value);

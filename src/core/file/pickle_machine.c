@@ -21,7 +21,9 @@ ctm_status ctm_pickle_fail(machine *m, const char *reason)
 
 ctm_status ctm_pickle_take(machine *m, uint64_t n, const unsigned char **out)
 {
-    if (n > m->pickle->size - m->at) return ctm_pickle_fail(m, "the pickle is cut short");
+    if (n > m->pickle->size - m->at) {
+        return ctm_pickle_fail(m, "the pickle is cut short");
+    }
     *out = m->pickle->bytes + m->at;
     m->at += (uint32_t)n;
     return CTM_OK;
@@ -32,10 +34,13 @@ static ctm_status take_number(machine *m, int size, uint64_t *out)
 {
     const unsigned char *bytes;
     ctm_status status = ctm_pickle_take(m, (uint64_t)size, &bytes);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     *out = 0;
-    for (int i = 0; i < size; i++)
+    for (int i = 0; i < size; i++) {
         *out |= (uint64_t)bytes[i] << (8 * i);
+    }
     return CTM_OK;
 }
 
@@ -49,7 +54,9 @@ static uint32_t *ids(const struct ctm_pickle_array *array)
 static ctm_status add_id(struct ctm_pickle_array *array, uint32_t id)
 {
     ctm_status status = ctm_pickle_grow(array, 1, sizeof id);
-    if (status == CTM_OK) ids(array)[array->count++] = id;
+    if (status == CTM_OK) {
+        ids(array)[array->count++] = id;
+    }
     return status;
 }
 
@@ -62,7 +69,9 @@ static ctm_status add_value(machine *m, struct ctm_pickle_value value)
 {
     struct ctm_pickle_array *values = &m->pickle->values;
     ctm_status status = ctm_pickle_grow(values, 1, sizeof value);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     value.where = m->opcode;
     *ctm_pickle_at(m->pickle, values->count++) = value;
     return CTM_OK;
@@ -76,7 +85,9 @@ ctm_status ctm_pickle_make(machine *m, struct ctm_pickle_value value)
 
 ctm_status ctm_pickle_push_int(machine *m, int64_t number)
 {
-    if (number >= 0 && number < SMALL_INTS) return ctm_pickle_push(m, ID_INTS + (uint32_t)number);
+    if (number >= 0 && number < SMALL_INTS) {
+        return ctm_pickle_push(m, ID_INTS + (uint32_t)number);
+    }
     return ctm_pickle_make(m, (struct ctm_pickle_value){.kind = CTM_PICKLED_INT, .number = number});
 }
 
@@ -93,8 +104,9 @@ static uint32_t last_mark(const machine *m)
 /* *out: the lowest of the `n` values on top. */
 static ctm_status top(machine *m, uint32_t n, const uint32_t **out)
 {
-    if (m->stack.count - last_mark(m) < n)
+    if (m->stack.count - last_mark(m) < n) {
         return ctm_pickle_fail(m, "the pickle is damaged: a value is missing");
+    }
     *out = ids(&m->stack) + (m->stack.count - n);
     return CTM_OK;
 }
@@ -102,7 +114,9 @@ static ctm_status top(machine *m, uint32_t n, const uint32_t **out)
 /* The values above the last mark, which goes away; they stay on the stack. */
 static ctm_status top_to_mark(machine *m, const uint32_t **out, uint32_t *n)
 {
-    if (m->marks.count == 0) return ctm_pickle_fail(m, "the pickle is damaged: a mark is missing");
+    if (m->marks.count == 0) {
+        return ctm_pickle_fail(m, "the pickle is damaged: a mark is missing");
+    }
     *n = m->stack.count - last_mark(m);
     m->marks.count--;
     return top(m, *n, out);
@@ -116,10 +130,16 @@ static ctm_status make_tuple(machine *m, uint32_t n)
     struct ctm_pickle_array *items = &m->pickle->items;
     struct ctm_pickle_value value = {.kind = CTM_PICKLED_TUPLE};
     const uint32_t *from;
-    if (n == 0) return ctm_pickle_push(m, ID_EMPTY_TUPLE);
+    if (n == 0) {
+        return ctm_pickle_push(m, ID_EMPTY_TUPLE);
+    }
     ctm_status status = top(m, n, &from);
-    if (status == CTM_OK) status = ctm_pickle_grow(items, n, sizeof *from);
-    if (status != CTM_OK) return status;
+    if (status == CTM_OK) {
+        status = ctm_pickle_grow(items, n, sizeof *from);
+    }
+    if (status != CTM_OK) {
+        return status;
+    }
     value.at = items->count;
     value.count = n;
     memcpy(ctm_pickle_item(m->pickle, value.at), from, n * sizeof *from);
@@ -140,14 +160,20 @@ static ctm_status make_marked_tuple(machine *m)
 static ctm_status append_top(machine *m, uint32_t n, enum ctm_pickled kind)
 {
     const uint32_t *from;
-    if (kind == CTM_PICKLED_DICT && n % 2 != 0)
+    if (kind == CTM_PICKLED_DICT && n % 2 != 0) {
         return ctm_pickle_fail(m, "the pickle is damaged: a key without a value");
+    }
     ctm_status status = n == UINT32_MAX ? CTM_ERR_LIMIT : top(m, n + 1, &from);
-    if (status != CTM_OK) return status;
-    if (ctm_pickle_at(m->pickle, from[0])->kind != (uint32_t)kind)
+    if (status != CTM_OK) {
+        return status;
+    }
+    if (ctm_pickle_at(m->pickle, from[0])->kind != (uint32_t)kind) {
         return ctm_pickle_fail(m, "the pickle is damaged: items of what is no list or dict");
+    }
     status = ctm_pickle_append(m->pickle, from[0], from + 1, n);
-    if (status == CTM_OK) m->stack.count -= n;
+    if (status == CTM_OK) {
+        m->stack.count -= n;
+    }
     return status;
 }
 
@@ -165,11 +191,16 @@ static ctm_status make_marked(machine *m, enum ctm_pickled kind)
     const uint32_t *from;
     uint32_t n;
     ctm_status status = top_to_mark(m, &from, &n);
-    if (status != CTM_OK) return status;
-    if (kind == CTM_PICKLED_DICT && n % 2 != 0)
+    if (status != CTM_OK) {
+        return status;
+    }
+    if (kind == CTM_PICKLED_DICT && n % 2 != 0) {
         return ctm_pickle_fail(m, "the pickle is damaged: a key without a value");
+    }
     status = add_value(m, (struct ctm_pickle_value){.kind = kind});
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     const uint32_t id = m->pickle->values.count - 1;
     status = ctm_pickle_append(m->pickle, id, from, n);
     m->stack.count -= n;
@@ -182,7 +213,9 @@ static ctm_status push_number(machine *m, int size)
 {
     uint64_t number;
     ctm_status status = take_number(m, size, &number);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     return ctm_pickle_push_int(m, size == 4 ? (int32_t)(uint32_t)number : (int64_t)number);
 }
 
@@ -190,12 +223,16 @@ static ctm_status push_number(machine *m, int size)
 static bool short_number(const unsigned char *bytes, uint32_t n, int64_t *out)
 {
     const unsigned char sign = n > 0 && bytes[n - 1] & 0x80 ? 0xff : 0;
-    while (n > 8 && bytes[n - 1] == sign)
+    while (n > 8 && bytes[n - 1] == sign) {
         n--;
-    if (n > 8 || (n == 8 && (bytes[7] & 0x80) != (sign & 0x80))) return false;
+    }
+    if (n > 8 || (n == 8 && (bytes[7] & 0x80) != (sign & 0x80))) {
+        return false;
+    }
     uint64_t number = sign != 0 ? UINT64_MAX : 0;
-    for (uint32_t i = n; i-- > 0;)
+    for (uint32_t i = n; i-- > 0;) {
         number = number << 8 | bytes[i];
+    }
     *out = (int64_t)number;
     return true;
 }
@@ -207,9 +244,15 @@ static ctm_status push_long(machine *m, int size)
     uint64_t length;
     int64_t number;
     ctm_status status = take_number(m, size, &length);
-    if (status == CTM_OK) status = ctm_pickle_take(m, length, &bytes);
-    if (status != CTM_OK) return status;
-    if (short_number(bytes, (uint32_t)length, &number)) return ctm_pickle_push_int(m, number);
+    if (status == CTM_OK) {
+        status = ctm_pickle_take(m, length, &bytes);
+    }
+    if (status != CTM_OK) {
+        return status;
+    }
+    if (short_number(bytes, (uint32_t)length, &number)) {
+        return ctm_pickle_push_int(m, number);
+    }
     struct ctm_pickle_value value = {.kind = CTM_PICKLED_LONG};
     value.at = m->at - (uint32_t)length;
     value.count = (uint32_t)length;
@@ -222,9 +265,12 @@ static ctm_status push_float(machine *m)
     const unsigned char *bytes;
     uint64_t bits = 0;
     ctm_status status = ctm_pickle_take(m, 8, &bytes);
-    if (status != CTM_OK) return status;
-    for (int i = 0; i < 8; i++)
+    if (status != CTM_OK) {
+        return status;
+    }
+    for (int i = 0; i < 8; i++) {
         bits = bits << 8 | bytes[i];
+    }
     value.number = (int64_t)bits;
     return ctm_pickle_make(m, value);
 }
@@ -236,10 +282,15 @@ static ctm_status push_blob(machine *m, int size, enum ctm_pickled kind)
     const unsigned char *bytes;
     uint64_t length;
     ctm_status status = take_number(m, size, &length);
-    if (status == CTM_OK) status = ctm_pickle_take(m, length, &bytes);
-    if (status != CTM_OK) return status;
-    if (kind == CTM_PICKLED_TEXT && ctm_utf8_fault(bytes, (size_t)length) != length)
+    if (status == CTM_OK) {
+        status = ctm_pickle_take(m, length, &bytes);
+    }
+    if (status != CTM_OK) {
+        return status;
+    }
+    if (kind == CTM_PICKLED_TEXT && ctm_utf8_fault(bytes, (size_t)length) != length) {
         return ctm_pickle_fail(m, "a text is not UTF-8");
+    }
     value.at = m->at - (uint32_t)length;
     value.count = (uint32_t)length;
     return ctm_pickle_make(m, value);
@@ -251,16 +302,24 @@ static ctm_status memo_put(machine *m, uint64_t index)
 {
     const uint32_t *value;
     ctm_status status = top(m, 1, &value);
-    if (status != CTM_OK) return status;
-    if (index > m->memo.count) return ctm_pickle_fail(m, "a memo index is out of order");
-    if (index == m->memo.count) return add_id(&m->memo, *value);
+    if (status != CTM_OK) {
+        return status;
+    }
+    if (index > m->memo.count) {
+        return ctm_pickle_fail(m, "a memo index is out of order");
+    }
+    if (index == m->memo.count) {
+        return add_id(&m->memo, *value);
+    }
     ids(&m->memo)[index] = *value;
     return CTM_OK;
 }
 
 static ctm_status memo_get(machine *m, uint64_t index)
 {
-    if (index >= m->memo.count) return ctm_pickle_fail(m, "a memo index that is not in use");
+    if (index >= m->memo.count) {
+        return ctm_pickle_fail(m, "a memo index that is not in use");
+    }
     return ctm_pickle_push(m, ids(&m->memo)[index]);
 }
 
@@ -305,8 +364,9 @@ static ctm_status push_name(machine *m, const unsigned char *module, uint32_t mo
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (same(module, module_length, known[i].module) &&
             same(name, name_length, known[i].name) &&
-            (known[i].id <= CTM_NAME_TRACES || m->protocol < 2))
+            (known[i].id <= CTM_NAME_TRACES || m->protocol < 2)) {
             return ctm_pickle_push(m, ID_NAMES + (uint32_t)known[i].id);
+        }
     }
     return ctm_pickle_fail(m, "it refers to a class or function that no snapshot refers to");
 }
@@ -316,8 +376,12 @@ static ctm_status push_global(machine *m)
     const unsigned char *module, *name;
     uint32_t module_length, name_length;
     ctm_status status = ctm_pickle_line(m, &module, &module_length);
-    if (status == CTM_OK) status = ctm_pickle_line(m, &name, &name_length);
-    if (status != CTM_OK) return status;
+    if (status == CTM_OK) {
+        status = ctm_pickle_line(m, &name, &name_length);
+    }
+    if (status != CTM_OK) {
+        return status;
+    }
     return push_name(m, module, module_length, name, name_length);
 }
 
@@ -325,11 +389,14 @@ static ctm_status push_stack_global(machine *m)
 {
     const uint32_t *from;
     ctm_status status = top(m, 2, &from);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     const struct ctm_pickle_value *module = ctm_pickle_at(m->pickle, from[0]);
     const struct ctm_pickle_value *name = ctm_pickle_at(m->pickle, from[1]);
-    if (!ctm_pickle_is_text(module) || !ctm_pickle_is_text(name))
+    if (!ctm_pickle_is_text(module) || !ctm_pickle_is_text(name)) {
         return ctm_pickle_fail(m, "the pickle is damaged: a name is not a text");
+    }
     m->stack.count -= 2;
     return push_name(m, ctm_pickle_bytes(m->pickle, module), module->count,
                      ctm_pickle_bytes(m->pickle, name), name->count);
@@ -343,8 +410,9 @@ static bool is_name(uint32_t id, enum ctm_pickle_name name)
 /* An empty object of the class `id`, in the place of the two values on top. */
 static ctm_status make_object(machine *m, uint32_t id)
 {
-    if (!is_name(id, CTM_NAME_SNAPSHOT) && !is_name(id, CTM_NAME_TRACES))
+    if (!is_name(id, CTM_NAME_SNAPSHOT) && !is_name(id, CTM_NAME_TRACES)) {
         return ctm_pickle_fail(m, "the pickle is damaged: an object of no class");
+    }
     struct ctm_pickle_value value = {.kind = CTM_PICKLED_OBJECT};
     value.at = id - ID_NAMES;
     m->stack.count -= 2;
@@ -355,9 +423,12 @@ static ctm_status new_object(machine *m)
 {
     const uint32_t *from;
     ctm_status status = top(m, 2, &from);
-    if (status != CTM_OK) return status;
-    if (from[1] != ID_EMPTY_TUPLE)
+    if (status != CTM_OK) {
+        return status;
+    }
+    if (from[1] != ID_EMPTY_TUPLE) {
         return ctm_pickle_fail(m, "the pickle is damaged: an object made with arguments");
+    }
     return make_object(m, from[0]);
 }
 
@@ -366,14 +437,18 @@ static ctm_status reduce(machine *m)
 {
     const uint32_t *from;
     ctm_status status = top(m, 2, &from);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     const struct ctm_pickle_value *arguments = ctm_pickle_at(m->pickle, from[1]);
     if (!is_name(from[0], CTM_NAME_RECONSTRUCTOR) || arguments->kind != CTM_PICKLED_TUPLE ||
-        arguments->count != 3)
+        arguments->count != 3) {
         return ctm_pickle_fail(m, "the pickle is damaged: a call that no snapshot makes");
+    }
     const uint32_t *argument = ctm_pickle_item(m->pickle, arguments->at);
-    if (!is_name(argument[1], CTM_NAME_OBJECT) || argument[2] != ID_NONE)
+    if (!is_name(argument[1], CTM_NAME_OBJECT) || argument[2] != ID_NONE) {
         return ctm_pickle_fail(m, "the pickle is damaged: a call that no snapshot makes");
+    }
     return make_object(m, argument[0]);
 }
 
@@ -381,11 +456,14 @@ static ctm_status build(machine *m)
 {
     const uint32_t *from;
     ctm_status status = top(m, 2, &from);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     struct ctm_pickle_value *object = ctm_pickle_at(m->pickle, from[0]);
     if (object->kind != CTM_PICKLED_OBJECT || object->count != 0 ||
-        ctm_pickle_at(m->pickle, from[1])->kind != CTM_PICKLED_DICT)
+        ctm_pickle_at(m->pickle, from[1])->kind != CTM_PICKLED_DICT) {
         return ctm_pickle_fail(m, "the pickle is damaged: a state that is no object's");
+    }
     object->count = from[1];
     m->stack.count--;
     return CTM_OK;
@@ -397,9 +475,12 @@ static ctm_status read_protocol(machine *m)
 {
     uint64_t protocol;
     ctm_status status = take_number(m, 1, &protocol);
-    if (status != CTM_OK) return status;
-    if (m->opcode != 0 || protocol > NEWEST_PROTOCOL)
+    if (status != CTM_OK) {
+        return status;
+    }
+    if (m->opcode != 0 || protocol > NEWEST_PROTOCOL) {
         return ctm_pickle_fail(m, "the pickle is damaged: a protocol that is not known");
+    }
     m->protocol = (int)protocol;
     return CTM_OK;
 }
@@ -408,8 +489,12 @@ static ctm_status read_frame(machine *m)
 {
     uint64_t length;
     ctm_status status = take_number(m, 8, &length);
-    if (status != CTM_OK) return status;
-    if (length > m->pickle->size - m->at) return ctm_pickle_fail(m, "the pickle is cut short");
+    if (status != CTM_OK) {
+        return status;
+    }
+    if (length > m->pickle->size - m->at) {
+        return ctm_pickle_fail(m, "the pickle is cut short");
+    }
     return CTM_OK;
 }
 
@@ -417,9 +502,12 @@ static ctm_status stop(machine *m)
 {
     const uint32_t *value;
     ctm_status status = top(m, 1, &value);
-    if (status != CTM_OK) return status;
-    if (m->stack.count != 1 || m->marks.count != 0)
+    if (status != CTM_OK) {
+        return status;
+    }
+    if (m->stack.count != 1 || m->marks.count != 0) {
         return ctm_pickle_fail(m, "the pickle is damaged: values are left over");
+    }
     m->pickle->root = *value;
     m->stopped = true;
     return CTM_OK;
@@ -427,10 +515,12 @@ static ctm_status stop(machine *m)
 
 static ctm_status refuse(machine *m, unsigned char opcode)
 {
-    if (opcode == 'P' || opcode == 'Q')
+    if (opcode == 'P' || opcode == 'Q') {
         return ctm_pickle_fail(m, "it holds a persistent id, which no snapshot does");
-    if (opcode >= 0x82 && opcode <= 0x84)
+    }
+    if (opcode >= 0x82 && opcode <= 0x84) {
         return ctm_pickle_fail(m, "it holds an extension code, which no snapshot does");
+    }
     return ctm_pickle_fail(m, "it holds an opcode that no snapshot has");
 }
 
@@ -493,8 +583,12 @@ static ctm_status add_constants(struct ctm_pickle *pickle)
 {
     struct ctm_pickle_array *values = &pickle->values;
     ctm_status status = ctm_pickle_grow(values, CONSTANTS, sizeof(struct ctm_pickle_value));
-    if (status == CTM_OK) status = ctm_pickle_grow(&pickle->items, 1, sizeof(uint32_t));
-    if (status != CTM_OK) return status;
+    if (status == CTM_OK) {
+        status = ctm_pickle_grow(&pickle->items, 1, sizeof(uint32_t));
+    }
+    if (status != CTM_OK) {
+        return status;
+    }
     memset(values->memory, 0, CONSTANTS * sizeof(struct ctm_pickle_value));
     values->count = CONSTANTS;
     *ctm_pickle_item(pickle, 0) = 0;
@@ -521,7 +615,9 @@ static ctm_status run(machine *m)
     while (status == CTM_OK && !m->stopped) {
         m->opcode = m->at;
         status = ctm_pickle_take(m, 1, &opcode);
-        if (status == CTM_OK) status = step(m, *opcode);
+        if (status == CTM_OK) {
+            status = step(m, *opcode);
+        }
     }
     return status;
 }
@@ -531,13 +627,19 @@ ctm_status ctm_pickle_read(struct ctm_pickle *pickle, const void *bytes, size_t 
 {
     machine m = {.pickle = pickle, .error = error};
     memset(pickle, 0, sizeof *pickle);
-    if (size >= UINT32_MAX) return CTM_ERR_LIMIT;
+    if (size >= UINT32_MAX) {
+        return CTM_ERR_LIMIT;
+    }
     pickle->bytes = bytes;
     pickle->size = (uint32_t)size;
     ctm_status status = add_constants(pickle);
     /* So that there is memory to point into. */
-    if (status == CTM_OK) status = ctm_pickle_grow(&m.stack, 1, sizeof(uint32_t));
-    if (status == CTM_OK) status = run(&m);
+    if (status == CTM_OK) {
+        status = ctm_pickle_grow(&m.stack, 1, sizeof(uint32_t));
+    }
+    if (status == CTM_OK) {
+        status = run(&m);
+    }
     ctm_mem_free(m.stack.memory);
     ctm_mem_free(m.marks.memory);
     ctm_mem_free(m.memo.memory);

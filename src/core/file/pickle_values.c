@@ -6,14 +6,24 @@
 
 ctm_status ctm_pickle_grow(struct ctm_pickle_array *array, uint32_t n, size_t item_size)
 {
-    if (n <= array->room - array->count) return CTM_OK;
+    if (n <= array->room - array->count) {
+        return CTM_OK;
+    }
     const uint64_t needed = (uint64_t)array->count + n;
-    if (needed > UINT32_MAX) return CTM_ERR_LIMIT;
+    if (needed > UINT32_MAX) {
+        return CTM_ERR_LIMIT;
+    }
     uint64_t room = (uint64_t)array->room + array->room / 2 + 16;
-    if (room < needed) room = needed;
-    if (room > UINT32_MAX) room = UINT32_MAX;
+    if (room < needed) {
+        room = needed;
+    }
+    if (room > UINT32_MAX) {
+        room = UINT32_MAX;
+    }
     void *grown = ctm_mem_realloc(array->memory, (size_t)room * item_size);
-    if (grown == NULL) return CTM_ERR_NOMEM;
+    if (grown == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     array->memory = grown;
     array->room = (uint32_t)room;
     return CTM_OK;
@@ -30,9 +40,12 @@ void ctm_pickle_free(struct ctm_pickle *pickle)
 const unsigned char *ctm_pickle_bytes(const struct ctm_pickle *pickle,
                                       const struct ctm_pickle_value *value)
 {
-    if (value->count == 0) return (const unsigned char *)"";
-    if (value->kind == CTM_PICKLED_MADE)
+    if (value->count == 0) {
+        return (const unsigned char *)"";
+    }
+    if (value->kind == CTM_PICKLED_MADE) {
         return (const unsigned char *)pickle->made.memory + value->at;
+    }
     return pickle->bytes + value->at;
 }
 
@@ -48,10 +61,11 @@ static void link_chunk(const struct ctm_pickle *pickle, struct ctm_pickle_value 
                        uint32_t chunk)
 {
     uint32_t *ends = ctm_pickle_item(pickle, list->at);
-    if (ends[0] == 0)
+    if (ends[0] == 0) {
         ends[0] = chunk;
-    else
+    } else {
         *ctm_pickle_item(pickle, ends[1]) = chunk;
+    }
     ends[1] = chunk;
 }
 
@@ -59,10 +73,16 @@ ctm_status ctm_pickle_append(struct ctm_pickle *pickle, uint32_t id, const uint3
                              uint32_t n)
 {
     struct ctm_pickle_value *list = ctm_pickle_at(pickle, id);
-    if (n == 0) return CTM_OK;
-    if (n > UINT32_MAX - 4) return CTM_ERR_LIMIT;
+    if (n == 0) {
+        return CTM_OK;
+    }
+    if (n > UINT32_MAX - 4) {
+        return CTM_ERR_LIMIT;
+    }
     ctm_status status = ctm_pickle_grow(&pickle->items, n + 4, sizeof(uint32_t));
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     if (list->at == 0) {
         list->at = pickle->items.count;
         memset(ctm_pickle_item(pickle, list->at), 0, 2 * sizeof(uint32_t));
@@ -89,7 +109,9 @@ struct ctm_pickle_walk ctm_pickle_walk_begin(const struct ctm_pickle *pickle, ui
 {
     const struct ctm_pickle_value *value = ctm_pickle_at(pickle, id);
     struct ctm_pickle_walk walk = {.pickle = pickle};
-    if (value->count == 0) return walk;
+    if (value->count == 0) {
+        return walk;
+    }
     if (value->kind == CTM_PICKLED_TUPLE) {
         walk.at = value->at;
         walk.left = value->count;
@@ -102,7 +124,9 @@ struct ctm_pickle_walk ctm_pickle_walk_begin(const struct ctm_pickle *pickle, ui
 bool ctm_pickle_walk_next(struct ctm_pickle_walk *walk, uint32_t *out)
 {
     if (walk->left == 0) {
-        if (walk->next == 0) return false;
+        if (walk->next == 0) {
+            return false;
+        }
         enter_chunk(walk, walk->next);
     }
     *out = *ctm_pickle_item(walk->pickle, walk->at++);
@@ -114,7 +138,10 @@ uint32_t ctm_pickle_find(const struct ctm_pickle *pickle, uint32_t dict, const c
 {
     struct ctm_pickle_walk walk = ctm_pickle_walk_begin(pickle, dict);
     uint32_t name, value, found = 0;
-    while (ctm_pickle_walk_next(&walk, &name) && ctm_pickle_walk_next(&walk, &value))
-        if (ctm_pickle_text_is(pickle, name, key)) found = value;
+    while (ctm_pickle_walk_next(&walk, &name) && ctm_pickle_walk_next(&walk, &value)) {
+        if (ctm_pickle_text_is(pickle, name, key)) {
+            found = value;
+        }
+    }
     return found;
 }

@@ -38,8 +38,9 @@ static uint32_t later_u32(const struct ctm_reader *reader, enum ctm_file_kind ki
 
 static void load_strings(const struct ctm_reader *reader, ctm_snapshot *snapshot)
 {
-    for (uint64_t row = 0; row < reader->sections[CTM_FILE_STRING_OFFSETS].rows; row++)
+    for (uint64_t row = 0; row < reader->sections[CTM_FILE_STRING_OFFSETS].rows; row++) {
         snapshot->string_offsets[row] = ctm_get_u64(row_at(reader, CTM_FILE_STRING_OFFSETS, row));
+    }
     memcpy(snapshot->string_bytes, row_at(reader, CTM_FILE_STRING_BYTES, 0),
            (size_t)reader->sections[CTM_FILE_STRING_BYTES].length);
 }
@@ -111,29 +112,39 @@ static void load_sites(const struct ctm_reader *reader, ctm_snapshot *snapshot)
 static ctm_status check_interval(struct ctm_reader *reader, uint64_t interval)
 {
     const uint32_t flags = ctm_get_u32(row_at(reader, CTM_FILE_INFO, 0) + 4);
-    if (flags & ~CTM_FILE_SAMPLED)
+    if (flags & ~CTM_FILE_SAMPLED) {
         return ctm_reader_fail_row(reader, CTM_FILE_INFO, 0, 4,
                                    "flags that this library does not know");
-    if (flags == 0 && interval != 0)
+    }
+    if (flags == 0 && interval != 0) {
         return ctm_reader_fail_row(reader, CTM_FILE_INFO, 0, 40, "an interval, but not a sample");
-    if (flags == 0) return CTM_OK;
-    if (interval == 0)
+    }
+    if (flags == 0) {
+        return CTM_OK;
+    }
+    if (interval == 0) {
         return ctm_reader_fail_row(reader, CTM_FILE_INFO, 0, 4, "a sample without its interval");
-    if (interval > CTM_MAX_SAMPLE_INTERVAL)
+    }
+    if (interval > CTM_MAX_SAMPLE_INTERVAL) {
         return ctm_reader_fail_row(reader, CTM_FILE_INFO, 0, 40, "a sample interval out of range");
+    }
     return CTM_OK;
 }
 
 static ctm_status check_info(struct ctm_reader *reader, const ctm_snapshot_info *info)
 {
     ctm_status status = check_interval(reader, info->sample_interval);
-    if (status != CTM_OK) return status;
-    if (info->command > info->strings)
+    if (status != CTM_OK) {
+        return status;
+    }
+    if (info->command > info->strings) {
         return ctm_reader_fail_row(reader, CTM_FILE_INFO, 0, 68, "no such string");
+    }
     if (info->peak_known &&
-        reader->sections[CTM_FILE_SITES].row_size < ctm_file_row_size(CTM_FILE_SITES))
+        reader->sections[CTM_FILE_SITES].row_size < ctm_file_row_size(CTM_FILE_SITES)) {
         return ctm_reader_fail_row(reader, CTM_FILE_INFO, 0, 72,
                                    "the blocks at the peak are not there");
+    }
     return CTM_OK;
 }
 
@@ -165,18 +176,22 @@ static void load_info(const struct ctm_reader *reader, ctm_snapshot_info *info)
 static ctm_status load_losses(struct ctm_reader *reader, ctm_snapshot *snapshot)
 {
     struct ctm_losses losses = {0};
-    if (reader->sections[CTM_FILE_LOSSES].offset == 0) return CTM_OK;
+    if (reader->sections[CTM_FILE_LOSSES].offset == 0) {
+        return CTM_OK;
+    }
     for (uint64_t row = 0; row < reader->sections[CTM_FILE_LOSSES].rows; row++) {
         const unsigned char *at = row_at(reader, CTM_FILE_LOSSES, row);
         ctm_loss *loss = &losses.rows[losses.n++];
         loss->count = ctm_get_u64(at);
         memcpy(loss->kind, at + 8, sizeof loss->kind);
         memcpy(loss->detail, at + 8 + sizeof loss->kind, sizeof loss->detail);
-        if (loss->kind[0] == 0 || !ctm_text_is_fit(loss->kind, sizeof loss->kind))
+        if (loss->kind[0] == 0 || !ctm_text_is_fit(loss->kind, sizeof loss->kind)) {
             return ctm_reader_fail_row(reader, CTM_FILE_LOSSES, row, 8, "a kind is no text");
-        if (!ctm_text_is_fit(loss->detail, sizeof loss->detail))
+        }
+        if (!ctm_text_is_fit(loss->detail, sizeof loss->detail)) {
             return ctm_reader_fail_row(reader, CTM_FILE_LOSSES, row, 8 + CTM_LOSS_KIND,
                                        "a loss is no text");
+        }
     }
     return ctm_snapshot_set_losses(snapshot, losses.rows, losses.n);
 }
@@ -184,12 +199,15 @@ static ctm_status load_losses(struct ctm_reader *reader, ctm_snapshot *snapshot)
 static ctm_status seal_checked(struct ctm_reader *reader, ctm_snapshot *snapshot)
 {
     const unsigned char *info = row_at(reader, CTM_FILE_INFO, 0);
-    if (ctm_snapshot_seal(snapshot) != CTM_OK)
+    if (ctm_snapshot_seal(snapshot) != CTM_OK) {
         return ctm_reader_fail_row(reader, CTM_FILE_SITES, 1, 0, "the sites' sums are too large");
-    if (ctm_get_u64(info + 8) != snapshot->info.live_blocks)
+    }
+    if (ctm_get_u64(info + 8) != snapshot->info.live_blocks) {
         return ctm_reader_fail_row(reader, CTM_FILE_INFO, 0, 8, "not the sum of the sites' blocks");
-    if (ctm_get_u64(info + 16) != snapshot->info.current_bytes)
+    }
+    if (ctm_get_u64(info + 16) != snapshot->info.current_bytes) {
         return ctm_reader_fail_row(reader, CTM_FILE_INFO, 0, 16, "not the sum of the sites' bytes");
+    }
     return CTM_OK;
 }
 
@@ -200,7 +218,9 @@ static ctm_status load_snapshot(struct ctm_reader *reader, ctm_snapshot **out)
     load_info(reader, &info);
     ctm_status status =
         ctm_snapshot_alloc(&info, reader->sections[CTM_FILE_STRING_BYTES].length, &snapshot);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     load_strings(reader, snapshot);
     load_functions(reader, snapshot);
     load_frames(reader, snapshot);
@@ -208,13 +228,20 @@ static ctm_status load_snapshot(struct ctm_reader *reader, ctm_snapshot **out)
     load_labels(reader, snapshot);
     load_sites(reader, snapshot);
     status = check_info(reader, &snapshot->info);
-    if (status == CTM_OK) status = ctm_reader_check(reader, snapshot);
-    if (status == CTM_OK) status = load_losses(reader, snapshot);
-    if (status == CTM_OK) status = seal_checked(reader, snapshot);
-    if (status == CTM_OK)
+    if (status == CTM_OK) {
+        status = ctm_reader_check(reader, snapshot);
+    }
+    if (status == CTM_OK) {
+        status = load_losses(reader, snapshot);
+    }
+    if (status == CTM_OK) {
+        status = seal_checked(reader, snapshot);
+    }
+    if (status == CTM_OK) {
         *out = snapshot;
-    else
+    } else {
         ctm_snapshot_unref(snapshot);
+    }
     return status;
 }
 
@@ -225,7 +252,9 @@ static ctm_status copy_attributes(const struct ctm_reader *reader, void **out, s
     void *copy = NULL;
     if (section->offset != 0) {
         copy = ctm_mem_alloc((size_t)section->length);
-        if (copy == NULL) return CTM_ERR_NOMEM;
+        if (copy == NULL) {
+            return CTM_ERR_NOMEM;
+        }
         memcpy(copy, reader->bytes + section->offset, (size_t)section->length);
     }
     *out = copy;
@@ -243,8 +272,12 @@ ctm_status ctm_snapshot_decode(const void *bytes, size_t size, ctm_snapshot **ou
     void *attributes = NULL;
     size_t length = 0;
     ctm_status status = ctm_reader_layout(&reader);
-    if (status == CTM_OK) status = load_snapshot(&reader, &snapshot);
-    if (status != CTM_OK) return status;
+    if (status == CTM_OK) {
+        status = load_snapshot(&reader, &snapshot);
+    }
+    if (status != CTM_OK) {
+        return status;
+    }
     if (out_attributes != NULL) {
         status = copy_attributes(&reader, &attributes, &length);
         if (status != CTM_OK) {
@@ -253,9 +286,10 @@ ctm_status ctm_snapshot_decode(const void *bytes, size_t size, ctm_snapshot **ou
         }
         *out_attributes = attributes;
     }
-    if (out_length != NULL)
+    if (out_length != NULL) {
         *out_length =
             out_attributes != NULL ? length : (size_t)reader.sections[CTM_FILE_ATTRIBUTES].length;
+    }
     *out = snapshot;
     return CTM_OK;
 }
@@ -267,9 +301,15 @@ static ctm_status read_up_to(int fd, unsigned char *to, size_t size, size_t *out
     while (done < size) {
         size_t step = size - done < (1u << 30) ? size - done : (1u << 30);
         ssize_t n = read(fd, to + done, step);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return CTM_ERR_IO;
-        if (n == 0) break;
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return CTM_ERR_IO;
+        }
+        if (n == 0) {
+            break;
+        }
         done += (size_t)n;
     }
     *out = done;
@@ -282,18 +322,26 @@ static ctm_status check_file(int fd, struct ctm_reader *reader)
     unsigned char header[CTM_FILE_HEADER_SIZE];
     struct stat status;
     size_t there;
-    if (fstat(fd, &status) != 0) return CTM_ERR_IO;
+    if (fstat(fd, &status) != 0) {
+        return CTM_ERR_IO;
+    }
     if (S_ISDIR(status.st_mode)) {
         errno = EISDIR;
         return CTM_ERR_IO;
     }
-    if (!S_ISREG(status.st_mode)) return ctm_reader_fail(reader, 0, "not a regular file");
-    if (read_up_to(fd, header, sizeof header, &there) != CTM_OK) return CTM_ERR_IO;
+    if (!S_ISREG(status.st_mode)) {
+        return ctm_reader_fail(reader, 0, "not a regular file");
+    }
+    if (read_up_to(fd, header, sizeof header, &there) != CTM_OK) {
+        return CTM_ERR_IO;
+    }
     reader->bytes = header;
     reader->size = there < sizeof header ? there : (uint64_t)status.st_size;
     ctm_status result = ctm_reader_header(reader);
     reader->bytes = NULL;
-    if (result == CTM_OK && lseek(fd, 0, SEEK_SET) != 0) return CTM_ERR_IO;
+    if (result == CTM_OK && lseek(fd, 0, SEEK_SET) != 0) {
+        return CTM_ERR_IO;
+    }
     return result;
 }
 
@@ -301,12 +349,15 @@ static ctm_status check_file(int fd, struct ctm_reader *reader)
 static ctm_status read_whole(int fd, uint64_t size, void **out, size_t *out_size)
 {
     unsigned char *bytes = size > PTRDIFF_MAX ? NULL : ctm_mem_alloc((size_t)size);
-    if (bytes == NULL) return CTM_ERR_NOMEM;
+    if (bytes == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     ctm_status status = read_up_to(fd, bytes, (size_t)size, out_size);
-    if (status == CTM_OK)
+    if (status == CTM_OK) {
         *out = bytes;
-    else
+    } else {
         ctm_mem_free(bytes);
+    }
     return status;
 }
 
@@ -319,13 +370,19 @@ ctm_status ctm_snapshot_read(const char *path, ctm_snapshot **out, void **out_at
     size_t size;
     /* Not blocking, or opening a pipe would wait for somebody to write. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0) return CTM_ERR_IO;
+    if (fd < 0) {
+        return CTM_ERR_IO;
+    }
     ctm_status status = check_file(fd, &reader);
-    if (status == CTM_OK) status = read_whole(fd, reader.size, &bytes, &size);
+    if (status == CTM_OK) {
+        status = read_whole(fd, reader.size, &bytes, &size);
+    }
     int saved = errno;
     close(fd);
     errno = saved;
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     status = ctm_snapshot_decode(bytes, size, out, out_attributes, out_length, error);
     ctm_mem_free(bytes);
     return status;

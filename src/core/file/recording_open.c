@@ -27,16 +27,25 @@ static ctm_status fail(ctm_file_error *error, uint64_t offset, const char *reaso
 static ctm_status check_header(struct ctm_recording *recording, const unsigned char *at,
                                ctm_file_error *error)
 {
-    if (memcmp(at, CTM_RECORDING_MAGIC, 8) != 0) return fail(error, 0, "not a recording");
-    if (ctm_get_u32(at + 8) != CTM_FILE_BYTE_ORDER) return fail(error, 8, "a wrong byte order");
-    if (ctm_get_u16(at + 12) != CTM_RECORDING_MAJOR)
+    if (memcmp(at, CTM_RECORDING_MAGIC, 8) != 0) {
+        return fail(error, 0, "not a recording");
+    }
+    if (ctm_get_u32(at + 8) != CTM_FILE_BYTE_ORDER) {
+        return fail(error, 8, "a wrong byte order");
+    }
+    if (ctm_get_u16(at + 12) != CTM_RECORDING_MAJOR) {
         return fail(error, 12, "a version that this library does not know");
-    if (ctm_get_u32(at + 60) != ctm_crc32c_get(&recording->crc, at, 60))
+    }
+    if (ctm_get_u32(at + 60) != ctm_crc32c_get(&recording->crc, at, 60)) {
         return fail(error, 60, "the header's checksum is wrong");
+    }
     const uint32_t size = ctm_get_u32(at + 16);
-    if (size < CTM_RECORDING_HEADER_SIZE || size > recording->source.size)
+    if (size < CTM_RECORDING_HEADER_SIZE || size > recording->source.size) {
         return fail(error, 16, "a wrong header size");
-    if (ctm_get_u32(at + 20) != 0) return fail(error, 20, "flags that this library does not know");
+    }
+    if (ctm_get_u32(at + 20) != 0) {
+        return fail(error, 20, "flags that this library does not know");
+    }
     recording->info.started = ctm_get_u64(at + 24);
     recording->info.interval = ctm_get_u64(at + 32);
     recording->info.pid = ctm_get_u64(at + 40);
@@ -53,10 +62,15 @@ static ctm_status read_header(struct ctm_recording *recording, ctm_file_error *e
     const uint64_t size = recording->source.size;
     uint64_t magic = size < 8 ? size : 8;
     ctm_status status = ctm_source_get(&recording->source, 0, (size_t)magic, &at);
-    if (status != CTM_OK) return status;
-    if (magic < 8 || memcmp(at, CTM_RECORDING_MAGIC, 8) != 0)
+    if (status != CTM_OK) {
+        return status;
+    }
+    if (magic < 8 || memcmp(at, CTM_RECORDING_MAGIC, 8) != 0) {
         return fail(error, 0, "not a recording");
-    if (size < CTM_RECORDING_HEADER_SIZE) return fail(error, size, "the header is cut off");
+    }
+    if (size < CTM_RECORDING_HEADER_SIZE) {
+        return fail(error, size, "the header is cut off");
+    }
     status = ctm_source_get(&recording->source, 0, CTM_RECORDING_HEADER_SIZE, &at);
     return status == CTM_OK ? check_header(recording, at, error) : status;
 }
@@ -66,11 +80,16 @@ static ctm_status read_header(struct ctm_recording *recording, ctm_file_error *e
 static ctm_status read_command(struct ctm_recording *recording, struct ctm_payload *payload)
 {
     const size_t length = (size_t)(payload->end - payload->at);
-    if (ctm_utf8_fault(payload->at, length) != length)
+    if (ctm_utf8_fault(payload->at, length) != length) {
         return ctm_payload_fail(payload, "a command is not UTF-8");
+    }
     char *command = recording->command != NULL ? NULL : ctm_mem_alloc(length + 1);
-    if (recording->command != NULL) return CTM_OK; /* a cursor that has come here again */
-    if (command == NULL) return CTM_ERR_NOMEM;
+    if (recording->command != NULL) {
+        return CTM_OK; /* a cursor that has come here again */
+    }
+    if (command == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     memcpy(command, payload->at, length);
     command[length] = '\0';
     recording->command = command;
@@ -81,8 +100,12 @@ static ctm_status read_command(struct ctm_recording *recording, struct ctm_paylo
 static ctm_status read_end(struct ctm_recording *recording, struct ctm_payload *payload)
 {
     const uint64_t time = ctm_payload_varint(payload), end = ctm_payload_varint(payload);
-    if (payload->reason != NULL) return CTM_ERR_FORMAT;
-    if (time < recording->cursor.time) return ctm_payload_fail(payload, "time goes backwards");
+    if (payload->reason != NULL) {
+        return CTM_ERR_FORMAT;
+    }
+    if (time < recording->cursor.time) {
+        return ctm_payload_fail(payload, "time goes backwards");
+    }
     recording->info.end = end == CTM_END_EXIT ? CTM_END_EXIT : CTM_END_STOPPED;
     return ctm_recording_read_end(recording, payload);
 }
@@ -94,17 +117,25 @@ static ctm_status apply(struct ctm_recording *recording, uint32_t kind, struct c
     case CTM_BLOCK_COMMAND: return read_command(recording, payload);
     case CTM_BLOCK_SPAN: return ctm_apply_span(&recording->cursor, payload);
     case CTM_BLOCK_ROWS:
-        if (recording->cursor.spans == 0) break;
+        if (recording->cursor.spans == 0) {
+            break;
+        }
         return ctm_apply_rows(&recording->cursor, payload);
     case CTM_BLOCK_TICK:
-        if (recording->cursor.spans == 0) break;
+        if (recording->cursor.spans == 0) {
+            break;
+        }
         return ctm_apply_tick(&recording->cursor, payload, out_moment);
     case CTM_BLOCK_LOSSES:
-        if (recording->cursor.spans == 0) break;
+        if (recording->cursor.spans == 0) {
+            break;
+        }
         return ctm_apply_losses(&recording->cursor, payload);
     case CTM_BLOCK_END: return read_end(recording, payload);
     default:
-        if ((kind & CTM_BLOCK_REQUIRED) == 0) return CTM_OK;
+        if ((kind & CTM_BLOCK_REQUIRED) == 0) {
+            return CTM_OK;
+        }
         return ctm_payload_fail(payload, "a kind of block that this library does not know");
     }
     return ctm_payload_fail(payload, "rows, losses or a tick before any span");
@@ -116,17 +147,27 @@ static ctm_status get_block(struct ctm_recording *recording, uint64_t offset,
 {
     const unsigned char *head;
     const uint64_t left = recording->source.size - offset;
-    if (left < CTM_BLOCK_HEAD_SIZE) return fail(error, offset, "a block is cut off");
+    if (left < CTM_BLOCK_HEAD_SIZE) {
+        return fail(error, offset, "a block is cut off");
+    }
     ctm_status status = ctm_source_get(&recording->source, offset, CTM_BLOCK_HEAD_SIZE, &head);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     const uint32_t length = ctm_get_u32(head), checksum = ctm_get_u32(head + 8);
-    if (length > left - CTM_BLOCK_HEAD_SIZE) return fail(error, offset, "a block is cut off");
+    if (length > left - CTM_BLOCK_HEAD_SIZE) {
+        return fail(error, offset, "a block is cut off");
+    }
     status =
         ctm_source_get(&recording->source, offset, (size_t)length + CTM_BLOCK_HEAD_SIZE, &head);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     const uint32_t sum = ctm_crc32c_more(&recording->crc, ctm_crc32c_get(&recording->crc, head, 8),
                                          head + CTM_BLOCK_HEAD_SIZE, length);
-    if (sum != checksum) return fail(error, offset, "a block's checksum is wrong");
+    if (sum != checksum) {
+        return fail(error, offset, "a block's checksum is wrong");
+    }
     *out = head;
     *out_length = length;
     return CTM_OK;
@@ -139,9 +180,13 @@ ctm_status ctm_cursor_step(struct ctm_recording *recording, uint32_t *out_kind,
     const unsigned char *head;
     uint32_t length;
     *out_kind = 0;
-    if (cursor->position >= recording->source.size) return CTM_OK;
+    if (cursor->position >= recording->source.size) {
+        return CTM_OK;
+    }
     ctm_status status = get_block(recording, cursor->position, &head, &length, out_error);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     struct ctm_payload payload = {.at = head + CTM_BLOCK_HEAD_SIZE,
                                   .end = head + CTM_BLOCK_HEAD_SIZE + length};
     const uint32_t kind = ctm_get_u32(head + 4);
@@ -164,10 +209,11 @@ static void begin_span(struct ctm_recording *recording, uint32_t span)
     size_t first = 0, last = recording->info.moments;
     while (first < last) { /* the first moment of the span, or of a later one */
         const size_t middle = first + (last - first) / 2;
-        if (recording->moments[middle].span < span)
+        if (recording->moments[middle].span < span) {
             first = middle + 1;
-        else
+        } else {
             last = middle;
+        }
     }
     ctm_cursor_empty(cursor);
     cursor->position = recording->span_positions[span];
@@ -181,16 +227,23 @@ ctm_status ctm_cursor_seek(struct ctm_recording *recording, size_t moment)
 {
     struct ctm_cursor *cursor = &recording->cursor;
     const uint32_t span = recording->moments[moment].span;
-    if (cursor->broken || cursor->spans != span + 1 || cursor->moments > moment + 1)
+    if (cursor->broken || cursor->spans != span + 1 || cursor->moments > moment + 1) {
         begin_span(recording, span);
+    }
     while (cursor->moments <= moment) {
         uint32_t kind;
         ctm_moment unused;
         ctm_file_error error;
         ctm_status status = ctm_cursor_step(recording, &kind, &unused, &error);
-        if (status != CTM_OK) cursor->broken = true;
-        if (status != CTM_OK) return status;
-        if (kind == 0) return CTM_ERR_FORMAT; /* the file is not what it was */
+        if (status != CTM_OK) {
+            cursor->broken = true;
+        }
+        if (status != CTM_OK) {
+            return status;
+        }
+        if (kind == 0) {
+            return CTM_ERR_FORMAT; /* the file is not what it was */
+        }
     }
     return CTM_OK;
 }
@@ -202,7 +255,9 @@ static ctm_status add_moment(struct ctm_recording *recording, const ctm_moment *
     if (recording->info.moments == recording->moments_capacity) {
         const size_t more = recording->moments_capacity ? recording->moments_capacity * 2 : 64;
         ctm_moment *moments = ctm_mem_realloc(recording->moments, more * sizeof *moments);
-        if (moments == NULL) return CTM_ERR_NOMEM;
+        if (moments == NULL) {
+            return CTM_ERR_NOMEM;
+        }
         recording->moments = moments;
         recording->moments_capacity = more;
     }
@@ -215,10 +270,14 @@ static ctm_status add_span(struct ctm_recording *recording, uint64_t position)
     if (recording->info.spans == recording->spans_capacity) {
         const size_t more = recording->spans_capacity ? recording->spans_capacity * 2 : 8;
         ctm_recording_span *spans = ctm_mem_realloc(recording->spans, more * sizeof *spans);
-        if (spans == NULL) return CTM_ERR_NOMEM;
+        if (spans == NULL) {
+            return CTM_ERR_NOMEM;
+        }
         recording->spans = spans;
         uint64_t *positions = ctm_mem_realloc(recording->span_positions, more * sizeof *positions);
-        if (positions == NULL) return CTM_ERR_NOMEM;
+        if (positions == NULL) {
+            return CTM_ERR_NOMEM;
+        }
         recording->span_positions = positions;
         recording->spans_capacity = more;
     }
@@ -236,16 +295,23 @@ static ctm_status read_blocks(struct ctm_recording *recording)
         ctm_moment moment;
         const uint64_t position = recording->cursor.position;
         status = ctm_cursor_step(recording, &kind, &moment, &recording->info.fault);
-        if (status == CTM_OK && kind == CTM_BLOCK_TICK) status = add_moment(recording, &moment);
-        if (status == CTM_OK && kind == CTM_BLOCK_SPAN) status = add_span(recording, position);
-        if (status == CTM_OK && kind == CTM_BLOCK_LOSSES) ctm_recording_keep_losses(recording);
+        if (status == CTM_OK && kind == CTM_BLOCK_TICK) {
+            status = add_moment(recording, &moment);
+        }
+        if (status == CTM_OK && kind == CTM_BLOCK_SPAN) {
+            status = add_span(recording, position);
+        }
+        if (status == CTM_OK && kind == CTM_BLOCK_LOSSES) {
+            ctm_recording_keep_losses(recording);
+        }
     }
     ctm_recording_tell_lack(recording, &recording->losses);
     recording->info.good_bytes = recording->cursor.position;
     recording->info.file_bytes = recording->source.size;
-    if (status == CTM_OK && recording->cursor.position < recording->source.size)
+    if (status == CTM_OK && recording->cursor.position < recording->source.size) {
         fail(&recording->info.fault, recording->cursor.position,
              "there is something behind the end");
+    }
     return status == CTM_ERR_FORMAT ? CTM_OK : status;
 }
 
@@ -259,7 +325,9 @@ static ctm_status read_all(struct ctm_recording *recording, ctm_file_error *erro
 static struct ctm_recording *new_recording(ctm_file_error *error)
 {
     struct ctm_recording *recording = ctm_mem_alloc(sizeof *recording);
-    if (recording == NULL) return NULL;
+    if (recording == NULL) {
+        return NULL;
+    }
     memset(recording, 0, sizeof *recording);
     recording->source.fd = -1;
     recording->info.command = recording->info.end_text = "";
@@ -270,15 +338,22 @@ static struct ctm_recording *new_recording(ctm_file_error *error)
 ctm_status ctm_recording_open(const char *path, ctm_recording **out, ctm_file_error *error)
 {
     ctm_file_error unused;
-    if (error == NULL) error = &unused;
+    if (error == NULL) {
+        error = &unused;
+    }
     struct ctm_recording *recording = new_recording(error);
-    if (recording == NULL) return CTM_ERR_NOMEM;
+    if (recording == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     ctm_status status = ctm_source_open(&recording->source, path);
-    if (status == CTM_OK) status = read_all(recording, error);
-    if (status == CTM_OK)
+    if (status == CTM_OK) {
+        status = read_all(recording, error);
+    }
+    if (status == CTM_OK) {
         *out = recording;
-    else
+    } else {
         ctm_recording_free(recording);
+    }
     return status;
 }
 
@@ -286,22 +361,29 @@ ctm_status ctm_recording_decode(const void *bytes, size_t size, ctm_recording **
                                 ctm_file_error *error)
 {
     ctm_file_error unused;
-    if (error == NULL) error = &unused;
+    if (error == NULL) {
+        error = &unused;
+    }
     struct ctm_recording *recording = new_recording(error);
-    if (recording == NULL) return CTM_ERR_NOMEM;
+    if (recording == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     recording->source.bytes = bytes != NULL ? bytes : (const void *)"";
     recording->source.size = size;
     ctm_status status = read_all(recording, error);
-    if (status == CTM_OK)
+    if (status == CTM_OK) {
         *out = recording;
-    else
+    } else {
         ctm_recording_free(recording);
+    }
     return status;
 }
 
 void ctm_recording_free(ctm_recording *recording)
 {
-    if (recording == NULL) return;
+    if (recording == NULL) {
+        return;
+    }
     const int error = errno; /* of whatever failed before */
     ctm_source_close(&recording->source);
     ctm_cursor_empty(&recording->cursor);

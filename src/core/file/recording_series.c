@@ -37,10 +37,15 @@ static bool frame_is_at(const struct ctm_recorded *tables, uint32_t frame, ctm_k
                         const ctm_place *place)
 {
     const ctm_function *function = &tables->functions[tables->frames[frame].function];
-    if (!same_text(tables, function->filename, place->filename, place->filename_length))
+    if (!same_text(tables, function->filename, place->filename, place->filename_length)) {
         return false;
-    if (key == CTM_BY_LINENO) return tables->frames[frame].lineno == place->lineno;
-    if (key == CTM_BY_FILENAME) return true;
+    }
+    if (key == CTM_BY_LINENO) {
+        return tables->frames[frame].lineno == place->lineno;
+    }
+    if (key == CTM_BY_FILENAME) {
+        return true;
+    }
     const size_t length = place->function != NULL ? place->function_length : 0;
     return function->first_lineno == place->lineno &&
            same_text(tables, function->name, place->function, length);
@@ -53,8 +58,9 @@ static size_t place_of(const struct series *series, const struct ctm_recorded *t
     const uint32_t traceback = tables->sites[site].traceback;
     const uint32_t frame = tables->tracebacks[traceback].row.frame;
     size_t place = frame == 0 ? series->n : 0;
-    while (place < series->n && !frame_is_at(tables, frame, series->key, &series->places[place]))
+    while (place < series->n && !frame_is_at(tables, frame, series->key, &series->places[place])) {
         place++;
+    }
     return place;
 }
 
@@ -63,7 +69,9 @@ static ctm_status watch(struct series *series, uint32_t store, uint32_t site, si
     if (series->count == series->capacity) {
         const size_t more = series->capacity ? series->capacity * 2 : 64;
         struct watched *list = ctm_mem_realloc(series->list, more * sizeof *list);
-        if (list == NULL) return CTM_ERR_NOMEM;
+        if (list == NULL) {
+            return CTM_ERR_NOMEM;
+        }
         series->list = list;
         series->capacity = more;
     }
@@ -85,8 +93,9 @@ static ctm_status watch_new(struct series *series)
         uint32_t site = series->seen[store] > 0 ? series->seen[store] : 1;
         for (; tables != NULL && site < tables->counts[CTM_ROWS_SITES]; site++) {
             const size_t place = place_of(series, tables, site);
-            if (place < series->n && watch(series, store, site, place) != CTM_OK)
+            if (place < series->n && watch(series, store, site, place) != CTM_OK) {
                 return CTM_ERR_NOMEM;
+            }
         }
         series->seen[store] = site;
     }
@@ -113,8 +122,12 @@ static ctm_status fill(struct series *series, size_t first, size_t count, uint64
 {
     for (size_t i = 0; i < count; i++) {
         ctm_status status = ctm_cursor_seek(series->recording, first + i);
-        if (status == CTM_OK) status = watch_new(series);
-        if (status != CTM_OK) return status;
+        if (status == CTM_OK) {
+            status = watch_new(series);
+        }
+        if (status != CTM_OK) {
+            return status;
+        }
         add_up(series, bytes, blocks);
         for (size_t place = 0; place < series->n; place++) {
             out_bytes[place * count + i] = bytes[place];
@@ -130,8 +143,9 @@ ctm_status ctm_recording_series(ctm_recording *recording, size_t first, size_t c
 {
     const size_t moments = recording->info.moments;
     if (first > moments || count > moments - first || n > UINT32_MAX ||
-        (key != CTM_BY_FILENAME && key != CTM_BY_LINENO && key != CTM_BY_FUNCTION))
+        (key != CTM_BY_FILENAME && key != CTM_BY_LINENO && key != CTM_BY_FUNCTION)) {
         return CTM_ERR_INVALID;
+    }
     struct series *series = ctm_mem_alloc(sizeof *series);
     char *sums = ctm_mem_alloc(n * (sizeof(uint64_t) + sizeof(double)));
     ctm_status status = CTM_ERR_NOMEM;

@@ -21,9 +21,10 @@ static ctm_status add_names(const struct merge *merge)
 {
     const struct ctm_recorded *from = merge->from;
     ctm_status status = CTM_OK;
-    for (uint32_t id = 1; id < from->counts[CTM_ROWS_STRINGS] && status == CTM_OK; id++)
+    for (uint32_t id = 1; id < from->counts[CTM_ROWS_STRINGS] && status == CTM_OK; id++) {
         status = ctm_store_string(merge->to, from->bytes + from->strings[id].offset,
                                   from->strings[id].length, &merge->strings[id]);
+    }
     for (uint32_t id = 1; id < from->counts[CTM_ROWS_FUNCTIONS] && status == CTM_OK; id++) {
         const ctm_function *row = &from->functions[id];
         status =
@@ -42,9 +43,10 @@ static ctm_status add_tracebacks(const struct merge *merge)
 {
     const struct ctm_recorded *from = merge->from;
     ctm_status status = CTM_OK;
-    for (uint32_t id = 1; id < from->counts[CTM_ROWS_FRAMES] && status == CTM_OK; id++)
+    for (uint32_t id = 1; id < from->counts[CTM_ROWS_FRAMES] && status == CTM_OK; id++) {
         status = ctm_store_frame(merge->to, merge->functions[from->frames[id].function],
                                  from->frames[id].lineno, &merge->frames[id]);
+    }
     for (uint32_t id = 1; id < from->counts[CTM_ROWS_TRACEBACKS] && status == CTM_OK; id++) {
         const ctm_traceback *row = &from->tracebacks[id].row;
         status = ctm_store_traceback(merge->to, merge->tracebacks[row->parent],
@@ -59,15 +61,20 @@ static ctm_status add_sites(const struct merge *merge)
     for (uint32_t id = 1; id < merge->from->counts[CTM_ROWS_SITES]; id++) {
         const ctm_site *row = &merge->from->sites[id];
         uint32_t to;
-        if (row->allocated == 0) continue;
+        if (row->allocated == 0) {
+            continue;
+        }
         ctm_status status =
             ctm_store_site(merge->to, row->domain, merge->tracebacks[row->traceback],
                            row->block_size, merge->labels[row->labels], &to);
-        if (status != CTM_OK) return status;
+        if (status != CTM_OK) {
+            return status;
+        }
         ctm_site *site = &ctm_store_site_row(merge->to, to)->site;
         /* freed is never more than allocated. */
-        if (__builtin_add_overflow(site->allocated, row->allocated, &site->allocated))
+        if (__builtin_add_overflow(site->allocated, row->allocated, &site->allocated)) {
             return CTM_ERR_LIMIT;
+        }
         site->freed += row->freed;
     }
     return CTM_OK;
@@ -77,10 +84,13 @@ static ctm_status merge_store(struct ctm_store *to, const struct ctm_recorded *f
 {
     const uint32_t *counts = from->counts;
     size_t rows = 0;
-    for (int table = 0; table < CTM_ROWS_SITES; table++)
+    for (int table = 0; table < CTM_ROWS_SITES; table++) {
         rows += counts[table];
+    }
     uint32_t *ids = ctm_mem_alloc(rows * sizeof(uint32_t));
-    if (ids == NULL) return CTM_ERR_NOMEM;
+    if (ids == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     memset(ids, 0, rows * sizeof(uint32_t));
     struct merge merge = {.to = to, .from = from, .strings = ids};
     merge.functions = merge.strings + counts[CTM_ROWS_STRINGS];
@@ -88,8 +98,12 @@ static ctm_status merge_store(struct ctm_store *to, const struct ctm_recorded *f
     merge.tracebacks = merge.frames + counts[CTM_ROWS_FRAMES];
     merge.labels = merge.tracebacks + counts[CTM_ROWS_TRACEBACKS];
     ctm_status status = add_names(&merge);
-    if (status == CTM_OK) status = add_tracebacks(&merge);
-    if (status == CTM_OK) status = add_sites(&merge);
+    if (status == CTM_OK) {
+        status = add_tracebacks(&merge);
+    }
+    if (status == CTM_OK) {
+        status = add_sites(&merge);
+    }
     ctm_mem_free(ids);
     return status;
 }
@@ -98,8 +112,11 @@ static ctm_status merge_store(struct ctm_store *to, const struct ctm_recorded *f
 static ctm_status merge_stores(const struct ctm_cursor *cursor, struct ctm_store *store)
 {
     ctm_status status = CTM_OK;
-    for (uint32_t i = 0; i < CTM_RECORDING_STORES && status == CTM_OK; i++)
-        if (cursor->stores[i] != NULL) status = merge_store(store, cursor->stores[i]);
+    for (uint32_t i = 0; i < CTM_RECORDING_STORES && status == CTM_OK; i++) {
+        if (cursor->stores[i] != NULL) {
+            status = merge_store(store, cursor->stores[i]);
+        }
+    }
     return status;
 }
 
@@ -111,15 +128,21 @@ static uint64_t unix_time(const ctm_recording_info *info, uint64_t time)
 static void losses_at(const struct ctm_recording *recording, size_t moment, struct ctm_losses *out)
 {
     *out = recording->cursor.losses;
-    if (moment + 1 == recording->info.moments) ctm_recording_tell_lack(recording, out);
+    if (moment + 1 == recording->info.moments) {
+        ctm_recording_tell_lack(recording, out);
+    }
 }
 
 ctm_status ctm_recording_snapshot(ctm_recording *recording, size_t moment, ctm_snapshot **out)
 {
     const ctm_recording_info *about = &recording->info;
-    if (moment >= about->moments) return CTM_ERR_INVALID;
+    if (moment >= about->moments) {
+        return CTM_ERR_INVALID;
+    }
     ctm_status status = ctm_cursor_seek(recording, moment);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     const ctm_moment *at = &recording->moments[moment];
     const ctm_recording_span *span = &recording->spans[at->span];
     ctm_snapshot_info info = {
@@ -134,9 +157,12 @@ ctm_status ctm_recording_snapshot(ctm_recording *recording, size_t moment, ctm_s
     losses_at(recording, moment, &losses);
     ctm_store_init(&store);
     status = merge_stores(&recording->cursor, &store);
-    if (status == CTM_OK)
+    if (status == CTM_OK) {
         status = ctm_store_string(&store, about->command, strlen(about->command), &info.command);
-    if (status == CTM_OK) status = ctm_snapshot_from_store(&store, &info, &losses, out);
+    }
+    if (status == CTM_OK) {
+        status = ctm_snapshot_from_store(&store, &info, &losses, out);
+    }
     ctm_store_free_all(&store);
     return status;
 }

@@ -21,19 +21,25 @@ ctm_status ctm_source_open(struct ctm_source *source, const char *path)
     struct stat status;
     /* Not blocking, or opening a pipe would wait for somebody to write. */
     source->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (source->fd < 0 || fstat(source->fd, &status) != 0) return CTM_ERR_IO;
+    if (source->fd < 0 || fstat(source->fd, &status) != 0) {
+        return CTM_ERR_IO;
+    }
     if (S_ISDIR(status.st_mode)) {
         errno = EISDIR;
         return CTM_ERR_IO;
     }
-    if (!S_ISREG(status.st_mode)) return CTM_ERR_FORMAT;
+    if (!S_ISREG(status.st_mode)) {
+        return CTM_ERR_FORMAT;
+    }
     source->size = (uint64_t)status.st_size;
     return CTM_OK;
 }
 
 void ctm_source_close(struct ctm_source *source)
 {
-    if (source->fd >= 0) close(source->fd);
+    if (source->fd >= 0) {
+        close(source->fd);
+    }
     ctm_mem_free(source->window);
     source->fd = -1;
     source->window = NULL;
@@ -48,9 +54,15 @@ static ctm_status fill_window(struct ctm_source *source, uint64_t offset, size_t
         ssize_t n =
             pread(source->fd, source->window + source->window_size,
                   left < (1u << 30) ? left : 1u << 30, (off_t)(offset + source->window_size));
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return CTM_ERR_IO;
-        if (n == 0) break;
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return CTM_ERR_IO;
+        }
+        if (n == 0) {
+            break;
+        }
         source->window_size += (size_t)n;
     }
     return CTM_OK;
@@ -59,11 +71,17 @@ static ctm_status fill_window(struct ctm_source *source, uint64_t offset, size_t
 static ctm_status load(struct ctm_source *source, uint64_t offset, size_t length)
 {
     uint64_t want = source->size - offset;
-    if (want > length && want > WINDOW) want = length > WINDOW ? length : WINDOW;
-    if (want > PTRDIFF_MAX) return CTM_ERR_NOMEM;
+    if (want > length && want > WINDOW) {
+        want = length > WINDOW ? length : WINDOW;
+    }
+    if (want > PTRDIFF_MAX) {
+        return CTM_ERR_NOMEM;
+    }
     if (want > source->window_capacity) {
         unsigned char *window = ctm_mem_realloc(source->window, (size_t)want);
-        if (window == NULL) return CTM_ERR_NOMEM;
+        if (window == NULL) {
+            return CTM_ERR_NOMEM;
+        }
         source->window = window;
         source->window_capacity = (size_t)want;
     }
@@ -82,8 +100,12 @@ ctm_status ctm_source_get(struct ctm_source *source, uint64_t offset, size_t len
                        length <= source->window_size - skip;
     if (!there) {
         ctm_status status = load(source, offset, length);
-        if (status != CTM_OK) return status;
-        if (source->window_size < length) return CTM_ERR_FORMAT;
+        if (status != CTM_OK) {
+            return status;
+        }
+        if (source->window_size < length) {
+            return CTM_ERR_FORMAT;
+        }
     }
     *out = source->window + (offset - source->window_start);
     return CTM_OK;

@@ -13,7 +13,9 @@
 
 ctm_status ctm_payload_fail(struct ctm_payload *payload, const char *reason)
 {
-    if (payload->reason == NULL) payload->reason = reason;
+    if (payload->reason == NULL) {
+        payload->reason = reason;
+    }
     return CTM_ERR_FORMAT;
 }
 
@@ -22,9 +24,13 @@ uint64_t ctm_payload_varint(struct ctm_payload *payload)
     uint64_t value = 0;
     for (unsigned shift = 0; shift < 64 && payload->at < payload->end; shift += 7) {
         const unsigned char byte = *payload->at++;
-        if (shift == 63 && byte > 1) break;
+        if (shift == 63 && byte > 1) {
+            break;
+        }
         value |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80) return value;
+        if (byte < 0x80) {
+            return value;
+        }
     }
     ctm_payload_fail(payload, "a number is cut off or too large");
     payload->at = payload->end;
@@ -35,15 +41,18 @@ uint64_t ctm_payload_varint(struct ctm_payload *payload)
 static uint32_t small(struct ctm_payload *payload, uint64_t most, const char *reason)
 {
     const uint64_t value = ctm_payload_varint(payload);
-    if (value > most) ctm_payload_fail(payload, reason);
+    if (value > most) {
+        ctm_payload_fail(payload, reason);
+    }
     return value > most ? 0 : (uint32_t)value;
 }
 
 static int32_t line(struct ctm_payload *payload)
 {
     const int64_t value = ctm_unfold(ctm_payload_varint(payload));
-    if (value < INT32_MIN || value > INT32_MAX)
+    if (value < INT32_MIN || value > INT32_MAX) {
         ctm_payload_fail(payload, "a line or a number of frames is out of range");
+    }
     return (int32_t)value;
 }
 
@@ -73,9 +82,13 @@ static void *new_row(struct ctm_recorded *tables, int table)
     uint32_t *capacity = &tables->capacities[table];
     if (tables->counts[table] == *capacity) {
         const uint64_t more = *capacity ? (uint64_t)*capacity * 2 : 64;
-        if (more > UINT32_MAX) return NULL;
+        if (more > UINT32_MAX) {
+            return NULL;
+        }
         void *grown = ctm_mem_realloc(*rows, (size_t)more * row_sizes[table]);
-        if (grown == NULL) return NULL;
+        if (grown == NULL) {
+            return NULL;
+        }
         *rows = grown;
         *capacity = (uint32_t)more;
     }
@@ -86,9 +99,12 @@ static void *new_row(struct ctm_recorded *tables, int table)
 
 static void free_tables(struct ctm_recorded *tables)
 {
-    if (tables == NULL) return;
-    for (int table = 0; table < CTM_ROWS_TABLES; table++)
+    if (tables == NULL) {
+        return;
+    }
+    for (int table = 0; table < CTM_ROWS_TABLES; table++) {
         ctm_mem_free(*rows_of(tables, table));
+    }
     ctm_mem_free(tables->bytes);
     ctm_forecast_free(&tables->forecast);
     ctm_mem_free(tables);
@@ -98,9 +114,13 @@ static void free_tables(struct ctm_recorded *tables)
 static struct ctm_recorded *get_tables(struct ctm_cursor *cursor, uint32_t store)
 {
     struct ctm_recorded *tables = cursor->stores[store];
-    if (tables != NULL) return tables;
+    if (tables != NULL) {
+        return tables;
+    }
     tables = ctm_mem_alloc(sizeof *tables);
-    if (tables == NULL) return NULL;
+    if (tables == NULL) {
+        return NULL;
+    }
     memset(tables, 0, sizeof *tables);
     for (int table = 0; table < CTM_ROWS_TABLES; table++) {
         if (new_row(tables, table) == NULL) {
@@ -130,7 +150,9 @@ static ctm_status add_bytes(struct ctm_recorded *tables, const unsigned char *by
     while (tables->bytes_capacity - tables->bytes_length < length) {
         const uint64_t more = tables->bytes_capacity ? tables->bytes_capacity * 2 : 4096;
         char *grown = more > PTRDIFF_MAX ? NULL : ctm_mem_realloc(tables->bytes, (size_t)more);
-        if (grown == NULL) return CTM_ERR_NOMEM;
+        if (grown == NULL) {
+            return CTM_ERR_NOMEM;
+        }
         tables->bytes = grown;
         tables->bytes_capacity = more;
     }
@@ -142,10 +164,12 @@ static ctm_status add_bytes(struct ctm_recorded *tables, const unsigned char *by
 static ctm_status read_string(struct ctm_payload *payload, struct ctm_recorded *tables, void *row)
 {
     const uint64_t length = ctm_payload_varint(payload);
-    if (length == 0 || length > (uint64_t)(payload->end - payload->at) || length >= UINT32_MAX)
+    if (length == 0 || length > (uint64_t)(payload->end - payload->at) || length >= UINT32_MAX) {
         return ctm_payload_fail(payload, "a string's length is wrong");
-    if (ctm_utf8_fault(payload->at, (size_t)length) != length)
+    }
+    if (ctm_utf8_fault(payload->at, (size_t)length) != length) {
         return ctm_payload_fail(payload, "a string is not UTF-8");
+    }
     *(struct ctm_recorded_string *)row =
         (struct ctm_recorded_string){tables->bytes_length, (uint32_t)length};
     ctm_status status = add_bytes(tables, payload->at, (size_t)length);
@@ -180,9 +204,12 @@ static ctm_status read_traceback(struct ctm_payload *payload, struct ctm_recorde
     traceback->row.frame = small(payload, tables->counts[CTM_ROWS_FRAMES] - 1, "no such frame");
     traceback->row.total_nframe = line(payload);
     traceback->length = tables->tracebacks[traceback->row.parent].length + 1;
-    if (traceback->row.frame == 0) return ctm_payload_fail(payload, "no such frame");
-    if (traceback->length > CTM_MAX_NFRAME)
+    if (traceback->row.frame == 0) {
+        return ctm_payload_fail(payload, "no such frame");
+    }
+    if (traceback->length > CTM_MAX_NFRAME) {
         return ctm_payload_fail(payload, "a traceback has too many frames");
+    }
     return CTM_OK;
 }
 
@@ -216,18 +243,29 @@ ctm_status ctm_apply_rows(struct ctm_cursor *cursor, struct ctm_payload *payload
     uint64_t counts[CTM_ROWS_TABLES];
     const uint32_t store =
         small(payload, CTM_RECORDING_STORES - 1, "a store's number is too large");
-    for (int table = 0; table < CTM_ROWS_TABLES; table++)
+    for (int table = 0; table < CTM_ROWS_TABLES; table++) {
         counts[table] = ctm_payload_varint(payload);
-    if (payload->reason != NULL) return CTM_ERR_FORMAT;
+    }
+    if (payload->reason != NULL) {
+        return CTM_ERR_FORMAT;
+    }
     struct ctm_recorded *tables = get_tables(cursor, store);
-    if (tables == NULL) return CTM_ERR_NOMEM;
+    if (tables == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     for (int table = 0; table < CTM_ROWS_TABLES; table++) {
         for (uint64_t i = 0; i < counts[table]; i++) {
             void *row = new_row(tables, table);
-            if (row == NULL) return CTM_ERR_NOMEM;
+            if (row == NULL) {
+                return CTM_ERR_NOMEM;
+            }
             ctm_status status = readers[table](payload, tables, row);
-            if (status != CTM_OK) return status;
-            if (payload->reason != NULL) return CTM_ERR_FORMAT;
+            if (status != CTM_OK) {
+                return status;
+            }
+            if (payload->reason != NULL) {
+                return CTM_ERR_FORMAT;
+            }
             tables->counts[table]++;
         }
     }
@@ -239,22 +277,28 @@ ctm_status ctm_apply_rows(struct ctm_cursor *cursor, struct ctm_payload *payload
 static ctm_status read_time(struct ctm_cursor *cursor, struct ctm_payload *payload)
 {
     const uint64_t time = ctm_payload_varint(payload);
-    if (time < cursor->time || time > INT64_MAX)
+    if (time < cursor->time || time > INT64_MAX) {
         return ctm_payload_fail(payload, "time goes backwards");
+    }
     cursor->time = time;
     return CTM_OK;
 }
 
 ctm_status ctm_apply_span(struct ctm_cursor *cursor, struct ctm_payload *payload)
 {
-    if (read_time(cursor, payload) != CTM_OK) return CTM_ERR_FORMAT;
+    if (read_time(cursor, payload) != CTM_OK) {
+        return CTM_ERR_FORMAT;
+    }
     ctm_recording_span span = {.time = cursor->time};
     span.tracing = small(payload, 1, "a span is neither traced nor not") != 0;
     span.nframe = small(payload, CTM_MAX_NFRAME, "a limit of frames is out of range");
     span.sample_interval = ctm_payload_varint(payload);
-    if (span.sample_interval > CTM_MAX_SAMPLE_INTERVAL)
+    if (span.sample_interval > CTM_MAX_SAMPLE_INTERVAL) {
         ctm_payload_fail(payload, "a sample interval is out of range");
-    if (payload->reason != NULL) return CTM_ERR_FORMAT;
+    }
+    if (payload->reason != NULL) {
+        return CTM_ERR_FORMAT;
+    }
     ctm_cursor_empty(cursor);
     cursor->span = span;
     cursor->spans++;
@@ -269,8 +313,9 @@ static ctm_status change_site(struct ctm_cursor *cursor, struct ctm_payload *pay
     /* freed grows by what was allocated and is not live: never by less than 0. */
     if (__builtin_sub_overflow(allocated, live, &freed) ||
         __builtin_add_overflow(site->allocated, allocated, &sum) ||
-        __builtin_add_overflow(site->freed, freed, &freed) || freed > sum)
+        __builtin_add_overflow(site->freed, freed, &freed) || freed > sum) {
         return ctm_payload_fail(payload, "a site's counters are not possible");
+    }
     site->allocated = sum;
     site->freed = freed;
     cursor->blocks += (uint64_t)live;
@@ -288,10 +333,16 @@ static ctm_status meet(struct ctm_cursor *cursor, struct ctm_payload *payload,
                        struct ctm_recorded *tables, uint64_t allocated, int64_t live)
 {
     const uint32_t site = ctm_forecast_site(&tables->forecast);
-    if (payload->reason != NULL) return CTM_ERR_FORMAT;
-    if (site >= tables->counts[CTM_ROWS_SITES]) return ctm_payload_fail(payload, "no such site");
+    if (payload->reason != NULL) {
+        return CTM_ERR_FORMAT;
+    }
+    if (site >= tables->counts[CTM_ROWS_SITES]) {
+        return ctm_payload_fail(payload, "no such site");
+    }
     ctm_status status = change_site(cursor, payload, &tables->sites[site], allocated, live);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     return ctm_forecast_met(&tables->forecast, allocated) ? CTM_OK : CTM_ERR_NOMEM;
 }
 
@@ -300,7 +351,9 @@ static ctm_status read_run(struct ctm_cursor *cursor, struct ctm_payload *payloa
                            struct ctm_recorded *tables, uint64_t length, bool rested)
 {
     const struct ctm_forecast *forecast = &tables->forecast;
-    if (length > forecast->count - forecast->at) return ctm_payload_fail(payload, "no such site");
+    if (length > forecast->count - forecast->at) {
+        return ctm_payload_fail(payload, "no such site");
+    }
     ctm_status status = CTM_OK;
     for (; length > 0 && status == CTM_OK; length--) {
         const uint64_t allocated = rested ? 0 : ctm_forecast_blocks(forecast);
@@ -314,13 +367,18 @@ static ctm_status read_new(struct ctm_cursor *cursor, struct ctm_payload *payloa
 {
     const uint64_t allocated = ctm_payload_varint(payload);
     const int64_t live = ctm_unfold(ctm_payload_varint(payload));
-    if (payload->reason != NULL) return CTM_ERR_FORMAT;
+    if (payload->reason != NULL) {
+        return CTM_ERR_FORMAT;
+    }
     if (gap == 0 || gap >= tables->counts[CTM_ROWS_SITES] - (uint64_t)last ||
-        last + gap >= ctm_forecast_site(&tables->forecast))
+        last + gap >= ctm_forecast_site(&tables->forecast)) {
         return ctm_payload_fail(payload, "no such site");
+    }
     const uint32_t site = last + (uint32_t)gap;
     ctm_status status = change_site(cursor, payload, &tables->sites[site], allocated, live);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     return ctm_forecast_add(&tables->forecast, site, allocated) ? CTM_OK : CTM_ERR_NOMEM;
 }
 
@@ -329,16 +387,22 @@ static ctm_status read_expected(struct ctm_cursor *cursor, struct ctm_payload *p
                                 struct ctm_recorded *tables, uint32_t entry, uint64_t value)
 {
     const struct ctm_forecast *forecast = &tables->forecast;
-    if (forecast->at == forecast->count) return ctm_payload_fail(payload, "no such site");
+    if (forecast->at == forecast->count) {
+        return ctm_payload_fail(payload, "no such site");
+    }
     uint64_t allocated = ctm_forecast_blocks(forecast);
     int64_t live = 0;
-    if (entry == CTM_ENTRY_OFF || entry == CTM_ENTRY_OFF_LIVE)
+    if (entry == CTM_ENTRY_OFF || entry == CTM_ENTRY_OFF_LIVE) {
         allocated += (uint64_t)ctm_unfold(value);
-    if (entry == CTM_ENTRY_PLAIN) allocated = ctm_payload_varint(payload);
-    if (entry == CTM_ENTRY_MET_LIVE)
+    }
+    if (entry == CTM_ENTRY_PLAIN) {
+        allocated = ctm_payload_varint(payload);
+    }
+    if (entry == CTM_ENTRY_MET_LIVE) {
         live = ctm_unfold(value);
-    else if (entry != CTM_ENTRY_OFF)
+    } else if (entry != CTM_ENTRY_OFF) {
         live = ctm_unfold(ctm_payload_varint(payload));
+    }
     return meet(cursor, payload, tables, allocated, live);
 }
 
@@ -352,20 +416,27 @@ static ctm_status read_changes(struct ctm_cursor *cursor, struct ctm_payload *pa
         const uint32_t entry = head & ((1u << CTM_ENTRY_BITS) - 1);
         const uint64_t value = head >> CTM_ENTRY_BITS;
         ctm_status status;
-        if (payload->reason != NULL) return CTM_ERR_FORMAT;
-        if (entry == CTM_ENTRY_END)
+        if (payload->reason != NULL) {
+            return CTM_ERR_FORMAT;
+        }
+        if (entry == CTM_ENTRY_END) {
             return value == 0 ? CTM_OK : ctm_payload_fail(payload, "no such entry");
-        if (entry == CTM_ENTRY_MET || entry == CTM_ENTRY_RESTED)
+        }
+        if (entry == CTM_ENTRY_MET || entry == CTM_ENTRY_RESTED) {
             status = read_run(cursor, payload, tables, value, entry == CTM_ENTRY_RESTED);
-        else if (entry == CTM_ENTRY_NEW)
+        } else if (entry == CTM_ENTRY_NEW) {
             status = read_new(cursor, payload, tables, last, value);
-        else
+        } else {
             status = read_expected(cursor, payload, tables, entry, value);
-        if (status != CTM_OK) return status;
-        if (entry == CTM_ENTRY_NEW)
+        }
+        if (status != CTM_OK) {
+            return status;
+        }
+        if (entry == CTM_ENTRY_NEW) {
             last += (uint32_t)value;
-        else if (forecast->at > 0)
+        } else if (forecast->at > 0) {
             last = forecast->list[forecast->at - 1].site;
+        }
     }
 }
 
@@ -375,25 +446,37 @@ static ctm_status read_stores(struct ctm_cursor *cursor, struct ctm_payload *pay
     for (;;) {
         const uint32_t store =
             small(payload, CTM_RECORDING_STORES, "a store's number is too large");
-        if (payload->reason != NULL) return CTM_ERR_FORMAT;
-        if (store == 0) return CTM_OK;
-        if (store <= before || cursor->stores[store - 1] == NULL)
+        if (payload->reason != NULL) {
+            return CTM_ERR_FORMAT;
+        }
+        if (store == 0) {
+            return CTM_OK;
+        }
+        if (store <= before || cursor->stores[store - 1] == NULL) {
             return ctm_payload_fail(payload, "no such store");
+        }
         before = store;
         ctm_status status = read_changes(cursor, payload, cursor->stores[store - 1]);
-        if (status != CTM_OK) return status;
+        if (status != CTM_OK) {
+            return status;
+        }
     }
 }
 
 /* All stores, listed or not. */
 static ctm_status read_lists(struct ctm_cursor *cursor, struct ctm_payload *payload)
 {
-    for (uint32_t store = 0; store < CTM_RECORDING_STORES; store++)
-        if (cursor->stores[store] != NULL) ctm_forecast_begin(&cursor->stores[store]->forecast);
+    for (uint32_t store = 0; store < CTM_RECORDING_STORES; store++) {
+        if (cursor->stores[store] != NULL) {
+            ctm_forecast_begin(&cursor->stores[store]->forecast);
+        }
+    }
     ctm_status status = read_stores(cursor, payload);
-    for (uint32_t store = 0; store < CTM_RECORDING_STORES && status == CTM_OK; store++)
-        if (cursor->stores[store] != NULL && !ctm_forecast_end(&cursor->stores[store]->forecast))
+    for (uint32_t store = 0; store < CTM_RECORDING_STORES && status == CTM_OK; store++) {
+        if (cursor->stores[store] != NULL && !ctm_forecast_end(&cursor->stores[store]->forecast)) {
             status = CTM_ERR_NOMEM;
+        }
+    }
     return status;
 }
 
@@ -404,18 +487,25 @@ static uint64_t rounded(double value)
 
 ctm_status ctm_apply_tick(struct ctm_cursor *cursor, struct ctm_payload *payload, ctm_moment *out)
 {
-    if (!cursor->span.tracing) return ctm_payload_fail(payload, "a tick while nothing is traced");
-    if (read_time(cursor, payload) != CTM_OK) return CTM_ERR_FORMAT;
+    if (!cursor->span.tracing) {
+        return ctm_payload_fail(payload, "a tick while nothing is traced");
+    }
+    if (read_time(cursor, payload) != CTM_OK) {
+        return CTM_ERR_FORMAT;
+    }
     *out = (ctm_moment){.time = cursor->time, .span = cursor->spans - 1};
     out->bytes = ctm_payload_varint(payload);
     out->blocks = ctm_payload_varint(payload);
     out->peak_bytes = ctm_payload_varint(payload);
     out->resident_bytes = ctm_payload_varint(payload);
     ctm_status status = read_lists(cursor, payload);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     if (out->bytes != cursor->bytes || out->blocks != cursor->blocks || out->bytes > INT64_MAX ||
-        out->blocks > INT64_MAX || out->peak_bytes > INT64_MAX)
+        out->blocks > INT64_MAX || out->peak_bytes > INT64_MAX) {
         return ctm_payload_fail(payload, "a tick's totals are not the sums over the sites");
+    }
     if (cursor->span.sample_interval != 0) {
         out->bytes = cursor->weighted_bytes > INT64_MAX ? 0 : cursor->weighted_bytes;
         out->blocks = rounded(cursor->weighted_blocks);

@@ -30,23 +30,27 @@ static void read_text(struct ctm_payload *payload, char *field, size_t size)
     }
     memset(field, 0, size);
     memcpy(field, payload->at, (size_t)length);
-    if (memchr(field, 0, size) != field + length || !ctm_text_is_fit(field, size))
+    if (memchr(field, 0, size) != field + length || !ctm_text_is_fit(field, size)) {
         ctm_payload_fail(payload, "a text is not what it should be");
+    }
     payload->at += length;
 }
 
 ctm_status ctm_apply_losses(struct ctm_cursor *cursor, struct ctm_payload *payload)
 {
     const uint64_t n = ctm_payload_varint(payload);
-    if (n > CTM_MAX_LOSSES) ctm_payload_fail(payload, "too many losses");
+    if (n > CTM_MAX_LOSSES) {
+        ctm_payload_fail(payload, "too many losses");
+    }
     cursor->losses.n = 0;
     while (cursor->losses.n < n && payload->reason == NULL) {
         ctm_loss *loss = &cursor->losses.rows[cursor->losses.n++];
         loss->count = ctm_payload_varint(payload);
         read_text(payload, loss->kind, sizeof loss->kind);
         read_text(payload, loss->detail, sizeof loss->detail);
-        if (payload->reason == NULL && loss->kind[0] == 0)
+        if (payload->reason == NULL && loss->kind[0] == 0) {
             ctm_payload_fail(payload, "a loss has no kind");
+        }
     }
     return payload->reason == NULL ? CTM_OK : CTM_ERR_FORMAT;
 }
@@ -59,19 +63,26 @@ void ctm_recording_keep_losses(struct ctm_recording *recording)
         const ctm_loss *loss = &now->rows[i];
         const uint32_t before = all->n;
         ctm_loss *kept = &all->rows[ctm_losses_add(all, loss->kind, loss->detail, 0)];
-        if (all->n > before || kept->count < loss->count) kept->count = loss->count;
+        if (all->n > before || kept->count < loss->count) {
+            kept->count = loss->count;
+        }
     }
 }
 
 ctm_status ctm_recording_read_end(struct ctm_recording *recording, struct ctm_payload *payload)
 {
-    if (payload->at == payload->end) return CTM_OK; /* nothing is known */
+    if (payload->at == payload->end) {
+        return CTM_OK; /* nothing is known */
+    }
     const uint64_t status = ctm_payload_varint(payload);
     const int64_t number = ctm_unfold(status - 1);
-    if (status != 0 && (number < INT32_MIN || number > INT32_MAX))
+    if (status != 0 && (number < INT32_MIN || number > INT32_MAX)) {
         ctm_payload_fail(payload, "an exit status is out of range");
+    }
     read_text(payload, recording->end_text, sizeof recording->end_text);
-    if (payload->reason != NULL) return CTM_ERR_FORMAT;
+    if (payload->reason != NULL) {
+        return CTM_ERR_FORMAT;
+    }
     recording->info.end_text = recording->end_text;
     recording->info.exit_status_known = status != 0;
     recording->info.exit_status = status != 0 ? (int32_t)number : 0;
@@ -80,7 +91,9 @@ ctm_status ctm_recording_read_end(struct ctm_recording *recording, struct ctm_pa
 
 void ctm_recording_tell_lack(const struct ctm_recording *recording, struct ctm_losses *out)
 {
-    if (recording->info.lack == CTM_RECORDING_COMPLETE) return;
+    if (recording->info.lack == CTM_RECORDING_COMPLETE) {
+        return;
+    }
     char detail[CTM_LOSS_DETAIL];
     (void)snprintf(detail, sizeof detail, "the recording ended before the program: %s",
                    ctm_recording_lack_text(recording->info.lack));

@@ -29,8 +29,12 @@ static bool write_all(int fd, const void *bytes, size_t size)
     while (size > 0) {
         size_t step = size < (1u << 30) ? size : (1u << 30);
         ssize_t n = write(fd, at, step);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return false;
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return false;
+        }
         at += n;
         size -= (size_t)n;
     }
@@ -43,7 +47,9 @@ static bool write_and_close(int fd, const void *bytes, size_t size)
     bool written = write_all(fd, bytes, size);
     int error = errno;
     bool closed = close(fd) == 0;
-    if (!written) errno = error;
+    if (!written) {
+        errno = error;
+    }
     return written && closed;
 }
 
@@ -73,13 +79,18 @@ static size_t directory_length(const char *path)
 /* A link to nothing is followed too: its target is what open would create. */
 static bool resolve_links(const char *path, struct paths *paths)
 {
-    if (!path_end(paths->target, 0, path, strlen(path))) return false;
+    if (!path_end(paths->target, 0, path, strlen(path))) {
+        return false;
+    }
     for (int i = 0; i < MAX_LINKS; i++) {
         ssize_t n = readlink(paths->target, paths->other, sizeof paths->other);
-        if (n < 0) /* no link, or nothing there: whoever opens it learns which */
+        if (n < 0) { /* no link, or nothing there: whoever opens it learns which */
             return true;
+        }
         size_t directory = paths->other[0] == '/' ? 0 : directory_length(paths->target);
-        if (!path_end(paths->target, directory, paths->other, (size_t)n)) return false;
+        if (!path_end(paths->target, directory, paths->other, (size_t)n)) {
+            return false;
+        }
     }
     errno = ELOOP;
     return false;
@@ -95,9 +106,13 @@ static int create_unique(struct paths *paths)
         int length = snprintf(name, sizeof name, ".ctm-%lx-%lx-%x.tmp", (long)getpid(),
                               (unsigned long)now.tv_nsec, i);
         memcpy(paths->other, paths->target, directory);
-        if (!path_end(paths->other, directory, name, (size_t)length)) return -1;
+        if (!path_end(paths->other, directory, name, (size_t)length)) {
+            return -1;
+        }
         int fd = open(paths->other, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (fd >= 0 || errno != EEXIST) return fd;
+        if (fd >= 0 || errno != EEXIST) {
+            return fd;
+        }
     }
     return -1;
 }
@@ -134,11 +149,19 @@ static bool within_limit(size_t size)
 static bool replace_regular(struct paths *paths, const struct stat *old, const void *bytes,
                             size_t size)
 {
-    if (old != NULL && faccessat(AT_FDCWD, paths->target, W_OK, AT_EACCESS) != 0) return false;
-    if (!within_limit(size)) return false;
+    if (old != NULL && faccessat(AT_FDCWD, paths->target, W_OK, AT_EACCESS) != 0) {
+        return false;
+    }
+    if (!within_limit(size)) {
+        return false;
+    }
     int fd = create_unique(paths);
-    if (fd < 0) return false;
-    if (fill_unique(fd, old, bytes, size) && rename(paths->other, paths->target) == 0) return true;
+    if (fd < 0) {
+        return false;
+    }
+    if (fill_unique(fd, old, bytes, size) && rename(paths->other, paths->target) == 0) {
+        return true;
+    }
     int error = errno;
     unlink(paths->other);
     errno = error;
@@ -151,7 +174,9 @@ static int open_direct(const char *path)
     const struct timespec pause = {.tv_nsec = READER_PAUSE_NS};
     for (int i = 0;; i++) {
         int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-        if (fd >= 0 || errno != ENXIO || i == READER_TRIES) return fd;
+        if (fd >= 0 || errno != ENXIO || i == READER_TRIES) {
+            return fd;
+        }
         nanosleep(&pause, NULL);
     }
 }
@@ -172,16 +197,22 @@ static bool replace_at(const char *path, struct paths *paths, const void *bytes,
 {
     struct stat old;
     bool exists = stat(path, &old) == 0;
-    if (!exists && errno != ENOENT) return false;
+    if (!exists && errno != ENOENT) {
+        return false;
+    }
     /* Before links are followed by hand: those of /proc/self/fd lead nowhere by name. */
-    if (exists && !S_ISREG(old.st_mode)) return write_direct(path, bytes, size);
+    if (exists && !S_ISREG(old.st_mode)) {
+        return write_direct(path, bytes, size);
+    }
     return resolve_links(path, paths) && replace_regular(paths, exists ? &old : NULL, bytes, size);
 }
 
 ctm_status ctm_file_replace(const char *path, const void *bytes, size_t size)
 {
     struct paths *paths = ctm_mem_alloc(sizeof *paths);
-    if (paths == NULL) return CTM_ERR_NOMEM;
+    if (paths == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     bool done = replace_at(path, paths, bytes, size);
     int error = errno;
     ctm_mem_free(paths);

@@ -63,9 +63,12 @@ static ctm_status add_file(struct import *import, uint32_t text, uint32_t *out)
         ctm_status status = ctm_builder_string(
             import->builder, (const char *)ctm_pickle_bytes(import->pickle, value), value->count,
             &filename);
-        if (status == CTM_OK)
+        if (status == CTM_OK) {
             status = ctm_builder_function(import->builder, filename, 0, 0, &became->id);
-        if (status != CTM_OK) return status;
+        }
+        if (status != CTM_OK) {
+            return status;
+        }
     }
     *out = became->id;
     return CTM_OK;
@@ -75,13 +78,18 @@ static ctm_status make_frame(struct import *import, uint32_t id, uint32_t *out)
 {
     const struct ctm_pickle_value *frame = at(import, id);
     uint32_t function;
-    if (!is_tuple(frame, 2, 2)) return fail(import, "a frame is not a tuple of 2");
+    if (!is_tuple(frame, 2, 2)) {
+        return fail(import, "a frame is not a tuple of 2");
+    }
     const uint32_t *item = ctm_pickle_item(import->pickle, frame->at);
     const struct ctm_pickle_value *lineno = at(import, item[1]);
-    if (!ctm_pickle_is_text(at(import, item[0])) || !int_between(lineno, 0, INT32_MAX))
+    if (!ctm_pickle_is_text(at(import, item[0])) || !int_between(lineno, 0, INT32_MAX)) {
         return fail(import, "a frame is not a file name and a line number");
+    }
     ctm_status status = add_file(import, item[0], &function);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     return ctm_builder_frame(import->builder, function, (int32_t)lineno->number, out);
 }
 
@@ -90,7 +98,9 @@ static ctm_status add_frame(struct import *import, uint32_t id, uint32_t *out)
     struct became *became = &import->became[id];
     if (became->id == 0 || became->total != NO_TOTAL) {
         ctm_status status = make_frame(import, id, out);
-        if (status == CTM_OK) *became = (struct became){.id = *out, .total = NO_TOTAL};
+        if (status == CTM_OK) {
+            *became = (struct became){.id = *out, .total = NO_TOTAL};
+        }
         return status;
     }
     *out = became->id;
@@ -106,8 +116,9 @@ static ctm_status add_frames(struct import *import, const struct ctm_pickle_valu
     *out = 0;
     for (uint32_t i = frames->count; i-- > 0 && status == CTM_OK;) {
         status = add_frame(import, *ctm_pickle_item(import->pickle, frames->at + i), &frame);
-        if (status == CTM_OK)
+        if (status == CTM_OK) {
             status = ctm_builder_traceback(import->builder, *out, frame, (int32_t)(total - i), out);
+        }
     }
     return status;
 }
@@ -120,15 +131,20 @@ static ctm_status add_traceback(struct import *import, uint32_t id, int64_t tota
         *out = became->id;
         return CTM_OK;
     }
-    if (!is_tuple(frames, 1, CTM_MAX_NFRAME))
+    if (!is_tuple(frames, 1, CTM_MAX_NFRAME)) {
         return fail(import, "the traceback is not a tuple of 1 to 65535 frames");
-    if (total - (int64_t)(frames->count - 1) < INT32_MIN)
+    }
+    if (total - (int64_t)(frames->count - 1) < INT32_MIN) {
         return fail(import, "total_nframe is not a number in range");
-    if (frames->count > import->frames_left)
+    }
+    if (frames->count > import->frames_left) {
         return fail(import, "the same frames with too many a total_nframe");
+    }
     import->frames_left -= frames->count;
     ctm_status status = add_frames(import, frames, total, out);
-    if (status == CTM_OK) *became = (struct became){.id = *out, .total = (int32_t)total};
+    if (status == CTM_OK) {
+        *became = (struct became){.id = *out, .total = (int32_t)total};
+    }
     return status;
 }
 
@@ -138,18 +154,26 @@ static ctm_status add_trace(struct import *import, uint32_t id)
     const struct ctm_pickle_value *trace = at(import, id);
     import->where = trace->where;
     /* Python 3.8 had no total_nframe. */
-    if (!is_tuple(trace, 3, 4)) return fail(import, "a trace is not a tuple of 4");
+    if (!is_tuple(trace, 3, 4)) {
+        return fail(import, "a trace is not a tuple of 4");
+    }
     const uint32_t *item = ctm_pickle_item(import->pickle, trace->at);
     const struct ctm_pickle_value *domain = at(import, item[0]), *size = at(import, item[1]);
-    if (!int_between(domain, 0, UINT32_MAX))
+    if (!int_between(domain, 0, UINT32_MAX)) {
         return fail(import, "the domain is not a number in range");
-    if (!int_between(size, 0, INT64_MAX)) return fail(import, "the size is not a number in range");
-    if (trace->count == 4 && !int_between(at(import, item[3]), -INT32_MAX, INT32_MAX))
+    }
+    if (!int_between(size, 0, INT64_MAX)) {
+        return fail(import, "the size is not a number in range");
+    }
+    if (trace->count == 4 && !int_between(at(import, item[3]), -INT32_MAX, INT32_MAX)) {
         return fail(import, "total_nframe is not a number in range");
+    }
     const int64_t total =
         trace->count == 4 ? at(import, item[3])->number : at(import, item[2])->count;
     ctm_status status = add_traceback(import, item[2], total, &site.traceback);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     site.domain = (uint32_t)domain->number;
     site.block_size = (uint64_t)size->number;
     return ctm_builder_site(import->builder, &site, false);
@@ -162,9 +186,12 @@ static ctm_status add_traces(struct import *import, uint32_t list)
     uint32_t id;
     const size_t size = import->pickle->values.count * sizeof(struct became);
     import->became = ctm_mem_map(size);
-    if (import->became == NULL) return CTM_ERR_NOMEM;
-    while (status == CTM_OK && ctm_pickle_walk_next(&walk, &id))
+    if (import->became == NULL) {
+        return CTM_ERR_NOMEM;
+    }
+    while (status == CTM_OK && ctm_pickle_walk_next(&walk, &id)) {
         status = add_trace(import, id);
+    }
     ctm_mem_unmap(import->became, size);
     return status;
 }
@@ -185,18 +212,23 @@ static bool is_object(const struct ctm_pickle *pickle, uint32_t id, enum ctm_pic
 static ctm_status find_parts(const struct ctm_pickle *pickle, struct parts *out,
                              ctm_file_error *error)
 {
-    if (!is_object(pickle, pickle->root, CTM_NAME_SNAPSHOT))
+    if (!is_object(pickle, pickle->root, CTM_NAME_SNAPSHOT)) {
         return fail_at(error, 0, "the pickle does not hold a tracemalloc.Snapshot");
+    }
     const struct ctm_pickle_value *root = ctm_pickle_at(pickle, pickle->root);
     out->state = root->count;
     const uint32_t traces = out->state != 0 ? ctm_pickle_find(pickle, out->state, "traces") : 0;
-    if (traces == 0) return fail_at(error, root->where, "the snapshot's traces are missing");
+    if (traces == 0) {
+        return fail_at(error, root->where, "the snapshot's traces are missing");
+    }
     const struct ctm_pickle_value *object = ctm_pickle_at(pickle, traces);
-    if (!is_object(pickle, traces, CTM_NAME_TRACES))
+    if (!is_object(pickle, traces, CTM_NAME_TRACES)) {
         return fail_at(error, root->where, "the snapshot's traces are not a tracemalloc._Traces");
+    }
     out->traces = object->count != 0 ? ctm_pickle_find(pickle, object->count, "_traces") : 0;
-    if (ctm_pickle_at(pickle, out->traces)->kind != CTM_PICKLED_LIST)
+    if (ctm_pickle_at(pickle, out->traces)->kind != CTM_PICKLED_LIST) {
         return fail_at(error, object->where, "the traces are not a list");
+    }
     return CTM_OK;
 }
 
@@ -208,13 +240,17 @@ static ctm_status find_limit(const struct ctm_pickle *pickle, struct parts *part
     const uint32_t where = ctm_pickle_at(pickle, pickle->root)->where;
     uint32_t name, value;
     bool found = false;
-    while (ctm_pickle_walk_next(&walk, &name) && ctm_pickle_walk_next(&walk, &value))
+    while (ctm_pickle_walk_next(&walk, &name) && ctm_pickle_walk_next(&walk, &value)) {
         found |= ctm_pickle_text_is(pickle, name, "traceback_limit");
-    if (!found) return fail_at(error, where, "the snapshot's traceback_limit is missing");
+    }
+    if (!found) {
+        return fail_at(error, where, "the snapshot's traceback_limit is missing");
+    }
     parts->limit = ctm_pickle_find(pickle, parts->state, "traceback_limit");
     const struct ctm_pickle_value *limit = ctm_pickle_at(pickle, parts->limit);
-    if (limit->kind != CTM_PICKLED_NONE && !int_between(limit, -INT32_MAX, INT32_MAX))
+    if (limit->kind != CTM_PICKLED_NONE && !int_between(limit, -INT32_MAX, INT32_MAX)) {
         return fail_at(error, where, "traceback_limit is not a number of frames");
+    }
     return CTM_OK;
 }
 
@@ -225,7 +261,9 @@ static ctm_status build_snapshot(struct ctm_pickle *pickle, const struct parts *
     struct import import = {.pickle = pickle, .error = error};
     import.frames_left = (uint64_t)pickle->size + SPARE_FRAMES;
     ctm_status status = ctm_builder_new(&import.builder);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     status = add_traces(&import, parts->traces);
     ctm_pickle_free(pickle);
     if (status == CTM_OK) {
@@ -243,20 +281,30 @@ static ctm_status import_pickle(struct ctm_pickle *pickle, ctm_snapshot **out,
     void *attributes = NULL;
     size_t length = 0;
     ctm_status status = find_parts(pickle, &parts, error);
-    if (status == CTM_OK) status = find_limit(pickle, &parts, error);
-    if (status != CTM_OK) return status;
+    if (status == CTM_OK) {
+        status = find_limit(pickle, &parts, error);
+    }
+    if (status != CTM_OK) {
+        return status;
+    }
     const struct ctm_pickle_value *limit = ctm_pickle_at(pickle, parts.limit);
     const bool is_nframe = int_between(limit, 1, CTM_MAX_NFRAME);
     const uint32_t nframe = is_nframe ? (uint32_t)limit->number : 0;
     status = ctm_pickle_attributes(pickle, parts.state, !is_nframe, &attributes, &length, error);
-    if (status == CTM_OK) status = build_snapshot(pickle, &parts, nframe, out, error);
+    if (status == CTM_OK) {
+        status = build_snapshot(pickle, &parts, nframe, out, error);
+    }
     if (status != CTM_OK || out_attributes == NULL) {
         ctm_mem_free(attributes);
-        if (status != CTM_OK) return status;
+        if (status != CTM_OK) {
+            return status;
+        }
     } else {
         *out_attributes = attributes;
     }
-    if (out_length != NULL) *out_length = length;
+    if (out_length != NULL) {
+        *out_length = length;
+    }
     return CTM_OK;
 }
 
@@ -264,7 +312,9 @@ static ctm_status import_pickle(struct ctm_pickle *pickle, ctm_snapshot **out,
 bool ctm_file_is_pickle(const void *bytes, size_t length)
 {
     static const char old[] = "ccopy_reg\n";
-    if (length > 0 && *(const unsigned char *)bytes == 0x80) return true;
+    if (length > 0 && *(const unsigned char *)bytes == 0x80) {
+        return true;
+    }
     return length >= sizeof old - 1 && memcmp(bytes, old, sizeof old - 1) == 0;
 }
 
@@ -274,12 +324,19 @@ ctm_status ctm_snapshot_decode_stdlib(const void *bytes, size_t size, ctm_snapsh
 {
     ctm_file_error unused;
     struct ctm_pickle pickle;
-    if (error == NULL) error = &unused;
-    if (size == 0) return fail_at(error, 0, "it is empty");
-    if (!ctm_file_is_pickle(bytes, size))
+    if (error == NULL) {
+        error = &unused;
+    }
+    if (size == 0) {
+        return fail_at(error, 0, "it is empty");
+    }
+    if (!ctm_file_is_pickle(bytes, size)) {
         return fail_at(error, 0, "it is neither a snapshot file nor a pickle");
+    }
     ctm_status status = ctm_pickle_read(&pickle, bytes, size, error);
-    if (status == CTM_OK) status = import_pickle(&pickle, out, out_attributes, out_length, error);
+    if (status == CTM_OK) {
+        status = import_pickle(&pickle, out, out_attributes, out_length, error);
+    }
     ctm_pickle_free(&pickle);
     return status;
 }

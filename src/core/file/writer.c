@@ -56,10 +56,16 @@ static void plan_sections(const ctm_snapshot *snapshot, size_t attributes, struc
     plan_section(plan, CTM_FILE_FUNCTIONS, (uint64_t)info->functions + 1);
     plan_section(plan, CTM_FILE_FRAMES, (uint64_t)info->frames + 1);
     plan_section(plan, CTM_FILE_TRACEBACKS, (uint64_t)info->tracebacks + 1);
-    if (info->label_sets > 0) plan_section(plan, CTM_FILE_LABELS, (uint64_t)info->label_sets + 1);
+    if (info->label_sets > 0) {
+        plan_section(plan, CTM_FILE_LABELS, (uint64_t)info->label_sets + 1);
+    }
     plan_section(plan, CTM_FILE_SITES, (uint64_t)info->sites + 1);
-    if (snapshot->n_losses > 0) plan_section(plan, CTM_FILE_LOSSES, snapshot->n_losses);
-    if (attributes > 0) plan_section(plan, CTM_FILE_ATTRIBUTES, attributes);
+    if (snapshot->n_losses > 0) {
+        plan_section(plan, CTM_FILE_LOSSES, snapshot->n_losses);
+    }
+    if (attributes > 0) {
+        plan_section(plan, CTM_FILE_ATTRIBUTES, attributes);
+    }
 }
 
 static void write_info(const ctm_snapshot_info *info, unsigned char *at)
@@ -143,13 +149,15 @@ static void write_section(const ctm_snapshot *snapshot, const void *attributes,
                           const struct section *section, unsigned char *at)
 {
     uint32_t row_size = section->row_size;
-    if (section->kind == CTM_FILE_STRING_BYTES)
+    if (section->kind == CTM_FILE_STRING_BYTES) {
         memcpy(at, snapshot->string_bytes, (size_t)section->length);
-    else if (section->kind == CTM_FILE_ATTRIBUTES)
+    } else if (section->kind == CTM_FILE_ATTRIBUTES) {
         memcpy(at, attributes, (size_t)section->length);
-    else
-        for (uint64_t row = 0; row < section->rows; row++)
+    } else {
+        for (uint64_t row = 0; row < section->rows; row++) {
             write_row(snapshot, section->kind, row, at + row * row_size);
+        }
+    }
 }
 
 static void write_directory_row(const struct section *section, uint32_t checksum, unsigned char *at)
@@ -208,10 +216,14 @@ ctm_status ctm_snapshot_encode(const ctm_snapshot *snapshot, const void *attribu
                                void **out, size_t *out_length)
 {
     struct plan plan;
-    if (attributes == NULL && length > 0) return CTM_ERR_INVALID;
+    if (attributes == NULL && length > 0) {
+        return CTM_ERR_INVALID;
+    }
     plan_sections(snapshot, length, &plan);
     unsigned char *bytes = plan.size > PTRDIFF_MAX ? NULL : ctm_mem_alloc((size_t)plan.size);
-    if (bytes == NULL) return CTM_ERR_NOMEM;
+    if (bytes == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     write_file(snapshot, attributes, &plan, bytes);
     *out = bytes;
     *out_length = (size_t)plan.size;
@@ -224,7 +236,9 @@ ctm_status ctm_snapshot_write(const ctm_snapshot *snapshot, const char *path,
     void *bytes;
     size_t size;
     ctm_status status = ctm_snapshot_encode(snapshot, attributes, length, &bytes, &size);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     status = ctm_file_replace(path, bytes, size);
     ctm_mem_free(bytes);
     return status;

@@ -62,7 +62,9 @@ static ctm_status fill_int64(const struct batch *batch, enum ctm_arrow_column co
 {
     const bool nullable = column == CTM_ARROW_AT_PEAK && !batch->snapshot->info.peak_known;
     ctm_status status = numbers_new(batch->run->rows, sizeof(int64_t), nullable, NULL, out);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     int64_t *numbers = ctm_arrow_buffer(out, 1);
     for (uint32_t row = 0; row < batch->run->rows; row++) {
         uint64_t number;
@@ -70,7 +72,9 @@ static ctm_status fill_int64(const struct batch *batch, enum ctm_arrow_column co
             out->null_count++;
             continue;
         }
-        if (number > INT64_MAX) return CTM_ERR_LIMIT;
+        if (number > INT64_MAX) {
+            return CTM_ERR_LIMIT;
+        }
         numbers[row] = (int64_t)number;
     }
     return CTM_OK;
@@ -79,10 +83,13 @@ static ctm_status fill_int64(const struct batch *batch, enum ctm_arrow_column co
 static ctm_status fill_domain(const struct batch *batch, struct ArrowArray *out)
 {
     ctm_status status = numbers_new(batch->run->rows, sizeof(uint32_t), false, NULL, out);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     uint32_t *numbers = ctm_arrow_buffer(out, 1);
-    for (uint32_t row = 0; row < batch->run->rows; row++)
+    for (uint32_t row = 0; row < batch->run->rows; row++) {
         numbers[row] = batch->sites[row].domain;
+    }
     return CTM_OK;
 }
 
@@ -90,20 +97,26 @@ static ctm_status fill_weight(const struct batch *batch, struct ArrowArray *out)
 {
     const uint64_t interval = batch->snapshot->info.sample_interval;
     ctm_status status = numbers_new(batch->run->rows, sizeof(double), false, NULL, out);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     double *numbers = ctm_arrow_buffer(out, 1);
-    for (uint32_t row = 0; row < batch->run->rows; row++)
+    for (uint32_t row = 0; row < batch->run->rows; row++) {
         numbers[row] = interval != 0 ? ctm_weight(batch->sites[row].block_size, interval) : 1.0;
+    }
     return CTM_OK;
 }
 
 static ctm_status fill_total_nframe(const struct batch *batch, struct ArrowArray *out)
 {
     ctm_status status = numbers_new(batch->run->rows, sizeof(int32_t), false, NULL, out);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     int32_t *numbers = ctm_arrow_buffer(out, 1);
-    for (uint32_t row = 0; row < batch->run->rows; row++)
+    for (uint32_t row = 0; row < batch->run->rows; row++) {
         numbers[row] = batch->snapshot->tracebacks[batch->sites[row].traceback].total_nframe;
+    }
     return CTM_OK;
 }
 
@@ -114,7 +127,9 @@ static bool frame_value(const struct batch *batch, uint32_t frame, int column, i
 {
     const ctm_frame *row = &batch->snapshot->frames[frame];
     const ctm_function *function = &batch->snapshot->functions[row->function];
-    if (frame == 0) return false;
+    if (frame == 0) {
+        return false;
+    }
     switch (column) {
     case CTM_ARROW_FRAME_FILENAME: *out = batch->source->files->index[function->filename]; break;
     case CTM_ARROW_FRAME_LINENO: *out = row->lineno; break;
@@ -139,7 +154,9 @@ static void put_frame(const struct batch *batch, uint32_t frame, int column, siz
         return;
     }
     numbers[row] = value;
-    if (out->buffers[0] != NULL) set_valid(out, row);
+    if (out->buffers[0] != NULL) {
+        set_valid(out, row);
+    }
 }
 
 /* Of the most recent frame of each site. */
@@ -165,8 +182,9 @@ static ctm_status fill_frames(const struct batch *batch, int column, struct Arro
         uint32_t traceback = batch->sites[row].traceback;
         end += batch->snapshot->lengths[traceback];
         for (size_t at = end; traceback != 0;
-             traceback = batch->snapshot->tracebacks[traceback].parent)
+             traceback = batch->snapshot->tracebacks[traceback].parent) {
             put_frame(batch, batch->snapshot->tracebacks[traceback].frame, column, --at, out);
+        }
     }
     return status;
 }
@@ -183,20 +201,26 @@ static ctm_status nested_new(size_t rows, size_t inside, int columns, struct Arr
     const struct ctm_arrow_shape item = {
         .length = (int64_t)inside, .n_buffers = 1, .n_children = columns};
     ctm_status status = ctm_arrow_array_new(&list, out);
-    if (status == CTM_OK) status = ctm_arrow_array_new(&item, out->children[0]);
+    if (status == CTM_OK) {
+        status = ctm_arrow_array_new(&item, out->children[0]);
+    }
     return status;
 }
 
 static ctm_status fill_tracebacks(const struct batch *batch, struct ArrowArray *out)
 {
     ctm_status status = nested_new(batch->run->rows, batch->run->frames, 3, out);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     int32_t *offsets = ctm_arrow_buffer(out, 1);
-    for (uint32_t row = 0; row < batch->run->rows; row++)
+    for (uint32_t row = 0; row < batch->run->rows; row++) {
         offsets[row + 1] =
             offsets[row] + (int32_t)batch->snapshot->lengths[batch->sites[row].traceback];
-    for (int column = 0; column < 3 && status == CTM_OK; column++)
+    }
+    for (int column = 0; column < 3 && status == CTM_OK; column++) {
         status = fill_frames(batch, column, out->children[0]->children[column]);
+    }
     return status;
 }
 
@@ -228,12 +252,16 @@ static ctm_status fill_labels(const struct batch *batch, struct ArrowArray *out)
 {
     const ctm_snapshot *snapshot = batch->snapshot;
     ctm_status status = nested_new(batch->run->rows, batch->run->pairs, 2, out);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     int32_t *offsets = ctm_arrow_buffer(out, 1);
     struct ArrowArray *keys = out->children[0]->children[0];
     struct ArrowArray *values = out->children[0]->children[1];
     status = texts_new(batch->run->pairs, batch->run->keys, keys);
-    if (status == CTM_OK) status = texts_new(batch->run->pairs, batch->run->values, values);
+    if (status == CTM_OK) {
+        status = texts_new(batch->run->pairs, batch->run->values, values);
+    }
     size_t at = 0;
     for (uint32_t row = 0; row < batch->run->rows && status == CTM_OK; row++) {
         for (uint32_t set = batch->sites[row].labels; set != 0; at++) {
@@ -274,12 +302,16 @@ ctm_status ctm_arrow_batch(const struct ctm_arrow_source *source, const struct c
         .length = run->rows, .n_buffers = 1, .n_children = CTM_ARROW_COLUMNS};
     struct ArrowArray array;
     ctm_status status = ctm_arrow_array_new(&shape, &array);
-    if (status != CTM_OK) return status;
-    for (int column = 0; column < CTM_ARROW_COLUMNS && status == CTM_OK; column++)
+    if (status != CTM_OK) {
+        return status;
+    }
+    for (int column = 0; column < CTM_ARROW_COLUMNS && status == CTM_OK; column++) {
         status = fill_column(&batch, (enum ctm_arrow_column)column, array.children[column]);
-    if (status == CTM_OK)
+    }
+    if (status == CTM_OK) {
         *out = array;
-    else
+    } else {
         array.release(&array);
+    }
     return status;
 }

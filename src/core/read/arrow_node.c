@@ -35,7 +35,9 @@ static size_t measure_names(const ctm_snapshot *snapshot, const unsigned char *w
     size_t bytes = 0;
     *out_count = 0;
     for (uint32_t id = 0; id <= snapshot->info.strings; id++) {
-        if (!wanted[id]) continue;
+        if (!wanted[id]) {
+            continue;
+        }
         bytes += ctm_snapshot_string_length(snapshot, id);
         ++*out_count;
     }
@@ -48,7 +50,9 @@ static void fill_names(const ctm_snapshot *snapshot, const unsigned char *wanted
     int32_t next = 0, at = 0;
     for (uint32_t id = 0; id <= snapshot->info.strings; id++) {
         names->index[id] = wanted[id] ? next : -1;
-        if (!wanted[id]) continue;
+        if (!wanted[id]) {
+            continue;
+        }
         size_t length;
         const char *text = ctm_snapshot_string(snapshot, id, &length);
         names->offsets[next++] = at;
@@ -63,10 +67,14 @@ ctm_status ctm_arrow_names_new(const ctm_snapshot *snapshot, const unsigned char
 {
     int64_t count;
     size_t bytes = measure_names(snapshot, wanted, &count);
-    if (bytes > INT32_MAX || count >= INT32_MAX) return CTM_ERR_LIMIT;
+    if (bytes > INT32_MAX || count >= INT32_MAX) {
+        return CTM_ERR_LIMIT;
+    }
     size_t rows = (size_t)snapshot->info.strings + 1 + (size_t)count + 1;
     struct ctm_arrow_names *names = ctm_mem_alloc(sizeof *names + rows * sizeof(int32_t) + bytes);
-    if (names == NULL) return CTM_ERR_NOMEM;
+    if (names == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     atomic_init(&names->references, 1);
     names->count = count;
     names->index = (int32_t *)(names + 1);
@@ -79,9 +87,12 @@ ctm_status ctm_arrow_names_new(const ctm_snapshot *snapshot, const unsigned char
 
 void ctm_arrow_names_unref(struct ctm_arrow_names *names)
 {
-    if (names == NULL) return;
-    if (atomic_fetch_sub_explicit(&names->references, 1, memory_order_acq_rel) == 1)
+    if (names == NULL) {
+        return;
+    }
+    if (atomic_fetch_sub_explicit(&names->references, 1, memory_order_acq_rel) == 1) {
         ctm_mem_free(names);
+    }
 }
 
 /* --- arrays --- */
@@ -100,10 +111,13 @@ static void array_release(struct ArrowArray *array)
     struct head *head = array->private_data;
     for (int64_t i = 0; i < array->n_children; i++) {
         struct ArrowArray *child = array->children[i];
-        if (child->release != NULL) child->release(child);
+        if (child->release != NULL) {
+            child->release(child);
+        }
     }
-    if (array->dictionary != NULL && array->dictionary->release != NULL)
+    if (array->dictionary != NULL && array->dictionary->release != NULL) {
         array->dictionary->release(array->dictionary);
+    }
     ctm_arrow_names_unref(head->names);
     ctm_mem_free(head);
     array->release = NULL;
@@ -119,10 +133,13 @@ static struct head *head_new(const struct ctm_arrow_shape *shape, size_t inside)
 {
     size_t size = sizeof(struct head) + inside * sizeof(struct ArrowArray);
     size_t buffers = size;
-    for (int i = 0; i < shape->n_buffers; i++)
+    for (int i = 0; i < shape->n_buffers; i++) {
         size += shape->buffer_bytes[i] + ALIGNMENT;
+    }
     struct head *head = ctm_mem_alloc(size);
-    if (head == NULL) return NULL;
+    if (head == NULL) {
+        return NULL;
+    }
     memset(head, 0, size);
     char *at = (char *)head + buffers;
     for (int i = 0; i < shape->n_buffers; i++) {
@@ -131,8 +148,9 @@ static struct head *head_new(const struct ctm_arrow_shape *shape, size_t inside)
         head->buffers[i] = i == 0 && shape->buffer_bytes[0] == 0 ? NULL : at;
         at += shape->buffer_bytes[i];
     }
-    for (size_t i = 0; i < inside; i++)
+    for (size_t i = 0; i < inside; i++) {
         head->pointers[i] = &head->structs[i];
+    }
     return head;
 }
 
@@ -141,7 +159,9 @@ static ctm_status dictionary_new(struct ctm_arrow_names *names, struct ArrowArra
 {
     const struct ctm_arrow_shape shape = {.length = names->count, .n_buffers = 3};
     ctm_status status = ctm_arrow_array_new(&shape, out);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     struct head *head = out->private_data;
     atomic_fetch_add_explicit(&names->references, 1, memory_order_relaxed);
     head->names = names;
@@ -154,7 +174,9 @@ ctm_status ctm_arrow_array_new(const struct ctm_arrow_shape *shape, struct Arrow
 {
     bool is_dictionary = shape->names != NULL;
     struct head *head = head_new(shape, (size_t)shape->n_children + is_dictionary);
-    if (head == NULL) return CTM_ERR_NOMEM;
+    if (head == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     *out = (struct ArrowArray){
         .length = shape->length,
         .n_buffers = shape->n_buffers,
@@ -166,6 +188,8 @@ ctm_status ctm_arrow_array_new(const struct ctm_arrow_shape *shape, struct Arrow
         .private_data = head,
     };
     ctm_status status = is_dictionary ? dictionary_new(shape->names, out->dictionary) : CTM_OK;
-    if (status != CTM_OK) array_release(out);
+    if (status != CTM_OK) {
+        array_release(out);
+    }
     return status;
 }

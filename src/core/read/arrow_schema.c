@@ -69,10 +69,13 @@ static void schema_release(struct ArrowSchema *schema)
 {
     for (int64_t i = 0; i < schema->n_children; i++) {
         struct ArrowSchema *child = schema->children[i];
-        if (child->release != NULL) child->release(child);
+        if (child->release != NULL) {
+            child->release(child);
+        }
     }
-    if (schema->dictionary != NULL && schema->dictionary->release != NULL)
+    if (schema->dictionary != NULL && schema->dictionary->release != NULL) {
         schema->dictionary->release(schema->dictionary);
+    }
     ctm_mem_free(schema->private_data);
     schema->release = NULL;
 }
@@ -90,10 +93,13 @@ static ctm_status schema_new(const struct field *field, struct ArrowSchema *out)
     if (inside > 0) {
         size_t size = sizeof *block + inside * sizeof(struct ArrowSchema);
         block = ctm_mem_alloc(size);
-        if (block == NULL) return CTM_ERR_NOMEM;
+        if (block == NULL) {
+            return CTM_ERR_NOMEM;
+        }
         memset(block, 0, size);
-        for (size_t i = 0; i < inside; i++)
+        for (size_t i = 0; i < inside; i++) {
             block->pointers[i] = &block->structs[i];
+        }
     }
     *out = (struct ArrowSchema){
         .format = field->format,
@@ -112,12 +118,18 @@ static ctm_status schema_new(const struct field *field, struct ArrowSchema *out)
 static ctm_status schema_tree(const struct field *field, struct ArrowSchema *out)
 {
     ctm_status status = schema_new(field, out);
-    if (status != CTM_OK) return status;
-    for (int i = 0; i < field->n_children && status == CTM_OK; i++)
+    if (status != CTM_OK) {
+        return status;
+    }
+    for (int i = 0; i < field->n_children && status == CTM_OK; i++) {
         status = schema_tree(&field->children[i], out->children[i]);
-    if (status == CTM_OK && field->is_dictionary)
+    }
+    if (status == CTM_OK && field->is_dictionary) {
         status = schema_tree(&names_field, out->dictionary);
-    if (status != CTM_OK) schema_release(out);
+    }
+    if (status != CTM_OK) {
+        schema_release(out);
+    }
     return status;
 }
 
@@ -125,6 +137,8 @@ ctm_status ctm_arrow_schema(struct ArrowSchema *out)
 {
     struct ArrowSchema schema;
     ctm_status status = schema_tree(&root, &schema);
-    if (status == CTM_OK) *out = schema;
+    if (status == CTM_OK) {
+        *out = schema;
+    }
     return status;
 }

@@ -49,7 +49,9 @@ static ctm_status run_cut(const ctm_snapshot *snapshot, uint32_t first, struct c
     struct ctm_arrow_run run = run_extend(snapshot, (struct ctm_arrow_run){.first = first});
     while (run.first + run.rows <= snapshot->info.sites) {
         struct ctm_arrow_run longer = run_extend(snapshot, run);
-        if (!run_small(&longer)) break;
+        if (!run_small(&longer)) {
+            break;
+        }
         run = longer;
     }
     *out = run;
@@ -85,8 +87,12 @@ static int stream_get_next(struct ArrowArrayStream *self, struct ArrowArray *out
         return stream_status(stream, CTM_OK);
     }
     ctm_status status = run_cut(snapshot, stream->next, &run);
-    if (status == CTM_OK) status = ctm_arrow_batch(&stream->source, &run, out);
-    if (status == CTM_OK) stream->next += run.rows;
+    if (status == CTM_OK) {
+        status = ctm_arrow_batch(&stream->source, &run, out);
+    }
+    if (status == CTM_OK) {
+        stream->next += run.rows;
+    }
     return stream_status(stream, status);
 }
 
@@ -115,7 +121,9 @@ static ctm_status find_names(const ctm_snapshot *snapshot, struct ctm_arrow_sour
 {
     size_t strings = (size_t)snapshot->info.strings + 1;
     unsigned char *files = ctm_mem_alloc(2 * strings);
-    if (files == NULL) return CTM_ERR_NOMEM;
+    if (files == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     unsigned char *functions = files + strings;
     memset(files, 0, 2 * strings);
     for (uint32_t id = 1; id <= snapshot->info.functions; id++) {
@@ -123,7 +131,9 @@ static ctm_status find_names(const ctm_snapshot *snapshot, struct ctm_arrow_sour
         functions[snapshot->functions[id].name] = snapshot->functions[id].name != 0;
     }
     ctm_status status = ctm_arrow_names_new(snapshot, files, &source->files);
-    if (status == CTM_OK) status = ctm_arrow_names_new(snapshot, functions, &source->functions);
+    if (status == CTM_OK) {
+        status = ctm_arrow_names_new(snapshot, functions, &source->functions);
+    }
     ctm_mem_free(files);
     return status;
 }
@@ -131,7 +141,9 @@ static ctm_status find_names(const ctm_snapshot *snapshot, struct ctm_arrow_sour
 ctm_status ctm_snapshot_arrow(ctm_snapshot *snapshot, struct ArrowArrayStream *out)
 {
     struct stream *stream = ctm_mem_alloc(sizeof *stream);
-    if (stream == NULL) return CTM_ERR_NOMEM;
+    if (stream == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     *stream = (struct stream){.source = {.snapshot = ctm_snapshot_ref(snapshot)}, .next = 1};
     ctm_status status = find_names(snapshot, &stream->source);
     if (status != CTM_OK) {

@@ -21,7 +21,9 @@ struct ctm_builder {
 ctm_status ctm_builder_new(ctm_builder **out)
 {
     ctm_builder *builder = ctm_mem_alloc(sizeof *builder);
-    if (builder == NULL) return CTM_ERR_NOMEM;
+    if (builder == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     ctm_store_init(&builder->store);
     memset(&builder->info, 0, sizeof builder->info);
     builder->losses.n = 0;
@@ -31,7 +33,9 @@ ctm_status ctm_builder_new(ctm_builder **out)
 
 void ctm_builder_free(ctm_builder *builder)
 {
-    if (builder == NULL) return;
+    if (builder == NULL) {
+        return;
+    }
     ctm_store_free_all(&builder->store);
     ctm_mem_free(builder);
 }
@@ -70,7 +74,9 @@ static ctm_status fresh_row(struct ctm_store *store, const ctm_site *key, uint32
     uint32_t before = ctm_store_site_count(store);
     ctm_status status =
         ctm_store_site(store, key->domain, key->traceback, key->block_size, key->labels, out);
-    if (status != CTM_OK || *out >= before) return status;
+    if (status != CTM_OK || *out >= before) {
+        return status;
+    }
     return ctm_store_site_append(store, key->domain, key->traceback, key->block_size, key->labels,
                                  out);
 }
@@ -86,9 +92,10 @@ static ctm_status target_row(struct ctm_store *store, const ctm_site *site, bool
                              uint32_t *out)
 {
     uint32_t last = ctm_store_site_count(store) - 1;
-    if (merge)
+    if (merge) {
         return ctm_store_site(store, site->domain, site->traceback, site->block_size, site->labels,
                               out);
+    }
     if (last > 0 && same_key(&ctm_store_site_row(store, last)->site, site)) {
         *out = last;
         return CTM_OK;
@@ -99,14 +106,19 @@ static ctm_status target_row(struct ctm_store *store, const ctm_site *site, bool
 ctm_status ctm_builder_site(ctm_builder *builder, const ctm_site *site, bool merge)
 {
     uint32_t id;
-    if (site->freed > site->allocated || site->at_peak > site->allocated || site->reserved != 0)
+    if (site->freed > site->allocated || site->at_peak > site->allocated || site->reserved != 0) {
         return CTM_ERR_INVALID;
+    }
     ctm_status status = target_row(&builder->store, site, merge, &id);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     ctm_site *row = &ctm_store_site_row(&builder->store, id)->site;
     /* The others never exceed allocated, so one check is enough for all. */
     uint64_t allocated;
-    if (__builtin_add_overflow(row->allocated, site->allocated, &allocated)) return CTM_ERR_LIMIT;
+    if (__builtin_add_overflow(row->allocated, site->allocated, &allocated)) {
+        return CTM_ERR_LIMIT;
+    }
     row->allocated = allocated;
     row->freed += site->freed;
     row->at_peak += site->at_peak;
@@ -131,8 +143,12 @@ static ctm_status reserve_rows(ctm_builder *builder, const ctm_snapshot *snapsho
     ctm_status status = CTM_OK;
     for (uint32_t id = 1; id <= snapshot->info.sites && status == CTM_OK; id++) {
         ctm_site site = snapshot->sites[id];
-        if (keep != NULL && keep[id] > ctm_site_live(&site)) return CTM_ERR_INVALID;
-        if (!site_kept(&site, keep, id)) continue;
+        if (keep != NULL && keep[id] > ctm_site_live(&site)) {
+            return CTM_ERR_INVALID;
+        }
+        if (!site_kept(&site, keep, id)) {
+            continue;
+        }
         site.traceback = ids->tracebacks[site.traceback];
         site.labels = ids->labels[site.labels];
         status = fresh_row(&builder->store, &site, &ids->sites[id]);
@@ -147,7 +163,9 @@ static bool fill_rows(ctm_builder *builder, const ctm_snapshot *snapshot, const 
     bool whole = true;
     for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
         const ctm_site *site = &snapshot->sites[id];
-        if (!site_kept(site, keep, id)) continue;
+        if (!site_kept(site, keep, id)) {
+            continue;
+        }
         ctm_site *row = &ctm_store_site_row(&builder->store, ids->sites[id])->site;
         row->freed = site->freed;
         row->allocated = keep == NULL ? site->allocated : site->freed + keep[id];
@@ -164,12 +182,16 @@ ctm_status ctm_builder_add_snapshot(ctm_builder *builder, const ctm_snapshot *sn
     size_t labels = (size_t)snapshot->info.label_sets + 1;
     size_t sites = (size_t)snapshot->info.sites + 1;
     uint32_t *memory = ctm_mem_alloc((tracebacks + labels + sites) * sizeof(uint32_t));
-    if (memory == NULL) return CTM_ERR_NOMEM;
+    if (memory == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     struct new_ids ids = {memory, memory + tracebacks, memory + tracebacks + labels};
     bool first = ctm_store_site_count(&builder->store) == 1;
     ctm_status status =
         ctm_store_add_tables(&builder->store, snapshot, ids.tracebacks, ids.labels, 0);
-    if (status == CTM_OK) status = reserve_rows(builder, snapshot, keep, &ids);
+    if (status == CTM_OK) {
+        status = reserve_rows(builder, snapshot, keep, &ids);
+    }
     if (status == CTM_OK) {
         bool whole = fill_rows(builder, snapshot, keep, &ids);
         builder->info.sample_interval = snapshot->info.sample_interval;
@@ -202,7 +224,9 @@ void ctm_builder_set_peak_known(ctm_builder *builder, bool known)
 ctm_status ctm_builder_set_origin(ctm_builder *builder, uint64_t taken_ns, uint64_t started_ns,
                                   uint32_t pid, uint32_t command)
 {
-    if (command >= ctm_store_string_count(&builder->store)) return CTM_ERR_INVALID;
+    if (command >= ctm_store_string_count(&builder->store)) {
+        return CTM_ERR_INVALID;
+    }
     builder->info.taken_ns = taken_ns;
     builder->info.started_ns = started_ns;
     builder->info.pid = pid;

@@ -16,7 +16,9 @@ uint32_t ctm_snapshot_find_string(const ctm_snapshot *snapshot, const char *text
     for (uint32_t id = 1; id <= snapshot->info.strings; id++) {
         size_t length;
         const char *string = ctm_snapshot_string(snapshot, id, &length);
-        if (length == wanted && memcmp(string, text, length) == 0) return id;
+        if (length == wanted && memcmp(string, text, length) == 0) {
+            return id;
+        }
     }
     return 0;
 }
@@ -38,7 +40,9 @@ static void find_values(const ctm_snapshot *snapshot, uint32_t key, struct value
     values->n = 0;
     for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
         uint32_t *number = &values->number[values->of[snapshot->sites[id].labels]];
-        if (*number == 0) *number = ++values->n;
+        if (*number == 0) {
+            *number = ++values->n;
+        }
     }
 }
 
@@ -51,7 +55,9 @@ static void copy_rows(const ctm_snapshot *from, const struct values *values, ctm
     memcpy(to->labels, from->labels, (info->label_sets + (size_t)1) * sizeof(ctm_label));
     for (uint32_t id = 0; id <= info->strings; id++) {
         uint32_t number = values->number[id];
-        if (number == 0) continue;
+        if (number == 0) {
+            continue;
+        }
         to->functions[number] = (ctm_function){.filename = id};
         to->frames[number] = (ctm_frame){.function = number};
         to->tracebacks[number] = (ctm_traceback){.frame = number, .total_nframe = 1};
@@ -68,14 +74,19 @@ static ctm_status make(const ctm_snapshot *from, const struct values *values, ct
     ctm_snapshot *to;
     info.functions = info.frames = info.tracebacks = values->n;
     ctm_status status = ctm_snapshot_alloc(&info, ctm_snapshot_string_bytes(from), &to);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     copy_rows(from, values, to);
     status = ctm_snapshot_set_losses(to, from->losses, from->n_losses);
-    if (status == CTM_OK) status = ctm_snapshot_seal(to);
-    if (status == CTM_OK)
+    if (status == CTM_OK) {
+        status = ctm_snapshot_seal(to);
+    }
+    if (status == CTM_OK) {
         *out = to;
-    else
+    } else {
         ctm_snapshot_unref(to);
+    }
     return status;
 }
 
@@ -84,7 +95,9 @@ ctm_status ctm_snapshot_by_label(const ctm_snapshot *snapshot, const char *key, 
     size_t sets = (size_t)snapshot->info.label_sets + 1;
     size_t strings = (size_t)snapshot->info.strings + 1;
     uint32_t *memory = ctm_mem_alloc((sets + strings) * sizeof(uint32_t));
-    if (memory == NULL) return CTM_ERR_NOMEM;
+    if (memory == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     struct values values = {.of = memory, .number = memory + sets};
     /* Without the key no set has a value: row->key is never 0. */
     find_values(snapshot, ctm_snapshot_find_string(snapshot, key), &values);

@@ -46,7 +46,9 @@ static bool same_runs(struct runs *a, struct runs *b, const ctm_snapshot *tables
                       const uint32_t *same)
 {
     while (runs_advance(a) && runs_advance(b)) {
-        if (!same_trace(a, b, tables, same)) return false;
+        if (!same_trace(a, b, tables, same)) {
+            return false;
+        }
         uint64_t both = a->left < b->left ? a->left : b->left;
         a->left -= both;
         b->left -= both;
@@ -61,9 +63,13 @@ static ctm_status compare_joined(const ctm_snapshot *a, const ctm_snapshot *b,
     struct runs two = {.snapshot = b, .map = join->second};
     size_t rows = (size_t)join->tables->info.tracebacks + 1;
     uint32_t *same = ctm_mem_alloc(rows * sizeof(uint32_t));
-    if (same == NULL) return CTM_ERR_NOMEM;
+    if (same == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     ctm_status status = ctm_tracebacks_find(join->tables, same);
-    if (status == CTM_OK) *out = same_runs(&one, &two, join->tables, same);
+    if (status == CTM_OK) {
+        *out = same_runs(&one, &two, join->tables, same);
+    }
     ctm_mem_free(same);
     return status;
 }
@@ -79,7 +85,9 @@ ctm_status ctm_snapshot_equal(const ctm_snapshot *a, const ctm_snapshot *b, bool
     }
     /* The join only takes references, which is no change that a reader can see. */
     ctm_status status = ctm_join_new((ctm_snapshot *)a, (ctm_snapshot *)b, &join);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     status = compare_joined(a, b, &join, out);
     ctm_join_free(&join);
     return status;

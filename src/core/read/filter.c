@@ -47,8 +47,9 @@ static bool file_matches(struct matcher *matcher, const ctm_filter *filter, uint
 
 static bool frame_matches(struct matcher *matcher, const ctm_filter *filter, uint32_t frame)
 {
-    if (filter->has_lineno && matcher->snapshot->frames[frame].lineno != filter->lineno)
+    if (filter->has_lineno && matcher->snapshot->frames[frame].lineno != filter->lineno) {
         return false;
+    }
     return file_matches(matcher, filter, ctm_snapshot_frame_file(matcher->snapshot, frame));
 }
 
@@ -83,9 +84,13 @@ static void match_labels(struct matcher *matcher, const ctm_filter *filter)
 static bool site_passes(const struct matcher *matcher, const ctm_filter *filter,
                         const ctm_site *site)
 {
-    if (filter->label != NULL) return matcher->labels[site->labels] == filter->inclusive;
+    if (filter->label != NULL) {
+        return matcher->labels[site->labels] == filter->inclusive;
+    }
     bool same_domain = !filter->has_domain || site->domain == filter->domain;
-    if (!filter->by_filename) return same_domain == filter->inclusive;
+    if (!filter->by_filename) {
+        return same_domain == filter->inclusive;
+    }
     bool matches = matcher->tracebacks[site->traceback];
     return filter->inclusive ? matches && same_domain : !matches || !same_domain;
 }
@@ -93,16 +98,18 @@ static bool site_passes(const struct matcher *matcher, const ctm_filter *filter,
 static void apply_filter(struct matcher *matcher, const ctm_filter *filter)
 {
     const ctm_snapshot *snapshot = matcher->snapshot;
-    if (filter->label != NULL)
+    if (filter->label != NULL) {
         match_labels(matcher, filter);
-    else if (filter->by_filename)
+    } else if (filter->by_filename) {
         match_tracebacks(matcher, filter);
+    }
     for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
         bool passes = site_passes(matcher, filter, &snapshot->sites[id]);
-        if (filter->inclusive)
+        if (filter->inclusive) {
             matcher->included[id] |= passes;
-        else
+        } else {
             matcher->excluded[id] |= !passes;
+        }
     }
 }
 
@@ -111,19 +118,25 @@ static ctm_status copy_kept(const ctm_snapshot *from, const unsigned char *kept,
 {
     ctm_snapshot *to;
     uint32_t sites = 0, next = 1;
-    for (uint32_t id = 1; id <= from->info.sites; id++)
+    for (uint32_t id = 1; id <= from->info.sites; id++) {
         sites += kept[id];
+    }
     ctm_status status = ctm_snapshot_alloc_like(from, sites, &to);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     to->info.peak_bytes = to->info.tracer_bytes = 0;
     for (uint32_t id = 1; id <= from->info.sites; id++) {
-        if (kept[id]) to->sites[next++] = from->sites[id];
+        if (kept[id]) {
+            to->sites[next++] = from->sites[id];
+        }
     }
     status = ctm_snapshot_seal(to);
-    if (status == CTM_OK)
+    if (status == CTM_OK) {
         *out = to;
-    else
+    } else {
         ctm_snapshot_unref(to);
+    }
     return status;
 }
 
@@ -131,18 +144,21 @@ static ctm_status copy_kept(const ctm_snapshot *from, const unsigned char *kept,
 static void decide(struct matcher *matcher, const ctm_filter *filters, size_t n)
 {
     bool any_inclusive = false;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         any_inclusive |= filters[i].inclusive;
-    for (uint32_t id = 1; id <= matcher->snapshot->info.sites; id++)
+    }
+    for (uint32_t id = 1; id <= matcher->snapshot->info.sites; id++) {
         matcher->included[id] = (!any_inclusive || matcher->included[id]) && !matcher->excluded[id];
+    }
 }
 
 static ctm_status filters_check(const ctm_filter *filters, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         if ((filters[i].by_filename || filters[i].label != NULL) && filters[i].pattern == NULL &&
-            filters[i].pattern_length > 0)
+            filters[i].pattern_length > 0) {
             return CTM_ERR_INVALID;
+        }
     }
     return CTM_OK;
 }
@@ -154,13 +170,17 @@ ctm_status ctm_snapshot_filter(ctm_snapshot *snapshot, const ctm_filter *filters
     size_t sites = (size_t)info->sites + 1, strings = (size_t)info->strings + 1;
     size_t tracebacks = (size_t)info->tracebacks + 1;
     ctm_status status = filters_check(filters, n);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     if (n == 0) {
         *out = ctm_snapshot_ref(snapshot);
         return CTM_OK;
     }
     unsigned char *memory = ctm_mem_alloc(2 * sites + strings + tracebacks + info->label_sets + 1);
-    if (memory == NULL) return CTM_ERR_NOMEM;
+    if (memory == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     struct matcher matcher = {
         .snapshot = snapshot,
         .included = memory,
@@ -170,8 +190,9 @@ ctm_status ctm_snapshot_filter(ctm_snapshot *snapshot, const ctm_filter *filters
         .labels = memory + 2 * sites + strings + tracebacks,
     };
     memset(memory, 0, 2 * sites);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         apply_filter(&matcher, &filters[i]);
+    }
     decide(&matcher, filters, n);
     status = copy_kept(snapshot, matcher.included, out);
     ctm_mem_free(memory);

@@ -36,22 +36,27 @@ static void copy_strings(const struct ctm_store *store, ctm_snapshot *snapshot)
 static void copy_tables(const struct ctm_store *store, ctm_snapshot *snapshot)
 {
     copy_strings(store, snapshot);
-    for (uint32_t id = 1; id <= snapshot->info.functions; id++)
+    for (uint32_t id = 1; id <= snapshot->info.functions; id++) {
         snapshot->functions[id] = *ctm_store_function_row(store, id);
-    for (uint32_t id = 1; id <= snapshot->info.frames; id++)
+    }
+    for (uint32_t id = 1; id <= snapshot->info.frames; id++) {
         snapshot->frames[id] = *ctm_store_frame_row(store, id);
-    for (uint32_t id = 1; id <= snapshot->info.tracebacks; id++)
+    }
+    for (uint32_t id = 1; id <= snapshot->info.tracebacks; id++) {
         snapshot->tracebacks[id] = ctm_store_traceback_row(store, id)->row;
-    for (uint32_t id = 1; id <= snapshot->info.label_sets; id++)
+    }
+    for (uint32_t id = 1; id <= snapshot->info.label_sets; id++) {
         snapshot->labels[id] = ctm_store_label_row(store, id)->row;
+    }
 }
 
 /* Rows never allocated from are left out: they are spare keys, not sites. */
 static uint32_t count_sites(const struct ctm_store *store)
 {
     uint32_t sites = 0;
-    for (uint32_t id = 1; id < ctm_store_site_count(store); id++)
+    for (uint32_t id = 1; id < ctm_store_site_count(store); id++) {
         sites += ctm_store_site_row(store, id)->site.allocated > 0;
+    }
     return sites;
 }
 
@@ -60,7 +65,9 @@ static void copy_sites(const struct ctm_store *store, ctm_snapshot *snapshot)
     uint32_t next = 1;
     for (uint32_t id = 1; id < ctm_store_site_count(store); id++) {
         struct ctm_site_row *row = ctm_store_site_row(store, id);
-        if (row->site.allocated == 0) continue;
+        if (row->site.allocated == 0) {
+            continue;
+        }
         ctm_site *site = &snapshot->sites[next++];
         *site = row->site;
         site->freed = ctm_site_row_freed(row);
@@ -81,28 +88,39 @@ ctm_status ctm_snapshot_from_store(const struct ctm_store *store, const ctm_snap
     counts.label_sets = ctm_store_label_count(store) - 1;
     ctm_snapshot *snapshot;
     ctm_status status = ctm_snapshot_alloc(&counts, count_string_bytes(store), &snapshot);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     copy_tables(store, snapshot);
     copy_sites(store, snapshot);
-    if (losses != NULL) status = ctm_snapshot_set_losses(snapshot, losses->rows, losses->n);
-    if (status == CTM_OK) status = ctm_snapshot_seal(snapshot);
-    if (status == CTM_OK)
+    if (losses != NULL) {
+        status = ctm_snapshot_set_losses(snapshot, losses->rows, losses->n);
+    }
+    if (status == CTM_OK) {
+        status = ctm_snapshot_seal(snapshot);
+    }
+    if (status == CTM_OK) {
         *out = snapshot;
-    else
+    } else {
         ctm_snapshot_unref(snapshot);
+    }
     return status;
 }
 
 void ctm_snapshot_count_peak(ctm_snapshot *snapshot)
 {
     uint64_t bytes = 0;
-    if (!snapshot->info.peak_known || snapshot->info.sample_interval != 0) return;
-    for (uint32_t id = 1; id <= snapshot->info.sites; id++)
+    if (!snapshot->info.peak_known || snapshot->info.sample_interval != 0) {
+        return;
+    }
+    for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
         bytes += snapshot->sites[id].at_peak * snapshot->sites[id].block_size;
+    }
     if (bytes < snapshot->info.current_bytes) { /* a peak that was missed: it is now */
         bytes = snapshot->info.current_bytes;
-        for (uint32_t id = 1; id <= snapshot->info.sites; id++)
+        for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
             snapshot->sites[id].at_peak = ctm_site_live(&snapshot->sites[id]);
+        }
     }
     snapshot->info.peak_bytes = bytes;
 }

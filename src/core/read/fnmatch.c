@@ -44,8 +44,9 @@ static uint32_t text_next(struct text *text)
         return 0x110000u + first;
     }
     uint32_t point = first & leads[size];
-    for (unsigned i = 1; i < size; i++)
+    for (unsigned i = 1; i < size; i++) {
         point = (point << 6) | continuation(text, i);
+    }
     text->at += size;
     return point;
 }
@@ -59,7 +60,9 @@ struct member {
 /* Takes the next member off `set`, upside-down ranges included. */
 static bool member_next(struct text *set, struct member *out)
 {
-    if (set->at == set->end) return false;
+    if (set->at == set->end) {
+        return false;
+    }
     out->low = out->high = text_next(set);
     out->range = set->end - set->at >= 2 && set->at[0] == '-';
     if (out->range) {
@@ -73,7 +76,9 @@ static bool member_next(struct text *set, struct member *out)
 static bool member_next_kept(struct text *set, struct member *out)
 {
     while (member_next(set, out)) {
-        if (out->low <= out->high) return true;
+        if (out->low <= out->high) {
+            return true;
+        }
     }
     return false;
 }
@@ -82,7 +87,9 @@ static bool members_have(struct text set, uint32_t point)
 {
     struct member member;
     while (member_next_kept(&set, &member)) {
-        if (member.low <= point && point <= member.high) return true;
+        if (member.low <= point && point <= member.high) {
+            return true;
+        }
     }
     return false;
 }
@@ -96,11 +103,17 @@ static bool set_matches(struct text set, uint32_t point)
         return !members_have(set, point);
     }
     struct text rest = set;
-    if (!member_next_kept(&rest, &first)) return false;
-    if (first.low != '!') return members_have(set, point);
+    if (!member_next_kept(&rest, &first)) {
+        return false;
+    }
+    if (first.low != '!') {
+        return members_have(set, point);
+    }
     /* A `!` that came to stand first negates; if it began a range, that range falls apart
      * into a `-` and its end. */
-    if (first.range && (point == '-' || point == first.high)) return false;
+    if (first.range && (point == '-' || point == first.high)) {
+        return false;
+    }
     return !members_have(rest, point);
 }
 
@@ -110,10 +123,16 @@ static bool set_open(struct text *pattern, const unsigned char *last, struct tex
 {
     const unsigned char *at = pattern->at + 1;
     set->at = at;
-    if (at < pattern->end && *at == '!') at++;
-    if (at < pattern->end && *at == ']') at++;
+    if (at < pattern->end && *at == '!') {
+        at++;
+    }
+    if (at < pattern->end && *at == ']') {
+        at++;
+    }
     /* Known beforehand, so that a run of open brackets costs no scan each. */
-    if (last == NULL || last < at) return false;
+    if (last == NULL || last < at) {
+        return false;
+    }
     set->end = memchr(at, ']', (size_t)(last - at) + 1);
     pattern->at = set->end + 1;
     return true;
@@ -128,7 +147,9 @@ static bool token_matches(struct text *pattern, const unsigned char *last, struc
         pattern->at++;
         return true;
     }
-    if (*pattern->at == '[' && set_open(pattern, last, &set)) return set_matches(set, point);
+    if (*pattern->at == '[' && set_open(pattern, last, &set)) {
+        return set_matches(set, point);
+    }
     return text_next(pattern) == point;
 }
 
@@ -139,8 +160,9 @@ static const unsigned char *last_bracket(const char *pattern, size_t length)
 
 static bool only_stars(struct text pattern)
 {
-    while (pattern.at < pattern.end && *pattern.at == '*')
+    while (pattern.at < pattern.end && *pattern.at == '*') {
         pattern.at++;
+    }
     return pattern.at == pattern.end;
 }
 
@@ -158,7 +180,9 @@ bool ctm_fnmatch(const char *pattern, size_t pattern_length, const char *name, s
             star = rest;
             star_text = text;
         } else if (rest.at == rest.end || !token_matches(&rest, last, &text)) {
-            if (star.at == NULL) return false;
+            if (star.at == NULL) {
+                return false;
+            }
             text_next(&star_text);
             text = star_text;
             rest = star;

@@ -18,7 +18,9 @@ ctm_status ctm_lines_find(const ctm_snapshot *tables, uint32_t *lines)
 {
     struct ctm_idset set;
     ctm_status status = ctm_idset_init(&set, tables->info.frames);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     lines[0] = 0;
     for (uint32_t id = 1; id <= tables->info.frames; id++) {
         uint64_t content = (uint64_t)ctm_snapshot_frame_file(tables, id) << 32 |
@@ -51,7 +53,9 @@ static ctm_status find_stacks(const ctm_snapshot *tables, const uint32_t *lines,
     struct stacks stacks = {tables->tracebacks, lines, same};
     struct ctm_idset set;
     ctm_status status = ctm_idset_init(&set, tables->info.tracebacks);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     same[0] = 0;
     for (uint32_t id = 1; id <= tables->info.tracebacks; id++) {
         uint64_t hash = ctm_hash_mix(stack_content(&stacks, id));
@@ -64,9 +68,13 @@ static ctm_status find_stacks(const ctm_snapshot *tables, const uint32_t *lines,
 ctm_status ctm_tracebacks_find(const ctm_snapshot *tables, uint32_t *same)
 {
     uint32_t *lines = ctm_mem_alloc(((size_t)tables->info.frames + 1) * sizeof(uint32_t));
-    if (lines == NULL) return CTM_ERR_NOMEM;
+    if (lines == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     ctm_status status = ctm_lines_find(tables, lines);
-    if (status == CTM_OK) status = find_stacks(tables, lines, same);
+    if (status == CTM_OK) {
+        status = find_stacks(tables, lines, same);
+    }
     ctm_mem_free(lines);
     return status;
 }
@@ -75,10 +83,13 @@ static ctm_status group_lines(struct ctm_grouping *grouping)
 {
     const ctm_snapshot *tables = grouping->tables;
     uint32_t *lines = ctm_mem_alloc(((size_t)tables->info.frames + 1) * sizeof(uint32_t));
-    if (lines == NULL) return CTM_ERR_NOMEM;
+    if (lines == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     ctm_status status = ctm_lines_find(tables, lines);
-    for (uint32_t id = 0; id <= tables->info.tracebacks && status == CTM_OK; id++)
+    for (uint32_t id = 0; id <= tables->info.tracebacks && status == CTM_OK; id++) {
         grouping->of[id] = lines[tables->tracebacks[id].frame];
+    }
     grouping->last = tables->info.frames;
     ctm_mem_free(lines);
     return status;
@@ -87,16 +98,18 @@ static ctm_status group_lines(struct ctm_grouping *grouping)
 static void group_functions(struct ctm_grouping *grouping)
 {
     const ctm_snapshot *tables = grouping->tables;
-    for (uint32_t id = 0; id <= tables->info.tracebacks; id++)
+    for (uint32_t id = 0; id <= tables->info.tracebacks; id++) {
         grouping->of[id] = tables->frames[tables->tracebacks[id].frame].function;
+    }
     grouping->last = tables->info.functions;
 }
 
 static void group_files(struct ctm_grouping *grouping)
 {
     const ctm_snapshot *tables = grouping->tables;
-    for (uint32_t id = 0; id <= tables->info.tracebacks; id++)
+    for (uint32_t id = 0; id <= tables->info.tracebacks; id++) {
         grouping->of[id] = ctm_snapshot_frame_file(tables, tables->tracebacks[id].frame);
+    }
     grouping->last = tables->info.strings;
 }
 
@@ -117,12 +130,15 @@ ctm_status ctm_grouping_new(ctm_snapshot *tables, ctm_key key, struct ctm_groupi
 {
     struct ctm_grouping grouping = {.tables = tables, .key = key};
     grouping.of = ctm_mem_alloc(((size_t)tables->info.tracebacks + 1) * sizeof(uint32_t));
-    if (grouping.of == NULL) return CTM_ERR_NOMEM;
+    if (grouping.of == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     ctm_status status = fill_groups(&grouping);
-    if (status == CTM_OK)
+    if (status == CTM_OK) {
         *out = grouping;
-    else
+    } else {
         ctm_mem_free(grouping.of);
+    }
     return status;
 }
 
@@ -156,7 +172,9 @@ static void amount_join(struct ctm_amount *amount, const struct ctm_amount *othe
 static void add_blocks(struct ctm_amount *amount, uint64_t blocks, uint64_t size)
 {
     uint64_t bytes;
-    if (__builtin_mul_overflow(blocks, size, &bytes)) bytes = UINT64_MAX;
+    if (__builtin_mul_overflow(blocks, size, &bytes)) {
+        bytes = UINT64_MAX;
+    }
     amount_add(amount, blocks, bytes);
 }
 
@@ -197,10 +215,11 @@ static void sum_sites(const ctm_snapshot *snapshot, const uint32_t *map, const u
         const ctm_site *site = &snapshot->sites[id];
         uint32_t traceback = map == NULL ? site->traceback : map[site->traceback];
         struct ctm_sum *sum = &sums[of == NULL ? traceback : of[traceback]];
-        if (interval == 0)
+        if (interval == 0) {
             add_site(sum, site);
-        else
+        } else {
             add_sampled_site(sum, site, interval);
+        }
     }
 }
 
@@ -221,8 +240,9 @@ static ctm_status spread_sums(const struct ctm_grouping *grouping, struct ctm_su
     for (uint32_t id = grouping->tables->info.tracebacks; id > 0; id--) {
         struct ctm_sum *node = &nodes[id], *sum = &sums[grouping->of[id]];
         if (sum->live.count > INT64_MAX - node->live.count ||
-            sum->live.size > INT64_MAX - node->live.size)
+            sum->live.size > INT64_MAX - node->live.size) {
             return CTM_ERR_LIMIT;
+        }
         sum_join(sum, node);
         sum_join(&nodes[grouping->tables->tracebacks[id].parent], node);
     }
@@ -238,7 +258,9 @@ ctm_status ctm_grouping_sum(const struct ctm_grouping *grouping, bool cumulative
     }
     size_t size = ((size_t)grouping->tables->info.tracebacks + 1) * sizeof(struct ctm_sum);
     struct ctm_sum *nodes = ctm_mem_alloc(size);
-    if (nodes == NULL) return CTM_ERR_NOMEM;
+    if (nodes == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     memset(nodes, 0, size);
     sum_sites(snapshot, map, NULL, nodes);
     ctm_status status = spread_sums(grouping, nodes, sums);

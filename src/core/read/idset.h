@@ -23,11 +23,14 @@ typedef bool ctm_idset_equal(const void *context, uint32_t a, uint32_t b);
 static inline ctm_status ctm_idset_init(struct ctm_idset *set, uint64_t rows)
 {
     uint64_t places = 16;
-    while (places < 2 * rows)
+    while (places < 2 * rows) {
         places *= 2;
+    }
     set->mask = places - 1;
     set->ids = ctm_mem_alloc((size_t)places * sizeof(uint32_t));
-    if (set->ids == NULL) return CTM_ERR_NOMEM;
+    if (set->ids == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     memset(set->ids, 0, (size_t)places * sizeof(uint32_t));
     return CTM_OK;
 }
@@ -55,7 +58,9 @@ static inline uint32_t ctm_idset_add(struct ctm_idset *set, uint32_t id, uint64_
             set->ids[place] = id;
             return id;
         }
-        if (equal(context, set->ids[place], id)) return set->ids[place];
+        if (equal(context, set->ids[place], id)) {
+            return set->ids[place];
+        }
     }
 }
 

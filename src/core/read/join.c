@@ -18,8 +18,9 @@ static bool tables_begin(const ctm_snapshot *longer, const ctm_snapshot *shorter
 {
     const ctm_snapshot_info *few = &shorter->info, *many = &longer->info;
     if (few->strings > many->strings || few->functions > many->functions ||
-        few->frames > many->frames || few->tracebacks > many->tracebacks)
+        few->frames > many->frames || few->tracebacks > many->tracebacks) {
         return false;
+    }
     return memcmp(longer->string_offsets, shorter->string_offsets,
                   ((size_t)few->strings + 2) * sizeof(uint64_t)) == 0 &&
            memcmp(longer->string_bytes, shorter->string_bytes,
@@ -37,10 +38,13 @@ static ctm_status intern_both(const ctm_snapshot *first, const ctm_snapshot *sec
     const ctm_snapshot_info nothing = {0};
     ctm_store_init(&store);
     ctm_status status = ctm_store_add_tables(&store, first, map, NULL, 0);
-    if (status == CTM_OK)
+    if (status == CTM_OK) {
         status =
             ctm_store_add_tables(&store, second, map + (size_t)first->info.tracebacks + 1, NULL, 0);
-    if (status == CTM_OK) status = ctm_snapshot_from_store(&store, &nothing, NULL, out);
+    }
+    if (status == CTM_OK) {
+        status = ctm_snapshot_from_store(&store, &nothing, NULL, out);
+    }
     ctm_store_free_all(&store);
     return status;
 }
@@ -48,17 +52,20 @@ static ctm_status intern_both(const ctm_snapshot *first, const ctm_snapshot *sec
 ctm_status ctm_join_new(ctm_snapshot *first, ctm_snapshot *second, struct ctm_join *out)
 {
     struct ctm_join join = {0};
-    if (tables_begin(first, second))
+    if (tables_begin(first, second)) {
         join.tables = ctm_snapshot_ref(first);
-    else if (tables_begin(second, first))
+    } else if (tables_begin(second, first)) {
         join.tables = ctm_snapshot_ref(second);
+    }
     if (join.tables != NULL) {
         *out = join;
         return CTM_OK;
     }
     size_t one = (size_t)first->info.tracebacks + 1, two = (size_t)second->info.tracebacks + 1;
     join.traceback_map = ctm_mem_alloc((one + two) * sizeof(uint32_t));
-    if (join.traceback_map == NULL) return CTM_ERR_NOMEM;
+    if (join.traceback_map == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     ctm_status status = intern_both(first, second, join.traceback_map, &join.tables);
     if (status != CTM_OK) {
         ctm_mem_free(join.traceback_map);

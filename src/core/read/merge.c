@@ -50,7 +50,9 @@ static ctm_status map_frames(const ctm_snapshot *source, struct ctm_store *store
 /* Is `guess` the id of the row? Costs no lookup. */
 static bool is_traceback(const struct ctm_store *store, uint32_t guess, const ctm_traceback *row)
 {
-    if (guess >= ctm_store_traceback_count(store)) return false;
+    if (guess >= ctm_store_traceback_count(store)) {
+        return false;
+    }
     const ctm_traceback *there = &ctm_store_traceback_row(store, guess)->row;
     return there->parent == row->parent && there->frame == row->frame &&
            there->total_nframe == row->total_nframe;
@@ -74,8 +76,12 @@ static ctm_status map_tracebacks(const ctm_snapshot *source, struct ctm_store *s
         }
         const uint32_t before = ctm_store_traceback_count(store);
         ctm_status status = ctm_store_traceback(store, row.parent, row.frame, row.total_nframe, to);
-        if (status != CTM_OK) return status;
-        if (*to < before) guess = *to + 1;
+        if (status != CTM_OK) {
+            return status;
+        }
+        if (*to < before) {
+            guess = *to + 1;
+        }
     }
     return CTM_OK;
 }
@@ -101,7 +107,9 @@ ctm_status ctm_store_add_tables(struct ctm_store *store, const ctm_snapshot *sou
     size_t functions = (size_t)source->info.functions + 1;
     size_t frames = (size_t)source->info.frames + 1;
     uint32_t *memory = ctm_mem_alloc((strings + functions + frames) * sizeof(uint32_t));
-    if (memory == NULL) return CTM_ERR_NOMEM;
+    if (memory == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     struct maps maps = {
         .strings = memory,
         .functions = memory + strings,
@@ -110,11 +118,18 @@ ctm_status ctm_store_add_tables(struct ctm_store *store, const ctm_snapshot *sou
         .labels = label_map,
     };
     ctm_status status = map_strings(source, store, &maps);
-    if (status == CTM_OK) status = map_functions(source, store, &maps);
-    if (status == CTM_OK) status = map_frames(source, store, &maps);
-    if (status == CTM_OK) status = map_tracebacks(source, store, &maps);
-    if (status == CTM_OK && label_map != NULL)
+    if (status == CTM_OK) {
+        status = map_functions(source, store, &maps);
+    }
+    if (status == CTM_OK) {
+        status = map_frames(source, store, &maps);
+    }
+    if (status == CTM_OK) {
+        status = map_tracebacks(source, store, &maps);
+    }
+    if (status == CTM_OK && label_map != NULL) {
         status = map_labels(source, store, base_labels, &maps);
+    }
     ctm_mem_free(memory);
     return status;
 }

@@ -30,7 +30,9 @@ struct ctm_merger {
 ctm_status ctm_merger_new(ctm_merger **out)
 {
     ctm_merger *merger = ctm_mem_alloc(sizeof *merger);
-    if (merger == NULL) return CTM_ERR_NOMEM;
+    if (merger == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     memset(merger, 0, sizeof *merger);
     ctm_store_init(&merger->store);
     *out = merger;
@@ -39,7 +41,9 @@ ctm_status ctm_merger_new(ctm_merger **out)
 
 void ctm_merger_free(ctm_merger *merger)
 {
-    if (merger == NULL) return;
+    if (merger == NULL) {
+        return;
+    }
     ctm_store_free_all(&merger->store);
     ctm_mem_free(merger);
 }
@@ -52,9 +56,12 @@ static ctm_status intern_labels(struct ctm_store *store, const ctm_label_text *l
     for (size_t i = 0; i < n && status == CTM_OK; i++) {
         uint32_t key, value;
         status = ctm_store_string(store, labels[i].key, strlen(labels[i].key), &key);
-        if (status == CTM_OK)
+        if (status == CTM_OK) {
             status = ctm_store_string(store, labels[i].value, strlen(labels[i].value), &value);
-        if (status == CTM_OK) status = ctm_store_label(store, *out, key, value, out);
+        }
+        if (status == CTM_OK) {
+            status = ctm_store_label(store, *out, key, value, out);
+        }
     }
     return status;
 }
@@ -108,17 +115,20 @@ static ctm_status append_rows(struct ctm_store *store, const ctm_snapshot *snaps
     const struct own_sites own = {snapshot, ids};
     struct ctm_idset set;
     ctm_status status = ctm_idset_init(&set, snapshot->info.sites);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     for (uint32_t id = 1; id <= snapshot->info.sites && status == CTM_OK; id++) {
         const ctm_site key = site_key(snapshot, ids, id);
         const uint64_t place = (uint64_t)key.traceback << 32 | (key.domain ^ key.labels);
         const uint64_t hash = ctm_hash_mix(ctm_hash_mix(place) ^ key.block_size);
         const uint32_t first = ctm_idset_add(&set, id, hash, same_key, &own);
-        if (first != id)
+        if (first != id) {
             ids->sites[id] = ids->sites[first];
-        else
+        } else {
             status = ctm_store_site_append(store, key.domain, key.traceback, key.block_size,
                                            key.labels, &ids->sites[id]);
+        }
     }
     ctm_idset_free(&set);
     return status;
@@ -128,7 +138,9 @@ static ctm_status append_rows(struct ctm_store *store, const ctm_snapshot *snaps
 static bool all_new(const ctm_snapshot *snapshot, const struct new_ids *ids, uint32_t labels_before)
 {
     for (uint32_t set = 0; set <= snapshot->info.label_sets; set++) {
-        if (ids->labels[set] < labels_before) return false;
+        if (ids->labels[set] < labels_before) {
+            return false;
+        }
     }
     return true;
 }
@@ -138,11 +150,14 @@ static ctm_status make_rows(ctm_merger *merger, const ctm_snapshot *snapshot,
 {
     struct ctm_store *store = &merger->store;
     const bool empty = ctm_store_site_count(store) == 1;
-    if (!merger->indexed && (empty || all_new(snapshot, ids, labels_before)))
+    if (!merger->indexed && (empty || all_new(snapshot, ids, labels_before))) {
         return append_rows(store, snapshot, ids);
+    }
     if (!merger->indexed) {
         ctm_status status = ctm_store_index_sites(store);
-        if (status != CTM_OK) return status;
+        if (status != CTM_OK) {
+            return status;
+        }
         merger->indexed = true;
     }
     return find_rows(store, snapshot, ids);
@@ -152,7 +167,9 @@ static ctm_status make_rows(ctm_merger *merger, const ctm_snapshot *snapshot,
 static bool add_site(ctm_site *row, const ctm_site *site)
 {
     uint64_t allocated;
-    if (__builtin_add_overflow(row->allocated, site->allocated, &allocated)) return false;
+    if (__builtin_add_overflow(row->allocated, site->allocated, &allocated)) {
+        return false;
+    }
     row->allocated = allocated;
     row->freed += site->freed;
     row->at_peak += site->at_peak;
@@ -170,9 +187,12 @@ static ctm_status add_rows(struct ctm_store *store, const ctm_snapshot *snapshot
                            const uint32_t *rows)
 {
     for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
-        if (add_site(&ctm_store_site_row(store, rows[id])->site, &snapshot->sites[id])) continue;
-        while (--id > 0)
+        if (add_site(&ctm_store_site_row(store, rows[id])->site, &snapshot->sites[id])) {
+            continue;
+        }
+        while (--id > 0) {
             subtract_site(&ctm_store_site_row(store, rows[id])->site, &snapshot->sites[id]);
+        }
         return CTM_ERR_LIMIT;
     }
     return CTM_OK;
@@ -193,14 +213,22 @@ static uint64_t earlier_known(uint64_t a, uint64_t b)
 
 static void join_info(ctm_snapshot_info *all, const ctm_snapshot_info *one, uint32_t command)
 {
-    if (one->nframe > all->nframe) all->nframe = one->nframe;
-    if (one->taken_ns > all->taken_ns) all->taken_ns = one->taken_ns;
+    if (one->nframe > all->nframe) {
+        all->nframe = one->nframe;
+    }
+    if (one->taken_ns > all->taken_ns) {
+        all->taken_ns = one->taken_ns;
+    }
     all->started_ns = earlier_known(all->started_ns, one->started_ns);
     all->peak_bytes = sum_known(all->peak_bytes, one->peak_bytes);
     all->tracer_bytes = sum_known(all->tracer_bytes, one->tracer_bytes);
     all->peak_known = all->peak_known && one->peak_known;
-    if (all->pid != one->pid) all->pid = 0;
-    if (all->command != command) all->command = 0;
+    if (all->pid != one->pid) {
+        all->pid = 0;
+    }
+    if (all->command != command) {
+        all->command = 0;
+    }
 }
 
 static void add_losses(ctm_merger *merger, const ctm_snapshot *snapshot)
@@ -211,7 +239,9 @@ static void add_losses(ctm_merger *merger, const ctm_snapshot *snapshot)
         const uint32_t before = merger->losses.n;
         const uint32_t place =
             ctm_losses_add(&merger->losses, loss->kind, loss->detail, loss->count);
-        if (place == before) merger->with_loss[place] = 0;
+        if (place == before) {
+            merger->with_loss[place] = 0;
+        }
         merger->with_loss[place]++;
     }
 }
@@ -226,9 +256,10 @@ static void tell_inputs(const ctm_merger *merger, struct ctm_losses *out)
         const bool all = merger->with_loss[i] >= merger->inputs;
         const int room = (int)(sizeof detail - sizeof note);
         note[0] = 0;
-        if (!all)
+        if (!all) {
             snprintf(note, sizeof note, " (in %lu of %lu snapshots)",
                      (unsigned long)merger->with_loss[i], (unsigned long)merger->inputs);
+        }
         const int most = room - (int)strlen(note) - 1;
         char cut[CTM_LOSS_DETAIL];
         ctm_text_fit(cut, (size_t)most + 1, loss->detail, sizeof loss->detail);
@@ -259,13 +290,24 @@ static ctm_status add_all(ctm_merger *merger, const ctm_snapshot *snapshot,
     size_t length;
     const char *text = ctm_snapshot_string(snapshot, snapshot->info.command, &length);
     ctm_status status = ctm_store_string(store, text, length, &command);
-    if (status == CTM_OK) status = intern_labels(store, labels, n_labels, &base);
-    if (status == CTM_OK)
+    if (status == CTM_OK) {
+        status = intern_labels(store, labels, n_labels, &base);
+    }
+    if (status == CTM_OK) {
         status = ctm_store_add_tables(store, snapshot, ids->tracebacks, ids->labels, base);
-    if (status == CTM_OK) status = make_rows(merger, snapshot, ids, labels_before);
-    if (status == CTM_OK) status = add_rows(store, snapshot, ids->sites);
-    if (status == CTM_OK) add_info(merger, &snapshot->info, command);
-    if (status == CTM_OK) add_losses(merger, snapshot);
+    }
+    if (status == CTM_OK) {
+        status = make_rows(merger, snapshot, ids, labels_before);
+    }
+    if (status == CTM_OK) {
+        status = add_rows(store, snapshot, ids->sites);
+    }
+    if (status == CTM_OK) {
+        add_info(merger, &snapshot->info, command);
+    }
+    if (status == CTM_OK) {
+        add_losses(merger, snapshot);
+    }
     return status;
 }
 
@@ -275,10 +317,13 @@ ctm_status ctm_merger_add(ctm_merger *merger, const ctm_snapshot *snapshot,
     size_t tracebacks = (size_t)snapshot->info.tracebacks + 1;
     size_t sets = (size_t)snapshot->info.label_sets + 1;
     size_t sites = (size_t)snapshot->info.sites + 1;
-    if (merger->any && merger->info.sample_interval != snapshot->info.sample_interval)
+    if (merger->any && merger->info.sample_interval != snapshot->info.sample_interval) {
         return CTM_ERR_INVALID;
+    }
     uint32_t *memory = ctm_mem_alloc((tracebacks + sets + sites) * sizeof(uint32_t));
-    if (memory == NULL) return CTM_ERR_NOMEM;
+    if (memory == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     const struct new_ids ids = {memory, memory + tracebacks, memory + tracebacks + sets};
     ctm_status status = add_all(merger, snapshot, labels, n_labels, &ids);
     ctm_mem_free(memory);
@@ -303,10 +348,15 @@ ctm_status ctm_snapshot_merge(const ctm_merge_input *inputs, size_t n, ctm_snaps
 {
     ctm_merger *merger;
     ctm_status status = ctm_merger_new(&merger);
-    if (status != CTM_OK) return status;
-    for (size_t i = 0; i < n && status == CTM_OK; i++)
+    if (status != CTM_OK) {
+        return status;
+    }
+    for (size_t i = 0; i < n && status == CTM_OK; i++) {
         status = ctm_merger_add(merger, inputs[i].snapshot, inputs[i].labels, inputs[i].n_labels);
-    if (status == CTM_OK) status = ctm_merger_finish(merger, out);
+    }
+    if (status == CTM_OK) {
+        status = ctm_merger_finish(merger, out);
+    }
     ctm_merger_free(merger);
     return status;
 }

@@ -24,7 +24,9 @@ static int compare_names(const void *left, const void *right)
 {
     const struct name *a = left, *b = right;
     int order = memcmp(a->text, b->text, a->length < b->length ? a->length : b->length);
-    if (order != 0) return order;
+    if (order != 0) {
+        return order;
+    }
     return (a->length > b->length) - (a->length < b->length);
 }
 
@@ -32,19 +34,25 @@ static int compare_names(const void *left, const void *right)
 static ctm_status rank_strings(const ctm_snapshot *tables, uint32_t *ranks)
 {
     size_t n = 0, next = 0;
-    for (uint32_t id = 0; id <= tables->info.strings; id++)
-        n += ranks[id] != 0;
-    struct name *names = ctm_mem_alloc(n * sizeof *names);
-    if (names == NULL) return CTM_ERR_NOMEM;
     for (uint32_t id = 0; id <= tables->info.strings; id++) {
-        if (ranks[id] == 0) continue;
+        n += ranks[id] != 0;
+    }
+    struct name *names = ctm_mem_alloc(n * sizeof *names);
+    if (names == NULL) {
+        return CTM_ERR_NOMEM;
+    }
+    for (uint32_t id = 0; id <= tables->info.strings; id++) {
+        if (ranks[id] == 0) {
+            continue;
+        }
         names[next].id = id;
         names[next].text = ctm_snapshot_string(tables, id, &names[next].length);
         next++;
     }
     qsort(names, n, sizeof *names, compare_names);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         ranks[names[i].id] = (uint32_t)i + 1;
+    }
     ctm_mem_free(names);
     return CTM_OK;
 }
@@ -59,11 +67,13 @@ static uint64_t line_order(const ctm_snapshot *tables, const uint32_t *ranks, ui
 static ctm_status order_files(const struct ctm_grouping *grouping, const unsigned char *wanted,
                               uint32_t *ranks, uint64_t *order)
 {
-    for (uint32_t group = 0; group <= grouping->last; group++)
+    for (uint32_t group = 0; group <= grouping->last; group++) {
         ranks[group] = wanted[group];
+    }
     ctm_status status = rank_strings(grouping->tables, ranks);
-    for (uint32_t group = 0; group <= grouping->last && status == CTM_OK; group++)
+    for (uint32_t group = 0; group <= grouping->last && status == CTM_OK; group++) {
         order[group] = ranks[group];
+    }
     return status;
 }
 
@@ -72,12 +82,14 @@ static ctm_status order_lines(const struct ctm_grouping *grouping, const unsigne
                               uint32_t *ranks, uint64_t *order)
 {
     const ctm_snapshot *tables = grouping->tables;
-    for (uint32_t group = 1; group <= grouping->last; group++)
+    for (uint32_t group = 1; group <= grouping->last; group++) {
         ranks[ctm_snapshot_frame_file(tables, group)] |= wanted[group];
+    }
     ctm_status status = rank_strings(tables, ranks);
     order[0] = 0;
-    for (uint32_t group = 1; group <= grouping->last && status == CTM_OK; group++)
+    for (uint32_t group = 1; group <= grouping->last && status == CTM_OK; group++) {
         order[group] = line_order(tables, ranks, group);
+    }
     return status;
 }
 
@@ -89,7 +101,9 @@ struct place {
 static int compare_places(const void *left, const void *right)
 {
     const struct place *a = left, *b = right;
-    if (a->major != b->major) return a->major < b->major ? -1 : 1;
+    if (a->major != b->major) {
+        return a->major < b->major ? -1 : 1;
+    }
     return (a->minor > b->minor) - (a->minor < b->minor);
 }
 
@@ -98,14 +112,19 @@ static ctm_status collect_places(uint32_t last, const unsigned char *wanted, str
                                  size_t *out_n)
 {
     size_t n = 0;
-    for (uint32_t group = 1; group <= last; group++)
+    for (uint32_t group = 1; group <= last; group++) {
         n += wanted[group];
+    }
     struct place *places = ctm_mem_alloc(n * sizeof *places);
-    if (places == NULL) return CTM_ERR_NOMEM;
+    if (places == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     *out = places;
     *out_n = n;
     for (uint32_t group = 1; group <= last; group++) {
-        if (wanted[group]) (places++)->id = group;
+        if (wanted[group]) {
+            (places++)->id = group;
+        }
     }
     return CTM_OK;
 }
@@ -117,19 +136,25 @@ static ctm_status order_functions(const struct ctm_grouping *grouping, const uns
     struct place *places;
     size_t n;
     ctm_status status = collect_places(grouping->last, wanted, &places, &n);
-    if (status != CTM_OK) return status;
-    for (size_t i = 0; i < n; i++)
+    if (status != CTM_OK) {
+        return status;
+    }
+    for (size_t i = 0; i < n; i++) {
         ranks[rows[places[i].id].filename] = ranks[rows[places[i].id].name] = 1;
+    }
     status = rank_strings(grouping->tables, ranks);
     for (size_t i = 0; i < n && status == CTM_OK; i++) {
         const ctm_function *row = &rows[places[i].id];
         places[i].major = (uint64_t)ranks[row->filename] << 32 | ranks[row->name];
         places[i].minor = (uint32_t)row->first_lineno ^ 0x80000000u;
     }
-    if (status == CTM_OK) qsort(places, n, sizeof *places, compare_places);
+    if (status == CTM_OK) {
+        qsort(places, n, sizeof *places, compare_places);
+    }
     order[0] = 0;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         order[places[i].id] = i + 1;
+    }
     ctm_mem_free(places);
     return status;
 }
@@ -138,7 +163,9 @@ static ctm_status order_functions(const struct ctm_grouping *grouping, const uns
 static void mark_ancestors(const struct ctm_grouping *grouping, unsigned char *needed)
 {
     for (uint32_t id = grouping->last; id > 0; id--) {
-        if (needed[id]) needed[grouping->of[grouping->tables->tracebacks[id].parent]] = 1;
+        if (needed[id]) {
+            needed[grouping->of[grouping->tables->tracebacks[id].parent]] = 1;
+        }
     }
 }
 
@@ -168,8 +195,9 @@ static ctm_status place_nodes(const struct ctm_grouping *grouping, uint32_t *ran
                               struct place *places, size_t n)
 {
     const ctm_snapshot *tables = grouping->tables;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         ranks[ctm_snapshot_frame_file(tables, tables->tracebacks[places[i].id].frame)] = 1;
+    }
     ctm_status status = rank_strings(tables, ranks);
     for (size_t i = 0; i < n && status == CTM_OK; i++) {
         const ctm_traceback *row = &tables->tracebacks[places[i].id];
@@ -186,19 +214,24 @@ static void sort_nodes(const struct place *places, size_t n, uint32_t *starts, s
 {
     uint32_t at = 0;
     memset(starts, 0, rows * sizeof *starts);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         starts[places[i].major]++;
+    }
     for (size_t row = 0; row < rows; row++) {
         uint32_t children = starts[row];
         starts[row] = at;
         at += children;
     }
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         sorted[starts[places[i].major]++] = places[i];
+    }
     for (size_t i = 0, end; i < n; i = end) {
-        for (end = i + 1; end < n && sorted[end].major == sorted[i].major;)
+        for (end = i + 1; end < n && sorted[end].major == sorted[i].major;) {
             end++;
-        if (end - i > 1) qsort(sorted + i, end - i, sizeof *sorted, compare_places);
+        }
+        if (end - i > 1) {
+            qsort(sorted + i, end - i, sizeof *sorted, compare_places);
+        }
     }
 }
 
@@ -209,7 +242,9 @@ static ctm_status order_nodes(const struct ctm_grouping *grouping, const unsigne
     size_t rows = (size_t)grouping->last + 1, n;
     struct place *places;
     ctm_status status = collect_places(grouping->last, needed, &places, &n);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     struct place *sorted = ctm_mem_alloc(n * sizeof *sorted);
     status = sorted == NULL ? CTM_ERR_NOMEM : place_nodes(grouping, ranks, places, n);
     if (status == CTM_OK) {
@@ -227,7 +262,9 @@ static ctm_status order_tracebacks(const struct ctm_grouping *grouping, const un
 {
     size_t rows = (size_t)grouping->last + 1;
     uint32_t *scratch = ctm_mem_alloc(rows * (2 * sizeof(uint32_t) + 1));
-    if (scratch == NULL) return CTM_ERR_NOMEM;
+    if (scratch == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     unsigned char *needed = (unsigned char *)(scratch + 2 * rows);
     memcpy(needed, wanted, rows);
     mark_ancestors(grouping, needed);
@@ -242,7 +279,9 @@ ctm_status ctm_grouping_order(const struct ctm_grouping *grouping, const unsigne
     size_t size = ((size_t)grouping->tables->info.strings + 1) * sizeof(uint32_t);
     uint32_t *ranks = ctm_mem_alloc(size);
     ctm_status status = CTM_ERR_INVALID;
-    if (ranks == NULL) return CTM_ERR_NOMEM;
+    if (ranks == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     memset(ranks, 0, size);
     switch (grouping->key) {
     case CTM_BY_TRACEBACK: status = order_tracebacks(grouping, wanted, ranks, order); break;

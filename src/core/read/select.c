@@ -8,22 +8,29 @@
 static ctm_status finish(ctm_snapshot *snapshot, ctm_snapshot **out)
 {
     ctm_status status = ctm_snapshot_seal(snapshot);
-    if (status == CTM_OK)
+    if (status == CTM_OK) {
         *out = snapshot;
-    else
+    } else {
         ctm_snapshot_unref(snapshot);
+    }
     return status;
 }
 
 ctm_status ctm_snapshot_at_peak(const ctm_snapshot *snapshot, ctm_snapshot **out)
 {
     ctm_snapshot *peak;
-    if (!snapshot->info.peak_known) return CTM_ERR_NOT_FOUND;
+    if (!snapshot->info.peak_known) {
+        return CTM_ERR_NOT_FOUND;
+    }
     ctm_status status = ctm_snapshot_alloc_like(snapshot, snapshot->info.sites, &peak);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
         ctm_site row = snapshot->sites[id];
-        if (row.allocated < row.at_peak) row.allocated = row.at_peak;
+        if (row.allocated < row.at_peak) {
+            row.allocated = row.at_peak;
+        }
         row.freed = row.allocated - row.at_peak;
         peak->sites[id] = row;
     }
@@ -35,13 +42,19 @@ ctm_status ctm_snapshot_keep(const ctm_snapshot *snapshot, const uint64_t *keep,
     ctm_snapshot *kept;
     uint32_t sites = 0, next = 1;
     for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
-        if (keep[id] > ctm_site_live(&snapshot->sites[id])) return CTM_ERR_INVALID;
+        if (keep[id] > ctm_site_live(&snapshot->sites[id])) {
+            return CTM_ERR_INVALID;
+        }
         sites += keep[id] > 0;
     }
     ctm_status status = ctm_snapshot_alloc_like(snapshot, sites, &kept);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
-        if (keep[id] == 0) continue;
+        if (keep[id] == 0) {
+            continue;
+        }
         ctm_site row = snapshot->sites[id];
         row.allocated = keep[id];
         row.freed = row.at_peak = 0;

@@ -17,8 +17,10 @@
 static uint64_t slab_cut(uint64_t *used, uint64_t rows, uint64_t row_size)
 {
     uint64_t start = *used, size;
-    if (__builtin_mul_overflow(rows, row_size, &size) || __builtin_add_overflow(start, size, used))
+    if (__builtin_mul_overflow(rows, row_size, &size) ||
+        __builtin_add_overflow(start, size, used)) {
         *used = UINT64_MAX;
+    }
     return start;
 }
 
@@ -63,7 +65,9 @@ ctm_status ctm_snapshot_alloc(const ctm_snapshot_info *info, uint64_t string_byt
     struct slab_layout plan;
     slab_plan(info, string_bytes, &plan);
     char *slab = plan.size > PTRDIFF_MAX ? NULL : ctm_mem_alloc((size_t)plan.size);
-    if (slab == NULL) return CTM_ERR_NOMEM;
+    if (slab == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     ctm_snapshot *snapshot = (ctm_snapshot *)(void *)slab;
     atomic_init(&snapshot->references, 1);
     snapshot->info = *info;
@@ -89,7 +93,9 @@ ctm_status ctm_snapshot_alloc_like(const ctm_snapshot *from, uint32_t sites, ctm
     ctm_snapshot *to;
     info.sites = sites;
     ctm_status status = ctm_snapshot_alloc(&info, ctm_snapshot_string_bytes(from), &to);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     memcpy(to->tracebacks, from->tracebacks, (info.tracebacks + (size_t)1) * sizeof(ctm_traceback));
     memcpy(to->functions, from->functions, (info.functions + (size_t)1) * sizeof(ctm_function));
     memcpy(to->labels, from->labels, (info.label_sets + (size_t)1) * sizeof(ctm_label));
@@ -97,18 +103,23 @@ ctm_status ctm_snapshot_alloc_like(const ctm_snapshot *from, uint32_t sites, ctm
     memcpy(to->string_offsets, from->string_offsets, (info.strings + (size_t)2) * sizeof(uint64_t));
     memcpy(to->string_bytes, from->string_bytes, (size_t)ctm_snapshot_string_bytes(from));
     status = ctm_snapshot_set_losses(to, from->losses, from->n_losses);
-    if (status == CTM_OK)
+    if (status == CTM_OK) {
         *out = to;
-    else
+    } else {
         ctm_snapshot_unref(to);
+    }
     return status;
 }
 
 ctm_status ctm_snapshot_set_losses(ctm_snapshot *snapshot, const ctm_loss *rows, uint32_t n)
 {
-    if (n == 0) return CTM_OK;
+    if (n == 0) {
+        return CTM_OK;
+    }
     ctm_loss *losses = ctm_mem_alloc(n * sizeof *losses);
-    if (losses == NULL) return CTM_ERR_NOMEM;
+    if (losses == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     memcpy(losses, rows, n * sizeof *losses);
     snapshot->losses = losses;
     snapshot->n_losses = n;
@@ -153,8 +164,9 @@ static ctm_status seal_sites(ctm_snapshot *snapshot)
     for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
         const ctm_site *site = &snapshot->sites[id];
         if (!add_blocks(site, ctm_site_live(site), &blocks, &bytes) ||
-            !add_blocks(site, site->at_peak, &peak_blocks, &peak_bytes))
+            !add_blocks(site, site->at_peak, &peak_blocks, &peak_bytes)) {
             return CTM_ERR_LIMIT;
+        }
         snapshot->live_sums[id] = blocks;
         any_freed |= site->freed != 0;
     }
@@ -166,8 +178,9 @@ static ctm_status seal_sites(ctm_snapshot *snapshot)
 
 ctm_status ctm_snapshot_seal(ctm_snapshot *snapshot)
 {
-    for (uint32_t id = 1; id <= snapshot->info.tracebacks; id++)
+    for (uint32_t id = 1; id <= snapshot->info.tracebacks; id++) {
         snapshot->lengths[id] = snapshot->lengths[snapshot->tracebacks[id].parent] + 1;
+    }
     return seal_sites(snapshot);
 }
 
@@ -179,9 +192,13 @@ ctm_snapshot *ctm_snapshot_ref(ctm_snapshot *snapshot)
 
 void ctm_snapshot_unref(ctm_snapshot *snapshot)
 {
-    if (snapshot == NULL) return;
+    if (snapshot == NULL) {
+        return;
+    }
     /* acq_rel: whoever frees must see the other threads' last reads as done. */
-    if (atomic_fetch_sub_explicit(&snapshot->references, 1, memory_order_acq_rel) != 1) return;
+    if (atomic_fetch_sub_explicit(&snapshot->references, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
     ctm_mem_free(snapshot->losses);
     ctm_mem_free(snapshot);
 }
@@ -218,8 +235,12 @@ const ctm_label *ctm_snapshot_labels(const ctm_snapshot *snapshot)
 
 const char *ctm_snapshot_string(const ctm_snapshot *snapshot, uint32_t id, size_t *out_length)
 {
-    if (id > snapshot->info.strings) id = 0;
-    if (out_length != NULL) *out_length = ctm_snapshot_string_length(snapshot, id);
+    if (id > snapshot->info.strings) {
+        id = 0;
+    }
+    if (out_length != NULL) {
+        *out_length = ctm_snapshot_string_length(snapshot, id);
+    }
     return snapshot->string_bytes + snapshot->string_offsets[id];
 }
 
@@ -230,15 +251,18 @@ uint32_t ctm_snapshot_traceback_length(const ctm_snapshot *snapshot, uint32_t tr
 
 uint32_t ctm_snapshot_trace_site(const ctm_snapshot *snapshot, uint64_t index)
 {
-    if (index >= snapshot->info.live_blocks) return 0;
+    if (index >= snapshot->info.live_blocks) {
+        return 0;
+    }
     /* The first site whose sum is more than index; it exists, and it has live blocks. */
     uint32_t low = 1, high = snapshot->info.sites;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (snapshot->live_sums[middle] > index)
+        if (snapshot->live_sums[middle] > index) {
             high = middle;
-        else
+        } else {
             low = middle + 1;
+        }
     }
     return low;
 }

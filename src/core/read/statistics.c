@@ -25,7 +25,9 @@ enum { GROUP = 0, KEYS = 1, FEW = 4, MANY = 8 };
 static int compare_keys(const uint64_t *a, const uint64_t *b, size_t n)
 {
     for (size_t i = KEYS; i <= n; i++) {
-        if (a[i] != b[i]) return a[i] > b[i] ? -1 : 1;
+        if (a[i] != b[i]) {
+            return a[i] > b[i] ? -1 : 1;
+        }
     }
     return 0;
 }
@@ -71,7 +73,9 @@ static ctm_status sums_new(const struct question *question, uint32_t last, struc
     size_t groups = (size_t)last + 1, tables = question->older != NULL ? 2 : 1;
     size_t size = groups * (tables * sizeof(struct ctm_sum) + sizeof(uint64_t) + 1);
     char *memory = ctm_mem_alloc(size);
-    if (memory == NULL) return CTM_ERR_NOMEM;
+    if (memory == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     memset(memory, 0, size);
     out->question = question;
     out->memory = memory;
@@ -87,7 +91,9 @@ static ctm_status sums_new(const struct question *question, uint32_t last, struc
 
 static const struct ctm_amount *sorted_amount(const struct ctm_sum *sum, ctm_sort sort)
 {
-    if (sort == CTM_SORT_PEAK) return &sum->at_peak;
+    if (sort == CTM_SORT_PEAK) {
+        return &sum->at_peak;
+    }
     return sort == CTM_SORT_ALLOCATED ? &sum->allocated : &sum->live;
 }
 
@@ -136,8 +142,9 @@ static void rank_group(const struct sums *sums, uint32_t group, uint64_t *ranked
     ranked[GROUP] = group;
     add_keys(ranked + KEYS, sorted_amount(newer, sort),
              older != NULL ? sorted_amount(older, sort) : NULL, sort == CTM_SORT_COUNT);
-    if (keys == MANY)
+    if (keys == MANY) {
         add_keys(ranked + KEYS + FEW, &newer->live, older != NULL ? &older->live : NULL, false);
+    }
     ranked[KEYS + keys] = sums->order[group];
 }
 
@@ -146,9 +153,13 @@ static ctm_status rank_groups(const struct sums *sums, size_t n, uint64_t **out)
 {
     const size_t keys = keys_of(sums->question->sort), width = KEYS + keys + 1;
     uint64_t *ranked = ctm_mem_alloc(n * width * sizeof *ranked), *next = ranked;
-    if (ranked == NULL) return CTM_ERR_NOMEM;
+    if (ranked == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     for (uint32_t group = 0; group <= sums->last; group++) {
-        if (!sums->present[group]) continue;
+        if (!sums->present[group]) {
+            continue;
+        }
         rank_group(sums, group, next);
         next += width;
     }
@@ -236,14 +247,18 @@ static ctm_status sort_rows(const struct sums *sums, size_t n, ctm_statistic **o
     const size_t width = KEYS + keys_of(sums->question->sort) + 1;
     uint64_t *ranked;
     ctm_status status = rank_groups(sums, n, &ranked);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     ctm_statistic *rows = ctm_mem_alloc(n * sizeof *rows);
     for (size_t i = 0; rows != NULL && i < n; i++) {
         rows[i] = same;
         fill_row(sums, (uint32_t)ranked[i * width + GROUP], &rows[i]);
     }
     ctm_mem_free(ranked);
-    if (rows == NULL) return CTM_ERR_NOMEM;
+    if (rows == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     *out = rows;
     return CTM_OK;
 }
@@ -252,10 +267,14 @@ static ctm_status statistics_make(const struct ctm_grouping *grouping, struct su
                                   ctm_statistics **out)
 {
     ctm_statistics *statistics = ctm_mem_alloc(sizeof *statistics);
-    if (statistics == NULL) return CTM_ERR_NOMEM;
+    if (statistics == NULL) {
+        return CTM_ERR_NOMEM;
+    }
     statistics->n = mark_present(sums);
     ctm_status status = ctm_grouping_order(grouping, sums->present, sums->order);
-    if (status == CTM_OK) status = sort_rows(sums, statistics->n, &statistics->rows);
+    if (status == CTM_OK) {
+        status = sort_rows(sums, statistics->n, &statistics->rows);
+    }
     if (status != CTM_OK) {
         ctm_mem_free(statistics);
         return status;
@@ -270,9 +289,10 @@ static ctm_status sum_both(const struct question *question, const struct ctm_gro
 {
     ctm_status status = ctm_grouping_sum(grouping, question->cumulative, question->newer,
                                          question->join->first, sums->newer);
-    if (status == CTM_OK && question->older != NULL)
+    if (status == CTM_OK && question->older != NULL) {
         status = ctm_grouping_sum(grouping, question->cumulative, question->older,
                                   question->join->second, sums->older);
+    }
     return status;
 }
 
@@ -281,11 +301,15 @@ static ctm_status answer(const struct question *question, ctm_statistics **out)
     struct ctm_grouping grouping;
     struct sums sums;
     ctm_status status = ctm_grouping_new(question->join->tables, question->key, &grouping);
-    if (status != CTM_OK) return status;
+    if (status != CTM_OK) {
+        return status;
+    }
     status = sums_new(question, grouping.last, &sums);
     if (status == CTM_OK) {
         status = sum_both(question, &grouping, &sums);
-        if (status == CTM_OK) status = statistics_make(&grouping, &sums, out);
+        if (status == CTM_OK) {
+            status = statistics_make(&grouping, &sums, out);
+        }
         ctm_mem_free(sums.memory);
     }
     ctm_grouping_free(&grouping);
@@ -296,11 +320,13 @@ static ctm_status question_check(const struct question *question)
 {
     if (question->key < CTM_BY_TRACEBACK || question->key > CTM_BY_FUNCTION ||
         (question->cumulative && question->key == CTM_BY_TRACEBACK) ||
-        question->sort < CTM_SORT_SIZE || question->sort > CTM_SORT_ALLOCATED)
+        question->sort < CTM_SORT_SIZE || question->sort > CTM_SORT_ALLOCATED) {
         return CTM_ERR_INVALID;
+    }
     if ((question->sort == CTM_SORT_PEAK && !peak_known(question)) ||
-        (question->sort == CTM_SORT_ALLOCATED && !churn_known(question)))
+        (question->sort == CTM_SORT_ALLOCATED && !churn_known(question))) {
         return CTM_ERR_NOT_FOUND;
+    }
     return CTM_OK;
 }
 
@@ -319,8 +345,12 @@ ctm_status ctm_snapshot_compare_sorted(ctm_snapshot *newer, ctm_snapshot *older,
     struct ctm_join join;
     const struct question question = {&join, newer, older, key, cumulative, sort};
     ctm_status status = question_check(&question);
-    if (status == CTM_OK) status = ctm_join_new(newer, older, &join);
-    if (status != CTM_OK) return status;
+    if (status == CTM_OK) {
+        status = ctm_join_new(newer, older, &join);
+    }
+    if (status != CTM_OK) {
+        return status;
+    }
     status = answer(&question, out);
     ctm_join_free(&join);
     return status;
@@ -340,7 +370,9 @@ ctm_status ctm_snapshot_compare(ctm_snapshot *newer, ctm_snapshot *older, ctm_ke
 
 void ctm_statistics_free(ctm_statistics *statistics)
 {
-    if (statistics == NULL) return;
+    if (statistics == NULL) {
+        return;
+    }
     ctm_snapshot_unref(statistics->tables);
     ctm_mem_free(statistics->rows);
     ctm_mem_free(statistics);

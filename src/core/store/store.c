@@ -225,11 +225,13 @@ struct table {
     ctm_status (*write)(struct ctm_store *store, void *row, const void *key);
 };
 
-#define TABLE(name, size)                                                                    \
-    {                                                                                        \
-        offsetof(struct ctm_store, name##s), offsetof(struct ctm_store, name##_index), size, \
-            hash_##name##_row, same_##name, write_##name                                     \
-    }
+#define TABLE(name, size)                      \
+    {offsetof(struct ctm_store, name##s),      \
+     offsetof(struct ctm_store, name##_index), \
+     size,                                     \
+     hash_##name##_row,                        \
+     same_##name,                              \
+     write_##name}
 static const struct table string_table = TABLE(string, sizeof(struct ctm_string_row));
 static const struct table function_table = TABLE(function, sizeof(ctm_function));
 static const struct table frame_table = TABLE(frame, sizeof(ctm_frame));

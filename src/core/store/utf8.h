@@ -18,10 +18,14 @@ static inline size_t ctm_utf8_sequence(const unsigned char *at, size_t left)
                   : at[0] < 0xf0 ? 3
                   : at[0] < 0xf8 ? 4
                                  : 0;
-    if (size < 2 || size > left) return size > left ? 0 : size;
+    if (size < 2 || size > left) {
+        return size > left ? 0 : size;
+    }
     uint32_t point = at[0] & (0x7fu >> size);
     for (size_t i = 1; i < size; i++) {
-        if ((at[i] & 0xc0) != 0x80) return 0;
+        if ((at[i] & 0xc0) != 0x80) {
+            return 0;
+        }
         point = point << 6 | (at[i] & 0x3fu);
     }
     return point >= least[size] && point <= 0x10ffff ? size : 0;

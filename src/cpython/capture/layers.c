@@ -53,10 +53,7 @@ LAYER_HOOKS(5)
 LAYER_HOOKS(6)
 LAYER_HOOKS(7)
 
-#define DOMAIN_ROW(name)                                                \
-    {                                                                   \
-        NULL, name##_malloc, name##_calloc, name##_realloc, name##_free \
-    }
+#define DOMAIN_ROW(name) {NULL, name##_malloc, name##_calloc, name##_realloc, name##_free}
 #define LAYER_ROWS(n) DOMAIN_ROW(raw_##n), DOMAIN_ROW(mem_##n), DOMAIN_ROW(obj_##n)
 
 /* By place, from layer 1 on. */

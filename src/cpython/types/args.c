@@ -7,7 +7,9 @@ static int find_parameter(const ctm_params *params, PyObject *keyword)
 {
     for (int i = 0; i < params->count; i++) {
         const char *name = params->names[i];
-        if (PyUnicode_CompareWithASCIIString(keyword, name + (name[0] == '*')) == 0) return i;
+        if (PyUnicode_CompareWithASCIIString(keyword, name + (name[0] == '*')) == 0) {
+            return i;
+        }
     }
     return -1;
 }
@@ -16,8 +18,9 @@ static int find_parameter(const ctm_params *params, PyObject *keyword)
 static int positional(const ctm_params *params)
 {
     int count = 0;
-    while (count < params->count && params->names[count][0] != '*')
+    while (count < params->count && params->names[count][0] != '*') {
         count++;
+    }
     return count;
 }
 
@@ -49,13 +52,14 @@ static int raise_too_many(const ctm_params *params, Py_ssize_t nargs)
     int most = positional(params) + params->method, least = params->required + params->method;
     Py_ssize_t given = nargs + params->method;
     const char *verb = given == 1 ? "was" : "were";
-    if (least == most)
+    if (least == most) {
         PyErr_Format(PyExc_TypeError, "%s() takes %d positional argument%s but %zd %s given",
                      params->qualname, most, most == 1 ? "" : "s", given, verb);
-    else
+    } else {
         PyErr_Format(PyExc_TypeError,
                      "%s() takes from %d to %d positional arguments but %zd %s given",
                      params->qualname, least, most, given, verb);
+    }
     return -1;
 }
 
@@ -65,11 +69,17 @@ static int raise_missing(const ctm_params *params, PyObject *const *out, int mis
     size_t used = 0;
     int seen = 0;
     for (int i = 0; i < params->required; i++) {
-        if (out[i] != NULL) continue;
+        if (out[i] != NULL) {
+            continue;
+        }
         const char *before = "";
-        if (seen > 0) before = missing == 2 ? " and " : seen == missing - 1 ? ", and " : ", ";
+        if (seen > 0) {
+            before = missing == 2 ? " and " : seen == missing - 1 ? ", and " : ", ";
+        }
         int n = snprintf(text + used, sizeof text - used, "%s'%s'", before, params->names[i]);
-        if (n > 0 && used + (size_t)n < sizeof text) used += (size_t)n;
+        if (n > 0 && used + (size_t)n < sizeof text) {
+            used += (size_t)n;
+        }
         seen++;
     }
     PyErr_Format(PyExc_TypeError, "%s() missing %d required positional argument%s: %s",
@@ -79,10 +89,13 @@ static int raise_missing(const ctm_params *params, PyObject *const *out, int mis
 
 static int bind_finish(const ctm_params *params, Py_ssize_t nargs, PyObject *const *out)
 {
-    if (nargs > positional(params)) return raise_too_many(params, nargs);
+    if (nargs > positional(params)) {
+        return raise_too_many(params, nargs);
+    }
     int missing = 0;
-    for (int i = 0; i < params->required; i++)
+    for (int i = 0; i < params->required; i++) {
         missing += out[i] == NULL;
+    }
     return missing > 0 ? raise_missing(params, out, missing) : 0;
 }
 
@@ -90,11 +103,15 @@ int ctm_bind(const ctm_params *params, PyObject *const *args, Py_ssize_t nargs, 
              PyObject **out)
 {
     const int most = positional(params);
-    for (int i = 0; i < params->count; i++)
+    for (int i = 0; i < params->count; i++) {
         out[i] = i < nargs && i < most ? args[i] : NULL;
+    }
     Py_ssize_t nkw = kwnames != NULL ? PyTuple_GET_SIZE(kwnames) : 0;
-    for (Py_ssize_t i = 0; i < nkw; i++)
-        if (bind_keyword(params, PyTuple_GET_ITEM(kwnames, i), args[nargs + i], out) < 0) return -1;
+    for (Py_ssize_t i = 0; i < nkw; i++) {
+        if (bind_keyword(params, PyTuple_GET_ITEM(kwnames, i), args[nargs + i], out) < 0) {
+            return -1;
+        }
+    }
     return bind_finish(params, nargs, out);
 }
 
@@ -103,9 +120,13 @@ int ctm_bind_tuple(const ctm_params *params, PyObject *args, PyObject *kwargs, P
     Py_ssize_t nargs = PyTuple_GET_SIZE(args), position = 0;
     PyObject *keyword, *value;
     const int most = positional(params);
-    for (int i = 0; i < params->count; i++)
+    for (int i = 0; i < params->count; i++) {
         out[i] = i < nargs && i < most ? PyTuple_GET_ITEM(args, i) : NULL;
-    while (kwargs != NULL && PyDict_Next(kwargs, &position, &keyword, &value))
-        if (bind_keyword(params, keyword, value, out) < 0) return -1;
+    }
+    while (kwargs != NULL && PyDict_Next(kwargs, &position, &keyword, &value)) {
+        if (bind_keyword(params, keyword, value, out) < 0) {
+            return -1;
+        }
+    }
     return bind_finish(params, nargs, out);
 }

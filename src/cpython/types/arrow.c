@@ -17,14 +17,18 @@ static void capsule_destroy(PyObject *capsule)
         PyErr_WriteUnraisable(capsule);
         return;
     }
-    if (stream->release != NULL) stream->release(stream);
+    if (stream->release != NULL) {
+        stream->release(stream);
+    }
     free(stream);
 }
 
 static PyObject *capsule_of(ctm_state *state, ctm_snapshot *snapshot)
 {
     struct ArrowArrayStream *stream = malloc(sizeof *stream);
-    if (stream == NULL) return PyErr_NoMemory();
+    if (stream == NULL) {
+        return PyErr_NoMemory();
+    }
     ctm_status status = ctm_snapshot_arrow(snapshot, stream);
     if (status != CTM_OK) {
         free(stream);
@@ -45,8 +49,12 @@ PyObject *ctm_snapshot_arrow_c_stream(PyObject *self, PyObject *const *args, Py_
     ctm_state *state = ctm_state_of(self);
     PyObject *requested; /* only a wish: the schema is always the same */
     ctm_snapshot *snapshot = NULL;
-    if (ctm_bind(&params, args, nargs, kwnames, &requested) < 0) return NULL;
-    if (ctm_snapshot_tables(state, self, &snapshot) < 0) return NULL;
+    if (ctm_bind(&params, args, nargs, kwnames, &requested) < 0) {
+        return NULL;
+    }
+    if (ctm_snapshot_tables(state, self, &snapshot) < 0) {
+        return NULL;
+    }
     PyObject *capsule = capsule_of(state, snapshot);
     ctm_snapshot_unref(snapshot);
     return capsule;

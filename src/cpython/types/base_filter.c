@@ -6,7 +6,9 @@ static int base_filter_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     static const ctm_params params = {"BaseFilter.__init__", {"inclusive"}, 1, 1, 1};
     PyObject *inclusive;
-    if (ctm_bind_tuple(&params, args, kwargs, &inclusive) < 0) return -1;
+    if (ctm_bind_tuple(&params, args, kwargs, &inclusive) < 0) {
+        return -1;
+    }
     return PyObject_SetAttr(self, ctm_state_of(self)->text.inclusive, inclusive);
 }
 
@@ -15,7 +17,9 @@ static PyObject *base_filter_match(PyObject *Py_UNUSED(self), PyObject *const *a
 {
     static const ctm_params params = {"BaseFilter._match", {"trace"}, 1, 1, 1};
     PyObject *trace;
-    if (ctm_bind(&params, args, nargs, kwnames, &trace) < 0) return NULL;
+    if (ctm_bind(&params, args, nargs, kwnames, &trace) < 0) {
+        return NULL;
+    }
     PyErr_SetNone(PyExc_NotImplementedError);
     return NULL;
 }
@@ -23,7 +27,9 @@ static PyObject *base_filter_match(PyObject *Py_UNUSED(self), PyObject *const *a
 int ctm_plain_bool(PyObject *filter, PyObject *name, bool *out)
 {
     PyObject *value = ctm_dict_object_get(filter, name);
-    if (value == NULL || !(PyBool_Check(value) || PyLong_CheckExact(value))) return 0;
+    if (value == NULL || !(PyBool_Check(value) || PyLong_CheckExact(value))) {
+        return 0;
+    }
     *out = PyObject_IsTrue(value) > 0;
     return 1;
 }
@@ -33,8 +39,12 @@ int ctm_plain_integer(PyObject *filter, PyObject *name, bool *out_has, int64_t *
     PyObject *value = ctm_dict_object_get(filter, name);
     int overflow = 0;
     *out_has = value != Py_None;
-    if (value == Py_None) return 1;
-    if (value == NULL || !PyLong_CheckExact(value)) return 0;
+    if (value == Py_None) {
+        return 1;
+    }
+    if (value == NULL || !PyLong_CheckExact(value)) {
+        return 0;
+    }
     *out = PyLong_AsLongLongAndOverflow(value, &overflow);
     return overflow == 0;
 }

@@ -38,11 +38,15 @@ static PyObject *box_info(PyObject *self, PyObject *Py_UNUSED(unused))
 {
     ctm_box *box = box_of(self);
     ctm_box_info info;
-    if (box == NULL) return NULL;
+    if (box == NULL) {
+        return NULL;
+    }
     ctm_box_info_get(box, &info);
     PyObject *command =
         PyUnicode_DecodeUTF8(info.command, (Py_ssize_t)strlen(info.command), "replace");
-    if (command == NULL) return NULL;
+    if (command == NULL) {
+        return NULL;
+    }
     return Py_BuildValue(
         "(KKKIINzzO)", (unsigned long long)info.started_ns, (unsigned long long)info.ended_ns,
         (unsigned long long)info.sample_interval, info.nframe, info.pid, command,
@@ -55,7 +59,9 @@ static PyObject *box_losses(PyObject *self, PyObject *Py_UNUSED(unused))
     ctm_box *box = box_of(self);
     ctm_box_info info;
     const ctm_loss *losses;
-    if (box == NULL) return NULL;
+    if (box == NULL) {
+        return NULL;
+    }
     ctm_box_info_get(box, &info); /* as of now */
     const uint32_t n = ctm_box_losses(box, &losses);
     return ctm_losses_tuple(losses, n);
@@ -65,7 +71,9 @@ static PyObject *box_end(PyObject *self, PyObject *Py_UNUSED(unused))
 {
     ctm_box *box = box_of(self);
     ctm_box_info info;
-    if (box == NULL) return NULL;
+    if (box == NULL) {
+        return NULL;
+    }
     ctm_box_info_get(box, &info);
     return ctm_end_tuple(info.end_text, info.exit_status_known, info.exit_status);
 }
@@ -104,10 +112,14 @@ static PyObject *box_snapshot(PyObject *self, PyObject *Py_UNUSED(unused))
     ctm_snapshot *snapshot = NULL;
     ctm_file_error error = {0, NULL};
     ctm_status status;
-    if (box == NULL) return NULL;
+    if (box == NULL) {
+        return NULL;
+    }
     object->busy = true;
-    Py_BEGIN_ALLOW_THREADS status = ctm_box_snapshot(box, &snapshot, &error);
-    Py_END_ALLOW_THREADS object->busy = false;
+    Py_BEGIN_ALLOW_THREADS
+        status = ctm_box_snapshot(box, &snapshot, &error);
+    Py_END_ALLOW_THREADS
+    object->busy = false;
     ctm_state *state = ctm_state_of(self);
     return status == CTM_OK ? snapshot_of(state, box, snapshot)
                             : raise_status(state, status, NULL, &error);
@@ -116,7 +128,9 @@ static PyObject *box_snapshot(PyObject *self, PyObject *Py_UNUSED(unused))
 static PyObject *box_close(PyObject *self, PyObject *Py_UNUSED(unused))
 {
     box_object *object = (box_object *)self;
-    if (object->box != NULL && box_of(self) == NULL) return NULL;
+    if (object->box != NULL && box_of(self) == NULL) {
+        return NULL;
+    }
     ctm_box_close(object->box);
     object->box = NULL;
     Py_RETURN_NONE;
@@ -159,8 +173,10 @@ static PyType_Spec box_spec = {
 static ctm_status open_box(const char *path, ctm_box **out, ctm_file_error *error)
 {
     ctm_status status;
-    Py_BEGIN_ALLOW_THREADS status = ctm_box_open(path, out, error);
-    Py_END_ALLOW_THREADS return status;
+    Py_BEGIN_ALLOW_THREADS
+        status = ctm_box_open(path, out, error);
+    Py_END_ALLOW_THREADS
+    return status;
 }
 
 PyObject *ctm_box_object_open(PyObject *module, PyObject *path)
@@ -169,16 +185,21 @@ PyObject *ctm_box_object_open(PyObject *module, PyObject *path)
     ctm_box *box = NULL;
     ctm_file_error error = {0, NULL};
     PyObject *bytes;
-    if (!PyUnicode_FSConverter(path, &bytes)) return NULL;
+    if (!PyUnicode_FSConverter(path, &bytes)) {
+        return NULL;
+    }
     const ctm_status status = open_box(PyBytes_AS_STRING(bytes), &box, &error);
     Py_DECREF(bytes);
-    if (status != CTM_OK) return ctm_status_raise(state, status, path, &error);
+    if (status != CTM_OK) {
+        return ctm_status_raise(state, status, path, &error);
+    }
     PyTypeObject *type = state->box_type;
     PyObject *self = type->tp_alloc(type, 0);
-    if (self == NULL)
+    if (self == NULL) {
         ctm_box_close(box);
-    else
+    } else {
         ((box_object *)self)->box = box;
+    }
     return self;
 }
 
@@ -189,7 +210,8 @@ PyObject *ctm_box_load(ctm_state *state, const char *path, PyObject *filename)
     ctm_file_error error = {0, NULL};
     ctm_status status = open_box(path, &box, &error);
     if (status == CTM_OK) {
-        Py_BEGIN_ALLOW_THREADS status = ctm_box_snapshot(box, &snapshot, &error);
+        Py_BEGIN_ALLOW_THREADS
+            status = ctm_box_snapshot(box, &snapshot, &error);
         Py_END_ALLOW_THREADS
     }
     const int number = errno;

@@ -12,7 +12,9 @@ static PyObject **row_array(PyObject ***array, uint32_t rows)
 {
     if (*array == NULL) {
         *array = calloc((size_t)rows + 1, sizeof(PyObject *));
-        if (*array == NULL) PyErr_NoMemory();
+        if (*array == NULL) {
+            PyErr_NoMemory();
+        }
     }
     return *array;
 }
@@ -20,27 +22,36 @@ static PyObject **row_array(PyObject ***array, uint32_t rows)
 /* Keeps `made` (stolen, may be NULL) in the cell and returns a new reference. */
 static PyObject *keep(PyObject **cell, PyObject *made)
 {
-    if (made == NULL) return NULL;
+    if (made == NULL) {
+        return NULL;
+    }
     /* The collector may have run Python code meanwhile that filled the cell. */
-    if (*cell != NULL)
+    if (*cell != NULL) {
         Py_DECREF(made);
-    else
+    } else {
         *cell = made;
+    }
     return Py_NewRef(*cell);
 }
 
 /* Tuples of strings and numbers are in no cycle: the collector need not visit them. */
 static PyObject *untracked(PyObject *tuple)
 {
-    if (tuple != NULL && PyObject_GC_IsTracked(tuple)) PyObject_GC_UnTrack(tuple);
+    if (tuple != NULL && PyObject_GC_IsTracked(tuple)) {
+        PyObject_GC_UnTrack(tuple);
+    }
     return tuple;
 }
 
 PyObject *ctm_core_string(ctm_core_object *core, uint32_t id)
 {
     PyObject **strings = row_array(&core->strings, core->info.strings);
-    if (strings == NULL) return NULL;
-    if (strings[id] != NULL) return Py_NewRef(strings[id]);
+    if (strings == NULL) {
+        return NULL;
+    }
+    if (strings[id] != NULL) {
+        return Py_NewRef(strings[id]);
+    }
     size_t length;
     const char *text = ctm_snapshot_string(core->snapshot, id, &length);
     return keep(&strings[id], PyUnicode_DecodeUTF8(text, (Py_ssize_t)length, "surrogatepass"));
@@ -51,8 +62,12 @@ static PyObject *make_frame(ctm_core_object *core, uint32_t id)
     const ctm_frame *frame = &ctm_snapshot_frames(core->snapshot)[id];
     uint32_t file = ctm_snapshot_functions(core->snapshot)[frame->function].filename;
     PyObject *result = NULL, *lineno = NULL, *filename = ctm_core_string(core, file);
-    if (filename != NULL) lineno = PyLong_FromLong(frame->lineno);
-    if (lineno != NULL) result = PyTuple_Pack(2, filename, lineno);
+    if (filename != NULL) {
+        lineno = PyLong_FromLong(frame->lineno);
+    }
+    if (lineno != NULL) {
+        result = PyTuple_Pack(2, filename, lineno);
+    }
     Py_XDECREF(filename);
     Py_XDECREF(lineno);
     return untracked(result);
@@ -61,8 +76,12 @@ static PyObject *make_frame(ctm_core_object *core, uint32_t id)
 PyObject *ctm_core_frame(ctm_core_object *core, uint32_t id)
 {
     PyObject **frames = row_array(&core->frames, core->info.frames);
-    if (frames == NULL) return NULL;
-    if (frames[id] != NULL) return Py_NewRef(frames[id]);
+    if (frames == NULL) {
+        return NULL;
+    }
+    if (frames[id] != NULL) {
+        return Py_NewRef(frames[id]);
+    }
     return keep(&frames[id], make_frame(core, id));
 }
 
@@ -86,10 +105,11 @@ static PyObject *map_frames(ctm_core_object *core, uint32_t traceback,
     PyObject *result = PyTuple_New(length);
     for (uint32_t i = 0; result != NULL && i < length; i++, traceback = rows[traceback].parent) {
         PyObject *item = make(core, rows[traceback].frame);
-        if (item == NULL)
+        if (item == NULL) {
             Py_CLEAR(result);
-        else
+        } else {
             PyTuple_SET_ITEM(result, i, item);
+        }
     }
     return untracked(result);
 }
@@ -97,8 +117,12 @@ static PyObject *map_frames(ctm_core_object *core, uint32_t traceback,
 /* The first tuple equal to `frames`. Steals it; NULL is passed on. */
 static PyObject *intern_frames(ctm_core_object *core, PyObject *frames)
 {
-    if (frames == NULL) return NULL;
-    if (core->interned == NULL) core->interned = PyDict_New();
+    if (frames == NULL) {
+        return NULL;
+    }
+    if (core->interned == NULL) {
+        core->interned = PyDict_New();
+    }
     PyObject *first =
         core->interned != NULL ? PyDict_SetDefault(core->interned, frames, frames) : NULL;
     Py_XINCREF(first);
@@ -109,17 +133,26 @@ static PyObject *intern_frames(ctm_core_object *core, PyObject *frames)
 PyObject *ctm_core_frames(ctm_core_object *core, uint32_t traceback)
 {
     PyObject **tracebacks = row_array(&core->tracebacks, core->info.tracebacks);
-    if (tracebacks == NULL) return NULL;
-    if (tracebacks[traceback] != NULL) return Py_NewRef(tracebacks[traceback]);
+    if (tracebacks == NULL) {
+        return NULL;
+    }
+    if (tracebacks[traceback] != NULL) {
+        return Py_NewRef(tracebacks[traceback]);
+    }
     PyObject *frames = map_frames(core, traceback, ctm_core_frame);
     return keep(&tracebacks[traceback], intern_frames(core, frames));
 }
 
 static PyObject *none_if_all_none(PyObject *names)
 {
-    if (names == NULL) return NULL;
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); i++)
-        if (PyTuple_GET_ITEM(names, i) != Py_None) return names;
+    if (names == NULL) {
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); i++) {
+        if (PyTuple_GET_ITEM(names, i) != Py_None) {
+            return names;
+        }
+    }
     Py_DECREF(names);
     return Py_NewRef(Py_None);
 }
@@ -127,8 +160,12 @@ static PyObject *none_if_all_none(PyObject *names)
 PyObject *ctm_core_names(ctm_core_object *core, uint32_t traceback)
 {
     PyObject **names = row_array(&core->names, core->info.tracebacks);
-    if (names == NULL) return NULL;
-    if (names[traceback] != NULL) return Py_NewRef(names[traceback]);
+    if (names == NULL) {
+        return NULL;
+    }
+    if (names[traceback] != NULL) {
+        return Py_NewRef(names[traceback]);
+    }
     return keep(&names[traceback], none_if_all_none(map_frames(core, traceback, frame_name)));
 }
 
@@ -139,23 +176,31 @@ static PyObject *make_raw(ctm_core_object *core, uint32_t site)
     const ctm_site *row = &ctm_snapshot_sites(core->snapshot)[site];
     int32_t total = ctm_snapshot_tracebacks(core->snapshot)[row->traceback].total_nframe;
     PyObject *raw = PyTuple_New(4);
-    if (raw == NULL) return NULL;
+    if (raw == NULL) {
+        return NULL;
+    }
     PyTuple_SET_ITEM(raw, 0, PyLong_FromUnsignedLong(row->domain));
     PyTuple_SET_ITEM(raw, 1, PyLong_FromUnsignedLongLong(row->block_size));
     PyTuple_SET_ITEM(raw, 2, ctm_core_frames(core, row->traceback));
     PyTuple_SET_ITEM(raw, 3, PyLong_FromLong(total));
-    for (int i = 0; raw != NULL && i < 4; i++)
-        if (PyTuple_GET_ITEM(raw, i) == NULL) Py_CLEAR(raw);
+    for (int i = 0; raw != NULL && i < 4; i++) {
+        if (PyTuple_GET_ITEM(raw, i) == NULL) {
+            Py_CLEAR(raw);
+        }
+    }
     return untracked(raw);
 }
 
 static PyObject *raw_guarded(ctm_core_object *core, uint32_t site)
 {
     uint32_t slot = site % CTM_CORE_RECENT;
-    if (core->recent[slot].raw != NULL && core->recent[slot].site == site)
+    if (core->recent[slot].raw != NULL && core->recent[slot].site == site) {
         return Py_NewRef(core->recent[slot].raw);
+    }
     PyObject *raw = make_raw(core, site);
-    if (raw == NULL) return NULL;
+    if (raw == NULL) {
+        return NULL;
+    }
     core->recent[slot].site = site;
     Py_XSETREF(core->recent[slot].raw, Py_NewRef(raw));
     return raw;
@@ -177,12 +222,17 @@ PyObject *ctm_core_trace(ctm_core_object *core, uint32_t site)
     uint32_t labels = ctm_snapshot_sites(core->snapshot)[site].labels;
     int before = ctm_guard_begin(state);
     PyObject *names = NULL, *raw = raw_guarded(core, site), *trace = NULL;
-    if (raw != NULL) names = ctm_core_names(core, traceback);
+    if (raw != NULL) {
+        names = ctm_core_names(core, traceback);
+    }
     ctm_guard_end(state, before);
-    if (names != NULL) trace = ctm_trace_object_new(state, raw, names);
+    if (names != NULL) {
+        trace = ctm_trace_object_new(state, raw, names);
+    }
     if (trace != NULL && labels != 0 &&
-        ctm_trace_set_labels(trace, ctm_core_labels(core, labels)) < 0)
+        ctm_trace_set_labels(trace, ctm_core_labels(core, labels)) < 0) {
         Py_CLEAR(trace);
+    }
     Py_XDECREF(raw);
     Py_XDECREF(names);
     return trace;
@@ -192,32 +242,48 @@ PyObject *ctm_core_trace(ctm_core_object *core, uint32_t site)
 static int fill_site(ctm_core_object *core, uint32_t site, PyObject *list, Py_ssize_t *at)
 {
     uint64_t live = ctm_core_live(core, site);
-    if (live == 0) return 0;
+    if (live == 0) {
+        return 0;
+    }
     PyObject *raw = make_raw(core, site);
-    if (raw == NULL) return -1;
-    for (; live > 0; live--)
+    if (raw == NULL) {
+        return -1;
+    }
+    for (; live > 0; live--) {
         PyList_SET_ITEM(list, (*at)++, Py_NewRef(raw));
+    }
     Py_DECREF(raw);
     return 0;
 }
 
 static PyObject *make_list(ctm_core_object *core)
 {
-    if (core->info.live_blocks > (uint64_t)PY_SSIZE_T_MAX) return PyErr_NoMemory();
+    if (core->info.live_blocks > (uint64_t)PY_SSIZE_T_MAX) {
+        return PyErr_NoMemory();
+    }
     PyObject *list = PyList_New((Py_ssize_t)core->info.live_blocks);
     Py_ssize_t at = 0;
     /* Its items are set one by one: nobody may see it half made. */
-    if (list != NULL) PyObject_GC_UnTrack(list);
-    for (uint32_t site = 1; list != NULL && site <= core->info.sites; site++)
-        if (fill_site(core, site, list, &at) < 0) Py_CLEAR(list);
-    if (list != NULL) PyObject_GC_Track(list);
+    if (list != NULL) {
+        PyObject_GC_UnTrack(list);
+    }
+    for (uint32_t site = 1; list != NULL && site <= core->info.sites; site++) {
+        if (fill_site(core, site, list, &at) < 0) {
+            Py_CLEAR(list);
+        }
+    }
+    if (list != NULL) {
+        PyObject_GC_Track(list);
+    }
     return list;
 }
 
 PyObject *ctm_core_list(ctm_core_object *core)
 {
     ctm_state *state = ctm_state_of((PyObject *)core);
-    if (core->list != NULL) return Py_NewRef(core->list);
+    if (core->list != NULL) {
+        return Py_NewRef(core->list);
+    }
     int before = ctm_guard_begin(state);
     PyObject *list = keep(&core->list, make_list(core));
     ctm_guard_end(state, before);
@@ -237,8 +303,11 @@ PyObject *ctm_raw_traces(ctm_state *state, ctm_snapshot *snapshot)
 static bool has_frameless(const ctm_snapshot *snapshot, const ctm_snapshot_info *info)
 {
     const ctm_site *sites = ctm_snapshot_sites(snapshot);
-    for (uint32_t i = 1; i <= info->sites; i++)
-        if (sites[i].traceback == 0 && sites[i].allocated != sites[i].freed) return true;
+    for (uint32_t i = 1; i <= info->sites; i++) {
+        if (sites[i].traceback == 0 && sites[i].allocated != sites[i].freed) {
+            return true;
+        }
+    }
     return false;
 }
 
@@ -272,8 +341,9 @@ static int core_clear(PyObject *self)
 
 static void free_rows(PyObject **array, uint32_t rows)
 {
-    for (size_t i = 0; array != NULL && i <= rows; i++)
+    for (size_t i = 0; array != NULL && i <= rows; i++) {
         Py_XDECREF(array[i]);
+    }
     free(array);
 }
 
@@ -283,8 +353,9 @@ static void core_dealloc(PyObject *self)
     ctm_core_object *core = (ctm_core_object *)self;
     PyObject_GC_UnTrack(self);
     Py_CLEAR(core->list);
-    for (uint32_t i = 0; i < CTM_CORE_RECENT; i++)
+    for (uint32_t i = 0; i < CTM_CORE_RECENT; i++) {
         Py_CLEAR(core->recent[i].raw);
+    }
     Py_CLEAR(core->interned);
     free_rows(core->names, core->info.tracebacks);
     free_rows(core->tracebacks, core->info.tracebacks);
@@ -300,8 +371,12 @@ static PyObject *core_encode(ctm_state *state, ctm_core_object *core)
     void *bytes = NULL;
     size_t length = 0;
     ctm_status status;
-    Py_BEGIN_ALLOW_THREADS status = ctm_snapshot_encode(core->snapshot, NULL, 0, &bytes, &length);
-    Py_END_ALLOW_THREADS if (status != CTM_OK) return ctm_status_raise(state, status, NULL, NULL);
+    Py_BEGIN_ALLOW_THREADS
+        status = ctm_snapshot_encode(core->snapshot, NULL, 0, &bytes, &length);
+    Py_END_ALLOW_THREADS
+    if (status != CTM_OK) {
+        return ctm_status_raise(state, status, NULL, NULL);
+    }
     PyObject *result = PyBytes_FromStringAndSize(bytes, (Py_ssize_t)length);
     free(bytes);
     return result;
@@ -311,7 +386,9 @@ static PyObject *core_reduce(PyObject *self, PyObject *Py_UNUSED(unused))
 {
     ctm_state *state = ctm_state_of(self);
     PyObject *bytes = core_encode(state, (ctm_core_object *)self);
-    if (bytes == NULL) return NULL;
+    if (bytes == NULL) {
+        return NULL;
+    }
     return Py_BuildValue("O(N)", state->core_decode, bytes);
 }
 
@@ -321,11 +398,15 @@ PyObject *ctm_core_decode(PyObject *module, PyObject *data)
     ctm_snapshot *snapshot = NULL;
     ctm_file_error error = {0, NULL};
     Py_buffer buffer;
-    if (PyObject_GetBuffer(data, &buffer, PyBUF_SIMPLE) < 0) return NULL;
+    if (PyObject_GetBuffer(data, &buffer, PyBUF_SIMPLE) < 0) {
+        return NULL;
+    }
     ctm_status status =
         ctm_snapshot_decode(buffer.buf, (size_t)buffer.len, &snapshot, NULL, NULL, &error);
     PyBuffer_Release(&buffer);
-    if (status != CTM_OK) return ctm_status_raise(state, status, NULL, &error);
+    if (status != CTM_OK) {
+        return ctm_status_raise(state, status, NULL, &error);
+    }
     return (PyObject *)ctm_core_new(state, snapshot);
 }
 

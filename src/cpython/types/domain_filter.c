@@ -7,11 +7,17 @@ static int domain_filter_init(PyObject *self, PyObject *args, PyObject *kwargs)
     static const ctm_params params = {"DomainFilter.__init__", {"inclusive", "domain"}, 2, 2, 1};
     ctm_state *state = ctm_state_of(self);
     PyObject *given[2], *result = NULL, *init = NULL;
-    if (ctm_bind_tuple(&params, args, kwargs, given) < 0) return -1;
+    if (ctm_bind_tuple(&params, args, kwargs, given) < 0) {
+        return -1;
+    }
     PyObject *parent = PyObject_CallFunctionObjArgs((PyObject *)&PySuper_Type,
                                                     state->domain_filter_type, self, NULL);
-    if (parent != NULL) init = ctm_get_named(parent, "__init__");
-    if (init != NULL) result = PyObject_CallOneArg(init, given[0]);
+    if (parent != NULL) {
+        init = ctm_get_named(parent, "__init__");
+    }
+    if (init != NULL) {
+        result = PyObject_CallOneArg(init, given[0]);
+    }
     Py_XDECREF(parent);
     Py_XDECREF(init);
     Py_XDECREF(result);
@@ -28,10 +34,16 @@ static PyObject *match_domain(ctm_state *state, PyObject *self, PyObject *domain
 {
     PyObject *same = NULL, *inclusive = NULL, *result = NULL;
     PyObject *own = PyObject_GetAttr(self, state->text.domain);
-    if (own != NULL) same = PyObject_RichCompare(domain, own, Py_EQ);
-    if (same != NULL) inclusive = PyObject_GetAttr(self, state->text.inclusive);
+    if (own != NULL) {
+        same = PyObject_RichCompare(domain, own, Py_EQ);
+    }
+    if (same != NULL) {
+        inclusive = PyObject_GetAttr(self, state->text.inclusive);
+    }
     int excluded = inclusive != NULL ? PyObject_Not(inclusive) : -1;
-    if (excluded >= 0) result = PyNumber_Xor(same, excluded ? Py_True : Py_False);
+    if (excluded >= 0) {
+        result = PyNumber_Xor(same, excluded ? Py_True : Py_False);
+    }
     Py_XDECREF(own);
     Py_XDECREF(same);
     Py_XDECREF(inclusive);
@@ -43,19 +55,28 @@ PyObject *ctm_domain_filter_match(PyObject *self, PyObject *const *args, Py_ssiz
 {
     static const ctm_params params = {"DomainFilter._match", {"trace"}, 1, 1, 1};
     PyObject *trace, *parts[4];
-    if (ctm_bind(&params, args, nargs, kwnames, &trace) < 0) return NULL;
-    if (ctm_unpack(trace, 4, parts) < 0) return NULL;
+    if (ctm_bind(&params, args, nargs, kwnames, &trace) < 0) {
+        return NULL;
+    }
+    if (ctm_unpack(trace, 4, parts) < 0) {
+        return NULL;
+    }
     PyObject *result = match_domain(ctm_state_of(self), self, parts[0]);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         Py_DECREF(parts[i]);
+    }
     return result;
 }
 
 int ctm_domain_filter_to_core(ctm_state *state, PyObject *filter, ctm_filter *out)
 {
-    if (!Py_IS_TYPE(filter, state->domain_filter_type)) return 0;
+    if (!Py_IS_TYPE(filter, state->domain_filter_type)) {
+        return 0;
+    }
     int ours = ctm_method_is(filter, state->text.match, CTM_FASTCALL(ctm_domain_filter_match));
-    if (ours <= 0) return ours;
+    if (ours <= 0) {
+        return ours;
+    }
     /* Without a domain it would match none; the core's DomainFilter always has one. */
     return ctm_plain_bool(filter, state->text.inclusive, &out->inclusive) &&
            ctm_plain_integer(filter, state->text.private_domain, &out->has_domain, &out->domain) &&

@@ -7,9 +7,12 @@ static int set_detail(ctm_state *state, PyObject *exception, const ctm_file_erro
 {
     PyObject *offset = PyLong_FromUnsignedLongLong(error->offset), *reason = NULL;
     int result = -1;
-    if (offset != NULL) reason = PyUnicode_FromString(error->reason);
-    if (reason != NULL && PyObject_SetAttr(exception, state->text.offset, offset) == 0)
+    if (offset != NULL) {
+        reason = PyUnicode_FromString(error->reason);
+    }
+    if (reason != NULL && PyObject_SetAttr(exception, state->text.offset, offset) == 0) {
         result = PyObject_SetAttr(exception, state->text.reason, reason);
+    }
     Py_XDECREF(offset);
     Py_XDECREF(reason);
     return result;
@@ -18,9 +21,10 @@ static int set_detail(ctm_state *state, PyObject *exception, const ctm_file_erro
 static PyObject *file_error_message(PyObject *filename, const ctm_file_error *error)
 {
     unsigned long long offset = error->offset;
-    if (filename == NULL)
+    if (filename == NULL) {
         return PyUnicode_FromFormat("not a valid snapshot: %s (at byte %llu)", error->reason,
                                     offset);
+    }
     return PyUnicode_FromFormat("%R is not a valid snapshot file: %s (at byte %llu)", filename,
                                 error->reason, offset);
 }
@@ -28,11 +32,16 @@ static PyObject *file_error_message(PyObject *filename, const ctm_file_error *er
 static void raise_file_error(ctm_state *state, PyObject *filename, const ctm_file_error *error)
 {
     static const ctm_file_error unknown = {0, "unknown fault"};
-    if (error == NULL || error->reason == NULL) error = &unknown;
+    if (error == NULL || error->reason == NULL) {
+        error = &unknown;
+    }
     PyObject *exception = NULL, *message = file_error_message(filename, error);
-    if (message != NULL) exception = PyObject_CallOneArg(state->file_error, message);
-    if (exception != NULL && set_detail(state, exception, error) == 0)
+    if (message != NULL) {
+        exception = PyObject_CallOneArg(state->file_error, message);
+    }
+    if (exception != NULL && set_detail(state, exception, error) == 0) {
         PyErr_SetObject(state->file_error, exception);
+    }
     Py_XDECREF(exception);
     Py_XDECREF(message);
 }
@@ -43,7 +52,9 @@ PyObject *ctm_status_raise(ctm_state *state, ctm_status status, PyObject *filena
     switch (status) {
     case CTM_ERR_NOMEM: return PyErr_NoMemory();
     case CTM_ERR_IO:
-        if (errno == 0) errno = EIO;
+        if (errno == 0) {
+            errno = EIO;
+        }
         return PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, filename);
     case CTM_ERR_FORMAT: raise_file_error(state, filename, error); return NULL;
     case CTM_ERR_LIMIT: PyErr_SetString(PyExc_OverflowError, ctm_status_text(status)); return NULL;
@@ -63,12 +74,16 @@ PyObject *ctm_status_raise(ctm_state *state, ctm_status status, PyObject *filena
 int ctm_file_error_init(PyObject *module, ctm_state *state)
 {
     PyObject *defaults = Py_BuildValue("{sOsO}", "offset", Py_None, "reason", Py_None);
-    if (defaults == NULL) return -1;
+    if (defaults == NULL) {
+        return -1;
+    }
     state->file_error = PyErr_NewExceptionWithDoc(
         "ctracemalloc.FileError",
         "A file is not a valid snapshot file: `reason` tells why, `offset` where (in bytes).",
         PyExc_ValueError, defaults);
     Py_DECREF(defaults);
-    if (state->file_error == NULL) return -1;
+    if (state->file_error == NULL) {
+        return -1;
+    }
     return PyModule_AddObjectRef(module, "FileError", state->file_error);
 }

@@ -12,7 +12,9 @@ const char ctm_error_doc[] = PyDoc_STR("Standard error in bytes; only of estimat
 PyObject *ctm_confidence_interval(PyObject *self, PyObject *name, PyObject *error, int is_signed)
 {
     PyObject *value = PyObject_GetAttr(self, name), *result = NULL;
-    if (value == NULL) return NULL;
+    if (value == NULL) {
+        return NULL;
+    }
     if (error == NULL) {
         result = PyTuple_Pack(2, value, value);
         Py_DECREF(value);
@@ -20,12 +22,18 @@ PyObject *ctm_confidence_interval(PyObject *self, PyObject *name, PyObject *erro
     }
     const double middle = PyFloat_AsDouble(value);
     Py_DECREF(value);
-    if (middle == -1.0 && PyErr_Occurred()) return NULL;
+    if (middle == -1.0 && PyErr_Occurred()) {
+        return NULL;
+    }
     const double most = STANDARD_ERRORS * PyFloat_AsDouble(error);
-    if (PyErr_Occurred()) return NULL;
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
     const double low = is_signed || middle > most ? middle - most : 0.0;
     PyObject *ends[2] = {PyLong_FromDouble(low), PyLong_FromDouble(middle + most)};
-    if (ends[0] != NULL && ends[1] != NULL) result = PyTuple_Pack(2, ends[0], ends[1]);
+    if (ends[0] != NULL && ends[1] != NULL) {
+        result = PyTuple_Pack(2, ends[0], ends[1]);
+    }
     Py_XDECREF(ends[0]);
     Py_XDECREF(ends[1]);
     return result;

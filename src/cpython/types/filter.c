@@ -12,8 +12,12 @@ static int call_super_init(ctm_state *state, PyObject *self, PyObject *inclusive
     PyObject *result = NULL, *init = NULL;
     PyObject *parent =
         PyObject_CallFunctionObjArgs((PyObject *)&PySuper_Type, state->filter_type, self, NULL);
-    if (parent != NULL) init = ctm_get_named(parent, "__init__");
-    if (init != NULL) result = PyObject_CallOneArg(init, inclusive);
+    if (parent != NULL) {
+        init = ctm_get_named(parent, "__init__");
+    }
+    if (init != NULL) {
+        result = PyObject_CallOneArg(init, inclusive);
+    }
     Py_XDECREF(parent);
     Py_XDECREF(init);
     Py_XDECREF(result);
@@ -23,7 +27,9 @@ static int call_super_init(ctm_state *state, PyObject *self, PyObject *inclusive
 static int set_pattern(ctm_state *state, PyObject *self, PyObject *filename_pattern)
 {
     PyObject *pattern = ctm_normalize_filename(state, filename_pattern);
-    if (pattern == NULL) return -1;
+    if (pattern == NULL) {
+        return -1;
+    }
     int result = PyObject_SetAttr(self, state->text.pattern, pattern);
     Py_DECREF(pattern);
     return result;
@@ -39,15 +45,27 @@ static int filter_init(PyObject *self, PyObject *args, PyObject *kwargs)
         1};
     ctm_state *state = ctm_state_of(self);
     PyObject *given[5];
-    if (ctm_bind_tuple(&params, args, kwargs, given) < 0) return -1;
+    if (ctm_bind_tuple(&params, args, kwargs, given) < 0) {
+        return -1;
+    }
     PyObject *lineno = given[2] != NULL ? given[2] : Py_None;
     PyObject *all_frames = given[3] != NULL ? given[3] : Py_False;
     PyObject *domain = given[4] != NULL ? given[4] : Py_None;
-    if (call_super_init(state, self, given[0]) < 0) return -1;
-    if (PyObject_SetAttr(self, state->text.inclusive, given[0]) < 0) return -1;
-    if (set_pattern(state, self, given[1]) < 0) return -1;
-    if (PyObject_SetAttr(self, state->text.lineno, lineno) < 0) return -1;
-    if (PyObject_SetAttr(self, state->text.all_frames, all_frames) < 0) return -1;
+    if (call_super_init(state, self, given[0]) < 0) {
+        return -1;
+    }
+    if (PyObject_SetAttr(self, state->text.inclusive, given[0]) < 0) {
+        return -1;
+    }
+    if (set_pattern(state, self, given[1]) < 0) {
+        return -1;
+    }
+    if (PyObject_SetAttr(self, state->text.lineno, lineno) < 0) {
+        return -1;
+    }
+    if (PyObject_SetAttr(self, state->text.all_frames, all_frames) < 0) {
+        return -1;
+    }
     return PyObject_SetAttr(self, state->text.domain, domain);
 }
 
@@ -72,9 +90,12 @@ static int match_filename(ctm_state *state, PyObject *self, PyObject *filename)
 {
     PyObject *result = NULL, *pattern = NULL;
     PyObject *normal = ctm_normalize_filename(state, filename);
-    if (normal != NULL) pattern = PyObject_GetAttr(self, state->text.pattern);
-    if (pattern != NULL)
+    if (normal != NULL) {
+        pattern = PyObject_GetAttr(self, state->text.pattern);
+    }
+    if (pattern != NULL) {
         result = ctm_call_method(state->fnmatch_module, state->text.fnmatch, normal, pattern, NULL);
+    }
     int truth = result != NULL ? PyObject_IsTrue(result) : -1;
     Py_XDECREF(normal);
     Py_XDECREF(pattern);
@@ -86,8 +107,12 @@ static PyObject *match_frame_impl(PyObject *self, PyObject *filename, PyObject *
 {
     ctm_state *state = ctm_state_of(self);
     int matches = match_filename(state, self, filename);
-    if (matches < 0) return NULL;
-    if (!matches) Py_RETURN_FALSE;
+    if (matches < 0) {
+        return NULL;
+    }
+    if (!matches) {
+        Py_RETURN_FALSE;
+    }
     PyObject *own = PyObject_GetAttr(self, state->text.lineno);
     if (own == Py_None) {
         Py_DECREF(own);
@@ -103,7 +128,9 @@ static PyObject *filter_match_frame_impl(PyObject *self, PyObject *const *args, 
 {
     static const ctm_params params = {"Filter._match_frame_impl", {"filename", "lineno"}, 2, 2, 1};
     PyObject *given[2];
-    if (ctm_bind(&params, args, nargs, kwnames, given) < 0) return NULL;
+    if (ctm_bind(&params, args, nargs, kwnames, given) < 0) {
+        return NULL;
+    }
     return match_frame_impl(self, given[0], given[1]);
 }
 
@@ -122,7 +149,9 @@ static PyObject *filter_match_frame(PyObject *self, PyObject *const *args, Py_ss
     static const ctm_params params = {"Filter._match_frame", {"filename", "lineno"}, 2, 2, 1};
     ctm_state *state = ctm_state_of(self);
     PyObject *given[2];
-    if (ctm_bind(&params, args, nargs, kwnames, given) < 0) return NULL;
+    if (ctm_bind(&params, args, nargs, kwnames, given) < 0) {
+        return NULL;
+    }
     return invert_if_exclusive(
         state, self, ctm_call_method(self, state->text.match_frame_impl, given[0], given[1], NULL));
 }
@@ -131,7 +160,9 @@ static PyObject *filter_match_frame(PyObject *self, PyObject *const *args, Py_ss
 static PyObject *call_with_frame(PyObject *self, PyObject *name, PyObject *frame)
 {
     PyObject *parts[2];
-    if (ctm_unpack(frame, 2, parts) < 0) return NULL;
+    if (ctm_unpack(frame, 2, parts) < 0) {
+        return NULL;
+    }
     PyObject *result = ctm_call_method(self, name, parts[0], parts[1], NULL);
     Py_DECREF(parts[0]);
     Py_DECREF(parts[1]);
@@ -156,17 +187,25 @@ static int match_any_frame(ctm_state *state, PyObject *self, PyObject *traceback
 static PyObject *match_traceback(ctm_state *state, PyObject *self, PyObject *traceback)
 {
     int all_frames = attribute_truth(self, state->text.all_frames);
-    if (all_frames < 0) return NULL;
+    if (all_frames < 0) {
+        return NULL;
+    }
     if (!all_frames) {
         PyObject *frame = ctm_item(traceback, 0);
-        if (frame == NULL) return NULL;
+        if (frame == NULL) {
+            return NULL;
+        }
         PyObject *result = call_with_frame(self, state->text.match_frame, frame);
         Py_DECREF(frame);
         return result;
     }
     int found = match_any_frame(state, self, traceback);
-    if (found < 0) return NULL;
-    if (found) return PyObject_GetAttr(self, state->text.inclusive);
+    if (found < 0) {
+        return NULL;
+    }
+    if (found) {
+        return PyObject_GetAttr(self, state->text.inclusive);
+    }
     int inclusive = attribute_truth(self, state->text.inclusive);
     return inclusive < 0 ? NULL : PyBool_FromLong(!inclusive);
 }
@@ -176,7 +215,9 @@ static PyObject *filter_match_traceback(PyObject *self, PyObject *const *args, P
 {
     static const ctm_params params = {"Filter._match_traceback", {"traceback"}, 1, 1, 1};
     PyObject *traceback;
-    if (ctm_bind(&params, args, nargs, kwnames, &traceback) < 0) return NULL;
+    if (ctm_bind(&params, args, nargs, kwnames, &traceback) < 0) {
+        return NULL;
+    }
     return match_traceback(ctm_state_of(self), self, traceback);
 }
 
@@ -184,7 +225,9 @@ static PyObject *filter_match_traceback(PyObject *self, PyObject *const *args, P
 static PyObject *compare_domain(ctm_state *state, PyObject *self, PyObject *domain, int op)
 {
     PyObject *own = PyObject_GetAttr(self, state->text.domain);
-    if (own == NULL) return NULL;
+    if (own == NULL) {
+        return NULL;
+    }
     PyObject *result = PyObject_RichCompare(domain, own, op);
     Py_DECREF(own);
     return result;
@@ -197,7 +240,9 @@ static PyObject *combine_domain(ctm_state *state, PyObject *self, PyObject *resu
 {
     int inclusive = attribute_truth(self, state->text.inclusive);
     int truth = inclusive < 0 ? -1 : PyObject_IsTrue(result);
-    if (truth >= 0 && (inclusive != 0) != (truth != 0)) return result;
+    if (truth >= 0 && (inclusive != 0) != (truth != 0)) {
+        return result;
+    }
     Py_DECREF(result);
     return truth < 0 ? NULL : compare_domain(state, self, domain, inclusive ? Py_EQ : Py_NE);
 }
@@ -208,16 +253,24 @@ PyObject *ctm_filter_match(PyObject *self, PyObject *const *args, Py_ssize_t nar
     static const ctm_params params = {"Filter._match", {"trace"}, 1, 1, 1};
     ctm_state *state = ctm_state_of(self);
     PyObject *trace, *parts[4];
-    if (ctm_bind(&params, args, nargs, kwnames, &trace) < 0) return NULL;
-    if (ctm_unpack(trace, 4, parts) < 0) return NULL;
+    if (ctm_bind(&params, args, nargs, kwnames, &trace) < 0) {
+        return NULL;
+    }
+    if (ctm_unpack(trace, 4, parts) < 0) {
+        return NULL;
+    }
     PyObject *own = NULL;
     PyObject *result = ctm_call_method(self, state->text.match_traceback, parts[2], NULL, NULL);
-    if (result != NULL && (own = PyObject_GetAttr(self, state->text.domain)) == NULL)
+    if (result != NULL && (own = PyObject_GetAttr(self, state->text.domain)) == NULL) {
         Py_CLEAR(result);
-    if (result != NULL && own != Py_None) result = combine_domain(state, self, result, parts[0]);
+    }
+    if (result != NULL && own != Py_None) {
+        result = combine_domain(state, self, result, parts[0]);
+    }
     Py_XDECREF(own);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         Py_DECREF(parts[i]);
+    }
     return result;
 }
 
@@ -235,15 +288,18 @@ static int methods_are_ours(ctm_state *state, PyObject *filter)
         {state->text.match_frame_impl, CTM_FASTCALL(filter_match_frame_impl)},
     };
     int ours = 1;
-    for (int i = 0; ours > 0 && i < 4; i++)
+    for (int i = 0; ours > 0 && i < 4; i++) {
         ours = ctm_method_is(filter, methods[i].name, methods[i].function);
+    }
     return ours;
 }
 
 static int pattern_to_core(ctm_state *state, PyObject *filter, ctm_filter *out)
 {
     PyObject *pattern = ctm_dict_object_get(filter, state->text.pattern);
-    if (pattern == NULL || !PyUnicode_CheckExact(pattern)) return 0;
+    if (pattern == NULL || !PyUnicode_CheckExact(pattern)) {
+        return 0;
+    }
     Py_ssize_t length;
     out->pattern = PyUnicode_AsUTF8AndSize(pattern, &length);
     if (out->pattern == NULL) {
@@ -257,9 +313,13 @@ static int pattern_to_core(ctm_state *state, PyObject *filter, ctm_filter *out)
 int ctm_filter_to_core(ctm_state *state, PyObject *filter, ctm_filter *out)
 {
     out->by_filename = true;
-    if (!Py_IS_TYPE(filter, state->filter_type)) return 0;
+    if (!Py_IS_TYPE(filter, state->filter_type)) {
+        return 0;
+    }
     int ours = methods_are_ours(state, filter);
-    if (ours <= 0) return ours;
+    if (ours <= 0) {
+        return ours;
+    }
     return ctm_plain_bool(filter, state->text.inclusive, &out->inclusive) &&
            ctm_plain_bool(filter, state->text.all_frames, &out->all_frames) &&
            ctm_plain_integer(filter, state->text.lineno, &out->has_lineno, &out->lineno) &&

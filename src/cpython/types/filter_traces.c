@@ -29,7 +29,9 @@ static int split_add(ctm_state *state, split *filters, PyObject *filter)
     PyObject *value = PyObject_GetAttr(filter, state->text.inclusive);
     int inclusive = value != NULL ? PyObject_IsTrue(value) : -1;
     Py_XDECREF(value);
-    if (inclusive < 0 || PyList_Append(filters->all, filter) < 0) return -1;
+    if (inclusive < 0 || PyList_Append(filters->all, filter) < 0) {
+        return -1;
+    }
     return PyList_Append(inclusive ? filters->include : filters->exclude, filter);
 }
 
@@ -43,7 +45,9 @@ static int split_filters(ctm_state *state, PyObject *source, split *out)
         Py_DECREF(filter);
     }
     Py_XDECREF(iterator);
-    if (result == 0 && !PyErr_Occurred()) return 0;
+    if (result == 0 && !PyErr_Occurred()) {
+        return 0;
+    }
     split_clear(out);
     return -1;
 }
@@ -71,9 +75,13 @@ static int filter_trace(ctm_state *state, PyObject *include, PyObject *exclude, 
 {
     int some = PyObject_IsTrue(include);
     int passes = some > 0 ? any_match(state, include, trace, 1) : 1;
-    if (some < 0 || passes <= 0) return some < 0 ? -1 : passes;
+    if (some < 0 || passes <= 0) {
+        return some < 0 ? -1 : passes;
+    }
     some = PyObject_IsTrue(exclude);
-    if (some <= 0) return some < 0 ? -1 : 1;
+    if (some <= 0) {
+        return some < 0 ? -1 : 1;
+    }
     int fails = any_match(state, exclude, trace, 0);
     return fails < 0 ? -1 : !fails;
 }
@@ -84,7 +92,9 @@ PyObject *ctm_snapshot_filter_trace(PyObject *self, PyObject *const *args, Py_ss
     static const ctm_params params = {
         "Snapshot._filter_trace", {"include_filters", "exclude_filters", "trace"}, 3, 3, 1};
     PyObject *given[3];
-    if (ctm_bind(&params, args, nargs, kwnames, given) < 0) return NULL;
+    if (ctm_bind(&params, args, nargs, kwnames, given) < 0) {
+        return NULL;
+    }
     int passes = filter_trace(ctm_state_of(self), given[0], given[1], given[2]);
     return passes < 0 ? NULL : PyBool_FromLong(passes);
 }
@@ -93,7 +103,9 @@ PyObject *ctm_snapshot_filter_trace(PyObject *self, PyObject *const *args, Py_ss
 static int ask_snapshot(ctm_state *state, PyObject *self, bool ours, const split *filters,
                         PyObject *trace)
 {
-    if (ours) return filter_trace(state, filters->include, filters->exclude, trace);
+    if (ours) {
+        return filter_trace(state, filters->include, filters->exclude, trace);
+    }
     PyObject *result =
         ctm_call_method(self, state->text.filter_trace, filters->include, filters->exclude, trace);
     int passes = result != NULL ? PyObject_IsTrue(result) : -1;
@@ -151,7 +163,9 @@ static int count_kept(ctm_state *state, PyObject *self, ctm_core_object *core, u
                       bool ours, const split *filters, uint64_t *out)
 {
     uint64_t live = ctm_core_live(core, site);
-    if (live == 0) return 0;
+    if (live == 0) {
+        return 0;
+    }
     PyObject *raw = ctm_core_raw(core, site);
     int passes = raw != NULL ? 0 : -1;
     for (; passes >= 0 && live > 0; live--) {
@@ -168,9 +182,12 @@ static int filter_by_block(ctm_state *state, PyObject *self, ctm_core_object *co
 {
     uint64_t *kept = calloc((size_t)core->info.sites + 1, sizeof *kept);
     int result = kept != NULL ? 0 : -1;
-    if (kept == NULL) PyErr_NoMemory();
-    for (uint32_t site = 1; result == 0 && site <= core->info.sites; site++)
+    if (kept == NULL) {
+        PyErr_NoMemory();
+    }
+    for (uint32_t site = 1; result == 0 && site <= core->info.sites; site++) {
         result = count_kept(state, self, core, site, ours, filters, &kept[site]);
+    }
     if (result == 0) {
         ctm_status status = ctm_snapshot_keep(core->snapshot, kept, out);
         if (status != CTM_OK) {
@@ -190,9 +207,15 @@ static PyObject *filter_core(ctm_state *state, PyObject *self, ctm_core_object *
     int done = 0;
     int ours =
         ctm_method_is(self, state->text.filter_trace, CTM_FASTCALL(ctm_snapshot_filter_trace));
-    if (ours < 0 || split_filters(state, source, &filters) < 0) return NULL;
-    if (ours && !core->frameless) done = filter_in_core(state, core, filters.all, &filtered);
-    if (done == 0) done = filter_by_block(state, self, core, ours != 0, &filters, &filtered);
+    if (ours < 0 || split_filters(state, source, &filters) < 0) {
+        return NULL;
+    }
+    if (ours && !core->frameless) {
+        done = filter_in_core(state, core, filters.all, &filtered);
+    }
+    if (done == 0) {
+        done = filter_by_block(state, self, core, ours != 0, &filters, &filtered);
+    }
     split_clear(&filters);
     return done < 0 ? NULL : (PyObject *)ctm_core_new(state, filtered);
 }
@@ -207,10 +230,14 @@ static PyObject *filter_list(ctm_state *state, PyObject *self, PyObject *traces,
     PyObject *list = iterator != NULL ? PyList_New(0) : NULL;
     while (list != NULL && (trace = PyIter_Next(iterator)) != NULL) {
         int passes = ask_snapshot(state, self, false, filters, trace);
-        if (passes < 0 || (passes > 0 && PyList_Append(list, trace) < 0)) Py_CLEAR(list);
+        if (passes < 0 || (passes > 0 && PyList_Append(list, trace) < 0)) {
+            Py_CLEAR(list);
+        }
         Py_DECREF(trace);
     }
-    if (list != NULL && PyErr_Occurred()) Py_CLEAR(list);
+    if (list != NULL && PyErr_Occurred()) {
+        Py_CLEAR(list);
+    }
     Py_XDECREF(iterator);
     return list;
 }
@@ -219,13 +246,18 @@ static PyObject *filter_backing(ctm_state *state, PyObject *self, PyObject *trac
                                 PyObject *source, int some)
 {
     split filters;
-    if (some && split_filters(state, source, &filters) < 0) return NULL;
+    if (some && split_filters(state, source, &filters) < 0) {
+        return NULL;
+    }
     PyObject *list = NULL, *backing = PyObject_GetAttr(traces, state->text.private_traces);
-    if (backing != NULL)
+    if (backing != NULL) {
         list = some ? filter_list(state, self, backing, &filters)
                     : ctm_call_method(backing, state->text.copy, NULL, NULL, NULL);
+    }
     Py_XDECREF(backing);
-    if (some) split_clear(&filters);
+    if (some) {
+        split_clear(&filters);
+    }
     return list;
 }
 
@@ -234,10 +266,13 @@ static PyObject *filter_backing(ctm_state *state, PyObject *self, PyObject *trac
 static int check_iterable(ctm_state *state, PyObject *filters)
 {
     int iterable = PyObject_IsInstance(filters, state->iterable);
-    if (iterable != 0) return iterable < 0 ? -1 : 0;
+    if (iterable != 0) {
+        return iterable < 0 ? -1 : 0;
+    }
     PyObject *name = ctm_get_named((PyObject *)Py_TYPE(filters), "__name__");
-    if (name != NULL)
+    if (name != NULL) {
         PyErr_Format(PyExc_TypeError, "filters must be a list of filters, not %S", name);
+    }
     Py_XDECREF(name);
     return -1;
 }
@@ -253,10 +288,11 @@ static PyObject *filtered_traces(ctm_state *state, PyObject *self, PyObject *fil
 {
     PyObject *traces, *result = NULL;
     ctm_core_object *core = ctm_snapshot_core(state, self, &traces);
-    if (core != NULL)
+    if (core != NULL) {
         result = some ? filter_core(state, self, core, filters) : copy_core(state, core);
-    else if (traces != NULL)
+    } else if (traces != NULL) {
         result = filter_backing(state, self, traces, filters, some);
+    }
     Py_XDECREF((PyObject *)core);
     Py_XDECREF(traces);
     return result;
@@ -268,17 +304,24 @@ PyObject *ctm_snapshot_filter_traces(PyObject *self, PyObject *const *args, Py_s
     static const ctm_params params = {"Snapshot.filter_traces", {"filters"}, 1, 1, 1};
     ctm_state *state = ctm_state_of(self);
     PyObject *filters, *limit, *result = NULL;
-    if (ctm_bind(&params, args, nargs, kwnames, &filters) < 0) return NULL;
-    if (check_iterable(state, filters) < 0) return NULL;
+    if (ctm_bind(&params, args, nargs, kwnames, &filters) < 0) {
+        return NULL;
+    }
+    if (check_iterable(state, filters) < 0) {
+        return NULL;
+    }
     int some = PyObject_IsTrue(filters);
     PyObject *traces = some < 0 ? NULL : filtered_traces(state, self, filters, some);
-    if (traces == NULL) return NULL;
+    if (traces == NULL) {
+        return NULL;
+    }
     limit = PyObject_GetAttr(self, state->text.traceback_limit);
-    if (limit != NULL && Py_IS_TYPE(traces, state->core_type))
+    if (limit != NULL && Py_IS_TYPE(traces, state->core_type)) {
         result = ctm_snapshot_of_core(state, (ctm_core_object *)Py_NewRef(traces), limit);
-    else if (limit != NULL)
+    } else if (limit != NULL) {
         result =
             PyObject_CallFunctionObjArgs((PyObject *)state->snapshot_type, traces, limit, NULL);
+    }
     Py_XDECREF(limit);
     Py_DECREF(traces);
     return result;

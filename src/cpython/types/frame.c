@@ -18,9 +18,13 @@ static PyObject *make_frame_object_new(ctm_state *state, PyObject *raw, PyObject
 {
     PyTypeObject *type = state->frame_type;
     ctm_frame_object *frame = (ctm_frame_object *)type->tp_alloc(type, 0);
-    if (frame == NULL) return NULL;
+    if (frame == NULL) {
+        return NULL;
+    }
     frame->raw = Py_NewRef(raw);
-    if (name != NULL && name != Py_None) frame->name = Py_NewRef(name);
+    if (name != NULL && name != Py_None) {
+        frame->name = Py_NewRef(name);
+    }
     return (PyObject *)frame;
 }
 
@@ -36,7 +40,9 @@ static int frame_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     static const ctm_params params = {"Frame.__init__", {"frame"}, 1, 1, 1};
     PyObject *raw;
-    if (ctm_bind_tuple(&params, args, kwargs, &raw) < 0) return -1;
+    if (ctm_bind_tuple(&params, args, kwargs, &raw) < 0) {
+        return -1;
+    }
     Py_CLEAR(((ctm_frame_object *)self)->name);
     return PyObject_SetAttr(self, ctm_state_of(self)->text.frame, raw);
 }
@@ -44,7 +50,9 @@ static int frame_init(PyObject *self, PyObject *args, PyObject *kwargs)
 static PyObject *frame_part(PyObject *self, Py_ssize_t index)
 {
     PyObject *raw = PyObject_GetAttr(self, ctm_state_of(self)->text.frame);
-    if (raw == NULL) return NULL;
+    if (raw == NULL) {
+        return NULL;
+    }
     PyObject *part = ctm_item(raw, index);
     Py_DECREF(raw);
     return part;
@@ -76,7 +84,9 @@ static PyObject *frame_richcompare(PyObject *self, PyObject *other, int op)
 static Py_hash_t frame_hash(PyObject *self)
 {
     PyObject *raw = PyObject_GetAttr(self, ctm_state_of(self)->text.frame);
-    if (raw == NULL) return -1;
+    if (raw == NULL) {
+        return -1;
+    }
     Py_hash_t hash = PyObject_Hash(raw);
     Py_DECREF(raw);
     return hash;
@@ -86,7 +96,9 @@ static Py_hash_t frame_hash(PyObject *self)
 static PyObject *attribute_text(PyObject *self, PyObject *name, reprfunc text)
 {
     PyObject *value = PyObject_GetAttr(self, name);
-    if (value == NULL) return NULL;
+    if (value == NULL) {
+        return NULL;
+    }
     PyObject *result = text(value);
     Py_DECREF(value);
     return result;
@@ -97,8 +109,12 @@ static PyObject *frame_text(PyObject *self, const char *format, reprfunc text)
     ctm_state *state = ctm_state_of(self);
     PyObject *result = NULL, *lineno = NULL;
     PyObject *filename = attribute_text(self, state->text.filename, text);
-    if (filename != NULL) lineno = attribute_text(self, state->text.lineno, text);
-    if (lineno != NULL) result = PyUnicode_FromFormat(format, filename, lineno);
+    if (filename != NULL) {
+        lineno = attribute_text(self, state->text.lineno, text);
+    }
+    if (lineno != NULL) {
+        result = PyUnicode_FromFormat(format, filename, lineno);
+    }
     Py_XDECREF(filename);
     Py_XDECREF(lineno);
     return result;
@@ -154,6 +170,8 @@ int ctm_frame_type_init(PyObject *module, ctm_state *state)
 {
     static const char *const names[] = {"_frame", "_name", NULL};
     state->frame_type = ctm_type_new(module, &frame_spec, NULL);
-    if (state->frame_type == NULL) return -1;
+    if (state->frame_type == NULL) {
+        return -1;
+    }
     return ctm_type_set_slots(state->frame_type, names);
 }

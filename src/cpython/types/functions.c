@@ -18,9 +18,13 @@ static int absolute_below(PyObject *size, long limit)
 static int unit_fits(PyObject *size, int unit, int last)
 {
     int below = unit > 0 ? absolute_below(size, 100) : 0;
-    if (below != 0) return below;
+    if (below != 0) {
+        return below;
+    }
     below = absolute_below(size, 10L * 1024);
-    if (below < 0) return -1;
+    if (below < 0) {
+        return -1;
+    }
     return below || unit == last ? 2 : 0;
 }
 
@@ -31,10 +35,13 @@ PyObject *ctm_format_size(PyObject *size, int sign)
     PyObject *value = Py_NewRef(size), *kilo = PyLong_FromLong(1024), *result = NULL;
     for (int unit = 0; value != NULL && kilo != NULL; unit++) {
         int fits = unit_fits(value, unit, 4);
-        if (fits > 0)
+        if (fits > 0) {
             result =
                 ctm_format(formats[sign != 0][fits - 1], Py_BuildValue("Os", value, units[unit]));
-        if (fits != 0) break;
+        }
+        if (fits != 0) {
+            break;
+        }
         Py_SETREF(value, PyNumber_TrueDivide(value, kilo));
     }
     Py_XDECREF(value);
@@ -47,7 +54,9 @@ static PyObject *format_size(PyObject *Py_UNUSED(module), PyObject *const *args,
 {
     static const ctm_params params = {"_format_size", {"size", "sign"}, 2, 2, 0};
     PyObject *given[2];
-    if (ctm_bind(&params, args, nargs, kwnames, given) < 0) return NULL;
+    if (ctm_bind(&params, args, nargs, kwnames, given) < 0) {
+        return NULL;
+    }
     int sign = PyObject_IsTrue(given[1]);
     return sign < 0 ? NULL : ctm_format_size(given[0], sign);
 }
@@ -58,14 +67,18 @@ static PyObject *without_c(ctm_state *state, PyObject *filename)
     PyObject *ends = ctm_call_method(filename, state->text.endswith, state->text.pyc, NULL, NULL);
     int truth = ends != NULL ? PyObject_IsTrue(ends) : -1;
     Py_XDECREF(ends);
-    if (truth < 0) return NULL;
+    if (truth < 0) {
+        return NULL;
+    }
     return truth ? ctm_slice_until(filename, -1) : Py_NewRef(filename);
 }
 
 PyObject *ctm_normalize_filename(ctm_state *state, PyObject *filename)
 {
     PyObject *normal = ctm_call_method(state->os_path, state->text.normcase, filename, NULL, NULL);
-    if (normal == NULL) return NULL;
+    if (normal == NULL) {
+        return NULL;
+    }
     PyObject *result = without_c(state, normal);
     Py_DECREF(normal);
     return result;
@@ -76,7 +89,9 @@ static PyObject *normalize_filename(PyObject *module, PyObject *const *args, Py_
 {
     static const ctm_params params = {"_normalize_filename", {"filename"}, 1, 1, 0};
     PyObject *filename;
-    if (ctm_bind(&params, args, nargs, kwnames, &filename) < 0) return NULL;
+    if (ctm_bind(&params, args, nargs, kwnames, &filename) < 0) {
+        return NULL;
+    }
     return ctm_normalize_filename(ctm_state_of_module(module), filename);
 }
 
@@ -86,7 +101,9 @@ static PyObject *compare_grouped_stats(PyObject *module, PyObject *const *args, 
     static const ctm_params params = {
         "_compare_grouped_stats", {"old_group", "new_group"}, 2, 2, 0};
     PyObject *given[2];
-    if (ctm_bind(&params, args, nargs, kwnames, given) < 0) return NULL;
+    if (ctm_bind(&params, args, nargs, kwnames, given) < 0) {
+        return NULL;
+    }
     return ctm_group_compare(ctm_state_of_module(module), given[0], given[1]);
 }
 
@@ -105,7 +122,9 @@ static PyMethodDef functions[] = {
 
 int ctm_functions_init(PyObject *module, ctm_state *state)
 {
-    if (PyModule_AddFunctions(module, functions) < 0) return -1;
+    if (PyModule_AddFunctions(module, functions) < 0) {
+        return -1;
+    }
     state->core_decode = ctm_get_named(module, "_core_decode");
     return state->core_decode != NULL ? 0 : -1;
 }

@@ -22,9 +22,13 @@ static int find_key(ctm_state *state, PyObject *key_type, ctm_key *out)
     };
     for (int i = 0; i < 4; i++) {
         int same = is_key(key_type, keys[i].text);
-        if (same < 0) return -1;
+        if (same < 0) {
+            return -1;
+        }
         *out = keys[i].key;
-        if (same) return 0;
+        if (same) {
+            return 0;
+        }
     }
     PyErr_Format(PyExc_ValueError, "unknown key_type: %R", key_type);
     return -1;
@@ -33,11 +37,17 @@ static int find_key(ctm_state *state, PyObject *key_type, ctm_key *out)
 int ctm_key_parse(ctm_state *state, PyObject *key_type, PyObject *cumulative, ctm_key *out_key,
                   bool *out_cumulative)
 {
-    if (find_key(state, key_type, out_key) < 0) return -1;
+    if (find_key(state, key_type, out_key) < 0) {
+        return -1;
+    }
     int truth = PyObject_IsTrue(cumulative);
-    if (truth < 0) return -1;
+    if (truth < 0) {
+        return -1;
+    }
     *out_cumulative = truth != 0;
-    if (!truth || *out_key != CTM_BY_TRACEBACK) return 0;
+    if (!truth || *out_key != CTM_BY_TRACEBACK) {
+        return 0;
+    }
     PyErr_Format(PyExc_ValueError, "cumulative mode cannot by used with key type %R", key_type);
     return -1;
 }
@@ -61,10 +71,16 @@ static PyObject *file_frames(PyObject *frame)
 /* The raw frames of the group of a whole traceback. */
 static PyObject *frames_of_traceback(grouping *group, PyObject *raw)
 {
-    if (group->key == CTM_BY_TRACEBACK) return Py_NewRef(raw);
-    if (group->key == CTM_BY_LINENO) return ctm_slice_until(raw, 1);
+    if (group->key == CTM_BY_TRACEBACK) {
+        return Py_NewRef(raw);
+    }
+    if (group->key == CTM_BY_LINENO) {
+        return ctm_slice_until(raw, 1);
+    }
     PyObject *frame = ctm_item(raw, 0);
-    if (frame == NULL) return NULL;
+    if (frame == NULL) {
+        return NULL;
+    }
     PyObject *frames = file_frames(frame);
     Py_DECREF(frame);
     return frames;
@@ -81,11 +97,17 @@ static PyObject *traceback_for(grouping *group, PyObject *raw,
                                PyObject *(*frames_for)(grouping *, PyObject *))
 {
     PyObject *traceback = PyDict_GetItemWithError(group->tracebacks, raw);
-    if (traceback != NULL || PyErr_Occurred()) return traceback;
+    if (traceback != NULL || PyErr_Occurred()) {
+        return traceback;
+    }
     PyObject *frames = frames_for(group, raw);
-    if (frames != NULL) traceback = ctm_traceback_object_new(group->state, frames, NULL, NULL);
+    if (frames != NULL) {
+        traceback = ctm_traceback_object_new(group->state, frames, NULL, NULL);
+    }
     Py_XDECREF(frames);
-    if (traceback == NULL) return NULL;
+    if (traceback == NULL) {
+        return NULL;
+    }
     int result = PyDict_SetItem(group->tracebacks, raw, traceback);
     Py_DECREF(traceback); /* the dict holds it */
     return result < 0 ? NULL : traceback;
@@ -95,7 +117,9 @@ static PyObject *traceback_for(grouping *group, PyObject *raw,
 static int add_in_place(PyObject *stat, PyObject *name, PyObject *value)
 {
     PyObject *old = PyObject_GetAttr(stat, name);
-    if (old == NULL) return -1;
+    if (old == NULL) {
+        return -1;
+    }
     PyObject *sum = PyNumber_InPlaceAdd(old, value);
     int result = sum != NULL ? PyObject_SetAttr(stat, name, sum) : -1;
     Py_DECREF(old);
@@ -105,13 +129,17 @@ static int add_in_place(PyObject *stat, PyObject *name, PyObject *value)
 
 int ctm_statistic_add(ctm_state *state, PyObject *stat, PyObject *other)
 {
-    if (ctm_statistic_join_more(stat, other) < 0) return -1;
+    if (ctm_statistic_join_more(stat, other) < 0) {
+        return -1;
+    }
     PyObject *const names[2] = {state->text.size, state->text.count};
     for (int i = 0; i < 2; i++) {
         PyObject *value = PyObject_GetAttr(other, names[i]);
         int result = value != NULL ? add_in_place(stat, names[i], value) : -1;
         Py_XDECREF(value);
-        if (result < 0) return -1;
+        if (result < 0) {
+            return -1;
+        }
     }
     return 0;
 }
@@ -120,15 +148,20 @@ static int add_block(grouping *group, PyObject *traceback, PyObject *size)
 {
     ctm_state *state = group->state;
     PyObject *one = PyLong_FromLong(1);
-    if (one == NULL) return -1;
+    if (one == NULL) {
+        return -1;
+    }
     int result = -1;
     PyObject *stat = PyDict_GetItemWithError(group->stats, traceback);
     if (stat != NULL) {
-        if (add_in_place(stat, state->text.size, size) == 0)
+        if (add_in_place(stat, state->text.size, size) == 0) {
             result = add_in_place(stat, state->text.count, one);
+        }
     } else if (!PyErr_Occurred()) {
         stat = ctm_statistic_object_new(state, traceback, size, one);
-        if (stat != NULL) result = PyDict_SetItem(group->stats, traceback, stat);
+        if (stat != NULL) {
+            result = PyDict_SetItem(group->stats, traceback, stat);
+        }
         Py_XDECREF(stat);
     }
     Py_DECREF(one);
@@ -144,7 +177,9 @@ static int add_whole(grouping *group, PyObject *frames, PyObject *size)
 static int add_each_frame(grouping *group, PyObject *frames, PyObject *size)
 {
     PyObject *frame, *iterator = PyObject_GetIter(frames);
-    if (iterator == NULL) return -1;
+    if (iterator == NULL) {
+        return -1;
+    }
     int result = 0;
     while (result == 0 && (frame = PyIter_Next(iterator)) != NULL) {
         PyObject *traceback = traceback_for(group, frame, frames_of_frame);
@@ -158,11 +193,14 @@ static int add_each_frame(grouping *group, PyObject *frames, PyObject *size)
 static int add_trace(grouping *group, PyObject *trace, bool cumulative)
 {
     PyObject *parts[4];
-    if (ctm_unpack(trace, 4, parts) < 0) return -1;
+    if (ctm_unpack(trace, 4, parts) < 0) {
+        return -1;
+    }
     int result = cumulative ? add_each_frame(group, parts[2], parts[1])
                             : add_whole(group, parts[2], parts[1]);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         Py_DECREF(parts[i]);
+    }
     return result;
 }
 
@@ -170,13 +208,17 @@ PyObject *ctm_group_traces(ctm_state *state, PyObject *traces, ctm_key key, bool
 {
     grouping group = {state, key, PyDict_New(), PyDict_New()};
     PyObject *trace, *iterator = NULL;
-    if (group.stats != NULL && group.tracebacks != NULL) iterator = PyObject_GetIter(traces);
+    if (group.stats != NULL && group.tracebacks != NULL) {
+        iterator = PyObject_GetIter(traces);
+    }
     int result = iterator != NULL ? 0 : -1;
     while (result == 0 && (trace = PyIter_Next(iterator)) != NULL) {
         result = add_trace(&group, trace, cumulative);
         Py_DECREF(trace);
     }
-    if (result < 0 || PyErr_Occurred()) Py_CLEAR(group.stats);
+    if (result < 0 || PyErr_Occurred()) {
+        Py_CLEAR(group.stats);
+    }
     Py_XDECREF(group.tracebacks);
     Py_XDECREF(iterator);
     return group.stats;
@@ -193,16 +235,20 @@ static PyObject *diff_of(ctm_state *state, PyObject *traceback, PyObject *stat, 
     for (int i = 0; !failed && i < 2; i++) {
         PyObject *value = PyObject_GetAttr(stat, names[i]), *before = NULL;
         fields[1 + 2 * i] = value;
-        if (old == Py_None)
+        if (old == Py_None) {
             fields[2 + 2 * i] = Py_XNewRef(value);
-        else if (value != NULL && (before = PyObject_GetAttr(old, names[i])) != NULL)
+        } else if (value != NULL && (before = PyObject_GetAttr(old, names[i])) != NULL) {
             fields[2 + 2 * i] = PyNumber_Subtract(value, before);
+        }
         Py_XDECREF(before);
         failed = fields[2 + 2 * i] == NULL;
     }
-    if (!failed) result = ctm_statistic_diff_object_new(state, fields);
-    for (int i = 1; i < 5; i++)
+    if (!failed) {
+        result = ctm_statistic_diff_object_new(state, fields);
+    }
+    for (int i = 1; i < 5; i++) {
         Py_XDECREF(fields[i]);
+    }
     return result;
 }
 
@@ -211,9 +257,15 @@ static PyObject *diff_of_gone(ctm_state *state, PyObject *traceback, PyObject *s
 {
     PyObject *result = NULL, *zero = PyLong_FromLong(0), *count = NULL;
     PyObject *size = zero != NULL ? PyObject_GetAttr(stat, state->text.size) : NULL;
-    if (size != NULL) Py_SETREF(size, PyNumber_Negative(size));
-    if (size != NULL) count = PyObject_GetAttr(stat, state->text.count);
-    if (count != NULL) Py_SETREF(count, PyNumber_Negative(count));
+    if (size != NULL) {
+        Py_SETREF(size, PyNumber_Negative(size));
+    }
+    if (size != NULL) {
+        count = PyObject_GetAttr(stat, state->text.count);
+    }
+    if (count != NULL) {
+        Py_SETREF(count, PyNumber_Negative(count));
+    }
     if (count != NULL) {
         PyObject *const fields[5] = {traceback, zero, size, zero, count};
         result = ctm_statistic_diff_object_new(state, fields);
@@ -227,9 +279,13 @@ static PyObject *diff_of_gone(ctm_state *state, PyObject *traceback, PyObject *s
 static PyObject *diff_of_item(ctm_state *state, PyObject *old_group, PyObject *traceback,
                               PyObject *stat)
 {
-    if (old_group == NULL) return diff_of_gone(state, traceback, stat);
+    if (old_group == NULL) {
+        return diff_of_gone(state, traceback, stat);
+    }
     PyObject *old = ctm_call_method(old_group, state->text.pop, traceback, Py_None, NULL);
-    if (old == NULL) return NULL;
+    if (old == NULL) {
+        return NULL;
+    }
     PyObject *diff = diff_of(state, traceback, stat, old);
     Py_DECREF(old);
     return diff;
@@ -240,7 +296,9 @@ static int append_diffs(ctm_state *state, PyObject *list, PyObject *group, PyObj
 {
     PyObject *item, *iterator = NULL, *pair[2];
     PyObject *items = ctm_call_method(group, state->text.items, NULL, NULL, NULL);
-    if (items != NULL) iterator = PyObject_GetIter(items);
+    if (items != NULL) {
+        iterator = PyObject_GetIter(items);
+    }
     int result = iterator != NULL ? 0 : -1;
     while (result == 0 && (item = PyIter_Next(iterator)) != NULL) {
         PyObject *diff = NULL;
@@ -262,7 +320,8 @@ PyObject *ctm_group_compare(ctm_state *state, PyObject *old_group, PyObject *new
 {
     PyObject *list = PyList_New(0);
     if (list != NULL && (append_diffs(state, list, new_group, old_group) < 0 ||
-                         append_diffs(state, list, old_group, NULL) < 0))
+                         append_diffs(state, list, old_group, NULL) < 0)) {
         Py_CLEAR(list);
+    }
     return list;
 }

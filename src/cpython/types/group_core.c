@@ -15,8 +15,12 @@ static PyObject *single_frame(ctm_core_object *core, ctm_key key, uint32_t row, 
     const ctm_function *functions = ctm_snapshot_functions(core->snapshot);
     uint32_t function = row;
     *out_name = 0;
-    if (key == CTM_BY_FILENAME) return place(core, row, 0);
-    if (key == CTM_BY_LINENO) function = ctm_snapshot_frames(core->snapshot)[row].function;
+    if (key == CTM_BY_FILENAME) {
+        return place(core, row, 0);
+    }
+    if (key == CTM_BY_LINENO) {
+        function = ctm_snapshot_frames(core->snapshot)[row].function;
+    }
     *out_name = functions[function].name;
     return key == CTM_BY_LINENO ? ctm_core_frame(core, row)
                                 : place(core, functions[row].filename, functions[row].first_lineno);
@@ -36,14 +40,19 @@ int ctm_row_frames(ctm_core_object *core, ctm_key key, uint32_t row, PyObject **
     PyObject *frames, *names = NULL;
     if (key == CTM_BY_TRACEBACK) {
         frames = ctm_core_frames(core, row);
-        if (frames != NULL) names = ctm_core_names(core, row);
+        if (frames != NULL) {
+            names = ctm_core_names(core, row);
+        }
     } else {
         uint32_t name;
         frames = tuple_of(single_frame(core, key, row, &name));
-        if (frames != NULL)
+        if (frames != NULL) {
             names = name != 0 ? tuple_of(ctm_core_string(core, name)) : Py_NewRef(Py_None);
+        }
     }
-    if (names == NULL) Py_CLEAR(frames);
+    if (names == NULL) {
+        Py_CLEAR(frames);
+    }
     *out_frames = frames;
     *out_names = names;
     return frames != NULL ? 0 : -1;
@@ -54,10 +63,18 @@ static PyObject *statistic_of_row(ctm_state *state, ctm_core_object *core, ctm_k
 {
     PyObject *result = NULL, *size = NULL, *count = NULL;
     PyObject *traceback = ctm_traceback_of_row(state, core, key, row->id);
-    if (traceback != NULL) size = PyLong_FromUnsignedLongLong(row->size);
-    if (size != NULL) count = PyLong_FromUnsignedLongLong(row->count);
-    if (count != NULL) result = ctm_statistic_object_new(state, traceback, size, count);
-    if (result != NULL && ctm_statistic_set_more(state, result, row) < 0) Py_CLEAR(result);
+    if (traceback != NULL) {
+        size = PyLong_FromUnsignedLongLong(row->size);
+    }
+    if (size != NULL) {
+        count = PyLong_FromUnsignedLongLong(row->count);
+    }
+    if (count != NULL) {
+        result = ctm_statistic_object_new(state, traceback, size, count);
+    }
+    if (result != NULL && ctm_statistic_set_more(state, result, row) < 0) {
+        Py_CLEAR(result);
+    }
     Py_XDECREF(traceback);
     Py_XDECREF(size);
     Py_XDECREF(count);
@@ -72,11 +89,15 @@ static PyObject *diff_of_row(ctm_state *state, ctm_core_object *core, ctm_key ke
         PyLong_FromLongLong(row->size_diff), PyLong_FromUnsignedLongLong(row->count),
         PyLong_FromLongLong(row->count_diff)};
     PyObject *result = NULL;
-    if (fields[0] && fields[1] && fields[2] && fields[3] && fields[4])
+    if (fields[0] && fields[1] && fields[2] && fields[3] && fields[4]) {
         result = ctm_statistic_diff_object_new(state, fields);
-    if (result != NULL && ctm_statistic_diff_set_more(state, result, row) < 0) Py_CLEAR(result);
-    for (int i = 0; i < 5; i++)
+    }
+    if (result != NULL && ctm_statistic_diff_set_more(state, result, row) < 0) {
+        Py_CLEAR(result);
+    }
+    for (int i = 0; i < 5; i++) {
         Py_XDECREF(fields[i]);
+    }
     return result;
 }
 
@@ -91,10 +112,11 @@ static PyObject *rows_to_list(ctm_state *state, ctm_core_object *core, ctm_key k
     PyObject *list = PyList_New((Py_ssize_t)n);
     for (size_t i = 0; list != NULL && i < n; i++) {
         PyObject *item = make(state, core, key, &rows[i]);
-        if (item == NULL)
+        if (item == NULL) {
             Py_CLEAR(list);
-        else
+        } else {
             PyList_SET_ITEM(list, (Py_ssize_t)i, item);
+        }
     }
     return list;
 }
@@ -104,7 +126,9 @@ static ctm_core_object *core_for(ctm_state *state, ctm_core_object *core,
                                  const ctm_statistics *statistics)
 {
     ctm_snapshot *snapshot = ctm_statistics_snapshot(statistics);
-    if (snapshot == core->snapshot) return (ctm_core_object *)Py_NewRef((PyObject *)core);
+    if (snapshot == core->snapshot) {
+        return (ctm_core_object *)Py_NewRef((PyObject *)core);
+    }
     return ctm_core_new(state, ctm_snapshot_ref(snapshot));
 }
 
@@ -114,7 +138,9 @@ static PyObject *convert(ctm_state *state, ctm_core_object *core, ctm_key key,
 {
     PyObject *list = NULL;
     ctm_core_object *tables = core_for(state, core, statistics);
-    if (tables != NULL) list = rows_to_list(state, tables, key, statistics, make);
+    if (tables != NULL) {
+        list = rows_to_list(state, tables, key, statistics, make);
+    }
     Py_XDECREF((PyObject *)tables);
     ctm_statistics_free(statistics);
     return list;
@@ -125,10 +151,16 @@ static PyObject *make_statistics_core(ctm_state *state, ctm_core_object *core,
 {
     ctm_statistics *statistics = NULL;
     ctm_status status;
-    Py_BEGIN_ALLOW_THREADS status = ctm_snapshot_statistics_sorted(
-        core->snapshot, question->key, question->cumulative, question->sort, &statistics);
-    Py_END_ALLOW_THREADS if (status == CTM_ERR_NOT_FOUND) return ctm_sort_unknown(question->sort);
-    if (status != CTM_OK) return ctm_status_raise(state, status, NULL, NULL);
+    Py_BEGIN_ALLOW_THREADS
+        status = ctm_snapshot_statistics_sorted(core->snapshot, question->key, question->cumulative,
+                                                question->sort, &statistics);
+    Py_END_ALLOW_THREADS
+    if (status == CTM_ERR_NOT_FOUND) {
+        return ctm_sort_unknown(question->sort);
+    }
+    if (status != CTM_OK) {
+        return ctm_status_raise(state, status, NULL, NULL);
+    }
     return convert(state, core, question->key, statistics, statistic_of_row);
 }
 
@@ -145,11 +177,16 @@ static PyObject *make_compare_core(ctm_state *state, ctm_core_object *newer, ctm
 {
     ctm_statistics *statistics = NULL;
     ctm_status status;
-    Py_BEGIN_ALLOW_THREADS status =
-        ctm_snapshot_compare_sorted(newer->snapshot, older->snapshot, question->key,
-                                    question->cumulative, question->sort, &statistics);
-    Py_END_ALLOW_THREADS if (status == CTM_ERR_NOT_FOUND) return ctm_sort_unknown(question->sort);
-    if (status != CTM_OK) return ctm_status_raise(state, status, NULL, NULL);
+    Py_BEGIN_ALLOW_THREADS
+        status = ctm_snapshot_compare_sorted(newer->snapshot, older->snapshot, question->key,
+                                             question->cumulative, question->sort, &statistics);
+    Py_END_ALLOW_THREADS
+    if (status == CTM_ERR_NOT_FOUND) {
+        return ctm_sort_unknown(question->sort);
+    }
+    if (status != CTM_OK) {
+        return ctm_status_raise(state, status, NULL, NULL);
+    }
     return convert(state, newer, question->key, statistics, diff_of_row);
 }
 
@@ -166,11 +203,17 @@ PyObject *ctm_compare_core(ctm_state *state, ctm_core_object *newer, ctm_core_ob
 static int add_statistic(ctm_state *state, PyObject *group, PyObject *statistic)
 {
     PyObject *traceback = PyObject_GetAttr(statistic, state->text.traceback);
-    if (traceback == NULL) return -1;
+    if (traceback == NULL) {
+        return -1;
+    }
     int result = -1;
     PyObject *known = PyDict_GetItemWithError(group, traceback);
-    if (known == NULL && !PyErr_Occurred()) result = PyDict_SetItem(group, traceback, statistic);
-    if (known != NULL) result = ctm_statistic_add(state, known, statistic);
+    if (known == NULL && !PyErr_Occurred()) {
+        result = PyDict_SetItem(group, traceback, statistic);
+    }
+    if (known != NULL) {
+        result = ctm_statistic_add(state, known, statistic);
+    }
     Py_DECREF(traceback);
     return result;
 }
@@ -182,8 +225,11 @@ static PyObject *make_group_core(ctm_state *state, ctm_core_object *core, ctm_ke
     PyObject *list = ctm_statistics_core(state, core, &question);
     PyObject *group = list != NULL ? PyDict_New() : NULL;
     Py_ssize_t n = list != NULL ? PyList_GET_SIZE(list) : 0;
-    for (Py_ssize_t i = 0; group != NULL && i < n; i++)
-        if (add_statistic(state, group, PyList_GET_ITEM(list, i)) < 0) Py_CLEAR(group);
+    for (Py_ssize_t i = 0; group != NULL && i < n; i++) {
+        if (add_statistic(state, group, PyList_GET_ITEM(list, i)) < 0) {
+            Py_CLEAR(group);
+        }
+    }
     Py_XDECREF(list);
     return group;
 }

@@ -11,10 +11,14 @@ static const char *const sorts[] = {"size", "count", "peak", "allocated"};
 int ctm_sort_parse(PyObject *sort, ctm_sort *out)
 {
     *out = CTM_SORT_SIZE;
-    if (sort == NULL) return 0;
+    if (sort == NULL) {
+        return 0;
+    }
     for (int i = CTM_SORT_SIZE; PyUnicode_Check(sort) && i <= CTM_SORT_ALLOCATED; i++) {
         *out = (ctm_sort)i;
-        if (PyUnicode_CompareWithASCIIString(sort, sorts[i]) == 0) return 0;
+        if (PyUnicode_CompareWithASCIIString(sort, sorts[i]) == 0) {
+            return 0;
+        }
     }
     PyErr_Format(PyExc_ValueError,
                  "unknown sort: %R (it may be 'size', 'count', 'peak' or 'allocated')", sort);
@@ -47,10 +51,11 @@ static const char *const diff_names[][5] = {
 static PyObject *magnitude(PyObject *statistic, PyObject *name, ctm_sort sort)
 {
     PyObject *value = PyObject_GetAttr(statistic, name), *result = NULL;
-    if (value == Py_None)
+    if (value == Py_None) {
         ctm_sort_unknown(sort);
-    else if (value != NULL)
+    } else if (value != NULL) {
         result = PyNumber_Absolute(value);
+    }
     Py_XDECREF(value);
     return result;
 }
@@ -63,10 +68,11 @@ static PyObject *sort_key(PyObject *self, PyObject *statistic)
     PyObject *key = PyTuple_New(n);
     for (Py_ssize_t i = 0; key != NULL && i < n; i++) {
         PyObject *value = magnitude(statistic, PyTuple_GET_ITEM(self, i + 1), sort);
-        if (value == NULL)
+        if (value == NULL) {
             Py_CLEAR(key);
-        else
+        } else {
             PyTuple_SET_ITEM(key, i, value);
+        }
     }
     return key;
 }
@@ -76,14 +82,20 @@ static PyMethodDef sort_key_method = {"sort_key", sort_key, METH_O, NULL};
 static PyObject *new_sort_key(ctm_sort sort, const char *const *names)
 {
     Py_ssize_t n = 0;
-    while (names[n] != NULL)
+    while (names[n] != NULL) {
         n++;
+    }
     PyObject *self = PyTuple_New(n + 1), *function = NULL;
-    if (self == NULL) return NULL;
+    if (self == NULL) {
+        return NULL;
+    }
     PyTuple_SET_ITEM(self, 0, PyLong_FromLong(sort));
-    for (Py_ssize_t i = 0; i < n; i++)
+    for (Py_ssize_t i = 0; i < n; i++) {
         PyTuple_SET_ITEM(self, i + 1, PyUnicode_InternFromString(names[i]));
-    if (!PyErr_Occurred()) function = PyCFunction_New(&sort_key_method, self);
+    }
+    if (!PyErr_Occurred()) {
+        function = PyCFunction_New(&sort_key_method, self);
+    }
     Py_DECREF(self);
     return function;
 }
@@ -91,7 +103,9 @@ static PyObject *new_sort_key(ctm_sort sort, const char *const *names)
 /* list.sort(key=key, reverse=True); steals `key`, or NULL for failure passed on. */
 static int sort_by(ctm_state *state, PyObject *list, PyObject *key)
 {
-    if (key == NULL) return -1;
+    if (key == NULL) {
+        return -1;
+    }
     PyObject *result = NULL, *names = PyTuple_Pack(2, state->text.key, state->text.reverse);
     if (names != NULL) {
         PyObject *stack[3] = {list, key, Py_True};
@@ -105,12 +119,17 @@ static int sort_by(ctm_state *state, PyObject *list, PyObject *key)
 
 PyObject *ctm_sort_statistics(ctm_state *state, PyObject *list, PyTypeObject *type, ctm_sort sort)
 {
-    if (list == NULL) return NULL;
+    if (list == NULL) {
+        return NULL;
+    }
     const char *const *names =
         type == state->statistic_diff_type ? diff_names[sort] : statistic_names[sort];
     int result = sort_by(state, list, PyObject_GetAttr((PyObject *)type, state->text.sort_key));
-    if (result == 0 && sort != CTM_SORT_SIZE)
+    if (result == 0 && sort != CTM_SORT_SIZE) {
         result = sort_by(state, list, new_sort_key(sort, names));
-    if (result < 0) Py_CLEAR(list);
+    }
+    if (result < 0) {
+        Py_CLEAR(list);
+    }
     return list;
 }

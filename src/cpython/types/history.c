@@ -36,10 +36,14 @@ PyObject *ctm_history_new(ctm_state *state, const ctm_statistic *row, bool is_di
         (int64_t)row->peak_size,       row->allocated_count_diff,    row->allocated_size_diff,
         row->peak_count_diff,          row->peak_size_diff,
     };
-    if (!row->churn_known && !row->peak_known) return NULL;
+    if (!row->churn_known && !row->peak_known) {
+        return NULL;
+    }
     PyTypeObject *type = state->history_type;
     pending_history *history = (pending_history *)type->tp_alloc(type, is_diff ? DIFF : STATISTIC);
-    if (history == NULL) return NULL;
+    if (history == NULL) {
+        return NULL;
+    }
     history->churn = row->churn_known;
     history->peak = row->peak_known;
     memcpy(history->numbers, numbers, sizeof(int64_t) * (is_diff ? DIFF : STATISTIC));
@@ -52,10 +56,11 @@ static PyObject *make_tuple(const pending_history *history)
     PyObject *tuple = PyTuple_New(n);
     for (Py_ssize_t i = 0; tuple != NULL && i < n; i++) {
         PyObject *item = number(i % 4 < 2 ? history->churn : history->peak, history->numbers[i]);
-        if (item == NULL)
+        if (item == NULL) {
             Py_CLEAR(tuple);
-        else
+        } else {
             PyTuple_SET_ITEM(tuple, i, item);
+        }
     }
     return tuple;
 }
@@ -64,16 +69,19 @@ int ctm_history_settle(PyObject *self, PyObject **slot)
 {
     ctm_state *state = ctm_state_of(self);
     PyObject *pending = *slot;
-    if (pending == NULL || !Py_IS_TYPE(pending, state->history_type)) return 0;
+    if (pending == NULL || !Py_IS_TYPE(pending, state->history_type)) {
+        return 0;
+    }
     Py_INCREF(pending);
     int before = ctm_guard_begin(state);
     PyObject *tuple = make_tuple((const pending_history *)pending);
     ctm_guard_end(state, before);
     /* The collector may have run Python code meanwhile that settled it, or set the slot. */
-    if (tuple != NULL && *slot == pending)
+    if (tuple != NULL && *slot == pending) {
         Py_SETREF(*slot, tuple);
-    else
+    } else {
         Py_XDECREF(tuple);
+    }
     Py_DECREF(pending);
     return tuple != NULL ? 0 : -1;
 }
@@ -86,7 +94,9 @@ static PyObject **slot_at(PyObject *self, void *offset)
 PyObject *ctm_history_get_slot(PyObject *self, void *offset)
 {
     PyObject **slot = slot_at(self, offset);
-    if (ctm_history_settle(self, slot) < 0) return NULL;
+    if (ctm_history_settle(self, slot) < 0) {
+        return NULL;
+    }
     return *slot != NULL ? Py_NewRef(*slot) : ctm_slot_unset(self, "_history");
 }
 
@@ -113,14 +123,17 @@ static PyObject *add_known(PyObject *a, PyObject *b)
 
 PyObject *ctm_history_join(PyObject *history, PyObject *other)
 {
-    if (!is_history(history) || !is_history(other)) return NULL;
+    if (!is_history(history) || !is_history(other)) {
+        return NULL;
+    }
     PyObject *sum = PyTuple_New(STATISTIC);
     for (int i = 0; sum != NULL && i < STATISTIC; i++) {
         PyObject *item = add_known(PyTuple_GET_ITEM(history, i), PyTuple_GET_ITEM(other, i));
-        if (item == NULL)
+        if (item == NULL) {
             Py_CLEAR(sum);
-        else
+        } else {
             PyTuple_SET_ITEM(sum, i, item);
+        }
     }
     return sum;
 }
@@ -130,7 +143,9 @@ static PyObject *history_item(PyObject *self, int index)
 {
     PyObject *history = PyObject_GetAttr(self, ctm_state_of(self)->text.history);
     if (history == NULL) {
-        if (!PyErr_ExceptionMatches(PyExc_AttributeError)) return NULL;
+        if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
+            return NULL;
+        }
         PyErr_Clear();
         Py_RETURN_NONE;
     }
@@ -144,7 +159,9 @@ PyObject *ctm_history_get(PyObject *self, void *closure)
 {
     const ctm_history_field *field = closure;
     PyObject *item = history_item(self, field->index);
-    if (item == NULL || item == Py_None || field->minus == NULL) return item;
+    if (item == NULL || item == Py_None || field->minus == NULL) {
+        return item;
+    }
     PyObject *live = ctm_get_named(self, field->minus);
     PyObject *rest = live != NULL ? PyNumber_Subtract(item, live) : NULL;
     Py_DECREF(item);

@@ -37,16 +37,12 @@ extern const ctm_history_field ctm_history_fields[12];
 extern const char ctm_history_doc[];
 PyObject *ctm_history_get(PyObject *self, void *closure);
 
-#define CTM_HISTORY_PROPERTY(name, number, doc)                           \
-    {                                                                     \
-        name, ctm_history_get, NULL, PyDoc_STR(doc "\nNone: not known."), \
-            (void *)&ctm_history_fields[number]                           \
-    }
-#define CTM_HISTORY_SLOT(type)                                                   \
-    {                                                                            \
-        "_history", ctm_history_get_slot, ctm_history_set_slot, ctm_history_doc, \
-            (void *)offsetof(type, history)                                      \
-    }
+#define CTM_HISTORY_PROPERTY(name, number, doc)                        \
+    {name, ctm_history_get, NULL, PyDoc_STR(doc "\nNone: not known."), \
+     (void *)&ctm_history_fields[number]}
+#define CTM_HISTORY_SLOT(type)                                                \
+    {"_history", ctm_history_get_slot, ctm_history_set_slot, ctm_history_doc, \
+     (void *)offsetof(type, history)}
 #define CTM_HISTORY_GETSET                                                                        \
     CTM_HISTORY_PROPERTY("allocated_count", 0,                                                    \
                          "Number of blocks ever allocated, since start or clear_traces."),        \

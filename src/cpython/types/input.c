@@ -19,7 +19,9 @@ PyObject *ctm_open_file(PyObject *filename, const char *mode)
 {
     PyObject *file = NULL, *io = PyImport_ImportModule("io");
     PyObject *open = io != NULL ? ctm_get_named(io, "open") : NULL;
-    if (open != NULL) file = PyObject_CallFunction(open, "Os", filename, mode);
+    if (open != NULL) {
+        file = PyObject_CallFunction(open, "Os", filename, mode);
+    }
     Py_XDECREF(open);
     Py_XDECREF(io);
     return file;
@@ -29,9 +31,13 @@ PyObject *ctm_open_file(PyObject *filename, const char *mode)
 static bool has_writer(int fd, const char *path)
 {
     struct pollfd wait = {.fd = fd, .events = POLLIN};
-    if (poll(&wait, 1, PATIENCE_MS) > 0) return true; /* something to read, or its end */
+    if (poll(&wait, 1, PATIENCE_MS) > 0) {
+        return true; /* something to read, or its end */
+    }
     int other = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (other < 0) return true; /* cannot be known */
+    if (other < 0) {
+        return true; /* cannot be known */
+    }
     close(other);
     if (poll(&wait, 1, 0) > 0 && (wait.revents & POLLHUP) != 0 && (wait.revents & POLLIN) == 0) {
         errno = ENXIO;
@@ -44,7 +50,9 @@ static bool has_writer(int fd, const char *path)
 static int open_pipe(const char *path)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0) return -1;
+    if (fd < 0) {
+        return -1;
+    }
     if (!has_writer(fd, path) || fcntl(fd, F_SETFL, O_RDONLY) != 0) {
         int error = errno;
         close(fd);
@@ -57,10 +65,14 @@ static int open_pipe(const char *path)
 static PyObject *raise_pipe(int error, PyObject *filename)
 {
     errno = error;
-    if (error != ENXIO) return PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, filename);
+    if (error != ENXIO) {
+        return PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, filename);
+    }
     PyObject *exception =
         PyObject_CallFunction(PyExc_OSError, "isO", error, "nobody writes to this pipe", filename);
-    if (exception != NULL) PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
+    if (exception != NULL) {
+        PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
+    }
     Py_XDECREF(exception);
     return NULL;
 }
@@ -68,13 +80,21 @@ static PyObject *raise_pipe(int error, PyObject *filename)
 static PyObject *open_pipe_file(const char *path, PyObject *filename)
 {
     int fd;
-    if (PySys_Audit("open", "Osi", filename, "rb", O_RDONLY) < 0) return NULL;
-    Py_BEGIN_ALLOW_THREADS fd = open_pipe(path);
-    Py_END_ALLOW_THREADS if (fd < 0) return raise_pipe(errno, filename);
+    if (PySys_Audit("open", "Osi", filename, "rb", O_RDONLY) < 0) {
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+        fd = open_pipe(path);
+    Py_END_ALLOW_THREADS
+    if (fd < 0) {
+        return raise_pipe(errno, filename);
+    }
     PyObject *number = PyLong_FromLong(fd);
     PyObject *file = number != NULL ? ctm_open_file(number, "rb") : NULL;
     Py_XDECREF(number);
-    if (file == NULL) close(fd);
+    if (file == NULL) {
+        close(fd);
+    }
     return file;
 }
 
@@ -83,17 +103,21 @@ PyObject *ctm_open_input(ctm_state *state, PyObject *filename)
     static const ctm_file_error not_regular = {0, "not a regular file"};
     struct stat target;
     PyObject *path = NULL, *file;
-    if (PyIndex_Check(filename))
+    if (PyIndex_Check(filename)) {
         return ctm_open_file(filename, "rb"); /* a descriptor, as open() has it */
-    if (!PyUnicode_FSConverter(filename, &path)) return NULL;
+    }
+    if (!PyUnicode_FSConverter(filename, &path)) {
+        return NULL;
+    }
     const char *name = PyBytes_AS_STRING(path);
     const bool known = stat(name, &target) == 0;
-    if (known && S_ISFIFO(target.st_mode))
+    if (known && S_ISFIFO(target.st_mode)) {
         file = open_pipe_file(name, filename);
-    else if (known && !S_ISREG(target.st_mode) && !S_ISDIR(target.st_mode))
+    } else if (known && !S_ISREG(target.st_mode) && !S_ISDIR(target.st_mode)) {
         file = ctm_status_raise(state, CTM_ERR_FORMAT, filename, &not_regular);
-    else
+    } else {
         file = ctm_open_file(filename, "rb");
+    }
     Py_DECREF(path);
     return file;
 }

@@ -14,15 +14,20 @@ static int label_of_key(PyObject *key_type, const char **out)
 {
     Py_ssize_t length;
     *out = NULL;
-    if (!PyUnicode_Check(key_type)) return 0;
+    if (!PyUnicode_Check(key_type)) {
+        return 0;
+    }
     const char *text = PyUnicode_AsUTF8AndSize(key_type, &length);
     if (text == NULL) {
-        if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) return -1;
+        if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
+            return -1;
+        }
         PyErr_Clear();
         return 0;
     }
-    if (strlen(text) == (size_t)length && strncmp(text, PREFIX, strlen(PREFIX)) == 0)
+    if (strlen(text) == (size_t)length && strncmp(text, PREFIX, strlen(PREFIX)) == 0) {
         *out = text + strlen(PREFIX);
+    }
     return 0;
 }
 
@@ -30,10 +35,16 @@ static PyObject *view_by_label(ctm_state *state, PyObject *self, const char *lab
 {
     ctm_snapshot *tables = NULL, *view = NULL;
     ctm_status status;
-    if (ctm_snapshot_tables(state, self, &tables) < 0) return NULL;
-    Py_BEGIN_ALLOW_THREADS status = ctm_snapshot_by_label(tables, label, &view);
-    Py_END_ALLOW_THREADS ctm_snapshot_unref(tables);
-    if (status != CTM_OK) return ctm_status_raise(state, status, NULL, NULL);
+    if (ctm_snapshot_tables(state, self, &tables) < 0) {
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+        status = ctm_snapshot_by_label(tables, label, &view);
+    Py_END_ALLOW_THREADS
+    ctm_snapshot_unref(tables);
+    if (status != CTM_OK) {
+        return ctm_status_raise(state, status, NULL, NULL);
+    }
     return ctm_snapshot_object_new(state, view, Py_None);
 }
 
@@ -41,13 +52,20 @@ PyObject *ctm_label_view(ctm_state *state, PyObject *self, PyObject **key_type,
                          PyObject *cumulative)
 {
     const char *label;
-    if (label_of_key(*key_type, &label) < 0) return NULL;
-    if (label == NULL) return Py_NewRef(self);
+    if (label_of_key(*key_type, &label) < 0) {
+        return NULL;
+    }
+    if (label == NULL) {
+        return Py_NewRef(self);
+    }
     int truth = PyObject_IsTrue(cumulative);
-    if (truth > 0)
+    if (truth > 0) {
         PyErr_Format(PyExc_ValueError, "cumulative mode cannot by used with key type %R",
                      *key_type);
-    if (truth != 0) return NULL;
+    }
+    if (truth != 0) {
+        return NULL;
+    }
     PyObject *view = view_by_label(state, self, label);
     *key_type = state->text.by_filename;
     return view;
@@ -59,12 +77,15 @@ PyObject *ctm_core_labels(ctm_core_object *core, uint32_t set)
     const ctm_label *rows = ctm_snapshot_labels(core->snapshot);
     uint32_t chain[CTM_MAX_LABELS], n = 0;
     PyObject *dict = PyDict_New();
-    for (; set != 0; set = rows[set].parent)
+    for (; set != 0; set = rows[set].parent) {
         chain[n++] = set;
+    }
     while (dict != NULL && n-- > 0) {
         PyObject *key = ctm_core_string(core, rows[chain[n]].key);
         PyObject *value = key != NULL ? ctm_core_string(core, rows[chain[n]].value) : NULL;
-        if (value == NULL || PyDict_SetItem(dict, key, value) < 0) Py_CLEAR(dict);
+        if (value == NULL || PyDict_SetItem(dict, key, value) < 0) {
+            Py_CLEAR(dict);
+        }
         Py_XDECREF(key);
         Py_XDECREF(value);
     }
@@ -77,11 +98,16 @@ static bool *used_sets(const ctm_core_object *core)
     const ctm_label *rows = ctm_snapshot_labels(core->snapshot);
     const ctm_site *sites = ctm_snapshot_sites(core->snapshot);
     bool *used = PyMem_RawCalloc((size_t)core->info.label_sets + 1, sizeof *used);
-    if (used == NULL) return NULL;
-    for (uint32_t id = 1; id <= core->info.sites; id++)
+    if (used == NULL) {
+        return NULL;
+    }
+    for (uint32_t id = 1; id <= core->info.sites; id++) {
         used[sites[id].labels] = true;
+    }
     for (uint32_t set = core->info.label_sets; set > 0; set--) {
-        if (used[set]) used[rows[set].parent] = true;
+        if (used[set]) {
+            used[rows[set].parent] = true;
+        }
     }
     return used;
 }
@@ -90,15 +116,23 @@ static PyObject *keys_of_core(ctm_core_object *core)
 {
     const ctm_label *rows = ctm_snapshot_labels(core->snapshot);
     bool *used = used_sets(core);
-    if (used == NULL) return PyErr_NoMemory();
+    if (used == NULL) {
+        return PyErr_NoMemory();
+    }
     PyObject *keys = PySet_New(NULL), *list = NULL;
     for (uint32_t set = 1; keys != NULL && set <= core->info.label_sets; set++) {
         PyObject *key = used[set] ? ctm_core_string(core, rows[set].key) : Py_NewRef(Py_None);
-        if (key == NULL || (key != Py_None && PySet_Add(keys, key) < 0)) Py_CLEAR(keys);
+        if (key == NULL || (key != Py_None && PySet_Add(keys, key) < 0)) {
+            Py_CLEAR(keys);
+        }
         Py_XDECREF(key);
     }
-    if (keys != NULL) list = PySequence_List(keys);
-    if (list != NULL && PyList_Sort(list) < 0) Py_CLEAR(list);
+    if (keys != NULL) {
+        list = PySequence_List(keys);
+    }
+    if (list != NULL && PyList_Sort(list) < 0) {
+        Py_CLEAR(list);
+    }
     Py_XDECREF(keys);
     PyMem_RawFree(used);
     return list;
@@ -109,7 +143,9 @@ PyObject *ctm_snapshot_label_keys(PyObject *self, void *Py_UNUSED(closure))
     PyObject *traces;
     ctm_core_object *core = ctm_snapshot_core(ctm_state_of(self), self, &traces);
     Py_XDECREF(traces);
-    if (core == NULL) return PyErr_Occurred() ? NULL : PyList_New(0);
+    if (core == NULL) {
+        return PyErr_Occurred() ? NULL : PyList_New(0);
+    }
     PyObject *keys = keys_of_core(core);
     Py_DECREF((PyObject *)core);
     return keys;

@@ -13,15 +13,23 @@ static int label_filter_init(PyObject *self, PyObject *args, PyObject *kwargs)
         "LabelFilter.__init__", {"inclusive", "label", "value_pattern"}, 3, 3, 1};
     ctm_state *state = ctm_state_of(self);
     PyObject *given[3];
-    if (ctm_bind_tuple(&params, args, kwargs, given) < 0) return -1;
+    if (ctm_bind_tuple(&params, args, kwargs, given) < 0) {
+        return -1;
+    }
     for (int i = 1; i < 3; i++) {
-        if (PyUnicode_Check(given[i])) continue;
+        if (PyUnicode_Check(given[i])) {
+            continue;
+        }
         PyErr_Format(PyExc_TypeError, "%s must be a str, not %.200s", params.names[i],
                      Py_TYPE(given[i])->tp_name);
         return -1;
     }
-    if (PyObject_SetAttr(self, state->text.inclusive, given[0]) < 0) return -1;
-    if (PyObject_SetAttr(self, state->text.private_label, given[1]) < 0) return -1;
+    if (PyObject_SetAttr(self, state->text.inclusive, given[0]) < 0) {
+        return -1;
+    }
+    if (PyObject_SetAttr(self, state->text.private_label, given[1]) < 0) {
+        return -1;
+    }
     return PyObject_SetAttr(self, state->text.private_pattern, given[2]);
 }
 
@@ -40,7 +48,9 @@ static PyObject *label_filter_match(PyObject *Py_UNUSED(self), PyObject *const *
 {
     static const ctm_params params = {"LabelFilter._match", {"trace"}, 1, 1, 1};
     PyObject *trace;
-    if (ctm_bind(&params, args, nargs, kwnames, &trace) < 0) return NULL;
+    if (ctm_bind(&params, args, nargs, kwnames, &trace) < 0) {
+        return NULL;
+    }
     PyErr_SetString(PyExc_TypeError,
                     "a LabelFilter cannot look at raw traces, which have no labels: "
                     "do not mix it with filters of other classes of one's own");
@@ -51,22 +61,34 @@ static PyObject *label_filter_match(PyObject *Py_UNUSED(self), PyObject *const *
 static const char *plain_text(PyObject *filter, PyObject *name, Py_ssize_t *out_length)
 {
     PyObject *value = ctm_dict_object_get(filter, name);
-    if (value == NULL || !PyUnicode_CheckExact(value)) return NULL;
+    if (value == NULL || !PyUnicode_CheckExact(value)) {
+        return NULL;
+    }
     const char *text = PyUnicode_AsUTF8AndSize(value, out_length);
-    if (text == NULL) PyErr_Clear();
+    if (text == NULL) {
+        PyErr_Clear();
+    }
     return text;
 }
 
 int ctm_label_filter_to_core(ctm_state *state, PyObject *filter, ctm_filter *out)
 {
     Py_ssize_t label_length, length;
-    if (!Py_IS_TYPE(filter, state->label_filter_type)) return 0;
+    if (!Py_IS_TYPE(filter, state->label_filter_type)) {
+        return 0;
+    }
     int ours = ctm_method_is(filter, state->text.match, CTM_FASTCALL(label_filter_match));
-    if (ours <= 0) return ours;
+    if (ours <= 0) {
+        return ours;
+    }
     out->label = plain_text(filter, state->text.private_label, &label_length);
     out->pattern = plain_text(filter, state->text.private_pattern, &length);
-    if (out->label == NULL || out->pattern == NULL) return 0;
-    if (strlen(out->label) != (size_t)label_length) return 0;
+    if (out->label == NULL || out->pattern == NULL) {
+        return 0;
+    }
+    if (strlen(out->label) != (size_t)label_length) {
+        return 0;
+    }
     out->pattern_length = (size_t)length;
     return ctm_plain_bool(filter, state->text.inclusive, &out->inclusive);
 }

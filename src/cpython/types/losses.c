@@ -13,8 +13,9 @@ static PyObject *make_loss(PyObject *type, const ctm_loss *loss)
 {
     PyObject *kind = text_of(loss->kind), *detail = text_of(loss->detail), *result = NULL;
     PyObject *count = PyLong_FromUnsignedLongLong(loss->count);
-    if (kind != NULL && detail != NULL && count != NULL)
+    if (kind != NULL && detail != NULL && count != NULL) {
         result = PyObject_CallFunctionObjArgs(type, kind, detail, count, NULL);
+    }
     Py_XDECREF(kind);
     Py_XDECREF(detail);
     Py_XDECREF(count);
@@ -23,16 +24,19 @@ static PyObject *make_loss(PyObject *type, const ctm_loss *loss)
 
 PyObject *ctm_losses_tuple(const ctm_loss *losses, uint32_t n)
 {
-    if (n == 0) return PyTuple_New(0);
+    if (n == 0) {
+        return PyTuple_New(0);
+    }
     PyObject *module = PyImport_ImportModule("ctracemalloc._losses");
     PyObject *type = module != NULL ? ctm_get_named(module, "Loss") : NULL;
     PyObject *tuple = type != NULL ? PyTuple_New((Py_ssize_t)n) : NULL;
     for (uint32_t i = 0; tuple != NULL && i < n; i++) {
         PyObject *loss = make_loss(type, &losses[i]);
-        if (loss == NULL)
+        if (loss == NULL) {
             Py_CLEAR(tuple);
-        else
+        } else {
             PyTuple_SET_ITEM(tuple, (Py_ssize_t)i, loss);
+        }
     }
     Py_XDECREF(type);
     Py_XDECREF(module);
@@ -51,9 +55,13 @@ PyObject *ctm_end_tuple(const char *text, bool status_known, int32_t status)
 
 PyObject *ctm_with_end(PyObject *snapshot, const char *text, const char *kind)
 {
-    if (snapshot == NULL || kind == NULL) return snapshot;
+    if (snapshot == NULL || kind == NULL) {
+        return snapshot;
+    }
     PyObject *ended = text_of(text[0] != '\0' ? text : kind);
-    if (ended == NULL || PyObject_SetAttrString(snapshot, "ended", ended) < 0) Py_CLEAR(snapshot);
+    if (ended == NULL || PyObject_SetAttrString(snapshot, "ended", ended) < 0) {
+        Py_CLEAR(snapshot);
+    }
     Py_XDECREF(ended);
     return snapshot;
 }
@@ -64,7 +72,9 @@ PyObject *ctm_snapshot_get_losses(PyObject *self, void *Py_UNUSED(closure))
     const ctm_loss *losses = NULL;
     ctm_core_object *core = ctm_snapshot_core(ctm_state_of(self), self, &traces);
     Py_XDECREF(traces);
-    if (core == NULL && PyErr_Occurred()) return NULL;
+    if (core == NULL && PyErr_Occurred()) {
+        return NULL;
+    }
     const uint32_t n = core != NULL ? ctm_snapshot_losses(core->snapshot, &losses) : 0;
     PyObject *tuple = ctm_losses_tuple(losses, n);
     Py_XDECREF((PyObject *)core);

@@ -34,7 +34,9 @@ static PyObject *recording_info(PyObject *self, PyObject *Py_UNUSED(unused))
     const ctm_recording_info *info = ctm_recording_info_get(recording_of(self));
     PyObject *command =
         PyUnicode_DecodeUTF8(info->command, (Py_ssize_t)strlen(info->command), "replace");
-    if (command == NULL) return NULL;
+    if (command == NULL) {
+        return NULL;
+    }
     return Py_BuildValue("(KKKNzKKKz)", (unsigned long long)info->started,
                          (unsigned long long)info->interval, (unsigned long long)info->pid, command,
                          end_name(info->end), (unsigned long long)info->good_bytes,
@@ -58,7 +60,9 @@ static PyObject *recording_end(PyObject *self, PyObject *Py_UNUSED(unused))
 static PyObject *recording_lack(PyObject *self, PyObject *Py_UNUSED(unused))
 {
     const ctm_recording_lack lack = ctm_recording_info_get(recording_of(self))->lack;
-    if (lack == CTM_RECORDING_COMPLETE) Py_RETURN_NONE;
+    if (lack == CTM_RECORDING_COMPLETE) {
+        Py_RETURN_NONE;
+    }
     return PyUnicode_FromString(ctm_recording_lack_text(lack));
 }
 
@@ -77,10 +81,11 @@ static PyObject *recording_moments(PyObject *self, PyObject *Py_UNUSED(unused))
     PyObject *list = PyList_New((Py_ssize_t)n);
     for (size_t i = 0; list != NULL && i < n; i++) {
         PyObject *item = moment_tuple(&moments[i]);
-        if (item == NULL)
+        if (item == NULL) {
             Py_CLEAR(list);
-        else
+        } else {
             PyList_SET_ITEM(list, (Py_ssize_t)i, item);
+        }
     }
     return list;
 }
@@ -94,10 +99,11 @@ static PyObject *recording_spans(PyObject *self, PyObject *Py_UNUSED(unused))
         PyObject *item = Py_BuildValue("(KOIK)", (unsigned long long)spans[i].time,
                                        spans[i].tracing ? Py_True : Py_False, spans[i].nframe,
                                        (unsigned long long)spans[i].sample_interval);
-        if (item == NULL)
+        if (item == NULL) {
             Py_CLEAR(list);
-        else
+        } else {
             PyList_SET_ITEM(list, (Py_ssize_t)i, item);
+        }
     }
     return list;
 }
@@ -109,9 +115,13 @@ static PyObject *recording_snapshot(PyObject *self, PyObject *number)
     ctm_snapshot *snapshot;
     ctm_snapshot_info info;
     const size_t index = PyLong_AsSize_t(number);
-    if (index == (size_t)-1 && PyErr_Occurred()) return NULL;
+    if (index == (size_t)-1 && PyErr_Occurred()) {
+        return NULL;
+    }
     const ctm_status status = ctm_recording_snapshot(recording_of(self), index, &snapshot);
-    if (status != CTM_OK) return ctm_status_raise(state, status, NULL, &changed);
+    if (status != CTM_OK) {
+        return ctm_status_raise(state, status, NULL, &changed);
+    }
     ctm_snapshot_info_get(snapshot, &info);
     PyObject *limit = PyLong_FromUnsignedLong(info.nframe);
     if (limit == NULL) {
@@ -129,7 +139,9 @@ static PyObject *recording_snapshot(PyObject *self, PyObject *number)
 static int text_of(PyObject *value, const char **out, size_t *out_length, PyObject **out_owner)
 {
     *out_owner = PyUnicode_AsEncodedString(value, "utf-8", "surrogatepass");
-    if (*out_owner == NULL) return -1;
+    if (*out_owner == NULL) {
+        return -1;
+    }
     *out = PyBytes_AS_STRING(*out_owner);
     *out_length = (size_t)PyBytes_GET_SIZE(*out_owner);
     return 0;
@@ -140,10 +152,16 @@ static int parse_place(PyObject *item, ctm_place *out, PyObject **owners)
 {
     PyObject *filename, *name;
     int lineno;
-    if (!PyArg_ParseTuple(item, "UiO", &filename, &lineno, &name)) return -1;
+    if (!PyArg_ParseTuple(item, "UiO", &filename, &lineno, &name)) {
+        return -1;
+    }
     out->lineno = lineno;
-    if (text_of(filename, &out->filename, &out->filename_length, &owners[0]) < 0) return -1;
-    if (name == Py_None) return 0;
+    if (text_of(filename, &out->filename, &out->filename_length, &owners[0]) < 0) {
+        return -1;
+    }
+    if (name == Py_None) {
+        return 0;
+    }
     return text_of(name, &out->function, &out->function_length, &owners[1]);
 }
 
@@ -152,10 +170,11 @@ static PyObject *number_list(const uint64_t *numbers, size_t n)
     PyObject *list = PyList_New((Py_ssize_t)n);
     for (size_t i = 0; list != NULL && i < n; i++) {
         PyObject *item = PyLong_FromUnsignedLongLong(numbers[i]);
-        if (item == NULL)
+        if (item == NULL) {
             Py_CLEAR(list);
-        else
+        } else {
             PyList_SET_ITEM(list, (Py_ssize_t)i, item);
+        }
     }
     return list;
 }
@@ -178,10 +197,11 @@ static PyObject *series_list(const struct series_arguments *series)
         PyObject *item = sizes != NULL && counts != NULL ? PyTuple_Pack(2, sizes, counts) : NULL;
         Py_XDECREF(sizes);
         Py_XDECREF(counts);
-        if (item == NULL)
+        if (item == NULL) {
             Py_CLEAR(list);
-        else
+        } else {
             PyList_SET_ITEM(list, i, item);
+        }
     }
     return list;
 }
@@ -194,21 +214,27 @@ static int allocate_series(struct series_arguments *series)
     series->bytes = calloc(cells + 1, sizeof(uint64_t));
     series->blocks = calloc(cells + 1, sizeof(uint64_t));
     if (series->places != NULL && series->owners != NULL && series->bytes != NULL &&
-        series->blocks != NULL)
+        series->blocks != NULL) {
         return 0;
+    }
     PyErr_NoMemory();
     return -1;
 }
 
 static PyObject *compute_series(PyObject *self, struct series_arguments *series, PyObject *places)
 {
-    for (Py_ssize_t i = 0; i < series->n; i++)
-        if (parse_place(PyList_GET_ITEM(places, i), &series->places[i], &series->owners[2 * i]) < 0)
+    for (Py_ssize_t i = 0; i < series->n; i++) {
+        if (parse_place(PyList_GET_ITEM(places, i), &series->places[i], &series->owners[2 * i]) <
+            0) {
             return NULL;
+        }
+    }
     const ctm_status status = ctm_recording_series(
         recording_of(self), (size_t)series->first, (size_t)series->count, (ctm_key)series->key,
         series->places, (size_t)series->n, series->bytes, series->blocks);
-    if (status != CTM_OK) return ctm_status_raise(ctm_state_of(self), status, NULL, NULL);
+    if (status != CTM_OK) {
+        return ctm_status_raise(ctm_state_of(self), status, NULL, NULL);
+    }
     return series_list(series);
 }
 
@@ -217,17 +243,21 @@ static PyObject *recording_series(PyObject *self, PyObject *args)
     struct series_arguments series = {0};
     PyObject *places, *result = NULL;
     if (!PyArg_ParseTuple(args, "nniO!:series", &series.first, &series.count, &series.key,
-                          &PyList_Type, &places))
+                          &PyList_Type, &places)) {
         return NULL;
+    }
     const size_t moments = ctm_recording_info_get(recording_of(self))->moments;
     if (series.first < 0 || series.count < 0 || (size_t)series.count > moments) {
         PyErr_SetString(PyExc_ValueError, "no such moments");
         return NULL;
     }
     series.n = PyList_GET_SIZE(places);
-    if (allocate_series(&series) == 0) result = compute_series(self, &series, places);
-    for (Py_ssize_t i = 0; series.owners != NULL && i < 2 * series.n; i++)
+    if (allocate_series(&series) == 0) {
+        result = compute_series(self, &series, places);
+    }
+    for (Py_ssize_t i = 0; series.owners != NULL && i < 2 * series.n; i++) {
         Py_XDECREF(series.owners[i]);
+    }
     free(series.places);
     free(series.owners);
     free(series.bytes);
@@ -285,17 +315,23 @@ PyObject *ctm_recording_object_open(PyObject *module, PyObject *path)
     ctm_file_error error = {0, NULL};
     ctm_status status;
     PyObject *bytes;
-    if (!PyUnicode_FSConverter(path, &bytes)) return NULL;
-    Py_BEGIN_ALLOW_THREADS status =
-        ctm_recording_open(PyBytes_AS_STRING(bytes), &recording, &error);
-    Py_END_ALLOW_THREADS Py_DECREF(bytes);
-    if (status != CTM_OK) return ctm_status_raise(state, status, path, &error);
+    if (!PyUnicode_FSConverter(path, &bytes)) {
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+        status = ctm_recording_open(PyBytes_AS_STRING(bytes), &recording, &error);
+    Py_END_ALLOW_THREADS
+    Py_DECREF(bytes);
+    if (status != CTM_OK) {
+        return ctm_status_raise(state, status, path, &error);
+    }
     PyTypeObject *type = state->recording_type;
     PyObject *self = type->tp_alloc(type, 0);
-    if (self == NULL)
+    if (self == NULL) {
         ctm_recording_free(recording);
-    else
+    } else {
         ((recording_object *)self)->recording = recording;
+    }
     return self;
 }
 

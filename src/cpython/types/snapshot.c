@@ -11,9 +11,13 @@
 
 static int set_contents(ctm_state *state, PyObject *self, PyObject *traces, PyObject *limit)
 {
-    if (traces == NULL) return -1;
+    if (traces == NULL) {
+        return -1;
+    }
     int result = PyObject_SetAttr(self, state->text.traces, traces);
-    if (result == 0) result = PyObject_SetAttr(self, state->text.traceback_limit, limit);
+    if (result == 0) {
+        result = PyObject_SetAttr(self, state->text.traceback_limit, limit);
+    }
     Py_DECREF(traces);
     return result;
 }
@@ -23,7 +27,9 @@ static int snapshot_init(PyObject *self, PyObject *args, PyObject *kwargs)
     static const ctm_params params = {"Snapshot.__init__", {"traces", "traceback_limit"}, 2, 2, 1};
     ctm_state *state = ctm_state_of(self);
     PyObject *given[2];
-    if (ctm_bind_tuple(&params, args, kwargs, given) < 0) return -1;
+    if (ctm_bind_tuple(&params, args, kwargs, given) < 0) {
+        return -1;
+    }
     PyObject *traces = PyObject_CallOneArg((PyObject *)state->traces_type, given[0]);
     return set_contents(state, self, traces, given[1]);
 }
@@ -37,7 +43,9 @@ static PyObject *make_snapshot_of_core(ctm_state *state, ctm_core_object *core, 
         Py_XDECREF(traces);
         return NULL;
     }
-    if (set_contents(state, self, traces, limit) < 0) Py_CLEAR(self);
+    if (set_contents(state, self, traces, limit) < 0) {
+        Py_CLEAR(self);
+    }
     return self;
 }
 
@@ -66,7 +74,9 @@ ctm_core_object *ctm_snapshot_core(ctm_state *state, PyObject *self, PyObject **
 {
     *out_traces = NULL;
     PyObject *traces = PyObject_GetAttr(self, state->text.traces);
-    if (traces == NULL) return NULL;
+    if (traces == NULL) {
+        return NULL;
+    }
     ctm_core_object *core = ctm_traces_core(state, traces);
     if (core == NULL) {
         *out_traces = traces;
@@ -83,7 +93,9 @@ ctm_core_object *ctm_snapshot_core(ctm_state *state, PyObject *self, PyObject **
 static PyObject *group_backing(ctm_state *state, PyObject *traces, ctm_key key, bool cumulative)
 {
     PyObject *backing = PyObject_GetAttr(traces, state->text.private_traces);
-    if (backing == NULL) return NULL;
+    if (backing == NULL) {
+        return NULL;
+    }
     PyObject *group = ctm_group_traces(state, backing, key, cumulative);
     Py_DECREF(backing);
     return group;
@@ -93,7 +105,9 @@ static PyObject *group_backing(ctm_state *state, PyObject *traces, ctm_key key, 
 static PyObject *group_core_or_list(ctm_state *state, ctm_core_object *core, ctm_key key,
                                     bool cumulative)
 {
-    if (!core->frameless) return ctm_group_core(state, core, key, cumulative);
+    if (!core->frameless) {
+        return ctm_group_core(state, core, key, cumulative);
+    }
     PyObject *list = ctm_core_list(core);
     PyObject *group = list != NULL ? ctm_group_traces(state, list, key, cumulative) : NULL;
     Py_XDECREF(list);
@@ -108,13 +122,18 @@ static PyObject *snapshot_group_by(PyObject *self, PyObject *const *args, Py_ssi
     PyObject *given[2], *traces, *group = NULL;
     ctm_key key;
     bool cumulative;
-    if (ctm_bind(&params, args, nargs, kwnames, given) < 0) return NULL;
-    if (ctm_key_parse(state, given[0], given[1], &key, &cumulative) < 0) return NULL;
+    if (ctm_bind(&params, args, nargs, kwnames, given) < 0) {
+        return NULL;
+    }
+    if (ctm_key_parse(state, given[0], given[1], &key, &cumulative) < 0) {
+        return NULL;
+    }
     ctm_core_object *core = ctm_snapshot_core(state, self, &traces);
-    if (core != NULL)
+    if (core != NULL) {
         group = group_core_or_list(state, core, key, cumulative);
-    else if (traces != NULL)
+    } else if (traces != NULL) {
         group = group_backing(state, traces, key, cumulative);
+    }
     Py_XDECREF((PyObject *)core);
     Py_XDECREF(traces);
     return group;
@@ -124,13 +143,18 @@ static PyObject *snapshot_group_by(PyObject *self, PyObject *const *args, Py_ssi
  * without an exception if not. New reference. */
 static ctm_core_object *plain_core(ctm_state *state, PyObject *self)
 {
-    if (!PyObject_TypeCheck(self, state->snapshot_type)) return NULL;
-    if (ctm_method_is(self, state->text.group_by, CTM_FASTCALL(snapshot_group_by)) <= 0)
+    if (!PyObject_TypeCheck(self, state->snapshot_type)) {
         return NULL;
+    }
+    if (ctm_method_is(self, state->text.group_by, CTM_FASTCALL(snapshot_group_by)) <= 0) {
+        return NULL;
+    }
     PyObject *traces;
     ctm_core_object *core = ctm_snapshot_core(state, self, &traces);
     Py_XDECREF(traces);
-    if (core != NULL && core->frameless) Py_CLEAR(core);
+    if (core != NULL && core->frameless) {
+        Py_CLEAR(core);
+    }
     return core;
 }
 
@@ -139,8 +163,12 @@ static PyObject *grouped_values(ctm_state *state, PyObject *self, PyObject *cons
 {
     PyObject *list = NULL, *values = NULL;
     PyObject *group = ctm_call_method(self, state->text.group_by, given[0], given[1], NULL);
-    if (group != NULL) values = ctm_call_method(group, state->text.values, NULL, NULL, NULL);
-    if (values != NULL) list = PySequence_List(values);
+    if (group != NULL) {
+        values = ctm_call_method(group, state->text.values, NULL, NULL, NULL);
+    }
+    if (values != NULL) {
+        list = PySequence_List(values);
+    }
     Py_XDECREF(values);
     Py_XDECREF(group);
     return list;
@@ -150,8 +178,9 @@ static PyObject *statistics_of_core(ctm_state *state, ctm_core_object *core,
                                     PyObject *const given[2], ctm_sort sort)
 {
     ctm_question question = {.sort = sort};
-    if (ctm_key_parse(state, given[0], given[1], &question.key, &question.cumulative) < 0)
+    if (ctm_key_parse(state, given[0], given[1], &question.key, &question.cumulative) < 0) {
         return NULL;
+    }
     return ctm_statistics_core(state, core, &question);
 }
 
@@ -164,7 +193,9 @@ static PyObject *statistics_of(ctm_state *state, PyObject *self, PyObject *const
         Py_DECREF((PyObject *)core);
         return list;
     }
-    if (PyErr_Occurred()) return NULL;
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
     return ctm_sort_statistics(state, grouped_values(state, self, given), state->statistic_type,
                                sort);
 }
@@ -177,9 +208,15 @@ static PyObject *snapshot_statistics(PyObject *self, PyObject *const *args, Py_s
     ctm_state *state = ctm_state_of(self);
     PyObject *given[3];
     ctm_sort sort;
-    if (ctm_bind(&params, args, nargs, kwnames, given) < 0) return NULL;
-    if (ctm_sort_parse(given[2], &sort) < 0) return NULL;
-    if (given[1] == NULL) given[1] = Py_False;
+    if (ctm_bind(&params, args, nargs, kwnames, given) < 0) {
+        return NULL;
+    }
+    if (ctm_sort_parse(given[2], &sort) < 0) {
+        return NULL;
+    }
+    if (given[1] == NULL) {
+        given[1] = Py_False;
+    }
     PyObject *view = ctm_label_view(state, self, &given[0], given[1]);
     PyObject *list = view != NULL ? statistics_of(state, view, given, sort) : NULL;
     Py_XDECREF(view);
@@ -193,9 +230,12 @@ static PyObject *compare_groups(ctm_state *state, PyObject *self, PyObject *old_
 {
     PyObject *list = NULL, *old_group = NULL;
     PyObject *new_group = ctm_call_method(self, state->text.group_by, given[0], given[1], NULL);
-    if (new_group != NULL)
+    if (new_group != NULL) {
         old_group = ctm_call_method(old_snapshot, state->text.group_by, given[0], given[1], NULL);
-    if (old_group != NULL) list = ctm_group_compare(state, old_group, new_group);
+    }
+    if (old_group != NULL) {
+        list = ctm_group_compare(state, old_group, new_group);
+    }
     Py_XDECREF(new_group);
     Py_XDECREF(old_group);
     return ctm_sort_statistics(state, list, state->statistic_diff_type, sort);
@@ -205,8 +245,9 @@ static PyObject *compare_cores(ctm_state *state, ctm_core_object *newer, ctm_cor
                                PyObject *const given[2], ctm_sort sort)
 {
     ctm_question question = {.sort = sort};
-    if (ctm_key_parse(state, given[0], given[1], &question.key, &question.cumulative) < 0)
+    if (ctm_key_parse(state, given[0], given[1], &question.key, &question.cumulative) < 0) {
         return NULL;
+    }
     return ctm_compare_core(state, newer, older, &question);
 }
 
@@ -216,10 +257,11 @@ static PyObject *compare(ctm_state *state, PyObject *newer, PyObject *older,
     PyObject *list = NULL;
     ctm_core_object *one = plain_core(state, newer);
     ctm_core_object *two = one != NULL ? plain_core(state, older) : NULL;
-    if (two != NULL)
+    if (two != NULL) {
         list = compare_cores(state, one, two, given, sort);
-    else if (!PyErr_Occurred())
+    } else if (!PyErr_Occurred()) {
         list = compare_groups(state, newer, older, given, sort);
+    }
     Py_XDECREF((PyObject *)one);
     Py_XDECREF((PyObject *)two);
     return list;
@@ -233,15 +275,24 @@ static PyObject *snapshot_compare_to(PyObject *self, PyObject *const *args, Py_s
     ctm_state *state = ctm_state_of(self);
     PyObject *given[4], *older = NULL, *list = NULL;
     ctm_sort sort;
-    if (ctm_bind(&params, args, nargs, kwnames, given) < 0) return NULL;
-    if (ctm_sort_parse(given[3], &sort) < 0) return NULL;
-    if (given[2] == NULL) given[2] = Py_False;
+    if (ctm_bind(&params, args, nargs, kwnames, given) < 0) {
+        return NULL;
+    }
+    if (ctm_sort_parse(given[3], &sort) < 0) {
+        return NULL;
+    }
+    if (given[2] == NULL) {
+        given[2] = Py_False;
+    }
     PyObject *key_type = given[1], *newer = ctm_label_view(state, self, &key_type, given[2]);
-    if (newer != NULL && newer != self)
+    if (newer != NULL && newer != self) {
         older = ctm_label_view(state, given[0], &given[1], given[2]);
-    else if (newer != NULL)
+    } else if (newer != NULL) {
         older = Py_NewRef(given[0]);
-    if (older != NULL) list = compare(state, newer, older, given + 1, sort);
+    }
+    if (older != NULL) {
+        list = compare(state, newer, older, given + 1, sort);
+    }
     Py_XDECREF(newer);
     Py_XDECREF(older);
     return list;
@@ -289,7 +340,9 @@ static PyObject *snapshot_sample_interval(PyObject *self, void *Py_UNUSED(closur
     PyObject *traces;
     ctm_core_object *core = ctm_snapshot_core(ctm_state_of(self), self, &traces);
     Py_XDECREF(traces);
-    if (core == NULL && PyErr_Occurred()) return NULL;
+    if (core == NULL && PyErr_Occurred()) {
+        return NULL;
+    }
     const uint64_t interval = core != NULL ? core->info.sample_interval : 0;
     Py_XDECREF((PyObject *)core);
     return interval != 0 ? PyLong_FromUnsignedLongLong(interval) : Py_NewRef(Py_None);
@@ -300,9 +353,15 @@ static PyObject *peak_of_core(ctm_state *state, PyObject *self, ctm_core_object 
 {
     ctm_snapshot *peak = NULL;
     ctm_status status;
-    Py_BEGIN_ALLOW_THREADS status = ctm_snapshot_at_peak(core->snapshot, &peak);
-    Py_END_ALLOW_THREADS if (status == CTM_ERR_NOT_FOUND) Py_RETURN_NONE;
-    if (status != CTM_OK) return ctm_status_raise(state, status, NULL, NULL);
+    Py_BEGIN_ALLOW_THREADS
+        status = ctm_snapshot_at_peak(core->snapshot, &peak);
+    Py_END_ALLOW_THREADS
+    if (status == CTM_ERR_NOT_FOUND) {
+        Py_RETURN_NONE;
+    }
+    if (status != CTM_OK) {
+        return ctm_status_raise(state, status, NULL, NULL);
+    }
     PyObject *limit = PyObject_GetAttr(self, state->text.traceback_limit);
     if (limit == NULL) {
         ctm_snapshot_unref(peak);
@@ -318,7 +377,9 @@ static PyObject *snapshot_at_peak(PyObject *self, void *Py_UNUSED(closure))
     ctm_state *state = ctm_state_of(self);
     PyObject *traces;
     ctm_core_object *core = ctm_snapshot_core(state, self, &traces);
-    if (core == NULL && traces == NULL) return NULL;
+    if (core == NULL && traces == NULL) {
+        return NULL;
+    }
     PyObject *peak = core != NULL ? peak_of_core(state, self, core) : Py_NewRef(Py_None);
     Py_XDECREF((PyObject *)core);
     Py_XDECREF(traces);
@@ -383,7 +444,9 @@ static int add_static(PyObject *module, PyTypeObject *type, PyMethodDef *definit
 {
     PyObject *method = NULL, *name = ctm_get_named((PyObject *)type, "__module__");
     PyObject *function = name != NULL ? PyCFunction_NewEx(definition, module, name) : NULL;
-    if (function != NULL) method = PyStaticMethod_New(function);
+    if (function != NULL) {
+        method = PyStaticMethod_New(function);
+    }
     int result =
         method != NULL ? PyObject_SetAttrString((PyObject *)type, definition->ml_name, method) : -1;
     Py_XDECREF(name);
@@ -395,8 +458,13 @@ static int add_static(PyObject *module, PyTypeObject *type, PyMethodDef *definit
 int ctm_snapshot_type_init(PyObject *module, ctm_state *state)
 {
     state->snapshot_type = ctm_type_new(module, &snapshot_spec, NULL);
-    if (state->snapshot_type == NULL) return -1;
-    for (size_t i = 0; i < sizeof static_methods / sizeof static_methods[0]; i++)
-        if (add_static(module, state->snapshot_type, &static_methods[i]) < 0) return -1;
+    if (state->snapshot_type == NULL) {
+        return -1;
+    }
+    for (size_t i = 0; i < sizeof static_methods / sizeof static_methods[0]; i++) {
+        if (add_static(module, state->snapshot_type, &static_methods[i]) < 0) {
+            return -1;
+        }
+    }
     return 0;
 }

@@ -37,7 +37,9 @@ static int blame_attribute(PyObject *name)
 /* Does the snapshot say the limit by itself? */
 static bool limit_is_nframe(PyObject *limit, uint32_t nframe)
 {
-    if (nframe == 0 || !PyLong_CheckExact(limit)) return false;
+    if (nframe == 0 || !PyLong_CheckExact(limit)) {
+        return false;
+    }
     int overflow = 0;
     long long value = PyLong_AsLongLongAndOverflow(limit, &overflow);
     return !overflow && value == (long long)nframe;
@@ -49,8 +51,9 @@ static int encode_attribute(ctm_plain *out, PyObject *name, PyObject *value)
         PyErr_Format(PyExc_TypeError, "cannot dump attribute %R: its name is not a str", name);
         return -1;
     }
-    if (ctm_plain_encode(out, name) < 0 || ctm_plain_encode(out, value) < 0)
+    if (ctm_plain_encode(out, name) < 0 || ctm_plain_encode(out, value) < 0) {
         return blame_attribute(name);
+    }
     return 0;
 }
 
@@ -58,14 +61,20 @@ static int encode_attribute(ctm_plain *out, PyObject *name, PyObject *value)
 static PyObject *extra_attributes(ctm_state *state, PyObject *dict, uint32_t nframe)
 {
     PyObject *extra = PyDict_Copy(dict);
-    if (extra == NULL) return NULL;
+    if (extra == NULL) {
+        return NULL;
+    }
     PyObject *limit = PyDict_GetItemWithError(extra, state->text.traceback_limit);
     int result = limit == NULL && PyErr_Occurred() ? -1 : 0;
-    if (limit != NULL && limit_is_nframe(limit, nframe))
+    if (limit != NULL && limit_is_nframe(limit, nframe)) {
         result = PyDict_DelItem(extra, state->text.traceback_limit);
-    if (result == 0 && PyDict_GetItemWithError(extra, state->text.traces) != NULL)
+    }
+    if (result == 0 && PyDict_GetItemWithError(extra, state->text.traces) != NULL) {
         result = PyDict_DelItem(extra, state->text.traces);
-    if (result < 0 || PyErr_Occurred()) Py_CLEAR(extra);
+    }
+    if (result < 0 || PyErr_Occurred()) {
+        Py_CLEAR(extra);
+    }
     return extra;
 }
 
@@ -74,12 +83,16 @@ static int encode_attributes(ctm_state *state, PyObject *self, uint32_t nframe, 
 {
     PyObject *name, *value, *extra = NULL, *dict = PyObject_GenericGetDict(self, NULL);
     Py_ssize_t position = 0;
-    if (dict != NULL) extra = extra_attributes(state, dict, nframe);
+    if (dict != NULL) {
+        extra = extra_attributes(state, dict, nframe);
+    }
     int result = extra != NULL ? 0 : -1;
-    if (result == 0 && PyDict_GET_SIZE(extra) > 0)
+    if (result == 0 && PyDict_GET_SIZE(extra) > 0) {
         result = ctm_plain_dict_begin(out, (size_t)PyDict_GET_SIZE(extra));
-    while (result == 0 && PyDict_Next(extra, &position, &name, &value))
+    }
+    while (result == 0 && PyDict_Next(extra, &position, &name, &value)) {
         result = encode_attribute(out, name, value);
+    }
     Py_XDECREF(extra);
     Py_XDECREF(dict);
     return result;
@@ -101,8 +114,9 @@ static int check_traces(ctm_state *state, PyObject *traces)
     Py_ssize_t position = 0;
     while (dict != NULL && PyDict_Next(dict, &position, &name, &value)) {
         if (PyUnicode_Check(name) && (PyUnicode_Compare(name, state->text.core) == 0 ||
-                                      PyUnicode_Compare(name, state->text.private_traces) == 0))
+                                      PyUnicode_Compare(name, state->text.private_traces) == 0)) {
             continue;
+        }
         PyErr_Format(PyExc_TypeError, "cannot dump attribute %R of the traces", name);
         return -1;
     }
@@ -113,7 +127,9 @@ static int check_traces(ctm_state *state, PyObject *traces)
 static int tables_of(ctm_state *state, PyObject *self, ctm_snapshot **out)
 {
     PyObject *traces = PyObject_GetAttr(self, state->text.traces);
-    if (traces == NULL) return -1;
+    if (traces == NULL) {
+        return -1;
+    }
     int result = check_traces(state, traces);
     Py_DECREF(traces);
     return result == 0 ? ctm_snapshot_tables(state, self, out) : -1;
@@ -126,8 +142,12 @@ static bool replaceable(const char *path, char *out)
 {
     struct stat target;
     size_t length = strlen(path);
-    if (stat(path, &target) == 0) return S_ISREG(target.st_mode) && realpath(path, out) != NULL;
-    if (errno != ENOENT || lstat(path, &target) == 0 || length >= PATH_MAX) return false;
+    if (stat(path, &target) == 0) {
+        return S_ISREG(target.st_mode) && realpath(path, out) != NULL;
+    }
+    if (errno != ENOENT || lstat(path, &target) == 0 || length >= PATH_MAX) {
+        return false;
+    }
     memcpy(out, path, length + 1);
     return true;
 }
@@ -144,7 +164,9 @@ static PyObject *call_package(const char *module_name, const char *name, PyObjec
     PyObject *module = PyImport_ImportModule(module_name);
     PyObject *function = module != NULL ? ctm_get_named(module, name) : NULL;
     PyObject *result = NULL;
-    if (function != NULL) result = PyObject_CallFunctionObjArgs(function, a, b, NULL);
+    if (function != NULL) {
+        result = PyObject_CallFunctionObjArgs(function, a, b, NULL);
+    }
     Py_XDECREF(function);
     Py_XDECREF(module);
     return result;
@@ -160,7 +182,9 @@ typedef struct content {
 /* compress(bytes) or decompress(bytes, filename): bytes. Steals `bytes`, or NULL for failure passed on. */
 static PyObject *through_zstd(const char *name, PyObject *bytes, PyObject *filename)
 {
-    if (bytes == NULL) return NULL;
+    if (bytes == NULL) {
+        return NULL;
+    }
     PyObject *result = call_package("ctracemalloc._compression", name, bytes, filename);
     Py_DECREF(bytes);
     if (result != NULL && !PyBytes_CheckExact(result)) {
@@ -175,9 +199,13 @@ static PyObject *encode_all(ctm_state *state, const content *what)
     void *bytes = NULL;
     size_t length = 0;
     ctm_status status;
-    Py_BEGIN_ALLOW_THREADS status =
-        ctm_snapshot_encode(what->snapshot, what->extra.bytes, what->extra.length, &bytes, &length);
-    Py_END_ALLOW_THREADS if (status != CTM_OK) return ctm_status_raise(state, status, NULL, NULL);
+    Py_BEGIN_ALLOW_THREADS
+        status = ctm_snapshot_encode(what->snapshot, what->extra.bytes, what->extra.length, &bytes,
+                                     &length);
+    Py_END_ALLOW_THREADS
+    if (status != CTM_OK) {
+        return ctm_status_raise(state, status, NULL, NULL);
+    }
     PyObject *result = PyBytes_FromStringAndSize(bytes, (Py_ssize_t)length);
     free(bytes);
     return what->zstd ? through_zstd("compress", result, NULL) : result;
@@ -188,7 +216,9 @@ static PyObject *write_path(ctm_state *state, const content *what, const char *p
 {
     ctm_status status;
     PyObject *bytes = what->zstd ? encode_all(state, what) : NULL;
-    if (what->zstd && bytes == NULL) return NULL;
+    if (what->zstd && bytes == NULL) {
+        return NULL;
+    }
     if (PySys_Audit("open", "Osi", filename, "wb", 0) < 0) {
         Py_XDECREF(bytes);
         return NULL;
@@ -196,14 +226,17 @@ static PyObject *write_path(ctm_state *state, const content *what, const char *p
     const char *from = bytes != NULL ? PyBytes_AS_STRING(bytes) : NULL;
     const size_t size = bytes != NULL ? (size_t)PyBytes_GET_SIZE(bytes) : 0;
     int error;
-    Py_BEGIN_ALLOW_THREADS status =
-        from != NULL
-            ? ctm_file_replace(path, from, size)
-            : ctm_snapshot_write(what->snapshot, path, what->extra.bytes, what->extra.length);
-    error = errno;
-    Py_END_ALLOW_THREADS Py_XDECREF(bytes);
+    Py_BEGIN_ALLOW_THREADS
+        status = from != NULL ? ctm_file_replace(path, from, size)
+                              : ctm_snapshot_write(what->snapshot, path, what->extra.bytes,
+                                                   what->extra.length);
+        error = errno;
+    Py_END_ALLOW_THREADS
+    Py_XDECREF(bytes);
     errno = error;
-    if (status != CTM_OK) return ctm_status_raise(state, status, filename, NULL);
+    if (status != CTM_OK) {
+        return ctm_status_raise(state, status, filename, NULL);
+    }
     Py_RETURN_NONE;
 }
 
@@ -216,7 +249,9 @@ static int close_file(PyObject *file)
     int failed = result == NULL;
     Py_XDECREF(result);
     Py_DECREF(file);
-    if (type != NULL) PyErr_Restore(type, value, traceback);
+    if (type != NULL) {
+        PyErr_Restore(type, value, traceback);
+    }
     return failed || type != NULL ? -1 : 0;
 }
 
@@ -224,11 +259,19 @@ static int close_file(PyObject *file)
 static PyObject *write_file(ctm_state *state, const content *what, PyObject *filename)
 {
     PyObject *written = NULL, *file = NULL, *bytes = encode_all(state, what);
-    if (bytes != NULL) file = ctm_open_file(filename, "wb");
-    if (file != NULL) written = ctm_call_named(file, "write", bytes);
-    if (file != NULL && close_file(file) < 0) Py_CLEAR(written);
+    if (bytes != NULL) {
+        file = ctm_open_file(filename, "wb");
+    }
+    if (file != NULL) {
+        written = ctm_call_named(file, "write", bytes);
+    }
+    if (file != NULL && close_file(file) < 0) {
+        Py_CLEAR(written);
+    }
     Py_XDECREF(bytes);
-    if (written == NULL) return NULL;
+    if (written == NULL) {
+        return NULL;
+    }
     Py_DECREF(written);
     Py_RETURN_NONE;
 }
@@ -237,15 +280,20 @@ static PyObject *write_to(ctm_state *state, const content *what, PyObject *filen
 {
     PyObject *path = NULL, *result;
     char real[PATH_MAX];
-    if (PyIndex_Check(filename)) return write_file(state, what, filename); /* as open() has it */
-    if (!PyUnicode_FSConverter(filename, &path)) return NULL;
-    if (replaceable(PyBytes_AS_STRING(path), real))
+    if (PyIndex_Check(filename)) {
+        return write_file(state, what, filename); /* as open() has it */
+    }
+    if (!PyUnicode_FSConverter(filename, &path)) {
+        return NULL;
+    }
+    if (replaceable(PyBytes_AS_STRING(path), real)) {
         result = write_path(state, what, real, filename);
-    else if (is_pipe(
-                 PyBytes_AS_STRING(path))) /* open() would wait for a reader, for ever if need be */
+    } else if (is_pipe(PyBytes_AS_STRING(
+                   path))) { /* open() would wait for a reader, for ever if need be */
         result = write_path(state, what, PyBytes_AS_STRING(path), filename);
-    else
+    } else {
         result = write_file(state, what, filename);
+    }
     Py_DECREF(path);
     return result;
 }
@@ -255,10 +303,13 @@ static PyObject *dump_ctm(ctm_state *state, PyObject *self, PyObject *filename, 
     content what = {.zstd = zstd};
     ctm_snapshot_info info;
     PyObject *result = NULL;
-    if (tables_of(state, self, &what.snapshot) < 0) return NULL;
+    if (tables_of(state, self, &what.snapshot) < 0) {
+        return NULL;
+    }
     ctm_snapshot_info_get(what.snapshot, &info);
-    if (encode_attributes(state, self, info.nframe, &what.extra) == 0)
+    if (encode_attributes(state, self, info.nframe, &what.extra) == 0) {
         result = write_to(state, &what, filename);
+    }
     ctm_plain_free(&what.extra);
     ctm_snapshot_unref(what.snapshot);
     return result;
@@ -274,7 +325,9 @@ static bool is_text(PyObject *value, const char *text)
 static int parse_compression(PyObject *value, bool *out)
 {
     *out = value != NULL && is_text(value, "zstd");
-    if (value == NULL || value == Py_None || *out) return 0;
+    if (value == NULL || value == Py_None || *out) {
+        return 0;
+    }
     PyErr_Format(PyExc_ValueError, "unknown compression: %R", value);
     return -1;
 }
@@ -286,17 +339,23 @@ PyObject *ctm_snapshot_dump(PyObject *self, PyObject *const *args, Py_ssize_t na
         "Snapshot.dump", {"filename", "format", "*compression"}, 3, 1, 1};
     PyObject *given[3];
     bool zstd;
-    if (ctm_bind(&params, args, nargs, kwnames, given) < 0) return NULL;
-    if (parse_compression(given[2], &zstd) < 0) return NULL;
+    if (ctm_bind(&params, args, nargs, kwnames, given) < 0) {
+        return NULL;
+    }
+    if (parse_compression(given[2], &zstd) < 0) {
+        return NULL;
+    }
     PyObject *format = given[1] != NULL ? given[1] : Py_None;
-    if (format == Py_None || is_text(format, "ctm"))
+    if (format == Py_None || is_text(format, "ctm")) {
         return dump_ctm(ctm_state_of(self), self, given[0], zstd);
-    if (!is_text(format, "stdlib"))
+    }
+    if (!is_text(format, "stdlib")) {
         PyErr_Format(PyExc_ValueError, "unknown format: %R", format);
-    else if (zstd)
+    } else if (zstd) {
         PyErr_SetString(PyExc_ValueError, "the standard module reads no compressed files");
-    else
+    } else {
         return call_package("ctracemalloc._stdlib_pickle", "dump", self, given[0]);
+    }
     return NULL;
 }
 
@@ -308,12 +367,15 @@ static int check_attributes(ctm_state *state, PyObject *dict, ctm_file_error *er
     Py_ssize_t position = 0;
     error->reason = NULL;
     error->offset = 0;
-    if (!PyDict_CheckExact(dict)) error->reason = "attributes: not a dict";
+    if (!PyDict_CheckExact(dict)) {
+        error->reason = "attributes: not a dict";
+    }
     while (error->reason == NULL && PyDict_Next(dict, &position, &name, &value)) {
-        if (!PyUnicode_CheckExact(name))
+        if (!PyUnicode_CheckExact(name)) {
             error->reason = "attributes: a name is not a string";
-        else if (PyUnicode_Compare(name, state->text.traces) == 0)
+        } else if (PyUnicode_Compare(name, state->text.traces) == 0) {
             error->reason = "attributes: 'traces' is not one";
+        }
     }
     return error->reason == NULL ? 0 : -1;
 }
@@ -323,11 +385,16 @@ static PyObject *decode_attributes(ctm_state *state, const void *bytes, size_t l
                                    PyObject *filename)
 {
     ctm_file_error error = {0, NULL};
-    if (length == 0) return PyDict_New();
+    if (length == 0) {
+        return PyDict_New();
+    }
     PyObject *dict = ctm_plain_decode(bytes, length, &error);
-    if (dict != NULL && check_attributes(state, dict, &error) < 0) Py_CLEAR(dict);
-    if (dict == NULL && error.reason != NULL)
+    if (dict != NULL && check_attributes(state, dict, &error) < 0) {
+        Py_CLEAR(dict);
+    }
+    if (dict == NULL && error.reason != NULL) {
         ctm_status_raise(state, CTM_ERR_FORMAT, filename, &error);
+    }
     return dict;
 }
 
@@ -344,7 +411,9 @@ static PyObject *make_snapshot(ctm_state *state, ctm_snapshot *snapshot, PyObjec
     PyObject *self = ctm_snapshot_object_new(state, snapshot, limit);
     Py_DECREF(limit);
     PyObject *dict = self != NULL ? PyObject_GenericGetDict(self, NULL) : NULL;
-    if (dict == NULL || PyDict_Update(dict, attributes) < 0) Py_CLEAR(self);
+    if (dict == NULL || PyDict_Update(dict, attributes) < 0) {
+        Py_CLEAR(self);
+    }
     Py_XDECREF(dict);
     return self;
 }
@@ -355,10 +424,11 @@ static PyObject *finish_load(ctm_state *state, ctm_snapshot *snapshot, void *byt
 {
     PyObject *self = NULL, *attributes = decode_attributes(state, bytes, length, filename);
     free(bytes);
-    if (attributes == NULL)
+    if (attributes == NULL) {
         ctm_snapshot_unref(snapshot);
-    else
+    } else {
         self = make_snapshot(state, snapshot, attributes);
+    }
     Py_XDECREF(attributes);
     return self;
 }
@@ -370,9 +440,12 @@ static PyObject *load_path(ctm_state *state, const char *path, PyObject *filenam
     size_t length = 0;
     ctm_file_error error = {0, NULL};
     ctm_status status;
-    Py_BEGIN_ALLOW_THREADS status = ctm_snapshot_read(path, &snapshot, &bytes, &length, &error);
-    Py_END_ALLOW_THREADS if (status != CTM_OK) return ctm_status_raise(state, status, filename,
-                                                                       &error);
+    Py_BEGIN_ALLOW_THREADS
+        status = ctm_snapshot_read(path, &snapshot, &bytes, &length, &error);
+    Py_END_ALLOW_THREADS
+    if (status != CTM_OK) {
+        return ctm_status_raise(state, status, filename, &error);
+    }
     return finish_load(state, snapshot, bytes, length, filename);
 }
 
@@ -388,21 +461,26 @@ static PyObject *load_plain(ctm_state *state, PyObject *data, PyObject *filename
     const bool is_ours = ctm_file_is_snapshot(from, size);
     /* Bytes never change, so they can be read without the GIL. */
     Py_BEGIN_ALLOW_THREADS
-    status = is_ours ? ctm_snapshot_decode(from, size, &snapshot, &bytes, &length, &error)
+        status = is_ours
+                     ? ctm_snapshot_decode(from, size, &snapshot, &bytes, &length, &error)
                      : ctm_snapshot_decode_stdlib(from, size, &snapshot, &bytes, &length, &error);
     Py_END_ALLOW_THREADS
-    if (status != CTM_OK) return ctm_status_raise(state, status, filename,
-                                                                       &error);
+    if (status != CTM_OK) {
+        return ctm_status_raise(state, status, filename, &error);
+    }
     return finish_load(state, snapshot, bytes, length, filename);
 }
 
 static PyObject *load_bytes(ctm_state *state, PyObject *data, PyObject *filename)
 {
     static const char zstd_magic[4] = {'\x28', '\xb5', '\x2f', '\xfd'};
-    if (PyBytes_GET_SIZE(data) < 4 || memcmp(PyBytes_AS_STRING(data), zstd_magic, 4) != 0)
+    if (PyBytes_GET_SIZE(data) < 4 || memcmp(PyBytes_AS_STRING(data), zstd_magic, 4) != 0) {
         return load_plain(state, data, filename);
+    }
     PyObject *self = NULL, *plain = through_zstd("decompress", Py_NewRef(data), filename);
-    if (plain != NULL) self = load_plain(state, plain, filename);
+    if (plain != NULL) {
+        self = load_plain(state, plain, filename);
+    }
     Py_XDECREF(plain);
     return self;
 }
@@ -438,10 +516,14 @@ static bool is_promising(const char *bytes, size_t size)
 static PyObject *load_rest(ctm_state *state, PyObject *file, PyObject *head, PyObject *filename)
 {
     PyObject *rest = read_file(file, -1), *data, *self = NULL;
-    if (rest == NULL) return NULL;
+    if (rest == NULL) {
+        return NULL;
+    }
     data = Py_NewRef(head);
     PyBytes_ConcatAndDel(&data, rest);
-    if (data != NULL) self = load_bytes(state, data, filename);
+    if (data != NULL) {
+        self = load_bytes(state, data, filename);
+    }
     Py_XDECREF(data);
     return self;
 }
@@ -449,17 +531,20 @@ static PyObject *load_rest(ctm_state *state, PyObject *file, PyObject *head, PyO
 static PyObject *load_open(ctm_state *state, PyObject *file, const char *path, PyObject *filename)
 {
     PyObject *self, *head = read_file(file, 64);
-    if (head == NULL) return NULL;
+    if (head == NULL) {
+        return NULL;
+    }
     const char *bytes = PyBytes_AS_STRING(head);
     const size_t size = (size_t)PyBytes_GET_SIZE(head);
-    if (core_can_read(path) && ctm_file_is_snapshot(bytes, size))
+    if (core_can_read(path) && ctm_file_is_snapshot(bytes, size)) {
         self = load_path(state, path, filename);
-    else if (core_can_read(path) && ctm_file_is_black_box(bytes, size))
+    } else if (core_can_read(path) && ctm_file_is_black_box(bytes, size)) {
         self = ctm_box_load(state, path, filename);
-    else if (is_promising(bytes, size))
+    } else if (is_promising(bytes, size)) {
         self = load_rest(state, file, head, filename);
-    else
+    } else {
         self = load_plain(state, head, filename); /* says what is wrong */
+    }
     Py_DECREF(head);
     return self;
 }
@@ -469,16 +554,22 @@ PyObject *ctm_snapshot_load(PyObject *module, PyObject *const *args, Py_ssize_t 
 {
     static const ctm_params params = {"Snapshot.load", {"filename"}, 1, 1, 0};
     PyObject *filename, *path = NULL;
-    if (ctm_bind(&params, args, nargs, kwnames, &filename) < 0) return NULL;
+    if (ctm_bind(&params, args, nargs, kwnames, &filename) < 0) {
+        return NULL;
+    }
     PyObject *file = ctm_open_input(ctm_state_of_module(module), filename);
-    if (file == NULL) return NULL;
+    if (file == NULL) {
+        return NULL;
+    }
     if (!PyIndex_Check(filename) && !PyUnicode_FSConverter(filename, &path)) {
         close_file(file);
         return NULL;
     }
     PyObject *self = load_open(ctm_state_of_module(module), file,
                                path != NULL ? PyBytes_AS_STRING(path) : NULL, filename);
-    if (close_file(file) < 0) Py_CLEAR(self);
+    if (close_file(file) < 0) {
+        Py_CLEAR(self);
+    }
     Py_XDECREF(path);
     return self;
 }

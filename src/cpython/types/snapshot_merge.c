@@ -33,9 +33,12 @@ static int put_label(PyObject *dict, const char *name, PyObject *value)
 static PyObject *source_name(merge *work, PyObject *input)
 {
     PyObject *path = NULL;
-    if (PyObject_TypeCheck(input, work->state->snapshot_type))
+    if (PyObject_TypeCheck(input, work->state->snapshot_type)) {
         return PyUnicode_FromFormat("snapshot %zd", work->index);
-    if (!PyUnicode_FSDecoder(input, &path)) return NULL;
+    }
+    if (!PyUnicode_FSDecoder(input, &path)) {
+        return NULL;
+    }
     return path;
 }
 
@@ -47,20 +50,25 @@ static PyObject *default_labels(merge *work, PyObject *input, const ctm_snapshot
     PyObject *dict = PyDict_New();
     ctm_snapshot_info_get(snapshot, &info);
     int result = dict != NULL ? put_label(dict, "source", source_name(work, input)) : -1;
-    if (result == 0 && info.pid != 0)
+    if (result == 0 && info.pid != 0) {
         result = put_label(dict, "pid", PyUnicode_FromFormat("%u", (unsigned int)info.pid));
+    }
     if (result == 0 && info.command != 0) {
         const char *text = ctm_snapshot_string(snapshot, info.command, &length);
         result = put_label(dict, "command",
                            PyUnicode_DecodeUTF8(text, (Py_ssize_t)length, "surrogatepass"));
     }
-    if (result < 0) Py_CLEAR(dict);
+    if (result < 0) {
+        Py_CLEAR(dict);
+    }
     return dict;
 }
 
 static int check_labels(PyObject *labels)
 {
-    if (labels == Py_None || PyMapping_Check(labels)) return 0;
+    if (labels == Py_None || PyMapping_Check(labels)) {
+        return 0;
+    }
     PyErr_Format(PyExc_TypeError,
                  "labels must be a mapping, None or a function that returns one, not %.200s",
                  Py_TYPE(labels)->tp_name);
@@ -70,9 +78,13 @@ static int check_labels(PyObject *labels)
 /* The caller's labels for the input: a new reference to a mapping or None. */
 static PyObject *given_labels(merge *work, PyObject *input)
 {
-    if (!PyCallable_Check(work->labels)) return Py_NewRef(work->labels);
+    if (!PyCallable_Check(work->labels)) {
+        return Py_NewRef(work->labels);
+    }
     PyObject *labels = PyObject_CallOneArg(work->labels, input);
-    if (labels != NULL && check_labels(labels) < 0) Py_CLEAR(labels);
+    if (labels != NULL && check_labels(labels) < 0) {
+        Py_CLEAR(labels);
+    }
     return labels;
 }
 
@@ -80,7 +92,9 @@ static PyObject *all_labels(merge *work, PyObject *input, const ctm_snapshot *sn
 {
     PyObject *dict = default_labels(work, input, snapshot);
     PyObject *given = dict != NULL ? given_labels(work, input) : NULL;
-    if (given == NULL || (given != Py_None && PyDict_Update(dict, given) < 0)) Py_CLEAR(dict);
+    if (given == NULL || (given != Py_None && PyDict_Update(dict, given) < 0)) {
+        Py_CLEAR(dict);
+    }
     Py_XDECREF(given);
     return dict;
 }
@@ -94,10 +108,13 @@ static const char *label_text(PyObject *text, PyObject *keep)
         return NULL;
     }
     PyObject *encoded = PyUnicode_AsEncodedString(text, "utf-8", "surrogatepass");
-    if (encoded == NULL) return NULL;
+    if (encoded == NULL) {
+        return NULL;
+    }
     /* Without a place for the length it insists on there being no NUL inside. */
-    if (PyBytes_AsStringAndSize(encoded, &bytes, NULL) < 0 || PyList_Append(keep, encoded) < 0)
+    if (PyBytes_AsStringAndSize(encoded, &bytes, NULL) < 0 || PyList_Append(keep, encoded) < 0) {
         bytes = NULL;
+    }
     Py_DECREF(encoded);
     return bytes;
 }
@@ -109,10 +126,16 @@ static int label_texts(PyObject *dict, PyObject *keep, ctm_label_text *out, size
     Py_ssize_t position = 0;
     *out_n = 0;
     while (PyDict_Next(dict, &position, &key, &value)) {
-        if (value == Py_None) continue;
+        if (value == Py_None) {
+            continue;
+        }
         ctm_label_text *text = &out[*out_n];
-        if ((text->key = label_text(key, keep)) == NULL) return -1;
-        if ((text->value = label_text(value, keep)) == NULL) return -1;
+        if ((text->key = label_text(key, keep)) == NULL) {
+            return -1;
+        }
+        if ((text->value = label_text(value, keep)) == NULL) {
+            return -1;
+        }
         if (text->key[0] == '\0') {
             PyErr_SetString(PyExc_ValueError, "the key of a label must not be empty");
             return -1;
@@ -134,12 +157,14 @@ static int add_labelled(merge *work, const ctm_snapshot *snapshot, PyObject *dic
     if (texts == NULL) {
         PyErr_NoMemory();
     } else if (keep != NULL && label_texts(dict, keep, texts, &n) == 0) {
-        Py_BEGIN_ALLOW_THREADS status = ctm_merger_add(work->merger, snapshot, texts, n);
+        Py_BEGIN_ALLOW_THREADS
+            status = ctm_merger_add(work->merger, snapshot, texts, n);
         Py_END_ALLOW_THREADS
         if (status == CTM_OK) {
             result = 0;
         } else if (status == CTM_ERR_INVALID) {
-            PyErr_Format(PyExc_ValueError, "a block would have more than %d labels", (int)CTM_MAX_LABELS);
+            PyErr_Format(PyExc_ValueError, "a block would have more than %d labels",
+                         (int)CTM_MAX_LABELS);
         } else {
             ctm_status_raise(work->state, status, NULL, NULL);
         }
@@ -151,7 +176,9 @@ static int add_labelled(merge *work, const ctm_snapshot *snapshot, PyObject *dic
 
 static PyObject *interval_text(uint64_t interval)
 {
-    if (interval == 0) return PyUnicode_FromString("has every block");
+    if (interval == 0) {
+        return PyUnicode_FromString("has every block");
+    }
     return PyUnicode_FromFormat("is a sample, one block in %llu bytes",
                                 (unsigned long long)interval);
 }
@@ -164,11 +191,12 @@ static int check_interval(merge *work, PyObject *input, uint64_t interval)
         return 0;
     }
     PyObject *own = interval_text(interval), *first = interval_text(work->interval);
-    if (own != NULL && first != NULL)
+    if (own != NULL && first != NULL) {
         PyErr_Format(PyExc_ValueError,
                      "cannot merge %R: it %U, but the first snapshot %U; samples merge only with "
                      "samples of the same interval",
                      input, own, first);
+    }
     Py_XDECREF(own);
     Py_XDECREF(first);
     return -1;
@@ -178,7 +206,9 @@ static int add_tables(merge *work, PyObject *input, const ctm_snapshot *snapshot
 {
     ctm_snapshot_info info;
     ctm_snapshot_info_get(snapshot, &info);
-    if (check_interval(work, input, info.sample_interval) < 0) return -1;
+    if (check_interval(work, input, info.sample_interval) < 0) {
+        return -1;
+    }
     PyObject *dict = all_labels(work, input, snapshot);
     int result = dict != NULL ? add_labelled(work, snapshot, dict) : -1;
     Py_XDECREF(dict);
@@ -202,9 +232,13 @@ static int add_input(merge *work, PyObject *input)
                            ? Py_NewRef(input)
                            : ctm_snapshot_load(work->module, &input, 1, NULL);
     int result = loaded != NULL ? ctm_snapshot_tables(work->state, loaded, &snapshot) : -1;
-    if (result == 0) work->processes += processes_of(loaded);
+    if (result == 0) {
+        work->processes += processes_of(loaded);
+    }
     Py_XDECREF(loaded);
-    if (result == 0) result = add_tables(work, input, snapshot);
+    if (result == 0) {
+        result = add_tables(work, input, snapshot);
+    }
     ctm_snapshot_unref(snapshot);
     work->index++;
     return result;
@@ -238,9 +272,12 @@ static PyObject *finish(merge *work)
     ctm_snapshot *snapshot = NULL;
     ctm_snapshot_info info;
     ctm_status status;
-    Py_BEGIN_ALLOW_THREADS status = ctm_merger_finish(work->merger, &snapshot);
-    Py_END_ALLOW_THREADS if (status != CTM_OK) return ctm_status_raise(work->state, status, NULL,
-                                                                       NULL);
+    Py_BEGIN_ALLOW_THREADS
+        status = ctm_merger_finish(work->merger, &snapshot);
+    Py_END_ALLOW_THREADS
+    if (status != CTM_OK) {
+        return ctm_status_raise(work->state, status, NULL, NULL);
+    }
     ctm_snapshot_info_get(snapshot, &info);
     PyObject *limit = info.nframe != 0 ? PyLong_FromUnsignedLong(info.nframe) : Py_NewRef(Py_None);
     if (limit == NULL) {
@@ -249,8 +286,9 @@ static PyObject *finish(merge *work)
     }
     PyObject *self = ctm_snapshot_object_new(work->state, snapshot, limit);
     Py_DECREF(limit);
-    if (self != NULL && work->processes > 1 && set_merged(self, work->processes) < 0)
+    if (self != NULL && work->processes > 1 && set_merged(self, work->processes) < 0) {
         Py_CLEAR(self);
+    }
     return self;
 }
 
@@ -275,12 +313,20 @@ PyObject *ctm_snapshot_merge_files(PyObject *module, PyObject *const *args, Py_s
     static const ctm_params params = {"Snapshot.merge", {"snapshots", "labels"}, 2, 1, 0};
     merge work = {.module = module, .state = ctm_state_of_module(module)};
     PyObject *given[2], *result = NULL;
-    if (ctm_bind(&params, args, nargs, kwnames, given) < 0) return NULL;
+    if (ctm_bind(&params, args, nargs, kwnames, given) < 0) {
+        return NULL;
+    }
     work.labels = given[1] != NULL ? given[1] : Py_None;
-    if (check_arguments(nargs, given[0], work.labels) < 0) return NULL;
+    if (check_arguments(nargs, given[0], work.labels) < 0) {
+        return NULL;
+    }
     ctm_status status = ctm_merger_new(&work.merger);
-    if (status != CTM_OK) return ctm_status_raise(work.state, status, NULL, NULL);
-    if (add_inputs(&work, given[0]) == 0) result = finish(&work);
+    if (status != CTM_OK) {
+        return ctm_status_raise(work.state, status, NULL, NULL);
+    }
+    if (add_inputs(&work, given[0]) == 0) {
+        result = finish(&work);
+    }
     ctm_merger_free(work.merger);
     return result;
 }

@@ -19,7 +19,9 @@ static PyObject *make_statistic_object_new(ctm_state *state, PyObject *traceback
 {
     PyTypeObject *type = state->statistic_type;
     ctm_statistic_object *self = (ctm_statistic_object *)type->tp_alloc(type, 0);
-    if (self == NULL) return NULL;
+    if (self == NULL) {
+        return NULL;
+    }
     self->traceback = Py_NewRef(traceback);
     self->size = Py_NewRef(size);
     self->count = Py_NewRef(count);
@@ -43,7 +45,9 @@ static int set_error(PyObject *self, double error)
 
 int ctm_statistic_set_more(ctm_state *state, PyObject *self, const ctm_statistic *row)
 {
-    if (row->estimated && set_error(self, row->size_error) < 0) return -1;
+    if (row->estimated && set_error(self, row->size_error) < 0) {
+        return -1;
+    }
     Py_XSETREF(((ctm_statistic_object *)self)->history, ctm_history_new(state, row, false));
     return PyErr_Occurred() ? -1 : 0;
 }
@@ -52,7 +56,9 @@ static int join_errors(PyObject *self, PyObject *other)
 {
     PyObject *mine = ((ctm_statistic_object *)self)->error;
     PyObject *more = ((ctm_statistic_object *)other)->error;
-    if (mine == NULL || !PyFloat_Check(mine) || more == NULL || !PyFloat_Check(more)) return 0;
+    if (mine == NULL || !PyFloat_Check(mine) || more == NULL || !PyFloat_Check(more)) {
+        return 0;
+    }
     return set_error(self, hypot(PyFloat_AS_DOUBLE(mine), PyFloat_AS_DOUBLE(more)));
 }
 
@@ -60,8 +66,12 @@ int ctm_statistic_join_more(PyObject *self, PyObject *other)
 {
     ctm_statistic_object *statistic = (ctm_statistic_object *)self;
     ctm_statistic_object *more = (ctm_statistic_object *)other;
-    if (ctm_history_settle(self, &statistic->history) < 0) return -1;
-    if (ctm_history_settle(other, &more->history) < 0) return -1;
+    if (ctm_history_settle(self, &statistic->history) < 0) {
+        return -1;
+    }
+    if (ctm_history_settle(other, &more->history) < 0) {
+        return -1;
+    }
     PyObject *sum = ctm_history_join(statistic->history, more->history);
     Py_XSETREF(statistic->history, sum);
     return PyErr_Occurred() ? -1 : join_errors(self, other);
@@ -96,9 +106,15 @@ static int statistic_init(PyObject *self, PyObject *args, PyObject *kwargs)
         "Statistic.__init__", {"traceback", "size", "count"}, 3, 3, 1};
     ctm_state *state = ctm_state_of(self);
     PyObject *given[3];
-    if (ctm_bind_tuple(&params, args, kwargs, given) < 0) return -1;
-    if (PyObject_SetAttr(self, state->text.traceback, given[0]) < 0) return -1;
-    if (PyObject_SetAttr(self, state->text.size, given[1]) < 0) return -1;
+    if (ctm_bind_tuple(&params, args, kwargs, given) < 0) {
+        return -1;
+    }
+    if (PyObject_SetAttr(self, state->text.traceback, given[0]) < 0) {
+        return -1;
+    }
+    if (PyObject_SetAttr(self, state->text.size, given[1]) < 0) {
+        return -1;
+    }
     return PyObject_SetAttr(self, state->text.count, given[2]);
 }
 
@@ -121,11 +137,14 @@ static PyObject *statistic_str(PyObject *self)
     ctm_state *state = ctm_state_of(self);
     PyObject *const names[] = {state->text.traceback, state->text.size, state->text.count};
     PyObject *values = ctm_get_attributes(self, names, 3);
-    if (values == NULL) return NULL;
+    if (values == NULL) {
+        return NULL;
+    }
     PyObject *size = ctm_format_size(PyTuple_GET_ITEM(values, 1), 0), *text = NULL;
-    if (size != NULL)
+    if (size != NULL) {
         text = ctm_format("%s: size=%s, count=%i", PyTuple_Pack(3, PyTuple_GET_ITEM(values, 0),
                                                                 size, PyTuple_GET_ITEM(values, 2)));
+    }
     text = ctm_append_average(text, PyTuple_GET_ITEM(values, 1), PyTuple_GET_ITEM(values, 2));
     Py_XDECREF(size);
     Py_DECREF(values);
@@ -191,6 +210,8 @@ int ctm_statistic_type_init(PyObject *module, ctm_state *state)
 {
     static const char *const names[] = {"traceback", "size", "count", "_error", "_history", NULL};
     state->statistic_type = ctm_type_new(module, &statistic_spec, NULL);
-    if (state->statistic_type == NULL) return -1;
+    if (state->statistic_type == NULL) {
+        return -1;
+    }
     return ctm_type_set_slots(state->statistic_type, names);
 }

@@ -14,18 +14,17 @@ typedef struct ctm_statistic_diff_object {
 
 CTM_SLOT_OBJECT(statistic_diff, 7)
 
-#define FIELD_NAMES(state)                                                                         \
-    {                                                                                              \
-        (state)->text.traceback, (state)->text.size, (state)->text.size_diff, (state)->text.count, \
-            (state)->text.count_diff                                                               \
-    }
+#define FIELD_NAMES(state)                                                                      \
+    {(state)->text.traceback, (state)->text.size, (state)->text.size_diff, (state)->text.count, \
+     (state)->text.count_diff}
 
 static PyObject *make_statistic_diff_object_new(ctm_state *state, PyObject *const fields[5])
 {
     PyTypeObject *type = state->statistic_diff_type;
     ctm_statistic_diff_object *self = (ctm_statistic_diff_object *)type->tp_alloc(type, 0);
-    for (int i = 0; self != NULL && i < 5; i++)
+    for (int i = 0; self != NULL && i < 5; i++) {
         self->fields[i] = Py_NewRef(fields[i]);
+    }
     return (PyObject *)self;
 }
 
@@ -40,8 +39,12 @@ PyObject *ctm_statistic_diff_object_new(ctm_state *state, PyObject *const fields
 int ctm_statistic_diff_set_more(ctm_state *state, PyObject *self, const ctm_statistic *row)
 {
     ctm_statistic_diff_object *diff = (ctm_statistic_diff_object *)self;
-    if (row->estimated) Py_XSETREF(diff->error, PyFloat_FromDouble(row->size_error));
-    if (row->estimated && diff->error == NULL) return -1;
+    if (row->estimated) {
+        Py_XSETREF(diff->error, PyFloat_FromDouble(row->size_error));
+    }
+    if (row->estimated && diff->error == NULL) {
+        return -1;
+    }
     Py_XSETREF(diff->history, ctm_history_new(state, row, true));
     return PyErr_Occurred() ? -1 : 0;
 }
@@ -79,9 +82,14 @@ static int statistic_diff_init(PyObject *self, PyObject *args, PyObject *kwargs)
                                       1};
     PyObject *const names[] = FIELD_NAMES(ctm_state_of(self));
     PyObject *given[5];
-    if (ctm_bind_tuple(&params, args, kwargs, given) < 0) return -1;
-    for (int i = 0; i < 5; i++)
-        if (PyObject_SetAttr(self, names[i], given[i]) < 0) return -1;
+    if (ctm_bind_tuple(&params, args, kwargs, given) < 0) {
+        return -1;
+    }
+    for (int i = 0; i < 5; i++) {
+        if (PyObject_SetAttr(self, names[i], given[i]) < 0) {
+            return -1;
+        }
+    }
     return 0;
 }
 
@@ -102,13 +110,18 @@ static PyObject *statistic_diff_str(PyObject *self)
 {
     PyObject *const names[] = FIELD_NAMES(ctm_state_of(self));
     PyObject *values = ctm_get_attributes(self, names, 5), *text = NULL, *diff = NULL;
-    if (values == NULL) return NULL;
+    if (values == NULL) {
+        return NULL;
+    }
     PyObject *size = ctm_format_size(PyTuple_GET_ITEM(values, 1), 0);
-    if (size != NULL) diff = ctm_format_size(PyTuple_GET_ITEM(values, 2), 1);
-    if (diff != NULL)
+    if (size != NULL) {
+        diff = ctm_format_size(PyTuple_GET_ITEM(values, 2), 1);
+    }
+    if (diff != NULL) {
         text = ctm_format("%s: size=%s (%s), count=%i (%+i)",
                           PyTuple_Pack(5, PyTuple_GET_ITEM(values, 0), size, diff,
                                        PyTuple_GET_ITEM(values, 3), PyTuple_GET_ITEM(values, 4)));
+    }
     text = ctm_append_average(text, PyTuple_GET_ITEM(values, 1), PyTuple_GET_ITEM(values, 3));
     Py_XDECREF(size);
     Py_XDECREF(diff);
@@ -128,12 +141,17 @@ static PyObject *statistic_diff_sort_key(PyObject *self, PyObject *Py_UNUSED(unu
 {
     PyObject *const names[] = FIELD_NAMES(ctm_state_of(self));
     PyObject *values = ctm_get_attributes(self, names, 5), *key = NULL, *count = NULL;
-    if (values == NULL) return NULL;
+    if (values == NULL) {
+        return NULL;
+    }
     PyObject *size = PyNumber_Absolute(PyTuple_GET_ITEM(values, 2));
-    if (size != NULL) count = PyNumber_Absolute(PyTuple_GET_ITEM(values, 4));
-    if (count != NULL)
+    if (size != NULL) {
+        count = PyNumber_Absolute(PyTuple_GET_ITEM(values, 4));
+    }
+    if (count != NULL) {
         key = PyTuple_Pack(5, size, PyTuple_GET_ITEM(values, 1), count, PyTuple_GET_ITEM(values, 3),
                            PyTuple_GET_ITEM(values, 0));
+    }
     Py_XDECREF(size);
     Py_XDECREF(count);
     Py_DECREF(values);
@@ -145,12 +163,10 @@ static PyMethodDef statistic_diff_methods[] = {
     {0},
 };
 
-#define FIELD(name, index, doc)                                                            \
-    {                                                                                      \
-        name, Py_T_OBJECT_EX,                                                              \
-            offsetof(ctm_statistic_diff_object, fields) + (index) * sizeof(PyObject *), 0, \
-            PyDoc_STR(doc)                                                                 \
-    }
+#define FIELD(name, index, doc)                                                     \
+    {name, Py_T_OBJECT_EX,                                                          \
+     offsetof(ctm_statistic_diff_object, fields) + (index) * sizeof(PyObject *), 0, \
+     PyDoc_STR(doc)}
 
 static PyMemberDef statistic_diff_members[] = {
     FIELD("traceback", 0, "Traceback of the group."),
@@ -193,6 +209,8 @@ int ctm_statistic_diff_type_init(PyObject *module, ctm_state *state)
     static const char *const names[] = {"traceback",  "size",   "size_diff", "count",
                                         "count_diff", "_error", "_history",  NULL};
     state->statistic_diff_type = ctm_type_new(module, &statistic_diff_spec, NULL);
-    if (state->statistic_diff_type == NULL) return -1;
+    if (state->statistic_diff_type == NULL) {
+        return -1;
+    }
     return ctm_type_set_slots(state->statistic_diff_type, names);
 }

@@ -31,25 +31,30 @@ static int shorten_name(PyObject *type)
 PyTypeObject *ctm_type_new(PyObject *module, PyType_Spec *spec, PyTypeObject *base)
 {
     PyObject *type = PyType_FromModuleAndSpec(module, spec, (PyObject *)base);
-    if (type != NULL && !(spec->flags & Py_TPFLAGS_IMMUTABLETYPE) && shorten_name(type) < 0)
+    if (type != NULL && !(spec->flags & Py_TPFLAGS_IMMUTABLETYPE) && shorten_name(type) < 0) {
         Py_CLEAR(type);
+    }
     return (PyTypeObject *)type;
 }
 
 int ctm_type_set_slots(PyTypeObject *type, const char *const *names)
 {
     Py_ssize_t count = 0;
-    while (names[count] != NULL)
+    while (names[count] != NULL) {
         count++;
+    }
     PyObject *slots = PyTuple_New(count);
     for (Py_ssize_t i = 0; slots != NULL && i < count; i++) {
         PyObject *name = PyUnicode_InternFromString(names[i]);
-        if (name == NULL)
+        if (name == NULL) {
             Py_CLEAR(slots);
-        else
+        } else {
             PyTuple_SET_ITEM(slots, i, name);
+        }
     }
-    if (slots == NULL) return -1;
+    if (slots == NULL) {
+        return -1;
+    }
     int result = PyObject_SetAttrString((PyObject *)type, "__slots__", slots);
     Py_DECREF(slots);
     return result;
@@ -58,9 +63,10 @@ int ctm_type_set_slots(PyTypeObject *type, const char *const *names)
 int ctm_property_set(PyObject *self, PyObject *value, void *name)
 {
     PyObject *qualname = ctm_get_named((PyObject *)Py_TYPE(self), "__qualname__");
-    if (qualname != NULL)
+    if (qualname != NULL) {
         PyErr_Format(PyExc_AttributeError, "property '%s' of %R object has no %s",
                      (const char *)name, qualname, value != NULL ? "setter" : "deleter");
+    }
     Py_XDECREF(qualname);
     return -1;
 }
@@ -75,15 +81,17 @@ static PyObject **slots_of(PyObject *self)
 int ctm_slots_traverse(PyObject *self, int count, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
         Py_VISIT(slots_of(self)[i]);
+    }
     return 0;
 }
 
 void ctm_slots_clear(PyObject *self, int count)
 {
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
         Py_CLEAR(slots_of(self)[i]);
+    }
 }
 
 PyObject *ctm_slot_unset(PyObject *self, const char *name)
@@ -140,7 +148,9 @@ PyObject *ctm_dict_object_get(PyObject *self, PyObject *name)
 int ctm_method_is(PyObject *self, PyObject *name, PyCFunction function)
 {
     PyObject *method = PyObject_GetAttr(self, name);
-    if (method == NULL) return -1;
+    if (method == NULL) {
+        return -1;
+    }
     int result = PyCFunction_Check(method) && PyCFunction_GET_FUNCTION(method) == function &&
                  PyCFunction_GET_SELF(method) == self;
     Py_DECREF(method);
@@ -152,8 +162,12 @@ int ctm_method_is(PyObject *self, PyObject *name, PyCFunction function)
 static PyObject *compare_attribute(PyObject *self, PyObject *other, int op, PyObject *name)
 {
     PyObject *result = NULL, *b = NULL, *a = PyObject_GetAttr(self, name);
-    if (a != NULL) b = PyObject_GetAttr(other, name);
-    if (b != NULL) result = PyObject_RichCompare(a, b, op);
+    if (a != NULL) {
+        b = PyObject_GetAttr(other, name);
+    }
+    if (b != NULL) {
+        result = PyObject_RichCompare(a, b, op);
+    }
     Py_XDECREF(a);
     Py_XDECREF(b);
     return result;
@@ -162,7 +176,9 @@ static PyObject *compare_attribute(PyObject *self, PyObject *other, int op, PyOb
 PyObject *ctm_compare_not_equal(PyObject *self, PyObject *other)
 {
     PyObject *equal = Py_TYPE(self)->tp_richcompare(self, other, Py_EQ);
-    if (equal == NULL || equal == Py_NotImplemented) return equal;
+    if (equal == NULL || equal == Py_NotImplemented) {
+        return equal;
+    }
     int truth = PyObject_IsTrue(equal);
     Py_DECREF(equal);
     return truth < 0 ? NULL : PyBool_FromLong(!truth);
@@ -170,9 +186,13 @@ PyObject *ctm_compare_not_equal(PyObject *self, PyObject *other)
 
 static PyObject *type_less_than(PyObject *self, PyObject *other, richcmpfunc own)
 {
-    if (Py_TYPE(self)->tp_richcompare == own) return own(self, other, Py_LT);
+    if (Py_TYPE(self)->tp_richcompare == own) {
+        return own(self, other, Py_LT);
+    }
     PyObject *method = ctm_get_named((PyObject *)Py_TYPE(self), "__lt__");
-    if (method == NULL) return NULL;
+    if (method == NULL) {
+        return NULL;
+    }
     PyObject *result = PyObject_CallFunctionObjArgs(method, self, other, NULL);
     Py_DECREF(method);
     return result;
@@ -182,46 +202,76 @@ static PyObject *type_less_than(PyObject *self, PyObject *other, richcmpfunc own
 static PyObject *derive_order(PyObject *self, PyObject *other, int op, richcmpfunc own)
 {
     PyObject *less = type_less_than(self, other, own);
-    if (less == NULL || less == Py_NotImplemented) return less;
+    if (less == NULL || less == Py_NotImplemented) {
+        return less;
+    }
     int truth = PyObject_IsTrue(less);
     if (truth < 0) {
         Py_DECREF(less);
         return NULL;
     }
-    if (op == Py_LE && truth) return less;
+    if (op == Py_LE && truth) {
+        return less;
+    }
     Py_DECREF(less);
-    if (op == Py_LE) return PyObject_RichCompare(self, other, Py_EQ);
-    if (op == Py_GE) return PyBool_FromLong(!truth);
-    if (truth) Py_RETURN_FALSE;
+    if (op == Py_LE) {
+        return PyObject_RichCompare(self, other, Py_EQ);
+    }
+    if (op == Py_GE) {
+        return PyBool_FromLong(!truth);
+    }
+    if (truth) {
+        Py_RETURN_FALSE;
+    }
     return PyObject_RichCompare(self, other, Py_NE);
 }
 
 PyObject *ctm_compare_ordered(PyObject *self, PyObject *other, int op, PyTypeObject *base,
                               PyObject *attribute, richcmpfunc own)
 {
-    if (op == Py_NE) return ctm_compare_not_equal(self, other);
-    if (op != Py_EQ && op != Py_LT) return derive_order(self, other, op, own);
+    if (op == Py_NE) {
+        return ctm_compare_not_equal(self, other);
+    }
+    if (op != Py_EQ && op != Py_LT) {
+        return derive_order(self, other, op, own);
+    }
     int related = PyObject_IsInstance(other, (PyObject *)base);
-    if (related < 0) return NULL;
-    if (!related) Py_RETURN_NOTIMPLEMENTED;
+    if (related < 0) {
+        return NULL;
+    }
+    if (!related) {
+        Py_RETURN_NOTIMPLEMENTED;
+    }
     return compare_attribute(self, other, op, attribute);
 }
 
 PyObject *ctm_compare_equal(PyObject *self, PyObject *other, int op, PyTypeObject *base,
                             PyObject *const *attributes, int count)
 {
-    if (op == Py_NE) return ctm_compare_not_equal(self, other);
-    if (op != Py_EQ) Py_RETURN_NOTIMPLEMENTED;
+    if (op == Py_NE) {
+        return ctm_compare_not_equal(self, other);
+    }
+    if (op != Py_EQ) {
+        Py_RETURN_NOTIMPLEMENTED;
+    }
     int related = PyObject_IsInstance(other, (PyObject *)base);
-    if (related < 0) return NULL;
-    if (!related) Py_RETURN_NOTIMPLEMENTED;
+    if (related < 0) {
+        return NULL;
+    }
+    if (!related) {
+        Py_RETURN_NOTIMPLEMENTED;
+    }
     PyObject *result = NULL;
     for (int i = 0; i < count; i++) {
         Py_XDECREF(result);
         result = compare_attribute(self, other, Py_EQ, attributes[i]);
         int truth = result != NULL ? PyObject_IsTrue(result) : -1;
-        if (truth < 0) Py_CLEAR(result);
-        if (truth <= 0) break;
+        if (truth < 0) {
+            Py_CLEAR(result);
+        }
+        if (truth <= 0) {
+            break;
+        }
     }
     return result;
 }
@@ -231,10 +281,11 @@ PyObject *ctm_get_attributes(PyObject *self, PyObject *const *attributes, int co
     PyObject *tuple = PyTuple_New(count);
     for (int i = 0; tuple != NULL && i < count; i++) {
         PyObject *value = PyObject_GetAttr(self, attributes[i]);
-        if (value == NULL)
+        if (value == NULL) {
             Py_CLEAR(tuple);
-        else
+        } else {
             PyTuple_SET_ITEM(tuple, i, value);
+        }
     }
     return tuple;
 }
@@ -242,7 +293,9 @@ PyObject *ctm_get_attributes(PyObject *self, PyObject *const *attributes, int co
 Py_hash_t ctm_hash_attributes(PyObject *self, PyObject *const *attributes, int count)
 {
     PyObject *tuple = ctm_get_attributes(self, attributes, count);
-    if (tuple == NULL) return -1;
+    if (tuple == NULL) {
+        return -1;
+    }
     Py_hash_t hash = PyObject_Hash(tuple);
     Py_DECREF(tuple);
     return hash;
@@ -253,7 +306,9 @@ Py_hash_t ctm_hash_attributes(PyObject *self, PyObject *const *attributes, int c
 PyObject *ctm_item(PyObject *container, Py_ssize_t index)
 {
     PyObject *number = PyLong_FromSsize_t(index);
-    if (number == NULL) return NULL;
+    if (number == NULL) {
+        return NULL;
+    }
     PyObject *item = PyObject_GetItem(container, number);
     Py_DECREF(number);
     return item;
@@ -262,9 +317,12 @@ PyObject *ctm_item(PyObject *container, Py_ssize_t index)
 static PyObject *slice_item(PyObject *container, Py_ssize_t bound, bool is_start)
 {
     PyObject *result = NULL, *slice = NULL, *number = PyLong_FromSsize_t(bound);
-    if (number != NULL)
+    if (number != NULL) {
         slice = PySlice_New(is_start ? number : NULL, is_start ? NULL : number, NULL);
-    if (slice != NULL) result = PyObject_GetItem(container, slice);
+    }
+    if (slice != NULL) {
+        result = PyObject_GetItem(container, slice);
+    }
     Py_XDECREF(slice);
     Py_XDECREF(number);
     return result;
@@ -284,19 +342,24 @@ static PyObject *reversed_exact_tuple(PyObject *tuple)
 {
     Py_ssize_t n = PyTuple_GET_SIZE(tuple);
     PyObject *result = PyTuple_New(n);
-    for (Py_ssize_t i = 0; result != NULL && i < n; i++)
+    for (Py_ssize_t i = 0; result != NULL && i < n; i++) {
         PyTuple_SET_ITEM(result, i, Py_NewRef(PyTuple_GET_ITEM(tuple, n - 1 - i)));
+    }
     return result;
 }
 
 PyObject *ctm_reversed_tuple(PyObject *sequence)
 {
     if (PyTuple_CheckExact(sequence)) {
-        if (PyTuple_GET_SIZE(sequence) <= 1) return Py_NewRef(sequence);
+        if (PyTuple_GET_SIZE(sequence) <= 1) {
+            return Py_NewRef(sequence);
+        }
         return reversed_exact_tuple(sequence);
     }
     PyObject *iterator = PyObject_CallOneArg((PyObject *)&PyReversed_Type, sequence);
-    if (iterator == NULL) return NULL;
+    if (iterator == NULL) {
+        return NULL;
+    }
     PyObject *result = PySequence_Tuple(iterator);
     Py_DECREF(iterator);
     return result;
@@ -326,30 +389,38 @@ static int raise_unpack_count(PyObject *value, int expected, int got)
 static int unpack_iterator(PyObject *iterator, PyObject *value, int count, PyObject **out)
 {
     int got = 0;
-    while (got < count && (out[got] = PyIter_Next(iterator)) != NULL)
+    while (got < count && (out[got] = PyIter_Next(iterator)) != NULL) {
         got++;
+    }
     PyObject *extra = got == count ? PyIter_Next(iterator) : NULL;
-    if (got == count && extra == NULL && !PyErr_Occurred()) return 0;
-    if (!PyErr_Occurred()) raise_unpack_count(value, count, got + (extra != NULL));
+    if (got == count && extra == NULL && !PyErr_Occurred()) {
+        return 0;
+    }
+    if (!PyErr_Occurred()) {
+        raise_unpack_count(value, count, got + (extra != NULL));
+    }
     Py_XDECREF(extra);
-    for (int i = 0; i < got; i++)
+    for (int i = 0; i < got; i++) {
         Py_CLEAR(out[i]);
+    }
     return -1;
 }
 
 int ctm_unpack(PyObject *value, int count, PyObject **out)
 {
     if (PyTuple_CheckExact(value) && PyTuple_GET_SIZE(value) == count) {
-        for (int i = 0; i < count; i++)
+        for (int i = 0; i < count; i++) {
             out[i] = Py_NewRef(PyTuple_GET_ITEM(value, i));
+        }
         return 0;
     }
     PyObject *iterator = PyObject_GetIter(value);
     if (iterator == NULL) {
         if (PyErr_ExceptionMatches(PyExc_TypeError) && Py_TYPE(value)->tp_iter == NULL &&
-            !PySequence_Check(value))
+            !PySequence_Check(value)) {
             PyErr_Format(PyExc_TypeError, "cannot unpack non-iterable %.200s object",
                          Py_TYPE(value)->tp_name);
+        }
         return -1;
     }
     int result = unpack_iterator(iterator, value, count, out);
@@ -359,9 +430,13 @@ int ctm_unpack(PyObject *value, int count, PyObject **out)
 
 PyObject *ctm_format(const char *format, PyObject *arguments)
 {
-    if (arguments == NULL) return NULL;
+    if (arguments == NULL) {
+        return NULL;
+    }
     PyObject *result = NULL, *text = PyUnicode_FromString(format);
-    if (text != NULL) result = PyUnicode_Format(text, arguments);
+    if (text != NULL) {
+        result = PyUnicode_Format(text, arguments);
+    }
     Py_XDECREF(text);
     Py_DECREF(arguments);
     return result;
@@ -370,11 +445,19 @@ PyObject *ctm_format(const char *format, PyObject *arguments)
 PyObject *ctm_append_average(PyObject *text, PyObject *size, PyObject *count)
 {
     int any = text != NULL ? PyObject_IsTrue(count) : -1;
-    if (any < 0) Py_CLEAR(text);
-    if (any <= 0) return text;
+    if (any < 0) {
+        Py_CLEAR(text);
+    }
+    if (any <= 0) {
+        return text;
+    }
     PyObject *average = PyNumber_TrueDivide(size, count), *result = NULL;
-    if (average != NULL) Py_SETREF(average, ctm_format_size(average, 0));
-    if (average != NULL) result = PyUnicode_FromFormat("%U, average=%S", text, average);
+    if (average != NULL) {
+        Py_SETREF(average, ctm_format_size(average, 0));
+    }
+    if (average != NULL) {
+        result = PyUnicode_FromFormat("%U, average=%S", text, average);
+    }
     Py_XDECREF(average);
     Py_DECREF(text);
     return result;
@@ -392,10 +475,11 @@ PyObject *ctm_call_named(PyObject *self, const char *name, PyObject *argument_or
 {
     PyObject *method = ctm_get_named(self, name);
     PyObject *result = NULL;
-    if (method != NULL && argument_or_null != NULL)
+    if (method != NULL && argument_or_null != NULL) {
         result = PyObject_CallOneArg(method, argument_or_null);
-    else if (method != NULL)
+    } else if (method != NULL) {
         result = PyObject_CallNoArgs(method);
+    }
     Py_XDECREF(method);
     return result;
 }
@@ -404,7 +488,8 @@ PyObject *ctm_call_method(PyObject *self, PyObject *name, PyObject *a, PyObject 
 {
     PyObject *stack[4] = {self, a, b, c};
     size_t count = 1;
-    while (count < 4 && stack[count] != NULL)
+    while (count < 4 && stack[count] != NULL) {
         count++;
+    }
     return PyObject_VectorcallMethod(name, stack, count, NULL);
 }

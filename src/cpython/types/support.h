@@ -79,10 +79,7 @@ int ctm_dict_object_traverse(PyObject *self, visitproc visit, void *arg);
 int ctm_dict_object_clear(PyObject *self);
 void ctm_dict_object_dealloc(PyObject *self);
 extern PyMemberDef ctm_dict_object_members[];
-#define CTM_DICT_GETSET                                                          \
-    {                                                                            \
-        "__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL \
-    }
+#define CTM_DICT_GETSET {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL}
 
 /* --- types --- */
 
@@ -144,7 +141,9 @@ static inline int ctm_guard_begin(ctm_state *state)
 
 static inline void ctm_guard_end(ctm_state *state, int before)
 {
-    if (state->guard_set != NULL) state->guard_set(before);
+    if (state->guard_set != NULL) {
+        state->guard_set(before);
+    }
 }
 
 /* self.name, and self.name() or self.name(argument): with the name interned, because the interpreter's

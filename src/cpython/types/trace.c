@@ -20,9 +20,13 @@ static PyObject *make_trace_object_new(ctm_state *state, PyObject *raw, PyObject
 {
     PyTypeObject *type = state->trace_type;
     ctm_trace_object *trace = (ctm_trace_object *)type->tp_alloc(type, 0);
-    if (trace == NULL) return NULL;
+    if (trace == NULL) {
+        return NULL;
+    }
     trace->raw = Py_NewRef(raw);
-    if (names != NULL && names != Py_None) trace->names = Py_NewRef(names);
+    if (names != NULL && names != Py_None) {
+        trace->names = Py_NewRef(names);
+    }
     return (PyObject *)trace;
 }
 
@@ -36,7 +40,9 @@ PyObject *ctm_trace_object_new(ctm_state *state, PyObject *raw, PyObject *names)
 
 int ctm_trace_set_labels(PyObject *trace, PyObject *labels)
 {
-    if (labels == NULL) return -1;
+    if (labels == NULL) {
+        return -1;
+    }
     Py_XSETREF(((ctm_trace_object *)trace)->labels, labels);
     return 0;
 }
@@ -45,7 +51,9 @@ static int trace_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     static const ctm_params params = {"Trace.__init__", {"trace"}, 1, 1, 1};
     PyObject *raw;
-    if (ctm_bind_tuple(&params, args, kwargs, &raw) < 0) return -1;
+    if (ctm_bind_tuple(&params, args, kwargs, &raw) < 0) {
+        return -1;
+    }
     return PyObject_SetAttr(self, ctm_state_of(self)->text.private_trace, raw);
 }
 
@@ -57,7 +65,9 @@ static PyObject *raw_of(PyObject *self)
 static PyObject *trace_get_raw(PyObject *self, void *Py_UNUSED(closure))
 {
     PyObject *raw = ((ctm_trace_object *)self)->raw;
-    if (raw != NULL) return Py_NewRef(raw);
+    if (raw != NULL) {
+        return Py_NewRef(raw);
+    }
     return ctm_slot_unset(self, "_trace");
 }
 
@@ -77,7 +87,9 @@ static int trace_set_raw(PyObject *self, PyObject *value, void *closure)
 static PyObject *trace_part(PyObject *self, Py_ssize_t index)
 {
     PyObject *raw = raw_of(self);
-    if (raw == NULL) return NULL;
+    if (raw == NULL) {
+        return NULL;
+    }
     PyObject *part = ctm_item(raw, index);
     Py_DECREF(raw);
     return part;
@@ -105,7 +117,9 @@ static PyObject *traceback_of_any(ctm_state *state, PyObject *raw)
 {
     PyObject *result = NULL, *rest = ctm_slice_from(raw, 2);
     PyObject *args = rest != NULL ? PySequence_Tuple(rest) : NULL;
-    if (args != NULL) result = PyObject_Call((PyObject *)state->traceback_type, args, NULL);
+    if (args != NULL) {
+        result = PyObject_Call((PyObject *)state->traceback_type, args, NULL);
+    }
     Py_XDECREF(args);
     Py_XDECREF(rest);
     return result;
@@ -116,14 +130,19 @@ static PyObject *trace_traceback(PyObject *self, void *Py_UNUSED(closure))
     ctm_state *state = ctm_state_of(self);
     ctm_trace_object *trace = (ctm_trace_object *)self;
     PyObject *raw = raw_of(self), *result;
-    if (raw == NULL) return NULL;
+    if (raw == NULL) {
+        return NULL;
+    }
     bool plain = raw == trace->raw && PyTuple_CheckExact(raw) && PyTuple_GET_SIZE(raw) == 4;
     PyObject *frames = plain ? PyTuple_GET_ITEM(raw, 2) : NULL, *names = trace->names;
-    if (names != NULL && !PyTuple_CheckExact(names)) names = NULL;
-    if (plain && PyTuple_CheckExact(frames))
+    if (names != NULL && !PyTuple_CheckExact(names)) {
+        names = NULL;
+    }
+    if (plain && PyTuple_CheckExact(frames)) {
         result = ctm_traceback_object_new(state, frames, names, PyTuple_GET_ITEM(raw, 3));
-    else
+    } else {
         result = traceback_of_any(state, raw);
+    }
     Py_DECREF(raw);
     return result;
 }
@@ -137,7 +156,9 @@ static PyObject *trace_richcompare(PyObject *self, PyObject *other, int op)
 static Py_hash_t trace_hash(PyObject *self)
 {
     PyObject *raw = raw_of(self);
-    if (raw == NULL) return -1;
+    if (raw == NULL) {
+        return -1;
+    }
     Py_hash_t hash = PyObject_Hash(raw);
     Py_DECREF(raw);
     return hash;
@@ -147,7 +168,9 @@ static Py_hash_t trace_hash(PyObject *self)
 static PyObject *size_text(PyObject *self)
 {
     PyObject *size = PyObject_GetAttr(self, ctm_state_of(self)->text.size);
-    if (size == NULL) return NULL;
+    if (size == NULL) {
+        return NULL;
+    }
     PyObject *text = ctm_format_size(size, 0);
     Py_DECREF(size);
     return text;
@@ -157,9 +180,15 @@ static PyObject *trace_str(PyObject *self)
 {
     PyObject *result = NULL, *size = NULL;
     PyObject *traceback = PyObject_GetAttr(self, ctm_state_of(self)->text.traceback);
-    if (traceback != NULL) Py_SETREF(traceback, PyObject_Str(traceback));
-    if (traceback != NULL) size = size_text(self);
-    if (size != NULL) result = PyUnicode_FromFormat("%U: %U", traceback, size);
+    if (traceback != NULL) {
+        Py_SETREF(traceback, PyObject_Str(traceback));
+    }
+    if (traceback != NULL) {
+        size = size_text(self);
+    }
+    if (size != NULL) {
+        result = PyUnicode_FromFormat("%U: %U", traceback, size);
+    }
     Py_XDECREF(traceback);
     Py_XDECREF(size);
     return result;
@@ -170,11 +199,16 @@ static PyObject *trace_repr(PyObject *self)
     ctm_state *state = ctm_state_of(self);
     PyObject *result = NULL, *size = NULL, *traceback = NULL;
     PyObject *domain = PyObject_GetAttr(self, state->text.domain);
-    if (domain != NULL) size = size_text(self);
-    if (size != NULL) traceback = PyObject_GetAttr(self, state->text.traceback);
-    if (traceback != NULL)
+    if (domain != NULL) {
+        size = size_text(self);
+    }
+    if (size != NULL) {
+        traceback = PyObject_GetAttr(self, state->text.traceback);
+    }
+    if (traceback != NULL) {
         result = PyUnicode_FromFormat("<Trace domain=%S size=%S, traceback=%R>", domain, size,
                                       traceback);
+    }
     Py_XDECREF(domain);
     Py_XDECREF(size);
     Py_XDECREF(traceback);
@@ -224,6 +258,8 @@ int ctm_trace_type_init(PyObject *module, ctm_state *state)
 {
     static const char *const names[] = {"_trace", "_names", "_labels", NULL};
     state->trace_type = ctm_type_new(module, &trace_spec, NULL);
-    if (state->trace_type == NULL) return -1;
+    if (state->trace_type == NULL) {
+        return -1;
+    }
     return ctm_type_set_slots(state->trace_type, names);
 }

@@ -31,7 +31,9 @@ PyObject *ctm_traceback_of_row(ctm_state *state, ctm_core_object *core, ctm_key 
 {
     PyTypeObject *type = state->traceback_type;
     ctm_traceback_object *self = (ctm_traceback_object *)type->tp_alloc(type, 0);
-    if (self == NULL) return NULL;
+    if (self == NULL) {
+        return NULL;
+    }
     self->names = Py_NewRef((PyObject *)core);
     self->total = (PyObject *)((uintptr_t)row << 8 | (uintptr_t)key << 1 | 1);
     return (PyObject *)self;
@@ -64,8 +66,12 @@ static int settle(PyObject *self)
 {
     ctm_traceback_object *traceback = (ctm_traceback_object *)self;
     PyObject *frames, *names;
-    if (!is_pending(traceback)) return 0;
-    if (read_row(ctm_state_of(self), traceback, &frames, &names) < 0) return -1;
+    if (!is_pending(traceback)) {
+        return 0;
+    }
+    if (read_row(ctm_state_of(self), traceback, &frames, &names) < 0) {
+        return -1;
+    }
     /* The collector may have run Python code meanwhile that settled it. */
     if (is_pending(traceback)) {
         PyObject *core = traceback->names;
@@ -87,7 +93,9 @@ static int traceback_traverse(PyObject *self, visitproc visit, void *arg)
     ctm_traceback_object *traceback = (ctm_traceback_object *)self;
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(traceback->frames);
-    if (!is_pending(traceback)) Py_VISIT(traceback->total);
+    if (!is_pending(traceback)) {
+        Py_VISIT(traceback->total);
+    }
     Py_VISIT(traceback->names);
     return 0;
 }
@@ -95,7 +103,9 @@ static int traceback_traverse(PyObject *self, visitproc visit, void *arg)
 static int traceback_clear(PyObject *self)
 {
     ctm_traceback_object *traceback = (ctm_traceback_object *)self;
-    if (is_pending(traceback)) traceback->total = NULL;
+    if (is_pending(traceback)) {
+        traceback->total = NULL;
+    }
     ctm_slots_clear(self, 3);
     return 0;
 }
@@ -115,11 +125,17 @@ static PyObject *make_traceback_object_new(ctm_state *state, PyObject *frames, P
 {
     PyTypeObject *type = state->traceback_type;
     ctm_traceback_object *self = (ctm_traceback_object *)type->tp_alloc(type, 0);
-    if (self == NULL) return NULL;
+    if (self == NULL) {
+        return NULL;
+    }
     self->frames = ctm_reversed_tuple(frames);
     self->total = Py_NewRef(total != NULL ? total : Py_None);
-    if (names != NULL && names != Py_None) self->names = ctm_reversed_tuple(names);
-    if (self->frames == NULL || PyErr_Occurred()) Py_CLEAR(self);
+    if (names != NULL && names != Py_None) {
+        self->names = ctm_reversed_tuple(names);
+    }
+    if (self->frames == NULL || PyErr_Occurred()) {
+        Py_CLEAR(self);
+    }
     return (PyObject *)self;
 }
 
@@ -137,12 +153,18 @@ static int traceback_init(PyObject *self, PyObject *args, PyObject *kwargs)
     static const ctm_params params = {"Traceback.__init__", {"frames", "total_nframe"}, 2, 1, 1};
     ctm_state *state = ctm_state_of(self);
     PyObject *given[2];
-    if (ctm_bind_tuple(&params, args, kwargs, given) < 0) return -1;
+    if (ctm_bind_tuple(&params, args, kwargs, given) < 0) {
+        return -1;
+    }
     PyObject *frames = ctm_reversed_tuple(given[0]);
-    if (frames == NULL) return -1;
+    if (frames == NULL) {
+        return -1;
+    }
     int result = PyObject_SetAttr(self, state->text.frames, frames);
     Py_DECREF(frames);
-    if (result < 0) return -1;
+    if (result < 0) {
+        return -1;
+    }
     PyObject *total = given[1] != NULL ? given[1] : Py_None;
     return PyObject_SetAttr(self, state->text.private_total, total);
 }
@@ -161,7 +183,9 @@ static const struct slot names_slot = {"_names", offsetof(ctm_traceback_object, 
 /* Where the slot's value is; NULL with an exception. */
 static PyObject **slot_value(PyObject *self, const struct slot *slot)
 {
-    if (settle(self) < 0) return NULL;
+    if (settle(self) < 0) {
+        return NULL;
+    }
     return (PyObject **)(void *)((char *)self + slot->offset);
 }
 
@@ -169,7 +193,9 @@ static PyObject *traceback_get_slot(PyObject *self, void *closure)
 {
     const struct slot *slot = closure;
     PyObject **value = slot_value(self, slot);
-    if (value == NULL) return NULL;
+    if (value == NULL) {
+        return NULL;
+    }
     return *value != NULL ? Py_NewRef(*value) : ctm_slot_unset(self, slot->name);
 }
 
@@ -177,12 +203,16 @@ static int traceback_set_slot(PyObject *self, PyObject *new, void *closure)
 {
     const struct slot *slot = closure;
     PyObject **value = slot_value(self, slot);
-    if (value == NULL) return -1;
-    if (new == NULL &&*value == NULL) {
+    if (value == NULL) {
+        return -1;
+    }
+    if (new == NULL && *value == NULL) {
         ctm_slot_unset(self, slot->name);
         return -1;
     }
-    if (slot == &frames_slot) Py_CLEAR(((ctm_traceback_object *)self)->names);
+    if (slot == &frames_slot) {
+        Py_CLEAR(((ctm_traceback_object *)self)->names);
+    }
     Py_XSETREF(*value, Py_XNewRef(new));
     return 0;
 }
@@ -197,7 +227,9 @@ static PyObject *frames_of(PyObject *self)
 {
     ctm_state *state = ctm_state_of(self);
     PyObject *frames = ((ctm_traceback_object *)self)->frames;
-    if (frames != NULL && Py_IS_TYPE(self, state->traceback_type)) return Py_NewRef(frames);
+    if (frames != NULL && Py_IS_TYPE(self, state->traceback_type)) {
+        return Py_NewRef(frames);
+    }
     return PyObject_GetAttr(self, state->text.frames);
 }
 
@@ -206,8 +238,12 @@ static PyObject *names_of(PyObject *self, PyObject *frames)
 {
     ctm_traceback_object *traceback = (ctm_traceback_object *)self;
     PyObject *names = traceback->names;
-    if (names == NULL || frames != traceback->frames) return NULL;
-    if (!PyTuple_CheckExact(names) || !PyTuple_CheckExact(frames)) return NULL;
+    if (names == NULL || frames != traceback->frames) {
+        return NULL;
+    }
+    if (!PyTuple_CheckExact(names) || !PyTuple_CheckExact(frames)) {
+        return NULL;
+    }
     return PyTuple_GET_SIZE(names) == PyTuple_GET_SIZE(frames) ? names : NULL;
 }
 
@@ -216,7 +252,9 @@ static PyObject *names_of(PyObject *self, PyObject *frames)
 static Py_ssize_t traceback_length(PyObject *self)
 {
     PyObject *frames = frames_of(self);
-    if (frames == NULL) return -1;
+    if (frames == NULL) {
+        return -1;
+    }
     Py_ssize_t length = PyObject_Size(frames);
     Py_DECREF(frames);
     return length;
@@ -227,14 +265,17 @@ static PyObject *frame_tuple(ctm_state *state, PyObject *frames, PyObject *names
 {
     PyObject *result = NULL, *raws = frames != NULL ? PySequence_Tuple(frames) : NULL;
     Py_ssize_t n = raws != NULL ? PyTuple_GET_SIZE(raws) : 0;
-    if (raws != NULL) result = PyTuple_New(n);
+    if (raws != NULL) {
+        result = PyTuple_New(n);
+    }
     for (Py_ssize_t i = 0; result != NULL && i < n; i++) {
         PyObject *name = names != NULL ? PyTuple_GET_ITEM(names, i) : NULL;
         PyObject *frame = ctm_frame_object_new(state, PyTuple_GET_ITEM(raws, i), name);
-        if (frame == NULL)
+        if (frame == NULL) {
             Py_CLEAR(result);
-        else
+        } else {
             PyTuple_SET_ITEM(result, i, frame);
+        }
     }
     Py_XDECREF(raws);
     Py_XDECREF(frames);
@@ -246,13 +287,21 @@ static PyObject *subscript_frames(ctm_state *state, PyObject *frames, PyObject *
                                   PyObject *index)
 {
     PyObject *item = PyObject_GetItem(frames, index), *name = NULL, *result = NULL;
-    if (item == NULL) return NULL;
-    if (names != NULL) name = PyObject_GetItem(names, index);
+    if (item == NULL) {
+        return NULL;
+    }
+    if (names != NULL) {
+        name = PyObject_GetItem(names, index);
+    }
     if (PySlice_Check(index)) {
-        if (names != NULL && name == NULL) Py_CLEAR(item);
+        if (names != NULL && name == NULL) {
+            Py_CLEAR(item);
+        }
         return frame_tuple(state, item, name);
     }
-    if (names == NULL || name != NULL) result = ctm_frame_object_new(state, item, name);
+    if (names == NULL || name != NULL) {
+        result = ctm_frame_object_new(state, item, name);
+    }
     Py_XDECREF(name);
     Py_DECREF(item);
     return result;
@@ -261,7 +310,9 @@ static PyObject *subscript_frames(ctm_state *state, PyObject *frames, PyObject *
 static PyObject *traceback_subscript(PyObject *self, PyObject *index)
 {
     PyObject *frames = frames_of(self);
-    if (frames == NULL) return NULL;
+    if (frames == NULL) {
+        return NULL;
+    }
     PyObject *names = Py_XNewRef(names_of(self, frames));
     PyObject *result = subscript_frames(ctm_state_of(self), frames, names, index);
     Py_XDECREF(names);
@@ -272,7 +323,9 @@ static PyObject *traceback_subscript(PyObject *self, PyObject *index)
 static PyObject *traceback_item(PyObject *self, Py_ssize_t index)
 {
     PyObject *number = PyLong_FromSsize_t(index);
-    if (number == NULL) return NULL;
+    if (number == NULL) {
+        return NULL;
+    }
     PyObject *result = traceback_subscript(self, number);
     Py_DECREF(number);
     return result;
@@ -282,8 +335,12 @@ static int traceback_contains(PyObject *self, PyObject *frame)
 {
     int result = -1;
     PyObject *frames = NULL, *raw = PyObject_GetAttr(frame, ctm_state_of(self)->text.frame);
-    if (raw != NULL) frames = frames_of(self);
-    if (frames != NULL) result = PySequence_Contains(frames, raw);
+    if (raw != NULL) {
+        frames = frames_of(self);
+    }
+    if (frames != NULL) {
+        result = PySequence_Contains(frames, raw);
+    }
     Py_XDECREF(raw);
     Py_XDECREF(frames);
     return result;
@@ -301,7 +358,9 @@ static PyObject *traceback_richcompare(PyObject *self, PyObject *other, int op)
 static Py_hash_t traceback_hash(PyObject *self)
 {
     PyObject *frames = frames_of(self);
-    if (frames == NULL) return -1;
+    if (frames == NULL) {
+        return -1;
+    }
     Py_hash_t hash = PyObject_Hash(frames);
     Py_DECREF(frames);
     return hash;
@@ -310,7 +369,9 @@ static Py_hash_t traceback_hash(PyObject *self)
 static PyObject *traceback_str(PyObject *self)
 {
     PyObject *first = ctm_item(self, 0);
-    if (first == NULL) return NULL;
+    if (first == NULL) {
+        return NULL;
+    }
     PyObject *text = PyObject_Str(first);
     Py_DECREF(first);
     return text;
@@ -320,14 +381,18 @@ static PyObject *repr_with_total(PyObject *self, PyObject *frames)
 {
     ctm_state *state = ctm_state_of(self);
     PyObject *total = PyObject_GetAttr(self, state->text.private_total), *result = NULL;
-    if (total == NULL) return NULL;
+    if (total == NULL) {
+        return NULL;
+    }
     if (total == Py_None) {
         Py_DECREF(total);
         return PyUnicode_FromFormat("<Traceback %R>", frames);
     }
     Py_SETREF(total, PyObject_GetAttr(self, state->text.total_nframe));
     PyObject *text = total != NULL ? PyObject_Format(total, NULL) : NULL;
-    if (text != NULL) result = PyUnicode_FromFormat("<Traceback %R total_nframe=%U>", frames, text);
+    if (text != NULL) {
+        result = PyUnicode_FromFormat("<Traceback %R total_nframe=%U>", frames, text);
+    }
     Py_XDECREF(text);
     Py_XDECREF(total);
     return result;
@@ -336,7 +401,9 @@ static PyObject *repr_with_total(PyObject *self, PyObject *frames)
 static PyObject *traceback_repr(PyObject *self)
 {
     PyObject *frames = PySequence_Tuple(self);
-    if (frames == NULL) return NULL;
+    if (frames == NULL) {
+        return NULL;
+    }
     PyObject *result = repr_with_total(self, frames);
     Py_DECREF(frames);
     return result;
@@ -355,7 +422,9 @@ static int append_steal(PyObject *lines, PyObject *line)
 static PyObject *source_line(ctm_state *state, PyObject *filename, PyObject *lineno)
 {
     PyObject *line = ctm_call_method(state->linecache, state->text.getline, filename, lineno, NULL);
-    if (line == NULL) return NULL;
+    if (line == NULL) {
+        return NULL;
+    }
     Py_SETREF(line, ctm_call_method(line, state->text.strip, NULL, NULL, NULL));
     return line;
 }
@@ -365,12 +434,19 @@ static int format_frame(ctm_state *state, PyObject *frame, PyObject *lines)
     int result = -1;
     PyObject *filename = PyObject_GetAttr(frame, state->text.filename), *source = NULL;
     PyObject *lineno = filename != NULL ? PyObject_GetAttr(frame, state->text.lineno) : NULL;
-    if (lineno == NULL) goto done;
-    if (append_steal(lines, PyUnicode_FromFormat("  File \"%S\", line %S", filename, lineno)) < 0)
+    if (lineno == NULL) {
         goto done;
-    if ((source = source_line(state, filename, lineno)) == NULL) goto done;
+    }
+    if (append_steal(lines, PyUnicode_FromFormat("  File \"%S\", line %S", filename, lineno)) < 0) {
+        goto done;
+    }
+    if ((source = source_line(state, filename, lineno)) == NULL) {
+        goto done;
+    }
     result = PyObject_IsTrue(source);
-    if (result > 0) result = append_steal(lines, PyUnicode_FromFormat("    %S", source));
+    if (result > 0) {
+        result = append_steal(lines, PyUnicode_FromFormat("    %S", source));
+    }
 done:
     Py_XDECREF(filename);
     Py_XDECREF(lineno);
@@ -385,11 +461,17 @@ static PyObject *limited_frames(PyObject *self, PyObject *limit)
     int positive = zero != NULL ? PyObject_RichCompareBool(limit, zero, Py_GT) : -1;
     if (positive > 0) {
         PyObject *start = PyNumber_Negative(limit);
-        if (start != NULL) slice = PySlice_New(start, NULL, NULL);
+        if (start != NULL) {
+            slice = PySlice_New(start, NULL, NULL);
+        }
         Py_XDECREF(start);
     }
-    if (positive == 0) slice = PySlice_New(NULL, limit, NULL);
-    if (slice != NULL) result = PyObject_GetItem(self, slice);
+    if (positive == 0) {
+        slice = PySlice_New(NULL, limit, NULL);
+    }
+    if (slice != NULL) {
+        result = PyObject_GetItem(self, slice);
+    }
     Py_XDECREF(slice);
     Py_XDECREF(zero);
     return result;
@@ -399,11 +481,16 @@ static PyObject *chosen_frames(PyObject *self, PyObject *limit, PyObject *most_r
 {
     bool limited = limit != NULL && limit != Py_None;
     PyObject *frames = limited ? limited_frames(self, limit) : Py_NewRef(self);
-    if (frames == NULL) return NULL;
+    if (frames == NULL) {
+        return NULL;
+    }
     int reverse = most_recent_first != NULL ? PyObject_IsTrue(most_recent_first) : 0;
-    if (reverse < 0) Py_CLEAR(frames);
-    if (frames != NULL && reverse > 0)
+    if (reverse < 0) {
+        Py_CLEAR(frames);
+    }
+    if (frames != NULL && reverse > 0) {
         Py_SETREF(frames, PyObject_CallOneArg((PyObject *)&PyReversed_Type, frames));
+    }
     return frames;
 }
 
@@ -412,15 +499,25 @@ static PyObject *traceback_format(PyObject *self, PyObject *const *args, Py_ssiz
 {
     static const ctm_params params = {"Traceback.format", {"limit", "most_recent_first"}, 2, 0, 1};
     PyObject *given[2], *frame, *iterator = NULL, *lines = NULL;
-    if (ctm_bind(&params, args, nargs, kwnames, given) < 0) return NULL;
+    if (ctm_bind(&params, args, nargs, kwnames, given) < 0) {
+        return NULL;
+    }
     PyObject *frames = chosen_frames(self, given[0], given[1]);
-    if (frames != NULL) iterator = PyObject_GetIter(frames);
-    if (iterator != NULL) lines = PyList_New(0);
+    if (frames != NULL) {
+        iterator = PyObject_GetIter(frames);
+    }
+    if (iterator != NULL) {
+        lines = PyList_New(0);
+    }
     while (lines != NULL && (frame = PyIter_Next(iterator)) != NULL) {
-        if (format_frame(ctm_state_of(self), frame, lines) < 0) Py_CLEAR(lines);
+        if (format_frame(ctm_state_of(self), frame, lines) < 0) {
+            Py_CLEAR(lines);
+        }
         Py_DECREF(frame);
     }
-    if (PyErr_Occurred()) Py_CLEAR(lines);
+    if (PyErr_Occurred()) {
+        Py_CLEAR(lines);
+    }
     Py_XDECREF(frames);
     Py_XDECREF(iterator);
     return lines;
@@ -480,6 +577,8 @@ int ctm_traceback_type_init(PyObject *module, ctm_state *state)
 {
     static const char *const names[] = {"_frames", "_total_nframe", "_names", NULL};
     state->traceback_type = ctm_type_new(module, &traceback_spec, NULL);
-    if (state->traceback_type == NULL) return -1;
+    if (state->traceback_type == NULL) {
+        return -1;
+    }
     return ctm_type_set_slots(state->traceback_type, names);
 }

@@ -8,9 +8,13 @@
 
 static ctm_core_object *handle_of(ctm_state *state, PyObject *self)
 {
-    if (ctm_dict_object_get(self, state->text.private_traces) != NULL) return NULL;
+    if (ctm_dict_object_get(self, state->text.private_traces) != NULL) {
+        return NULL;
+    }
     PyObject *core = ctm_dict_object_get(self, state->text.core);
-    if (core == NULL || !Py_IS_TYPE(core, state->core_type)) return NULL;
+    if (core == NULL || !Py_IS_TYPE(core, state->core_type)) {
+        return NULL;
+    }
     return (ctm_core_object *)core;
 }
 
@@ -23,8 +27,9 @@ PyObject *ctm_traces_object_new(ctm_state *state, ctm_core_object *core)
 {
     PyTypeObject *type = state->traces_type;
     PyObject *self = type->tp_alloc(type, 0);
-    if (self != NULL && PyObject_SetAttr(self, state->text.core, (PyObject *)core) < 0)
+    if (self != NULL && PyObject_SetAttr(self, state->text.core, (PyObject *)core) < 0) {
         Py_CLEAR(self);
+    }
     Py_DECREF(core);
     return self;
 }
@@ -33,18 +38,23 @@ static int traces_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     static const ctm_params params = {"_Traces.__init__", {"traces"}, 1, 1, 1};
     PyObject *traces;
-    if (ctm_bind_tuple(&params, args, kwargs, &traces) < 0) return -1;
+    if (ctm_bind_tuple(&params, args, kwargs, &traces) < 0) {
+        return -1;
+    }
     return PyObject_SetAttr(self, ctm_state_of(self)->text.private_traces, traces);
 }
 
 static PyObject *traces_getattro(PyObject *self, PyObject *name)
 {
     PyObject *value = PyObject_GenericGetAttr(self, name);
-    if (value != NULL || !PyErr_ExceptionMatches(PyExc_AttributeError)) return value;
+    if (value != NULL || !PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        return value;
+    }
     ctm_state *state = ctm_state_of(self);
     if (name != state->text.private_traces &&
-        !(PyUnicode_Check(name) && PyUnicode_Compare(name, state->text.private_traces) == 0))
+        !(PyUnicode_Check(name) && PyUnicode_Compare(name, state->text.private_traces) == 0)) {
         return NULL;
+    }
     PyObject *type, *exception, *traceback;
     PyErr_Fetch(&type, &exception, &traceback);
     ctm_core_object *core = handle_of(state, self);
@@ -71,8 +81,9 @@ static PyObject *backing_of(ctm_state *state, PyObject *self)
 
 static Py_ssize_t core_length(ctm_core_object *core)
 {
-    if (core->info.live_blocks <= (uint64_t)PY_SSIZE_T_MAX)
+    if (core->info.live_blocks <= (uint64_t)PY_SSIZE_T_MAX) {
         return (Py_ssize_t)core->info.live_blocks;
+    }
     PyErr_SetString(PyExc_OverflowError, "cannot fit 'int' into an index-sized integer");
     return -1;
 }
@@ -81,9 +92,13 @@ static Py_ssize_t traces_length(PyObject *self)
 {
     ctm_state *state = ctm_state_of(self);
     ctm_core_object *core = ctm_traces_core(state, self);
-    if (core != NULL) return core_length(core);
+    if (core != NULL) {
+        return core_length(core);
+    }
     PyObject *backing = backing_of(state, self);
-    if (backing == NULL) return -1;
+    if (backing == NULL) {
+        return -1;
+    }
     Py_ssize_t length = PyObject_Size(backing);
     Py_DECREF(backing);
     return length;
@@ -101,29 +116,36 @@ static PyObject *core_item(ctm_core_object *core, Py_ssize_t index)
 static PyObject *core_slice(ctm_core_object *core, PyObject *slice)
 {
     Py_ssize_t start, stop, step, length = core_length(core);
-    if (length < 0 || PySlice_Unpack(slice, &start, &stop, &step) < 0) return NULL;
+    if (length < 0 || PySlice_Unpack(slice, &start, &stop, &step) < 0) {
+        return NULL;
+    }
     Py_ssize_t n = PySlice_AdjustIndices(length, &start, &stop, step);
     PyObject *result = PyTuple_New(n);
     for (Py_ssize_t i = 0; result != NULL && i < n; i++) {
         PyObject *trace = core_item(core, start + i * step);
-        if (trace == NULL)
+        if (trace == NULL) {
             Py_CLEAR(result);
-        else
+        } else {
             PyTuple_SET_ITEM(result, i, trace);
+        }
     }
     return result;
 }
 
 static PyObject *core_subscript(ctm_core_object *core, PyObject *index)
 {
-    if (PySlice_Check(index)) return core_slice(core, index);
+    if (PySlice_Check(index)) {
+        return core_slice(core, index);
+    }
     if (!PyIndex_Check(index)) {
         PyErr_Format(PyExc_TypeError, "list indices must be integers or slices, not %.200s",
                      Py_TYPE(index)->tp_name);
         return NULL;
     }
     Py_ssize_t length = core_length(core), i = PyNumber_AsSsize_t(index, PyExc_IndexError);
-    if (length < 0 || (i == -1 && PyErr_Occurred())) return NULL;
+    if (length < 0 || (i == -1 && PyErr_Occurred())) {
+        return NULL;
+    }
     return core_item(core, i < 0 ? i + length : i);
 }
 
@@ -132,13 +154,16 @@ static PyObject *trace_tuple(ctm_state *state, PyObject *raws)
 {
     PyObject *traces = PySequence_Tuple(raws), *result = NULL;
     Py_ssize_t n = traces != NULL ? PyTuple_GET_SIZE(traces) : 0;
-    if (traces != NULL) result = PyTuple_New(n);
+    if (traces != NULL) {
+        result = PyTuple_New(n);
+    }
     for (Py_ssize_t i = 0; result != NULL && i < n; i++) {
         PyObject *trace = ctm_trace_object_new(state, PyTuple_GET_ITEM(traces, i), NULL);
-        if (trace == NULL)
+        if (trace == NULL) {
             Py_CLEAR(result);
-        else
+        } else {
             PyTuple_SET_ITEM(result, i, trace);
+        }
     }
     Py_XDECREF(traces);
     return result;
@@ -147,10 +172,13 @@ static PyObject *trace_tuple(ctm_state *state, PyObject *raws)
 static PyObject *backing_subscript(ctm_state *state, PyObject *self, PyObject *index)
 {
     PyObject *result = NULL, *item = NULL, *backing = backing_of(state, self);
-    if (backing != NULL) item = PyObject_GetItem(backing, index);
-    if (item != NULL)
+    if (backing != NULL) {
+        item = PyObject_GetItem(backing, index);
+    }
+    if (item != NULL) {
         result = PySlice_Check(index) ? trace_tuple(state, item)
                                       : ctm_trace_object_new(state, item, NULL);
+    }
     Py_XDECREF(item);
     Py_XDECREF(backing);
     return result;
@@ -160,7 +188,9 @@ static PyObject *traces_subscript(PyObject *self, PyObject *index)
 {
     ctm_state *state = ctm_state_of(self);
     ctm_core_object *core = ctm_traces_core(state, self);
-    if (core == NULL) return backing_subscript(state, self, index);
+    if (core == NULL) {
+        return backing_subscript(state, self, index);
+    }
     Py_INCREF(core); /* `index` may run code that drops it */
     PyObject *result = core_subscript(core, index);
     Py_DECREF(core);
@@ -178,7 +208,9 @@ static PyObject *traces_item(PyObject *self, Py_ssize_t index)
         return trace;
     }
     PyObject *number = PyLong_FromSsize_t(index);
-    if (number == NULL) return NULL;
+    if (number == NULL) {
+        return NULL;
+    }
     PyObject *result = traces_subscript(self, number);
     Py_DECREF(number);
     return result;
@@ -189,9 +221,13 @@ static PyObject *traces_item(PyObject *self, Py_ssize_t index)
 /* False if no block of `row` can equal the raw trace: saves making its tuple. */
 static bool may_equal(const ctm_site *row, PyObject *raw)
 {
-    if (!PyTuple_CheckExact(raw) || PyTuple_GET_SIZE(raw) != 4) return true;
+    if (!PyTuple_CheckExact(raw) || PyTuple_GET_SIZE(raw) != 4) {
+        return true;
+    }
     PyObject *size = PyTuple_GET_ITEM(raw, 1);
-    if (!PyLong_CheckExact(size)) return true;
+    if (!PyLong_CheckExact(size)) {
+        return true;
+    }
     unsigned long long value = PyLong_AsUnsignedLongLong(size);
     if (value == (unsigned long long)-1 && PyErr_Occurred()) {
         PyErr_Clear();
@@ -204,11 +240,15 @@ static int core_contains(ctm_core_object *core, PyObject *raw)
 {
     const ctm_site *sites = ctm_snapshot_sites(core->snapshot);
     for (uint32_t site = 1; site <= core->info.sites; site++) {
-        if (ctm_core_live(core, site) == 0 || !may_equal(&sites[site], raw)) continue;
+        if (ctm_core_live(core, site) == 0 || !may_equal(&sites[site], raw)) {
+            continue;
+        }
         PyObject *own = ctm_core_raw(core, site);
         int same = own != NULL ? PyObject_RichCompareBool(own, raw, Py_EQ) : -1;
         Py_XDECREF(own);
-        if (same != 0) return same;
+        if (same != 0) {
+            return same;
+        }
     }
     return 0;
 }
@@ -218,12 +258,15 @@ static int traces_contains(PyObject *self, PyObject *trace)
     ctm_state *state = ctm_state_of(self);
     PyObject *backing = NULL, *raw = PyObject_GetAttr(trace, state->text.private_trace);
     int result = -1;
-    if (raw == NULL) return -1;
+    if (raw == NULL) {
+        return -1;
+    }
     ctm_core_object *core = (ctm_core_object *)Py_XNewRef((PyObject *)ctm_traces_core(state, self));
-    if (core != NULL)
+    if (core != NULL) {
         result = core_contains(core, raw);
-    else if ((backing = backing_of(state, self)) != NULL)
+    } else if ((backing = backing_of(state, self)) != NULL) {
         result = PySequence_Contains(backing, raw);
+    }
     Py_XDECREF((PyObject *)core);
     Py_XDECREF(backing);
     Py_DECREF(raw);
@@ -235,8 +278,11 @@ static int traces_contains(PyObject *self, PyObject *trace)
 /* Moves to the next site with live blocks; 0 at the end. */
 static uint32_t next_live(ctm_core_object *core, uint32_t site)
 {
-    while (++site <= core->info.sites)
-        if (ctm_core_live(core, site) != 0) return site;
+    while (++site <= core->info.sites) {
+        if (ctm_core_live(core, site) != 0) {
+            return site;
+        }
+    }
     return 0;
 }
 
@@ -244,9 +290,10 @@ static int core_same_core(ctm_state *state, ctm_core_object *a, ctm_core_object 
 {
     bool equal = false;
     ctm_status status;
-    Py_BEGIN_ALLOW_THREADS status = ctm_snapshot_equal(a->snapshot, b->snapshot, &equal);
-    Py_END_ALLOW_THREADS if (status != CTM_OK)
-    {
+    Py_BEGIN_ALLOW_THREADS
+        status = ctm_snapshot_equal(a->snapshot, b->snapshot, &equal);
+    Py_END_ALLOW_THREADS
+    if (status != CTM_OK) {
         ctm_status_raise(state, status, NULL, NULL);
         return -1;
     }
@@ -256,7 +303,9 @@ static int core_same_core(ctm_state *state, ctm_core_object *a, ctm_core_object 
 /* Item `i` of a list or tuple that may have changed meanwhile; new reference or NULL. */
 static PyObject *item_if_there(PyObject *sequence, Py_ssize_t i)
 {
-    if (i >= Py_SIZE(sequence)) return NULL;
+    if (i >= Py_SIZE(sequence)) {
+        return NULL;
+    }
     return Py_NewRef(PyList_Check(sequence) ? PyList_GET_ITEM(sequence, i)
                                             : PyTuple_GET_ITEM(sequence, i));
 }
@@ -278,9 +327,12 @@ static int core_same_items(ctm_core_object *core, PyObject *sequence)
 {
     Py_ssize_t at = 0;
     int same = 1;
-    if ((uint64_t)Py_SIZE(sequence) != core->info.live_blocks) return 0;
-    for (uint32_t site = next_live(core, 0); same > 0 && site != 0; site = next_live(core, site))
+    if ((uint64_t)Py_SIZE(sequence) != core->info.live_blocks) {
+        return 0;
+    }
+    for (uint32_t site = next_live(core, 0); same > 0 && site != 0; site = next_live(core, site)) {
         same = site_same_items(core, site, sequence, &at);
+    }
     return same;
 }
 
@@ -294,9 +346,13 @@ static PyObject *bool_or_error(int truth)
 static PyObject *compare_backings(ctm_state *state, PyObject *self, PyObject *other)
 {
     ctm_core_object *a = ctm_traces_core(state, self), *b = ctm_traces_core(state, other);
-    if (a != NULL && b != NULL) return bool_or_error(core_same_core(state, a, b));
+    if (a != NULL && b != NULL) {
+        return bool_or_error(core_same_core(state, a, b));
+    }
     PyObject *result = NULL, *mine = a != NULL ? NULL : backing_of(state, self);
-    if (a == NULL && mine == NULL) return NULL;
+    if (a == NULL && mine == NULL) {
+        return NULL;
+    }
     PyObject *theirs = b != NULL ? NULL : backing_of(state, other);
     if (b == NULL && theirs == NULL) {
         Py_XDECREF(mine);
@@ -306,9 +362,15 @@ static PyObject *compare_backings(ctm_state *state, PyObject *self, PyObject *ot
     if (plain != NULL && (PyList_CheckExact(plain) || PyTuple_CheckExact(plain))) {
         result = bool_or_error(core_same_items(a != NULL ? a : b, plain));
     } else {
-        if (mine == NULL) mine = ctm_core_list(a);
-        if (theirs == NULL) theirs = ctm_core_list(b);
-        if (mine != NULL && theirs != NULL) result = PyObject_RichCompare(mine, theirs, Py_EQ);
+        if (mine == NULL) {
+            mine = ctm_core_list(a);
+        }
+        if (theirs == NULL) {
+            theirs = ctm_core_list(b);
+        }
+        if (mine != NULL && theirs != NULL) {
+            result = PyObject_RichCompare(mine, theirs, Py_EQ);
+        }
     }
     Py_XDECREF(mine);
     Py_XDECREF(theirs);
@@ -319,8 +381,12 @@ static PyObject *traces_equal(PyObject *self, PyObject *other)
 {
     ctm_state *state = ctm_state_of(self);
     int related = PyObject_IsInstance(other, (PyObject *)state->traces_type);
-    if (related < 0) return NULL;
-    if (!related) Py_RETURN_NOTIMPLEMENTED;
+    if (related < 0) {
+        return NULL;
+    }
+    if (!related) {
+        Py_RETURN_NOTIMPLEMENTED;
+    }
     /* The handles stay alive whatever the comparison runs. */
     PyObject *a = Py_XNewRef((PyObject *)ctm_traces_core(state, self));
     PyObject *b = Py_XNewRef((PyObject *)ctm_traces_core(state, other));
@@ -332,8 +398,12 @@ static PyObject *traces_equal(PyObject *self, PyObject *other)
 
 static PyObject *traces_richcompare(PyObject *self, PyObject *other, int op)
 {
-    if (op == Py_EQ) return traces_equal(self, other);
-    if (op == Py_NE) return ctm_compare_not_equal(self, other);
+    if (op == Py_EQ) {
+        return traces_equal(self, other);
+    }
+    if (op == Py_NE) {
+        return ctm_compare_not_equal(self, other);
+    }
     Py_RETURN_NOTIMPLEMENTED;
 }
 

@@ -5,8 +5,9 @@
 
 static int intern_texts(ctm_state *state)
 {
-#define CTM_TEXT_INTERN(field, value) \
-    if ((state->text.field = PyUnicode_InternFromString(value)) == NULL) return -1;
+#define CTM_TEXT_INTERN(field, value)                                    \
+    if ((state->text.field = PyUnicode_InternFromString(value)) == NULL) \
+        return -1;
     CTM_TEXTS(CTM_TEXT_INTERN)
 #undef CTM_TEXT_INTERN
     return 0;
@@ -22,9 +23,15 @@ static PyObject *import_attribute(const char *module_name, const char *attribute
 
 static int import_modules(ctm_state *state)
 {
-    if ((state->linecache = PyImport_ImportModule("linecache")) == NULL) return -1;
-    if ((state->fnmatch_module = PyImport_ImportModule("fnmatch")) == NULL) return -1;
-    if ((state->os_path = import_attribute("os", "path")) == NULL) return -1;
+    if ((state->linecache = PyImport_ImportModule("linecache")) == NULL) {
+        return -1;
+    }
+    if ((state->fnmatch_module = PyImport_ImportModule("fnmatch")) == NULL) {
+        return -1;
+    }
+    if ((state->os_path = import_attribute("os", "path")) == NULL) {
+        return -1;
+    }
     state->iterable = import_attribute("collections.abc", "Iterable");
     return state->iterable != NULL ? 0 : -1;
 }
@@ -42,8 +49,11 @@ static int make_types(PyObject *module, ctm_state *state)
         ctm_functions_init,          ctm_recording_type_init,
         ctm_box_type_init,
     };
-    for (size_t i = 0; i < sizeof inits / sizeof inits[0]; i++)
-        if (inits[i](module, state) < 0) return -1;
+    for (size_t i = 0; i < sizeof inits / sizeof inits[0]; i++) {
+        if (inits[i](module, state) < 0) {
+            return -1;
+        }
+    }
     return 0;
 }
 
@@ -55,8 +65,11 @@ static int add_types(PyObject *module, const ctm_state *state)
         state->base_filter_type,  state->filter_type,    state->domain_filter_type,
         state->label_filter_type, state->snapshot_type,
     };
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
-        if (PyModule_AddType(module, types[i]) < 0) return -1;
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        if (PyModule_AddType(module, types[i]) < 0) {
+            return -1;
+        }
+    }
     return PyModule_AddObjectRef(module, "Traces", (PyObject *)state->traces_type);
 }
 
@@ -77,8 +90,12 @@ static int register_sequences(const ctm_state *state)
 
 int ctm_types_init(PyObject *module, ctm_state *state)
 {
-    if (intern_texts(state) < 0 || import_modules(state) < 0) return -1;
-    if (make_types(module, state) < 0 || add_types(module, state) < 0) return -1;
+    if (intern_texts(state) < 0 || import_modules(state) < 0) {
+        return -1;
+    }
+    if (make_types(module, state) < 0 || add_types(module, state) < 0) {
+        return -1;
+    }
     return register_sequences(state);
 }
 
