@@ -93,11 +93,7 @@ def find_sources() -> list[str]:
 
 
 def find_headers() -> list[str]:
-    return sorted(
-        str(path.relative_to(HERE))
-        for folder in ("include", "src", ZYDIS)
-        for path in (HERE / folder).rglob("*.h")
-    )
+    return sorted(str(path.relative_to(HERE)) for folder in ("include", "src", ZYDIS) for path in (HERE / folder).rglob("*.h"))
 
 
 def link_time_optimization(*more: str) -> list[str]:

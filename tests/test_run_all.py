@@ -94,9 +94,7 @@ class ZooCountsTest(unittest.TestCase):
     def end_of_tests(self, status, output):
         step = mock.Mock(return_value=(status, output))
         place = zoo.Place("python", "/tree", "/tree", None)
-        return self.counts(
-            place_of=lambda *_: place, install=lambda *_: True, add_numpy=lambda *_: "", step=step
-        )
+        return self.counts(place_of=lambda *_: place, install=lambda *_: True, add_numpy=lambda *_: "", step=step)
 
     def test_not_possible_is_a_skip(self):
         place_of = mock.Mock(side_effect=zoo.build.NotPossible("the mirror does not have it"))

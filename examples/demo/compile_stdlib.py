@@ -21,11 +21,7 @@ def find_sources(limit):
     """The modules of the standard library, without its tests."""
     library = Path(sysconfig.get_path("stdlib"))
     left_out = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__", "lib2to3"}
-    paths = [
-        path
-        for path in sorted(library.rglob("*.py"))
-        if not left_out & set(path.relative_to(library).parts)
-    ]
+    paths = [path for path in sorted(library.rglob("*.py")) if not left_out & set(path.relative_to(library).parts)]
     return paths[:limit]
 
 

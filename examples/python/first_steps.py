@@ -25,10 +25,7 @@ def main():
     print(f"{len(index)} orders: {current / 2**20:.1f} MiB now, {peak / 2**20:.1f} MiB at the peak")
     for statistic in snapshot.statistics("lineno")[:3]:
         frame = statistic.traceback[0]
-        print(
-            f"{statistic.size:>9} bytes, {statistic.count:>6} blocks: "
-            f"line {frame.lineno} in {frame.name}"
-        )
+        print(f"{statistic.size:>9} bytes, {statistic.count:>6} blocks: line {frame.lineno} in {frame.name}")
 
 
 if __name__ == "__main__":

@@ -38,8 +38,10 @@ def main():
         print(f"  {statistic.size:>10,} bytes in {statistic.count:>6,} blocks: {place(statistic)}")
     print("who allocated most, and how much of it is left:")
     for statistic in snapshot.statistics("lineno", sort="allocated")[:3]:
-        print(f"  {statistic.allocated_size:>10,} bytes in {statistic.allocated_count:>6,} blocks,"
-              f" {statistic.count:,} left: {place(statistic)}")
+        print(
+            f"  {statistic.allocated_size:>10,} bytes in {statistic.allocated_count:>6,} blocks,"
+            f" {statistic.count:,} left: {place(statistic)}"
+        )
 
 
 if __name__ == "__main__":

@@ -20,8 +20,7 @@ MEANINGS = {
     ),
     "free_lists": (
         "an object that comes from a free list gets the traceback of its new owner",
-        "such an object keeps the traceback of the first owner of its memory; sizes, counts "
-        "and totals stay right",
+        "such an object keeps the traceback of the first owner of its memory; sizes, counts and totals stay right",
     ),
     "tracked_blocks": (
         "memory that extensions report (numpy's domain 389047, for one) is in snapshots",

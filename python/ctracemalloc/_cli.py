@@ -105,9 +105,7 @@ def add_output_options(parser: argparse.ArgumentParser, text: str) -> None:
 
 
 def add_table_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--top", type=top_argument, default=10, metavar="N", help="rows to show (default: 10)"
-    )
+    parser.add_argument("--top", type=top_argument, default=10, metavar="N", help="rows to show (default: 10)")
     parser.add_argument(
         "--key",
         type=key_argument,
@@ -115,9 +113,7 @@ def add_table_options(parser: argparse.ArgumentParser) -> None:
         metavar="KEY",
         help=f"what a row stands for: {', '.join(KEYS)} or label:NAME (default: lineno)",
     )
-    parser.add_argument(
-        "--no-color", action="store_true", help="no colours, even on a terminal (also: NO_COLOR)"
-    )
+    parser.add_argument("--no-color", action="store_true", help="no colours, even on a terminal (also: NO_COLOR)")
 
 
 def add_grouping_options(parser: argparse.ArgumentParser) -> None:
@@ -207,16 +203,12 @@ def build_run_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
 
 
 def build_recording_parser(commands: "argparse._SubParsersAction[Parser]") -> None:
-    recording = commands.add_parser(
-        "recording", help="print memory over time, and what grew between two moments"
-    )
+    recording = commands.add_parser("recording", help="print memory over time, and what grew between two moments")
     recording.add_argument("file", metavar="FILE")
     recording.add_argument(
         "--from", dest="start", type=time_argument, metavar="TIME", help="the tick nearest to it (default: the first)"
     )
-    recording.add_argument(
-        "--to", dest="end", type=time_argument, metavar="TIME", help="the same (default: the last tick)"
-    )
+    recording.add_argument("--to", dest="end", type=time_argument, metavar="TIME", help="the same (default: the last tick)")
     add_output_options(recording, "write the snapshot of the moment --to into FILE instead")
     add_table_options(recording)
 
@@ -240,12 +232,8 @@ def build_attach_parsers(commands: "argparse._SubParsersAction[Parser]") -> None
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="python -m ctracemalloc", description="Trace the memory a Python program allocates."
-    )
-    parser.add_argument(
-        "--version", action="version", version=f"ctracemalloc {ctracemalloc.__version__}"
-    )
+    parser = Parser(prog="python -m ctracemalloc", description="Trace the memory a Python program allocates.")
+    parser.add_argument("--version", action="version", version=f"ctracemalloc {ctracemalloc.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     build_run_parser(commands)
 
@@ -357,9 +345,7 @@ def merge_files(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> 
     return 0
 
 
-def dispatch(
-    parser: argparse.ArgumentParser, parsed: argparse.Namespace, program: list[str]
-) -> int:
+def dispatch(parser: argparse.ArgumentParser, parsed: argparse.Namespace, program: list[str]) -> int:
     if parsed.command == "doctor":
         from ctracemalloc import _checkup
 
@@ -411,9 +397,7 @@ def diff_lines(parsed: argparse.Namespace) -> list[str]:
     if parsed.at_peak:
         old, new = _source.peak_of(sources[0], parsed.old), _source.peak_of(sources[1], parsed.new)
     with _source.naming(f"{parsed.old}, {parsed.new}"):
-        return _report.format_diff(
-            old, new, parsed.key, parsed.top, style, cumulative=parsed.cumulative, sort=parsed.sort
-        )
+        return _report.format_diff(old, new, parsed.key, parsed.top, style, cumulative=parsed.cumulative, sort=parsed.sort)
 
 
 def print_recording(parsed: argparse.Namespace) -> int:

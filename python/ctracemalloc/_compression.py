@@ -29,9 +29,7 @@ def library() -> ModuleType:
             return importlib.import_module(name)
         except ImportError:
             continue
-    raise ImportError(
-        "zstd compression needs Python 3.14 or the package zstandard: pip install 'ctracemalloc[zstd]'"
-    )
+    raise ImportError("zstd compression needs Python 3.14 or the package zstandard: pip install 'ctracemalloc[zstd]'")
 
 
 def compress(content: bytes) -> bytes:

@@ -71,9 +71,7 @@ class Kept:
         self.modules: _Variables = sys.modules
         self.loaded = {name: module for name, module in sys.modules.items() if name != "__main__"}
         self.saved: list[tuple[_Variables, _Variables]] = [
-            (module.__dict__, dict(module.__dict__))
-            for name, module in sys.modules.items()
-            if name in MODULES
+            (module.__dict__, dict(module.__dict__)) for name, module in sys.modules.items() if name in MODULES
         ]
         self.changed: list[tuple[_Variables, _Variables, list[str]]] = []
         self.limit: tuple[int, int] | None = None
@@ -99,9 +97,7 @@ class Kept:
             self.restore(variables, saved)
         self.free_descriptor()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, place: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, place: TracebackType | None) -> None:
         self.inside -= 1
         if self.inside > 0:
             return

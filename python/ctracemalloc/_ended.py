@@ -174,4 +174,3 @@ def is_archive_without_main(path: str) -> bool:
         return os.path.isfile(path) and zipimport.zipimporter(path).find_spec("__main__") is None
     except (ImportError, UnicodeError):  # it is no archive
         return False
-

@@ -108,9 +108,7 @@ class Recorder:
     def __enter__(self) -> "Recorder":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None) -> None:
         self.stop()
 
     def __repr__(self) -> str:
@@ -142,9 +140,7 @@ def record(path: _Path, interval: float = 1.0, *, children: bool = False) -> Rec
         raise RuntimeError(f"this process is being recorded already, into {_current.path!r}")
     _current = Recorder(path, interval, children)
     if not _watches_forks:
-        os.register_at_fork(
-            before=before_fork, after_in_parent=_ctracemalloc._record_resume, after_in_child=record_child
-        )
+        os.register_at_fork(before=before_fork, after_in_parent=_ctracemalloc._record_resume, after_in_child=record_child)
         _watches_forks = True
     return _current
 

@@ -53,8 +53,7 @@ def totals_of(snapshot: Snapshot) -> Totals:
         size, count = sum(item.size for item in files), sum(item.count for item in files)
         return Totals(size, count, None, None, None)
     sums = [
-        sum(getattr(item, name) for item in files)
-        for name in ("size", "count", "freed_size", "freed_count", "allocated_size")
+        sum(getattr(item, name) for item in files) for name in ("size", "count", "freed_size", "freed_count", "allocated_size")
     ]
     return Totals(*sums)
 
@@ -162,9 +161,7 @@ def format_diff(
     return lines + format_statistics(rows, changed[:top], key, style)
 
 
-def format_head(
-    snapshot: Snapshot, peak: Snapshot | None, style: Style, saved: str, run: Mapping[str, Any]
-) -> list[str]:
+def format_head(snapshot: Snapshot, peak: Snapshot | None, style: Style, saved: str, run: Mapping[str, Any]) -> list[str]:
     total = totals_of(snapshot)
     facts = [("live", amount_text(total))]
     facts += peak_facts(peak, run, merged_of(snapshot))
@@ -361,9 +358,7 @@ SORT_NOUNS = {
 STATISTIC_COLUMNS = {
     "size": StatisticColumns(["size", "count", "average", "%"], live_cells),
     "peak": StatisticColumns(["at peak", "count", "average", "%", "live"], peak_cells),
-    "allocated": StatisticColumns(
-        ["allocated", "count", "average", "%", "live"], allocated_cells
-    ),
+    "allocated": StatisticColumns(["allocated", "count", "average", "%", "live"], allocated_cells),
 }
 DIFFERENCE_COLUMNS = {
     "size": DifferenceColumns(

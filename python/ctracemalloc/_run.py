@@ -79,9 +79,7 @@ def launch(parsed: argparse.Namespace, program: list[str]) -> str:
         if sys.flags.ignore_environment:
             return f"{HOOK} is not in site-packages, and python -E or -I rules out PYTHONPATH"
         add_paths(environment, [STARTUP])
-    settings = Settings(
-        parsed.nframe, parsed.sample_interval or 0, parsed.install, parsed.top, parsed.key, False, output
-    )
+    settings = Settings(parsed.nframe, parsed.sample_interval or 0, parsed.install, parsed.top, parsed.key, False, output)
     settings.zstd = zstd
     if parsed.record is not None:
         settings.record = Record(parsed.record_interval, parsed.record_children, os.path.abspath(parsed.record))
@@ -151,9 +149,7 @@ class Settings:
     marshal takes any text, and is in the interpreter: the program finds no module imported that is not without us.
     """
 
-    def __init__(
-        self, nframe: int, interval: int, install: bool, top: int, key: str, color: bool, output: str
-    ) -> None:
+    def __init__(self, nframe: int, interval: int, install: bool, top: int, key: str, color: bool, output: str) -> None:
         self.nframe = nframe
         self.interval = interval  # bytes; 0: every block is traced
         self.install = install
@@ -338,9 +334,7 @@ class Reporter:
         if signal.getsignal(signal.SIGTERM) == self.on_sigterm:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
-    def on_exception(
-        self, kind: type[BaseException], value: BaseException | None, place: TracebackType | None
-    ) -> None:
+    def on_exception(self, kind: type[BaseException], value: BaseException | None, place: TracebackType | None) -> None:
         """The interpreter is about to print it: that is not part of the program's numbers."""
         if os.getpid() != self.pid:
             return

@@ -89,9 +89,7 @@ def dump(snapshot: Snapshot, path: Target) -> None:
     attributes.pop("traces", None)
     for name, value in attributes.items():
         if not is_plain(value):
-            raise TypeError(
-                f"cannot dump attribute {name!r}: a {type(value).__name__} is not plain data"
-            )
+            raise TypeError(f"cannot dump attribute {name!r}: a {type(value).__name__} is not plain data")
     traces = list(snapshot.traces._traces)
     seen: set[int] = set()
     for index, trace in enumerate(traces):

@@ -29,9 +29,7 @@ LIBRARY = re.compile(r".*/lib(?:64)?/python3(?:\.\d+t?)?/(?:site-packages/|dist-
 class Style:
     """How the lines of one output are to look."""
 
-    def __init__(
-        self, color: bool, width: int | None = None, encoding: str = "utf-8", folder: str | None = None
-    ) -> None:
+    def __init__(self, color: bool, width: int | None = None, encoding: str = "utf-8", folder: str | None = None) -> None:
         self.color = color
         self.width = width  # columns that a line may have; None: any
         self.encoding = encoding

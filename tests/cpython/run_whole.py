@@ -42,8 +42,15 @@ class Run:
             command = [sys.executable, "-m", "test", "-j", JOBS, "--timeout", "900", "--junit-xml", results, *names]
             print(f"--- {self.label}: {' '.join(names) or 'all'}", flush=True)
             done = subprocess.run(
-                command, env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT, text=True, errors="replace", timeout=6 * HOURS,
+                command,
+                env=environment,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                timeout=6 * HOURS,
             )
             self.output = done.stdout
             self.files = failed_files(done.stdout)

@@ -113,11 +113,7 @@ def split_known(differences, program, known):
     """The differences without a known cause, and those with, as (text, cause)."""
     unknown, explained = [], []
     for line, text in differences:
-        causes = [
-            entry["cause"]
-            for entry in known
-            if entry["program"] == program and entry["line"] in (None, line)
-        ]
+        causes = [entry["cause"] for entry in known if entry["program"] == program and entry["line"] in (None, line)]
         explained.append((text, causes[0])) if causes else unknown.append(text)
     return unknown, explained
 

@@ -47,9 +47,7 @@ class ProgramTest(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name).resolve()
         self.environment = {
-            key: value
-            for key, value in os.environ.items()
-            if key not in ("CTRACEMALLOC", "PYTHONTRACEMALLOC", "NO_COLOR")
+            key: value for key, value in os.environ.items() if key not in ("CTRACEMALLOC", "PYTHONTRACEMALLOC", "NO_COLOR")
         }
 
     def write(self, name, source):

@@ -16,8 +16,18 @@ if tracemalloc is ctracemalloc:
     raise ImportError("these tests compare with the standard library's tracemalloc")
 
 MODULES = {"Stdlib": tracemalloc, "Ours": ctracemalloc}
-CLASSES = ["Frame", "Traceback", "Trace", "_Traces", "Statistic", "StatisticDiff", "BaseFilter",
-           "Filter", "DomainFilter", "Snapshot"]
+CLASSES = [
+    "Frame",
+    "Traceback",
+    "Trace",
+    "_Traces",
+    "Statistic",
+    "StatisticDiff",
+    "BaseFilter",
+    "Filter",
+    "DomainFilter",
+    "Snapshot",
+]
 SLOTTED = ["Frame", "Traceback", "Trace", "Statistic", "StatisticDiff"]
 
 
@@ -43,9 +53,9 @@ def both(mixin):
     """Makes a test case of the mixin for each module, in the file that the mixin stands in."""
     for prefix, m in MODULES.items():
         name = f"{prefix}{mixin.__name__}"
-        case = type(name, (mixin, unittest.TestCase),
-                    {"m": m, "prefix": prefix, "__module__": mixin.__module__,
-                     "__qualname__": name})
+        case = type(
+            name, (mixin, unittest.TestCase), {"m": m, "prefix": prefix, "__module__": mixin.__module__, "__qualname__": name}
+        )
         setattr(sys.modules[mixin.__module__], name, case)
     return mixin
 

@@ -13,8 +13,22 @@ import arrow_support as arrow
 import ctracemalloc as m
 from types_support import Case, random_traces
 
-COLUMNS = ["domain", "block_size", "count", "size", "filename", "lineno", "function", "traceback", "total_nframe",
-           "labels", "allocated", "freed", "at_peak", "weight"]
+COLUMNS = [
+    "domain",
+    "block_size",
+    "count",
+    "size",
+    "filename",
+    "lineno",
+    "function",
+    "traceback",
+    "total_nframe",
+    "labels",
+    "allocated",
+    "freed",
+    "at_peak",
+    "weight",
+]
 
 
 def traced_snapshot(nframe=5, **options):
@@ -66,8 +80,9 @@ class TestStream(Case):
             self.assertEqual(row["count"], row["allocated"] - row["freed"])
             self.assertEqual(row["size"], row["count"] * row["block_size"])
             last = row["traceback"][-1] if row["traceback"] else dict.fromkeys(("filename", "lineno", "function"))
-            self.assertEqual((row["filename"], row["lineno"], row["function"]),
-                             (last["filename"], last["lineno"], last["function"]))
+            self.assertEqual(
+                (row["filename"], row["lineno"], row["function"]), (last["filename"], last["lineno"], last["function"])
+            )
 
     def test_schema(self):
         names = ("i", False, "u", []), ("i", True, "u", [])
@@ -75,14 +90,31 @@ class TestStream(Case):
         pair = [("key", "u", False, None, []), ("value", "u", False, None, [])]
         number = ("l", False, None, [])
         schema, _ = arrow.read(traced_snapshot())
-        self.assertEqual(schema, ("", "+s", False, None, [
-            ("domain", "I", False, None, []), ("block_size", *number), ("count", *number), ("size", *number),
-            ("filename", *names[1]), ("lineno", "i", True, None, []), ("function", *names[1]),
-            ("traceback", "+l", False, None, [("item", "+s", False, None, frame)]),
-            ("total_nframe", "i", False, None, []),
-            ("labels", "+m", False, None, [("entries", "+s", False, None, pair)]),
-            ("allocated", *number), ("freed", *number), ("at_peak", "l", True, None, []),
-            ("weight", "g", False, None, [])]))
+        self.assertEqual(
+            schema,
+            (
+                "",
+                "+s",
+                False,
+                None,
+                [
+                    ("domain", "I", False, None, []),
+                    ("block_size", *number),
+                    ("count", *number),
+                    ("size", *number),
+                    ("filename", *names[1]),
+                    ("lineno", "i", True, None, []),
+                    ("function", *names[1]),
+                    ("traceback", "+l", False, None, [("item", "+s", False, None, frame)]),
+                    ("total_nframe", "i", False, None, []),
+                    ("labels", "+m", False, None, [("entries", "+s", False, None, pair)]),
+                    ("allocated", *number),
+                    ("freed", *number),
+                    ("at_peak", "l", True, None, []),
+                    ("weight", "g", False, None, []),
+                ],
+            ),
+        )
 
     def test_traced(self):
         for nframe in (1, 2, 25):
@@ -116,7 +148,7 @@ class TestStream(Case):
 
     def test_surrogates(self):
         snapshot = m.Snapshot([(0, 1, (("a\ud800b\udfff.py", 1), ("\udc80", 2)), 2)], 5)
-        row, = arrow.read_rows(snapshot)
+        (row,) = arrow.read_rows(snapshot)
         self.assertEqual([f["filename"] for f in row["traceback"]], ["\ufffd", "a\ufffdb\ufffd.py"])
 
     def test_sample(self):
@@ -218,9 +250,21 @@ class TestLifetime(Case):
 
     def test_nothing_leaks(self):
         class Mallinfo(ctypes.Structure):
-            _fields_ = [(name, ctypes.c_size_t) for name in (
-                "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks",
-                "keepcost")]
+            _fields_ = [
+                (name, ctypes.c_size_t)
+                for name in (
+                    "arena",
+                    "ordblks",
+                    "smblks",
+                    "hblks",
+                    "hblkhd",
+                    "usmblks",
+                    "fsmblks",
+                    "uordblks",
+                    "fordblks",
+                    "keepcost",
+                )
+            ]
 
         mallinfo = getattr(ctypes.CDLL(None), "mallinfo2", None)
         if mallinfo is None:
@@ -273,8 +317,13 @@ class Consumer(Case):
                 self.skipTest(f"no {name} here: {error}")
         self.pa = self.modules.get("pyarrow")
         rng = random.Random(11)
-        self.snapshots = [traced_snapshot(), traced_snapshot(1, sample_interval=500), self.to_core([]),
-                          self.to_core(random_traces(rng, 200)), m.Snapshot(random_traces(rng, 50), 5)]
+        self.snapshots = [
+            traced_snapshot(),
+            traced_snapshot(1, sample_interval=500),
+            self.to_core([]),
+            self.to_core(random_traces(rng, 200)),
+            m.Snapshot(random_traces(rng, 50), 5),
+        ]
 
     def check(self, read):
         for snapshot in self.snapshots:
@@ -376,9 +425,12 @@ class TestDuckDB(Consumer):
             self.check(read)
             snapshot = self.snapshots[0]
             found = connection.sql(
-                "SELECT filename, lineno, sum(size), sum(count) FROM snapshot WHERE count > 0 GROUP BY ALL").fetchall()
-        self.assertEqual(sorted(found), sorted((s.traceback[0].filename, s.traceback[0].lineno, s.size, s.count)
-                                               for s in snapshot.statistics("lineno")))
+                "SELECT filename, lineno, sum(size), sum(count) FROM snapshot WHERE count > 0 GROUP BY ALL"
+            ).fetchall()
+        self.assertEqual(
+            sorted(found),
+            sorted((s.traceback[0].filename, s.traceback[0].lineno, s.size, s.count) for s in snapshot.statistics("lineno")),
+        )
 
 
 if __name__ == "__main__":

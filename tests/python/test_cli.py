@@ -42,9 +42,7 @@ class BadCommandTest(ProgramTest):
         self.assert_refused("report", "empty.ctm", words="empty.ctm")
         self.assert_refused("report", ".", words="irectory")
         self.assert_refused("diff", "missing.ctm", "text.ctm", words="missing.ctm")
-        self.assert_refused(
-            "report", "text.ctm", "--key", "function", "--cumulative", words="--cumulative goes"
-        )
+        self.assert_refused("report", "text.ctm", "--key", "function", "--cumulative", words="--cumulative goes")
         self.assert_refused("report", "text.ctm", "--sort", "weight", words="invalid choice")
         self.assert_refused(words="COMMAND")
 
@@ -118,24 +116,27 @@ class ReportTest(ProgramTest):
         self.assertIn("2 lines, by number of blocks", text)
         self.assertEqual([row[-1] for row in self.rows(text)], ["a.py:2", "a.py:1"])
         text = self.run_command("report", "told.ctm", "--sort", "peak")
-        self.assertEqual([" ".join(row) for row in self.rows(text)], [
-            "14.6 KiB 3 5000 B 93.8% 0 B a.py:3", "1000 B 1 1000 B 6.2% 2000 B a.py:1",
-            "0 B 0 0 B 0.0% 50 B a.py:2",
-        ])
+        self.assertEqual(
+            [" ".join(row) for row in self.rows(text)],
+            [
+                "14.6 KiB 3 5000 B 93.8% 0 B a.py:3",
+                "1000 B 1 1000 B 6.2% 2000 B a.py:1",
+                "0 B 0 0 B 0.0% 50 B a.py:2",
+            ],
+        )
         text = self.run_command("report", "told.ctm", "--sort", "allocated", "--top", "1")
         self.assertIn("top 1 of 3 lines, by size of all ever allocated", text)
-        self.assertEqual([" ".join(row) for row in self.rows(text)],
-                         ["14.6 KiB 3 5000 B 87.2% 0 B a.py:3"])
+        self.assertEqual([" ".join(row) for row in self.rows(text)], ["14.6 KiB 3 5000 B 87.2% 0 B a.py:3"])
 
     def test_at_peak(self):
         self.told("told.ctm", (1, 1000, 2, 0, 1), (2, 10, 5, 15, 0), (3, 5000, 0, 3, 3))
         text = self.run_command("report", "told.ctm", "--at-peak")
         self.assertTrue(text.startswith("at the peak  15.6 KiB in 4 blocks\n"), text)
-        self.assertEqual([" ".join(row) for row in self.rows(text)],
-                         ["14.6 KiB 3 5000 B 93.8% a.py:3", "1000 B 1 1000 B 6.2% a.py:1"])
+        self.assertEqual(
+            [" ".join(row) for row in self.rows(text)], ["14.6 KiB 3 5000 B 93.8% a.py:3", "1000 B 1 1000 B 6.2% a.py:1"]
+        )
         text = self.run_command("report", "told.ctm", "--at-peak", "--sort", "allocated")
-        self.assertEqual(" ".join(self.rows(text)[0]),
-                         "14.6 KiB 3 5000 B 87.2% 14.6 KiB a.py:3")
+        self.assertEqual(" ".join(self.rows(text)[0]), "14.6 KiB 3 5000 B 87.2% 14.6 KiB a.py:3")
         self.assertEqual(len(self.rows(text)), 3)
 
     def test_diff_of_history(self):
@@ -145,19 +146,22 @@ class ReportTest(ProgramTest):
         self.assertEqual(self.rows(text), [])
         text = self.run_command("diff", "before.ctm", "after.ctm", "--sort", "allocated")
         self.assertIn("2 changed lines, by change of size of all ever allocated", text)
-        self.assertEqual([" ".join(row) for row in self.rows(text)],
-                         ["+4000 B +400 +400 +0 B a.py:2", "+1000 B +1 +1 +0 B a.py:1"])
+        self.assertEqual(
+            [" ".join(row) for row in self.rows(text)], ["+4000 B +400 +400 +0 B a.py:2", "+1000 B +1 +1 +0 B a.py:1"]
+        )
         text = self.run_command("diff", "before.ctm", "after.ctm", "--sort", "peak")
-        self.assertEqual([" ".join(row) for row in self.rows(text)],
-                         ["+2000 B 3000 B +2 +0 B a.py:1", "+10 B 10 B +1 +0 B a.py:2"])
+        self.assertEqual(
+            [" ".join(row) for row in self.rows(text)], ["+2000 B 3000 B +2 +0 B a.py:1", "+10 B 10 B +1 +0 B a.py:2"]
+        )
         text = self.run_command("diff", "before.ctm", "after.ctm", "--at-peak")
-        self.assertEqual([" ".join(row) for row in self.rows(text)],
-                         ["+2000 B 3000 B +2 3 a.py:1", "+10 B 10 B +1 1 a.py:2"])
+        self.assertEqual([" ".join(row) for row in self.rows(text)], ["+2000 B 3000 B +2 3 a.py:1", "+10 B 10 B +1 1 a.py:2"])
 
     def test_not_known(self):
-        for options, words in [(["--at-peak"], "what was live at the peak is not in this file"),
-                               (["--sort", "peak"], "does not know what was live at the peak"),
-                               (["--sort", "allocated"], "does not know what has been freed")]:
+        for options, words in [
+            (["--at-peak"], "what was live at the peak is not in this file"),
+            (["--sort", "peak"], "does not know what was live at the peak"),
+            (["--sort", "allocated"], "does not know what has been freed"),
+        ]:
             for command in (["report", "new.ctm"], ["diff", "old.ctm", "new.ctm"]):
                 result = self.python("-m", "ctracemalloc", *command, *options)
                 self.assertEqual((result.returncode, result.stdout), (2, ""))
@@ -167,15 +171,11 @@ class ReportTest(ProgramTest):
 
     def test_reader_that_goes_away(self):
         command = f"{sys.executable} -m ctracemalloc report new.ctm | true"
-        result = subprocess.run(
-            command, shell=True, cwd=self.folder, capture_output=True, text=True, timeout=60
-        )
+        result = subprocess.run(command, shell=True, cwd=self.folder, capture_output=True, text=True, timeout=60)
         self.assertEqual(result.stderr, "")
 
     def test_version(self):
-        self.assertEqual(
-            self.run_command("--version"), f"ctracemalloc {ctracemalloc.__version__}\n"
-        )
+        self.assertEqual(self.run_command("--version"), f"ctracemalloc {ctracemalloc.__version__}\n")
 
     def test_colours_only_where_wanted(self):
         try:
@@ -190,9 +190,7 @@ class ReportTest(ProgramTest):
         )
         self.environment["TERM"] = "xterm"
         colored = self.python("-c", script, "report", "new.ctm", stdin=subprocess.DEVNULL)
-        plain = self.python(
-            "-c", script, "report", "new.ctm", "--no-color", stdin=subprocess.DEVNULL
-        )
+        plain = self.python("-c", script, "report", "new.ctm", "--no-color", stdin=subprocess.DEVNULL)
         self.assertIn("\x1b[1m", colored.stdout)
         self.assertNotIn("\x1b", plain.stdout)
         self.assertIn("7000 B", plain.stdout)

@@ -82,9 +82,7 @@ class AttachTest(ProgramTest):
     def test_rates_and_the_end(self):
         program = self.traced_program()
         command = [sys.executable, "-m", "ctracemalloc", "attach", "it.box", "--interval", "0.2"]
-        with subprocess.Popen(
-            command, cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, text=True
-        ) as watcher:
+        with subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, text=True) as watcher:
             lines = iter(watcher.stdout.readline, "")
             self.assertIn("running", next(lines))
             program.grow()

@@ -162,9 +162,7 @@ class EndTest(ProgramTest):
             print(signal.getsignal(signal.SIGTERM) == signal.SIG_IGN)
             """,
         )
-        traced = self.traced(
-            script, preexec_fn=lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        )
+        traced = self.traced(script, preexec_fn=lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN))
         self.assertEqual((traced.returncode, traced.stdout), (0, "True\n"))
 
     def test_os_exit_gives_no_report(self):

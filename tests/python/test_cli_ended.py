@@ -77,12 +77,18 @@ class EndedTest(EndingsTest):
         prog = str(self.folder / "prog.py")
         for code, ended, exception in (
             ("fail()", "exit status 1, ValueError at prog.py:2", ("ValueError", prog, 2)),
-            ("import json; json.JSONDecodeError.__module__ = 'm'; raise json.JSONDecodeError('', '', 0)",
-             "exit status 1, m.JSONDecodeError at <string>:1", ("m.JSONDecodeError", "<string>", 1)),
+            (
+                "import json; json.JSONDecodeError.__module__ = 'm'; raise json.JSONDecodeError('', '', 0)",
+                "exit status 1, m.JSONDecodeError at <string>:1",
+                ("m.JSONDecodeError", "<string>", 1),
+            ),
             ("\n\nraise sys.exit", "exit status 1, TypeError at <string>:3", ("TypeError", "<string>", 3)),
             ("raise KeyboardInterrupt", "SIGINT, KeyboardInterrupt at <string>:1", ("KeyboardInterrupt", "<string>", 1)),
-            ("sys.excepthook = lambda *_: sys.exit(9); fail()", "exit status 9, ValueError at prog.py:2",
-             ("ValueError", prog, 2)),
+            (
+                "sys.excepthook = lambda *_: sys.exit(9); fail()",
+                "exit status 9, ValueError at prog.py:2",
+                ("ValueError", prog, 2),
+            ),
             ("sys.excepthook = print; fail()", "exit status 1, ValueError at prog.py:2", ("ValueError", prog, 2)),
         ):
             if "print" not in code:
@@ -103,8 +109,11 @@ class EndedTest(EndingsTest):
         self.check(("-m", "package.mod", "5"), "exit status 5")
         self.check(("-c", "import sys; sys.exit(6)"), "exit status 6")
         self.write("interrupted.py", "raise KeyboardInterrupt")
-        self.check(("-m", "interrupted"), "SIGINT, KeyboardInterrupt at interrupted.py:1",
-                   ("KeyboardInterrupt", str(self.folder / "interrupted.py"), 1))
+        self.check(
+            ("-m", "interrupted"),
+            "SIGINT, KeyboardInterrupt at interrupted.py:1",
+            ("KeyboardInterrupt", str(self.folder / "interrupted.py"), 1),
+        )
 
     def test_signals(self):
         self.check_code("os.kill(os.getpid(), signal.SIGTERM); [n for n in range(1000)]", "SIGTERM")
@@ -112,8 +121,14 @@ class EndedTest(EndingsTest):
     def test_output_that_cannot_be_written(self):
         with open("/dev/full", "w") as full:
             command = ["-m", "ctracemalloc", "run", "-o", "out.ctm", "prog.py", "print(1)"]
-            done = subprocess.run([sys.executable, *command], cwd=self.folder, env=self.environment, stdout=full,
-                                  stderr=subprocess.PIPE, text=True)
+            done = subprocess.run(
+                [sys.executable, *command],
+                cwd=self.folder,
+                env=self.environment,
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
         self.assertEqual(done.returncode, 120)
         self.assertIn("  ended    exit status 120 (its output could not be written), pid ", done.stderr)
 
@@ -150,8 +165,7 @@ fail()
         """Printed by C code inside the program, or in an interactive session."""
         code = "import ctypes; f = ctypes.pythonapi.PyErr_Print\ntry: fail()\nexcept ValueError: pass\nkept = bytearray(55_555)"
         self.check_code(code, "exit status 0")
-        result = self.python("-i", "-m", "ctracemalloc", "run", "-o", "out.ctm", "-c", "1/0",
-                             input="kept = bytes(66_634)\n")
+        result = self.python("-i", "-m", "ctracemalloc", "run", "-o", "out.ctm", "-c", "1/0", input="kept = bytes(66_634)\n")
         self.assertEqual(result.returncode, 0)
         self.assertIn("  ended    exit status 0, pid ", result.stderr)
         snapshot = ctracemalloc.Snapshot.load(str(self.folder / "out.ctm"))
@@ -159,8 +173,7 @@ fail()
 
     def test_a_prompt_is_no_session(self):
         """code.interact() leaves sys.ps1 behind."""
-        self.check_code("sys.ps1 = '> '; fail()", "exit status 1, ValueError at prog.py:2",
-                        ("ValueError", self.script, 2))
+        self.check_code("sys.ps1 = '> '; fail()", "exit status 1, ValueError at prog.py:2", ("ValueError", self.script, 2))
 
     def test_a_session_on_a_terminal(self):
         """stdin is the program: an exception does not end it."""
@@ -180,8 +193,11 @@ fail()
         """`-m`: what the interpreter runs before it has found the program is the program as well."""
         self.write("fails/__init__.py", "kept = bytes(66_634)\nimport nosuch")
         self.write("fails/__main__.py", "")
-        self.check(("-m", "fails"), "exit status 1, ModuleNotFoundError at fails/__init__.py:2",
-                   ("ModuleNotFoundError", str(self.folder / "fails/__init__.py"), 2))
+        self.check(
+            ("-m", "fails"),
+            "exit status 1, ModuleNotFoundError at fails/__init__.py:2",
+            ("ModuleNotFoundError", str(self.folder / "fails/__init__.py"), 2),
+        )
         self.write("exits/__init__.py", "import sys; sys.exit(4)")
         self.write("exits/__main__.py", "")
         self.check(("-m", "exits"), "exit status 4")
@@ -214,8 +230,9 @@ class NoProgramTest(ProgramTest):
                 with self.subTest(program=program, flags=flags, options=options):
                     plain = self.python(*flags, *program)
                     traced = self.traced(*options, *program, flags=flags)
-                    self.assertEqual((traced.returncode, traced.stdout, traced.stderr),
-                                     (plain.returncode, plain.stdout, plain.stderr))
+                    self.assertEqual(
+                        (traced.returncode, traced.stdout, traced.stderr), (plain.returncode, plain.stdout, plain.stderr)
+                    )
                     self.assertEqual(list(self.folder.glob("*.ctm*")), [])
 
 
@@ -223,7 +240,9 @@ class ProgramsCodeTest(EndingsTest):
     """What the program has made of the interpreter is not asked, and changes nothing."""
 
     def test_a_metaclass_in_the_way(self):
-        self.write("prog.py", """
+        self.write(
+            "prog.py",
+            """
             class Meta(type):
                 def __getattribute__(cls, name): raise SystemExit(99)
                 def __eq__(cls, other): raise SystemExit(98)
@@ -231,12 +250,16 @@ class ProgramsCodeTest(EndingsTest):
             class Odd(Exception, metaclass=Meta): pass
             class OddExit(SystemExit, metaclass=Meta): pass
             raise Odd
-        """)
+        """,
+        )
         self.check(("prog.py",), "exit status 1, Odd at prog.py:8", ("Odd", self.script, 8))
 
     def test_names_that_are_none(self):
-        self.check_code("class Odd(SyntaxError): __module__ = filename = lineno = 5\nraise Odd",
-                        "exit status 1, Odd at <string>:2", ("Odd", "<string>", 2))
+        self.check_code(
+            "class Odd(SyntaxError): __module__ = filename = lineno = 5\nraise Odd",
+            "exit status 1, Odd at <string>:2",
+            ("Odd", "<string>", 2),
+        )
 
     def test_an_output_of_the_programs_own(self):
         result = self.traced("-c", "import sys; sys.stdout = open('/dev/full', 'w'); print(1)")
@@ -248,7 +271,9 @@ class ProgramsCodeTest(EndingsTest):
 
     def test_trace_functions(self):
         """They see no code of ours, and what they raise does not end it."""
-        self.write("prog.py", """
+        self.write(
+            "prog.py",
+            """
             import sys, threading
             def trace(frame, event, argument):
                 if "ctracemalloc" in frame.f_code.co_filename or frame.f_code.co_name == "none":
@@ -257,14 +282,17 @@ class ProgramsCodeTest(EndingsTest):
             getattr(sys, sys.argv[1])(trace)
             if sys.argv[2:]:
                 raise KeyError
-        """)
+        """,
+        )
         for name in ("settrace", "setprofile"):
             self.check(("prog.py", name), "exit status 0")
             self.check(("prog.py", name, "fail"), "exit status 1, KeyError at prog.py:9", ("KeyError", self.script, 9))
 
     @unittest.skipIf(sys.version_info < (3, 12), "sys.monitoring is new in 3.12")
     def test_monitoring(self):
-        self.write("prog.py", """
+        self.write(
+            "prog.py",
+            """
             import sys, threading
             def start(code, offset):
                 if "ctracemalloc" in code.co_filename:
@@ -274,14 +302,17 @@ class ProgramsCodeTest(EndingsTest):
             sys.monitoring.set_events(1, sys.monitoring.events.PY_START)
             if sys.argv[1:]:
                 raise KeyError
-        """)
+        """,
+        )
         self.check(("prog.py",), "exit status 0")
         self.check(("prog.py", "fail"), "exit status 1, KeyError at prog.py:10", ("KeyError", self.script, 10))
 
     def test_warnings_are_those_of_the_program(self):
         """On 3.13 the standard module takes the reference tracer, of which take_snapshot() warns: not here, nobody asked."""
-        for start in ("import tracemalloc, warnings; warnings.showwarning = print; tracemalloc.start()",
-                      "import tracemalloc, warnings; warnings.simplefilter('error'); tracemalloc.start()"):
+        for start in (
+            "import tracemalloc, warnings; warnings.showwarning = print; tracemalloc.start()",
+            "import tracemalloc, warnings; warnings.simplefilter('error'); tracemalloc.start()",
+        ):
             self.check_code(start, "exit status 0")
             self.check_code(f"{start}\nfail()", "exit status 1, ValueError at prog.py:2", ("ValueError", self.script, 2))
             result = self.traced("-o", "out.ctm", "prog.py", start)
@@ -301,13 +332,16 @@ class ProgramsCodeTest(EndingsTest):
         self.check(("-c", code), "exit status 0")
 
     def test_files_are_forbidden(self):
-        self.write("prog.py", """
+        self.write(
+            "prog.py",
+            """
             import sys
             def hook(event, arguments):
                 if event == "open":
                     raise RuntimeError("no files")
             sys.addaudithook(hook)
-        """)
+        """,
+        )
         result = self.traced("-o", "out.ctm", "prog.py")
         self.assertEqual((result.returncode, list(self.folder.glob("*.ctm"))), (0, []))
         self.assertIn("ctracemalloc: the snapshot was not written: RuntimeError: no files\n", result.stderr)
@@ -318,13 +352,16 @@ class ForbiddenTest(ProgramTest):
     def test_another_hook_forbids_the_watching(self):
         """Then how it ended is not claimed."""
         self.write("hooks/usercustomize.py", "")
-        self.write("hooks/sitecustomize.py", """
+        self.write(
+            "hooks/sitecustomize.py",
+            """
             import sys
             def hook(event, args):
                 if event == "sys.addaudithook":
                     raise RuntimeError("not allowed")
             sys.addaudithook(hook)
-        """)
+        """,
+        )
         self.environment["PYTHONPATH"] = str(self.folder / "hooks")
         result = self.traced("-o", "o.ctm", "-c", "import sys; sys.exit(3)")
         self.assertEqual(result.returncode, 3)

@@ -19,7 +19,11 @@ class ClosedStreamsTest(ProgramTest):
 
     def shell(self, command):
         return subprocess.run(
-            ["sh", "-c", command, sys.executable], cwd=self.folder, env=self.environment, capture_output=True, text=True,
+            ["sh", "-c", command, sys.executable],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
             timeout=60,
         )
 
@@ -114,23 +118,29 @@ class WrapperTest(ProgramTest):
         """A wrapper that has put a script of its own in sys.executable's place, as scalene does."""
         fake = self.write("fake", "#!/bin/sh\nexit 99\n")
         fake.chmod(0o755)
-        self.write("wrap.py", f"""
+        self.write(
+            "wrap.py",
+            f"""
             import runpy, sys
             sys.executable = {str(fake)!r}
             sys.argv = sys.argv[2:]
             runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)
-        """)
+        """,
+        )
         self.check("wrap.py", name="wrap.py")
 
     def test_another_execve(self):
         """A wrapper that has put a function of its own in os.execve's place, as debugpy does: it would go on in the program."""
-        self.write("wrap.py", """
+        self.write(
+            "wrap.py",
+            """
             import os, runpy, sys
             original = os.execve
             os.execve = lambda path, words, environment: original(path, [words[0], "-c", "exit(99)"], environment)
             sys.argv = sys.argv[2:]
             runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)
-        """)
+        """,
+        )
         self.check("wrap.py", name="wrap.py")
 
     def test_well_known_ones(self):
@@ -159,12 +169,15 @@ class WrapperTest(ProgramTest):
         site.mkdir()
         (site / "ctracemalloc").symlink_to(Path(PACKAGE_PARENT, "ctracemalloc"))
         (site / "packed.py").write_text("VALUE = 42\n")
-        self.write("app/__main__.py", f"""
+        self.write(
+            "app/__main__.py",
+            f"""
             import sys
             sys.path.append({str(site)!r})
             from ctracemalloc._cli import main
             sys.exit(main())
-        """)
+        """,
+        )
         zipapp.create_archive(self.folder / "app", self.folder / "app.pyz")
         self.write("p.py", "import packed, sys; sys.exit(packed.VALUE)")
         for application in ("app.pyz", "app"):
@@ -210,7 +223,9 @@ class SubinterpreterTest(ProgramTest):
 class InterruptedTerminationTest(ProgramTest):
     def test_sigint_after_sigterm(self):
         """A program that survives SIGINT dies of the SIGTERM before it, with its report."""
-        program = self.write("p.py", """
+        program = self.write(
+            "p.py",
+            """
             import os, signal, threading, time
             def send():
                 time.sleep(0.1)
@@ -227,7 +242,8 @@ class InterruptedTerminationTest(ProgramTest):
                     time.sleep(0.01)
                 except KeyboardInterrupt:
                     pass
-        """)
+        """,
+        )
         for _ in range(3):
             result = self.traced("-o", "out.ctm", program)
             self.assertEqual(result.returncode, -15, result.stderr)

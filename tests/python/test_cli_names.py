@@ -19,9 +19,28 @@ from ctracemalloc import _names, _report, _terminal
 
 ENCODINGS = ("utf-8", "ascii", "cp1252", "latin-1", "koi8-r", "shift_jis", "utf-16")
 SPECIAL = [
-    "\x1b[2J", "nul\0byte", "two\nlines\r\n", "half\ud83d", "bytes\udcff\udc80", "\u202ereversed", "tab\there", "\x9b31m",
-    "漢字" * 30, "e\u0301" * 60, "\u0301leads", "👩\u200d👩\u200d👧", "x" * 5000, "/" * 300, "", " ", "\u2028line",
-    "\ue000private", "a/" * 80 + "end.py", "\U000e0001tag", "<frozen importlib._bootstrap_external>", "ü/ö/ä.py",
+    "\x1b[2J",
+    "nul\0byte",
+    "two\nlines\r\n",
+    "half\ud83d",
+    "bytes\udcff\udc80",
+    "\u202ereversed",
+    "tab\there",
+    "\x9b31m",
+    "漢字" * 30,
+    "e\u0301" * 60,
+    "\u0301leads",
+    "👩\u200d👩\u200d👧",
+    "x" * 5000,
+    "/" * 300,
+    "",
+    " ",
+    "\u2028line",
+    "\ue000private",
+    "a/" * 80 + "end.py",
+    "\U000e0001tag",
+    "<frozen importlib._bootstrap_external>",
+    "ü/ö/ä.py",
 ]
 
 KINDS = {}  # characters by category
@@ -49,8 +68,17 @@ class NamesTest(unittest.TestCase):
             shown = _names.printable(chr(code))
             if not shown.isprintable() or (shown != chr(code)) != (not chr(code).isprintable()):
                 self.fail(f"{code:#x}: {shown!r}")
-        for char, shown in (("\0", "\\x00"), ("\n", "\\n"), ("\x1b", "\\x1b"), ("\ud83d", "\\ud83d"), ("\\", "\\"),
-                            ("\u202e", "\\u202e"), ("é", "é"), ("漢", "漢"), ("\U000e0001", "\\U000e0001")):
+        for char, shown in (
+            ("\0", "\\x00"),
+            ("\n", "\\n"),
+            ("\x1b", "\\x1b"),
+            ("\ud83d", "\\ud83d"),
+            ("\\", "\\"),
+            ("\u202e", "\\u202e"),
+            ("é", "é"),
+            ("漢", "漢"),
+            ("\U000e0001", "\\U000e0001"),
+        ):
             self.assertEqual(_names.printable(char), shown)
 
     def test_encodings(self):
@@ -80,18 +108,20 @@ class NamesTest(unittest.TestCase):
                         self.assertEqual(short, name)
 
     def test_counted(self):
-        self.assertEqual([_names.counted(n, "line") for n in (0, 1, 2, 1000)],
-                         ["0 lines", "1 line", "2 lines", "1,000 lines"])
+        self.assertEqual([_names.counted(n, "line") for n in (0, 1, 2, 1000)], ["0 lines", "1 line", "2 lines", "1,000 lines"])
         self.assertEqual([_names.counted(n, "block", sign=True) for n in (-1, 1, 5)], ["-1 block", "+1 block", "+5 blocks"])
 
     def test_paths(self):
         for path, shown in (
-            ("/home/me/here/app/x.py", "app/x.py"), ("/home/me/elsewhere/x.py", "/home/me/elsewhere/x.py"),
+            ("/home/me/here/app/x.py", "app/x.py"),
+            ("/home/me/elsewhere/x.py", "/home/me/elsewhere/x.py"),
             ("/usr/lib/python3.11/json/decoder.py", "json/decoder.py"),
             ("/usr/lib/python3/dist-packages/apt/cache.py", "apt/cache.py"),
             ("/opt/py/lib64/python3.13t/site-packages/flask/app.py", "flask/app.py"),
             ("/home/me/here/venv/lib/python3.12/site-packages/flask/app.py", "flask/app.py"),
-            ("/home/me/here", "/home/me/here"), ("relative.py", "relative.py"), ("<string>", "<string>"),
+            ("/home/me/here", "/home/me/here"),
+            ("relative.py", "relative.py"),
+            ("<string>", "<string>"),
             ("/usr/lib/python3.11/", "/usr/lib/python3.11/"),
         ):
             self.assertEqual(_terminal.shorten_path(path, "/home/me/here"), shown)
@@ -172,8 +202,13 @@ class TerminalTest(ProgramTest):
         self.write("sub/prog.py", source)
 
     def bytes_of(self, *arguments, **environment):
-        done = subprocess.run([sys.executable, "-m", "ctracemalloc", *arguments], cwd=self.folder, timeout=120,
-                              env={**self.environment, **environment}, capture_output=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "ctracemalloc", *arguments],
+            cwd=self.folder,
+            timeout=120,
+            env={**self.environment, **environment},
+            capture_output=True,
+        )
         self.assertNotIn(b"Traceback", done.stderr)
         self.assertNotIn(b"no report", done.stderr)
         return done
@@ -196,8 +231,15 @@ class TerminalTest(ProgramTest):
 
         reader = threading.Thread(target=read)
         reader.start()
-        done = subprocess.run([sys.executable, "-m", "ctracemalloc", *arguments], cwd=self.folder, timeout=120,
-                              env={**self.environment, **environment}, stdin=theirs, stdout=theirs, stderr=theirs)
+        done = subprocess.run(
+            [sys.executable, "-m", "ctracemalloc", *arguments],
+            cwd=self.folder,
+            timeout=120,
+            env={**self.environment, **environment},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+        )
         os.close(theirs)
         reader.join()
         os.close(ours)
@@ -241,9 +283,17 @@ class TerminalTest(ProgramTest):
     def test_run_and_report_show_the_same(self):
         for options in ([], ["--key", "function"], ["--key", "filename"]):
             # The program leaves its directory; the command was given in this one.
-            run = self.bytes_of("run", "-o", "a.ctm", "--top", "60", *options, "-c",
-                                "import sys, os, json, runpy; sys.path.insert(0, os.path.abspath('sub'));"
-                                "runpy.run_path('sub/prog.py'); os.chdir('/')").stderr.decode()
+            run = self.bytes_of(
+                "run",
+                "-o",
+                "a.ctm",
+                "--top",
+                "60",
+                *options,
+                "-c",
+                "import sys, os, json, runpy; sys.path.insert(0, os.path.abspath('sub'));"
+                "runpy.run_path('sub/prog.py'); os.chdir('/')",
+            ).stderr.decode()
             report = self.bytes_of("report", "a.ctm", "--top", "60", *options).stdout.decode()
             run = [line for line in run.splitlines() if not line.startswith("  saved ")]
             self.assertEqual(run, report.splitlines())
@@ -286,9 +336,14 @@ class TerminalTest(ProgramTest):
             self.assertIn(f"{shown}:1 ".encode(), self.bytes_of("report", out).stdout)
             done = self.bytes_of("merge", "-o", merged, out, out)
             self.assertIn(f"{os.fsdecode(merged)}: 2 snapshots".encode("ascii", "ignore")[-13:], done.stdout)
-            wrong = [self.bytes_of("report", script), self.bytes_of("run", "-o", script, script),
-                     self.bytes_of("merge", "-o", script, out), self.bytes_of("report", name + b".missing"),
-                     self.bytes_of("recording", out), self.bytes_of("attach", out)]
+            wrong = [
+                self.bytes_of("report", script),
+                self.bytes_of("run", "-o", script, script),
+                self.bytes_of("merge", "-o", script, out),
+                self.bytes_of("report", name + b".missing"),
+                self.bytes_of("recording", out),
+                self.bytes_of("attach", out),
+            ]
             for result in wrong:
                 self.assertEqual(result.returncode, 2)
                 self.assertIn(_names.printable(os.fsdecode(name)), result.stderr.decode())
@@ -354,16 +409,26 @@ class MessagesTest(ProgramTest):
 
     def test_names_of_files_stand_once(self):
         (self.folder / "a b'\".ctm").write_bytes(b"no snapshot")
-        for command in (["report", "a b'\".ctm"], ["report", "missing.ctm"], ["report", "a.ctm", "--at-peak", "--sort", "x"],
-                        ["diff", "a.ctm", "a b'\".ctm"], ["recording", "a.ctm"], ["recording", "a b'\".ctm"],
-                        ["merge", "-o", "x", "r.ctr"], ["merge", "-o", "x", "a b'\".ctm"], ["attach", "a.ctm"]):
+        for command in (
+            ["report", "a b'\".ctm"],
+            ["report", "missing.ctm"],
+            ["report", "a.ctm", "--at-peak", "--sort", "x"],
+            ["diff", "a.ctm", "a b'\".ctm"],
+            ["recording", "a.ctm"],
+            ["recording", "a b'\".ctm"],
+            ["merge", "-o", "x", "r.ctr"],
+            ["merge", "-o", "x", "a b'\".ctm"],
+            ["attach", "a.ctm"],
+        ):
             text = self.command(*command, status=2)
             for name in ("a b'", "missing.ctm", "r.ctr"):
                 self.assertLessEqual(text.count(name), 1, text)
-        for command, words in ((["recording", "a.ctm"], "a.ctm: it is a snapshot"),
-                               (["attach", "a.ctm"], "a.ctm: it is a snapshot"),
-                               (["merge", "-o", "x", "r.ctr"], "r.ctr: it is a recording"),
-                               (["attach", "r.ctr"], "r.ctr: it is a recording")):
+        for command, words in (
+            (["recording", "a.ctm"], "a.ctm: it is a snapshot"),
+            (["attach", "a.ctm"], "a.ctm: it is a snapshot"),
+            (["merge", "-o", "x", "r.ctr"], "r.ctr: it is a recording"),
+            (["attach", "r.ctr"], "r.ctr: it is a recording"),
+        ):
             self.assertIn(words, self.command(*command, status=2))
 
     def test_one_of_each(self):
@@ -401,11 +466,13 @@ class MessagesTest(ProgramTest):
             self.assertEqual(ctracemalloc.Snapshot.merge([one, one]).merged, 2)
 
     def test_what_is_wrong_is_told_with_the_usage_of_the_command(self):
-        for command, words in ((["run", "--bogus", "x.py"], "unrecognized arguments: --bogus"),
-                               (["report", "a.ctm", "b.ctm"], "unrecognized arguments: b.ctm"),
-                               (["report", "a.ctm", "--key", "function", "--cumulative"], "--cumulative goes with --key"),
-                               (["merge", "a.ctm"], "where to?"),
-                               (["recording", "r.ctr", "--from", "9"], "there is no moment at 9 seconds")):
+        for command, words in (
+            (["run", "--bogus", "x.py"], "unrecognized arguments: --bogus"),
+            (["report", "a.ctm", "b.ctm"], "unrecognized arguments: b.ctm"),
+            (["report", "a.ctm", "--key", "function", "--cumulative"], "--cumulative goes with --key"),
+            (["merge", "a.ctm"], "where to?"),
+            (["recording", "r.ctr", "--from", "9"], "there is no moment at 9 seconds"),
+        ):
             text = self.command(*command, status=2)
             self.assertTrue(text.startswith(f"usage: python -m ctracemalloc {command[0]} ["), text)
             self.assertIn(f"\npython -m ctracemalloc {command[0]}: error: {words}", text)
@@ -443,8 +510,10 @@ class MessagesTest(ProgramTest):
         self.assertIn(f"the moment at {last} is not before that at {first}\n", text)
 
     def test_a_command_line_is_shown_as_a_shell_takes_it(self):
-        for program, shown in ((["-c", 'raise SystemExit("a b")'], """-c 'raise SystemExit("a b")'"""),
-                               (["-c", "pass", "one", "two words", ""], "-c pass one 'two words' ''")):
+        for program, shown in (
+            (["-c", 'raise SystemExit("a b")'], """-c 'raise SystemExit("a b")'"""),
+            (["-c", "pass", "one", "two words", ""], "-c pass one 'two words' ''"),
+        ):
             result = self.traced("--record", "it.ctr", "--black-box", "it.box", "--force", "-o", "it.ctm", *program)
             self.assertIn(f"  program  {shown}\n", result.stderr)
             self.assertIn(f"  program  {shown}\n", self.command("report", "it.ctm"))
@@ -456,8 +525,19 @@ class MessagesTest(ProgramTest):
     def test_units(self):
         from ctracemalloc import _cli
 
-        for text, size in (("65536", 65536), ("512K", 2**19), ("512k", 2**19), ("512KiB", 2**19), ("512 KiB", 2**19),
-                           ("4MiB", 2**22), ("4m", 2**22), ("1G", 2**30), ("256TiB", 2**48), ("100B", 100), ("100 B", 100)):
+        for text, size in (
+            ("65536", 65536),
+            ("512K", 2**19),
+            ("512k", 2**19),
+            ("512KiB", 2**19),
+            ("512 KiB", 2**19),
+            ("4MiB", 2**22),
+            ("4m", 2**22),
+            ("1G", 2**30),
+            ("256TiB", 2**48),
+            ("100B", 100),
+            ("100 B", 100),
+        ):
             self.assertEqual(_cli.interval_argument(text), size)
         for size in (1, 1000, 2**15, 2**19, 5 * 2**20, 2**30):
             printed = _report.format_bytes(size)

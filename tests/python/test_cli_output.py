@@ -103,7 +103,10 @@ class RefusalTest(OutputTest):
     def test_a_black_box_by_attach(self):
         program = subprocess.Popen(
             [sys.executable, "-m", "ctracemalloc", "run", "--black-box", "it.box", "-c", FOREVER],
-            cwd=self.folder, env=self.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
         with program:
@@ -120,14 +123,22 @@ class RefusalTest(OutputTest):
 
     def test_recordings_of_children(self):
         """PATH.PID is a name that nobody has given: what is there stays, and is told."""
-        result = self.traced("--record", "rec.ctr", "--record-children", "-c", "\n".join([
-            "import os",
-            "for pid in range(os.getpid(), os.getpid() + 2000): open(f'rec.ctr.{pid}', 'w').write('mine')",
-            "pid = os.fork()",
-            "if not pid: os._exit(0)",
-            "os.waitpid(pid, 0)",
-            "print(open(f'rec.ctr.{pid}').read())",
-        ]))
+        result = self.traced(
+            "--record",
+            "rec.ctr",
+            "--record-children",
+            "-c",
+            "\n".join(
+                [
+                    "import os",
+                    "for pid in range(os.getpid(), os.getpid() + 2000): open(f'rec.ctr.{pid}', 'w').write('mine')",
+                    "pid = os.fork()",
+                    "if not pid: os._exit(0)",
+                    "os.waitpid(pid, 0)",
+                    "print(open(f'rec.ctr.{pid}').read())",
+                ]
+            ),
+        )
         self.assertEqual(result.stdout, "mine\n", result.stderr)
         self.assertIn("is not recorded: cannot write to", result.stderr)
 
@@ -138,8 +149,10 @@ class AllowedTest(OutputTest):
             self.assert_done("run", "-o", name, "prog.py")
             self.assertGreater(len(ctracemalloc.Snapshot.load(self.folder / name).traces), 0)
         self.assert_done("merge", "-o", "a.ctm", "b.ctm", "b.ctm")
-        self.assertEqual(len(ctracemalloc.Snapshot.load(self.folder / "a.ctm").traces),
-                         2 * len(ctracemalloc.Snapshot.load(self.folder / "b.ctm").traces))
+        self.assertEqual(
+            len(ctracemalloc.Snapshot.load(self.folder / "a.ctm").traces),
+            2 * len(ctracemalloc.Snapshot.load(self.folder / "b.ctm").traces),
+        )
         self.assert_done("run", "--record", "r.ctr", "--black-box", "it.box", "-o", "a.ctm", "prog.py")
         self.assert_done("run", "--record", "r.ctr", "--black-box", "it.box", "-o", "a.ctm", "prog.py")
         self.assertEqual(ctracemalloc.open_recording(self.folder / "r.ctr").ended, "exit status 0")
@@ -154,15 +167,23 @@ class AllowedTest(OutputTest):
         self.assert_done("run", "-o", "/dev/null", "prog.py")
         self.assert_done("merge", "-o", "/dev/null", "a.ctm")
         for command in (["merge", "-o", "/dev/stdout", "a.ctm"], ["recording", "r.ctr", "-o", "/dev/stdout"]):
-            done = subprocess.run([sys.executable, "-m", "ctracemalloc", *command], cwd=self.folder,
-                                  env=self.environment, capture_output=True, timeout=60)
+            done = subprocess.run(
+                [sys.executable, "-m", "ctracemalloc", *command],
+                cwd=self.folder,
+                env=self.environment,
+                capture_output=True,
+                timeout=60,
+            )
             self.assertEqual(done.returncode, 0, done.stderr)
             (self.folder / "piped.ctm").write_bytes(done.stdout)  # nothing but the snapshot
             ctracemalloc.Snapshot.load(self.folder / "piped.ctm")
 
     def test_force(self):
-        for command in (["run", "--force", "-o", "x", "prog.py"], ["merge", "--force", "-o", "x", "a.ctm"],
-                        ["recording", "r.ctr", "--force", "-o", "x"]):
+        for command in (
+            ["run", "--force", "-o", "x", "prog.py"],
+            ["merge", "--force", "-o", "x", "a.ctm"],
+            ["recording", "r.ctr", "--force", "-o", "x"],
+        ):
             self.write("x", TEXT)
             self.assert_done(*command)
             ctracemalloc.Snapshot.load(self.folder / "x")
@@ -230,8 +251,10 @@ class MeanwhileTest(OutputTest):
         ctracemalloc.Snapshot.load(self.folder / f"ctracemalloc-{pid}-2.ctm")
 
     def test_nothing_stays_of_what_cannot_be_written(self):
-        code = "import resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n" \
-               "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))"
+        code = (
+            "import resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+            "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))"
+        )
         result = self.traced("-o", "out.ctm", "-c", code)
         self.assertIn("the snapshot was not written", result.stderr)
         self.assertFalse((self.folder / "out.ctm").exists())

@@ -230,11 +230,7 @@ class SummaryTest(ProgramTest):
         self.traced("-n", "25", "-c", "pass")
         snapshot = self.load_only_snapshot()
         package = str(Path(ctracemalloc.__file__).parent)
-        own = [
-            trace.size
-            for trace in snapshot.traces
-            if trace.traceback[-1].filename.startswith(package)
-        ]
+        own = [trace.size for trace in snapshot.traces if trace.traceback[-1].filename.startswith(package)]
         self.assertLess(sum(own), 4096, own)
 
 

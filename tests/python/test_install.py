@@ -21,9 +21,7 @@ HOOK = "ctracemalloc.pth"
 class CodeTest(unittest.TestCase):
     def python(self, *arguments, python=sys.executable, **variables):
         environment = {
-            key: value
-            for key, value in os.environ.items()
-            if key not in ("CTRACEMALLOC", "PYTHONTRACEMALLOC", "PYTHONPATH")
+            key: value for key, value in os.environ.items() if key not in ("CTRACEMALLOC", "PYTHONTRACEMALLOC", "PYTHONPATH")
         }
         if "PYTHONPATH" in os.environ:
             environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
@@ -126,11 +124,7 @@ class InstallTest(CodeTest):
     def test_module_attributes_of_the_standard_module(self):
         import tracemalloc
 
-        missing = [
-            name
-            for name in vars(tracemalloc)
-            if not name.startswith("__") and not hasattr(ctracemalloc, name)
-        ]
+        missing = [name for name in vars(tracemalloc) if not name.startswith("__") and not hasattr(ctracemalloc, name)]
         self.assertEqual(missing, [])
         self.assertFalse(hasattr(ctracemalloc, "__all__"))
 
@@ -179,10 +173,7 @@ class EnvironmentTest(CodeTest):
                 self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
 
     def test_first_line_is_traced(self):
-        code = (
-            "held = bytearray(12345); import ctracemalloc;"
-            "print(ctracemalloc.get_object_traceback(held))"
-        )
+        code = "held = bytearray(12345); import ctracemalloc;print(ctracemalloc.get_object_traceback(held))"
         self.assertEqual(self.run_code(code, CTRACEMALLOC="1").stdout, "<string>:1\n")
 
     def test_children_inherit_it(self):
@@ -245,15 +236,12 @@ class HookTest(CodeTest):
 class VersionTest(CodeTest):
     def test_unknown_versions_are_refused(self):
         for version in ((3, 10), (3, 16), (4, 0)):
-            code = (
-                f"import sys; sys.version_info = {(*version, 0, 'final', 0)}; import ctracemalloc"
-            )
+            code = f"import sys; sys.version_info = {(*version, 0, 'final', 0)}; import ctracemalloc"
             result = self.python("-c", code)
             self.assertEqual(result.returncode, 1)
             last = result.stderr.splitlines()[-1]
             self.assertIn(
-                f"ImportError: ctracemalloc knows CPython 3.11 to 3.15, not "
-                f"{version[0]}.{version[1]}:",
+                f"ImportError: ctracemalloc knows CPython 3.11 to 3.15, not {version[0]}.{version[1]}:",
                 last,
             )
 

@@ -174,9 +174,17 @@ class ViewTest(ProgramTest):
         self.traced("--sample-interval", "1K", "--record", "it.ctr", "--black-box", "it.box", "-o", "it.ctm", "it.py")
         self.traced("-o", "whole.ctm", "it.py")
         sample = ctracemalloc.Snapshot.load(str(self.folder / "it.ctm"))
-        for arguments in (("report", "it.ctm"), ("report", "it.ctm", "--at-peak"), ("report", "it.ctr"), ("report", "it.box"),
-                          ("recording", "it.ctr"), ("attach", "it.box"), ("diff", "it.ctm", "it.ctr"),
-                          ("diff", "it.ctm", "it.ctm", "--at-peak"), ("merge", "-o", "all.ctm", "it.ctm")):
+        for arguments in (
+            ("report", "it.ctm"),
+            ("report", "it.ctm", "--at-peak"),
+            ("report", "it.ctr"),
+            ("report", "it.box"),
+            ("recording", "it.ctr"),
+            ("attach", "it.box"),
+            ("diff", "it.ctm", "it.ctr"),
+            ("diff", "it.ctm", "it.ctm", "--at-peak"),
+            ("merge", "-o", "all.ctm", "it.ctm"),
+        ):
             with self.subTest(arguments=arguments):
                 result = self.python("-m", "ctracemalloc", *arguments)
                 (line,) = [line for line in result.stdout.splitlines() if "estimates" in line]

@@ -51,9 +51,10 @@ class TestMerge(MergeCase):
         paths = [self.write(f"{i}.ctm") for i in range(3)]
         merged = m.Snapshot.merge(paths)
         self.assertEqual(merged.label_keys, ["source"])
-        self.assertEqual(grouped(merged, "label:source"), {
-            path: (sum(t.size for t in one.traces), len(one.traces))
-            for path in paths for one in [m.Snapshot.load(path)]})
+        self.assertEqual(
+            grouped(merged, "label:source"),
+            {path: (sum(t.size for t in one.traces), len(one.traces)) for path in paths for one in [m.Snapshot.load(path)]},
+        )
         counts = collections.Counter(trace.labels["source"] for trace in merged.traces)
         self.assertEqual(counts, {path: len(m.Snapshot.load(path).traces) for path in paths})
 
@@ -62,8 +63,7 @@ class TestMerge(MergeCase):
         path = self.write("a.ctm", raw)
         inputs = [path, os.fsencode(path), pathlib.Path(path), m.Snapshot.load(path), m.Snapshot(raw, 7)]
         merged = m.Snapshot.merge(iter(inputs))
-        self.assertEqual(grouped(merged, "label:source"),
-                         {path: (30, 3), "snapshot 3": (10, 1), "snapshot 4": (10, 1)})
+        self.assertEqual(grouped(merged, "label:source"), {path: (30, 3), "snapshot 3": (10, 1), "snapshot 4": (10, 1)})
         self.assertEqual(merged.traceback_limit, 7)
         self.assertEqual(len(m.Snapshot.merge([]).traces), 0)
         self.assertEqual(m.Snapshot.merge([]).label_keys, [])
@@ -142,8 +142,9 @@ class TestMerge(MergeCase):
         one, two, exact = sample(4096), sample(8192), self.write("exact.ctm")
         merged = m.Snapshot.merge([one, one])
         self.assertEqual(merged.sample_interval, 4096)
-        self.assertAlmostEqual(sum(s.size for s in merged.statistics("filename")),
-                               2 * sum(s.size for s in one.statistics("filename")), delta=500)
+        self.assertAlmostEqual(
+            sum(s.size for s in merged.statistics("filename")), 2 * sum(s.size for s in one.statistics("filename")), delta=500
+        )
         with self.assertRaisesRegex(ValueError, "one block in 8192 bytes, but the first .* in 4096 bytes"):
             m.Snapshot.merge([one, two])
         with self.assertRaisesRegex(ValueError, "exact.ctm.*it has every block, but the first .* sample"):
@@ -160,18 +161,25 @@ class TestMerge(MergeCase):
         for arguments in ([], [good], [b"x"], [5], [None], [[good], {}]):
             self.assertRaises(TypeError, m.Snapshot.merge, *arguments)
         for inputs, labels, error in (
-                ([5.5], None, TypeError), ([good], 5, TypeError), ([good], {"a": 5}, TypeError),
-                ([good], {5: "a"}, TypeError), ([good], {"": "a"}, ValueError), ([good], {"a": "\0"}, ValueError),
-                ([good], lambda path: 5, TypeError), ([good], lambda path: 1 / 0, ZeroDivisionError),
-                ([good], {str(i): "x" for i in range(300)}, ValueError)):
+            ([5.5], None, TypeError),
+            ([good], 5, TypeError),
+            ([good], {"a": 5}, TypeError),
+            ([good], {5: "a"}, TypeError),
+            ([good], {"": "a"}, ValueError),
+            ([good], {"a": "\0"}, ValueError),
+            ([good], lambda path: 5, TypeError),
+            ([good], lambda path: 1 / 0, ZeroDivisionError),
+            ([good], {str(i): "x" for i in range(300)}, ValueError),
+        ):
             with self.subTest(inputs=inputs, labels=labels):
                 self.assertRaises(error, m.Snapshot.merge, inputs, labels=labels)
 
     def test_threads(self):
         paths = [self.write(f"{i}.ctm") for i in range(10)]
         results = []
-        threads = [threading.Thread(target=lambda: results.append(grouped(m.Snapshot.merge(paths), "label:source")))
-                   for _ in range(4)]
+        threads = [
+            threading.Thread(target=lambda: results.append(grouped(m.Snapshot.merge(paths), "label:source"))) for _ in range(4)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -186,9 +194,12 @@ class TestMerge(MergeCase):
             for labels in ({"a": 5}, lambda path: 5, 5):
                 self.assertRaises(TypeError, m.Snapshot.merge, [good], labels=labels)
 
-        for function in (lambda: m.Snapshot.merge([good, merged], labels={"a": "b"}), fail,
-                         lambda: (merged.statistics("label:a"), merged.compare_to(merged, "label:a")),
-                         lambda: (merged.label_keys, [t.labels for t in merged.traces])):
+        for function in (
+            lambda: m.Snapshot.merge([good, merged], labels={"a": "b"}),
+            fail,
+            lambda: (merged.statistics("label:a"), merged.compare_to(merged, "label:a")),
+            lambda: (merged.label_keys, [t.labels for t in merged.traces]),
+        ):
             for _ in range(6):
                 before = sys.getallocatedblocks()
                 for _ in range(100):
@@ -203,18 +214,19 @@ class TestLabelKeys(MergeCase):
     def test_values(self):
         one = self.to_core([(0, 10, (("a.py", 1),), 1)] * 2)
         two = self.to_core([(0, 5, (("a.py", 2),), 1)])
-        merged = m.Snapshot.merge([m.Snapshot.merge([one], labels={"tag": "x", "source": None}), two],
-                                  labels={"source": None})
+        merged = m.Snapshot.merge([m.Snapshot.merge([one], labels={"tag": "x", "source": None}), two], labels={"source": None})
         self.assertEqual(grouped(merged, "label:tag"), {"x": (20, 2), "": (5, 1)})
         self.assertEqual(grouped(merged, "label:other"), {"": (25, 3)})
-        self.assertEqual([str(s) for s in merged.statistics("label:tag")],
-                         ["x:0: size=20 B, count=2, average=10 B", ":0: size=5 B, count=1, average=5 B"])
+        self.assertEqual(
+            [str(s) for s in merged.statistics("label:tag")],
+            ["x:0: size=20 B, count=2, average=10 B", ":0: size=5 B, count=1, average=5 B"],
+        )
         self.assertEqual(grouped(m.Snapshot([(0, 10, (("a.py", 1),), 1)], 1), "label:x"), {"": (10, 1)})
 
     def test_compare(self):
         old = m.Snapshot.merge([self.to_core([(0, 10, (("a.py", 1),), 1)])], labels={"source": "s"})
         new = m.Snapshot.merge([self.to_core([(0, 10, (("b.py", 1),), 1)] * 3)], labels={"source": "s"})
-        diff, = new.compare_to(old, "label:source")
+        (diff,) = new.compare_to(old, "label:source")
         self.assertEqual((diff.traceback[0].filename, diff.size_diff, diff.count_diff), ("s", 20, 2))
 
     def test_errors(self):
@@ -255,8 +267,7 @@ class TestLabelFilter(MergeCase):
         self.assertEqual(self.files(m.LabelFilter(True, "other", "*")), [])
         self.assertEqual(self.files(m.LabelFilter(True, "host", "*-1"), m.Filter(True, "c.py")), ["a.py", "c.py"])
         self.assertEqual(self.files(m.LabelFilter(False, "host", "*"), m.DomainFilter(True, 1)), ["c.py"])
-        self.assertEqual(self.merged.filter_traces([m.LabelFilter(True, "host", "web-1")]).traces[0].labels,
-                         {"host": "web-1"})
+        self.assertEqual(self.merged.filter_traces([m.LabelFilter(True, "host", "web-1")]).traces[0].labels, {"host": "web-1"})
 
     def test_attributes_and_errors(self):
         one = m.LabelFilter(False, label="host", value_pattern="x")
@@ -297,10 +308,15 @@ class TestCommands(MergeCase):
 
     def test_mistakes(self):
         good, out = self.write("good.ctm"), os.path.join(self.folder, "out")
-        for arguments in (["merge", "-o", out], ["merge", out, good], ["merge", "-o", out, good, "--label", "x"],
-                          ["report", good, "--key", "label:"], ["report", good, "--key", "x"],
-                          ["merge", "-o", out, os.path.join(self.folder, "missing")],
-                          ["merge", "-o", out, __file__]):
+        for arguments in (
+            ["merge", "-o", out],
+            ["merge", out, good],
+            ["merge", "-o", out, good, "--label", "x"],
+            ["report", good, "--key", "label:"],
+            ["report", good, "--key", "x"],
+            ["merge", "-o", out, os.path.join(self.folder, "missing")],
+            ["merge", "-o", out, __file__],
+        ):
             self.assertEqual(run_cli(*arguments).returncode, 2, arguments)
         self.assertFalse(os.path.exists(out))
 

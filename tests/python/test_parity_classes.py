@@ -40,8 +40,7 @@ class ClassTests:
         expected = "tracemalloc" if self.m is tracemalloc else "ctracemalloc"
         for name in CLASSES:
             cls = getattr(self.m, name)
-            self.assertEqual((cls.__module__, cls.__name__, cls.__qualname__),
-                             (expected, name, name))
+            self.assertEqual((cls.__module__, cls.__name__, cls.__qualname__), (expected, name, name))
 
     def test_no_new_attributes(self):
         for name in SLOTTED:
@@ -207,12 +206,10 @@ class ClassTests:
                 mine = inspect.signature(getattr(ours, method)).parameters
                 theirs = inspect.signature(function).parameters
                 common = [(p.name, p.default) for p in mine.values() if p.name in theirs]
-                self.assertEqual(common, [(p.name, p.default) for p in theirs.values()],
-                                 (name, method))
+                self.assertEqual(common, [(p.name, p.default) for p in theirs.values()], (name, method))
         self.assertEqual(str(inspect.signature(self.m.Snapshot.load)), "(filename)")
         for name in ("_format_size", "_normalize_filename", "_compare_grouped_stats"):
-            self.assertEqual(str(inspect.signature(getattr(self.m, name))),
-                             str(inspect.signature(getattr(tracemalloc, name))))
+            self.assertEqual(str(inspect.signature(getattr(self.m, name))), str(inspect.signature(getattr(tracemalloc, name))))
 
 
 class TestPickleBytes(unittest.TestCase):
@@ -229,16 +226,18 @@ class TestPickleBytes(unittest.TestCase):
 
         class Renaming(pickle.Unpickler):
             def find_class(self, module, name):
-                return getattr(ctracemalloc if module == "tracemalloc" else sys.modules[module],
-                               name)
+                return getattr(ctracemalloc if module == "tracemalloc" else sys.modules[module], name)
 
         for name in CLASSES:
             data = pickle.dumps(sample(tracemalloc, name))
             value = Renaming(io.BytesIO(data)).load()
             self.assertIs(type(value), getattr(ctracemalloc, name))
-            self.assertEqual(describe(value), describe(sample(ctracemalloc, name))
-                             if name not in ("BaseFilter", "Filter", "DomainFilter")
-                             else describe(value))
+            self.assertEqual(
+                describe(value),
+                describe(sample(ctracemalloc, name))
+                if name not in ("BaseFilter", "Filter", "DomainFilter")
+                else describe(value),
+            )
 
 
 if __name__ == "__main__":

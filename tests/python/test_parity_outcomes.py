@@ -21,27 +21,51 @@ class TestSameOutcome(unittest.TestCase):
 
     def same(self, *functions):
         for function in functions:
-            with self.subTest(inspect.getsource(function).strip()[:300]
-                              if len(functions) == 1 else functions.index(function)):
+            with self.subTest(inspect.getsource(function).strip()[:300] if len(functions) == 1 else functions.index(function)):
                 self.assertEqual(outcome(function, ctracemalloc), outcome(function, tracemalloc))
 
     def test_arguments(self):
         calls = {
             "Frame": [((),), ((1, 2),), ((1,), {"frame": 2}), ((), {"x": 1}), ((), {"frame": 1})],
-            "Traceback": [((),), ((1, 2, 3),), (((),), {"total_nframe": 3}), ((), {"self": 1}),
-                          (((), 1), {"total_nframe": 3}), ((), {"frames": (), "nope": 1})],
+            "Traceback": [
+                ((),),
+                ((1, 2, 3),),
+                (((),), {"total_nframe": 3}),
+                ((), {"self": 1}),
+                (((), 1), {"total_nframe": 3}),
+                ((), {"frames": (), "nope": 1}),
+            ],
             "Trace": [((),), ((1, 2),), ((), {"trace": (0, 0, (), 0), "bad": 2})],
             "_Traces": [((),), ((1, 2),), ((), {"traces": []})],
-            "Statistic": [((),), ((1,),), ((1, 2),), ((1, 2, 3, 4),), ((1, 2), {"count": 4}),
-                          ((1, 2, 3), {"count": 4}), ((1,), {"count": 4})],
-            "StatisticDiff": [((),), ((1,),), ((1, 2),), ((1, 2, 3),), ((1, 2, 3, 4),),
-                              ((1, 2, 3, 4, 5, 6),), ((1, 2, 3, 4), {"count_diff": 1})],
+            "Statistic": [
+                ((),),
+                ((1,),),
+                ((1, 2),),
+                ((1, 2, 3, 4),),
+                ((1, 2), {"count": 4}),
+                ((1, 2, 3), {"count": 4}),
+                ((1,), {"count": 4}),
+            ],
+            "StatisticDiff": [
+                ((),),
+                ((1,),),
+                ((1, 2),),
+                ((1, 2, 3),),
+                ((1, 2, 3, 4),),
+                ((1, 2, 3, 4, 5, 6),),
+                ((1, 2, 3, 4), {"count_diff": 1}),
+            ],
             "BaseFilter": [((),), ((1, 2),), ((), {"inclusive": 0})],
-            "Filter": [((),), ((1,),), ((True, "x", 1, 2, 3, 4),), ((True, 5),),
-                       ((True, "x"), {"lineno": 1, "foo": 2}), ((True,), {"domain": 5})],
+            "Filter": [
+                ((),),
+                ((1,),),
+                ((True, "x", 1, 2, 3, 4),),
+                ((True, 5),),
+                ((True, "x"), {"lineno": 1, "foo": 2}),
+                ((True,), {"domain": 5}),
+            ],
             "DomainFilter": [((),), ((1,),), ((1, 2, 3),), ((1,), {"domain": 5})],
-            "Snapshot": [((),), (([],),), (([], 1, 2),), (([],), {"traceback_limit": 5}),
-                         (([], 5), {"traces": 5})],
+            "Snapshot": [((),), (([],),), (([], 1, 2),), (([],), {"traceback_limit": 5}), (([], 5), {"traces": 5})],
         }
         for name, variants in calls.items():
             for variant in variants:
@@ -56,20 +80,32 @@ class TestSameOutcome(unittest.TestCase):
                     self.assertEqual(mine, theirs)
 
     def test_method_arguments(self):
-        methods = [("Traceback", "format", 2), ("Traceback", "index", 3), ("Traceback", "count", 1),
-                   ("Filter", "_match", 1), ("Filter", "_match_frame", 2),
-                   ("Filter", "_match_frame_impl", 2), ("Filter", "_match_traceback", 1),
-                   ("DomainFilter", "_match", 1), ("BaseFilter", "_match", 1),
-                   ("Snapshot", "statistics", 2), ("Snapshot", "compare_to", 3),
-                   ("Snapshot", "filter_traces", 1), ("Snapshot", "_group_by", 2),
-                   ("Snapshot", "_filter_trace", 3)]
+        methods = [
+            ("Traceback", "format", 2),
+            ("Traceback", "index", 3),
+            ("Traceback", "count", 1),
+            ("Filter", "_match", 1),
+            ("Filter", "_match_frame", 2),
+            ("Filter", "_match_frame_impl", 2),
+            ("Filter", "_match_traceback", 1),
+            ("DomainFilter", "_match", 1),
+            ("BaseFilter", "_match", 1),
+            ("Snapshot", "statistics", 2),
+            ("Snapshot", "compare_to", 3),
+            ("Snapshot", "filter_traces", 1),
+            ("Snapshot", "_group_by", 2),
+            ("Snapshot", "_filter_trace", 3),
+        ]
         for name, method, most in methods:
             for count in (0, most + 1, most + 2):
                 self.same_call(name, method, (None,) * count, {})
             self.same_call(name, method, (), {"bogus": 1})
         self.same_call("Snapshot", "dump", (), {})
-        for function, counts in (("_format_size", (0, 1, 3)), ("_normalize_filename", (0, 2)),
-                                 ("_compare_grouped_stats", (0, 1, 3))):
+        for function, counts in (
+            ("_format_size", (0, 1, 3)),
+            ("_normalize_filename", (0, 2)),
+            ("_compare_grouped_stats", (0, 1, 3)),
+        ):
             for count in counts:
                 self.same(lambda m: getattr(m, function)(*[1] * count))
 
@@ -81,18 +117,58 @@ class TestSameOutcome(unittest.TestCase):
             self.assertEqual(outcome(call, ctracemalloc), outcome(call, tracemalloc))
 
     def test_format_size(self):
-        sizes = [0, 1, -1, 99, 100, 1023, 10239, 10240, -10240, 102399, 102400, 10**6, 10**7,
-                 1048576 * 100, 10**10, 10**13, 10**16, 10**20, 0.5, 1e300, float("inf"),
-                 float("nan"), True, None, "x", 10**400]
+        sizes = [
+            0,
+            1,
+            -1,
+            99,
+            100,
+            1023,
+            10239,
+            10240,
+            -10240,
+            102399,
+            102400,
+            10**6,
+            10**7,
+            1048576 * 100,
+            10**10,
+            10**13,
+            10**16,
+            10**20,
+            0.5,
+            1e300,
+            float("inf"),
+            float("nan"),
+            True,
+            None,
+            "x",
+            10**400,
+        ]
         for size, sign in itertools.product(sizes, (False, True, 0, 2, "")):
             with self.subTest(size=size, sign=sign):
-                self.assertEqual(outcome(lambda m: m._format_size(size, sign), ctracemalloc),
-                                 outcome(lambda m: m._format_size(size, sign), tracemalloc))
+                self.assertEqual(
+                    outcome(lambda m: m._format_size(size, sign), ctracemalloc),
+                    outcome(lambda m: m._format_size(size, sign), tracemalloc),
+                )
 
     def test_normalize_filename(self):
         import pathlib
-        for name in ("a.py", "a.pyc", ".pyc", "pyc", "A.PYC", "", "x.pyc.pyc", b"a.py", b"a.pyc",
-                     None, 5, pathlib.PurePosixPath("q.pyc")):
+
+        for name in (
+            "a.py",
+            "a.pyc",
+            ".pyc",
+            "pyc",
+            "A.PYC",
+            "",
+            "x.pyc.pyc",
+            b"a.py",
+            b"a.pyc",
+            None,
+            5,
+            pathlib.PurePosixPath("q.pyc"),
+        ):
             self.same(lambda m: m._normalize_filename(name))
 
     def test_attribute_errors(self):
@@ -118,14 +194,30 @@ class TestSameOutcome(unittest.TestCase):
         )
 
     def test_unsupported_operations(self):
-        operators = ["a < b", "a > b", "a <= b", "a >= b", "a == b", "a != b", "a + b", "a in b",
-                     "a[0]", "len(a)", "iter(a) and 1", "hash(a) and 1", "a()", "bool(a)"]
+        operators = [
+            "a < b",
+            "a > b",
+            "a <= b",
+            "a >= b",
+            "a == b",
+            "a != b",
+            "a + b",
+            "a in b",
+            "a[0]",
+            "len(a)",
+            "iter(a) and 1",
+            "hash(a) and 1",
+            "a()",
+            "bool(a)",
+        ]
         for name, other in itertools.product(CLASSES, ["1", "None"] + CLASSES):
             for text in operators:
+
                 def run(m):
                     a = sample(m, name)
                     b = sample(m, other) if other in CLASSES else eval(other)
                     return eval(text)
+
                 with self.subTest(name=name, other=other, text=text):
                     mine, theirs = outcome(run, ctracemalloc), outcome(run, tracemalloc)
                     if theirs[0] == "error" or "hash" not in text:
@@ -133,12 +225,32 @@ class TestSameOutcome(unittest.TestCase):
 
     def test_odd_traces(self):
         frames = (("a", 1), ("b", 2))
-        odd = [[(0, 1, frames)], [(0, 1, frames, 2, 3)], [5], [None], ["abcd"], ["ab"], 5, None, {},
-               [(0, 1, [("a", 1)], 1)], [(0, 1, (), 1)], [(0, "x", frames, 1)] * 2,
-               [(0, None, frames, 1)], [(0, 1.5, frames, 1)] * 2, [(0, 1, (("a",),), 1)],
-               [(0, 1, ("ab", "cd"), 1)], [(0, 1, ((1, 2), (3, 4)), 1)], [[0, 1, frames, 1]],
-               ((0, 1, frames, 1),), [(0, 1, (5,), 1)], [(0, True, frames, 1)] * 3,
-               iter([(0, 1, frames, 1)]), {0: (0, 1, frames, 1)}, [(0, 10**30, frames, 1)] * 2]
+        odd = [
+            [(0, 1, frames)],
+            [(0, 1, frames, 2, 3)],
+            [5],
+            [None],
+            ["abcd"],
+            ["ab"],
+            5,
+            None,
+            {},
+            [(0, 1, [("a", 1)], 1)],
+            [(0, 1, (), 1)],
+            [(0, "x", frames, 1)] * 2,
+            [(0, None, frames, 1)],
+            [(0, 1.5, frames, 1)] * 2,
+            [(0, 1, (("a",),), 1)],
+            [(0, 1, ("ab", "cd"), 1)],
+            [(0, 1, ((1, 2), (3, 4)), 1)],
+            [[0, 1, frames, 1]],
+            ((0, 1, frames, 1),),
+            [(0, 1, (5,), 1)],
+            [(0, True, frames, 1)] * 3,
+            iter([(0, 1, frames, 1)]),
+            {0: (0, 1, frames, 1)},
+            [(0, 10**30, frames, 1)] * 2,
+        ]
         for raw in odd:
             for key, cumulative in itertools.product(("traceback", "lineno", "filename"), (0, 1)):
                 source = copy.copy(raw)
@@ -148,41 +260,68 @@ class TestSameOutcome(unittest.TestCase):
 
                 with self.subTest(raw=raw, key=key, cumulative=cumulative):
                     self.assertEqual(outcome(run, ctracemalloc), outcome(run, tracemalloc))
-            for make in (lambda m: m.Filter(True, "a"), lambda m: m.Filter(False, "a", 1, True, 0),
-                         lambda m: m.DomainFilter(True, 0)):
+            for make in (
+                lambda m: m.Filter(True, "a"),
+                lambda m: m.Filter(False, "a", 1, True, 0),
+                lambda m: m.DomainFilter(True, 0),
+            ):
                 with self.subTest(raw=raw):
+
                     def run(m):
                         return m.Snapshot(copy.copy(raw), 1).filter_traces([make(m)])
+
                     self.assertEqual(outcome(run, ctracemalloc), outcome(run, tracemalloc))
-            for text in ("len(t)", "t[0]", "t[:1]", "list(t)", "t[-1]", "repr(t)", "t == t",
-                         "list(reversed(t))", "t[0].traceback", "str(t[0])", "repr(t[0])",
-                         "t[0] in t", "t.count(1)", "t['x']"):
+            for text in (
+                "len(t)",
+                "t[0]",
+                "t[:1]",
+                "list(t)",
+                "t[-1]",
+                "repr(t)",
+                "t == t",
+                "list(reversed(t))",
+                "t[0].traceback",
+                "str(t[0])",
+                "repr(t[0])",
+                "t[0] in t",
+                "t.count(1)",
+                "t['x']",
+            ):
+
                 def run(m):
                     t = m._Traces(copy.copy(raw))
                     return eval(text)
+
                 with self.subTest(raw=raw, text=text):
                     self.assertEqual(outcome(run, ctracemalloc), outcome(run, tracemalloc))
 
     def test_odd_filters(self):
         raw = [(0, 1, (("a", 1),), 1), (1, 2, (("b", 2),), 1)]
-        values = {"inclusive": [1, 0, None, "x", [], 2], "lineno": [1, 1.0, "x", True, 10**30],
-                  "all_frames": [1, "", None], "domain": [0, 1.0, -1, 10**30, "x", False],
-                  "_filename_pattern": ["[", "*[!b]", "", None, 5, b"a", "\ud800", "a\0"]}
+        values = {
+            "inclusive": [1, 0, None, "x", [], 2],
+            "lineno": [1, 1.0, "x", True, 10**30],
+            "all_frames": [1, "", None],
+            "domain": [0, 1.0, -1, 10**30, "x", False],
+            "_filename_pattern": ["[", "*[!b]", "", None, 5, b"a", "\ud800", "a\0"],
+        }
         for name, contents in values.items():
             for content in contents:
+
                 def run(m):
                     f = m.Filter(True, "a", domain=0)
                     setattr(f, name, content)
                     return m.Snapshot(list(raw), 1).filter_traces([f])
+
                 with self.subTest(name=name, content=content):
                     self.assertEqual(outcome(run, ctracemalloc), outcome(run, tracemalloc))
+
                 def run_exclusive(m):
                     f = m.Filter(False, "a")
                     setattr(f, name, content)
                     return f._match(raw[0])
+
                 with self.subTest(name=name, content=content):
-                    self.assertEqual(outcome(run_exclusive, ctracemalloc),
-                                     outcome(run_exclusive, tracemalloc))
+                    self.assertEqual(outcome(run_exclusive, ctracemalloc), outcome(run_exclusive, tracemalloc))
 
     def test_load_errors(self):
         self.same(

@@ -16,14 +16,13 @@ from parity_support import both
 class FilterTests:
     def test_attributes(self):
         f = self.m.Filter(True, "abc", 5, True, 3)
-        self.assertEqual(vars(f), {"inclusive": True, "_filename_pattern": "abc", "lineno": 5,
-                                   "all_frames": True, "domain": 3})
-        self.assertEqual(list(vars(f)), ["inclusive", "_filename_pattern", "lineno", "all_frames",
-                                         "domain"])
+        self.assertEqual(vars(f), {"inclusive": True, "_filename_pattern": "abc", "lineno": 5, "all_frames": True, "domain": 3})
+        self.assertEqual(list(vars(f)), ["inclusive", "_filename_pattern", "lineno", "all_frames", "domain"])
         self.assertEqual(self.m.Filter(False, "x.pyc").filename_pattern, "x.py")
-        self.assertEqual(vars(self.m.Filter(inclusive=0, filename_pattern="*")),
-                         {"inclusive": 0, "_filename_pattern": "*", "lineno": None,
-                          "all_frames": False, "domain": None})
+        self.assertEqual(
+            vars(self.m.Filter(inclusive=0, filename_pattern="*")),
+            {"inclusive": 0, "_filename_pattern": "*", "lineno": None, "all_frames": False, "domain": None},
+        )
         f.inclusive, f.lineno, f.other = False, None, 1
         with self.assertRaises(AttributeError):
             f.filename_pattern = "x"
@@ -45,37 +44,48 @@ class FilterTests:
     def test_match_frame(self):
         F = self.m.Filter
         for inclusive, pattern, lineno, filename, at, expected in [
-                (True, "abc", None, "abc", 5, True), (True, "abc", None, "abcd", 5, False),
-                (False, "abc", None, "abc", 5, False), (False, "abc", None, "12356", 9, True),
-                (True, "abc", 5, "abc", 5, True), (True, "abc", 5, "abc", 10, False),
-                (False, "abc", 5, "abc", 5, False), (False, "abc", 5, "abc", 10, True),
-                (True, "a*.py", None, "a/b/c.pyc", 1, True), (True, "*.pyc", None, "x.py", 1, True),
-                (True, "a*b*c", None, "axbyc", 1, True), (True, "[!a]x", None, "bx", 1, True),
-                (True, "[a-c]x", None, "bx", 1, True), (True, "[]]", None, "]", 1, True),
-                (True, "[", None, "[", 1, True), (True, "a.py", None, "a.pyo", 1, False),
-                (True, "a?c", None, "a\nc", 1, True), (True, "é*", None, "été", 1, True)]:
+            (True, "abc", None, "abc", 5, True),
+            (True, "abc", None, "abcd", 5, False),
+            (False, "abc", None, "abc", 5, False),
+            (False, "abc", None, "12356", 9, True),
+            (True, "abc", 5, "abc", 5, True),
+            (True, "abc", 5, "abc", 10, False),
+            (False, "abc", 5, "abc", 5, False),
+            (False, "abc", 5, "abc", 10, True),
+            (True, "a*.py", None, "a/b/c.pyc", 1, True),
+            (True, "*.pyc", None, "x.py", 1, True),
+            (True, "a*b*c", None, "axbyc", 1, True),
+            (True, "[!a]x", None, "bx", 1, True),
+            (True, "[a-c]x", None, "bx", 1, True),
+            (True, "[]]", None, "]", 1, True),
+            (True, "[", None, "[", 1, True),
+            (True, "a.py", None, "a.pyo", 1, False),
+            (True, "a?c", None, "a\nc", 1, True),
+            (True, "é*", None, "été", 1, True),
+        ]:
             f = F(inclusive, pattern, lineno)
-            self.assertIs(f._match_frame(filename, at), expected,
-                          (inclusive, pattern, lineno, filename, at))
+            self.assertIs(f._match_frame(filename, at), expected, (inclusive, pattern, lineno, filename, at))
 
     def test_match_traceback(self):
         unknown, t1, t2 = (("<unknown>", 0),), (("a.py", 2), ("b.py", 3)), (("b.py", 1),)
         one = self.m.Filter(True, "b.py")
         every = self.m.Filter(True, "b.py", all_frames=True)
         self.assertEqual([one._match_traceback(t) for t in (unknown, t1, t2)], [False, False, True])
-        self.assertEqual([every._match_traceback(t) for t in (unknown, t1, t2)],
-                         [False, True, True])
+        self.assertEqual([every._match_traceback(t) for t in (unknown, t1, t2)], [False, True, True])
         every.inclusive = one.inclusive = False
         self.assertEqual([one._match_traceback(t) for t in (unknown, t1, t2)], [True, True, False])
-        self.assertEqual([every._match_traceback(t) for t in (unknown, t1, t2)],
-                         [True, False, False])
+        self.assertEqual([every._match_traceback(t) for t in (unknown, t1, t2)], [True, False, False])
         with self.assertRaises(IndexError):
             one._match_traceback(())
         self.assertTrue(every._match_traceback(()))
 
     def test_match_domain(self):
-        for inclusive, domain, block, expected in [(True, 3, 3, True), (True, 3, 4, False),
-                                                   (False, 3, 3, False), (False, 3, 4, True)]:
+        for inclusive, domain, block, expected in [
+            (True, 3, 3, True),
+            (True, 3, 4, False),
+            (False, 3, 3, False),
+            (False, 3, 4, True),
+        ]:
             trace = (block, 1, (("a.py", 1),), 1)
             self.assertIs(self.m.DomainFilter(inclusive, domain)._match(trace), expected)
             f = self.m.Filter(inclusive, "a.py", domain=domain)
@@ -92,9 +102,13 @@ class FilterTests:
 
 @both
 class SnapshotTests:
-    raw = [(0, 10, (("a.py", 2), ("b.py", 4)), 3), (0, 10, (("a.py", 2), ("b.py", 4)), 3),
-           (1, 2, (("a.py", 5), ("b.py", 4)), 3), (2, 66, (("b.py", 1),), 1),
-           (3, 7, (("<unknown>", 0),), 1)]
+    raw = [
+        (0, 10, (("a.py", 2), ("b.py", 4)), 3),
+        (0, 10, (("a.py", 2), ("b.py", 4)), 3),
+        (1, 2, (("a.py", 5), ("b.py", 4)), 3),
+        (2, 66, (("b.py", 1),), 1),
+        (3, 7, (("<unknown>", 0),), 1),
+    ]
 
     def setUp(self):
         self.snapshot = self.m.Snapshot(list(self.raw), 25)
@@ -126,14 +140,19 @@ class SnapshotTests:
 
     def test_statistics_order(self):
         s = self.snapshot
-        self.assertEqual([(str(x.traceback), x.size, x.count) for x in s.statistics("lineno")],
-                         [("b.py:1", 66, 1), ("a.py:2", 20, 2), ("<unknown>:0", 7, 1),
-                          ("a.py:5", 2, 1)])
-        self.assertEqual([(str(x.traceback), x.size, x.count) for x in s.statistics("filename")],
-                         [("b.py:0", 66, 1), ("a.py:0", 22, 3), ("<unknown>:0", 7, 1)])
+        self.assertEqual(
+            [(str(x.traceback), x.size, x.count) for x in s.statistics("lineno")],
+            [("b.py:1", 66, 1), ("a.py:2", 20, 2), ("<unknown>:0", 7, 1), ("a.py:5", 2, 1)],
+        )
+        self.assertEqual(
+            [(str(x.traceback), x.size, x.count) for x in s.statistics("filename")],
+            [("b.py:0", 66, 1), ("a.py:0", 22, 3), ("<unknown>:0", 7, 1)],
+        )
         cumulative = s.statistics("filename", True)
-        self.assertEqual([(str(x.traceback), x.size, x.count) for x in cumulative],
-                         [("b.py:0", 88, 4), ("a.py:0", 22, 3), ("<unknown>:0", 7, 1)])
+        self.assertEqual(
+            [(str(x.traceback), x.size, x.count) for x in cumulative],
+            [("b.py:0", 88, 4), ("a.py:0", 22, 3), ("<unknown>:0", 7, 1)],
+        )
         self.assertIsNone(cumulative[0].traceback.total_nframe)
 
     def test_key_errors(self):
@@ -143,20 +162,22 @@ class SnapshotTests:
                 with self.assertRaises(ValueError) as caught:
                     call(key)
                 self.assertEqual(str(caught.exception), f"unknown key_type: {key!r}")
-        for call in (lambda: s.statistics("traceback", True),
-                     lambda: s.compare_to(s, "traceback", True)):
-            with self.assertRaisesRegex(ValueError, "^cumulative mode cannot by used with key type "
-                                                    "'traceback'$"):
+        for call in (lambda: s.statistics("traceback", True), lambda: s.compare_to(s, "traceback", True)):
+            with self.assertRaisesRegex(ValueError, "^cumulative mode cannot by used with key type 'traceback'$"):
                 call()
 
     def test_compare(self):
         old = self.m.Snapshot(self.raw[1:4], 25)
         diff = self.snapshot.compare_to(old, "lineno")
-        self.assertEqual([str(d) for d in diff],
-                         ["a.py:2: size=20 B (+10 B), count=2 (+1), average=10 B",
-                          "<unknown>:0: size=7 B (+7 B), count=1 (+1), average=7 B",
-                          "b.py:1: size=66 B (+0 B), count=1 (+0), average=66 B",
-                          "a.py:5: size=2 B (+0 B), count=1 (+0), average=2 B"])
+        self.assertEqual(
+            [str(d) for d in diff],
+            [
+                "a.py:2: size=20 B (+10 B), count=2 (+1), average=10 B",
+                "<unknown>:0: size=7 B (+7 B), count=1 (+1), average=7 B",
+                "b.py:1: size=66 B (+0 B), count=1 (+0), average=66 B",
+                "a.py:5: size=2 B (+0 B), count=1 (+0), average=2 B",
+            ],
+        )
         self.assertTrue(all(type(d) is self.m.StatisticDiff for d in diff))
         with self.assertRaises(AttributeError):
             self.snapshot.compare_to(None, "lineno")
@@ -173,8 +194,7 @@ class SnapshotTests:
         for bad in (F(True, "x"), 5, None):
             with self.assertRaises(TypeError) as caught:
                 s.filter_traces(bad)
-            self.assertEqual(str(caught.exception),
-                             f"filters must be a list of filters, not {type(bad).__name__}")
+            self.assertEqual(str(caught.exception), f"filters must be a list of filters, not {type(bad).__name__}")
         with self.assertRaises(AttributeError):
             s.filter_traces([1])
 

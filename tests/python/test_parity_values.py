@@ -48,8 +48,7 @@ class FrameTests:
         for method in ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"):
             self.assertIs(getattr(a1, method)(("a", 1)), NotImplemented, method)
         self.assertNotEqual(a1, ("a", 1))
-        with self.assertRaisesRegex(TypeError, "'<' not supported between instances of 'Frame' "
-                                               "and 'tuple'"):
+        with self.assertRaisesRegex(TypeError, "'<' not supported between instances of 'Frame' and 'tuple'"):
             a1 < ("a", 1)
 
     def test_order_derived_from_overrides(self):
@@ -96,8 +95,11 @@ class TracebackTests:
         self.assertEqual((tb.total_nframe, tb._total_nframe), (9, 9))
         self.assertIsNone(self.m.Traceback(()).total_nframe)
         self.assertEqual(str(tb), "c:3")
-        self.assertEqual(repr(tb), "<Traceback (<Frame filename='c' lineno=3>, <Frame filename='b'"
-                                   " lineno=2>, <Frame filename='a' lineno=1>) total_nframe=9>")
+        self.assertEqual(
+            repr(tb),
+            "<Traceback (<Frame filename='c' lineno=3>, <Frame filename='b'"
+            " lineno=2>, <Frame filename='a' lineno=1>) total_nframe=9>",
+        )
         self.assertEqual(repr(self.m.Traceback(())), "<Traceback ()>")
         self.assertEqual(repr(self.m.Traceback((), 0)), "<Traceback () total_nframe=0>")
         self.assertEqual(repr(self.m.Traceback((), "x")), "<Traceback () total_nframe=x>")
@@ -210,8 +212,11 @@ class TracebackTests:
     def test_format(self):
         with unittest.mock.patch("linecache.getline", side_effect=lambda f, n: f" <{f}{n}> \n"):
             tb = self.traceback
-            c, b, a = (['  File "c", line 3', "    <c3>"], ['  File "b", line 2', "    <b2>"],
-                       ['  File "a", line 1', "    <a1>"])
+            c, b, a = (
+                ['  File "c", line 3', "    <c3>"],
+                ['  File "b", line 2', "    <b2>"],
+                ['  File "a", line 1', "    <a1>"],
+            )
             self.assertEqual(tb.format(), c + b + a)
             self.assertEqual(tb.format(1), a)
             self.assertEqual(tb.format(limit=2), b + a)
@@ -246,8 +251,7 @@ class TraceTests:
         self.assertEqual(t.traceback.total_nframe, 8)
         self.assertIs(t._trace, self.raw)
         self.assertEqual(str(t), "b:2: 1030 B")
-        self.assertEqual(repr(t), "<Trace domain=3 size=1030 B, traceback=" + repr(t.traceback)
-                         + ">")
+        self.assertEqual(repr(t), "<Trace domain=3 size=1030 B, traceback=" + repr(t.traceback) + ">")
 
     def test_odd_raw(self):
         three = self.m.Trace((0, 1, (("a", 1),)))
@@ -339,8 +343,7 @@ class StatisticTests:
         self.assertEqual(str(s), "b.py:6: size=66 B, count=1, average=66 B")
         self.assertEqual(repr(s), f"<Statistic traceback={self.tb!r} size=66 count=1>")
         self.assertEqual(str(self.m.Statistic("t", 0, 0)), "t: size=0 B, count=0")
-        self.assertEqual(str(self.m.Statistic("t", 10**6, 3)),
-                         "t: size=977 KiB, count=3, average=326 KiB")
+        self.assertEqual(str(self.m.Statistic("t", 10**6, 3)), "t: size=977 KiB, count=3, average=326 KiB")
         self.assertEqual(s._sort_key(), (66, 1, self.tb))
         self.assertEqual(s, self.m.Statistic(self.tb, 66, 1))
         self.assertEqual(hash(s), hash((self.tb, 66, 1)))
@@ -355,10 +358,8 @@ class StatisticTests:
     def test_diff(self):
         d = self.m.StatisticDiff(self.tb, 5002, 5000, 2, -1)
         self.assertEqual(str(d), "b.py:6: size=5002 B (+5000 B), count=2 (-1), average=2501 B")
-        self.assertEqual(repr(d), f"<StatisticDiff traceback={self.tb!r} size=5002 (+5000) "
-                                  "count=2 (-1)>")
-        self.assertEqual(str(self.m.StatisticDiff("t", 0, -10, 0, -3)),
-                         "t: size=0 B (-10 B), count=0 (-3)")
+        self.assertEqual(repr(d), f"<StatisticDiff traceback={self.tb!r} size=5002 (+5000) count=2 (-1)>")
+        self.assertEqual(str(self.m.StatisticDiff("t", 0, -10, 0, -3)), "t: size=0 B (-10 B), count=0 (-3)")
         self.assertEqual(self.m.StatisticDiff("t", 1, -2, 3, -4)._sort_key(), (2, 1, 4, 3, "t"))
         self.assertEqual(d, self.m.StatisticDiff(self.tb, 5002, 5000, 2, -1))
         self.assertNotEqual(d, self.m.StatisticDiff(self.tb, 5002, 5000, 2, 1))
@@ -381,8 +382,9 @@ class StatisticTests:
     def test_compare_grouped_stats(self):
         S, D = self.m.Statistic, self.m.StatisticDiff
         old, new = {"a": S("a", 10, 1), "b": S("b", 5, 2)}, {"b": S("b", 7, 1), "c": S("c", 1, 1)}
-        self.assertEqual(self.m._compare_grouped_stats(old, new),
-                         [D("b", 7, 2, 1, -1), D("c", 1, 1, 1, 1), D("a", 0, -10, 0, -1)])
+        self.assertEqual(
+            self.m._compare_grouped_stats(old, new), [D("b", 7, 2, 1, -1), D("c", 1, 1, 1, 1), D("a", 0, -10, 0, -1)]
+        )
         self.assertEqual(list(old), ["a"])
 
 

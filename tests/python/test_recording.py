@@ -342,9 +342,7 @@ class CommandTest(ProgramTest):
         done = self.python("-m", "ctracemalloc", "recording", "it.ctr", "--to", middle, "-o", "moment.ctm")
         self.assertEqual(done.returncode, 0, done.stderr)
         moment = ctracemalloc.Snapshot.load(self.folder / "moment.ctm")
-        self.assertEqual(
-            moment.statistics("lineno"), recording.snapshot(recording.times[2]).statistics("lineno")
-        )
+        self.assertEqual(moment.statistics("lineno"), recording.snapshot(recording.times[2]).statistics("lineno"))
 
     def test_sigterm_ends_it_well(self):
         self.write("program.py", "import os, signal\nheld = bytearray(10**6)\nos.kill(os.getpid(), signal.SIGTERM)\n")

@@ -70,8 +70,21 @@ class TimesTest(ProgramTest):
 
     def test_the_nearest_tick(self):
         recording = self.make([0.0001, 1.0001, 2.0003, 2.9998, 4.2, 9.0])
-        for at, index in ((0, 0), (0.4, 0), (0.6, 1), (1, 1), (2, 2), (3, 3), (3.5, 3), (3.7, 4), (6.6, 4), (6.7, 5),
-                          (9, 5), (9.5, 5), (None, 5)):
+        for at, index in (
+            (0, 0),
+            (0.4, 0),
+            (0.6, 1),
+            (1, 1),
+            (2, 2),
+            (3, 3),
+            (3.5, 3),
+            (3.7, 4),
+            (6.6, 4),
+            (6.7, 5),
+            (9, 5),
+            (9.5, 5),
+            (None, 5),
+        ):
             self.assertEqual(recording.moment(at), recording.totals()[index], at)
         for index, time in enumerate(recording.times):
             self.assertEqual(recording.moment(time), recording.totals()[index])
@@ -85,8 +98,13 @@ class TimesTest(ProgramTest):
         recording = self.make([0.0001, 1.0001, 2.0001, 10.0002])
         words = r"the recording has moments from 0\.0 s to 10\.0 s"
         for at in (-0.001, 10.6, 1e9, float("inf"), float("-inf"), float("nan")):
-            for ask in (recording.moment, recording.snapshot, lambda at: recording.diff(0, at),
-                        lambda at: recording.series(start=at), lambda at: recording.series(end=at)):
+            for ask in (
+                recording.moment,
+                recording.snapshot,
+                lambda at: recording.diff(0, at),
+                lambda at: recording.series(start=at),
+                lambda at: recording.series(end=at),
+            ):
                 with self.assertRaisesRegex(ValueError, words):
                     ask(at)
         self.assertEqual(recording.moment(10.5).time, 10.0002)
@@ -101,9 +119,13 @@ class TimesTest(ProgramTest):
         """What a row is labelled with, given as --to, is the moment of that row; and the same from Python."""
         chance = random.Random(8)
         late = [k + chance.uniform(0, 0.0004) for k in range(12)]
-        for times, interval in ((late, 1.0), ([3600 + time for time in late], 1.0),
-                                ([*late[:-1], late[-2] + 0.003], 1.0), ([time / 100 for time in late], 0.01),
-                                ([58.96, 59.96, 60.97, 61.4, 3599.7, 3600.4, 3600.6], 1.0)):
+        for times, interval in (
+            (late, 1.0),
+            ([3600 + time for time in late], 1.0),
+            ([*late[:-1], late[-2] + 0.003], 1.0),
+            ([time / 100 for time in late], 0.01),
+            ([58.96, 59.96, 60.97, 61.4, 3599.7, 3600.4, 3600.6], 1.0),
+        ):
             recording = self.make(times, interval)
             printed = self.command()
             self.assertEqual(printed.returncode, 0, printed.stderr)
@@ -130,12 +152,20 @@ class TimesTest(ProgramTest):
         self.assertEqual([recording._clock(index) for index in range(4)], ["0.0 s", "1:05", "1:05.2", "1:02:06"])
 
     def test_clock(self):
-        for seconds, digits, text in ((0, 0, "0.0 s"), (59.94, 0, "59.9 s"), (59.96, 0, "1:00"), (59.96, 2, "59.96 s"),
-                                      (61.25, 1, "1:01.2"), (3599.6, 0, "1:00:00"), (3661.007, 3, "1:01:01.007")):
+        for seconds, digits, text in (
+            (0, 0, "0.0 s"),
+            (59.94, 0, "59.9 s"),
+            (59.96, 0, "1:00"),
+            (59.96, 2, "59.96 s"),
+            (61.25, 1, "1:01.2"),
+            (3599.6, 0, "1:00:00"),
+            (3661.007, 3, "1:01:01.007"),
+        ):
             self.assertEqual(_recording.clock(seconds, digits), text)
             self.assertAlmostEqual(_recording.parse_clock(text), seconds, delta=0.5)
-        self.assertEqual([_recording.parse_clock(text) for text in ("5", "5.5 s", "4:05", "1:02:03.5", "90:00")],
-                         [5, 5.5, 245, 3723.5, 5400])
+        self.assertEqual(
+            [_recording.parse_clock(text) for text in ("5", "5.5 s", "4:05", "1:02:03.5", "90:00")], [5, 5.5, 245, 3723.5, 5400]
+        )
         for text in ("", "x", "-1", "nan", "inf", "1:60", "1:-5", "-1:05", "1:2:3:4", "1:", ":5", "s"):
             self.assertRaises(ValueError, _recording.parse_clock, text)
         chance = random.Random(3)

@@ -93,11 +93,7 @@ def plain_python(code, *arguments, python=sys.executable):
 
 
 def statistics_of(snapshot):
-    return [
-        repr(item)
-        for key in ("lineno", "filename", "traceback")
-        for item in snapshot.statistics(key)
-    ]
+    return [repr(item) for key in ("lineno", "filename", "traceback") for item in snapshot.statistics(key)]
 
 
 def as_lists(traces):
@@ -301,10 +297,7 @@ def snapshot_pickle(state):
 def state_with(traces, limit=1, **attributes):
     """The pickle of a snapshot with these raw traces, whatever they are."""
     body = pickle.dumps(traces, 3)[2:-1]
-    rest = b"".join(
-        pickle.dumps(name, 3)[2:-1] + pickle.dumps(value, 3)[2:-1]
-        for name, value in attributes.items()
-    )
+    rest = b"".join(pickle.dumps(name, 3)[2:-1] + pickle.dumps(value, 3)[2:-1] for name, value in attributes.items())
     return snapshot_pickle(
         b"}(X\x06\x00\x00\x00tracesctracemalloc\n_Traces\n)\x81}X\x07\x00\x00\x00_traces"
         + body

@@ -34,8 +34,7 @@ class TestTraces(Case):
         self.assertEqual(list(core), list(plain_list))
         self.assertEqual([t._trace for t in core], self.raw)
         self.assertEqual(list(reversed(core)), list(reversed(plain_list)))
-        self.assertEqual([core[i] for i in range(-len(core), len(core))],
-                         [plain_list[i] for i in range(-len(core), len(core))])
+        self.assertEqual([core[i] for i in range(-len(core), len(core))], [plain_list[i] for i in range(-len(core), len(core))])
         self.assertEqual(repr(core), repr(plain_list))
         self.assertIsInstance(core, collections.abc.Sequence)
         self.assertEqual(core[True], core[1])
@@ -49,8 +48,7 @@ class TestTraces(Case):
     def test_slices(self):
         rng = random.Random(2)
         for _ in range(300):
-            part = slice(*(rng.choice((None, *range(-70, 70))) for _ in range(2)),
-                         rng.choice((None, 1, 2, -1, -5, 10**30)))
+            part = slice(*(rng.choice((None, *range(-70, 70))) for _ in range(2)), rng.choice((None, 1, 2, -1, -5, 10**30)))
             self.assertEqual(self.core[part], self.list[part])
             self.assertIs(type(self.core[part]), tuple)
         with self.assertRaises(ValueError):
@@ -61,8 +59,16 @@ class TestTraces(Case):
             self.assertIn(trace, self.core)
             self.assertEqual(self.core.index(trace), self.list.index(trace))
             self.assertEqual(self.core.count(trace), self.list.count(trace))
-        for raw in ((0, 3, (), 0), (0, -1, (), 0), (0, 2**70, (), 0), (0, "x", (), 0), (0, 1), 5,
-                    None, (0, 10, (("a.py", 1),), 99)):
+        for raw in (
+            (0, 3, (), 0),
+            (0, -1, (), 0),
+            (0, 2**70, (), 0),
+            (0, "x", (), 0),
+            (0, 1),
+            5,
+            None,
+            (0, 10, (("a.py", 1),), 99),
+        ):
             self.assertNotIn(m.Trace(raw), self.core)
         with self.assertRaises(AttributeError):
             1 in self.core
@@ -97,8 +103,14 @@ class TestTraces(Case):
         self.assertEqual(core, m._Traces(tuple(self.raw)))
         self.assertEqual(core, self.to_core(self.raw).traces)
         self.assertFalse(core != self.list)
-        for other in (self.raw[:-1], self.raw + self.raw[:1], self.raw[::-1], [],
-                      [None] * len(self.raw), self.raw[:-1] + [(0, 0, (), 0)]):
+        for other in (
+            self.raw[:-1],
+            self.raw + self.raw[:1],
+            self.raw[::-1],
+            [],
+            [None] * len(self.raw),
+            self.raw[:-1] + [(0, 0, (), 0)],
+        ):
             self.assertNotEqual(core, m._Traces(other))
             self.assertNotEqual(m._Traces(other), core)
         self.assertNotEqual(core, self.to_core(self.raw[::-1]).traces)
@@ -130,9 +142,13 @@ class TestTraces(Case):
 
     def test_copies(self):
         self.core.extra = [1]
-        for duplicate in (pickle.loads(pickle.dumps(self.core)), copy.copy(self.core),
-                          copy.deepcopy(self.core), pickle.loads(pickle.dumps(self.core, 2)),
-                          pickle.loads(pickle.dumps(self.core, 0))):
+        for duplicate in (
+            pickle.loads(pickle.dumps(self.core)),
+            copy.copy(self.core),
+            copy.deepcopy(self.core),
+            pickle.loads(pickle.dumps(self.core, 2)),
+            pickle.loads(pickle.dumps(self.core, 0)),
+        ):
             self.assertIs(type(duplicate), m._Traces)
             self.assertEqual(duplicate, self.core)
             self.assertEqual(duplicate.extra, [1])
@@ -183,8 +199,7 @@ class TestAnswers(Case):
                     self.assertEqual(mine, listed.statistics(key, cumulative))
                     self.assertEqual(plain(mine), plain(reference.statistics(key, cumulative)))
                     self.assertTrue(all(type(s) is m.Statistic for s in mine))
-                    self.assertEqual(core._group_by(key, cumulative),
-                                     listed._group_by(key, cumulative))
+                    self.assertEqual(core._group_by(key, cumulative), listed._group_by(key, cumulative))
 
     def test_function_without_names(self):
         raw = random_traces(random.Random(5), 40)
@@ -193,14 +208,13 @@ class TestAnswers(Case):
             expected = listed.statistics("filename", cumulative)
             self.assertEqual(listed.statistics("function", cumulative), expected)
             self.assertEqual(core.statistics("function", cumulative), expected)
-            self.assertEqual(listed.compare_to(core, "function", cumulative),
-                             listed.compare_to(core, "filename", cumulative))
+            self.assertEqual(listed.compare_to(core, "function", cumulative), listed.compare_to(core, "filename", cumulative))
 
     def test_compare_to(self):
         rng = random.Random(6)
         for round_ in range(40):
             new, old = (random_traces(rng, rng.randrange(30)) for _ in range(2))
-            old += new[:rng.randrange(40)]
+            old += new[: rng.randrange(40)]
             cores = self.to_core(new), self.to_core(old)
             lists = m.Snapshot(new, 5), m.Snapshot(old, 5)
             reference = stdlib.Snapshot(new, 5), stdlib.Snapshot(old, 5)
@@ -209,8 +223,7 @@ class TestAnswers(Case):
                     expected = plain(reference[0].compare_to(reference[1], key, cumulative))
                     for a, b in itertools.product((cores[0], lists[0]), (cores[1], lists[1])):
                         self.assertEqual(plain(a.compare_to(b, key, cumulative)), expected)
-            self.assertTrue(all(type(d) is m.StatisticDiff
-                                for d in cores[0].compare_to(cores[1], "lineno")))
+            self.assertTrue(all(type(d) is m.StatisticDiff for d in cores[0].compare_to(cores[1], "lineno")))
 
     def test_errors(self):
         core = self.to_core([(0, 1, (("a", 1),), 1)])
@@ -218,17 +231,20 @@ class TestAnswers(Case):
             extra = (False,) if call == core._group_by else ()
             with self.assertRaisesRegex(ValueError, "^unknown key_type: 'x'$"):
                 call("x", *extra)
-            with self.assertRaisesRegex(ValueError, "cumulative mode cannot by used with key type "
-                                                    "'traceback'"):
+            with self.assertRaisesRegex(ValueError, "cumulative mode cannot by used with key type 'traceback'"):
                 call("traceback", True)
 
     def random_filter(self, rng):
         if rng.random() < 0.2:
-            return ("DomainFilter", rng.random() < 0.5,
-                    rng.choice((0, 1, 389047, -1, 2**32, 2**80)))
-        return ("Filter", rng.random() < 0.5, rng.choice(PATTERNS),
-                rng.choice((None, None, 1, 2, -1, 2**40, 2**80)), rng.random() < 0.5,
-                rng.choice((None, None, 0, 1, 2**33)))
+            return ("DomainFilter", rng.random() < 0.5, rng.choice((0, 1, 389047, -1, 2**32, 2**80)))
+        return (
+            "Filter",
+            rng.random() < 0.5,
+            rng.choice(PATTERNS),
+            rng.choice((None, None, 1, 2, -1, 2**40, 2**80)),
+            rng.random() < 0.5,
+            rng.choice((None, None, 0, 1, 2**33)),
+        )
 
     def test_filter_traces(self):
         rng = random.Random(7)
@@ -237,8 +253,7 @@ class TestAnswers(Case):
             core = self.to_core(raw)
             specs = [self.random_filter(rng) for _ in range(rng.randrange(4))]
             mine = core.filter_traces([getattr(m, s[0])(*s[1:]) for s in specs])
-            theirs = stdlib.Snapshot(raw, 5).filter_traces(
-                [getattr(stdlib, s[0])(*s[1:]) for s in specs])
+            theirs = stdlib.Snapshot(raw, 5).filter_traces([getattr(stdlib, s[0])(*s[1:]) for s in specs])
             with self.subTest(round=round_, specs=specs):
                 self.assertEqual(mine.traces._traces, theirs.traces._traces)
                 self.assertTrue(is_core(mine))
@@ -257,8 +272,7 @@ class TestAnswers(Case):
 
         kept = core.filter_traces([Mine(True)])
         self.assertEqual(seen, raw)
-        self.assertEqual(sorted(kept.traces._traces),
-                         sorted(r for i, r in enumerate(raw, 1) if i % 3))
+        self.assertEqual(sorted(kept.traces._traces), sorted(r for i, r in enumerate(raw, 1) if i % 3))
         self.assertTrue(is_core(kept))
 
         class Frames(m.Filter):
@@ -266,12 +280,10 @@ class TestAnswers(Case):
                 return lineno == 2
 
         kept = core.filter_traces([Frames(True, "x"), m.Filter(False, "a.py")])
-        self.assertEqual(kept.traces._traces,
-                         [r for r in raw if r[2][0][1] == 2 and r[2][0][0] != "a.py"])
+        self.assertEqual(kept.traces._traces, [r for r in raw if r[2][0][1] == 2 and r[2][0][0] != "a.py"])
         patched = m.Filter(True, "no")
         patched._match = lambda trace: trace[1] == 10
-        self.assertEqual(core.filter_traces([patched]).traces._traces,
-                         [r for r in raw if r[1] == 10])
+        self.assertEqual(core.filter_traces([patched]).traces._traces, [r for r in raw if r[1] == 10])
 
         class Failing(m.BaseFilter):
             def _match(self, trace):
@@ -283,9 +295,17 @@ class TestAnswers(Case):
     def test_odd_filter_values(self):
         raw = random_traces(random.Random(9), 30)
         core, listed = self.to_core(raw), m.Snapshot(raw, 5)
-        for name, value in (("inclusive", "x"), ("inclusive", []), ("lineno", 1.0), ("lineno", "x"),
-                            ("all_frames", None), ("domain", 0.0), ("domain", True),
-                            ("_filename_pattern", "\ud800*"), ("lineno", True)):
+        for name, value in (
+            ("inclusive", "x"),
+            ("inclusive", []),
+            ("lineno", 1.0),
+            ("lineno", "x"),
+            ("all_frames", None),
+            ("domain", 0.0),
+            ("domain", True),
+            ("_filename_pattern", "\ud800*"),
+            ("lineno", True),
+        ):
             odd = m.Filter(True, "*.py")
             setattr(odd, name, value)
             self.assertEqual(core.filter_traces([odd]).traces, listed.filter_traces([odd]).traces)
@@ -298,8 +318,7 @@ class TestAnswers(Case):
 
         class Mine(m.Snapshot):
             def _group_by(self, key_type, cumulative):
-                return {k: v for k, v in super()._group_by("lineno", cumulative).items()
-                        if v.size > 10}
+                return {k: v for k, v in super()._group_by("lineno", cumulative).items() if v.size > 10}
 
             def _filter_trace(self, include, exclude, trace):
                 return trace[1] == 1
@@ -308,8 +327,7 @@ class TestAnswers(Case):
         mine.traces = traces
         self.assertEqual({s.size > 10 for s in mine.statistics("whatever")}, {True})
         self.assertEqual(sum(d.size_diff for d in mine.compare_to(mine, "x")), 0)
-        self.assertEqual(mine.filter_traces([m.Filter(True, "x")]).traces._traces,
-                         [r for r in raw if r[1] == 1])
+        self.assertEqual(mine.filter_traces([m.Filter(True, "x")]).traces._traces, [r for r in raw if r[1] == 1])
 
     def test_traces_without_frames(self):
         raw = [(0, 5, (), 0), (0, 6, (("a", 1),), 1)]
@@ -333,8 +351,7 @@ class TestAnswers(Case):
         raw = [(0, 8, (("a.py", 1),), 1)] * 200_000 + [(0, 9, (("b.py", 2),), 1)] * 3
         core = self.to_core(raw)
         self.assertLess(os.path.getsize(self.path), 5000)
-        self.assertEqual((len(core.traces), core.traces[199_999].size, core.traces[-1].size),
-                         (200_003, 8, 9))
+        self.assertEqual((len(core.traces), core.traces[199_999].size, core.traces[-1].size), (200_003, 8, 9))
         self.assertEqual(core.statistics("lineno")[0].count, 200_000)
 
 
@@ -343,8 +360,12 @@ class TestPickleSnapshot(Case):
         raw = random_traces(random.Random(14), 20)
         core = self.to_core(raw)
         core.note = {"not": object}
-        for duplicate in (pickle.loads(pickle.dumps(core)), pickle.loads(pickle.dumps(core, 0)),
-                          copy.copy(core), copy.deepcopy(core)):
+        for duplicate in (
+            pickle.loads(pickle.dumps(core)),
+            pickle.loads(pickle.dumps(core, 0)),
+            copy.copy(core),
+            copy.deepcopy(core),
+        ):
             self.assertIs(type(duplicate), m.Snapshot)
             self.assertEqual(duplicate.traces, core.traces)
             self.assertEqual((duplicate.traceback_limit, duplicate.note), (5, core.note))

@@ -1,6 +1,5 @@
 """Snapshot.dump and Snapshot.load: attributes, traces of every kind, targets, formats, damage."""
 
-
 import collections
 import errno
 import functools
@@ -16,12 +15,48 @@ from types_support import FILES, Case
 
 
 class TestFile(Case):
-    VALUES = [None, True, False, 0, 1, -1, 127, 128, -128, -129, 2**31, -2**63, 2**64, 10**500,
-              -10**500, 0.0, -0.0, 1.5, float("inf"), 1j, complex(-0.0, 2), "", "text",
-              "é日\U0001f600", "\ud800\udc00", "a\0b", b"", b"\0\xff", bytearray(b"xyz"), (), (1,),
-              [], [[], [1, "x"]],
-              {}, {"a": {"b": [1, (2, None)]}, 1: 2, (1, 2): 3, None: 4}, set(), {1, "a"},
-              frozenset({(1, 2), frozenset()}), [1] * 1000, "x" * 70_000]
+    VALUES = [
+        None,
+        True,
+        False,
+        0,
+        1,
+        -1,
+        127,
+        128,
+        -128,
+        -129,
+        2**31,
+        -(2**63),
+        2**64,
+        10**500,
+        -(10**500),
+        0.0,
+        -0.0,
+        1.5,
+        float("inf"),
+        1j,
+        complex(-0.0, 2),
+        "",
+        "text",
+        "é日\U0001f600",
+        "\ud800\udc00",
+        "a\0b",
+        b"",
+        b"\0\xff",
+        bytearray(b"xyz"),
+        (),
+        (1,),
+        [],
+        [[], [1, "x"]],
+        {},
+        {"a": {"b": [1, (2, None)]}, 1: 2, (1, 2): 3, None: 4},
+        set(),
+        {1, "a"},
+        frozenset({(1, 2), frozenset()}),
+        [1] * 1000,
+        "x" * 70_000,
+    ]
 
     def load_with(self, **attributes):
         snapshot = m.Snapshot([(0, 1, (("a", 1),), 1)], 5)
@@ -42,16 +77,14 @@ class TestFile(Case):
         for value in self.VALUES:
             loaded = self.load_with(value=value)
             self.assertEqual(loaded.value, value)
-            self.assertEqual(repr(loaded.value), repr(value)
-                             if not isinstance(value, (set, frozenset)) else repr(loaded.value))
+            self.assertEqual(repr(loaded.value), repr(value) if not isinstance(value, (set, frozenset)) else repr(loaded.value))
             self.check_types(loaded.value, value)
         everything = {f"v{i}": value for i, value in enumerate(self.VALUES)}
         loaded = self.load_with(**everything)
         self.assertEqual(list(vars(loaded)), ["traces", "traceback_limit", *everything])
         self.assertEqual({k: v for k, v in vars(loaded).items() if k in everything}, everything)
         self.assertTrue(self.load_with(nan=float("nan")).nan != 0)
-        self.assertEqual(vars(self.load_with(**{"not an identifier": 1, "__class__": 2})
-                              )["__class__"], 2)
+        self.assertEqual(vars(self.load_with(**{"not an identifier": 1, "__class__": 2}))["__class__"], 2)
 
     def test_random_plain_data(self):
         rng = random.Random(11)
@@ -59,10 +92,20 @@ class TestFile(Case):
         def make(depth):
             kind = rng.randrange(12 if depth < 5 else 6)
             items = [make(depth + 1) for _ in range(rng.randrange(4))] if kind >= 6 else ()
-            return (None, rng.random(), rng.getrandbits(rng.randrange(1, 200)), rng.random() < 0.5,
-                    rng.choice(FILES), rng.randbytes(5), items, tuple(items),
-                    {f"k{i}": v for i, v in enumerate(items)}, [items], (items,),
-                    dict(enumerate(items)))[kind]
+            return (
+                None,
+                rng.random(),
+                rng.getrandbits(rng.randrange(1, 200)),
+                rng.random() < 0.5,
+                rng.choice(FILES),
+                rng.randbytes(5),
+                items,
+                tuple(items),
+                {f"k{i}": v for i, v in enumerate(items)},
+                [items],
+                (items,),
+                dict(enumerate(items)),
+            )[kind]
 
         for _ in range(200):
             value = make(0)
@@ -87,15 +130,16 @@ class TestFile(Case):
         cycle = []
         cycle.append({"again": (cycle,)})
         deep = functools.reduce(lambda inner, _: [inner], range(200), None)
-        bad = {"socket": (object(), "objects of type 'object' are not plain data"),
-               "function": (len, "objects of type 'builtin_function_or_method' are not plain data"),
-               "text": (Text("x"), "objects of type 'Text' are not plain data"),
-               "nested": ([{"x": (1, object())}], "objects of type 'object' are not plain data"),
-               "key": ({object(): 1}, "objects of type 'object' are not plain data"),
-               "cycle": (cycle, "a list contains itself"),
-               "deep": (deep, "it is nested more than 100 deep"),
-               "ordered": (collections.OrderedDict(), "objects of type 'collections.OrderedDict' "
-                                                      "are not plain data")}
+        bad = {
+            "socket": (object(), "objects of type 'object' are not plain data"),
+            "function": (len, "objects of type 'builtin_function_or_method' are not plain data"),
+            "text": (Text("x"), "objects of type 'Text' are not plain data"),
+            "nested": ([{"x": (1, object())}], "objects of type 'object' are not plain data"),
+            "key": ({object(): 1}, "objects of type 'object' are not plain data"),
+            "cycle": (cycle, "a list contains itself"),
+            "deep": (deep, "it is nested more than 100 deep"),
+            "ordered": (collections.OrderedDict(), "objects of type 'collections.OrderedDict' are not plain data"),
+        }
         for name, (value, reason) in bad.items():
             with self.assertRaises(TypeError) as caught:
                 self.load_with(good=1, **{name: value})
@@ -126,13 +170,28 @@ class TestFile(Case):
 
     def test_traces_that_cannot_be_converted(self):
         good, frames = (0, 1, (("a", 1),), 1), (("a", 1),)
-        for bad in (None, (0, 1, frames), [0, 1, frames, 1], (0, 1, list(frames), 1),
-                    (0, "1", frames, 1), (0, True, frames, 1), (0, -1, frames, 1),
-                    (0, 2**63, frames, 1), (-1, 1, frames, 1), (2**32, 1, frames, 1),
-                    (0, 1, frames, None), (0, 1, frames, 2**31), (0, 1, (("a", None),), 1),
-                    (0, 1, (("a", 2**31),), 1), (0, 1, ((b"a", 1),), 1), (0, 1, (("a",),), 1),
-                    (0, 1, (["a", 1],), 1), (0, 1, (), 3), (0, 1, frames * 70_000, 70_000),
-                    (0, 1, frames * 3, -2**31)):
+        for bad in (
+            None,
+            (0, 1, frames),
+            [0, 1, frames, 1],
+            (0, 1, list(frames), 1),
+            (0, "1", frames, 1),
+            (0, True, frames, 1),
+            (0, -1, frames, 1),
+            (0, 2**63, frames, 1),
+            (-1, 1, frames, 1),
+            (2**32, 1, frames, 1),
+            (0, 1, frames, None),
+            (0, 1, frames, 2**31),
+            (0, 1, (("a", None),), 1),
+            (0, 1, (("a", 2**31),), 1),
+            (0, 1, ((b"a", 1),), 1),
+            (0, 1, (("a",),), 1),
+            (0, 1, (["a", 1],), 1),
+            (0, 1, (), 3),
+            (0, 1, frames * 70_000, 70_000),
+            (0, 1, frames * 3, -(2**31)),
+        ):
             with self.assertRaises(TypeError) as caught:
                 m.Snapshot([good, good, bad], 1).dump(self.path)
             self.assertRegex(str(caught.exception), "^cannot convert trace 2: ")
@@ -142,8 +201,11 @@ class TestFile(Case):
                 m.Snapshot(bad, 1).dump(self.path)
 
     def test_extreme_traces(self):
-        raw = [(2**32 - 1, 2**62, (("a", 2**31 - 1), ("b", -2**31)), 2**31 - 1),
-               (0, 0, (("", 0),), -2**31), (0, 1, (("x", 1),) * 65535, 65535)]
+        raw = [
+            (2**32 - 1, 2**62, (("a", 2**31 - 1), ("b", -(2**31))), 2**31 - 1),
+            (0, 0, (("", 0),), -(2**31)),
+            (0, 1, (("x", 1),) * 65535, 65535),
+        ]
         self.assertEqual(self.to_core(raw).traces._traces, raw)
         self.assertEqual(self.to_core(tuple(raw)).traces, m._Traces(tuple(raw)))
         self.assertEqual(self.to_core([]).traces._traces, [])
@@ -211,12 +273,10 @@ class TestFile(Case):
     def test_errors(self):
         snapshot = m.Snapshot([], 1)
         for action in (snapshot.dump, m.Snapshot.load):
-            for path, number in ((os.path.join(self.folder, "no", "x"), errno.ENOENT),
-                                 (self.folder, errno.EISDIR)):
+            for path, number in ((os.path.join(self.folder, "no", "x"), errno.ENOENT), (self.folder, errno.EISDIR)):
                 with self.assertRaises(OSError) as caught:
                     action(path)
-                self.assertEqual((caught.exception.errno, caught.exception.filename),
-                                 (number, path))
+                self.assertEqual((caught.exception.errno, caught.exception.filename), (number, path))
             for bad in (None, 1.5, [], object()):
                 with self.assertRaises(TypeError):
                     action(bad)
@@ -246,8 +306,7 @@ class TestFile(Case):
 
     def test_file_error(self):
         self.assertTrue(issubclass(m.FileError, ValueError))
-        self.assertEqual((m.FileError.__module__, m.FileError.offset, m.FileError.reason),
-                         ("ctracemalloc", None, None))
+        self.assertEqual((m.FileError.__module__, m.FileError.offset, m.FileError.reason), ("ctracemalloc", None, None))
         self.load_with()
         with open(self.path, "r+b") as file:
             file.truncate(os.path.getsize(self.path) - 3)
@@ -255,8 +314,9 @@ class TestFile(Case):
             m.Snapshot.load(self.path)
         self.assertIn(repr(self.path), str(caught.exception))
         again = pickle.loads(pickle.dumps(caught.exception))
-        self.assertEqual((again.offset, again.reason, str(again)),
-                         (caught.exception.offset, caught.exception.reason, str(caught.exception)))
+        self.assertEqual(
+            (again.offset, again.reason, str(again)), (caught.exception.offset, caught.exception.reason, str(caught.exception))
+        )
 
 
 if __name__ == "__main__":

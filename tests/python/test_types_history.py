@@ -29,10 +29,8 @@ FILTERS = [
 
 def random_sites(rng, count):
     """Each of a size of its own, so that no two are one row."""
-    raw = [(domain, index * 8 + 1, frames, total)
-           for index, (domain, _, frames, total) in enumerate(random_traces(rng, count))]
-    return [(trace, rng.choice((0, 0, 1, 5)), freed := rng.randrange(4), rng.randrange(freed + 1))
-            for trace in raw]
+    raw = [(domain, index * 8 + 1, frames, total) for index, (domain, _, frames, total) in enumerate(random_traces(rng, count))]
+    return [(trace, rng.choice((0, 0, 1, 5)), freed := rng.randrange(4), rng.randrange(freed + 1)) for trace in raw]
 
 
 def amounts(sites, key, cumulative):
@@ -54,20 +52,24 @@ class HistoryCase(Case):
 
     def sample(self, peak_known=True):
         """Two lines: one with live blocks, one whose blocks are all freed."""
-        return self.snapshot([((0, 10, (("a.py", 1), ("m.py", 9)), 2), 3, 4, 2),
-                              ((0, 100, (("b.py", 2), ("m.py", 9)), 2), 0, 5, 4)],
-                             peak_known=peak_known)
+        return self.snapshot(
+            [((0, 10, (("a.py", 1), ("m.py", 9)), 2), 3, 4, 2), ((0, 100, (("b.py", 2), ("m.py", 9)), 2), 0, 5, 4)],
+            peak_known=peak_known,
+        )
 
 
 class TestStatistics(HistoryCase):
     def check_order(self, groups, found, sort):
-        first = {"size": (), "count": ("live_count",), "peak": ("peak_size", "peak_count"),
-                 "allocated": ("allocated_size", "allocated_count")}[sort]
+        first = {
+            "size": (),
+            "count": ("live_count",),
+            "peak": ("peak_size", "peak_count"),
+            "allocated": ("allocated_size", "allocated_count"),
+        }[sort]
         keys = []
         for statistic in found:
             group = groups[tuple(reversed(statistic.traceback._frames))]
-            keys.append((*(group[name] for name in first), group["live_size"],
-                         group["live_count"], statistic.traceback))
+            keys.append((*(group[name] for name in first), group["live_size"], group["live_count"], statistic.traceback))
         self.assertEqual(keys, sorted(keys, reverse=True))
 
     def check_statistics(self, snapshot, sites, key, cumulative, sort):
@@ -79,10 +81,8 @@ class TestStatistics(HistoryCase):
         self.assertEqual({tuple(reversed(s.traceback._frames)) for s in found}, expected)
         for statistic in found:
             group = groups[tuple(reversed(statistic.traceback._frames))]
-            self.assertEqual((statistic.size, statistic.count),
-                             (group["live_size"], group["live_count"]))
-            self.assertEqual({name: getattr(statistic, name) for name in NAMES},
-                             {name: group[name] for name in NAMES})
+            self.assertEqual((statistic.size, statistic.count), (group["live_size"], group["live_count"]))
+            self.assertEqual({name: getattr(statistic, name) for name in NAMES}, {name: group[name] for name in NAMES})
         self.check_order(groups, found, sort)
 
     def test_random(self):
@@ -117,15 +117,20 @@ class TestStatistics(HistoryCase):
         order = []
         for diff in found:
             new, old = (group[tuple(reversed(diff.traceback._frames))] for group in groups)
-            self.assertEqual((diff.size, diff.size_diff, diff.count, diff.count_diff),
-                             (new["live_size"], new["live_size"] - old["live_size"],
-                              new["live_count"], new["live_count"] - old["live_count"]))
+            self.assertEqual(
+                (diff.size, diff.size_diff, diff.count, diff.count_diff),
+                (
+                    new["live_size"],
+                    new["live_size"] - old["live_size"],
+                    new["live_count"],
+                    new["live_count"] - old["live_count"],
+                ),
+            )
             for name in NAMES:
                 self.assertEqual(getattr(diff, name), new[name])
                 self.assertEqual(getattr(diff, name + "_diff"), new[name] - old[name])
             first = {"size": [], "count": ["count"]}.get(sort, [f"{sort}_size", f"{sort}_count"])
-            values = [f(getattr(diff, n)) for n in first
-                      for n, f in ((n + "_diff", abs), (n, int))]
+            values = [f(getattr(diff, n)) for n in first for n, f in ((n + "_diff", abs), (n, int))]
             order.append((*values, *diff._sort_key()))
         self.assertEqual(order, sorted(order, reverse=True))
 
@@ -134,8 +139,7 @@ class TestStatistics(HistoryCase):
         for round_ in range(15):
             sites = [random_sites(rng, rng.randrange(30)) for _ in range(2)]
             sites[1] += sites[0][: rng.randrange(30)]
-            sites[1] = [site for i, site in enumerate(sites[1])
-                        if not i or site[0] != sites[1][i - 1][0]]
+            sites[1] = [site for i, site in enumerate(sites[1]) if not i or site[0] != sites[1][i - 1][0]]
             snapshots = [self.snapshot(each) for each in sites]
             for key, cumulative in STDLIB_KEYS:
                 for sort in SORTS:
@@ -145,8 +149,7 @@ class TestStatistics(HistoryCase):
     def test_by_function(self):
         snapshot = self.sample()
         found = snapshot.statistics("function", sort="peak")
-        self.assertEqual([(s.traceback[0].filename, s.peak_size) for s in found],
-                         [("b.py", 400), ("a.py", 20)])
+        self.assertEqual([(s.traceback[0].filename, s.peak_size) for s in found], [("b.py", 400), ("a.py", 20)])
         self.assertEqual(snapshot.statistics("function", True, sort="allocated")[0].freed_count, 9)
 
     def test_traces_of_python(self):
@@ -157,10 +160,11 @@ class TestStatistics(HistoryCase):
             cores, lists = [self.to_core(raw) for raw in raws], [m.Snapshot(raw, 5) for raw in raws]
             for key in STDLIB_KEYS:
                 for sort in ("size", "count"):
-                    self.assertEqual(lists[0].statistics(*key, sort=sort),
-                                     cores[0].statistics(*key, sort=sort))
-                    self.assertEqual(plain(lists[0].compare_to(lists[1], *key, sort=sort)),
-                                     plain(cores[0].compare_to(cores[1], *key, sort=sort)))
+                    self.assertEqual(lists[0].statistics(*key, sort=sort), cores[0].statistics(*key, sort=sort))
+                    self.assertEqual(
+                        plain(lists[0].compare_to(lists[1], *key, sort=sort)),
+                        plain(cores[0].compare_to(cores[1], *key, sort=sort)),
+                    )
 
     def test_own_grouping(self):
         class Mine(m.Snapshot):
@@ -175,10 +179,8 @@ class TestStatistics(HistoryCase):
         for sort in SORTS:
             found = mine.statistics("lineno", sort=sort)
             self.assertEqual(found, core.statistics("lineno", sort=sort))
-            self.assertEqual([s.peak_size for s in found],
-                             [s.peak_size for s in core.statistics("lineno", sort=sort)])
-        self.assertEqual(mine.compare_to(core, "lineno", sort="count"),
-                         core.compare_to(core, "lineno", sort="count"))
+            self.assertEqual([s.peak_size for s in found], [s.peak_size for s in core.statistics("lineno", sort=sort)])
+        self.assertEqual(mine.compare_to(core, "lineno", sort="count"), core.compare_to(core, "lineno", sort="count"))
         with self.assertRaisesRegex(ValueError, "does not know what was live at the peak"):
             mine.compare_to(core, "lineno", sort="peak")
 
@@ -242,8 +244,7 @@ class TestUnknown(HistoryCase):
         traceback = m.Traceback((("a.py", 1),))
         for made in (m.Statistic(traceback, 10, 2), m.StatisticDiff(traceback, 10, 5, 2, 1)):
             self.assertFalse(hasattr(made, "_history"))
-            names = [name for name in dir(made)
-                     if name.startswith(("allocated", "freed", "peak"))]
+            names = [name for name in dir(made) if name.startswith(("allocated", "freed", "peak"))]
             self.assertEqual(len(names), 6 if type(made) is m.Statistic else 12)
             for name in names:
                 self.assertIsNone(getattr(made, name))
@@ -253,10 +254,12 @@ class TestUnknown(HistoryCase):
 
     def test_slots_that_nobody_has_looked_at(self):
         """A row's numbers become a tuple when they are first looked at; whatever comes first, it is the same."""
+
         def rows():
             snapshot = self.sample()
             older = self.snapshot([((0, 7, (("c.py", 1),), 1), 1, 1, 1)])
             return [*snapshot.statistics("lineno"), *snapshot.compare_to(older, "lineno")]
+
         looked_at = [row._history for row in rows()]
         self.assertEqual({len(history) for history in looked_at}, {4, 8})
         for history in looked_at:
@@ -325,8 +328,7 @@ class TestSameAsBefore(HistoryCase):
     def test_copies_keep_it(self):
         for value in self.objects():
             self.assertIsNotNone(value.allocated_size)
-            for duplicate in (pickle.loads(pickle.dumps(value)), copy.copy(value),
-                              copy.deepcopy(value)):
+            for duplicate in (pickle.loads(pickle.dumps(value)), copy.copy(value), copy.deepcopy(value)):
                 self.assertEqual(duplicate, value)
                 for name in NAMES:
                     self.assertEqual(getattr(duplicate, name), getattr(value, name))
@@ -348,8 +350,9 @@ class TestAtPeak(HistoryCase):
             self.assertEqual(peak.at_peak.traces, peak.traces)
             for key in STDLIB_KEYS:
                 found = {s.traceback: (s.size, s.count) for s in peak.statistics(*key)}
-                known = {s.traceback: (s.peak_size, s.peak_count)
-                         for s in snapshot.statistics(*key, sort="peak") if s.peak_count}
+                known = {
+                    s.traceback: (s.peak_size, s.peak_count) for s in snapshot.statistics(*key, sort="peak") if s.peak_count
+                }
                 self.assertEqual(found, known)
 
     def test_filters(self):
@@ -357,8 +360,7 @@ class TestAtPeak(HistoryCase):
         for _ in range(10):
             snapshot = self.snapshot(random_sites(rng, 30))
             for filters in FILTERS:
-                self.assertEqual(snapshot.filter_traces(filters).at_peak.traces,
-                                 snapshot.at_peak.filter_traces(filters).traces)
+                self.assertEqual(snapshot.filter_traces(filters).at_peak.traces, snapshot.at_peak.filter_traces(filters).traces)
 
     def test_files_and_copies(self):
         snapshot = self.snapshot(random_sites(random.Random(9), 30))
@@ -375,9 +377,10 @@ class TestAtPeak(HistoryCase):
     def test_allocated_is_that_of_the_snapshot(self):
         snapshot = self.snapshot(random_sites(random.Random(10), 30))
         for key in STDLIB_KEYS:
-            numbers = [{s.traceback: (s.allocated_count, s.allocated_size)
-                        for s in each.statistics(*key, sort="allocated")}
-                       for each in (snapshot, snapshot.at_peak)]
+            numbers = [
+                {s.traceback: (s.allocated_count, s.allocated_size) for s in each.statistics(*key, sort="allocated")}
+                for each in (snapshot, snapshot.at_peak)
+            ]
             self.assertEqual(*numbers)
 
     def test_own_filters(self):

@@ -45,8 +45,7 @@ class TestNames(Case):
             self.assertEqual(names[-2:], ["TestNames.setUpClass", "TestNames.allocate_here"])
             self.assertEqual([f.name for f in traceback[-2:]], names[-2:])
             self.assertEqual([f.name for f in reversed(traceback)], names[::-1])
-            self.assertEqual(self.trace_of(snapshot, 54321).traceback[-1].name,
-                             "TestNames.setUpClass.<locals>.<lambda>")
+            self.assertEqual(self.trace_of(snapshot, 54321).traceback[-1].name, "TestNames.setUpClass.<locals>.<lambda>")
             self.assertEqual(self.trace_of(snapshot, 32100).traceback[-1].name, "Holder.method")
 
     def test_names_change_nothing(self):
@@ -54,19 +53,21 @@ class TestNames(Case):
         frame = traceback[-1]
         plain_frame = m.Frame(frame._frame)
         self.assertIsNone(plain_frame.name)
-        self.assertEqual((frame == plain_frame, hash(frame), repr(frame), str(frame)),
-                         (True, hash(plain_frame), repr(plain_frame), str(plain_frame)))
+        self.assertEqual(
+            (frame == plain_frame, hash(frame), repr(frame), str(frame)),
+            (True, hash(plain_frame), repr(plain_frame), str(plain_frame)),
+        )
         self.assertFalse(frame < plain_frame or frame > plain_frame)
         plain_traceback = m.Traceback(traceback._frames[::-1], traceback.total_nframe)
-        self.assertEqual((traceback, hash(traceback), repr(traceback)),
-                         (plain_traceback, hash(plain_traceback), repr(plain_traceback)))
+        self.assertEqual(
+            (traceback, hash(traceback), repr(traceback)), (plain_traceback, hash(plain_traceback), repr(plain_traceback))
+        )
         with self.assertRaises(AttributeError):
             frame.name = "x"
 
     def test_names_survive_copies(self):
         trace = self.trace_of(self.taken, 43210)
-        statistic = next(s for s in self.taken.statistics("traceback")
-                         if abs(s.size - 43210) < 100)
+        statistic = next(s for s in self.taken.statistics("traceback") if abs(s.size - 43210) < 100)
         for duplicate in (copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))):
             self.assertEqual(duplicate(trace.traceback[-1]).name, "TestNames.allocate_here")
             self.assertEqual(duplicate(trace.traceback)[-1].name, "TestNames.allocate_here")
@@ -97,34 +98,38 @@ class TestNames(Case):
     def test_function_statistics(self):
         line = self.allocate_here.__code__.co_firstlineno
         for cumulative in (False, True):
-            found = [s for s in self.taken.statistics("function", cumulative)
-                     if s.traceback[0].name == "TestNames.allocate_here"]
+            found = [
+                s for s in self.taken.statistics("function", cumulative) if s.traceback[0].name == "TestNames.allocate_here"
+            ]
             self.assertEqual(len(found), 1)
-            self.assertEqual((found[0].traceback[0].filename, found[0].traceback[0].lineno),
-                             (__file__, line))
-            self.assertEqual(found[0].count, len([t for t in self.taken.traces
-                             if t.traceback[-1].name == "TestNames.allocate_here"]))
-        self.assertEqual(sum(s.size for s in self.taken.statistics("function")),
-                         sum(s.size for s in self.taken.statistics("filename")))
+            self.assertEqual((found[0].traceback[0].filename, found[0].traceback[0].lineno), (__file__, line))
+            self.assertEqual(
+                found[0].count, len([t for t in self.taken.traces if t.traceback[-1].name == "TestNames.allocate_here"])
+            )
+        self.assertEqual(
+            sum(s.size for s in self.taken.statistics("function")), sum(s.size for s in self.taken.statistics("filename"))
+        )
         by_line = {f.name for s in self.taken.statistics("lineno") for f in s.traceback}
         self.assertIn("TestNames.allocate_here", by_line)
         by_file = {f.name for s in self.taken.statistics("filename") for f in s.traceback}
         self.assertEqual(by_file, {None})
 
     def test_function_compare(self):
-        older = self.taken.filter_traces([m.Filter(False, __file__, line) for line in
-                                          {t.traceback[-1].lineno for t in self.taken.traces
-                                           if t.traceback[-1].name == "TestNames.allocate_here"}])
+        older = self.taken.filter_traces(
+            [
+                m.Filter(False, __file__, line)
+                for line in {
+                    t.traceback[-1].lineno for t in self.taken.traces if t.traceback[-1].name == "TestNames.allocate_here"
+                }
+            ]
+        )
         diff = self.taken.compare_to(older, "function")
-        self.assertEqual((diff[0].traceback[0].name, diff[0].count_diff > 0),
-                         ("TestNames.allocate_here", True))
-        self.assertEqual([d for d in self.taken.compare_to(self.taken, "function")
-                          if d.size_diff or d.count_diff], [])
+        self.assertEqual((diff[0].traceback[0].name, diff[0].count_diff > 0), ("TestNames.allocate_here", True))
+        self.assertEqual([d for d in self.taken.compare_to(self.taken, "function") if d.size_diff or d.count_diff], [])
 
     def test_function_group_by(self):
         group = self.taken._group_by("function", False)
-        self.assertEqual(sum(s.size for s in group.values()),
-                         sum(t.size for t in self.taken.traces))
+        self.assertEqual(sum(s.size for s in group.values()), sum(t.size for t in self.taken.traces))
 
 
 class Holder:

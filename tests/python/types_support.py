@@ -6,21 +6,27 @@ import unittest
 
 import ctracemalloc as m
 
-KEYS = [("traceback", False), ("lineno", False), ("filename", False), ("function", False),
-        ("lineno", True), ("filename", True), ("function", True)]
+KEYS = [
+    ("traceback", False),
+    ("lineno", False),
+    ("filename", False),
+    ("function", False),
+    ("lineno", True),
+    ("filename", True),
+    ("function", True),
+]
 STDLIB_KEYS = [key for key in KEYS if key[0] != "function"]
-FILES = ["a.py", "b.py", "b.pyc", "lib/c.py", "<unknown>", "é.py", "", "[x].py", "\ud800.py",
-         "日本.py", "a\0b.py"]
-PATTERNS = [*FILES, "*", "*.py", "?.py", "lib/*", "[a-b].py", "[!a].py", "*x*", "[", "a.pyc",
-            "**"]
+FILES = ["a.py", "b.py", "b.pyc", "lib/c.py", "<unknown>", "é.py", "", "[x].py", "\ud800.py", "日本.py", "a\0b.py"]
+PATTERNS = [*FILES, "*", "*.py", "?.py", "lib/*", "[a-b].py", "[!a].py", "*x*", "[", "a.pyc", "**"]
 
 
 def random_traces(rng, count):
-    tracebacks = [tuple((rng.choice(FILES), rng.randrange(-1, 4))
-                        for _ in range(rng.randrange(1, 6))) for _ in range(12)]
-    return [(rng.choice((0, 0, 0, 1, 389047, 2**32 - 1)), rng.choice((0, 1, 10, 64, 2**40)),
-             frames, len(frames) + rng.randrange(2))
-            for frames in rng.choices(tracebacks, k=count) for _ in range(rng.randrange(1, 4))]
+    tracebacks = [tuple((rng.choice(FILES), rng.randrange(-1, 4)) for _ in range(rng.randrange(1, 6))) for _ in range(12)]
+    return [
+        (rng.choice((0, 0, 0, 1, 389047, 2**32 - 1)), rng.choice((0, 1, 10, 64, 2**40)), frames, len(frames) + rng.randrange(2))
+        for frames in rng.choices(tracebacks, k=count)
+        for _ in range(rng.randrange(1, 4))
+    ]
 
 
 def is_core(snapshot):
@@ -28,9 +34,14 @@ def is_core(snapshot):
 
 
 def plain(statistics):
-    return [(s.traceback._frames, s.traceback.total_nframe,
-             *(getattr(s, n) for n in ("size", "size_diff", "count", "count_diff")
-               if hasattr(s, n))) for s in statistics]
+    return [
+        (
+            s.traceback._frames,
+            s.traceback.total_nframe,
+            *(getattr(s, n) for n in ("size", "size_diff", "count", "count_diff") if hasattr(s, n)),
+        )
+        for s in statistics
+    ]
 
 
 class Case(unittest.TestCase):

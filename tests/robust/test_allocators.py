@@ -171,7 +171,8 @@ class CallsTest(ScriptTest):
             """)
 
     def test_the_collector_at_every_allocation(self):
-        self.check("""
+        self.check(
+            """
             gc.set_threshold(1)
             tm.start(10)
             class Node:
@@ -182,7 +183,9 @@ class CallsTest(ScriptTest):
                 if n % 100 == 0:
                     tm.take_snapshot().statistics("traceback")
             print("good")
-            """, timeout=120)
+            """,
+            timeout=120,
+        )
 
 
 WORK = """

@@ -73,7 +73,8 @@ class ArgumentsTest(ScriptTest):
             """)
 
     def test_constructors(self):
-        self.check(f"""
+        self.check(
+            f"""
             import itertools
             strange = {STRANGE}
             types = [tm.Snapshot, tm.Traceback, tm.Trace, tm.Frame, tm.Filter, tm.DomainFilter, tm.Statistic,
@@ -99,7 +100,9 @@ class ArgumentsTest(ScriptTest):
                                 pass
             assert refused > 1000, (made, refused)
             print("good")
-            """, timeout=120)
+            """,
+            timeout=120,
+        )
 
     def test_snapshots_with_wrong_rows(self):
         self.check("""

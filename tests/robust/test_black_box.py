@@ -135,8 +135,11 @@ class KillTest(ScriptTest):
         self.assertGreaterEqual(sums(peak.statistics("lineno"))[0], totals.size)
         self.assertEqual(sums(peak.statistics("lineno"))[0], totals.peak)
         made_begun, made, freed_begun, freed = struct.unpack("4Q", counts.read_bytes())
-        found = [item for item in snapshot.statistics("lineno") if item.traceback[0].lineno == lineno
-                 and item.traceback[0].filename == str(script)]
+        found = [
+            item
+            for item in snapshot.statistics("lineno")
+            if item.traceback[0].lineno == lineno and item.traceback[0].filename == str(script)
+        ]
         count = found[0].count if found else 0
         self.assertLessEqual(made - freed_begun, count)
         self.assertLessEqual(count, made_begun - freed)

@@ -192,31 +192,40 @@ class FullDiskTest(CaseTest):
         return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=120)
 
     def test_black_box(self):
-        result = self.on_disk("512k", """
+        result = self.on_disk(
+            "512k",
+            """
             "$PYTHON" -m ctracemalloc run -o /dev/null --black-box disk/it.box program.py
             "$PYTHON" -m ctracemalloc report disk/it.box
-        """)
+        """,
+        )
         self.assertEqual(result.returncode, 0)
         self.assertIn("does not hold all: the file could not grow", result.stderr)
         self.assertIn("done\n", result.stdout)
         self.assertIn(f"lost     file: {NOT_ALL}", result.stdout)
 
     def test_recording(self):
-        result = self.on_disk("256k", """
+        result = self.on_disk(
+            "256k",
+            """
             "$PYTHON" -m ctracemalloc run -o /dev/null --record disk/it.ctr --record-interval 0.02 program.py
             "$PYTHON" -m ctracemalloc recording disk/it.ctr
-        """)
+        """,
+        )
         self.assertEqual(result.returncode, 0)
         self.assertIn("the recording ended early: [Errno 28]", result.stderr)
         self.assertIn(f"lost     file: {ENDED}", result.stdout)
 
     def test_nothing_begins(self):
-        result = self.on_disk("64k", """
+        result = self.on_disk(
+            "64k",
+            """
             dd if=/dev/zero of=disk/full bs=4k count=100 2>/dev/null
             for what in --black-box --record; do
                 "$PYTHON" -m ctracemalloc run -o /dev/null $what disk/it program.py; echo $?; ls disk
             done
-        """)
+        """,
+        )
         self.assertEqual(result.stdout, "2\nfull\n2\nfull\n", result.stderr)
         self.assertIn("cannot trace: [Errno 28]", result.stderr)
         self.assertIn("cannot record: [Errno 28]", result.stderr)

@@ -89,7 +89,8 @@ class FinalizationTest(ScriptTest):
             """)
 
     def test_objects_freed_after_it_began(self):
-        self.check("""
+        self.check(
+            """
             import ctmfixture
             ctmfixture.allocate_after_exit()
             tm.start(10)
@@ -103,7 +104,9 @@ class FinalizationTest(ScriptTest):
             sys.modules["kept"] = node
             threading.local().value = Node(None)
             print("good", flush=True)
-            """, expected="good\nlate\n")
+            """,
+            expected="good\nlate\n",
+        )
 
     def test_threads_that_outlast_the_interpreter(self):
         self.check(

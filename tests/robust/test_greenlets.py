@@ -43,7 +43,8 @@ class GreenletTest(ScriptTest):
 
     @needs("greenlet")
     def test_many_greenlets_at_different_depths(self):
-        self.check("""
+        self.check(
+            """
             from greenlet import greenlet
             main = greenlet.getcurrent()
             held = {}
@@ -73,7 +74,9 @@ class GreenletTest(ScriptTest):
                 tm.stop()
                 del running
             print("good")
-            """, timeout=180)
+            """,
+            timeout=180,
+        )
 
     @needs("gevent")
     def test_gevent(self):

@@ -46,23 +46,30 @@ class LeakTest(ScriptTest):
         self.check(text, timeout=300)
 
     def test_start_and_stop(self):
-        self.check_action("""
+        self.check_action(
+            """
     def action():
         tm.start(5)
         held = [[str(n), float(n)] for n in range(500)]
         tm.stop()
-""", CYCLES)
+""",
+            CYCLES,
+        )
 
     def test_clearing(self):
-        self.check_action("""
+        self.check_action(
+            """
     tm.start(5)
     def action():
         held = [[str(n), float(n)] for n in range(500)]
         tm.clear_traces()
-""", CYCLES)
+""",
+            CYCLES,
+        )
 
     def test_snapshots_and_all_they_give(self):
-        self.check_action("""
+        self.check_action(
+            """
     tm.start(5)
     old = tm.take_snapshot()
     def action():
@@ -73,18 +80,24 @@ class LeakTest(ScriptTest):
         found = tm.get_object_traceback(new), new.traces[3] in new.traces, new.traces == old.traces
         filtered = new.filter_traces([tm.Filter(False, "x"), tm.DomainFilter(True, 0)])
         new.kept = new
-""", CYCLES // 4)
+""",
+            CYCLES // 4,
+        )
 
     def test_dump_and_load(self):
-        self.check_action("""
+        self.check_action(
+            """
     tm.start(5)
     def action():
         tm.take_snapshot().dump("file")
         tm.Snapshot.load("file").statistics("lineno")
-""", CYCLES // 4)
+""",
+            CYCLES // 4,
+        )
 
     def test_errors(self):
-        self.check_action("""
+        self.check_action(
+            """
     def action():
         for _ in range(50):
             for call in (lambda: tm.start(0), lambda: tm.start("x"), tm.take_snapshot, lambda: tm.Snapshot.load("none"),
@@ -93,10 +106,13 @@ class LeakTest(ScriptTest):
                     call()
                 except Exception:
                     pass
-""", CYCLES)
+""",
+            CYCLES,
+        )
 
     def test_code_that_is_made_and_thrown_away(self):
-        self.check_action("""
+        self.check_action(
+            """
     counter = iter(range(10**9))
     def action():
         tm.start(5)
@@ -104,16 +120,21 @@ class LeakTest(ScriptTest):
             space = {}
             exec(f"def f{n}():\\n return [bytearray(10) for _ in range(20)]\\nheld = f{n}()", space)
         tm.stop()
-""", CYCLES)
+""",
+            CYCLES,
+        )
 
     def test_threads(self):
-        self.check_action("""
+        self.check_action(
+            """
     import ctmfixture
     def action():
         tm.start(2)
         ctmfixture.storm(3, 200, 5, 50, True, None)
         tm.stop()
-""", CYCLES)
+""",
+            CYCLES,
+        )
 
 
 if __name__ == "__main__":

@@ -187,6 +187,5 @@ class OutOfMemoryTest(unittest.TestCase):
         self.assertEqual(wrong, 0, f"of {RUNS} runs")
 
 
-
 if __name__ == "__main__":
     unittest.main()

@@ -7,7 +7,7 @@ from support import ScriptTest, ours_only
 
 # state(): all that the standard module tells of itself; float_line(): what this module says of an object from a
 # free list, which it can only know while those are followed.
-COMMON = '''
+COMMON = """
 import _tracemalloc
 import tracemalloc as std
 
@@ -53,7 +53,7 @@ def check_free_lists():
     assert len(known) > 20, len(known)
     for one in known:
         assert one[-1].lineno in set(l for *_, l in second.__code__.co_lines()), one
-'''
+"""
 
 
 @ours_only
@@ -251,10 +251,16 @@ class StandardModuleInside(ScriptTest):
         """)
 
     def test_the_end(self):
-        for ending in ("tm.start()", "tm.start(); std.start()", "std.start(); tm.start()",
-                       "tm.start(); std.start(); std.stop()", "tm.start(); std.start(); tm.stop()"):
+        for ending in (
+            "tm.start()",
+            "tm.start(); std.start()",
+            "std.start(); tm.start()",
+            "tm.start(); std.start(); std.stop()",
+            "tm.start(); std.start(); tm.stop()",
+        ):
             with self.subTest(ending):
-                self.check_script(f"""
+                self.check_script(
+                    f"""
                     import atexit
                     {ending}
                     atexit.register(lambda: print(std.is_tracing()))
@@ -265,10 +271,13 @@ class StandardModuleInside(ScriptTest):
                     sys.late = Late()
                     sys.late.is_tracing = std.is_tracing
                     sys.late.me = sys.late
-                """, expected=f"{'std.start()' in ending and 'std.stop()' not in ending}\n")
+                """,
+                    expected=f"{'std.start()' in ending and 'std.stop()' not in ending}\n",
+                )
 
     def test_started_by_the_interpreter(self):
-        self.check_script("""
+        self.check_script(
+            """
             assert std.is_tracing() and std.get_traceback_limit() == 4
             tm.start()
             check_std(4)
@@ -281,10 +290,13 @@ class StandardModuleInside(ScriptTest):
             check_ours()
             tm.stop()
             print("good")
-        """, python=("-X", "tracemalloc=4"))
+        """,
+            python=("-X", "tracemalloc=4"),
+        )
 
     def test_stopped_under_a_tracer_that_samples(self):
-        self.check_script("""
+        self.check_script(
+            """
             tm.start(sample_interval=1)
             std.stop()
             for _ in range(3):
@@ -295,7 +307,9 @@ class StandardModuleInside(ScriptTest):
                 std.stop()
             assert not std.is_tracing()
             print("good")
-        """, python=("-X", "tracemalloc=4"))
+        """,
+            python=("-X", "tracemalloc=4"),
+        )
 
 
 if __name__ == "__main__":

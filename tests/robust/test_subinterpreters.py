@@ -8,7 +8,7 @@ import unittest
 from support import ScriptTest, ours_only
 
 # create(own_gil), run(id, source), destroy(id): over whatever module this Python has for it.
-TOOLS = '''
+TOOLS = """
 def tools():
     try:
         import _interpreters as module  # 3.13 and later
@@ -28,7 +28,7 @@ def tools():
             return module.create(isolated=own_gil)
         return create, module.run_string, module.destroy
 create, run, destroy = tools()
-'''
+"""
 WORK = """
 import json
 held = [[str(n), float(n), {n: n}] for n in range(3000)]
