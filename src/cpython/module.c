@@ -140,7 +140,11 @@ static int set_own_file(PyObject *module)
         ctm_context_own_file(own);
     }
     Py_DECREF(origin);
-    return own != NULL ? 0 : -1;
+    if (own == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    return 0; // NOLINT(clang-analyzer-unix.Malloc): ctm_context_own_file() keeps it
 }
 
 static int set_own(int on)

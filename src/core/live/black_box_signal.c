@@ -101,13 +101,14 @@ static void end_process(int number, const siginfo_t *info)
 static void pass_on(int number, siginfo_t *info, void *context)
 {
     static _Atomic int passing;
-    if (atomic_fetch_add(&passing, 1) > 0) {
-        end_process(number, info);
-    } else if (previous.sa_flags & SA_SIGINFO) {
+    const bool is_nested = atomic_fetch_add(&passing, 1) > 0;
+    const bool is_ignored =
+        previous.sa_handler == SIG_IGN && info->si_code <= 0; /* a fault cannot be */
+    if (!is_nested && (previous.sa_flags & SA_SIGINFO)) {
         previous.sa_sigaction(number, info, context);
-    } else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
+    } else if (!is_nested && previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
         previous.sa_handler(number);
-    } else if (info->si_code > 0 || previous.sa_handler == SIG_DFL) {
+    } else if (is_nested || !is_ignored) {
         end_process(number, info);
     }
     atomic_fetch_sub(&passing, 1);

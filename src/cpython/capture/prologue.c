@@ -4,6 +4,7 @@
 #if defined(__x86_64__)
 
 #include <Zydis/Decoder.h>
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
@@ -98,6 +99,7 @@ static bool is_end(const instruction *what)
 static bool is_branched_to(const uint8_t *code, uint32_t size, uint32_t offset)
 {
     instruction next;
+    assert(code != NULL);
     for (uint32_t at = 0; at < size && decode(code + at, &next); at += next.is.length) {
         const uint8_t *goal = branch_goal(code + at, &next);
         if (goal != NULL && !is_call(&next) && goal >= code && goal <= code + offset) {
@@ -452,13 +454,18 @@ const void *ctm_prologue_guarded_call(const uint8_t *code, uint32_t size)
 {
     instruction next;
     uint32_t at = 0;
-    while (at < size && decode(code + at, &next) && !is_conditional(&next)) {
+    for (;; at += next.is.length) {
+        if (at >= size || !decode(code + at, &next)) {
+            return NULL;
+        }
+        if (is_conditional(&next)) {
+            break;
+        }
         if (is_end(&next) || is_call(&next)) {
             return NULL;
         }
-        at += next.is.length;
     }
-    const uint8_t *goal = at < size ? branch_goal(code + at, &next) : NULL;
+    const uint8_t *goal = branch_goal(code + at, &next);
     if (goal == NULL) {
         return NULL;
     }

@@ -15,6 +15,7 @@
 
 #if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
 
+// NOLINTNEXTLINE(readability-redundant-declaration): the headers of 3.11 and 3.12 declare it, those of 3.13 do not
 PyAPI_FUNC(PyObject *) _PyTraceMalloc_GetTraceback(unsigned int domain, uintptr_t ptr);
 
 enum { TRACK, UNTRACK, GET_TRACEBACK, FUNCTIONS };
