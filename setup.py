@@ -205,6 +205,8 @@ if os.environ.get("CTM_WERROR") == "1":
 # What is installed has no debug information and no symbol table: they are four fifths of the file. CTM_DEBUG=1 keeps both.
 DEBUG = os.environ.get("CTM_DEBUG") == "1"
 FLAGS.append("-g" if DEBUG else "-g0")
+if os.environ.get("CTM_ASSERTS") == "1":  # the core's internal asserts: see src/core/store/assert.h
+    FLAGS.append("-DCTM_ASSERTS")
 STRIP = [] if DEBUG else ["-Wl,-s"]
 
 if __name__ == "__main__":  # setuptools runs this file so; a test imports it

@@ -63,7 +63,14 @@ def build():
     for path in [*ROOT.glob("*.toml"), *ROOT.glob("*.md"), ROOT / "setup.py", ROOT / "MANIFEST.in", ROOT / "LICENSE"]:
         if path.exists():
             shutil.copy(path, source)
-    env = {**os.environ, "CFLAGS": FLAGS, "LDFLAGS": "-fsanitize=address,undefined", "CC": "gcc", "CTM_DEBUG": "1"}
+    env = {
+        **os.environ,
+        "CFLAGS": FLAGS,
+        "LDFLAGS": "-fsanitize=address,undefined",
+        "CC": "gcc",
+        "CTM_DEBUG": "1",
+        "CTM_ASSERTS": "1",
+    }
     target = PLACE / "site"
     pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", target, source]
     subprocess.run(pip, check=True, env=env)

@@ -279,6 +279,7 @@ static void check_sums(void)
             blocks++;
         }
     }
+    ctm_shard_leave(shard);
     ctm_totals totals;
     ctm_tracer_totals(tracer, &totals);
     CHECK_EQ(totals.current_bytes, bytes);

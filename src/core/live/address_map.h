@@ -29,6 +29,7 @@
 
 #include "ctm/status.h"
 #include "live/give_back.h"
+#include "store/assert.h"
 
 /* Kept out of the way of an event. */
 #define CTM_RARE __attribute__((noinline, cold))
@@ -158,6 +159,7 @@ static inline bool ctm_map_has_spilled(struct ctm_map *map)
 /* Puts `slot` at a place and gives what was there. */
 static inline uint32_t ctm_map_put(ctm_map_slot *place, uint32_t slot)
 {
+    CTM_ASSERT(slot != 0);
     const uint32_t old = atomic_load_explicit(place, memory_order_acquire);
     atomic_store_explicit(place, slot, memory_order_release);
     return old;

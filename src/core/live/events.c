@@ -16,12 +16,14 @@
 /* --- slots --- */
 static inline uint32_t slot_of(const ctm_shard *shard, uint32_t site)
 {
+    CTM_ASSERT(site != 0 && site <= CTM_SLOT_SITE_MASK);
     return shard->index << CTM_SLOT_SITE_BITS | site;
 }
 
 static inline struct ctm_site_row *row_of(const ctm_shard *shard, uint32_t slot)
 {
     const uint32_t index = slot >> CTM_SLOT_SITE_BITS;
+    CTM_ASSERT(index < CTM_SHARDS && (slot & CTM_SLOT_SITE_MASK) != 0);
     const ctm_shard *home = LIKELY(index == shard->index) ? shard : &shard->tracer->shards[index];
     return ctm_store_site_row(&home->store, slot & CTM_SLOT_SITE_MASK);
 }
@@ -67,6 +69,16 @@ static inline void save_peak(const ctm_shard *shard, struct ctm_site_row *row)
     }
 }
 
+/* A block that counts as live is freed at this shard's own row: it was allocated. (Rows in the file of a black box become
+ * zeros when somebody cuts it; `tables_lost` tells so of rows that have moved from there.) */
+static inline void assert_allocated(const ctm_shard *shard, const struct ctm_site_row *row)
+{
+    CTM_ASSERT(row->site.freed < row->site.allocated || shard->store.bytes.plot.ground != NULL ||
+               atomic_load(&shard->tracer->tables_lost));
+    (void)shard;
+    (void)row;
+}
+
 /* A block of another shard. */
 static CTM_RARE void count_remote(const ctm_shard *shard, struct ctm_site_row *row)
 {
@@ -81,6 +93,7 @@ static CTM_RARE void count_remote(const ctm_shard *shard, struct ctm_site_row *r
 static inline void site_freed(const ctm_shard *shard, uint32_t slot, struct ctm_site_row *row)
 {
     if (LIKELY(slot >> CTM_SLOT_SITE_BITS == shard->index)) {
+        assert_allocated(shard, row);
         save_peak(shard, row);
         row->site.freed++;
     } else {
@@ -158,6 +171,7 @@ static CTM_RARE void free_rarely(ctm_shard *shard, uintptr_t address, uint32_t s
 static inline ctm_status find_site(ctm_shard *shard, uint32_t domain, uint32_t traceback,
                                    uint64_t size, uint32_t *out)
 {
+    ctm_shard_assert_inside(shard);
     struct ctm_store *store = &shard->store;
     if (UNLIKELY(traceback == 0 || traceback >= ctm_store_traceback_count(store))) {
         return CTM_ERR_INVALID;
@@ -182,11 +196,13 @@ ctm_status ctm_shard_site(ctm_shard *shard, uint32_t domain, uint32_t traceback,
 
 ctm_status ctm_shard_unplaced_site(ctm_shard *shard, uint32_t domain, uint64_t size, uint32_t *out)
 {
+    ctm_shard_assert_inside(shard);
     return ctm_store_unplaced_site(&shard->store, domain, size, out);
 }
 
 ctm_status ctm_shard_alloc_at(ctm_shard *shard, uint32_t domain, uintptr_t address, uint32_t site)
 {
+    ctm_shard_assert_inside(shard);
     uint32_t old;
     const ctm_status status =
         ctm_map_set(&shard->tracer->map, shard->memos, domain, address, slot_of(shard, site), &old);
@@ -213,6 +229,7 @@ ctm_status ctm_shard_alloc(ctm_shard *shard, uint32_t domain, uintptr_t address,
 
 bool ctm_shard_free(ctm_shard *shard, uint32_t domain, uintptr_t address)
 {
+    ctm_shard_assert_inside(shard);
     uint32_t slot = ctm_map_take(&shard->tracer->map, shard->memos, domain, address);
     if (slot == 0) {
         return false;
@@ -222,6 +239,7 @@ bool ctm_shard_free(ctm_shard *shard, uint32_t domain, uintptr_t address)
         return true;
     }
     struct ctm_site_row *row = ctm_store_site_row(&shard->store, slot & CTM_SLOT_SITE_MASK);
+    assert_allocated(shard, row);
     save_peak(shard, row);
     row->site.freed++;
     total_subtract(shard, row->site.block_size);
@@ -243,6 +261,7 @@ static ctm_status keep_room(ctm_shard *shard)
         shard->kept += CTM_ROOMS_AT_ONCE;
     }
     shard->resizing++;
+    CTM_ASSERT(shard->resizing <= shard->kept);
     return CTM_OK;
 }
 
@@ -251,6 +270,7 @@ static inline uint32_t set_in_room(ctm_shard *shard, uint32_t domain, uintptr_t 
                                    uint32_t slot)
 {
     struct ctm_map *map = &shard->tracer->map;
+    CTM_ASSERT(shard->resizing >= 1 && shard->resizing <= shard->kept);
     ctm_map_slot *place = ctm_map_look(map, shard->memos, domain, address);
     uint32_t old;
     if (LIKELY(place != NULL && !ctm_map_has_spilled(map))) {
@@ -270,6 +290,7 @@ static inline uint32_t set_in_room(ctm_shard *shard, uint32_t domain, uintptr_t 
 ctm_status ctm_shard_resize_begin_at(ctm_shard *shard, uint32_t domain, uintptr_t old_address,
                                      uint32_t site, ctm_resize *out)
 {
+    ctm_shard_assert_inside(shard);
     const ctm_status status = keep_room(shard);
     if (status != CTM_OK) {
         return status;
@@ -299,6 +320,7 @@ ctm_status ctm_shard_resize_begin(ctm_shard *shard, uint32_t domain, uintptr_t o
 
 void ctm_shard_resize_commit(ctm_shard *shard, const ctm_resize *resize, uintptr_t new_address)
 {
+    ctm_shard_assert_inside(shard);
     if (resize->generation != ctm_tracer_generation(shard->tracer)) {
         return;
     }
@@ -306,6 +328,7 @@ void ctm_shard_resize_commit(ctm_shard *shard, const ctm_resize *resize, uintptr
     if (resize->new_site != 0) {
         stale = set_in_room(shard, resize->domain, new_address, slot_of(shard, resize->new_site));
     } else {
+        CTM_ASSERT(shard->resizing >= 1);
         shard->resizing--;
     }
     /* First off, then on: the peak never holds both the old and the new block. */
@@ -322,10 +345,12 @@ void ctm_shard_resize_commit(ctm_shard *shard, const ctm_resize *resize, uintptr
 
 void ctm_shard_resize_abort(ctm_shard *shard, const ctm_resize *resize)
 {
+    ctm_shard_assert_inside(shard);
     if (resize->generation != ctm_tracer_generation(shard->tracer)) {
         return;
     }
     if (resize->old_slot == 0) {
+        CTM_ASSERT(shard->resizing >= 1);
         shard->resizing--;
         return;
     }
@@ -338,6 +363,7 @@ void ctm_shard_resize_abort(ctm_shard *shard, const ctm_resize *resize)
 /* --- reattribute, find --- */
 bool ctm_shard_seek(ctm_shard *shard, uint32_t domain, uintptr_t address, ctm_found *out)
 {
+    ctm_shard_assert_inside(shard);
     out->slot = ctm_map_seek(&shard->tracer->map, shard->memos, domain, address, &out->place);
     out->address = address;
     out->domain = domain;
@@ -352,6 +378,7 @@ uint64_t ctm_shard_found_size(const ctm_shard *shard, const ctm_found *found)
 /* The totals stay: as many bytes in as many blocks. */
 void ctm_shard_reattribute_at(ctm_shard *shard, const ctm_found *found, uint32_t site)
 {
+    ctm_shard_assert_inside(shard);
     const uint32_t slot = slot_of(shard, site);
     site_freed(shard, found->slot, row_of(shard, found->slot));
     site_allocated(shard, ctm_store_site_row(&shard->store, site));

@@ -14,8 +14,11 @@
 #include <sched.h>
 #include <stdatomic.h>
 
+#include "store/assert.h"
+
 struct ctm_gate {
     pthread_mutex_t lock;
+    CTM_HOLDER(holder)        /* who has closed it, or is inside */
     _Atomic unsigned waiting; /* threads that want to close it */
 };
 
@@ -29,11 +32,13 @@ static inline void ctm_gate_close(struct ctm_gate *gate)
 {
     atomic_fetch_add(&gate->waiting, 1);
     pthread_mutex_lock(&gate->lock);
+    CTM_TAKE(gate->holder);
     atomic_fetch_sub(&gate->waiting, 1);
 }
 
 static inline void ctm_gate_open(struct ctm_gate *gate)
 {
+    CTM_DROP(gate->holder);
     pthread_mutex_unlock(&gate->lock);
 }
 
@@ -41,6 +46,7 @@ static inline void ctm_gate_open(struct ctm_gate *gate)
 static inline void ctm_gate_open_in_child(struct ctm_gate *gate)
 {
     atomic_store(&gate->waiting, 0);
+    CTM_DROP(gate->holder);
     pthread_mutex_unlock(&gate->lock);
 }
 
@@ -49,10 +55,12 @@ static inline void ctm_gate_open_in_child(struct ctm_gate *gate)
 static inline void ctm_gate_enter(struct ctm_gate *gate)
 {
     pthread_mutex_lock(&gate->lock);
+    CTM_TAKE(gate->holder);
 }
 
 static inline void ctm_gate_leave(struct ctm_gate *gate)
 {
+    CTM_DROP(gate->holder);
     pthread_mutex_unlock(&gate->lock);
 }
 
@@ -62,11 +70,13 @@ static inline void ctm_gate_step_aside(struct ctm_gate *gate)
     if (atomic_load_explicit(&gate->waiting, memory_order_relaxed) == 0) {
         return;
     }
+    CTM_DROP(gate->holder);
     pthread_mutex_unlock(&gate->lock);
     while (atomic_load(&gate->waiting) != 0) {
         sched_yield();
     }
     pthread_mutex_lock(&gate->lock);
+    CTM_TAKE(gate->holder);
 }
 
 #endif

@@ -70,8 +70,10 @@ static ctm_status grow_locked(struct ctm_map *map, size_t needed)
 static void insert_locked(struct ctm_map *map, struct ctm_overflow_entry *entry, uint32_t domain,
                           uint64_t address, uint32_t slot)
 {
+    CTM_ASSERT(slot != 0 && entry->slot == 0);
     *entry = (struct ctm_overflow_entry){address, domain, slot};
     map->used++;
+    CTM_ASSERT(map->used < map->capacity); /* a place stays free, or a search would never end */
     if (ctm_map_has_place(domain, address)) {
         atomic_fetch_add_explicit(&map->spilled, 1, memory_order_release);
     }
@@ -82,6 +84,7 @@ static void remove_locked(struct ctm_map *map, struct ctm_overflow_entry *entry)
     if (ctm_map_has_place(entry->domain, entry->address)) {
         atomic_fetch_sub_explicit(&map->spilled, 1, memory_order_release);
     }
+    CTM_ASSERT(map->used >= 1);
     map->used--;
     size_t mask = map->capacity - 1, hole = (size_t)(entry - map->entries);
     for (size_t at = (hole + 1) & mask; map->entries[at].slot != 0; at = (at + 1) & mask) {
@@ -171,6 +174,7 @@ uint32_t ctm_overflow_set_kept(struct ctm_map *map, uint32_t domain, uint64_t ad
     if (entry->slot != 0) {
         old = replace_locked(entry, slot);
     } else {
+        CTM_ASSERT(map->kept >= 1);
         insert_locked(map, entry, domain, address, slot);
         map->kept--;
     }

@@ -69,6 +69,7 @@ static void sum_others(const struct ctm_shard *shard, uint64_t *out_bytes, uint6
 /* A new peak: no row has changed since. */
 static void begin_stamps_anew(struct ctm_tracer *tracer)
 {
+    CTM_ASSERT_WORLD_STOPPED(tracer);
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         struct ctm_store *store = &tracer->shards[i].store;
         for (uint32_t id = 1; id < ctm_store_site_count(store); id++) {
@@ -121,6 +122,7 @@ static void take_limits_back(struct ctm_shard *shard)
 
 void ctm_peak_reached(struct ctm_shard *shard)
 {
+    ctm_shard_assert_inside(shard);
     ctm_tracer *tracer = shard->tracer;
     uint64_t others, limits;
     const uint64_t now = load(&shard->bytes);
@@ -150,6 +152,7 @@ void ctm_peak_reached(struct ctm_shard *shard)
 
 void ctm_peak_set(struct ctm_tracer *tracer, uint64_t peak)
 {
+    CTM_ASSERT_WORLD_STOPPED(tracer);
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         struct ctm_shard *shard = &tracer->shards[i];
         atomic_store(&shard->limit, load(&shard->bytes));

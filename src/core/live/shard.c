@@ -11,11 +11,14 @@ ctm_shard *ctm_shard_enter(ctm_tracer *tracer, uint32_t index)
     }
     ctm_shard *shard = &tracer->shards[index];
     if (index == 0) {
+        CTM_TAKE(shard->holder);
         return shard;
     }
     pthread_mutex_lock(&shard->lock);
+    CTM_TAKE(shard->holder);
     /* Again: stop may have come in between. From here on it waits. */
     if (!atomic_load_explicit(&tracer->active, memory_order_acquire)) {
+        CTM_DROP(shard->holder);
         pthread_mutex_unlock(&shard->lock);
         return NULL;
     }
@@ -29,6 +32,8 @@ ctm_shard *ctm_tracer_exclusive(ctm_tracer *tracer)
 
 void ctm_shard_leave(ctm_shard *shard)
 {
+    ctm_shard_assert_inside(shard);
+    CTM_DROP(shard->holder);
     if (shard->index != 0) {
         pthread_mutex_unlock(&shard->lock);
     }
@@ -37,17 +42,20 @@ void ctm_shard_leave(ctm_shard *shard)
 /* --- interning --- */
 ctm_status ctm_shard_string(ctm_shard *shard, const char *utf8, size_t length, uint32_t *out)
 {
+    ctm_shard_assert_inside(shard);
     return ctm_store_string(&shard->store, utf8, length, out);
 }
 
 ctm_status ctm_shard_function(ctm_shard *shard, uint32_t filename, uint32_t name,
                               int32_t first_lineno, uint32_t *out)
 {
+    ctm_shard_assert_inside(shard);
     return ctm_store_function(&shard->store, filename, name, first_lineno, out);
 }
 
 ctm_status ctm_shard_frame(ctm_shard *shard, uint32_t function, int32_t lineno, uint32_t *out)
 {
+    ctm_shard_assert_inside(shard);
     return ctm_store_frame(&shard->store, function, lineno, out);
 }
 
@@ -65,6 +73,7 @@ static bool is_lost(ctm_shard *shard)
 ctm_status ctm_shard_traceback(ctm_shard *shard, uint32_t parent, uint32_t frame,
                                int32_t total_nframe, uint32_t *out)
 {
+    ctm_shard_assert_inside(shard);
     if (total_nframe < 1) {
         return CTM_ERR_INVALID;
     }
@@ -80,6 +89,7 @@ ctm_status ctm_shard_traceback(ctm_shard *shard, uint32_t parent, uint32_t frame
 ctm_status ctm_shard_label(ctm_shard *shard, uint32_t set, uint32_t key, uint32_t value,
                            uint32_t *out)
 {
+    ctm_shard_assert_inside(shard);
     return ctm_store_label(&shard->store, set, key, value, out);
 }
 

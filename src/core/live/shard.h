@@ -44,6 +44,7 @@ struct ctm_shard {
     struct ctm_tracer *tracer; /* constant */
     uint32_t index;            /* constant; 0: the exclusive shard */
     pthread_mutex_t lock;      /* unused in shard 0 */
+    CTM_HOLDER(holder)         /* who is inside */
     struct ctm_store store;    /* this lock */
     size_t resizing;           /* this lock; resizes begun and not ended; <= kept */
     size_t kept;               /* this lock; rooms set aside in the map for resizes */
@@ -68,6 +69,7 @@ struct ctm_tracer {
     struct ctm_recorder *recorder; /* exclusive side; borrowed; NULL: nobody records */
     struct ctm_box_writer *box;    /* exclusive side, world stopped; owned; NULL: no black box */
     _Atomic bool tables_lost;      /* the file of a box was cut: what the tables say is void */
+    CTM_HOLDER(world)              /* who has stopped the world */
     struct ctm_gate gate;          /* between a recorder and who empties the tables: see gate.h */
 
     _Alignas(64) _Atomic uint64_t
@@ -90,6 +92,20 @@ static inline uint64_t ctm_tracer_interval(const struct ctm_tracer *tracer)
 {
     return atomic_load_explicit(&tracer->interval, memory_order_relaxed);
 }
+
+/* The caller is inside: it holds the shard's lock, or is the one thread in shard 0. */
+static inline void ctm_shard_assert_inside(const struct ctm_shard *shard)
+{
+#ifdef CTM_ASSERTS
+    CTM_ASSERT(ctm_holder_is_me(&shard->holder) ||
+               (shard->index == 0 && atomic_load(&shard->holder.thread) == 0));
+#else
+    (void)shard;
+#endif
+}
+
+/* No event goes on meanwhile: the caller has stopped the world, or nobody else has the tracer yet or any more. */
+#define CTM_ASSERT_WORLD_STOPPED(tracer) CTM_ASSERT_HELD((tracer)->world)
 
 /* The bytes of `shard` are above its limit. Called inside it. */
 CTM_RARE void ctm_peak_reached(struct ctm_shard *shard);

@@ -86,18 +86,23 @@ void ctm_tracer_stop_world(struct ctm_tracer *tracer)
 {
     for (uint32_t i = 1; i < CTM_SHARDS; i++) {
         pthread_mutex_lock(&tracer->shards[i].lock);
+        CTM_TAKE(tracer->shards[i].holder);
     }
+    CTM_TAKE(tracer->world);
 }
 
 void ctm_tracer_resume_world(struct ctm_tracer *tracer)
 {
+    CTM_DROP(tracer->world);
     for (uint32_t i = CTM_SHARDS; i-- > 1;) {
+        CTM_DROP(tracer->shards[i].holder);
         pthread_mutex_unlock(&tracer->shards[i].lock);
     }
 }
 
 struct ctm_leaving *ctm_tracer_drop_map_locked(ctm_tracer *tracer)
 {
+    CTM_ASSERT_WORLD_STOPPED(tracer);
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         tracer->shards[i].resizing = tracer->shards[i].kept = 0;
         ctm_map_forget(tracer->shards[i].memos);
@@ -107,6 +112,8 @@ struct ctm_leaving *ctm_tracer_drop_map_locked(ctm_tracer *tracer)
 
 struct ctm_leaving *ctm_tracer_forget_locked(ctm_tracer *tracer, bool keep_pages)
 {
+    CTM_ASSERT_WORLD_STOPPED(tracer);
+    CTM_ASSERT_HELD(tracer->gate.holder);
     uint32_t generation = atomic_load(&tracer->generation) + 1;
     atomic_store(&tracer->generation, generation ? generation : 1);
     ctm_box_before_emptying(tracer);
@@ -134,6 +141,7 @@ struct ctm_leaving *ctm_tracer_forget_locked(ctm_tracer *tracer, bool keep_pages
 /* Rooms are set aside too (events.c), since the first one needs memory. */
 ctm_status ctm_tracer_keep_spare_locked(struct ctm_tracer *tracer)
 {
+    CTM_ASSERT_WORLD_STOPPED(tracer);
     for (uint32_t i = 0; i < CTM_SPARE_SHARDS; i++) {
         struct ctm_shard *shard = &tracer->shards[i];
         ctm_status status = ctm_store_keep_spare(&shard->store);

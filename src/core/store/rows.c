@@ -158,6 +158,8 @@ ctm_status ctm_bytes_map(struct ctm_bytes *bytes, size_t size, uint64_t *out_off
     if (bytes->chunk[chunk] == NULL) {
         bytes->chunk[chunk] = map_chunk(&bytes->plot, chunk, ctm_bytes_chunk_size(chunk));
     }
+    CTM_ASSERT(offset >= bytes->end &&
+               offset + whole <= ctm_bytes_chunk_start(chunk) + ctm_bytes_chunk_size(chunk));
     *out_offset = offset;
     return bytes->chunk[chunk] != NULL ? CTM_OK : CTM_ERR_NOMEM;
 }
@@ -209,6 +211,8 @@ static size_t index_bytes(const struct ctm_index *index)
 void ctm_index_put(struct ctm_index *index, uint32_t hash, uint32_t id)
 {
     uint32_t at = hash & index->mask;
+    CTM_ASSERT(id != 0);
+    CTM_ASSERT(index->used < index->mask); /* a place stays free, or a search would never end */
     while (index->ids[at] != 0) {
         at = (at + 1) & index->mask;
     }
@@ -227,6 +231,7 @@ static ctm_status squeeze(const struct ctm_index *index, const struct ctm_store 
 ctm_status ctm_index_make(struct ctm_index *index, uint32_t ids)
 {
     struct ctm_index made = {.mask = ids - 1};
+    CTM_ASSERT(ids > 1 && (ids & made.mask) == 0);
     made.ids = ctm_mem_map(index_bytes(&made));
     if (made.ids == NULL) {
         return CTM_ERR_NOMEM;

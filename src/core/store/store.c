@@ -262,6 +262,7 @@ INLINE ctm_status append(struct ctm_store *store, const struct table *table, con
     struct ctm_rows *rows = (void *)((char *)store + table->rows);
     ctm_status status = ctm_rows_reserve(rows);
     if (status == CTM_OK) {
+        CTM_ASSERT(rows->count >= 1 && rows->count < rows->limit);
         status = table->write(store, ctm_rows_at(rows, rows->count, table->row_size), key);
     }
     if (status == CTM_OK) {
@@ -334,7 +335,9 @@ ctm_status ctm_store_traceback(struct ctm_store *store, uint32_t parent, uint32_
         return CTM_ERR_INVALID;
     }
     ctm_traceback key = {parent, frame, total_nframe};
-    return intern(store, &traceback_table, hash_traceback(&key), &key, out);
+    const ctm_status status = intern(store, &traceback_table, hash_traceback(&key), &key, out);
+    CTM_ASSERT(status != CTM_OK || *out > parent); /* no cycles */
+    return status;
 }
 
 /* Are the bytes of string `a` less than, equal to or greater than those of `b`? As strcmp. */
@@ -367,7 +370,9 @@ static ctm_status put_label(struct ctm_store *store, uint32_t set, const ctm_lab
             key.parent = last.parent;
         }
     }
-    return intern(store, &label_table, hash_label(&key), &key, out);
+    const ctm_status status = intern(store, &label_table, hash_label(&key), &key, out);
+    CTM_ASSERT(status != CTM_OK || *out > key.parent);
+    return status;
 }
 
 ctm_status ctm_store_label(struct ctm_store *store, uint32_t set, uint32_t key, uint32_t value,

@@ -26,6 +26,7 @@
 #include <stdatomic.h>
 
 #include "ctm/tables.h"
+#include "store/assert.h"
 #include "store/ground.h"
 
 #ifndef CTM_FAULTS
@@ -176,51 +177,61 @@ CTM_NODISCARD ctm_status ctm_store_index_sites(struct ctm_store *store);
 /* --- rows: `id` must be one the store returned (0 < id < count) --- */
 static inline void *ctm_rows_at(const struct ctm_rows *rows, uint32_t id, size_t row_size)
 {
+    CTM_ASSERT(row_size == rows->row_size);
     if (__builtin_expect(id < 1u << CTM_ROWS_FIRST_LOG2, 1)) {
+        CTM_ASSERT(rows->chunk[0] != NULL);
         return rows->chunk[0] + (size_t)id * row_size;
     }
     uint64_t place = (uint64_t)id + (1u << CTM_ROWS_FIRST_LOG2);
     unsigned top = 63u - (unsigned)__builtin_clzll(place);
+    CTM_ASSERT(rows->chunk[top - CTM_ROWS_FIRST_LOG2] != NULL);
     return rows->chunk[top - CTM_ROWS_FIRST_LOG2] + (place ^ (1ull << top)) * row_size;
 }
-
-static inline const ctm_function *ctm_store_function_row(const struct ctm_store *store, uint32_t id)
-{
-    return ctm_rows_at(&store->functions, id, sizeof(ctm_function));
-}
-
-static inline const ctm_frame *ctm_store_frame_row(const struct ctm_store *store, uint32_t id)
-{
-    return ctm_rows_at(&store->frames, id, sizeof(ctm_frame));
-}
-
-/* The returned row is the owner's to read; `last_site` is the store's to write. */
-static inline struct ctm_traceback_row *ctm_store_traceback_row(const struct ctm_store *store,
-                                                                uint32_t id)
-{
-    return ctm_rows_at(&store->tracebacks, id, sizeof(struct ctm_traceback_row));
-}
-
-static inline const struct ctm_label_row *ctm_store_label_row(const struct ctm_store *store,
-                                                              uint32_t id)
-{
-    return ctm_rows_at(&store->labels, id, sizeof(struct ctm_label_row));
-}
-
-/* The counters of the returned row are the owner's to change. */
-static inline struct ctm_site_row *ctm_store_site_row(const struct ctm_store *store, uint32_t id)
-{
-    return ctm_rows_at(&store->sites, id, sizeof(struct ctm_site_row));
-}
-
-/* NUL-terminated, good until the store is emptied. id 0 gives "". out_length may be NULL. */
-const char *ctm_store_string_row(const struct ctm_store *store, uint32_t id, size_t *out_length);
 
 /* Rows in the table for a thread that is not the owner: a count is raised when the row is whole. */
 static inline uint32_t ctm_rows_published(const struct ctm_rows *rows)
 {
     return __atomic_load_n(&rows->count, __ATOMIC_ACQUIRE);
 }
+
+/* A row that there is. Row 0 has zeros, which is what an event finds in tables that a black box lost under it. */
+static inline void *ctm_rows_get(const struct ctm_rows *rows, uint32_t id, size_t row_size)
+{
+    CTM_ASSERT(id < ctm_rows_published(rows));
+    return ctm_rows_at(rows, id, row_size);
+}
+
+static inline const ctm_function *ctm_store_function_row(const struct ctm_store *store, uint32_t id)
+{
+    return ctm_rows_get(&store->functions, id, sizeof(ctm_function));
+}
+
+static inline const ctm_frame *ctm_store_frame_row(const struct ctm_store *store, uint32_t id)
+{
+    return ctm_rows_get(&store->frames, id, sizeof(ctm_frame));
+}
+
+/* The returned row is the owner's to read; `last_site` is the store's to write. */
+static inline struct ctm_traceback_row *ctm_store_traceback_row(const struct ctm_store *store,
+                                                                uint32_t id)
+{
+    return ctm_rows_get(&store->tracebacks, id, sizeof(struct ctm_traceback_row));
+}
+
+static inline const struct ctm_label_row *ctm_store_label_row(const struct ctm_store *store,
+                                                              uint32_t id)
+{
+    return ctm_rows_get(&store->labels, id, sizeof(struct ctm_label_row));
+}
+
+/* The counters of the returned row are the owner's to change. */
+static inline struct ctm_site_row *ctm_store_site_row(const struct ctm_store *store, uint32_t id)
+{
+    return ctm_rows_get(&store->sites, id, sizeof(struct ctm_site_row));
+}
+
+/* NUL-terminated, good until the store is emptied. id 0 gives "". out_length may be NULL. */
+const char *ctm_store_string_row(const struct ctm_store *store, uint32_t id, size_t *out_length);
 
 /* Rows in the table, row 0 included: ids are 0 .. count-1. */
 static inline uint32_t ctm_store_string_count(const struct ctm_store *store)
