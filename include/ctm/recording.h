@@ -97,6 +97,7 @@ typedef enum ctm_recording_lack {
         1,                /* the file could not grow: the disk, a quota or a limit of the process */
     CTM_RECORDING_IO = 2, /* writing failed for another reason */
     CTM_RECORDING_NO_MEMORY = 3,
+    CTM_RECORDING_TABLES_LOST = 4, /* the file of the black box that held the tables was cut */
 } ctm_recording_lack;
 /* A short English text, never NULL. Static storage; any thread. */
 CTM_API const char *ctm_recording_lack_text(ctm_recording_lack lack);

@@ -76,6 +76,10 @@ PyObject *ctm_module_record_tick(PyObject *module, PyObject *capsule)
     }
     ctm_capture_find_losses();
     const ctm_status status = ctm_recorder_tick(recorder);
+    if (status == CTM_ERR_IO && ctm_black_box_is_broken(ctm_the_capture.tracer)) {
+        return PyErr_Format(PyExc_RuntimeError, "the recording has ended: %s",
+                            ctm_recording_lack_text(CTM_RECORDING_TABLES_LOST));
+    }
     if (status != CTM_OK) {
         return raise_status(module, status, NULL);
     }

@@ -204,6 +204,12 @@ class SummaryTest(ProgramTest):
         self.traced("-o", "given, with comma.ctm", script)
         self.assertTrue((self.folder / "given, with comma.ctm").is_file())
 
+    def test_descriptors(self):
+        """The program's first file has the number that it has without us."""
+        self.write("script.py", "import os\nprint(open(os.devnull).fileno())\n")
+        options = ("--black-box", "it.box", "--record", "it.ctr", "-o", "it.ctm")
+        self.assertEqual(self.traced(*options, "script.py").stdout, self.python("script.py").stdout)
+
     def test_any_text_in_options(self):
         """They travel to the program's process as one text."""
         self.write("script.py", "kept = [bytes(4000) for _ in range(100)]\n")

@@ -368,9 +368,19 @@ class FileTest(ScriptTest):
             tm.start(black_box="it.box")
             recorder.tick()
             held = [eval(f"[{n}, bytes({n})]") for n in range(300)]
+            recorder.tick()
             os.truncate("it.box", 70000)
-            for _ in range(20): recorder.tick()
+            try:
+                for _ in range(20): recorder.tick()
+                assert False, recorder.recording
+            except RuntimeError as error:
+                assert str(error) == "the recording has ended: the file of the black box was cut by another program"
             recorder.stop()
+            recording = tm.open_recording("it.ctr")
+            assert recording.incomplete == "the file of the black box was cut by another program", recording.incomplete
+            assert len(recording.times) >= 3, recording.times
+            for time in recording.times:
+                total(recording.snapshot(time))
             print("good")
             """)
 

@@ -240,12 +240,13 @@ class RecordingTest(ScriptTest):
         self.check("""
             tm.start()
             recorder = tm.record("it.ctr", 0.01)
-            os.closerange(3, 100)
-            other = [open(f"other{n}", "w+b", buffering=0) for n in range(50)]
+            os.closerange(3, 4096)
+            other = [open(f"other{n}", "w+b", buffering=0) for n in range(600)]
+            assert any(file.fileno() == 500 for file in other)  # the recorder's, as a rule
             while recorder.recording:
                 time.sleep(0.01)
             assert "closed, replaced or changed" in str(recorder.error)
-            assert all(os.path.getsize(f"other{n}") == 0 for n in range(50))
+            assert all(os.path.getsize(f"other{n}") == 0 for n in range(600))
             recorder.stop()
             print("good")
             """)

@@ -51,7 +51,7 @@ static ctm_status check_header(struct ctm_recording *recording, const unsigned c
     recording->info.pid = ctm_get_u64(at + 40);
     const uint32_t lack = ctm_get_u32(at + 48);
     recording->info.lack =
-        lack > CTM_RECORDING_NO_MEMORY ? CTM_RECORDING_IO : (ctm_recording_lack)lack;
+        lack > CTM_RECORDING_TABLES_LOST ? CTM_RECORDING_IO : (ctm_recording_lack)lack;
     recording->cursor.position = size;
     return CTM_OK;
 }

@@ -17,8 +17,9 @@
 #include <unistd.h>
 
 #include "live/black_box.h"
+#include "live/descriptor.h"
 
-enum { MAX_NAMES = 100, FIRST_FD = 500 };
+enum { MAX_NAMES = 100 };
 
 /* errno if the file must stay, 0 if a box may take its place. */
 static int check_open(int fd)
@@ -52,17 +53,6 @@ static int check_target(const char *path)
     return error;
 }
 
-/* Out of the way of programs that count on low numbers, if it can be. */
-static int move_up(int fd)
-{
-    const int higher = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FD);
-    if (higher < 0) {
-        return fd;
-    }
-    close(fd);
-    return higher;
-}
-
 static int create_unique(const char *path, char *out_name)
 {
     struct timespec now;
@@ -93,7 +83,7 @@ int ctm_box_file_create(const char *path, size_t size, char *out_name)
     if (fd < 0) {
         return -1;
     }
-    fd = move_up(fd);
+    fd = ctm_fd_move_up(fd);
     /* A file system without locks: then nobody can tell whether the box is in use. */
     if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
         error = EWOULDBLOCK;

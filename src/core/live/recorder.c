@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ctm/black_box.h"
+#include "live/descriptor.h"
 #include "live/helper.h"
 #include "live/recorder.h"
 #include "store/memory.h"
@@ -35,6 +37,7 @@ static int open_file(const char *path, struct stat *out, bool *out_new)
     if (fd < 0) {
         return -1;
     }
+    fd = ctm_fd_move_up(fd);
     int error = 0;
     if (fstat(fd, out) != 0) {
         error = errno;
@@ -83,9 +86,10 @@ static void close_file(struct ctm_recorder *recorder)
 static ctm_recording_lack lack_of(int error)
 {
     const bool full = error == ENOSPC || error == EDQUOT || error == EFBIG;
-    return error == ENOMEM ? CTM_RECORDING_NO_MEMORY
-           : full          ? CTM_RECORDING_NO_SPACE
-                           : CTM_RECORDING_IO;
+    return error == ENOMEM   ? CTM_RECORDING_NO_MEMORY
+           : error == ESTALE ? CTM_RECORDING_TABLES_LOST
+           : full            ? CTM_RECORDING_NO_SPACE
+                             : CTM_RECORDING_IO;
 }
 
 /* The header has its place already, so this needs no room. */
@@ -161,10 +165,15 @@ static int read_and_write(struct ctm_recorder *recorder, uint64_t asked, ctm_rec
                           const char **out_reason)
 {
     bool good = ctm_recorder_read(recorder);
+    const bool is_lost = ctm_black_box_is_broken(recorder->tracer);
     pthread_mutex_lock(&recorder->lock);
     recorder->read = asked; /* whoever kept the world still may let it go */
     pthread_cond_broadcast(&recorder->done);
     pthread_mutex_unlock(&recorder->lock);
+    if (is_lost) { /* what has been read now may be void: the ticks before it stay */
+        *out_reason = ctm_recording_lack_text(CTM_RECORDING_TABLES_LOST);
+        return ESTALE;
+    }
     if (good && end != CTM_END_UNKNOWN) {
         put_end(recorder, end);
         good = !recorder->out.failed;
