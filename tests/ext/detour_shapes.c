@@ -135,6 +135,15 @@ SHAPE(call_at_O0,
       "1:  mov -8(%rbp), %rdi; call common_function; leave; ret\n")
 SHAPE(call_at_O0_turned, "    cmpl $0, the_one(%rip); jne 2f; 1: call common_function; ret\n"
                          "2:  push %rdi; call hidden_function; pop %rdi; jmp 1b\n")
+SHAPE(
+    call_by_kept_register,
+    "    push %rbx; mov %rdi, %rbx; cmpl $0, the_one(%rip); jne 2f; 1: movq $1, (%rbx); pop %rbx; ret\n"
+    "2:  xor %edi, %edi; mov %rbx, %rdi; call hidden_function; jmp 1b\n")
+/* The hidden function's own code: its first call gets a lock. */
+SHAPE(
+    call_of_inlined_code,
+    "    push %rbx; mov %rdi, %rbx; cmpl $0, the_one(%rip); jne 2f; 1: movq $1, (%rbx); pop %rbx; ret\n"
+    "2:  mov 8(%rdi), %rax; mov the_one(%rip), %rdi; mov $1, %esi; call hidden_function; jmp 1b\n")
 SHAPE(call_inlined,
       "    cmpl $0, the_one(%rip); je 1f; movq $2, (%rdi); 1: call common_function; ret\n")
 SHAPE(no_branch, "    call hidden_function; ret\n")
@@ -287,6 +296,8 @@ int main(void)
     check_guarded("call_at_O0", call_at_O0, hidden_function);
     check_guarded("call_at_O0_turned", call_at_O0_turned, hidden_function);
     check_guarded("call_inlined", call_inlined, NULL);
+    check_guarded("call_by_kept_register", call_by_kept_register, hidden_function);
+    check_guarded("call_of_inlined_code", call_of_inlined_code, NULL);
     check_guarded("no_branch", no_branch, NULL);
     printf("%d checks, %d failed\n", the_checks, the_failures);
     return the_failures != 0;

@@ -86,10 +86,10 @@ static void close_file(struct ctm_recorder *recorder)
 static ctm_recording_lack lack_of(int error)
 {
     const bool full = error == ENOSPC || error == EDQUOT || error == EFBIG;
-    return error == ENOMEM   ? CTM_RECORDING_NO_MEMORY
-           : error == ESTALE ? CTM_RECORDING_TABLES_LOST
-           : full            ? CTM_RECORDING_NO_SPACE
-                             : CTM_RECORDING_IO;
+    return error == ENOMEM    ? CTM_RECORDING_NO_MEMORY
+           : error == ENODATA ? CTM_RECORDING_TABLES_LOST
+           : full             ? CTM_RECORDING_NO_SPACE
+                              : CTM_RECORDING_IO;
 }
 
 /* The header has its place already, so this needs no room. */
@@ -172,7 +172,7 @@ static int read_and_write(struct ctm_recorder *recorder, uint64_t asked, ctm_rec
     pthread_mutex_unlock(&recorder->lock);
     if (is_lost) { /* what has been read now may be void: the ticks before it stay */
         *out_reason = ctm_recording_lack_text(CTM_RECORDING_TABLES_LOST);
-        return ESTALE;
+        return ENODATA;
     }
     if (good && end != CTM_END_UNKNOWN) {
         put_end(recorder, end);

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <string.h>
 
-enum { REGISTERS = 16, RED_ZONE = 128, CACHE_LINE = 64, STEPS = 64, CALLS = 8 };
+enum { REGISTERS = 16, RED_ZONE = 128, CACHE_LINE = 64, STEPS = 64, CALLS = 8, SLOTS = 8 };
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI }; /* as the processor numbers them */
 
 typedef struct instruction {
@@ -418,20 +418,119 @@ const char *ctm_prologue_move(uint8_t *to, const uint8_t *code, uint32_t length,
 
 /* --- the guarded call --- */
 
+#define KEPT_BY_CALLS (1u << RBX | 1u << RBP | 0xf000u)
+
+/* Where the function's first argument is. A slot is a place on the stack as code names it: by rsp or rbp and an offset. */
+typedef struct copies {
+    uint32_t registers; /* a bit each */
+    uint32_t count;
+    struct {
+        ZydisRegister base;
+        ZyanI64 offset;
+    } slots[SLOTS];
+} copies;
+
+static bool is_slot(const ZydisDecodedOperand *operand)
+{
+    return operand->type == ZYDIS_OPERAND_TYPE_MEMORY && operand->size == 64 &&
+           operand->mem.index == ZYDIS_REGISTER_NONE &&
+           (operand->mem.base == ZYDIS_REGISTER_RSP || operand->mem.base == ZYDIS_REGISTER_RBP);
+}
+
+/* The slot that the operand names; `count`: it is not one that has the argument. */
+static uint32_t find_slot(const copies *now, const ZydisDecodedOperand *operand)
+{
+    uint32_t i = 0;
+    while (i < now->count && (!is_slot(operand) || now->slots[i].base != operand->mem.base ||
+                              now->slots[i].offset != operand->mem.disp.value)) {
+        i++;
+    }
+    return i;
+}
+
+static bool has_argument(const copies *now, const ZydisDecodedOperand *operand)
+{
+    if (operand->type == ZYDIS_OPERAND_TYPE_REGISTER && operand->size == 64) {
+        const int number = register_number(operand->reg.value);
+        return number >= 0 && (now->registers >> number & 1) != 0;
+    }
+    return find_slot(now, operand) < now->count;
+}
+
+/* A change of rsp or rbp gives slots other names: they are forgotten. */
+static void forget_base(copies *now, ZydisRegister base)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < now->count; i++) {
+        if (now->slots[i].base != base) {
+            now->slots[kept++] = now->slots[i];
+        }
+    }
+    now->count = kept;
+}
+
+static void write_slot(copies *now, const ZydisDecodedOperand *operand, bool with_argument)
+{
+    const uint32_t at = find_slot(now, operand);
+    if (with_argument && at == now->count && at < SLOTS && is_slot(operand)) {
+        now->slots[at].base = operand->mem.base;
+        now->slots[at].offset = operand->mem.disp.value;
+        now->count++;
+    } else if (!with_argument && at < now->count) {
+        now->slots[at] = now->slots[--now->count];
+    }
+}
+
+static void write_copy(copies *now, const ZydisDecodedOperand *operand, bool with_argument)
+{
+    if (operand->type != ZYDIS_OPERAND_TYPE_REGISTER) {
+        write_slot(now, operand, with_argument);
+        return;
+    }
+    const int number = register_number(operand->reg.value);
+    if (number < 0) {
+        return;
+    }
+    now->registers &= ~(1u << number);
+    now->registers |= (uint32_t)with_argument << number;
+    if (number == RSP || number == RBP) {
+        forget_base(now, number == RSP ? ZYDIS_REGISTER_RSP : ZYDIS_REGISTER_RBP);
+    }
+}
+
+static void follow_argument(copies *now, const instruction *what)
+{
+    const bool moves = what->is.mnemonic == ZYDIS_MNEMONIC_MOV && what->operands[0].size == 64 &&
+                       has_argument(now, &what->operands[1]);
+    if (is_call(what)) {
+        now->registers &= KEPT_BY_CALLS;
+        return; /* it leaves the stack pointer as it was */
+    }
+    for (int i = 0; i < what->is.operand_count; i++) {
+        if ((what->operands[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0) {
+            write_copy(now, &what->operands[i], moves && i == 0);
+        }
+    }
+}
+
 typedef struct calls {
     uint32_t count;
     const uint8_t *targets[CALLS]; /* in the order in which they are met */
+    bool gives_argument;           /* the first one gets what the function got */
 } calls;
 
 /* Follows the code from `at` on, along the way on which no conditional branch is taken, to its end. */
-static void list_calls(const uint8_t *at, calls *out)
+static void list_calls(const uint8_t *at, copies argument, calls *out)
 {
     instruction next;
     for (uint32_t step = 0; step < STEPS && decode(at, &next); step++) {
         const uint8_t *goal = branch_goal(at, &next);
         if (is_call(&next) && goal != NULL && out->count < CALLS) {
+            out->gives_argument =
+                out->count == 0 ? (argument.registers >> RDI & 1) != 0 : out->gives_argument;
             out->targets[out->count++] = goal;
         }
+        follow_argument(&argument, &next);
         if (is_end(&next) && (goal == NULL || next.is.mnemonic != ZYDIS_MNEMONIC_JMP)) {
             return;
         }
@@ -439,9 +538,13 @@ static void list_calls(const uint8_t *at, calls *out)
     }
 }
 
-/* The first call of `one` if the other side does not have it. */
+/* The first call of `one` if the other side does not have it, and if it passes on what the function got: otherwise the
+ * compiler has put the hidden function's own code here, and this is a call of that. */
 static const uint8_t *call_of_one_side(const calls *one, const calls *other)
 {
+    if (!one->gives_argument) {
+        return NULL;
+    }
     for (uint32_t i = 0; one->count > 0 && i < other->count; i++) {
         if (other->targets[i] == one->targets[0]) {
             return NULL;
@@ -453,6 +556,7 @@ static const uint8_t *call_of_one_side(const calls *one, const calls *other)
 const void *ctm_prologue_guarded_call(const uint8_t *code, uint32_t size)
 {
     instruction next;
+    copies argument = {.registers = 1u << RDI};
     uint32_t at = 0;
     for (;; at += next.is.length) {
         if (at >= size || !decode(code + at, &next)) {
@@ -464,14 +568,15 @@ const void *ctm_prologue_guarded_call(const uint8_t *code, uint32_t size)
         if (is_end(&next) || is_call(&next)) {
             return NULL;
         }
+        follow_argument(&argument, &next);
     }
     const uint8_t *goal = branch_goal(code + at, &next);
     if (goal == NULL) {
         return NULL;
     }
     calls taken = {0}, passed = {0};
-    list_calls(goal, &taken);
-    list_calls(code + at + next.is.length, &passed);
+    list_calls(goal, argument, &taken);
+    list_calls(code + at + next.is.length, argument, &passed);
     const uint8_t *on_taken = call_of_one_side(&taken, &passed);
     const uint8_t *on_passed = call_of_one_side(&passed, &taken);
     /* Both or neither: the branch decides something else. */

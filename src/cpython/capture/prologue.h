@@ -37,8 +37,8 @@ const char *ctm_prologue_find_site(const uint8_t *code, uint32_t size, uint32_t 
 const char *ctm_prologue_move(uint8_t *to, const uint8_t *code, uint32_t length,
                               uint32_t *out_length, uint32_t *out_moved);
 
-/* What the function calls on one side only of its first conditional branch, and before anything that it calls on both;
- * NULL: it is not of that kind. */
+/* What the function calls on one side only of its first conditional branch, before anything that it calls on both, and
+ * with its own first argument as the first; NULL: it is not of that kind. */
 const void *ctm_prologue_guarded_call(const uint8_t *code, uint32_t size);
 
 #endif
