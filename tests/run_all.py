@@ -31,7 +31,8 @@ LOGS = os.path.join(ROOT, "build", "logs")
 ONLY_SOURCES = "sources"  # a suite that needs no interpreter to be tested
 COULD_NOT_RUN = 77
 SKIPS_SHOWN = 400
-FAILURES_SHOWN = 12  # of one suite
+FAILURE_LINES_SHOWN = 60  # of one suite
+LINES_OF_A_FAILURE = 8
 SMALL_ZOO = "zoo-small"  # only where it was asked for: it builds a CPython and makes Debian folders
 
 Suite = namedtuple("Suite", "name command timeout where long", defaults=(None, False))
@@ -183,10 +184,15 @@ def parse_log(text):
 
 
 def failures_in(text):
-    """What a failed suite said of its failures: the names unittest prints, or else its last lines."""
-    named = re.findall(r"^(?:FAIL|ERROR):? +(.*)$", text, re.M)
+    """What a failed suite said of its failures: the names unittest prints and how each ended, or else its last lines."""
+    told = []
+    for part in re.split("^={70}$", text, flags=re.M)[1:]:
+        lines = [line.strip() for line in re.split("^(?:Ran |::counts )", part, flags=re.M)[0].splitlines()]
+        lines = [line for line in lines if line.strip("-")]
+        told += lines[:1] + ["    " + line for line in lines[1:][-LINES_OF_A_FAILURE:]]
+    wrong = re.findall(r"^(?:FAIL|ERROR|TOO MUCH):? +.*$", text, re.M)
     last = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("::")][-4:]
-    return [line[:200] for line in (named or last)]
+    return [line[:300] for line in (told or wrong or last)]
 
 
 def judge(name, status, text, timeout, seconds, log_path):
@@ -353,7 +359,7 @@ def summarize(outcomes, missing):
     for outcome in outcomes:
         if outcome.status == "FAIL":
             say("FAILED: %s: %s" % (outcome.name, os.path.relpath(outcome.log, ROOT)))
-            for reason in outcome.reasons[-FAILURES_SHOWN:]:
+            for reason in outcome.reasons[-FAILURE_LINES_SHOWN:]:
                 say("        " + reason)
     for version, reason in missing.items():
         say("NOT TESTED: Python %s: %s" % (version, reason))

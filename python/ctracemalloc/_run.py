@@ -208,14 +208,11 @@ def begin_tracing(settings: "Settings") -> None:
         ctracemalloc.install()
     reporter = Reporter(settings)
     atexit.register(_ctracemalloc._call_last, reporter.at_exit)  # gives up what is set aside; needs no memory itself
-    os.register_at_fork(after_in_child=reporter.after_fork)
+    os.register_at_fork(before=reporter.before_fork, after_in_child=reporter.after_fork)
     reporter.ending.watched = _ctracemalloc._watch_end(reporter.on_exception)
     if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, reporter.on_sigterm)
-        try:
-            _ctracemalloc._resend_start(signal.SIGTERM)
-        except OSError:
-            pass  # no timer to be had: the handler alone is nearly as good
+        _ctracemalloc._resend_start(signal.SIGTERM)
     try:
         ctracemalloc.start(
             settings.nframe,
@@ -325,14 +322,19 @@ class Reporter:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTERM)
 
+    def before_fork(self) -> None:
+        """SIGTERM ends the child from its first moment on, also where the program's own handler was set for a while."""
+        if os.getpid() == self.pid and signal.getsignal(signal.SIGTERM) == self.on_sigterm:
+            _ctracemalloc._resend_start(signal.SIGTERM)
+
     def after_fork(self) -> None:
         self.release_sigterm()
 
     def release_sigterm(self) -> None:
         """Back to the default, unless the program has set something else meanwhile."""
-        _ctracemalloc._resend_stop()
         if signal.getsignal(signal.SIGTERM) == self.on_sigterm:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        _ctracemalloc._resend_stop()
 
     def on_exception(self, kind: type[BaseException], value: BaseException | None, place: TracebackType | None) -> None:
         """The interpreter is about to print it: that is not part of the program's numbers."""

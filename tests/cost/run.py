@@ -20,11 +20,11 @@ SHORT, LONG = 2_000, 22_000
 TRIES = 5
 # (kind of block, nframe, frames below the loop) -> instructions; a negative nframe: of a sample that takes none of them
 LIMITS = {
-    ("objects", 1, 3): 286,
-    ("objects", 25, 25): 290,
-    ("objects", 1, 900): 293,
-    ("floats", 1, 3): 218,
-    ("lists", 1, 3): 480,
+    ("objects", 1, 3): 295,
+    ("objects", 25, 25): 306,
+    ("objects", 1, 900): 303,
+    ("floats", 1, 3): 229,
+    ("lists", 1, 3): 515,
     ("calls", 25, 3): 2860,  # 3,748 where the stack is followed for each call
     ("calls", 25, 25): 4790,
     # 37 to 46 and 52 to 66 in some runs, for the rest of the program differs by that; 135 and 134 by the general way.

@@ -100,6 +100,31 @@ class EndTest(ProgramTest):
         self.assertEqual(len(errors), 4, errors)
         self.assertEqual(last, "3 True")
 
+    def test_sigterm_ends_a_child_from_its_first_moment_on(self):
+        """CPython forgets in the child what came before its own first step there; with SIGTERM at its default, it ends."""
+        script = self.write(
+            "script.py",
+            """
+            import os, signal, time
+            def end_children(count):
+                for number in range(count):
+                    pid = os.fork()
+                    if pid == 0:
+                        time.sleep(20)
+                        os._exit(0)
+                    for _ in range(number): pass
+                    os.kill(pid, signal.SIGTERM)
+                    assert os.waitpid(pid, 0)[1] == signal.SIGTERM, "it went on"
+            end_children(200)
+            before = signal.signal(signal.SIGTERM, lambda *_: None)
+            signal.signal(signal.SIGTERM, before)
+            end_children(200)
+            """,
+        )
+        self.assertEqual(self.python(script).returncode, 0)
+        result = self.traced(script)
+        self.assertEqual(result.returncode, 0, result.stderr)
+
     def test_sigterm_in_the_middle_of_printing(self):
         """The handler must not write to a stream that the program is writing to."""
         script = self.write(

@@ -243,7 +243,7 @@ class EndTest(ScriptTest):
 
     def test_start_later(self):
         self.check("""
-            def hold(): return bytes(777)
+            def hold(): return BYTE * 777
             tm.start(3)
             held = [hold() for _ in range(1000)]
             peak = [bytes(3_000_000)]
@@ -412,7 +412,7 @@ class FileTest(ScriptTest):
                 os.mkdir("small")
                 if os.system("mount -t tmpfs -o size=2m tmpfs small") != 0:
                     print("no mount"); sys.exit()
-                def hold(): return bytes(1000)
+                def hold(): return BYTE * 1000
                 tm.start(1, black_box="small/it.box")
                 held = [hold() for _ in range(500)]
                 filler = open("small/filler", "wb", buffering=0)

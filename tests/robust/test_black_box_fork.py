@@ -31,7 +31,7 @@ class ForkTest(ScriptTest):
 
     def test_a_child_is_exact_while_the_parent_goes_on(self):
         self.check("""
-            def hold(): return bytes(777)
+            def hold(): return BYTE * 777
             tm.start(1, black_box="it.box")
             held = [hold() for _ in range(1000)]
             for _ in range(20):
@@ -48,7 +48,7 @@ class ForkTest(ScriptTest):
     def test_children_with_boxes(self):
         self.check("""
             import signal
-            def hold(): return bytes(777)
+            def hold(): return BYTE * 777
             def held_in(snapshot): return sum(trace.size == sys.getsizeof(bytes(777)) for trace in snapshot.traces)
             def worker(n):
                 held = [hold() for _ in range(n)]
