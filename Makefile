@@ -4,7 +4,7 @@
 #            CTM_SID    folder with Debian sid for Python 3.14 and 3.15 (default build/sid)
 #            BENCH_PYTHON  the Python that is measured (default PYTHON)
 #            SECONDS_EACH  how long each fuzz target runs (60); TARGET: only this one
-#            ONLY       run only the suites whose name contains one of these: make test ONLY="parity robust";
+#            ONLY       run only the suites whose name contains one of these: make test ONLY="parity integration";
 #                       make test-zoo ONLY=trixie: only these members of the zoo
 #            LIGHT      LIGHT=1: without the packages that some tests use (numpy and others, 700 MB): they are skipped
 #            CTM_ZOO    folder with the builds of CPython and the Debian releases of test-zoo (default build/zoo)
@@ -28,7 +28,7 @@ build: ## install the package into build/venv-3.X for each Python 3.11 to 3.15 f
 demo: ## trace a real program: parse and compile the standard library (under a minute once built)
 	@bash tools/demo.sh
 
-test: ## all tests on each Python 3.11 to 3.15 of this machine, and the C core's
+test: ## all tests on each Python 3.11 to 3.15 of this machine, and the C library's
 	@bash tools/lacking.sh test
 	$(RUN) --pythons $(ALL_BUILDS) --local
 
@@ -47,22 +47,22 @@ test-fresh: ## make demo and make test from nothing, in fresh Debian releases (r
 	$(PYTHON) tests/fresh/run.py $(ONLY_WORDS)
 
 core-test: ## the C core alone: gcc, clang, ASan and UBSan, TSan
-	$(PYTHON) tests/run_all.py --pythons '' --only core: --only layers
+	$(PYTHON) tests/run_all.py --pythons '' --only libctm: --only layers
 
 fuzz: ## libFuzzer on the core's fuzz targets, a minute each (SECONDS_EACH=60 TARGET=reader)
 	$(PYTHON) tests/run_fuzz.py --seconds $(or $(SECONDS_EACH),60) $(if $(TARGET),--target $(TARGET))
 
 bench: ## run time of real programs with and without tracing, on two cores (BENCH_PYTHON: which Python; about a quarter of an hour)
-	$(BENCH_PYTHON) bench/run.py
+	$(BENCH_PYTHON) benchmarks/run.py
 
 bench-quick: ## the same for ten of them and five modes
-	$(BENCH_PYTHON) bench/run.py --quick
+	$(BENCH_PYTHON) benchmarks/run.py --quick
 
 bench-scale: ## what snapshots, statistics, start and stop cost on a heap of 10 million blocks, and memory (minutes)
-	$(BENCH_PYTHON) bench/scale.py
+	$(BENCH_PYTHON) benchmarks/scale.py
 
 bench-compare: ## two results of the above: make bench-compare A=old.json B=new.json
-	$(PYTHON) bench/report.py --compare $(A) $(B)
+	$(PYTHON) benchmarks/report.py --compare $(A) $(B)
 
 lint: ## all gates: pre-commit on all files (formats, clang-tidy, ruff, mypy, stubtest, codespell, layers)
 	@bash tools/lint.sh

@@ -87,7 +87,7 @@ def find_sources() -> list[str]:
     """All C files: those of the other CPython families compile to nothing."""
     return sorted(
         str(path.relative_to(HERE))
-        for folder in ("src/core", "src/cpython", *([ZYDIS] if HAS_DECODER else []))
+        for folder in ("src/libctm", "src/pyext", *([ZYDIS] if HAS_DECODER else []))
         for path in (HERE / folder).rglob("*.c")
     )
 
@@ -205,7 +205,7 @@ if os.environ.get("CTM_WERROR") == "1":
 # What is installed has no debug information and no symbol table: they are four fifths of the file. CTM_DEBUG=1 keeps both.
 DEBUG = os.environ.get("CTM_DEBUG") == "1"
 FLAGS.append("-g" if DEBUG else "-g0")
-if os.environ.get("CTM_ASSERTS") == "1":  # the core's internal asserts: see src/core/store/assert.h
+if os.environ.get("CTM_ASSERTS") == "1":  # the core's internal asserts: see src/libctm/base/assert.h
     FLAGS.append("-DCTM_ASSERTS")
 STRIP = [] if DEBUG else ["-Wl,-s"]
 
@@ -220,7 +220,7 @@ if __name__ == "__main__":  # setuptools runs this file so; a test imports it
                 "ctracemalloc._ctracemalloc",
                 sources=find_sources(),
                 depends=find_headers(),
-                include_dirs=["include", "src/core", "src/cpython", *(ZYDIS_INCLUDES if HAS_DECODER else [])],
+                include_dirs=["include", "src/libctm", "src/pyext", *(ZYDIS_INCLUDES if HAS_DECODER else [])],
                 define_macros=ZYDIS_MACROS if HAS_DECODER else [],
                 extra_compile_args=[*FLAGS, *link_time_optimization()],
                 # The allocator hooks outlive every module object: never unmap them.

@@ -69,9 +69,9 @@ SLOW_MODULES = {"test_asyncio": "3.13"}
 
 
 def cpython_suites():
-    suites = [Suite("cpython:test_tracemalloc", ["tests/cpython/run_tracemalloc.py"], 900)]
+    suites = [Suite("cpython:test_tracemalloc", ["tests/conformance/cpython/run_tracemalloc.py"], 900)]
     for module, seconds in CPYTHON_MODULES.items():
-        command = ["tests/cpython/run_module.py", module]
+        command = ["tests/conformance/cpython/run_module.py", module]
         where = SLOW_MODULES.get(module)
         suites.append(Suite("cpython:" + module, command, seconds, where))
         if where:
@@ -81,17 +81,17 @@ def cpython_suites():
     return suites
 
 
-def core_suites():
-    def core(variant, timeout, long=False):
-        command = ["tests/run_core.py", variant]
-        return Suite("core:" + variant, command, timeout, ONLY_SOURCES, long)
+def libctm_suites():
+    def libctm(variant, timeout, long=False):
+        command = ["tests/run_libctm.py", variant]
+        return Suite("libctm:" + variant, command, timeout, ONLY_SOURCES, long)
 
     return [
-        core("gcc", 600),
-        core("clang", 600),
-        core("asan", 900),
-        core("tsan", 900),
-        core("valgrind", 3600, long=True),
+        libctm("gcc", 600),
+        libctm("clang", 600),
+        libctm("asan", 900),
+        libctm("tsan", 900),
+        libctm("valgrind", 3600, long=True),
         Suite("fuzz", ["tests/run_fuzz.py", "--seconds", "600"], 5400, ONLY_SOURCES, True),
     ]
 
@@ -104,18 +104,19 @@ def all_suites():
         Suite("layers", ["tools/check_layers.py"], 120, ONLY_SOURCES),
         Suite("driver", ["tests/test_run_all.py"], 60, ONLY_SOURCES),
         Suite("gates", ["tests/lint/try_gates.py"], 1800, ONLY_SOURCES, True),
-        *core_suites(),
-        unittest_suite("python", "tests/python", timeout=900),
-        Suite("parity", ["tests/parity/run.py"], 900),
-        unittest_suite("robust", "tests/robust", timeout=1800),
+        *libctm_suites(),
+        unittest_suite("pyext", "tests/pyext", timeout=900),
+        unittest_suite("package", "tests/package", timeout=900),
+        Suite("parity", ["tests/conformance/parity/run.py"], 900),
+        unittest_suite("integration", "tests/integration", timeout=1800),
         *cpython_suites(),
         Suite("cost", ["tests/cost/run.py"], 600, "3.13"),
         Suite("demo", ["examples/demo/compile_stdlib.py", "--limit", "150"], 300),
         Suite("asan-extension", ["tests/run_asan.py"], 2700, "3.13"),
         Suite("docs", ["tests/docs/run.py"], 1200, "3.13"),
         Suite("sdist", ["tests/run_sdist.py"], 1200, "3.13", True),
-        Suite("robust-long", ["tests/run_unittest.py", "tests/robust"], 3600, None, True),
-        Suite("cpython-whole", ["tests/cpython/run_whole.py"], 6 * 3600, None, True),
+        Suite("integration-long", ["tests/run_unittest.py", "tests/integration"], 3600, None, True),
+        Suite("cpython-whole", ["tests/conformance/cpython/run_whole.py"], 6 * 3600, None, True),
     ]
 
 

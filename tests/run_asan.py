@@ -1,6 +1,6 @@
 """The extension under AddressSanitizer and UndefinedBehaviorSanitizer, with leaks looked for.
 
-Builds the package anew with both into build/asan-VERSION, then runs the package's own tests, the robust
+Builds the package anew with both into build/asan-VERSION, then runs the package's own tests, the integration
 ones and the parity programs with it. A leak counts if its stack goes through the extension.
 """
 
@@ -140,7 +140,7 @@ def main():
     for name, reason in LEFT_OUT.items():
         print(f"::skip {name}…: {reason}")
         skipped += 1
-    for folder in ("tests/python", "tests/robust"):
+    for folder in ("tests/pyext", "tests/package", "tests/integration"):
         counts = run_tests(target, folder, LEFT_OUT)
         passed, failed, skipped = passed + counts[0], failed + counts[1], skipped + counts[2]
     print(f"::counts passed={passed} failed={failed} skipped={skipped}")

@@ -24,8 +24,9 @@ NOT_IN_STRIPPED = (b"\0.symtab\0", b"\0.strtab\0", b"\0.debug_info\0")  # names 
 SUITES = (
     ["tools/check_layers.py"],
     ["tests/test_run_all.py"],
-    ["tests/run_unittest.py", "tests/python"],
-    ["tests/parity/run.py"],
+    ["tests/run_unittest.py", "tests/pyext"],
+    ["tests/run_unittest.py", "tests/package"],
+    ["tests/conformance/parity/run.py"],
 )
 
 
@@ -121,7 +122,7 @@ def check_wheel(checks, wheel, source, builder):
 
 def run_suites(checks, python, source):
     env = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "CTRACEMALLOC", "CTM_LONG")}
-    run(python, "tests/ext/build.py", cwd=source, env=env)
+    run(python, "tests/pyext/fixtures/build.py", cwd=source, env=env)
     for suite in SUITES:
         output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         done = subprocess.run([python, *suite], cwd=source, env=env, **output)

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Checks the rules of the house that a compiler does not.
 
-- The core (src/core, include/ctm) includes no Python.h, and each room only what its place allows.
-- The binding (src/cpython) includes only public headers of the core ("ctm/…") and its own.
+- The library (src/libctm, include/ctm) includes no Python.h, and each room only what LIBRARY_ROOMS allows.
+- The extension (src/pyext) includes only public headers of the library ("ctm/…") and its own.
+- A name says whose it is: `ctm_` is public, `ctmi_` inside the library, `pyctm_` inside the extension.
 - The compiled core has no undefined symbol of Python's.
-- A function marked `HOOK:` in src/cpython/capture, which may run inside an allocator, without the GIL and after
+- A function marked `HOOK:` in src/pyext/capture, which may run inside an allocator, without the GIL and after
   finalization began, calls nothing that allocates Python objects, raises, collects or takes the GIL.
 
 Advice, which fails nothing: a source file of 600 lines or more may have more than one subject.
@@ -22,13 +23,17 @@ from pathlib import Path
 LONG = 600  # lines of a file
 SOURCE_ENDINGS = (".c", ".h", ".py", ".pyi", ".sh")
 
-# A room of the core may include headers of itself and of the rooms named here.
-CORE_ROOMS = {
-    "": set(),
-    "store": set(),
-    "live": {"store", "read", "file"},
-    "read": {"store", "file"},
-    "file": {"store", "read"},
+# A room of the library may include headers of itself and of the rooms named here. The order is a layering: no circles.
+LIBRARY_ROOMS = {
+    "base": set(),
+    "tables": {"base"},
+    "blockmap": {"base"},
+    "snapshot": {"base", "tables"},
+    "query": {"base", "tables", "snapshot"},
+    "export": {"base", "tables", "snapshot"},
+    "formats": {"base", "tables", "snapshot"},
+    "tracer": {"base", "tables", "blockmap", "snapshot", "formats", "sinks"},
+    "sinks": {"base", "tables", "blockmap", "tracer", "formats"},
 }
 SYSTEM_HEADERS = {
     "assert.h", "ctype.h", "endian.h", "errno.h", "fcntl.h", "inttypes.h", "limits.h", "math.h", "pthread.h",
@@ -43,6 +48,7 @@ HOOK_DENYLIST = re.compile(
     r"|PyFrame_\w+|PyImport_\w+|Py_BuildValue|PyLong_From\w+|PyObject_GC_\w+)\s*\("
 )
 HOOK_MARK = "/* HOOK:"
+BUILD_OPTIONS = {"CTM_FAULTS", "CTM_ASSERTS", "CTM_EMBEDDED"}
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
 
 
@@ -61,36 +67,51 @@ def check_public_headers(root):
                 yield path, line, f"a public header includes {name}"
 
 
-def check_core(root):
-    base = root / "src" / "core"
+def check_library(root):
+    base = root / "src" / "libctm"
     for path in sorted([*base.rglob("*.c"), *base.rglob("*.h")]):
-        folder = path.parent.relative_to(base).as_posix()
-        room = "" if folder == "." else folder.split("/")[0]
-        if room not in CORE_ROOMS:
-            yield path, 1, f"src/core/{room} is no room that check_layers.py knows"
+        room = path.parent.relative_to(base).as_posix()
+        if room not in LIBRARY_ROOMS:
+            yield path, 1, f"src/libctm/{room} is no room that check_layers.py knows"
             continue
         for line, name, quoted in includes(path):
             if not quoted:
                 if name not in SYSTEM_HEADERS:
-                    yield path, line, f"the core includes <{name}>"
-                continue
-            target = name.split("/")[0] if "/" in name else room
-            if target not in CORE_ROOMS[room] | {room, "ctm"}:
-                yield path, line, f"the room '{room}' of the core includes {name}"
+                    yield path, line, f"the library includes <{name}>"
+            elif name.split("/")[0] not in LIBRARY_ROOMS[room] | {room, "ctm"}:
+                yield path, line, f"the room '{room}' of the library includes {name}"
 
 
-def check_binding(root):
-    base = root / "src" / "cpython"
+def check_extension(root):
+    base = root / "src" / "pyext"
     own = {path.relative_to(base).as_posix() for path in base.rglob("*.h")}
-    names = {name.split("/")[-1] for name in own}
     for path in sorted([*base.rglob("*.c"), *base.rglob("*.h")]):
         for line, name, quoted in includes(path):
-            if quoted and not (name.startswith(("ctm/", "internal/")) or name in own or name in names):
-                yield path, line, f"the binding includes {name}, which is neither its own nor public"
+            if quoted and not (name.startswith(("ctm/", "internal/")) or name in own):
+                yield path, line, f"the extension includes {name}, which is neither its own nor public"
+
+
+def names_of(path):
+    """The names with a prefix of ours, outside of comments."""
+    return set(re.findall(r"\b((?:py)?ctmi?_\w+|(?:PY)?CTMI?_\w+)", blank_comments(path.read_text(encoding="utf-8"))))
+
+
+def check_prefixes(root):
+    public = {name for path in (root / "include").rglob("*.h") for name in names_of(path)} | BUILD_OPTIONS
+    for folder, own in (("src/libctm", ("ctmi_", "CTMI_")), ("src/pyext", ("pyctm_", "PYCTM_"))):
+        base = root / folder
+        for path in sorted([*base.rglob("*.c"), *base.rglob("*.h")]):
+            for name in sorted(names_of(path) - public):
+                if not name.startswith(own):
+                    yield path, 1, f"{name} is neither public nor has the prefix {own[0]}"
+    for path in sorted((root / "include").rglob("*.h")):
+        for name in sorted(names_of(path)):
+            if not name.startswith(("ctm_", "CTM_")):
+                yield path, 1, f"the public header has the name {name}"
 
 
 def long_files(root):
-    for folder in ("include", "src", "python", "tests", "tools", "bench", "examples"):
+    for folder in ("include", "src", "python", "tests", "tools", "benchmarks", "examples"):
         for path in sorted((root / folder).rglob("*")):
             if path.suffix in SOURCE_ENDINGS and path.is_file():
                 count = len(path.read_bytes().splitlines())
@@ -120,7 +141,7 @@ def blank_comments(text):
 def check_hooks(root):
     """Also fails if nothing is marked: then nothing would be checked."""
     marked = 0
-    base = root / "src" / "cpython" / "capture"
+    base = root / "src" / "pyext" / "capture"
     for path in sorted([*base.rglob("*.c"), *base.rglob("*.h")]):
         text = path.read_text(encoding="utf-8")
         code = blank_comments(text)
@@ -143,9 +164,9 @@ def check_symbols(root):
         print("no C compiler or nm here: undefined symbols were not looked at")
         return
     with tempfile.TemporaryDirectory() as folder:
-        for number, path in enumerate(sorted((root / "src" / "core").rglob("*.c"))):
+        for number, path in enumerate(sorted((root / "src" / "libctm").rglob("*.c"))):
             target = Path(folder, f"{number}.o")
-            command = [compiler, "-std=c11", "-D_GNU_SOURCE", "-O1", "-Iinclude", "-Isrc/core", "-c", path, "-o", target]
+            command = [compiler, "-std=c11", "-D_GNU_SOURCE", "-O1", "-Iinclude", "-Isrc/libctm", "-c", path, "-o", target]
             done = subprocess.run(command, cwd=root, stderr=subprocess.PIPE, text=True)
             if done.returncode != 0:
                 yield path, 1, "does not compile:\n" + done.stderr
@@ -157,7 +178,7 @@ def check_symbols(root):
 
 def main():
     root = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent.parent).resolve()
-    checks = (check_public_headers, check_core, check_binding, check_hooks, check_symbols)
+    checks = (check_public_headers, check_library, check_extension, check_prefixes, check_hooks, check_symbols)
     passed = failed = 0
     for check in checks:
         problems = list(check(root))

@@ -11,7 +11,7 @@ import sysconfig
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-OURS = ("-std=c11", "-D_GNU_SOURCE", "-Iinclude", "-Isrc/core", "-Isrc/cpython")
+OURS = ("-std=c11", "-D_GNU_SOURCE", "-Iinclude", "-Isrc/libctm", "-Isrc/pyext")
 ZYDIS = (
     "-isystemthird_party/zydis/zydis/include",
     "-isystemthird_party/zydis/zycore/include",

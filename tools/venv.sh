@@ -78,7 +78,7 @@ if [ "$how" = --demo ]; then
     exec "$venv/bin/python" -m pip install -q --no-deps --force-reinstall --no-index --find-links "$PWD/$venv/builder" .
 fi
 "$venv/bin/python" -m pip install -q --no-deps --force-reinstall .
-"$venv/bin/python" tests/ext/build.py
+"$venv/bin/python" tests/pyext/fixtures/build.py
 # Lets the tests of CPython's own suite trace their child processes too; inert without CTM_STANDIN.
 site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("platlib"))')
-cp tests/cpython/standin.pth "$site/ctm_test_standin.pth"
+cp tests/conformance/cpython/standin.pth "$site/ctm_test_standin.pth"

@@ -4,7 +4,7 @@ Model: such a pickle holds one `tracemalloc.Snapshot` whose state is a dict, wit
 `tracemalloc._Traces` in it whose state is a list of raw traces,
 `(domain, size, ((filename, lineno), …), total_nframe)`. dump() writes the opcodes of those two objects
 by hand, because pickle would have to import `tracemalloc` to write its name; pickle writes the values in
-between. The core reads such files (src/core/file/stdlib_pickle.c).
+between. The core reads such files (src/libctm/formats/stdlib_pickle.c).
 """
 
 import errno

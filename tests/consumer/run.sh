@@ -46,7 +46,7 @@ for source in "$here/consumer.c" "$root"/examples/c/*.c; do
     name=$(basename "$source" .c)
     arguments=()
     if [ "$name" = merge_files ]; then
-        arguments=(merged.ctm "$root/tests/core/golden/v1.ctm" "$root/tests/core/golden/v1.1.ctm")
+        arguments=(merged.ctm "$root/tests/data/v1.ctm" "$root/tests/data/v1.1.ctm")
     fi
     # shellcheck disable=SC2046,SC2086
     $cc $strict "$source" $(pkg-config --cflags --libs ctm) -o "$name-shared"

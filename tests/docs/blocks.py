@@ -271,10 +271,10 @@ def build_libctm(page):
         return
     if page.library.exists():
         return
-    sources = sorted(str(path) for path in (page.work / "src" / "core").rglob("*.c"))
+    sources = sorted(str(path) for path in (page.work / "src" / "libctm").rglob("*.c"))
     objects = page.folder / "objects"
     objects.mkdir()
-    flags = ["-std=c11", "-D_GNU_SOURCE", f"-I{page.work}/include", f"-I{page.work}/src/core", "-pthread"]
+    flags = ["-std=c11", "-D_GNU_SOURCE", f"-I{page.work}/include", f"-I{page.work}/src/libctm", "-pthread"]
     subprocess.run([os.environ.get("CC", "cc"), *flags, "-c", *sources], cwd=objects, check=True)
     subprocess.run(["ar", "rcs", page.library, *sorted(map(str, objects.glob("*.o")))], check=True)
 

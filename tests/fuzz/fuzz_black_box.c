@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <unistd.h>
 
-#include "file/black_box_format.h"
-#include "file/crc32c.h"
+#include "base/crc32c.h"
+#include "formats/black_box_format.h"
 #include "fuzz.h"
 #include "fuzz_ask.h"
 
@@ -87,9 +87,9 @@ static void put(size_t at, const void *bytes, size_t length)
 
 static size_t table_at(const struct change *change)
 {
-    const size_t shard = change->where / 8 % CTM_SHARDS, table = change->where % 8 % CTM_TABLES;
-    return offsetof(struct ctm_box_control, tables) +
-           (shard * CTM_TABLES + table) * sizeof(struct ctm_box_table);
+    const size_t shard = change->where / 8 % CTM_SHARDS, table = change->where % 8 % CTMI_TABLES;
+    return offsetof(struct ctmi_box_control, tables) +
+           (shard * CTMI_TABLES + table) * sizeof(struct ctmi_box_table);
 }
 
 /* Where the change is made, and how many bytes it has. */
@@ -100,13 +100,13 @@ static size_t find_place(const struct change *change, size_t *out_length)
     *out_length = change->what % 2 == 0 ? 8 : 1;
     switch (change->what % 8) {
     case 0:
-    case 1: return change->at % sizeof(struct ctm_box_control);
+    case 1: return change->at % sizeof(struct ctmi_box_control);
     case 2: return table;
     case 4:
         *out_length = 8;
-        return table + offsetof(struct ctm_box_table, chunk) + 8 * (change->at % CTM_BOX_CHUNKS);
+        return table + offsetof(struct ctmi_box_table, chunk) + 8 * (change->at % CTMI_BOX_CHUNKS);
     default:
-        memcpy(&rows, base + table + offsetof(struct ctm_box_table, chunk), sizeof rows);
+        memcpy(&rows, base + table + offsetof(struct ctmi_box_table, chunk), sizeof rows);
         return (size_t)rows + change->at % 8192;
     }
 }
@@ -149,24 +149,24 @@ static void undo_all(const struct change *changes, size_t n)
         MUST(ftruncate(base_fd, 0) == 0 && ftruncate(base_fd, (off_t)base_size) == 0);
         put(0, base, base_size);
     }
-    put(0, base, sizeof(struct ctm_box_control));
+    put(0, base, sizeof(struct ctmi_box_control));
     is_cut = keeps_checksum = false;
 }
 
 static void put_right(void)
 {
-    uint8_t control[sizeof(struct ctm_box_control)];
-    struct ctm_crc32c crc;
+    uint8_t control[sizeof(struct ctmi_box_control)];
+    struct ctmi_crc32c crc;
     if (pread(base_fd, control, sizeof control, 0) != (ssize_t)sizeof control) {
         return;
     }
-    control[offsetof(struct ctm_box_control, generation)] &= 0xfe;
-    put(offsetof(struct ctm_box_control, generation),
-        control + offsetof(struct ctm_box_control, generation), 1);
+    control[offsetof(struct ctmi_box_control, generation)] &= 0xfe;
+    put(offsetof(struct ctmi_box_control, generation),
+        control + offsetof(struct ctmi_box_control, generation), 1);
     if (!keeps_checksum) {
-        ctm_crc32c_init(&crc);
-        const uint32_t sum = ctm_crc32c_get(&crc, control, CTM_BOX_CRC_END);
-        put(CTM_BOX_CRC_END, &sum, sizeof sum);
+        ctmi_crc32c_init(&crc);
+        const uint32_t sum = ctmi_crc32c_get(&crc, control, CTMI_BOX_CRC_END);
+        put(CTMI_BOX_CRC_END, &sum, sizeof sum);
     }
 }
 

@@ -7,32 +7,32 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "file/crc32c.h"
-#include "file/format.h"
+#include "base/crc32c.h"
+#include "base/memory.h"
+#include "formats/format.h"
 #include "fuzz_ask.h"
-#include "store/memory.h"
 
 /* Gives up quietly on a directory that makes no sense. */
 static void repair(uint8_t *bytes, size_t size)
 {
-    struct ctm_crc32c crc;
-    if (size < CTM_FILE_HEADER_SIZE) {
+    struct ctmi_crc32c crc;
+    if (size < CTMI_FILE_HEADER_SIZE) {
         return;
     }
-    ctm_crc32c_init(&crc);
-    const uint64_t n = ctm_get_u32(bytes + 20), directory = ctm_get_u64(bytes + 32);
-    const uint64_t row = ctm_get_u32(bytes + 40);
+    ctmi_crc32c_init(&crc);
+    const uint64_t n = ctmi_get_u32(bytes + 20), directory = ctmi_get_u64(bytes + 32);
+    const uint64_t row = ctmi_get_u32(bytes + 40);
     if (n < 100 && row < 1000 && directory < size && n * row <= size - directory) {
-        for (uint64_t i = 0; i < n && row >= CTM_FILE_DIRECTORY_ROW; i++) {
+        for (uint64_t i = 0; i < n && row >= CTMI_FILE_DIRECTORY_ROW; i++) {
             uint8_t *at = bytes + directory + i * row;
-            const uint64_t offset = ctm_get_u64(at + 8), length = ctm_get_u64(at + 16);
+            const uint64_t offset = ctmi_get_u64(at + 8), length = ctmi_get_u64(at + 16);
             if (offset < size && length <= size - offset) {
-                ctm_put_u32(at + 36, ctm_crc32c_get(&crc, bytes + offset, length));
+                ctmi_put_u32(at + 36, ctmi_crc32c_get(&crc, bytes + offset, length));
             }
         }
-        ctm_put_u32(bytes + 56, ctm_crc32c_get(&crc, bytes + directory, n * row));
+        ctmi_put_u32(bytes + 56, ctmi_crc32c_get(&crc, bytes + directory, n * row));
     }
-    ctm_put_u32(bytes + 60, ctm_crc32c_get(&crc, bytes, 60));
+    ctmi_put_u32(bytes + 60, ctmi_crc32c_get(&crc, bytes, 60));
 }
 
 static void check_error(ctm_status status, const ctm_file_error *error, size_t size)
@@ -73,10 +73,10 @@ static void read_bytes(const uint8_t *bytes, size_t size)
     ctm_file_error error = {UINT64_MAX, NULL};
     void *attributes = NULL;
     size_t length = 0;
-    const size_t asked = atomic_load(&ctm_mem_asked);
+    const size_t asked = atomic_load(&ctmi_mem_asked);
     const ctm_status status =
         ctm_snapshot_decode(bytes, size, &snapshot, &attributes, &length, &error);
-    MUST(atomic_load(&ctm_mem_asked) - asked <= 8 * size + 2000);
+    MUST(atomic_load(&ctmi_mem_asked) - asked <= 8 * size + 2000);
     check_error(status, &error, size);
     read_as_file(bytes, size, status == CTM_OK ? snapshot : NULL);
     if (status != CTM_OK) {

@@ -3,28 +3,28 @@
  * Model: checksums keep random bytes away from what is behind them, so the input is taken in two ways: as it is, and with the
  * checksums of header and blocks put right. A moment's snapshot can be written and read again.
  */
-#include "file/crc32c.h"
-#include "file/recording_format.h"
+#include "base/crc32c.h"
+#include "formats/recording_format.h"
 #include "fuzz.h"
 
 static void repair(uint8_t *bytes, size_t size)
 {
-    struct ctm_crc32c crc;
-    ctm_crc32c_init(&crc);
-    if (size < CTM_RECORDING_HEADER_SIZE) {
+    struct ctmi_crc32c crc;
+    ctmi_crc32c_init(&crc);
+    if (size < CTMI_RECORDING_HEADER_SIZE) {
         return;
     }
-    ctm_put_u32(bytes + 60, ctm_crc32c_get(&crc, bytes, 60));
-    size_t at = CTM_RECORDING_HEADER_SIZE;
-    while (size - at >= CTM_BLOCK_HEAD_SIZE) {
-        const size_t left = size - at - CTM_BLOCK_HEAD_SIZE, length = ctm_get_u32(bytes + at);
+    ctmi_put_u32(bytes + 60, ctmi_crc32c_get(&crc, bytes, 60));
+    size_t at = CTMI_RECORDING_HEADER_SIZE;
+    while (size - at >= CTMI_BLOCK_HEAD_SIZE) {
+        const size_t left = size - at - CTMI_BLOCK_HEAD_SIZE, length = ctmi_get_u32(bytes + at);
         if (length > left) {
             return;
         }
-        const uint32_t sum = ctm_crc32c_more(&crc, ctm_crc32c_get(&crc, bytes + at, 8),
-                                             bytes + at + CTM_BLOCK_HEAD_SIZE, length);
-        ctm_put_u32(bytes + at + 8, sum);
-        at += CTM_BLOCK_HEAD_SIZE + length;
+        const uint32_t sum = ctmi_crc32c_more(&crc, ctmi_crc32c_get(&crc, bytes + at, 8),
+                                              bytes + at + CTMI_BLOCK_HEAD_SIZE, length);
+        ctmi_put_u32(bytes + at + 8, sum);
+        at += CTMI_BLOCK_HEAD_SIZE + length;
     }
 }
 

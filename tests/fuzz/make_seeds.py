@@ -17,7 +17,7 @@ import tracemalloc
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-GOLDEN = HERE.parent / "core" / "golden"
+GOLDEN = HERE.parent / "data"
 SEEDS = HERE / "seeds"
 STRING, FUNCTION, FRAME, TRACEBACK, LABEL, SITE, INFO = 0, 1, 2, 3, 4, 5, 7  # steps of fuzz_round_trip.c
 

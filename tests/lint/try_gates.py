@@ -18,23 +18,30 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 Bad = namedtuple("Bad", "hook file added why")
 
 CHANGES = [
-    Bad("clang-format", "src/core/status.c", "int  ctm_bad( void );\n", "spaces"),
+    Bad("clang-format", "src/libctm/base/status.c", "int  ctm_bad( void );\n", "spaces"),
     Bad(
         "clang-format",
-        "src/core/status.c",
+        "src/libctm/base/status.c",
         "int ctm_bad(int a)\n{\n    if (a)\n        return 1;\n    return 0;\n}\n",
         "braces",
     ),
-    Bad("clang-tidy", "src/core/status.c", "int ctm_bad(const int *a)\n{\n    return a == 0 ? *a : 0;\n}\n", "NULL is read"),
+    Bad(
+        "clang-tidy",
+        "src/libctm/base/status.c",
+        "int ctm_bad(const int *a)\n{\n    return a == 0 ? *a : 0;\n}\n",
+        "NULL is read",
+    ),
     Bad("ruff-check", "python/ctracemalloc/_output.py", "import os\n", "an import that is not used, in the wrong place"),
     Bad("ruff-format", "python/ctracemalloc/_output.py", "bad = {'a' :1}\n", "quotes and spaces"),
     Bad("mypy", "python/ctracemalloc/_output.py", "def bad(a):\n    return a\n", "no types"),
     Bad("stubtest", "python/ctracemalloc/__init__.pyi", "def not_there() -> int: ...\n", "the extension has no such function"),
     Bad("codespell", "docs/tutorial.md", "\nWe recieve it.\n", "a word"),  # codespell:ignore
-    Bad("layers", "src/core/status.c", "#include <Python.h>\n", "the core sees Python"),
+    Bad("layers", "src/libctm/base/status.c", "#include <Python.h>\n", "the library sees Python"),
+    Bad("layers", "src/libctm/base/utf8.c", '#include "tables/store.h"\n', "a room sees one above it"),
+    Bad("layers", "src/pyext/api/last.c", "int ctm_bad(void);\n", "a name of the extension with the library's prefix"),
     Bad(
         "layers",
-        "src/cpython/capture/track.c",
+        "src/pyext/capture/track.c",
         "/* HOOK: */\nvoid ctm_bad(void)\n{\n    PyErr_NoMemory();\n}\n",
         "a hook raises",
     ),

@@ -2,7 +2,7 @@
 
 Model: a member (members.py) is prepared to a Place, which says how to run its Python and where its copy of the
 sources lies. On each the package is installed as a user would, numpy is added where there is a wheel, and two things run:
-tests/zoo/inside (the doctor, numpy's domain, free lists) and tests/robust/test_track.py. A member that cannot be had
+tests/zoo/inside (the doctor, numpy's domain, free lists) and tests/integration/test_track.py. A member that cannot be had
 is a skip with its reason; one that should have been built and was not is a failure.
 
 Everything is kept in $CTM_ZOO (build/zoo): builds, Debian folders, logs/NAME.log.
@@ -161,7 +161,7 @@ def install(place, log, counts):
     return (
         must(place, [place.python, "-m", "venv", "--clear", "build/venv"], log, counts)
         and must(place, [venv, "-m", "pip", "install", "-q", "--force-reinstall", "--no-deps", "."], log, counts)
-        and must(place, [venv, "tests/ext/build.py"], log, counts)
+        and must(place, [venv, "tests/pyext/fixtures/build.py"], log, counts)
     )
 
 
@@ -189,7 +189,7 @@ def try_member(member, log, options):
         if install(place, log, counts):
             env = {"CTM_ZOO_NUMPY": add_numpy(place, log, counts)}
             run_tests(place, ["tests/zoo/inside"], log, counts, env)
-            run_tests(place, ["tests/robust", "test_track.py"], log, counts, env)
+            run_tests(place, ["tests/integration", "test_track.py"], log, counts, env)
     except (build.NotPossible, chroots.NotPossible) as reason:
         counts.skip(str(reason))
     except (build.BuildFailed, chroots.Failed) as error:

@@ -1,7 +1,7 @@
 """What must hold on each Python of the zoo; run by that Python, with the package installed.
 
 CTM_ZOO_NUMPY names folders with a numpy in each, with colons between; the one that is installed is taken as well.
-Where there is no numpy for this Python, blocks are announced by tests/ext/ctmfixture, in numpy's domain.
+Where there is no numpy for this Python, blocks are announced by tests/pyext/fixtures/ctmfixture, in numpy's domain.
 """
 
 import importlib.util
@@ -13,7 +13,7 @@ import textwrap
 import unittest
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "ext"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "pyext" / "fixtures"))
 from build import build
 
 DOMAIN = 389047

@@ -1,0 +1,67 @@
+/* base/idset.h: a hash set of row ids, to find rows of equal content.
+ *
+ * Model: open addressing over ids, at most half full; the content is the caller's and is
+ * compared by a function it gives. Used for a pass over one table, then freed.
+ */
+#ifndef CTMI_BASE_IDSET_H
+#define CTMI_BASE_IDSET_H
+
+#include <stdint.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "ctm/status.h"
+
+struct ctmi_idset {
+    uint32_t *ids; /* owned; 0: free place */
+    uint64_t mask;
+};
+
+typedef bool ctmi_idset_equal(const void *context, uint32_t a, uint32_t b);
+
+/* Room for `rows` ids. */
+static inline ctm_status ctmi_idset_init(struct ctmi_idset *set, uint64_t rows)
+{
+    uint64_t places = 16;
+    while (places < 2 * rows) {
+        places *= 2;
+    }
+    set->mask = places - 1;
+    set->ids = ctmi_mem_alloc((size_t)places * sizeof(uint32_t));
+    if (set->ids == NULL) {
+        return CTM_ERR_NOMEM;
+    }
+    memset(set->ids, 0, (size_t)places * sizeof(uint32_t));
+    return CTM_OK;
+}
+
+static inline void ctmi_idset_free(struct ctmi_idset *set)
+{
+    ctmi_mem_free(set->ids);
+    set->ids = NULL;
+}
+
+/* splitmix64's mixer: every bit of the result depends on every bit of `x`. */
+static inline uint64_t ctmi_hash_mix(uint64_t x)
+{
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
+}
+
+/* The id that was added first among those equal to `id`, which is added if there is none. */
+static inline uint32_t ctmi_idset_add(struct ctmi_idset *set, uint32_t id, uint64_t hash,
+                                      ctmi_idset_equal *equal, const void *context)
+{
+    for (uint64_t place = hash & set->mask;; place = (place + 1) & set->mask) {
+        if (set->ids[place] == 0) {
+            set->ids[place] = id;
+            return id;
+        }
+        if (equal(context, set->ids[place], id)) {
+            return set->ids[place];
+        }
+    }
+}
+
+#endif

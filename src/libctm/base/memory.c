@@ -1,0 +1,91 @@
+/* memory.c: see memory.h. */
+#include "base/memory.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#ifdef CTM_FAULTS
+#include <stdbool.h>
+
+_Atomic long ctmi_mem_fail_at;
+_Atomic long ctmi_mem_calls;
+_Atomic size_t ctmi_mem_asked;
+
+static bool fails_now(size_t size)
+{
+    atomic_fetch_add(&ctmi_mem_calls, 1);
+    atomic_fetch_add(&ctmi_mem_asked, size);
+    const long at = atomic_load(&ctmi_mem_fail_at);
+    return at < 0 || (at > 0 && atomic_fetch_sub(&ctmi_mem_fail_at, 1) == 1);
+}
+#else
+#define fails_now(size) 0
+#endif
+
+void *ctmi_mem_alloc(size_t size)
+{
+    return fails_now(size) ? NULL : malloc(size ? size : 1);
+}
+
+void *ctmi_mem_realloc(void *memory, size_t size)
+{
+    return fails_now(size) ? NULL : realloc(memory, size ? size : 1);
+}
+
+void ctmi_mem_free(void *memory)
+{
+    free(memory);
+}
+
+static size_t page_size(void)
+{
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+size_t ctmi_mem_pages(size_t size)
+{
+    size_t page = page_size();
+    return (size + page - 1) / page * page;
+}
+
+void *ctmi_mem_map(size_t size)
+{
+    if (fails_now(size)) {
+        return NULL;
+    }
+    void *memory =
+        mmap(NULL, size ? size : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+void ctmi_mem_unmap(void *memory, size_t size)
+{
+    munmap(memory, size ? size : 1);
+}
+
+void ctmi_mem_sparse(void *memory, size_t size)
+{
+    /* Advice only: without it the result is the same, in more memory. */
+    (void)madvise(memory, size, MADV_NOHUGEPAGE);
+}
+
+size_t ctmi_mem_resident(const void *memory, size_t size)
+{
+    unsigned char present[1024];
+    size_t page = page_size(), pages = ctmi_mem_pages(size) / page, resident = 0;
+    char *at = (char *)(uintptr_t)memory;
+    while (pages > 0) {
+        size_t n = pages < sizeof present ? pages : sizeof present;
+        if (mincore(at, n * page, present) != 0) {
+            return resident + pages * page; /* cannot tell: count all of it */
+        }
+        for (size_t i = 0; i < n; i++) {
+            resident += (present[i] & 1u) * page;
+        }
+        at += n * page;
+        pages -= n;
+    }
+    return resident;
+}

@@ -1,0 +1,189 @@
+/* address_map.c: the levels of the radix tree; see address_map.h, and overflow.c. */
+#include "blockmap/address_map.h"
+
+#include "base/memory.h"
+#include "blockmap/overflow.h"
+
+#define NO_TOP UINT32_MAX
+
+/* One level that was installed. */
+struct ctmi_map_level {
+    struct ctmi_leaving leaving; /* first; its mapping, in the list of levels */
+    uint32_t top;                /* the entry of `top` that refers to it, or NO_TOP */
+};
+
+void ctmi_map_init(struct ctmi_map *map)
+{
+    pthread_mutex_init(&map->lock, NULL);
+}
+
+static void push(struct ctmi_map *map, struct ctmi_map_level *level)
+{
+    struct ctmi_leaving **next = &level->leaving.next;
+    *next = atomic_load_explicit(&map->levels, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&map->levels, next, &level->leaving,
+                                                  memory_order_release, memory_order_relaxed)) {
+    }
+}
+
+/* The level in *slot, installed by this thread or by another one; NULL: out of memory. */
+static void *install(struct ctmi_map *map, ctmi_map_level_slot *slot, size_t size, uint32_t top)
+{
+    void *present = atomic_load_explicit(slot, memory_order_acquire);
+    if (present != NULL) {
+        return present;
+    }
+    struct ctmi_map_level *level = ctmi_mem_alloc(sizeof *level);
+    void *memory = level ? ctmi_mem_map(size) : NULL;
+    if (memory == NULL) {
+        ctmi_mem_free(level);
+        return NULL;
+    }
+    ctmi_mem_sparse(memory, size);
+    if (atomic_compare_exchange_strong_explicit(slot, &present, memory, memory_order_acq_rel,
+                                                memory_order_acquire)) {
+        *level = (struct ctmi_map_level){{.memory = memory, .size = size}, top};
+        push(map, level);
+        return memory;
+    }
+    ctmi_mem_unmap(memory, size);
+    ctmi_mem_free(level);
+    return present;
+}
+
+/* Out of line: once for each 4 MiB of addresses. */
+static __attribute__((noinline)) ctmi_map_slot *make_place(struct ctmi_map *map, uint64_t address)
+{
+    uint32_t top = (uint32_t)(address >> CTMI_MAP_MID_BITS);
+    ctmi_map_level_slot *mid = install(map, &map->top[top], CTMI_MAP_MID_LEAVES * sizeof *mid, top);
+    ctmi_map_slot *leaf = NULL;
+    if (mid != NULL) {
+        leaf = install(map, &mid[(address >> CTMI_MAP_LEAF_BITS) % CTMI_MAP_MID_LEAVES],
+                       CTMI_MAP_LEAF_SLOTS * sizeof *leaf, NO_TOP);
+    }
+    return leaf == NULL ? NULL : &leaf[(address >> CTMI_MAP_GRANULE_BITS) % CTMI_MAP_LEAF_SLOTS];
+}
+
+ctmi_map_slot *ctmi_map_memoize(struct ctmi_map *map, struct ctmi_map_memo *memos, uint64_t address)
+{
+    ctmi_map_slot *place = ctmi_map_has_slot(0, address) ? ctmi_map_find_slot(map, address) : NULL;
+    if (place != NULL) {
+        const uint64_t key = address >> CTMI_MAP_LEAF_BITS;
+        memos[key % CTMI_MAP_MEMOS] = (struct ctmi_map_memo){
+            key, place - (address >> CTMI_MAP_GRANULE_BITS) % CTMI_MAP_LEAF_SLOTS};
+    }
+    return place;
+}
+
+void ctmi_map_forget(struct ctmi_map_memo *memos)
+{
+    for (uint32_t i = 0; i < CTMI_MAP_MEMOS; i++) {
+        memos[i] = (struct ctmi_map_memo){CTMI_MAP_NO_KEY, NULL};
+    }
+}
+
+/* The place to write to, made if need be; NULL: the overflow is the place. */
+static inline ctmi_map_slot *place_to_set(struct ctmi_map *map, uint32_t domain, uint64_t address)
+{
+    if (!ctmi_map_has_slot(domain, address)) {
+        return NULL;
+    }
+    ctmi_map_slot *place = ctmi_map_find_slot(map, address);
+    return __builtin_expect(place != NULL, 1) ? place : make_place(map, address);
+}
+
+static inline uint32_t set_at(struct ctmi_map *map, ctmi_map_slot *place, uint64_t address,
+                              uint32_t slot)
+{
+    uint32_t old = atomic_load_explicit(place, memory_order_acquire);
+    atomic_store_explicit(place, slot, memory_order_release);
+    return old == 0 && ctmi_map_has_spilled(map) ? ctmi_overflow_take(map, 0, address) : old;
+}
+
+ctm_status ctmi_map_set_slow(struct ctmi_map *map, uint32_t domain, uint64_t address, uint32_t slot,
+                             uint32_t *out_old)
+{
+    ctmi_map_slot *place = place_to_set(map, domain, address);
+    if (place == NULL) {
+        return ctmi_overflow_set(map, domain, address, slot, out_old);
+    }
+    *out_old = set_at(map, place, address, slot);
+    return CTM_OK;
+}
+
+uint32_t ctmi_map_set_reserved(struct ctmi_map *map, uint32_t domain, uint64_t address,
+                               uint32_t slot, bool *out_used_room)
+{
+    ctmi_map_slot *place = place_to_set(map, domain, address);
+    if (place == NULL) {
+        return ctmi_overflow_set_reserved(map, domain, address, slot, out_used_room);
+    }
+    *out_used_room = false;
+    return set_at(map, place, address, slot);
+}
+
+/* The slot is not in its place: it is in the overflow, or nowhere. */
+uint32_t ctmi_map_take_slow(struct ctmi_map *map, uint32_t domain, uint64_t address)
+{
+    if (ctmi_map_has_slot(domain, address) && !ctmi_map_has_spilled(map)) {
+        return 0;
+    }
+    return ctmi_overflow_take(map, domain, address);
+}
+
+uint32_t ctmi_map_get(struct ctmi_map *map, uint32_t domain, uint64_t address)
+{
+    if (!ctmi_map_has_slot(domain, address)) {
+        return ctmi_overflow_get(map, domain, address);
+    }
+    ctmi_map_slot *place = ctmi_map_find_slot(map, address);
+    uint32_t slot = place ? atomic_load_explicit(place, memory_order_acquire) : 0;
+    return slot == 0 && ctmi_map_has_spilled(map) ? ctmi_overflow_get(map, 0, address) : slot;
+}
+
+/* --- all of it --- */
+struct ctmi_leaving *ctmi_map_empty(struct ctmi_map *map)
+{
+    struct ctmi_leaving *list = atomic_exchange(&map->levels, NULL);
+    for (struct ctmi_leaving *at = list; at != NULL; at = at->next) {
+        const uint32_t top = ((struct ctmi_map_level *)at)->top;
+        if (top != NO_TOP) {
+            atomic_store_explicit(&map->top[top], NULL, memory_order_release);
+        }
+    }
+    ctmi_overflow_unmap(map);
+    map->capacity = map->used = map->reserved = 0;
+    atomic_store(&map->spilled, 0);
+    return list;
+}
+
+void ctmi_map_clear(struct ctmi_map *map)
+{
+    ctmi_deferred_unmap_now(ctmi_map_empty(map));
+}
+
+void ctmi_map_destroy(struct ctmi_map *map)
+{
+    ctmi_map_clear(map);
+    pthread_mutex_destroy(&map->lock);
+}
+
+size_t ctmi_map_bytes(struct ctmi_map *map)
+{
+    size_t bytes = ctmi_overflow_bytes(map);
+    for (struct ctmi_leaving *at = atomic_load(&map->levels); at != NULL; at = at->next) {
+        bytes += sizeof(struct ctmi_map_level) + ctmi_mem_resident(at->memory, at->size);
+    }
+    return bytes;
+}
+
+/* --- fork --- */
+void ctmi_map_fork_before(struct ctmi_map *map)
+{
+    pthread_mutex_lock(&map->lock);
+}
+
+void ctmi_map_fork_after(struct ctmi_map *map)
+{
+    pthread_mutex_unlock(&map->lock);
+}

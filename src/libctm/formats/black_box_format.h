@@ -1,0 +1,94 @@
+/* formats/black_box_format.h: the control block of a black box (docs/black-box.md).
+ *
+ * Model: the file begins with this struct, as it is in memory, padded to CTMI_BOX_CONTROL_SIZE; chunks of rows
+ * follow at page boundaries, in any order. What is below `crc` never changes. The rest is written while the program runs
+ * and read meanwhile: each number is one aligned word, and a count is raised when the row is whole.
+ */
+#ifndef CTMI_FORMATS_BLACK_BOX_FORMAT_H
+#define CTMI_FORMATS_BLACK_BOX_FORMAT_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+
+#include "ctm/black_box.h"
+#include "ctm/losses.h"
+#include "tables/store.h"
+
+#define CTMI_BOX_MAGIC \
+    "\x89"             \
+    "CTMBOX\n"
+#define CTMI_BOX_BYTE_ORDER 0x01020304u
+#define CTMI_BOX_VERSION 1u
+#define CTMI_BOX_CONTROL_SIZE 65536u
+#define CTMI_BOX_COMMAND 4096u /* bytes of the command, at most */
+#define CTMI_BOX_CHUNKS CTMI_BYTES_CHUNKS
+_Static_assert(CTMI_ROWS_CHUNKS <= CTMI_BOX_CHUNKS, "room for the chunks of any table");
+
+struct ctmi_box_table {
+    _Atomic uint64_t count;                  /* rows, row 0 included; bytes: not used, 0 */
+    _Atomic uint64_t chunk[CTMI_BOX_CHUNKS]; /* offset in the file; 0: there is none */
+};
+
+/* A ctm_loss whose count the process raises meanwhile. */
+struct ctmi_box_loss {
+    _Atomic uint64_t count;
+    char kind[CTM_LOSS_KIND];
+    char detail[CTM_LOSS_DETAIL];
+};
+_Static_assert(sizeof(struct ctmi_box_loss) == 512, "as documented");
+
+struct ctmi_box_control {
+    char magic[8];
+    uint32_t byte_order;
+    uint32_t version;
+    uint32_t control_size;
+    uint32_t shards;
+    uint32_t row_sizes[CTMI_TABLES]; /* bytes; that of the bytes is 1 */
+    uint32_t rows_first_log2;        /* chunk k has 1 << (this + k) rows */
+    uint32_t bytes_first_log2;       /* the same of the bytes */
+    uint32_t pid;
+    uint32_t nframe;
+    uint32_t command_length;
+    uint64_t sample_interval;
+    uint64_t started_ns;
+    char command[CTMI_BOX_COMMAND];
+    uint32_t reserved;
+    uint32_t crc; /* CRC-32C of all above */
+
+    _Atomic uint64_t generation; /* odd: the tables are being emptied */
+    _Atomic uint64_t ended_ns;   /* written after `end` */
+    _Atomic uint32_t end;        /* ctm_box_end */
+    _Atomic uint32_t lack;       /* ctm_box_lack */
+    _Atomic uint64_t peak_bytes;
+    _Atomic uint64_t peak_stamp; /* see store.h */
+    struct ctmi_box_table tables[CTM_SHARDS][CTMI_TABLES];
+
+    /* Zeros in boxes of before there were these. What is below counts as text up to the first NUL. */
+    _Atomic uint32_t n_losses; /* raised when the row is whole */
+    _Atomic uint32_t end_status_known, end_status;
+    uint32_t more_reserved;
+    char end_text[CTM_END_TEXT]; /* written before `end`, with the status; empty: not known */
+    struct ctmi_box_loss losses[CTM_MAX_LOSSES];
+};
+_Static_assert(sizeof(struct ctmi_box_control) <= CTMI_BOX_CONTROL_SIZE, "the control block");
+_Static_assert(offsetof(struct ctmi_box_control, crc) == 4188, "as documented");
+_Static_assert(offsetof(struct ctmi_box_control, n_losses) == 15712, "as documented");
+_Static_assert(offsetof(struct ctmi_box_control, losses) == 16208, "as documented");
+
+#define CTMI_BOX_CRC_END offsetof(struct ctmi_box_control, crc)
+
+/* Bytes of a row as they are on file. */
+static inline uint32_t ctmi_box_row_size(enum ctmi_table table)
+{
+    switch (table) {
+    case CTMI_TABLE_STRINGS: return sizeof(struct ctmi_string_row);
+    case CTMI_TABLE_FUNCTIONS: return sizeof(ctm_function);
+    case CTMI_TABLE_FRAMES: return sizeof(ctm_frame);
+    case CTMI_TABLE_TRACEBACKS: return sizeof(struct ctmi_traceback_row);
+    case CTMI_TABLE_LABELS: return sizeof(struct ctmi_label_row);
+    case CTMI_TABLE_SITES: return sizeof(struct ctmi_site_row);
+    default: return 1;
+    }
+}
+
+#endif

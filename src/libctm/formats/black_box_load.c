@@ -1,0 +1,280 @@
+/* formats/black_box_load.c: the rows of one shard of a black box, read and checked; see formats/black_box_reader.h.
+ *
+ * Counts are read from the table that refers to others to those referred to. The writer raises a count when the row is
+ * whole, after those that the row refers to; so all that a counted row names is counted too.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "base/utf8.h"
+#include "formats/black_box_reader.h"
+#include "tables/rows.h"
+
+ctm_status ctmi_box_fail(struct ctmi_box_loader *loader, uint64_t offset, const char *reason)
+{
+    *loader->error = (ctm_file_error){.offset = offset, .reason = reason};
+    return CTM_ERR_FORMAT;
+}
+
+ctm_status ctmi_box_read(struct ctmi_box_loader *loader, uint64_t offset, void *out, size_t size)
+{
+    char *at = out;
+    while (size > 0) {
+        const ssize_t n = pread(loader->fd, at, size < 1u << 30 ? size : 1u << 30, (off_t)offset);
+        if (n == 0) {
+            return ctmi_box_fail(loader, offset, "the file ends too early");
+        }
+        if (n < 0 && errno != EINTR) {
+            return CTM_ERR_IO;
+        }
+        if (n > 0) {
+            at += n;
+            offset += (uint64_t)n;
+            size -= (size_t)n;
+        }
+    }
+    return CTM_OK;
+}
+
+/* --- chunks --- */
+
+static uint64_t place_of_table(uint32_t shard, enum ctmi_table table)
+{
+    return offsetof(struct ctmi_box_control, tables) +
+           ((uint64_t)shard * CTMI_TABLES + (uint64_t)table) * sizeof(struct ctmi_box_table);
+}
+
+static bool is_within(const struct ctmi_box_loader *loader, uint64_t offset, size_t used)
+{
+    return offset <= loader->size && used <= loader->size - offset;
+}
+
+/* A program that runs may have made the file longer since. */
+static bool is_in_file(struct ctmi_box_loader *loader, uint64_t offset, size_t used)
+{
+    struct stat status;
+    if (is_within(loader, offset, used)) {
+        return true;
+    }
+    if (fstat(loader->fd, &status) != 0 || (uint64_t)status.st_size <= loader->size) {
+        return false;
+    }
+    loader->budget += (uint64_t)status.st_size - loader->size;
+    loader->size = (uint64_t)status.st_size;
+    return is_within(loader, offset, used);
+}
+
+/* Reads the first `used` bytes of a chunk into new memory of `size` bytes. */
+static ctm_status load_chunk(struct ctmi_box_loader *loader, enum ctmi_table table, unsigned chunk,
+                             size_t size, size_t used, char **out)
+{
+    const uint64_t offset = atomic_load(&loader->tables[table].chunk[chunk]);
+    if (offset < CTMI_BOX_CONTROL_SIZE || !is_in_file(loader, offset, used)) {
+        return ctmi_box_fail(loader, offset, "a chunk is not in the file");
+    }
+    if (used > loader->budget) {
+        return ctmi_box_fail(loader, offset, "chunks overlap");
+    }
+    loader->budget -= used;
+    *out = ctmi_mem_map(size);
+    return *out == NULL ? CTM_ERR_NOMEM : ctmi_box_read(loader, offset, *out, used);
+}
+
+static ctm_status load_rows(struct ctmi_box_loader *loader, uint32_t shard, enum ctmi_table table)
+{
+    struct ctmi_rows *rows = ctmi_store_rows(&loader->store, table);
+    const uint64_t count = atomic_load(&loader->tables[table].count);
+    if (count < 1 || count > rows->limit) {
+        return ctmi_box_fail(loader, place_of_table(shard, table), "a count of rows is wrong");
+    }
+    ctm_status status = CTM_OK;
+    uint64_t left = count > 1 ? count : 0; /* a table without rows has no chunk */
+    for (unsigned k = 0; left > 0 && status == CTM_OK; k++) {
+        const uint64_t there = (1ull << CTMI_ROWS_FIRST_LOG2) << k, n = left < there ? left : there;
+        status = load_chunk(loader, table, k, there * rows->row_size, n * rows->row_size,
+                            &rows->chunk[k]);
+        left -= n;
+    }
+    if (status == CTM_OK) {
+        rows->count = (uint32_t)count;
+    }
+    return status;
+}
+
+/* For faults: where row `id` lies. */
+static uint64_t place_of(const struct ctmi_box_loader *loader, enum ctmi_table table, uint32_t id)
+{
+    const uint64_t place = (uint64_t)id + (1u << CTMI_ROWS_FIRST_LOG2);
+    const unsigned top = 63u - (unsigned)__builtin_clzll(place);
+    return atomic_load(&loader->tables[table].chunk[top - CTMI_ROWS_FIRST_LOG2]) +
+           (place ^ (1ull << top)) * ctmi_box_row_size(table);
+}
+
+static ctm_status fail_row(struct ctmi_box_loader *loader, enum ctmi_table table, uint32_t id,
+                           const char *reason)
+{
+    return ctmi_box_fail(loader, place_of(loader, table, id), reason);
+}
+
+/* --- strings --- */
+
+static struct ctmi_string_row *string_row(struct ctmi_box_loader *loader, uint32_t id)
+{
+    return ctmi_rows_at(&loader->store.strings, id, sizeof(struct ctmi_string_row));
+}
+
+/* Checks where strings lie; gives the bytes used of each chunk. */
+static ctm_status check_places(struct ctmi_box_loader *loader, uint64_t *used)
+{
+    for (uint32_t id = 1; id < loader->store.strings.count; id++) {
+        const struct ctmi_string_row *row = string_row(loader, id);
+        if (row->length == 0 || row->offset >= ctmi_bytes_chunk_start(CTMI_BYTES_CHUNKS)) {
+            return fail_row(loader, CTMI_TABLE_STRINGS, id, "a string is nowhere");
+        }
+        const unsigned chunk = ctmi_bytes_chunk(row->offset);
+        const uint64_t end =
+            row->offset - ctmi_bytes_chunk_start(chunk) + (uint64_t)row->length + 1;
+        if (end > ctmi_bytes_chunk_size(chunk)) {
+            return fail_row(loader, CTMI_TABLE_STRINGS, id, "a string is longer than its chunk");
+        }
+        used[chunk] = used[chunk] > end ? used[chunk] : end;
+    }
+    return CTM_OK;
+}
+
+static ctm_status check_strings(struct ctmi_box_loader *loader)
+{
+    for (uint32_t id = 1; id < loader->store.strings.count; id++) {
+        const struct ctmi_string_row *row = string_row(loader, id);
+        const char *utf8 = ctmi_bytes_at(&loader->store.bytes, row->offset);
+        if (utf8[row->length] != '\0' ||
+            ctmi_utf8_fault((const unsigned char *)utf8, row->length) != row->length) {
+            return fail_row(loader, CTMI_TABLE_STRINGS, id, "a string is no UTF-8");
+        }
+    }
+    return CTM_OK;
+}
+
+static ctm_status load_strings(struct ctmi_box_loader *loader)
+{
+    uint64_t used[CTMI_BYTES_CHUNKS] = {0};
+    ctm_status status = check_places(loader, used);
+    for (unsigned k = 0; k < CTMI_BYTES_CHUNKS && status == CTM_OK; k++) {
+        if (used[k] > 0) {
+            status = load_chunk(loader, CTMI_TABLE_BYTES, k, ctmi_bytes_chunk_size(k), used[k],
+                                &loader->store.bytes.chunk[k]);
+        }
+    }
+    return status == CTM_OK ? check_strings(loader) : status;
+}
+
+/* --- what rows refer to --- */
+
+static ctm_status check_functions(struct ctmi_box_loader *loader)
+{
+    const struct ctmi_store *store = &loader->store;
+    for (uint32_t id = 1; id < store->functions.count; id++) {
+        const ctm_function *row = ctmi_store_function_row(store, id);
+        if (row->filename >= store->strings.count || row->name >= store->strings.count) {
+            return fail_row(loader, CTMI_TABLE_FUNCTIONS, id, "a function has no such string");
+        }
+    }
+    for (uint32_t id = 1; id < store->frames.count; id++) {
+        const ctm_frame *row = ctmi_store_frame_row(store, id);
+        if (row->function == 0 || row->function >= store->functions.count) {
+            return fail_row(loader, CTMI_TABLE_FRAMES, id, "a frame has no such function");
+        }
+    }
+    return CTM_OK;
+}
+
+static ctm_status check_tracebacks(struct ctmi_box_loader *loader)
+{
+    const struct ctmi_store *store = &loader->store;
+    for (uint32_t id = 1; id < store->tracebacks.count; id++) {
+        struct ctmi_traceback_row *row = ctmi_store_traceback_row(store, id);
+        if (row->row.parent >= id || row->row.frame == 0 || row->row.frame >= store->frames.count) {
+            return fail_row(loader, CTMI_TABLE_TRACEBACKS, id,
+                            "a traceback has no such frame or parent");
+        }
+        const uint32_t below =
+            row->row.parent != 0 ? ctmi_store_traceback_row(store, row->row.parent)->length : 0;
+        if (below >= CTM_MAX_NFRAME) {
+            return fail_row(loader, CTMI_TABLE_TRACEBACKS, id, "a traceback is too long");
+        }
+        row->length = below + 1;
+    }
+    return CTM_OK;
+}
+
+static ctm_status check_labels(struct ctmi_box_loader *loader)
+{
+    const struct ctmi_store *store = &loader->store;
+    for (uint32_t id = 1; id < store->labels.count; id++) {
+        const ctm_label *row = &ctmi_store_label_row(store, id)->row;
+        if (row->parent >= id || row->key == 0 || row->key >= store->strings.count ||
+            row->value >= store->strings.count) {
+            return fail_row(loader, CTMI_TABLE_LABELS, id, "a label has no such string or parent");
+        }
+    }
+    return CTM_OK;
+}
+
+/* Counters are read one by one while the program counts: a block may be seen as freed and not yet as allocated. */
+static ctm_status settle_sites(struct ctmi_box_loader *loader)
+{
+    struct ctmi_store *store = &loader->store;
+    for (uint32_t id = 1; id < store->sites.count; id++) {
+        struct ctmi_site_row *row = ctmi_store_site_row(store, id);
+        ctm_site *site = &row->site;
+        if (site->traceback >= store->tracebacks.count || site->labels >= store->labels.count) {
+            return fail_row(loader, CTMI_TABLE_SITES, id, "a site has no such traceback or labels");
+        }
+        uint64_t freed = ctmi_site_row_freed(row), at_peak = ctmi_site_row_at_peak(store, row);
+        if (freed > site->allocated) {
+            if (!loader->moving) {
+                return fail_row(loader, CTMI_TABLE_SITES, id, "more blocks freed than allocated");
+            }
+            freed = site->allocated;
+        }
+        site->at_peak = at_peak <= site->allocated ? at_peak : 0;
+        site->freed = freed;
+        site->reserved = 0;
+        atomic_store_explicit(&row->freed_remote, 0, memory_order_relaxed);
+        atomic_store_explicit(&row->remote_since, 0, memory_order_relaxed);
+    }
+    store->peak_stamp = 0;
+    return CTM_OK;
+}
+
+ctm_status ctmi_box_load_shard(struct ctmi_box_loader *loader, uint32_t shard, uint64_t peak_stamp)
+{
+    static const enum ctmi_table order[] = {
+        CTMI_TABLE_SITES,     CTMI_TABLE_LABELS,  CTMI_TABLE_TRACEBACKS, CTMI_TABLE_FRAMES,
+        CTMI_TABLE_FUNCTIONS, CTMI_TABLE_STRINGS, CTMI_TABLE_BYTES};
+    ctm_status status = CTM_OK;
+    for (int i = 0; i < (int)CTMI_TABLES && status == CTM_OK; i++) {
+        status = ctmi_box_read(loader, place_of_table(shard, order[i]), &loader->tables[order[i]],
+                               sizeof(struct ctmi_box_table));
+    }
+    for (int i = 0; i < (int)CTMI_TABLE_BYTES && status == CTM_OK; i++) {
+        status = load_rows(loader, shard, order[i]);
+    }
+    if (status == CTM_OK) {
+        status = load_strings(loader);
+    }
+    if (status == CTM_OK) {
+        status = check_functions(loader);
+    }
+    if (status == CTM_OK) {
+        status = check_tracebacks(loader);
+    }
+    if (status == CTM_OK) {
+        status = check_labels(loader);
+    }
+    loader->store.peak_stamp = (uint32_t)peak_stamp;
+    return status == CTM_OK ? settle_sites(loader) : status;
+}

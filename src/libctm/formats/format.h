@@ -1,0 +1,66 @@
+/* formats/format.h: the layout of a snapshot file (docs/file-format.md), shared by both sides.
+ *
+ * Model: a header of 64 bytes, sections at multiples of 8, a directory of them. All numbers
+ * are little-endian and written and read byte by byte, so the host's order and alignment
+ * do not matter.
+ *
+ *   header    0 magic (8) | 8 byte order | 12 major (2) minor (2) | 16 header size | 20 sections
+ *            24 file size (8) | 32 directory offset (8) | 40 directory row size | 44 flags
+ *            48 zero (8) | 56 checksum of the directory | 60 checksum of header bytes 0-59
+ *   directory 0 kind | 4 flags | 8 offset (8) | 16 length (8) | 24 rows (8) | 32 row size
+ *            36 checksum of the section
+ */
+#ifndef CTMI_FORMATS_FORMAT_H
+#define CTMI_FORMATS_FORMAT_H
+
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+/* As in PNG: a byte over 127 and both kinds of line end tell a file damaged in transport. */
+#define CTMI_FILE_MAGIC \
+    "\x89"              \
+    "CTM\r\n\x1a\n"
+#define CTMI_FILE_MAGIC_SIZE 8u
+#define CTMI_FILE_BYTE_ORDER 0x01020304u
+#define CTMI_FILE_MAJOR 1u      /* raised when older readers cannot understand the file */
+#define CTMI_FILE_MINOR 2u      /* raised when they can, and only miss something */
+#define CTMI_FILE_MINOR_BASE 1u /* of a file without losses: it is what version 1.1 wrote */
+#define CTMI_FILE_SAMPLED 1u    /* flag in INFO: there is a sample interval */
+#define CTMI_FILE_PEAK_KNOWN 1u /* fact in INFO: the sites' blocks at the peak are known */
+#define CTMI_FILE_HEADER_SIZE 64u
+#define CTMI_FILE_DIRECTORY_ROW 40u
+#define CTMI_FILE_ALIGNMENT 8u
+#define CTMI_FILE_MAX_SECTIONS 4096u
+
+enum ctmi_file_kind {
+    CTMI_FILE_INFO = 1,           /* one row: the totals */
+    CTMI_FILE_STRING_OFFSETS = 2, /* where each string begins in STRING_BYTES, and the end */
+    CTMI_FILE_STRING_BYTES = 3,   /* NUL-terminated UTF-8 */
+    CTMI_FILE_FUNCTIONS = 4,
+    CTMI_FILE_FRAMES = 5,
+    CTMI_FILE_TRACEBACKS = 6,
+    CTMI_FILE_SITES = 7,
+    CTMI_FILE_ATTRIBUTES = 8, /* the caller's bytes */
+    CTMI_FILE_LABELS = 9,     /* label sets; left out if there are none */
+    CTMI_FILE_LOSSES = 10,    /* left out if there are none */
+    CTMI_FILE_KINDS = 11,
+};
+
+/* Set in a directory row: a reader that does not know the kind must refuse the file. */
+#define CTMI_FILE_REQUIRED 1u
+
+/* Bytes of a row, by kind, in this version. */
+static inline uint32_t ctmi_file_row_size(uint32_t kind)
+{
+    static const uint32_t sizes[CTMI_FILE_KINDS] = {0, 80, 8, 1, 12, 8, 12, 48, 1, 12, 512};
+    return sizes[kind];
+}
+
+/* Bytes of a row in the first version: a reader can do with these. */
+static inline uint32_t ctmi_file_least_row_size(uint32_t kind)
+{
+    return kind == CTMI_FILE_INFO || kind == CTMI_FILE_SITES ? 40 : ctmi_file_row_size(kind);
+}
+
+#endif

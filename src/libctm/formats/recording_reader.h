@@ -1,0 +1,130 @@
+/* formats/recording_reader.h: the parts of reading a recording.
+ *
+ * Model: a *cursor* is what the tables held at one place of the file: it is moved forward by applying block after
+ * block, and moved back by beginning anew at the span's start. Opening moves one from the header to
+ * the last good block, noting where spans and ticks lie; snapshots and series move it to a tick.
+ *
+ *   recording_source.c    bytes of the file, a window at a time
+ *   recording_tables.c    payloads → tables of a cursor, every number checked
+ *   recording_open.c      header, blocks, moving the cursor
+ *   recording_snapshot.c  the tables of all stores → one snapshot
+ *   recording_series.c    places over time
+ *   recording_told.c      losses, and how it ended
+ */
+#ifndef CTMI_FORMATS_RECORDING_READER_H
+#define CTMI_FORMATS_RECORDING_READER_H
+
+#include "base/crc32c.h"
+#include "ctm/recording.h"
+#include "formats/recording_forecast.h"
+#include "formats/recording_format.h"
+#include "tables/losses.h"
+
+/* --- recording_source.c --- */
+
+struct ctmi_source {
+    const unsigned char *bytes; /* borrowed: all of it; NULL: read from fd */
+    int fd;                     /* owned; -1: none */
+    uint64_t size;
+    unsigned char *window; /* owned: bytes of the file from window_start on */
+    size_t window_size, window_capacity;
+    uint64_t window_start;
+};
+
+CTM_NODISCARD ctm_status ctmi_source_open(struct ctmi_source *source, const char *path);
+void ctmi_source_close(struct ctmi_source *source);
+/* `length` bytes from `offset` on, which lie within size: borrowed until the next call. CTM_ERR_IO, CTM_ERR_NOMEM;
+ * CTM_ERR_FORMAT: the file is shorter than it was. */
+CTM_NODISCARD ctm_status ctmi_source_get(struct ctmi_source *source, uint64_t offset, size_t length,
+                                         const unsigned char **out);
+
+/* --- recording_tables.c --- */
+
+struct ctmi_recorded_string {
+    uint64_t offset; /* in `bytes` */
+    uint32_t length;
+};
+
+struct ctmi_recorded_traceback {
+    ctm_traceback row;
+    uint32_t length; /* frames */
+};
+
+/* The tables of one store, each an array by id; row 0 is there as zeros. */
+struct ctmi_recorded {
+    struct ctmi_recorded_string *strings; /* owned, as all here */
+    ctm_function *functions;
+    ctm_frame *frames;
+    struct ctmi_recorded_traceback *tracebacks;
+    ctm_label *labels;
+    ctm_site *sites; /* with their counters */
+    char *bytes;     /* of strings */
+    uint64_t bytes_length, bytes_capacity;
+    uint32_t counts[CTMI_ROWS_TABLES], capacities[CTMI_ROWS_TABLES]; /* row 0 included */
+    struct ctmi_forecast forecast;
+};
+
+struct ctmi_cursor {
+    struct ctmi_recorded *stores[CTMI_RECORDING_STORES]; /* owned; NULL: nothing in it yet */
+    uint64_t position;                                   /* of the next block in the file */
+    ctm_recording_span span;                             /* in which it is */
+    uint32_t spans;                                      /* begun so far */
+    size_t moments;                                      /* ticks applied so far, of all spans */
+    uint64_t time;                                       /* of the last block that has one */
+    uint64_t bytes, blocks;  /* sums over the sites, modulo 2^64 until compared with a tick's */
+    uint64_t weighted_bytes; /* of a sample: what the blocks stand for */
+    double weighted_blocks;
+    struct ctmi_losses losses; /* as of the last block of them in the span */
+    bool broken;               /* a block was applied by half: good only to be emptied */
+};
+
+/* Why a payload was refused: static text. */
+struct ctmi_payload {
+    const unsigned char *at, *end; /* borrowed */
+    const char *reason;            /* NULL: good so far */
+};
+
+void ctmi_cursor_empty(struct ctmi_cursor *cursor); /* the tables only */
+CTM_NODISCARD ctm_status ctmi_apply_span(struct ctmi_cursor *cursor, struct ctmi_payload *payload);
+CTM_NODISCARD ctm_status ctmi_apply_rows(struct ctmi_cursor *cursor, struct ctmi_payload *payload);
+CTM_NODISCARD ctm_status ctmi_apply_tick(struct ctmi_cursor *cursor, struct ctmi_payload *payload,
+                                         ctm_moment *out);
+uint64_t ctmi_payload_varint(struct ctmi_payload *payload); /* 0 if there is none */
+/* Notes why, returns CTM_ERR_FORMAT. */
+ctm_status ctmi_payload_fail(struct ctmi_payload *payload, const char *reason);
+
+/* --- recording_open.c --- */
+
+struct ctm_recording {
+    struct ctmi_source source;
+    struct ctmi_crc32c crc;
+    ctm_recording_info info;
+    char *command;             /* owned; info.command */
+    ctm_moment *moments;       /* owned: info.moments of them */
+    ctm_recording_span *spans; /* owned: info.spans */
+    uint64_t *span_positions;  /* owned: where the block of each span begins */
+    size_t moments_capacity, spans_capacity;
+    struct ctmi_cursor cursor;
+    struct ctmi_losses losses;   /* of any moment */
+    char end_text[CTM_END_TEXT]; /* info.end_text */
+};
+
+/* --- recording_told.c --- */
+CTM_NODISCARD ctm_status ctmi_apply_losses(struct ctmi_cursor *cursor,
+                                           struct ctmi_payload *payload);
+/* The cursor's list goes into the recording's. */
+void ctmi_recording_set_losses(struct ctm_recording *recording);
+/* What an end says behind its time and kind. */
+CTM_NODISCARD ctm_status ctmi_recording_read_end(struct ctm_recording *recording,
+                                                 struct ctmi_payload *payload);
+/* Adds the loss of the kind "file" if the recording ended before its time. */
+void ctmi_recording_set_lack(const struct ctm_recording *recording, struct ctmi_losses *out);
+
+/* Applies the block at the cursor and gives its kind, and of a tick what it says. CTM_ERR_FORMAT: *out_error (not
+ * NULL) says why. At the end of what is good: kind 0. */
+CTM_NODISCARD ctm_status ctmi_cursor_step(struct ctm_recording *recording, uint32_t *out_kind,
+                                          ctm_moment *out_moment, ctm_file_error *out_error);
+/* Moves the cursor to just behind tick `moment`, which exists. */
+CTM_NODISCARD ctm_status ctmi_cursor_seek(struct ctm_recording *recording, size_t moment);
+
+#endif

@@ -1,0 +1,270 @@
+/* query/group.c: see query/group.h. */
+#include "query/group.h"
+
+#include <string.h>
+
+#include "base/idset.h"
+#include "base/memory.h"
+#include "base/weight.h"
+
+static bool same_line(const void *context, uint32_t a, uint32_t b)
+{
+    const ctm_snapshot *tables = context;
+    return tables->frames[a].lineno == tables->frames[b].lineno &&
+           ctmi_snapshot_frame_file(tables, a) == ctmi_snapshot_frame_file(tables, b);
+}
+
+ctm_status ctmi_lines_find(const ctm_snapshot *tables, uint32_t *lines)
+{
+    struct ctmi_idset set;
+    ctm_status status = ctmi_idset_init(&set, tables->info.frames);
+    if (status != CTM_OK) {
+        return status;
+    }
+    lines[0] = 0;
+    for (uint32_t id = 1; id <= tables->info.frames; id++) {
+        uint64_t content = (uint64_t)ctmi_snapshot_frame_file(tables, id) << 32 |
+                           (uint32_t)tables->frames[id].lineno;
+        lines[id] = ctmi_idset_add(&set, id, ctmi_hash_mix(content), same_line, tables);
+    }
+    ctmi_idset_free(&set);
+    return CTM_OK;
+}
+
+struct stacks {
+    const ctm_traceback *rows; /* borrowed */
+    const uint32_t *lines;     /* borrowed; by frame */
+    const uint32_t *same;      /* borrowed; by traceback, known for all parents */
+};
+
+static uint64_t stack_content(const struct stacks *stacks, uint32_t id)
+{
+    const ctm_traceback *row = &stacks->rows[id];
+    return (uint64_t)stacks->same[row->parent] << 32 | stacks->lines[row->frame];
+}
+
+static bool same_stack(const void *context, uint32_t a, uint32_t b)
+{
+    return stack_content(context, a) == stack_content(context, b);
+}
+
+static ctm_status find_stacks(const ctm_snapshot *tables, const uint32_t *lines, uint32_t *same)
+{
+    struct stacks stacks = {tables->tracebacks, lines, same};
+    struct ctmi_idset set;
+    ctm_status status = ctmi_idset_init(&set, tables->info.tracebacks);
+    if (status != CTM_OK) {
+        return status;
+    }
+    same[0] = 0;
+    for (uint32_t id = 1; id <= tables->info.tracebacks; id++) {
+        uint64_t hash = ctmi_hash_mix(stack_content(&stacks, id));
+        same[id] = ctmi_idset_add(&set, id, hash, same_stack, &stacks);
+    }
+    ctmi_idset_free(&set);
+    return CTM_OK;
+}
+
+ctm_status ctmi_tracebacks_find(const ctm_snapshot *tables, uint32_t *same)
+{
+    uint32_t *lines = ctmi_mem_alloc(((size_t)tables->info.frames + 1) * sizeof(uint32_t));
+    if (lines == NULL) {
+        return CTM_ERR_NOMEM;
+    }
+    ctm_status status = ctmi_lines_find(tables, lines);
+    if (status == CTM_OK) {
+        status = find_stacks(tables, lines, same);
+    }
+    ctmi_mem_free(lines);
+    return status;
+}
+
+static ctm_status group_lines(struct ctmi_grouping *grouping)
+{
+    const ctm_snapshot *tables = grouping->tables;
+    uint32_t *lines = ctmi_mem_alloc(((size_t)tables->info.frames + 1) * sizeof(uint32_t));
+    if (lines == NULL) {
+        return CTM_ERR_NOMEM;
+    }
+    ctm_status status = ctmi_lines_find(tables, lines);
+    for (uint32_t id = 0; id <= tables->info.tracebacks && status == CTM_OK; id++) {
+        grouping->of[id] = lines[tables->tracebacks[id].frame];
+    }
+    grouping->last = tables->info.frames;
+    ctmi_mem_free(lines);
+    return status;
+}
+
+static void group_functions(struct ctmi_grouping *grouping)
+{
+    const ctm_snapshot *tables = grouping->tables;
+    for (uint32_t id = 0; id <= tables->info.tracebacks; id++) {
+        grouping->of[id] = tables->frames[tables->tracebacks[id].frame].function;
+    }
+    grouping->last = tables->info.functions;
+}
+
+static void group_files(struct ctmi_grouping *grouping)
+{
+    const ctm_snapshot *tables = grouping->tables;
+    for (uint32_t id = 0; id <= tables->info.tracebacks; id++) {
+        grouping->of[id] = ctmi_snapshot_frame_file(tables, tables->tracebacks[id].frame);
+    }
+    grouping->last = tables->info.strings;
+}
+
+static ctm_status fill_groups(struct ctmi_grouping *grouping)
+{
+    switch (grouping->key) {
+    case CTM_BY_TRACEBACK:
+        grouping->last = grouping->tables->info.tracebacks;
+        return ctmi_tracebacks_find(grouping->tables, grouping->of);
+    case CTM_BY_LINENO: return group_lines(grouping);
+    case CTM_BY_FUNCTION: group_functions(grouping); return CTM_OK;
+    case CTM_BY_FILENAME: group_files(grouping); return CTM_OK;
+    }
+    return CTM_ERR_INVALID;
+}
+
+ctm_status ctmi_grouping_new(ctm_snapshot *tables, ctm_key key, struct ctmi_grouping *out)
+{
+    struct ctmi_grouping grouping = {.tables = tables, .key = key};
+    grouping.of = ctmi_mem_alloc(((size_t)tables->info.tracebacks + 1) * sizeof(uint32_t));
+    if (grouping.of == NULL) {
+        return CTM_ERR_NOMEM;
+    }
+    ctm_status status = fill_groups(&grouping);
+    if (status == CTM_OK) {
+        *out = grouping;
+    } else {
+        ctmi_mem_free(grouping.of);
+    }
+    return status;
+}
+
+void ctmi_grouping_free(struct ctmi_grouping *grouping)
+{
+    ctmi_mem_free(grouping->of);
+    grouping->of = NULL;
+}
+
+/* --- sums --- */
+
+/* The sum; INT64_MAX if it is more than that. Only what was ever allocated or what a hand-made file
+ * says can be: of live blocks, seal has checked the total. */
+static uint64_t add_up(uint64_t a, uint64_t b)
+{
+    uint64_t sum;
+    return __builtin_add_overflow(a, b, &sum) || sum > INT64_MAX ? INT64_MAX : sum;
+}
+
+static void amount_add(struct ctmi_amount *amount, uint64_t count, uint64_t size)
+{
+    amount->count = add_up(amount->count, count);
+    amount->size = add_up(amount->size, size);
+}
+
+static void amount_join(struct ctmi_amount *amount, const struct ctmi_amount *other)
+{
+    amount_add(amount, other->count, other->size);
+}
+
+static void add_blocks(struct ctmi_amount *amount, uint64_t blocks, uint64_t size)
+{
+    uint64_t bytes;
+    if (__builtin_mul_overflow(blocks, size, &bytes)) {
+        bytes = UINT64_MAX;
+    }
+    amount_add(amount, blocks, bytes);
+}
+
+static uint64_t rounded(double x)
+{
+    return x < 9.2e18 ? (uint64_t)(x + 0.5) : INT64_MAX;
+}
+
+/* Each recorded block stands for 1 / p blocks. */
+static void add_estimated(struct ctmi_amount *amount, uint64_t blocks, uint64_t size, double weight)
+{
+    const double estimate = (double)blocks * weight;
+    amount_add(amount, rounded(estimate), rounded(estimate * (double)size));
+}
+
+static void add_site(struct ctmi_sum *sum, const ctm_site *site)
+{
+    add_blocks(&sum->live, ctmi_site_live(site), site->block_size);
+    add_blocks(&sum->at_peak, site->at_peak, site->block_size);
+    add_blocks(&sum->allocated, site->allocated, site->block_size);
+}
+
+/* The draws are independent, so the variances add up. */
+static void add_sampled_site(struct ctmi_sum *sum, const ctm_site *site, uint64_t interval)
+{
+    const double weight = ctmi_weight(site->block_size, interval), size = (double)site->block_size;
+    add_estimated(&sum->live, ctmi_site_live(site), site->block_size, weight);
+    add_estimated(&sum->at_peak, site->at_peak, site->block_size, weight);
+    add_estimated(&sum->allocated, site->allocated, site->block_size, weight);
+    sum->variance += (double)ctmi_site_live(site) * weight * (weight - 1) * size * size;
+}
+
+static void sum_sites(const ctm_snapshot *snapshot, const uint32_t *map, const uint32_t *of,
+                      struct ctmi_sum *sums)
+{
+    const uint64_t interval = snapshot->info.sample_interval;
+    for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
+        const ctm_site *site = &snapshot->sites[id];
+        uint32_t traceback = map == NULL ? site->traceback : map[site->traceback];
+        struct ctmi_sum *sum = &sums[of == NULL ? traceback : of[traceback]];
+        if (interval == 0) {
+            add_site(sum, site);
+        } else {
+            add_sampled_site(sum, site, interval);
+        }
+    }
+}
+
+static void sum_join(struct ctmi_sum *sum, const struct ctmi_sum *other)
+{
+    amount_join(&sum->live, &other->live);
+    amount_join(&sum->at_peak, &other->at_peak);
+    amount_join(&sum->allocated, &other->allocated);
+    sum->variance += other->variance;
+}
+
+/* Counts the blocks of each node of the calling-context tree for its own frame, then hands
+ * them to the node's parent: children have greater ids, so one pass downwards does it. A node's
+ * own sum fits, but a frame that stands in a traceback twice counts its blocks twice. */
+static ctm_status spread_sums(const struct ctmi_grouping *grouping, struct ctmi_sum *nodes,
+                              struct ctmi_sum *sums)
+{
+    for (uint32_t id = grouping->tables->info.tracebacks; id > 0; id--) {
+        struct ctmi_sum *node = &nodes[id], *sum = &sums[grouping->of[id]];
+        if (sum->live.count > INT64_MAX - node->live.count ||
+            sum->live.size > INT64_MAX - node->live.size) {
+            return CTM_ERR_LIMIT;
+        }
+        sum_join(sum, node);
+        sum_join(&nodes[grouping->tables->tracebacks[id].parent], node);
+    }
+    return CTM_OK;
+}
+
+ctm_status ctmi_grouping_sum(const struct ctmi_grouping *grouping, bool cumulative,
+                             const ctm_snapshot *snapshot, const uint32_t *map,
+                             struct ctmi_sum *sums)
+{
+    if (!cumulative) {
+        sum_sites(snapshot, map, grouping->of, sums);
+        return CTM_OK;
+    }
+    size_t size = ((size_t)grouping->tables->info.tracebacks + 1) * sizeof(struct ctmi_sum);
+    struct ctmi_sum *nodes = ctmi_mem_alloc(size);
+    if (nodes == NULL) {
+        return CTM_ERR_NOMEM;
+    }
+    memset(nodes, 0, size);
+    sum_sites(snapshot, map, NULL, nodes);
+    ctm_status status = spread_sums(grouping, nodes, sums);
+    ctmi_mem_free(nodes);
+    return status;
+}

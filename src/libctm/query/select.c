@@ -1,0 +1,66 @@
+/* query/select.c: other live blocks of the same tables: those of the peak, those that somebody chose.
+ *
+ * Model: tables and ids stay; the sites get new counters. Chosen ones are left out if they have no live
+ * block then; at the peak they stay, because what was ever allocated there is known of them all.
+ */
+#include "snapshot/snapshot.h"
+
+static ctm_status finish(ctm_snapshot *snapshot, ctm_snapshot **out)
+{
+    ctm_status status = ctmi_snapshot_seal(snapshot);
+    if (status == CTM_OK) {
+        *out = snapshot;
+    } else {
+        ctm_snapshot_unref(snapshot);
+    }
+    return status;
+}
+
+ctm_status ctm_snapshot_at_peak(const ctm_snapshot *snapshot, ctm_snapshot **out)
+{
+    ctm_snapshot *peak;
+    if (!snapshot->info.peak_known) {
+        return CTM_ERR_NOT_FOUND;
+    }
+    ctm_status status = ctmi_snapshot_alloc_like(snapshot, snapshot->info.sites, &peak);
+    if (status != CTM_OK) {
+        return status;
+    }
+    for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
+        ctm_site row = snapshot->sites[id];
+        if (row.allocated < row.at_peak) {
+            row.allocated = row.at_peak;
+        }
+        row.freed = row.allocated - row.at_peak;
+        peak->sites[id] = row;
+    }
+    return finish(peak, out);
+}
+
+ctm_status ctm_snapshot_keep(const ctm_snapshot *snapshot, const uint64_t *keep, ctm_snapshot **out)
+{
+    ctm_snapshot *kept;
+    uint32_t sites = 0, next = 1;
+    for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
+        if (keep[id] > ctmi_site_live(&snapshot->sites[id])) {
+            return CTM_ERR_INVALID;
+        }
+        sites += keep[id] > 0;
+    }
+    ctm_status status = ctmi_snapshot_alloc_like(snapshot, sites, &kept);
+    if (status != CTM_OK) {
+        return status;
+    }
+    for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
+        if (keep[id] == 0) {
+            continue;
+        }
+        ctm_site row = snapshot->sites[id];
+        row.allocated = keep[id];
+        row.freed = row.at_peak = 0;
+        kept->sites[next++] = row;
+    }
+    kept->info.peak_bytes = kept->info.tracer_bytes = 0;
+    kept->info.peak_known = false;
+    return finish(kept, out);
+}

@@ -1,0 +1,288 @@
+/* sinks/black_box_backing.c: chunks of a store in the file of a black box; see sinks/black_box.h. */
+#define _GNU_SOURCE 1
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/memory.h"
+#include "sinks/black_box.h"
+
+#define STEP 65536u /* bytes of the file that a chunk gets at a time, at least */
+
+bool ctmi_box_has_fd(const struct ctmi_box_writer *box, uint64_t *out_size)
+{
+    struct stat status;
+    if (box->fd < 0 || fstat(box->fd, &status) != 0) {
+        return false;
+    }
+    *out_size = (uint64_t)status.st_size;
+    return status.st_dev == box->device && status.st_ino == box->inode;
+}
+
+ctm_box_lack ctmi_box_check_file(const struct ctmi_box_writer *box)
+{
+    uint64_t size;
+    if (!ctmi_box_has_fd(box, &size)) {
+        return CTM_BOX_CLOSED;
+    }
+    /* The beginning tells of a file that was cut and has grown again since. */
+    const bool whole =
+        size >= box->end && ctm_file_is_black_box(box->control->magic, sizeof box->control->magic);
+    return whole ? CTM_BOX_COMPLETE : CTM_BOX_CUT;
+}
+
+/* From now on the file is told of no new rows of this shard: each that it knows is whole, with all that it refers to. */
+static void freeze(struct ctmi_box_backing *backing, ctm_box_lack lack)
+{
+    uint32_t complete = CTM_BOX_COMPLETE;
+    backing->frozen = true;
+    for (enum ctmi_table table = 0; table < CTMI_TABLE_BYTES; table++) {
+        ctmi_store_rows(backing->store, table)->backed.published = NULL;
+    }
+    atomic_compare_exchange_strong(&backing->box->control->lack, &complete, lack);
+}
+
+/* --- map --- */
+
+/* MAP_FAILED: the file cannot have it. */
+static void *map_in_file(struct ctmi_box_writer *box, size_t size, uint64_t *out_offset,
+                         ctm_box_lack *out_lack)
+{
+    void *memory = MAP_FAILED;
+    pthread_mutex_lock(&box->lock);
+    *out_lack = ctmi_box_check_file(box);
+    if (*out_lack == CTM_BOX_COMPLETE) {
+        *out_lack = CTM_BOX_NO_SPACE;
+        if (ctmi_box_file_resize(box->fd, box->end + size) == 0) {
+            memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, box->fd, (off_t)box->end);
+        }
+    }
+    if (memory != MAP_FAILED) {
+        *out_offset = box->end;
+        box->end += size;
+    }
+    pthread_mutex_unlock(&box->lock);
+    return memory;
+}
+
+static void *box_map(struct ctmi_backing *base, enum ctmi_table table, unsigned chunk, size_t size)
+{
+    struct ctmi_box_backing *backing = (struct ctmi_box_backing *)base;
+    struct ctmi_box_range *range = &backing->ranges[table][chunk];
+    ctm_box_lack lack = CTM_BOX_COMPLETE;
+    uint64_t offset = 0;
+    size = ctmi_mem_pages(size);
+    void *memory = backing->frozen ? MAP_FAILED : map_in_file(backing->box, size, &offset, &lack);
+    const bool shared = memory != MAP_FAILED;
+    if (!shared) {
+        if (!backing->frozen) {
+            freeze(backing, lack);
+        }
+        memory = ctmi_mem_map(size);
+        if (memory == NULL) {
+            return NULL;
+        }
+    }
+    range->whole = size;
+    range->ready = shared ? 0 : size;
+    range->offset = offset;
+    atomic_store(&range->shared, shared ? size : 0);
+    atomic_store(&range->base, (uintptr_t)memory);
+    if (shared) {
+        atomic_store(&backing->box->control->tables[backing->index][table].chunk[chunk], offset);
+    }
+    return memory;
+}
+
+static void box_unmap(struct ctmi_backing *base, enum ctmi_table table, unsigned chunk)
+{
+    struct ctmi_box_range *range = &((struct ctmi_box_backing *)base)->ranges[table][chunk];
+    void *memory = (void *)atomic_load(&range->base);
+    atomic_store(&range->base, 0);
+    atomic_store(&range->shared, 0);
+    ctmi_mem_unmap(memory, range->whole);
+}
+
+/* --- grow --- */
+
+static ctm_box_lack fill(struct ctmi_box_writer *box, const struct ctmi_box_range *range,
+                         size_t size)
+{
+    pthread_mutex_lock(&box->lock);
+    ctm_box_lack lack = ctmi_box_check_file(box);
+    if (lack == CTM_BOX_COMPLETE &&
+        ctmi_box_file_fill(box->fd, range->offset + range->ready, size) != 0) {
+        lack = CTM_BOX_NO_SPACE;
+    }
+    pthread_mutex_unlock(&box->lock);
+    return lack;
+}
+
+/* What the file has no room for becomes private memory. */
+static bool privatise_rest(struct ctmi_box_range *range)
+{
+    void *rest = (char *)atomic_load(&range->base) + range->ready;
+    const size_t size = range->whole - range->ready;
+    if (mmap(rest, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+        MAP_FAILED) {
+        return false;
+    }
+    atomic_store(&range->shared, range->ready);
+    range->ready = range->whole;
+    return true;
+}
+
+/* Doubling by quarters keeps the number of calls small, and what is never used. */
+static size_t next_step(const struct ctmi_box_range *range, size_t end)
+{
+    size_t step = range->ready / 4 > STEP ? range->ready / 4 : STEP;
+    step = step > end - range->ready ? step : end - range->ready;
+    step = (step + STEP - 1) / STEP * STEP;
+    return step < range->whole - range->ready ? step : range->whole - range->ready;
+}
+
+static bool box_grow(struct ctmi_backing *base, enum ctmi_table table, unsigned chunk, size_t end)
+{
+    struct ctmi_box_backing *backing = (struct ctmi_box_backing *)base;
+    struct ctmi_box_range *range = &backing->ranges[table][chunk];
+    if (end <= range->ready) {
+        return true;
+    }
+    const size_t step = next_step(range, end);
+    ctm_box_lack lack = CTM_BOX_COMPLETE;
+    if (!backing->frozen) {
+        lack = fill(backing->box, range, step);
+        if (lack == CTM_BOX_COMPLETE) {
+            range->ready += step;
+            return true;
+        }
+        freeze(backing, lack);
+    }
+    return privatise_rest(range);
+}
+
+/* --- look ---
+ * Rows that are zeros have the same hash: to hash many of them anew would take forever. */
+static void box_look(struct ctmi_backing *base)
+{
+    struct ctmi_box_backing *backing = (struct ctmi_box_backing *)base;
+    if (backing->forgotten) {
+        return;
+    }
+    pthread_mutex_lock(&backing->box->lock);
+    const ctm_box_lack lack = ctmi_box_check_file(backing->box);
+    pthread_mutex_unlock(&backing->box->lock);
+    if (lack == CTM_BOX_CUT) {
+        atomic_store(&backing->box->tracer->tables_lost, true);
+        freeze(backing, lack);
+    }
+    if (atomic_load(&backing->box->tracer->tables_lost)) {
+        backing->forgotten = true;
+        ctmi_store_forget_rows(backing->store);
+    }
+}
+
+void ctmi_box_backing_init(struct ctmi_box_backing *backing, struct ctmi_box_writer *box,
+                           uint32_t index)
+{
+    backing->backing = (struct ctmi_backing){
+        .map = box_map, .grow = box_grow, .unmap = box_unmap, .look = box_look};
+    backing->box = box;
+    backing->store = &box->tracer->shards[index].store;
+    backing->index = index;
+}
+
+/* --- leaving the file --- */
+
+typedef bool each_range(struct ctmi_box_writer *box, struct ctmi_box_range *range);
+
+/* All ranges that have a part in the file. False: one said so. */
+static bool for_each_shared(struct ctmi_box_writer *box, each_range *call)
+{
+    bool good = true;
+    for (unsigned i = 0; i < CTM_SHARDS * CTMI_TABLES * CTMI_BOX_CHUNKS; i++) {
+        const unsigned chunk = i % CTMI_BOX_CHUNKS, table = i / CTMI_BOX_CHUNKS % CTMI_TABLES;
+        struct ctmi_box_range *range =
+            &box->backings[i / CTMI_BOX_CHUNKS / CTMI_TABLES].ranges[table][chunk];
+        if (atomic_load(&range->base) != 0 && atomic_load(&range->shared) != 0) {
+            good = call(box, range) && good;
+        }
+    }
+    return good;
+}
+
+static bool copy_range(struct ctmi_box_writer *box, struct ctmi_box_range *range)
+{
+    (void)box;
+    const size_t shared = atomic_load(&range->shared);
+    range->copy = ctmi_mem_map(shared);
+    if (range->copy != NULL) {
+        memcpy(range->copy, (void *)atomic_load(&range->base),
+               range->ready < shared ? range->ready : shared);
+    }
+    return range->copy != NULL;
+}
+
+static bool drop_copy(struct ctmi_box_writer *box, struct ctmi_box_range *range)
+{
+    (void)box;
+    if (range->copy != NULL) {
+        ctmi_mem_unmap(range->copy, atomic_load(&range->shared));
+        range->copy = NULL;
+    }
+    return true;
+}
+
+/* Without a copy: the file as it is by now, copied page by page on the first write; or zeros, and false. */
+static bool leave_without_copy(const struct ctmi_box_writer *box, void *base, size_t shared,
+                               uint64_t offset)
+{
+    if (ctmi_box_check_file(box) == CTM_BOX_COMPLETE &&
+        mmap(base, shared, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, box->fd,
+             (off_t)offset) != MAP_FAILED) {
+        return true;
+    }
+    (void)!mmap(base, shared, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+                0);
+    return false;
+}
+
+static bool leave_range(struct ctmi_box_writer *box, struct ctmi_box_range *range, bool file_lasts)
+{
+    void *base = (void *)atomic_load(&range->base);
+    const size_t shared = atomic_load(&range->shared);
+    bool good = range->copy != NULL && mremap(range->copy, shared, shared,
+                                              MREMAP_MAYMOVE | MREMAP_FIXED, base) != MAP_FAILED;
+    if (!good) {
+        drop_copy(box, range);
+        good = leave_without_copy(box, base, shared, range->offset) && file_lasts;
+    }
+    range->copy = NULL;
+    atomic_store(&range->shared, 0);
+    return good;
+}
+
+static bool leave_lasting(struct ctmi_box_writer *box, struct ctmi_box_range *range)
+{
+    return leave_range(box, range, true);
+}
+
+static bool leave_changing(struct ctmi_box_writer *box, struct ctmi_box_range *range)
+{
+    return leave_range(box, range, false);
+}
+
+bool ctmi_box_copy(struct ctmi_box_writer *box)
+{
+    return for_each_shared(box, copy_range);
+}
+
+void ctmi_box_drop_copies(struct ctmi_box_writer *box)
+{
+    (void)for_each_shared(box, drop_copy);
+}
+
+bool ctmi_box_leave_file(struct ctmi_box_writer *box, bool file_lasts)
+{
+    return for_each_shared(box, file_lasts ? leave_lasting : leave_changing);
+}

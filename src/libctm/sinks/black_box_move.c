@@ -1,0 +1,184 @@
+/* sinks/black_box_move.c: tables that are there already go into the file of a new box; see sinks/black_box.h.
+ *
+ * Model: first everything is written into the file and mapped from it beside the private memory. That can fail, and then
+ * nothing has changed. Then the file takes the place of the memory, chunk by chunk, at the same addresses and
+ * with the same content.
+ */
+#define _GNU_SOURCE 1
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "sinks/black_box.h"
+#include "tables/rows.h"
+
+#define STEP 65536u /* bytes of the file that a chunk gets at a time, at least */
+
+struct piece {
+    char *memory; /* NULL: there is no such chunk */
+    size_t whole, used;
+};
+
+static size_t part(uint64_t end, uint64_t start, uint64_t most)
+{
+    const uint64_t length = end > start ? end - start : 0;
+    return length < most ? length : most;
+}
+
+static struct piece piece_of_rows(const struct ctmi_rows *rows, unsigned chunk)
+{
+    /* Rows of a chunk are as many as there are places before it; see ctmi_rows_at. */
+    const uint64_t first = (1ull << CTMI_ROWS_FIRST_LOG2) << chunk;
+    const uint64_t end = (uint64_t)rows->count + (1u << CTMI_ROWS_FIRST_LOG2);
+    return (struct piece){
+        .memory = rows->chunk[chunk],
+        .whole = ctmi_mem_pages(first * rows->row_size),
+        .used = part(end, first, first) * rows->row_size,
+    };
+}
+
+static struct piece piece_of(const struct ctmi_box_backing *backing, enum ctmi_table table,
+                             unsigned chunk)
+{
+    const struct ctmi_bytes *bytes = &backing->store->bytes;
+    if (table != CTMI_TABLE_BYTES) {
+        return chunk < CTMI_ROWS_CHUNKS
+                   ? piece_of_rows(ctmi_store_rows(backing->store, table), chunk)
+                   : (struct piece){0};
+    }
+    const uint64_t size = ctmi_bytes_chunk_size(chunk);
+    return (struct piece){
+        .memory = bytes->chunk[chunk],
+        .whole = ctmi_mem_pages(size),
+        .used = part(bytes->end, ctmi_bytes_chunk_start(chunk), size),
+    };
+}
+
+typedef int each_piece(struct ctmi_box_backing *backing, enum ctmi_table table, unsigned chunk,
+                       struct piece piece);
+
+/* 0, or the first that `call` gives. */
+static int for_each_piece(struct ctmi_box_writer *box, each_piece *call)
+{
+    for (unsigned i = 0; i < CTM_SHARDS * CTMI_TABLES * CTMI_BOX_CHUNKS; i++) {
+        const unsigned chunk = i % CTMI_BOX_CHUNKS;
+        const enum ctmi_table table = i / CTMI_BOX_CHUNKS % CTMI_TABLES;
+        struct ctmi_box_backing *backing = &box->backings[i / CTMI_BOX_CHUNKS / CTMI_TABLES];
+        const struct piece piece = piece_of(backing, table, chunk);
+        const int error = piece.memory != NULL ? call(backing, table, chunk, piece) : 0;
+        if (error != 0) {
+            return error;
+        }
+    }
+    return 0;
+}
+
+static int write_all(int fd, const char *bytes, size_t size, uint64_t offset)
+{
+    while (size > 0) {
+        const ssize_t written = pwrite(fd, bytes, size, (off_t)offset);
+        if (written < 0 && errno != EINTR) {
+            return errno;
+        }
+        if (written > 0) {
+            bytes += written;
+            offset += (size_t)written;
+            size -= (size_t)written;
+        }
+    }
+    return 0;
+}
+
+static int write_piece(struct ctmi_box_backing *backing, enum ctmi_table table, unsigned chunk,
+                       struct piece piece)
+{
+    struct ctmi_box_writer *box = backing->box;
+    struct ctmi_box_range *range = &backing->ranges[table][chunk];
+    const size_t ready = part((piece.used / STEP + 1) * STEP, 0, piece.whole);
+    int error = ctmi_box_file_resize(box->fd, box->end + piece.whole);
+    if (error == 0) {
+        error = ctmi_box_file_fill(box->fd, box->end, ready);
+    }
+    if (error == 0) {
+        error = write_all(box->fd, piece.memory, piece.used, box->end);
+    }
+    if (error != 0) {
+        return error;
+    }
+    void *memory =
+        mmap(NULL, piece.whole, PROT_READ | PROT_WRITE, MAP_SHARED, box->fd, (off_t)box->end);
+    if (memory == MAP_FAILED) {
+        return errno;
+    }
+    range->copy = memory;
+    range->offset = box->end;
+    range->ready = ready;
+    range->whole = piece.whole;
+    box->end += piece.whole;
+    return 0;
+}
+
+static int drop_piece(struct ctmi_box_backing *backing, enum ctmi_table table, unsigned chunk,
+                      struct piece piece)
+{
+    struct ctmi_box_range *range = &backing->ranges[table][chunk];
+    if (range->copy != NULL) {
+        ctmi_mem_unmap(range->copy, piece.whole);
+        range->copy = NULL;
+    }
+    return 0;
+}
+
+bool ctmi_box_write_tables(struct ctmi_box_writer *box)
+{
+    const int error = for_each_piece(box, write_piece);
+    if (error != 0) {
+        (void)for_each_piece(box, drop_piece);
+        errno = error;
+    }
+    return error == 0;
+}
+
+void ctmi_box_forget_tables(struct ctmi_box_writer *box)
+{
+    (void)for_each_piece(box, drop_piece);
+}
+
+/* If the system refuses what takes no more memory than before: zeros, and the tracer says that they are void. */
+static int take_piece(struct ctmi_box_backing *backing, enum ctmi_table table, unsigned chunk,
+                      struct piece piece)
+{
+    struct ctmi_box_writer *box = backing->box;
+    struct ctmi_box_range *range = &backing->ranges[table][chunk];
+    const int flags = MAP_SHARED | MAP_FIXED, protection = PROT_READ | PROT_WRITE;
+    if (mremap(range->copy, piece.whole, piece.whole, MREMAP_MAYMOVE | MREMAP_FIXED,
+               piece.memory) == MAP_FAILED) {
+        (void)drop_piece(backing, table, chunk, piece);
+        if (mmap(piece.memory, piece.whole, protection, flags, box->fd, (off_t)range->offset) ==
+            MAP_FAILED) {
+            (void)!mmap(piece.memory, piece.whole, protection,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+            atomic_store(&box->tracer->tables_lost, true);
+            range->offset = 0;
+        }
+    }
+    range->copy = NULL;
+    atomic_store(&range->shared, range->offset != 0 ? piece.whole : 0);
+    atomic_store(&range->base, (uintptr_t)piece.memory);
+    atomic_store(&box->control->tables[backing->index][table].chunk[chunk], range->offset);
+    return 0;
+}
+
+void ctmi_box_take_tables(struct ctmi_box_writer *box)
+{
+    (void)for_each_piece(box, take_piece);
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        struct ctmi_box_backing *backing = &box->backings[i];
+        for (enum ctmi_table table = 0; table < CTMI_TABLE_BYTES; table++) {
+            atomic_store(&box->control->tables[i][table].count,
+                         ctmi_store_rows(backing->store, table)->count);
+        }
+        ctmi_store_set_backing(backing->store, &backing->backing);
+    }
+}

@@ -1,0 +1,183 @@
+/* sinks/black_box_signal.c: a file that is truncated while it is mapped.
+ *
+ * Model: an access beyond the end of the file is a SIGBUS. The handler puts zeroed private pages in the place of the
+ * rest of the chunk, which is beyond the end as well, and the event goes on, counting in rows that are lost.
+ * Faults elsewhere go to whoever handled them before.
+ *
+ * The handler may run in any thread, inside any event: it takes no lock. Boxes are entered and left by exclusive sides
+ * only, `guard_lock` is for programs with several tracers.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "sinks/black_box.h"
+
+#define MAX_BOXES 8
+
+static _Atomic(struct ctmi_box_writer *) boxes[MAX_BOXES];
+static pthread_mutex_t guard_lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned guarded;          /* guard_lock */
+static struct sigaction previous; /* written while our handler is not installed */
+static uintptr_t page_mask;       /* the same */
+
+/* False: the address is not in the part of the range that is the file's. */
+static bool repair_range(const struct ctmi_box_range *range, uintptr_t address)
+{
+    const uintptr_t base = atomic_load(&range->base);
+    const size_t shared = atomic_load(&range->shared);
+    if (base == 0 || address - base >= shared) {
+        return false;
+    }
+    const uintptr_t from = address & page_mask;
+    return mmap((void *)from, base + shared - from, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+}
+
+static bool repair(struct ctmi_box_writer *box, uintptr_t address)
+{
+    bool found = repair_range(&box->control_range, address);
+    for (unsigned i = 0; i < CTM_SHARDS * CTMI_TABLES * CTMI_BOX_CHUNKS && !found; i++) {
+        const unsigned chunk = i % CTMI_BOX_CHUNKS, table = i / CTMI_BOX_CHUNKS % CTMI_TABLES;
+        const unsigned shard = i / CTMI_BOX_CHUNKS / CTMI_TABLES;
+        found = repair_range(&box->backings[shard].ranges[table][chunk], address);
+    }
+    if (found) {
+        atomic_store(&box->tracer->tables_lost, true);
+        atomic_store(&box->control->lack, CTM_BOX_CUT); /* may fault in its turn */
+    }
+    return found;
+}
+
+/* False: nothing of the range lies beyond the end of the file. */
+static bool repair_beyond(struct ctmi_box_writer *box, const struct ctmi_box_range *range,
+                          uint64_t end)
+{
+    const uintptr_t base = atomic_load(&range->base);
+    const uint64_t left = end > range->offset ? end - range->offset : 0;
+    const uint64_t first = (left + ~page_mask) & page_mask;
+    return base != 0 && first < atomic_load(&range->shared) && repair(box, base + first);
+}
+
+/* A handler that was installed over ours, as faulthandler's, puts ours back and raises the signal once more, which
+ * does not tell the address. So all that may have failed is repaired; the access is made again. */
+static bool repair_raised(struct ctmi_box_writer *box)
+{
+    uint64_t end;
+    if (!ctmi_box_has_fd(box, &end)) {
+        return false;
+    }
+    bool found = repair_beyond(box, &box->control_range, end);
+    for (unsigned i = 0; i < CTM_SHARDS * CTMI_TABLES * CTMI_BOX_CHUNKS; i++) {
+        const unsigned chunk = i % CTMI_BOX_CHUNKS, table = i / CTMI_BOX_CHUNKS % CTMI_TABLES;
+        const unsigned shard = i / CTMI_BOX_CHUNKS / CTMI_TABLES;
+        found = repair_beyond(box, &box->backings[shard].ranges[table][chunk], end) || found;
+    }
+    return found;
+}
+
+/* False: not about a box. */
+static bool take_care(struct ctmi_box_writer *box, const siginfo_t *info)
+{
+    if (box == NULL) {
+        return false;
+    }
+    if (info->si_code > 0) {
+        return repair(box, (uintptr_t)info->si_addr);
+    }
+    return info->si_code == SI_TKILL && info->si_pid == getpid() && repair_raised(box);
+}
+
+static void end_process(int number, const siginfo_t *info)
+{
+    signal(number, SIG_DFL); /* a fault happens again when we return */
+    if (info->si_code <= 0) {
+        raise(number);
+    }
+}
+
+/* The one before may have been installed over ours once, and call it: then it has done what it could. */
+static void pass_on(int number, siginfo_t *info, void *context)
+{
+    static _Atomic int passing;
+    const bool is_nested = atomic_fetch_add(&passing, 1) > 0;
+    const bool is_ignored =
+        previous.sa_handler == SIG_IGN && info->si_code <= 0; /* a fault cannot be */
+    if (!is_nested && (previous.sa_flags & SA_SIGINFO)) {
+        previous.sa_sigaction(number, info, context);
+    } else if (!is_nested && previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
+        previous.sa_handler(number);
+    } else if (is_nested || !is_ignored) {
+        end_process(number, info);
+    }
+    atomic_fetch_sub(&passing, 1);
+}
+
+static void on_sigbus(int number, siginfo_t *info, void *context)
+{
+    const int error = errno;
+    bool found = false;
+    for (int i = 0; i < MAX_BOXES && !found; i++) {
+        found = take_care(atomic_load(&boxes[i]), info);
+    }
+    if (!found) {
+        pass_on(number, info, context);
+    }
+    errno = error;
+}
+
+static void install(void)
+{
+    struct sigaction ours = {.sa_sigaction = on_sigbus,
+                             .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART};
+    struct sigaction now;
+    sigemptyset(&ours.sa_mask);
+    page_mask = ~((uintptr_t)sysconf(_SC_PAGESIZE) - 1);
+    sigaction(SIGBUS, NULL, &now);
+    if (!(now.sa_flags & SA_SIGINFO) || now.sa_sigaction != on_sigbus) {
+        previous = now;
+        sigaction(SIGBUS, &ours, NULL);
+    }
+}
+
+/* A handler that was installed over ours may call it: then it stays. */
+static void uninstall(void)
+{
+    struct sigaction now;
+    sigaction(SIGBUS, NULL, &now);
+    if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_sigbus) {
+        sigaction(SIGBUS, &previous, NULL);
+    }
+}
+
+bool ctmi_box_guard(struct ctmi_box_writer *box)
+{
+    bool entered = false;
+    pthread_mutex_lock(&guard_lock);
+    for (int i = 0; i < MAX_BOXES && !entered; i++) {
+        struct ctmi_box_writer *nobody = NULL;
+        entered = atomic_compare_exchange_strong(&boxes[i], &nobody, box);
+    }
+    if (entered) {
+        guarded++;
+        install();
+    }
+    pthread_mutex_unlock(&guard_lock);
+    return entered;
+}
+
+void ctmi_box_unguard(struct ctmi_box_writer *box)
+{
+    pthread_mutex_lock(&guard_lock);
+    for (int i = 0; i < MAX_BOXES; i++) {
+        if (atomic_load(&boxes[i]) == box) {
+            atomic_store(&boxes[i], NULL);
+            guarded--;
+        }
+    }
+    if (guarded == 0) {
+        uninstall();
+    }
+    pthread_mutex_unlock(&guard_lock);
+}

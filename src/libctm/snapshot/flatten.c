@@ -1,0 +1,126 @@
+/* snapshot/flatten.c: a snapshot out of a store.
+ *
+ * Model: rows keep their ids; chunks become columns. Nothing is hashed. Only sites are
+ * numbered afresh, because those never allocated from are left out.
+ */
+#include <string.h>
+
+#include "snapshot/snapshot.h"
+#include "tables/store.h"
+
+static uint64_t count_string_bytes(const struct ctmi_store *store)
+{
+    uint64_t bytes = 0;
+    for (uint32_t id = 0; id < ctmi_store_string_count(store); id++) {
+        size_t length;
+        ctmi_store_string_row(store, id, &length);
+        bytes += (uint64_t)length + 1;
+    }
+    return bytes;
+}
+
+static void copy_strings(const struct ctmi_store *store, ctm_snapshot *snapshot)
+{
+    uint64_t at = 0;
+    for (uint32_t id = 0; id <= snapshot->info.strings; id++) {
+        size_t length;
+        const char *string = ctmi_store_string_row(store, id, &length);
+        snapshot->string_offsets[id] = at;
+        memcpy(snapshot->string_bytes + at, string, length);
+        snapshot->string_bytes[at + length] = '\0';
+        at += (uint64_t)length + 1;
+    }
+    snapshot->string_offsets[(uint64_t)snapshot->info.strings + 1] = at;
+}
+
+static void copy_tables(const struct ctmi_store *store, ctm_snapshot *snapshot)
+{
+    copy_strings(store, snapshot);
+    for (uint32_t id = 1; id <= snapshot->info.functions; id++) {
+        snapshot->functions[id] = *ctmi_store_function_row(store, id);
+    }
+    for (uint32_t id = 1; id <= snapshot->info.frames; id++) {
+        snapshot->frames[id] = *ctmi_store_frame_row(store, id);
+    }
+    for (uint32_t id = 1; id <= snapshot->info.tracebacks; id++) {
+        snapshot->tracebacks[id] = ctmi_store_traceback_row(store, id)->row;
+    }
+    for (uint32_t id = 1; id <= snapshot->info.label_sets; id++) {
+        snapshot->labels[id] = ctmi_store_label_row(store, id)->row;
+    }
+}
+
+/* Rows never allocated from are left out: they are spare keys, not sites. */
+static uint32_t count_sites(const struct ctmi_store *store)
+{
+    uint32_t sites = 0;
+    for (uint32_t id = 1; id < ctmi_store_site_count(store); id++) {
+        sites += ctmi_store_site_row(store, id)->site.allocated > 0;
+    }
+    return sites;
+}
+
+static void copy_sites(const struct ctmi_store *store, ctm_snapshot *snapshot)
+{
+    uint32_t next = 1;
+    for (uint32_t id = 1; id < ctmi_store_site_count(store); id++) {
+        struct ctmi_site_row *row = ctmi_store_site_row(store, id);
+        if (row->site.allocated == 0) {
+            continue;
+        }
+        ctm_site *site = &snapshot->sites[next++];
+        *site = row->site;
+        site->freed = ctmi_site_row_freed(row);
+        site->at_peak = snapshot->info.peak_known ? ctmi_site_row_at_peak(store, row) : 0;
+        site->reserved = 0;
+    }
+}
+
+ctm_status ctmi_snapshot_from_store(const struct ctmi_store *store, const ctm_snapshot_info *info,
+                                    const struct ctmi_losses *losses, ctm_snapshot **out)
+{
+    ctm_snapshot_info counts = *info;
+    counts.sites = count_sites(store);
+    counts.strings = ctmi_store_string_count(store) - 1;
+    counts.functions = ctmi_store_function_count(store) - 1;
+    counts.frames = ctmi_store_frame_count(store) - 1;
+    counts.tracebacks = ctmi_store_traceback_count(store) - 1;
+    counts.label_sets = ctmi_store_label_count(store) - 1;
+    ctm_snapshot *snapshot;
+    ctm_status status = ctmi_snapshot_alloc(&counts, count_string_bytes(store), &snapshot);
+    if (status != CTM_OK) {
+        return status;
+    }
+    copy_tables(store, snapshot);
+    copy_sites(store, snapshot);
+    if (losses != NULL) {
+        status = ctmi_snapshot_set_losses(snapshot, losses->rows, losses->n);
+    }
+    if (status == CTM_OK) {
+        status = ctmi_snapshot_seal(snapshot);
+    }
+    if (status == CTM_OK) {
+        *out = snapshot;
+    } else {
+        ctm_snapshot_unref(snapshot);
+    }
+    return status;
+}
+
+void ctmi_snapshot_count_peak(ctm_snapshot *snapshot)
+{
+    uint64_t bytes = 0;
+    if (!snapshot->info.peak_known || snapshot->info.sample_interval != 0) {
+        return;
+    }
+    for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
+        bytes += snapshot->sites[id].at_peak * snapshot->sites[id].block_size;
+    }
+    if (bytes < snapshot->info.current_bytes) { /* a peak that was missed: it is now */
+        bytes = snapshot->info.current_bytes;
+        for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
+            snapshot->sites[id].at_peak = ctmi_site_live(&snapshot->sites[id]);
+        }
+    }
+    snapshot->info.peak_bytes = bytes;
+}

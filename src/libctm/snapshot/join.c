@@ -1,0 +1,84 @@
+/* snapshot/join.c: see snapshot/join.h. */
+#include "snapshot/join.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "snapshot/merge.h"
+#include "tables/store.h"
+
+/* Every row has no padding, so rows of equal content are equal bytes. */
+static bool same_rows(const void *a, const void *b, uint32_t last_id, size_t row_size)
+{
+    return memcmp(a, b, ((size_t)last_id + 1) * row_size) == 0;
+}
+
+/* Do the tables of `longer` begin with all those of `shorter`? */
+static bool tables_begin(const ctm_snapshot *longer, const ctm_snapshot *shorter)
+{
+    const ctm_snapshot_info *few = &shorter->info, *many = &longer->info;
+    if (few->strings > many->strings || few->functions > many->functions ||
+        few->frames > many->frames || few->tracebacks > many->tracebacks) {
+        return false;
+    }
+    return memcmp(longer->string_offsets, shorter->string_offsets,
+                  ((size_t)few->strings + 2) * sizeof(uint64_t)) == 0 &&
+           memcmp(longer->string_bytes, shorter->string_bytes,
+                  (size_t)ctmi_snapshot_string_bytes(shorter)) == 0 &&
+           same_rows(longer->functions, shorter->functions, few->functions, sizeof(ctm_function)) &&
+           same_rows(longer->frames, shorter->frames, few->frames, sizeof(ctm_frame)) &&
+           same_rows(longer->tracebacks, shorter->tracebacks, few->tracebacks,
+                     sizeof(ctm_traceback));
+}
+
+static ctm_status intern_both(const ctm_snapshot *first, const ctm_snapshot *second, uint32_t *map,
+                              ctm_snapshot **out)
+{
+    struct ctmi_store store;
+    const ctm_snapshot_info nothing = {0};
+    ctmi_store_init(&store);
+    ctm_status status = ctmi_store_add_tables(&store, first, map, NULL, 0);
+    if (status == CTM_OK) {
+        status = ctmi_store_add_tables(&store, second, map + (size_t)first->info.tracebacks + 1,
+                                       NULL, 0);
+    }
+    if (status == CTM_OK) {
+        status = ctmi_snapshot_from_store(&store, &nothing, NULL, out);
+    }
+    ctmi_store_free_all(&store);
+    return status;
+}
+
+ctm_status ctmi_join_new(ctm_snapshot *first, ctm_snapshot *second, struct ctmi_join *out)
+{
+    struct ctmi_join join = {0};
+    if (tables_begin(first, second)) {
+        join.tables = ctm_snapshot_ref(first);
+    } else if (tables_begin(second, first)) {
+        join.tables = ctm_snapshot_ref(second);
+    }
+    if (join.tables != NULL) {
+        *out = join;
+        return CTM_OK;
+    }
+    size_t one = (size_t)first->info.tracebacks + 1, two = (size_t)second->info.tracebacks + 1;
+    join.traceback_map = ctmi_mem_alloc((one + two) * sizeof(uint32_t));
+    if (join.traceback_map == NULL) {
+        return CTM_ERR_NOMEM;
+    }
+    ctm_status status = intern_both(first, second, join.traceback_map, &join.tables);
+    if (status != CTM_OK) {
+        ctmi_mem_free(join.traceback_map);
+        return status;
+    }
+    join.first = join.traceback_map;
+    join.second = join.traceback_map + one;
+    *out = join;
+    return CTM_OK;
+}
+
+void ctmi_join_free(struct ctmi_join *join)
+{
+    ctm_snapshot_unref(join->tables);
+    ctmi_mem_free(join->traceback_map);
+}

@@ -1,0 +1,306 @@
+/* rows.c: see rows.h. All memory is mapped, so that it is zeroed, touched only as it
+ * fills, and goes back to the system at once. */
+#include "tables/rows.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+
+#define ROWS_KEEP (1u << 15)  /* bytes: rows up to this size survive a clear */
+#define INDEX_FIRST 1024u     /* ids in a new index: one page */
+#define INDEX_KEEP (1u << 14) /* an index up to this size survives a clear */
+#define INDEX_MOST (1ull << 32)
+
+/* --- chunks, of rows or bytes --- */
+static char *map_chunk(const struct ctmi_table_backing *backed, unsigned chunk, size_t size)
+{
+    return backed->backing == NULL
+               ? ctmi_mem_map(size)
+               : backed->backing->map(backed->backing, backed->table, chunk, size);
+}
+
+static void unmap_chunk(const struct ctmi_table_backing *backed, unsigned chunk, char *memory,
+                        size_t size)
+{
+    if (backed->backing == NULL) {
+        ctmi_mem_unmap(memory, size);
+    } else {
+        backed->backing->unmap(backed->backing, backed->table, chunk);
+    }
+}
+
+static bool may_write(const struct ctmi_table_backing *backed, unsigned chunk, size_t end)
+{
+    return backed->backing == NULL ||
+           backed->backing->grow(backed->backing, backed->table, chunk, end);
+}
+
+/* --- rows --- */
+static size_t chunk_bytes(const struct ctmi_rows *rows, unsigned chunk)
+{
+    return ((size_t)rows->row_size << CTMI_ROWS_FIRST_LOG2) << chunk;
+}
+
+void ctmi_rows_init(struct ctmi_rows *rows, uint32_t row_size, uint32_t limit)
+{
+    *rows = (struct ctmi_rows){.count = 1, .limit = limit, .row_size = row_size};
+}
+
+_Static_assert(CTMI_SPARE_SITES < 1u << CTMI_ROWS_FIRST_LOG2, "spare rows: two chunks at most");
+
+/* The place of row `id`, counted from the number of rows in the first chunk. */
+static uint64_t row_place(uint64_t id)
+{
+    return id + (1u << CTMI_ROWS_FIRST_LOG2);
+}
+
+static unsigned row_chunk(uint64_t id)
+{
+    return 63u - (unsigned)__builtin_clzll(row_place(id)) - CTMI_ROWS_FIRST_LOG2;
+}
+
+static void drop_aside(struct ctmi_rows *rows, unsigned chunk)
+{
+    if (rows->aside[chunk] != NULL) {
+        ctmi_mem_unmap(rows->aside[chunk], chunk_bytes(rows, chunk) * rows->aside_factor);
+        rows->aside[chunk] = NULL;
+    }
+}
+
+/* What a chunk has set aside; the first one has nothing. */
+static bool have_aside(struct ctmi_rows *rows, unsigned chunk)
+{
+    if (rows->aside_factor != 0 && chunk != 0 && rows->aside[chunk] == NULL) {
+        rows->aside[chunk] = ctmi_mem_map(chunk_bytes(rows, chunk) * rows->aside_factor);
+        return rows->aside[chunk] != NULL;
+    }
+    return true;
+}
+
+void ctmi_rows_set_aside(struct ctmi_rows *rows, uint32_t factor)
+{
+    for (unsigned k = 0; k < CTMI_ROWS_CHUNKS; k++) {
+        drop_aside(rows, k);
+    }
+    rows->aside_factor = factor;
+}
+
+static bool have_chunk(struct ctmi_rows *rows, unsigned chunk)
+{
+    if (rows->chunk[chunk] == NULL && have_aside(rows, chunk)) {
+        rows->chunk[chunk] = map_chunk(&rows->backed, chunk, chunk_bytes(rows, chunk));
+        if (chunk == 0 && rows->chunk[0] != NULL && rows->backed.backing == NULL) {
+            ctmi_mem_sparse(rows->chunk[0], chunk_bytes(rows, 0)); /* most of it stays untouched */
+        }
+    }
+    return rows->chunk[chunk] != NULL;
+}
+
+ctm_status ctmi_rows_map(struct ctmi_rows *rows)
+{
+    const uint64_t last = (uint64_t)rows->count + rows->spare;
+    if (last >= rows->limit) {
+        return CTM_ERR_LIMIT;
+    }
+    return have_chunk(rows, row_chunk(rows->count)) && have_chunk(rows, row_chunk(last))
+               ? CTM_OK
+               : CTM_ERR_NOMEM;
+}
+
+ctm_status ctmi_rows_reserve(struct ctmi_rows *rows)
+{
+    const unsigned chunk = row_chunk(rows->count);
+    const ctm_status status = ctmi_rows_map(rows);
+    if (status != CTM_OK) {
+        return status;
+    }
+    const uint64_t end = row_place(rows->count) - ((1ull << CTMI_ROWS_FIRST_LOG2) << chunk) + 1;
+    return may_write(&rows->backed, chunk, (size_t)end * rows->row_size) ? CTM_OK : CTM_ERR_NOMEM;
+}
+
+void ctmi_rows_empty(struct ctmi_rows *rows, bool keep)
+{
+    const bool keep_first = keep && (size_t)rows->count * rows->row_size <= ROWS_KEEP;
+    for (unsigned k = keep_first ? 1 : 0; k < CTMI_ROWS_CHUNKS; k++) {
+        if (rows->chunk[k] != NULL) {
+            unmap_chunk(&rows->backed, k, rows->chunk[k], chunk_bytes(rows, k));
+            rows->chunk[k] = NULL;
+        }
+        drop_aside(rows, k);
+    }
+    rows->count = 1;
+    rows->spare = 0;
+}
+
+size_t ctmi_rows_resident(const struct ctmi_rows *rows)
+{
+    size_t resident = 0;
+    for (unsigned k = 0; k < CTMI_ROWS_CHUNKS; k++) {
+        if (rows->chunk[k] != NULL) {
+            resident += ctmi_mem_resident(rows->chunk[k], chunk_bytes(rows, k));
+        }
+    }
+    return resident;
+}
+
+/* --- bytes --- */
+ctm_status ctmi_bytes_map(struct ctmi_bytes *bytes, size_t size, uint64_t *out_offset)
+{
+    uint64_t offset = bytes->end;
+    unsigned chunk = ctmi_bytes_chunk(offset);
+    const size_t whole = size + bytes->spare;
+    if (offset + whole > ctmi_bytes_chunk_start(chunk) + ctmi_bytes_chunk_size(chunk)) {
+        do {
+            chunk++;
+        } while (chunk < CTMI_BYTES_CHUNKS && ctmi_bytes_chunk_size(chunk) < whole);
+        if (chunk >= CTMI_BYTES_CHUNKS) {
+            return CTM_ERR_LIMIT;
+        }
+        offset = ctmi_bytes_chunk_start(chunk);
+    }
+    if (bytes->chunk[chunk] == NULL) {
+        bytes->chunk[chunk] = map_chunk(&bytes->backed, chunk, ctmi_bytes_chunk_size(chunk));
+    }
+    CTMI_ASSERT(offset >= bytes->end &&
+                offset + whole <= ctmi_bytes_chunk_start(chunk) + ctmi_bytes_chunk_size(chunk));
+    *out_offset = offset;
+    return bytes->chunk[chunk] != NULL ? CTM_OK : CTM_ERR_NOMEM;
+}
+
+ctm_status ctmi_bytes_reserve(struct ctmi_bytes *bytes, size_t size, uint64_t *out_offset)
+{
+    uint64_t offset;
+    const ctm_status status = ctmi_bytes_map(bytes, size, &offset);
+    if (status != CTM_OK) {
+        return status;
+    }
+    const unsigned chunk = ctmi_bytes_chunk(offset);
+    if (!may_write(&bytes->backed, chunk, offset - ctmi_bytes_chunk_start(chunk) + size)) {
+        return CTM_ERR_NOMEM;
+    }
+    *out_offset = offset;
+    return CTM_OK;
+}
+
+void ctmi_bytes_empty(struct ctmi_bytes *bytes, bool keep)
+{
+    for (unsigned k = keep ? 1 : 0; k < CTMI_BYTES_CHUNKS; k++) {
+        if (bytes->chunk[k] != NULL) {
+            unmap_chunk(&bytes->backed, k, bytes->chunk[k], ctmi_bytes_chunk_size(k));
+            bytes->chunk[k] = NULL;
+        }
+    }
+    bytes->end = 0;
+    bytes->spare = 0;
+}
+
+size_t ctmi_bytes_resident(const struct ctmi_bytes *bytes)
+{
+    size_t resident = 0;
+    for (unsigned k = 0; k < CTMI_BYTES_CHUNKS; k++) {
+        if (bytes->chunk[k] != NULL) {
+            resident += ctmi_mem_resident(bytes->chunk[k], ctmi_bytes_chunk_size(k));
+        }
+    }
+    return resident;
+}
+
+/* --- indexes --- */
+static size_t index_bytes(const struct ctmi_index *index)
+{
+    return ((size_t)index->mask + 1) * sizeof(uint32_t);
+}
+
+void ctmi_index_put(struct ctmi_index *index, uint32_t hash, uint32_t id)
+{
+    uint32_t at = hash & index->mask;
+    CTMI_ASSERT(id != 0);
+    CTMI_ASSERT(index->used < index->mask); /* a place stays free, or a search would never end */
+    while (index->ids[at] != 0) {
+        at = (at + 1) & index->mask;
+    }
+    index->ids[at] = id;
+    index->used++;
+}
+
+/* May the index, which has `size` places and cannot grow, take one more id? */
+static ctm_status squeeze(const struct ctmi_index *index, const struct ctmi_store *store,
+                          uint64_t size)
+{
+    const uint64_t most = store->is_using_spare ? size - (size != 0) : size / 8 * 7;
+    return index->used + 1ull <= most ? CTM_OK : CTM_ERR_NOMEM;
+}
+
+ctm_status ctmi_index_make(struct ctmi_index *index, uint32_t ids)
+{
+    struct ctmi_index made = {.mask = ids - 1};
+    CTMI_ASSERT(ids > 1 && (ids & made.mask) == 0);
+    made.ids = ctmi_mem_map(index_bytes(&made));
+    if (made.ids == NULL) {
+        return CTM_ERR_NOMEM;
+    }
+    *index = made;
+    return CTM_OK;
+}
+
+ctm_status ctmi_index_reserve(struct ctmi_index *index, const struct ctmi_store *store,
+                              uint32_t (*hash_of)(const struct ctmi_store *, uint32_t))
+{
+    uint64_t size = index->ids == NULL ? 0 : (uint64_t)index->mask + 1;
+    /* At most 5/8 full, so that a miss ends after a few steps; but the largest may fill to 3/4. */
+    if (index->used + 1ull <= size / 8 * (size == INDEX_MOST ? 6 : 5)) {
+        return CTM_OK;
+    }
+    struct ctmi_backing *backing = store->bytes.backed.backing;
+    if (backing != NULL) {
+        backing->look(backing);
+        if (size != 0 && index->used == 0) {
+            return CTM_OK;
+        }
+    }
+    if (size == INDEX_MOST) {
+        return CTM_ERR_LIMIT;
+    }
+    struct ctmi_index larger = {.mask = (uint32_t)((size ? size * 2 : INDEX_FIRST) - 1)};
+    larger.ids = ctmi_mem_map(index_bytes(&larger));
+    if (larger.ids == NULL) {
+        return squeeze(index, store, size);
+    }
+    for (uint64_t i = 0; i < size; i++) {
+        if (index->ids[i] != 0) {
+            ctmi_index_put(&larger, hash_of(store, index->ids[i]), index->ids[i]);
+        }
+    }
+    if (size != 0) {
+        ctmi_mem_unmap(index->ids, index_bytes(index));
+    }
+    *index = larger;
+    return CTM_OK;
+}
+
+void ctmi_index_forget(struct ctmi_index *index)
+{
+    if (index->ids != NULL) {
+        memset(index->ids, 0, index_bytes(index));
+        index->used = 0;
+    }
+}
+
+void ctmi_index_empty(struct ctmi_index *index, bool keep)
+{
+    if (index->ids == NULL) {
+        return;
+    }
+    if (keep && index->mask < INDEX_KEEP) {
+        memset(index->ids, 0, index_bytes(index));
+        index->used = 0;
+        return;
+    }
+    ctmi_mem_unmap(index->ids, index_bytes(index));
+    *index = (struct ctmi_index){0};
+}
+
+size_t ctmi_index_resident(const struct ctmi_index *index)
+{
+    return index->ids == NULL ? 0 : ctmi_mem_resident(index->ids, index_bytes(index));
+}

@@ -1,0 +1,566 @@
+/* store.c: interning; see store.h.
+ *
+ * Model: to intern is to look the content up in the table's index, else to make room in the
+ * index, then in the rows, and only then to write. Nothing is visible before all room is there,
+ * which makes every call failure-atomic without any undoing.
+ *
+ * The generic part takes a description of the table; the descriptions are constants and
+ * `intern` is always inlined, so each table gets its own code without a call through a pointer.
+ */
+#include "tables/store.h"
+
+#include <string.h>
+
+#include "base/utf8.h"
+#include "tables/rows.h"
+
+#define MAX_ROWS (3u << 30) /* what the largest index can hold */
+
+/* --- hashing ---
+ * Ids and sizes are small numbers: two of them must not meet in one `^`, where many pairs give the same. */
+static inline uint64_t mix(uint64_t hash, uint64_t value)
+{
+    hash = (hash ^ value) * 0x9E3779B97F4A7C15ull;
+    return hash ^ (hash >> 32);
+}
+
+static uint32_t hash_bytes(const char *bytes, size_t length)
+{
+    uint64_t hash = mix(0, length), word;
+    for (; length >= sizeof word; bytes += sizeof word, length -= sizeof word) {
+        memcpy(&word, bytes, sizeof word);
+        hash = mix(hash, word);
+    }
+    word = 0;
+    if (length > 0) {
+        memcpy(&word, bytes, length);
+    }
+    return (uint32_t)mix(hash, word);
+}
+
+static uint32_t hash_string_row(const struct ctmi_store *store, uint32_t id)
+{
+    return ((struct ctmi_string_row *)ctmi_rows_at(&store->strings, id,
+                                                   sizeof(struct ctmi_string_row)))
+        ->hash;
+}
+
+static uint32_t hash_function(const ctm_function *key)
+{
+    uint64_t hash = mix((uint64_t)key->filename << 32 | key->name, 0);
+    return (uint32_t)mix(hash, (uint32_t)key->first_lineno);
+}
+
+static uint32_t hash_function_row(const struct ctmi_store *store, uint32_t id)
+{
+    return hash_function(ctmi_store_function_row(store, id));
+}
+
+static uint32_t hash_frame(const ctm_frame *key)
+{
+    return (uint32_t)mix((uint64_t)key->function << 32 | (uint32_t)key->lineno, 0);
+}
+
+static uint32_t hash_frame_row(const struct ctmi_store *store, uint32_t id)
+{
+    return hash_frame(ctmi_store_frame_row(store, id));
+}
+
+static uint32_t hash_traceback(const ctm_traceback *key)
+{
+    uint64_t hash = mix((uint64_t)key->parent << 32 | key->frame, 0);
+    return (uint32_t)mix(hash, (uint32_t)key->total_nframe);
+}
+
+static uint32_t hash_traceback_row(const struct ctmi_store *store, uint32_t id)
+{
+    return hash_traceback(&ctmi_store_traceback_row(store, id)->row);
+}
+
+static uint32_t hash_label(const ctm_label *key)
+{
+    return (uint32_t)mix(mix(key->parent, 0), (uint64_t)key->key << 32 | key->value);
+}
+
+static uint32_t hash_label_row(const struct ctmi_store *store, uint32_t id)
+{
+    return hash_label(&ctmi_store_label_row(store, id)->row);
+}
+
+static uint32_t hash_site(const ctm_site *key)
+{
+    uint64_t hash =
+        mix(mix(key->block_size, key->labels), (uint64_t)key->domain << 32 | key->traceback);
+    return (uint32_t)hash;
+}
+
+static uint32_t hash_site_row(const struct ctmi_store *store, uint32_t id)
+{
+    return hash_site(&ctmi_store_site_row(store, id)->site);
+}
+
+/* --- comparing a row with a key --- */
+struct string_key {
+    const char *utf8;
+    size_t length;
+    uint32_t hash;
+};
+
+static bool same_string(const struct ctmi_store *store, uint32_t id, const void *with)
+{
+    const struct string_key *key = with;
+    const struct ctmi_string_row *row = ctmi_rows_at(&store->strings, id, sizeof *row);
+    return row->hash == key->hash && row->length == key->length &&
+           memcmp(ctmi_bytes_at(&store->bytes, row->offset), key->utf8, key->length) == 0;
+}
+
+static bool same_function(const struct ctmi_store *store, uint32_t id, const void *with)
+{
+    const ctm_function *key = with, *row = ctmi_store_function_row(store, id);
+    return row->filename == key->filename && row->name == key->name &&
+           row->first_lineno == key->first_lineno;
+}
+
+static bool same_frame(const struct ctmi_store *store, uint32_t id, const void *with)
+{
+    const ctm_frame *key = with, *row = ctmi_store_frame_row(store, id);
+    return row->function == key->function && row->lineno == key->lineno;
+}
+
+static bool same_traceback(const struct ctmi_store *store, uint32_t id, const void *with)
+{
+    const ctm_traceback *key = with, *row = &ctmi_store_traceback_row(store, id)->row;
+    return row->parent == key->parent && row->frame == key->frame &&
+           row->total_nframe == key->total_nframe;
+}
+
+static bool same_label(const struct ctmi_store *store, uint32_t id, const void *with)
+{
+    const ctm_label *key = with, *row = &ctmi_store_label_row(store, id)->row;
+    return row->parent == key->parent && row->key == key->key && row->value == key->value;
+}
+
+static bool same_site(const struct ctmi_store *store, uint32_t id, const void *with)
+{
+    const ctm_site *key = with, *row = &ctmi_store_site_row(store, id)->site;
+    return row->block_size == key->block_size && row->traceback == key->traceback &&
+           row->domain == key->domain && row->labels == key->labels;
+}
+
+/* --- writing a new row; may fail only before it changes anything --- */
+static ctm_status write_string(struct ctmi_store *store, void *row, const void *from)
+{
+    const struct string_key *key = from;
+    uint64_t offset;
+    /* Here and not at each call: what is in the table already is valid. */
+    if (ctmi_utf8_fault((const unsigned char *)key->utf8, key->length) < key->length) {
+        return CTM_ERR_INVALID;
+    }
+    ctm_status status = ctmi_bytes_reserve(&store->bytes, key->length + 1, &offset);
+    if (status != CTM_OK) {
+        return status;
+    }
+    char *bytes = ctmi_bytes_at(&store->bytes, offset);
+    memcpy(bytes, key->utf8, key->length);
+    bytes[key->length] = '\0';
+    store->bytes.end = offset + key->length + 1;
+    *(struct ctmi_string_row *)row = (struct ctmi_string_row){
+        .offset = offset, .length = (uint32_t)key->length, .hash = key->hash};
+    return CTM_OK;
+}
+
+static ctm_status write_function(struct ctmi_store *store, void *row, const void *key)
+{
+    (void)store;
+    memcpy(row, key, sizeof(ctm_function));
+    return CTM_OK;
+}
+
+static ctm_status write_frame(struct ctmi_store *store, void *row, const void *key)
+{
+    (void)store;
+    memcpy(row, key, sizeof(ctm_frame));
+    return CTM_OK;
+}
+
+static ctm_status write_traceback(struct ctmi_store *store, void *row, const void *from)
+{
+    const ctm_traceback *key = from;
+    uint32_t below = key->parent ? ctmi_store_traceback_row(store, key->parent)->length : 0;
+    if (below >= CTM_MAX_NFRAME) {
+        return CTM_ERR_INVALID;
+    }
+    *(struct ctmi_traceback_row *)row =
+        (struct ctmi_traceback_row){.row = *key, .length = below + 1};
+    return CTM_OK;
+}
+
+static ctm_status write_label(struct ctmi_store *store, void *row, const void *from)
+{
+    const ctm_label *key = from;
+    uint32_t below = key->parent ? ctmi_store_label_row(store, key->parent)->length : 0;
+    if (below >= CTM_MAX_LABELS) {
+        return CTM_ERR_INVALID;
+    }
+    *(struct ctmi_label_row *)row = (struct ctmi_label_row){.row = *key, .length = below + 1};
+    return CTM_OK;
+}
+
+static ctm_status write_site(struct ctmi_store *store, void *at, const void *key)
+{
+    (void)store;
+    struct ctmi_site_row *row = at;
+    memcpy(&row->site, key, sizeof row->site);
+    atomic_init(&row->freed_remote, 0);
+    atomic_init(&row->remote_since, 0);
+    return CTM_OK;
+}
+
+/* --- the generic part --- */
+struct table {
+    size_t rows;  /* offset of its ctmi_rows in a store */
+    size_t index; /* offset of its ctmi_index */
+    size_t row_size;
+    uint32_t (*hash_row)(const struct ctmi_store *store, uint32_t id);
+    bool (*same)(const struct ctmi_store *store, uint32_t id, const void *key);
+    ctm_status (*write)(struct ctmi_store *store, void *row, const void *key);
+};
+
+#define TABLE(name, size)                       \
+    {offsetof(struct ctmi_store, name##s),      \
+     offsetof(struct ctmi_store, name##_index), \
+     size,                                      \
+     hash_##name##_row,                         \
+     same_##name,                               \
+     write_##name}
+static const struct table string_table = TABLE(string, sizeof(struct ctmi_string_row));
+static const struct table function_table = TABLE(function, sizeof(ctm_function));
+static const struct table frame_table = TABLE(frame, sizeof(ctm_frame));
+static const struct table traceback_table = TABLE(traceback, sizeof(struct ctmi_traceback_row));
+static const struct table label_table = TABLE(label, sizeof(struct ctmi_label_row));
+static const struct table site_table = TABLE(site, sizeof(struct ctmi_site_row));
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE uint32_t find(const struct ctmi_store *store, const struct table *table, uint32_t hash,
+                     const void *key)
+{
+    const struct ctmi_index *index = (const void *)((const char *)store + table->index);
+    if (index->ids == NULL) {
+        return 0;
+    }
+    for (uint32_t at = hash & index->mask;; at = (at + 1) & index->mask) {
+        uint32_t id = index->ids[at];
+        if (id == 0 || table->same(store, id, key)) {
+            return id;
+        }
+    }
+}
+
+INLINE ctm_status append(struct ctmi_store *store, const struct table *table, const void *key,
+                         uint32_t *out)
+{
+    struct ctmi_rows *rows = (void *)((char *)store + table->rows);
+    ctm_status status = ctmi_rows_reserve(rows);
+    if (status == CTM_OK) {
+        CTMI_ASSERT(rows->count >= 1 && rows->count < rows->limit);
+        status = table->write(store, ctmi_rows_at(rows, rows->count, table->row_size), key);
+    }
+    if (status == CTM_OK) {
+        *out = rows->count;
+        __atomic_store_n(&rows->count, *out + 1, __ATOMIC_RELEASE); /* see ctmi_rows_published */
+        if (rows->backed.published != NULL) {
+            __atomic_store_n(rows->backed.published, (uint64_t)*out + 1, __ATOMIC_RELEASE);
+        }
+    }
+    return status;
+}
+
+INLINE ctm_status intern(struct ctmi_store *store, const struct table *table, uint32_t hash,
+                         const void *key, uint32_t *out)
+{
+    struct ctmi_index *index = (void *)((char *)store + table->index);
+    uint32_t found = find(store, table, hash, key);
+    if (found != 0) {
+        *out = found;
+        return CTM_OK;
+    }
+    ctm_status status = ctmi_index_reserve(index, store, table->hash_row);
+    if (status == CTM_OK) {
+        status = append(store, table, key, out);
+    }
+    if (status == CTM_OK) {
+        ctmi_index_put(index, hash, *out);
+    }
+    return status;
+}
+
+/* --- interning --- */
+ctm_status ctmi_store_string(struct ctmi_store *store, const char *utf8, size_t length,
+                             uint32_t *out)
+{
+    if (length == 0) {
+        *out = 0;
+        return CTM_OK;
+    }
+    if (length >= UINT32_MAX) {
+        return CTM_ERR_LIMIT;
+    }
+    struct string_key key = {utf8, length, hash_bytes(utf8, length)};
+    return intern(store, &string_table, key.hash, &key, out);
+}
+
+ctm_status ctmi_store_function(struct ctmi_store *store, uint32_t filename, uint32_t name,
+                               int32_t first_lineno, uint32_t *out)
+{
+    if (filename >= store->strings.count || name >= store->strings.count) {
+        return CTM_ERR_INVALID;
+    }
+    ctm_function key = {filename, name, first_lineno};
+    return intern(store, &function_table, hash_function(&key), &key, out);
+}
+
+ctm_status ctmi_store_frame(struct ctmi_store *store, uint32_t function, int32_t lineno,
+                            uint32_t *out)
+{
+    if (function == 0 || function >= store->functions.count) {
+        return CTM_ERR_INVALID;
+    }
+    ctm_frame key = {function, lineno};
+    return intern(store, &frame_table, hash_frame(&key), &key, out);
+}
+
+ctm_status ctmi_store_traceback(struct ctmi_store *store, uint32_t parent, uint32_t frame,
+                                int32_t total_nframe, uint32_t *out)
+{
+    if (frame == 0 || frame >= store->frames.count || parent >= store->tracebacks.count) {
+        return CTM_ERR_INVALID;
+    }
+    ctm_traceback key = {parent, frame, total_nframe};
+    const ctm_status status = intern(store, &traceback_table, hash_traceback(&key), &key, out);
+    CTMI_ASSERT(status != CTM_OK || *out > parent); /* no cycles */
+    return status;
+}
+
+/* Are the bytes of string `a` less than, equal to or greater than those of `b`? As strcmp. */
+static int compare_strings(const struct ctmi_store *store, uint32_t a, uint32_t b)
+{
+    size_t one, two;
+    const char *first = ctmi_store_string_row(store, a, &one);
+    const char *second = ctmi_store_string_row(store, b, &two);
+    const int order = a == b ? 0 : memcmp(first, second, one < two ? one : two);
+    return order != 0 ? order : (one > two) - (one < two);
+}
+
+/* The pair goes to its place in the chain; the pairs behind it are put on again. A chain has at most
+ * CTM_MAX_LABELS pairs, and so many calls deep is this. */
+static ctm_status put_label(struct ctmi_store *store, uint32_t set, const ctm_label *pair,
+                            uint32_t *out)
+{
+    ctm_label key = {set, pair->key, pair->value};
+    if (set != 0) {
+        const ctm_label last = ctmi_store_label_row(store, set)->row;
+        const int order = compare_strings(store, last.key, pair->key);
+        if (order > 0) {
+            ctm_status status = put_label(store, last.parent, pair, &key.parent);
+            if (status != CTM_OK) {
+                return status;
+            }
+            key.key = last.key;
+            key.value = last.value;
+        } else if (order == 0) {
+            key.parent = last.parent;
+        }
+    }
+    const ctm_status status = intern(store, &label_table, hash_label(&key), &key, out);
+    CTMI_ASSERT(status != CTM_OK || *out > key.parent);
+    return status;
+}
+
+ctm_status ctmi_store_label(struct ctmi_store *store, uint32_t set, uint32_t key, uint32_t value,
+                            uint32_t *out)
+{
+    const ctm_label pair = {0, key, value};
+    size_t length;
+    if (set >= store->labels.count || key == 0 || key >= store->strings.count ||
+        value >= store->strings.count) {
+        return CTM_ERR_INVALID;
+    }
+    ctmi_store_string_row(store, key, &length);
+    if (length > CTM_MAX_LABEL_KEY) {
+        return CTM_ERR_INVALID;
+    }
+    return put_label(store, set, &pair, out);
+}
+
+ctm_status ctmi_store_site(struct ctmi_store *store, uint32_t domain, uint32_t traceback,
+                           uint64_t block_size, uint32_t labels, uint32_t *out)
+{
+    ctm_site key = {
+        .block_size = block_size, .domain = domain, .traceback = traceback, .labels = labels};
+    if (traceback >= store->tracebacks.count || labels >= store->labels.count) {
+        return CTM_ERR_INVALID;
+    }
+    if (traceback == 0) {
+        return intern(store, &site_table, hash_site(&key), &key, out);
+    }
+    /* Most allocations of a place in the code have the same size as the last one there. */
+    struct ctmi_traceback_row *row = ctmi_store_traceback_row(store, traceback);
+    if (row->last_site != 0 && same_site(store, row->last_site, &key)) {
+        *out = row->last_site;
+        return CTM_OK;
+    }
+    ctm_status status = intern(store, &site_table, hash_site(&key), &key, out);
+    if (status == CTM_OK) {
+        row->last_site = *out;
+    }
+    return status;
+}
+
+ctm_status ctmi_store_site_append(struct ctmi_store *store, uint32_t domain, uint32_t traceback,
+                                  uint64_t block_size, uint32_t labels, uint32_t *out)
+{
+    if (traceback >= store->tracebacks.count || labels >= store->labels.count) {
+        return CTM_ERR_INVALID;
+    }
+    ctm_site key = {
+        .block_size = block_size, .domain = domain, .traceback = traceback, .labels = labels};
+    return append(store, &site_table, &key, out);
+}
+
+ctm_status ctmi_store_map_row(struct ctmi_store *store, enum ctmi_table table)
+{
+    static const struct table *const tables[] = {
+        [CTMI_TABLE_STRINGS] = &string_table, [CTMI_TABLE_FUNCTIONS] = &function_table,
+        [CTMI_TABLE_FRAMES] = &frame_table,   [CTMI_TABLE_TRACEBACKS] = &traceback_table,
+        [CTMI_TABLE_LABELS] = &label_table,   [CTMI_TABLE_SITES] = &site_table,
+    };
+    struct ctmi_index *index = (void *)((char *)store + tables[table]->index);
+    const ctm_status status = ctmi_rows_map(ctmi_store_rows(store, table));
+    return status == CTM_OK ? ctmi_index_reserve(index, store, tables[table]->hash_row) : status;
+}
+
+ctm_status ctmi_store_index_sites(struct ctmi_store *store)
+{
+    for (uint32_t id = 1; id < store->sites.count; id++) {
+        const ctm_site *site = &ctmi_store_site_row(store, id)->site;
+        const uint32_t hash = hash_site(site);
+        if (find(store, &site_table, hash, site) != 0) {
+            continue;
+        }
+        ctm_status status = ctmi_index_reserve(&store->site_index, store, hash_site_row);
+        if (status != CTM_OK) {
+            return status;
+        }
+        ctmi_index_put(&store->site_index, hash, id);
+    }
+    return CTM_OK;
+}
+
+const char *ctmi_store_string_row(const struct ctmi_store *store, uint32_t id, size_t *out_length)
+{
+    const struct ctmi_string_row *row = NULL;
+    if (id != 0) {
+        row = ctmi_rows_at(&store->strings, id, sizeof *row);
+    }
+    if (out_length != NULL) {
+        *out_length = row ? row->length : 0;
+    }
+    return row ? ctmi_bytes_at(&store->bytes, row->offset) : "";
+}
+
+/* --- life --- */
+void ctmi_store_init(struct ctmi_store *store)
+{
+    memset(store, 0, sizeof *store);
+    ctmi_rows_init(&store->strings, sizeof(struct ctmi_string_row), MAX_ROWS);
+    ctmi_rows_init(&store->functions, sizeof(ctm_function), MAX_ROWS);
+    ctmi_rows_init(&store->frames, sizeof(ctm_frame), MAX_ROWS);
+    ctmi_rows_init(&store->tracebacks, sizeof(struct ctmi_traceback_row), MAX_ROWS);
+    ctmi_rows_init(&store->labels, sizeof(struct ctmi_label_row), MAX_ROWS);
+    ctmi_rows_init(&store->sites, sizeof(struct ctmi_site_row), CTMI_MAX_SITES);
+}
+
+struct ctmi_rows *ctmi_store_rows(struct ctmi_store *store, enum ctmi_table table)
+{
+    switch (table) {
+    case CTMI_TABLE_STRINGS: return &store->strings;
+    case CTMI_TABLE_FUNCTIONS: return &store->functions;
+    case CTMI_TABLE_FRAMES: return &store->frames;
+    case CTMI_TABLE_TRACEBACKS: return &store->tracebacks;
+    case CTMI_TABLE_LABELS: return &store->labels;
+    default: return &store->sites;
+    }
+}
+
+void ctmi_store_set_backing(struct ctmi_store *store, struct ctmi_backing *backing)
+{
+    for (enum ctmi_table table = 0; table < CTMI_TABLE_BYTES; table++) {
+        ctmi_store_rows(store, table)->backed =
+            (struct ctmi_table_backing){.backing = backing, .table = table};
+    }
+    store->bytes.backed =
+        (struct ctmi_table_backing){.backing = backing, .table = CTMI_TABLE_BYTES};
+}
+
+void ctmi_store_set_aside(struct ctmi_store *store, uint32_t factor)
+{
+    for (enum ctmi_table table = 0; table < CTMI_TABLE_BYTES; table++) {
+        ctmi_rows_set_aside(ctmi_store_rows(store, table), factor);
+    }
+}
+
+void ctmi_store_forget_rows(struct ctmi_store *store)
+{
+    ctmi_index_forget(&store->string_index);
+    ctmi_index_forget(&store->function_index);
+    ctmi_index_forget(&store->frame_index);
+    ctmi_index_forget(&store->traceback_index);
+    ctmi_index_forget(&store->label_index);
+    ctmi_index_forget(&store->site_index);
+    ctmi_index_forget(&store->unplaced_index);
+    store->unplaced_traceback = 0;
+}
+
+static void empty(struct ctmi_store *store, bool keep)
+{
+    keep = keep && store->bytes.backed.backing == NULL; /* what is emptied on file begins anew */
+    ctmi_rows_empty(&store->strings, keep);
+    ctmi_rows_empty(&store->functions, keep);
+    ctmi_rows_empty(&store->frames, keep);
+    ctmi_rows_empty(&store->tracebacks, keep);
+    ctmi_rows_empty(&store->labels, keep);
+    ctmi_rows_empty(&store->sites, keep);
+    ctmi_bytes_empty(&store->bytes, keep);
+    ctmi_index_empty(&store->string_index, keep);
+    ctmi_index_empty(&store->function_index, keep);
+    ctmi_index_empty(&store->frame_index, keep);
+    ctmi_index_empty(&store->traceback_index, keep);
+    ctmi_index_empty(&store->label_index, keep);
+    ctmi_index_empty(&store->site_index, keep);
+    if (!keep || store->unplaced_index.used != 0) {
+        ctmi_index_empty(&store->unplaced_index, false);
+    }
+    store->unplaced_traceback = 0;
+}
+
+void ctmi_store_clear(struct ctmi_store *store)
+{
+    empty(store, true);
+}
+
+void ctmi_store_free_all(struct ctmi_store *store)
+{
+    empty(store, false);
+}
+
+size_t ctmi_store_bytes(const struct ctmi_store *store)
+{
+    return ctmi_rows_resident(&store->strings) + ctmi_rows_resident(&store->functions) +
+           ctmi_rows_resident(&store->frames) + ctmi_rows_resident(&store->tracebacks) +
+           ctmi_rows_resident(&store->labels) + ctmi_rows_resident(&store->sites) +
+           ctmi_bytes_resident(&store->bytes) + ctmi_index_resident(&store->string_index) +
+           ctmi_index_resident(&store->function_index) + ctmi_index_resident(&store->frame_index) +
+           ctmi_index_resident(&store->traceback_index) + ctmi_index_resident(&store->label_index) +
+           ctmi_index_resident(&store->site_index) + ctmi_index_resident(&store->unplaced_index);
+}

@@ -1,0 +1,123 @@
+/* unplaced.c: blocks whose place there is no memory for; see store.h.
+ *
+ * Model: a table that cannot grow still has the spare rows that were set aside while it could. Of these, one traceback is made, and
+ * a site for each size that comes: so totals and counts stay exact, and only the place is not known. Nothing here
+ * asks the system for memory, if ordinary rows did leave the spare ones alone (rows.c).
+ */
+#include "tables/rows.h"
+
+static void set_spare(struct ctmi_store *store, bool is_set_aside)
+{
+    store->strings.spare = store->functions.spare = store->frames.spare = store->tracebacks.spare =
+        is_set_aside;
+    store->sites.spare = is_set_aside ? CTMI_SPARE_SITES : 0;
+    store->bytes.spare = is_set_aside ? sizeof CTMI_UNPLACED_TEXT : 0;
+}
+
+static bool have_room(struct ctmi_store *store)
+{
+    static const enum ctmi_table tables[] = {CTMI_TABLE_STRINGS, CTMI_TABLE_FUNCTIONS,
+                                             CTMI_TABLE_FRAMES, CTMI_TABLE_TRACEBACKS,
+                                             CTMI_TABLE_SITES};
+    uint64_t offset;
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        if (ctmi_store_map_row(store, tables[i]) != CTM_OK) {
+            return false;
+        }
+    }
+    return ctmi_bytes_map(&store->bytes, 0, &offset) == CTM_OK &&
+           (store->unplaced_index.ids != NULL ||
+            ctmi_index_make(&store->unplaced_index, 2 * CTMI_SPARE_SITES) == CTM_OK);
+}
+
+ctm_status ctmi_store_reserve_spare(struct ctmi_store *store)
+{
+    set_spare(store, true);
+    if (have_room(store)) {
+        return CTM_OK;
+    }
+    set_spare(store, false);
+    return CTM_ERR_NOMEM;
+}
+
+static ctm_status intern_traceback(struct ctmi_store *store)
+{
+    uint32_t string, function, frame;
+    ctm_status status =
+        ctmi_store_string(store, CTMI_UNPLACED_TEXT, sizeof CTMI_UNPLACED_TEXT - 1, &string);
+    if (status == CTM_OK) {
+        status = ctmi_store_function(store, string, 0, 0, &function);
+    }
+    if (status == CTM_OK) {
+        status = ctmi_store_frame(store, function, 0, &frame);
+    }
+    return status == CTM_OK ? ctmi_store_traceback(store, 0, frame, 1, &store->unplaced_traceback)
+                            : status;
+}
+
+static uint32_t hash_key(uint32_t domain, uint64_t block_size)
+{
+    const uint64_t hash = (block_size ^ (uint64_t)domain << 40) * 0x9E3779B97F4A7C15ull;
+    return (uint32_t)(hash ^ hash >> 32);
+}
+
+/* 0: there is no such site. */
+static uint32_t find(const struct ctmi_store *store, uint32_t domain, uint64_t block_size)
+{
+    const struct ctmi_index *index = &store->unplaced_index;
+    for (uint32_t at = hash_key(domain, block_size) & index->mask;; at = (at + 1) & index->mask) {
+        const uint32_t id = index->ids[at];
+        const ctm_site *site = id != 0 ? &ctmi_store_site_row(store, id)->site : NULL;
+        if (site == NULL || (site->block_size == block_size && site->domain == domain)) {
+            return id;
+        }
+    }
+}
+
+static ctm_status make(struct ctmi_store *store, uint32_t domain, uint64_t block_size,
+                       uint32_t *out)
+{
+    ctm_status status = store->unplaced_traceback != 0 ? CTM_OK : intern_traceback(store);
+    if (status == CTM_OK && store->unplaced_index.used >= CTMI_SPARE_SITES) {
+        status = CTM_ERR_NOMEM;
+    }
+    if (status == CTM_OK) {
+        status =
+            ctmi_store_site_append(store, domain, store->unplaced_traceback, block_size, 0, out);
+    }
+    if (status == CTM_OK) {
+        ctmi_index_put(&store->unplaced_index, hash_key(domain, block_size), *out);
+    }
+    return status;
+}
+
+ctm_status ctmi_store_unplaced_site(struct ctmi_store *store, uint32_t domain, uint64_t block_size,
+                                    uint32_t *out)
+{
+    if (store->unplaced_index.ids == NULL) {
+        return CTM_ERR_NOMEM;
+    }
+    const uint32_t found = find(store, domain, block_size);
+    if (found != 0) {
+        *out = found;
+        return CTM_OK;
+    }
+    set_spare(store, false);
+    store->is_using_spare = true;
+    const ctm_status status = make(store, domain, block_size, out);
+    store->is_using_spare = false;
+    set_spare(store, true);
+    return status;
+}
+
+uint64_t ctmi_store_unplaced_blocks(const struct ctmi_store *store)
+{
+    const struct ctmi_index *index = &store->unplaced_index;
+    uint64_t blocks = 0;
+    for (uint64_t i = 0; index->used != 0 && i <= index->mask; i++) {
+        if (index->ids[i] != 0) {
+            blocks += ctmi_store_site_row(store, index->ids[i])->site.allocated;
+        }
+    }
+    return blocks;
+}

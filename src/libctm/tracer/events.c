@@ -1,0 +1,419 @@
+/* events.c: blocks coming, going, changing size and owner. The hot path.
+ *
+ * Model: an event finds or makes everything that can fail first (site, place in the map), and
+ * then only counts, which cannot fail. Counters of a site belong to the home shard of the
+ * block, totals to the shard the event came through (shard.h).
+ *
+ * The peak: see peak.c. With sampling, totals are in the bytes that the recorded blocks stand for (base/weight.h), and
+ * the addresses that are on the map are told to `places`.
+ */
+#include "base/weight.h"
+#include "tracer/shard.h"
+
+#define LIKELY(condition) __builtin_expect(!!(condition), 1)
+#define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+
+/* --- slots --- */
+static inline uint32_t slot_of(const ctm_shard *shard, uint32_t site)
+{
+    CTMI_ASSERT(site != 0 && site <= CTMI_SLOT_SITE_MASK);
+    return shard->index << CTMI_SLOT_SITE_BITS | site;
+}
+
+static inline struct ctmi_site_row *row_of(const ctm_shard *shard, uint32_t slot)
+{
+    const uint32_t index = slot >> CTMI_SLOT_SITE_BITS;
+    CTMI_ASSERT(index < CTM_SHARDS && (slot & CTMI_SLOT_SITE_MASK) != 0);
+    const ctm_shard *home = LIKELY(index == shard->index) ? shard : &shard->tracer->shards[index];
+    return ctmi_store_site_row(&home->store, slot & CTMI_SLOT_SITE_MASK);
+}
+
+/* --- counting --- */
+static inline uint64_t add(_Atomic uint64_t *mine, uint64_t amount)
+{
+    uint64_t now = atomic_load_explicit(mine, memory_order_relaxed) + amount;
+    atomic_store_explicit(mine, now, memory_order_relaxed);
+    return now;
+}
+
+static inline void total_add(ctm_shard *shard, uint64_t bytes)
+{
+    add(&shard->blocks, 1);
+    const uint64_t now = add(&shard->bytes, bytes);
+    if ((int64_t)(now - atomic_load_explicit(&shard->limit, memory_order_relaxed)) > 0) {
+        ctmi_peak_reached(shard);
+    }
+}
+
+static inline void total_subtract(ctm_shard *shard, uint64_t bytes)
+{
+    add(&shard->blocks, (uint64_t)-1);
+    add(&shard->bytes, 0 - bytes);
+}
+
+static inline uint32_t stamp_of_now(const ctm_shard *shard)
+{
+    return atomic_load_explicit(&shard->tracer->peak_stamp, memory_order_relaxed);
+}
+
+/* The row of this shard is about to change: what it has is what it had at the peak, if it has not changed since. */
+static inline void save_peak(const ctm_shard *shard, struct ctmi_site_row *row)
+{
+    const uint32_t now = stamp_of_now(shard);
+    if (row->site.reserved != now) {
+        row->site.at_peak = row->site.allocated - row->site.freed;
+        /* In this order in memory, for a black box whose program is killed at this moment; no instruction. */
+        atomic_signal_fence(memory_order_seq_cst);
+        row->site.reserved = now;
+        atomic_signal_fence(memory_order_seq_cst);
+    }
+}
+
+/* A block that counts as live is freed at this shard's own row: it was allocated. (Rows in the file of a black box become
+ * zeros when somebody cuts it; `tables_lost` tells so of rows that have moved from there.) */
+static inline void assert_allocated(const ctm_shard *shard, const struct ctmi_site_row *row)
+{
+    CTMI_ASSERT(row->site.freed < row->site.allocated ||
+                shard->store.bytes.backed.backing != NULL ||
+                atomic_load(&shard->tracer->tables_lost));
+    (void)shard;
+    (void)row;
+}
+
+/* A block of another shard. */
+static CTMI_RARE void count_remote(const ctm_shard *shard, struct ctmi_site_row *row)
+{
+    const uint64_t now = stamp_of_now(shard);
+    uint64_t since = atomic_load_explicit(&row->remote_since, memory_order_relaxed), next;
+    do {
+        next = since >> 32 != now ? now << 32 | 1 : since + ((uint32_t)since != UINT32_MAX);
+    } while (!atomic_compare_exchange_weak(&row->remote_since, &since, next));
+    atomic_fetch_add_explicit(&row->freed_remote, 1, memory_order_relaxed);
+}
+
+static inline void site_freed(const ctm_shard *shard, uint32_t slot, struct ctmi_site_row *row)
+{
+    if (LIKELY(slot >> CTMI_SLOT_SITE_BITS == shard->index)) {
+        assert_allocated(shard, row);
+        save_peak(shard, row);
+        row->site.freed++;
+    } else {
+        count_remote(shard, row);
+    }
+}
+
+static inline void site_allocated(const ctm_shard *shard, struct ctmi_site_row *row)
+{
+    save_peak(shard, row);
+    row->site.allocated++;
+}
+
+/* Bytes that a block of the site stands for. */
+static inline uint64_t weighted_size(const ctm_shard *shard, const struct ctmi_site_row *row)
+{
+    const uint64_t interval = ctmi_tracer_interval(shard->tracer);
+    return LIKELY(interval == 0) ? row->site.block_size
+                                 : ctmi_weighted_size(row->site.block_size, interval);
+}
+
+static inline void count_allocated(ctm_shard *shard, uint32_t site)
+{
+    struct ctmi_site_row *row = ctmi_store_site_row(&shard->store, site);
+    site_allocated(shard, row);
+    total_add(shard, weighted_size(shard, row));
+}
+
+static inline void count_freed(ctm_shard *shard, uint32_t slot)
+{
+    struct ctmi_site_row *row = row_of(shard, slot);
+    site_freed(shard, slot, row);
+    total_subtract(shard, weighted_size(shard, row));
+}
+
+/* --- sampling --- */
+static inline void note_address(const ctm_shard *shard, uintptr_t address)
+{
+    if (UNLIKELY(ctmi_tracer_interval(shard->tracer) != 0)) {
+        ctmi_page_filter_add(&shard->tracer->page_filter, address);
+    }
+}
+
+static inline void drop_address(const ctm_shard *shard, uintptr_t address)
+{
+    if (UNLIKELY(ctmi_tracer_interval(shard->tracer) != 0)) {
+        ctmi_page_filter_remove(&shard->tracer->page_filter, address);
+    }
+}
+
+/* --- alloc, free --- */
+static inline bool is_sampling(const ctm_shard *shard)
+{
+    return ctmi_tracer_interval(shard->tracer) != 0;
+}
+
+/* In a place that was taken (0: it was not), or in a sample. */
+static CTMI_RARE void alloc_rarely(ctm_shard *shard, uintptr_t address, uint32_t site, uint32_t old)
+{
+    if (old != 0) {
+        count_freed(shard, old);
+    } else {
+        note_address(shard, address);
+    }
+    count_allocated(shard, site);
+}
+
+/* A block of another shard, or in a sample. */
+static CTMI_RARE void free_rarely(ctm_shard *shard, uintptr_t address, uint32_t slot)
+{
+    drop_address(shard, address);
+    count_freed(shard, slot);
+}
+
+static inline ctm_status find_site(ctm_shard *shard, uint32_t domain, uint32_t traceback,
+                                   uint64_t size, uint32_t *out)
+{
+    ctmi_shard_assert_inside(shard);
+    struct ctmi_store *store = &shard->store;
+    if (UNLIKELY(traceback == 0 || traceback >= ctmi_store_traceback_count(store))) {
+        return CTM_ERR_INVALID;
+    }
+    /* ctmi_store_site begins with the same look at the hint: here it saves the call. */
+    uint32_t last = ctmi_store_traceback_row(store, traceback)->last_site;
+    if (last != 0) {
+        const ctm_site *site = &ctmi_store_site_row(store, last)->site;
+        if (site->block_size == size && site->domain == domain && site->labels == 0) {
+            *out = last;
+            return CTM_OK;
+        }
+    }
+    return ctmi_store_site(store, domain, traceback, size, 0, out);
+}
+
+ctm_status ctm_shard_site(ctm_shard *shard, uint32_t domain, uint32_t traceback, uint64_t size,
+                          uint32_t *out)
+{
+    return find_site(shard, domain, traceback, size, out);
+}
+
+ctm_status ctm_shard_unplaced_site(ctm_shard *shard, uint32_t domain, uint64_t size, uint32_t *out)
+{
+    ctmi_shard_assert_inside(shard);
+    return ctmi_store_unplaced_site(&shard->store, domain, size, out);
+}
+
+ctm_status ctm_shard_alloc_at(ctm_shard *shard, uint32_t domain, uintptr_t address, uint32_t site)
+{
+    ctmi_shard_assert_inside(shard);
+    uint32_t old;
+    const ctm_status status = ctmi_map_set(&shard->tracer->map, shard->memos, domain, address,
+                                           slot_of(shard, site), &old);
+    if (UNLIKELY(status != CTM_OK)) {
+        return status;
+    }
+    if (UNLIKELY(old != 0 || is_sampling(shard))) {
+        alloc_rarely(shard, address, site, old);
+        return CTM_OK;
+    }
+    struct ctmi_site_row *row = ctmi_store_site_row(&shard->store, site);
+    site_allocated(shard, row);
+    total_add(shard, row->site.block_size);
+    return CTM_OK;
+}
+
+ctm_status ctm_shard_alloc(ctm_shard *shard, uint32_t domain, uintptr_t address, uint64_t size,
+                           uint32_t traceback)
+{
+    uint32_t site;
+    const ctm_status status = find_site(shard, domain, traceback, size, &site);
+    return LIKELY(status == CTM_OK) ? ctm_shard_alloc_at(shard, domain, address, site) : status;
+}
+
+bool ctm_shard_free(ctm_shard *shard, uint32_t domain, uintptr_t address)
+{
+    ctmi_shard_assert_inside(shard);
+    uint32_t slot = ctmi_map_take(&shard->tracer->map, shard->memos, domain, address);
+    if (slot == 0) {
+        return false;
+    }
+    if (UNLIKELY(slot >> CTMI_SLOT_SITE_BITS != shard->index || is_sampling(shard))) {
+        free_rarely(shard, address, slot);
+        return true;
+    }
+    struct ctmi_site_row *row = ctmi_store_site_row(&shard->store, slot & CTMI_SLOT_SITE_MASK);
+    assert_allocated(shard, row);
+    save_peak(shard, row);
+    row->site.freed++;
+    total_subtract(shard, row->site.block_size);
+    return true;
+}
+
+/* --- resize ---
+ * Between begin and the end the old block is off the map but still counted. The shard keeps
+ * room in the map for every resize it has begun: one is enough, for either the new or the old
+ * address is put on the map, never both. (A fork in between, in another thread, leaves
+ * the child with a block that is counted and cannot be freed: its thread is gone.) */
+static ctm_status reserve_room(ctm_shard *shard)
+{
+    if (shard->resizing == shard->reserved) {
+        ctm_status status = ctmi_map_reserve(&shard->tracer->map, CTMI_ROOMS_AT_ONCE);
+        if (status != CTM_OK) {
+            return status;
+        }
+        shard->reserved += CTMI_ROOMS_AT_ONCE;
+    }
+    shard->resizing++;
+    CTMI_ASSERT(shard->resizing <= shard->reserved);
+    return CTM_OK;
+}
+
+/* Puts `slot` at the address using the resize's room; gives the slot replaced. */
+static inline uint32_t set_in_room(ctm_shard *shard, uint32_t domain, uintptr_t address,
+                                   uint32_t slot)
+{
+    struct ctmi_map *map = &shard->tracer->map;
+    CTMI_ASSERT(shard->resizing >= 1 && shard->resizing <= shard->reserved);
+    ctmi_map_slot *place = ctmi_map_look(map, shard->memos, domain, address);
+    uint32_t old;
+    if (LIKELY(place != NULL && !ctmi_map_has_spilled(map))) {
+        old = ctmi_map_put(place, slot);
+    } else {
+        bool used;
+        old = ctmi_map_set_reserved(map, domain, address, slot, &used);
+        shard->reserved -= used;
+    }
+    shard->resizing--;
+    if (old == 0) {
+        note_address(shard, address);
+    }
+    return old;
+}
+
+ctm_status ctm_shard_resize_begin_at(ctm_shard *shard, uint32_t domain, uintptr_t old_address,
+                                     uint32_t site, ctm_resize *out)
+{
+    ctmi_shard_assert_inside(shard);
+    const ctm_status status = reserve_room(shard);
+    if (status != CTM_OK) {
+        return status;
+    }
+    *out = (ctm_resize){
+        .old_address = old_address,
+        .domain = domain,
+        .old_slot =
+            old_address ? ctmi_map_take(&shard->tracer->map, shard->memos, domain, old_address) : 0,
+        .new_site = site,
+        .generation = ctm_tracer_generation(shard->tracer),
+    };
+    if (out->old_slot != 0) {
+        drop_address(shard, old_address);
+    }
+    return CTM_OK;
+}
+
+ctm_status ctm_shard_resize_begin(ctm_shard *shard, uint32_t domain, uintptr_t old_address,
+                                  uint64_t new_size, uint32_t traceback, ctm_resize *out)
+{
+    uint32_t site;
+    const ctm_status status = find_site(shard, domain, traceback, new_size, &site);
+    return status == CTM_OK ? ctm_shard_resize_begin_at(shard, domain, old_address, site, out)
+                            : status;
+}
+
+void ctm_shard_resize_commit(ctm_shard *shard, const ctm_resize *resize, uintptr_t new_address)
+{
+    ctmi_shard_assert_inside(shard);
+    if (resize->generation != ctm_tracer_generation(shard->tracer)) {
+        return;
+    }
+    uint32_t stale = 0;
+    if (resize->new_site != 0) {
+        stale = set_in_room(shard, resize->domain, new_address, slot_of(shard, resize->new_site));
+    } else {
+        CTMI_ASSERT(shard->resizing >= 1);
+        shard->resizing--;
+    }
+    /* First off, then on: the peak never holds both the old and the new block. */
+    if (resize->old_slot != 0) {
+        count_freed(shard, resize->old_slot);
+    }
+    if (stale != 0) {
+        count_freed(shard, stale);
+    }
+    if (resize->new_site != 0) {
+        count_allocated(shard, resize->new_site);
+    }
+}
+
+void ctm_shard_resize_abort(ctm_shard *shard, const ctm_resize *resize)
+{
+    ctmi_shard_assert_inside(shard);
+    if (resize->generation != ctm_tracer_generation(shard->tracer)) {
+        return;
+    }
+    if (resize->old_slot == 0) {
+        CTMI_ASSERT(shard->resizing >= 1);
+        shard->resizing--;
+        return;
+    }
+    uint32_t stale = set_in_room(shard, resize->domain, resize->old_address, resize->old_slot);
+    if (stale != 0) {
+        count_freed(shard, stale);
+    }
+}
+
+/* --- reattribute, find --- */
+bool ctm_shard_seek(ctm_shard *shard, uint32_t domain, uintptr_t address, ctm_found *out)
+{
+    ctmi_shard_assert_inside(shard);
+    out->slot = ctmi_map_seek(&shard->tracer->map, shard->memos, domain, address, &out->place);
+    out->address = address;
+    out->domain = domain;
+    return out->slot != 0;
+}
+
+uint64_t ctm_shard_found_size(const ctm_shard *shard, const ctm_found *found)
+{
+    return row_of(shard, found->slot)->site.block_size;
+}
+
+/* The totals stay: as many bytes in as many blocks. */
+void ctm_shard_reattribute_at(ctm_shard *shard, const ctm_found *found, uint32_t site)
+{
+    ctmi_shard_assert_inside(shard);
+    const uint32_t slot = slot_of(shard, site);
+    site_freed(shard, found->slot, row_of(shard, found->slot));
+    site_allocated(shard, ctmi_store_site_row(&shard->store, site));
+    ctmi_map_replace(&shard->tracer->map, found->domain, found->address, slot, found->place);
+}
+
+ctm_status ctm_shard_reattribute(ctm_shard *shard, uint32_t domain, uintptr_t address,
+                                 uint32_t traceback)
+{
+    ctm_found found;
+    uint32_t site;
+    if (!ctm_shard_seek(shard, domain, address, &found)) {
+        return CTM_ERR_NOT_FOUND;
+    }
+    const ctm_status status =
+        find_site(shard, domain, traceback, ctm_shard_found_size(shard, &found), &site);
+    if (status == CTM_OK) {
+        ctm_shard_reattribute_at(shard, &found, site);
+    }
+    return status;
+}
+
+ctm_status ctm_shard_find(ctm_shard *shard, uint32_t domain, uintptr_t address, ctm_block *out)
+{
+    uint32_t slot = ctmi_map_get(&shard->tracer->map, domain, address);
+    if (slot == 0) {
+        return CTM_ERR_NOT_FOUND;
+    }
+    const ctm_site *site = &row_of(shard, slot)->site;
+    *out = (ctm_block){
+        .size = site->block_size,
+        .domain = site->domain,
+        .shard = slot >> CTMI_SLOT_SITE_BITS,
+        .traceback = site->traceback,
+    };
+    return CTM_OK;
+}

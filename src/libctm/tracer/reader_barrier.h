@@ -1,0 +1,82 @@
+/* tracer/reader_barrier.h: keeping a recorder out of the tables while they are emptied.
+ *
+ * Model: a recorder reads the tables of all shards without their locks: rows never move, and counts are published.
+ * That is safe but while tables are emptied (start, stop, clear) or the process forks. So whoever does that closes
+ * the gate, and a recorder is inside it while it reads. It looks at `waiting` every few thousand rows and steps
+ * aside, so closing takes microseconds however many rows there are.
+ *
+ * Lock order: shards, then the gate. Inside the gate a recorder takes no other lock and does no input or output.
+ */
+#ifndef CTMI_TRACER_READER_BARRIER_H
+#define CTMI_TRACER_READER_BARRIER_H
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+
+#include "base/assert.h"
+
+struct ctmi_reader_barrier {
+    pthread_mutex_t lock;
+    CTMI_HOLDER(holder)       /* who has closed it, or is inside */
+    _Atomic unsigned waiting; /* threads that want to close it */
+};
+
+static inline void ctmi_reader_barrier_init(struct ctmi_reader_barrier *barrier)
+{
+    pthread_mutex_init(&barrier->lock, NULL);
+    atomic_store(&barrier->waiting, 0);
+}
+
+static inline void ctmi_reader_barrier_close(struct ctmi_reader_barrier *barrier)
+{
+    atomic_fetch_add(&barrier->waiting, 1);
+    pthread_mutex_lock(&barrier->lock);
+    CTMI_TAKE(barrier->holder);
+    atomic_fetch_sub(&barrier->waiting, 1);
+}
+
+static inline void ctmi_reader_barrier_open(struct ctmi_reader_barrier *barrier)
+{
+    CTMI_DROP(barrier->holder);
+    pthread_mutex_unlock(&barrier->lock);
+}
+
+/* The child of a fork has one thread, which has closed the gate; others who waited are not there. */
+static inline void ctmi_reader_barrier_open_in_child(struct ctmi_reader_barrier *barrier)
+{
+    atomic_store(&barrier->waiting, 0);
+    CTMI_DROP(barrier->holder);
+    pthread_mutex_unlock(&barrier->lock);
+}
+
+/* --- the recorder's side --- */
+
+static inline void ctmi_reader_barrier_enter(struct ctmi_reader_barrier *barrier)
+{
+    pthread_mutex_lock(&barrier->lock);
+    CTMI_TAKE(barrier->holder);
+}
+
+static inline void ctmi_reader_barrier_leave(struct ctmi_reader_barrier *barrier)
+{
+    CTMI_DROP(barrier->holder);
+    pthread_mutex_unlock(&barrier->lock);
+}
+
+/* Lets whoever waits in between. A mutex alone is not fair: it would be taken again at once. */
+static inline void ctmi_reader_barrier_yield(struct ctmi_reader_barrier *barrier)
+{
+    if (atomic_load_explicit(&barrier->waiting, memory_order_relaxed) == 0) {
+        return;
+    }
+    CTMI_DROP(barrier->holder);
+    pthread_mutex_unlock(&barrier->lock);
+    while (atomic_load(&barrier->waiting) != 0) {
+        sched_yield();
+    }
+    pthread_mutex_lock(&barrier->lock);
+    CTMI_TAKE(barrier->holder);
+}
+
+#endif

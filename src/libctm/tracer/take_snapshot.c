@@ -1,0 +1,132 @@
+/* take_snapshot.c: the tables of all shards, merged into a snapshot.
+ *
+ * Model: a snapshot is flattened from one store, in which rows keep their ids
+ * (snapshot/snapshot.h). If one shard alone has sites, that is its store. Otherwise it is a copy of the
+ * fullest shard's store, into which the rows of the others are interned (tables/add_store.h).
+ * The others are small as a rule, so most of the work is copying.
+ */
+#include <errno.h>
+#include <unistd.h>
+
+#include "sinks/black_box.h"
+#include "snapshot/snapshot.h"
+#include "tables/add_store.h"
+#include "tracer/shard.h"
+
+static struct ctm_shard *fullest_shard(ctm_tracer *tracer, bool *out_alone)
+{
+    struct ctm_shard *fullest = &tracer->shards[0];
+    uint32_t with_sites = 0;
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        uint32_t sites = ctmi_store_site_count(&tracer->shards[i].store);
+        with_sites += sites > 1;
+        if (sites > ctmi_store_site_count(&fullest->store)) {
+            fullest = &tracer->shards[i];
+        }
+    }
+    *out_alone = with_sites <= 1;
+    return fullest;
+}
+
+/* `merged` is an empty store; the caller frees it in any case. */
+static ctm_status merge_shards(const ctm_tracer *tracer, const struct ctm_shard *base,
+                               struct ctmi_store *merged)
+{
+    ctm_status status = ctmi_store_copy(merged, &base->store);
+    for (uint32_t i = 0; i < CTM_SHARDS && status == CTM_OK; i++) {
+        const struct ctmi_store *store = &tracer->shards[i].store;
+        if (&tracer->shards[i] != base && ctmi_store_site_count(store) > 1) {
+            status = ctmi_store_add_store(merged, store);
+        }
+    }
+    return status;
+}
+
+/* The world is stopped, so any shard's store is ours: the command is interned like any string, and no loss is told. */
+static ctm_status finish(const ctm_tracer *tracer, struct ctmi_store *store,
+                         ctm_snapshot_info *info, struct ctm_snapshot **out)
+{
+    ctm_status status =
+        ctmi_store_string(store, tracer->command, tracer->command_length, &info->command);
+    if (status == CTM_OK) {
+        status = ctmi_snapshot_from_store(store, info, &tracer->annotations.losses, out);
+    }
+    if (status == CTM_OK) {
+        ctmi_snapshot_count_peak(*out);
+    }
+    return status;
+}
+
+static ctm_status take_locked(ctm_tracer *tracer, size_t tracer_bytes, struct ctm_snapshot **out)
+{
+    ctm_totals totals;
+    ctm_tracer_totals(tracer, &totals);
+    ctm_snapshot_info info = {.nframe = ctm_tracer_nframe(tracer),
+                              .sample_interval = ctmi_tracer_interval(tracer),
+                              .peak_bytes = totals.peak_bytes,
+                              .peak_known = true,
+                              .tracer_bytes = tracer_bytes,
+                              .taken_ns = ctmi_tracer_now(),
+                              .started_ns = tracer->started_ns,
+                              .pid = (uint32_t)getpid()};
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        tracer->shards[i].store.peak_stamp = atomic_load(&tracer->peak_stamp);
+    }
+    bool alone;
+    struct ctm_shard *base = fullest_shard(tracer, &alone);
+    if (alone) {
+        return finish(tracer, &base->store, &info, out);
+    }
+    struct ctmi_store merged;
+    ctmi_store_init(&merged);
+    ctm_status status = merge_shards(tracer, base, &merged);
+    if (status == CTM_OK) {
+        status = finish(tracer, &merged, &info, out);
+    }
+    ctmi_store_free_all(&merged);
+    return status;
+}
+
+/* Were the tables lost, perhaps only just now, in reading them? Then the snapshot is given up. */
+static ctm_status refuse_lost(const ctm_tracer *tracer, ctm_status status,
+                              struct ctm_snapshot *snapshot)
+{
+    if (!atomic_load(&tracer->tables_lost)) {
+        return status;
+    }
+    if (status == CTM_OK) {
+        ctm_snapshot_unref(snapshot);
+    }
+    errno = EIO;
+    return CTM_ERR_IO;
+}
+
+ctm_status ctm_tracer_snapshot(ctm_tracer *tracer, struct ctm_snapshot **out)
+{
+    if (!ctm_tracer_is_tracing(tracer)) {
+        return CTM_ERR_NOT_TRACING;
+    }
+    ctmi_tracer_stop_world(tracer);
+    ctm_status status = take_locked(tracer, ctmi_tracer_memory_locked(tracer), out);
+    ctmi_tracer_resume_world(tracer);
+    return refuse_lost(tracer, status, status == CTM_OK ? *out : NULL);
+}
+
+ctm_status ctm_tracer_finish(ctm_tracer *tracer, struct ctm_snapshot **out)
+{
+    if (!ctm_tracer_is_tracing(tracer)) {
+        return CTM_ERR_NOT_TRACING;
+    }
+    ctmi_tracer_stop_world(tracer);
+    ctmi_reader_barrier_close(&tracer->barrier);
+    const size_t tracer_bytes = ctmi_tracer_memory_locked(tracer);
+    atomic_store(&tracer->active, false);
+    ctmi_deferred_unmap_now(ctmi_tracer_drop_map_locked(tracer));
+    ctm_status status = take_locked(tracer, tracer_bytes, out);
+    status = refuse_lost(tracer, status, status == CTM_OK ? *out : NULL);
+    ctmi_box_stop_locked(tracer);
+    ctmi_deferred_unmap_now(ctmi_tracer_forget_locked(tracer, false));
+    ctmi_reader_barrier_open(&tracer->barrier);
+    ctmi_tracer_resume_world(tracer);
+    return status;
+}

@@ -1,0 +1,354 @@
+/* tracer.c: the life of a tracer, its totals, fork. See shard.h for the model and the locks. */
+#include "ctm/tracer.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "base/memory.h"
+#include "base/utf8.h"
+#include "sinks/black_box.h"
+#include "sinks/recorder.h"
+#include "tracer/shard.h"
+
+/* --- life --- */
+ctm_status ctm_tracer_new(ctm_tracer **out)
+{
+    ctm_tracer *tracer = ctmi_mem_map(sizeof *tracer);
+    if (tracer == NULL) {
+        return CTM_ERR_NOMEM;
+    }
+    atomic_store(&tracer->generation, 1);
+    atomic_store(&tracer->nframe, 1);
+    atomic_store(&tracer->peak_stamp, 1);
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        tracer->shards[i].tracer = tracer;
+        tracer->shards[i].index = i;
+        pthread_mutex_init(&tracer->shards[i].lock, NULL);
+        ctmi_store_init(&tracer->shards[i].store);
+        ctmi_map_forget(tracer->shards[i].memos);
+    }
+    pthread_mutex_init(&tracer->peak_lock, NULL);
+    ctmi_annotations_init(&tracer->annotations);
+    ctmi_reader_barrier_init(&tracer->barrier);
+    ctmi_map_init(&tracer->map);
+    ctmi_deferred_unmap_init(&tracer->giving);
+    *out = tracer;
+    return CTM_OK;
+}
+
+void ctm_tracer_free(ctm_tracer *tracer)
+{
+    if (tracer == NULL) {
+        return;
+    }
+    ctmi_box_free(tracer);
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        ctmi_store_free_all(&tracer->shards[i].store);
+        pthread_mutex_destroy(&tracer->shards[i].lock);
+    }
+    pthread_mutex_destroy(&tracer->peak_lock);
+    pthread_mutex_destroy(&tracer->barrier.lock);
+    pthread_mutex_destroy(&tracer->annotations.lock);
+    ctmi_mem_free(tracer->command);
+    ctmi_map_destroy(&tracer->map);
+    ctmi_deferred_unmap_destroy(&tracer->giving);
+    ctmi_mem_unmap(tracer, sizeof *tracer);
+}
+
+ctm_status ctm_tracer_set_command(ctm_tracer *tracer, const char *utf8, size_t length)
+{
+    char *command = NULL;
+    if (ctmi_utf8_fault((const unsigned char *)utf8, length) != length) {
+        return CTM_ERR_INVALID;
+    }
+    if (length > 0) {
+        command = ctmi_mem_alloc(length);
+        if (command == NULL) {
+            return CTM_ERR_NOMEM;
+        }
+        memcpy(command, utf8, length);
+    }
+    ctmi_mem_free(tracer->command);
+    tracer->command = command;
+    tracer->command_length = length;
+    return CTM_OK;
+}
+
+uint64_t ctmi_tracer_now(void)
+{
+    struct timespec now;
+    return clock_gettime(CLOCK_REALTIME, &now) == 0
+               ? (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec
+               : 0;
+}
+
+void ctmi_tracer_stop_world(struct ctm_tracer *tracer)
+{
+    for (uint32_t i = 1; i < CTM_SHARDS; i++) {
+        pthread_mutex_lock(&tracer->shards[i].lock);
+        CTMI_TAKE(tracer->shards[i].holder);
+    }
+    CTMI_TAKE(tracer->world);
+}
+
+void ctmi_tracer_resume_world(struct ctm_tracer *tracer)
+{
+    CTMI_DROP(tracer->world);
+    for (uint32_t i = CTM_SHARDS; i-- > 1;) {
+        CTMI_DROP(tracer->shards[i].holder);
+        pthread_mutex_unlock(&tracer->shards[i].lock);
+    }
+}
+
+struct ctmi_leaving *ctmi_tracer_drop_map_locked(ctm_tracer *tracer)
+{
+    CTMI_ASSERT_WORLD_STOPPED(tracer);
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        tracer->shards[i].resizing = tracer->shards[i].reserved = 0;
+        ctmi_map_forget(tracer->shards[i].memos);
+    }
+    return ctmi_map_empty(&tracer->map);
+}
+
+struct ctmi_leaving *ctmi_tracer_forget_locked(ctm_tracer *tracer, bool keep_pages)
+{
+    CTMI_ASSERT_WORLD_STOPPED(tracer);
+    CTMI_ASSERT_HELD(tracer->barrier.holder);
+    uint32_t generation = atomic_load(&tracer->generation) + 1;
+    atomic_store(&tracer->generation, generation ? generation : 1);
+    ctmi_box_before_emptying(tracer);
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        struct ctm_shard *shard = &tracer->shards[i];
+        if (keep_pages) {
+            ctmi_store_clear(&shard->store);
+        } else {
+            ctmi_store_free_all(&shard->store);
+        }
+        atomic_store(&shard->bytes, 0);
+        atomic_store(&shard->blocks, 0);
+    }
+    struct ctmi_leaving *leaving = ctmi_tracer_drop_map_locked(tracer);
+    if (ctmi_tracer_interval(tracer) != 0) {
+        memset(&tracer->page_filter, 0, sizeof tracer->page_filter);
+    }
+    ctmi_peak_set(tracer, 0);
+    ctmi_annotations_clear(&tracer->annotations);
+    atomic_store(&tracer->tables_lost, false);
+    ctmi_box_after_emptying(tracer);
+    return leaving;
+}
+
+/* Rooms are set aside too (events.c), since the first one needs memory. */
+ctm_status ctmi_tracer_reserve_spare_locked(struct ctm_tracer *tracer)
+{
+    CTMI_ASSERT_WORLD_STOPPED(tracer);
+    for (uint32_t i = 0; i < CTMI_SPARE_SHARDS; i++) {
+        struct ctm_shard *shard = &tracer->shards[i];
+        ctm_status status = ctmi_store_reserve_spare(&shard->store);
+        if (status == CTM_OK && shard->reserved == 0) {
+            status = ctmi_map_reserve(&tracer->map, CTMI_ROOMS_AT_ONCE);
+            shard->reserved = status == CTM_OK ? CTMI_ROOMS_AT_ONCE : 0;
+        }
+        if (status != CTM_OK) {
+            return status;
+        }
+    }
+    return CTM_OK;
+}
+
+static ctm_status start(ctm_tracer *tracer, uint32_t nframe, uint64_t sample_interval)
+{
+    if (nframe < 1 || nframe > CTM_MAX_NFRAME) {
+        return CTM_ERR_INVALID;
+    }
+    if (ctm_tracer_is_tracing(tracer)) {
+        return CTM_OK;
+    }
+    ctmi_tracer_stop_world(tracer);
+    ctmi_reader_barrier_close(&tracer->barrier);
+    ctmi_deferred_unmap_now(ctmi_tracer_forget_locked(tracer, false)); /* nothing, as a rule */
+    const ctm_status status = ctmi_tracer_reserve_spare_locked(tracer);
+    if (status == CTM_OK) {
+        atomic_store_explicit(&tracer->interval, sample_interval, memory_order_relaxed);
+        tracer->started_ns = ctmi_tracer_now();
+        ctmi_annotations_forget(&tracer->annotations);
+        atomic_store(&tracer->nframe, nframe);
+        atomic_store(&tracer->active, true);
+    } else {
+        ctmi_deferred_unmap_now(ctmi_tracer_forget_locked(tracer, false));
+    }
+    ctmi_reader_barrier_open(&tracer->barrier);
+    ctmi_tracer_resume_world(tracer);
+    return status;
+}
+
+ctm_status ctm_tracer_start(ctm_tracer *tracer, uint32_t nframe)
+{
+    return start(tracer, nframe, 0);
+}
+
+ctm_status ctm_tracer_start_sampling(ctm_tracer *tracer, uint32_t nframe, uint64_t sample_interval)
+{
+    const bool valid = sample_interval >= 1 && sample_interval <= CTM_MAX_SAMPLE_INTERVAL;
+    return valid ? start(tracer, nframe, sample_interval) : CTM_ERR_INVALID;
+}
+
+uint64_t ctm_tracer_sample_interval(const ctm_tracer *tracer)
+{
+    return ctmi_tracer_interval(tracer);
+}
+
+void ctm_tracer_stop(ctm_tracer *tracer)
+{
+    ctmi_tracer_stop_world(tracer);
+    ctmi_reader_barrier_close(&tracer->barrier);
+    atomic_store(&tracer->active, false);
+    ctmi_box_stop_locked(tracer);
+    struct ctmi_leaving *leaving = ctmi_tracer_forget_locked(tracer, false);
+    ctmi_reader_barrier_open(&tracer->barrier);
+    ctmi_tracer_resume_world(tracer);
+    ctmi_deferred_unmap(&tracer->giving, leaving);
+}
+
+void ctm_tracer_clear(ctm_tracer *tracer)
+{
+    ctmi_tracer_stop_world(tracer);
+    ctmi_reader_barrier_close(&tracer->barrier);
+    struct ctmi_leaving *leaving = ctmi_tracer_forget_locked(tracer, true);
+    (void)!ctmi_tracer_reserve_spare_locked(tracer); /* what was returned a moment ago */
+    ctmi_reader_barrier_open(&tracer->barrier);
+    ctmi_tracer_resume_world(tracer);
+    ctmi_deferred_unmap_now(leaving); /* no thread comes and goes while a program is traced */
+}
+
+/* --- what anyone may ask --- */
+bool ctm_tracer_is_tracing(const ctm_tracer *tracer)
+{
+    return atomic_load_explicit(&tracer->active, memory_order_acquire);
+}
+
+uint32_t ctm_tracer_nframe(const ctm_tracer *tracer)
+{
+    return atomic_load_explicit(&tracer->nframe, memory_order_acquire);
+}
+
+uint32_t ctm_tracer_generation(const ctm_tracer *tracer)
+{
+    return atomic_load_explicit(&tracer->generation, memory_order_acquire);
+}
+
+/* The sum over the shards may be off by what happens between the loads, and even below 0, if a block is added
+ * after its shard was read and taken off through one that is read later. */
+static uint64_t whole(uint64_t sum)
+{
+    return sum > INT64_MAX ? 0 : sum;
+}
+
+uint64_t ctm_tracer_bytes(const ctm_tracer *tracer, uint64_t *out_peak)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        bytes += atomic_load(&tracer->shards[i].bytes);
+    }
+    const uint64_t current = whole(bytes), peak = atomic_load(&tracer->peak_bytes);
+    *out_peak = peak > current ? peak : current;
+    return current;
+}
+
+void ctm_tracer_totals(ctm_tracer *tracer, ctm_totals *out)
+{
+    uint64_t blocks = 0;
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        blocks += atomic_load(&tracer->shards[i].blocks);
+    }
+    out->current_bytes = ctm_tracer_bytes(tracer, &out->peak_bytes);
+    out->live_blocks = whole(blocks);
+}
+
+void ctm_tracer_reset_peak(ctm_tracer *tracer)
+{
+    ctm_totals totals;
+    ctmi_tracer_stop_world(tracer);
+    ctm_tracer_totals(tracer, &totals);
+    ctmi_peak_set(tracer, totals.current_bytes);
+    ctmi_tracer_resume_world(tracer);
+}
+
+/* A snapshot may need a copy of the tables, and then has them itself. */
+void ctm_tracer_set_aside(ctm_tracer *tracer, bool on)
+{
+    ctmi_tracer_stop_world(tracer);
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        ctmi_store_set_aside(&tracer->shards[i].store, on ? 2 : 0);
+    }
+    ctmi_tracer_resume_world(tracer);
+}
+
+uint64_t ctm_tracer_unplaced(ctm_tracer *tracer)
+{
+    uint64_t blocks = 0;
+    ctmi_tracer_stop_world(tracer);
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        blocks += ctmi_store_unplaced_blocks(&tracer->shards[i].store);
+    }
+    ctmi_tracer_resume_world(tracer);
+    return blocks;
+}
+
+size_t ctmi_tracer_memory_locked(struct ctm_tracer *tracer)
+{
+    size_t bytes = ctmi_mem_resident(tracer, sizeof *tracer) + ctmi_map_bytes(&tracer->map);
+    if (tracer->recorder != NULL) {
+        bytes += atomic_load(&tracer->recorder->memory);
+    }
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        bytes += ctmi_store_bytes(&tracer->shards[i].store);
+    }
+    return bytes;
+}
+
+size_t ctm_tracer_memory(ctm_tracer *tracer)
+{
+    ctmi_deferred_unmap_wait(&tracer->giving);
+    ctmi_tracer_stop_world(tracer);
+    size_t bytes = ctmi_tracer_memory_locked(tracer);
+    ctmi_tracer_resume_world(tracer);
+    return bytes;
+}
+
+/* --- fork ---
+ * With every lock held no table is half changed, so the child finds all of them whole. The child's
+ * one thread is a copy of the one that took the locks, so it may release them; nobody waits there. */
+void ctm_tracer_fork_before(ctm_tracer *tracer)
+{
+    ctmi_deferred_unmap_fork_before(&tracer->giving);
+    ctmi_tracer_stop_world(tracer);
+    ctmi_reader_barrier_close(&tracer->barrier);
+    ctmi_map_fork_before(&tracer->map);
+    ctmi_box_fork_before(tracer);
+    pthread_mutex_lock(&tracer->annotations.lock);
+}
+
+void ctm_tracer_fork_after_parent(ctm_tracer *tracer)
+{
+    pthread_mutex_unlock(&tracer->annotations.lock);
+    ctmi_box_fork_after_parent(tracer);
+    ctmi_map_fork_after(&tracer->map);
+    ctmi_reader_barrier_open(&tracer->barrier);
+    ctmi_tracer_resume_world(tracer);
+    ctmi_deferred_unmap_fork_after(&tracer->giving);
+}
+
+void ctm_tracer_fork_after_child(ctm_tracer *tracer)
+{
+    pthread_mutex_unlock(&tracer->annotations.lock);
+    ctmi_box_fork_after_child(tracer);
+    ctmi_map_fork_after(&tracer->map);
+    if (tracer->recorder != NULL) {
+        ctmi_recorder_forget(tracer->recorder);
+        tracer->recorder = NULL;
+    }
+    ctmi_reader_barrier_open_in_child(&tracer->barrier);
+    ctmi_tracer_resume_world(tracer);
+    ctmi_deferred_unmap_fork_after(&tracer->giving);
+}

@@ -1,0 +1,96 @@
+/* last.c: what the last report of a process needs, for the package's _run.py and _end.py. All need the GIL.
+ *
+ * Model: address space is set aside while there is some, for Python and for a snapshot of small tables; the tables set aside more as
+ * they grow. It is given up when the end begins: then Python, malloc and the
+ * snapshot have room in a process that has none left. Nothing of it is ever touched, so it takes no memory: the limits that make
+ * an allocation fail (RLIMIT_AS, RLIMIT_DATA, strict overcommit) count what is mapped. The last snapshot is taken when tracing
+ * has stopped and the address map, which only running events need, is returned.
+ */
+#include "api/module.h"
+
+#include <sys/mman.h>
+
+#if !defined(Py_GIL_DISABLED)
+
+static void *the_reserve; /* owned mapping, or NULL; GIL */
+static size_t the_reserve_size;
+
+const char pyctm_set_aside_doc[] = "_set_aside($module, size, /)\n--\n\n"
+                                   "Set aside `size` bytes of address space until _give_up().";
+
+PyObject *pyctm_module_set_aside(PyObject *Py_UNUSED(module), PyObject *size)
+{
+    const size_t bytes = PyLong_AsSize_t(size);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    if (the_reserve == NULL && bytes != 0) {
+        void *memory =
+            mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (memory == MAP_FAILED) {
+            return PyErr_NoMemory();
+        }
+        the_reserve = memory;
+        the_reserve_size = bytes;
+        ctm_tracer_set_aside(pyctm_the_capture.tracer, true);
+    }
+    Py_RETURN_NONE;
+}
+
+const char pyctm_give_up_doc[] = "_give_up($module, /)\n--\n\n"
+                                 "Give up what _set_aside() has set aside. Allocates nothing.";
+
+PyObject *pyctm_module_give_up(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    if (the_reserve != NULL) {
+        munmap(the_reserve, the_reserve_size);
+        the_reserve = NULL;
+        ctm_tracer_set_aside(pyctm_the_capture.tracer, false);
+    }
+    Py_RETURN_NONE;
+}
+
+const char pyctm_call_last_doc[] =
+    "_call_last($module, function, /)\n--\n\n"
+    "_give_up(), then call the function: without what the program traces its code\n"
+    "with (sys.settrace, sys.setprofile, sys.monitoring), which is not for our code.";
+
+PyObject *pyctm_module_call_last(PyObject *module, PyObject *function)
+{
+    Py_XDECREF(pyctm_module_give_up(module, NULL));
+    return pyctm_call_untraced(function, NULL, NULL, NULL);
+}
+
+PyObject *pyctm_call_untraced(PyObject *function, PyObject *a, PyObject *b, PyObject *c)
+{
+    PyThreadState *thread_state = PyThreadState_Get();
+    PyThreadState_EnterTracing(thread_state);
+    PyObject *result = PyObject_CallFunctionObjArgs(function, a, b, c, NULL);
+    PyThreadState_LeaveTracing(thread_state);
+    return result;
+}
+
+const char pyctm_last_snapshot_doc[] = "_last_snapshot($module, /)\n--\n\n"
+                                       "Stop tracing, and give the snapshot of that moment.";
+
+PyObject *pyctm_module_last_snapshot(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    pyctm_module_state *state = pyctm_module_state_of(module);
+    if (!ctm_tracer_is_tracing(pyctm_the_capture.tracer)) {
+        return pyctm_status_raise(&state->types, CTM_ERR_NOT_TRACING, NULL, NULL);
+    }
+    if (pyctm_check_capture(false) < 0) {
+        return NULL;
+    }
+    PyObject *limit = PyLong_FromUnsignedLong(ctm_tracer_nframe(pyctm_the_capture.tracer));
+    ctm_snapshot *core = NULL;
+    PyObject *snapshot = NULL;
+    if (limit != NULL) {
+        const ctm_status status = pyctm_capture_finish(state->stdlib, &core);
+        snapshot = status == CTM_OK ? pyctm_snapshot_object_new(&state->types, core, limit)
+                                    : pyctm_status_raise(&state->types, status, NULL, NULL);
+        Py_DECREF(limit);
+    }
+    return snapshot;
+}
+#endif

@@ -1,0 +1,107 @@
+/* module.h: what the files of the extension module share.
+ *
+ * Model: module.c holds the table of functions and the life of the module; the functions stand in
+ * tracing.c, snapshots.c, block.c, doctor.c, recorder.c, black_box.c, last.c, resend.c and ending.c. All need the GIL.
+ */
+#ifndef PYCTM_API_MODULE_H
+#define PYCTM_API_MODULE_H
+
+#include "types/types.h"
+
+#include "capture/capture.h"
+
+typedef struct pyctm_module_state {
+    pyctm_state types;    /* first: PyModule_GetState() is also a pyctm_state */
+    PyObject *stdlib;     /* owned: the real _tracemalloc module */
+    PyObject *get_traces; /* owned: our _get_traces, to see whether it was replaced */
+    /* Owned, interned: the package, and what take_snapshot looks up in it. */
+    PyObject *package_name, *is_tracing_name, *get_traces_name, *get_limit_name;
+} pyctm_module_state;
+
+static inline pyctm_module_state *pyctm_module_state_of(PyObject *module)
+{
+    return PyModule_GetState(module);
+}
+
+/* The functions of the module, by file; their names and signatures are in module.c's table. */
+PyObject *pyctm_module_start(PyObject *module, PyObject *const *args, Py_ssize_t n,
+                             PyObject *names);
+PyObject *pyctm_module_stop(PyObject *module, PyObject *ignored);
+PyObject *pyctm_module_is_tracing(PyObject *module, PyObject *ignored);
+PyObject *pyctm_module_clear_traces(PyObject *module, PyObject *ignored);
+PyObject *pyctm_module_get_traceback_limit(PyObject *module, PyObject *ignored);
+PyObject *pyctm_module_get_sample_interval(PyObject *module, PyObject *ignored);
+PyObject *pyctm_module_get_traced_memory(PyObject *module, PyObject *const *args, Py_ssize_t n);
+PyObject *pyctm_module_reset_peak(PyObject *module, PyObject *ignored);
+PyObject *pyctm_module_get_tracemalloc_memory(PyObject *module, PyObject *ignored);
+extern const char pyctm_start_doc[];
+extern const char pyctm_stop_doc[];
+extern const char pyctm_is_tracing_doc[];
+extern const char pyctm_clear_traces_doc[];
+extern const char pyctm_get_traceback_limit_doc[];
+extern const char pyctm_get_sample_interval_doc[];
+extern const char pyctm_get_traced_memory_doc[];
+extern const char pyctm_reset_peak_doc[];
+extern const char pyctm_get_tracemalloc_memory_doc[];
+PyObject *pyctm_module_take_snapshot(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+                                     PyObject *kwnames);
+PyObject *pyctm_module_get_traces(PyObject *module, PyObject *ignored);
+/* Are numbers of now true? -1 with an exception, or a warning that became one. */
+int pyctm_check_capture(bool warns);
+PyObject *pyctm_module_set_aside(PyObject *module, PyObject *size);
+PyObject *pyctm_module_give_up(PyObject *module, PyObject *ignored);
+PyObject *pyctm_module_call_last(PyObject *module, PyObject *function);
+/* In the program's thread, but not seen by its trace functions. The last arguments may be NULL. */
+PyObject *pyctm_call_untraced(PyObject *function, PyObject *a, PyObject *b, PyObject *c);
+PyObject *pyctm_module_last_snapshot(PyObject *module, PyObject *ignored);
+PyObject *pyctm_module_report_snapshot(PyObject *module, PyObject *ignored);
+extern const char pyctm_set_aside_doc[];
+extern const char pyctm_give_up_doc[];
+extern const char pyctm_call_last_doc[];
+extern const char pyctm_last_snapshot_doc[];
+extern const char pyctm_report_snapshot_doc[];
+extern const char pyctm_take_snapshot_doc[];
+extern const char pyctm_get_traces_doc[];
+PyObject *pyctm_module_get_object_traceback_raw(PyObject *module, PyObject *op);
+PyObject *pyctm_module_get_object_traceback(PyObject *module, PyObject *args, PyObject *kwargs);
+extern const char pyctm_get_object_traceback_raw_doc[];
+extern const char pyctm_get_object_traceback_doc[];
+PyObject *pyctm_module_doctor(PyObject *module, PyObject *ignored);
+PyObject *pyctm_module_announced_by(PyObject *module, PyObject *argument);
+extern const char pyctm_doctor_doc[], pyctm_announced_by_doc[];
+PyObject *pyctm_module_resend_start(PyObject *module, PyObject *number);
+PyObject *pyctm_module_resend_stop(PyObject *module, PyObject *ignored);
+extern const char pyctm_resend_start_doc[];
+extern const char pyctm_resend_stop_doc[];
+PyObject *pyctm_module_stand_in(PyObject *module, PyObject *on);
+extern const char pyctm_stand_in_doc[];
+PyObject *pyctm_module_watch_end(PyObject *module, PyObject *watcher);
+PyObject *pyctm_module_end_status(PyObject *module, PyObject *ignored);
+extern const char pyctm_watch_end_doc[];
+extern const char pyctm_end_status_doc[];
+PyObject *pyctm_module_box_end(PyObject *module, PyObject *at_exit);
+PyObject *pyctm_module_box_continue(PyObject *module, PyObject *path);
+PyObject *pyctm_module_box_state(PyObject *module, PyObject *ignored);
+PyObject *pyctm_module_set_end(PyObject *module, PyObject *args);
+extern const char pyctm_set_end_doc[];
+PyObject *pyctm_module_add_loss(PyObject *module, PyObject *args);
+extern const char pyctm_add_loss_doc[];
+extern const char pyctm_box_end_doc[];
+extern const char pyctm_box_state_doc[];
+extern const char pyctm_box_continue_doc[];
+PyObject *pyctm_module_record_start(PyObject *module, PyObject *args);
+PyObject *pyctm_module_record_tick(PyObject *module, PyObject *capsule);
+PyObject *pyctm_module_record_stop(PyObject *module, PyObject *args);
+PyObject *pyctm_module_record_pause(PyObject *module, PyObject *capsule);
+PyObject *pyctm_module_record_resume(PyObject *module, PyObject *ignored);
+PyObject *pyctm_module_record_forget(PyObject *module, PyObject *ignored);
+PyObject *pyctm_module_record_state(PyObject *module, PyObject *capsule);
+extern const char pyctm_record_start_doc[];
+extern const char pyctm_record_tick_doc[];
+extern const char pyctm_record_stop_doc[];
+extern const char pyctm_record_pause_doc[];
+extern const char pyctm_record_resume_doc[];
+extern const char pyctm_record_forget_doc[];
+extern const char pyctm_record_state_doc[];
+
+#endif

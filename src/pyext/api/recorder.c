@@ -1,0 +1,196 @@
+/* recorder.c: recording, for the package's Recorder (_record.py).
+ *
+ * A recorder is a capsule that owns a ctm_recorder; whoever lets go of it ends the recording. All need the GIL, which is what
+ * being inside shard 0 means here; the recorder's own thread never takes it.
+ */
+#include "api/module.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if !defined(Py_GIL_DISABLED)
+
+#define CAPSULE_NAME "ctracemalloc.recorder"
+
+static void free_recorder(PyObject *capsule)
+{
+    ctm_recorder_free(PyCapsule_GetPointer(capsule, CAPSULE_NAME));
+}
+
+static ctm_recorder *recorder_of(PyObject *capsule)
+{
+    return PyCapsule_GetPointer(capsule, CAPSULE_NAME);
+}
+
+static PyObject *raise_status(PyObject *module, ctm_status status, PyObject *path)
+{
+    if (status == CTM_ERR_NOT_TRACING) {
+        PyErr_SetString(PyExc_RuntimeError, "not tracing: start() first, then record()");
+        return NULL;
+    }
+    if (status == CTM_ERR_INVALID) {
+        PyErr_SetString(PyExc_RuntimeError, "this process is being recorded already");
+        return NULL;
+    }
+    return pyctm_status_raise(&pyctm_module_state_of(module)->types, status, path, NULL);
+}
+
+const char pyctm_record_start_doc[] =
+    "_record_start($module, path, interval, command, /)\n--\n\n"
+    "Begin a recording: path as bytes, interval in nanoseconds. Gives a recorder.";
+
+PyObject *pyctm_module_record_start(PyObject *module, PyObject *args)
+{
+    PyObject *path;
+    unsigned long long interval;
+    const char *command;
+    ctm_recorder *recorder = NULL;
+    if (!PyArg_ParseTuple(args, "SKs:_record_start", &path, &interval, &command)) {
+        return NULL;
+    }
+    const ctm_status status = ctm_recorder_start(pyctm_the_capture.tracer, PyBytes_AS_STRING(path),
+                                                 interval, command, &recorder);
+    if (status != CTM_OK) {
+        PyObject *text = PyUnicode_DecodeFSDefault(PyBytes_AS_STRING(path));
+        PyObject *result = text != NULL ? raise_status(module, status, text) : NULL;
+        Py_XDECREF(text);
+        return result;
+    }
+    PyObject *capsule = PyCapsule_New(recorder, CAPSULE_NAME, free_recorder);
+    if (capsule == NULL) {
+        ctm_recorder_free(recorder);
+    }
+    return capsule;
+}
+
+const char pyctm_record_tick_doc[] = "_record_tick($module, recorder, /)\n--\n\nA tick now.";
+
+PyObject *pyctm_module_record_tick(PyObject *module, PyObject *capsule)
+{
+    ctm_recorder *recorder = recorder_of(capsule);
+    if (recorder == NULL) {
+        return NULL;
+    }
+    pyctm_capture_find_losses();
+    const ctm_status status = ctm_recorder_tick(recorder);
+    if (status == CTM_ERR_IO && ctm_black_box_is_broken(pyctm_the_capture.tracer)) {
+        return PyErr_Format(PyExc_RuntimeError, "the recording has ended: %s",
+                            ctm_recording_lack_text(CTM_RECORDING_TABLES_LOST));
+    }
+    if (status != CTM_OK) {
+        return raise_status(module, status, NULL);
+    }
+    Py_RETURN_NONE;
+}
+
+const char pyctm_record_stop_doc[] =
+    "_record_stop($module, recorder, at_exit, /)\n--\n\nA last tick, and the end.";
+
+PyObject *pyctm_module_record_stop(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *capsule;
+    int at_exit;
+    if (!PyArg_ParseTuple(args, "Op:_record_stop", &capsule, &at_exit)) {
+        return NULL;
+    }
+    ctm_recorder *recorder = recorder_of(capsule);
+    if (recorder == NULL) {
+        return NULL;
+    }
+    pyctm_capture_find_losses();
+    (void)ctm_recorder_stop(recorder, at_exit != 0); /* the state tells of failures */
+    Py_RETURN_NONE;
+}
+
+/* --- forks ---
+ * CPython warns if a process with several threads forks, and counts those of the system (3.12 and newer). A program with one
+ * thread must not be warned of ours. So the recording pauses for a fork, if no other thread is there, and goes on as soon as the
+ * interpreter runs Python code again, which is after the counting. */
+
+static PyObject *the_paused; /* owned: a recorder; NULL: none. GIL */
+
+/* Threads of this process; 0: not known. */
+static long count_threads(void)
+{
+    char text[1024];
+    FILE *file = fopen("/proc/self/stat", "re");
+    const size_t n = file != NULL ? fread(text, 1, sizeof text - 1, file) : 0;
+    if (file != NULL) {
+        fclose(file);
+    }
+    text[n] = '\0';
+    const char *at = strrchr(text, ')'); /* the name may hold anything */
+    for (int field = 2; at != NULL && field < 20; field++) {
+        at = strchr(at + 1, ' ');
+    }
+    return at != NULL ? strtol(at, NULL, 10) : 0;
+}
+
+static int resume_now(void *unused)
+{
+    (void)unused;
+    PyObject *capsule = the_paused;
+    the_paused = NULL;
+    if (capsule != NULL) {
+        ctm_recorder_resume(recorder_of(capsule));
+        Py_DECREF(capsule);
+    }
+    return 0;
+}
+
+const char pyctm_record_pause_doc[] = "_record_pause($module, recorder, /)\n--\n\nBefore a fork.";
+
+PyObject *pyctm_module_record_pause(PyObject *Py_UNUSED(module), PyObject *capsule)
+{
+    ctm_recorder *recorder = recorder_of(capsule);
+    if (recorder == NULL) {
+        return NULL;
+    }
+    if (the_paused == NULL && count_threads() == 2 && ctm_recorder_pause(recorder)) {
+        the_paused = Py_NewRef(capsule);
+        /* A thread that was joined is counted for some microseconds more. */
+        for (int i = 0; i < 1000 && count_threads() > 1; i++) {
+            sched_yield();
+        }
+    }
+    Py_RETURN_NONE;
+}
+
+const char pyctm_record_resume_doc[] =
+    "_record_resume($module, /)\n--\n\nAfter a fork, in the parent: soon.";
+
+PyObject *pyctm_module_record_resume(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    if (the_paused != NULL && Py_AddPendingCall(resume_now, NULL) < 0) {
+        (void)resume_now(NULL);
+    }
+    Py_RETURN_NONE;
+}
+
+const char pyctm_record_forget_doc[] =
+    "_record_forget($module, /)\n--\n\nAfter a fork, in the child: nothing is paused here.";
+
+PyObject *pyctm_module_record_forget(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    Py_CLEAR(the_paused);
+    Py_RETURN_NONE;
+}
+
+const char pyctm_record_state_doc[] = "_record_state($module, recorder, /)\n--\n\n"
+                                      "(recording, errno, reason or None, ticks, bytes)";
+
+PyObject *pyctm_module_record_state(PyObject *Py_UNUSED(module), PyObject *capsule)
+{
+    ctm_recorder_state state;
+    ctm_recorder *recorder = recorder_of(capsule);
+    if (recorder == NULL) {
+        return NULL;
+    }
+    ctm_recorder_state_get(recorder, &state);
+    return Py_BuildValue("(OizKK)", state.recording ? Py_True : Py_False, state.error, state.reason,
+                         (unsigned long long)state.ticks, (unsigned long long)state.bytes);
+}
+#endif

@@ -1,0 +1,244 @@
+/* attribution.c: from this thread's stack to a traceback row, or a site.
+ *
+ * Model: in shard 0 the remembered stack (stack.h) answers. Here is the general way, for the other shards and for what
+ * the stack leaves to it: the walk gives positions, the innermost first; each becomes a frame row; the rows are
+ * joined from the oldest on, parent by parent. Each shard remembers the last chain it built: as
+ * long as the next one agrees with it from the oldest frame on, nothing is looked up again.
+ *
+ * Between pyctm_self_scope_begin and pyctm_self_scope_end the stack of an event does not change, unless a finalizer runs: so there the size
+ * alone tells the site.
+ *
+ * A scratch belongs to its shard and is guarded as the shard is.
+ */
+#include "capture/capture.h"
+#include "capture/frames/frames.h"
+#include "capture/stackcache/stack.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
+
+typedef struct scratch {
+    pyctm_position *positions; /* the walk, innermost first */
+    uint32_t *frames;          /* last chain: frame rows, oldest first */
+    uint32_t *nodes;           /* last chain: traceback rows, oldest first */
+    uint32_t capacity;         /* of each array */
+    uint32_t length;           /* of the last chain */
+    uint32_t left_out;         /* frames older than the last chain's oldest */
+    uint32_t generation;       /* of the last chain's ids */
+} scratch;
+
+/* A site of shard 0 met in a section. */
+typedef struct self_site {
+    uint64_t section, size;
+    uint32_t generation, site;
+} self_site;
+
+#define SELF_SITES 64u /* power of two */
+
+static scratch the_scratches[CTM_SHARDS];
+static self_site the_self_sites[SELF_SITES]; /* GIL; by size in words, the last one met */
+static _Atomic uint64_t the_self_scopes;
+static const char *the_own_filename = "<ctracemalloc>"; /* set once, before tracing starts */
+
+void pyctm_attribution_own_file(const char *utf8_filename)
+{
+    the_own_filename = utf8_filename;
+}
+
+size_t pyctm_attribution_memory(void)
+{
+    size_t bytes = pyctm_code_cache_memory() + pyctm_stack_memory();
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        bytes += the_scratches[i].capacity * (sizeof(pyctm_position) + 2 * sizeof(uint32_t));
+    }
+    return bytes;
+}
+
+bool pyctm_self_scope_begin(void)
+{
+    const bool before = pyctm_hook_tls.own;
+    if (!before) {
+        pyctm_hook_tls.own_frame = pyctm_frames_innermost(PyThreadState_Get());
+        pyctm_hook_tls.self_scope = atomic_fetch_add(&the_self_scopes, 1) + 1;
+        pyctm_hook_tls.own = true;
+    }
+    return before;
+}
+
+void pyctm_self_scope_end(bool before)
+{
+    pyctm_hook_tls.own = before;
+}
+
+/* HOOK: */
+static bool is_own(const pyctm_event_owner *owner)
+{
+    return pyctm_hook_tls.own && owner->thread_state != NULL &&
+           pyctm_frames_innermost(owner->thread_state) == pyctm_hook_tls.own_frame;
+}
+
+/* HOOK: Room for `capacity` frames; the old arrays stay if there is no memory. */
+static bool scratch_reserve(scratch *s, uint32_t capacity)
+{
+    if (s->capacity >= capacity) {
+        return true;
+    }
+    pyctm_position *positions = malloc(capacity * sizeof(pyctm_position));
+    uint32_t *frames = malloc(capacity * sizeof(uint32_t));
+    uint32_t *nodes = malloc(capacity * sizeof(uint32_t));
+    if (positions == NULL || frames == NULL || nodes == NULL) {
+        free(positions);
+        free(frames);
+        free(nodes);
+        return false;
+    }
+    free(s->positions);
+    free(s->frames);
+    free(s->nodes);
+    *s = (scratch){.positions = positions, .frames = frames, .nodes = nodes, .capacity = capacity};
+    return true;
+}
+
+/* HOOK: One frame of a file without a line, on top of `parent`. */
+static ctm_status pseudo_frame(ctm_shard *shard, const char *text, uint32_t parent, uint32_t total,
+                               uint32_t *out)
+{
+    uint32_t filename = 0, function = 0, frame = 0;
+    ctm_status status = ctm_shard_string(shard, text, strlen(text), &filename);
+    if (status == CTM_OK) {
+        status = ctm_shard_function(shard, filename, 0, 0, &function);
+    }
+    if (status == CTM_OK) {
+        status = ctm_shard_frame(shard, function, 0, &frame);
+    }
+    return status == CTM_OK ? ctm_shard_traceback(shard, parent, frame, (int32_t)total, out)
+                            : status;
+}
+
+/* HOOK: Joins the walk's `kept` positions; `left_out` older frames are only counted. */
+static ctm_status join(ctm_shard *shard, uint32_t index, scratch *s, uint32_t kept,
+                       uint32_t left_out, uint32_t *out)
+{
+    const uint32_t generation = ctm_tracer_generation(pyctm_the_capture.tracer);
+    bool same = s->generation == generation && s->left_out == left_out;
+    uint32_t parent = 0;
+    s->generation = generation;
+    s->left_out = left_out;
+    for (uint32_t i = 0; i < kept; i++) {
+        const pyctm_position *position = &s->positions[kept - 1 - i];
+        uint32_t frame;
+        ctm_status status =
+            index == 0 ? pyctm_code_frame(shard, position->code, position->unit, &frame)
+                       : pyctm_code_frame_uncached(shard, position->code, position->unit, &frame);
+        if (same && (i >= s->length || s->frames[i] != frame)) {
+            same = false;
+        }
+        if (status == CTM_OK && !same) {
+            s->length = i;
+            status = ctm_shard_traceback(shard, parent, frame, (int32_t)(left_out + i + 1),
+                                         &s->nodes[i]);
+        }
+        if (status != CTM_OK) {
+            s->length = 0;
+            return status;
+        }
+        s->frames[i] = frame;
+        parent = s->nodes[i];
+        if (!same) {
+            s->length = i + 1;
+        }
+    }
+    *out = parent;
+    return CTM_OK;
+}
+
+/* HOOK: */
+ctm_status pyctm_attribution_traceback(ctm_shard *shard, const pyctm_event_owner *owner,
+                                       uint32_t *out)
+{
+    const uint32_t limit = ctm_tracer_nframe(pyctm_the_capture.tracer);
+    scratch *s = &the_scratches[owner->shard];
+    if (!scratch_reserve(s, limit)) {
+        return CTM_ERR_NOMEM;
+    }
+    const uint32_t own = is_own(owner) ? 1 : 0;
+    uint32_t total = 0, kept = 0, parent = 0;
+    if (owner->thread_state != NULL) {
+        kept = pyctm_frames_walk(owner->thread_state, s->positions, limit - own, &total);
+    }
+    if (total > CTM_MAX_NFRAME - own) {
+        total = CTM_MAX_NFRAME - own;
+    }
+    if (kept != 0) {
+        const ctm_status status = join(shard, owner->shard, s, kept, total - kept, &parent);
+        *out = parent;
+        if (status != CTM_OK || !own) {
+            return status;
+        }
+    }
+    /* stdlib, too, gives a stack without Python frames one frame of an unknown file. */
+    return own ? pseudo_frame(shard, the_own_filename, parent, total + 1, out)
+               : pseudo_frame(shard, "<unknown>", 0, 1, out);
+}
+
+/* HOOK: */
+static PYCTM_RARELY ctm_status general_site(ctm_shard *shard, const pyctm_event_owner *owner,
+                                            uint32_t domain, uint64_t size, uint32_t *out)
+{
+    uint32_t traceback;
+    const ctm_status status = pyctm_attribution_traceback(shard, owner, &traceback);
+    return status == CTM_OK ? ctm_shard_site(shard, domain, traceback, size, out) : status;
+}
+
+/* HOOK: What this module makes for itself in a section, in shard 0. */
+static PYCTM_RARELY ctm_status self_scope_site(ctm_shard *shard, const pyctm_event_owner *owner,
+                                               uint64_t size, uint32_t *out)
+{
+    const uint32_t generation = ctm_tracer_generation(pyctm_the_capture.tracer);
+    self_site *known = &the_self_sites[size / sizeof(void *) % SELF_SITES];
+    if (known->section != pyctm_hook_tls.self_scope || known->size != size ||
+        known->generation != generation) {
+        uint32_t site;
+        const ctm_status status = general_site(shard, owner, 0, size, &site);
+        if (status != CTM_OK) {
+            return status;
+        }
+        *known = (self_site){pyctm_hook_tls.self_scope, size, generation, site};
+    }
+    *out = known->site;
+    return CTM_OK;
+}
+
+/* HOOK: */
+static inline ctm_status known_site(ctm_shard *shard, const pyctm_event_owner *owner,
+                                    uint32_t domain, uint64_t size, uint32_t *out)
+{
+    if (owner->shard == 0 && owner->thread_state != NULL && domain == 0 && !pyctm_hook_tls.own) {
+        const ctm_status status = pyctm_stack_site(shard, owner->thread_state, size, out);
+        if (status != CTM_ERR_NOT_FOUND) {
+            return status;
+        }
+    }
+    if (owner->shard == 0 && domain == 0 && is_own(owner)) {
+        return self_scope_site(shard, owner, size, out);
+    }
+    return general_site(shard, owner, domain, size, out);
+}
+
+/* HOOK: */
+ctm_status pyctm_attribution_site(ctm_shard *shard, const pyctm_event_owner *owner, uint32_t domain,
+                                  uint64_t size, uint32_t *out)
+{
+    ctm_status status = known_site(shard, owner, domain, size, out);
+    if (__builtin_expect(status != CTM_OK, 0)) {
+        status = ctm_shard_unplaced_site(shard, domain, size, out);
+        if (status == CTM_OK) {
+            ctm_tracer_loss(pyctm_the_capture.tracer, "memory",
+                            "no memory for the place of a block", 1);
+        }
+    }
+    return status;
+}
+#endif

@@ -1,0 +1,269 @@
+/* capture.c: starting and stopping, in the order that never shows a hook half a state.
+ *
+ * Start: the tracer, then the hooks, then `mode`, then what depends on live events (self-tests). A self-test looks at its own
+ * block and at nothing that other threads change meanwhile.
+ * Stop: the other way round. Nothing that a hook may still be reading is freed.
+ */
+#include "capture/capture.h"
+#include "capture/frames/frames.h"
+#include "capture/stackcache/stack.h"
+#include "capture/stdlib_view.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
+
+pyctm_capture pyctm_the_capture;
+
+static void fork_before(void)
+{
+    ctm_tracer_fork_before(pyctm_the_capture.tracer);
+}
+
+static void fork_after_parent(void)
+{
+    ctm_tracer_fork_after_parent(pyctm_the_capture.tracer);
+}
+
+static void fork_after_child(void)
+{
+    ctm_tracer_fork_after_child(pyctm_the_capture.tracer);
+}
+
+/* Our own walk against CPython's account of the innermost Python frame. */
+static const char *check_walk(void)
+{
+    PyThreadState *thread_state = PyThreadState_Get();
+    pyctm_position position;
+    uint32_t total;
+    const uint32_t kept = pyctm_frames_walk(thread_state, &position, 1, &total);
+    PyFrameObject *frame = PyThreadState_GetFrame(thread_state);
+    if (frame == NULL) {
+        return kept == 0 ? NULL : "a frame was found where there is none";
+    }
+    PyCodeObject *code = PyFrame_GetCode(frame);
+    const int lasti = PyFrame_GetLasti(frame);
+    const bool agrees = kept == 1 && position.code == code && position.unit * 2 == lasti;
+    Py_DECREF(code);
+    Py_DECREF(frame);
+    return agrees ? NULL : "the stack is laid out differently";
+}
+
+int pyctm_capture_init(void)
+{
+    const char *failure = pyctm_frames_check_layout();
+    if (failure == NULL) {
+        failure = check_walk();
+    }
+    if (failure != NULL) {
+        PyErr_Format(PyExc_ImportError, "ctracemalloc does not know this build of Python %s: %s",
+                     Py_GetVersion(), failure);
+        return -1;
+    }
+    pyctm_the_capture.main_interpreter = PyInterpreterState_Main();
+    pyctm_the_capture.main_holder = pyctm_frames_main_holder();
+    if (pyctm_the_capture.tracer == NULL) {
+        if (ctm_tracer_new(&pyctm_the_capture.tracer) != CTM_OK) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        pyctm_the_capture.exclusive = ctm_tracer_exclusive(pyctm_the_capture.tracer);
+        if (pthread_atfork(fork_before, fork_after_parent, fork_after_child) != 0) {
+            ctm_tracer_free(pyctm_the_capture.tracer);
+            pyctm_the_capture.tracer = NULL;
+            PyErr_NoMemory();
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static PyObject *raise_black_box(int error, PyObject *path)
+{
+    const char *reason = error == EWOULDBLOCK ? "another process writes this black box"
+                         : error == EEXIST    ? "there is something else than a black box"
+                         : error == ELOOP     ? "a symbolic link, which is not followed"
+                                              : strerror(error);
+    PyObject *text = PyUnicode_DecodeFSDefault(PyBytes_AS_STRING(path));
+    PyObject *exception =
+        text != NULL ? PyObject_CallFunction(PyExc_OSError, "isO", error, reason, text) : NULL;
+    if (exception != NULL) {
+        PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
+    }
+    Py_XDECREF(exception);
+    Py_XDECREF(text);
+    return NULL;
+}
+
+int pyctm_capture_raise_box(ctm_status status, PyObject *path)
+{
+    if (status == CTM_ERR_NOMEM) {
+        PyErr_NoMemory();
+    } else if (status == CTM_ERR_IO) {
+        (void)raise_black_box(errno, path);
+    } else if (status != CTM_OK) {
+        PyErr_SetString(PyExc_RuntimeError, ctm_status_text(status));
+    }
+    return status == CTM_OK ? 0 : -1;
+}
+
+static int start_black_box(PyObject *path)
+{
+    return pyctm_capture_raise_box(
+        ctm_black_box_start(pyctm_the_capture.tracer, PyBytes_AS_STRING(path)), path);
+}
+
+static int continue_in_black_box(PyObject *path)
+{
+    return pyctm_capture_raise_box(
+        ctm_black_box_continue(pyctm_the_capture.tracer, PyBytes_AS_STRING(path)), path);
+}
+
+/* Free lists are followed only if every block is: most revived objects would not be in the sample. */
+static int start_tracer(PyObject *stdlib_tracemalloc, uint32_t nframe, uint64_t sample_interval)
+{
+    ctm_tracer *tracer = pyctm_the_capture.tracer;
+    /* If something else has the module's name, later looks at hooks and free lists say what is lost. */
+    (void)pyctm_stdlib_view_install(stdlib_tracemalloc);
+    if (sample_interval == 0 && pyctm_stdlib_flag_raise(stdlib_tracemalloc) < 0) {
+        return -1;
+    }
+    const ctm_status status = sample_interval != 0
+                                  ? ctm_tracer_start_sampling(tracer, nframe, sample_interval)
+                                  : ctm_tracer_start(tracer, nframe);
+    if (status != CTM_OK) {
+        pyctm_stdlib_flag_lower(stdlib_tracemalloc);
+        PyErr_NoMemory();
+        return -1;
+    }
+    return 0;
+}
+
+int pyctm_capture_start(PyObject *stdlib_tracemalloc, uint32_t nframe, uint64_t sample_interval,
+                        PyObject *black_box)
+{
+    if (ctm_tracer_is_tracing(pyctm_the_capture.tracer)) {
+        return black_box != NULL ? continue_in_black_box(black_box) : 0;
+    }
+    pyctm_track_prepare();
+    if (start_tracer(stdlib_tracemalloc, nframe, sample_interval) < 0) {
+        return -1;
+    }
+    if (black_box != NULL && start_black_box(black_box) < 0) {
+        pyctm_stdlib_flag_lower(stdlib_tracemalloc);
+        ctm_tracer_stop(pyctm_the_capture.tracer);
+        return -1;
+    }
+    pyctm_stack_forget();
+    atomic_store(&pyctm_the_capture.lost_reattributions, 0);
+    pyctm_hooks_install(sample_interval != 0);
+    atomic_store(&pyctm_the_capture.mode, sample_interval != 0 ? PYCTM_SAMPLING : PYCTM_EXACT);
+    pyctm_the_capture.allocators = (pyctm_fact){true, "all three domains are hooked"};
+    (void)pyctm_capture_is_alive();
+    pyctm_track_start();
+    if (sample_interval == 0) {
+        pyctm_freelist_start();
+    } else {
+        pyctm_the_capture.free_lists =
+            (pyctm_fact){false, "not followed when sampling: an object from a free list keeps its "
+                                "block's traceback"};
+    }
+    pyctm_capture_clear();
+    pyctm_capture_report_losses();
+    return 0;
+}
+
+static void tell_loss(const char *kind, pyctm_fact fact)
+{
+    if (!fact.ok) {
+        ctm_tracer_loss(pyctm_the_capture.tracer, kind, fact.detail, 0);
+    }
+}
+
+void pyctm_capture_report_losses(void)
+{
+    if (ctm_tracer_is_tracing(pyctm_the_capture.tracer)) {
+        tell_loss("allocators", pyctm_the_capture.allocators);
+        tell_loss("free_lists", pyctm_the_capture.free_lists);
+        tell_loss("tracked_blocks", pyctm_the_capture.tracked_blocks);
+    }
+}
+
+void pyctm_capture_find_losses(void)
+{
+    if (!ctm_tracer_is_tracing(pyctm_the_capture.tracer)) {
+        return;
+    }
+    if (pyctm_the_capture.free_lists.ok && !pyctm_freelist_is_alive()) {
+        pyctm_the_capture.free_lists =
+            (pyctm_fact){false, "somebody else took the reference tracer after start()"};
+    }
+    if (pyctm_the_capture.allocators.ok) {
+        (void)pyctm_capture_is_alive();
+    }
+    pyctm_capture_report_losses();
+}
+
+/* From here on no event comes. */
+static void remove_hooks(PyObject *stdlib_tracemalloc)
+{
+    if (stdlib_tracemalloc != NULL) {
+        pyctm_capture_find_losses();
+    }
+    if (ctm_tracer_sample_interval(pyctm_the_capture.tracer) == 0) {
+        pyctm_freelist_stop();
+    }
+    atomic_store(&pyctm_the_capture.mode, PYCTM_IDLE);
+    if (stdlib_tracemalloc != NULL) {
+        pyctm_hooks_remove();
+    }
+    pyctm_stdlib_flag_lower(stdlib_tracemalloc);
+}
+
+void pyctm_capture_stop(PyObject *stdlib_tracemalloc)
+{
+    if (ctm_tracer_is_tracing(pyctm_the_capture.tracer)) {
+        remove_hooks(stdlib_tracemalloc);
+        ctm_tracer_stop(pyctm_the_capture.tracer);
+        pyctm_stack_release();
+    }
+}
+
+ctm_status pyctm_capture_finish(PyObject *stdlib_tracemalloc, struct ctm_snapshot **out)
+{
+    if (!ctm_tracer_is_tracing(pyctm_the_capture.tracer)) {
+        return CTM_ERR_NOT_TRACING;
+    }
+    remove_hooks(stdlib_tracemalloc);
+    pyctm_stack_release();
+    return ctm_tracer_finish(pyctm_the_capture.tracer, out);
+}
+
+void pyctm_capture_clear(void)
+{
+    ctm_tracer_clear(pyctm_the_capture.tracer);
+    atomic_store(&pyctm_the_capture.lost_reattributions, 0); /* of blocks that are forgotten */
+    pyctm_stack_forget();
+}
+
+static const char *describe(pyctm_reach reach)
+{
+    return reach == PYCTM_REACH_NONE ? "somebody else replaced the hooks"
+           : reach == PYCTM_REACH_SOME
+               ? "another tool's hooks above ours keep some blocks to themselves"
+               : NULL;
+}
+
+/* What is lost stays lost until the next start. */
+bool pyctm_capture_is_alive(void)
+{
+    const pyctm_reach reach = pyctm_hooks_reach();
+    const char *loss = describe(reach);
+    if (loss != NULL) {
+        pyctm_the_capture.allocators = (pyctm_fact){false, loss};
+    }
+    return reach != PYCTM_REACH_NONE;
+}
+#endif

@@ -1,0 +1,47 @@
+/* event_owner.c: whose event is this, and which shard takes it? See capture.h. */
+#include "capture/capture.h"
+#include "capture/frames/frames.h"
+
+#if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
+
+__thread pyctm_hook_state pyctm_hook_tls __attribute__((tls_model("initial-exec")));
+
+/* HOOK: */
+static bool is_finalizing(void)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    return Py_IsFinalizing();
+#else
+    return _Py_IsFinalizing();
+#endif
+}
+
+/* HOOK: The locked shard of this thread; threads are dealt out in turn. */
+static uint32_t locked_shard(void)
+{
+    static _Atomic uint32_t threads;
+    if (pyctm_hook_tls.shard == 0) {
+        const uint32_t n = atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed);
+        pyctm_hook_tls.shard = 1 + n % (CTM_SHARDS - 1);
+    }
+    return pyctm_hook_tls.shard;
+}
+
+/* HOOK: A detached thread reads its own frames too; but once the interpreter goes away, somebody
+ * else may be freeing its thread state. */
+pyctm_event_owner pyctm_event_owner_get(bool gil_held)
+{
+    PyThreadState *attached = pyctm_frames_attached(gil_held);
+    if (attached != NULL) {
+        const bool is_main = attached->interp == pyctm_the_capture.main_interpreter;
+        if (gil_held && is_main) {
+            pyctm_hook_tls.attached = attached;
+        }
+        return (pyctm_event_owner){attached, is_main ? 0 : locked_shard()};
+    }
+    if (is_finalizing()) {
+        return (pyctm_event_owner){NULL, locked_shard()};
+    }
+    return (pyctm_event_owner){PyGILState_GetThisThreadState(), locked_shard()};
+}
+#endif

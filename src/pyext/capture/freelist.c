@@ -1,0 +1,284 @@
+/* freelist.c: objects that come back from an interpreter's free list.
+ *
+ * Model: CPython keeps dead floats, tuples, lists … and hands them out again without asking an
+ * allocator, so that the block's traceback would be that of a dead object. Every version tells of an
+ * object's first reference in some way (freelist_tracer.c, freelist_patch.c); here the block
+ * under that object gets the traceback of now. A block that the hook recorded a moment ago has it.
+ */
+#include "capture/capture.h"
+#include "capture/frames/frames.h"
+#include "capture/stackcache/stack.h"
+
+#if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
+
+#define MANAGED_HEADER (2 * sizeof(PyObject *)) /* dict and weak references, before the GC's */
+#define GC_HEADER (2 * sizeof(uintptr_t))
+
+/* HOOK: */
+size_t pyctm_object_header_size(const PyTypeObject *type)
+{
+    size_t bytes = 0;
+    if (PyType_HasFeature((PyTypeObject *)type, Py_TPFLAGS_HAVE_GC)) {
+        bytes += GC_HEADER;
+    }
+#if PY_VERSION_HEX >= 0x030C0000
+    if (PyType_HasFeature((PyTypeObject *)type,
+                          Py_TPFLAGS_MANAGED_DICT | Py_TPFLAGS_MANAGED_WEAKREF)) {
+        bytes += MANAGED_HEADER;
+    }
+#else
+    if (PyType_HasFeature((PyTypeObject *)type, Py_TPFLAGS_MANAGED_DICT)) {
+        bytes += MANAGED_HEADER;
+    }
+#endif
+    return bytes;
+}
+
+/* HOOK: The block's size as the type gives it. It is not always: only what is looked up under it depends on that. */
+static inline uint64_t likely_size(const PyObject *op, uintptr_t block)
+{
+    const PyTypeObject *type = Py_TYPE(op);
+    uint64_t size = (uint64_t)type->tp_basicsize + ((uintptr_t)op - block);
+    if (type->tp_itemsize != 0) {
+        size += (uint64_t)type->tp_itemsize * (uint64_t)((const PyVarObject *)op)->ob_size;
+    }
+    return size;
+}
+
+/* HOOK: The common way: see hooks.c. The site is looked up by what the object's type says, without waiting for what the map
+ * says of its block: so the processor looks at both at once. */
+static inline bool reattribute_main(const PyObject *op, uintptr_t block)
+{
+    PyThreadState *thread_state = pyctm_frames_attached_to_main();
+    ctm_shard *const shard = pyctm_the_capture.exclusive;
+    if (thread_state == NULL || pyctm_hook_tls.own) {
+        return false;
+    }
+    ctm_found found;
+    pyctm_where where;
+    const uint64_t likely = likely_size(op, block);
+    const bool is_known = pyctm_stack_where(pyctm_frames_innermost(thread_state), &where);
+    uint32_t site = is_known ? pyctm_stack_known_site(&where, likely) : 0;
+    if (!ctm_shard_seek(shard, 0, block, &found)) {
+        return true; /* a block from before tracing began, or none of ours */
+    }
+    const uint64_t size = ctm_shard_found_size(shard, &found);
+    if (__builtin_expect(site == 0 || size != likely, 0)) {
+        site = is_known ? pyctm_stack_known_site(&where, size) : 0;
+        if (site == 0) {
+            site = pyctm_stack_new_site(shard, thread_state, is_known, where, size);
+        }
+    }
+    if (site != 0) {
+        ctm_shard_reattribute_at(shard, &found, site);
+    }
+    return site != 0;
+}
+
+/* HOOK: */
+static PYCTM_RARELY void reattribute(uintptr_t block)
+{
+    const pyctm_event_owner owner = pyctm_event_owner_get(true);
+    ctm_shard *shard = ctm_shard_enter(pyctm_the_capture.tracer, owner.shard);
+    if (shard == NULL) {
+        return;
+    }
+    ctm_found found;
+    if (ctm_shard_seek(shard, 0, block, &found)) {
+        uint32_t site;
+        const ctm_status status =
+            pyctm_attribution_site(shard, &owner, 0, ctm_shard_found_size(shard, &found), &site);
+        if (status == CTM_OK) {
+            ctm_shard_reattribute_at(shard, &found, site);
+        } else {
+            atomic_fetch_add_explicit(&pyctm_the_capture.lost_reattributions, 1,
+                                      memory_order_relaxed);
+            ctm_tracer_loss(pyctm_the_capture.tracer, "memory",
+                            "objects from free lists kept the traceback of their block", 1);
+        }
+    }
+    ctm_shard_leave(shard);
+}
+
+/* HOOK: */
+static __attribute__((noinline)) PYCTM_HOT int revive(const PyObject *op, uintptr_t block)
+{
+    if (!reattribute_main(op, block)) {
+        reattribute(block);
+    }
+    return 0;
+}
+
+/* HOOK: Few instructions for an object that the hook has just recorded; 0. */
+int pyctm_event_reference(PyObject *op)
+{
+    const uintptr_t block = (uintptr_t)op - pyctm_object_header_size(Py_TYPE(op));
+    pyctm_hook_state *const self = &pyctm_hook_tls;
+    if (block == self->last_block) {
+        self->last_block = 0;
+        return 0;
+    }
+    static const pyctm_hook_state quiet = {.inside = true, .told = true};
+    return (self->special & quiet.special) != 0 || pyctm_capture_mode() != PYCTM_EXACT
+               ? 0
+               : revive(op, block);
+}
+
+/* --- self-test: revive one object of each kind and see whether its block counted anew --- */
+
+static PyObject *new_float(void)
+{
+    return PyFloat_FromDouble(1234.5);
+}
+
+static PyObject *new_list(void)
+{
+    return PyList_New(0);
+}
+
+static PyObject *new_dict(void)
+{
+    return PyDict_New();
+}
+
+static PyObject *new_tuple(void)
+{
+    return PyTuple_New(3); /* empty slots: nobody sees it */
+}
+
+#define NO_MEMORY "no memory to try an object from a free list"
+
+static uintptr_t block_of(const PyObject *op)
+{
+    return (uintptr_t)op - pyctm_object_header_size(Py_TYPE(op));
+}
+
+/* Does the block under `op` have the traceback of now? NULL, `failure` or NO_MEMORY. */
+static const char *check_reattributed(const PyObject *op, const char *failure)
+{
+    ctm_shard *shard = ctm_shard_enter(pyctm_the_capture.tracer, 0);
+    ctm_block known;
+    if (shard == NULL) {
+        return NO_MEMORY;
+    }
+    const pyctm_event_owner owner = pyctm_event_owner_get(true);
+    uint32_t traceback;
+    if (pyctm_attribution_traceback(shard, &owner, &traceback) != CTM_OK) {
+        failure = NO_MEMORY;
+    } else if (ctm_shard_find(shard, 0, block_of(op), &known) == CTM_OK && known.shard == 0 &&
+               known.traceback == traceback) {
+        failure = NULL;
+    }
+    ctm_shard_leave(shard);
+    return failure;
+}
+
+/* Gives the block under `op` a traceback that no stack has. False: out of memory. */
+static bool mislead(const PyObject *op)
+{
+    const ctm_frame_text nowhere = {"<ctracemalloc self-test>", NULL, 0, 0};
+    uint32_t traceback;
+    ctm_shard *shard = ctm_shard_enter(pyctm_the_capture.tracer, 0);
+    bool misled = false;
+    if (shard != NULL) {
+        misled = ctm_shard_traceback_text(shard, &nowhere, 1, 1, &traceback) == CTM_OK &&
+                 ctm_shard_alloc(shard, 0, block_of(op), 1, traceback) == CTM_OK;
+        ctm_shard_leave(shard);
+    }
+    return misled;
+}
+
+/* Was the block under `op` allocated since tracing began? */
+static bool is_fresh(const PyObject *op)
+{
+    ctm_shard *shard = ctm_shard_enter(pyctm_the_capture.tracer, 0);
+    ctm_block known;
+    bool fresh = false;
+    if (shard != NULL) {
+        fresh = ctm_shard_find(shard, 0, block_of(op), &known) == CTM_OK;
+        ctm_shard_leave(shard);
+    }
+    return fresh;
+}
+
+/* Lets go of an empty object: back to the free list if it came from there, else to the allocator, so
+ * that the free lists are as the program left them. */
+static void dispose(PyObject *op, bool fresh)
+{
+    if (!fresh) {
+        Py_DECREF(op);
+    } else if (PyType_HasFeature(Py_TYPE(op), Py_TPFLAGS_HAVE_GC)) {
+        PyObject_GC_UnTrack(op);
+        PyObject_GC_Del(op);
+    } else {
+        PyObject_Free(op);
+    }
+}
+
+/* An object dies and comes back, under another traceback. */
+static const char *try_revival(PyObject *(*make)(void), const char *failure)
+{
+    PyObject *op = make();
+    if (op == NULL) {
+        return NO_MEMORY;
+    }
+    const bool fresh = is_fresh(op), misled = mislead(op);
+    if (misled) {
+        Py_DECREF(op);
+        op = make();
+    }
+    if (op == NULL) {
+        return NO_MEMORY;
+    }
+    failure = misled ? check_reattributed(op, failure) : NO_MEMORY;
+    dispose(op, fresh);
+    return failure;
+}
+
+/* A spare object leaves room on the free list, whose last one in is the first one out. */
+static const char *try_kind(PyObject *(*make)(void), const char *failure)
+{
+    PyObject *spare = make();
+    if (spare == NULL) {
+        PyErr_Clear();
+        return NO_MEMORY;
+    }
+    const bool fresh = is_fresh(spare);
+    failure = try_revival(make, failure);
+    PyErr_Clear();
+    dispose(spare, fresh);
+    return failure;
+}
+
+static const char *try_all(void)
+{
+    static const struct {
+        const char *failure;
+        PyObject *(*make)(void);
+    } kinds[] = {
+        {"a float from the free list went unseen", new_float},
+        {"a list from the free list went unseen", new_list},
+        {"a dict from the free list went unseen", new_dict},
+        {"a tuple from the free list went unseen", new_tuple},
+    };
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        const char *failure = try_kind(kinds[i].make, kinds[i].failure);
+        if (failure != NULL) {
+            return failure;
+        }
+    }
+    return NULL;
+}
+
+/* No collection meanwhile (3.11 collects at any allocation of an object): a finalizer could use the free lists, let other threads
+ * run, or stop tracing. */
+const char *pyctm_freelist_self_test(void)
+{
+    const int collecting = PyGC_Disable();
+    const char *failure = try_all();
+    if (collecting) {
+        PyGC_Enable();
+    }
+    return failure;
+}
+#endif

@@ -1,0 +1,127 @@
+/* freelist_patch.c: CPython 3.11 and 3.12 tell nobody but stdlib's tracemalloc of new references, by a
+ * hidden function that `_Py_NewReference` calls while stdlib traces. capture.c makes stdlib trace (with
+ * empty tables); here that function's calls are led to ours. Found as the call that the exported `_Py_NewReference` makes
+ * on one side only of its first conditional branch (prologue.h), and tried by a self-test before it is believed.
+ *
+ * Where the compiler has put the hidden function's code into `_Py_NewReference` (link-time optimization), the calls of
+ * `_Py_NewReference` itself are led to ours.
+ *
+ * Before ours may look at what it is given, a trial shows that it is given new objects: meanwhile it is only noted. */
+#include "capture/capture.h"
+#include "capture/patch/detour.h"
+
+#if PY_VERSION_HEX < 0x030D0000
+
+static pyctm_detour the_hidden; /* GIL */
+static pyctm_detour
+    the_reference; /* of _Py_NewReference, if the hidden function cannot be had; GIL */
+/* The thread that is trying; NULL: none. Main GIL; read by those who hold another. */
+static const pyctm_hook_state *_Atomic the_trial;
+static const PyObject *the_noted; /* borrowed; what the thread that is trying was given last */
+
+/* HOOK: */
+static inline void notice(PyObject *op)
+{
+    const pyctm_hook_state *trial = atomic_load_explicit(&the_trial, memory_order_relaxed);
+    if (__builtin_expect(trial == NULL, 1)) {
+        pyctm_event_reference(op);
+    } else if (trial == &pyctm_hook_tls) {
+        the_noted = op;
+    }
+}
+
+/* HOOK: */
+static PYCTM_HOT int on_hidden(PyObject *op)
+{
+    notice(op);
+    if (atomic_load_explicit(&pyctm_the_capture.stdlib_flag_raised, memory_order_relaxed)) {
+        return 0;
+    }
+    return ((int (*)(PyObject *))the_hidden.original)(op);
+}
+
+/* HOOK: While nobody traces, the hidden function would not be called either. */
+static PYCTM_HOT void on_reference(PyObject *op)
+{
+    ((void (*)(PyObject *))the_reference.original)(op);
+    if (atomic_load_explicit(&pyctm_the_capture.stdlib_flag_raised, memory_order_relaxed) ||
+        pyctm_stdlib_flag_is_set()) {
+        notice(op);
+    }
+}
+
+bool pyctm_freelist_is_alive(void)
+{
+    return the_hidden.enabled || the_reference.enabled;
+}
+
+/* Is ours called with an object that is made now? */
+static const char *try_it(void)
+{
+    the_noted = NULL;
+    atomic_store(&the_trial, &pyctm_hook_tls);
+    PyObject *made = PyFloat_FromDouble(1234.5);
+    atomic_store(&the_trial, NULL);
+    if (made == NULL) {
+        PyErr_Clear();
+        return "no memory to try an object from a free list";
+    }
+    const bool is_told = the_noted == made;
+    Py_DECREF(made);
+    return is_told ? pyctm_freelist_self_test()
+                   : "the interpreter does not tell of new objects where it should";
+}
+
+static const char *redirect(pyctm_detour *detour, const void *target, const void *replacement)
+{
+    const char *failure = pyctm_detour_prepare(detour, (void *)target, (void *)replacement,
+                                               (pyctm_callers){.hold_gil = true});
+    if (failure == NULL) {
+        failure = pyctm_detour_enable(detour);
+    }
+    if (failure == NULL) {
+        failure = try_it();
+    }
+    if (failure != NULL && detour->ready) {
+        pyctm_detour_disable(detour);
+    }
+    return failure;
+}
+
+static const char *follow(void)
+{
+    const void *hidden = NULL;
+    if (!the_hidden.ready && !the_reference.enabled) {
+        hidden = pyctm_detour_guarded_call((const void *)_Py_NewReference);
+    }
+    if (hidden != NULL || the_hidden.enabled) {
+        if (redirect(&the_hidden, hidden, (const void *)on_hidden) == NULL) {
+            return NULL;
+        }
+    }
+    return redirect(&the_reference, (const void *)_Py_NewReference, (const void *)on_reference);
+}
+
+void pyctm_freelist_start(void)
+{
+    const char *failure = follow();
+    if (failure != NULL) {
+        pyctm_the_capture.free_lists = (pyctm_fact){false, failure};
+        return;
+    }
+    pyctm_the_capture.free_lists =
+        (pyctm_fact){true, the_reference.enabled
+                               ? "followed by leading the interpreter's calls for new objects to us"
+                               : "followed by leading the interpreter's own notice to us"};
+}
+
+void pyctm_freelist_resume(void)
+{
+    /* With stdlib tracing again, for us or for the program, it is called again. */
+}
+
+void pyctm_freelist_stop(void)
+{
+    /* The detour stays; with stdlib not tracing, nobody calls it. */
+}
+#endif

@@ -1,0 +1,128 @@
+/* freelist_tracer.c: CPython 3.13 and newer have a public listener for new references. There is one
+ * per process: whoever had it before us is called on, and gets it back.
+ *
+ * Model: as with allocators (layers.c), somebody may have taken our listener for the one to call on, and been taken by us in a
+ * later start. So whom a listener of ours calls on never changes: each has its *slot*, of which there are a few, and the slot
+ * is its data. Of a listener and those that it leads to only the first records.
+ */
+#include "capture/capture.h"
+
+#if PY_VERSION_HEX >= 0x030D0000 && !defined(Py_GIL_DISABLED)
+
+#define SLOTS 8
+
+/* Whom the listener with this slot as its data calls on. Written once, with the GIL held, as the listener runs. */
+typedef struct slot {
+    PyRefTracer tracer; /* NULL: not used yet */
+    void *data;
+} slot;
+
+static slot the_slots[SLOTS];
+static bool the_removed; /* 3.15 tells us that somebody took the place; GIL */
+
+/* HOOK: */
+static int call_on(const slot *previous, PyObject *op, PyRefTracerEvent event)
+{
+    const bool before = pyctm_hook_tls.told;
+    pyctm_hook_tls.told = true;
+    const int result = previous->tracer(op, event, previous->data);
+    pyctm_hook_tls.told = before;
+    return result;
+}
+
+/* HOOK: What is rare about an event. */
+static PYCTM_RARELY int on_other(PyObject *op, PyRefTracerEvent event, const slot *previous)
+{
+#if PY_VERSION_HEX >= 0x030F0000
+    if (event == PyRefTracer_TRACKER_REMOVED) {
+        the_removed = true;
+        return 0;
+    }
+#endif
+    if (event == PyRefTracer_CREATE) {
+        (void)pyctm_event_reference(op);
+    }
+    return previous != NULL ? call_on(previous, op, event) : 0;
+}
+
+/* HOOK: CPython calls this for each object made and each one that dies. data: NULL if nobody listened before us. */
+static PYCTM_HOT int on_reference(PyObject *op, PyRefTracerEvent event, void *data)
+{
+    if (data == NULL && event == PyRefTracer_CREATE) {
+        return pyctm_event_reference(op);
+    }
+    return data == NULL && event == PyRefTracer_DESTROY ? 0 : on_other(op, event, data);
+}
+
+bool pyctm_freelist_is_alive(void)
+{
+    void *data;
+    return !the_removed && PyRefTracer_GetTracer(&data) == on_reference;
+}
+
+/* The slot that calls on this listener; NULL: there is none left. */
+static slot *slot_above(PyRefTracer tracer, void *data)
+{
+    for (slot *it = the_slots; it < the_slots + SLOTS; it++) {
+        if (it->tracer == NULL) {
+            *it = (slot){tracer, data};
+        }
+        if (it->tracer == tracer && it->data == data) {
+            return it;
+        }
+    }
+    return NULL;
+}
+
+/* NULL, or what went wrong. */
+static const char *listen(void)
+{
+    void *data = NULL;
+    const PyRefTracer current = PyRefTracer_GetTracer(&data);
+    the_removed = false;
+    if (current == on_reference) {
+        return NULL;
+    }
+    slot *above = current != NULL ? slot_above(current, data) : NULL;
+    if (current != NULL && above == NULL) {
+        return "too many other tools have had the reference tracer";
+    }
+    if (PyRefTracer_SetTracer(on_reference, above) < 0) {
+        PyErr_Clear();
+        return "the reference tracer was refused";
+    }
+    return NULL;
+}
+
+void pyctm_freelist_start(void)
+{
+    const char *failure = listen();
+    if (failure == NULL) {
+        failure = pyctm_freelist_self_test();
+    }
+    pyctm_the_capture.free_lists =
+        failure != NULL ? (pyctm_fact){false, failure}
+                        : (pyctm_fact){true, "followed through the reference tracer"};
+}
+
+void pyctm_freelist_resume(void)
+{
+    const char *failure = pyctm_the_capture.free_lists.ok ? listen() : NULL;
+    if (failure != NULL) {
+        pyctm_the_capture.free_lists = (pyctm_fact){false, failure};
+    }
+}
+
+void pyctm_freelist_stop(void)
+{
+    void *data = NULL;
+    if (PyRefTracer_GetTracer(&data) != on_reference) {
+        return;
+    }
+    const slot *previous = data;
+    if (PyRefTracer_SetTracer(previous != NULL ? previous->tracer : NULL,
+                              previous != NULL ? previous->data : NULL) < 0) {
+        PyErr_Clear();
+    }
+}
+#endif

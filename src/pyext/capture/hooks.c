@@ -1,0 +1,529 @@
+/* hooks.c: the three allocator domains.
+ *
+ * Each function has two forms: one for tracing that records every event, one for tracing that samples, which as a rule
+ * only counts bytes. Either does what the other does where the capture's mode is the other's: who wrapped a hook goes on
+ * calling the form that was installed then.
+ *
+ * Model: each domain's four functions call on the originals saved when they were installed; where they stand among other
+ * tools' hooks, layers.c knows. Before a block is freed or resized it leaves the address map, or another thread could be handed its address
+ * first; after it was allocated it enters. If the tracer has no memory for a new block, the program
+ * gets none either: a block is never untraced.
+ *
+ * PyMem_SetAllocator copies a struct that other threads read without a lock: such a thread may meet the
+ * new function with the old context or the other way round. So the context is never changed, and the
+ * functions use neither it nor anything that ever goes away: they and `pyctm_the_originals` live as long as the
+ * process (the library is linked with -z nodelete), and pass through when tracing is off.
+ *
+ * The functions of layer 0, the only one in nearly all processes, are made to be fast; those of the other layers take the
+ * general way.
+ */
+#include "capture/capture.h"
+#include "capture/frames/frames.h"
+#include "capture/layers.h"
+#include "capture/stackcache/stack.h"
+
+#if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
+
+/* HOOK: Is this event like most: recorded, as every one, and not on behalf of an original function or of this module? */
+static inline bool is_plain(void)
+{
+    return __builtin_expect(pyctm_hook_tls.special == 0 && pyctm_capture_mode() == PYCTM_EXACT, 1);
+}
+
+/* HOOK: The same of a tracer that samples. */
+static inline bool is_plain_sampling(void)
+{
+    return __builtin_expect(pyctm_hook_tls.special == 0 && pyctm_capture_mode() == PYCTM_SAMPLING,
+                            1);
+}
+
+/* HOOK: Around the original function of an event that may be on behalf of this module: gives what to come out with. The
+ * whole word, as in pyctm_hook_enter. */
+static inline uint32_t enter_unchecked(void)
+{
+    const uint32_t before = pyctm_hook_tls.special;
+    pyctm_hook_tls.special = before | 1;
+    return before;
+}
+
+/* HOOK: Record nothing, and answer nothing? */
+static inline bool is_idle(void)
+{
+    return pyctm_hook_tls.inside || (pyctm_capture_mode() == PYCTM_IDLE && !pyctm_hook_tls.asking);
+}
+
+/* HOOK: Of what came through while this thread asks (layers.h): is it not to be recorded? */
+static PYCTM_RARELY bool is_reply(pyctm_hook_place place, const void *block, size_t size)
+{
+    pyctm_probe *probe = pyctm_hook_tls.probe;
+    if (pyctm_hook_domain(place) != probe->domain || size < probe->size ||
+        size - probe->size > PYCTM_PROBE_MARGIN) {
+        return pyctm_capture_mode() == PYCTM_IDLE;
+    }
+    probe->replies[probe->count++ % PYCTM_PROBE_REPLIES] =
+        (pyctm_probe_reply){(uintptr_t)block, size};
+    return true;
+}
+
+/* HOOK: NULL with CTM_ERR_NOT_TRACING, or CTM_ERR_NOMEM: a shard that cannot be entered although
+ * tracing goes on. Asked twice, because tracing may have begun between the two questions. */
+static inline ctm_shard *enter(uint32_t index, ctm_status *out_status)
+{
+    ctm_shard *shard = ctm_shard_enter(pyctm_the_capture.tracer, index);
+    *out_status = CTM_OK;
+    if (shard == NULL && ctm_tracer_is_tracing(pyctm_the_capture.tracer)) {
+        shard = ctm_shard_enter(pyctm_the_capture.tracer, index);
+        *out_status = CTM_ERR_NOMEM;
+    } else if (shard == NULL) {
+        *out_status = CTM_ERR_NOT_TRACING;
+    }
+    return shard;
+}
+
+/* HOOK: Out of memory in a shard that keeps no room for that? Then it is done once more, through one that does. */
+static inline bool may_resort(ctm_status status, pyctm_event_owner *owner)
+{
+    const bool may = status == CTM_ERR_NOMEM && owner->shard > PYCTM_RESORT_SHARD;
+    if (may) {
+        owner->shard = PYCTM_RESORT_SHARD;
+    }
+    return may;
+}
+
+/* HOOK: */
+static ctm_status record_through(const pyctm_event_owner *owner, uint32_t domain, uintptr_t address,
+                                 size_t size)
+{
+    ctm_status status;
+    ctm_shard *shard = enter(owner->shard, &status);
+    if (shard == NULL) {
+        return status;
+    }
+    uint32_t site;
+    status = pyctm_attribution_site(shard, owner, domain, size, &site);
+    if (status == CTM_OK) {
+        status = ctm_shard_alloc_at(shard, domain, address, site);
+    }
+    ctm_shard_leave(shard);
+    return status;
+}
+
+/* HOOK: */
+PYCTM_RARELY bool pyctm_event_alloc(uint32_t domain, uintptr_t address, size_t size, bool gil_held)
+{
+    pyctm_event_owner owner = pyctm_event_owner_get(gil_held);
+    ctm_status status = record_through(&owner, domain, address, size);
+    if (may_resort(status, &owner)) {
+        status = record_through(&owner, domain, address, size);
+    }
+    return status == CTM_OK || status == CTM_ERR_NOT_TRACING;
+}
+
+/* HOOK: */
+PYCTM_RARELY void pyctm_event_free(uint32_t domain, uintptr_t address, bool gil_held)
+{
+    const pyctm_event_owner owner = pyctm_event_owner_get(gil_held);
+    ctm_shard *shard = ctm_shard_enter(pyctm_the_capture.tracer, owner.shard);
+    if (shard != NULL) {
+        (void)ctm_shard_free(shard, domain, address);
+        ctm_shard_leave(shard);
+    }
+}
+
+/* HOOK: The common way of an event: the main interpreter's GIL is held. 0: take the general way. */
+static inline uint32_t site_in_main(PyMemAllocatorDomain domain, size_t size)
+{
+    PyThreadState *thread_state =
+        domain != PYMEM_DOMAIN_RAW ? pyctm_frames_attached_to_main() : NULL;
+    pyctm_where where;
+    if (thread_state == NULL) {
+        return 0;
+    }
+    const bool is_known = pyctm_stack_where(pyctm_frames_innermost(thread_state), &where);
+    const uint32_t site = is_known ? pyctm_stack_known_site(&where, size) : 0;
+    return site != 0 ? site
+                     : pyctm_stack_new_site(pyctm_the_capture.exclusive, thread_state, is_known,
+                                            where, size);
+}
+
+/* HOOK: False: not recorded. */
+static inline bool record_in_main(PyMemAllocatorDomain domain, uintptr_t block, size_t size)
+{
+    const uint32_t site = site_in_main(domain, size);
+    return site != 0 && ctm_shard_alloc_at(pyctm_the_capture.exclusive, 0, block, site) == CTM_OK;
+}
+
+/* HOOK: NULL, and the block is gone again: out of memory. */
+static PYCTM_RARELY void *record_anyhow(pyctm_hook_place place, void *block, size_t size)
+{
+    if (!pyctm_event_alloc(0, (uintptr_t)block, size, pyctm_hook_has_gil(place))) {
+        pyctm_the_originals[place].free(pyctm_the_originals[place].ctx, block);
+        return NULL;
+    }
+    pyctm_hook_tls.last_block = (uintptr_t)block;
+    return block;
+}
+
+/* HOOK: A plain event's new block. */
+static inline void *record(PyMemAllocatorDomain domain, void *block, size_t size)
+{
+    if (block != NULL && record_in_main(domain, (uintptr_t)block, size)) {
+        pyctm_hook_tls.last_block = (uintptr_t)block;
+        return block;
+    }
+    return block != NULL ? record_anyhow(domain, block, size) : NULL;
+}
+
+/* HOOK: Another event's: is it in the sample, if there is one? */
+static inline void *sample(pyctm_hook_place place, void *block, size_t size)
+{
+    if (pyctm_hook_tls.asking && is_reply(place, block, size)) {
+        return block;
+    }
+    if (block != NULL && pyctm_capture_takes(size)) {
+        return record_anyhow(place, block, size);
+    }
+    pyctm_hook_tls.last_block = (uintptr_t)block;
+    return block;
+}
+
+/* HOOK: */
+__attribute__((noinline)) void *pyctm_hook_malloc(pyctm_hook_place place, size_t size)
+{
+    const PyMemAllocatorEx *real = &pyctm_the_originals[place];
+    if (is_idle()) {
+        return real->malloc(real->ctx, size);
+    }
+    const uint32_t before = enter_unchecked();
+    void *block = sample(place, real->malloc(real->ctx, size), size);
+    pyctm_hook_tls.special = before;
+    return block;
+}
+
+/* HOOK: */
+static inline void *on_malloc(PyMemAllocatorDomain domain, size_t size)
+{
+    const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
+    if (!is_plain()) {
+        return pyctm_hook_malloc(domain, size);
+    }
+    pyctm_hook_enter();
+    void *block = record(domain, real->malloc(real->ctx, size), size);
+    pyctm_hook_leave();
+    return block;
+}
+
+/* HOOK: */
+__attribute__((noinline)) void *pyctm_hook_calloc(pyctm_hook_place place, size_t count, size_t size)
+{
+    const PyMemAllocatorEx *real = &pyctm_the_originals[place];
+    if (is_idle()) {
+        return real->calloc(real->ctx, count, size);
+    }
+    const uint32_t before = enter_unchecked();
+    void *block = sample(place, real->calloc(real->ctx, count, size), count * size);
+    pyctm_hook_tls.special = before;
+    return block;
+}
+
+/* HOOK: Only a product that did not overflow can have given a block. */
+static inline void *on_calloc(PyMemAllocatorDomain domain, size_t count, size_t size)
+{
+    const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
+    if (!is_plain()) {
+        return pyctm_hook_calloc(domain, count, size);
+    }
+    pyctm_hook_enter();
+    void *block = record(domain, real->calloc(real->ctx, count, size), count * size);
+    pyctm_hook_leave();
+    return block;
+}
+
+/* HOOK: */
+static ctm_status begin_through(const pyctm_event_owner *owner, void *block, size_t size,
+                                bool taken, ctm_resize *out)
+{
+    ctm_status status;
+    ctm_shard *shard = enter(owner->shard, &status);
+    if (shard == NULL) {
+        return status;
+    }
+    uint32_t site = 0;
+    if (taken) {
+        status = pyctm_attribution_site(shard, owner, 0, size, &site);
+    }
+    if (status == CTM_OK) {
+        status = ctm_shard_resize_begin_at(shard, 0, (uintptr_t)block, site, out);
+    }
+    ctm_shard_leave(shard);
+    return status;
+}
+
+/* HOOK: */
+static ctm_status begin_resize(pyctm_hook_place place, void *block, size_t size, bool taken,
+                               ctm_resize *out, pyctm_event_owner *out_owner)
+{
+    *out_owner = pyctm_event_owner_get(pyctm_hook_has_gil(place));
+    const ctm_status status = begin_through(out_owner, block, size, taken, out);
+    return may_resort(status, out_owner) ? begin_through(out_owner, block, size, taken, out)
+                                         : status;
+}
+
+/* HOOK: */
+static inline void end_resize(ctm_shard *shard, const ctm_resize *resize, void *block)
+{
+    if (block != NULL) {
+        ctm_shard_resize_commit(shard, resize, (uintptr_t)block);
+        pyctm_hook_tls.last_block = (uintptr_t)block;
+    } else {
+        ctm_shard_resize_abort(shard, resize);
+    }
+}
+
+/* HOOK: The general way. `taken`: the new block is recorded. */
+static PYCTM_RARELY void *resize_any(pyctm_hook_place place, void *old, size_t size, bool taken)
+{
+    const PyMemAllocatorEx *real = &pyctm_the_originals[place];
+    void *block = NULL;
+    ctm_resize begun;
+    pyctm_event_owner owner;
+    const ctm_status status = begin_resize(place, old, size, taken, &begun, &owner);
+    if (status == CTM_OK || status == CTM_ERR_NOT_TRACING) {
+        block = real->realloc(real->ctx, old, size);
+    }
+    ctm_shard *shard =
+        status == CTM_OK ? ctm_shard_enter(pyctm_the_capture.tracer, owner.shard) : NULL;
+    if (shard != NULL) {
+        end_resize(shard, &begun, block);
+        ctm_shard_leave(shard);
+    }
+    return block;
+}
+
+/* HOOK: Not a plain event: in the sample, if there is one, are the old block or the new one, or neither, as a rule. */
+__attribute__((noinline)) void *pyctm_hook_realloc(pyctm_hook_place place, void *old, size_t size)
+{
+    const PyMemAllocatorEx *real = &pyctm_the_originals[place];
+    if (is_idle()) {
+        return real->realloc(real->ctx, old, size);
+    }
+    if (pyctm_hook_tls.asking && old == NULL) {
+        return pyctm_hook_malloc(place, size);
+    }
+    const uint32_t before = enter_unchecked();
+    const bool taken = pyctm_capture_takes(size);
+    const bool known = old != NULL && ctm_tracer_may_know(pyctm_the_capture.tracer, (uintptr_t)old);
+    void *block =
+        taken || known ? resize_any(place, old, size, taken) : real->realloc(real->ctx, old, size);
+    pyctm_hook_tls.special = before;
+    return block;
+}
+
+/* HOOK: */
+static inline void *resize(PyMemAllocatorDomain domain, void *old, size_t size)
+{
+    const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
+    ctm_resize begun;
+    const uint32_t site = site_in_main(domain, size);
+    if (site == 0 || ctm_shard_resize_begin_at(pyctm_the_capture.exclusive, 0, (uintptr_t)old, site,
+                                               &begun) != CTM_OK) {
+        return resize_any(domain, old, size, true);
+    }
+    void *block = real->realloc(real->ctx, old, size);
+    end_resize(pyctm_the_capture.exclusive, &begun, block);
+    return block;
+}
+
+/* HOOK: */
+static inline void *on_realloc(PyMemAllocatorDomain domain, void *old, size_t size)
+{
+    if (!is_plain()) {
+        return pyctm_hook_realloc(domain, old, size);
+    }
+    pyctm_hook_enter();
+    void *block = resize(domain, old, size);
+    pyctm_hook_leave();
+    return block;
+}
+
+/* HOOK: */
+static inline void forget(PyMemAllocatorDomain domain, void *block)
+{
+    if (domain != PYMEM_DOMAIN_RAW && pyctm_frames_attached_to_main() != NULL) {
+        (void)ctm_shard_free(pyctm_the_capture.exclusive, 0, (uintptr_t)block);
+    } else {
+        pyctm_event_free(0, (uintptr_t)block, domain != PYMEM_DOMAIN_RAW);
+    }
+}
+
+/* HOOK: */
+__attribute__((noinline)) void pyctm_hook_free(pyctm_hook_place place, void *block)
+{
+    const PyMemAllocatorEx *real = &pyctm_the_originals[place];
+    if (block == NULL || is_idle()) {
+        real->free(real->ctx, block);
+        return;
+    }
+    if (pyctm_capture_mode() == PYCTM_EXACT ||
+        ctm_tracer_may_know(pyctm_the_capture.tracer, (uintptr_t)block)) {
+        pyctm_event_free(0, (uintptr_t)block, pyctm_hook_has_gil(place));
+    }
+    const uint32_t before = enter_unchecked();
+    real->free(real->ctx, block);
+    pyctm_hook_tls.special = before;
+}
+
+/* HOOK: */
+static inline void on_free(PyMemAllocatorDomain domain, void *block)
+{
+    const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
+    if (block == NULL || !is_plain()) {
+        pyctm_hook_free(domain, block);
+        return;
+    }
+    forget(domain, block);
+    pyctm_hook_enter();
+    real->free(real->ctx, block);
+    pyctm_hook_leave();
+}
+
+/* HOOK: A block that is not in the sample came to live. */
+static inline void *pass(void *block)
+{
+    pyctm_hook_tls.last_block = (uintptr_t)block;
+    pyctm_hook_leave();
+    return block;
+}
+
+/* HOOK: A block that is in the sample is to come to live. */
+static PYCTM_RARELY void *malloc_sampled(PyMemAllocatorDomain domain, size_t size)
+{
+    const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
+    pyctm_hook_enter();
+    void *block = real->malloc(real->ctx, size);
+    block = block != NULL ? record_anyhow(domain, block, size) : NULL;
+    pyctm_hook_leave();
+    return block;
+}
+
+/* HOOK: The bytes are counted before the block is there: if there is no memory for it, the point that fell on it, or did
+ * not, is as good as never drawn, for distances have no memory. */
+static inline void *on_malloc_sampling(PyMemAllocatorDomain domain, size_t size)
+{
+    const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
+    if (!is_plain_sampling()) {
+        return pyctm_hook_malloc(domain, size);
+    }
+    if (ctm_sampler_takes(pyctm_the_capture.tracer, &pyctm_hook_tls.sampler, size)) {
+        return malloc_sampled(domain, size);
+    }
+    pyctm_hook_enter();
+    return pass(real->malloc(real->ctx, size));
+}
+
+/* HOOK: */
+static PYCTM_RARELY void *calloc_sampled(PyMemAllocatorDomain domain, size_t count, size_t size)
+{
+    const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
+    pyctm_hook_enter();
+    void *block = real->calloc(real->ctx, count, size);
+    block = block != NULL ? record_anyhow(domain, block, count * size) : NULL;
+    pyctm_hook_leave();
+    return block;
+}
+
+/* HOOK: A product that overflows counts as what is left of it, and gives no block. */
+static inline void *on_calloc_sampling(PyMemAllocatorDomain domain, size_t count, size_t size)
+{
+    const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
+    if (!is_plain_sampling()) {
+        return pyctm_hook_calloc(domain, count, size);
+    }
+    if (ctm_sampler_takes(pyctm_the_capture.tracer, &pyctm_hook_tls.sampler, count * size)) {
+        return calloc_sampled(domain, count, size);
+    }
+    pyctm_hook_enter();
+    return pass(real->calloc(real->ctx, count, size));
+}
+
+/* HOOK: The old block or the new one is in the sample. */
+static PYCTM_RARELY void *realloc_sampled(PyMemAllocatorDomain domain, void *old, size_t size,
+                                          bool taken)
+{
+    pyctm_hook_enter();
+    void *block = resize_any(domain, old, size, taken);
+    pyctm_hook_leave();
+    return block;
+}
+
+/* HOOK: */
+static inline void *on_realloc_sampling(PyMemAllocatorDomain domain, void *old, size_t size)
+{
+    const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
+    if (!is_plain_sampling()) {
+        return pyctm_hook_realloc(domain, old, size);
+    }
+    const bool taken = ctm_sampler_takes(pyctm_the_capture.tracer, &pyctm_hook_tls.sampler, size);
+    if (taken || (old != NULL && ctm_tracer_may_know(pyctm_the_capture.tracer, (uintptr_t)old))) {
+        return realloc_sampled(domain, old, size, taken);
+    }
+    pyctm_hook_enter();
+    return pass(real->realloc(real->ctx, old, size));
+}
+
+/* HOOK: What the original function frees besides is not in the sample either: it was allocated inside. */
+static inline void on_free_sampling(PyMemAllocatorDomain domain, void *block)
+{
+    const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
+    if (!is_plain_sampling() || ctm_tracer_may_know(pyctm_the_capture.tracer, (uintptr_t)block)) {
+        pyctm_hook_free(domain, block);
+        return;
+    }
+    real->free(real->ctx, block);
+}
+
+#define DOMAIN_HOOKS(name, domain, form)                                                         \
+    static PYCTM_HOT void *name##_malloc##form(void *ctx, size_t size) /* HOOK: */               \
+    {                                                                                            \
+        (void)ctx;                                                                               \
+        return on_malloc##form(domain, size);                                                    \
+    }                                                                                            \
+    static PYCTM_HOT void *name##_calloc##form(void *ctx, size_t count, size_t size) /* HOOK: */ \
+    {                                                                                            \
+        (void)ctx;                                                                               \
+        return on_calloc##form(domain, count, size);                                             \
+    }                                                                                            \
+    static PYCTM_HOT void *name##_realloc##form(void *ctx, void *block, size_t size) /* HOOK: */ \
+    {                                                                                            \
+        (void)ctx;                                                                               \
+        return on_realloc##form(domain, block, size);                                            \
+    }                                                                                            \
+    static PYCTM_HOT void name##_free##form(void *ctx, void *block) /* HOOK: */                  \
+    {                                                                                            \
+        (void)ctx;                                                                               \
+        on_free##form(domain, block);                                                            \
+    }
+DOMAIN_HOOKS(raw, PYMEM_DOMAIN_RAW, )
+DOMAIN_HOOKS(mem, PYMEM_DOMAIN_MEM, )
+DOMAIN_HOOKS(obj, PYMEM_DOMAIN_OBJ, )
+DOMAIN_HOOKS(raw, PYMEM_DOMAIN_RAW, _sampling)
+DOMAIN_HOOKS(mem, PYMEM_DOMAIN_MEM, _sampling)
+DOMAIN_HOOKS(obj, PYMEM_DOMAIN_OBJ, _sampling)
+
+/* By whether the tracer samples. */
+const PyMemAllocatorEx pyctm_the_fast_hooks[2][3] = {
+    {
+        [PYMEM_DOMAIN_RAW] = {NULL, raw_malloc, raw_calloc, raw_realloc, raw_free},
+        [PYMEM_DOMAIN_MEM] = {NULL, mem_malloc, mem_calloc, mem_realloc, mem_free},
+        [PYMEM_DOMAIN_OBJ] = {NULL, obj_malloc, obj_calloc, obj_realloc, obj_free},
+    },
+    {
+        [PYMEM_DOMAIN_RAW] = {NULL, raw_malloc_sampling, raw_calloc_sampling, raw_realloc_sampling,
+                              raw_free_sampling},
+        [PYMEM_DOMAIN_MEM] = {NULL, mem_malloc_sampling, mem_calloc_sampling, mem_realloc_sampling,
+                              mem_free_sampling},
+        [PYMEM_DOMAIN_OBJ] = {NULL, obj_malloc_sampling, obj_calloc_sampling, obj_realloc_sampling,
+                              obj_free_sampling},
+    },
+};
+#endif

@@ -1,0 +1,219 @@
+/* layers.c: where our hooks stand among those of other tools.
+ *
+ * Model: an allocator is a chain: the hook on top calls on what it found when it was installed. Whoever has seen our hook may
+ * keep it for ever and put himself above it, or put it back, at any time. So what a hook calls on never changes once the hook
+ * has been installed: there is a *layer* of hooks for each allocator that we had to put ourselves on, which saves that
+ * allocator once and is used again only on top of it. A layer leads only to what was there before its hooks were ever seen, so
+ * no start of ours makes the chain a cycle. In a chain with several layers the upper one records, and those below pass on,
+ * for the thread is inside then.
+ *
+ * At each start our hook is on top, so every block comes to it. Later somebody may put himself above: what he keeps to himself
+ * (blocks of a pool) is lost, and found out by asking him for blocks of several sizes.
+ */
+#include "capture/layers.h"
+
+#include <string.h>
+
+#if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
+
+PyMemAllocatorEx pyctm_the_originals[PYCTM_LAYERS * 3];
+
+#define PLACE(layer, domain) (3u * (layer) + (uint32_t)(domain))
+
+#define DOMAIN_HOOKS(name, place)                                                \
+    static void *name##_malloc(void *ctx, size_t size) /* HOOK: */               \
+    {                                                                            \
+        (void)ctx;                                                               \
+        return pyctm_hook_malloc(place, size);                                   \
+    }                                                                            \
+    static void *name##_calloc(void *ctx, size_t count, size_t size) /* HOOK: */ \
+    {                                                                            \
+        (void)ctx;                                                               \
+        return pyctm_hook_calloc(place, count, size);                            \
+    }                                                                            \
+    static void *name##_realloc(void *ctx, void *block, size_t size) /* HOOK: */ \
+    {                                                                            \
+        (void)ctx;                                                               \
+        return pyctm_hook_realloc(place, block, size);                           \
+    }                                                                            \
+    static void name##_free(void *ctx, void *block) /* HOOK: */                  \
+    {                                                                            \
+        (void)ctx;                                                               \
+        pyctm_hook_free(place, block);                                           \
+    }
+#define LAYER_HOOKS(n)                                \
+    DOMAIN_HOOKS(raw_##n, PLACE(n, PYMEM_DOMAIN_RAW)) \
+    DOMAIN_HOOKS(mem_##n, PLACE(n, PYMEM_DOMAIN_MEM)) \
+    DOMAIN_HOOKS(obj_##n, PLACE(n, PYMEM_DOMAIN_OBJ))
+LAYER_HOOKS(1)
+LAYER_HOOKS(2)
+LAYER_HOOKS(3)
+LAYER_HOOKS(4)
+LAYER_HOOKS(5)
+LAYER_HOOKS(6)
+LAYER_HOOKS(7)
+
+#define DOMAIN_ROW(name) {NULL, name##_malloc, name##_calloc, name##_realloc, name##_free}
+#define LAYER_ROWS(n) DOMAIN_ROW(raw_##n), DOMAIN_ROW(mem_##n), DOMAIN_ROW(obj_##n)
+
+/* By place, from layer 1 on. */
+static const PyMemAllocatorEx the_general_hooks[] = {
+    LAYER_ROWS(1), LAYER_ROWS(2), LAYER_ROWS(3), LAYER_ROWS(4),
+    LAYER_ROWS(5), LAYER_ROWS(6), LAYER_ROWS(7),
+};
+_Static_assert(sizeof(the_general_hooks) == (PYCTM_LAYERS - 1) * sizeof(PyMemAllocatorEx[3]),
+               "a row for each place above layer 0");
+
+/* HOOK: */
+static const PyMemAllocatorEx *hooks_of(pyctm_hook_place place, bool sampling)
+{
+    return place < 3 ? &pyctm_the_fast_hooks[sampling][place] : &the_general_hooks[place - 3];
+}
+
+/* HOOK: The place of an allocator of ours; PYCTM_LAYERS * 3: it is somebody else's. */
+static pyctm_hook_place place_of(const PyMemAllocatorEx *allocator, PyMemAllocatorDomain domain)
+{
+    for (pyctm_hook_place place = domain; place < PYCTM_LAYERS * 3; place += 3) {
+        if (allocator->malloc == hooks_of(place, false)->malloc ||
+            allocator->malloc == hooks_of(place, true)->malloc) {
+            return place;
+        }
+    }
+    return PYCTM_LAYERS * 3;
+}
+
+static bool is_same(const PyMemAllocatorEx *a, const PyMemAllocatorEx *b)
+{
+    return a->ctx == b->ctx && a->malloc == b->malloc && a->calloc == b->calloc &&
+           a->realloc == b->realloc && a->free == b->free;
+}
+
+/* The place whose hook calls on `current`; the first one never used becomes that. PYCTM_LAYERS * 3: there is none left. */
+static pyctm_hook_place place_above(const PyMemAllocatorEx *current, PyMemAllocatorDomain domain)
+{
+    pyctm_hook_place place = domain;
+    while (place < PYCTM_LAYERS * 3 && pyctm_the_originals[place].malloc != NULL &&
+           !is_same(current, &pyctm_the_originals[place])) {
+        place += 3;
+    }
+    if (place < PYCTM_LAYERS * 3) {
+        pyctm_the_originals[place] = *current;
+    }
+    return place;
+}
+
+void pyctm_hooks_install(bool sampling)
+{
+    for (PyMemAllocatorDomain domain = PYMEM_DOMAIN_RAW; domain <= PYMEM_DOMAIN_OBJ; domain++) {
+        PyMemAllocatorEx current;
+        PyMem_GetAllocator(domain, &current);
+        if (place_of(&current, domain) < PYCTM_LAYERS * 3) {
+            continue;
+        }
+        const pyctm_hook_place place = place_above(&current, domain);
+        if (place < PYCTM_LAYERS * 3) {
+            PyMemAllocatorEx hook = *hooks_of(place, sampling);
+            hook.ctx = current.ctx; /* unused by us, right for a caller with the old function */
+            PyMem_SetAllocator(domain, &hook);
+        }
+    }
+}
+
+void pyctm_hooks_remove(void)
+{
+    for (PyMemAllocatorDomain domain = PYMEM_DOMAIN_RAW; domain <= PYMEM_DOMAIN_OBJ; domain++) {
+        PyMemAllocatorEx current;
+        PyMem_GetAllocator(domain, &current);
+        const pyctm_hook_place place = place_of(&current, domain);
+        if (place < PYCTM_LAYERS * 3) {
+            PyMem_SetAllocator(domain, &pyctm_the_originals[place]);
+        }
+    }
+}
+
+/* --- asking who stands above us --- */
+
+/* Is the block in one that came to our hooks, with what was put around it? The chunk of a pool from which a block was cut is
+ * larger. */
+static bool is_answered(const pyctm_probe *probe, uintptr_t block)
+{
+    for (uint32_t i = 0; i < PYCTM_PROBE_REPLIES; i++) {
+        const pyctm_probe_reply *reply = &probe->replies[i];
+        if (reply->block != 0 && reply->block <= block &&
+            block + probe->size <= reply->block + reply->size) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Asks for a block, in `out_block`; PYCTM_REACH_UNKNOWN: there was none. */
+static pyctm_reach ask_once(const PyMemAllocatorEx *top, PyMemAllocatorDomain domain, size_t size,
+                            void **out_block)
+{
+    pyctm_probe probe = {domain, size, {{0, 0}}, 0};
+    pyctm_hook_tls.probe = &probe;
+    pyctm_hook_tls.asking = true;
+    *out_block = top->malloc(top->ctx, size);
+    pyctm_hook_tls.asking = false;
+    if (*out_block == NULL) {
+        return PYCTM_REACH_UNKNOWN;
+    }
+    return is_answered(&probe, (uintptr_t)*out_block) ? PYCTM_REACH_ALL : PYCTM_REACH_NONE;
+}
+
+/* A few times, for a tool may fail one call or another, and two blocks at a time, for a pool may have had room for one. */
+static pyctm_reach ask(const PyMemAllocatorEx *top, PyMemAllocatorDomain domain, size_t size)
+{
+    enum { TRIES = 4, BLOCKS = 2 };
+    void *blocks[TRIES];
+    pyctm_reach reach = PYCTM_REACH_UNKNOWN;
+    int held = 0;
+    for (int i = 0; i < TRIES && held < BLOCKS && reach != PYCTM_REACH_NONE; i++) {
+        const pyctm_reach reply = ask_once(top, domain, size, &blocks[held]);
+        if (reply != PYCTM_REACH_UNKNOWN) {
+            reach = reply;
+            held++;
+        }
+    }
+    while (held > 0) {
+        top->free(top->ctx, blocks[--held]);
+    }
+    return reach;
+}
+
+static pyctm_reach both(pyctm_reach a, pyctm_reach b)
+{
+    if (a == PYCTM_REACH_UNKNOWN || b == PYCTM_REACH_UNKNOWN) {
+        return a == PYCTM_REACH_UNKNOWN ? b : a;
+    }
+    return a == b ? a : PYCTM_REACH_SOME;
+}
+
+static pyctm_reach reach_of(PyMemAllocatorDomain domain)
+{
+    /* From below and above the sizes where pools end; then one that glibc maps by itself and whose end does not change which
+     * others it maps (32 MiB and less do). */
+    static const size_t sizes[] = {1, 32, 256, 512, 513, 4097, 32769, 100000}, huge = 40u << 20;
+    PyMemAllocatorEx top;
+    PyMem_GetAllocator(domain, &top);
+    if (place_of(&top, domain) < PYCTM_LAYERS * 3) {
+        return PYCTM_REACH_ALL;
+    }
+    pyctm_reach reach = PYCTM_REACH_UNKNOWN;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        reach = both(reach, ask(&top, domain, sizes[i]));
+    }
+    return reach == PYCTM_REACH_NONE ? both(reach, ask(&top, domain, huge)) : reach;
+}
+
+pyctm_reach pyctm_hooks_reach(void)
+{
+    pyctm_reach worst = PYCTM_REACH_ALL;
+    for (PyMemAllocatorDomain domain = PYMEM_DOMAIN_RAW; domain <= PYMEM_DOMAIN_OBJ; domain++) {
+        const pyctm_reach reach = reach_of(domain);
+        worst = reach > worst ? reach : worst;
+    }
+    return worst;
+}
+#endif

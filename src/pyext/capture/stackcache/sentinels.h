@@ -1,0 +1,117 @@
+/* sentinels.h: marks, by which older frames are known to be as they were; included by stack_follow.h.
+ *
+ * Model: a frame that called another one in the same run of the interpreter's loop is suspended with its stack
+ * pointer at the slot where the call's result will be put: the lowest slot of the call's operands, which the new frame
+ * has taken. A mark is a word written there, that no object's reference can be. To the interpreter the slot is free space
+ * above the stack: it reads it only after it has written it, and it writes it before this frame can stand at this
+ * instruction in another call, for then the operands are pushed anew, the lowest into this slot. So a frame that stands
+ * where it is remembered, and whose mark is there, is in the same call as when the mark was made, and it and all older
+ * frames have not moved since.
+ *
+ * No two marks are the same word, so one that is in the slot is this call's; whoever finds one there takes it over.
+ *
+ * This holds for instructions that take an operand off the stack: hence `sentinel_slot`, of each family, which gives no
+ * slot for others (a property's owner, for one, may be left there), nor for code that runs compiled. A frame that was
+ * entered from C is never marked through: then the caller's operands are still on its stack.
+ *
+ * The few innermost frames change with nearly every event. They are compared; marking them would cost more.
+ */
+
+#define PYCTM_SENTINEL_BASE \
+    ((uintptr_t)0xC7A3u << 48 | 0x6bu) /* no address, and no tagged number that occurs */
+#define PYCTM_SENTINEL_SERIAL_BITS ((uintptr_t)0xffffffffu << 8)
+#define PYCTM_LONG_WALK 12u  /* levels without a mark */
+#define PYCTM_NO_SENTINEL 4u /* the innermost ones */
+
+/* HOOK: Where the mark of a complete frame goes that has called `above`, both in the chain; NULL: it cannot have one. */
+static inline uintptr_t *slot_under(pyctm_interpreter_frame *frame,
+                                    const pyctm_interpreter_frame *above)
+{
+    if (above->owner > FRAME_OWNED_BY_GENERATOR || is_entered_from_c(above)) {
+        return NULL;
+    }
+    uintptr_t *const slot = sentinel_slot(frame, above->owner);
+    uintptr_t *const slots = (uintptr_t *)frame->localsplus;
+    const PyCodeObject *code = frame_code(frame);
+    const bool is_inside = slot != NULL && slot >= slots + code->co_nlocalsplus &&
+                           slot < slots + code->co_nlocalsplus + code->co_stacksize;
+    return is_inside ? slot : NULL;
+}
+
+/* HOOK: The frame at `level` has called the one above, which is in the chain too. */
+static inline uintptr_t *slot_of_sentinel(const pyctm_stack *stack, uint32_t level)
+{
+    const bool is_complete = stack->totals[level] > (level > 0 ? stack->totals[level - 1] : 0);
+    return is_complete ? slot_under((pyctm_interpreter_frame *)stack->levels[level].frame,
+                                    stack->levels[level + 1].frame)
+                       : NULL;
+}
+
+/* HOOK: */
+static inline uintptr_t sentinel_word(uint32_t serial)
+{
+    return PYCTM_SENTINEL_BASE | (uintptr_t)serial << 8;
+}
+
+/* HOOK: Makes a mark, unless there is one; its serial. */
+static inline uint32_t put_sentinel(pyctm_stack *stack, uintptr_t *slot)
+{
+    if ((*slot & ~PYCTM_SENTINEL_SERIAL_BITS) != PYCTM_SENTINEL_BASE) {
+        *slot = sentinel_word(++stack->serial);
+    }
+    return (uint32_t)(*slot >> 8);
+}
+
+/* HOOK: 1 + the innermost level below `level` that has a mark. */
+static inline uint32_t guard_of(const pyctm_stack *stack, uint32_t level)
+{
+    if (level == 0) {
+        return 0;
+    }
+    const pyctm_level *older = &stack->levels[level - 1];
+    return older->sentinel != NULL ? level : older->below;
+}
+
+/* HOOK: Marks the levels from `from` to below `to`, which is at most the innermost one. */
+static inline void set_sentinels(pyctm_stack *stack, uint32_t from, uint32_t to)
+{
+    uint32_t below = guard_of(stack, from);
+    for (uint32_t i = from; i < to; i++) {
+        uintptr_t *const slot = slot_of_sentinel(stack, i);
+        stack->levels[i].sentinel = slot;
+        stack->levels[i].below = below;
+        if (slot != NULL) {
+            stack->levels[i].serial = put_sentinel(stack, slot);
+            below = i + 1;
+        }
+    }
+}
+
+/* HOOK: The levels are as the chain is, and counted: marks those that are new. */
+static inline void sentinel_changed(pyctm_stack *stack)
+{
+    if (stack->lowest < stack->with_sentinel) {
+        stack->with_sentinel = stack->lowest;
+    }
+    if (stack->with_sentinel + PYCTM_NO_SENTINEL < stack->length) {
+        set_sentinels(stack, stack->with_sentinel, stack->length - PYCTM_NO_SENTINEL);
+        stack->with_sentinel = stack->length - PYCTM_NO_SENTINEL;
+    }
+    stack->guard = guard_of(stack, stack->with_sentinel);
+}
+
+/* HOOK: The levels were compared without meeting a mark. Their calls have returned and were made again: mark the new
+ * ones, though not each time, for it may be that they cannot be marked. */
+static PYCTM_RARELY void set_sentinels_anew(pyctm_stack *stack, uint32_t from, uint32_t to)
+{
+    if (stack->long_walks++ % 4 == 0) {
+        set_sentinels(stack, from, to < stack->with_sentinel ? to : stack->with_sentinel);
+        stack->guard = guard_of(stack, stack->with_sentinel);
+    }
+}
+
+/* HOOK: `level` is below `marked` and below the innermost one, and its frame stands where it is remembered. */
+static inline bool has_sentinel(const pyctm_level *level)
+{
+    return level->sentinel != NULL && *level->sentinel == sentinel_word(level->serial);
+}

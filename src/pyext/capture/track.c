@@ -1,0 +1,250 @@
+/* track.c: blocks that other extensions announce (numpy, pandas and others).
+ *
+ * Model: extensions call PyTraceMalloc_Track and PyTraceMalloc_Untrack with a domain of their own;
+ * CPython's functions know stdlib's tables only. From the first start on their calls are led here, with or
+ * without the GIL, so that those blocks are counted like any other, in the totals and in the
+ * peak. What stdlib would have been told, it is told too: if it traces as well, or tracing is off here.
+ *
+ * There are two ways. A jump in the functions' own code (detour.c) meets every caller, so it is tried first. Where it
+ * is refused, by the code's form, by the kernel or because somebody else has changed the code, the callers' tables of
+ * addresses are changed instead (got.c). A way that was taken is kept for the life of the process.
+ */
+#include "capture/capture.h"
+#include "capture/patch/detour.h"
+#include "capture/patch/got.h"
+
+#if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
+
+// NOLINTNEXTLINE(readability-redundant-declaration): the headers of 3.11 and 3.12 declare it, those of 3.13 do not
+PyAPI_FUNC(PyObject *) _PyTraceMalloc_GetTraceback(unsigned int domain, uintptr_t ptr);
+
+enum { TRACK, UNTRACK, GET_TRACEBACK, FUNCTIONS };
+static pyctm_detour the_detours[FUNCTIONS]; /* GIL */
+static void *the_originals[FUNCTIONS];      /* read by callers, set before the way is taken; GIL */
+static pyctm_announced the_way;             /* taken at the first start; GIL */
+static pyctm_announced the_request;         /* of tests: this way only; GIL */
+
+/* HOOK: */
+static bool is_active(void)
+{
+    return pyctm_capture_mode() != PYCTM_IDLE;
+}
+
+/* CPython 3.11 and 3.12 ask whether stdlib traces, then wait for the GIL, and do not ask again: with stdlib
+ * stopped meanwhile they crash, and with it started to carry us they would fill its tables. So there the
+ * GIL is taken first, as they would do, and only if stdlib traces on its own account. */
+#define ASKS_ONCE (PY_VERSION_HEX < 0x030D0000)
+
+static int tell_track(unsigned int domain, uintptr_t address, size_t size)
+{
+    int (*original)(unsigned int, uintptr_t, size_t) =
+        (int (*)(unsigned int, uintptr_t, size_t))the_originals[TRACK];
+    if (!ASKS_ONCE) {
+        return original(domain, address, size);
+    }
+    PyGILState_STATE gil = PyGILState_Ensure();
+    const int result = pyctm_stdlib_flag_is_set() ? original(domain, address, size) : -2;
+    PyGILState_Release(gil);
+    return result;
+}
+
+static int tell_untrack(unsigned int domain, uintptr_t address)
+{
+    int (*original)(unsigned int, uintptr_t) =
+        (int (*)(unsigned int, uintptr_t))the_originals[UNTRACK];
+    if (!ASKS_ONCE) {
+        return original(domain, address);
+    }
+    PyGILState_STATE gil = PyGILState_Ensure();
+    const int result = pyctm_stdlib_flag_is_set() ? original(domain, address) : -2;
+    PyGILState_Release(gil);
+    return result;
+}
+
+/* HOOK: */
+static int forget(unsigned int domain, uintptr_t address)
+{
+    if (ctm_tracer_may_know(pyctm_the_capture.tracer, address)) {
+        pyctm_event_free(domain, address, false);
+    }
+    return 0;
+}
+
+/* HOOK: 0; -1: out of memory; -2: tracing is off. */
+static int on_track(unsigned int domain, uintptr_t address, size_t size)
+{
+    const int result = pyctm_stdlib_flag_is_set() ? tell_track(domain, address, size) : -2;
+    if (is_active() && pyctm_capture_takes(size)) {
+        return pyctm_event_alloc(domain, address, size, false) ? 0 : -1;
+    }
+    /* Not in the sample; what was known there has another size now. */
+    return is_active() ? forget(domain, address) : result;
+}
+
+/* HOOK: 0, also if the block was not known; -2: tracing is off. */
+static int on_untrack(unsigned int domain, uintptr_t address)
+{
+    const int result = pyctm_stdlib_flag_is_set() ? tell_untrack(domain, address) : -2;
+    return is_active() ? forget(domain, address) : result;
+}
+
+/* A new reference: the frames as (filename, lineno) pairs, or None. Ours are given in stdlib's place only. GIL. */
+static PyObject *on_get_traceback(unsigned int domain, uintptr_t address)
+{
+    PyObject *theirs =
+        ((PyObject * (*)(unsigned int, uintptr_t)) the_originals[GET_TRACEBACK])(domain, address);
+    if (!is_active() || !pyctm_the_capture.stands_in || theirs != Py_None) {
+        return theirs;
+    }
+    Py_DECREF(theirs);
+    return pyctm_raw_traceback_of_block(domain, address);
+}
+
+/* The functions as they were before anything was changed: a word of this library may be changed as well. */
+static const pyctm_got_function *functions(void)
+{
+    static pyctm_got_function list[FUNCTIONS]; /* GIL; then constant */
+    if (list[0].name == NULL) {
+        list[GET_TRACEBACK] =
+            (pyctm_got_function){"_PyTraceMalloc_GetTraceback", (void *)_PyTraceMalloc_GetTraceback,
+                                 (void *)on_get_traceback};
+        list[UNTRACK] = (pyctm_got_function){"PyTraceMalloc_Untrack", (void *)PyTraceMalloc_Untrack,
+                                             (void *)on_untrack};
+        list[TRACK] = (pyctm_got_function){"PyTraceMalloc_Track", (void *)PyTraceMalloc_Track,
+                                           (void *)on_track};
+    }
+    return list;
+}
+
+static void drop_detours(void)
+{
+    for (int i = 0; i < FUNCTIONS; i++) {
+        pyctm_detour_disable(&the_detours[i]);
+    }
+}
+
+static const char *lay_detours(void)
+{
+    static const pyctm_callers callers[FUNCTIONS] = {
+        [TRACK] = {.arguments = 3}, [UNTRACK] = {.arguments = 2}, [GET_TRACEBACK] = {true, 2}};
+    const char *failure = NULL;
+    for (int i = 0; i < FUNCTIONS && failure == NULL; i++) {
+        const pyctm_got_function *function = &functions()[i];
+        failure = pyctm_detour_prepare(&the_detours[i], (void *)function->target,
+                                       (void *)function->replacement, callers[i]);
+    }
+    if (failure != NULL) {
+        return failure;
+    }
+    for (int i = 0; i < FUNCTIONS; i++) {
+        the_originals[i] = the_detours[i].original;
+    }
+    for (int i = 0; i < FUNCTIONS && failure == NULL; i++) {
+        failure = pyctm_detour_enable(&the_detours[i]);
+    }
+    if (failure != NULL) {
+        drop_detours();
+    }
+    return failure;
+}
+
+static const char *lay_words(void)
+{
+    for (int i = 0; i < FUNCTIONS; i++) {
+        the_originals[i] = (void *)functions()[i].target;
+    }
+    return pyctm_got_install(functions(), FUNCTIONS);
+}
+
+/* Is the block known, with its size? Asked of this block alone: other threads announce theirs meanwhile. */
+static bool is_known(unsigned int domain, uintptr_t address, uint64_t size)
+{
+    ctm_shard *shard = ctm_shard_enter(pyctm_the_capture.tracer, 0);
+    ctm_block block;
+    bool known = false;
+    if (shard != NULL) {
+        known = ctm_shard_find(shard, domain, address, &block) == CTM_OK && block.size == size;
+        ctm_shard_leave(shard);
+    }
+    return known;
+}
+
+/* Announces a block through the exported functions and looks whether it came through. */
+static const char *self_test(void)
+{
+    static const char owned_by_nobody_else; /* so nobody announces its address */
+    const unsigned int domain = 0x63746d00u;
+    const uintptr_t address = (uintptr_t)&owned_by_nobody_else;
+    const ctm_sampler before = pyctm_hook_tls.sampler;
+    ctm_sampler_force(pyctm_the_capture.tracer, &pyctm_hook_tls.sampler);
+    const int tracked = PyTraceMalloc_Track(domain, address, 1);
+    const bool came = is_known(domain, address, 1);
+    const int untracked = PyTraceMalloc_Untrack(domain, address);
+    const bool went = !is_known(domain, address, 1);
+    pyctm_hook_tls.sampler = before;
+    if (tracked == -1) {
+        return "no memory to try an announced block";
+    }
+    const bool seen = tracked == 0 && came && untracked == 0 && went;
+    return seen ? NULL : "an announced block did not come through";
+}
+
+/* Takes this way, if none is taken yet. NULL, or why it cannot be taken. */
+static const char *take(pyctm_announced way)
+{
+    if (the_way != PYCTM_ANNOUNCED_LOST) {
+        return NULL;
+    }
+    if (the_request != PYCTM_ANNOUNCED_LOST && the_request != way) {
+        return "it is not to be followed in this way";
+    }
+    const char *failure = way == PYCTM_ANNOUNCED_BY_JUMP ? lay_detours() : lay_words();
+    if (failure == NULL) {
+        the_way = way;
+    }
+    return failure;
+}
+
+void pyctm_track_prepare(void)
+{
+    const char *failure = take(PYCTM_ANNOUNCED_BY_JUMP);
+    if (failure != NULL && the_request != PYCTM_ANNOUNCED_BY_JUMP) {
+        failure = take(PYCTM_ANNOUNCED_BY_TABLE);
+    }
+    pyctm_got_look_again();
+    pyctm_the_capture.tracked_blocks = (pyctm_fact){failure == NULL, failure};
+}
+
+void pyctm_track_start(void)
+{
+    const char *failure = pyctm_the_capture.tracked_blocks.detail;
+    if (the_way != PYCTM_ANNOUNCED_LOST) {
+        failure = self_test();
+    }
+    if (failure != NULL && the_way == PYCTM_ANNOUNCED_BY_JUMP) {
+        drop_detours();
+        the_way = PYCTM_ANNOUNCED_LOST;
+        failure = take(PYCTM_ANNOUNCED_BY_TABLE);
+        failure = failure == NULL ? self_test() : failure;
+    }
+    if (failure == NULL) {
+        failure = the_way == PYCTM_ANNOUNCED_BY_JUMP
+                      ? "announcements are led to us by a jump in the interpreter's code"
+                      : "announcements are led to us by their callers' tables of addresses";
+        pyctm_the_capture.tracked_blocks = (pyctm_fact){true, failure};
+    } else {
+        pyctm_the_capture.tracked_blocks = (pyctm_fact){false, failure};
+    }
+}
+
+void pyctm_track_look_again(void)
+{
+    pyctm_got_look_again();
+}
+
+bool pyctm_track_requested(pyctm_announced way)
+{
+    the_request = way;
+    return the_way == PYCTM_ANNOUNCED_LOST || the_way == way;
+}
+#endif

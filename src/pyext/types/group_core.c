@@ -1,0 +1,247 @@
+/* group_core.c: the core's rows of statistics as Statistic and StatisticDiff objects. */
+#include "types/group.h"
+#include "types/support.h"
+
+/* (filename, lineno) of a string id */
+static PyObject *place(pyctm_core_object *core, uint32_t filename, long lineno)
+{
+    PyObject *text = pyctm_core_string(core, filename);
+    return text != NULL ? Py_BuildValue("Nl", text, lineno) : NULL;
+}
+
+/* The one frame of a group, and the string id of its name; 0: it has none. */
+static PyObject *single_frame(pyctm_core_object *core, ctm_key key, uint32_t row,
+                              uint32_t *out_name)
+{
+    const ctm_function *functions = ctm_snapshot_functions(core->snapshot);
+    uint32_t function = row;
+    *out_name = 0;
+    if (key == CTM_BY_FILENAME) {
+        return place(core, row, 0);
+    }
+    if (key == CTM_BY_LINENO) {
+        function = ctm_snapshot_frames(core->snapshot)[row].function;
+    }
+    *out_name = functions[function].name;
+    return key == CTM_BY_LINENO ? pyctm_core_frame(core, row)
+                                : place(core, functions[row].filename, functions[row].first_lineno);
+}
+
+/* (value,); steals `value`, or NULL for failure passed on. */
+static PyObject *tuple_of(PyObject *value)
+{
+    PyObject *tuple = value != NULL ? PyTuple_Pack(1, value) : NULL;
+    Py_XDECREF(value);
+    return tuple;
+}
+
+int pyctm_row_frames(pyctm_core_object *core, ctm_key key, uint32_t row, PyObject **out_frames,
+                     PyObject **out_names)
+{
+    PyObject *frames, *names = NULL;
+    if (key == CTM_BY_TRACEBACK) {
+        frames = pyctm_core_frames(core, row);
+        if (frames != NULL) {
+            names = pyctm_core_names(core, row);
+        }
+    } else {
+        uint32_t name;
+        frames = tuple_of(single_frame(core, key, row, &name));
+        if (frames != NULL) {
+            names = name != 0 ? tuple_of(pyctm_core_string(core, name)) : Py_NewRef(Py_None);
+        }
+    }
+    if (names == NULL) {
+        Py_CLEAR(frames);
+    }
+    *out_frames = frames;
+    *out_names = names;
+    return frames != NULL ? 0 : -1;
+}
+
+static PyObject *statistic_of_row(pyctm_state *state, pyctm_core_object *core, ctm_key key,
+                                  const ctm_statistic *row)
+{
+    PyObject *result = NULL, *size = NULL, *count = NULL;
+    PyObject *traceback = pyctm_traceback_of_row(state, core, key, row->id);
+    if (traceback != NULL) {
+        size = PyLong_FromUnsignedLongLong(row->size);
+    }
+    if (size != NULL) {
+        count = PyLong_FromUnsignedLongLong(row->count);
+    }
+    if (count != NULL) {
+        result = pyctm_statistic_object_new(state, traceback, size, count);
+    }
+    if (result != NULL && pyctm_statistic_set_more(state, result, row) < 0) {
+        Py_CLEAR(result);
+    }
+    Py_XDECREF(traceback);
+    Py_XDECREF(size);
+    Py_XDECREF(count);
+    return result;
+}
+
+static PyObject *diff_of_row(pyctm_state *state, pyctm_core_object *core, ctm_key key,
+                             const ctm_statistic *row)
+{
+    PyObject *fields[5] = {
+        pyctm_traceback_of_row(state, core, key, row->id), PyLong_FromUnsignedLongLong(row->size),
+        PyLong_FromLongLong(row->size_diff), PyLong_FromUnsignedLongLong(row->count),
+        PyLong_FromLongLong(row->count_diff)};
+    PyObject *result = NULL;
+    if (fields[0] && fields[1] && fields[2] && fields[3] && fields[4]) {
+        result = pyctm_statistic_diff_object_new(state, fields);
+    }
+    if (result != NULL && pyctm_statistic_diff_set_more(state, result, row) < 0) {
+        Py_CLEAR(result);
+    }
+    for (int i = 0; i < 5; i++) {
+        Py_XDECREF(fields[i]);
+    }
+    return result;
+}
+
+typedef PyObject *(*row_function)(pyctm_state *, pyctm_core_object *, ctm_key,
+                                  const ctm_statistic *);
+
+/* A list of make(row). `core`'s tables are those that the rows' ids index. */
+static PyObject *rows_to_list(pyctm_state *state, pyctm_core_object *core, ctm_key key,
+                              const ctm_statistics *statistics, row_function make)
+{
+    const ctm_statistic *rows = ctm_statistics_rows(statistics);
+    size_t n = ctm_statistics_length(statistics);
+    PyObject *list = PyList_New((Py_ssize_t)n);
+    for (size_t i = 0; list != NULL && i < n; i++) {
+        PyObject *item = make(state, core, key, &rows[i]);
+        if (item == NULL) {
+            Py_CLEAR(list);
+        } else {
+            PyList_SET_ITEM(list, (Py_ssize_t)i, item);
+        }
+    }
+    return list;
+}
+
+/* A handle on the statistics' own tables; `core` itself if they are the same. */
+static pyctm_core_object *core_for(pyctm_state *state, pyctm_core_object *core,
+                                   const ctm_statistics *statistics)
+{
+    ctm_snapshot *snapshot = ctm_statistics_snapshot(statistics);
+    if (snapshot == core->snapshot) {
+        return (pyctm_core_object *)Py_NewRef((PyObject *)core);
+    }
+    return pyctm_core_new(state, ctm_snapshot_ref(snapshot));
+}
+
+/* Frees the statistics. */
+static PyObject *convert(pyctm_state *state, pyctm_core_object *core, ctm_key key,
+                         ctm_statistics *statistics, row_function make)
+{
+    PyObject *list = NULL;
+    pyctm_core_object *tables = core_for(state, core, statistics);
+    if (tables != NULL) {
+        list = rows_to_list(state, tables, key, statistics, make);
+    }
+    Py_XDECREF((PyObject *)tables);
+    ctm_statistics_free(statistics);
+    return list;
+}
+
+static PyObject *make_statistics_core(pyctm_state *state, pyctm_core_object *core,
+                                      const pyctm_question *question)
+{
+    ctm_statistics *statistics = NULL;
+    ctm_status status;
+    Py_BEGIN_ALLOW_THREADS
+        status = ctm_snapshot_statistics_sorted(core->snapshot, question->key, question->cumulative,
+                                                question->sort, &statistics);
+    Py_END_ALLOW_THREADS
+    if (status == CTM_ERR_NOT_FOUND) {
+        return pyctm_sort_unknown(question->sort);
+    }
+    if (status != CTM_OK) {
+        return pyctm_status_raise(state, status, NULL, NULL);
+    }
+    return convert(state, core, question->key, statistics, statistic_of_row);
+}
+
+PyObject *pyctm_statistics_core(pyctm_state *state, pyctm_core_object *core,
+                                const pyctm_question *question)
+{
+    int before = pyctm_guard_begin(state);
+    PyObject *result = make_statistics_core(state, core, question);
+    pyctm_guard_end(state, before);
+    return result;
+}
+
+static PyObject *make_compare_core(pyctm_state *state, pyctm_core_object *newer,
+                                   pyctm_core_object *older, const pyctm_question *question)
+{
+    ctm_statistics *statistics = NULL;
+    ctm_status status;
+    Py_BEGIN_ALLOW_THREADS
+        status = ctm_snapshot_compare_sorted(newer->snapshot, older->snapshot, question->key,
+                                             question->cumulative, question->sort, &statistics);
+    Py_END_ALLOW_THREADS
+    if (status == CTM_ERR_NOT_FOUND) {
+        return pyctm_sort_unknown(question->sort);
+    }
+    if (status != CTM_OK) {
+        return pyctm_status_raise(state, status, NULL, NULL);
+    }
+    return convert(state, newer, question->key, statistics, diff_of_row);
+}
+
+PyObject *pyctm_compare_core(pyctm_state *state, pyctm_core_object *newer, pyctm_core_object *older,
+                             const pyctm_question *question)
+{
+    int before = pyctm_guard_begin(state);
+    PyObject *result = make_compare_core(state, newer, older, question);
+    pyctm_guard_end(state, before);
+    return result;
+}
+
+/* Adds a Statistic under its traceback; functions of one name's place are one key. */
+static int add_statistic(pyctm_state *state, PyObject *group, PyObject *statistic)
+{
+    PyObject *traceback = PyObject_GetAttr(statistic, state->text.traceback);
+    if (traceback == NULL) {
+        return -1;
+    }
+    int result = -1;
+    PyObject *known = PyDict_GetItemWithError(group, traceback);
+    if (known == NULL && !PyErr_Occurred()) {
+        result = PyDict_SetItem(group, traceback, statistic);
+    }
+    if (known != NULL) {
+        result = pyctm_statistic_add(state, known, statistic);
+    }
+    Py_DECREF(traceback);
+    return result;
+}
+
+static PyObject *make_group_core(pyctm_state *state, pyctm_core_object *core, ctm_key key,
+                                 bool cumulative)
+{
+    const pyctm_question question = {key, cumulative, CTM_SORT_SIZE};
+    PyObject *list = pyctm_statistics_core(state, core, &question);
+    PyObject *group = list != NULL ? PyDict_New() : NULL;
+    Py_ssize_t n = list != NULL ? PyList_GET_SIZE(list) : 0;
+    for (Py_ssize_t i = 0; group != NULL && i < n; i++) {
+        if (add_statistic(state, group, PyList_GET_ITEM(list, i)) < 0) {
+            Py_CLEAR(group);
+        }
+    }
+    Py_XDECREF(list);
+    return group;
+}
+
+PyObject *pyctm_group_core(pyctm_state *state, pyctm_core_object *core, ctm_key key,
+                           bool cumulative)
+{
+    int before = pyctm_guard_begin(state);
+    PyObject *result = make_group_core(state, core, key, cumulative);
+    pyctm_guard_end(state, before);
+    return result;
+}

@@ -1,0 +1,82 @@
+/* losses.c: losses as Python objects: a tuple of ctracemalloc.Loss, which is a named tuple of the package's. */
+#include "types/losses.h"
+#include "types/support.h"
+
+#include <string.h>
+
+static PyObject *text_of(const char *utf8)
+{
+    return PyUnicode_DecodeUTF8(utf8, (Py_ssize_t)strlen(utf8), "surrogatepass");
+}
+
+static PyObject *make_loss(PyObject *type, const ctm_loss *loss)
+{
+    PyObject *kind = text_of(loss->kind), *detail = text_of(loss->detail), *result = NULL;
+    PyObject *count = PyLong_FromUnsignedLongLong(loss->count);
+    if (kind != NULL && detail != NULL && count != NULL) {
+        result = PyObject_CallFunctionObjArgs(type, kind, detail, count, NULL);
+    }
+    Py_XDECREF(kind);
+    Py_XDECREF(detail);
+    Py_XDECREF(count);
+    return result;
+}
+
+PyObject *pyctm_losses_tuple(const ctm_loss *losses, uint32_t n)
+{
+    if (n == 0) {
+        return PyTuple_New(0);
+    }
+    PyObject *module = PyImport_ImportModule("ctracemalloc._losses");
+    PyObject *type = module != NULL ? pyctm_get_named(module, "Loss") : NULL;
+    PyObject *tuple = type != NULL ? PyTuple_New((Py_ssize_t)n) : NULL;
+    for (uint32_t i = 0; tuple != NULL && i < n; i++) {
+        PyObject *loss = make_loss(type, &losses[i]);
+        if (loss == NULL) {
+            Py_CLEAR(tuple);
+        } else {
+            PyTuple_SET_ITEM(tuple, (Py_ssize_t)i, loss);
+        }
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(module);
+    return tuple;
+}
+
+PyObject *pyctm_end_tuple(const char *text, bool status_known, int32_t status)
+{
+    PyObject *words = text[0] != '\0' ? text_of(text) : Py_NewRef(Py_None);
+    PyObject *number = status_known ? PyLong_FromLong(status) : Py_NewRef(Py_None);
+    PyObject *pair = words != NULL && number != NULL ? PyTuple_Pack(2, words, number) : NULL;
+    Py_XDECREF(words);
+    Py_XDECREF(number);
+    return pair;
+}
+
+PyObject *pyctm_with_end(PyObject *snapshot, const char *text, const char *kind)
+{
+    if (snapshot == NULL || kind == NULL) {
+        return snapshot;
+    }
+    PyObject *ended = text_of(text[0] != '\0' ? text : kind);
+    if (ended == NULL || PyObject_SetAttrString(snapshot, "ended", ended) < 0) {
+        Py_CLEAR(snapshot);
+    }
+    Py_XDECREF(ended);
+    return snapshot;
+}
+
+PyObject *pyctm_snapshot_get_losses(PyObject *self, void *Py_UNUSED(closure))
+{
+    PyObject *traces;
+    const ctm_loss *losses = NULL;
+    pyctm_core_object *core = pyctm_snapshot_core(pyctm_state_of(self), self, &traces);
+    Py_XDECREF(traces);
+    if (core == NULL && PyErr_Occurred()) {
+        return NULL;
+    }
+    const uint32_t n = core != NULL ? ctm_snapshot_losses(core->snapshot, &losses) : 0;
+    PyObject *tuple = pyctm_losses_tuple(losses, n);
+    Py_XDECREF((PyObject *)core);
+    return tuple;
+}

@@ -1,0 +1,44 @@
+/* snapshot_object.h: the parts of Snapshot, which is spread over several files: the type
+ * (snapshot.c), filter_traces (filter_traces.c), dump and load (snapshot_file.c), merge
+ * (snapshot_merge.c), labels (label.c), Arrow (arrow.c). */
+#ifndef PYCTM_TYPES_SNAPSHOT_OBJECT_H
+#define PYCTM_TYPES_SNAPSHOT_OBJECT_H
+
+#include "types/core_object.h"
+
+/* self.traces: the handle if it is core-backed (new reference), else NULL without an
+ * exception and *out_traces is self.traces (new reference); NULL and NULL is failure. */
+pyctm_core_object *pyctm_snapshot_core(pyctm_state *state, PyObject *self, PyObject **out_traces);
+/* A Snapshot of the handle. Steals `core`. */
+PyObject *pyctm_snapshot_of_core(pyctm_state *state, pyctm_core_object *core,
+                                 PyObject *traceback_limit);
+
+PyObject *pyctm_snapshot_filter_traces(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                                       PyObject *kwnames);
+PyObject *pyctm_snapshot_filter_trace(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                                      PyObject *kwnames);
+PyObject *pyctm_snapshot_dump(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                              PyObject *kwnames);
+PyObject *pyctm_snapshot_arrow_c_stream(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                                        PyObject *kwnames);
+/* A function of the module, kept by the type as a static method. */
+PyObject *pyctm_snapshot_load(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+                              PyObject *kwnames);
+
+PyObject *pyctm_snapshot_merge_files(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+                                     PyObject *kwnames);
+
+/* What is to be grouped in place of `self`, a new reference: for the key "label:NAME" a snapshot in which the values
+ * of the label stand for the files, and *key_type becomes (borrowed) "filename"; else `self`. */
+PyObject *pyctm_label_view(pyctm_state *state, PyObject *self, PyObject **key_type,
+                           PyObject *cumulative);
+/* Getter of Snapshot.label_keys. */
+PyObject *pyctm_snapshot_label_keys(PyObject *self, void *closure);
+
+/* A snapshot of raw traces in a list or tuple, order kept. `traces` is stdlib's; what cannot
+ * be converted is a TypeError that names the trace. `limit` may be any object. */
+int pyctm_convert_traces(pyctm_state *state, PyObject *traces, PyObject *limit, ctm_snapshot **out);
+/* The tables of a Snapshot, converted if they are list-backed. The caller owns *out. */
+int pyctm_snapshot_tables(pyctm_state *state, PyObject *self, ctm_snapshot **out);
+
+#endif

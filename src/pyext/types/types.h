@@ -1,0 +1,160 @@
+/* types.h: tracemalloc's classes as C heap types, and what module.c needs of them.
+ *
+ * Model: one file a type. Behaviour is that of the standard library's tracemalloc.py, which
+ * each method follows step by step, private names included, so that subclasses, pickles and
+ * odd values behave the same. Instances are of two shapes only:
+ *   slot objects  (Frame, Traceback, Trace, Statistic, StatisticDiff): a row of object
+ *                 pointers and nothing else, named in `__slots__`, so that the default
+ *                 pickling and copying of objects sees all of them;
+ *   dict objects  (_Traces, BaseFilter, Filter, DomainFilter, Snapshot): an instance
+ *                 `__dict__` and a weak reference list, nothing else, for the same reason.
+ *
+ * The traces of a snapshot are of two kinds. List-backed: `_traces` in the instance dict is
+ * whatever object the user passed. Core-backed: `_core` in the instance dict is a `Core`
+ * (core_object.h), an immutable handle on a ctm_snapshot; `_traces` is then made on demand.
+ *
+ * All functions need the GIL. New references unless said otherwise; NULL or -1 with an
+ * exception set on failure.
+ */
+#ifndef PYCTM_TYPES_TYPES_H
+#define PYCTM_TYPES_TYPES_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "ctm/ctm.h"
+
+#if PY_VERSION_HEX < 0x030C0000
+#include <structmember.h>
+#define Py_T_OBJECT_EX T_OBJECT_EX
+#define Py_T_PYSSIZET T_PYSSIZET
+#define Py_READONLY READONLY
+#endif
+
+/* The strings that the types look up, interned once: X(field, text). */
+/* clang-format off */
+#define PYCTM_TEXTS(X)                                                                            \
+    X(frame, "_frame") X(frames, "_frames") X(total_nframe, "total_nframe")                     \
+    X(private_total, "_total_nframe") X(filename, "filename") X(lineno, "lineno")               \
+    X(private_trace, "_trace") X(private_traces, "_traces") X(core, "_core")                    \
+    X(traces, "traces") X(traceback_limit, "traceback_limit") X(traceback, "traceback")         \
+    X(domain, "domain") X(private_domain, "_domain") X(size, "size") X(count, "count")          \
+    X(history, "_history") X(size_diff, "size_diff") X(count_diff, "count_diff") X(inclusive, "inclusive")             \
+    X(all_frames, "all_frames") X(pattern, "_filename_pattern") X(match, "_match")              \
+    X(match_frame, "_match_frame") X(match_frame_impl, "_match_frame_impl")                     \
+    X(match_traceback, "_match_traceback") X(filter_trace, "_filter_trace")                     \
+    X(group_by, "_group_by") X(sort_key, "_sort_key") X(getitem, "__getitem__")                 \
+    X(items, "items") X(pop, "pop") X(values, "values") X(copy, "copy") X(sort, "sort")         \
+    X(key, "key") X(reverse, "reverse") X(strip, "strip") X(endswith, "endswith")               \
+    X(getline, "getline") X(fnmatch, "fnmatch") X(normcase, "normcase")                         \
+    X(by_traceback, "traceback") X(by_filename, "filename") X(by_lineno, "lineno")              \
+    X(private_label, "_label") X(private_pattern, "_value_pattern")                               \
+    X(by_function, "function") X(pyc, ".pyc") X(offset, "offset") X(reason, "reason")
+/* clang-format on */
+
+/* Part of the module's state: PyModule_GetState(module) must point to one (make it the
+ * first member). Owned references, except where said. */
+typedef struct pyctm_state {
+    PyTypeObject *frame_type;
+    PyTypeObject *traceback_type;
+    PyTypeObject *trace_type;
+    PyTypeObject *traces_type;
+    PyTypeObject *statistic_type;
+    PyTypeObject *statistic_diff_type;
+    PyTypeObject *base_filter_type;
+    PyTypeObject *filter_type;
+    PyTypeObject *domain_filter_type;
+    PyTypeObject *label_filter_type;
+    PyTypeObject *snapshot_type;
+    PyTypeObject *core_type;
+    PyTypeObject *history_type;
+    PyTypeObject *recording_type;
+    PyTypeObject *box_type;
+    PyObject *file_error;     /* exception class FileError */
+    PyObject *core_decode;    /* the module's function _core_decode */
+    PyObject *iterable;       /* collections.abc.Iterable */
+    PyObject *linecache;      /* modules whose functions are looked up at each call, */
+    PyObject *fnmatch_module; /* as tracemalloc.py does, because tests replace them */
+    PyObject *os_path;
+    /* Switches the attribution of what the calling thread allocates to this package on (1) or back (the value
+     * returned); set by module.c, NULL until then. */
+    int (*guard_set)(int on);
+    struct {
+#define PYCTM_TEXT_FIELD(field, text) PyObject *field;
+        PYCTM_TEXTS(PYCTM_TEXT_FIELD)
+#undef PYCTM_TEXT_FIELD
+    } text;
+} pyctm_state;
+
+/* Defined by module.c. */
+extern PyModuleDef pyctm_module_def;
+
+/* --- for module.c --- */
+
+/* Makes all types and functions and adds them to the module. `state` must be zeroed. */
+int pyctm_types_init(PyObject *module, pyctm_state *state);
+int pyctm_types_traverse(pyctm_state *state, visitproc visit, void *arg);
+void pyctm_types_clear(pyctm_state *state);
+
+/* A Snapshot whose traces are core-backed. Steals `core`, also on failure. */
+PyObject *pyctm_snapshot_object_new(pyctm_state *state, ctm_snapshot *core,
+                                    PyObject *traceback_limit);
+/* `frames`: stdlib's raw frames, most recent first (any sequence). `names`: the frames'
+ * function names in the same order, a tuple of str or None; or NULL: not known. `total`: an
+ * int or None; NULL means None. */
+PyObject *pyctm_traceback_object_new(pyctm_state *state, PyObject *frames, PyObject *names,
+                                     PyObject *total);
+/* stdlib's list of raw traces of `core`. Identical tracebacks are the same tuple.
+ * Steals `core`, also on failure. */
+PyObject *pyctm_raw_traces(pyctm_state *state, ctm_snapshot *snapshot);
+
+/* The recording at `path`, to read; a function of the module. */
+PyObject *pyctm_recording_object_open(PyObject *module, PyObject *path);
+
+/* The black box at `path`, to read; a function of the module. */
+PyObject *pyctm_box_object_open(PyObject *module, PyObject *path);
+/* What it holds now, as a Snapshot; `filename` is what errors name. */
+PyObject *pyctm_box_load(pyctm_state *state, const char *path, PyObject *filename);
+
+/* Raises what `status` means and returns NULL. `filename` (an object, or NULL) and `error`
+ * (or NULL) say more about CTM_ERR_IO (with errno) and CTM_ERR_FORMAT. */
+PyObject *pyctm_status_raise(pyctm_state *state, ctm_status status, PyObject *filename,
+                             const ctm_file_error *error);
+
+/* --- among the types --- */
+
+/* The state of the module that defined (a base of) the type of `self`; borrowed. */
+pyctm_state *pyctm_state_of(PyObject *self);
+pyctm_state *pyctm_state_of_module(PyObject *module);
+
+PyObject *pyctm_frame_object_new(pyctm_state *state, PyObject *raw, PyObject *name_or_null);
+PyObject *pyctm_trace_object_new(pyctm_state *state, PyObject *raw, PyObject *names_or_null);
+/* Steals `labels`, a dict; NULL is failure passed on. */
+int pyctm_trace_set_labels(PyObject *trace, PyObject *labels);
+PyObject *pyctm_statistic_object_new(pyctm_state *state, PyObject *traceback, PyObject *size,
+                                     PyObject *count);
+PyObject *pyctm_statistic_diff_object_new(pyctm_state *state, PyObject *const fields[5]);
+
+/* tracemalloc._format_size, ._normalize_filename */
+PyObject *pyctm_format_size(PyObject *size, int sign);
+PyObject *pyctm_normalize_filename(pyctm_state *state, PyObject *filename);
+
+/* One a type: makes it, stores it in the state. `module` is its module. */
+int pyctm_frame_type_init(PyObject *module, pyctm_state *state);
+int pyctm_traceback_type_init(PyObject *module, pyctm_state *state);
+int pyctm_trace_type_init(PyObject *module, pyctm_state *state);
+int pyctm_traces_type_init(PyObject *module, pyctm_state *state);
+int pyctm_statistic_type_init(PyObject *module, pyctm_state *state);
+int pyctm_statistic_diff_type_init(PyObject *module, pyctm_state *state);
+int pyctm_base_filter_type_init(PyObject *module, pyctm_state *state);
+int pyctm_filter_type_init(PyObject *module, pyctm_state *state);
+int pyctm_domain_filter_type_init(PyObject *module, pyctm_state *state);
+int pyctm_label_filter_type_init(PyObject *module, pyctm_state *state);
+int pyctm_snapshot_type_init(PyObject *module, pyctm_state *state);
+int pyctm_core_type_init(PyObject *module, pyctm_state *state);
+int pyctm_recording_type_init(PyObject *module, pyctm_state *state);
+int pyctm_box_type_init(PyObject *module, pyctm_state *state);
+int pyctm_file_error_init(PyObject *module, pyctm_state *state);
+int pyctm_functions_init(PyObject *module, pyctm_state *state);
+
+#endif
