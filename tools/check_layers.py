@@ -53,7 +53,7 @@ HOOK_DENYLIST = re.compile(
     r"|PyFrame_\w+|PyImport_\w+|Py_BuildValue|PyLong_From\w+|PyObject_GC_\w+)\s*\("
 )
 HOOK_MARK = "/* HOOK:"
-BUILD_OPTIONS = {"CTM_FAULTS", "CTM_ASSERTS", "CTM_EMBEDDED"}
+BUILD_OPTIONS = {"CTM_ASSERTS", "CTM_EMBEDDED"}
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
 
 

@@ -1,4 +1,4 @@
-/* statistics.h: grouping, comparing and filtering the sites of snapshots.
+/* statistics.h: grouping and comparing the sites of snapshots.
  *
  * Model: one pass over the sites, one hash table of groups, one sort. Never a visit
  * of single blocks. All calls take immutable snapshots, from any thread; results are
@@ -17,6 +17,7 @@
 #ifndef CTM_STATISTICS_H
 #define CTM_STATISTICS_H
 
+#include "ctm/filter.h"
 #include "ctm/snapshot.h"
 
 #ifdef __cplusplus
@@ -91,35 +92,6 @@ CTM_API size_t ctm_statistics_length(const ctm_statistics *statistics);
 CTM_API const ctm_statistic *ctm_statistics_rows(const ctm_statistics *statistics); /* borrowed */
 /* The snapshot whose tables the ids index; borrowed. */
 CTM_API ctm_snapshot *ctm_statistics_snapshot(const ctm_statistics *statistics);
-
-/* --- filters: stdlib's Filter and DomainFilter, and one for labels --- */
-typedef struct ctm_filter {
-    bool inclusive;
-    bool by_filename; /* false: a DomainFilter, only `domain` counts */
-    bool all_frames;  /* match any frame, not only the most recent */
-    bool has_lineno;
-    bool has_domain;
-    int64_t lineno; /* compared if has_lineno; may be outside a line's range */
-    int64_t domain; /* compared if has_domain */
-    /* by_filename: as Python's fnmatch with `*`, `?`, `[seq]`, `[!seq]` over code points,
-     * case-sensitive; ".pyc" at the end of pattern or filename counts as ".py". Borrowed. */
-    const char *pattern;
-    size_t pattern_length; /* bytes */
-    /* Not NULL: only the site's value of this label counts, which `pattern` must match (as fnmatch, but ".pyc" is
-     * nothing special); a site without the label does not match. NUL-terminated, borrowed. */
-    const char *label;
-} ctm_filter;
-
-/* Does `pattern` match the whole of `name`? Both UTF-8 (WTF-8). Any thread, no allocation. */
-CTM_API bool ctm_fnmatch(const char *pattern, size_t pattern_length, const char *name,
-                         size_t name_length);
-
-/* A trace is kept if it matches at least one inclusive filter (or there is none) and every
- * exclusive one. The caller owns *out, whose peak and tracer bytes are not known; without any
- * filter it is another reference to `snapshot`. The empty traceback matches no pattern. */
-CTM_API CTM_NODISCARD ctm_status ctm_snapshot_filter(ctm_snapshot *snapshot,
-                                                     const ctm_filter *filters, size_t n,
-                                                     ctm_snapshot **out);
 
 #ifdef __cplusplus
 }

@@ -11,7 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../libctm/sizes.h"
 #include "ctm/ctm.h"
+
+/* Before main: the targets go for many chunks and short windows. */
+__attribute__((constructor)) static void fuzz_sizes(void)
+{
+    sizes_small();
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -7,8 +7,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../libctm/faults.h"
 #include "base/crc32c.h"
-#include "base/memory.h"
 #include "formats/format.h"
 #include "fuzz_ask.h"
 
@@ -73,10 +73,10 @@ static void read_bytes(const uint8_t *bytes, size_t size)
     ctm_file_error error = {UINT64_MAX, NULL};
     void *attributes = NULL;
     size_t length = 0;
-    const size_t asked = atomic_load(&ctmi_mem_asked);
+    const size_t asked = atomic_load(&bytes_asked);
     const ctm_status status =
         ctm_snapshot_decode(bytes, size, &snapshot, &attributes, &length, &error);
-    MUST(atomic_load(&ctmi_mem_asked) - asked <= 8 * size + 2000);
+    MUST(atomic_load(&bytes_asked) - asked <= 8 * size + 2000);
     check_error(status, &error, size);
     read_as_file(bytes, size, status == CTM_OK ? snapshot : NULL);
     if (status != CTM_OK) {
@@ -90,6 +90,7 @@ static void read_bytes(const uint8_t *bytes, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    faults_begin(); /* to count bytes: nothing is refused */
     uint8_t *copy = fuzz_copy(data, size);
     read_bytes(copy, size);
     repair(copy, size);

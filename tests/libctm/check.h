@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sizes.h"
+
 static _Atomic unsigned long check_passed;
 static _Atomic unsigned long check_failed;
 

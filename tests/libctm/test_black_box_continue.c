@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "base/memory.h"
 #include "box.h"
+#include "faults.h"
 #include "sinks/black_box.h"
 
 static void new_tracer_without(ctm_tracer **out)
@@ -164,9 +164,9 @@ static void test_refusals(void)
         compare_with_tracer(tracer);
     }
     unlink(path);
-    atomic_store(&ctmi_mem_fail_at, 1);
+    atomic_store(&fault_at, 1);
     CHECK_EQ(ctm_black_box_continue(tracer, path), CTM_ERR_NOMEM);
-    atomic_store(&ctmi_mem_fail_at, 0);
+    atomic_store(&fault_at, 0);
     CHECK(!is_there());
     REQUIRE(mkdir(path, 0700) == 0);
     CHECK_EQ(ctm_black_box_continue(tracer, path), CTM_ERR_IO);
@@ -178,6 +178,7 @@ static void test_refusals(void)
 
 int main(void)
 {
+    faults_begin();
     choose_path();
     test_sizes();
     test_same_rows();

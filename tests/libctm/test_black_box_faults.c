@@ -3,8 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/memory.h"
 #include "box.h"
+#include "faults.h"
 #include "sinks/black_box.h"
 
 /* --- without memory --- */
@@ -46,9 +46,9 @@ static void test_no_end(void)
     new_tracer(&tracer);
     fill(tracer, 500);
     close(ctmi_box_of(tracer)->fd);
-    atomic_store(&ctmi_mem_fail_at, 1);
+    atomic_store(&fault_at, 1);
     CHECK_EQ(ctm_black_box_end(tracer, CTM_BOX_EXIT), CTM_ERR_NOMEM);
-    atomic_store(&ctmi_mem_fail_at, 0);
+    atomic_store(&fault_at, 0);
     compare_with_tracer(tracer);
     CHECK_EQ(read_info().end, CTM_BOX_NOT_ENDED);
     ctm_tracer_free(tracer);
@@ -60,27 +60,27 @@ static void test_faults(void)
         ctm_tracer *tracer;
         new_tracer(&tracer);
         fill(tracer, 500);
-        atomic_store(&ctmi_mem_fail_at, at);
+        atomic_store(&fault_at, at);
         const ctm_status status = ctm_black_box_end(tracer, CTM_BOX_EXIT);
-        atomic_store(&ctmi_mem_fail_at, 0);
+        atomic_store(&fault_at, 0);
         CHECK_EQ(status, CTM_OK);
         compare_with_tracer(tracer);
         check_end_is_final(tracer);
         ctm_box *box;
         ctm_snapshot *snapshot;
-        atomic_store(&ctmi_mem_fail_at, at);
+        atomic_store(&fault_at, at);
         if (ctm_box_open(path, &box, NULL) == CTM_OK) {
             if (ctm_box_snapshot(box, &snapshot, NULL) == CTM_OK) {
                 ctm_snapshot_unref(snapshot);
             }
             ctm_box_close(box);
         }
-        atomic_store(&ctmi_mem_fail_at, 0);
+        atomic_store(&fault_at, 0);
         ctm_tracer_free(tracer);
         REQUIRE(ctm_tracer_new(&tracer) == CTM_OK && ctm_tracer_start(tracer, 1) == CTM_OK);
-        atomic_store(&ctmi_mem_fail_at, at);
+        atomic_store(&fault_at, at);
         const ctm_status started = ctm_black_box_start(tracer, path);
-        atomic_store(&ctmi_mem_fail_at, 0);
+        atomic_store(&fault_at, 0);
         CHECK(started == CTM_OK || started == CTM_ERR_NOMEM);
         ctm_tracer_free(tracer);
     }
@@ -159,6 +159,7 @@ static void test_damage(void)
 
 int main(void)
 {
+    faults_begin();
     choose_path();
     test_faults();
     test_no_end();

@@ -2,18 +2,14 @@
  *
  * Random operations as in test_model.c; each is tried with its first, then its second, … request
  * for memory refused, until it succeeds. After each failure the tracer must be as the model
- * is: nothing counted, no block lost. Built with -DCTM_FAULTS.
+ * is: nothing counted, no block lost.
  *
  * usage: test_faults_live [OPERATIONS [SEED...]]
  */
 #include "model.h"
 
-#include "base/memory.h"
+#include "faults.h"
 #include "tables/store.h"
-
-#ifndef CTM_FAULTS
-#error "build with -DCTM_FAULTS"
-#endif
 
 /* Tables are emptied often, so that there is always something to refuse. */
 static const struct op_weights weights = {.of = {
@@ -36,9 +32,9 @@ static unsigned long refused, failed[OP_KINDS], survived[OP_KINDS];
 /* True once the operation succeeded. */
 static bool try_refusing(ctm_tracer *tracer, struct model *model, const struct op *op, long at)
 {
-    atomic_store(&ctmi_mem_fail_at, at);
+    atomic_store(&fault_at, at);
     ctm_status status = tracer_apply(tracer, model, op);
-    bool was_refused = atomic_exchange(&ctmi_mem_fail_at, 0) == 0;
+    bool was_refused = atomic_exchange(&fault_at, 0) == 0;
     refused += was_refused;
     if (status == CTM_OK) {
         survived[op->kind] += was_refused;
@@ -56,7 +52,7 @@ static void run(unsigned long operations, uint64_t seed)
     static struct model model;
     ctm_tracer *tracer;
     memset(&model, 0, sizeof model);
-    atomic_store(&ctmi_mem_fail_at, 1);
+    atomic_store(&fault_at, 1);
     CHECK_EQ(ctm_tracer_new(&tracer), CTM_ERR_NOMEM);
     REQUIRE(ctm_tracer_new(&tracer) == CTM_OK);
     uint64_t random = seed;
@@ -108,9 +104,9 @@ static void check_copy_refused(const struct ctmi_store *store)
     ctm_status status = CTM_ERR_NOMEM;
     ctmi_store_init(&copy);
     for (long at = 1; status != CTM_OK; at++) {
-        atomic_store(&ctmi_mem_fail_at, at);
+        atomic_store(&fault_at, at);
         status = ctmi_store_copy(&copy, store);
-        atomic_store(&ctmi_mem_fail_at, 0);
+        atomic_store(&fault_at, 0);
         CHECK(status == CTM_OK ||
               (status == CTM_ERR_NOMEM && rows_of(&copy) == 5 && ctmi_store_bytes(&copy) == 0));
     }
@@ -129,9 +125,9 @@ static void test_store(void)
         uint32_t id = UINT32_MAX, again;
         ctm_status status;
         for (long at = 1;; at++, failures++) {
-            atomic_store(&ctmi_mem_fail_at, at);
+            atomic_store(&fault_at, at);
             status = store_call(&store, i, &id);
-            const bool was_refused = atomic_exchange(&ctmi_mem_fail_at, 0) == 0;
+            const bool was_refused = atomic_exchange(&fault_at, 0) == 0;
             if (status == CTM_OK) {
                 indexes += was_refused;
                 break;
@@ -153,6 +149,8 @@ static void test_store(void)
 
 int main(int argc, char **argv)
 {
+    sizes_small(); /* a chunk more is asked for after few rows */
+    faults_begin();
     unsigned long operations = argc > 1 ? strtoul(argv[1], NULL, 10) : 40000;
     model_make_keys();
     test_store();

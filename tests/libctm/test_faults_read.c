@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "base/memory.h"
+#include "faults.h"
 #include "sample.h"
 
 #define RUNS 40
@@ -77,12 +77,12 @@ static ctm_status do_equal(struct situation *situation, uint64_t *done)
     bool equal = false;
     ctm_builder *builder = situation->builder;
     ctm_snapshot *copy = NULL;
-    long fail_at = atomic_exchange(&ctmi_mem_fail_at, 0);
+    long fail_at = atomic_exchange(&fault_at, 0);
     /* A copy with other ids, so that equality has to translate. */
     sample_string(builder, "first of all");
     REQUIRE(ctm_builder_add_snapshot(builder, situation->newer, NULL) == CTM_OK);
     REQUIRE(ctm_builder_finish(builder, &copy) == CTM_OK);
-    atomic_store(&ctmi_mem_fail_at, fail_at);
+    atomic_store(&fault_at, fail_at);
     ctm_status status = ctm_snapshot_equal(situation->newer, copy, &equal);
     CHECK_EQ(equal, status == CTM_OK);
     *done = equal;
@@ -145,11 +145,11 @@ static ctm_status do_add_snapshot(struct situation *situation, uint64_t *done)
     }
     ctm_snapshot *snapshot = NULL;
     bool equal = false;
-    long fail_at = atomic_exchange(&ctmi_mem_fail_at, 0);
+    long fail_at = atomic_exchange(&fault_at, 0);
     REQUIRE(ctm_builder_finish(situation->builder, &snapshot) == CTM_OK);
     REQUIRE(ctm_snapshot_equal(snapshot, situation->newer, &equal) == CTM_OK);
     CHECK(equal);
-    atomic_store(&ctmi_mem_fail_at, fail_at);
+    atomic_store(&fault_at, fail_at);
     *done = equal;
     ctm_snapshot_unref(snapshot);
     return CTM_OK;
@@ -161,9 +161,9 @@ static ctm_status do_finish(struct situation *situation, uint64_t *done)
     ctm_snapshot *snapshot = NULL;
     ctm_snapshot_info info;
     ctm_site site = {.block_size = 5, .allocated = 2};
-    long fail_at = atomic_exchange(&ctmi_mem_fail_at, 0);
+    long fail_at = atomic_exchange(&fault_at, 0);
     REQUIRE(ctm_builder_site(situation->builder, &site, true) == CTM_OK);
-    atomic_store(&ctmi_mem_fail_at, fail_at);
+    atomic_store(&fault_at, fail_at);
     ctm_status status = ctm_builder_finish(situation->builder, &snapshot);
     CHECK((status == CTM_OK) == (snapshot != NULL));
     if (status != CTM_OK) {
@@ -318,9 +318,9 @@ static void check_operation(const char *name, operation *run, struct situation *
     uint64_t survived = 0; /* what is done if an index cannot grow: all of it */
     for (;;) {
         uint64_t done = 0;
-        atomic_store(&ctmi_mem_fail_at, refused + 1);
+        atomic_store(&fault_at, refused + 1);
         ctm_status status = run(situation, &done);
-        bool reached = atomic_exchange(&ctmi_mem_fail_at, 0) == 0;
+        bool reached = atomic_exchange(&fault_at, 0) == 0;
         if (!reached) {
             CHECK_EQ(status, CTM_OK);
             CHECK(done > 0);
@@ -375,6 +375,7 @@ static ctm_snapshot *random_snapshot(uint64_t seed)
 
 int main(void)
 {
+    faults_begin();
     static const struct {
         const char *name;
         operation *run;

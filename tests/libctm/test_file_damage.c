@@ -2,7 +2,7 @@
  * make no sense behind checksums that are right.
  */
 #include "base/crc32c.h"
-#include "base/memory.h"
+#include "faults.h"
 #include "formats/format.h"
 #include "sample_file.h"
 
@@ -24,10 +24,10 @@ static ctm_status decode_copy(const unsigned char *bytes, size_t size, ctm_file_
     REQUIRE(copy != NULL);
     memcpy(copy, bytes, size);
     *error = (ctm_file_error){UINT64_MAX, NULL};
-    size_t asked = atomic_load(&ctmi_mem_asked);
+    size_t asked = atomic_load(&bytes_asked);
     ctm_status status = ctm_snapshot_decode(copy, size, &snapshot, &attributes, &length, error);
     /* All requests together, though not all are held at the same time. */
-    CHECK(atomic_load(&ctmi_mem_asked) - asked <= 8 * size + 2000);
+    CHECK(atomic_load(&bytes_asked) - asked <= 8 * size + 2000);
     if (status == CTM_OK) {
         ctm_statistics *statistics; /* what was let through must be safe to use */
         REQUIRE(ctm_snapshot_statistics(snapshot, CTM_BY_TRACEBACK, false, &statistics) == CTM_OK);
@@ -452,6 +452,7 @@ static void test_crc(void)
 
 int main(void)
 {
+    faults_begin();
     test_crc();
     test_truncation();
     test_flips();

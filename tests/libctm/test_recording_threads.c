@@ -9,9 +9,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "base/memory.h"
 #include "check.h"
 #include "ctm/ctm.h"
+#include "faults.h"
 
 #define THREADS 4u
 #define BLOCKS 300u
@@ -195,11 +195,11 @@ static void test_no_memory(void)
         REQUIRE(ctm_tracer_new(&tracer) == CTM_OK);
         REQUIRE(ctm_tracer_start(tracer, 1) == CTM_OK);
         events(&random, 0, 0x100000u, 300);
-        atomic_store(&ctmi_mem_fail_at, fail_at);
+        atomic_store(&fault_at, fail_at);
         ctm_status status =
             ctm_recorder_start(tracer, path, CTM_MAX_RECORD_INTERVAL, "command", &recorder);
-        const bool failed = atomic_load(&ctmi_mem_fail_at) <= 0;
-        atomic_store(&ctmi_mem_fail_at, 0);
+        const bool failed = atomic_load(&fault_at) <= 0;
+        atomic_store(&fault_at, 0);
         CHECK_EQ(status, failed ? CTM_ERR_NOMEM : CTM_OK);
         if (status == CTM_OK) {
             events(&random, 0, 0x100000u, 300);
@@ -225,7 +225,7 @@ static void test_no_memory_for_reading(void)
     for (long fail_at = 1;; fail_at++) {
         ctm_recording *recording = NULL;
         ctm_snapshot *snapshot = NULL;
-        atomic_store(&ctmi_mem_fail_at, fail_at);
+        atomic_store(&fault_at, fail_at);
         ctm_status status = ctm_recording_open(path, &recording, NULL);
         const uint64_t moments = status == CTM_OK ? ctm_recording_info_get(recording)->moments : 0;
         if (status == CTM_OK) {
@@ -237,8 +237,8 @@ static void test_no_memory_for_reading(void)
             status =
                 ctm_recording_series(recording, 0, 2, CTM_BY_FILENAME, &place, 1, bytes, blocks);
         }
-        const bool failed = atomic_load(&ctmi_mem_fail_at) <= 0;
-        atomic_store(&ctmi_mem_fail_at, 0);
+        const bool failed = atomic_load(&fault_at) <= 0;
+        atomic_store(&fault_at, 0);
         CHECK_EQ(status, failed ? CTM_ERR_NOMEM : CTM_OK);
         if (recording != NULL && failed) { /* and goes on afterwards */
             ctm_snapshot_unref(snapshot);
@@ -286,6 +286,7 @@ static void test_disk_full(void)
 
 int main(void)
 {
+    faults_begin();
     snprintf(path, sizeof path, "/tmp/ctm-test-recording-%d.ctr", (int)getpid());
     atexit(remove_file);
     test_threads();

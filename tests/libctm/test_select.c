@@ -3,7 +3,7 @@
  * Model: a random snapshot whose every site has its own mixture of live, freed and peak blocks; what is
  * expected of the new snapshot follows from its rows.
  */
-#include "base/memory.h"
+#include "faults.h"
 #include "sample.h"
 #include "snapshot/snapshot.h"
 
@@ -283,9 +283,9 @@ static void test_no_memory(void)
         ctm_snapshot *selected = NULL;
         long refused = 0;
         for (;; refused++) {
-            atomic_store(&ctmi_mem_fail_at, refused + 1);
+            atomic_store(&fault_at, refused + 1);
             ctm_status status = call(snapshot, which, keep, &selected);
-            bool reached = atomic_exchange(&ctmi_mem_fail_at, 0) == 0;
+            bool reached = atomic_exchange(&fault_at, 0) == 0;
             CHECK_EQ(status, reached ? CTM_ERR_NOMEM : CTM_OK);
             CHECK((selected == NULL) == reached);
             if (!reached) {
@@ -301,6 +301,7 @@ static void test_no_memory(void)
 
 int main(void)
 {
+    faults_begin();
     test_at_peak();
     test_filter();
     test_unknown();

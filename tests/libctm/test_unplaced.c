@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/memory.h"
 #include "ctm/snapshot.h"
 #include "ctm/tracer.h"
+#include "faults.h"
 #include "tracer/shard.h"
 
 #define BASE 0x10000000u /* all blocks lie in the leaf of this address, or in NEW */
@@ -60,7 +60,7 @@ static uint32_t site_of(ctm_shard *shard, struct model *model, uint32_t place, u
         status = ctm_shard_site(shard, 0, traceback, size, &site);
     }
     if (status != CTM_OK) {
-        CHECK(atomic_load(&ctmi_mem_fail_at) != 0);
+        CHECK(atomic_load(&fault_at) != 0);
         REQUIRE(ctm_shard_unplaced_site(shard, 0, size, &site) == CTM_OK);
         model->unplaced++;
     }
@@ -171,13 +171,13 @@ static void test_all_sizes(ctm_tracer *tracer, const struct model *model)
 {
     ctm_shard *shard = ctm_tracer_exclusive(tracer);
     uint32_t site, made = 0;
-    atomic_store(&ctmi_mem_fail_at, -1);
+    atomic_store(&fault_at, -1);
     while (ctm_shard_unplaced_site(shard, 7, 1000 + made, &site) == CTM_OK) {
-        REQUIRE(made++ < 2 * CTMI_SPARE_SITES);
+        REQUIRE(made++ < 2 * ctmi_sizes()->spare_sites);
     }
-    CHECK(made >= CTMI_SPARE_SITES - SIZES && made <= CTMI_SPARE_SITES);
+    CHECK(made >= ctmi_sizes()->spare_sites - SIZES && made <= ctmi_sizes()->spare_sites);
     CHECK_EQ(ctm_shard_unplaced_site(shard, 7, 1000, &site), CTM_OK);
-    atomic_store(&ctmi_mem_fail_at, 0);
+    atomic_store(&fault_at, 0);
     compare(tracer, model);
 }
 
@@ -208,11 +208,11 @@ static void test_out_of_memory(uint64_t seed, uint32_t steps_before, uint32_t pl
             step(tracer, &model, &random, places);
         }
         CHECK_EQ(model.unplaced, 0);
-        atomic_store(&ctmi_mem_fail_at, -1);
+        atomic_store(&fault_at, -1);
         for (uint32_t i = 0; i < 4000; i++) {
             step(tracer, &model, &random, 100000);
         }
-        atomic_store(&ctmi_mem_fail_at, 0);
+        atomic_store(&fault_at, 0);
         CHECK(model.unplaced > 100);
         compare_snapshot(tracer, &model);
         const uint64_t unplaced = model.unplaced;
@@ -261,10 +261,10 @@ static void test_finish(void)
     ctm_snapshot_unref(last);
     CHECK_EQ(ctm_tracer_memory(tracer) <= sizeof(struct ctm_tracer), true);
     REQUIRE(ctm_tracer_start(tracer, 1) == CTM_OK);
-    atomic_store(&ctmi_mem_fail_at, 1);
+    atomic_store(&fault_at, 1);
     CHECK_EQ(ctm_tracer_finish(tracer, &last), CTM_ERR_NOMEM);
     CHECK(!ctm_tracer_is_tracing(tracer));
-    atomic_store(&ctmi_mem_fail_at, 0);
+    atomic_store(&fault_at, 0);
     ctm_tracer_free(tracer);
 }
 
@@ -280,9 +280,9 @@ static void test_aside(void)
     }
     CHECK(store.sites.chunk[1] != NULL && store.sites.aside[0] == NULL);
     while (store.sites.chunk[2] == NULL) {
-        atomic_store(&ctmi_mem_fail_at, 1); /* the first one that is asked for */
+        atomic_store(&fault_at, 1); /* the first one that is asked for */
         const ctm_status status = ctmi_store_site_append(&store, 0, 0, rows, 0, &id);
-        if (atomic_exchange(&ctmi_mem_fail_at, 0) == 0) {
+        if (atomic_exchange(&fault_at, 0) == 0) {
             CHECK_EQ(status, CTM_ERR_NOMEM);
             CHECK(store.sites.chunk[2] == NULL && store.sites.aside[2] == NULL);
             CHECK_EQ(ctmi_store_site_append(&store, 0, 0, rows, 0, &id), CTM_OK);
@@ -298,6 +298,8 @@ static void test_aside(void)
 
 int main(void)
 {
+    sizes_small(); /* else few tables have to grow, and what is set aside lasts for all sizes */
+    faults_begin();
     for (uint64_t seed = 1; seed <= 5; seed++) {
         test_out_of_memory(seed, 0, 1);
         test_out_of_memory(seed, 2500, 300);

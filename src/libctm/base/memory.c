@@ -1,37 +1,33 @@
 /* memory.c: see memory.h. */
 #include "base/memory.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#ifdef CTM_FAULTS
-#include <stdbool.h>
+static ctmi_mem_refuses *_Atomic refuses_hook;
 
-_Atomic long ctmi_mem_fail_at;
-_Atomic long ctmi_mem_calls;
-_Atomic size_t ctmi_mem_asked;
-
-static bool fails_now(size_t size)
+void ctmi_mem_set_refuses(ctmi_mem_refuses *refuses)
 {
-    atomic_fetch_add(&ctmi_mem_calls, 1);
-    atomic_fetch_add(&ctmi_mem_asked, size);
-    const long at = atomic_load(&ctmi_mem_fail_at);
-    return at < 0 || (at > 0 && atomic_fetch_sub(&ctmi_mem_fail_at, 1) == 1);
+    atomic_store(&refuses_hook, refuses);
 }
-#else
-#define fails_now(size) 0
-#endif
+
+static bool is_refused(size_t size)
+{
+    ctmi_mem_refuses *const refuses = atomic_load_explicit(&refuses_hook, memory_order_relaxed);
+    return refuses != NULL && refuses(size);
+}
 
 void *ctmi_mem_alloc(size_t size)
 {
-    return fails_now(size) ? NULL : malloc(size ? size : 1);
+    return is_refused(size) ? NULL : malloc(size ? size : 1);
 }
 
 void *ctmi_mem_realloc(void *memory, size_t size)
 {
-    return fails_now(size) ? NULL : realloc(memory, size ? size : 1);
+    return is_refused(size) ? NULL : realloc(memory, size ? size : 1);
 }
 
 void ctmi_mem_free(void *memory)
@@ -52,7 +48,7 @@ size_t ctmi_mem_pages(size_t size)
 
 void *ctmi_mem_map(size_t size)
 {
-    if (fails_now(size)) {
+    if (is_refused(size)) {
         return NULL;
     }
     void *memory =

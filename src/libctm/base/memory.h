@@ -2,22 +2,19 @@
  *
  * Model: libc's malloc for small private arrays, anonymous mmap for tables. Neither
  * is seen by the allocator hooks, so the tracer never traces itself. Every call that
- * can fail goes through here, so that tests built with -DCTM_FAULTS can make each of
- * them fail. Any thread; sizes of 0 are allowed and give a pointer to free.
+ * can fail goes through here, so that tests can make each of them fail. Any thread; sizes of
+ * 0 are allowed and give a pointer to free.
  */
 #ifndef CTMI_BASE_MEMORY_H
 #define CTMI_BASE_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
-#ifdef CTM_FAULTS
-#include <stdatomic.h>
-/* The ctmi_mem_fail_at-th call from now fails (1: the next one), once; 0: none does; below 0: all do. */
-extern _Atomic long ctmi_mem_fail_at;
-/* Calls that could have failed, so far, and the bytes they asked for. */
-extern _Atomic long ctmi_mem_calls;
-extern _Atomic size_t ctmi_mem_asked;
-#endif
+/* For tests: from now on `refuses` is asked before each request, from any thread. True: it is refused, as if there
+ * were no memory. NULL: nobody is asked. */
+typedef bool ctmi_mem_refuses(size_t size);
+void ctmi_mem_set_refuses(ctmi_mem_refuses *refuses);
 
 /* Uninitialised, 16-byte aligned, freed with ctmi_mem_free (which is free()). NULL: refused. */
 void *ctmi_mem_alloc(size_t size);

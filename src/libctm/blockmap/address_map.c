@@ -2,6 +2,7 @@
 #include "blockmap/address_map.h"
 
 #include "base/memory.h"
+#include "base/sizes.h"
 #include "blockmap/overflow.h"
 
 #define NO_TOP UINT32_MAX
@@ -15,6 +16,7 @@ struct ctmi_map_level {
 void ctmi_map_init(struct ctmi_map *map)
 {
     pthread_mutex_init(&map->lock, NULL);
+    map->first_capacity = ctmi_sizes()->overflow_first;
 }
 
 static void push(struct ctmi_map *map, struct ctmi_map_level *level)

@@ -57,9 +57,10 @@ struct ctmi_map {
     pthread_mutex_t lock;
     struct ctmi_overflow_entry *entries; /* lock; owned mapping of `capacity`, or NULL */
     size_t capacity;                     /* lock */
-    size_t used;                         /* lock; entries in use */
-    size_t reserved;                     /* lock; entries set aside by ctmi_map_reserve */
-    _Atomic size_t spilled;              /* written under lock, read without: entries that have
+    size_t first_capacity;  /* constant; there from the start, for blocks whose leaf is refused */
+    size_t used;            /* lock; entries in use */
+    size_t reserved;        /* lock; entries set aside by ctmi_map_reserve */
+    _Atomic size_t spilled; /* written under lock, read without: entries that have
                                          * a place, but whose leaf was refused */
 };
 

@@ -15,13 +15,6 @@ struct ctmi_overflow_entry {
     uint32_t slot; /* 0: free entry */
 };
 
-#ifndef CTM_FAULTS
-#define FIRST_CAPACITY \
-    4096u /* there from the start, for blocks whose leaf is refused; touched as it fills */
-#else
-#define FIRST_CAPACITY 256u
-#endif
-
 static size_t home(const struct ctmi_map *map, uint32_t domain, uint64_t address)
 {
     uint64_t hash = (address ^ ((uint64_t)domain << 40)) * 0x9E3779B97F4A7C15ull;
@@ -44,7 +37,7 @@ static struct ctmi_overflow_entry *find_locked(const struct ctmi_map *map, uint3
 
 static ctm_status grow_locked(struct ctmi_map *map, size_t needed)
 {
-    struct ctmi_map larger = {.capacity = map->capacity ? map->capacity : FIRST_CAPACITY};
+    struct ctmi_map larger = {.capacity = map->capacity ? map->capacity : map->first_capacity};
     while (needed > larger.capacity / 4 * 3) {
         larger.capacity *= 2;
     }

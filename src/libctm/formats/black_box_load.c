@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "base/sizes.h"
 #include "base/utf8.h"
 #include "formats/black_box_reader.h"
 #include "tables/rows.h"
@@ -93,7 +94,7 @@ static ctm_status load_rows(struct ctmi_box_loader *loader, uint32_t shard, enum
     ctm_status status = CTM_OK;
     uint64_t left = count > 1 ? count : 0; /* a table without rows has no chunk */
     for (unsigned k = 0; left > 0 && status == CTM_OK; k++) {
-        const uint64_t there = (1ull << CTMI_ROWS_FIRST_LOG2) << k, n = left < there ? left : there;
+        const uint64_t there = (uint64_t)rows->first << k, n = left < there ? left : there;
         status = load_chunk(loader, table, k, there * rows->row_size, n * rows->row_size,
                             &rows->chunk[k]);
         left -= n;
@@ -107,9 +108,9 @@ static ctm_status load_rows(struct ctmi_box_loader *loader, uint32_t shard, enum
 /* For faults: where row `id` lies. */
 static uint64_t place_of(const struct ctmi_box_loader *loader, enum ctmi_table table, uint32_t id)
 {
-    const uint64_t place = (uint64_t)id + (1u << CTMI_ROWS_FIRST_LOG2);
+    const uint64_t place = (uint64_t)id + (1u << ctmi_sizes()->rows_first_log2);
     const unsigned top = 63u - (unsigned)__builtin_clzll(place);
-    return atomic_load(&loader->tables[table].chunk[top - CTMI_ROWS_FIRST_LOG2]) +
+    return atomic_load(&loader->tables[table].chunk[top - ctmi_sizes()->rows_first_log2]) +
            (place ^ (1ull << top)) * ctmi_box_row_size(table);
 }
 

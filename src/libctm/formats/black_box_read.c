@@ -11,6 +11,7 @@
 
 #include "base/crc32c.h"
 #include "base/memory.h"
+#include "base/sizes.h"
 #include "base/utf8.h"
 #include "base/weight.h"
 #include "formats/black_box_reader.h"
@@ -49,7 +50,7 @@ bool ctm_file_is_black_box(const void *bytes, size_t length)
 static bool has_right_sizes(const struct ctmi_box_control *control)
 {
     bool right = control->control_size == CTMI_BOX_CONTROL_SIZE && control->shards == CTM_SHARDS &&
-                 control->rows_first_log2 == CTMI_ROWS_FIRST_LOG2 &&
+                 control->rows_first_log2 == ctmi_sizes()->rows_first_log2 &&
                  control->bytes_first_log2 == CTMI_BYTES_FIRST_LOG2;
     for (enum ctmi_table table = 0; table < CTMI_TABLES; table++) {
         right = right && control->row_sizes[table] == ctmi_box_row_size(table);

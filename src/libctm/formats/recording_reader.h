@@ -28,6 +28,7 @@ struct ctmi_source {
     uint64_t size;
     unsigned char *window; /* owned: bytes of the file from window_start on */
     size_t window_size, window_capacity;
+    size_t window_most; /* constant; bytes read at a time, unless a block is larger */
     uint64_t window_start;
 };
 

@@ -8,17 +8,13 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "base/sizes.h"
 #include "formats/recording_reader.h"
-
-#ifndef CTM_FAULTS
-#define WINDOW (1u << 18) /* bytes read at a time, unless a block is larger */
-#else
-#define WINDOW (1u << 12)
-#endif
 
 ctm_status ctmi_source_open(struct ctmi_source *source, const char *path)
 {
     struct stat status;
+    source->window_most = ctmi_sizes()->window;
     /* Not blocking, or opening a pipe would wait for somebody to write. */
     source->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (source->fd < 0 || fstat(source->fd, &status) != 0) {
@@ -71,8 +67,8 @@ static ctm_status fill_window(struct ctmi_source *source, uint64_t offset, size_
 static ctm_status load(struct ctmi_source *source, uint64_t offset, size_t length)
 {
     uint64_t want = source->size - offset;
-    if (want > length && want > WINDOW) {
-        want = length > WINDOW ? length : WINDOW;
+    if (want > length && want > source->window_most) {
+        want = length > source->window_most ? length : source->window_most;
     }
     if (want > PTRDIFF_MAX) {
         return CTM_ERR_NOMEM;

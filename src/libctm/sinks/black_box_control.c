@@ -32,7 +32,7 @@ void ctmi_box_control_fill(struct ctmi_box_control *control, const ctm_tracer *t
     for (enum ctmi_table table = 0; table < CTMI_TABLES; table++) {
         control->row_sizes[table] = ctmi_box_row_size(table);
     }
-    control->rows_first_log2 = CTMI_ROWS_FIRST_LOG2;
+    control->rows_first_log2 = tracer->shards[0].store.strings.first_log2;
     control->bytes_first_log2 = CTMI_BYTES_FIRST_LOG2;
     control->pid = (uint32_t)getpid();
     control->nframe = ctm_tracer_nframe(tracer);

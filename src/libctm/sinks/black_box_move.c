@@ -29,8 +29,8 @@ static size_t part(uint64_t end, uint64_t start, uint64_t most)
 static struct piece piece_of_rows(const struct ctmi_rows *rows, unsigned chunk)
 {
     /* Rows of a chunk are as many as there are places before it; see ctmi_rows_at. */
-    const uint64_t first = (1ull << CTMI_ROWS_FIRST_LOG2) << chunk;
-    const uint64_t end = (uint64_t)rows->count + (1u << CTMI_ROWS_FIRST_LOG2);
+    const uint64_t first = (uint64_t)rows->first << chunk;
+    const uint64_t end = (uint64_t)rows->count + rows->first;
     return (struct piece){
         .memory = rows->chunk[chunk],
         .whole = ctmi_mem_pages(first * rows->row_size),

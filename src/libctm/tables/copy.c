@@ -11,7 +11,9 @@
 
 static ctm_status copy_rows(struct ctmi_rows *to, const struct ctmi_rows *from)
 {
-    uint64_t left = from->count, size = 1u << CTMI_ROWS_FIRST_LOG2;
+    uint64_t left = from->count, size = from->first;
+    to->first = from->first;
+    to->first_log2 = from->first_log2;
     for (unsigned k = 0; left > 0 && from->chunk[k] != NULL; k++, size *= 2) {
         uint64_t rows = left < size ? left : size;
         to->chunk[k] = ctmi_mem_map(size * from->row_size);

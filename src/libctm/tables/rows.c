@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/sizes.h"
 
 #define ROWS_KEEP (1u << 15)  /* bytes: rows up to this size survive a clear */
 #define INDEX_FIRST 1024u     /* ids in a new index: one page */
@@ -38,25 +39,28 @@ static bool may_write(const struct ctmi_table_backing *backed, unsigned chunk, s
 /* --- rows --- */
 static size_t chunk_bytes(const struct ctmi_rows *rows, unsigned chunk)
 {
-    return ((size_t)rows->row_size << CTMI_ROWS_FIRST_LOG2) << chunk;
+    return ((size_t)rows->row_size << rows->first_log2) << chunk;
 }
 
 void ctmi_rows_init(struct ctmi_rows *rows, uint32_t row_size, uint32_t limit)
 {
-    *rows = (struct ctmi_rows){.count = 1, .limit = limit, .row_size = row_size};
+    const uint16_t first_log2 = (uint16_t)ctmi_sizes()->rows_first_log2;
+    *rows = (struct ctmi_rows){.count = 1,
+                               .limit = limit,
+                               .row_size = row_size,
+                               .first = 1u << first_log2,
+                               .first_log2 = first_log2};
 }
-
-_Static_assert(CTMI_SPARE_SITES < 1u << CTMI_ROWS_FIRST_LOG2, "spare rows: two chunks at most");
 
 /* The place of row `id`, counted from the number of rows in the first chunk. */
-static uint64_t row_place(uint64_t id)
+static uint64_t row_place(const struct ctmi_rows *rows, uint64_t id)
 {
-    return id + (1u << CTMI_ROWS_FIRST_LOG2);
+    return id + rows->first;
 }
 
-static unsigned row_chunk(uint64_t id)
+static unsigned row_chunk(const struct ctmi_rows *rows, uint64_t id)
 {
-    return 63u - (unsigned)__builtin_clzll(row_place(id)) - CTMI_ROWS_FIRST_LOG2;
+    return 63u - (unsigned)__builtin_clzll(row_place(rows, id)) - rows->first_log2;
 }
 
 static void drop_aside(struct ctmi_rows *rows, unsigned chunk)
@@ -82,7 +86,7 @@ void ctmi_rows_set_aside(struct ctmi_rows *rows, uint32_t factor)
     for (unsigned k = 0; k < CTMI_ROWS_CHUNKS; k++) {
         drop_aside(rows, k);
     }
-    rows->aside_factor = factor;
+    rows->aside_factor = (uint16_t)factor;
 }
 
 static bool have_chunk(struct ctmi_rows *rows, unsigned chunk)
@@ -102,19 +106,19 @@ ctm_status ctmi_rows_map(struct ctmi_rows *rows)
     if (last >= rows->limit) {
         return CTM_ERR_LIMIT;
     }
-    return have_chunk(rows, row_chunk(rows->count)) && have_chunk(rows, row_chunk(last))
+    return have_chunk(rows, row_chunk(rows, rows->count)) && have_chunk(rows, row_chunk(rows, last))
                ? CTM_OK
                : CTM_ERR_NOMEM;
 }
 
 ctm_status ctmi_rows_reserve(struct ctmi_rows *rows)
 {
-    const unsigned chunk = row_chunk(rows->count);
+    const unsigned chunk = row_chunk(rows, rows->count);
     const ctm_status status = ctmi_rows_map(rows);
     if (status != CTM_OK) {
         return status;
     }
-    const uint64_t end = row_place(rows->count) - ((1ull << CTMI_ROWS_FIRST_LOG2) << chunk) + 1;
+    const uint64_t end = row_place(rows, rows->count) - ((uint64_t)rows->first << chunk) + 1;
     return may_write(&rows->backed, chunk, (size_t)end * rows->row_size) ? CTM_OK : CTM_ERR_NOMEM;
 }
 

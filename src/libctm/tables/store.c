@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "base/sizes.h"
 #include "base/utf8.h"
 #include "tables/rows.h"
 
@@ -473,6 +474,7 @@ const char *ctmi_store_string_row(const struct ctmi_store *store, uint32_t id, s
 void ctmi_store_init(struct ctmi_store *store)
 {
     memset(store, 0, sizeof *store);
+    store->spare_sites = ctmi_sizes()->spare_sites;
     ctmi_rows_init(&store->strings, sizeof(struct ctmi_string_row), MAX_ROWS);
     ctmi_rows_init(&store->functions, sizeof(ctm_function), MAX_ROWS);
     ctmi_rows_init(&store->frames, sizeof(ctm_frame), MAX_ROWS);

@@ -1,6 +1,6 @@
 /* store.h: the tables, and the indexes that intern their rows.
  *
- * Model: each table is a ctmi_rows, an array in chunks: chunk k holds 65,536 << k rows, is touched as it fills and
+ * Model: each table is a ctmi_rows, an array in chunks: chunk k holds 65,536 << k rows (base/sizes.h), is touched as it fills and
  * never moves, so a row's address is good until the store is emptied, and another thread may
  * use a row it knows while the owner appends. String bytes lie in chunks of the same kind;
  * a string is contiguous within its chunk and NUL-terminated. A hash index is an
@@ -17,7 +17,7 @@
  * Errors: a call that fails leaves the store as it was, apart from spare room.
  *
  * Blocks without a place: a store that counts live blocks keeps room free (ctmi_store_reserve_spare) that no other row takes: one
- * row in each table on the way to a traceback, and CTMI_SPARE_SITES sites. When a table cannot grow, a block goes to
+ * row in each table on the way to a traceback, and `spare_sites` sites. When a table cannot grow, a block goes to
  * the site of its size with the traceback CTMI_UNPLACED_TEXT (ctmi_store_unplaced_site). These sites have an index of their own.
  */
 #ifndef CTMI_TABLES_STORE_H
@@ -29,26 +29,21 @@
 #include "ctm/tables.h"
 #include "tables/backing.h"
 
-#ifndef CTM_FAULTS
-#define CTMI_ROWS_FIRST_LOG2 16u
-#define CTMI_SPARE_SITES 16384u /* different sizes of blocks without a place */
-#else
-#define CTMI_ROWS_FIRST_LOG2 9u /* more chunks, so that more can fail */
-#define CTMI_SPARE_SITES 128u
-#endif
 #define CTMI_UNPLACED_TEXT "<no memory for the place>" /* file name of its one frame; line 0 */
-#define CTMI_ROWS_CHUNKS 24u                           /* enough for 2^32 rows in either case */
+#define CTMI_ROWS_CHUNKS 24u /* enough for 2^32 rows, from 2^9 in the first chunk on */
 #define CTMI_BYTES_FIRST_LOG2 14u
 #define CTMI_BYTES_CHUNKS 40u
 #define CTMI_MAX_SITES (1u << 28) /* row 0 included: a map slot has 28 bits for a site */
 
 struct ctmi_rows {
     char *chunk[CTMI_ROWS_CHUNKS]; /* owned mappings; NULL: not needed yet */
-    uint32_t count;    /* ids in use are 0 .. count-1; at least 1: see ctmi_rows_published */
-    uint32_t limit;    /* count never exceeds it */
-    uint32_t row_size; /* bytes */
-    uint32_t spare;    /* rows behind `count` that have memory and are not for ordinary rows */
-    uint32_t
+    uint32_t count;      /* ids in use are 0 .. count-1; at least 1: see ctmi_rows_published */
+    uint32_t limit;      /* count never exceeds it */
+    uint32_t row_size;   /* bytes */
+    uint32_t spare;      /* rows behind `count` that have memory and are not for ordinary rows */
+    uint32_t first;      /* constant: rows in the first chunk, 1 << first_log2 */
+    uint16_t first_log2; /* constant */
+    uint16_t
         aside_factor; /* 0, or: a chunk behind the first one has so many times its size set aside */
     void *aside[CTMI_ROWS_CHUNKS]; /* owned mappings, never touched: see ctmi_store_set_aside */
     struct ctmi_table_backing backed;
@@ -99,7 +94,8 @@ _Static_assert(sizeof(ctm_site) == 48, "a site's row on file");
 _Static_assert(sizeof(struct ctmi_site_row) == 64, "one cache line");
 
 struct ctmi_store {
-    uint32_t peak_stamp; /* the stamp of now, as of when rows are read (not kept up between) */
+    uint32_t peak_stamp;  /* the stamp of now, as of when rows are read (not kept up between) */
+    uint32_t spare_sites; /* constant; see base/sizes.h */
     struct ctmi_rows strings, functions, frames, tracebacks, labels, sites;
     struct ctmi_bytes bytes;
     struct ctmi_index string_index, function_index, frame_index, traceback_index, label_index,
@@ -161,7 +157,7 @@ CTM_NODISCARD ctm_status ctmi_store_site_append(struct ctmi_store *store, uint32
 /* From now on, until the store is emptied, room for blocks without a place is kept. CTM_ERR_NOMEM: it is not. */
 CTM_NODISCARD ctm_status ctmi_store_reserve_spare(struct ctmi_store *store);
 /* The site of blocks of this size whose place there is no memory for. CTM_ERR_NOMEM: no spare is kept, or all of it is used:
- * there are sites of CTMI_SPARE_SITES sizes already. */
+ * there are sites of `spare_sites` sizes already. */
 CTM_NODISCARD ctm_status ctmi_store_unplaced_site(struct ctmi_store *store, uint32_t domain,
                                                   uint64_t block_size, uint32_t *out);
 /* From now on a table grows by a chunk only together with address space for a snapshot of it; factor 0: all of that is given
@@ -178,14 +174,15 @@ CTM_NODISCARD ctm_status ctmi_store_index_sites(struct ctmi_store *store);
 static inline void *ctmi_rows_at(const struct ctmi_rows *rows, uint32_t id, size_t row_size)
 {
     CTMI_ASSERT(row_size == rows->row_size);
-    if (__builtin_expect(id < 1u << CTMI_ROWS_FIRST_LOG2, 1)) {
+    if (__builtin_expect(id < rows->first, 1)) {
         CTMI_ASSERT(rows->chunk[0] != NULL);
         return rows->chunk[0] + (size_t)id * row_size;
     }
-    uint64_t place = (uint64_t)id + (1u << CTMI_ROWS_FIRST_LOG2);
+    /* Not `first`: then a compiler would load it into a register for the rare case, on each event. */
+    uint64_t place = (uint64_t)id + (1ull << rows->first_log2);
     unsigned top = 63u - (unsigned)__builtin_clzll(place);
-    CTMI_ASSERT(rows->chunk[top - CTMI_ROWS_FIRST_LOG2] != NULL);
-    return rows->chunk[top - CTMI_ROWS_FIRST_LOG2] + (place ^ (1ull << top)) * row_size;
+    CTMI_ASSERT(rows->chunk[top - rows->first_log2] != NULL);
+    return rows->chunk[top - rows->first_log2] + (place ^ (1ull << top)) * row_size;
 }
 
 /* Rows in the table for a thread that is not the owner: a count is raised when the row is whole. */

@@ -10,7 +10,7 @@ static void set_spare(struct ctmi_store *store, bool is_set_aside)
 {
     store->strings.spare = store->functions.spare = store->frames.spare = store->tracebacks.spare =
         is_set_aside;
-    store->sites.spare = is_set_aside ? CTMI_SPARE_SITES : 0;
+    store->sites.spare = is_set_aside ? store->spare_sites : 0;
     store->bytes.spare = is_set_aside ? sizeof CTMI_UNPLACED_TEXT : 0;
 }
 
@@ -27,7 +27,7 @@ static bool have_room(struct ctmi_store *store)
     }
     return ctmi_bytes_map(&store->bytes, 0, &offset) == CTM_OK &&
            (store->unplaced_index.ids != NULL ||
-            ctmi_index_make(&store->unplaced_index, 2 * CTMI_SPARE_SITES) == CTM_OK);
+            ctmi_index_make(&store->unplaced_index, 2 * store->spare_sites) == CTM_OK);
 }
 
 ctm_status ctmi_store_reserve_spare(struct ctmi_store *store)
@@ -78,7 +78,7 @@ static ctm_status make(struct ctmi_store *store, uint32_t domain, uint64_t block
                        uint32_t *out)
 {
     ctm_status status = store->unplaced_traceback != 0 ? CTM_OK : intern_traceback(store);
-    if (status == CTM_OK && store->unplaced_index.used >= CTMI_SPARE_SITES) {
+    if (status == CTM_OK && store->unplaced_index.used >= store->spare_sites) {
         status = CTM_ERR_NOMEM;
     }
     if (status == CTM_OK) {

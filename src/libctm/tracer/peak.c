@@ -17,12 +17,6 @@
  */
 #include "tracer/shard.h"
 
-#ifndef CTM_FAULTS
-#define CTMI_STAMPS 0xf0000000u
-#else
-#define CTMI_STAMPS 1000u /* so that tests get there */
-#endif
-
 static uint64_t load(const _Atomic uint64_t *value)
 {
     return atomic_load_explicit(value, memory_order_relaxed);
@@ -94,7 +88,7 @@ static void next_stamp(struct ctm_shard *shard)
     if (tracer->published_peak != NULL) {
         publish_raised(tracer, stamp);
     }
-    if (__builtin_expect(stamp >= CTMI_STAMPS && shard->index == 0, 0)) {
+    if (__builtin_expect(stamp >= tracer->peak_stamps && shard->index == 0, 0)) {
         ctmi_tracer_stop_world(tracer);
         begin_stamps_anew(tracer);
         publish(tracer);
@@ -163,7 +157,7 @@ void ctmi_peak_set(struct ctm_tracer *tracer, uint64_t peak)
         atomic_store(&shard->limit, load(&shard->bytes));
     }
     atomic_store(&tracer->peak_bytes, peak);
-    if (atomic_fetch_add(&tracer->peak_stamp, 1) >= CTMI_STAMPS || peak == 0) {
+    if (atomic_fetch_add(&tracer->peak_stamp, 1) >= tracer->peak_stamps || peak == 0) {
         begin_stamps_anew(tracer);
     }
     publish(tracer);

@@ -78,6 +78,7 @@ struct ctm_tracer {
     _Alignas(64) _Atomic uint64_t
         peak_bytes;              /* raised by compare-and-swap, lowered when the world stops */
     _Atomic uint32_t peak_stamp; /* of the peak: see store.h; raised with it, never 0 */
+    uint32_t peak_stamps;        /* constant; after so many they begin anew */
     struct ctmi_published_peak
         *published_peak; /* written when the world stops; a sink's, which has a copy; NULL: none */
     pthread_mutex_t peak_lock;         /* limits; see peak.c */

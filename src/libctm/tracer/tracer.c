@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/memory.h"
+#include "base/sizes.h"
 #include "base/utf8.h"
 #include "tracer/shard.h"
 
@@ -18,6 +19,7 @@ ctm_status ctm_tracer_new(ctm_tracer **out)
     atomic_store(&tracer->generation, 1);
     atomic_store(&tracer->nframe, 1);
     atomic_store(&tracer->peak_stamp, 1);
+    tracer->peak_stamps = ctmi_sizes()->peak_stamps;
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         tracer->shards[i].tracer = tracer;
         tracer->shards[i].index = i;

@@ -1,0 +1,45 @@
+/* filter.h: keeping some traces of a snapshot: stdlib's Filter and DomainFilter, and one for labels.
+ *
+ * Model: a filter is plain data of the caller's. Snapshots are immutable: what a filter leaves is another one.
+ */
+#ifndef CTM_FILTER_H
+#define CTM_FILTER_H
+
+#include "ctm/snapshot.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ctm_filter {
+    bool inclusive;
+    bool by_filename; /* false: a DomainFilter, only `domain` counts */
+    bool all_frames;  /* match any frame, not only the most recent */
+    bool has_lineno;
+    bool has_domain;
+    int64_t lineno; /* compared if has_lineno; may be outside a line's range */
+    int64_t domain; /* compared if has_domain */
+    /* by_filename: as Python's fnmatch with `*`, `?`, `[seq]`, `[!seq]` over code points,
+     * case-sensitive; ".pyc" at the end of pattern or filename counts as ".py". Borrowed. */
+    const char *pattern;
+    size_t pattern_length; /* bytes */
+    /* Not NULL: only the site's value of this label counts, which `pattern` must match (as fnmatch, but ".pyc" is
+     * nothing special); a site without the label does not match. NUL-terminated, borrowed. */
+    const char *label;
+} ctm_filter;
+
+/* Does `pattern` match the whole of `name`? Both UTF-8 (WTF-8). Any thread, no allocation. */
+CTM_API bool ctm_fnmatch(const char *pattern, size_t pattern_length, const char *name,
+                         size_t name_length);
+
+/* A trace is kept if it matches at least one inclusive filter (or there is none) and every
+ * exclusive one. The caller owns *out, whose peak and tracer bytes are not known; without any
+ * filter it is another reference to `snapshot`. The empty traceback matches no pattern. */
+CTM_API CTM_NODISCARD ctm_status ctm_snapshot_filter(ctm_snapshot *snapshot,
+                                                     const ctm_filter *filters, size_t n,
+                                                     ctm_snapshot **out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,29 @@
+/* base/sizes.h: how large tables and windows begin, and how long numbers last.
+ *
+ * Model: as shipped these are constants. A test may set others before it makes an object, so that a table has many chunks, a
+ * window ends and stamps run out after a few rows. Each object keeps what it was made with; files that hold a size are
+ * read by processes with the same one only.
+ *
+ * Threads: set before any object is made.
+ */
+#ifndef CTMI_BASE_SIZES_H
+#define CTMI_BASE_SIZES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct ctmi_sizes {
+    uint32_t rows_first_log2; /* chunk k of a table has 1 << (this + k) rows; 9 at least */
+    uint32_t
+        spare_sites; /* sizes of blocks without a place; a power of two, below the first chunk */
+    uint32_t overflow_first; /* entries of the address map's overflow; a power of two */
+    uint32_t peak_stamps;    /* after so many they begin anew */
+    size_t window;           /* bytes of a recording read at a time, unless a block is larger */
+};
+
+/* What objects are made with from now on. */
+const struct ctmi_sizes *ctmi_sizes(void);
+/* For tests. Borrowed for good; NULL: as shipped. */
+void ctmi_sizes_set(const struct ctmi_sizes *sizes);
+
+#endif
