@@ -191,7 +191,7 @@ def failures_in(text):
         lines = [line.strip() for line in re.split("^(?:Ran |::counts )", part, flags=re.M)[0].splitlines()]
         lines = [line for line in lines if line.strip("-")]
         told += lines[:1] + ["    " + line for line in lines[1:][-LINES_OF_A_FAILURE:]]
-    wrong = re.findall(r"^(?:FAIL|ERROR|TOO MUCH):? +.*$", text, re.M)
+    wrong = re.findall(r"^(?:(?:FAIL|ERROR):? +|(?=TOO MUCH:))(.*)$", text, re.M)
     last = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("::")][-4:]
     return [line[:300] for line in (told or wrong or last)]
 
