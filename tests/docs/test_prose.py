@@ -1,4 +1,4 @@
-"""The form of the pages: one sentence a line, paths and pages that are there.
+"""The form of the pages: one sentence a line, plain words, paths and pages that are there.
 
 Model: prose is every line that is no table, heading, comment or fenced block. A sentence begins a line, and a line ends where
 a sentence does. That a mark ends a sentence is told by what follows: a capital letter, a code span, bold or a bracket.
@@ -17,6 +17,8 @@ NOT_PROSE = ("|", "#", "!")
 TWO_SENTENCES = re.compile(r"""[.!?]["')*]* +[A-Z"'(*`\[]""")
 END = re.compile(r"""[.:!?;,]["')*]*$""")
 ITEM = re.compile(r"(- |\d+\. )")
+# A thread, a process or a caller is "it"; the rest are words that the glossary has replaced.
+NOT_PLAIN = re.compile(r"\b(who(so)?ever|he|she|his|him|her|astray|nears|hops)\b", re.I)
 PATH = re.compile(r"`((?:src|include|python|tests|tools|benchmarks|examples|third_party|docs)/[\w./-]+)`")
 PLACEHOLDER = re.compile(r"[A-Z]{4}(?!.*\.md$)")  # of a path: fuzz_NAME.c
 
@@ -39,6 +41,12 @@ def pages():
 
 
 class ProseTest(unittest.TestCase):
+    def test_plain_words(self):
+        for page in pages():
+            for number, line in prose(page):
+                with self.subTest(f"{page.relative_to(blocks.ROOT)}:{number}"):
+                    self.assertIsNone(NOT_PLAIN.search(line), line)
+
     def test_a_line_has_one_sentence(self):
         lines = 0
         for page in pages():
