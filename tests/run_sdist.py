@@ -112,7 +112,7 @@ def check_wheel(checks, wheel, source, builder):
     checks.expect(not relative_links(page), f"no link of the index page is relative: {relative_links(page)}")
     code = "import setup; print(setup.index_page((setup.HERE / 'README.md').read_text(), {'Source': 'https://host/x'}, '9'))"
     with_source = run(builder, "-c", code, cwd=source, stdout=subprocess.PIPE, text=True).stdout
-    good = not relative_links(with_source) and "(https://host/x/blob/v9/docs/limits.md)" in with_source
+    good = not relative_links(with_source) and "(https://host/x/blob/v9/docs/reference/limits.md)" in with_source
     checks.expect(good, "with a public repository the links lead there")
     for name, library in libraries.items():
         checks.expect(not any(section in library for section in NOT_IN_STRIPPED), f"{name} is stripped")

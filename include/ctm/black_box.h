@@ -1,6 +1,6 @@
 /* black_box.h: a tracer's tables on file while it runs, and what is left of them after it was killed.
  *
- * Model: a black box is a file that holds the tables of a tracer as a shared mapping (docs/black-box.md). Events
+ * Model: a black box is a file that holds the tables of a tracer as a shared mapping (docs/formats/black-box.md). Events
  * change the tables in place, at no cost for the file; however the process ends, the file holds what the
  * tables held at that moment. Another process may read it at any time.
  */

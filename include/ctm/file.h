@@ -1,7 +1,7 @@
 /* file.h: snapshots on file.
  *
  * Model: the file is the snapshot's tables behind a header with a directory of sections
- * (docs/file-format.md); reading checks everything before use and runs no code. Writing goes
+ * (docs/formats/snapshot.md); reading checks everything before use and runs no code. Writing goes
  * to a temporary file beside the target, which is then renamed: the old file stays whole
  * unless the new one is.
  */
@@ -51,7 +51,7 @@ CTM_API bool ctm_file_is_pickle(const void *bytes, size_t length);
  * without total_nframe, in 3.8, it is the number of frames). The pickle is read as data: no code is run, no name
  * looked up, and memory is in proportion to `size`, whatever the bytes say. The traces keep their order.
  * *out_attributes (may be NULL) receives the snapshot's other attributes, and `traceback_limit` if it is not
- * in [1; CTM_MAX_NFRAME], as a dict in the encoding that docs/file-format.md describes; NULL with length 0: there are none.
+ * in [1; CTM_MAX_NFRAME], as a dict in the encoding that docs/formats/snapshot.md describes; NULL with length 0: there are none.
  * The caller frees it with free(). CTM_ERR_FORMAT with `error` (may be NULL); CTM_ERR_NOMEM; CTM_ERR_LIMIT,
  * also of 4 GiB or more. */
 CTM_API CTM_NODISCARD ctm_status ctm_snapshot_decode_stdlib(const void *bytes, size_t size,

@@ -1,7 +1,7 @@
 /* recording.h: memory over time, on file.
  *
  * Model: a recording is the tables of a tracer and, tick by tick, what changed in the counters of its
- * sites (docs/recording.md). A thread of its own reads the tracer's tables and appends to the
+ * sites (docs/formats/recording.md). A thread of its own reads the tracer's tables and appends to the
  * file; it takes no lock that an event waits for, and nothing of the caller's. What a file holds up
  * to its last whole block can always be read.
  *

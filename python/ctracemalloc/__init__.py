@@ -19,7 +19,7 @@ if not (3, 11) <= sys.version_info < (3, 16):
     raise ImportError(
         "ctracemalloc knows CPython 3.11 to 3.15, not "
         f"{sys.version_info[0]}.{sys.version_info[1]}: the layout of this version's frames "
-        "and its allocator rules have not been checked; see docs/limits.md"
+        "and its allocator rules have not been checked; see docs/reference/limits.md"
     )
 
 from ._black_box import BlackBox, attach, open_black_box

@@ -1,6 +1,6 @@
 """Black boxes: the tables of a program that runs, or was killed, read from their file.
 
-Model: start(black_box=PATH) puts the tracer's tables into a shared mapping of a file (docs/black-box.md), so whatever
+Model: start(black_box=PATH) puts the tracer's tables into a shared mapping of a file (docs/formats/black-box.md), so whatever
 ends the process, the file holds them as they were. A BlackBox is such a file, opened; attach() finds
 the one of a running process among the files that it has mapped, or in the default place, a folder of the user's own with a
 file PID.box for each process.

@@ -24,7 +24,7 @@ from typing import Any
 
 from . import _ctracemalloc
 
-RESERVE = 16 << 20  # bytes of address space; see docs/limits.md
+RESERVE = 16 << 20  # bytes of address space; see docs/reference/limits.md
 FIRST_FD = 400  # out of the way of programs that count on low numbers
 # Those that the report goes by, and whose variables are functions and constants.
 MODULES = (

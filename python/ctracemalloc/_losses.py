@@ -1,6 +1,6 @@
 """Losses: what is not in the numbers, told wherever these are shown.
 
-Model: a snapshot, a black box and a recording carry a list of losses (docs/reference-python.md). Functions here make the lines
+Model: a snapshot, a black box and a recording carry a list of losses (docs/reference/python.md). Functions here make the lines
 that every view of them shows; who shows numbers calls one of them.
 """
 

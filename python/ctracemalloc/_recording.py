@@ -1,7 +1,7 @@
 """Reading a recording: memory over time.
 
 Model: a Recording is a file that was opened: a list of moments, and for each the snapshot that take_snapshot() would
-have given. _record.py makes the files, docs/recording.md tells what is in them.
+have given. _record.py makes the files, docs/formats/recording.md tells what is in them.
 
 Times are seconds since the recording began. Ticks do not fall on whole seconds: one that was due at 5 was made at 5.0004 or so.
 So wherever a moment is asked for, by a time, the tick nearest to it is meant (of two as near, the earlier one), and what was

@@ -264,7 +264,7 @@ def page_library(page):
 
 
 def build_libctm(page):
-    """The library that the page has installed; else the core, in the way docs/reference-c.md gives for that."""
+    """The library that the page has installed; else the core, in the way docs/reference/c.md gives for that."""
     installed, page.library = page.work / "install" / "lib" / "libctm.a", page.folder / "libctm.a"
     if installed.exists():
         page.library = installed

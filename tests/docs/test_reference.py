@@ -1,4 +1,4 @@
-"""docs/reference-python.md says the signatures and the options that there are."""
+"""docs/reference/python.md says the signatures and the options that there are."""
 
 import argparse
 import inspect
@@ -9,7 +9,7 @@ from pathlib import Path
 import ctracemalloc
 from ctracemalloc import _cli
 
-REFERENCE = (Path(__file__).resolve().parents[2] / "docs" / "reference-python.md").read_text(encoding="utf-8")
+REFERENCE = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
 
 
 def functions_in_the_reference():

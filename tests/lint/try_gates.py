@@ -35,7 +35,7 @@ CHANGES = [
     Bad("ruff-format", "python/ctracemalloc/_output.py", "bad = {'a' :1}\n", "quotes and spaces"),
     Bad("mypy", "python/ctracemalloc/_output.py", "def bad(a):\n    return a\n", "no types"),
     Bad("stubtest", "python/ctracemalloc/__init__.pyi", "def not_there() -> int: ...\n", "the extension has no such function"),
-    Bad("codespell", "docs/tutorial.md", "\nWe recieve it.\n", "a word"),  # codespell:ignore
+    Bad("codespell", "docs/tutorial/tutorial.md", "\nWe recieve it.\n", "a word"),  # codespell:ignore
     Bad("layers", "src/libctm/base/status.c", "#include <Python.h>\n", "the library sees Python"),
     Bad("layers", "src/libctm/base/utf8.c", '#include "tables/store.h"\n', "a room sees one above it"),
     Bad("layers", "src/pyext/api/last.c", "int ctm_bad(void);\n", "a name of the extension with the library's prefix"),

@@ -1,4 +1,4 @@
-/* formats/black_box_format.h: the control block of a black box (docs/black-box.md).
+/* formats/black_box_format.h: the control block of a black box (docs/formats/black-box.md).
  *
  * Model: the file begins with this struct, as it is in memory, padded to CTMI_BOX_CONTROL_SIZE; chunks of rows
  * follow at page boundaries, in any order. What is below `crc` never changes. The rest is written while the program runs

@@ -1,4 +1,4 @@
-/* formats/format.h: the layout of a snapshot file (docs/file-format.md), shared by both sides.
+/* formats/format.h: the layout of a snapshot file (docs/formats/snapshot.md), shared by both sides.
  *
  * Model: a header of 64 bytes, sections at multiples of 8, a directory of them. All numbers
  * are little-endian and written and read byte by byte, so the host's order and alignment

@@ -1,4 +1,4 @@
-/* formats/recording_format.h: the layout of a recording (docs/recording.md), shared by both sides.
+/* formats/recording_format.h: the layout of a recording (docs/formats/recording.md), shared by both sides.
  *
  * Model: a header of 64 bytes, then blocks, each with its length and checksum, appended as time goes by. Numbers in
  * header and block heads are little-endian; those in payloads are varints: seven bits a byte, the lowest first, the top bit set in all but the
