@@ -1,7 +1,7 @@
-/* base/idset.h: a hash set of row ids, to find rows of equal content.
+/* base/idset.h: a hash set of row ids that finds rows of equal content.
  *
- * Model: open addressing over ids, at most half full; the content is the caller's and is
- * compared by a function it gives. Used for a pass over one table, then freed.
+ * Model: open addressing with linear probing, at most half full. The set stores ids only; the caller has the
+ * content, and passes its hash and a function that compares it. A set lives for one pass over one table.
  */
 #ifndef CTMI_BASE_IDSET_H
 #define CTMI_BASE_IDSET_H
@@ -13,13 +13,13 @@
 #include "ctm/status.h"
 
 struct ctmi_idset {
-    uint32_t *ids; /* owned; 0: free place */
-    uint64_t mask;
+    uint32_t *ids; /* owned; 0: free slot */
+    uint64_t mask; /* number of slots - 1 */
 };
 
 typedef bool ctmi_idset_equal(const void *context, uint32_t a, uint32_t b);
 
-/* Room for `rows` ids. */
+/* An empty set with capacity for `rows` ids. */
 static inline ctm_status ctmi_idset_init(struct ctmi_idset *set, uint64_t rows)
 {
     uint64_t places = 16;
@@ -49,7 +49,7 @@ static inline uint64_t ctmi_hash_mix(uint64_t x)
     return x ^ (x >> 31);
 }
 
-/* The id that was added first among those equal to `id`, which is added if there is none. */
+/* Returns the id in the set that is equal to `id`; if there is none, adds `id` and returns it. */
 static inline uint32_t ctmi_idset_add(struct ctmi_idset *set, uint32_t id, uint64_t hash,
                                       ctmi_idset_equal *equal, const void *context)
 {

@@ -8,8 +8,8 @@
 
 /* One level that was installed. */
 struct ctmi_map_level {
-    struct ctmi_leaving leaving; /* first; its mapping, in the list of levels */
-    uint32_t top;                /* the entry of `top` that refers to it, or NO_TOP */
+    struct ctmi_pending_unmap mapping; /* first; its mapping, in the list of levels */
+    uint32_t top;                      /* the entry of `top` that refers to it, or NO_TOP */
 };
 
 void ctmi_map_init(struct ctmi_map *map)
@@ -19,9 +19,9 @@ void ctmi_map_init(struct ctmi_map *map)
 
 static void push(struct ctmi_map *map, struct ctmi_map_level *level)
 {
-    struct ctmi_leaving **next = &level->leaving.next;
+    struct ctmi_pending_unmap **next = &level->mapping.next;
     *next = atomic_load_explicit(&map->levels, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&map->levels, next, &level->leaving,
+    while (!atomic_compare_exchange_weak_explicit(&map->levels, next, &level->mapping,
                                                   memory_order_release, memory_order_relaxed)) {
     }
 }
@@ -142,10 +142,10 @@ uint32_t ctmi_map_get(struct ctmi_map *map, uint32_t domain, uint64_t address)
 }
 
 /* --- all of it --- */
-struct ctmi_leaving *ctmi_map_empty(struct ctmi_map *map)
+struct ctmi_pending_unmap *ctmi_map_empty(struct ctmi_map *map)
 {
-    struct ctmi_leaving *list = atomic_exchange(&map->levels, NULL);
-    for (struct ctmi_leaving *at = list; at != NULL; at = at->next) {
+    struct ctmi_pending_unmap *list = atomic_exchange(&map->levels, NULL);
+    for (struct ctmi_pending_unmap *at = list; at != NULL; at = at->next) {
         const uint32_t top = ((struct ctmi_map_level *)at)->top;
         if (top != NO_TOP) {
             atomic_store_explicit(&map->top[top], NULL, memory_order_release);
@@ -171,7 +171,7 @@ void ctmi_map_destroy(struct ctmi_map *map)
 size_t ctmi_map_bytes(struct ctmi_map *map)
 {
     size_t bytes = ctmi_overflow_bytes(map);
-    for (struct ctmi_leaving *at = atomic_load(&map->levels); at != NULL; at = at->next) {
+    for (struct ctmi_pending_unmap *at = atomic_load(&map->levels); at != NULL; at = at->next) {
         bytes += sizeof(struct ctmi_map_level) + ctmi_mem_resident(at->memory, at->size);
     }
     return bytes;

@@ -48,9 +48,9 @@ typedef _Atomic(void *) ctmi_map_level_slot; /* NULL, or the level below */
 struct ctmi_overflow_entry;
 
 struct ctmi_map {
-    ctmi_map_level_slot top[CTMI_MAP_TOP_MIDS]; /* -> ctmi_map_level_slot[CTMI_MAP_MID_LEAVES]
+    ctmi_map_level_slot top[CTMI_MAP_TOP_MIDS];  /* -> ctmi_map_level_slot[CTMI_MAP_MID_LEAVES]
                                                * -> ctmi_map_slot[CTMI_MAP_LEAF_SLOTS] */
-    _Atomic(struct ctmi_leaving *) levels;      /* owned list of the levels installed: pushed by
+    _Atomic(struct ctmi_pending_unmap *) levels; /* owned list of the levels installed: pushed by
                                                * CAS, taken when the map is emptied */
 
     /* The overflow. */
@@ -79,7 +79,7 @@ void ctmi_map_forget(struct ctmi_map_memo *memos);
 void ctmi_map_init(struct ctmi_map *map);
 /* Forgets everything. No other thread is in the map. Gives the levels that it had, for the caller to return when
  * others may be in again: with ctmi_deferred_unmap or ctmi_deferred_unmap_now. */
-CTM_NODISCARD struct ctmi_leaving *ctmi_map_empty(struct ctmi_map *map);
+CTM_NODISCARD struct ctmi_pending_unmap *ctmi_map_empty(struct ctmi_map *map);
 /* Forgets everything and returns the memory. No other thread is in the map. */
 void ctmi_map_clear(struct ctmi_map *map);
 /* Clears it, and ends the use of `map`. */
