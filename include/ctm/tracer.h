@@ -215,7 +215,7 @@ CTM_API bool ctm_shard_free(ctm_shard *shard, uint32_t domain, uintptr_t address
 typedef struct ctm_resize {
     uintptr_t old_address; /* all fields private */
     uint32_t domain;
-    uint32_t old_slot;
+    uint32_t old_site_ref;
     uint32_t new_site;
     uint32_t generation;
 } ctm_resize;
@@ -239,9 +239,9 @@ CTM_API CTM_NODISCARD ctm_status ctm_shard_reattribute(ctm_shard *shard, uint32_
  * there), `found_size` tells its size in bytes, then, before anything else happens to the block,
  * `reattribute_at` gives it a site of the same size and domain. */
 typedef struct ctm_found {
-    void *place; /* all fields private */
+    void *slot; /* all fields private */
     uintptr_t address;
-    uint32_t domain, slot;
+    uint32_t domain, site_ref;
 } ctm_found;
 CTM_API bool ctm_shard_seek(ctm_shard *shard, uint32_t domain, uintptr_t address, ctm_found *out);
 CTM_API uint64_t ctm_shard_found_size(const ctm_shard *shard, const ctm_found *found);

@@ -31,15 +31,14 @@
 #include "tracer/reader_barrier.h"
 #include "tracer/sampling.h"
 
-#define CTMI_ROOMS_AT_ONCE \
-    8u /* set aside in the map at a time, so that few resizes need its lock */
+#define CTMI_RESERVED_AT_ONCE 8u /* entries of the map, so that few resizes need its lock */
 
 /* Shards whose stores keep room for blocks without a place. */
 #define CTMI_SPARE_SHARDS 2u
 
-/* A slot of the map: home shard in the upper 4 bits, site below. */
-#define CTMI_SLOT_SITE_BITS 28u
-#define CTMI_SLOT_SITE_MASK ((1u << CTMI_SLOT_SITE_BITS) - 1)
+/* A site reference of the address map: home shard in the upper 4 bits, site below. */
+#define CTMI_SITE_REF_SITE_BITS 28u
+#define CTMI_SITE_REF_SITE_MASK ((1u << CTMI_SITE_REF_SITE_BITS) - 1)
 
 struct ctm_shard {
     struct ctm_tracer *tracer; /* constant */
@@ -48,7 +47,7 @@ struct ctm_shard {
     CTMI_HOLDER(holder)        /* who is inside */
     struct ctmi_store store;   /* this lock */
     size_t resizing;           /* this lock; resizes begun and not ended; <= reserved */
-    size_t reserved;           /* this lock; rooms set aside in the map for resizes */
+    size_t reserved;           /* this lock; entries reserved in the map for resizes */
 
     /* What events through this shard added and took off (modulo 2^64: each may be negative alone). Written by
      * whoever is inside, so without locked instructions; read by anyone. */

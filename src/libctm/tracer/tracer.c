@@ -138,7 +138,7 @@ struct ctmi_pending_unmap *ctmi_tracer_forget_locked(ctm_tracer *tracer, bool ke
     return pending;
 }
 
-/* Rooms are set aside too (events.c), since the first one needs memory. */
+/* Reserves entries of the map for resizes too (events.c), since the first one needs memory. */
 ctm_status ctmi_tracer_reserve_spare_locked(struct ctm_tracer *tracer)
 {
     CTMI_ASSERT_WORLD_STOPPED(tracer);
@@ -146,8 +146,8 @@ ctm_status ctmi_tracer_reserve_spare_locked(struct ctm_tracer *tracer)
         struct ctm_shard *shard = &tracer->shards[i];
         ctm_status status = ctmi_store_reserve_spare(&shard->store);
         if (status == CTM_OK && shard->reserved == 0) {
-            status = ctmi_map_reserve(&tracer->map, CTMI_ROOMS_AT_ONCE);
-            shard->reserved = status == CTM_OK ? CTMI_ROOMS_AT_ONCE : 0;
+            status = ctmi_map_reserve(&tracer->map, CTMI_RESERVED_AT_ONCE);
+            shard->reserved = status == CTM_OK ? CTMI_RESERVED_AT_ONCE : 0;
         }
         if (status != CTM_OK) {
             return status;
