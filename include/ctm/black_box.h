@@ -52,8 +52,8 @@ CTM_API CTM_NODISCARD ctm_status ctm_black_box_continue(ctm_tracer *tracer, cons
 CTM_API CTM_NODISCARD ctm_status ctm_black_box_end(ctm_tracer *tracer, ctm_box_end reason);
 /* Whether the tracer has a box, and what that lacks. Any thread. */
 CTM_API bool ctm_black_box_state(ctm_tracer *tracer, ctm_box_lack *out_lack);
-/* Whether a truncation of the box's file has lost counters. All numbers of the tracer are void then until the next start,
- * and ctm_tracer_snapshot returns CTM_ERR_IO. Any thread. */
+/* Whether a truncation of the box's file has lost counters. All numbers of the tracer are void then until the next
+ * start, and ctm_tracer_snapshot returns CTM_ERR_IO. Any thread. */
 CTM_API bool ctm_black_box_is_broken(ctm_tracer *tracer);
 
 /* --- reading: any thread --- */

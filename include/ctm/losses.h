@@ -37,9 +37,9 @@ typedef struct ctm_loss {
  * ctm_tracer_clear clears those with a count, because they concern blocks that it forgets. Cannot fail. */
 CTM_API void ctm_tracer_loss(ctm_tracer *tracer, const char *kind, const char *detail,
                              uint64_t count);
-/* Sets how the process ends, as a text for its black box and its recording: UTF-8, at most CTM_END_TEXT - 1 bytes, cut and
- * replaced as above. `status`: its exit status; NULL: not known. The last call before the box or the recording ends
- * counts. Called as if inside shard 0. */
+/* Sets how the process ends, as a text for its black box and its recording: UTF-8, at most CTM_END_TEXT - 1 bytes,
+ * cut and replaced as above. `status`: its exit status; NULL: not known. The last call before the box or the
+ * recording ends counts. Called as if inside shard 0. */
 #define CTM_END_TEXT 480u
 CTM_API void ctm_tracer_set_end(ctm_tracer *tracer, const char *text, const int32_t *status);
 

@@ -1,13 +1,14 @@
 /* base/deferred_unmap.h: unmaps a large amount of memory without delaying the caller.
  *
  * Model: munmap takes about a millisecond for each 10 MB of touched pages, so the time of stop() would grow with the
- * address map. The input is a list of mappings that no other thread can reach. The caller unmaps the front of the list,
- * so a short list (nearly all are short) needs no thread. A *helper* thread unmaps the rest. It takes no lock, allocates
- * and frees nothing, and ends. If no thread can be started, the caller unmaps everything.
+ * address map. The input is a list of mappings that no other thread can reach. The caller unmaps the front of the
+ * list, so a short list (nearly all are short) needs no thread. A *helper* thread unmaps the rest. It takes no lock,
+ * allocates and frees nothing, and ends. If no thread can be started, the caller unmaps everything.
  *
- * The helper is joined at the next of these: another list, a query of the memory in use, the start of a recording, a fork,
- * the end of the tracer. The join waits until all is unmapped. A fork waits because its child would inherit the rest of
- * the list, and because CPython warns of a fork in a process with a second thread. The exit of a process does not wait.
+ * The helper is joined at the next of these: another list, a query of the memory in use, the start of a recording, a
+ * fork, the end of the tracer. The join waits until all is unmapped. A fork waits because its child would inherit the
+ * rest of the list, and because CPython warns of a fork in a process with a second thread. The exit of a process does
+ * not wait.
  *
  * Lock: `lock`, the outermost of all: a thread that takes it holds no lock of the tracer's. fork holds it throughout.
  */

@@ -1,7 +1,7 @@
 /* base/utf8.h: validates UTF-8.
  *
- * Model: UTF-8 with lone surrogates as three bytes each (WTF-8), as Python's "surrogatepass" writes them. Overlong forms
- * and code points above U+10FFFF are invalid.
+ * Model: UTF-8 with lone surrogates as three bytes each (WTF-8), as Python's "surrogatepass" writes them. Overlong
+ * forms and code points above U+10FFFF are invalid.
  */
 #ifndef CTMI_BASE_UTF8_H
 #define CTMI_BASE_UTF8_H
