@@ -56,12 +56,12 @@ static inline bool check_string(const char *a, const char *b, const char *file, 
 #define CHECK_EQ(a, b) check_equal((int64_t)(a), (int64_t)(b), __FILE__, __LINE__, #a " == " #b)
 #define CHECK_STR(a, b) check_string((a), (b), __FILE__, __LINE__)
 /* For a condition without which the test cannot continue. */
-#define REQUIRE(condition)                                       \
-    do {                                                         \
-        if (!CHECK(condition)) {                                 \
-            printf("%s:%d: cannot go on\n", __FILE__, __LINE__); \
-            exit(2);                                             \
-        }                                                        \
+#define REQUIRE(condition)                                          \
+    do {                                                            \
+        if (!CHECK(condition)) {                                    \
+            printf("%s:%d: cannot continue\n", __FILE__, __LINE__); \
+            exit(2);                                                \
+        }                                                           \
     } while (0)
 
 static inline int check_done(void)

@@ -22,16 +22,16 @@ typedef bool ctmi_idset_equal(const void *context, uint32_t a, uint32_t b);
 /* An empty set with capacity for `rows` ids. */
 static inline ctm_status ctmi_idset_init(struct ctmi_idset *set, uint64_t rows)
 {
-    uint64_t places = 16;
-    while (places < 2 * rows) {
-        places *= 2;
+    uint64_t slots = 16;
+    while (slots < 2 * rows) {
+        slots *= 2;
     }
-    set->mask = places - 1;
-    set->ids = ctmi_mem_alloc((size_t)places * sizeof(uint32_t));
+    set->mask = slots - 1;
+    set->ids = ctmi_mem_alloc((size_t)slots * sizeof(uint32_t));
     if (set->ids == NULL) {
         return CTM_ERR_NOMEM;
     }
-    memset(set->ids, 0, (size_t)places * sizeof(uint32_t));
+    memset(set->ids, 0, (size_t)slots * sizeof(uint32_t));
     return CTM_OK;
 }
 
@@ -53,13 +53,13 @@ static inline uint64_t ctmi_hash_mix(uint64_t x)
 static inline uint32_t ctmi_idset_add(struct ctmi_idset *set, uint32_t id, uint64_t hash,
                                       ctmi_idset_equal *equal, const void *context)
 {
-    for (uint64_t place = hash & set->mask;; place = (place + 1) & set->mask) {
-        if (set->ids[place] == 0) {
-            set->ids[place] = id;
+    for (uint64_t slot = hash & set->mask;; slot = (slot + 1) & set->mask) {
+        if (set->ids[slot] == 0) {
+            set->ids[slot] = id;
             return id;
         }
-        if (equal(context, set->ids[place], id)) {
-            return set->ids[place];
+        if (equal(context, set->ids[slot], id)) {
+            return set->ids[slot];
         }
     }
 }

@@ -106,7 +106,7 @@ CTMI_RARE uint32_t ctmi_map_take_slow(struct ctmi_map *map, uint32_t domain, uin
 void ctmi_map_fork_before(struct ctmi_map *map);
 void ctmi_map_fork_after(struct ctmi_map *map); /* in parent and child */
 
-/* Whether the address has a slot of its own, be its leaf installed or not. */
+/* Whether the address has a slot of its own, whether or not its leaf is installed. */
 static inline bool ctmi_map_has_slot(uint32_t domain, uint64_t address)
 {
     uint64_t odd = address & ((1u << CTMI_MAP_GRANULE_BITS) - 1);
