@@ -1,8 +1,8 @@
 /* check.h: the harness of the core's tests.
  *
- * Model: a test is a program. CHECK and its kin count what held and what did not, print the place
- * and the values of each failure, and go on; `return check_done();` at the end of main prints
- * "N passed, N failed" and gives the exit status. Any thread may check.
+ * Model: a test is a program. CHECK and the like count passed and failed checks, print the location and
+ * the values of each failure, and continue. `return check_done();` at the end of main prints
+ * "N passed, N failed" and returns the exit status. Any thread may check.
  */
 #ifndef CTM_TESTS_CHECK_H
 #define CTM_TESTS_CHECK_H
@@ -51,17 +51,17 @@ static inline bool check_string(const char *a, const char *b, const char *file, 
     return check_that(false, file, line, text);
 }
 
-/* Each gives whether it held. */
+/* Each returns whether the check passed. */
 #define CHECK(condition) check_that((condition), __FILE__, __LINE__, #condition)
 #define CHECK_EQ(a, b) check_equal((int64_t)(a), (int64_t)(b), __FILE__, __LINE__, #a " == " #b)
 #define CHECK_STR(a, b) check_string((a), (b), __FILE__, __LINE__)
-/* For what the test cannot go on without. */
-#define REQUIRE(condition)                                       \
-    do {                                                         \
-        if (!CHECK(condition)) {                                 \
-            printf("%s:%d: cannot go on\n", __FILE__, __LINE__); \
-            exit(2);                                             \
-        }                                                        \
+/* For a condition without which the test cannot continue. */
+#define REQUIRE(condition)                                          \
+    do {                                                            \
+        if (!CHECK(condition)) {                                    \
+            printf("%s:%d: cannot continue\n", __FILE__, __LINE__); \
+            exit(2);                                                \
+        }                                                           \
     } while (0)
 
 static inline int check_done(void)

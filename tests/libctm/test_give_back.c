@@ -120,7 +120,7 @@ static void test_no_thread_to_be_had(void)
     ctm_tracer_stop(tracer);
     const size_t stopped = resident();
     REQUIRE(setrlimit(RLIMIT_AS, &before) == 0);
-    CHECK_EQ(tracer->giving.process, 0);
+    CHECK_EQ(tracer->deferred_unmap.process, 0);
     CHECK(stopped + LEAVES * LEAF_BYTES / 10 * 9 < full);
     ctm_tracer_free(tracer);
 }
@@ -132,7 +132,7 @@ static void test_goes_on_at_once(void)
         start_and_fill(tracer);
         check_filled(tracer);
         ctm_tracer_stop(tracer);
-        CHECK(tracer->giving.process == getpid());
+        CHECK(tracer->deferred_unmap.process == getpid());
         CHECK(ctm_shard_enter(tracer, 0) == NULL);
     }
     start_and_fill(tracer);
@@ -168,7 +168,7 @@ static void test_clear_has_no_thread(void)
     start_and_fill(tracer);
     ctm_tracer_clear(tracer);
     check_alone();
-    CHECK_EQ(tracer->giving.process, 0);
+    CHECK_EQ(tracer->deferred_unmap.process, 0);
     CHECK(ctm_tracer_memory(tracer) < LEAF_BYTES);
     ctm_tracer_free(tracer);
 }
@@ -181,7 +181,7 @@ static int child_goes_on(ctm_tracer *tracer)
     start_and_fill(tracer);
     check_filled(tracer);
     ctm_tracer_stop(tracer);
-    CHECK(tracer->giving.process == getpid());
+    CHECK(tracer->deferred_unmap.process == getpid());
     ctm_tracer_free(tracer);
     return atomic_load(&check_failed) == failed_before ? 0 : 1;
 }
@@ -201,7 +201,7 @@ static void test_fork_right_after(void)
         ctm_tracer_stop(tracer);
         ctm_tracer_fork_before(tracer);
         check_alone();
-        CHECK_EQ(tracer->giving.process, 0);
+        CHECK_EQ(tracer->deferred_unmap.process, 0);
         const pid_t child = fork();
         if (child == 0) {
             ctm_tracer_fork_after_child(tracer);
