@@ -4,7 +4,9 @@
 - The library (src/libctm, include/ctm) includes no Python.h, and each room only what LIBRARY_ROOMS allows.
 - The extension (src/pyext) includes only public headers of the library ("ctm/…") and its own.
 - A name says whose it is: `ctm_` is public, `ctmi_` inside the library, `pyctm_` inside the extension.
+- Each header of the library compiles alone.
 - The compiled core has no undefined symbol of Python's.
+- No two C files need each other at link level (tools/link_graph.py).
 - A function marked `HOOK:` in src/pyext/capture, which may run inside an allocator, without the GIL and after
   finalization began, calls nothing that allocates Python objects, raises, collects or takes the GIL.
 
@@ -13,17 +15,20 @@ Advice, which fails nothing: a source file of 600 lines or more may have more th
 usage: check_layers.py [ROOT]
 """
 
+import functools
 import re
 import shutil
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
+
+import c_sources
+import link_graph
 
 LONG = 600  # lines of a file
 SOURCE_ENDINGS = (".c", ".h", ".py", ".pyi", ".sh")
 
-# A room of the library may include headers of itself and of the rooms named here. The order is a layering: no circles.
+# A room of the library may include headers of itself and of the rooms named here. It is a layering: each room stands above
+# those that it sees, so there are no circles.
 LIBRARY_ROOMS = {
     "base": set(),
     "tables": {"base"},
@@ -32,8 +37,8 @@ LIBRARY_ROOMS = {
     "query": {"base", "tables", "snapshot"},
     "export": {"base", "tables", "snapshot"},
     "formats": {"base", "tables", "snapshot"},
-    "tracer": {"base", "tables", "blockmap", "snapshot", "formats", "sinks"},
-    "sinks": {"base", "tables", "blockmap", "tracer", "formats"},
+    "tracer": {"base", "tables", "blockmap", "snapshot"},
+    "sinks": {"base", "tables", "tracer", "formats"},
 }
 SYSTEM_HEADERS = {
     "assert.h", "ctype.h", "endian.h", "errno.h", "fcntl.h", "inttypes.h", "limits.h", "math.h", "pthread.h",
@@ -69,6 +74,10 @@ def check_public_headers(root):
 
 def check_library(root):
     base = root / "src" / "libctm"
+    rooms = list(LIBRARY_ROOMS)
+    for place, room in enumerate(rooms):
+        for above in sorted(LIBRARY_ROOMS[room] - set(rooms[:place])):
+            yield base / room, 1, f"LIBRARY_ROOMS lets '{room}' see '{above}', which does not stand below it"
     for path in sorted([*base.rglob("*.c"), *base.rglob("*.h")]):
         room = path.parent.relative_to(base).as_posix()
         if room not in LIBRARY_ROOMS:
@@ -158,27 +167,42 @@ def check_hooks(root):
         yield base, 1, f"no function is marked {HOOK_MARK} … */"
 
 
+def check_headers(root):
+    """A header that needs another one included before it is a part of some C file."""
+    for folder in ("include", "src/libctm"):
+        for name, said in sorted(c_sources.headers_that_need_others(root, folder).items()):
+            yield root / name, 1, "does not compile alone:\n" + said
+
+
+@functools.cache
+def compiled(root):
+    return link_graph.symbols_of_all(root, link_graph.FOLDERS)
+
+
 def check_symbols(root):
-    compiler = shutil.which("gcc") or shutil.which("cc") or shutil.which("clang")
-    if compiler is None or shutil.which("nm") is None:
-        print("no C compiler or nm here: undefined symbols were not looked at")
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        for number, path in enumerate(sorted((root / "src" / "libctm").rglob("*.c"))):
-            target = Path(folder, f"{number}.o")
-            command = [compiler, "-std=c11", "-D_GNU_SOURCE", "-O1", "-Iinclude", "-Isrc/libctm", "-c", path, "-o", target]
-            done = subprocess.run(command, cwd=root, stderr=subprocess.PIPE, text=True)
-            if done.returncode != 0:
-                yield path, 1, "does not compile:\n" + done.stderr
-                continue
-            listed = subprocess.check_output(["nm", "--undefined-only", target], universal_newlines=True)
-            for name in re.findall(r"\bU (_?Py\w*)", listed):
-                yield path, 1, f"the core needs Python's {name}"
+    symbols, broken = compiled(root)
+    for name, said in broken.items():
+        yield root / name, 1, "does not compile:\n" + said
+    for name, (_, undefined) in symbols.items():
+        if not c_sources.needs_python(name):
+            for symbol in sorted(undefined):
+                if re.match(r"_?Py", symbol):
+                    yield root / name, 1, f"the core needs Python's {symbol}"
+
+
+def check_circles(root):
+    symbols, _ = compiled(root)
+    for name, problem in link_graph.problems_of(link_graph.edges_of(symbols)):
+        yield root / name, 1, problem
 
 
 def main():
     root = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent.parent).resolve()
-    checks = (check_public_headers, check_library, check_extension, check_prefixes, check_hooks, check_symbols)
+    checks = [check_public_headers, check_library, check_extension, check_prefixes, check_hooks]
+    if c_sources.compiler() is None or shutil.which("nm") is None:
+        print("::skip what needs a C compiler and nm: headers, symbols and circles were not looked at")
+    else:
+        checks += [check_headers, check_symbols, check_circles]
     passed = failed = 0
     for check in checks:
         problems = list(check(root))

@@ -300,10 +300,11 @@ static void test_closed(void)
     ctm_box_lack lack;
     new_tracer(&tracer);
     fill(tracer, 100);
-    close(tracer->box->fd);
+    close(ctmi_box_of(tracer)->fd);
     const int other = open("/dev/null", O_RDWR);
-    const int same = fcntl(other, F_DUPFD, tracer->box->fd); /* the number is another's now */
-    fill(tracer, 100);                                       /* counts in rows that are there */
+    const int same =
+        fcntl(other, F_DUPFD, ctmi_box_of(tracer)->fd); /* the number is another's now */
+    fill(tracer, 100);                                  /* counts in rows that are there */
     compare_with_tracer(tracer);
     fill(tracer, 30000);
     CHECK(ctm_black_box_state(tracer, &lack) && lack == CTM_BOX_CLOSED);

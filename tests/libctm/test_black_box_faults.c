@@ -45,7 +45,7 @@ static void test_no_end(void)
     ctm_tracer *tracer;
     new_tracer(&tracer);
     fill(tracer, 500);
-    close(tracer->box->fd);
+    close(ctmi_box_of(tracer)->fd);
     atomic_store(&ctmi_mem_fail_at, 1);
     CHECK_EQ(ctm_black_box_end(tracer, CTM_BOX_EXIT), CTM_ERR_NOMEM);
     atomic_store(&ctmi_mem_fail_at, 0);

@@ -38,6 +38,18 @@ CHANGES = [
     Bad("codespell", "docs/tutorial/tutorial.md", "\nWe recieve it.\n", "a word"),  # codespell:ignore
     Bad("layers", "src/libctm/base/status.c", "#include <Python.h>\n", "the library sees Python"),
     Bad("layers", "src/libctm/base/utf8.c", '#include "tables/store.h"\n', "a room sees one above it"),
+    Bad(
+        "layers",
+        "src/libctm/base/bytes.h",
+        "struct ctmi_needs_another {\n    struct ctmi_store store;\n};\n",
+        "a header that does not compile alone",
+    ),
+    Bad(
+        "layers",
+        "src/libctm/tracer/world.c",
+        "void ctmi_circle(struct ctm_tracer *tracer)\n{\n    ctm_tracer_clear(tracer);\n}\n",
+        "two files need each other",
+    ),
     Bad("layers", "src/pyext/api/last.c", "int ctm_bad(void);\n", "a name of the extension with the library's prefix"),
     Bad(
         "layers",

@@ -12,6 +12,7 @@
 
 #include "ctm/black_box.h"
 #include "ctm/losses.h"
+#include "tables/published_peak.h"
 #include "tables/store.h"
 
 #define CTMI_BOX_MAGIC \
@@ -59,8 +60,7 @@ struct ctmi_box_control {
     _Atomic uint64_t ended_ns;   /* written after `end` */
     _Atomic uint32_t end;        /* ctm_box_end */
     _Atomic uint32_t lack;       /* ctm_box_lack */
-    _Atomic uint64_t peak_bytes;
-    _Atomic uint64_t peak_stamp; /* see store.h */
+    struct ctmi_published_peak peak;
     struct ctmi_box_table tables[CTM_SHARDS][CTMI_TABLES];
 
     /* Zeros in boxes of before there were these. What is below counts as text up to the first NUL. */
@@ -72,6 +72,7 @@ struct ctmi_box_control {
 };
 _Static_assert(sizeof(struct ctmi_box_control) <= CTMI_BOX_CONTROL_SIZE, "the control block");
 _Static_assert(offsetof(struct ctmi_box_control, crc) == 4188, "as documented");
+_Static_assert(offsetof(struct ctmi_box_control, peak) == 4216, "as documented");
 _Static_assert(offsetof(struct ctmi_box_control, n_losses) == 15712, "as documented");
 _Static_assert(offsetof(struct ctmi_box_control, losses) == 16208, "as documented");
 

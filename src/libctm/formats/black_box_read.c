@@ -277,7 +277,7 @@ static ctm_status load_all(struct ctmi_box_loader *loader, const struct ctmi_box
     ctm_status status = CTM_OK;
     for (uint32_t i = 0; i < CTM_SHARDS && status == CTM_OK; i++) {
         ctmi_store_init(&loader->store);
-        status = ctmi_box_load_shard(loader, i, atomic_load(&control->peak_stamp));
+        status = ctmi_box_load_shard(loader, i, atomic_load(&control->peak.stamp));
         if (status == CTM_OK && ctmi_store_site_count(&loader->store) > 1) {
             status = ctmi_store_add_store(merged, &loader->store);
             if (status == CTM_ERR_INVALID || status == CTM_ERR_LIMIT) {
@@ -303,7 +303,7 @@ static ctm_status make_snapshot(ctm_box *box, struct ctmi_box_loader *loader, bo
     const uint64_t ended = atomic_load(&control->ended_ns);
     ctm_snapshot_info info = {.nframe = control->nframe,
                               .sample_interval = control->sample_interval,
-                              .peak_bytes = empty ? 0 : atomic_load(&control->peak_bytes),
+                              .peak_bytes = empty ? 0 : atomic_load(&control->peak.bytes),
                               .peak_known = true,
                               .taken_ns = ended,
                               .started_ns = control->started_ns,

@@ -1,8 +1,8 @@
-/* formats/pickle_lines.c: the values that protocol 0 spells out; see formats/pickle_machine.h. */
+/* formats/pickle_lines.c: see formats/pickle_lines.h. */
+#include "formats/pickle_lines.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include "formats/pickle_machine.h"
 
 ctm_status ctmi_pickle_line(struct ctmi_pickle_machine *machine, const unsigned char **out,
                             uint32_t *out_length)

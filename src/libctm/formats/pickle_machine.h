@@ -1,4 +1,5 @@
-/* formats/pickle_machine.h: the machine of formats/pickle.h, for its opcodes and its spelled-out values.
+/* formats/pickle_machine.h: the machine of formats/pickle.h, for its opcodes (pickle_opcodes.c) and its spelled-out values
+ * (pickle_lines.h).
  *
  * Model: a stack of value ids and a stack of marks in it; an opcode may take values only from above the last mark. The
  * memo is an array: picklers number what they keep in order, and no other index is admitted.
@@ -7,6 +8,16 @@
 #define CTMI_FORMATS_PICKLE_MACHINE_H
 
 #include "formats/pickle.h"
+
+/* Values that every pickle has, by id. */
+enum {
+    CTMI_PICKLE_ID_NONE,
+    CTMI_PICKLE_ID_FALSE,
+    CTMI_PICKLE_ID_TRUE,
+    CTMI_PICKLE_ID_EMPTY_TUPLE,
+    CTMI_PICKLE_ID_NAMES,
+    CTMI_PICKLE_ID_INTS = CTMI_PICKLE_ID_NAMES + CTMI_NAME_COUNT,
+};
 
 struct ctmi_pickle_machine {
     struct ctmi_pickle *pickle;     /* borrowed: what is made */
@@ -25,20 +36,32 @@ ctm_status ctmi_pickle_fail(struct ctmi_pickle_machine *machine, const char *rea
 /* The next `n` bytes. */
 CTM_NODISCARD ctm_status ctmi_pickle_take(struct ctmi_pickle_machine *machine, uint64_t n,
                                           const unsigned char **out);
+/* A little-endian number of `size` bytes. */
+CTM_NODISCARD ctm_status ctmi_pickle_take_number(struct ctmi_pickle_machine *machine, int size,
+                                                 uint64_t *out);
+
+static inline uint32_t *ctmi_pickle_ids(const struct ctmi_pickle_array *array)
+{
+    return array->memory;
+}
+CTM_NODISCARD ctm_status ctmi_pickle_add_id(struct ctmi_pickle_array *array, uint32_t id);
+/* *out: the lowest of the `n` values on top. */
+CTM_NODISCARD ctm_status ctmi_pickle_top(struct ctmi_pickle_machine *machine, uint32_t n,
+                                         const uint32_t **out);
+/* The values above the last mark, which goes away; they stay on the stack. */
+CTM_NODISCARD ctm_status ctmi_pickle_top_to_mark(struct ctmi_pickle_machine *machine,
+                                                 const uint32_t **out, uint32_t *n);
 CTM_NODISCARD ctm_status ctmi_pickle_push(struct ctmi_pickle_machine *machine, uint32_t id);
-/* A new value, pushed. */
+/* A new value, the last one of all. */
+CTM_NODISCARD ctm_status ctmi_pickle_add_value(struct ctmi_pickle_machine *machine,
+                                               struct ctmi_pickle_value value);
+/* The same, pushed. */
 CTM_NODISCARD ctm_status ctmi_pickle_make(struct ctmi_pickle_machine *machine,
                                           struct ctmi_pickle_value value);
 CTM_NODISCARD ctm_status ctmi_pickle_push_int(struct ctmi_pickle_machine *machine, int64_t number);
 CTM_NODISCARD ctm_status ctmi_pickle_push_truth(struct ctmi_pickle_machine *machine, bool truth);
 
-/* Values that protocol 0 spells out on a line: the rest of the line without its end. */
-CTM_NODISCARD ctm_status ctmi_pickle_line(struct ctmi_pickle_machine *machine,
-                                          const unsigned char **out, uint32_t *out_length);
-CTM_NODISCARD ctm_status ctmi_pickle_line_number(struct ctmi_pickle_machine *machine,
-                                                 uint32_t *out);
-CTM_NODISCARD ctm_status ctmi_pickle_int_line(struct ctmi_pickle_machine *machine, bool is_long);
-CTM_NODISCARD ctm_status ctmi_pickle_float_line(struct ctmi_pickle_machine *machine);
-CTM_NODISCARD ctm_status ctmi_pickle_text_line(struct ctmi_pickle_machine *machine);
+/* The values that every pickle has; `pickle` has none yet. */
+CTM_NODISCARD ctm_status ctmi_pickle_add_constants(struct ctmi_pickle *pickle);
 
 #endif

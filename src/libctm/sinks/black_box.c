@@ -2,74 +2,23 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/crc32c.h"
 #include "base/memory.h"
 #include "sinks/black_box.h"
 
-/* --- the control block --- */
-
-/* A command that does not fit is cut between characters. */
-static uint32_t command_length(const ctm_tracer *tracer)
+static struct ctmi_box_writer *box_of_sink(struct ctmi_sink *sink)
 {
-    size_t length = tracer->command_length;
-    if (length > CTMI_BOX_COMMAND) {
-        length = CTMI_BOX_COMMAND;
-        while (length > 0 && ((unsigned char)tracer->command[length] & 0xc0u) == 0x80u) {
-            length--;
-        }
-    }
-    return (uint32_t)length;
-}
-
-static void fill_control(struct ctmi_box_control *control, const ctm_tracer *tracer)
-{
-    struct ctmi_crc32c crc;
-    memcpy(control->magic, CTMI_BOX_MAGIC, sizeof control->magic);
-    control->byte_order = CTMI_BOX_BYTE_ORDER;
-    control->version = CTMI_BOX_VERSION;
-    control->control_size = CTMI_BOX_CONTROL_SIZE;
-    control->shards = CTM_SHARDS;
-    for (enum ctmi_table table = 0; table < CTMI_TABLES; table++) {
-        control->row_sizes[table] = ctmi_box_row_size(table);
-    }
-    control->rows_first_log2 = CTMI_ROWS_FIRST_LOG2;
-    control->bytes_first_log2 = CTMI_BYTES_FIRST_LOG2;
-    control->pid = (uint32_t)getpid();
-    control->nframe = ctm_tracer_nframe(tracer);
-    control->sample_interval = ctmi_tracer_interval(tracer);
-    control->started_ns = tracer->started_ns;
-    control->command_length = command_length(tracer);
-    if (control->command_length > 0) {
-        memcpy(control->command, tracer->command, control->command_length);
-    }
-    ctmi_crc32c_init(&crc);
-    control->crc = ctmi_crc32c_get(&crc, control, CTMI_BOX_CRC_END);
-    atomic_store(&control->generation, 1); /* to be emptied */
-}
-
-static void empty_control(struct ctmi_box_control *control)
-{
-    for (unsigned i = 0; i < CTM_SHARDS * CTMI_TABLES; i++) {
-        struct ctmi_box_table *table = &control->tables[i / CTMI_TABLES][i % CTMI_TABLES];
-        for (unsigned chunk = 0; chunk < CTMI_BOX_CHUNKS; chunk++) {
-            atomic_store(&table->chunk[chunk], 0);
-        }
-        atomic_store(&table->count, i % CTMI_TABLES == CTMI_TABLE_BYTES ? 0 : 1);
-    }
+    return (struct ctmi_box_writer *)sink;
 }
 
 /* --- emptying --- */
 
-void ctmi_box_before_emptying(struct ctm_tracer *tracer)
+static void before_emptying(struct ctmi_sink *sink)
 {
-    if (tracer->box != NULL) {
-        atomic_fetch_or(&tracer->control->generation, 1);
-    }
+    atomic_fetch_or(&box_of_sink(sink)->control->generation, 1);
 }
 
 static void set_published(struct ctmi_box_backing *backing)
@@ -83,15 +32,11 @@ static void set_published(struct ctmi_box_backing *backing)
 }
 
 /* The file begins anew behind the control block, if it is still there. */
-void ctmi_box_after_emptying(struct ctm_tracer *tracer)
+static void after_emptying(struct ctmi_sink *sink)
 {
-    struct ctmi_box_writer *box = tracer->box;
-    if (box == NULL) {
-        return;
-    }
+    struct ctmi_box_writer *box = box_of_sink(sink);
     const ctm_box_lack lack = ctmi_box_check_file(box);
-    empty_control(box->control);
-    ctmi_annotations_write_box(&tracer->annotations, box->control);
+    ctmi_box_control_empty(box->control, &box->tracer->annotations);
     atomic_store(&box->control->lack, lack);
     if (lack == CTM_BOX_COMPLETE && ctmi_box_file_resize(box->fd, CTMI_BOX_CONTROL_SIZE) == 0) {
         box->end = CTMI_BOX_CONTROL_SIZE;
@@ -106,6 +51,14 @@ void ctmi_box_after_emptying(struct ctm_tracer *tracer)
 }
 
 /* --- start --- */
+
+static const struct ctmi_sink_kind box_kind;
+
+struct ctmi_box_writer *ctmi_box_of(const struct ctm_tracer *tracer)
+{
+    struct ctmi_sink *sink = ctmi_sinks_find(tracer, &box_kind);
+    return sink != NULL ? box_of_sink(sink) : NULL;
+}
 
 static void close_fd(struct ctmi_box_writer *box)
 {
@@ -148,7 +101,7 @@ static ctm_status map_control(struct ctmi_box_writer *box)
     box->control = memory;
     atomic_store(&box->control_range.shared, CTMI_BOX_CONTROL_SIZE);
     atomic_store(&box->control_range.base, (uintptr_t)memory);
-    fill_control(box->control, box->tracer);
+    ctmi_box_control_fill(box->control, box->tracer);
     return CTM_OK;
 }
 
@@ -178,6 +131,7 @@ static ctm_status new_box(ctm_tracer *tracer, const char *path, struct ctmi_box_
     if (box == NULL) {
         return CTM_ERR_NOMEM;
     }
+    box->sink.kind = &box_kind;
     box->tracer = tracer;
     box->fd = -1;
     pthread_mutex_init(&box->lock, NULL);
@@ -201,10 +155,16 @@ static ctm_status publish_box(const char *name, const char *path)
 
 static ctm_status check_free(const ctm_tracer *tracer)
 {
-    if (tracer->box != NULL) {
+    if (ctmi_box_of(tracer) != NULL) {
         return CTM_ERR_INVALID;
     }
     return ctm_tracer_is_tracing(tracer) ? CTM_OK : CTM_ERR_NOT_TRACING;
+}
+
+static void attach_sink(ctm_tracer *tracer, struct ctmi_box_writer *box)
+{
+    ctmi_sinks_add(tracer, &box->sink);
+    ctmi_peak_publish_at(tracer, &box->control->peak);
 }
 
 static void attach_locked(ctm_tracer *tracer, struct ctmi_box_writer *box)
@@ -213,8 +173,7 @@ static void attach_locked(ctm_tracer *tracer, struct ctmi_box_writer *box)
         ctmi_store_free_all(&tracer->shards[i].store);
         ctmi_store_set_backing(&tracer->shards[i].store, &box->backings[i].backing);
     }
-    tracer->box = box;
-    tracer->control = box->control;
+    attach_sink(tracer, box);
     ctmi_deferred_unmap_now(ctmi_tracer_forget_locked(tracer, false));
     (void)!ctmi_tracer_reserve_spare_locked(
         tracer); /* without: as if there had never been memory for it */
@@ -236,11 +195,9 @@ ctm_status ctm_black_box_start(ctm_tracer *tracer, const char *path)
         drop_box(box, name);
         return status;
     }
-    ctmi_tracer_stop_world(tracer);
-    ctmi_reader_barrier_close(&tracer->barrier);
+    ctmi_tracer_close(tracer);
     attach_locked(tracer, box);
-    ctmi_reader_barrier_open(&tracer->barrier);
-    ctmi_tracer_resume_world(tracer);
+    ctmi_tracer_open(tracer);
     return CTM_OK;
 }
 
@@ -248,15 +205,12 @@ ctm_status ctm_black_box_start(ctm_tracer *tracer, const char *path)
 
 static void move_locked(ctm_tracer *tracer, struct ctmi_box_writer *box)
 {
-    empty_control(box->control);
-    ctmi_annotations_write_box(&tracer->annotations, box->control);
+    ctmi_box_control_empty(box->control, &tracer->annotations);
     ctmi_box_take_tables(box);
-    tracer->box = box;
-    tracer->control = box->control;
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         set_published(&box->backings[i]);
     }
-    ctmi_peak_write_box(tracer);
+    attach_sink(tracer, box);
     atomic_fetch_add(&box->control->generation, 1);
 }
 
@@ -291,11 +245,9 @@ ctm_status ctm_black_box_continue(ctm_tracer *tracer, const char *path)
     if (status != CTM_OK) {
         return status;
     }
-    ctmi_tracer_stop_world(tracer);
-    ctmi_reader_barrier_close(&tracer->barrier);
+    ctmi_tracer_close(tracer);
     status = continue_locked(tracer, box, name, path);
-    ctmi_reader_barrier_open(&tracer->barrier);
-    ctmi_tracer_resume_world(tracer);
+    ctmi_tracer_open(tracer);
     if (status != CTM_OK) {
         drop_box(box, name);
     }
@@ -304,14 +256,15 @@ ctm_status ctm_black_box_continue(ctm_tracer *tracer, const char *path)
 
 /* --- end --- */
 
-static void detach_locked(ctm_tracer *tracer)
+static void detach_locked(struct ctmi_box_writer *box)
 {
+    ctm_tracer *tracer = box->tracer;
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         ctmi_store_set_backing(&tracer->shards[i].store, NULL);
     }
-    free_box(tracer->box);
-    tracer->box = NULL;
-    tracer->control = NULL;
+    ctmi_peak_publish_at(tracer, NULL);
+    ctmi_sinks_remove(tracer, &box->sink);
+    free_box(box);
 }
 
 static void mark_end(struct ctmi_box_control *control, ctm_box_end reason)
@@ -320,89 +273,102 @@ static void mark_end(struct ctmi_box_control *control, ctm_box_end reason)
     atomic_store(&control->ended_ns, ctmi_tracer_now());
 }
 
-void ctmi_box_stop_locked(struct ctm_tracer *tracer)
+static void stop(struct ctmi_sink *sink)
 {
-    if (tracer->box != NULL) {
-        mark_end(tracer->control, CTM_BOX_STOPPED);
-        for (uint32_t i = 0; i < CTM_SHARDS; i++) {
-            ctmi_store_free_all(&tracer->shards[i].store);
-        }
-        detach_locked(tracer);
+    struct ctmi_box_writer *box = box_of_sink(sink);
+    mark_end(box->control, CTM_BOX_STOPPED);
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        ctmi_store_free_all(&box->tracer->shards[i].store);
     }
+    detach_locked(box);
 }
 
-static ctm_status end_locked(ctm_tracer *tracer, ctm_box_end reason)
+static ctm_status end_locked(struct ctmi_box_writer *box, ctm_box_end reason)
 {
-    if (!ctmi_box_copy(tracer->box)) {
+    if (!ctmi_box_copy(box)) {
         /* A program that has run out of memory: it shares the pages of the file, which changes no more. */
-        ctmi_box_drop_copies(tracer->box);
-        if (ctmi_box_check_file(tracer->box) != CTM_BOX_COMPLETE) {
+        ctmi_box_drop_copies(box);
+        if (ctmi_box_check_file(box) != CTM_BOX_COMPLETE) {
             return CTM_ERR_NOMEM;
         }
     }
-    mark_end(tracer->control, reason);
-    if (!ctmi_box_leave_file(tracer->box, true)) {
-        atomic_store(&tracer->tables_lost, true);
+    mark_end(box->control, reason);
+    if (!ctmi_box_leave_file(box, true)) {
+        atomic_store(&box->tracer->tables_lost, true);
     }
-    detach_locked(tracer);
+    detach_locked(box);
     return CTM_OK;
 }
 
 ctm_status ctm_black_box_end(ctm_tracer *tracer, ctm_box_end reason)
 {
+    struct ctmi_box_writer *box = ctmi_box_of(tracer);
     ctm_status status = CTM_OK;
-    if (tracer->box != NULL) {
-        ctmi_tracer_stop_world(tracer);
-        ctmi_reader_barrier_close(&tracer->barrier);
-        status = end_locked(tracer, reason);
-        ctmi_reader_barrier_open(&tracer->barrier);
-        ctmi_tracer_resume_world(tracer);
+    if (box != NULL) {
+        ctmi_tracer_close(tracer);
+        status = end_locked(box, reason);
+        ctmi_tracer_open(tracer);
     }
     return status;
-}
-
-void ctmi_box_free(struct ctm_tracer *tracer)
-{
-    ctmi_box_stop_locked(tracer);
 }
 
 /* --- fork ---
  * The parent goes on as soon as the child is there, and changes counters in the file: so the child's tables are copied
  * before. */
 
-void ctmi_box_fork_before(struct ctm_tracer *tracer)
+static void fork_before(struct ctmi_sink *sink)
 {
-    if (tracer->box != NULL) {
-        (void)ctmi_box_copy(tracer->box); /* without memory: see leave_file */
-    }
+    (void)ctmi_box_copy(box_of_sink(sink)); /* without memory: see leave_file */
 }
 
-void ctmi_box_fork_after_parent(struct ctm_tracer *tracer)
+static void fork_after_parent(struct ctmi_sink *sink)
 {
-    if (tracer->box != NULL) {
-        ctmi_box_drop_copies(tracer->box);
-    }
+    ctmi_box_drop_copies(box_of_sink(sink));
 }
 
-void ctmi_box_fork_after_child(struct ctm_tracer *tracer)
+static void fork_after_child(struct ctmi_sink *sink)
 {
-    if (tracer->box != NULL) {
-        if (!ctmi_box_leave_file(tracer->box, false)) {
-            atomic_store(&tracer->tables_lost, true);
-        }
-        detach_locked(tracer);
+    struct ctmi_box_writer *box = box_of_sink(sink);
+    if (!ctmi_box_leave_file(box, false)) {
+        atomic_store(&box->tracer->tables_lost, true);
     }
+    detach_locked(box);
 }
+
+/* --- annotations --- */
+
+static void loss_told(struct ctmi_sink *sink, const struct ctmi_losses *losses, uint32_t place)
+{
+    ctmi_box_control_loss(box_of_sink(sink)->control, losses, place);
+}
+
+static void end_told(struct ctmi_sink *sink, const struct ctmi_end_annotation *end)
+{
+    ctmi_box_control_end(box_of_sink(sink)->control, end);
+}
+
+static const struct ctmi_sink_kind box_kind = {
+    .before_emptying = before_emptying,
+    .after_emptying = after_emptying,
+    .stop = stop,
+    .fork_before = fork_before,
+    .fork_after_parent = fork_after_parent,
+    .fork_after_child = fork_after_child,
+    .loss_told = loss_told,
+    .end_told = end_told,
+};
 
 /* --- state --- */
 
 bool ctm_black_box_state(ctm_tracer *tracer, ctm_box_lack *out_lack)
 {
-    const struct ctmi_box_control *control = tracer->control;
-    const uint32_t lack = control != NULL ? atomic_load(&control->lack) : CTM_BOX_COMPLETE;
+    pthread_mutex_lock(&tracer->annotations.lock); /* the box does not go meanwhile */
+    const struct ctmi_box_writer *box = ctmi_box_of(tracer);
+    const uint32_t lack = box != NULL ? atomic_load(&box->control->lack) : CTM_BOX_COMPLETE;
+    pthread_mutex_unlock(&tracer->annotations.lock);
     *out_lack =
         lack > CTM_BOX_CUT ? CTM_BOX_CUT : (ctm_box_lack)lack; /* the file may hold anything */
-    return control != NULL;
+    return box != NULL;
 }
 
 bool ctm_black_box_is_broken(ctm_tracer *tracer)

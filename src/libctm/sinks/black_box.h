@@ -1,4 +1,4 @@
-/* sinks/black_box.h: what writes a black box; private to live/.
+/* sinks/black_box.h: what writes a black box; private to the sinks.
  *
  * Model: the stores of a tracer get their chunks from a ground (tables/backing.h) of this box: parts of the file, mapped
  * shared. A chunk has its place in the file as a hole and is filled ahead of the rows that come, so that a full disk is
@@ -40,6 +40,7 @@ struct ctmi_box_backing {
 };
 
 struct ctmi_box_writer {
+    struct ctmi_sink sink;            /* first */
     ctm_tracer *tracer;               /* constant */
     struct ctmi_box_control *control; /* mapped from the file */
     struct ctmi_box_range control_range;
@@ -50,6 +51,20 @@ struct ctmi_box_writer {
     uint64_t end;         /* of what is given out of the file: its size */
     struct ctmi_box_backing backings[CTM_SHARDS];
 };
+
+/* The box of a tracer; NULL: it has none. See tracer/sink.h for who may ask. */
+struct ctmi_box_writer *ctmi_box_of(const struct ctm_tracer *tracer);
+
+/* --- the control block --- */
+
+/* Of a new file, with the part that never changes. The tables are told to be in the middle of being emptied. */
+void ctmi_box_control_fill(struct ctmi_box_control *control, const ctm_tracer *tracer);
+/* The tables are new, or emptied, and the annotations as they are now. The world is stopped. */
+void ctmi_box_control_empty(struct ctmi_box_control *control, struct ctmi_annotations *annotations);
+/* The lock of the annotations is held. */
+void ctmi_box_control_loss(struct ctmi_box_control *control, const struct ctmi_losses *losses,
+                           uint32_t place);
+void ctmi_box_control_end(struct ctmi_box_control *control, const struct ctmi_end_annotation *end);
 
 /* --- the file --- */
 
@@ -89,18 +104,5 @@ bool ctmi_box_write_tables(struct ctmi_box_writer *box);
 void ctmi_box_forget_tables(struct ctmi_box_writer *box);
 /* or they are in the file from now on, and the control block, which is empty, is told. */
 void ctmi_box_take_tables(struct ctmi_box_writer *box);
-
-/* --- for tracer.c, with the world stopped --- */
-
-/* Around the emptying of the stores. */
-void ctmi_box_before_emptying(struct ctm_tracer *tracer);
-void ctmi_box_after_emptying(struct ctm_tracer *tracer);
-/* The box ends; the stores are emptied. */
-void ctmi_box_stop_locked(struct ctm_tracer *tracer);
-void ctmi_box_fork_before(struct ctm_tracer *tracer);
-void ctmi_box_fork_after_parent(struct ctm_tracer *tracer);
-void ctmi_box_fork_after_child(struct ctm_tracer *tracer);
-/* The tracer goes. */
-void ctmi_box_free(struct ctm_tracer *tracer);
 
 #endif

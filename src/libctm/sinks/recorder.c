@@ -1,138 +1,16 @@
-/* sinks/recorder.c: the thread that records; see sinks/recorder.h.
- *
- * The file: written at its own offset, a tick with one call as a rule. What could not be written whole is cut off
- * again, so the file always ends with a whole block; the recording ends there, and the program goes on. Before each
- * write the file is compared with what it was, because the number of a file descriptor says little: the program may
- * have closed it (daemons close all there are), and the number be another file's now.
- */
+/* sinks/recorder.c: the thread that records; see sinks/recorder.h. */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "base/descriptor.h"
 #include "base/helper_thread.h"
 #include "base/memory.h"
 #include "base/utf8.h"
-#include "ctm/black_box.h"
 #include "sinks/recorder.h"
 
 #define PATIENCE 10u /* seconds to wait for a thread that writes, before giving up */
-
-/* --- the file --- */
-
-/* A regular file of ours alone, with what it held; else -1 with errno. */
-static int open_file(const char *path, struct stat *out, bool *out_new)
-{
-    /* Not blocking: opening a pipe would wait for a reader. */
-    const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-    int fd = open(path, flags | O_EXCL, 0666);
-    *out_new = fd >= 0;
-    if (fd < 0 && errno == EEXIST) {
-        fd = open(path, flags, 0666);
-    }
-    if (fd < 0) {
-        return -1;
-    }
-    fd = ctmi_fd_move_up(fd);
-    int error = 0;
-    if (fstat(fd, out) != 0) {
-        error = errno;
-    } else if (!S_ISREG(out->st_mode)) {
-        error = EINVAL;
-    } else if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-        error = EWOULDBLOCK; /* another process records into it */
-    }
-    if (error != 0) {
-        close(fd);
-        errno = error;
-        return -1;
-    }
-    return fd;
-}
-
-static bool fd_is_ours(const struct ctm_recorder *recorder, int fd, struct stat *out)
-{
-    return fd >= 0 && fstat(fd, out) == 0 && out->st_dev == recorder->device &&
-           out->st_ino == recorder->inode;
-}
-
-/* A recording that could not be begun leaves no file that was not there, nor an empty one. */
-static void remove_file(struct ctm_recorder *recorder, const char *path, bool is_new)
-{
-    const int error = errno;
-    struct stat now;
-    if (lstat(path, &now) == 0 && now.st_dev == recorder->device && now.st_ino == recorder->inode &&
-        (is_new || now.st_size == 0)) {
-        unlink(path);
-    }
-    errno = error;
-}
-
-static void close_file(struct ctm_recorder *recorder)
-{
-    struct stat status;
-    /* First forgotten, then closed: the child of a fork in between must not close what has got the number since. */
-    const int fd = atomic_exchange(&recorder->fd, -1);
-    if (fd_is_ours(recorder, fd, &status)) {
-        close(fd);
-    }
-}
-
-/* The process's limit on the size of files: beyond it the system would send SIGXFSZ, were it not blocked here. */
-static ctm_recording_lack lack_of(int error)
-{
-    const bool full = error == ENOSPC || error == EDQUOT || error == EFBIG;
-    return error == ENOMEM    ? CTM_RECORDING_NO_MEMORY
-           : error == ENODATA ? CTM_RECORDING_TABLES_LOST
-           : full             ? CTM_RECORDING_NO_SPACE
-                              : CTM_RECORDING_IO;
-}
-
-/* The header has its place already, so this needs no room. */
-static void write_lack(struct ctm_recorder *recorder, int error)
-{
-    struct stat status;
-    const int fd = atomic_load(&recorder->fd);
-    if (recorder->written >= CTMI_RECORDING_HEADER_SIZE && fd_is_ours(recorder, fd, &status) &&
-        (uint64_t)status.st_size >= recorder->written) {
-        ctmi_header_set_lack(recorder->header, &recorder->crc, lack_of(error));
-        const ssize_t ignored = pwrite(fd, recorder->header, sizeof recorder->header, 0);
-        (void)ignored;
-    }
-}
-
-/* errno of what went wrong, 0 if all is written. */
-static int write_out(struct ctm_recorder *recorder, const char **out_reason)
-{
-    const int fd = atomic_load(&recorder->fd);
-    const unsigned char *at = recorder->out.bytes;
-    size_t left = recorder->out.length;
-    struct stat status;
-    *out_reason = "the file was closed, replaced or changed by somebody else";
-    if (!fd_is_ours(recorder, fd, &status) || (uint64_t)status.st_size != recorder->written) {
-        return ESTALE;
-    }
-    *out_reason = "the file could not be written";
-    while (left > 0) {
-        const ssize_t n =
-            pwrite(fd, at, left, (off_t)(recorder->written + (uint64_t)(at - recorder->out.bytes)));
-        if (n > 0) {
-            at += n;
-            left -= (size_t)n;
-        } else if (n == 0 || errno != EINTR) {
-            const int error = n == 0 ? EIO : errno;
-            const int ignored = ftruncate(fd, (off_t)recorder->written);
-            (void)ignored; /* then reading finds the last block cut off */
-            return error;
-        }
-    }
-    recorder->written += recorder->out.length;
-    return 0;
-}
 
 /* --- the thread --- */
 
@@ -165,7 +43,7 @@ static int read_and_write(struct ctm_recorder *recorder, uint64_t asked, ctm_rec
                           const char **out_reason)
 {
     bool good = ctmi_recorder_read(recorder);
-    const bool is_lost = ctm_black_box_is_broken(recorder->tracer);
+    const bool is_lost = atomic_load(&recorder->tracer->tables_lost);
     pthread_mutex_lock(&recorder->lock);
     recorder->read = asked; /* whoever kept the world still may let it go */
     pthread_cond_broadcast(&recorder->done);
@@ -179,7 +57,7 @@ static int read_and_write(struct ctm_recorder *recorder, uint64_t asked, ctm_rec
         good = !recorder->out.failed;
     }
     *out_reason = "out of memory";
-    return good ? write_out(recorder, out_reason) : ENOMEM;
+    return good ? ctmi_recorder_write_out(recorder, out_reason) : ENOMEM;
 }
 
 /* One tick; false: it was the last of this thread. */
@@ -203,10 +81,10 @@ static bool tick(struct ctm_recorder *recorder, uint64_t next)
     ctmi_buffer_empty(&recorder->out);
     atomic_store(&recorder->memory, ctmi_recorder_memory(recorder));
     if (error != 0) {
-        write_lack(recorder, error);
+        ctmi_recorder_write_lack(recorder, error);
     }
     if (error != 0 || end != CTM_END_UNKNOWN) {
-        close_file(recorder);
+        ctmi_recorder_close_file(recorder);
     }
     pthread_mutex_lock(&recorder->lock);
     recorder->put = asked;
@@ -247,6 +125,29 @@ static int start_thread(struct ctm_recorder *recorder)
     return error;
 }
 
+/* --- the tracer's list --- */
+
+static const struct ctmi_sink_kind recorder_kind;
+
+static struct ctm_recorder *recorder_of(const ctm_tracer *tracer)
+{
+    return (struct ctm_recorder *)ctmi_sinks_find(tracer, &recorder_kind);
+}
+
+static void join_tracer(struct ctm_recorder *recorder)
+{
+    ctmi_tracer_close(recorder->tracer);
+    ctmi_sinks_add(recorder->tracer, &recorder->sink);
+    ctmi_tracer_open(recorder->tracer);
+}
+
+static void leave_tracer(struct ctm_recorder *recorder)
+{
+    ctmi_tracer_close(recorder->tracer);
+    ctmi_sinks_remove(recorder->tracer, &recorder->sink);
+    ctmi_tracer_open(recorder->tracer);
+}
+
 /* --- start --- */
 
 static void init_locks(struct ctm_recorder *recorder)
@@ -282,6 +183,7 @@ static struct ctm_recorder *new_recorder(ctm_tracer *tracer, uint64_t interval)
         return NULL;
     }
     memset(recorder, 0, sizeof *recorder);
+    recorder->sink.kind = &recorder_kind;
     recorder->tracer = tracer;
     recorder->interval = interval;
     recorder->began = ctmi_recorder_time(recorder); /* less 0 */
@@ -295,7 +197,7 @@ static struct ctm_recorder *new_recorder(ctm_tracer *tracer, uint64_t interval)
 static void free_recorder(struct ctm_recorder *recorder)
 {
     const int error = errno;
-    close_file(recorder);
+    ctmi_recorder_close_file(recorder);
     pthread_mutex_destroy(&recorder->lock);
     pthread_cond_destroy(&recorder->wake);
     pthread_cond_destroy(&recorder->done);
@@ -311,7 +213,7 @@ static ctm_status first_tick(struct ctm_recorder *recorder, const char *path, bo
     const ctm_status status = ctm_recorder_tick(recorder);
     if (status != CTM_OK) {
         const bool no_memory = errno == ENOMEM;
-        remove_file(recorder, path, is_new);
+        ctmi_recorder_remove_file(recorder, path, is_new);
         ctm_recorder_free(recorder);
         return status == CTM_ERR_IO && no_memory ? CTM_ERR_NOMEM : status;
     }
@@ -339,7 +241,7 @@ static int start_thread_and_empty(struct ctm_recorder *recorder, int fd)
 static ctm_status begin_file(struct ctm_recorder *recorder, const char *path, bool *out_new)
 {
     struct stat status;
-    const int fd = open_file(path, &status, out_new);
+    const int fd = ctmi_recorder_open_file(path, &status, out_new);
     if (fd < 0) {
         return CTM_ERR_IO;
     }
@@ -350,7 +252,7 @@ static ctm_status begin_file(struct ctm_recorder *recorder, const char *path, bo
     if (error != 0) {
         errno = error;
         if (*out_new) {
-            remove_file(recorder, path, true);
+            ctmi_recorder_remove_file(recorder, path, true);
         }
         return CTM_ERR_IO;
     }
@@ -360,14 +262,15 @@ static ctm_status begin_file(struct ctm_recorder *recorder, const char *path, bo
 /* A recorder that has failed gives way. */
 static bool is_recorded(ctm_tracer *tracer)
 {
-    if (tracer->recorder != NULL) {
+    struct ctm_recorder *recorder = recorder_of(tracer);
+    if (recorder != NULL) {
         ctm_recorder_state state;
-        ctm_recorder_state_get(tracer->recorder, &state);
+        ctm_recorder_state_get(recorder, &state);
         if (!state.recording) {
-            (void)ctm_recorder_stop(tracer->recorder, false);
+            (void)ctm_recorder_stop(recorder, false);
         }
     }
-    return tracer->recorder != NULL;
+    return recorder_of(tracer) != NULL;
 }
 
 ctm_status ctm_recorder_start(ctm_tracer *tracer, const char *path, uint64_t interval,
@@ -402,7 +305,7 @@ ctm_status ctm_recorder_start(ctm_tracer *tracer, const char *path, uint64_t int
         free_recorder(recorder);
         return status;
     }
-    tracer->recorder = recorder;
+    join_tracer(recorder);
     status = first_tick(recorder, path, is_new);
     if (status == CTM_OK) {
         *out = recorder;
@@ -464,12 +367,12 @@ void ctm_recorder_resume(ctm_recorder *recorder)
     recorder->pausing = recorder->paused = recorder->threadless = false;
     const int error = start_thread(recorder);
     if (error != 0) { /* nobody goes on with it */
-        close_file(recorder);
+        ctmi_recorder_close_file(recorder);
         recorder->joined = true;
         recorder->state.recording = false;
         recorder->state.error = error;
         recorder->state.reason = "no thread to be had after a fork";
-        recorder->tracer->recorder = NULL;
+        leave_tracer(recorder);
     }
 }
 
@@ -527,13 +430,6 @@ static bool join_thread(struct ctm_recorder *recorder)
     return false;
 }
 
-static void leave_tracer(struct ctm_recorder *recorder)
-{
-    if (recorder->tracer->recorder == recorder) {
-        recorder->tracer->recorder = NULL;
-    }
-}
-
 ctm_status ctm_recorder_stop(ctm_recorder *recorder, bool at_exit)
 {
     ctm_recorder_state state;
@@ -576,11 +472,24 @@ void ctm_recorder_free(ctm_recorder *recorder)
     errno = error;
 }
 
-void ctmi_recorder_forget(struct ctm_recorder *recorder)
+/* After a fork, in the child: the recorder has no thread, and lets go of the file. */
+static void fork_after_child(struct ctmi_sink *sink)
 {
-    close_file(recorder);
+    struct ctm_recorder *recorder = (struct ctm_recorder *)sink;
+    ctmi_recorder_close_file(recorder);
     init_locks(recorder); /* the thread, which is not here, may have held it */
     recorder->joined = recorder->leaked = true;
     recorder->state.recording = false;
     recorder->state.reason = "this process is a fork of the recorded one";
+    ctmi_sinks_remove(recorder->tracer, sink);
 }
+
+static size_t memory(const struct ctmi_sink *sink)
+{
+    return atomic_load(&((const struct ctm_recorder *)sink)->memory);
+}
+
+static const struct ctmi_sink_kind recorder_kind = {
+    .fork_after_child = fork_after_child,
+    .memory = memory,
+};

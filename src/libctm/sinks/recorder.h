@@ -1,7 +1,7 @@
-/* sinks/recorder.h: what a recorder is made of; private to live/.
+/* sinks/recorder.h: what a recorder is made of; private to the sinks.
  *
  * Model: one thread owns all of a recorder but for what `lock` guards. Each tick it reads the tables into a buffer
- * (recorder_read.c, inside the tracer's gate) and then writes the buffer to the file (recorder.c, outside of any
+ * (recorder_read.c, inside the tracer's gate) and then writes the buffer to the file (recorder_file.c, outside of any
  * lock). Others ask for a tick or for the end, and wait for it.
  *
  * `seen` remembers, for each site, what is on file, and only what differs is put. Everything begins anew when the
@@ -11,6 +11,7 @@
 #define CTMI_SINKS_RECORDER_H
 
 #include <pthread.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "ctm/recording.h"
@@ -31,13 +32,14 @@ struct ctmi_recorded_shard {
 };
 
 struct ctm_recorder {
-    ctm_tracer *tracer; /* constant, borrowed */
-    uint64_t interval;  /* constant: nanoseconds */
-    uint64_t began;     /* constant: monotonic time of the start */
-    pthread_t thread;   /* whoever starts and stops */
-    bool joined;        /* the same: the recording has ended, there is no thread any more */
-    bool threadless;    /* the same: there is none between pause and resume */
-    bool leaked;        /* the same: it hangs, or is not in this process: nothing may be freed */
+    struct ctmi_sink sink; /* first */
+    ctm_tracer *tracer;    /* constant, borrowed */
+    uint64_t interval;     /* constant: nanoseconds */
+    uint64_t began;        /* constant: monotonic time of the start */
+    pthread_t thread;      /* whoever starts and stops */
+    bool joined;           /* the same: the recording has ended, there is no thread any more */
+    bool threadless;       /* the same: there is none between pause and resume */
+    bool leaked;           /* the same: it hangs, or is not in this process: nothing may be freed */
 
     /* The thread's alone, from its start to its end. */
     _Atomic int fd; /* owned; -1: closed. The child of a fork reads it */
@@ -67,6 +69,20 @@ struct ctm_recorder {
     ctm_recorder_state state;
 };
 
+/* --- the file (recorder_file.c) --- */
+
+/* A regular file of ours alone, with what it held; else -1 with errno. */
+int ctmi_recorder_open_file(const char *path, struct stat *out, bool *out_new);
+/* A recording that could not be begun leaves no file that was not there, nor an empty one. */
+void ctmi_recorder_remove_file(struct ctm_recorder *recorder, const char *path, bool is_new);
+void ctmi_recorder_close_file(struct ctm_recorder *recorder);
+/* Writes `out`. errno of what went wrong, 0 if all is written. */
+int ctmi_recorder_write_out(struct ctm_recorder *recorder, const char **out_reason);
+/* Says in the header why the recording ends here. It has its place already, so this needs no room. */
+void ctmi_recorder_write_lack(struct ctm_recorder *recorder, int error);
+
+/* --- the tables (recorder_read.c) --- */
+
 /* Reads the tables and appends to `out` what has changed. False: out of memory. The thread's. */
 bool ctmi_recorder_read(struct ctm_recorder *recorder);
 /* Nanoseconds since the recording began. */
@@ -74,8 +90,5 @@ uint64_t ctmi_recorder_time(const struct ctm_recorder *recorder);
 /* Bytes of memory in use; the thread's. */
 size_t ctmi_recorder_memory(const struct ctm_recorder *recorder);
 void ctmi_recorder_free_shards(struct ctm_recorder *recorder);
-
-/* After a fork, in the child: the recorder has no thread, and lets go of the file. */
-void ctmi_recorder_forget(struct ctm_recorder *recorder);
 
 #endif

@@ -277,7 +277,7 @@ static bool read_tables(struct ctm_recorder *recorder)
 static void let_mend(const ctm_tracer *tracer, int how)
 {
     sigset_t fault;
-    if (tracer->box != NULL) {
+    if (tracer->shards[0].store.bytes.backed.backing != NULL) {
         sigemptyset(&fault);
         sigaddset(&fault, SIGBUS);
         pthread_sigmask(how, &fault, NULL);

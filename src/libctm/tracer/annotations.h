@@ -1,7 +1,7 @@
 /* tracer/annotations.h: what a tracer was told to say beside its numbers: losses (ctm/losses.h), and how the process ends.
  *
- * Model: the list is the tracer's own; a black box has a copy in its control block, which is written with each change. A
- * recorder compares `version` with the one that it has put.
+ * Model: the list is the tracer's own. A sink that keeps a copy is told of each change (sink.h); one that looks at times
+ * compares `version` with the one that it has put.
  *
  * Locks: `lock` guards all. It is taken inside any other lock and nothing is locked inside it; a fork takes it last.
  */
@@ -11,9 +11,6 @@
 #include <pthread.h>
 
 #include "tables/losses.h"
-
-struct ctmi_box_control;
-struct ctm_tracer;
 
 struct ctmi_end_annotation {
     char text[CTM_END_TEXT]; /* as ctmi_text_fit makes it; empty: not known */
@@ -33,8 +30,5 @@ void ctmi_annotations_init(struct ctmi_annotations *annotations);
 void ctmi_annotations_forget(struct ctmi_annotations *annotations);
 /* For a clear: what happened to blocks that are forgotten is, too. */
 void ctmi_annotations_clear(struct ctmi_annotations *annotations);
-/* A box whose tables are new, or emptied, learns all; the world is stopped. NULL: there is none. */
-void ctmi_annotations_write_box(struct ctmi_annotations *annotations,
-                                struct ctmi_box_control *control);
 
 #endif

@@ -15,7 +15,6 @@
  *
  * Lock: peak_lock, the innermost but for the map's; never held together with that.
  */
-#include "formats/black_box_format.h"
 #include "tracer/shard.h"
 
 #ifndef CTM_FAULTS
@@ -29,28 +28,34 @@ static uint64_t load(const _Atomic uint64_t *value)
     return atomic_load_explicit(value, memory_order_relaxed);
 }
 
-/* A black box is told of a peak that was raised; others may do so at the same time. */
-static void tell(_Atomic uint64_t *in_box, uint64_t value)
+static void raise_word(_Atomic uint64_t *word, uint64_t value)
 {
-    uint64_t there = load(in_box);
-    while (value > there && !atomic_compare_exchange_weak(in_box, &there, value)) {
+    uint64_t there = load(word);
+    while (value > there && !atomic_compare_exchange_weak(word, &there, value)) {
     }
 }
 
-static void write_box(struct ctm_tracer *tracer, uint32_t stamp)
+/* The peak was raised; others may raise it at the same time. */
+static void publish_raised(struct ctm_tracer *tracer, uint32_t stamp)
 {
-    /* The stamp first: with it alone, what lives now is more than the peak, which the reader sees. */
-    tell(&tracer->control->peak_stamp, stamp);
-    tell(&tracer->control->peak_bytes, load(&tracer->peak_bytes));
+    raise_word(&tracer->published_peak->stamp, stamp);
+    raise_word(&tracer->published_peak->bytes, load(&tracer->peak_bytes));
 }
 
 /* The same with the world stopped, when they may be lower. */
-void ctmi_peak_write_box(struct ctm_tracer *tracer)
+static void publish(struct ctm_tracer *tracer)
 {
-    if (tracer->control != NULL) {
-        atomic_store(&tracer->control->peak_bytes, load(&tracer->peak_bytes));
-        atomic_store(&tracer->control->peak_stamp, atomic_load(&tracer->peak_stamp));
+    if (tracer->published_peak != NULL) {
+        atomic_store(&tracer->published_peak->bytes, load(&tracer->peak_bytes));
+        atomic_store(&tracer->published_peak->stamp, atomic_load(&tracer->peak_stamp));
     }
+}
+
+void ctmi_peak_publish_at(struct ctm_tracer *tracer, struct ctmi_published_peak *published)
+{
+    CTMI_ASSERT_WORLD_STOPPED(tracer);
+    tracer->published_peak = published;
+    publish(tracer);
 }
 
 /* Sums, modulo 2^64, over all shards but one. */
@@ -86,13 +91,13 @@ static void next_stamp(struct ctm_shard *shard)
 {
     struct ctm_tracer *tracer = shard->tracer;
     const uint32_t stamp = atomic_fetch_add(&tracer->peak_stamp, 1) + 1;
-    if (tracer->control != NULL) {
-        write_box(tracer, stamp);
+    if (tracer->published_peak != NULL) {
+        publish_raised(tracer, stamp);
     }
     if (__builtin_expect(stamp >= CTMI_STAMPS && shard->index == 0, 0)) {
         ctmi_tracer_stop_world(tracer);
         begin_stamps_anew(tracer);
-        ctmi_peak_write_box(tracer);
+        publish(tracer);
         ctmi_tracer_resume_world(tracer);
     }
 }
@@ -161,5 +166,5 @@ void ctmi_peak_set(struct ctm_tracer *tracer, uint64_t peak)
     if (atomic_fetch_add(&tracer->peak_stamp, 1) >= CTMI_STAMPS || peak == 0) {
         begin_stamps_anew(tracer);
     }
-    ctmi_peak_write_box(tracer);
+    publish(tracer);
 }

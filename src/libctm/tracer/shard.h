@@ -1,4 +1,4 @@
-/* shard.h: what a tracer and its shards are made of; private to live/.
+/* shard.h: what a tracer and its shards are made of; private to the tracer and the sinks.
  *
  * Model and locks. Shard 0 is *exclusive*: the caller lets one thread at a time in, and that
  * thread alone may also start, stop, clear, snapshot. Shards 1.. have a mutex each.
@@ -26,10 +26,12 @@
 
 #include "blockmap/address_map.h"
 #include "ctm/tracer.h"
+#include "tables/published_peak.h"
 #include "tables/store.h"
 #include "tracer/annotations.h"
 #include "tracer/reader_barrier.h"
 #include "tracer/sampling.h"
+#include "tracer/sink.h"
 
 #define CTMI_RESERVED_AT_ONCE 8u /* entries of the map, so that few resizes need its lock */
 
@@ -59,26 +61,25 @@ struct ctm_shard {
 };
 
 struct ctm_tracer {
-    _Atomic bool active;           /* written when the world stops; read by anyone */
-    _Atomic uint32_t nframe;       /* the same */
-    _Atomic uint32_t generation;   /* the same; never 0 */
-    _Atomic uint64_t interval;     /* the same; read by ctmi_tracer_interval() */
-    uint64_t started_ns;           /* exclusive side; UNIX time of the last start */
-    char *command;                 /* exclusive side; owned; NULL: not known */
-    size_t command_length;         /* exclusive side; bytes */
-    struct ctm_recorder *recorder; /* exclusive side; borrowed; NULL: nobody records */
-    struct ctmi_box_writer *box;   /* exclusive side, world stopped; owned; NULL: no black box */
-    _Atomic bool tables_lost;      /* the file of a box was cut: what the tables say is void */
-    CTMI_HOLDER(world)             /* who has stopped the world */
+    _Atomic bool active;         /* written when the world stops; read by anyone */
+    _Atomic uint32_t nframe;     /* the same */
+    _Atomic uint32_t generation; /* the same; never 0 */
+    _Atomic uint64_t interval;   /* the same; read by ctmi_tracer_interval() */
+    uint64_t started_ns;         /* exclusive side; UNIX time of the last start */
+    char *command;               /* exclusive side; owned; NULL: not known */
+    size_t command_length;       /* exclusive side; bytes */
+    struct ctmi_sink *sinks;     /* borrowed; see sink.h */
+    _Atomic bool tables_lost;    /* a file that held them was cut: what the tables say is void */
+    CTMI_HOLDER(world)           /* who has stopped the world */
     struct ctmi_reader_barrier
         barrier; /* between a recorder and who empties the tables: see reader_barrier.h */
 
     _Alignas(64) _Atomic uint64_t
         peak_bytes;              /* raised by compare-and-swap, lowered when the world stops */
     _Atomic uint32_t peak_stamp; /* of the peak: see store.h; raised with it, never 0 */
-    struct ctmi_box_control
-        *control;              /* written when the world stops: of the black box; NULL: none */
-    pthread_mutex_t peak_lock; /* limits; see peak.c */
+    struct ctmi_published_peak
+        *published_peak; /* written when the world stops; a sink's, which has a copy; NULL: none */
+    pthread_mutex_t peak_lock;         /* limits; see peak.c */
     struct ctmi_deferred_unmap deferred_unmap; /* see deferred_unmap.h */
 
     _Alignas(64) struct ctm_shard shards[CTM_SHARDS];
@@ -112,8 +113,8 @@ static inline void ctmi_shard_assert_inside(const struct ctm_shard *shard)
 CTMI_RARE void ctmi_peak_reached(struct ctm_shard *shard);
 /* The world is stopped. */
 void ctmi_peak_set(struct ctm_tracer *tracer, uint64_t peak);
-/* The world is stopped; a new black box learns the peak. */
-void ctmi_peak_write_box(struct ctm_tracer *tracer);
+/* The world is stopped. From now on the peak is stored there too; NULL: nowhere. */
+void ctmi_peak_publish_at(struct ctm_tracer *tracer, struct ctmi_published_peak *published);
 
 /* Forgets everything, with the world stopped and the gate closed; ids of before are void from here on. Gives the levels of
  * the map, which are to be returned (deferred_unmap.h). */
@@ -129,6 +130,9 @@ uint64_t ctmi_tracer_now(void);
 /* Takes the locks of all locked shards in order; the caller is the exclusive side. */
 void ctmi_tracer_stop_world(struct ctm_tracer *tracer);
 void ctmi_tracer_resume_world(struct ctm_tracer *tracer);
+/* The same, and closes the reader barrier: what may empty the tables or change the list of sinks. */
+void ctmi_tracer_close(struct ctm_tracer *tracer);
+void ctmi_tracer_open(struct ctm_tracer *tracer);
 
 /* Empties the address map alone, with the world stopped: the caller sees to it that no event follows before the rest is
  * forgotten. Gives the levels that the map had. */

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "sinks/black_box.h"
 #include "snapshot/snapshot.h"
 #include "tables/add_store.h"
 #include "tracer/shard.h"
@@ -117,16 +116,14 @@ ctm_status ctm_tracer_finish(ctm_tracer *tracer, struct ctm_snapshot **out)
     if (!ctm_tracer_is_tracing(tracer)) {
         return CTM_ERR_NOT_TRACING;
     }
-    ctmi_tracer_stop_world(tracer);
-    ctmi_reader_barrier_close(&tracer->barrier);
+    ctmi_tracer_close(tracer);
     const size_t tracer_bytes = ctmi_tracer_memory_locked(tracer);
     atomic_store(&tracer->active, false);
     ctmi_deferred_unmap_now(ctmi_tracer_drop_map_locked(tracer));
     ctm_status status = take_locked(tracer, tracer_bytes, out);
     status = refuse_lost(tracer, status, status == CTM_OK ? *out : NULL);
-    ctmi_box_stop_locked(tracer);
+    ctmi_sinks_stop(tracer);
     ctmi_deferred_unmap_now(ctmi_tracer_forget_locked(tracer, false));
-    ctmi_reader_barrier_open(&tracer->barrier);
-    ctmi_tracer_resume_world(tracer);
+    ctmi_tracer_open(tracer);
     return status;
 }

@@ -6,8 +6,6 @@
 
 #include "base/memory.h"
 #include "base/utf8.h"
-#include "sinks/black_box.h"
-#include "sinks/recorder.h"
 #include "tracer/shard.h"
 
 /* --- life --- */
@@ -41,7 +39,9 @@ void ctm_tracer_free(ctm_tracer *tracer)
     if (tracer == NULL) {
         return;
     }
-    ctmi_box_free(tracer);
+    ctmi_tracer_close(tracer);
+    ctmi_sinks_stop(tracer);
+    ctmi_tracer_open(tracer);
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         ctmi_store_free_all(&tracer->shards[i].store);
         pthread_mutex_destroy(&tracer->shards[i].lock);
@@ -82,24 +82,6 @@ uint64_t ctmi_tracer_now(void)
                : 0;
 }
 
-void ctmi_tracer_stop_world(struct ctm_tracer *tracer)
-{
-    for (uint32_t i = 1; i < CTM_SHARDS; i++) {
-        pthread_mutex_lock(&tracer->shards[i].lock);
-        CTMI_TAKE(tracer->shards[i].holder);
-    }
-    CTMI_TAKE(tracer->world);
-}
-
-void ctmi_tracer_resume_world(struct ctm_tracer *tracer)
-{
-    CTMI_DROP(tracer->world);
-    for (uint32_t i = CTM_SHARDS; i-- > 1;) {
-        CTMI_DROP(tracer->shards[i].holder);
-        pthread_mutex_unlock(&tracer->shards[i].lock);
-    }
-}
-
 struct ctmi_pending_unmap *ctmi_tracer_drop_map_locked(ctm_tracer *tracer)
 {
     CTMI_ASSERT_WORLD_STOPPED(tracer);
@@ -116,7 +98,7 @@ struct ctmi_pending_unmap *ctmi_tracer_forget_locked(ctm_tracer *tracer, bool ke
     CTMI_ASSERT_HELD(tracer->barrier.holder);
     uint32_t generation = atomic_load(&tracer->generation) + 1;
     atomic_store(&tracer->generation, generation ? generation : 1);
-    ctmi_box_before_emptying(tracer);
+    ctmi_sinks_before_emptying(tracer);
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         struct ctm_shard *shard = &tracer->shards[i];
         if (keep_pages) {
@@ -134,7 +116,7 @@ struct ctmi_pending_unmap *ctmi_tracer_forget_locked(ctm_tracer *tracer, bool ke
     ctmi_peak_set(tracer, 0);
     ctmi_annotations_clear(&tracer->annotations);
     atomic_store(&tracer->tables_lost, false);
-    ctmi_box_after_emptying(tracer);
+    ctmi_sinks_after_emptying(tracer);
     return pending;
 }
 
@@ -164,8 +146,7 @@ static ctm_status start(ctm_tracer *tracer, uint32_t nframe, uint64_t sample_int
     if (ctm_tracer_is_tracing(tracer)) {
         return CTM_OK;
     }
-    ctmi_tracer_stop_world(tracer);
-    ctmi_reader_barrier_close(&tracer->barrier);
+    ctmi_tracer_close(tracer);
     ctmi_deferred_unmap_now(ctmi_tracer_forget_locked(tracer, false)); /* nothing, as a rule */
     const ctm_status status = ctmi_tracer_reserve_spare_locked(tracer);
     if (status == CTM_OK) {
@@ -177,8 +158,7 @@ static ctm_status start(ctm_tracer *tracer, uint32_t nframe, uint64_t sample_int
     } else {
         ctmi_deferred_unmap_now(ctmi_tracer_forget_locked(tracer, false));
     }
-    ctmi_reader_barrier_open(&tracer->barrier);
-    ctmi_tracer_resume_world(tracer);
+    ctmi_tracer_open(tracer);
     return status;
 }
 
@@ -200,24 +180,20 @@ uint64_t ctm_tracer_sample_interval(const ctm_tracer *tracer)
 
 void ctm_tracer_stop(ctm_tracer *tracer)
 {
-    ctmi_tracer_stop_world(tracer);
-    ctmi_reader_barrier_close(&tracer->barrier);
+    ctmi_tracer_close(tracer);
     atomic_store(&tracer->active, false);
-    ctmi_box_stop_locked(tracer);
+    ctmi_sinks_stop(tracer);
     struct ctmi_pending_unmap *pending = ctmi_tracer_forget_locked(tracer, false);
-    ctmi_reader_barrier_open(&tracer->barrier);
-    ctmi_tracer_resume_world(tracer);
+    ctmi_tracer_open(tracer);
     ctmi_deferred_unmap(&tracer->deferred_unmap, pending);
 }
 
 void ctm_tracer_clear(ctm_tracer *tracer)
 {
-    ctmi_tracer_stop_world(tracer);
-    ctmi_reader_barrier_close(&tracer->barrier);
+    ctmi_tracer_close(tracer);
     struct ctmi_pending_unmap *pending = ctmi_tracer_forget_locked(tracer, true);
     (void)!ctmi_tracer_reserve_spare_locked(tracer); /* what was returned a moment ago */
-    ctmi_reader_barrier_open(&tracer->barrier);
-    ctmi_tracer_resume_world(tracer);
+    ctmi_tracer_open(tracer);
     ctmi_deferred_unmap_now(pending); /* no thread comes and goes while a program is traced */
 }
 
@@ -297,10 +273,8 @@ uint64_t ctm_tracer_unplaced(ctm_tracer *tracer)
 
 size_t ctmi_tracer_memory_locked(struct ctm_tracer *tracer)
 {
-    size_t bytes = ctmi_mem_resident(tracer, sizeof *tracer) + ctmi_map_bytes(&tracer->map);
-    if (tracer->recorder != NULL) {
-        bytes += atomic_load(&tracer->recorder->memory);
-    }
+    size_t bytes = ctmi_mem_resident(tracer, sizeof *tracer) + ctmi_map_bytes(&tracer->map) +
+                   ctmi_sinks_memory(tracer);
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         bytes += ctmi_store_bytes(&tracer->shards[i].store);
     }
@@ -322,32 +296,26 @@ size_t ctm_tracer_memory(ctm_tracer *tracer)
 void ctm_tracer_fork_before(ctm_tracer *tracer)
 {
     ctmi_deferred_unmap_fork_before(&tracer->deferred_unmap);
-    ctmi_tracer_stop_world(tracer);
-    ctmi_reader_barrier_close(&tracer->barrier);
+    ctmi_tracer_close(tracer);
     ctmi_map_fork_before(&tracer->map);
-    ctmi_box_fork_before(tracer);
+    ctmi_sinks_fork_before(tracer);
     pthread_mutex_lock(&tracer->annotations.lock);
 }
 
 void ctm_tracer_fork_after_parent(ctm_tracer *tracer)
 {
     pthread_mutex_unlock(&tracer->annotations.lock);
-    ctmi_box_fork_after_parent(tracer);
+    ctmi_sinks_fork_after_parent(tracer);
     ctmi_map_fork_after(&tracer->map);
-    ctmi_reader_barrier_open(&tracer->barrier);
-    ctmi_tracer_resume_world(tracer);
+    ctmi_tracer_open(tracer);
     ctmi_deferred_unmap_fork_after(&tracer->deferred_unmap);
 }
 
 void ctm_tracer_fork_after_child(ctm_tracer *tracer)
 {
     pthread_mutex_unlock(&tracer->annotations.lock);
-    ctmi_box_fork_after_child(tracer);
+    ctmi_sinks_fork_after_child(tracer);
     ctmi_map_fork_after(&tracer->map);
-    if (tracer->recorder != NULL) {
-        ctmi_recorder_forget(tracer->recorder);
-        tracer->recorder = NULL;
-    }
     ctmi_reader_barrier_open_in_child(&tracer->barrier);
     ctmi_tracer_resume_world(tracer);
     ctmi_deferred_unmap_fork_after(&tracer->deferred_unmap);

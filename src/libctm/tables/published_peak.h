@@ -1,0 +1,17 @@
+/* tables/published_peak.h: where a tracer stores its peak for others to read: words in the file of a black box.
+ *
+ * Model: two words that only rise while the world is not stopped. Whoever raises the peak stores the stamp first, then the
+ * bytes: with the stamp alone, what lives is more than the peak, which a reader sees.
+ */
+#ifndef CTMI_TABLES_PUBLISHED_PEAK_H
+#define CTMI_TABLES_PUBLISHED_PEAK_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+struct ctmi_published_peak {
+    _Atomic uint64_t bytes;
+    _Atomic uint64_t stamp; /* see store.h */
+};
+
+#endif
