@@ -45,20 +45,28 @@ static void load_strings(const struct ctmi_reader *reader, ctm_snapshot *snapsho
            (size_t)reader->sections[CTMI_FILE_STRING_BYTES].length);
 }
 
+/* `size` bytes of the row are on file: a field that came later is 0. */
+static void load_content(const struct ctmi_schema *schema, const unsigned char *at, uint64_t size,
+                         void *out)
+{
+    for (const struct ctmi_field *field = schema->fields; field->size != 0; field++) {
+        const bool has = (uint64_t)field->offset + field->size <= size;
+        if (field->size == sizeof(uint64_t)) {
+            ctmi_field_set_wide(field, out, has ? ctmi_get_u64(at + field->offset) : 0);
+        } else {
+            ctmi_field_set(field, out, has ? ctmi_get_u32(at + field->offset) : 0);
+        }
+    }
+}
+
 static void load_rows(const struct ctmi_reader *reader, enum ctmi_table table, uint32_t count,
                       char *rows)
 {
-    const enum ctmi_file_kind kind = ctmi_file_kind_of(table);
     const struct ctmi_schema *schema = &ctmi_schemas[table];
+    const uint64_t size = reader->sections[ctmi_file_kind_of(table)].row_size;
     for (uint32_t id = 1; id < count; id++) {
-        char *content = rows + (size_t)id * schema->content_size;
-        for (const struct ctmi_field *field = schema->fields; field->size != 0; field++) {
-            if (field->size == sizeof(uint64_t)) {
-                ctmi_field_set_wide(field, content, later_u64(reader, kind, id, field->offset));
-            } else {
-                ctmi_field_set(field, content, later_u32(reader, kind, id, field->offset));
-            }
-        }
+        load_content(schema, row_at(reader, ctmi_file_kind_of(table), id), size,
+                     rows + (size_t)id * schema->content_size);
     }
 }
 

@@ -434,27 +434,6 @@ ctm_status ctmi_store_site_append(struct ctmi_store *store, uint32_t domain, uin
     return append(store, &site_table, &key, out);
 }
 
-ctm_status ctmi_store_content(struct ctmi_store *store, enum ctmi_table table,
-                              const union ctmi_content *content, uint32_t *out)
-{
-    const ctm_function *function = &content->function;
-    const ctm_frame *frame = &content->frame;
-    const ctm_traceback *traceback = &content->traceback;
-    const ctm_label *label = &content->label;
-    switch (table) {
-    case CTMI_TABLE_FUNCTIONS:
-        return ctmi_store_function(store, function->filename, function->name,
-                                   function->first_lineno, out);
-    case CTMI_TABLE_FRAMES: return ctmi_store_frame(store, frame->function, frame->lineno, out);
-    case CTMI_TABLE_TRACEBACKS:
-        return ctmi_store_traceback(store, traceback->parent, traceback->frame,
-                                    traceback->total_nframe, out);
-    case CTMI_TABLE_LABELS:
-        return ctmi_store_label(store, label->parent, label->key, label->value, out);
-    default: return CTM_ERR_INVALID;
-    }
-}
-
 ctm_status ctmi_store_map_row(struct ctmi_store *store, enum ctmi_table table)
 {
     static uint32_t (*const hash_row[])(const struct ctmi_store *, uint32_t) = {
