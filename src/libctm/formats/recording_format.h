@@ -49,17 +49,6 @@ enum ctmi_entry {
 };
 #define CTMI_ENTRY_BITS 3u
 
-/* Tables in the order in which a rows block has them. */
-enum ctmi_recorded_table {
-    CTMI_ROWS_STRINGS,
-    CTMI_ROWS_FUNCTIONS,
-    CTMI_ROWS_FRAMES,
-    CTMI_ROWS_TRACEBACKS,
-    CTMI_ROWS_LABELS,
-    CTMI_ROWS_SITES,
-    CTMI_ROWS_TABLES,
-};
-
 static inline uint64_t ctmi_fold(int64_t value)
 {
     return ((uint64_t)value << 1) ^ (uint64_t)(value < 0 ? -1 : 0);
