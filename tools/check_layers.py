@@ -5,6 +5,7 @@
 - The extension (src/pyext) includes only public headers of the library ("ctm/…") and its own.
 - A name says whose it is: `ctm_` is public, `ctmi_` inside the library, `pyctm_` inside the extension.
 - The compiled core has no undefined symbol of Python's.
+- The extension asks for CPython's version in src/pyext/capture/frames only, and each of its headers compiles alone.
 - A function marked `HOOK:` in src/pyext/capture, which may run inside an allocator, without the GIL and after
   finalization began, calls nothing that allocates Python objects, raises, collects or takes the GIL.
 
@@ -17,6 +18,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -89,6 +91,37 @@ def check_extension(root):
         for line, name, quoted in includes(path):
             if quoted and not (name.startswith(("ctm/", "internal/")) or name in own):
                 yield path, line, f"the extension includes {name}, which is neither its own nor public"
+
+
+def check_versions(root):
+    base = root / "src" / "pyext"
+    for path in sorted([*base.rglob("*.c"), *base.rglob("*.h")]):
+        if path.is_relative_to(base / "capture" / "frames"):
+            continue
+        for number, line in enumerate(blank_comments(path.read_text(encoding="utf-8")).splitlines(), 1):
+            found = re.search(r"\bPY_(VERSION_HEX|M[A-Z]+_VERSION)\b", line)
+            if found:
+                yield path, number, f"{found[0]} is asked here: name a property in capture/frames/versions.h"
+
+
+def check_headers(root):
+    """Each header of the extension compiles alone, twice included."""
+    compiler = shutil.which("gcc") or shutil.which("cc") or shutil.which("clang")
+    folders = {sysconfig.get_path("include"), sysconfig.get_path("platinclude")}
+    if compiler is None or not any(Path(folder, "Python.h").exists() for folder in folders):
+        print("no C compiler or no Python.h here: headers were not compiled alone")
+        return
+    base = root / "src" / "pyext"
+    zydis = root / "third_party" / "zydis"
+    seen = [*folders, root / "include", base, zydis / "zydis" / "include", zydis / "zycore" / "include"]
+    for path in sorted(base.rglob("*.h")):
+        name = path.relative_to(base).as_posix()
+        command = [compiler, "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-x", "c", "-"]
+        command += [f"-I{folder}" for folder in seen]
+        text = f'#include "{name}"\n' * 2
+        done = subprocess.run(command, cwd=root, input=text, stderr=subprocess.PIPE, text=True)
+        if done.returncode != 0:
+            yield path, 1, "does not compile alone:\n" + done.stderr
 
 
 def names_of(path):
@@ -178,7 +211,7 @@ def check_symbols(root):
 
 def main():
     root = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent.parent).resolve()
-    checks = (check_public_headers, check_library, check_extension, check_prefixes, check_hooks, check_symbols)
+    checks = (check_public_headers, check_library, check_extension, check_versions, check_headers, check_prefixes, check_hooks, check_symbols)
     passed = failed = 0
     for check in checks:
         problems = list(check(root))

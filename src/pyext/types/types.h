@@ -22,9 +22,10 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include "capture/frames/versions.h"
 #include "ctm/ctm.h"
 
-#if PY_VERSION_HEX < 0x030C0000
+#if !PYCTM_HAS_MEMBER_NAMES
 #include <structmember.h>
 #define Py_T_OBJECT_EX T_OBJECT_EX
 #define Py_T_PYSSIZET T_PYSSIZET
@@ -78,7 +79,7 @@ typedef struct pyctm_state {
     PyObject *os_path;
     /* Switches the attribution of what the calling thread allocates to this package on (1) or back (the value
      * returned); set by module.c, NULL until then. */
-    int (*guard_set)(int on);
+    int (*guard_set)(struct pyctm_state *state, int on);
     struct {
 #define PYCTM_TEXT_FIELD(field, text) PyObject *field;
         PYCTM_TEXTS(PYCTM_TEXT_FIELD)
@@ -86,7 +87,7 @@ typedef struct pyctm_state {
     } text;
 } pyctm_state;
 
-/* Defined by module.c. */
+/* Defined in state.c; module.c puts in what the module does. */
 extern PyModuleDef pyctm_module_def;
 
 /* --- for module.c --- */
