@@ -2,7 +2,7 @@
 """Checks the rules of the house that a compiler does not.
 
 - The library (src/libctm, include/ctm) includes no Python.h, and each room only what LIBRARY_ROOMS allows.
-- The extension (src/pyext) includes only public headers of the library ("ctm/…") and its own.
+- The extension (src/pyext) includes only public headers of the library ("ctm/…") and its own, and imports nothing of the package.
 - A name says whose it is: `ctm_` is public, `ctmi_` inside the library, `pyctm_` inside the extension.
 - The compiled core has no undefined symbol of Python's.
 - The extension asks for CPython's version in src/pyext/capture/frames only, and each of its headers compiles alone.
@@ -91,6 +91,10 @@ def check_extension(root):
         for line, name, quoted in includes(path):
             if quoted and not (name.startswith(("ctm/", "internal/")) or name in own):
                 yield path, line, f"the extension includes {name}, which is neither its own nor public"
+        text = blank_comments(path.read_text(encoding="utf-8"))
+        for found in re.finditer(r'\bPyImport_Import\w*\(\s*"ctracemalloc', text):
+            line = text.count("\n", 0, found.start()) + 1
+            yield path, line, "the extension imports the package: what it calls of it, _provide.py gives"
 
 
 def check_versions(root):

@@ -102,17 +102,19 @@ static int parse_keywords(PyObject *const *values, PyObject *names, uint64_t *ou
 }
 
 /* The path as bytes, new; what the file says of the process is told to the tracer. NULL: an exception. */
-static PyObject *prepare_black_box(pyctm_capture *capture, const box_request *request)
+static PyObject *prepare_black_box(pyctm_state *types, pyctm_capture *capture,
+                                   const box_request *request)
 {
     ctm_box_lack lack;
     if (ctm_black_box_state(capture->tracer, &lack)) {
         PyErr_SetString(PyExc_RuntimeError, "there is a black box already: stop() first");
         return NULL;
     }
-    PyObject *helper = PyImport_ImportModule("ctracemalloc._black_box");
-    PyObject *pair = helper != NULL ? PyObject_CallMethod(helper, "prepare", "OO", request->where,
-                                                          request->children ? Py_True : Py_False)
-                                    : NULL;
+    PyObject *prepare = pyctm_package_function(types, "prepare_black_box");
+    PyObject *pair =
+        prepare != NULL ? PyObject_CallFunctionObjArgs(prepare, request->where,
+                                                       request->children ? Py_True : Py_False, NULL)
+                        : NULL;
     PyObject *path = NULL;
     const char *command;
     Py_ssize_t length;
@@ -121,7 +123,7 @@ static PyObject *prepare_black_box(pyctm_capture *capture, const box_request *re
         path = status == CTM_OK ? Py_NewRef(path) : PyErr_NoMemory();
     }
     Py_XDECREF(pair);
-    Py_XDECREF(helper);
+    Py_XDECREF(prepare);
     return path;
 }
 
@@ -139,7 +141,9 @@ PyObject *pyctm_module_start(PyObject *module, PyObject *const *args, Py_ssize_t
         parse_keywords(args + n, names, &interval, &request) < 0) {
         return NULL;
     }
-    if (request.where != NULL && (black_box = prepare_black_box(capture, &request)) == NULL) {
+    if (request.where != NULL &&
+        (black_box = prepare_black_box(&pyctm_module_state_of(module)->types, capture, &request)) ==
+            NULL) {
         return NULL;
     }
     const int result = pyctm_capture_start(capture, pyctm_module_state_of(module)->stdlib, nframe,

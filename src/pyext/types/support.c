@@ -429,27 +429,6 @@ PyObject *pyctm_format(const char *format, PyObject *arguments)
     return result;
 }
 
-PyObject *pyctm_append_average(PyObject *text, PyObject *size, PyObject *count)
-{
-    int any = text != NULL ? PyObject_IsTrue(count) : -1;
-    if (any < 0) {
-        Py_CLEAR(text);
-    }
-    if (any <= 0) {
-        return text;
-    }
-    PyObject *average = PyNumber_TrueDivide(size, count), *result = NULL;
-    if (average != NULL) {
-        Py_SETREF(average, pyctm_format_size(average, 0));
-    }
-    if (average != NULL) {
-        result = PyUnicode_FromFormat("%U, average=%S", text, average);
-    }
-    Py_XDECREF(average);
-    Py_DECREF(text);
-    return result;
-}
-
 PyObject *pyctm_get_named(PyObject *self, const char *name)
 {
     PyObject *interned = PyUnicode_InternFromString(name);

@@ -77,6 +77,7 @@ typedef struct pyctm_state {
     PyObject *linecache;      /* modules whose functions are looked up at each call, */
     PyObject *fnmatch_module; /* as tracemalloc.py does, because tests replace them */
     PyObject *os_path;
+    PyObject *provide; /* of the package: see pyctm_package_function; NULL: not registered yet */
     /* Switches the attribution of what the calling thread allocates to this package on (1) or back (the value
      * returned); set by module.c, NULL until then. */
     int (*guard_set)(struct pyctm_state *state, int on);
@@ -135,6 +136,11 @@ int pyctm_trace_set_labels(PyObject *trace, PyObject *labels);
 PyObject *pyctm_statistic_object_new(pyctm_state *state, PyObject *traceback, PyObject *size,
                                      PyObject *count);
 PyObject *pyctm_statistic_diff_object_new(pyctm_state *state, PyObject *const fields[5]);
+
+/* The package's function or class `name`, as its _provide.py gives it. */
+PyObject *pyctm_package_function(pyctm_state *state, const char *name);
+/* From now on they are asked of `provide`; a function of the module. */
+PyObject *pyctm_register(PyObject *module, PyObject *provide);
 
 /* tracemalloc._format_size, ._normalize_filename */
 PyObject *pyctm_format_size(PyObject *size, int sign);
