@@ -22,6 +22,7 @@ if not (3, 11) <= sys.version_info < (3, 16):
         "and its allocator rules have not been checked; see docs/reference/limits.md"
     )
 
+from . import _provide
 from ._black_box import BlackBox, attach, open_black_box
 from ._ctracemalloc import (
     BaseFilter,
@@ -59,6 +60,8 @@ from ._ctracemalloc import (
 from ._install import install, uninstall
 from ._losses import Loss
 from ._record import Recorder, open_recording, record
+
+_provide.register()
 
 
 def __getattr__(name):

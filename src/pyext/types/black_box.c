@@ -64,7 +64,7 @@ static PyObject *box_losses(PyObject *self, PyObject *Py_UNUSED(unused))
     }
     ctm_box_info_get(box, &info); /* as of now */
     const uint32_t n = ctm_box_losses(box, &losses);
-    return pyctm_losses_tuple(losses, n);
+    return pyctm_losses_tuple(pyctm_state_of(self), losses, n);
 }
 
 static PyObject *box_end(PyObject *self, PyObject *Py_UNUSED(unused))

@@ -48,7 +48,7 @@ static PyObject *recording_losses(PyObject *self, PyObject *Py_UNUSED(unused))
 {
     const ctm_loss *losses;
     const uint32_t n = ctm_recording_losses(recording_of(self), &losses);
-    return pyctm_losses_tuple(losses, n);
+    return pyctm_losses_tuple(pyctm_state_of(self), losses, n);
 }
 
 static PyObject *recording_end(PyObject *self, PyObject *Py_UNUSED(unused))

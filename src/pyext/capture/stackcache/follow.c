@@ -1,7 +1,12 @@
-/* stack_follow.h: the part of stack.h that reads frames; included by frames_walk.h, behind the family's own
- * `innermost`, `is_complete`, `frame_code` and `frame_instruction`. */
+/* follow.c: the remembered stack (stack.h) and the real one, compared frame by frame.
+ */
+#include "capture/frames/family.h"
 
-#include "capture/stackcache/sentinels.h"
+#include "capture/hot.h"
+#include "capture/stackcache/sentinels_inline.h"
+#include "capture/stackcache/stack.h"
+
+#if PYCTM_FAMILY != 0
 
 /* HOOK: */
 static inline uint32_t place_of(const void *frame)
@@ -19,7 +24,7 @@ static inline const pyctm_interpreter_frame *remembered_frame(const pyctm_level 
 /* HOOK: */
 static inline void put_level(pyctm_stack *stack, uint32_t at, const pyctm_interpreter_frame *frame)
 {
-    const void *instruction = frame_instruction(frame);
+    const void *instruction = pyctm_frame_instruction(frame);
     pyctm_level *level = &stack->levels[at];
     if (at < stack->known && level->frame == frame && level->instruction == instruction) {
         return;
@@ -37,11 +42,11 @@ static inline bool follow_down(pyctm_stack *stack, uint32_t at, bool is_top, uin
     const pyctm_level *const with_sentinel = stack->levels + stack->with_sentinel;
     for (pyctm_level *level = &stack->levels[at];; level--) {
         const pyctm_interpreter_frame *frame = remembered_frame(level);
-        const void *instruction = frame_instruction(frame);
+        const void *instruction = pyctm_frame_instruction(frame);
         if (level->instruction != instruction) {
             level->instruction = instruction;
             stack->lowest = (uint32_t)(level - stack->levels);
-        } else if (!is_top && level < with_sentinel && has_sentinel(level)) {
+        } else if (!is_top && level < with_sentinel && pyctm_sentinel_is_there(level)) {
             *out_end = (uint32_t)(level - stack->levels);
             return true;
         }
@@ -63,7 +68,8 @@ static inline void count_complete(pyctm_stack *stack)
         const uint32_t before = top < stack->known ? stack->totals[top] : UINT32_MAX;
         uint32_t total = stack->lowest > 0 ? stack->totals[stack->lowest - 1] : 0;
         for (uint32_t i = stack->lowest; i <= top; i++) {
-            total += is_complete((const pyctm_interpreter_frame *)stack->levels[i].frame);
+            total +=
+                pyctm_frame_is_complete((const pyctm_interpreter_frame *)stack->levels[i].frame);
             stack->totals[i] = total;
         }
         if (total != before) { /* what is counted above is wrong now */
@@ -92,7 +98,7 @@ static PYCTM_RARELY bool follow_anew(pyctm_stack *stack, const pyctm_interpreter
     }
     stack->length = length;
     count_complete(stack);
-    sentinel_changed(stack);
+    pyctm_sentinel_changed(stack);
     return true;
 }
 
@@ -133,7 +139,7 @@ static inline bool find_fresh(pyctm_stack *stack, const pyctm_interpreter_frame 
 bool pyctm_stack_follow(pyctm_stack *stack, PyThreadState *thread_state)
 {
     const pyctm_interpreter_frame *fresh[PYCTM_STACK_FRESH];
-    const pyctm_interpreter_frame *const top = innermost(thread_state);
+    const pyctm_interpreter_frame *const top = pyctm_frame_innermost(thread_state);
     uint32_t n, base;
     stack->lowest = UINT32_MAX;
     if (!find_fresh(stack, top, fresh, &n, &base)) {
@@ -149,7 +155,7 @@ bool pyctm_stack_follow(pyctm_stack *stack, PyThreadState *thread_state)
     }
     stack->length = base + n;
     count_complete(stack);
-    sentinel_changed(stack);
+    pyctm_sentinel_changed(stack);
     return true;
 }
 
@@ -170,7 +176,7 @@ bool pyctm_stack_is_cached_call(pyctm_stack *stack, const void *innermost, pyctm
     }
     const pyctm_interpreter_frame *caller = frame->previous;
     for (const pyctm_caller_link *link = cached->links, *last = link + cached->n - 1;; link++) {
-        if (caller != link->frame || frame_instruction(caller) != link->instruction) {
+        if (caller != link->frame || pyctm_frame_instruction(caller) != link->instruction) {
             return false;
         }
         if (link == last) {
@@ -182,7 +188,7 @@ bool pyctm_stack_is_cached_call(pyctm_stack *stack, const void *innermost, pyctm
         return false;
     }
     cached->was_used = true;
-    out->instruction = frame_instruction(frame);
+    out->instruction = pyctm_frame_instruction(frame);
     out->callers = cached->callers;
     return true;
 }
@@ -195,9 +201,9 @@ bool pyctm_stack_has_cached_caller(pyctm_stack *stack, const void *innermost,
     pyctm_where where;
     out->n = 0;
     for (uint32_t i = 0; i < PYCTM_CALL_CACHE_CALLERS && frame != NULL; i++) {
-        const bool complete = is_complete(frame);
+        const bool complete = pyctm_frame_is_complete(frame);
         if (complete) {
-            out->instructions[out->n++] = frame_instruction(frame);
+            out->instructions[out->n++] = pyctm_frame_instruction(frame);
         }
         if (pyctm_stack_is_cached_call(stack, frame, &where)) {
             out->callers = where.callers;
@@ -232,10 +238,12 @@ static inline bool set_caller_sentinel(pyctm_stack *stack, pyctm_cached_call *ca
                                        const pyctm_interpreter_frame *called)
 {
     uintptr_t *const slot =
-        is_complete(caller) ? slot_under((pyctm_interpreter_frame *)caller, called) : NULL;
+        pyctm_frame_is_complete(caller)
+            ? pyctm_sentinel_slot_under((pyctm_interpreter_frame *)caller, called)
+            : NULL;
     cached->is_whole = caller->previous == NULL;
     if (slot != NULL) {
-        cached->word = sentinel_word(put_sentinel(stack, slot));
+        cached->word = pyctm_sentinel_word(pyctm_sentinel_put(stack, slot));
         cached->sentinel = slot;
     } else {
         cached->sentinel = &cached->word;
@@ -255,7 +263,7 @@ void pyctm_stack_cache_call(pyctm_stack *stack, const void *innermost, uint64_t 
     cached->tag = 0;
     for (uint32_t n = 0; n < PYCTM_CALL_CACHE_LINKS && called->previous != NULL; n++) {
         const pyctm_interpreter_frame *const caller = called->previous;
-        cached->links[n] = (pyctm_caller_link){caller, frame_instruction(caller)};
+        cached->links[n] = (pyctm_caller_link){caller, pyctm_frame_instruction(caller)};
         if (set_caller_sentinel(stack, cached, caller, called)) {
             cached->n = (uint8_t)(n + 1);
             cached->callers = callers;
@@ -276,12 +284,22 @@ static PYCTM_RARELY bool accept_moved(const pyctm_stack *stack, pyctm_level *lev
 {
     const uint32_t at = (uint32_t)(level - stack->levels);
     const bool was_complete = stack->totals[at] > (at > 0 ? stack->totals[at - 1] : 0);
-    if (is_complete(frame) != was_complete) {
+    if (pyctm_frame_is_complete(frame) != was_complete) {
         return false;
     }
-    level->instruction = frame_instruction(frame);
+    level->instruction = pyctm_frame_instruction(frame);
     level->sentinel = NULL;
     return true;
+}
+
+/* HOOK: The levels were compared without meeting a mark. Their calls have returned and were made again: mark the new
+ * ones, though not each time, for it may be that they cannot be marked. */
+static PYCTM_RARELY void set_sentinels_anew(pyctm_stack *stack, uint32_t from, uint32_t to)
+{
+    if (stack->long_walks++ % 4 == 0) {
+        pyctm_sentinel_set(stack, from, to < stack->with_sentinel ? to : stack->with_sentinel);
+        stack->guard = pyctm_sentinel_guard_of(stack, stack->with_sentinel);
+    }
 }
 
 /* HOOK: Goes down to the older levels from `level`, where the chain has led, comparing, until a mark says that the rest
@@ -299,7 +317,7 @@ static inline bool is_rest_known(pyctm_stack *stack, pyctm_level *const top, boo
                 return false;
             }
             frame = remembered_frame(level);
-            if (frame_instruction(frame) != level->instruction &&
+            if (pyctm_frame_instruction(frame) != level->instruction &&
                 !(frames_only && accept_moved(stack, level, frame))) {
                 return false;
             }
@@ -307,7 +325,7 @@ static inline bool is_rest_known(pyctm_stack *stack, pyctm_level *const top, boo
         if (guard == 0 && frame->previous != NULL) {
             return false;
         }
-        if (guard == 0 || has_sentinel(level)) {
+        if (guard == 0 || pyctm_sentinel_is_there(level)) {
             break;
         }
         guard = level->below;
@@ -322,19 +340,19 @@ static inline bool is_rest_known(pyctm_stack *stack, pyctm_level *const top, boo
 const void *pyctm_stack_previous(const void *frame)
 {
     const pyctm_interpreter_frame *previous = ((const pyctm_interpreter_frame *)frame)->previous;
-    return previous != NULL && is_complete(previous) ? previous : NULL;
+    return previous != NULL && pyctm_frame_is_complete(previous) ? previous : NULL;
 }
 
 /* HOOK: */
 bool pyctm_stack_is_complete(const void *frame)
 {
-    return is_complete(frame);
+    return pyctm_frame_is_complete(frame);
 }
 
 /* HOOK: */
 const void *pyctm_stack_instruction(const void *frame)
 {
-    return frame_instruction(frame);
+    return pyctm_frame_instruction(frame);
 }
 
 /* HOOK: */
@@ -346,8 +364,8 @@ bool pyctm_stack_find_above(pyctm_stack *stack, const void *innermost, bool fram
         const uint32_t at = stack->places[place_of(frame)];
         pyctm_level *const level = stack->levels + at;
         out->frames[n].frame = frame;
-        out->frames[n].instruction = frame_instruction(frame);
-        out->frames[n].is_complete = n > 0 && is_complete(frame);
+        out->frames[n].instruction = pyctm_frame_instruction(frame);
+        out->frames[n].is_complete = n > 0 && pyctm_frame_is_complete(frame);
         n++;
         if (at >= stack->known || level->frame != frame) {
             continue;
@@ -368,7 +386,7 @@ bool pyctm_stack_find_above(pyctm_stack *stack, const void *innermost, bool fram
 static inline PyCodeObject *code_at(const pyctm_interpreter_frame *frame, const void *instruction,
                                     int *out_unit)
 {
-    PyCodeObject *code = frame_code(frame);
+    PyCodeObject *code = pyctm_frame_code(frame);
     *out_unit = (int)((const _Py_CODEUNIT *)instruction - _PyCode_CODE(code));
     return code;
 }
@@ -376,7 +394,7 @@ static inline PyCodeObject *code_at(const pyctm_interpreter_frame *frame, const 
 /* HOOK: */
 PyCodeObject *pyctm_stack_frame_code(const void *frame, int *out_unit)
 {
-    return code_at(frame, frame_instruction(frame), out_unit);
+    return code_at(frame, pyctm_frame_instruction(frame), out_unit);
 }
 
 /* HOOK: */
@@ -384,3 +402,5 @@ PyCodeObject *pyctm_stack_code(const pyctm_stack *stack, uint32_t level, int *ou
 {
     return code_at(stack->levels[level].frame, stack->levels[level].instruction, out_unit);
 }
+
+#endif

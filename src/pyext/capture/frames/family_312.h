@@ -1,25 +1,18 @@
-/* frames_312.c: CPython 3.12. As 3.11, but C calls leave shim frames (owner CSTACK), whose
- * code must not be read, and each thread knows its own current thread state. */
-#include <patchlevel.h>
-#if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000
+/* family_312.h: the frames of CPython 3.12. As in 3.11, but C calls leave shim frames (owner CSTACK), whose
+ * code must not be read.
+ */
+#ifndef PYCTM_CAPTURE_FRAMES_FAMILY_312_H
+#define PYCTM_CAPTURE_FRAMES_FAMILY_312_H
 
-#define Py_BUILD_CORE 1
-#include "capture/frames/frames.h"
-#define NEED_OPCODE_TABLES 1
-#include "internal/pycore_frame.h"
+#include "capture/frames/versions.h"
+
+#if PYCTM_FAMILY == 312
+
+#include "capture/frames/family_cframe.h"
 #include "internal/pycore_opcode.h"
 
-#include "capture/frames/frames_gil.h"
-
-/* HOOK: */
-PyThreadState *pyctm_frames_attached(bool gil_held)
-{
-    (void)gil_held;
-    return _PyThreadState_UncheckedGet();
-}
-
 /* HOOK: The owner is tested before the code is touched. */
-static inline bool is_complete(const _PyInterpreterFrame *frame)
+static inline bool pyctm_frame_is_complete(const pyctm_interpreter_frame *frame)
 {
     if (frame->owner == FRAME_OWNED_BY_CSTACK) {
         return false;
@@ -29,14 +22,14 @@ static inline bool is_complete(const _PyInterpreterFrame *frame)
 }
 
 /* HOOK: A shim would stand between. */
-static inline bool is_entered_from_c(const _PyInterpreterFrame *frame)
+static inline bool pyctm_frame_is_entered_from_c(const pyctm_interpreter_frame *frame)
 {
     (void)frame;
     return false;
 }
 
 /* HOOK: An attribute's getter may leave a slot below its result: not if the instruction can be LOAD_ATTR. */
-static inline uintptr_t *sentinel_slot(_PyInterpreterFrame *frame, int owner_above)
+static inline uintptr_t *pyctm_frame_sentinel_slot(pyctm_interpreter_frame *frame, int owner_above)
 {
     const _Py_CODEUNIT *maybe = frame->prev_instr - INLINE_CACHE_ENTRIES_LOAD_ATTR;
     if (maybe >= _PyCode_CODE(frame->f_code)) {
@@ -49,5 +42,5 @@ static inline uintptr_t *sentinel_slot(_PyInterpreterFrame *frame, int owner_abo
                                                 : NULL;
 }
 
-#include "capture/frames/frames_cframe.h"
+#endif
 #endif
