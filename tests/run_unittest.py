@@ -36,7 +36,8 @@ def main():
     parser.add_argument("--package", action="store_true", help="FOLDER is a package: import it as such")
     arguments = parser.parse_args()
     faulthandler.enable()
-    sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "readers"))  # of all formats, for any test
+    tests = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:0] = [os.path.join(tests, name) for name in ("readers", "pyext")]  # readers and support for any test
     loader = unittest.TestLoader()
     if arguments.names:
         loader.testNamePatterns = [f"*{name}*" for name in arguments.names]

@@ -54,15 +54,15 @@ class LastTest(ProgramTest):
     def test_what_the_program_changed_is_as_it_left_it(self):
         source = """
             import argparse, builtins, os, sys
-            from ctracemalloc import _end
-            kept = _end.Kept()
+            from ctracemalloc.run.reserve import Reserve
+            reserve = Reserve()
             write, opener, text = os.write, os.open, repr
             del builtins.print
             builtins.mine = os.mine = 5
             os.open = 1
             del sys.modules["argparse"]
-            with kept:
-                with kept:
+            with reserve:
+                with reserve:
                     pass
                 inside = "print" in vars(builtins), os.open is opener, "argparse" in sys.modules, os.mine
             after = "print" in vars(builtins), os.open, "argparse" in sys.modules, os.mine

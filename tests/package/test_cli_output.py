@@ -7,7 +7,7 @@ import unittest
 
 import ctracemalloc
 from cli_support import ProgramTest
-from ctracemalloc import _compression, _output
+from ctracemalloc.formats import compression, kinds
 
 TEXT = "print('mine')\n"
 PROGRAM = "held = [bytes(1000) for _ in range(50)]\nprint('ran')\n"
@@ -200,13 +200,13 @@ class AllowedTest(OutputTest):
 
     def test_compressed(self):
         try:
-            _compression.library()
+            compression.library()
         except ImportError as error:
             self.skipTest(f"no library for zstd: {error}")
         self.assert_done("run", "-o", "it.ctm.zst", "prog.py")
         self.assert_done("run", "-o", "it.ctm.zst", "prog.py")
-        self.assertEqual(_output.kind_of(str(self.folder / "it.ctm.zst")), _output.SNAPSHOT)
-        (self.folder / "other.zst").write_bytes(_compression.compress(os.urandom(500_000)))
+        self.assertEqual(kinds.kind_of(str(self.folder / "it.ctm.zst")), kinds.SNAPSHOT)
+        (self.folder / "other.zst").write_bytes(compression.compress(os.urandom(500_000)))
         self.assert_refused("run", "-o", "other.zst", "prog.py", words="not a snapshot")
         (self.folder / "broken.zst").write_bytes(b"\x28\xb5\x2f\xfd broken")
         self.assert_refused("run", "-o", "broken.zst", "prog.py", words="not a snapshot")

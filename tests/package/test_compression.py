@@ -9,7 +9,8 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from ctracemalloc import FileError, Snapshot, _compression
+from ctracemalloc import FileError, Snapshot
+from ctracemalloc.formats import compression
 
 TRACES = [(0, 10 + number % 7, (("a.py", number % 90), ("b.py", 4)), 3) for number in range(5000)]
 
@@ -46,11 +47,11 @@ class RoundTripTest(CompressionTest):
     def test_round_trip_with_each_library(self):
         """What one library has written, each other one reads."""
         for writer in LIBRARIES:
-            with mock.patch.object(_compression, "LIBRARIES", [writer]):
+            with mock.patch.object(compression, "LIBRARIES", [writer]):
                 self.snapshot().dump(self.path, compression="zstd")
             self.assertEqual(self.path.read_bytes()[:4], b"\x28\xb5\x2f\xfd")
             for reader in LIBRARIES:
-                with self.subTest(writer=writer, reader=reader), mock.patch.object(_compression, "LIBRARIES", [reader]):
+                with self.subTest(writer=writer, reader=reader), mock.patch.object(compression, "LIBRARIES", [reader]):
                     again = Snapshot.load(self.path)
                     self.assertEqual(list(again.traces._traces), TRACES)
                     self.assertEqual(again.note, {"plain": [1, None]})
@@ -73,7 +74,7 @@ class RoundTripTest(CompressionTest):
     def test_standard_modules_file_is_read_compressed(self):
         plain = self.folder / "plain"
         self.snapshot().dump(plain, format="stdlib")
-        self.path.write_bytes(_compression.compress(plain.read_bytes()))
+        self.path.write_bytes(compression.compress(plain.read_bytes()))
         self.assertEqual(list(Snapshot.load(self.path).traces._traces), TRACES)
 
     def test_several_frames(self):
@@ -81,14 +82,14 @@ class RoundTripTest(CompressionTest):
         plain = self.folder / "plain"
         self.snapshot().dump(plain)
         content = plain.read_bytes()
-        self.path.write_bytes(_compression.compress(content[:1000]) + _compression.compress(content[1000:]))
+        self.path.write_bytes(compression.compress(content[:1000]) + compression.compress(content[1000:]))
         for name in LIBRARIES:
-            with self.subTest(name), mock.patch.object(_compression, "LIBRARIES", [name]):
+            with self.subTest(name), mock.patch.object(compression, "LIBRARIES", [name]):
                 self.assertEqual(len(Snapshot.load(self.path).traces), len(TRACES))
 
     def test_old_file_stays_if_there_is_no_library(self):
         self.path.write_bytes(b"old")
-        with mock.patch.object(_compression, "LIBRARIES", []), self.assertRaisesRegex(ImportError, "zstandard"):
+        with mock.patch.object(compression, "LIBRARIES", []), self.assertRaisesRegex(ImportError, "zstandard"):
             self.snapshot().dump(self.path, compression="zstd")
         self.assertEqual(self.path.read_bytes(), b"old")
         self.assertEqual(os.listdir(self.folder), [self.path.name])
@@ -98,7 +99,7 @@ class RoundTripTest(CompressionTest):
 class DamageTest(CompressionTest):
     def assert_refused(self, words):
         for name in LIBRARIES:
-            with self.subTest(name), mock.patch.object(_compression, "LIBRARIES", [name]):
+            with self.subTest(name), mock.patch.object(compression, "LIBRARIES", [name]):
                 with self.assertRaisesRegex(FileError, words) as caught:
                     Snapshot.load(str(self.path))
                 error = caught.exception
@@ -127,34 +128,34 @@ class DamageTest(CompressionTest):
             self.assertEqual(list(snapshot.traces._traces), TRACES)
 
     def test_nothing_in_it(self):
-        self.path.write_bytes(_compression.compress(b""))
+        self.path.write_bytes(compression.compress(b""))
         self.assert_refused("it is empty")
-        self.path.write_bytes(_compression.compress(b"hello"))
+        self.path.write_bytes(compression.compress(b"hello"))
         self.assert_refused("neither a snapshot file nor a pickle")
 
     def test_compressed_twice(self):
-        self.path.write_bytes(_compression.compress(_compression.compress(b"hello")))
+        self.path.write_bytes(compression.compress(compression.compress(b"hello")))
         self.assert_refused("neither a snapshot file nor a pickle")
 
     def test_bomb(self):
         """A small file with much in it is refused as soon as it is more than its size allows."""
-        self.path.write_bytes(_compression.compress(bytes(80 << 20)))
+        self.path.write_bytes(compression.compress(bytes(80 << 20)))
         self.assertLess(self.path.stat().st_size, 10_000)
         self.assert_refused("more than .* bytes are in .* compressed ones")
 
     def test_limit_is_not_far_beyond(self):
-        content = _compression.compress(bytes(80 << 20))
+        content = compression.compress(bytes(80 << 20))
         asked = []
-        pieces = _compression.decompressed_pieces
+        pieces = compression.decompressed_pieces
 
         def counted(zstd, content):
             for piece in pieces(zstd, content):
                 asked.append(len(piece))
                 yield piece
 
-        with mock.patch.object(_compression, "decompressed_pieces", counted), self.assertRaises(FileError):
-            _compression.decompress(content, "name")
-        self.assertLessEqual(sum(asked), _compression.SPARE_SIZE + 200 * len(content) + _compression.PIECE)
+        with mock.patch.object(compression, "decompressed_pieces", counted), self.assertRaises(FileError):
+            compression.decompress(content, "name")
+        self.assertLessEqual(sum(asked), compression.SPARE_SIZE + 200 * len(content) + compression.PIECE)
 
 
 class ArgumentsTest(CompressionTest):
@@ -173,7 +174,7 @@ class ArgumentsTest(CompressionTest):
 
     def test_without_a_library(self):
         self.path.write_bytes(b"\x28\xb5\x2f\xfd rest")
-        with mock.patch.object(_compression, "LIBRARIES", []):
+        with mock.patch.object(compression, "LIBRARIES", []):
             with self.assertRaisesRegex(ImportError, r"pip install 'ctracemalloc\[zstd\]'"):
                 Snapshot.load(self.path)
             with self.assertRaisesRegex(ImportError, "zstandard"):
@@ -211,8 +212,9 @@ class CommandLineTest(CompressionTest):
     def test_without_a_library(self):
         """It is said before the program runs."""
         code = (
-            "from ctracemalloc import _cli, _compression; import sys; _compression.LIBRARIES = ()\n"
-            "sys.exit(_cli.main(sys.argv[1:]))"
+            "import sys; from ctracemalloc.cli import main; from ctracemalloc.formats import compression\n"
+            "compression.LIBRARIES = ()\n"
+            "sys.exit(main.main(sys.argv[1:]))"
         )
         for arguments in (["run", "--zstd", "-c", "print('ran')"], ["run", "-o", "a.zst", "-c", "print('ran')"]):
             done = subprocess.run(

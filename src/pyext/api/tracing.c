@@ -109,7 +109,7 @@ static PyObject *prepare_black_box(const box_request *request)
         PyErr_SetString(PyExc_RuntimeError, "there is a black box already: stop() first");
         return NULL;
     }
-    PyObject *helper = PyImport_ImportModule("ctracemalloc._black_box");
+    PyObject *helper = PyImport_ImportModule("ctracemalloc.blackbox.writing");
     PyObject *pair = helper != NULL ? PyObject_CallMethod(helper, "prepare", "OO", request->where,
                                                           request->children ? Py_True : Py_False)
                                     : NULL;

@@ -4,7 +4,7 @@
  * attributes as plain data (plain_data.h): a dict of names and values. The limit is among them
  * only if the snapshot's own nframe does not say it. Everything is encoded before the
  * file is touched. Files of stdlib's format are read by the core, which gives their attributes in the same encoding,
- * and written by ctracemalloc._stdlib_pickle. zstd is ctracemalloc._compression's: bytes in, bytes out. */
+ * and written by ctracemalloc.formats.stdlib_pickle. zstd is ctracemalloc.formats.compression's: bytes in, bytes out. */
 #include "types/input.h"
 #include "types/plain_data.h" /* Python.h before the system's headers */
 #include "types/snapshot_object.h"
@@ -185,7 +185,7 @@ static PyObject *through_zstd(const char *name, PyObject *bytes, PyObject *filen
     if (bytes == NULL) {
         return NULL;
     }
-    PyObject *result = call_package("ctracemalloc._compression", name, bytes, filename);
+    PyObject *result = call_package("ctracemalloc.formats.compression", name, bytes, filename);
     Py_DECREF(bytes);
     if (result != NULL && !PyBytes_CheckExact(result)) {
         PyErr_Format(PyExc_TypeError, "%s() should return bytes", name);
@@ -354,7 +354,7 @@ PyObject *pyctm_snapshot_dump(PyObject *self, PyObject *const *args, Py_ssize_t 
     } else if (zstd) {
         PyErr_SetString(PyExc_ValueError, "the standard module reads no compressed files");
     } else {
-        return call_package("ctracemalloc._stdlib_pickle", "dump", self, given[0]);
+        return call_package("ctracemalloc.formats.stdlib_pickle", "dump", self, given[0]);
     }
     return NULL;
 }
