@@ -1,7 +1,7 @@
 """`run`: the launcher.
 
 Model: the launcher does not run the program, it becomes it. launch() replaces this process
-(os.execv) by `python [the same interpreter options] -X ctracemalloc_run=SETTINGS PROGRAM ARGS`,
+(execve) by `python [the same interpreter options] -X ctracemalloc_run=SETTINGS PROGRAM ARGS`,
 so that __main__, sys.argv, sys.path, tracebacks, exit status, standard input and
 multiprocessing are the interpreter's own, and no frame of ours lies below the program's.
 
@@ -121,6 +121,32 @@ def execute(parsed: argparse.Namespace) -> int:
 
 def launch(parsed: argparse.Namespace, program: list[str]) -> str:
     """Become the program. Returns only if that cannot be done: a text that says why."""
+    problem = problem_with(parsed, program)
+    if problem:
+        return problem
+    options, started_as = wrapper.split_command(sys.orig_argv[1:])
+    wrapper_name = wrapper.wrapper_of(started_as)
+    executable = wrapper.executable(wrapper_name is not None)
+    words = ["--", *program] if is_like_an_option(program) else program
+    environment = dict(os.environ)
+    command = [executable, *options, *words]
+    if can_begin(program):  # else the interpreter says so, and that is all
+        if wrapper_name is not None:
+            add_paths(environment, wrapper.paths_of_application(started_as))
+        if not hook_is_installed():
+            add_paths(environment, [STARTUP_FOLDER])
+        command = [executable, *options, "-X", f"{RUN_OPTION}={settings_of(parsed).encode()}", *words]
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # closed, as under cron
+            stream.flush()
+    if wrapper_name is not None:
+        complain(f"the program takes the place of {wrapper_name}, which ends here without a result")
+        wrapper.end_timers()
+    posix.execve(executable, command, environment)  # not os.execve: debuggers put a function of their own in its place
+
+
+def problem_with(parsed: argparse.Namespace, program: list[str]) -> str:
+    """Why the program cannot be traced; "": it can."""
     if not program:
         return "what to run? give a SCRIPT, -m MODULE or -c CODE"
     if program[0] in ("-m", "-c") and len(program) == 1:
@@ -131,29 +157,28 @@ def launch(parsed: argparse.Namespace, program: list[str]) -> str:
         return "tracing from the first line needs the site module (do not give python -S)"
     try:
         check_outputs(parsed, program)
-    except OSError as error:
-        return str(error)
-    path = "" if parsed.output is None else os.path.abspath(parsed.output)
-    zstd = parsed.zstd or compression.of_name(path) is not None
-    if zstd:
-        try:
+        if wants_zstd(parsed):
             compression.library()
-        except ImportError as error:
-            return str(error)
-    words = program
-    if program[0].startswith("-") and script_of(program) is not None:
-        words = ["--", *program]  # a file that is called like an option
-    options, started_as = wrapper.split_command(sys.orig_argv[1:])
-    in_between = wrapper.wrapper_of(started_as)
-    environment = dict(os.environ)
-    if in_between is not None:
-        add_paths(environment, wrapper.paths_of_application(started_as))
-    if not hook_is_installed():
-        if sys.flags.ignore_environment:
-            return f"{HOOK} is not in site-packages, and python -E or -I rules out PYTHONPATH"
-        add_paths(environment, [STARTUP_FOLDER])
+    except (OSError, ImportError) as error:
+        return str(error)
+    if sys.flags.ignore_environment and not hook_is_installed():
+        return f"{HOOK} is not in site-packages, and python -E or -I rules out PYTHONPATH"
+    return ""
+
+
+def is_like_an_option(program: list[str]) -> bool:
+    """Is it a file that is called like one?"""
+    return program[0].startswith("-") and script_of(program) is not None
+
+
+def wants_zstd(parsed: argparse.Namespace) -> bool:
+    return parsed.zstd or compression.of_name(parsed.output or "") is not None
+
+
+def settings_of(parsed: argparse.Namespace) -> Settings:
+    path = "" if parsed.output is None else os.path.abspath(parsed.output)
     settings = Settings(parsed.nframe, parsed.sample_interval or 0, parsed.install, parsed.top, parsed.key, False, path)
-    settings.zstd = zstd
+    settings.zstd = wants_zstd(parsed)
     if parsed.record is not None:
         settings.record = RecordOptions(parsed.record_interval, parsed.record_children, os.path.abspath(parsed.record))
     if parsed.black_box is not None:
@@ -161,23 +186,7 @@ def launch(parsed: argparse.Namespace, program: list[str]) -> str:
         settings.box_children = parsed.black_box_children
     settings.force = parsed.force
     settings.color = Style.wanted(2, parsed.no_color)
-    executable = wrapper.executable(in_between is not None)
-    command = [
-        executable,
-        *options,
-        "-X",
-        f"{RUN_OPTION}={settings.encode()}",
-        *words,
-    ]
-    if not can_begin(program):  # the interpreter says so, and that is all
-        environment, command = dict(os.environ), [executable, *options, *words]
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:  # closed, as under cron
-            stream.flush()
-    if in_between is not None:
-        complain(f"the program takes the place of {in_between}, which ends here without a result")
-        wrapper.end_timers()
-    posix.execve(executable, command, environment)  # not os.execve: debuggers put a function of their own in its place
+    return settings
 
 
 def check_outputs(parsed: argparse.Namespace, program: list[str]) -> None:
