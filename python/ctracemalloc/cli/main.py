@@ -1,6 +1,11 @@
-"""`python -m ctracemalloc`: finds the command and has it executed."""
+"""`python -m ctracemalloc`: finds the command and has it executed.
+
+Model: a command is the module of its name. Only that of the command that is given is imported, so that none waits for what
+others need; all of them for the help.
+"""
 
 import argparse
+import importlib
 import io
 import os
 import sys
@@ -9,18 +14,19 @@ from collections.abc import Sequence
 import ctracemalloc
 
 from .._words import printable
-from . import attach, detach, diff, doctor, merge, recording, report, run
 from .arguments import PROGRAM, Parser
 from .program import split_program
 
-COMMANDS = (run, report, diff, recording, merge, attach, detach, doctor)  # in the order of the help
+COMMANDS = ("run", "report", "diff", "recording", "merge", "attach", "detach", "doctor")  # in the order of the help
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """names: the commands that it has to know."""
     parser = Parser(prog=PROGRAM, description="Trace the memory a Python program allocates.")
     parser.add_argument("--version", action="version", version=f"ctracemalloc {ctracemalloc.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in COMMANDS:
+    for name in names:
+        module = importlib.import_module(f"{__package__}.{name}")
         command = module.add(commands)
         # What is wrong with a command's words is told with its usage.
         command.set_defaults(parser=command, execute=module.execute)
@@ -36,7 +42,7 @@ def have_streams(parsed: argparse.Namespace) -> bool:
     sys.stdout = io.StringIO()
     if getattr(parsed, "output", None):
         return True
-    print(f"python -m ctracemalloc {parsed.command}: standard output is closed", file=sys.stderr)
+    print(f"{PROGRAM} {parsed.command}: standard output is closed", file=sys.stderr)
     return False
 
 
@@ -45,7 +51,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if arguments[:1] == ["run"]:
         options, program = split_program(arguments[1:])
         arguments = ["run", *options]
-    parsed, unknown = build_parser().parse_known_args(arguments)
+    given = arguments[:1]
+    names = given if given and given[0] in COMMANDS else COMMANDS
+    parsed, unknown = build_parser(names).parse_known_args(arguments)
     if unknown:
         parsed.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     parsed.program = program

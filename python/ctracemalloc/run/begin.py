@@ -6,9 +6,10 @@ then lets the signal kill. (The signal is sent again until the handler has run: 
 begins to wait would otherwise be seen only when that call returns.) A program that installs its own handler replaces ours
 and needs nothing from us.
 
-Everything that is imported here is imported before tracing starts, so it is in no numbers.
+Everything that is imported here is imported before tracing starts, so it is in no numbers (docs/limits.md).
 """
 
+import argparse  # noqa: F401 - not needed here, but docs/limits.md promises that it is in no numbers
 import atexit
 import os
 import signal

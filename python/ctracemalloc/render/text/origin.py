@@ -9,11 +9,14 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ...blackbox.reading import BlackBox
 from ...model.origin import size_in
-from ...recording.reading import Recording
 from .style import Style
 from .units import format_bytes
+
+TYPE_CHECKING = False  # a program that `run` traces needs the first of these functions only
+if TYPE_CHECKING:
+    from ...blackbox.reading import BlackBox
+    from ...recording.reading import Recording
 
 NO_MARK = "killed, or by os._exit or exec"  # they leave none
 RECORDING_ENDS = {"stopped": "stopped", "exit": "with the program", None: f"no end: it goes on, was {NO_MARK}"}
@@ -46,7 +49,7 @@ def command_text(words: list[Any]) -> str:
     return str(words[0]) if len(words) == 1 else shlex.join(map(str, words))
 
 
-def run_of_moment(recording: Recording, at: float | None) -> dict[str, Any]:
+def run_of_moment(recording: "Recording", at: float | None) -> dict[str, Any]:
     """Of the snapshot of a recording's moment."""
     index = recording._index(at)
     cut = {} if recording.truncated is None else {"cut off": recording.truncated}
@@ -60,7 +63,7 @@ def run_of_moment(recording: Recording, at: float | None) -> dict[str, Any]:
     }
 
 
-def run_of_black_box(box: BlackBox) -> dict[str, Any]:
+def run_of_black_box(box: "BlackBox") -> dict[str, Any]:
     """Of a snapshot of a black box, taken now."""
     ended = describe_black_box(box, box.running)
     if box.ended_at is not None:
@@ -68,14 +71,14 @@ def run_of_black_box(box: BlackBox) -> dict[str, Any]:
     return {"command": words_of(box.command), "pid": box.pid, "began": date(box.started), "ended": ended}
 
 
-def recording_end(recording: Recording) -> str:
+def recording_end(recording: "Recording") -> str:
     """How the program, or the recording alone, ended."""
     if recording.incomplete is not None:
         return "the recording, before the program"
     return RECORDING_ENDS.get(recording.ended, recording.ended or "")
 
 
-def describe_black_box(box: BlackBox, running: bool) -> str:
+def describe_black_box(box: "BlackBox", running: bool) -> str:
     state = "running" if running else BLACK_BOX_ENDS.get(box.ended or "", box.ended or "")
     return f"{state}, incomplete: {box.incomplete}" if box.incomplete else state
 
