@@ -106,6 +106,11 @@ def check_wheel(checks, wheel, source, builder):
         metadata_name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         metadata = BytesParser().parsebytes(archive.read(metadata_name))
         libraries = {name: archive.read(name) for name in archive.namelist() if name.endswith(".so")}
+        names = set(archive.namelist())
+    tree = source / "python"
+    modules = {path.relative_to(tree).as_posix() for ending in ("py", "pyi") for path in tree.rglob(f"*.{ending}")}
+    checks.expect(len(modules) > 1, f"the package has modules: {len(modules)}")
+    checks.expect(not modules - names, f"the wheel has every module; missing: {sorted(modules - names)}")
     checks.expect(metadata.get_all("Project-URL"), f"project URLs: {metadata.get_all('Project-URL')}")
     page = metadata.get_payload()
     checks.expect(len(page) > 2000, "the index page is the README")

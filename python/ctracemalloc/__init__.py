@@ -23,7 +23,6 @@ if not (3, 11) <= sys.version_info < (3, 16):
     )
 
 from . import _provide
-from ._black_box import BlackBox, attach, open_black_box
 from ._ctracemalloc import (
     BaseFilter,
     DomainFilter,
@@ -59,14 +58,16 @@ from ._ctracemalloc import (
 )
 from ._install import install, uninstall
 from ._losses import Loss
-from ._record import Recorder, open_recording, record
+from .blackbox.finding import attach
+from .blackbox.reading import BlackBox, open_black_box
+from .recording.writing import Recorder, open_recording, record
 
 _provide.register()
 
 
 def __getattr__(name):
     if name == "Recording":  # whoever reads recordings needs more modules than whoever traces
-        from ._recording import Recording
+        from .recording.reading import Recording
 
         return Recording
     if name == "pickle":  # a program may want it imported in its own way

@@ -1,7 +1,7 @@
 """What the extension calls of the package, which it never imports.
 
 Model: the package registers `provide` when it is imported. The extension asks it for a function by name each time it needs one,
-so what only files need is imported by whoever writes or reads one.
+so the modules that only files need are imported when a file is written or read.
 """
 
 from collections.abc import Callable
@@ -16,16 +16,17 @@ def provide(name: str) -> Callable[..., object]:
 
         return Loss
     if name == "prepare_black_box":
-        from ._black_box import prepare
+        from .blackbox.writing import prepare
 
         return prepare
     if name == "dump_stdlib":
-        from ._stdlib_pickle import dump
+        from .formats.stdlib_pickle import dump
 
         return dump
-    from . import _compression
+    from .formats import compression
 
-    return {"compress": _compression.compress, "decompress": _compression.decompress}[name]
+    functions: dict[str, Callable[..., object]] = {"compress": compression.compress, "decompress": compression.decompress}
+    return functions[name]
 
 
 def register() -> None:

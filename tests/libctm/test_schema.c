@@ -47,7 +47,7 @@ static int bad_values(const struct reference *reference, uint32_t id, uint32_t c
 /* Every byte of a content belongs to a field: a member that the list does not name would not be on file. */
 static void test_fields(void)
 {
-    static const uint32_t sizes[] = {0, 12, 8, 12, 12, 48}; /* docs/file-format.md */
+    static const uint32_t sizes[] = {0, 12, 8, 12, 12, 48}; /* docs/formats/snapshot.md */
     for (int table = CTMI_TABLE_FUNCTIONS; table < CTMI_ROWS_TABLES; table++) {
         const struct ctmi_schema *schema = &ctmi_schemas[table];
         uint32_t end = 0;

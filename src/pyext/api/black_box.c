@@ -1,4 +1,4 @@
-/* black_box.c: the black box of this process, for start() and the package's _black_box.py; and what is told to it and to the
+/* black_box.c: the black box of this process, for start() and the package's blackbox/writing.py; and what is told to it and to the
  * recording: losses, and how the process ends. All need the GIL, which is what being inside
  * shard 0 means here. */
 #include "api/module.h"

@@ -1,4 +1,4 @@
-/* last.c: what the last report of a process needs, for the package's _run.py and _end.py. All need the GIL.
+/* last.c: what the last report of a process needs, for the package's run/reporter.py and run/reserve.py. All need the GIL.
  *
  * Model: address space is set aside while there is some, for Python and for a snapshot of small tables; the tables set aside more as
  * they grow. It is given up when the end begins: then Python, malloc and the

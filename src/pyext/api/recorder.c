@@ -1,4 +1,4 @@
-/* recorder.c: recording, for the package's Recorder (_record.py).
+/* recorder.c: recording, for the package's Recorder (recording/writing.py).
  *
  * A recorder is a capsule that owns a ctm_recorder; whoever lets go of it ends the recording. All need the GIL, which is what
  * being inside shard 0 means here; the recorder's own thread never takes it.

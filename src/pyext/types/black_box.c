@@ -1,4 +1,4 @@
-/* black_box.c: BlackBoxCore, what the package's BlackBox (_black_box.py) reads a file through.
+/* black_box.c: BlackBoxCore, what the package's BlackBox (blackbox/reading.py) reads a file through.
  *
  * Model: a handle on a ctm_box. Taking a snapshot may wait for a program that empties its tables, so it goes on without the GIL; `busy`
  * keeps other threads out meanwhile.

@@ -1,4 +1,4 @@
-/* recording.c: RecordingCore, what the package's Recording (_recording.py) reads a file through.
+/* recording.c: RecordingCore, what the package's Recording (recording/reading.py) reads a file through.
  *
  * Model: a handle on a ctm_recording. It is used under the GIL, which serializes the calls; only opening, when nobody else can know it,
  * goes on without. Times are integers, in nanoseconds, as in the file.

@@ -4,7 +4,7 @@
  * attributes as plain data (plain_data.h): a dict of names and values. The limit is among them
  * only if the snapshot's own nframe does not say it. Everything is encoded before the
  * file is touched. Files of stdlib's format are read by the core, which gives their attributes in the same encoding,
- * and written by ctracemalloc._stdlib_pickle. zstd is ctracemalloc._compression's: bytes in, bytes out. */
+ * and written by ctracemalloc.formats.stdlib_pickle. zstd is ctracemalloc.formats.compression's: bytes in, bytes out. */
 #include "types/input.h"
 #include "types/plain_data.h" /* Python.h before the system's headers */
 #include "types/snapshot_object.h"
