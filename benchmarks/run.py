@@ -44,14 +44,6 @@ def read_benchmarks():
     return {name: arguments for name, *arguments in words}
 
 
-def copy_sources(copy):
-    """What the package is built from: elsewhere, because setuptools leaves its traces beside the sources."""
-    for name in ("include", "src", "python", "third_party"):
-        shutil.copytree(ROOT / name, copy / name)
-    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, copy)
-
-
 def prepare(python):
     """Makes a virtual environment with everything that is measured; returns its Python."""
     version = subprocess.check_output([python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], text=True)
@@ -63,11 +55,10 @@ def prepare(python):
     for line in (HERE / "requirements.txt").read_text(encoding="utf-8").splitlines():
         if subprocess.run([*pip, line], capture_output=True).returncode != 0:
             print(f"not installed here: {line}", file=sys.stderr)
-    with tempfile.TemporaryDirectory() as copy:
-        copy_sources(Path(copy))
-        shutil.copytree(HERE / "floor", Path(copy) / "floor")
-        subprocess.check_call([*pip, "--force-reinstall", "--no-deps", copy])
-        subprocess.check_call([*pip, "--force-reinstall", "--no-deps", "--no-build-isolation", Path(copy) / "floor"])
+    subprocess.check_call([*pip, "--force-reinstall", "--no-deps", ROOT])
+    with tempfile.TemporaryDirectory() as copy:  # setuptools leaves its traces beside the sources
+        floor = shutil.copytree(HERE / "floor", Path(copy) / "floor")
+        subprocess.check_call([*pip, "--force-reinstall", "--no-deps", "--no-build-isolation", floor])
     return inside
 
 

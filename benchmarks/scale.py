@@ -12,10 +12,9 @@ import argparse
 import json
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-from run import BUILD, HERE, copy_sources, describe
+from run import BUILD, HERE, ROOT, describe
 
 BLOCKS = 10_000_000
 OBJECTS = 3_000_000
@@ -36,10 +35,8 @@ def prepare(python):
     inside = folder / "bin" / "python"
     if not inside.exists():
         subprocess.check_call([python, "-m", "venv", folder])
-    with tempfile.TemporaryDirectory() as copy:
-        copy_sources(Path(copy))
-        pip = [inside, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-        subprocess.check_call([*pip, "--force-reinstall", "--no-deps", copy])
+    pip = [inside, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    subprocess.check_call([*pip, "--force-reinstall", "--no-deps", ROOT])
     return inside
 
 

@@ -54,15 +54,7 @@ def library(compiler, name):
 
 
 def build():
-    # A build of its own: objects of a plain build must not be taken.
-    source = PLACE / "source"
     shutil.rmtree(PLACE, ignore_errors=True)
-    source.mkdir(parents=True)
-    for name in ("src", "include", "python", "third_party"):
-        shutil.copytree(ROOT / name, source / name)
-    for path in [*ROOT.glob("*.toml"), *ROOT.glob("*.md"), ROOT / "setup.py", ROOT / "MANIFEST.in", ROOT / "LICENSE"]:
-        if path.exists():
-            shutil.copy(path, source)
     env = {
         **os.environ,
         "CFLAGS": FLAGS,
@@ -72,7 +64,8 @@ def build():
         "CTM_ASSERTS": "1",
     }
     target = PLACE / "site"
-    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", target, source]
+    own_folder = f"--config-settings=build-dir={PLACE / 'objects'}"  # a plain build keeps its own objects
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", own_folder, "--target", target, ROOT]
     subprocess.run(pip, check=True, env=env)
     return target
 

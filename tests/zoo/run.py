@@ -65,7 +65,7 @@ def place_of_shipped(member, log):
     chroots.apt_get(folder, ["update"], log)
     if not chroots.has_package(folder, member.packages[0]):
         raise build.NotPossible(f"Debian {member.suite} has no {member.packages[0]} any more")
-    chroots.install(folder, ("gcc", "libc6-dev", *member.packages), log)
+    chroots.install(folder, ("gcc", "libc6-dev", "cmake", "ninja-build", *member.packages), log)
     inside = "/zoo/" + member.name
     tree = Path(str(folder) + inside)
     chroots.copy_tree(ROOT, tree)
