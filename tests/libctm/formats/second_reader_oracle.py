@@ -1,4 +1,4 @@
-"""Compare libctm with the second reader (tests/readers/second_reader.py): random snapshots, and files damaged behind good checksums.
+"""Compare libctm with the second reader (tests/readers): random snapshots, and files damaged behind good checksums.
 
 usage: second_reader_oracle.py LIBCTM.so [ROUNDS [SEED]]
 
