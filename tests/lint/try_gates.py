@@ -45,6 +45,7 @@ CHANGES = [
         "/* HOOK: */\nvoid ctm_bad(void)\n{\n    PyErr_NoMemory();\n}\n",
         "a hook raises",
     ),
+    Bad("changes", "changes/a-word.improved.md", "It is better.\n", "a kind that there is not"),
     Bad("check-merge-conflict", "README.md", "\n<<<<<<< HEAD\nours\n=======\ntheirs\n>>>>>>> other\n", "a conflict"),
     Bad("check-toml", "pyproject.toml", "[tool\n", "no TOML"),
     Bad("check-yaml", ".pre-commit-config.yaml.extra.yaml", "a: [\n", "no YAML"),
