@@ -26,8 +26,8 @@ NOT_IN_STRIPPED = (b"\0.symtab\0", b"\0.strtab\0", b"\0.debug_info\0")  # names 
 SUITES = (
     ["tools/check_layers.py"],
     ["tests/test_run_all.py"],
-    ["tests/run_unittest.py", "tests/pyext"],
-    ["tests/run_unittest.py", "tests/package"],
+    ["-m", "pytest", "tests/pyext"],
+    ["-m", "pytest", "tests/package"],
     ["tests/conformance/parity/run.py"],
 )
 
@@ -149,7 +149,7 @@ def run_suites(checks, python, source):
     for suite in SUITES:
         output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         done = subprocess.run([python, *suite], cwd=source, env=env, **output)
-        if "run_unittest" in suite[0] or "parity" in suite[0]:
+        if "pytest" in suite or "parity" in suite[0]:
             checks.add_suite(suite, done)
         else:
             checks.expect(done.returncode == 0, " ".join(suite))
@@ -167,7 +167,7 @@ def main():
     checks.expect(check_wheel(checks, wheel, source, builder), "the wheel has the extension")
     twine = subprocess.run([builder, "-m", "twine", "check", "--strict", sdist, wheel], capture_output=True, text=True)
     checks.expect(twine.returncode == 0, f"twine check: {twine.stdout.strip()[-300:]}")
-    python = make_environment("user", wheel, *BUILD_REQUIRES)
+    python = make_environment("user", wheel, *BUILD_REQUIRES, "-r", source / "tests" / "requirements-pytest.txt")
     run_suites(checks, python, source)
     print(f"::counts passed={checks.passed} failed={checks.failed} skipped={checks.skipped}")
     return 1 if checks.failed else 0

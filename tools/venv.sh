@@ -1,6 +1,6 @@
 #!/bin/bash
 # Makes (or refreshes) the virtual environment build/venv-VERSION with what the tests need, and installs this package
-# into it with pip, as a user would. --light: without the packages in tests/requirements.txt. --demo: in
+# into it with pip, as a user would. --light: without the packages in tests/requirements.txt, but with pytest. --demo: in
 # build/venv-demo-VERSION, with nothing but this package; what builds it is kept as a wheel in there, so that only the
 # first time needs a network.
 #
@@ -51,6 +51,13 @@ install_requirements() {
     fi
 }
 
+# What runs the tests.
+install_pytest() {
+    cmp -s tests/requirements-pytest.txt "$venv/pytest.done" && return
+    "$venv/bin/python" -m pip install -q --only-binary :all: -r tests/requirements-pytest.txt
+    cp tests/requirements-pytest.txt "$venv/pytest.done"
+}
+
 # Into the folder with the builder, from the index what is not there yet.
 download() {
     local how=(download -q --only-binary :all: -d "$venv/builder")
@@ -80,6 +87,7 @@ case $how in
 '') install_requirements ;;
 --demo) keep_builder ;;
 esac
+[ "$how" = --demo ] || install_pytest
 # One build at a time for a version: it has one folder, and this one and the demo's environment share it.
 exec 9>"build/install-$version.lock"
 flock 9

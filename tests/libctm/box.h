@@ -29,11 +29,11 @@ static inline ctm_snapshot *read_box(void)
     ctm_file_error error = {0, "none"};
     if (!CHECK_EQ(ctm_box_open(path, &box, &error), CTM_OK)) {
         printf("%s at %llu\n", error.reason, (unsigned long long)error.offset);
-        exit(2);
+        exit(EXIT_FAILURE);
     }
     if (!CHECK_EQ(ctm_box_snapshot(box, &snapshot, &error), CTM_OK)) {
         printf("%s at %llu\n", error.reason, (unsigned long long)error.offset);
-        exit(2);
+        exit(EXIT_FAILURE);
     }
     ctm_box_close(box);
     return snapshot;
@@ -57,7 +57,7 @@ static inline void new_tracer(ctm_tracer **out)
     const ctm_status status = ctm_black_box_start(*out, path);
     if (!CHECK_EQ(status, CTM_OK)) {
         perror(path);
-        exit(2);
+        exit(EXIT_FAILURE);
     }
 }
 
