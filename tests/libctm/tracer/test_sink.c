@@ -223,10 +223,9 @@ static void test_published_peak(void)
     ctm_tracer_free(tracer);
 }
 
-int main(void)
-{
-    test_calls();
-    test_leaving();
-    test_published_peak();
-    return check_done();
-}
+TEST_LIST = {
+    TEST(test_calls),
+    TEST(test_leaving),
+    TEST(test_published_peak),
+    TEST_LIST_END,
+};

@@ -5,6 +5,7 @@
  */
 #include <fcntl.h>
 
+#define CHECK_SET_UP set_up
 #include "box.h"
 #include "file_bytes.h"
 #include "formats/black_box_format.h"
@@ -262,13 +263,12 @@ static void test_black_box(void)
     ctm_snapshot_unref(read_box()); /* as it was, it is good */
 }
 
-int main(void)
+static void set_up(void)
 {
     choose_path();
-    test_fields();
-    test_references();
-    test_snapshot_file();
-    test_recording();
-    test_black_box();
-    return check_done();
 }
+
+TEST_LIST = {
+    TEST(test_fields),    TEST(test_references), TEST(test_snapshot_file),
+    TEST(test_recording), TEST(test_black_box),  TEST_LIST_END,
+};
