@@ -30,12 +30,15 @@ except BaseException as error:
         pass
 """
 START = """\
-    sys.path.append({folder!r})
+    is_missing = {folder!r} not in sys.path
+    if is_missing:
+        sys.path.append({folder!r})
     try:
         import ctracemalloc
         ctracemalloc.start({nframe}, black_box=True)
     finally:
-        sys.path.remove({folder!r})
+        if is_missing:
+            sys.path.remove({folder!r})
 """
 STOP = """\
     if "ctracemalloc" in sys.modules:
