@@ -73,4 +73,3 @@ format: ## let clang-format and ruff rewrite the sources
 clean: ## remove what was built (not the Debian folders and builds of CPython: rm -rf build/sid build/zoo)
 	@if [ -d build ]; then find build -mindepth 1 -maxdepth 1 ! -name 'sid*' ! -name zoo -exec rm -rf {} +; fi
 	@find . -name __pycache__ -type d -not -path './build/*' -prune -exec rm -rf {} +
-	@rm -rf python/*.egg-info

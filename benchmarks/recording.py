@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""How large is the recording of a web service? Serves a small shop (Flask, SQLAlchemy on SQLite, Jinja) with threads
-to clients on loopback, records it, and says what a tick took and what an hour of such ticks would.
+"""Measures the size of the recording of a web service. A small shop (Flask, SQLAlchemy on SQLite, Jinja) with threads
+serves clients on loopback and is recorded. Prints the bytes of a tick and of an hour of such ticks.
 
 usage: recording.py [--seconds 60] [--interval 1.0] [--nframe 1] [--clients 4]
 
@@ -199,7 +199,7 @@ def report(path, options, requests):
 
 
 def tick_ends(path):
-    """Where each tick ends in the file."""
+    """The file offset of the end of each tick."""
     with open(path, "rb") as file:
         data = file.read()
     at = 64

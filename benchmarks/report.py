@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tables and the plot of what run.py measured.
+"""Makes tables and a plot of the results of run.py.
 
 usage: report.py FILE.json [--plot FILE.png]      one result: a Markdown table of ratios to no tracing
        report.py --compare OLD.json NEW.json      two: how each mode's ratio changed

@@ -2,10 +2,10 @@
 """The benchmarks: real programs with and without tracing, side by side.
 
 Model: a *run* is one process of one benchmark in one mode: pyperf's own worker, pinned to one core, which prints
-the time of each loop; what the mode names is started before the program (start/sitecustomize.py). Runs alternate
-between the modes, round after round, and the best loop of all rounds counts: a disturbance can only make a loop
-slower. The result is the ratio to no tracing. All runs of a benchmark are on the same core; each core that is given
-takes the next benchmark when it is done with one.
+the time of each loop. The tracer of the mode is started before the program (start/sitecustomize.py). Each round has one
+run of each mode. The best loop of all rounds counts, because other load can only make a loop slower. The result is the
+ratio to no tracing. All runs of a benchmark are on the same core. Each of the given cores takes the next benchmark when
+it has finished one.
 
 usage: run.py [--python PATH] [--quick] [--modes MODE,…] [--rounds N] [--cores N,…] [--only NAME]… [--output FILE.json]
 """
@@ -33,7 +33,7 @@ MODES = [
 QUICK_MODES = ["none", "floor", "ctracemalloc:1", "ctracemalloc:25", "tracemalloc:1"]
 QUICK = ["coroutines", "float", "html5lib", "json_loads", "mako", "nbody", "raytrace", "regex_compile", "richards",
          "sqlglot_parse"]  # fmt: skip
-SLOW_MODES = ("tracemalloc", "memray")  # one loop in the first round: their ratio is far from any noise
+SLOW_MODES = ("tracemalloc", "memray")  # one loop in the first round: their ratios are far above the noise
 LOOP_SECONDS = 0.08  # a loop of no tracing takes at least this long
 LONGEST_RUN, LONGEST_SLOW_RUN = 100, 20  # seconds
 
@@ -44,16 +44,8 @@ def read_benchmarks():
     return {name: arguments for name, *arguments in words}
 
 
-def copy_sources(copy):
-    """What the package is built from: elsewhere, because setuptools leaves its traces beside the sources."""
-    for name in ("include", "src", "python", "third_party"):
-        shutil.copytree(ROOT / name, copy / name)
-    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, copy)
-
-
 def prepare(python):
-    """A virtual environment with everything that is measured; the Python in it."""
+    """Makes a virtual environment with everything that is measured; returns its Python."""
     version = subprocess.check_output([python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], text=True)
     folder = BUILD / f"bench-{version.strip()}"
     inside = folder / "bin" / "python"
@@ -63,11 +55,10 @@ def prepare(python):
     for line in (HERE / "requirements.txt").read_text(encoding="utf-8").splitlines():
         if subprocess.run([*pip, line], capture_output=True).returncode != 0:
             print(f"not installed here: {line}", file=sys.stderr)
-    with tempfile.TemporaryDirectory() as copy:
-        copy_sources(Path(copy))
-        shutil.copytree(HERE / "floor", Path(copy) / "floor")
-        subprocess.check_call([*pip, "--force-reinstall", "--no-deps", copy])
-        subprocess.check_call([*pip, "--force-reinstall", "--no-deps", "--no-build-isolation", Path(copy) / "floor"])
+    subprocess.check_call([*pip, "--force-reinstall", "--no-deps", ROOT])
+    with tempfile.TemporaryDirectory() as copy:  # setuptools leaves its traces beside the sources
+        floor = shutil.copytree(HERE / "floor", Path(copy) / "floor")
+        subprocess.check_call([*pip, "--force-reinstall", "--no-deps", "--no-build-isolation", floor])
     return inside
 
 
@@ -110,7 +101,7 @@ def run_once(python, arguments, mode, loops, values, core):
 
 
 def calibrate(python, arguments, core):
-    """How many loops make a value long enough."""
+    """The number of loops that makes a value long enough."""
     seconds = min(run_once(python, arguments, "none", 1, 1, core))
     return max(1, round(LOOP_SECONDS / seconds))
 
@@ -161,7 +152,7 @@ def parse_cores(text):
 
 
 class Results:
-    """What has been measured; written after each benchmark, whichever core did it."""
+    """The results so far; written to the file after each benchmark of any core."""
 
     def __init__(self, output, machine, modes, names):
         self.output, self.names, self.lock = output, names, threading.Lock()
@@ -180,7 +171,7 @@ class Results:
 
 
 def measure_on(core, names, python, benchmarks, options, results):
-    """Takes the next of `names`, an iterator shared by the cores, until there is none."""
+    """Runs the next of `names`, an iterator that the cores share, until it is exhausted."""
     for name in names:
         try:
             row = measure(python, name, benchmarks[name], options, core)

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Does the cost follow the sites and not the blocks? What reading, starting and stopping takes on a heap of many blocks.
+"""Measures queries, start and stop on large heaps: the cost should grow with the sites, not with the blocks.
 
-Model: each *part* is a process of its own (scale_part.py), which makes a heap, measures several times and prints the
-best, because a disturbance can only make a call slower. Memory is the difference between two processes that run the
-same program with and without tracing. Targets are compared, never asserted: the machine has a say too.
+Model: each *part* is a process of its own (scale_part.py). It makes a heap, measures several times and prints the
+best time, because other load can only make a call slower. Memory is the difference between two processes that run the
+same program with and without tracing. Results are printed beside targets and never asserted: they depend on the machine.
 
 usage: scale.py [--python PATH] [--quick] [--no-install] [--output FILE.json]
 """
@@ -12,14 +12,13 @@ import argparse
 import json
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-from run import BUILD, HERE, copy_sources, describe
+from run import BUILD, HERE, ROOT, describe
 
 BLOCKS = 10_000_000
 OBJECTS = 3_000_000
-READING = 0.010  # seconds for a question to a snapshot of 10,000 sites
+READING = 0.010  # seconds for a query of a snapshot of 10,000 sites
 CALLS = {  # seconds
     "get_traced_memory()": 100e-9, "start()": 0.005, "stop()": 0.005, "stop(), all blocks live": 0.005,
 }  # fmt: skip
@@ -30,16 +29,14 @@ MEGA = 1_000_000
 
 
 def prepare(python):
-    """A virtual environment with nothing but the package; the Python in it."""
+    """Makes a virtual environment with only the package; returns its Python."""
     version = subprocess.check_output([python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], text=True)
     folder = BUILD / f"scale-{version.strip()}"
     inside = folder / "bin" / "python"
     if not inside.exists():
         subprocess.check_call([python, "-m", "venv", folder])
-    with tempfile.TemporaryDirectory() as copy:
-        copy_sources(Path(copy))
-        pip = [inside, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-        subprocess.check_call([*pip, "--force-reinstall", "--no-deps", copy])
+    pip = [inside, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    subprocess.check_call([*pip, "--force-reinstall", "--no-deps", ROOT])
     return inside
 
 
@@ -56,7 +53,7 @@ def duration(seconds):
 
 
 class Table:
-    """Rows of (what, measured, target), printed as they come."""
+    """Rows of (what, measured, target), each printed at once."""
 
     def __init__(self):
         self.rows = []
@@ -88,7 +85,7 @@ def measure_calls(python, table, blocks):
 
 
 def measure_heap(python, table, kind, objects):
-    """Resident bytes that tracing adds, for each block; the blocks are counted by ctracemalloc."""
+    """Resident bytes that tracing adds per block. ctracemalloc counts the blocks."""
     parts = {tracer: run_part(python, "memory", tracer, kind, objects) for tracer in ("none", "ctracemalloc", "tracemalloc")}
     ours, theirs = ((parts[t]["heap"] - parts["none"]["heap"]) for t in ("ctracemalloc", "tracemalloc"))
     blocks = parts["ctracemalloc"]["blocks"]
@@ -103,7 +100,7 @@ def measure_heap(python, table, kind, objects):
 
 
 def measure_large(python, table):
-    """Large blocks: what they add must not follow their size."""
+    """Large blocks: the memory that tracing adds must not grow with their size."""
     parts = {tracer: run_part(python, "memory", tracer, "large", 100) for tracer in ("none", "ctracemalloc")}
     added = (parts["ctracemalloc"]["heap"] - parts["none"]["heap"]) / MEGA
     table.add("memory, 100 blocks of 50 MB", added, f"{added:.1f} MB in all", 1, "≤ 1 MB")

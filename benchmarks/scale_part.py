@@ -1,8 +1,8 @@
-"""One measurement of scale.py, in a process of its own: scale_part.py PART ARGUMENT… prints a line of JSON.
+"""One measurement of scale.py, run in a process of its own: scale_part.py PART ARGUMENT… prints a line of JSON.
 
-A *site* is a function of its own: one code object is compiled, and each site gets a copy of it with another file name,
-first line and name. Its one line allocates all blocks of the site, in a row of a table that was there before; so
-a heap of N sites has N (traceback, block size), and next to nothing else.
+Model: each site is a function. One code object is compiled; each site gets a copy of it with another file name,
+first line and name. Its one line allocates all blocks of the site into a row of an existing table. So a heap of N
+sites has N pairs (traceback, block size) and almost nothing else.
 """
 
 import gc
@@ -39,7 +39,7 @@ def place_in(template, number, line, **names):
 
 
 def make_heap(sites, blocks, nframe):
-    """The table of blocks; the stack at a block is nframe frames deep, and those of a file differ in the innermost."""
+    """The table of blocks. The stack of a block has nframe frames; stacks in one file differ in the innermost frame."""
     table = [[None] * (blocks // sites) for _ in range(sites)]
     return table, lambda: fill_heap(table, nframe)
 
@@ -60,7 +60,7 @@ def fill_heap(table, nframe, every=1):
 
 
 def best(function, rounds, prepare=lambda: ()):
-    """Seconds of the fastest call; what it returns is let go after the clock has stopped."""
+    """Seconds of the fastest call. Its result is freed after the clock has stopped."""
     seconds = float("inf")
     for _ in range(rounds):
         arguments = prepare()
@@ -72,7 +72,7 @@ def best(function, rounds, prepare=lambda: ()):
 
 
 def measure_reading(sites, blocks, nframe, rounds):
-    """Each call on a snapshot that nothing was asked before."""
+    """Measures each call on a new snapshot."""
     import ctracemalloc as module
     from ctracemalloc import DomainFilter, Filter, Snapshot
 
@@ -112,7 +112,7 @@ def measure_reading(sites, blocks, nframe, rounds):
 
 
 def measure_calls(blocks, rounds):
-    """get_traced_memory, start, stop; start and stop with nothing traced and with many blocks."""
+    """Measures get_traced_memory, start and stop, with nothing traced and with many blocks."""
     import timeit
 
     import ctracemalloc as module
@@ -140,7 +140,7 @@ def measure_calls(blocks, rounds):
 
 
 def resident():
-    """Resident bytes of this process, exactly: the counters in statm lag behind."""
+    """The exact resident bytes of this process: the counters in statm are updated late."""
     with open("/proc/self/smaps_rollup", encoding="ascii") as lines:
         return next(1024 * int(line.split()[1]) for line in lines if line.startswith("Rss:"))
 
@@ -151,7 +151,7 @@ class Point:
 
 
 def make_objects(kind, count):
-    """A heap of `count` small objects (of one kind, or as programs mix them), each allocated by itself."""
+    """A heap of `count` small objects, each allocated separately, of one kind or mixed as in programs."""
     if kind == "large":
         return [bytearray(50_000_000) for _ in range(count)]
     makers = {"object": lambda n: object(), "int": lambda n: n + 10**6, "str": lambda n: "%d" % n, "tuple": lambda n: (n,),
@@ -167,7 +167,7 @@ def make_objects(kind, count):
 
 
 def measure_memory(tracer, kind, count):
-    """Resident bytes before the start, with the objects, after stop, and after malloc gave back what it keeps."""
+    """Resident bytes before start, with the objects, after stop, and after malloc_trim."""
     import ctypes
 
     trim = ctypes.CDLL(None).malloc_trim
@@ -188,7 +188,7 @@ def measure_memory(tracer, kind, count):
         result["told"] = module.get_tracemalloc_memory()
         heap = resident()
         module.stop()
-        time.sleep(0.1)  # ctracemalloc returns much of it in a thread
+        time.sleep(0.1)  # ctracemalloc unmaps most of it in a thread
         result["returned"] = heap - resident()
     result["stopped"] = resident() - before
     trim(0)

@@ -48,8 +48,8 @@ def say(text=""):
         print(text, flush=True)
 
 
-def unittest_suite(name, folder, *more, timeout=600, **options):
-    return Suite(name, ["tests/run_unittest.py", folder, *more], timeout, **options)
+def pytest_suite(name, folder, timeout, long=False):
+    return Suite(name, ["-m", "pytest", "-v", folder], timeout, None, long)
 
 
 CPYTHON_MODULES = {  # CPython's own suites, and the seconds one run of both ways may take
@@ -105,17 +105,17 @@ def all_suites():
         Suite("driver", ["tests/test_run_all.py"], 60, ONLY_SOURCES),
         Suite("gates", ["tests/lint/try_gates.py"], 1800, ONLY_SOURCES, True),
         *libctm_suites(),
-        unittest_suite("pyext", "tests/pyext", timeout=900),
-        unittest_suite("package", "tests/package", timeout=900),
+        pytest_suite("pyext", "tests/pyext", 900),
+        pytest_suite("package", "tests/package", 900),
         Suite("parity", ["tests/conformance/parity/run.py"], 900),
-        unittest_suite("integration", "tests/integration", timeout=1800),
+        pytest_suite("integration", "tests/integration", 1800),
         *cpython_suites(),
         Suite("cost", ["tests/cost/run.py"], 600, "3.13"),
         Suite("demo", ["examples/demo/compile_stdlib.py", "--limit", "150"], 300),
         Suite("asan-extension", ["tests/run_asan.py"], 2700, "3.13"),
         Suite("docs", ["tests/docs/run.py"], 1200, "3.13"),
         Suite("sdist", ["tests/run_sdist.py"], 1200, "3.13", True),
-        Suite("integration-long", ["tests/run_unittest.py", "tests/integration"], 3600, None, True),
+        pytest_suite("integration-long", "tests/integration", 3600, long=True),
         Suite("cpython-whole", ["tests/conformance/cpython/run_whole.py"], 6 * 3600, None, True),
     ]
 
@@ -185,12 +185,13 @@ def parse_log(text):
 
 
 def failures_in(text):
-    """What a failed suite said of its failures: the names unittest prints and how each ended, or else its last lines."""
+    """What a failed suite said of its failures: the names pytest prints and how each ended, or else its last lines."""
     told = []
-    for part in re.split("^={70}$", text, flags=re.M)[1:]:
-        lines = [line.strip() for line in re.split("^(?:Ran |::counts )", part, flags=re.M)[0].splitlines()]
-        lines = [line for line in lines if line.strip("-")]
-        told += lines[:1] + ["    " + line for line in lines[1:][-LINES_OF_A_FAILURE:]]
+    parts = re.split("^_{3,} (.+) _{3,}$", text, flags=re.M)
+    for name, part in zip(parts[1::2], parts[2::2]):
+        lines = [line[1:].strip() for line in part.splitlines() if re.match("E( |$)", line)]
+        told += [name] + ["    " + line for line in lines if line][-LINES_OF_A_FAILURE:]
+    told += re.findall("^(?:FAIL|ERROR): +(.*)$", text, re.M) if not told else []
     wrong = re.findall(r"^(?:FAIL|ERROR|TOO MUCH):? +.*$", text, re.M)
     last = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("::")][-4:]
     return [line[:300] for line in (told or wrong or last)]

@@ -12,20 +12,22 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from email.parser import BytesParser
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PLACE = ROOT / "build" / f"sdist-{sys.version_info[0]}.{sys.version_info[1]}"
+BUILD_REQUIRES = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["build-system"]["requires"]
 NOT_SHIPPED = {".ci/run", ".gitignore"}  # of the repository and its service
 LARGEST_LIBRARY = 850_000  # what the changelog says; with debug information it is five times as much
 NOT_IN_STRIPPED = (b"\0.symtab\0", b"\0.strtab\0", b"\0.debug_info\0")  # names of sections
 SUITES = (
     ["tools/check_layers.py"],
     ["tests/test_run_all.py"],
-    ["tests/run_unittest.py", "tests/pyext"],
-    ["tests/run_unittest.py", "tests/package"],
+    ["-m", "pytest", "tests/pyext"],
+    ["-m", "pytest", "tests/package"],
     ["tests/conformance/parity/run.py"],
 )
 
@@ -71,6 +73,12 @@ def make_environment(name, *packages):
     return python
 
 
+def build(builder, kind, source):
+    """The sdist or the wheel."""
+    run(builder, "-m", "build", "--no-isolation", kind, "-o", PLACE, source, stdout=subprocess.DEVNULL)
+    return next(PLACE.glob({"--sdist": "*.tar.gz", "--wheel": "*.whl"}[kind]))
+
+
 def tracked_files():
     """What git has, or None where this is no repository."""
     done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
@@ -106,18 +114,33 @@ def check_wheel(checks, wheel, source, builder):
         metadata_name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         metadata = BytesParser().parsebytes(archive.read(metadata_name))
         libraries = {name: archive.read(name) for name in archive.namelist() if name.endswith(".so")}
+        names = set(archive.namelist())
+    tree = source / "python"
+    modules = {path.relative_to(tree).as_posix() for ending in ("py", "pyi") for path in tree.rglob(f"*.{ending}")}
+    checks.expect(len(modules) > 1, f"the package has modules: {len(modules)}")
+    checks.expect(not modules - names, f"the wheel has every module; missing: {sorted(modules - names)}")
     checks.expect(metadata.get_all("Project-URL"), f"project URLs: {metadata.get_all('Project-URL')}")
     page = metadata.get_payload()
     checks.expect(len(page) > 2000, "the index page is the README")
     checks.expect(not relative_links(page), f"no link of the index page is relative: {relative_links(page)}")
-    code = "import setup; print(setup.index_page((setup.HERE / 'README.md').read_text(), {'Source': 'https://host/x'}, '9'))"
-    with_source = run(builder, "-c", code, cwd=source, stdout=subprocess.PIPE, text=True).stdout
-    good = not relative_links(with_source) and "(https://host/x/blob/v9/docs/limits.md)" in with_source
+    code = "import index_page as p; print(p.index_page(p.README.read_text(), {'Source': 'https://host/x'}, '9'))"
+    with_source = run(builder, "-c", code, cwd=source / "tools", stdout=subprocess.PIPE, text=True).stdout
+    good = not relative_links(with_source) and "(https://host/x/blob/v9/docs/reference/limits.md)" in with_source
     checks.expect(good, "with a public repository the links lead there")
     for name, library in libraries.items():
         checks.expect(not any(section in library for section in NOT_IN_STRIPPED), f"{name} is stripped")
         checks.expect(len(library) < LARGEST_LIBRARY, f"{name}: {len(library):,} bytes")
     return bool(libraries)
+
+
+def check_built_again(checks, builder, source, sdist, wheel):
+    """Reproducible: the same bytes, made at another time from nothing."""
+    first = sdist.read_bytes(), wheel.read_bytes()
+    shutil.rmtree(source / "build")
+    for path in source.rglob("*.py"):
+        path.touch()
+    checks.expect(build(builder, "--sdist", ROOT).read_bytes() == first[0], "the sdist built again is the same")
+    checks.expect(build(builder, "--wheel", source).read_bytes() == first[1], "the wheel built again is the same")
 
 
 def run_suites(checks, python, source):
@@ -126,7 +149,7 @@ def run_suites(checks, python, source):
     for suite in SUITES:
         output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         done = subprocess.run([python, *suite], cwd=source, env=env, **output)
-        if "run_unittest" in suite[0] or "parity" in suite[0]:
+        if "pytest" in suite or "parity" in suite[0]:
             checks.add_suite(suite, done)
         else:
             checks.expect(done.returncode == 0, " ".join(suite))
@@ -136,16 +159,15 @@ def main():
     shutil.rmtree(PLACE, ignore_errors=True)
     PLACE.mkdir(parents=True)
     checks = Checks()
-    builder = make_environment("builder", "build", "setuptools>=77", "wheel", "twine")
-    run(builder, "-m", "build", "--no-isolation", "--sdist", "-o", PLACE, ROOT, stdout=subprocess.DEVNULL)
-    sdist = next(PLACE.glob("*.tar.gz"))
+    builder = make_environment("builder", "build", *BUILD_REQUIRES, "twine")
+    sdist = build(builder, "--sdist", ROOT)
     source = check_sdist(checks, sdist)
-    run(builder, "-m", "build", "--no-isolation", "--wheel", "-o", PLACE, source, stdout=subprocess.DEVNULL)
-    wheel = next(PLACE.glob("*.whl"))
+    wheel = build(builder, "--wheel", source)
+    check_built_again(checks, builder, source, sdist, wheel)
     checks.expect(check_wheel(checks, wheel, source, builder), "the wheel has the extension")
     twine = subprocess.run([builder, "-m", "twine", "check", "--strict", sdist, wheel], capture_output=True, text=True)
     checks.expect(twine.returncode == 0, f"twine check: {twine.stdout.strip()[-300:]}")
-    python = make_environment("user", wheel, "setuptools>=77")
+    python = make_environment("user", wheel, *BUILD_REQUIRES, "-r", source / "tests" / "requirements-pytest.txt")
     run_suites(checks, python, source)
     print(f"::counts passed={checks.passed} failed={checks.failed} skipped={checks.skipped}")
     return 1 if checks.failed else 0

@@ -50,6 +50,13 @@ class JudgeTest(unittest.TestCase):
         self.assertEqual(judge(1, text).reasons, ["setUp (a.B)", "test_x (a.B.test_x)"])
         self.assertEqual(judge(1, "CMake Error\n::counts passed=9 failed=1 skipped=0\n").reasons[1:], ["CMake Error"])
 
+    def test_it_says_what_pytest_said(self):
+        text = (
+            "=== FAILURES ===\n___ X.test_x [deep] (n=1) ___\na.py:3: in test_x\n    f(1)\nE   ValueError: n\nE   \n"
+            "=== short test summary info ===\nFAILED a.py::X::test_x - ValueError: n\n::counts passed=9 failed=1 skipped=0\n"
+        )
+        self.assertEqual(judge(1, text).reasons, ["X.test_x [deep] (n=1)", "    ValueError: n"])
+
     def test_could_not_run(self):
         outcome = judge(77, "no compiler\n")
         self.assertEqual((outcome.status, outcome.skipped, outcome.reasons), ("SKIP", 1, ["no compiler"]))
@@ -105,15 +112,15 @@ class ZooCountsTest(unittest.TestCase):
         self.assertEqual(self.counts(place_of=place_of), (0, 1, []))
 
     def test_what_the_tests_inside_counted(self):
-        output = "::skip a: no pandas\n::counts passed=5 failed=0 skipped=1\n"
-        self.assertEqual(self.end_of_tests(0, output), (10, 0, ["a: no pandas"] * 2))
+        output = "test_a (x.test_a) ... ok\ntest_b (x.test_b)\nA line. ... ok\ntest_c (x.test_c) ... skipped 'no pandas'\n"
+        self.assertEqual(self.end_of_tests(0, output), (4, 0, ["test_c (x.test_c) ... skipped 'no pandas'"] * 2))
 
     def test_a_test_that_fails_inside(self):
-        output = "FAIL: test_numpy (x)\n::counts passed=5 failed=1 skipped=0\n"
-        self.assertEqual(self.end_of_tests(1, output), (10, 2, []))
+        output = "test_a (x) ... ok\ntest_numpy (x) ... FAIL\nFAIL: test_numpy (x)\nRan 2 tests in 1.0s\n"
+        self.assertEqual(self.end_of_tests(1, output), (2, 2, []))
 
     def test_a_crash_inside(self):
-        self.assertEqual(self.end_of_tests(-11, "::counts passed=5 failed=0 skipped=0\n"), (10, 2, []))
+        self.assertEqual(self.end_of_tests(-11, "test_a (x) ... ok\n"), (2, 2, []))
         self.assertEqual(self.end_of_tests(None, ""), (0, 2, []))
 
 
@@ -230,7 +237,8 @@ class RunTest(unittest.TestCase):
 
     def test_every_suite_names_a_file_that_exists(self):
         for suite in run_all.all_suites():
-            self.assertTrue(os.path.exists(os.path.join(run_all.ROOT, suite.command[0])), suite.name)
+            path = suite.command[-1] if suite.command[0] == "-m" else suite.command[0]
+            self.assertTrue(os.path.exists(os.path.join(run_all.ROOT, path)), suite.name)
 
 
 if __name__ == "__main__":

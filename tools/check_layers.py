@@ -2,11 +2,12 @@
 """Checks the rules of the house that a compiler does not.
 
 - The library (src/libctm, include/ctm) includes no Python.h, and each room only what LIBRARY_ROOMS allows.
-- The extension (src/pyext) includes only public headers of the library ("ctm/…") and its own.
+- The extension (src/pyext) includes only public headers of the library ("ctm/…") and its own, and imports nothing of the package.
 - A name says whose it is: `ctm_` is public, `ctmi_` inside the library, `pyctm_` inside the extension.
-- Each header of the library compiles alone.
+- Each header compiles alone.
 - The compiled core has no undefined symbol of Python's.
 - No two C files need each other at link level (tools/link_graph.py).
+- The extension asks for CPython's version in src/pyext/capture/frames only.
 - A function marked `HOOK:` in src/pyext/capture, which may run inside an allocator, without the GIL and after
   finalization began, calls nothing that allocates Python objects, raises, collects or takes the GIL.
 
@@ -98,6 +99,21 @@ def check_extension(root):
         for line, name, quoted in includes(path):
             if quoted and not (name.startswith(("ctm/", "internal/")) or name in own):
                 yield path, line, f"the extension includes {name}, which is neither its own nor public"
+        text = blank_comments(path.read_text(encoding="utf-8"))
+        for found in re.finditer(r'\bPyImport_Import\w*\(\s*"ctracemalloc', text):
+            line = text.count("\n", 0, found.start()) + 1
+            yield path, line, "the extension imports the package: what it calls of it, _provide.py gives"
+
+
+def check_versions(root):
+    base = root / "src" / "pyext"
+    for path in sorted([*base.rglob("*.c"), *base.rglob("*.h")]):
+        if path.is_relative_to(base / "capture" / "frames"):
+            continue
+        for number, line in enumerate(blank_comments(path.read_text(encoding="utf-8")).splitlines(), 1):
+            found = re.search(r"\bPY_(VERSION_HEX|M[A-Z]+_VERSION)\b", line)
+            if found:
+                yield path, number, f"{found[0]} is asked here: name a property in capture/frames/versions.h"
 
 
 def names_of(path):
@@ -169,7 +185,12 @@ def check_hooks(root):
 
 def check_headers(root):
     """A header that needs another one included before it is a part of some C file."""
-    for folder in ("include", "src/libctm"):
+    folders = ["include", "src/libctm"]
+    if c_sources.flags_of("src/pyext") is None:
+        print("::skip src/pyext: no Python.h here: its headers were not compiled")
+    else:
+        folders.append("src/pyext")
+    for folder in folders:
         for name, said in sorted(c_sources.headers_that_need_others(root, folder).items()):
             yield root / name, 1, "does not compile alone:\n" + said
 
@@ -198,7 +219,7 @@ def check_circles(root):
 
 def main():
     root = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent.parent).resolve()
-    checks = [check_public_headers, check_library, check_extension, check_prefixes, check_hooks]
+    checks = [check_public_headers, check_library, check_extension, check_versions, check_prefixes, check_hooks]
     if c_sources.compiler() is None or shutil.which("nm") is None:
         print("::skip what needs a C compiler and nm: headers, symbols and circles were not looked at")
     else:

@@ -5,7 +5,8 @@
 set -u
 cd "$(dirname "$0")/.."
 versions="3.11 3.12 3.13 3.14 3.15"
-needed=() useful=() note=
+least_cmake=$(sed -n 's/^cmake.version = ">=\(.*\)"$/\1/p' pyproject.toml)
+needed=() useful=() builders=() note=
 
 has() {
     command -v "$1" >/dev/null
@@ -28,10 +29,10 @@ look_for_compiler() {
     needed+=(gcc libc6-dev)
 }
 
-# Everything that is made is put below build/, and setuptools writes beside the package.
+# Everything that is made is put below build/.
 look_for_place() {
     local folder
-    for folder in . python build; do
+    for folder in . build; do
         if [ -e "$folder" ] && ! { [ -d "$folder" ] && [ -w "$folder" ]; }; then
             echo "make $1: this user cannot write to $PWD/$folder: take a copy of the sources of your own (cp -r)" >&2
             exit 1
@@ -58,6 +59,14 @@ look_for_python() {
     fi
 }
 
+# What the package is built with. Where it is not, or too old, pip downloads it from the package index.
+look_for_builders() {
+    local cmake
+    cmake=$(cmake --version 2>/dev/null | sed -n 's/^cmake version \([0-9.]*\).*/\1/p')
+    [ "$(printf '%s\n' "$least_cmake" "${cmake:-0}" | sort -V | head -n 1)" = "$least_cmake" ] || builders+=(cmake)
+    has ninja || builders+=(ninja-build)
+}
+
 # What the tests of the core, of its installation and of the cost need: they are skipped without.
 look_for_tools() {
     local pair
@@ -74,13 +83,18 @@ look_for_debootstrap() {
 look_for_place "$1"
 look_for_compiler
 look_for_python
+look_for_builders
 case $1 in test*) look_for_tools ;; esac
 case $1 in test-*) look_for_debootstrap ;; esac
 if [ -n "$note" ] || [ ${#needed[@]} != 0 ]; then
     echo "make $1: this machine lacks what is needed. On Debian:" >&2
     [ -z "$note" ] || echo "$note" >&2
-    [ ${#needed[@]} = 0 ] || echo "    apt-get install --no-install-recommends $(each_once "${needed[@]}" "${useful[@]}")" >&2
+    [ ${#needed[@]} = 0 ] || echo "    apt-get install --no-install-recommends $(each_once "${needed[@]}" "${builders[@]}" "${useful[@]}")" >&2
     exit 1
+fi
+if [ ${#builders[@]} != 0 ]; then
+    echo "make $1: pip downloads what this machine does not have to build with (CMake: 30 MB). Or on Debian:"
+    echo "    apt-get install --no-install-recommends ${builders[*]}"
 fi
 if [ ${#useful[@]} != 0 ]; then
     echo "make $1: some tests are skipped for want of packages. On Debian:"

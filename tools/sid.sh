@@ -12,7 +12,7 @@
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 sid=${CTM_SID:-$here/build/sid}
-packages=gcc,libc6-dev,libasan8,libubsan1
+packages=gcc,libc6-dev,cmake,ninja-build,libasan8,libubsan1
 for v in 3.14 3.15; do
     packages=$packages,python$v-dev,python$v-venv,libpython$v-testsuite
 done

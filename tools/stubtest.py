@@ -13,8 +13,9 @@ ROOT = Path(__file__).resolve().parent.parent
 def main():
     if sys.prefix == sys.base_prefix:
         raise SystemExit("stubtest.py: run it in a virtual environment, it installs the package; `make lint` does")
-    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--force-reinstall", ROOT]
-    built = subprocess.run(install, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    own_folder = f"--config-settings=build-dir={ROOT / 'build' / 'stubtest'}"  # another build may be on its way
+    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--force-reinstall"]
+    built = subprocess.run([*install, own_folder, ROOT], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if built.returncode != 0:
         sys.stderr.write(built.stdout)
         return 1

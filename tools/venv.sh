@@ -1,6 +1,6 @@
 #!/bin/bash
 # Makes (or refreshes) the virtual environment build/venv-VERSION with what the tests need, and installs this package
-# into it with pip, as a user would. --light: without the packages in tests/requirements.txt. --demo: in
+# into it with pip, as a user would. --light: without the packages in tests/requirements.txt, but with pytest. --demo: in
 # build/venv-demo-VERSION, with nothing but this package; what builds it is kept as a wheel in there, so that only the
 # first time needs a network.
 #
@@ -51,16 +51,35 @@ install_requirements() {
     fi
 }
 
-# What pyproject.toml says that building needs. `builder.done` is written when it is there.
-keep_builder() {
-    local needed
-    needed=$(sed -n 's/^requires = \["\(.*\)"\]$/\1/p' pyproject.toml)
-    [ "$needed" = "$(cat "$venv/builder.done" 2>/dev/null)" ] && return
-    if ! "$venv/bin/python" -m pip download -q --no-deps --only-binary :all: -d "$venv/builder" "$needed"; then
-        echo "$needed could not be downloaded: a network is needed the first time, or PIP_FIND_LINKS=FOLDER with its wheel" >&2
+# What runs the tests.
+install_pytest() {
+    cmp -s tests/requirements-pytest.txt "$venv/pytest.done" && return
+    "$venv/bin/python" -m pip install -q --only-binary :all: -r tests/requirements-pytest.txt
+    cp tests/requirements-pytest.txt "$venv/pytest.done"
+}
+
+# Into the folder with the builder, from the index what is not there yet.
+download() {
+    local how=(download -q --only-binary :all: -d "$venv/builder")
+    "$venv/bin/python" -m pip "${how[@]}" --no-index --find-links "$venv/builder" "$@" >/dev/null 2>&1 && return
+    if ! "$venv/bin/python" -m pip "${how[@]}" "$@"; then
+        echo "$* could not be downloaded: a network is needed the first time, or PIP_FIND_LINKS=FOLDER with the wheels" >&2
         exit 1
     fi
-    echo "$needed" >"$venv/builder.done"
+}
+
+# What pyproject.toml says that building needs, and what that asks for then: CMake and Ninja where the machine has none.
+keep_builder() {
+    local needed wheels more
+    needed=$(sed -n 's/^requires = \["\(.*\)"\]$/\1/p' pyproject.toml)
+    mkdir -p "$venv/builder"
+    download "$needed"
+    wheels=$(printf '%s:' "$venv"/builder/*.whl)
+    more=$(PYTHONPATH=$wheels "$venv/bin/python" -c '
+from scikit_build_core.build import get_requires_for_build_wheel
+print(*get_requires_for_build_wheel())')
+    # shellcheck disable=SC2086
+    [ -z "$more" ] || download $more
 }
 
 make_environment
@@ -68,8 +87,9 @@ case $how in
 '') install_requirements ;;
 --demo) keep_builder ;;
 esac
-# One build at a time: setuptools uses one folder for all versions.
-exec 9>build/install.lock
+[ "$how" = --demo ] || install_pytest
+# One build at a time for a version: it has one folder, and this one and the demo's environment share it.
+exec 9>"build/install-$version.lock"
 flock 9
 # What a killed pip has put aside: it would warn of that for ever.
 rm -rf "$venv"/lib/python3.*/site-packages/~*

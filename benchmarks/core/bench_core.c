@@ -1,8 +1,9 @@
-/* bench_core.c: nanoseconds per event of the C core, without Python: one block allocated and freed again.
+/* bench_core.c: nanoseconds per event of the C core, without Python. An event pair is one allocation and one free.
  *
- * By live blocks (the address map), by sites (the tables) and by depth of the traceback (nothing: a traceback is one
- * row number here); then raw blocks from two threads at once. Best of several short rounds; output is a Markdown
- * table. Build: see benchmarks/core/run.sh.
+ * Model: measured by the number of live blocks (the address map), the number of sites (the tables) and the depth of
+ * the traceback (which makes no difference, because a traceback is one row id here), then with two threads in the
+ * shards with locks. The result is the best of several short rounds, printed as a Markdown table. Build:
+ * benchmarks/core/run.sh.
  */
 #include "ctm/ctm.h"
 
@@ -36,7 +37,7 @@ static uint64_t next_random(uint64_t *state)
     return *state;
 }
 
-/* Tracebacks of `depth` frames, which differ in the innermost one. */
+/* Makes n tracebacks of `depth` frames, which differ in the innermost frame. */
 static uint32_t *make_tracebacks(ctm_shard *shard, uint32_t n, uint32_t depth)
 {
     uint32_t *tracebacks = malloc(n * sizeof *tracebacks), filename, function, frame, parent = 0;
@@ -55,8 +56,8 @@ static uint32_t *make_tracebacks(ctm_shard *shard, uint32_t n, uint32_t depth)
     return tracebacks;
 }
 
-/* Nanoseconds of one allocation and one free, with `live` blocks of 64 bytes around them. A place is chosen at random, then
- * `run` neighbours go and come: an allocator with pools hands out neighbours; a run of 1 is the worst that can be. */
+/* Nanoseconds of one allocation and one free, with `live` blocks of 64 bytes. From a random block on, `run`
+ * neighbours are freed and allocated again: an allocator with pools reuses neighbours; a run of 1 is the worst case. */
 static double time_pairs(uint32_t live, uint32_t sites, uint32_t depth, uint32_t run)
 {
     ctm_tracer *tracer;
@@ -69,12 +70,12 @@ static double time_pairs(uint32_t live, uint32_t sites, uint32_t depth, uint32_t
     }
     double best = 1e18;
     uint64_t random = 88172645463325252ull;
-    uint32_t place = 0;
+    uint32_t block = 0;
     for (int round = 0; round < ROUNDS; round++) {
         const double start = now();
-        for (uint32_t i = 0; i < EVENTS; i++) { /* a block goes, another comes where it was */
-            place = i % run == 0 ? (uint32_t)(next_random(&random) % live) : (place + 1) % live;
-            const uintptr_t address = base + place * 64ull;
+        for (uint32_t i = 0; i < EVENTS; i++) { /* free a block, allocate another at its address */
+            block = i % run == 0 ? (uint32_t)(next_random(&random) % live) : (block + 1) % live;
+            const uintptr_t address = base + block * 64ull;
             (void)ctm_shard_free(shard, 0, address);
             (void)!ctm_shard_alloc(shard, 0, address, 64, tracebacks[(random + i) % sites]);
         }
@@ -116,7 +117,7 @@ static void *work(void *argument)
     return NULL;
 }
 
-/* Pairs a second, in millions, of n threads that each use a locked shard. */
+/* Millions of pairs per second of n threads, each of which uses a shard with a lock. */
 static double time_threads(uint32_t n)
 {
     double best = 0;

@@ -1,4 +1,4 @@
-/* bench_floor.c: hooks that only call on. What is left between this and no tracing is the price of being asked. */
+/* bench_floor.c: allocator hooks that only call the original allocator: the least that any tracer costs. */
 #include <Python.h>
 
 static PyMemAllocatorEx the_originals[3];

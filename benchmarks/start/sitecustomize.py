@@ -1,6 +1,6 @@
-"""Starts what BENCH_MODE names, before the program: on PYTHONPATH of every measured run.
+"""Starts the tracer of BENCH_MODE before the program. It is on the PYTHONPATH of every measured run.
 
-none, floor, ctracemalloc:NFRAME[:INTERVAL], tracemalloc:NFRAME, memray, memray-python
+Modes: none, floor, ctracemalloc:NFRAME[:INTERVAL], tracemalloc:NFRAME, memray, memray-python
 """
 
 import os
@@ -25,7 +25,7 @@ def start(mode, *numbers):
 
         import memray
 
-        # A stream to nowhere: what is measured is the tracing, not the disk.
+        # The output is discarded, to measure the tracing and not the disk.
         destination = memray.FileDestination("/dev/null", overwrite=True)
         tracker = memray.Tracker(destination=destination, trace_python_allocators=mode == "memray-python")
         tracker.__enter__()

@@ -2,8 +2,8 @@
  *
  *   cc black_box.c $(pkg-config --cflags --libs ctm) -o black_box && ./black_box [FILE]
  *
- * The child follows blocks with libctm, its tables in FILE, and is killed in the middle of it, twice looked at while
- * it runs. Nobody tells the file of the end: it is as the tables were.
+ * The child traces blocks with libctm, with its tables in FILE. The parent reads the box twice while the child runs,
+ * then kills it and reads the box again. Nothing is written at the kill: the file has the tables as they were.
  */
 #define _POSIX_C_SOURCE 200809L /* kill */
 #include <ctm/ctm.h>
@@ -34,7 +34,7 @@ static ctm_status allocate(ctm_tracer *tracer, uintptr_t address, size_t size, i
     return status;
 }
 
-/* Does not return: it is killed. `ready` is told when there is something to be seen. */
+/* Does not return, because the parent kills it. Writes to `ready` when there are blocks to be seen. */
 static int work(const char *path, int ready)
 {
     ctm_tracer *tracer;

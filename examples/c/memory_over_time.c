@@ -2,8 +2,8 @@
  *
  *   cc memory_over_time.c $(pkg-config --cflags --libs ctm) -o memory_over_time && ./memory_over_time [FILE]
  *
- * It does not allocate what it tells the tracer of: addresses are numbers to it. trace_malloc.c shows
- * how a program follows its own malloc.
+ * The blocks are made up: to the tracer, addresses are numbers. trace_malloc.c shows how a program traces its
+ * own malloc.
  */
 #include <ctm/ctm.h>
 #include <stdio.h>
@@ -26,7 +26,7 @@ static ctm_status allocate(ctm_tracer *tracer, uintptr_t address, size_t size, i
     return status;
 }
 
-/* Ten rounds of requests; line 20 keeps what it allocates, line 10 does not. */
+/* Ten rounds of requests. Line 20 never frees what it allocates; the blocks of line 10 are freed. */
 static ctm_status work(ctm_tracer *tracer, ctm_recorder *recorder)
 {
     uintptr_t next = 0x100000;
@@ -41,7 +41,7 @@ static ctm_status work(ctm_tracer *tracer, ctm_recorder *recorder)
             ctm_shard_free(shard, 0, next);
             ctm_shard_leave(shard);
         }
-        /* The recorder ticks by itself; this one is of exactly this moment. */
+        /* The recorder's own ticks come at its interval; this one is of exactly this moment. */
         if (status == CTM_OK) {
             status = ctm_recorder_tick(recorder);
         }

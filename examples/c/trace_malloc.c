@@ -1,10 +1,10 @@
-/* trace_malloc.c: a program that follows its own allocations with libctm.
+/* trace_malloc.c: a program that traces its own allocations with libctm.
  *
  *   cc trace_malloc.c $(pkg-config --cflags --libs ctm) -o trace_malloc
  *
- * It wraps malloc and free, says itself which function is asking (a tracer for a language
- * would read that off its stack), and asks which lines hold more memory than before, which ever
- * allocated most, and what made the peak.
+ * It wraps malloc and free and names the calling function itself (a tracer for a language reads the stack
+ * instead). Then it prints which lines have more memory than before, which ever allocated most, and
+ * which made the peak.
  */
 #include <ctm/ctm.h>
 #include <stdio.h>
@@ -31,7 +31,7 @@ static void *traced_malloc(size_t size, const char *function, int line, int call
         if (status == CTM_OK) {
             status = ctm_shard_alloc(shard, 0, (uintptr_t)block, size, traceback);
         }
-        if (status != CTM_OK) { /* the block is as good as before, only nobody knows of it */
+        if (status != CTM_OK) { /* the block is valid, but not recorded */
             fprintf(stderr, "not traced: %s\n", ctm_status_text(status));
         }
         ctm_shard_leave(shard);
@@ -41,7 +41,7 @@ static void *traced_malloc(size_t size, const char *function, int line, int call
 
 static void traced_free(void *block)
 {
-    /* Before the real free: after it another thread may be handed the address. */
+    /* Before the real free: after it another thread may receive the address. */
     ctm_shard *shard = ctm_shard_enter(tracer, 1);
     if (shard != NULL) {
         ctm_shard_free(shard, 0, (uintptr_t)block);
@@ -76,8 +76,8 @@ static ctm_snapshot *snapshot(void)
     return result;
 }
 
-/* Of statistics by line. */
-static void print_place(const ctm_statistics *statistics, const ctm_statistic *row)
+/* Prints the line of a row of statistics by line. */
+static void print_line(const ctm_statistics *statistics, const ctm_statistic *row)
 {
     /* Ids are rows of the tables of this snapshot. */
     const ctm_snapshot *tables = ctm_statistics_snapshot(statistics);
@@ -97,7 +97,7 @@ static void print_diff(ctm_snapshot *newer, ctm_snapshot *older)
     printf("what has changed:\n");
     for (size_t i = 0; i < ctm_statistics_length(diff); i++) {
         const ctm_statistic *row = &ctm_statistics_rows(diff)[i];
-        print_place(diff, row);
+        print_line(diff, row);
         printf("%llu bytes (%+lld), %llu blocks (%+lld)\n", (unsigned long long)row->size,
                (long long)row->size_diff, (unsigned long long)row->count,
                (long long)row->count_diff);
@@ -116,7 +116,7 @@ static void print_churn(ctm_snapshot *of)
     printf("what was ever allocated:\n");
     for (size_t i = 0; i < ctm_statistics_length(statistics); i++) {
         const ctm_statistic *row = &ctm_statistics_rows(statistics)[i];
-        print_place(statistics, row);
+        print_line(statistics, row);
         printf("%llu bytes in %llu blocks, %llu of them freed\n",
                (unsigned long long)row->allocated_size, (unsigned long long)row->allocated_count,
                (unsigned long long)(row->allocated_count - row->count));
@@ -124,14 +124,14 @@ static void print_churn(ctm_snapshot *of)
     ctm_statistics_free(statistics);
 }
 
-/* A snapshot of the peak is a snapshot like others. */
+/* The snapshot of the peak has statistics as any other. */
 static void print_peak(ctm_snapshot *of)
 {
     ctm_snapshot *peak;
     ctm_statistics *statistics;
     ctm_status status = ctm_snapshot_at_peak(of, &peak);
     if (status == CTM_ERR_NOT_FOUND) {
-        return; /* a snapshot need not know it */
+        return; /* not every snapshot knows its peak */
     }
     if (status != CTM_OK) {
         fail("peak", status);
@@ -143,7 +143,7 @@ static void print_peak(ctm_snapshot *of)
     printf("what made the peak:\n");
     for (size_t i = 0; i < ctm_statistics_length(statistics); i++) {
         const ctm_statistic *row = &ctm_statistics_rows(statistics)[i];
-        print_place(statistics, row);
+        print_line(statistics, row);
         printf("%llu bytes in %llu blocks\n", (unsigned long long)row->size,
                (unsigned long long)row->count);
     }
@@ -184,7 +184,7 @@ int main(void)
     for (int i = 0; i < 2 * REQUESTS; i++) {
         traced_free(answers[i]);
     }
-    ctm_snapshot *end = snapshot(); /* in which nothing is live */
+    ctm_snapshot *end = snapshot(); /* without live blocks */
     print_churn(end);
     print_peak(end);
     ctm_snapshot_unref(before);

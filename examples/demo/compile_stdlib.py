@@ -2,9 +2,9 @@
 
     python -m ctracemalloc run --install examples/demo/compile_stdlib.py
 
-The program knows nothing of ctracemalloc: it imports tracemalloc, and looks at itself at two moments: when the
-syntax trees of some modules are held, and when all is compiled. Without `run` it traces by itself, with
-ctracemalloc if that is installed. It needs no network and ends in under a minute.
+The program does not name ctracemalloc: it imports tracemalloc, and takes two snapshots of itself: when it holds the
+syntax trees of some modules, and when all is compiled. Without `run` it traces by itself, with
+ctracemalloc if that is installed. It needs no network and takes less than a minute.
 
 usage: compile_stdlib.py [--limit N] [--seconds N] [--trees N]
 """
@@ -26,10 +26,10 @@ def find_sources(limit):
 
 
 class Library:
-    """What is known of the modules read so far."""
+    """The data about the modules read so far."""
 
     def __init__(self):
-        self.trees = []  # a few are kept, so that there is something to see
+        self.trees = []  # of some modules, so that the snapshot has data to show
         self.code = {}
         self.names = {}  # function name -> the modules that define it
 
@@ -53,7 +53,7 @@ class Library:
 
 
 def read_all(library, paths, trees, deadline, look):
-    """How many modules were read; calls look() when the last tree has been kept."""
+    """Reads the modules and returns their number; calls look() when the last tree was added."""
     read = 0
     for number, path in enumerate(paths):
         if time.monotonic() > deadline:

@@ -1,9 +1,9 @@
-"""What did a program hold when it was killed? And what does it hold while it runs?
+"""Which memory does a program hold while it runs, and which did it hold when it was killed?
 
 Run it:  python examples/python/black_box.py
 
-This program starts another one with its tables in a file, looks into it while it runs, kills it (as the
-OOM killer would), and reads the file once more. The other program does nothing for any of that.
+This program starts another one with its tables in a file, reads the file while that runs, kills it (as the
+OOM killer does), and reads the file again. The other program needs no code for that.
 """
 
 import subprocess
@@ -26,7 +26,7 @@ time.sleep(60)
 
 
 def describe(box):
-    """The largest place, and whether the program still runs."""
+    """Prints the line with the most memory, and whether the program is running."""
     largest = box.snapshot().statistics("lineno")[0]
     frame = largest.traceback[0]
     state = "runs" if box.running else "ended" if box.ended else "was killed"

@@ -9,7 +9,7 @@ SEEN = []
 
 
 def handle(request):
-    SEEN.append(f"request {request} from somewhere")  # the leak: nobody ever empties it
+    SEEN.append(f"request {request} from somewhere")  # the leak: the list is never emptied
     return len(str(request) * 10)
 
 

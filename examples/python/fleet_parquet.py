@@ -14,7 +14,7 @@ from ctracemalloc import Snapshot
 
 
 def write_host(folder: Path, out: Path) -> int:
-    """Merges the host's snapshots and writes the sites, a batch at a time; gives their number."""
+    """Merges the host's snapshots, writes the sites batch by batch, and returns their number."""
     paths = sorted(folder.glob("*.ctm"))
     merged = Snapshot.merge(paths, labels=lambda path: {"host": folder.name, "source": path.name})
     reader = pyarrow.RecordBatchReader.from_stream(merged)

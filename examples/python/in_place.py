@@ -1,4 +1,4 @@
-"""Code written for the standard module, unchanged, on this one.
+"""Unchanged code for the standard module runs with this one.
 
 Run it:  python examples/python/in_place.py
 """

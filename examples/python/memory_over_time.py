@@ -1,4 +1,4 @@
-"""Which line grows, and since when? A service with a leak, recorded while it works, and the recording read.
+"""Which line grows, and since when? Records a service with a leak while it works, and reads the recording.
 
 Run it:  python examples/python/memory_over_time.py
 """
@@ -13,7 +13,7 @@ SESSIONS = {}
 
 
 def handle(number):
-    page = "<html>" + "x" * 10_000  # gone when the request is answered
+    page = "<html>" + "x" * 10_000  # freed when the request is answered
     if number >= 300:
         SESSIONS[number] = bytearray(5_000)  # the leak: since a new release, say
     return len(page)

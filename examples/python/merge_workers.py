@@ -1,4 +1,4 @@
-"""Which worker holds how much? Each process of a pool writes a snapshot; merged, they can be asked together."""
+"""How much does each worker hold? Each process of a pool writes a snapshot; the merged snapshot answers for all."""
 
 import multiprocessing
 import os
@@ -19,7 +19,7 @@ def work(task: tuple[int, str]) -> None:
 def main() -> None:
     ctracemalloc.start(5)
     with tempfile.TemporaryDirectory() as folder:
-        # A process for each task; a child goes on tracing.
+        # One process per task; the child of a fork continues to trace.
         with multiprocessing.get_context("fork").Pool(3, maxtasksperchild=1) as pool:
             pool.map(work, [(number, folder) for number in (1, 2, 3)], chunksize=1)
         paths = sorted(Path(folder).glob("*.ctm"))

@@ -1,4 +1,4 @@
-"""What made the peak, and who churns? Neither is in what is live at the end.
+"""Which lines made the peak, and which churn? The blocks that are live at the end show neither.
 
 Run it:  python examples/python/peak_and_churn.py
 """
@@ -16,7 +16,7 @@ def total_length(table):
 
 def summarize():
     table = read_table(20_000)
-    return total_length(table)  # the table goes, the number stays
+    return total_length(table)  # the table is freed, only the number is returned
 
 
 def place(statistic):

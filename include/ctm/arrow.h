@@ -1,8 +1,8 @@
-/* arrow.h: the sites of a snapshot as an Arrow stream.
+/* ctm/arrow.h: the sites of a snapshot as an Arrow stream.
  *
- * Model: Arrow's C data and stream interfaces are three plain structs, defined here as their
- * specification asks for; no Arrow library is needed. Any consumer (pyarrow, polars, DuckDB,
- * arrow-rs ...) takes the arrays as they are, without copying them. A row is a site:
+ * Model: Arrow's C data and stream interfaces are three plain structs, which are defined here as their
+ * specification requires. No Arrow library is needed. Consumers (pyarrow, polars, DuckDB, arrow-rs ...) use the
+ * arrays without copying them. A row is a site:
  *
  *   domain        uint32
  *   block_size    int64    bytes of each block
@@ -13,16 +13,15 @@
  *   function      string   the same; null also if it is not known
  *   traceback     list<struct<filename: string, lineno: int32, function: string>>, the oldest
  *                 frame first
- *   total_nframe  int32    frames of the whole stack, kept or not
+ *   total_nframe  int32    frames of the whole stack, stored or not
  *   labels        map<string, string>
  *   allocated     int64    blocks ever allocated
  *   freed         int64    blocks of them freed
  *   at_peak       int64    blocks live at the peak; null: not known
- *   weight        double   blocks that a recorded block stands for: 1, but in a sample more
+ *   weight        double   blocks that a recorded block represents: 1, with sampling 1 or more
  *
- * `filename` and `function` are dictionary-encoded. Rows without live blocks are there too
- * (they are history), and two rows may have the same key. Text is valid UTF-8: a surrogate
- * becomes U+FFFD, any other invalid byte "?".
+ * `filename` and `function` are dictionary-encoded. Sites without live blocks have rows too, and two rows may have
+ * the same key. Text is valid UTF-8: a surrogate becomes U+FFFD, any other invalid byte "?".
  */
 #ifndef CTM_ARROW_H
 #define CTM_ARROW_H
@@ -80,12 +79,10 @@ struct ArrowArrayStream {
 
 #endif
 
-/* Fills *out, which the caller releases by its callback. The stream and each array it gave live
- * on their own: they keep what they need of the snapshot. One thread at a time may use the
- * stream; arrays may be released by any thread. Batches have at most 65,536 rows and are made
- * when asked for. get_next fails with ENOMEM, or with EOVERFLOW if a number is over INT64_MAX
- * (of sites without live blocks, in odd files). CTM_ERR_NOMEM; CTM_ERR_LIMIT: the names are
- * more than 2 GiB. */
+/* Makes a stream, which the caller releases by its callback. The stream and its arrays outlive the caller's reference
+ * to the snapshot. One thread at a time may use the stream; any thread may release an array. get_next makes one batch
+ * of at most 65,536 rows. It fails with ENOMEM, or with EOVERFLOW if a number is over INT64_MAX, which damaged or
+ * hand-made files can have in sites without live blocks. CTM_ERR_NOMEM; CTM_ERR_LIMIT: over 2 GiB of names. */
 CTM_API CTM_NODISCARD ctm_status ctm_snapshot_arrow(ctm_snapshot *snapshot,
                                                     struct ArrowArrayStream *out);
 

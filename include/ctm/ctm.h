@@ -1,4 +1,4 @@
-/* ctm.h: all of libctm. See each header for its model. */
+/* ctm/ctm.h: all headers of libctm. Each describes its model. */
 #ifndef CTM_H
 #define CTM_H
 

@@ -1,4 +1,4 @@
-/* sampler.h: which blocks of a thread are recorded when sampling.
+/* ctm/sampler.h: which blocks of a thread are recorded when sampling.
  *
  * Model: a tracer that samples (ctm_tracer_start_sampling) leaves it to the caller to ask a sampler for each block. A
  * sampler is one thread's. None of the calls takes a lock.
@@ -14,18 +14,18 @@ extern "C" {
 
 typedef struct ctm_tracer ctm_tracer; /* tracer.h */
 
-/* Which blocks of one thread are recorded when sampling. Begins as zeros; touched by its thread alone. */
+/* The sampling state of one thread: selects the blocks to record. Initially zero; only its thread uses it. */
 typedef struct ctm_sampler {
     uint64_t distance; /* all fields private */
     uint64_t random;
     uint32_t generation;
 } ctm_sampler;
 
-/* Is a block of `size` bytes, which this thread allocates now, to be recorded? Ask once for each. */
+/* Whether to record a block of `size` bytes that this thread allocates now. Call once for each block. */
 CTM_API bool ctm_sampler_takes(ctm_tracer *tracer, ctm_sampler *sampler, uint64_t size);
-/* The next block of one byte or more that this sampler is asked about is taken. */
+/* Makes the sampler select the next block of at least one byte. */
 CTM_API void ctm_sampler_force(ctm_tracer *tracer, ctm_sampler *sampler);
-/* May a block be known at `address`, in any domain? Almost never, if sampling and none is. */
+/* Whether a block may be recorded at `address`, in any domain. With sampling, almost never true if none is. */
 CTM_API bool ctm_tracer_may_know(ctm_tracer *tracer, uintptr_t address);
 
 #ifdef __cplusplus

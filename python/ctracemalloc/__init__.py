@@ -19,10 +19,10 @@ if not (3, 11) <= sys.version_info < (3, 16):
     raise ImportError(
         "ctracemalloc knows CPython 3.11 to 3.15, not "
         f"{sys.version_info[0]}.{sys.version_info[1]}: the layout of this version's frames "
-        "and its allocator rules have not been checked; see docs/limits.md"
+        "and its allocator rules have not been checked; see docs/reference/limits.md"
     )
 
-from ._black_box import BlackBox, attach, open_black_box
+from . import _provide
 from ._ctracemalloc import (
     BaseFilter,
     DomainFilter,
@@ -58,12 +58,16 @@ from ._ctracemalloc import (
 )
 from ._install import install, uninstall
 from ._losses import Loss
-from ._record import Recorder, open_recording, record
+from .blackbox.finding import attach
+from .blackbox.reading import BlackBox, open_black_box
+from .recording.writing import Recorder, open_recording, record
+
+_provide.register()
 
 
 def __getattr__(name):
     if name == "Recording":  # whoever reads recordings needs more modules than whoever traces
-        from ._recording import Recording
+        from .recording.reading import Recording
 
         return Recording
     if name == "pickle":  # a program may want it imported in its own way

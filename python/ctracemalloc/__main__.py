@@ -2,7 +2,7 @@
 
 import sys
 
-from ctracemalloc._cli import main
+from ctracemalloc.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

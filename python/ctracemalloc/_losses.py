@@ -1,29 +1,16 @@
-"""Losses: what is not in the numbers, told wherever these are shown.
+"""Losses: what is not in the numbers.
 
-Model: a snapshot, a black box and a recording carry a list of losses (docs/reference-python.md). Functions here make the lines
-that every view of them shows; who shows numbers calls one of them.
+Model: a snapshot, a black box and a recording carry a list of losses (docs/reference/python.md); the extension makes the
+items. render/text/losses.py makes the lines that tell of them.
 """
 
-from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
-
-from ._names import printable
-
-# What a loss of each kind means for who reads the numbers.
-MEANINGS = {
-    "allocators": "allocations",
-    "free_lists": "free lists",
-    "tracked_blocks": "announced blocks",
-    "memory": "for want of memory",
-    "file": "file",
-    "more": "more",
-}
 
 
 class Loss(NamedTuple):
     """One fact about what is not in the numbers."""
 
-    kind: str  # a key of MEANINGS, or of a later version's
+    kind: str  # docs/reference/python.md, or of a later version
     detail: str  # one line
     count: int  # type: ignore[assignment]  # events; 0: not counted, it is a state
 
@@ -31,49 +18,3 @@ class Loss(NamedTuple):
 class HasLosses(Protocol):
     @property
     def losses(self) -> tuple[Loss, ...]: ...
-
-
-def texts(losses: Iterable[Loss]) -> list[str]:
-    """A line for each, printable, whatever the file says."""
-    found = []
-    for loss in losses:
-        text = f"{MEANINGS.get(loss.kind, loss.kind)}: {loss.detail}" if loss.detail else MEANINGS.get(loss.kind, loss.kind)
-        if loss.count:
-            text += f" ({loss.count:,} times)" if loss.count > 1 else " (once)"
-        found.append(printable(text))
-    return found
-
-
-def shown(item: HasLosses) -> list[Loss]:
-    """Those that are told by a line of their own. That free lists are not followed in a sample is told by the line that says
-    what a sample is (`sample_note`)."""
-    is_sample = getattr(item, "sample_interval", None) is not None
-    return [loss for loss in item.losses if not (is_sample and loss.kind == "free_lists")]
-
-
-def sample_note(item: HasLosses) -> str:
-    """What the line that says what a sample is has to add."""
-    if any(loss.kind == "free_lists" for loss in item.losses):
-        return "; objects from free lists keep the traceback of their block"
-    return ""
-
-
-def facts(*items: HasLosses, names: Sequence[str] = ()) -> list[tuple[str, str]]:
-    """For the head of a report: ("lost", text), each text once.
-
-    names: of the items; then a loss that not all of them have says which do.
-    """
-    return told_once("lost", [texts(shown(item)) for item in items], names)
-
-
-def told_once(fact: str, lists: Sequence[Sequence[str]], names: Sequence[str] = ()) -> list[tuple[str, str]]:
-    """(fact, text) for the texts of several items, each text once, with the names of those that have it if not all do."""
-    found: dict[str, list[str]] = {}
-    for index, texts_of_item in enumerate(lists):
-        for text in dict.fromkeys(texts_of_item):
-            found.setdefault(text, []).append(names[index] if names else "")
-    told = []
-    for text, owners in found.items():
-        where = f" [{', '.join(owners)}]" if names and len(owners) < len(lists) else ""
-        told.append((fact, text + where))
-    return told

@@ -28,7 +28,7 @@ import compare
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 TREE = ROOT  # what each page gets a copy of
-NOT_COPIED = ("build", ".git", "__pycache__", "*.egg-info", ".mypy_cache", ".ruff_cache")
+NOT_COPIED = ("build", ".git", "__pycache__", ".mypy_cache", ".ruff_cache")
 TIMEOUT = 300
 C_FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-O1"]
 END = "\036"  # between the output of one command and that of the next
@@ -264,7 +264,7 @@ def page_library(page):
 
 
 def build_libctm(page):
-    """The library that the page has installed; else the core, in the way docs/reference-c.md gives for that."""
+    """The library that the page has installed; else the core, in the way docs/reference/c.md gives for that."""
     installed, page.library = page.work / "install" / "lib" / "libctm.a", page.folder / "libctm.a"
     if installed.exists():
         page.library = installed

@@ -14,14 +14,36 @@ import unittest
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]
+sys.path.insert(0, str(HERE))
 
 if importlib.util.find_spec("sybil") is None:
     print("needs sybil (pip install sybil)")
     sys.exit(77)
 
 import blocks  # noqa: E402
-import run_unittest  # noqa: E402
+
+
+class Result(unittest.TextTestResult):
+    """Also counts the tests that passed."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.passed = 0
+
+    def addSuccess(self, test):
+        super().addSuccess(test)
+        self.passed += 1
+
+
+def run(suite):
+    """The exit status. Sybil's blocks are unittest's here: a page is a class, with a folder that it fills."""
+    result = unittest.TextTestRunner(verbosity=2, resultclass=Result).run(suite)
+    failed = len(result.failures) + len(result.errors)
+    sys.stderr.flush()
+    for test, reason in result.skipped:
+        print(f"::skip {test}: {reason}")
+    print(f"::counts passed={result.passed} failed={failed} skipped={len(result.skipped)}", flush=True)
+    return 0 if failed == 0 and result.testsRun > 0 else 1
 
 
 def tests_of(suite):
@@ -44,7 +66,7 @@ def main():
     names = sys.argv[1:]
     blocks.Refresh.wanted = "--update" in names
     suite = all_tests([name for name in names if name != "--update"])
-    status = run_unittest.run(suite)
+    status = run(suite)
     blocks.Refresh.write()
     return status
 

@@ -11,7 +11,7 @@ from sybil import Sybil
 from sybil.integration.unittest import TestCase
 from sybil.parsers.markdown import SkipParser
 
-PAGES = ["README.md", "CONTRIBUTING.md", "docs/*.md"]
+PAGES = ["README.md", "CONTRIBUTING.md", "docs/**/*.md"]
 
 
 class PageTest(TestCase):

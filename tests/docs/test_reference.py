@@ -1,4 +1,4 @@
-"""docs/reference-python.md says the signatures and the options that there are."""
+"""docs/reference/python.md says the signatures and the options that there are."""
 
 import argparse
 import inspect
@@ -7,9 +7,9 @@ import unittest
 from pathlib import Path
 
 import ctracemalloc
-from ctracemalloc import _cli
+from ctracemalloc.cli import main
 
-REFERENCE = (Path(__file__).resolve().parents[2] / "docs" / "reference-python.md").read_text(encoding="utf-8")
+REFERENCE = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
 
 
 def functions_in_the_reference():
@@ -71,7 +71,7 @@ class SignatureTest(unittest.TestCase):
 
 class CommandLineTest(unittest.TestCase):
     def commands(self):
-        parser = _cli.build_parser()
+        parser = main.build_parser()
         actions = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
         return actions[0].choices
 

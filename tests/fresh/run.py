@@ -34,7 +34,7 @@ SUITES = "layers driver parity demo core:gcc"
 DEMO_SECONDS, DEMO_MEGABYTES = 60, 60
 COULD_NOT_RUN = 77
 INSIDE = "/home/ctm"
-NEEDED = ("gcc", "libc6-dev", "python3-dev", "python3-venv")
+NEEDED = ("cmake", "gcc", "libc6-dev", "ninja-build", "python3-dev", "python3-venv")
 
 
 class Result:
@@ -133,7 +133,7 @@ def check_tests(folder, result, log):
     status, output = run(folder, ["make", "test", "LIGHT=1", f"ONLY={SUITES}"], log)
     lines = output.strip().splitlines()
     first = "\n".join(lines[:3])
-    result.check("make test says what it lacks before it starts", "apt-get install" in first and "cmake" in first, first)
+    result.check("make test says what it lacks before it starts", "apt-get install" in first and "valgrind" in first, first)
     counted = re.match(r"(\d+) passed, (\d+) failed, \d+ skipped", lines[-1] if lines else "")
     good = status == 0 and counted and int(counted[1]) > 0
     result.check(f"make test ({SUITES})", good, lines[-1] if lines else "no output")

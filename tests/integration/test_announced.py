@@ -257,8 +257,8 @@ class ShapesTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             program = Path(folder, "shapes")
             flags = ["-std=gnu11", "-D_GNU_SOURCE", "-O1", "-g", "-fno-omit-frame-pointer", "-pthread", "-rdynamic"]
-            setup = (ROOT / "setup.py").read_text(encoding="utf-8")
-            macros = [f"-D{name}" for name in re.findall(r'\("(Z\w+)", None\)', setup)]
+            described = (ROOT / "src" / "pyext" / "CMakeLists.txt").read_text(encoding="utf-8")
+            macros = [f"-D{name}" for name in re.findall(r"\bZY(?:DIS|CORE)_\w+", described)]
             self.assertIn("-DZYDIS_STATIC_BUILD", macros)
             warnings = ["-Wall", "-Wextra", "-Werror"]
             command = [*compiler(), *flags, *warnings, *macros, *(f"-I{path}" for path in includes)]

@@ -513,9 +513,9 @@ class AttachTest(ScriptTest):
             assert 123456 + sys.getsizeof(b"") in [t.size for t in box.snapshot().traces]
             os.rename(name, "elsewhere.box")
             assert os.path.samefile(tm.attach(program.pid).path, "elsewhere.box")
-            # A killed process's box in the default place, whose number is this one's now.
-            from ctracemalloc import _black_box
-            stale = os.path.join(_black_box.make_folder(), f"{program.pid}.box")
+            # A killed process's box in the default folder, whose number is this one's now.
+            from ctracemalloc.blackbox import folder as default
+            stale = os.path.join(default.make_folder(), f"{program.pid}.box")
             shutil.copy("elsewhere.box", stale)
             try:
                 assert os.path.samefile(tm.attach(program.pid).path, "elsewhere.box")

@@ -96,10 +96,10 @@ class FullDiskTest(unittest.TestCase):
         self.check("stdlib")
 
     def test_compressed(self):
-        from ctracemalloc import _compression
+        from ctracemalloc.formats import compression
 
         try:
-            _compression.library()
+            compression.library()
         except ImportError as error:
             self.skipTest(str(error))
         self.check("zstd")

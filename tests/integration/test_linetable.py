@@ -17,6 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "pyext" / "capture" / "frames" / "linetable.c"
+INCLUDES = ROOT / "src" / "pyext"
 STEP = 1 if os.environ.get("CTM_LONG") else 10
 
 
@@ -49,7 +50,7 @@ class LineTableTest(unittest.TestCase):
             raise unittest.SkipTest("no C compiler")
         cls.folder = tempfile.TemporaryDirectory()
         library = os.path.join(cls.folder.name, "linetable.so")
-        subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, SOURCE], check=True)
+        subprocess.run([compiler, "-shared", "-fPIC", "-O1", f"-I{ROOT}/src/pyext", "-o", library, SOURCE], check=True)
         cls.line_of = ctypes.CDLL(library).pyctm_linetable_line
         cls.line_of.argtypes = [
             ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.POINTER(Place),

@@ -1,6 +1,6 @@
-/* box.h: for the tests of black boxes: a tracer with one, and is the box what the tracer says?
+/* box.h: shared by the tests of black boxes: makes a tracer with a box, and compares the two.
  *
- * Model: each program has one file, `path`, that is removed at its exit.
+ * Model: each test program has one file, `path`, which it removes at its exit.
  */
 #ifndef CTM_TESTS_BOX_H
 #define CTM_TESTS_BOX_H
@@ -29,11 +29,11 @@ static inline ctm_snapshot *read_box(void)
     ctm_file_error error = {0, "none"};
     if (!CHECK_EQ(ctm_box_open(path, &box, &error), CTM_OK)) {
         printf("%s at %llu\n", error.reason, (unsigned long long)error.offset);
-        exit(2);
+        exit(EXIT_FAILURE);
     }
     if (!CHECK_EQ(ctm_box_snapshot(box, &snapshot, &error), CTM_OK)) {
         printf("%s at %llu\n", error.reason, (unsigned long long)error.offset);
-        exit(2);
+        exit(EXIT_FAILURE);
     }
     ctm_box_close(box);
     return snapshot;
@@ -57,11 +57,11 @@ static inline void new_tracer(ctm_tracer **out)
     const ctm_status status = ctm_black_box_start(*out, path);
     if (!CHECK_EQ(status, CTM_OK)) {
         perror(path);
-        exit(2);
+        exit(EXIT_FAILURE);
     }
 }
 
-/* One block at line `line` of a file of its own. */
+/* Allocates a block at line `line` of the file that seven lines share. */
 static inline ctm_status allocate(ctm_tracer *tracer, uint32_t shard_index, uint32_t line,
                                   uintptr_t address, uint64_t size)
 {
@@ -87,7 +87,7 @@ static inline void fill(ctm_tracer *tracer, uint32_t n)
     }
 }
 
-/* Is the box what the tracer says? */
+/* Checks that the box has the same sites, totals and peak as a snapshot of the tracer. */
 static inline void compare_with_tracer(ctm_tracer *tracer)
 {
     ctm_snapshot *taken, *read = read_box(), *taken_peak, *read_peak;

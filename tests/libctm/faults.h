@@ -1,6 +1,6 @@
 /* faults.h: memory refused on purpose, and counted.
  *
- * Model: from faults_begin() on, the library asks here before each request for memory.
+ * Model: in a program that includes this the library asks here before each request for memory.
  */
 #ifndef CTM_TESTS_FAULTS_H
 #define CTM_TESTS_FAULTS_H
@@ -21,7 +21,8 @@ static inline bool fault_refuses(size_t size)
     return at < 0 || (at > 0 && atomic_fetch_sub(&fault_at, 1) == 1);
 }
 
-static inline void faults_begin(void)
+/* Before main. */
+__attribute__((constructor)) static void faults_begin(void)
 {
     ctmi_mem_set_refuses(fault_refuses);
 }

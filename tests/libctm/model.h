@@ -76,7 +76,7 @@ struct model {
 
 static struct model_key model_keys[KEYS];
 
-/* Neighbours, other leaves, other mids, the ends, odd ones, ones beyond 47 bits. */
+/* Neighbours, other leaves, other mids, the first and last slot, unaligned addresses, addresses above 47 bits. */
 static void model_make_keys(void)
 {
     for (uint32_t i = 0; i < KEYS; i++) {
@@ -122,7 +122,7 @@ static bool same_text(const char *got, const char *expected)
     return got != NULL && strcmp(got, expected ? expected : "") == 0;
 }
 
-/* Is row `id` of the shard the traceback of that number? */
+/* Whether row `id` of the shard is the traceback of that number. */
 static bool shard_traceback_is(ctm_shard *shard, uint32_t id, uint32_t traceback)
 {
     ctm_frame_text frames[5];
@@ -169,7 +169,7 @@ static bool snapshot_traceback_is(const ctm_snapshot *snapshot, uint32_t id, uin
 
 /* --- the model's side of the operations --- */
 
-/* What lives now is what lives at the peak. */
+/* A new peak: the live blocks are those at the peak. */
 static void model_new_peak(struct model *model)
 {
     struct model_counts *cells = &model->site[0][0][0];
@@ -340,7 +340,7 @@ static void compare_key(ctm_tracer *tracer, const struct model *model, uint32_t 
     ctm_shard_leave(shard);
 }
 
-/* The rooms set aside for resizes: the books of the shards and of the map agree. */
+/* Checks that the shards and the map count the same number of entries reserved for resizes. */
 static void check_rooms(ctm_tracer *tracer, const struct model *model)
 {
     size_t reserved = 0, resizing = 0, begun = 0;
@@ -529,7 +529,7 @@ static bool prepare_end(struct model *model, uint64_t *random, struct op *op)
     return true;
 }
 
-/* The next operation that makes sense for the model's state. */
+/* The next operation that is valid in the model's state. */
 static struct op choose_op(struct model *model, uint64_t *random, const struct op_weights *weights)
 {
     uint32_t all = 0;

@@ -1,7 +1,7 @@
-/* sample.h: snapshots for the tests of reading, written down or random.
+/* sample.h: sample snapshots, fixed or random, for the tests of queries and files.
  *
- * Model: a sample is a list of traces as stdlib has them; from it come a snapshot (by a
- * builder) and, in the tests, the answers of a naive model to compare with.
+ * Model: a sample is a list of traces as in stdlib. A builder makes a snapshot of it; the tests compute the
+ * expected results from it by a naive model.
  */
 #ifndef CTM_TESTS_SAMPLE_H
 #define CTM_TESTS_SAMPLE_H
@@ -9,7 +9,7 @@
 #include "check.h"
 #include "ctm/ctm.h"
 
-/* Runs are written down without the tail that they do not need. */
+/* Initializers of runs omit the fields at the end that are zero. */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
 struct sample_frame {
@@ -22,7 +22,7 @@ struct sample_frame {
 #define SAMPLE_DEPTH 6
 #define SAMPLE_LABELS 3
 
-/* `count` traces in a row, all the same. */
+/* `count` equal traces, one after the other. */
 struct sample_run {
     uint32_t domain;
     uint64_t size, count;
@@ -111,13 +111,13 @@ static inline ctm_builder *sample_builder(const struct sample_run *runs, size_t 
     return builder;
 }
 
-/* The same; without the blocks at the peak. */
+/* The same, finished. The blocks at the peak are not known. */
 static inline ctm_snapshot *sample_snapshot(const struct sample_run *runs, size_t n, bool merge)
 {
     return sample_finish(sample_builder(runs, n, merge));
 }
 
-/* All that can be known, with the blocks at the peak. */
+/* The same with all that a snapshot can have, the blocks at the peak included. */
 static inline ctm_builder *sample_full_builder(const struct sample_run *runs, size_t n, bool merge)
 {
     ctm_builder *builder = sample_builder(runs, n, merge);
@@ -133,8 +133,8 @@ static inline ctm_snapshot *sample_full_snapshot(const struct sample_run *runs, 
     return sample_finish(sample_full_builder(runs, n, merge));
 }
 
-/* Names with a long common start, with code points whose UTF-16 order is another, with the
- * empty name, and few lines: so that equal sizes, equal lines and shared prefixes are common. */
+/* A random run. The names have long common prefixes, code points that UTF-16 sorts in another order, and the empty
+ * name. Lines and sizes are few, so equal ones are common. */
 static inline struct sample_run sample_random_run(uint64_t *state)
 {
     static const char *const files[] = {

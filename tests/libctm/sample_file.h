@@ -1,5 +1,5 @@
-/* sample_file.h: what the tests of snapshots on file share: the golden sample, and a check that
- * two snapshots are identical.
+/* sample_file.h: shared by the tests of snapshot files: the golden samples, and a check that two
+ * snapshots are identical.
  */
 #ifndef CTM_TESTS_SAMPLE_FILE_H
 #define CTM_TESTS_SAMPLE_FILE_H
@@ -14,7 +14,7 @@ static const struct sample_run golden_runs[] = {
     {0, 64, 2, 2, 2, {{"main.py", "work", 10, 12}, {"main.py", "<module>", 1, 30}}},
 };
 #define GOLDEN (sizeof golden_runs / sizeof golden_runs[0])
-/* Of version 1.1: what 1.0 had no room for. */
+/* Of version 1.1: with labels and peak, which 1.0 cannot store. */
 static const struct sample_run golden_runs_1_1[] = {
     {0, 64, 3, 2, 2, {{"main.py", "work", 10, 12}, {"main.py", "<module>", 1, 30}}, {{NULL}}, 5},
     {0,
@@ -86,7 +86,7 @@ static inline bool same_info(const ctm_snapshot_info *a, const ctm_snapshot_info
            a->started_ns == b->started_ns && a->pid == b->pid && a->peak_known == b->peak_known;
 }
 
-/* Every table, byte by byte. */
+/* Compares every table byte by byte. */
 static inline void check_identical(const ctm_snapshot *a, const ctm_snapshot *b)
 {
     ctm_snapshot_info one, two;

@@ -312,7 +312,7 @@ static ctm_status do_by_label(struct situation *situation, uint64_t *done)
     return status;
 }
 
-static void check_operation(const char *name, operation *run, struct situation *situation)
+static void check_refusals(const char *name, operation *run, struct situation *situation)
 {
     long refused = 0;
     uint64_t survived = 0; /* what is done if an index cannot grow: all of it */
@@ -373,29 +373,8 @@ static ctm_snapshot *random_snapshot(uint64_t seed)
     return sample_finish(builder);
 }
 
-int main(void)
+static void check_operation(const char *name, operation *run)
 {
-    faults_begin();
-    static const struct {
-        const char *name;
-        operation *run;
-    } operations[] = {
-        {"statistics", do_statistics},
-        {"compare", do_compare},
-        {"filter", do_filter},
-        {"equal", do_equal},
-        {"encode", do_encode},
-        {"decode", do_decode},
-        {"file", do_write_and_read},
-        {"add_snapshot", do_add_snapshot},
-        {"finish", do_finish},
-        {"build", do_build},
-        {"arrow", do_arrow},
-        {"merge", do_merge},
-        {"merger", do_merger},
-        {"by_label", do_by_label},
-        {"decode_stdlib", do_decode_stdlib},
-    };
     struct situation situation = {.newer = random_snapshot(1), .older = random_snapshot(2)};
     const char *temporary = getenv("TMPDIR");
     snprintf(situation.path, sizeof situation.path, "%.100s/ctm-faults-%ld",
@@ -403,12 +382,38 @@ int main(void)
     REQUIRE(ctm_builder_new(&situation.builder) == CTM_OK);
     REQUIRE(ctm_snapshot_encode(situation.newer, "attributes", 10, &situation.bytes,
                                 &situation.size) == CTM_OK);
-    for (size_t i = 0; i < sizeof operations / sizeof operations[0]; i++) {
-        check_operation(operations[i].name, operations[i].run, &situation);
-    }
+    check_refusals(name, run, &situation);
     free(situation.bytes);
     ctm_builder_free(situation.builder);
     ctm_snapshot_unref(situation.newer);
     ctm_snapshot_unref(situation.older);
-    return check_done();
 }
+
+/* The tests: one for each of the operations above. */
+#define TEST_OF(name)                      \
+    static void test_##name(void)          \
+    {                                      \
+        check_operation(#name, do_##name); \
+    }
+TEST_OF(statistics)
+TEST_OF(compare)
+TEST_OF(filter)
+TEST_OF(equal)
+TEST_OF(encode)
+TEST_OF(decode)
+TEST_OF(write_and_read)
+TEST_OF(add_snapshot)
+TEST_OF(finish)
+TEST_OF(build)
+TEST_OF(arrow)
+TEST_OF(merge)
+TEST_OF(merger)
+TEST_OF(by_label)
+TEST_OF(decode_stdlib)
+
+TEST_LIST = {
+    TEST(test_statistics), TEST(test_compare),  TEST(test_filter),         TEST(test_equal),
+    TEST(test_encode),     TEST(test_decode),   TEST(test_write_and_read), TEST(test_add_snapshot),
+    TEST(test_finish),     TEST(test_build),    TEST(test_arrow),          TEST(test_merge),
+    TEST(test_merger),     TEST(test_by_label), TEST(test_decode_stdlib),  TEST_LIST_END,
+};

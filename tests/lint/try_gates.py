@@ -31,11 +31,11 @@ CHANGES = [
         "int ctm_bad(const int *a)\n{\n    return a == 0 ? *a : 0;\n}\n",
         "NULL is read",
     ),
-    Bad("ruff-check", "python/ctracemalloc/_output.py", "import os\n", "an import that is not used, in the wrong place"),
-    Bad("ruff-format", "python/ctracemalloc/_output.py", "bad = {'a' :1}\n", "quotes and spaces"),
-    Bad("mypy", "python/ctracemalloc/_output.py", "def bad(a):\n    return a\n", "no types"),
+    Bad("ruff-check", "python/ctracemalloc/formats/output.py", "import os\n", "an import that is not used, in the wrong place"),
+    Bad("ruff-format", "python/ctracemalloc/formats/output.py", "bad = {'a' :1}\n", "quotes and spaces"),
+    Bad("mypy", "python/ctracemalloc/formats/output.py", "def bad(a):\n    return a\n", "no types"),
     Bad("stubtest", "python/ctracemalloc/__init__.pyi", "def not_there() -> int: ...\n", "the extension has no such function"),
-    Bad("codespell", "docs/tutorial.md", "\nWe recieve it.\n", "a word"),  # codespell:ignore
+    Bad("codespell", "docs/tutorial/tutorial.md", "\nWe recieve it.\n", "a word"),  # codespell:ignore
     Bad("layers", "src/libctm/base/status.c", "#include <Python.h>\n", "the library sees Python"),
     Bad("layers", "src/libctm/base/utf8.c", '#include "tables/store.h"\n', "a room sees one above it"),
     Bad(
@@ -57,6 +57,16 @@ CHANGES = [
         "/* HOOK: */\nvoid ctm_bad(void)\n{\n    PyErr_NoMemory();\n}\n",
         "a hook raises",
     ),
+    Bad("imports", "python/ctracemalloc/formats/kinds.py", "from ..render.text import units\n", "a room sees one above it"),
+    Bad("imports", "python/ctracemalloc/run/ending.py", "from ..cli import main\n", "a front door is imported"),
+    Bad(
+        "imports",
+        "python/ctracemalloc/formats/kinds.py",
+        "def bad():\n    from . import output\n",
+        "a circle, through an import in a function",
+    ),
+    Bad("imports", "python/ctracemalloc/model/sums.py", 'bad = f"{PEAK_BYTES}"\n', "the model makes a text"),
+    Bad("changes", "changes/a-word.improved.md", "It is better.\n", "a kind that there is not"),
     Bad("check-merge-conflict", "README.md", "\n<<<<<<< HEAD\nours\n=======\ntheirs\n>>>>>>> other\n", "a conflict"),
     Bad("check-toml", "pyproject.toml", "[tool\n", "no TOML"),
     Bad("check-yaml", ".pre-commit-config.yaml.extra.yaml", "a: [\n", "no YAML"),

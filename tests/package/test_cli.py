@@ -208,14 +208,14 @@ class DoctorTest(ProgramTest):
     def test_a_lost_fact_is_said_and_changes_the_status(self):
         code = """
             import sys
-            from ctracemalloc import _checkup
-            _checkup._ctracemalloc = fake = type("Fake", (), {})
+            from ctracemalloc.cli import doctor
+            doctor._ctracemalloc = fake = type("Fake", (), {})
             fake.__version__ = "0"
             fake._doctor = lambda: {
                 "build": "release", "frames": {"ok": True, "detail": "fine"},
                 "free_lists": {"ok": False, "detail": "no way in"},
             }
-            sys.exit(_checkup.print_facts(sys.stdout))
+            sys.exit(doctor.print_facts(sys.stdout))
         """
         result = self.python("-c", textwrap.dedent(code))
         self.assertEqual(result.returncode, 1, result.stderr)

@@ -216,5 +216,48 @@ class AttachTest(ProgramTest):
             return teller.returncode, teller.stderr.read()
 
 
+class OrderTest(ProgramTest):
+    """What attach and detach tell an interpreter to run, run by this one: they also work where nothing takes orders."""
+
+    def test_start_and_stop(self):
+        source = """
+            import os, sys
+            sys.path.insert(0, PARENT)
+            from ctracemalloc.cli import orders
+            answer = os.path.abspath("answer")
+            open(answer, "w").close()
+            for name in [name for name in sys.modules if name.startswith("ctracemalloc")]:
+                del sys.modules[name]
+            before = list(sys.path)
+            exec(orders.FRAME.format(code=orders.START.format(folder=PARENT, nframe=3), answer=answer), {})
+            import ctracemalloc
+            started = ctracemalloc.get_traceback_limit(), ctracemalloc.attach(os.getpid()).pid == os.getpid()
+            exec(orders.FRAME.format(code=orders.STOP, answer=answer), {})
+            try:
+                ctracemalloc.attach(os.getpid())
+            except FileNotFoundError:
+                stopped = not ctracemalloc.is_tracing()
+            print(started, stopped, sys.path == before, repr(open(answer).read()))
+        """
+        source = textwrap.dedent(source).replace("PARENT", repr(PACKAGE_PARENT))
+        result = self.python(self.write("script.py", source))
+        self.assertEqual(result.stdout, "(3, True) True True ''\n", result.stderr)
+
+    def test_what_goes_wrong_is_the_answer(self):
+        source = """
+            import os, sys
+            sys.path.insert(0, PARENT)
+            from ctracemalloc.cli import orders
+            answer = os.path.abspath("answer")
+            open(answer, "w").close()
+            exec(orders.FRAME.format(code=orders.START.format(folder=PARENT, nframe=0), answer=answer), {})
+            print(open(answer).read())
+        """
+        source = textwrap.dedent(source).replace("PARENT", repr(PACKAGE_PARENT))
+        result = self.python(self.write("script.py", source))
+        self.assertRegex(result.stdout, r"^ValueError: .*frames.*\n$")
+        self.assertEqual(result.stderr, "")
+
+
 if __name__ == "__main__":
     unittest.main()

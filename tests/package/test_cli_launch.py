@@ -9,7 +9,7 @@ from pathlib import Path
 
 import ctracemalloc
 from cli_support import PACKAGE_PARENT, ProgramTest
-from ctracemalloc import _wrapper
+from ctracemalloc.cli import wrapper
 
 EXIT_7 = "import sys; print('ran', sys.argv[1:]); sys.exit(7)\n"
 
@@ -74,16 +74,16 @@ class CommandTest(unittest.TestCase):
             ([], ["-", "-u"]),
             ([], []),
         ):
-            self.assertEqual(_wrapper.split_command(options + program), (options, program))
-        self.assertEqual(_wrapper.split_command(["-OIm", "a", "-m"]), (["-OI"], ["-m", "a", "-m"]))
-        self.assertEqual(_wrapper.split_command(["-mctracemalloc", "run"]), ([], ["-m", "ctracemalloc", "run"]))
-        self.assertEqual(_wrapper.split_command(["-u", "--", "-x"]), (["-u"], ["-x"]))
+            self.assertEqual(wrapper.split_command(options + program), (options, program))
+        self.assertEqual(wrapper.split_command(["-OIm", "a", "-m"]), (["-OI"], ["-m", "a", "-m"]))
+        self.assertEqual(wrapper.split_command(["-mctracemalloc", "run"]), ([], ["-m", "ctracemalloc", "run"]))
+        self.assertEqual(wrapper.split_command(["-u", "--", "-x"]), (["-u"], ["-x"]))
 
     def test_wrapper(self):
-        self.assertIsNone(_wrapper.wrapper_of(["-m", "ctracemalloc", "run"]))
-        self.assertIsNone(_wrapper.wrapper_of([str(Path(ctracemalloc.__file__).with_name("__main__.py")), "run"]))
-        self.assertEqual(_wrapper.wrapper_of(["-m", "cProfile", "-o", "x"]), "-m cProfile")
-        self.assertEqual(_wrapper.wrapper_of(["/usr/bin/coverage", "run"]), "coverage")
+        self.assertIsNone(wrapper.wrapper_of(["-m", "ctracemalloc", "run"]))
+        self.assertIsNone(wrapper.wrapper_of([str(Path(ctracemalloc.__file__).with_name("__main__.py")), "run"]))
+        self.assertEqual(wrapper.wrapper_of(["-m", "cProfile", "-o", "x"]), "-m cProfile")
+        self.assertEqual(wrapper.wrapper_of(["/usr/bin/coverage", "run"]), "coverage")
 
 
 class WrapperTest(ProgramTest):
@@ -150,11 +150,11 @@ class WrapperTest(ProgramTest):
             "kernprof": (["-m", "kernprof", "-l"], "-m kernprof"),
             "memray": (["-m", "memray", "run", "-fo", "m.bin"], "-m memray"),
         }
-        for module, (wrapper, name) in known.items():
+        for module, (words, name) in known.items():
             with self.subTest(module):
                 if importlib.util.find_spec(module) is None:
                     self.skipTest(f"{module} is not installed for this Python")
-                self.check(*wrapper, name=name)
+                self.check(*words, name=name)
 
     def test_no_wrapper_no_word(self):
         self.write("p.py", EXIT_7)
@@ -174,7 +174,7 @@ class WrapperTest(ProgramTest):
             f"""
             import sys
             sys.path.append({str(site)!r})
-            from ctracemalloc._cli import main
+            from ctracemalloc.cli.main import main
             sys.exit(main())
         """,
         )

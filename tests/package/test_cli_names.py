@@ -1,179 +1,23 @@
-"""Any name, any terminal: names from programs are shown escaped, rows fit, and no encoding is an error."""
+"""Any name, any terminal, in real programs: names are shown escaped, rows fit, and no encoding is an error."""
 
 import fcntl
 import os
 import pty
-import random
 import re
 import struct
 import subprocess
 import sys
 import termios
 import threading
-import unicodedata
 import unittest
 
 import ctracemalloc
 from cli_support import ProgramTest
-from ctracemalloc import _names, _report, _terminal
-
-ENCODINGS = ("utf-8", "ascii", "cp1252", "latin-1", "koi8-r", "shift_jis", "utf-16")
-SPECIAL = [
-    "\x1b[2J",
-    "nul\0byte",
-    "two\nlines\r\n",
-    "half\ud83d",
-    "bytes\udcff\udc80",
-    "\u202ereversed",
-    "tab\there",
-    "\x9b31m",
-    "漢字" * 30,
-    "e\u0301" * 60,
-    "\u0301leads",
-    "👩\u200d👩\u200d👧",
-    "x" * 5000,
-    "/" * 300,
-    "",
-    " ",
-    "\u2028line",
-    "\ue000private",
-    "a/" * 80 + "end.py",
-    "\U000e0001tag",
-    "<frozen importlib._bootstrap_external>",
-    "ü/ö/ä.py",
-]
-
-KINDS = {}  # characters by category
-for code in range(0x110000):
-    KINDS.setdefault(unicodedata.category(chr(code)), []).append(code)
-
-
-def names(seed, count):
-    """Special ones, and made of characters of every category."""
-    chance = random.Random(seed)
-    for _ in range(count):
-        chars = [chr(chance.choice(KINDS[chance.choice(sorted(KINDS))])) for _ in range(chance.randrange(1, 60))]
-        yield "".join(chars)
-    yield from SPECIAL
-
-
-def snapshot_of(all_names):
-    sites = [(0, 1000 + i, ((name, i), ("main.py", 1)), 3) for i, name in enumerate(all_names)]
-    return ctracemalloc.Snapshot(sites, 2)
-
-
-class NamesTest(unittest.TestCase):
-    def test_every_character(self):
-        for code in range(0x110000):
-            shown = _names.printable(chr(code))
-            if not shown.isprintable() or (shown != chr(code)) != (not chr(code).isprintable()):
-                self.fail(f"{code:#x}: {shown!r}")
-        for char, shown in (
-            ("\0", "\\x00"),
-            ("\n", "\\n"),
-            ("\x1b", "\\x1b"),
-            ("\ud83d", "\\ud83d"),
-            ("\\", "\\"),
-            ("\u202e", "\\u202e"),
-            ("é", "é"),
-            ("漢", "漢"),
-            ("\U000e0001", "\\U000e0001"),
-        ):
-            self.assertEqual(_names.printable(char), shown)
-
-    def test_encodings(self):
-        self.assertEqual(_names.printable("é漢", "ascii"), "\\xe9\\u6f22")
-        self.assertEqual(_names.printable("é漢", "latin-1"), "é\\u6f22")
-        for name in names(1, 200):
-            for encoding in ENCODINGS:
-                _names.printable(name, encoding).encode(encoding)  # strict
-
-    def test_columns(self):
-        for text, width in (("abc", 3), ("漢字", 4), ("e\u0301", 1), ("", 0), ("👧", 2), ("한", 2), ("ü", 1)):
-            self.assertEqual(_names.columns(text), width)
-
-    def test_cuts(self):
-        self.assertEqual(_names.cut_end("abcdefgh", 6), "abc...")
-        self.assertEqual(_names.cut_start("abcdefgh", 6), "...fgh")
-        self.assertEqual(_names.cut_path("/one/two/three.py:5", 15), ".../three.py:5")
-        self.assertEqual(_names.cut_path("/one/two/three.py:5", 16), ".../three.py:5")
-        self.assertEqual(_names.cut_path("/one/two/three.py:5", 18), ".../two/three.py:5")
-        self.assertEqual(_names.cut_path("/one/two/three.py:5", 9), "...e.py:5")
-        for name in map(_names.printable, names(2, 200)):
-            for width in (1, 3, 4, 10, 41):
-                for cut in (_names.cut_end, _names.cut_start, _names.cut_path):
-                    short = cut(name, width)
-                    self.assertLessEqual(_names.columns(short), width)
-                    if _names.columns(name) <= width:
-                        self.assertEqual(short, name)
-
-    def test_counted(self):
-        self.assertEqual([_names.counted(n, "line") for n in (0, 1, 2, 1000)], ["0 lines", "1 line", "2 lines", "1,000 lines"])
-        self.assertEqual([_names.counted(n, "block", sign=True) for n in (-1, 1, 5)], ["-1 block", "+1 block", "+5 blocks"])
-
-    def test_paths(self):
-        for path, shown in (
-            ("/home/me/here/app/x.py", "app/x.py"),
-            ("/home/me/elsewhere/x.py", "/home/me/elsewhere/x.py"),
-            ("/usr/lib/python3.11/json/decoder.py", "json/decoder.py"),
-            ("/usr/lib/python3/dist-packages/apt/cache.py", "apt/cache.py"),
-            ("/opt/py/lib64/python3.13t/site-packages/flask/app.py", "flask/app.py"),
-            ("/home/me/here/venv/lib/python3.12/site-packages/flask/app.py", "flask/app.py"),
-            ("/home/me/here", "/home/me/here"),
-            ("relative.py", "relative.py"),
-            ("<string>", "<string>"),
-            ("/usr/lib/python3.11/", "/usr/lib/python3.11/"),
-        ):
-            self.assertEqual(_terminal.shorten_path(path, "/home/me/here"), shown)
-        self.assertEqual(_terminal.shorten_path("/a/b.py", "/"), "/a/b.py")
-        self.assertEqual(_terminal.shorten_path("/a/b.py", ""), "/a/b.py")
-
-
-class LinesTest(unittest.TestCase):
-    """Everything that reports are made of, in each width and encoding."""
-
-    def assert_good(self, lines, style):
-        for line in lines:
-            self.assertTrue(line.isprintable(), line)
-            line.encode(style.encoding)
-            if style.width is not None:
-                self.assertLessEqual(_names.columns(line), style.width, line)
-
-    def test_reports(self):
-        for seed in range(3):
-            every = list(names(seed, 60))
-            old, new = snapshot_of(every[::2]), snapshot_of(every)
-            new.run = {"command": every[:5], "ended": "on \x1b[2J", "pid": 5, "began": "\n", "moment": "\0"}
-            merged = ctracemalloc.Snapshot.merge([new], labels={"name": "\x1b[31m漢" * 20, "source": None})
-            for width in (40, 80, 200, None):
-                for encoding in ENCODINGS:
-                    style = _terminal.Style(False, width, encoding)
-                    for key in ("lineno", "function", "filename", "traceback"):
-                        self.assert_good(_report.format_snapshot(new, key, 200, style), style)
-                        self.assert_good(_report.format_diff(old, new, key, 200, style), style)
-                    self.assert_good(_report.format_snapshot(merged, "label:name", 5, style), style)
-
-    def test_sizes_that_are_none(self):
-        """What a file says of its program may be anything."""
-        style = _terminal.Style(False)
-        for size, shown in ((5, True), (0, True), (-1, False), (2**63, False), (10**400, False), (1.5, False), ("5", False)):
-            one = ctracemalloc.Snapshot([(0, 10, (("a.py", 1),), 1)], 1)
-            one.run = {"peak": size, "tracer": size}
-            text = "\n".join(_report.format_snapshot(one, "lineno", 5, style))
-            self.assertEqual((f"  peak     {size} B" in text, f"  tracer   {size} B used" in text), (shown, shown), text)
-            self.assertEqual("  tracer   " in text, shown)
-
-    def test_nothing_is_cut_where_nothing_has_to_fit(self):
-        every = [name for name in names(5, 60) if name]
-        text = "\n".join(_report.format_snapshot(snapshot_of(every), "lineno", 200, _terminal.Style(False)))
-        for number, name in enumerate(every):
-            self.assertIn(f"{_names.printable(_terminal.shorten_path(name, os.getcwd()))}:{number}", text)
-
-    def test_the_source_of_what_is_no_file(self):
-        """Nothing is read that could go on for ever."""
-        for name in ("/dev/zero", "/dev/stdin", "/dev/tty", "/proc/self/fd/0", "\0", "\ud83d", "/"):
-            frame = snapshot_of([name]).traces[0].traceback[-1]
-            self.assertEqual(_report.source_text(frame, _terminal.Style(False), 0), "")
+from ctracemalloc import _words
+from ctracemalloc.render.text import locations, units
+from ctracemalloc.render.text import style as styles
+from ctracemalloc.render.text.columns import columns
+from names_support import SPECIAL
 
 
 class TerminalTest(ProgramTest):
@@ -249,35 +93,35 @@ class TerminalTest(ProgramTest):
     def assert_fits(self, text, width):
         for line in re.sub("\x1b\\[[0-9]*m", "", text).splitlines():
             self.assertTrue(line.isprintable(), line)
-            self.assertLessEqual(_names.columns(line), width, line)
+            self.assertLessEqual(columns(line), width, line)
 
     def test_terminals(self):
-        for columns in (40, 80, 200):
-            shown = self.in_terminal(columns, "run", "-n", "3", "-o", "a.ctm", "--top", "30", "sub/prog.py")
+        for width in (40, 80, 200):
+            shown = self.in_terminal(width, "run", "-n", "3", "-o", "a.ctm", "--top", "30", "sub/prog.py")
             self.assertIn("\x1b[1m", shown)
-            self.assert_fits(shown, columns)
+            self.assert_fits(shown, width)
             for options in ([], ["--key", "traceback"], ["--key", "function"], ["--sort", "peak"], ["--sort", "allocated"]):
-                self.assert_fits(self.in_terminal(columns, "report", "a.ctm", "--top", "30", *options), columns)
-            self.assert_fits(self.in_terminal(columns, "diff", "a.ctm", "a.ctm"), columns)
-            dumb = self.in_terminal(columns, "report", "a.ctm", TERM="dumb")
+                self.assert_fits(self.in_terminal(width, "report", "a.ctm", "--top", "30", *options), width)
+            self.assert_fits(self.in_terminal(width, "diff", "a.ctm", "a.ctm"), width)
+            dumb = self.in_terminal(width, "report", "a.ctm", TERM="dumb")
             self.assertNotIn("\x1b", dumb)
-            self.assert_fits(dumb, columns)
+            self.assert_fits(dumb, width)
         self.assert_fits(self.in_terminal(200, "report", "a.ctm", COLUMNS="50"), 50)
         self.assert_fits(self.in_terminal(0, "report", "a.ctm"), 80)
 
     def test_recordings_on_terminals(self):
         self.traced("-n", "3", "--record", "r.ctr", "--record-interval", "0.01", "-o", "a.ctm", "sub/prog.py")
-        for columns in (40, 80, 200):
-            shown = self.in_terminal(columns, "recording", "r.ctr")
-            self.assert_fits(shown, columns)
+        for width in (40, 80, 200):
+            shown = self.in_terminal(width, "recording", "r.ctr")
+            self.assert_fits(shown, width)
             self.assertIn("█", shown)
-            self.assert_fits(self.in_terminal(columns, "report", "r.ctr"), columns)
+            self.assert_fits(self.in_terminal(width, "report", "r.ctr"), width)
 
     def test_in_a_pipe_rows_are_whole(self):
         text = self.bytes_of("run", "-o", "a.ctm", "--top", "40", "sub/prog.py").stderr.decode()
         for name in SPECIAL:
             if name:
-                self.assertIn(f"{_names.printable(name)}:4 ", text)
+                self.assertIn(f"{_words.printable(name)}:4 ", text)
         self.assertEqual([line for line in text.splitlines() if not line.isprintable()], [])
 
     def test_run_and_report_show_the_same(self):
@@ -304,20 +148,20 @@ class TerminalTest(ProgramTest):
         for name in ("PYTHONIOENCODING", "PYTHONUTF8", "PYTHONCOERCECLOCALE"):
             self.environment.pop(name, None)  # the tests' own surroundings may have it
         for environment, encoding, bars in (
-            ({"LC_ALL": "C"}, "ascii", _terminal.ASCII_BARS),
-            ({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, "ascii", _terminal.ASCII_BARS),
-            ({"LC_ALL": "POSIX"}, "ascii", _terminal.ASCII_BARS),
-            ({"PYTHONIOENCODING": "ascii"}, "ascii", _terminal.ASCII_BARS),
-            ({"PYTHONIOENCODING": "ascii:strict"}, "ascii", _terminal.ASCII_BARS),
-            ({"PYTHONIOENCODING": "cp1252"}, "cp1252", _terminal.ASCII_BARS),
-            ({"LC_ALL": "C", "PYTHONIOENCODING": "utf-8"}, "utf-8", _terminal.BARS),
-            ({"LC_ALL": "C", "PYTHONUTF8": "1"}, "utf-8", _terminal.BARS),
+            ({"LC_ALL": "C"}, "ascii", styles.ASCII_BARS),
+            ({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, "ascii", styles.ASCII_BARS),
+            ({"LC_ALL": "POSIX"}, "ascii", styles.ASCII_BARS),
+            ({"PYTHONIOENCODING": "ascii"}, "ascii", styles.ASCII_BARS),
+            ({"PYTHONIOENCODING": "ascii:strict"}, "ascii", styles.ASCII_BARS),
+            ({"PYTHONIOENCODING": "cp1252"}, "cp1252", styles.ASCII_BARS),
+            ({"LC_ALL": "C", "PYTHONIOENCODING": "utf-8"}, "utf-8", styles.BARS),
+            ({"LC_ALL": "C", "PYTHONUTF8": "1"}, "utf-8", styles.BARS),
         ):
             with self.subTest(environment=environment):
                 report = self.bytes_of("report", "a.ctm", "--top", "40", **environment).stdout
-                self.assertIn(_names.printable("ü/ö/ä.py:4", encoding).encode(encoding), report)
+                self.assertIn(_words.printable("ü/ö/ä.py:4", encoding).encode(encoding), report)
                 run = self.bytes_of("run", "-o", "b.ctm", "--top", "40", "sub/prog.py", **environment).stderr
-                self.assertIn(_names.printable("ü/ö/ä.py:4", encoding).encode(encoding), run)
+                self.assertIn(_words.printable("ü/ö/ä.py:4", encoding).encode(encoding), run)
                 recording = self.bytes_of("recording", "r.ctr", **environment).stdout
                 self.assertIn(bars[-1], recording.decode(encoding))
                 for data in (report, run, recording):
@@ -331,7 +175,7 @@ class TerminalTest(ProgramTest):
             script, out, merged = (os.path.join(os.fsencode(self.folder), name + end) for end in (b".py", b".ctm", b".all"))
             with open(script, "w") as file:
                 file.write("x = [bytes(1000) for _ in range(100)]\n")
-            shown = _names.printable(os.path.basename(os.fsdecode(script)))
+            shown = _words.printable(os.path.basename(os.fsdecode(script)))
             self.assertIn(f"{shown}:1 ".encode(), self.bytes_of("run", "-o", out, script).stderr)
             self.assertIn(f"{shown}:1 ".encode(), self.bytes_of("report", out).stdout)
             done = self.bytes_of("merge", "-o", merged, out, out)
@@ -346,7 +190,7 @@ class TerminalTest(ProgramTest):
             ]
             for result in wrong:
                 self.assertEqual(result.returncode, 2)
-                self.assertIn(_names.printable(os.fsdecode(name)), result.stderr.decode())
+                self.assertIn(_words.printable(os.fsdecode(name)), result.stderr.decode())
             for result in (done, *wrong):
                 for line in (result.stdout + result.stderr).decode().splitlines():
                     self.assertTrue(line.isprintable(), line)
@@ -374,7 +218,7 @@ class MessagesTest(ProgramTest):
         self.assertIn("  ended    stopped\n", text)
         self.assertRegex(text, r"\n  began    \d{4}-\d\d-\d\d \d\d:\d\d:\d\d, pid")
         self.assertIn("  program  ", text)
-        self.assertIn(f"{_report.format_bytes(recording.moment().size)} in {recording.moment().count:,} blocks", text)
+        self.assertIn(f"{units.format_bytes(recording.moment().size)} in {recording.moment().count:,} blocks", text)
         self.assertIn("old  ", self.command("diff", "a.ctm", "r.ctr"))
         self.command("recording", "r.ctr", "--to", "0", "-o", "m.ctm")
         written = self.command("report", "m.ctm")
@@ -440,7 +284,7 @@ class MessagesTest(ProgramTest):
         traceback = self.command("report", "one.ctm", "--traceback")
         self.assertIn("\n1 traceback\n", traceback)
         frames = ctracemalloc.Traceback((("a.py", 1),), 2)
-        self.assertIn("(1 older frame was not kept)", _report.format_frames(frames, _terminal.Style(False)))
+        self.assertIn("(1 older frame was not kept)", locations.format_frames(frames, styles.Style(False)))
         ctracemalloc.Snapshot([(0, 10, (("a.py", 1),), 2)] * 2, 1).dump(self.folder / "two.ctm")
         text = self.command("diff", "one.ctm", "two.ctm")
         self.assertIn("+10 B in +1 block\n", text)
@@ -523,7 +367,7 @@ class MessagesTest(ProgramTest):
         self.assertIn("  program  my prog.py\n", self.traced("-o", "it.ctm", "my prog.py").stderr)
 
     def test_units(self):
-        from ctracemalloc import _cli
+        from ctracemalloc.cli import arguments
 
         for text, size in (
             ("65536", 65536),
@@ -538,11 +382,11 @@ class MessagesTest(ProgramTest):
             ("100B", 100),
             ("100 B", 100),
         ):
-            self.assertEqual(_cli.interval_argument(text), size)
+            self.assertEqual(arguments.interval_argument(text), size)
         for size in (1, 1000, 2**15, 2**19, 5 * 2**20, 2**30):
-            printed = _report.format_bytes(size)
+            printed = units.format_bytes(size)
             if "." not in printed:
-                self.assertEqual(_report.format_bytes(_cli.interval_argument(printed)), printed)
+                self.assertEqual(units.format_bytes(arguments.interval_argument(printed)), printed)
         for text in ("", "0", "K", "x", "1KB", "1.5M", "-1", "257T", "9" * 40, "1 KiBi", "٣"):
             self.assertIn("1 to 256 TiB", self.command("run", "--sample-interval", text, "x.py", status=2))
 

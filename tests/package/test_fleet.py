@@ -1,4 +1,4 @@
-"""The examples of docs/fleet.md, run over a small fleet."""
+"""The examples of docs/howto/fleet.md, run over a small fleet."""
 
 import importlib.util
 import subprocess

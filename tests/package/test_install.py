@@ -16,6 +16,7 @@ import ctracemalloc
 
 PACKAGE = Path(ctracemalloc.__file__).resolve().parent
 HOOK = "ctracemalloc.pth"
+SOURCE = Path(__file__).resolve().parents[2] / "python"
 
 
 class CodeTest(unittest.TestCase):
@@ -281,10 +282,32 @@ class MetadataTest(unittest.TestCase):
     def test_hook_and_types_are_installed(self):
         names = {str(path) for path in self.distribution.files}
         self.assertIn(HOOK, names)
-        for name in ("py.typed", "__init__.pyi", "_startup/sitecustomize.py"):
+        for name in ("py.typed", "__init__.pyi", "_startup/pythonpath/sitecustomize.py"):
             if "site-packages" in str(PACKAGE) or "dist-packages" in str(PACKAGE):
                 self.assertIn(f"ctracemalloc/{name}", names)
             self.assertTrue((PACKAGE / name).is_file(), name)
+
+    def test_every_file_of_the_source_tree_is_installed(self):
+        if PACKAGE.is_relative_to(SOURCE):
+            self.skipTest("an editable install: the package is the source tree")
+        wanted = {str(path.relative_to(SOURCE)) for path in SOURCE.rglob("*") if is_source(path)}
+        self.assertIn("ctracemalloc/render/text/units.py", wanted)
+        installed = {str(path) for path in self.distribution.files}
+        self.assertEqual(wanted - installed, set())
+        built = {name for name in installed if name.startswith("ctracemalloc/") and is_source(Path(name))}
+        self.assertEqual(built - wanted, set())
+
+
+def is_source(path):
+    return path.suffix in (".py", ".pyi", ".pth") or path.name == "py.typed"
+
+
+class ImportTest(CodeTest):
+    def test_the_package_alone_imports_no_report_and_no_front_door(self):
+        code = "import sys, ctracemalloc; print(*(name for name in sys.modules if name.startswith('ctracemalloc.')))"
+        rooms = {name.split(".")[1] for name in self.python("-c", code).stdout.split()}
+        self.assertIn("recording", rooms)
+        self.assertEqual(rooms & {"_startup", "cli", "run", "render", "model"}, set())
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ import ctracemalloc
 import recording_reader
 import second_reader
 from cli_support import ProgramTest
-from ctracemalloc import Loss, _losses
+from ctracemalloc import Loss
+from ctracemalloc.render.text import losses
 
 DETAIL = "the instructions are not known"
 LOST = f"lost     announced blocks: {DETAIL}"
@@ -106,7 +107,7 @@ class SnapshotTest(unittest.TestCase):
 
     def test_texts(self):
         odd = Loss("colour", "\x1b[2J\n", 2)
-        self.assertEqual(_losses.texts([odd, Loss("file", "", 1)]), [r"colour: \x1b[2J\n (2 times)", "file (once)"])
+        self.assertEqual(losses.texts([odd, Loss("file", "", 1)]), [r"colour: \x1b[2J\n (2 times)", "file (once)"])
 
 
 class ViewTest(ProgramTest):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import ctracemalloc
 from cli_support import ProgramTest
-from ctracemalloc import _recording
+from ctracemalloc import _words
 from recording_reader import crc32c
 
 SPAN, TICK, END = 2, 4, 5
@@ -134,7 +134,7 @@ class TimesTest(ProgramTest):
             rows = [re.match(r" *(\S+(?: s)?) +([\d.]+ \w+) ", line) for line in lines[start + 1 : start + 1 + len(times)]]
             for row, moment in zip(rows, recording.totals()):
                 text, live = row.groups()
-                self.assertEqual(recording.moment(_recording.parse_clock(text)), moment, text)
+                self.assertEqual(recording.moment(_words.parse_clock(text)), moment, text)
                 self.assertEqual(live, ctracemalloc._format_size(moment.size, False))
             middle = len(times) // 2
             text = rows[middle].group(1)
@@ -161,17 +161,17 @@ class TimesTest(ProgramTest):
             (3599.6, 0, "1:00:00"),
             (3661.007, 3, "1:01:01.007"),
         ):
-            self.assertEqual(_recording.clock(seconds, digits), text)
-            self.assertAlmostEqual(_recording.parse_clock(text), seconds, delta=0.5)
+            self.assertEqual(_words.clock(seconds, digits), text)
+            self.assertAlmostEqual(_words.parse_clock(text), seconds, delta=0.5)
         self.assertEqual(
-            [_recording.parse_clock(text) for text in ("5", "5.5 s", "4:05", "1:02:03.5", "90:00")], [5, 5.5, 245, 3723.5, 5400]
+            [_words.parse_clock(text) for text in ("5", "5.5 s", "4:05", "1:02:03.5", "90:00")], [5, 5.5, 245, 3723.5, 5400]
         )
         for text in ("", "x", "-1", "nan", "inf", "1:60", "1:-5", "-1:05", "1:2:3:4", "1:", ":5", "s"):
-            self.assertRaises(ValueError, _recording.parse_clock, text)
+            self.assertRaises(ValueError, _words.parse_clock, text)
         chance = random.Random(3)
         for _ in range(2000):
             seconds, digits = 10 ** chance.uniform(-4, 5), chance.randrange(1, 6)
-            parsed = _recording.parse_clock(_recording.clock(seconds, digits))
+            parsed = _words.parse_clock(_words.clock(seconds, digits))
             self.assertAlmostEqual(parsed, seconds, delta=0.5001 * 10**-digits)
 
 

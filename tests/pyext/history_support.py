@@ -1,6 +1,6 @@
 """Snapshots from the core whose sites have a history: files of rows written down by the tests.
 
-Model: the module dumps one trace a site; then the counters of the sites in the file are replaced (docs/file-format.md)
+Model: the module dumps one trace a site; then the counters of the sites in the file are replaced (docs/formats/snapshot.md)
 and its checksums made good.
 """
 

@@ -1,142 +1,137 @@
-"""Random traces, filters and patterns: the standard library's and our answers are the same."""
+"""Random traces, filters and patterns: the standard library's and our answers are the same.
 
-# Functions are called before their loop goes on.
-# ruff: noqa: B023, F841
+How many there are, and which, is said in tests/conftest.py.
+"""
 
 import random
 import tracemalloc
 import unittest
 
 import ctracemalloc
+from hypothesis import given
+from hypothesis import strategies as st
 from parity_support import describe
+
+FILES = [
+    "a.py",
+    "b.py",
+    "b.pyc",
+    "lib/c.py",
+    "<unknown>",
+    "é.py",
+    "long/" * 5 + "x.py",
+    "",
+    "[x].py",
+    "\ud800.py",
+    "A.py",
+    "日本.py",
+]
+PATTERNS = FILES + [
+    "*",
+    "*.py",
+    "?.py",
+    "lib/*",
+    "[a-b].py",
+    "[!a].py",
+    "*x*",
+    "[",
+    "a.pyc",
+    "*[.]py",
+    "<*>",
+    "[]x].py",
+    "[[]x].py",
+    "**",
+    "?",
+    "[b-a].py",
+    "*é*",
+]
+
+KEYS = st.sampled_from(
+    [("traceback", False), ("lineno", False), ("filename", False), ("lineno", True), ("filename", True)],
+)
+# Some of them in an order of their own, with what patterns are made of.
+NAMES = st.sampled_from(FILES) | st.text("abxpy*?[]!-./é", max_size=8)
+PATTERN_TEXTS = st.sampled_from(PATTERNS) | st.text("abxpy*?[]!-./é", max_size=8)
+TRACEBACKS = st.lists(st.tuples(st.sampled_from(FILES), st.integers(0, 3)), min_size=1, max_size=4).map(tuple)
+
+
+def trace(domain, size, frames, more):
+    return domain, size, frames, len(frames) + more
+
+
+def traces_of(tracebacks):
+    domains, sizes = st.sampled_from((0, 0, 0, 1, 389047)), st.sampled_from((0, 1, 10, 10, 64, 10**6, 2**40))
+    return st.lists(st.builds(trace, domains, sizes, st.sampled_from(tracebacks), st.integers(0, 1)), max_size=60)
+
+
+# Few tracebacks, so that many traces have the same.
+TRACES = st.lists(TRACEBACKS, min_size=1, max_size=12).flatmap(traces_of)
+
+
+def frame_filter(*arguments):
+    return lambda module: module.Filter(*arguments)
+
+
+def domain_filter(*arguments):
+    return lambda module: module.DomainFilter(*arguments)
+
+
+FILTERS = st.builds(
+    frame_filter,
+    st.booleans(),
+    PATTERN_TEXTS,
+    st.sampled_from((None, 1, 2)),
+    st.booleans(),
+    st.sampled_from((None, 0, 1)),
+) | st.builds(domain_filter, st.booleans(), st.sampled_from((0, 1, 389047, 7)))
+BOUNDS = st.none() | st.integers(-35, 35)
+SLICES = st.builds(slice, BOUNDS, BOUNDS, st.sampled_from((None, 1, 2, -1, -3)))
 
 
 class TestRandom(unittest.TestCase):
     """Random traces: equal results as lists, from both modules."""
 
-    FILES = [
-        "a.py",
-        "b.py",
-        "b.pyc",
-        "lib/c.py",
-        "<unknown>",
-        "é.py",
-        "long/" * 5 + "x.py",
-        "",
-        "[x].py",
-        "\ud800.py",
-        "A.py",
-        "日本.py",
-    ]
-    PATTERNS = FILES + [
-        "*",
-        "*.py",
-        "?.py",
-        "lib/*",
-        "[a-b].py",
-        "[!a].py",
-        "*x*",
-        "[",
-        "a.pyc",
-        "*[.]py",
-        "<*>",
-        "[]x].py",
-        "[[]x].py",
-        "**",
-        "?",
-        "[b-a].py",
-        "*é*",
-    ]
-
-    def random_traces(self, rng, count):
-        tracebacks = [tuple((rng.choice(self.FILES), rng.randrange(4)) for _ in range(rng.randrange(1, 5))) for _ in range(12)]
-        return [
-            (
-                rng.choice((0, 0, 0, 1, 389047)),
-                rng.choice((0, 1, 10, 10, 64, 10**6, 2**40)),
-                frames,
-                len(frames) + rng.randrange(2),
-            )
-            for frames in rng.choices(tracebacks, k=count)
-        ]
-
     def check(self, function):
         mine, theirs = function(ctracemalloc), function(tracemalloc)
         self.assertEqual(describe(mine), describe(theirs))
 
-    def test_statistics(self):
-        rng = random.Random(1)
-        for round_ in range(40):
-            raw = self.random_traces(rng, rng.randrange(60))
-            for key, cumulative in (
-                ("traceback", False),
-                ("lineno", False),
-                ("filename", False),
-                ("lineno", True),
-                ("filename", True),
-            ):
-                with self.subTest(round=round_, key=key, cumulative=cumulative):
-                    self.check(lambda m: m.Snapshot(list(raw), 5).statistics(key, cumulative))
-                    self.check(lambda m: m.Snapshot(list(raw), 5)._group_by(key, cumulative))
+    @given(TRACES, KEYS)
+    def test_statistics(self, raw, key):
+        self.check(lambda m: m.Snapshot(list(raw), 5).statistics(*key))
+        self.check(lambda m: m.Snapshot(list(raw), 5)._group_by(*key))
 
-    def test_compare_to(self):
-        rng = random.Random(2)
-        for round_ in range(40):
-            new, old = (self.random_traces(rng, rng.randrange(60)) for _ in range(2))
-            old += new[: rng.randrange(20)]
-            for key, cumulative in (
-                ("traceback", False),
-                ("lineno", False),
-                ("filename", False),
-                ("lineno", True),
-                ("filename", True),
-            ):
-                with self.subTest(round=round_, key=key, cumulative=cumulative):
-                    self.check(lambda m: m.Snapshot(list(new), 5).compare_to(m.Snapshot(list(old), 5), key, cumulative))
+    @given(TRACES, TRACES, st.integers(0, 20), KEYS)
+    def test_compare_to(self, new, old, common, key):
+        old = old + new[:common]
+        self.check(lambda m: m.Snapshot(list(new), 5).compare_to(m.Snapshot(list(old), 5), *key))
 
-    def random_filter(self, rng):
-        if rng.random() < 0.2:
-            args = (rng.random() < 0.5, rng.choice((0, 1, 389047, 7)))
-            return lambda m: m.DomainFilter(*args)
-        args = (
-            rng.random() < 0.5,
-            rng.choice(self.PATTERNS),
-            rng.choice((None, None, 1, 2)),
-            rng.random() < 0.5,
-            rng.choice((None, None, 0, 1)),
-        )
-        return lambda m: m.Filter(*args)
+    @given(TRACES, st.lists(FILTERS, max_size=3))
+    def test_filter_traces(self, raw, makers):
+        self.check(lambda m: m.Snapshot(list(raw), 5).filter_traces([make(m) for make in makers]))
 
-    def test_filter_traces(self):
-        rng = random.Random(3)
-        for round_ in range(150):
-            raw = self.random_traces(rng, rng.randrange(40))
-            makers = [self.random_filter(rng) for _ in range(rng.randrange(4))]
-            with self.subTest(round=round_):
-                self.check(lambda m: m.Snapshot(list(raw), 5).filter_traces([make(m) for make in makers]))
+    @given(PATTERN_TEXTS, NAMES, st.booleans())
+    def test_match(self, pattern, filename, inclusive):
+        self.check(lambda m: m.Filter(inclusive, pattern)._match_frame(filename, 1))
 
-    def test_match(self):
-        rng = random.Random(4)
-        for pattern in self.PATTERNS:
-            for filename in self.FILES:
+    def test_match_of_all_that_are_known(self):
+        for pattern in PATTERNS:
+            for filename in FILES:
                 for inclusive in (True, False):
-                    self.check(lambda m: m.Filter(inclusive, pattern)._match_frame(filename, 1))
+                    # Called before the loop goes on.
+                    self.check(lambda m: m.Filter(inclusive, pattern)._match_frame(filename, 1))  # noqa: B023
 
-    def test_sequences(self):
-        rng = random.Random(5)
-        raw = self.random_traces(rng, 30)
-        for _ in range(200):
-            bounds = [rng.choice((None, *range(-35, 36))) for _ in range(2)]
-            step = rng.choice((None, 1, 2, -1, -3))
-            part = slice(*bounds, step)
-            self.check(lambda m: m._Traces(raw)[part])
+    @given(TRACES, SLICES, st.data())
+    def test_sequences(self, raw, part, data):
+        self.check(lambda m: m._Traces(list(raw))[part])
+        if raw:
             self.check(lambda m: m.Traceback(raw[0][2] * 5)[part])
-            index = rng.randrange(-29, 29)
-            self.check(lambda m: m._Traces(raw)[index])
+            index = data.draw(st.integers(-len(raw), len(raw) - 1))
+            self.check(lambda m: m._Traces(list(raw))[index])
 
     def test_stdlib_and_ours_side_by_side(self):
         rng = random.Random(6)
-        raw = self.random_traces(rng, 30)
+        frames = [tuple((rng.choice(FILES), rng.randrange(4)) for _ in range(rng.randrange(1, 5))) for _ in range(12)]
+        raw = [trace(0, rng.choice((0, 1, 10, 64)), rng.choice(frames), 0) for _ in range(30)]
         ours = ctracemalloc.Snapshot(raw, 1).statistics("lineno")
         stdlib = tracemalloc.Snapshot(raw, 1).statistics("lineno")
         self.assertEqual([str(s) for s in ours], [str(s) for s in stdlib])

@@ -19,7 +19,8 @@ import unittest
 from pathlib import Path
 
 import ctracemalloc
-from ctracemalloc import FileError, _stdlib_pickle
+from ctracemalloc import FileError
+from ctracemalloc.formats import stdlib_pickle
 
 FRAMES = (("a.py", 2), ("b.py", 4))
 TRACES = [
@@ -137,7 +138,7 @@ class WriteTest(FolderTest):
     def test_standard_module_reads_it(self):
         snapshot = ctracemalloc.Snapshot(TRACES, 3)
         snapshot.note = {"numbers": [1, -(2**80), 2.5], "nothing": None}
-        _stdlib_pickle.dump(snapshot, self.path)
+        stdlib_pickle.dump(snapshot, self.path)
         seen = plain_python(READ, self.path)
         self.assertEqual(seen["traces"], as_lists(TRACES))
         self.assertEqual(seen["limit"], 3)
@@ -161,11 +162,11 @@ class WriteTest(FolderTest):
         self.assertLess(self.path.stat().st_size, 60 * len(snapshot.traces))
 
     def test_empty_snapshot(self):
-        _stdlib_pickle.dump(ctracemalloc.Snapshot([], 1), self.path)
+        stdlib_pickle.dump(ctracemalloc.Snapshot([], 1), self.path)
         self.assertEqual(plain_python(READ, self.path)["traces"], [])
 
     def test_only_two_names_are_in_it(self):
-        _stdlib_pickle.dump(ctracemalloc.Snapshot(TRACES, 3), self.path)
+        stdlib_pickle.dump(ctracemalloc.Snapshot(TRACES, 3), self.path)
         names = [
             argument
             for opcode, argument, _ in pickletools.genops(self.path.read_bytes())
@@ -181,46 +182,46 @@ class WriteTest(FolderTest):
                 snapshot = ctracemalloc.Snapshot(TRACES, 3)
                 snapshot.wrong = value
                 with self.assertRaisesRegex(TypeError, "'wrong'"):
-                    _stdlib_pickle.dump(snapshot, self.path)
+                    stdlib_pickle.dump(snapshot, self.path)
                 self.assertEqual(os.listdir(self.folder), ["snapshot.pickle"])
                 self.assertEqual(self.path.read_bytes(), b"the old file")
 
     def test_traces_made_by_hand_must_be_plain_too(self):
         snapshot = ctracemalloc.Snapshot([*TRACES, (0, 1, ((print, 1),), 1)], 3)
         with self.assertRaisesRegex(TypeError, "trace 5"):
-            _stdlib_pickle.dump(snapshot, self.path)
+            stdlib_pickle.dump(snapshot, self.path)
         self.assertEqual(os.listdir(self.folder), [])
 
     def test_link_stays_a_link(self):
         self.path.write_bytes(b"old")
         link = self.folder / "link"
         link.symlink_to(self.path)
-        _stdlib_pickle.dump(ctracemalloc.Snapshot(TRACES, 3), link)
+        stdlib_pickle.dump(ctracemalloc.Snapshot(TRACES, 3), link)
         self.assertTrue(link.is_symlink())
         self.assertEqual(len(load(self.path).traces), len(TRACES))
 
     def test_mode_follows_the_umask(self):
         old = os.umask(0o027)
         try:
-            _stdlib_pickle.dump(ctracemalloc.Snapshot(TRACES, 3), self.path)
+            stdlib_pickle.dump(ctracemalloc.Snapshot(TRACES, 3), self.path)
         finally:
             os.umask(old)
         self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o640)
 
     def test_bytes_path_and_descriptor(self):
         snapshot = ctracemalloc.Snapshot(TRACES, 3)
-        _stdlib_pickle.dump(snapshot, os.fsencode(self.path))
+        stdlib_pickle.dump(snapshot, os.fsencode(self.path))
         first = self.path.read_bytes()
-        _stdlib_pickle.dump(snapshot, os.open(self.path, os.O_WRONLY | os.O_TRUNC))
+        stdlib_pickle.dump(snapshot, os.open(self.path, os.O_WRONLY | os.O_TRUNC))
         self.assertEqual(self.path.read_bytes(), first)
 
     def test_bad_targets(self):
         snapshot = ctracemalloc.Snapshot(TRACES, 3)
         with self.assertRaises(IsADirectoryError):
-            _stdlib_pickle.dump(snapshot, self.folder)
+            stdlib_pickle.dump(snapshot, self.folder)
         with self.assertRaises(FileNotFoundError):
-            _stdlib_pickle.dump(snapshot, self.folder / "missing" / "file")
-        _stdlib_pickle.dump(snapshot, os.devnull)
+            stdlib_pickle.dump(snapshot, self.folder / "missing" / "file")
+        stdlib_pickle.dump(snapshot, os.devnull)
         self.assertFalse(os.path.isfile(os.devnull))
 
 
@@ -240,7 +241,7 @@ class ReadTest(FolderTest):
 
     def test_round_trip(self):
         snapshot = ctracemalloc.Snapshot(TRACES, 3)
-        _stdlib_pickle.dump(snapshot, self.path)
+        stdlib_pickle.dump(snapshot, self.path)
         again = load(self.path)
         self.assertEqual(list(again.traces._traces), TRACES)
         self.assertEqual(again.traceback_limit, 3)

@@ -1,4 +1,4 @@
-"""A second reader of black boxes, written from docs/black-box.md alone: it shares no code with libctm.
+"""A second reader of black boxes, written from docs/formats/black-box.md alone: it shares no code with libctm.
 
 usage: black_box_reader.py FILE
 

@@ -1,4 +1,4 @@
-"""A second reader of recordings, in plain Python, written from docs/recording.md alone. See test_recording_format.py.
+"""A second reader of recordings, in plain Python, written from docs/formats/recording.md alone. See test_recording_format.py.
 
 usage: recording_reader.py FILE: prints its ticks
 """

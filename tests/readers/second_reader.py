@@ -1,4 +1,4 @@
-"""A second reader of snapshot files, written from docs/file-format.md alone: it shares no code with libctm.
+"""A second reader of snapshot files, written from docs/formats/snapshot.md alone: it shares no code with libctm.
 
 usage: second_reader.py FILE [EXPECTED]
 

@@ -1,10 +1,11 @@
-/* base/assert.h: internal asserts: what must hold at a line, whatever the caller does.
+/* base/assert.h: internal asserts: invariants of the library, which no caller can break.
  *
- * Model: with CTM_ASSERTS (the tests' and sanitizers' builds, the fuzz targets) a condition that does not hold ends the
- * process, with its text and line on stderr. Without it, as the library is shipped, nothing of it is evaluated.
+ * Model: CTM_ASSERTS is defined in the builds of the tests, the sanitizers and the fuzz targets. There a condition that
+ * is false prints its text and line on stderr and aborts the process. The shipped library does not evaluate it.
  *
- * A holder says which thread is inside what a lock guards. It is changed right after the lock is taken and right before it
- * is given back, so that the functions which want that lock can assert it. In the child of a fork the thread is the same.
+ * A holder records which thread holds a lock. It is set right after the lock is taken and cleared right before the lock
+ * is released, so a function that needs the lock can assert it. The child of a fork keeps the holder: its one thread
+ * has the same number as in the parent.
  */
 #ifndef CTMI_BASE_ASSERT_H
 #define CTMI_BASE_ASSERT_H
@@ -22,11 +23,11 @@ _Noreturn void ctmi_assert_failed(const char *condition, const char *file, int l
     ((condition) ? (void)0 : ctmi_assert_failed(#condition, __FILE__, __LINE__))
 
 struct ctmi_holder {
-    _Atomic uintptr_t thread; /* 0: nobody */
-    uint32_t depth;           /* of the holding thread: how often it took the same */
+    _Atomic uintptr_t thread; /* written by the holding thread, read by any; 0: no holder */
+    uint32_t depth;           /* the holding thread's: how many times it has taken the lock */
 };
 
-/* A number that no other living thread has. */
+/* A number for the calling thread, unique among the threads that exist. */
 static inline uintptr_t ctmi_this_thread(void)
 {
     return (uintptr_t)&errno;

@@ -1,4 +1,4 @@
-/* base/bytes.h: numbers in files: little-endian, read and written byte by byte, at any alignment. */
+/* base/bytes.h: integers in files: little-endian, read and written byte by byte, at any alignment. */
 #ifndef CTMI_BASE_BYTES_H
 #define CTMI_BASE_BYTES_H
 

@@ -1,7 +1,7 @@
 /* base/crc32c.c: see base/crc32c.h.
  *
- * Model: "slicing by eight": tables[k][b] is the checksum's change by byte b standing k bytes
- * before the end of a step, so that eight look-ups replace eight dependent steps.
+ * Model: "slicing by eight": tables[k][b] is what byte b, k bytes before the end of a step, contributes
+ * to the checksum. So a step of eight bytes takes eight independent lookups.
  */
 #include "base/crc32c.h"
 

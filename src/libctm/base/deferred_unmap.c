@@ -1,4 +1,4 @@
-/* deferred_unmap.c: see base/deferred_unmap.h. */
+/* base/deferred_unmap.c: see base/deferred_unmap.h. */
 #include "base/deferred_unmap.h"
 
 #include <sched.h>
@@ -9,115 +9,116 @@
 #include "base/helper_thread.h"
 #include "base/memory.h"
 
-#define AT_ONCE ((size_t)32 << 20) /* bytes that the caller returns himself: 2 to 4 milliseconds */
-#define LOOKS 1000                 /* for a thread that was joined and is not gone yet */
+#define CALLER_BYTES ((size_t)32 << 20) /* unmapped by the caller: 2 to 4 milliseconds */
+#define END_POLLS 1000                  /* at most, until the system has removed a joined thread */
 
-void ctmi_deferred_unmap_init(struct ctmi_deferred_unmap *giving)
+void ctmi_deferred_unmap_init(struct ctmi_deferred_unmap *deferred)
 {
-    pthread_mutex_init(&giving->lock, NULL);
-    giving->process = 0;
-    giving->list = NULL;
+    pthread_mutex_init(&deferred->lock, NULL);
+    deferred->process = 0;
+    deferred->list = NULL;
 }
 
-void ctmi_deferred_unmap_destroy(struct ctmi_deferred_unmap *giving)
+void ctmi_deferred_unmap_destroy(struct ctmi_deferred_unmap *deferred)
 {
-    ctmi_deferred_unmap_wait(giving);
-    pthread_mutex_destroy(&giving->lock);
+    ctmi_deferred_unmap_wait(deferred);
+    pthread_mutex_destroy(&deferred->lock);
 }
 
-/* Returns mappings of `list` until these are `limit` bytes; gives what is left of it. */
-static struct ctmi_leaving *give_some(struct ctmi_leaving *list, size_t limit)
+/* Unmaps from the front of `list` until at least `limit` bytes are unmapped; returns the rest of the list. */
+static struct ctmi_pending_unmap *unmap_some(struct ctmi_pending_unmap *list, size_t limit)
 {
-    for (size_t given = 0; list != NULL && given < limit;) {
-        struct ctmi_leaving *next = list->next;
+    for (size_t unmapped = 0; list != NULL && unmapped < limit;) {
+        struct ctmi_pending_unmap *next = list->next;
         ctmi_mem_unmap(list->memory, list->size);
-        given += list->size;
+        unmapped += list->size;
         ctmi_mem_free(list);
         list = next;
     }
     return list;
 }
 
-void ctmi_deferred_unmap_now(struct ctmi_leaving *list)
+void ctmi_deferred_unmap_now(struct ctmi_pending_unmap *list)
 {
-    (void)give_some(list, SIZE_MAX);
+    (void)unmap_some(list, SIZE_MAX);
 }
 
-/* Records stay: to free them, a new thread would make an arena of malloc's. */
+/* The helper thread. It frees no record: its first call of malloc or free would create a malloc arena. */
 static void *run(void *argument)
 {
-    struct ctmi_deferred_unmap *giving = argument;
-    giving->id = (pid_t)syscall(SYS_gettid);
+    struct ctmi_deferred_unmap *deferred = argument;
+    deferred->id = (pid_t)syscall(SYS_gettid);
     pthread_setname_np(pthread_self(), "ctm-give-back");
-    for (const struct ctmi_leaving *at = giving->list; at != NULL; at = at->next) {
+    for (const struct ctmi_pending_unmap *at = deferred->list; at != NULL; at = at->next) {
         ctmi_mem_unmap(at->memory, at->size);
     }
     return NULL;
 }
 
-/* A thread that was joined is in the system's count of threads for some microseconds more. */
+/* Waits until the system no longer counts a joined thread, which takes some microseconds. */
 static void await_end(pid_t process, pid_t thread)
 {
-    for (int i = 0; i < LOOKS && syscall(SYS_tgkill, process, thread, 0) == 0; i++) {
+    for (int i = 0; i < END_POLLS && syscall(SYS_tgkill, process, thread, 0) == 0; i++) {
         sched_yield();
     }
 }
 
-static void wait_locked(struct ctmi_deferred_unmap *giving)
+static void wait_locked(struct ctmi_deferred_unmap *deferred)
 {
-    const pid_t process = giving->process;
-    struct ctmi_leaving *list = giving->list;
-    /* In the child of a fork that nobody told of there is no thread, and what it had returned is not known. */
+    const pid_t process = deferred->process;
+    struct ctmi_pending_unmap *list = deferred->list;
+    /* A fork without our handlers leaves the child a list without its helper. It is not known how much of the list is
+     * unmapped, so the child only frees the records. */
     if (process != 0 && process == getpid()) {
-        pthread_join(giving->thread, NULL);
-        await_end(process, giving->id);
+        pthread_join(deferred->thread, NULL);
+        await_end(process, deferred->id);
     }
-    giving->process = 0;
-    giving->list = NULL;
+    deferred->process = 0;
+    deferred->list = NULL;
     while (list != NULL) {
-        struct ctmi_leaving *next = list->next;
+        struct ctmi_pending_unmap *next = list->next;
         ctmi_mem_free(list);
         list = next;
     }
 }
 
-void ctmi_deferred_unmap_wait(struct ctmi_deferred_unmap *giving)
+void ctmi_deferred_unmap_wait(struct ctmi_deferred_unmap *deferred)
 {
-    pthread_mutex_lock(&giving->lock);
-    wait_locked(giving);
-    pthread_mutex_unlock(&giving->lock);
+    pthread_mutex_lock(&deferred->lock);
+    wait_locked(deferred);
+    pthread_mutex_unlock(&deferred->lock);
 }
 
-static void give_locked(struct ctmi_deferred_unmap *giving, struct ctmi_leaving *list)
+static void start_locked(struct ctmi_deferred_unmap *deferred, struct ctmi_pending_unmap *list)
 {
-    wait_locked(giving);
-    giving->list = list;
-    if (ctmi_helper_start(&giving->thread, run, giving) == 0) {
-        giving->process = getpid();
+    wait_locked(deferred);
+    deferred->list = list;
+    if (ctmi_helper_start(&deferred->thread, run, deferred) == 0) {
+        deferred->process = getpid();
     } else {
-        giving->list = NULL;
+        deferred->list = NULL;
         ctmi_deferred_unmap_now(list);
     }
 }
 
-void ctmi_deferred_unmap(struct ctmi_deferred_unmap *giving, struct ctmi_leaving *list)
+void ctmi_deferred_unmap(struct ctmi_deferred_unmap *deferred, struct ctmi_pending_unmap *list)
 {
-    struct ctmi_leaving *rest = give_some(list, AT_ONCE);
+    struct ctmi_pending_unmap *rest = unmap_some(list, CALLER_BYTES);
     if (rest != NULL) {
-        pthread_mutex_lock(&giving->lock);
-        give_locked(giving, rest);
-        pthread_mutex_unlock(&giving->lock);
+        pthread_mutex_lock(&deferred->lock);
+        start_locked(deferred, rest);
+        pthread_mutex_unlock(&deferred->lock);
     }
 }
 
 /* --- fork --- */
-void ctmi_deferred_unmap_fork_before(struct ctmi_deferred_unmap *giving)
+void ctmi_deferred_unmap_fork_before(struct ctmi_deferred_unmap *deferred)
 {
-    pthread_mutex_lock(&giving->lock);
-    wait_locked(giving);
+    pthread_mutex_lock(&deferred->lock);
+    wait_locked(deferred);
 }
 
-void ctmi_deferred_unmap_fork_after(struct ctmi_deferred_unmap *giving)
+void ctmi_deferred_unmap_fork_after(struct ctmi_deferred_unmap *deferred)
 {
-    pthread_mutex_unlock(&giving->lock);
+    pthread_mutex_unlock(&deferred->lock);
 }

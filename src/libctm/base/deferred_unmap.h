@@ -1,17 +1,16 @@
-/* base/deferred_unmap.h: returning much memory to the system without keeping the caller waiting.
+/* base/deferred_unmap.h: unmaps a large amount of memory without delaying the caller.
  *
- * Model: the system takes about a millisecond for each 10 MB that it gets back, so stop() of a large heap would take as
- * long as its address map is large. What is to go is a list of mappings that nobody else can reach. Its beginning is
- * returned by the caller, so that a small list (nearly all are) needs no thread; the rest by a *helper*, a thread that
- * does nothing else: it takes no lock, allocates and frees nothing, and ends. Where none can be started the
- * caller does all of it.
+ * Model: munmap takes about a millisecond for each 10 MB of touched pages, so the time of stop() would grow with the
+ * address map. The input is a list of mappings that no other thread can reach. The caller unmaps the front of the
+ * list, so a short list (nearly all are short) needs no thread. A *helper* thread unmaps the rest. It takes no lock,
+ * allocates and frees nothing, and ends. If no thread can be started, the caller unmaps everything.
  *
- * The helper is joined, which takes as long as it has still to do, by whoever comes first: the next list, the question
- * how much memory is in use, a new recording, a fork (whose child would have the rest of the list, and which
- * CPython warns of where a process has a second thread), the end of the tracer. A process that exits need not
- * wait for it.
+ * The helper is joined at the next of these: another list, a query of the memory in use, the start of a recording, a
+ * fork, the end of the tracer. The join waits until all is unmapped. A fork waits because its child would inherit the
+ * rest of the list, and because CPython warns of a fork in a process with a second thread. The exit of a process does
+ * not wait.
  *
- * Lock: `lock`, outside of all others: nothing of the tracer's is held by whoever takes it. fork holds it.
+ * Lock: `lock`, the outermost of all: a thread that takes it holds no lock of the tracer's. fork holds it throughout.
  */
 #ifndef CTMI_BASE_DEFERRED_UNMAP_H
 #define CTMI_BASE_DEFERRED_UNMAP_H
@@ -20,34 +19,35 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* A mapping that is to go. Allocated with ctmi_mem_alloc, perhaps as the first member of something larger. */
-struct ctmi_leaving {
-    struct ctmi_leaving *next; /* owned */
-    void *memory;              /* owned mapping, until it is returned */
-    size_t size;
+/* A mapping to unmap. Allocated with ctmi_mem_alloc; may be the first member of a larger struct.
+ * No lock: one thread at a time has the list. */
+struct ctmi_pending_unmap {
+    struct ctmi_pending_unmap *next; /* owned */
+    void *memory;                    /* owned mapping, until it is unmapped */
+    size_t size;                     /* bytes of the mapping */
 };
 
 struct ctmi_deferred_unmap {
     pthread_mutex_t lock;
-    pthread_t thread;          /* lock; the helper, if there is one */
-    pid_t process;             /* lock; whose helper it is; 0: there is none */
-    pid_t id;                  /* the helper's, then whoever joined it; its number in the system */
-    struct ctmi_leaving *list; /* lock; owned: its records are freed when the helper is joined */
+    pthread_t thread; /* lock; the helper, if there is one */
+    pid_t process;    /* lock; the process that the helper runs in; 0: there is no helper */
+    pid_t id;         /* thread id of the helper: written by it, read after it was joined */
+    struct ctmi_pending_unmap *list; /* lock; owned: the join of the helper frees the records */
 };
 
-void ctmi_deferred_unmap_init(struct ctmi_deferred_unmap *giving);
+void ctmi_deferred_unmap_init(struct ctmi_deferred_unmap *deferred);
 /* Waits for the helper. */
-void ctmi_deferred_unmap_destroy(struct ctmi_deferred_unmap *giving);
+void ctmi_deferred_unmap_destroy(struct ctmi_deferred_unmap *deferred);
 
-/* Returns all of the list (NULL: nothing), much of it a little later. */
-void ctmi_deferred_unmap(struct ctmi_deferred_unmap *giving, struct ctmi_leaving *list);
-/* Returns all of it now. Takes no lock. */
-void ctmi_deferred_unmap_now(struct ctmi_leaving *list);
-/* From here on all is returned, and the process has no helper. */
-void ctmi_deferred_unmap_wait(struct ctmi_deferred_unmap *giving);
+/* Unmaps all of the list and frees it (NULL: nothing to do). The helper may still be unmapping on return. */
+void ctmi_deferred_unmap(struct ctmi_deferred_unmap *deferred, struct ctmi_pending_unmap *list);
+/* The same, complete on return. Takes no lock. */
+void ctmi_deferred_unmap_now(struct ctmi_pending_unmap *list);
+/* On return all is unmapped, and the process has no helper. */
+void ctmi_deferred_unmap_wait(struct ctmi_deferred_unmap *deferred);
 
-/* fork: before everything else, and after it. */
-void ctmi_deferred_unmap_fork_before(struct ctmi_deferred_unmap *giving);
-void ctmi_deferred_unmap_fork_after(struct ctmi_deferred_unmap *giving); /* in parent and child */
+/* fork: before all other locks are taken, and after all others are released. */
+void ctmi_deferred_unmap_fork_before(struct ctmi_deferred_unmap *deferred);
+void ctmi_deferred_unmap_fork_after(struct ctmi_deferred_unmap *deferred); /* in parent and child */
 
 #endif

@@ -1,4 +1,7 @@
-/* base/descriptor.h: numbers of file descriptors. */
+/* base/descriptor.h: file descriptors with high numbers.
+ *
+ * Model: some programs expect particular low descriptors to be free, so the library's own get high numbers.
+ */
 #ifndef CTMI_BASE_DESCRIPTOR_H
 #define CTMI_BASE_DESCRIPTOR_H
 
@@ -7,7 +10,7 @@
 
 #define CTMI_FIRST_FD 500
 
-/* The same file under a number that is out of the way of programs which count on low ones, if it can be. */
+/* Moves `fd` to a number of at least CTMI_FIRST_FD and returns that. Returns `fd` itself if that fails. */
 static inline int ctmi_fd_move_up(int fd)
 {
     const int higher = fcntl(fd, F_DUPFD_CLOEXEC, CTMI_FIRST_FD);

@@ -1,4 +1,4 @@
-/* helper_thread.c: see base/helper_thread.h. */
+/* base/helper_thread.c: see base/helper_thread.h. */
 #include "base/helper_thread.h"
 
 #include <errno.h>
@@ -18,7 +18,8 @@ int ctmi_helper_start(pthread_t *out_thread, void *(*run)(void *), void *argumen
     pthread_attr_setstacksize(&attributes, STACK_SIZE);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     error = pthread_create(out_thread, &attributes, run, argument);
-    if (error == EINVAL) { /* too small for all that libraries want of each thread */
+    if (error ==
+        EINVAL) { /* the stack is too small for the thread-local storage of the loaded libraries */
         error = pthread_create(out_thread, NULL, run, argument);
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -1,7 +1,7 @@
-/* base/idset.h: a hash set of row ids, to find rows of equal content.
+/* base/idset.h: a hash set of row ids that finds rows of equal content.
  *
- * Model: open addressing over ids, at most half full; the content is the caller's and is
- * compared by a function it gives. Used for a pass over one table, then freed.
+ * Model: open addressing with linear probing, at most half full. The set stores ids only; the caller has the
+ * content, and passes its hash and a function that compares it. A set lives for one pass over one table.
  */
 #ifndef CTMI_BASE_IDSET_H
 #define CTMI_BASE_IDSET_H
@@ -13,25 +13,25 @@
 #include "ctm/status.h"
 
 struct ctmi_idset {
-    uint32_t *ids; /* owned; 0: free place */
-    uint64_t mask;
+    uint32_t *ids; /* owned; 0: free slot */
+    uint64_t mask; /* number of slots - 1 */
 };
 
 typedef bool ctmi_idset_equal(const void *context, uint32_t a, uint32_t b);
 
-/* Room for `rows` ids. */
+/* An empty set with capacity for `rows` ids. */
 static inline ctm_status ctmi_idset_init(struct ctmi_idset *set, uint64_t rows)
 {
-    uint64_t places = 16;
-    while (places < 2 * rows) {
-        places *= 2;
+    uint64_t slots = 16;
+    while (slots < 2 * rows) {
+        slots *= 2;
     }
-    set->mask = places - 1;
-    set->ids = ctmi_mem_alloc((size_t)places * sizeof(uint32_t));
+    set->mask = slots - 1;
+    set->ids = ctmi_mem_alloc((size_t)slots * sizeof(uint32_t));
     if (set->ids == NULL) {
         return CTM_ERR_NOMEM;
     }
-    memset(set->ids, 0, (size_t)places * sizeof(uint32_t));
+    memset(set->ids, 0, (size_t)slots * sizeof(uint32_t));
     return CTM_OK;
 }
 
@@ -49,17 +49,17 @@ static inline uint64_t ctmi_hash_mix(uint64_t x)
     return x ^ (x >> 31);
 }
 
-/* The id that was added first among those equal to `id`, which is added if there is none. */
+/* Returns the id in the set that is equal to `id`; if there is none, adds `id` and returns it. */
 static inline uint32_t ctmi_idset_add(struct ctmi_idset *set, uint32_t id, uint64_t hash,
                                       ctmi_idset_equal *equal, const void *context)
 {
-    for (uint64_t place = hash & set->mask;; place = (place + 1) & set->mask) {
-        if (set->ids[place] == 0) {
-            set->ids[place] = id;
+    for (uint64_t slot = hash & set->mask;; slot = (slot + 1) & set->mask) {
+        if (set->ids[slot] == 0) {
+            set->ids[slot] = id;
             return id;
         }
-        if (equal(context, set->ids[place], id)) {
-            return set->ids[place];
+        if (equal(context, set->ids[slot], id)) {
+            return set->ids[slot];
         }
     }
 }

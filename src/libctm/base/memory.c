@@ -1,4 +1,4 @@
-/* memory.c: see memory.h. */
+/* base/memory.c: see base/memory.h. */
 #include "base/memory.h"
 
 #include <stdatomic.h>
@@ -63,7 +63,7 @@ void ctmi_mem_unmap(void *memory, size_t size)
 
 void ctmi_mem_sparse(void *memory, size_t size)
 {
-    /* Advice only: without it the result is the same, in more memory. */
+    /* Advice only: if it fails, the mapping works the same and may take more memory. */
     (void)madvise(memory, size, MADV_NOHUGEPAGE);
 }
 
@@ -75,7 +75,7 @@ size_t ctmi_mem_resident(const void *memory, size_t size)
     while (pages > 0) {
         size_t n = pages < sizeof present ? pages : sizeof present;
         if (mincore(at, n * page, present) != 0) {
-            return resident + pages * page; /* cannot tell: count all of it */
+            return resident + pages * page; /* not known: all of it counts as resident */
         }
         for (size_t i = 0; i < n; i++) {
             resident += (present[i] & 1u) * page;

@@ -1,4 +1,4 @@
-/* status.c: the text of each status; see ctm/status.h. */
+/* base/status.c: the text of each status; see ctm/status.h. */
 #include "ctm/status.h"
 
 const char *ctm_status_text(ctm_status status)

@@ -1,14 +1,18 @@
-/* base/utf8.h: is a text what it should be? */
+/* base/utf8.h: validates UTF-8.
+ *
+ * Model: UTF-8 with lone surrogates as three bytes each (WTF-8), as Python's "surrogatepass" writes them. Overlong
+ * forms and code points above U+10FFFF are invalid.
+ */
 #ifndef CTMI_BASE_UTF8_H
 #define CTMI_BASE_UTF8_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* The place of the first byte that is not valid UTF-8, or `length`. Surrogates are let through, as three bytes each. */
+/* The offset of the first byte that is not valid, or `length` if all are. */
 size_t ctmi_utf8_fault(const unsigned char *bytes, size_t length);
 
-/* Bytes of the UTF-8 sequence at `at`, of at most `left` (>= 1) bytes; 0: it is not valid. */
+/* The length of the sequence at `at`, which has `left` (>= 1) bytes to the end; 0: it is not valid. */
 static inline size_t ctmi_utf8_sequence(const unsigned char *at, size_t left)
 {
     static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
@@ -31,7 +35,7 @@ static inline size_t ctmi_utf8_sequence(const unsigned char *at, size_t left)
     return point >= least[size] && point <= 0x10ffff ? size : 0;
 }
 
-/* Is the sequence at `at`, of three bytes, a surrogate? */
+/* Whether the valid three-byte sequence at `at` is a surrogate. */
 static inline int ctmi_utf8_is_surrogate(const unsigned char *at)
 {
     return at[0] == 0xed && at[1] >= 0xa0;

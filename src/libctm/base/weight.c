@@ -1,4 +1,4 @@
-/* weight.c: see weight.h. */
+/* base/weight.c: see base/weight.h. */
 #include "base/weight.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-/* address_map.c: the levels of the radix tree; see address_map.h, and overflow.c. */
+/* blockmap/address_map.c: the radix tree of the address map; see blockmap/address_map.h. */
 #include "blockmap/address_map.h"
 
 #include "base/memory.h"
@@ -7,10 +7,10 @@
 
 #define NO_TOP UINT32_MAX
 
-/* One level that was installed. */
+/* An installed mid or leaf. Constant once it is in the list of levels. */
 struct ctmi_map_level {
-    struct ctmi_leaving leaving; /* first; its mapping, in the list of levels */
-    uint32_t top;                /* the entry of `top` that refers to it, or NO_TOP */
+    struct ctmi_pending_unmap mapping; /* first member; its mapping, linked into `levels` */
+    uint32_t top;                      /* a mid: its index in `top`; a leaf: NO_TOP */
 };
 
 void ctmi_map_init(struct ctmi_map *map)
@@ -21,17 +21,18 @@ void ctmi_map_init(struct ctmi_map *map)
 
 static void push(struct ctmi_map *map, struct ctmi_map_level *level)
 {
-    struct ctmi_leaving **next = &level->leaving.next;
+    struct ctmi_pending_unmap **next = &level->mapping.next;
     *next = atomic_load_explicit(&map->levels, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&map->levels, next, &level->leaving,
+    while (!atomic_compare_exchange_weak_explicit(&map->levels, next, &level->mapping,
                                                   memory_order_release, memory_order_relaxed)) {
     }
 }
 
-/* The level in *slot, installed by this thread or by another one; NULL: out of memory. */
-static void *install(struct ctmi_map *map, ctmi_map_level_slot *slot, size_t size, uint32_t top)
+/* Returns the level that *pointer leads to; installs it if there is none. NULL: out of memory. */
+static void *install(struct ctmi_map *map, ctmi_map_level_pointer *pointer, size_t size,
+                     uint32_t top)
 {
-    void *present = atomic_load_explicit(slot, memory_order_acquire);
+    void *present = atomic_load_explicit(pointer, memory_order_acquire);
     if (present != NULL) {
         return present;
     }
@@ -42,7 +43,7 @@ static void *install(struct ctmi_map *map, ctmi_map_level_slot *slot, size_t siz
         return NULL;
     }
     ctmi_mem_sparse(memory, size);
-    if (atomic_compare_exchange_strong_explicit(slot, &present, memory, memory_order_acq_rel,
+    if (atomic_compare_exchange_strong_explicit(pointer, &present, memory, memory_order_acq_rel,
                                                 memory_order_acquire)) {
         *level = (struct ctmi_map_level){{.memory = memory, .size = size}, top};
         push(map, level);
@@ -53,11 +54,12 @@ static void *install(struct ctmi_map *map, ctmi_map_level_slot *slot, size_t siz
     return present;
 }
 
-/* Out of line: once for each 4 MiB of addresses. */
-static __attribute__((noinline)) ctmi_map_slot *make_place(struct ctmi_map *map, uint64_t address)
+/* Installs the levels above a slot. Out of line: runs once for each 4 MiB of addresses. */
+static __attribute__((noinline)) ctmi_map_slot *make_slot(struct ctmi_map *map, uint64_t address)
 {
     uint32_t top = (uint32_t)(address >> CTMI_MAP_MID_BITS);
-    ctmi_map_level_slot *mid = install(map, &map->top[top], CTMI_MAP_MID_LEAVES * sizeof *mid, top);
+    ctmi_map_level_pointer *mid =
+        install(map, &map->top[top], CTMI_MAP_MID_LEAVES * sizeof *mid, top);
     ctmi_map_slot *leaf = NULL;
     if (mid != NULL) {
         leaf = install(map, &mid[(address >> CTMI_MAP_LEAF_BITS) % CTMI_MAP_MID_LEAVES],
@@ -68,13 +70,13 @@ static __attribute__((noinline)) ctmi_map_slot *make_place(struct ctmi_map *map,
 
 ctmi_map_slot *ctmi_map_memoize(struct ctmi_map *map, struct ctmi_map_memo *memos, uint64_t address)
 {
-    ctmi_map_slot *place = ctmi_map_has_slot(0, address) ? ctmi_map_find_slot(map, address) : NULL;
-    if (place != NULL) {
+    ctmi_map_slot *slot = ctmi_map_has_slot(0, address) ? ctmi_map_find_slot(map, address) : NULL;
+    if (slot != NULL) {
         const uint64_t key = address >> CTMI_MAP_LEAF_BITS;
         memos[key % CTMI_MAP_MEMOS] = (struct ctmi_map_memo){
-            key, place - (address >> CTMI_MAP_GRANULE_BITS) % CTMI_MAP_LEAF_SLOTS};
+            key, slot - (address >> CTMI_MAP_GRANULE_BITS) % CTMI_MAP_LEAF_SLOTS};
     }
-    return place;
+    return slot;
 }
 
 void ctmi_map_forget(struct ctmi_map_memo *memos)
@@ -84,47 +86,47 @@ void ctmi_map_forget(struct ctmi_map_memo *memos)
     }
 }
 
-/* The place to write to, made if need be; NULL: the overflow is the place. */
-static inline ctmi_map_slot *place_to_set(struct ctmi_map *map, uint32_t domain, uint64_t address)
+/* Returns the slot of the address, whose leaf it installs if needed. NULL: the block belongs in the overflow. */
+static inline ctmi_map_slot *slot_to_set(struct ctmi_map *map, uint32_t domain, uint64_t address)
 {
     if (!ctmi_map_has_slot(domain, address)) {
         return NULL;
     }
-    ctmi_map_slot *place = ctmi_map_find_slot(map, address);
-    return __builtin_expect(place != NULL, 1) ? place : make_place(map, address);
+    ctmi_map_slot *slot = ctmi_map_find_slot(map, address);
+    return __builtin_expect(slot != NULL, 1) ? slot : make_slot(map, address);
 }
 
-static inline uint32_t set_at(struct ctmi_map *map, ctmi_map_slot *place, uint64_t address,
-                              uint32_t slot)
+static inline uint32_t set_at(struct ctmi_map *map, ctmi_map_slot *slot, uint64_t address,
+                              uint32_t site_ref)
 {
-    uint32_t old = atomic_load_explicit(place, memory_order_acquire);
-    atomic_store_explicit(place, slot, memory_order_release);
+    uint32_t old = atomic_load_explicit(slot, memory_order_acquire);
+    atomic_store_explicit(slot, site_ref, memory_order_release);
     return old == 0 && ctmi_map_has_spilled(map) ? ctmi_overflow_take(map, 0, address) : old;
 }
 
-ctm_status ctmi_map_set_slow(struct ctmi_map *map, uint32_t domain, uint64_t address, uint32_t slot,
-                             uint32_t *out_old)
+ctm_status ctmi_map_set_slow(struct ctmi_map *map, uint32_t domain, uint64_t address,
+                             uint32_t site_ref, uint32_t *out_old)
 {
-    ctmi_map_slot *place = place_to_set(map, domain, address);
-    if (place == NULL) {
-        return ctmi_overflow_set(map, domain, address, slot, out_old);
+    ctmi_map_slot *slot = slot_to_set(map, domain, address);
+    if (slot == NULL) {
+        return ctmi_overflow_set(map, domain, address, site_ref, out_old);
     }
-    *out_old = set_at(map, place, address, slot);
+    *out_old = set_at(map, slot, address, site_ref);
     return CTM_OK;
 }
 
 uint32_t ctmi_map_set_reserved(struct ctmi_map *map, uint32_t domain, uint64_t address,
-                               uint32_t slot, bool *out_used_room)
+                               uint32_t site_ref, bool *out_used)
 {
-    ctmi_map_slot *place = place_to_set(map, domain, address);
-    if (place == NULL) {
-        return ctmi_overflow_set_reserved(map, domain, address, slot, out_used_room);
+    ctmi_map_slot *slot = slot_to_set(map, domain, address);
+    if (slot == NULL) {
+        return ctmi_overflow_set_reserved(map, domain, address, site_ref, out_used);
     }
-    *out_used_room = false;
-    return set_at(map, place, address, slot);
+    *out_used = false;
+    return set_at(map, slot, address, site_ref);
 }
 
-/* The slot is not in its place: it is in the overflow, or nowhere. */
+/* The tree has no entry for the address: the overflow may have one. */
 uint32_t ctmi_map_take_slow(struct ctmi_map *map, uint32_t domain, uint64_t address)
 {
     if (ctmi_map_has_slot(domain, address) && !ctmi_map_has_spilled(map)) {
@@ -138,16 +140,17 @@ uint32_t ctmi_map_get(struct ctmi_map *map, uint32_t domain, uint64_t address)
     if (!ctmi_map_has_slot(domain, address)) {
         return ctmi_overflow_get(map, domain, address);
     }
-    ctmi_map_slot *place = ctmi_map_find_slot(map, address);
-    uint32_t slot = place ? atomic_load_explicit(place, memory_order_acquire) : 0;
-    return slot == 0 && ctmi_map_has_spilled(map) ? ctmi_overflow_get(map, 0, address) : slot;
+    ctmi_map_slot *slot = ctmi_map_find_slot(map, address);
+    uint32_t site_ref = slot ? atomic_load_explicit(slot, memory_order_acquire) : 0;
+    return site_ref == 0 && ctmi_map_has_spilled(map) ? ctmi_overflow_get(map, 0, address)
+                                                      : site_ref;
 }
 
-/* --- all of it --- */
-struct ctmi_leaving *ctmi_map_empty(struct ctmi_map *map)
+/* --- the whole map --- */
+struct ctmi_pending_unmap *ctmi_map_empty(struct ctmi_map *map)
 {
-    struct ctmi_leaving *list = atomic_exchange(&map->levels, NULL);
-    for (struct ctmi_leaving *at = list; at != NULL; at = at->next) {
+    struct ctmi_pending_unmap *list = atomic_exchange(&map->levels, NULL);
+    for (struct ctmi_pending_unmap *at = list; at != NULL; at = at->next) {
         const uint32_t top = ((struct ctmi_map_level *)at)->top;
         if (top != NO_TOP) {
             atomic_store_explicit(&map->top[top], NULL, memory_order_release);
@@ -173,7 +176,7 @@ void ctmi_map_destroy(struct ctmi_map *map)
 size_t ctmi_map_bytes(struct ctmi_map *map)
 {
     size_t bytes = ctmi_overflow_bytes(map);
-    for (struct ctmi_leaving *at = atomic_load(&map->levels); at != NULL; at = at->next) {
+    for (struct ctmi_pending_unmap *at = atomic_load(&map->levels); at != NULL; at = at->next) {
         bytes += sizeof(struct ctmi_map_level) + ctmi_mem_resident(at->memory, at->size);
     }
     return bytes;

@@ -1,21 +1,22 @@
-/* overflow.c: the hash table of the address map; see address_map.h.
+/* blockmap/overflow.c: the hash table of the address map; see blockmap/address_map.h.
  *
- * Model: open addressing with linear probing; a deletion shifts the entries behind it back, so
- * there are no tombstones and a long run never slows down. used + kept stays within 3/4 of
- * the capacity; growing keeps that, so room that was set aside stays set aside. All of it
- * is done under the map's lock.
+ * Model: open addressing with linear probing. A deletion shifts later entries back, so there are no tombstones,
+ * and the table does not slow down over time. used + reserved is at most 3/4 of the capacity; growth keeps that, so
+ * reserved entries stay reserved. The map's lock guards all of it.
  */
 #include "blockmap/overflow.h"
 
 #include "base/memory.h"
 
+/* All fields: the lock of the map. */
 struct ctmi_overflow_entry {
     uint64_t address;
     uint32_t domain;
-    uint32_t slot; /* 0: free entry */
+    uint32_t site_ref; /* 0: free entry */
 };
 
-static size_t home(const struct ctmi_map *map, uint32_t domain, uint64_t address)
+/* The index where the search for a key starts. */
+static size_t first_index(const struct ctmi_map *map, uint32_t domain, uint64_t address)
 {
     uint64_t hash = (address ^ ((uint64_t)domain << 40)) * 0x9E3779B97F4A7C15ull;
     return (size_t)(hash ^ (hash >> 32)) & (map->capacity - 1);
@@ -24,9 +25,9 @@ static size_t home(const struct ctmi_map *map, uint32_t domain, uint64_t address
 static struct ctmi_overflow_entry *find_locked(const struct ctmi_map *map, uint32_t domain,
                                                uint64_t address)
 {
-    size_t at = home(map, domain, address);
+    size_t at = first_index(map, domain, address);
     struct ctmi_overflow_entry *entry;
-    while ((entry = &map->entries[at])->slot != 0) {
+    while ((entry = &map->entries[at])->site_ref != 0) {
         if (entry->address == address && entry->domain == domain) {
             break;
         }
@@ -50,7 +51,7 @@ static ctm_status grow_locked(struct ctmi_map *map, size_t needed)
     }
     for (size_t i = 0; i < map->capacity; i++) {
         const struct ctmi_overflow_entry *entry = &map->entries[i];
-        if (entry->slot != 0) {
+        if (entry->site_ref != 0) {
             *find_locked(&larger, entry->domain, entry->address) = *entry;
         }
     }
@@ -61,12 +62,12 @@ static ctm_status grow_locked(struct ctmi_map *map, size_t needed)
 }
 
 static void insert_locked(struct ctmi_map *map, struct ctmi_overflow_entry *entry, uint32_t domain,
-                          uint64_t address, uint32_t slot)
+                          uint64_t address, uint32_t site_ref)
 {
-    CTMI_ASSERT(slot != 0 && entry->slot == 0);
-    *entry = (struct ctmi_overflow_entry){address, domain, slot};
+    CTMI_ASSERT(site_ref != 0 && entry->site_ref == 0);
+    *entry = (struct ctmi_overflow_entry){address, domain, site_ref};
     map->used++;
-    CTMI_ASSERT(map->used < map->capacity); /* a place stays free, or a search would never end */
+    CTMI_ASSERT(map->used < map->capacity); /* an entry stays free, or a search would never end */
     if (ctmi_map_has_slot(domain, address)) {
         atomic_fetch_add_explicit(&map->spilled, 1, memory_order_release);
     }
@@ -80,70 +81,70 @@ static void remove_locked(struct ctmi_map *map, struct ctmi_overflow_entry *entr
     CTMI_ASSERT(map->used >= 1);
     map->used--;
     size_t mask = map->capacity - 1, hole = (size_t)(entry - map->entries);
-    for (size_t at = (hole + 1) & mask; map->entries[at].slot != 0; at = (at + 1) & mask) {
-        /* An entry may move back to the hole unless its home lies after the hole. */
-        size_t from = home(map, map->entries[at].domain, map->entries[at].address);
+    for (size_t at = (hole + 1) & mask; map->entries[at].site_ref != 0; at = (at + 1) & mask) {
+        /* An entry may move back to the hole unless its search starts after the hole. */
+        size_t from = first_index(map, map->entries[at].domain, map->entries[at].address);
         if (((at - from) & mask) >= ((at - hole) & mask)) {
             map->entries[hole] = map->entries[at];
             hole = at;
         }
     }
-    map->entries[hole].slot = 0;
+    map->entries[hole].site_ref = 0;
 }
 
-static uint32_t replace_locked(struct ctmi_overflow_entry *entry, uint32_t slot)
+static uint32_t replace_locked(struct ctmi_overflow_entry *entry, uint32_t site_ref)
 {
-    uint32_t old = entry->slot;
-    entry->slot = slot;
+    uint32_t old = entry->site_ref;
+    entry->site_ref = site_ref;
     return old;
 }
 
-static ctm_status set_locked(struct ctmi_map *map, uint32_t domain, uint64_t address, uint32_t slot,
-                             uint32_t *out_old)
+static ctm_status set_locked(struct ctmi_map *map, uint32_t domain, uint64_t address,
+                             uint32_t site_ref, uint32_t *out_old)
 {
     struct ctmi_overflow_entry *entry = map->capacity ? find_locked(map, domain, address) : NULL;
-    if (entry != NULL && entry->slot != 0) {
-        *out_old = replace_locked(entry, slot);
+    if (entry != NULL && entry->site_ref != 0) {
+        *out_old = replace_locked(entry, site_ref);
         return CTM_OK;
     }
     ctm_status status = grow_locked(map, map->used + map->reserved + 1);
     if (status == CTM_OK) {
-        insert_locked(map, find_locked(map, domain, address), domain, address, slot);
+        insert_locked(map, find_locked(map, domain, address), domain, address, site_ref);
         *out_old = 0;
     }
     return status;
 }
 
-ctm_status ctmi_overflow_set(struct ctmi_map *map, uint32_t domain, uint64_t address, uint32_t slot,
-                             uint32_t *out_old)
+ctm_status ctmi_overflow_set(struct ctmi_map *map, uint32_t domain, uint64_t address,
+                             uint32_t site_ref, uint32_t *out_old)
 {
     pthread_mutex_lock(&map->lock);
-    ctm_status status = set_locked(map, domain, address, slot, out_old);
+    ctm_status status = set_locked(map, domain, address, site_ref, out_old);
     pthread_mutex_unlock(&map->lock);
     return status;
 }
 
 uint32_t ctmi_overflow_take(struct ctmi_map *map, uint32_t domain, uint64_t address)
 {
-    uint32_t slot = 0;
+    uint32_t site_ref = 0;
     pthread_mutex_lock(&map->lock);
     if (map->used != 0) {
         struct ctmi_overflow_entry *entry = find_locked(map, domain, address);
-        slot = entry->slot;
-        if (slot != 0) {
+        site_ref = entry->site_ref;
+        if (site_ref != 0) {
             remove_locked(map, entry);
         }
     }
     pthread_mutex_unlock(&map->lock);
-    return slot;
+    return site_ref;
 }
 
 uint32_t ctmi_overflow_get(struct ctmi_map *map, uint32_t domain, uint64_t address)
 {
     pthread_mutex_lock(&map->lock);
-    uint32_t slot = map->used != 0 ? find_locked(map, domain, address)->slot : 0;
+    uint32_t site_ref = map->used != 0 ? find_locked(map, domain, address)->site_ref : 0;
     pthread_mutex_unlock(&map->lock);
-    return slot;
+    return site_ref;
 }
 
 ctm_status ctmi_map_reserve(struct ctmi_map *map, size_t n)
@@ -158,17 +159,17 @@ ctm_status ctmi_map_reserve(struct ctmi_map *map, size_t n)
 }
 
 uint32_t ctmi_overflow_set_reserved(struct ctmi_map *map, uint32_t domain, uint64_t address,
-                                    uint32_t slot, bool *out_used_room)
+                                    uint32_t site_ref, bool *out_used)
 {
     uint32_t old = 0;
     pthread_mutex_lock(&map->lock);
     struct ctmi_overflow_entry *entry = find_locked(map, domain, address);
-    *out_used_room = entry->slot == 0;
-    if (entry->slot != 0) {
-        old = replace_locked(entry, slot);
+    *out_used = entry->site_ref == 0;
+    if (entry->site_ref != 0) {
+        old = replace_locked(entry, site_ref);
     } else {
         CTMI_ASSERT(map->reserved >= 1);
-        insert_locked(map, entry, domain, address, slot);
+        insert_locked(map, entry, domain, address, site_ref);
         map->reserved--;
     }
     pthread_mutex_unlock(&map->lock);

@@ -1,18 +1,19 @@
-/* export/arrow_batch.c: the columns of a run of sites; see export/arrow.h.
+/* export/arrow_batch.c: the columns of a range of sites; see export/arrow.h.
  *
- * Model: the rows of the tables become columns, a pass for each. What is variable in length was
- * measured before (ctmi_arrow_run), so every buffer is made at its size.
+ * Model: one pass over the sites fills one column. The total lengths of lists and texts are known beforehand
+ * (ctmi_arrow_run), so each buffer is allocated once, at its final size.
  */
 #include <string.h>
 
 #include "base/weight.h"
 #include "export/arrow.h"
 
+/* All fields: local to one call. */
 struct batch {
     const struct ctmi_arrow_source *source; /* borrowed */
-    const ctm_snapshot *snapshot;           /* the source's */
+    const ctm_snapshot *snapshot;           /* borrowed; the source's */
     const struct ctmi_arrow_run *run;       /* borrowed */
-    const ctm_site *sites;                  /* of the run, from its first */
+    const ctm_site *sites;                  /* borrowed; rows of the run */
 };
 
 static size_t bitmap_bytes(size_t bits)
@@ -26,7 +27,7 @@ static void set_valid(struct ArrowArray *array, size_t row)
     bitmap[row / 8] |= (unsigned char)(1u << row % 8);
 }
 
-/* An array of `rows` numbers of `width` bytes; with a bitmap, in which nothing is valid yet, if nullable. */
+/* An array of `rows` numbers of `width` bytes. If nullable it has a validity bitmap, with all values null. */
 static ctm_status numbers_new(size_t rows, size_t width, bool nullable,
                               struct ctmi_arrow_names *names, struct ArrowArray *out)
 {
@@ -41,14 +42,14 @@ static ctm_status numbers_new(size_t rows, size_t width, bool nullable,
 
 /* --- numbers of a site --- */
 
-/* False: it is not known. */
+/* The number of a site that a column shows; false: it is not known. */
 static bool site_number(const ctm_snapshot *snapshot, const ctm_site *site,
                         enum ctmi_arrow_column column, uint64_t *out)
 {
     switch (column) {
     case CTMI_ARROW_BLOCK_SIZE: *out = site->block_size; return true;
     case CTMI_ARROW_COUNT: *out = ctmi_site_live(site); return true;
-    /* No overflow: sealing has added it up. */
+    /* This cannot overflow: sealing the snapshot has checked the total. */
     case CTMI_ARROW_SIZE: *out = ctmi_site_live(site) * site->block_size; return true;
     case CTMI_ARROW_ALLOCATED: *out = site->allocated; return true;
     case CTMI_ARROW_FREED: *out = site->freed; return true;
@@ -122,7 +123,7 @@ static ctm_status fill_total_nframe(const struct batch *batch, struct ArrowArray
 
 /* --- frames --- */
 
-/* What a column shows of a frame; false: null. Frame 0 is no frame. */
+/* The value of a frame that a column shows; false: null. Frame 0 is no frame. */
 static bool frame_value(const struct batch *batch, uint32_t frame, int column, int32_t *out)
 {
     const ctm_frame *row = &batch->snapshot->frames[frame];
@@ -159,7 +160,7 @@ static void put_frame(const struct batch *batch, uint32_t frame, int column, siz
     }
 }
 
-/* Of the most recent frame of each site. */
+/* Fills a column with a value of the most recent frame of each site. */
 static ctm_status fill_top(const struct batch *batch, int column, struct ArrowArray *out)
 {
     ctm_status status =
@@ -171,7 +172,7 @@ static ctm_status fill_top(const struct batch *batch, int column, struct ArrowAr
     return status;
 }
 
-/* Of all frames of all sites, each site's oldest first. */
+/* Fills a column with a value of each frame of each site, a site's oldest frame first. */
 static ctm_status fill_frames(const struct batch *batch, int column, struct ArrowArray *out)
 {
     ctm_status status =
@@ -189,8 +190,8 @@ static ctm_status fill_frames(const struct batch *batch, int column, struct Arro
     return status;
 }
 
-/* A list or map, whose one child has `inside` rows and two or three children of its own. */
-static ctm_status nested_new(size_t rows, size_t inside, int columns, struct ArrowArray *out)
+/* A list or map with `rows` rows, whose one child has `items` rows and `columns` children of its own. */
+static ctm_status nested_new(size_t rows, size_t items, int columns, struct ArrowArray *out)
 {
     const struct ctmi_arrow_shape list = {
         .length = (int64_t)rows,
@@ -199,7 +200,7 @@ static ctm_status nested_new(size_t rows, size_t inside, int columns, struct Arr
         .n_children = 1,
     };
     const struct ctmi_arrow_shape item = {
-        .length = (int64_t)inside, .n_buffers = 1, .n_children = columns};
+        .length = (int64_t)items, .n_buffers = 1, .n_children = columns};
     ctm_status status = ctmi_arrow_array_new(&list, out);
     if (status == CTM_OK) {
         status = ctmi_arrow_array_new(&item, out->children[0]);
@@ -236,7 +237,7 @@ static ctm_status texts_new(size_t rows, size_t bytes, struct ArrowArray *out)
     return ctmi_arrow_array_new(&shape, out);
 }
 
-/* Appends string `id` as row `row`. */
+/* Appends string `id` as row `row`; the rows before are complete. */
 static void put_text(const ctm_snapshot *snapshot, uint32_t id, size_t row, struct ArrowArray *out)
 {
     int32_t *offsets = ctmi_arrow_buffer(out, 1);
@@ -247,7 +248,7 @@ static void put_text(const ctm_snapshot *snapshot, uint32_t id, size_t row, stru
     offsets[row + 1] = offsets[row] + (int32_t)length;
 }
 
-/* The pairs of a set are put in the order of the chain, the last key first: maps have no order. */
+/* The pairs of a label set are in the order of the chain of sets, the last key first. Arrow's maps have no order. */
 static ctm_status fill_labels(const struct batch *batch, struct ArrowArray *out)
 {
     const ctm_snapshot *snapshot = batch->snapshot;
@@ -275,7 +276,7 @@ static ctm_status fill_labels(const struct batch *batch, struct ArrowArray *out)
     return status;
 }
 
-/* --- all --- */
+/* --- batches --- */
 
 static ctm_status fill_column(const struct batch *batch, enum ctmi_arrow_column column,
                               struct ArrowArray *out)

@@ -1,7 +1,7 @@
 /* export/arrow_node.c: arrays and dictionaries of the Arrow export; see export/arrow.h.
  *
- * Model: an array's block holds, one behind the other: the head, the structs of its children and of its
- * dictionary, the buffers, each at a multiple of 64 bytes as Arrow recommends.
+ * Model: the block of memory of an array has, in this order: the head, the structs of its children and of its
+ * dictionary, the buffers. Each buffer is aligned to 64 bytes, as Arrow recommends.
  */
 #include <string.h>
 
@@ -97,13 +97,14 @@ void ctmi_arrow_names_unref(struct ctmi_arrow_names *names)
 
 /* --- arrays --- */
 
-#define MAX_INSIDE CTMI_ARROW_COLUMNS
+#define MAX_NESTED CTMI_ARROW_COLUMNS /* children and dictionary of an array */
 
+/* The head of a block. All fields: owned by the array. */
 struct head {
-    struct ctmi_arrow_names *names; /* owned reference, of a dictionary's array; else NULL */
+    struct ctmi_arrow_names *names; /* a dictionary's array: owned reference; else NULL */
     const void *buffers[3];
-    struct ArrowArray *pointers[MAX_INSIDE];
-    struct ArrowArray structs[];
+    struct ArrowArray *pointers[MAX_NESTED]; /* to `structs` */
+    struct ArrowArray structs[];             /* of the children, or of the dictionary */
 };
 
 static void array_release(struct ArrowArray *array)
@@ -128,10 +129,10 @@ static char *aligned(char *at)
     return (char *)(((uintptr_t)at + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1));
 }
 
-/* The block, zeroed; NULL: refused. */
-static struct head *head_new(const struct ctmi_arrow_shape *shape, size_t inside)
+/* The block of an array with `nested` children and dictionaries, zeroed. NULL: out of memory. */
+static struct head *head_new(const struct ctmi_arrow_shape *shape, size_t nested)
 {
-    size_t size = sizeof(struct head) + inside * sizeof(struct ArrowArray);
+    size_t size = sizeof(struct head) + nested * sizeof(struct ArrowArray);
     size_t buffers = size;
     for (int i = 0; i < shape->n_buffers; i++) {
         size += shape->buffer_bytes[i] + ALIGNMENT;
@@ -144,17 +145,17 @@ static struct head *head_new(const struct ctmi_arrow_shape *shape, size_t inside
     char *at = (char *)head + buffers;
     for (int i = 0; i < shape->n_buffers; i++) {
         at = aligned(at);
-        /* Without a bitmap everything is valid. Other buffers are never NULL, even if empty. */
+        /* A NULL bitmap means that all values are valid. Other buffers are never NULL, even if empty. */
         head->buffers[i] = i == 0 && shape->buffer_bytes[0] == 0 ? NULL : at;
         at += shape->buffer_bytes[i];
     }
-    for (size_t i = 0; i < inside; i++) {
+    for (size_t i = 0; i < nested; i++) {
         head->pointers[i] = &head->structs[i];
     }
     return head;
 }
 
-/* The array of a dictionary: its buffers are those of `names`. */
+/* The array of a dictionary, whose buffers are those of `names`. */
 static ctm_status dictionary_new(struct ctmi_arrow_names *names, struct ArrowArray *out)
 {
     const struct ctmi_arrow_shape shape = {.length = names->count, .n_buffers = 3};

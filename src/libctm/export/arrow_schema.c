@@ -1,16 +1,17 @@
-/* export/arrow_schema.c: what the columns are called and what is in them.
+/* export/arrow_schema.c: the names and types of the columns; see export/arrow.h.
  *
- * Model: the schema is a constant tree of fields; a consumer gets a copy in blocks of its own, one for
- * each struct with children. Names and formats are constants and not copied.
+ * Model: the schema is a constant tree of fields. A consumer gets a copy, in which each struct with children or a
+ * dictionary owns one block of memory. Names and formats are static and not copied.
  */
 #include <string.h>
 
 #include "base/memory.h"
 #include "export/arrow.h"
 
+/* Constant. */
 struct field {
-    const char *name, *format;
-    bool nullable, is_dictionary;
+    const char *name, *format;    /* as in ArrowSchema */
+    bool nullable, is_dictionary; /* is_dictionary: `format` is that of the indexes */
     const struct field *children; /* NULL: none */
     int n_children;
 };
@@ -80,24 +81,24 @@ static void schema_release(struct ArrowSchema *schema)
     schema->release = NULL;
 }
 
-/* Room for the children's structs and the pointers to them, or for the dictionary's. */
+/* The block of a schema with children or a dictionary. Owned by the schema. */
 struct schema_block {
-    struct ArrowSchema *pointers[CTMI_ARROW_COLUMNS];
-    struct ArrowSchema structs[];
+    struct ArrowSchema *pointers[CTMI_ARROW_COLUMNS]; /* to `structs` */
+    struct ArrowSchema structs[];                     /* of the children, or of the dictionary */
 };
 
 static ctm_status schema_new(const struct field *field, struct ArrowSchema *out)
 {
-    size_t inside = (size_t)field->n_children + field->is_dictionary;
+    size_t nested = (size_t)field->n_children + field->is_dictionary;
     struct schema_block *block = NULL;
-    if (inside > 0) {
-        size_t size = sizeof *block + inside * sizeof(struct ArrowSchema);
+    if (nested > 0) {
+        size_t size = sizeof *block + nested * sizeof(struct ArrowSchema);
         block = ctmi_mem_alloc(size);
         if (block == NULL) {
             return CTM_ERR_NOMEM;
         }
         memset(block, 0, size);
-        for (size_t i = 0; i < inside; i++) {
+        for (size_t i = 0; i < nested; i++) {
             block->pointers[i] = &block->structs[i];
         }
     }
@@ -114,7 +115,7 @@ static ctm_status schema_new(const struct field *field, struct ArrowSchema *out)
     return CTM_OK;
 }
 
-/* The whole tree below `field`. The recursion is as deep as the constant tree: five levels. */
+/* Makes the tree below `field`. The recursion is as deep as the constant tree: five levels. */
 static ctm_status schema_tree(const struct field *field, struct ArrowSchema *out)
 {
     ctm_status status = schema_new(field, out);

@@ -1,8 +1,8 @@
-/* export/arrow_stream.c: ctm_snapshot_arrow, batch after batch; see export/arrow.h.
+/* export/arrow_stream.c: ctm_snapshot_arrow, a stream of batches; see export/arrow.h.
  *
- * Model: the stream holds a reference to the snapshot and the names, which are sorted out once. A batch is
- * cut so that its offsets fit 32 bits and its memory stays small next to what a consumer has
- * to do with it anyway, and has at least one row.
+ * Model: the stream has a reference to the snapshot, and the names, which are collected once. The size of a batch is
+ * limited, so that its offsets fit 32 bits and its memory is small compared with what a consumer makes of it. A
+ * batch has at least one row.
  */
 #include <errno.h>
 #include <string.h>
@@ -15,15 +15,16 @@
 #define MAX_PAIRS ((size_t)1 << 20)
 #define MAX_TEXT ((size_t)1 << 26) /* bytes of labels; one row may have more */
 
+/* Used by one thread at a time. */
 struct stream {
     struct ctmi_arrow_source source; /* owned */
-    uint32_t next;                   /* the first site not given yet */
+    uint32_t next;                   /* the first site that no batch has returned yet */
     const char *error;               /* static text of the last failure, or NULL */
 };
 
-/* --- cutting --- */
+/* --- the sites of a batch --- */
 
-/* The run with one more site. */
+/* `run` with one more site. */
 static struct ctmi_arrow_run run_extend(const ctm_snapshot *snapshot, struct ctmi_arrow_run run)
 {
     const ctm_site *site = &snapshot->sites[run.first + run.rows];
@@ -43,7 +44,7 @@ static bool run_small(const struct ctmi_arrow_run *run)
            run->keys <= MAX_TEXT && run->values <= MAX_TEXT;
 }
 
-/* CTM_ERR_LIMIT: not even one row fits. */
+/* The longest run from `first` on within the limits. CTM_ERR_LIMIT: the first row alone does not fit 32 bits. */
 static ctm_status run_cut(const ctm_snapshot *snapshot, uint32_t first, struct ctmi_arrow_run *out)
 {
     struct ctmi_arrow_run run = run_extend(snapshot, (struct ctmi_arrow_run){.first = first});
@@ -83,7 +84,7 @@ static int stream_get_next(struct ArrowArrayStream *self, struct ArrowArray *out
     const ctm_snapshot *snapshot = stream->source.snapshot;
     struct ctmi_arrow_run run;
     if (stream->next > snapshot->info.sites) {
-        memset(out, 0, sizeof *out); /* a released array: the end */
+        memset(out, 0, sizeof *out); /* a released array means the end of the stream */
         return stream_status(stream, CTM_OK);
     }
     ctm_status status = run_cut(snapshot, stream->next, &run);
@@ -115,7 +116,7 @@ static void stream_release(struct ArrowArrayStream *self)
     self->release = NULL;
 }
 
-/* --- making one --- */
+/* --- the stream --- */
 
 static ctm_status find_names(const ctm_snapshot *snapshot, struct ctmi_arrow_source *source)
 {

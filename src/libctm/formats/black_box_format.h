@@ -1,4 +1,4 @@
-/* formats/black_box_format.h: the control block of a black box (docs/black-box.md).
+/* formats/black_box_format.h: the control block of a black box (docs/formats/black-box.md).
  *
  * Model: the file begins with this struct, as it is in memory, padded to CTMI_BOX_CONTROL_SIZE; chunks of rows
  * follow at page boundaries, in any order. What is below `crc` never changes. The rest is written while the program runs
@@ -81,15 +81,7 @@ _Static_assert(offsetof(struct ctmi_box_control, losses) == 16208, "as documente
 /* Bytes of a row as they are on file. */
 static inline uint32_t ctmi_box_row_size(enum ctmi_table table)
 {
-    switch (table) {
-    case CTMI_TABLE_STRINGS: return sizeof(struct ctmi_string_row);
-    case CTMI_TABLE_FUNCTIONS: return sizeof(ctm_function);
-    case CTMI_TABLE_FRAMES: return sizeof(ctm_frame);
-    case CTMI_TABLE_TRACEBACKS: return sizeof(struct ctmi_traceback_row);
-    case CTMI_TABLE_LABELS: return sizeof(struct ctmi_label_row);
-    case CTMI_TABLE_SITES: return sizeof(struct ctmi_site_row);
-    default: return 1;
-    }
+    return table == CTMI_TABLE_BYTES ? 1 : ctmi_schemas[table].row_size;
 }
 
 #endif

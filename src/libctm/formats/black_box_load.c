@@ -48,6 +48,13 @@ static uint64_t place_of_table(uint32_t shard, enum ctmi_table table)
            ((uint64_t)shard * CTMI_TABLES + (uint64_t)table) * sizeof(struct ctmi_box_table);
 }
 
+/* Where the chunks of a table are, and how many rows it has. */
+static ctm_status load_table(struct ctmi_box_loader *loader, uint32_t shard, enum ctmi_table table)
+{
+    return ctmi_box_read(loader, place_of_table(shard, table), &loader->tables[table],
+                         sizeof(struct ctmi_box_table));
+}
+
 static bool is_within(const struct ctmi_box_loader *loader, uint64_t offset, size_t used)
 {
     return offset <= loader->size && used <= loader->size - offset;
@@ -174,108 +181,92 @@ static ctm_status load_strings(struct ctmi_box_loader *loader)
 
 /* --- what rows refer to --- */
 
-static ctm_status check_functions(struct ctmi_box_loader *loader)
+static ctm_status check_references(struct ctmi_box_loader *loader, enum ctmi_table table,
+                                   uint32_t id, const uint32_t *counts)
 {
-    const struct ctmi_store *store = &loader->store;
-    for (uint32_t id = 1; id < store->functions.count; id++) {
-        const ctm_function *row = ctmi_store_function_row(store, id);
-        if (row->filename >= store->strings.count || row->name >= store->strings.count) {
-            return fail_row(loader, CTMI_TABLE_FUNCTIONS, id, "a function has no such string");
-        }
-    }
-    for (uint32_t id = 1; id < store->frames.count; id++) {
-        const ctm_frame *row = ctmi_store_frame_row(store, id);
-        if (row->function == 0 || row->function >= store->functions.count) {
-            return fail_row(loader, CTMI_TABLE_FRAMES, id, "a frame has no such function");
-        }
-    }
-    return CTM_OK;
+    const void *content = ctmi_store_content_row(&loader->store, table, id);
+    return ctmi_content_fault(table, content, id, counts) == NULL
+               ? CTM_OK
+               : fail_row(loader, table, id, ctmi_schemas[table].bad_reference);
 }
 
-static ctm_status check_tracebacks(struct ctmi_box_loader *loader)
+static ctm_status set_length(struct ctmi_box_loader *loader, uint32_t id)
 {
-    const struct ctmi_store *store = &loader->store;
-    for (uint32_t id = 1; id < store->tracebacks.count; id++) {
-        struct ctmi_traceback_row *row = ctmi_store_traceback_row(store, id);
-        if (row->row.parent >= id || row->row.frame == 0 || row->row.frame >= store->frames.count) {
-            return fail_row(loader, CTMI_TABLE_TRACEBACKS, id,
-                            "a traceback has no such frame or parent");
-        }
-        const uint32_t below =
-            row->row.parent != 0 ? ctmi_store_traceback_row(store, row->row.parent)->length : 0;
-        if (below >= CTM_MAX_NFRAME) {
-            return fail_row(loader, CTMI_TABLE_TRACEBACKS, id, "a traceback is too long");
-        }
-        row->length = below + 1;
-    }
-    return CTM_OK;
-}
-
-static ctm_status check_labels(struct ctmi_box_loader *loader)
-{
-    const struct ctmi_store *store = &loader->store;
-    for (uint32_t id = 1; id < store->labels.count; id++) {
-        const ctm_label *row = &ctmi_store_label_row(store, id)->row;
-        if (row->parent >= id || row->key == 0 || row->key >= store->strings.count ||
-            row->value >= store->strings.count) {
-            return fail_row(loader, CTMI_TABLE_LABELS, id, "a label has no such string or parent");
-        }
-    }
-    return CTM_OK;
+    struct ctmi_traceback_row *row = ctmi_store_traceback_row(&loader->store, id);
+    const uint32_t parent = row->row.parent;
+    const uint32_t below =
+        parent != 0 ? ctmi_store_traceback_row(&loader->store, parent)->length : 0;
+    row->length = below + 1;
+    return below < CTM_MAX_NFRAME
+               ? CTM_OK
+               : fail_row(loader, CTMI_TABLE_TRACEBACKS, id, "a traceback is too long");
 }
 
 /* Counters are read one by one while the program counts: a block may be seen as freed and not yet as allocated. */
-static ctm_status settle_sites(struct ctmi_box_loader *loader)
+static ctm_status settle_site(struct ctmi_box_loader *loader, uint32_t id)
 {
-    struct ctmi_store *store = &loader->store;
-    for (uint32_t id = 1; id < store->sites.count; id++) {
-        struct ctmi_site_row *row = ctmi_store_site_row(store, id);
-        ctm_site *site = &row->site;
-        if (site->traceback >= store->tracebacks.count || site->labels >= store->labels.count) {
-            return fail_row(loader, CTMI_TABLE_SITES, id, "a site has no such traceback or labels");
+    struct ctmi_site_row *row = ctmi_store_site_row(&loader->store, id);
+    ctm_site *site = &row->site;
+    uint64_t freed = ctmi_site_row_freed(row);
+    const uint64_t at_peak = ctmi_site_row_at_peak(&loader->store, row);
+    if (freed > site->allocated) {
+        if (!loader->moving) {
+            return fail_row(loader, CTMI_TABLE_SITES, id, "more blocks freed than allocated");
         }
-        uint64_t freed = ctmi_site_row_freed(row), at_peak = ctmi_site_row_at_peak(store, row);
-        if (freed > site->allocated) {
-            if (!loader->moving) {
-                return fail_row(loader, CTMI_TABLE_SITES, id, "more blocks freed than allocated");
-            }
-            freed = site->allocated;
-        }
-        site->at_peak = at_peak <= site->allocated ? at_peak : 0;
-        site->freed = freed;
-        site->reserved = 0;
-        atomic_store_explicit(&row->freed_remote, 0, memory_order_relaxed);
-        atomic_store_explicit(&row->remote_since, 0, memory_order_relaxed);
+        freed = site->allocated;
     }
-    store->peak_stamp = 0;
+    site->at_peak = at_peak <= site->allocated ? at_peak : 0;
+    site->freed = freed;
+    site->reserved = 0;
+    atomic_store_explicit(&row->freed_remote, 0, memory_order_relaxed);
+    atomic_store_explicit(&row->remote_since, 0, memory_order_relaxed);
     return CTM_OK;
+}
+
+/* What follows from the content of a row. */
+static ctm_status settle_row(struct ctmi_box_loader *loader, enum ctmi_table table, uint32_t id)
+{
+    switch (table) {
+    case CTMI_TABLE_TRACEBACKS: return set_length(loader, id);
+    case CTMI_TABLE_SITES: return settle_site(loader, id);
+    default: return CTM_OK;
+    }
+}
+
+static ctm_status check_rows(struct ctmi_box_loader *loader)
+{
+    uint32_t counts[CTMI_ROWS_TABLES];
+    ctm_status status = CTM_OK;
+    for (int table = 0; table < CTMI_ROWS_TABLES; table++) {
+        counts[table] = loader->store.rows[table].count;
+    }
+    for (enum ctmi_table table = CTMI_TABLE_STRINGS + 1; table < CTMI_ROWS_TABLES; table++) {
+        for (uint32_t id = 1; id < counts[table] && status == CTM_OK; id++) {
+            status = check_references(loader, table, id, counts);
+            if (status == CTM_OK) {
+                status = settle_row(loader, table, id);
+            }
+        }
+    }
+    loader->store.peak_stamp = 0;
+    return status;
 }
 
 ctm_status ctmi_box_load_shard(struct ctmi_box_loader *loader, uint32_t shard, uint64_t peak_stamp)
 {
-    static const enum ctmi_table order[] = {
-        CTMI_TABLE_SITES,     CTMI_TABLE_LABELS,  CTMI_TABLE_TRACEBACKS, CTMI_TABLE_FRAMES,
-        CTMI_TABLE_FUNCTIONS, CTMI_TABLE_STRINGS, CTMI_TABLE_BYTES};
     ctm_status status = CTM_OK;
-    for (int i = 0; i < (int)CTMI_TABLES && status == CTM_OK; i++) {
-        status = ctmi_box_read(loader, place_of_table(shard, order[i]), &loader->tables[order[i]],
-                               sizeof(struct ctmi_box_table));
+    for (int table = CTMI_ROWS_TABLES - 1; table >= 0 && status == CTM_OK; table--) {
+        status = load_table(loader, shard, (enum ctmi_table)table);
     }
-    for (int i = 0; i < (int)CTMI_TABLE_BYTES && status == CTM_OK; i++) {
-        status = load_rows(loader, shard, order[i]);
+    if (status == CTM_OK) {
+        status = load_table(loader, shard, CTMI_TABLE_BYTES);
+    }
+    for (int table = CTMI_ROWS_TABLES - 1; table >= 0 && status == CTM_OK; table--) {
+        status = load_rows(loader, shard, (enum ctmi_table)table);
     }
     if (status == CTM_OK) {
         status = load_strings(loader);
     }
-    if (status == CTM_OK) {
-        status = check_functions(loader);
-    }
-    if (status == CTM_OK) {
-        status = check_tracebacks(loader);
-    }
-    if (status == CTM_OK) {
-        status = check_labels(loader);
-    }
     loader->store.peak_stamp = (uint32_t)peak_stamp;
-    return status == CTM_OK ? settle_sites(loader) : status;
+    return status == CTM_OK ? check_rows(loader) : status;
 }

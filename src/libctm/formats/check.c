@@ -55,50 +55,30 @@ static ctm_status check_strings(struct ctmi_reader *reader, const ctm_snapshot *
     return status;
 }
 
-static ctm_status check_functions(struct ctmi_reader *reader, const ctm_snapshot *snapshot)
-{
-    for (uint32_t id = 1; id <= snapshot->info.functions; id++) {
-        const ctm_function *row = &snapshot->functions[id];
-        if (row->filename > snapshot->info.strings) {
-            return ctmi_reader_fail_row(reader, CTMI_FILE_FUNCTIONS, id, 0, "no such string");
-        }
-        if (row->name > snapshot->info.strings) {
-            return ctmi_reader_fail_row(reader, CTMI_FILE_FUNCTIONS, id, 4, "no such string");
-        }
-    }
-    return CTM_OK;
-}
+/* What the checks of rows need. */
+struct check {
+    struct ctmi_reader *reader;        /* borrowed */
+    const ctm_snapshot *snapshot;      /* borrowed */
+    uint32_t counts[CTMI_ROWS_TABLES]; /* rows of each table, row 0 included */
+    uint8_t *depths; /* owned; of each label set: how many pairs it has. NULL: there is none */
+};
 
-static ctm_status check_frames(struct ctmi_reader *reader, const ctm_snapshot *snapshot)
+static ctm_status fail(const struct check *check, enum ctmi_table table, uint32_t id, size_t byte,
+                       const char *reason)
 {
-    for (uint32_t id = 1; id <= snapshot->info.frames; id++) {
-        uint32_t function = snapshot->frames[id].function;
-        if (function == 0 || function > snapshot->info.functions) {
-            return ctmi_reader_fail_row(reader, CTMI_FILE_FRAMES, id, 0, "no such function");
-        }
-    }
-    return CTM_OK;
+    return ctmi_reader_fail_row(check->reader, ctmi_file_kind_of(table), id, (uint32_t)byte,
+                                reason);
 }
 
 /* Fills `lengths`, which seal will compute again: depth is only known on the way. */
-static ctm_status check_tracebacks(struct ctmi_reader *reader, const ctm_snapshot *snapshot)
+static ctm_status check_traceback(const struct check *check, uint32_t id)
 {
-    for (uint32_t id = 1; id <= snapshot->info.tracebacks; id++) {
-        const ctm_traceback *row = &snapshot->tracebacks[id];
-        if (row->parent >= id) {
-            return ctmi_reader_fail_row(reader, CTMI_FILE_TRACEBACKS, id, 0,
-                                        "a traceback's parent does not precede it");
-        }
-        if (row->frame == 0 || row->frame > snapshot->info.frames) {
-            return ctmi_reader_fail_row(reader, CTMI_FILE_TRACEBACKS, id, 4, "no such frame");
-        }
-        snapshot->lengths[id] = snapshot->lengths[row->parent] + 1;
-        if (snapshot->lengths[id] > CTM_MAX_NFRAME) {
-            return ctmi_reader_fail_row(reader, CTMI_FILE_TRACEBACKS, id, 0,
-                                        "a traceback has too many frames");
-        }
-    }
-    return CTM_OK;
+    const ctm_snapshot *snapshot = check->snapshot;
+    snapshot->lengths[id] = snapshot->lengths[snapshot->tracebacks[id].parent] + 1;
+    return snapshot->lengths[id] <= CTM_MAX_NFRAME
+               ? CTM_OK
+               : fail(check, CTMI_TABLE_TRACEBACKS, id, offsetof(ctm_traceback, parent),
+                      "a traceback has too many frames");
 }
 
 static int compare_strings(const ctm_snapshot *snapshot, uint32_t a, uint32_t b)
@@ -110,82 +90,97 @@ static int compare_strings(const ctm_snapshot *snapshot, uint32_t a, uint32_t b)
     return order != 0 ? order : (one > two) - (one < two);
 }
 
-/* `depths` has a row for each set: how many pairs those before it have. */
-static ctm_status check_label(struct ctmi_reader *reader, const ctm_snapshot *snapshot, uint32_t id,
-                              uint8_t *depths)
+static ctm_status check_label(const struct check *check, uint32_t id)
 {
+    const ctm_snapshot *snapshot = check->snapshot;
     const ctm_label *row = &snapshot->labels[id];
-    if (row->parent >= id) {
-        return ctmi_reader_fail_row(reader, CTMI_FILE_LABELS, id, 0,
-                                    "a label set's parent does not precede it");
-    }
-    if (row->key == 0 || row->key > snapshot->info.strings) {
-        return ctmi_reader_fail_row(reader, CTMI_FILE_LABELS, id, 4, "no such string");
-    }
-    if (row->value > snapshot->info.strings) {
-        return ctmi_reader_fail_row(reader, CTMI_FILE_LABELS, id, 8, "no such string");
-    }
     if (ctmi_snapshot_string_length(snapshot, row->key) > CTM_MAX_LABEL_KEY) {
-        return ctmi_reader_fail_row(reader, CTMI_FILE_LABELS, id, 4, "a label's key is too long");
+        return fail(check, CTMI_TABLE_LABELS, id, offsetof(ctm_label, key),
+                    "a label's key is too long");
     }
     if (row->parent != 0 &&
         compare_strings(snapshot, snapshot->labels[row->parent].key, row->key) >= 0) {
-        return ctmi_reader_fail_row(reader, CTMI_FILE_LABELS, id, 4,
-                                    "the keys of a label set do not rise");
+        return fail(check, CTMI_TABLE_LABELS, id, offsetof(ctm_label, key),
+                    "the keys of a label set do not rise");
     }
-    if (depths[row->parent] >= CTM_MAX_LABELS) {
-        return ctmi_reader_fail_row(reader, CTMI_FILE_LABELS, id, 0, "a label set is too large");
+    if (check->depths[row->parent] >= CTM_MAX_LABELS) {
+        return fail(check, CTMI_TABLE_LABELS, id, offsetof(ctm_label, parent),
+                    "a label set is too large");
     }
-    depths[id] = (uint8_t)(depths[row->parent] + 1);
+    check->depths[id] = (uint8_t)(check->depths[row->parent] + 1);
     return CTM_OK;
 }
 
-static ctm_status check_labels(struct ctmi_reader *reader, const ctm_snapshot *snapshot)
+static ctm_status check_site(const struct check *check, uint32_t id)
+{
+    const ctm_site *row = &check->snapshot->sites[id];
+    if (row->freed > row->allocated) {
+        return fail(check, CTMI_TABLE_SITES, id, offsetof(ctm_site, freed),
+                    "more blocks freed than allocated");
+    }
+    if (row->reserved != 0) {
+        return fail(check, CTMI_TABLE_SITES, id, offsetof(ctm_site, reserved),
+                    "a reserved field is not 0");
+    }
+    if (row->at_peak > row->allocated) {
+        return fail(check, CTMI_TABLE_SITES, id, offsetof(ctm_site, at_peak),
+                    "more blocks at the peak than allocated");
+    }
+    if (row->at_peak != 0 && !check->snapshot->info.peak_known) {
+        return fail(check, CTMI_TABLE_SITES, id, offsetof(ctm_site, at_peak),
+                    "blocks at a peak that is not known");
+    }
+    return CTM_OK;
+}
+
+static ctm_status check_references(const struct check *check, enum ctmi_table table, uint32_t id)
+{
+    const char *rows = check->snapshot->rows[table];
+    const struct ctmi_field *field = ctmi_content_fault(
+        table, rows + (size_t)id * ctmi_schemas[table].content_size, id, check->counts);
+    return field == NULL ? CTM_OK
+                         : fail(check, table, id, field->offset, ctmi_field_reason(table, field));
+}
+
+/* What a row says beyond its references, which are good. */
+static ctm_status check_content(const struct check *check, enum ctmi_table table, uint32_t id)
+{
+    switch (table) {
+    case CTMI_TABLE_TRACEBACKS: return check_traceback(check, id);
+    case CTMI_TABLE_LABELS: return check_label(check, id);
+    case CTMI_TABLE_SITES: return check_site(check, id);
+    default: return CTM_OK;
+    }
+}
+
+static ctm_status check_rows(const struct check *check)
 {
     ctm_status status = CTM_OK;
-    if (snapshot->info.label_sets == 0) {
-        return CTM_OK;
+    for (enum ctmi_table table = CTMI_TABLE_STRINGS + 1; table < CTMI_ROWS_TABLES; table++) {
+        for (uint32_t id = 1; id < check->counts[table] && status == CTM_OK; id++) {
+            status = check_references(check, table, id);
+            if (status == CTM_OK) {
+                status = check_content(check, table, id);
+            }
+        }
     }
-    uint8_t *depths = ctmi_mem_alloc((size_t)snapshot->info.label_sets + 1);
-    if (depths == NULL) {
-        return CTM_ERR_NOMEM;
-    }
-    depths[0] = 0;
-    for (uint32_t id = 1; id <= snapshot->info.label_sets && status == CTM_OK; id++) {
-        status = check_label(reader, snapshot, id, depths);
-    }
-    ctmi_mem_free(depths);
     return status;
 }
 
-static ctm_status check_sites(struct ctmi_reader *reader, const ctm_snapshot *snapshot)
+static ctm_status check_tables(struct ctmi_reader *reader, const ctm_snapshot *snapshot)
 {
-    for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
-        const ctm_site *row = &snapshot->sites[id];
-        if (row->freed > row->allocated) {
-            return ctmi_reader_fail_row(reader, CTMI_FILE_SITES, id, 16,
-                                        "more blocks freed than allocated");
+    struct check check = {.reader = reader, .snapshot = snapshot};
+    ctmi_snapshot_counts(&snapshot->info, check.counts);
+    if (snapshot->info.label_sets > 0) {
+        check.depths = ctmi_mem_alloc(check.counts[CTMI_TABLE_LABELS]);
+        if (check.depths == NULL) {
+            return CTM_ERR_NOMEM;
         }
-        if (row->traceback > snapshot->info.tracebacks) {
-            return ctmi_reader_fail_row(reader, CTMI_FILE_SITES, id, 28, "no such traceback");
-        }
-        if (row->labels > snapshot->info.label_sets) {
-            return ctmi_reader_fail_row(reader, CTMI_FILE_SITES, id, 32, "no such label set");
-        }
-        if (row->reserved != 0) {
-            return ctmi_reader_fail_row(reader, CTMI_FILE_SITES, id, 36,
-                                        "a reserved field is not 0");
-        }
-        if (row->at_peak > row->allocated) {
-            return ctmi_reader_fail_row(reader, CTMI_FILE_SITES, id, 40,
-                                        "more blocks at the peak than allocated");
-        }
-        if (row->at_peak != 0 && !snapshot->info.peak_known) {
-            return ctmi_reader_fail_row(reader, CTMI_FILE_SITES, id, 40,
-                                        "blocks at a peak that is not known");
-        }
+        check.depths[0] = 0;
     }
-    return CTM_OK;
+    const ctm_status status = check_rows(&check);
+    ctmi_mem_free(check.depths);
+    return status;
 }
 
 /* Row 0 of a table is all zeros; of the file, because the snapshot has its own. */
@@ -215,25 +210,21 @@ static uint64_t hash_bytes(const char *bytes, size_t length)
     return ctmi_hash_mix(hash ^ rest);
 }
 
-/* One interning table: where its rows are and what their content is. */
+/* One interning table of a snapshot. */
 struct table {
-    enum ctmi_file_kind kind;
+    enum ctmi_table table;
     const ctm_snapshot *snapshot; /* borrowed */
-    uint32_t last;                /* greatest id */
+    uint32_t count;               /* rows, row 0 included */
 };
 
-/* Content of a row as bytes; rows of tables have no padding. */
+/* Content of a row as bytes; contents have no padding. */
 static const char *row_content(const struct table *table, uint32_t id, size_t *out_length)
 {
-    const ctm_snapshot *snapshot = table->snapshot;
-    *out_length = ctmi_file_row_size(table->kind);
-    switch (table->kind) {
-    case CTMI_FILE_FUNCTIONS: return (const char *)&snapshot->functions[id];
-    case CTMI_FILE_FRAMES: return (const char *)&snapshot->frames[id];
-    case CTMI_FILE_TRACEBACKS: return (const char *)&snapshot->tracebacks[id];
-    case CTMI_FILE_LABELS: return (const char *)&snapshot->labels[id];
-    default: return ctm_snapshot_string(snapshot, id, out_length);
+    if (table->table == CTMI_TABLE_STRINGS) {
+        return ctm_snapshot_string(table->snapshot, id, out_length);
     }
+    *out_length = ctmi_schemas[table->table].content_size;
+    return (const char *)table->snapshot->rows[table->table] + id * *out_length;
 }
 
 static bool same_content(const void *context, uint32_t a, uint32_t b)
@@ -246,54 +237,46 @@ static bool same_content(const void *context, uint32_t a, uint32_t b)
 static ctm_status check_unique(struct ctmi_reader *reader, const struct table *table)
 {
     struct ctmi_idset set;
-    ctm_status status = ctmi_idset_init(&set, table->last);
+    const enum ctmi_file_kind kind = ctmi_file_kind_of(table->table);
+    ctm_status status = ctmi_idset_init(&set, table->count - 1);
     if (status != CTM_OK) {
         return status;
     }
-    for (uint32_t id = 1; id <= table->last && status == CTM_OK; id++) {
+    for (uint32_t id = 1; id < table->count && status == CTM_OK; id++) {
         size_t length;
         const char *content = row_content(table, id, &length);
         if (ctmi_idset_add(&set, id, hash_bytes(content, length), same_content, table) != id) {
-            status =
-                ctmi_reader_fail_row(reader, table->kind, id, 0, "a row stands twice in its table");
+            status = ctmi_reader_fail_row(reader, kind, id, 0, "a row stands twice in its table");
         }
     }
     ctmi_idset_free(&set);
     return status;
 }
 
+/* Sites may stand twice: they are counted, not interned. */
 static ctm_status check_all_unique(struct ctmi_reader *reader, const ctm_snapshot *snapshot)
 {
-    const struct table tables[5] = {
-        {CTMI_FILE_STRING_OFFSETS, snapshot, snapshot->info.strings},
-        {CTMI_FILE_FUNCTIONS, snapshot, snapshot->info.functions},
-        {CTMI_FILE_FRAMES, snapshot, snapshot->info.frames},
-        {CTMI_FILE_TRACEBACKS, snapshot, snapshot->info.tracebacks},
-        {CTMI_FILE_LABELS, snapshot, snapshot->info.label_sets},
-    };
+    uint32_t counts[CTMI_ROWS_TABLES];
     ctm_status status = CTM_OK;
-    for (int i = 0; i < 5 && status == CTM_OK; i++) {
-        status = check_unique(reader, &tables[i]);
+    ctmi_snapshot_counts(&snapshot->info, counts);
+    for (enum ctmi_table table = 0; table < CTMI_TABLE_SITES && status == CTM_OK; table++) {
+        status = check_unique(reader, &(struct table){table, snapshot, counts[table]});
     }
     return status;
 }
 
 ctm_status ctmi_reader_check(struct ctmi_reader *reader, const ctm_snapshot *snapshot)
 {
-    typedef ctm_status check(struct ctmi_reader *, const ctm_snapshot *);
-    static check *const checks[] = {
-        check_strings, check_functions, check_frames,     check_tracebacks,
-        check_labels,  check_sites,     check_all_unique,
-    };
     ctm_status status = CTM_OK;
-    static const enum ctmi_file_kind tables[] = {CTMI_FILE_FUNCTIONS, CTMI_FILE_FRAMES,
-                                                 CTMI_FILE_TRACEBACKS, CTMI_FILE_LABELS,
-                                                 CTMI_FILE_SITES};
-    for (size_t i = 0; i < sizeof tables / sizeof tables[0] && status == CTM_OK; i++) {
-        status = check_row_zero(reader, tables[i]);
+    for (enum ctmi_table table = CTMI_TABLE_STRINGS + 1;
+         table < CTMI_ROWS_TABLES && status == CTM_OK; table++) {
+        status = check_row_zero(reader, ctmi_file_kind_of(table));
     }
-    for (size_t i = 0; i < sizeof checks / sizeof checks[0] && status == CTM_OK; i++) {
-        status = checks[i](reader, snapshot);
+    if (status == CTM_OK) {
+        status = check_strings(reader, snapshot);
     }
-    return status;
+    if (status == CTM_OK) {
+        status = check_tables(reader, snapshot);
+    }
+    return status == CTM_OK ? check_all_unique(reader, snapshot) : status;
 }

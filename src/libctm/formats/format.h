@@ -1,4 +1,4 @@
-/* formats/format.h: the layout of a snapshot file (docs/file-format.md), shared by both sides.
+/* formats/format.h: the layout of a snapshot file (docs/formats/snapshot.md), shared by both sides.
  *
  * Model: a header of 64 bytes, sections at multiples of 8, a directory of them. All numbers
  * are little-endian and written and read byte by byte, so the host's order and alignment
@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "tables/schema.h"
 
 /* As in PNG: a byte over 127 and both kinds of line end tell a file damaged in transport. */
 #define CTMI_FILE_MAGIC \
@@ -32,6 +33,9 @@
 #define CTMI_FILE_DIRECTORY_ROW 40u
 #define CTMI_FILE_ALIGNMENT 8u
 #define CTMI_FILE_MAX_SECTIONS 4096u
+#define CTMI_FILE_INFO_SIZE 80u
+#define CTMI_FILE_INFO_LEAST_SIZE 40u /* in the first version */
+#define CTMI_FILE_LOSS_SIZE 512u
 
 enum ctmi_file_kind {
     CTMI_FILE_INFO = 1,           /* one row: the totals */
@@ -50,17 +54,51 @@ enum ctmi_file_kind {
 /* Set in a directory row: a reader that does not know the kind must refuse the file. */
 #define CTMI_FILE_REQUIRED 1u
 
+/* The section of a table; of the strings: where they begin. */
+static inline enum ctmi_file_kind ctmi_file_kind_of(enum ctmi_table table)
+{
+    switch (table) {
+#define TABLE(ID, ...) \
+    case CTMI_TABLE_##ID: return CTMI_FILE_##ID;
+        CTMI_CONTENT_TABLES(TABLE)
+#undef TABLE
+    default: return CTMI_FILE_STRING_OFFSETS;
+    }
+}
+
+/* The table whose section that is; CTMI_TABLE_STRINGS: of no other table. */
+static inline enum ctmi_table ctmi_file_table_of(uint32_t kind)
+{
+    switch (kind) {
+#define TABLE(ID, ...) \
+    case CTMI_FILE_##ID: return CTMI_TABLE_##ID;
+        CTMI_CONTENT_TABLES(TABLE)
+#undef TABLE
+    default: return CTMI_TABLE_STRINGS;
+    }
+}
+
 /* Bytes of a row, by kind, in this version. */
 static inline uint32_t ctmi_file_row_size(uint32_t kind)
 {
-    static const uint32_t sizes[CTMI_FILE_KINDS] = {0, 80, 8, 1, 12, 8, 12, 48, 1, 12, 512};
-    return sizes[kind];
+    const enum ctmi_table table = ctmi_file_table_of(kind);
+    if (table != CTMI_TABLE_STRINGS) {
+        return ctmi_schemas[table].content_size;
+    }
+    return kind == CTMI_FILE_INFO             ? CTMI_FILE_INFO_SIZE
+           : kind == CTMI_FILE_STRING_OFFSETS ? sizeof(uint64_t)
+           : kind == CTMI_FILE_LOSSES         ? CTMI_FILE_LOSS_SIZE
+                                              : 1;
 }
 
 /* Bytes of a row in the first version: a reader can do with these. */
 static inline uint32_t ctmi_file_least_row_size(uint32_t kind)
 {
-    return kind == CTMI_FILE_INFO || kind == CTMI_FILE_SITES ? 40 : ctmi_file_row_size(kind);
+    const enum ctmi_table table = ctmi_file_table_of(kind);
+    if (table != CTMI_TABLE_STRINGS) {
+        return ctmi_schema_least_size(&ctmi_schemas[table]);
+    }
+    return kind == CTMI_FILE_INFO ? CTMI_FILE_INFO_LEAST_SIZE : ctmi_file_row_size(kind);
 }
 
 #endif

@@ -183,7 +183,8 @@ static ctm_status check_rows(struct ctmi_reader *reader, enum ctmi_file_kind kin
                              uint64_t most)
 {
     const struct ctmi_section *section = &reader->sections[kind];
-    const bool optional = kind == CTMI_FILE_LABELS || kind == CTMI_FILE_LOSSES;
+    const bool optional =
+        kind == CTMI_FILE_LOSSES || ctmi_schemas[ctmi_file_table_of(kind)].is_optional;
     if (section->offset == 0 && optional) {
         return CTM_OK;
     }
@@ -208,12 +209,10 @@ ctm_status ctmi_reader_layout(struct ctmi_reader *reader)
         {CTMI_FILE_INFO, 1, 1},
         {CTMI_FILE_STRING_OFFSETS, 2, UINT32_MAX},
         {CTMI_FILE_STRING_BYTES, 1, UINT64_MAX},
-        {CTMI_FILE_FUNCTIONS, 1, UINT32_MAX},
-        {CTMI_FILE_FRAMES, 1, UINT32_MAX},
-        {CTMI_FILE_TRACEBACKS, 1, UINT32_MAX},
-        {CTMI_FILE_LABELS, 1, UINT32_MAX},
-        {CTMI_FILE_SITES, 1, UINT32_MAX},
-        {CTMI_FILE_LOSSES, 1, CTM_MAX_LOSSES},
+#define TABLE(ID, ...) {CTMI_FILE_##ID, 1, UINT32_MAX},
+        CTMI_CONTENT_TABLES(TABLE)
+#undef TABLE
+            {CTMI_FILE_LOSSES, 1, CTM_MAX_LOSSES},
     };
     struct ctmi_crc32c crc;
     struct ctmi_section directory;

@@ -110,7 +110,7 @@ bool ctmi_pickle_walk_next(struct ctmi_pickle_walk *walk, uint32_t *out);
 /* The value of `key` in a dict; 0, which is the None of every pickle, if it is not there. */
 uint32_t ctmi_pickle_find(const struct ctmi_pickle *pickle, uint32_t dict, const char *key);
 
-/* Pairs of the snapshot's state `dict` as a dict in the encoding of attributes (docs/file-format.md), all but
+/* Pairs of the snapshot's state `dict` as a dict in the encoding of attributes (docs/formats/snapshot.md), all but
  * `traces`, and but `traceback_limit` unless `with_limit`. *out is NULL if there are none, else the caller's to free. */
 CTM_NODISCARD ctm_status ctmi_pickle_attributes(const struct ctmi_pickle *pickle, uint32_t dict,
                                                 bool with_limit, void **out, size_t *out_length,

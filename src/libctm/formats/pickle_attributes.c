@@ -1,6 +1,6 @@
 /* formats/pickle_attributes.c: the attributes in a pickled snapshot as the bytes of an attributes section.
  *
- * Model: the encoding has no references (docs/file-format.md), so what a pickle shares is written out each time. Both
+ * Model: the encoding has no references (docs/formats/snapshot.md), so what a pickle shares is written out each time. Both
  * the depth and the length have bounds, which also ends what contains itself.
  */
 #include <string.h>

@@ -45,67 +45,38 @@ static void load_strings(const struct ctmi_reader *reader, ctm_snapshot *snapsho
            (size_t)reader->sections[CTMI_FILE_STRING_BYTES].length);
 }
 
-static void load_functions(const struct ctmi_reader *reader, ctm_snapshot *snapshot)
+/* `size` bytes of the row are on file: a field that came later is 0. */
+static void load_content(const struct ctmi_schema *schema, const unsigned char *at, uint64_t size,
+                         void *out)
 {
-    for (uint32_t id = 1; id <= snapshot->info.functions; id++) {
-        const unsigned char *at = row_at(reader, CTMI_FILE_FUNCTIONS, id);
-        snapshot->functions[id] = (ctm_function){
-            .filename = ctmi_get_u32(at),
-            .name = ctmi_get_u32(at + 4),
-            .first_lineno = (int32_t)ctmi_get_u32(at + 8),
-        };
+    for (const struct ctmi_field *field = schema->fields; field->size != 0; field++) {
+        const bool has = (uint64_t)field->offset + field->size <= size;
+        if (field->size == sizeof(uint64_t)) {
+            ctmi_field_set_wide(field, out, has ? ctmi_get_u64(at + field->offset) : 0);
+        } else {
+            ctmi_field_set(field, out, has ? ctmi_get_u32(at + field->offset) : 0);
+        }
     }
 }
 
-static void load_frames(const struct ctmi_reader *reader, ctm_snapshot *snapshot)
+static void load_rows(const struct ctmi_reader *reader, enum ctmi_table table, uint32_t count,
+                      char *rows)
 {
-    for (uint32_t id = 1; id <= snapshot->info.frames; id++) {
-        const unsigned char *at = row_at(reader, CTMI_FILE_FRAMES, id);
-        snapshot->frames[id] = (ctm_frame){
-            .function = ctmi_get_u32(at),
-            .lineno = (int32_t)ctmi_get_u32(at + 4),
-        };
+    const struct ctmi_schema *schema = &ctmi_schemas[table];
+    const uint64_t size = reader->sections[ctmi_file_kind_of(table)].row_size;
+    for (uint32_t id = 1; id < count; id++) {
+        load_content(schema, row_at(reader, ctmi_file_kind_of(table), id), size,
+                     rows + (size_t)id * schema->content_size);
     }
 }
 
-static void load_tracebacks(const struct ctmi_reader *reader, ctm_snapshot *snapshot)
+static void load_tables(const struct ctmi_reader *reader, ctm_snapshot *snapshot)
 {
-    for (uint32_t id = 1; id <= snapshot->info.tracebacks; id++) {
-        const unsigned char *at = row_at(reader, CTMI_FILE_TRACEBACKS, id);
-        snapshot->tracebacks[id] = (ctm_traceback){
-            .parent = ctmi_get_u32(at),
-            .frame = ctmi_get_u32(at + 4),
-            .total_nframe = (int32_t)ctmi_get_u32(at + 8),
-        };
-    }
-}
-
-static void load_labels(const struct ctmi_reader *reader, ctm_snapshot *snapshot)
-{
-    for (uint32_t id = 1; id <= snapshot->info.label_sets; id++) {
-        const unsigned char *at = row_at(reader, CTMI_FILE_LABELS, id);
-        snapshot->labels[id] = (ctm_label){
-            .parent = ctmi_get_u32(at),
-            .key = ctmi_get_u32(at + 4),
-            .value = ctmi_get_u32(at + 8),
-        };
-    }
-}
-
-static void load_sites(const struct ctmi_reader *reader, ctm_snapshot *snapshot)
-{
-    for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
-        const unsigned char *at = row_at(reader, CTMI_FILE_SITES, id);
-        snapshot->sites[id] = (ctm_site){
-            .block_size = ctmi_get_u64(at),
-            .allocated = ctmi_get_u64(at + 8),
-            .freed = ctmi_get_u64(at + 16),
-            .domain = ctmi_get_u32(at + 24),
-            .traceback = ctmi_get_u32(at + 28),
-            .labels = ctmi_get_u32(at + 32),
-            .reserved = ctmi_get_u32(at + 36),
-            .at_peak = later_u64(reader, CTMI_FILE_SITES, id, 40),
-        };
+    uint32_t counts[CTMI_ROWS_TABLES];
+    ctmi_snapshot_counts(&snapshot->info, counts);
+    load_strings(reader, snapshot);
+    for (enum ctmi_table table = CTMI_TABLE_STRINGS + 1; table < CTMI_ROWS_TABLES; table++) {
+        load_rows(reader, table, counts[table], snapshot->rows[table]);
     }
 }
 
@@ -149,6 +120,12 @@ static ctm_status check_info(struct ctmi_reader *reader, const ctm_snapshot_info
     return CTM_OK;
 }
 
+/* Of a section that is not there: 0. */
+static uint32_t last_id(const struct ctmi_section *section)
+{
+    return section->offset == 0 ? 0 : (uint32_t)(section->rows - 1);
+}
+
 static void load_info(const struct ctmi_reader *reader, ctm_snapshot_info *info)
 {
     const unsigned char *at = row_at(reader, CTMI_FILE_INFO, 0);
@@ -164,13 +141,9 @@ static void load_info(const struct ctmi_reader *reader, ctm_snapshot_info *info)
         .command = later_u32(reader, CTMI_FILE_INFO, 0, 68),
         .peak_known = (later_u32(reader, CTMI_FILE_INFO, 0, 72) & CTMI_FILE_PEAK_KNOWN) != 0,
         .strings = (uint32_t)(sections[CTMI_FILE_STRING_OFFSETS].rows - 2),
-        .functions = (uint32_t)(sections[CTMI_FILE_FUNCTIONS].rows - 1),
-        .frames = (uint32_t)(sections[CTMI_FILE_FRAMES].rows - 1),
-        .tracebacks = (uint32_t)(sections[CTMI_FILE_TRACEBACKS].rows - 1),
-        .sites = (uint32_t)(sections[CTMI_FILE_SITES].rows - 1),
-        .label_sets = sections[CTMI_FILE_LABELS].offset == 0
-                          ? 0
-                          : (uint32_t)(sections[CTMI_FILE_LABELS].rows - 1),
+#define TABLE(ID, one, many, number, ...) .number = last_id(&sections[CTMI_FILE_##ID]),
+        CTMI_CONTENT_TABLES(TABLE)
+#undef TABLE
     };
 }
 
@@ -224,12 +197,7 @@ static ctm_status load_snapshot(struct ctmi_reader *reader, ctm_snapshot **out)
     if (status != CTM_OK) {
         return status;
     }
-    load_strings(reader, snapshot);
-    load_functions(reader, snapshot);
-    load_frames(reader, snapshot);
-    load_tracebacks(reader, snapshot);
-    load_labels(reader, snapshot);
-    load_sites(reader, snapshot);
+    load_tables(reader, snapshot);
     status = check_info(reader, &snapshot->info);
     if (status == CTM_OK) {
         status = ctmi_reader_check(reader, snapshot);

@@ -9,7 +9,7 @@
  * A site that rests for CTMI_FORECAST_PATIENCE ticks is no longer expected. One that rests is expected to go on resting,
  * unless the resting one before it has just woken: programs that are busy now and then wake a path at a time.
  *
- * docs/recording.md says this in the words of the format. One list for each store; its owner's.
+ * docs/formats/recording.md says this in the words of the format. One list for each store; its owner's.
  */
 #ifndef CTMI_FORMATS_RECORDING_FORECAST_H
 #define CTMI_FORMATS_RECORDING_FORECAST_H

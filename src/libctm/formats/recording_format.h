@@ -1,4 +1,4 @@
-/* formats/recording_format.h: the layout of a recording (docs/recording.md), shared by both sides.
+/* formats/recording_format.h: the layout of a recording (docs/formats/recording.md), shared by both sides.
  *
  * Model: a header of 64 bytes, then blocks, each with its length and checksum, appended as time goes by. Numbers in
  * header and block heads are little-endian; those in payloads are varints: seven bits a byte, the lowest first, the top bit set in all but the
@@ -48,17 +48,6 @@ enum ctmi_entry {
     CTMI_ENTRY_PLAIN = 7, /* an expected site; its counts follow: what does not fit elsewhere */
 };
 #define CTMI_ENTRY_BITS 3u
-
-/* Tables in the order in which a rows block has them. */
-enum ctmi_recorded_table {
-    CTMI_ROWS_STRINGS,
-    CTMI_ROWS_FUNCTIONS,
-    CTMI_ROWS_FRAMES,
-    CTMI_ROWS_TRACEBACKS,
-    CTMI_ROWS_LABELS,
-    CTMI_ROWS_SITES,
-    CTMI_ROWS_TABLES,
-};
 
 static inline uint64_t ctmi_fold(int64_t value)
 {

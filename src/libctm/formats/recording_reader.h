@@ -19,6 +19,7 @@
 #include "formats/recording_forecast.h"
 #include "formats/recording_format.h"
 #include "tables/losses.h"
+#include "tables/schema.h"
 
 /* --- recording_source.c --- */
 
@@ -46,20 +47,19 @@ struct ctmi_recorded_string {
     uint32_t length;
 };
 
-struct ctmi_recorded_traceback {
-    ctm_traceback row;
-    uint32_t length; /* frames */
-};
-
 /* The tables of one store, each an array by id; row 0 is there as zeros. */
 struct ctmi_recorded {
-    struct ctmi_recorded_string *strings; /* owned, as all here */
-    ctm_function *functions;
-    ctm_frame *frames;
-    struct ctmi_recorded_traceback *tracebacks;
-    ctm_label *labels;
-    ctm_site *sites; /* with their counters */
-    char *bytes;     /* of strings */
+    union { /* each table by enum ctmi_table, and by its name. Owned, as all here */
+        void *rows[CTMI_ROWS_TABLES];
+        struct {
+            struct ctmi_recorded_string *strings;
+#define TABLE(ID, one, many, number, content, row) content *many; /* of sites with their counters */
+            CTMI_CONTENT_TABLES(TABLE)
+#undef TABLE
+        };
+    };
+    uint32_t *lengths; /* frames of each traceback; as many as there is room for tracebacks */
+    char *bytes;       /* of strings */
     uint64_t bytes_length, bytes_capacity;
     uint32_t counts[CTMI_ROWS_TABLES], capacities[CTMI_ROWS_TABLES]; /* row 0 included */
     struct ctmi_forecast forecast;

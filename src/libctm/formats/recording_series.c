@@ -56,7 +56,7 @@ static size_t place_of(const struct series *series, const struct ctmi_recorded *
                        uint32_t site)
 {
     const uint32_t traceback = tables->sites[site].traceback;
-    const uint32_t frame = tables->tracebacks[traceback].row.frame;
+    const uint32_t frame = tables->tracebacks[traceback].frame;
     size_t place = frame == 0 ? series->n : 0;
     while (place < series->n && !frame_is_at(tables, frame, series->key, &series->places[place])) {
         place++;
@@ -91,7 +91,7 @@ static ctm_status watch_new(struct series *series)
     for (uint32_t store = 0; store < CTMI_RECORDING_STORES; store++) {
         const struct ctmi_recorded *tables = cursor->stores[store];
         uint32_t site = series->seen[store] > 0 ? series->seen[store] : 1;
-        for (; tables != NULL && site < tables->counts[CTMI_ROWS_SITES]; site++) {
+        for (; tables != NULL && site < tables->counts[CTMI_TABLE_SITES]; site++) {
             const size_t place = place_of(series, tables, site);
             if (place < series->n && watch(series, store, site, place) != CTM_OK) {
                 return CTM_ERR_NOMEM;

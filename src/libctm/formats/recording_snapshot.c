@@ -1,76 +1,42 @@
 /* formats/recording_snapshot.c: the tables at a moment → a snapshot; see formats/recording_reader.h.
  *
- * Model: the stores of a recording are independent sets of tables. Their rows are interned into one store, an array for
- * each table remembering where a row went; sites of the same key are added up. That is what a tracer does
+ * Model: the stores of a recording are independent sets of tables. Their rows are interned into one store, sites of the same key are added up. That is what a tracer does
  * with its shards, so the snapshot is the one that the tracer would have given.
  */
 #include <string.h>
 
-#include "base/memory.h"
 #include "formats/recording_reader.h"
 #include "snapshot/snapshot.h"
-#include "tables/store.h"
+#include "tables/remap.h"
 
-struct merge {
-    struct ctmi_store *to;                                        /* borrowed */
-    const struct ctmi_recorded *from;                             /* borrowed */
-    uint32_t *strings, *functions, *frames, *tracebacks, *labels; /* parts of one array, by id */
-};
-
-static ctm_status add_names(const struct merge *merge)
+static const void *content_of(const void *rows, enum ctmi_table table, uint32_t id)
 {
-    const struct ctmi_recorded *from = merge->from;
-    ctm_status status = CTM_OK;
-    for (uint32_t id = 1; id < from->counts[CTMI_ROWS_STRINGS] && status == CTM_OK; id++) {
-        status = ctmi_store_string(merge->to, from->bytes + from->strings[id].offset,
-                                   from->strings[id].length, &merge->strings[id]);
-    }
-    for (uint32_t id = 1; id < from->counts[CTMI_ROWS_FUNCTIONS] && status == CTM_OK; id++) {
-        const ctm_function *row = &from->functions[id];
-        status =
-            ctmi_store_function(merge->to, merge->strings[row->filename], merge->strings[row->name],
-                                row->first_lineno, &merge->functions[id]);
-    }
-    for (uint32_t id = 1; id < from->counts[CTMI_ROWS_LABELS] && status == CTM_OK; id++) {
-        const ctm_label *row = &from->labels[id];
-        status = ctmi_store_label(merge->to, merge->labels[row->parent], merge->strings[row->key],
-                                  merge->strings[row->value], &merge->labels[id]);
-    }
-    return status;
+    return (const char *)((const struct ctmi_recorded *)rows)->rows[table] +
+           (size_t)id * ctmi_schemas[table].content_size;
 }
 
-static ctm_status add_tracebacks(const struct merge *merge)
+static const char *string_of(const void *rows, uint32_t id, size_t *out_length)
 {
-    const struct ctmi_recorded *from = merge->from;
-    ctm_status status = CTM_OK;
-    for (uint32_t id = 1; id < from->counts[CTMI_ROWS_FRAMES] && status == CTM_OK; id++) {
-        status = ctmi_store_frame(merge->to, merge->functions[from->frames[id].function],
-                                  from->frames[id].lineno, &merge->frames[id]);
-    }
-    for (uint32_t id = 1; id < from->counts[CTMI_ROWS_TRACEBACKS] && status == CTM_OK; id++) {
-        const ctm_traceback *row = &from->tracebacks[id].row;
-        status = ctmi_store_traceback(merge->to, merge->tracebacks[row->parent],
-                                      merge->frames[row->frame], row->total_nframe,
-                                      &merge->tracebacks[id]);
-    }
-    return status;
+    const struct ctmi_recorded *from = rows;
+    *out_length = from->strings[id].length;
+    return from->bytes + from->strings[id].offset;
 }
 
-static ctm_status add_sites(const struct merge *merge)
+static ctm_status add_sites(const struct ctmi_remap *remap, const struct ctmi_recorded *from)
 {
-    for (uint32_t id = 1; id < merge->from->counts[CTMI_ROWS_SITES]; id++) {
-        const ctm_site *row = &merge->from->sites[id];
+    for (uint32_t id = 1; id < from->counts[CTMI_TABLE_SITES]; id++) {
+        const ctm_site *row = &from->sites[id];
         uint32_t to;
         if (row->allocated == 0) {
             continue;
         }
-        ctm_status status =
-            ctmi_store_site(merge->to, row->domain, merge->tracebacks[row->traceback],
-                            row->block_size, merge->labels[row->labels], &to);
+        ctm_status status = ctmi_store_site(
+            remap->to, row->domain, remap->ids[CTMI_TABLE_TRACEBACKS][row->traceback],
+            row->block_size, remap->ids[CTMI_TABLE_LABELS][row->labels], &to);
         if (status != CTM_OK) {
             return status;
         }
-        ctm_site *site = &ctmi_store_site_row(merge->to, to)->site;
+        ctm_site *site = &ctmi_store_site_row(remap->to, to)->site;
         /* freed is never more than allocated. */
         if (__builtin_add_overflow(site->allocated, row->allocated, &site->allocated)) {
             return CTM_ERR_LIMIT;
@@ -82,29 +48,18 @@ static ctm_status add_sites(const struct merge *merge)
 
 static ctm_status merge_store(struct ctmi_store *to, const struct ctmi_recorded *from)
 {
-    const uint32_t *counts = from->counts;
-    size_t rows = 0;
-    for (int table = 0; table < CTMI_ROWS_SITES; table++) {
-        rows += counts[table];
+    struct ctmi_row_source source = {.rows = from, .content = content_of, .string = string_of};
+    struct ctmi_remap remap = {.to = to, .from = &source};
+    memcpy(source.counts, from->counts, sizeof source.counts);
+    ctm_status status = ctmi_remap_init(&remap);
+    if (status != CTM_OK) {
+        return status;
     }
-    uint32_t *ids = ctmi_mem_alloc(rows * sizeof(uint32_t));
-    if (ids == NULL) {
-        return CTM_ERR_NOMEM;
-    }
-    memset(ids, 0, rows * sizeof(uint32_t));
-    struct merge merge = {.to = to, .from = from, .strings = ids};
-    merge.functions = merge.strings + counts[CTMI_ROWS_STRINGS];
-    merge.frames = merge.functions + counts[CTMI_ROWS_FUNCTIONS];
-    merge.tracebacks = merge.frames + counts[CTMI_ROWS_FRAMES];
-    merge.labels = merge.tracebacks + counts[CTMI_ROWS_TRACEBACKS];
-    ctm_status status = add_names(&merge);
+    status = ctmi_remap_tables(&remap, CTMI_TABLE_STRINGS, CTMI_TABLE_LABELS);
     if (status == CTM_OK) {
-        status = add_tracebacks(&merge);
+        status = add_sites(&remap, from);
     }
-    if (status == CTM_OK) {
-        status = add_sites(&merge);
-    }
-    ctmi_mem_free(ids);
+    ctmi_remap_free(&remap);
     return status;
 }
 

@@ -9,7 +9,6 @@
 #include "base/utf8.h"
 #include "base/weight.h"
 #include "formats/recording_reader.h"
-#include "tables/store.h"
 
 ctm_status ctmi_payload_fail(struct ctmi_payload *payload, const char *reason)
 {
@@ -47,54 +46,47 @@ static uint32_t small(struct ctmi_payload *payload, uint64_t most, const char *r
     return value > most ? 0 : (uint32_t)value;
 }
 
-static int32_t line(struct ctmi_payload *payload)
+static int32_t small_signed(struct ctmi_payload *payload, const char *reason)
 {
     const int64_t value = ctmi_unfold(ctmi_payload_varint(payload));
     if (value < INT32_MIN || value > INT32_MAX) {
-        ctmi_payload_fail(payload, "a line or a number of frames is out of range");
+        ctmi_payload_fail(payload, reason);
     }
     return (int32_t)value;
 }
 
 /* --- tables --- */
 
-static const uint32_t row_sizes[CTMI_ROWS_TABLES] = {
-    sizeof(struct ctmi_recorded_string),    sizeof(ctm_function), sizeof(ctm_frame),
-    sizeof(struct ctmi_recorded_traceback), sizeof(ctm_label),    sizeof(ctm_site),
-};
-
-static void **rows_of(struct ctmi_recorded *tables, int table)
+static uint32_t row_size(int table)
 {
-    switch (table) {
-    case CTMI_ROWS_STRINGS: return (void **)&tables->strings;
-    case CTMI_ROWS_FUNCTIONS: return (void **)&tables->functions;
-    case CTMI_ROWS_FRAMES: return (void **)&tables->frames;
-    case CTMI_ROWS_TRACEBACKS: return (void **)&tables->tracebacks;
-    case CTMI_ROWS_LABELS: return (void **)&tables->labels;
-    default: return (void **)&tables->sites;
+    return table == CTMI_TABLE_STRINGS ? (uint32_t)sizeof(struct ctmi_recorded_string)
+                                       : ctmi_schemas[table].content_size;
+}
+
+static bool grow(void **rows, uint64_t count, size_t size)
+{
+    void *grown = ctmi_mem_realloc(*rows, (size_t)count * size);
+    if (grown != NULL) {
+        *rows = grown;
     }
+    return grown != NULL;
 }
 
 /* A new row at the end of the table, not yet counted; NULL: no memory. */
 static void *new_row(struct ctmi_recorded *tables, int table)
 {
-    void **rows = rows_of(tables, table);
     uint32_t *capacity = &tables->capacities[table];
+    const uint32_t size = row_size(table);
     if (tables->counts[table] == *capacity) {
         const uint64_t more = *capacity ? (uint64_t)*capacity * 2 : 64;
-        if (more > UINT32_MAX) {
+        if (more > UINT32_MAX || !grow(&tables->rows[table], more, size) ||
+            (table == CTMI_TABLE_TRACEBACKS &&
+             !grow((void **)&tables->lengths, more, sizeof(uint32_t)))) {
             return NULL;
         }
-        void *grown = ctmi_mem_realloc(*rows, (size_t)more * row_sizes[table]);
-        if (grown == NULL) {
-            return NULL;
-        }
-        *rows = grown;
         *capacity = (uint32_t)more;
     }
-    void *row = (char *)*rows + (size_t)tables->counts[table] * row_sizes[table];
-    memset(row, 0, row_sizes[table]);
-    return row;
+    return memset((char *)tables->rows[table] + (size_t)tables->counts[table] * size, 0, size);
 }
 
 static void free_tables(struct ctmi_recorded *tables)
@@ -103,8 +95,9 @@ static void free_tables(struct ctmi_recorded *tables)
         return;
     }
     for (int table = 0; table < CTMI_ROWS_TABLES; table++) {
-        ctmi_mem_free(*rows_of(tables, table));
+        ctmi_mem_free(tables->rows[table]);
     }
+    ctmi_mem_free(tables->lengths);
     ctmi_mem_free(tables->bytes);
     ctmi_forecast_free(&tables->forecast);
     ctmi_mem_free(tables);
@@ -129,6 +122,7 @@ static struct ctmi_recorded *get_tables(struct ctmi_cursor *cursor, uint32_t sto
         }
         tables->counts[table] = 1;
     }
+    tables->lengths[0] = 0;
     return cursor->stores[store] = tables;
 }
 
@@ -143,7 +137,7 @@ void ctmi_cursor_empty(struct ctmi_cursor *cursor)
     cursor->losses.n = 0;
 }
 
-/* --- rows: each reads one from the payload --- */
+/* --- rows --- */
 
 static ctm_status add_bytes(struct ctmi_recorded *tables, const unsigned char *bytes, size_t length)
 {
@@ -177,70 +171,68 @@ static ctm_status read_string(struct ctmi_payload *payload, struct ctmi_recorded
     return status;
 }
 
-static ctm_status read_function(struct ctmi_payload *payload, struct ctmi_recorded *tables,
-                                void *row)
+/* One field of the key of a row that is to be the next one. */
+static void read_field(struct ctmi_payload *payload, const struct ctmi_recorded *tables, int table,
+                       const struct ctmi_field *field, void *row)
 {
-    const uint32_t last = tables->counts[CTMI_ROWS_STRINGS] - 1;
-    ctm_function *function = row;
-    function->filename = small(payload, last, "no such string");
-    function->name = small(payload, last, "no such string");
-    function->first_lineno = line(payload);
-    return CTM_OK;
-}
-
-static ctm_status read_frame(struct ctmi_payload *payload, struct ctmi_recorded *tables, void *row)
-{
-    ctm_frame *frame = row;
-    frame->function = small(payload, tables->counts[CTMI_ROWS_FUNCTIONS] - 1, "no such function");
-    frame->lineno = line(payload);
-    return frame->function != 0 ? CTM_OK : ctmi_payload_fail(payload, "no such function");
-}
-
-static ctm_status read_traceback(struct ctmi_payload *payload, struct ctmi_recorded *tables,
-                                 void *row)
-{
-    struct ctmi_recorded_traceback *traceback = row;
-    const uint32_t last = tables->counts[CTMI_ROWS_TRACEBACKS] - 1;
-    traceback->row.parent = small(payload, last, "a traceback's parent does not precede it");
-    traceback->row.frame = small(payload, tables->counts[CTMI_ROWS_FRAMES] - 1, "no such frame");
-    traceback->row.total_nframe = line(payload);
-    traceback->length = tables->tracebacks[traceback->row.parent].length + 1;
-    if (traceback->row.frame == 0) {
-        return ctmi_payload_fail(payload, "no such frame");
+    if (ctmi_field_is_reference(field)) {
+        const uint32_t last = tables->counts[field->table] - 1;
+        const char *reason = ctmi_field_reason((enum ctmi_table)table, field);
+        ctmi_field_set(field, row, small(payload, last, reason));
+    } else if (field->holds == CTMI_HOLDS_SIGNED) {
+        ctmi_field_set(field, row, (uint32_t)small_signed(payload, field->range));
+    } else if (field->size == sizeof(uint32_t)) {
+        ctmi_field_set(field, row, small(payload, UINT32_MAX, field->range));
+    } else {
+        ctmi_field_set_wide(field, row, ctmi_payload_varint(payload));
     }
-    if (traceback->length > CTM_MAX_NFRAME) {
-        return ctmi_payload_fail(payload, "a traceback has too many frames");
+}
+
+static ctm_status read_content(struct ctmi_payload *payload, const struct ctmi_recorded *tables,
+                               int table, void *row)
+{
+    const struct ctmi_schema *schema = &ctmi_schemas[table];
+    for (const struct ctmi_field *field = schema->fields; field->size != 0; field++) {
+        if (ctmi_field_is_key(field)) {
+            read_field(payload, tables, table, field, row);
+        }
+    }
+    for (const struct ctmi_field *field = schema->fields; field->size != 0; field++) {
+        if (field->holds == CTMI_HOLDS_SOME_ROW && ctmi_field_get(field, row) == 0) {
+            return ctmi_payload_fail(payload, schema->without);
+        }
     }
     return CTM_OK;
 }
 
-static ctm_status read_label(struct ctmi_payload *payload, struct ctmi_recorded *tables, void *row)
+static ctm_status set_length(struct ctmi_payload *payload, const struct ctmi_recorded *tables,
+                             const ctm_traceback *row)
 {
-    const uint32_t last = tables->counts[CTMI_ROWS_STRINGS] - 1;
-    ctm_label *label = row;
-    label->parent = small(payload, tables->counts[CTMI_ROWS_LABELS] - 1,
-                          "a label set's parent does not precede it");
-    label->key = small(payload, last, "no such string");
-    label->value = small(payload, last, "no such string");
-    return label->key != 0 ? CTM_OK : ctmi_payload_fail(payload, "a label without a key");
+    const uint32_t length = tables->lengths[row->parent] + 1;
+    tables->lengths[tables->counts[CTMI_TABLE_TRACEBACKS]] = length;
+    return length <= CTM_MAX_NFRAME ? CTM_OK
+                                    : ctmi_payload_fail(payload, "a traceback has too many frames");
 }
 
-static ctm_status read_site(struct ctmi_payload *payload, struct ctmi_recorded *tables, void *row)
+static ctm_status read_row(struct ctmi_payload *payload, struct ctmi_recorded *tables, int table)
 {
-    ctm_site *site = row;
-    site->block_size = ctmi_payload_varint(payload);
-    site->domain = small(payload, UINT32_MAX, "a domain is out of range");
-    site->traceback = small(payload, tables->counts[CTMI_ROWS_TRACEBACKS] - 1, "no such traceback");
-    site->labels = small(payload, tables->counts[CTMI_ROWS_LABELS] - 1, "no such label set");
-    return CTM_OK;
+    void *row = new_row(tables, table);
+    if (row == NULL) {
+        return CTM_ERR_NOMEM;
+    }
+    ctm_status status = table == CTMI_TABLE_STRINGS ? read_string(payload, tables, row)
+                                                    : read_content(payload, tables, table, row);
+    if (status == CTM_OK && table == CTMI_TABLE_TRACEBACKS) {
+        status = set_length(payload, tables, row);
+    }
+    if (status == CTM_OK && payload->reason != NULL) {
+        status = CTM_ERR_FORMAT;
+    }
+    return status;
 }
 
 ctm_status ctmi_apply_rows(struct ctmi_cursor *cursor, struct ctmi_payload *payload)
 {
-    static ctm_status (*const readers[CTMI_ROWS_TABLES])(struct ctmi_payload *,
-                                                         struct ctmi_recorded *, void *) = {
-        read_string, read_function, read_frame, read_traceback, read_label, read_site,
-    };
     uint64_t counts[CTMI_ROWS_TABLES];
     const uint32_t store =
         small(payload, CTMI_RECORDING_STORES - 1, "a store's number is too large");
@@ -256,16 +248,9 @@ ctm_status ctmi_apply_rows(struct ctmi_cursor *cursor, struct ctmi_payload *payl
     }
     for (int table = 0; table < CTMI_ROWS_TABLES; table++) {
         for (uint64_t i = 0; i < counts[table]; i++) {
-            void *row = new_row(tables, table);
-            if (row == NULL) {
-                return CTM_ERR_NOMEM;
-            }
-            ctm_status status = readers[table](payload, tables, row);
+            ctm_status status = read_row(payload, tables, table);
             if (status != CTM_OK) {
                 return status;
-            }
-            if (payload->reason != NULL) {
-                return CTM_ERR_FORMAT;
             }
             tables->counts[table]++;
         }
@@ -337,7 +322,7 @@ static ctm_status meet(struct ctmi_cursor *cursor, struct ctmi_payload *payload,
     if (payload->reason != NULL) {
         return CTM_ERR_FORMAT;
     }
-    if (site >= tables->counts[CTMI_ROWS_SITES]) {
+    if (site >= tables->counts[CTMI_TABLE_SITES]) {
         return ctmi_payload_fail(payload, "no such site");
     }
     ctm_status status = change_site(cursor, payload, &tables->sites[site], allocated, live);
@@ -371,7 +356,7 @@ static ctm_status read_new(struct ctmi_cursor *cursor, struct ctmi_payload *payl
     if (payload->reason != NULL) {
         return CTM_ERR_FORMAT;
     }
-    if (gap == 0 || gap >= tables->counts[CTMI_ROWS_SITES] - (uint64_t)last ||
+    if (gap == 0 || gap >= tables->counts[CTMI_TABLE_SITES] - (uint64_t)last ||
         last + gap >= ctmi_forecast_site(&tables->forecast)) {
         return ctmi_payload_fail(payload, "no such site");
     }

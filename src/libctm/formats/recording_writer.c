@@ -152,39 +152,25 @@ void ctmi_put_string(struct ctmi_buffer *buffer, const char *utf8, size_t length
     ctmi_buffer_put(buffer, utf8, length);
 }
 
-void ctmi_put_function(struct ctmi_buffer *buffer, const ctm_function *row)
+static void put_field(struct ctmi_buffer *buffer, const struct ctmi_field *field,
+                      const void *content)
 {
-    ctmi_buffer_varint(buffer, row->filename);
-    ctmi_buffer_varint(buffer, row->name);
-    put_signed(buffer, row->first_lineno);
+    if (field->size == sizeof(uint64_t)) {
+        ctmi_buffer_varint(buffer, ctmi_field_get_wide(field, content));
+    } else if (field->holds == CTMI_HOLDS_SIGNED) {
+        put_signed(buffer, (int32_t)ctmi_field_get(field, content));
+    } else {
+        ctmi_buffer_varint(buffer, ctmi_field_get(field, content));
+    }
 }
 
-void ctmi_put_frame(struct ctmi_buffer *buffer, const ctm_frame *row)
+void ctmi_put_content(struct ctmi_buffer *buffer, enum ctmi_table table, const void *content)
 {
-    ctmi_buffer_varint(buffer, row->function);
-    put_signed(buffer, row->lineno);
-}
-
-void ctmi_put_traceback(struct ctmi_buffer *buffer, const ctm_traceback *row)
-{
-    ctmi_buffer_varint(buffer, row->parent);
-    ctmi_buffer_varint(buffer, row->frame);
-    put_signed(buffer, row->total_nframe);
-}
-
-void ctmi_put_label(struct ctmi_buffer *buffer, const ctm_label *row)
-{
-    ctmi_buffer_varint(buffer, row->parent);
-    ctmi_buffer_varint(buffer, row->key);
-    ctmi_buffer_varint(buffer, row->value);
-}
-
-void ctmi_put_site(struct ctmi_buffer *buffer, const ctm_site *row)
-{
-    ctmi_buffer_varint(buffer, row->block_size);
-    ctmi_buffer_varint(buffer, row->domain);
-    ctmi_buffer_varint(buffer, row->traceback);
-    ctmi_buffer_varint(buffer, row->labels);
+    for (const struct ctmi_field *field = ctmi_schemas[table].fields; field->size != 0; field++) {
+        if (ctmi_field_is_key(field)) {
+            put_field(buffer, field, content);
+        }
+    }
 }
 
 void ctmi_put_tick_head(struct ctmi_buffer *buffer, const ctm_moment *moment)

@@ -14,6 +14,7 @@
 #include "formats/recording_forecast.h"
 #include "formats/recording_format.h"
 #include "tables/losses.h"
+#include "tables/schema.h"
 
 /* Its owner's; begins as zeros. */
 struct ctmi_buffer {
@@ -42,11 +43,16 @@ void ctmi_put_span(struct ctmi_buffer *buffer, const ctm_recording_span *span);
 /* The head of a rows block: how many rows of each table follow, table by table. */
 void ctmi_put_rows_head(struct ctmi_buffer *buffer, uint32_t store, const uint32_t *counts);
 void ctmi_put_string(struct ctmi_buffer *buffer, const char *utf8, size_t length);
-void ctmi_put_function(struct ctmi_buffer *buffer, const ctm_function *row);
-void ctmi_put_frame(struct ctmi_buffer *buffer, const ctm_frame *row);
-void ctmi_put_traceback(struct ctmi_buffer *buffer, const ctm_traceback *row);
-void ctmi_put_label(struct ctmi_buffer *buffer, const ctm_label *row);
-void ctmi_put_site(struct ctmi_buffer *buffer, const ctm_site *row);
+/* A row of any other table: the fields of its key. */
+void ctmi_put_content(struct ctmi_buffer *buffer, enum ctmi_table table, const void *content);
+/* ctmi_put_function, ctmi_put_frame …: the same for one table. */
+#define TABLE(ID, one, many, number, content, row)                                     \
+    static inline void ctmi_put_##one(struct ctmi_buffer *buffer, const content *from) \
+    {                                                                                  \
+        ctmi_put_content(buffer, CTMI_TABLE_##ID, from);                               \
+    }
+CTMI_CONTENT_TABLES(TABLE)
+#undef TABLE
 /* The head of a tick; then for each store with changes its number and a list of changes; then an end of list. */
 void ctmi_put_tick_head(struct ctmi_buffer *buffer, const ctm_moment *moment);
 void ctmi_put_end_of_list(struct ctmi_buffer *buffer);

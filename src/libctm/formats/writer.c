@@ -11,8 +11,6 @@
 #include "formats/format.h"
 #include "snapshot/snapshot.h"
 
-#define ALWAYS 7u /* sections that every file has */
-
 struct section {
     uint32_t kind, row_size;
     uint64_t rows, offset, length;
@@ -42,24 +40,31 @@ static void plan_section(struct plan *plan, uint32_t kind, uint64_t rows)
     plan->size = section->offset + section->length;
 }
 
+static bool has_section(enum ctmi_table table, uint32_t count)
+{
+    return count > 1 || !ctmi_schemas[table].is_optional;
+}
+
 static void plan_sections(const ctm_snapshot *snapshot, size_t attributes, struct plan *plan)
 {
     const ctm_snapshot_info *info = &snapshot->info;
-    const uint64_t sections =
-        ALWAYS + (info->label_sets > 0) + (attributes > 0) + (snapshot->n_losses > 0);
+    uint32_t counts[CTMI_ROWS_TABLES];
+    uint64_t sections = 3 + (attributes > 0) + (snapshot->n_losses > 0);
+    ctmi_snapshot_counts(info, counts);
+    for (enum ctmi_table table = CTMI_TABLE_STRINGS + 1; table < CTMI_ROWS_TABLES; table++) {
+        sections += has_section(table, counts[table]);
+    }
     plan->minor = snapshot->n_losses > 0 ? CTMI_FILE_MINOR : CTMI_FILE_MINOR_BASE;
     plan->n = 0;
     plan->size = CTMI_FILE_HEADER_SIZE + CTMI_FILE_DIRECTORY_ROW * sections;
     plan_section(plan, CTMI_FILE_INFO, 1);
     plan_section(plan, CTMI_FILE_STRING_OFFSETS, (uint64_t)info->strings + 2);
     plan_section(plan, CTMI_FILE_STRING_BYTES, ctmi_snapshot_string_bytes(snapshot));
-    plan_section(plan, CTMI_FILE_FUNCTIONS, (uint64_t)info->functions + 1);
-    plan_section(plan, CTMI_FILE_FRAMES, (uint64_t)info->frames + 1);
-    plan_section(plan, CTMI_FILE_TRACEBACKS, (uint64_t)info->tracebacks + 1);
-    if (info->label_sets > 0) {
-        plan_section(plan, CTMI_FILE_LABELS, (uint64_t)info->label_sets + 1);
+    for (enum ctmi_table table = CTMI_TABLE_STRINGS + 1; table < CTMI_ROWS_TABLES; table++) {
+        if (has_section(table, counts[table])) {
+            plan_section(plan, ctmi_file_kind_of(table), counts[table]);
+        }
     }
-    plan_section(plan, CTMI_FILE_SITES, (uint64_t)info->sites + 1);
     if (snapshot->n_losses > 0) {
         plan_section(plan, CTMI_FILE_LOSSES, snapshot->n_losses);
     }
@@ -85,45 +90,6 @@ static void write_info(const ctm_snapshot_info *info, unsigned char *at)
     ctmi_put_u32(at + 76, 0);
 }
 
-static void write_function(const ctm_function *row, unsigned char *at)
-{
-    ctmi_put_u32(at, row->filename);
-    ctmi_put_u32(at + 4, row->name);
-    ctmi_put_u32(at + 8, (uint32_t)row->first_lineno);
-}
-
-static void write_frame(const ctm_frame *row, unsigned char *at)
-{
-    ctmi_put_u32(at, row->function);
-    ctmi_put_u32(at + 4, (uint32_t)row->lineno);
-}
-
-static void write_traceback(const ctm_traceback *row, unsigned char *at)
-{
-    ctmi_put_u32(at, row->parent);
-    ctmi_put_u32(at + 4, row->frame);
-    ctmi_put_u32(at + 8, (uint32_t)row->total_nframe);
-}
-
-static void write_label(const ctm_label *row, unsigned char *at)
-{
-    ctmi_put_u32(at, row->parent);
-    ctmi_put_u32(at + 4, row->key);
-    ctmi_put_u32(at + 8, row->value);
-}
-
-static void write_site(const ctm_site *row, unsigned char *at)
-{
-    ctmi_put_u64(at, row->block_size);
-    ctmi_put_u64(at + 8, row->allocated);
-    ctmi_put_u64(at + 16, row->freed);
-    ctmi_put_u32(at + 24, row->domain);
-    ctmi_put_u32(at + 28, row->traceback);
-    ctmi_put_u32(at + 32, row->labels);
-    ctmi_put_u32(at + 36, row->reserved);
-    ctmi_put_u64(at + 40, row->at_peak);
-}
-
 static void write_loss(const ctm_loss *row, unsigned char *at)
 {
     ctmi_put_u64(at, row->count);
@@ -131,32 +97,50 @@ static void write_loss(const ctm_loss *row, unsigned char *at)
     memcpy(at + 8 + sizeof row->kind, row->detail, sizeof row->detail);
 }
 
-static void write_row(const ctm_snapshot *snapshot, uint32_t kind, uint64_t row, unsigned char *at)
+static void write_content(const struct ctmi_schema *schema, const char *content, unsigned char *at)
 {
-    switch (kind) {
-    case CTMI_FILE_STRING_OFFSETS: ctmi_put_u64(at, snapshot->string_offsets[row]); break;
-    case CTMI_FILE_FUNCTIONS: write_function(&snapshot->functions[row], at); break;
-    case CTMI_FILE_FRAMES: write_frame(&snapshot->frames[row], at); break;
-    case CTMI_FILE_TRACEBACKS: write_traceback(&snapshot->tracebacks[row], at); break;
-    case CTMI_FILE_LABELS: write_label(&snapshot->labels[row], at); break;
-    case CTMI_FILE_SITES: write_site(&snapshot->sites[row], at); break;
-    case CTMI_FILE_LOSSES: write_loss(&snapshot->losses[row], at); break;
-    default: write_info(&snapshot->info, at); break;
+    for (const struct ctmi_field *field = schema->fields; field->size != 0; field++) {
+        if (field->size == sizeof(uint64_t)) {
+            ctmi_put_u64(at + field->offset, ctmi_field_get_wide(field, content));
+        } else {
+            ctmi_put_u32(at + field->offset, ctmi_field_get(field, content));
+        }
+    }
+}
+
+static void write_rows(const ctm_snapshot *snapshot, const struct section *section,
+                       unsigned char *at)
+{
+    const enum ctmi_table table = ctmi_file_table_of(section->kind);
+    const struct ctmi_schema *schema = &ctmi_schemas[table];
+    const char *content = snapshot->rows[table];
+    for (uint64_t row = 0; row < section->rows; row++) {
+        write_content(schema, content + row * schema->content_size, at + row * section->row_size);
+    }
+}
+
+static void write_offsets(const ctm_snapshot *snapshot, const struct section *section,
+                          unsigned char *at)
+{
+    for (uint64_t row = 0; row < section->rows; row++) {
+        ctmi_put_u64(at + row * section->row_size, snapshot->string_offsets[row]);
     }
 }
 
 static void write_section(const ctm_snapshot *snapshot, const void *attributes,
                           const struct section *section, unsigned char *at)
 {
-    uint32_t row_size = section->row_size;
-    if (section->kind == CTMI_FILE_STRING_BYTES) {
-        memcpy(at, snapshot->string_bytes, (size_t)section->length);
-    } else if (section->kind == CTMI_FILE_ATTRIBUTES) {
-        memcpy(at, attributes, (size_t)section->length);
-    } else {
-        for (uint64_t row = 0; row < section->rows; row++) {
-            write_row(snapshot, section->kind, row, at + row * row_size);
+    switch (section->kind) {
+    case CTMI_FILE_INFO: write_info(&snapshot->info, at); break;
+    case CTMI_FILE_STRING_OFFSETS: write_offsets(snapshot, section, at); break;
+    case CTMI_FILE_STRING_BYTES: memcpy(at, snapshot->string_bytes, (size_t)section->length); break;
+    case CTMI_FILE_LOSSES:
+        for (uint32_t row = 0; row < snapshot->n_losses; row++) {
+            write_loss(&snapshot->losses[row], at + (size_t)row * section->row_size);
         }
+        break;
+    case CTMI_FILE_ATTRIBUTES: memcpy(at, attributes, (size_t)section->length); break;
+    default: write_rows(snapshot, section, at); break;
     }
 }
 

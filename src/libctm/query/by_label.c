@@ -1,8 +1,8 @@
-/* query/by_label.c: a snapshot whose places in the code are the values of a label; see ctm/merge.h.
+/* query/by_label.c: a snapshot with the values of a label in place of the file names; see ctm/merge.h.
  *
- * Model: everything that can be asked of files can be asked of a label then, by the same code. The value of a label
- * set follows from its parent's in one pass. Each value that is used gets one function, one
- * frame and one traceback, all of one number; strings and label sets stay as they are.
+ * Model: the code that groups, compares and filters by file name then does so by label. One pass finds the value of
+ * each label set from its parent's. Each value in use gets one function, one frame and one traceback, all with the
+ * same id. Strings and label sets are copied unchanged.
  */
 #include <string.h>
 
@@ -23,10 +23,11 @@ uint32_t ctmi_snapshot_find_string(const ctm_snapshot *snapshot, const char *tex
     return 0;
 }
 
+/* All fields: local to one call. */
 struct values {
-    uint32_t *of;     /* by label set: the value, a string; 0: none */
-    uint32_t *number; /* by string: its number as a value; 0: it is not one */
-    uint32_t n;
+    uint32_t *of;     /* borrowed; by label set: the value, a string; 0: none */
+    uint32_t *number; /* borrowed; by string: its number among the values; 0: not a value */
+    uint32_t n;       /* values */
 };
 
 static void find_values(const ctm_snapshot *snapshot, uint32_t key, struct values *values)
@@ -99,7 +100,7 @@ ctm_status ctm_snapshot_by_label(const ctm_snapshot *snapshot, const char *key, 
         return CTM_ERR_NOMEM;
     }
     struct values values = {.of = memory, .number = memory + sets};
-    /* Without the key no set has a value: row->key is never 0. */
+    /* If no string is the key, it is 0 and no set has a value: row->key is never 0. */
     find_values(snapshot, ctmi_snapshot_find_string(snapshot, key), &values);
     ctm_status status = make(snapshot, &values, out);
     ctmi_mem_free(memory);

@@ -1,20 +1,21 @@
-/* query/equal.c: are the traces of two snapshots the same, in order?
+/* query/equal.c: whether two snapshots have the same traces in the same order.
  *
- * Model: both are runs of equal traces; two runs are taken off side by side, so it costs
- * O(sites) however the runs are cut into rows. Rows without live blocks are no traces.
+ * Model: a site row is a run of equal traces. Two cursors walk the runs of both snapshots side by side, so the time
+ * is O(sites), however the traces are split into rows. Rows without live blocks have no traces.
  */
 #include "base/memory.h"
 #include "query/group.h"
 #include "snapshot/join.h"
 
+/* A cursor over the runs of a snapshot. All fields: local to one call. */
 struct runs {
     const ctm_snapshot *snapshot; /* borrowed */
-    const uint32_t *map;          /* borrowed; tracebacks in the common tables; NULL: the same */
-    uint32_t site;
-    uint64_t left; /* blocks of `site` not yet taken */
+    const uint32_t *map; /* borrowed; traceback id -> id in the common tables; NULL: the same id */
+    uint32_t site;       /* the current row; 0: before the first */
+    uint64_t left;       /* blocks of `site` not compared yet */
 };
 
-/* Goes to the next row with live blocks unless this one has some left. False at the end. */
+/* Moves to the next row with live blocks, unless this row has some left. False at the end. */
 static bool runs_advance(struct runs *runs)
 {
     while (runs->left == 0 && runs->site < runs->snapshot->info.sites) {
@@ -30,7 +31,7 @@ static uint32_t runs_traceback(const struct runs *runs)
     return runs->map == NULL ? traceback : runs->map[traceback];
 }
 
-/* `same`: the smallest id of a traceback of the same files and lines. */
+/* `same`: by traceback, the smallest id of those with the same files and lines. */
 static bool same_trace(const struct runs *a, const struct runs *b, const ctm_snapshot *tables,
                        const uint32_t *same)
 {
@@ -41,7 +42,7 @@ static bool same_trace(const struct runs *a, const struct runs *b, const ctm_sna
            tables->tracebacks[first].total_nframe == tables->tracebacks[second].total_nframe;
 }
 
-/* Both have as many traces. */
+/* The two snapshots have equal numbers of traces. */
 static bool same_runs(struct runs *a, struct runs *b, const ctm_snapshot *tables,
                       const uint32_t *same)
 {
@@ -83,7 +84,7 @@ ctm_status ctm_snapshot_equal(const ctm_snapshot *a, const ctm_snapshot *b, bool
         *out = a == b;
         return CTM_OK;
     }
-    /* The join only takes references, which is no change that a reader can see. */
+    /* The casts are safe: the join only takes references, which no reader can see. */
     ctm_status status = ctmi_join_new((ctm_snapshot *)a, (ctm_snapshot *)b, &join);
     if (status != CTM_OK) {
         return status;

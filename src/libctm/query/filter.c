@@ -1,10 +1,10 @@
-/* query/filter.c: stdlib's Filter and DomainFilter over the tables.
+/* query/filter.c: stdlib's Filter and DomainFilter, and a filter by label, over the tables.
  *
- * Model: a filter's answer depends on a site's domain and traceback only, and that of a
- * traceback on (file, line) of its frames. So each file name is matched against a pattern
- * once, and the answers of whole tracebacks follow in one pass, because a
- * parent precedes its children. Label sets are trees of the same kind. The kept sites are copied into a snapshot of the same
- * tables: O(pattern x files + frames + tracebacks + sites) a filter.
+ * Model: whether a site passes depends only on its domain and its traceback, and whether a traceback matches only on
+ * (file, line) of its frames. So each file name is matched against the pattern once, and one pass over the
+ * tracebacks finds those that match, because a parent precedes its children. Label sets form such a tree too. The
+ * sites that pass are copied into a snapshot of the same tables. Time per filter: O(pattern x files + frames +
+ * tracebacks + sites).
  */
 #include <string.h>
 
@@ -12,7 +12,7 @@
 #include "ctm/statistics.h"
 #include "snapshot/snapshot.h"
 
-/* ".pyc" at the end counts as ".py". */
+/* The length of a file name in which ".pyc" at the end counts as ".py". */
 static size_t source_length(const char *name, size_t length)
 {
     bool compiled = length >= 4 && memcmp(name + length - 4, ".pyc", 4) == 0;
@@ -21,16 +21,14 @@ static size_t source_length(const char *name, size_t length)
 
 enum { UNKNOWN = 2 };
 
+/* Local to one call, which owns one block of memory with all the arrays. */
 struct matcher {
     const ctm_snapshot *snapshot; /* borrowed */
-    unsigned char *files;         /* inside one owned block; by string id: false, true or UNKNOWN */
-    unsigned char
-        *tracebacks; /* inside one owned block; by traceback id: does the filter's pattern match? */
-    unsigned char
-        *labels; /* inside one owned block; by label set: does the filter's label match? */
-    unsigned char *included; /* inside one owned block; by site id: some inclusive filter matches */
-    unsigned char
-        *excluded; /* inside one owned block; by site id: some exclusive filter does not match */
+    unsigned char *files;         /* by string: whether the pattern matches, or UNKNOWN */
+    unsigned char *tracebacks;    /* by traceback: whether the filter's pattern matches */
+    unsigned char *labels;        /* by label set: whether the filter's label matches */
+    unsigned char *included;      /* by site: whether it passes some inclusive filter */
+    unsigned char *excluded;      /* by site: whether it fails some exclusive filter */
 };
 
 static bool file_matches(struct matcher *matcher, const ctm_filter *filter, uint32_t file)
@@ -53,7 +51,7 @@ static bool frame_matches(struct matcher *matcher, const ctm_filter *filter, uin
     return file_matches(matcher, filter, ctmi_snapshot_frame_file(matcher->snapshot, frame));
 }
 
-/* Traceback 0 has no frame: nothing matches it. */
+/* Traceback 0 has no frame, so no pattern matches it. */
 static void match_tracebacks(struct matcher *matcher, const ctm_filter *filter)
 {
     const ctm_snapshot *snapshot = matcher->snapshot;
@@ -113,13 +111,14 @@ static void apply_filter(struct matcher *matcher, const ctm_filter *filter)
     }
 }
 
-/* `kept` by site id. */
-static ctm_status copy_kept(const ctm_snapshot *from, const unsigned char *kept, ctm_snapshot **out)
+/* `passes`: by site. */
+static ctm_status copy_passing(const ctm_snapshot *from, const unsigned char *passes,
+                               ctm_snapshot **out)
 {
     ctm_snapshot *to;
     uint32_t sites = 0, next = 1;
     for (uint32_t id = 1; id <= from->info.sites; id++) {
-        sites += kept[id];
+        sites += passes[id];
     }
     ctm_status status = ctmi_snapshot_alloc_like(from, sites, &to);
     if (status != CTM_OK) {
@@ -127,7 +126,7 @@ static ctm_status copy_kept(const ctm_snapshot *from, const unsigned char *kept,
     }
     to->info.peak_bytes = to->info.tracer_bytes = 0;
     for (uint32_t id = 1; id <= from->info.sites; id++) {
-        if (kept[id]) {
+        if (passes[id]) {
             to->sites[next++] = from->sites[id];
         }
     }
@@ -140,7 +139,7 @@ static ctm_status copy_kept(const ctm_snapshot *from, const unsigned char *kept,
     return status;
 }
 
-/* Turns the two answers into one, in `included`. */
+/* Combines `included` and `excluded` into one array, `included`. */
 static void decide(struct matcher *matcher, const ctm_filter *filters, size_t n)
 {
     bool any_inclusive = false;
@@ -194,7 +193,7 @@ ctm_status ctm_snapshot_filter(ctm_snapshot *snapshot, const ctm_filter *filters
         apply_filter(&matcher, &filters[i]);
     }
     decide(&matcher, filters, n);
-    status = copy_kept(snapshot, matcher.included, out);
+    status = copy_passing(snapshot, matcher.included, out);
     ctmi_mem_free(memory);
     return status;
 }

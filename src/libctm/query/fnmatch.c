@@ -1,19 +1,19 @@
 /* query/fnmatch.c: Python's fnmatch over code points, without regular expressions.
  *
- * Model: a pattern is a run of tokens: `*`, `?`, a set `[...]`, or a literal. Matching
- * remembers the last `*` only: when a later token fails, that star takes one more code
- * point. An earlier star never needs to be tried again, so the time is at most
- * |pattern| x |name|.
+ * Model: a pattern is a sequence of tokens: `*`, `?`, a set `[...]`, or a literal. Matching
+ * backtracks to the last `*` only: when a later token fails, that star takes one more code
+ * point. No earlier star needs to be tried again, so the time is at most |pattern| x |name|.
  *
- * Sets follow fnmatch.translate to the letter: a `]` that comes first is a member, `a-z` is a
- * range, a `-` at either end a member, a range that is upside down vanishes with both its
- * ends, and what is left is read as a set afresh: nothing left never matches, `!` at its
- * start negates (so `[b-a!x]` is `[!x]`), a lone `!` matches anything.
+ * Sets follow fnmatch.translate exactly. A `]` that comes first is a member, `a-z` is a range, a
+ * `-` at either end is a member. An empty range such as `b-a` is removed with both its ends, and
+ * the rest is parsed as a set again: an empty rest never matches, `!` at its start negates (so
+ * `[b-a!x]` is `[!x]`), a lone `!` matches any code point.
  */
 #include <string.h>
 
 #include "ctm/statistics.h"
 
+/* What is left of a text. */
 struct text {
     const unsigned char *at, *end; /* borrowed */
 };
@@ -23,8 +23,8 @@ static uint32_t continuation(const struct text *text, unsigned index)
     return text->at[index] & 0x3fu;
 }
 
-/* The next code point; a byte that is not valid UTF-8 counts as one of its own, past the
- * last real one. The text must not be at its end. */
+/* Takes the next code point off the text, which is not at its end. A byte that is not valid UTF-8 is
+ * a code point of its own, above U+10FFFF. */
 static uint32_t text_next(struct text *text)
 {
     static const unsigned char leads[5] = {0, 0, 0x1f, 0x0f, 0x07};
@@ -57,7 +57,7 @@ struct member {
     bool range; /* written as low-high, even if both are the same */
 };
 
-/* Takes the next member off `set`, upside-down ranges included. */
+/* Takes the next member off `set`, which may be an empty range. False at the end. */
 static bool member_next(struct text *set, struct member *out)
 {
     if (set->at == set->end) {
@@ -72,8 +72,8 @@ static bool member_next(struct text *set, struct member *out)
     return true;
 }
 
-/* The same, upside-down ranges left out. */
-static bool member_next_kept(struct text *set, struct member *out)
+/* The same, without empty ranges. */
+static bool member_next_nonempty(struct text *set, struct member *out)
 {
     while (member_next(set, out)) {
         if (out->low <= out->high) {
@@ -86,7 +86,7 @@ static bool member_next_kept(struct text *set, struct member *out)
 static bool members_have(struct text set, uint32_t point)
 {
     struct member member;
-    while (member_next_kept(&set, &member)) {
+    while (member_next_nonempty(&set, &member)) {
         if (member.low <= point && point <= member.high) {
             return true;
         }
@@ -94,7 +94,7 @@ static bool members_have(struct text set, uint32_t point)
     return false;
 }
 
-/* `set` is what stands between the brackets; it is not empty. */
+/* `set` is the text between the brackets; it is not empty. */
 static bool set_matches(struct text set, uint32_t point)
 {
     struct member first;
@@ -103,22 +103,22 @@ static bool set_matches(struct text set, uint32_t point)
         return !members_have(set, point);
     }
     struct text rest = set;
-    if (!member_next_kept(&rest, &first)) {
+    if (!member_next_nonempty(&rest, &first)) {
         return false;
     }
     if (first.low != '!') {
         return members_have(set, point);
     }
-    /* A `!` that came to stand first negates; if it began a range, that range falls apart
-     * into a `-` and its end. */
+    /* A `!` that comes first after empty ranges were removed negates. If it began a range, the `-` and
+     * the end of that range are members. */
     if (first.range && (point == '-' || point == first.high)) {
         return false;
     }
     return !members_have(rest, point);
 }
 
-/* The set that begins behind the `[` at `pattern`; false if it is never closed, and the `[`
- * stands for itself. On true *pattern is behind the `]`. `last` is the pattern's last `]`. */
+/* Finds the set that begins at the `[` at `pattern`, and moves `pattern` behind its `]`. False: no `]` closes it,
+ * so the `[` is a literal. `last` is the pattern's last `]`. */
 static bool set_open(struct text *pattern, const unsigned char *last, struct text *set)
 {
     const unsigned char *at = pattern->at + 1;
@@ -129,7 +129,7 @@ static bool set_open(struct text *pattern, const unsigned char *last, struct tex
     if (at < pattern->end && *at == ']') {
         at++;
     }
-    /* Known beforehand, so that a run of open brackets costs no scan each. */
+    /* `last` is known beforehand, so a sequence of open brackets is not scanned for each of them. */
     if (last == NULL || last < at) {
         return false;
     }
@@ -138,7 +138,7 @@ static bool set_open(struct text *pattern, const unsigned char *last, struct tex
     return true;
 }
 
-/* Matches one token other than `*` against one code point; both are taken off. */
+/* Matches one token other than `*` against one code point, and takes both off. */
 static bool token_matches(struct text *pattern, const unsigned char *last, struct text *name)
 {
     struct text set;

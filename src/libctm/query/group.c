@@ -31,10 +31,12 @@ ctm_status ctmi_lines_find(const ctm_snapshot *tables, uint32_t *lines)
     return CTM_OK;
 }
 
+/* All fields: local to one call. */
 struct stacks {
     const ctm_traceback *rows; /* borrowed */
-    const uint32_t *lines;     /* borrowed; by frame */
-    const uint32_t *same;      /* borrowed; by traceback, known for all parents */
+    const uint32_t *lines;     /* borrowed; by frame; see ctmi_lines_find */
+    const uint32_t
+        *same; /* borrowed; by traceback; set for all parents; see ctmi_tracebacks_find */
 };
 
 static uint64_t stack_content(const struct stacks *stacks, uint32_t id)
@@ -150,8 +152,8 @@ void ctmi_grouping_free(struct ctmi_grouping *grouping)
 
 /* --- sums --- */
 
-/* The sum; INT64_MAX if it is more than that. Only what was ever allocated or what a hand-made file
- * says can be: of live blocks, seal has checked the total. */
+/* The sum, at most INT64_MAX. Live blocks never reach that, because sealing the snapshot has checked their total;
+ * blocks ever allocated, and the numbers of a hand-made file, can. */
 static uint64_t add_up(uint64_t a, uint64_t b)
 {
     uint64_t sum;
@@ -183,7 +185,7 @@ static uint64_t rounded(double x)
     return x < 9.2e18 ? (uint64_t)(x + 0.5) : INT64_MAX;
 }
 
-/* Each recorded block stands for 1 / p blocks. */
+/* Each recorded block represents `weight` blocks. */
 static void add_estimated(struct ctmi_amount *amount, uint64_t blocks, uint64_t size, double weight)
 {
     const double estimate = (double)blocks * weight;
@@ -197,7 +199,7 @@ static void add_site(struct ctmi_sum *sum, const ctm_site *site)
     add_blocks(&sum->allocated, site->allocated, site->block_size);
 }
 
-/* The draws are independent, so the variances add up. */
+/* The samples are independent, so their variances add up. */
 static void add_sampled_site(struct ctmi_sum *sum, const ctm_site *site, uint64_t interval)
 {
     const double weight = ctmi_weight(site->block_size, interval), size = (double)site->block_size;
@@ -231,9 +233,9 @@ static void sum_join(struct ctmi_sum *sum, const struct ctmi_sum *other)
     sum->variance += other->variance;
 }
 
-/* Counts the blocks of each node of the calling-context tree for its own frame, then hands
- * them to the node's parent: children have greater ids, so one pass downwards does it. A node's
- * own sum fits, but a frame that stands in a traceback twice counts its blocks twice. */
+/* Adds the sum of each node of the calling-context tree to its group and to its parent node. Children have greater
+ * ids, so one pass from the greatest id down is enough. The sum of a node cannot overflow. That of a group can: a
+ * frame that is twice in a traceback counts its blocks twice. */
 static ctm_status spread_sums(const struct ctmi_grouping *grouping, struct ctmi_sum *nodes,
                               struct ctmi_sum *sums)
 {

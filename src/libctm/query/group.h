@@ -1,9 +1,8 @@
-/* query/group.h: which group a traceback belongs to, and the sums of groups.
+/* query/group.h: the group of each traceback, and the sums of groups.
  *
- * Model: a group is named by an id in the tables of a snapshot: the smallest id of those whose
- * content is the same for its key. One array gives the group of each traceback, whatever
- * the key, so summing up is two loads and two additions a site. Group 0 is that of the empty
- * traceback (imported snapshots can have one).
+ * Model: the id of a group is a row id in the tables of a snapshot: the smallest among the rows that are equal by the
+ * key. For every key, one array maps a traceback to its group, so a site costs two loads and two additions.
+ * Group 0 is that of the empty traceback, which imported snapshots can have.
  */
 #ifndef CTMI_QUERY_GROUP_H
 #define CTMI_QUERY_GROUP_H
@@ -17,17 +16,18 @@ struct ctmi_amount {
 };
 
 struct ctmi_sum {
-    struct ctmi_amount live;
+    struct ctmi_amount live;      /* at the moment of the snapshot */
     struct ctmi_amount at_peak;   /* live at the moment of the peak; 0 if that is not known */
-    struct ctmi_amount allocated; /* ever; this and at_peak stop at INT64_MAX */
-    double variance;              /* of live.size, if it is estimated (base/weight.h); else 0 */
+    struct ctmi_amount allocated; /* ever; this and at_peak are at most INT64_MAX */
+    double variance;              /* of live.size, if sampled (base/weight.h); else 0 */
 };
 
+/* Constant once made. */
 struct ctmi_grouping {
     ctm_snapshot *tables; /* borrowed */
     ctm_key key;
     uint32_t last; /* the greatest group id */
-    uint32_t *of;  /* owned; the group of each traceback */
+    uint32_t *of;  /* owned; traceback -> group */
 };
 
 /* lines[f]: the smallest frame id with the file and line of frame f. CTM_ERR_NOMEM. */
@@ -39,14 +39,14 @@ CTM_NODISCARD ctm_status ctmi_grouping_new(ctm_snapshot *tables, ctm_key key,
                                            struct ctmi_grouping *out);
 void ctmi_grouping_free(struct ctmi_grouping *grouping);
 
-/* Adds the blocks of `snapshot` to sums[0 .. last]. map: its tracebacks' ids in the
- * tables; NULL: the same. CTM_ERR_NOMEM; CTM_ERR_LIMIT: a sum of live blocks is over INT64_MAX. */
+/* Adds the blocks of `snapshot` to sums[0 .. last]. map: traceback id of the snapshot -> id in the grouping's
+ * tables; NULL: the same id. CTM_ERR_NOMEM; CTM_ERR_LIMIT: a sum of live blocks is over INT64_MAX. */
 CTM_NODISCARD ctm_status ctmi_grouping_sum(const struct ctmi_grouping *grouping, bool cumulative,
                                            const ctm_snapshot *snapshot, const uint32_t *map,
                                            struct ctmi_sum *sums);
 
-/* order[g], for each group with wanted[g]: smaller comes first as stdlib compares tracebacks.
- * CTM_ERR_NOMEM. */
+/* Sets order[g] for each group g with wanted[g]: the order of these numbers is that in which stdlib compares
+ * the groups' tracebacks. CTM_ERR_NOMEM. */
 CTM_NODISCARD ctm_status ctmi_grouping_order(const struct ctmi_grouping *grouping,
                                              const unsigned char *wanted, uint64_t *order);
 

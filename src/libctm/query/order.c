@@ -1,12 +1,11 @@
-/* query/order.c: the order of groups among those of equal size and count.
+/* query/order.c: the order of groups that have equal sizes and counts.
  *
- * Model: comparing strings and tracebacks inside a sort is slow, so each group gets one number
- * beforehand. File and function names are sorted once among themselves and become ranks;
- * a line is (rank, number) in 64 bits. Tracebacks form a tree; visited parent first and
- * children by line, the visiting order is the order of tuples from the oldest frame. Only
- * what wanted groups need takes part.
+ * Model: it is slow to compare strings and tracebacks in a sort, so each group gets one number beforehand. File and
+ * function names are sorted once and replaced by their ranks; a line is (rank, line number) in 64 bits.
+ * Tracebacks form a tree: its preorder, with the children of a node sorted by line, is the order of the tuples of
+ * frames from the oldest on. Only the rows that wanted groups need are sorted.
  *
- * Bytes of UTF-8 (and of lone surrogates) sort as code points do.
+ * UTF-8, lone surrogates included, sorts by bytes as by code points.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +15,8 @@
 
 struct name {
     const char *text; /* borrowed */
-    size_t length;
-    uint32_t id;
+    size_t length;    /* bytes */
+    uint32_t id;      /* string */
 };
 
 static int compare_names(const void *left, const void *right)
@@ -30,7 +29,7 @@ static int compare_names(const void *left, const void *right)
     return (a->length > b->length) - (a->length < b->length);
 }
 
-/* ranks[id] is nonzero on entry for each string wanted, and its rank from 1 on return. */
+/* On entry ranks[id] is nonzero for each string to rank; on return it is the string's rank, from 1. */
 static ctm_status rank_strings(const ctm_snapshot *tables, uint32_t *ranks)
 {
     size_t n = 0, next = 0;
@@ -77,7 +76,7 @@ static ctm_status order_files(const struct ctmi_grouping *grouping, const unsign
     return status;
 }
 
-/* Group 0 is the empty traceback, which comes before any line. */
+/* Group 0 is the empty traceback, which sorts before all lines. */
 static ctm_status order_lines(const struct ctmi_grouping *grouping, const unsigned char *wanted,
                               uint32_t *ranks, uint64_t *order)
 {
@@ -93,37 +92,38 @@ static ctm_status order_lines(const struct ctmi_grouping *grouping, const unsign
     return status;
 }
 
-struct place {
-    uint64_t major, minor; /* compared in this order */
+/* A group with its sort key. */
+struct item {
+    uint64_t major, minor; /* the key, compared in this order */
     uint32_t id;
 };
 
-static int compare_places(const void *left, const void *right)
+static int compare_items(const void *left, const void *right)
 {
-    const struct place *a = left, *b = right;
+    const struct item *a = left, *b = right;
     if (a->major != b->major) {
         return a->major < b->major ? -1 : 1;
     }
     return (a->minor > b->minor) - (a->minor < b->minor);
 }
 
-/* The wanted groups; *out is owned by the caller. */
-static ctm_status collect_places(uint32_t last, const unsigned char *wanted, struct place **out,
-                                 size_t *out_n)
+/* The wanted groups, without keys. The caller owns *out. */
+static ctm_status collect_items(uint32_t last, const unsigned char *wanted, struct item **out,
+                                size_t *out_n)
 {
     size_t n = 0;
     for (uint32_t group = 1; group <= last; group++) {
         n += wanted[group];
     }
-    struct place *places = ctmi_mem_alloc(n * sizeof *places);
-    if (places == NULL) {
+    struct item *items = ctmi_mem_alloc(n * sizeof *items);
+    if (items == NULL) {
         return CTM_ERR_NOMEM;
     }
-    *out = places;
+    *out = items;
     *out_n = n;
     for (uint32_t group = 1; group <= last; group++) {
         if (wanted[group]) {
-            (places++)->id = group;
+            (items++)->id = group;
         }
     }
     return CTM_OK;
@@ -133,33 +133,33 @@ static ctm_status order_functions(const struct ctmi_grouping *grouping, const un
                                   uint32_t *ranks, uint64_t *order)
 {
     const ctm_function *rows = grouping->tables->functions;
-    struct place *places;
+    struct item *items;
     size_t n;
-    ctm_status status = collect_places(grouping->last, wanted, &places, &n);
+    ctm_status status = collect_items(grouping->last, wanted, &items, &n);
     if (status != CTM_OK) {
         return status;
     }
     for (size_t i = 0; i < n; i++) {
-        ranks[rows[places[i].id].filename] = ranks[rows[places[i].id].name] = 1;
+        ranks[rows[items[i].id].filename] = ranks[rows[items[i].id].name] = 1;
     }
     status = rank_strings(grouping->tables, ranks);
     for (size_t i = 0; i < n && status == CTM_OK; i++) {
-        const ctm_function *row = &rows[places[i].id];
-        places[i].major = (uint64_t)ranks[row->filename] << 32 | ranks[row->name];
-        places[i].minor = (uint32_t)row->first_lineno ^ 0x80000000u;
+        const ctm_function *row = &rows[items[i].id];
+        items[i].major = (uint64_t)ranks[row->filename] << 32 | ranks[row->name];
+        items[i].minor = (uint32_t)row->first_lineno ^ 0x80000000u;
     }
     if (status == CTM_OK) {
-        qsort(places, n, sizeof *places, compare_places);
+        qsort(items, n, sizeof *items, compare_items);
     }
     order[0] = 0;
     for (size_t i = 0; i < n; i++) {
-        order[places[i].id] = i + 1;
+        order[items[i].id] = i + 1;
     }
-    ctmi_mem_free(places);
+    ctmi_mem_free(items);
     return status;
 }
 
-/* The nodes from wanted groups up to the root; `needed` is by traceback. */
+/* Adds the ancestors of the needed nodes to `needed`, which is by traceback. */
 static void mark_ancestors(const struct ctmi_grouping *grouping, unsigned char *needed)
 {
     for (uint32_t id = grouping->last; id > 0; id--) {
@@ -169,53 +169,53 @@ static void mark_ancestors(const struct ctmi_grouping *grouping, unsigned char *
     }
 }
 
-/* `places` are nodes sorted by parent, then line. Numbers them parent first: a node's
- * number is its parent's, plus one, plus the sizes of the subtrees of its elder siblings.
- * Parents have smaller ids, so a parent's number is known before its children come up.
- * By node: sizes, 0 on entry, is that of its subtree; next, the number of its next child. */
-static void number_nodes(const struct place *places, size_t n, uint32_t *sizes, uint32_t *next,
+/* Numbers the nodes in preorder. `items` is sorted by parent, then line. A node's number is its parent's, plus
+ * one, plus the sizes of the subtrees of the siblings before it. Parents have smaller ids, so a parent is
+ * numbered before its children. By node: sizes, 0 on entry, is the size of its subtree; next is the number of its
+ * next child. */
+static void number_nodes(const struct item *items, size_t n, uint32_t *sizes, uint32_t *next,
                          uint64_t *order)
 {
     for (size_t i = n; i-- > 0;) {
-        /* Sorted by parent, all children of a node stand behind the node itself. */
-        sizes[places[i].id] += 1;
-        sizes[places[i].major] += sizes[places[i].id];
+        /* Sorted by parent, all children of a node come after the node itself. */
+        sizes[items[i].id] += 1;
+        sizes[items[i].major] += sizes[items[i].id];
     }
     order[0] = 0;
     next[0] = 1;
     for (size_t i = 0; i < n; i++) {
-        uint32_t id = places[i].id;
-        order[id] = next[places[i].major];
-        next[places[i].major] += sizes[id];
+        uint32_t id = items[i].id;
+        order[id] = next[items[i].major];
+        next[items[i].major] += sizes[id];
         next[id] = (uint32_t)order[id] + 1;
     }
 }
 
-static ctm_status place_nodes(const struct ctmi_grouping *grouping, uint32_t *ranks,
-                              struct place *places, size_t n)
+static ctm_status set_node_keys(const struct ctmi_grouping *grouping, uint32_t *ranks,
+                                struct item *items, size_t n)
 {
     const ctm_snapshot *tables = grouping->tables;
     for (size_t i = 0; i < n; i++) {
-        ranks[ctmi_snapshot_frame_file(tables, tables->tracebacks[places[i].id].frame)] = 1;
+        ranks[ctmi_snapshot_frame_file(tables, tables->tracebacks[items[i].id].frame)] = 1;
     }
     ctm_status status = rank_strings(tables, ranks);
     for (size_t i = 0; i < n && status == CTM_OK; i++) {
-        const ctm_traceback *row = &tables->tracebacks[places[i].id];
-        places[i].major = grouping->of[row->parent];
-        places[i].minor = line_order(tables, ranks, row->frame);
+        const ctm_traceback *row = &tables->tracebacks[items[i].id];
+        items[i].major = grouping->of[row->parent];
+        items[i].minor = line_order(tables, ranks, row->frame);
     }
     return status;
 }
 
-/* Sorts by parent by counting, then the children of each by line: most have few, so this is
- * several times faster than one sort. `starts` has a row for each node. */
-static void sort_nodes(const struct place *places, size_t n, uint32_t *starts, size_t rows,
-                       struct place *sorted)
+/* A counting sort by parent, then a sort of the children of each parent by line. Most have few children, so
+ * this is several times faster than one sort. `starts` has a row for each node. */
+static void sort_nodes(const struct item *items, size_t n, uint32_t *starts, size_t rows,
+                       struct item *sorted)
 {
     uint32_t at = 0;
     memset(starts, 0, rows * sizeof *starts);
     for (size_t i = 0; i < n; i++) {
-        starts[places[i].major]++;
+        starts[items[i].major]++;
     }
     for (size_t row = 0; row < rows; row++) {
         uint32_t children = starts[row];
@@ -223,37 +223,37 @@ static void sort_nodes(const struct place *places, size_t n, uint32_t *starts, s
         at += children;
     }
     for (size_t i = 0; i < n; i++) {
-        sorted[starts[places[i].major]++] = places[i];
+        sorted[starts[items[i].major]++] = items[i];
     }
     for (size_t i = 0, end; i < n; i = end) {
         for (end = i + 1; end < n && sorted[end].major == sorted[i].major;) {
             end++;
         }
         if (end - i > 1) {
-            qsort(sorted + i, end - i, sizeof *sorted, compare_places);
+            qsort(sorted + i, end - i, sizeof *sorted, compare_items);
         }
     }
 }
 
-/* `needed` by traceback; `scratch` has two rows for each traceback. */
+/* `needed` is by traceback; `scratch` has two rows for each traceback. */
 static ctm_status order_nodes(const struct ctmi_grouping *grouping, const unsigned char *needed,
                               uint32_t *ranks, uint32_t *scratch, uint64_t *order)
 {
     size_t rows = (size_t)grouping->last + 1, n;
-    struct place *places;
-    ctm_status status = collect_places(grouping->last, needed, &places, &n);
+    struct item *items;
+    ctm_status status = collect_items(grouping->last, needed, &items, &n);
     if (status != CTM_OK) {
         return status;
     }
-    struct place *sorted = ctmi_mem_alloc(n * sizeof *sorted);
-    status = sorted == NULL ? CTM_ERR_NOMEM : place_nodes(grouping, ranks, places, n);
+    struct item *sorted = ctmi_mem_alloc(n * sizeof *sorted);
+    status = sorted == NULL ? CTM_ERR_NOMEM : set_node_keys(grouping, ranks, items, n);
     if (status == CTM_OK) {
-        sort_nodes(places, n, scratch, rows, sorted);
+        sort_nodes(items, n, scratch, rows, sorted);
         memset(scratch, 0, rows * sizeof *scratch);
         number_nodes(sorted, n, scratch, scratch + rows, order);
     }
     ctmi_mem_free(sorted);
-    ctmi_mem_free(places);
+    ctmi_mem_free(items);
     return status;
 }
 

@@ -1,7 +1,7 @@
-/* query/select.c: other live blocks of the same tables: those of the peak, those that somebody chose.
+/* query/select.c: snapshots with the same tables and other live blocks: those of the peak, or chosen ones.
  *
- * Model: tables and ids stay; the sites get new counters. Chosen ones are left out if they have no live
- * block then; at the peak they stay, because what was ever allocated there is known of them all.
+ * Model: tables and ids stay the same; the sites get new counters. A snapshot of chosen blocks omits the sites
+ * without any. The snapshot of the peak has all sites, because the number of blocks ever allocated is known for each.
  */
 #include "snapshot/snapshot.h"
 

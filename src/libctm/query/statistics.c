@@ -1,7 +1,7 @@
 /* query/statistics.c: statistics of one snapshot, and the difference of two.
  *
- * Model: group, sum, order, sort. A difference is the same with two arrays of sums over common
- * tables (snapshot/join.h); a plain statistic has no second array.
+ * Model: group the tracebacks, sum the sites of each group, number the groups in traceback order, sort. A difference
+ * does the same with two arrays of sums over common tables (snapshot/join.h).
  */
 #include <math.h>
 #include <stdlib.h>
@@ -12,14 +12,16 @@
 #include "query/group.h"
 #include "snapshot/join.h"
 
+/* Constant once made. */
 struct ctm_statistics {
     ctm_snapshot *tables; /* owned reference */
     ctm_statistic *rows;  /* owned */
     size_t n;
 };
 
-/* A group with what it is sorted by is a run of numbers, largest first: GROUP is its id, then come
- * keys, the most important first, and its place among the tracebacks. Few sorts need the second four keys. */
+/* A group and its sort keys are an array of numbers: [GROUP] is the group id, then come the keys, the most
+ * significant first, then the group's number in traceback order. All are sorted largest first. Most sorts need
+ * FEW keys, the others MANY. */
 enum { GROUP = 0, KEYS = 1, FEW = 4, MANY = 8 };
 
 static int compare_keys(const uint64_t *a, const uint64_t *b, size_t n)
@@ -47,8 +49,8 @@ static size_t keys_of(ctm_sort sort)
     return sort == CTM_SORT_PEAK || sort == CTM_SORT_ALLOCATED ? MANY : FEW;
 }
 
-/* One question: `newer`, and `older` if it is a difference, over the common tables. */
-struct question {
+/* A query: statistics of `newer`, or its difference to `older`, over the common tables. Local to one call. */
+struct query {
     const struct ctmi_join *join; /* borrowed */
     const ctm_snapshot *newer;    /* borrowed */
     const ctm_snapshot *older;    /* borrowed; NULL: not a difference */
@@ -57,31 +59,31 @@ struct question {
     ctm_sort sort;
 };
 
-/* The sums of one question; arrays by group. */
+/* The sums of a query. The arrays are by group, all in one block. Local to one call. */
 struct sums {
-    const struct question *question; /* borrowed */
+    const struct query *query; /* borrowed */
     struct ctmi_sum *newer;
     struct ctmi_sum *older; /* NULL: not a difference */
-    uint64_t *order;
-    unsigned char *present;
-    void *memory; /* owned; all the arrays */
-    uint32_t last;
+    uint64_t *order;        /* number in traceback order */
+    unsigned char *present; /* whether the group has a row */
+    void *memory;           /* owned; all the arrays */
+    uint32_t last;          /* the greatest group id */
 };
 
-static ctm_status sums_new(const struct question *question, uint32_t last, struct sums *out)
+static ctm_status sums_new(const struct query *query, uint32_t last, struct sums *out)
 {
-    size_t groups = (size_t)last + 1, tables = question->older != NULL ? 2 : 1;
+    size_t groups = (size_t)last + 1, tables = query->older != NULL ? 2 : 1;
     size_t size = groups * (tables * sizeof(struct ctmi_sum) + sizeof(uint64_t) + 1);
     char *memory = ctmi_mem_alloc(size);
     if (memory == NULL) {
         return CTM_ERR_NOMEM;
     }
     memset(memory, 0, size);
-    out->question = question;
+    out->query = query;
     out->memory = memory;
     out->last = last;
     out->newer = (struct ctmi_sum *)(void *)memory;
-    out->older = question->older != NULL ? out->newer + groups : NULL;
+    out->older = query->older != NULL ? out->newer + groups : NULL;
     out->order = (uint64_t *)(void *)(out->newer + tables * groups);
     out->present = (unsigned char *)(out->order + groups);
     return CTM_OK;
@@ -104,7 +106,7 @@ static bool sum_present(const struct ctmi_sum *sum, ctm_sort sort)
 
 static size_t mark_present(struct sums *sums)
 {
-    const ctm_sort sort = sums->question->sort;
+    const ctm_sort sort = sums->query->sort;
     size_t n = 0;
     for (uint32_t group = 0; group <= sums->last; group++) {
         bool present = sum_present(&sums->newer[group], sort) ||
@@ -122,7 +124,7 @@ static uint64_t distance(uint64_t a, uint64_t b)
     return a > b ? a - b : b - a;
 }
 
-/* Without a difference its keys are 0, and the order is that of statistics. */
+/* Four keys of one amount. In plain statistics the keys of the difference are 0, so the others decide. */
 static void add_keys(uint64_t keys[4], const struct ctmi_amount *newer,
                      const struct ctmi_amount *older, bool count_first)
 {
@@ -135,7 +137,7 @@ static void add_keys(uint64_t keys[4], const struct ctmi_amount *newer,
 
 static void rank_group(const struct sums *sums, uint32_t group, uint64_t *ranked)
 {
-    const ctm_sort sort = sums->question->sort;
+    const ctm_sort sort = sums->query->sort;
     const struct ctmi_sum *newer = &sums->newer[group];
     const struct ctmi_sum *older = sums->older != NULL ? &sums->older[group] : NULL;
     const size_t keys = keys_of(sort);
@@ -148,10 +150,10 @@ static void rank_group(const struct sums *sums, uint32_t group, uint64_t *ranked
     ranked[KEYS + keys] = sums->order[group];
 }
 
-/* The groups with a row, in order; *out is owned by the caller. */
+/* The groups that have a row, with their keys, sorted. The caller owns *out. */
 static ctm_status rank_groups(const struct sums *sums, size_t n, uint64_t **out)
 {
-    const size_t keys = keys_of(sums->question->sort), width = KEYS + keys + 1;
+    const size_t keys = keys_of(sums->query->sort), width = KEYS + keys + 1;
     uint64_t *ranked = ctmi_mem_alloc(n * width * sizeof *ranked), *next = ranked;
     if (ranked == NULL) {
         return CTM_ERR_NOMEM;
@@ -186,22 +188,21 @@ static void fill_diffs(ctm_statistic *row, const struct ctmi_sum *newer,
     row->peak_count_diff = difference(newer->at_peak.count, older->at_peak.count);
 }
 
-static bool is_estimated(const struct question *question)
+static bool is_estimated(const struct query *query)
 {
-    return question->newer->info.sample_interval != 0 ||
-           (question->older != NULL && question->older->info.sample_interval != 0);
+    return query->newer->info.sample_interval != 0 ||
+           (query->older != NULL && query->older->info.sample_interval != 0);
 }
 
-static bool peak_known(const struct question *question)
+static bool peak_known(const struct query *query)
 {
-    return question->newer->info.peak_known &&
-           (question->older == NULL || question->older->info.peak_known);
+    return query->newer->info.peak_known && (query->older == NULL || query->older->info.peak_known);
 }
 
-static bool churn_known(const struct question *question)
+static bool churn_known(const struct query *query)
 {
-    return question->newer->info.churn_known &&
-           (question->older == NULL || question->older->info.churn_known);
+    return query->newer->info.churn_known &&
+           (query->older == NULL || query->older->info.churn_known);
 }
 
 static void forget_unknown(ctm_statistic *row)
@@ -216,7 +217,7 @@ static void forget_unknown(ctm_statistic *row)
     }
 }
 
-/* `row` holds what is the same in all rows. */
+/* On entry `row` has the fields that are the same in all rows. */
 static void fill_row(const struct sums *sums, uint32_t group, ctm_statistic *row)
 {
     const struct ctmi_sum *newer = &sums->newer[group];
@@ -237,15 +238,15 @@ static void fill_row(const struct sums *sums, uint32_t group, ctm_statistic *row
     forget_unknown(row);
 }
 
-/* The sorted rows; *out is owned by the caller. */
+/* The sorted rows. The caller owns *out. */
 static ctm_status sort_rows(const struct sums *sums, size_t n, ctm_statistic **out)
 {
     const ctm_statistic same = {
-        .estimated = is_estimated(sums->question),
-        .churn_known = churn_known(sums->question),
-        .peak_known = peak_known(sums->question),
+        .estimated = is_estimated(sums->query),
+        .churn_known = churn_known(sums->query),
+        .peak_known = peak_known(sums->query),
     };
-    const size_t width = KEYS + keys_of(sums->question->sort) + 1;
+    const size_t width = KEYS + keys_of(sums->query->sort) + 1;
     uint64_t *ranked;
     ctm_status status = rank_groups(sums, n, &ranked);
     if (status != CTM_OK) {
@@ -285,29 +286,29 @@ static ctm_status statistics_make(const struct ctmi_grouping *grouping, struct s
     return CTM_OK;
 }
 
-static ctm_status sum_both(const struct question *question, const struct ctmi_grouping *grouping,
+static ctm_status sum_both(const struct query *query, const struct ctmi_grouping *grouping,
                            struct sums *sums)
 {
-    ctm_status status = ctmi_grouping_sum(grouping, question->cumulative, question->newer,
-                                          question->join->first, sums->newer);
-    if (status == CTM_OK && question->older != NULL) {
-        status = ctmi_grouping_sum(grouping, question->cumulative, question->older,
-                                   question->join->second, sums->older);
+    ctm_status status = ctmi_grouping_sum(grouping, query->cumulative, query->newer,
+                                          query->join->first, sums->newer);
+    if (status == CTM_OK && query->older != NULL) {
+        status = ctmi_grouping_sum(grouping, query->cumulative, query->older, query->join->second,
+                                   sums->older);
     }
     return status;
 }
 
-static ctm_status answer(const struct question *question, ctm_statistics **out)
+static ctm_status run_query(const struct query *query, ctm_statistics **out)
 {
     struct ctmi_grouping grouping;
     struct sums sums;
-    ctm_status status = ctmi_grouping_new(question->join->tables, question->key, &grouping);
+    ctm_status status = ctmi_grouping_new(query->join->tables, query->key, &grouping);
     if (status != CTM_OK) {
         return status;
     }
-    status = sums_new(question, grouping.last, &sums);
+    status = sums_new(query, grouping.last, &sums);
     if (status == CTM_OK) {
-        status = sum_both(question, &grouping, &sums);
+        status = sum_both(query, &grouping, &sums);
         if (status == CTM_OK) {
             status = statistics_make(&grouping, &sums, out);
         }
@@ -317,15 +318,15 @@ static ctm_status answer(const struct question *question, ctm_statistics **out)
     return status;
 }
 
-static ctm_status question_check(const struct question *question)
+static ctm_status query_check(const struct query *query)
 {
-    if (question->key < CTM_BY_TRACEBACK || question->key > CTM_BY_FUNCTION ||
-        (question->cumulative && question->key == CTM_BY_TRACEBACK) ||
-        question->sort < CTM_SORT_SIZE || question->sort > CTM_SORT_ALLOCATED) {
+    if (query->key < CTM_BY_TRACEBACK || query->key > CTM_BY_FUNCTION ||
+        (query->cumulative && query->key == CTM_BY_TRACEBACK) || query->sort < CTM_SORT_SIZE ||
+        query->sort > CTM_SORT_ALLOCATED) {
         return CTM_ERR_INVALID;
     }
-    if ((question->sort == CTM_SORT_PEAK && !peak_known(question)) ||
-        (question->sort == CTM_SORT_ALLOCATED && !churn_known(question))) {
+    if ((query->sort == CTM_SORT_PEAK && !peak_known(query)) ||
+        (query->sort == CTM_SORT_ALLOCATED && !churn_known(query))) {
         return CTM_ERR_NOT_FOUND;
     }
     return CTM_OK;
@@ -334,25 +335,25 @@ static ctm_status question_check(const struct question *question)
 ctm_status ctm_snapshot_statistics_sorted(ctm_snapshot *snapshot, ctm_key key, bool cumulative,
                                           ctm_sort sort, ctm_statistics **out)
 {
-    const struct ctmi_join itself = {.tables = snapshot};
-    const struct question question = {&itself, snapshot, NULL, key, cumulative, sort};
-    ctm_status status = question_check(&question);
-    return status == CTM_OK ? answer(&question, out) : status;
+    const struct ctmi_join own = {.tables = snapshot};
+    const struct query query = {&own, snapshot, NULL, key, cumulative, sort};
+    ctm_status status = query_check(&query);
+    return status == CTM_OK ? run_query(&query, out) : status;
 }
 
 ctm_status ctm_snapshot_compare_sorted(ctm_snapshot *newer, ctm_snapshot *older, ctm_key key,
                                        bool cumulative, ctm_sort sort, ctm_statistics **out)
 {
     struct ctmi_join join;
-    const struct question question = {&join, newer, older, key, cumulative, sort};
-    ctm_status status = question_check(&question);
+    const struct query query = {&join, newer, older, key, cumulative, sort};
+    ctm_status status = query_check(&query);
     if (status == CTM_OK) {
         status = ctmi_join_new(newer, older, &join);
     }
     if (status != CTM_OK) {
         return status;
     }
-    status = answer(&question, out);
+    status = run_query(&query, out);
     ctmi_join_free(&join);
     return status;
 }

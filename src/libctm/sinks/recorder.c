@@ -289,7 +289,7 @@ ctm_status ctm_recorder_start(ctm_tracer *tracer, const char *path, uint64_t int
     if (!ctm_tracer_is_tracing(tracer)) {
         return CTM_ERR_NOT_TRACING;
     }
-    ctmi_deferred_unmap_wait(&tracer->giving); /* one thread of ours at a time */
+    ctmi_deferred_unmap_wait(&tracer->deferred_unmap); /* one thread of ours at a time */
     struct ctm_recorder *recorder = new_recorder(tracer, interval);
     if (recorder == NULL) {
         return CTM_ERR_NOMEM;

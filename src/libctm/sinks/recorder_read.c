@@ -78,12 +78,9 @@ static bool step_aside(struct ctm_recorder *recorder)
 
 static void read_counts(const struct ctmi_store *store, uint32_t *counts)
 {
-    counts[CTMI_ROWS_SITES] = ctmi_rows_published(&store->sites);
-    counts[CTMI_ROWS_LABELS] = ctmi_rows_published(&store->labels);
-    counts[CTMI_ROWS_TRACEBACKS] = ctmi_rows_published(&store->tracebacks);
-    counts[CTMI_ROWS_FRAMES] = ctmi_rows_published(&store->frames);
-    counts[CTMI_ROWS_FUNCTIONS] = ctmi_rows_published(&store->functions);
-    counts[CTMI_ROWS_STRINGS] = ctmi_rows_published(&store->strings);
+    for (int table = CTMI_ROWS_TABLES - 1; table >= 0; table--) {
+        counts[table] = ctmi_rows_published(&store->rows[table]);
+    }
 }
 
 static void put_string(struct ctmi_buffer *out, const struct ctmi_store *store, uint32_t id)
@@ -93,17 +90,13 @@ static void put_string(struct ctmi_buffer *out, const struct ctmi_store *store, 
     ctmi_put_string(out, utf8, length);
 }
 
-static void put_row(struct ctmi_buffer *out, const struct ctmi_store *store, int table, uint32_t id)
+static void put_row(struct ctmi_buffer *out, const struct ctmi_store *store, enum ctmi_table table,
+                    uint32_t id)
 {
-    switch (table) {
-    case CTMI_ROWS_STRINGS: put_string(out, store, id); break;
-    case CTMI_ROWS_FUNCTIONS: ctmi_put_function(out, ctmi_store_function_row(store, id)); break;
-    case CTMI_ROWS_FRAMES: ctmi_put_frame(out, ctmi_store_frame_row(store, id)); break;
-    case CTMI_ROWS_TRACEBACKS:
-        ctmi_put_traceback(out, &ctmi_store_traceback_row(store, id)->row);
-        break;
-    case CTMI_ROWS_LABELS: ctmi_put_label(out, &ctmi_store_label_row(store, id)->row); break;
-    default: ctmi_put_site(out, &ctmi_store_site_row(store, id)->site); break;
+    if (table == CTMI_TABLE_STRINGS) {
+        put_string(out, store, id);
+    } else {
+        ctmi_put_content(out, table, ctmi_store_content_row(store, table, id));
     }
 }
 
@@ -115,7 +108,7 @@ static void put_rows(struct ctm_recorder *recorder, uint32_t index, const uint32
     struct ctmi_buffer *out = &recorder->out;
     const size_t begin = ctmi_block_begin(out, CTMI_BLOCK_ROWS);
     ctmi_put_rows_head(out, index, news);
-    for (int table = 0; table < CTMI_ROWS_TABLES; table++) {
+    for (enum ctmi_table table = 0; table < CTMI_ROWS_TABLES; table++) {
         for (uint32_t n = news[table]; n > 0; n--) {
             put_row(out, store, table, counts[table]++);
         }
@@ -163,7 +156,7 @@ __attribute__((no_sanitize("thread"), noinline)) static struct ctmi_seen read_co
 
 static bool make_room(struct ctmi_recorded_shard *shard)
 {
-    const uint32_t sites = shard->counts[CTMI_ROWS_SITES];
+    const uint32_t sites = shard->counts[CTMI_TABLE_SITES];
     if (sites > shard->capacity) {
         uint64_t capacity = shard->capacity ? shard->capacity : 1024;
         while (capacity < sites) {
@@ -201,7 +194,7 @@ static void read_site(struct ctm_recorder *recorder, struct ctmi_changes *change
 static bool read_sites(struct ctm_recorder *recorder, uint32_t index, uint32_t known)
 {
     struct ctmi_recorded_shard *shard = &recorder->shards[index];
-    const uint32_t sites = shard->counts[CTMI_ROWS_SITES];
+    const uint32_t sites = shard->counts[CTMI_TABLE_SITES];
     struct ctmi_changes changes;
     if (sites > known) {
         memset(shard->seen + known, 0, (size_t)(sites - known) * sizeof(struct ctmi_seen));
@@ -258,7 +251,7 @@ static bool read_tables(struct ctm_recorder *recorder)
 {
     for (uint32_t index = 0; index < CTM_SHARDS; index++) {
         struct ctmi_recorded_shard *shard = &recorder->shards[index];
-        const uint32_t known = shard->counts[CTMI_ROWS_SITES];
+        const uint32_t known = shard->counts[CTMI_TABLE_SITES];
         if (!read_rows(recorder, index)) {
             return false;
         }

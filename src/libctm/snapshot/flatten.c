@@ -33,20 +33,20 @@ static void copy_strings(const struct ctmi_store *store, ctm_snapshot *snapshot)
     snapshot->string_offsets[(uint64_t)snapshot->info.strings + 1] = at;
 }
 
+static void copy_rows(const struct ctmi_store *store, ctm_snapshot *snapshot, enum ctmi_table table)
+{
+    const size_t size = ctmi_schemas[table].content_size;
+    for (uint32_t id = 1; id < store->rows[table].count; id++) {
+        memcpy((char *)snapshot->rows[table] + id * size, ctmi_store_content_row(store, table, id),
+               size);
+    }
+}
+
 static void copy_tables(const struct ctmi_store *store, ctm_snapshot *snapshot)
 {
     copy_strings(store, snapshot);
-    for (uint32_t id = 1; id <= snapshot->info.functions; id++) {
-        snapshot->functions[id] = *ctmi_store_function_row(store, id);
-    }
-    for (uint32_t id = 1; id <= snapshot->info.frames; id++) {
-        snapshot->frames[id] = *ctmi_store_frame_row(store, id);
-    }
-    for (uint32_t id = 1; id <= snapshot->info.tracebacks; id++) {
-        snapshot->tracebacks[id] = ctmi_store_traceback_row(store, id)->row;
-    }
-    for (uint32_t id = 1; id <= snapshot->info.label_sets; id++) {
-        snapshot->labels[id] = ctmi_store_label_row(store, id)->row;
+    for (enum ctmi_table table = CTMI_TABLE_STRINGS + 1; table < CTMI_TABLE_SITES; table++) {
+        copy_rows(store, snapshot, table);
     }
 }
 
@@ -80,12 +80,10 @@ ctm_status ctmi_snapshot_from_store(const struct ctmi_store *store, const ctm_sn
                                     const struct ctmi_losses *losses, ctm_snapshot **out)
 {
     ctm_snapshot_info counts = *info;
+#define TABLE(ID, one, many, number, ...) counts.number = store->many.count - 1;
+    CTMI_ALL_TABLES(TABLE)
+#undef TABLE
     counts.sites = count_sites(store);
-    counts.strings = ctmi_store_string_count(store) - 1;
-    counts.functions = ctmi_store_function_count(store) - 1;
-    counts.frames = ctmi_store_frame_count(store) - 1;
-    counts.tracebacks = ctmi_store_traceback_count(store) - 1;
-    counts.label_sets = ctmi_store_label_count(store) - 1;
     ctm_snapshot *snapshot;
     ctm_status status = ctmi_snapshot_alloc(&counts, count_string_bytes(store), &snapshot);
     if (status != CTM_OK) {

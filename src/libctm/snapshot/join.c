@@ -7,28 +7,33 @@
 #include "snapshot/merge.h"
 #include "tables/store.h"
 
-/* Every row has no padding, so rows of equal content are equal bytes. */
-static bool same_rows(const void *a, const void *b, uint32_t last_id, size_t row_size)
+/* Contents have no padding, so rows of equal content are equal bytes. */
+static bool rows_begin(const ctm_snapshot *longer, const ctm_snapshot *shorter, uint32_t count,
+                       enum ctmi_table table)
 {
-    return memcmp(a, b, ((size_t)last_id + 1) * row_size) == 0;
+    return memcmp(longer->rows[table], shorter->rows[table],
+                  (size_t)count * ctmi_schemas[table].content_size) == 0;
 }
 
-/* Do the tables of `longer` begin with all those of `shorter`? */
+/* Do the tables of `longer` begin with all those of `shorter`? Those that a traceback leads to. */
 static bool tables_begin(const ctm_snapshot *longer, const ctm_snapshot *shorter)
 {
-    const ctm_snapshot_info *few = &shorter->info, *many = &longer->info;
-    if (few->strings > many->strings || few->functions > many->functions ||
-        few->frames > many->frames || few->tracebacks > many->tracebacks) {
-        return false;
+    uint32_t few[CTMI_ROWS_TABLES], many[CTMI_ROWS_TABLES];
+    ctmi_snapshot_counts(&shorter->info, few);
+    ctmi_snapshot_counts(&longer->info, many);
+    for (int table = 0; table <= CTMI_TABLE_TRACEBACKS; table++) {
+        if (few[table] > many[table]) {
+            return false;
+        }
     }
-    return memcmp(longer->string_offsets, shorter->string_offsets,
-                  ((size_t)few->strings + 2) * sizeof(uint64_t)) == 0 &&
-           memcmp(longer->string_bytes, shorter->string_bytes,
-                  (size_t)ctmi_snapshot_string_bytes(shorter)) == 0 &&
-           same_rows(longer->functions, shorter->functions, few->functions, sizeof(ctm_function)) &&
-           same_rows(longer->frames, shorter->frames, few->frames, sizeof(ctm_frame)) &&
-           same_rows(longer->tracebacks, shorter->tracebacks, few->tracebacks,
-                     sizeof(ctm_traceback));
+    bool same = memcmp(longer->string_offsets, shorter->string_offsets,
+                       ((size_t)few[CTMI_TABLE_STRINGS] + 1) * sizeof(uint64_t)) == 0 &&
+                memcmp(longer->string_bytes, shorter->string_bytes,
+                       (size_t)ctmi_snapshot_string_bytes(shorter)) == 0;
+    for (enum ctmi_table table = CTMI_TABLE_STRINGS + 1; table <= CTMI_TABLE_TRACEBACKS; table++) {
+        same = same && rows_begin(longer, shorter, few[table], table);
+    }
+    return same;
 }
 
 static ctm_status intern_both(const ctm_snapshot *first, const ctm_snapshot *second, uint32_t *map,

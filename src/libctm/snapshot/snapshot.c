@@ -1,7 +1,6 @@
 /* snapshot/snapshot.c: life of a snapshot and the plain questions to it.
  *
- * Model: see snapshot/snapshot.h. The slab is laid out widest column first, so every column is
- * aligned without padding.
+ * Model: see snapshot/snapshot.h. The slab is the struct, then column by column, each aligned for words of 8 bytes.
  */
 #include "snapshot/snapshot.h"
 
@@ -10,48 +9,51 @@
 #include "base/memory.h"
 #include "base/weight.h"
 
+#define COLUMN_ALIGNMENT ((uint64_t)8)
 #define MOST_ESTIMATED 0x1p62 /* well below INT64_MAX: sums are rounded a site at a time */
 
-/* Cuts `size` bytes from the slab; *used only grows, and stays past any real size once it
+/* Cuts a column from the slab, aligned; *used only grows, and stays past any real size once it
  * overflowed. */
 static uint64_t slab_cut(uint64_t *used, uint64_t rows, uint64_t row_size)
 {
-    uint64_t start = *used, size;
-    if (__builtin_mul_overflow(rows, row_size, &size) ||
-        __builtin_add_overflow(start, size, used)) {
+    uint64_t start, size;
+    if (__builtin_add_overflow(*used, COLUMN_ALIGNMENT - 1, &start) ||
+        __builtin_mul_overflow(rows, row_size, &size) ||
+        __builtin_add_overflow(start & ~(COLUMN_ALIGNMENT - 1), size, used)) {
         *used = UINT64_MAX;
+        return 0;
     }
-    return start;
+    return start & ~(COLUMN_ALIGNMENT - 1);
 }
 
+/* Offsets in the slab. */
 struct slab_layout {
-    uint64_t sites, live_sums, string_offsets, tracebacks, functions, labels, frames, lengths,
-        bytes, size;
+    uint64_t rows[CTMI_ROWS_TABLES]; /* of the strings: their offsets */
+    uint64_t live_sums, lengths, bytes, size;
 };
 
 static void slab_plan(const ctm_snapshot_info *info, uint64_t string_bytes,
                       struct slab_layout *plan)
 {
-    uint64_t used = (sizeof(struct ctm_snapshot) + 15u) & ~(uint64_t)15u;
-    plan->sites = slab_cut(&used, (uint64_t)info->sites + 1, sizeof(ctm_site));
-    plan->live_sums = slab_cut(&used, (uint64_t)info->sites + 1, sizeof(uint64_t));
-    plan->string_offsets = slab_cut(&used, (uint64_t)info->strings + 2, sizeof(uint64_t));
-    plan->tracebacks = slab_cut(&used, (uint64_t)info->tracebacks + 1, sizeof(ctm_traceback));
-    plan->functions = slab_cut(&used, (uint64_t)info->functions + 1, sizeof(ctm_function));
-    plan->labels = slab_cut(&used, (uint64_t)info->label_sets + 1, sizeof(ctm_label));
-    plan->frames = slab_cut(&used, (uint64_t)info->frames + 1, sizeof(ctm_frame));
-    plan->lengths = slab_cut(&used, (uint64_t)info->tracebacks + 1, sizeof(uint32_t));
+    uint64_t used = sizeof(struct ctm_snapshot);
+    uint32_t counts[CTMI_ROWS_TABLES];
+    ctmi_snapshot_counts(info, counts);
+    plan->live_sums = slab_cut(&used, counts[CTMI_TABLE_SITES], sizeof(uint64_t));
+    plan->rows[CTMI_TABLE_STRINGS] =
+        slab_cut(&used, (uint64_t)counts[CTMI_TABLE_STRINGS] + 1, sizeof(uint64_t));
+    for (int table = CTMI_TABLE_STRINGS + 1; table < CTMI_ROWS_TABLES; table++) {
+        plan->rows[table] = slab_cut(&used, counts[table], ctmi_schemas[table].content_size);
+    }
+    plan->lengths = slab_cut(&used, counts[CTMI_TABLE_TRACEBACKS], sizeof(uint32_t));
     plan->bytes = slab_cut(&used, string_bytes, 1);
     plan->size = used;
 }
 
 static void set_row_zero(ctm_snapshot *snapshot)
 {
-    memset(&snapshot->sites[0], 0, sizeof(ctm_site));
-    memset(&snapshot->tracebacks[0], 0, sizeof(ctm_traceback));
-    memset(&snapshot->frames[0], 0, sizeof(ctm_frame));
-    memset(&snapshot->functions[0], 0, sizeof(ctm_function));
-    memset(&snapshot->labels[0], 0, sizeof(ctm_label));
+    for (int table = CTMI_TABLE_STRINGS + 1; table < CTMI_ROWS_TABLES; table++) {
+        memset(snapshot->rows[table], 0, ctmi_schemas[table].content_size);
+    }
     snapshot->live_sums[0] = 0;
     snapshot->lengths[0] = 0;
     snapshot->string_offsets[0] = 0;
@@ -73,13 +75,10 @@ ctm_status ctmi_snapshot_alloc(const ctm_snapshot_info *info, uint64_t string_by
     snapshot->info = *info;
     snapshot->losses = NULL;
     snapshot->n_losses = 0;
-    snapshot->sites = (ctm_site *)(void *)(slab + plan.sites);
+    for (int table = 0; table < CTMI_ROWS_TABLES; table++) {
+        snapshot->rows[table] = slab + plan.rows[table];
+    }
     snapshot->live_sums = (uint64_t *)(void *)(slab + plan.live_sums);
-    snapshot->string_offsets = (uint64_t *)(void *)(slab + plan.string_offsets);
-    snapshot->tracebacks = (ctm_traceback *)(void *)(slab + plan.tracebacks);
-    snapshot->functions = (ctm_function *)(void *)(slab + plan.functions);
-    snapshot->labels = (ctm_label *)(void *)(slab + plan.labels);
-    snapshot->frames = (ctm_frame *)(void *)(slab + plan.frames);
     snapshot->lengths = (uint32_t *)(void *)(slab + plan.lengths);
     snapshot->string_bytes = slab + plan.bytes;
     set_row_zero(snapshot);
@@ -90,16 +89,18 @@ ctm_status ctmi_snapshot_alloc(const ctm_snapshot_info *info, uint64_t string_by
 ctm_status ctmi_snapshot_alloc_like(const ctm_snapshot *from, uint32_t sites, ctm_snapshot **out)
 {
     ctm_snapshot_info info = from->info;
+    uint32_t counts[CTMI_ROWS_TABLES];
     ctm_snapshot *to;
     info.sites = sites;
     ctm_status status = ctmi_snapshot_alloc(&info, ctmi_snapshot_string_bytes(from), &to);
     if (status != CTM_OK) {
         return status;
     }
-    memcpy(to->tracebacks, from->tracebacks, (info.tracebacks + (size_t)1) * sizeof(ctm_traceback));
-    memcpy(to->functions, from->functions, (info.functions + (size_t)1) * sizeof(ctm_function));
-    memcpy(to->labels, from->labels, (info.label_sets + (size_t)1) * sizeof(ctm_label));
-    memcpy(to->frames, from->frames, (info.frames + (size_t)1) * sizeof(ctm_frame));
+    ctmi_snapshot_counts(&info, counts);
+    for (int table = CTMI_TABLE_STRINGS + 1; table < CTMI_TABLE_SITES; table++) {
+        memcpy(to->rows[table], from->rows[table],
+               (size_t)counts[table] * ctmi_schemas[table].content_size);
+    }
     memcpy(to->string_offsets, from->string_offsets, (info.strings + (size_t)2) * sizeof(uint64_t));
     memcpy(to->string_bytes, from->string_bytes, (size_t)ctmi_snapshot_string_bytes(from));
     status = ctmi_snapshot_set_losses(to, from->losses, from->n_losses);

@@ -12,6 +12,7 @@
 
 #include "ctm/snapshot.h"
 #include "tables/losses.h"
+#include "tables/schema.h"
 
 struct ctmi_store;
 
@@ -19,19 +20,30 @@ struct ctm_snapshot {
     _Atomic uint32_t references;
     ctm_snapshot_info info; /* counts set by alloc, live_blocks and current_bytes by seal */
     /* All inside the slab; arrays are indexed by id and have count + 1 rows. */
-    ctm_site *sites;
-    uint64_t *live_sums; /* live blocks of the sites up to and including the id */
-    ctm_traceback *tracebacks;
-    uint32_t *lengths; /* frames kept by the traceback */
-    ctm_frame *frames;
-    ctm_function *functions;
-    ctm_label *labels;
-    uint64_t *string_offsets; /* one more row: the end. Each string is followed by a NUL */
+    union { /* each table by enum ctmi_table, and by its name */
+        void *rows[CTMI_ROWS_TABLES];
+        struct {
+            uint64_t *string_offsets; /* one more row: the end. Each string is followed by a NUL */
+#define TABLE(ID, one, many, number, content, row) content *many;
+            CTMI_CONTENT_TABLES(TABLE)
+#undef TABLE
+        };
+    };
     char *string_bytes;
+    uint64_t *live_sums; /* live blocks of the sites up to and including the id */
+    uint32_t *lengths;   /* frames kept by the traceback */
     /* Not in the slab. */
     ctm_loss *losses; /* owned: n_losses of them; NULL: none */
     uint32_t n_losses;
 };
+
+/* Rows of each table, row 0 included. */
+static inline void ctmi_snapshot_counts(const ctm_snapshot_info *info, uint32_t *counts)
+{
+#define TABLE(ID, one, many, number, ...) counts[CTMI_TABLE_##ID] = info->number + 1;
+    CTMI_ALL_TABLES(TABLE)
+#undef TABLE
+}
 
 static inline uint64_t ctmi_site_live(const ctm_site *site)
 {

@@ -13,17 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The tables of a store. */
-enum ctmi_table {
-    CTMI_TABLE_STRINGS,
-    CTMI_TABLE_FUNCTIONS,
-    CTMI_TABLE_FRAMES,
-    CTMI_TABLE_TRACEBACKS,
-    CTMI_TABLE_LABELS,
-    CTMI_TABLE_SITES,
-    CTMI_TABLE_BYTES, /* of the strings; last */
-    CTMI_TABLES,
-};
+#include "tables/schema.h"
 
 struct ctmi_backing {
     /* Zeroed memory for a chunk, at the same address until unmap. NULL: none at all to be had. */

@@ -78,21 +78,16 @@ static void settle_sites(struct ctmi_store *store)
 
 ctm_status ctmi_store_copy(struct ctmi_store *to, const struct ctmi_store *from)
 {
-    if (copy_rows(&to->strings, &from->strings) != CTM_OK ||
-        copy_rows(&to->functions, &from->functions) != CTM_OK ||
-        copy_rows(&to->frames, &from->frames) != CTM_OK ||
-        copy_rows(&to->tracebacks, &from->tracebacks) != CTM_OK ||
-        copy_rows(&to->labels, &from->labels) != CTM_OK ||
-        copy_rows(&to->sites, &from->sites) != CTM_OK ||
-        copy_bytes(&to->bytes, &from->bytes) != CTM_OK ||
-        copy_index(&to->string_index, &from->string_index) != CTM_OK ||
-        copy_index(&to->function_index, &from->function_index) != CTM_OK ||
-        copy_index(&to->frame_index, &from->frame_index) != CTM_OK ||
-        copy_index(&to->traceback_index, &from->traceback_index) != CTM_OK ||
-        copy_index(&to->label_index, &from->label_index) != CTM_OK ||
-        copy_index(&to->site_index, &from->site_index) != CTM_OK) {
+    ctm_status status = copy_bytes(&to->bytes, &from->bytes);
+    for (int table = 0; table < CTMI_ROWS_TABLES && status == CTM_OK; table++) {
+        status = copy_rows(&to->rows[table], &from->rows[table]);
+        if (status == CTM_OK) {
+            status = copy_index(&to->index[table], &from->index[table]);
+        }
+    }
+    if (status != CTM_OK) {
         ctmi_store_free_all(to);
-        return CTM_ERR_NOMEM;
+        return status;
     }
     to->peak_stamp = from->peak_stamp;
     settle_sites(to);

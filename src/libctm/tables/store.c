@@ -15,8 +15,6 @@
 #include "base/utf8.h"
 #include "tables/rows.h"
 
-#define MAX_ROWS (3u << 30) /* what the largest index can hold */
-
 /* --- hashing ---
  * Ids and sizes are small numbers: two of them must not meet in one `^`, where many pairs give the same. */
 static inline uint64_t mix(uint64_t hash, uint64_t value)
@@ -219,6 +217,7 @@ static ctm_status write_site(struct ctmi_store *store, void *at, const void *key
 
 /* --- the generic part --- */
 struct table {
+    enum ctmi_table table;
     size_t rows;  /* offset of its ctmi_rows in a store */
     size_t index; /* offset of its ctmi_index */
     size_t row_size;
@@ -227,19 +226,17 @@ struct table {
     ctm_status (*write)(struct ctmi_store *store, void *row, const void *key);
 };
 
-#define TABLE(name, size)                       \
-    {offsetof(struct ctmi_store, name##s),      \
-     offsetof(struct ctmi_store, name##_index), \
-     size,                                      \
-     hash_##name##_row,                         \
-     same_##name,                               \
-     write_##name}
-static const struct table string_table = TABLE(string, sizeof(struct ctmi_string_row));
-static const struct table function_table = TABLE(function, sizeof(ctm_function));
-static const struct table frame_table = TABLE(frame, sizeof(ctm_frame));
-static const struct table traceback_table = TABLE(traceback, sizeof(struct ctmi_traceback_row));
-static const struct table label_table = TABLE(label, sizeof(struct ctmi_label_row));
-static const struct table site_table = TABLE(site, sizeof(struct ctmi_site_row));
+/* string_table, function_table … */
+#define TABLE(ID, one, many, number, content, row)                                     \
+    static const struct table one##_table = {CTMI_TABLE_##ID,                          \
+                                             offsetof(struct ctmi_store, many),        \
+                                             offsetof(struct ctmi_store, one##_index), \
+                                             sizeof(row),                              \
+                                             hash_##one##_row,                         \
+                                             same_##one,                               \
+                                             write_##one};
+CTMI_ALL_TABLES(TABLE)
+#undef TABLE
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -258,6 +255,17 @@ INLINE uint32_t find(const struct ctmi_store *store, const struct table *table, 
     }
 }
 
+/* Does row `id`, which is the next one, refer only to rows that there are? */
+static bool is_good_row(const struct ctmi_store *store, enum ctmi_table table, const void *row,
+                        uint32_t id)
+{
+    uint32_t counts[CTMI_ROWS_TABLES];
+    for (int i = 0; i < CTMI_ROWS_TABLES; i++) {
+        counts[i] = store->rows[i].count;
+    }
+    return ctmi_content_fault(table, row, id, counts) == NULL;
+}
+
 INLINE ctm_status append(struct ctmi_store *store, const struct table *table, const void *key,
                          uint32_t *out)
 {
@@ -265,7 +273,9 @@ INLINE ctm_status append(struct ctmi_store *store, const struct table *table, co
     ctm_status status = ctmi_rows_reserve(rows);
     if (status == CTM_OK) {
         CTMI_ASSERT(rows->count >= 1 && rows->count < rows->limit);
-        status = table->write(store, ctmi_rows_at(rows, rows->count, table->row_size), key);
+        void *row = ctmi_rows_at(rows, rows->count, table->row_size);
+        status = table->write(store, row, key);
+        CTMI_ASSERT(status != CTM_OK || is_good_row(store, table->table, row, rows->count));
     }
     if (status == CTM_OK) {
         *out = rows->count;
@@ -338,9 +348,7 @@ ctm_status ctmi_store_traceback(struct ctmi_store *store, uint32_t parent, uint3
         return CTM_ERR_INVALID;
     }
     ctm_traceback key = {parent, frame, total_nframe};
-    const ctm_status status = intern(store, &traceback_table, hash_traceback(&key), &key, out);
-    CTMI_ASSERT(status != CTM_OK || *out > parent); /* no cycles */
-    return status;
+    return intern(store, &traceback_table, hash_traceback(&key), &key, out);
 }
 
 /* Are the bytes of string `a` less than, equal to or greater than those of `b`? As strcmp. */
@@ -373,9 +381,7 @@ static ctm_status put_label(struct ctmi_store *store, uint32_t set, const ctm_la
             key.parent = last.parent;
         }
     }
-    const ctm_status status = intern(store, &label_table, hash_label(&key), &key, out);
-    CTMI_ASSERT(status != CTM_OK || *out > key.parent);
-    return status;
+    return intern(store, &label_table, hash_label(&key), &key, out);
 }
 
 ctm_status ctmi_store_label(struct ctmi_store *store, uint32_t set, uint32_t key, uint32_t value,
@@ -431,14 +437,14 @@ ctm_status ctmi_store_site_append(struct ctmi_store *store, uint32_t domain, uin
 
 ctm_status ctmi_store_map_row(struct ctmi_store *store, enum ctmi_table table)
 {
-    static const struct table *const tables[] = {
-        [CTMI_TABLE_STRINGS] = &string_table, [CTMI_TABLE_FUNCTIONS] = &function_table,
-        [CTMI_TABLE_FRAMES] = &frame_table,   [CTMI_TABLE_TRACEBACKS] = &traceback_table,
-        [CTMI_TABLE_LABELS] = &label_table,   [CTMI_TABLE_SITES] = &site_table,
+    static uint32_t (*const hash_row[])(const struct ctmi_store *, uint32_t) = {
+#define TABLE(ID, one, ...) hash_##one##_row,
+        CTMI_ALL_TABLES(TABLE)
+#undef TABLE
     };
-    struct ctmi_index *index = (void *)((char *)store + tables[table]->index);
-    const ctm_status status = ctmi_rows_map(ctmi_store_rows(store, table));
-    return status == CTM_OK ? ctmi_index_reserve(index, store, tables[table]->hash_row) : status;
+    const ctm_status status = ctmi_rows_map(&store->rows[table]);
+    return status == CTM_OK ? ctmi_index_reserve(&store->index[table], store, hash_row[table])
+                            : status;
 }
 
 ctm_status ctmi_store_index_sites(struct ctmi_store *store)
@@ -475,31 +481,16 @@ void ctmi_store_init(struct ctmi_store *store)
 {
     memset(store, 0, sizeof *store);
     store->spare_sites = ctmi_sizes()->spare_sites;
-    ctmi_rows_init(&store->strings, sizeof(struct ctmi_string_row), MAX_ROWS);
-    ctmi_rows_init(&store->functions, sizeof(ctm_function), MAX_ROWS);
-    ctmi_rows_init(&store->frames, sizeof(ctm_frame), MAX_ROWS);
-    ctmi_rows_init(&store->tracebacks, sizeof(struct ctmi_traceback_row), MAX_ROWS);
-    ctmi_rows_init(&store->labels, sizeof(struct ctmi_label_row), MAX_ROWS);
-    ctmi_rows_init(&store->sites, sizeof(struct ctmi_site_row), CTMI_MAX_SITES);
-}
-
-struct ctmi_rows *ctmi_store_rows(struct ctmi_store *store, enum ctmi_table table)
-{
-    switch (table) {
-    case CTMI_TABLE_STRINGS: return &store->strings;
-    case CTMI_TABLE_FUNCTIONS: return &store->functions;
-    case CTMI_TABLE_FRAMES: return &store->frames;
-    case CTMI_TABLE_TRACEBACKS: return &store->tracebacks;
-    case CTMI_TABLE_LABELS: return &store->labels;
-    default: return &store->sites;
+    for (int table = 0; table < CTMI_ROWS_TABLES; table++) {
+        ctmi_rows_init(&store->rows[table], ctmi_schemas[table].row_size,
+                       ctmi_schemas[table].limit);
     }
 }
 
 void ctmi_store_set_backing(struct ctmi_store *store, struct ctmi_backing *backing)
 {
-    for (enum ctmi_table table = 0; table < CTMI_TABLE_BYTES; table++) {
-        ctmi_store_rows(store, table)->backed =
-            (struct ctmi_table_backing){.backing = backing, .table = table};
+    for (enum ctmi_table table = 0; table < CTMI_ROWS_TABLES; table++) {
+        store->rows[table].backed = (struct ctmi_table_backing){.backing = backing, .table = table};
     }
     store->bytes.backed =
         (struct ctmi_table_backing){.backing = backing, .table = CTMI_TABLE_BYTES};
@@ -507,19 +498,16 @@ void ctmi_store_set_backing(struct ctmi_store *store, struct ctmi_backing *backi
 
 void ctmi_store_set_aside(struct ctmi_store *store, uint32_t factor)
 {
-    for (enum ctmi_table table = 0; table < CTMI_TABLE_BYTES; table++) {
-        ctmi_rows_set_aside(ctmi_store_rows(store, table), factor);
+    for (int table = 0; table < CTMI_ROWS_TABLES; table++) {
+        ctmi_rows_set_aside(&store->rows[table], factor);
     }
 }
 
 void ctmi_store_forget_rows(struct ctmi_store *store)
 {
-    ctmi_index_forget(&store->string_index);
-    ctmi_index_forget(&store->function_index);
-    ctmi_index_forget(&store->frame_index);
-    ctmi_index_forget(&store->traceback_index);
-    ctmi_index_forget(&store->label_index);
-    ctmi_index_forget(&store->site_index);
+    for (int table = 0; table < CTMI_ROWS_TABLES; table++) {
+        ctmi_index_forget(&store->index[table]);
+    }
     ctmi_index_forget(&store->unplaced_index);
     store->unplaced_traceback = 0;
 }
@@ -527,19 +515,11 @@ void ctmi_store_forget_rows(struct ctmi_store *store)
 static void empty(struct ctmi_store *store, bool keep)
 {
     keep = keep && store->bytes.backed.backing == NULL; /* what is emptied on file begins anew */
-    ctmi_rows_empty(&store->strings, keep);
-    ctmi_rows_empty(&store->functions, keep);
-    ctmi_rows_empty(&store->frames, keep);
-    ctmi_rows_empty(&store->tracebacks, keep);
-    ctmi_rows_empty(&store->labels, keep);
-    ctmi_rows_empty(&store->sites, keep);
+    for (int table = 0; table < CTMI_ROWS_TABLES; table++) {
+        ctmi_rows_empty(&store->rows[table], keep);
+        ctmi_index_empty(&store->index[table], keep);
+    }
     ctmi_bytes_empty(&store->bytes, keep);
-    ctmi_index_empty(&store->string_index, keep);
-    ctmi_index_empty(&store->function_index, keep);
-    ctmi_index_empty(&store->frame_index, keep);
-    ctmi_index_empty(&store->traceback_index, keep);
-    ctmi_index_empty(&store->label_index, keep);
-    ctmi_index_empty(&store->site_index, keep);
     if (!keep || store->unplaced_index.used != 0) {
         ctmi_index_empty(&store->unplaced_index, false);
     }
@@ -558,11 +538,10 @@ void ctmi_store_free_all(struct ctmi_store *store)
 
 size_t ctmi_store_bytes(const struct ctmi_store *store)
 {
-    return ctmi_rows_resident(&store->strings) + ctmi_rows_resident(&store->functions) +
-           ctmi_rows_resident(&store->frames) + ctmi_rows_resident(&store->tracebacks) +
-           ctmi_rows_resident(&store->labels) + ctmi_rows_resident(&store->sites) +
-           ctmi_bytes_resident(&store->bytes) + ctmi_index_resident(&store->string_index) +
-           ctmi_index_resident(&store->function_index) + ctmi_index_resident(&store->frame_index) +
-           ctmi_index_resident(&store->traceback_index) + ctmi_index_resident(&store->label_index) +
-           ctmi_index_resident(&store->site_index) + ctmi_index_resident(&store->unplaced_index);
+    size_t bytes = ctmi_bytes_resident(&store->bytes) + ctmi_index_resident(&store->unplaced_index);
+    for (int table = 0; table < CTMI_ROWS_TABLES; table++) {
+        bytes += ctmi_rows_resident(&store->rows[table]);
+        bytes += ctmi_index_resident(&store->index[table]);
+    }
+    return bytes;
 }

@@ -23,10 +23,7 @@
 #ifndef CTMI_TABLES_STORE_H
 #define CTMI_TABLES_STORE_H
 
-#include <stdatomic.h>
-
 #include "base/assert.h"
-#include "ctm/tables.h"
 #include "tables/backing.h"
 
 #define CTMI_UNPLACED_TEXT "<no memory for the place>" /* file name of its one frame; line 0 */
@@ -62,44 +59,26 @@ struct ctmi_bytes {
     struct ctmi_table_backing backed; /* `published` is not used */
 };
 
-struct ctmi_string_row {
-    uint64_t offset; /* in the store's bytes */
-    uint32_t length; /* bytes, the NUL not counted */
-    uint32_t hash;
-};
-
-struct ctmi_traceback_row {
-    ctm_traceback row;
-    uint32_t length;    /* frames kept, this one included */
-    uint32_t last_site; /* hint: the site found last for this traceback; 0: none */
-};
-
-struct ctmi_label_row {
-    ctm_label row;
-    uint32_t length; /* pairs in the set, this one included */
-};
-
-/* One cache line, so that an event touches one.
- *
- * Blocks at the peak: each new peak has a stamp. A row that changes has first to save what it has: `site.at_peak` are
- * the owner's blocks, allocated - freed, at the peak whose stamp is `site.reserved`. A row with an older stamp has not
- * changed since. For `freed_remote` it is kept the other way round: `remote_since` is a stamp in the upper half, and in the
- * lower one the blocks freed since then. ctmi_site_row_at_peak puts these together. */
-struct ctmi_site_row {
-    _Alignas(64) ctm_site site;    /* counters, `reserved`: the store's owner */
-    _Atomic uint64_t freed_remote; /* blocks freed through other shards: any thread */
-    _Atomic uint64_t remote_since; /* of freed_remote: any thread */
-};
-_Static_assert(sizeof(ctm_site) == 48, "a site's row on file");
-_Static_assert(sizeof(struct ctmi_site_row) == 64, "one cache line");
-
 struct ctmi_store {
     uint32_t peak_stamp;  /* the stamp of now, as of when rows are read (not kept up between) */
     uint32_t spare_sites; /* constant; see base/sizes.h */
-    struct ctmi_rows strings, functions, frames, tracebacks, labels, sites;
+    union {               /* each table by enum ctmi_table, and by its name: strings, functions … */
+        struct ctmi_rows rows[CTMI_ROWS_TABLES];
+        struct {
+#define TABLE(ID, one, many, ...) struct ctmi_rows many;
+            CTMI_ALL_TABLES(TABLE)
+#undef TABLE
+        };
+    };
     struct ctmi_bytes bytes;
-    struct ctmi_index string_index, function_index, frame_index, traceback_index, label_index,
-        site_index;
+    union { /* the same: string_index, function_index … */
+        struct ctmi_index index[CTMI_ROWS_TABLES];
+        struct {
+#define TABLE(ID, one, ...) struct ctmi_index one##_index;
+            CTMI_ALL_TABLES(TABLE)
+#undef TABLE
+        };
+    };
 
     struct ctmi_index
         unplaced_index; /* of the sites without a place; fixed size; NULL: no spare is kept */
@@ -120,8 +99,6 @@ CTM_NODISCARD ctm_status ctmi_store_copy(struct ctmi_store *to, const struct ctm
 void ctmi_store_set_backing(struct ctmi_store *store, struct ctmi_backing *backing);
 /* No row that there is will be found again: new ones are made. For rows that became zeros under our hands. */
 void ctmi_store_forget_rows(struct ctmi_store *store);
-/* The rows of a table other than CTMI_TABLE_BYTES. */
-struct ctmi_rows *ctmi_store_rows(struct ctmi_store *store, enum ctmi_table table);
 /* Bytes of memory in use: pages touched. */
 size_t ctmi_store_bytes(const struct ctmi_store *store);
 
@@ -153,7 +130,6 @@ CTM_NODISCARD ctm_status ctmi_store_site(struct ctmi_store *store, uint32_t doma
 CTM_NODISCARD ctm_status ctmi_store_site_append(struct ctmi_store *store, uint32_t domain,
                                                 uint32_t traceback, uint64_t block_size,
                                                 uint32_t labels, uint32_t *out);
-
 /* From now on, until the store is emptied, room for blocks without a place is kept. CTM_ERR_NOMEM: it is not. */
 CTM_NODISCARD ctm_status ctmi_store_reserve_spare(struct ctmi_store *store);
 /* The site of blocks of this size whose place there is no memory for. CTM_ERR_NOMEM: no spare is kept, or all of it is used:
@@ -231,31 +207,27 @@ static inline struct ctmi_site_row *ctmi_store_site_row(const struct ctmi_store 
 /* NUL-terminated, good until the store is emptied. id 0 gives "". out_length may be NULL. */
 const char *ctmi_store_string_row(const struct ctmi_store *store, uint32_t id, size_t *out_length);
 
-/* Rows in the table, row 0 included: ids are 0 .. count-1. */
-static inline uint32_t ctmi_store_string_count(const struct ctmi_store *store)
+/* The rows of a table other than CTMI_TABLE_BYTES. */
+static inline struct ctmi_rows *ctmi_store_rows(struct ctmi_store *store, enum ctmi_table table)
 {
-    return store->strings.count;
+    return &store->rows[table];
 }
-static inline uint32_t ctmi_store_function_count(const struct ctmi_store *store)
+
+/* The content of a row of a table other than the strings. */
+static inline const void *ctmi_store_content_row(const struct ctmi_store *store,
+                                                 enum ctmi_table table, uint32_t id)
 {
-    return store->functions.count;
+    return ctmi_rows_get(&store->rows[table], id, ctmi_schemas[table].row_size);
 }
-static inline uint32_t ctmi_store_frame_count(const struct ctmi_store *store)
-{
-    return store->frames.count;
-}
-static inline uint32_t ctmi_store_traceback_count(const struct ctmi_store *store)
-{
-    return store->tracebacks.count;
-}
-static inline uint32_t ctmi_store_label_count(const struct ctmi_store *store)
-{
-    return store->labels.count;
-}
-static inline uint32_t ctmi_store_site_count(const struct ctmi_store *store)
-{
-    return store->sites.count;
-}
+
+/* ctmi_store_string_count, ctmi_store_function_count …: rows in the table, row 0 included; ids are 0 .. count-1. */
+#define TABLE(ID, one, many, ...)                                                   \
+    static inline uint32_t ctmi_store_##one##_count(const struct ctmi_store *store) \
+    {                                                                               \
+        return store->many.count;                                                   \
+    }
+CTMI_ALL_TABLES(TABLE)
+#undef TABLE
 
 /* Blocks that lived at the peak. No other thread changes the row meanwhile. */
 static inline uint64_t ctmi_site_row_at_peak(const struct ctmi_store *store,

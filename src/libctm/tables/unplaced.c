@@ -8,20 +8,18 @@
 
 static void set_spare(struct ctmi_store *store, bool is_set_aside)
 {
-    store->strings.spare = store->functions.spare = store->frames.spare = store->tracebacks.spare =
-        is_set_aside;
+    for (int table = 0; table < CTMI_ROWS_TABLES; table++) {
+        store->rows[table].spare = is_set_aside ? ctmi_schemas[table].spare : 0;
+    }
     store->sites.spare = is_set_aside ? store->spare_sites : 0;
     store->bytes.spare = is_set_aside ? sizeof CTMI_UNPLACED_TEXT : 0;
 }
 
 static bool have_room(struct ctmi_store *store)
 {
-    static const enum ctmi_table tables[] = {CTMI_TABLE_STRINGS, CTMI_TABLE_FUNCTIONS,
-                                             CTMI_TABLE_FRAMES, CTMI_TABLE_TRACEBACKS,
-                                             CTMI_TABLE_SITES};
     uint64_t offset;
-    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
-        if (ctmi_store_map_row(store, tables[i]) != CTM_OK) {
+    for (enum ctmi_table table = 0; table < CTMI_ROWS_TABLES; table++) {
+        if (store->rows[table].spare != 0 && ctmi_store_map_row(store, table) != CTM_OK) {
             return false;
         }
     }

@@ -13,19 +13,19 @@
 #define LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
-/* --- slots --- */
-static inline uint32_t slot_of(const ctm_shard *shard, uint32_t site)
+/* --- site references --- */
+static inline uint32_t site_ref_of(const ctm_shard *shard, uint32_t site)
 {
-    CTMI_ASSERT(site != 0 && site <= CTMI_SLOT_SITE_MASK);
-    return shard->index << CTMI_SLOT_SITE_BITS | site;
+    CTMI_ASSERT(site != 0 && site <= CTMI_SITE_REF_SITE_MASK);
+    return shard->index << CTMI_SITE_REF_SITE_BITS | site;
 }
 
-static inline struct ctmi_site_row *row_of(const ctm_shard *shard, uint32_t slot)
+static inline struct ctmi_site_row *row_of(const ctm_shard *shard, uint32_t site_ref)
 {
-    const uint32_t index = slot >> CTMI_SLOT_SITE_BITS;
-    CTMI_ASSERT(index < CTM_SHARDS && (slot & CTMI_SLOT_SITE_MASK) != 0);
+    const uint32_t index = site_ref >> CTMI_SITE_REF_SITE_BITS;
+    CTMI_ASSERT(index < CTM_SHARDS && (site_ref & CTMI_SITE_REF_SITE_MASK) != 0);
     const ctm_shard *home = LIKELY(index == shard->index) ? shard : &shard->tracer->shards[index];
-    return ctmi_store_site_row(&home->store, slot & CTMI_SLOT_SITE_MASK);
+    return ctmi_store_site_row(&home->store, site_ref & CTMI_SITE_REF_SITE_MASK);
 }
 
 /* --- counting --- */
@@ -91,9 +91,9 @@ static CTMI_RARE void count_remote(const ctm_shard *shard, struct ctmi_site_row 
     atomic_fetch_add_explicit(&row->freed_remote, 1, memory_order_relaxed);
 }
 
-static inline void site_freed(const ctm_shard *shard, uint32_t slot, struct ctmi_site_row *row)
+static inline void site_freed(const ctm_shard *shard, uint32_t site_ref, struct ctmi_site_row *row)
 {
-    if (LIKELY(slot >> CTMI_SLOT_SITE_BITS == shard->index)) {
+    if (LIKELY(site_ref >> CTMI_SITE_REF_SITE_BITS == shard->index)) {
         assert_allocated(shard, row);
         save_peak(shard, row);
         row->site.freed++;
@@ -123,10 +123,10 @@ static inline void count_allocated(ctm_shard *shard, uint32_t site)
     total_add(shard, weighted_size(shard, row));
 }
 
-static inline void count_freed(ctm_shard *shard, uint32_t slot)
+static inline void count_freed(ctm_shard *shard, uint32_t site_ref)
 {
-    struct ctmi_site_row *row = row_of(shard, slot);
-    site_freed(shard, slot, row);
+    struct ctmi_site_row *row = row_of(shard, site_ref);
+    site_freed(shard, site_ref, row);
     total_subtract(shard, weighted_size(shard, row));
 }
 
@@ -163,10 +163,10 @@ static CTMI_RARE void alloc_rarely(ctm_shard *shard, uintptr_t address, uint32_t
 }
 
 /* A block of another shard, or in a sample. */
-static CTMI_RARE void free_rarely(ctm_shard *shard, uintptr_t address, uint32_t slot)
+static CTMI_RARE void free_rarely(ctm_shard *shard, uintptr_t address, uint32_t site_ref)
 {
     drop_address(shard, address);
-    count_freed(shard, slot);
+    count_freed(shard, site_ref);
 }
 
 static inline ctm_status find_site(ctm_shard *shard, uint32_t domain, uint32_t traceback,
@@ -206,7 +206,7 @@ ctm_status ctm_shard_alloc_at(ctm_shard *shard, uint32_t domain, uintptr_t addre
     ctmi_shard_assert_inside(shard);
     uint32_t old;
     const ctm_status status = ctmi_map_set(&shard->tracer->map, shard->memos, domain, address,
-                                           slot_of(shard, site), &old);
+                                           site_ref_of(shard, site), &old);
     if (UNLIKELY(status != CTM_OK)) {
         return status;
     }
@@ -231,15 +231,16 @@ ctm_status ctm_shard_alloc(ctm_shard *shard, uint32_t domain, uintptr_t address,
 bool ctm_shard_free(ctm_shard *shard, uint32_t domain, uintptr_t address)
 {
     ctmi_shard_assert_inside(shard);
-    uint32_t slot = ctmi_map_take(&shard->tracer->map, shard->memos, domain, address);
-    if (slot == 0) {
+    uint32_t site_ref = ctmi_map_take(&shard->tracer->map, shard->memos, domain, address);
+    if (site_ref == 0) {
         return false;
     }
-    if (UNLIKELY(slot >> CTMI_SLOT_SITE_BITS != shard->index || is_sampling(shard))) {
-        free_rarely(shard, address, slot);
+    if (UNLIKELY(site_ref >> CTMI_SITE_REF_SITE_BITS != shard->index || is_sampling(shard))) {
+        free_rarely(shard, address, site_ref);
         return true;
     }
-    struct ctmi_site_row *row = ctmi_store_site_row(&shard->store, slot & CTMI_SLOT_SITE_MASK);
+    struct ctmi_site_row *row =
+        ctmi_store_site_row(&shard->store, site_ref & CTMI_SITE_REF_SITE_MASK);
     assert_allocated(shard, row);
     save_peak(shard, row);
     row->site.freed++;
@@ -248,37 +249,37 @@ bool ctm_shard_free(ctm_shard *shard, uint32_t domain, uintptr_t address)
 }
 
 /* --- resize ---
- * Between begin and the end the old block is off the map but still counted. The shard keeps
- * room in the map for every resize it has begun: one is enough, for either the new or the old
- * address is put on the map, never both. (A fork in between, in another thread, leaves
- * the child with a block that is counted and cannot be freed: its thread is gone.) */
-static ctm_status reserve_room(ctm_shard *shard)
+ * Between begin and the end the old block is not in the map but still counted. The shard has a
+ * reserved entry in the map for each resize that has begun. One is enough: either the new address
+ * or the old one enters the map, never both. (A fork in between, in another thread, leaves the
+ * child with a block that is counted and cannot be freed: its thread does not exist there.) */
+static ctm_status reserve_entry(ctm_shard *shard)
 {
     if (shard->resizing == shard->reserved) {
-        ctm_status status = ctmi_map_reserve(&shard->tracer->map, CTMI_ROOMS_AT_ONCE);
+        ctm_status status = ctmi_map_reserve(&shard->tracer->map, CTMI_RESERVED_AT_ONCE);
         if (status != CTM_OK) {
             return status;
         }
-        shard->reserved += CTMI_ROOMS_AT_ONCE;
+        shard->reserved += CTMI_RESERVED_AT_ONCE;
     }
     shard->resizing++;
     CTMI_ASSERT(shard->resizing <= shard->reserved);
     return CTM_OK;
 }
 
-/* Puts `slot` at the address using the resize's room; gives the slot replaced. */
-static inline uint32_t set_in_room(ctm_shard *shard, uint32_t domain, uintptr_t address,
-                                   uint32_t slot)
+/* Stores `site_ref` at the address using the resize's reserved entry; returns the old reference. */
+static inline uint32_t set_reserved(ctm_shard *shard, uint32_t domain, uintptr_t address,
+                                    uint32_t site_ref)
 {
     struct ctmi_map *map = &shard->tracer->map;
     CTMI_ASSERT(shard->resizing >= 1 && shard->resizing <= shard->reserved);
-    ctmi_map_slot *place = ctmi_map_look(map, shard->memos, domain, address);
+    ctmi_map_slot *slot = ctmi_map_look(map, shard->memos, domain, address);
     uint32_t old;
-    if (LIKELY(place != NULL && !ctmi_map_has_spilled(map))) {
-        old = ctmi_map_put(place, slot);
+    if (LIKELY(slot != NULL && !ctmi_map_has_spilled(map))) {
+        old = ctmi_map_put(slot, site_ref);
     } else {
         bool used;
-        old = ctmi_map_set_reserved(map, domain, address, slot, &used);
+        old = ctmi_map_set_reserved(map, domain, address, site_ref, &used);
         shard->reserved -= used;
     }
     shard->resizing--;
@@ -292,19 +293,19 @@ ctm_status ctm_shard_resize_begin_at(ctm_shard *shard, uint32_t domain, uintptr_
                                      uint32_t site, ctm_resize *out)
 {
     ctmi_shard_assert_inside(shard);
-    const ctm_status status = reserve_room(shard);
+    const ctm_status status = reserve_entry(shard);
     if (status != CTM_OK) {
         return status;
     }
     *out = (ctm_resize){
         .old_address = old_address,
         .domain = domain,
-        .old_slot =
+        .old_site_ref =
             old_address ? ctmi_map_take(&shard->tracer->map, shard->memos, domain, old_address) : 0,
         .new_site = site,
         .generation = ctm_tracer_generation(shard->tracer),
     };
-    if (out->old_slot != 0) {
+    if (out->old_site_ref != 0) {
         drop_address(shard, old_address);
     }
     return CTM_OK;
@@ -327,14 +328,15 @@ void ctm_shard_resize_commit(ctm_shard *shard, const ctm_resize *resize, uintptr
     }
     uint32_t stale = 0;
     if (resize->new_site != 0) {
-        stale = set_in_room(shard, resize->domain, new_address, slot_of(shard, resize->new_site));
+        stale =
+            set_reserved(shard, resize->domain, new_address, site_ref_of(shard, resize->new_site));
     } else {
         CTMI_ASSERT(shard->resizing >= 1);
         shard->resizing--;
     }
     /* First off, then on: the peak never holds both the old and the new block. */
-    if (resize->old_slot != 0) {
-        count_freed(shard, resize->old_slot);
+    if (resize->old_site_ref != 0) {
+        count_freed(shard, resize->old_site_ref);
     }
     if (stale != 0) {
         count_freed(shard, stale);
@@ -350,12 +352,12 @@ void ctm_shard_resize_abort(ctm_shard *shard, const ctm_resize *resize)
     if (resize->generation != ctm_tracer_generation(shard->tracer)) {
         return;
     }
-    if (resize->old_slot == 0) {
+    if (resize->old_site_ref == 0) {
         CTMI_ASSERT(shard->resizing >= 1);
         shard->resizing--;
         return;
     }
-    uint32_t stale = set_in_room(shard, resize->domain, resize->old_address, resize->old_slot);
+    uint32_t stale = set_reserved(shard, resize->domain, resize->old_address, resize->old_site_ref);
     if (stale != 0) {
         count_freed(shard, stale);
     }
@@ -365,25 +367,25 @@ void ctm_shard_resize_abort(ctm_shard *shard, const ctm_resize *resize)
 bool ctm_shard_seek(ctm_shard *shard, uint32_t domain, uintptr_t address, ctm_found *out)
 {
     ctmi_shard_assert_inside(shard);
-    out->slot = ctmi_map_seek(&shard->tracer->map, shard->memos, domain, address, &out->place);
+    out->site_ref = ctmi_map_seek(&shard->tracer->map, shard->memos, domain, address, &out->slot);
     out->address = address;
     out->domain = domain;
-    return out->slot != 0;
+    return out->site_ref != 0;
 }
 
 uint64_t ctm_shard_found_size(const ctm_shard *shard, const ctm_found *found)
 {
-    return row_of(shard, found->slot)->site.block_size;
+    return row_of(shard, found->site_ref)->site.block_size;
 }
 
 /* The totals stay: as many bytes in as many blocks. */
 void ctm_shard_reattribute_at(ctm_shard *shard, const ctm_found *found, uint32_t site)
 {
     ctmi_shard_assert_inside(shard);
-    const uint32_t slot = slot_of(shard, site);
-    site_freed(shard, found->slot, row_of(shard, found->slot));
+    const uint32_t site_ref = site_ref_of(shard, site);
+    site_freed(shard, found->site_ref, row_of(shard, found->site_ref));
     site_allocated(shard, ctmi_store_site_row(&shard->store, site));
-    ctmi_map_replace(&shard->tracer->map, found->domain, found->address, slot, found->place);
+    ctmi_map_replace(&shard->tracer->map, found->domain, found->address, site_ref, found->slot);
 }
 
 ctm_status ctm_shard_reattribute(ctm_shard *shard, uint32_t domain, uintptr_t address,
@@ -404,15 +406,15 @@ ctm_status ctm_shard_reattribute(ctm_shard *shard, uint32_t domain, uintptr_t ad
 
 ctm_status ctm_shard_find(ctm_shard *shard, uint32_t domain, uintptr_t address, ctm_block *out)
 {
-    uint32_t slot = ctmi_map_get(&shard->tracer->map, domain, address);
-    if (slot == 0) {
+    uint32_t site_ref = ctmi_map_get(&shard->tracer->map, domain, address);
+    if (site_ref == 0) {
         return CTM_ERR_NOT_FOUND;
     }
-    const ctm_site *site = &row_of(shard, slot)->site;
+    const ctm_site *site = &row_of(shard, site_ref)->site;
     *out = (ctm_block){
         .size = site->block_size,
         .domain = site->domain,
-        .shard = slot >> CTMI_SLOT_SITE_BITS,
+        .shard = site_ref >> CTMI_SITE_REF_SITE_BITS,
         .traceback = site->traceback,
     };
     return CTM_OK;

@@ -33,15 +33,14 @@
 #include "tracer/sampling.h"
 #include "tracer/sink.h"
 
-#define CTMI_ROOMS_AT_ONCE \
-    8u /* set aside in the map at a time, so that few resizes need its lock */
+#define CTMI_RESERVED_AT_ONCE 8u /* entries of the map, so that few resizes need its lock */
 
 /* Shards whose stores keep room for blocks without a place. */
 #define CTMI_SPARE_SHARDS 2u
 
-/* A slot of the map: home shard in the upper 4 bits, site below. */
-#define CTMI_SLOT_SITE_BITS 28u
-#define CTMI_SLOT_SITE_MASK ((1u << CTMI_SLOT_SITE_BITS) - 1)
+/* A site reference of the address map: home shard in the upper 4 bits, site below. */
+#define CTMI_SITE_REF_SITE_BITS 28u
+#define CTMI_SITE_REF_SITE_MASK ((1u << CTMI_SITE_REF_SITE_BITS) - 1)
 
 struct ctm_shard {
     struct ctm_tracer *tracer; /* constant */
@@ -50,7 +49,7 @@ struct ctm_shard {
     CTMI_HOLDER(holder)        /* who is inside */
     struct ctmi_store store;   /* this lock */
     size_t resizing;           /* this lock; resizes begun and not ended; <= reserved */
-    size_t reserved;           /* this lock; rooms set aside in the map for resizes */
+    size_t reserved;           /* this lock; entries reserved in the map for resizes */
 
     /* What events through this shard added and took off (modulo 2^64: each may be negative alone). Written by
      * whoever is inside, so without locked instructions; read by anyone. */
@@ -81,8 +80,8 @@ struct ctm_tracer {
     uint32_t peak_stamps;        /* constant; after so many they begin anew */
     struct ctmi_published_peak
         *published_peak; /* written when the world stops; a sink's, which has a copy; NULL: none */
-    pthread_mutex_t peak_lock;         /* limits; see peak.c */
-    struct ctmi_deferred_unmap giving; /* see deferred_unmap.h */
+    pthread_mutex_t peak_lock;                 /* limits; see peak.c */
+    struct ctmi_deferred_unmap deferred_unmap; /* see deferred_unmap.h */
 
     _Alignas(64) struct ctm_shard shards[CTM_SHARDS];
     struct ctmi_page_filter page_filter; /* see sampling.h; in use if there is a sample interval */
@@ -120,8 +119,8 @@ void ctmi_peak_publish_at(struct ctm_tracer *tracer, struct ctmi_published_peak 
 
 /* Forgets everything, with the world stopped and the gate closed; ids of before are void from here on. Gives the levels of
  * the map, which are to be returned (deferred_unmap.h). */
-CTM_NODISCARD struct ctmi_leaving *ctmi_tracer_forget_locked(struct ctm_tracer *tracer,
-                                                             bool keep_pages);
+CTM_NODISCARD struct ctmi_pending_unmap *ctmi_tracer_forget_locked(struct ctm_tracer *tracer,
+                                                                   bool keep_pages);
 
 /* Sets aside, with the world stopped and the tables empty, what events need that meet a table which cannot grow.
  * CTM_ERR_NOMEM: less is set aside. */
@@ -138,7 +137,7 @@ void ctmi_tracer_open(struct ctm_tracer *tracer);
 
 /* Empties the address map alone, with the world stopped: the caller sees to it that no event follows before the rest is
  * forgotten. Gives the levels that the map had. */
-CTM_NODISCARD struct ctmi_leaving *ctmi_tracer_drop_map_locked(struct ctm_tracer *tracer);
+CTM_NODISCARD struct ctmi_pending_unmap *ctmi_tracer_drop_map_locked(struct ctm_tracer *tracer);
 
 /* ctm_tracer_memory, with the world stopped. */
 size_t ctmi_tracer_memory_locked(struct ctm_tracer *tracer);

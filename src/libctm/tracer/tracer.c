@@ -31,7 +31,7 @@ ctm_status ctm_tracer_new(ctm_tracer **out)
     ctmi_annotations_init(&tracer->annotations);
     ctmi_reader_barrier_init(&tracer->barrier);
     ctmi_map_init(&tracer->map);
-    ctmi_deferred_unmap_init(&tracer->giving);
+    ctmi_deferred_unmap_init(&tracer->deferred_unmap);
     *out = tracer;
     return CTM_OK;
 }
@@ -53,7 +53,7 @@ void ctm_tracer_free(ctm_tracer *tracer)
     pthread_mutex_destroy(&tracer->annotations.lock);
     ctmi_mem_free(tracer->command);
     ctmi_map_destroy(&tracer->map);
-    ctmi_deferred_unmap_destroy(&tracer->giving);
+    ctmi_deferred_unmap_destroy(&tracer->deferred_unmap);
     ctmi_mem_unmap(tracer, sizeof *tracer);
 }
 
@@ -84,7 +84,7 @@ uint64_t ctmi_tracer_now(void)
                : 0;
 }
 
-struct ctmi_leaving *ctmi_tracer_drop_map_locked(ctm_tracer *tracer)
+struct ctmi_pending_unmap *ctmi_tracer_drop_map_locked(ctm_tracer *tracer)
 {
     CTMI_ASSERT_WORLD_STOPPED(tracer);
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
@@ -94,7 +94,7 @@ struct ctmi_leaving *ctmi_tracer_drop_map_locked(ctm_tracer *tracer)
     return ctmi_map_empty(&tracer->map);
 }
 
-struct ctmi_leaving *ctmi_tracer_forget_locked(ctm_tracer *tracer, bool keep_pages)
+struct ctmi_pending_unmap *ctmi_tracer_forget_locked(ctm_tracer *tracer, bool keep_pages)
 {
     CTMI_ASSERT_WORLD_STOPPED(tracer);
     CTMI_ASSERT_HELD(tracer->barrier.holder);
@@ -111,7 +111,7 @@ struct ctmi_leaving *ctmi_tracer_forget_locked(ctm_tracer *tracer, bool keep_pag
         atomic_store(&shard->bytes, 0);
         atomic_store(&shard->blocks, 0);
     }
-    struct ctmi_leaving *leaving = ctmi_tracer_drop_map_locked(tracer);
+    struct ctmi_pending_unmap *pending = ctmi_tracer_drop_map_locked(tracer);
     if (ctmi_tracer_interval(tracer) != 0) {
         memset(&tracer->page_filter, 0, sizeof tracer->page_filter);
     }
@@ -119,10 +119,10 @@ struct ctmi_leaving *ctmi_tracer_forget_locked(ctm_tracer *tracer, bool keep_pag
     ctmi_annotations_clear(&tracer->annotations);
     atomic_store(&tracer->tables_lost, false);
     ctmi_sinks_after_emptying(tracer);
-    return leaving;
+    return pending;
 }
 
-/* Rooms are set aside too (events.c), since the first one needs memory. */
+/* Reserves entries of the map for resizes too (events.c), since the first one needs memory. */
 ctm_status ctmi_tracer_reserve_spare_locked(struct ctm_tracer *tracer)
 {
     CTMI_ASSERT_WORLD_STOPPED(tracer);
@@ -130,8 +130,8 @@ ctm_status ctmi_tracer_reserve_spare_locked(struct ctm_tracer *tracer)
         struct ctm_shard *shard = &tracer->shards[i];
         ctm_status status = ctmi_store_reserve_spare(&shard->store);
         if (status == CTM_OK && shard->reserved == 0) {
-            status = ctmi_map_reserve(&tracer->map, CTMI_ROOMS_AT_ONCE);
-            shard->reserved = status == CTM_OK ? CTMI_ROOMS_AT_ONCE : 0;
+            status = ctmi_map_reserve(&tracer->map, CTMI_RESERVED_AT_ONCE);
+            shard->reserved = status == CTM_OK ? CTMI_RESERVED_AT_ONCE : 0;
         }
         if (status != CTM_OK) {
             return status;
@@ -185,18 +185,18 @@ void ctm_tracer_stop(ctm_tracer *tracer)
     ctmi_tracer_close(tracer);
     atomic_store(&tracer->active, false);
     ctmi_sinks_stop(tracer);
-    struct ctmi_leaving *leaving = ctmi_tracer_forget_locked(tracer, false);
+    struct ctmi_pending_unmap *pending = ctmi_tracer_forget_locked(tracer, false);
     ctmi_tracer_open(tracer);
-    ctmi_deferred_unmap(&tracer->giving, leaving);
+    ctmi_deferred_unmap(&tracer->deferred_unmap, pending);
 }
 
 void ctm_tracer_clear(ctm_tracer *tracer)
 {
     ctmi_tracer_close(tracer);
-    struct ctmi_leaving *leaving = ctmi_tracer_forget_locked(tracer, true);
+    struct ctmi_pending_unmap *pending = ctmi_tracer_forget_locked(tracer, true);
     (void)!ctmi_tracer_reserve_spare_locked(tracer); /* what was returned a moment ago */
     ctmi_tracer_open(tracer);
-    ctmi_deferred_unmap_now(leaving); /* no thread comes and goes while a program is traced */
+    ctmi_deferred_unmap_now(pending); /* no thread comes and goes while a program is traced */
 }
 
 /* --- what anyone may ask --- */
@@ -285,7 +285,7 @@ size_t ctmi_tracer_memory_locked(struct ctm_tracer *tracer)
 
 size_t ctm_tracer_memory(ctm_tracer *tracer)
 {
-    ctmi_deferred_unmap_wait(&tracer->giving);
+    ctmi_deferred_unmap_wait(&tracer->deferred_unmap);
     ctmi_tracer_stop_world(tracer);
     size_t bytes = ctmi_tracer_memory_locked(tracer);
     ctmi_tracer_resume_world(tracer);
@@ -297,7 +297,7 @@ size_t ctm_tracer_memory(ctm_tracer *tracer)
  * one thread is a copy of the one that took the locks, so it may release them; nobody waits there. */
 void ctm_tracer_fork_before(ctm_tracer *tracer)
 {
-    ctmi_deferred_unmap_fork_before(&tracer->giving);
+    ctmi_deferred_unmap_fork_before(&tracer->deferred_unmap);
     ctmi_tracer_close(tracer);
     ctmi_map_fork_before(&tracer->map);
     ctmi_sinks_fork_before(tracer);
@@ -310,7 +310,7 @@ void ctm_tracer_fork_after_parent(ctm_tracer *tracer)
     ctmi_sinks_fork_after_parent(tracer);
     ctmi_map_fork_after(&tracer->map);
     ctmi_tracer_open(tracer);
-    ctmi_deferred_unmap_fork_after(&tracer->giving);
+    ctmi_deferred_unmap_fork_after(&tracer->deferred_unmap);
 }
 
 void ctm_tracer_fork_after_child(ctm_tracer *tracer)
@@ -320,5 +320,5 @@ void ctm_tracer_fork_after_child(ctm_tracer *tracer)
     ctmi_map_fork_after(&tracer->map);
     ctmi_reader_barrier_open_in_child(&tracer->barrier);
     ctmi_tracer_resume_world(tracer);
-    ctmi_deferred_unmap_fork_after(&tracer->giving);
+    ctmi_deferred_unmap_fork_after(&tracer->deferred_unmap);
 }

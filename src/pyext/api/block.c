@@ -73,12 +73,12 @@ static ctm_status copy_traceback(const ctm_shard *shard, uint32_t traceback, tex
 }
 
 /* The block may have moved to another shard's tables between two looks: look until it has not. */
-static ctm_status find_traceback(uint32_t domain, uintptr_t address, text_frame **out,
-                                 uint32_t *out_n)
+static ctm_status find_traceback(pyctm_capture *capture, uint32_t domain, uintptr_t address,
+                                 text_frame **out, uint32_t *out_n)
 {
     uint32_t home = 0;
     for (;;) {
-        ctm_shard *shard = ctm_shard_enter(pyctm_the_capture.tracer, home);
+        ctm_shard *shard = ctm_shard_enter(capture->tracer, home);
         if (shard == NULL) {
             return CTM_ERR_NOT_FOUND;
         }
@@ -127,12 +127,12 @@ static PyObject *make_tuple(const text_frame *frames, uint32_t n,
 }
 
 /* Raw frames (and, if asked for, function names) of a live block, or None for both. */
-static int describe_block(uint32_t domain, uintptr_t address, PyObject **out_frames,
-                          PyObject **out_names)
+static int describe_block(pyctm_capture *capture, uint32_t domain, uintptr_t address,
+                          PyObject **out_frames, PyObject **out_names)
 {
     text_frame *frames = NULL;
     uint32_t n = 0;
-    const ctm_status status = find_traceback(domain, address, &frames, &n);
+    const ctm_status status = find_traceback(capture, domain, address, &frames, &n);
     if (status == CTM_ERR_NOT_FOUND || status == CTM_ERR_NOT_TRACING) {
         *out_frames = Py_NewRef(Py_None);
         return 0;
@@ -141,7 +141,7 @@ static int describe_block(uint32_t domain, uintptr_t address, PyObject **out_fra
         PyErr_NoMemory();
         return -1;
     }
-    const bool own = pyctm_self_scope_begin();
+    const bool own = pyctm_self_scope_begin(capture);
     *out_frames = make_tuple(frames, n, make_frame);
     if (*out_frames != NULL && out_names != NULL) {
         *out_names = make_tuple(frames, n, make_name);
@@ -154,10 +154,10 @@ static int describe_block(uint32_t domain, uintptr_t address, PyObject **out_fra
     return *out_frames != NULL ? 0 : -1;
 }
 
-PyObject *pyctm_raw_traceback_of_block(uint32_t domain, uintptr_t address)
+PyObject *pyctm_raw_traceback_of_block(pyctm_capture *capture, uint32_t domain, uintptr_t address)
 {
     PyObject *frames = NULL;
-    return describe_block(domain, address, &frames, NULL) == 0 ? frames : NULL;
+    return describe_block(capture, domain, address, &frames, NULL) == 0 ? frames : NULL;
 }
 
 const char pyctm_get_object_traceback_raw_doc[] =
@@ -171,9 +171,9 @@ static uintptr_t block_of(PyObject *op)
     return (uintptr_t)op - pyctm_object_header_size(Py_TYPE(op));
 }
 
-PyObject *pyctm_module_get_object_traceback_raw(PyObject *Py_UNUSED(module), PyObject *op)
+PyObject *pyctm_module_get_object_traceback_raw(PyObject *module, PyObject *op)
 {
-    return pyctm_raw_traceback_of_block(0, block_of(op));
+    return pyctm_raw_traceback_of_block(pyctm_capture_of(module), 0, block_of(op));
 }
 
 const char pyctm_get_object_traceback_doc[] =
@@ -185,16 +185,17 @@ const char pyctm_get_object_traceback_doc[] =
 
 PyObject *pyctm_module_get_object_traceback(PyObject *module, PyObject *args, PyObject *kwargs)
 {
+    pyctm_capture *const capture = pyctm_capture_of(module);
     static const pyctm_params params = {"get_object_traceback", {"obj"}, 1, 1, 0};
     PyObject *op;
     if (pyctm_bind_tuple(&params, args, kwargs, &op) < 0) {
         return NULL;
     }
     PyObject *frames = NULL, *known = NULL;
-    if (describe_block(0, block_of(op), &frames, &known) < 0 || frames == Py_None) {
+    if (describe_block(capture, 0, block_of(op), &frames, &known) < 0 || frames == Py_None) {
         return frames;
     }
-    const bool own = pyctm_self_scope_begin();
+    const bool own = pyctm_self_scope_begin(capture);
     PyObject *traceback =
         pyctm_traceback_object_new(&pyctm_module_state_of(module)->types, frames, known, NULL);
     pyctm_self_scope_end(own);

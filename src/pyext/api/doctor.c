@@ -11,9 +11,8 @@ static int add_fact(PyObject *facts, const char *name, bool ok, const char *deta
     return result;
 }
 
-static int add_facts(PyObject *facts)
+static int add_facts(pyctm_capture *capture, PyObject *facts)
 {
-    const pyctm_capture *capture = &pyctm_the_capture;
     const uint64_t lost = atomic_load(&capture->lost_reattributions);
     if (add_fact(facts, "allocators", capture->allocators.ok, capture->allocators.detail) < 0 ||
         add_fact(facts, "free_lists", capture->free_lists.ok, capture->free_lists.detail) < 0 ||
@@ -32,9 +31,9 @@ static int add_facts(PyObject *facts)
 }
 
 /* Tracing for a moment leaves the sample interval of the last start() as it was. */
-static void restore_interval(uint32_t nframe, uint64_t interval)
+static void restore_interval(pyctm_capture *capture, uint32_t nframe, uint64_t interval)
 {
-    ctm_tracer *tracer = pyctm_the_capture.tracer;
+    ctm_tracer *tracer = capture->tracer;
     if (interval != 0 && ctm_tracer_start_sampling(tracer, nframe, interval) == CTM_OK) {
         ctm_tracer_stop(tracer);
     }
@@ -47,22 +46,23 @@ const char pyctm_doctor_doc[] =
 
 PyObject *pyctm_module_doctor(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
+    pyctm_capture *const capture = pyctm_capture_of(module);
     PyObject *stdlib = pyctm_module_state_of(module)->stdlib;
-    const bool was_tracing = ctm_tracer_is_tracing(pyctm_the_capture.tracer);
-    const uint32_t limit = ctm_tracer_nframe(pyctm_the_capture.tracer);
-    const uint64_t interval = ctm_tracer_sample_interval(pyctm_the_capture.tracer);
+    const bool was_tracing = ctm_tracer_is_tracing(capture->tracer);
+    const uint32_t limit = ctm_tracer_nframe(capture->tracer);
+    const uint64_t interval = ctm_tracer_sample_interval(capture->tracer);
     PyObject *facts = PyDict_New();
-    if (facts == NULL || pyctm_capture_start(stdlib, limit, 0, NULL) < 0) {
+    if (facts == NULL || pyctm_capture_start(capture, stdlib, limit, 0, NULL) < 0) {
         Py_XDECREF(facts);
         return NULL;
     }
     if (was_tracing) {
-        pyctm_capture_find_losses();
+        pyctm_capture_find_losses(capture);
     } else {
-        pyctm_capture_stop(stdlib);
-        restore_interval(limit, interval);
+        pyctm_capture_stop(capture, stdlib);
+        restore_interval(capture, limit, interval);
     }
-    if (add_facts(facts) < 0) {
+    if (add_facts(capture, facts) < 0) {
         Py_CLEAR(facts);
     }
     return facts;

@@ -94,7 +94,7 @@ static int on_audit(const char *event, PyObject *args, void *data)
     return 0;
 }
 
-#if PY_VERSION_HEX < 0x030C0000
+#if !PYCTM_RAISES_INSTANCES
 /* 3.11 makes an exception of what sys.exit() was given only when somebody looks at it, so the interpreter may find no
  * attribute to read. Therefore it is made at once: SystemExit's own constructor, not for values that would change it. */
 typedef PyObject *(*fast_function)(PyObject *, PyObject *const *, Py_ssize_t);

@@ -1,4 +1,4 @@
-/* last.c: what the last report of a process needs, for the package's _run.py and _end.py. All need the GIL.
+/* last.c: what the last report of a process needs, for the package's run/reporter.py and run/reserve.py. All need the GIL.
  *
  * Model: address space is set aside while there is some, for Python and for a snapshot of small tables; the tables set aside more as
  * they grow. It is given up when the end begins: then Python, malloc and the
@@ -18,7 +18,7 @@ static size_t the_reserve_size;
 const char pyctm_set_aside_doc[] = "_set_aside($module, size, /)\n--\n\n"
                                    "Set aside `size` bytes of address space until _give_up().";
 
-PyObject *pyctm_module_set_aside(PyObject *Py_UNUSED(module), PyObject *size)
+PyObject *pyctm_module_set_aside(PyObject *module, PyObject *size)
 {
     const size_t bytes = PyLong_AsSize_t(size);
     if (PyErr_Occurred()) {
@@ -32,7 +32,7 @@ PyObject *pyctm_module_set_aside(PyObject *Py_UNUSED(module), PyObject *size)
         }
         the_reserve = memory;
         the_reserve_size = bytes;
-        ctm_tracer_set_aside(pyctm_the_capture.tracer, true);
+        ctm_tracer_set_aside(pyctm_capture_of(module)->tracer, true);
     }
     Py_RETURN_NONE;
 }
@@ -40,12 +40,12 @@ PyObject *pyctm_module_set_aside(PyObject *Py_UNUSED(module), PyObject *size)
 const char pyctm_give_up_doc[] = "_give_up($module, /)\n--\n\n"
                                  "Give up what _set_aside() has set aside. Allocates nothing.";
 
-PyObject *pyctm_module_give_up(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+PyObject *pyctm_module_give_up(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     if (the_reserve != NULL) {
         munmap(the_reserve, the_reserve_size);
         the_reserve = NULL;
-        ctm_tracer_set_aside(pyctm_the_capture.tracer, false);
+        ctm_tracer_set_aside(pyctm_capture_of(module)->tracer, false);
     }
     Py_RETURN_NONE;
 }
@@ -75,18 +75,19 @@ const char pyctm_last_snapshot_doc[] = "_last_snapshot($module, /)\n--\n\n"
 
 PyObject *pyctm_module_last_snapshot(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
+    pyctm_capture *const capture = pyctm_capture_of(module);
     pyctm_module_state *state = pyctm_module_state_of(module);
-    if (!ctm_tracer_is_tracing(pyctm_the_capture.tracer)) {
+    if (!ctm_tracer_is_tracing(capture->tracer)) {
         return pyctm_status_raise(&state->types, CTM_ERR_NOT_TRACING, NULL, NULL);
     }
-    if (pyctm_check_capture(false) < 0) {
+    if (pyctm_check_capture(capture, false) < 0) {
         return NULL;
     }
-    PyObject *limit = PyLong_FromUnsignedLong(ctm_tracer_nframe(pyctm_the_capture.tracer));
+    PyObject *limit = PyLong_FromUnsignedLong(ctm_tracer_nframe(capture->tracer));
     ctm_snapshot *core = NULL;
     PyObject *snapshot = NULL;
     if (limit != NULL) {
-        const ctm_status status = pyctm_capture_finish(state->stdlib, &core);
+        const ctm_status status = pyctm_capture_finish(capture, state->stdlib, &core);
         snapshot = status == CTM_OK ? pyctm_snapshot_object_new(&state->types, core, limit)
                                     : pyctm_status_raise(&state->types, status, NULL, NULL);
         Py_DECREF(limit);

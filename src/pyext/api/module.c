@@ -78,26 +78,26 @@ static PyMethodDef module_methods[] = {
 
 /* --- life of the module --- */
 
+#define CAPSULE "ctracemalloc.capture"
+
 /* The interpreter's dictionary goes: nothing of Python's may be touched any more. */
 static void stop_at_end(PyObject *capsule)
 {
-    (void)capsule;
-    pyctm_capture_stop(NULL);
+    pyctm_capture_stop(PyCapsule_GetPointer(capsule, CAPSULE), NULL);
 }
 
 /* Once per interpreter: the module may be forgotten and imported anew. */
-static int watch_end(void)
+static int watch_end(pyctm_capture *capture)
 {
     PyObject *interpreter_dict = PyInterpreterState_GetDict(PyInterpreterState_Get());
-    if (interpreter_dict != NULL &&
-        PyDict_GetItemString(interpreter_dict, "ctracemalloc.capture") != NULL) {
+    if (interpreter_dict != NULL && PyDict_GetItemString(interpreter_dict, CAPSULE) != NULL) {
         return 0;
     }
-    pyctm_code_cache_init();
-    PyObject *capsule = PyCapsule_New(&pyctm_the_capture, "ctracemalloc.capture", stop_at_end);
+    pyctm_code_deaths_listen(capture);
+    PyObject *capsule = PyCapsule_New(capture, CAPSULE, stop_at_end);
     int result = -1;
     if (capsule != NULL && interpreter_dict != NULL) {
-        result = PyDict_SetItemString(interpreter_dict, "ctracemalloc.capture", capsule);
+        result = PyDict_SetItemString(interpreter_dict, CAPSULE, capsule);
     }
     Py_XDECREF(capsule);
     return result;
@@ -105,7 +105,7 @@ static int watch_end(void)
 
 static int check_interpreter(void)
 {
-    const unsigned long running = Py_Version >> 16, built = PY_VERSION_HEX >> 16;
+    const unsigned long running = Py_Version >> 16, built = PYCTM_BUILT_FOR;
     if (running != built) {
         PyErr_Format(PyExc_ImportError,
                      "ctracemalloc was built for Python %lu.%lu and cannot run in %lu.%lu",
@@ -124,6 +124,7 @@ static int check_interpreter(void)
 /* The package's own file, to which results of this module are attributed (kept for ever). */
 static int set_own_file(PyObject *module)
 {
+    pyctm_capture *const capture = pyctm_capture_of(module);
     PyObject *origin = PyModule_GetFilenameObject(module);
     const char *path = origin != NULL ? PyUnicode_AsUTF8(origin) : NULL;
     if (path == NULL) {
@@ -137,7 +138,7 @@ static int set_own_file(PyObject *module)
     if (own != NULL) {
         memcpy(own, path, folder);
         memcpy(own + folder, "__init__.py", sizeof("__init__.py"));
-        pyctm_attribution_own_file(own);
+        pyctm_attribution_own_file(capture, own);
     }
     Py_DECREF(origin);
     if (own == NULL) {
@@ -147,10 +148,10 @@ static int set_own_file(PyObject *module)
     return 0; // NOLINT(clang-analyzer-unix.Malloc): pyctm_attribution_own_file() keeps it
 }
 
-static int set_own(int on)
+static int set_own(pyctm_state *types, int on)
 {
     if (on) {
-        return pyctm_self_scope_begin();
+        return pyctm_self_scope_begin(((pyctm_module_state *)types)->capture);
     }
     pyctm_self_scope_end(false);
     return 0;
@@ -167,7 +168,7 @@ static int intern_names(pyctm_module_state *state)
     return complete ? 0 : -1;
 }
 
-#if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000
+#if PYCTM_STDLIB_IS_IMPORTED_ONCE
 extern __attribute__((weak)) PyObject *PyInit__tracemalloc(void);
 #endif
 
@@ -175,7 +176,7 @@ extern __attribute__((weak)) PyObject *PyInit__tracemalloc(void);
  * is made, with the same functions, without being imported. */
 static PyObject *stdlib_module(void)
 {
-#if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000
+#if PYCTM_STDLIB_IS_IMPORTED_ONCE
     if (PyInit__tracemalloc != NULL) {
         return PyInit__tracemalloc();
     }
@@ -186,9 +187,11 @@ static PyObject *stdlib_module(void)
 static int module_exec(PyObject *module)
 {
     pyctm_module_state *state = pyctm_module_state_of(module);
-    if (check_interpreter() < 0 || pyctm_capture_init() < 0) {
+    state->capture = &pyctm_the_capture;
+    if (check_interpreter() < 0 || pyctm_capture_init(state->capture) < 0) {
         return -1;
     }
+    state->capture->raw_traceback = pyctm_raw_traceback_of_block;
     state->stdlib = stdlib_module();
     if (state->stdlib == NULL || intern_names(state) < 0) {
         return -1;
@@ -198,7 +201,7 @@ static int module_exec(PyObject *module)
         return -1;
     }
     if (PyModule_AddStringConstant(module, "__version__", CTM_VERSION) < 0 ||
-        set_own_file(module) < 0 || watch_end() < 0 ||
+        set_own_file(module) < 0 || watch_end(state->capture) < 0 ||
         pyctm_types_init(module, &state->types) < 0) {
         return -1;
     }
@@ -246,7 +249,7 @@ static void module_free(void *module)
 
 static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, (void *)module_exec},
-#if PY_VERSION_HEX >= 0x030C0000
+#if PYCTM_HAS_OWN_GILS
     {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
 #endif
 #if defined(Py_GIL_DISABLED)
@@ -255,19 +258,15 @@ static PyModuleDef_Slot module_slots[] = {
     {0, NULL},
 };
 
-PyModuleDef pyctm_module_def = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = "ctracemalloc._ctracemalloc",
-    .m_doc = "Trace memory allocations: the compiled part of ctracemalloc.",
-    .m_size = sizeof(pyctm_module_state),
-    .m_methods = module_methods,
-    .m_slots = module_slots,
-    .m_traverse = module_traverse,
-    .m_clear = module_clear,
-    .m_free = module_free,
-};
-
+/* The definition itself stands with the types, which find their module by it. */
 PyMODINIT_FUNC PyInit__ctracemalloc(void)
 {
-    return PyModuleDef_Init(&pyctm_module_def);
+    PyModuleDef *def = &pyctm_module_def;
+    def->m_size = sizeof(pyctm_module_state);
+    def->m_methods = module_methods;
+    def->m_slots = module_slots;
+    def->m_traverse = module_traverse;
+    def->m_clear = module_clear;
+    def->m_free = module_free;
+    return PyModuleDef_Init(def);
 }

@@ -11,9 +11,10 @@
 #include "capture/capture.h"
 
 typedef struct pyctm_module_state {
-    pyctm_state types;    /* first: PyModule_GetState() is also a pyctm_state */
-    PyObject *stdlib;     /* owned: the real _tracemalloc module */
-    PyObject *get_traces; /* owned: our _get_traces, to see whether it was replaced */
+    pyctm_state types;      /* first: PyModule_GetState() is also a pyctm_state */
+    pyctm_capture *capture; /* borrowed: the process's */
+    PyObject *stdlib;       /* owned: the real _tracemalloc module */
+    PyObject *get_traces;   /* owned: our _get_traces, to see whether it was replaced */
     /* Owned, interned: the package, and what take_snapshot looks up in it. */
     PyObject *package_name, *is_tracing_name, *get_traces_name, *get_limit_name;
 } pyctm_module_state;
@@ -21,6 +22,11 @@ typedef struct pyctm_module_state {
 static inline pyctm_module_state *pyctm_module_state_of(PyObject *module)
 {
     return PyModule_GetState(module);
+}
+
+static inline pyctm_capture *pyctm_capture_of(PyObject *module)
+{
+    return pyctm_module_state_of(module)->capture;
 }
 
 /* The functions of the module, by file; their names and signatures are in module.c's table. */
@@ -47,7 +53,7 @@ PyObject *pyctm_module_take_snapshot(PyObject *module, PyObject *const *args, Py
                                      PyObject *kwnames);
 PyObject *pyctm_module_get_traces(PyObject *module, PyObject *ignored);
 /* Are numbers of now true? -1 with an exception, or a warning that became one. */
-int pyctm_check_capture(bool warns);
+int pyctm_check_capture(pyctm_capture *capture, bool warns);
 PyObject *pyctm_module_set_aside(PyObject *module, PyObject *size);
 PyObject *pyctm_module_give_up(PyObject *module, PyObject *ignored);
 PyObject *pyctm_module_call_last(PyObject *module, PyObject *function);
@@ -62,6 +68,8 @@ extern const char pyctm_last_snapshot_doc[];
 extern const char pyctm_report_snapshot_doc[];
 extern const char pyctm_take_snapshot_doc[];
 extern const char pyctm_get_traces_doc[];
+/* The frames of a live block as stdlib gives them: pyctm_capture.raw_traceback. */
+PyObject *pyctm_raw_traceback_of_block(pyctm_capture *capture, uint32_t domain, uintptr_t address);
 PyObject *pyctm_module_get_object_traceback_raw(PyObject *module, PyObject *op);
 PyObject *pyctm_module_get_object_traceback(PyObject *module, PyObject *args, PyObject *kwargs);
 extern const char pyctm_get_object_traceback_raw_doc[];

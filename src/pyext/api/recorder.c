@@ -1,4 +1,4 @@
-/* recorder.c: recording, for the package's Recorder (_record.py).
+/* recorder.c: recording, for the package's Recorder (recording/writing.py).
  *
  * A recorder is a capsule that owns a ctm_recorder; whoever lets go of it ends the recording. All need the GIL, which is what
  * being inside shard 0 means here; the recorder's own thread never takes it.
@@ -51,8 +51,8 @@ PyObject *pyctm_module_record_start(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "SKs:_record_start", &path, &interval, &command)) {
         return NULL;
     }
-    const ctm_status status = ctm_recorder_start(pyctm_the_capture.tracer, PyBytes_AS_STRING(path),
-                                                 interval, command, &recorder);
+    const ctm_status status = ctm_recorder_start(
+        pyctm_capture_of(module)->tracer, PyBytes_AS_STRING(path), interval, command, &recorder);
     if (status != CTM_OK) {
         PyObject *text = PyUnicode_DecodeFSDefault(PyBytes_AS_STRING(path));
         PyObject *result = text != NULL ? raise_status(module, status, text) : NULL;
@@ -70,13 +70,14 @@ const char pyctm_record_tick_doc[] = "_record_tick($module, recorder, /)\n--\n\n
 
 PyObject *pyctm_module_record_tick(PyObject *module, PyObject *capsule)
 {
+    pyctm_capture *const capture = pyctm_capture_of(module);
     ctm_recorder *recorder = recorder_of(capsule);
     if (recorder == NULL) {
         return NULL;
     }
-    pyctm_capture_find_losses();
+    pyctm_capture_find_losses(capture);
     const ctm_status status = ctm_recorder_tick(recorder);
-    if (status == CTM_ERR_IO && ctm_black_box_is_broken(pyctm_the_capture.tracer)) {
+    if (status == CTM_ERR_IO && ctm_black_box_is_broken(capture->tracer)) {
         return PyErr_Format(PyExc_RuntimeError, "the recording has ended: %s",
                             ctm_recording_lack_text(CTM_RECORDING_TABLES_LOST));
     }
@@ -89,7 +90,7 @@ PyObject *pyctm_module_record_tick(PyObject *module, PyObject *capsule)
 const char pyctm_record_stop_doc[] =
     "_record_stop($module, recorder, at_exit, /)\n--\n\nA last tick, and the end.";
 
-PyObject *pyctm_module_record_stop(PyObject *Py_UNUSED(module), PyObject *args)
+PyObject *pyctm_module_record_stop(PyObject *module, PyObject *args)
 {
     PyObject *capsule;
     int at_exit;
@@ -100,7 +101,7 @@ PyObject *pyctm_module_record_stop(PyObject *Py_UNUSED(module), PyObject *args)
     if (recorder == NULL) {
         return NULL;
     }
-    pyctm_capture_find_losses();
+    pyctm_capture_find_losses(pyctm_capture_of(module));
     (void)ctm_recorder_stop(recorder, at_exit != 0); /* the state tells of failures */
     Py_RETURN_NONE;
 }

@@ -43,23 +43,23 @@ static int require_tracing(PyObject *module, PyObject *package)
 }
 
 /* Numbers are given only if they can be true: warn of what got lost, if wanted, refuse if the hooks are gone. */
-int pyctm_check_capture(bool warns)
+int pyctm_check_capture(pyctm_capture *capture, bool warns)
 {
-    if (ctm_black_box_is_broken(pyctm_the_capture.tracer)) {
+    if (ctm_black_box_is_broken(capture->tracer)) {
         PyErr_SetString(PyExc_RuntimeError,
                         "somebody truncated the file of the black box, and with it counters were "
                         "lost: call clear_traces(), or stop() and start(), to trace anew");
         return -1;
     }
-    if (!pyctm_capture_is_alive()) {
+    if (!pyctm_capture_is_alive(capture)) {
         PyErr_SetString(PyExc_RuntimeError,
                         "another tool replaced Python's memory allocators while ctracemalloc was "
                         "tracing: the traces are incomplete; call stop() and start() to trace "
                         "anew");
         return -1;
     }
-    if (pyctm_the_capture.free_lists.ok && !pyctm_freelist_is_alive()) {
-        pyctm_the_capture.free_lists =
+    if (capture->free_lists.ok && !pyctm_freelist_is_alive()) {
+        capture->free_lists =
             (pyctm_fact){false, "somebody else took the reference tracer after start()"};
         return !warns ? 0
                       : PyErr_WarnEx(PyExc_RuntimeWarning,
@@ -88,8 +88,8 @@ static ctm_snapshot *core_at_peak(pyctm_module_state *state, ctm_snapshot *core)
 static ctm_snapshot *take_core(pyctm_module_state *state)
 {
     ctm_snapshot *core = NULL;
-    pyctm_capture_report_losses();
-    const ctm_status status = ctm_tracer_snapshot(pyctm_the_capture.tracer, &core);
+    pyctm_capture_report_losses(state->capture);
+    const ctm_status status = ctm_tracer_snapshot(state->capture->tracer, &core);
     if (status != CTM_OK) {
         pyctm_status_raise(&state->types, status, NULL, NULL);
         return NULL;
@@ -100,7 +100,7 @@ static ctm_snapshot *take_core(pyctm_module_state *state)
 static PyObject *snapshot_of_core(PyObject *module, PyObject *limit, bool at_peak, bool warns)
 {
     pyctm_module_state *state = pyctm_module_state_of(module);
-    if (pyctm_check_capture(warns) < 0) {
+    if (pyctm_check_capture(pyctm_capture_of(module), warns) < 0) {
         return NULL;
     }
     ctm_snapshot *core = take_core(state);
@@ -163,7 +163,7 @@ PyObject *pyctm_module_take_snapshot(PyObject *module, PyObject *const *args, Py
         get_traces = replaced(package, state->get_traces_name, state->get_traces);
         PyObject *limit = call_public(module, package, state->get_limit_name);
         if (limit != NULL) {
-            const bool own = pyctm_self_scope_begin();
+            const bool own = pyctm_self_scope_begin(pyctm_capture_of(module));
             snapshot = get_traces != NULL ? snapshot_of_list(state, get_traces, limit, at_peak)
                                           : snapshot_of_core(module, limit, at_peak, true);
             pyctm_self_scope_end(own);
@@ -183,15 +183,16 @@ const char pyctm_report_snapshot_doc[] =
 
 PyObject *pyctm_module_report_snapshot(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
-    if (!ctm_tracer_is_tracing(pyctm_the_capture.tracer)) {
+    pyctm_capture *const capture = pyctm_capture_of(module);
+    if (!ctm_tracer_is_tracing(capture->tracer)) {
         return pyctm_status_raise(&pyctm_module_state_of(module)->types, CTM_ERR_NOT_TRACING, NULL,
                                   NULL);
     }
     pyctm_track_look_again();
     PyObject *snapshot = NULL;
-    PyObject *limit = PyLong_FromUnsignedLong(ctm_tracer_nframe(pyctm_the_capture.tracer));
+    PyObject *limit = PyLong_FromUnsignedLong(ctm_tracer_nframe(capture->tracer));
     if (limit != NULL) {
-        const bool own = pyctm_self_scope_begin();
+        const bool own = pyctm_self_scope_begin(capture);
         snapshot = snapshot_of_core(module, limit, false, false);
         pyctm_self_scope_end(own);
         Py_DECREF(limit);
@@ -207,15 +208,16 @@ const char pyctm_get_traces_doc[] =
 
 PyObject *pyctm_module_get_traces(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
+    pyctm_capture *const capture = pyctm_capture_of(module);
     pyctm_module_state *state = pyctm_module_state_of(module);
-    if (!ctm_tracer_is_tracing(pyctm_the_capture.tracer)) {
+    if (!ctm_tracer_is_tracing(capture->tracer)) {
         return PyList_New(0);
     }
     ctm_snapshot *core = take_core(state);
     if (core == NULL) {
         return NULL;
     }
-    const bool own = pyctm_self_scope_begin();
+    const bool own = pyctm_self_scope_begin(capture);
     PyObject *traces = pyctm_raw_traces(&state->types, core);
     pyctm_self_scope_end(own);
     return traces;

@@ -102,32 +102,34 @@ static int parse_keywords(PyObject *const *values, PyObject *names, uint64_t *ou
 }
 
 /* The path as bytes, new; what the file says of the process is told to the tracer. NULL: an exception. */
-static PyObject *prepare_black_box(const box_request *request)
+static PyObject *prepare_black_box(pyctm_state *types, pyctm_capture *capture,
+                                   const box_request *request)
 {
     ctm_box_lack lack;
-    if (ctm_black_box_state(pyctm_the_capture.tracer, &lack)) {
+    if (ctm_black_box_state(capture->tracer, &lack)) {
         PyErr_SetString(PyExc_RuntimeError, "there is a black box already: stop() first");
         return NULL;
     }
-    PyObject *helper = PyImport_ImportModule("ctracemalloc._black_box");
-    PyObject *pair = helper != NULL ? PyObject_CallMethod(helper, "prepare", "OO", request->where,
-                                                          request->children ? Py_True : Py_False)
-                                    : NULL;
+    PyObject *prepare = pyctm_package_function(types, "prepare_black_box");
+    PyObject *pair =
+        prepare != NULL ? PyObject_CallFunctionObjArgs(prepare, request->where,
+                                                       request->children ? Py_True : Py_False, NULL)
+                        : NULL;
     PyObject *path = NULL;
     const char *command;
     Py_ssize_t length;
     if (pair != NULL && PyArg_ParseTuple(pair, "Ss#", &path, &command, &length)) {
-        const ctm_status status =
-            ctm_tracer_set_command(pyctm_the_capture.tracer, command, (size_t)length);
+        const ctm_status status = ctm_tracer_set_command(capture->tracer, command, (size_t)length);
         path = status == CTM_OK ? Py_NewRef(path) : PyErr_NoMemory();
     }
     Py_XDECREF(pair);
-    Py_XDECREF(helper);
+    Py_XDECREF(prepare);
     return path;
 }
 
 PyObject *pyctm_module_start(PyObject *module, PyObject *const *args, Py_ssize_t n, PyObject *names)
 {
+    pyctm_capture *const capture = pyctm_capture_of(module);
     uint32_t nframe = 1;
     uint64_t interval = 0;
     PyObject *black_box = NULL;
@@ -139,11 +141,13 @@ PyObject *pyctm_module_start(PyObject *module, PyObject *const *args, Py_ssize_t
         parse_keywords(args + n, names, &interval, &request) < 0) {
         return NULL;
     }
-    if (request.where != NULL && (black_box = prepare_black_box(&request)) == NULL) {
+    if (request.where != NULL &&
+        (black_box = prepare_black_box(&pyctm_module_state_of(module)->types, capture, &request)) ==
+            NULL) {
         return NULL;
     }
-    const int result =
-        pyctm_capture_start(pyctm_module_state_of(module)->stdlib, nframe, interval, black_box);
+    const int result = pyctm_capture_start(capture, pyctm_module_state_of(module)->stdlib, nframe,
+                                           interval, black_box);
     Py_XDECREF(black_box);
     if (result < 0) {
         return NULL;
@@ -157,7 +161,7 @@ const char pyctm_stop_doc[] = "stop($module, /)\n--\n\n"
 
 PyObject *pyctm_module_stop(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
-    pyctm_capture_stop(pyctm_module_state_of(module)->stdlib);
+    pyctm_capture_stop(pyctm_capture_of(module), pyctm_module_state_of(module)->stdlib);
     Py_RETURN_NONE;
 }
 
@@ -165,17 +169,17 @@ const char pyctm_is_tracing_doc[] =
     "is_tracing($module, /)\n--\n\n"
     "Return True if memory allocations are being traced, False otherwise.";
 
-PyObject *pyctm_module_is_tracing(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+PyObject *pyctm_module_is_tracing(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
-    return PyBool_FromLong(ctm_tracer_is_tracing(pyctm_the_capture.tracer));
+    return PyBool_FromLong(ctm_tracer_is_tracing(pyctm_capture_of(module)->tracer));
 }
 
 const char pyctm_clear_traces_doc[] = "clear_traces($module, /)\n--\n\n"
                                       "Clear traces of memory blocks allocated by Python.";
 
-PyObject *pyctm_module_clear_traces(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+PyObject *pyctm_module_clear_traces(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
-    pyctm_capture_clear();
+    pyctm_capture_clear(pyctm_capture_of(module));
     Py_RETURN_NONE;
 }
 
@@ -184,10 +188,9 @@ const char pyctm_get_traceback_limit_doc[] =
     "Get the maximum number of frames stored in the traceback of a trace.\n\n"
     "It stays what the last start() set it to, 1 before that.";
 
-PyObject *pyctm_module_get_traceback_limit(PyObject *Py_UNUSED(module),
-                                           PyObject *Py_UNUSED(ignored))
+PyObject *pyctm_module_get_traceback_limit(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
-    return PyLong_FromUnsignedLong(ctm_tracer_nframe(pyctm_the_capture.tracer));
+    return PyLong_FromUnsignedLong(ctm_tracer_nframe(pyctm_capture_of(module)->tracer));
 }
 
 const char pyctm_get_sample_interval_doc[] =
@@ -196,10 +199,9 @@ const char pyctm_get_sample_interval_doc[] =
     "block is.\n\n"
     "It stays what the last start() set it to, None before that.";
 
-PyObject *pyctm_module_get_sample_interval(PyObject *Py_UNUSED(module),
-                                           PyObject *Py_UNUSED(ignored))
+PyObject *pyctm_module_get_sample_interval(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
-    const uint64_t interval = ctm_tracer_sample_interval(pyctm_the_capture.tracer);
+    const uint64_t interval = ctm_tracer_sample_interval(pyctm_capture_of(module)->tracer);
     return interval != 0 ? PyLong_FromUnsignedLongLong(interval) : Py_NewRef(Py_None);
 }
 
@@ -218,7 +220,7 @@ PyObject *pyctm_module_get_traced_memory(PyObject *module, PyObject *const *Py_U
                             PyModule_GetName(module), n);
     }
     uint64_t peak_bytes;
-    const uint64_t bytes = ctm_tracer_bytes(pyctm_the_capture.tracer, &peak_bytes);
+    const uint64_t bytes = ctm_tracer_bytes(pyctm_capture_of(module)->tracer, &peak_bytes);
     /* As the standard module makes them: the ints are traced, and other functions ask for other sizes. */
     PyObject *current = PyLong_FromLong((long)bytes);
     PyObject *peak = current != NULL ? PyLong_FromLong((long)peak_bytes) : NULL;
@@ -238,36 +240,35 @@ const char pyctm_reset_peak_doc[] =
     "Set the peak size of traced memory blocks to the current size.\n\n"
     "Does nothing if memory allocations are not being traced.";
 
-PyObject *pyctm_module_reset_peak(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+PyObject *pyctm_module_reset_peak(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
-    ctm_tracer_reset_peak(pyctm_the_capture.tracer);
+    ctm_tracer_reset_peak(pyctm_capture_of(module)->tracer);
     Py_RETURN_NONE;
 }
 
-static size_t tracer_memory(void)
+static size_t tracer_memory(pyctm_capture *capture)
 {
-    return ctm_tracer_memory(pyctm_the_capture.tracer) + pyctm_attribution_memory();
+    return ctm_tracer_memory(capture->tracer) + pyctm_attribution_memory(capture);
 }
 
 const char pyctm_get_tracemalloc_memory_doc[] =
     "get_tracemalloc_memory($module, /)\n--\n\n"
     "Get the memory usage in bytes of the tracer itself.";
 
-PyObject *pyctm_module_get_tracemalloc_memory(PyObject *Py_UNUSED(module),
-                                              PyObject *Py_UNUSED(ignored))
+PyObject *pyctm_module_get_tracemalloc_memory(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
-    return PyLong_FromSize_t(tracer_memory());
+    return PyLong_FromSize_t(tracer_memory(pyctm_capture_of(module)));
 }
 const char pyctm_stand_in_doc[] = "_stand_in($module, on, /)\n--\n\n"
                                   "Shall tracebacks that C code asks the interpreter for be ours?";
 
-PyObject *pyctm_module_stand_in(PyObject *Py_UNUSED(module), PyObject *on)
+PyObject *pyctm_module_stand_in(PyObject *module, PyObject *on)
 {
     const int truth = PyObject_IsTrue(on);
     if (truth < 0) {
         return NULL;
     }
-    pyctm_the_capture.stands_in = truth;
+    pyctm_capture_of(module)->stands_in = truth;
     Py_RETURN_NONE;
 }
 #endif

@@ -1,6 +1,6 @@
 /* attribution.c: from this thread's stack to a traceback row, or a site.
  *
- * Model: in shard 0 the remembered stack (stack.h) answers. Here is the general way, for the other shards and for what
+ * Model: in shard 0 the remembered stack (stack_cache.h) answers. Here is the general way, for the other shards and for what
  * the stack leaves to it: the walk gives positions, the innermost first; each becomes a frame row; the rows are
  * joined from the oldest on, parent by parent. Each shard remembers the last chain it built: as
  * long as the next one agrees with it from the oldest frame on, nothing is looked up again.
@@ -8,60 +8,37 @@
  * Between pyctm_self_scope_begin and pyctm_self_scope_end the stack of an event does not change, unless a finalizer runs: so there the size
  * alone tells the site.
  *
- * A scratch belongs to its shard and is guarded as the shard is.
+ * A chain belongs to its shard and is guarded as the shard is.
  */
 #include "capture/capture.h"
 #include "capture/frames/frames.h"
-#include "capture/stackcache/stack.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
 
-typedef struct scratch {
-    pyctm_position *positions; /* the walk, innermost first */
-    uint32_t *frames;          /* last chain: frame rows, oldest first */
-    uint32_t *nodes;           /* last chain: traceback rows, oldest first */
-    uint32_t capacity;         /* of each array */
-    uint32_t length;           /* of the last chain */
-    uint32_t left_out;         /* frames older than the last chain's oldest */
-    uint32_t generation;       /* of the last chain's ids */
-} scratch;
-
-/* A site of shard 0 met in a section. */
-typedef struct self_site {
-    uint64_t section, size;
-    uint32_t generation, site;
-} self_site;
-
-#define SELF_SITES 64u /* power of two */
-
-static scratch the_scratches[CTM_SHARDS];
-static self_site the_self_sites[SELF_SITES]; /* GIL; by size in words, the last one met */
-static _Atomic uint64_t the_self_scopes;
-static const char *the_own_filename = "<ctracemalloc>"; /* set once, before tracing starts */
-
-void pyctm_attribution_own_file(const char *utf8_filename)
+void pyctm_attribution_own_file(pyctm_capture *capture, const char *utf8_filename)
 {
-    the_own_filename = utf8_filename;
+    capture->attribution.own_filename = utf8_filename;
 }
 
-size_t pyctm_attribution_memory(void)
+size_t pyctm_attribution_memory(const pyctm_capture *capture)
 {
-    size_t bytes = pyctm_code_cache_memory() + pyctm_stack_memory();
+    size_t bytes = pyctm_code_cache_memory(&capture->codes) + pyctm_stack_memory(&capture->stacks);
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
-        bytes += the_scratches[i].capacity * (sizeof(pyctm_position) + 2 * sizeof(uint32_t));
+        bytes += capture->attribution.chains[i].capacity *
+                 (sizeof(pyctm_position) + 2 * sizeof(uint32_t));
     }
     return bytes;
 }
 
-bool pyctm_self_scope_begin(void)
+bool pyctm_self_scope_begin(pyctm_capture *capture)
 {
     const bool before = pyctm_hook_tls.own;
     if (!before) {
         pyctm_hook_tls.own_frame = pyctm_frames_innermost(PyThreadState_Get());
-        pyctm_hook_tls.self_scope = atomic_fetch_add(&the_self_scopes, 1) + 1;
+        pyctm_hook_tls.self_scope = atomic_fetch_add(&capture->attribution.self_scopes, 1) + 1;
         pyctm_hook_tls.own = true;
     }
     return before;
@@ -80,7 +57,7 @@ static bool is_own(const pyctm_event_owner *owner)
 }
 
 /* HOOK: Room for `capacity` frames; the old arrays stay if there is no memory. */
-static bool scratch_reserve(scratch *s, uint32_t capacity)
+static bool chain_reserve(pyctm_chain *s, uint32_t capacity)
 {
     if (s->capacity >= capacity) {
         return true;
@@ -97,7 +74,8 @@ static bool scratch_reserve(scratch *s, uint32_t capacity)
     free(s->positions);
     free(s->frames);
     free(s->nodes);
-    *s = (scratch){.positions = positions, .frames = frames, .nodes = nodes, .capacity = capacity};
+    *s = (pyctm_chain){
+        .positions = positions, .frames = frames, .nodes = nodes, .capacity = capacity};
     return true;
 }
 
@@ -118,10 +96,10 @@ static ctm_status pseudo_frame(ctm_shard *shard, const char *text, uint32_t pare
 }
 
 /* HOOK: Joins the walk's `kept` positions; `left_out` older frames are only counted. */
-static ctm_status join(ctm_shard *shard, uint32_t index, scratch *s, uint32_t kept,
-                       uint32_t left_out, uint32_t *out)
+static ctm_status join_chain(pyctm_capture *capture, ctm_shard *shard, uint32_t index,
+                             pyctm_chain *s, uint32_t kept, uint32_t left_out, uint32_t *out)
 {
-    const uint32_t generation = ctm_tracer_generation(pyctm_the_capture.tracer);
+    const uint32_t generation = ctm_tracer_generation(capture->tracer);
     bool same = s->generation == generation && s->left_out == left_out;
     uint32_t parent = 0;
     s->generation = generation;
@@ -130,8 +108,9 @@ static ctm_status join(ctm_shard *shard, uint32_t index, scratch *s, uint32_t ke
         const pyctm_position *position = &s->positions[kept - 1 - i];
         uint32_t frame;
         ctm_status status =
-            index == 0 ? pyctm_code_frame(shard, position->code, position->unit, &frame)
-                       : pyctm_code_frame_uncached(shard, position->code, position->unit, &frame);
+            index == 0
+                ? pyctm_code_frame(&capture->codes, shard, position->code, position->unit, &frame)
+                : pyctm_code_frame_uncached(shard, position->code, position->unit, &frame);
         if (same && (i >= s->length || s->frames[i] != frame)) {
             same = false;
         }
@@ -155,12 +134,12 @@ static ctm_status join(ctm_shard *shard, uint32_t index, scratch *s, uint32_t ke
 }
 
 /* HOOK: */
-ctm_status pyctm_attribution_traceback(ctm_shard *shard, const pyctm_event_owner *owner,
-                                       uint32_t *out)
+ctm_status pyctm_attribution_traceback(pyctm_capture *capture, ctm_shard *shard,
+                                       const pyctm_event_owner *owner, uint32_t *out)
 {
-    const uint32_t limit = ctm_tracer_nframe(pyctm_the_capture.tracer);
-    scratch *s = &the_scratches[owner->shard];
-    if (!scratch_reserve(s, limit)) {
+    const uint32_t limit = ctm_tracer_nframe(capture->tracer);
+    pyctm_chain *s = &capture->attribution.chains[owner->shard];
+    if (!chain_reserve(s, limit)) {
         return CTM_ERR_NOMEM;
     }
     const uint32_t own = is_own(owner) ? 1 : 0;
@@ -172,71 +151,77 @@ ctm_status pyctm_attribution_traceback(ctm_shard *shard, const pyctm_event_owner
         total = CTM_MAX_NFRAME - own;
     }
     if (kept != 0) {
-        const ctm_status status = join(shard, owner->shard, s, kept, total - kept, &parent);
+        const ctm_status status =
+            join_chain(capture, shard, owner->shard, s, kept, total - kept, &parent);
         *out = parent;
         if (status != CTM_OK || !own) {
             return status;
         }
     }
     /* stdlib, too, gives a stack without Python frames one frame of an unknown file. */
-    return own ? pseudo_frame(shard, the_own_filename, parent, total + 1, out)
+    return own ? pseudo_frame(shard, capture->attribution.own_filename, parent, total + 1, out)
                : pseudo_frame(shard, "<unknown>", 0, 1, out);
 }
 
 /* HOOK: */
-static PYCTM_RARELY ctm_status general_site(ctm_shard *shard, const pyctm_event_owner *owner,
-                                            uint32_t domain, uint64_t size, uint32_t *out)
+static PYCTM_RARELY ctm_status general_site(pyctm_capture *capture, ctm_shard *shard,
+                                            const pyctm_event_owner *owner, uint32_t domain,
+                                            uint64_t size, uint32_t *out)
 {
     uint32_t traceback;
-    const ctm_status status = pyctm_attribution_traceback(shard, owner, &traceback);
+    const ctm_status status = pyctm_attribution_traceback(capture, shard, owner, &traceback);
     return status == CTM_OK ? ctm_shard_site(shard, domain, traceback, size, out) : status;
 }
 
 /* HOOK: What this module makes for itself in a section, in shard 0. */
-static PYCTM_RARELY ctm_status self_scope_site(ctm_shard *shard, const pyctm_event_owner *owner,
-                                               uint64_t size, uint32_t *out)
+static PYCTM_RARELY ctm_status self_scope_site(pyctm_capture *capture, ctm_shard *shard,
+                                               const pyctm_event_owner *owner, uint64_t size,
+                                               uint32_t *out)
 {
-    const uint32_t generation = ctm_tracer_generation(pyctm_the_capture.tracer);
-    self_site *known = &the_self_sites[size / sizeof(void *) % SELF_SITES];
-    if (known->section != pyctm_hook_tls.self_scope || known->size != size ||
+    const uint32_t generation = ctm_tracer_generation(capture->tracer);
+    pyctm_self_site *known =
+        &capture->attribution.self_sites[size / sizeof(void *) % PYCTM_SELF_SITES];
+    if (known->scope != pyctm_hook_tls.self_scope || known->size != size ||
         known->generation != generation) {
         uint32_t site;
-        const ctm_status status = general_site(shard, owner, 0, size, &site);
+        const ctm_status status = general_site(capture, shard, owner, 0, size, &site);
         if (status != CTM_OK) {
             return status;
         }
-        *known = (self_site){pyctm_hook_tls.self_scope, size, generation, site};
+        *known = (pyctm_self_site){pyctm_hook_tls.self_scope, size, generation, site};
     }
     *out = known->site;
     return CTM_OK;
 }
 
 /* HOOK: */
-static inline ctm_status known_site(ctm_shard *shard, const pyctm_event_owner *owner,
-                                    uint32_t domain, uint64_t size, uint32_t *out)
+static inline ctm_status known_site(pyctm_capture *capture, ctm_shard *shard,
+                                    const pyctm_event_owner *owner, uint32_t domain, uint64_t size,
+                                    uint32_t *out)
 {
     if (owner->shard == 0 && owner->thread_state != NULL && domain == 0 && !pyctm_hook_tls.own) {
-        const ctm_status status = pyctm_stack_site(shard, owner->thread_state, size, out);
+        const ctm_status status =
+            pyctm_stack_site(&capture->stacks, shard, owner->thread_state, size, out);
         if (status != CTM_ERR_NOT_FOUND) {
             return status;
         }
     }
     if (owner->shard == 0 && domain == 0 && is_own(owner)) {
-        return self_scope_site(shard, owner, size, out);
+        return self_scope_site(capture, shard, owner, size, out);
     }
-    return general_site(shard, owner, domain, size, out);
+    return general_site(capture, shard, owner, domain, size, out);
 }
 
 /* HOOK: */
-ctm_status pyctm_attribution_site(ctm_shard *shard, const pyctm_event_owner *owner, uint32_t domain,
-                                  uint64_t size, uint32_t *out)
+ctm_status pyctm_attribution_site(pyctm_capture *capture, ctm_shard *shard,
+                                  const pyctm_event_owner *owner, uint32_t domain, uint64_t size,
+                                  uint32_t *out)
 {
-    ctm_status status = known_site(shard, owner, domain, size, out);
+    ctm_status status = known_site(capture, shard, owner, domain, size, out);
     if (__builtin_expect(status != CTM_OK, 0)) {
         status = ctm_shard_unplaced_site(shard, domain, size, out);
         if (status == CTM_OK) {
-            ctm_tracer_loss(pyctm_the_capture.tracer, "memory",
-                            "no memory for the place of a block", 1);
+            ctm_tracer_loss(capture->tracer, "memory", "no memory for the place of a block", 1);
         }
     }
     return status;

@@ -6,7 +6,6 @@
  */
 #include "capture/capture.h"
 #include "capture/frames/frames.h"
-#include "capture/stackcache/stack.h"
 #include "capture/stdlib_view.h"
 
 #include <errno.h>
@@ -14,8 +13,6 @@
 #include <string.h>
 
 #if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
-
-pyctm_capture pyctm_the_capture;
 
 static void fork_before(void)
 {
@@ -51,7 +48,7 @@ static const char *check_walk(void)
     return agrees ? NULL : "the stack is laid out differently";
 }
 
-int pyctm_capture_init(void)
+int pyctm_capture_init(pyctm_capture *capture)
 {
     const char *failure = pyctm_frames_check_layout();
     if (failure == NULL) {
@@ -62,17 +59,20 @@ int pyctm_capture_init(void)
                      Py_GetVersion(), failure);
         return -1;
     }
-    pyctm_the_capture.main_interpreter = PyInterpreterState_Main();
-    pyctm_the_capture.main_holder = pyctm_frames_main_holder();
-    if (pyctm_the_capture.tracer == NULL) {
-        if (ctm_tracer_new(&pyctm_the_capture.tracer) != CTM_OK) {
+    capture->main_interpreter = PyInterpreterState_Main();
+    capture->main_holder = pyctm_frames_main_holder();
+    if (capture->tracer == NULL) {
+        if (ctm_tracer_new(&capture->tracer) != CTM_OK) {
             PyErr_NoMemory();
             return -1;
         }
-        pyctm_the_capture.exclusive = ctm_tracer_exclusive(pyctm_the_capture.tracer);
+        capture->exclusive = ctm_tracer_exclusive(capture->tracer);
+        pyctm_code_cache_init(&capture->codes, capture->tracer);
+        pyctm_stack_cache_init(&capture->stacks, capture->tracer, &capture->codes);
+        capture->attribution.own_filename = "<ctracemalloc>";
         if (pthread_atfork(fork_before, fork_after_parent, fork_after_child) != 0) {
-            ctm_tracer_free(pyctm_the_capture.tracer);
-            pyctm_the_capture.tracer = NULL;
+            ctm_tracer_free(capture->tracer);
+            capture->tracer = NULL;
             PyErr_NoMemory();
             return -1;
         }
@@ -109,143 +109,145 @@ int pyctm_capture_raise_box(ctm_status status, PyObject *path)
     return status == CTM_OK ? 0 : -1;
 }
 
-static int start_black_box(PyObject *path)
+static int start_black_box(pyctm_capture *capture, PyObject *path)
 {
-    return pyctm_capture_raise_box(
-        ctm_black_box_start(pyctm_the_capture.tracer, PyBytes_AS_STRING(path)), path);
+    return pyctm_capture_raise_box(ctm_black_box_start(capture->tracer, PyBytes_AS_STRING(path)),
+                                   path);
 }
 
-static int continue_in_black_box(PyObject *path)
+static int continue_in_black_box(pyctm_capture *capture, PyObject *path)
 {
-    return pyctm_capture_raise_box(
-        ctm_black_box_continue(pyctm_the_capture.tracer, PyBytes_AS_STRING(path)), path);
+    return pyctm_capture_raise_box(ctm_black_box_continue(capture->tracer, PyBytes_AS_STRING(path)),
+                                   path);
 }
 
 /* Free lists are followed only if every block is: most revived objects would not be in the sample. */
-static int start_tracer(PyObject *stdlib_tracemalloc, uint32_t nframe, uint64_t sample_interval)
+static int start_tracer(pyctm_capture *capture, PyObject *stdlib_tracemalloc, uint32_t nframe,
+                        uint64_t sample_interval)
 {
-    ctm_tracer *tracer = pyctm_the_capture.tracer;
+    ctm_tracer *tracer = capture->tracer;
     /* If something else has the module's name, later looks at hooks and free lists say what is lost. */
     (void)pyctm_stdlib_view_install(stdlib_tracemalloc);
-    if (sample_interval == 0 && pyctm_stdlib_flag_raise(stdlib_tracemalloc) < 0) {
+    if (sample_interval == 0 && pyctm_stdlib_flag_raise(capture, stdlib_tracemalloc) < 0) {
         return -1;
     }
     const ctm_status status = sample_interval != 0
                                   ? ctm_tracer_start_sampling(tracer, nframe, sample_interval)
                                   : ctm_tracer_start(tracer, nframe);
     if (status != CTM_OK) {
-        pyctm_stdlib_flag_lower(stdlib_tracemalloc);
+        pyctm_stdlib_flag_lower(capture, stdlib_tracemalloc);
         PyErr_NoMemory();
         return -1;
     }
     return 0;
 }
 
-int pyctm_capture_start(PyObject *stdlib_tracemalloc, uint32_t nframe, uint64_t sample_interval,
-                        PyObject *black_box)
+int pyctm_capture_start(pyctm_capture *capture, PyObject *stdlib_tracemalloc, uint32_t nframe,
+                        uint64_t sample_interval, PyObject *black_box)
 {
-    if (ctm_tracer_is_tracing(pyctm_the_capture.tracer)) {
-        return black_box != NULL ? continue_in_black_box(black_box) : 0;
+    if (ctm_tracer_is_tracing(capture->tracer)) {
+        return black_box != NULL ? continue_in_black_box(capture, black_box) : 0;
     }
-    pyctm_track_prepare();
-    if (start_tracer(stdlib_tracemalloc, nframe, sample_interval) < 0) {
+    pyctm_track_prepare(capture);
+    if (start_tracer(capture, stdlib_tracemalloc, nframe, sample_interval) < 0) {
         return -1;
     }
-    if (black_box != NULL && start_black_box(black_box) < 0) {
-        pyctm_stdlib_flag_lower(stdlib_tracemalloc);
-        ctm_tracer_stop(pyctm_the_capture.tracer);
+    if (black_box != NULL && start_black_box(capture, black_box) < 0) {
+        pyctm_stdlib_flag_lower(capture, stdlib_tracemalloc);
+        ctm_tracer_stop(capture->tracer);
         return -1;
     }
-    pyctm_stack_forget();
-    atomic_store(&pyctm_the_capture.lost_reattributions, 0);
+    pyctm_stack_forget(&capture->stacks);
+    atomic_store(&capture->lost_reattributions, 0);
     pyctm_hooks_install(sample_interval != 0);
-    atomic_store(&pyctm_the_capture.mode, sample_interval != 0 ? PYCTM_SAMPLING : PYCTM_EXACT);
-    pyctm_the_capture.allocators = (pyctm_fact){true, "all three domains are hooked"};
-    (void)pyctm_capture_is_alive();
-    pyctm_track_start();
+    atomic_store(&capture->mode, sample_interval != 0 ? PYCTM_SAMPLING : PYCTM_EXACT);
+    capture->allocators = (pyctm_fact){true, "all three domains are hooked"};
+    (void)pyctm_capture_is_alive(capture);
+    pyctm_track_start(capture);
     if (sample_interval == 0) {
-        pyctm_freelist_start();
+        pyctm_freelist_start(capture);
     } else {
-        pyctm_the_capture.free_lists =
+        capture->free_lists =
             (pyctm_fact){false, "not followed when sampling: an object from a free list keeps its "
                                 "block's traceback"};
     }
-    pyctm_capture_clear();
-    pyctm_capture_report_losses();
+    pyctm_capture_clear(capture);
+    pyctm_capture_report_losses(capture);
     return 0;
 }
 
-static void tell_loss(const char *kind, pyctm_fact fact)
+static void tell_loss(pyctm_capture *capture, const char *kind, pyctm_fact fact)
 {
     if (!fact.ok) {
-        ctm_tracer_loss(pyctm_the_capture.tracer, kind, fact.detail, 0);
+        ctm_tracer_loss(capture->tracer, kind, fact.detail, 0);
     }
 }
 
-void pyctm_capture_report_losses(void)
+void pyctm_capture_report_losses(pyctm_capture *capture)
 {
-    if (ctm_tracer_is_tracing(pyctm_the_capture.tracer)) {
-        tell_loss("allocators", pyctm_the_capture.allocators);
-        tell_loss("free_lists", pyctm_the_capture.free_lists);
-        tell_loss("tracked_blocks", pyctm_the_capture.tracked_blocks);
+    if (ctm_tracer_is_tracing(capture->tracer)) {
+        tell_loss(capture, "allocators", capture->allocators);
+        tell_loss(capture, "free_lists", capture->free_lists);
+        tell_loss(capture, "tracked_blocks", capture->tracked_blocks);
     }
 }
 
-void pyctm_capture_find_losses(void)
+void pyctm_capture_find_losses(pyctm_capture *capture)
 {
-    if (!ctm_tracer_is_tracing(pyctm_the_capture.tracer)) {
+    if (!ctm_tracer_is_tracing(capture->tracer)) {
         return;
     }
-    if (pyctm_the_capture.free_lists.ok && !pyctm_freelist_is_alive()) {
-        pyctm_the_capture.free_lists =
+    if (capture->free_lists.ok && !pyctm_freelist_is_alive()) {
+        capture->free_lists =
             (pyctm_fact){false, "somebody else took the reference tracer after start()"};
     }
-    if (pyctm_the_capture.allocators.ok) {
-        (void)pyctm_capture_is_alive();
+    if (capture->allocators.ok) {
+        (void)pyctm_capture_is_alive(capture);
     }
-    pyctm_capture_report_losses();
+    pyctm_capture_report_losses(capture);
 }
 
 /* From here on no event comes. */
-static void remove_hooks(PyObject *stdlib_tracemalloc)
+static void remove_hooks(pyctm_capture *capture, PyObject *stdlib_tracemalloc)
 {
     if (stdlib_tracemalloc != NULL) {
-        pyctm_capture_find_losses();
+        pyctm_capture_find_losses(capture);
     }
-    if (ctm_tracer_sample_interval(pyctm_the_capture.tracer) == 0) {
+    if (ctm_tracer_sample_interval(capture->tracer) == 0) {
         pyctm_freelist_stop();
     }
-    atomic_store(&pyctm_the_capture.mode, PYCTM_IDLE);
+    atomic_store(&capture->mode, PYCTM_IDLE);
     if (stdlib_tracemalloc != NULL) {
         pyctm_hooks_remove();
     }
-    pyctm_stdlib_flag_lower(stdlib_tracemalloc);
+    pyctm_stdlib_flag_lower(capture, stdlib_tracemalloc);
 }
 
-void pyctm_capture_stop(PyObject *stdlib_tracemalloc)
+void pyctm_capture_stop(pyctm_capture *capture, PyObject *stdlib_tracemalloc)
 {
-    if (ctm_tracer_is_tracing(pyctm_the_capture.tracer)) {
-        remove_hooks(stdlib_tracemalloc);
-        ctm_tracer_stop(pyctm_the_capture.tracer);
-        pyctm_stack_release();
+    if (ctm_tracer_is_tracing(capture->tracer)) {
+        remove_hooks(capture, stdlib_tracemalloc);
+        ctm_tracer_stop(capture->tracer);
+        pyctm_stack_release(&capture->stacks);
     }
 }
 
-ctm_status pyctm_capture_finish(PyObject *stdlib_tracemalloc, struct ctm_snapshot **out)
+ctm_status pyctm_capture_finish(pyctm_capture *capture, PyObject *stdlib_tracemalloc,
+                                struct ctm_snapshot **out)
 {
-    if (!ctm_tracer_is_tracing(pyctm_the_capture.tracer)) {
+    if (!ctm_tracer_is_tracing(capture->tracer)) {
         return CTM_ERR_NOT_TRACING;
     }
-    remove_hooks(stdlib_tracemalloc);
-    pyctm_stack_release();
-    return ctm_tracer_finish(pyctm_the_capture.tracer, out);
+    remove_hooks(capture, stdlib_tracemalloc);
+    pyctm_stack_release(&capture->stacks);
+    return ctm_tracer_finish(capture->tracer, out);
 }
 
-void pyctm_capture_clear(void)
+void pyctm_capture_clear(pyctm_capture *capture)
 {
-    ctm_tracer_clear(pyctm_the_capture.tracer);
-    atomic_store(&pyctm_the_capture.lost_reattributions, 0); /* of blocks that are forgotten */
-    pyctm_stack_forget();
+    ctm_tracer_clear(capture->tracer);
+    atomic_store(&capture->lost_reattributions, 0); /* of blocks that are forgotten */
+    pyctm_stack_forget(&capture->stacks);
 }
 
 static const char *describe(pyctm_reach reach)
@@ -257,12 +259,12 @@ static const char *describe(pyctm_reach reach)
 }
 
 /* What is lost stays lost until the next start. */
-bool pyctm_capture_is_alive(void)
+bool pyctm_capture_is_alive(pyctm_capture *capture)
 {
     const pyctm_reach reach = pyctm_hooks_reach();
     const char *loss = describe(reach);
     if (loss != NULL) {
-        pyctm_the_capture.allocators = (pyctm_fact){false, loss};
+        capture->allocators = (pyctm_fact){false, loss};
     }
     return reach != PYCTM_REACH_NONE;
 }

@@ -4,12 +4,10 @@
 
 #if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
 
-__thread pyctm_hook_state pyctm_hook_tls __attribute__((tls_model("initial-exec")));
-
 /* HOOK: */
 static bool is_finalizing(void)
 {
-#if PY_VERSION_HEX >= 0x030D0000
+#if PYCTM_HAS_IS_FINALIZING
     return Py_IsFinalizing();
 #else
     return _Py_IsFinalizing();
@@ -29,11 +27,11 @@ static uint32_t locked_shard(void)
 
 /* HOOK: A detached thread reads its own frames too; but once the interpreter goes away, somebody
  * else may be freeing its thread state. */
-pyctm_event_owner pyctm_event_owner_get(bool gil_held)
+pyctm_event_owner pyctm_event_owner_get(const pyctm_capture *capture, bool gil_held)
 {
     PyThreadState *attached = pyctm_frames_attached(gil_held);
     if (attached != NULL) {
-        const bool is_main = attached->interp == pyctm_the_capture.main_interpreter;
+        const bool is_main = attached->interp == capture->main_interpreter;
         if (gil_held && is_main) {
             pyctm_hook_tls.attached = attached;
         }

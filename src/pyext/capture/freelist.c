@@ -7,7 +7,6 @@
  */
 #include "capture/capture.h"
 #include "capture/frames/frames.h"
-#include "capture/stackcache/stack.h"
 
 #if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
 
@@ -21,7 +20,7 @@ size_t pyctm_object_header_size(const PyTypeObject *type)
     if (PyType_HasFeature((PyTypeObject *)type, Py_TPFLAGS_HAVE_GC)) {
         bytes += GC_HEADER;
     }
-#if PY_VERSION_HEX >= 0x030C0000
+#if PYCTM_HAS_MANAGED_WEAKREFS
     if (PyType_HasFeature((PyTypeObject *)type,
                           Py_TPFLAGS_MANAGED_DICT | Py_TPFLAGS_MANAGED_WEAKREF)) {
         bytes += MANAGED_HEADER;
@@ -47,26 +46,28 @@ static inline uint64_t likely_size(const PyObject *op, uintptr_t block)
 
 /* HOOK: The common way: see hooks.c. The site is looked up by what the object's type says, without waiting for what the map
  * says of its block: so the processor looks at both at once. */
-static inline bool reattribute_main(const PyObject *op, uintptr_t block)
+static inline bool reattribute_main(pyctm_capture *capture, const PyObject *op, uintptr_t block)
 {
-    PyThreadState *thread_state = pyctm_frames_attached_to_main();
-    ctm_shard *const shard = pyctm_the_capture.exclusive;
+    PyThreadState *thread_state = pyctm_frames_attached_to_main(capture);
+    ctm_shard *const shard = capture->exclusive;
     if (thread_state == NULL || pyctm_hook_tls.own) {
         return false;
     }
     ctm_found found;
     pyctm_where where;
     const uint64_t likely = likely_size(op, block);
-    const bool is_known = pyctm_stack_where(pyctm_frames_innermost(thread_state), &where);
-    uint32_t site = is_known ? pyctm_stack_known_site(&where, likely) : 0;
+    const bool is_known =
+        pyctm_stack_where(&capture->stacks, pyctm_frames_innermost(thread_state), &where);
+    uint32_t site = is_known ? pyctm_site_cache_find(&capture->stacks.sites, &where, likely) : 0;
     if (!ctm_shard_seek(shard, 0, block, &found)) {
         return true; /* a block from before tracing began, or none of ours */
     }
     const uint64_t size = ctm_shard_found_size(shard, &found);
     if (__builtin_expect(site == 0 || size != likely, 0)) {
-        site = is_known ? pyctm_stack_known_site(&where, size) : 0;
+        site = is_known ? pyctm_site_cache_find(&capture->stacks.sites, &where, size) : 0;
         if (site == 0) {
-            site = pyctm_stack_new_site(shard, thread_state, is_known, where, size);
+            site =
+                pyctm_stack_new_site(&capture->stacks, shard, thread_state, is_known, where, size);
         }
     }
     if (site != 0) {
@@ -76,24 +77,23 @@ static inline bool reattribute_main(const PyObject *op, uintptr_t block)
 }
 
 /* HOOK: */
-static PYCTM_RARELY void reattribute(uintptr_t block)
+static PYCTM_RARELY void reattribute(pyctm_capture *capture, uintptr_t block)
 {
-    const pyctm_event_owner owner = pyctm_event_owner_get(true);
-    ctm_shard *shard = ctm_shard_enter(pyctm_the_capture.tracer, owner.shard);
+    const pyctm_event_owner owner = pyctm_event_owner_get(capture, true);
+    ctm_shard *shard = ctm_shard_enter(capture->tracer, owner.shard);
     if (shard == NULL) {
         return;
     }
     ctm_found found;
     if (ctm_shard_seek(shard, 0, block, &found)) {
         uint32_t site;
-        const ctm_status status =
-            pyctm_attribution_site(shard, &owner, 0, ctm_shard_found_size(shard, &found), &site);
+        const ctm_status status = pyctm_attribution_site(
+            capture, shard, &owner, 0, ctm_shard_found_size(shard, &found), &site);
         if (status == CTM_OK) {
             ctm_shard_reattribute_at(shard, &found, site);
         } else {
-            atomic_fetch_add_explicit(&pyctm_the_capture.lost_reattributions, 1,
-                                      memory_order_relaxed);
-            ctm_tracer_loss(pyctm_the_capture.tracer, "memory",
+            atomic_fetch_add_explicit(&capture->lost_reattributions, 1, memory_order_relaxed);
+            ctm_tracer_loss(capture->tracer, "memory",
                             "objects from free lists kept the traceback of their block", 1);
         }
     }
@@ -101,10 +101,11 @@ static PYCTM_RARELY void reattribute(uintptr_t block)
 }
 
 /* HOOK: */
-static __attribute__((noinline)) PYCTM_HOT int revive(const PyObject *op, uintptr_t block)
+static __attribute__((noinline)) PYCTM_HOT int revive(pyctm_capture *capture, const PyObject *op,
+                                                      uintptr_t block)
 {
-    if (!reattribute_main(op, block)) {
-        reattribute(block);
+    if (!reattribute_main(capture, op, block)) {
+        reattribute(capture, block);
     }
     return 0;
 }
@@ -119,9 +120,10 @@ int pyctm_event_reference(PyObject *op)
         return 0;
     }
     static const pyctm_hook_state quiet = {.inside = true, .told = true};
-    return (self->special & quiet.special) != 0 || pyctm_capture_mode() != PYCTM_EXACT
+    return (self->special & quiet.special) != 0 ||
+                   pyctm_capture_mode(&pyctm_the_capture) != PYCTM_EXACT
                ? 0
-               : revive(op, block);
+               : revive(&pyctm_the_capture, op, block);
 }
 
 /* --- self-test: revive one object of each kind and see whether its block counted anew --- */
@@ -154,16 +156,17 @@ static uintptr_t block_of(const PyObject *op)
 }
 
 /* Does the block under `op` have the traceback of now? NULL, `failure` or NO_MEMORY. */
-static const char *check_reattributed(const PyObject *op, const char *failure)
+static const char *check_reattributed(pyctm_capture *capture, const PyObject *op,
+                                      const char *failure)
 {
-    ctm_shard *shard = ctm_shard_enter(pyctm_the_capture.tracer, 0);
+    ctm_shard *shard = ctm_shard_enter(capture->tracer, 0);
     ctm_block known;
     if (shard == NULL) {
         return NO_MEMORY;
     }
-    const pyctm_event_owner owner = pyctm_event_owner_get(true);
+    const pyctm_event_owner owner = pyctm_event_owner_get(capture, true);
     uint32_t traceback;
-    if (pyctm_attribution_traceback(shard, &owner, &traceback) != CTM_OK) {
+    if (pyctm_attribution_traceback(capture, shard, &owner, &traceback) != CTM_OK) {
         failure = NO_MEMORY;
     } else if (ctm_shard_find(shard, 0, block_of(op), &known) == CTM_OK && known.shard == 0 &&
                known.traceback == traceback) {
@@ -174,11 +177,11 @@ static const char *check_reattributed(const PyObject *op, const char *failure)
 }
 
 /* Gives the block under `op` a traceback that no stack has. False: out of memory. */
-static bool mislead(const PyObject *op)
+static bool mislead(pyctm_capture *capture, const PyObject *op)
 {
     const ctm_frame_text nowhere = {"<ctracemalloc self-test>", NULL, 0, 0};
     uint32_t traceback;
-    ctm_shard *shard = ctm_shard_enter(pyctm_the_capture.tracer, 0);
+    ctm_shard *shard = ctm_shard_enter(capture->tracer, 0);
     bool misled = false;
     if (shard != NULL) {
         misled = ctm_shard_traceback_text(shard, &nowhere, 1, 1, &traceback) == CTM_OK &&
@@ -189,9 +192,9 @@ static bool mislead(const PyObject *op)
 }
 
 /* Was the block under `op` allocated since tracing began? */
-static bool is_fresh(const PyObject *op)
+static bool is_fresh(pyctm_capture *capture, const PyObject *op)
 {
-    ctm_shard *shard = ctm_shard_enter(pyctm_the_capture.tracer, 0);
+    ctm_shard *shard = ctm_shard_enter(capture->tracer, 0);
     ctm_block known;
     bool fresh = false;
     if (shard != NULL) {
@@ -216,13 +219,13 @@ static void dispose(PyObject *op, bool fresh)
 }
 
 /* An object dies and comes back, under another traceback. */
-static const char *try_revival(PyObject *(*make)(void), const char *failure)
+static const char *try_revival(pyctm_capture *capture, PyObject *(*make)(void), const char *failure)
 {
     PyObject *op = make();
     if (op == NULL) {
         return NO_MEMORY;
     }
-    const bool fresh = is_fresh(op), misled = mislead(op);
+    const bool fresh = is_fresh(capture, op), misled = mislead(capture, op);
     if (misled) {
         Py_DECREF(op);
         op = make();
@@ -230,27 +233,27 @@ static const char *try_revival(PyObject *(*make)(void), const char *failure)
     if (op == NULL) {
         return NO_MEMORY;
     }
-    failure = misled ? check_reattributed(op, failure) : NO_MEMORY;
+    failure = misled ? check_reattributed(capture, op, failure) : NO_MEMORY;
     dispose(op, fresh);
     return failure;
 }
 
 /* A spare object leaves room on the free list, whose last one in is the first one out. */
-static const char *try_kind(PyObject *(*make)(void), const char *failure)
+static const char *try_kind(pyctm_capture *capture, PyObject *(*make)(void), const char *failure)
 {
     PyObject *spare = make();
     if (spare == NULL) {
         PyErr_Clear();
         return NO_MEMORY;
     }
-    const bool fresh = is_fresh(spare);
-    failure = try_revival(make, failure);
+    const bool fresh = is_fresh(capture, spare);
+    failure = try_revival(capture, make, failure);
     PyErr_Clear();
     dispose(spare, fresh);
     return failure;
 }
 
-static const char *try_all(void)
+static const char *try_all(pyctm_capture *capture)
 {
     static const struct {
         const char *failure;
@@ -262,7 +265,7 @@ static const char *try_all(void)
         {"a tuple from the free list went unseen", new_tuple},
     };
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-        const char *failure = try_kind(kinds[i].make, kinds[i].failure);
+        const char *failure = try_kind(capture, kinds[i].make, kinds[i].failure);
         if (failure != NULL) {
             return failure;
         }
@@ -272,10 +275,10 @@ static const char *try_all(void)
 
 /* No collection meanwhile (3.11 collects at any allocation of an object): a finalizer could use the free lists, let other threads
  * run, or stop tracing. */
-const char *pyctm_freelist_self_test(void)
+const char *pyctm_freelist_self_test(pyctm_capture *capture)
 {
     const int collecting = PyGC_Disable();
-    const char *failure = try_all();
+    const char *failure = try_all(capture);
     if (collecting) {
         PyGC_Enable();
     }

@@ -10,7 +10,7 @@
 #include "capture/capture.h"
 #include "capture/patch/detour.h"
 
-#if PY_VERSION_HEX < 0x030D0000
+#if !PYCTM_HAS_REF_TRACER
 
 static pyctm_detour the_hidden; /* GIL */
 static pyctm_detour
@@ -45,7 +45,7 @@ static PYCTM_HOT void on_reference(PyObject *op)
 {
     ((void (*)(PyObject *))the_reference.original)(op);
     if (atomic_load_explicit(&pyctm_the_capture.stdlib_flag_raised, memory_order_relaxed) ||
-        pyctm_stdlib_flag_is_set()) {
+        pyctm_stdlib_flag_is_set(&pyctm_the_capture)) {
         notice(op);
     }
 }
@@ -56,7 +56,7 @@ bool pyctm_freelist_is_alive(void)
 }
 
 /* Is ours called with an object that is made now? */
-static const char *try_it(void)
+static const char *try_it(pyctm_capture *capture)
 {
     the_noted = NULL;
     atomic_store(&the_trial, &pyctm_hook_tls);
@@ -68,11 +68,12 @@ static const char *try_it(void)
     }
     const bool is_told = the_noted == made;
     Py_DECREF(made);
-    return is_told ? pyctm_freelist_self_test()
+    return is_told ? pyctm_freelist_self_test(capture)
                    : "the interpreter does not tell of new objects where it should";
 }
 
-static const char *redirect(pyctm_detour *detour, const void *target, const void *replacement)
+static const char *redirect(pyctm_capture *capture, pyctm_detour *detour, const void *target,
+                            const void *replacement)
 {
     const char *failure = pyctm_detour_prepare(detour, (void *)target, (void *)replacement,
                                                (pyctm_callers){.hold_gil = true});
@@ -80,7 +81,7 @@ static const char *redirect(pyctm_detour *detour, const void *target, const void
         failure = pyctm_detour_enable(detour);
     }
     if (failure == NULL) {
-        failure = try_it();
+        failure = try_it(capture);
     }
     if (failure != NULL && detour->ready) {
         pyctm_detour_disable(detour);
@@ -88,35 +89,37 @@ static const char *redirect(pyctm_detour *detour, const void *target, const void
     return failure;
 }
 
-static const char *follow(void)
+static const char *follow(pyctm_capture *capture)
 {
     const void *hidden = NULL;
     if (!the_hidden.ready && !the_reference.enabled) {
         hidden = pyctm_detour_guarded_call((const void *)_Py_NewReference);
     }
     if (hidden != NULL || the_hidden.enabled) {
-        if (redirect(&the_hidden, hidden, (const void *)on_hidden) == NULL) {
+        if (redirect(capture, &the_hidden, hidden, (const void *)on_hidden) == NULL) {
             return NULL;
         }
     }
-    return redirect(&the_reference, (const void *)_Py_NewReference, (const void *)on_reference);
+    return redirect(capture, &the_reference, (const void *)_Py_NewReference,
+                    (const void *)on_reference);
 }
 
-void pyctm_freelist_start(void)
+void pyctm_freelist_start(pyctm_capture *capture)
 {
-    const char *failure = follow();
+    const char *failure = follow(capture);
     if (failure != NULL) {
-        pyctm_the_capture.free_lists = (pyctm_fact){false, failure};
+        capture->free_lists = (pyctm_fact){false, failure};
         return;
     }
-    pyctm_the_capture.free_lists =
+    capture->free_lists =
         (pyctm_fact){true, the_reference.enabled
                                ? "followed by leading the interpreter's calls for new objects to us"
                                : "followed by leading the interpreter's own notice to us"};
 }
 
-void pyctm_freelist_resume(void)
+void pyctm_freelist_resume(pyctm_capture *capture)
 {
+    (void)capture;
     /* With stdlib tracing again, for us or for the program, it is called again. */
 }
 

@@ -7,7 +7,7 @@
  */
 #include "capture/capture.h"
 
-#if PY_VERSION_HEX >= 0x030D0000 && !defined(Py_GIL_DISABLED)
+#if PYCTM_HAS_REF_TRACER && !defined(Py_GIL_DISABLED)
 
 #define SLOTS 8
 
@@ -33,7 +33,7 @@ static int call_on(const slot *previous, PyObject *op, PyRefTracerEvent event)
 /* HOOK: What is rare about an event. */
 static PYCTM_RARELY int on_other(PyObject *op, PyRefTracerEvent event, const slot *previous)
 {
-#if PY_VERSION_HEX >= 0x030F0000
+#if PYCTM_TELLS_OF_REMOVAL
     if (event == PyRefTracer_TRACKER_REMOVED) {
         the_removed = true;
         return 0;
@@ -94,22 +94,22 @@ static const char *listen(void)
     return NULL;
 }
 
-void pyctm_freelist_start(void)
+void pyctm_freelist_start(pyctm_capture *capture)
 {
     const char *failure = listen();
     if (failure == NULL) {
-        failure = pyctm_freelist_self_test();
+        failure = pyctm_freelist_self_test(capture);
     }
-    pyctm_the_capture.free_lists =
-        failure != NULL ? (pyctm_fact){false, failure}
-                        : (pyctm_fact){true, "followed through the reference tracer"};
+    capture->free_lists = failure != NULL
+                              ? (pyctm_fact){false, failure}
+                              : (pyctm_fact){true, "followed through the reference tracer"};
 }
 
-void pyctm_freelist_resume(void)
+void pyctm_freelist_resume(pyctm_capture *capture)
 {
-    const char *failure = pyctm_the_capture.free_lists.ok ? listen() : NULL;
+    const char *failure = capture->free_lists.ok ? listen() : NULL;
     if (failure != NULL) {
-        pyctm_the_capture.free_lists = (pyctm_fact){false, failure};
+        capture->free_lists = (pyctm_fact){false, failure};
     }
 }
 

@@ -20,21 +20,23 @@
 #include "capture/capture.h"
 #include "capture/frames/frames.h"
 #include "capture/layers.h"
-#include "capture/stackcache/stack.h"
 
 #if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
+
+PyMemAllocatorEx pyctm_the_originals[PYCTM_LAYERS * 3];
 
 /* HOOK: Is this event like most: recorded, as every one, and not on behalf of an original function or of this module? */
 static inline bool is_plain(void)
 {
-    return __builtin_expect(pyctm_hook_tls.special == 0 && pyctm_capture_mode() == PYCTM_EXACT, 1);
+    return __builtin_expect(
+        pyctm_hook_tls.special == 0 && pyctm_capture_mode(&pyctm_the_capture) == PYCTM_EXACT, 1);
 }
 
 /* HOOK: The same of a tracer that samples. */
 static inline bool is_plain_sampling(void)
 {
-    return __builtin_expect(pyctm_hook_tls.special == 0 && pyctm_capture_mode() == PYCTM_SAMPLING,
-                            1);
+    return __builtin_expect(
+        pyctm_hook_tls.special == 0 && pyctm_capture_mode(&pyctm_the_capture) == PYCTM_SAMPLING, 1);
 }
 
 /* HOOK: Around the original function of an event that may be on behalf of this module: gives what to come out with. The
@@ -49,7 +51,8 @@ static inline uint32_t enter_unchecked(void)
 /* HOOK: Record nothing, and answer nothing? */
 static inline bool is_idle(void)
 {
-    return pyctm_hook_tls.inside || (pyctm_capture_mode() == PYCTM_IDLE && !pyctm_hook_tls.asking);
+    return pyctm_hook_tls.inside ||
+           (pyctm_capture_mode(&pyctm_the_capture) == PYCTM_IDLE && !pyctm_hook_tls.asking);
 }
 
 /* HOOK: Of what came through while this thread asks (layers.h): is it not to be recorded? */
@@ -58,7 +61,7 @@ static PYCTM_RARELY bool is_reply(pyctm_hook_place place, const void *block, siz
     pyctm_probe *probe = pyctm_hook_tls.probe;
     if (pyctm_hook_domain(place) != probe->domain || size < probe->size ||
         size - probe->size > PYCTM_PROBE_MARGIN) {
-        return pyctm_capture_mode() == PYCTM_IDLE;
+        return pyctm_capture_mode(&pyctm_the_capture) == PYCTM_IDLE;
     }
     probe->replies[probe->count++ % PYCTM_PROBE_REPLIES] =
         (pyctm_probe_reply){(uintptr_t)block, size};
@@ -67,12 +70,12 @@ static PYCTM_RARELY bool is_reply(pyctm_hook_place place, const void *block, siz
 
 /* HOOK: NULL with CTM_ERR_NOT_TRACING, or CTM_ERR_NOMEM: a shard that cannot be entered although
  * tracing goes on. Asked twice, because tracing may have begun between the two questions. */
-static inline ctm_shard *enter(uint32_t index, ctm_status *out_status)
+static inline ctm_shard *enter(pyctm_capture *capture, uint32_t index, ctm_status *out_status)
 {
-    ctm_shard *shard = ctm_shard_enter(pyctm_the_capture.tracer, index);
+    ctm_shard *shard = ctm_shard_enter(capture->tracer, index);
     *out_status = CTM_OK;
-    if (shard == NULL && ctm_tracer_is_tracing(pyctm_the_capture.tracer)) {
-        shard = ctm_shard_enter(pyctm_the_capture.tracer, index);
+    if (shard == NULL && ctm_tracer_is_tracing(capture->tracer)) {
+        shard = ctm_shard_enter(capture->tracer, index);
         *out_status = CTM_ERR_NOMEM;
     } else if (shard == NULL) {
         *out_status = CTM_ERR_NOT_TRACING;
@@ -91,16 +94,16 @@ static inline bool may_resort(ctm_status status, pyctm_event_owner *owner)
 }
 
 /* HOOK: */
-static ctm_status record_through(const pyctm_event_owner *owner, uint32_t domain, uintptr_t address,
-                                 size_t size)
+static ctm_status record_through(pyctm_capture *capture, const pyctm_event_owner *owner,
+                                 uint32_t domain, uintptr_t address, size_t size)
 {
     ctm_status status;
-    ctm_shard *shard = enter(owner->shard, &status);
+    ctm_shard *shard = enter(capture, owner->shard, &status);
     if (shard == NULL) {
         return status;
     }
     uint32_t site;
-    status = pyctm_attribution_site(shard, owner, domain, size, &site);
+    status = pyctm_attribution_site(capture, shard, owner, domain, size, &site);
     if (status == CTM_OK) {
         status = ctm_shard_alloc_at(shard, domain, address, site);
     }
@@ -109,21 +112,23 @@ static ctm_status record_through(const pyctm_event_owner *owner, uint32_t domain
 }
 
 /* HOOK: */
-PYCTM_RARELY bool pyctm_event_alloc(uint32_t domain, uintptr_t address, size_t size, bool gil_held)
+PYCTM_RARELY bool pyctm_event_alloc(pyctm_capture *capture, uint32_t domain, uintptr_t address,
+                                    size_t size, bool gil_held)
 {
-    pyctm_event_owner owner = pyctm_event_owner_get(gil_held);
-    ctm_status status = record_through(&owner, domain, address, size);
+    pyctm_event_owner owner = pyctm_event_owner_get(capture, gil_held);
+    ctm_status status = record_through(capture, &owner, domain, address, size);
     if (may_resort(status, &owner)) {
-        status = record_through(&owner, domain, address, size);
+        status = record_through(capture, &owner, domain, address, size);
     }
     return status == CTM_OK || status == CTM_ERR_NOT_TRACING;
 }
 
 /* HOOK: */
-PYCTM_RARELY void pyctm_event_free(uint32_t domain, uintptr_t address, bool gil_held)
+PYCTM_RARELY void pyctm_event_free(pyctm_capture *capture, uint32_t domain, uintptr_t address,
+                                   bool gil_held)
 {
-    const pyctm_event_owner owner = pyctm_event_owner_get(gil_held);
-    ctm_shard *shard = ctm_shard_enter(pyctm_the_capture.tracer, owner.shard);
+    const pyctm_event_owner owner = pyctm_event_owner_get(capture, gil_held);
+    ctm_shard *shard = ctm_shard_enter(capture->tracer, owner.shard);
     if (shard != NULL) {
         (void)ctm_shard_free(shard, domain, address);
         ctm_shard_leave(shard);
@@ -134,16 +139,18 @@ PYCTM_RARELY void pyctm_event_free(uint32_t domain, uintptr_t address, bool gil_
 static inline uint32_t site_in_main(PyMemAllocatorDomain domain, size_t size)
 {
     PyThreadState *thread_state =
-        domain != PYMEM_DOMAIN_RAW ? pyctm_frames_attached_to_main() : NULL;
+        domain != PYMEM_DOMAIN_RAW ? pyctm_frames_attached_to_main(&pyctm_the_capture) : NULL;
     pyctm_where where;
     if (thread_state == NULL) {
         return 0;
     }
-    const bool is_known = pyctm_stack_where(pyctm_frames_innermost(thread_state), &where);
-    const uint32_t site = is_known ? pyctm_stack_known_site(&where, size) : 0;
+    const bool is_known =
+        pyctm_stack_where(&pyctm_the_capture.stacks, pyctm_frames_innermost(thread_state), &where);
+    const uint32_t site =
+        is_known ? pyctm_site_cache_find(&pyctm_the_capture.stacks.sites, &where, size) : 0;
     return site != 0 ? site
-                     : pyctm_stack_new_site(pyctm_the_capture.exclusive, thread_state, is_known,
-                                            where, size);
+                     : pyctm_stack_new_site(&pyctm_the_capture.stacks, pyctm_the_capture.exclusive,
+                                            thread_state, is_known, where, size);
 }
 
 /* HOOK: False: not recorded. */
@@ -156,7 +163,8 @@ static inline bool record_in_main(PyMemAllocatorDomain domain, uintptr_t block, 
 /* HOOK: NULL, and the block is gone again: out of memory. */
 static PYCTM_RARELY void *record_anyhow(pyctm_hook_place place, void *block, size_t size)
 {
-    if (!pyctm_event_alloc(0, (uintptr_t)block, size, pyctm_hook_has_gil(place))) {
+    if (!pyctm_event_alloc(&pyctm_the_capture, 0, (uintptr_t)block, size,
+                           pyctm_hook_has_gil(place))) {
         pyctm_the_originals[place].free(pyctm_the_originals[place].ctx, block);
         return NULL;
     }
@@ -180,7 +188,7 @@ static inline void *sample(pyctm_hook_place place, void *block, size_t size)
     if (pyctm_hook_tls.asking && is_reply(place, block, size)) {
         return block;
     }
-    if (block != NULL && pyctm_capture_takes(size)) {
+    if (block != NULL && pyctm_capture_takes(&pyctm_the_capture, size)) {
         return record_anyhow(place, block, size);
     }
     pyctm_hook_tls.last_block = (uintptr_t)block;
@@ -240,17 +248,17 @@ static inline void *on_calloc(PyMemAllocatorDomain domain, size_t count, size_t 
 }
 
 /* HOOK: */
-static ctm_status begin_through(const pyctm_event_owner *owner, void *block, size_t size,
-                                bool taken, ctm_resize *out)
+static ctm_status begin_through(pyctm_capture *capture, const pyctm_event_owner *owner, void *block,
+                                size_t size, bool taken, ctm_resize *out)
 {
     ctm_status status;
-    ctm_shard *shard = enter(owner->shard, &status);
+    ctm_shard *shard = enter(capture, owner->shard, &status);
     if (shard == NULL) {
         return status;
     }
     uint32_t site = 0;
     if (taken) {
-        status = pyctm_attribution_site(shard, owner, 0, size, &site);
+        status = pyctm_attribution_site(capture, shard, owner, 0, size, &site);
     }
     if (status == CTM_OK) {
         status = ctm_shard_resize_begin_at(shard, 0, (uintptr_t)block, site, out);
@@ -260,13 +268,15 @@ static ctm_status begin_through(const pyctm_event_owner *owner, void *block, siz
 }
 
 /* HOOK: */
-static ctm_status begin_resize(pyctm_hook_place place, void *block, size_t size, bool taken,
-                               ctm_resize *out, pyctm_event_owner *out_owner)
+static ctm_status begin_resize(pyctm_capture *capture, pyctm_hook_place place, void *block,
+                               size_t size, bool taken, ctm_resize *out,
+                               pyctm_event_owner *out_owner)
 {
-    *out_owner = pyctm_event_owner_get(pyctm_hook_has_gil(place));
-    const ctm_status status = begin_through(out_owner, block, size, taken, out);
-    return may_resort(status, out_owner) ? begin_through(out_owner, block, size, taken, out)
-                                         : status;
+    *out_owner = pyctm_event_owner_get(capture, pyctm_hook_has_gil(place));
+    const ctm_status status = begin_through(capture, out_owner, block, size, taken, out);
+    return may_resort(status, out_owner)
+               ? begin_through(capture, out_owner, block, size, taken, out)
+               : status;
 }
 
 /* HOOK: */
@@ -287,7 +297,8 @@ static PYCTM_RARELY void *resize_any(pyctm_hook_place place, void *old, size_t s
     void *block = NULL;
     ctm_resize begun;
     pyctm_event_owner owner;
-    const ctm_status status = begin_resize(place, old, size, taken, &begun, &owner);
+    const ctm_status status =
+        begin_resize(&pyctm_the_capture, place, old, size, taken, &begun, &owner);
     if (status == CTM_OK || status == CTM_ERR_NOT_TRACING) {
         block = real->realloc(real->ctx, old, size);
     }
@@ -311,7 +322,7 @@ __attribute__((noinline)) void *pyctm_hook_realloc(pyctm_hook_place place, void 
         return pyctm_hook_malloc(place, size);
     }
     const uint32_t before = enter_unchecked();
-    const bool taken = pyctm_capture_takes(size);
+    const bool taken = pyctm_capture_takes(&pyctm_the_capture, size);
     const bool known = old != NULL && ctm_tracer_may_know(pyctm_the_capture.tracer, (uintptr_t)old);
     void *block =
         taken || known ? resize_any(place, old, size, taken) : real->realloc(real->ctx, old, size);
@@ -349,10 +360,10 @@ static inline void *on_realloc(PyMemAllocatorDomain domain, void *old, size_t si
 /* HOOK: */
 static inline void forget(PyMemAllocatorDomain domain, void *block)
 {
-    if (domain != PYMEM_DOMAIN_RAW && pyctm_frames_attached_to_main() != NULL) {
+    if (domain != PYMEM_DOMAIN_RAW && pyctm_frames_attached_to_main(&pyctm_the_capture) != NULL) {
         (void)ctm_shard_free(pyctm_the_capture.exclusive, 0, (uintptr_t)block);
     } else {
-        pyctm_event_free(0, (uintptr_t)block, domain != PYMEM_DOMAIN_RAW);
+        pyctm_event_free(&pyctm_the_capture, 0, (uintptr_t)block, domain != PYMEM_DOMAIN_RAW);
     }
 }
 
@@ -364,9 +375,9 @@ __attribute__((noinline)) void pyctm_hook_free(pyctm_hook_place place, void *blo
         real->free(real->ctx, block);
         return;
     }
-    if (pyctm_capture_mode() == PYCTM_EXACT ||
+    if (pyctm_capture_mode(&pyctm_the_capture) == PYCTM_EXACT ||
         ctm_tracer_may_know(pyctm_the_capture.tracer, (uintptr_t)block)) {
-        pyctm_event_free(0, (uintptr_t)block, pyctm_hook_has_gil(place));
+        pyctm_event_free(&pyctm_the_capture, 0, (uintptr_t)block, pyctm_hook_has_gil(place));
     }
     const uint32_t before = enter_unchecked();
     real->free(real->ctx, block);

@@ -16,8 +16,6 @@
 
 #if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
 
-PyMemAllocatorEx pyctm_the_originals[PYCTM_LAYERS * 3];
-
 #define PLACE(layer, domain) (3u * (layer) + (uint32_t)(domain))
 
 #define DOMAIN_HOOKS(name, place)                                                \

@@ -23,9 +23,6 @@ static inline bool pyctm_hook_has_gil(pyctm_hook_place place)
     return pyctm_hook_domain(place) != PYMEM_DOMAIN_RAW;
 }
 
-/* What the hook of each place calls on. Written once, with the GIL held, before that hook is installed for the first time. */
-extern PyMemAllocatorEx pyctm_the_originals[PYCTM_LAYERS * 3];
-
 /* One block that came to our hooks while a thread was asking. */
 typedef struct pyctm_probe_reply {
     uintptr_t block;
@@ -42,6 +39,9 @@ typedef struct pyctm_probe {
 } pyctm_probe;
 
 /* --- hooks.c --- */
+
+/* What the hook of each place calls on. Written once, with the GIL held, before that hook is installed for the first time. */
+extern PyMemAllocatorEx pyctm_the_originals[PYCTM_LAYERS * 3];
 
 /* The fast hooks of layer 0, by whether the tracer samples, and by domain. */
 extern const PyMemAllocatorEx pyctm_the_fast_hooks[2][3];

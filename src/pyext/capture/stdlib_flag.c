@@ -12,14 +12,16 @@
  * traces for us only. What the program starts is really started (pyctm_stdlib_flag_yield), with stdlib's hooks above or
  * below ours; what it stops is really stopped, and then it carries us again.
  */
-#include <patchlevel.h>
-#if PY_VERSION_HEX < 0x030D0000
+#include "capture/frames/core_build.h"
+#include "capture/frames/versions.h"
 
-#define Py_BUILD_CORE 1
 #include "capture/capture.h"
+#include "capture/stdlib_functions.h"
+
+#if !PYCTM_HAS_REF_TRACER
+
 #include "capture/patch/detour.h"
-#include "capture/stdlib_view.h"
-#if PY_VERSION_HEX >= 0x030C0000
+#if PYCTM_STDLIB_IS_IN_RUNTIME
 #include "internal/pycore_runtime.h"
 #else
 #include "internal/pycore_pymem.h"
@@ -33,7 +35,7 @@ static uint32_t
     the_put_back; /* domains, a bit each, whose allocator stdlib has put back at its end; GIL */
 
 /* HOOK: stdlib's own settings. */
-#if PY_VERSION_HEX >= 0x030C0000
+#if PYCTM_STDLIB_IS_IN_RUNTIME
 #define STDLIB_CONFIG _PyRuntime.tracemalloc.config
 #else
 #define STDLIB_CONFIG _Py_tracemalloc_config
@@ -92,9 +94,9 @@ static int call_muted(PyObject *stdlib_tracemalloc, int nframe)
 }
 
 /* HOOK: */
-bool pyctm_stdlib_flag_is_set(void)
+bool pyctm_stdlib_flag_is_set(const pyctm_capture *capture)
 {
-    return !atomic_load_explicit(&pyctm_the_capture.stdlib_flag_raised, memory_order_relaxed) &&
+    return !atomic_load_explicit(&capture->stdlib_flag_raised, memory_order_relaxed) &&
            __atomic_load_n(&STDLIB_CONFIG.tracing, __ATOMIC_RELAXED) != 0;
 }
 
@@ -115,35 +117,35 @@ static int start_stdlib(PyObject *stdlib_tracemalloc)
     return pyctm_stdlib_clear(stdlib_tracemalloc);
 }
 
-int pyctm_stdlib_flag_raise(PyObject *stdlib_tracemalloc)
+int pyctm_stdlib_flag_raise(pyctm_capture *capture, PyObject *stdlib_tracemalloc)
 {
     /* If something else has the module's name, the self-test of free lists says what is lost. */
-    if (!pyctm_stdlib_view_install(stdlib_tracemalloc) || STDLIB_CONFIG.tracing != 0) {
+    if (!pyctm_stdlib_is_exchanged() || STDLIB_CONFIG.tracing != 0) {
         return 0;
     }
-    atomic_store(&pyctm_the_capture.stdlib_flag_raised, true);
+    atomic_store(&capture->stdlib_flag_raised, true);
     if (the_started) {
         set_flag(true);
         return 0;
     }
     if (start_stdlib(stdlib_tracemalloc) < 0) {
-        pyctm_stdlib_flag_lower(stdlib_tracemalloc);
+        pyctm_stdlib_flag_lower(capture, stdlib_tracemalloc);
         return -1;
     }
     return 0;
 }
 
-void pyctm_stdlib_flag_lower(PyObject *stdlib_tracemalloc)
+void pyctm_stdlib_flag_lower(pyctm_capture *capture, PyObject *stdlib_tracemalloc)
 {
     if (stdlib_tracemalloc == NULL) {
         the_started = false; /* its finalizer frees them, and takes the flag back */
     } else if (the_flag_is_ours) {
         set_flag(false);
     }
-    atomic_store(&pyctm_the_capture.stdlib_flag_raised, false);
+    atomic_store(&capture->stdlib_flag_raised, false);
 }
 
-int pyctm_stdlib_flag_yield(PyObject *stdlib_tracemalloc)
+int pyctm_stdlib_flag_yield(pyctm_capture *capture, PyObject *stdlib_tracemalloc)
 {
     if (!the_started) {
         return 0;
@@ -152,40 +154,41 @@ int pyctm_stdlib_flag_yield(PyObject *stdlib_tracemalloc)
     const int result = call_muted(stdlib_tracemalloc, 0);
     the_started = false;
     the_flag_is_ours = false;
-    atomic_store(&pyctm_the_capture.stdlib_flag_raised, false);
+    atomic_store(&capture->stdlib_flag_raised, false);
     return result;
 }
 
 #else
-
-#include "capture/capture.h"
-#include "capture/stdlib_view.h"
 
 bool pyctm_stdlib_flag_is_ours(void)
 {
     return false;
 }
 
-int pyctm_stdlib_flag_yield(PyObject *stdlib_tracemalloc)
+int pyctm_stdlib_flag_yield(pyctm_capture *capture, PyObject *stdlib_tracemalloc)
 {
+    (void)capture;
     (void)stdlib_tracemalloc;
     return 0;
 }
 
 /* HOOK: Its own function finds out. */
-bool pyctm_stdlib_flag_is_set(void)
+bool pyctm_stdlib_flag_is_set(const pyctm_capture *capture)
 {
+    (void)capture;
     return true;
 }
 
-int pyctm_stdlib_flag_raise(PyObject *stdlib_tracemalloc)
+int pyctm_stdlib_flag_raise(pyctm_capture *capture, PyObject *stdlib_tracemalloc)
 {
+    (void)capture;
     (void)stdlib_tracemalloc;
     return 0;
 }
 
-void pyctm_stdlib_flag_lower(PyObject *stdlib_tracemalloc)
+void pyctm_stdlib_flag_lower(pyctm_capture *capture, PyObject *stdlib_tracemalloc)
 {
+    (void)capture;
     (void)stdlib_tracemalloc;
 }
 #endif

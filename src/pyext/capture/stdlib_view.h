@@ -17,18 +17,4 @@
 /* False: the module is not stdlib's, nothing is changed. True as well if it was done before. */
 bool pyctm_stdlib_view_install(PyObject *stdlib_tracemalloc);
 
-#if PY_VERSION_HEX < 0x030D0000
-/* stdlib's own functions, after a successful install. -1 with an exception. */
-int pyctm_stdlib_start(PyObject *stdlib_tracemalloc, int nframe);
-int pyctm_stdlib_stop(PyObject *stdlib_tracemalloc);
-int pyctm_stdlib_clear(PyObject *stdlib_tracemalloc);
-#endif
-
-/* --- stdlib_flag.c (3.11, 3.12; elsewhere false, and nothing) --- */
-
-/* Does stdlib trace for us only? */
-bool pyctm_stdlib_flag_is_ours(void);
-/* The program is about to start stdlib: it is to find it stopped. -1 with an exception. */
-int pyctm_stdlib_flag_yield(PyObject *stdlib_tracemalloc);
-
 #endif

@@ -25,47 +25,46 @@ static pyctm_announced the_way;             /* taken at the first start; GIL */
 static pyctm_announced the_request;         /* of tests: this way only; GIL */
 
 /* HOOK: */
-static bool is_active(void)
+static bool is_active(pyctm_capture *capture)
 {
-    return pyctm_capture_mode() != PYCTM_IDLE;
+    return pyctm_capture_mode(capture) != PYCTM_IDLE;
 }
 
 /* CPython 3.11 and 3.12 ask whether stdlib traces, then wait for the GIL, and do not ask again: with stdlib
  * stopped meanwhile they crash, and with it started to carry us they would fill its tables. So there the
  * GIL is taken first, as they would do, and only if stdlib traces on its own account. */
-#define ASKS_ONCE (PY_VERSION_HEX < 0x030D0000)
 
-static int tell_track(unsigned int domain, uintptr_t address, size_t size)
+static int tell_track(pyctm_capture *capture, unsigned int domain, uintptr_t address, size_t size)
 {
     int (*original)(unsigned int, uintptr_t, size_t) =
         (int (*)(unsigned int, uintptr_t, size_t))the_originals[TRACK];
-    if (!ASKS_ONCE) {
+    if (PYCTM_TRACK_ASKS_AGAIN) {
         return original(domain, address, size);
     }
     PyGILState_STATE gil = PyGILState_Ensure();
-    const int result = pyctm_stdlib_flag_is_set() ? original(domain, address, size) : -2;
+    const int result = pyctm_stdlib_flag_is_set(capture) ? original(domain, address, size) : -2;
     PyGILState_Release(gil);
     return result;
 }
 
-static int tell_untrack(unsigned int domain, uintptr_t address)
+static int tell_untrack(pyctm_capture *capture, unsigned int domain, uintptr_t address)
 {
     int (*original)(unsigned int, uintptr_t) =
         (int (*)(unsigned int, uintptr_t))the_originals[UNTRACK];
-    if (!ASKS_ONCE) {
+    if (PYCTM_TRACK_ASKS_AGAIN) {
         return original(domain, address);
     }
     PyGILState_STATE gil = PyGILState_Ensure();
-    const int result = pyctm_stdlib_flag_is_set() ? original(domain, address) : -2;
+    const int result = pyctm_stdlib_flag_is_set(capture) ? original(domain, address) : -2;
     PyGILState_Release(gil);
     return result;
 }
 
 /* HOOK: */
-static int forget(unsigned int domain, uintptr_t address)
+static int forget(pyctm_capture *capture, unsigned int domain, uintptr_t address)
 {
-    if (ctm_tracer_may_know(pyctm_the_capture.tracer, address)) {
-        pyctm_event_free(domain, address, false);
+    if (ctm_tracer_may_know(capture->tracer, address)) {
+        pyctm_event_free(capture, domain, address, false);
     }
     return 0;
 }
@@ -73,19 +72,23 @@ static int forget(unsigned int domain, uintptr_t address)
 /* HOOK: 0; -1: out of memory; -2: tracing is off. */
 static int on_track(unsigned int domain, uintptr_t address, size_t size)
 {
-    const int result = pyctm_stdlib_flag_is_set() ? tell_track(domain, address, size) : -2;
-    if (is_active() && pyctm_capture_takes(size)) {
-        return pyctm_event_alloc(domain, address, size, false) ? 0 : -1;
+    const int result = pyctm_stdlib_flag_is_set(&pyctm_the_capture)
+                           ? tell_track(&pyctm_the_capture, domain, address, size)
+                           : -2;
+    if (is_active(&pyctm_the_capture) && pyctm_capture_takes(&pyctm_the_capture, size)) {
+        return pyctm_event_alloc(&pyctm_the_capture, domain, address, size, false) ? 0 : -1;
     }
     /* Not in the sample; what was known there has another size now. */
-    return is_active() ? forget(domain, address) : result;
+    return is_active(&pyctm_the_capture) ? forget(&pyctm_the_capture, domain, address) : result;
 }
 
 /* HOOK: 0, also if the block was not known; -2: tracing is off. */
 static int on_untrack(unsigned int domain, uintptr_t address)
 {
-    const int result = pyctm_stdlib_flag_is_set() ? tell_untrack(domain, address) : -2;
-    return is_active() ? forget(domain, address) : result;
+    const int result = pyctm_stdlib_flag_is_set(&pyctm_the_capture)
+                           ? tell_untrack(&pyctm_the_capture, domain, address)
+                           : -2;
+    return is_active(&pyctm_the_capture) ? forget(&pyctm_the_capture, domain, address) : result;
 }
 
 /* A new reference: the frames as (filename, lineno) pairs, or None. Ours are given in stdlib's place only. GIL. */
@@ -93,11 +96,11 @@ static PyObject *on_get_traceback(unsigned int domain, uintptr_t address)
 {
     PyObject *theirs =
         ((PyObject * (*)(unsigned int, uintptr_t)) the_originals[GET_TRACEBACK])(domain, address);
-    if (!is_active() || !pyctm_the_capture.stands_in || theirs != Py_None) {
+    if (!is_active(&pyctm_the_capture) || !pyctm_the_capture.stands_in || theirs != Py_None) {
         return theirs;
     }
     Py_DECREF(theirs);
-    return pyctm_raw_traceback_of_block(domain, address);
+    return pyctm_the_capture.raw_traceback(&pyctm_the_capture, domain, address);
 }
 
 /* The functions as they were before anything was changed: a word of this library may be changed as well. */
@@ -157,9 +160,9 @@ static const char *lay_words(void)
 }
 
 /* Is the block known, with its size? Asked of this block alone: other threads announce theirs meanwhile. */
-static bool is_known(unsigned int domain, uintptr_t address, uint64_t size)
+static bool is_known(pyctm_capture *capture, unsigned int domain, uintptr_t address, uint64_t size)
 {
-    ctm_shard *shard = ctm_shard_enter(pyctm_the_capture.tracer, 0);
+    ctm_shard *shard = ctm_shard_enter(capture->tracer, 0);
     ctm_block block;
     bool known = false;
     if (shard != NULL) {
@@ -170,17 +173,17 @@ static bool is_known(unsigned int domain, uintptr_t address, uint64_t size)
 }
 
 /* Announces a block through the exported functions and looks whether it came through. */
-static const char *self_test(void)
+static const char *self_test(pyctm_capture *capture)
 {
     static const char owned_by_nobody_else; /* so nobody announces its address */
     const unsigned int domain = 0x63746d00u;
     const uintptr_t address = (uintptr_t)&owned_by_nobody_else;
     const ctm_sampler before = pyctm_hook_tls.sampler;
-    ctm_sampler_force(pyctm_the_capture.tracer, &pyctm_hook_tls.sampler);
+    ctm_sampler_force(capture->tracer, &pyctm_hook_tls.sampler);
     const int tracked = PyTraceMalloc_Track(domain, address, 1);
-    const bool came = is_known(domain, address, 1);
+    const bool came = is_known(capture, domain, address, 1);
     const int untracked = PyTraceMalloc_Untrack(domain, address);
-    const bool went = !is_known(domain, address, 1);
+    const bool went = !is_known(capture, domain, address, 1);
     pyctm_hook_tls.sampler = before;
     if (tracked == -1) {
         return "no memory to try an announced block";
@@ -205,35 +208,35 @@ static const char *take(pyctm_announced way)
     return failure;
 }
 
-void pyctm_track_prepare(void)
+void pyctm_track_prepare(pyctm_capture *capture)
 {
     const char *failure = take(PYCTM_ANNOUNCED_BY_JUMP);
     if (failure != NULL && the_request != PYCTM_ANNOUNCED_BY_JUMP) {
         failure = take(PYCTM_ANNOUNCED_BY_TABLE);
     }
     pyctm_got_look_again();
-    pyctm_the_capture.tracked_blocks = (pyctm_fact){failure == NULL, failure};
+    capture->tracked_blocks = (pyctm_fact){failure == NULL, failure};
 }
 
-void pyctm_track_start(void)
+void pyctm_track_start(pyctm_capture *capture)
 {
-    const char *failure = pyctm_the_capture.tracked_blocks.detail;
+    const char *failure = capture->tracked_blocks.detail;
     if (the_way != PYCTM_ANNOUNCED_LOST) {
-        failure = self_test();
+        failure = self_test(capture);
     }
     if (failure != NULL && the_way == PYCTM_ANNOUNCED_BY_JUMP) {
         drop_detours();
         the_way = PYCTM_ANNOUNCED_LOST;
         failure = take(PYCTM_ANNOUNCED_BY_TABLE);
-        failure = failure == NULL ? self_test() : failure;
+        failure = failure == NULL ? self_test(capture) : failure;
     }
     if (failure == NULL) {
         failure = the_way == PYCTM_ANNOUNCED_BY_JUMP
                       ? "announcements are led to us by a jump in the interpreter's code"
                       : "announcements are led to us by their callers' tables of addresses";
-        pyctm_the_capture.tracked_blocks = (pyctm_fact){true, failure};
+        capture->tracked_blocks = (pyctm_fact){true, failure};
     } else {
-        pyctm_the_capture.tracked_blocks = (pyctm_fact){false, failure};
+        capture->tracked_blocks = (pyctm_fact){false, failure};
     }
 }
 

@@ -1,4 +1,4 @@
-/* black_box.c: BlackBoxCore, what the package's BlackBox (_black_box.py) reads a file through.
+/* black_box.c: BlackBoxCore, what the package's BlackBox (blackbox/reading.py) reads a file through.
  *
  * Model: a handle on a ctm_box. Taking a snapshot may wait for a program that empties its tables, so it goes on without the GIL; `busy`
  * keeps other threads out meanwhile.
@@ -64,7 +64,7 @@ static PyObject *box_losses(PyObject *self, PyObject *Py_UNUSED(unused))
     }
     ctm_box_info_get(box, &info); /* as of now */
     const uint32_t n = ctm_box_losses(box, &losses);
-    return pyctm_losses_tuple(losses, n);
+    return pyctm_losses_tuple(pyctm_state_of(self), losses, n);
 }
 
 static PyObject *box_end(PyObject *self, PyObject *Py_UNUSED(unused))

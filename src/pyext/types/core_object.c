@@ -169,6 +169,27 @@ PyObject *pyctm_core_names(pyctm_core_object *core, uint32_t traceback)
     return keep(&names[traceback], none_if_all_none(map_frames(core, traceback, frame_name)));
 }
 
+/* {key: value}, keys in order. */
+PyObject *pyctm_core_labels(pyctm_core_object *core, uint32_t set)
+{
+    const ctm_label *rows = ctm_snapshot_labels(core->snapshot);
+    uint32_t chain[CTM_MAX_LABELS], n = 0;
+    PyObject *dict = PyDict_New();
+    for (; set != 0; set = rows[set].parent) {
+        chain[n++] = set;
+    }
+    while (dict != NULL && n-- > 0) {
+        PyObject *key = pyctm_core_string(core, rows[chain[n]].key);
+        PyObject *value = key != NULL ? pyctm_core_string(core, rows[chain[n]].value) : NULL;
+        if (value == NULL || PyDict_SetItem(dict, key, value) < 0) {
+            Py_CLEAR(dict);
+        }
+        Py_XDECREF(key);
+        Py_XDECREF(value);
+    }
+    return dict;
+}
+
 /* --- raw traces --- */
 
 static PyObject *make_raw(pyctm_core_object *core, uint32_t site)
@@ -213,29 +234,6 @@ PyObject *pyctm_core_raw(pyctm_core_object *core, uint32_t site)
     PyObject *raw = raw_guarded(core, site);
     pyctm_guard_end(state, before);
     return raw;
-}
-
-PyObject *pyctm_core_trace(pyctm_core_object *core, uint32_t site)
-{
-    pyctm_state *state = pyctm_state_of((PyObject *)core);
-    uint32_t traceback = ctm_snapshot_sites(core->snapshot)[site].traceback;
-    uint32_t labels = ctm_snapshot_sites(core->snapshot)[site].labels;
-    int before = pyctm_guard_begin(state);
-    PyObject *names = NULL, *raw = raw_guarded(core, site), *trace = NULL;
-    if (raw != NULL) {
-        names = pyctm_core_names(core, traceback);
-    }
-    pyctm_guard_end(state, before);
-    if (names != NULL) {
-        trace = pyctm_trace_object_new(state, raw, names);
-    }
-    if (trace != NULL && labels != 0 &&
-        pyctm_trace_set_labels(trace, pyctm_core_labels(core, labels)) < 0) {
-        Py_CLEAR(trace);
-    }
-    Py_XDECREF(raw);
-    Py_XDECREF(names);
-    return trace;
 }
 
 /* Puts the site's raw trace into list[at…], once for each live block. */

@@ -41,8 +41,6 @@ PyObject *pyctm_core_names(pyctm_core_object *core, uint32_t traceback);        
 PyObject *pyctm_core_function_name(pyctm_core_object *core, uint32_t function); /* str or None */
 PyObject *pyctm_core_labels(pyctm_core_object *core, uint32_t set); /* {key: value}, a new dict */
 PyObject *pyctm_core_raw(pyctm_core_object *core, uint32_t site);
-/* A Trace of the block. */
-PyObject *pyctm_core_trace(pyctm_core_object *core, uint32_t site);
 /* The list of all raw traces, made once: the same object every time. */
 PyObject *pyctm_core_list(pyctm_core_object *core);
 

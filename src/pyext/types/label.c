@@ -71,27 +71,6 @@ PyObject *pyctm_label_view(pyctm_state *state, PyObject *self, PyObject **key_ty
     return view;
 }
 
-/* {key: value}, keys in order. */
-PyObject *pyctm_core_labels(pyctm_core_object *core, uint32_t set)
-{
-    const ctm_label *rows = ctm_snapshot_labels(core->snapshot);
-    uint32_t chain[CTM_MAX_LABELS], n = 0;
-    PyObject *dict = PyDict_New();
-    for (; set != 0; set = rows[set].parent) {
-        chain[n++] = set;
-    }
-    while (dict != NULL && n-- > 0) {
-        PyObject *key = pyctm_core_string(core, rows[chain[n]].key);
-        PyObject *value = key != NULL ? pyctm_core_string(core, rows[chain[n]].value) : NULL;
-        if (value == NULL || PyDict_SetItem(dict, key, value) < 0) {
-            Py_CLEAR(dict);
-        }
-        Py_XDECREF(key);
-        Py_XDECREF(value);
-    }
-    return dict;
-}
-
 /* Is label set `set` used, or part of one that is? */
 static bool *used_sets(const pyctm_core_object *core)
 {

@@ -22,13 +22,12 @@ static PyObject *make_loss(PyObject *type, const ctm_loss *loss)
     return result;
 }
 
-PyObject *pyctm_losses_tuple(const ctm_loss *losses, uint32_t n)
+PyObject *pyctm_losses_tuple(pyctm_state *state, const ctm_loss *losses, uint32_t n)
 {
     if (n == 0) {
         return PyTuple_New(0);
     }
-    PyObject *module = PyImport_ImportModule("ctracemalloc._losses");
-    PyObject *type = module != NULL ? pyctm_get_named(module, "Loss") : NULL;
+    PyObject *type = pyctm_package_function(state, "Loss");
     PyObject *tuple = type != NULL ? PyTuple_New((Py_ssize_t)n) : NULL;
     for (uint32_t i = 0; tuple != NULL && i < n; i++) {
         PyObject *loss = make_loss(type, &losses[i]);
@@ -39,7 +38,6 @@ PyObject *pyctm_losses_tuple(const ctm_loss *losses, uint32_t n)
         }
     }
     Py_XDECREF(type);
-    Py_XDECREF(module);
     return tuple;
 }
 
@@ -68,15 +66,16 @@ PyObject *pyctm_with_end(PyObject *snapshot, const char *text, const char *kind)
 
 PyObject *pyctm_snapshot_get_losses(PyObject *self, void *Py_UNUSED(closure))
 {
+    pyctm_state *state = pyctm_state_of(self);
     PyObject *traces;
     const ctm_loss *losses = NULL;
-    pyctm_core_object *core = pyctm_snapshot_core(pyctm_state_of(self), self, &traces);
+    pyctm_core_object *core = pyctm_snapshot_core(state, self, &traces);
     Py_XDECREF(traces);
     if (core == NULL && PyErr_Occurred()) {
         return NULL;
     }
     const uint32_t n = core != NULL ? ctm_snapshot_losses(core->snapshot, &losses) : 0;
-    PyObject *tuple = pyctm_losses_tuple(losses, n);
+    PyObject *tuple = pyctm_losses_tuple(state, losses, n);
     Py_XDECREF((PyObject *)core);
     return tuple;
 }

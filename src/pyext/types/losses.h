@@ -5,7 +5,7 @@
 #include "types/snapshot_object.h"
 
 /* A tuple of ctracemalloc.Loss. */
-PyObject *pyctm_losses_tuple(const ctm_loss *losses, uint32_t n);
+PyObject *pyctm_losses_tuple(pyctm_state *state, const ctm_loss *losses, uint32_t n);
 /* (how it ended or None, exit status or None) */
 PyObject *pyctm_end_tuple(const char *text, bool status_known, int32_t status);
 /* snapshot.ended = how the program ended: `text`, or if it is empty `kind` (NULL: it did not, nothing is set). Steals

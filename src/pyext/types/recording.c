@@ -1,4 +1,4 @@
-/* recording.c: RecordingCore, what the package's Recording (_recording.py) reads a file through.
+/* recording.c: RecordingCore, what the package's Recording (recording/reading.py) reads a file through.
  *
  * Model: a handle on a ctm_recording. It is used under the GIL, which serializes the calls; only opening, when nobody else can know it,
  * goes on without. Times are integers, in nanoseconds, as in the file.
@@ -48,7 +48,7 @@ static PyObject *recording_losses(PyObject *self, PyObject *Py_UNUSED(unused))
 {
     const ctm_loss *losses;
     const uint32_t n = ctm_recording_losses(recording_of(self), &losses);
-    return pyctm_losses_tuple(losses, n);
+    return pyctm_losses_tuple(pyctm_state_of(self), losses, n);
 }
 
 static PyObject *recording_end(PyObject *self, PyObject *Py_UNUSED(unused))

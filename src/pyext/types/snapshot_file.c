@@ -4,7 +4,7 @@
  * attributes as plain data (plain_data.h): a dict of names and values. The limit is among them
  * only if the snapshot's own nframe does not say it. Everything is encoded before the
  * file is touched. Files of stdlib's format are read by the core, which gives their attributes in the same encoding,
- * and written by ctracemalloc._stdlib_pickle. zstd is ctracemalloc._compression's: bytes in, bytes out. */
+ * and written by ctracemalloc.formats.stdlib_pickle. zstd is ctracemalloc.formats.compression's: bytes in, bytes out. */
 #include "types/input.h"
 #include "types/plain_data.h" /* Python.h before the system's headers */
 #include "types/snapshot_object.h"
@@ -158,17 +158,15 @@ static bool is_pipe(const char *path)
     return stat(path, &target) == 0 && S_ISFIFO(target.st_mode);
 }
 
-/* ctracemalloc.<module>.<name>(a, b); b may be NULL */
-static PyObject *call_package(const char *module_name, const char *name, PyObject *a, PyObject *b)
+/* The package's name(a, b); b may be NULL */
+static PyObject *call_package(pyctm_state *state, const char *name, PyObject *a, PyObject *b)
 {
-    PyObject *module = PyImport_ImportModule(module_name);
-    PyObject *function = module != NULL ? pyctm_get_named(module, name) : NULL;
+    PyObject *function = pyctm_package_function(state, name);
     PyObject *result = NULL;
     if (function != NULL) {
         result = PyObject_CallFunctionObjArgs(function, a, b, NULL);
     }
     Py_XDECREF(function);
-    Py_XDECREF(module);
     return result;
 }
 
@@ -180,12 +178,13 @@ typedef struct content {
 } content;
 
 /* compress(bytes) or decompress(bytes, filename): bytes. Steals `bytes`, or NULL for failure passed on. */
-static PyObject *through_zstd(const char *name, PyObject *bytes, PyObject *filename)
+static PyObject *through_zstd(pyctm_state *state, const char *name, PyObject *bytes,
+                              PyObject *filename)
 {
     if (bytes == NULL) {
         return NULL;
     }
-    PyObject *result = call_package("ctracemalloc._compression", name, bytes, filename);
+    PyObject *result = call_package(state, name, bytes, filename);
     Py_DECREF(bytes);
     if (result != NULL && !PyBytes_CheckExact(result)) {
         PyErr_Format(PyExc_TypeError, "%s() should return bytes", name);
@@ -208,7 +207,7 @@ static PyObject *encode_all(pyctm_state *state, const content *what)
     }
     PyObject *result = PyBytes_FromStringAndSize(bytes, (Py_ssize_t)length);
     free(bytes);
-    return what->zstd ? through_zstd("compress", result, NULL) : result;
+    return what->zstd ? through_zstd(state, "compress", result, NULL) : result;
 }
 
 static PyObject *write_path(pyctm_state *state, const content *what, const char *path,
@@ -354,7 +353,7 @@ PyObject *pyctm_snapshot_dump(PyObject *self, PyObject *const *args, Py_ssize_t 
     } else if (zstd) {
         PyErr_SetString(PyExc_ValueError, "the standard module reads no compressed files");
     } else {
-        return call_package("ctracemalloc._stdlib_pickle", "dump", self, given[0]);
+        return call_package(pyctm_state_of(self), "dump_stdlib", self, given[0]);
     }
     return NULL;
 }
@@ -477,7 +476,7 @@ static PyObject *load_bytes(pyctm_state *state, PyObject *data, PyObject *filena
     if (PyBytes_GET_SIZE(data) < 4 || memcmp(PyBytes_AS_STRING(data), zstd_magic, 4) != 0) {
         return load_plain(state, data, filename);
     }
-    PyObject *self = NULL, *plain = through_zstd("decompress", Py_NewRef(data), filename);
+    PyObject *self = NULL, *plain = through_zstd(state, "decompress", Py_NewRef(data), filename);
     if (plain != NULL) {
         self = load_plain(state, plain, filename);
     }

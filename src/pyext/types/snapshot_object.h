@@ -1,11 +1,14 @@
 /* snapshot_object.h: the parts of Snapshot, which is spread over several files: the type
- * (snapshot.c), filter_traces (filter_traces.c), dump and load (snapshot_file.c), merge
+ * (snapshot.c), its contents (snapshot_object.c), filter_traces (filter_traces.c), dump and load (snapshot_file.c), merge
  * (snapshot_merge.c), labels (label.c), Arrow (arrow.c). */
 #ifndef PYCTM_TYPES_SNAPSHOT_OBJECT_H
 #define PYCTM_TYPES_SNAPSHOT_OBJECT_H
 
 #include "types/core_object.h"
 
+/* self.traces = traces, self.traceback_limit = limit. Steals `traces`; NULL is failure passed on. */
+int pyctm_snapshot_set_contents(pyctm_state *state, PyObject *self, PyObject *traces,
+                                PyObject *limit);
 /* self.traces: the handle if it is core-backed (new reference), else NULL without an
  * exception and *out_traces is self.traces (new reference); NULL and NULL is failure. */
 pyctm_core_object *pyctm_snapshot_core(pyctm_state *state, PyObject *self, PyObject **out_traces);

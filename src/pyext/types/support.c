@@ -5,19 +5,6 @@
 
 /* --- state and types --- */
 
-pyctm_state *pyctm_state_of_module(PyObject *module)
-{
-    return (pyctm_state *)PyModule_GetState(module);
-}
-
-pyctm_state *pyctm_state_of(PyObject *self)
-{
-    PyObject *module = PyType_GetModuleByDef(Py_TYPE(self), &pyctm_module_def);
-    /* Every caller is a method or slot of a type made with this module. */
-    assert(module != NULL);
-    return pyctm_state_of_module(module);
-}
-
 /* type.__name__ = type.__name__: from then on messages of the interpreter give the name without
  * the module, as for a class written in Python. */
 static int shorten_name(PyObject *type)
@@ -97,7 +84,7 @@ void pyctm_slots_clear(PyObject *self, int count)
 PyObject *pyctm_slot_unset(PyObject *self, const char *name)
 {
     /* 3.13 and later name the module as well. */
-#if PY_VERSION_HEX >= 0x030D0000
+#if PYCTM_NAMES_MODULES
     PyErr_Format(PyExc_AttributeError, "'%T' object has no attribute '%s'", self, name);
 #else
     PyErr_Format(PyExc_AttributeError, "'%.200s' object has no attribute '%s'",
@@ -372,7 +359,7 @@ static int raise_unpack_count(PyObject *value, int expected, int got)
                      expected, got);
         return -1;
     }
-#if PY_VERSION_HEX >= 0x030E0000
+#if PYCTM_TELLS_UNPACK_SIZE
     /* 3.14 and later tell the size where it is known. */
     if (PyList_CheckExact(value) || PyTuple_CheckExact(value) || PyDict_CheckExact(value)) {
         PyErr_Format(PyExc_ValueError, "too many values to unpack (expected %d, got %zd)", expected,
@@ -439,27 +426,6 @@ PyObject *pyctm_format(const char *format, PyObject *arguments)
     }
     Py_XDECREF(text);
     Py_DECREF(arguments);
-    return result;
-}
-
-PyObject *pyctm_append_average(PyObject *text, PyObject *size, PyObject *count)
-{
-    int any = text != NULL ? PyObject_IsTrue(count) : -1;
-    if (any < 0) {
-        Py_CLEAR(text);
-    }
-    if (any <= 0) {
-        return text;
-    }
-    PyObject *average = PyNumber_TrueDivide(size, count), *result = NULL;
-    if (average != NULL) {
-        Py_SETREF(average, pyctm_format_size(average, 0));
-    }
-    if (average != NULL) {
-        result = PyUnicode_FromFormat("%U, average=%S", text, average);
-    }
-    Py_XDECREF(average);
-    Py_DECREF(text);
     return result;
 }
 

@@ -137,13 +137,13 @@ PyObject *pyctm_format(const char *format, PyObject *arguments);
  * method makes inside, as tracemalloc.py does. Not around calls of the user's code. */
 static inline int pyctm_guard_begin(pyctm_state *state)
 {
-    return state->guard_set != NULL ? state->guard_set(1) : 0;
+    return state->guard_set != NULL ? state->guard_set(state, 1) : 0;
 }
 
 static inline void pyctm_guard_end(pyctm_state *state, int before)
 {
     if (state->guard_set != NULL) {
-        state->guard_set(before);
+        state->guard_set(state, before);
     }
 }
 

@@ -104,13 +104,37 @@ static Py_ssize_t traces_length(PyObject *self)
     return length;
 }
 
+/* A Trace of the block. */
+static PyObject *core_trace(pyctm_core_object *core, uint32_t site)
+{
+    pyctm_state *state = pyctm_state_of((PyObject *)core);
+    uint32_t traceback = ctm_snapshot_sites(core->snapshot)[site].traceback;
+    uint32_t labels = ctm_snapshot_sites(core->snapshot)[site].labels;
+    int before = pyctm_guard_begin(state);
+    PyObject *names = NULL, *raw = pyctm_core_raw(core, site), *trace = NULL;
+    if (raw != NULL) {
+        names = pyctm_core_names(core, traceback);
+    }
+    pyctm_guard_end(state, before);
+    if (names != NULL) {
+        trace = pyctm_trace_object_new(state, raw, names);
+    }
+    if (trace != NULL && labels != 0 &&
+        pyctm_trace_set_labels(trace, pyctm_core_labels(core, labels)) < 0) {
+        Py_CLEAR(trace);
+    }
+    Py_XDECREF(raw);
+    Py_XDECREF(names);
+    return trace;
+}
+
 static PyObject *core_item(pyctm_core_object *core, Py_ssize_t index)
 {
     if (index < 0 || (uint64_t)index >= core->info.live_blocks) {
         PyErr_SetString(PyExc_IndexError, "list index out of range");
         return NULL;
     }
-    return pyctm_core_trace(core, ctm_snapshot_trace_site(core->snapshot, (uint64_t)index));
+    return core_trace(core, ctm_snapshot_trace_site(core->snapshot, (uint64_t)index));
 }
 
 static PyObject *core_slice(pyctm_core_object *core, PyObject *slice)

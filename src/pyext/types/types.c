@@ -104,7 +104,7 @@ int pyctm_types_init(PyObject *module, pyctm_state *state)
     X(frame_type) X(traceback_type) X(trace_type) X(traces_type) X(statistic_type)              \
     X(statistic_diff_type) X(base_filter_type) X(filter_type) X(domain_filter_type)             \
     X(label_filter_type) X(snapshot_type) X(core_type) X(history_type) X(file_error) X(core_decode) X(recording_type) X(box_type) X(iterable) X(linecache) \
-    X(fnmatch_module) X(os_path)
+    X(fnmatch_module) X(os_path) X(provide)
 /* clang-format on */
 
 int pyctm_types_traverse(pyctm_state *state, visitproc visit, void *arg)

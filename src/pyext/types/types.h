@@ -22,9 +22,10 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include "capture/frames/versions.h"
 #include "ctm/ctm.h"
 
-#if PY_VERSION_HEX < 0x030C0000
+#if !PYCTM_HAS_MEMBER_NAMES
 #include <structmember.h>
 #define Py_T_OBJECT_EX T_OBJECT_EX
 #define Py_T_PYSSIZET T_PYSSIZET
@@ -76,9 +77,10 @@ typedef struct pyctm_state {
     PyObject *linecache;      /* modules whose functions are looked up at each call, */
     PyObject *fnmatch_module; /* as tracemalloc.py does, because tests replace them */
     PyObject *os_path;
+    PyObject *provide; /* of the package: see pyctm_package_function; NULL: not registered yet */
     /* Switches the attribution of what the calling thread allocates to this package on (1) or back (the value
      * returned); set by module.c, NULL until then. */
-    int (*guard_set)(int on);
+    int (*guard_set)(struct pyctm_state *state, int on);
     struct {
 #define PYCTM_TEXT_FIELD(field, text) PyObject *field;
         PYCTM_TEXTS(PYCTM_TEXT_FIELD)
@@ -86,7 +88,7 @@ typedef struct pyctm_state {
     } text;
 } pyctm_state;
 
-/* Defined by module.c. */
+/* Defined in state.c; module.c puts in what the module does. */
 extern PyModuleDef pyctm_module_def;
 
 /* --- for module.c --- */
@@ -134,6 +136,11 @@ int pyctm_trace_set_labels(PyObject *trace, PyObject *labels);
 PyObject *pyctm_statistic_object_new(pyctm_state *state, PyObject *traceback, PyObject *size,
                                      PyObject *count);
 PyObject *pyctm_statistic_diff_object_new(pyctm_state *state, PyObject *const fields[5]);
+
+/* The package's function or class `name`, as its _provide.py gives it. */
+PyObject *pyctm_package_function(pyctm_state *state, const char *name);
+/* From now on they are asked of `provide`; a function of the module. */
+PyObject *pyctm_register(PyObject *module, PyObject *provide);
 
 /* tracemalloc._format_size, ._normalize_filename */
 PyObject *pyctm_format_size(PyObject *size, int sign);

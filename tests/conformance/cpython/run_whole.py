@@ -24,9 +24,10 @@ EXPECTED = {
     r"test\.test_cmd_line\.CmdLineTest\.test_xdev": "the name of the allocators is not known to the interpreter while they have"
     " hooks; the same with PYTHONTRACEMALLOC",
     r"test\.test_tracemalloc\.TestCAPI\.test_stop_(un)?track": "PyTraceMalloc_Track says that the block is traced: it is,"
-    " by us, and a caller who is told that nothing traces need not tell when the block is freed (docs/limits.md)",
+    " by us, and a caller who is told that nothing traces need not tell when the block is freed (docs/reference/limits.md)",
     r"test\.test_capi\.test_(mem|misc)\.PyMem\w*DebugTests\.test_(api_misuse|buffer_overflow)": "3.11, 3.12: the dump of a"
-    " damaged block lacks the line 'Enable tracemalloc to get the memory block allocation traceback' (docs/limits.md)",
+    " damaged block lacks the line 'Enable tracemalloc to get the memory block allocation traceback'"
+    " (docs/reference/limits.md)",
 }
 JOBS = os.environ.get("CTM_TEST_JOBS", "2")
 

@@ -1,198 +1,125 @@
-/* code_cache.c: from an instruction to its frame row, at the cost of a few loads.
- *
- * Model: a hash table leads from a code object's address to an array indexed by instruction that holds frame ids, filled
- * as instructions are met. Table and arrays belong to shard 0: the GIL guards them. The array is dropped when the code
- * object dies, so a reused address never gives a stale answer. Ids are of one generation of the tracer; an older array
- * is wiped when next met.
- *
- * Of the death of a code object 3.12 and newer tell a listener; on 3.11 the type's deallocator is led through here. Who
- * remembers instructions by their address (stack.c) is told then, too. Where there is no place for a listener nothing is
- * remembered.
- *
- * CPython's own place for such an array, a code object's extra slots, is not used: a program sees it. The code object is
- * larger for sys.getsizeof, and 3.13 and newer refuse to run a function with extra slots in a sub-interpreter.
+/* code_cache.c: see code_cache.h. The table; the text of a code object as the tracer's rows; the arrays.
  */
-#include "capture/capture.h"
-#include "capture/frames/frames.h"
+#include "capture/frames/code_cache.h"
+
 #include "capture/frames/linetable.h"
-#include "capture/stackcache/stack.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
 
-typedef struct code_cache {
+typedef struct pyctm_code_rows {
     size_t bytes;                /* of this array; written once */
     uint32_t generation;         /* of the ids below; GIL */
     uint32_t function;           /* function row; GIL */
     uint32_t count;              /* of `frames`: code units + 1; written once */
     pyctm_linetable_place place; /* where the last look for a line ended; GIL */
     uint32_t frames[];           /* frame row of unit - 1; 0: not met yet; GIL */
-} code_cache;
-
-typedef struct table_entry {
-    const PyCodeObject *code; /* borrowed, never looked into; NULL: empty; GIL */
-    code_cache *cache;        /* owned; GIL */
-} table_entry;
+} code_rows;
 
 #define TABLE_FIRST_MASK 1023u
-
-/* Open addressing, at most 3/4 full. Before the first code object it is one empty entry. GIL */
-static table_entry the_empty_table[1];
-static table_entry *the_table = the_empty_table; /* owned, if it is not the empty one */
-static size_t the_table_mask;
-static size_t the_table_count;
-static size_t the_bytes;          /* in all arrays; GIL */
-static bool the_deaths_are_known; /* somebody tells us when a code object dies; GIL */
 
 /* --- the table --- */
 
 /* HOOK: Where the search for `code` begins. */
-static inline size_t table_start(const PyCodeObject *code)
+static inline size_t table_start(const pyctm_code_cache *cache, const PyCodeObject *code)
 {
-    return (size_t)((uintptr_t)code * 0x9E3779B97F4A7C15ull >> 32) & the_table_mask;
+    return (size_t)((uintptr_t)code * 0x9E3779B97F4A7C15ull >> 32) & cache->mask;
 }
 
 /* HOOK: The entry of `code`, or the empty one where it would stand. */
-static inline table_entry *table_find(const PyCodeObject *code)
+static inline pyctm_code_entry *table_find(const pyctm_code_cache *cache, const PyCodeObject *code)
 {
-    size_t i = table_start(code);
-    while (the_table[i].code != code && the_table[i].code != NULL) {
-        i = (i + 1) & the_table_mask;
+    size_t i = table_start(cache, code);
+    while (cache->table[i].code != code && cache->table[i].code != NULL) {
+        i = (i + 1) & cache->mask;
     }
-    return &the_table[i];
+    return &cache->table[i];
 }
 
 /* HOOK: */
-static bool table_grow(void)
+static bool table_grow(pyctm_code_cache *cache)
 {
-    table_entry *old = the_table;
-    const size_t old_mask = the_table_mask;
-    const size_t mask = old == the_empty_table ? TABLE_FIRST_MASK : 2 * old_mask + 1;
-    table_entry *more = calloc(mask + 1, sizeof *more);
+    pyctm_code_entry *old = cache->table;
+    const size_t old_mask = cache->mask;
+    const size_t mask = old == cache->empty ? TABLE_FIRST_MASK : 2 * old_mask + 1;
+    pyctm_code_entry *more = calloc(mask + 1, sizeof *more);
     if (more == NULL) {
         return false;
     }
-    the_table = more;
-    the_table_mask = mask;
+    cache->table = more;
+    cache->mask = mask;
     for (size_t i = 0; i <= old_mask; i++) {
         if (old[i].code != NULL) {
-            *table_find(old[i].code) = old[i];
+            *table_find(cache, old[i].code) = old[i];
         }
     }
-    if (old != the_empty_table) {
+    if (old != cache->empty) {
         free(old);
     }
     return true;
 }
 
 /* HOOK: False: out of memory. */
-static bool table_add(const PyCodeObject *code, code_cache *cache)
+static bool table_add(pyctm_code_cache *cache, const PyCodeObject *code, code_rows *rows)
 {
-    if (4 * (the_table_count + 1) > 3 * (the_table_mask + 1) && !table_grow()) {
+    if (4 * (cache->count + 1) > 3 * (cache->mask + 1) && !table_grow(cache)) {
         return false;
     }
-    *table_find(code) = (table_entry){code, cache};
-    the_table_count++;
+    *table_find(cache, code) = (pyctm_code_entry){code, rows};
+    cache->count++;
     return true;
 }
 
 /* Entries that were put off their start by the one at `hole` move up, so that each is found from its start on. */
-static void table_close_hole(size_t hole)
+static void table_close_hole(pyctm_code_cache *cache, size_t hole)
 {
-    for (size_t i = (hole + 1) & the_table_mask; the_table[i].code != NULL;
-         i = (i + 1) & the_table_mask) {
-        const size_t off = (i - table_start(the_table[i].code)) & the_table_mask;
-        if (off >= ((i - hole) & the_table_mask)) {
-            the_table[hole] = the_table[i];
+    for (size_t i = (hole + 1) & cache->mask; cache->table[i].code != NULL;
+         i = (i + 1) & cache->mask) {
+        const size_t off = (i - table_start(cache, cache->table[i].code)) & cache->mask;
+        if (off >= ((i - hole) & cache->mask)) {
+            cache->table[hole] = cache->table[i];
             hole = i;
         }
     }
-    the_table[hole] = (table_entry){NULL, NULL};
+    cache->table[hole] = (pyctm_code_entry){NULL, NULL};
 }
 
-static void table_remove(const PyCodeObject *code)
+void pyctm_code_cache_remove(pyctm_code_cache *cache, const PyCodeObject *code)
 {
-    table_entry *entry = table_find(code);
+    pyctm_code_entry *entry = table_find(cache, code);
     if (entry->code == NULL) {
         return;
     }
-    the_bytes -= entry->cache->bytes;
-    free(entry->cache);
-    table_close_hole((size_t)(entry - the_table));
-    the_table_count--;
+    cache->bytes -= entry->rows->bytes;
+    free(entry->rows);
+    table_close_hole(cache, (size_t)(entry - cache->table));
+    cache->count--;
 }
 
-/* The code objects of an interpreter that is no more have died unseen. */
-static void table_empty(void)
+void pyctm_code_cache_empty(pyctm_code_cache *cache)
 {
-    if (the_table == the_empty_table) {
+    if (cache->table == cache->empty) {
         return;
     }
-    for (size_t i = 0; i <= the_table_mask; i++) {
-        free(the_table[i].cache);
+    for (size_t i = 0; i <= cache->mask; i++) {
+        free(cache->table[i].rows);
     }
-    free(the_table);
-    the_table = the_empty_table;
-    the_table_mask = the_table_count = the_bytes = 0;
+    free(cache->table);
+    cache->table = cache->empty;
+    cache->mask = cache->count = cache->bytes = 0;
 }
 
-/* --- deaths --- */
-
-/* HOOK: */
-bool pyctm_code_deaths_are_known(void)
+void pyctm_code_cache_init(pyctm_code_cache *cache, const ctm_tracer *tracer)
 {
-    return the_deaths_are_known;
+    cache->tracer = tracer;
+    cache->table = cache->empty;
 }
 
-#if PY_VERSION_HEX >= 0x030C0000
-static int on_code_event(PyCodeEvent event, PyCodeObject *code)
+size_t pyctm_code_cache_memory(const pyctm_code_cache *cache)
 {
-    if (event == PY_CODE_EVENT_DESTROY) {
-        table_remove(code);
-        pyctm_stack_forget();
-    }
-    return 0;
-}
-
-/* Listeners belong to an interpreter: this one is the main one, and a new one at each initialization. */
-static void listen(void)
-{
-    the_deaths_are_known = PyCode_AddWatcher(on_code_event) >= 0;
-    if (!the_deaths_are_known) { /* all places are taken: go on without remembering */
-        PyErr_Clear();
-    }
-}
-#else
-static destructor the_code_dealloc; /* the type's own; GIL */
-
-static void on_code_dealloc(PyObject *code)
-{
-    table_remove((const PyCodeObject *)code);
-    pyctm_stack_forget();
-    the_code_dealloc(code);
-}
-
-static void listen(void)
-{
-    if (PyCode_Type.tp_dealloc != on_code_dealloc) {
-        the_code_dealloc = PyCode_Type.tp_dealloc;
-        PyCode_Type.tp_dealloc = on_code_dealloc;
-    }
-    the_deaths_are_known = true;
-}
-#endif
-
-void pyctm_code_cache_init(void)
-{
-    table_empty();
-    listen();
-}
-
-size_t pyctm_code_cache_memory(void)
-{
-    return the_bytes + (the_table_mask + 1) * sizeof *the_table;
+    return cache->bytes + (cache->mask + 1) * sizeof *cache->table;
 }
 
 /* --- text --- */
@@ -294,69 +221,71 @@ ctm_status pyctm_code_frame_uncached(ctm_shard *shard, PyCodeObject *code, int u
                             : status;
 }
 
-/* --- the cache --- */
+/* --- the arrays --- */
 
 /* HOOK: The array of `code`, made if need be; NULL: go without. */
-static code_cache *get_cache(const PyCodeObject *code)
+static code_rows *get_rows(pyctm_code_cache *cache, const PyCodeObject *code)
 {
-    code_cache *cache = table_find(code)->cache;
-    if (cache != NULL || !the_deaths_are_known) {
-        return cache;
+    code_rows *rows = table_find(cache, code)->rows;
+    if (rows != NULL || !cache->deaths_are_known) {
+        return rows;
     }
     const uint32_t count = (uint32_t)Py_SIZE(code) + 1;
-    const size_t bytes = sizeof(code_cache) + count * sizeof(uint32_t);
-    cache = calloc(1, bytes);
-    if (cache == NULL || !table_add(code, cache)) {
-        free(cache);
+    const size_t bytes = sizeof(code_rows) + count * sizeof(uint32_t);
+    rows = calloc(1, bytes);
+    if (rows == NULL || !table_add(cache, code, rows)) {
+        free(rows);
         return NULL;
     }
-    cache->bytes = bytes;
-    cache->count = count;
-    the_bytes += bytes;
-    return cache;
+    rows->bytes = bytes;
+    rows->count = count;
+    cache->bytes += bytes;
+    return rows;
 }
 
 /* HOOK: */
-static ctm_status refresh(ctm_shard *shard, PyCodeObject *code, code_cache *cache,
+static ctm_status refresh(ctm_shard *shard, PyCodeObject *code, code_rows *rows,
                           uint32_t generation)
 {
-    const ctm_status status = intern_function(shard, code, &cache->function);
+    const ctm_status status = intern_function(shard, code, &rows->function);
     if (status == CTM_OK) {
-        memset(cache->frames, 0, cache->count * sizeof(uint32_t));
-        cache->generation = generation;
+        memset(rows->frames, 0, rows->count * sizeof(uint32_t));
+        rows->generation = generation;
     }
     return status;
 }
 
 /* HOOK: */
-static ctm_status fill(ctm_shard *shard, PyCodeObject *code, int unit, uint32_t *out)
+static ctm_status fill(pyctm_code_cache *cache, ctm_shard *shard, PyCodeObject *code, int unit,
+                       uint32_t *out)
 {
-    const uint32_t generation = ctm_tracer_generation(pyctm_the_capture.tracer);
-    code_cache *cache = get_cache(code);
-    if (cache == NULL || unit < -1 || (uint32_t)(unit + 1) >= cache->count) {
+    const uint32_t generation = ctm_tracer_generation(cache->tracer);
+    code_rows *rows = get_rows(cache, code);
+    if (rows == NULL || unit < -1 || (uint32_t)(unit + 1) >= rows->count) {
         return pyctm_code_frame_uncached(shard, code, unit, out);
     }
     ctm_status status = CTM_OK;
-    if (cache->generation != generation) {
-        status = refresh(shard, code, cache, generation);
+    if (rows->generation != generation) {
+        status = refresh(shard, code, rows, generation);
     }
-    uint32_t *frame = &cache->frames[unit + 1];
+    uint32_t *frame = &rows->frames[unit + 1];
     if (status == CTM_OK && *frame == 0) {
-        status = ctm_shard_frame(shard, cache->function, line_of(code, unit, &cache->place), frame);
+        status = ctm_shard_frame(shard, rows->function, line_of(code, unit, &rows->place), frame);
     }
     *out = *frame;
     return status;
 }
 
 /* HOOK: */
-ctm_status pyctm_code_frame(ctm_shard *shard, PyCodeObject *code, int unit, uint32_t *out)
+ctm_status pyctm_code_frame(pyctm_code_cache *cache, ctm_shard *shard, PyCodeObject *code, int unit,
+                            uint32_t *out)
 {
-    const code_cache *cache = table_find(code)->cache;
-    if (cache != NULL && (uint32_t)(unit + 1) < cache->count && cache->frames[unit + 1] != 0 &&
-        cache->generation == ctm_tracer_generation(pyctm_the_capture.tracer)) {
-        *out = cache->frames[unit + 1];
+    const code_rows *rows = table_find(cache, code)->rows;
+    if (rows != NULL && (uint32_t)(unit + 1) < rows->count && rows->frames[unit + 1] != 0 &&
+        rows->generation == ctm_tracer_generation(cache->tracer)) {
+        *out = rows->frames[unit + 1];
         return CTM_OK;
     }
-    return fill(shard, code, unit, out);
+    return fill(cache, shard, code, unit, out);
 }
 #endif

@@ -2,9 +2,9 @@
  *
  * Model: the interpreter's frames are plain structs linked from the innermost to the oldest.
  * A thread reads its own (no other thread changes them, and the code objects they name live as
- * long as they run), with borrowed references: nothing is counted, created or raised. One
- * file per CPython family implements this header (frames_311.c, frames_312.c, frames_313.c,
- * frames_314.c); everything else in this directory is the same on every version.
+ * long as they run), with borrowed references: nothing is counted, created or raised. How a frame is
+ * read differs between families of CPython: family_3xx.h, behind family.h. The rest of this directory
+ * is the same for all of them, by properties of the version (versions.h).
  */
 #ifndef PYCTM_CAPTURE_FRAMES_FRAMES_H
 #define PYCTM_CAPTURE_FRAMES_FRAMES_H
@@ -27,7 +27,8 @@ PyThreadState *pyctm_frames_attached(bool gil_held);
 PyThreadState **pyctm_frames_main_holder(void);
 
 /* The same, of a caller that holds the GIL, if that is cheap to tell and the interpreter is the main one; else NULL. */
-PyThreadState *pyctm_frames_attached_to_main(void);
+struct pyctm_capture;
+PyThreadState *pyctm_frames_attached_to_main(const struct pyctm_capture *capture);
 
 /* Copies up to `limit` of `thread_state`'s complete frames, the innermost first; returns how
  * many, and in *out_total how many there are in all. `thread_state` is this thread's own. */

@@ -24,8 +24,6 @@
 
 enum { DONE_OBJECTS = 4096, PATIENCE = 1000, MOST_FUNCTIONS = 8 };
 
-void *(*pyctm_got_real_dlsym)(void *, const char *)__attribute__((used, visibility("hidden")));
-
 static pyctm_got_function
     the_functions[MOST_FUNCTIONS];  /* the last is dlsym; written once, before any look */
 static uint32_t the_function_count; /* GIL; then constant */
@@ -255,7 +253,7 @@ void pyctm_got_look_again(void)
     (void)pthread_mutex_unlock(&the_lock);
 }
 
-__attribute__((used)) const void *pyctm_got_on_dlsym(void *handle, const char *name)
+static const void *on_dlsym(void *handle, const char *name)
 {
     const int error = errno;
     const void *found = NULL;
@@ -288,6 +286,7 @@ const char *pyctm_got_install(const pyctm_got_function *functions, uint32_t coun
         }
         the_page_size = (uintptr_t)sysconf(_SC_PAGESIZE);
         pyctm_got_real_dlsym = dlsym;
+        pyctm_got_ask_dlsym = on_dlsym;
         memcpy(the_functions, functions, count * sizeof(functions[0]));
         the_functions[count] =
             (pyctm_got_function){"dlsym", (const void *)dlsym, (const void *)pyctm_got_dlsym};

@@ -34,9 +34,12 @@ void pyctm_got_look_again(void);
 enum pyctm_got_relocation { PYCTM_GOT_NONE, PYCTM_GOT_CALL, PYCTM_GOT_ADDRESS };
 /* What a type of relocation puts into its word: the address of a function to call, perhaps not bound yet; an address. */
 enum pyctm_got_relocation pyctm_got_relocation_kind(uint32_t type);
-/* `dlsym` as callers meet it: asks pyctm_got_on_dlsym and, if that gives NULL, jumps to pyctm_got_real_dlsym. */
+/* `dlsym` as callers meet it: asks pyctm_got_ask_dlsym and, if that gives NULL, jumps to pyctm_got_real_dlsym. */
 void *pyctm_got_dlsym(void *handle, const char *name);
+
+/* --- got_dlsym.c: set before any caller meets pyctm_got_dlsym --- */
+
 extern void *(*pyctm_got_real_dlsym)(void *handle, const char *name);
-const void *pyctm_got_on_dlsym(void *handle, const char *name);
+extern const void *(*pyctm_got_ask_dlsym)(void *handle, const char *name);
 
 #endif

@@ -1,98 +1,73 @@
-/* site_cache.h: the cache of sites; included by stack.c.
+/* site_cache.h: the cache of sites.
  *
  * Model: what the innermost frame adds to its callers changes with nearly every event. So it is looked up by its
- * instruction, in a cache, direct-mapped: (instruction, callers as in pyctm_where, size) -> site. It grows while it is too
- * small for the program. An entry is good as long as its stamp is that of now, as in steps.h.
+ * instruction, in a cache, direct-mapped: (instruction, callers, size) -> site. It grows while it is too small for the
+ * program. An entry is good as long as its stamp is that of now, which forgetting changes.
  */
+#ifndef PYCTM_CAPTURE_STACKCACHE_SITE_CACHE_H
+#define PYCTM_CAPTURE_STACKCACHE_SITE_CACHE_H
 
-#define SITES_FIRST_MASK ((1u << 13) - 1)
-#define SITES_MOST_MASK ((1u << 16) - 1)
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
-typedef struct cached_site {
+#define PYCTM_SITES_FIRST_MASK ((1u << 13) - 1)
+
+/* Where an event is: what a site is looked up by, besides the block's size. */
+typedef struct pyctm_where {
+    const void *instruction; /* of the innermost frame */
+    /* Row of the callers' traceback, 0: none; with nframe 1 the total instead. Above it, in the upper
+     * half, the stamp of now. */
+    uint64_t callers;
+} pyctm_where;
+
+typedef struct pyctm_cached_site {
     const void *instruction;
     uint64_t callers; /* as in pyctm_where, with the stamp of then */
     uint32_t size;    /* bytes */
     uint32_t site;
-} cached_site;
+} pyctm_cached_site;
 
-/* GIL */
-static cached_site the_first_sites[SITES_FIRST_MASK + 1];
-static cached_site *the_sites = the_first_sites; /* owned, if it is not the first */
-static uint32_t the_sites_mask = SITES_FIRST_MASK;
-static uint32_t the_sites_lost; /* good entries overwritten since it grew */
+/* All fields: GIL; those of the stack cache that it is part of. */
+typedef struct pyctm_site_cache {
+    pyctm_cached_site *rows; /* owned, if they are not `first` */
+    uint32_t mask;           /* one less than there are, a power of two */
+    uint32_t stamp;          /* of now, not 0 */
+    uint32_t lost;           /* good entries overwritten since it grew */
+    pyctm_cached_site first[PYCTM_SITES_FIRST_MASK + 1];
+} pyctm_site_cache;
+
+/* HOOK: The callers of now, as in pyctm_where. */
+static inline uint64_t pyctm_site_cache_stamped(const pyctm_site_cache *cache, uint32_t callers)
+{
+    return (uint64_t)cache->stamp << 32 | callers;
+}
 
 /* HOOK: The size comes last, because a revived object's is known last. */
-static inline cached_site *site_place(const pyctm_where *where, uint64_t size)
+static inline pyctm_cached_site *pyctm_site_cache_place(pyctm_site_cache *cache,
+                                                        const pyctm_where *where, uint64_t size)
 {
     const uint64_t spot = (uintptr_t)where->instruction >> 1 ^ where->callers << 39;
     const uint64_t hash = spot * 0x9E3779B97F4A7C15ull >> 40;
-    return &the_sites[(hash ^ size ^ size >> 6) & the_sites_mask];
+    return &cache->rows[(hash ^ size ^ size >> 6) & cache->mask];
 }
 
-/* HOOK: */
-static inline bool is_cached(const cached_site *cached, const pyctm_where *where, uint64_t size)
+/* HOOK: 0: not known. An instruction that has a cached site belongs to a complete frame. */
+static inline uint32_t pyctm_site_cache_find(pyctm_site_cache *cache, const pyctm_where *where,
+                                             uint64_t size)
 {
-    return cached->instruction == where->instruction && cached->callers == where->callers &&
-           cached->size == size;
+    const pyctm_cached_site *cached = pyctm_site_cache_place(cache, where, size);
+    const bool is_cached = cached->instruction == where->instruction &&
+                           cached->callers == where->callers && cached->size == size;
+    return is_cached ? cached->site : 0;
 }
 
-/* HOOK: */
-static inline uint64_t stamped(uint32_t callers)
-{
-    return (uint64_t)the_stamp << 32 | callers;
-}
+void pyctm_site_cache_init(pyctm_site_cache *cache); /* of zeros */
+void pyctm_site_cache_keep(pyctm_site_cache *cache, const pyctm_where *where, uint32_t size,
+                           uint32_t site);             /* HOOK */
+void pyctm_site_cache_forget(pyctm_site_cache *cache); /* HOOK */
+/* Returns the memory; what is cached must have been forgotten. */
+void pyctm_site_cache_release(pyctm_site_cache *cache);
+size_t pyctm_site_cache_memory(const pyctm_site_cache *cache);
 
-/* HOOK: An instruction that has a cached site belongs to a complete frame. */
-uint32_t pyctm_stack_known_site(const pyctm_where *where, uint64_t size)
-{
-    const cached_site *cached = site_place(where, size);
-    return is_cached(cached, where, size) ? cached->site : 0;
-}
-
-/* HOOK: */
-static void grow_sites(void)
-{
-    const uint32_t mask = 2 * the_sites_mask + 1;
-    cached_site *more = calloc((size_t)mask + 1, sizeof *more);
-    the_sites_lost = 0;
-    if (more == NULL) {
-        return;
-    }
-    if (the_sites != the_first_sites) {
-        free(the_sites);
-    }
-    the_sites = more;
-    the_sites_mask = mask;
-}
-
-/* HOOK: */
-static void keep_site(const pyctm_where *where, uint32_t size, uint32_t site)
-{
-    cached_site *cached = site_place(where, size);
-    the_sites_lost += cached->callers >> 32 == the_stamp;
-    *cached = (cached_site){where->instruction, where->callers, size, site};
-    if (the_sites_lost > the_sites_mask && the_sites_mask < SITES_MOST_MASK) {
-        grow_sites();
-    }
-}
-
-/* HOOK: */
-static void clear_sites(void)
-{
-    memset(the_sites, 0, sizeof(cached_site) * (the_sites_mask + 1));
-}
-
-static void release_sites(void)
-{
-    if (the_sites != the_first_sites) {
-        free(the_sites);
-        the_sites = the_first_sites;
-        the_sites_mask = SITES_FIRST_MASK;
-    }
-    the_sites_lost = 0;
-}
-
-static size_t sites_memory(void)
-{
-    return the_sites != the_first_sites ? sizeof(cached_site) * (the_sites_mask + 1) : 0;
-}
+#endif

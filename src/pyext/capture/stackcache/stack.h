@@ -8,8 +8,6 @@
  *
  * An instruction's address stands for its code object. It does so until a code object dies: then everything is
  * forgotten (pyctm_stack_forget).
- *
- * There is one, for shard 0: the GIL guards it.
  */
 #ifndef PYCTM_CAPTURE_STACKCACHE_STACK_H
 #define PYCTM_CAPTURE_STACKCACHE_STACK_H
@@ -18,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "ctm/ctm.h"
+#include "capture/stackcache/site_cache.h"
 
 #define PYCTM_STACK_PLACES 256u /* a power of two */
 /* Frames pushed since the last event: so many are followed without starting anew. */
@@ -27,7 +25,8 @@
 typedef struct pyctm_level {
     const void *frame;       /* compared; read only if the chain has just led there */
     const void *instruction; /* where it stood */
-    uintptr_t *sentinel; /* sentinels.h; NULL: none. Read only if the chain has just led there */
+    uintptr_t
+        *sentinel;   /* sentinels_inline.h; NULL: none. Read only if the chain has just led there */
     uint32_t below;  /* 1 + the next older level that had a mark; 0: none. Both: below `marked` */
     uint32_t serial; /* of the mark */
 } pyctm_level;
@@ -95,14 +94,7 @@ typedef struct pyctm_stack {
     pyctm_cached_call cached_calls[PYCTM_CALL_CACHE_ENTRIES]; /* by the frame's address */
 } pyctm_stack;
 
-typedef struct pyctm_where {
-    const void *instruction; /* of the innermost frame */
-    /* Row of the callers' traceback, 0: none; with nframe 1 the total instead. Above it, in the upper
-     * half, the stamp of now. */
-    uint64_t callers;
-} pyctm_where;
-
-/* --- frames_walk.h, for each CPython family --- */
+/* --- follow.c --- */
 
 /* Brings `stack` up to date with this thread's chain. False: out of memory, nothing is remembered. HOOK */
 bool pyctm_stack_follow(pyctm_stack *stack, PyThreadState *thread_state);
@@ -128,25 +120,11 @@ PyCodeObject *pyctm_stack_frame_code(const void *frame, int *out_unit);
 /* The code object of a complete level below `length` and the unit it stands at. HOOK */
 PyCodeObject *pyctm_stack_code(const pyctm_stack *stack, uint32_t level, int *out_unit);
 
-/* --- stack.c --- */
+/* --- levels.c --- */
 
+/* `array` with room for more, or NULL; the old one is freed then only. HOOK */
+void *pyctm_array_grown(void *array, uint32_t used, uint32_t capacity, size_t size);
 /* Room for `levels`; the old ones stay if there is no memory. HOOK */
 bool pyctm_stack_reserve(pyctm_stack *stack, uint32_t levels);
-/* The site of a block of `size` bytes, of domain 0, allocated now by this thread, which holds the main
- * interpreter's GIL. CTM_ERR_NOT_FOUND: a stack without complete frames, or with more than CTM_MAX_NFRAME. HOOK */
-ctm_status pyctm_stack_site(ctm_shard *shard, PyThreadState *thread_state, uint64_t size,
-                            uint32_t *out);
-/* The same in steps, the common case first: where the innermost frame stands, if the stack below is as remembered; the
- * site of a block allocated there, if it is remembered; else `new_site`. 0: not known, or an error. HOOK */
-bool pyctm_stack_where(const void *innermost, pyctm_where *out);
-uint32_t pyctm_stack_known_site(const pyctm_where *where, uint64_t size);
-/* `is_known`, `known`: what pyctm_stack_where gave. */
-uint32_t pyctm_stack_new_site(ctm_shard *shard, PyThreadState *thread_state, bool is_known,
-                              pyctm_where known, uint64_t size);
-/* What is remembered may have lost its meaning: a code object died, the tracer has a new generation. GIL. HOOK */
-void pyctm_stack_forget(void);
-/* Forgets, and returns the memory. GIL, no event is under way. */
-void pyctm_stack_release(void);
-size_t pyctm_stack_memory(void);
 
 #endif

@@ -1,0 +1,53 @@
+"""Stands in for ctracemalloc.pth where that is not installed; see ctracemalloc/cli/run.py.
+
+The interpreter imports this because the launcher put this folder first on PYTHONPATH. It takes
+itself off again, starts the tracer and hands over to the sitecustomize that would have
+been imported without it.
+"""
+
+import os
+import sys
+
+
+def forget_folder(folder: str) -> None:
+    sys.path[:] = [entry for entry in sys.path if entry != folder]
+    rest = os.environ.get("PYTHONPATH", "").split(os.pathsep, 1)
+    if rest[0] == folder:
+        if len(rest) == 2:
+            os.environ["PYTHONPATH"] = rest[1]
+        else:
+            del os.environ["PYTHONPATH"]
+
+
+def boot(parent: str) -> None:
+    sys.path.insert(0, parent)
+    try:
+        from ctracemalloc._startup import boot as startup
+    except ImportError as error:
+        if "sub-interpreter" not in str(error).replace("subi", "sub-i"):  # which has nothing to start
+            raise
+        return
+    finally:
+        sys.path.remove(parent)
+    startup.boot()
+
+
+def import_next() -> None:
+    this = sys.modules.pop("sitecustomize")
+    try:
+        __import__("sitecustomize")
+    except ImportError as error:
+        if error.name != "sitecustomize":
+            raise
+        sys.modules["sitecustomize"] = this  # there is no other; the import system wants one
+
+
+def main() -> None:
+    folder = os.path.dirname(os.path.abspath(__file__))
+    forget_folder(folder)
+    boot(os.path.dirname(os.path.dirname(os.path.dirname(folder))))
+    import_next()
+
+
+if __name__ == "sitecustomize":  # imported under its full name, by a tool that looks at the package, it does nothing
+    main()

@@ -1,0 +1,30 @@
+"""`doctor`: is tracing exact on this interpreter?"""
+
+import argparse
+import sys
+from typing import TextIO
+
+from .. import _ctracemalloc
+from ..render.text.doctor import format_facts, lost_facts
+from ..render.text.style import Style
+from .arguments import Commands, Parser
+
+
+def add(commands: Commands) -> Parser:
+    return commands.add_parser("doctor", help="check that tracing is exact on this interpreter")
+
+
+def execute(parsed: argparse.Namespace) -> int:
+    return print_facts(sys.stdout)
+
+
+def print_facts(out: TextIO) -> int:
+    """Print every fact; the exit status: 0 if all is right, 1 if something is lost."""
+    interpreter = {
+        "python": f"{sys.version} at {sys.executable}",
+        "ctracemalloc": _ctracemalloc.__version__,
+    }
+    facts = {**interpreter, **_ctracemalloc._doctor()}
+    for line in format_facts(facts, Style.for_stream(out, refused=True)):
+        print(line, file=out)
+    return 1 if lost_facts(facts) else 0

@@ -1,0 +1,217 @@
+"""`run`: the launcher.
+
+Model: the launcher does not run the program, it becomes it. launch() replaces this process
+(execve) by `python [the same interpreter options] -X ctracemalloc_run=SETTINGS PROGRAM ARGS`,
+so that __main__, sys.argv, sys.path, tracebacks, exit status, standard input and
+multiprocessing are the interpreter's own, and no frame of ours lies below the program's.
+
+In the new process `ctracemalloc.pth` sees the option and lets run/begin.py start the tracing before the program's first
+line. Where that file is not installed (the package is on PYTHONPATH only), the launcher puts the folder
+`_startup/pythonpath` on PYTHONPATH for a moment instead; its sitecustomize does the same.
+"""
+
+import argparse
+import os
+import posix
+import site
+import sys
+
+import ctracemalloc
+
+from .._messages import complain
+from .._words import printable
+from ..formats import compression, kinds, output
+from ..render.text.style import Style
+from ..run.settings import RUN_OPTION, RecordOptions, Settings
+from . import wrapper
+from .arguments import (
+    PROGRAM,
+    Commands,
+    Parser,
+    add_output_options,
+    add_table_options,
+    interval_argument,
+    nframe_argument,
+    seconds_argument,
+)
+from .program import can_begin, script_of
+
+HOOK = "ctracemalloc.pth"
+STARTUP_FOLDER = os.path.join(os.path.dirname(os.path.abspath(ctracemalloc.__file__)), "_startup", "pythonpath")
+
+EPILOG = """\
+The program runs as `python SCRIPT ARGS` would run it: the same exit status,
+arguments, sys.path, __main__, standard input and signals. The snapshot is
+written and the summary printed (on stderr) when it ends: normally, by an
+exception, by sys.exit, by SIGINT, and by SIGTERM if the program does not
+handle that itself. os._exit, os.exec*, SIGKILL and other signals end it
+without a report."""
+USAGE = """\
+%(prog)s [options] SCRIPT [ARGS ...]
+       %(prog)s [options] -m MODULE [ARGS ...]
+       %(prog)s [options] -c CODE [ARGS ...]"""
+
+
+def add(commands: Commands) -> Parser:
+    run = commands.add_parser(
+        "run",
+        help="run a program and report what it allocated",
+        usage=USAGE,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    run.add_argument(
+        "-n",
+        dest="nframe",
+        type=nframe_argument,
+        default=1,
+        metavar="NFRAME",
+        help="frames kept of each traceback (default: 1)",
+    )
+    run.add_argument(
+        "--sample-interval",
+        type=interval_argument,
+        metavar="BYTES",
+        help="trace a sample, about one block in so many bytes (512KiB, 4MiB, ...); cheaper, and all sizes are estimates",
+    )
+    run.add_argument(
+        "--install",
+        action="store_true",
+        help="make `import tracemalloc` give ctracemalloc in the program",
+    )
+    add_output_options(run, "where the snapshot goes (default: ctracemalloc-PID.ctm in the current directory)")
+    run.add_argument(
+        "--black-box",
+        metavar="FILE",
+        help="keep the tables in FILE as well, whatever ends the program; auto: in the default place, for attach",
+    )
+    run.add_argument(
+        "--black-box-children",
+        action="store_true",
+        help="forks of the program get black boxes of their own, in FILE.PID",
+    )
+    run.add_argument(
+        "--zstd",
+        action="store_true",
+        help="compress the snapshot (also if FILE ends in .zst); the default FILE ends in .zst then",
+    )
+    run.add_argument("--record", metavar="FILE", help="also record memory over time into FILE")
+    run.add_argument(
+        "--record-interval",
+        type=seconds_argument,
+        default=1.0,
+        metavar="SECONDS",
+        help="time between two ticks of the recording (default: 1)",
+    )
+    run.add_argument(
+        "--record-children",
+        action="store_true",
+        help="forks of the program get recordings of their own, in FILE.PID",
+    )
+    add_table_options(run)
+    return run
+
+
+def execute(parsed: argparse.Namespace) -> int:
+    problem = launch(parsed, parsed.program)
+    parsed.parser.exit(2, f"{PROGRAM} run: {printable(problem)}\n")
+    return 2
+
+
+def launch(parsed: argparse.Namespace, program: list[str]) -> str:
+    """Become the program. Returns only if that cannot be done: a text that says why."""
+    problem = problem_with(parsed, program)
+    if problem:
+        return problem
+    options, started_as = wrapper.split_command(sys.orig_argv[1:])
+    wrapper_name = wrapper.wrapper_of(started_as)
+    executable = wrapper.executable(wrapper_name is not None)
+    words = ["--", *program] if is_like_an_option(program) else program
+    environment = dict(os.environ)
+    command = [executable, *options, *words]
+    if can_begin(program):  # else the interpreter says so, and that is all
+        if wrapper_name is not None:
+            add_paths(environment, wrapper.paths_of_application(started_as))
+        if not hook_is_installed():
+            add_paths(environment, [STARTUP_FOLDER])
+        command = [executable, *options, "-X", f"{RUN_OPTION}={settings_of(parsed).encode()}", *words]
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # closed, as under cron
+            stream.flush()
+    if wrapper_name is not None:
+        complain(f"the program takes the place of {wrapper_name}, which ends here without a result")
+        wrapper.end_timers()
+    posix.execve(executable, command, environment)  # not os.execve: debuggers put a function of their own in its place
+
+
+def problem_with(parsed: argparse.Namespace, program: list[str]) -> str:
+    """Why the program cannot be traced; "": it can."""
+    if not program:
+        return "what to run? give a SCRIPT, -m MODULE or -c CODE"
+    if program[0] in ("-m", "-c") and len(program) == 1:
+        return f"{program[0]} needs an argument"
+    if not sys.executable:
+        return "this interpreter does not know its own path (sys.executable is empty)"
+    if sys.flags.no_site:
+        return "tracing from the first line needs the site module (do not give python -S)"
+    try:
+        check_outputs(parsed, program)
+        if wants_zstd(parsed):
+            compression.library()
+    except (OSError, ImportError) as error:
+        return str(error)
+    if sys.flags.ignore_environment and not hook_is_installed():
+        return f"{HOOK} is not in site-packages, and python -E or -I rules out PYTHONPATH"
+    return ""
+
+
+def is_like_an_option(program: list[str]) -> bool:
+    """Is it a file that is called like one?"""
+    return program[0].startswith("-") and script_of(program) is not None
+
+
+def wants_zstd(parsed: argparse.Namespace) -> bool:
+    return parsed.zstd or compression.of_name(parsed.output or "") is not None
+
+
+def settings_of(parsed: argparse.Namespace) -> Settings:
+    path = "" if parsed.output is None else os.path.abspath(parsed.output)
+    settings = Settings(parsed.nframe, parsed.sample_interval or 0, parsed.install, parsed.top, parsed.key, False, path)
+    settings.zstd = wants_zstd(parsed)
+    if parsed.record is not None:
+        settings.record = RecordOptions(parsed.record_interval, parsed.record_children, os.path.abspath(parsed.record))
+    if parsed.black_box is not None:
+        settings.black_box = "auto" if parsed.black_box == "auto" else os.path.abspath(parsed.black_box)
+        settings.box_children = parsed.black_box_children
+    settings.force = parsed.force
+    settings.color = Style.wanted(2, parsed.no_color)
+    return settings
+
+
+def check_outputs(parsed: argparse.Namespace, program: list[str]) -> None:
+    """OSError if a file must not be, or cannot be, written."""
+    black_box = None if parsed.black_box == "auto" else parsed.black_box
+    outputs = [
+        (parsed.output, kinds.SNAPSHOT),
+        (parsed.record, kinds.RECORDING),
+        (black_box, kinds.BLACK_BOX),
+    ]
+    path = script_of(program)
+    script = [] if path is None else [path]
+    output.check_all(outputs, inputs=script, force=parsed.force)
+    if parsed.force and black_box is not None:
+        output.make_way(black_box, kinds.BLACK_BOX, script)  # the core replaces black boxes only
+
+
+def hook_is_installed() -> bool:
+    folders = list(site.getsitepackages())
+    if site.ENABLE_USER_SITE:
+        folders.append(site.getusersitepackages())
+    return any(os.path.isfile(os.path.join(folder, HOOK)) for folder in folders)
+
+
+def add_paths(environment: dict[str, str], paths: list[str]) -> None:
+    rest = environment.get("PYTHONPATH")
+    if paths:
+        environment["PYTHONPATH"] = os.pathsep.join(paths if rest is None else [*paths, rest])

@@ -1,0 +1,120 @@
+"""Which files a command may write: one rule for all of them.
+
+Model: each file that a command writes has a kind: snapshot, recording or black box. A command is free to write what is not
+there yet, what is empty, what is no regular file (a device, a pipe), and a file of the same kind. Everything else that exists
+belongs to somebody, and so does a file that the command reads: it is refused, unless the user says --force. Links are followed,
+so another name for the same file is the same file.
+
+A command checks before it does anything. The report of `run` comes long after that, so it claims the name: it makes the file,
+empty, in one step that fails if there is one (O_EXCL), and looks again at what is there then.
+
+From Python, Snapshot.dump and record() write over what is there, as the standard module does.
+"""
+
+import os
+import stat
+from itertools import count
+
+from .kinds import kind_of
+
+TYPE_CHECKING = False  # this is a part of `import ctracemalloc`, which has to be quick
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class RefusedError(OSError):
+    """A file that a command must not write."""
+
+
+def check(path: str, kind: str, *, inputs: "Iterable[str]" = (), force: bool = False) -> None:
+    """RefusedError if a command must not write `path`; any OSError if it cannot."""
+    if not path:
+        raise RefusedError("cannot write to a file without a name")
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        check_folder(path)
+        return
+    if stat.S_ISDIR(status.st_mode):
+        raise RefusedError(f"cannot write to {path}: it is a directory")
+    if force or not stat.S_ISREG(status.st_mode):
+        return
+    if any(is_file(name, status) for name in inputs):
+        raise RefusedError(f"cannot write to {path}: it is one of the files that are read (--force writes it all the same)")
+    if status.st_size > 0 and (found := kind_of(path)) != kind:
+        what = f"it is a {found}, not a {kind}" if found else f"it exists and is not a {kind} of ctracemalloc"
+        raise RefusedError(f"cannot write to {path}: {what} (--force overwrites it)")
+
+
+def check_all(outputs: "Iterable[tuple[str | None, str]]", *, inputs: "Iterable[str]" = (), force: bool = False) -> None:
+    """check() for each of (path or None, kind). No two may be the same file."""
+    seen: dict[str, str] = {}
+    inputs = list(inputs)
+    for path, kind in outputs:
+        if path is None:
+            continue
+        check(path, kind, inputs=inputs, force=force)
+        real = os.path.realpath(path)
+        if real in seen and (os.path.isfile(real) or not os.path.exists(real)):
+            raise RefusedError(f"cannot write to {path}: the {seen[real]} goes there as well")
+        seen[real] = kind
+
+
+def check_folder(path: str) -> None:
+    folder = os.path.dirname(os.path.realpath(path))
+    if not os.path.isdir(folder):
+        raise RefusedError(f"cannot write to {path}: there is no directory {folder}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise RefusedError(f"cannot write to {path}: the directory {folder} may not be written")
+
+
+def is_file(name: str, status: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(os.stat(name), status)
+    except OSError:
+        return False  # whoever reads it says so
+
+
+def make_way(path: str, kind: str, inputs: "Iterable[str]") -> None:
+    """Remove a regular file of another kind that is no input, because the user said --force."""
+    if os.path.isfile(path) and kind_of(path) != kind and not any(is_file(name, os.stat(path)) for name in inputs):
+        os.unlink(path)
+
+
+def is_stream(path: str, descriptor: int) -> bool:
+    """Does what is written to `path` go where the descriptor's does?"""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except OSError:
+        return False
+
+
+# --- at the moment of writing ---
+
+
+def reserve(path: str) -> bool:
+    """Make the file, empty; False if there is one. Any other OSError is left to whoever writes it."""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+    except FileExistsError:
+        return False
+    return True
+
+
+def give_up(path: str) -> None:
+    """Remove what reserve() has made, if nothing was written into it."""
+    try:
+        if os.stat(path).st_size == 0:
+            os.unlink(path)
+    except OSError:
+        pass  # it is gone, or stays: nothing is lost
+
+
+def reserve_free_name(path: str) -> str:
+    """`path`, or the first of PATH with -2, -3 … before its ending that is free; the file is there then, and empty."""
+    folder, name = os.path.split(path)
+    stem, dot, ending = name.partition(".")
+    names = (os.path.join(folder, f"{stem}-{number}{dot}{ending}") for number in count(2))
+    while not reserve(path):
+        path = next(names)
+    return path

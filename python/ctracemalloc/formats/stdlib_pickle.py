@@ -1,0 +1,161 @@
+"""Snapshot.dump in the form of the standard module's own: a pickle.
+
+Model: such a pickle holds one `tracemalloc.Snapshot` whose state is a dict, with a
+`tracemalloc._Traces` in it whose state is a list of raw traces,
+`(domain, size, ((filename, lineno), …), total_nframe)`. dump() writes the opcodes of those two objects
+by hand, because pickle would have to import `tracemalloc` to write its name; pickle writes the values in
+between. The core reads such files (src/libctm/formats/stdlib_pickle.c).
+"""
+
+import errno
+import io
+import os
+import pickle
+import resource
+import time
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+from .._ctracemalloc import Snapshot
+
+MODULE = "tracemalloc"
+
+PATIENCE = 2.0  # seconds for a pipe's reader to come
+
+# The newest protocol without frames: its pieces can be put together.
+PROTOCOL = 3
+GLOBAL = b"c%s\n%s\n"
+NEW_OBJECT = b")\x81"  # EMPTY_TUPLE NEWOBJ: cls.__new__(cls)
+BEGIN_STATE = b"}("  # EMPTY_DICT MARK
+END_STATE = b"ub"  # SETITEMS BUILD
+BEGIN_LIST = b"]("  # EMPTY_LIST MARK
+END_LIST = b"e"  # APPENDS
+STOP = b"."
+
+ATOMS = (type(None), bool, int, float, str, bytes)
+
+Target: TypeAlias = int | str | bytes | os.PathLike[str] | os.PathLike[bytes]
+
+
+def is_plain(value: object, seen: set[int] | None = None) -> bool:
+    """Made of None, bool, int, float, str, bytes, list, tuple and dict alone?
+
+    `seen` holds the ids of containers that need no second look; the caller keeps them alive.
+    """
+    waiting, seen = [value], set() if seen is None else seen
+    while waiting:
+        item = waiting.pop()
+        if type(item) in ATOMS or id(item) in seen:
+            continue
+        seen.add(id(item))
+        if type(item) in (list, tuple):
+            waiting.extend(item)  # type: ignore[arg-type]
+        elif type(item) is dict:
+            waiting.extend(item.keys())
+            waiting.extend(item.values())
+        else:
+            return False
+    return True
+
+
+class Pieces:
+    """Values as pickle writes them, sharing one memo, without the marks of begin and end."""
+
+    def __init__(self) -> None:
+        self.buffer = io.BytesIO()
+        self.pickler = pickle.Pickler(self.buffer, PROTOCOL)
+
+    def encode(self, value: object) -> bytes:
+        self.buffer.seek(0)
+        self.buffer.truncate()
+        self.pickler.dump(value)
+        return self.buffer.getvalue()[2:-1]  # without PROTO and STOP
+
+
+def dump(snapshot: Snapshot, path: Target) -> None:
+    """Write `snapshot` so that the standard module's Snapshot.load reads it.
+
+    `path` is anything that open() takes, as in the standard module.
+
+    ValueError if it is of a sample;
+    TypeError naming the attribute if the snapshot carries one that is not plain data; then
+    nothing is written. The file at `path` is replaced only when the new one is whole.
+    """
+    if snapshot.sample_interval is not None:
+        raise ValueError(
+            "a sampled snapshot cannot be dumped in stdlib's format, which would take its blocks for all there are"
+        )
+    attributes = dict(vars(snapshot))
+    attributes.pop("traces", None)
+    for name, value in attributes.items():
+        if not is_plain(value):
+            raise TypeError(f"cannot dump attribute {name!r}: a {type(value).__name__} is not plain data")
+    traces = list(snapshot.traces._traces)
+    seen: set[int] = set()
+    for index, trace in enumerate(traces):
+        if not is_plain(trace, seen):
+            raise TypeError(f"cannot dump trace {index}: it is not plain data")
+    write_whole(path, encode_snapshot(traces, attributes))
+
+
+def encode_snapshot(traces: list[Any], attributes: dict[str, Any]) -> Iterator[bytes]:
+    pieces = Pieces()
+    yield b"\x80%c" % PROTOCOL
+    yield GLOBAL % (MODULE.encode(), b"Snapshot") + NEW_OBJECT + BEGIN_STATE
+    yield pieces.encode("traces")
+    yield GLOBAL % (MODULE.encode(), b"_Traces") + NEW_OBJECT + BEGIN_STATE
+    yield pieces.encode("_traces")
+    yield BEGIN_LIST
+    for trace in traces:
+        yield pieces.encode(trace)
+    yield END_LIST + END_STATE
+    for name, value in attributes.items():
+        yield pieces.encode(name) + pieces.encode(value)
+    yield END_STATE + STOP
+
+
+def open_device(path: str, flags: int) -> int:
+    """Waits for somebody to read a pipe, but not for ever."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            descriptor = os.open(path, flags & ~os.O_CREAT | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO or time.monotonic() > until:
+                raise
+            time.sleep(0.02)
+        else:
+            os.set_blocking(descriptor, True)
+            return descriptor
+
+
+def within_limit(chunks: Iterator[bytes], path: str) -> Iterator[bytes]:
+    """Beyond the process's limit the system would send SIGXFSZ, which kills a program that does not ignore it."""
+    limit, size = resource.getrlimit(resource.RLIMIT_FSIZE)[0], 0
+    for chunk in chunks:
+        size += len(chunk)
+        if limit not in (resource.RLIM_INFINITY, -1) and size > limit:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
+        yield chunk
+
+
+def write_whole(path: Target, chunks: Iterator[bytes]) -> None:
+    if isinstance(path, int):
+        target: int | str = path  # a file descriptor, which open() closes
+    else:
+        target = os.path.realpath(os.fsdecode(path))
+    if isinstance(target, int) or (os.path.exists(target) and not os.path.isfile(target)):
+        # A device or a pipe; a directory is an error here.
+        with open(target, "wb", opener=None if isinstance(target, int) else open_device) as file:
+            file.writelines(chunks)
+        return
+    temporary = f"{target}.{os.getpid()}.tmp"
+    try:
+        with open(temporary, "xb") as file:
+            for chunk in within_limit(chunks, target):
+                file.write(chunk)
+        os.replace(temporary, target)
+    except BaseException:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise

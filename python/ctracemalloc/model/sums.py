@@ -1,0 +1,37 @@
+"""Sums over a whole snapshot."""
+
+from typing import NamedTuple
+
+from .._ctracemalloc import Snapshot
+
+# The peak is told apart from what is live if it is so much more:
+PEAK_RATIO = 1.5
+PEAK_BYTES = 64 * 1024
+
+
+class Sums(NamedTuple):
+    """Of a sample, estimates. None: the snapshot does not know it."""
+
+    size: int
+    blocks: int
+    freed_size: int | None
+    freed_blocks: int | None
+    allocated_size: int | None
+
+
+def sums_of(snapshot: Snapshot) -> Sums:
+    try:
+        files = snapshot.statistics("filename", sort="allocated")
+    except ValueError:  # not known
+        files = snapshot.statistics("filename")
+        size, count = sum(item.size for item in files), sum(item.count for item in files)
+        return Sums(size, count, None, None, None)
+    sums = [
+        sum(getattr(item, name) for item in files) for name in ("size", "count", "freed_size", "freed_count", "allocated_size")
+    ]
+    return Sums(*sums)
+
+
+def peak_stands_out(snapshot: Snapshot, peak: Snapshot) -> bool:
+    live, most = sums_of(snapshot).size, sums_of(peak).size
+    return most >= PEAK_RATIO * live and most - live >= PEAK_BYTES

@@ -1,0 +1,1 @@
+"""Recordings: memory over time in a file. writing.py makes them, reading.py reads them."""

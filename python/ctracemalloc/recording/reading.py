@@ -1,0 +1,258 @@
+"""Reading a recording: memory over time.
+
+Model: a Recording is a file that was opened: a list of moments, and for each the snapshot that take_snapshot() would
+have given. writing.py makes the files, docs/formats/recording.md tells what is in them.
+
+Times are seconds since the recording began. Ticks do not fall on whole seconds: one that was due at 5 was made at 5.0004 or so.
+So wherever a moment is asked for, by a time, the tick nearest to it is meant (of two as near, the earlier one), and what was
+asked for must lie in the recording: from 0 to half an interval after the last tick. A time is shown with the fewest digits
+that, asked for, give this tick again.
+"""
+
+import os
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+from .. import _ctracemalloc
+from .._ctracemalloc import Frame, Snapshot, Statistic, StatisticDiff, Traceback
+from .._losses import Loss
+from .._words import clock, counted, parse_clock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .writing import _Path
+
+MAX_DIGITS = 9  # of a second: the file has nanoseconds
+KEYS = {"filename": 1, "lineno": 2, "function": 3}  # ctm_key
+
+_Place: TypeAlias = Frame | Traceback | Statistic | StatisticDiff
+
+
+class Moment(NamedTuple):
+    """One tick of a recording: what was live, in all."""
+
+    time: float  # seconds since the recording began
+    size: int  # bytes
+    count: int  # type: ignore[assignment]  # blocks
+    peak: int  # bytes: the exact peak until then, since start, clear_traces or reset_peak
+    resident: int  # bytes of memory of the whole process; 0: not known
+
+
+class Event(NamedTuple):
+    """Something after which counting begins anew."""
+
+    time: float
+    what: str  # "start", "clear" (or stop and start within one tick), "stop"
+
+
+class Peak(NamedTuple):
+    time: float  # of the first tick by which it had been reached
+    size: int  # bytes
+
+
+class Series(NamedTuple):
+    """A place over time: item i of sizes and counts is that of times[i]."""
+
+    place: Frame
+    times: list[float]
+    sizes: list[int]
+    counts: list[int]
+
+    @property
+    def growth(self) -> int:
+        return self.sizes[-1] - self.sizes[0]
+
+
+class Recording:
+    """A recording, opened by open_recording() to be read. It may still be going on: what is there is read."""
+
+    def __init__(self, path: "_Path") -> None:
+        self._core = _ctracemalloc._recording_open(path)
+        info = self._core.info()
+        self._path = os.fsdecode(path)
+        self._started, self._interval, self._pid, self._command, self._ended = info[:5]
+        self._good_bytes, self._file_bytes, self._fault_offset, self._fault = info[5:]
+        self._moments = self._core.moments()
+        self._times = [moment[0] / 1e9 for moment in self._moments]
+
+    @property
+    def path(self) -> str:
+        return self._path
+
+    @property
+    def pid(self) -> int:
+        return self._pid
+
+    @property
+    def command(self) -> str:
+        """The command line of the recorded program."""
+        return self._command
+
+    @property
+    def started(self) -> float:
+        """When the recording began: UNIX time in seconds."""
+        return self._started / 1e9
+
+    @property
+    def interval(self) -> float:
+        return self._interval / 1e9
+
+    @property
+    def ended(self) -> str | None:
+        """How the program ended, in words if they are known, else "stopped" or "exit".
+
+        None: it goes on, or was killed, or ended without a mark.
+        """
+        return None if self._ended is None else self._core.end()[0] or self._ended
+
+    @property
+    def exit_status(self) -> int | None:
+        """The exit status of the program, if it is known."""
+        return self._core.end()[1]
+
+    @property
+    def incomplete(self) -> str | None:
+        """Why the recording ended before the program did; None: it did not, as far as the file says."""
+        return self._core.lack()
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        """What is not in the numbers of any of the moments."""
+        return self._core.losses()
+
+    @property
+    def truncated(self) -> str | None:
+        """What is wrong with the end of the file, and was left out; None: nothing is."""
+        if self._fault is None:
+            return None
+        lost = self._file_bytes - self._good_bytes
+        left_out = f"the last {counted(lost, 'byte')} {'was' if lost == 1 else 'were'} left out"
+        return f"{self._fault} (at byte {self._fault_offset}): {left_out}"
+
+    @property
+    def times(self) -> list[float]:
+        """The moments there are, in seconds since the recording began."""
+        return list(self._times)
+
+    @property
+    def events(self) -> list[Event]:
+        """When tracing was started, cleared and stopped. Snapshots from before and after do not add up."""
+        events = []
+        before = False
+        for time, tracing, _nframe, _sample_interval in self._core.spans():
+            events.append(Event(time / 1e9, "stop" if not tracing else "clear" if before else "start"))
+            before = tracing
+        return events
+
+    def totals(self) -> list[Moment]:
+        """What was live, moment by moment."""
+        return [Moment(time / 1e9, *rest) for time, *rest, _span in self._moments]
+
+    def moment(self, at: float | None = None) -> Moment:
+        """The Moment nearest to `at` seconds; None: the last there is. ValueError outside of the recording."""
+        time, *rest, _span = self._moments[self._index(at)]
+        return Moment(time / 1e9, *rest)
+
+    @property
+    def peak(self) -> Peak:
+        """The highest that traced memory has been, between two ticks or not."""
+        if not self._moments:
+            raise ValueError("the recording has no moments")
+        highest = max(moment[3] for moment in self._moments)
+        first = next(moment for moment in self._moments if moment[3] == highest)
+        return Peak(first[0] / 1e9, highest)
+
+    def snapshot(self, at: float | None = None) -> Snapshot:
+        """The Snapshot of the moment nearest to `at` seconds; None: of the last there is. ValueError outside."""
+        return self._core.snapshot(self._index(at))
+
+    def diff(
+        self,
+        start: float | None = None,
+        end: float | None = None,
+        key_type: str = "lineno",
+        cumulative: bool = False,
+    ) -> list[StatisticDiff]:
+        """What changed between two moments (None: the first, the last), the largest change first."""
+        first, last = self._range(start, end)
+        newer, older = self._core.snapshot(last), self._core.snapshot(first)
+        return newer.compare_to(older, key_type, cumulative)
+
+    def series(
+        self,
+        key_type: str = "lineno",
+        places: Iterable[_Place] | None = None,
+        *,
+        top: int = 10,
+        start: float | None = None,
+        end: float | None = None,
+    ) -> list[Series]:
+        """Places over time, each with its size and count at every moment from `start` to `end`.
+
+        places: Frames, Tracebacks or Statistics (their most recent frame counts); None: the `top` that changed
+        most between the two moments.
+        """
+        if key_type not in KEYS:
+            raise ValueError(f"unknown key type for a series: {key_type!r}")
+        first, last = self._range(start, end)
+        if places is None:
+            places = self.diff(start, end, key_type)[:top]
+        frames = [frame_of(place) for place in places]
+        keys = [(frame.filename, frame.lineno, frame.name) for frame in frames]
+        lists = self._core.series(first, last + 1 - first, KEYS[key_type], keys)
+        times = self._times[first : last + 1]
+        return [Series(frame, times, sizes, counts) for frame, (sizes, counts) in zip(frames, lists, strict=True)]
+
+    def _sample_intervals(self) -> list[int]:
+        """Of the samples that it has recorded, each once."""
+        return list(dict.fromkeys(interval for _time, tracing, _nframe, interval in self._core.spans() if tracing and interval))
+
+    def _index(self, at: float | None) -> int:
+        """The moment that a time means; ValueError."""
+        if not self._times:
+            raise ValueError("the recording has no moments")
+        index = len(self._times) - 1 if at is None else self._find(at)
+        if index is None:
+            span = f"from {self._clock(0)} to {self._clock(len(self._times) - 1)}"
+            raise ValueError(f"there is no moment at {at:g} seconds: the recording has moments {span}")
+        return index
+
+    def _find(self, at: float) -> int | None:
+        """The one rule for what a time means: see above. None: it is outside of the recording."""
+        times = self._times
+        if not 0 <= at <= times[-1] + self.interval / 2:
+            return None
+        index = bisect_left(times, at)
+        if index == len(times) or (index > 0 and at - times[index - 1] <= times[index] - at):
+            index -= 1
+        return index
+
+    def _clock(self, index: int) -> str:
+        """The time of a moment with the fewest digits that mean this moment and no other."""
+        time = self._times[index]
+        for digits in range(MAX_DIGITS):
+            text = clock(time, digits)
+            if self._find(parse_clock(text)) == index:
+                return text
+        return clock(time, MAX_DIGITS)
+
+    def _range(self, start: float | None, end: float | None) -> tuple[int, int]:
+        first, last = 0 if start is None else self._index(start), self._index(end)
+        if first > last:
+            raise ValueError(f"the moment at {self._clock(first)} is not before that at {self._clock(last)}")
+        return first, last
+
+    def __len__(self) -> int:
+        return len(self._times)
+
+    def __repr__(self) -> str:
+        return f"<Recording {self._path!r} moments={len(self)}>"
+
+
+def frame_of(place: Any) -> Frame:
+    traceback = getattr(place, "traceback", place)
+    frame = traceback[-1] if isinstance(traceback, Sequence) and len(traceback) else traceback
+    if not isinstance(frame, Frame):
+        raise TypeError(f"not a Frame, Traceback or Statistic: {place!r}")
+    return frame

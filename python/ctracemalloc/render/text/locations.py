@@ -1,0 +1,71 @@
+"""Where memory was allocated: locations, frames, lines of source."""
+
+import linecache
+import os
+import stat
+import tokenize  # noqa: F401 - linecache needs it, and must not import it in a signal handler
+
+from ..._ctracemalloc import Frame, Traceback
+from ..._words import counted
+from .style import Style
+
+INDENT = "      "
+
+
+def is_label(key: str) -> bool:
+    return key.startswith("label:")
+
+
+def location_cells(traceback: Traceback, key: str, style: Style) -> list[str]:
+    """Location and function of the most recent frame: that which allocated."""
+    frame = traceback[-1]
+    if is_label(key):
+        return [style.name(frame.filename) or "(no such label)", ""]
+    path = style.path(frame.filename)
+    if key == "filename":
+        return [path, ""]
+    return [f"{path}:{frame.lineno}", style.name(frame.name or "")]
+
+
+def details(traceback: Traceback, key: str, style: Style) -> list[str]:
+    """What stands below a row."""
+    if key == "filename" or is_label(key):
+        return []
+    if key == "traceback":
+        return format_frames(traceback, style)
+    source = source_text(traceback[-1], style, len(INDENT))
+    return [source] if source else []
+
+
+def format_frames(traceback: Traceback, style: Style) -> list[str]:
+    lines = []
+    for frame in reversed(traceback):
+        name = f" in {style.name(frame.name)}" if frame.name else ""
+        lines.append(style.location(f"{style.path(frame.filename)}:{frame.lineno}", name, len(INDENT)))
+        source = source_text(frame, style, len(INDENT) + 4)
+        if source:
+            lines.append("    " + source)
+    total = traceback.total_nframe
+    if total is not None and total > len(traceback):
+        left = total - len(traceback)
+        text = f"({counted(left, 'older frame')} {'was' if left == 1 else 'were'} not kept)"
+        lines += style.prose(text, len(INDENT))
+    return lines
+
+
+def source_text(frame: Frame, style: Style, indent: int) -> str:
+    """The line, or "". It comes from the program's disk or from a loader of the program's: anything may happen."""
+    try:
+        line = linecache.getline(source_path(frame.filename, style), frame.lineno)
+    except Exception:  # a name that no file can have, a loader that fails: a report without this line
+        return ""
+    return style.text(line.strip().replace("\t", " "), indent)
+
+
+def source_path(filename: str, style: Style) -> str:
+    """Where to read it: from where the program was started. "" for what is no file: a pipe or a device would not end."""
+    path = os.path.join(style.folder, filename)
+    try:
+        return path if stat.S_ISREG(os.stat(path).st_mode) else ""
+    except FileNotFoundError:
+        return filename  # linecache may know it in another way

@@ -1,0 +1,83 @@
+"""A recording as text.
+
+Model: a head of a few facts, memory over time as a line of blocks and a table of moments, and what changed between the
+two ends. Only a Recording's public side is read, but for the ways in which it shows and finds times.
+"""
+
+from collections.abc import Sequence
+
+from ..._words import clock, counted
+from ...model.series import highest_sizes, steps_between
+from ...recording.reading import Moment, Recording
+from . import losses
+from .diff import format_diff
+from .origin import date, recording_end
+from .samples import sample_text
+from .style import Style
+from .tables import format_facts, format_table
+from .units import format_bytes, format_change
+
+ROWS = 12  # of the table of moments
+WIDTH = 72  # of the line of blocks
+
+
+def format_recording(
+    recording: Recording,
+    key: str,
+    top: int,
+    style: Style,
+    *,
+    start: float | None = None,
+    end: float | None = None,
+) -> list[str]:
+    lines = format_head(recording, style)
+    if not len(recording):
+        return [*lines, "", "it has no moments"]
+    first, last = recording._range(start, end)
+    moments = recording.totals()[first : last + 1]
+    lines += ["", *format_timeline(moments, style), "", *format_moments(recording, first, last, style)]
+    if first == last:
+        return lines
+    old, new = recording.snapshot(moments[0].time), recording.snapshot(moments[-1].time)
+    lines += ["", style.bold(f"from {recording._clock(first)} to {recording._clock(last)}")]
+    return lines + format_diff(old, new, key, top, style, samples=False)
+
+
+def format_head(recording: Recording, style: Style) -> list[str]:
+    facts = []
+    if recording.command:
+        facts.append(("program", style.text(recording.command, len("  program  "))))
+    facts.append(("began", f"{date(recording.started)}, pid {recording.pid}"))
+    length = recording._clock(len(recording) - 1) if len(recording) else clock(0)
+    ticks = counted(len(recording), "tick")
+    facts.append(("length", f"{length} in {ticks}, one every {recording.interval:g} s"))
+    facts.append(("ended", style.text(recording_end(recording), len("  ended    "))))
+    if len(recording):
+        peak = recording.peak
+        reached = recording._clock(recording._index(peak.time))
+        facts.append(("peak", f"{format_bytes(peak.size)}, reached by {reached}"))
+    facts += [(event.what, f"at {clock(event.time)}") for event in recording.events[1:]]
+    facts += [("sample", sample_text(interval)) for interval in recording._sample_intervals()]
+    facts += losses.facts(recording)
+    if recording.truncated:
+        facts.append(("cut off", recording.truncated))
+    return format_facts("recording", facts, style)
+
+
+def format_timeline(moments: Sequence[Moment], style: Style) -> list[str]:
+    """A line of blocks, from 0 up to the highest size."""
+    sizes = highest_sizes(moments, WIDTH if style.width is None else style.width - 2)
+    most = max(sizes)
+    last = len(style.bars) - 1
+    bars = "".join(style.bars[size * last // most if most else 0] for size in sizes)
+    return [style.bold(f"live memory, up to {format_bytes(most)}"), f"  {bars}"]
+
+
+def format_moments(recording: Recording, first: int, last: int, style: Style) -> list[str]:
+    rows = [["", "time", "live", "change", "blocks", "process"]]
+    for index, moment, change in steps_between(recording.totals(), first, last, ROWS):
+        grown = "" if change is None else format_change(change)
+        resident = format_bytes(moment.resident) if moment.resident else ""
+        rows.append(["", recording._clock(index), format_bytes(moment.size), grown, f"{moment.count:,}", resident])
+    head, *body = format_table(rows, 0, ("process", "blocks", "change"), style)
+    return [style.dim(head), *body]

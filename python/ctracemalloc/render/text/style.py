@@ -1,0 +1,155 @@
+"""How lines are shown: colours, width, encoding, and from where paths are seen.
+
+Model: a Style is made once for an output and goes along to whatever makes lines for it. On a terminal rows fit its width, or
+COLUMNS, if that is set; elsewhere nothing has to fit and rows are whole. What the encoding of the output does not have is
+shown in ASCII, so that nothing has to be replaced when a line is written.
+
+A path is shown from the directory where the command was given if it is below it, and from the library folder of its Python
+(lib/python3.X, site-packages) if it is below that; the shorter of the two. Nothing else has a part in it, so `run` and
+`report`, given in one directory, show it alike.
+"""
+
+import codecs
+import os
+import re
+import sys
+from typing import TextIO
+
+from ..._words import printable
+from .columns import columns, cut_end, cut_path, wrap
+
+BARS = "▁▂▃▄▅▆▇█"
+ASCII_BARS = "_.-~=+*#"
+FALLBACK_WIDTH = 80  # of a terminal that does not say
+MIN_WIDTH = 20
+TEXT_WIDTH = 92  # of source text and command lines where nothing has to fit
+LIBRARY = re.compile(r".*/lib(?:64)?/python3(?:\.\d+t?)?/(?:site-packages/|dist-packages/)?")
+
+
+class Style:
+    """How the lines of one output are to look."""
+
+    def __init__(self, color: bool, width: int | None = None, encoding: str = "utf-8", folder: str | None = None) -> None:
+        self.color = color
+        self.width = width  # columns that a line may have; None: any
+        self.encoding = encoding
+        self.folder = current_folder() if folder is None else folder  # from where paths are seen
+        self.bars = BARS if printable(BARS, encoding) == BARS else ASCII_BARS
+
+    @staticmethod
+    def wanted(fd: int, refused: bool) -> bool:
+        """Are colours?"""
+        if refused or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+            return False
+        return is_terminal(fd)
+
+    @classmethod
+    def for_stream(cls, stream: TextIO | None, refused: bool) -> "Style":
+        try:
+            descriptor = stream.fileno() if stream is not None else -1
+        except (OSError, ValueError):
+            descriptor = -1  # no file behind it
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+        return cls(cls.wanted(descriptor, refused), width_of(descriptor), encoding_of(stream))
+
+    def name(self, text: str) -> str:
+        return printable(text, self.encoding)
+
+    def path(self, path: str) -> str:
+        return printable(shorten_path(path, self.folder), self.encoding)
+
+    def text(self, text: str, indent: int) -> str:
+        """A name that may be cut at its end: source text, a command line."""
+        width = TEXT_WIDTH if self.width is None else self.width - indent
+        return cut_end(printable(text, self.encoding), width)
+
+    def location(self, path: str, rest: str, indent: int) -> str:
+        """A path with what stands behind it, which goes first if there is no room."""
+        if self.width is None:
+            return path + rest
+        room = self.width - indent
+        rest = cut_end(rest, max(0, room - min(columns(path), room * 2 // 3)))
+        return cut_path(path, room - columns(rest)) + rest
+
+    def prose(self, text: str, indent: int = 0) -> list[str]:
+        """Lines that fit, of a text of ours that is indented by so much."""
+        return [text] if self.width is None else wrap(text, self.width - indent)
+
+    def paint(self, code: str, text: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if self.color and text else text
+
+    def bold(self, text: str) -> str:
+        return self.paint("1", text)
+
+    def dim(self, text: str) -> str:
+        return self.paint("2", text)
+
+    def grown(self, text: str, amount: int) -> str:
+        return self.paint("31" if amount > 0 else "32", text) if amount else text
+
+
+# --- what the output can show ---
+
+
+def is_terminal(descriptor: int) -> bool:
+    try:
+        return os.isatty(descriptor)
+    except OSError:
+        return False
+
+
+def width_of(descriptor: int) -> int | None:
+    """COLUMNS, or the width of the terminal that it is; None: it is none."""
+    given = os.environ.get("COLUMNS", "")
+    if given.isascii() and given.isdecimal() and len(given) < 9 and int(given) > 0:
+        return max(int(given), MIN_WIDTH)
+    if not is_terminal(descriptor):
+        return None
+    try:
+        width = os.get_terminal_size(descriptor).columns
+    except OSError:
+        width = 0
+    return max(width or FALLBACK_WIDTH, MIN_WIDTH)
+
+
+def encoding_of(stream: TextIO | None) -> str:
+    """What names have to be shown in.
+
+    Python writes UTF-8 in the locale C, as a guess. Who asks for that locale, and for no encoding, gets ASCII.
+    """
+    encoding = getattr(stream, "encoding", None)
+    if not isinstance(encoding, str):
+        return "utf-8"
+    try:
+        guessed = sys.flags.utf8_mode and "utf8" not in sys._xoptions and not os.environ.get("PYTHONUTF8")
+        if guessed and not os.environ.get("PYTHONIOENCODING"):
+            encoding = locale_encoding() or encoding
+        return codecs.lookup(encoding).name
+    except LookupError:
+        return "ascii"
+
+
+def locale_encoding() -> str:
+    from _locale import CODESET, nl_langinfo
+
+    return nl_langinfo(CODESET)
+
+
+def current_folder() -> str:
+    """The current directory, or "" if it has been deleted."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
+
+
+def shorten_path(path: str, folder: str) -> str:
+    """The path as it is seen from the folder, or from the Python library that it is in."""
+    library = LIBRARY.match(path)
+    best = path[library.end() :] if library is not None else path
+    prefix = folder.rstrip("/") + "/"
+    if len(prefix) > 1 and path.startswith(prefix) and len(path) - len(prefix) < len(best):
+        best = path[len(prefix) :]
+    return best or path

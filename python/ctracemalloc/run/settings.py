@@ -1,0 +1,48 @@
+"""What the launcher tells the process of the program: one -X option of the interpreter."""
+
+import marshal
+from typing import NamedTuple
+
+RUN_OPTION = "ctracemalloc_run"
+MARSHAL_VERSION = 2  # of any Python
+
+
+class RecordOptions(NamedTuple):
+    """What is to be recorded over time."""
+
+    interval: float  # seconds
+    children: bool
+    path: str  # absolute
+
+
+class Settings:
+    """What the launcher tells the program's process, as the text of one -X option: all attributes, marshalled, in hex.
+
+    marshal takes any text, and is in the interpreter: the program finds no module imported that is not without us.
+    """
+
+    def __init__(self, nframe: int, interval: int, install: bool, top: int, key: str, color: bool, output: str) -> None:
+        self.nframe = nframe
+        self.interval = interval  # bytes; 0: every block is traced
+        self.install = install
+        self.top = top
+        self.key = key
+        self.color = color
+        self.output = output  # absolute, or "" for the default name
+        self.record: RecordOptions | None = None
+        self.black_box = ""  # absolute, "auto" for the default folder, or "" for none
+        self.box_children = False
+        self.zstd = False
+        self.force = False  # may the files that were given be overwritten, whatever they are?
+
+    def encode(self) -> str:
+        record = None if self.record is None else tuple(self.record)
+        return marshal.dumps({**vars(self), "record": record}, MARSHAL_VERSION).hex()
+
+    @classmethod
+    def decode(cls, text: str) -> "Settings":
+        values = marshal.loads(bytes.fromhex(text))
+        settings = cls.__new__(cls)
+        vars(settings).update(values)
+        settings.record = None if values["record"] is None else RecordOptions(*values["record"])
+        return settings

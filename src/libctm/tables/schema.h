@@ -1,0 +1,175 @@
+/* tables/schema.h: the list of tables, from which everything that is the same for each of them is made.
+ *
+ * Model: CTMI_ALL_TABLES lists the tables by name; ctmi_schemas says what the rows of each hold. From these two come
+ * init, copying and emptying of a store, the columns of a snapshot, giving rows new ids (tables/remap.h), the encoders and
+ * decoders of the three formats, and each check of a reference.
+ *
+ * The *content* of a row is what it says: a struct of ctm/tables.h. It is the same in a store, in a snapshot and on file:
+ *   - a row of a store begins with it; what follows is the store's own. A black box has these rows.
+ *   - a row of a snapshot and of a snapshot file is the content alone, on file little-endian, each field at its offset in the struct.
+ *   - a row of a recording is the fields that are part of its key, in the order of the struct, each a varint.
+ * The strings have no content of a fixed size: what is theirs is done by hand.
+ *
+ * A row refers to rows of tables above its own in the list, or to rows before it in its own table. So in the order of
+ * the list, and of ids, all that a row refers to comes before it.
+ */
+#ifndef CTMI_TABLES_SCHEMA_H
+#define CTMI_TABLES_SCHEMA_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ctm/tables.h"
+
+/* --- rows of a store; the owner and the lock are the store's (store.h) --- */
+
+struct ctmi_string_row {
+    uint64_t offset; /* in the store's bytes */
+    uint32_t length; /* bytes, the NUL not counted */
+    uint32_t hash;
+};
+
+struct ctmi_traceback_row {
+    ctm_traceback row;
+    uint32_t length;    /* frames kept, this one included */
+    uint32_t last_site; /* hint: the site found last for this traceback; 0: none */
+};
+
+struct ctmi_label_row {
+    ctm_label row;
+    uint32_t length; /* pairs in the set, this one included */
+};
+
+/* One cache line, so that an event touches one.
+ *
+ * Blocks at the peak: each new peak has a stamp. A row that changes has first to save what it has: `site.at_peak` are
+ * the owner's blocks, allocated - freed, at the peak whose stamp is `site.reserved`. A row with an older stamp has not
+ * changed since. For `freed_remote` it is kept the other way round: `remote_since` is a stamp in the upper half, and in the
+ * lower one the blocks freed since then. ctmi_site_row_at_peak puts these together. */
+struct ctmi_site_row {
+    _Alignas(64) ctm_site site;    /* counters, `reserved`: the store's owner */
+    _Atomic uint64_t freed_remote; /* blocks freed through other shards: any thread */
+    _Atomic uint64_t remote_since; /* of freed_remote: any thread */
+};
+_Static_assert(sizeof(ctm_site) == 48, "a site's row on file");
+_Static_assert(sizeof(struct ctmi_site_row) == 64, "one cache line");
+
+/* --- the list: TABLE(ID, one, many, number, content, row) ---
+ * number: the member of ctm_snapshot_info that counts the rows; row: in a store. */
+#define CTMI_CONTENT_TABLES(TABLE)                                                                 \
+    TABLE(FUNCTIONS, function, functions, functions, ctm_function, ctm_function)                   \
+    TABLE(FRAMES, frame, frames, frames, ctm_frame, ctm_frame)                                     \
+    TABLE(TRACEBACKS, traceback, tracebacks, tracebacks, ctm_traceback, struct ctmi_traceback_row) \
+    TABLE(LABELS, label, labels, label_sets, ctm_label, struct ctmi_label_row)                     \
+    TABLE(SITES, site, sites, sites, ctm_site, struct ctmi_site_row)
+#define CTMI_ALL_TABLES(TABLE)                                                               \
+    TABLE(STRINGS, string, strings, strings, struct ctmi_string_row, struct ctmi_string_row) \
+    CTMI_CONTENT_TABLES(TABLE)
+
+/* CTMI_TABLE_STRINGS, CTMI_TABLE_FUNCTIONS … */
+enum ctmi_table {
+#define TABLE(ID, ...) CTMI_TABLE_##ID,
+    CTMI_ALL_TABLES(TABLE)
+#undef TABLE
+        CTMI_TABLE_BYTES, /* of the strings; last: a black box has chunks of them as of a table */
+    CTMI_TABLES,
+    CTMI_ROWS_TABLES = CTMI_TABLE_BYTES, /* tables that have rows */
+};
+
+/* A content of any table, aligned. */
+union ctmi_content {
+#define TABLE(ID, one, many, number, content, row) content one;
+    CTMI_CONTENT_TABLES(TABLE)
+#undef TABLE
+};
+
+/* --- what a row holds --- */
+
+enum ctmi_holds {
+    /* Part of the row's key, and of its row in a recording: */
+    CTMI_HOLDS_NUMBER, /* any number */
+    CTMI_HOLDS_SIGNED, /* any number, of 32 bits */
+    CTMI_HOLDS_ROW,    /* the id of a row of `table`; 0: none. Of its own table: of one before it */
+    CTMI_HOLDS_SOME_ROW, /* the same, never 0 */
+    /* Not part of it: */
+    CTMI_HOLDS_COUNTER,
+    CTMI_HOLDS_ZERO, /* reserved: 0 on file */
+};
+
+struct ctmi_field {
+    const char *name;
+    uint8_t offset; /* in the content */
+    uint8_t size;   /* bytes: 4 or 8; 0: no more fields */
+    bool is_later;  /* not in the first version of a snapshot file; read as 0 from it */
+    enum ctmi_holds holds;
+    enum ctmi_table table; /* that a reference is to */
+    const char *range;     /* recording: why a number of 32 bits that is larger is refused */
+};
+
+#define CTMI_MAX_FIELDS 8
+
+struct ctmi_schema {
+    uint32_t row_size;     /* bytes, in a store */
+    uint32_t content_size; /* bytes */
+    uint32_t limit;        /* rows, row 0 included */
+    uint32_t spare;        /* rows kept free for blocks without a place (store.h) */
+    bool is_optional;      /* a snapshot file leaves an empty one out */
+    /* Why a reader refuses a row: */
+    const char *no_such_row;   /* one that refers to a row of this table that is not there */
+    const char *no_parent;     /* one of this table whose parent is not before it */
+    const char *without;       /* recording: one of this table without a row that it must have */
+    const char *bad_reference; /* black box: one of this table with any reference that is wrong */
+    struct ctmi_field fields[CTMI_MAX_FIELDS + 1]; /* all of the content, in its order */
+};
+
+extern const struct ctmi_schema ctmi_schemas[CTMI_ROWS_TABLES];
+
+static inline bool ctmi_field_is_key(const struct ctmi_field *field)
+{
+    return field->holds < CTMI_HOLDS_COUNTER;
+}
+
+static inline bool ctmi_field_is_reference(const struct ctmi_field *field)
+{
+    return field->holds == CTMI_HOLDS_ROW || field->holds == CTMI_HOLDS_SOME_ROW;
+}
+
+/* Why a row of `table` is refused whose field refers to no row. */
+const char *ctmi_field_reason(enum ctmi_table table, const struct ctmi_field *field);
+/* Bytes of the content in the first version of a snapshot file. */
+uint32_t ctmi_schema_least_size(const struct ctmi_schema *schema);
+
+/* The first field of row `id` of `table` that refers to no row; NULL: none does. counts: rows of each table, row 0 included. */
+const struct ctmi_field *ctmi_content_fault(enum ctmi_table table, const void *content, uint32_t id,
+                                            const uint32_t *counts);
+
+/* The value of a field of 4 bytes. */
+static inline uint32_t ctmi_field_get(const struct ctmi_field *field, const void *content)
+{
+    uint32_t value;
+    __builtin_memcpy(&value, (const char *)content + field->offset, sizeof value);
+    return value;
+}
+
+static inline void ctmi_field_set(const struct ctmi_field *field, void *content, uint32_t value)
+{
+    __builtin_memcpy((char *)content + field->offset, &value, sizeof value);
+}
+
+/* The same of one of 8. */
+static inline uint64_t ctmi_field_get_wide(const struct ctmi_field *field, const void *content)
+{
+    uint64_t value;
+    __builtin_memcpy(&value, (const char *)content + field->offset, sizeof value);
+    return value;
+}
+
+static inline void ctmi_field_set_wide(const struct ctmi_field *field, void *content,
+                                       uint64_t value)
+{
+    __builtin_memcpy((char *)content + field->offset, &value, sizeof value);
+}
+
+#endif

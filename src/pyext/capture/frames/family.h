@@ -1,0 +1,27 @@
+/* family.h: how this interpreter's frames are read: the family's own inline functions, which are the same six in each.
+ *
+ *   pyctm_frame_innermost(thread_state)      its innermost frame, complete or not; NULL: none
+ *   pyctm_frame_is_complete(frame)           not a shim, and past what comes before its first line
+ *   pyctm_frame_code(frame)                  of a complete one: its code object, borrowed
+ *   pyctm_frame_instruction(frame)           of a complete one: where it stands
+ *   pyctm_frame_is_entered_from_c(frame)     without a shim to tell it
+ *   pyctm_frame_sentinel_slot(frame, owner)  see sentinels_inline.h
+ *
+ * All of them are HOOK. To be included before Python.h.
+ */
+#ifndef PYCTM_CAPTURE_FRAMES_FAMILY_H
+#define PYCTM_CAPTURE_FRAMES_FAMILY_H
+
+#include "capture/frames/versions.h"
+
+#if PYCTM_FAMILY == 311
+#include "capture/frames/family_311.h"
+#elif PYCTM_FAMILY == 312
+#include "capture/frames/family_312.h"
+#elif PYCTM_FAMILY == 313
+#include "capture/frames/family_313.h"
+#elif PYCTM_FAMILY == 314
+#include "capture/frames/family_314.h"
+#endif
+
+#endif

@@ -1,0 +1,122 @@
+/* sentinels_inline.h: marks, by which older frames are known to be as they were; inline in follow.c.
+ *
+ * Model: a frame that called another one in the same run of the interpreter's loop is suspended with its stack
+ * pointer at the slot where the call's result will be put: the lowest slot of the call's operands, which the new frame
+ * has taken. A mark is a word written there, that no object's reference can be. To the interpreter the slot is free space
+ * above the stack: it reads it only after it has written it, and it writes it before this frame can stand at this
+ * instruction in another call, for then the operands are pushed anew, the lowest into this slot. So a frame that stands
+ * where it is remembered, and whose mark is there, is in the same call as when the mark was made, and it and all older
+ * frames have not moved since.
+ *
+ * No two marks are the same word, so one that is in the slot is this call's; whoever finds one there takes it over.
+ *
+ * This holds for instructions that take an operand off the stack: hence `pyctm_frame_sentinel_slot`, of each family, which gives no
+ * slot for others (a property's owner, for one, may be left there), nor for code that runs compiled. A frame that was
+ * entered from C is never marked through: then the caller's operands are still on its stack.
+ *
+ * The few innermost frames change with nearly every event. They are compared; marking them would cost more.
+ *
+ * To be included before Python.h.
+ */
+
+#ifndef PYCTM_CAPTURE_STACKCACHE_SENTINELS_INLINE_H
+#define PYCTM_CAPTURE_STACKCACHE_SENTINELS_INLINE_H
+
+#include "capture/frames/family.h"
+
+#include "capture/stackcache/stack.h"
+
+#if PYCTM_FAMILY != 0
+
+#define PYCTM_SENTINEL_BASE \
+    ((uintptr_t)0xC7A3u << 48 | 0x6bu) /* no address, and no tagged number that occurs */
+#define PYCTM_SENTINEL_SERIAL_BITS ((uintptr_t)0xffffffffu << 8)
+#define PYCTM_LONG_WALK 12u  /* levels without a mark */
+#define PYCTM_NO_SENTINEL 4u /* the innermost ones */
+
+/* HOOK: Where the mark of a complete frame goes that has called `above`, both in the chain; NULL: it cannot have one. */
+static inline uintptr_t *pyctm_sentinel_slot_under(pyctm_interpreter_frame *frame,
+                                                   const pyctm_interpreter_frame *above)
+{
+    if (above->owner > FRAME_OWNED_BY_GENERATOR || pyctm_frame_is_entered_from_c(above)) {
+        return NULL;
+    }
+    uintptr_t *const slot = pyctm_frame_sentinel_slot(frame, above->owner);
+    uintptr_t *const slots = (uintptr_t *)frame->localsplus;
+    const PyCodeObject *code = pyctm_frame_code(frame);
+    const bool is_inside = slot != NULL && slot >= slots + code->co_nlocalsplus &&
+                           slot < slots + code->co_nlocalsplus + code->co_stacksize;
+    return is_inside ? slot : NULL;
+}
+
+/* HOOK: The frame at `level` has called the one above, which is in the chain too. */
+static inline uintptr_t *pyctm_sentinel_slot(const pyctm_stack *stack, uint32_t level)
+{
+    const bool is_complete = stack->totals[level] > (level > 0 ? stack->totals[level - 1] : 0);
+    return is_complete
+               ? pyctm_sentinel_slot_under((pyctm_interpreter_frame *)stack->levels[level].frame,
+                                           stack->levels[level + 1].frame)
+               : NULL;
+}
+
+/* HOOK: */
+static inline uintptr_t pyctm_sentinel_word(uint32_t serial)
+{
+    return PYCTM_SENTINEL_BASE | (uintptr_t)serial << 8;
+}
+
+/* HOOK: Makes a mark, unless there is one; its serial. */
+static inline uint32_t pyctm_sentinel_put(pyctm_stack *stack, uintptr_t *slot)
+{
+    if ((*slot & ~PYCTM_SENTINEL_SERIAL_BITS) != PYCTM_SENTINEL_BASE) {
+        *slot = pyctm_sentinel_word(++stack->serial);
+    }
+    return (uint32_t)(*slot >> 8);
+}
+
+/* HOOK: 1 + the innermost level below `level` that has a mark. */
+static inline uint32_t pyctm_sentinel_guard_of(const pyctm_stack *stack, uint32_t level)
+{
+    if (level == 0) {
+        return 0;
+    }
+    const pyctm_level *older = &stack->levels[level - 1];
+    return older->sentinel != NULL ? level : older->below;
+}
+
+/* HOOK: Marks the levels from `from` to below `to`, which is at most the innermost one. */
+static inline void pyctm_sentinel_set(pyctm_stack *stack, uint32_t from, uint32_t to)
+{
+    uint32_t below = pyctm_sentinel_guard_of(stack, from);
+    for (uint32_t i = from; i < to; i++) {
+        uintptr_t *const slot = pyctm_sentinel_slot(stack, i);
+        stack->levels[i].sentinel = slot;
+        stack->levels[i].below = below;
+        if (slot != NULL) {
+            stack->levels[i].serial = pyctm_sentinel_put(stack, slot);
+            below = i + 1;
+        }
+    }
+}
+
+/* HOOK: The levels are as the chain is, and counted: marks those that are new. */
+static inline void pyctm_sentinel_changed(pyctm_stack *stack)
+{
+    if (stack->lowest < stack->with_sentinel) {
+        stack->with_sentinel = stack->lowest;
+    }
+    if (stack->with_sentinel + PYCTM_NO_SENTINEL < stack->length) {
+        pyctm_sentinel_set(stack, stack->with_sentinel, stack->length - PYCTM_NO_SENTINEL);
+        stack->with_sentinel = stack->length - PYCTM_NO_SENTINEL;
+    }
+    stack->guard = pyctm_sentinel_guard_of(stack, stack->with_sentinel);
+}
+
+/* HOOK: `level` is below `marked` and below the innermost one, and its frame stands where it is remembered. */
+static inline bool pyctm_sentinel_is_there(const pyctm_level *level)
+{
+    return level->sentinel != NULL && *level->sentinel == pyctm_sentinel_word(level->serial);
+}
+
+#endif
+#endif

@@ -1,0 +1,66 @@
+/* site_cache.c: see site_cache.h. Out of memory it stays as small as it is. */
+#include "capture/stackcache/site_cache.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST_MASK ((1u << 16) - 1)
+
+void pyctm_site_cache_init(pyctm_site_cache *cache)
+{
+    cache->rows = cache->first;
+    cache->mask = PYCTM_SITES_FIRST_MASK;
+    cache->stamp = 1;
+}
+
+/* HOOK: */
+static void grow(pyctm_site_cache *cache)
+{
+    const uint32_t mask = 2 * cache->mask + 1;
+    pyctm_cached_site *more = calloc((size_t)mask + 1, sizeof *more);
+    cache->lost = 0;
+    if (more == NULL) {
+        return;
+    }
+    if (cache->rows != cache->first) {
+        free(cache->rows);
+    }
+    cache->rows = more;
+    cache->mask = mask;
+}
+
+/* HOOK: */
+void pyctm_site_cache_keep(pyctm_site_cache *cache, const pyctm_where *where, uint32_t size,
+                           uint32_t site)
+{
+    pyctm_cached_site *cached = pyctm_site_cache_place(cache, where, size);
+    cache->lost += cached->callers >> 32 == cache->stamp;
+    *cached = (pyctm_cached_site){where->instruction, where->callers, size, site};
+    if (cache->lost > cache->mask && cache->mask < MOST_MASK) {
+        grow(cache);
+    }
+}
+
+/* HOOK: */
+void pyctm_site_cache_forget(pyctm_site_cache *cache)
+{
+    if (++cache->stamp == 0) { /* once round: old stamps would be good again */
+        memset(cache->rows, 0, sizeof(pyctm_cached_site) * ((size_t)cache->mask + 1));
+        cache->stamp = 1;
+    }
+}
+
+void pyctm_site_cache_release(pyctm_site_cache *cache)
+{
+    if (cache->rows != cache->first) {
+        free(cache->rows);
+        cache->rows = cache->first;
+        cache->mask = PYCTM_SITES_FIRST_MASK;
+    }
+    cache->lost = 0;
+}
+
+size_t pyctm_site_cache_memory(const pyctm_site_cache *cache)
+{
+    return cache->rows != cache->first ? sizeof(pyctm_cached_site) * ((size_t)cache->mask + 1) : 0;
+}

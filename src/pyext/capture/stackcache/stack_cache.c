@@ -1,0 +1,576 @@
+/* stack_cache.c: from the remembered stack to a site.
+ *
+ * Model: a frame's *context* (step_cache.h) stands for the chain that ends there, and has its traceback. `valid` levels,
+ * counted from the oldest, have not changed since they got their contexts. What the innermost frame adds is looked up in
+ * a cache of sites (site_cache.h).
+ *
+ * The callers of an event are known in one of three ways, the cheapest first: the frame is a near; one of its next
+ * callers is, and the steps from there on are in the cache; the levels below are as remembered. With the callers known, a
+ * site that is not in its cache is looked up in the tables. Else the whole stack is followed.
+ */
+#include "capture/stackcache/stack_cache.h"
+
+#include "capture/frames/frames.h"
+#include "capture/hot.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
+
+#define HOPELESS 16u       /* failures in a row, after which chances are taken only now and then: */
+#define CHANCES 64u        /* of so many */
+#define CHANCES_TAKEN 8u   /* the first ones, so that what was made at one can help at the next */
+#define FAR 2u             /* complete frames to a near: then one is made nearer */
+#define MORE_IN_A_ROW 2u   /* events in a frame that is not remembered: there may be more */
+#define MANY_IN_A_ROW 12u  /* it is worth being remembered */
+#define AGAIN_IN_A_ROW 64u /* after so many more it is worth trying that again */
+
+void pyctm_stack_cache_init(pyctm_stack_cache *cache, ctm_tracer *tracer, pyctm_code_cache *codes)
+{
+    cache->tracer = tracer;
+    cache->codes = codes;
+    pyctm_site_cache_init(&cache->sites);
+    pyctm_step_cache_init(&cache->steps);
+}
+
+size_t pyctm_stack_memory(const pyctm_stack_cache *cache)
+{
+    return cache->stack.capacity * (sizeof(pyctm_level) + sizeof(uint32_t)) +
+           cache->contexts_capacity * sizeof(pyctm_level_context) +
+           pyctm_step_cache_memory(&cache->steps) + pyctm_site_cache_memory(&cache->sites);
+}
+
+/* HOOK: */
+static bool reserve_contexts(pyctm_stack_cache *cache, uint32_t levels)
+{
+    if (levels <= cache->contexts_capacity) {
+        return true;
+    }
+    pyctm_level_context *more =
+        pyctm_array_grown(cache->contexts, cache->valid, cache->stack.capacity, sizeof *more);
+    if (more == NULL) {
+        return false;
+    }
+    cache->contexts = more;
+    cache->contexts_capacity = cache->stack.capacity;
+    return true;
+}
+
+/* HOOK: The hops stay: they are read only where the tag is right, and lie on other cache lines. */
+static void forget_cached_calls(pyctm_stack *stack)
+{
+    for (uint32_t i = 0; i < PYCTM_CALL_CACHE_ENTRIES; i++) {
+        pyctm_cached_call *const cached = &stack->cached_calls[i];
+        cached->tag = 0;
+        cached->penalty = cached->skip = 0;
+    }
+}
+
+/* HOOK: */
+void pyctm_stack_forget(pyctm_stack_cache *cache)
+{
+    pyctm_site_cache_forget(&cache->sites);
+    pyctm_step_cache_forget(&cache->steps);
+    cache->stack.known = 0;
+    cache->stack.with_sentinel = cache->stack.guard = 0;
+    forget_cached_calls(&cache->stack);
+    cache->valid = 0;
+}
+
+void pyctm_stack_release(pyctm_stack_cache *cache)
+{
+    pyctm_stack_forget(cache);
+    free(cache->stack.levels);
+    free(cache->stack.totals);
+    free(cache->contexts);
+    pyctm_step_cache_release(&cache->steps);
+    pyctm_site_cache_release(&cache->sites);
+    cache->stack = (pyctm_stack){0};
+    cache->contexts = NULL;
+    cache->contexts_capacity = 0;
+}
+
+/* HOOK: */
+static inline bool is_complete(pyctm_stack_cache *cache, uint32_t level)
+{
+    return cache->stack.totals[level] > (level > 0 ? cache->stack.totals[level - 1] : 0);
+}
+
+/* HOOK: */
+static ctm_status level_row(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t level,
+                            uint32_t *out)
+{
+    int unit;
+    PyCodeObject *code = pyctm_stack_code(&cache->stack, level, &unit);
+    return pyctm_code_frame(cache->codes, shard, code, unit, out);
+}
+
+/* HOOK: The step from `caller` to a level whose instruction is new there. */
+static ctm_status new_step(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t level,
+                           uint32_t caller, pyctm_cached_step **out)
+{
+    uint32_t row;
+    const ctm_status status = level_row(cache, shard, level, &row);
+    if (status != CTM_OK) {
+        return status;
+    }
+    pyctm_cached_step *by_row = pyctm_step_place(&cache->steps, caller, pyctm_step_to_row(row));
+    if (!pyctm_step_is(&cache->steps, by_row, caller, pyctm_step_to_row(row))) {
+        pyctm_step_put(&cache->steps, by_row, caller, pyctm_step_to_row(row),
+                       (pyctm_level_context){++cache->last_context, 0});
+    }
+    const pyctm_level_context found = {by_row->context, by_row->traceback};
+    const uintptr_t instruction = (uintptr_t)cache->stack.levels[level].instruction;
+    *out = pyctm_step_place(&cache->steps, caller, instruction);
+    pyctm_step_put(&cache->steps, *out, caller, instruction, found);
+    return CTM_OK;
+}
+
+/* HOOK: Gives the levels below `levels` their contexts. */
+static ctm_status find_contexts(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t levels)
+{
+    pyctm_level_context now =
+        cache->valid > 0 ? cache->contexts[cache->valid - 1] : (pyctm_level_context){0, 0};
+    while (cache->valid < levels) {
+        if (is_complete(cache, cache->valid)) {
+            const uintptr_t instruction = (uintptr_t)cache->stack.levels[cache->valid].instruction;
+            pyctm_cached_step *step = pyctm_step_place(&cache->steps, now.context, instruction);
+            if (!pyctm_step_is(&cache->steps, step, now.context, instruction)) {
+                const ctm_status status = new_step(cache, shard, cache->valid, now.context, &step);
+                if (status != CTM_OK) {
+                    return status;
+                }
+            }
+            now = (pyctm_level_context){step->context, step->traceback};
+        }
+        cache->contexts[cache->valid++] = now;
+    }
+    return CTM_OK;
+}
+
+/* HOOK: Puts the frame of a complete level on top of *traceback. */
+static ctm_status add_level(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t level,
+                            uint32_t *traceback)
+{
+    uint32_t row;
+    ctm_status status = level_row(cache, shard, level, &row);
+    if (status == CTM_OK) {
+        status = ctm_shard_traceback(shard, *traceback, row, (int32_t)cache->stack.totals[level],
+                                     traceback);
+    }
+    return status;
+}
+
+/* HOOK: Keeps what was looked up for `level`, which is complete. */
+static void keep_traceback(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t level,
+                           uint32_t traceback)
+{
+    const uint32_t caller = level > 0 ? cache->contexts[level - 1].context : 0;
+    uint32_t row;
+    cache->contexts[level].traceback = traceback;
+    pyctm_step_keep(&cache->steps, caller, (uintptr_t)cache->stack.levels[level].instruction,
+                    traceback);
+    if (level_row(cache, shard, level, &row) == CTM_OK) {
+        pyctm_step_keep(&cache->steps, caller, pyctm_step_to_row(row), traceback);
+    }
+}
+
+/* HOOK: The traceback of the `keep` innermost frames up to `level`, which is complete. A chain that is kept whole is
+ * built on those of the levels below; a cut one has none of their rows. */
+static ctm_status chain_traceback(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t level,
+                                  uint32_t keep, uint32_t *out)
+{
+    const uint32_t total = cache->stack.totals[level], left_out = total > keep ? total - keep : 0;
+    uint32_t from = level, traceback = 0;
+    while (from > 0 && cache->stack.totals[from - 1] > left_out) {
+        if (left_out == 0 && cache->contexts[from - 1].traceback != 0) {
+            traceback = cache->contexts[from - 1].traceback;
+            break;
+        }
+        from--;
+    }
+    for (uint32_t i = from; i <= level; i++) {
+        if (!is_complete(cache, i)) {
+            continue;
+        }
+        const ctm_status status = add_level(cache, shard, i, &traceback);
+        if (status != CTM_OK) {
+            return status;
+        }
+        if (left_out == 0 || i == level) {
+            keep_traceback(cache, shard, i, traceback);
+        }
+    }
+    *out = traceback;
+    return CTM_OK;
+}
+
+/* HOOK: The traceback of the frames older than level `top`, at most `keep`; `total` of them are complete, not 0. */
+static __attribute__((noinline)) ctm_status parent_of(pyctm_stack_cache *cache, ctm_shard *shard,
+                                                      uint32_t top, uint32_t keep, uint32_t *out)
+{
+    if (!reserve_contexts(cache, cache->stack.length) || !pyctm_step_cache_prepare(&cache->steps)) {
+        return CTM_ERR_NOMEM;
+    }
+    ctm_status status = find_contexts(cache, shard, top);
+    if (status != CTM_OK) {
+        return status;
+    }
+    uint32_t level = top - 1;
+    while (!is_complete(cache, level)) {
+        level--;
+    }
+    *out = cache->contexts[level].traceback;
+    if (*out == 0) {
+        status = chain_traceback(cache, shard, level, keep, out);
+    }
+    for (uint32_t i = level + 1; i < top && status == CTM_OK; i++) {
+        cache->contexts[i].traceback = *out;
+    }
+    return status;
+}
+
+/* Where a block is allocated whose site is not in the cache. */
+typedef struct unknown_site {
+    pyctm_where where;
+    PyCodeObject *code; /* of the innermost frame; borrowed */
+    int unit;           /* of it */
+    uint32_t parent;    /* row of the callers' traceback; 0: none is kept */
+    uint32_t total;     /* complete frames, the innermost included */
+} unknown_site;
+
+/* HOOK: Of `place`. The site is kept if
+ * the instruction alone tells that its frame is complete. Before the first traceable one it does not: there a
+ * generator's frame is, and the call that makes the generator is not. */
+static __attribute__((noinline)) ctm_status look_up(pyctm_stack_cache *cache, ctm_shard *shard,
+                                                    const unknown_site *place, uint64_t size,
+                                                    uint32_t *out)
+{
+    uint32_t row, traceback;
+    ctm_status status = pyctm_code_frame(cache->codes, shard, place->code, place->unit, &row);
+    if (status == CTM_OK) {
+        status = ctm_shard_traceback(shard, place->parent, row, (int32_t)place->total, &traceback);
+    }
+    if (status == CTM_OK) {
+        status = ctm_shard_site(shard, 0, traceback, size, out);
+    }
+    if (status == CTM_OK && place->unit >= place->code->_co_firsttraceable && size <= UINT32_MAX) {
+        pyctm_site_cache_keep(&cache->sites, &place->where, (uint32_t)size, *out);
+    }
+    return status;
+}
+
+/* HOOK: `parent` is the traceback row of the callers; 0: none is kept. */
+static inline ctm_status find_site(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t top,
+                                   uint32_t parent, uint32_t limit, uint64_t size, uint32_t *out)
+{
+    const uint32_t total = cache->stack.totals[top];
+    unknown_site place = {
+        .where = {cache->stack.levels[top].instruction,
+                  pyctm_site_cache_stamped(&cache->sites, limit > 1 ? parent : total)},
+        .parent = parent,
+        .total = total};
+    *out = pyctm_site_cache_find(&cache->sites, &place.where, size);
+    if (*out != 0) {
+        return CTM_OK;
+    }
+    place.code = pyctm_stack_code(&cache->stack, top, &place.unit);
+    return look_up(cache, shard, &place, size, out);
+}
+
+/* HOOK: How many complete frames the callers of the innermost frame are, and that one. */
+static uint32_t total_above(pyctm_stack_cache *cache, const pyctm_above *above)
+{
+    uint32_t total = 1 + (above->level > 0 ? cache->stack.totals[above->level - 1] : 0);
+    for (uint32_t i = 1; i < above->n; i++) {
+        total += above->frames[i].is_complete;
+    }
+    return total;
+}
+
+/* HOOK: The callers' context and the row of their traceback, if all steps to it are in the cache. *out_before: the same
+ * without the innermost of them. */
+static bool context_above(pyctm_stack_cache *cache, const pyctm_above *above,
+                          pyctm_level_context *out, pyctm_level_context *out_before)
+{
+    const uint32_t level = above->level;
+    *out = *out_before = (pyctm_level_context){0, 0};
+    if (level > cache->valid) {
+        return false;
+    }
+    bool any = level > 0 && cache->stack.totals[level - 1] > 0;
+    if (any) {
+        *out = cache->contexts[level - 1];
+        out_before->context = PYCTM_NO_CONTEXT;
+    }
+    for (uint32_t i = above->n; i-- > 1;) {
+        if (above->frames[i].is_complete) {
+            *out_before = *out;
+            if (!pyctm_step_take(&cache->steps, out, above->frames[i].instruction)) {
+                return false;
+            }
+            any = true;
+        }
+    }
+    return !any || out->traceback != 0;
+}
+
+/* HOOK: Events in a row in a frame that is not a near, this one included. */
+static inline uint32_t times_here(pyctm_stack_cache *cache, const void *innermost)
+{
+    cache->times_here = innermost == cache->last_here ? cache->times_here + 1 : 1;
+    cache->last_here = innermost;
+    return cache->times_here;
+}
+
+/* HOOK: Of a caller its own callers are known: it is worth being a near, if it goes on calling. */
+static inline void cache_call_of_caller(pyctm_stack_cache *cache, const void *innermost,
+                                        uint64_t callers, uint32_t context)
+{
+    const void *caller = pyctm_stack_previous(innermost);
+    if (caller != NULL) {
+        pyctm_stack_cache_call(&cache->stack, caller, callers, context);
+    }
+}
+
+/* HOOK: */
+static inline bool callers_by_cached_call(pyctm_stack_cache *cache, const void *innermost,
+                                          const pyctm_cached_caller *caller, bool totals_only,
+                                          pyctm_where *out, uint32_t *out_context)
+{
+    if (totals_only) {
+        out->callers = caller->callers + caller->n;
+        *out_context = PYCTM_NO_CONTEXT;
+        if (caller->n >= FAR) {
+            cache_call_of_caller(cache, innermost, out->callers - 1, PYCTM_NO_CONTEXT);
+        }
+        return true;
+    }
+    pyctm_level_context now = {caller->context, 0};
+    if (now.context == PYCTM_NO_CONTEXT) {
+        return false;
+    }
+    pyctm_level_context before = now;
+    for (uint32_t i = caller->n; i-- > 0;) {
+        before = now;
+        if (!pyctm_step_take(&cache->steps, &now, caller->instructions[i])) {
+            return false;
+        }
+    }
+    out->callers = pyctm_site_cache_stamped(&cache->sites, now.traceback);
+    *out_context = now.context;
+    if (now.traceback != 0 && caller->n >= FAR && before.traceback != 0) {
+        cache_call_of_caller(cache, innermost,
+                             pyctm_site_cache_stamped(&cache->sites, before.traceback),
+                             before.context);
+    }
+    return now.traceback != 0;
+}
+
+/* HOOK: Is it worth looking for a near among the callers? Where that fails again and again (callers that cannot be
+ * marked), only now and then. */
+static inline bool takes_chance(pyctm_stack_cache *cache)
+{
+    if (cache->failures < HOPELESS || cache->failures % CHANCES < CHANCES_TAKEN) {
+        return true;
+    }
+    cache->failures++;
+    return false;
+}
+
+/* HOOK: The callers of a near's callee are the near's and itself. */
+static inline bool where_by_caller(pyctm_stack_cache *cache, const void *innermost,
+                                   bool totals_only, pyctm_where *out, uint32_t *out_context)
+{
+    pyctm_cached_caller caller;
+    const bool has_one =
+        pyctm_stack_has_cached_caller(&cache->stack, innermost, &caller) &&
+        callers_by_cached_call(cache, innermost, &caller, totals_only, out, out_context);
+    cache->failures = has_one ? 0 : cache->failures + 1;
+    return has_one;
+}
+
+/* HOOK: */
+static __attribute__((noinline)) bool where_by_levels(pyctm_stack_cache *cache,
+                                                      const void *innermost, bool totals_only,
+                                                      bool caches_call, pyctm_where *out,
+                                                      uint32_t *out_context)
+{
+    pyctm_above above;
+    pyctm_level_context now, before;
+    if (!pyctm_stack_find_above(&cache->stack, innermost, totals_only, &above)) {
+        return false;
+    }
+    if (totals_only) {
+        out->callers = pyctm_site_cache_stamped(&cache->sites, total_above(cache, &above));
+        *out_context = PYCTM_NO_CONTEXT;
+        if (caches_call) {
+            cache_call_of_caller(cache, innermost, out->callers - 1, PYCTM_NO_CONTEXT);
+        }
+        return true;
+    }
+    if (cache->steps.rows == NULL || !context_above(cache, &above, &now, &before)) {
+        return false;
+    }
+    out->callers = pyctm_site_cache_stamped(&cache->sites, now.traceback);
+    *out_context = now.context;
+    if (caches_call && before.context != PYCTM_NO_CONTEXT &&
+        (before.traceback != 0 || before.context == 0)) {
+        cache_call_of_caller(cache, innermost,
+                             pyctm_site_cache_stamped(&cache->sites, before.traceback),
+                             before.context);
+    }
+    return true;
+}
+
+/* HOOK: */
+static __attribute__((noinline)) bool where_by_others(pyctm_stack_cache *cache,
+                                                      const void *innermost, pyctm_where *out)
+{
+    const bool totals_only = ctm_tracer_nframe(cache->tracer) == 1;
+    if (innermost == NULL || !pyctm_stack_is_complete(innermost)) {
+        return false; /* the block is a caller's */
+    }
+    const bool looks = takes_chance(cache);
+    uint32_t context;
+    if (!(looks && where_by_caller(cache, innermost, totals_only, out, &context)) &&
+        !where_by_levels(cache, innermost, totals_only, looks, out, &context)) {
+        return false;
+    }
+    out->instruction = pyctm_stack_instruction(innermost);
+    const uint32_t times = times_here(cache, innermost);
+    if (times >= MORE_IN_A_ROW) {
+        pyctm_stack_cache_call(&cache->stack, innermost, out->callers, context);
+    }
+    return times % AGAIN_IN_A_ROW != MANY_IN_A_ROW;
+}
+
+/* HOOK: */
+bool pyctm_stack_where(pyctm_stack_cache *cache, const void *innermost, pyctm_where *out)
+{
+    return pyctm_stack_is_cached_call(&cache->stack, innermost, out) ||
+           where_by_others(cache, innermost, out);
+}
+
+/* HOOK: The chain up to `top` was looked at: its caller is worth being a near. */
+static inline void cached_after_all(pyctm_stack_cache *cache, uint32_t top, uint32_t limit)
+{
+    if (top < 1 || !is_complete(cache, top - 1)) {
+        return;
+    }
+    pyctm_level_context before = {0, 0};
+    if (limit > 1 && top > 1) {
+        before = cache->contexts[top - 2];
+    }
+    if (before.traceback == 0 && before.context != 0) {
+        return;
+    }
+    cache_call_of_caller(
+        cache, cache->stack.levels[top].frame,
+        pyctm_site_cache_stamped(&cache->sites,
+                                 limit > 1 ? before.traceback : cache->stack.totals[top - 1]),
+        limit > 1 ? before.context : PYCTM_NO_CONTEXT);
+}
+
+/* HOOK: */
+static ctm_status site_of_stack(pyctm_stack_cache *cache, ctm_shard *shard,
+                                PyThreadState *thread_state, uint64_t size, uint32_t *out)
+{
+    if (!pyctm_stack_follow(&cache->stack, thread_state)) {
+        cache->valid = 0;
+        return CTM_ERR_NOMEM;
+    }
+    if (cache->stack.lowest < cache->valid) {
+        cache->valid = cache->stack.lowest;
+    }
+    uint32_t top = cache->stack.length;
+    while (top > 0 && !is_complete(cache, top - 1)) {
+        top--;
+    }
+    const uint32_t total = top > 0 ? cache->stack.totals[top - 1] : 0;
+    if (total == 0 || total > CTM_MAX_NFRAME) {
+        return CTM_ERR_NOT_FOUND;
+    }
+    const uint32_t limit = ctm_tracer_nframe(cache->tracer);
+    uint32_t parent = 0;
+    if (cache->last_context > UINT32_MAX - 2 * CTM_MAX_NFRAME ||
+        cache->stack.serial > UINT32_MAX / 2) {
+        cache->last_context = cache->stack.serial = 0; /* the numbers are used up */
+        pyctm_stack_forget(cache);
+        return CTM_ERR_NOT_FOUND;
+    }
+    if (limit > 1 && total > 1) {
+        const ctm_status status = parent_of(cache, shard, top - 1, limit - 1, &parent);
+        if (status != CTM_OK) {
+            return status;
+        }
+    }
+    cached_after_all(cache, top - 1, limit);
+    return find_site(cache, shard, top - 1, parent, limit, size, out);
+}
+
+/* HOOK: */
+ctm_status pyctm_stack_site(pyctm_stack_cache *cache, ctm_shard *shard, PyThreadState *thread_state,
+                            uint64_t size, uint32_t *out)
+{
+    const ctm_status status = site_of_stack(cache, shard, thread_state, size, out);
+    if (!cache->codes->deaths_are_known) {
+        pyctm_stack_forget(cache);
+    }
+    return status;
+}
+
+/* HOOK: The callers are known, the site is not; 0: it is not to be had this way. */
+static uint32_t site_above(pyctm_stack_cache *cache, ctm_shard *shard, const void *frame,
+                           const pyctm_where *where, uint64_t size)
+{
+    unknown_site place = {.where = *where, .total = (uint32_t)where->callers};
+    uint32_t site;
+    place.code = pyctm_stack_frame_code(frame, &place.unit);
+    if (place.unit < place.code->_co_firsttraceable) {
+        return 0;
+    }
+    if (ctm_tracer_nframe(cache->tracer) > 1) {
+        place.parent = place.total;
+        const ctm_traceback *callers =
+            place.parent != 0 ? ctm_shard_traceback_row(shard, place.parent) : NULL;
+        place.total = callers != NULL ? (uint32_t)callers->total_nframe + 1 : 1;
+        if (place.parent != 0 && place.total < 2) {
+            return 0;
+        }
+    }
+    return place.total <= CTM_MAX_NFRAME && look_up(cache, shard, &place, size, &site) == CTM_OK
+               ? site
+               : 0;
+}
+
+/* HOOK: `where` is that of `frame`, the innermost one that is complete, or it is NULL: not known. */
+static uint32_t new_site(pyctm_stack_cache *cache, ctm_shard *shard, PyThreadState *thread_state,
+                         const void *frame, const pyctm_where *where, uint64_t size)
+{
+    uint32_t site = where != NULL ? site_above(cache, shard, frame, where, size) : 0;
+    if (site != 0) {
+        return site;
+    }
+    return pyctm_stack_site(cache, shard, thread_state, size, &site) == CTM_OK ? site : 0;
+}
+
+/* HOOK: The frame that makes a generator or a coroutine is not complete yet: what it allocates is its caller's. */
+PYCTM_RARELY uint32_t pyctm_stack_new_site(pyctm_stack_cache *cache, ctm_shard *shard,
+                                           PyThreadState *thread_state, bool is_known,
+                                           pyctm_where known, uint64_t size)
+{
+    const void *const innermost = pyctm_frames_innermost(thread_state);
+    const void *const complete = pyctm_frames_first_complete(thread_state);
+    pyctm_where where;
+    if (complete == innermost) {
+        return new_site(cache, shard, thread_state, complete, is_known ? &known : NULL, size);
+    }
+    if (complete == NULL || !pyctm_stack_where(cache, complete, &where)) {
+        return new_site(cache, shard, thread_state, complete, NULL, size);
+    }
+    const uint32_t site = pyctm_site_cache_find(&cache->sites, &where, size);
+    return site != 0 ? site : new_site(cache, shard, thread_state, complete, &where, size);
+}
+#endif

@@ -1,0 +1,59 @@
+/* row_frames.c: what a row of the core's statistics stands for, as frames. */
+#include "types/group.h"
+
+/* (filename, lineno) of a string id */
+static PyObject *place(pyctm_core_object *core, uint32_t filename, long lineno)
+{
+    PyObject *text = pyctm_core_string(core, filename);
+    return text != NULL ? Py_BuildValue("Nl", text, lineno) : NULL;
+}
+
+/* The one frame of a group, and the string id of its name; 0: it has none. */
+static PyObject *single_frame(pyctm_core_object *core, ctm_key key, uint32_t row,
+                              uint32_t *out_name)
+{
+    const ctm_function *functions = ctm_snapshot_functions(core->snapshot);
+    uint32_t function = row;
+    *out_name = 0;
+    if (key == CTM_BY_FILENAME) {
+        return place(core, row, 0);
+    }
+    if (key == CTM_BY_LINENO) {
+        function = ctm_snapshot_frames(core->snapshot)[row].function;
+    }
+    *out_name = functions[function].name;
+    return key == CTM_BY_LINENO ? pyctm_core_frame(core, row)
+                                : place(core, functions[row].filename, functions[row].first_lineno);
+}
+
+/* (value,); steals `value`, or NULL for failure passed on. */
+static PyObject *tuple_of(PyObject *value)
+{
+    PyObject *tuple = value != NULL ? PyTuple_Pack(1, value) : NULL;
+    Py_XDECREF(value);
+    return tuple;
+}
+
+int pyctm_row_frames(pyctm_core_object *core, ctm_key key, uint32_t row, PyObject **out_frames,
+                     PyObject **out_names)
+{
+    PyObject *frames, *names = NULL;
+    if (key == CTM_BY_TRACEBACK) {
+        frames = pyctm_core_frames(core, row);
+        if (frames != NULL) {
+            names = pyctm_core_names(core, row);
+        }
+    } else {
+        uint32_t name;
+        frames = tuple_of(single_frame(core, key, row, &name));
+        if (frames != NULL) {
+            names = name != 0 ? tuple_of(pyctm_core_string(core, name)) : Py_NewRef(Py_None);
+        }
+    }
+    if (names == NULL) {
+        Py_CLEAR(frames);
+    }
+    *out_frames = frames;
+    *out_names = names;
+    return frames != NULL ? 0 : -1;
+}

@@ -1,0 +1,131 @@
+"""Any name, any width: names are shown escaped, rows fit, and no encoding is an error."""
+
+import os
+import unittest
+
+import ctracemalloc
+from ctracemalloc import _words
+from ctracemalloc.render.text import locations
+from ctracemalloc.render.text import style as styles
+from ctracemalloc.render.text.columns import columns, cut_end, cut_path, cut_start
+from ctracemalloc.render.text.diff import format_diff
+from ctracemalloc.render.text.snapshot import format_snapshot
+from names_support import ENCODINGS, names, snapshot_of
+
+
+class NamesTest(unittest.TestCase):
+    def test_every_character(self):
+        for code in range(0x110000):
+            shown = _words.printable(chr(code))
+            if not shown.isprintable() or (shown != chr(code)) != (not chr(code).isprintable()):
+                self.fail(f"{code:#x}: {shown!r}")
+        for char, shown in (
+            ("\0", "\\x00"),
+            ("\n", "\\n"),
+            ("\x1b", "\\x1b"),
+            ("\ud83d", "\\ud83d"),
+            ("\\", "\\"),
+            ("\u202e", "\\u202e"),
+            ("é", "é"),
+            ("漢", "漢"),
+            ("\U000e0001", "\\U000e0001"),
+        ):
+            self.assertEqual(_words.printable(char), shown)
+
+    def test_encodings(self):
+        self.assertEqual(_words.printable("é漢", "ascii"), "\\xe9\\u6f22")
+        self.assertEqual(_words.printable("é漢", "latin-1"), "é\\u6f22")
+        for name in names(1, 200):
+            for encoding in ENCODINGS:
+                _words.printable(name, encoding).encode(encoding)  # strict
+
+    def test_columns(self):
+        for text, width in (("abc", 3), ("漢字", 4), ("e\u0301", 1), ("", 0), ("👧", 2), ("한", 2), ("ü", 1)):
+            self.assertEqual(columns(text), width)
+
+    def test_cuts(self):
+        self.assertEqual(cut_end("abcdefgh", 6), "abc...")
+        self.assertEqual(cut_start("abcdefgh", 6), "...fgh")
+        self.assertEqual(cut_path("/one/two/three.py:5", 15), ".../three.py:5")
+        self.assertEqual(cut_path("/one/two/three.py:5", 16), ".../three.py:5")
+        self.assertEqual(cut_path("/one/two/three.py:5", 18), ".../two/three.py:5")
+        self.assertEqual(cut_path("/one/two/three.py:5", 9), "...e.py:5")
+        for name in map(_words.printable, names(2, 200)):
+            for width in (1, 3, 4, 10, 41):
+                for cut in (cut_end, cut_start, cut_path):
+                    short = cut(name, width)
+                    self.assertLessEqual(columns(short), width)
+                    if columns(name) <= width:
+                        self.assertEqual(short, name)
+
+    def test_counted(self):
+        self.assertEqual([_words.counted(n, "line") for n in (0, 1, 2, 1000)], ["0 lines", "1 line", "2 lines", "1,000 lines"])
+        self.assertEqual([_words.counted(n, "block", sign=True) for n in (-1, 1, 5)], ["-1 block", "+1 block", "+5 blocks"])
+
+    def test_paths(self):
+        for path, shown in (
+            ("/home/me/here/app/x.py", "app/x.py"),
+            ("/home/me/elsewhere/x.py", "/home/me/elsewhere/x.py"),
+            ("/usr/lib/python3.11/json/decoder.py", "json/decoder.py"),
+            ("/usr/lib/python3/dist-packages/apt/cache.py", "apt/cache.py"),
+            ("/opt/py/lib64/python3.13t/site-packages/flask/app.py", "flask/app.py"),
+            ("/home/me/here/venv/lib/python3.12/site-packages/flask/app.py", "flask/app.py"),
+            ("/home/me/here", "/home/me/here"),
+            ("relative.py", "relative.py"),
+            ("<string>", "<string>"),
+            ("/usr/lib/python3.11/", "/usr/lib/python3.11/"),
+        ):
+            self.assertEqual(styles.shorten_path(path, "/home/me/here"), shown)
+        self.assertEqual(styles.shorten_path("/a/b.py", "/"), "/a/b.py")
+        self.assertEqual(styles.shorten_path("/a/b.py", ""), "/a/b.py")
+
+
+class LinesTest(unittest.TestCase):
+    """Everything that reports are made of, in each width and encoding."""
+
+    def assert_good(self, lines, style):
+        for line in lines:
+            self.assertTrue(line.isprintable(), line)
+            line.encode(style.encoding)
+            if style.width is not None:
+                self.assertLessEqual(columns(line), style.width, line)
+
+    def test_reports(self):
+        for seed in range(3):
+            every = list(names(seed, 60))
+            old, new = snapshot_of(every[::2]), snapshot_of(every)
+            new.run = {"command": every[:5], "ended": "on \x1b[2J", "pid": 5, "began": "\n", "moment": "\0"}
+            merged = ctracemalloc.Snapshot.merge([new], labels={"name": "\x1b[31m漢" * 20, "source": None})
+            for width in (40, 80, 200, None):
+                for encoding in ENCODINGS:
+                    style = styles.Style(False, width, encoding)
+                    for key in ("lineno", "function", "filename", "traceback"):
+                        self.assert_good(format_snapshot(new, key, 200, style), style)
+                        self.assert_good(format_diff(old, new, key, 200, style), style)
+                    self.assert_good(format_snapshot(merged, "label:name", 5, style), style)
+
+    def test_sizes_that_are_none(self):
+        """What a file says of its program may be anything."""
+        style = styles.Style(False)
+        for size, shown in ((5, True), (0, True), (-1, False), (2**63, False), (10**400, False), (1.5, False), ("5", False)):
+            one = ctracemalloc.Snapshot([(0, 10, (("a.py", 1),), 1)], 1)
+            one.run = {"peak": size, "tracer": size}
+            text = "\n".join(format_snapshot(one, "lineno", 5, style))
+            self.assertEqual((f"  peak     {size} B" in text, f"  tracer   {size} B used" in text), (shown, shown), text)
+            self.assertEqual("  tracer   " in text, shown)
+
+    def test_nothing_is_cut_where_nothing_has_to_fit(self):
+        every = [name for name in names(5, 60) if name]
+        text = "\n".join(format_snapshot(snapshot_of(every), "lineno", 200, styles.Style(False)))
+        for number, name in enumerate(every):
+            self.assertIn(f"{_words.printable(styles.shorten_path(name, os.getcwd()))}:{number}", text)
+
+    def test_the_source_of_what_is_no_file(self):
+        """Nothing is read that could go on for ever."""
+        for name in ("/dev/zero", "/dev/stdin", "/dev/tty", "/proc/self/fd/0", "\0", "\ud83d", "/"):
+            frame = snapshot_of([name]).traces[0].traceback[-1]
+            self.assertEqual(locations.source_text(frame, styles.Style(False), 0), "")
+
+
+if __name__ == "__main__":
+    unittest.main()
