@@ -250,8 +250,8 @@ INLINE uint32_t find(const struct ctmi_store *store, const struct table *table, 
 }
 
 /* Does row `id`, which is the next one, refer only to rows that there are? */
-static bool is_good_row(const struct ctmi_store *store, enum ctmi_table table, const void *row,
-                        uint32_t id)
+static inline bool is_good_row(const struct ctmi_store *store, enum ctmi_table table,
+                               const void *row, uint32_t id)
 {
     uint32_t counts[CTMI_ROWS_TABLES];
     for (int i = 0; i < CTMI_ROWS_TABLES; i++) {
