@@ -49,11 +49,11 @@ struct ctmi_recorded_string {
 
 /* The tables of one store, each an array by id; row 0 is there as zeros. */
 struct ctmi_recorded {
-    union { /* each table by enum ctmi_table, and by its name. Owned, as all here */
+    union { /* each table by enum ctmi_table, and by its name; sites with their counters. Owned, as all here */
         void *rows[CTMI_ROWS_TABLES];
         struct {
             struct ctmi_recorded_string *strings;
-#define TABLE(ID, one, many, number, content, row) content *many; /* of sites with their counters */
+#define TABLE(ID, one, many, number, content, row) content *many;
             CTMI_CONTENT_TABLES(TABLE)
 #undef TABLE
         };

@@ -40,28 +40,6 @@ static ctm_status remap_string(struct ctmi_remap *remap, uint32_t id)
     return ctmi_store_string(remap->to, utf8, length, &remap->ids[CTMI_TABLE_STRINGS][id]);
 }
 
-/* Interns a row whose references are of the store. */
-static ctm_status intern(struct ctmi_store *store, enum ctmi_table table,
-                         const union ctmi_content *content, uint32_t *out)
-{
-    const ctm_function *function = &content->function;
-    const ctm_frame *frame = &content->frame;
-    const ctm_traceback *traceback = &content->traceback;
-    const ctm_label *label = &content->label;
-    switch (table) {
-    case CTMI_TABLE_FUNCTIONS:
-        return ctmi_store_function(store, function->filename, function->name,
-                                   function->first_lineno, out);
-    case CTMI_TABLE_FRAMES: return ctmi_store_frame(store, frame->function, frame->lineno, out);
-    case CTMI_TABLE_TRACEBACKS:
-        return ctmi_store_traceback(store, traceback->parent, traceback->frame,
-                                    traceback->total_nframe, out);
-    case CTMI_TABLE_LABELS:
-        return ctmi_store_label(store, label->parent, label->key, label->value, out);
-    default: CTMI_ASSERT(false); return CTM_ERR_INVALID;
-    }
-}
-
 /* Processes and shards of one program meet their tracebacks in nearly the same order. So the row behind the one found last is
  * tried first, which costs no lookup. */
 static ctm_status intern_traceback(struct ctmi_remap *remap, const union ctmi_content *content,
@@ -76,7 +54,7 @@ static ctm_status intern_traceback(struct ctmi_remap *remap, const union ctmi_co
             return CTM_OK;
         }
     }
-    const ctm_status status = intern(remap->to, CTMI_TABLE_TRACEBACKS, content, out);
+    const ctm_status status = ctmi_store_content(remap->to, CTMI_TABLE_TRACEBACKS, content, out);
     if (status == CTM_OK && *out < before) {
         remap->guess = *out + 1;
     }
@@ -133,7 +111,7 @@ ctm_status ctmi_remap_row(struct ctmi_remap *remap, enum ctmi_table table, uint3
         return status;
     }
     return table == CTMI_TABLE_TRACEBACKS ? intern_traceback(remap, &content, to)
-                                          : intern(remap->to, table, &content, to);
+                                          : ctmi_store_content(remap->to, table, &content, to);
 }
 
 ctm_status ctmi_remap_tables(struct ctmi_remap *remap, enum ctmi_table first, enum ctmi_table last)

@@ -113,30 +113,25 @@ static bool same_string(const struct ctmi_store *store, uint32_t id, const void 
            memcmp(ctmi_bytes_at(&store->bytes, row->offset), key->utf8, key->length) == 0;
 }
 
-static bool same_function(const struct ctmi_store *store, uint32_t id, const void *with)
+/* Contents have no padding. */
+static bool same_function(const struct ctmi_store *store, uint32_t id, const void *key)
 {
-    const ctm_function *key = with, *row = ctmi_store_function_row(store, id);
-    return row->filename == key->filename && row->name == key->name &&
-           row->first_lineno == key->first_lineno;
+    return memcmp(ctmi_store_function_row(store, id), key, sizeof(ctm_function)) == 0;
 }
 
-static bool same_frame(const struct ctmi_store *store, uint32_t id, const void *with)
+static bool same_frame(const struct ctmi_store *store, uint32_t id, const void *key)
 {
-    const ctm_frame *key = with, *row = ctmi_store_frame_row(store, id);
-    return row->function == key->function && row->lineno == key->lineno;
+    return memcmp(ctmi_store_frame_row(store, id), key, sizeof(ctm_frame)) == 0;
 }
 
-static bool same_traceback(const struct ctmi_store *store, uint32_t id, const void *with)
+static bool same_traceback(const struct ctmi_store *store, uint32_t id, const void *key)
 {
-    const ctm_traceback *key = with, *row = &ctmi_store_traceback_row(store, id)->row;
-    return row->parent == key->parent && row->frame == key->frame &&
-           row->total_nframe == key->total_nframe;
+    return memcmp(&ctmi_store_traceback_row(store, id)->row, key, sizeof(ctm_traceback)) == 0;
 }
 
-static bool same_label(const struct ctmi_store *store, uint32_t id, const void *with)
+static bool same_label(const struct ctmi_store *store, uint32_t id, const void *key)
 {
-    const ctm_label *key = with, *row = &ctmi_store_label_row(store, id)->row;
-    return row->parent == key->parent && row->key == key->key && row->value == key->value;
+    return memcmp(&ctmi_store_label_row(store, id)->row, key, sizeof(ctm_label)) == 0;
 }
 
 static bool same_site(const struct ctmi_store *store, uint32_t id, const void *with)
@@ -256,8 +251,8 @@ INLINE uint32_t find(const struct ctmi_store *store, const struct table *table, 
 }
 
 /* Does row `id`, which is the next one, refer only to rows that there are? */
-static bool is_good_row(const struct ctmi_store *store, enum ctmi_table table, const void *row,
-                        uint32_t id)
+static inline bool is_good_row(const struct ctmi_store *store, enum ctmi_table table,
+                               const void *row, uint32_t id)
 {
     uint32_t counts[CTMI_ROWS_TABLES];
     for (int i = 0; i < CTMI_ROWS_TABLES; i++) {
@@ -321,34 +316,50 @@ ctm_status ctmi_store_string(struct ctmi_store *store, const char *utf8, size_t 
     return intern(store, &string_table, key.hash, &key, out);
 }
 
+INLINE ctm_status add_function(struct ctmi_store *store, const ctm_function *key, uint32_t *out)
+{
+    if (key->filename >= store->strings.count || key->name >= store->strings.count) {
+        return CTM_ERR_INVALID;
+    }
+    return intern(store, &function_table, hash_function(key), key, out);
+}
+
 ctm_status ctmi_store_function(struct ctmi_store *store, uint32_t filename, uint32_t name,
                                int32_t first_lineno, uint32_t *out)
 {
-    if (filename >= store->strings.count || name >= store->strings.count) {
+    const ctm_function key = {.filename = filename, .name = name, .first_lineno = first_lineno};
+    return add_function(store, &key, out);
+}
+
+INLINE ctm_status add_frame(struct ctmi_store *store, const ctm_frame *key, uint32_t *out)
+{
+    if (key->function == 0 || key->function >= store->functions.count) {
         return CTM_ERR_INVALID;
     }
-    ctm_function key = {filename, name, first_lineno};
-    return intern(store, &function_table, hash_function(&key), &key, out);
+    return intern(store, &frame_table, hash_frame(key), key, out);
 }
 
 ctm_status ctmi_store_frame(struct ctmi_store *store, uint32_t function, int32_t lineno,
                             uint32_t *out)
 {
-    if (function == 0 || function >= store->functions.count) {
+    const ctm_frame key = {.function = function, .lineno = lineno};
+    return add_frame(store, &key, out);
+}
+
+INLINE ctm_status add_traceback(struct ctmi_store *store, const ctm_traceback *key, uint32_t *out)
+{
+    if (key->frame == 0 || key->frame >= store->frames.count ||
+        key->parent >= store->tracebacks.count) {
         return CTM_ERR_INVALID;
     }
-    ctm_frame key = {function, lineno};
-    return intern(store, &frame_table, hash_frame(&key), &key, out);
+    return intern(store, &traceback_table, hash_traceback(key), key, out);
 }
 
 ctm_status ctmi_store_traceback(struct ctmi_store *store, uint32_t parent, uint32_t frame,
                                 int32_t total_nframe, uint32_t *out)
 {
-    if (frame == 0 || frame >= store->frames.count || parent >= store->tracebacks.count) {
-        return CTM_ERR_INVALID;
-    }
-    ctm_traceback key = {parent, frame, total_nframe};
-    return intern(store, &traceback_table, hash_traceback(&key), &key, out);
+    const ctm_traceback key = {.parent = parent, .frame = frame, .total_nframe = total_nframe};
+    return add_traceback(store, &key, out);
 }
 
 /* Are the bytes of string `a` less than, equal to or greater than those of `b`? As strcmp. */
@@ -433,6 +444,20 @@ ctm_status ctmi_store_site_append(struct ctmi_store *store, uint32_t domain, uin
     ctm_site key = {
         .block_size = block_size, .domain = domain, .traceback = traceback, .labels = labels};
     return append(store, &site_table, &key, out);
+}
+
+ctm_status ctmi_store_content(struct ctmi_store *store, enum ctmi_table table,
+                              const union ctmi_content *content, uint32_t *out)
+{
+    const ctm_label *label = &content->label;
+    switch (table) {
+    case CTMI_TABLE_FUNCTIONS: return add_function(store, &content->function, out);
+    case CTMI_TABLE_FRAMES: return add_frame(store, &content->frame, out);
+    case CTMI_TABLE_TRACEBACKS: return add_traceback(store, &content->traceback, out);
+    case CTMI_TABLE_LABELS:
+        return ctmi_store_label(store, label->parent, label->key, label->value, out);
+    default: return CTM_ERR_INVALID;
+    }
 }
 
 ctm_status ctmi_store_map_row(struct ctmi_store *store, enum ctmi_table table)

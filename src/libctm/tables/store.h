@@ -127,9 +127,13 @@ CTM_NODISCARD ctm_status ctmi_store_site(struct ctmi_store *store, uint32_t doma
                                          uint32_t *out);
 /* A new row of this key in any case; ctmi_store_site goes on finding the first one, if
  * ctmi_store_site made it, and never finds rows made here. */
-CTM_NODISCARD ctm_status ctmi_store_site_append(struct ctmi_store *store, uint32_t domain,
-                                                uint32_t traceback, uint64_t block_size,
-                                                uint32_t labels, uint32_t *out);
+CTM_NODISCARD ctm_status ctmi_store_site_append(
+    struct ctmi_store *store, uint32_t domain, uint32_t traceback, uint64_t block_size,
+    uint32_t labels,
+    uint32_t *out); /* A row of any table but the strings and the sites, by its content. */
+CTM_NODISCARD ctm_status ctmi_store_content(struct ctmi_store *store, enum ctmi_table table,
+                                            const union ctmi_content *content, uint32_t *out);
+
 /* From now on, until the store is emptied, room for blocks without a place is kept. CTM_ERR_NOMEM: it is not. */
 CTM_NODISCARD ctm_status ctmi_store_reserve_spare(struct ctmi_store *store);
 /* The site of blocks of this size whose place there is no memory for. CTM_ERR_NOMEM: no spare is kept, or all of it is used:
