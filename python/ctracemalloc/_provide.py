@@ -25,7 +25,7 @@ def provide(name: str) -> Callable[..., object]:
         return dump
     from . import _compression
 
-    return {"compress": _compression.compress, "decompress": _compression.decompress}[name]
+    return _compression.compress if name == "compress" else _compression.decompress
 
 
 def register() -> None:
