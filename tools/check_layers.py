@@ -2,14 +2,15 @@
 """Checks the rules of the house that a compiler does not.
 
 - The library (src/libctm, include/ctm) includes no Python.h, and each room only what LIBRARY_ROOMS allows.
-- The extension (src/pyext) includes only public headers of the library ("ctm/…") and its own, and imports nothing of the package.
+- The extension (src/pyext) includes only public headers of the library ("ctm/…") and its own, and imports nothing of
+  the package.
 - A name says whose it is: `ctm_` is public, `ctmi_` inside the library, `pyctm_` inside the extension.
 - Each header compiles alone.
 - The compiled core has no undefined symbol of Python's.
 - No two C files need each other at link level (tools/link_graph.py).
 - The extension asks for CPython's version in src/pyext/capture/frames only.
-- A function marked `HOOK:` in src/pyext/capture, which may run inside an allocator, without the GIL and after
-  finalization began, calls nothing that allocates Python objects, raises, collects or takes the GIL.
+
+What hooks call, check_hooks.py checks.
 
 Advice, which fails nothing: a source file of 600 lines or more may have more than one subject.
 
@@ -47,13 +48,6 @@ SYSTEM_HEADERS = {
     "string.h", "sys/file.h", "sys/mman.h", "sys/resource.h", "sys/stat.h", "sys/syscall.h",
     "sys/types.h", "sys/uio.h", "time.h", "unistd.h",
 }  # fmt: skip
-HOOK_DENYLIST = re.compile(
-    r"\b(PyErr_\w+|PyObject_Call\w*|PyObject_Malloc|PyObject_Free|PyMem_(?!RawMalloc\b|GetAllocator\b)\w+|Py_X?INCREF"
-    r"|Py_X?DECREF|Py_NewRef|Py_CLEAR|PyGILState_Ensure|PyGILState_Release|PyEval_SaveThread|PyEval_RestoreThread"
-    r"|PyList_\w+|PyDict_\w+|PyTuple_New|PyTuple_Pack|PyUnicode_From\w+|PyCode_Addr2Line|PyThreadState_GetFrame"
-    r"|PyFrame_\w+|PyImport_\w+|Py_BuildValue|PyLong_From\w+|PyObject_GC_\w+)\s*\("
-)
-HOOK_MARK = "/* HOOK:"
 BUILD_OPTIONS = {"CTM_ASSERTS", "CTM_EMBEDDED"}
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
 
@@ -144,43 +138,9 @@ def long_files(root):
                     yield path, count, f"{count} lines: more than one subject?"
 
 
-def function_body(text, start):
-    """The text from the first brace after `start` to the one that closes it; None for a declaration."""
-    opening = text.find("{", start)
-    semicolon = text.find(";", start)
-    if opening < 0 or 0 <= semicolon < opening:
-        return None
-    depth = 0
-    for position in range(opening, len(text)):
-        depth += {"{": 1, "}": -1}.get(text[position], 0)
-        if depth == 0:
-            return opening, position
-    return None
-
-
 def blank_comments(text):
     """Comments become spaces, so that positions and line numbers stay."""
     return COMMENT.sub(lambda match: re.sub(r"[^\n]", " ", match.group()), text)
-
-
-def check_hooks(root):
-    """Also fails if nothing is marked: then nothing would be checked."""
-    marked = 0
-    base = root / "src" / "pyext" / "capture"
-    for path in sorted([*base.rglob("*.c"), *base.rglob("*.h")]):
-        text = path.read_text(encoding="utf-8")
-        code = blank_comments(text)
-        for match in re.finditer(re.escape(HOOK_MARK), text):
-            end_of_comment = text.find("*/", match.start()) + 2
-            body = function_body(code, end_of_comment)
-            if body is None:
-                continue
-            marked += 1
-            for call in HOOK_DENYLIST.finditer(code, *body):
-                line = code.count("\n", 0, call.start()) + 1
-                yield path, line, f"a hook calls {call.group(1)}"
-    if marked == 0:
-        yield base, 1, f"no function is marked {HOOK_MARK} … */"
 
 
 def check_headers(root):
@@ -219,7 +179,7 @@ def check_circles(root):
 
 def main():
     root = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent.parent).resolve()
-    checks = [check_public_headers, check_library, check_extension, check_versions, check_prefixes, check_hooks]
+    checks = [check_public_headers, check_library, check_extension, check_versions, check_prefixes]
     if c_sources.compiler() is None or shutil.which("nm") is None:
         print("::skip what needs a C compiler and nm: headers, symbols and circles were not looked at")
     else:

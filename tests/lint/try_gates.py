@@ -51,11 +51,26 @@ CHANGES = [
         "two files need each other",
     ),
     Bad("layers", "src/pyext/api/last.c", "int ctm_bad(void);\n", "a name of the extension with the library's prefix"),
+    Bad("layers", "src/pyext/api/last.c", "#if PY_VERSION_HEX > 0\n#endif\n", "the version is asked outside of capture/frames"),
+    Bad("layers", "src/pyext/capture/hot.h", "pyctm_capture *pyctm_bad(void);\n", "a header that does not compile alone"),
     Bad(
         "layers",
+        "src/pyext/api/last.c",
+        'PyObject *pyctm_bad(void)\n{\n    return PyImport_ImportModule("ctracemalloc._losses");\n}\n',
+        "the extension imports the package",
+    ),
+    Bad(
+        "hooks",
         "src/pyext/capture/track.c",
-        "/* HOOK: */\nvoid ctm_bad(void)\n{\n    PyErr_NoMemory();\n}\n",
-        "a hook raises",
+        "static void raises(void)\n{\n    PyErr_NoMemory();\n}\n\nvoid pyctm_between(void)\n{\n    raises();\n}\n\n"
+        "/* HOOK: */\nvoid pyctm_bad(void)\n{\n    pyctm_between();\n}\n",
+        "a hook raises, by way of two functions",
+    ),
+    Bad(
+        "hooks",
+        "src/pyext/capture/track.c",
+        "/* HOOK: */\nvoid pyctm_bad(void (*function)(void))\n{\n    function();\n}\n",
+        "a hook calls through a pointer that is not listed",
     ),
     Bad("imports", "python/ctracemalloc/formats/kinds.py", "from ..render.text import units\n", "a room sees one above it"),
     Bad("imports", "python/ctracemalloc/run/ending.py", "from ..cli import main\n", "a front door is imported"),

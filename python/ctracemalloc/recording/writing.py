@@ -1,8 +1,8 @@
 """Making a recording: memory over time, in a file.
 
 Model: a thread of the C core, which never takes the GIL, appends to the file what changed in the counters of all
-places that allocate since its last tick (docs/formats/recording.md). A Recorder is the making of one; at most one is going on in
-a process.
+places that allocate since its last tick (docs/formats/recording.md). A Recorder is the making of one; a process has at
+most one.
 
 What reads recordings is in reading.py, which is imported when somebody reads one: this module is a part of
 `import ctracemalloc`, which has to be quick.

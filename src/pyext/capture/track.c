@@ -72,6 +72,7 @@ static int forget(pyctm_capture *capture, unsigned int domain, uintptr_t address
 /* HOOK: 0; -1: out of memory; -2: tracing is off. */
 static int on_track(unsigned int domain, uintptr_t address, size_t size)
 {
+    /* HOOK-EXEMPT: stdlib traces on the program's account, and its function is called as the program has called it */
     const int result = pyctm_stdlib_flag_is_set(&pyctm_the_capture)
                            ? tell_track(&pyctm_the_capture, domain, address, size)
                            : -2;
@@ -85,6 +86,7 @@ static int on_track(unsigned int domain, uintptr_t address, size_t size)
 /* HOOK: 0, also if the block was not known; -2: tracing is off. */
 static int on_untrack(unsigned int domain, uintptr_t address)
 {
+    /* HOOK-EXEMPT: the same */
     const int result = pyctm_stdlib_flag_is_set(&pyctm_the_capture)
                            ? tell_untrack(&pyctm_the_capture, domain, address)
                            : -2;
