@@ -13,10 +13,12 @@ import sys
 import sysconfig
 import tempfile
 import unittest
+import venv
 import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+SEARCHED = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # pip may have installed CMake beside this Python
 PARTS = ("CMakeLists.txt", "pyproject.toml", "README.md", "LICENSE", "cmake", "third_party", "python", "tools/index_page.py",
          "include/ctm/ctm.h", "src/pyext/CMakeLists.txt")  # fmt: skip
 SOURCE = """
@@ -37,8 +39,8 @@ CORE = "int core_number(void);\nint core_number(void) { return 7; }\n"
 BUILD = """
 import os, sys
 os.environ["BUILDER"] = str(os.getpid())
-from scikit_build_core.build import build_wheel
-build_wheel(sys.argv[1])
+import scikit_build_core.build
+getattr(scikit_build_core.build, sys.argv[2])(sys.argv[1])
 """
 # A compiler that writes half of what it is asked for, if HALF is part of the name; then the whole build is killed.
 COMPILER = """#!/bin/sh
@@ -66,7 +68,7 @@ exec gcc "$@"
 
 def lacks():
     for program in ("gcc", "cmake"):
-        if shutil.which(program) is None:
+        if shutil.which(program, path=SEARCHED) is None:
             return f"{program} is not installed"
     return None if importlib.util.find_spec("scikit_build_core") else "scikit-build-core is not installed"
 
@@ -91,16 +93,16 @@ class BuildTest(unittest.TestCase):
         self.compiler.chmod(0o755)
         self.wheels = Path(folder.name, "wheels")
 
-    def run_build(self, **variables):
+    def run_build(self, hook="build_wheel", **variables):
         environment = {key: value for key, value in os.environ.items() if key not in ("CFLAGS", "LDFLAGS", "LD_PRELOAD")}
-        environment.update(variables, PATH=f"{Path(sys.executable).parent}:{environment['PATH']}")
-        command = [sys.executable, "-c", BUILD, str(self.wheels)]
+        environment.update(variables, PATH=SEARCHED)
+        command = [sys.executable, "-c", BUILD, str(self.wheels), hook]
         options = {"cwd": self.project, "env": environment, "timeout": 600}
         return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
 
-    def build(self, **variables):
+    def build(self, hook="build_wheel", **variables):
         """The wheel."""
-        done = self.run_build(**variables)
+        done = self.run_build(hook, **variables)
         self.assertEqual(done.returncode, 0, done.stdout[-3000:])
         return next(self.wheels.glob("*.whl"))
 
@@ -218,6 +220,26 @@ class BuildTest(unittest.TestCase):
         old.unlink()
         with zipfile.ZipFile(self.build()) as archive:
             self.assertNotIn("ctracemalloc/_of_before.py", archive.namelist())
+
+    def test_an_editable_install_is_traced_from_its_start(self):
+        package = self.project / "python" / "ctracemalloc"
+        shutil.rmtree(package)
+        package.mkdir()
+        (package / "__init__.py").write_text("from ._ctracemalloc import number\n")
+        (package / "_boot.py").write_text("from . import number\ndef boot():\n    print('booted with', number)\n")
+        self.build("build_editable")
+        environment = self.wheels.parent / "venv"
+        venv.create(environment, with_pip=False)
+        python = environment / "bin" / "python"
+        site = subprocess.check_output([python, "-c", "import sysconfig; print(sysconfig.get_path('platlib'))"], text=True)
+        with zipfile.ZipFile(next(self.wheels.glob("*.whl"))) as archive:
+            archive.extractall(site.strip())
+        (package / "added.py").write_text("")
+        code = "import ctracemalloc.added as a; print(a.__file__)"
+        done = subprocess.run([python, "-c", code], env={**os.environ, "CTRACEMALLOC": "1"}, capture_output=True, text=True)
+        self.assertEqual(done.stderr, "")
+        # The site module reads a virtual environment's .pth files twice.
+        self.assertEqual(set(done.stdout.splitlines()), {"booted with 1", str(package / "added.py")})
 
     # --- what is refused ---
 
