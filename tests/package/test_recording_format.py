@@ -47,7 +47,7 @@ class SecondReaderTest(Case):
         self.compare(ctracemalloc.open_recording(self.path))
 
     def test_golden_file(self):
-        golden = Path(__file__).resolve().parent.parent / "core" / "golden" / "recording-v1.ctr"
+        golden = Path(__file__).resolve().parent.parent / "data" / "recording-v1.ctr"
         self.path = str(golden)
         self.compare(ctracemalloc.open_recording(golden))
 
