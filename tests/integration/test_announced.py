@@ -249,7 +249,7 @@ class LoaderTest(ScriptTest):
 @unittest.skipUnless(X86_64, "code is changed on x86-64 only")
 class ShapesTest(unittest.TestCase):
     def test_shapes_of_functions(self):
-        """Functions that begin as compilers begin them, led away while they run: see detour_shapes.c."""
+        """Functions that begin as compilers begin them, redirected while they run: see detour_shapes.c."""
         zydis = ROOT / "third_party" / "zydis"
         patch = ROOT / "src" / "pyext" / "capture" / "patch"
         includes = [ROOT / "src" / "pyext", zydis / "zydis" / "include", zydis / "zydis" / "src", zydis / "zycore" / "include"]
@@ -257,7 +257,7 @@ class ShapesTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             program = Path(folder, "shapes")
             flags = ["-std=gnu11", "-D_GNU_SOURCE", "-O1", "-g", "-fno-omit-frame-pointer", "-pthread", "-rdynamic"]
-            described = (ROOT / "src" / "pyext" / "CMakeLists.txt").read_text(encoding="utf-8")
+            described = (ROOT / "cmake" / "zydis.cmake").read_text(encoding="utf-8")
             macros = [f"-D{name}" for name in re.findall(r"\bZY(?:DIS|CORE)_\w+", described)]
             self.assertIn("-DZYDIS_STATIC_BUILD", macros)
             warnings = ["-Wall", "-Wextra", "-Werror"]
