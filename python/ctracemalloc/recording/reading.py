@@ -215,7 +215,8 @@ class Recording:
         index = len(self._times) - 1 if at is None else self._find(at)
         if index is None:
             span = f"from {self._clock(0)} to {self._clock(len(self._times) - 1)}"
-            raise ValueError(f"there is no moment at {max(min(at, 1e300), -1e300):g} seconds: the recording has moments {span}")
+            given = at if isinstance(at, float) else max(min(at, 1e300), -1e300)  # an int may be too large to be shown
+            raise ValueError(f"there is no moment at {given:g} seconds: the recording has moments {span}")
         return index
 
     def _find(self, at: float) -> int | None:
