@@ -7,7 +7,11 @@ run of each mode. The best loop of all rounds counts, because other load can onl
 ratio to no tracing. All runs of a benchmark are on the same core. Each of the given cores takes the next benchmark when
 it has finished one.
 
+The modes `other:…` are those of `ctracemalloc:…` with another build of the package, from --other FOLDER: two versions
+are compared in one run.
+
 usage: run.py [--python PATH] [--quick] [--modes MODE,…] [--rounds N] [--cores N,…] [--only NAME]… [--output FILE.json]
+              [--other FOLDER]
 """
 
 import argparse
@@ -78,7 +82,19 @@ class Failed(Exception):
     pass
 
 
-def run_once(python, arguments, mode, loops, values, core):
+def environment(mode, other):
+    """The variables of a run; start/sitecustomize.py reads the mode."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "CTRACEMALLOC"))}
+    path = [str(HERE / "start")]
+    kind, _, rest = mode.partition(":")
+    if kind == "other":
+        path.append(str(other))
+        mode = f"ctracemalloc:{rest}"
+    env.update(PYTHONPATH=os.pathsep.join(path), BENCH_MODE=mode, PYTHONHASHSEED="0")
+    return env
+
+
+def run_once(python, arguments, mode, loops, values, core, other=None):
     """Seconds of each of the values, one loop."""
     script = find_script(python, arguments[0])
     longest = LONGEST_SLOW_RUN if mode.startswith(SLOW_MODES) else LONGEST_RUN
@@ -86,8 +102,7 @@ def run_once(python, arguments, mode, loops, values, core):
         output = os.path.join(folder, "out.json")
         command = ["taskset", "-c", str(core), python, script, *arguments[1:], "--worker", "--worker-task=0",
                    f"--loops={loops}", "--warmups=1", f"--values={values}", f"--output={output}"]  # fmt: skip
-        env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "CTRACEMALLOC"))}
-        env.update(PYTHONPATH=str(HERE / "start"), BENCH_MODE=mode, PYTHONHASHSEED="0")
+        env = environment(mode, other)
         try:
             done = subprocess.run(
                 command, env=env, cwd=folder, capture_output=True, text=True, timeout=longest, errors="replace"
@@ -115,9 +130,9 @@ def measure(python, name, arguments, options, core):
                 continue
             try:
                 if mode.startswith(SLOW_MODES):
-                    values = run_once(python, arguments, mode, 1, 1, core)
+                    values = run_once(python, arguments, mode, 1, 1, core, options.other)
                 else:
-                    values = run_once(python, arguments, mode, loops, options.values, core)
+                    values = run_once(python, arguments, mode, loops, options.values, core, options.other)
                 best[mode] = min([*values, best.get(mode, float("inf"))])
             except Failed as error:
                 failed[mode] = str(error)
@@ -193,9 +208,16 @@ def main():
     parser.add_argument("--only", action="append", help="a benchmark's name")
     parser.add_argument("--output", type=Path)
     parser.add_argument("--no-install", action="store_true")
+    parser.add_argument("--other", type=Path, help="a folder with another build of the package, for the modes other:…")
     options = parser.parse_args()
+    if options.other is not None:
+        options.other = options.other.resolve()
+        if not (options.other / "ctracemalloc").is_dir():
+            parser.error(f"there is no package ctracemalloc in {options.other}")
     options.modes = options.modes.split(",") if options.modes else QUICK_MODES if options.quick else MODES
     benchmarks = read_benchmarks()
+    if options.other is None and any(mode.startswith("other:") for mode in options.modes):
+        parser.error("the modes other:… need --other FOLDER")
     chosen = options.only or (QUICK if options.quick else list(benchmarks))
     python = prepare(options.python) if not options.no_install else Path(options.python).absolute()
     machine = describe(python)
