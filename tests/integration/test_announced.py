@@ -1,4 +1,4 @@
-"""The two ways in which announced blocks are followed: the jump in the interpreter's code, and the tables of its callers."""
+"""The two ways to follow announced blocks: a detour in the interpreter's code, and the callers' tables."""
 
 import os
 import platform
@@ -17,9 +17,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 FIXTURES = ROOT / "tests" / "pyext" / "fixtures"
 X86_64 = platform.machine() == "x86_64" and sys.maxsize > 2**32
 JUMP, TABLE = 1, 2
-PR_SET_MDWE = 65  # no memory becomes executable that was not: Linux 6.3
+PR_SET_MDWE = 65  # memory cannot become executable later: Linux 6.3
 
-# Two libraries with a function of the same name; the first asks for the next one, and announces a block.
+# Two libraries with a function of the same name; the first calls the next one and announces a block.
 FIRST = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -50,14 +50,14 @@ def compiler():
 
 
 def mdwe_reason():
-    """Why this kernel cannot forbid that code is written; empty if it can."""
+    """Why this kernel cannot forbid that memory becomes executable; empty if it can."""
     script = f"import ctypes, sys; sys.exit(ctypes.CDLL(None).prctl({PR_SET_MDWE}, 1, 0, 0, 0) != 0)"
     done = subprocess.run([sys.executable, "-c", script], stderr=subprocess.DEVNULL, check=False)
     return "" if done.returncode == 0 else "this kernel has no PR_SET_MDWE (Linux 6.3 and newer have it)"
 
 
 class Forced(TrackTest):
-    """What announced blocks have to be in either way."""
+    """The tests of announced blocks, with one of the two ways forced."""
 
     way = 0
 
@@ -79,7 +79,7 @@ class TableTest(Forced):
     way = TABLE
 
 
-del Forced, TrackTest  # their tests are run where they are defined, not here
+del Forced, TrackTest  # inherited here; their own tests run in the module that defines them
 
 
 @ours_only
@@ -165,7 +165,7 @@ class WayTest(ScriptTest):
 
 @ours_only
 class LoaderTest(ScriptTest):
-    """Libraries that are loaded while announced blocks are followed by the tables of their callers."""
+    """Libraries that are loaded while announced blocks are followed through the callers' tables."""
 
     @classmethod
     def setUpClass(cls):
@@ -249,7 +249,7 @@ class LoaderTest(ScriptTest):
 @unittest.skipUnless(X86_64, "code is changed on x86-64 only")
 class ShapesTest(unittest.TestCase):
     def test_shapes_of_functions(self):
-        """Functions that begin as compilers begin them, redirected while they run: see detour_shapes.c."""
+        """Functions that begin as compilers begin them get detours while they run: see detour_shapes.c."""
         zydis = ROOT / "third_party" / "zydis"
         patch = ROOT / "src" / "pyext" / "capture" / "patch"
         includes = [ROOT / "src" / "pyext", zydis / "zydis" / "include", zydis / "zydis" / "src", zydis / "zycore" / "include"]

@@ -250,7 +250,7 @@ class FilesTest(ScriptTest):
 
     @ours_only
     def test_damaged_at_random(self):
-        """Any byte changed: a ValueError, or a snapshot that can be used."""
+        """Any byte changed: a ValueError, or a usable snapshot."""
         rounds = 20_000 if LONG else 3000
         self.check(
             f"""

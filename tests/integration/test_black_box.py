@@ -1,4 +1,4 @@
-"""Black boxes, in programs that do them no favours: killed at any moment, forking, out of disk, their file cut or removed."""
+"""Black boxes of programs that are killed at any moment, fork, fill the disk, or whose file is cut or removed."""
 
 import os
 import random
@@ -17,7 +17,7 @@ from support import LONG, PRELUDE, SANITIZED, ScriptTest, build, ours_only
 
 KILLS = 1000 if LONG else 50
 
-# Holds blocks and counts them in a file of its own, before and after each: (made, freed), begun and done.
+# Allocates blocks and counts them in a file of its own, before and after each: (allocated, freed), begun and done.
 LOAD = """
     import ctypes, itertools, json, mmap, random, signal
     box, counts, seed, death = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
@@ -67,7 +67,7 @@ DEATHS = ("SIGKILL", "abort", "segfault", "SIGTERM", "SIGKILL")
 
 
 def rows(snapshot):
-    """How often each trace is there, with all that it says, in the second reader's words."""
+    """How often each trace occurs, with all its fields, in the second reader's form."""
     rows = Counter()
     for trace in snapshot.traces:
         frames = tuple((frame.filename, frame.lineno, frame.name or "") for frame in trace.traceback)
@@ -76,7 +76,7 @@ def rows(snapshot):
 
 
 def compare_with_second_reader(test, path, opened, snapshot, peak):
-    """`opened`, whose snapshots are given, and the reader that was written from the specification say the same."""
+    """`opened`, with these snapshots, equals what the second reader finds, which was written from the specification."""
     box = black_box_reader.read(path)
     test.assertEqual((box.pid, box.command), (opened.pid, opened.command or ""))
     test.assertEqual(box.started / 1e9, opened.started)
@@ -172,7 +172,7 @@ class EndTest(ScriptTest):
                     self.assertEqual(opened.ended, expected)
                     self.assertFalse(opened.running)
                     self.assertEqual(opened.ended_at is None, expected is None)
-                    if "_clear" not in end:  # then the tables are those of the very end
+                    if "_clear" not in end:  # without _clear the tables are those of the end of the process
                         sizes = [trace.size for trace in opened.snapshot().traces]
                         self.assertIn(123456 + sys.getsizeof(b""), sizes)
 
@@ -290,7 +290,7 @@ class EndTest(ScriptTest):
 @unittest.skipIf(SANITIZED, "sanitizers need more address space than there is")
 class OutOfMemoryTest(ScriptTest):
     def test_limit_of_memory(self):
-        """A program that may have no more memory ends without a word from us, and so does its box."""
+        """A program that reaches its memory limit ends without a message of this module, and its black box says so."""
         source = f"""
             import resource, sys
             sys.path[:0] = {sys.path!r}

@@ -1,4 +1,4 @@
-"""A black box that somebody cuts under a Python program: the program goes on, and no allocation of it fails."""
+"""Another process cuts the black box of a Python program: the program continues, and none of its allocations fails."""
 
 import unittest
 

@@ -1,4 +1,4 @@
-"""Black boxes of programs that fork: the parent's is left alone, and children have one of their own if that is asked for."""
+"""Black boxes of programs that fork: the parent's is unchanged, and children have their own if that was requested."""
 
 import unittest
 
@@ -112,7 +112,7 @@ class ForkTest(ScriptTest):
             """)
 
     def test_children_without_room(self):
-        """What cannot be is said, and the child goes on."""
+        """If a child's black box cannot be made, a message says so, and the child continues."""
         self.check("""
             import resource
             tm.start(black_box="it.box", black_box_children=True)

@@ -7,7 +7,7 @@ from support import ScriptTest, ours_only
 
 class DepthTest(ScriptTest):
     def check_depth(self, nframe, kept):
-        # The stack is Python's own, so the C stack does not grow with it.
+        # The stack is Python's own, so the C stack does not grow.
         self.check(
             f"""
             sys.setrecursionlimit(60_000)

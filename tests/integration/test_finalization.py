@@ -1,4 +1,4 @@
-"""The end of the interpreter: what runs, frees and allocates after it has begun."""
+"""The end of the interpreter: code that runs, frees and allocates after finalization has begun."""
 
 import unittest
 
@@ -150,7 +150,7 @@ class FinalizationTest(ScriptTest):
         )
 
     def test_imported_twice(self):
-        """Some test runners forget modules and import them anew: there is one tracer per process, whoever asks."""
+        """Some test runners remove modules from sys.modules and import them anew: a process has one tracer in any case."""
         self.check(f"""
             tm.start(2)
             first = tm

@@ -1,4 +1,4 @@
-"""Memory: cycles of start, stop and snapshots keep nothing."""
+"""Memory: cycles of start, stop and snapshots leak nothing."""
 
 import unittest
 

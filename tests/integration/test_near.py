@@ -1,6 +1,5 @@
-"""Calls that look alike from the innermost frames: the same leaf, called from the same place of the same function, at the
-same addresses. Only what is further out differs, in who is there or in how many. What was remembered of one call must not
-be taken for another."""
+"""Calls whose innermost frames look alike: the same leaf function, called from the same line of the same function, at the same
+addresses. Only outer frames differ, in identity or in number. What was cached for one call must not be used for another."""
 
 import unittest
 

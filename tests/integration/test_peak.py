@@ -1,7 +1,7 @@
-"""The peak's composition and churn, as the tracer counts them, against models that the programs keep of themselves.
+"""The peak's composition and churn, as the tracer counts them, against models in the test programs.
 
-Each program is worked out before tracing starts: what is live at which line after each step, and so which step
-is the peak. Its blocks are large and all other objects small, so nothing else decides where the peak is.
+What is live at which line after each step of a program is computed before tracing starts, and so which step is the peak.
+Its blocks are large and all other objects small, so that nothing else determines the peak.
 """
 
 import unittest
@@ -235,7 +235,7 @@ class PeakTest(ScriptTest):
         )
 
     def test_threads_without_the_gil(self):
-        """They are counted in shards of their own; the peak is off by what happens in its very moment."""
+        """Their blocks are counted in other shards; the peak differs by what they allocate at its very moment."""
         self.check_script(
             """
     import ctmfixture, shutil, tempfile

@@ -1,4 +1,4 @@
-"""Recording, in programs that do it no favours: killed, forking, holding the GIL, out of disk, ending in every way."""
+"""Recordings of programs that are killed, fork, hold the GIL, fill the disk, and end in every way."""
 
 import random
 import signal

@@ -1,4 +1,4 @@
-"""Tracebacks against the interpreter's own account of the stack, along random paths through all kinds of calls."""
+"""Tracebacks against the interpreter's own view of the stack, along random paths through all kinds of calls."""
 
 import sys
 import tempfile
@@ -321,7 +321,7 @@ PROGRAM = """
 """
 
 
-# Before ctracemalloc is imported, as sitecustomize.
+# Runs as sitecustomize, before ctracemalloc is imported.
 TAKE_LISTENERS = """
 import _testcapi
 taken = 0
@@ -346,7 +346,7 @@ class StackTest(ScriptTest):
         self.check(text, timeout=600)
 
     def test_without_news_of_dying_code(self):
-        """Other tools hold all listeners for code objects: then nothing may be remembered of the stack."""
+        """Other tools use all code watchers: then nothing about the stack may be cached."""
         if sys.version_info < (3, 12):
             self.skipTest("3.11 has no listeners that could all be taken")
         try:

@@ -1,12 +1,12 @@
-"""A program that uses the standard tracemalloc itself, while this module traces: it sees what it would see alone,
-and this module's numbers go on. On 3.11 and 3.12 this module needs the standard one to be started (stdlib_flag.c)."""
+"""A program that uses the standard tracemalloc while this module traces: the standard module's results are as without this
+module, and this module's are complete. On 3.11 and 3.12 this module needs the standard one to be started (stdlib_flag.c)."""
 
 import unittest
 
 from support import ScriptTest, ours_only
 
-# state(): all that the standard module tells of itself; float_line(): what this module says of an object from a
-# free list, which it can only know while those are followed.
+# state(): all that the standard module reports about itself. float_line(): the line that this module has for an object
+# from a free list, which is right only while free lists are followed.
 COMMON = """
 import _tracemalloc
 import tracemalloc as std
@@ -130,8 +130,8 @@ class StandardModuleInside(ScriptTest):
         """)
 
     def test_between_our_own_hooks(self):
-        """Its hooks are above ours of the first start and below ours of the second. It copies its traces with its lock held and
-        asks our lower hook for memory: that must not come back to it, for a place never seen before."""
+        """Its hooks are above this module's of the first start and below those of the second. While it holds its lock, it
+        copies its traces and asks the lower hook for memory: that event must not call back into it, even for a new site."""
         self.check_script("""
             tm.start(3)
             std.start(1)

@@ -1,4 +1,4 @@
-"""Sub-interpreters: the tracer belongs to the main interpreter; others run beside it unharmed."""
+"""Sub-interpreters: the tracer belongs to the main interpreter; others run undisturbed."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ import unittest
 
 from support import ScriptTest, ours_only
 
-# create(own_gil), run(id, source), destroy(id): over whatever module this Python has for it.
+# create(own_gil), run(id, source), destroy(id): by whatever module this Python has for it.
 TOOLS = """
 def tools():
     try:
@@ -112,7 +112,7 @@ class SubinterpreterTest(ScriptTest):
 
     @ours_only
     def test_the_standard_module_can_be_imported_where_it_could_be(self):
-        """3.12 refuses it to an interpreter with its own GIL once the main one has imported it."""
+        """3.12 refuses the import in an interpreter with its own GIL once the main interpreter has imported it."""
         body = """
             import sys
             interpreter = create(sys.version_info >= (3, 12))

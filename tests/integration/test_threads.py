@@ -1,4 +1,4 @@
-"""Threads: raw allocations without the GIL, threads Python does not know, starting and stopping under load, signals."""
+"""Threads: raw allocations without the GIL, threads that are not Python's, starts and stops under load, signals."""
 
 import unittest
 

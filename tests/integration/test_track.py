@@ -1,4 +1,4 @@
-"""Blocks that other extensions announce by PyTraceMalloc_Track: in snapshots, in the totals and in the peak."""
+"""Blocks that other extensions announce with PyTraceMalloc_Track: in snapshots, in the totals and in the peak."""
 
 import unittest
 

@@ -1,4 +1,4 @@
-"""`python -m ctracemalloc`: report, diff, doctor, what is refused; each in its own process."""
+"""`python -m ctracemalloc`: report, diff, doctor, refusals; each in its own process."""
 
 import os
 import re
@@ -101,7 +101,7 @@ class ReportTest(ProgramTest):
         self.assertEqual(self.rows(text), [["+6000", "B", "7000", "B", "+2", "3", "b.py:5"]])
 
     def told(self, name, *sites):
-        """A file of (line, size, live, freed, at_peak)."""
+        """Write a file of (line, size, live, freed, at_peak)."""
         sites = [((0, size, (("a.py", line),), 1), *counts) for line, size, *counts in sites]
         snapshot_of_sites(sites, str(self.folder / name))
 

@@ -1,6 +1,6 @@
-"""Random traces, filters and patterns: the standard library's and our answers are the same.
+"""Random traces, filters and patterns: the standard library's results and this module's are the same.
 
-How many there are, and which, is said in tests/conftest.py.
+tests/conftest.py decides how many there are, and which.
 """
 
 import random
@@ -49,7 +49,7 @@ PATTERNS = FILES + [
 KEYS = st.sampled_from(
     [("traceback", False), ("lineno", False), ("filename", False), ("lineno", True), ("filename", True)],
 )
-# Some of them in an order of their own, with what patterns are made of.
+# Some are names of their own, from the characters that patterns consist of.
 NAMES = st.sampled_from(FILES) | st.text("abxpy*?[]!-./é", max_size=8)
 PATTERN_TEXTS = st.sampled_from(PATTERNS) | st.text("abxpy*?[]!-./é", max_size=8)
 TRACEBACKS = st.lists(st.tuples(st.sampled_from(FILES), st.integers(0, 3)), min_size=1, max_size=4).map(tuple)
@@ -117,7 +117,7 @@ class TestRandom(unittest.TestCase):
         for pattern in PATTERNS:
             for filename in FILES:
                 for inclusive in (True, False):
-                    # Called before the loop goes on.
+                    # Called before the loop continues.
                     self.check(lambda m: m.Filter(inclusive, pattern)._match_frame(filename, 1))  # noqa: B023
 
     @given(TRACES, SLICES, st.data())
