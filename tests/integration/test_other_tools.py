@@ -271,7 +271,7 @@ class FailureTest(ScriptTest):
 @ours_only
 class AboveTest(ScriptTest):
     def test_more_tools_than_layers(self):
-        """Each start above another tool uses a layer. With none left, the lower layers see the calls, or the loss is reported."""
+        """Each start above another tool uses a layer. With none left, the lower layers see the calls, or a loss is reported."""
         self.check(
             FAILING
             + """
