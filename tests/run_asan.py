@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VERSION = "{}.{}".format(*sys.version_info)
 PLACE = ROOT / "build" / f"asan-{VERSION}"
 FLAGS = "-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g -O1"
-OURS = re.compile(r"_ctracemalloc|\bctm_")
+EXTENSION = re.compile(r"_ctracemalloc|\bctm_")
 # What the sanitizer itself changes: it refuses huge sizes in its own way, and walks the stack itself.
 LEFT_OUT = {
     "test_fifty_thousand": "frames of the C stack are larger with a sanitizer",
@@ -86,17 +86,17 @@ def environment(target, leaks):
     }
 
 
-def leaks_of_ours(report):
+def leaks_of_extension(report):
     """The reports of leaks whose stack of the allocation has a frame of the extension."""
     blocks = re.split(r"\n\n", report)
-    return [block for block in blocks if re.search(r"leak of \d+ byte", block) and OURS.search(block)]
+    return [block for block in blocks if re.search(r"leak of \d+ byte", block) and EXTENSION.search(block)]
 
 
 def check_leaks(target):
     scratch = str(PLACE / "snapshot")
     env = environment(target, leaks=True)
     done = subprocess.run([sys.executable, "-c", CYCLES, scratch], env=env, capture_output=True, text=True)
-    found = leaks_of_ours(done.stderr)
+    found = leaks_of_extension(done.stderr)
     print(done.stderr[-2000:])
     for block in found:
         print("LEAK " + block)

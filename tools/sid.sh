@@ -6,8 +6,8 @@
 #   tools/sid.sh run CMD…   run CMD in it, in /ctm
 #   tools/sid.sh fetch PATH DIR   copy PATH (below /ctm) out of it
 #
-# The folder is $CTM_SID, or build/sid. The tree is copied, not bind-mounted, so that removing the folder cannot remove the
-# sources. `run` mounts /proc and /dev/shm in a mount namespace of its own where the system allows one, so that nothing
+# The folder is $CTM_SID, or build/sid. The tree is copied, not bind-mounted, so that removing the folder cannot remove
+# the sources. `run` mounts /proc and /dev/shm in a mount namespace of its own where the system allows one, so that nothing
 # stays mounted.
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)

@@ -1,11 +1,11 @@
 #!/bin/bash
 # Makes (or refreshes) the virtual environment build/venv-VERSION with what the tests need, and installs this package
-# into it with pip, as a user would do. --light: without the packages in tests/requirements.txt, but with pytest. --demo:
-# in build/venv-demo-VERSION, with this package only; the wheels of its build tools stay in that folder, so that only the
-# first run needs a network.
+# into it with pip, as a user would do. --light: without the packages in tests/requirements.txt, but with pytest.
+# --demo: in build/venv-demo-VERSION, with this package only; the wheels of its build tools stay in that folder, so that
+# only the first run needs a network.
 #
-# `made-by` in the folder is written when pip is installed: an environment without it is incomplete and is made anew, and
-# so is one of another interpreter.
+# `made-by` in the folder is written when pip is installed: an environment without it is incomplete and is made anew,
+# and so is one of another interpreter.
 #
 # usage: tools/venv.sh [--light | --demo] VERSION PYTHON
 set -eu
@@ -68,7 +68,7 @@ download() {
     fi
 }
 
-# Downloads the build requirements of pyproject.toml, and what these request: CMake and Ninja where the machine has none.
+# Downloads the build requirements of pyproject.toml, and what these request: CMake and Ninja, if missing.
 download_builder() {
     local needed wheels more
     needed=$(sed -n 's/^requires = \["\(.*\)"\]$/\1/p' pyproject.toml)

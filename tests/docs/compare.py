@@ -29,7 +29,7 @@ def lines_of(text):
     return [] if lines == [""] else lines
 
 
-def near(shown, actual, tolerance):
+def is_close(shown, actual, tolerance):
     one, other = (float(text.replace(",", "")) for text in (shown, actual))
     return abs(one - other) <= max(LEAST_DIFFERENCE, tolerance * max(abs(one), abs(other)))
 
@@ -43,7 +43,7 @@ def same_line(shown, actual, tolerance=None):
     shown, actual = (re.sub("─+", "─", " ".join(text.split())) for text in (shown, actual))
     if NUMBER.sub("#", shown) != NUMBER.sub("#", actual):
         return False
-    return all(near(*pair, tolerance) for pair in zip(NUMBER.findall(shown), NUMBER.findall(actual), strict=True))
+    return all(is_close(*pair, tolerance) for pair in zip(NUMBER.findall(shown), NUMBER.findall(actual), strict=True))
 
 
 def matches(shown, actual, tolerance):

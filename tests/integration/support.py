@@ -27,7 +27,7 @@ import faulthandler, gc, os, sys, threading, time
 sys.path.insert(0, {folder!r})
 import {module} as tm
 
-# A byte to multiply: bytes(N) may leave the tuple of its arguments, in a free list, as one more block of its line.
+# A byte to multiply: bytes(N) may put the tuple of its arguments into a free list, as one more block of its line.
 BYTE = b"."
 
 def total(snapshot, domain=None):

@@ -142,7 +142,7 @@ class WayTest(ScriptTest):
             libc.mprotect.argtypes = [ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int]
             address = ctypes.cast(ctypes.pythonapi.PyTraceMalloc_Track, ctypes.c_void_p).value
             page = address & -mmap.PAGESIZE
-            for distance in range(1 << 24, 1 << 30, 1 << 24):  # code of theirs that the jump reaches
+            for distance in range(1 << 24, 1 << 30, 1 << 24):  # another tool's function, which its jump can reach
                 stub = libc.mmap(page + distance, 4096, 7, 0x100022, -1, 0)
                 if stub == page + distance:
                     break

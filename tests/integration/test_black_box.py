@@ -422,7 +422,7 @@ class FileTest(ScriptTest):
                 assert blocks_at(tm.take_snapshot(), hold)[0] == 1000
                 box = tm.open_black_box("small/it.box")
                 assert "space" in box.incomplete, box.incomplete
-                assert blocks_at(box.snapshot(), hold)[0] == 1000  # rows that are there go on
+                assert blocks_at(box.snapshot(), hold)[0] == 1000  # existing rows still count
                 assert total(tm.take_snapshot()) > total(box.snapshot()) + 1_000_000
                 filler.close(); os.unlink("small/filler")
                 tm.clear_traces()
@@ -485,7 +485,7 @@ class AttachTest(ScriptTest):
             assert 100000 + sys.getsizeof(b"") in [t.size for t in box.snapshot().traces]
             before = box.totals()
             order(500000)
-            assert box.totals().size - before.size >= 490000  # some that is there at first is freed meanwhile
+            assert box.totals().size - before.size >= 490000  # some earlier blocks are freed meanwhile
             assert box.rates().size > 0
             assert tm.attach(box.path).pid == program.pid
             program.stdin.close()
@@ -513,7 +513,7 @@ class AttachTest(ScriptTest):
             assert 123456 + sys.getsizeof(b"") in [t.size for t in box.snapshot().traces]
             os.rename(name, "elsewhere.box")
             assert os.path.samefile(tm.attach(program.pid).path, "elsewhere.box")
-            # A killed process's box in the default folder, whose number is this one's now.
+            # The box of a killed process in the default folder; this process has the same pid.
             from ctracemalloc.blackbox import folder as default
             stale = os.path.join(default.make_folder(), f"{program.pid}.box")
             shutil.copy("elsewhere.box", stale)

@@ -44,7 +44,7 @@ class FinalizationTest(ScriptTest):
         self.check("""
             tm.start(5)
             class Last:
-                # The module's own dictionary is emptied before this runs: keep its functions.
+                # The module's dictionary is emptied before this runs: refer to its functions.
                 def __init__(self):
                     names = ("is_tracing", "get_traced_memory", "get_traceback_limit", "get_tracemalloc_memory",
                              "take_snapshot", "reset_peak", "clear_traces", "stop", "start", "stop", "start")
@@ -54,7 +54,7 @@ class FinalizationTest(ScriptTest):
                     for call in self.calls:
                         try:
                             call()
-                        except Exception:  # the standard module is in Python, and that is gone
+                        except Exception:  # the standard module is Python code, which is unloaded
                             pass
                     write(1, b"good\\n")
             sys.keep_until_the_end = Last()

@@ -51,7 +51,7 @@ def load():
         names = {"rows": rows, "step": step}
         try:
             exec(compile("def f(): rows.append([step])\\n", f"file{len(rows)}.py", "exec"), names)
-        except SystemError:  # the compiler forgets to set a MemoryError
+        except SystemError:  # the compiler does not set a MemoryError
             raise MemoryError from None
         names["f"]()
         rows.append(bytes(step))  # HERE

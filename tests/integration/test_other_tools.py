@@ -87,7 +87,7 @@ ORDERS = """
         if "ours" not in names:
             assert found is None and not fact["ok"], (found, fact)
         elif other.kind == "pool" and other.on and names[0] == "other":
-            assert found == (100, 300), found  # raw blocks are not for the pool
+            assert found == (100, 300), found  # the pool serves no raw blocks
             assert not fact["ok"] and "keep some blocks" in fact["detail"], fact
         else:
             assert found == (300, 300), (found, fact)
@@ -348,7 +348,7 @@ class AboveTest(ScriptTest):
         self.check(
             """
             import subprocess
-            if len(sys.argv) == 1:  # the other tool comes before us: its slot has the lower number
+            if len(sys.argv) == 1:  # the other tool starts first: its slot has the lower number
                 command = [sys.executable, "-X", "faulthandler", "-c", open(__file__).read().partition("# other " + "first")[2]]
                 done = subprocess.run(command, env={**os.environ, "CTM_FOLDER": sys.path[0]}, capture_output=True, text=True)
                 assert (done.returncode, done.stdout) == (0, "good\\n"), done
@@ -416,7 +416,7 @@ class MemrayTest(ScriptTest):
             tm.start()
             assert look() == 100
         try:
-            assert look() == 100  # if memray has not put back what it found
+            assert look() == 100  # if memray has not restored what it found
         except RuntimeError as error:
             assert "replaced" in str(error) and not tm._doctor()["allocators"]["ok"]
         tm.stop()

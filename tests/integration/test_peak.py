@@ -145,7 +145,7 @@ class PeakTest(ScriptTest):
         expected = None
         while expected is None:
             before, after = steps(150, 15), steps(rng.randrange(1, 60), 15)
-            if clear:  # blocks of before are unknown, and so are their ends
+            if clear:  # older blocks are not traced, and neither are their frees
                 moments = list(histories(after, 15))
             else:
                 moments = list(histories(before + after, 15))[len(list(histories(before, 15))) - 1:]

@@ -36,11 +36,11 @@ class RecordingTest(ScriptTest):
             import ctypes
             tm.start()
             with tm.record("it.ctr", 0.01) as recorder:
-                library = ctypes.PyDLL(None)  # keeps the GIL while it calls
+                library = ctypes.PyDLL(None)  # holds the GIL while it calls
                 for _ in range(100):
                     before = recorder.ticks
                     library.usleep(100_000)
-                    if recorder.ticks > before + 2:  # nothing of Python's has run in between
+                    if recorder.ticks > before + 2:  # no Python code has run in between
                         print("good")
                         break
             """)
@@ -141,7 +141,7 @@ class RecordingTest(ScriptTest):
                     os._exit(0)
                 assert os.waitpid(pid, 0)[1] == 0
                 while recorder.recording and recorder.ticks == before:
-                    time.sleep(0.001)  # it goes on by itself
+                    time.sleep(0.001)  # it continues by itself
                 if os.fork() == 0:
                     os._exit(0)
                 recorder.tick()  # at once
@@ -231,7 +231,7 @@ class RecordingTest(ScriptTest):
             recording = tm.open_recording("it.ctr")
             assert len(recording) == ticks and recording.truncated is None
             assert tm.is_tracing() and tm.take_snapshot()
-            with tm.record("it.ctr"):  # the next one has room
+            with tm.record("it.ctr"):  # the next one fits
                 pass
             print("good")
             """)

@@ -89,7 +89,7 @@ class SamplingTest(ScriptTest):
     for _ in range(3): work()
     gc.collect()
     statistics = [s for s in tm.take_snapshot().statistics("lineno") if s.traceback[0].filename == __file__]
-    # Free lists keep a few hundred objects, and one in sixty-four bytes is nearly every block.
+    # Free lists hold a few hundred objects, and one in sixty-four bytes is nearly every block.
     assert sum(s.size for s in statistics) < 200_000, statistics
     """
         )

@@ -37,12 +37,12 @@ PROGRAM = """
         frames[0] = (frames[0][0], line)
         found = tm.get_object_traceback(block)
         if found is None and cleared and type(block) is list:
-            return  # revived by a free list, and not traced since its block was cleared
+            return  # reused from a free list, and not traced since clear_traces()
         kept = [(f.filename, f.lineno) for f in found]
         assert kept == frames[:NFRAME][::-1], (kept, frames[:NFRAME][::-1])
 
     def count(frame, size):
-        # A block of a size that no other has was allocated by `frame`: only a snapshot knows its total.
+        # `frame` allocated a block of a unique size: only a snapshot has its total.
         same = [t for t in tm.take_snapshot().traces if t.size == size]
         totals = [t.traceback.total_nframe for t in same]
         assert totals == [len(expected(frame))], (same, len(expected(frame)))
@@ -55,7 +55,7 @@ PROGRAM = """
         block = [n, block]; line = frame.f_lineno
         look(block, frame, line)
         if looked % 16 == 0:
-            size = next(sizes)  # not `looked`: a finalizer may have come in between, and have counted as well
+            size = next(sizes)  # not `looked`: a finalizer may have run in between, and counted too
             block = bytes(size - 33)
             count(frame, size)
 
@@ -200,7 +200,7 @@ PROGRAM = """
         leaf(n)
         child.switch()
 
-    # The same long way down from places that differ: nothing on it allocates, and the frames lie where they lay before.
+    # The same long chain of calls from different callers: nothing in it allocates, and its frames have the same addresses.
     def way_5(n): return leaf(n)
     def way_4(n): return way_5(n)
     def way_3(n): return way_4(n)
@@ -219,7 +219,7 @@ PROGRAM = """
             longer(n); Way(n); longer(n)
             right(n)
 
-    # Frames that are left by an exception, through every kind of call, and entered again where they lay, from elsewhere.
+    # Frames that end by an exception, through every kind of call, and then others at their addresses, from other callers.
     class Away(Exception):
         pass
 
@@ -309,7 +309,7 @@ PROGRAM = """
         plain(limit)
 
     tm.start(NFRAME)
-    kept = [[] for _ in range(300)]  # a block from before start is not traced when the free list gives it again
+    kept = [[] for _ in range(300)]  # a block from before start is not traced when it is reused
     turn = 0
     while looked < STEPS:
         turn += 1

@@ -57,7 +57,7 @@ class RawTest(ScriptTest):
             threads = [threading.Thread(target=work) for _ in range(4)]
             for thread in threads: thread.start()
             for thread in threads: thread.join()
-            # 100 of the thread that looks; the other three may be in the middle of theirs.
+            # 100 of the thread that reads; the other three may not have finished theirs.
             assert len(counts) == 20 and all(100 <= n <= 400 for n in counts), counts
             look()
             assert counts[-1] == 0

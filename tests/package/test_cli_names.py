@@ -60,15 +60,15 @@ class TerminalTest(ProgramTest):
     def in_terminal(self, columns, *arguments, **environment):
         """What a terminal with `columns` columns receives from stdout and stderr."""
         try:
-            ours, theirs = pty.openpty()
+            controller, terminal = pty.openpty()
         except OSError as error:  # a chroot without /dev/pts
             self.skipTest(f"no pseudo-terminal is to be had: {error}")
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         shown = bytearray()
 
         def read():
             try:
-                while data := os.read(ours, 65536):
+                while data := os.read(controller, 65536):
                     shown.extend(data)
             except OSError:
                 pass  # the other end is closed
@@ -80,13 +80,13 @@ class TerminalTest(ProgramTest):
             cwd=self.folder,
             timeout=120,
             env={**self.environment, **environment},
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
         )
-        os.close(theirs)
+        os.close(terminal)
         reader.join()
-        os.close(ours)
+        os.close(controller)
         self.assertEqual(done.returncode, 0, shown)
         return shown.decode().replace("\r\n", "\n")
 
@@ -335,7 +335,7 @@ class MessagesTest(ProgramTest):
         self.assertEqual([line for line in narrow.splitlines() if len(line) > 40 and " " in line.strip()], [])
         self.assertEqual(narrow.split(), whole.split())
 
-    def test_nothing_of_ours_is_warned_of(self):
+    def test_the_package_causes_no_warning(self):
         for command in (["run", "-o", "it.ctm", "-c", "pass"], ["report", "a.ctm"]):
             self.assertNotIn("Warning", self.python("-X", "dev", "-m", "ctracemalloc", *command).stderr)
         for end in ("report a.ctm", "recording r.ctr --force -o m.ctm"):

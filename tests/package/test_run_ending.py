@@ -177,9 +177,9 @@ fail()
 
     def test_a_session_on_a_terminal(self):
         """stdin is the program: an exception does not end it."""
-        ours, terminal = os.openpty()
-        self.addCleanup(os.close, ours)
-        os.write(ours, b"1/0\nkept = bytes(66_634)\n\x04")
+        controller, terminal = os.openpty()
+        self.addCleanup(os.close, controller)
+        os.write(controller, b"1/0\nkept = bytes(66_634)\n\x04")
         self.environment.update(PYTHON_BASIC_REPL="1", TERM="dumb")
         self.environment.pop("PYTHONSTARTUP", None)
         result = self.traced("-o", "out.ctm", "-", stdin=terminal)

@@ -78,7 +78,7 @@ class EndTest(ProgramTest):
             seen = []
             def handler(*_):
                 seen.append(time.monotonic())
-                if len(seen) == 3:  # as if the first two had come too early
+                if len(seen) == 3:  # as if the first two had arrived too early
                     _ctracemalloc._resend_stop()
             for wrong in (0, -1, 10**6, signal.SIGUSR1):
                 try:

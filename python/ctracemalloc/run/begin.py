@@ -30,24 +30,24 @@ NOT_STARTED = 2  # exit status: the program was not started at all
 def begin(text: str) -> None:
     """Start tracing and register what writes the report at the end."""
     settings = Settings.decode(text)
-    taken = take_standard_descriptors()
+    reserved = reserve_standard_descriptors()
     try:
         begin_tracing(settings)
     finally:
-        for descriptor in taken:
+        for descriptor in reserved:
             os.close(descriptor)
 
 
-def take_standard_descriptors() -> list[int]:
+def reserve_standard_descriptors() -> list[int]:
     """If the program was started with stdin, stdout or stderr closed, no file of this package may get its number."""
-    taken: list[int] = []
+    reserved: list[int] = []
     try:
         while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
-            taken.append(descriptor)
+            reserved.append(descriptor)
         os.close(descriptor)
     except OSError:
         pass  # no /dev/null, or no free descriptor: then no file of this package gets such a number either
-    return taken
+    return reserved
 
 
 def begin_tracing(settings: Settings) -> None:

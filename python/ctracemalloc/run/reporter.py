@@ -40,7 +40,7 @@ class Reporter:
         self.numbers: FinalNumbers | None = None  # the numbers when an exception ended the program
         self.reserve = Reserve()
         self.last_steps = (  # made now: if they were made later, they would be in the numbers
-            self.take_numbers,
+            self.read_numbers,
             self.ending.describe,
             self.ending.store,
             self.end_black_box,
@@ -135,7 +135,7 @@ class Reporter:
             except Exception as error:
                 complain(f"at the end: {text_of(error)}")
 
-    def take_numbers(self) -> None:
+    def read_numbers(self) -> None:
         """On failure, write() tries again when there is more memory, and reports why it failed."""
         try:
             if self.numbers is None and ctracemalloc.is_tracing():
