@@ -62,7 +62,7 @@ def describe(circle, edges):
     return "\n".join(lines)
 
 
-def lies_in(folder, circle):
+def is_in(folder, circle):
     return all(name.startswith(f"{folder}/") for name in circle)
 
 
@@ -70,11 +70,11 @@ def problems_of(edges, allowed=ALLOWED):
     """(a file, a text) for each circle that is not allowed, and for each allowed folder that has none."""
     circles = circles_of(edges)
     for circle in circles:
-        if not any(lies_in(folder, circle) for folder in allowed):
+        if not any(is_in(folder, circle) for folder in allowed):
             yield circle[0], f"{len(circle)} files need each other:\n{describe(circle, edges)}"
     for folder in allowed:
         is_here = any(name.startswith(f"{folder}/") for name in edges)
-        if is_here and not any(lies_in(folder, circle) for circle in circles):
+        if is_here and not any(is_in(folder, circle) for circle in circles):
             yield folder, "ALLOWED of tools/link_graph.py names this folder, which has no circle any more"
 
 

@@ -34,7 +34,7 @@ class BlockTest(unittest.TestCase):
         self.assertEqual((len(result.failures), result.errors), (1, []))
         self.assertIn(message, result.failures[0][1])
 
-    def test_language_that_nobody_runs(self):
+    def test_language_that_cannot_be_run(self):
         self.check_fault("```rust\nfn main() {}\n```\n", "nobody runs blocks of 'rust'")
         self.check_fault("```\nwhat?\n```\n", "nobody runs blocks of 'no language'")
         self.check_fault("```text\nwhat?\n```\n", "no program's output")

@@ -85,7 +85,7 @@ def needs(package):
     return unittest.skipUnless(found, f"{package} is not installed for this Python")
 
 
-ours_only = unittest.skipUnless(MODULE == "ctracemalloc", "not something the standard module does")
+ctracemalloc_only = unittest.skipUnless(MODULE == "ctracemalloc", "not something the standard module does")
 
 
 class ScriptTest(unittest.TestCase):

@@ -2,7 +2,7 @@
 
 import unittest
 
-from support import ScriptTest, ours_only
+from support import ScriptTest, ctracemalloc_only
 
 HUGE = "2**62"
 
@@ -240,7 +240,7 @@ class BelowTest(ScriptTest):
         )
 
 
-@ours_only
+@ctracemalloc_only
 class WrappedTest(ScriptTest):
     def test_hooks_that_stay_below_others(self):
         """Another tool wraps the hooks for every event. They then also serve a sample, and hooks for a sample also serve every
@@ -272,7 +272,7 @@ class WrappedTest(ScriptTest):
                 )
 
 
-@ours_only
+@ctracemalloc_only
 class BesideTest(ScriptTest):
     def check_beside(self, source, **options):
         import textwrap
@@ -318,7 +318,7 @@ class BesideTest(ScriptTest):
             print("good")
             """)
 
-    def test_stopped_under_us(self):
+    def test_the_standard_module_started_first_and_stopped(self):
         """Whatever the other module does, the program continues, and this module works again after stop and start."""
         self.check_beside("""
             for order in range(4):
@@ -341,7 +341,7 @@ class BesideTest(ScriptTest):
             print("good")
             """)
 
-    def test_started_over_us(self):
+    def test_the_standard_module_started_second(self):
         """A loss is either avoided or reported; it never crashes and never persists after a new start."""
         self.check_beside("""
             import warnings

@@ -10,7 +10,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from support import ScriptTest, needs, ours_only
+from support import ScriptTest, ctracemalloc_only, needs
 from test_track import TrackTest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -68,13 +68,13 @@ class Forced(TrackTest):
         super().check("\n".join([force, *lines]), expected, **options)
 
 
-@ours_only
+@ctracemalloc_only
 @unittest.skipUnless(X86_64, "code is changed on x86-64 only")
 class JumpTest(Forced):
     way = JUMP
 
 
-@ours_only
+@ctracemalloc_only
 class TableTest(Forced):
     way = TABLE
 
@@ -82,7 +82,7 @@ class TableTest(Forced):
 del Forced, TrackTest  # inherited here; their own tests run in the module that defines them
 
 
-@ours_only
+@ctracemalloc_only
 class WayTest(ScriptTest):
     def test_the_doctor_names_the_way(self):
         for way, words in ((JUMP, "by a jump"), (TABLE, "by their callers' tables")):
@@ -133,7 +133,7 @@ class WayTest(ScriptTest):
             """)
 
     @unittest.skipUnless(X86_64, "code is changed on x86-64 only")
-    def test_somebody_else_has_led_the_function_away(self):
+    def test_another_tool_has_redirected_the_function(self):
         self.check("""
             import ctypes, ctmfixture, mmap
             libc = ctypes.CDLL(None)
@@ -163,7 +163,7 @@ class WayTest(ScriptTest):
             """)
 
 
-@ours_only
+@ctracemalloc_only
 class LoaderTest(ScriptTest):
     """Libraries that are loaded while announced blocks are followed through the callers' tables."""
 

@@ -13,7 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 import black_box_reader
-from support import LONG, PRELUDE, SANITIZED, ScriptTest, build, ours_only
+from support import LONG, PRELUDE, SANITIZED, ScriptTest, build, ctracemalloc_only
 
 KILLS = 1000 if LONG else 50
 
@@ -92,7 +92,7 @@ def sums(statistics):
     return sum(item.size for item in statistics), sum(item.count for item in statistics)
 
 
-@ours_only
+@ctracemalloc_only
 class KillTest(ScriptTest):
     def test_killed_at_any_moment(self):
         prelude = PRELUDE.format(folder=str(build()), module="ctracemalloc")
@@ -147,7 +147,7 @@ class KillTest(ScriptTest):
         box.unlink()
 
 
-@ours_only
+@ctracemalloc_only
 class EndTest(ScriptTest):
     def test_every_way_to_end(self):
         for end, expected in (
@@ -286,7 +286,7 @@ class EndTest(ScriptTest):
             """)
 
 
-@ours_only
+@ctracemalloc_only
 @unittest.skipIf(SANITIZED, "sanitizers need more address space than there is")
 class OutOfMemoryTest(ScriptTest):
     def test_limit_of_memory(self):
@@ -319,7 +319,7 @@ class OutOfMemoryTest(ScriptTest):
             self.assertGreater(first.size, 100 << 20)
 
 
-@ours_only
+@ctracemalloc_only
 class FileTest(ScriptTest):
     def test_removed(self):
         self.check("""
@@ -464,7 +464,7 @@ class FileTest(ScriptTest):
             """)
 
 
-@ours_only
+@ctracemalloc_only
 class AttachTest(ScriptTest):
     def test_a_running_program(self):
         self.check("""

@@ -2,10 +2,10 @@
 
 import unittest
 
-from support import ScriptTest, ours_only
+from support import ScriptTest, ctracemalloc_only
 
 
-@ours_only
+@ctracemalloc_only
 class ForkTest(ScriptTest):
     def test_children_do_not_touch_the_file(self):
         self.check("""
@@ -111,7 +111,7 @@ class ForkTest(ScriptTest):
             print("good")
             """)
 
-    def test_children_without_room(self):
+    def test_children_whose_box_cannot_be_made(self):
         """If a child's black box cannot be made, a message says so, and the child continues."""
         self.check("""
             import resource

@@ -17,7 +17,7 @@ import threading
 import unittest
 from pathlib import Path
 
-from support import ours_only
+from support import ctracemalloc_only
 from test_full_disk import mounting_is_possible
 
 NOT_ALL = "the black box does not hold all: the file could not grow: no space left"
@@ -81,7 +81,7 @@ def limit_files(size):
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
-@ours_only
+@ctracemalloc_only
 class LimitTest(CaseTest):
     """`ulimit -f`, while SIGXFSZ is not ignored."""
 
@@ -174,7 +174,7 @@ class LimitTest(CaseTest):
         self.assertEqual(sorted(path.name for path in self.folder.iterdir()), ["no", "program.py"])
 
 
-@ours_only
+@ctracemalloc_only
 class FullDiskTest(CaseTest):
     """A tmpfs in a mount namespace of the child, which reads its files there and prints its results."""
 
@@ -231,7 +231,7 @@ class FullDiskTest(CaseTest):
         self.assertIn("cannot record: [Errno 28]", result.stderr)
 
 
-@ours_only
+@ctracemalloc_only
 class SandboxTest(CaseTest):
     """System calls that fail."""
 
@@ -256,7 +256,7 @@ class SandboxTest(CaseTest):
         self.assertFalse((self.folder / "it.ctr").exists())
 
 
-@ours_only
+@ctracemalloc_only
 class NoFileTest(CaseTest):
     """Pipes, devices and sockets: one line, exit status 2, no hang."""
 

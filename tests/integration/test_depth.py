@@ -2,7 +2,7 @@
 
 import unittest
 
-from support import ScriptTest, ours_only
+from support import ScriptTest, ctracemalloc_only
 
 
 class DepthTest(ScriptTest):
@@ -38,7 +38,7 @@ class DepthTest(ScriptTest):
     def test_fifty_thousand_frames_some_kept(self):
         self.check_depth(25, 25)
 
-    @ours_only  # the standard module needs minutes
+    @ctracemalloc_only  # the standard module needs minutes
     def test_fifty_thousand_frames_all_kept(self):
         self.check_depth(65535, 50_002)
 

@@ -8,7 +8,7 @@ a hang fails that order.
 import sys
 import unittest
 
-from support import SANITIZED, ScriptTest, needs, ours_only
+from support import SANITIZED, ScriptTest, ctracemalloc_only, needs
 
 STEPS = 6 if SANITIZED else 8
 
@@ -92,7 +92,7 @@ ORDERS = """
         else:
             assert found == (300, 300), (found, fact)
 
-    def toggle_ours(chain, tracing):
+    def toggle_this_module(chain, tracing):
         if tracing:
             tm.stop()
             if chain.is_on_top("ours"):
@@ -121,7 +121,7 @@ ORDERS = """
             steps.append(step)
             try:
                 if step == "ours":
-                    toggle_ours(chain, tracing)
+                    toggle_this_module(chain, tracing)
                     tracing = not tracing
                 else:
                     toggle_other(chain, other)
@@ -152,7 +152,7 @@ ORDERS = """
 """
 
 
-@ours_only
+@ctracemalloc_only
 class OrderTest(ScriptTest):
     def check_orders(self, kind, steps=STEPS, **options):
         self.check(ORDERS + f"\n    all_orders({kind!r}, {steps})\n", timeout=300, **options)
@@ -205,7 +205,7 @@ FAILING = """
 """
 
 
-@ours_only
+@ctracemalloc_only
 class FailureTest(ScriptTest):
     def test_every_nth_call_fails(self):
         """A call that failed did not reach this module's hook; it must not count as a block that another tool withheld."""
@@ -268,7 +268,7 @@ class FailureTest(ScriptTest):
         )
 
 
-@ours_only
+@ctracemalloc_only
 class AboveTest(ScriptTest):
     def test_more_tools_than_layers(self):
         """Each start above another tool uses a layer. With none left, the lower layers see the calls, or a loss is reported."""
@@ -385,7 +385,7 @@ class AboveTest(ScriptTest):
         )
 
 
-@ours_only
+@ctracemalloc_only
 class MemrayTest(ScriptTest):
     @needs("memray")
     def test_both_orders(self):
@@ -427,7 +427,7 @@ class MemrayTest(ScriptTest):
         )
 
 
-@ours_only
+@ctracemalloc_only
 class ListenerTest(ScriptTest):
     @unittest.skipIf(sys.version_info < (3, 13), "no reference tracer before 3.13")
     def test_reference_tracers_in_every_order(self):

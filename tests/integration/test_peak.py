@@ -6,7 +6,7 @@ Its blocks are large and all other objects small, so that nothing else determine
 
 import unittest
 
-from support import LONG, ScriptTest, ours_only
+from support import LONG, ScriptTest, ctracemalloc_only
 
 ROUNDS = 60 if LONG else 12
 COMMON = """
@@ -65,7 +65,7 @@ COMMON = """
 """
 
 
-@ours_only
+@ctracemalloc_only
 class PeakTest(ScriptTest):
     def check_script(self, text, **options):
         self.check(text.rstrip() + '\n    print("good")\n', **options)

@@ -9,7 +9,7 @@ import textwrap
 import unittest
 from pathlib import Path
 
-from support import LONG, PRELUDE, ScriptTest, build, ours_only
+from support import LONG, PRELUDE, ScriptTest, build, ctracemalloc_only
 
 KILLS = 50 if LONG else 8
 
@@ -29,7 +29,7 @@ BUSY = """
 """
 
 
-@ours_only
+@ctracemalloc_only
 class RecordingTest(ScriptTest):
     def test_ticks_go_on_while_the_gil_is_held(self):
         self.check("""
@@ -129,7 +129,7 @@ class RecordingTest(ScriptTest):
             print("good")
             """)
 
-    def test_no_warning_of_our_thread_at_a_fork(self):
+    def test_no_warning_of_the_recorders_thread_at_a_fork(self):
         self.check(
             """
             tm.start()

@@ -2,7 +2,7 @@
 
 import unittest
 
-from support import ScriptTest, ours_only
+from support import ScriptTest, ctracemalloc_only
 
 FACTS = """
     def lost(sampling):
@@ -12,7 +12,7 @@ FACTS = """
 """
 
 
-@ours_only
+@ctracemalloc_only
 class SelfTest(ScriptTest):
     def test_threads_that_allocate_and_announce(self):
         """In 2,000 starts no self-test may mistake another thread's event for its own, or its own for another thread's."""

@@ -322,7 +322,7 @@ PROGRAM = """
 
 
 # Runs as sitecustomize, before ctracemalloc is imported.
-TAKE_LISTENERS = """
+USE_ALL_WATCHERS = """
 import _testcapi
 taken = 0
 try:
@@ -332,7 +332,7 @@ try:
 except RuntimeError:
     assert taken > 0
 """
-NONE_IS_LEFT = """
+NO_WATCHER_IS_FREE = """
     import _testcapi
     try: _testcapi.add_code_watcher(0)
     except RuntimeError: pass
@@ -345,7 +345,7 @@ class StackTest(ScriptTest):
         text = PROGRAM.replace("SEED", str(seed)).replace("NFRAME", str(nframe)).replace("STEPS", str(STEPS))
         self.check(text, timeout=600)
 
-    def test_without_news_of_dying_code(self):
+    def test_all_code_watchers_in_use(self):
         """Other tools use all code watchers: then nothing about the stack may be cached."""
         if sys.version_info < (3, 12):
             self.skipTest("3.11 has no listeners that could all be taken")
@@ -355,12 +355,12 @@ class StackTest(ScriptTest):
             self.skipTest("this Python comes without _testcapi")
         self.assertTrue(hasattr(_testcapi, "add_code_watcher"))
         text = PROGRAM.replace("SEED", "5").replace("NFRAME", "25").replace("STEPS", str(STEPS // 3))
-        self.check(NONE_IS_LEFT + text, timeout=600, env={"PYTHONPATH": self.folder_with_hook()})
+        self.check(NO_WATCHER_IS_FREE + text, timeout=600, env={"PYTHONPATH": self.folder_with_hook()})
 
     def folder_with_hook(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
-        Path(folder.name, "sitecustomize.py").write_text(TAKE_LISTENERS, encoding="utf-8")
+        Path(folder.name, "sitecustomize.py").write_text(USE_ALL_WATCHERS, encoding="utf-8")
         return folder.name
 
     def test_another_thread_state(self):

@@ -5,7 +5,7 @@ import sys
 import textwrap
 import unittest
 
-from support import ScriptTest, ours_only
+from support import ScriptTest, ctracemalloc_only
 
 # create(own_gil), run(id, source), destroy(id): by whatever module this Python has for it.
 TOOLS = """
@@ -110,7 +110,7 @@ class SubinterpreterTest(ScriptTest):
             timeout=120,
         )
 
-    @ours_only
+    @ctracemalloc_only
     def test_the_standard_module_can_be_imported_where_it_could_be(self):
         """3.12 refuses the import in an interpreter with its own GIL once the main interpreter has imported it."""
         body = """

@@ -2,7 +2,7 @@
 
 import unittest
 
-from support import LONG, ScriptTest, ours_only
+from support import LONG, ScriptTest, ctracemalloc_only
 
 CYCLES = 1000 if LONG else 200
 
@@ -118,7 +118,7 @@ class RawTest(ScriptTest):
 
 
 class CycleTest(ScriptTest):
-    @ours_only  # the standard module of 3.13.0 crashes
+    @ctracemalloc_only  # the standard module of 3.13.0 crashes
     def test_start_and_stop_while_threads_allocate(self):
         self.check(
             """

@@ -2,7 +2,7 @@
 
 import unittest
 
-from support import ScriptTest, needs, ours_only
+from support import ScriptTest, ctracemalloc_only, needs
 
 
 class TrackTest(ScriptTest):
@@ -162,8 +162,8 @@ class TrackTest(ScriptTest):
             timeout=120,
         )
 
-    @ours_only
-    def test_the_standard_module_is_told_too(self):
+    @ctracemalloc_only
+    def test_the_standard_module_tracks_it_too(self):
         self.check("""
             import ctmfixture, tracemalloc
             tracemalloc.start()

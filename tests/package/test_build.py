@@ -249,7 +249,7 @@ class BuildTest(unittest.TestCase):
         self.assertEqual(about.read_text().count(question), 1)
         about.write_text(about.read_text().replace(question, repr(answer)))
 
-    def test_a_python_without_headers_is_told_by_its_package(self):
+    def test_a_python_without_headers_is_named_by_its_package(self):
         self.let_python_say('sysconfig.get_path("include")', "/nowhere")
         package = "python%d.%d-dev" % sys.version_info[:2]
         self.assert_refused(f"no Python.h in /nowhere (on Debian: {package})")

@@ -29,7 +29,7 @@ class BadCommandTest(ProgramTest):
         self.assert_refused("run", "-o", ".", "x.py", words="cannot write")
         self.assert_refused("run", "--key", "size", "x.py", words="invalid choice")
 
-    def test_missing_script_fails_as_it_does_without_us(self):
+    def test_missing_script_fails_as_it_does_untraced(self):
         plain, traced = self.python("missing.py"), self.traced("missing.py")
         self.assertEqual(traced.returncode, plain.returncode)
         self.assertIn(plain.stderr.partition("can't open")[2], traced.stderr)

@@ -123,7 +123,7 @@ class SameProgramTest(ProgramTest):
                 self.assertEqual(result.returncode, 0)
                 self.assert_reported(result)
 
-    def test_no_frames_of_ours_below_the_program(self):
+    def test_no_frames_of_the_package_below_the_program(self):
         script = self.write(
             "script.py",
             """

@@ -57,7 +57,7 @@ class RefusalTest(OutputTest):
         yield "recording", "r.ctr", "-o", name
         yield "merge", "-o", name, "a.ctm", "b.ctm"
 
-    def test_what_is_somebody_elses(self):
+    def test_files_of_other_kinds(self):
         (self.folder / "link").symlink_to("keep.py")
         os.link(self.folder / "keep.py", self.folder / "hard")
         for name in ("keep.py", "./keep.py", "link", "hard", str(self.folder / "keep.py")):
@@ -70,7 +70,7 @@ class RefusalTest(OutputTest):
         for command in self.commands("no/such/folder"):
             self.assert_refused(*command, words="there is no directory")
 
-    def test_another_kind_of_ours(self):
+    def test_another_kind_of_the_package(self):
         self.assert_refused("run", "-o", "r.ctr", "prog.py", words="it is a recording, not a snapshot")
         self.assert_refused("merge", "-o", "r.ctr", "a.ctm", words="it is a recording, not a snapshot")
         self.assert_refused("run", "--record", "a.ctm", "prog.py", words="it is a snapshot, not a recording")
@@ -144,7 +144,7 @@ class RefusalTest(OutputTest):
 
 
 class AllowedTest(OutputTest):
-    def test_what_is_ours_or_nobodys(self):
+    def test_new_empty_and_equal_kinds(self):
         for name in ("a.ctm", "new.ctm", "empty"):
             self.assert_done("run", "-o", name, "prog.py")
             self.assertGreater(len(ctracemalloc.Snapshot.load(self.folder / name).traces), 0)

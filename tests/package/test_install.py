@@ -82,7 +82,7 @@ class InstallTest(CodeTest):
             assert sys.modules["tracemalloc"] is ctracemalloc
         """)
 
-    def test_uninstall_leaves_the_module_of_somebody_else(self):
+    def test_uninstall_leaves_another_module(self):
         self.check("""
             ctracemalloc.install()
             sys.modules["tracemalloc"] = other = type(sys)("tracemalloc")
@@ -303,7 +303,7 @@ def is_source(path):
 
 
 class ImportTest(CodeTest):
-    def test_the_package_alone_imports_no_report_and_no_front_door(self):
+    def test_the_package_alone_imports_no_report_and_no_entry_point(self):
         code = "import sys, ctracemalloc; print(*(name for name in sys.modules if name.startswith('ctracemalloc.')))"
         rooms = {name.split(".")[1] for name in self.python("-c", code).stdout.split()}
         self.assertIn("recording", rooms)

@@ -283,7 +283,7 @@ class EndTest(ProgramTest):
             self.assertEqual((opened.ended, opened.exit_status), ("exit", None))
             self.assertEqual(opened.snapshot().ended, "exit")
 
-    def test_no_mark_of_an_end(self):
+    def test_no_recorded_end(self):
         """An end that was set earlier is not used if the program did not reach its end."""
         for opened in self.ended(("exit status 0", 0), "kill"):
             self.assertEqual((opened.ended, opened.exit_status), (None, None))

@@ -207,7 +207,7 @@ class WritingTest(Case):
         gc.collect()
         self.assertEqual(ctracemalloc.open_recording(self.path).ended, "stopped")
 
-    def test_the_file_of_somebody_else(self):
+    def test_the_file_was_changed_by_another_program(self):
         recorder = self.record()
         os.truncate(self.path, 3)
         with self.assertRaises(OSError):

@@ -89,7 +89,7 @@ class TimesTest(ProgramTest):
         for index, time in enumerate(recording.times):
             self.assertEqual(recording.moment(time), recording.totals()[index])
 
-    def test_of_two_as_near_the_earlier(self):
+    def test_at_equal_distance_the_earlier(self):
         recording = self.make([0.0, 1.0, 3.0])
         self.assertEqual(recording.moment(2).time, 1.0)
         self.assertEqual(recording.moment(2.0000001).time, 3.0)

@@ -128,7 +128,7 @@ class TestRandom(unittest.TestCase):
             index = data.draw(st.integers(-len(raw), len(raw) - 1))
             self.check(lambda m: m._Traces(list(raw))[index])
 
-    def test_stdlib_and_ours_side_by_side(self):
+    def test_both_modules_at_once(self):
         rng = random.Random(6)
         frames = [tuple((rng.choice(FILES), rng.randrange(4)) for _ in range(rng.randrange(1, 5))) for _ in range(12)]
         raw = [trace(0, rng.choice((0, 1, 10, 64)), rng.choice(frames), 0) for _ in range(30)]

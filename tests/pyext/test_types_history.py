@@ -252,7 +252,7 @@ class TestUnknown(HistoryCase):
                 with self.assertRaises(AttributeError):
                     setattr(made, name, 1)
 
-    def test_slots_that_nobody_has_looked_at(self):
+    def test_slots_before_the_first_read(self):
         """A row's numbers become a tuple when they are first read; the order of the reads does not matter."""
 
         def rows():

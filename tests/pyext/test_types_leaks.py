@@ -197,7 +197,7 @@ class TestLeaks(Case):
         for name, function in itertools.chain(self.operations(), self.failures()):
             self.check_leak(name, function)
 
-    def test_snapshots_die(self):
+    def test_snapshots_are_freed(self):
         core = self.to_core([(0, 1, (("a", 1),), 1)])
         core.me = core
         core.traces._traces.append(core)
