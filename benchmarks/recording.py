@@ -69,7 +69,7 @@ def make_app(folder):
 
     app = flask.Flask(__name__)
     app.secret_key = "not a secret"
-    recent = {}  # grows: each new customer is kept
+    recent = {}  # grows: each new customer stays
 
     @app.get("/")
     def page():

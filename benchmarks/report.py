@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes tables and a plot of the results of run.py.
+"""Makes tables and a plot from the results of run.py.
 
 usage: report.py FILE.json [--plot FILE.png]      one result: a Markdown table of ratios to no tracing
        report.py --compare OLD.json NEW.json      two: how each mode's ratio changed

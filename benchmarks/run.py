@@ -38,7 +38,7 @@ QUICK_MODES = ["none", "floor", "ctracemalloc:1", "ctracemalloc:25", "tracemallo
 QUICK = ["coroutines", "float", "html5lib", "json_loads", "mako", "nbody", "raytrace", "regex_compile", "richards",
          "sqlglot_parse"]  # fmt: skip
 SLOW_MODES = ("tracemalloc", "memray")  # one loop in the first round: their ratios are far above the noise
-LOOP_SECONDS = 0.08  # a loop of no tracing takes at least this long
+LOOP_SECONDS = 0.08  # the duration of a loop without tracing is at least this
 LONGEST_RUN, LONGEST_SLOW_RUN = 100, 20  # seconds
 
 
@@ -60,7 +60,7 @@ def prepare(python):
         if subprocess.run([*pip, line], capture_output=True).returncode != 0:
             print(f"not installed here: {line}", file=sys.stderr)
     subprocess.check_call([*pip, "--force-reinstall", "--no-deps", ROOT])
-    with tempfile.TemporaryDirectory() as copy:  # setuptools leaves its traces beside the sources
+    with tempfile.TemporaryDirectory() as copy:  # setuptools writes files beside the sources
         floor = shutil.copytree(HERE / "floor", Path(copy) / "floor")
         subprocess.check_call([*pip, "--force-reinstall", "--no-deps", "--no-build-isolation", floor])
     return inside
@@ -116,7 +116,7 @@ def run_once(python, arguments, mode, loops, values, core, other=None):
 
 
 def calibrate(python, arguments, core):
-    """The number of loops that makes a value long enough."""
+    """The number of loops for which a value takes LOOP_SECONDS."""
     seconds = min(run_once(python, arguments, "none", 1, 1, core))
     return max(1, round(LOOP_SECONDS / seconds))
 

@@ -1,7 +1,8 @@
 """pytest: the environment of the tests' children, and the lines that tests/run_all.py reads.
 
-Hypothesis' examples are the same in each run, so that CI does not fail by chance; with CTM_LONG=1 (`make test-long`) they
-are others each time and twenty times as many. What fails is printed, and how to have it again (`@reproduce_failure`).
+Hypothesis' examples are the same in each run, so that CI does not fail by chance; with CTM_LONG=1 (`make test-long`) they are
+different each time and twenty times as many. A failing example is printed with the decorator that repeats it
+(`@reproduce_failure`).
 
 `::skip NAME: REASON` is printed for each skipped test, `::counts passed=… failed=… skipped=…` last.
 """
@@ -10,8 +11,8 @@ import os
 
 from hypothesis import settings
 
-# readline, which pytest imports, tells children the size of a terminal, in the C library's environment alone: outputs
-# would be made to fit into it. A terminal of the one who runs the tests would do the same.
+# readline, which pytest imports, sets the size of a terminal for children, in the C library's environment alone: outputs
+# would be wrapped to fit it. The terminal in which the tests are started would do the same.
 for name in ("COLUMNS", "LINES"):
     os.environ.pop(name, None)
     os.unsetenv(name)

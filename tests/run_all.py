@@ -1,18 +1,17 @@
 #!/usr/bin/env python3
-"""The one driver of all tests.
+"""Runs all tests.
 
-Model: a *suite* is a command. Some run once (the C core, the layers), most once per Python. Each
-runs as a process group of its own with a timeout, at most two at a time; its output goes to
-build/logs/, and one line says how it ended. A suite tells what it counted by printing
+Model: a *suite* is a command. Some run once (the C core, the layers), most once per Python. Each runs as a process group of its
+own with a timeout, at most two at a time; its output is written to build/logs/, and one line says how it ended. A suite reports
+its counts by printing
 
-    ::counts passed=N failed=N skipped=N        (the last such line holds)
-    ::skip WHAT: WHY                            (as often as it likes)
+    ::counts passed=N failed=N skipped=N        (the last such line is used)
+    ::skip WHAT: WHY                            (any number of lines)
 
-and fails by a non-zero exit status; status 77 means that it could not run here, and its last line
-says why. A suite that prints no counts is one test. The last line of everything is
-"N passed, N failed, N skipped".
+and fails by a non-zero exit status. Status 77 means that it could not run here, and its last line says why. A suite that
+prints no counts is one test. The last line of the whole output is "N passed, N failed, N skipped".
 
-Only the standard library is used, and no Python newer than 3.8 is needed for the driver itself.
+Only the standard library is used, and the driver itself needs no Python newer than 3.8.
 """
 
 import argparse
@@ -28,19 +27,19 @@ from concurrent.futures import ThreadPoolExecutor
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LOGS = os.path.join(ROOT, "build", "logs")
-ONLY_SOURCES = "sources"  # a suite that needs no interpreter to be tested
+ONLY_SOURCES = "sources"  # a suite that needs no interpreter with the package
 COULD_NOT_RUN = 77
 SKIPS_SHOWN = 400
 FAILURE_LINES_SHOWN = 60  # of one suite
 LINES_OF_A_FAILURE = 8
-SMALL_ZOO = "zoo-small"  # only where it was asked for: it builds a CPython and makes Debian folders
+SMALL_ZOO = "zoo-small"  # runs only if requested: it builds a CPython and makes Debian folders
 
 Suite = namedtuple("Suite", "name command timeout where long", defaults=(None, False))
 Python = namedtuple("Python", "version prefix path")
 Outcome = namedtuple("Outcome", "status name seconds passed failed skipped reasons log")
 
 print_lock = threading.Lock()
-running = set()  # process groups of the suites running now; a set operation is one step under the GIL
+running = set()  # process groups of the running suites; a set operation is one step under the GIL
 
 
 def say(text=""):
@@ -52,7 +51,7 @@ def pytest_suite(name, folder, timeout, long=False):
     return Suite(name, ["-m", "pytest", "-v", folder], timeout, None, long)
 
 
-CPYTHON_MODULES = {  # CPython's own suites, and the seconds one run of both ways may take
+CPYTHON_MODULES = {  # CPython's own suites, and the seconds that one run of both ways may take
     "test_warnings": 300,
     "test_gc": 400,
     "test_threading": 600,
@@ -64,7 +63,7 @@ CPYTHON_MODULES = {  # CPython's own suites, and the seconds one run of both way
     "test_embed": 900,
     "test_json": 600,
 }
-# The slowest of them run on one Python in `make test` and on all in `make test-long`.
+# The slowest of them. `make test` runs them on one Python, `make test-long` on all.
 SLOW_MODULES = {"test_asyncio": "3.13"}
 
 
@@ -133,7 +132,7 @@ def environment(long):
 
 
 def run_logged(command, log_path, timeout, env):
-    """The exit status, or None if it did not end in time."""
+    """Returns the exit status, or None if the command did not end in time."""
     with open(log_path, "wb") as log:
         log.write(("$ %s\n" % " ".join(command)).encode())
         log.flush()
@@ -156,7 +155,7 @@ def run_logged(command, log_path, timeout, env):
 
 
 def end_group(process):
-    """Nothing that a suite started outlives it."""
+    """End everything that a suite started."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -166,7 +165,7 @@ def end_group(process):
 
 
 def interrupted(number, frame):
-    """Ctrl-C or a termination ends the suites as well."""
+    """On Ctrl-C or SIGTERM, end the suites too."""
     for group in list(running):
         try:
             os.killpg(group, signal.SIGKILL)
@@ -185,7 +184,7 @@ def parse_log(text):
 
 
 def failures_in(text):
-    """What a failed suite said of its failures: the names pytest prints and how each ended, or else its last lines."""
+    """A failed suite's report of its failures: the names that pytest prints and how each ended, or else its last lines."""
     told = []
     parts = re.split("^_{3,} (.+) _{3,}$", text, flags=re.M)
     for name, part in zip(parts[1::2], parts[2::2]):
@@ -252,7 +251,7 @@ def report(outcome):
 
 
 def sid_ready():
-    """None if the Debian sid folder can be used, else why not."""
+    """None if the Debian sid folder can be used, else the reason why not."""
     for step in ("setup", "sync"):
         done = subprocess.run(
             ["tools/sid.sh", step],
@@ -301,13 +300,13 @@ def find_pythons(versions, local=False):
 
 
 def located(version, place):
-    """The fields of a Python."""
+    """Command and environment of a Python."""
     prefix = ["tools/sid.sh", "run"] if place.startswith("sid:") else []
     return version, prefix, "build/venv-%s/bin/python" % version
 
 
 def prepare(version, place, light=False):
-    """A Python with the package installed (None: it could not be), and the Outcome of that."""
+    """Install the package. Returns the Python (None: it could not be prepared), and the Outcome of that."""
     python = Python(*located(version, place))
     prefix = python.prefix
     interpreter = place[4:] if prefix else place
@@ -336,7 +335,7 @@ def choose(suites, words):
 
 
 def jobs_of(suites, pythons):
-    """Longest first, so that two workers end at about the same time."""
+    """The jobs, the longest first, so that two workers end at about the same time."""
     jobs = []
     for suite in suites:
         if suite.where == ONLY_SOURCES:
@@ -347,7 +346,7 @@ def jobs_of(suites, pythons):
 
 
 def left_out(suites, pythons):
-    """An Outcome for each suite that is for one version only, which is not here."""
+    """An Outcome for each suite that needs one version only, which is not on this machine."""
     here = {python.version for python in pythons} | {None, ONLY_SOURCES}
     reasons = [(suite.name, "it is run on Python %s only" % suite.where) for suite in suites if suite.where not in here]
     return [Outcome("SKIP", name, 0.0, 0, 0, 1, [reason], None) for name, reason in reasons] if pythons else []

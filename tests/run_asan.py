@@ -1,7 +1,7 @@
-"""The extension under AddressSanitizer and UndefinedBehaviorSanitizer, with leaks looked for.
+"""Runs the extension under AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer.
 
-Builds the package anew with both into build/asan-VERSION, then runs the package's own tests, the integration
-ones and the parity programs with it. A leak counts if its stack goes through the extension.
+Builds the package anew with these into build/asan-VERSION, then runs the package's own tests, the integration tests and the
+parity programs with it. A leak counts if its stack has a frame of the extension.
 """
 
 import os
@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 VERSION = "{}.{}".format(*sys.version_info)
 PLACE = ROOT / "build" / f"asan-{VERSION}"
 FLAGS = "-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g -O1"
-OURS = re.compile(r"_ctracemalloc|\bctm_")
-# What the sanitizer itself changes: it refuses huge sizes in its own way, and walks the stack by itself.
+EXTENSION = re.compile(r"_ctracemalloc|\bctm_")
+# What the sanitizer itself changes: it refuses huge sizes in its own way, and walks the stack itself.
 LEFT_OUT = {
     "test_fifty_thousand": "frames of the C stack are larger with a sanitizer",
     "test_recursion_through_c": "the C stack ends before the recursion limit",
@@ -64,7 +64,7 @@ def build():
         "CTM_ASSERTS": "1",
     }
     target = PLACE / "site"
-    own_folder = f"--config-settings=build-dir={PLACE / 'objects'}"  # a plain build keeps its own objects
+    own_folder = f"--config-settings=build-dir={PLACE / 'objects'}"  # a plain build has its own objects
     pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", own_folder, "--target", target, ROOT]
     subprocess.run(pip, check=True, env=env)
     return target
@@ -78,7 +78,7 @@ def environment(target, leaks):
         "PYTHONPATH": str(target),
         "PYTHONMALLOC": "malloc",
         "CTM_SANITIZED": "1",
-        # Programs that die of a signal, or handle one, are part of the tests.
+        # The tests have programs that are killed by a signal, or handle one.
         "ASAN_OPTIONS": f"detect_leaks={int(leaks)}:allocator_may_return_null=1:handle_segv=0:handle_sigbus=0:"
         "max_allocation_size_mb=65536:detect_stack_use_after_return=0",
         "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
@@ -86,17 +86,17 @@ def environment(target, leaks):
     }
 
 
-def leaks_of_ours(report):
-    """The reports of leaks with a frame of the extension among the ones that allocated."""
+def leaks_of_extension(report):
+    """The reports of leaks whose stack of the allocation has a frame of the extension."""
     blocks = re.split(r"\n\n", report)
-    return [block for block in blocks if re.search(r"leak of \d+ byte", block) and OURS.search(block)]
+    return [block for block in blocks if re.search(r"leak of \d+ byte", block) and EXTENSION.search(block)]
 
 
 def check_leaks(target):
     scratch = str(PLACE / "snapshot")
     env = environment(target, leaks=True)
     done = subprocess.run([sys.executable, "-c", CYCLES, scratch], env=env, capture_output=True, text=True)
-    found = leaks_of_ours(done.stderr)
+    found = leaks_of_extension(done.stderr)
     print(done.stderr[-2000:])
     for block in found:
         print("LEAK " + block)

@@ -3,8 +3,8 @@
 
 usage: run_fuzz.py [--seconds N] [--target NAME]
 
-Each begins with its seeds (tests/fuzz/seeds/NAME) and with what earlier runs kept in build/fuzz/corpus/NAME. What breaks a
-target is left in build/fuzz/found; once it is fixed it belongs into the seeds, as found-SOMETHING.
+Each begins with its seeds (tests/fuzz/seeds/NAME) and with the corpus of earlier runs in build/fuzz/corpus/NAME. An input that
+breaks a target is left in build/fuzz/found; once it is fixed it belongs into the seeds, as found-SOMETHING.
 """
 
 import argparse

@@ -21,10 +21,10 @@ VALGRIND = [
     "--error-exitcode=99",
     "--leak-check=full",
     "--errors-for-leak-kinds=definite,indirect",
-    # A program that goes on after a fault that its handler has mended needs its registers as they were at the access.
+    # If a handler repairs a fault, the program can continue only with the registers of the access.
     "--vex-iropt-register-updates=allregs-at-mem-access",
 ]
-VARIANTS = {  # compiler, sanitizers, what runs the tests' programs
+VARIANTS = {  # compiler, sanitizers, the command that runs the tests' programs
     "gcc": ("gcc", "", []),
     "clang": ("clang", "", []),
     "asan": ("gcc", "address;undefined", []),
@@ -83,7 +83,7 @@ def reason_of(case):
 
 
 def consumer(folder):
-    """The library as somebody else uses it: installed, found by pkg-config and by CMake. None: cannot be tried here."""
+    """Use the library as other projects do: installed, found by pkg-config and by CMake. None: not possible here."""
     lacking = [program for program in ("pkg-config", "nm") if shutil.which(program) is None]
     if lacking:
         print(f"::skip tests/consumer: {' and '.join(lacking)} not installed", flush=True)

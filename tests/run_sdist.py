@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The package as users get it: an sdist is built, a wheel from it, and both are tried in fresh environments.
+"""The package as users get it: builds an sdist and a wheel from it, and tries both in fresh environments.
 
-Model: the sdist holds what git holds, but for the service's own files. A wheel built from the unpacked sdist is
+Model: the sdist has the files that git tracks, without the service's own files. A wheel built from the unpacked sdist is
 installed into a new virtual environment; the suites run there, from the unpacked sdist, with nothing of this folder.
 Status 77: what is needed cannot be downloaded.
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PLACE = ROOT / "build" / f"sdist-{sys.version_info[0]}.{sys.version_info[1]}"
 BUILD_REQUIRES = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["build-system"]["requires"]
-NOT_SHIPPED = {".ci/run", ".gitignore"}  # of the repository and its service
+NOT_SHIPPED = {".ci/run", ".gitignore"}  # files of the repository and its service
 LARGEST_LIBRARY = 850_000  # what the changelog says; with debug information it is five times as much
 NOT_IN_STRIPPED = (b"\0.symtab\0", b"\0.strtab\0", b"\0.debug_info\0")  # names of sections
 SUITES = (
@@ -33,7 +33,7 @@ SUITES = (
 
 
 class Checks:
-    """What was found right and wrong, said as it is found."""
+    """Counts what was right and wrong, and prints it as it is found."""
 
     def __init__(self):
         self.passed, self.failed, self.skipped = 0, 0, 0
@@ -61,7 +61,7 @@ def run(*command, **options):
 
 
 def make_environment(name, *packages):
-    """A new virtual environment's python with these packages."""
+    """Make a new virtual environment with these packages. Returns its Python."""
     folder = PLACE / name
     run(sys.executable, "-m", "venv", "--clear", folder)
     python = folder / "bin" / "python"
@@ -74,13 +74,13 @@ def make_environment(name, *packages):
 
 
 def build(builder, kind, source):
-    """The sdist or the wheel."""
+    """Build the sdist or the wheel."""
     run(builder, "-m", "build", "--no-isolation", kind, "-o", PLACE, source, stdout=subprocess.DEVNULL)
     return next(PLACE.glob({"--sdist": "*.tar.gz", "--wheel": "*.whl"}[kind]))
 
 
 def tracked_files():
-    """What git has, or None where this is no repository."""
+    """The files that git tracks, or None where this is not a repository."""
     done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
     if done.returncode != 0 or not (ROOT / ".git").exists():
         return None
@@ -88,7 +88,7 @@ def tracked_files():
 
 
 def check_sdist(checks, sdist):
-    """Unpacks it; gives the folder."""
+    """Check the sdist and unpack it. Returns the folder."""
     with tarfile.open(sdist) as archive:
         archive.extractall(PLACE, filter="data")
         names = {name.partition("/")[2] for name in (member.name for member in archive if member.isfile())}
@@ -134,7 +134,7 @@ def check_wheel(checks, wheel, source, builder):
 
 
 def check_built_again(checks, builder, source, sdist, wheel):
-    """Reproducible: the same bytes, made at another time from nothing."""
+    """Reproducible: a second build, from nothing and at another time, has the same bytes."""
     first = sdist.read_bytes(), wheel.read_bytes()
     shutil.rmtree(source / "build")
     for path in source.rglob("*.py"):

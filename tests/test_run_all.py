@@ -1,4 +1,4 @@
-"""The driver itself: what it makes of a suite's end, and that a hanging suite is ended."""
+"""The driver itself: how it counts the end of a suite, and that it ends a suite that hangs."""
 
 import io
 import os
@@ -86,7 +86,7 @@ class ZooTest(unittest.TestCase):
 
 
 class ZooCountsTest(unittest.TestCase):
-    """What the zoo makes of a member that cannot be had, was not built, or fails a test."""
+    """How the zoo counts a member that is not available, was not built, or fails a test."""
 
     def replace(self, name, function):
         self.addCleanup(setattr, zoo, name, getattr(zoo, name))
@@ -134,7 +134,7 @@ class LeftOutTest(unittest.TestCase):
 
 
 class LackingTest(unittest.TestCase):
-    """tools/lacking.sh on a machine that has nothing but what is asked for here."""
+    """tools/lacking.sh on a machine that has only the programs that a test names."""
 
     TOOLS = ("bash", "awk", "sort", "head", "tail", "cut", "grep", "dirname")
 
@@ -160,7 +160,7 @@ class LackingTest(unittest.TestCase):
 
     @staticmethod
     def python(version, *lacks):
-        """An interpreter of that version, as tools/pythons.sh asks it."""
+        """A fake interpreter of that version, for the questions of tools/pythons.sh."""
         return '[ "$3" = %s ] && echo /usr/bin/python%s %s' % (version, version, " ".join(lacks))
 
     def test_nothing_is_there(self):
@@ -196,7 +196,7 @@ class LackingTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             shutil.copytree(os.path.join(run_all.ROOT, "tools"), os.path.join(folder, "tools"))
             os.mkdir(os.path.join(folder, "python"))
-            with open(os.path.join(folder, "build"), "w"):  # root can write to any folder, to no file as to a folder
+            with open(os.path.join(folder, "build"), "w"):  # root can write to any folder, so a file takes the folder's name
                 pass
             status, words = self.lacking("demo", {"gcc": "exit 0", "python3": self.python("3.13")}, root=folder)
         self.assertEqual(status, 1)
@@ -209,7 +209,7 @@ class LackingTest(unittest.TestCase):
 
 
 class PythonsTest(unittest.TestCase):
-    """tools/pythons.sh, asked about the Python that runs this."""
+    """tools/pythons.sh, called for the Python that runs this test."""
 
     def lacks(self, compiler):
         version = "%d.%d" % sys.version_info[:2]

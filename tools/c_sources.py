@@ -1,7 +1,7 @@
-"""The C sources of the project and the flags they are compiled with, for the tools that look at them.
+"""The C sources of the project and the flags they are compiled with, for the tools that compile them.
 
-Model: the library (src/libctm) needs nothing but its own headers; the extension (src/pyext) needs those of a CPython, which
-are taken from the running interpreter, or from another one of this machine.
+Model: the library (src/libctm) needs only its own headers; the extension (src/pyext) needs those of a CPython: of the running
+interpreter, or of another one on this machine.
 """
 
 import shutil
@@ -22,7 +22,7 @@ ZYDIS = (
 
 
 def python_headers():
-    """The folder with Python.h: of the running interpreter, or of another that pythons.sh finds. None: there is none."""
+    """The folder with Python.h: of the running interpreter, or of another one that pythons.sh finds. None: there is none."""
     own = Path(sysconfig.get_path("include"))
     if (own / "Python.h").is_file():
         return own
@@ -39,12 +39,12 @@ def python_headers():
 
 
 def needs_python(folder):
-    """Is the folder ("src/pyext", say) the extension's?"""
+    """Is the folder (for example "src/pyext") the extension's?"""
     return Path(folder).parts[:2] == ("src", "pyext")
 
 
 def flags_of(folder):
-    """What files of the folder are compiled with; None: that cannot be had here."""
+    """The flags with which files of the folder are compiled; None: not possible here."""
     if not needs_python(folder):
         return LIBRARY
     headers = python_headers()
@@ -62,7 +62,7 @@ def files_of(root, folder, ending):
 
 
 def run_all(root, commands):
-    """[(name, what the compiler said, or None if it was content)]; commands: {name: command}."""
+    """[(name, the compiler's messages, or None if there are none)]; commands: {name: command}."""
 
     def run(item):
         name, command = item
@@ -74,7 +74,7 @@ def run_all(root, commands):
 
 
 def headers_that_need_others(root, folder):
-    """{header: what the compiler says} of the headers below a folder that do not compile alone."""
+    """{header: the compiler's messages} of the headers below a folder that do not compile alone."""
     strict = ("-Wall", "-Werror", "-Wno-unused-function", "-fsyntax-only")
     flags = flags_of(folder)
     commands = {name: [compiler(), *flags, *strict, "-x", "c", name] for name in files_of(root, folder, ".h")}

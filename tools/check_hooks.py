@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Checks that what a hook runs calls nothing that it must not call, through however many functions.
+"""Checks that what a hook runs calls nothing that it must not call, through any number of functions.
 
 A hook may run inside an allocator, without the GIL and after finalization began: it must not allocate Python objects, raise,
-collect, take the GIL or print.
+collect, acquire the GIL or print.
 
 Model: the compiler (GCC) writes the graph of calls of each file of the extension and of the library, with the line of each
-call, without inlining. From the functions marked `HOOK:` and from the allocator hooks all calls are followed. One that leads
-out of our files must be of a function in LIBC or CPYTHON; one through a pointer must stand in a file of POINTERS, which says
-what is behind it: functions of ours are followed. Any other needs a comment at its line, or in a line of its own before its
-statement, `/* HOOK-EXEMPT: reason */`, which also ends the following.
+call, without inlining. All calls are followed from the functions marked `HOOK:` and from the allocator hooks. A call of a
+function outside of the project is allowed for the functions in LIBC and CPYTHON. A call through a pointer is allowed in the
+files of POINTERS, which has the project's functions that the pointer may point to; these are followed. Any other call needs a
+comment at its line, or in a line of its own before its statement, `/* HOOK-EXEMPT: reason */`; such a call is not followed.
 
 usage: check_hooks.py [ROOT]
 """
@@ -26,26 +26,26 @@ MARK = re.compile(r"/\* HOOK:")
 EXEMPT = re.compile(r"/\* HOOK-EXEMPT: \S")
 ALLOCATOR_HOOKS = re.compile(r"(raw|mem|obj)_(\d+_)?(malloc|calloc|realloc|free)(_sampling)?")
 
-# Functions of the C library: none calls Python's allocators, prints, or waits for another thread but to take a lock.
+# Functions of the C library: none calls Python's allocators, prints, or waits for another thread except for a lock.
 LIBC = {
     "__errno_location", "calloc", "clock_gettime", "expm1", "fallocate", "free", "fstat", "ftruncate", "getrlimit", "log",
     "madvise",
     "malloc", "memchr", "memcmp", "memcpy", "memset", "mmap", "munmap", "pread", "pthread_mutex_lock", "pthread_mutex_unlock",
     "pwrite", "realloc", "strcmp", "strlen", "sysconf",
 }  # fmt: skip
-# Functions of CPython, inline ones of its headers included: each reads fields or variables.
+# Functions of CPython, including inline ones of its headers: each only reads fields or variables.
 CPYTHON = {
     "PyBytes_AS_STRING", "PyBytes_GET_SIZE", "PyGILState_GetThisThreadState", "PyThreadState_GetUnchecked", "PyType_HasFeature",
     "PyUnicode_DATA", "PyUnicode_GET_LENGTH", "PyUnicode_IS_COMPACT_ASCII", "PyUnicode_READ", "Py_IsFinalizing", "Py_SIZE",
     "Py_TYPE", "_PyThreadState_UncheckedGet", "_Py_IsFinalizing",
 }  # fmt: skip
-# A file that calls through pointers: the functions of ours behind them, FILE:NAME, or None: it is what stood there before us,
-# an allocator or a listener, which is called as it would be without us.
+# Files that call through pointers. The value matches the project's functions that the pointer may point to, FILE:NAME. None:
+# it points to the former allocator or listener, which is called as it would be without this package.
 POINTERS = {
     "src/pyext/capture/hooks.c": None,
     "src/pyext/capture/freelist_tracer.c": None,
     "src/pyext/capture/freelist_patch.c": None,
-    "src/libctm/base/memory.c": None,  # set by the tests of the library only
+    "src/libctm/base/memory.c": None,  # set only by the tests of the library
     "src/libctm/tables/rows.c": re.compile(
         r"src/libctm/sinks/\w+\.c:box_(map|unmap|grow|look)|src/libctm/tables/\w+\.c:hash_\w+_row"
     ),
@@ -56,10 +56,10 @@ POINTERS = {
 
 
 class Graph:
-    """Who calls what. A name is that of the compiler: a static function's is its file's and its own."""
+    """The graph of calls. Names are the compiler's: that of a static function has the file and the function."""
 
     def __init__(self):
-        self.defined = {}  # name -> file, relative to the project, if it is ours
+        self.defined = {}  # name -> file, relative to the project; None: outside of it
         self.calls = defaultdict(set)  # name -> (called, file, line)
 
 
@@ -105,7 +105,7 @@ def own_name(name):
 
 
 def marked_functions(root):
-    """(file, name) of each function that is marked."""
+    """(file, name) of each function that is marked `HOOK:`."""
     base = root / "src" / "pyext"
     for path in sorted([*base.rglob("*.c"), *base.rglob("*.h")]):
         text = path.read_text(encoding="utf-8")
@@ -130,7 +130,7 @@ class Lines:
         self.root, self.files = root, {}
 
     def exempt(self, file, line):
-        """At the call's line, or in a line of its own before its statement."""
+        """Is there a HOOK-EXEMPT comment at the call's line, or in a line of its own before its statement?"""
         if file is None:
             return False
         if file not in self.files:
@@ -145,14 +145,14 @@ class Lines:
 
 
 def problem_of(graph, called):
-    """None if a hook may make this call; the call of a function of ours is looked into."""
+    """None if a hook may make this call. Calls inside a function of the project are checked by themselves."""
     if graph.defined.get(called) is not None or own_name(called) in LIBC | CPYTHON:
         return None
     return f"calls {own_name(called)}"
 
 
 def behind_pointer(graph, file):
-    """The functions of ours that a call through a pointer may be of; None: this file is not listed, or they are gone."""
+    """The project's functions that a pointer called in this file may point to; None: not listed, or none is defined."""
     if file not in POINTERS:
         return None
     if POINTERS[file] is None:
@@ -161,7 +161,7 @@ def behind_pointer(graph, file):
 
 
 def check(graph, root):
-    """(file, line, problem), and how many functions were looked at."""
+    """(file, line, problem) of each problem, and the number of functions checked."""
     lines, problems = Lines(root), []
     came_from = dict.fromkeys(hooks(graph, root))
     queue = deque(came_from)

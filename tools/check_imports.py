@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Checks which modules of the Python package import which.
 
-- ROOMS is the layering: a module imports modules of its own room and of the rooms that are named for it. Nothing imports a
-  front door (cli, _startup, __main__) but another module of it.
-- No module imports itself through others. Imports inside functions count; those below `if TYPE_CHECKING:` do not, but they
-  keep to the layering too.
+- COMPONENTS is the layering: a module imports only modules of its own component and of those that are listed for it. Only
+  an entry point (cli, _startup, __main__) imports a module of an entry point.
+- There is no circle of imports. Imports inside functions count; those below `if TYPE_CHECKING:` do not, but the layering
+  applies to them too.
 - The model has numbers only: no f-string, no str(), no format() there.
 
 --dot writes the graph of the modules for Graphviz instead: `tools/check_imports.py --dot | dot -Tsvg`. Imports inside
@@ -20,9 +20,9 @@ from collections import namedtuple
 from pathlib import Path
 
 PACKAGE = "ctracemalloc"
-# Each room with those that it may import from. "" is the public API, __init__.py. A room names only rooms above it here, so
-# there are no circles of rooms.
-ROOMS = {
+# Each component with those that it may import from. "" is the public API, __init__.py. A component lists only components
+# before it, so there are no circles of components.
+COMPONENTS = {
     "_words": set(),
     "_losses": set(),
     "_messages": {"_words"},
@@ -40,7 +40,7 @@ ROOMS = {
     "cli": {"", "_ctracemalloc", "_messages", "_words", "formats", "blackbox", "recording", "model", "render", "run"},
     "__main__": {"cli"},
 }
-FRONT_DOORS = ("_startup", "cli", "__main__")
+ENTRY_POINTS = ("_startup", "cli", "__main__")
 MODEL = "model"
 TEXT_FUNCTIONS = {"str", "format", "repr", "ascii"}
 
@@ -48,7 +48,7 @@ Import = namedtuple("Import", "source target path line kind")  # kind: "module",
 
 
 def modules_of(root):
-    """Name without the package's, and file. "": the package itself. Of what has no source, as the extension, the stub."""
+    """{name without the package's: file}. "": the package itself. The extension has no source, so its stub is read."""
     base = root / "python" / PACKAGE
     found = {}
     for path in [*sorted(base.rglob("*.pyi")), *sorted(base.rglob("*.py"))]:
@@ -78,7 +78,7 @@ def walk(node, kind):
 
 
 def absolute(statement, module, is_package):
-    """The full name of what `from X import` starts at."""
+    """The full name of the module in `from X import`."""
     if statement.level == 0:
         return statement.module or ""
     parts = [PACKAGE, *(module.split(".") if module else [])]
@@ -87,7 +87,7 @@ def absolute(statement, module, is_package):
 
 
 def targets_of(statement, module, is_package, modules):
-    """Modules of the package that an import statement names. The packages around them are not counted."""
+    """The modules of the package that an import statement imports, without the packages that contain them."""
     if isinstance(statement, ast.Import):
         names = [alias.name for alias in statement.names]
     else:
@@ -113,26 +113,26 @@ def imports_of(modules):
     return found
 
 
-def room_of(module):
+def component_of(module):
     return module.split(".")[0]
 
 
-def check_rooms(modules, imports):
-    order = list(ROOMS)
-    for index, room in enumerate(order):
-        for seen in sorted(ROOMS[room] - set(order[:index])):
-            yield Path(__file__), 1, f"ROOMS lets '{room}' see '{seen}', which is not above it"
+def check_components(modules, imports):
+    order = list(COMPONENTS)
+    for index, component in enumerate(order):
+        for seen in sorted(COMPONENTS[component] - set(order[:index])):
+            yield Path(__file__), 1, f"COMPONENTS lets '{component}' import '{seen}', which is not listed before it"
     for module, path in modules.items():
-        if room_of(module) not in ROOMS:
-            yield path, 1, f"'{room_of(module)}' is no room that check_imports.py knows"
+        if component_of(module) not in COMPONENTS:
+            yield path, 1, f"'{component_of(module)}' is not in COMPONENTS of check_imports.py"
     for one in imports:
-        source, target = room_of(one.source), room_of(one.target)
-        if source == target or source not in ROOMS:
+        source, target = component_of(one.source), component_of(one.target)
+        if source == target or source not in COMPONENTS:
             continue
-        if target in FRONT_DOORS and source not in FRONT_DOORS:
-            yield one.path, one.line, f"imports {PACKAGE}.{one.target}, a front door"
-        elif target not in ROOMS[source]:
-            yield one.path, one.line, f"the room '{source or '__init__'}' imports {PACKAGE}.{one.target}".rstrip(".")
+        if target in ENTRY_POINTS and source not in ENTRY_POINTS:
+            yield one.path, one.line, f"imports {PACKAGE}.{one.target}, an entry point"
+        elif target not in COMPONENTS[source]:
+            yield one.path, one.line, f"the component '{source or '__init__'}' imports {PACKAGE}.{one.target}".rstrip(".")
 
 
 def circles(modules, imports):
@@ -183,7 +183,7 @@ def makes_text(node):
 
 def check_model(modules, imports):
     for module, path in modules.items():
-        if room_of(module) == MODEL:
+        if component_of(module) == MODEL:
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if makes_text(node):
                     yield path, node.lineno, "the model makes a text: that is for render"
@@ -192,9 +192,9 @@ def check_model(modules, imports):
 def dot(modules, imports):
     styles = {"module": "solid", "function": "dashed", "type": "dotted"}
     lines = ["digraph imports {", "    rankdir=LR; node [shape=box];"]
-    for room in ROOMS:
-        inside = [module for module in modules if room_of(module) == room]
-        lines.append(f'    subgraph "cluster_{room}" {{ label="{room or "public API"}";')
+    for component in COMPONENTS:
+        inside = [module for module in modules if component_of(module) == component]
+        lines.append(f'    subgraph "cluster_{component}" {{ label="{component or "public API"}";')
         lines += [f'        "{module or PACKAGE}";' for module in inside]
         lines.append("    }")
     edges = {(one.source, one.target): one.kind for one in sorted(imports, key=lambda one: one.kind, reverse=True)}
@@ -217,7 +217,7 @@ def main():
         print(dot(modules, imports))
         return 0
     passed = failed = 0
-    for check in (check_rooms, check_circles, check_model):
+    for check in (check_components, check_circles, check_model):
         problems = list(check(modules, imports))
         for path, line, problem in problems:
             print(f"{path.relative_to(root)}:{line}: {problem}")

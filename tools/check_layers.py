@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Checks the rules of the house that a compiler does not.
+"""Checks rules of the project that a compiler does not check.
 
-- The library (src/libctm, include/ctm) includes no Python.h, and each room only what LIBRARY_ROOMS allows.
+- The library (src/libctm, include/ctm) includes no Python.h, and each folder only what LIBRARY_FOLDERS allows.
 - The extension (src/pyext) includes only public headers of the library ("ctm/…") and its own, and imports nothing of
   the package.
-- A name says whose it is: `ctm_` is public, `ctmi_` inside the library, `pyctm_` inside the extension.
+- Prefixes of names: `ctm_` is public, `ctmi_` inside the library, `pyctm_` inside the extension.
 - Each header compiles alone.
 - The compiled core has no undefined symbol of Python's.
 - No two C files need each other at link level (tools/link_graph.py).
 - The extension asks for CPython's version in src/pyext/capture/frames only.
 
-What hooks call, check_hooks.py checks.
+check_hooks.py checks what hooks call.
 
 Advice, which fails nothing: a source file of 600 lines or more may have more than one subject.
 
@@ -29,9 +29,9 @@ import link_graph
 LONG = 600  # lines of a file
 SOURCE_ENDINGS = (".c", ".h", ".py", ".pyi", ".sh")
 
-# A room of the library may include headers of itself and of the rooms named here. It is a layering: each room stands above
-# those that it sees, so there are no circles.
-LIBRARY_ROOMS = {
+# A folder of the library may include its own headers and those of the folders named here. A folder names only folders listed
+# before it, so there are no circles.
+LIBRARY_FOLDERS = {
     "base": set(),
     "tables": {"base"},
     "blockmap": {"base"},
@@ -69,21 +69,21 @@ def check_public_headers(root):
 
 def check_library(root):
     base = root / "src" / "libctm"
-    rooms = list(LIBRARY_ROOMS)
-    for place, room in enumerate(rooms):
-        for above in sorted(LIBRARY_ROOMS[room] - set(rooms[:place])):
-            yield base / room, 1, f"LIBRARY_ROOMS lets '{room}' see '{above}', which does not stand below it"
+    folders = list(LIBRARY_FOLDERS)
+    for position, folder in enumerate(folders):
+        for other in sorted(LIBRARY_FOLDERS[folder] - set(folders[:position])):
+            yield base / folder, 1, f"LIBRARY_FOLDERS lets '{folder}' include '{other}', which is not listed before it"
     for path in sorted([*base.rglob("*.c"), *base.rglob("*.h")]):
-        room = path.parent.relative_to(base).as_posix()
-        if room not in LIBRARY_ROOMS:
-            yield path, 1, f"src/libctm/{room} is no room that check_layers.py knows"
+        folder = path.parent.relative_to(base).as_posix()
+        if folder not in LIBRARY_FOLDERS:
+            yield path, 1, f"src/libctm/{folder} is not in LIBRARY_FOLDERS of check_layers.py"
             continue
         for line, name, quoted in includes(path):
             if not quoted:
                 if name not in SYSTEM_HEADERS:
                     yield path, line, f"the library includes <{name}>"
-            elif name.split("/")[0] not in LIBRARY_ROOMS[room] | {room, "ctm"}:
-                yield path, line, f"the room '{room}' of the library includes {name}"
+            elif name.split("/")[0] not in LIBRARY_FOLDERS[folder] | {folder, "ctm"}:
+                yield path, line, f"the folder '{folder}' of the library includes {name}"
 
 
 def check_extension(root):
@@ -96,7 +96,7 @@ def check_extension(root):
         text = blank_comments(path.read_text(encoding="utf-8"))
         for found in re.finditer(r'\bPyImport_Import\w*\(\s*"ctracemalloc', text):
             line = text.count("\n", 0, found.start()) + 1
-            yield path, line, "the extension imports the package: what it calls of it, _provide.py gives"
+            yield path, line, "the extension imports the package: _provide.py has the functions that it may call"
 
 
 def check_versions(root):
@@ -107,11 +107,11 @@ def check_versions(root):
         for number, line in enumerate(blank_comments(path.read_text(encoding="utf-8")).splitlines(), 1):
             found = re.search(r"\bPY_(VERSION_HEX|M[A-Z]+_VERSION)\b", line)
             if found:
-                yield path, number, f"{found[0]} is asked here: name a property in capture/frames/versions.h"
+                yield path, number, f"{found[0]} is asked here: define a property in capture/frames/versions.h"
 
 
 def names_of(path):
-    """The names with a prefix of ours, outside of comments."""
+    """The names with a prefix of the project, outside of comments."""
     return set(re.findall(r"\b((?:py)?ctmi?_\w+|(?:PY)?CTMI?_\w+)", blank_comments(path.read_text(encoding="utf-8"))))
 
 
@@ -139,12 +139,12 @@ def long_files(root):
 
 
 def blank_comments(text):
-    """Comments become spaces, so that positions and line numbers stay."""
+    """Replace comments by spaces: positions and line numbers stay the same."""
     return COMMENT.sub(lambda match: re.sub(r"[^\n]", " ", match.group()), text)
 
 
 def check_headers(root):
-    """A header that needs another one included before it is a part of some C file."""
+    """Each header must compile alone, without another one included before it."""
     folders = ["include", "src/libctm"]
     if c_sources.flags_of("src/pyext") is None:
         print("::skip src/pyext: no Python.h here: its headers were not compiled")

@@ -1,9 +1,9 @@
 """Debian releases in folders of their own, for tests that need a machine other than this one.
 
-Model: `make_folder()` puts a minimal Debian (debootstrap's `minbase`) into a folder, or copies it from a folder of
-masters ($CTM_MASTERS/bookworm and so on), which is never changed. `enter()` gives the command that runs another one
-inside, in a mount namespace of its own where the system allows one: nothing stays mounted. Files go in by
-copying, never by a bind mount: removing the folder can then never remove the sources. All of it needs root.
+Model: `make_folder()` puts a minimal Debian (debootstrap's `minbase`) into a folder, or copies it from a folder of masters
+($CTM_MASTERS/bookworm and so on), which is never changed. `enter()` returns the command that runs another one inside, in a
+mount namespace of its own where the system allows one, so that nothing stays mounted. Files are copied into the folder,
+never bind-mounted, so that removing the folder cannot remove the sources. Everything needs root.
 """
 
 import glob
@@ -43,7 +43,7 @@ def check_possible():
 
 
 def call(command, log, **options):
-    """Runs it with its output in the open file `log`."""
+    """Run a command with its output in the open file `log`."""
     log.write(("$ %s\n" % " ".join(map(str, command))).encode())
     log.flush()
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, **options)
@@ -68,12 +68,12 @@ def master_of(suite, bare):
 
 
 def make_folder(folder, suite, log, bare=False):
-    """Debian's `suite` in `folder`, unless it is there already."""
+    """Put Debian's `suite` into `folder`, unless it exists."""
     check_possible()
     folder = Path(folder)
     if (folder / "usr" / "bin" / "apt-get").exists():
         return
-    # A folder that a failed run left half done must not look finished.
+    # An incomplete folder of a failed run must not look finished.
     scratch = folder.with_name(folder.name + ".new")
     shutil.rmtree(scratch, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +89,7 @@ def make_folder(folder, suite, log, bare=False):
 
 
 def copy_network_files(folder):
-    """Programs inside need the resolver and the certificates of this machine."""
+    """Copy the resolver's settings and the certificates of this machine, which programs inside need."""
     bundle = os.environ.get("SSL_CERT_FILE", BUNDLE)
     target = Path(folder) / BUNDLE[1:]
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -104,7 +104,7 @@ def apt_get(folder, arguments, log):
 
 
 def has_package(folder, package):
-    """Whether the release has it; `apt_get(folder, ["update"], …)` comes before."""
+    """Does the release have it? Needs `apt_get(folder, ["update"], …)` first."""
     done = subprocess.run(enter(folder, ["apt-cache", "show", package]), capture_output=True, text=True)
     return done.returncode == 0 and bool(done.stdout.strip())
 
@@ -119,7 +119,7 @@ def install(folder, packages, log):
 
 
 def environment(more=None):
-    """A command's environment inside: none of this machine's but the way to the network."""
+    """The environment of a command inside: only the proxies of this machine's environment."""
     kept = {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
     return {
         **kept,
@@ -142,7 +142,7 @@ def enter(folder, command, cwd="/", env=None):
 
 
 def copy_tree(source, target):
-    """The sources as they are now, without what was built; what `build` in the target holds stays."""
+    """Copy the sources as they are now, without build products; the folder `build` in the target stays."""
     target = Path(target)
     target.mkdir(parents=True, exist_ok=True)
     for entry in target.iterdir():

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""clang-tidy on C sources, with the flags they are compiled with and the headers of some CPython of this machine.
+"""Runs clang-tidy on C sources, with the flags they are compiled with and the headers of a CPython on this machine.
 
-usage: clang_tidy.py FILE…     (.clang-tidy says which checks)
+usage: clang_tidy.py FILE…     (.clang-tidy has the list of checks)
 """
 
 import shutil

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Traces a real program: see examples/demo/compile_stdlib.py. Takes the newest Python of those with a release behind
-# them, or any other that is supported, and installs nothing but this package.
+# Traces a real program: see examples/demo/compile_stdlib.py. Uses the newest Python of 3.11 to 3.13, or else 3.14 or
+# 3.15, and installs only this package.
 set -eu
 cd "$(dirname "$0")/.."
 tools/lacking.sh demo

@@ -1,8 +1,8 @@
-"""README.md as a package index shows it: what pyproject.toml names for the project's `readme`.
+"""README.md for a package index: pyproject.toml names this module for the project's `readme`.
 
-Model: a link to a file of the project leads nowhere on an index. With a public repository (`Source` in project.urls)
-such links lead there, at the tag of the version; without one they become the file's name, and the last line says where
-the files are.
+Model: a relative link to a file of the project is broken on an index. With a public repository (`Source` in project.urls) such
+a link is changed to the repository, at the tag of the version; without one it becomes the file's name, and the last line says
+where the files are.
 """
 
 import re
@@ -28,6 +28,6 @@ def index_page(text: str, urls: dict[str, str], version: str) -> str:
 
 
 def dynamic_metadata(_settings: dict[str, Any], project: dict[str, Any]) -> dict[str, Any]:
-    """What scikit-build-core calls; the version was found before."""
+    """Called by scikit-build-core, after it has found the version."""
     text = index_page(README.read_text(encoding="utf-8"), project["urls"], project["version"])
     return {"readme": {"content-type": "text/markdown", "text": text}}

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Says what this machine lacks, by Debian's package names, before anything is begun. Ends with 1 if it cannot go on.
+# Prints what this machine lacks, as Debian's package names, before the target begins. Exit status 1: it cannot be made.
 #
 # usage: tools/lacking.sh TARGET      a target of the Makefile: demo, build, test, test-all, test-long
 set -u
@@ -12,12 +12,12 @@ has() {
     command -v "$1" >/dev/null
 }
 
-# The words, each at its first place only.
+# Prints each word once, at its first position.
 each_once() {
     printf '%s\n' "$@" | awk '!seen[$0]++ { printf "%s%s", space, $0; space = " " }'
 }
 
-# A compiler that finds no <stdio.h> lacks the headers of the C library.
+# If a compiler finds no <stdio.h>, the headers of the C library are missing.
 look_for_compiler() {
     local compiler
     for compiler in "${CC:-}" cc gcc clang; do
@@ -29,8 +29,8 @@ look_for_compiler() {
     needed+=(gcc libc6-dev)
 }
 
-# Everything that is made is put below build/.
-look_for_place() {
+# All outputs are below build/.
+check_place() {
     local folder
     for folder in . build; do
         if [ -e "$folder" ] && ! { [ -d "$folder" ] && [ -w "$folder" ]; }; then
@@ -40,7 +40,7 @@ look_for_place() {
     done
 }
 
-# One usable Python is enough. If there is none, the one that lacks least says what it needs.
+# One usable Python is enough. If there is none, the packages are those of the Python that lacks the fewest.
 look_for_python() {
     local found
     # shellcheck disable=SC2086
@@ -59,7 +59,7 @@ look_for_python() {
     fi
 }
 
-# What the package is built with. Where it is not, or too old, pip downloads it from the package index.
+# The tools that build the package. A tool that is missing or too old is downloaded by pip from the package index.
 look_for_builders() {
     local cmake
     cmake=$(cmake --version 2>/dev/null | sed -n 's/^cmake version \([0-9.]*\).*/\1/p')
@@ -67,7 +67,7 @@ look_for_builders() {
     has ninja || builders+=(ninja-build)
 }
 
-# What the tests of the core, of its installation and of the cost need: they are skipped without.
+# Packages for the tests of the core, of its installation and of the cost: without them these tests are skipped.
 look_for_tools() {
     local pair
     for pair in cmake:cmake clang:clang pkg-config:pkg-config valgrind:valgrind nm:binutils; do
@@ -75,12 +75,12 @@ look_for_tools() {
     done
 }
 
-# 3.14 and 3.15 are Debian sid's where the machine has none, and the zoo has Debian's releases.
+# Where the machine has no 3.14 and 3.15, Debian sid's are used; the zoo uses Debian's releases.
 look_for_debootstrap() {
     has debootstrap || useful+=(debootstrap)
 }
 
-look_for_place "$1"
+check_place "$1"
 look_for_compiler
 look_for_python
 look_for_builders

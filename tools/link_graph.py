@@ -2,13 +2,13 @@
 """Which C file needs which at link level, and whether any two need each other.
 
 Model: each file is compiled to an object. A file that has an undefined symbol needs the file that defines it. Files that
-all need each other, over whatever steps, form a circle (a strongly connected component of the graph): none of them can be
-understood, tested or linked without the others. A circle fails, unless it lies within a folder of ALLOWED; a folder that has
-none any more fails too, so that the list only gets shorter.
+all need each other, directly or indirectly, form a circle (a strongly connected component of the graph): none of them can be
+understood, tested or linked without the others. A circle fails, unless it is within a folder of ALLOWED; a folder of ALLOWED
+that has no circle any more fails too, so that the list only gets shorter.
 
 usage: link_graph.py [--dot FILE] [FOLDER…]     (default: src/libctm src/pyext)
 
---dot writes the graph of the folders for Graphviz, a cluster for each folder of files, the edges of circles in red.
+--dot writes the graph of the folders for Graphviz, with a cluster for each folder of files and the edges of circles in red.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def edges_of(symbols):
 
 
 def reachable(edges, start):
-    """All that `start` needs, over one step or more."""
+    """All files that `start` needs, directly or indirectly."""
     seen, todo = set(), list(edges[start])
     while todo:
         name = todo.pop()
@@ -53,7 +53,7 @@ def circles_of(edges):
 
 
 def describe(circle, edges):
-    """The circle's edges, a line each."""
+    """The edges of a circle, one a line."""
     lines = []
     for name in circle:
         for other in sorted(set(edges[name]) & set(circle)):
@@ -62,7 +62,7 @@ def describe(circle, edges):
     return "\n".join(lines)
 
 
-def lies_in(folder, circle):
+def is_in(folder, circle):
     return all(name.startswith(f"{folder}/") for name in circle)
 
 
@@ -70,11 +70,11 @@ def problems_of(edges, allowed=ALLOWED):
     """(a file, a text) for each circle that is not allowed, and for each allowed folder that has none."""
     circles = circles_of(edges)
     for circle in circles:
-        if not any(lies_in(folder, circle) for folder in allowed):
+        if not any(is_in(folder, circle) for folder in allowed):
             yield circle[0], f"{len(circle)} files need each other:\n{describe(circle, edges)}"
     for folder in allowed:
         is_here = any(name.startswith(f"{folder}/") for name in edges)
-        if is_here and not any(lies_in(folder, circle) for circle in circles):
+        if is_here and not any(is_in(folder, circle) for circle in circles):
             yield folder, "ALLOWED of tools/link_graph.py names this folder, which has no circle any more"
 
 
@@ -95,7 +95,7 @@ def dot_of(edges, folders):
 
 
 def symbols_of_all(root, folders):
-    """Over the files of all the folders: ({file: (defined symbols, undefined ones)}, {file: why it does not compile})."""
+    """For the files of all the folders: ({file: (defined symbols, undefined ones)}, {file: why it does not compile})."""
     symbols, broken = {}, {}
     for folder in folders:
         if c_sources.flags_of(folder) is None:

@@ -1,6 +1,6 @@
 #!/bin/bash
-# `make lint`: pre-commit, in the version of tools/requirements-lint.txt, on all files. .pre-commit-config.yaml is the
-# list of the gates. With hook names: only those.
+# `make lint`: runs pre-commit, in the version of tools/requirements-lint.txt, on all files. .pre-commit-config.yaml is
+# the list of the gates. With hook names: runs only those.
 #
 # usage: tools/lint.sh [HOOK…]
 set -u

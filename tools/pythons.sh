@@ -1,14 +1,14 @@
 #!/bin/bash
-# Finds interpreters: one line per version asked for, "VERSION PATH", "VERSION sid:PATH" for one that
-# lives in the Debian sid folder (see sid.sh), or "VERSION -" when there is none.
+# Finds interpreters. Prints one line for each version given: "VERSION PATH"; "VERSION sid:PATH" for one in the Debian
+# sid folder (see sid.sh); or "VERSION -" when there is none.
 #
-# Looked at in this order: $PYTHON313 and the like, PATH (python3.13, then python3), pyenv's versions, the sid
-# folder. What is found must be a GIL build of that version that has its C headers, ensurepip for virtual
-# environments (Debian has these in packages of their own) and the compiler it was made with, or $CC.
+# Searched in this order: $PYTHON313 and the like, PATH (python3.13, then python3), pyenv's versions, the sid folder. An
+# interpreter is usable if it is a GIL build of that version and has its C headers, ensurepip for virtual environments
+# (Debian has these in separate packages) and the compiler that built it, or $CC.
 #
 # usage: tools/pythons.sh 3.11 3.12 …
-#        tools/pythons.sh --lacking 3.11 3.12 …    what the interpreters lack that were found but cannot be used:
-#                                                  lines of "VERSION PATH PACKAGE…", by Debian's package names
+#        tools/pythons.sh --lacking 3.11 3.12 …    what the unusable interpreters lack: lines of
+#                                                  "VERSION PATH PACKAGE…", with Debian's package names
 set -u
 here=$(cd "$(dirname "$0")/.." && pwd)
 sid=${CTM_SID:-$here/build/sid}
@@ -18,7 +18,7 @@ if [ "${1:-}" = --lacking ]; then
     shift
 fi
 
-# Prints the interpreter's own path and the packages it lacks; fails if it is of another kind or version.
+# Prints the interpreter's own path and the packages that it lacks; fails if its kind or version is another.
 probe() {
     "$1" -I - "$2" 2>/dev/null <<'EOF'
 import importlib.util, os, shutil, sys, sysconfig
@@ -36,7 +36,7 @@ print(sys.executable, *lacks)
 EOF
 }
 
-# Interpreters that may be of this version, one a line.
+# Prints the interpreters that may be of this version, one a line.
 candidates() {
     local version=$1 variable=PYTHON${1/./}
     echo "${!variable:-}"
@@ -47,7 +47,7 @@ candidates() {
     fi
 }
 
-# The first usable one, or with --lacking the first of those that are not.
+# Prints the first usable interpreter, or with --lacking the first unusable one.
 find_one() {
     local version=$1 candidate found first_lacking=
     while read -r candidate; do

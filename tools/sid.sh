@@ -1,14 +1,14 @@
 #!/bin/bash
 # CPython 3.14 and 3.15 from Debian sid, in a folder of the project's own.
 #
-#   tools/sid.sh setup      make the folder (root, debootstrap and network needed); nothing if it is there
+#   tools/sid.sh setup      make the folder, if it does not exist (needs root, debootstrap and network)
 #   tools/sid.sh sync       copy the source tree into it, as /ctm
 #   tools/sid.sh run CMD…   run CMD in it, in /ctm
 #   tools/sid.sh fetch PATH DIR   copy PATH (below /ctm) out of it
 #
-# The folder is $CTM_SID, or build/sid. The tree is copied, not bind-mounted: removing the folder can then
-# never remove the sources. `run` mounts /proc and /dev/shm in a mount namespace of its own where
-# the system allows one, so nothing stays mounted.
+# The folder is $CTM_SID, or build/sid. The tree is copied, not bind-mounted, so that removing the folder cannot remove
+# the sources. `run` mounts /proc and /dev/shm in a mount namespace of its own where the system allows one, so that nothing
+# stays mounted.
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 sid=${CTM_SID:-$here/build/sid}
@@ -22,7 +22,7 @@ fail() {
     exit 3
 }
 
-# pip inside needs the resolver and the certificates of the machine it runs on.
+# pip in the folder needs the resolver's settings and the certificates of this machine.
 copy_network_files() {
     local bundle=${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}
     mkdir -p "$sid/etc/ssl/certs"
@@ -39,7 +39,7 @@ setup() {
     if [ ! -x "$sid/usr/bin/python3.15" ]; then
         command -v debootstrap >/dev/null || fail "debootstrap is not installed"
         mkdir -p "$(dirname "$sid")"
-        # A folder that a failed run left half done must not look finished.
+        # An incomplete folder of a failed run must not look finished.
         rm -rf "$sid.new"
         debootstrap --variant=minbase --include="$packages" sid "$sid.new" >"$sid.log" 2>&1 ||
             fail "debootstrap failed: see $sid.log"
@@ -49,10 +49,10 @@ setup() {
 }
 
 sync_tree() {
-    # Or the tree would lie where the folder is to be, and setup could not put it there.
+    # Without this check the copy would create the folder, and setup could not put the system there.
     [ -x "$sid/usr/bin/python3.15" ] || fail "no $sid yet: run setup first"
     mkdir -p "$sid/ctm"
-    # Everything but what was built there, so that deleted files do not live on.
+    # Removes everything except what was built there, so that the copy has no deleted files.
     find "$sid/ctm" -mindepth 1 -maxdepth 1 ! -name build -exec rm -rf {} +
     tar -C "$here" --exclude=./build --exclude=./.git --exclude=__pycache__ -cf - . |
         tar -C "$sid/ctm" --no-same-owner -xf -

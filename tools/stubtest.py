@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""stubtest: the .pyi files against the extension, which is built and installed into the running environment first."""
+"""Runs stubtest: the .pyi files against the extension, which is built and installed into the running environment first."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def main():
     if sys.prefix == sys.base_prefix:
         raise SystemExit("stubtest.py: run it in a virtual environment, it installs the package; `make lint` does")
-    own_folder = f"--config-settings=build-dir={ROOT / 'build' / 'stubtest'}"  # another build may be on its way
+    own_folder = f"--config-settings=build-dir={ROOT / 'build' / 'stubtest'}"  # another build may be running
     install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--force-reinstall"]
     built = subprocess.run([*install, own_folder, ROOT], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if built.returncode != 0:

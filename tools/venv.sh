@@ -1,11 +1,11 @@
 #!/bin/bash
 # Makes (or refreshes) the virtual environment build/venv-VERSION with what the tests need, and installs this package
-# into it with pip, as a user would. --light: without the packages in tests/requirements.txt, but with pytest. --demo: in
-# build/venv-demo-VERSION, with nothing but this package; what builds it is kept as a wheel in there, so that only the
-# first time needs a network.
+# into it with pip, as a user would do. --light: without the packages in tests/requirements.txt, but with pytest.
+# --demo: in build/venv-demo-VERSION, with this package only; the wheels of its build tools stay in that folder, so that
+# only the first run needs a network.
 #
-# `made-by` in the folder is written when pip is in it: an environment without is a half-made one, and made anew;
-# so is one of another interpreter.
+# `made-by` in the folder is written when pip is installed: an environment without it is incomplete and is made anew,
+# and so is one of another interpreter.
 #
 # usage: tools/venv.sh [--light | --demo] VERSION PYTHON
 set -eu
@@ -35,7 +35,7 @@ make_environment() {
     echo "$maker" >"$venv/made-by"
 }
 
-# One by one: a package without a wheel here must not take the others with it.
+# One by one: a package without a wheel here must not prevent the installation of the others.
 install_requirements() {
     local missing='' line
     cmp -s tests/requirements.txt "$stamp" && return
@@ -51,14 +51,14 @@ install_requirements() {
     fi
 }
 
-# What runs the tests.
+# Installs what runs the tests.
 install_pytest() {
     cmp -s tests/requirements-pytest.txt "$venv/pytest.done" && return
     "$venv/bin/python" -m pip install -q --only-binary :all: -r tests/requirements-pytest.txt
     cp tests/requirements-pytest.txt "$venv/pytest.done"
 }
 
-# Into the folder with the builder, from the index what is not there yet.
+# Downloads into the folder of the build tools what is not there yet.
 download() {
     local how=(download -q --only-binary :all: -d "$venv/builder")
     "$venv/bin/python" -m pip "${how[@]}" --no-index --find-links "$venv/builder" "$@" >/dev/null 2>&1 && return
@@ -68,8 +68,8 @@ download() {
     fi
 }
 
-# What pyproject.toml says that building needs, and what that asks for then: CMake and Ninja where the machine has none.
-keep_builder() {
+# Downloads the build requirements of pyproject.toml, and what these request: CMake and Ninja, if missing.
+download_builder() {
     local needed wheels more
     needed=$(sed -n 's/^requires = \["\(.*\)"\]$/\1/p' pyproject.toml)
     mkdir -p "$venv/builder"
@@ -85,15 +85,15 @@ print(*get_requires_for_build_wheel())')
 make_environment
 case $how in
 '') install_requirements ;;
---demo) keep_builder ;;
+--demo) download_builder ;;
 esac
 [ "$how" = --demo ] || install_pytest
-# One build at a time for a version: it has one folder, and this one and the demo's environment share it.
+# One build at a time for a version: this environment and the demo's share one build folder.
 exec 9>"build/install-$version.lock"
 flock 9
-# What a killed pip has put aside: it would warn of that for ever.
+# Removes the files that a killed pip has renamed: pip would warn of them each time.
 rm -rf "$venv"/lib/python3.*/site-packages/~*
-# The version number does not change between two builds, so pip has to be told to replace it.
+# The version number does not change between two builds, so pip needs an option to replace the package.
 if [ "$how" = --demo ]; then
     exec "$venv/bin/python" -m pip install -q --no-deps --force-reinstall --no-index --find-links "$PWD/$venv/builder" .
 fi

@@ -1,9 +1,8 @@
 """Trace memory allocations: the standard library's tracemalloc, written anew in C.
 
-Everything of `tracemalloc` is here under the same name and means the same, underscore names that
-its tests and other code reach for included. Added: `install` and `uninstall` (take the standard
-module's place), `Frame.name`, the key type "function", `FileError`, recordings, and
-black boxes.
+Everything of `tracemalloc` is here, under the same name and with the same meaning. This includes the underscore names
+that its tests and other code use. Added: `install` and `uninstall` (replace the standard module), `Frame.name`, the key
+type "function", `FileError`, recordings, and black boxes.
 
 There is no `__all__`, as in the standard module.
 """
@@ -66,11 +65,11 @@ _provide.register()
 
 
 def __getattr__(name):
-    if name == "Recording":  # whoever reads recordings needs more modules than whoever traces
+    if name == "Recording":  # a program that only traces does not need these modules
         from .recording.reading import Recording
 
         return Recording
-    if name == "pickle":  # a program may want it imported in its own way
+    if name == "pickle":  # a program may import it in a way of its own
         import pickle
 
         return pickle

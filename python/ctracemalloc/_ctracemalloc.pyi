@@ -1,4 +1,4 @@
-"""The extension module: everything of the package but install and uninstall."""
+"""The extension module: everything of the package except install and uninstall."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ from ._losses import Loss
 _C = TypeVar("_C")
 if sys.version_info >= (3, 12):
     from typing_extensions import disjoint_base as _disjoint_base
-else:  # where a class that adds __dict__ and __weakref__ alone is none
+else:  # on 3.11 a class that only adds __dict__ and __weakref__ is not a disjoint base
     def _disjoint_base(cls: _C) -> _C: ...
 
 _FrameTuple: TypeAlias = tuple[str, int]

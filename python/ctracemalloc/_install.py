@@ -1,12 +1,11 @@
-"""Standing in for the standard module: `import tracemalloc` gives this package.
+"""Replacing the standard module: `import tracemalloc` imports this package.
 
-Model: `sys.modules` decides what an import statement gives. install() remembers what the two
-names `tracemalloc` and `_tracemalloc` stood for and binds them to the package; uninstall() puts
-that back. C code that asks the interpreter for a block's traceback gets ours meanwhile. Nothing else is
-touched: modules that imported tracemalloc earlier keep what they have, and whether the standard module
-traces is left as it is.
+Model: `sys.modules` decides what an import statement returns. install() saves what the two names `tracemalloc` and
+`_tracemalloc` are bound to and binds them to the package; uninstall() restores that. Meanwhile C code that asks the
+interpreter for a block's traceback gets this package's. Nothing else changes: modules that imported tracemalloc earlier
+still have the standard module, and that module continues to trace if it does.
 
-`warnings` imports tracemalloc anew for each message it formats, so "Object allocated at" follows.
+`warnings` imports tracemalloc anew for each message that it formats, so "Object allocated at" comes from this package.
 """
 
 import sys
@@ -16,13 +15,13 @@ from . import _ctracemalloc
 
 NAMES = ("tracemalloc", "_tracemalloc")
 
-# What each name stood for before install(); None: it was not imported. Empty: not installed.
-# Guarded by the GIL: both functions change it in one step.
+# What each name was bound to before install(); None: it was not imported. Empty: not installed.
+# Lock: the GIL; both functions change it in one step.
 _before: dict[str, ModuleType | None] = {}
 
 
 def install() -> None:
-    """Make `import tracemalloc` and `import _tracemalloc` give ctracemalloc from now on.
+    """Make `import tracemalloc` and `import _tracemalloc` return ctracemalloc from now on.
 
     Installing twice is the same as once.
     """
@@ -35,10 +34,10 @@ def install() -> None:
 
 
 def uninstall() -> None:
-    """Undo install(): both names give again what they gave before it.
+    """Undo install(): both names are bound again to what they were bound to before.
 
-    Does nothing if install() was not called. A name that somebody else has bound to another
-    module since then is left to them.
+    Does nothing if install() was not called. A name that other code has bound to another module since then is left
+    unchanged.
     """
     package = sys.modules[__package__]
     for name, module in _before.items():

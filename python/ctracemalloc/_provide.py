@@ -1,7 +1,7 @@
-"""What the extension calls of the package, which it never imports.
+"""The functions of the package that the extension calls. The extension imports nothing of the package.
 
-Model: the package registers `provide` when it is imported. The extension asks it for a function by name each time it needs one,
-so the modules that only files need are imported when a file is written or read.
+Model: the package registers `provide` when it is imported. The extension calls it with the name of a function each time it
+needs that function, so a module that only files need is imported when a file is written or read.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from . import _ctracemalloc
 
 
 def provide(name: str) -> Callable[..., object]:
-    """The function or class that the extension knows by this name."""
+    """Return the function or class that the extension calls by this name."""
     if name == "Loss":
         from ._losses import Loss
 
@@ -30,5 +30,5 @@ def provide(name: str) -> Callable[..., object]:
 
 
 def register() -> None:
-    """Make the extension ask here."""
+    """Register provide() with the extension."""
     _ctracemalloc._register(provide)

@@ -1,13 +1,13 @@
-"""Words that messages and reports share: safe names, counted nouns, times.
+"""Text functions that messages and reports share: safe names, counted nouns, times.
 
-Model: a name (of a file, a function, a label, a command line, a line of source) may hold any character. Printed as it is, a
-file called "\\x1b[2J" empties the terminal, and one with a lone surrogate is a UnicodeEncodeError. So every name goes
-through printable() on its way into a text: what has no shape of its own (control and format characters, surrogates, line ends,
-unassigned and private characters, all spaces but " ") and what the output's encoding does not have become an escape, as in
-Python's literals. A backslash stays one: this is for reading, and the exact names are in the snapshot.
+Model: a name (of a file, a function, a label, a command line, a line of source) may contain any character. If such names
+were printed unchanged, a file called "\\x1b[2J" would empty the terminal, and one with a lone surrogate would raise
+UnicodeEncodeError. So every name passes through printable() before it becomes part of a text. Two kinds of characters become
+escapes, as in Python's literals: those without a glyph of their own (control and format characters, surrogates, line ends,
+unassigned and private characters, all spaces but " "), and those that the output's encoding does not have. A backslash stays
+a backslash: the text is for people, and the exact names are in the snapshot.
 
-This module imports nothing of the package, so that error messages may use it everywhere. What only reports need is in
-render/text.
+This module imports nothing of the package, so that every error message may use it. What only reports need is in render/text.
 """
 
 
@@ -24,13 +24,13 @@ def escape(char: str) -> str:
 
 
 def counted(number: int, noun: str, sign: bool = False) -> str:
-    """As "1 line", "2,000 lines", "+1 block"."""
+    """For example "1 line", "2,000 lines", "+1 block"."""
     text = f"{number:+,}" if sign else f"{number:,}"
     return f"{text} {noun}" if number in (1, -1) else f"{text} {noun}s"
 
 
 def clock(seconds: float, digits: int = 0) -> str:
-    """As 12.3 s, 4:05 or 1:02:03, with at least so many digits behind the point."""
+    """For example 12.3 s, 4:05 or 1:02:03, with at least `digits` digits behind the point."""
     rounded = round(seconds, max(digits, 1))
     if rounded < 60:
         return f"{rounded:.{max(digits, 1)}f} s"
@@ -42,7 +42,7 @@ def clock(seconds: float, digits: int = 0) -> str:
 
 
 def parse_clock(text: str) -> float:
-    """What clock() gives, and plain seconds, as seconds; ValueError."""
+    """Convert a result of clock(), or plain seconds, into seconds. ValueError if `text` is neither."""
     *before, last = text.removesuffix("s").strip().split(":")
     if len(before) > 2 or not all(part.isascii() and part.isdecimal() for part in before):
         raise ValueError(f"not a time: {text!r}")

@@ -63,7 +63,7 @@ for library in ctm::ctm ctm::ctm_static; do
     run "consumer, find_package, $library" "$work/consumer/consumer"
 done
 
-# The headers suit C++, and each stands alone.
+# The headers compile as C++, and each compiles alone.
 if command -v "${CXX:-c++}" >/dev/null; then
     for header in "$prefix"/include/ctm/*.h; do
         echo "#include <ctm/$(basename "$header")>" >header.cc

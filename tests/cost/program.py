@@ -1,6 +1,6 @@
-"""Blocks that come and go, with as little around them as can be: run.py counts the instructions.
+"""Allocates and frees blocks with as little other work as possible: run.py counts the instructions.
 
-usage: program.py KIND NFRAME DEPTH COUNT      NFRAME 0: without tracing; -N: N frames of a sample that takes no block
+usage: program.py KIND NFRAME DEPTH COUNT      NFRAME 0: without tracing; -N: N frames, of a sample that has no block
 """
 
 import sys
@@ -33,14 +33,14 @@ def pair():
 
 
 def calls(count):
-    # Each block has another call below it, and a caller that stands elsewhere than for the one before.
+    # Each block has a new innermost call, and another line of the caller than the block before.
     for _ in repeat(None, count):
         pair()
         pair()
 
 
 def empty_free_lists():
-    """What was there before tracing began is not traced; what comes to the free lists now is."""
+    """Objects from before the start of tracing are not traced; objects that enter the free lists now are."""
     held = [(n * 1.5, [n]) for n in range(1000)]
     held.clear()
 

@@ -1,12 +1,12 @@
-"""The cost of an event, counted and not timed, so that nobody makes the hot path longer without noticing.
+"""The cost of an event, counted and not timed, so that a change that makes the hot path longer is noticed.
 
-- Instructions for one block allocated and freed, and for one object revived from a free list: the same loop under
-  callgrind with and without tracing, once short and once long; the difference of the differences, for each turn.
-- Bytes that the tracer takes for each live block of a heap of small objects.
+- Instructions for one block allocated and freed, and for one object reused from a free list: the same loop under callgrind
+  with and without tracing, once short and once long; the difference of the differences, for each turn.
+- Bytes that the tracer uses for each live block of a heap of small objects.
 
 A limit is what was measured when it was set, plus a tenth. Raise one only with the reason in the commit. Two runs of the same
-library differ by up to 25 instructions, with where the system has put its blocks ("lists": 468 to 492); so a cost above
-its limit is measured again, a few times, and the least counts.
+library differ by up to 25 instructions, depending on the addresses of its blocks ("lists": 468 to 492); so a cost above its
+limit is measured again, a few times, and the smallest result counts.
 """
 
 import re
@@ -18,16 +18,16 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 SHORT, LONG = 2_000, 22_000
 TRIES = 5
-# (kind of block, nframe, frames below the loop) -> instructions; a negative nframe: of a sample that takes none of them
+# (kind of block, nframe, frames below the loop) -> instructions; a negative nframe: of a sample that has none of them
 LIMITS = {
     ("objects", 1, 3): 295,
     ("objects", 25, 25): 306,
     ("objects", 1, 900): 303,
     ("floats", 1, 3): 229,
     ("lists", 1, 3): 515,
-    ("calls", 25, 3): 2860,  # 3,748 where the stack is followed for each call
+    ("calls", 25, 3): 2860,  # 3,748 if the stack is walked for each call
     ("calls", 25, 25): 4790,
-    # 37 to 46 and 52 to 66 in some runs, for the rest of the program differs by that; 135 and 134 by the general way.
+    # 37 to 46 and 52 to 66 in some runs, because the rest of the program varies by that; 135 and 134 on the general path.
     ("objects", -25, 3): 60,
     ("lists", -25, 3): 80,
 }

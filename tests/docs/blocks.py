@@ -3,11 +3,11 @@
 Model: each page has a folder of its own, a copy of the source tree that the page's blocks use and fill; its commands find
 the Python under test as `python`.
 
-- `console`: `$ COMMAND` lines and their output, all in one bash. A status other than 0 is shown as `[STATUS]`
+- `console`: `$ COMMAND` lines and their output, all in one bash. A status other than 0 is printed as `[STATUS]`
   in a line after the output.
 - `sh`: commands alone, `bash -e`.
-- `python`: the blocks of a page are one program, PAGE.py, and so are their line numbers; a block that begins with
-  an import, one of ctracemalloc among them, begins a new one, in a new process. Its output is the `text` block after it.
+- `python`: the blocks of a page are one program, PAGE.py, with continuous line numbers; a block that begins with imports,
+  one of them of ctracemalloc, begins a new program, in a new process. Its output is the `text` block after it.
 - `c`: a block with a `main` is a program. The others of a page are one program, in order: lines that begin with `#include`
   or `#define` at its top, the rest in `main`. Compiled as C11 without a warning, against libctm, and run up to this block.
 """
@@ -27,12 +27,12 @@ import compare
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-TREE = ROOT  # what each page gets a copy of
+TREE = ROOT  # the source of each page's copy
 NOT_COPIED = ("build", ".git", "__pycache__", ".mypy_cache", ".ruff_cache")
 TIMEOUT = 300
 C_FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-O1"]
-END = "\036"  # between the output of one command and that of the next
-HOME, PYTHON = "/home/you/ctracemalloc", "/usr/bin/python3"  # what pages show for this machine's paths
+END = "\036"  # separates the outputs of two commands
+HOME, PYTHON = "/home/you/ctracemalloc", "/usr/bin/python3"  # what pages show instead of this machine's paths
 
 
 class Refresh:
@@ -52,12 +52,12 @@ class Refresh:
 
 
 class Page:
-    """The folder, the running program and the C program so far of one page: from its first block to its last."""
+    """State of one page from its first block to its last: its folder, the running program, and the C program so far."""
 
     def __init__(self, name):
         self.program_name = name + ".py"
         self.folder = Path(tempfile.mkdtemp(prefix="docs-"))
-        self.work = self.folder / "ctm"  # below /tmp as long as HOME, so that tables look right
+        self.work = self.folder / "ctm"  # below /tmp, as long as HOME, so that tables are aligned as in the page
         shutil.copytree(TREE, self.work, ignore=shutil.ignore_patterns(*NOT_COPIED), symlinks=True)
         self.session, self.outcomes, self.program, self.shown = None, None, "", 0
         self.output = self.folder / "output"
@@ -80,7 +80,7 @@ class Page:
             cwd=self.work,
             env=self.environment(),
             stdin=subprocess.PIPE,
-            stdout=open(self.output, "ab"),  # noqa: SIM115  Popen keeps a copy of it
+            stdout=open(self.output, "ab"),  # noqa: SIM115  Popen duplicates it
             stderr=subprocess.STDOUT,
             pass_fds=[write],
             start_new_session=True,
@@ -104,7 +104,7 @@ class Page:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def as_shown(self, text):
-        """With the paths that the pages show in the place of this machine's, and without the frames of what runs the blocks."""
+        """The text with the paths that the pages show instead of this machine's, and without the frames that run the blocks."""
         text = re.sub(rf' *File "{re.escape(str(HERE))}/.*\n.*\n', "", text)
         text = text.replace(str(self.work), HOME).replace(sys.executable, PYTHON)
         return text.replace(sys.prefix + "/", "/usr/").replace(sys.base_prefix + "/", "/usr/")
@@ -118,7 +118,7 @@ def kill_group(group):
 
 
 def bash(page, script, *flags):
-    """(status, output) of a script, and the end of all that it started."""
+    """Run a script and end all processes that it started. Returns (status, output)."""
     output = page.folder / "commands"
     with open(output, "wb") as file:
         process = subprocess.Popen(
@@ -136,12 +136,12 @@ def bash(page, script, *flags):
             kill_group(process.pid)
             process.wait()
     text = output.read_text(encoding="utf-8", errors="replace")
-    text = re.sub(r"^bash: line \d+: +\d+ (Killed|Terminated) .*", r"\1", text, flags=re.M)  # as an interactive shell says it
+    text = re.sub(r"^bash: line \d+: +\d+ (Killed|Terminated) .*", r"\1", text, flags=re.M)  # as an interactive shell prints it
     return status, page.as_shown(text)
 
 
 def compare_output(block, shown, actual, start):
-    """`shown` is what the page has at `start`."""
+    """`shown` is the page's output, which begins at offset `start`."""
     if block.output_from and sys.version_info < tuple(map(int, block.output_from.split("."))):
         raise unittest.SkipTest(f"was run; its output is that of CPython {block.output_from} and newer")
     if compare.same_output(shown, actual, block.tolerance):
@@ -160,7 +160,7 @@ def compare_output(block, shown, actual, start):
 
 
 def split_console(source):
-    """[(command, output as shown, where that begins)]"""
+    """[(command, output in the page, its offset)]"""
     found, offset = [], 0
     for line in source.splitlines(keepends=True):
         if line.startswith("$ "):
@@ -220,7 +220,7 @@ def run_python(block, page):
 
 
 def check_text(block, actual):
-    """The output of code, which the page has in a block of its own."""
+    """Compare the output of code, which the page has in a block of its own."""
     if block.output is not None:
         block.output.tolerance = block.output.tolerance if block.output.tolerance is not None else block.tolerance
         block.output.output_from = block.output.output_from or block.output_from
@@ -264,7 +264,7 @@ def page_library(page):
 
 
 def build_libctm(page):
-    """The library that the page has installed; else the core, in the way docs/reference/c.md gives for that."""
+    """Build the library that the page has installed; else the core, in the way that docs/reference/c.md describes."""
     installed, page.library = page.work / "install" / "lib" / "libctm.a", page.folder / "libctm.a"
     if installed.exists():
         page.library = installed

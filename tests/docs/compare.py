@@ -1,25 +1,25 @@
-"""Is the output that a page shows the output that there was?
+"""Compares the output in a page with the actual output.
 
-Model: both are lines. What differs from run to run by nature (process ids, dates, run times, the number of small rows
-that are not shown) is the same word on both sides. Then every line must be equal, blanks at its end left out. With a
-tolerance, each number may be off by that much, and runs of blanks and of a table's lines are one, because columns move
-with their numbers; words, and order and count of the lines, hold still. `...` in a line stands for any text in it, a
-line `...` for any number of lines.
+Model: both are lines. Parts that differ in every run (process ids, dates, run times, the number of small rows that are not
+shown) are replaced by the same word on both sides. Then every line must be equal, without blanks at its end. With a tolerance,
+each number may differ by that much, and runs of blanks and of a table's lines count as one, because columns move with their
+numbers; words, and order and count of the lines, must be equal. `...` in a line matches any text, a line `...` any number of
+lines.
 """
 
 import re
 
-# A number that stands for itself: no part of a name (worker-1, int64, 3.13.0).
+# A number by itself: not a part of a name (worker-1, int64, 3.13.0).
 NUMBER = re.compile(r"(?<![\w./-])[+-]?\d[\d,]*(?:\.\d+)?(?![\w,]|\.\w|-\w)")
 VARIES = [
     (re.compile(r"\bpid \d+"), "pid N"),
-    (re.compile(r"\b(top \d+ of) \d+"), r"\1 N"),  # how many small rows there are besides
+    (re.compile(r"\b(top \d+ of) \d+"), r"\1 N"),  # how many small rows are left out
     (re.compile(r"\bctracemalloc-\d+\b"), "ctracemalloc-N"),
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d"), "DATE"),
     (re.compile(r"\(\d+(\.\d+)? (s|ms)\)"), "(TIME)"),
 ]
 ANY_TEXT = "..."
-LEAST_DIFFERENCE = 1  # what a number may be off by even if it is small: 0.3 % and 0.4 %
+LEAST_DIFFERENCE = 1  # by which even a small number may differ: 0.3 % and 0.4 %
 
 
 def lines_of(text):
@@ -29,7 +29,7 @@ def lines_of(text):
     return [] if lines == [""] else lines
 
 
-def near(shown, actual, tolerance):
+def is_close(shown, actual, tolerance):
     one, other = (float(text.replace(",", "")) for text in (shown, actual))
     return abs(one - other) <= max(LEAST_DIFFERENCE, tolerance * max(abs(one), abs(other)))
 
@@ -43,11 +43,11 @@ def same_line(shown, actual, tolerance=None):
     shown, actual = (re.sub("─+", "─", " ".join(text.split())) for text in (shown, actual))
     if NUMBER.sub("#", shown) != NUMBER.sub("#", actual):
         return False
-    return all(near(*pair, tolerance) for pair in zip(NUMBER.findall(shown), NUMBER.findall(actual), strict=True))
+    return all(is_close(*pair, tolerance) for pair in zip(NUMBER.findall(shown), NUMBER.findall(actual), strict=True))
 
 
 def matches(shown, actual, tolerance):
-    """Do these lines stand for those?"""
+    """Do the lines of the page match the actual ones?"""
     if not shown:
         return not actual
     if shown[0] == ANY_TEXT:
@@ -60,7 +60,7 @@ def same_output(shown, actual, tolerance=None):
 
 
 def refreshed(shown, actual):
-    """What the page should show instead; None: lines that stand for many are better written by hand."""
+    """The new text for the page; None: it has a line `...`, and has to be written by hand."""
     old, new = shown.rstrip("\n").split("\n"), actual.rstrip().split("\n")
     if ANY_TEXT in old:
         return None

@@ -1,16 +1,16 @@
 """The fenced blocks of a page, as Sybil's examples.
 
 Model: every fenced block is an example, whatever its language, so that none can be forgotten. A block of `text` that
-follows code, with nothing but blank lines and comments between, is that code's output. HTML comments before a block say more:
+follows code, with only blank lines and comments between, is that code's output. HTML comments before a block are directives:
 
     <!--- skip: next "REASON" -->    it is not run; the tests print the reason (Sybil's own)
     <!--- skip: next if(lacks("MODULE OR PROGRAM"), reason="REASON") -->
     <!--- file: NAME -->             it is not run but written into the page's folder as NAME
-    <!--- numbers: 20% -->           numbers in its output may be off by that much: see compare.py
-    <!--- output from: 3.12 -->      its output is that of CPython 3.12 and newer; before, it is run and the output not
-                                     compared, which the tests say. The page says in words what is different
+    <!--- numbers: 20% -->           numbers in its output may differ by that much: see compare.py
+    <!--- output from: 3.12 -->      its output is that of CPython 3.12 and newer; on older versions it is run and the output
+                                     not compared, which the tests report. The page says in words what is different
     <!--- hidden: sh
-    COMMANDS                         run like a block, but not shown: what a page needs and does not talk about
+    COMMANDS                         run like a block, but not shown: preparation that is not a subject of the page
     -->
 """
 
@@ -27,7 +27,7 @@ OUTPUT = ("python", "c")  # languages whose output is a block of its own
 
 
 class Block:
-    """One block: what the page says, and where."""
+    """One block: its text and its position in the page."""
 
     def __init__(self, document, region):
         self.path, self.region = Path(document.path), region
@@ -49,7 +49,7 @@ class Block:
 
     @staticmethod
     def text_of(rest):
-        """The block as it stands there (Sybil's lexeme has lost a common indentation), without its closing fence."""
+        """The block's text as in the page (Sybil's lexeme has lost a common indentation), without its closing fence."""
         lines = rest.splitlines(keepends=True)
         return "".join(lines[:-1] if lines and lines[-1].lstrip().startswith(("```", "~~~")) else lines)
 

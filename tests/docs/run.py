@@ -3,9 +3,9 @@
 
 usage: run.py [PAGE ...] [--update]
 
---update writes the outputs that there were into the pages, where they differ: look at the difference in git, then commit
-it. What the comments before a block may say is in pages.py; how each language is run in blocks.py; when two outputs are
-the same in compare.py.
+--update writes the actual outputs into the pages, where they differ: check the difference in git, then commit it. The
+directives before a block are described in pages.py, how each language is run in blocks.py, and when two outputs are equal in
+compare.py.
 """
 
 import importlib.util
@@ -36,7 +36,7 @@ class Result(unittest.TextTestResult):
 
 
 def run(suite):
-    """The exit status. Sybil's blocks are unittest's here: a page is a class, with a folder that it fills."""
+    """Run the tests. Returns the exit status. Each page is a test class of unittest, with a folder that its blocks fill."""
     result = unittest.TextTestRunner(verbosity=2, resultclass=Result).run(suite)
     failed = len(result.failures) + len(result.errors)
     sys.stderr.flush()

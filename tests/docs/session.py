@@ -1,8 +1,8 @@
 """Runs the Python blocks of a page, one after another: started by blocks.py, in the page's folder.
 
 Model: each line on the standard input is a block, as JSON: its source and the line of the program where it begins. Its
-output goes where this process' output goes; when it has run, a line with its outcome is written to the descriptor
-that the first argument names; the second is the program's file name. The blocks share one namespace, __main__'s.
+output is written to this process's stdout. When the block has run, a line with its outcome is written to the descriptor that
+the first argument names; the second is the program's file name. The blocks share one namespace, __main__'s.
 """
 
 import json
@@ -23,7 +23,7 @@ def main():
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     sys.argv[:] = [sys.argv[2]]
     sys.path.insert(0, "")
-    program = types.ModuleType("__main__")  # also for what is pickled by name
+    program = types.ModuleType("__main__")  # also for objects that are pickled by name
     program.__file__ = sys.argv[0]
     sys.modules["__main__"] = program
     namespace = vars(program)

@@ -1,4 +1,4 @@
-"""Faults of a page are found: each of these little pages has one, or none."""
+"""Faults of a page are found: each of these short pages has one, or none."""
 
 import tempfile
 import unittest
@@ -10,13 +10,13 @@ from test_pages import make_sybil, page_suite
 
 class BlockTest(unittest.TestCase):
     def setUp(self):
-        tree = tempfile.TemporaryDirectory()  # these pages need nothing of the source tree
+        tree = tempfile.TemporaryDirectory()  # these pages use no file of the source tree
         self.addCleanup(tree.cleanup)
         self.addCleanup(setattr, blocks, "TREE", blocks.TREE)
         blocks.TREE = tree.name
 
     def run_page(self, text):
-        """unittest's result of a page."""
+        """Run a page. Returns unittest's result."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "page.md")
             path.write_text(text, encoding="utf-8")
@@ -34,7 +34,7 @@ class BlockTest(unittest.TestCase):
         self.assertEqual((len(result.failures), result.errors), (1, []))
         self.assertIn(message, result.failures[0][1])
 
-    def test_language_that_nobody_runs(self):
+    def test_language_that_cannot_be_run(self):
         self.check_fault("```rust\nfn main() {}\n```\n", "nobody runs blocks of 'rust'")
         self.check_fault("```\nwhat?\n```\n", "nobody runs blocks of 'no language'")
         self.check_fault("```text\nwhat?\n```\n", "no program's output")

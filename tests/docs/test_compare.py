@@ -1,4 +1,4 @@
-"""What counts as the same output."""
+"""Which outputs count as equal."""
 
 import unittest
 

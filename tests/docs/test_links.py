@@ -1,4 +1,4 @@
-"""Every link of a page within the project leads to a file, and to a heading, that is there."""
+"""Every link of a page within the project points to an existing file, and to an existing heading."""
 
 import re
 import unittest

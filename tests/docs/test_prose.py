@@ -1,7 +1,8 @@
-"""The form of the pages: one sentence a line, plain words, paths and pages that are there.
+"""The form of the pages: one sentence a line, plain words, existing paths and pages.
 
-Model: prose is every line that is no table, heading, comment or fenced block. A sentence begins a line, and a line ends where
-a sentence does. That a mark ends a sentence is told by what follows: a capital letter, a code span, bold or a bracket.
+Model: prose is every line that is not part of a table, heading, comment or fenced block. A sentence begins a line, and a line
+ends where a sentence does. Whether a mark ends a sentence depends on what follows: a capital letter, a code span, bold or a
+bracket.
 """
 
 import re
@@ -13,7 +14,7 @@ from test_pages import all_pages
 HIDDEN = re.compile(r"^```.*?^```|<!--.*?-->", re.M | re.S)
 SPAN = re.compile(r"`[^`\n]+`")
 NOT_PROSE = ("|", "#", "!")
-# A mark at the end of a sentence, perhaps inside quotes, brackets or bold, then what can begin the next one.
+# A mark at the end of a sentence, maybe inside quotes, brackets or bold, then what can begin the next sentence.
 TWO_SENTENCES = re.compile(r"""[.!?]["')*]* +[A-Z"'(*`\[]""")
 END = re.compile(r"""[.:!?;,]["')*]*$""")
 ITEM = re.compile(r"(- |\d+\. )")
@@ -24,7 +25,7 @@ PLACEHOLDER = re.compile(r"[A-Z]{4}(?!.*\.md$)")  # of a path: fuzz_NAME.c
 
 
 def without_blocks(page):
-    """The page's text, with as many lines, and none of what is no prose in its fenced blocks and comments."""
+    """The page's text with the same line numbers, without its fenced blocks and comments."""
     return HIDDEN.sub(lambda match: "\n" * match[0].count("\n"), page.read_text(encoding="utf-8"))
 
 
@@ -57,7 +58,7 @@ class ProseTest(unittest.TestCase):
         self.assertGreater(lines, 500)
 
     def test_a_sentence_has_one_line(self):
-        """A line that ends without a mark is followed by none that goes on with it."""
+        """If a line ends without a mark, the next line must not continue its sentence."""
         for page in pages():
             before = (0, ".")
             for number, line in prose(page):

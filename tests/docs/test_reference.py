@@ -1,4 +1,4 @@
-"""docs/reference/python.md says the signatures and the options that there are."""
+"""The signatures and options in docs/reference/python.md are those of the package."""
 
 import argparse
 import inspect
@@ -17,7 +17,7 @@ def functions_in_the_reference():
 
 
 def plain_signature(function, bound=False):
-    """Without annotations, and for a method without what it is called on."""
+    """The signature without annotations, and for a method without self."""
     signature = inspect.signature(function)
     parameters = [parameter.replace(annotation=parameter.empty) for parameter in signature.parameters.values()]
     return str(signature.replace(parameters=parameters[bound:], return_annotation=signature.empty))

@@ -1,15 +1,15 @@
-"""From nothing: the README's commands in Debian releases that were made a moment ago (`make test-fresh`).
+"""The README's commands in new Debian releases (`make test-fresh`).
 
 Model: each release is a new folder (tools/chroots.py) without Python, compiler and make. The sources are the files that
-git knows or would take up, as they are now. In there, in this order:
+git tracks or would add, as they are now. In the folder, in this order:
 
-1. with nothing but make, `make demo` and `make test` refuse, and name every package that is needed;
-2. the README's line of packages is installed; a half-made virtual environment is laid where the demo's will be;
+1. with make alone, `make demo` and `make test` refuse to run, and name every package that is needed;
+2. the README's line of packages is installed; an incomplete virtual environment is put where the demo's will be;
 3. `make demo` works, within a minute of processor time and 60 MB of files, and works again without a network;
-4. `make test` names what more there could be, and runs. Not all of it: SUITES, without the packages that some tests
-   use, which are ten times as large as all the rest.
+4. `make test` names the optional packages, and runs. Only SUITES, without the packages that some tests use, which are ten
+   times as large as all the rest.
 
-The time counted is the processor's: the machine may be busy with other things. Both are printed.
+The time that counts is processor time, because the machine may be busy. Both times are printed.
 
 usage: run.py [--only RELEASE]…
 """
@@ -48,7 +48,7 @@ class Result:
 
 
 def readme_line():
-    """The README's one line of packages, as it stands there, without sudo."""
+    """The README's one line of packages, unchanged, without sudo."""
     found = re.findall(r"^(?:sudo )?(apt-get install .*)$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
     if len(found) != 1:
         raise chroots.Failed(f"README.md has {len(found)} lines of apt-get install, not one")
@@ -79,7 +79,7 @@ def processor_seconds():
 
 
 def run(folder, words, log, timeout=3600, outside=()):
-    """(exit status, output) of a command in the sources; `outside` are words before the one that enters the folder."""
+    """(exit status, output) of a command in the sources; `outside`: the command that runs the one which enters the folder."""
     log.write(f"$ {' '.join(words)}\n".encode())
     done = subprocess.run(
         [*outside, *chroots.enter(folder, words, INSIDE)],

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Writes the seeds of the fuzz targets to tests/fuzz/seeds: what the tests replay, and what a fuzzer begins with.
+"""Writes the seeds of the fuzz targets to tests/fuzz/seeds: the tests replay them, and a fuzzer begins with them.
 
 usage: make_seeds.py [EXAMPLE]
 
 EXAMPLE is the built examples/c/memory_over_time.c, which makes the recording. Files whose name begins with "found-" are
-inputs that once broke something or that a fuzzer thought interesting; they stay as they are.
+inputs that once broke something or that a fuzzer found interesting; they are not changed.
 """
 
 import pickle
@@ -29,7 +29,7 @@ def write(target, name, data):
 
 
 def damaged(data, rng, changes):
-    """Bytes changed behind the header, to what is likely to matter."""
+    """Change bytes behind the header to values that are likely to matter."""
     copy = bytearray(data)
     for _ in range(changes):
         copy[rng.randrange(64, len(copy))] = rng.choice([0, 1, 2, 3, 127, 128, 255])
@@ -51,7 +51,7 @@ def text(data):
 
 
 def program(rng, sites, peak):
-    """A builder's calls: some code, label sets, and sites of them."""
+    """The calls of a builder: some code, label sets, and sites of them."""
     out = text(b"main.py") + text(b"work") + text("caf\u00e9.pyc".encode()) + text(b"\xed\xb2\x80") + text(b"a\0b")
     out += b"".join(bytes([FUNCTION, rng.randrange(6), rng.randrange(6), rng.randrange(99)]) for _ in range(4))
     out += b"".join(bytes([FRAME, 1 + rng.randrange(4), 0, rng.randrange(99)]) for _ in range(6))
@@ -74,7 +74,7 @@ def main():
             if not old.name.startswith("found-") and (folder.name != "recording" or len(sys.argv) > 1):
                 old.unlink()
     for path in sorted(GOLDEN.glob("*.ctm")):
-        # A source of random numbers of its own for each later file: so the seeds of before stay as they are.
+        # Each later file has a source of random numbers of its own, so that the older seeds do not change.
         own = rng if path.stem in ("v1", "v1.1") else random.Random(path.stem)
         damage_all("reader", path.stem, path.read_bytes(), own)
     for number, sites in enumerate([0, 1, 3, 10, 40]):
@@ -97,7 +97,7 @@ def change(rng):
 
 
 def write_told_seeds(rng):
-    """Losses, and how a program ended: of a builder, a black box, a recording."""
+    """Losses, and how a program ended: for a builder, a black box, a recording."""
     losses = bytes([7, 1, 1, 1, 0, 129]) + b"memory".ljust(40, b" ")
     losses += bytes([7, 1, 1, 1, 0, 130]) + b"\n\x80" + "\u00e9".encode() * 30
     write("round_trip", "losses", program(rng, 3, 1) + losses)
@@ -118,7 +118,7 @@ def write_black_box_seeds(rng):
 
 
 def write_stdlib_seeds(rng):
-    """What the standard module dumps, in every protocol."""
+    """Dumps of the standard module, in every protocol."""
     frames = [("a.py", 1), ("caf\u00e9\udc80.py", 70000), ("a.py", 1)]
     traces = [(n % 2 * 7, 10**n, tuple(frames[: 1 + n % 3]), 1 + n) for n in range(9)]
     snapshot = tracemalloc.Snapshot(traces, 5)

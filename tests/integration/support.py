@@ -1,6 +1,7 @@
-"""Each of these tests runs a script in a Python of its own: a crash or a hang there is one failed test here.
+"""Helpers of the integration tests. Each test runs a script in a Python of its own, so that a crash or a hang of the script
+fails one test.
 
-CTM_TEST_MODULE=tracemalloc runs them over the standard module, where that makes sense.
+With CTM_TEST_MODULE=tracemalloc the tests use the standard module, where that makes sense.
 """
 
 import os
@@ -17,7 +18,7 @@ from build import build  # noqa: E402
 
 MODULE = os.environ.get("CTM_TEST_MODULE", "ctracemalloc")
 LONG = os.environ.get("CTM_LONG") == "1"
-# Under a sanitizer everything takes longer, and the memory it uses for itself is not ours.
+# Under a sanitizer everything takes longer, and memory includes the sanitizer's own.
 SANITIZED = os.environ.get("CTM_SANITIZED") == "1"
 SLOWER = 6 if SANITIZED else 1
 
@@ -26,7 +27,7 @@ import faulthandler, gc, os, sys, threading, time
 sys.path.insert(0, {folder!r})
 import {module} as tm
 
-# A byte to multiply: bytes(N) may leave the tuple of its arguments, in a free list, as one more block of its line.
+# A byte to multiply: bytes(N) may put the tuple of its arguments into a free list, as one more block of its line.
 BYTE = b"."
 
 def total(snapshot, domain=None):
@@ -46,7 +47,7 @@ class Failed(AssertionError):
 
 
 def run(source, *, python=(), args=(), timeout=60, status=0, env=None, stdin=None):
-    """What the script printed. Fails if it ends with another status, or not at all."""
+    """Return what the script printed. Fails if the script ends with another status, or does not end."""
     import tempfile
 
     prelude = PRELUDE.format(folder=str(build()), module=MODULE)
@@ -68,7 +69,7 @@ def run(source, *, python=(), args=(), timeout=60, status=0, env=None, stdin=Non
         try:
             output, errors = process.communicate(stdin, timeout * SLOWER)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGABRT)  # faulthandler tells where
+            os.killpg(process.pid, signal.SIGABRT)  # faulthandler prints the stack
             output, errors = process.communicate()
             raise Failed(f"no end after {timeout * SLOWER} s\n{output[-3000:]}\n{errors[-6000:]}") from None
     if process.returncode != status:
@@ -77,19 +78,19 @@ def run(source, *, python=(), args=(), timeout=60, status=0, env=None, stdin=Non
 
 
 def needs(package):
-    """Skips a test where a package is not installed."""
+    """Skip a test where a package is not installed."""
     import importlib.util
 
     found = importlib.util.find_spec(package) is not None
     return unittest.skipUnless(found, f"{package} is not installed for this Python")
 
 
-ours_only = unittest.skipUnless(MODULE == "ctracemalloc", "not something the standard module does")
+ctracemalloc_only = unittest.skipUnless(MODULE == "ctracemalloc", "not something the standard module does")
 
 
 class ScriptTest(unittest.TestCase):
     def check(self, source, expected="good\n", **options):
-        """The script must print exactly `expected`; most print "good" at the end of their own checks."""
+        """The script must print exactly `expected`; most scripts print "good" after their own checks."""
         try:
             output = run(source, **options)
         except Failed as failure:

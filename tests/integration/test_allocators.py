@@ -1,8 +1,8 @@
-"""The allocators' odd cases, other allocators below ours, and the standard module beside us."""
+"""The allocators' special cases, other allocators below this module's hooks, and the standard module at the same time."""
 
 import unittest
 
-from support import ScriptTest, ours_only
+from support import ScriptTest, ctracemalloc_only
 
 HUGE = "2**62"
 
@@ -217,7 +217,7 @@ class BelowTest(ScriptTest):
                 )
 
     def test_the_end_comes_while_tracing(self):
-        """The interpreter changes allocators of its own at the end: what it sets must be set."""
+        """At the end the interpreter changes allocators itself: it must be able to set them."""
         for options in (
             *({"env": {"PYTHONMALLOC": name}} for name in ("malloc", "pymalloc", "debug", "malloc_debug", "pymalloc_debug")),
             {"python": ("-X", "dev")},
@@ -240,11 +240,11 @@ class BelowTest(ScriptTest):
         )
 
 
-@ours_only
+@ctracemalloc_only
 class WrappedTest(ScriptTest):
     def test_hooks_that_stay_below_others(self):
-        """Hooks for every event that somebody has wrapped go on for a sample, and the other way round. With a point
-        on each byte the sample has every block."""
+        """Another tool wraps the hooks for every event. They then also serve a sample, and hooks for a sample also serve every
+        event. With a sampling point on each byte the sample has every block."""
         for first, second in ((None, 1), (1, None)):
             with self.subTest(first=first, second=second):
                 self.check(
@@ -272,7 +272,7 @@ class WrappedTest(ScriptTest):
                 )
 
 
-@ours_only
+@ctracemalloc_only
 class BesideTest(ScriptTest):
     def check_beside(self, source, **options):
         import textwrap
@@ -302,7 +302,7 @@ class BesideTest(ScriptTest):
             """)
 
     def test_the_standard_module_above(self):
-        """It takes a row of its table for each block, about as large as some: that is no block kept from us."""
+        """The standard module allocates a row of its table for each block, as large as some blocks. That is not a loss."""
         self.check_beside("""
             import warnings
             warnings.simplefilter("ignore")
@@ -318,8 +318,8 @@ class BesideTest(ScriptTest):
             print("good")
             """)
 
-    def test_stopped_under_us(self):
-        """Whatever the other module does, the program goes on, and ours works again after stop and start."""
+    def test_the_standard_module_started_first_and_stopped(self):
+        """Whatever the other module does, the program continues, and this module works again after stop and start."""
         self.check_beside("""
             for order in range(4):
                 tracemalloc.start(2)
@@ -341,8 +341,8 @@ class BesideTest(ScriptTest):
             print("good")
             """)
 
-    def test_started_over_us(self):
-        """A loss is either avoided or told; it never crashes and never outlasts a new start."""
+    def test_the_standard_module_started_second(self):
+        """A loss is either avoided or reported; it never crashes and never persists after a new start."""
         self.check_beside("""
             import warnings
             warnings.simplefilter("ignore")

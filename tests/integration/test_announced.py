@@ -1,4 +1,4 @@
-"""The two ways in which announced blocks are followed: the jump in the interpreter's code, and the tables of its callers."""
+"""The two ways to follow announced blocks: a detour in the interpreter's code, and the callers' tables."""
 
 import os
 import platform
@@ -10,16 +10,16 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from support import ScriptTest, needs, ours_only
+from support import ScriptTest, ctracemalloc_only, needs
 from test_track import TrackTest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FIXTURES = ROOT / "tests" / "pyext" / "fixtures"
 X86_64 = platform.machine() == "x86_64" and sys.maxsize > 2**32
 JUMP, TABLE = 1, 2
-PR_SET_MDWE = 65  # no memory becomes executable that was not: Linux 6.3
+PR_SET_MDWE = 65  # memory cannot become executable later: Linux 6.3
 
-# Two libraries with a function of the same name; the first asks for the next one, and announces a block.
+# Two libraries with a function of the same name; the first calls the next one and announces a block.
 FIRST = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -50,14 +50,14 @@ def compiler():
 
 
 def mdwe_reason():
-    """Why this kernel cannot forbid that code is written; empty if it can."""
+    """Why this kernel cannot forbid that memory becomes executable; empty if it can."""
     script = f"import ctypes, sys; sys.exit(ctypes.CDLL(None).prctl({PR_SET_MDWE}, 1, 0, 0, 0) != 0)"
     done = subprocess.run([sys.executable, "-c", script], stderr=subprocess.DEVNULL, check=False)
     return "" if done.returncode == 0 else "this kernel has no PR_SET_MDWE (Linux 6.3 and newer have it)"
 
 
 class Forced(TrackTest):
-    """What announced blocks have to be in either way."""
+    """The tests of announced blocks, with one of the two ways forced."""
 
     way = 0
 
@@ -68,21 +68,21 @@ class Forced(TrackTest):
         super().check("\n".join([force, *lines]), expected, **options)
 
 
-@ours_only
+@ctracemalloc_only
 @unittest.skipUnless(X86_64, "code is changed on x86-64 only")
 class JumpTest(Forced):
     way = JUMP
 
 
-@ours_only
+@ctracemalloc_only
 class TableTest(Forced):
     way = TABLE
 
 
-del Forced, TrackTest  # their tests are run where they are defined, not here
+del Forced, TrackTest  # inherited here; their own tests run in the module that defines them
 
 
-@ours_only
+@ctracemalloc_only
 class WayTest(ScriptTest):
     def test_the_doctor_names_the_way(self):
         for way, words in ((JUMP, "by a jump"), (TABLE, "by their callers' tables")):
@@ -133,7 +133,7 @@ class WayTest(ScriptTest):
             """)
 
     @unittest.skipUnless(X86_64, "code is changed on x86-64 only")
-    def test_somebody_else_has_led_the_function_away(self):
+    def test_another_tool_has_redirected_the_function(self):
         self.check("""
             import ctypes, ctmfixture, mmap
             libc = ctypes.CDLL(None)
@@ -142,7 +142,7 @@ class WayTest(ScriptTest):
             libc.mprotect.argtypes = [ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int]
             address = ctypes.cast(ctypes.pythonapi.PyTraceMalloc_Track, ctypes.c_void_p).value
             page = address & -mmap.PAGESIZE
-            for distance in range(1 << 24, 1 << 30, 1 << 24):  # code of theirs that the jump reaches
+            for distance in range(1 << 24, 1 << 30, 1 << 24):  # another tool's function, which its jump can reach
                 stub = libc.mmap(page + distance, 4096, 7, 0x100022, -1, 0)
                 if stub == page + distance:
                     break
@@ -163,9 +163,9 @@ class WayTest(ScriptTest):
             """)
 
 
-@ours_only
+@ctracemalloc_only
 class LoaderTest(ScriptTest):
-    """Libraries that are loaded while announced blocks are followed by the tables of their callers."""
+    """Libraries that are loaded while announced blocks are followed through the callers' tables."""
 
     @classmethod
     def setUpClass(cls):
@@ -249,7 +249,7 @@ class LoaderTest(ScriptTest):
 @unittest.skipUnless(X86_64, "code is changed on x86-64 only")
 class ShapesTest(unittest.TestCase):
     def test_shapes_of_functions(self):
-        """Functions that begin as compilers begin them, redirected while they run: see detour_shapes.c."""
+        """Functions that begin as compilers begin them get detours while they run: see detour_shapes.c."""
         zydis = ROOT / "third_party" / "zydis"
         patch = ROOT / "src" / "pyext" / "capture" / "patch"
         includes = [ROOT / "src" / "pyext", zydis / "zydis" / "include", zydis / "zydis" / "src", zydis / "zycore" / "include"]

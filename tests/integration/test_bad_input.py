@@ -2,7 +2,7 @@
 
 import unittest
 
-from support import LONG, ScriptTest, ours_only
+from support import LONG, ScriptTest, ctracemalloc_only
 
 STRANGE = "[None, 'x', b'x', 1.5, [], {}, object(), (), -1, 2**31, 2**63, 2**64, 10**30, float('nan'), int, ...]"
 
@@ -248,9 +248,9 @@ class FilesTest(ScriptTest):
             timeout=120,
         )
 
-    @ours_only
+    @ctracemalloc_only
     def test_damaged_at_random(self):
-        """Any byte changed: a ValueError, or a snapshot that can be used."""
+        """Any byte changed: a ValueError, or a usable snapshot."""
         rounds = 20_000 if LONG else 3000
         self.check(
             f"""
@@ -304,7 +304,7 @@ class FilesTest(ScriptTest):
             print("good")
             """)
 
-    @ours_only
+    @ctracemalloc_only
     def test_no_code_runs(self):
         self.check("""
             import pickle

@@ -1,4 +1,4 @@
-"""Black boxes, in programs that do them no favours: killed at any moment, forking, out of disk, their file cut or removed."""
+"""Black boxes of programs that are killed at any moment, fork, fill the disk, or whose file is cut or removed."""
 
 import os
 import random
@@ -13,11 +13,11 @@ from collections import Counter
 from pathlib import Path
 
 import black_box_reader
-from support import LONG, PRELUDE, SANITIZED, ScriptTest, build, ours_only
+from support import LONG, PRELUDE, SANITIZED, ScriptTest, build, ctracemalloc_only
 
 KILLS = 1000 if LONG else 50
 
-# Holds blocks and counts them in a file of its own, before and after each: (made, freed), begun and done.
+# Allocates blocks and counts them in a file of its own, before and after each: (allocated, freed), begun and done.
 LOAD = """
     import ctypes, itertools, json, mmap, random, signal
     box, counts, seed, death = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
@@ -67,7 +67,7 @@ DEATHS = ("SIGKILL", "abort", "segfault", "SIGTERM", "SIGKILL")
 
 
 def rows(snapshot):
-    """How often each trace is there, with all that it says, in the second reader's words."""
+    """How often each trace occurs, with all its fields, in the second reader's form."""
     rows = Counter()
     for trace in snapshot.traces:
         frames = tuple((frame.filename, frame.lineno, frame.name or "") for frame in trace.traceback)
@@ -76,7 +76,7 @@ def rows(snapshot):
 
 
 def compare_with_second_reader(test, path, opened, snapshot, peak):
-    """`opened`, whose snapshots are given, and the reader that was written from the specification say the same."""
+    """`opened`, with these snapshots, equals what the second reader finds, which was written from the specification."""
     box = black_box_reader.read(path)
     test.assertEqual((box.pid, box.command), (opened.pid, opened.command or ""))
     test.assertEqual(box.started / 1e9, opened.started)
@@ -92,7 +92,7 @@ def sums(statistics):
     return sum(item.size for item in statistics), sum(item.count for item in statistics)
 
 
-@ours_only
+@ctracemalloc_only
 class KillTest(ScriptTest):
     def test_killed_at_any_moment(self):
         prelude = PRELUDE.format(folder=str(build()), module="ctracemalloc")
@@ -147,7 +147,7 @@ class KillTest(ScriptTest):
         box.unlink()
 
 
-@ours_only
+@ctracemalloc_only
 class EndTest(ScriptTest):
     def test_every_way_to_end(self):
         for end, expected in (
@@ -172,7 +172,7 @@ class EndTest(ScriptTest):
                     self.assertEqual(opened.ended, expected)
                     self.assertFalse(opened.running)
                     self.assertEqual(opened.ended_at is None, expected is None)
-                    if "_clear" not in end:  # then the tables are those of the very end
+                    if "_clear" not in end:  # without _clear the tables are those of the end of the process
                         sizes = [trace.size for trace in opened.snapshot().traces]
                         self.assertIn(123456 + sys.getsizeof(b""), sizes)
 
@@ -286,11 +286,11 @@ class EndTest(ScriptTest):
             """)
 
 
-@ours_only
+@ctracemalloc_only
 @unittest.skipIf(SANITIZED, "sanitizers need more address space than there is")
 class OutOfMemoryTest(ScriptTest):
     def test_limit_of_memory(self):
-        """A program that may have no more memory ends without a word from us, and so does its box."""
+        """A program that reaches its memory limit ends without a message of this module, and its black box says so."""
         source = f"""
             import resource, sys
             sys.path[:0] = {sys.path!r}
@@ -319,7 +319,7 @@ class OutOfMemoryTest(ScriptTest):
             self.assertGreater(first.size, 100 << 20)
 
 
-@ours_only
+@ctracemalloc_only
 class FileTest(ScriptTest):
     def test_removed(self):
         self.check("""
@@ -422,7 +422,7 @@ class FileTest(ScriptTest):
                 assert blocks_at(tm.take_snapshot(), hold)[0] == 1000
                 box = tm.open_black_box("small/it.box")
                 assert "space" in box.incomplete, box.incomplete
-                assert blocks_at(box.snapshot(), hold)[0] == 1000  # rows that are there go on
+                assert blocks_at(box.snapshot(), hold)[0] == 1000  # existing rows still count
                 assert total(tm.take_snapshot()) > total(box.snapshot()) + 1_000_000
                 filler.close(); os.unlink("small/filler")
                 tm.clear_traces()
@@ -464,7 +464,7 @@ class FileTest(ScriptTest):
             """)
 
 
-@ours_only
+@ctracemalloc_only
 class AttachTest(ScriptTest):
     def test_a_running_program(self):
         self.check("""
@@ -485,7 +485,7 @@ class AttachTest(ScriptTest):
             assert 100000 + sys.getsizeof(b"") in [t.size for t in box.snapshot().traces]
             before = box.totals()
             order(500000)
-            assert box.totals().size - before.size >= 490000  # some that is there at first is freed meanwhile
+            assert box.totals().size - before.size >= 490000  # some earlier blocks are freed meanwhile
             assert box.rates().size > 0
             assert tm.attach(box.path).pid == program.pid
             program.stdin.close()
@@ -513,7 +513,7 @@ class AttachTest(ScriptTest):
             assert 123456 + sys.getsizeof(b"") in [t.size for t in box.snapshot().traces]
             os.rename(name, "elsewhere.box")
             assert os.path.samefile(tm.attach(program.pid).path, "elsewhere.box")
-            # A killed process's box in the default folder, whose number is this one's now.
+            # The box of a killed process in the default folder; this process has the same pid.
             from ctracemalloc.blackbox import folder as default
             stale = os.path.join(default.make_folder(), f"{program.pid}.box")
             shutil.copy("elsewhere.box", stale)

@@ -1,8 +1,8 @@
-"""A black box that somebody cuts under a Python program: the program goes on, and no allocation of it fails."""
+"""Another process cuts the black box of a Python program: the program continues, and none of its allocations fails."""
 
 import unittest
 
-from support import ScriptTest, ours_only
+from support import ScriptTest, ctracemalloc_only
 
 PROGRAM = """
     import tempfile
@@ -39,7 +39,7 @@ PROGRAM = """
 """
 
 
-@ours_only
+@ctracemalloc_only
 class CutTest(ScriptTest):
     def check_cut(self, cut: str) -> None:
         self.check(PROGRAM.replace("CUT", cut))
@@ -50,7 +50,7 @@ class CutTest(ScriptTest):
     def test_truncated_in_the_middle(self) -> None:
         self.check_cut("os.truncate(path, 200_000)")
 
-    def test_with_faulthandler_over_ours(self) -> None:
+    def test_with_faulthandler_installed_later(self) -> None:
         self.check_cut("faulthandler.enable(); os.truncate(path, 0)")
 
     def test_grown_again(self) -> None:

@@ -1,11 +1,11 @@
-"""Black boxes of programs that fork: the parent's is left alone, and children have one of their own if that is asked for."""
+"""Black boxes of programs that fork: the parent's is unchanged, and children have their own if that was requested."""
 
 import unittest
 
-from support import ScriptTest, ours_only
+from support import ScriptTest, ctracemalloc_only
 
 
-@ours_only
+@ctracemalloc_only
 class ForkTest(ScriptTest):
     def test_children_do_not_touch_the_file(self):
         self.check("""
@@ -111,8 +111,8 @@ class ForkTest(ScriptTest):
             print("good")
             """)
 
-    def test_children_without_room(self):
-        """What cannot be is said, and the child goes on."""
+    def test_children_whose_box_cannot_be_made(self):
+        """If a child's black box cannot be made, a message says so, and the child continues."""
         self.check("""
             import resource
             tm.start(black_box="it.box", black_box_children=True)

@@ -1,6 +1,6 @@
-"""Files that cannot grow or cannot be begun, and names that are no files.
+"""Files that cannot grow or cannot be created, and paths that are not regular files.
 
-The program goes on, nothing hangs, and what is missing is said at the end and in every view.
+The program continues, nothing hangs, and every view and the message at the end say what is missing.
 """
 
 import errno
@@ -17,13 +17,13 @@ import threading
 import unittest
 from pathlib import Path
 
-from support import ours_only
+from support import ctracemalloc_only
 from test_full_disk import mounting_is_possible
 
 NOT_ALL = "the black box does not hold all: the file could not grow: no space left"
 ENDED = "the recording ended before the program: the file could not grow: no space left"
 
-# Many places, so that the tables have to grow; and the default action of SIGXFSZ, which kills.
+# Many sites, so that the tables have to grow; and the default action of SIGXFSZ, which kills the process.
 PROGRAM = """
 import signal, time
 signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
@@ -36,7 +36,7 @@ for i in range({ticks}):
 print("done")
 """
 
-# Makes system calls fail with an errno from here on, as a sandbox does: forbid({call number: errno}).
+# Makes system calls fail with an errno from now on, as a sandbox does: forbid({call number: errno}).
 SANDBOX = """
 import ctypes, struct
 def forbid(calls):
@@ -81,9 +81,9 @@ def limit_files(size):
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
-@ours_only
+@ctracemalloc_only
 class LimitTest(CaseTest):
-    """`ulimit -f`, and nobody ignores SIGXFSZ."""
+    """`ulimit -f`, while SIGXFSZ is not ignored."""
 
     def run_limited(self, size, *options, ticks=0):
         self.write("program.py", PROGRAM.format(ticks=ticks))
@@ -93,7 +93,7 @@ class LimitTest(CaseTest):
         result = self.run_limited(300_000, "-o", "/dev/null", "--black-box", "it.box")
         self.assertEqual((result.returncode, result.stdout), (0, "done\n"))
         self.assertIn("the black box does not hold all: the file could not grow", result.stderr)
-        self.assertNotIn("lost     file", result.stderr)  # the process's own numbers are whole
+        self.assertNotIn("lost     file", result.stderr)  # the process's own numbers are complete
         self.assert_all_views_say(
             NOT_ALL,
             ("report", "it.box"),
@@ -105,7 +105,7 @@ class LimitTest(CaseTest):
         )
 
     def test_black_box_without_any_row(self):
-        """live 0 B must not be shown without a hint."""
+        """The text must not show `live 0 B` without saying what is missing."""
         result = self.run_limited(70_000, "-o", "/dev/null", "--black-box", "it.box")
         self.assertEqual((result.returncode, result.stdout), (0, "done\n"))
         text = self.view("report", "it.box")
@@ -128,7 +128,7 @@ class LimitTest(CaseTest):
         self.assertEqual(recording.incomplete, "the file could not grow: no space left")
         self.assertIsNone(recording.truncated)
         self.assertIsNone(recording.ended)
-        # What there was before the end lacks nothing.
+        # Nothing is missing in what was recorded before the end.
         self.assertNotIn("file", [loss.kind for loss in recording.snapshot(recording.times[0]).losses])
 
     def test_snapshot(self):
@@ -138,7 +138,7 @@ class LimitTest(CaseTest):
         self.assertEqual(sorted(path.name for path in self.folder.iterdir()), ["program.py"])
 
     def test_dump(self):
-        """In every form: OSError, and the program lives."""
+        """In every form: OSError, and the program continues."""
         self.write(
             "program.py",
             """
@@ -166,7 +166,7 @@ class LimitTest(CaseTest):
         self.assertEqual(sorted(path.name for path in self.folder.iterdir()), ["program.py"])
 
     def test_neither_begins(self):
-        """The box has begun, the recording cannot: nothing of either stays."""
+        """The black box has begun, the recording cannot begin: neither file remains."""
         self.write("program.py", "print('ran')")
         (self.folder / "no").mkdir()
         result = self.python("-m", "ctracemalloc", "run", "--black-box", "it.box", "--record", "/dev/null", "program.py")
@@ -174,9 +174,9 @@ class LimitTest(CaseTest):
         self.assertEqual(sorted(path.name for path in self.folder.iterdir()), ["no", "program.py"])
 
 
-@ours_only
+@ctracemalloc_only
 class FullDiskTest(CaseTest):
-    """A tmpfs in a mount namespace of the child's; what it says is printed, and its files are read in there."""
+    """A tmpfs in a mount namespace of the child, which reads its files there and prints its results."""
 
     def setUp(self):
         super().setUp()
@@ -231,9 +231,9 @@ class FullDiskTest(CaseTest):
         self.assertIn("cannot record: [Errno 28]", result.stderr)
 
 
-@ours_only
+@ctracemalloc_only
 class SandboxTest(CaseTest):
-    """System calls that are denied."""
+    """System calls that fail."""
 
     def run_in_sandbox(self, calls, *options):
         self.write("box.py", SANDBOX + f"forbid({calls})\nimport os, sys\nos.execv(sys.executable, sys.argv[1:])\n")
@@ -256,7 +256,7 @@ class SandboxTest(CaseTest):
         self.assertFalse((self.folder / "it.ctr").exists())
 
 
-@ours_only
+@ctracemalloc_only
 class NoFileTest(CaseTest):
     """Pipes, devices and sockets: one line, exit status 2, no hang."""
 
@@ -302,7 +302,7 @@ class NoFileTest(CaseTest):
             self.assertEqual(caught.exception.errno, errno.ENXIO)
 
     def test_pipe_that_is_read_and_written(self):
-        """Both sides wait for each other a while, whoever comes first."""
+        """Both ends wait for each other for some time, in either order."""
         import ctracemalloc
 
         snapshot = ctracemalloc.Snapshot([(0, 10, (("a.py", 1),), 1)], 1)
@@ -324,7 +324,7 @@ class NoFileTest(CaseTest):
         loaded.append(ctracemalloc.Snapshot.load(self.folder / "pipe"))
 
     def test_endless(self):
-        """What is no snapshot from its beginning is not read to its end."""
+        """A file that does not begin as a snapshot is not read to its end."""
         source = "import os, sys\nwhile True: os.write(1, bytes(65536))"
         with subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as endless:
             result = self.python("-m", "ctracemalloc", "report", "/dev/stdin", stdin=endless.stdout, timeout=30)

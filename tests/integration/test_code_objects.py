@@ -1,4 +1,4 @@
-"""Code objects are looked up, and stay as they are: nothing of ours is in them, and none is taken for one that died."""
+"""Code objects are cached but not changed: no extra slot is used, and a new one is never mistaken for a dead one."""
 
 import sys
 import unittest
@@ -25,7 +25,7 @@ class CodeObjectTest(ScriptTest):
 
     @unittest.skipIf(sys.version_info < (3, 13), "3.13 and newer run functions in sub-interpreters")
     def test_function_in_subinterpreter(self):
-        """It must have no extra slots."""
+        """The function must have no extra slots."""
         self.check(
             """
             import _interpreters
@@ -60,7 +60,7 @@ class CodeObjectTest(ScriptTest):
         )
 
     def test_many_that_come_and_go(self):
-        """Each block has the place that allocated it, whatever was at its code object's address before."""
+        """Each block has its own traceback, whatever code object was at the same address before."""
         self.check(
             """
             import random

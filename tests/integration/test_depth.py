@@ -2,12 +2,12 @@
 
 import unittest
 
-from support import ScriptTest, ours_only
+from support import ScriptTest, ctracemalloc_only
 
 
 class DepthTest(ScriptTest):
     def check_depth(self, nframe, kept):
-        # The stack is Python's own, so the C stack does not grow with it.
+        # The stack is Python's own, so the C stack does not grow.
         self.check(
             f"""
             sys.setrecursionlimit(60_000)
@@ -38,7 +38,7 @@ class DepthTest(ScriptTest):
     def test_fifty_thousand_frames_some_kept(self):
         self.check_depth(25, 25)
 
-    @ours_only  # the standard module needs minutes
+    @ctracemalloc_only  # the standard module needs minutes
     def test_fifty_thousand_frames_all_kept(self):
         self.check_depth(65535, 50_002)
 

@@ -1,4 +1,4 @@
-"""The end of the interpreter: what runs, frees and allocates after it has begun."""
+"""The end of the interpreter: code that runs, frees and allocates after finalization has begun."""
 
 import unittest
 
@@ -44,7 +44,7 @@ class FinalizationTest(ScriptTest):
         self.check("""
             tm.start(5)
             class Last:
-                # The module's own dictionary is emptied before this runs: keep its functions.
+                # The module's dictionary is emptied before this runs: refer to its functions.
                 def __init__(self):
                     names = ("is_tracing", "get_traced_memory", "get_traceback_limit", "get_tracemalloc_memory",
                              "take_snapshot", "reset_peak", "clear_traces", "stop", "start", "stop", "start")
@@ -54,7 +54,7 @@ class FinalizationTest(ScriptTest):
                     for call in self.calls:
                         try:
                             call()
-                        except Exception:  # the standard module is in Python, and that is gone
+                        except Exception:  # the standard module is Python code, which is unloaded
                             pass
                     write(1, b"good\\n")
             sys.keep_until_the_end = Last()
@@ -150,7 +150,7 @@ class FinalizationTest(ScriptTest):
         )
 
     def test_imported_twice(self):
-        """Some test runners forget modules and import them anew: there is one tracer per process, whoever asks."""
+        """Some test runners remove modules from sys.modules and import them anew: a process has one tracer in any case."""
         self.check(f"""
             tm.start(2)
             first = tm

@@ -1,4 +1,4 @@
-"""fork: from the main thread, from another, by multiprocessing, while other threads are busy in the tracer."""
+"""fork: from the main thread, from another thread, by multiprocessing, while other threads use the tracer."""
 
 import unittest
 
@@ -31,7 +31,7 @@ class ForkTest(ScriptTest):
             """)
 
     def test_right_after_a_large_heap_was_stopped(self):
-        """stop() leaves much to be returned to a thread: no fork may meet it, nor CPython warn of it."""
+        """stop() leaves much memory to a helper thread: a fork must wait for it, and CPython must not warn of a thread."""
         self.check(
             """
             import warnings

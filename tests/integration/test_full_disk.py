@@ -1,6 +1,6 @@
-"""A dump onto a full disk: the old file stays whole, and nothing is left lying about.
+"""A dump onto a full disk: the old file stays complete, and no temporary file is left.
 
-The disk is a tmpfs of 1 MiB in a mount namespace of a child process, where root may mount; nobody else sees it.
+The disk is a tmpfs of 1 MiB in a mount namespace of a child process (root may mount there); no other process sees it.
 """
 
 import os
@@ -9,7 +9,7 @@ import sys
 import tempfile
 import unittest
 
-# In the child: argv[1] is an empty folder that becomes the disk.
+# Runs in the child: argv[1] is an empty folder, on which the disk is mounted.
 SETTING = """
 import errno, os, subprocess, sys
 folder = sys.argv[1]
@@ -37,12 +37,12 @@ def check(dump, **options):
 CASES = {
     "ctm": "check(lambda: big.dump(path))",
     "stdlib": "check(lambda: big.dump(path, format='stdlib'), format='stdlib')",
-    # What hardly compresses.
+    # Content that hardly compresses.
     "zstd": """
 big.noise = os.urandom(2 << 20)
 check(lambda: big.dump(path, compression="zstd"), compression="zstd")
 """,
-    # No old file: then there is none afterwards.
+    # No old file: then there is none after the dump.
     "new file": """
 try:
     big.dump(path)
@@ -52,7 +52,7 @@ else:
     raise AssertionError("there was room")
 assert os.listdir(folder) == []
 """,
-    # The disk gets full, the program runs on and a smaller dump finds room.
+    # The disk gets full, the program continues, and a smaller dump fits.
     "again": """
 check(lambda: big.dump(path))
 small.dump(path)

@@ -1,4 +1,4 @@
-"""Memory: cycles of start, stop and snapshots keep nothing."""
+"""Memory: cycles of start, stop and snapshots leak nothing."""
 
 import unittest
 
@@ -19,10 +19,10 @@ MEASURE = """
             pages = int(file.read().split()[1])
         return {"blocks of Python's": sys.getallocatedblocks(), "bytes of malloc's": info.uordblks + info.hblkhd,
                 "bytes resident": pages * os.sysconf("SC_PAGE_SIZE")}
-    # What one cycle may keep: less than one block, or one small object.
+    # What one cycle may leak: less than one block, or one small object.
     ALLOWED = {"blocks of Python's": 0.25, "bytes of malloc's": 8, "bytes resident": 200}
     def check(action, cycles):
-        # A leak grows in every round; a heap that settles, or gets one more arena, has a round without growth.
+        # A leak grows in every round; a heap that stabilizes, or adds one arena, has a round without growth.
         growing = {name: [] for name in ALLOWED}
         for turn in range(40):
             before = kept()

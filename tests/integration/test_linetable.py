@@ -1,7 +1,7 @@
-"""Our own line table decoder against CPython's, for every code unit of the standard library.
+"""The line table decoder against CPython's, for every code unit of the standard library.
 
-src/pyext/capture/frames/linetable.c is compiled alone and called through ctypes; co_lines() is the oracle. In `make
-test` every tenth file is read, in `make test-long` every file.
+src/pyext/capture/frames/linetable.c is compiled alone and called through ctypes; co_lines() is the oracle. `make test` reads
+every tenth file, `make test-long` every file.
 """
 
 import ctypes
@@ -22,7 +22,7 @@ STEP = 1 if os.environ.get("CTM_LONG") else 10
 
 
 class Place(ctypes.Structure):
-    """Where a look ended: pyctm_linetable_place."""
+    """pyctm_linetable_place: where a lookup ended."""
 
     _fields_ = [("at", ctypes.c_size_t), ("unit", ctypes.c_int), ("line", ctypes.c_int)]
 
@@ -35,7 +35,7 @@ def code_objects(code):
 
 
 def expected_lines(code):
-    """The line of each code unit, -1 where there is none."""
+    """The line of each code unit; -1: it has none."""
     lines = []
     for start, end, line in code.co_lines():
         lines += [-1 if line is None else line] * ((end - start) // 2)
@@ -63,7 +63,7 @@ class LineTableTest(unittest.TestCase):
     def check(self, code):
         table, first = code.co_linetable, code.co_firstlineno
         expected = expected_lines(code)
-        # A look goes on where the last one ended, or starts over: in order, in no order, and each by itself.
+        # A lookup continues where the last one ended, or starts over: in order, in random order, and each by itself.
         step = max(1, len(expected) // 200)
         units = range(0, len(expected), step)
         place, mixed = Place(), Place()
@@ -87,7 +87,7 @@ class LineTableTest(unittest.TestCase):
             try:
                 code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
             except (SyntaxError, ValueError):
-                continue  # test data that is wrong on purpose
+                continue  # test data that is invalid on purpose
             for inner in code_objects(code):
                 units += self.check(inner)
         self.assertGreater(units, 20_000)

@@ -1,7 +1,7 @@
-"""Programs that run out of memory under `run`: each ends as it does untraced, and leaves a snapshot whose peak names the line.
+"""Programs that run out of memory under `run`: each ends as it does untraced, and leaves a snapshot whose peak has the line.
 
-A run is drawn by its number: what the program does, the size of its steps, its limit of address space, with a black box or
-without. CTM_OOM_RUNS=N runs N of them (20; 500 with CTM_LONG=1), CTM_OOM_FIRST=N begins with number N.
+A number determines a run: what the program does, the size of its steps, its limit of address space, and whether it has a
+black box. CTM_OOM_RUNS=N makes N runs (default 20; 500 with CTM_LONG=1), CTM_OOM_FIRST=N begins with number N.
 """
 
 import math
@@ -19,7 +19,7 @@ from support import LONG, SANITIZED, SLOWER
 
 RUNS = int(os.environ.get("CTM_OOM_RUNS", 500 if LONG else 20))
 FIRST = int(os.environ.get("CTM_OOM_FIRST", 0))
-UNPRINTED = "lost sys.stderr"  # what the interpreter says where it has no memory for its traceback, traced or not
+UNPRINTED = "lost sys.stderr"  # what the interpreter prints if it has no memory for its traceback, traced or not
 MIB = 1 << 20
 
 HEAD = """\
@@ -27,7 +27,7 @@ import resource, sys, threading
 step, limit = map(int, sys.argv[1:])
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 """
-# In each, the line marked HERE takes nearly all of the memory.
+# In each program, the line marked HERE allocates nearly all of the memory.
 PROGRAMS = {
     "steps": """
 def load():
@@ -51,7 +51,7 @@ def load():
         names = {"rows": rows, "step": step}
         try:
             exec(compile("def f(): rows.append([step])\\n", f"file{len(rows)}.py", "exec"), names)
-        except SystemError:  # the compiler forgets to set a MemoryError
+        except SystemError:  # the compiler does not set a MemoryError
             raise MemoryError from None
         names["f"]()
         rows.append(bytes(step))  # HERE
@@ -105,7 +105,7 @@ def here(name):
 
 
 class Draw:
-    """What the run of a number does."""
+    """The properties of the run with a number."""
 
     def __init__(self, number):
         chance = random.Random(number)
@@ -141,7 +141,7 @@ class OutOfMemoryTest(unittest.TestCase):
             timeout=120 * SLOWER,
         )
 
-    @cache  # noqa: B019 - as long as the test
+    @cache  # noqa: B019 - lives as long as the test
     def untraced(self, program):
         """Exit status, and the last line on stderr."""
         ended = self.python(self.folder / f"{program}.py", 10_000, 300 * MIB)
@@ -162,7 +162,7 @@ class OutOfMemoryTest(unittest.TestCase):
         status, printed, last = self.untraced(draw.program)
         self.assertEqual((ended.returncode, ended.stdout), (status, printed), ended.stderr[-2000:])
         if last == UNPRINTED and UNPRINTED not in ended.stderr:
-            last = "MemoryError"  # with what the report has given up, there was memory to print it
+            last = "MemoryError"  # the report has released memory, so there was enough to print it
         self.assertIn(last, ended.stderr)
         before, _, report = ended.stderr.rpartition(last) if last else ("", "", ended.stderr)
         self.assertIn(f"{draw.program}.py:{here(draw.program)}", report, before[-1000:])

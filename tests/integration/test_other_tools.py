@@ -1,13 +1,14 @@
-"""Another tool's allocator hooks beside ours, in every order of the two's start and stop.
+"""Another tool's allocator hooks together with this module's, in every order of their starts and stops.
 
-The other tool passes every call on, or keeps small blocks in a pool, or fails calls. It stops by putting back what it found, as
-most tools do, or it stays and passes on. Each order runs in a fork of its own: who crashes or hangs there, fails.
+The other tool passes every call on, or serves small blocks from a pool, or fails calls. At its stop it restores the allocators
+that it found, as most tools do, or its hooks stay and pass calls on. Each order runs in a fork of its own, so that a crash or
+a hang fails that order.
 """
 
 import sys
 import unittest
 
-from support import SANITIZED, ScriptTest, needs, ours_only
+from support import SANITIZED, ScriptTest, ctracemalloc_only, needs
 
 STEPS = 6 if SANITIZED else 8
 
@@ -86,12 +87,12 @@ ORDERS = """
         if "ours" not in names:
             assert found is None and not fact["ok"], (found, fact)
         elif other.kind == "pool" and other.on and names[0] == "other":
-            assert found == (100, 300), found  # raw blocks are not for the pool
+            assert found == (100, 300), found  # the pool serves no raw blocks
             assert not fact["ok"] and "keep some blocks" in fact["detail"], fact
         else:
             assert found == (300, 300), (found, fact)
 
-    def toggle_ours(chain, tracing):
+    def toggle_this_module(chain, tracing):
         if tracing:
             tm.stop()
             if chain.is_on_top("ours"):
@@ -120,7 +121,7 @@ ORDERS = """
             steps.append(step)
             try:
                 if step == "ours":
-                    toggle_ours(chain, tracing)
+                    toggle_this_module(chain, tracing)
                     tracing = not tracing
                 else:
                     toggle_other(chain, other)
@@ -151,7 +152,7 @@ ORDERS = """
 """
 
 
-@ours_only
+@ctracemalloc_only
 class OrderTest(ScriptTest):
     def check_orders(self, kind, steps=STEPS, **options):
         self.check(ORDERS + f"\n    all_orders({kind!r}, {steps})\n", timeout=300, **options)
@@ -204,10 +205,10 @@ FAILING = """
 """
 
 
-@ours_only
+@ctracemalloc_only
 class FailureTest(ScriptTest):
     def test_every_nth_call_fails(self):
-        """A block that was not given has not come to our hook, and has not been kept from it either."""
+        """A call that failed did not reach this module's hook; it must not count as a block that another tool withheld."""
         self.check(
             FAILING
             + """
@@ -242,7 +243,7 @@ class FailureTest(ScriptTest):
 
     @needs("_testcapi")
     def test_no_memory_from_each_call_on(self):
-        """The interpreter's own injection of failures stands above us, and does not pass the calls on that it fails."""
+        """The interpreter's own failure injection is above this module's hooks and does not pass on the calls that it fails."""
         self.check(
             FAILING
             + """
@@ -267,10 +268,10 @@ class FailureTest(ScriptTest):
         )
 
 
-@ours_only
+@ctracemalloc_only
 class AboveTest(ScriptTest):
     def test_more_tools_than_layers(self):
-        """Each start above another tool takes a layer of our hooks. With none left, those below are reached, or it is told."""
+        """Each start above another tool uses a layer. With none left, the lower layers see the calls, or a loss is reported."""
         self.check(
             FAILING
             + """
@@ -293,7 +294,7 @@ class AboveTest(ScriptTest):
         )
 
     def test_questions_are_not_recorded(self):
-        """Whoever is above us is asked for blocks. They are in no number, neither live nor at the peak nor allocated."""
+        """The self-test asks the allocators above for blocks. They are not counted: not live, at the peak or allocated."""
         self.check("""
             import ctmtool
             tm.start(1)
@@ -314,7 +315,7 @@ class AboveTest(ScriptTest):
             """)
 
     def test_the_chunk_of_a_pool_is_no_answer(self):
-        """A pool that gets its memory through us when it is asked for a small block still keeps that block to itself."""
+        """A pool that gets a chunk through this module's hooks when it is asked for a small block still withholds the block."""
         self.check("""
             import ctmtool
             tm.start(1)
@@ -343,11 +344,11 @@ class AboveTest(ScriptTest):
             """)
 
     def test_slots_of_code_objects(self):
-        """Another tool's slots in a code object may lie in a pool that stands above us: they go back there."""
+        """Another tool's slots in a code object may be in a pool above this module's hooks: they must be freed there."""
         self.check(
             """
             import subprocess
-            if len(sys.argv) == 1:  # the other tool comes before us: its slot has the lower number
+            if len(sys.argv) == 1:  # the other tool starts first: its slot has the lower number
                 command = [sys.executable, "-X", "faulthandler", "-c", open(__file__).read().partition("# other " + "first")[2]]
                 done = subprocess.run(command, env={**os.environ, "CTM_FOLDER": sys.path[0]}, capture_output=True, text=True)
                 assert (done.returncode, done.stdout) == (0, "good\\n"), done
@@ -384,7 +385,7 @@ class AboveTest(ScriptTest):
         )
 
 
-@ours_only
+@ctracemalloc_only
 class MemrayTest(ScriptTest):
     @needs("memray")
     def test_both_orders(self):
@@ -415,7 +416,7 @@ class MemrayTest(ScriptTest):
             tm.start()
             assert look() == 100
         try:
-            assert look() == 100  # if memray has not put back what it found
+            assert look() == 100  # if memray has not restored what it found
         except RuntimeError as error:
             assert "replaced" in str(error) and not tm._doctor()["allocators"]["ok"]
         tm.stop()
@@ -426,11 +427,11 @@ class MemrayTest(ScriptTest):
         )
 
 
-@ours_only
+@ctracemalloc_only
 class ListenerTest(ScriptTest):
     @unittest.skipIf(sys.version_info < (3, 13), "no reference tracer before 3.13")
     def test_reference_tracers_in_every_order(self):
-        """Another tool that listens for new references, passes them on, and puts back whom it found."""
+        """Another tool sets a reference tracer, passes events on, and restores the tracer that it found."""
         self.check(
             ORDERS
             + """

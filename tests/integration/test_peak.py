@@ -1,12 +1,12 @@
-"""The peak's composition and churn, as the tracer counts them, against models that the programs keep of themselves.
+"""The peak's composition and churn, as the tracer counts them, against models in the test programs.
 
-Each program is worked out before tracing starts: what is live at which line after each step, and so which step
-is the peak. Its blocks are large and all other objects small, so nothing else decides where the peak is.
+What is live at which line after each step of a program is computed before tracing starts, and so which step is the peak.
+Its blocks are large and all other objects small, so that nothing else determines the peak.
 """
 
 import unittest
 
-from support import LONG, ScriptTest, ours_only
+from support import LONG, ScriptTest, ctracemalloc_only
 
 ROUNDS = 60 if LONG else 12
 COMMON = """
@@ -65,7 +65,7 @@ COMMON = """
 """
 
 
-@ours_only
+@ctracemalloc_only
 class PeakTest(ScriptTest):
     def check_script(self, text, **options):
         self.check(text.rstrip() + '\n    print("good")\n', **options)
@@ -145,7 +145,7 @@ class PeakTest(ScriptTest):
         expected = None
         while expected is None:
             before, after = steps(150, 15), steps(rng.randrange(1, 60), 15)
-            if clear:  # blocks of before are unknown, and so are their ends
+            if clear:  # older blocks are not traced, and neither are their frees
                 moments = list(histories(after, 15))
             else:
                 moments = list(histories(before + after, 15))[len(list(histories(before, 15))) - 1:]
@@ -235,7 +235,7 @@ class PeakTest(ScriptTest):
         )
 
     def test_threads_without_the_gil(self):
-        """They are counted in shards of their own; the peak is off by what happens in its very moment."""
+        """Their blocks are counted in other shards; the peak differs by what they allocate at its very moment."""
         self.check_script(
             """
     import ctmfixture, shutil, tempfile

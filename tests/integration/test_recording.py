@@ -1,4 +1,4 @@
-"""Recording, in programs that do it no favours: killed, forking, holding the GIL, out of disk, ending in every way."""
+"""Recordings of programs that are killed, fork, hold the GIL, fill the disk, and end in every way."""
 
 import random
 import signal
@@ -9,7 +9,7 @@ import textwrap
 import unittest
 from pathlib import Path
 
-from support import LONG, PRELUDE, ScriptTest, build, ours_only
+from support import LONG, PRELUDE, ScriptTest, build, ctracemalloc_only
 
 KILLS = 50 if LONG else 8
 
@@ -29,18 +29,18 @@ BUSY = """
 """
 
 
-@ours_only
+@ctracemalloc_only
 class RecordingTest(ScriptTest):
     def test_ticks_go_on_while_the_gil_is_held(self):
         self.check("""
             import ctypes
             tm.start()
             with tm.record("it.ctr", 0.01) as recorder:
-                library = ctypes.PyDLL(None)  # keeps the GIL while it calls
+                library = ctypes.PyDLL(None)  # holds the GIL while it calls
                 for _ in range(100):
                     before = recorder.ticks
                     library.usleep(100_000)
-                    if recorder.ticks > before + 2:  # nothing of Python's has run in between
+                    if recorder.ticks > before + 2:  # no Python code has run in between
                         print("good")
                         break
             """)
@@ -129,7 +129,7 @@ class RecordingTest(ScriptTest):
             print("good")
             """)
 
-    def test_no_warning_of_our_thread_at_a_fork(self):
+    def test_no_warning_of_the_recorders_thread_at_a_fork(self):
         self.check(
             """
             tm.start()
@@ -141,7 +141,7 @@ class RecordingTest(ScriptTest):
                     os._exit(0)
                 assert os.waitpid(pid, 0)[1] == 0
                 while recorder.recording and recorder.ticks == before:
-                    time.sleep(0.001)  # it goes on by itself
+                    time.sleep(0.001)  # it continues by itself
                 if os.fork() == 0:
                     os._exit(0)
                 recorder.tick()  # at once
@@ -231,7 +231,7 @@ class RecordingTest(ScriptTest):
             recording = tm.open_recording("it.ctr")
             assert len(recording) == ticks and recording.truncated is None
             assert tm.is_tracing() and tm.take_snapshot()
-            with tm.record("it.ctr"):  # the next one has room
+            with tm.record("it.ctr"):  # the next one fits
                 pass
             print("good")
             """)

@@ -1,11 +1,11 @@
-"""Sampling: estimates against what the program knows that it holds, through every kind of allocation."""
+"""Sampling: estimates against the true sums in the program, through every kind of allocation."""
 
 import unittest
 
 from support import LONG, ScriptTest
 
 RUNS = 40 if LONG else 8
-# The truth is kept by the program; a deviation of five standard errors would be seen once in two million runs.
+# The program has the true sums; a deviation of five standard errors is expected once in two million runs.
 COMMON = """
     import math, random
     rng = random.Random()
@@ -89,7 +89,7 @@ class SamplingTest(ScriptTest):
     for _ in range(3): work()
     gc.collect()
     statistics = [s for s in tm.take_snapshot().statistics("lineno") if s.traceback[0].filename == __file__]
-    # Free lists keep a few hundred objects, and one in sixty-four bytes is nearly every block.
+    # Free lists hold a few hundred objects, and one in sixty-four bytes is nearly every block.
     assert sum(s.size for s in statistics) < 200_000, statistics
     """
         )

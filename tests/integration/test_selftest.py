@@ -1,8 +1,8 @@
-"""What start() and the doctor find out about this interpreter holds whatever else goes on in the process."""
+"""The results of the self-tests of start() and the doctor do not depend on other activity in the process."""
 
 import unittest
 
-from support import ScriptTest, ours_only
+from support import ScriptTest, ctracemalloc_only
 
 FACTS = """
     def lost(sampling):
@@ -12,10 +12,10 @@ FACTS = """
 """
 
 
-@ours_only
+@ctracemalloc_only
 class SelfTest(ScriptTest):
     def test_threads_that_allocate_and_announce(self):
-        """Of 2,000 starts none may take another thread's event for its own, or its own for another's."""
+        """In 2,000 starts no self-test may mistake another thread's event for its own, or its own for another thread's."""
         for announce in (False, True):
             with self.subTest(announce=announce):
                 self.check(
@@ -37,7 +37,7 @@ class SelfTest(ScriptTest):
                 )
 
     def test_a_sample_has_no_block_from_the_tests_at_its_start(self):
-        """While a tracer that samples tries itself, other threads' blocks are sampled as ever: of this sample next to none."""
+        """During the self-tests of a tracer that samples, other threads' blocks are sampled as always: here nearly none."""
         self.check(
             """
             import ctmfixture
@@ -53,7 +53,7 @@ class SelfTest(ScriptTest):
         )
 
     def test_finalizers_at_each_allocation(self):
-        """3.11 collects when an object is allocated: what a finalizer does then is not inside a test."""
+        """3.11 collects when an object is allocated: events of a finalizer are not part of a self-test."""
         self.check(
             FACTS
             + """

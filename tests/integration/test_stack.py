@@ -1,4 +1,4 @@
-"""Tracebacks against the interpreter's own account of the stack, along random paths through all kinds of calls."""
+"""Tracebacks against the interpreter's own view of the stack, along random paths through all kinds of calls."""
 
 import sys
 import tempfile
@@ -37,12 +37,12 @@ PROGRAM = """
         frames[0] = (frames[0][0], line)
         found = tm.get_object_traceback(block)
         if found is None and cleared and type(block) is list:
-            return  # revived by a free list, and not traced since its block was cleared
+            return  # reused from a free list, and not traced since clear_traces()
         kept = [(f.filename, f.lineno) for f in found]
         assert kept == frames[:NFRAME][::-1], (kept, frames[:NFRAME][::-1])
 
     def count(frame, size):
-        # A block of a size that no other has was allocated by `frame`: only a snapshot knows its total.
+        # `frame` allocated a block of a unique size: only a snapshot has its total.
         same = [t for t in tm.take_snapshot().traces if t.size == size]
         totals = [t.traceback.total_nframe for t in same]
         assert totals == [len(expected(frame))], (same, len(expected(frame)))
@@ -55,7 +55,7 @@ PROGRAM = """
         block = [n, block]; line = frame.f_lineno
         look(block, frame, line)
         if looked % 16 == 0:
-            size = next(sizes)  # not `looked`: a finalizer may have come in between, and have counted as well
+            size = next(sizes)  # not `looked`: a finalizer may have run in between, and counted too
             block = bytes(size - 33)
             count(frame, size)
 
@@ -200,7 +200,7 @@ PROGRAM = """
         leaf(n)
         child.switch()
 
-    # The same long way down from places that differ: nothing on it allocates, and the frames lie where they lay before.
+    # The same long chain of calls from different callers: nothing in it allocates, and its frames have the same addresses.
     def way_5(n): return leaf(n)
     def way_4(n): return way_5(n)
     def way_3(n): return way_4(n)
@@ -219,7 +219,7 @@ PROGRAM = """
             longer(n); Way(n); longer(n)
             right(n)
 
-    # Frames that are left by an exception, through every kind of call, and entered again where they lay, from elsewhere.
+    # Frames that end by an exception, through every kind of call, and then others at their addresses, from other callers.
     class Away(Exception):
         pass
 
@@ -309,7 +309,7 @@ PROGRAM = """
         plain(limit)
 
     tm.start(NFRAME)
-    kept = [[] for _ in range(300)]  # a block from before start is not traced when the free list gives it again
+    kept = [[] for _ in range(300)]  # a block from before start is not traced when it is reused
     turn = 0
     while looked < STEPS:
         turn += 1
@@ -321,8 +321,8 @@ PROGRAM = """
 """
 
 
-# Before ctracemalloc is imported, as sitecustomize.
-TAKE_LISTENERS = """
+# Runs as sitecustomize, before ctracemalloc is imported.
+USE_ALL_WATCHERS = """
 import _testcapi
 taken = 0
 try:
@@ -332,7 +332,7 @@ try:
 except RuntimeError:
     assert taken > 0
 """
-NONE_IS_LEFT = """
+NO_WATCHER_IS_FREE = """
     import _testcapi
     try: _testcapi.add_code_watcher(0)
     except RuntimeError: pass
@@ -345,8 +345,8 @@ class StackTest(ScriptTest):
         text = PROGRAM.replace("SEED", str(seed)).replace("NFRAME", str(nframe)).replace("STEPS", str(STEPS))
         self.check(text, timeout=600)
 
-    def test_without_news_of_dying_code(self):
-        """Other tools hold all listeners for code objects: then nothing may be remembered of the stack."""
+    def test_all_code_watchers_in_use(self):
+        """Other tools use all code watchers: then nothing about the stack may be cached."""
         if sys.version_info < (3, 12):
             self.skipTest("3.11 has no listeners that could all be taken")
         try:
@@ -355,12 +355,12 @@ class StackTest(ScriptTest):
             self.skipTest("this Python comes without _testcapi")
         self.assertTrue(hasattr(_testcapi, "add_code_watcher"))
         text = PROGRAM.replace("SEED", "5").replace("NFRAME", "25").replace("STEPS", str(STEPS // 3))
-        self.check(NONE_IS_LEFT + text, timeout=600, env={"PYTHONPATH": self.folder_with_hook()})
+        self.check(NO_WATCHER_IS_FREE + text, timeout=600, env={"PYTHONPATH": self.folder_with_hook()})
 
     def folder_with_hook(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
-        Path(folder.name, "sitecustomize.py").write_text(TAKE_LISTENERS, encoding="utf-8")
+        Path(folder.name, "sitecustomize.py").write_text(USE_ALL_WATCHERS, encoding="utf-8")
         return folder.name
 
     def test_another_thread_state(self):

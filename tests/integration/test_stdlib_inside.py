@@ -1,12 +1,12 @@
-"""A program that uses the standard tracemalloc itself, while this module traces: it sees what it would see alone,
-and this module's numbers go on. On 3.11 and 3.12 this module needs the standard one to be started (stdlib_flag.c)."""
+"""A program that uses the standard tracemalloc while this module traces: the standard module's results are as without this
+module, and this module's are complete. On 3.11 and 3.12 this module needs the standard one to be started (stdlib_flag.c)."""
 
 import unittest
 
-from support import ScriptTest, ours_only
+from support import ScriptTest, ctracemalloc_only
 
-# state(): all that the standard module tells of itself; float_line(): what this module says of an object from a
-# free list, which it can only know while those are followed.
+# state(): all that the standard module reports about itself. float_line(): the line that this module has for an object
+# from a free list, which is right only while free lists are followed.
 COMMON = """
 import _tracemalloc
 import tracemalloc as std
@@ -32,7 +32,7 @@ def check_std(frames=1):
     assert len(std.get_object_traceback(held[5])) <= frames
     assert std.get_object_traceback(held[5])[-1].lineno in set(l for *_, l in hold.__code__.co_lines())
 
-def check_ours():
+def check_this_module():
     held = hold()
     lines = set(line for *_, line in hold.__code__.co_lines())
     snapshot = tm.take_snapshot()
@@ -56,7 +56,7 @@ def check_free_lists():
 """
 
 
-@ours_only
+@ctracemalloc_only
 class StandardModuleInside(ScriptTest):
     def check_script(self, source, **options):
         import textwrap
@@ -79,7 +79,7 @@ class StandardModuleInside(ScriptTest):
                     raise AssertionError("a snapshot of nothing")
                 std.clear_traces(); std.stop(); std.reset_peak()
                 assert state() == IDLE, state()
-                check_ours()
+                check_this_module()
                 tm.stop()
             assert (state(), std.get_tracemalloc_memory()) == before
             print("good")
@@ -92,13 +92,13 @@ class StandardModuleInside(ScriptTest):
                 std.start(n)
                 assert std.is_tracing() and std.get_traceback_limit() == n
                 check_std(n)
-                check_ours()
+                check_this_module()
                 std.start(9)
                 assert std.get_traceback_limit() == n
                 std.stop()
                 assert not std.is_tracing() and std.get_traceback_limit() == n
                 assert state()[1:] == ((0, 0), n, [], None)
-                check_ours()
+                check_this_module()
                 check_free_lists()
             print("good")
         """)
@@ -109,15 +109,15 @@ class StandardModuleInside(ScriptTest):
                 std.start(); tm.start(); tm.stop()
                 check_std(); std.stop(); assert state() == IDLE
             def ours_around():
-                tm.start(); std.start(); check_std(); check_ours(); std.stop()
-                check_ours(); tm.stop(); assert state() == IDLE
+                tm.start(); std.start(); check_std(); check_this_module(); std.stop()
+                check_this_module(); tm.stop(); assert state() == IDLE
             def ours_first():
-                tm.start(); std.start(); check_ours(); tm.stop()
+                tm.start(); std.start(); check_this_module(); tm.stop()
                 check_std(); std.stop(); assert state() == IDLE
             def std_first():
-                std.start(); tm.start(); check_std(); check_ours(); std.stop()
+                std.start(); tm.start(); check_std(); check_this_module(); std.stop()
                 assert state() == IDLE
-                check_ours()
+                check_this_module()
                 tm.stop(); assert state() == IDLE
             for _ in range(3):
                 for order in (ours_in, ours_around, ours_first, std_first):
@@ -129,9 +129,9 @@ class StandardModuleInside(ScriptTest):
             print("good")
         """)
 
-    def test_between_our_own_hooks(self):
-        """Its hooks are above ours of the first start and below ours of the second. It copies its traces with its lock held and
-        asks our lower hook for memory: that must not come back to it, for a place never seen before."""
+    def test_between_two_layers(self):
+        """Its hooks are above this module's of the first start and below those of the second. While it holds its lock, it
+        copies its traces and asks the lower hook for memory: that event must not call back into it, even for a new site."""
         self.check_script("""
             tm.start(3)
             std.start(1)
@@ -144,9 +144,9 @@ class StandardModuleInside(ScriptTest):
                 mine = [t for t in names["take"](std).traces if t.traceback[-1].filename == __file__ and t.size == 1001]
                 assert len(mine) == 100, len(mine)
             del held
-            check_ours()
+            check_this_module()
             std.stop()
-            check_ours()
+            check_this_module()
             print("good")
         """)
 
@@ -161,7 +161,7 @@ class StandardModuleInside(ScriptTest):
                 else:
                     raise AssertionError(arguments)
                 assert state() == IDLE
-                check_ours()
+                check_this_module()
             print("good")
         """)
 
@@ -177,7 +177,7 @@ class StandardModuleInside(ScriptTest):
             del held
             stop()
             assert not is_tracing() and get_traced_memory() == (0, 0)
-            check_ours()
+            check_this_module()
             print("good")
         """)
 
@@ -234,16 +234,16 @@ class StandardModuleInside(ScriptTest):
                 assert state() == IDLE
                 std.start()
                 check_std()
-                check_ours()
+                check_this_module()
                 std.stop()
-                check_ours()
+                check_this_module()
                 os._exit(23)
             assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 23
             std.start()
             pid = os.fork()
             if pid == 0:
                 check_std()
-                check_ours()
+                check_this_module()
                 std.stop()
                 os._exit(24)
             assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 24
@@ -281,13 +281,13 @@ class StandardModuleInside(ScriptTest):
             assert std.is_tracing() and std.get_traceback_limit() == 4
             tm.start()
             check_std(4)
-            check_ours()
+            check_this_module()
             tm.stop()
             check_std(4)
             tm.start()
             std.stop()
             assert not std.is_tracing()
-            check_ours()
+            check_this_module()
             tm.stop()
             print("good")
         """,

@@ -1,13 +1,13 @@
-"""Sub-interpreters: the tracer belongs to the main interpreter; others run beside it unharmed."""
+"""Sub-interpreters: the tracer belongs to the main interpreter; others run undisturbed."""
 
 import subprocess
 import sys
 import textwrap
 import unittest
 
-from support import ScriptTest, ours_only
+from support import ScriptTest, ctracemalloc_only
 
-# create(own_gil), run(id, source), destroy(id): over whatever module this Python has for it.
+# create(own_gil), run(id, source), destroy(id): by whatever module this Python has for it.
 TOOLS = """
 def tools():
     try:
@@ -110,9 +110,9 @@ class SubinterpreterTest(ScriptTest):
             timeout=120,
         )
 
-    @ours_only
+    @ctracemalloc_only
     def test_the_standard_module_can_be_imported_where_it_could_be(self):
-        """3.12 refuses it to an interpreter with its own GIL once the main one has imported it."""
+        """3.12 refuses the import in an interpreter with its own GIL once the main interpreter has imported it."""
         body = """
             import sys
             interpreter = create(sys.version_info >= (3, 12))

@@ -1,8 +1,8 @@
-"""Threads: raw allocations without the GIL, threads Python does not know, starting and stopping under load, signals."""
+"""Threads: raw allocations without the GIL, threads that are not Python's, starts and stops under load, signals."""
 
 import unittest
 
-from support import LONG, ScriptTest, ours_only
+from support import LONG, ScriptTest, ctracemalloc_only
 
 CYCLES = 1000 if LONG else 200
 
@@ -57,7 +57,7 @@ class RawTest(ScriptTest):
             threads = [threading.Thread(target=work) for _ in range(4)]
             for thread in threads: thread.start()
             for thread in threads: thread.join()
-            # 100 of the thread that looks; the other three may be in the middle of theirs.
+            # 100 of the thread that reads; the other three may not have finished theirs.
             assert len(counts) == 20 and all(100 <= n <= 400 for n in counts), counts
             look()
             assert counts[-1] == 0
@@ -118,7 +118,7 @@ class RawTest(ScriptTest):
 
 
 class CycleTest(ScriptTest):
-    @ours_only  # the standard module of 3.13.0 crashes
+    @ctracemalloc_only  # the standard module of 3.13.0 crashes
     def test_start_and_stop_while_threads_allocate(self):
         self.check(
             """

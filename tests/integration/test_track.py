@@ -1,8 +1,8 @@
-"""Blocks that other extensions announce by PyTraceMalloc_Track: in snapshots, in the totals and in the peak."""
+"""Blocks that other extensions announce with PyTraceMalloc_Track: in snapshots, in the totals and in the peak."""
 
 import unittest
 
-from support import ScriptTest, needs, ours_only
+from support import ScriptTest, ctracemalloc_only, needs
 
 
 class TrackTest(ScriptTest):
@@ -162,8 +162,8 @@ class TrackTest(ScriptTest):
             timeout=120,
         )
 
-    @ours_only
-    def test_the_standard_module_is_told_too(self):
+    @ctracemalloc_only
+    def test_the_standard_module_tracks_it_too(self):
         self.check("""
             import ctmfixture, tracemalloc
             tracemalloc.start()

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Each gate is tried: on the sources as they are it passes, with one bad change in its field it fails.
+"""Tries each gate: it must pass on the sources as they are, and fail with one bad change of its kind.
 
-Model: a bad change is a hook of .pre-commit-config.yaml, a file, and a text that is added to that file. Each is made in a
-clone of the project, and undone. A hook without a bad change is a failure, so that no gate is left untried.
+Model: a bad change is a hook of .pre-commit-config.yaml, a file, and a text that is appended to that file. Each is made in a
+clone of the project, and undone. A hook without a bad change is a failure, so that every gate is tried.
 
 usage: try_gates.py [HOOK…]
 """
@@ -37,7 +37,7 @@ CHANGES = [
     Bad("stubtest", "python/ctracemalloc/__init__.pyi", "def not_there() -> int: ...\n", "the extension has no such function"),
     Bad("codespell", "docs/tutorial/tutorial.md", "\nWe recieve it.\n", "a word"),  # codespell:ignore
     Bad("layers", "src/libctm/base/status.c", "#include <Python.h>\n", "the library sees Python"),
-    Bad("layers", "src/libctm/base/utf8.c", '#include "tables/store.h"\n', "a room sees one above it"),
+    Bad("layers", "src/libctm/base/utf8.c", '#include "tables/store.h"\n', "a folder includes a higher one"),
     Bad(
         "layers",
         "src/libctm/base/bytes.h",
@@ -72,8 +72,13 @@ CHANGES = [
         "/* HOOK: */\nvoid pyctm_bad(void (*function)(void))\n{\n    function();\n}\n",
         "a hook calls through a pointer that is not listed",
     ),
-    Bad("imports", "python/ctracemalloc/formats/kinds.py", "from ..render.text import units\n", "a room sees one above it"),
-    Bad("imports", "python/ctracemalloc/run/ending.py", "from ..cli import main\n", "a front door is imported"),
+    Bad(
+        "imports",
+        "python/ctracemalloc/formats/kinds.py",
+        "from ..render.text import units\n",
+        "it imports a higher component",
+    ),
+    Bad("imports", "python/ctracemalloc/run/ending.py", "from ..cli import main\n", "an entry point is imported"),
     Bad(
         "imports",
         "python/ctracemalloc/formats/kinds.py",
@@ -109,7 +114,7 @@ def passes(pre_commit, clone, change):
 
 
 def try_change(pre_commit, clone, change):
-    """None, or what is wrong with the gate."""
+    """Returns None, or what is wrong with the gate."""
     path = clone / change.file
     before = path.read_text(encoding="utf-8") if path.exists() else None
     if before is not None:

@@ -1,4 +1,4 @@
-"""What the tests test_cli*.py share: programs run in a folder of their own, with and without us."""
+"""What the tests test_cli*.py share: programs run in a folder of their own, with and without ctracemalloc."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ import ctracemalloc
 
 PACKAGE_PARENT = str(Path(ctracemalloc.__file__).resolve().parent.parent)
 
-# What a program can see of how it was started.
+# What a program can find out about how it was started.
 SELF_PORTRAIT = """
     import json, os, signal, sys
     main = sys.modules["__main__"]
@@ -38,7 +38,7 @@ SELF_PORTRAIT = """
 
 
 class ProgramTest(unittest.TestCase):
-    """A folder of its own for each test, and ways to run programs in it."""
+    """Each test has a folder of its own and functions that run programs in it."""
 
     maxDiff = None
 

@@ -1,4 +1,4 @@
-"""Names that a program may have, of all kinds of characters."""
+"""Names that a program may have, from all kinds of characters."""
 
 import random
 import unicodedata
@@ -37,7 +37,7 @@ for code in range(0x110000):
 
 
 def names(seed, count):
-    """Special ones, and made of characters of every category."""
+    """Special names, and names of characters of every category."""
     chance = random.Random(seed)
     for _ in range(count):
         chars = [chr(chance.choice(KINDS[chance.choice(sorted(KINDS))])) for _ in range(chance.randrange(1, 60))]

@@ -1,7 +1,7 @@
-"""What is built: what an earlier build has left, half or of another kind, is never taken; every module is in the wheel.
+"""What is built: nothing half-built or of another kind that an earlier build left is used; the wheel has every module.
 
-Model: a copy of the project with its own build description, a small C file in the place of the extension's and of the
-core's sources, is built as pip builds it, and built again.
+Model: a copy of the project with its own build description and a small C file in place of the extension's and the core's
+sources. It is built as pip builds it, and built again.
 """
 
 import importlib.util
@@ -42,7 +42,7 @@ os.environ["BUILDER"] = str(os.getpid())
 import scikit_build_core.build
 getattr(scikit_build_core.build, sys.argv[2])(sys.argv[1])
 """
-# A compiler that writes half of what it is asked for, if HALF is part of the name; then the whole build is killed.
+# If its name contains HALF, this compiler writes half of its output; then the whole build is killed.
 COMPILER = """#!/bin/sh
 kill_build() {
     process=$$ all=
@@ -101,7 +101,7 @@ class BuildTest(unittest.TestCase):
         return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
 
     def build(self, hook="build_wheel", **variables):
-        """The wheel."""
+        """Build the wheel. Returns its path."""
         done = self.run_build(hook, **variables)
         self.assertEqual(done.returncode, 0, done.stdout[-3000:])
         return next(self.wheels.glob("*.whl"))
@@ -112,7 +112,7 @@ class BuildTest(unittest.TestCase):
         self.assertIn(words, " ".join(done.stdout.split()))
 
     def ask(self, expression):
-        """What an expression is in a process that has the wheel's extension as `m`."""
+        """The value of an expression in a process that has the wheel's extension as `m`."""
         with tempfile.TemporaryDirectory() as folder:
             with zipfile.ZipFile(next(self.wheels.glob("*.whl"))) as archive:
                 archive.extractall(folder)
@@ -122,7 +122,7 @@ class BuildTest(unittest.TestCase):
         return done.stdout.strip() or done.stderr[-500:]
 
     def objects(self):
-        """When each object and library was made."""
+        """The modification time of each object and library."""
         made = [*self.project.glob("build/*/pyext/**/*.o"), *self.project.glob("build/*/pyext/*.so")]
         self.assertTrue(made)
         return {path.name: path.stat().st_mtime_ns for path in made}
@@ -244,12 +244,12 @@ class BuildTest(unittest.TestCase):
     # --- what is refused ---
 
     def let_python_say(self, question, answer):
-        """The next builds hear another answer of the interpreter."""
+        """The next builds get this answer of the interpreter to a question."""
         about = self.project / "cmake" / "about_python.py"
         self.assertEqual(about.read_text().count(question), 1)
         about.write_text(about.read_text().replace(question, repr(answer)))
 
-    def test_a_python_without_headers_is_told_by_its_package(self):
+    def test_a_python_without_headers_is_named_by_its_package(self):
         self.let_python_say('sysconfig.get_path("include")', "/nowhere")
         package = "python%d.%d-dev" % sys.version_info[:2]
         self.assert_refused(f"no Python.h in /nowhere (on Debian: {package})")

@@ -1,4 +1,4 @@
-"""`python -m ctracemalloc`: report, diff, doctor, what is refused; each in its own process."""
+"""`python -m ctracemalloc`: report, diff, doctor, refusals; each in its own process."""
 
 import os
 import re
@@ -29,7 +29,7 @@ class BadCommandTest(ProgramTest):
         self.assert_refused("run", "-o", ".", "x.py", words="cannot write")
         self.assert_refused("run", "--key", "size", "x.py", words="invalid choice")
 
-    def test_missing_script_fails_as_it_does_without_us(self):
+    def test_missing_script_fails_as_it_does_untraced(self):
         plain, traced = self.python("missing.py"), self.traced("missing.py")
         self.assertEqual(traced.returncode, plain.returncode)
         self.assertIn(plain.stderr.partition("can't open")[2], traced.stderr)
@@ -100,22 +100,22 @@ class ReportTest(ProgramTest):
         self.assertIn("+6000 B in +2 blocks", text)
         self.assertEqual(self.rows(text), [["+6000", "B", "7000", "B", "+2", "3", "b.py:5"]])
 
-    def told(self, name, *sites):
-        """A file of (line, size, live, freed, at_peak)."""
+    def write_sites(self, name, *sites):
+        """Write a file of (line, size, live, freed, at_peak)."""
         sites = [((0, size, (("a.py", line),), 1), *counts) for line, size, *counts in sites]
         snapshot_of_sites(sites, str(self.folder / name))
 
     def test_sort(self):
-        self.told("told.ctm", (1, 1000, 2, 0, 1), (2, 10, 5, 15, 0), (3, 5000, 0, 3, 3))
-        text = self.run_command("report", "told.ctm")
+        self.write_sites("sites.ctm", (1, 1000, 2, 0, 1), (2, 10, 5, 15, 0), (3, 5000, 0, 3, 3))
+        text = self.run_command("report", "sites.ctm")
         self.assertIn("live     2050 B in 7 blocks", text)
         self.assertIn("peak     15.6 KiB in 4 blocks", text)
         self.assertIn("churn    14.8 KiB in 18 blocks, allocated and freed again", text)
         self.assertEqual([row[-1] for row in self.rows(text)], ["a.py:1", "a.py:2"])
-        text = self.run_command("report", "told.ctm", "--sort", "count")
+        text = self.run_command("report", "sites.ctm", "--sort", "count")
         self.assertIn("2 lines, by number of blocks", text)
         self.assertEqual([row[-1] for row in self.rows(text)], ["a.py:2", "a.py:1"])
-        text = self.run_command("report", "told.ctm", "--sort", "peak")
+        text = self.run_command("report", "sites.ctm", "--sort", "peak")
         self.assertEqual(
             [" ".join(row) for row in self.rows(text)],
             [
@@ -124,24 +124,24 @@ class ReportTest(ProgramTest):
                 "0 B 0 0 B 0.0% 50 B a.py:2",
             ],
         )
-        text = self.run_command("report", "told.ctm", "--sort", "allocated", "--top", "1")
+        text = self.run_command("report", "sites.ctm", "--sort", "allocated", "--top", "1")
         self.assertIn("top 1 of 3 lines, by size of all ever allocated", text)
         self.assertEqual([" ".join(row) for row in self.rows(text)], ["14.6 KiB 3 5000 B 87.2% 0 B a.py:3"])
 
     def test_at_peak(self):
-        self.told("told.ctm", (1, 1000, 2, 0, 1), (2, 10, 5, 15, 0), (3, 5000, 0, 3, 3))
-        text = self.run_command("report", "told.ctm", "--at-peak")
+        self.write_sites("sites.ctm", (1, 1000, 2, 0, 1), (2, 10, 5, 15, 0), (3, 5000, 0, 3, 3))
+        text = self.run_command("report", "sites.ctm", "--at-peak")
         self.assertTrue(text.startswith("at the peak  15.6 KiB in 4 blocks\n"), text)
         self.assertEqual(
             [" ".join(row) for row in self.rows(text)], ["14.6 KiB 3 5000 B 93.8% a.py:3", "1000 B 1 1000 B 6.2% a.py:1"]
         )
-        text = self.run_command("report", "told.ctm", "--at-peak", "--sort", "allocated")
+        text = self.run_command("report", "sites.ctm", "--at-peak", "--sort", "allocated")
         self.assertEqual(" ".join(self.rows(text)[0]), "14.6 KiB 3 5000 B 87.2% 14.6 KiB a.py:3")
         self.assertEqual(len(self.rows(text)), 3)
 
     def test_diff_of_history(self):
-        self.told("before.ctm", (1, 1000, 2, 0, 1), (2, 10, 5, 15, 0))
-        self.told("after.ctm", (1, 1000, 2, 1, 3), (2, 10, 5, 415, 1))
+        self.write_sites("before.ctm", (1, 1000, 2, 0, 1), (2, 10, 5, 15, 0))
+        self.write_sites("after.ctm", (1, 1000, 2, 1, 3), (2, 10, 5, 415, 1))
         text = self.run_command("diff", "before.ctm", "after.ctm")
         self.assertEqual(self.rows(text), [])
         text = self.run_command("diff", "before.ctm", "after.ctm", "--sort", "allocated")

@@ -1,4 +1,4 @@
-"""`attach` and `detach`: into programs with a black box, and, where the interpreter takes orders, into others."""
+"""`attach` and `detach`: programs with a black box, and, where the interpreter accepts orders, others."""
 
 import os
 import subprocess
@@ -10,12 +10,12 @@ from pathlib import Path
 import ctracemalloc
 from cli_support import PACKAGE_PARENT, ProgramTest
 
-# The interpreter itself allocates a little at such a line, now and then.
+# The interpreter itself sometimes allocates a little at such a line.
 GROWN = r"\d+(\.\d+)? KiB +[1-9]\d* +\d+(\.\d+)? KiB .* program\.py:5 +grow"
 BLOCK = sys.getsizeof(bytes(100_000))
 TAKES_ORDERS = hasattr(sys, "remote_exec")
 
-# Grows by a block whenever it is told to; says when it did.
+# Grows by a block for each input line, and prints when it has done so.
 PROGRAM = """
     import sys
 
@@ -176,7 +176,7 @@ class AttachTest(ProgramTest):
 
     @unittest.skipUnless(TAKES_ORDERS, "Python 3.14 and newer take orders")
     def test_a_process_that_cannot_do_it(self):
-        """It says why to us, not on its own stderr."""
+        """The error is reported by the command, not on the program's stderr."""
         self.write("program.py", "import sys; sys.modules['ctracemalloc'] = None\n" + textwrap.dedent(PROGRAM))
         program = RunningProgram(self, "program.py", stderr=subprocess.PIPE)
         status, errors = self.order(program, "attach", program.pid, "--count", "1")
@@ -202,7 +202,7 @@ class AttachTest(ProgramTest):
         self.assert_refused(program.pid, f"process {program.pid} ", python=python, user=65534)
 
     def order(self, program, *arguments):
-        """A program that waits for input takes an order when its next line is there."""
+        """A program that waits for input runs an order when it has read its next line."""
         command = [sys.executable, "-m", "ctracemalloc", *arguments]
         with subprocess.Popen(
             command, cwd=self.folder, env=self.environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
@@ -217,7 +217,7 @@ class AttachTest(ProgramTest):
 
 
 class OrderTest(ProgramTest):
-    """What attach and detach tell an interpreter to run, run by this one: they also work where nothing takes orders."""
+    """The code that attach and detach send to an interpreter, run by this one: that works without sys.remote_exec too."""
 
     def test_start_and_stop(self):
         source = """

@@ -1,4 +1,4 @@
-"""`python -m ctracemalloc run` started in unusual ways: streams closed, behind a wrapper, from an application."""
+"""`python -m ctracemalloc run` started in unusual ways: streams closed, by a wrapper, from an application."""
 
 import importlib.util
 import subprocess
@@ -38,7 +38,7 @@ class ClosedStreamsTest(ProgramTest):
                 self.assertNotIn("Traceback", result.stderr)
 
     def test_the_report_is_not_written_into_a_file_of_the_program(self):
-        # It gets the number of the descriptor that was closed, and still has it at the end.
+        # Its file gets the number of the closed descriptor and still has it at the end.
         program = self.write("p.py", "import os; fd = os.open('kept', os.O_CREAT | os.O_WRONLY); os.write(fd, b'%d' % fd)")
         options = "-o o.ctm --record o.ctmr --record-interval 0.05 --black-box o.ctmb"
         for closed in ("2>&-", "<&- 2>&-", "<&- >&- 2>&-"):
@@ -60,7 +60,7 @@ class ClosedStreamsTest(ProgramTest):
 
 
 class CommandTest(unittest.TestCase):
-    """What CPython takes for its own options."""
+    """Which arguments CPython treats as its own options."""
 
     def test_split(self):
         rest = ["-m", "ctracemalloc", "run"]
@@ -115,7 +115,7 @@ class WrapperTest(ProgramTest):
         self.assertEqual(result.returncode, 7, "the wrapper's timer has killed the program")
 
     def test_another_executable(self):
-        """A wrapper that has put a script of its own in sys.executable's place, as scalene does."""
+        """A wrapper that has replaced sys.executable by a script of its own, as scalene does."""
         fake = self.write("fake", "#!/bin/sh\nexit 99\n")
         fake.chmod(0o755)
         self.write(
@@ -130,7 +130,7 @@ class WrapperTest(ProgramTest):
         self.check("wrap.py", name="wrap.py")
 
     def test_another_execve(self):
-        """A wrapper that has put a function of its own in os.execve's place, as debugpy does: it would go on in the program."""
+        """A wrapper that has replaced os.execve by a function of its own, as debugpy does: it would continue in the program."""
         self.write(
             "wrap.py",
             """
@@ -164,7 +164,7 @@ class WrapperTest(ProgramTest):
             self.assertNotIn("takes the place", result.stderr)
 
     def test_application(self):
-        """The package and another module are only in the application; an extension has to be unpacked, as shiv and pex do."""
+        """The package and another module are only in the application; its extension has to be unpacked, as shiv and pex do."""
         site = self.folder / "unpacked"
         site.mkdir()
         (site / "ctracemalloc").symlink_to(Path(PACKAGE_PARENT, "ctracemalloc"))
@@ -188,7 +188,7 @@ class WrapperTest(ProgramTest):
 
 
 class SubinterpreterTest(ProgramTest):
-    """They read the same .pth file and the same options; there is nothing to start in them, and nobody asked."""
+    """They read the same .pth file and the same options; nothing is started in them, and they print nothing."""
 
     PROGRAM = """
         try:
@@ -222,7 +222,7 @@ class SubinterpreterTest(ProgramTest):
 
 class InterruptedTerminationTest(ProgramTest):
     def test_sigint_after_sigterm(self):
-        """A program that survives SIGINT dies of the SIGTERM before it, with its report."""
+        """A program that survives SIGINT is killed by the earlier SIGTERM, and its report is written."""
         program = self.write(
             "p.py",
             """

@@ -58,17 +58,17 @@ class TerminalTest(ProgramTest):
         return done
 
     def in_terminal(self, columns, *arguments, **environment):
-        """What a terminal of so many columns gets on stdout and stderr."""
+        """What a terminal with `columns` columns receives from stdout and stderr."""
         try:
-            ours, theirs = pty.openpty()
+            controller, terminal = pty.openpty()
         except OSError as error:  # a chroot without /dev/pts
             self.skipTest(f"no pseudo-terminal is to be had: {error}")
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         shown = bytearray()
 
         def read():
             try:
-                while data := os.read(ours, 65536):
+                while data := os.read(controller, 65536):
                     shown.extend(data)
             except OSError:
                 pass  # the other end is closed
@@ -80,13 +80,13 @@ class TerminalTest(ProgramTest):
             cwd=self.folder,
             timeout=120,
             env={**self.environment, **environment},
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
         )
-        os.close(theirs)
+        os.close(terminal)
         reader.join()
-        os.close(ours)
+        os.close(controller)
         self.assertEqual(done.returncode, 0, shown)
         return shown.decode().replace("\r\n", "\n")
 
@@ -126,7 +126,7 @@ class TerminalTest(ProgramTest):
 
     def test_run_and_report_show_the_same(self):
         for options in ([], ["--key", "function"], ["--key", "filename"]):
-            # The program leaves its directory; the command was given in this one.
+            # The program changes its directory; the command was given in this one.
             run = self.bytes_of(
                 "run",
                 "-o",
@@ -146,7 +146,7 @@ class TerminalTest(ProgramTest):
     def test_encodings(self):
         self.bytes_of("run", "-o", "a.ctm", "--record", "r.ctr", "--record-interval", "0.01", "sub/prog.py")
         for name in ("PYTHONIOENCODING", "PYTHONUTF8", "PYTHONCOERCECLOCALE"):
-            self.environment.pop(name, None)  # the tests' own surroundings may have it
+            self.environment.pop(name, None)  # the environment of the tests may have it
         for environment, encoding, bars in (
             ({"LC_ALL": "C"}, "ascii", styles.ASCII_BARS),
             ({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, "ascii", styles.ASCII_BARS),
@@ -170,7 +170,7 @@ class TerminalTest(ProgramTest):
                 self.assertNotIn(b"\\u25", recording)
 
     def test_file_names_that_are_no_text(self):
-        """Given on the command line as bytes that are not UTF-8, or with an escape sequence."""
+        """Names given on the command line as bytes that are not UTF-8, or with an escape sequence."""
         for name in (b"\xff\xfe", b"\x1b[2J", b"two\nlines", "漢".encode()):
             script, out, merged = (os.path.join(os.fsencode(self.folder), name + end) for end in (b".py", b".ctm", b".all"))
             with open(script, "w") as file:
@@ -331,11 +331,11 @@ class MessagesTest(ProgramTest):
         whole = self.command("doctor")
         self.environment["COLUMNS"] = "40"
         narrow = self.command("doctor")
-        # A word that has no room in a line has one of its own: the path of the interpreter.
+        # A word that does not fit a line has one of its own: the path of the interpreter.
         self.assertEqual([line for line in narrow.splitlines() if len(line) > 40 and " " in line.strip()], [])
         self.assertEqual(narrow.split(), whole.split())
 
-    def test_nothing_of_ours_is_warned_of(self):
+    def test_the_package_causes_no_warning(self):
         for command in (["run", "-o", "it.ctm", "-c", "pass"], ["report", "a.ctm"]):
             self.assertNotIn("Warning", self.python("-X", "dev", "-m", "ctracemalloc", *command).stderr)
         for end in ("report a.ctm", "recording r.ctr --force -o m.ctm"):

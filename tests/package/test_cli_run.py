@@ -1,6 +1,6 @@
-"""`python -m ctracemalloc run`: the program it runs, and the summary that follows.
+"""`python -m ctracemalloc run`: the program that it runs, and the report that follows.
 
-The measure is the interpreter itself: a program run both ways must not be able to tell.
+The interpreter itself is the reference: a program must not see a difference between the two ways to run it.
 """
 
 import json
@@ -89,7 +89,7 @@ class SameProgramTest(ProgramTest):
         self.assertEqual(self.traced(script).stdout, "True __main__\n")
 
     def test_pickle_without_its_accelerator(self):
-        """Some programs choose which modules of the standard library they get; pickle is one that is chosen."""
+        """Some programs select the modules of the standard library that they get; pickle is one that may be left out."""
         script = self.write(
             "script.py",
             """
@@ -123,7 +123,7 @@ class SameProgramTest(ProgramTest):
                 self.assertEqual(result.returncode, 0)
                 self.assert_reported(result)
 
-    def test_no_frames_of_ours_below_the_program(self):
+    def test_no_frames_of_the_package_below_the_program(self):
         script = self.write(
             "script.py",
             """
@@ -172,7 +172,7 @@ class SummaryTest(ProgramTest):
         self.assertGreaterEqual(snapshot.run["peak"], 8_000_000)
 
     def test_a_peak_that_is_gone(self):
-        """What made it is told if it is well above what is left."""
+        """The blocks of the peak are printed if it is well above what is live at the end."""
         script = self.write(
             "script.py",
             """
@@ -205,13 +205,13 @@ class SummaryTest(ProgramTest):
         self.assertTrue((self.folder / "given, with comma.ctm").is_file())
 
     def test_descriptors(self):
-        """The program's first file has the number that it has without us."""
+        """The program's first file has the same descriptor as without tracing."""
         self.write("script.py", "import os\nprint(open(os.devnull).fileno())\n")
         options = ("--black-box", "it.box", "--record", "it.ctr", "-o", "it.ctm")
         self.assertEqual(self.traced(*options, "script.py").stdout, self.python("script.py").stdout)
 
     def test_any_text_in_options(self):
-        """They travel to the program's process as one text."""
+        """The options reach the program's process as one text."""
         self.write("script.py", "kept = [bytes(4000) for _ in range(100)]\n")
         for name in ("a,b", "snow \N{SNOWMAN}=:;", "a" * 300):
             output = f"out {name[:50]},.ctm"
@@ -241,7 +241,7 @@ class SummaryTest(ProgramTest):
 
 
 class WithoutHookTest(ProgramTest):
-    """The package on PYTHONPATH only: no ctracemalloc.pth in site-packages."""
+    """The package is on PYTHONPATH only: no ctracemalloc.pth in site-packages."""
 
     def setUp(self):
         super().setUp()

@@ -56,7 +56,7 @@ class TestFleet(Case):
         self.assertIn(["work.py", "7", "18000", "12", "2"], rows)
         self.assertIn(["only.py", "1", "2", "2", "1"], rows)
         self.assertIn(["b", "w2.ctm", "6001"], rows)
-        # Only the traced process knows its functions.
+        # Only the traced process has the names of its functions.
         self.assertIn(["hold", str(self.held)], rows)
 
 

@@ -16,7 +16,7 @@ TRACES = [(0, 10 + number % 7, (("a.py", number % 90), ("b.py", 4)), 3) for numb
 
 
 def installed(name):
-    """Is the library there? `name` may be in a package that is not."""
+    """Is the library installed? `name` may be in a package that is not."""
     if name == "compression.zstd" and sys.version_info < (3, 14):
         return False
     try:
@@ -45,7 +45,7 @@ class CompressionTest(unittest.TestCase):
 @unittest.skipUnless(LIBRARIES, NO_LIBRARY)
 class RoundTripTest(CompressionTest):
     def test_round_trip_with_each_library(self):
-        """What one library has written, each other one reads."""
+        """Each library reads what each other one has written."""
         for writer in LIBRARIES:
             with mock.patch.object(compression, "LIBRARIES", [writer]):
                 self.snapshot().dump(self.path, compression="zstd")
@@ -59,7 +59,7 @@ class RoundTripTest(CompressionTest):
         self.assertEqual(os.listdir(self.folder), [self.path.name])
 
     def test_targets(self):
-        """Paths of every kind, descriptors and pipes; links are followed, the name says nothing."""
+        """Paths of every kind, descriptors and pipes. Links are followed. The file's name does not matter."""
         link = self.folder / "link"
         link.symlink_to(self.path)
         self.snapshot().dump(link, compression="zstd")
@@ -114,7 +114,7 @@ class DamageTest(CompressionTest):
             self.assert_refused("")
 
     def test_every_byte_damaged(self):
-        """Either it is refused, or the checksums hold and all is there."""
+        """Either the file is refused, or the checksums match and everything is there."""
         self.snapshot().dump(self.path, compression="zstd")
         content = self.path.read_bytes()
         for position in range(4, len(content), 7):
@@ -138,7 +138,7 @@ class DamageTest(CompressionTest):
         self.assert_refused("neither a snapshot file nor a pickle")
 
     def test_bomb(self):
-        """A small file with much in it is refused as soon as it is more than its size allows."""
+        """A small file is refused as soon as it decompresses to more than its size allows."""
         self.path.write_bytes(compression.compress(bytes(80 << 20)))
         self.assertLess(self.path.stat().st_size, 10_000)
         self.assert_refused("more than .* bytes are in .* compressed ones")
@@ -210,7 +210,7 @@ class CommandLineTest(CompressionTest):
         self.assertEqual(diff.returncode, 0, diff.stderr)
 
     def test_without_a_library(self):
-        """It is said before the program runs."""
+        """The error comes before the program runs."""
         code = (
             "import sys; from ctracemalloc.cli import main; from ctracemalloc.formats import compression\n"
             "compression.LIBRARIES = ()\n"

@@ -1,4 +1,4 @@
-"""Which files the commands write: nobody's file is overwritten, and --force overrides."""
+"""Which files the commands write: an existing file is not overwritten, except with --force."""
 
 import os
 import subprocess
@@ -34,7 +34,7 @@ class OutputTest(ProgramTest):
         return self.python("-m", "ctracemalloc", *arguments, **options)
 
     def assert_refused(self, *arguments, words="cannot write to"):
-        """With status 2, one line and a reason; nothing ran and no file was touched."""
+        """The command ends with status 2, one line and a reason; no program ran and no file changed."""
         before = self.contents()
         result = self.command(*arguments)
         self.assertEqual((result.returncode, result.stdout), (2, ""), (arguments, result.stderr))
@@ -50,14 +50,14 @@ class OutputTest(ProgramTest):
 
 class RefusalTest(OutputTest):
     def commands(self, name):
-        """Each command that writes, told to write `name`."""
+        """Each command that writes, with `name` as its output."""
         yield "run", "-o", name, "prog.py"
         yield "run", "--record", name, "prog.py"
         yield "run", "--black-box", name, "prog.py"
         yield "recording", "r.ctr", "-o", name
         yield "merge", "-o", name, "a.ctm", "b.ctm"
 
-    def test_what_is_somebody_elses(self):
+    def test_files_of_other_kinds(self):
         (self.folder / "link").symlink_to("keep.py")
         os.link(self.folder / "keep.py", self.folder / "hard")
         for name in ("keep.py", "./keep.py", "link", "hard", str(self.folder / "keep.py")):
@@ -70,7 +70,7 @@ class RefusalTest(OutputTest):
         for command in self.commands("no/such/folder"):
             self.assert_refused(*command, words="there is no directory")
 
-    def test_another_kind_of_ours(self):
+    def test_another_kind_of_the_package(self):
         self.assert_refused("run", "-o", "r.ctr", "prog.py", words="it is a recording, not a snapshot")
         self.assert_refused("merge", "-o", "r.ctr", "a.ctm", words="it is a recording, not a snapshot")
         self.assert_refused("run", "--record", "a.ctm", "prog.py", words="it is a snapshot, not a recording")
@@ -92,7 +92,7 @@ class RefusalTest(OutputTest):
         self.assert_done("run", "-o", "/dev/null", "prog.py")
 
     def test_merge_with_the_output_forgotten(self):
-        """The form of earlier versions, which took the first name for the output."""
+        """Earlier versions used the first argument as the output."""
         self.assert_refused("merge", "a.ctm", "b.ctm", "keep.py", words="merge -o OUT IN...")
         self.assert_refused("merge", "new.ctm", "a.ctm", words="merge -o OUT IN...")
 
@@ -122,7 +122,7 @@ class RefusalTest(OutputTest):
         self.assertEqual(ctracemalloc.open_black_box(self.folder / "it.box").ended, "exit status 0")
 
     def test_recordings_of_children(self):
-        """PATH.PID is a name that nobody has given: what is there stays, and is told."""
+        """The user has not chosen the name PATH.PID: an existing file stays, and a message says so."""
         result = self.traced(
             "--record",
             "rec.ctr",
@@ -144,7 +144,7 @@ class RefusalTest(OutputTest):
 
 
 class AllowedTest(OutputTest):
-    def test_what_is_ours_or_nobodys(self):
+    def test_new_empty_and_equal_kinds(self):
         for name in ("a.ctm", "new.ctm", "empty"):
             self.assert_done("run", "-o", name, "prog.py")
             self.assertGreater(len(ctracemalloc.Snapshot.load(self.folder / name).traces), 0)
@@ -175,7 +175,7 @@ class AllowedTest(OutputTest):
                 timeout=60,
             )
             self.assertEqual(done.returncode, 0, done.stderr)
-            (self.folder / "piped.ctm").write_bytes(done.stdout)  # nothing but the snapshot
+            (self.folder / "piped.ctm").write_bytes(done.stdout)  # only the snapshot is on stdout
             ctracemalloc.Snapshot.load(self.folder / "piped.ctm")
 
     def test_force(self):
@@ -212,13 +212,13 @@ class AllowedTest(OutputTest):
         self.assert_refused("run", "-o", "broken.zst", "prog.py", words="not a snapshot")
 
     def test_from_python_dump_overwrites(self):
-        """As the standard module's does."""
+        """As with the standard module."""
         ctracemalloc.Snapshot.load(self.folder / "a.ctm").dump(self.folder / "keep.py")
         ctracemalloc.Snapshot.load(self.folder / "keep.py")
 
 
 class MeanwhileTest(OutputTest):
-    """What the program itself puts where the snapshot is to go."""
+    """The program itself creates something at the path of the snapshot."""
 
     def test_a_given_name(self):
         code = "open('out.ctm', 'w').write('mine')"
@@ -244,7 +244,7 @@ class MeanwhileTest(OutputTest):
         ctracemalloc.Snapshot.load(self.folder / f"ctracemalloc-{pid}-2.ctm")
 
     def test_an_older_snapshot_under_the_default_name(self):
-        """Process numbers come again: a snapshot of another run is not replaced either."""
+        """Process ids are reused: a snapshot of another run is not replaced either."""
         code = "import os, shutil; shutil.copy('a.ctm', f'ctracemalloc-{os.getpid()}.ctm'); print(os.getpid())"
         pid = int(self.traced("-c", code).stdout)
         self.assertEqual((self.folder / f"ctracemalloc-{pid}.ctm").read_bytes(), (self.folder / "a.ctm").read_bytes())

@@ -1,4 +1,4 @@
-"""Standing in for the standard module, and starting before the program's first line."""
+"""install() and uninstall(), and starting before the program's first line."""
 
 import importlib.metadata
 import os
@@ -43,7 +43,7 @@ class CodeTest(unittest.TestCase):
 
 class InstallTest(CodeTest):
     def check(self, code, *flags, **options):
-        """Run assertions in a process of their own; they say themselves what is wrong."""
+        """Run assertions in a process of their own; their messages are the process's."""
         code = "import sys, ctracemalloc\n" + textwrap.dedent(code)
         return self.run_code(code, *flags, **options)
 
@@ -82,7 +82,7 @@ class InstallTest(CodeTest):
             assert sys.modules["tracemalloc"] is ctracemalloc
         """)
 
-    def test_uninstall_leaves_the_module_of_somebody_else(self):
+    def test_uninstall_leaves_another_module(self):
         self.check("""
             ctracemalloc.install()
             sys.modules["tracemalloc"] = other = type(sys)("tracemalloc")
@@ -131,7 +131,7 @@ class InstallTest(CodeTest):
 
 
 def hook_is_active():
-    """Is ctracemalloc.pth where this interpreter reads such files?"""
+    """Is ctracemalloc.pth in a folder where this interpreter reads .pth files?"""
     import site
 
     return any(Path(folder, HOOK).is_file() for folder in site.getsitepackages())
@@ -258,7 +258,7 @@ class MetadataTest(unittest.TestCase):
         self.assertEqual(self.distribution.version, ctracemalloc.__version__)
 
     def test_version_is_above_the_released_ones(self):
-        """While the changelog has an unreleased part, what is installed is no version that was released."""
+        """While the changelog has an unreleased part, the installed version is not one that was released."""
         changelog = (Path(__file__).resolve().parents[2] / "CHANGELOG.md").read_text(encoding="utf-8")
         unreleased = re.search(r"^## \[Unreleased\]\n(.*?)^## ", changelog, re.M | re.S)
         newest = re.search(r"^## \[(\d+\.\d+\.\d+)\]", changelog, re.M)
@@ -303,7 +303,7 @@ def is_source(path):
 
 
 class ImportTest(CodeTest):
-    def test_the_package_alone_imports_no_report_and_no_front_door(self):
+    def test_the_package_alone_imports_no_report_and_no_entry_point(self):
         code = "import sys, ctracemalloc; print(*(name for name in sys.modules if name.startswith('ctracemalloc.')))"
         rooms = {name.split(".")[1] for name in self.python("-c", code).stdout.split()}
         self.assertIn("recording", rooms)

@@ -1,4 +1,4 @@
-"""What is lost is told wherever its numbers are: Snapshot.losses, files, and a line in every view."""
+"""Losses are reported wherever the numbers are: Snapshot.losses, files, and a line in every view."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from ctracemalloc.render.text import losses
 
 DETAIL = "the instructions are not known"
 LOST = f"lost     announced blocks: {DETAIL}"
-# A program of which something is lost.
+# A program with losses.
 LOSSY = f"""
 import ctracemalloc._ctracemalloc as core
 core._add_loss("tracked_blocks", {DETAIL!r}, 0)
@@ -29,7 +29,7 @@ LOSSES = (Loss("tracked_blocks", DETAIL, 0), Loss("memory", "no memory for the p
 
 
 class SnapshotTest(unittest.TestCase):
-    """Losses of snapshots, without their way to the tracer: of merged, filtered, dumped, copied ones."""
+    """Losses of merged, filtered, dumped and copied snapshots, without a tracer."""
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -38,7 +38,7 @@ class SnapshotTest(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        # In a process of its own: the losses of this one are what they are.
+        # In a process of its own, so that the losses of this process do not matter.
         import subprocess
 
         source = textwrap.dedent(f"""
@@ -52,7 +52,7 @@ class SnapshotTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "it.ctm")
             out = subprocess.run([sys.executable, "-c", source, path], check=True, stdout=subprocess.PIPE, text=True)
-            cls.own = tuple(Loss(*loss) for loss in eval(out.stdout))  # what this interpreter lacks by itself
+            cls.own = tuple(Loss(*loss) for loss in eval(out.stdout))  # the losses that this interpreter has by itself
             cls.content = Path(path).read_bytes()
             cls.snapshot = ctracemalloc.Snapshot.load(path)
 
@@ -97,7 +97,7 @@ class SnapshotTest(unittest.TestCase):
         self.assertEqual(ctracemalloc.Snapshot.load(self.path).losses, self.snapshot.losses)
 
     def test_file_without(self):
-        """A reader of version 1.1 must find nothing new in it."""
+        """A file without losses must contain nothing that a reader of version 1.1 does not know."""
         ctracemalloc.Snapshot([(0, 10, (("a.py", 1),), 1)], 1).dump(self.path)
         self.assertEqual(Path(self.path).read_bytes()[12:16], b"\1\0\1\0")
 
@@ -160,7 +160,7 @@ class ViewTest(ProgramTest):
         self.assertNotIn("memory", [loss.kind for loss in recording.snapshot(recording.times[0]).losses])
 
     def test_sample(self):
-        """That free lists are not followed stands in the line of the sample, and in losses, as in the doctor's answer."""
+        """That free lists are not followed is said in the line of the sample, in `losses` and by the doctor."""
         self.write("it.py", "kept = [bytes(1000) for _ in range(5000)]")
         result = self.traced("--sample-interval", "1K", "-o", "it.ctm", "it.py")
         self.assertIn("all sizes and counts are estimates; objects from free lists keep", result.stderr)
@@ -233,7 +233,7 @@ class ViewTest(ProgramTest):
 
     @unittest.skipIf(sys.version_info < (3, 13), "one reference tracer there is from Python 3.13 on")
     def test_the_report_of_run_tells_and_does_not_warn(self):
-        """A warning of ours would be printed by the program, or, with -W error, cost it the report."""
+        """A warning of this package would be printed by the program, or, with -W error, prevent the report."""
         take = "import ctypes; ctypes.pythonapi.PyRefTracer_SetTracer(None, None); "
         for end in ("", "1/0"):
             with self.subTest(end=end):
@@ -244,7 +244,7 @@ class ViewTest(ProgramTest):
 
 
 class EndTest(ProgramTest):
-    """How the program ended, if somebody knows: _set_end(text, status)."""
+    """How the program ended, if it is known: _set_end(text, status)."""
 
     PROGRAM = """
         import sys, ctracemalloc
@@ -283,14 +283,14 @@ class EndTest(ProgramTest):
             self.assertEqual((opened.ended, opened.exit_status), ("exit", None))
             self.assertEqual(opened.snapshot().ended, "exit")
 
-    def test_no_mark_of_an_end(self):
-        """What was said before counts for nothing if the program did not come to its end."""
+    def test_no_recorded_end(self):
+        """An end that was set earlier is not used if the program did not reach its end."""
         for opened in self.ended(("exit status 0", 0), "kill"):
             self.assertEqual((opened.ended, opened.exit_status), (None, None))
             self.assertFalse(hasattr(opened.snapshot(), "ended"))
 
     def test_run_sets_it_at_the_end(self):
-        """How the program ended, whatever was said before, in its last atexit function too."""
+        """How the program ended, whatever was set earlier, in its last atexit function too."""
         self.write(
             "it.py",
             """

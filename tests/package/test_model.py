@@ -14,13 +14,13 @@ from history_support import snapshot_of_sites
 
 
 def made_by_hand(*amounts):
-    """One block for each size; those of line i are all at place i."""
+    """One block for each size; all blocks of item i are at location i."""
     traces = [(0, size, ((f"f{line}.py", line),), 1) for line, sizes in enumerate(amounts, 1) for size in sizes]
     return Snapshot(traces, 1)
 
 
 def with_history(*lines):
-    """Blocks of 10 bytes; of each line: how many live, were freed, and lived at the peak."""
+    """Blocks of 10 bytes; for each line: how many are live, were freed, and were live at the peak."""
     sites = [((0, 10, ((f"f{number}.py", number),), 1), *line) for number, line in enumerate(lines, 1)]
     with tempfile.TemporaryDirectory() as folder:
         return snapshot_of_sites(sites, os.path.join(folder, "it.ctm"))

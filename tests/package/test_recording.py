@@ -1,4 +1,4 @@
-"""Recordings: what was recorded is what the tracer said; and the command line's way to them."""
+"""Recordings: they hold what the tracer reported; and the commands that read them."""
 
 import math
 import os
@@ -25,7 +25,7 @@ FILE = "<work of test_recording>"
 
 
 class Workload:
-    """Allocates at lines of a file of its own, so that nothing else is at them."""
+    """Allocates at lines of a file of its own, where nothing else allocates."""
 
     def __init__(self, seed):
         self.random = random.Random(seed)
@@ -130,7 +130,7 @@ class WritingTest(Case):
         work.run(50)
         recorder.stop()
         recording = ctracemalloc.open_recording(self.path)
-        # stop and start were between two ticks: the recording knows of the start only.
+        # stop and start were between two ticks: the recording has the start only.
         self.assertEqual([event.what for event in recording.events], ["start", "clear", "clear"])
         self.assertEqual(at_work(recording.snapshot(recording.times[2])), cleared)
         last = recording.snapshot()
@@ -207,7 +207,7 @@ class WritingTest(Case):
         gc.collect()
         self.assertEqual(ctracemalloc.open_recording(self.path).ended, "stopped")
 
-    def test_the_file_of_somebody_else(self):
+    def test_the_file_was_changed_by_another_program(self):
         recorder = self.record()
         os.truncate(self.path, 3)
         with self.assertRaises(OSError):

@@ -1,4 +1,4 @@
-"""Recordings read by a second reader, which was written from the specification alone, say the same."""
+"""A second reader, written from the specification alone, reads the same from recordings."""
 
 import random
 import threading
@@ -34,7 +34,7 @@ class SecondReaderTest(Case):
         work = Workload(2)
         recorder = self.record()
         for number in range(60):
-            # Bursts, rests that end, rests that last.
+            # Bursts; pauses that end; pauses that last.
             work.run(chance.choice((0, 10, 40)) if number % 30 < 12 else 0)
             if number % 17 == 3:
                 thread = threading.Thread(target=work.run, args=(20,))

@@ -1,4 +1,4 @@
-"""One rule for what a time means: the same in text, in files and from Python."""
+"""The rule by which a time selects a tick is the same in text, in files and from Python."""
 
 import random
 import re
@@ -27,7 +27,7 @@ def after_varint(data):
 
 
 def retime(path, times, interval=1.0):
-    """Give the ticks of a recording other times, in seconds."""
+    """Change the times of a recording's ticks, in seconds."""
     data = Path(path).read_bytes()
     header = data[:32] + int(interval * 1e9).to_bytes(8, "little") + data[40:60]
     out, at, left = [header + crc32c(header).to_bytes(4, "little")], 64, [round(time * 1e9) for time in times]
@@ -48,7 +48,7 @@ def retime(path, times, interval=1.0):
 
 class TimesTest(ProgramTest):
     def make(self, times, interval=1.0):
-        """A recording with a tick at each of these times, in each of which a different number of bytes is live."""
+        """A recording with a tick at each of these times; the number of live bytes differs in each."""
         path = self.folder / "it.ctr"
         ctracemalloc.start()
         held = []
@@ -89,7 +89,7 @@ class TimesTest(ProgramTest):
         for index, time in enumerate(recording.times):
             self.assertEqual(recording.moment(time), recording.totals()[index])
 
-    def test_of_two_as_near_the_earlier(self):
+    def test_at_equal_distance_the_earlier(self):
         recording = self.make([0.0, 1.0, 3.0])
         self.assertEqual(recording.moment(2).time, 1.0)
         self.assertEqual(recording.moment(2.0000001).time, 3.0)
@@ -116,7 +116,7 @@ class TimesTest(ProgramTest):
         self.assertRaises(TypeError, recording.moment, "1")
 
     def test_text_and_files_and_api_agree(self):
-        """What a row is labelled with, given as --to, is the moment of that row; and the same from Python."""
+        """The label of a row, given as --to, selects the moment of that row; the same from Python."""
         chance = random.Random(8)
         late = [k + chance.uniform(0, 0.0004) for k in range(12)]
         for times, interval in (

@@ -81,7 +81,7 @@ class NamesTest(unittest.TestCase):
 
 
 class LinesTest(unittest.TestCase):
-    """Everything that reports are made of, in each width and encoding."""
+    """All texts of reports, in each width and encoding."""
 
     def assert_good(self, lines, style):
         for line in lines:
@@ -105,7 +105,7 @@ class LinesTest(unittest.TestCase):
                     self.assert_good(format_snapshot(merged, "label:name", 5, style), style)
 
     def test_sizes_that_are_none(self):
-        """What a file says of its program may be anything."""
+        """The values that a file has for its program may be of any type."""
         style = styles.Style(False)
         for size, shown in ((5, True), (0, True), (-1, False), (2**63, False), (10**400, False), (1.5, False), ("5", False)):
             one = ctracemalloc.Snapshot([(0, 10, (("a.py", 1),), 1)], 1)
@@ -121,7 +121,7 @@ class LinesTest(unittest.TestCase):
             self.assertIn(f"{_words.printable(styles.shorten_path(name, os.getcwd()))}:{number}", text)
 
     def test_the_source_of_what_is_no_file(self):
-        """Nothing is read that could go on for ever."""
+        """A file that may never end is not read."""
         for name in ("/dev/zero", "/dev/stdin", "/dev/tty", "/proc/self/fd/0", "\0", "\ud83d", "/"):
             frame = snapshot_of([name]).traces[0].traceback[-1]
             self.assertEqual(locations.source_text(frame, styles.Style(False), 0), "")

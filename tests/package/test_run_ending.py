@@ -1,4 +1,4 @@
-"""`run` tells how the program ended: in the report and in the file, and it is what the interpreter itself says."""
+"""`run` reports how the program ended, on stderr and in the file, and agrees with the interpreter."""
 
 import os
 import subprocess
@@ -19,11 +19,11 @@ exec(sys.argv[1])
 class EndingsTest(ProgramTest):
     def setUp(self):
         super().setUp()
-        self.environment.pop("PYTHONUNBUFFERED", None)  # what is buffered is written at the end
+        self.environment.pop("PYTHONUNBUFFERED", None)  # buffered output is written at the end
         self.script = str(self.write("prog.py", PROGRAM))
 
     def check(self, program, ended, exception=None):
-        """Ends as without tracing, and says so."""
+        """The program ends as without tracing, and the report says how."""
         plain = self.python(*program)
         traced = self.traced("-o", "out.ctm", *program)
         self.assertEqual(traced.returncode, plain.returncode, traced.stderr)
@@ -133,7 +133,7 @@ class EndedTest(EndingsTest):
         self.assertIn("  ended    exit status 120 (its output could not be written), pid ", done.stderr)
 
     def test_printing_the_traceback_is_not_in_the_numbers(self):
-        """The modules that it imports, the source lines that it reads."""
+        """Printing imports modules and reads source lines."""
         wide = "x = '" + "y" * 500_000 + "'\n"
         self.write("big.py", wide + "kept = bytes(968)\ndef fail(): 1 / 0\nfail()\n")
         for hook in ("", "import sys, traceback; sys.excepthook = lambda *a: traceback.print_exception(*a)\n"):
@@ -162,7 +162,7 @@ fail()
         self.assertEqual(len([t for t in snapshot.traces if t.size == 123_457]), 1)
 
     def test_exceptions_that_do_not_end_it(self):
-        """Printed by C code inside the program, or in an interactive session."""
+        """Exceptions that C code prints inside the program, or in an interactive session."""
         code = "import ctypes; f = ctypes.pythonapi.PyErr_Print\ntry: fail()\nexcept ValueError: pass\nkept = bytearray(55_555)"
         self.check_code(code, "exit status 0")
         result = self.python("-i", "-m", "ctracemalloc", "run", "-o", "out.ctm", "-c", "1/0", input="kept = bytes(66_634)\n")
@@ -172,14 +172,14 @@ fail()
         self.assertEqual(len([t for t in snapshot.traces if t.size == 66_667]), 1)
 
     def test_a_prompt_is_no_session(self):
-        """code.interact() leaves sys.ps1 behind."""
+        """code.interact() leaves sys.ps1 set."""
         self.check_code("sys.ps1 = '> '; fail()", "exit status 1, ValueError at prog.py:2", ("ValueError", self.script, 2))
 
     def test_a_session_on_a_terminal(self):
         """stdin is the program: an exception does not end it."""
-        ours, terminal = os.openpty()
-        self.addCleanup(os.close, ours)
-        os.write(ours, b"1/0\nkept = bytes(66_634)\n\x04")
+        controller, terminal = os.openpty()
+        self.addCleanup(os.close, controller)
+        os.write(controller, b"1/0\nkept = bytes(66_634)\n\x04")
         self.environment.update(PYTHON_BASIC_REPL="1", TERM="dumb")
         self.environment.pop("PYTHONSTARTUP", None)
         result = self.traced("-o", "out.ctm", "-", stdin=terminal)
@@ -190,7 +190,7 @@ fail()
         self.assertEqual(len([t for t in snapshot.traces if t.size == 66_667]), 1)
 
     def test_a_package_that_fails_has_run(self):
-        """`-m`: what the interpreter runs before it has found the program is the program as well."""
+        """`-m`: code that the interpreter runs before it has found the program is part of the program."""
         self.write("fails/__init__.py", "kept = bytes(66_634)\nimport nosuch")
         self.write("fails/__main__.py", "")
         self.check(
@@ -208,7 +208,7 @@ fail()
 
 
 class NoProgramTest(ProgramTest):
-    """What the interpreter says, its exit status, no report and no file."""
+    """The interpreter's message and exit status, no report and no file."""
 
     def test_nothing_to_run(self):
         self.write("empty/nothing.txt", "")
@@ -237,7 +237,7 @@ class NoProgramTest(ProgramTest):
 
 
 class ProgramsCodeTest(EndingsTest):
-    """What the program has made of the interpreter is not asked, and changes nothing."""
+    """Objects that the program has replaced in the interpreter are not called, and change nothing."""
 
     def test_a_metaclass_in_the_way(self):
         self.write(
@@ -270,7 +270,7 @@ class ProgramsCodeTest(EndingsTest):
         self.check_code("vars(sys).clear()", "exit status 0")
 
     def test_trace_functions(self):
-        """They see no code of ours, and what they raise does not end it."""
+        """They see no code of this package, and an exception in them does not end it."""
         self.write(
             "prog.py",
             """
@@ -308,7 +308,7 @@ class ProgramsCodeTest(EndingsTest):
         self.check(("prog.py", "fail"), "exit status 1, KeyError at prog.py:10", ("KeyError", self.script, 10))
 
     def test_warnings_are_those_of_the_program(self):
-        """The report goes neither through the program's showwarning nor through its filters, and nothing is lost to stdlib."""
+        """The report uses neither the program's showwarning nor its filters, and no warning of the standard library is lost."""
         for start in (
             "import tracemalloc, warnings; warnings.showwarning = print; tracemalloc.start()",
             "import tracemalloc, warnings; warnings.simplefilter('error'); tracemalloc.start()",
@@ -327,7 +327,7 @@ class ProgramsCodeTest(EndingsTest):
         self.assertEqual(result.stderr.count("\n"), 2, result.stderr)
 
     def test_modules_are_those_of_the_program(self):
-        """threading does something at the end, if it is there."""
+        """threading has something to do at the end, if it is imported."""
         code = "import sys; print('threading' in sys.modules, 'asyncio' in sys.modules)"
         self.check(("-c", code), "exit status 0")
 
@@ -350,7 +350,7 @@ class ProgramsCodeTest(EndingsTest):
 
 class ForbiddenTest(ProgramTest):
     def test_another_hook_forbids_the_watching(self):
-        """Then how it ended is not claimed."""
+        """Then the report does not say how the program ended."""
         self.write("hooks/usercustomize.py", "")
         self.write(
             "hooks/sitecustomize.py",

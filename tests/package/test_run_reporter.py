@@ -1,4 +1,4 @@
-"""`python -m ctracemalloc run`: how programs end, by themselves, by signals, in forked children."""
+"""`python -m ctracemalloc run`: programs end by themselves, by signals, in forked children."""
 
 import signal
 import subprocess
@@ -13,7 +13,7 @@ from cli_support import ProgramTest
 
 
 class EndTest(ProgramTest):
-    """Every way to end: the status is the program's, the report is there."""
+    """Every way to end: the status is the program's, and the report exists."""
 
     def assert_same_end(self, source, status):
         script = self.write("script.py", source)
@@ -78,7 +78,7 @@ class EndTest(ProgramTest):
             seen = []
             def handler(*_):
                 seen.append(time.monotonic())
-                if len(seen) == 3:  # as if the first two had come too early
+                if len(seen) == 3:  # as if the first two had arrived too early
                     _ctracemalloc._resend_stop()
             for wrong in (0, -1, 10**6, signal.SIGUSR1):
                 try:
@@ -101,7 +101,7 @@ class EndTest(ProgramTest):
         self.assertEqual(last, "3 True")
 
     def test_sigterm_ends_a_child_from_its_first_moment_on(self):
-        """CPython forgets in the child what came before its own first step there; with SIGTERM at its default, it ends."""
+        """In the child CPython forgets signals that arrived before its own first step there; at its default, SIGTERM kills."""
         script = self.write(
             "script.py",
             """
@@ -143,7 +143,7 @@ class EndTest(ProgramTest):
         self.assert_reported(traced)
 
     def test_sigterm_while_another_thread_holds_locks(self):
-        """The handler waits for no lock that a program's thread may hold for long."""
+        """The handler waits for no lock that a thread of the program may hold for long."""
         script = self.write(
             "script.py",
             """

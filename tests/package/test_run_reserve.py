@@ -1,4 +1,4 @@
-"""`python -m ctracemalloc run`: programs that take away what the report needs."""
+"""`python -m ctracemalloc run`: programs that use up or remove what the report needs."""
 
 import resource
 import signal
@@ -76,13 +76,13 @@ class LastTest(ProgramTest):
         self.assert_reported_with_file("import os\n" + use_up)
         few = "resource.setrlimit(resource.RLIMIT_NOFILE, (20, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))\n"
         self.assert_reported_with_file("import os, resource\n" + few + use_up)
-        # Nor may there be more.
+        # The limit cannot be raised either.
         self.assert_reported_with_file(
             "import os\n" + use_up, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (600, 600))
         )
 
     def test_descriptor_closed_by_the_program(self):
-        """Its number may be somebody else's file by now: that stays open."""
+        """Another file may have its number by now: that file stays open."""
         self.assert_reported_with_file(
             "import os\n"
             "os.closerange(3, 600)\n"

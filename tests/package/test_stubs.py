@@ -1,4 +1,4 @@
-"""The .pyi files say what the extension is, and the package passes mypy --strict."""
+"""The .pyi files match the extension, and the package passes mypy --strict."""
 
 import importlib.util
 import os
@@ -19,7 +19,7 @@ class StubTest(unittest.TestCase):
     def run_tool(self, *arguments):
         with tempfile.TemporaryDirectory() as folder:
             environment = {**os.environ, "MYPY_CACHE_DIR": folder}
-            if PARENT.name not in ("site-packages", "dist-packages"):  # mypy finds those itself
+            if PARENT.name not in ("site-packages", "dist-packages"):  # mypy finds those by itself
                 environment["MYPYPATH"] = str(PARENT)
             return subprocess.run(
                 [sys.executable, "-m", *arguments],

@@ -1,7 +1,7 @@
 """A consumer of Arrow's C stream interface in plain Python: ctypes, and what the specification says.
 
-Model: the capsule's stream is moved out, as a consumer in C would; every batch is read into rows of
-Python values and released. Nothing is trusted: lengths, offsets, null counts and text are checked.
+Model: the stream is moved out of its capsule, as a consumer in C would do. Every batch is read into rows of Python values and
+released. Everything is checked: lengths, offsets, null counts and text.
 """
 
 import ctypes
@@ -58,7 +58,7 @@ capsule_pointer.restype, capsule_pointer.argtypes = c_void_p, [ctypes.py_object,
 
 
 def move(source, target):
-    """What the specification calls moving: the source is marked released, its callback not called."""
+    """The specification's move: the source is marked released, and its callback is not called."""
     memmove(byref(target), byref(source), sizeof(target))
     ctypes.memset(ctypes.addressof(source) + type(source).release.offset, 0, sizeof(c_void_p))
 

@@ -1,7 +1,7 @@
-"""Snapshots from the core whose sites have a history: files of rows written down by the tests.
+"""Snapshots from the core whose sites have a history: files with rows that the tests choose.
 
-Model: the module dumps one trace a site; then the counters of the sites in the file are replaced (docs/formats/snapshot.md)
-and its checksums made good.
+Model: the module dumps one trace for each site. Then the counters of the sites in the file are replaced
+(docs/formats/snapshot.md) and its checksums are recomputed.
 """
 
 import struct
@@ -23,7 +23,7 @@ def crc32c(data):
 
 
 def snapshot_of_sites(sites, path, *, peak_known=True, limit=5):
-    """sites: (raw trace, live, freed, at_peak), of which no two neighbours are of equal traces."""
+    """sites: (raw trace, live, freed, at_peak); no two neighbours have equal traces."""
     m.Snapshot([site[0] for site in sites], limit).dump(path)
     with open(path, "rb") as file:
         data = bytearray(file.read())

@@ -1,9 +1,8 @@
 """What the tests test_parity_*.py share: both modules, a sample of each class, ways to compare.
 
-Three kinds of test. The mixins `...Tests` state what is expected; `both` has them run once with the
-standard library's module and once with this one. `TestSameOutcome` runs small pieces of code with
-both and compares what comes out: the value, or the type and text of the exception. `TestRandom`
-does so with random traces, filters and patterns.
+Three kinds of tests. The mixins `...Tests` state what is expected; `both` has them run once with the standard library's
+module and once with this one. `TestSameOutcome` runs small pieces of code with both and compares the outcomes: the value, or
+the type and text of the exception. `TestRandom` does the same with random traces, filters and patterns.
 """
 
 import sys
@@ -50,7 +49,7 @@ def sample(m, name):
 
 
 def both(mixin):
-    """Makes a test case of the mixin for each module, in the file that the mixin stands in."""
+    """Make a test case of the mixin for each module, in the file that defines the mixin."""
     for prefix, m in MODULES.items():
         name = f"{prefix}{mixin.__name__}"
         case = type(
@@ -61,10 +60,10 @@ def both(mixin):
 
 
 def outcome(function, m):
-    """What calling function(m) gives, in a form that can be compared between modules."""
+    """What function(m) returns or raises, in a form that can be compared between modules."""
     try:
         return ("value", describe(function(m)))
-    except Exception as error:  # the point is to see any
+    except Exception as error:  # every exception is an outcome
         text = str(error).split(". Did you mean")[0].replace("ctracemalloc.", "tracemalloc.")
         return ("error", type(error).__name__, text)
 

@@ -32,7 +32,7 @@ COLUMNS = [
 
 
 def traced_snapshot(nframe=5, **options):
-    """Of some live blocks, some freed ones, and functions of several files."""
+    """A snapshot of some live blocks, some freed ones, and functions of several files."""
     m.start(nframe, **options)
     try:
         kept = [bytes(1000 + i % 7) for i in range(500)]
@@ -49,12 +49,12 @@ def frames_of(traceback):
 
 
 def valid_text(text):
-    """What becomes of a name in Arrow: text without surrogates."""
+    """A name as Arrow stores it: text without surrogates."""
     return None if text is None else "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in text)
 
 
 def expected(snapshot):
-    """The live blocks by site, as the Python API tells them: {(domain, size, frames, total): blocks}."""
+    """The live blocks by site, as the Python API returns them: {(domain, size, frames, total): blocks}."""
     sites = collections.Counter()
     for trace in snapshot.traces:
         frames = tuple((valid_text(file), line, valid_text(name)) for file, line, name in frames_of(trace.traceback))
@@ -63,7 +63,7 @@ def expected(snapshot):
 
 
 def as_sites(rows):
-    """The same of Arrow's rows. Two rows may have one key."""
+    """The same from Arrow's rows. Two rows may have one key."""
     sites = collections.Counter()
     for row in rows:
         frames = tuple((frame["filename"], frame["lineno"], frame["function"]) for frame in row["traceback"])
@@ -163,7 +163,7 @@ class TestStream(Case):
             self.assertAlmostEqual(by_file[statistic.traceback[0].filename], statistic.size, delta=len(rows))
 
     def test_batches(self):
-        # Many rows, then rows with many frames: what is cut off in one place goes on in the next.
+        # Many rows, then rows with many frames: what does not fit one batch continues in the next.
         rows = [(0, i, (("a.py", i % 50),), 1) for i in range(150_000)]
         _, batches = arrow.read(m.Snapshot(rows, 1))
         self.assertEqual([len(batch) for batch in batches], [65536, 65536, 150_000 - 2 * 65536])
@@ -225,7 +225,7 @@ class TestLifetime(Case):
         for thing in (array, schema, stream):
             thing.release(ctypes.byref(thing))
         self.assertEqual(arrow.values(child_schema, child), wanted)
-        # A dictionary lives on its own as well.
+        # A dictionary can be exported alone as well.
         names, names_schema = arrow.ArrowArray(), arrow.ArrowSchema()
         arrow.move(child.dictionary[0], names)
         arrow.move(child_schema.dictionary[0], names_schema)
@@ -291,7 +291,7 @@ class TestLifetime(Case):
 
         for function in (dropped, unread, read, failed):
             size = len(arrow.read_rows(self.snapshot)) * 100
-            for _ in range(6):  # the interpreter's own caches fill at first
+            for _ in range(6):  # the interpreter's own caches grow at first
                 before = used()
                 for _ in range(20):
                     function()
@@ -303,7 +303,7 @@ class TestLifetime(Case):
 
 
 class Consumer(Case):
-    """The rows that a library sees are those of the plain consumer, to the last value."""
+    """The rows that a library reads are those of the plain consumer, in every value."""
 
     needs: tuple = ()
 

@@ -38,7 +38,7 @@ class MergeCase(Case):
 
 class TestMerge(MergeCase):
     def test_adds_up(self):
-        """Whatever does not ask for labels sees the blocks of all together."""
+        """Code that does not ask for labels gets the blocks of all together."""
         paths = [self.write(f"{i}.ctm") for i in range(5)]
         merged = m.Snapshot.merge(paths)
         together = m.Snapshot([t for p in paths for t in m.Snapshot.load(p).traces._traces], 5)

@@ -1,10 +1,10 @@
 """Every function and method of tracemalloc, with arguments of every kind, in the standard module and in this one.
 
-What comes out must be the same: the value, or the type and text of the exception. Where the text names a module, each names
-its own. One difference is meant: start() has keywords here, so what it says of an unknown one is its own.
+The outcome must be the same: the value, or the type and text of the exception. Where the text names a module, each names its
+own. One difference is intended: start() has keywords here, so its message for an unknown one is its own.
 """
 
-# Functions are called before their loop goes on.
+# Functions are called before their loop continues.
 # ruff: noqa: B023
 
 import os
@@ -76,7 +76,7 @@ VALUES = [
     Int(2**40), Index(2), Index(-2), Index(0), Index(2**40), Fails(), Odd(), Float(), Text("x"), object, len, range(3),
 ]  # fmt: skip
 FRAMES = (("a.py", 1), ("b.py", 2))
-# Positional arguments that are right, of which each is replaced by each value.
+# Valid positional arguments; each of them is replaced by each value.
 CONSTRUCTORS = {
     "Frame": [("a", 1)],
     "Traceback": [FRAMES, 5],
@@ -109,7 +109,7 @@ def outcome(function, m):
 
 
 def public(value):
-    """What the standard module's instances have, in a form that can be compared."""
+    """The public attributes of the standard module's instances, in a form that can be compared."""
     names = {name for name in dir(getattr(tracemalloc, type(value).__name__)) if not name.startswith("__")}
     names -= {"_abc_impl"}
     found = []
@@ -143,7 +143,7 @@ class TestArguments(unittest.TestCase):
         tracemalloc.stop()
         ours = outcome(function, ctracemalloc)
         ctracemalloc.stop()
-        if theirs != ours:  # no context for each of thousands
+        if theirs != ours:  # no subTest for each of thousands
             with self.subTest(what):
                 self.assertEqual(ours, theirs)
 
@@ -246,7 +246,7 @@ class TestArguments(unittest.TestCase):
             self.same(f"_match_traceback({value!r})", lambda m: sample(m, "Filter")._match_traceback(value))
 
     def test_files(self):
-        """Only what opens nothing of this process: its own descriptors are numbers too."""
+        """Only arguments that open nothing of this process: its own descriptors are numbers too."""
         for value in VALUES:
             is_harmless = not isinstance(value, (int, str, bytes, Index)) or value in (10**30, -1, 2**40, -(2**40))
             if is_harmless or (isinstance(value, Index) and not 0 <= value.value < 65_536):

@@ -1,7 +1,6 @@
 """tracemalloc's classes as classes: names, attributes, copies, pickles, subclasses, signatures.
 
-`ClassTests` is run with the standard library's module and with this one; `TestPickleBytes` compares
-what both pickle.
+`ClassTests` is run with the standard library's module and with this one; `TestPickleBytes` compares the pickles of both.
 """
 
 import copy
@@ -222,7 +221,7 @@ class TestPickleBytes(unittest.TestCase):
             self.assertEqual(describe(mine[2]), describe(theirs[2]), name)
 
     def test_renamed_pickle(self):
-        """A pickle of the standard library's objects loads into ours, renamed."""
+        """A pickle of the standard library's objects loads into this module's, renamed."""
 
         class Renaming(pickle.Unpickler):
             def find_class(self, module, name):

@@ -1,9 +1,9 @@
 """Small pieces of code, run with the standard library's tracemalloc and with this one.
 
-What comes out must be the same: the value, or the type and text of the exception.
+The outcome must be the same: the value, or the type and text of the exception.
 """
 
-# Functions are called before their loop goes on; names are there for eval().
+# Functions are called before their loop continues; names are there for eval().
 # ruff: noqa: B023, F841
 
 import copy

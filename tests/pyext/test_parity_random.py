@@ -1,6 +1,6 @@
-"""Random traces, filters and patterns: the standard library's and our answers are the same.
+"""Random traces, filters and patterns: the standard library's results and this module's are the same.
 
-How many there are, and which, is said in tests/conftest.py.
+tests/conftest.py decides how many there are, and which.
 """
 
 import random
@@ -49,7 +49,7 @@ PATTERNS = FILES + [
 KEYS = st.sampled_from(
     [("traceback", False), ("lineno", False), ("filename", False), ("lineno", True), ("filename", True)],
 )
-# Some of them in an order of their own, with what patterns are made of.
+# Some are names of their own, from the characters that patterns consist of.
 NAMES = st.sampled_from(FILES) | st.text("abxpy*?[]!-./é", max_size=8)
 PATTERN_TEXTS = st.sampled_from(PATTERNS) | st.text("abxpy*?[]!-./é", max_size=8)
 TRACEBACKS = st.lists(st.tuples(st.sampled_from(FILES), st.integers(0, 3)), min_size=1, max_size=4).map(tuple)
@@ -117,7 +117,7 @@ class TestRandom(unittest.TestCase):
         for pattern in PATTERNS:
             for filename in FILES:
                 for inclusive in (True, False):
-                    # Called before the loop goes on.
+                    # Called before the loop continues.
                     self.check(lambda m: m.Filter(inclusive, pattern)._match_frame(filename, 1))  # noqa: B023
 
     @given(TRACES, SLICES, st.data())
@@ -128,7 +128,7 @@ class TestRandom(unittest.TestCase):
             index = data.draw(st.integers(-len(raw), len(raw) - 1))
             self.check(lambda m: m._Traces(list(raw))[index])
 
-    def test_stdlib_and_ours_side_by_side(self):
+    def test_both_modules_at_once(self):
         rng = random.Random(6)
         frames = [tuple((rng.choice(FILES), rng.randrange(4)) for _ in range(rng.randrange(1, 5))) for _ in range(12)]
         raw = [trace(0, rng.choice((0, 1, 10, 64)), rng.choice(frames), 0) for _ in range(30)]

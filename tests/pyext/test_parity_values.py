@@ -3,7 +3,7 @@
 Each class of tests is run with the standard library's module and with this one.
 """
 
-# Expressions are there for what they raise.
+# Expressions are evaluated for the exceptions that they raise.
 # ruff: noqa: B015, B018, C420
 
 import collections.abc

@@ -1,7 +1,6 @@
 """Snapshots in the standard module's own form, both ways, against the standard module itself.
 
-The standard module runs in plain processes (-S: no site-packages), so that nothing of ours is in
-reach of it.
+The standard module runs in plain processes (-S: no site-packages), which can import nothing of this package.
 """
 
 import copyreg
@@ -31,7 +30,7 @@ TRACES = [
     (0, 7, (("<unknown>", 0),), 1),
 ]
 
-# Prints what the standard module finds in a file.
+# Prints what the standard module reads from a file.
 READ = """
 import json, sys, tracemalloc
 snapshot = tracemalloc.Snapshot.load(sys.argv[1])
@@ -112,7 +111,7 @@ def load(source):
 
 
 def other_pythons():
-    """Paths of all Pythons from 3.8 on that are installed here, in the PATH or by pyenv."""
+    """Paths of all Pythons from 3.8 on that are installed on this machine, in the PATH or by pyenv."""
     names = [f"python3.{minor}" for minor in range(8, 16)]
     places = [*os.get_exec_path(), *glob.glob(os.path.expanduser("~/.pyenv/versions/*/bin"))]
     found = {os.path.realpath(os.path.join(place, name)) for place in places for name in names}
@@ -157,7 +156,7 @@ class WriteTest(FolderTest):
         seen = plain_python(READ, self.path)
         self.assertEqual(len(seen["traces"]), len(snapshot.traces))
         self.assertEqual(seen["statistics"], statistics_of(snapshot))
-        # Equal tracebacks are one object in the reader's memory, as they are in its own dumps.
+        # Equal tracebacks are one object in the memory of the module that reads, as in its own dumps.
         self.assertLess(seen["shared"], len(seen["traces"]) / 2)
         self.assertLess(self.path.stat().st_size, 60 * len(snapshot.traces))
 
@@ -257,7 +256,7 @@ class ReadTest(FolderTest):
                 self.assertEqual(repr(snapshot.note), repr(ATTRIBUTE))
 
     def test_other_pythons(self):
-        """What the standard module of each Python at hand has dumped."""
+        """What the standard module of each installed Python has dumped."""
         for python in other_pythons():
             with self.subTest(python=python):
                 told = plain_python(WRITE, self.path, python=python)
@@ -266,7 +265,7 @@ class ReadTest(FolderTest):
                 self.assertEqual(statistics_of(snapshot), told["statistics"])
 
     def test_traces_of_python_3_8(self):
-        """They have no total_nframe."""
+        """Its traces have no total_nframe."""
         snapshot = load(state_with([(0, 10, FRAMES), (1, 2, FRAMES[:1])]))
         self.assertEqual(list(snapshot.traces._traces), [(0, 10, FRAMES, 2), (1, 2, FRAMES[:1], 1)])
 
@@ -291,7 +290,7 @@ class ReadTest(FolderTest):
 
 
 def snapshot_pickle(state):
-    """The pickle of a tracemalloc.Snapshot with this state, itself opcodes."""
+    """The pickle of a tracemalloc.Snapshot with this state, which is opcodes itself."""
     return b"\x80\x04ctracemalloc\nSnapshot\n)\x81" + state + b"b."
 
 
@@ -334,7 +333,7 @@ class HostileTest(unittest.TestCase):
                 load(content[:length])
 
     def test_every_byte_damaged(self):
-        """Either it is refused, or what comes out is a sound snapshot."""
+        """Either the file is refused, or the result is a valid snapshot."""
         content = state_with(TRACES)
         for position in range(len(content)):
             for flip in (0x01, 0x20, 0x80, 0xFF):
@@ -367,7 +366,7 @@ class HostileTest(unittest.TestCase):
     def test_extension_codes(self):
         copyreg.add_extension("os", "system", 240)
         try:
-            # Once used, pickle answers from a cache and asks nobody.
+            # After the first use, pickle answers from a cache and does not call find_class().
             self.assertIs(pickle.loads(b"\x80\x02\x82\xf0."), os.system)
             self.assert_refused(b"\x80\x02\x82\xf0.", "extension code")
         finally:
@@ -454,7 +453,7 @@ class HostileTest(unittest.TestCase):
         self.assertEqual(len(load(state_with([(0, 1, FRAMES, 2 + n) for n in range(1000)])).traces), 1000)
 
     def test_memory_is_in_proportion(self):
-        """The memo has a slot for what is put there, not for what an index says; so with all lengths."""
+        """The memo has slots for what is stored there, not up to the largest index; the same for all lengths."""
         self.assert_refused(b"\x80\x04Nr\xff\xff\xff\xff.", "out of order")
         self.assert_refused(b"\x80\x04Np4000000000\n.", "out of order")
         self.assert_refused(b"\x80\x04Nj\xff\xff\xff\xff.", "not in use")

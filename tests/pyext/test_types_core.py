@@ -1,10 +1,10 @@
 """Snapshots whose traces are read from the core: their traces, answers, filters and copies.
 
-Random snapshots are made twice: of a list of raw traces (which test_parity_random.py compares with
-the standard library) and, through dump and load, of the core. Both must answer everything alike.
+Random snapshots are made twice: from a list of raw traces (which test_parity_random.py compares with the standard library)
+and, by dump and load, from the core. Both must give the same results.
 """
 
-# Expressions are there for what they raise.
+# Expressions are evaluated for the exceptions that they raise.
 # ruff: noqa: B015
 
 import collections.abc
@@ -347,7 +347,7 @@ class TestAnswers(Case):
         self.assertEqual(len(core.filter_traces([m.DomainFilter(True, 0)]).traces), 2)
 
     def test_many_blocks(self):
-        """A run of equal blocks costs one row, however many there are."""
+        """A run of equal blocks needs one row, however many there are."""
         raw = [(0, 8, (("a.py", 1),), 1)] * 200_000 + [(0, 9, (("b.py", 2),), 1)] * 3
         core = self.to_core(raw)
         self.assertLess(os.path.getsize(self.path), 5000)

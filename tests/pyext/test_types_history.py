@@ -1,10 +1,10 @@
-"""Churn and the peak in statistics, what they are sorted by, and snapshots of the moment of the peak.
+"""Churn and the peak in statistics, the sorts by them, and snapshots of the moment of the peak.
 
-Random sites with a history are written into files; what is expected follows from the sites. What the tracer itself
+Random sites with a history are written into files; the expected results are computed from the sites. What the tracer itself
 counts is tested in tests/integration/test_peak.py.
 """
 
-# Expressions are there for what they raise.
+# Expressions are evaluated for the exceptions that they raise.
 # ruff: noqa: B018
 
 import collections
@@ -28,7 +28,7 @@ FILTERS = [
 
 
 def random_sites(rng, count):
-    """Each of a size of its own, so that no two are one row."""
+    """Each site has a size of its own, so that no two are one row."""
     raw = [(domain, index * 8 + 1, frames, total) for index, (domain, _, frames, total) in enumerate(random_traces(rng, count))]
     return [(trace, rng.choice((0, 0, 1, 5)), freed := rng.randrange(4), rng.randrange(freed + 1)) for trace in raw]
 
@@ -153,7 +153,7 @@ class TestStatistics(HistoryCase):
         self.assertEqual(snapshot.statistics("function", True, sort="allocated")[0].freed_count, 9)
 
     def test_traces_of_python(self):
-        """Sorted the same way if the core has no part in it."""
+        """Sorted the same way if the traces are Python objects, without the core."""
         rng = random.Random(4)
         for _ in range(30):
             raws = [random_traces(rng, rng.randrange(30)) for _ in range(2)]
@@ -252,8 +252,8 @@ class TestUnknown(HistoryCase):
                 with self.assertRaises(AttributeError):
                     setattr(made, name, 1)
 
-    def test_slots_that_nobody_has_looked_at(self):
-        """A row's numbers become a tuple when they are first looked at; whatever comes first, it is the same."""
+    def test_slots_before_the_first_read(self):
+        """A row's numbers become a tuple when they are first read; the order of the reads does not matter."""
 
         def rows():
             snapshot = self.sample()
@@ -283,7 +283,7 @@ class TestUnknown(HistoryCase):
                 del row._history
             self.assertIn("_history", str(caught.exception))
         kinds = {type(thing).__name__ for row in rows() for thing in gc.get_referents(row)}
-        self.assertIn("PendingHistory", kinds)  # the only way to see one; it does nothing
+        self.assertIn("PendingHistory", kinds)  # the only way to see one; it has no function
         for row in rows():
             for thing in gc.get_referents(row):
                 if type(thing).__name__ == "PendingHistory":
@@ -306,7 +306,7 @@ class TestUnknown(HistoryCase):
 
 
 class TestSameAsBefore(HistoryCase):
-    """What code for the standard module sees of a Statistic does not change."""
+    """The attributes of a Statistic that code for the standard module uses are unchanged."""
 
     def objects(self):
         snapshot = self.sample()
@@ -384,7 +384,7 @@ class TestAtPeak(HistoryCase):
             self.assertEqual(*numbers)
 
     def test_own_filters(self):
-        """They are asked for live blocks only, so nothing is known of others."""
+        """They are called for live blocks only, so nothing is known of others."""
         seen = []
 
         class Mine(m.Filter):

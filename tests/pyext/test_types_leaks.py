@@ -1,6 +1,6 @@
-"""What the types leave behind: no memory and no references, whether calls succeed or fail."""
+"""The types leak no memory and no references, whether calls succeed or fail."""
 
-# Functions are called before their loop goes on.
+# Functions are called before their loop continues.
 # ruff: noqa: B023
 
 import copy
@@ -22,7 +22,7 @@ class TestLeaks(Case):
     ROUNDS = 400
 
     def operations(self):
-        """Everything that the types can do, as (name, function of no arguments)."""
+        """Every operation of the types, as (name, function of no arguments)."""
         raw = [(0, 10, (("a.py", 2), ("b.py", 4)), 3)] * 3 + [(1, 5, (("c.py", 1),), 1)]
         listed, core = m.Snapshot(raw, 5), self.to_core(raw)
         told = snapshot_of_sites([(raw[0], 1, 2, 3), (raw[3], 2, 2, 0)], self.path)
@@ -163,7 +163,7 @@ class TestLeaks(Case):
             yield text, fail
 
     def growth(self, function):
-        """Blocks of memory and references on shared objects that some rounds leave behind."""
+        """Blocks of memory and references to shared objects that some rounds leak."""
         shared = [
             True,
             "a.py",
@@ -187,7 +187,7 @@ class TestLeaks(Case):
         return max(abs(b - a) for a, b in zip(before, after))
 
     def check_leak(self, name, function):
-        # The interpreter's own caches fill at first: a leak is what never stops.
+        # The interpreter's own caches grow at first: a leak is growth that never stops.
         for _ in range(6):
             if (growth := self.growth(function)) < self.ROUNDS // 4:
                 return
@@ -197,7 +197,7 @@ class TestLeaks(Case):
         for name, function in itertools.chain(self.operations(), self.failures()):
             self.check_leak(name, function)
 
-    def test_snapshots_die(self):
+    def test_snapshots_are_freed(self):
         core = self.to_core([(0, 1, (("a", 1),), 1)])
         core.me = core
         core.traces._traces.append(core)

@@ -1,4 +1,4 @@
-"""Function names: which frames have one, what keeps it, statistics by function."""
+"""Function names: which frames have one, what preserves it, statistics by function."""
 
 import copy
 import gc
@@ -10,7 +10,7 @@ from types_support import Case, is_core
 
 
 class TestNames(Case):
-    """Function names, which only snapshots of the tracer have."""
+    """Function names, which only snapshots from the tracer have."""
 
     @classmethod
     def setUpClass(cls):
@@ -138,7 +138,7 @@ class Holder:
 
 
 class TestPendingTracebacks(unittest.TestCase):
-    """Tracebacks of statistics are made when somebody looks: whatever is looked at first, all of it is there."""
+    """Tracebacks of statistics are made when they are first read: in any order of reads, each is complete."""
 
     ACCESSES = (
         lambda t: getattr(t, "_names", None),
@@ -164,7 +164,7 @@ class TestPendingTracebacks(unittest.TestCase):
         finally:
             m.stop()
         del held
-        return next(s for s in statistics if s.size >= 12345)  # the snapshot is gone
+        return next(s for s in statistics if s.size >= 12345)  # the snapshot has been freed
 
     def test_first_access(self):
         for key in ("traceback", "filename", "lineno", "function"):

@@ -2,8 +2,8 @@
 
 usage: black_box_reader.py FILE
 
-`read(path)` gives what the file of a program that has ended holds, or raises Refused with the rule that it breaks.
-Plain Python, slow, and no more than the specification asks.
+`read(path)` returns the contents of the file of a program that has ended, or raises Refused with the rule that it breaks.
+It is plain Python, slow, and checks only what the specification requires.
 """
 
 import os
@@ -69,7 +69,7 @@ class Shard:
         return self.string(filename), line, self.string(name)
 
     def traceback(self, index):
-        """Its frames, the oldest first, and how many the whole stack had."""
+        """Its frames, the oldest first, and the number of frames of the whole stack."""
         if index not in self.known:
             parent, frame, total = self.tables["tracebacks"].row(index, "<IIi")
             need(parent < index, "a traceback that is its own caller")

@@ -79,7 +79,7 @@ class Store:
             self.live.append(0)
 
     def read_list(self, payload):
-        """The list of one tick; None: the store is not listed."""
+        """Read the list of one tick; None: the store is not listed."""
         expected, after = iter([*self.expected]), []
         ratio, woken, last = (1, 1), False, 0
         waiting = len(self.expected)

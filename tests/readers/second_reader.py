@@ -2,8 +2,8 @@
 
 usage: second_reader.py FILE [EXPECTED]
 
-Prints what is in the file. With EXPECTED, the output must equal that file's text. `read(data)` gives the tables of a
-file or raises Refused with the rule that it breaks. Plain Python, slow, and no more than the specification asks.
+Prints the contents of the file. With EXPECTED, the output must equal that file's text. `read(data)` returns the tables of a
+file or raises Refused with the rule that it breaks. It is plain Python, slow, and checks only what the specification requires.
 """
 
 import math
@@ -66,7 +66,7 @@ def read_sections(data):
 
 
 def read_rows(section, layout):
-    """Tuples; fields beyond the row's end are 0."""
+    """The rows as tuples; fields beyond the row's end are 0."""
     size = struct.calcsize(layout)
     cut = [section.body[i * section.row_size :][: min(size, section.row_size)] for i in range(section.rows)]
     return [struct.unpack(layout, row.ljust(size, b"\0")) for row in cut]
@@ -125,12 +125,12 @@ def check_sites(info, sites, tracebacks, labels):
 
 
 def weight(info, site):
-    """How many blocks a recorded one stands for."""
+    """How many blocks a recorded block represents."""
     return -1 / math.expm1(-site.size / info.interval) if info.interval and site.size else 1
 
 
 def text_of(field):
-    """A text that fills its field up with NULs."""
+    """A text that is padded with NULs to the size of its field."""
     body = field.rstrip(b"\0")
     need(len(body) < len(field) and not any(byte < 32 or byte == 127 for byte in body), "text of a loss")
     try:

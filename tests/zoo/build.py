@@ -1,11 +1,11 @@
 """Builds CPython from Debian's source package with the options of one row of the table in members.py.
 
 Model: the folder of the zoo ($CTM_ZOO, or build/zoo) has `sources/` with the archives, and for each built member
-a folder of its name with the installation (`bin/python3.X`). `built.txt` in there is written last and holds
-everything that decides what was built; a member is built anew when it would read otherwise. The log is
+a folder of its name with the installation (`bin/python3.X`). `built.txt` in that folder is written last and has
+everything that determines what was built; a member is built anew when its text would be different. The log is
 `logs/NAME-build.log`.
 
-usage: build.py NAME [NAME…]        build these members and nothing else
+usage: build.py NAME [NAME…]        build only these members
 """
 
 import hashlib
@@ -23,11 +23,11 @@ NICE = ["nice", "-n", "10"]
 
 
 class NotPossible(Exception):
-    """A member cannot be built here, for a reason that is no fault of it."""
+    """A member cannot be built here, for a reason outside the member."""
 
 
 class BuildFailed(Exception):
-    """A member should have been built, and was not."""
+    """A member should have been built, but the build failed."""
 
 
 def zoo_folder():
@@ -49,7 +49,7 @@ def sum_of(path):
 
 
 def download(source, target):
-    """True if the archive could be had; apt-helper compares the sum."""
+    """True if the archive could be downloaded; apt-helper compares the sum."""
     helper = "/usr/lib/apt/apt-helper"
     if not os.path.exists(helper):
         raise NotPossible("no apt-helper to download Debian's source packages with (package apt)")
@@ -61,7 +61,7 @@ def download(source, target):
 
 
 def source_archive(version):
-    """The archive of the newest source package that can be had."""
+    """The archive of the newest source package that is available."""
     sources = members.SOURCES[version]
     if not sources:
         raise NotPossible(f"Debian has no source package of Python {version} any more")
@@ -87,7 +87,7 @@ def compiler_flags(build):
 
 
 def configure_line(member, prefix):
-    """The environment's additions and the command."""
+    """The variables to add to the environment, and the command."""
     build = member.build
     env = {
         "CC": build.compiler,
@@ -108,7 +108,7 @@ def compiler_version(compiler):
     return done.stdout.splitlines()[0]
 
 
-# What pip and numpy need of the Python that runs them, and Debian's packages of the headers.
+# What pip and numpy need from the Python that runs them, and Debian's packages of the headers.
 HEADERS = {"zlib.h": "zlib1g-dev", "openssl/ssl.h": "libssl-dev", "ffi.h": "libffi-dev"}
 
 
@@ -146,7 +146,7 @@ def is_built(member):
 
 
 def built(member):
-    """The path of the member's interpreter, built now unless it is there."""
+    """The path of the member's interpreter, which is built if it does not exist."""
     check_compiler(member.build)
     archive = source_archive(member.version)
     prefix = zoo_folder() / member.name
@@ -154,7 +154,7 @@ def built(member):
     if stamp.exists() and stamp.read_text() == wanted:
         return interpreter(member)
     work = zoo_folder() / "work" / member.name
-    # What a build that was interrupted has left goes as well.
+    # Also removes the files of an interrupted build.
     for folder in (prefix, work):
         shutil.rmtree(folder, ignore_errors=True)
     work.mkdir()
@@ -179,7 +179,7 @@ def make(member, archive, prefix, work):
 
 
 def install_library(source, target):
-    """What `make libinstall` does, but for compiling all of it three times: that takes as long as the rest."""
+    """Like `make libinstall`, without compiling all modules three times, which takes as long as the rest."""
     ignored = shutil.ignore_patterns("test", "tests", "idlelib", "__pycache__")
     shutil.copytree(source / "Lib", target, ignore=ignored, dirs_exist_ok=True)
     built = source / (source / "pybuilddir.txt").read_text().strip()

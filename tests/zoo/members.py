@@ -25,7 +25,7 @@ VALUES = Build(
     frames=("fp", "nofp"),  # frame pointers
 )
 
-# Cheap ones first: the first rows are what a short run takes.
+# Cheap ones first: a short run builds only the first rows.
 BUILDS = [
     Build("gcc", "-O0", "nolto", "shared", "cf", "fp"),
     Build("clang", "-O2", "nolto", "static", "cf", "fp"),
@@ -36,8 +36,8 @@ BUILDS = [
     Build("gcc", "-O3", "lto", "static", "cf", "nofp"),
 ]
 
-# Debian's source packages, newest first; the first that can be had is built. The sums are those of Debian's own
-# index of sources; that of 3.14.4, which has left the index, is of the file itself.
+# Debian's source packages, newest first; the first one that is available is built. The sums are those of Debian's own
+# index of sources; that of 3.14.4, which is no longer in the index, was computed from the file.
 POOL = "http://deb.debian.org/debian/pool/main/p/"
 SOURCES = {
     "3.11": [
@@ -46,7 +46,7 @@ SOURCES = {
             "2411c74bda5bbcfcddaf4531f66d1adc73f247f529aee981b029513aefdbf849",
         )
     ],
-    "3.12": [],  # in no suite of Debian any more
+    "3.12": [],  # no suite of Debian has it any more
     "3.13": [
         Source(
             "python3.13/python3.13_3.13.5.orig.tar.xz",
@@ -80,7 +80,7 @@ SHIPPED = [
     Shipped("sid-3.15", "3.15", "sid", ("python3.15-dev", "python3.15-venv")),
 ]
 
-# What continuous integration has the time for: both kinds of binding of libpython, two compilers.
+# A selection that continuous integration has time for: both kinds of binding of libpython, two compilers.
 SMALL = ("bookworm-3.11", "trixie-3.13", "3.13-gcc-O0-nolto-shared-cf-fp")
 
 

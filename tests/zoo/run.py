@@ -1,11 +1,11 @@
-"""The zoo: this package on Pythons that were built by others, or in other ways (`make test-zoo`).
+"""The zoo: this package on Pythons that others built, or that were built in other ways (`make test-zoo`).
 
-Model: a member (members.py) is prepared to a Place, which says how to run its Python and where its copy of the
-sources lies. On each the package is installed as a user would, numpy is added where there is a wheel, and two things run:
-tests/zoo/inside (the doctor, numpy's domain, free lists) and tests/integration/test_track.py. A member that cannot be had
+Model: each member (members.py) is prepared as a Place, which has the path of its Python and of its copy of the sources.
+On each the package is installed as a user would do, numpy is added where there is a wheel, and two things run:
+tests/zoo/inside (the doctor, numpy's domain, free lists) and tests/integration/test_track.py. A member that is not available
 is a skip with its reason; one that should have been built and was not is a failure.
 
-Everything is kept in $CTM_ZOO (build/zoo): builds, Debian folders, logs/NAME.log.
+Everything is stored in $CTM_ZOO (build/zoo): builds, Debian folders, logs/NAME.log.
 
 usage: run.py [--small] [--only WORD]… [--ready] [--list]
 """
@@ -28,15 +28,15 @@ import build
 
 ROOT = build.ROOT
 
-# `python`: as seen inside; `tree`: the copy of the sources, seen from here and from inside; `folder`: a chroot or None.
+# `python`: its path inside; `tree`: the copy of the sources, its path here and inside; `folder`: a chroot or None.
 Place = namedtuple("Place", "python tree inside folder")
 STEP_SECONDS = 1200
-OLD_NUMPY = "numpy==2.1.*"  # announces its blocks, and does not ask for them by PyMem_RawMalloc as newer ones do
+OLD_NUMPY = "numpy==2.1.*"  # announces its blocks; newer ones allocate them with PyMem_RawMalloc
 NO_WHEEL = ("No matching distribution found", "Could not find a version that satisfies")
 
 
 class Counts:
-    """What came of one member."""
+    """The outcome of one member."""
 
     def __init__(self):
         self.passed, self.failed, self.skipped = 0, 0, []
@@ -166,7 +166,7 @@ def install(place, log, counts):
 
 
 def run_tests(place, arguments, log, counts, env):
-    """By unittest: these Pythons have what they were shipped with, and no pytest."""
+    """Run the tests with unittest: these Pythons have what they were shipped with, and no pytest."""
     command = ["build/venv/bin/python", "-m", "unittest", "discover", "-v", "-s", *arguments]
     status, output = step(place, command, log, env)
     counts.passed += len(re.findall(r" \.\.\. ok$", output, re.M))

@@ -1,5 +1,5 @@
-"""What the interpreter runs before the program's first line: a front door, which nothing imports.
+"""What the interpreter runs before the program's first line: an entry point, which no other module imports.
 
-`ctracemalloc.pth` in site-packages calls boot.py. Where that file is not installed, the folder `pythonpath` is put on
-PYTHONPATH, whose sitecustomize does the same.
+`ctracemalloc.pth` in site-packages calls boot.py. Where that file is not installed, the launcher puts the folder
+`pythonpath` on PYTHONPATH; its sitecustomize calls boot.py too.
 """

@@ -1,16 +1,14 @@
 """Starting before the program's first line.
 
-Model: `ctracemalloc.pth` lies in site-packages and calls boot() while the interpreter starts, if
-and only if there is something to do. Two things can ask for it:
-
+Model: `ctracemalloc.pth` is in site-packages. While the interpreter starts, it calls boot() if and only if one of these is
+set:
 - the environment variable CTRACEMALLOC=NFRAME: tracing starts, nothing else happens;
-- `-X ctracemalloc_run=…`, set by `python -m ctracemalloc run` for the program it starts: tracing
-  starts and the report is written at exit.
+- `-X ctracemalloc_run=…`, which `python -m ctracemalloc run` passes to the program that it starts: tracing starts, and the
+  report is written at exit.
 
-A value that is not understood ends the process, as PYTHONTRACEMALLOC does: who asks for a
-measurement should not find out at the end that there is none. An interpreter that cannot be
-traced (a free-threaded build, say) runs its program untraced after one line on stderr, because
-child processes inherit the variable whatever interpreter they are.
+An invalid value ends the process, as with PYTHONTRACEMALLOC: a user that requests a measurement should not find out at the
+end that there is none. An interpreter that cannot be traced (for example a free-threaded build) writes one line on stderr
+and runs its program untraced, because child processes inherit the variable whatever interpreter they run.
 """
 
 import os
@@ -25,7 +23,7 @@ MAX_NFRAME = 65535
 
 
 def parse_nframe(text: str) -> int | None:
-    """The number of frames, 0 for "off", or None if `text` is neither."""
+    """Return the number of frames, 0 for "off", or None if `text` is neither."""
     if not (text.isascii() and text.isdecimal() and len(text) <= 9):
         return 0 if text == "" else None
     nframe = int(text)
@@ -33,7 +31,7 @@ def parse_nframe(text: str) -> int | None:
 
 
 def boot() -> None:
-    """Do what the command line or the environment asks for. Safe to call more than once."""
+    """Do what the command line or the environment requests. Safe to call more than once."""
     settings = sys._xoptions.pop(RUN_OPTION, None)
     if isinstance(settings, str):
         from ..run import begin

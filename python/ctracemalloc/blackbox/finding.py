@@ -1,6 +1,6 @@
 """The black box of a process: attach().
 
-Model: it is among the files that the process has mapped; or, if it has ended, in the default folder.
+Model: it is one of the files that the process has mapped; or, if the process has ended, it is in the default folder.
 """
 
 import os
@@ -12,7 +12,7 @@ from .reading import BlackBox, _Path, open_black_box
 
 
 def find(pid: int) -> str | None:
-    """The black box of a process: the one that it writes, or one that it has left in the default folder."""
+    """The path of a process's black box: the one that it writes, or one that it left in the default folder. None: no box."""
     mapped = mapped_files(pid)
     for path in mapped or ():
         if is_black_box(path):
@@ -29,7 +29,7 @@ def find(pid: int) -> str | None:
 
 
 def mapped_files(pid: int) -> list[str] | None:
-    """Files whose beginning the process has mapped for writing, as this process can open them; None: it cannot be known."""
+    """Files whose beginning the process has mapped for writing, under names that this process can open. None: not known."""
     found = []
     try:
         with open(f"/proc/{pid}/maps", "rb") as maps:
@@ -44,7 +44,7 @@ def mapped_files(pid: int) -> list[str] | None:
 
 
 def reachable(pid: int, path: str, inode: int) -> str:
-    """The same file seen from here: under its path, or from the root of the process, if that is another one. Or ""."""
+    """A path by which this process can open the file: `path`, or `path` below the root of that process. "": there is none."""
     for name in (path, f"/proc/{pid}/root{path}"):
         try:
             status = os.lstat(name)
@@ -64,7 +64,7 @@ def is_black_box(path: str) -> bool:
 
 
 def has_ended(path: str) -> bool:
-    """Unlike one of a killed process, whose number another one has got since."""
+    """Has the program ended by itself? False for the black box of a killed process, whose pid another process may have now."""
     try:
         with BlackBox(path) as box:
             return box.ended is not None
@@ -73,9 +73,9 @@ def has_ended(path: str) -> bool:
 
 
 def attach(target: int | _Path) -> BlackBox:
-    """The black box of a running program, by its process id or by the path.
+    """Open the black box of a running program, by its process id or by the path.
 
-    The program does nothing for it and notices nothing.
+    The program does no work for it and notices nothing.
     """
     if not isinstance(target, int):
         return open_black_box(target)

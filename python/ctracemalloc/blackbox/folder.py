@@ -1,6 +1,6 @@
-"""The default folder: where black boxes are whose path nobody has given.
+"""The default folder: where a black box is if no path was given.
 
-Model: a folder of the user's own, which nobody else may enter, with a file PID.box for each process.
+Model: the folder belongs to the user, no other user may enter it, and it has a file PID.box for each process.
 """
 
 import os
@@ -8,14 +8,14 @@ import stat
 
 
 def folders(uid: int) -> list[str]:
-    """Where the boxes of a user's processes may be, the best folder first."""
+    """Folders where the black boxes of a user's processes may be, the preferred folder first."""
     parents = [f"/run/user/{uid}", os.environ.get("XDG_RUNTIME_DIR", "")]
     found = [os.path.join(parent, "ctracemalloc") for parent in parents if os.path.isabs(parent)]
     return [*found, f"/tmp/ctracemalloc-{uid}"]
 
 
 def is_private(folder: str, uid: int) -> bool:
-    """Is it a folder, no link, of that user, which nobody else may enter?"""
+    """Is it a folder (not a link) of that user, which no other user may enter?"""
     try:
         status = os.lstat(folder)
     except OSError:
@@ -29,7 +29,7 @@ def make_folder() -> str:
         try:
             os.mkdir(folder, 0o700)
         except OSError:
-            pass  # it is there, or its parent is not: seen below
+            pass  # it exists, or its parent does not: checked below
         if is_private(folder, uid):
             return folder
     raise PermissionError(f"{folder!r} is not a folder of this user's alone: give a path for the black box")

@@ -1,7 +1,6 @@
-"""A black box read from its file.
+"""Reading a black box from its file.
 
-Model: a BlackBox is such a file, opened. Its tables are read anew each time that somebody asks, so of a program that runs
-they are those of now.
+Model: a BlackBox is an open file. Each call reads the tables anew, so for a running program the results are current.
 """
 
 import os
@@ -18,7 +17,7 @@ _Path: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 
 class Totals(NamedTuple):
-    """Sums over all places; of a sample, estimates."""
+    """Sums over all sites; of a sample, estimates."""
 
     time: float  # UNIX time of the reading
     size: int  # bytes live
@@ -74,20 +73,20 @@ class BlackBox:
         self._last: Totals | None = None
 
     def snapshot(self) -> Snapshot:
-        """What the tables hold now, or held when the program ended."""
+        """A snapshot of the tables: now, or when the program ended."""
         return self._core.snapshot()
 
     def peak(self) -> Snapshot:
-        """What was live at the moment of the peak."""
+        """A snapshot of the blocks that were live at the peak."""
         snapshot = self.snapshot().at_peak
-        assert snapshot is not None  # every black box knows it
+        assert snapshot is not None  # every black box has a peak
         return snapshot
 
     def totals(self) -> Totals:
         return read_totals(self.snapshot(), time.time())
 
     def rates(self) -> Rates | None:
-        """What changes a second since the last call; None the first time."""
+        """Changes a second since the last call; None: this is the first call."""
         old, self._last = self._last, self.totals()
         return None if old is None else rates_between(old, self._last)
 
@@ -102,9 +101,9 @@ class BlackBox:
 
     @property
     def ended(self) -> str | None:
-        """How the program ended, in words if they are known, else "stopped" or "exit".
+        """How the program ended: a text if it is known, else "stopped" or "exit".
 
-        None: it goes on, or was killed, or ended without a mark.
+        None: it continues, or was killed, or ended without recording how.
         """
         kind = self._core.info()[6]
         return None if kind is None else self._core.end()[0] or kind
@@ -116,7 +115,7 @@ class BlackBox:
 
     @property
     def losses(self) -> tuple[Loss, ...]:
-        """What is not in the numbers."""
+        """Facts about what is missing from the numbers."""
         return self._core.losses()
 
     @property
@@ -127,12 +126,12 @@ class BlackBox:
 
     @property
     def running(self) -> bool:
-        """Does a process have it open as its black box?"""
+        """Is a process writing it?"""
         return self._core.info()[8]
 
     @property
     def pid(self) -> int:
-        """As the process saw itself."""
+        """The process id, as the process itself sees it."""
         return self._core.info()[4]
 
     @property
@@ -150,7 +149,7 @@ class BlackBox:
 
     @property
     def incomplete(self) -> str | None:
-        """Why the file does not hold all; None: it does."""
+        """Why the file does not hold everything; None: it does."""
         return self._core.info()[7]
 
     def close(self) -> None:
@@ -167,7 +166,7 @@ class BlackBox:
 
 
 def open_black_box(path: _Path) -> BlackBox:
-    """Open a black box to read it, whatever has become of the program."""
+    """Open a black box to read it. The program may still run or may have ended in any way."""
     try:
         return BlackBox(path)
     except FileError as error:

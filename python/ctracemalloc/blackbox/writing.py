@@ -1,7 +1,7 @@
 """The black box of this process: what start(black_box=...) needs, forks, and the end.
 
-Model: the extension makes the file and calls prepare() for its path. What it holds of the process is in variables here: a
-process has at most one black box. The one in the default folder is removed when the process ends.
+Model: the extension creates the file and calls prepare() for its path. A process has at most one black box, so the state of
+this side is in variables of the module. A black box in the default folder is removed when the process ends.
 """
 
 import atexit
@@ -15,17 +15,17 @@ from .._ctracemalloc import FileError
 from .folder import make_folder
 from .reading import BlackBox
 
-KEEP_SECONDS = 24 * 3600  # a killed program's box in the default folder, for somebody to look at it
+KEEP_SECONDS = 24 * 3600  # how long the black box of a killed program stays in the default folder, so that users can read it
 
-_owned: tuple[int, bytes] | None = None  # pid, path: in the default folder, to be removed at exit
+_owned: tuple[int, bytes] | None = None  # pid and path of a black box in the default folder, to be removed at exit
 _hooks_are_set = False
-_children: str | bool | None = None  # what the paths of forks are made of; True: the default folder; None: they have no box
-_had_box = False  # was there a box before the fork?
-_ender = 0  # the process in which somebody else ends the box (`run`, which knows how the program ended)
+_children: str | bool | None = None  # prefix of the paths in forks; True: the default folder; None: forks have no black box
+_had_box = False  # whether there was a black box before the fork
+_ender = 0  # the process in which other code calls end() (`run`, which has the facts about how the program ended)
 
 
 def prepare(black_box: object, children: bool) -> tuple[bytes, str]:
-    """For start(): the file's path, and what it is to say of the process."""
+    """For start(): the path of the file, and the command line that it stores."""
     global _owned, _children, _hooks_are_set
     given: str | bytes = default_path() if black_box is True else os.fspath(black_box)  # type: ignore[call-overload]
     path = os.fsencode(os.path.abspath(given))
@@ -50,7 +50,7 @@ def before_fork() -> None:
 
 
 def begin_child() -> None:
-    """In a fork: the parent's box is not this process's; what it holds goes into another one if that was asked for."""
+    """In a fork: the black box belongs to the parent. If children were requested, the same tables continue in another file."""
     global _owned
     if _children is None or not _had_box:
         return
@@ -72,23 +72,23 @@ def at_exit() -> None:
         end()
 
 
-def is_ended_elsewhere() -> None:
-    """Whoever says so calls end() when this process ends."""
+def set_ended_elsewhere() -> None:
+    """The caller will call end() when this process ends; at_exit() then does nothing."""
     global _ender
     _ender = os.getpid()
 
 
 def end() -> None:
-    """The box ends with the program; tracing goes on for whoever still looks at it."""
+    """Record that the program has ended. Tracing continues for code that still reads the numbers."""
     try:
         _ctracemalloc._black_box_end(True)
     except MemoryError:
-        pass  # it goes on to the very end: better than a message that the program would not have without us
+        pass  # the black box continues to the very end, which is better than a message in a program that did not ask for one
     remove_owned()
 
 
 def abandon(path: str) -> None:
-    """The program is not started after all: nothing of its box stays. `path`: "" for none, "auto" for the default folder."""
+    """The program was not started: remove its black box. `path`: "" for none, "auto" for the default folder."""
     remove_owned()
     if path not in ("", "auto"):
         try:
@@ -104,7 +104,7 @@ def remove_owned() -> None:
         try:
             os.unlink(owned[1])
         except OSError:
-            pass  # somebody else was tidy
+            pass  # another process has removed it
 
 
 def default_path() -> str:
@@ -114,7 +114,7 @@ def default_path() -> str:
 
 
 def remove_stale(folder: str) -> None:
-    """Boxes of programs that are gone: at once if they ended, after a day if they were killed."""
+    """Remove black boxes of processes that are gone: at once if they ended, after a day if they were killed."""
     for name in os.listdir(folder):
         path = os.path.join(folder, name)
         try:

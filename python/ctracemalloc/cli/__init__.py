@@ -1,4 +1,4 @@
-"""The command line: a front door, which nothing imports. One file a command.
+"""The command line: an entry point, which no other module imports. Each command has one file.
 
-Model: each command is a module with add(), which gives the command its parser, and execute(), which gives the exit status.
+Model: each command is a module with add(), which adds the command's parser, and execute(), which returns the exit status.
 """

@@ -1,4 +1,4 @@
-"""The words of the command line: options that several commands have, and values as they are checked."""
+"""Arguments of the command line: options that several commands share, and the checks of their values."""
 
 import argparse
 import re
@@ -16,7 +16,7 @@ FORCE_HELP = "write FILE even if it is something else than such a file, or is re
 
 
 class Parser(argparse.ArgumentParser):
-    """Words of the command line are names like others."""
+    """Prints arguments in error messages like other names (_words.printable)."""
 
     def error(self, message: str) -> NoReturn:
         super().error(printable(message))
@@ -29,7 +29,7 @@ def nframe_argument(text: str) -> int:
 
 
 def interval_argument(text: str) -> int:
-    """Bytes, in the units that sizes are printed in: 65536, 512K, 512KiB, "512 KiB"."""
+    """A number of bytes, in the units in which sizes are printed: 65536, 512K, 512KiB, "512 KiB"."""
     match = re.fullmatch(r"(\d{1,15}) ?(?:([KMGT])(?:iB)?|B)?", text, re.IGNORECASE | re.ASCII)
     value = int(match[1]) << (10 * (1 + "KMGT".index(match[2].upper())) if match[2] else 0) if match else 0
     if not 1 <= value <= MAX_SAMPLE_INTERVAL:
@@ -75,7 +75,7 @@ def label_argument(text: str) -> tuple[str, str]:
 
 
 class Commands(Protocol):
-    """What add_subparsers() gives; argparse has no public name for it."""
+    """The type of add_subparsers()'s result; argparse has no public name for it."""
 
     def add_parser(self, name: str, **options: Any) -> Parser: ...
 

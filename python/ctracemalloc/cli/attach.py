@@ -1,7 +1,7 @@
-"""`attach`: looks into a running program.
+"""`attach`: shows the memory of a running program.
 
-Model: what there is to see is in the program's black box; the program does nothing for it. A program that has none can be
-told to start one (orders.py).
+Model: the numbers are read from the program's black box; the program does no work for it. A program without a black box
+can be ordered to start one (orders.py).
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""`detach`: stop the tracing that attach has started."""
+"""`detach`: stops the tracing that attach has started."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""`diff`: what changed between two saved snapshots."""
+"""`diff`: prints what changed between two saved snapshots."""
 
 import argparse
 

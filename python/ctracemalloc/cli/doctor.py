@@ -1,4 +1,4 @@
-"""`doctor`: is tracing exact on this interpreter?"""
+"""`doctor`: reports whether tracing is exact on this interpreter."""
 
 import argparse
 import sys
@@ -19,7 +19,7 @@ def execute(parsed: argparse.Namespace) -> int:
 
 
 def print_facts(out: TextIO) -> int:
-    """Print every fact; the exit status: 0 if all is right, 1 if something is lost."""
+    """Print every fact. Returns the exit status: 0 if all hold, 1 if something is lost."""
     interpreter = {
         "python": f"{sys.version} at {sys.executable}",
         "ctracemalloc": _ctracemalloc.__version__,

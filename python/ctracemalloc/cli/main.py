@@ -1,7 +1,7 @@
-"""`python -m ctracemalloc`: finds the command and has it executed.
+"""`python -m ctracemalloc`: finds the command and executes it.
 
-Model: a command is the module of its name. Only that of the command that is given is imported, so that none waits for what
-others need; all of them for the help.
+Model: a command is the module of its name. Only the module of the given command is imported, so that no command waits for
+the imports of others; the help imports all of them.
 """
 
 import argparse
@@ -21,22 +21,22 @@ COMMANDS = ("run", "report", "diff", "recording", "merge", "attach", "detach", "
 
 
 def build_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
-    """names: the commands that it has to know."""
+    """names: the commands that the parser has."""
     parser = Parser(prog=PROGRAM, description="Trace the memory a Python program allocates.")
     parser.add_argument("--version", action="version", version=f"ctracemalloc {ctracemalloc.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in names:
         module = importlib.import_module(f"{__package__}.{name}")
         command = module.add(commands)
-        # What is wrong with a command's words is told with its usage.
+        # An error in a command's arguments is reported with the usage of that command.
         command.set_defaults(parser=command, execute=module.execute)
     return parser
 
 
 def have_streams(parsed: argparse.Namespace) -> bool:
-    """A command whose answer goes to stdout says so if that is closed (sys.stdout is None, as under cron)."""
+    """False: the answer goes to stdout, which is closed (sys.stdout is None, as under cron); the error is printed."""
     if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - open until the process ends
     if sys.stdout is not None or parsed.command == "run":
         return True
     sys.stdout = io.StringIO()
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = parsed.execute(parsed)
         return status
     except BrokenPipeError:
-        # The reader (a pager, head) has gone. Let the interpreter's last flush hit nothing.
+        # The reader of the pipe (a pager, head) has ended. Let the interpreter's last flush write to /dev/null.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (OSError, ImportError, ctracemalloc.FileError) as error:

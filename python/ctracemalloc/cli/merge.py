@@ -1,4 +1,4 @@
-"""`merge`: one snapshot of many."""
+"""`merge`: makes one snapshot of many."""
 
 import argparse
 import sys

@@ -1,7 +1,7 @@
-"""Orders to a program that runs: start or stop tracing, for attach and detach.
+"""Orders to a running program: start or stop tracing, for attach and detach.
 
-Model: an order is a file of Python code that the interpreter of the program runs when it comes to it (sys.remote_exec, Python
-3.14 and newer). What cannot be done is said in one line, as an exception.
+Model: an order is a file of Python code, which the interpreter of the program runs at its next opportunity
+(sys.remote_exec, Python 3.14 and newer). A failure is an exception whose message is one line.
 """
 
 import os
@@ -15,9 +15,9 @@ import ctracemalloc
 
 from ..blackbox.finding import find
 
-PATIENCE = 10.0  # seconds that a program gets to run what it was sent
+PATIENCE = 10.0  # seconds that a program has to run the order
 
-# The program's own stderr is not for us: what goes wrong there is answered through a file.
+# The program's stderr belongs to the program: an error of the order is written into a file, the answer.
 FRAME = """\
 import sys
 try:
@@ -48,7 +48,7 @@ STOP = """\
 
 
 def require_orders(what: str, advice: str = "") -> None:
-    """what: as in "process 1 has no black box, and Python 3.13 cannot start one"."""
+    """what: for example "process 1 has no black box, and {python} cannot start one"."""
     if not hasattr(sys, "remote_exec"):
         version = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
         raise OSError(f"{what.format(python=version)} in a running program (3.14 and newer can){advice}")
@@ -59,7 +59,7 @@ def send(pid: int, code: str) -> None:
     path, answer = os.path.join(folder, "order.py"), os.path.join(folder, "answer")
     write(path, FRAME.format(code=code, answer=answer))
     write(answer, "")
-    # The program may be another user's.
+    # The program may run as another user.
     os.chmod(folder, 0o711)
     os.chmod(path, 0o644)
     os.chmod(answer, 0o622)
@@ -67,7 +67,7 @@ def send(pid: int, code: str) -> None:
         order(pid, path)
         wait_until_done(pid, code, answer)
     except TimeoutError:
-        # The program may come to it yet, and would complain of a file that is gone: it is to find one with nothing to do.
+        # The program may run the file later, and a missing file would make it print an error. So an empty file stays.
         write(path, "")
         raise
     except BaseException:
@@ -82,7 +82,7 @@ def write(path: str, text: str) -> None:
 
 
 def order(pid: int, path: str) -> None:
-    """Errors in one line: the interpreter has many, and several kinds of them."""
+    """Have the interpreter run the file. Its errors, of several types and many texts, become one line each."""
     remote_exec: Callable[[int, str], None] = sys.remote_exec  # type: ignore[attr-defined]
     try:
         remote_exec(pid, path)
@@ -97,7 +97,7 @@ def order(pid: int, path: str) -> None:
 
 
 def runs_python(pid: int) -> bool:
-    """Is there an interpreter in it, as far as can be seen?"""
+    """Does the process have an interpreter, as far as its mapped files show?"""
     try:
         with open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace") as maps:
             return any("python" in os.path.basename(line.rstrip()) for line in maps)
@@ -106,7 +106,7 @@ def runs_python(pid: int) -> bool:
 
 
 def wait_until_done(pid: int, code: str, answer: str) -> None:
-    """Until the box is there (START) or has ended (STOP), or patience ends: the program may be in a long call."""
+    """Wait until the black box exists (START) or has ended (STOP), at most PATIENCE: the program may be in a long call."""
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         if (find(pid) is None) == (code is STOP):

@@ -1,4 +1,4 @@
-"""The program that `run` is given: where its words begin, and whether there is one."""
+"""The program that `run` is given: where its arguments begin, and whether it exists."""
 
 import os
 import zipimport
@@ -21,12 +21,12 @@ def split_program(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def script_of(program: list[str]) -> str | None:
-    """The file or folder that the program is; None: it is a module, code or what stdin says."""
+    """The file or folder of the program; None: the program is a module, code (-c) or stdin."""
     return None if program[0] == "-" or program[0].startswith(("-m", "-c")) else program[0]
 
 
 def can_begin(program: list[str]) -> bool:
-    """False: the interpreter will say that there is no such script."""
+    """False: the interpreter will report that there is no such script."""
     path = script_of(program)
     if path is None:
         return True
@@ -38,5 +38,5 @@ def can_begin(program: list[str]) -> bool:
 def is_archive_without_main(path: str) -> bool:
     try:
         return os.path.isfile(path) and zipimport.zipimporter(path).find_spec("__main__") is None
-    except (ImportError, UnicodeError):  # it is no archive
+    except (ImportError, UnicodeError):  # not an archive
         return False

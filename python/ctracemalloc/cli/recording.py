@@ -1,4 +1,4 @@
-"""`recording`: memory over time as text, or the snapshot of a moment into a file."""
+"""`recording`: prints memory over time as text, or saves the snapshot of a moment."""
 
 import argparse
 
@@ -35,7 +35,7 @@ def execute(parsed: argparse.Namespace) -> int:
         lines = format_recording(recording, parsed.key, parsed.top, style_of(parsed), start=parsed.start, end=parsed.end)
     except FileError:
         raise
-    except ValueError as error:  # a moment that is not there
+    except ValueError as error:  # no such moment
         parsed.parser.error(str(error))
     print_lines(lines)
     return 0

@@ -1,4 +1,4 @@
-"""`report`: a saved snapshot as text."""
+"""`report`: prints a saved snapshot as text."""
 
 import argparse
 

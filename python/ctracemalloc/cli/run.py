@@ -1,13 +1,12 @@
 """`run`: the launcher.
 
-Model: the launcher does not run the program, it becomes it. launch() replaces this process
-(execve) by `python [the same interpreter options] -X ctracemalloc_run=SETTINGS PROGRAM ARGS`,
-so that __main__, sys.argv, sys.path, tracebacks, exit status, standard input and
-multiprocessing are the interpreter's own, and no frame of ours lies below the program's.
+Model: the launcher replaces itself by the program. launch() replaces this process (execve) by `python [the same interpreter
+options] -X ctracemalloc_run=SETTINGS PROGRAM ARGS`. So __main__, sys.argv, sys.path, tracebacks, exit status, standard input
+and multiprocessing are the interpreter's own, and no frame of this package is below the program's.
 
-In the new process `ctracemalloc.pth` sees the option and lets run/begin.py start the tracing before the program's first
-line. Where that file is not installed (the package is on PYTHONPATH only), the launcher puts the folder
-`_startup/pythonpath` on PYTHONPATH for a moment instead; its sitecustomize does the same.
+In the new process `ctracemalloc.pth` finds the option and calls run/begin.py, which starts tracing before the program's
+first line. Where that file is not installed (the package is on PYTHONPATH only), the launcher puts the folder
+`_startup/pythonpath` on PYTHONPATH; its sitecustomize does the same and removes the folder again.
 """
 
 import argparse
@@ -120,7 +119,7 @@ def execute(parsed: argparse.Namespace) -> int:
 
 
 def launch(parsed: argparse.Namespace, program: list[str]) -> str:
-    """Become the program. Returns only if that cannot be done: a text that says why."""
+    """Replace this process by the program. Returns only if that fails: a text that says why."""
     problem = problem_with(parsed, program)
     if problem:
         return problem
@@ -130,19 +129,19 @@ def launch(parsed: argparse.Namespace, program: list[str]) -> str:
     words = ["--", *program] if is_like_an_option(program) else program
     environment = dict(os.environ)
     command = [executable, *options, *words]
-    if can_begin(program):  # else the interpreter says so, and that is all
+    if can_begin(program):  # if not, the interpreter reports it, and nothing is left to do
         if wrapper_name is not None:
             add_paths(environment, wrapper.paths_of_application(started_as))
         if not hook_is_installed():
             add_paths(environment, [STARTUP_FOLDER])
         command = [executable, *options, "-X", f"{RUN_OPTION}={settings_of(parsed).encode()}", *words]
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:  # closed, as under cron
+        if stream is not None:  # None: closed, as under cron
             stream.flush()
     if wrapper_name is not None:
         complain(f"the program takes the place of {wrapper_name}, which ends here without a result")
         wrapper.end_timers()
-    posix.execve(executable, command, environment)  # not os.execve: debuggers put a function of their own in its place
+    posix.execve(executable, command, environment)  # not os.execve, which debuggers replace
 
 
 def problem_with(parsed: argparse.Namespace, program: list[str]) -> str:
@@ -167,7 +166,7 @@ def problem_with(parsed: argparse.Namespace, program: list[str]) -> str:
 
 
 def is_like_an_option(program: list[str]) -> bool:
-    """Is it a file that is called like one?"""
+    """Is it a file whose name looks like an option?"""
     return program[0].startswith("-") and script_of(program) is not None
 
 
@@ -190,7 +189,7 @@ def settings_of(parsed: argparse.Namespace) -> Settings:
 
 
 def check_outputs(parsed: argparse.Namespace, program: list[str]) -> None:
-    """OSError if a file must not be, or cannot be, written."""
+    """OSError if an output file must not be written, or cannot be."""
     black_box = None if parsed.black_box == "auto" else parsed.black_box
     outputs = [
         (parsed.output, kinds.SNAPSHOT),
@@ -201,7 +200,7 @@ def check_outputs(parsed: argparse.Namespace, program: list[str]) -> None:
     script = [] if path is None else [path]
     output.check_all(outputs, inputs=script, force=parsed.force)
     if parsed.force and black_box is not None:
-        output.make_way(black_box, kinds.BLACK_BOX, script)  # the core replaces black boxes only
+        output.remove_other_kind(black_box, kinds.BLACK_BOX, script)  # the core overwrites only black boxes
 
 
 def hook_is_installed() -> bool:

@@ -1,7 +1,7 @@
-"""What is in a file that a command is given: a snapshot, and facts about where it is from.
+"""Input files of commands: the snapshot of a file, and facts about its program.
 
-Model: a snapshot file, compressed or not, a file of the standard module, a black box, or a recording, of which the last moment
-counts. The first bytes tell which. What goes wrong is told with the file's name, once.
+Model: the input is a snapshot file (compressed or not), a file of the standard module, a black box, or a recording, of which
+the last moment is used. The first bytes determine the kind. An error message contains the file's name once.
 """
 
 import contextlib
@@ -21,11 +21,11 @@ READERS = {kinds.SNAPSHOT: "report", kinds.RECORDING: "recording", kinds.BLACK_B
 
 class Source(NamedTuple):
     snapshot: Snapshot
-    run: dict[str, Any]  # about the program, as `Snapshot.run` has it; empty: nothing is known
+    run: dict[str, Any]  # facts about the program, as in `Snapshot.run`; empty: none are known
 
 
 def load(path: str) -> Source:
-    """FileError and OSError name the file."""
+    """Read the file. FileError and OSError contain its name."""
     kind = kinds.kind_of(path) or kinds.SNAPSHOT
     with naming(path, kind):
         if kind == kinds.RECORDING:
@@ -39,7 +39,7 @@ def load(path: str) -> Source:
 
 
 def expect(path: str, *wanted: str) -> None:
-    """FileError if a file is one of ours, but of another kind."""
+    """FileError if the file is one of this package's, but not of a wanted kind."""
     found = kinds.kind_of(path)
     if found is not None and found not in wanted:
         raise FileError(f"{path}: it is a {found}, not a {wanted[0]}: `{READERS[found]}` reads it")
@@ -53,7 +53,7 @@ def open_recording(path: str) -> Recording:
 
 @contextlib.contextmanager
 def naming(path: str, kind: str = kinds.SNAPSHOT) -> Iterator[None]:
-    """What is wrong with a file, or not known of a snapshot, as a FileError that begins with the file's name."""
+    """Turn an error about a file, or about a fact that a snapshot lacks, into a FileError that begins with the file's name."""
     try:
         yield
     except FileError as error:
@@ -67,7 +67,7 @@ def naming(path: str, kind: str = kinds.SNAPSHOT) -> Iterator[None]:
 
 
 def peak_of(source: Source, path: str) -> Snapshot:
-    """snapshot.at_peak, or a FileError that names the file."""
+    """snapshot.at_peak, or a FileError that contains the file's name."""
     peak = source.snapshot.at_peak
     if peak is None:
         raise FileError(f"{path}: what was live at the peak is not in this file")

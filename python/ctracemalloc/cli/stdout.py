@@ -1,4 +1,4 @@
-"""What commands print."""
+"""Output of commands on stdout."""
 
 import argparse
 import sys

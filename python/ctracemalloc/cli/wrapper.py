@@ -1,10 +1,10 @@
-"""Of the launcher: what the interpreter was told, and what a wrapper was.
+"""For the launcher: the interpreter's options, and whether a wrapper started the launcher.
 
-Model: `python OPTIONS -m ctracemalloc run PROGRAM` is the plain way. A wrapper (`python OPTIONS -m cProfile -m
-ctracemalloc run PROGRAM`, coverage, memray, a zip application) has words of its own, which are not the interpreter's:
-its options end at the first word that names a program, as for CPython's own getopt. The launcher replaces the whole
-process, and with it the wrapper. What the wrapper has left in the process must not reach the program: timers that it
-has started go on through an exec, and their signals would kill. What a zip application has put on sys.path must.
+Model: the usual command is `python OPTIONS -m ctracemalloc run PROGRAM`. A wrapper (`python OPTIONS -m cProfile -m
+ctracemalloc run PROGRAM`, coverage, memray, a zip application) has arguments of its own, which are not the interpreter's. The
+interpreter's options end at the first argument that names a program, as for CPython's own getopt. The launcher replaces the
+whole process, and with it the wrapper. State that the wrapper left in the process must not reach the program: timers
+survive an exec, and their signals would kill the program. What a zip application put on sys.path must reach it.
 """
 
 import os
@@ -22,7 +22,7 @@ TIMERS = ((signal.ITIMER_REAL, signal.SIGALRM), (signal.ITIMER_VIRTUAL, signal.S
 
 
 def split_command(words: list[str]) -> tuple[list[str], list[str]]:
-    """The interpreter's options, and the program: ["-m", NAME, …], ["-c", CODE, …] or [SCRIPT, …]."""
+    """Split a command line into the interpreter's options and the program: ["-m", NAME, …], ["-c", CODE, …] or [SCRIPT, …]."""
     index = 0
     while index < len(words):
         word = words[index]
@@ -47,7 +47,7 @@ def split_command(words: list[str]) -> tuple[list[str], list[str]]:
 
 
 def wrapper_of(program: list[str]) -> str | None:
-    """What stands between the interpreter and us, in words; None: nothing."""
+    """The name of the program that runs the launcher; None: the interpreter runs it directly."""
     if program[:1] == ["-m"]:
         name = " ".join(program[:2])
         return None if program[1:2] in (["ctracemalloc"], ["ctracemalloc.__main__"]) else name
@@ -59,7 +59,7 @@ def wrapper_of(program: list[str]) -> str | None:
 
 
 def executable(wrapped: bool) -> str:
-    """The interpreter's path. A wrapper may have put a script of its own in sys.executable's place (scalene does)."""
+    """The interpreter's path. A wrapper may have replaced sys.executable by a script of its own (scalene does)."""
     import shutil
 
     if not wrapped:
@@ -76,21 +76,21 @@ def executable(wrapped: bool) -> str:
 
 
 def end_timers() -> None:
-    """Those that the wrapper handles in this process; nobody does in the program's."""
+    """Stop the timers whose signals the wrapper handles in this process: the program has no handlers for them."""
     for timer, number in TIMERS:
         if signal.getsignal(number) not in (signal.SIG_DFL, signal.SIG_IGN):
             signal.setitimer(timer, 0)
 
 
 def paths_of_application(program: list[str]) -> list[str]:
-    """What an application in a zip file or a folder has added to sys.path: its program imports what is packed with it."""
+    """Entries that an application in a zip file or a folder added to sys.path: its program imports what is packed with it."""
     import zipfile
 
     if not program or program[0].startswith("-"):
         return []
     if not (os.path.isdir(program[0]) or zipfile.is_zipfile(program[0])):
         return []
-    import sysconfig  # here: it needs threading, which the program is not to find imported
+    import sysconfig  # imported late: it imports threading, which the program must not find imported
 
     paths = sysconfig.get_paths()
     own = {paths["stdlib"], paths["platstdlib"], os.path.dirname(os.__file__), *site.getsitepackages()}

@@ -1,1 +1,1 @@
-"""File formats: which kind of file it is, zstd, the standard module's dumps, and which files a command may write."""
+"""File formats: the kind of a file, zstd, the standard module's dumps, and which files a command may write."""

@@ -1,8 +1,8 @@
-"""zstd for snapshot files, by whatever library this interpreter has.
+"""zstd for snapshot files, by a library that this interpreter has.
 
-Model: bytes in, bytes out. The library is Python 3.14's own `compression.zstd`, or one of the packages
-`zstandard` and `backports.zstd`; nothing is imported before it is needed. A compressed file can claim to be anything, so
-it is decompressed in pieces, up to a limit that depends on its size.
+Model: bytes in, bytes out. The library is Python 3.14's own `compression.zstd`, or one of the packages `zstandard` and
+`backports.zstd`; it is imported when it is first needed. The sizes in a compressed file cannot be trusted, so the file is
+decompressed in pieces, up to a limit that depends on its size.
 """
 
 import importlib
@@ -14,12 +14,12 @@ from typing import Any, Literal, NoReturn
 
 from .._ctracemalloc import FileError
 
-# A module `compression` of an older Python is somebody else's.
+# On older Pythons a module `compression` is not the standard library's.
 LIBRARIES = (*(["compression.zstd"] if sys.version_info >= (3, 14) else []), "zstandard", "backports.zstd")
 SUFFIX = ".zst"
 LEVEL = 3
 PIECE = 1 << 20  # bytes
-SPARE_SIZE = 64 << 20  # bytes that any file may have
+SPARE_SIZE = 64 << 20  # bytes that every file may decompress to
 MAX_RATIO = 200
 
 
@@ -40,9 +40,9 @@ def compress(content: bytes) -> bytes:
 
 
 def decompress(content: bytes, name: object) -> bytes:
-    """FileError if it is damaged, or has more than SPARE_SIZE and MAX_RATIO times its size in it.
+    """FileError if the file is damaged, or contains more than SPARE_SIZE plus MAX_RATIO times its size.
 
-    `name` is the file's, for messages.
+    `name` is the file's name, for messages.
     """
     zstd = library()
     limit = SPARE_SIZE + MAX_RATIO * len(content)
@@ -59,7 +59,7 @@ def decompress(content: bytes, name: object) -> bytes:
 
 
 def decompressed_head(content: bytes, size: int) -> bytes:
-    """The first `size` bytes of what begins with `content`; fewer if it is damaged or no library can tell."""
+    """The first `size` bytes of what `content` decompresses to; fewer if it is damaged or there is no library."""
     try:
         zstd = library()
     except ImportError:
@@ -78,7 +78,7 @@ def decompressed_pieces(zstd: ModuleType, content: bytes) -> Iterator[bytes]:
 
 
 def opened(zstd: ModuleType, content: bytes) -> Any:
-    """A binary file of what is in `content`."""
+    """A binary file that reads what `content` decompresses to."""
     source = io.BytesIO(content)
     if zstd.__name__ == "zstandard":
         return zstd.ZstdDecompressor().stream_reader(source, read_across_frames=True)
@@ -93,5 +93,5 @@ def fail(name: object, reason: str) -> NoReturn:
 
 
 def of_name(path: str) -> Literal["zstd"] | None:
-    """The compression that a file of this name is given on the command line."""
+    """The compression that the command line uses for a file of this name."""
     return "zstd" if path.endswith(SUFFIX) else None

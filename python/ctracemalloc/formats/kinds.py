@@ -1,4 +1,4 @@
-"""The kinds of files there are, told by their first bytes."""
+"""The kinds of files, determined by their first bytes."""
 
 import os
 import stat
@@ -17,16 +17,16 @@ ZSTD_HEAD = 1 << 18  # bytes: more than the first block of a compressed file
 
 
 def kind_of(path: str) -> str | None:
-    """What a regular file is, by its first bytes, zstd or not; None: nothing of ours, or no regular file."""
+    """The kind of a regular file, compressed or not; None: it is not one of this package's kinds, or not a regular file."""
     if not stat.S_ISREG(os.stat(path).st_mode):
-        return None  # whoever opens and closes a pipe takes it from its reader
+        return None  # opening and closing a pipe would consume its reader
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
         head = os.read(descriptor, MAGIC_SIZE)
         if head.startswith(ZSTD_MAGIC):
-            from . import compression  # `import ctracemalloc` has to be quick
+            from . import compression  # imported late: `import ctracemalloc` has to be fast
 
             head = compression.decompressed_head(head + os.read(descriptor, ZSTD_HEAD), MAGIC_SIZE)
     finally:

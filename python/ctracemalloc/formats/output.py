@@ -1,14 +1,14 @@
 """Which files a command may write: one rule for all of them.
 
-Model: each file that a command writes has a kind: snapshot, recording or black box. A command is free to write what is not
-there yet, what is empty, what is no regular file (a device, a pipe), and a file of the same kind. Everything else that exists
-belongs to somebody, and so does a file that the command reads: it is refused, unless the user says --force. Links are followed,
-so another name for the same file is the same file.
+Model: each file that a command writes has a kind: snapshot, recording or black box. A command may write a path that does not
+exist, an empty file, what is not a regular file (a device, a pipe), and a file of the same kind. Every other existing file
+belongs to the user, and so does a file that the command reads: the command refuses to write it, unless the option --force is
+given. Links are followed, so another name for the same file is the same file.
 
-A command checks before it does anything. The report of `run` comes long after that, so it claims the name: it makes the file,
-empty, in one step that fails if there is one (O_EXCL), and looks again at what is there then.
+A command checks before it does anything. The report of `run` is written long after the check, so the name is reserved: the
+file is created, empty, in one step that fails if it exists (O_EXCL), and the existing file is checked again then.
 
-From Python, Snapshot.dump and record() write over what is there, as the standard module does.
+From Python, Snapshot.dump and record() overwrite an existing file, as the standard module does.
 """
 
 import os
@@ -17,7 +17,7 @@ from itertools import count
 
 from .kinds import kind_of
 
-TYPE_CHECKING = False  # this is a part of `import ctracemalloc`, which has to be quick
+TYPE_CHECKING = False  # this module is a part of `import ctracemalloc`, which has to be fast
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -27,7 +27,7 @@ class RefusedError(OSError):
 
 
 def check(path: str, kind: str, *, inputs: "Iterable[str]" = (), force: bool = False) -> None:
-    """RefusedError if a command must not write `path`; any OSError if it cannot."""
+    """RefusedError if a command must not write `path`; another OSError if it cannot."""
     if not path:
         raise RefusedError("cannot write to a file without a name")
     try:
@@ -47,7 +47,7 @@ def check(path: str, kind: str, *, inputs: "Iterable[str]" = (), force: bool = F
 
 
 def check_all(outputs: "Iterable[tuple[str | None, str]]", *, inputs: "Iterable[str]" = (), force: bool = False) -> None:
-    """check() for each of (path or None, kind). No two may be the same file."""
+    """check() for each pair (path or None, kind). No two may be the same file."""
     seen: dict[str, str] = {}
     inputs = list(inputs)
     for path, kind in outputs:
@@ -72,17 +72,17 @@ def is_file(name: str, status: os.stat_result) -> bool:
     try:
         return os.path.samestat(os.stat(name), status)
     except OSError:
-        return False  # whoever reads it says so
+        return False  # the code that reads it reports the error
 
 
-def make_way(path: str, kind: str, inputs: "Iterable[str]") -> None:
-    """Remove a regular file of another kind that is no input, because the user said --force."""
+def remove_other_kind(path: str, kind: str, inputs: "Iterable[str]") -> None:
+    """Remove a regular file of another kind that is not an input, because the user gave --force."""
     if os.path.isfile(path) and kind_of(path) != kind and not any(is_file(name, os.stat(path)) for name in inputs):
         os.unlink(path)
 
 
 def is_stream(path: str, descriptor: int) -> bool:
-    """Does what is written to `path` go where the descriptor's does?"""
+    """Is the file at `path` the same as the descriptor's?"""
     try:
         return os.path.samestat(os.stat(path), os.fstat(descriptor))
     except OSError:
@@ -93,7 +93,7 @@ def is_stream(path: str, descriptor: int) -> bool:
 
 
 def reserve(path: str) -> bool:
-    """Make the file, empty; False if there is one. Any other OSError is left to whoever writes it."""
+    """Create the file, empty; False if it exists. Any other OSError is raised; the write will fail with the same one."""
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
     except FileExistsError:
@@ -102,16 +102,16 @@ def reserve(path: str) -> bool:
 
 
 def give_up(path: str) -> None:
-    """Remove what reserve() has made, if nothing was written into it."""
+    """Remove the file that reserve() created, if nothing was written into it."""
     try:
         if os.stat(path).st_size == 0:
             os.unlink(path)
     except OSError:
-        pass  # it is gone, or stays: nothing is lost
+        pass  # already removed, or cannot be removed: nothing is lost
 
 
 def reserve_free_name(path: str) -> str:
-    """`path`, or the first of PATH with -2, -3 … before its ending that is free; the file is there then, and empty."""
+    """`path`, or the first free one of PATH-2, PATH-3 … (before its ending). The file exists then, and is empty."""
     folder, name = os.path.split(path)
     stem, dot, ending = name.partition(".")
     names = (os.path.join(folder, f"{stem}-{number}{dot}{ending}") for number in count(2))

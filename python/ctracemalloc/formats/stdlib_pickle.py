@@ -1,10 +1,9 @@
 """Snapshot.dump in the form of the standard module's own: a pickle.
 
-Model: such a pickle holds one `tracemalloc.Snapshot` whose state is a dict, with a
-`tracemalloc._Traces` in it whose state is a list of raw traces,
-`(domain, size, ((filename, lineno), …), total_nframe)`. dump() writes the opcodes of those two objects
-by hand, because pickle would have to import `tracemalloc` to write its name; pickle writes the values in
-between. The core reads such files (src/libctm/formats/stdlib_pickle.c).
+Model: such a pickle holds one `tracemalloc.Snapshot`. Its state is a dict with a `tracemalloc._Traces`, whose state is a
+list of raw traces, `(domain, size, ((filename, lineno), …), total_nframe)`. dump() writes the opcodes of those two objects
+itself, because pickle would have to import `tracemalloc` to write its name; pickle writes the values between them. The core
+reads such files (src/libctm/formats/stdlib_pickle.c).
 """
 
 import errno
@@ -20,9 +19,9 @@ from .._ctracemalloc import Snapshot
 
 MODULE = "tracemalloc"
 
-PATIENCE = 2.0  # seconds for a pipe's reader to come
+PATIENCE = 2.0  # seconds to wait for a pipe's reader
 
-# The newest protocol without frames: its pieces can be put together.
+# The newest protocol without frames: its pieces can be concatenated.
 PROTOCOL = 3
 GLOBAL = b"c%s\n%s\n"
 NEW_OBJECT = b")\x81"  # EMPTY_TUPLE NEWOBJ: cls.__new__(cls)
@@ -38,9 +37,9 @@ Target: TypeAlias = int | str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 
 def is_plain(value: object, seen: set[int] | None = None) -> bool:
-    """Made of None, bool, int, float, str, bytes, list, tuple and dict alone?
+    """Does it consist of None, bool, int, float, str, bytes, list, tuple and dict alone?
 
-    `seen` holds the ids of containers that need no second look; the caller keeps them alive.
+    `seen` has the ids of containers that were already checked; the caller holds references to them.
     """
     waiting, seen = [value], set() if seen is None else seen
     while waiting:
@@ -59,7 +58,7 @@ def is_plain(value: object, seen: set[int] | None = None) -> bool:
 
 
 class Pieces:
-    """Values as pickle writes them, sharing one memo, without the marks of begin and end."""
+    """Pickled values that share one memo, without the opcodes of begin and end."""
 
     def __init__(self) -> None:
         self.buffer = io.BytesIO()
@@ -75,11 +74,11 @@ class Pieces:
 def dump(snapshot: Snapshot, path: Target) -> None:
     """Write `snapshot` so that the standard module's Snapshot.load reads it.
 
-    `path` is anything that open() takes, as in the standard module.
+    `path` is anything that open() accepts, as in the standard module.
 
-    ValueError if it is of a sample;
-    TypeError naming the attribute if the snapshot carries one that is not plain data; then
-    nothing is written. The file at `path` is replaced only when the new one is whole.
+    ValueError if it is of a sample.
+    TypeError with the name of the attribute if the snapshot has one that is not plain data; then nothing is written.
+    The file at `path` is replaced only when the new one is complete.
     """
     if snapshot.sample_interval is not None:
         raise ValueError(
@@ -115,7 +114,7 @@ def encode_snapshot(traces: list[Any], attributes: dict[str, Any]) -> Iterator[b
 
 
 def open_device(path: str, flags: int) -> int:
-    """Waits for somebody to read a pipe, but not for ever."""
+    """Open a device or pipe. Waits for a pipe's reader, but at most PATIENCE."""
     until = time.monotonic() + PATIENCE
     while True:
         try:
@@ -130,7 +129,7 @@ def open_device(path: str, flags: int) -> int:
 
 
 def within_limit(chunks: Iterator[bytes], path: str) -> Iterator[bytes]:
-    """Beyond the process's limit the system would send SIGXFSZ, which kills a program that does not ignore it."""
+    """OSError instead of SIGXFSZ: beyond the process's file size limit the system sends it, and it kills by default."""
     limit, size = resource.getrlimit(resource.RLIMIT_FSIZE)[0], 0
     for chunk in chunks:
         size += len(chunk)
@@ -145,7 +144,7 @@ def write_whole(path: Target, chunks: Iterator[bytes]) -> None:
     else:
         target = os.path.realpath(os.fsdecode(path))
     if isinstance(target, int) or (os.path.exists(target) and not os.path.isfile(target)):
-        # A device or a pipe; a directory is an error here.
+        # A device or a pipe; for a directory this raises.
         with open(target, "wb", opener=None if isinstance(target, int) else open_device) as file:
             file.writelines(chunks)
         return

@@ -1,5 +1,5 @@
-"""What reports are made of: numbers only. render makes texts of them.
+"""What reports consist of, as numbers. render turns them into text.
 
-Model: functions here take what the public API gives (snapshots, recordings) and give tuples of numbers, frames and
-tracebacks. No string here is made of a number.
+Model: the functions of this package accept objects of the public API (snapshots, recordings) and return tuples of numbers,
+frames and tracebacks. No number is formatted here.
 """

@@ -12,7 +12,7 @@ class Change(NamedTuple):
     traceback: Traceback
     size_diff: int
     blocks_diff: int
-    size: int  # now, live or at the peak
+    size: int  # now: live, or at the peak
     blocks: int  # live now
     freed_diff: int  # blocks
     live_diff: int  # bytes
@@ -22,7 +22,7 @@ class Changes(NamedTuple):
     old: Sums
     new: Sums
     shown: list[Change]
-    number: int  # of all that there are
+    number: int  # of all changes
 
 
 def changes_between(

@@ -19,7 +19,7 @@ class Row(NamedTuple):
 
 class Rows(NamedTuple):
     shown: list[Row]
-    number: int  # of all that there are
+    number: int  # of all statistics
 
 
 def rows_of(snapshot: Snapshot, key: str, top: int, *, cumulative: bool = False, sort: str = "size") -> Rows:
@@ -43,7 +43,7 @@ def amounts_of(statistic: Statistic, sort: str) -> tuple[int, int]:
 
 
 def whole_of(snapshot: Snapshot, sort: str) -> int:
-    """The bytes of which a row's are so many percent."""
+    """The bytes that a row's percentage refers to."""
     if sort == "allocated":
         return sums_of(snapshot).allocated_size or 0
     peak = snapshot.at_peak if sort == "peak" else None

@@ -4,13 +4,13 @@ from typing import NamedTuple
 
 from .._ctracemalloc import Snapshot
 
-# The peak is told apart from what is live if it is so much more:
+# A report shows the peak in addition to what is live if it is this many times as large:
 PEAK_RATIO = 1.5
 PEAK_BYTES = 64 * 1024
 
 
 class Sums(NamedTuple):
-    """Of a sample, estimates. None: the snapshot does not know it."""
+    """Of a sample, estimates. None: the snapshot does not have the number."""
 
     size: int
     blocks: int
@@ -22,7 +22,7 @@ class Sums(NamedTuple):
 def sums_of(snapshot: Snapshot) -> Sums:
     try:
         files = snapshot.statistics("filename", sort="allocated")
-    except ValueError:  # not known
+    except ValueError:  # not in the snapshot
         files = snapshot.statistics("filename")
         size, count = sum(item.size for item in files), sum(item.count for item in files)
         return Sums(size, count, None, None, None)

@@ -1,12 +1,12 @@
 """Reading a recording: memory over time.
 
-Model: a Recording is a file that was opened: a list of moments, and for each the snapshot that take_snapshot() would
-have given. writing.py makes the files, docs/formats/recording.md tells what is in them.
+Model: a Recording is an open file: a list of moments, and for each the snapshot that take_snapshot() would have returned.
+writing.py makes the files, docs/formats/recording.md describes their contents.
 
 Times are seconds since the recording began. Ticks do not fall on whole seconds: one that was due at 5 was made at 5.0004 or so.
-So wherever a moment is asked for, by a time, the tick nearest to it is meant (of two as near, the earlier one), and what was
-asked for must lie in the recording: from 0 to half an interval after the last tick. A time is shown with the fewest digits
-that, asked for, give this tick again.
+So wherever a moment is requested by a time, the tick nearest to the time is meant; of two at the same distance, the earlier.
+The time must be in the recording: from 0 to half an interval after the last tick. A time is printed with the fewest digits
+that select the same tick again.
 """
 
 import os
@@ -30,29 +30,29 @@ _Place: TypeAlias = Frame | Traceback | Statistic | StatisticDiff
 
 
 class Moment(NamedTuple):
-    """One tick of a recording: what was live, in all."""
+    """One tick of a recording: the sums over everything that was live."""
 
     time: float  # seconds since the recording began
     size: int  # bytes
     count: int  # type: ignore[assignment]  # blocks
-    peak: int  # bytes: the exact peak until then, since start, clear_traces or reset_peak
+    peak: int  # bytes: the exact peak until this tick, since start, clear_traces or reset_peak
     resident: int  # bytes of memory of the whole process; 0: not known
 
 
 class Event(NamedTuple):
-    """Something after which counting begins anew."""
+    """An event after which the counters begin anew."""
 
     time: float
     what: str  # "start", "clear" (or stop and start within one tick), "stop"
 
 
 class Peak(NamedTuple):
-    time: float  # of the first tick by which it had been reached
+    time: float  # of the first tick that has the peak
     size: int  # bytes
 
 
 class Series(NamedTuple):
-    """A place over time: item i of sizes and counts is that of times[i]."""
+    """A location over time: item i of sizes and counts belongs to times[i]."""
 
     place: Frame
     times: list[float]
@@ -65,7 +65,7 @@ class Series(NamedTuple):
 
 
 class Recording:
-    """A recording, opened by open_recording() to be read. It may still be going on: what is there is read."""
+    """A recording, opened by open_recording() for reading. It may still grow: what the file has so far is read."""
 
     def __init__(self, path: "_Path") -> None:
         self._core = _ctracemalloc._recording_open(path)
@@ -100,9 +100,9 @@ class Recording:
 
     @property
     def ended(self) -> str | None:
-        """How the program ended, in words if they are known, else "stopped" or "exit".
+        """How the program ended: a text if it is known, else "stopped" or "exit".
 
-        None: it goes on, or was killed, or ended without a mark.
+        None: it continues, or was killed, or ended without recording how.
         """
         return None if self._ended is None else self._core.end()[0] or self._ended
 
@@ -113,17 +113,17 @@ class Recording:
 
     @property
     def incomplete(self) -> str | None:
-        """Why the recording ended before the program did; None: it did not, as far as the file says."""
+        """Why the recording ended before the program did; None: the file does not say that it did."""
         return self._core.lack()
 
     @property
     def losses(self) -> tuple[Loss, ...]:
-        """What is not in the numbers of any of the moments."""
+        """Facts about what is missing from the numbers of any of the moments."""
         return self._core.losses()
 
     @property
     def truncated(self) -> str | None:
-        """What is wrong with the end of the file, and was left out; None: nothing is."""
+        """What is wrong with the end of the file, which was not read; None: nothing is."""
         if self._fault is None:
             return None
         lost = self._file_bytes - self._good_bytes
@@ -132,12 +132,12 @@ class Recording:
 
     @property
     def times(self) -> list[float]:
-        """The moments there are, in seconds since the recording began."""
+        """The times of all moments, in seconds since the recording began."""
         return list(self._times)
 
     @property
     def events(self) -> list[Event]:
-        """When tracing was started, cleared and stopped. Snapshots from before and after do not add up."""
+        """When tracing was started, cleared and stopped. Snapshots from before and after such an event do not add up."""
         events = []
         before = False
         for time, tracing, _nframe, _sample_interval in self._core.spans():
@@ -146,17 +146,17 @@ class Recording:
         return events
 
     def totals(self) -> list[Moment]:
-        """What was live, moment by moment."""
+        """What was live at each moment."""
         return [Moment(time / 1e9, *rest) for time, *rest, _span in self._moments]
 
     def moment(self, at: float | None = None) -> Moment:
-        """The Moment nearest to `at` seconds; None: the last there is. ValueError outside of the recording."""
+        """The Moment nearest to `at` seconds; None: the last one. ValueError outside of the recording."""
         time, *rest, _span = self._moments[self._index(at)]
         return Moment(time / 1e9, *rest)
 
     @property
     def peak(self) -> Peak:
-        """The highest that traced memory has been, between two ticks or not."""
+        """The highest value of traced memory, at a tick or between two."""
         if not self._moments:
             raise ValueError("the recording has no moments")
         highest = max(moment[3] for moment in self._moments)
@@ -164,7 +164,7 @@ class Recording:
         return Peak(first[0] / 1e9, highest)
 
     def snapshot(self, at: float | None = None) -> Snapshot:
-        """The Snapshot of the moment nearest to `at` seconds; None: of the last there is. ValueError outside."""
+        """The Snapshot of the moment nearest to `at` seconds; None: of the last one. ValueError outside of the recording."""
         return self._core.snapshot(self._index(at))
 
     def diff(
@@ -188,7 +188,7 @@ class Recording:
         start: float | None = None,
         end: float | None = None,
     ) -> list[Series]:
-        """Places over time, each with its size and count at every moment from `start` to `end`.
+        """Locations over time, each with its size and count at every moment from `start` to `end`.
 
         places: Frames, Tracebacks or Statistics (their most recent frame counts); None: the `top` that changed
         most between the two moments.
@@ -205,11 +205,11 @@ class Recording:
         return [Series(frame, times, sizes, counts) for frame, (sizes, counts) in zip(frames, lists, strict=True)]
 
     def _sample_intervals(self) -> list[int]:
-        """Of the samples that it has recorded, each once."""
+        """The sample intervals that the recording has, each once."""
         return list(dict.fromkeys(interval for _time, tracing, _nframe, interval in self._core.spans() if tracing and interval))
 
     def _index(self, at: float | None) -> int:
-        """The moment that a time means; ValueError."""
+        """The index of the moment that a time selects; ValueError: there is none."""
         if not self._times:
             raise ValueError("the recording has no moments")
         index = len(self._times) - 1 if at is None else self._find(at)
@@ -220,7 +220,7 @@ class Recording:
         return index
 
     def _find(self, at: float) -> int | None:
-        """The one rule for what a time means: see above. None: it is outside of the recording."""
+        """The index of the tick that a time selects, by the rule in the model above. None: it is outside of the recording."""
         times = self._times
         if not 0 <= at <= times[-1] + self.interval / 2:
             return None
@@ -230,7 +230,7 @@ class Recording:
         return index
 
     def _clock(self, index: int) -> str:
-        """The time of a moment with the fewest digits that mean this moment and no other."""
+        """The time of a moment, with the fewest digits that select this moment."""
         time = self._times[index]
         for digits in range(MAX_DIGITS):
             text = clock(time, digits)

@@ -1,11 +1,10 @@
 """Making a recording: memory over time, in a file.
 
-Model: a thread of the C core, which never takes the GIL, appends to the file what changed in the counters of all
-places that allocate since its last tick (docs/formats/recording.md). A Recorder is the making of one; a process has at
-most one.
+Model: a thread of the C core, which never acquires the GIL, appends to the file what changed since its last tick in the
+counters of all sites (docs/formats/recording.md). A Recorder is a recording that is being made; a process has at most one.
 
-What reads recordings is in reading.py, which is imported when somebody reads one: this module is a part of
-`import ctracemalloc`, which has to be quick.
+The code that reads recordings is in reading.py, which is imported when a recording is read: this module is a part of
+`import ctracemalloc`, which has to be fast.
 """
 
 import atexit
@@ -40,12 +39,12 @@ def check_interval(interval: float) -> float:
 
 
 class Recorder:
-    """A recording that is being made. Made by record(); as a context manager it stops at the end."""
+    """A recording that is being made, as record() returns it. As a context manager it stops at the end of the block."""
 
     def __init__(self, path: _Path, interval: float, children: bool) -> None:
         self._interval = check_interval(interval)
         self._path = os.path.abspath(os.fsdecode(path))
-        self._base = self._path  # what a child's path is made of
+        self._base = self._path  # prefix of the path in a child
         self._children = bool(children)
         self._begin()
 
@@ -67,7 +66,7 @@ class Recorder:
         _ctracemalloc._record_tick(self._core)
 
     def stop(self) -> None:
-        """Append a last tick and end the recording. Does nothing if it has ended; `error` tells how."""
+        """Append a last tick and end the recording. Does nothing if it has ended already; `error` says why."""
         self._stop(at_exit=False)
 
     def _stop(self, at_exit: bool) -> None:
@@ -88,12 +87,12 @@ class Recorder:
 
     @property
     def recording(self) -> bool:
-        """Does it go on? False after stop(), an error, and in a fork of the recorded process."""
+        """Is it still being made? False after stop(), an error, and in a fork of the recorded process."""
         return _ctracemalloc._record_state(self._core)[0]
 
     @property
     def error(self) -> OSError | None:
-        """What has ended the recording before its time: a full disk, for one. None: nothing has."""
+        """What ended the recording early, for example a full disk. None: nothing did."""
         _recording, number, reason, _ticks, _size = _ctracemalloc._record_state(self._core)
         return OSError(number, f"{reason}: {os.strerror(number)}", self._path) if number else None
 
@@ -127,15 +126,15 @@ def explain(error: OSError, path: str) -> OSError:
 
 
 _current: Recorder | None = None
-_ender = 0  # the process in which somebody else ends the recording, by stop_at_exit()
+_ender = 0  # the process in which other code ends the recording, by stop_at_exit()
 _watches_forks = False
 
 
 def record(path: _Path, interval: float = 1.0, *, children: bool = False) -> Recorder:
-    """Record, into the file `path`, what each place that allocates holds, every `interval` seconds.
+    """Record what each location that allocates holds, every `interval` seconds, into the file `path`.
 
-    Tracing must be on. The recording ends with stop(), or with the program. children: a fork of
-    this process gets a recording of its own, in PATH.PID; else it gets none.
+    Tracing must be on. The recording ends with stop(), or with the program. children: a fork of this process makes a recording
+    of its own, in PATH.PID; without it, a fork makes none.
     """
     global _current, _watches_forks
     if _current is not None and _current.recording:
@@ -153,17 +152,17 @@ def before_fork() -> None:
 
 
 def record_child() -> None:
-    """In a fork: the parent's recorder is not this process's; begin anew if that was asked for."""
+    """In a fork: the recorder belongs to the parent. If children were requested, begin a recording of this process."""
     _ctracemalloc._record_forget()
     recorder = _current
     if recorder is None or not recorder._children:
         return
     atexit.unregister(recorder._at_exit)
-    if not _ctracemalloc.is_tracing() or not recorder_was_going_on(recorder):
+    if not _ctracemalloc.is_tracing() or not recorder_was_active(recorder):
         return
     recorder._path = f"{recorder._base}.{os.getpid()}"
     try:
-        output.check(recorder._path, kinds.RECORDING)  # a name that nobody has given
+        output.check(recorder._path, kinds.RECORDING)  # PATH.PID may be the name of another file: the user has not chosen it
         recorder._begin()
     except (OSError, RuntimeError, MemoryError) as error:
         from .. import _messages
@@ -171,20 +170,20 @@ def record_child() -> None:
         _messages.complain(f"process {os.getpid()} is not recorded: {error}")
 
 
-def recorder_was_going_on(recorder: Recorder) -> bool:
-    """Of a child: did the parent's recording go on at the fork? A child's state has a reason then, and no error."""
+def recorder_was_active(recorder: Recorder) -> bool:
+    """In a child: was the parent's recording active at the fork? If so, the child's state has a reason and no error."""
     _recording, number, reason, _ticks, _size = _ctracemalloc._record_state(recorder._core)
     return reason is not None and number == 0
 
 
-def is_ended_elsewhere() -> None:
-    """Whoever says so calls stop_at_exit() when this process ends."""
+def set_ended_elsewhere() -> None:
+    """The caller will call stop_at_exit() when this process ends."""
     global _ender
     _ender = os.getpid()
 
 
 def stop_at_exit() -> OSError | None:
-    """End what is being recorded, because the program ends; tells what ended it before."""
+    """End the recording, because the program ends. Returns the error that had ended it before; None: none had."""
     if _current is None:
         return None
     if _current.recording:
@@ -193,7 +192,7 @@ def stop_at_exit() -> OSError | None:
 
 
 def open_recording(path: _Path) -> "Recording":
-    """Open a recording to read it: whole, cut off, or still going on."""
+    """Open a recording for reading: complete, cut off, or still being made."""
     from .reading import Recording
 
     sys.audit("open", path, "rb", 0)

@@ -1,1 +1,1 @@
-"""Views of the model. Each kind of output has a folder: text is for people."""
+"""Output of the model. Each kind of output has a folder: text is for people."""

@@ -1,4 +1,4 @@
-"""A program that `python -m ctracemalloc run` traces: what goes on inside its process, from its start to the report.
+"""The process of a program that `python -m ctracemalloc run` traces, from its start to the report.
 
-cli/run.py makes the settings and becomes the program, _startup/boot.py calls begin.py there.
+cli/run.py makes the settings and replaces itself by the program; _startup/boot.py calls begin.py in the program's process.
 """

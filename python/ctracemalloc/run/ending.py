@@ -1,10 +1,10 @@
 """How the program that `run` has started ends: exit status, exception, signal.
 
-Model: what the interpreter does with the program's end is seen from C (ending.c): an exception that nobody caught, and
-the status that SystemExit asks for. Neither: status 0. At last the interpreter flushes stdout and stderr, and if that
-fails the status is 120; so they are flushed here, a moment before, to know. What cannot be known is not claimed.
+Model: C code (ending.c) observes how the interpreter ends the program: an exception that was not caught, and the status that
+SystemExit asks for. With neither the status is 0. At last the interpreter flushes stdout and stderr, and if that fails the
+status is 120; so they are flushed here, just before, to find out. A fact that cannot be known is reported as unknown.
 
-A status is as in subprocess: 0 to 255, or the number of a signal, negative.
+A status is as in subprocess: 0 to 255, or the negative number of a signal.
 """
 
 import io
@@ -24,20 +24,20 @@ UNNAMED = ("an exception", "", 0)
 class Ending:
     def __init__(self, folder: str) -> None:
         self.folder = folder
-        # What the interpreter sets first, before it looks for the program.
+        # What the interpreter sets before it looks for the program.
         self.is_module = sys.argv[:1] == ["-m"]
         self.is_stdin = sys.argv[:1] in (["-"], [""])
         self.exception: tuple[str, str, int] | None = None  # its type, file and line; "" and 0: not known
-        self.watched = False  # is it seen if an exception ends the program?
+        self.watched = False  # is an exception that ends the program reported to note_exception()?
         self.interrupted = False  # by KeyboardInterrupt: the interpreter kills itself with SIGINT
-        self.signum = 0  # the signal that the program dies of
+        self.signum = 0  # the signal that kills the program; 0: none
         self.text = "not known"
         self.status: int | None = None
 
     def note_exception(self, kind: type[BaseException], value: BaseException | None, traceback: TracebackType | None) -> bool:
-        """Nobody has caught it. False: the program does not end with it."""
-        before, self.exception = self.exception, UNNAMED  # whatever fails below: there was one
-        if self.goes_on():
+        """For an exception that was not caught. False: the program does not end with it."""
+        before, self.exception = self.exception, UNNAMED  # set first: if the code below fails, there was an exception
+        if self.is_interactive():
             self.exception = before
             return False
         self.interrupted = kind is KeyboardInterrupt
@@ -50,14 +50,14 @@ class Ending:
         self.exception = (name_of(kind), file, line)
         return True
 
-    def goes_on(self) -> bool:
+    def is_interactive(self) -> bool:
         """Is there an interactive session, which an exception does not end? (Any program may have set sys.ps1.)"""
         if sys.flags.interactive or sys.flags.inspect or os.environ.get("PYTHONINSPECT"):
             return True
         return self.is_stdin and hasattr(sys, "ps1")
 
     def describe(self) -> None:
-        """Sets text and status."""
+        """Set text and status."""
         if self.signum:
             self.text, self.status = signal.Signals(self.signum).name, -self.signum
             return
@@ -81,15 +81,15 @@ class Ending:
             kind, file, line = self.exception
             self.text += f", {kind} at {self.shorten(file)}:{line}" if file else f", {kind}"
 
-    def tell(self) -> None:
-        """The black box and the recording."""
+    def store(self) -> None:
+        """Store the end in the black box and the recording."""
         _ctracemalloc._set_end(self.text, self.status)
 
     def shorten(self, file: str) -> str:
         return file.removeprefix(self.folder + os.sep) if self.folder else file
 
     def never_ran(self) -> bool:
-        """`-m NAME`, and there is no such module: nothing has changed what the interpreter sets first, and it ends with a
+        """True for `-m NAME` without such a module: nothing has changed what the interpreter sets first, and it ends with a
         message, which is status 1. A package that fails or exits in its __init__ has run."""
         if not self.is_module or self.exception is not None or _ctracemalloc._end_status() not in (1, None):
             return False
@@ -99,7 +99,7 @@ class Ending:
         return {"ended": self.text, "status": self.status, "exception": self.exception}
 
 
-# Here the classes are the program's: nothing of theirs is called, and what they hold may be anything.
+# These classes belong to the program: none of their methods is called, and their attributes may be anything.
 
 
 def name_of(kind: type[BaseException]) -> str:
@@ -108,13 +108,13 @@ def name_of(kind: type[BaseException]) -> str:
 
 
 def location_of_syntax(value: BaseException | None) -> tuple[str, int]:
-    """Where a SyntaxError says that it is; "" and 0: it does not."""
+    """File and line in a SyntaxError; "" and 0: it has none."""
     file, line = (SyntaxError.__dict__[name].__get__(value) for name in ("filename", "lineno"))
     return (file, line) if type(file) is str and type(line) is int else ("", 0)
 
 
 def exits_are_held() -> bool:
-    """Does the program still hold an exception of a class derived from SystemExit? It may have ended by it, unseen."""
+    """Is an exception of a class derived from SystemExit still alive? The program may have ended by it, unobserved."""
     derived = type.__subclasses__(SystemExit)
     for kind in derived:
         derived += type.__subclasses__(kind)
@@ -127,7 +127,7 @@ def exits_are_held() -> bool:
 
 
 def flush_streams() -> bool:
-    """False: the interpreter's own flush will fail too. Objects of the program's own classes are left alone."""
+    """False: the interpreter's own flush will fail too. Objects of the program's own classes are not flushed."""
     flushed = True
     for name in ("stdout", "stderr"):
         stream, original = getattr(sys, name, None), getattr(sys, f"__{name}__", None)
@@ -141,7 +141,7 @@ def flush_streams() -> bool:
 
 
 def other_threads() -> bool:
-    """Does the program go on in threads that the interpreter waits for?"""
+    """Does the program continue in threads that the interpreter waits for?"""
     threading = sys.modules.get("threading")
     if threading is None:
         return False
@@ -149,4 +149,4 @@ def other_threads() -> bool:
         main = threading.main_thread()
         return any(thread is not main and not thread.daemon for thread in threading.enumerate())
     except Exception:
-        return True  # a damaged module: the numbers are then those of the very end
+        return True  # a damaged module: then the numbers are read at the very end

@@ -1,7 +1,7 @@
 """The report of a program that `run` traces: the file of its snapshot, and the text on stderr.
 
-Model: a ReportWriter is made before tracing starts and writes once, at the end, when memory and descriptors may be few: what
-fails is told in one line, and the rest is done without it.
+Model: a ReportWriter is made before tracing starts and writes once, at the end, when memory and descriptors may be scarce: a
+failure is reported in one line, and the rest is done without what failed.
 """
 
 import os
@@ -20,7 +20,7 @@ from .settings import Settings
 
 
 class FinalNumbers:
-    """All that there is to report. Everything is read before anything else is allocated."""
+    """The numbers of a report. All are read before anything else is allocated."""
 
     def __init__(self, take: Callable[[], ctracemalloc.Snapshot]) -> None:
         _current, self.peak = ctracemalloc.get_traced_memory()
@@ -29,7 +29,7 @@ class FinalNumbers:
 
 
 def text_of(error: Exception) -> str:
-    """An OSError says all itself."""
+    """The message of an OSError is complete; other errors need their type's name."""
     text = str(error)
     if isinstance(error, OSError) and text:
         return text
@@ -47,7 +47,7 @@ class ReportWriter:
             compression.library()
 
     def write(self, numbers: FinalNumbers, end: Mapping[str, Any]) -> None:
-        """end: how the program ended, as Ending.facts() has it."""
+        """end: how the program ended, as Ending.facts() returns it."""
         snapshot = numbers.snapshot
         snapshot.run = {
             "command": self.command,
@@ -63,18 +63,18 @@ class ReportWriter:
             try:
                 lines = self.format(snapshot, top, path)
             except MemoryError:
-                continue  # one row is better than none
+                continue  # a report with one row is better than no report
             write_stderr("\n".join(lines) + "\n", self.encoding)
             return
         complain(f"no memory for the report: {numbers.peak} bytes at the peak; {path or 'no file'}")
 
     def save(self, snapshot: ctracemalloc.Snapshot) -> str:
-        """Where the snapshot is now; "": nowhere, which has been said."""
+        """Write the snapshot. Returns its path; "": it was not written, and the user has been told."""
         path, reserved = "", False
         try:
             path, reserved = self.claim_path()
             snapshot.dump(path, compression="zstd" if self.settings.zstd else None)
-        except Exception as error:  # a full disk, no memory, an audit hook of the program's that forbids files
+        except Exception as error:  # a full disk, no memory, an audit hook of the program that forbids files
             complain(f"the snapshot was not written: {text_of(error)}")
             if reserved:
                 output.give_up(path)
@@ -91,9 +91,9 @@ class ReportWriter:
         return lines
 
     def claim_path(self) -> tuple[str, bool]:
-        """Where the snapshot goes, and whether an empty file was made there to keep the name.
+        """The path of the snapshot, and whether an empty file was created there to reserve the name.
 
-        The program may have put something of its own where the snapshot was to go. That stays.
+        If the program has put a file of its own at that path, the file stays, and the snapshot gets another name.
         """
         given = self.settings.output
         try:
@@ -105,7 +105,7 @@ class ReportWriter:
         except output.RefusedError as error:
             complain(str(error))
         except OSError:
-            return given, False  # whoever writes it says the same
+            return given, False  # writing the snapshot will fail with the same error
         suffix = compression.SUFFIX if self.settings.zstd else ""
         path = os.path.join(self.folder, f"ctracemalloc-{self.pid}.ctm{suffix}")
         try:

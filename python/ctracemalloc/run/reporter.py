@@ -1,10 +1,9 @@
-"""When the report of a program that `run` traces is written, and what is read for it.
+"""When the report of a program that `run` traces is written, and which numbers it has.
 
-Model: a Reporter is made before tracing starts, with all that it needs then (reserve.py), and sees to it that the report is
-written once: at exit, or when SIGTERM comes. Everything about the program's memory is read before anything else is
-allocated.
+Model: a Reporter is made before tracing starts, with all that it needs at the end (reserve.py). It writes the report once: at
+exit, or when SIGTERM arrives. Everything about the program's memory is read before anything else is allocated.
 
-Only the process that started writes a report: a forked child finds another pid and stays silent.
+Only the process that started the program writes a report: a forked child has another pid and writes nothing.
 """
 
 import _signal  # type: ignore[import-not-found]
@@ -23,11 +22,11 @@ from .report import FinalNumbers, ReportWriter, text_of
 from .reserve import Reserve
 from .settings import Settings
 
-SET_SIGNAL, SIGINT = _signal.signal, int(signal.SIGINT)  # functions of C: the program may have damaged builtins
+SET_SIGNAL, SIGINT = _signal.signal, int(signal.SIGINT)  # C functions: the program may have damaged builtins
 
 
 def ignore_signal(signum: int, frame: FrameType | None) -> None:
-    """A function, not SIG_IGN: a signal that is under way already is handled by what is set when its turn comes."""
+    """A function, not SIG_IGN: a signal that is already pending is handled by the handler that is set when it is delivered."""
 
 
 class Reporter:
@@ -38,19 +37,19 @@ class Reporter:
         self.pid = os.getpid()
         self.writer = ReportWriter(settings)
         self.ending = ending.Ending(self.writer.folder)
-        self.numbers: FinalNumbers | None = None  # what there was when an exception ended the program
+        self.numbers: FinalNumbers | None = None  # the numbers when an exception ended the program
         self.reserve = Reserve()
-        self.last_steps = (  # made now, or they would be in the numbers
-            self.take_numbers,
+        self.last_steps = (  # made now: if they were made later, they would be in the numbers
+            self.read_numbers,
             self.ending.describe,
-            self.ending.tell,
+            self.ending.store,
             self.end_black_box,
             self.end_recording,
         )
         self.reporting = False
-        black_box.is_ended_elsewhere()
-        recorder.is_ended_elsewhere()
-        self.killed = False  # SIGTERM came while reporting: die of it afterwards
+        black_box.set_ended_elsewhere()
+        recorder.set_ended_elsewhere()
+        self.killed = False  # SIGTERM arrived during the report, and has to kill the process afterwards
 
     def at_exit(self) -> None:
         with self.reserve:
@@ -66,8 +65,8 @@ class Reporter:
                 os.kill(self.pid, signal.SIGTERM)
 
     def on_sigterm(self, signum: int, frame: FrameType | None) -> None:
-        # First of all, because a SIGINT after the SIGTERM must not end this function: the program would live on. One
-        # that comes before this line ends it, and the SIGTERM, still sent again, calls it anew.
+        # The first statement, because a SIGINT after the SIGTERM must not end this function: the program would continue. A
+        # SIGINT before this statement ends the function, and the SIGTERM, which is still sent again, calls it once more.
         SET_SIGNAL(SIGINT, ignore_signal)
         with self.reserve:
             _ctracemalloc._call_last(self.report_sigterm)
@@ -83,7 +82,7 @@ class Reporter:
         os.kill(os.getpid(), signal.SIGTERM)
 
     def before_fork(self) -> None:
-        """SIGTERM ends the child from its first moment on, also where the program's own handler was set for a while."""
+        """SIGTERM kills the child from its first moment on, even if the program's own handler was set for some time."""
         if os.getpid() == self.pid and signal.getsignal(signal.SIGTERM) == self.on_sigterm:
             _ctracemalloc._resend_start(signal.SIGTERM)
 
@@ -91,21 +90,21 @@ class Reporter:
         self.release_sigterm()
 
     def release_sigterm(self) -> None:
-        """Back to the default, unless the program has set something else meanwhile."""
+        """Set SIGTERM to the default, unless the program has set another handler meanwhile."""
         if signal.getsignal(signal.SIGTERM) == self.on_sigterm:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
         _ctracemalloc._resend_stop()
 
     def on_exception(self, kind: type[BaseException], value: BaseException | None, traceback: TracebackType | None) -> None:
-        """The interpreter is about to print it: that is not part of the program's numbers."""
+        """Called before the interpreter prints the exception: printing is not part of the program's numbers."""
         if os.getpid() != self.pid:
             return
         numbers = None
-        self.reserve.give_up()  # the end begins
+        self.reserve.give_up()  # the program ends here
         try:
             if ctracemalloc.is_tracing() and not ending.other_threads():
                 numbers = FinalNumbers(_ctracemalloc._report_snapshot)
-        except Exception:  # no memory: there may be some at exit
+        except Exception:  # no memory: at exit there may be enough
             pass
         if self.ending.note_exception(kind, value, traceback):
             self.numbers = numbers
@@ -115,7 +114,7 @@ class Reporter:
             return
         self.reporting = True
         if self.ending.never_ran():
-            self.leave_nothing()
+            self.remove_outputs()
             return
         self.ending.signum = signum
         try:
@@ -123,11 +122,11 @@ class Reporter:
             self.write()
         except KeyboardInterrupt:
             complain("the report was interrupted")
-        except Exception as error:  # no memory, an audit hook of the program's: its own end goes on
+        except Exception as error:  # no memory, an audit hook of the program: the program's own end continues
             complain(f"no report: {text_of(error)}")
 
     def note_end(self) -> None:
-        """What there is now, how the program ends, and the end of what is written meanwhile. Each by itself."""
+        """Read the numbers and how the program ends, and end the black box and the recording. No step depends on another."""
         for step in self.last_steps:
             try:
                 step()
@@ -136,8 +135,8 @@ class Reporter:
             except Exception as error:
                 complain(f"at the end: {text_of(error)}")
 
-    def take_numbers(self) -> None:
-        """If it cannot be, write() tries again when there is more memory, and tells why not."""
+    def read_numbers(self) -> None:
+        """On failure, write() tries again when there is more memory, and reports why it failed."""
         try:
             if self.numbers is None and ctracemalloc.is_tracing():
                 self.numbers = FinalNumbers(_ctracemalloc._report_snapshot)
@@ -155,8 +154,8 @@ class Reporter:
             complain(f"the black box does not hold all: {lack}")
         black_box.end()
 
-    def leave_nothing(self) -> None:
-        """The interpreter has found no program, and says so."""
+    def remove_outputs(self) -> None:
+        """The interpreter has found no program and reports that: remove the files that were created for it."""
         ctracemalloc.stop()
         recorder.stop_at_exit()
         black_box.at_exit()
@@ -167,7 +166,7 @@ class Reporter:
 
     def write(self) -> None:
         numbers = self.numbers
-        if numbers is None and ctracemalloc.is_tracing():  # there was no memory for a snapshot beside the address map
+        if numbers is None and ctracemalloc.is_tracing():  # there was no memory for a snapshot in addition to the address map
             numbers = FinalNumbers(_ctracemalloc._last_snapshot)
         if numbers is None:
             complain("no report: the program has stopped the tracing")

@@ -1,17 +1,17 @@
-"""What the end of a program needs, held from its start.
+"""The resources that the end of a program needs, reserved at its start.
 
-Model: when the report is written, the program may have used up its memory and its file descriptors, and it may have
-changed or cleared what Python code goes by: `builtins`, `sys.modules`, functions of `os`. So a Reserve holds
+Model: when the report is written, the program may have used up its memory and its file descriptors, and it may have changed
+or cleared what Python code uses: `builtins`, `sys.modules`, functions of `os`. So a Reserve has
 
-- address space (`_set_aside`), given up by a C function that atexit calls before the report;
+- address space (`_set_aside`), which a C function that atexit calls releases before the report;
 - a file descriptor;
-- what the interpreter's own modules hold, as they were before the program's first line.
+- the variables of the interpreter's own modules, as they were before the program's first line.
 
-Inside `with reserve:` these are given up, and what the program changed there is as it was at the start; afterwards it is as
-the program left it. The program's own code does not run meanwhile, but for threads that are still there.
+Inside `with reserve:` the first two are released, and the variables that the program changed have the values of the start;
+afterwards they have the program's values again. No code of the program runs meanwhile, except in threads that still exist.
 """
 
-import errno  # noqa: F401 - this and the next ones: so that nothing has to be imported at the end
+import errno  # noqa: F401 - this one and the others: so that nothing has to be imported at the end
 import fcntl
 import linecache  # noqa: F401
 import os
@@ -25,8 +25,8 @@ from typing import Any
 from .. import _ctracemalloc
 
 ADDRESS_SPACE = 16 << 20  # bytes of address space; see docs/reference/limits.md
-FIRST_FD = 400  # out of the way of programs that count on low numbers
-# Those that the report goes by, and whose variables are functions and constants.
+FIRST_FD = 400  # high, because programs may expect their descriptors to have low numbers
+# The modules that the report uses, and whose variables are functions and constants.
 MODULES = (
     "builtins",
     "os",
@@ -75,19 +75,19 @@ class Reserve:
         ]
         self.changed: list[tuple[_Variables, _Variables, list[str]]] = []
         self.limit: tuple[int, int] | None = None
-        self.inside = 0  # a signal handler may come in once more
+        self.inside = 0  # nesting depth: a signal handler may enter again
         self.descriptor, self.identity = spare_descriptor()
-        # Bound here: the modules may be changed when these are wanted.
+        # Bound here, because the program may change the module later.
         self.give_up = _ctracemalloc._give_up
 
     def set_aside(self) -> None:
         try:
             _ctracemalloc._set_aside(ADDRESS_SPACE)
         except MemoryError:
-            pass  # less than that is left at the start: so will be the report's chances at the end
+            pass  # so little is available at the start that the report would have no more at the end
 
     def __enter__(self) -> None:
-        # Nothing here, nor in restore(), looks a name up in builtins.
+        # Neither this function nor restore() looks a name up in builtins.
         self.give_up()
         self.inside += 1
         if self.inside > 1:
@@ -103,27 +103,27 @@ class Reserve:
             return
         if self.limit is not None:
             resource.setrlimit(resource.RLIMIT_NOFILE, self.limit)
-        self.changed.reverse()  # sys.modules at last
-        for variables, theirs, added in self.changed:
-            variables.update(theirs)
+        self.changed.reverse()  # sys.modules last
+        for variables, program_values, added in self.changed:
+            variables.update(program_values)
             for name in added:
                 del variables[name]
         self.changed.clear()
 
     def restore(self, variables: Any, saved: Any) -> None:
-        theirs: _Variables = {}
+        program_values: _Variables = {}
         added: list[str] = []
         for name, value in saved.items():
             if name not in variables:
                 added.append(name)
             elif variables[name] is not value:
-                theirs[name] = variables[name]
-        if theirs or added:
-            self.changed.append((variables, theirs, added))
+                program_values[name] = variables[name]
+        if program_values or added:
+            self.changed.append((variables, program_values, added))
             variables.update(saved)
 
     def free_descriptor(self) -> None:
-        """Close the one that is held, if it is still ours; and let there be more, if the program may have more."""
+        """Close the reserved descriptor, if it is still the same pipe; and raise the limit of descriptors, if allowed."""
         try:
             if self.descriptor >= 0 and identity_of(self.descriptor) == self.identity:
                 os.close(self.descriptor)
@@ -132,11 +132,11 @@ class Reserve:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
                 self.limit = (soft, hard)
         except (OSError, ValueError):
-            pass  # it was closed, as daemons close all; or a system that lets nobody change limits
+            pass  # it was closed (daemons close all descriptors), or the system forbids changing limits
 
 
 def spare_descriptor() -> tuple[int, tuple[int, int]]:
-    """A descriptor and what it is of: something that nobody else can have. -1: there is none to be had."""
+    """A descriptor and its identity: a pipe end, which no other descriptor refers to. -1: none is available."""
     try:
         reader, writer = os.pipe()
     except OSError:
@@ -144,7 +144,7 @@ def spare_descriptor() -> tuple[int, tuple[int, int]]:
     os.close(writer)
     try:
         higher = fcntl.fcntl(reader, fcntl.F_DUPFD_CLOEXEC, FIRST_FD)
-    except OSError:  # beyond the limit
+    except OSError:  # above the limit
         return reader, identity_of(reader)
     os.close(reader)
     return higher, identity_of(higher)

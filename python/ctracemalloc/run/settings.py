@@ -1,10 +1,10 @@
-"""What the launcher tells the process of the program: one -X option of the interpreter."""
+"""The settings that the launcher passes to the program's process: one -X option of the interpreter."""
 
 import marshal
 from typing import NamedTuple
 
 RUN_OPTION = "ctracemalloc_run"
-MARSHAL_VERSION = 2  # of any Python
+MARSHAL_VERSION = 2  # every Python reads it
 
 
 class RecordOptions(NamedTuple):
@@ -16,9 +16,10 @@ class RecordOptions(NamedTuple):
 
 
 class Settings:
-    """What the launcher tells the program's process, as the text of one -X option: all attributes, marshalled, in hex.
+    """The settings as the text of one -X option: all attributes, marshalled, in hex.
 
-    marshal takes any text, and is in the interpreter: the program finds no module imported that is not without us.
+    marshal stores any text and is built into the interpreter, so the program finds no module imported that it would not find
+    without this package.
     """
 
     def __init__(self, nframe: int, interval: int, install: bool, top: int, key: str, color: bool, output: str) -> None:
@@ -33,7 +34,7 @@ class Settings:
         self.black_box = ""  # absolute, "auto" for the default folder, or "" for none
         self.box_children = False
         self.zstd = False
-        self.force = False  # may the files that were given be overwritten, whatever they are?
+        self.force = False  # may existing files at the given paths be overwritten, whatever they are?
 
     def encode(self) -> str:
         record = None if self.record is None else tuple(self.record)

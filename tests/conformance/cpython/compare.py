@@ -1,4 +1,4 @@
-"""Runs CPython's own tests in two ways and compares what became of each test. See outcomes.py."""
+"""Runs CPython's own tests in two ways and compares the outcome of each test. See outcomes.py."""
 
 import importlib.util
 import json
@@ -13,7 +13,7 @@ RANK = {"passed": 0, "expected failure": 1, "skipped": 2, "unexpected success": 
 
 
 class Run:
-    """What one run gave: outcome and detail of each test, and how the process ended."""
+    """The result of one run: outcome and detail of each test, and how the process ended."""
 
     def __init__(self, way, module, nframe=1, ids=(), timeout=900):
         self.way = way
@@ -46,7 +46,7 @@ class Run:
             self.note(running, "failed", f"the process ended here: {self.end}")
 
     def note(self, name, outcome, detail):
-        """A test with several outcomes (subtests) has the worst of them."""
+        """Store an outcome. A test with several outcomes (subtests) has the worst of them."""
         if RANK[outcome] >= RANK.get(self.outcomes.get(name), -1):
             self.outcomes[name], self.details[name] = outcome, detail
 
@@ -55,7 +55,7 @@ class Run:
 
 
 def require_tests(module):
-    """Ends this process as "could not run" if this Python came without that part of its test suite."""
+    """End this process as "could not run" if this Python has no such part of its test suite."""
     if importlib.util.find_spec("test") is None or importlib.util.find_spec("test." + module) is None:
         print(f"this Python was installed without its test suite (test.{module})")
         sys.exit(77)

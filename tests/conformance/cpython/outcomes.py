@@ -1,4 +1,4 @@
-"""Runs one module of CPython's own test suite and notes what became of each of its tests.
+"""Runs one module of CPython's own test suite and writes the outcome of each of its tests.
 
 usage: outcomes.py WAY NFRAME OUTPUT TEST_MODULE [TEST_ID…]
 
@@ -8,8 +8,8 @@ WAY is one of
     traced     the same, and it traces NFRAME frames; so do the child processes that run `site`
     standard   the standard tracemalloc traces NFRAME frames, here and in child processes
 
-OUTPUT gets one JSON list a line: ["start", ID] before a test and [OUTCOME, ID, DETAIL] after it, so that a
-crash leaves the name of the test that crashed.
+OUTPUT has one JSON list in each line: ["start", ID] before a test and [OUTCOME, ID, DETAIL] after it, so that after a crash
+it has the name of the test that crashed.
 """
 
 import importlib
@@ -19,8 +19,8 @@ import re
 import sys
 import unittest
 
-# These modules assert what a child process prints that does *not* trace (test_capi: the dump of a damaged block,
-# and sub-interpreters, which test.support refuses to make while tracemalloc traces).
+# These modules assert what an *untraced* child process prints (test_capi: the dump of a damaged block), or use
+# sub-interpreters, which test.support refuses to make while tracemalloc traces.
 CHILDREN_UNTRACED = {"test.test_warnings", "test.test_capi"}
 
 
@@ -45,7 +45,7 @@ def begin(way, nframe, module):
 
 
 def name_of(test):
-    """The test's id without addresses; a subtest goes by its test."""
+    """The test's id without addresses; for a subtest, the id of its test."""
     return re.sub(r"0x[0-9a-f]+", "0x", getattr(test, "test_case", test).id())
 
 
@@ -107,7 +107,7 @@ def main():
     from test import support
     from test.support import os_helper
 
-    support.use_resources = {}  # no network, nothing that needs minutes: as in `python -m test`
+    support.use_resources = {}  # no network, no tests that take minutes: as in `python -m test`
     with open(output, "w", encoding="utf-8") as Recorder.output, os_helper.temp_cwd(None):
         suite, reason = load(module, ids)
         if suite is None:
@@ -116,7 +116,7 @@ def main():
         unittest.TextTestRunner(verbosity=2, resultclass=Recorder).run(suite)
         Recorder.output.write(json.dumps(["end", "", ""]) + "\n")
         Recorder.output.flush()
-    # Threads that a test left behind are not what is looked at here.
+    # Threads that a test has not ended are not part of this test.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

@@ -1,10 +1,10 @@
-"""A module of CPython's own test suite with this tracer on, against the same without it.
+"""Runs a module of CPython's own test suite with and without this tracer, and compares the outcomes.
 
 usage: run_module.py MODULE [--nframe N]
 
-The tests that end differently are run again by themselves, both ways, because some of them depend on
-timing; what still differs is a failure, unless the same test ends the same way when the *standard*
-module traces: then tracing as such is the cause, and the test is counted as skipped.
+The tests that end differently are run again by themselves, both ways, because some of them depend on timing. One that still
+differs is a failure, unless it ends the same way when the *standard* module traces: then tracing as such is the cause, and
+the test is counted as skipped.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import argparse
 import compare
 
 ATTEMPTS = 2
-# Their children make a sub-interpreter through test.support, which refuses to while tracemalloc traces. They run with
+# Their children make a sub-interpreter with test.support, which refuses to while tracemalloc traces. The children run with
 # -I, so that the standard module cannot be made to trace there for comparison.
 REFUSED_BY_TEST_SUPPORT = (
     "SubinterpThreadingTests.test_daemon_threads_not_allowed",
@@ -21,7 +21,7 @@ REFUSED_BY_TEST_SUPPORT = (
 
 
 def still_different(module, names, nframe):
-    """Which of the tests differ each time they are run alone, with the two last runs."""
+    """The tests that differ each time they are run alone, with the two last runs."""
     before = after = None
     for _ in range(ATTEMPTS):
         before = compare.Run("plain", module, ids=names, timeout=300)

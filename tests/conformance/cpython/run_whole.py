@@ -1,10 +1,10 @@
-"""CPython's whole test suite with CTRACEMALLOC=1 in the environment: it fails nowhere that it does not fail without.
+"""CPython's whole test suite with CTRACEMALLOC=1 in the environment: a test that passes without it must pass with it.
 Resources (network, minutes of time, gigabytes) are off, as in `python -m test`.
 
 usage: run_whole.py [TEST…]     names as for `python -m test`; none: all of them
 
-All files are run with tracing, and those that fail then also without. What fails with tracing only is run again, alone
-and in both ways, before it counts: with a loaded machine some of CPython's own tests fail now and then. Both lists are
+All files are run with tracing, and those that fail then also without. A test that fails with tracing only is run again, alone
+and in both ways, before it counts: on a busy machine some of CPython's own tests fail now and then. Both lists are
 printed.
 """
 
@@ -19,7 +19,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 HOURS = 3600
-# What differs by the nature of a tracer. Whoever can take one off this list, does.
+# Differences that every tracer has. Remove an entry once it is no longer necessary.
 EXPECTED = {
     r"test\.test_cmd_line\.CmdLineTest\.test_xdev": "the name of the allocators is not known to the interpreter while they have"
     " hooks; the same with PYTHONTRACEMALLOC",
@@ -65,7 +65,7 @@ class Run:
 
 
 def failed_files(output):
-    """Those that the summary names: failed, crashed, or out of time."""
+    """The test files that the summary lists: failed, crashed, or out of time."""
     found = set()
     for match in re.finditer(r"^\d+ (?:re-run )?tests? failed:\n((?:    .*\n)+)", output, re.M):
         found.update(match.group(1).split())
@@ -88,14 +88,14 @@ def reason_of(name):
 
 
 def only_traced(plain, traced):
-    """What fails with tracing only, but for what is expected: tests, and files that failed without a test that did."""
+    """What fails with tracing only and is not expected to: tests, and files that failed without a failed test."""
     tests = traced.tests - plain.tests
     files = {file for file in traced.files - plain.files if not any(file_of(test, [file]) for test in traced.tests)}
     return files | {test for test in tests if reason_of(test) is None}
 
 
 def file_of(name, files):
-    """The file a test is in: test names begin with `test.test_x.` or, in a package, `test.test_x.test_y.`"""
+    """The file of a test: test names begin with `test.test_x.` or, in a package, `test.test_x.test_y.`"""
     short = name.removeprefix("test.")
     return next((file for file in files if short == file or short.startswith(file.removeprefix("test.") + ".")), None)
 
@@ -118,7 +118,7 @@ def main():
         print("this Python was installed without its test suite")
         sys.exit(77)
     names = sys.argv[1:]
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it, which the tests would inherit
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it, and the tests would inherit that
     traced = Run(names, True)
     traced.print()
     if traced.ran == 0:

@@ -1,10 +1,10 @@
-"""Runs one program under one module up to one moment, and writes what the tracer then knows.
+"""Runs one program under one module up to one moment, and writes what the tracer has then.
 
 usage: child.py MODULE NFRAME PROGRAM MOMENT OUTPUT
 
-Both modules are imported in every run, the free lists are emptied once tracing has started, and the collector is
-off, so that the only difference between two runs is who traces. A run answers for one moment only and ends there:
-what it takes to look cannot change what a later moment sees.
+Both modules are imported in every run, the free lists are emptied once tracing has started, and the collector is off, so that
+the only difference between two runs is the module that traces. A run has one moment only and ends there: the cost of reading
+the tracer cannot change what a later moment has.
 """
 
 import contextvars
@@ -19,7 +19,7 @@ from collections import Counter
 
 
 def write_answer(path, totals, traces):
-    """Everything here happens after the tracer has been stopped."""
+    """Runs after the tracer has been stopped."""
     rows = Counter((domain, size, frames, total) for domain, size, frames, total in traces)
     answer = {
         "current": totals[0],
@@ -39,7 +39,7 @@ def load(path):
 
 
 def drain_free_lists():
-    """Objects that use up what the free lists still hold: a block from before start is not traced when revived."""
+    """Make objects that use up what the free lists have: a block from before start is not traced when it is reused."""
     kept = [[] for _ in range(100)] + [{} for _ in range(100)] + [n * 0.5 for n in range(120)]
     kept += [complex(n, 1) for n in range(120)] + [n + 5000 for n in range(120)]
     kept += [tuple(range(n % 21)) for n in range(800)] + [slice(n) for n in range(5)]
@@ -50,13 +50,13 @@ def drain_free_lists():
 
 
 def forget_looked_up_names():
-    """The interpreter's cache of method lookups keeps names alive, as many as their addresses let it."""
+    """The interpreter's cache of method lookups holds references to names; how many depends on their addresses."""
     sys._clear_type_cache()
 
 
 def main():
     name, nframe, program_path, wanted, output = sys.argv[1:]
-    import tracemalloc  # noqa: F401  both, in every run: see the top
+    import tracemalloc  # noqa: F401  both, in every run: see the model above
 
     if importlib.util.find_spec("ctracemalloc"):
         import ctracemalloc  # noqa: F401
@@ -72,7 +72,7 @@ def main():
         if tag != wanted:
             return
         forget_looked_up_names()
-        # The standard module makes the list of traces while it still traces: it must not revive a block of the program's.
+        # The standard module makes the list of traces while it still traces: it must not reuse a block of the program's.
         drained = [[] for _ in range(100)]
         totals = tracer.get_traced_memory()
         traces = private._get_traces()
@@ -81,10 +81,10 @@ def main():
         write_answer(output, totals, traces)
         os._exit(0)
 
-    warnings.simplefilter("ignore", DeprecationWarning)  # of the call in forget_looked_up_names
+    warnings.simplefilter("ignore", DeprecationWarning)  # from the call in forget_looked_up_names
     gc.disable()
     tracer.start(int(nframe))
-    gc.collect()  # a full collection empties the free lists, also of what start() left there
+    gc.collect()  # a full collection empties the free lists, also of objects that start() freed
     kept = drain_free_lists()
     program.main(moment)
     del kept

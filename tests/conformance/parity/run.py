@@ -1,17 +1,16 @@
 """Parity: the same programs under the standard tracemalloc and under ctracemalloc.
 
-Each program of programs/ has a list MOMENTS and a function main(moment) which calls moment(tag) for
-each of them. For every program, moment and nframe of 1, 5 and 25 the two modules must agree on
-
+Each program of programs/ has a list MOMENTS and a function main(moment) which calls moment(tag) for each of them. For every
+program, moment and nframe of 1, 5 and 25 the two modules must agree on
 - size and count of every line of the program's own file,
 - every traceback that begins there, with its total_nframe, its domain and its block sizes,
 - the traced memory in total, and its peak, within 0.5 %.
 
-What an address may decide is taken out in child.py: one seed for all hashes, free lists emptied, and the
-interpreter's cache of method lookups cleared before the look. Should a run still differ it is run again, up to
-AGAIN times, until one answer of each module agrees; the output then says so, which is worth a look at the cause.
+child.py excludes what depends on addresses: one seed for all hashes, free lists emptied, and the interpreter's cache of method
+lookups cleared before the tracer is read. If the answers still differ, both modules are run again, up to AGAIN times, until
+one answer of each module agrees. The output says so, because the cause may matter.
 
-Differences that are legitimate are listed in known.json with their cause, as
+Legitimate differences are listed in known.json with their cause, as
 {"program": …, "line": … or null for all, "versions": ["3.11", …] or null, "cause": …}; nothing else may differ.
 
 usage: run.py [--left MODULE] [--right MODULE] [--nframe N] [PROGRAM…]
@@ -60,7 +59,7 @@ def run_child(module, nframe, path, tag):
 
 
 class View:
-    """One answer: what it says of the program's own file, and of all others."""
+    """One answer of a module: about the program's own file, and about all others."""
 
     def __init__(self, answer, path):
         self.current, self.peak = answer["current"], answer["peak"]
@@ -119,7 +118,7 @@ def split_known(differences, program, known):
 
 
 def closest(lefts, rights, path, known):
-    """(left answer, unknown differences, explained ones, lines elsewhere) of the pair that differs least."""
+    """(left answer, unknown differences, explained ones, differing lines elsewhere) of the pair that differs least."""
     pairs = []
     for left in lefts:
         for right in rights:

@@ -1,9 +1,9 @@
-"""Compare libctm with the second reader (tests/readers): random snapshots, and files damaged behind good checksums.
+"""Compare libctm with the second reader (tests/readers): random snapshots, and damaged files with valid checksums.
 
 usage: second_reader_oracle.py LIBCTM.so [ROUNDS [SEED]]
 
-Each snapshot is made by a builder and encoded; both readers must see the same tables in it. Then bytes are changed, the
-checksums put right, and both must let the file through or both refuse it; of one let through they must again see the same.
+Each snapshot is made by a builder and encoded; both readers must read the same tables from it. Then bytes are changed and the
+checksums recomputed, and both readers must accept the file or both refuse it; if they accept it, the tables must be the same.
 """
 
 import ctypes
@@ -75,7 +75,7 @@ class Library:
         return list(struct.iter_unpack(layout, ctypes.string_at(at, count * struct.calcsize(layout))))
 
     def read(self, data, seen):
-        """The tables, of the lengths that the other reader saw; None: refused."""
+        """The tables, with as many rows as the other reader found; None: refused."""
         snapshot = POINTER()
         status = self.call("snapshot_decode", data, SIZE(len(data)), ctypes.byref(snapshot), None, None, None)
         assert status in (OK, FORMAT), status
@@ -106,7 +106,7 @@ class Library:
 
 
 def agree(library, data):
-    """(do both say the same, was it let through)"""
+    """(do both agree, was the file accepted)"""
     try:
         seen = second_reader.read(data)
     except second_reader.Refused:
@@ -120,7 +120,7 @@ def agree(library, data):
 
 
 def damage(data, rng):
-    """Some bytes of sections changed, all checksums right."""
+    """Change some bytes of sections and recompute all checksums."""
     out = bytearray(data)
     for _ in range(rng.randint(1, 3)):
         out[rng.randrange(64, len(out))] = rng.choice([0, 1, 2, 3, 9, 127, 128, 255])

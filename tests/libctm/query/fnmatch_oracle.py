@@ -2,8 +2,8 @@
 
 usage: fnmatch_oracle.py LIBCTM.so [ROUNDS [SEED]]
 
-The alphabet is small and full of what is special, so that matches, ranges, unclosed brackets
-and upside-down ranges are all frequent.
+The alphabet is small and has all special characters, so that matches, ranges, unclosed brackets and reversed ranges are all
+frequent.
 """
 
 import ctypes
@@ -21,7 +21,7 @@ def random_text(rng, alphabet, most):
 
 
 def random_name(rng, pattern):
-    """Half of the time, something the pattern may well match."""
+    """Half of the time, a name that the pattern probably matches."""
     if rng.random() < 0.5:
         return random_text(rng, NAME_ALPHABET, 6)
     return "".join(

@@ -1,7 +1,7 @@
-"""What must hold on each Python of the zoo; run by that Python, with the package installed.
+"""Tests for each Python of the zoo; that Python runs them, with the package installed.
 
-CTM_ZOO_NUMPY names folders with a numpy in each, with colons between; the one that is installed is taken as well.
-Where there is no numpy for this Python, blocks are announced by tests/pyext/fixtures/ctmfixture, in numpy's domain.
+CTM_ZOO_NUMPY is a list of folders, separated by colons, with a numpy in each; an installed numpy is used as well.
+Where there is no numpy for this Python, tests/pyext/fixtures/ctmfixture announces blocks in numpy's domain.
 """
 
 import importlib.util
@@ -20,7 +20,7 @@ DOMAIN = 389047
 EXTRA = [folder for folder in os.environ.get("CTM_ZOO_NUMPY", "").split(":") if folder]
 HAS_NUMPY = importlib.util.find_spec("numpy") is not None
 
-# The lines of work() are what the blocks must be found at.
+# The blocks must be found at the lines of work().
 NUMPY_PROGRAM = """\
 import sys
 import numpy as np

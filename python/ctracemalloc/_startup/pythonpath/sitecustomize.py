@@ -1,8 +1,7 @@
-"""Stands in for ctracemalloc.pth where that is not installed; see ctracemalloc/cli/run.py.
+"""Replaces ctracemalloc.pth where that is not installed; see ctracemalloc/cli/run.py.
 
-The interpreter imports this because the launcher put this folder first on PYTHONPATH. It takes
-itself off again, starts the tracer and hands over to the sitecustomize that would have
-been imported without it.
+The interpreter imports this module because the launcher put this folder first on PYTHONPATH. The module removes the folder
+from PYTHONPATH and sys.path, starts the tracer and imports the sitecustomize that would have been imported without it.
 """
 
 import os
@@ -24,7 +23,7 @@ def boot(parent: str) -> None:
     try:
         from ctracemalloc._startup import boot as startup
     except ImportError as error:
-        if "sub-interpreter" not in str(error).replace("subi", "sub-i"):  # which has nothing to start
+        if "sub-interpreter" not in str(error).replace("subi", "sub-i"):  # a sub-interpreter has nothing to start
             raise
         return
     finally:
@@ -39,7 +38,7 @@ def import_next() -> None:
     except ImportError as error:
         if error.name != "sitecustomize":
             raise
-        sys.modules["sitecustomize"] = this  # there is no other; the import system wants one
+        sys.modules["sitecustomize"] = this  # no other one exists, and the import system needs an entry
 
 
 def main() -> None:
@@ -49,5 +48,5 @@ def main() -> None:
     import_next()
 
 
-if __name__ == "sitecustomize":  # imported under its full name, by a tool that looks at the package, it does nothing
+if __name__ == "sitecustomize":  # a tool that inspects the package imports it under its full name: it does nothing then
     main()

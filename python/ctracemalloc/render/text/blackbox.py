@@ -1,4 +1,4 @@
-"""A look into a program's black box, as text."""
+"""The state of a program's black box, as text."""
 
 from ..._ctracemalloc import Snapshot
 from ...blackbox.reading import BlackBox, Rates
@@ -13,7 +13,7 @@ PER_SECOND = "  per second  "
 def format_look(
     box: BlackBox, snapshot: Snapshot, rates: Rates | None, key: str, top: int, style: Style, *, running: bool
 ) -> list[str]:
-    """rates: since the look before; None: there was none."""
+    """rates: since the previous reading; None: this is the first."""
     state = style.name(f"{describe_black_box(box, running)}  {box.command}")
     title = f"process {box.pid}"
     lines = [f"{style.bold(title)}  {style.text(state, len(title) + 2)}"]

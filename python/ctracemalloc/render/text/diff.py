@@ -10,7 +10,7 @@ from .style import Style
 from .tables import fact_lines
 from .units import format_amount, format_bytes, format_change
 
-# Of the numbers of a change, by what the changes are sorted by.
+# The columns of numbers of a change, by what the changes are sorted by.
 COLUMNS = {
     "peak": ("peak change", "at peak", "blocks", "live change"),
     "allocated": ("allocated", "blocks", "freed", "live change"),
@@ -29,7 +29,7 @@ def format_diff(
     sort: str = "size",
     samples: bool = True,
 ) -> list[str]:
-    """samples: False: what the snapshots are samples of is told already."""
+    """samples: False: the report says already what the snapshots are samples of."""
     facts = [*(samples_facts(old, new) if samples else []), *losses.facts(old, new, names=("old", "new"))]
     changes = changes_between(old, new, key, top, cumulative=cumulative, sort=sort)
     cells = [(number_cells(change, sort), change.traceback) for change in changes.shown]

@@ -1,7 +1,7 @@
-"""The doctor's facts as text: what each means to who uses the tracer.
+"""The doctor's facts as text: what each means to a user of the tracer.
 
-Model: the extension knows the facts, its `_doctor()` gives them (it traces for a moment, because most of them are results of
-self-tests made at start). Some of them hold or do not; whether tracing is exact is what those say.
+Model: the extension's `_doctor()` returns the facts (it traces for a moment, because most of them are results of self-tests
+made at start). Some facts hold or do not hold; these decide whether tracing is exact.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ MEANINGS = {
 
 
 def lost_facts(facts: Mapping[str, object]) -> list[str]:
-    """Names of those that do not hold."""
+    """Names of the facts that do not hold."""
     return [name for name, value in facts.items() if isinstance(value, Mapping) and not value.get("ok")]
 
 
@@ -58,6 +58,6 @@ def verdict(lost: list[str]) -> str:
 
 
 def format_text(text: str, style: Style, mark: str = "", indent: int = 6) -> list[str]:
-    """In lines that fit a terminal; `mark` stands before the first."""
+    """Split the text into lines that fit a terminal; `mark` is printed before the first."""
     first, *rest = style.prose(style.name(text), indent)
     return [f"{mark:<{indent}}{first}", *(" " * indent + line for line in rest)]

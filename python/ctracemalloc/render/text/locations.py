@@ -17,7 +17,7 @@ def is_label(key: str) -> bool:
 
 
 def location_cells(traceback: Traceback, key: str, style: Style) -> list[str]:
-    """Location and function of the most recent frame: that which allocated."""
+    """Location and function of the most recent frame, the one that allocated."""
     frame = traceback[-1]
     if is_label(key):
         return [style.name(frame.filename) or "(no such label)", ""]
@@ -28,7 +28,7 @@ def location_cells(traceback: Traceback, key: str, style: Style) -> list[str]:
 
 
 def details(traceback: Traceback, key: str, style: Style) -> list[str]:
-    """What stands below a row."""
+    """The lines below a row of a table."""
     if key == "filename" or is_label(key):
         return []
     if key == "traceback":
@@ -54,18 +54,18 @@ def format_frames(traceback: Traceback, style: Style) -> list[str]:
 
 
 def source_text(frame: Frame, style: Style, indent: int) -> str:
-    """The line, or "". It comes from the program's disk or from a loader of the program's: anything may happen."""
+    """The source line, or "". The program's disk or a loader of the program's supplies it, so any error is possible."""
     try:
         line = linecache.getline(source_path(frame.filename, style), frame.lineno)
-    except Exception:  # a name that no file can have, a loader that fails: a report without this line
+    except Exception:  # an invalid file name, a loader that fails: the report does not have this line
         return ""
     return style.text(line.strip().replace("\t", " "), indent)
 
 
 def source_path(filename: str, style: Style) -> str:
-    """Where to read it: from where the program was started. "" for what is no file: a pipe or a device would not end."""
+    """The path of the source, from where the program was started. "" if it is not a regular file: a pipe may never end."""
     path = os.path.join(style.folder, filename)
     try:
         return path if stat.S_ISREG(os.stat(path).st_mode) else ""
     except FileNotFoundError:
-        return filename  # linecache may know it in another way
+        return filename  # linecache may find it in another way

@@ -1,11 +1,11 @@
-"""Lines that tell what is not in the numbers, wherever these are shown: whoever shows numbers calls one of these functions."""
+"""Lines about what is missing from the numbers. Code that prints numbers calls one of these functions."""
 
 from collections.abc import Iterable, Sequence
 
 from ..._losses import HasLosses, Loss
 from ..._words import printable
 
-# What a loss of each kind means for who reads the numbers.
+# What a loss of each kind means to a reader of the numbers.
 MEANINGS = {
     "allocators": "allocations",
     "free_lists": "free lists",
@@ -17,7 +17,7 @@ MEANINGS = {
 
 
 def texts(losses: Iterable[Loss]) -> list[str]:
-    """A line for each, printable, whatever the file says."""
+    """One line for each loss, printable whatever the file contains."""
     found = []
     for loss in losses:
         text = f"{MEANINGS.get(loss.kind, loss.kind)}: {loss.detail}" if loss.detail else MEANINGS.get(loss.kind, loss.kind)
@@ -28,35 +28,35 @@ def texts(losses: Iterable[Loss]) -> list[str]:
 
 
 def shown(item: HasLosses) -> list[Loss]:
-    """Those that are told by a line of their own. That free lists are not followed in a sample is told by the line that says
-    what a sample is (`sample_note`)."""
+    """The losses that have a line of their own. A sample does not follow free lists; the line that describes the sample says so
+    (`sample_note`), and no other line."""
     is_sample = getattr(item, "sample_interval", None) is not None
     return [loss for loss in item.losses if not (is_sample and loss.kind == "free_lists")]
 
 
 def sample_note(item: HasLosses) -> str:
-    """What the line that says what a sample is has to add."""
+    """What the line that describes a sample has to add."""
     if any(loss.kind == "free_lists" for loss in item.losses):
         return "; objects from free lists keep the traceback of their block"
     return ""
 
 
 def facts(*items: HasLosses, names: Sequence[str] = ()) -> list[tuple[str, str]]:
-    """For the head of a report: ("lost", text), each text once.
+    """Facts for the head of a report: ("lost", text), each text once.
 
-    names: of the items; then a loss that not all of them have says which do.
+    names: of the items; if given, a loss that only some of them have is printed with their names.
     """
-    return told_once("lost", [texts(shown(item)) for item in items], names)
+    return merge_texts("lost", [texts(shown(item)) for item in items], names)
 
 
-def told_once(fact: str, lists: Sequence[Sequence[str]], names: Sequence[str] = ()) -> list[tuple[str, str]]:
-    """(fact, text) for the texts of several items, each text once, with the names of those that have it if not all do."""
+def merge_texts(fact: str, lists: Sequence[Sequence[str]], names: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """(fact, text) for the texts of several items, each text once, with the names of the items if only some have it."""
     found: dict[str, list[str]] = {}
     for index, texts_of_item in enumerate(lists):
         for text in dict.fromkeys(texts_of_item):
             found.setdefault(text, []).append(names[index] if names else "")
-    told = []
+    merged = []
     for text, owners in found.items():
         where = f" [{', '.join(owners)}]" if names and len(owners) < len(lists) else ""
-        told.append((fact, text + where))
-    return told
+        merged.append((fact, text + where))
+    return merged

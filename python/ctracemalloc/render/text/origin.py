@@ -1,6 +1,6 @@
-"""Where a snapshot is from, as text: the program, when it began, and how it ended.
+"""Facts about a snapshot's program, as text: its command line, when it began, and how it ended.
 
-Model: what is known of the program is a dict, `run`, which is in the snapshot's file or is made here of a recording's
+Model: the facts about the program are a dict, `run`, which is in the snapshot's file or is made here from a recording's
 moment or a black box. Commands write that dict into the snapshots that they save, so its texts are a part of those files.
 """
 
@@ -13,18 +13,18 @@ from ...model.origin import size_in
 from .style import Style
 from .units import format_bytes
 
-TYPE_CHECKING = False  # a program that `run` traces needs the first of these functions only
+TYPE_CHECKING = False  # a program that `run` traces needs only the first of these functions
 if TYPE_CHECKING:
     from ...blackbox.reading import BlackBox
     from ...recording.reading import Recording
 
-NO_MARK = "killed, or by os._exit or exec"  # they leave none
-RECORDING_ENDS = {"stopped": "stopped", "exit": "with the program", None: f"no end: it goes on, was {NO_MARK}"}
-BLACK_BOX_ENDS = {"stopped": "stopped", "exit": "with the program", "": NO_MARK}
+UNRECORDED_END = "killed, or by os._exit or exec"  # such an end is not recorded
+RECORDING_ENDS = {"stopped": "stopped", "exit": "with the program", None: f"no end: it goes on, was {UNRECORDED_END}"}
+BLACK_BOX_ENDS = {"stopped": "stopped", "exit": "with the program", "": UNRECORDED_END}
 
 
 def run_facts(run: Mapping[str, Any], style: Style) -> list[tuple[str, str]]:
-    """For the head of a report."""
+    """The facts of `run` for the head of a report."""
     facts = []
     tracer = size_in(run, "tracer")
     if tracer is not None:
@@ -45,12 +45,12 @@ def run_facts(run: Mapping[str, Any], style: Style) -> list[tuple[str, str]]:
 
 
 def command_text(words: list[Any]) -> str:
-    """As a shell takes it. A word that is alone stays as it is: a path, or a whole command that could not be split."""
+    """Quoted as for a shell. A single word is not quoted: it is a path, or a whole command that could not be split."""
     return str(words[0]) if len(words) == 1 else shlex.join(map(str, words))
 
 
 def run_of_moment(recording: "Recording", at: float | None) -> dict[str, Any]:
-    """Of the snapshot of a recording's moment."""
+    """`run` for the snapshot of a recording's moment."""
     index = recording._index(at)
     cut = {} if recording.truncated is None else {"cut off": recording.truncated}
     return {
@@ -64,7 +64,7 @@ def run_of_moment(recording: "Recording", at: float | None) -> dict[str, Any]:
 
 
 def run_of_black_box(box: "BlackBox") -> dict[str, Any]:
-    """Of a snapshot of a black box, taken now."""
+    """`run` for a snapshot of a black box, taken now."""
     ended = describe_black_box(box, box.running)
     if box.ended_at is not None:
         ended += f" at {date(box.ended_at)}"

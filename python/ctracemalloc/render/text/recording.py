@@ -1,7 +1,7 @@
 """A recording as text.
 
-Model: a head of a few facts, memory over time as a line of blocks and a table of moments, and what changed between the
-two ends. Only a Recording's public side is read, but for the ways in which it shows and finds times.
+Model: the text consists of a few facts, memory over time as a line of blocks and a table of moments, and what changed between
+the two ends. Only the public side of a Recording is read, and the functions by which it formats and finds times.
 """
 
 from collections.abc import Sequence

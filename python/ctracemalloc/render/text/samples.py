@@ -1,4 +1,4 @@
-"""Lines that say of numbers that they are estimates, of a sample."""
+"""Lines that say that numbers are estimates from a sample."""
 
 from ..._ctracemalloc import Snapshot
 from ..._words import counted
@@ -9,7 +9,7 @@ ESTIMATES = "all sizes and counts are estimates"
 
 
 def sample_facts(snapshot: Snapshot) -> list[tuple[str, str]]:
-    """Of one snapshot."""
+    """For one snapshot."""
     interval = snapshot.sample_interval
     if interval is None:
         return []
@@ -18,12 +18,12 @@ def sample_facts(snapshot: Snapshot) -> list[tuple[str, str]]:
 
 
 def samples_facts(old: Snapshot, new: Snapshot) -> list[tuple[str, str]]:
-    """Of two; which of them, if the other was traced whole or has another interval."""
+    """For two; with their names, if the other was traced in full or has another interval."""
     texts = [
         [sample_text(snapshot.sample_interval) + losses.sample_note(snapshot)] if snapshot.sample_interval else []
         for snapshot in (old, new)
     ]
-    return losses.told_once("sample", texts, ("old", "new"))
+    return losses.merge_texts("sample", texts, ("old", "new"))
 
 
 def sample_text(interval: int) -> str:

@@ -1,4 +1,4 @@
-"""A snapshot as text: its head and its largest rows; and what was live at the peak."""
+"""A snapshot as text: its facts and its largest rows; and what was live at the peak."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ from .style import Style
 from .tables import fact_lines, format_facts
 from .units import format_amount, format_bytes, format_percent
 
-# Of the numbers of a row, by what the rows are sorted by. "live" is the moment that the snapshot is of.
+# The columns of numbers of a row, by what the rows are sorted by. "live": at the moment of the snapshot.
 COLUMNS = {
     "peak": ("at peak", "count", "average", "%", "live"),
     "allocated": ("allocated", "count", "average", "%", "live"),
@@ -35,7 +35,7 @@ def format_snapshot(
     saved: str = "",
     run: Mapping[str, Any] | None = None,
 ) -> list[str]:
-    """run: facts about the program; None: those that the snapshot has."""
+    """run: facts about the program; None: those in the snapshot."""
     peak = snapshot.at_peak
     lines = format_head(snapshot, peak, style, saved, run_of(snapshot) if run is None else run)
     return [*lines, "", *format_rows(snapshot, key, top, style, cumulative, sort, "live")]
@@ -51,7 +51,7 @@ def format_peak(
     sort: str = "size",
     merged: int = 1,
 ) -> list[str]:
-    """What `snapshot`, one of the moment of the peak, is made of. merged: the processes that had a peak of their own."""
+    """The blocks that were live at the peak. merged: how many processes have a peak of their own in `snapshot`."""
     sort = "size" if sort == "peak" else sort
     text = f"{format_amount(sums_of(snapshot))}{peaks_text(merged)}"
     first, *rest = style.prose(text, len("at the peak  "))
@@ -61,7 +61,7 @@ def format_peak(
 
 
 def format_rows(snapshot: Snapshot, key: str, top: int, style: Style, cumulative: bool, sort: str, moment: str) -> list[str]:
-    """The table of the largest; `moment` heads the column of what is live in `snapshot`."""
+    """The table of the largest rows; `moment` is the head of the column of what is live in `snapshot`."""
     rows = rows_of(snapshot, key, top, cumulative=cumulative, sort=sort)
     names = [moment if name == "live" else name for name in COLUMNS.get(sort, LIVE_COLUMNS)]
     cells = [(number_cells(row, sort), row.traceback) for row in rows.shown]

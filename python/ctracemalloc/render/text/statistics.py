@@ -20,7 +20,7 @@ SORT_NOUNS = {
     "peak": "size at the peak",
     "allocated": "size of all ever allocated",
 }
-# Columns of numbers that go first where there is no room for locations.
+# Columns of numbers in the order in which they are left out where locations do not fit.
 DROP = ("average", "%", "blocks", "freed", "live change", "live", "count", "size")
 
 
@@ -34,7 +34,7 @@ def format_title(
     sort: str,
     changed: bool = False,
 ) -> list[str]:
-    """number: of rows that there are. changed: they are changes."""
+    """number: of all rows. changed: the rows are changes."""
     adjective = "changed " if changed else ""
     if is_label(key):
         text = f"{counted(number, f'{adjective}value')} of {style.name(key)}"
@@ -55,7 +55,7 @@ def format_statistics(
     key: str,
     style: Style,
 ) -> list[str]:
-    """names: of the columns of numbers. rows: their cells, and the traceback that they belong to."""
+    """names: of the columns of numbers. rows: the cells of each row, and its traceback."""
     table = [[*names, "location", "function"]]
     table += [[*cells, *location_cells(traceback, key, style)] for cells, traceback in rows]
     head, *body = format_table(table, 2, DROP, style)

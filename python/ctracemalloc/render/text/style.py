@@ -1,12 +1,12 @@
-"""How lines are shown: colours, width, encoding, and from where paths are seen.
+"""The style of an output: colours, width, encoding, and the folder that paths are relative to.
 
-Model: a Style is made once for an output and goes along to whatever makes lines for it. On a terminal rows fit its width, or
-COLUMNS, if that is set; elsewhere nothing has to fit and rows are whole. What the encoding of the output does not have is
-shown in ASCII, so that nothing has to be replaced when a line is written.
+Model: a Style is made once for an output and passed to the functions that make lines for it. On a terminal rows fit its width,
+or COLUMNS if that is set; elsewhere there is no limit and rows are not cut. Characters that the encoding of the output does not
+have are replaced by ASCII, so that every line can be written.
 
-A path is shown from the directory where the command was given if it is below it, and from the library folder of its Python
-(lib/python3.X, site-packages) if it is below that; the shorter of the two. Nothing else has a part in it, so `run` and
-`report`, given in one directory, show it alike.
+A path is printed relative to the directory where the command was given if it is below it, and relative to the library folder
+of its Python (lib/python3.X, site-packages) if it is below that; the shorter of the two. It depends on nothing else, so `run`
+and `report`, given in one directory, print the same path.
 """
 
 import codecs
@@ -20,25 +20,25 @@ from .columns import columns, cut_end, cut_path, wrap
 
 BARS = "▁▂▃▄▅▆▇█"
 ASCII_BARS = "_.-~=+*#"
-FALLBACK_WIDTH = 80  # of a terminal that does not say
+FALLBACK_WIDTH = 80  # of a terminal that does not report its width
 MIN_WIDTH = 20
-TEXT_WIDTH = 92  # of source text and command lines where nothing has to fit
+TEXT_WIDTH = 92  # of source text and command lines where there is no limit
 LIBRARY = re.compile(r".*/lib(?:64)?/python3(?:\.\d+t?)?/(?:site-packages/|dist-packages/)?")
 
 
 class Style:
-    """How the lines of one output are to look."""
+    """The properties of one output and the functions that depend on them."""
 
     def __init__(self, color: bool, width: int | None = None, encoding: str = "utf-8", folder: str | None = None) -> None:
         self.color = color
-        self.width = width  # columns that a line may have; None: any
+        self.width = width  # maximal columns of a line; None: no limit
         self.encoding = encoding
-        self.folder = current_folder() if folder is None else folder  # from where paths are seen
+        self.folder = current_folder() if folder is None else folder  # the folder that paths are relative to
         self.bars = BARS if printable(BARS, encoding) == BARS else ASCII_BARS
 
     @staticmethod
     def wanted(fd: int, refused: bool) -> bool:
-        """Are colours?"""
+        """Should the output have colours?"""
         if refused or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
             return False
         return is_terminal(fd)
@@ -48,7 +48,7 @@ class Style:
         try:
             descriptor = stream.fileno() if stream is not None else -1
         except (OSError, ValueError):
-            descriptor = -1  # no file behind it
+            descriptor = -1  # a stream without a file
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
@@ -66,15 +66,15 @@ class Style:
         return cut_end(printable(text, self.encoding), width)
 
     def location(self, path: str, rest: str, indent: int) -> str:
-        """A path with what stands behind it, which goes first if there is no room."""
+        """A path with the text behind it; where both do not fit, the text is cut first."""
         if self.width is None:
             return path + rest
-        room = self.width - indent
-        rest = cut_end(rest, max(0, room - min(columns(path), room * 2 // 3)))
-        return cut_path(path, room - columns(rest)) + rest
+        available = self.width - indent
+        rest = cut_end(rest, max(0, available - min(columns(path), available * 2 // 3)))
+        return cut_path(path, available - columns(rest)) + rest
 
     def prose(self, text: str, indent: int = 0) -> list[str]:
-        """Lines that fit, of a text of ours that is indented by so much."""
+        """The lines of one of this package's texts, which fit the width when they are indented by `indent`."""
         return [text] if self.width is None else wrap(text, self.width - indent)
 
     def paint(self, code: str, text: str) -> str:
@@ -101,7 +101,7 @@ def is_terminal(descriptor: int) -> bool:
 
 
 def width_of(descriptor: int) -> int | None:
-    """COLUMNS, or the width of the terminal that it is; None: it is none."""
+    """COLUMNS, or the width of the descriptor's terminal; None: it is not a terminal."""
     given = os.environ.get("COLUMNS", "")
     if given.isascii() and given.isdecimal() and len(given) < 9 and int(given) > 0:
         return max(int(given), MIN_WIDTH)
@@ -115,9 +115,9 @@ def width_of(descriptor: int) -> int | None:
 
 
 def encoding_of(stream: TextIO | None) -> str:
-    """What names have to be shown in.
+    """The encoding that names have to be printable in.
 
-    Python writes UTF-8 in the locale C, as a guess. Who asks for that locale, and for no encoding, gets ASCII.
+    In the locale C Python guesses and writes UTF-8. If the user has set that locale, and no encoding, this is ASCII.
     """
     encoding = getattr(stream, "encoding", None)
     if not isinstance(encoding, str):
@@ -146,7 +146,7 @@ def current_folder() -> str:
 
 
 def shorten_path(path: str, folder: str) -> str:
-    """The path as it is seen from the folder, or from the Python library that it is in."""
+    """The path relative to the folder, or relative to the Python library that contains it."""
     library = LIBRARY.match(path)
     best = path[library.end() :] if library is not None else path
     prefix = folder.rstrip("/") + "/"

@@ -1,4 +1,4 @@
-"""Facts below a title, and tables, as lines that fit."""
+"""Facts below a title, and tables, as lines that fit the width."""
 
 from collections.abc import Iterable, Sequence
 
@@ -26,17 +26,17 @@ def fact_lines(facts: Iterable[tuple[str, str]], style: Style) -> list[str]:
 
 # --- tables ---
 
-GAP = 2  # columns between two
-MIN_LOCATION = 20  # columns that a location should have
+GAP = 2  # columns between two columns
+MIN_LOCATION = 20  # columns that are reserved for a location
 MIN_FUNCTION = 12
-MOST_LOCATION = 80  # columns that all rows get for it; of one that is wider, the function stands farther to the right
+MAX_LOCATION = 80  # a wider location does not widen the column: only its own function moves to the right
 
 
 def format_table(rows: Sequence[Sequence[str]], left: int, drop: Sequence[str], style: Style) -> list[str]:
-    """Lines of a table that fit. The first row is the head. Numbers stand to the right, the last `left` columns to the left;
-    these are two, a location and a function, or none.
+    """The lines of a table that fits. The first row is the head. Numbers are aligned to the right, the last `left` columns
+    to the left; these are two, a location and a function, or none.
 
-    Where there is no room for locations, columns go whose heads are in `drop`, in that order, but never the first.
+    Where locations do not fit, the columns whose heads are in `drop` are left out, in that order, but never the first column.
     """
     table = [list(row) for row in rows]
     for name in drop:
@@ -50,7 +50,7 @@ def format_table(rows: Sequence[Sequence[str]], left: int, drop: Sequence[str], 
         fit_locations(table, style.width)
     widths = widths_of(table)
     if style.width is None and left:
-        widths[-2] = min(widths[-2], MOST_LOCATION)
+        widths[-2] = min(widths[-2], MAX_LOCATION)
     sides = ">" * (len(widths) - left) + "<" * left
     return [(" " * GAP).join(map(pad, row, widths, sides)).rstrip() for row in table]
 
@@ -60,26 +60,26 @@ def widths_of(rows: Sequence[Sequence[str]]) -> list[int]:
 
 
 def needed(rows: Sequence[Sequence[str]], left: int) -> int:
-    """Columns that a table needs, if its locations are cut as far as they should be."""
+    """Columns that a table needs, if its locations are cut to MIN_LOCATION."""
     widths = widths_of(rows)
     numbers = widths[: len(widths) - left]
     return sum(numbers) + GAP * (len(numbers) - 1) + (GAP + min(MIN_LOCATION, widths[-left]) if left else 0)
 
 
 def fit_locations(rows: list[list[str]], width: int) -> None:
-    """Cut the last two columns, a path and a function, to what the numbers leave of the width."""
+    """Cut the last two columns, a path and a function, to the width that the numbers leave."""
     *numbers, path, function = widths_of(rows)
-    room = width - sum(numbers) - GAP * len(numbers)
-    if path + GAP + function <= room:
+    available = width - sum(numbers) - GAP * len(numbers)
+    if path + GAP + function <= available:
         return
-    most = max(room // 3, room - GAP - path)  # for the function: a third, or what the paths leave
+    most = max(available // 3, available - GAP - path)  # for the function: a third, or what the paths leave
     if most < MIN_FUNCTION:
         for row in rows:
             row[-1] = ""
-        cut_column(rows, -2, room)
+        cut_column(rows, -2, available)
         return
     cut_column(rows, -1, most)
-    cut_column(rows, -2, room - GAP - widths_of(rows)[-1])
+    cut_column(rows, -2, available - GAP - widths_of(rows)[-1])
 
 
 def cut_column(rows: list[list[str]], index: int, width: int) -> None:

@@ -1,4 +1,4 @@
-"""Big buffers, beyond pymalloc, mapped by the C library, resized up and down; zlib and array too."""
+"""Large buffers, above pymalloc's limit, mapped by the C library, resized up and down; zlib and array too."""
 
 import array
 import io

@@ -1,4 +1,4 @@
-"""Instances with __slots__, with managed dicts, with weak references, with descriptors; classes made on the fly."""
+"""Instances with __slots__, with managed dicts, with weak references, with descriptors; classes made at run time."""
 
 import weakref
 

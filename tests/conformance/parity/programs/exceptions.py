@@ -1,4 +1,4 @@
-"""Exceptions with their tracebacks, chains, groups, and frames they keep alive."""
+"""Exceptions with their tracebacks, chains, groups, and frames to which they hold references."""
 
 MOMENTS = ["caught"]
 

@@ -1,4 +1,4 @@
-"""Free lists: objects that are freed and revived without a call of the allocator."""
+"""Free lists: objects that are freed and reused without a call of the allocator."""
 
 import contextvars
 

@@ -1,4 +1,4 @@
-"""Imports of modules not seen before, of source compiled on the fly, and exec."""
+"""Imports of new modules, of source compiled at run time, and exec."""
 
 import sys
 import types

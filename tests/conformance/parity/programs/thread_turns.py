@@ -1,4 +1,4 @@
-"""Threads that allocate one after the other, and stay alive while the moment is taken."""
+"""Threads that allocate one after the other, and are still alive at the moment."""
 
 import threading
 

@@ -1,6 +1,5 @@
-"""Calls that look alike from the innermost frames: the same leaf, called from the same place of the same function, at the
-same addresses. Only what is further out differs, in who is there or in how many. What was remembered of one call must not
-be taken for another."""
+"""Calls whose innermost frames look alike: the same leaf function, called from the same line of the same function, at the same
+addresses. Only outer frames differ, in identity or in number. What was cached for one call must not be used for another."""
 
 import unittest
 
@@ -32,7 +31,7 @@ PROGRAM = """
         lines, names = leaf_source(), []
         for width in range(1, 46):
             names_of = " = ".join(f"n{i}" for i in range(width))
-            # Half of them allocate themselves: what is known of a caller is taken over for what it calls.
+            # Half of them allocate themselves: the cached call of a caller is used for the calls below it.
             before = f"    {names_of} = None" + ("; mine = bytes(70)" if width % 2 else "")
             def add(name, *body, before=before):
                 lines.extend([f"def {name}(size):", before, *body])
@@ -69,7 +68,7 @@ PROGRAM = """
         assert totals(size) == [len(frames)], (totals(size), len(frames))
 
     def drive(first, second, size, times):
-        # What is remembered of the first one is there when the second one comes: a mark in a call that lasts, too.
+        # The cached calls of the first one exist when the second one runs, with a sentinel in a frame that continues.
         for taken in [size + 50, size + 60] * times:
             first(taken)
         return second(size)
@@ -90,10 +89,10 @@ PROGRAM = """
 """
 
 
-PLACES = """
+SITES = """
     from collections import Counter
 
-    # More sites (one for each size) than their cache has room for at first, met in turn: it grows under way.
+    # More sites (one for each size) than the initial size of their cache, in turn: the cache grows meanwhile.
     SIZES = range(200, 40_200)
     tm.start(NFRAME)
     held = []
@@ -107,14 +106,14 @@ PLACES = """
 """
 
 
-class NearTest(ScriptTest):
+class CachedCallsTest(ScriptTest):
     def check_calls(self, nframe):
         self.check(PROGRAM.replace("NFRAME", str(nframe)).replace("TURNS", str(TURNS)), timeout=600)
 
-    def test_more_places_than_the_cache_has(self):
+    def test_more_sites_than_the_cache_has(self):
         for nframe in (1, 25):
             with self.subTest(nframe=nframe):
-                self.check(PLACES.replace("NFRAME", str(nframe)), timeout=300)
+                self.check(SITES.replace("NFRAME", str(nframe)), timeout=300)
 
     def test_one_frame(self):
         self.check_calls(1)
