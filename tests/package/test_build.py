@@ -226,7 +226,10 @@ class BuildTest(unittest.TestCase):
         shutil.rmtree(package)
         package.mkdir()
         (package / "__init__.py").write_text("from ._ctracemalloc import number\n")
-        (package / "_boot.py").write_text("from . import number\ndef boot():\n    print('booted with', number)\n")
+        (package / "_startup").mkdir()
+        (package / "_startup" / "__init__.py").write_text("")
+        boot = "from .. import number\ndef boot():\n    print('booted with', number)\n"
+        (package / "_startup" / "boot.py").write_text(boot)
         self.build("build_editable")
         environment = self.wheels.parent / "venv"
         venv.create(environment, with_pip=False)
