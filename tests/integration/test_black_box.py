@@ -26,7 +26,7 @@ LOAD = """
         own = memoryview(mmap.mmap(file.fileno(), 32)).cast("Q")
 
     def hold():
-        return bytes(1000)
+        return BYTE * 1000
 
     def others():
         while True:
@@ -101,7 +101,7 @@ class KillTest(ScriptTest):
             script = Path(folder, "script.py")
             script.write_text(prelude + textwrap.dedent(LOAD))
             lines = script.read_text().splitlines()
-            lineno = lines.index("    return bytes(1000)") + 1
+            lineno = lines.index("    return BYTE * 1000") + 1
             for number in range(KILLS):
                 with self.subTest(number=number):
                     self.kill(script, Path(folder), number, lineno, chance)
