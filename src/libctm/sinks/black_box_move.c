@@ -1,8 +1,8 @@
-/* sinks/black_box_move.c: tables that are there already go into the file of a new box; see sinks/black_box.h.
+/* sinks/black_box_move.c: moves existing tables into the file of a new box; see sinks/black_box.h.
  *
- * Model: first everything is written into the file and mapped from it beside the private memory. That can fail, and then
- * nothing has changed. Then the file takes the place of the memory, chunk by chunk, at the same addresses and
- * with the same content.
+ * Model: first all tables are written into the file and mapped from it, while the private memory stays. This step can
+ * fail, and then nothing has changed. The second step replaces the private memory by the file, chunk by chunk, at the
+ * same addresses and with the same content.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>
@@ -13,10 +13,10 @@
 #include "sinks/black_box.h"
 #include "tables/rows.h"
 
-#define STEP 65536u /* bytes of the file that a chunk gets at a time, at least */
+#define STEP 65536u /* the least number of bytes by which a chunk grows in the file */
 
 struct piece {
-    char *memory; /* NULL: there is no such chunk */
+    char *memory; /* borrowed from the store; NULL: there is no such chunk */
     size_t whole, used;
 };
 
@@ -28,7 +28,7 @@ static size_t part(uint64_t end, uint64_t start, uint64_t most)
 
 static struct piece piece_of_rows(const struct ctmi_rows *rows, unsigned chunk)
 {
-    /* Rows of a chunk are as many as there are places before it; see ctmi_rows_at. */
+    /* A chunk has as many rows as there are positions before it; see ctmi_rows_at. */
     const uint64_t first = (uint64_t)rows->first << chunk;
     const uint64_t end = (uint64_t)rows->count + rows->first;
     return (struct piece){
@@ -58,7 +58,7 @@ static struct piece piece_of(const struct ctmi_box_backing *backing, enum ctmi_t
 typedef int each_piece(struct ctmi_box_backing *backing, enum ctmi_table table, unsigned chunk,
                        struct piece piece);
 
-/* 0, or the first that `call` gives. */
+/* Calls `call` for each chunk. Returns the first result that is not 0, or 0. */
 static int for_each_piece(struct ctmi_box_writer *box, each_piece *call)
 {
     for (unsigned i = 0; i < CTM_SHARDS * CTMI_TABLES * CTMI_BOX_CHUNKS; i++) {
@@ -145,7 +145,8 @@ void ctmi_box_forget_tables(struct ctmi_box_writer *box)
     (void)for_each_piece(box, drop_piece);
 }
 
-/* If the system refuses what takes no more memory than before: zeros, and the tracer says that they are void. */
+/* The system may refuse the mapping, although it needs no more memory than before. Then the rows become zeros, and
+ * `tables_lost` says so. */
 static int take_piece(struct ctmi_box_backing *backing, enum ctmi_table table, unsigned chunk,
                       struct piece piece)
 {
