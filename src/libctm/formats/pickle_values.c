@@ -1,4 +1,4 @@
-/* formats/pickle_values.c: rows of values and their items; see formats/pickle.h. */
+/* formats/pickle_values.c: arrays of values and of their items; see formats/pickle.h. */
 #include <string.h>
 
 #include "base/memory.h"
@@ -56,7 +56,7 @@ bool ctmi_pickle_text_is(const struct ctmi_pickle *pickle, uint32_t id, const ch
            memcmp(ctmi_pickle_bytes(pickle, value), text, value->count) == 0;
 }
 
-/* Puts the chunk at the end of the list's. */
+/* Appends the chunk to those of the list. */
 static void link_chunk(const struct ctmi_pickle *pickle, struct ctmi_pickle_value *list,
                        uint32_t chunk)
 {

@@ -234,7 +234,7 @@ static bool drop_copy(struct ctmi_box_writer *box, struct ctmi_box_range *range)
     return true;
 }
 
-/* Without a copy: maps the current file privately, so that the system copies a page at its first write. False: zeros. */
+/* Without a copy: maps the current file privately, so the system copies a page at its first write. False: zeros. */
 static bool leave_without_copy(const struct ctmi_box_writer *box, void *base, size_t shared,
                                uint64_t offset)
 {

@@ -97,7 +97,7 @@ static void end_process(int number, const siginfo_t *info)
     }
 }
 
-/* The previous handler may itself have been installed over this one and call it. Such a nested call ends the process. */
+/* The previous handler may have been installed over this one and call it. Such a nested call ends the process. */
 static void pass_on(int number, siginfo_t *info, void *context)
 {
     static _Atomic int passing;

@@ -174,7 +174,7 @@ static inline uint32_t ctmi_rows_published(const struct ctmi_rows *rows)
     return __atomic_load_n(&rows->count, __ATOMIC_ACQUIRE);
 }
 
-/* Returns an existing row. Row 0 has zeros; an event may read it if the file of a black box was cut during the event. */
+/* Returns an existing row. Row 0 has zeros; an event may read it if the file of a black box was cut in the meantime. */
 static inline void *ctmi_rows_get(const struct ctmi_rows *rows, uint32_t id, size_t row_size)
 {
     CTMI_ASSERT(id < ctmi_rows_published(rows));
