@@ -69,8 +69,7 @@ struct ctmi_box_control {
     _Atomic uint32_t n_losses; /* raised when the row is complete */
     _Atomic uint32_t end_status_known, end_status;
     uint32_t more_reserved;
-    char
-        end_text[CTM_END_TEXT]; /* written before `end`, together with the status; empty: unknown */
+    char end_text[CTM_END_TEXT]; /* written before `end`, with the status; empty: unknown */
     struct ctmi_box_loss losses[CTM_MAX_LOSSES];
 };
 _Static_assert(sizeof(struct ctmi_box_control) <= CTMI_BOX_CONTROL_SIZE, "the control block");

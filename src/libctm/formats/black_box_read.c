@@ -49,14 +49,13 @@ bool ctm_file_is_black_box(const void *bytes, size_t length)
 
 static bool has_expected_sizes(const struct ctmi_box_control *control)
 {
-    bool expected = control->control_size == CTMI_BOX_CONTROL_SIZE &&
-                    control->shards == CTM_SHARDS &&
-                    control->rows_first_log2 == ctmi_sizes()->rows_first_log2 &&
-                    control->bytes_first_log2 == CTMI_BYTES_FIRST_LOG2;
+    bool same = control->control_size == CTMI_BOX_CONTROL_SIZE && control->shards == CTM_SHARDS &&
+                control->rows_first_log2 == ctmi_sizes()->rows_first_log2 &&
+                control->bytes_first_log2 == CTMI_BYTES_FIRST_LOG2;
     for (enum ctmi_table table = 0; table < CTMI_TABLES; table++) {
-        expected = expected && control->row_sizes[table] == ctmi_box_row_size(table);
+        same = same && control->row_sizes[table] == ctmi_box_row_size(table);
     }
-    return expected;
+    return same;
 }
 
 static ctm_status check_control(struct ctmi_box_loader *loader,

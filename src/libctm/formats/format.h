@@ -27,8 +27,7 @@
 #define CTMI_FILE_MINOR 2u      /* raised when they can read it without the new parts */
 #define CTMI_FILE_MINOR_BASE 1u /* of a file without losses, which is the same as in version 1.1 */
 #define CTMI_FILE_SAMPLED 1u    /* flag in INFO: there is a sample interval */
-#define CTMI_FILE_PEAK_KNOWN \
-    1u /* bit of the facts in INFO: the blocks at the peak are known */
+#define CTMI_FILE_PEAK_KNOWN 1u /* bit of the facts in INFO: the blocks at the peak are known */
 #define CTMI_FILE_HEADER_SIZE 64u
 #define CTMI_FILE_DIRECTORY_ROW 40u
 #define CTMI_FILE_ALIGNMENT 8u

@@ -103,8 +103,7 @@ CTM_NODISCARD ctm_status ctmi_pickle_append(struct ctmi_pickle *pickle, uint32_t
 /* Iterates over the items of a tuple, list or dict. */
 struct ctmi_pickle_walk {
     const struct ctmi_pickle *pickle;
-    uint32_t at, left,
-        next; /* indexes in `items`: the next id; ids left in this chunk; the next chunk */
+    uint32_t at, left, next; /* index of the next id; ids left in this chunk; the next chunk */
 };
 struct ctmi_pickle_walk ctmi_pickle_walk_begin(const struct ctmi_pickle *pickle, uint32_t id);
 /* Returns the next item. False: there are no more. */

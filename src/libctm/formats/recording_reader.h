@@ -74,8 +74,7 @@ struct ctmi_cursor {
     uint32_t spans;                                      /* number of spans that have begun */
     size_t moments;                                      /* number of ticks applied, of all spans */
     uint64_t time;                                       /* of the last block that has one */
-    uint64_t bytes,
-        blocks; /* sums over the sites, modulo 2^64 until compared with those of a tick */
+    uint64_t bytes, blocks;  /* sums over the sites, modulo 2^64 until compared with a tick's */
     uint64_t weighted_bytes; /* of a sample: the bytes that the blocks stand for */
     double weighted_blocks;
     struct ctmi_losses losses; /* of the last block of losses in the span */

@@ -23,9 +23,8 @@ struct series {
     size_t n;
     struct watched *list; /* owned */
     size_t count, capacity;
-    uint32_t seen
-        [CTMI_RECORDING_STORES]; /* number of sites of each store that were compared, in this span */
-    uint32_t span;               /* 1 + the span of the list; 0: none yet */
+    uint32_t seen[CTMI_RECORDING_STORES]; /* sites of each store that were compared, in this span */
+    uint32_t span;                        /* 1 + the span of the list; 0: none yet */
 };
 
 static bool same_text(const struct ctmi_recorded *tables, uint32_t string, const char *text,

@@ -113,7 +113,7 @@ static ctm_status make_file(struct ctmi_box_writer *box, const char *path, char 
 }
 
 /* Removes the file of a box that is not published, and frees the box. */
-static void drop_box(struct ctmi_box_writer *box, const char *name)
+static void discard_box(struct ctmi_box_writer *box, const char *name)
 {
     const int error = errno;
     if (name[0] != 0) {
@@ -141,7 +141,7 @@ static ctm_status new_box(ctm_tracer *tracer, const char *path, struct ctmi_box_
     out_name[0] = 0;
     const ctm_status status = ctmi_box_guard(box) ? make_file(box, path, out_name) : CTM_ERR_LIMIT;
     if (status != CTM_OK) {
-        drop_box(box, box->fd >= 0 ? out_name : "");
+        discard_box(box, box->fd >= 0 ? out_name : "");
         return status;
     }
     *out = box;
@@ -191,7 +191,7 @@ ctm_status ctm_black_box_start(ctm_tracer *tracer, const char *path)
     }
     status = publish_box(name, path);
     if (status != CTM_OK) {
-        drop_box(box, name);
+        discard_box(box, name);
         return status;
     }
     ctmi_tracer_close(tracer);
@@ -248,7 +248,7 @@ ctm_status ctm_black_box_continue(ctm_tracer *tracer, const char *path)
     status = continue_locked(tracer, box, name, path);
     ctmi_tracer_open(tracer);
     if (status != CTM_OK) {
-        drop_box(box, name);
+        discard_box(box, name);
     }
     return status;
 }
@@ -285,7 +285,7 @@ static void stop(struct ctmi_sink *sink)
 static ctm_status end_locked(struct ctmi_box_writer *box, ctm_box_end reason)
 {
     if (!ctmi_box_copy(box)) {
-        /* Out of memory: the tables stay mapped from the file, which does not change any more. */
+        /* Out of memory: the tables become private mappings of the file, which does not change any more. */
         ctmi_box_drop_copies(box);
         if (ctmi_box_check_file(box) != CTM_BOX_COMPLETE) {
             return CTM_ERR_NOMEM;

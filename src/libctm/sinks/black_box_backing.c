@@ -162,9 +162,9 @@ static bool box_grow(struct ctmi_backing *base, enum ctmi_table table, unsigned 
     return privatise_rest(range);
 }
 
-/* --- look ---
+/* --- check ---
  * Rows that became zeros all have the same hash, so hashing many of them again would take quadratic time. */
-static void box_look(struct ctmi_backing *base)
+static void box_check(struct ctmi_backing *base)
 {
     struct ctmi_box_backing *backing = (struct ctmi_box_backing *)base;
     if (backing->forgotten) {
@@ -187,7 +187,7 @@ void ctmi_box_backing_init(struct ctmi_box_backing *backing, struct ctmi_box_wri
                            uint32_t index)
 {
     backing->backing = (struct ctmi_backing){
-        .map = box_map, .grow = box_grow, .unmap = box_unmap, .look = box_look};
+        .map = box_map, .grow = box_grow, .unmap = box_unmap, .check = box_check};
     backing->box = box;
     backing->store = &box->tracer->shards[index].store;
     backing->index = index;

@@ -10,7 +10,7 @@
 #include "base/utf8.h"
 #include "sinks/recorder.h"
 
-#define PATIENCE 10u /* seconds to wait for the thread before giving up */
+#define WAIT_SECONDS 10u /* seconds to wait for the thread before giving up */
 
 /* --- the thread --- */
 
@@ -186,8 +186,7 @@ static struct ctm_recorder *new_recorder(ctm_tracer *tracer, uint64_t interval)
     recorder->sink.kind = &recorder_kind;
     recorder->tracer = tracer;
     recorder->interval = interval;
-    recorder->began =
-        ctmi_recorder_time(recorder); /* the monotonic time, because `began` is still 0 */
+    recorder->began = ctmi_recorder_time(recorder); /* relative to 0, so the monotonic time */
     recorder->state.recording = true;
     atomic_init(&recorder->fd, -1);
     ctmi_crc32c_init(&recorder->crc);
@@ -290,8 +289,7 @@ ctm_status ctm_recorder_start(ctm_tracer *tracer, const char *path, uint64_t int
     if (!ctm_tracer_is_tracing(tracer)) {
         return CTM_ERR_NOT_TRACING;
     }
-    ctmi_deferred_unmap_wait(
-        &tracer->deferred_unmap); /* at most one helper thread exists at a time */
+    ctmi_deferred_unmap_wait(&tracer->deferred_unmap); /* at most one helper thread at a time */
     struct ctm_recorder *recorder = new_recorder(tracer, interval);
     if (recorder == NULL) {
         return CTM_ERR_NOMEM;
@@ -328,7 +326,7 @@ static struct timespec deadline(unsigned seconds)
 /* Waits until *count is at least `target` or the recording has ended. False: timeout. Called with `lock` held. */
 static bool wait_done_locked(struct ctm_recorder *recorder, const uint64_t *count, uint64_t target)
 {
-    const struct timespec until = deadline(PATIENCE);
+    const struct timespec until = deadline(WAIT_SECONDS);
     int error = 0;
     while (error == 0 && *count < target && recorder->state.recording) {
         error = pthread_cond_timedwait(&recorder->done, &recorder->lock, &until);
@@ -424,7 +422,7 @@ static bool join_thread(struct ctm_recorder *recorder)
 {
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += PATIENCE;
+    until.tv_sec += WAIT_SECONDS;
     if (pthread_timedjoin_np(recorder->thread, NULL, &until) == 0) {
         return true;
     }

@@ -48,8 +48,7 @@ struct ctm_recorder {
     _Atomic size_t memory; /* bytes of memory in use; read by any thread */
     uint64_t written;      /* bytes in the file */
     struct ctmi_crc32c crc;
-    struct ctmi_buffer out,
-        changes; /* bytes to be written; changes of the tick that is being read */
+    struct ctmi_buffer out, changes; /* bytes to be written; changes of the tick being read */
     struct ctmi_recorded_shard shards[CTM_SHARDS];
     uint32_t generation;            /* of the span on file; 0: none yet */
     bool tracing;                   /* whether the tracer was tracing in that span */

@@ -100,7 +100,7 @@ static void put_row(struct ctmi_buffer *out, const struct ctmi_store *store, enu
     }
 }
 
-/* Appends one block of new rows. A row follows the rows that it refers to. */
+/* Appends one block of new rows. A row is appended only after all rows that it refers to. */
 static void put_rows(struct ctm_recorder *recorder, uint32_t index, const uint32_t *news)
 {
     const struct ctmi_store *store = &recorder->tracer->shards[index].store;
@@ -286,9 +286,8 @@ bool ctmi_recorder_read(struct ctm_recorder *recorder)
     ctm_totals totals;
     ctmi_reader_barrier_enter(&tracer->barrier);
     do {
-        mask_sigbus(
-            tracer,
-            SIG_UNBLOCK); /* at each try: a thread that emptied the tables may have started a box */
+        /* At each try, because a thread that emptied the tables may have started a box. */
+        mask_sigbus(tracer, SIG_UNBLOCK);
         const size_t before = recorder->out.length;
         const uint32_t generation = ctm_tracer_generation(tracer);
         tracing = ctm_tracer_is_tracing(tracer);

@@ -136,7 +136,7 @@ struct new_ids {
     uint32_t *tracebacks, *labels, *sites;
 };
 
-/* Makes the rows, which can fail. */
+/* Makes all rows first, because making one can fail. */
 static ctm_status reserve_rows(ctm_builder *builder, const ctm_snapshot *snapshot,
                                const uint64_t *keep, const struct new_ids *ids)
 {

@@ -114,8 +114,7 @@ void ctmi_snapshot_count_peak(ctm_snapshot *snapshot)
     for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
         bytes += snapshot->sites[id].at_peak * snapshot->sites[id].block_size;
     }
-    if (bytes <
-        snapshot->info.current_bytes) { /* the peak was missed, so the current state is the peak */
+    if (bytes < snapshot->info.current_bytes) { /* the peak was missed: it is the current state */
         bytes = snapshot->info.current_bytes;
         for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
             snapshot->sites[id].at_peak = ctmi_site_live(&snapshot->sites[id]);

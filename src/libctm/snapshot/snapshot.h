@@ -22,8 +22,7 @@ struct ctm_snapshot {
     union { /* each table by enum ctmi_table, and by its name */
         void *rows[CTMI_ROWS_TABLES];
         struct {
-            uint64_t
-                *string_offsets; /* with one more row, the end. Each string is followed by a NUL */
+            uint64_t *string_offsets; /* one more row: the end. Each string is followed by a NUL */
 #define TABLE(ID, one, many, number, content, row) content *many;
             CTMI_CONTENT_TABLES(TABLE)
 #undef TABLE

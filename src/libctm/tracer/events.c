@@ -80,7 +80,7 @@ static inline void assert_allocated(const ctm_shard *shard, const struct ctmi_si
     (void)row;
 }
 
-/* Frees a block of another shard. */
+/* Counts the free of another shard's block. */
 static CTMI_RARE void count_remote(const ctm_shard *shard, struct ctmi_site_row *row)
 {
     const uint64_t now = stamp_of_now(shard);

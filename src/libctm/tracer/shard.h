@@ -32,8 +32,7 @@
 #include "tracer/sampling.h"
 #include "tracer/sink.h"
 
-#define CTMI_RESERVED_AT_ONCE \
-    8u /* map entries reserved at once, so that few resizes need the map's lock */
+#define CTMI_RESERVED_AT_ONCE 8u /* map entries; so few resizes need the map's lock */
 
 /* Shards 0 .. n-1, whose stores reserve spare rows for unplaced blocks. */
 #define CTMI_SPARE_SHARDS 2u

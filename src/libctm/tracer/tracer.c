@@ -149,8 +149,7 @@ static ctm_status start(ctm_tracer *tracer, uint32_t nframe, uint64_t sample_int
         return CTM_OK;
     }
     ctmi_tracer_close(tracer);
-    ctmi_deferred_unmap_now(
-        ctmi_tracer_forget_locked(tracer, false)); /* usually nothing to unmap */
+    ctmi_deferred_unmap_now(ctmi_tracer_forget_locked(tracer, false)); /* usually nothing */
     const ctm_status status = ctmi_tracer_reserve_spare_locked(tracer);
     if (status == CTM_OK) {
         atomic_store_explicit(&tracer->interval, sample_interval, memory_order_relaxed);
@@ -195,8 +194,7 @@ void ctm_tracer_clear(ctm_tracer *tracer)
 {
     ctmi_tracer_close(tracer);
     struct ctmi_pending_unmap *pending = ctmi_tracer_forget_locked(tracer, true);
-    (void)!ctmi_tracer_reserve_spare_locked(
-        tracer); /* it was just returned to the system, so this rarely fails */
+    (void)!ctmi_tracer_reserve_spare_locked(tracer); /* what was just returned to the system */
     ctmi_tracer_open(tracer);
     ctmi_deferred_unmap_now(pending); /* no helper thread starts while a program is traced */
 }
@@ -219,7 +217,7 @@ uint32_t ctm_tracer_generation(const ctm_tracer *tracer)
 
 /* The sum over the shards is off by the events between the loads. It is even below 0 if a block is added after its
  * shard was read and is subtracted through a shard that is read later. */
-static uint64_t whole(uint64_t sum)
+static uint64_t clamp_negative(uint64_t sum)
 {
     return sum > INT64_MAX ? 0 : sum;
 }
@@ -230,7 +228,7 @@ uint64_t ctm_tracer_bytes(const ctm_tracer *tracer, uint64_t *out_peak)
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         bytes += atomic_load(&tracer->shards[i].bytes);
     }
-    const uint64_t current = whole(bytes), peak = atomic_load(&tracer->peak_bytes);
+    const uint64_t current = clamp_negative(bytes), peak = atomic_load(&tracer->peak_bytes);
     *out_peak = peak > current ? peak : current;
     return current;
 }
@@ -242,7 +240,7 @@ void ctm_tracer_totals(ctm_tracer *tracer, ctm_totals *out)
         blocks += atomic_load(&tracer->shards[i].blocks);
     }
     out->current_bytes = ctm_tracer_bytes(tracer, &out->peak_bytes);
-    out->live_blocks = whole(blocks);
+    out->live_blocks = clamp_negative(blocks);
 }
 
 void ctm_tracer_reset_peak(ctm_tracer *tracer)
