@@ -206,7 +206,7 @@ static ctm_status set_length(struct ctmi_box_loader *loader, uint32_t id)
 
 /* Sets the final counters of a site. The program counts while the counters are read one by one, so a block may be
  * read as freed but not yet as allocated. */
-static ctm_status settle_site(struct ctmi_box_loader *loader, uint32_t id)
+static ctm_status finalize_site(struct ctmi_box_loader *loader, uint32_t id)
 {
     struct ctmi_site_row *row = ctmi_store_site_row(&loader->store, id);
     ctm_site *site = &row->site;
@@ -227,11 +227,11 @@ static ctm_status settle_site(struct ctmi_box_loader *loader, uint32_t id)
 }
 
 /* Sets the fields that follow from the content of a row. */
-static ctm_status settle_row(struct ctmi_box_loader *loader, enum ctmi_table table, uint32_t id)
+static ctm_status finalize_row(struct ctmi_box_loader *loader, enum ctmi_table table, uint32_t id)
 {
     switch (table) {
     case CTMI_TABLE_TRACEBACKS: return set_length(loader, id);
-    case CTMI_TABLE_SITES: return settle_site(loader, id);
+    case CTMI_TABLE_SITES: return finalize_site(loader, id);
     default: return CTM_OK;
     }
 }
@@ -247,7 +247,7 @@ static ctm_status check_rows(struct ctmi_box_loader *loader)
         for (uint32_t id = 1; id < counts[table] && status == CTM_OK; id++) {
             status = check_references(loader, table, id, counts);
             if (status == CTM_OK) {
-                status = settle_row(loader, table, id);
+                status = finalize_row(loader, table, id);
             }
         }
     }

@@ -50,7 +50,7 @@ struct ctmi_pickle_value {
 /* A growing array. Owned by the struct that it is in. */
 struct ctmi_pickle_array {
     void *memory; /* owned */
-    uint32_t count, room;
+    uint32_t count, capacity;
 };
 
 /* One thread at a time. */

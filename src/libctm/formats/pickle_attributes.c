@@ -145,7 +145,7 @@ static ctm_status put_value(struct writer *writer, uint32_t id, bool in_key)
 }
 
 /* Writes a value and all values in it. */
-static ctm_status put_whole(struct writer *writer, uint32_t id)
+static ctm_status put_nested(struct writer *writer, uint32_t id)
 {
     ctm_status status = put_value(writer, id, false);
     while (status == CTM_OK && writer->depth > 0) {
@@ -197,9 +197,9 @@ static ctm_status put_all(struct writer *writer, uint32_t dict, bool with_limit)
         if (!is_attribute(writer->pickle, name, with_limit)) {
             continue;
         }
-        status = put_whole(writer, name);
+        status = put_nested(writer, name);
         if (status == CTM_OK) {
-            status = put_whole(writer, value);
+            status = put_nested(writer, value);
         }
     }
     return status;

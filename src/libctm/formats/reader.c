@@ -317,7 +317,7 @@ static ctm_status check_file(int fd, struct ctmi_reader *reader)
 }
 
 /* *out is owned by the caller. Decode detects a file that shrank meanwhile. */
-static ctm_status read_whole(int fd, uint64_t size, void **out, size_t *out_size)
+static ctm_status read_bytes(int fd, uint64_t size, void **out, size_t *out_size)
 {
     unsigned char *bytes = size > PTRDIFF_MAX ? NULL : ctmi_mem_alloc((size_t)size);
     if (bytes == NULL) {
@@ -346,7 +346,7 @@ ctm_status ctm_snapshot_read(const char *path, ctm_snapshot **out, void **out_at
     }
     ctm_status status = check_file(fd, &reader);
     if (status == CTM_OK) {
-        status = read_whole(fd, reader.size, &bytes, &size);
+        status = read_bytes(fd, reader.size, &bytes, &size);
     }
     int saved = errno;
     close(fd);

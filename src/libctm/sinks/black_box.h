@@ -25,7 +25,7 @@
 struct ctmi_box_range {
     _Atomic uintptr_t base; /* owned mapping; 0: there is no chunk */
     _Atomic size_t shared;  /* bytes from `base` on that are mapped from the file */
-    size_t whole;           /* bytes of the mapping */
+    size_t size;            /* bytes of the mapping */
     size_t ready;           /* bytes that may be written; those below `shared` have disk space */
     uint64_t offset;        /* in the file, if `shared` is not 0 */
     void *copy;             /* owned; between the two steps of leaving the file or moving into it */

@@ -26,9 +26,9 @@ ctm_box_lack ctmi_box_check_file(const struct ctmi_box_writer *box)
         return CTM_BOX_CLOSED;
     }
     /* A file that was cut and has grown again has zeros instead of the magic. */
-    const bool whole =
+    const bool complete =
         size >= box->end && ctm_file_is_black_box(box->control->magic, sizeof box->control->magic);
-    return whole ? CTM_BOX_COMPLETE : CTM_BOX_CUT;
+    return complete ? CTM_BOX_COMPLETE : CTM_BOX_CUT;
 }
 
 /* From now on the row counts of this shard in the file are not raised: each counted row is complete, and so are the
@@ -84,7 +84,7 @@ static void *box_map(struct ctmi_backing *base, enum ctmi_table table, unsigned 
             return NULL;
         }
     }
-    range->whole = size;
+    range->size = size;
     range->ready = shared ? 0 : size;
     range->offset = offset;
     atomic_store(&range->shared, shared ? size : 0);
@@ -101,7 +101,7 @@ static void box_unmap(struct ctmi_backing *base, enum ctmi_table table, unsigned
     void *memory = (void *)atomic_load(&range->base);
     atomic_store(&range->base, 0);
     atomic_store(&range->shared, 0);
-    ctmi_mem_unmap(memory, range->whole);
+    ctmi_mem_unmap(memory, range->size);
 }
 
 /* --- grow --- */
@@ -123,13 +123,13 @@ static ctm_box_lack fill(struct ctmi_box_writer *box, const struct ctmi_box_rang
 static bool privatise_rest(struct ctmi_box_range *range)
 {
     void *rest = (char *)atomic_load(&range->base) + range->ready;
-    const size_t size = range->whole - range->ready;
+    const size_t size = range->size - range->ready;
     if (mmap(rest, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
         MAP_FAILED) {
         return false;
     }
     atomic_store(&range->shared, range->ready);
-    range->ready = range->whole;
+    range->ready = range->size;
     return true;
 }
 
@@ -139,7 +139,7 @@ static size_t next_step(const struct ctmi_box_range *range, size_t end)
     size_t step = range->ready / 4 > STEP ? range->ready / 4 : STEP;
     step = step > end - range->ready ? step : end - range->ready;
     step = (step + STEP - 1) / STEP * STEP;
-    return step < range->whole - range->ready ? step : range->whole - range->ready;
+    return step < range->size - range->ready ? step : range->size - range->ready;
 }
 
 static bool box_grow(struct ctmi_backing *base, enum ctmi_table table, unsigned chunk, size_t end)
@@ -263,12 +263,12 @@ static bool leave_range(struct ctmi_box_writer *box, struct ctmi_box_range *rang
     return ok;
 }
 
-static bool leave_lasting(struct ctmi_box_writer *box, struct ctmi_box_range *range)
+static bool leave_constant_file(struct ctmi_box_writer *box, struct ctmi_box_range *range)
 {
     return leave_range(box, range, true);
 }
 
-static bool leave_changing(struct ctmi_box_writer *box, struct ctmi_box_range *range)
+static bool leave_changing_file(struct ctmi_box_writer *box, struct ctmi_box_range *range)
 {
     return leave_range(box, range, false);
 }
@@ -285,5 +285,5 @@ void ctmi_box_drop_copies(struct ctmi_box_writer *box)
 
 bool ctmi_box_leave_file(struct ctmi_box_writer *box, bool file_lasts)
 {
-    return for_each_shared(box, file_lasts ? leave_lasting : leave_changing);
+    return for_each_shared(box, file_lasts ? leave_constant_file : leave_changing_file);
 }

@@ -98,7 +98,7 @@ static void end_process(int number, const siginfo_t *info)
 }
 
 /* The previous handler may have been installed over this one and call it. Such a nested call ends the process. */
-static void pass_on(int number, siginfo_t *info, void *context)
+static void pass_to_previous(int number, siginfo_t *info, void *context)
 {
     static _Atomic int passing;
     const bool is_nested = atomic_fetch_add(&passing, 1) > 0;
@@ -122,7 +122,7 @@ static void on_sigbus(int number, siginfo_t *info, void *context)
         found = repair_fault(atomic_load(&boxes[i]), info);
     }
     if (!found) {
-        pass_on(number, info, context);
+        pass_to_previous(number, info, context);
     }
     errno = error;
 }

@@ -24,7 +24,7 @@ static struct timespec at_time(uint64_t monotonic)
 static void wait_locked(struct ctm_recorder *recorder, uint64_t next)
 {
     const struct timespec until = at_time(recorder->began + next);
-    while (!recorder->stopping && !recorder->pausing && recorder->asked == recorder->read &&
+    while (!recorder->stopping && !recorder->pausing && recorder->requested == recorder->read &&
            ctmi_recorder_time(recorder) < next) {
         pthread_cond_timedwait(&recorder->wake, &recorder->lock, &until);
     }
@@ -39,13 +39,13 @@ static void put_end(struct ctm_recorder *recorder, ctm_recording_end end)
 }
 
 /* Reads the tables and writes a tick, and the end if there is one. Returns 0 or errno. */
-static int read_and_write(struct ctm_recorder *recorder, uint64_t asked, ctm_recording_end end,
+static int read_and_write(struct ctm_recorder *recorder, uint64_t requested, ctm_recording_end end,
                           const char **out_reason)
 {
     bool ok = ctmi_recorder_read(recorder);
     const bool is_lost = atomic_load(&recorder->tracer->tables_lost);
     pthread_mutex_lock(&recorder->lock);
-    recorder->read = asked; /* a thread that stopped the world may resume it */
+    recorder->read = requested; /* a thread that stopped the world may resume it */
     pthread_cond_broadcast(&recorder->done);
     pthread_mutex_unlock(&recorder->lock);
     if (is_lost) { /* the rows just read may be invalid; earlier ticks stay */
@@ -72,12 +72,12 @@ static bool tick(struct ctm_recorder *recorder, uint64_t next)
         pthread_mutex_unlock(&recorder->lock);
         return false;
     }
-    const uint64_t asked = recorder->asked;
+    const uint64_t requested = recorder->requested;
     const ctm_recording_end end = !recorder->stopping ? CTM_END_UNKNOWN
                                   : recorder->at_exit ? CTM_END_EXIT
                                                       : CTM_END_STOPPED;
     pthread_mutex_unlock(&recorder->lock);
-    const int error = read_and_write(recorder, asked, end, &reason);
+    const int error = read_and_write(recorder, requested, end, &reason);
     ctmi_buffer_empty(&recorder->out);
     atomic_store(&recorder->memory, ctmi_recorder_memory(recorder));
     if (error != 0) {
@@ -87,7 +87,7 @@ static bool tick(struct ctm_recorder *recorder, uint64_t next)
         ctmi_recorder_close_file(recorder);
     }
     pthread_mutex_lock(&recorder->lock);
-    recorder->put = asked;
+    recorder->put = requested;
     recorder->state.ticks += error == 0 && recorder->tracing;
     recorder->state.bytes = recorder->written;
     if (error != 0) {
@@ -384,7 +384,7 @@ static bool request_tick(struct ctm_recorder *recorder, bool stop, bool at_exit,
     pthread_mutex_lock(&recorder->lock);
     recorder->stopping = recorder->stopping || stop;
     recorder->at_exit = at_exit;
-    *out = ++recorder->asked;
+    *out = ++recorder->requested;
     pthread_cond_signal(&recorder->wake);
     const bool done = wait_done_locked(recorder, &recorder->read, *out);
     pthread_mutex_unlock(&recorder->lock);

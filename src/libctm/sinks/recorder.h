@@ -60,7 +60,7 @@ struct ctm_recorder {
     pthread_mutex_t lock; /* guards all below; no lock is acquired while it is held */
     pthread_cond_t wake;  /* the thread waits here */
     pthread_cond_t done;  /* the other threads wait here */
-    uint64_t asked;       /* number of ticks requested */
+    uint64_t requested;   /* number of ticks requested */
     uint64_t read;        /* of these: number for which the tables were read */
     uint64_t put;         /* of these: number that are in the file */
     bool stopping, at_exit;

@@ -281,7 +281,7 @@ static void mask_sigbus(const ctm_tracer *tracer, int how)
 bool ctmi_recorder_read(struct ctm_recorder *recorder)
 {
     ctm_tracer *tracer = recorder->tracer;
-    bool whole, tracing;
+    bool complete, tracing;
     uint64_t time;
     ctm_totals totals;
     ctmi_reader_barrier_enter(&tracer->barrier);
@@ -297,11 +297,11 @@ bool ctmi_recorder_read(struct ctm_recorder *recorder)
         }
         time = ctmi_recorder_time(recorder);
         ctmi_buffer_empty(&recorder->changes);
-        whole = !tracing || read_tables(recorder);
-        if (!whole) {
+        complete = !tracing || read_tables(recorder);
+        if (!complete) {
             recorder->out.length = before;
         }
-    } while (!whole && !recorder->out.failed);
+    } while (!complete && !recorder->out.failed);
     ctm_tracer_totals(tracer, &totals);
     read_annotations(recorder, tracing);
     mask_sigbus(tracer, SIG_BLOCK);

@@ -160,7 +160,7 @@ static ctm_status reserve_rows(ctm_builder *builder, const ctm_snapshot *snapsho
 static bool fill_rows(ctm_builder *builder, const ctm_snapshot *snapshot, const uint64_t *keep,
                       const struct new_ids *ids)
 {
-    bool whole = true;
+    bool complete = true;
     for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
         const ctm_site *site = &snapshot->sites[id];
         if (!is_added(site, keep, id)) {
@@ -170,9 +170,9 @@ static bool fill_rows(ctm_builder *builder, const ctm_snapshot *snapshot, const 
         row->freed = site->freed;
         row->allocated = keep == NULL ? site->allocated : site->freed + keep[id];
         row->at_peak = site->at_peak < row->allocated ? site->at_peak : row->allocated;
-        whole &= row->allocated == site->allocated;
+        complete &= row->allocated == site->allocated;
     }
-    return whole;
+    return complete;
 }
 
 ctm_status ctm_builder_add_snapshot(ctm_builder *builder, const ctm_snapshot *snapshot,
@@ -193,10 +193,10 @@ ctm_status ctm_builder_add_snapshot(ctm_builder *builder, const ctm_snapshot *sn
         status = reserve_rows(builder, snapshot, keep, &ids);
     }
     if (status == CTM_OK) {
-        bool whole = fill_rows(builder, snapshot, keep, &ids);
+        bool complete = fill_rows(builder, snapshot, keep, &ids);
         builder->info.sample_interval = snapshot->info.sample_interval;
         builder->info.peak_known =
-            snapshot->info.peak_known && whole && (first || builder->info.peak_known);
+            snapshot->info.peak_known && complete && (first || builder->info.peak_known);
         ctmi_losses_add_all(&builder->losses, snapshot->losses, snapshot->n_losses);
     }
     ctmi_mem_free(memory);

@@ -63,7 +63,7 @@ static ctm_status copy_index(struct ctmi_index *to, const struct ctmi_index *fro
 
 /* A copy belongs to no shard, so freed_remote is added to freed. No later peak is counted in a copy, so the blocks at
  * the peak are final. */
-static void settle_sites(struct ctmi_store *store)
+static void finalize_sites(struct ctmi_store *store)
 {
     for (uint32_t id = 1; id < ctmi_store_site_count(store); id++) {
         struct ctmi_site_row *row = ctmi_store_site_row(store, id);
@@ -90,7 +90,7 @@ ctm_status ctmi_store_copy(struct ctmi_store *to, const struct ctmi_store *from)
         return status;
     }
     to->peak_stamp = from->peak_stamp;
-    settle_sites(to);
+    finalize_sites(to);
     if (from->unplaced_index.used != 0 && ctmi_store_index_sites(to) != CTM_OK) {
         ctmi_store_free_all(to);
         return CTM_ERR_NOMEM;

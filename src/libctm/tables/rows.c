@@ -153,11 +153,11 @@ ctm_status ctmi_bytes_map(struct ctmi_bytes *bytes, size_t size, uint64_t *out_o
 {
     uint64_t offset = bytes->end;
     unsigned chunk = ctmi_bytes_chunk(offset);
-    const size_t whole = size + bytes->spare;
-    if (offset + whole > ctmi_bytes_chunk_start(chunk) + ctmi_bytes_chunk_size(chunk)) {
+    const size_t total = size + bytes->spare;
+    if (offset + total > ctmi_bytes_chunk_start(chunk) + ctmi_bytes_chunk_size(chunk)) {
         do {
             chunk++;
-        } while (chunk < CTMI_BYTES_CHUNKS && ctmi_bytes_chunk_size(chunk) < whole);
+        } while (chunk < CTMI_BYTES_CHUNKS && ctmi_bytes_chunk_size(chunk) < total);
         if (chunk >= CTMI_BYTES_CHUNKS) {
             return CTM_ERR_LIMIT;
         }
@@ -167,7 +167,7 @@ ctm_status ctmi_bytes_map(struct ctmi_bytes *bytes, size_t size, uint64_t *out_o
         bytes->chunk[chunk] = map_chunk(&bytes->backed, chunk, ctmi_bytes_chunk_size(chunk));
     }
     CTMI_ASSERT(offset >= bytes->end &&
-                offset + whole <= ctmi_bytes_chunk_start(chunk) + ctmi_bytes_chunk_size(chunk));
+                offset + total <= ctmi_bytes_chunk_start(chunk) + ctmi_bytes_chunk_size(chunk));
     *out_offset = offset;
     return bytes->chunk[chunk] != NULL ? CTM_OK : CTM_ERR_NOMEM;
 }

@@ -51,7 +51,7 @@ static inline void total_subtract(ctm_shard *shard, uint64_t bytes)
     add(&shard->bytes, 0 - bytes);
 }
 
-static inline uint32_t stamp_of_now(const ctm_shard *shard)
+static inline uint32_t current_stamp(const ctm_shard *shard)
 {
     return atomic_load_explicit(&shard->tracer->peak_stamp, memory_order_relaxed);
 }
@@ -59,7 +59,7 @@ static inline uint32_t stamp_of_now(const ctm_shard *shard)
 /* Called before a row of this shard changes. If it has not changed since the peak, its blocks are those at the peak. */
 static inline void save_peak(const ctm_shard *shard, struct ctmi_site_row *row)
 {
-    const uint32_t now = stamp_of_now(shard);
+    const uint32_t now = current_stamp(shard);
     if (row->site.reserved != now) {
         row->site.at_peak = row->site.allocated - row->site.freed;
         /* A compiler barrier: a program that is killed here leaves the two words in this order in its black box. */
@@ -83,7 +83,7 @@ static inline void assert_allocated(const ctm_shard *shard, const struct ctmi_si
 /* Counts the free of another shard's block. */
 static CTMI_RARE void count_remote(const ctm_shard *shard, struct ctmi_site_row *row)
 {
-    const uint64_t now = stamp_of_now(shard);
+    const uint64_t now = current_stamp(shard);
     uint64_t since = atomic_load_explicit(&row->remote_since, memory_order_relaxed), next;
     do {
         next = since >> 32 != now ? now << 32 | 1 : since + ((uint32_t)since != UINT32_MAX);
