@@ -1,7 +1,7 @@
 /* formats/recording_tables.c: applies the payloads of blocks to the tables of a cursor; see formats/recording_reader.h.
  *
  * Model: each row is checked when it is added, and refers only to rows that exist already. Memory grows with the rows
- * that are in the file, so a file cannot cause allocations of more than a read_small multiple of its size.
+ * that are in the file, so a file cannot cause allocations of more than a small multiple of its size.
  */
 #include <string.h>
 

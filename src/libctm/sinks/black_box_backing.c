@@ -162,9 +162,10 @@ static bool box_grow(struct ctmi_backing *base, enum ctmi_table table, unsigned 
     return privatise_rest(range);
 }
 
-/* --- check ---
- * Rows that became zeros all have the same hash, so hashing many of them again would take quadratic time. */
-static void box_check(struct ctmi_backing *base)
+/* --- look ---
+ * Checks for a cut file before rows are hashed again. Rows that became zeros all have the same hash, so hashing many of
+ * them would take quadratic time. */
+static void box_look(struct ctmi_backing *base)
 {
     struct ctmi_box_backing *backing = (struct ctmi_box_backing *)base;
     if (backing->forgotten) {
@@ -187,7 +188,7 @@ void ctmi_box_backing_init(struct ctmi_box_backing *backing, struct ctmi_box_wri
                            uint32_t index)
 {
     backing->backing = (struct ctmi_backing){
-        .map = box_map, .grow = box_grow, .unmap = box_unmap, .check = box_check};
+        .map = box_map, .grow = box_grow, .unmap = box_unmap, .look = box_look};
     backing->box = box;
     backing->store = &box->tracer->shards[index].store;
     backing->index = index;

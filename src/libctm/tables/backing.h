@@ -24,7 +24,7 @@ struct ctmi_backing {
     void (*unmap)(struct ctmi_backing *backing, enum ctmi_table table, unsigned chunk);
     /* Called before all rows are hashed again. If rows were lost, the backing removes them from the indexes
      * (ctmi_store_forget_rows). */
-    void (*check)(struct ctmi_backing *backing);
+    void (*look)(struct ctmi_backing *backing);
 };
 
 /* The backing of one table. Owner and lock are the store's. */

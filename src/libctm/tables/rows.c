@@ -258,7 +258,7 @@ ctm_status ctmi_index_reserve(struct ctmi_index *index, const struct ctmi_store 
     }
     struct ctmi_backing *backing = store->bytes.backed.backing;
     if (backing != NULL) {
-        backing->check(backing);
+        backing->look(backing);
         if (size != 0 && index->used == 0) {
             return CTM_OK;
         }

@@ -130,10 +130,10 @@ CTM_NODISCARD ctm_status ctmi_store_site(struct ctmi_store *store, uint32_t doma
                                          uint32_t *out);
 /* Appends a new site even if the key exists. ctmi_store_site does not find the sites made here; it still finds the one
  * that it made itself. */
-CTM_NODISCARD ctm_status ctmi_store_site_append(
-    struct ctmi_store *store, uint32_t domain, uint32_t traceback, uint64_t block_size,
-    uint32_t labels,
-    uint32_t *out); /* Interns a row of any table other than strings and sites, by its content. */
+CTM_NODISCARD ctm_status ctmi_store_site_append(struct ctmi_store *store, uint32_t domain,
+                                                uint32_t traceback, uint64_t block_size,
+                                                uint32_t labels, uint32_t *out);
+/* Interns a row of any table other than strings and sites, by its content. */
 CTM_NODISCARD ctm_status ctmi_store_content(struct ctmi_store *store, enum ctmi_table table,
                                             const union ctmi_content *content, uint32_t *out);
 
@@ -211,7 +211,7 @@ static inline struct ctmi_site_row *ctmi_store_site_row(const struct ctmi_store 
     return ctmi_rows_get(&store->sites, id, sizeof(struct ctmi_site_row));
 }
 
-/* NUL-terminated, valid until the store is emptied. id 0: "". out_length may be NULL. */
+/* Returns a string, NUL-terminated and valid until the store is emptied. id 0: "". out_length may be NULL. */
 const char *ctmi_store_string_row(const struct ctmi_store *store, uint32_t id, size_t *out_length);
 
 /* The rows of a table other than CTMI_TABLE_BYTES. */

@@ -65,7 +65,7 @@ static bool is_lost(ctm_shard *shard)
 {
     struct ctmi_backing *backing = shard->store.bytes.backed.backing;
     if (backing != NULL && !atomic_load(&shard->tracer->tables_lost)) {
-        backing->check(backing);
+        backing->look(backing);
     }
     return atomic_load(&shard->tracer->tables_lost);
 }
