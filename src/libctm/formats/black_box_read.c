@@ -20,6 +20,7 @@
 
 enum { MAX_TRIES = 500, WAIT_NS = 1000000 };
 
+/* Owned by the caller; one thread at a time. */
 struct ctm_box {
     int fd;                          /* owned */
     struct ctmi_box_control control; /* the current one, after read_control */

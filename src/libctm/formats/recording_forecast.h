@@ -32,8 +32,8 @@ struct ctmi_expected {
 
 /* Initialized with zeros. Owner and lock are the store's. */
 struct ctmi_forecast {
-    struct ctmi_expected *list,
-        *next; /* owned: expected sites in ascending order; of this tick, and of the next one */
+    /* Owned: expected sites in ascending order, of this tick and of the next one. */
+    struct ctmi_expected *list, *next;
     size_t count, capacity, next_count, next_capacity;
     size_t at;            /* index in `list` of the next expected site */
     uint64_t now, before; /* the ratio: now / before */

@@ -59,7 +59,7 @@ void ctmi_put_end_of_list(struct ctmi_buffer *buffer);
 
 /* The list of one store: begin, then every site in ascending order of ids, changed or not, then end. Nothing is put
  * for a store without changes. */
-struct ctmi_changes {
+struct ctmi_changes {               /* owned by the caller; one thread at a time */
     struct ctmi_buffer *out;        /* borrowed */
     struct ctmi_forecast *forecast; /* borrowed: of the store */
     uint32_t store;

@@ -22,13 +22,14 @@ struct ctmi_row_source {
     const char *(*string)(const void *rows, uint32_t id, size_t *out_length);
 };
 
+/* Owned by one call; the caller owns or has locked the store. */
 struct ctmi_remap {
     struct ctmi_store *to;              /* borrowed */
     const struct ctmi_row_source *from; /* borrowed */
-    uint32_t *ids
-        [CTMI_TABLE_SITES]; /* new ids by old; 0: not added yet. Borrowed, or parts of `memory` */
-    uint32_t *memory;       /* owned */
-    uint32_t guess;         /* traceback id in the store that is tried first for the next row */
+    /* New ids by old; 0: not added yet. Borrowed, or parts of `memory`. */
+    uint32_t *ids[CTMI_TABLE_SITES];
+    uint32_t *memory; /* owned */
+    uint32_t guess;   /* traceback id in the store that is tried first for the next row */
 };
 
 /* ids[table] is an array for the ids of that table, or NULL: it is allocated here. CTM_ERR_NOMEM. */

@@ -36,14 +36,13 @@
 /* Rows of one table. Owner and lock of this and the next structs are the store's. */
 struct ctmi_rows {
     char *chunk[CTMI_ROWS_CHUNKS]; /* owned mappings; NULL: not needed yet */
-    uint32_t count;      /* ids in use are 0 .. count-1; at least 1: see ctmi_rows_published */
-    uint32_t limit;      /* count never exceeds it */
-    uint32_t row_size;   /* bytes */
-    uint32_t spare;      /* spare rows: rows from `count` on that are reserved and mapped */
-    uint32_t first;      /* constant: rows in the first chunk, 1 << first_log2 */
-    uint16_t first_log2; /* constant */
-    uint16_t
-        aside_factor; /* if not 0: each chunk but the first sets aside so many times its size */
+    uint32_t count;        /* ids in use are 0 .. count-1; at least 1: see ctmi_rows_published */
+    uint32_t limit;        /* count never exceeds it */
+    uint32_t row_size;     /* bytes */
+    uint32_t spare;        /* spare rows: rows from `count` on that are reserved and mapped */
+    uint32_t first;        /* constant: rows in the first chunk, 1 << first_log2 */
+    uint16_t first_log2;   /* constant */
+    uint16_t aside_factor; /* each chunk but the first sets aside so many times its size; or 0 */
     void *aside[CTMI_ROWS_CHUNKS]; /* owned mappings, never touched: see ctmi_store_set_aside */
     struct ctmi_table_backing backed;
 };
@@ -82,10 +81,9 @@ struct ctmi_store {
         };
     };
 
-    struct ctmi_index
-        unplaced_index; /* of the unplaced sites; fixed size; NULL: no spare rows are reserved */
-    uint32_t unplaced_traceback; /* traceback of unplaced blocks; 0: not made yet */
-    bool is_using_spare;         /* spare rows are being used */
+    struct ctmi_index unplaced_index; /* of the unplaced sites; fixed size; NULL: no spare rows */
+    uint32_t unplaced_traceback;      /* traceback of unplaced blocks; 0: not made yet */
+    bool is_using_spare;              /* spare rows are being used */
 };
 
 /* --- life --- */

@@ -70,15 +70,14 @@ struct ctm_tracer {
     struct ctmi_sink *sinks;     /* borrowed; see sink.h */
     _Atomic bool tables_lost; /* any thread; the tables are invalid, because their file was cut */
     CTMI_HOLDER(world)        /* the thread that has stopped the world */
-    struct ctmi_reader_barrier
-        barrier; /* keeps a recorder out of tables that are being emptied: see reader_barrier.h */
+    struct ctmi_reader_barrier barrier; /* see reader_barrier.h */
 
-    _Alignas(64) _Atomic uint64_t
-        peak_bytes; /* raised by compare-and-swap, lowered while the world is stopped */
+    /* Raised by compare-and-swap, lowered while the world is stopped. */
+    _Alignas(64) _Atomic uint64_t peak_bytes;
     _Atomic uint32_t peak_stamp; /* of the peak: see store.h; raised with it, never 0 */
     uint32_t peak_stamps;        /* constant; after so many stamps they restart at 1 */
-    struct ctmi_published_peak
-        *published_peak; /* written while the world is stopped; borrowed from a sink; NULL: none */
+    /* Written while the world is stopped; borrowed from a sink; NULL: none. */
+    struct ctmi_published_peak *published_peak;
     pthread_mutex_t peak_lock;                 /* limits; see peak.c */
     struct ctmi_deferred_unmap deferred_unmap; /* see deferred_unmap.h */
 
