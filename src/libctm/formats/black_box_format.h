@@ -1,8 +1,9 @@
 /* formats/black_box_format.h: the control block of a black box (docs/formats/black-box.md).
  *
- * Model: the file begins with this struct, as it is in memory, padded to CTMI_BOX_CONTROL_SIZE; chunks of rows
- * follow at page boundaries, in any order. What is below `crc` never changes. The rest is written while the program runs
- * and read meanwhile: each number is one aligned word, and a count is raised when the row is whole.
+ * Model: the file begins with this struct, as it is in memory, padded to CTMI_BOX_CONTROL_SIZE. Chunks of rows follow
+ * at page boundaries, in any order. The fields before `crc` never change. The other fields are written while the
+ * program runs and may be read at the same time: each number is one aligned word, and a count is raised when the row
+ * is complete.
  */
 #ifndef CTMI_FORMATS_BLACK_BOX_FORMAT_H
 #define CTMI_FORMATS_BLACK_BOX_FORMAT_H
@@ -25,12 +26,13 @@
 #define CTMI_BOX_CHUNKS CTMI_BYTES_CHUNKS
 _Static_assert(CTMI_ROWS_CHUNKS <= CTMI_BOX_CHUNKS, "room for the chunks of any table");
 
+/* One table of one shard. Written by the shard's owner, or with the world stopped. */
 struct ctmi_box_table {
-    _Atomic uint64_t count;                  /* rows, row 0 included; bytes: not used, 0 */
+    _Atomic uint64_t count;                  /* rows, row 0 included; 0 for CTMI_TABLE_BYTES */
     _Atomic uint64_t chunk[CTMI_BOX_CHUNKS]; /* offset in the file; 0: there is none */
 };
 
-/* A ctm_loss whose count the process raises meanwhile. */
+/* A ctm_loss whose count the process raises while the file is read. */
 struct ctmi_box_loss {
     _Atomic uint64_t count;
     char kind[CTM_LOSS_KIND];
@@ -44,9 +46,9 @@ struct ctmi_box_control {
     uint32_t version;
     uint32_t control_size;
     uint32_t shards;
-    uint32_t row_sizes[CTMI_TABLES]; /* bytes; that of the bytes is 1 */
+    uint32_t row_sizes[CTMI_TABLES]; /* bytes; 1 for CTMI_TABLE_BYTES */
     uint32_t rows_first_log2;        /* chunk k has 1 << (this + k) rows */
-    uint32_t bytes_first_log2;       /* the same of the bytes */
+    uint32_t bytes_first_log2;       /* the same for CTMI_TABLE_BYTES */
     uint32_t pid;
     uint32_t nframe;
     uint32_t command_length;
@@ -54,7 +56,7 @@ struct ctmi_box_control {
     uint64_t started_ns;
     char command[CTMI_BOX_COMMAND];
     uint32_t reserved;
-    uint32_t crc; /* CRC-32C of all above */
+    uint32_t crc; /* CRC-32C of all fields above */
 
     _Atomic uint64_t generation; /* odd: the tables are being emptied */
     _Atomic uint64_t ended_ns;   /* written after `end` */
@@ -63,11 +65,11 @@ struct ctmi_box_control {
     struct ctmi_published_peak peak;
     struct ctmi_box_table tables[CTM_SHARDS][CTMI_TABLES];
 
-    /* Zeros in boxes of before there were these. What is below counts as text up to the first NUL. */
-    _Atomic uint32_t n_losses; /* raised when the row is whole */
+    /* Zeros in the boxes of older versions, which do not have these fields. A text ends at its first NUL. */
+    _Atomic uint32_t n_losses; /* raised when the row is complete */
     _Atomic uint32_t end_status_known, end_status;
     uint32_t more_reserved;
-    char end_text[CTM_END_TEXT]; /* written before `end`, with the status; empty: not known */
+    char end_text[CTM_END_TEXT]; /* written before `end`, with the status; empty: unknown */
     struct ctmi_box_loss losses[CTM_MAX_LOSSES];
 };
 _Static_assert(sizeof(struct ctmi_box_control) <= CTMI_BOX_CONTROL_SIZE, "the control block");
@@ -78,7 +80,7 @@ _Static_assert(offsetof(struct ctmi_box_control, losses) == 16208, "as documente
 
 #define CTMI_BOX_CRC_END offsetof(struct ctmi_box_control, crc)
 
-/* Bytes of a row as they are on file. */
+/* Returns the bytes of a row on file. */
 static inline uint32_t ctmi_box_row_size(enum ctmi_table table)
 {
     return table == CTMI_TABLE_BYTES ? 1 : ctmi_schemas[table].row_size;

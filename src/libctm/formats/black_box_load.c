@@ -1,7 +1,8 @@
-/* formats/black_box_load.c: the rows of one shard of a black box, read and checked; see formats/black_box_reader.h.
+/* formats/black_box_load.c: reads and checks the rows of one shard of a black box; see formats/black_box_reader.h.
  *
- * Counts are read from the table that refers to others to those referred to. The writer raises a count when the row is
- * whole, after those that the row refers to; so all that a counted row names is counted too.
+ * Model: counts are read in the order from tables that refer to others to tables that are referred to. The writer
+ * raises a count when the row is complete, after the rows that it refers to. So all rows that a counted row refers to
+ * are counted too.
  */
 #include <errno.h>
 #include <string.h>
@@ -42,16 +43,16 @@ ctm_status ctmi_box_read(struct ctmi_box_loader *loader, uint64_t offset, void *
 
 /* --- chunks --- */
 
-static uint64_t place_of_table(uint32_t shard, enum ctmi_table table)
+static uint64_t offset_of_table(uint32_t shard, enum ctmi_table table)
 {
     return offsetof(struct ctmi_box_control, tables) +
            ((uint64_t)shard * CTMI_TABLES + (uint64_t)table) * sizeof(struct ctmi_box_table);
 }
 
-/* Where the chunks of a table are, and how many rows it has. */
+/* Reads the offsets of a table's chunks and its number of rows. */
 static ctm_status load_table(struct ctmi_box_loader *loader, uint32_t shard, enum ctmi_table table)
 {
-    return ctmi_box_read(loader, place_of_table(shard, table), &loader->tables[table],
+    return ctmi_box_read(loader, offset_of_table(shard, table), &loader->tables[table],
                          sizeof(struct ctmi_box_table));
 }
 
@@ -60,7 +61,7 @@ static bool is_within(const struct ctmi_box_loader *loader, uint64_t offset, siz
     return offset <= loader->size && used <= loader->size - offset;
 }
 
-/* A program that runs may have made the file longer since. */
+/* A running program may have grown the file since its size was read. */
 static bool is_in_file(struct ctmi_box_loader *loader, uint64_t offset, size_t used)
 {
     struct stat status;
@@ -96,7 +97,7 @@ static ctm_status load_rows(struct ctmi_box_loader *loader, uint32_t shard, enum
     struct ctmi_rows *rows = ctmi_store_rows(&loader->store, table);
     const uint64_t count = atomic_load(&loader->tables[table].count);
     if (count < 1 || count > rows->limit) {
-        return ctmi_box_fail(loader, place_of_table(shard, table), "a count of rows is wrong");
+        return ctmi_box_fail(loader, offset_of_table(shard, table), "a count of rows is wrong");
     }
     ctm_status status = CTM_OK;
     uint64_t left = count > 1 ? count : 0; /* a table without rows has no chunk */
@@ -112,19 +113,20 @@ static ctm_status load_rows(struct ctmi_box_loader *loader, uint32_t shard, enum
     return status;
 }
 
-/* For faults: where row `id` lies. */
-static uint64_t place_of(const struct ctmi_box_loader *loader, enum ctmi_table table, uint32_t id)
+/* Returns the file offset of row `id`, for error messages. */
+static uint64_t offset_of_row(const struct ctmi_box_loader *loader, enum ctmi_table table,
+                              uint32_t id)
 {
-    const uint64_t place = (uint64_t)id + (1u << ctmi_sizes()->rows_first_log2);
-    const unsigned top = 63u - (unsigned)__builtin_clzll(place);
+    const uint64_t position = (uint64_t)id + (1u << ctmi_sizes()->rows_first_log2);
+    const unsigned top = 63u - (unsigned)__builtin_clzll(position);
     return atomic_load(&loader->tables[table].chunk[top - ctmi_sizes()->rows_first_log2]) +
-           (place ^ (1ull << top)) * ctmi_box_row_size(table);
+           (position ^ (1ull << top)) * ctmi_box_row_size(table);
 }
 
 static ctm_status fail_row(struct ctmi_box_loader *loader, enum ctmi_table table, uint32_t id,
                            const char *reason)
 {
-    return ctmi_box_fail(loader, place_of(loader, table, id), reason);
+    return ctmi_box_fail(loader, offset_of_row(loader, table, id), reason);
 }
 
 /* --- strings --- */
@@ -134,8 +136,8 @@ static struct ctmi_string_row *string_row(struct ctmi_box_loader *loader, uint32
     return ctmi_rows_at(&loader->store.strings, id, sizeof(struct ctmi_string_row));
 }
 
-/* Checks where strings lie; gives the bytes used of each chunk. */
-static ctm_status check_places(struct ctmi_box_loader *loader, uint64_t *used)
+/* Checks the offsets of the strings; used[k]: the bytes in use of chunk k. */
+static ctm_status check_offsets(struct ctmi_box_loader *loader, uint64_t *used)
 {
     for (uint32_t id = 1; id < loader->store.strings.count; id++) {
         const struct ctmi_string_row *row = string_row(loader, id);
@@ -169,7 +171,7 @@ static ctm_status check_strings(struct ctmi_box_loader *loader)
 static ctm_status load_strings(struct ctmi_box_loader *loader)
 {
     uint64_t used[CTMI_BYTES_CHUNKS] = {0};
-    ctm_status status = check_places(loader, used);
+    ctm_status status = check_offsets(loader, used);
     for (unsigned k = 0; k < CTMI_BYTES_CHUNKS && status == CTM_OK; k++) {
         if (used[k] > 0) {
             status = load_chunk(loader, CTMI_TABLE_BYTES, k, ctmi_bytes_chunk_size(k), used[k],
@@ -179,7 +181,7 @@ static ctm_status load_strings(struct ctmi_box_loader *loader)
     return status == CTM_OK ? check_strings(loader) : status;
 }
 
-/* --- what rows refer to --- */
+/* --- references and counters --- */
 
 static ctm_status check_references(struct ctmi_box_loader *loader, enum ctmi_table table,
                                    uint32_t id, const uint32_t *counts)
@@ -202,15 +204,16 @@ static ctm_status set_length(struct ctmi_box_loader *loader, uint32_t id)
                : fail_row(loader, CTMI_TABLE_TRACEBACKS, id, "a traceback is too long");
 }
 
-/* Counters are read one by one while the program counts: a block may be seen as freed and not yet as allocated. */
-static ctm_status settle_site(struct ctmi_box_loader *loader, uint32_t id)
+/* Sets the final counters of a site. The program counts while the counters are read one by one, so a block may be
+ * read as freed but not yet as allocated. */
+static ctm_status finalize_site(struct ctmi_box_loader *loader, uint32_t id)
 {
     struct ctmi_site_row *row = ctmi_store_site_row(&loader->store, id);
     ctm_site *site = &row->site;
     uint64_t freed = ctmi_site_row_freed(row);
     const uint64_t at_peak = ctmi_site_row_at_peak(&loader->store, row);
     if (freed > site->allocated) {
-        if (!loader->moving) {
+        if (!loader->changing) {
             return fail_row(loader, CTMI_TABLE_SITES, id, "more blocks freed than allocated");
         }
         freed = site->allocated;
@@ -223,12 +226,12 @@ static ctm_status settle_site(struct ctmi_box_loader *loader, uint32_t id)
     return CTM_OK;
 }
 
-/* What follows from the content of a row. */
-static ctm_status settle_row(struct ctmi_box_loader *loader, enum ctmi_table table, uint32_t id)
+/* Sets the fields that follow from the content of a row. */
+static ctm_status finalize_row(struct ctmi_box_loader *loader, enum ctmi_table table, uint32_t id)
 {
     switch (table) {
     case CTMI_TABLE_TRACEBACKS: return set_length(loader, id);
-    case CTMI_TABLE_SITES: return settle_site(loader, id);
+    case CTMI_TABLE_SITES: return finalize_site(loader, id);
     default: return CTM_OK;
     }
 }
@@ -244,7 +247,7 @@ static ctm_status check_rows(struct ctmi_box_loader *loader)
         for (uint32_t id = 1; id < counts[table] && status == CTM_OK; id++) {
             status = check_references(loader, table, id, counts);
             if (status == CTM_OK) {
-                status = settle_row(loader, table, id);
+                status = finalize_row(loader, table, id);
             }
         }
     }

@@ -1,4 +1,4 @@
-/* formats/black_box_read.c: opening a black box and taking a snapshot of it; see formats/black_box_reader.h. */
+/* formats/black_box_read.c: opens a black box and takes a snapshot of it; see formats/black_box_reader.h. */
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,11 +20,12 @@
 
 enum { MAX_TRIES = 500, WAIT_NS = 1000000 };
 
+/* Owned by the caller; one thread at a time. */
 struct ctm_box {
     int fd;                          /* owned */
-    struct ctmi_box_control control; /* as of now, after read_control */
+    struct ctmi_box_control control; /* the current one, after read_control */
     char command[CTMI_BOX_COMMAND + 1];
-    char end_text[CTM_END_TEXT]; /* of `control`, made fit */
+    char end_text[CTM_END_TEXT]; /* of `control`, as ctmi_text_fit makes it */
     struct ctmi_losses losses;   /* the same */
 };
 
@@ -47,15 +48,15 @@ bool ctm_file_is_black_box(const void *bytes, size_t length)
 
 /* --- the control block --- */
 
-static bool has_right_sizes(const struct ctmi_box_control *control)
+static bool has_expected_sizes(const struct ctmi_box_control *control)
 {
-    bool right = control->control_size == CTMI_BOX_CONTROL_SIZE && control->shards == CTM_SHARDS &&
-                 control->rows_first_log2 == ctmi_sizes()->rows_first_log2 &&
-                 control->bytes_first_log2 == CTMI_BYTES_FIRST_LOG2;
+    bool same = control->control_size == CTMI_BOX_CONTROL_SIZE && control->shards == CTM_SHARDS &&
+                control->rows_first_log2 == ctmi_sizes()->rows_first_log2 &&
+                control->bytes_first_log2 == CTMI_BYTES_FIRST_LOG2;
     for (enum ctmi_table table = 0; table < CTMI_TABLES; table++) {
-        right = right && control->row_sizes[table] == ctmi_box_row_size(table);
+        same = same && control->row_sizes[table] == ctmi_box_row_size(table);
     }
-    return right;
+    return same;
 }
 
 static ctm_status check_control(struct ctmi_box_loader *loader,
@@ -77,7 +78,7 @@ static ctm_status check_control(struct ctmi_box_loader *loader,
     if (ctmi_crc32c_get(&crc, control, CTMI_BOX_CRC_END) != control->crc) {
         return ctmi_box_fail(loader, CTMI_BOX_CRC_END, "the checksum is wrong");
     }
-    if (!has_right_sizes(control)) {
+    if (!has_expected_sizes(control)) {
         return ctmi_box_fail(loader, offsetof(struct ctmi_box_control, control_size),
                              "a layout that is not known");
     }
@@ -126,9 +127,9 @@ static ctm_status read_control(struct ctmi_box_loader *loader, struct ctmi_box_c
     return status == CTM_OK ? check_control(loader, control) : status;
 }
 
-/* --- what was told --- */
+/* --- annotations --- */
 
-/* A place may be written anew while it is read: text is made fit, whatever stands there. */
+/* A row may be rewritten while it is read, so ctmi_text_fit makes its texts valid in any case. */
 static void read_losses(ctm_box *box)
 {
     const struct ctmi_box_control *control = &box->control;
@@ -183,7 +184,7 @@ ctm_status ctm_box_open(const char *path, ctm_box **out, ctm_file_error *error)
         return status;
     }
     const uint32_t length = box->control.command_length;
-    assert(length <= CTMI_BOX_COMMAND); /* read_control() has looked */
+    assert(length <= CTMI_BOX_COMMAND); /* read_control() has checked it */
     memcpy(box->command, box->control.command, length);
     box->command[length] = '\0';
     *out = box;
@@ -200,7 +201,7 @@ void ctm_box_close(ctm_box *box)
     }
 }
 
-/* The writer holds the lock for as long as it has the descriptor. */
+/* Whether the program is running: the writer holds the lock as long as it has the descriptor. */
 static bool is_running(int fd)
 {
     if (flock(fd, LOCK_SH | LOCK_NB) != 0) {
@@ -245,7 +246,7 @@ void ctm_box_info_get(ctm_box *box, ctm_box_info *out)
 
 /* --- snapshot --- */
 
-/* Bytes that the live blocks stand for. */
+/* Returns the bytes that the live blocks stand for. */
 static double live_bytes(const struct ctmi_store *store, uint64_t interval)
 {
     double sum = 0;
@@ -258,7 +259,7 @@ static double live_bytes(const struct ctmi_store *store, uint64_t interval)
     return sum;
 }
 
-/* The program ended in the middle of an event that makes a new peak: counted, and the peak not yet raised. */
+/* The program may have ended during an event that makes a new peak, after counting and before raising the peak. */
 static void complete_peak(const struct ctmi_store *store, uint64_t interval, uint64_t *peak_bytes)
 {
     const double live = live_bytes(store, interval);
@@ -332,13 +333,13 @@ static ctm_status make_snapshot(ctm_box *box, struct ctmi_box_loader *loader, bo
     return status;
 }
 
-static void pause_a_moment(void)
+static void wait_before_retry(void)
 {
     const struct timespec moment = {.tv_nsec = WAIT_NS};
     nanosleep(&moment, NULL);
 }
 
-/* True: *out_status is what came of it. False: the tables were emptied meanwhile. */
+/* Tries to take a snapshot. True: *out_status is the result. False: the tables were emptied meanwhile. */
 static bool try_snapshot(ctm_box *box, struct ctmi_box_loader *loader, bool last,
                          ctm_snapshot **out, ctm_status *out_status)
 {
@@ -353,7 +354,7 @@ static bool try_snapshot(ctm_box *box, struct ctmi_box_loader *loader, bool last
     }
     const uint64_t generation = atomic_load(&box->control.generation);
     const bool emptying = (generation & 1) != 0;
-    loader->moving = atomic_load(&box->control.ended_ns) == 0;
+    loader->changing = atomic_load(&box->control.ended_ns) == 0;
     if (emptying && !(last && !is_running(box->fd))) {
         return false;
     }
@@ -383,7 +384,7 @@ ctm_status ctm_box_snapshot(ctm_box *box, ctm_snapshot **out, ctm_file_error *er
             ctmi_mem_free(loader);
             return status;
         }
-        pause_a_moment();
+        wait_before_retry();
     }
     ctmi_mem_free(loader);
     errno = EAGAIN;

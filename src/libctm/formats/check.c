@@ -1,8 +1,8 @@
-/* formats/check.c: is what a file's rows say possible? See formats/reader.h.
+/* formats/check.c: checks that the rows of a file are possible. See formats/reader.h.
  *
- * Model: tables are checked in the order strings, functions, frames, tracebacks, label sets, sites, so that a
- * row refers only to rows already shown to be good. What an interning table promises,
- * that no two rows are equal, is checked too, because grouping relies on it.
+ * Model: tables are checked in the order strings, functions, frames, tracebacks, label sets, sites, so that a row
+ * refers only to rows that are already checked. No two rows of an interning table may be equal; this is checked too,
+ * because grouping relies on it.
  */
 #include <string.h>
 
@@ -55,12 +55,12 @@ static ctm_status check_strings(struct ctmi_reader *reader, const ctm_snapshot *
     return status;
 }
 
-/* What the checks of rows need. */
+/* The arguments of the checks of rows. */
 struct check {
     struct ctmi_reader *reader;        /* borrowed */
     const ctm_snapshot *snapshot;      /* borrowed */
     uint32_t counts[CTMI_ROWS_TABLES]; /* rows of each table, row 0 included */
-    uint8_t *depths; /* owned; of each label set: how many pairs it has. NULL: there is none */
+    uint8_t *depths; /* owned: the number of pairs of each label set. NULL: there are no sets */
 };
 
 static ctm_status fail(const struct check *check, enum ctmi_table table, uint32_t id, size_t byte,
@@ -70,7 +70,7 @@ static ctm_status fail(const struct check *check, enum ctmi_table table, uint32_
                                 reason);
 }
 
-/* Fills `lengths`, which seal will compute again: depth is only known on the way. */
+/* Fills `lengths`, although seal computes them again, because the check needs the parent's length. */
 static ctm_status check_traceback(const struct check *check, uint32_t id)
 {
     const ctm_snapshot *snapshot = check->snapshot;
@@ -142,7 +142,7 @@ static ctm_status check_references(const struct check *check, enum ctmi_table ta
                          : fail(check, table, id, field->offset, ctmi_field_reason(table, field));
 }
 
-/* What a row says beyond its references, which are good. */
+/* Checks the fields of a row that are not references. The references are valid. */
 static ctm_status check_content(const struct check *check, enum ctmi_table table, uint32_t id)
 {
     switch (table) {
@@ -183,7 +183,7 @@ static ctm_status check_tables(struct ctmi_reader *reader, const ctm_snapshot *s
     return status;
 }
 
-/* Row 0 of a table is all zeros; of the file, because the snapshot has its own. */
+/* Checks that row 0 of a table in the file is all zeros. The snapshot has its own row 0. */
 static ctm_status check_row_zero(struct ctmi_reader *reader, enum ctmi_file_kind kind)
 {
     const struct ctmi_section *section = &reader->sections[kind];
@@ -217,7 +217,7 @@ struct table {
     uint32_t count;               /* rows, row 0 included */
 };
 
-/* Content of a row as bytes; contents have no padding. */
+/* Returns the content of a row as bytes; contents have no padding. */
 static const char *row_content(const struct table *table, uint32_t id, size_t *out_length)
 {
     if (table->table == CTMI_TABLE_STRINGS) {
@@ -253,7 +253,7 @@ static ctm_status check_unique(struct ctmi_reader *reader, const struct table *t
     return status;
 }
 
-/* Sites may stand twice: they are counted, not interned. */
+/* Sites are not checked: two may have the same content, because they are not interned. */
 static ctm_status check_all_unique(struct ctmi_reader *reader, const ctm_snapshot *snapshot)
 {
     uint32_t counts[CTMI_ROWS_TABLES];

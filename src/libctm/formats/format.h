@@ -1,8 +1,7 @@
 /* formats/format.h: the layout of a snapshot file (docs/formats/snapshot.md), shared by both sides.
  *
- * Model: a header of 64 bytes, sections at multiples of 8, a directory of them. All numbers
- * are little-endian and written and read byte by byte, so the host's order and alignment
- * do not matter.
+ * Model: a header of 64 bytes, a directory, and sections at multiples of 8 bytes. All numbers are little-endian and are
+ * written and read byte by byte, so the byte order and alignment of the machine do not matter.
  *
  *   header    0 magic (8) | 8 byte order | 12 major (2) minor (2) | 16 header size | 20 sections
  *            24 file size (8) | 32 directory offset (8) | 40 directory row size | 44 flags
@@ -18,17 +17,17 @@
 #include "base/bytes.h"
 #include "tables/schema.h"
 
-/* As in PNG: a byte over 127 and both kinds of line end tell a file damaged in transport. */
+/* As in PNG: a byte over 127 and both kinds of line end detect a file that was damaged in transport. */
 #define CTMI_FILE_MAGIC \
     "\x89"              \
     "CTM\r\n\x1a\n"
 #define CTMI_FILE_MAGIC_SIZE 8u
 #define CTMI_FILE_BYTE_ORDER 0x01020304u
-#define CTMI_FILE_MAJOR 1u      /* raised when older readers cannot understand the file */
-#define CTMI_FILE_MINOR 2u      /* raised when they can, and only miss something */
-#define CTMI_FILE_MINOR_BASE 1u /* of a file without losses: it is what version 1.1 wrote */
+#define CTMI_FILE_MAJOR 1u      /* raised when older readers cannot read the file */
+#define CTMI_FILE_MINOR 2u      /* raised when they can read it without the new parts */
+#define CTMI_FILE_MINOR_BASE 1u /* of a file without losses, which is the same as in version 1.1 */
 #define CTMI_FILE_SAMPLED 1u    /* flag in INFO: there is a sample interval */
-#define CTMI_FILE_PEAK_KNOWN 1u /* fact in INFO: the sites' blocks at the peak are known */
+#define CTMI_FILE_PEAK_KNOWN 1u /* bit of the facts in INFO: the blocks at the peak are known */
 #define CTMI_FILE_HEADER_SIZE 64u
 #define CTMI_FILE_DIRECTORY_ROW 40u
 #define CTMI_FILE_ALIGNMENT 8u
@@ -39,22 +38,22 @@
 
 enum ctmi_file_kind {
     CTMI_FILE_INFO = 1,           /* one row: the totals */
-    CTMI_FILE_STRING_OFFSETS = 2, /* where each string begins in STRING_BYTES, and the end */
+    CTMI_FILE_STRING_OFFSETS = 2, /* the offset of each string in STRING_BYTES, and the end */
     CTMI_FILE_STRING_BYTES = 3,   /* NUL-terminated UTF-8 */
     CTMI_FILE_FUNCTIONS = 4,
     CTMI_FILE_FRAMES = 5,
     CTMI_FILE_TRACEBACKS = 6,
     CTMI_FILE_SITES = 7,
     CTMI_FILE_ATTRIBUTES = 8, /* the caller's bytes */
-    CTMI_FILE_LABELS = 9,     /* label sets; left out if there are none */
-    CTMI_FILE_LOSSES = 10,    /* left out if there are none */
+    CTMI_FILE_LABELS = 9,     /* label sets; omitted if there are none */
+    CTMI_FILE_LOSSES = 10,    /* omitted if there are none */
     CTMI_FILE_KINDS = 11,
 };
 
 /* Set in a directory row: a reader that does not know the kind must refuse the file. */
 #define CTMI_FILE_REQUIRED 1u
 
-/* The section of a table; of the strings: where they begin. */
+/* Returns the section of a table; of the strings, the section of their offsets. */
 static inline enum ctmi_file_kind ctmi_file_kind_of(enum ctmi_table table)
 {
     switch (table) {
@@ -66,7 +65,7 @@ static inline enum ctmi_file_kind ctmi_file_kind_of(enum ctmi_table table)
     }
 }
 
-/* The table whose section that is; CTMI_TABLE_STRINGS: of no other table. */
+/* Returns the table that has the section; CTMI_TABLE_STRINGS: no other table has it. */
 static inline enum ctmi_table ctmi_file_table_of(uint32_t kind)
 {
     switch (kind) {
@@ -78,7 +77,7 @@ static inline enum ctmi_table ctmi_file_table_of(uint32_t kind)
     }
 }
 
-/* Bytes of a row, by kind, in this version. */
+/* Returns the bytes of a row, by kind, in this version. */
 static inline uint32_t ctmi_file_row_size(uint32_t kind)
 {
     const enum ctmi_table table = ctmi_file_table_of(kind);
@@ -91,7 +90,7 @@ static inline uint32_t ctmi_file_row_size(uint32_t kind)
                                               : 1;
 }
 
-/* Bytes of a row in the first version: a reader can do with these. */
+/* Returns the bytes of a row in the first version, which are the least that a reader needs. */
 static inline uint32_t ctmi_file_least_row_size(uint32_t kind)
 {
     const enum ctmi_table table = ctmi_file_table_of(kind);

@@ -1,4 +1,4 @@
-/* formats/layout.c: header and directory of a snapshot file; see formats/reader.h. */
+/* formats/layout.c: checks the header and directory of a snapshot file; see formats/reader.h. */
 #include <string.h>
 
 #include "base/crc32c.h"
@@ -73,7 +73,7 @@ ctm_status ctmi_reader_header(struct ctmi_reader *reader)
     return CTM_OK;
 }
 
-/* Where the directory lies. */
+/* Reads the bounds of the directory and checks it. */
 static ctm_status check_directory(struct ctmi_reader *reader, const struct ctmi_crc32c *crc,
                                   struct ctmi_section *out)
 {
@@ -99,7 +99,7 @@ static ctm_status check_directory(struct ctmi_reader *reader, const struct ctmi_
     return CTM_OK;
 }
 
-/* Bounds of one section; `at` is its directory row, which stands at `where`. */
+/* Reads and checks the bounds of one section; `at` is its directory row, at file offset `where`. */
 static ctm_status check_bounds(struct ctmi_reader *reader, const unsigned char *at, uint64_t where,
                                const struct ctmi_crc32c *crc, struct ctmi_section *out)
 {
@@ -126,8 +126,8 @@ static ctm_status check_bounds(struct ctmi_reader *reader, const unsigned char *
     return CTM_OK;
 }
 
-static ctm_status keep_section(struct ctmi_reader *reader, const unsigned char *at, uint64_t where,
-                               const struct ctmi_section *section)
+static ctm_status store_section(struct ctmi_reader *reader, const unsigned char *at, uint64_t where,
+                                const struct ctmi_section *section)
 {
     uint32_t kind = ctmi_get_u32(at), flags = ctmi_get_u32(at + 4);
     if (kind == 0) {
@@ -153,7 +153,7 @@ static ctm_status keep_section(struct ctmi_reader *reader, const unsigned char *
     return CTM_OK;
 }
 
-/* The directory is in the order of the file, so that no two sections share bytes. */
+/* The rows of the directory are in the order of the file, so no two sections share bytes. */
 static ctm_status read_directory(struct ctmi_reader *reader, const struct ctmi_crc32c *crc,
                                  const struct ctmi_section *directory)
 {
@@ -162,13 +162,13 @@ static ctm_status read_directory(struct ctmi_reader *reader, const struct ctmi_c
         uint64_t where = directory->offset + i * directory->row_size;
         const unsigned char *at = reader->bytes + where;
         struct ctmi_section section;
-        /* First the order, so that overlapping sections cannot cost more than one pass. */
+        /* The order is checked first, so checksums of overlapping sections cannot cost more than one pass. */
         if (ctmi_get_u64(at + 8) < end) {
             return ctmi_reader_fail(reader, where + 8, "sections overlap or are out of order");
         }
         ctm_status status = check_bounds(reader, at, where, crc, &section);
         if (status == CTM_OK) {
-            status = keep_section(reader, at, where, &section);
+            status = store_section(reader, at, where, &section);
         }
         if (status != CTM_OK) {
             return status;
@@ -178,7 +178,7 @@ static ctm_status read_directory(struct ctmi_reader *reader, const struct ctmi_c
     return CTM_OK;
 }
 
-/* `least` rows: row 0, and in STRING_OFFSETS the end. All ids must fit 32 bits. */
+/* The `least` rows are row 0 and, in STRING_OFFSETS, the end. All ids must fit in 32 bits. */
 static ctm_status check_rows(struct ctmi_reader *reader, enum ctmi_file_kind kind, uint64_t least,
                              uint64_t most)
 {

@@ -1,7 +1,7 @@
-/* formats/pickle_attributes.c: the attributes in a pickled snapshot as the bytes of an attributes section.
+/* formats/pickle_attributes.c: encodes the attributes of a pickled snapshot as the bytes of an attributes section.
  *
- * Model: the encoding has no references (docs/formats/snapshot.md), so what a pickle shares is written out each time. Both
- * the depth and the length have bounds, which also ends what contains itself.
+ * Model: the encoding has no references (docs/formats/snapshot.md), so a value that a pickle shares is written each
+ * time that it is referred to. The depth and the length are limited, which also ends values that contain themselves.
  */
 #include <string.h>
 
@@ -25,17 +25,17 @@ enum tag {
 };
 
 /* A container whose items are being written. */
-struct nest {
+struct container {
     struct ctmi_pickle_walk walk;
-    bool is_dict, in_key; /* in_key: what is in here is, or is in, the key of a dict */
+    bool is_dict, in_key; /* in_key: the items are, or are in, the key of a dict */
     bool at_value;        /* of a dict: the next item is a value */
 };
 
 struct writer {
     const struct ctmi_pickle *pickle;
     struct ctmi_pickle_array out; /* of bytes */
-    uint64_t limit;               /* bytes, at most */
-    struct nest nests[MAX_DEPTH];
+    uint64_t limit;               /* greatest number of bytes */
+    struct container containers[MAX_DEPTH];
     int depth;
     ctm_file_error *error;
 };
@@ -60,7 +60,7 @@ static ctm_status put(struct writer *writer, const void *bytes, uint32_t length)
     return CTM_OK;
 }
 
-/* A tag and a length or count. */
+/* Writes a tag and a length or count. */
 static ctm_status put_head(struct writer *writer, enum tag tag, uint64_t count)
 {
     unsigned char head[11] = {(unsigned char)tag};
@@ -108,12 +108,12 @@ static ctm_status put_container(struct writer *writer, uint32_t id, bool in_key)
     if (writer->depth == MAX_DEPTH) {
         return fail(writer, value, "an attribute is nested more than 100 deep");
     }
-    writer->nests[writer->depth++] = (struct nest){
+    writer->containers[writer->depth++] = (struct container){
         .walk = ctmi_pickle_walk_begin(writer->pickle, id), .is_dict = is_dict, .in_key = in_key};
     return put_head(writer, tag, is_dict ? value->count / 2 : value->count);
 }
 
-/* Of a container only the head. */
+/* Writes a value; of a container only the head. */
 static ctm_status put_value(struct writer *writer, uint32_t id, bool in_key)
 {
     const struct ctmi_pickle_value *value = ctmi_pickle_at(writer->pickle, id);
@@ -144,19 +144,19 @@ static ctm_status put_value(struct writer *writer, uint32_t id, bool in_key)
     return fail(writer, value, "an attribute is not plain data");
 }
 
-/* The value with all that is in it. */
-static ctm_status put_whole(struct writer *writer, uint32_t id)
+/* Writes a value and all values in it. */
+static ctm_status put_nested(struct writer *writer, uint32_t id)
 {
     ctm_status status = put_value(writer, id, false);
     while (status == CTM_OK && writer->depth > 0) {
-        struct nest *nest = &writer->nests[writer->depth - 1];
-        if (!ctmi_pickle_walk_next(&nest->walk, &id)) {
+        struct container *container = &writer->containers[writer->depth - 1];
+        if (!ctmi_pickle_walk_next(&container->walk, &id)) {
             writer->depth--;
             continue;
         }
-        const bool is_key = nest->is_dict && !nest->at_value;
-        nest->at_value = is_key;
-        status = put_value(writer, id, nest->in_key || is_key);
+        const bool is_key = container->is_dict && !container->at_value;
+        container->at_value = is_key;
+        status = put_value(writer, id, container->in_key || is_key);
     }
     return status;
 }
@@ -197,9 +197,9 @@ static ctm_status put_all(struct writer *writer, uint32_t dict, bool with_limit)
         if (!is_attribute(writer->pickle, name, with_limit)) {
             continue;
         }
-        status = put_whole(writer, name);
+        status = put_nested(writer, name);
         if (status == CTM_OK) {
-            status = put_whole(writer, value);
+            status = put_nested(writer, value);
         }
     }
     return status;

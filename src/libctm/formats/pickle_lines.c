@@ -19,7 +19,7 @@ ctm_status ctmi_pickle_line(struct ctmi_pickle_machine *machine, const unsigned 
     return CTM_OK;
 }
 
-/* An optional '-' and 1 to 18 digits. */
+/* Parses an optional '-' and 1 to 18 digits. */
 static bool parse_int(const unsigned char *text, uint32_t length, int64_t *out)
 {
     const bool negative = length > 0 && text[0] == '-';
@@ -107,7 +107,7 @@ static int hex_digit(unsigned char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The `n` hexadecimal digits at `at`; -1: they are none, or more than Unicode has. */
+/* Returns the value of the `n` hexadecimal digits at `at`; -1: not digits, or beyond Unicode. */
 static int64_t hex(const unsigned char *at, uint32_t n)
 {
     int64_t value = 0;
@@ -135,7 +135,7 @@ static uint32_t put_utf8(unsigned char *out, uint32_t point)
     return size;
 }
 
-/* The code point at text[*at], which moves on: Latin-1, \uXXXX or \UXXXXXXXX. -1: a wrong escape. */
+/* Returns the code point at text[*at] and advances *at: Latin-1, \uXXXX or \UXXXXXXXX. -1: an invalid escape. */
 static int64_t next_point(const unsigned char *text, uint32_t length, uint32_t *at)
 {
     const unsigned char c = text[(*at)++];
@@ -151,7 +151,7 @@ static int64_t next_point(const unsigned char *text, uint32_t length, uint32_t *
     return point;
 }
 
-/* Decodes to UTF-8; a byte gives at most two. False: a wrong escape. */
+/* Decodes to UTF-8: at most two bytes for each byte. False: an invalid escape. */
 static bool decode_escapes(const unsigned char *text, uint32_t length, unsigned char *out,
                            uint32_t *out_length)
 {
@@ -165,7 +165,7 @@ static bool decode_escapes(const unsigned char *text, uint32_t length, unsigned 
             return false;
         }
         used += put_utf8(out + used, (uint32_t)point);
-        /* What follows a plain backslash begins no escape. */
+        /* The character after a plain backslash does not begin an escape. */
         if (pair) {
             used += put_utf8(out + used, text[at++]);
         }

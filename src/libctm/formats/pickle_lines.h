@@ -1,13 +1,13 @@
-/* formats/pickle_lines.h: the values that protocol 0 spells out on a line, for the opcodes.
+/* formats/pickle_lines.h: reads the values that protocol 0 writes as a line of text, for the opcodes.
  *
- * Model: each takes the machine's bytes up to the end of a line; the ones that make a value push it.
+ * Model: each function consumes the machine's bytes up to the end of a line. A function that makes a value pushes it.
  */
 #ifndef CTMI_FORMATS_PICKLE_LINES_H
 #define CTMI_FORMATS_PICKLE_LINES_H
 
 #include "formats/pickle_machine.h"
 
-/* The rest of the line without its end. */
+/* Returns the rest of the line without its end. */
 CTM_NODISCARD ctm_status ctmi_pickle_line(struct ctmi_pickle_machine *machine,
                                           const unsigned char **out, uint32_t *out_length);
 CTM_NODISCARD ctm_status ctmi_pickle_line_number(struct ctmi_pickle_machine *machine,

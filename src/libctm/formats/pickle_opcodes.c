@@ -1,4 +1,4 @@
-/* formats/pickle_opcodes.c: the opcodes, and running them; see formats/pickle_machine.h. */
+/* formats/pickle_opcodes.c: the opcodes and the loop that runs them; see formats/pickle_machine.h. */
 #include <string.h>
 
 #include "base/memory.h"
@@ -12,7 +12,7 @@ typedef struct ctmi_pickle_machine machine;
 
 /* --- containers --- */
 
-/* Replaces the `n` values on top by a tuple of them. */
+/* Replaces the `n` topmost values by a tuple of them. */
 static ctm_status make_tuple(machine *m, uint32_t n)
 {
     struct ctmi_pickle_array *items = &m->pickle->items;
@@ -44,7 +44,7 @@ static ctm_status make_marked_tuple(machine *m)
     return status == CTM_OK ? make_tuple(m, n) : status;
 }
 
-/* Appends the `n` values on top to the list or dict below them. */
+/* Appends the `n` topmost values to the list or dict below them. */
 static ctm_status append_top(machine *m, uint32_t n, enum ctmi_pickled kind)
 {
     const uint32_t *from;
@@ -73,7 +73,7 @@ static ctm_status append_marked(machine *m, enum ctmi_pickled kind)
     return status == CTM_OK ? append_top(m, n, kind) : status;
 }
 
-/* LIST, DICT: of the values above the mark. */
+/* LIST, DICT: makes one from the values above the mark. */
 static ctm_status make_marked(machine *m, enum ctmi_pickled kind)
 {
     const uint32_t *from;
@@ -107,7 +107,7 @@ static ctm_status push_number(machine *m, int size)
     return ctmi_pickle_push_int(m, size == 4 ? (int32_t)(uint32_t)number : (int64_t)number);
 }
 
-/* The number in `n` bytes, two's complement, if it fits. */
+/* Reads a number of `n` bytes in two's complement. False: it does not fit. */
 static bool short_number(const unsigned char *bytes, uint32_t n, int64_t *out)
 {
     const unsigned char sign = n > 0 && bytes[n - 1] & 0x80 ? 0xff : 0;
@@ -163,7 +163,7 @@ static ctm_status push_float(machine *m)
     return ctmi_pickle_make(m, value);
 }
 
-/* A text or bytes, behind its length of `size` bytes. */
+/* Pushes a text or bytes, preceded by a length of `size` bytes. */
 static ctm_status push_blob(machine *m, int size, enum ctmi_pickled kind)
 {
     struct ctmi_pickle_value value = {.kind = kind};
@@ -213,7 +213,7 @@ static ctm_status memo_get(machine *m, uint64_t index)
 
 typedef ctm_status (*memo_function)(machine *, uint64_t);
 
-/* size 0: the index is on a line */
+/* size 0: the index is a line of text */
 static ctm_status memo(machine *m, int size, memo_function function)
 {
     uint64_t index;
@@ -295,7 +295,7 @@ static bool is_name(uint32_t id, enum ctmi_pickle_name name)
     return id == CTMI_PICKLE_ID_NAMES + (uint32_t)name;
 }
 
-/* An empty object of the class `id`, in the place of the two values on top. */
+/* Replaces the two topmost values by an empty object of the class `id`. */
 static ctm_status make_object(machine *m, uint32_t id)
 {
     if (!is_name(id, CTMI_NAME_SNAPSHOT) && !is_name(id, CTMI_NAME_TRACES)) {
@@ -320,7 +320,7 @@ static ctm_status new_object(machine *m)
     return make_object(m, from[0]);
 }
 
-/* copyreg._reconstructor(class, object, None), as protocols 0 and 1 make an object. */
+/* copyreg._reconstructor(class, object, None), with which protocols 0 and 1 make an object. */
 static ctm_status reduce(machine *m)
 {
     const uint32_t *from;
@@ -492,7 +492,7 @@ ctm_status ctmi_pickle_read(struct ctmi_pickle *pickle, const void *bytes, size_
     pickle->bytes = bytes;
     pickle->size = (uint32_t)size;
     ctm_status status = ctmi_pickle_add_constants(pickle);
-    /* So that there is memory to point into. */
+    /* So that stack.memory is not NULL. */
     if (status == CTM_OK) {
         status = ctmi_pickle_grow(&m.stack, 1, sizeof(uint32_t));
     }

@@ -1,4 +1,4 @@
-/* formats/pickle_values.c: rows of values and their items; see formats/pickle.h. */
+/* formats/pickle_values.c: arrays of values and of their items; see formats/pickle.h. */
 #include <string.h>
 
 #include "base/memory.h"
@@ -6,26 +6,26 @@
 
 ctm_status ctmi_pickle_grow(struct ctmi_pickle_array *array, uint32_t n, size_t item_size)
 {
-    if (n <= array->room - array->count) {
+    if (n <= array->capacity - array->count) {
         return CTM_OK;
     }
     const uint64_t needed = (uint64_t)array->count + n;
     if (needed > UINT32_MAX) {
         return CTM_ERR_LIMIT;
     }
-    uint64_t room = (uint64_t)array->room + array->room / 2 + 16;
-    if (room < needed) {
-        room = needed;
+    uint64_t capacity = (uint64_t)array->capacity + array->capacity / 2 + 16;
+    if (capacity < needed) {
+        capacity = needed;
     }
-    if (room > UINT32_MAX) {
-        room = UINT32_MAX;
+    if (capacity > UINT32_MAX) {
+        capacity = UINT32_MAX;
     }
-    void *grown = ctmi_mem_realloc(array->memory, (size_t)room * item_size);
+    void *grown = ctmi_mem_realloc(array->memory, (size_t)capacity * item_size);
     if (grown == NULL) {
         return CTM_ERR_NOMEM;
     }
     array->memory = grown;
-    array->room = (uint32_t)room;
+    array->capacity = (uint32_t)capacity;
     return CTM_OK;
 }
 
@@ -56,7 +56,7 @@ bool ctmi_pickle_text_is(const struct ctmi_pickle *pickle, uint32_t id, const ch
            memcmp(ctmi_pickle_bytes(pickle, value), text, value->count) == 0;
 }
 
-/* Puts the chunk at the end of the list's. */
+/* Appends the chunk to those of the list. */
 static void link_chunk(const struct ctmi_pickle *pickle, struct ctmi_pickle_value *list,
                        uint32_t chunk)
 {

@@ -1,9 +1,9 @@
-/* formats/reader.c: a snapshot from the bytes of a file; see formats/reader.h.
+/* formats/reader.c: makes a snapshot from the bytes of a file; see formats/reader.h.
  *
- * Model: nothing is allocated before the layout has been checked, and then in proportion to
- * the rows that are really there: a file cannot ask for more than a small multiple of its size. The
- * file is read into memory, not mapped: whoever cuts a mapped file short kills its readers with SIGBUS, and
- * whoever writes into it changes what has been checked.
+ * Model: nothing is allocated before the layout is checked, and then in proportion to the rows in the file, so a file
+ * cannot cause allocations of more than a small multiple of its size. The file is read into memory, not mapped: a
+ * process that cuts a mapped file ends its readers with SIGBUS, and one that writes into it changes bytes that were
+ * checked.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +21,7 @@ static const unsigned char *row_at(const struct ctmi_reader *reader, enum ctmi_f
     return reader->bytes + section->offset + row * section->row_size;
 }
 
-/* A field of a row that may be from a time before there was this field: then 0. */
+/* Reads a field that rows of older versions do not have; then it is 0. */
 static uint64_t later_u64(const struct ctmi_reader *reader, enum ctmi_file_kind kind, uint64_t row,
                           uint32_t byte)
 {
@@ -45,7 +45,7 @@ static void load_strings(const struct ctmi_reader *reader, ctm_snapshot *snapsho
            (size_t)reader->sections[CTMI_FILE_STRING_BYTES].length);
 }
 
-/* `size` bytes of the row are on file: a field that came later is 0. */
+/* The row has `size` bytes on file. A field that is not among them is 0. */
 static void load_content(const struct ctmi_schema *schema, const unsigned char *at, uint64_t size,
                          void *out)
 {
@@ -120,7 +120,7 @@ static ctm_status check_info(struct ctmi_reader *reader, const ctm_snapshot_info
     return CTM_OK;
 }
 
-/* Of a section that is not there: 0. */
+/* Returns 0 for a missing section. */
 static uint32_t last_id(const struct ctmi_section *section)
 {
     return section->offset == 0 ? 0 : (uint32_t)(section->rows - 1);
@@ -265,7 +265,7 @@ ctm_status ctm_snapshot_decode(const void *bytes, size_t size, ctm_snapshot **ou
     return CTM_OK;
 }
 
-/* Reads up to `size` bytes; *out is how many there were. */
+/* Reads up to `size` bytes; *out: the number of bytes read. */
 static ctm_status read_up_to(int fd, unsigned char *to, size_t size, size_t *out)
 {
     size_t done = 0;
@@ -287,7 +287,7 @@ static ctm_status read_up_to(int fd, unsigned char *to, size_t size, size_t *out
     return CTM_OK;
 }
 
-/* What can be told of the file without memory for it: its kind, size and header. */
+/* Checks what needs no memory for the whole file: its kind, size and header. */
 static ctm_status check_file(int fd, struct ctmi_reader *reader)
 {
     unsigned char header[CTMI_FILE_HEADER_SIZE];
@@ -316,8 +316,8 @@ static ctm_status check_file(int fd, struct ctmi_reader *reader)
     return result;
 }
 
-/* *out is owned by the caller. A file that shrank meanwhile is found out by decode. */
-static ctm_status read_whole(int fd, uint64_t size, void **out, size_t *out_size)
+/* *out is owned by the caller. Decode detects a file that shrank meanwhile. */
+static ctm_status read_bytes(int fd, uint64_t size, void **out, size_t *out_size)
 {
     unsigned char *bytes = size > PTRDIFF_MAX ? NULL : ctmi_mem_alloc((size_t)size);
     if (bytes == NULL) {
@@ -339,14 +339,14 @@ ctm_status ctm_snapshot_read(const char *path, ctm_snapshot **out, void **out_at
     struct ctmi_reader reader = {.error = error != NULL ? error : &unused};
     void *bytes;
     size_t size;
-    /* Not blocking, or opening a pipe would wait for somebody to write. */
+    /* O_NONBLOCK: opening a pipe would otherwise wait for a writer. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0) {
         return CTM_ERR_IO;
     }
     ctm_status status = check_file(fd, &reader);
     if (status == CTM_OK) {
-        status = read_whole(fd, reader.size, &bytes, &size);
+        status = read_bytes(fd, reader.size, &bytes, &size);
     }
     int saved = errno;
     close(fd);

@@ -1,8 +1,8 @@
 /* formats/recording_open.c: header, blocks, and moving the cursor; see formats/recording_reader.h.
  *
- * Model: opening applies every block once, from first to last, so all that a later question reads has been checked. What
- * comes after the first block that is cut off, damaged or impossible is left out: each tick builds on those
- * before it.
+ * Model: opening applies every block once, from first to last, so all bytes that a later call reads have been
+ * checked. A block that is cut off, damaged or impossible ends the recording, because each tick builds on the
+ * previous ones.
  */
 #include <errno.h>
 #include <string.h>
@@ -85,7 +85,7 @@ static ctm_status read_command(struct ctm_recording *recording, struct ctmi_payl
     }
     char *command = recording->command != NULL ? NULL : ctmi_mem_alloc(length + 1);
     if (recording->command != NULL) {
-        return CTM_OK; /* a cursor that has come here again */
+        return CTM_OK; /* the cursor has returned to this block */
     }
     if (command == NULL) {
         return CTM_ERR_NOMEM;
@@ -141,7 +141,7 @@ static ctm_status apply(struct ctm_recording *recording, uint32_t kind,
     return ctmi_payload_fail(payload, "rows, losses or a tick before any span");
 }
 
-/* The whole block at `offset`, checked: *out is its head, borrowed. */
+/* Reads and checks the block at `offset`; *out: its head, borrowed. */
 static ctm_status get_block(struct ctm_recording *recording, uint64_t offset,
                             const unsigned char **out, uint32_t *out_length, ctm_file_error *error)
 {
@@ -203,12 +203,12 @@ ctm_status ctmi_cursor_step(struct ctm_recording *recording, uint32_t *out_kind,
     return CTM_OK;
 }
 
-/* Back to where span `span` begins. */
+/* Moves the cursor back to the beginning of span `span`. */
 static void begin_span(struct ctm_recording *recording, uint32_t span)
 {
     struct ctmi_cursor *cursor = &recording->cursor;
     size_t first = 0, last = recording->info.moments;
-    while (first < last) { /* the first moment of the span, or of a later one */
+    while (first < last) { /* find the first moment of this or a later span */
         const size_t middle = first + (last - first) / 2;
         if (recording->moments[middle].span < span) {
             first = middle + 1;
@@ -243,7 +243,7 @@ ctm_status ctmi_cursor_seek(struct ctm_recording *recording, size_t moment)
             return status;
         }
         if (kind == 0) {
-            return CTM_ERR_FORMAT; /* the file is not what it was */
+            return CTM_ERR_FORMAT; /* the file has changed */
         }
     }
     return CTM_OK;
@@ -287,7 +287,7 @@ static ctm_status add_span(struct ctm_recording *recording, uint64_t position)
     return CTM_OK;
 }
 
-/* What is there is kept; what is wrong with the rest is noted. */
+/* Reads all valid blocks, and stores the fault of the first invalid one. */
 static ctm_status read_blocks(struct ctm_recording *recording)
 {
     ctm_status status = CTM_OK;
@@ -385,7 +385,7 @@ void ctm_recording_free(ctm_recording *recording)
     if (recording == NULL) {
         return;
     }
-    const int error = errno; /* of whatever failed before */
+    const int error = errno; /* of the call that failed before */
     ctmi_source_close(&recording->source);
     ctmi_cursor_empty(&recording->cursor);
     ctmi_mem_free(recording->command);

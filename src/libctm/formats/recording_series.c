@@ -1,8 +1,8 @@
-/* formats/recording_series.c: places over time; see formats/recording_reader.h.
+/* formats/recording_series.c: files, lines or functions (ctm_place) over time; see formats/recording_reader.h.
  *
- * Model: the cursor is moved from tick to tick. A frame row is compared with the places once, when it appears, and a
- * site of a frame that is wanted is put on a list; after each tick the sites on the list are added up.
- * Places are few, and so are their sites.
+ * Model: the cursor moves from tick to tick. When a site appears, its most recent frame is compared with the places,
+ * and if one matches, the site is added to a list. After each tick the counters of the sites on the list are added
+ * up. There are few places, and few sites match.
  */
 #include <string.h>
 
@@ -10,10 +10,12 @@
 #include "base/weight.h"
 #include "formats/recording_reader.h"
 
+/* A site on the list. */
 struct watched {
     uint32_t store, site, place;
 };
 
+/* Owned by one call. */
 struct series {
     struct ctm_recording *recording; /* borrowed */
     ctm_key key;
@@ -21,8 +23,8 @@ struct series {
     size_t n;
     struct watched *list; /* owned */
     size_t count, capacity;
-    uint32_t seen[CTMI_RECORDING_STORES]; /* sites of each store looked at, in this span */
-    uint32_t span;                        /* 1 + that of the list; 0: none yet */
+    uint32_t seen[CTMI_RECORDING_STORES]; /* sites of each store that were compared, in this span */
+    uint32_t span;                        /* 1 + the span of the list; 0: none yet */
 };
 
 static bool same_text(const struct ctmi_recorded *tables, uint32_t string, const char *text,
@@ -51,7 +53,7 @@ static bool frame_is_at(const struct ctmi_recorded *tables, uint32_t frame, ctm_
            same_text(tables, function->name, place->function, length);
 }
 
-/* The place of the site's most recent frame, or n. */
+/* Returns the index of the place that matches the site's most recent frame, or n. */
 static size_t place_of(const struct series *series, const struct ctmi_recorded *tables,
                        uint32_t site)
 {
@@ -79,7 +81,7 @@ static ctm_status watch(struct series *series, uint32_t store, uint32_t site, si
     return CTM_OK;
 }
 
-/* Sites that have appeared since the last tick. */
+/* Compares the sites that have appeared since the last tick. */
 static ctm_status watch_new(struct series *series)
 {
     const struct ctmi_cursor *cursor = &series->recording->cursor;

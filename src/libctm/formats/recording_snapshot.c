@@ -1,7 +1,8 @@
-/* formats/recording_snapshot.c: the tables at a moment → a snapshot; see formats/recording_reader.h.
+/* formats/recording_snapshot.c: makes a snapshot of the tables at a moment; see formats/recording_reader.h.
  *
- * Model: the stores of a recording are independent sets of tables. Their rows are interned into one store, sites of the same key are added up. That is what a tracer does
- * with its shards, so the snapshot is the one that the tracer would have given.
+ * Model: the stores of a recording are independent sets of tables. Their rows are interned into one store, and sites
+ * with the same key are added up. A tracer does the same with its shards, so the result equals a snapshot of the
+ * tracer at that moment.
  */
 #include <string.h>
 
@@ -37,7 +38,7 @@ static ctm_status add_sites(const struct ctmi_remap *remap, const struct ctmi_re
             return status;
         }
         ctm_site *site = &ctmi_store_site_row(remap->to, to)->site;
-        /* freed is never more than allocated. */
+        /* freed never exceeds allocated, so it does not overflow. */
         if (__builtin_add_overflow(site->allocated, row->allocated, &site->allocated)) {
             return CTM_ERR_LIMIT;
         }

@@ -1,6 +1,7 @@
-/* formats/recording_source.c: the bytes of a recording; see formats/recording_reader.h.
+/* formats/recording_source.c: reads the bytes of a recording; see formats/recording_reader.h.
  *
- * The file is read, not mapped: it may be written to or cut meanwhile, and a mapping would end in SIGBUS then.
+ * Model: the file is read, not mapped, because it may be written or cut meanwhile, and a mapping would then raise
+ * SIGBUS.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +16,7 @@ ctm_status ctmi_source_open(struct ctmi_source *source, const char *path)
 {
     struct stat status;
     source->window_most = ctmi_sizes()->window;
-    /* Not blocking, or opening a pipe would wait for somebody to write. */
+    /* O_NONBLOCK: opening a pipe would otherwise wait for a writer. */
     source->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (source->fd < 0 || fstat(source->fd, &status) != 0) {
         return CTM_ERR_IO;

@@ -1,7 +1,7 @@
-/* formats/recording_tables.c: payloads of blocks → tables of a cursor; see formats/recording_reader.h.
+/* formats/recording_tables.c: applies the payloads of blocks to the tables of a cursor; see formats/recording_reader.h.
  *
- * Model: rows are checked as they are added, each referring to rows that are already there. Memory grows with the
- * rows that were really read, so that a file cannot ask for more than a small multiple of its size.
+ * Model: each row is checked when it is added, and refers only to rows that exist already. Memory grows with the rows
+ * that are in the file, so a file cannot cause allocations of more than a small multiple of its size.
  */
 #include <string.h>
 
@@ -36,8 +36,8 @@ uint64_t ctmi_payload_varint(struct ctmi_payload *payload)
     return 0;
 }
 
-/* A number that must not be above `most`. */
-static uint32_t small(struct ctmi_payload *payload, uint64_t most, const char *reason)
+/* Reads a number that must not exceed `most`. */
+static uint32_t read_small(struct ctmi_payload *payload, uint64_t most, const char *reason)
 {
     const uint64_t value = ctmi_payload_varint(payload);
     if (value > most) {
@@ -46,7 +46,7 @@ static uint32_t small(struct ctmi_payload *payload, uint64_t most, const char *r
     return value > most ? 0 : (uint32_t)value;
 }
 
-static int32_t small_signed(struct ctmi_payload *payload, const char *reason)
+static int32_t read_small_signed(struct ctmi_payload *payload, const char *reason)
 {
     const int64_t value = ctmi_unfold(ctmi_payload_varint(payload));
     if (value < INT32_MIN || value > INT32_MAX) {
@@ -72,7 +72,7 @@ static bool grow(void **rows, uint64_t count, size_t size)
     return grown != NULL;
 }
 
-/* A new row at the end of the table, not yet counted; NULL: no memory. */
+/* Returns a new row at the end of the table, which is not counted yet; NULL: out of memory. */
 static void *new_row(struct ctmi_recorded *tables, int table)
 {
     uint32_t *capacity = &tables->capacities[table];
@@ -103,7 +103,7 @@ static void free_tables(struct ctmi_recorded *tables)
     ctmi_mem_free(tables);
 }
 
-/* The tables of a store, with row 0 in each; NULL: no memory. */
+/* Returns the tables of a store, with row 0 in each; NULL: out of memory. */
 static struct ctmi_recorded *get_tables(struct ctmi_cursor *cursor, uint32_t store)
 {
     struct ctmi_recorded *tables = cursor->stores[store];
@@ -171,18 +171,18 @@ static ctm_status read_string(struct ctmi_payload *payload, struct ctmi_recorded
     return status;
 }
 
-/* One field of the key of a row that is to be the next one. */
+/* Reads one field of the key of the next row. */
 static void read_field(struct ctmi_payload *payload, const struct ctmi_recorded *tables, int table,
                        const struct ctmi_field *field, void *row)
 {
     if (ctmi_field_is_reference(field)) {
         const uint32_t last = tables->counts[field->table] - 1;
         const char *reason = ctmi_field_reason((enum ctmi_table)table, field);
-        ctmi_field_set(field, row, small(payload, last, reason));
+        ctmi_field_set(field, row, read_small(payload, last, reason));
     } else if (field->holds == CTMI_HOLDS_SIGNED) {
-        ctmi_field_set(field, row, (uint32_t)small_signed(payload, field->range));
+        ctmi_field_set(field, row, (uint32_t)read_small_signed(payload, field->range));
     } else if (field->size == sizeof(uint32_t)) {
-        ctmi_field_set(field, row, small(payload, UINT32_MAX, field->range));
+        ctmi_field_set(field, row, read_small(payload, UINT32_MAX, field->range));
     } else {
         ctmi_field_set_wide(field, row, ctmi_payload_varint(payload));
     }
@@ -235,7 +235,7 @@ ctm_status ctmi_apply_rows(struct ctmi_cursor *cursor, struct ctmi_payload *payl
 {
     uint64_t counts[CTMI_ROWS_TABLES];
     const uint32_t store =
-        small(payload, CTMI_RECORDING_STORES - 1, "a store's number is too large");
+        read_small(payload, CTMI_RECORDING_STORES - 1, "a store's number is too large");
     for (int table = 0; table < CTMI_ROWS_TABLES; table++) {
         counts[table] = ctmi_payload_varint(payload);
     }
@@ -276,8 +276,8 @@ ctm_status ctmi_apply_span(struct ctmi_cursor *cursor, struct ctmi_payload *payl
         return CTM_ERR_FORMAT;
     }
     ctm_recording_span span = {.time = cursor->time};
-    span.tracing = small(payload, 1, "a span is neither traced nor not") != 0;
-    span.nframe = small(payload, CTM_MAX_NFRAME, "a limit of frames is out of range");
+    span.tracing = read_small(payload, 1, "a span is neither traced nor not") != 0;
+    span.nframe = read_small(payload, CTM_MAX_NFRAME, "a limit of frames is out of range");
     span.sample_interval = ctmi_payload_varint(payload);
     if (span.sample_interval > CTM_MAX_SAMPLE_INTERVAL) {
         ctmi_payload_fail(payload, "a sample interval is out of range");
@@ -291,12 +291,12 @@ ctm_status ctmi_apply_span(struct ctmi_cursor *cursor, struct ctmi_payload *payl
     return CTM_OK;
 }
 
-/* One change of the site: `allocated` more blocks allocated, `live` more of them live. */
+/* Adds `allocated` to the site's allocated blocks and `live` to its live blocks. */
 static ctm_status change_site(struct ctmi_cursor *cursor, struct ctmi_payload *payload,
                               ctm_site *site, uint64_t allocated, int64_t live)
 {
     uint64_t freed, sum;
-    /* freed grows by what was allocated and is not live: never by less than 0. */
+    /* `freed` grows by the blocks that were allocated and are not live, which is never below 0. */
     if (__builtin_sub_overflow(allocated, live, &freed) ||
         __builtin_add_overflow(site->allocated, allocated, &sum) ||
         __builtin_add_overflow(site->freed, freed, &freed) || freed > sum) {
@@ -314,9 +314,9 @@ static ctm_status change_site(struct ctmi_cursor *cursor, struct ctmi_payload *p
     return CTM_OK;
 }
 
-/* The next expected site, which must be there: `allocated` and `live` changes. */
-static ctm_status meet(struct ctmi_cursor *cursor, struct ctmi_payload *payload,
-                       struct ctmi_recorded *tables, uint64_t allocated, int64_t live)
+/* Changes the counters of the next expected site, which must exist. */
+static ctm_status change_expected(struct ctmi_cursor *cursor, struct ctmi_payload *payload,
+                                  struct ctmi_recorded *tables, uint64_t allocated, int64_t live)
 {
     const uint32_t site = ctmi_forecast_site(&tables->forecast);
     if (payload->reason != NULL) {
@@ -332,7 +332,7 @@ static ctm_status meet(struct ctmi_cursor *cursor, struct ctmi_payload *payload,
     return ctmi_forecast_met(&tables->forecast, allocated) ? CTM_OK : CTM_ERR_NOMEM;
 }
 
-/* A run of sites that are as expected, or have rested. */
+/* Reads a run of sites that are as expected, or have rested. */
 static ctm_status read_run(struct ctmi_cursor *cursor, struct ctmi_payload *payload,
                            struct ctmi_recorded *tables, uint64_t length, bool rested)
 {
@@ -343,7 +343,7 @@ static ctm_status read_run(struct ctmi_cursor *cursor, struct ctmi_payload *payl
     ctm_status status = CTM_OK;
     for (; length > 0 && status == CTM_OK; length--) {
         const uint64_t allocated = rested ? 0 : ctmi_forecast_blocks(forecast);
-        status = meet(cursor, payload, tables, allocated, 0);
+        status = change_expected(cursor, payload, tables, allocated, 0);
     }
     return status;
 }
@@ -368,7 +368,7 @@ static ctm_status read_new(struct ctmi_cursor *cursor, struct ctmi_payload *payl
     return ctmi_forecast_add(&tables->forecast, site, allocated) ? CTM_OK : CTM_ERR_NOMEM;
 }
 
-/* One entry about the next expected site. */
+/* Reads an entry for the next expected site. */
 static ctm_status read_expected(struct ctmi_cursor *cursor, struct ctmi_payload *payload,
                                 struct ctmi_recorded *tables, uint32_t entry, uint64_t value)
 {
@@ -389,14 +389,14 @@ static ctm_status read_expected(struct ctmi_cursor *cursor, struct ctmi_payload 
     } else if (entry != CTMI_ENTRY_OFF) {
         live = ctmi_unfold(ctmi_payload_varint(payload));
     }
-    return meet(cursor, payload, tables, allocated, live);
+    return change_expected(cursor, payload, tables, allocated, live);
 }
 
 static ctm_status read_changes(struct ctmi_cursor *cursor, struct ctmi_payload *payload,
                                struct ctmi_recorded *tables)
 {
     const struct ctmi_forecast *forecast = &tables->forecast;
-    uint32_t last = 0; /* the site before */
+    uint32_t last = 0; /* the previous site */
     for (;;) {
         const uint64_t head = ctmi_payload_varint(payload);
         const uint32_t entry = head & ((1u << CTMI_ENTRY_BITS) - 1);
@@ -431,7 +431,7 @@ static ctm_status read_stores(struct ctmi_cursor *cursor, struct ctmi_payload *p
     uint32_t before = 0;
     for (;;) {
         const uint32_t store =
-            small(payload, CTMI_RECORDING_STORES, "a store's number is too large");
+            read_small(payload, CTMI_RECORDING_STORES, "a store's number is too large");
         if (payload->reason != NULL) {
             return CTM_ERR_FORMAT;
         }
@@ -449,7 +449,7 @@ static ctm_status read_stores(struct ctmi_cursor *cursor, struct ctmi_payload *p
     }
 }
 
-/* All stores, listed or not. */
+/* Reads the lists of a tick and updates the forecasts of all stores, listed or not. */
 static ctm_status read_lists(struct ctmi_cursor *cursor, struct ctmi_payload *payload)
 {
     for (uint32_t store = 0; store < CTMI_RECORDING_STORES; store++) {

@@ -1,7 +1,7 @@
 /* formats/recording_writer.c: see formats/recording_writer.h.
  *
- * Most bytes of a recording are changes of counters. They are put as what differs from a forecast
- * (recording_forecast.h), in entries that begin with a varint: three bits say what it is, the rest is a number.
+ * Model: most bytes of a recording are changes of counters. They are put as differences from a forecast
+ * (recording_forecast.h), in entries that begin with a varint: three bits are the kind, the other bits are the value.
  */
 #include "formats/recording_writer.h"
 
@@ -9,8 +9,8 @@
 
 #include "base/memory.h"
 
-#define KEEP (1u << 18) /* bytes of memory that an empty buffer may keep */
-#define FIRST 4096u
+#define MOST_RETAINED (1u << 18) /* bytes of memory that an empty buffer may retain */
+#define FIRST_CAPACITY 4096u
 
 void ctmi_buffer_free(struct ctmi_buffer *buffer)
 {
@@ -20,17 +20,17 @@ void ctmi_buffer_free(struct ctmi_buffer *buffer)
 
 void ctmi_buffer_empty(struct ctmi_buffer *buffer)
 {
-    if (buffer->capacity > KEEP) {
+    if (buffer->capacity > MOST_RETAINED) {
         ctmi_buffer_free(buffer);
     }
     buffer->length = 0;
     buffer->failed = false;
 }
 
-/* Makes room for `more` bytes. */
+/* Grows the buffer for `more` bytes. */
 static bool grow(struct ctmi_buffer *buffer, size_t more)
 {
-    size_t capacity = buffer->capacity ? buffer->capacity : FIRST;
+    size_t capacity = buffer->capacity ? buffer->capacity : FIRST_CAPACITY;
     while (capacity - buffer->length < more) {
         if (capacity > PTRDIFF_MAX / 2) {
             buffer->failed = true;
@@ -48,14 +48,14 @@ static bool grow(struct ctmi_buffer *buffer, size_t more)
     return true;
 }
 
-static inline bool room(struct ctmi_buffer *buffer, size_t more)
+static inline bool reserve(struct ctmi_buffer *buffer, size_t more)
 {
     return !buffer->failed && (buffer->capacity - buffer->length >= more || grow(buffer, more));
 }
 
 void ctmi_buffer_put(struct ctmi_buffer *buffer, const void *bytes, size_t length)
 {
-    if (length > 0 && room(buffer, length)) {
+    if (length > 0 && reserve(buffer, length)) {
         memcpy(buffer->bytes + buffer->length, bytes, length);
         buffer->length += length;
     }
@@ -63,7 +63,7 @@ void ctmi_buffer_put(struct ctmi_buffer *buffer, const void *bytes, size_t lengt
 
 void ctmi_buffer_varint(struct ctmi_buffer *buffer, uint64_t value)
 {
-    if (!room(buffer, CTMI_VARINT_MOST)) {
+    if (!reserve(buffer, CTMI_VARINT_MOST)) {
         return;
     }
     unsigned char *at = buffer->bytes + buffer->length;
@@ -119,7 +119,7 @@ void ctmi_block_end(struct ctmi_buffer *buffer, const struct ctmi_crc32c *crc, s
     }
     unsigned char *head = buffer->bytes + begin;
     const size_t length = buffer->length - begin - CTMI_BLOCK_HEAD_SIZE;
-    if (length > UINT32_MAX) { /* nobody has so many sites */
+    if (length > UINT32_MAX) { /* no program has so many sites */
         buffer->failed = true;
         return;
     }
@@ -246,7 +246,7 @@ static void add_to_run(struct ctmi_changes *changes, uint32_t entry, bool idle)
     changes->idle = changes->idle && idle;
 }
 
-/* Does it fit into an entry's value? */
+/* Whether the number fits into an entry's value. */
 static bool fits(uint64_t folded)
 {
     return folded >> (64 - CTMI_ENTRY_BITS) == 0;
@@ -255,10 +255,10 @@ static bool fits(uint64_t folded)
 static void put_expected(struct ctmi_changes *changes, uint64_t expected, uint64_t allocated,
                          int64_t live)
 {
-    const uint64_t off = ctmi_fold((int64_t)(allocated - expected)), moved = ctmi_fold(live);
+    const uint64_t off = ctmi_fold((int64_t)(allocated - expected)), folded_live = ctmi_fold(live);
     put_run(changes);
-    if (off == 0 && fits(moved)) {
-        put_entry(changes, CTMI_ENTRY_MET_LIVE, moved);
+    if (off == 0 && fits(folded_live)) {
+        put_entry(changes, CTMI_ENTRY_MET_LIVE, folded_live);
     } else if (fits(off)) {
         put_entry(changes, live == 0 ? CTMI_ENTRY_OFF : CTMI_ENTRY_OFF_LIVE, off);
         if (live != 0) {
@@ -306,7 +306,7 @@ void ctmi_changes_site(struct ctmi_changes *changes, uint32_t site, uint64_t all
 
 void ctmi_changes_end(struct ctmi_changes *changes)
 {
-    if (!changes->idle) { /* else the end says it */
+    if (!changes->idle) { /* otherwise the end of the list implies it */
         put_run(changes);
     }
     if (changes->begun) {

@@ -1,8 +1,8 @@
-/* formats/recording_writer.h: a recording's header and blocks as bytes.
+/* formats/recording_writer.h: encodes the header and the blocks of a recording.
  *
- * Model: everything is appended to a buffer, which the caller writes to the file in one piece and empties. Putting
- * never fails; a buffer that could not grow is marked `failed`, holds nothing good, and is so until it is emptied.
- * Nothing here knows of files or tracers.
+ * Model: everything is appended to a buffer. The caller writes the buffer to the file at once and empties it. A put
+ * function returns no error: a buffer that could not grow is marked `failed`, has no valid content, and stays so
+ * until it is emptied. Nothing here depends on files or tracers.
  */
 #ifndef CTMI_FORMATS_RECORDING_WRITER_H
 #define CTMI_FORMATS_RECORDING_WRITER_H
@@ -16,31 +16,31 @@
 #include "tables/losses.h"
 #include "tables/schema.h"
 
-/* Its owner's; begins as zeros. */
+/* Initialized with zeros. Used by its owner only. */
 struct ctmi_buffer {
     unsigned char *bytes; /* owned */
     size_t length, capacity;
     bool failed; /* out of memory */
 };
 
-void ctmi_buffer_empty(struct ctmi_buffer *buffer); /* keeps memory for a usual tick */
+void ctmi_buffer_empty(struct ctmi_buffer *buffer); /* retains memory for a usual tick */
 void ctmi_buffer_free(struct ctmi_buffer *buffer);
 void ctmi_buffer_put(struct ctmi_buffer *buffer, const void *bytes, size_t length);
 void ctmi_buffer_varint(struct ctmi_buffer *buffer, uint64_t value);
 
 void ctmi_put_recording_header(struct ctmi_buffer *buffer, const struct ctmi_crc32c *crc,
                                uint64_t started, uint64_t interval, uint64_t pid);
-/* The same header, `header` of CTMI_RECORDING_HEADER_SIZE bytes, of a recording that ended before its time. */
+/* Stores the lack in `header`, of CTMI_RECORDING_HEADER_SIZE bytes, for a recording that ended before the program. */
 void ctmi_header_set_lack(unsigned char *header, const struct ctmi_crc32c *crc,
                           ctm_recording_lack lack);
 
-/* A block: what is put between begin and end is its payload. begin returns what end is to be given. */
+/* A block: the bytes put between begin and end are its payload. The result of begin is the argument of end. */
 size_t ctmi_block_begin(struct ctmi_buffer *buffer, uint32_t kind);
 void ctmi_block_end(struct ctmi_buffer *buffer, const struct ctmi_crc32c *crc, size_t begin);
 
 /* --- payloads --- */
 void ctmi_put_span(struct ctmi_buffer *buffer, const ctm_recording_span *span);
-/* The head of a rows block: how many rows of each table follow, table by table. */
+/* The head of a rows block: the number of rows of each table, which follow table by table. */
 void ctmi_put_rows_head(struct ctmi_buffer *buffer, uint32_t store, const uint32_t *counts);
 void ctmi_put_string(struct ctmi_buffer *buffer, const char *utf8, size_t length);
 /* A row of any other table: the fields of its key. */
@@ -57,27 +57,27 @@ CTMI_CONTENT_TABLES(TABLE)
 void ctmi_put_tick_head(struct ctmi_buffer *buffer, const ctm_moment *moment);
 void ctmi_put_end_of_list(struct ctmi_buffer *buffer);
 
-/* The list of one store: begin, then every site by rising id, changed or not, then end. A store without changes puts
- * nothing at all. */
-struct ctmi_changes {
+/* The list of one store: begin, then every site in ascending order of ids, changed or not, then end. Nothing is put
+ * for a store without changes. */
+struct ctmi_changes {               /* owned by the caller; one thread at a time */
     struct ctmi_buffer *out;        /* borrowed */
     struct ctmi_forecast *forecast; /* borrowed: of the store */
     uint32_t store;
-    uint32_t last;  /* the site before */
+    uint32_t last;  /* the previous site */
     bool begun;     /* the store's number is put */
-    uint32_t entry; /* of the run that is not put yet: MET or RESTED */
+    uint32_t entry; /* kind of the run that is not put yet: MET or RESTED */
     uint32_t run;   /* its length; 0: none */
-    bool idle;      /* nothing has changed in it */
+    bool idle;      /* no site of the run has changed */
 };
 void ctmi_changes_begin(struct ctmi_changes *changes, struct ctmi_buffer *out,
                         struct ctmi_forecast *forecast, uint32_t store);
-/* allocated: blocks more; live: live blocks more (never more than allocated). */
+/* allocated: blocks allocated since the last tick; live: change of the live blocks (at most `allocated`). */
 void ctmi_changes_site(struct ctmi_changes *changes, uint32_t site, uint64_t allocated,
                        int64_t live);
 void ctmi_changes_end(struct ctmi_changes *changes);
 
 void ctmi_put_losses(struct ctmi_buffer *buffer, const struct ctmi_losses *losses);
-/* exit_status NULL: not known. */
+/* exit_status NULL: unknown. */
 void ctmi_put_end(struct ctmi_buffer *buffer, uint64_t time, ctm_recording_end end,
                   const int32_t *exit_status, const char *text);
 

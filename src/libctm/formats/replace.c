@@ -1,9 +1,9 @@
-/* formats/replace.c: a file replaced whole or not at all.
+/* formats/replace.c: replaces a file completely or not at all.
  *
- * Model: the new file is made beside the real target (its directory is where a rename is
- * atomic) under a name nobody has, and renamed over it. It gets the mode and, where
- * permitted, the owner of the file it replaces. A target that may not be written is refused
- * although a rename could replace it, as open(path, "wb") would refuse it.
+ * Model: the new file is created in the directory of the real target, where a rename is atomic, with an unused name,
+ * and is renamed over the target. It gets the mode and, where permitted, the owner of the file that it replaces. A
+ * target without write permission is refused, although a rename could replace it, because open(path, "wb") would
+ * refuse it too.
  */
 #include "ctm/file.h"
 
@@ -21,7 +21,7 @@
 
 enum { MAX_LINKS = 40, MAX_NAMES = 100, READER_TRIES = 100, READER_PAUSE_NS = 20000000 };
 
-/* errno is the last failed call's in every `false` below. */
+/* When a function below returns false, errno is that of the failed call. */
 
 static bool write_all(int fd, const void *bytes, size_t size)
 {
@@ -41,7 +41,7 @@ static bool write_all(int fd, const void *bytes, size_t size)
     return true;
 }
 
-/* Writes and closes, in any case. */
+/* Writes the bytes and closes the file in any case. */
 static bool write_and_close(int fd, const void *bytes, size_t size)
 {
     bool written = write_all(fd, bytes, size);
@@ -53,12 +53,13 @@ static bool write_and_close(int fd, const void *bytes, size_t size)
     return written && closed;
 }
 
+/* Owned by one call. */
 struct paths {
-    char target[PATH_MAX]; /* no symbolic link, but possibly nothing */
-    char other[PATH_MAX];
+    char target[PATH_MAX]; /* not a symbolic link; may not exist */
+    char other[PATH_MAX];  /* content of a link; later the temporary name */
 };
 
-/* Puts `length` bytes of `name` behind the first `start` bytes of `path`. */
+/* Copies `length` bytes of `name` after the first `start` bytes of `path`. */
 static bool path_end(char *path, size_t start, const char *name, size_t length)
 {
     if (start + length >= PATH_MAX) {
@@ -76,7 +77,7 @@ static size_t directory_length(const char *path)
     return slash == NULL ? 0 : (size_t)(slash - path) + 1;
 }
 
-/* A link to nothing is followed too: its target is what open would create. */
+/* A link to a missing file is followed too: its target is the file that open would create. */
 static bool resolve_links(const char *path, struct paths *paths)
 {
     if (!path_end(paths->target, 0, path, strlen(path))) {
@@ -84,7 +85,7 @@ static bool resolve_links(const char *path, struct paths *paths)
     }
     for (int i = 0; i < MAX_LINKS; i++) {
         ssize_t n = readlink(paths->target, paths->other, sizeof paths->other);
-        if (n < 0) { /* no link, or nothing there: whoever opens it learns which */
+        if (n < 0) { /* not a link, or missing: the caller finds out which when it opens the file */
             return true;
         }
         size_t directory = paths->other[0] == '/' ? 0 : directory_length(paths->target);
@@ -121,7 +122,7 @@ static int create_unique(struct paths *paths)
 static bool fill_unique(int fd, const struct stat *old, const void *bytes, size_t size)
 {
     if (old != NULL) {
-        /* Only root may give a file away; others keep what they made. */
+        /* Only root may change the owner; for other users, the file keeps the user that made it. */
         int ignored = fchown(fd, old->st_uid, old->st_gid);
         (void)ignored;
         if (fchmod(fd, old->st_mode & 0777) != 0) {
@@ -134,7 +135,8 @@ static bool fill_unique(int fd, const struct stat *old, const void *bytes, size_
     return write_and_close(fd, bytes, size);
 }
 
-/* Beyond the process's limit the system would send SIGXFSZ, which ends a program that does not ignore it. */
+/* If a file exceeded the process's limit, the system would send SIGXFSZ, which ends a program that does not ignore
+ * it. */
 static bool within_limit(size_t size)
 {
     struct rlimit limit;
@@ -168,7 +170,7 @@ static bool replace_regular(struct paths *paths, const struct stat *old, const v
     return false;
 }
 
-/* A pipe that nobody has open for reading: whoever is to read it gets some time to come, but it may be nobody. */
+/* Opens a file that is not regular. If it is a pipe without a reader, waits a limited time for one. */
 static int open_direct(const char *path)
 {
     const struct timespec pause = {.tv_nsec = READER_PAUSE_NS};
@@ -200,7 +202,7 @@ static bool replace_at(const char *path, struct paths *paths, const void *bytes,
     if (!exists && errno != ENOENT) {
         return false;
     }
-    /* Before links are followed by hand: those of /proc/self/fd lead nowhere by name. */
+    /* Checked before links are resolved here: the targets of links in /proc/self/fd may not be names of files. */
     if (exists && !S_ISREG(old.st_mode)) {
         return write_direct(path, bytes, size);
     }

@@ -1,8 +1,9 @@
-/* formats/stdlib_pickle.c: a snapshot from what the standard module's Snapshot.dump writes.
+/* formats/stdlib_pickle.c: makes a snapshot from the pickle that the standard module's Snapshot.dump writes.
  *
- * Model: the machine (formats/pickle.h) makes the values; here they are checked and go into a builder in their order. A
- * traceback that many traces share is one value, so each value remembers what it became. What goes
- * into the tables is bounded by the file's size: the same frames with many a total_nframe are as many tracebacks.
+ * Model: the machine (formats/pickle.h) makes the values. Here they are checked and added to a builder in their
+ * order. A traceback that many traces share is one value, so each value stores the id of the row that was made from
+ * it. The number of rows is limited by the file's size, because the same frames with different total_nframe are
+ * different tracebacks.
  */
 #include <string.h>
 
@@ -10,10 +11,10 @@
 #include "formats/pickle.h"
 
 enum { SPARE_FRAMES = 65536 };
-#define NO_TOTAL INT32_MIN /* of a frame: no traceback's total is that */
+#define NO_TOTAL INT32_MIN /* total of a frame: no traceback has this total */
 
-/* What a value became: a text's function, a frame (with NO_TOTAL), a traceback with this total; id 0: nothing yet. */
-struct became {
+/* The row made from a value: a text's function, a frame (with NO_TOTAL), or a traceback with this total; id 0: none. */
+struct made {
     uint32_t id;
     int32_t total;
 };
@@ -21,9 +22,9 @@ struct became {
 struct import {
     const struct ctmi_pickle *pickle; /* borrowed */
     ctm_builder *builder;             /* borrowed */
-    struct became *became;            /* owned: by value id */
-    uint64_t frames_left;             /* how many frames may still go into tracebacks */
-    uint32_t where;                   /* byte of the trace at work */
+    struct made *made;                /* owned: by value id */
+    uint64_t frames_left;             /* number of frames that may still be added to tracebacks */
+    uint32_t where;                   /* file offset of the current trace */
     ctm_file_error *error;            /* borrowed */
 };
 
@@ -53,24 +54,24 @@ static bool is_tuple(const struct ctmi_pickle_value *value, uint32_t least, uint
     return value->kind == CTMI_PICKLED_TUPLE && value->count >= least && value->count <= most;
 }
 
-/* The function of which only this file is known. */
+/* Adds the function of which only this file is known. */
 static ctm_status add_file(struct import *import, uint32_t text, uint32_t *out)
 {
-    struct became *became = &import->became[text];
+    struct made *made = &import->made[text];
     const struct ctmi_pickle_value *value = at(import, text);
     uint32_t filename;
-    if (became->id == 0) {
+    if (made->id == 0) {
         ctm_status status = ctm_builder_string(
             import->builder, (const char *)ctmi_pickle_bytes(import->pickle, value), value->count,
             &filename);
         if (status == CTM_OK) {
-            status = ctm_builder_function(import->builder, filename, 0, 0, &became->id);
+            status = ctm_builder_function(import->builder, filename, 0, 0, &made->id);
         }
         if (status != CTM_OK) {
             return status;
         }
     }
-    *out = became->id;
+    *out = made->id;
     return CTM_OK;
 }
 
@@ -95,19 +96,19 @@ static ctm_status make_frame(struct import *import, uint32_t id, uint32_t *out)
 
 static ctm_status add_frame(struct import *import, uint32_t id, uint32_t *out)
 {
-    struct became *became = &import->became[id];
-    if (became->id == 0 || became->total != NO_TOTAL) {
+    struct made *made = &import->made[id];
+    if (made->id == 0 || made->total != NO_TOTAL) {
         ctm_status status = make_frame(import, id, out);
         if (status == CTM_OK) {
-            *became = (struct became){.id = *out, .total = NO_TOTAL};
+            *made = (struct made){.id = *out, .total = NO_TOTAL};
         }
         return status;
     }
-    *out = became->id;
+    *out = made->id;
     return CTM_OK;
 }
 
-/* From the oldest frame, the last, to the most recent. */
+/* Adds the frames from the oldest, which is the last, to the most recent. */
 static ctm_status add_frames(struct import *import, const struct ctmi_pickle_value *frames,
                              int64_t total, uint32_t *out)
 {
@@ -126,9 +127,9 @@ static ctm_status add_frames(struct import *import, const struct ctmi_pickle_val
 static ctm_status add_traceback(struct import *import, uint32_t id, int64_t total, uint32_t *out)
 {
     const struct ctmi_pickle_value *frames = at(import, id);
-    struct became *became = &import->became[id];
-    if (became->id != 0 && became->total == total) {
-        *out = became->id;
+    struct made *made = &import->made[id];
+    if (made->id != 0 && made->total == total) {
+        *out = made->id;
         return CTM_OK;
     }
     if (!is_tuple(frames, 1, CTM_MAX_NFRAME)) {
@@ -143,7 +144,7 @@ static ctm_status add_traceback(struct import *import, uint32_t id, int64_t tota
     import->frames_left -= frames->count;
     ctm_status status = add_frames(import, frames, total, out);
     if (status == CTM_OK) {
-        *became = (struct became){.id = *out, .total = (int32_t)total};
+        *made = (struct made){.id = *out, .total = (int32_t)total};
     }
     return status;
 }
@@ -184,21 +185,21 @@ static ctm_status add_traces(struct import *import, uint32_t list)
     struct ctmi_pickle_walk walk = ctmi_pickle_walk_begin(import->pickle, list);
     ctm_status status = CTM_OK;
     uint32_t id;
-    const size_t size = import->pickle->values.count * sizeof(struct became);
-    import->became = ctmi_mem_map(size);
-    if (import->became == NULL) {
+    const size_t size = import->pickle->values.count * sizeof(struct made);
+    import->made = ctmi_mem_map(size);
+    if (import->made == NULL) {
         return CTM_ERR_NOMEM;
     }
     while (status == CTM_OK && ctmi_pickle_walk_next(&walk, &id)) {
         status = add_trace(import, id);
     }
-    ctmi_mem_unmap(import->became, size);
+    ctmi_mem_unmap(import->made, size);
     return status;
 }
 
 /* --- the snapshot's own state --- */
 
-/* What there is to read, as ids of values. */
+/* The parts of the pickle that are read, as ids of values. */
 struct parts {
     uint32_t state, traces, limit;
 };
@@ -232,7 +233,7 @@ static ctm_status find_parts(const struct ctmi_pickle *pickle, struct parts *out
     return CTM_OK;
 }
 
-/* None is a limit, none at all is a fault. */
+/* Finds the traceback limit. The value None is valid; a missing limit is a fault. */
 static ctm_status find_limit(const struct ctmi_pickle *pickle, struct parts *parts,
                              ctm_file_error *error)
 {
@@ -254,7 +255,7 @@ static ctm_status find_limit(const struct ctmi_pickle *pickle, struct parts *par
     return CTM_OK;
 }
 
-/* The pickle is freed as soon as all is in the builder, which needs memory again to finish. */
+/* The pickle is freed as soon as the builder has all rows, because the builder needs memory to finish. */
 static ctm_status build_snapshot(struct ctmi_pickle *pickle, const struct parts *parts,
                                  uint32_t nframe, ctm_snapshot **out, ctm_file_error *error)
 {
@@ -308,7 +309,7 @@ static ctm_status import_pickle(struct ctmi_pickle *pickle, ctm_snapshot **out,
     return CTM_OK;
 }
 
-/* Protocols 0 and 1 have no head of their own: they begin with the name of _reconstructor. */
+/* Protocols 0 and 1 have no header: they begin with the name of _reconstructor. */
 bool ctm_file_is_pickle(const void *bytes, size_t length)
 {
     static const char old[] = "ccopy_reg\n";

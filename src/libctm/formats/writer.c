@@ -1,7 +1,7 @@
-/* formats/writer.c: a snapshot as the bytes of a file.
+/* formats/writer.c: encodes a snapshot as the bytes of a file.
  *
- * Model: plan the sections, allocate once, fill, and put the checksums in last. The rows are
- * the snapshot's own, column by column.
+ * Model: the sections are planned, memory is allocated once, the sections are filled, and the checksums are written
+ * last. The rows are those of the snapshot, column by column.
  */
 #include <string.h>
 
@@ -20,7 +20,7 @@ struct plan {
     struct section sections[CTMI_FILE_KINDS];
     uint32_t n;
     uint64_t size;  /* of the whole file */
-    uint16_t minor; /* of the version: the least that has all that is in it */
+    uint16_t minor; /* minor version: the lowest that has all sections of the file */
 };
 
 static uint64_t align(uint64_t offset)
@@ -28,7 +28,7 @@ static uint64_t align(uint64_t offset)
     return (offset + CTMI_FILE_ALIGNMENT - 1) & ~(uint64_t)(CTMI_FILE_ALIGNMENT - 1);
 }
 
-/* Every factor is under 2^33 times 80, so nothing here overflows. */
+/* Each product is less than 2^33 times 80, so nothing here overflows. */
 static void plan_section(struct plan *plan, uint32_t kind, uint64_t rows)
 {
     struct section *section = &plan->sections[plan->n++];

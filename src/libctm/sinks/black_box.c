@@ -31,7 +31,7 @@ static void set_published(struct ctmi_box_backing *backing)
     }
 }
 
-/* The file begins anew behind the control block, if it is still there. */
+/* The file is cut to the control block, if it is complete. */
 static void after_emptying(struct ctmi_sink *sink)
 {
     struct ctmi_box_writer *box = box_of_sink(sink);
@@ -44,7 +44,7 @@ static void after_emptying(struct ctmi_sink *sink)
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         box->backings[i].frozen = lack != CTM_BOX_COMPLETE;
         box->backings[i].forgotten =
-            lack != CTM_BOX_COMPLETE; /* nothing of it will be in the file */
+            lack != CTM_BOX_COMPLETE; /* the file will have none of its rows */
         set_published(&box->backings[i]);
     }
     atomic_fetch_add(&box->control->generation, 1);
@@ -105,15 +105,15 @@ static ctm_status map_control(struct ctmi_box_writer *box)
     return CTM_OK;
 }
 
-/* Gives the name that the file has until publish_box. */
+/* *out_name: the name that the file has until publish_box. */
 static ctm_status make_file(struct ctmi_box_writer *box, const char *path, char *out_name)
 {
     box->fd = ctmi_box_file_create(path, CTMI_BOX_CONTROL_SIZE, out_name);
     return box->fd >= 0 ? map_control(box) : CTM_ERR_IO;
 }
 
-/* What has not been published goes with its file. */
-static void drop_box(struct ctmi_box_writer *box, const char *name)
+/* Removes the file of a box that is not published, and frees the box. */
+static void discard_box(struct ctmi_box_writer *box, const char *name)
 {
     const int error = errno;
     if (name[0] != 0) {
@@ -123,7 +123,7 @@ static void drop_box(struct ctmi_box_writer *box, const char *name)
     free_box(box);
 }
 
-/* `out_name` has room for PATH_MAX bytes. */
+/* out_name: PATH_MAX bytes. */
 static ctm_status new_box(ctm_tracer *tracer, const char *path, struct ctmi_box_writer **out,
                           char *out_name)
 {
@@ -141,7 +141,7 @@ static ctm_status new_box(ctm_tracer *tracer, const char *path, struct ctmi_box_
     out_name[0] = 0;
     const ctm_status status = ctmi_box_guard(box) ? make_file(box, path, out_name) : CTM_ERR_LIMIT;
     if (status != CTM_OK) {
-        drop_box(box, box->fd >= 0 ? out_name : "");
+        discard_box(box, box->fd >= 0 ? out_name : "");
         return status;
     }
     *out = box;
@@ -175,8 +175,7 @@ static void attach_locked(ctm_tracer *tracer, struct ctmi_box_writer *box)
     }
     attach_sink(tracer, box);
     ctmi_deferred_unmap_now(ctmi_tracer_forget_locked(tracer, false));
-    (void)!ctmi_tracer_reserve_spare_locked(
-        tracer); /* without: as if there had never been memory for it */
+    (void)!ctmi_tracer_reserve_spare_locked(tracer); /* if it fails, no spare rows are reserved */
 }
 
 ctm_status ctm_black_box_start(ctm_tracer *tracer, const char *path)
@@ -192,7 +191,7 @@ ctm_status ctm_black_box_start(ctm_tracer *tracer, const char *path)
     }
     status = publish_box(name, path);
     if (status != CTM_OK) {
-        drop_box(box, name);
+        discard_box(box, name);
         return status;
     }
     ctmi_tracer_close(tracer);
@@ -237,7 +236,7 @@ ctm_status ctm_black_box_continue(ctm_tracer *tracer, const char *path)
     char name[PATH_MAX];
     ctm_status status = check_free(tracer);
     if (status == CTM_OK && ctm_black_box_is_broken(tracer)) {
-        status = CTM_ERR_NOMEM; /* a child whose tables could not be copied, as a rule */
+        status = CTM_ERR_NOMEM; /* usually a child whose tables could not be copied */
     }
     if (status == CTM_OK) {
         status = new_box(tracer, path, &box, name);
@@ -249,7 +248,7 @@ ctm_status ctm_black_box_continue(ctm_tracer *tracer, const char *path)
     status = continue_locked(tracer, box, name, path);
     ctmi_tracer_open(tracer);
     if (status != CTM_OK) {
-        drop_box(box, name);
+        discard_box(box, name);
     }
     return status;
 }
@@ -267,7 +266,7 @@ static void detach_locked(struct ctmi_box_writer *box)
     free_box(box);
 }
 
-static void mark_end(struct ctmi_box_control *control, ctm_box_end reason)
+static void write_end(struct ctmi_box_control *control, ctm_box_end reason)
 {
     atomic_store(&control->end, (uint32_t)reason);
     atomic_store(&control->ended_ns, ctmi_tracer_now());
@@ -276,7 +275,7 @@ static void mark_end(struct ctmi_box_control *control, ctm_box_end reason)
 static void stop(struct ctmi_sink *sink)
 {
     struct ctmi_box_writer *box = box_of_sink(sink);
-    mark_end(box->control, CTM_BOX_STOPPED);
+    write_end(box->control, CTM_BOX_STOPPED);
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         ctmi_store_free_all(&box->tracer->shards[i].store);
     }
@@ -286,13 +285,13 @@ static void stop(struct ctmi_sink *sink)
 static ctm_status end_locked(struct ctmi_box_writer *box, ctm_box_end reason)
 {
     if (!ctmi_box_copy(box)) {
-        /* A program that has run out of memory: it shares the pages of the file, which changes no more. */
+        /* Out of memory: the tables become private mappings of the file, which does not change any more. */
         ctmi_box_drop_copies(box);
         if (ctmi_box_check_file(box) != CTM_BOX_COMPLETE) {
             return CTM_ERR_NOMEM;
         }
     }
-    mark_end(box->control, reason);
+    write_end(box->control, reason);
     if (!ctmi_box_leave_file(box, true)) {
         atomic_store(&box->tracer->tables_lost, true);
     }
@@ -313,12 +312,12 @@ ctm_status ctm_black_box_end(ctm_tracer *tracer, ctm_box_end reason)
 }
 
 /* --- fork ---
- * The parent goes on as soon as the child is there, and changes counters in the file: so the child's tables are copied
- * before. */
+ * As soon as the child exists, the parent continues and changes counters in the file. So the tables for the child are
+ * copied before the fork. */
 
 static void fork_before(struct ctmi_sink *sink)
 {
-    (void)ctmi_box_copy(box_of_sink(sink)); /* without memory: see leave_file */
+    (void)ctmi_box_copy(box_of_sink(sink)); /* if it fails: see ctmi_box_leave_file */
 }
 
 static void fork_after_parent(struct ctmi_sink *sink)
@@ -337,9 +336,9 @@ static void fork_after_child(struct ctmi_sink *sink)
 
 /* --- annotations --- */
 
-static void loss_told(struct ctmi_sink *sink, const struct ctmi_losses *losses, uint32_t place)
+static void loss_told(struct ctmi_sink *sink, const struct ctmi_losses *losses, uint32_t index)
 {
-    ctmi_box_control_loss(box_of_sink(sink)->control, losses, place);
+    ctmi_box_control_loss(box_of_sink(sink)->control, losses, index);
 }
 
 static void end_told(struct ctmi_sink *sink, const struct ctmi_end_annotation *end)
@@ -362,12 +361,12 @@ static const struct ctmi_sink_kind box_kind = {
 
 bool ctm_black_box_state(ctm_tracer *tracer, ctm_box_lack *out_lack)
 {
-    pthread_mutex_lock(&tracer->annotations.lock); /* the box does not go meanwhile */
+    pthread_mutex_lock(&tracer->annotations.lock); /* so the box is not removed in between */
     const struct ctmi_box_writer *box = ctmi_box_of(tracer);
     const uint32_t lack = box != NULL ? atomic_load(&box->control->lack) : CTM_BOX_COMPLETE;
     pthread_mutex_unlock(&tracer->annotations.lock);
     *out_lack =
-        lack > CTM_BOX_CUT ? CTM_BOX_CUT : (ctm_box_lack)lack; /* the file may hold anything */
+        lack > CTM_BOX_CUT ? CTM_BOX_CUT : (ctm_box_lack)lack; /* the file may have any value */
     return box != NULL;
 }
 

@@ -1,4 +1,4 @@
-/* sinks/black_box_backing.c: chunks of a store in the file of a black box; see sinks/black_box.h. */
+/* sinks/black_box_backing.c: maps the chunks of a store from the file of a black box; see sinks/black_box.h. */
 #define _GNU_SOURCE 1
 #include <string.h>
 #include <sys/mman.h>
@@ -7,7 +7,7 @@
 #include "base/memory.h"
 #include "sinks/black_box.h"
 
-#define STEP 65536u /* bytes of the file that a chunk gets at a time, at least */
+#define STEP 65536u /* the least number of bytes by which a chunk grows in the file */
 
 bool ctmi_box_has_fd(const struct ctmi_box_writer *box, uint64_t *out_size)
 {
@@ -25,13 +25,14 @@ ctm_box_lack ctmi_box_check_file(const struct ctmi_box_writer *box)
     if (!ctmi_box_has_fd(box, &size)) {
         return CTM_BOX_CLOSED;
     }
-    /* The beginning tells of a file that was cut and has grown again since. */
-    const bool whole =
+    /* A file that was cut and has grown again has zeros instead of the magic. */
+    const bool complete =
         size >= box->end && ctm_file_is_black_box(box->control->magic, sizeof box->control->magic);
-    return whole ? CTM_BOX_COMPLETE : CTM_BOX_CUT;
+    return complete ? CTM_BOX_COMPLETE : CTM_BOX_CUT;
 }
 
-/* From now on the file is told of no new rows of this shard: each that it knows is whole, with all that it refers to. */
+/* From now on the row counts of this shard in the file are not raised: each counted row is complete, and so are the
+ * rows that it refers to. */
 static void freeze(struct ctmi_box_backing *backing, ctm_box_lack lack)
 {
     uint32_t complete = CTM_BOX_COMPLETE;
@@ -44,7 +45,7 @@ static void freeze(struct ctmi_box_backing *backing, ctm_box_lack lack)
 
 /* --- map --- */
 
-/* MAP_FAILED: the file cannot have it. */
+/* MAP_FAILED: the file cannot hold the chunk, and *out_lack says why. */
 static void *map_in_file(struct ctmi_box_writer *box, size_t size, uint64_t *out_offset,
                          ctm_box_lack *out_lack)
 {
@@ -83,7 +84,7 @@ static void *box_map(struct ctmi_backing *base, enum ctmi_table table, unsigned 
             return NULL;
         }
     }
-    range->whole = size;
+    range->size = size;
     range->ready = shared ? 0 : size;
     range->offset = offset;
     atomic_store(&range->shared, shared ? size : 0);
@@ -100,7 +101,7 @@ static void box_unmap(struct ctmi_backing *base, enum ctmi_table table, unsigned
     void *memory = (void *)atomic_load(&range->base);
     atomic_store(&range->base, 0);
     atomic_store(&range->shared, 0);
-    ctmi_mem_unmap(memory, range->whole);
+    ctmi_mem_unmap(memory, range->size);
 }
 
 /* --- grow --- */
@@ -118,27 +119,27 @@ static ctm_box_lack fill(struct ctmi_box_writer *box, const struct ctmi_box_rang
     return lack;
 }
 
-/* What the file has no room for becomes private memory. */
+/* Replaces the part of the chunk without disk space by private memory. */
 static bool privatise_rest(struct ctmi_box_range *range)
 {
     void *rest = (char *)atomic_load(&range->base) + range->ready;
-    const size_t size = range->whole - range->ready;
+    const size_t size = range->size - range->ready;
     if (mmap(rest, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
         MAP_FAILED) {
         return false;
     }
     atomic_store(&range->shared, range->ready);
-    range->ready = range->whole;
+    range->ready = range->size;
     return true;
 }
 
-/* Doubling by quarters keeps the number of calls small, and what is never used. */
+/* A chunk grows by a quarter at a time: few system calls, and little disk space that is never used. */
 static size_t next_step(const struct ctmi_box_range *range, size_t end)
 {
     size_t step = range->ready / 4 > STEP ? range->ready / 4 : STEP;
     step = step > end - range->ready ? step : end - range->ready;
     step = (step + STEP - 1) / STEP * STEP;
-    return step < range->whole - range->ready ? step : range->whole - range->ready;
+    return step < range->size - range->ready ? step : range->size - range->ready;
 }
 
 static bool box_grow(struct ctmi_backing *base, enum ctmi_table table, unsigned chunk, size_t end)
@@ -162,7 +163,8 @@ static bool box_grow(struct ctmi_backing *base, enum ctmi_table table, unsigned 
 }
 
 /* --- look ---
- * Rows that are zeros have the same hash: to hash many of them anew would take forever. */
+ * Checks for a cut file before rows are hashed again. Rows that became zeros all have the same hash, so hashing many of
+ * them would take quadratic time. */
 static void box_look(struct ctmi_backing *base)
 {
     struct ctmi_box_backing *backing = (struct ctmi_box_backing *)base;
@@ -196,19 +198,19 @@ void ctmi_box_backing_init(struct ctmi_box_backing *backing, struct ctmi_box_wri
 
 typedef bool each_range(struct ctmi_box_writer *box, struct ctmi_box_range *range);
 
-/* All ranges that have a part in the file. False: one said so. */
+/* Calls `call` for each range with a part in the file. False: one call returned false. */
 static bool for_each_shared(struct ctmi_box_writer *box, each_range *call)
 {
-    bool good = true;
+    bool ok = true;
     for (unsigned i = 0; i < CTM_SHARDS * CTMI_TABLES * CTMI_BOX_CHUNKS; i++) {
         const unsigned chunk = i % CTMI_BOX_CHUNKS, table = i / CTMI_BOX_CHUNKS % CTMI_TABLES;
         struct ctmi_box_range *range =
             &box->backings[i / CTMI_BOX_CHUNKS / CTMI_TABLES].ranges[table][chunk];
         if (atomic_load(&range->base) != 0 && atomic_load(&range->shared) != 0) {
-            good = call(box, range) && good;
+            ok = call(box, range) && ok;
         }
     }
-    return good;
+    return ok;
 }
 
 static bool copy_range(struct ctmi_box_writer *box, struct ctmi_box_range *range)
@@ -233,7 +235,7 @@ static bool drop_copy(struct ctmi_box_writer *box, struct ctmi_box_range *range)
     return true;
 }
 
-/* Without a copy: the file as it is by now, copied page by page on the first write; or zeros, and false. */
+/* Without a copy: maps the current file privately, so the system copies a page at its first write. False: zeros. */
 static bool leave_without_copy(const struct ctmi_box_writer *box, void *base, size_t shared,
                                uint64_t offset)
 {
@@ -251,23 +253,23 @@ static bool leave_range(struct ctmi_box_writer *box, struct ctmi_box_range *rang
 {
     void *base = (void *)atomic_load(&range->base);
     const size_t shared = atomic_load(&range->shared);
-    bool good = range->copy != NULL && mremap(range->copy, shared, shared,
-                                              MREMAP_MAYMOVE | MREMAP_FIXED, base) != MAP_FAILED;
-    if (!good) {
+    bool ok = range->copy != NULL && mremap(range->copy, shared, shared,
+                                            MREMAP_MAYMOVE | MREMAP_FIXED, base) != MAP_FAILED;
+    if (!ok) {
         drop_copy(box, range);
-        good = leave_without_copy(box, base, shared, range->offset) && file_lasts;
+        ok = leave_without_copy(box, base, shared, range->offset) && file_lasts;
     }
     range->copy = NULL;
     atomic_store(&range->shared, 0);
-    return good;
+    return ok;
 }
 
-static bool leave_lasting(struct ctmi_box_writer *box, struct ctmi_box_range *range)
+static bool leave_constant_file(struct ctmi_box_writer *box, struct ctmi_box_range *range)
 {
     return leave_range(box, range, true);
 }
 
-static bool leave_changing(struct ctmi_box_writer *box, struct ctmi_box_range *range)
+static bool leave_changing_file(struct ctmi_box_writer *box, struct ctmi_box_range *range)
 {
     return leave_range(box, range, false);
 }
@@ -284,5 +286,5 @@ void ctmi_box_drop_copies(struct ctmi_box_writer *box)
 
 bool ctmi_box_leave_file(struct ctmi_box_writer *box, bool file_lasts)
 {
-    return for_each_shared(box, file_lasts ? leave_lasting : leave_changing);
+    return for_each_shared(box, file_lasts ? leave_constant_file : leave_changing_file);
 }

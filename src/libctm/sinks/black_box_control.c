@@ -1,6 +1,7 @@
 /* sinks/black_box_control.c: writing the control block of a black box; see formats/black_box_format.h.
  *
- * Model: a count is raised, and the end's status marked as known, when all that it speaks of is there.
+ * Model: a count is raised only when the row is complete, and the end's status is marked as known only after it is
+ * written.
  */
 #include <string.h>
 #include <unistd.h>
@@ -8,7 +9,7 @@
 #include "base/crc32c.h"
 #include "sinks/black_box.h"
 
-/* A command that does not fit is cut between characters. */
+/* Returns the length of the command. A command that does not fit is cut between characters. */
 static uint32_t command_length(const ctm_tracer *tracer)
 {
     size_t length = tracer->command_length;
@@ -44,7 +45,7 @@ void ctmi_box_control_fill(struct ctmi_box_control *control, const ctm_tracer *t
     }
     ctmi_crc32c_init(&crc);
     control->crc = ctmi_crc32c_get(&crc, control, CTMI_BOX_CRC_END);
-    atomic_store(&control->generation, 1); /* to be emptied */
+    atomic_store(&control->generation, 1); /* odd: the tables are being emptied */
 }
 
 static void empty_tables(struct ctmi_box_control *control)
@@ -61,10 +62,10 @@ static void empty_tables(struct ctmi_box_control *control)
 /* --- annotations, with their lock held --- */
 
 void ctmi_box_control_loss(struct ctmi_box_control *control, const struct ctmi_losses *losses,
-                           uint32_t place)
+                           uint32_t index)
 {
-    struct ctmi_box_loss *row = &control->losses[place];
-    const ctm_loss *loss = &losses->rows[place];
+    struct ctmi_box_loss *row = &control->losses[index];
+    const ctm_loss *loss = &losses->rows[index];
     memcpy(row->kind, loss->kind, sizeof row->kind);
     memcpy(row->detail, loss->detail, sizeof row->detail);
     atomic_store(&row->count, loss->count);

@@ -1,7 +1,8 @@
-/* sinks/black_box_file.c: making and growing the file of a black box.
+/* sinks/black_box_file.c: creates and grows the file of a black box.
  *
- * The file is made under a temporary name and renamed when it is whole, so whoever opens it finds a box, and a file that
- * somebody else has open or mapped is never changed, nor one behind a link. Its lock (flock) tells that it is in use.
+ * Model: the file is created with a temporary name and renamed when it is complete. So a process that opens it finds a
+ * valid box, and a file that another process has open or mapped is never changed, nor is the target of a link. The file
+ * is locked (flock) while the box is in use.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>
@@ -21,7 +22,7 @@
 
 enum { MAX_NAMES = 100 };
 
-/* errno if the file must stay, 0 if a box may take its place. */
+/* Returns 0 if a box may replace the file, else errno. */
 static int check_open(int fd)
 {
     char magic[sizeof CTMI_BOX_MAGIC - 1];
@@ -84,7 +85,7 @@ int ctmi_box_file_create(const char *path, size_t size, char *out_name)
         return -1;
     }
     fd = ctmi_fd_move_up(fd);
-    /* A file system without locks: then nobody can tell whether the box is in use. */
+    /* On a file system without locks, no process can find out whether the box is in use. */
     if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
         error = EWOULDBLOCK;
     }
@@ -100,7 +101,7 @@ int ctmi_box_file_create(const char *path, size_t size, char *out_name)
     return fd;
 }
 
-/* Beyond the process's limit the system would send SIGXFSZ. */
+/* If a file exceeded the process's limit, the system would send SIGXFSZ. */
 static bool within_limit(uint64_t size)
 {
     struct rlimit limit;
@@ -108,7 +109,7 @@ static bool within_limit(uint64_t size)
            size <= limit.rlim_cur;
 }
 
-/* Where fallocate is not to be had: a file system without it, a sandbox. */
+/* Used if fallocate is refused, by a file system without it or by a sandbox. */
 static int write_zeros(int fd, uint64_t offset, uint64_t length)
 {
     static const char zeros[4096];

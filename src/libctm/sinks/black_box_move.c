@@ -1,8 +1,8 @@
-/* sinks/black_box_move.c: tables that are there already go into the file of a new box; see sinks/black_box.h.
+/* sinks/black_box_move.c: moves existing tables into the file of a new box; see sinks/black_box.h.
  *
- * Model: first everything is written into the file and mapped from it beside the private memory. That can fail, and then
- * nothing has changed. Then the file takes the place of the memory, chunk by chunk, at the same addresses and
- * with the same content.
+ * Model: first all tables are written into the file and mapped from it, while the private memory stays. This step can
+ * fail, and then nothing has changed. The second step replaces the private memory by the file, chunk by chunk, at the
+ * same addresses and with the same content.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>
@@ -13,11 +13,11 @@
 #include "sinks/black_box.h"
 #include "tables/rows.h"
 
-#define STEP 65536u /* bytes of the file that a chunk gets at a time, at least */
+#define STEP 65536u /* the least number of bytes by which a chunk grows in the file */
 
 struct piece {
-    char *memory; /* NULL: there is no such chunk */
-    size_t whole, used;
+    char *memory; /* borrowed from the store; NULL: there is no such chunk */
+    size_t size, used;
 };
 
 static size_t part(uint64_t end, uint64_t start, uint64_t most)
@@ -28,12 +28,12 @@ static size_t part(uint64_t end, uint64_t start, uint64_t most)
 
 static struct piece piece_of_rows(const struct ctmi_rows *rows, unsigned chunk)
 {
-    /* Rows of a chunk are as many as there are places before it; see ctmi_rows_at. */
+    /* A chunk has as many rows as there are positions before it; see ctmi_rows_at. */
     const uint64_t first = (uint64_t)rows->first << chunk;
     const uint64_t end = (uint64_t)rows->count + rows->first;
     return (struct piece){
         .memory = rows->chunk[chunk],
-        .whole = ctmi_mem_pages(first * rows->row_size),
+        .size = ctmi_mem_pages(first * rows->row_size),
         .used = part(end, first, first) * rows->row_size,
     };
 }
@@ -50,7 +50,7 @@ static struct piece piece_of(const struct ctmi_box_backing *backing, enum ctmi_t
     const uint64_t size = ctmi_bytes_chunk_size(chunk);
     return (struct piece){
         .memory = bytes->chunk[chunk],
-        .whole = ctmi_mem_pages(size),
+        .size = ctmi_mem_pages(size),
         .used = part(bytes->end, ctmi_bytes_chunk_start(chunk), size),
     };
 }
@@ -58,7 +58,7 @@ static struct piece piece_of(const struct ctmi_box_backing *backing, enum ctmi_t
 typedef int each_piece(struct ctmi_box_backing *backing, enum ctmi_table table, unsigned chunk,
                        struct piece piece);
 
-/* 0, or the first that `call` gives. */
+/* Calls `call` for each chunk. Returns the first result that is not 0, or 0. */
 static int for_each_piece(struct ctmi_box_writer *box, each_piece *call)
 {
     for (unsigned i = 0; i < CTM_SHARDS * CTMI_TABLES * CTMI_BOX_CHUNKS; i++) {
@@ -95,8 +95,8 @@ static int write_piece(struct ctmi_box_backing *backing, enum ctmi_table table, 
 {
     struct ctmi_box_writer *box = backing->box;
     struct ctmi_box_range *range = &backing->ranges[table][chunk];
-    const size_t ready = part((piece.used / STEP + 1) * STEP, 0, piece.whole);
-    int error = ctmi_box_file_resize(box->fd, box->end + piece.whole);
+    const size_t ready = part((piece.used / STEP + 1) * STEP, 0, piece.size);
+    int error = ctmi_box_file_resize(box->fd, box->end + piece.size);
     if (error == 0) {
         error = ctmi_box_file_fill(box->fd, box->end, ready);
     }
@@ -107,15 +107,15 @@ static int write_piece(struct ctmi_box_backing *backing, enum ctmi_table table, 
         return error;
     }
     void *memory =
-        mmap(NULL, piece.whole, PROT_READ | PROT_WRITE, MAP_SHARED, box->fd, (off_t)box->end);
+        mmap(NULL, piece.size, PROT_READ | PROT_WRITE, MAP_SHARED, box->fd, (off_t)box->end);
     if (memory == MAP_FAILED) {
         return errno;
     }
     range->copy = memory;
     range->offset = box->end;
     range->ready = ready;
-    range->whole = piece.whole;
-    box->end += piece.whole;
+    range->size = piece.size;
+    box->end += piece.size;
     return 0;
 }
 
@@ -124,7 +124,7 @@ static int drop_piece(struct ctmi_box_backing *backing, enum ctmi_table table, u
 {
     struct ctmi_box_range *range = &backing->ranges[table][chunk];
     if (range->copy != NULL) {
-        ctmi_mem_unmap(range->copy, piece.whole);
+        ctmi_mem_unmap(range->copy, piece.size);
         range->copy = NULL;
     }
     return 0;
@@ -145,26 +145,27 @@ void ctmi_box_forget_tables(struct ctmi_box_writer *box)
     (void)for_each_piece(box, drop_piece);
 }
 
-/* If the system refuses what takes no more memory than before: zeros, and the tracer says that they are void. */
-static int take_piece(struct ctmi_box_backing *backing, enum ctmi_table table, unsigned chunk,
-                      struct piece piece)
+/* The system may refuse the mapping, although it needs no more memory than before. Then the rows become zeros, and
+ * `tables_lost` says so. */
+static int replace_piece(struct ctmi_box_backing *backing, enum ctmi_table table, unsigned chunk,
+                         struct piece piece)
 {
     struct ctmi_box_writer *box = backing->box;
     struct ctmi_box_range *range = &backing->ranges[table][chunk];
     const int flags = MAP_SHARED | MAP_FIXED, protection = PROT_READ | PROT_WRITE;
-    if (mremap(range->copy, piece.whole, piece.whole, MREMAP_MAYMOVE | MREMAP_FIXED,
-               piece.memory) == MAP_FAILED) {
+    if (mremap(range->copy, piece.size, piece.size, MREMAP_MAYMOVE | MREMAP_FIXED, piece.memory) ==
+        MAP_FAILED) {
         (void)drop_piece(backing, table, chunk, piece);
-        if (mmap(piece.memory, piece.whole, protection, flags, box->fd, (off_t)range->offset) ==
+        if (mmap(piece.memory, piece.size, protection, flags, box->fd, (off_t)range->offset) ==
             MAP_FAILED) {
-            (void)!mmap(piece.memory, piece.whole, protection,
+            (void)!mmap(piece.memory, piece.size, protection,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
             atomic_store(&box->tracer->tables_lost, true);
             range->offset = 0;
         }
     }
     range->copy = NULL;
-    atomic_store(&range->shared, range->offset != 0 ? piece.whole : 0);
+    atomic_store(&range->shared, range->offset != 0 ? piece.size : 0);
     atomic_store(&range->base, (uintptr_t)piece.memory);
     atomic_store(&box->control->tables[backing->index][table].chunk[chunk], range->offset);
     return 0;
@@ -172,7 +173,7 @@ static int take_piece(struct ctmi_box_backing *backing, enum ctmi_table table, u
 
 void ctmi_box_take_tables(struct ctmi_box_writer *box)
 {
-    (void)for_each_piece(box, take_piece);
+    (void)for_each_piece(box, replace_piece);
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         struct ctmi_box_backing *backing = &box->backings[i];
         for (enum ctmi_table table = 0; table < CTMI_TABLE_BYTES; table++) {

@@ -1,11 +1,11 @@
-/* sinks/black_box_signal.c: a file that is truncated while it is mapped.
+/* sinks/black_box_signal.c: handles the truncation of a file that is mapped.
  *
- * Model: an access beyond the end of the file is a SIGBUS. The handler puts zeroed private pages in the place of the
- * rest of the chunk, which is beyond the end as well, and the event goes on, counting in rows that are lost.
- * Faults elsewhere go to whoever handled them before.
+ * Model: an access beyond the end of the file raises SIGBUS. The handler replaces the rest of the chunk, which is
+ * beyond the end as well, by zeroed private pages. The event continues and counts in rows that are lost. Faults at
+ * other addresses are passed to the previous handler.
  *
- * The handler may run in any thread, inside any event: it takes no lock. Boxes are entered and left by exclusive sides
- * only, `guard_lock` is for programs with several tracers.
+ * The handler may run in any thread, inside any event, so it acquires no lock. Only exclusive sides add and remove
+ * boxes; `guard_lock` is needed if a program has several tracers.
  */
 #include <errno.h>
 #include <signal.h>
@@ -18,11 +18,11 @@
 
 static _Atomic(struct ctmi_box_writer *) boxes[MAX_BOXES];
 static pthread_mutex_t guard_lock = PTHREAD_MUTEX_INITIALIZER;
-static unsigned guarded;          /* guard_lock */
-static struct sigaction previous; /* written while our handler is not installed */
+static unsigned guarded;          /* guard_lock; number of boxes */
+static struct sigaction previous; /* written while this handler is not installed */
 static uintptr_t page_mask;       /* the same */
 
-/* False: the address is not in the part of the range that is the file's. */
+/* False: the address is not in the shared part of the range. */
 static bool repair_range(const struct ctmi_box_range *range, uintptr_t address)
 {
     const uintptr_t base = atomic_load(&range->base);
@@ -45,12 +45,12 @@ static bool repair(struct ctmi_box_writer *box, uintptr_t address)
     }
     if (found) {
         atomic_store(&box->tracer->tables_lost, true);
-        atomic_store(&box->control->lack, CTM_BOX_CUT); /* may fault in its turn */
+        atomic_store(&box->control->lack, CTM_BOX_CUT); /* may fault too */
     }
     return found;
 }
 
-/* False: nothing of the range lies beyond the end of the file. */
+/* False: no part of the range is beyond the end of the file. */
 static bool repair_beyond(struct ctmi_box_writer *box, const struct ctmi_box_range *range,
                           uint64_t end)
 {
@@ -60,8 +60,8 @@ static bool repair_beyond(struct ctmi_box_writer *box, const struct ctmi_box_ran
     return base != 0 && first < atomic_load(&range->shared) && repair(box, base + first);
 }
 
-/* A handler that was installed over ours, as faulthandler's, puts ours back and raises the signal once more, which
- * does not tell the address. So all that may have failed is repaired; the access is made again. */
+/* A handler that was installed later, such as faulthandler's, restores this one and raises the signal again. A raised
+ * signal has no address, so everything beyond the end of the file is repaired. The access is then repeated. */
 static bool repair_raised(struct ctmi_box_writer *box)
 {
     uint64_t end;
@@ -77,8 +77,8 @@ static bool repair_raised(struct ctmi_box_writer *box)
     return found;
 }
 
-/* False: not about a box. */
-static bool take_care(struct ctmi_box_writer *box, const siginfo_t *info)
+/* False: the fault is not in this box. */
+static bool repair_fault(struct ctmi_box_writer *box, const siginfo_t *info)
 {
     if (box == NULL) {
         return false;
@@ -91,19 +91,19 @@ static bool take_care(struct ctmi_box_writer *box, const siginfo_t *info)
 
 static void end_process(int number, const siginfo_t *info)
 {
-    signal(number, SIG_DFL); /* a fault happens again when we return */
+    signal(number, SIG_DFL); /* a fault is repeated when the handler returns */
     if (info->si_code <= 0) {
         raise(number);
     }
 }
 
-/* The one before may have been installed over ours once, and call it: then it has done what it could. */
-static void pass_on(int number, siginfo_t *info, void *context)
+/* The previous handler may have been installed over this one and call it. Such a nested call ends the process. */
+static void pass_to_previous(int number, siginfo_t *info, void *context)
 {
     static _Atomic int passing;
     const bool is_nested = atomic_fetch_add(&passing, 1) > 0;
     const bool is_ignored =
-        previous.sa_handler == SIG_IGN && info->si_code <= 0; /* a fault cannot be */
+        previous.sa_handler == SIG_IGN && info->si_code <= 0; /* a fault cannot be ignored */
     if (!is_nested && (previous.sa_flags & SA_SIGINFO)) {
         previous.sa_sigaction(number, info, context);
     } else if (!is_nested && previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
@@ -119,29 +119,29 @@ static void on_sigbus(int number, siginfo_t *info, void *context)
     const int error = errno;
     bool found = false;
     for (int i = 0; i < MAX_BOXES && !found; i++) {
-        found = take_care(atomic_load(&boxes[i]), info);
+        found = repair_fault(atomic_load(&boxes[i]), info);
     }
     if (!found) {
-        pass_on(number, info, context);
+        pass_to_previous(number, info, context);
     }
     errno = error;
 }
 
 static void install(void)
 {
-    struct sigaction ours = {.sa_sigaction = on_sigbus,
-                             .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART};
+    struct sigaction handler = {.sa_sigaction = on_sigbus,
+                                .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART};
     struct sigaction now;
-    sigemptyset(&ours.sa_mask);
+    sigemptyset(&handler.sa_mask);
     page_mask = ~((uintptr_t)sysconf(_SC_PAGESIZE) - 1);
     sigaction(SIGBUS, NULL, &now);
     if (!(now.sa_flags & SA_SIGINFO) || now.sa_sigaction != on_sigbus) {
         previous = now;
-        sigaction(SIGBUS, &ours, NULL);
+        sigaction(SIGBUS, &handler, NULL);
     }
 }
 
-/* A handler that was installed over ours may call it: then it stays. */
+/* A handler that was installed over this one may call it; then this one stays installed. */
 static void uninstall(void)
 {
     struct sigaction now;
@@ -153,18 +153,18 @@ static void uninstall(void)
 
 bool ctmi_box_guard(struct ctmi_box_writer *box)
 {
-    bool entered = false;
+    bool added = false;
     pthread_mutex_lock(&guard_lock);
-    for (int i = 0; i < MAX_BOXES && !entered; i++) {
-        struct ctmi_box_writer *nobody = NULL;
-        entered = atomic_compare_exchange_strong(&boxes[i], &nobody, box);
+    for (int i = 0; i < MAX_BOXES && !added; i++) {
+        struct ctmi_box_writer *free_slot = NULL;
+        added = atomic_compare_exchange_strong(&boxes[i], &free_slot, box);
     }
-    if (entered) {
+    if (added) {
         guarded++;
         install();
     }
     pthread_mutex_unlock(&guard_lock);
-    return entered;
+    return added;
 }
 
 void ctmi_box_unguard(struct ctmi_box_writer *box)

@@ -10,7 +10,7 @@
 #include "base/utf8.h"
 #include "sinks/recorder.h"
 
-#define PATIENCE 10u /* seconds to wait for a thread that writes, before giving up */
+#define WAIT_SECONDS 10u /* seconds to wait for the thread before giving up */
 
 /* --- the thread --- */
 
@@ -20,11 +20,11 @@ static struct timespec at_time(uint64_t monotonic)
                              .tv_nsec = (long)(monotonic % 1000000000u)};
 }
 
-/* Waits for the next tick, which is due at `next` nanoseconds, or for somebody to ask for one. Locked. */
+/* Waits for the next tick, which is due at `next` nanoseconds, or for a request. Called with `lock` held. */
 static void wait_locked(struct ctm_recorder *recorder, uint64_t next)
 {
     const struct timespec until = at_time(recorder->began + next);
-    while (!recorder->stopping && !recorder->pausing && recorder->asked == recorder->read &&
+    while (!recorder->stopping && !recorder->pausing && recorder->requested == recorder->read &&
            ctmi_recorder_time(recorder) < next) {
         pthread_cond_timedwait(&recorder->wake, &recorder->lock, &until);
     }
@@ -38,29 +38,29 @@ static void put_end(struct ctm_recorder *recorder, ctm_recording_end end)
     ctmi_block_end(&recorder->out, &recorder->crc, begin);
 }
 
-/* errno. */
-static int read_and_write(struct ctm_recorder *recorder, uint64_t asked, ctm_recording_end end,
+/* Reads the tables and writes a tick, and the end if there is one. Returns 0 or errno. */
+static int read_and_write(struct ctm_recorder *recorder, uint64_t requested, ctm_recording_end end,
                           const char **out_reason)
 {
-    bool good = ctmi_recorder_read(recorder);
+    bool ok = ctmi_recorder_read(recorder);
     const bool is_lost = atomic_load(&recorder->tracer->tables_lost);
     pthread_mutex_lock(&recorder->lock);
-    recorder->read = asked; /* whoever kept the world still may let it go */
+    recorder->read = requested; /* a thread that stopped the world may resume it */
     pthread_cond_broadcast(&recorder->done);
     pthread_mutex_unlock(&recorder->lock);
-    if (is_lost) { /* what has been read now may be void: the ticks before it stay */
+    if (is_lost) { /* the rows just read may be invalid; earlier ticks stay */
         *out_reason = ctm_recording_lack_text(CTM_RECORDING_TABLES_LOST);
         return ENODATA;
     }
-    if (good && end != CTM_END_UNKNOWN) {
+    if (ok && end != CTM_END_UNKNOWN) {
         put_end(recorder, end);
-        good = !recorder->out.failed;
+        ok = !recorder->out.failed;
     }
     *out_reason = "out of memory";
-    return good ? ctmi_recorder_write_out(recorder, out_reason) : ENOMEM;
+    return ok ? ctmi_recorder_write_out(recorder, out_reason) : ENOMEM;
 }
 
-/* One tick; false: it was the last of this thread. */
+/* Makes one tick. False: it was the last of this thread. */
 static bool tick(struct ctm_recorder *recorder, uint64_t next)
 {
     const char *reason;
@@ -72,12 +72,12 @@ static bool tick(struct ctm_recorder *recorder, uint64_t next)
         pthread_mutex_unlock(&recorder->lock);
         return false;
     }
-    const uint64_t asked = recorder->asked;
+    const uint64_t requested = recorder->requested;
     const ctm_recording_end end = !recorder->stopping ? CTM_END_UNKNOWN
                                   : recorder->at_exit ? CTM_END_EXIT
                                                       : CTM_END_STOPPED;
     pthread_mutex_unlock(&recorder->lock);
-    const int error = read_and_write(recorder, asked, end, &reason);
+    const int error = read_and_write(recorder, requested, end, &reason);
     ctmi_buffer_empty(&recorder->out);
     atomic_store(&recorder->memory, ctmi_recorder_memory(recorder));
     if (error != 0) {
@@ -87,21 +87,21 @@ static bool tick(struct ctm_recorder *recorder, uint64_t next)
         ctmi_recorder_close_file(recorder);
     }
     pthread_mutex_lock(&recorder->lock);
-    recorder->put = asked;
+    recorder->put = requested;
     recorder->state.ticks += error == 0 && recorder->tracing;
     recorder->state.bytes = recorder->written;
     if (error != 0) {
         recorder->state.error = error;
         recorder->state.reason = reason;
     }
-    const bool goes_on = error == 0 && end == CTM_END_UNKNOWN;
-    recorder->state.recording = goes_on;
+    const bool continues = error == 0 && end == CTM_END_UNKNOWN;
+    recorder->state.recording = continues;
     pthread_cond_broadcast(&recorder->done);
     pthread_mutex_unlock(&recorder->lock);
-    return goes_on;
+    return continues;
 }
 
-/* When the next tick is due: one that was missed is left out. */
+/* Returns the time of the next tick. A missed tick is skipped. */
 static uint64_t next_tick(const struct ctm_recorder *recorder)
 {
     return (ctmi_recorder_time(recorder) / recorder->interval + 1) * recorder->interval;
@@ -115,7 +115,7 @@ static void *run(void *argument)
     return NULL;
 }
 
-/* All its signals are blocked, so a limit of the file's size is an error and no signal. */
+/* The thread blocks all signals, so exceeding the limit on the file's size is an error and no signal. */
 static int start_thread(struct ctm_recorder *recorder)
 {
     const int error = ctmi_helper_start(&recorder->thread, run, recorder);
@@ -134,14 +134,14 @@ static struct ctm_recorder *recorder_of(const ctm_tracer *tracer)
     return (struct ctm_recorder *)ctmi_sinks_find(tracer, &recorder_kind);
 }
 
-static void join_tracer(struct ctm_recorder *recorder)
+static void add_to_tracer(struct ctm_recorder *recorder)
 {
     ctmi_tracer_close(recorder->tracer);
     ctmi_sinks_add(recorder->tracer, &recorder->sink);
     ctmi_tracer_open(recorder->tracer);
 }
 
-static void leave_tracer(struct ctm_recorder *recorder)
+static void remove_from_tracer(struct ctm_recorder *recorder)
 {
     ctmi_tracer_close(recorder->tracer);
     ctmi_sinks_remove(recorder->tracer, &recorder->sink);
@@ -186,7 +186,7 @@ static struct ctm_recorder *new_recorder(ctm_tracer *tracer, uint64_t interval)
     recorder->sink.kind = &recorder_kind;
     recorder->tracer = tracer;
     recorder->interval = interval;
-    recorder->began = ctmi_recorder_time(recorder); /* less 0 */
+    recorder->began = ctmi_recorder_time(recorder); /* relative to 0, so the monotonic time */
     recorder->state.recording = true;
     atomic_init(&recorder->fd, -1);
     ctmi_crc32c_init(&recorder->crc);
@@ -220,8 +220,8 @@ static ctm_status first_tick(struct ctm_recorder *recorder, const char *path, bo
     return CTM_OK;
 }
 
-/* What the file held is given up when nothing but the disk can hinder the recording any more: the thread waits for the lock
- * meanwhile. errno. */
+/* Starts the thread and then empties the file: so the earlier content is lost only if nothing but the disk can make the
+ * recording fail. The thread waits for `lock` meanwhile. Returns 0 or errno. */
 static int start_thread_and_empty(struct ctm_recorder *recorder, int fd)
 {
     pthread_mutex_lock(&recorder->lock);
@@ -229,7 +229,7 @@ static int start_thread_and_empty(struct ctm_recorder *recorder, int fd)
     const bool started = error == 0;
     if (started && ftruncate(fd, 0) != 0) {
         error = errno;
-        recorder->pausing = true; /* it ends at once */
+        recorder->pausing = true; /* the thread ends at once */
     }
     pthread_mutex_unlock(&recorder->lock);
     if (started && error != 0) {
@@ -259,7 +259,7 @@ static ctm_status begin_file(struct ctm_recorder *recorder, const char *path, bo
     return CTM_OK;
 }
 
-/* A recorder that has failed gives way. */
+/* Whether the tracer has a recorder. One that has failed is stopped and removed first. */
 static bool is_recorded(ctm_tracer *tracer)
 {
     struct ctm_recorder *recorder = recorder_of(tracer);
@@ -289,7 +289,7 @@ ctm_status ctm_recorder_start(ctm_tracer *tracer, const char *path, uint64_t int
     if (!ctm_tracer_is_tracing(tracer)) {
         return CTM_ERR_NOT_TRACING;
     }
-    ctmi_deferred_unmap_wait(&tracer->deferred_unmap); /* one thread of ours at a time */
+    ctmi_deferred_unmap_wait(&tracer->deferred_unmap); /* at most one helper thread at a time */
     struct ctm_recorder *recorder = new_recorder(tracer, interval);
     if (recorder == NULL) {
         return CTM_ERR_NOMEM;
@@ -305,7 +305,7 @@ ctm_status ctm_recorder_start(ctm_tracer *tracer, const char *path, uint64_t int
         free_recorder(recorder);
         return status;
     }
-    join_tracer(recorder);
+    add_to_tracer(recorder);
     status = first_tick(recorder, path, is_new);
     if (status == CTM_OK) {
         *out = recorder;
@@ -313,9 +313,9 @@ ctm_status ctm_recorder_start(ctm_tracer *tracer, const char *path, uint64_t int
     return status;
 }
 
-/* --- what others ask --- */
+/* --- waiting for the thread --- */
 
-static struct timespec patience(unsigned seconds)
+static struct timespec deadline(unsigned seconds)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
@@ -323,10 +323,10 @@ static struct timespec patience(unsigned seconds)
     return until;
 }
 
-/* Waits until *count is at least `target` or the recording has ended. False: in vain. Locked. */
+/* Waits until *count is at least `target` or the recording has ended. False: timeout. Called with `lock` held. */
 static bool wait_done_locked(struct ctm_recorder *recorder, const uint64_t *count, uint64_t target)
 {
-    const struct timespec until = patience(PATIENCE);
+    const struct timespec until = deadline(WAIT_SECONDS);
     int error = 0;
     while (error == 0 && *count < target && recorder->state.recording) {
         error = pthread_cond_timedwait(&recorder->done, &recorder->lock, &until);
@@ -342,7 +342,7 @@ bool ctm_recorder_pause(ctm_recorder *recorder)
         return true;
     }
     pthread_mutex_lock(&recorder->lock);
-    const struct timespec until = patience(1);
+    const struct timespec until = deadline(1);
     int error = 0;
     recorder->pausing = true;
     pthread_cond_signal(&recorder->wake);
@@ -366,25 +366,25 @@ void ctm_recorder_resume(ctm_recorder *recorder)
     }
     recorder->pausing = recorder->paused = recorder->threadless = false;
     const int error = start_thread(recorder);
-    if (error != 0) { /* nobody goes on with it */
+    if (error != 0) { /* no thread continues the recording */
         ctmi_recorder_close_file(recorder);
         recorder->joined = true;
         recorder->state.recording = false;
         recorder->state.error = error;
         recorder->state.reason = "no thread to be had after a fork";
-        leave_tracer(recorder);
+        remove_from_tracer(recorder);
     }
 }
 
-/* Asks for a tick, with the world standing still until the tables are read; gives its number. */
-static bool ask(struct ctm_recorder *recorder, bool stop, bool at_exit, uint64_t *out)
+/* Requests a tick and stops the world until the tables are read. *out: the number of the tick. False: timeout. */
+static bool request_tick(struct ctm_recorder *recorder, bool stop, bool at_exit, uint64_t *out)
 {
     ctm_recorder_resume(recorder);
     ctmi_tracer_stop_world(recorder->tracer);
     pthread_mutex_lock(&recorder->lock);
     recorder->stopping = recorder->stopping || stop;
     recorder->at_exit = at_exit;
-    *out = ++recorder->asked;
+    *out = ++recorder->requested;
     pthread_cond_signal(&recorder->wake);
     const bool done = wait_done_locked(recorder, &recorder->read, *out);
     pthread_mutex_unlock(&recorder->lock);
@@ -409,7 +409,7 @@ ctm_status ctm_recorder_tick(ctm_recorder *recorder)
     if (!ctm_tracer_is_tracing(recorder->tracer)) {
         return CTM_ERR_NOT_TRACING;
     }
-    bool done = ask(recorder, false, false, &number);
+    bool done = request_tick(recorder, false, false, &number);
     pthread_mutex_lock(&recorder->lock);
     done = done && wait_done_locked(recorder, &recorder->put, number);
     const int error = recorder->state.error;
@@ -417,12 +417,12 @@ ctm_status ctm_recorder_tick(ctm_recorder *recorder)
     return error == 0 && done ? CTM_OK : failed(error != 0 ? error : ETIMEDOUT);
 }
 
-/* False: it hangs in the disk. Then it is left alone, with all that is its. */
+/* False: the thread hangs in a system call. It is detached, and its memory is never freed. */
 static bool join_thread(struct ctm_recorder *recorder)
 {
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += PATIENCE;
+    until.tv_sec += WAIT_SECONDS;
     if (pthread_timedjoin_np(recorder->thread, NULL, &until) == 0) {
         return true;
     }
@@ -435,7 +435,7 @@ ctm_status ctm_recorder_stop(ctm_recorder *recorder, bool at_exit)
     ctm_recorder_state state;
     uint64_t number;
     if (!recorder->joined) {
-        (void)ask(recorder, true, at_exit, &number);
+        (void)request_tick(recorder, true, at_exit, &number);
         const bool there = !recorder->joined;
         recorder->joined = true;
         if (there && !join_thread(recorder)) {
@@ -446,7 +446,7 @@ ctm_status ctm_recorder_stop(ctm_recorder *recorder, bool at_exit)
             recorder->leaked = true;
             pthread_mutex_unlock(&recorder->lock);
         }
-        leave_tracer(recorder);
+        remove_from_tracer(recorder);
     }
     ctm_recorder_state_get(recorder, &state);
     return state.error == 0 ? CTM_OK : failed(state.error);
@@ -472,12 +472,12 @@ void ctm_recorder_free(ctm_recorder *recorder)
     errno = error;
 }
 
-/* After a fork, in the child: the recorder has no thread, and lets go of the file. */
+/* After a fork, in the child: the recorder has no thread, and its file is closed. */
 static void fork_after_child(struct ctmi_sink *sink)
 {
     struct ctm_recorder *recorder = (struct ctm_recorder *)sink;
     ctmi_recorder_close_file(recorder);
-    init_locks(recorder); /* the thread, which is not here, may have held it */
+    init_locks(recorder); /* the thread, which is not in this process, may have held `lock` */
     recorder->joined = recorder->leaked = true;
     recorder->state.recording = false;
     recorder->state.reason = "this process is a fork of the recorded one";

@@ -1,11 +1,11 @@
-/* sinks/recorder.h: what a recorder is made of; private to the sinks.
+/* sinks/recorder.h: the struct of a recorder; private to the sinks.
  *
- * Model: one thread owns all of a recorder but for what `lock` guards. Each tick it reads the tables into a buffer
- * (recorder_read.c, inside the tracer's gate) and then writes the buffer to the file (recorder_file.c, outside of any
- * lock). Others ask for a tick or for the end, and wait for it.
+ * Model: one thread owns all of a recorder except what `lock` guards. At each tick it reads the tables into a buffer
+ * (recorder_read.c, inside the tracer's reader barrier) and then writes the buffer to the file (recorder_file.c,
+ * without any lock). Other threads request a tick or the end, and wait for it.
  *
- * `seen` remembers, for each site, what is on file, and only what differs is put. Everything begins anew when the
- * tracer's generation changes: a new span.
+ * `seen` has the counters of each site that are on file, and only differences from them are written. When the tracer's
+ * generation changes, a new span begins, with no counters on file.
  */
 #ifndef CTMI_SINKS_RECORDER_H
 #define CTMI_SINKS_RECORDER_H
@@ -18,15 +18,15 @@
 #include "formats/recording_writer.h"
 #include "tracer/shard.h"
 
-/* Counters of a site that are on file. */
+/* Counters of a site that are on file. Owned by the thread. */
 struct ctmi_seen {
     uint64_t allocated, freed;
 };
 
-/* What is on file of one shard. */
+/* The rows and counters of one shard that are on file. Owned by the thread. */
 struct ctmi_recorded_shard {
     uint32_t counts[CTMI_ROWS_TABLES]; /* rows, row 0 included */
-    struct ctmi_seen *seen;            /* owned; by site id */
+    struct ctmi_seen *seen;            /* owned: by site id */
     uint32_t capacity;
     struct ctmi_forecast forecast;
 };
@@ -36,58 +36,58 @@ struct ctm_recorder {
     ctm_tracer *tracer;    /* constant, borrowed */
     uint64_t interval;     /* constant: nanoseconds */
     uint64_t began;        /* constant: monotonic time of the start */
-    pthread_t thread;      /* whoever starts and stops */
-    bool joined;           /* the same: the recording has ended, there is no thread any more */
-    bool threadless;       /* the same: there is none between pause and resume */
-    bool leaked;           /* the same: it hangs, or is not in this process: nothing may be freed */
+    pthread_t thread;      /* owned by the caller that starts and stops */
+    bool joined;           /* the same: the recording has ended, and there is no thread any more */
+    bool threadless;       /* the same: there is no thread between pause and resume */
+    bool leaked; /* the same: the thread hangs, or is not in this process: nothing may be freed */
 
-    /* The thread's alone, from its start to its end. */
-    _Atomic int fd; /* owned; -1: closed. The child of a fork reads it */
-    dev_t device;   /* of the file: is fd still ours? */
+    /* Owned by the thread, from its start to its end. */
+    _Atomic int fd; /* owned; -1: closed. The child of a fork reads it too */
+    dev_t device;   /* of the file: to check that `fd` still refers to it */
     ino_t inode;
-    _Atomic size_t memory; /* bytes that it takes; read by anyone */
+    _Atomic size_t memory; /* bytes of memory in use; read by any thread */
     uint64_t written;      /* bytes in the file */
     struct ctmi_crc32c crc;
-    struct ctmi_buffer out, changes; /* what is to be written; the changes of the tick being read */
+    struct ctmi_buffer out, changes; /* bytes to be written; changes of the tick being read */
     struct ctmi_recorded_shard shards[CTM_SHARDS];
     uint32_t generation;            /* of the span on file; 0: none yet */
-    bool tracing;                   /* was it, in that span? */
+    bool tracing;                   /* whether the tracer was tracing in that span */
     uint64_t bytes, blocks;         /* sums over `seen` */
     uint64_t annotations_version;   /* of the losses on file, in this span; 0: none */
     struct ctmi_end_annotation end; /* as of the last tick */
-    unsigned char header[CTMI_RECORDING_HEADER_SIZE]; /* as it is on file */
+    unsigned char header[CTMI_RECORDING_HEADER_SIZE]; /* copy of the header on file */
 
-    pthread_mutex_t lock; /* guards all below; nothing else is locked inside it */
+    pthread_mutex_t lock; /* guards all below; no lock is acquired while it is held */
     pthread_cond_t wake;  /* the thread waits here */
-    pthread_cond_t done;  /* the others wait here */
-    uint64_t asked;       /* ticks that were asked for */
-    uint64_t read;        /* of these: the tables were read */
-    uint64_t put;         /* of these: they are in the file */
+    pthread_cond_t done;  /* the other threads wait here */
+    uint64_t requested;   /* number of ticks requested */
+    uint64_t read;        /* of these: number for which the tables were read */
+    uint64_t put;         /* of these: number that are in the file */
     bool stopping, at_exit;
-    bool pausing; /* the thread is to end, the recording to go on */
-    bool paused;  /* it does so */
+    bool pausing; /* the thread shall end, but not the recording */
+    bool paused;  /* the thread is ending for that reason */
     ctm_recorder_state state;
 };
 
 /* --- the file (recorder_file.c) --- */
 
-/* A regular file of ours alone, with what it held; else -1 with errno. */
+/* Opens or creates a regular file, locks it and leaves its content. Returns the descriptor, or -1 with errno. */
 int ctmi_recorder_open_file(const char *path, struct stat *out, bool *out_new);
-/* A recording that could not be begun leaves no file that was not there, nor an empty one. */
+/* Called if a recording could not begin: removes the file if it is new or empty. */
 void ctmi_recorder_remove_file(struct ctm_recorder *recorder, const char *path, bool is_new);
 void ctmi_recorder_close_file(struct ctm_recorder *recorder);
-/* Writes `out`. errno of what went wrong, 0 if all is written. */
+/* Writes `out`. Returns 0 if all is written, else errno. */
 int ctmi_recorder_write_out(struct ctm_recorder *recorder, const char **out_reason);
-/* Says in the header why the recording ends here. It has its place already, so this needs no room. */
+/* Writes into the header why the recording ends here. The header is on file already, so this needs no disk space. */
 void ctmi_recorder_write_lack(struct ctm_recorder *recorder, int error);
 
 /* --- the tables (recorder_read.c) --- */
 
-/* Reads the tables and appends to `out` what has changed. False: out of memory. The thread's. */
+/* Reads the tables and appends the changes to `out`. False: out of memory. Called by the thread. */
 bool ctmi_recorder_read(struct ctm_recorder *recorder);
-/* Nanoseconds since the recording began. */
+/* Returns the nanoseconds since the recording began. */
 uint64_t ctmi_recorder_time(const struct ctm_recorder *recorder);
-/* Bytes of memory in use; the thread's. */
+/* Returns the bytes of memory in use. Called by the thread. */
 size_t ctmi_recorder_memory(const struct ctm_recorder *recorder);
 void ctmi_recorder_free_shards(struct ctm_recorder *recorder);
 

@@ -1,9 +1,10 @@
 /* sinks/recorder_file.c: the file that a recorder writes; see sinks/recorder.h.
  *
- * Model: written at its own offset, a tick with one call as a rule. What could not be written whole is cut off
- * again, so the file always ends with a whole block; the recording ends there, and the program goes on. Before each
- * write the file is compared with what it was, because the number of a file descriptor says little: the program may
- * have closed it (daemons close all there are), and the number be another file's now.
+ * Model: the recorder writes at its own offset, usually one call per tick. A tick that could not be written
+ * completely is cut off again, so the file always ends with a complete block; the recording ends there, and the
+ * program continues. Before each write, the device, inode and size of the file are compared with the earlier ones,
+ * because the descriptor may refer to another file: the program may have closed it (daemons close all descriptors)
+ * and opened another file.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +17,7 @@
 
 int ctmi_recorder_open_file(const char *path, struct stat *out, bool *out_new)
 {
-    /* Not blocking: opening a pipe would wait for a reader. */
+    /* O_NONBLOCK: opening a pipe would otherwise wait for a reader. */
     const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
     int fd = open(path, flags | O_EXCL, 0666);
     *out_new = fd >= 0;
@@ -33,7 +34,7 @@ int ctmi_recorder_open_file(const char *path, struct stat *out, bool *out_new)
     } else if (!S_ISREG(out->st_mode)) {
         error = EINVAL;
     } else if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-        error = EWOULDBLOCK; /* another process records into it */
+        error = EWOULDBLOCK; /* another process is recording into it */
     }
     if (error != 0) {
         close(fd);
@@ -43,7 +44,7 @@ int ctmi_recorder_open_file(const char *path, struct stat *out, bool *out_new)
     return fd;
 }
 
-static bool fd_is_ours(const struct ctm_recorder *recorder, int fd, struct stat *out)
+static bool refers_to_file(const struct ctm_recorder *recorder, int fd, struct stat *out)
 {
     return fd >= 0 && fstat(fd, out) == 0 && out->st_dev == recorder->device &&
            out->st_ino == recorder->inode;
@@ -63,14 +64,14 @@ void ctmi_recorder_remove_file(struct ctm_recorder *recorder, const char *path, 
 void ctmi_recorder_close_file(struct ctm_recorder *recorder)
 {
     struct stat status;
-    /* First forgotten, then closed: the child of a fork in between must not close what has got the number since. */
+    /* Cleared before it is closed: the child of a fork in between must not close another file with the same number. */
     const int fd = atomic_exchange(&recorder->fd, -1);
-    if (fd_is_ours(recorder, fd, &status)) {
+    if (refers_to_file(recorder, fd, &status)) {
         close(fd);
     }
 }
 
-/* The process's limit on the size of files: beyond it the system would send SIGXFSZ, were it not blocked here. */
+/* EFBIG: the process's limit on the size of files. The system would also send SIGXFSZ, but the thread blocks it. */
 static ctm_recording_lack lack_of(int error)
 {
     const bool full = error == ENOSPC || error == EDQUOT || error == EFBIG;
@@ -84,7 +85,7 @@ void ctmi_recorder_write_lack(struct ctm_recorder *recorder, int error)
 {
     struct stat status;
     const int fd = atomic_load(&recorder->fd);
-    if (recorder->written >= CTMI_RECORDING_HEADER_SIZE && fd_is_ours(recorder, fd, &status) &&
+    if (recorder->written >= CTMI_RECORDING_HEADER_SIZE && refers_to_file(recorder, fd, &status) &&
         (uint64_t)status.st_size >= recorder->written) {
         ctmi_header_set_lack(recorder->header, &recorder->crc, lack_of(error));
         const ssize_t ignored = pwrite(fd, recorder->header, sizeof recorder->header, 0);
@@ -99,7 +100,7 @@ int ctmi_recorder_write_out(struct ctm_recorder *recorder, const char **out_reas
     size_t left = recorder->out.length;
     struct stat status;
     *out_reason = "the file was closed, replaced or changed by somebody else";
-    if (!fd_is_ours(recorder, fd, &status) || (uint64_t)status.st_size != recorder->written) {
+    if (!refers_to_file(recorder, fd, &status) || (uint64_t)status.st_size != recorder->written) {
         return ESTALE;
     }
     *out_reason = "the file could not be written";
@@ -112,7 +113,7 @@ int ctmi_recorder_write_out(struct ctm_recorder *recorder, const char **out_reas
         } else if (n == 0 || errno != EINTR) {
             const int error = n == 0 ? EIO : errno;
             const int ignored = ftruncate(fd, (off_t)recorder->written);
-            (void)ignored; /* then reading finds the last block cut off */
+            (void)ignored; /* if it fails, readers find an incomplete last block */
             return error;
         }
     }

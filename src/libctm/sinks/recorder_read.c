@@ -1,11 +1,11 @@
-/* sinks/recorder_read.c: the tables of a running tracer, as the blocks of a tick.
+/* sinks/recorder_read.c: reads the tables of a running tracer into the blocks of a tick.
  *
- * Model: shards go on meanwhile. A shard's counts of rows are read from the table that refers to others to
- * those referred to, so each row that a row names is among those read. Counters are read one by one: each is
- * exact at a moment of its own during the tick, which lasts as long as it takes to read the sites (64 bytes each).
- * Whoever wants one moment for all of them keeps the others out (ctm_recorder_tick).
+ * Model: events continue meanwhile. The row counts of a shard are read in the order from tables that refer to others
+ * to tables that are referred to, so each row that a row refers to is among the rows read. Counters are read one by
+ * one: each is exact at its own moment during the tick, which lasts as long as reading the sites takes (64 bytes
+ * each). A thread that needs one moment for all counters stops the world (ctm_recorder_tick).
  *
- * The totals of a tick are sums over the counters as they were put, so they always agree with them.
+ * The totals of a tick are sums over the counters that were written, so they always agree with them.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -17,8 +17,8 @@
 #include "base/memory.h"
 #include "sinks/recorder.h"
 
-#define ROWS_AT_ONCE 65536u /* in a block: no more memory than that is needed for many rows */
-#define SITES_AT_ONCE 4096u /* between looks at who waits */
+#define ROWS_AT_ONCE 65536u /* rows in a block, which limits the memory for many rows */
+#define SITES_AT_ONCE 4096u /* sites between two checks for waiting threads */
 
 uint64_t ctmi_recorder_time(const struct ctm_recorder *recorder)
 {
@@ -27,7 +27,7 @@ uint64_t ctmi_recorder_time(const struct ctm_recorder *recorder)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec - recorder->began;
 }
 
-/* Bytes of memory that the process has in RAM; 0: not to be had. */
+/* Returns the resident bytes of the process; 0: unknown. */
 static uint64_t resident_bytes(void)
 {
     char text[128];
@@ -67,8 +67,8 @@ static void begin_span(struct ctm_recorder *recorder, uint32_t generation, bool 
     ctmi_block_end(&recorder->out, &recorder->crc, begin);
 }
 
-/* Lets others in between. False: they have emptied the tables. */
-static bool step_aside(struct ctm_recorder *recorder)
+/* Lets waiting threads close the barrier. False: they have emptied the tables. */
+static bool yield_barrier(struct ctm_recorder *recorder)
 {
     ctmi_reader_barrier_yield(&recorder->tracer->barrier);
     return ctm_tracer_generation(recorder->tracer) == recorder->generation;
@@ -100,7 +100,7 @@ static void put_row(struct ctmi_buffer *out, const struct ctmi_store *store, enu
     }
 }
 
-/* One block of new rows; what refers to others only when all of those are on file. */
+/* Appends one block of new rows. A row is appended only after all rows that it refers to. */
 static void put_rows(struct ctm_recorder *recorder, uint32_t index, const uint32_t *news)
 {
     const struct ctmi_store *store = &recorder->tracer->shards[index].store;
@@ -133,7 +133,7 @@ static bool read_rows(struct ctm_recorder *recorder, uint32_t index)
             return true;
         }
         put_rows(recorder, index, news);
-        if (!step_aside(recorder)) {
+        if (!yield_barrier(recorder)) {
             return false;
         }
     }
@@ -141,9 +141,9 @@ static bool read_rows(struct ctm_recorder *recorder, uint32_t index)
 
 /* --- counters --- */
 
-/* The counters of a row that its owner changes at the same time. They are plain words there, because an event must
- * not pay for a reader; a load of an aligned word is one access on every processor that this is for. freed first:
- * a block is counted as allocated before it can be freed, so live is never below 0. */
+/* Reads the counters of a row that its owner changes at the same time. They are plain words, because atomic ones
+ * would make events slower; a load of an aligned word is one access on every supported processor. `freed` is read
+ * first: a block is counted as allocated before it can be freed, so the number of live blocks is never below 0. */
 __attribute__((no_sanitize("thread"), noinline)) static struct ctmi_seen read_counters(
     struct ctmi_site_row *row)
 {
@@ -154,7 +154,7 @@ __attribute__((no_sanitize("thread"), noinline)) static struct ctmi_seen read_co
     return now;
 }
 
-static bool make_room(struct ctmi_recorded_shard *shard)
+static bool grow_seen(struct ctmi_recorded_shard *shard)
 {
     const uint32_t sites = shard->counts[CTMI_TABLE_SITES];
     if (sites > shard->capacity) {
@@ -173,13 +173,13 @@ static bool make_room(struct ctmi_recorded_shard *shard)
     return true;
 }
 
-/* What has changed at site `id` since it was put last. */
+/* Appends the changes of site `id` since the last tick. */
 static void read_site(struct ctm_recorder *recorder, struct ctmi_changes *changes, uint32_t id)
 {
     const uint32_t index = changes->store;
     struct ctmi_site_row *row = ctmi_store_site_row(&recorder->tracer->shards[index].store, id);
     struct ctmi_seen *seen = &recorder->shards[index].seen[id], now = read_counters(row);
-    if (now.freed > now.allocated) { /* cannot be, but the file would be no good */
+    if (now.freed > now.allocated) { /* cannot happen, but would make the file invalid */
         now.freed = now.allocated;
     }
     const uint64_t allocated = now.allocated - seen->allocated;
@@ -202,7 +202,7 @@ static bool read_sites(struct ctm_recorder *recorder, uint32_t index, uint32_t k
     ctmi_changes_begin(&changes, &recorder->changes, &shard->forecast, index);
     for (uint32_t id = 1; id < sites; id++) {
         read_site(recorder, &changes, id);
-        if (id % SITES_AT_ONCE == 0 && !step_aside(recorder)) {
+        if (id % SITES_AT_ONCE == 0 && !yield_barrier(recorder)) {
             return false;
         }
     }
@@ -229,7 +229,7 @@ static void put_tick(struct ctm_recorder *recorder, uint64_t time, uint64_t peak
     recorder->out.failed = recorder->out.failed || recorder->changes.failed;
 }
 
-/* Inside the gate, so that the list is that of the generation which is being read. */
+/* Called inside the barrier, so that the losses are of the generation that is being read. */
 static void read_annotations(struct ctm_recorder *recorder, bool tracing)
 {
     struct ctmi_annotations *annotations = &recorder->tracer->annotations;
@@ -246,7 +246,7 @@ static void read_annotations(struct ctm_recorder *recorder, bool tracing)
     pthread_mutex_unlock(&annotations->lock);
 }
 
-/* Inside the gate. False: to be done again, the tables were emptied meanwhile. */
+/* Called inside the barrier. False: the tables were emptied meanwhile, so the caller repeats the call. */
 static bool read_tables(struct ctm_recorder *recorder)
 {
     for (uint32_t index = 0; index < CTM_SHARDS; index++) {
@@ -255,7 +255,7 @@ static bool read_tables(struct ctm_recorder *recorder)
         if (!read_rows(recorder, index)) {
             return false;
         }
-        if (!make_room(shard)) {
+        if (!grow_seen(shard)) {
             recorder->out.failed = true;
             return true;
         }
@@ -266,8 +266,9 @@ static bool read_tables(struct ctm_recorder *recorder)
     return true;
 }
 
-/* The tables of a black box whose file is cut are mended by a handler (black_box_signal.c); a fault that is blocked kills. Inside the gate. */
-static void let_mend(const ctm_tracer *tracer, int how)
+/* A signal handler repairs the tables of a black box whose file is cut (black_box_signal.c), but a blocked fault ends
+ * the process. So SIGBUS is unblocked while the tables are read. Called inside the barrier. */
+static void mask_sigbus(const ctm_tracer *tracer, int how)
 {
     sigset_t fault;
     if (tracer->shards[0].store.bytes.backed.backing != NULL) {
@@ -280,12 +281,13 @@ static void let_mend(const ctm_tracer *tracer, int how)
 bool ctmi_recorder_read(struct ctm_recorder *recorder)
 {
     ctm_tracer *tracer = recorder->tracer;
-    bool whole, tracing;
+    bool complete, tracing;
     uint64_t time;
     ctm_totals totals;
     ctmi_reader_barrier_enter(&tracer->barrier);
     do {
-        let_mend(tracer, SIG_UNBLOCK); /* again: who empties the tables may have begun a box */
+        /* At each try, because a thread that emptied the tables may have started a box. */
+        mask_sigbus(tracer, SIG_UNBLOCK);
         const size_t before = recorder->out.length;
         const uint32_t generation = ctm_tracer_generation(tracer);
         tracing = ctm_tracer_is_tracing(tracer);
@@ -295,14 +297,14 @@ bool ctmi_recorder_read(struct ctm_recorder *recorder)
         }
         time = ctmi_recorder_time(recorder);
         ctmi_buffer_empty(&recorder->changes);
-        whole = !tracing || read_tables(recorder);
-        if (!whole) {
+        complete = !tracing || read_tables(recorder);
+        if (!complete) {
             recorder->out.length = before;
         }
-    } while (!whole && !recorder->out.failed);
+    } while (!complete && !recorder->out.failed);
     ctm_tracer_totals(tracer, &totals);
     read_annotations(recorder, tracing);
-    let_mend(tracer, SIG_BLOCK);
+    mask_sigbus(tracer, SIG_BLOCK);
     ctmi_reader_barrier_leave(&tracer->barrier);
     if (tracing && !recorder->out.failed) {
         put_tick(recorder, time, totals.peak_bytes);

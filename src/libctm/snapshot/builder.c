@@ -1,9 +1,8 @@
-/* snapshot/builder.c: snapshots made by hand.
+/* snapshot/builder.c: makes snapshots from rows that the caller adds.
  *
- * Model: a builder is a store that nobody traces into. For each key the first site row is in
- * the store's index, whoever made it, so a merging caller finds it. A row whose counters
- * are zero is a key reserved by a call that failed later; finish leaves such rows out, which
- * is what makes adding a whole snapshot all or nothing.
+ * Model: a builder is a store that no tracer uses. The first site row of each key is in the store's index, so a
+ * merging call finds it, whichever call made it. A row with zero counters is a key that was reserved by a call that
+ * failed later. Finish omits such rows, so adding a snapshot succeeds completely or adds nothing.
  */
 #include <string.h>
 
@@ -12,9 +11,10 @@
 #include "snapshot/snapshot.h"
 #include "tables/store.h"
 
+/* Owned by the caller; one thread at a time. */
 struct ctm_builder {
     struct ctmi_store store; /* owned */
-    ctm_snapshot_info info;  /* all that is not counted */
+    ctm_snapshot_info info;  /* the fields that are not counted */
     struct ctmi_losses losses;
 };
 
@@ -68,8 +68,8 @@ ctm_status ctm_builder_label(ctm_builder *builder, uint32_t set, uint32_t key, u
     return ctmi_store_label(&builder->store, set, key, value, out);
 }
 
-/* A row of this key with zero counters: the indexed one if it is new, else one more. */
-static ctm_status fresh_row(struct ctmi_store *store, const ctm_site *key, uint32_t *out)
+/* Makes a row of this key with zero counters, which is in the index if it is the first of its key. */
+static ctm_status make_row(struct ctmi_store *store, const ctm_site *key, uint32_t *out)
 {
     uint32_t before = ctmi_store_site_count(store);
     ctm_status status =
@@ -87,7 +87,7 @@ static bool same_key(const ctm_site *a, const ctm_site *b)
            a->traceback == b->traceback && a->labels == b->labels;
 }
 
-/* The row that `site` is to be added to. */
+/* Finds or makes the row that `site` is added to. */
 static ctm_status target_row(struct ctmi_store *store, const ctm_site *site, bool merge,
                              uint32_t *out)
 {
@@ -100,7 +100,7 @@ static ctm_status target_row(struct ctmi_store *store, const ctm_site *site, boo
         *out = last;
         return CTM_OK;
     }
-    return fresh_row(store, site, out);
+    return make_row(store, site, out);
 }
 
 ctm_status ctm_builder_site(ctm_builder *builder, const ctm_site *site, bool merge)
@@ -114,7 +114,7 @@ ctm_status ctm_builder_site(ctm_builder *builder, const ctm_site *site, bool mer
         return status;
     }
     ctm_site *row = &ctmi_store_site_row(&builder->store, id)->site;
-    /* The others never exceed allocated, so one check is enough for all. */
+    /* The other counters never exceed `allocated`, so one check is enough for all. */
     uint64_t allocated;
     if (__builtin_add_overflow(row->allocated, site->allocated, &allocated)) {
         return CTM_ERR_LIMIT;
@@ -125,18 +125,18 @@ ctm_status ctm_builder_site(ctm_builder *builder, const ctm_site *site, bool mer
     return CTM_OK;
 }
 
-/* Is the site kept at all? A site without live blocks is kept as history. */
-static bool site_kept(const ctm_site *site, const uint64_t *keep, uint32_t id)
+/* Whether the site is added at all. A site without live blocks is added for its history. */
+static bool is_added(const ctm_site *site, const uint64_t *keep, uint32_t id)
 {
     return keep == NULL || keep[id] > 0 || ctmi_site_live(site) == 0;
 }
 
-/* New ids in the builder's store, by id of the snapshot's rows. */
+/* New ids in the builder's store, by id of the snapshot's rows. Borrowed from one allocation. */
 struct new_ids {
     uint32_t *tracebacks, *labels, *sites;
 };
 
-/* Makes the rows that can fail to be made. */
+/* Makes all rows first, because making one can fail. */
 static ctm_status reserve_rows(ctm_builder *builder, const ctm_snapshot *snapshot,
                                const uint64_t *keep, const struct new_ids *ids)
 {
@@ -146,33 +146,33 @@ static ctm_status reserve_rows(ctm_builder *builder, const ctm_snapshot *snapsho
         if (keep != NULL && keep[id] > ctmi_site_live(&site)) {
             return CTM_ERR_INVALID;
         }
-        if (!site_kept(&site, keep, id)) {
+        if (!is_added(&site, keep, id)) {
             continue;
         }
         site.traceback = ids->tracebacks[site.traceback];
         site.labels = ids->labels[site.labels];
-        status = fresh_row(&builder->store, &site, &ids->sites[id]);
+        status = make_row(&builder->store, &site, &ids->sites[id]);
     }
     return status;
 }
 
-/* False: a site is kept in part, so how many of the kept blocks were there at the peak is not known. */
+/* Fills the rows. False: a site is added in part, so the number of its blocks that were live at the peak is unknown. */
 static bool fill_rows(ctm_builder *builder, const ctm_snapshot *snapshot, const uint64_t *keep,
                       const struct new_ids *ids)
 {
-    bool whole = true;
+    bool complete = true;
     for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
         const ctm_site *site = &snapshot->sites[id];
-        if (!site_kept(site, keep, id)) {
+        if (!is_added(site, keep, id)) {
             continue;
         }
         ctm_site *row = &ctmi_store_site_row(&builder->store, ids->sites[id])->site;
         row->freed = site->freed;
         row->allocated = keep == NULL ? site->allocated : site->freed + keep[id];
         row->at_peak = site->at_peak < row->allocated ? site->at_peak : row->allocated;
-        whole &= row->allocated == site->allocated;
+        complete &= row->allocated == site->allocated;
     }
-    return whole;
+    return complete;
 }
 
 ctm_status ctm_builder_add_snapshot(ctm_builder *builder, const ctm_snapshot *snapshot,
@@ -193,10 +193,10 @@ ctm_status ctm_builder_add_snapshot(ctm_builder *builder, const ctm_snapshot *sn
         status = reserve_rows(builder, snapshot, keep, &ids);
     }
     if (status == CTM_OK) {
-        bool whole = fill_rows(builder, snapshot, keep, &ids);
+        bool complete = fill_rows(builder, snapshot, keep, &ids);
         builder->info.sample_interval = snapshot->info.sample_interval;
         builder->info.peak_known =
-            snapshot->info.peak_known && whole && (first || builder->info.peak_known);
+            snapshot->info.peak_known && complete && (first || builder->info.peak_known);
         ctmi_losses_add_all(&builder->losses, snapshot->losses, snapshot->n_losses);
     }
     ctmi_mem_free(memory);

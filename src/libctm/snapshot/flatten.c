@@ -1,7 +1,7 @@
-/* snapshot/flatten.c: a snapshot out of a store.
+/* snapshot/flatten.c: makes a snapshot from a store.
  *
- * Model: rows keep their ids; chunks become columns. Nothing is hashed. Only sites are
- * numbered afresh, because those never allocated from are left out.
+ * Model: rows keep their ids, and chunks become columns. No row is hashed. Only sites get new ids, because sites
+ * without allocations are omitted.
  */
 #include <string.h>
 
@@ -50,7 +50,7 @@ static void copy_tables(const struct ctmi_store *store, ctm_snapshot *snapshot)
     }
 }
 
-/* Rows never allocated from are left out: they are spare keys, not sites. */
+/* Rows without allocations are not counted: they are keys that were reserved, not sites. */
 static uint32_t count_sites(const struct ctmi_store *store)
 {
     uint32_t sites = 0;
@@ -114,7 +114,7 @@ void ctmi_snapshot_count_peak(ctm_snapshot *snapshot)
     for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
         bytes += snapshot->sites[id].at_peak * snapshot->sites[id].block_size;
     }
-    if (bytes < snapshot->info.current_bytes) { /* a peak that was missed: it is now */
+    if (bytes < snapshot->info.current_bytes) { /* the peak was missed: it is the current state */
         bytes = snapshot->info.current_bytes;
         for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
             snapshot->sites[id].at_peak = ctmi_site_live(&snapshot->sites[id]);

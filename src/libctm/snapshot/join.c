@@ -15,7 +15,7 @@ static bool rows_begin(const ctm_snapshot *longer, const ctm_snapshot *shorter, 
                   (size_t)count * ctmi_schemas[table].content_size) == 0;
 }
 
-/* Do the tables of `longer` begin with all those of `shorter`? Those that a traceback leads to. */
+/* Whether the tables of `longer` begin with all rows of `shorter`, for the tables that a traceback needs. */
 static bool tables_begin(const ctm_snapshot *longer, const ctm_snapshot *shorter)
 {
     uint32_t few[CTMI_ROWS_TABLES], many[CTMI_ROWS_TABLES];

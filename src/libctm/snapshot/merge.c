@@ -26,7 +26,7 @@ ctm_status ctmi_store_add_tables(struct ctmi_store *store, const ctm_snapshot *s
     if (status != CTM_OK) {
         return status;
     }
-    /* What a set has takes the place of what its parent, and so `base_labels`, has. */
+    /* A label of a set replaces the label with the same key of its parent, and so of `base_labels`. */
     remap.ids[CTMI_TABLE_LABELS][0] = base_labels;
     status = ctmi_remap_tables(&remap, CTMI_TABLE_STRINGS,
                                label_map != NULL ? CTMI_TABLE_LABELS : CTMI_TABLE_TRACEBACKS);

@@ -1,11 +1,11 @@
 /* snapshot/merger.c: see ctm/merge.h.
  *
- * Model: a merger is a store, as a builder is, in which no two sites have the same key. The labels of an input
- * are a label set made beforehand, on which the input's own sets are put: so they win.
+ * Model: a merger is a store, as a builder is, in which no two sites have the same key. The labels of an input are made
+ * into a label set first, and the input's own sets are added to it, so they replace labels with the same key.
  *
- * Mostly each input has labels of its own, and then none of its sites can be there already: they are only
- * compared among themselves, in a set that fits the processor's caches, and appended. The store's index of sites is made
- * when an input comes with label sets that are not new, and kept up from then on.
+ * Usually each input has labels of its own. Then none of its sites can be in the store already: they are compared
+ * only with each other, in a set that fits in the processor's caches, and appended. The store's index of sites is
+ * made when an input has a label set that is not new, and is used from then on.
  */
 #include <stdio.h>
 #include <string.h>
@@ -17,14 +17,15 @@
 #include "snapshot/snapshot.h"
 #include "tables/store.h"
 
+/* Owned by the caller; one thread at a time. */
 struct ctm_merger {
     struct ctmi_store store; /* owned */
     ctm_snapshot_info info;  /* of all inputs so far; `command` is a string of the store */
-    bool any;                /* is there an input yet? */
-    uint32_t inputs;         /* how many there are */
+    bool any;                /* whether there is an input yet */
+    uint32_t inputs;         /* number of inputs */
     struct ctmi_losses losses;
-    uint32_t with_loss[CTM_MAX_LOSSES]; /* inputs that have it */
-    bool indexed;                       /* are the sites in the store's index? */
+    uint32_t with_loss[CTM_MAX_LOSSES]; /* number of inputs that have the loss */
+    bool indexed;                       /* whether the sites are in the store's index */
 };
 
 ctm_status ctm_merger_new(ctm_merger **out)
@@ -68,12 +69,12 @@ static ctm_status intern_labels(struct ctmi_store *store, const ctm_label_text *
 
 /* --- sites --- */
 
-/* New ids in the merger's store, by id of the snapshot's rows; all in one owned block. */
+/* New ids in the merger's store, by id of the snapshot's rows. Borrowed from one allocation. */
 struct new_ids {
     uint32_t *tracebacks, *labels, *sites;
 };
 
-/* The key of a site in the merger's store. */
+/* Returns the key of a site in the merger's store. */
 static ctm_site site_key(const ctm_snapshot *snapshot, const struct new_ids *ids, uint32_t id)
 {
     ctm_site key = snapshot->sites[id];
@@ -108,7 +109,7 @@ static bool same_key(const void *context, uint32_t a, uint32_t b)
            one.domain == two.domain && one.labels == two.labels;
 }
 
-/* None of the sites is in the store: each key gets a row. */
+/* Appends a row for each key. None of the sites is in the store. */
 static ctm_status append_rows(struct ctmi_store *store, const ctm_snapshot *snapshot,
                               const struct new_ids *ids)
 {
@@ -120,8 +121,8 @@ static ctm_status append_rows(struct ctmi_store *store, const ctm_snapshot *snap
     }
     for (uint32_t id = 1; id <= snapshot->info.sites && status == CTM_OK; id++) {
         const ctm_site key = site_key(snapshot, ids, id);
-        const uint64_t place = (uint64_t)key.traceback << 32 | (key.domain ^ key.labels);
-        const uint64_t hash = ctmi_hash_mix(ctmi_hash_mix(place) ^ key.block_size);
+        const uint64_t origin = (uint64_t)key.traceback << 32 | (key.domain ^ key.labels);
+        const uint64_t hash = ctmi_hash_mix(ctmi_hash_mix(origin) ^ key.block_size);
         const uint32_t first = ctmi_idset_add(&set, id, hash, same_key, &own);
         if (first != id) {
             ids->sites[id] = ids->sites[first];
@@ -134,7 +135,7 @@ static ctm_status append_rows(struct ctmi_store *store, const ctm_snapshot *snap
     return status;
 }
 
-/* labels_before: label sets that the store had before this input. */
+/* Whether all label sets are new. labels_before: label sets that the store had before this input. */
 static bool all_new(const ctm_snapshot *snapshot, const struct new_ids *ids, uint32_t labels_before)
 {
     for (uint32_t set = 0; set <= snapshot->info.label_sets; set++) {
@@ -198,7 +199,7 @@ static ctm_status add_rows(struct ctmi_store *store, const ctm_snapshot *snapsho
     return CTM_OK;
 }
 
-/* --- what is said of the whole --- */
+/* --- the info of the result --- */
 
 static uint64_t sum_known(uint64_t a, uint64_t b)
 {
@@ -237,30 +238,30 @@ static void add_losses(ctm_merger *merger, const ctm_snapshot *snapshot)
     for (uint32_t i = 0; i < snapshot->n_losses; i++) {
         const ctm_loss *loss = &snapshot->losses[i];
         const uint32_t before = merger->losses.n;
-        const uint32_t place =
+        const uint32_t index =
             ctmi_losses_add(&merger->losses, loss->kind, loss->detail, loss->count);
-        if (place == before) {
-            merger->with_loss[place] = 0;
+        if (index == before) {
+            merger->with_loss[index] = 0;
         }
-        merger->with_loss[place]++;
+        merger->with_loss[index]++;
     }
 }
 
-/* Each loss says in how many of the inputs it was, if not in all. */
-static void tell_inputs(const ctm_merger *merger, struct ctmi_losses *out)
+/* Adds to the text of each loss the number of inputs that have it, if not all do. */
+static void note_inputs(const ctm_merger *merger, struct ctmi_losses *out)
 {
     out->n = 0;
     for (uint32_t i = 0; i < merger->losses.n; i++) {
         const ctm_loss *loss = &merger->losses.rows[i];
         char note[64], detail[CTM_LOSS_DETAIL + sizeof note];
         const bool all = merger->with_loss[i] >= merger->inputs;
-        const int room = (int)(sizeof detail - sizeof note);
+        const int size = (int)(sizeof detail - sizeof note);
         note[0] = 0;
         if (!all) {
             snprintf(note, sizeof note, " (in %lu of %lu snapshots)",
                      (unsigned long)merger->with_loss[i], (unsigned long)merger->inputs);
         }
-        const int most = room - (int)strlen(note) - 1;
+        const int most = size - (int)strlen(note) - 1;
         char cut[CTM_LOSS_DETAIL];
         ctmi_text_fit(cut, (size_t)most + 1, loss->detail, sizeof loss->detail);
         snprintf(detail, sizeof detail, "%s%s", cut, note);
@@ -279,7 +280,7 @@ static void add_info(ctm_merger *merger, const ctm_snapshot_info *info, uint32_t
     merger->any = true;
 }
 
-/* --- all --- */
+/* --- merging --- */
 
 static ctm_status add_all(ctm_merger *merger, const ctm_snapshot *snapshot,
                           const ctm_label_text *labels, size_t n_labels, const struct new_ids *ids)
@@ -333,7 +334,7 @@ ctm_status ctm_merger_add(ctm_merger *merger, const ctm_snapshot *snapshot,
 ctm_status ctm_merger_finish(ctm_merger *merger, ctm_snapshot **out)
 {
     struct ctmi_losses losses;
-    tell_inputs(merger, &losses);
+    note_inputs(merger, &losses);
     ctm_status status = ctmi_snapshot_from_store(&merger->store, &merger->info, &losses, out);
     if (status == CTM_OK) {
         ctmi_store_free_all(&merger->store);

@@ -1,6 +1,6 @@
-/* snapshot/snapshot.c: life of a snapshot and the plain questions to it.
+/* snapshot/snapshot.c: allocation, reference counts and plain queries of a snapshot.
  *
- * Model: see snapshot/snapshot.h. The slab is the struct, then column by column, each aligned for words of 8 bytes.
+ * Model: see snapshot/snapshot.h. The slab has the struct and then the columns, each aligned to 8 bytes.
  */
 #include "snapshot/snapshot.h"
 
@@ -10,11 +10,11 @@
 #include "base/weight.h"
 
 #define COLUMN_ALIGNMENT ((uint64_t)8)
-#define MOST_ESTIMATED 0x1p62 /* well below INT64_MAX: sums are rounded a site at a time */
+#define MOST_ESTIMATED 0x1p62 /* well below INT64_MAX, because sums are rounded at each site */
 
-/* Cuts a column from the slab, aligned; *used only grows, and stays past any real size once it
- * overflowed. */
-static uint64_t slab_cut(uint64_t *used, uint64_t rows, uint64_t row_size)
+/* Returns the aligned offset of a new column in the slab. *used never decreases; after an overflow it stays UINT64_MAX,
+ * which exceeds any possible size. */
+static uint64_t slab_add_column(uint64_t *used, uint64_t rows, uint64_t row_size)
 {
     uint64_t start, size;
     if (__builtin_add_overflow(*used, COLUMN_ALIGNMENT - 1, &start) ||
@@ -26,9 +26,9 @@ static uint64_t slab_cut(uint64_t *used, uint64_t rows, uint64_t row_size)
     return start & ~(COLUMN_ALIGNMENT - 1);
 }
 
-/* Offsets in the slab. */
+/* The offsets of the columns in the slab. */
 struct slab_layout {
-    uint64_t rows[CTMI_ROWS_TABLES]; /* of the strings: their offsets */
+    uint64_t rows[CTMI_ROWS_TABLES]; /* of the strings: the column of their offsets */
     uint64_t live_sums, lengths, bytes, size;
 };
 
@@ -38,14 +38,14 @@ static void slab_plan(const ctm_snapshot_info *info, uint64_t string_bytes,
     uint64_t used = sizeof(struct ctm_snapshot);
     uint32_t counts[CTMI_ROWS_TABLES];
     ctmi_snapshot_counts(info, counts);
-    plan->live_sums = slab_cut(&used, counts[CTMI_TABLE_SITES], sizeof(uint64_t));
+    plan->live_sums = slab_add_column(&used, counts[CTMI_TABLE_SITES], sizeof(uint64_t));
     plan->rows[CTMI_TABLE_STRINGS] =
-        slab_cut(&used, (uint64_t)counts[CTMI_TABLE_STRINGS] + 1, sizeof(uint64_t));
+        slab_add_column(&used, (uint64_t)counts[CTMI_TABLE_STRINGS] + 1, sizeof(uint64_t));
     for (int table = CTMI_TABLE_STRINGS + 1; table < CTMI_ROWS_TABLES; table++) {
-        plan->rows[table] = slab_cut(&used, counts[table], ctmi_schemas[table].content_size);
+        plan->rows[table] = slab_add_column(&used, counts[table], ctmi_schemas[table].content_size);
     }
-    plan->lengths = slab_cut(&used, counts[CTMI_TABLE_TRACEBACKS], sizeof(uint32_t));
-    plan->bytes = slab_cut(&used, string_bytes, 1);
+    plan->lengths = slab_add_column(&used, counts[CTMI_TABLE_TRACEBACKS], sizeof(uint32_t));
+    plan->bytes = slab_add_column(&used, string_bytes, 1);
     plan->size = used;
 }
 
@@ -133,7 +133,7 @@ uint32_t ctm_snapshot_losses(const ctm_snapshot *snapshot, const ctm_loss **out)
     return snapshot->n_losses;
 }
 
-/* What the blocks of a sample stand for must fit as well. */
+/* Checks that the numbers of blocks and bytes that a sample stands for fit too. */
 static ctm_status check_estimates(const ctm_snapshot *snapshot)
 {
     const uint64_t interval = snapshot->info.sample_interval;
@@ -147,7 +147,7 @@ static ctm_status check_estimates(const ctm_snapshot *snapshot)
     return blocks < MOST_ESTIMATED && bytes < MOST_ESTIMATED ? CTM_OK : CTM_ERR_LIMIT;
 }
 
-/* False: a sum is more than INT64_MAX. */
+/* False: a sum exceeds INT64_MAX. */
 static bool add_blocks(const ctm_site *site, uint64_t blocks, uint64_t *sum_blocks,
                        uint64_t *sum_bytes)
 {
@@ -157,7 +157,7 @@ static bool add_blocks(const ctm_site *site, uint64_t blocks, uint64_t *sum_bloc
            !__builtin_add_overflow(*sum_blocks, blocks, sum_blocks) && *sum_blocks <= INT64_MAX;
 }
 
-/* live_sums, live_blocks, current_bytes, churn_known. */
+/* Sets live_sums, live_blocks, current_bytes, churn_known. */
 static ctm_status seal_sites(ctm_snapshot *snapshot)
 {
     uint64_t blocks = 0, bytes = 0, peak_blocks = 0, peak_bytes = 0;
@@ -196,7 +196,7 @@ void ctm_snapshot_unref(ctm_snapshot *snapshot)
     if (snapshot == NULL) {
         return;
     }
-    /* acq_rel: whoever frees must see the other threads' last reads as done. */
+    /* acq_rel: the last reads of other threads come before the free. */
     if (atomic_fetch_sub_explicit(&snapshot->references, 1, memory_order_acq_rel) != 1) {
         return;
     }
@@ -255,7 +255,7 @@ uint32_t ctm_snapshot_trace_site(const ctm_snapshot *snapshot, uint64_t index)
     if (index >= snapshot->info.live_blocks) {
         return 0;
     }
-    /* The first site whose sum is more than index; it exists, and it has live blocks. */
+    /* Find the first site whose sum exceeds `index`; it exists and has live blocks. */
     uint32_t low = 1, high = snapshot->info.sites;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;

@@ -1,9 +1,8 @@
-/* snapshot/snapshot.h: what a snapshot is made of, for the core's own use.
+/* snapshot/snapshot.h: the struct of a snapshot, for the core's own use.
  *
- * Model: one slab of memory, cut into the tables; the struct is at its head. A snapshot is made
- * in three steps: alloc (rows unset), fill by the maker, seal (derived columns and
- * totals). Before seal it belongs to its maker; after seal nobody changes it, so readers
- * need no lock.
+ * Model: one slab of memory, which begins with the struct and is divided into the tables. A snapshot is made in three
+ * steps: alloc (rows unset), filling by its maker, and seal (derived columns and totals). Before seal it belongs to its
+ * maker. After seal it never changes, so readers need no lock.
  */
 #ifndef CTMI_SNAPSHOT_SNAPSHOT_H
 #define CTMI_SNAPSHOT_SNAPSHOT_H
@@ -19,7 +18,7 @@ struct ctmi_store;
 struct ctm_snapshot {
     _Atomic uint32_t references;
     ctm_snapshot_info info; /* counts set by alloc, live_blocks and current_bytes by seal */
-    /* All inside the slab; arrays are indexed by id and have count + 1 rows. */
+    /* Arrays in the slab, indexed by id, with count + 1 rows. */
     union { /* each table by enum ctmi_table, and by its name */
         void *rows[CTMI_ROWS_TABLES];
         struct {
@@ -31,13 +30,13 @@ struct ctm_snapshot {
     };
     char *string_bytes;
     uint64_t *live_sums; /* live blocks of the sites up to and including the id */
-    uint32_t *lengths;   /* frames kept by the traceback */
+    uint32_t *lengths;   /* stored frames of the traceback */
     /* Not in the slab. */
     ctm_loss *losses; /* owned: n_losses of them; NULL: none */
     uint32_t n_losses;
 };
 
-/* Rows of each table, row 0 included. */
+/* Returns the rows of each table, row 0 included. */
 static inline void ctmi_snapshot_counts(const ctm_snapshot_info *info, uint32_t *counts)
 {
 #define TABLE(ID, one, many, number, ...) counts[CTMI_TABLE_##ID] = info->number + 1;
@@ -60,37 +59,39 @@ static inline size_t ctmi_snapshot_string_length(const ctm_snapshot *snapshot, u
     return (size_t)(snapshot->string_offsets[id + 1] - snapshot->string_offsets[id] - 1);
 }
 
-/* String id of the file of `frame`; 0 for frame 0. */
+/* Returns the string id of the file of `frame`; 0 for frame 0. */
 static inline uint32_t ctmi_snapshot_frame_file(const ctm_snapshot *snapshot, uint32_t frame)
 {
     return snapshot->functions[snapshot->frames[frame].function].filename;
 }
 
-/* The id of a string; 0: there is none. */
+/* Returns the id of a string; 0: there is none. */
 uint32_t ctmi_snapshot_find_string(const ctm_snapshot *snapshot, const char *text);
 
-/* A snapshot of one reference with room for the rows that `info` counts; row 0 of each table
- * and info are set, the rest is not. CTM_ERR_NOMEM. */
+/* Allocates a snapshot with one reference and memory for the rows that `info` counts. `info` and row 0 of each table
+ * are set, the other rows are not. CTM_ERR_NOMEM. */
 CTM_NODISCARD ctm_status ctmi_snapshot_alloc(const ctm_snapshot_info *info, uint64_t string_bytes,
                                              ctm_snapshot **out);
-/* The tables of `from`, its info and its losses, but with `sites` site rows, which are not set. CTM_ERR_NOMEM. */
+/* Allocates a snapshot with the tables, info and losses of `from`, but with `sites` site rows, which are not set.
+ * CTM_ERR_NOMEM. */
 CTM_NODISCARD ctm_status ctmi_snapshot_alloc_like(const ctm_snapshot *from, uint32_t sites,
                                                   ctm_snapshot **out);
-/* The losses of a snapshot that nobody else has yet, and that has none. CTM_ERR_NOMEM. */
+/* Sets the losses of a snapshot that has none and that no other thread has yet. CTM_ERR_NOMEM. */
 CTM_NODISCARD ctm_status ctmi_snapshot_set_losses(ctm_snapshot *snapshot, const ctm_loss *rows,
                                                   uint32_t n);
-/* Computes what follows from the rows, which must be valid. CTM_ERR_LIMIT if the live blocks
- * or their bytes, now or at the peak, are more than INT64_MAX (so differences of two snapshots always fit). */
+/* Computes the derived columns and totals; the rows must be valid. CTM_ERR_LIMIT if the live blocks or their bytes,
+ * now or at the peak, exceed INT64_MAX (so differences of two snapshots always fit). */
 CTM_NODISCARD ctm_status ctmi_snapshot_seal(ctm_snapshot *snapshot);
 
-/* A snapshot of all rows of `store` but sites never allocated from. The caller owns the store
- * meanwhile. `info` gives what is not counted here, `losses` (NULL: none) are copied. CTM_ERR_NOMEM, CTM_ERR_LIMIT. */
+/* Makes a snapshot of all rows of `store` except sites without allocations. The caller owns the store during the call.
+ * `info` has the fields that are not counted here; `losses` (NULL: none) are copied. CTM_ERR_NOMEM, CTM_ERR_LIMIT. */
 CTM_NODISCARD ctm_status ctmi_snapshot_from_store(const struct ctmi_store *store,
                                                   const ctm_snapshot_info *info,
                                                   const struct ctmi_losses *losses,
                                                   ctm_snapshot **out);
-/* The peak is what the sites say, so that no two numbers of a snapshot contradict each other: with several threads the
- * tracer's own can be some blocks off (peak.c). Of a snapshot that nobody else has yet; estimates stay. */
+/* Sets the peak to the sum over the sites, so that no two numbers of a snapshot contradict each other: with several
+ * threads, the tracer's own peak can differ by some blocks (peak.c). No other thread has the snapshot yet. The peak
+ * of a sample, which is an estimate, does not change. */
 void ctmi_snapshot_count_peak(ctm_snapshot *snapshot);
 
 #endif

@@ -1,7 +1,7 @@
 /* tables/add_store.c: see tables/add_store.h.
  *
- * Model: only rows that a site with blocks leads to are taken along. Tracebacks are walked in the order of their ids, since a parent comes before its
- * children.
+ * Model: only rows that a site with blocks needs are added. Tracebacks are walked in the order of their ids, because a
+ * parent precedes its children.
  */
 #include "tables/add_store.h"
 

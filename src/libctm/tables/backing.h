@@ -1,10 +1,11 @@
-/* backing.h: where the chunks of a store come from, if not from private memory.
+/* tables/backing.h: what supplies the memory of a store's chunks, if it is not private memory.
  *
- * Model: a black box lends a store chunks that are mapped from its file. The store asks for each chunk, and before it
- * writes past what it has asked for so far; it goes on with private memory where the file cannot have it, which is the
- * ground's business and not an error. Rows that are whole are counted at `published` too, in the file.
+ * Model: a black box backs the chunks of a store with parts of its file. The store calls `map` for each new chunk and
+ * `grow` before it writes past the bytes that it has grown the chunk to. Where the file cannot hold more, the backing
+ * maps private memory instead; this is not an error. The number of complete rows is also stored in the file, at
+ * `published`.
  *
- * Threads: called by the store's owner alone, inside whatever lock guards the store.
+ * Threads: called by the owner of the store only, under the lock that guards the store.
  */
 #ifndef CTMI_TABLES_BACKING_H
 #define CTMI_TABLES_BACKING_H
@@ -16,19 +17,20 @@
 #include "tables/schema.h"
 
 struct ctmi_backing {
-    /* Zeroed memory for a chunk, at the same address until unmap. NULL: none at all to be had. */
+    /* Returns zeroed memory for a chunk, which does not move until unmap. NULL: out of memory. */
     void *(*map)(struct ctmi_backing *backing, enum ctmi_table table, unsigned chunk, size_t size);
-    /* The first `end` bytes of the chunk are going to be written. False: they cannot. */
+    /* Called before the first `end` bytes of the chunk are written. False: they cannot be written. */
     bool (*grow)(struct ctmi_backing *backing, enum ctmi_table table, unsigned chunk, size_t end);
     void (*unmap)(struct ctmi_backing *backing, enum ctmi_table table, unsigned chunk);
-    /* The rows are about to be hashed anew: what was lost since is no longer to be found (ctmi_store_forget_rows). */
+    /* Called before all rows are hashed again. If rows were lost, the backing removes them from the indexes
+     * (ctmi_store_forget_rows). */
     void (*look)(struct ctmi_backing *backing);
 };
 
-/* A table's place on the ground. */
+/* The backing of one table. Owner and lock are the store's. */
 struct ctmi_table_backing {
     struct ctmi_backing *backing; /* borrowed; NULL: private memory */
-    uint64_t *published;          /* the count of rows in the file; NULL: it is not told */
+    uint64_t *published;          /* borrowed: the count of rows in the file; NULL: none */
     enum ctmi_table table;
 };
 

@@ -1,8 +1,7 @@
-/* copy.c: a second store with the same rows under the same ids.
+/* tables/copy.c: makes a second store with the same rows under the same ids.
  *
- * Model: chunks and indexes are copied as they are, since rows refer to each other by id and
- * indexes hold nothing but ids. No row is hashed, which makes this several times as fast
- * as interning each row anew.
+ * Model: chunks and indexes are copied as they are, because rows refer to each other by id and indexes have only ids.
+ * No row is hashed, so this is several times as fast as interning each row again.
  */
 #include <string.h>
 
@@ -62,8 +61,9 @@ static ctm_status copy_index(struct ctmi_index *to, const struct ctmi_index *fro
     return CTM_OK;
 }
 
-/* The copies have no other shards: what those freed becomes their own. Nor have they a peak to come. */
-static void settle_sites(struct ctmi_store *store)
+/* A copy belongs to no shard, so freed_remote is added to freed. No later peak is counted in a copy, so the blocks at
+ * the peak are final. */
+static void finalize_sites(struct ctmi_store *store)
 {
     for (uint32_t id = 1; id < ctmi_store_site_count(store); id++) {
         struct ctmi_site_row *row = ctmi_store_site_row(store, id);
@@ -90,7 +90,7 @@ ctm_status ctmi_store_copy(struct ctmi_store *to, const struct ctmi_store *from)
         return status;
     }
     to->peak_stamp = from->peak_stamp;
-    settle_sites(to);
+    finalize_sites(to);
     if (from->unplaced_index.used != 0 && ctmi_store_index_sites(to) != CTM_OK) {
         ctmi_store_free_all(to);
         return CTM_ERR_NOMEM;

@@ -11,8 +11,8 @@ static bool is_control(unsigned char byte)
     return byte < 0x20 || byte == 0x7f;
 }
 
-/* Bytes of the character at `at`; 0: it must not stand in a text. */
-static size_t good_character(const unsigned char *at, size_t left)
+/* Returns the bytes of the character at `at`; 0: it is not allowed in a text. */
+static size_t valid_character(const unsigned char *at, size_t left)
 {
     return is_control(*at) ? 0 : ctmi_utf8_sequence(at, left);
 }
@@ -25,7 +25,7 @@ void ctmi_text_fit(char *field, size_t size, const char *text, size_t length)
     const size_t end = nul != NULL ? (size_t)(nul - text) : length;
     assert(end <= length && size <= sizeof fit);
     for (size_t i = 0; i < end;) {
-        const size_t bytes = good_character((const unsigned char *)text + i, end - i);
+        const size_t bytes = valid_character((const unsigned char *)text + i, end - i);
         if (used + (bytes > 0 ? bytes : 1) > size - 1) {
             break;
         }
@@ -46,7 +46,7 @@ bool ctmi_text_is_fit(const char *field, size_t size)
     const char *nul = memchr(field, 0, size);
     const size_t length = nul != NULL ? (size_t)(nul - field) : size;
     for (size_t i = 0; i < length;) {
-        const size_t bytes = good_character((const unsigned char *)field + i, length - i);
+        const size_t bytes = valid_character((const unsigned char *)field + i, length - i);
         if (bytes == 0) {
             return false;
         }
@@ -72,7 +72,8 @@ static bool same_texts(const ctm_loss *a, const ctm_loss *b)
            memcmp(a->detail, b->detail, sizeof a->detail) == 0;
 }
 
-/* The list is full: what does not fit is counted, and so is what gives way to that count. */
+/* The list is full: the last row becomes the number of losses that are not listed, including the one that it
+ * replaces. */
 static uint32_t add_to_rest(struct ctmi_losses *losses)
 {
     ctm_loss *last = &losses->rows[CTM_MAX_LOSSES - 1];
@@ -115,11 +116,11 @@ void ctmi_losses_add_all(struct ctmi_losses *losses, const ctm_loss *rows, uint3
 
 void ctmi_losses_drop_counted(struct ctmi_losses *losses)
 {
-    uint32_t kept = 0;
+    uint32_t n = 0;
     for (uint32_t i = 0; i < losses->n; i++) {
         if (losses->rows[i].count == 0) {
-            losses->rows[kept++] = losses->rows[i];
+            losses->rows[n++] = losses->rows[i];
         }
     }
-    losses->n = kept;
+    losses->n = n;
 }

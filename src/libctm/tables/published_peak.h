@@ -1,7 +1,7 @@
-/* tables/published_peak.h: where a tracer stores its peak for others to read: words in the file of a black box.
+/* tables/published_peak.h: where a tracer stores its peak for readers: words in the file of a black box.
  *
- * Model: two words that only rise while the world is not stopped. Whoever raises the peak stores the stamp first, then the
- * bytes: with the stamp alone, what lives is more than the peak, which a reader sees.
+ * Model: two words that only rise while the world is not stopped. A thread that raises the peak stores the stamp first,
+ * then the bytes. If only the stamp is stored, the live bytes exceed the peak, and a reader detects that.
  */
 #ifndef CTMI_TABLES_PUBLISHED_PEAK_H
 #define CTMI_TABLES_PUBLISHED_PEAK_H

@@ -40,8 +40,8 @@ static ctm_status remap_string(struct ctmi_remap *remap, uint32_t id)
     return ctmi_store_string(remap->to, utf8, length, &remap->ids[CTMI_TABLE_STRINGS][id]);
 }
 
-/* Processes and shards of one program meet their tracebacks in nearly the same order. So the row behind the one found last is
- * tried first, which costs no lookup. */
+/* Processes and shards of one program make their tracebacks in nearly the same order. So the row after the last one
+ * found is tried first, without a lookup. */
 static ctm_status intern_traceback(struct ctmi_remap *remap, const union ctmi_content *content,
                                    uint32_t *out)
 {
@@ -61,8 +61,8 @@ static ctm_status intern_traceback(struct ctmi_remap *remap, const union ctmi_co
     return status;
 }
 
-/* Makes the row that `field` of a row of `table` refers to, and gives its new id. A row refers to tables above its own, and so
- * many calls deep is this. */
+/* Adds the row that `field` of a row of `table` refers to, and replaces *id by its new id. The recursion is at most as
+ * deep as there are tables before `table` in the list. */
 static ctm_status translate(struct ctmi_remap *remap, enum ctmi_table table,
                             const struct ctmi_field *field, uint32_t *id)
 {
@@ -78,7 +78,8 @@ static ctm_status translate(struct ctmi_remap *remap, enum ctmi_table table,
     return CTM_OK;
 }
 
-/* The content of a row, with what its references are in the store. All its fields have 4 bytes: it is no site. */
+/* Reads the content of a row and translates its references to ids of the store. All fields have 4 bytes, because the
+ * row is not a site. */
 static ctm_status read_content(struct ctmi_remap *remap, enum ctmi_table table, uint32_t id,
                                union ctmi_content *out)
 {

@@ -1,41 +1,45 @@
-/* tables/remap.h: rows of somewhere else, made rows of a store: each gets its id there, and what it refers to is translated.
+/* tables/remap.h: adds rows from another source to a store: each row gets an id there, and its references are
+ * translated.
  *
- * Model: a source gives rows by table and id (a snapshot, another store, the tables of a recording). `ids` remembers
- * where each row went, so that each is interned once. A row takes what it refers to with it; only its own table's rows
- * before it (its parent) must have been asked for already. Sites are the caller's: their counters add up differently.
+ * Model: a source returns rows by table and id; it is a snapshot, another store, or the tables of a recording. `ids`
+ * maps the id of each row in the source to its id in the store, so that each row is interned once. A row is added
+ * together with the rows that it refers to. Only its parent, which is an earlier row of the same table, must have
+ * been added before. The caller adds the sites, because their counters are added up differently.
  *
- * A failure part-way leaves rows in the store to which nobody refers: harmless.
+ * After a failure the store may have some rows to which no other row refers, which is harmless.
  */
 #ifndef CTMI_TABLES_REMAP_H
 #define CTMI_TABLES_REMAP_H
 
 #include "tables/store.h"
 
-/* Where rows come from. All is the caller's. */
+/* The source of the rows. All members are borrowed from the caller. */
 struct ctmi_row_source {
-    const void *rows;                  /* of whatever kind the two functions know */
+    const void *rows;                  /* the first argument of the two functions */
     uint32_t counts[CTMI_ROWS_TABLES]; /* rows of each table, row 0 included */
-    /* The content of a row; neither a string nor a site. */
+    /* Returns the content of a row that is neither a string nor a site. */
     const void *(*content)(const void *rows, enum ctmi_table table, uint32_t id);
     const char *(*string)(const void *rows, uint32_t id, size_t *out_length);
 };
 
+/* Owned by one call; the caller owns or has locked the store. */
 struct ctmi_remap {
     struct ctmi_store *to;              /* borrowed */
     const struct ctmi_row_source *from; /* borrowed */
-    uint32_t *ids
-        [CTMI_TABLE_SITES]; /* new ids by old; 0: not there yet. Borrowed, or parts of `memory` */
-    uint32_t *memory;       /* owned */
-    uint32_t guess;         /* traceback of the store that may be the next one */
+    /* New ids by old; 0: not added yet. Borrowed, or parts of `memory`. */
+    uint32_t *ids[CTMI_TABLE_SITES];
+    uint32_t *memory; /* owned */
+    uint32_t guess;   /* traceback id in the store that is tried first for the next row */
 };
 
-/* ids[table] is room for the ids of that table, or NULL: then it is made here. CTM_ERR_NOMEM. */
+/* ids[table] is an array for the ids of that table, or NULL: it is allocated here. CTM_ERR_NOMEM. */
 CTM_NODISCARD ctm_status ctmi_remap_init(struct ctmi_remap *remap);
 void ctmi_remap_free(struct ctmi_remap *remap); /* `memory` only */
-/* Makes row `id`, if it is not there yet. CTM_ERR_NOMEM, CTM_ERR_LIMIT; CTM_ERR_INVALID as the store's interning gives it. */
+/* Adds row `id` if it is not added yet. CTM_ERR_NOMEM, CTM_ERR_LIMIT; CTM_ERR_INVALID for the reasons given in
+ * store.h. */
 CTM_NODISCARD ctm_status ctmi_remap_row(struct ctmi_remap *remap, enum ctmi_table table,
                                         uint32_t id);
-/* The same for all rows of the tables from `first` up to and including `last`, in order. */
+/* Adds all rows of the tables from `first` up to and including `last`, in order. */
 CTM_NODISCARD ctm_status ctmi_remap_tables(struct ctmi_remap *remap, enum ctmi_table first,
                                            enum ctmi_table last);
 

@@ -1,5 +1,5 @@
-/* rows.c: see rows.h. All memory is mapped, so that it is zeroed, touched only as it
- * fills, and goes back to the system at once. */
+/* tables/rows.c: see rows.h. All memory is mapped: so it is zeroed, its pages are touched only as it fills, and it is
+ * returned to the system at once. */
 #include "tables/rows.h"
 
 #include <string.h>
@@ -52,18 +52,18 @@ void ctmi_rows_init(struct ctmi_rows *rows, uint32_t row_size, uint32_t limit)
                                .first_log2 = first_log2};
 }
 
-/* The place of row `id`, counted from the number of rows in the first chunk. */
-static uint64_t row_place(const struct ctmi_rows *rows, uint64_t id)
+/* Returns the position of row `id`, counted from the number of rows in the first chunk. */
+static uint64_t row_position(const struct ctmi_rows *rows, uint64_t id)
 {
     return id + rows->first;
 }
 
 static unsigned row_chunk(const struct ctmi_rows *rows, uint64_t id)
 {
-    return 63u - (unsigned)__builtin_clzll(row_place(rows, id)) - rows->first_log2;
+    return 63u - (unsigned)__builtin_clzll(row_position(rows, id)) - rows->first_log2;
 }
 
-static void drop_aside(struct ctmi_rows *rows, unsigned chunk)
+static void release_aside(struct ctmi_rows *rows, unsigned chunk)
 {
     if (rows->aside[chunk] != NULL) {
         ctmi_mem_unmap(rows->aside[chunk], chunk_bytes(rows, chunk) * rows->aside_factor);
@@ -71,8 +71,8 @@ static void drop_aside(struct ctmi_rows *rows, unsigned chunk)
     }
 }
 
-/* What a chunk has set aside; the first one has nothing. */
-static bool have_aside(struct ctmi_rows *rows, unsigned chunk)
+/* Reserves the address space that a chunk sets aside; the first chunk sets none aside. */
+static bool reserve_aside(struct ctmi_rows *rows, unsigned chunk)
 {
     if (rows->aside_factor != 0 && chunk != 0 && rows->aside[chunk] == NULL) {
         rows->aside[chunk] = ctmi_mem_map(chunk_bytes(rows, chunk) * rows->aside_factor);
@@ -84,14 +84,14 @@ static bool have_aside(struct ctmi_rows *rows, unsigned chunk)
 void ctmi_rows_set_aside(struct ctmi_rows *rows, uint32_t factor)
 {
     for (unsigned k = 0; k < CTMI_ROWS_CHUNKS; k++) {
-        drop_aside(rows, k);
+        release_aside(rows, k);
     }
     rows->aside_factor = (uint16_t)factor;
 }
 
-static bool have_chunk(struct ctmi_rows *rows, unsigned chunk)
+static bool map_row_chunk(struct ctmi_rows *rows, unsigned chunk)
 {
-    if (rows->chunk[chunk] == NULL && have_aside(rows, chunk)) {
+    if (rows->chunk[chunk] == NULL && reserve_aside(rows, chunk)) {
         rows->chunk[chunk] = map_chunk(&rows->backed, chunk, chunk_bytes(rows, chunk));
         if (chunk == 0 && rows->chunk[0] != NULL && rows->backed.backing == NULL) {
             ctmi_mem_sparse(rows->chunk[0], chunk_bytes(rows, 0)); /* most of it stays untouched */
@@ -106,7 +106,8 @@ ctm_status ctmi_rows_map(struct ctmi_rows *rows)
     if (last >= rows->limit) {
         return CTM_ERR_LIMIT;
     }
-    return have_chunk(rows, row_chunk(rows, rows->count)) && have_chunk(rows, row_chunk(rows, last))
+    return map_row_chunk(rows, row_chunk(rows, rows->count)) &&
+                   map_row_chunk(rows, row_chunk(rows, last))
                ? CTM_OK
                : CTM_ERR_NOMEM;
 }
@@ -118,7 +119,7 @@ ctm_status ctmi_rows_reserve(struct ctmi_rows *rows)
     if (status != CTM_OK) {
         return status;
     }
-    const uint64_t end = row_place(rows, rows->count) - ((uint64_t)rows->first << chunk) + 1;
+    const uint64_t end = row_position(rows, rows->count) - ((uint64_t)rows->first << chunk) + 1;
     return may_write(&rows->backed, chunk, (size_t)end * rows->row_size) ? CTM_OK : CTM_ERR_NOMEM;
 }
 
@@ -130,7 +131,7 @@ void ctmi_rows_empty(struct ctmi_rows *rows, bool keep)
             unmap_chunk(&rows->backed, k, rows->chunk[k], chunk_bytes(rows, k));
             rows->chunk[k] = NULL;
         }
-        drop_aside(rows, k);
+        release_aside(rows, k);
     }
     rows->count = 1;
     rows->spare = 0;
@@ -152,11 +153,11 @@ ctm_status ctmi_bytes_map(struct ctmi_bytes *bytes, size_t size, uint64_t *out_o
 {
     uint64_t offset = bytes->end;
     unsigned chunk = ctmi_bytes_chunk(offset);
-    const size_t whole = size + bytes->spare;
-    if (offset + whole > ctmi_bytes_chunk_start(chunk) + ctmi_bytes_chunk_size(chunk)) {
+    const size_t total = size + bytes->spare;
+    if (offset + total > ctmi_bytes_chunk_start(chunk) + ctmi_bytes_chunk_size(chunk)) {
         do {
             chunk++;
-        } while (chunk < CTMI_BYTES_CHUNKS && ctmi_bytes_chunk_size(chunk) < whole);
+        } while (chunk < CTMI_BYTES_CHUNKS && ctmi_bytes_chunk_size(chunk) < total);
         if (chunk >= CTMI_BYTES_CHUNKS) {
             return CTM_ERR_LIMIT;
         }
@@ -166,7 +167,7 @@ ctm_status ctmi_bytes_map(struct ctmi_bytes *bytes, size_t size, uint64_t *out_o
         bytes->chunk[chunk] = map_chunk(&bytes->backed, chunk, ctmi_bytes_chunk_size(chunk));
     }
     CTMI_ASSERT(offset >= bytes->end &&
-                offset + whole <= ctmi_bytes_chunk_start(chunk) + ctmi_bytes_chunk_size(chunk));
+                offset + total <= ctmi_bytes_chunk_start(chunk) + ctmi_bytes_chunk_size(chunk));
     *out_offset = offset;
     return bytes->chunk[chunk] != NULL ? CTM_OK : CTM_ERR_NOMEM;
 }
@@ -219,7 +220,7 @@ void ctmi_index_put(struct ctmi_index *index, uint32_t hash, uint32_t id)
 {
     uint32_t at = hash & index->mask;
     CTMI_ASSERT(id != 0);
-    CTMI_ASSERT(index->used < index->mask); /* a place stays free, or a search would never end */
+    CTMI_ASSERT(index->used < index->mask); /* a slot stays free, or a search would never end */
     while (index->ids[at] != 0) {
         at = (at + 1) & index->mask;
     }
@@ -227,9 +228,9 @@ void ctmi_index_put(struct ctmi_index *index, uint32_t hash, uint32_t id)
     index->used++;
 }
 
-/* May the index, which has `size` places and cannot grow, take one more id? */
-static ctm_status squeeze(const struct ctmi_index *index, const struct ctmi_store *store,
-                          uint64_t size)
+/* CTM_OK: one more id may be added to the index, which has `size` slots and cannot grow. */
+static ctm_status check_full_index(const struct ctmi_index *index, const struct ctmi_store *store,
+                                   uint64_t size)
 {
     const uint64_t most = store->is_using_spare ? size - (size != 0) : size / 8 * 7;
     return index->used + 1ull <= most ? CTM_OK : CTM_ERR_NOMEM;
@@ -251,7 +252,7 @@ ctm_status ctmi_index_reserve(struct ctmi_index *index, const struct ctmi_store 
                               uint32_t (*hash_of)(const struct ctmi_store *, uint32_t))
 {
     uint64_t size = index->ids == NULL ? 0 : (uint64_t)index->mask + 1;
-    /* At most 5/8 full, so that a miss ends after a few steps; but the largest may fill to 3/4. */
+    /* At most 5/8 full, so that a miss ends after a few steps; the largest index may be 3/4 full. */
     if (index->used + 1ull <= size / 8 * (size == INDEX_MOST ? 6 : 5)) {
         return CTM_OK;
     }
@@ -268,7 +269,7 @@ ctm_status ctmi_index_reserve(struct ctmi_index *index, const struct ctmi_store 
     struct ctmi_index larger = {.mask = (uint32_t)((size ? size * 2 : INDEX_FIRST) - 1)};
     larger.ids = ctmi_mem_map(index_bytes(&larger));
     if (larger.ids == NULL) {
-        return squeeze(index, store, size);
+        return check_full_index(index, store, size);
     }
     for (uint64_t i = 0; i < size; i++) {
         if (index->ids[i] != 0) {

@@ -1,4 +1,4 @@
-/* tables/schema.c: what the rows of each table hold; see tables/schema.h. */
+/* tables/schema.c: the fields of the rows of each table; see tables/schema.h. */
 #include "tables/schema.h"
 
 #include "tables/store.h"

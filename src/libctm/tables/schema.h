@@ -1,17 +1,18 @@
-/* tables/schema.h: the list of tables, from which everything that is the same for each of them is made.
+/* tables/schema.h: the list of tables, from which everything that all tables have in common is made.
  *
- * Model: CTMI_ALL_TABLES lists the tables by name; ctmi_schemas says what the rows of each hold. From these two come
- * init, copying and emptying of a store, the columns of a snapshot, giving rows new ids (tables/remap.h), the encoders and
- * decoders of the three formats, and each check of a reference.
+ * Model: CTMI_ALL_TABLES lists the tables by name, and ctmi_schemas describes the fields of their rows. From these
+ * two are made: init, copying and emptying of a store, the columns of a snapshot, new ids for rows (tables/remap.h),
+ * the encoders and decoders of the three formats, and each check of a reference.
  *
- * The *content* of a row is what it says: a struct of ctm/tables.h. It is the same in a store, in a snapshot and on file:
- *   - a row of a store begins with it; what follows is the store's own. A black box has these rows.
- *   - a row of a snapshot and of a snapshot file is the content alone, on file little-endian, each field at its offset in the struct.
- *   - a row of a recording is the fields that are part of its key, in the order of the struct, each a varint.
- * The strings have no content of a fixed size: what is theirs is done by hand.
+ * The *content* of a row is a struct of ctm/tables.h. It is the same in a store, in a snapshot and on file:
+ *   - a row of a store begins with the content; the rest is private to the store. A black box has these rows.
+ *   - a row of a snapshot and of a snapshot file is only the content; on file it is little-endian, each field at its
+ *     offset in the struct.
+ *   - a row of a recording has the fields that are part of its key, in the order of the struct, each as a varint.
+ * Strings have no content of a fixed size, so the code for them is not made from the list.
  *
- * A row refers to rows of tables above its own in the list, or to rows before it in its own table. So in the order of
- * the list, and of ids, all that a row refers to comes before it.
+ * A row refers to rows of tables that precede its own in the list, or to earlier rows of its own table. So in the
+ * order of the list, and of ids, a row comes after all rows that it refers to.
  */
 #ifndef CTMI_TABLES_SCHEMA_H
 #define CTMI_TABLES_SCHEMA_H
@@ -33,8 +34,8 @@ struct ctmi_string_row {
 
 struct ctmi_traceback_row {
     ctm_traceback row;
-    uint32_t length;    /* frames kept, this one included */
-    uint32_t last_site; /* hint: the site found last for this traceback; 0: none */
+    uint32_t length;    /* stored frames, this one included */
+    uint32_t last_site; /* hint: the last site that was looked up for this traceback; 0: none */
 };
 
 struct ctmi_label_row {
@@ -44,14 +45,15 @@ struct ctmi_label_row {
 
 /* One cache line, so that an event touches one.
  *
- * Blocks at the peak: each new peak has a stamp. A row that changes has first to save what it has: `site.at_peak` are
- * the owner's blocks, allocated - freed, at the peak whose stamp is `site.reserved`. A row with an older stamp has not
- * changed since. For `freed_remote` it is kept the other way round: `remote_since` is a stamp in the upper half, and in the
- * lower one the blocks freed since then. ctmi_site_row_at_peak puts these together. */
+ * Blocks at the peak: each new peak has a stamp. Before a row changes, it saves its number of blocks: `site.at_peak`
+ * is allocated - freed, as counted by the owner, at the peak whose stamp is `site.reserved`. A row with an older
+ * stamp has not changed since the peak. For `freed_remote`, the blocks freed since the peak are counted instead:
+ * `remote_since` has the stamp in its upper half and that count in its lower half. ctmi_site_row_at_peak combines
+ * them. */
 struct ctmi_site_row {
-    _Alignas(64) ctm_site site;    /* counters, `reserved`: the store's owner */
-    _Atomic uint64_t freed_remote; /* blocks freed through other shards: any thread */
-    _Atomic uint64_t remote_since; /* of freed_remote: any thread */
+    _Alignas(64) ctm_site site;    /* counters, `reserved`: written by the store's owner */
+    _Atomic uint64_t freed_remote; /* blocks freed through other shards; written by any thread */
+    _Atomic uint64_t remote_since; /* of freed_remote; written by any thread */
 };
 _Static_assert(sizeof(ctm_site) == 48, "a site's row on file");
 _Static_assert(sizeof(struct ctmi_site_row) == 64, "one cache line");
@@ -73,27 +75,27 @@ enum ctmi_table {
 #define TABLE(ID, ...) CTMI_TABLE_##ID,
     CTMI_ALL_TABLES(TABLE)
 #undef TABLE
-        CTMI_TABLE_BYTES, /* of the strings; last: a black box has chunks of them as of a table */
+        CTMI_TABLE_BYTES, /* of the strings; last: a black box has chunks of them too */
     CTMI_TABLES,
     CTMI_ROWS_TABLES = CTMI_TABLE_BYTES, /* tables that have rows */
 };
 
-/* A content of any table, aligned. */
+/* The content of a row of any table, aligned. */
 union ctmi_content {
 #define TABLE(ID, one, many, number, content, row) content one;
     CTMI_CONTENT_TABLES(TABLE)
 #undef TABLE
 };
 
-/* --- what a row holds --- */
+/* --- the fields of a row --- */
 
 enum ctmi_holds {
     /* Part of the row's key, and of its row in a recording: */
-    CTMI_HOLDS_NUMBER, /* any number */
-    CTMI_HOLDS_SIGNED, /* any number, of 32 bits */
-    CTMI_HOLDS_ROW,    /* the id of a row of `table`; 0: none. Of its own table: of one before it */
+    CTMI_HOLDS_NUMBER,   /* any number */
+    CTMI_HOLDS_SIGNED,   /* any number, of 32 bits */
+    CTMI_HOLDS_ROW,      /* the id of a row of `table`; 0: none. In its own table: an earlier row */
     CTMI_HOLDS_SOME_ROW, /* the same, never 0 */
-    /* Not part of it: */
+    /* Not part of the key: */
     CTMI_HOLDS_COUNTER,
     CTMI_HOLDS_ZERO, /* reserved: 0 on file */
 };
@@ -104,8 +106,8 @@ struct ctmi_field {
     uint8_t size;   /* bytes: 4 or 8; 0: no more fields */
     bool is_later;  /* not in the first version of a snapshot file; read as 0 from it */
     enum ctmi_holds holds;
-    enum ctmi_table table; /* that a reference is to */
-    const char *range;     /* recording: why a number of 32 bits that is larger is refused */
+    enum ctmi_table table; /* the table that a reference refers to */
+    const char *range;     /* recording: the reason if the number exceeds 32 bits */
 };
 
 #define CTMI_MAX_FIELDS 8
@@ -114,14 +116,14 @@ struct ctmi_schema {
     uint32_t row_size;     /* bytes, in a store */
     uint32_t content_size; /* bytes */
     uint32_t limit;        /* rows, row 0 included */
-    uint32_t spare;        /* rows kept free for blocks without a place (store.h) */
-    bool is_optional;      /* a snapshot file leaves an empty one out */
-    /* Why a reader refuses a row: */
-    const char *no_such_row;   /* one that refers to a row of this table that is not there */
-    const char *no_parent;     /* one of this table whose parent is not before it */
-    const char *without;       /* recording: one of this table without a row that it must have */
-    const char *bad_reference; /* black box: one of this table with any reference that is wrong */
-    struct ctmi_field fields[CTMI_MAX_FIELDS + 1]; /* all of the content, in its order */
+    uint32_t spare;        /* rows reserved for unplaced blocks (store.h) */
+    bool is_optional;      /* an empty table has no section in a snapshot file */
+    /* The reasons of a reader that refuses a row: */
+    const char *no_such_row;   /* the row refers to a row of this table that does not exist */
+    const char *no_parent;     /* a row of this table whose parent does not precede it */
+    const char *without;       /* recording: a row of this table without a required reference */
+    const char *bad_reference; /* black box: a row of this table with an invalid reference */
+    struct ctmi_field fields[CTMI_MAX_FIELDS + 1]; /* all fields of the content, in its order */
 };
 
 extern const struct ctmi_schema ctmi_schemas[CTMI_ROWS_TABLES];
@@ -136,16 +138,17 @@ static inline bool ctmi_field_is_reference(const struct ctmi_field *field)
     return field->holds == CTMI_HOLDS_ROW || field->holds == CTMI_HOLDS_SOME_ROW;
 }
 
-/* Why a row of `table` is refused whose field refers to no row. */
+/* Returns the reason why a row of `table` is refused if `field` refers to no row. */
 const char *ctmi_field_reason(enum ctmi_table table, const struct ctmi_field *field);
-/* Bytes of the content in the first version of a snapshot file. */
+/* Returns the bytes of the content in the first version of a snapshot file. */
 uint32_t ctmi_schema_least_size(const struct ctmi_schema *schema);
 
-/* The first field of row `id` of `table` that refers to no row; NULL: none does. counts: rows of each table, row 0 included. */
+/* Returns the first field of row `id` of `table` that refers to no row; NULL: none. counts: rows of each table, row 0
+ * included. */
 const struct ctmi_field *ctmi_content_fault(enum ctmi_table table, const void *content, uint32_t id,
                                             const uint32_t *counts);
 
-/* The value of a field of 4 bytes. */
+/* Reads a field of 4 bytes. */
 static inline uint32_t ctmi_field_get(const struct ctmi_field *field, const void *content)
 {
     uint32_t value;
@@ -158,7 +161,7 @@ static inline void ctmi_field_set(const struct ctmi_field *field, void *content,
     __builtin_memcpy((char *)content + field->offset, &value, sizeof value);
 }
 
-/* The same of one of 8. */
+/* The same for a field of 8 bytes. */
 static inline uint64_t ctmi_field_get_wide(const struct ctmi_field *field, const void *content)
 {
     uint64_t value;

@@ -1,11 +1,11 @@
-/* store.c: interning; see store.h.
+/* tables/store.c: interning; see store.h.
  *
- * Model: to intern is to look the content up in the table's index, else to make room in the
- * index, then in the rows, and only then to write. Nothing is visible before all room is there,
- * which makes every call failure-atomic without any undoing.
+ * Model: intern looks the content up in the index of the table. If it is not found, memory is reserved in the index,
+ * then in the rows, and only then is the row written. Nothing is visible before all memory is reserved, so every call
+ * is failure-atomic without undoing anything.
  *
- * The generic part takes a description of the table; the descriptions are constants and
- * `intern` is always inlined, so each table gets its own code without a call through a pointer.
+ * The generic functions get a description of the table. The descriptions are constants and `intern` is always
+ * inlined, so each table has its own code without calls through a pointer.
  */
 #include "tables/store.h"
 
@@ -16,7 +16,8 @@
 #include "tables/rows.h"
 
 /* --- hashing ---
- * Ids and sizes are small numbers: two of them must not meet in one `^`, where many pairs give the same. */
+ * Ids and sizes are small numbers. Two of them are never combined by one `^`, because many pairs have the same
+ * result. */
 static inline uint64_t mix(uint64_t hash, uint64_t value)
 {
     hash = (hash ^ value) * 0x9E3779B97F4A7C15ull;
@@ -146,7 +147,7 @@ static ctm_status write_string(struct ctmi_store *store, void *row, const void *
 {
     const struct string_key *key = from;
     uint64_t offset;
-    /* Here and not at each call: what is in the table already is valid. */
+    /* Checked here and not at each call: strings that are in the table are valid. */
     if (ctmi_utf8_fault((const unsigned char *)key->utf8, key->length) < key->length) {
         return CTM_ERR_INVALID;
     }
@@ -250,9 +251,9 @@ INLINE uint32_t find(const struct ctmi_store *store, const struct table *table, 
     }
 }
 
-/* Does row `id`, which is the next one, refer only to rows that there are? */
-static inline bool is_good_row(const struct ctmi_store *store, enum ctmi_table table,
-                               const void *row, uint32_t id)
+/* Whether row `id`, the next one, refers only to existing rows. */
+static inline bool is_valid_row(const struct ctmi_store *store, enum ctmi_table table,
+                                const void *row, uint32_t id)
 {
     uint32_t counts[CTMI_ROWS_TABLES];
     for (int i = 0; i < CTMI_ROWS_TABLES; i++) {
@@ -270,7 +271,7 @@ INLINE ctm_status append(struct ctmi_store *store, const struct table *table, co
         CTMI_ASSERT(rows->count >= 1 && rows->count < rows->limit);
         void *row = ctmi_rows_at(rows, rows->count, table->row_size);
         status = table->write(store, row, key);
-        CTMI_ASSERT(status != CTM_OK || is_good_row(store, table->table, row, rows->count));
+        CTMI_ASSERT(status != CTM_OK || is_valid_row(store, table->table, row, rows->count));
     }
     if (status == CTM_OK) {
         *out = rows->count;
@@ -362,7 +363,7 @@ ctm_status ctmi_store_traceback(struct ctmi_store *store, uint32_t parent, uint3
     return add_traceback(store, &key, out);
 }
 
-/* Are the bytes of string `a` less than, equal to or greater than those of `b`? As strcmp. */
+/* Compares the bytes of strings `a` and `b`, as strcmp does. */
 static int compare_strings(const struct ctmi_store *store, uint32_t a, uint32_t b)
 {
     size_t one, two;
@@ -372,8 +373,8 @@ static int compare_strings(const struct ctmi_store *store, uint32_t a, uint32_t 
     return order != 0 ? order : (one > two) - (one < two);
 }
 
-/* The pair goes to its place in the chain; the pairs behind it are put on again. A chain has at most
- * CTM_MAX_LABELS pairs, and so many calls deep is this. */
+/* Inserts the pair into the chain, which is sorted by key, and interns the later pairs again. The recursion is at most
+ * CTM_MAX_LABELS deep, because a chain has at most so many pairs. */
 static ctm_status put_label(struct ctmi_store *store, uint32_t set, const ctm_label *pair,
                             uint32_t *out)
 {
@@ -422,7 +423,7 @@ ctm_status ctmi_store_site(struct ctmi_store *store, uint32_t domain, uint32_t t
     if (traceback == 0) {
         return intern(store, &site_table, hash_site(&key), &key, out);
     }
-    /* Most allocations of a place in the code have the same size as the last one there. */
+    /* Most allocations with one traceback have the same size as the last one. */
     struct ctmi_traceback_row *row = ctmi_store_traceback_row(store, traceback);
     if (row->last_site != 0 && same_site(store, row->last_site, &key)) {
         *out = row->last_site;
@@ -539,7 +540,7 @@ void ctmi_store_forget_rows(struct ctmi_store *store)
 
 static void empty(struct ctmi_store *store, bool keep)
 {
-    keep = keep && store->bytes.backed.backing == NULL; /* what is emptied on file begins anew */
+    keep = keep && store->bytes.backed.backing == NULL; /* in a file the chunks are mapped anew */
     for (int table = 0; table < CTMI_ROWS_TABLES; table++) {
         ctmi_rows_empty(&store->rows[table], keep);
         ctmi_index_empty(&store->index[table], keep);

@@ -1,8 +1,8 @@
-/* unplaced.c: blocks whose place there is no memory for; see store.h.
+/* tables/unplaced.c: counts blocks for whose traceback there is no memory; see store.h.
  *
- * Model: a table that cannot grow still has the spare rows that were set aside while it could. Of these, one traceback is made, and
- * a site for each size that comes: so totals and counts stay exact, and only the place is not known. Nothing here
- * asks the system for memory, if ordinary rows did leave the spare ones alone (rows.c).
+ * Model: a table that cannot grow still has the spare rows that were reserved earlier. They are used for one
+ * traceback and for one site per block size. So totals and counts stay exact, and only the traceback is unknown.
+ * Nothing here allocates memory, because ordinary rows do not use the spare ones (rows.c).
  */
 #include "tables/rows.h"
 
@@ -15,7 +15,7 @@ static void set_spare(struct ctmi_store *store, bool is_set_aside)
     store->bytes.spare = is_set_aside ? sizeof CTMI_UNPLACED_TEXT : 0;
 }
 
-static bool have_room(struct ctmi_store *store)
+static bool map_spare(struct ctmi_store *store)
 {
     uint64_t offset;
     for (enum ctmi_table table = 0; table < CTMI_ROWS_TABLES; table++) {
@@ -31,7 +31,7 @@ static bool have_room(struct ctmi_store *store)
 ctm_status ctmi_store_reserve_spare(struct ctmi_store *store)
 {
     set_spare(store, true);
-    if (have_room(store)) {
+    if (map_spare(store)) {
         return CTM_OK;
     }
     set_spare(store, false);
@@ -59,7 +59,7 @@ static uint32_t hash_key(uint32_t domain, uint64_t block_size)
     return (uint32_t)(hash ^ hash >> 32);
 }
 
-/* 0: there is no such site. */
+/* Returns the site of unplaced blocks; 0: there is none. */
 static uint32_t find(const struct ctmi_store *store, uint32_t domain, uint64_t block_size)
 {
     const struct ctmi_index *index = &store->unplaced_index;

@@ -32,11 +32,11 @@ void ctm_tracer_loss(ctm_tracer *tracer, const char *kind, const char *detail, u
     struct ctmi_annotations *annotations = &tracer->annotations;
     pthread_mutex_lock(&annotations->lock);
     const uint32_t before = annotations->losses.n;
-    const uint32_t place = ctmi_losses_add(&annotations->losses, kind, detail, count);
+    const uint32_t index = ctmi_losses_add(&annotations->losses, kind, detail, count);
     const bool changed = count > 0 || annotations->losses.n > before;
     annotations->version += changed;
     if (changed) {
-        ctmi_sinks_loss_told(tracer, place);
+        ctmi_sinks_loss_told(tracer, index);
     }
     pthread_mutex_unlock(&annotations->lock);
 }

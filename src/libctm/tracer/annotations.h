@@ -1,9 +1,11 @@
-/* tracer/annotations.h: what a tracer was told to say beside its numbers: losses (ctm/losses.h), and how the process ends.
+/* tracer/annotations.h: what a tracer stores in addition to its numbers: losses (ctm/losses.h), and how the process
+ * ends.
  *
- * Model: the list is the tracer's own. A sink that keeps a copy is told of each change (sink.h); one that looks at times
- * compares `version` with the one that it has put.
+ * Model: the tracer owns the list. A sink with a copy of it is called for each change (sink.h). A sink that reads the
+ * list now and then compares `version` with the version that it wrote last.
  *
- * Locks: `lock` guards all. It is taken inside any other lock and nothing is locked inside it; a fork takes it last.
+ * Locks: `lock` guards all fields. It may be acquired while any other lock is held, and no lock is acquired while it is
+ * held. A fork acquires it last.
  */
 #ifndef CTMI_TRACER_ANNOTATIONS_H
 #define CTMI_TRACER_ANNOTATIONS_H
@@ -13,7 +15,7 @@
 #include "tables/losses.h"
 
 struct ctmi_end_annotation {
-    char text[CTM_END_TEXT]; /* as ctmi_text_fit makes it; empty: not known */
+    char text[CTM_END_TEXT]; /* as ctmi_text_fit makes it; empty: unknown */
     int32_t status;
     bool status_known;
 };
@@ -26,9 +28,9 @@ struct ctmi_annotations {
 };
 
 void ctmi_annotations_init(struct ctmi_annotations *annotations);
-/* For a start: nothing was told yet. */
+/* Called by a start of tracing: removes the losses and the end. */
 void ctmi_annotations_forget(struct ctmi_annotations *annotations);
-/* For a clear: what happened to blocks that are forgotten is, too. */
+/* Called by a clear: removes the losses that count blocks, because these blocks are removed too. */
 void ctmi_annotations_clear(struct ctmi_annotations *annotations);
 
 #endif

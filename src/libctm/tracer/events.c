@@ -1,11 +1,11 @@
-/* events.c: blocks coming, going, changing size and owner. The hot path.
+/* tracer/events.c: counts blocks that are allocated, freed, resized or reattributed. The hot path.
  *
- * Model: an event finds or makes everything that can fail first (site, place in the map), and
- * then only counts, which cannot fail. Counters of a site belong to the home shard of the
- * block, totals to the shard the event came through (shard.h).
+ * Model: an event first does everything that can fail (finding or making the site, the map entry) and then only counts,
+ * which cannot fail. The counters of a site belong to the home shard of the block, the totals to the shard of the event
+ * (shard.h).
  *
- * The peak: see peak.c. With sampling, totals are in the bytes that the recorded blocks stand for (base/weight.h), and
- * the addresses that are on the map are told to `places`.
+ * The peak: see peak.c. With sampling, totals are in the bytes that the traced blocks stand for (base/weight.h), and
+ * the addresses of the blocks in the map are added to the page filter.
  */
 #include "base/weight.h"
 #include "tracer/shard.h"
@@ -29,10 +29,10 @@ static inline struct ctmi_site_row *row_of(const ctm_shard *shard, uint32_t site
 }
 
 /* --- counting --- */
-static inline uint64_t add(_Atomic uint64_t *mine, uint64_t amount)
+static inline uint64_t add(_Atomic uint64_t *counter, uint64_t amount)
 {
-    uint64_t now = atomic_load_explicit(mine, memory_order_relaxed) + amount;
-    atomic_store_explicit(mine, now, memory_order_relaxed);
+    uint64_t now = atomic_load_explicit(counter, memory_order_relaxed) + amount;
+    atomic_store_explicit(counter, now, memory_order_relaxed);
     return now;
 }
 
@@ -51,26 +51,26 @@ static inline void total_subtract(ctm_shard *shard, uint64_t bytes)
     add(&shard->bytes, 0 - bytes);
 }
 
-static inline uint32_t stamp_of_now(const ctm_shard *shard)
+static inline uint32_t current_stamp(const ctm_shard *shard)
 {
     return atomic_load_explicit(&shard->tracer->peak_stamp, memory_order_relaxed);
 }
 
-/* The row of this shard is about to change: what it has is what it had at the peak, if it has not changed since. */
+/* Called before a row of this shard changes. If it has not changed since the peak, its blocks are those at the peak. */
 static inline void save_peak(const ctm_shard *shard, struct ctmi_site_row *row)
 {
-    const uint32_t now = stamp_of_now(shard);
+    const uint32_t now = current_stamp(shard);
     if (row->site.reserved != now) {
         row->site.at_peak = row->site.allocated - row->site.freed;
-        /* In this order in memory, for a black box whose program is killed at this moment; no instruction. */
+        /* A compiler barrier: a program that is killed here leaves the two words in this order in its black box. */
         atomic_signal_fence(memory_order_seq_cst);
         row->site.reserved = now;
         atomic_signal_fence(memory_order_seq_cst);
     }
 }
 
-/* A block that counts as live is freed at this shard's own row: it was allocated. (Rows in the file of a black box become
- * zeros when somebody cuts it; `tables_lost` tells so of rows that have moved from there.) */
+/* A live block is freed at a row of this shard, so it was allocated. (Rows in the file of a black box become zeros if
+ * another process cuts the file; for rows that have moved from there, `tables_lost` says so.) */
 static inline void assert_allocated(const ctm_shard *shard, const struct ctmi_site_row *row)
 {
     CTMI_ASSERT(row->site.freed < row->site.allocated ||
@@ -80,10 +80,10 @@ static inline void assert_allocated(const ctm_shard *shard, const struct ctmi_si
     (void)row;
 }
 
-/* A block of another shard. */
+/* Counts the free of another shard's block. */
 static CTMI_RARE void count_remote(const ctm_shard *shard, struct ctmi_site_row *row)
 {
-    const uint64_t now = stamp_of_now(shard);
+    const uint64_t now = current_stamp(shard);
     uint64_t since = atomic_load_explicit(&row->remote_since, memory_order_relaxed), next;
     do {
         next = since >> 32 != now ? now << 32 | 1 : since + ((uint32_t)since != UINT32_MAX);
@@ -108,7 +108,7 @@ static inline void site_allocated(const ctm_shard *shard, struct ctmi_site_row *
     row->site.allocated++;
 }
 
-/* Bytes that a block of the site stands for. */
+/* Returns the bytes that a block of the site stands for. */
 static inline uint64_t weighted_size(const ctm_shard *shard, const struct ctmi_site_row *row)
 {
     const uint64_t interval = ctmi_tracer_interval(shard->tracer);
@@ -151,8 +151,8 @@ static inline bool is_sampling(const ctm_shard *shard)
     return ctmi_tracer_interval(shard->tracer) != 0;
 }
 
-/* In a place that was taken (0: it was not), or in a sample. */
-static CTMI_RARE void alloc_rarely(ctm_shard *shard, uintptr_t address, uint32_t site, uint32_t old)
+/* An allocation at an address that still has a block (`old`; 0: none), or in a sampling tracer. */
+static CTMI_RARE void alloc_rare(ctm_shard *shard, uintptr_t address, uint32_t site, uint32_t old)
 {
     if (old != 0) {
         count_freed(shard, old);
@@ -162,8 +162,8 @@ static CTMI_RARE void alloc_rarely(ctm_shard *shard, uintptr_t address, uint32_t
     count_allocated(shard, site);
 }
 
-/* A block of another shard, or in a sample. */
-static CTMI_RARE void free_rarely(ctm_shard *shard, uintptr_t address, uint32_t site_ref)
+/* Frees a block of another shard, or a block of a sampling tracer. */
+static CTMI_RARE void free_rare(ctm_shard *shard, uintptr_t address, uint32_t site_ref)
 {
     drop_address(shard, address);
     count_freed(shard, site_ref);
@@ -177,7 +177,7 @@ static inline ctm_status find_site(ctm_shard *shard, uint32_t domain, uint32_t t
     if (UNLIKELY(traceback == 0 || traceback >= ctmi_store_traceback_count(store))) {
         return CTM_ERR_INVALID;
     }
-    /* ctmi_store_site begins with the same look at the hint: here it saves the call. */
+    /* ctmi_store_site begins with the same check of the hint; checking it here saves the call. */
     uint32_t last = ctmi_store_traceback_row(store, traceback)->last_site;
     if (last != 0) {
         const ctm_site *site = &ctmi_store_site_row(store, last)->site;
@@ -211,7 +211,7 @@ ctm_status ctm_shard_alloc_at(ctm_shard *shard, uint32_t domain, uintptr_t addre
         return status;
     }
     if (UNLIKELY(old != 0 || is_sampling(shard))) {
-        alloc_rarely(shard, address, site, old);
+        alloc_rare(shard, address, site, old);
         return CTM_OK;
     }
     struct ctmi_site_row *row = ctmi_store_site_row(&shard->store, site);
@@ -236,7 +236,7 @@ bool ctm_shard_free(ctm_shard *shard, uint32_t domain, uintptr_t address)
         return false;
     }
     if (UNLIKELY(site_ref >> CTMI_SITE_REF_SITE_BITS != shard->index || is_sampling(shard))) {
-        free_rarely(shard, address, site_ref);
+        free_rare(shard, address, site_ref);
         return true;
     }
     struct ctmi_site_row *row =
@@ -249,10 +249,10 @@ bool ctm_shard_free(ctm_shard *shard, uint32_t domain, uintptr_t address)
 }
 
 /* --- resize ---
- * Between begin and the end the old block is not in the map but still counted. The shard has a
- * reserved entry in the map for each resize that has begun. One is enough: either the new address
- * or the old one enters the map, never both. (A fork in between, in another thread, leaves the
- * child with a block that is counted and cannot be freed: its thread does not exist there.) */
+ * Between begin and end, the old block is counted but not in the map. The shard has one reserved map entry for each
+ * resize that has begun. One is enough, because either the new address or the old one is added to the map, never
+ * both. (If another thread forks in between, the child has a block that is counted and cannot be freed, because the
+ * resizing thread does not exist there.) */
 static ctm_status reserve_entry(ctm_shard *shard)
 {
     if (shard->resizing == shard->reserved) {
@@ -334,7 +334,7 @@ void ctm_shard_resize_commit(ctm_shard *shard, const ctm_resize *resize, uintptr
         CTMI_ASSERT(shard->resizing >= 1);
         shard->resizing--;
     }
-    /* First off, then on: the peak never holds both the old and the new block. */
+    /* First subtract, then add: the peak never includes both the old and the new block. */
     if (resize->old_site_ref != 0) {
         count_freed(shard, resize->old_site_ref);
     }
@@ -378,7 +378,7 @@ uint64_t ctm_shard_found_size(const ctm_shard *shard, const ctm_found *found)
     return row_of(shard, found->site_ref)->site.block_size;
 }
 
-/* The totals stay: as many bytes in as many blocks. */
+/* The totals do not change: the numbers of bytes and blocks are the same. */
 void ctm_shard_reattribute_at(ctm_shard *shard, const ctm_found *found, uint32_t site)
 {
     ctmi_shard_assert_inside(shard);

@@ -1,19 +1,21 @@
-/* peak.c: the peak of the bytes, kept without a word that all threads write.
+/* tracer/peak.c: counts the peak of the bytes without a word that all threads write.
  *
- * Model: each shard counts what it added and took off, on a cache line of its own, and has a limit: as long as its
- * bytes are not above it, the peak is not reached, because the limits of all shards together are never more than the
- * peak. Whoever passes his limit comes here. If the peak has room that is in nobody's limit, he gets half of it; else the
- * limits of the others are taken back to the bytes they have; and if the sum is more than the peak, it is the new peak. So
- * a heap that stays below its peak costs each thread a compare with its own line, and one that grows is counted exactly.
+ * Model: each shard counts what it added and subtracted, in a cache line of its own, and has a limit. The sum of all
+ * limits never exceeds the peak, so the peak is not reached as long as no shard's bytes exceed its limit. A thread
+ * that exceeds the limit of its shard calls ctmi_peak_reached. If a part of the peak is in no limit, the shard's
+ * limit is raised by half of that part. Otherwise the limits of the other shards are lowered to their bytes; if the
+ * sum then exceeds the peak, it is the new peak. So a heap that stays below its peak costs each thread a compare with
+ * its own cache line, and a heap that grows is counted exactly.
  *
- * One inexactness is left: a thread that adds bytes at the very moment when its limit is taken back may see that a few
- * nanoseconds late, and the peak then misses what it added until the next event that adds bytes. With one
- * thread at a time the peak is exact.
+ * There is one inexactness: a thread that adds bytes at the moment when its limit is lowered may see the new limit a
+ * few nanoseconds late. The peak then lacks these bytes until the next event that adds bytes. If one thread runs at a
+ * time, the peak is exact.
  *
- * What lives at the peak: each time it is raised, its stamp is (store.h). Long before stamps run out all rows are
- * given the first one again, as they may be at a moment of a new peak, when what lives is what lived at the peak.
+ * Live blocks at the peak: the stamp is raised with each new peak (store.h). Long before the stamps run out, all rows
+ * get the first stamp again. This is valid at the moment of a new peak, when the live blocks are the live blocks at
+ * the peak.
  *
- * Lock: peak_lock, the innermost but for the map's; never held together with that.
+ * Lock: peak_lock. No lock is acquired while it is held, and it is never held together with the map's lock.
  */
 #include "tracer/shard.h"
 
@@ -29,14 +31,14 @@ static void raise_word(_Atomic uint64_t *word, uint64_t value)
     }
 }
 
-/* The peak was raised; others may raise it at the same time. */
+/* Called after the peak was raised; other threads may raise it at the same time. */
 static void publish_raised(struct ctm_tracer *tracer, uint32_t stamp)
 {
     raise_word(&tracer->published_peak->stamp, stamp);
     raise_word(&tracer->published_peak->bytes, load(&tracer->peak_bytes));
 }
 
-/* The same with the world stopped, when they may be lower. */
+/* The same with the world stopped; the new values may be lower. */
 static void publish(struct ctm_tracer *tracer)
 {
     if (tracer->published_peak != NULL) {
@@ -65,8 +67,8 @@ static void sum_others(const struct ctm_shard *shard, uint64_t *out_bytes, uint6
     }
 }
 
-/* A new peak: no row has changed since. */
-static void begin_stamps_anew(struct ctm_tracer *tracer)
+/* Called at a new peak, when no row has changed since. */
+static void restart_stamps(struct ctm_tracer *tracer)
 {
     CTMI_ASSERT_WORLD_STOPPED(tracer);
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
@@ -80,7 +82,7 @@ static void begin_stamps_anew(struct ctm_tracer *tracer)
     atomic_store(&tracer->peak_stamp, 1);
 }
 
-/* The peak was raised through `shard`. */
+/* Called after the peak was raised through `shard`. */
 static void next_stamp(struct ctm_shard *shard)
 {
     struct ctm_tracer *tracer = shard->tracer;
@@ -90,13 +92,13 @@ static void next_stamp(struct ctm_shard *shard)
     }
     if (__builtin_expect(stamp >= tracer->peak_stamps && shard->index == 0, 0)) {
         ctmi_tracer_stop_world(tracer);
-        begin_stamps_anew(tracer);
+        restart_stamps(tracer);
         publish(tracer);
         ctmi_tracer_resume_world(tracer);
     }
 }
 
-/* False: the peak is not lower than `total`. */
+/* Raises the peak to `total`. False: it is not lower than `total`. */
 static bool raise_peak(ctm_tracer *tracer, uint64_t total)
 {
     uint64_t peak = load(&tracer->peak_bytes);
@@ -109,7 +111,7 @@ static bool raise_peak(ctm_tracer *tracer, uint64_t total)
     return false;
 }
 
-static void take_limits_back(struct ctm_shard *shard)
+static void lower_limits(struct ctm_shard *shard)
 {
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         struct ctm_shard *other = &shard->tracer->shards[i];
@@ -125,7 +127,7 @@ void ctmi_peak_reached(struct ctm_shard *shard)
     ctm_tracer *tracer = shard->tracer;
     uint64_t others, limits;
     const uint64_t now = load(&shard->bytes);
-    /* The common case, a heap that grows while the others have nothing to spare, needs no lock. */
+    /* The common case needs no lock: the heap grows, and the limits of the other shards equal their bytes. */
     sum_others(shard, &others, &limits);
     if (others == limits && raise_peak(tracer, now + others)) {
         atomic_store_explicit(&shard->limit, now, memory_order_relaxed);
@@ -136,12 +138,12 @@ void ctmi_peak_reached(struct ctm_shard *shard)
     pthread_mutex_lock(&tracer->peak_lock);
     sum_others(shard, &others, &limits);
     if ((int64_t)(load(&tracer->peak_bytes) - limits - now) <= 0) {
-        take_limits_back(shard);
+        lower_limits(shard);
         sum_others(shard, &others, &limits);
         raised = raise_peak(tracer, now + others);
     }
-    const int64_t room = (int64_t)(load(&tracer->peak_bytes) - limits - now);
-    atomic_store_explicit(&shard->limit, now + (uint64_t)(room > 0 ? room / 2 : 0),
+    const int64_t margin = (int64_t)(load(&tracer->peak_bytes) - limits - now);
+    atomic_store_explicit(&shard->limit, now + (uint64_t)(margin > 0 ? margin / 2 : 0),
                           memory_order_relaxed);
     pthread_mutex_unlock(&tracer->peak_lock);
     if (raised) {
@@ -158,7 +160,7 @@ void ctmi_peak_set(struct ctm_tracer *tracer, uint64_t peak)
     }
     atomic_store(&tracer->peak_bytes, peak);
     if (atomic_fetch_add(&tracer->peak_stamp, 1) >= tracer->peak_stamps || peak == 0) {
-        begin_stamps_anew(tracer);
+        restart_stamps(tracer);
     }
     publish(tracer);
 }

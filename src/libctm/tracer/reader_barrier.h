@@ -1,11 +1,12 @@
-/* tracer/reader_barrier.h: keeping a recorder out of the tables while they are emptied.
+/* tracer/reader_barrier.h: a lock that keeps a recorder out of the tables while they are emptied.
  *
- * Model: a recorder reads the tables of all shards without their locks: rows never move, and counts are published.
- * That is safe but while tables are emptied (start, stop, clear) or the process forks. So whoever does that closes
- * the gate, and a recorder is inside it while it reads. It looks at `waiting` every few thousand rows and steps
- * aside, so closing takes microseconds however many rows there are.
+ * Model: a recorder reads the tables of all shards without the shards' locks: rows never move, and counts are
+ * published. This is safe except while the tables are emptied (start, stop, clear) or the process forks. A thread
+ * that does one of these closes the barrier, and a recorder is inside it while it reads. The recorder checks
+ * `waiting` every few thousand rows and yields, so closing takes microseconds, however many rows there are.
  *
- * Lock order: shards, then the gate. Inside the gate a recorder takes no other lock and does no input or output.
+ * Lock order: shards, then the barrier. Inside the barrier a recorder acquires only the lock of the annotations, and it
+ * does no input or output.
  */
 #ifndef CTMI_TRACER_READER_BARRIER_H
 #define CTMI_TRACER_READER_BARRIER_H
@@ -18,8 +19,8 @@
 
 struct ctmi_reader_barrier {
     pthread_mutex_t lock;
-    CTMI_HOLDER(holder)       /* who has closed it, or is inside */
-    _Atomic unsigned waiting; /* threads that want to close it */
+    CTMI_HOLDER(holder)       /* the thread that has closed it or is inside */
+    _Atomic unsigned waiting; /* threads that are waiting to close it */
 };
 
 static inline void ctmi_reader_barrier_init(struct ctmi_reader_barrier *barrier)
@@ -42,7 +43,7 @@ static inline void ctmi_reader_barrier_open(struct ctmi_reader_barrier *barrier)
     pthread_mutex_unlock(&barrier->lock);
 }
 
-/* The child of a fork has one thread, which has closed the gate; others who waited are not there. */
+/* The child of a fork has one thread, which has closed the barrier; threads that waited do not exist there. */
 static inline void ctmi_reader_barrier_open_in_child(struct ctmi_reader_barrier *barrier)
 {
     atomic_store(&barrier->waiting, 0);
@@ -64,7 +65,7 @@ static inline void ctmi_reader_barrier_leave(struct ctmi_reader_barrier *barrier
     pthread_mutex_unlock(&barrier->lock);
 }
 
-/* Lets whoever waits in between. A mutex alone is not fair: it would be taken again at once. */
+/* Lets waiting threads close the barrier. A mutex alone is not fair: the recorder would acquire it again at once. */
 static inline void ctmi_reader_barrier_yield(struct ctmi_reader_barrier *barrier)
 {
     if (atomic_load_explicit(&barrier->waiting, memory_order_relaxed) == 0) {

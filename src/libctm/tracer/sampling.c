@@ -1,7 +1,8 @@
-/* sampling.c: which blocks are recorded when not all are. The model is in base/weight.h; here is how it is drawn: the
- * distance to the next point is exponential, and since that has no memory, it is drawn anew after each block that a
- * point fell on, and otherwise shortened by the block's bytes. Distances are whole bytes: rounding down changes nothing
- * about which block of whole bytes the point falls on.
+/* tracer/sampling.c: selects the blocks that a sampling tracer traces. base/weight.h has the model. Sampling points
+ * are drawn as follows: the distance to the next point is exponentially distributed. This distribution has no memory,
+ * so a new distance is drawn after each block that has a point, and any other block subtracts its bytes from the
+ * distance. Distances are whole bytes: because blocks are whole bytes too, rounding down does not change which block
+ * has the point.
  */
 #include "tracer/sampling.h"
 
@@ -10,7 +11,7 @@
 
 #include "tracer/shard.h"
 
-/* --- places --- */
+/* --- the page filter --- */
 void ctmi_page_filter_add(struct ctmi_page_filter *page_filter, uint64_t address)
 {
     _Atomic uint8_t *count = ctmi_page_filter_bucket(page_filter, address);
@@ -56,8 +57,8 @@ static void seed(ctm_sampler *sampler)
     sampler->random = (uint64_t)now.tv_nsec << 32 ^ (uint64_t)now.tv_sec ^ (uintptr_t)sampler;
 }
 
-/* A point falls on the block, or the sampler is not of this generation. */
-static CTMI_RARE bool takes_slowly(ctm_tracer *tracer, ctm_sampler *sampler, uint64_t size)
+/* The block has a point, or the sampler is of an older generation. */
+static CTMI_RARE bool takes_slow(ctm_tracer *tracer, ctm_sampler *sampler, uint64_t size)
 {
     const uint32_t generation = ctm_tracer_generation(tracer);
     if (sampler->generation != generation) {
@@ -81,7 +82,7 @@ bool ctm_sampler_takes(ctm_tracer *tracer, ctm_sampler *sampler, uint64_t size)
         sampler->distance -= size;
         return false;
     }
-    return ctmi_tracer_interval(tracer) == 0 || takes_slowly(tracer, sampler, size);
+    return ctmi_tracer_interval(tracer) == 0 || takes_slow(tracer, sampler, size);
 }
 
 void ctm_sampler_force(ctm_tracer *tracer, ctm_sampler *sampler)

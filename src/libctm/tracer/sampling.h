@@ -1,10 +1,11 @@
-/* tracer/sampling.h: what a sampling tracer knows besides its tables: where sampled blocks may lie.
+/* tracer/sampling.h: the page filter of a sampling tracer: which pages may have sampled blocks.
  *
- * Model: most blocks of a sampling tracer are not on the map, and freeing one must not cost a look at it. `counts` says how
- * many sampled blocks lie in pages that share a bucket: 0 means there is none. A count that has reached 255 stays there.
+ * Model: most blocks of a sampling tracer are not in the block map, and freeing one must not cost a lookup there.
+ * `counts` says how many sampled blocks are in the pages that share a bucket; 0: none. A count that has reached 255
+ * never changes again.
  *
- * Threads: counts are atomic. Whoever frees a block has learnt its address from whoever allocated it, so it sees
- * the count raised.
+ * Threads: counts are atomic. A thread that frees a block has received its address from the thread that allocated it,
+ * so it sees the raised count.
  */
 #ifndef CTMI_TRACER_SAMPLING_H
 #define CTMI_TRACER_SAMPLING_H
@@ -26,7 +27,7 @@ static inline _Atomic uint8_t *ctmi_page_filter_bucket(struct ctmi_page_filter *
     return &page_filter->counts[(page ^ page >> 16) % CTMI_PAGE_FILTER_BUCKETS];
 }
 
-/* May a sampled block lie at the address? */
+/* Whether a sampled block may be at the address. */
 static inline bool ctmi_page_filter_may_have(struct ctmi_page_filter *page_filter, uint64_t address)
 {
     return atomic_load_explicit(ctmi_page_filter_bucket(page_filter, address),

@@ -1,11 +1,11 @@
-/* shard.c: entering and leaving, interning, and reading rows. See shard.h for the model. */
+/* tracer/shard.c: entering and leaving a shard, interning and reading rows. See shard.h for the model. */
 #include "tracer/shard.h"
 
 #include <string.h>
 
 ctm_shard *ctm_shard_enter(ctm_tracer *tracer, uint32_t index)
 {
-    /* Before the lock, so that a stopped tracer costs one load and waits for nobody. */
+    /* Read before locking, so that a stopped tracer costs one load and no wait. */
     if (!atomic_load_explicit(&tracer->active, memory_order_acquire) || index >= CTM_SHARDS) {
         return NULL;
     }
@@ -16,7 +16,7 @@ ctm_shard *ctm_shard_enter(ctm_tracer *tracer, uint32_t index)
     }
     pthread_mutex_lock(&shard->lock);
     CTMI_TAKE(shard->holder);
-    /* Again: stop may have come in between. From here on it waits. */
+    /* Read again, because the tracer may have stopped in between. From here on, stop waits for the lock. */
     if (!atomic_load_explicit(&tracer->active, memory_order_acquire)) {
         CTMI_DROP(shard->holder);
         pthread_mutex_unlock(&shard->lock);
@@ -59,8 +59,8 @@ ctm_status ctm_shard_frame(ctm_shard *shard, uint32_t function, int32_t lineno, 
     return ctmi_store_frame(&shard->store, function, lineno, out);
 }
 
-/* A row is not what it was. If the file of a black box was cut, what the tables say is void: then an event goes on with
- * whatever it finds. */
+/* Called if a row is not as expected. Whether the tables are invalid because the file of a black box was cut; then the
+ * event continues with the rows as they are. */
 static bool is_lost(ctm_shard *shard)
 {
     struct ctmi_backing *backing = shard->store.bytes.backed.backing;

@@ -26,14 +26,14 @@ void ctmi_sinks_add(struct ctm_tracer *tracer, struct ctmi_sink *sink)
 
 void ctmi_sinks_remove(struct ctm_tracer *tracer, struct ctmi_sink *sink)
 {
-    struct ctmi_sink **place = &tracer->sinks;
+    struct ctmi_sink **link = &tracer->sinks;
     assert_may_change(tracer);
-    while (*place != NULL && *place != sink) {
-        place = &(*place)->next;
+    while (*link != NULL && *link != sink) {
+        link = &(*link)->next;
     }
-    if (*place != NULL) {
+    if (*link != NULL) {
         pthread_mutex_lock(&tracer->annotations.lock);
-        *place = sink->next;
+        *link = sink->next;
         pthread_mutex_unlock(&tracer->annotations.lock);
     }
 }
@@ -52,7 +52,7 @@ struct ctmi_sink *ctmi_sinks_find(const struct ctm_tracer *tracer,
 
 typedef void call(struct ctmi_sink *sink);
 
-/* The function that lies `offset` bytes into the kind. A sink may remove itself, and be no more, in the call. */
+/* Calls the function pointer at byte `offset` of each kind. A sink may remove and free itself in the call. */
 static void call_each(struct ctm_tracer *tracer, size_t offset)
 {
     struct ctmi_sink *next;
@@ -105,11 +105,11 @@ size_t ctmi_sinks_memory(const struct ctm_tracer *tracer)
     return bytes;
 }
 
-void ctmi_sinks_loss_told(struct ctm_tracer *tracer, uint32_t place)
+void ctmi_sinks_loss_told(struct ctm_tracer *tracer, uint32_t index)
 {
     for (struct ctmi_sink *sink = tracer->sinks; sink != NULL; sink = sink->next) {
         if (sink->kind->loss_told != NULL) {
-            sink->kind->loss_told(sink, &tracer->annotations.losses, place);
+            sink->kind->loss_told(sink, &tracer->annotations.losses, index);
         }
     }
 }

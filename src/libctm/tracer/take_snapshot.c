@@ -1,9 +1,8 @@
-/* take_snapshot.c: the tables of all shards, merged into a snapshot.
+/* tracer/take_snapshot.c: merges the tables of all shards into a snapshot.
  *
- * Model: a snapshot is flattened from one store, in which rows keep their ids
- * (snapshot/snapshot.h). If one shard alone has sites, that is its store. Otherwise it is a copy of the
- * fullest shard's store, into which the rows of the others are interned (tables/add_store.h).
- * The others are small as a rule, so most of the work is copying.
+ * Model: a snapshot is flattened from one store, whose rows keep their ids (snapshot/snapshot.h). If only one shard
+ * has sites, that is its store. Otherwise it is a copy of the fullest shard's store, into which the rows of the other
+ * shards are interned (tables/add_store.h). The others usually have few rows, so most of the work is copying.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -41,7 +40,8 @@ static ctm_status merge_shards(const ctm_tracer *tracer, const struct ctm_shard 
     return status;
 }
 
-/* The world is stopped, so any shard's store is ours: the command is interned like any string, and no loss is told. */
+/* The world is stopped, so this thread owns the store of every shard and may intern the command in it, and the list of
+ * losses does not change. */
 static ctm_status finish(const ctm_tracer *tracer, struct ctmi_store *store,
                          ctm_snapshot_info *info, struct ctm_snapshot **out)
 {
@@ -86,7 +86,7 @@ static ctm_status take_locked(ctm_tracer *tracer, size_t tracer_bytes, struct ct
     return status;
 }
 
-/* Were the tables lost, perhaps only just now, in reading them? Then the snapshot is given up. */
+/* Discards the snapshot if the tables were lost, perhaps while they were read. */
 static ctm_status refuse_lost(const ctm_tracer *tracer, ctm_status status,
                               struct ctm_snapshot *snapshot)
 {

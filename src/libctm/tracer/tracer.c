@@ -1,4 +1,4 @@
-/* tracer.c: the life of a tracer, its totals, fork. See shard.h for the model and the locks. */
+/* tracer/tracer.c: the life of a tracer, its totals, fork. See shard.h for the model and the locks. */
 #include "ctm/tracer.h"
 
 #include <string.h>
@@ -122,7 +122,7 @@ struct ctmi_pending_unmap *ctmi_tracer_forget_locked(ctm_tracer *tracer, bool ke
     return pending;
 }
 
-/* Reserves entries of the map for resizes too (events.c), since the first one needs memory. */
+/* Also reserves map entries for resizes (events.c), because the first one needs memory. */
 ctm_status ctmi_tracer_reserve_spare_locked(struct ctm_tracer *tracer)
 {
     CTMI_ASSERT_WORLD_STOPPED(tracer);
@@ -149,7 +149,7 @@ static ctm_status start(ctm_tracer *tracer, uint32_t nframe, uint64_t sample_int
         return CTM_OK;
     }
     ctmi_tracer_close(tracer);
-    ctmi_deferred_unmap_now(ctmi_tracer_forget_locked(tracer, false)); /* nothing, as a rule */
+    ctmi_deferred_unmap_now(ctmi_tracer_forget_locked(tracer, false)); /* usually nothing */
     const ctm_status status = ctmi_tracer_reserve_spare_locked(tracer);
     if (status == CTM_OK) {
         atomic_store_explicit(&tracer->interval, sample_interval, memory_order_relaxed);
@@ -194,12 +194,12 @@ void ctm_tracer_clear(ctm_tracer *tracer)
 {
     ctmi_tracer_close(tracer);
     struct ctmi_pending_unmap *pending = ctmi_tracer_forget_locked(tracer, true);
-    (void)!ctmi_tracer_reserve_spare_locked(tracer); /* what was returned a moment ago */
+    (void)!ctmi_tracer_reserve_spare_locked(tracer); /* what was just returned to the system */
     ctmi_tracer_open(tracer);
-    ctmi_deferred_unmap_now(pending); /* no thread comes and goes while a program is traced */
+    ctmi_deferred_unmap_now(pending); /* no helper thread starts while a program is traced */
 }
 
-/* --- what anyone may ask --- */
+/* --- queries that any thread may make --- */
 bool ctm_tracer_is_tracing(const ctm_tracer *tracer)
 {
     return atomic_load_explicit(&tracer->active, memory_order_acquire);
@@ -215,9 +215,9 @@ uint32_t ctm_tracer_generation(const ctm_tracer *tracer)
     return atomic_load_explicit(&tracer->generation, memory_order_acquire);
 }
 
-/* The sum over the shards may be off by what happens between the loads, and even below 0, if a block is added
- * after its shard was read and taken off through one that is read later. */
-static uint64_t whole(uint64_t sum)
+/* The sum over the shards is off by the events between the loads. It is even below 0 if a block is added after its
+ * shard was read and is subtracted through a shard that is read later. */
+static uint64_t clamp_negative(uint64_t sum)
 {
     return sum > INT64_MAX ? 0 : sum;
 }
@@ -228,7 +228,7 @@ uint64_t ctm_tracer_bytes(const ctm_tracer *tracer, uint64_t *out_peak)
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         bytes += atomic_load(&tracer->shards[i].bytes);
     }
-    const uint64_t current = whole(bytes), peak = atomic_load(&tracer->peak_bytes);
+    const uint64_t current = clamp_negative(bytes), peak = atomic_load(&tracer->peak_bytes);
     *out_peak = peak > current ? peak : current;
     return current;
 }
@@ -240,7 +240,7 @@ void ctm_tracer_totals(ctm_tracer *tracer, ctm_totals *out)
         blocks += atomic_load(&tracer->shards[i].blocks);
     }
     out->current_bytes = ctm_tracer_bytes(tracer, &out->peak_bytes);
-    out->live_blocks = whole(blocks);
+    out->live_blocks = clamp_negative(blocks);
 }
 
 void ctm_tracer_reset_peak(ctm_tracer *tracer)
@@ -252,7 +252,7 @@ void ctm_tracer_reset_peak(ctm_tracer *tracer)
     ctmi_tracer_resume_world(tracer);
 }
 
-/* A snapshot may need a copy of the tables, and then has them itself. */
+/* Factor 2: a snapshot may need a copy of the tables, and is itself as large. */
 void ctm_tracer_set_aside(ctm_tracer *tracer, bool on)
 {
     ctmi_tracer_stop_world(tracer);
@@ -293,8 +293,8 @@ size_t ctm_tracer_memory(ctm_tracer *tracer)
 }
 
 /* --- fork ---
- * With every lock held no table is half changed, so the child finds all of them whole. The child's
- * one thread is a copy of the one that took the locks, so it may release them; nobody waits there. */
+ * With every lock held, no table is half changed, so all of them are valid in the child. The only thread of the child
+ * is a copy of the thread that acquired the locks, so it may release them; no other thread waits there. */
 void ctm_tracer_fork_before(ctm_tracer *tracer)
 {
     ctmi_deferred_unmap_fork_before(&tracer->deferred_unmap);

@@ -1,4 +1,4 @@
-/* tracer/world.c: keeping all events out; see shard.h for the locks. */
+/* tracer/world.c: stops all events; see shard.h for the locks. */
 #include "tracer/shard.h"
 
 void ctmi_tracer_stop_world(struct ctm_tracer *tracer)

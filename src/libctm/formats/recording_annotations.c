@@ -1,8 +1,8 @@
-/* formats/recording_told.c: what a recording tells beside its numbers; see formats/recording_reader.h.
+/* formats/recording_annotations.c: the annotations of a recording; see formats/recording_reader.h.
  *
- * Model: a block of losses holds the whole list as of its place, and takes the place of the one before; a span begins with
- * none. The recording's own list has every loss that ever stood in one, with the greatest count. Why a
- * recording ended before its time stands in its header, which can be written when the file cannot grow.
+ * Model: a block of losses has the whole list from its position on and replaces the previous one. A span begins with an
+ * empty list. The recording's own list has every loss of any block, with its greatest count. The reason why a recording
+ * ended before the program is in its header, which can be written even if the file cannot grow.
  */
 #include <stdio.h>
 #include <string.h>
@@ -21,7 +21,7 @@ const char *ctm_recording_lack_text(ctm_recording_lack lack)
     return "unknown";
 }
 
-/* A text of the payload into a field. */
+/* Reads a text of the payload into a field. */
 static void read_text(struct ctmi_payload *payload, char *field, size_t size)
 {
     const uint64_t length = ctmi_payload_varint(payload);
@@ -63,9 +63,9 @@ void ctmi_recording_set_losses(struct ctm_recording *recording)
     for (uint32_t i = 0; i < now->n; i++) {
         const ctm_loss *loss = &now->rows[i];
         const uint32_t before = all->n;
-        ctm_loss *kept = &all->rows[ctmi_losses_add(all, loss->kind, loss->detail, 0)];
-        if (all->n > before || kept->count < loss->count) {
-            kept->count = loss->count;
+        ctm_loss *entry = &all->rows[ctmi_losses_add(all, loss->kind, loss->detail, 0)];
+        if (all->n > before || entry->count < loss->count) {
+            entry->count = loss->count;
         }
     }
 }
@@ -73,7 +73,7 @@ void ctmi_recording_set_losses(struct ctm_recording *recording)
 ctm_status ctmi_recording_read_end(struct ctm_recording *recording, struct ctmi_payload *payload)
 {
     if (payload->at == payload->end) {
-        return CTM_OK; /* nothing is known */
+        return CTM_OK; /* an end without status and text */
     }
     const uint64_t status = ctmi_payload_varint(payload);
     const int64_t number = ctmi_unfold(status - 1);
