@@ -1,14 +1,16 @@
-/* layers.c: where our hooks stand among those of other tools.
+/* layers.c: the order of our hooks among those of other tools.
  *
- * Model: an allocator is a chain: the hook on top calls on what it found when it was installed. Whoever has seen our hook may
- * keep it for ever and put himself above it, or put it back, at any time. So what a hook calls on never changes once the hook
- * has been installed: there is a *layer* of hooks for each allocator that we had to put ourselves on, which saves that
- * allocator once and is used again only on top of it. A layer leads only to what was there before its hooks were ever seen, so
- * no start of ours makes the chain a cycle. In a chain with several layers the upper one records, and those below pass on,
- * for the thread is inside then.
+ * Model: an allocator is a chain: the hook on top calls the allocator that it found when it was installed. A tool that
+ * has read our hook may store it for ever and install its own hook above it, or restore ours, at any time. So the
+ * allocator that a hook calls never changes once the hook has been installed: there is a *layer* of hooks for each
+ * allocator on which we had to install one. It saves that allocator once and is used again only on top of it. A layer
+ * calls only what was installed before its hooks were first visible, so no start of ours makes the chain a cycle. In a
+ * chain with several layers the upper one records, and those below only call on, because the thread is inside a hook
+ * then.
  *
- * At each start our hook is on top, so every block comes to it. Later somebody may put himself above: what he keeps to himself
- * (blocks of a pool) is lost, and found out by asking him for blocks of several sizes.
+ * At each start our hook is on top, so every block reaches it. Later another tool may install a hook above it. Blocks
+ * that this hook does not pass on (blocks of a pool) are lost; they are found by a *probe*: allocating blocks of
+ * several sizes.
  */
 #include "capture/layers.h"
 
@@ -54,7 +56,7 @@ LAYER_HOOKS(7)
 #define DOMAIN_ROW(name) {NULL, name##_malloc, name##_calloc, name##_realloc, name##_free}
 #define LAYER_ROWS(n) DOMAIN_ROW(raw_##n), DOMAIN_ROW(mem_##n), DOMAIN_ROW(obj_##n)
 
-/* By place, from layer 1 on. */
+/* The general hooks, by place (layer and domain), from layer 1 on. */
 static const PyMemAllocatorEx the_general_hooks[] = {
     LAYER_ROWS(1), LAYER_ROWS(2), LAYER_ROWS(3), LAYER_ROWS(4),
     LAYER_ROWS(5), LAYER_ROWS(6), LAYER_ROWS(7),
@@ -68,7 +70,7 @@ static const PyMemAllocatorEx *hooks_of(pyctm_hook_place place, bool sampling)
     return place < 3 ? &pyctm_the_fast_hooks[sampling][place] : &the_general_hooks[place - 3];
 }
 
-/* HOOK: The place of an allocator of ours; PYCTM_LAYERS * 3: it is somebody else's. */
+/* HOOK: The place of an allocator of ours; PYCTM_LAYERS * 3: it is another tool's. */
 static pyctm_hook_place place_of(const PyMemAllocatorEx *allocator, PyMemAllocatorDomain domain)
 {
     for (pyctm_hook_place place = domain; place < PYCTM_LAYERS * 3; place += 3) {
@@ -86,7 +88,8 @@ static bool is_same(const PyMemAllocatorEx *a, const PyMemAllocatorEx *b)
            a->realloc == b->realloc && a->free == b->free;
 }
 
-/* The place whose hook calls on `current`; the first one never used becomes that. PYCTM_LAYERS * 3: there is none left. */
+/* The place whose hook calls `current`; if there is none, the first unused place gets it. PYCTM_LAYERS * 3: all places
+ * are used. */
 static pyctm_hook_place place_above(const PyMemAllocatorEx *current, PyMemAllocatorDomain domain)
 {
     pyctm_hook_place place = domain;
@@ -111,7 +114,7 @@ void pyctm_hooks_install(bool sampling)
         const pyctm_hook_place place = place_above(&current, domain);
         if (place < PYCTM_LAYERS * 3) {
             PyMemAllocatorEx hook = *hooks_of(place, sampling);
-            hook.ctx = current.ctx; /* unused by us, right for a caller with the old function */
+            hook.ctx = current.ctx; /* not used by ours; right for a caller with the old function */
             PyMem_SetAllocator(domain, &hook);
         }
     }
@@ -129,10 +132,10 @@ void pyctm_hooks_remove(void)
     }
 }
 
-/* --- asking who stands above us --- */
+/* --- probing the hooks above ours --- */
 
-/* Is the block in one that came to our hooks, with what was put around it? The chunk of a pool from which a block was cut is
- * larger. */
+/* Whether the block is part of one that reached our hooks, with what was added around it. The chunk of a pool that
+ * contains it is larger. */
 static bool is_answered(const pyctm_probe *probe, uintptr_t block)
 {
     for (uint32_t i = 0; i < PYCTM_PROBE_REPLIES; i++) {
@@ -145,7 +148,7 @@ static bool is_answered(const pyctm_probe *probe, uintptr_t block)
     return false;
 }
 
-/* Asks for a block, in `out_block`; PYCTM_REACH_UNKNOWN: there was none. */
+/* Allocates one block, *out_block, as a probe. PYCTM_REACH_UNKNOWN: the allocation failed. */
 static pyctm_reach ask_once(const PyMemAllocatorEx *top, PyMemAllocatorDomain domain, size_t size,
                             void **out_block)
 {
@@ -160,7 +163,8 @@ static pyctm_reach ask_once(const PyMemAllocatorEx *top, PyMemAllocatorDomain do
     return is_answered(&probe, (uintptr_t)*out_block) ? PYCTM_REACH_ALL : PYCTM_REACH_NONE;
 }
 
-/* A few times, for a tool may fail one call or another, and two blocks at a time, for a pool may have had room for one. */
+/* Probes a few times, because a tool may fail some calls, and with two blocks at once, because a pool may have had one.
+ * */
 static pyctm_reach ask(const PyMemAllocatorEx *top, PyMemAllocatorDomain domain, size_t size)
 {
     enum { TRIES = 4, BLOCKS = 2 };
@@ -190,8 +194,8 @@ static pyctm_reach both(pyctm_reach a, pyctm_reach b)
 
 static pyctm_reach reach_of(PyMemAllocatorDomain domain)
 {
-    /* From below and above the sizes where pools end; then one that glibc maps by itself and whose end does not change which
-     * others it maps (32 MiB and less do). */
+    /* Below and above the sizes where pools end; then a size that glibc maps separately and whose release does not
+     * change which others it maps (32 MiB and less do). */
     static const size_t sizes[] = {1, 32, 256, 512, 513, 4097, 32769, 100000}, huge = 40u << 20;
     PyMemAllocatorEx top;
     PyMem_GetAllocator(domain, &top);

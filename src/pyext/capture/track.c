@@ -1,13 +1,13 @@
-/* track.c: blocks that other extensions announce (numpy, pandas and others).
+/* track.c: announced blocks of other extensions (numpy, pandas and others).
  *
- * Model: extensions call PyTraceMalloc_Track and PyTraceMalloc_Untrack with a domain of their own;
- * CPython's functions know stdlib's tables only. From the first start on their calls are led here, with or
- * without the GIL, so that those blocks are counted like any other, in the totals and in the
- * peak. What stdlib would have been told, it is told too: if it traces as well, or tracing is off here.
+ * Model: extensions call PyTraceMalloc_Track and PyTraceMalloc_Untrack with a domain of their own; CPython's functions
+ * use stdlib's tables only. From the first start on their calls are redirected to this file, with or without the GIL,
+ * so that those blocks are counted like any other, in the totals and in the peak. The original function is called as
+ * well, if stdlib traces too, or tracing is off here.
  *
- * There are two ways. A jump in the functions' own code (detour.c) meets every caller, so it is tried first. Where it
- * is refused, by the code's form, by the kernel or because somebody else has changed the code, the callers' tables of
- * addresses are changed instead (got.c). A way that was taken is kept for the life of the process.
+ * There are two ways. A detour, a jump in the functions' own code (detour.c), redirects every caller, so it is tried
+ * first. If it is refused, because of the code's form, by the kernel or because another tool has changed the code, the
+ * callers' tables are changed instead (got.c). A way that works is used for the life of the process.
  */
 #include "capture/capture.h"
 #include "capture/patch/detour.h"
@@ -20,9 +20,9 @@ PyAPI_FUNC(PyObject *) _PyTraceMalloc_GetTraceback(unsigned int domain, uintptr_
 
 enum { TRACK, UNTRACK, GET_TRACEBACK, FUNCTIONS };
 static pyctm_detour the_detours[FUNCTIONS]; /* GIL */
-static void *the_originals[FUNCTIONS];      /* read by callers, set before the way is taken; GIL */
-static pyctm_announced the_way;             /* taken at the first start; GIL */
-static pyctm_announced the_request;         /* of tests: this way only; GIL */
+static void *the_originals[FUNCTIONS];      /* GIL; set before calls are redirected */
+static pyctm_announced the_way;             /* GIL; the way in use, set at the first start */
+static pyctm_announced the_request;         /* GIL; of tests: the only way to use */
 
 /* HOOK: */
 static bool is_active(pyctm_capture *capture)
@@ -30,9 +30,9 @@ static bool is_active(pyctm_capture *capture)
     return pyctm_capture_mode(capture) != PYCTM_IDLE;
 }
 
-/* CPython 3.11 and 3.12 ask whether stdlib traces, then wait for the GIL, and do not ask again: with stdlib
- * stopped meanwhile they crash, and with it started to carry us they would fill its tables. So there the
- * GIL is taken first, as they would do, and only if stdlib traces on its own account. */
+/* CPython 3.11 and 3.12 test whether stdlib traces, then wait for the GIL, and do not test again: if stdlib was stopped
+ * meanwhile they crash, and if we have started it they would fill its tables. So on these versions the functions below
+ * take the GIL first, as the originals do, and call them only if the program has started stdlib. */
 
 static int tell_track(pyctm_capture *capture, unsigned int domain, uintptr_t address, size_t size)
 {
@@ -72,14 +72,14 @@ static int forget(pyctm_capture *capture, unsigned int domain, uintptr_t address
 /* HOOK: 0; -1: out of memory; -2: tracing is off. */
 static int on_track(unsigned int domain, uintptr_t address, size_t size)
 {
-    /* HOOK-EXEMPT: stdlib traces on the program's account, and its function is called as the program has called it */
+    /* HOOK-EXEMPT: the program has started stdlib; its function is called as the program called it */
     const int result = pyctm_stdlib_flag_is_set(&pyctm_the_capture)
                            ? tell_track(&pyctm_the_capture, domain, address, size)
                            : -2;
     if (is_active(&pyctm_the_capture) && pyctm_capture_takes(&pyctm_the_capture, size)) {
         return pyctm_event_alloc(&pyctm_the_capture, domain, address, size, false) ? 0 : -1;
     }
-    /* Not in the sample; what was known there has another size now. */
+    /* Not in the sample; a block known at this address has another size now. */
     return is_active(&pyctm_the_capture) ? forget(&pyctm_the_capture, domain, address) : result;
 }
 
@@ -93,7 +93,8 @@ static int on_untrack(unsigned int domain, uintptr_t address)
     return is_active(&pyctm_the_capture) ? forget(&pyctm_the_capture, domain, address) : result;
 }
 
-/* A new reference: the frames as (filename, lineno) pairs, or None. Ours are given in stdlib's place only. GIL. */
+/* A new reference: the frames as (filename, lineno) pairs, or None. Our frames are returned only if we stand in for
+ * stdlib. GIL. */
 static PyObject *on_get_traceback(unsigned int domain, uintptr_t address)
 {
     PyObject *theirs =
@@ -105,7 +106,7 @@ static PyObject *on_get_traceback(unsigned int domain, uintptr_t address)
     return pyctm_the_capture.raw_traceback(&pyctm_the_capture, domain, address);
 }
 
-/* The functions as they were before anything was changed: a word of this library may be changed as well. */
+/* The functions before anything was changed, because a word of this library may be changed as well. */
 static const pyctm_got_function *functions(void)
 {
     static pyctm_got_function list[FUNCTIONS]; /* GIL; then constant */
@@ -161,7 +162,7 @@ static const char *lay_words(void)
     return pyctm_got_install(functions(), FUNCTIONS);
 }
 
-/* Is the block known, with its size? Asked of this block alone: other threads announce theirs meanwhile. */
+/* Whether the block is known, with this size. Only this block is looked up: other threads announce theirs meanwhile. */
 static bool is_known(pyctm_capture *capture, unsigned int domain, uintptr_t address, uint64_t size)
 {
     ctm_shard *shard = ctm_shard_enter(capture->tracer, 0);
@@ -174,10 +175,10 @@ static bool is_known(pyctm_capture *capture, unsigned int domain, uintptr_t addr
     return known;
 }
 
-/* Announces a block through the exported functions and looks whether it came through. */
+/* Announces a block through the exported functions and checks that it was recorded. */
 static const char *self_test(pyctm_capture *capture)
 {
-    static const char owned_by_nobody_else; /* so nobody announces its address */
+    static const char owned_by_nobody_else; /* no other code announces this address */
     const unsigned int domain = 0x63746d00u;
     const uintptr_t address = (uintptr_t)&owned_by_nobody_else;
     const ctm_sampler before = pyctm_hook_tls.sampler;
@@ -194,7 +195,7 @@ static const char *self_test(pyctm_capture *capture)
     return seen ? NULL : "an announced block did not come through";
 }
 
-/* Takes this way, if none is taken yet. NULL, or why it cannot be taken. */
+/* Uses this way, if no way is in use yet. NULL, or why it cannot be used. */
 static const char *take(pyctm_announced way)
 {
     if (the_way != PYCTM_ANNOUNCED_LOST) {

@@ -1,9 +1,9 @@
 /* got.c: see got.h.
  *
  * The loader's list of objects is walked with dl_iterate_phdr, which holds the loader's lock meanwhile: nothing can be
- * unloaded then, and nothing is allocated or locked there. An object that another thread is just loading may be in the
- * list before its words are bound: a word is only changed if its value says that the loader has been there, and the
- * object is looked at again until all of its words are decided.
+ * unloaded then, and the walk allocates and locks nothing. An object that another thread is just loading may be in the
+ * list before its words are bound. So a word is only changed if its value shows that the loader has bound it, and the
+ * object is searched again until all of its words are decided.
  */
 #include "capture/patch/got.h"
 
@@ -25,21 +25,20 @@
 enum { DONE_OBJECTS = 4096, PATIENCE = 1000, MOST_FUNCTIONS = 8 };
 
 static pyctm_got_function
-    the_functions[MOST_FUNCTIONS];  /* the last is dlsym; written once, before any look */
+    the_functions[MOST_FUNCTIONS];  /* the last is dlsym; written once, before any search */
 static uint32_t the_function_count; /* GIL; then constant */
 static uintptr_t the_page_size;     /* GIL; then constant */
 
 static pthread_mutex_t the_lock =
-    PTHREAD_MUTEX_INITIALIZER; /* one look at a time; held over a fork */
+    PTHREAD_MUTEX_INITIALIZER; /* one search at a time; held over a fork */
 static uintptr_t
-    the_done[DONE_OBJECTS]; /* dynamic sections that need no other look, by hash; the_lock */
+    the_done[DONE_OBJECTS]; /* the_lock; dynamic sections that need no other search, by hash */
 static unsigned long long
-    the_removals; /* objects unloaded when the_done was last emptied; the_lock */
-static bool
-    the_interpreter_is_redirected; /* the interpreter's own calls of dlsym come here; the_lock */
-static const char *the_failure;    /* a word could not be written; the_lock */
+    the_removals; /* the_lock; objects unloaded when the_done was last emptied */
+static bool the_interpreter_is_redirected; /* the_lock; its own calls of dlsym are */
+static const char *the_failure;            /* the_lock; a word could not be written */
 
-/* What is known of one object, in a look. */
+/* One object, during a search. All pointers are borrowed from the loader. */
 typedef struct object {
     uintptr_t base;
     const ElfW(Phdr) * headers;
@@ -49,7 +48,7 @@ typedef struct object {
     const ElfW(Rela) * tables[2];
     size_t table_bytes[2];
     uintptr_t dynamic;
-    bool undecided; /* some word of ours is not bound yet, or not by the loader */
+    bool undecided; /* some word of the functions is not bound yet, or not by the loader */
 } object;
 
 /* --- which objects are done --- */
@@ -63,7 +62,7 @@ static uintptr_t *place_of(uintptr_t dynamic)
             return place;
         }
     }
-    return NULL; /* no room: it is looked at each time */
+    return NULL; /* the table is full there: the object is searched each time */
 }
 
 static bool is_done(uintptr_t dynamic)
@@ -74,7 +73,7 @@ static bool is_done(uintptr_t dynamic)
 
 /* --- one object --- */
 
-/* The loader has made the addresses absolute in some C libraries and not in others. */
+/* The loader makes the addresses absolute in some C libraries and not in others. */
 static const void *dynamic_address(const object *what, ElfW(Addr) value)
 {
     return (const void *)(value < what->base ? what->base + value : value);
@@ -127,7 +126,8 @@ static bool is_protected_later(const object *what, uintptr_t address)
     return false;
 }
 
-/* Writes through the kernel, which answers where the page cannot be written; it does not fault. 0, or an errno. */
+/* Writes through the kernel, which returns an error if the page is not writable, so there is no fault. 0, or an errno.
+ * */
 static int try_to_write(uintptr_t *word, uintptr_t value)
 {
     const struct iovec from = {&value, sizeof(value)}, to = {word, sizeof(value)};
@@ -135,7 +135,7 @@ static int try_to_write(uintptr_t *word, uintptr_t value)
     return written == (ssize_t)sizeof(value) ? 0 : written < 0 ? errno : EFAULT;
 }
 
-/* A page that the loader is still filling is writable: it is left so. One that it has protected is protected again. */
+/* A page that the loader is still filling is writable and stays so. A page that it has protected is protected again. */
 static void write_word(const object *what, uintptr_t *word, uintptr_t value)
 {
     const int error = try_to_write(word, value);
@@ -152,7 +152,7 @@ static void write_word(const object *what, uintptr_t *word, uintptr_t value)
         return;
     }
     __atomic_store_n(word, value, __ATOMIC_RELEASE);
-    if (error == EFAULT) { /* else it is not known whether the loader has come so far */
+    if (error == EFAULT) { /* otherwise it is not known whether the loader has protected the page */
         (void)mprotect(page, the_page_size, PROT_READ);
     }
 }
@@ -213,7 +213,7 @@ static int on_object(struct dl_phdr_info *info, size_t size, void *data)
 {
     (void)size;
     (void)data;
-    if (info->dlpi_subs != the_removals) { /* another object may lie where one was */
+    if (info->dlpi_subs != the_removals) { /* another object may be at an unloaded one's address */
         memset(the_done, 0, sizeof(the_done));
         the_removals = info->dlpi_subs;
     }
@@ -242,7 +242,8 @@ void pyctm_got_look_again(void)
     if (the_function_count == 0) {
         return;
     }
-    /* Who has the lock may wait for the loader's, and this thread may hold that: so it does not wait for ever. */
+    /* The lock's holder may wait for the loader's lock, which this thread may hold. So this thread does not wait for
+     * ever. */
     for (int i = 0; pthread_mutex_trylock(&the_lock) != 0; i++) {
         if (i == PATIENCE) {
             return;

@@ -10,20 +10,20 @@
 #include <string.h>
 
 enum { REGISTERS = 16, RED_ZONE = 128, CACHE_LINE = 64, STEPS = 64, CALLS = 8, SLOTS = 8 };
-enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI }; /* as the processor numbers them */
+enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI }; /* the processor's numbers */
 
 typedef struct instruction {
     ZydisDecodedInstruction is;
     ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
 } instruction;
 
-/* What ran from the function's start on has done to what the caller left. Offsets are bytes below the stack pointer
- * at the start, where the return address is. */
+/* What the instructions from the function's start on have done to the caller's values. Offsets are bytes below the
+ * stack pointer at the start, where the return address is. */
 typedef struct state {
-    int32_t depth;               /* of the stack pointer now */
-    int32_t frame;               /* of the address in rbp; 0: it holds none */
-    int32_t saved_at[REGISTERS]; /* where the caller's value lies; 0: nowhere */
-    bool changed[REGISTERS];     /* the register holds something else now */
+    int32_t depth;               /* offset of the present stack pointer */
+    int32_t frame;               /* offset of the address in rbp; 0: rbp has none */
+    int32_t saved_at[REGISTERS]; /* offset of the caller's value; 0: not saved */
+    bool changed[REGISTERS];     /* the register has another value now */
     uint32_t arguments;
 } state;
 
@@ -54,7 +54,7 @@ static bool is_argument(const state *now, int number)
            (number == RDX && now->arguments > 2);
 }
 
-/* Is it a register whose value nobody expects to find again? */
+/* Whether the register may be changed freely: no code expects its old value. */
 static bool is_scratch(ZydisRegister reg)
 {
     switch (ZydisRegisterGetClass(reg)) {
@@ -67,7 +67,7 @@ static bool is_scratch(ZydisRegister reg)
 
 /* --- branches --- */
 
-/* Where a direct call or branch leads to; NULL: it is none. */
+/* The target of a direct call or branch; NULL: the instruction is neither. */
 static const uint8_t *branch_goal(const uint8_t *code, const instruction *what)
 {
     if (!what->is.raw.imm[0].is_relative) {
@@ -86,7 +86,7 @@ static bool is_conditional(const instruction *what)
     return what->is.meta.category == ZYDIS_CATEGORY_COND_BR;
 }
 
-/* Nothing follows: a jump, a return, a trap. */
+/* Whether no instruction follows: a jump, a return, a trap. */
 static bool is_end(const instruction *what)
 {
     return what->is.meta.category == ZYDIS_CATEGORY_UNCOND_BR ||
@@ -95,7 +95,7 @@ static bool is_end(const instruction *what)
            what->is.mnemonic == ZYDIS_MNEMONIC_UD2 || what->is.mnemonic == ZYDIS_MNEMONIC_HLT;
 }
 
-/* Does the function branch to its start, up to `offset`? A jump there could then be met in the middle of its run. */
+/* Whether the function branches to its start, up to `offset`. Then a jump there could run in the middle of a call. */
 static bool is_branched_to(const uint8_t *code, uint32_t size, uint32_t offset)
 {
     instruction next;
@@ -109,9 +109,9 @@ static bool is_branched_to(const uint8_t *code, uint32_t size, uint32_t offset)
     return false;
 }
 
-/* --- what an instruction does to what the caller left --- */
+/* --- what an instruction does to the caller's values --- */
 
-/* The address that a memory operand names, as bytes below the start; false: it is not on this function's stack. */
+/* The address of a memory operand, as an offset; false: it is not on this function's stack. */
 static bool stack_offset(const state *now, const ZydisDecodedOperand *operand, int32_t *out)
 {
     if (operand->mem.index != ZYDIS_REGISTER_NONE || operand->mem.segment == ZYDIS_REGISTER_FS ||
@@ -128,7 +128,7 @@ static bool stack_offset(const state *now, const ZydisDecodedOperand *operand, i
     return true;
 }
 
-/* `bytes` are written at `offset` below the start: false if somebody may need what stood there. */
+/* A write of `bytes` at `offset`. False: it may overwrite a value that is still needed. */
 static bool write_stack(const state *now, int32_t offset, int32_t bytes)
 {
     if (offset - bytes < 0 || offset > now->depth + RED_ZONE) {
@@ -143,7 +143,7 @@ static bool write_stack(const state *now, int32_t offset, int32_t bytes)
     return true;
 }
 
-/* The caller's value of a register, if it is still there, is known to lie at `offset` from now on. */
+/* If the register still has the caller's value, stores that the value is at `offset` from now on. */
 static void note_saved(state *now, int number, int32_t offset)
 {
     if (number >= 0 && is_callers(number) && !now->changed[number] && now->saved_at[number] == 0) {
@@ -164,7 +164,8 @@ static bool push(state *now, const instruction *what)
     return operand->type != ZYDIS_OPERAND_TYPE_MEMORY;
 }
 
-/* `sub rsp, constant` and `add rsp, constant`, upwards only to where nothing is saved. */
+/* `sub rsp, constant` and `add rsp, constant`. False: another instruction, or a saved value would be below the red
+ * zone. */
 static bool move_stack_pointer(state *now, const instruction *what)
 {
     const ZydisDecodedOperand *operands = what->operands;
@@ -250,7 +251,7 @@ static bool is_special(const instruction *what)
     }
 }
 
-/* False: what this instruction does cannot be taken back. */
+/* Updates the state by one instruction. False: it cannot be undone. */
 static bool follow(state *now, const instruction *what)
 {
     if (is_special(what)) {
@@ -286,7 +287,7 @@ static uint8_t *put_stack_address(uint8_t *at, int32_t offset)
     return at + sizeof(offset);
 }
 
-/* `mov register, [rsp + …]` for each that was changed; `lea rsp, [rsp + …]`. */
+/* `mov register, [rsp + …]` for each changed register, then `lea rsp, [rsp + …]`. */
 static void write_undo(const state *now, ctm_site *out)
 {
     uint8_t *at = out->undo;
@@ -307,7 +308,8 @@ static void write_undo(const state *now, ctm_site *out)
     out->undo_length = (uint32_t)(at - out->undo);
 }
 
-/* Can a jump replace this instruction? Its first two bytes are written at once, so they lie in one cache line. */
+/* Whether a jump can replace this instruction. Its first two bytes are written at once, so they are in one cache line.
+ * */
 static bool can_be_site(const uint8_t *code, const instruction *what)
 {
     return what->is.length >= PYCTM_JUMP_BYTES &&
@@ -344,7 +346,7 @@ const char *pyctm_prologue_find_site(const uint8_t *code, uint32_t size, uint32_
 
 /* --- moving --- */
 
-/* Puts a 4-byte offset at `at`, relative to the byte behind it, that leads to `goal`. False: too far. */
+/* Writes the 4-byte offset of `goal`, relative to the byte after the offset. False: too far. */
 static bool put_offset(uint8_t *at, const uint8_t *goal)
 {
     const intptr_t distance = goal - (at + 4);
@@ -353,7 +355,7 @@ static bool put_offset(uint8_t *at, const uint8_t *goal)
     return distance == offset;
 }
 
-/* A branch gets a 4-byte offset: its new length; 0: it cannot. */
+/* Copies a branch, with a 4-byte offset. Returns its new length; 0: not possible. */
 static uint32_t move_branch(uint8_t *to, const uint8_t *from, const instruction *what)
 {
     const uint8_t *goal = branch_goal(from, what);
@@ -370,7 +372,7 @@ static uint32_t move_branch(uint8_t *to, const uint8_t *from, const instruction 
     return put_offset(to + 2, goal) ? 6 : 0;
 }
 
-/* Copies one instruction, correcting a relative address: its new length; 0: it cannot. */
+/* Copies one instruction and corrects a relative address. Returns its new length; 0: not possible. */
 static uint32_t move_instruction(uint8_t *to, const uint8_t *from, const instruction *what)
 {
     if (what->is.raw.imm[0].is_relative) {
@@ -420,9 +422,10 @@ const char *pyctm_prologue_move(uint8_t *to, const uint8_t *code, uint32_t lengt
 
 #define KEPT_BY_CALLS (1u << RBX | 1u << RBP | 0xf000u)
 
-/* Where the function's first argument is. A slot is a place on the stack as code names it: by rsp or rbp and an offset. */
+/* Which registers and slots have the function's first argument. A slot is a stack address as the code writes it: rsp or
+ * rbp plus an offset. */
 typedef struct copies {
-    uint32_t registers; /* a bit each */
+    uint32_t registers; /* a bit for each register */
     uint32_t count;
     struct {
         ZydisRegister base;
@@ -437,7 +440,7 @@ static bool is_slot(const ZydisDecodedOperand *operand)
            (operand->mem.base == ZYDIS_REGISTER_RSP || operand->mem.base == ZYDIS_REGISTER_RBP);
 }
 
-/* The slot that the operand names; `count`: it is not one that has the argument. */
+/* The index of the operand's slot; `count`: the slot does not have the argument. */
 static uint32_t find_slot(const copies *now, const ZydisDecodedOperand *operand)
 {
     uint32_t i = 0;
@@ -457,7 +460,7 @@ static bool has_argument(const copies *now, const ZydisDecodedOperand *operand)
     return find_slot(now, operand) < now->count;
 }
 
-/* A change of rsp or rbp gives slots other names: they are forgotten. */
+/* A change of rsp or rbp changes the slots' offsets: they are forgotten. */
 static void forget_base(copies *now, ZydisRegister base)
 {
     uint32_t kept = 0;
@@ -504,7 +507,7 @@ static void follow_argument(copies *now, const instruction *what)
                        has_argument(now, &what->operands[1]);
     if (is_call(what)) {
         now->registers &= KEPT_BY_CALLS;
-        return; /* it leaves the stack pointer as it was */
+        return; /* a call leaves the stack pointer unchanged */
     }
     for (int i = 0; i < what->is.operand_count; i++) {
         if ((what->operands[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0) {
@@ -515,11 +518,11 @@ static void follow_argument(copies *now, const instruction *what)
 
 typedef struct calls {
     uint32_t count;
-    const uint8_t *targets[CALLS]; /* in the order in which they are met */
-    bool gives_argument;           /* the first one gets what the function got */
+    const uint8_t *targets[CALLS]; /* in the order of the code */
+    bool gives_argument;           /* the first call passes the function's first argument */
 } calls;
 
-/* Follows the code from `at` on, along the way on which no conditional branch is taken, to its end. */
+/* Lists the calls from `at` to the end, along the path on which no conditional branch is taken. */
 static void list_calls(const uint8_t *at, copies argument, calls *out)
 {
     instruction next;
@@ -538,8 +541,8 @@ static void list_calls(const uint8_t *at, copies argument, calls *out)
     }
 }
 
-/* The first call of `one` if the other side does not have it, and if it passes on what the function got: otherwise the
- * compiler has put the hidden function's own code here, and this is a call of that. */
+/* The first call of `one`, if `other` does not have it and it passes the function's argument. Otherwise the compiler
+ * has inlined the hidden function here, and this is a call that the hidden function makes. */
 static const uint8_t *call_of_one_side(const calls *one, const calls *other)
 {
     if (!one->gives_argument) {
@@ -579,7 +582,7 @@ const void *pyctm_prologue_guarded_call(const uint8_t *code, uint32_t size)
     list_calls(code + at + next.is.length, argument, &passed);
     const uint8_t *on_taken = call_of_one_side(&taken, &passed);
     const uint8_t *on_passed = call_of_one_side(&passed, &taken);
-    /* Both or neither: the branch decides something else. */
+    /* Both or neither: the branch tests something else. */
     return (on_taken == NULL) != (on_passed == NULL) ? (on_taken != NULL ? on_taken : on_passed)
                                                      : NULL;
 }

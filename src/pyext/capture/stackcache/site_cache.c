@@ -1,4 +1,4 @@
-/* site_cache.c: see site_cache.h. Out of memory it stays as small as it is. */
+/* site_cache.c: see site_cache.h. If memory for a larger cache is refused, the cache keeps its size. */
 #include "capture/stackcache/site_cache.h"
 
 #include <stdlib.h>
@@ -44,7 +44,7 @@ void pyctm_site_cache_keep(pyctm_site_cache *cache, const pyctm_where *where, ui
 /* HOOK: */
 void pyctm_site_cache_forget(pyctm_site_cache *cache)
 {
-    if (++cache->stamp == 0) { /* once round: old stamps would be good again */
+    if (++cache->stamp == 0) { /* wrapped around: old stamps would be valid again */
         memset(cache->rows, 0, sizeof(pyctm_cached_site) * ((size_t)cache->mask + 1));
         cache->stamp = 1;
     }

@@ -1,12 +1,14 @@
 /* stack_cache.c: from the remembered stack to a site.
  *
- * Model: a frame's *context* (step_cache.h) stands for the chain that ends there, and has its traceback. `valid` levels,
- * counted from the oldest, have not changed since they got their contexts. What the innermost frame adds is looked up in
- * a cache of sites (site_cache.h).
+ * Model: a frame's *context* (step_cache.h) stands for the chain up to that frame, and has its traceback. `valid`
+ * levels, counted from the oldest, have not changed since they got their contexts. What the innermost frame adds is
+ * looked up in the site cache (site_cache.h).
  *
- * The callers of an event are known in one of three ways, the cheapest first: the frame is a near; one of its next
- * callers is, and the steps from there on are in the cache; the levels below are as remembered. With the callers known, a
- * site that is not in its cache is looked up in the tables. Else the whole stack is followed.
+ * The callers of an event are found in one of three ways, the cheapest first:
+ *   - the innermost frame is in the call cache;
+ *   - one of its next callers is, and the steps from there on are in the step cache;
+ *   - the levels below agree with the chain.
+ * With the callers known, a site that is not cached is looked up in the tables. Otherwise the whole stack is followed.
  */
 #include "capture/stackcache/stack_cache.h"
 
@@ -18,13 +20,13 @@
 
 #if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
 
-#define HOPELESS 16u       /* failures in a row, after which chances are taken only now and then: */
-#define CHANCES 64u        /* of so many */
-#define CHANCES_TAKEN 8u   /* the first ones, so that what was made at one can help at the next */
-#define FAR 2u             /* complete frames to a near: then one is made nearer */
-#define MORE_IN_A_ROW 2u   /* events in a frame that is not remembered: there may be more */
-#define MANY_IN_A_ROW 12u  /* it is worth being remembered */
-#define AGAIN_IN_A_ROW 64u /* after so many more it is worth trying that again */
+#define HOPELESS 16u       /* after so many failures in a row a search is made only now and then: */
+#define CHANCES 64u        /* of so many occasions */
+#define CHANCES_TAKEN 8u   /* the first ones, so that an entry made at one can help at the next */
+#define FAR 2u             /* complete frames up to a cached call: then a closer one is made */
+#define MORE_IN_A_ROW 2u   /* events in a frame without a cached call: more may follow */
+#define MANY_IN_A_ROW 12u  /* so many: following the whole stack is worth its cost */
+#define AGAIN_IN_A_ROW 64u /* after so many more it is worth it again */
 
 void pyctm_stack_cache_init(pyctm_stack_cache *cache, ctm_tracer *tracer, pyctm_code_cache *codes)
 {
@@ -57,7 +59,7 @@ static bool reserve_contexts(pyctm_stack_cache *cache, uint32_t levels)
     return true;
 }
 
-/* HOOK: The hops stay: they are read only where the tag is right, and lie on other cache lines. */
+/* HOOK: The links are left: they are read only if the tag matches, and are on other cache lines. */
 static void forget_cached_calls(pyctm_stack *stack)
 {
     for (uint32_t i = 0; i < PYCTM_CALL_CACHE_ENTRIES; i++) {
@@ -106,7 +108,7 @@ static ctm_status level_row(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t
     return pyctm_code_frame(cache->codes, shard, code, unit, out);
 }
 
-/* HOOK: The step from `caller` to a level whose instruction is new there. */
+/* HOOK: Makes the step from `caller` to a level with an instruction that has no step from there. */
 static ctm_status new_step(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t level,
                            uint32_t caller, pyctm_cached_step **out)
 {
@@ -127,7 +129,7 @@ static ctm_status new_step(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t 
     return CTM_OK;
 }
 
-/* HOOK: Gives the levels below `levels` their contexts. */
+/* HOOK: Finds the contexts of the levels below `levels`. */
 static ctm_status find_contexts(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t levels)
 {
     pyctm_level_context now =
@@ -149,7 +151,7 @@ static ctm_status find_contexts(pyctm_stack_cache *cache, ctm_shard *shard, uint
     return CTM_OK;
 }
 
-/* HOOK: Puts the frame of a complete level on top of *traceback. */
+/* HOOK: Adds the frame of a complete level on top of *traceback. */
 static ctm_status add_level(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t level,
                             uint32_t *traceback)
 {
@@ -162,7 +164,7 @@ static ctm_status add_level(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t
     return status;
 }
 
-/* HOOK: Keeps what was looked up for `level`, which is complete. */
+/* HOOK: Stores the traceback that was looked up for `level`, which is complete. */
 static void keep_traceback(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t level,
                            uint32_t traceback)
 {
@@ -176,8 +178,8 @@ static void keep_traceback(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t 
     }
 }
 
-/* HOOK: The traceback of the `keep` innermost frames up to `level`, which is complete. A chain that is kept whole is
- * built on those of the levels below; a cut one has none of their rows. */
+/* HOOK: The traceback of the `keep` innermost frames up to `level`, which is complete. A chain that fits is built on
+ * those of the levels below; a cut one shares no rows with them. */
 static ctm_status chain_traceback(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t level,
                                   uint32_t keep, uint32_t *out)
 {
@@ -206,7 +208,7 @@ static ctm_status chain_traceback(pyctm_stack_cache *cache, ctm_shard *shard, ui
     return CTM_OK;
 }
 
-/* HOOK: The traceback of the frames older than level `top`, at most `keep`; `total` of them are complete, not 0. */
+/* HOOK: The traceback of the frames older than level `top`, at most `keep`. At least one of them is complete. */
 static __attribute__((noinline)) ctm_status parent_of(pyctm_stack_cache *cache, ctm_shard *shard,
                                                       uint32_t top, uint32_t keep, uint32_t *out)
 {
@@ -231,18 +233,18 @@ static __attribute__((noinline)) ctm_status parent_of(pyctm_stack_cache *cache, 
     return status;
 }
 
-/* Where a block is allocated whose site is not in the cache. */
+/* The key and the frame of a site that is not in the cache. */
 typedef struct unknown_site {
     pyctm_where where;
-    PyCodeObject *code; /* of the innermost frame; borrowed */
-    int unit;           /* of it */
+    PyCodeObject *code; /* borrowed: of the innermost frame */
+    int unit;           /* of its instruction */
     uint32_t parent;    /* row of the callers' traceback; 0: none is kept */
     uint32_t total;     /* complete frames, the innermost included */
 } unknown_site;
 
-/* HOOK: Of `place`. The site is kept if
- * the instruction alone tells that its frame is complete. Before the first traceable one it does not: there a
- * generator's frame is, and the call that makes the generator is not. */
+/* HOOK: Looks the site up in the tables. Caches it if the instruction alone proves that its frame is complete. Before
+ * the first traceable instruction it does not prove that: a generator's frame is complete there, and the call that
+ * makes the generator is not. */
 static __attribute__((noinline)) ctm_status look_up(pyctm_stack_cache *cache, ctm_shard *shard,
                                                     const unknown_site *place, uint64_t size,
                                                     uint32_t *out)
@@ -279,7 +281,7 @@ static inline ctm_status find_site(pyctm_stack_cache *cache, ctm_shard *shard, u
     return look_up(cache, shard, &place, size, out);
 }
 
-/* HOOK: How many complete frames the callers of the innermost frame are, and that one. */
+/* HOOK: How many complete frames there are from the innermost one, which counts, to the oldest. */
 static uint32_t total_above(pyctm_stack_cache *cache, const pyctm_above *above)
 {
     uint32_t total = 1 + (above->level > 0 ? cache->stack.totals[above->level - 1] : 0);
@@ -289,8 +291,8 @@ static uint32_t total_above(pyctm_stack_cache *cache, const pyctm_above *above)
     return total;
 }
 
-/* HOOK: The callers' context and the row of their traceback, if all steps to it are in the cache. *out_before: the same
- * without the innermost of them. */
+/* HOOK: The callers' context and the row of their traceback, if all steps to it are cached. *out_before: the same for
+ * the callers without the innermost of them. */
 static bool context_above(pyctm_stack_cache *cache, const pyctm_above *above,
                           pyctm_level_context *out, pyctm_level_context *out_before)
 {
@@ -316,7 +318,7 @@ static bool context_above(pyctm_stack_cache *cache, const pyctm_above *above,
     return !any || out->traceback != 0;
 }
 
-/* HOOK: Events in a row in a frame that is not a near, this one included. */
+/* HOOK: Events in a row in a frame without a cached call, this one included. */
 static inline uint32_t times_here(pyctm_stack_cache *cache, const void *innermost)
 {
     cache->times_here = innermost == cache->last_here ? cache->times_here + 1 : 1;
@@ -324,7 +326,7 @@ static inline uint32_t times_here(pyctm_stack_cache *cache, const void *innermos
     return cache->times_here;
 }
 
-/* HOOK: Of a caller its own callers are known: it is worth being a near, if it goes on calling. */
+/* HOOK: The callers of the caller are known. Puts the caller into the call cache, for its further calls. */
 static inline void cache_call_of_caller(pyctm_stack_cache *cache, const void *innermost,
                                         uint64_t callers, uint32_t context)
 {
@@ -368,8 +370,8 @@ static inline bool callers_by_cached_call(pyctm_stack_cache *cache, const void *
     return now.traceback != 0;
 }
 
-/* HOOK: Is it worth looking for a near among the callers? Where that fails again and again (callers that cannot be
- * marked), only now and then. */
+/* HOOK: Whether to search the call cache for a caller. If that fails repeatedly (callers that can have no sentinel), it
+ * is done only now and then. */
 static inline bool takes_chance(pyctm_stack_cache *cache)
 {
     if (cache->failures < HOPELESS || cache->failures % CHANCES < CHANCES_TAKEN) {
@@ -379,7 +381,7 @@ static inline bool takes_chance(pyctm_stack_cache *cache)
     return false;
 }
 
-/* HOOK: The callers of a near's callee are the near's and itself. */
+/* HOOK: The callers of a frame called by a cached call are that call's callers and itself. */
 static inline bool where_by_caller(pyctm_stack_cache *cache, const void *innermost,
                                    bool totals_only, pyctm_where *out, uint32_t *out_context)
 {
@@ -430,7 +432,7 @@ static __attribute__((noinline)) bool where_by_others(pyctm_stack_cache *cache,
 {
     const bool totals_only = ctm_tracer_nframe(cache->tracer) == 1;
     if (innermost == NULL || !pyctm_stack_is_complete(innermost)) {
-        return false; /* the block is a caller's */
+        return false; /* the block belongs to a caller */
     }
     const bool looks = takes_chance(cache);
     uint32_t context;
@@ -453,7 +455,7 @@ bool pyctm_stack_where(pyctm_stack_cache *cache, const void *innermost, pyctm_wh
            where_by_others(cache, innermost, out);
 }
 
-/* HOOK: The chain up to `top` was looked at: its caller is worth being a near. */
+/* HOOK: The chain up to `top` was followed. Puts its caller into the call cache. */
 static inline void cached_after_all(pyctm_stack_cache *cache, uint32_t top, uint32_t limit)
 {
     if (top < 1 || !is_complete(cache, top - 1)) {
@@ -496,7 +498,7 @@ static ctm_status site_of_stack(pyctm_stack_cache *cache, ctm_shard *shard,
     uint32_t parent = 0;
     if (cache->last_context > UINT32_MAX - 2 * CTM_MAX_NFRAME ||
         cache->stack.serial > UINT32_MAX / 2) {
-        cache->last_context = cache->stack.serial = 0; /* the numbers are used up */
+        cache->last_context = cache->stack.serial = 0; /* the numbers are used up: start again */
         pyctm_stack_forget(cache);
         return CTM_ERR_NOT_FOUND;
     }
@@ -521,7 +523,7 @@ ctm_status pyctm_stack_site(pyctm_stack_cache *cache, ctm_shard *shard, PyThread
     return status;
 }
 
-/* HOOK: The callers are known, the site is not; 0: it is not to be had this way. */
+/* HOOK: The callers are known, the site is not. 0: it cannot be found this way. */
 static uint32_t site_above(pyctm_stack_cache *cache, ctm_shard *shard, const void *frame,
                            const pyctm_where *where, uint64_t size)
 {
@@ -545,7 +547,7 @@ static uint32_t site_above(pyctm_stack_cache *cache, ctm_shard *shard, const voi
                : 0;
 }
 
-/* HOOK: `where` is that of `frame`, the innermost one that is complete, or it is NULL: not known. */
+/* HOOK: `where` is the key for `frame`, the innermost complete one; NULL: not known. */
 static uint32_t new_site(pyctm_stack_cache *cache, ctm_shard *shard, PyThreadState *thread_state,
                          const void *frame, const pyctm_where *where, uint64_t size)
 {
@@ -556,7 +558,8 @@ static uint32_t new_site(pyctm_stack_cache *cache, ctm_shard *shard, PyThreadSta
     return pyctm_stack_site(cache, shard, thread_state, size, &site) == CTM_OK ? site : 0;
 }
 
-/* HOOK: The frame that makes a generator or a coroutine is not complete yet: what it allocates is its caller's. */
+/* HOOK: The frame that makes a generator or a coroutine is not complete yet: its blocks are attributed to its caller.
+ * */
 PYCTM_RARELY uint32_t pyctm_stack_new_site(pyctm_stack_cache *cache, ctm_shard *shard,
                                            PyThreadState *thread_state, bool is_known,
                                            pyctm_where known, uint64_t size)

@@ -12,7 +12,7 @@ void pyctm_step_cache_init(pyctm_step_cache *cache)
     cache->stamp = 1;
 }
 
-/* HOOK: Room for more steps, all of them forgotten. False: out of memory, nothing changed. */
+/* HOOK: Replaces the cache by a larger, empty one. False: out of memory, nothing changed. */
 static bool grow(pyctm_step_cache *cache, uint32_t log2)
 {
     pyctm_cached_step *more = calloc((size_t)1 << log2, sizeof *more);
@@ -42,7 +42,7 @@ bool pyctm_step_cache_prepare(pyctm_step_cache *cache)
 /* HOOK: */
 void pyctm_step_cache_forget(pyctm_step_cache *cache)
 {
-    if (++cache->stamp == 0) { /* once round: old stamps would be good again */
+    if (++cache->stamp == 0) { /* wrapped around: old stamps would be valid again */
         if (cache->rows != NULL) {
             memset(cache->rows, 0, sizeof(pyctm_cached_step) << cache->log2);
         }
