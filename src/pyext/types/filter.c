@@ -1,4 +1,4 @@
-/* filter.c: Filter, by file name pattern, line and domain.
+/* filter.c: Filter, which filters by file name pattern, line and domain.
  *
  * Model: the methods call one another through the instance, as in tracemalloc.py, so that
  * a subclass may override any of them. filter_traces asks pyctm_filter_to_core first and calls

@@ -1,4 +1,4 @@
-/* row_frames.c: what a row of the core's statistics stands for, as frames. */
+/* row_frames.c: the frames of a row of the core's statistics. */
 #include "types/group.h"
 
 /* (filename, lineno) of a string id */
@@ -26,7 +26,7 @@ static PyObject *single_frame(pyctm_core_object *core, ctm_key key, uint32_t row
                                 : place(core, functions[row].filename, functions[row].first_lineno);
 }
 
-/* (value,); steals `value`, or NULL for failure passed on. */
+/* (value,); steals `value`; NULL is a failure that is passed on. */
 static PyObject *tuple_of(PyObject *value)
 {
     PyObject *tuple = value != NULL ? PyTuple_Pack(1, value) : NULL;
