@@ -1,13 +1,13 @@
 /* snapshots.c: take_snapshot and _get_traces.
  *
- * Like tracemalloc.py, take_snapshot looks its helpers up in the package at each call, because tests and
- * users replace them there. */
+ * Like tracemalloc.py, take_snapshot looks its helpers up in the package at each call, because tests and users replace
+ * them there. */
 #include "api/module.h"
 #include "types/support.h"
 
 #if !defined(Py_GIL_DISABLED)
 
-/* The package's attribute `name` if somebody replaced ours (tests patch them), else NULL. */
+/* The package's attribute `name` if it is not ours any more (tests patch it), else NULL. */
 static PyObject *replaced(PyObject *package, PyObject *name, PyObject *ours)
 {
     PyObject *value = package != NULL ? PyObject_GetAttr(package, name) : NULL;
@@ -42,7 +42,7 @@ static int require_tracing(PyObject *module, PyObject *package)
     return is_true == 1 ? 0 : -1;
 }
 
-/* Numbers are given only if they can be true: warn of what got lost, if wanted, refuse if the hooks are gone. */
+/* Refuses if the numbers cannot be true, because the hooks are gone; warns of losses, if `warns`. */
 int pyctm_check_capture(pyctm_capture *capture, bool warns)
 {
     if (ctm_black_box_is_broken(capture->tracer)) {
@@ -71,7 +71,7 @@ int pyctm_check_capture(pyctm_capture *capture, bool warns)
     return 0;
 }
 
-/* What take_snapshot(at_peak=True) gives of the core's snapshot, which is given up. */
+/* The snapshot of take_snapshot(at_peak=True). Releases `core`, from which it is made. */
 static ctm_snapshot *core_at_peak(pyctm_module_state *state, ctm_snapshot *core)
 {
     ctm_snapshot *peak = NULL;
