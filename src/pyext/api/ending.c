@@ -35,7 +35,7 @@ static int the_code;              /* GIL */
 static bool the_hook_is_called; /* GIL; other audit hooks may refuse ours, which is not an error */
 
 /* Whether the program has returned to the interpreter. */
-static bool is_at_the_bottom(void)
+static bool has_no_frames(void)
 {
     pyctm_position position;
     uint32_t total;
@@ -58,8 +58,7 @@ static int status_of(PyObject *code)
 static PyObject *on_attribute(PyObject *self, PyObject *name)
 {
     PyObject *value = the_original(self, name);
-    if (value != NULL && PyUnicode_CompareWithASCIIString(name, "code") == 0 &&
-        is_at_the_bottom()) {
+    if (value != NULL && PyUnicode_CompareWithASCIIString(name, "code") == 0 && has_no_frames()) {
         the_code = status_of(value);
         the_code_is_known = true;
     }
@@ -69,7 +68,7 @@ static PyObject *on_attribute(PyObject *self, PyObject *name)
 static void on_dealloc(PyObject *self)
 {
     if (Py_TYPE(self) != (PyTypeObject *)PyExc_SystemExit && !the_code_is_known &&
-        is_at_the_bottom()) {
+        has_no_frames()) {
         PyObject *code = ((PySystemExitObject *)self)->code;
         const bool is_plain = _PyType_Lookup(Py_TYPE(self), the_code_name) == the_code_member;
         the_code = !is_plain ? UNKNOWN : status_of(code != NULL ? code : Py_None);
@@ -84,7 +83,7 @@ static int on_audit(const char *event, PyObject *args, void *data)
     if (strcmp(event, OWN_EVENT) == 0) {
         the_hook_is_called = true;
     }
-    if (strcmp(event, "sys.excepthook") != 0 || the_watcher == NULL || !is_at_the_bottom()) {
+    if (strcmp(event, "sys.excepthook") != 0 || the_watcher == NULL || !has_no_frames()) {
         return 0;
     }
     PyObject *type, *value, *traceback, *hook;

@@ -158,7 +158,7 @@ PyObject *pyctm_module_take_snapshot(PyObject *module, PyObject *const *args, Py
     pyctm_module_state *state = pyctm_module_state_of(module);
     PyObject *package = PyImport_GetModule(state->package_name);
     PyObject *snapshot = NULL, *get_traces = NULL;
-    pyctm_track_look_again();
+    pyctm_track_search_again();
     if (require_tracing(module, package) == 0) {
         get_traces = replaced(package, state->get_traces_name, state->get_traces);
         PyObject *limit = call_public(module, package, state->get_limit_name);
@@ -188,7 +188,7 @@ PyObject *pyctm_module_report_snapshot(PyObject *module, PyObject *Py_UNUSED(ign
         return pyctm_status_raise(&pyctm_module_state_of(module)->types, CTM_ERR_NOT_TRACING, NULL,
                                   NULL);
     }
-    pyctm_track_look_again();
+    pyctm_track_search_again();
     PyObject *snapshot = NULL;
     PyObject *limit = PyLong_FromUnsignedLong(ctm_tracer_nframe(capture->tracer));
     if (limit != NULL) {

@@ -35,25 +35,25 @@ size_t pyctm_attribution_memory(const pyctm_capture *capture)
 
 bool pyctm_self_scope_begin(pyctm_capture *capture)
 {
-    const bool before = pyctm_hook_tls.own;
+    const bool before = pyctm_hook_tls.in_self_scope;
     if (!before) {
-        pyctm_hook_tls.own_frame = pyctm_frames_innermost(PyThreadState_Get());
+        pyctm_hook_tls.self_scope_frame = pyctm_frames_innermost(PyThreadState_Get());
         pyctm_hook_tls.self_scope = atomic_fetch_add(&capture->attribution.self_scopes, 1) + 1;
-        pyctm_hook_tls.own = true;
+        pyctm_hook_tls.in_self_scope = true;
     }
     return before;
 }
 
 void pyctm_self_scope_end(bool before)
 {
-    pyctm_hook_tls.own = before;
+    pyctm_hook_tls.in_self_scope = before;
 }
 
 /* HOOK: */
-static bool is_own(const pyctm_event_owner *owner)
+static bool is_in_self_scope(const pyctm_event_owner *owner)
 {
-    return pyctm_hook_tls.own && owner->thread_state != NULL &&
-           pyctm_frames_innermost(owner->thread_state) == pyctm_hook_tls.own_frame;
+    return pyctm_hook_tls.in_self_scope && owner->thread_state != NULL &&
+           pyctm_frames_innermost(owner->thread_state) == pyctm_hook_tls.self_scope_frame;
 }
 
 /* HOOK: Makes the arrays large enough for `capacity` frames. False: out of memory, the old arrays are kept. */
@@ -142,24 +142,25 @@ ctm_status pyctm_attribution_traceback(pyctm_capture *capture, ctm_shard *shard,
     if (!chain_reserve(s, limit)) {
         return CTM_ERR_NOMEM;
     }
-    const uint32_t own = is_own(owner) ? 1 : 0;
+    const uint32_t own_frames = is_in_self_scope(owner) ? 1 : 0;
     uint32_t total = 0, kept = 0, parent = 0;
     if (owner->thread_state != NULL) {
-        kept = pyctm_frames_walk(owner->thread_state, s->positions, limit - own, &total);
+        kept = pyctm_frames_walk(owner->thread_state, s->positions, limit - own_frames, &total);
     }
-    if (total > CTM_MAX_NFRAME - own) {
-        total = CTM_MAX_NFRAME - own;
+    if (total > CTM_MAX_NFRAME - own_frames) {
+        total = CTM_MAX_NFRAME - own_frames;
     }
     if (kept != 0) {
         const ctm_status status =
             join_chain(capture, shard, owner->shard, s, kept, total - kept, &parent);
         *out = parent;
-        if (status != CTM_OK || !own) {
+        if (status != CTM_OK || own_frames == 0) {
             return status;
         }
     }
     /* stdlib, too, represents a stack without Python frames by one frame of an unknown file. */
-    return own ? pseudo_frame(shard, capture->attribution.own_filename, parent, total + 1, out)
+    return own_frames != 0
+               ? pseudo_frame(shard, capture->attribution.own_filename, parent, total + 1, out)
                : pseudo_frame(shard, "<unknown>", 0, 1, out);
 }
 
@@ -199,14 +200,15 @@ static inline ctm_status known_site(pyctm_capture *capture, ctm_shard *shard,
                                     const pyctm_event_owner *owner, uint32_t domain, uint64_t size,
                                     uint32_t *out)
 {
-    if (owner->shard == 0 && owner->thread_state != NULL && domain == 0 && !pyctm_hook_tls.own) {
+    if (owner->shard == 0 && owner->thread_state != NULL && domain == 0 &&
+        !pyctm_hook_tls.in_self_scope) {
         const ctm_status status =
             pyctm_stack_site(&capture->stacks, shard, owner->thread_state, size, out);
         if (status != CTM_ERR_NOT_FOUND) {
             return status;
         }
     }
-    if (owner->shard == 0 && domain == 0 && is_own(owner)) {
+    if (owner->shard == 0 && domain == 0 && is_in_self_scope(owner)) {
         return self_scope_site(capture, shard, owner, size, out);
     }
     return general_site(capture, shard, owner, domain, size, out);

@@ -176,7 +176,7 @@ int pyctm_capture_start(pyctm_capture *capture, PyObject *stdlib_tracemalloc, ui
     return 0;
 }
 
-static void tell_loss(pyctm_capture *capture, const char *kind, pyctm_fact fact)
+static void report_loss(pyctm_capture *capture, const char *kind, pyctm_fact fact)
 {
     if (!fact.ok) {
         ctm_tracer_loss(capture->tracer, kind, fact.detail, 0);
@@ -186,9 +186,9 @@ static void tell_loss(pyctm_capture *capture, const char *kind, pyctm_fact fact)
 void pyctm_capture_report_losses(pyctm_capture *capture)
 {
     if (ctm_tracer_is_tracing(capture->tracer)) {
-        tell_loss(capture, "allocators", capture->allocators);
-        tell_loss(capture, "free_lists", capture->free_lists);
-        tell_loss(capture, "tracked_blocks", capture->tracked_blocks);
+        report_loss(capture, "allocators", capture->allocators);
+        report_loss(capture, "free_lists", capture->free_lists);
+        report_loss(capture, "tracked_blocks", capture->tracked_blocks);
     }
 }
 

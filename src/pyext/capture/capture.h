@@ -56,7 +56,7 @@ bool pyctm_capture_is_alive(pyctm_capture *capture);
 /* --- event_owner.c --- */
 
 /* The locked shard with reserved memory for unplaced blocks. */
-#define PYCTM_RESORT_SHARD 1u
+#define PYCTM_SPARE_SHARD 1u
 
 typedef struct pyctm_event_owner {
     PyThreadState *thread_state; /* borrowed: this thread's; NULL: none, or it must not be read */
@@ -132,7 +132,7 @@ void pyctm_track_prepare(
     pyctm_capture *capture); /* before tracing starts, so that no call is under way meanwhile */
 void pyctm_track_start(pyctm_capture *capture);
 /* Follows the callers' tables of libraries loaded since, if callers' tables are what is followed. */
-void pyctm_track_look_again(void);
+void pyctm_track_search_again(void);
 /* For tests: use this way or none. False: another way is in use already. */
 bool pyctm_track_requested(pyctm_announced way);
 

@@ -51,7 +51,7 @@ static inline bool reattribute_main(pyctm_capture *capture, const PyObject *op, 
 {
     PyThreadState *thread_state = pyctm_frames_attached_to_main(capture);
     ctm_shard *const shard = capture->exclusive;
-    if (thread_state == NULL || pyctm_hook_tls.own) {
+    if (thread_state == NULL || pyctm_hook_tls.in_self_scope) {
         return false;
     }
     ctm_found found;
@@ -120,7 +120,7 @@ int pyctm_event_reference(PyObject *op)
         self->last_block = 0;
         return 0;
     }
-    static const pyctm_hook_state quiet = {.inside = true, .told = true};
+    static const pyctm_hook_state quiet = {.inside = true, .reported = true};
     return (self->special & quiet.special) != 0 ||
                    pyctm_capture_mode(&pyctm_the_capture) != PYCTM_EXACT
                ? 0
@@ -178,18 +178,18 @@ static const char *check_reattributed(pyctm_capture *capture, const PyObject *op
 }
 
 /* Gives the block under `op` a traceback that no stack has. False: out of memory. */
-static bool mislead(pyctm_capture *capture, const PyObject *op)
+static bool set_wrong_traceback(pyctm_capture *capture, const PyObject *op)
 {
     const ctm_frame_text nowhere = {"<ctracemalloc self-test>", NULL, 0, 0};
     uint32_t traceback;
     ctm_shard *shard = ctm_shard_enter(capture->tracer, 0);
-    bool misled = false;
+    bool is_set = false;
     if (shard != NULL) {
-        misled = ctm_shard_traceback_text(shard, &nowhere, 1, 1, &traceback) == CTM_OK &&
+        is_set = ctm_shard_traceback_text(shard, &nowhere, 1, 1, &traceback) == CTM_OK &&
                  ctm_shard_alloc(shard, 0, block_of(op), 1, traceback) == CTM_OK;
         ctm_shard_leave(shard);
     }
-    return misled;
+    return is_set;
 }
 
 /* Whether the block under `op` was allocated since tracing began. */
@@ -226,15 +226,15 @@ static const char *try_revival(pyctm_capture *capture, PyObject *(*make)(void), 
     if (op == NULL) {
         return NO_MEMORY;
     }
-    const bool fresh = is_fresh(capture, op), misled = mislead(capture, op);
-    if (misled) {
+    const bool fresh = is_fresh(capture, op), is_set = set_wrong_traceback(capture, op);
+    if (is_set) {
         Py_DECREF(op);
         op = make();
     }
     if (op == NULL) {
         return NO_MEMORY;
     }
-    failure = misled ? check_reattributed(capture, op, failure) : NO_MEMORY;
+    failure = is_set ? check_reattributed(capture, op, failure) : NO_MEMORY;
     dispose(op, fresh);
     return failure;
 }

@@ -18,23 +18,23 @@ static pyctm_detour
     the_reference; /* of _Py_NewReference, if the hidden function is not found; GIL */
 /* The thread that runs the trial; NULL: none. Written with the main GIL; read with any GIL. */
 static const pyctm_hook_state *_Atomic the_trial;
-static const PyObject *the_noted; /* borrowed; the last object reported to that thread */
+static const PyObject *the_trial_object; /* borrowed; the last object reported to that thread */
 
 /* HOOK: */
-static inline void notice(PyObject *op)
+static inline void report(PyObject *op)
 {
     const pyctm_hook_state *trial = atomic_load_explicit(&the_trial, memory_order_relaxed);
     if (__builtin_expect(trial == NULL, 1)) {
         pyctm_event_reference(op);
     } else if (trial == &pyctm_hook_tls) {
-        the_noted = op;
+        the_trial_object = op;
     }
 }
 
 /* HOOK: */
 static PYCTM_HOT int on_hidden(PyObject *op)
 {
-    notice(op);
+    report(op);
     if (atomic_load_explicit(&pyctm_the_capture.stdlib_flag_raised, memory_order_relaxed)) {
         return 0;
     }
@@ -47,7 +47,7 @@ static PYCTM_HOT void on_reference(PyObject *op)
     ((void (*)(PyObject *))the_reference.original)(op);
     if (atomic_load_explicit(&pyctm_the_capture.stdlib_flag_raised, memory_order_relaxed) ||
         pyctm_stdlib_flag_is_set(&pyctm_the_capture)) {
-        notice(op);
+        report(op);
     }
 }
 
@@ -57,9 +57,9 @@ bool pyctm_freelist_is_alive(void)
 }
 
 /* Checks that our function is called with an object that is made now. */
-static const char *try_it(pyctm_capture *capture)
+static const char *run_trial(pyctm_capture *capture)
 {
-    the_noted = NULL;
+    the_trial_object = NULL;
     atomic_store(&the_trial, &pyctm_hook_tls);
     PyObject *made = PyFloat_FromDouble(1234.5);
     atomic_store(&the_trial, NULL);
@@ -67,10 +67,10 @@ static const char *try_it(pyctm_capture *capture)
         PyErr_Clear();
         return "no memory to try an object from a free list";
     }
-    const bool is_told = the_noted == made;
+    const bool is_reported = the_trial_object == made;
     Py_DECREF(made);
-    return is_told ? pyctm_freelist_self_test(capture)
-                   : "the interpreter does not tell of new objects where it should";
+    return is_reported ? pyctm_freelist_self_test(capture)
+                       : "the interpreter does not tell of new objects where it should";
 }
 
 static const char *redirect(pyctm_capture *capture, pyctm_detour *detour, const void *target,
@@ -82,7 +82,7 @@ static const char *redirect(pyctm_capture *capture, pyctm_detour *detour, const 
         failure = pyctm_detour_enable(detour);
     }
     if (failure == NULL) {
-        failure = try_it(capture);
+        failure = run_trial(capture);
     }
     if (failure != NULL && detour->ready) {
         pyctm_detour_disable(detour);

@@ -22,12 +22,12 @@ static slot the_slots[SLOTS];
 static bool the_removed; /* GIL; 3.15 reported that another listener replaced ours */
 
 /* HOOK: */
-static int call_on(const slot *previous, PyObject *op, PyRefTracerEvent event)
+static int call_previous(const slot *previous, PyObject *op, PyRefTracerEvent event)
 {
-    const bool before = pyctm_hook_tls.told;
-    pyctm_hook_tls.told = true;
+    const bool before = pyctm_hook_tls.reported;
+    pyctm_hook_tls.reported = true;
     const int result = previous->tracer(op, event, previous->data);
-    pyctm_hook_tls.told = before;
+    pyctm_hook_tls.reported = before;
     return result;
 }
 
@@ -43,7 +43,7 @@ static PYCTM_RARELY int on_other(PyObject *op, PyRefTracerEvent event, const slo
     if (event == PyRefTracer_CREATE) {
         (void)pyctm_event_reference(op);
     }
-    return previous != NULL ? call_on(previous, op, event) : 0;
+    return previous != NULL ? call_previous(previous, op, event) : 0;
 }
 
 /* HOOK: CPython calls this for each object that is made or dies. data: NULL if there was no previous listener. */

@@ -53,14 +53,14 @@ static inline uint32_t enter_unchecked(void)
 static inline bool is_idle(void)
 {
     return pyctm_hook_tls.inside ||
-           (pyctm_capture_mode(&pyctm_the_capture) == PYCTM_IDLE && !pyctm_hook_tls.asking);
+           (pyctm_capture_mode(&pyctm_the_capture) == PYCTM_IDLE && !pyctm_hook_tls.probing);
 }
 
 /* HOOK: A block while this thread probes (layers.h): stores it if it is a reply. True: it is not to be recorded. */
-static PYCTM_RARELY bool is_reply(pyctm_hook_place place, const void *block, size_t size)
+static PYCTM_RARELY bool is_reply(pyctm_hook_index hook_index, const void *block, size_t size)
 {
     pyctm_probe *probe = pyctm_hook_tls.probe;
-    if (pyctm_hook_domain(place) != probe->domain || size < probe->size ||
+    if (pyctm_hook_domain(hook_index) != probe->domain || size < probe->size ||
         size - probe->size > PYCTM_PROBE_MARGIN) {
         return pyctm_capture_mode(&pyctm_the_capture) == PYCTM_IDLE;
     }
@@ -85,11 +85,11 @@ static inline ctm_shard *enter(pyctm_capture *capture, uint32_t index, ctm_statu
 }
 
 /* HOOK: After an out-of-memory in a shard without reserved memory, selects the shard that has some. True: try again. */
-static inline bool may_resort(ctm_status status, pyctm_event_owner *owner)
+static inline bool use_spare_shard(ctm_status status, pyctm_event_owner *owner)
 {
-    const bool may = status == CTM_ERR_NOMEM && owner->shard > PYCTM_RESORT_SHARD;
+    const bool may = status == CTM_ERR_NOMEM && owner->shard > PYCTM_SPARE_SHARD;
     if (may) {
-        owner->shard = PYCTM_RESORT_SHARD;
+        owner->shard = PYCTM_SPARE_SHARD;
     }
     return may;
 }
@@ -118,7 +118,7 @@ PYCTM_RARELY bool pyctm_event_alloc(pyctm_capture *capture, uint32_t domain, uin
 {
     pyctm_event_owner owner = pyctm_event_owner_get(capture, gil_held);
     ctm_status status = record_through(capture, &owner, domain, address, size);
-    if (may_resort(status, &owner)) {
+    if (use_spare_shard(status, &owner)) {
         status = record_through(capture, &owner, domain, address, size);
     }
     return status == CTM_OK || status == CTM_ERR_NOT_TRACING;
@@ -162,11 +162,11 @@ static inline bool record_in_main(PyMemAllocatorDomain domain, uintptr_t block, 
 }
 
 /* HOOK: The general path. NULL: out of memory, and the block is freed again. */
-static PYCTM_RARELY void *record_anyhow(pyctm_hook_place place, void *block, size_t size)
+static PYCTM_RARELY void *record_general(pyctm_hook_index hook_index, void *block, size_t size)
 {
     if (!pyctm_event_alloc(&pyctm_the_capture, 0, (uintptr_t)block, size,
-                           pyctm_hook_has_gil(place))) {
-        pyctm_the_originals[place].free(pyctm_the_originals[place].ctx, block);
+                           pyctm_hook_has_gil(hook_index))) {
+        pyctm_the_originals[hook_index].free(pyctm_the_originals[hook_index].ctx, block);
         return NULL;
     }
     pyctm_hook_tls.last_block = (uintptr_t)block;
@@ -180,31 +180,31 @@ static inline void *record(PyMemAllocatorDomain domain, void *block, size_t size
         pyctm_hook_tls.last_block = (uintptr_t)block;
         return block;
     }
-    return block != NULL ? record_anyhow(domain, block, size) : NULL;
+    return block != NULL ? record_general(domain, block, size) : NULL;
 }
 
 /* HOOK: Records the new block of any other event, if there is no sample or the block is in it. */
-static inline void *sample(pyctm_hook_place place, void *block, size_t size)
+static inline void *sample(pyctm_hook_index hook_index, void *block, size_t size)
 {
-    if (pyctm_hook_tls.asking && is_reply(place, block, size)) {
+    if (pyctm_hook_tls.probing && is_reply(hook_index, block, size)) {
         return block;
     }
     if (block != NULL && pyctm_capture_takes(&pyctm_the_capture, size)) {
-        return record_anyhow(place, block, size);
+        return record_general(hook_index, block, size);
     }
     pyctm_hook_tls.last_block = (uintptr_t)block;
     return block;
 }
 
 /* HOOK: */
-__attribute__((noinline)) void *pyctm_hook_malloc(pyctm_hook_place place, size_t size)
+__attribute__((noinline)) void *pyctm_hook_malloc(pyctm_hook_index hook_index, size_t size)
 {
-    const PyMemAllocatorEx *real = &pyctm_the_originals[place];
+    const PyMemAllocatorEx *real = &pyctm_the_originals[hook_index];
     if (is_idle()) {
         return real->malloc(real->ctx, size);
     }
     const uint32_t before = enter_unchecked();
-    void *block = sample(place, real->malloc(real->ctx, size), size);
+    void *block = sample(hook_index, real->malloc(real->ctx, size), size);
     pyctm_hook_tls.special = before;
     return block;
 }
@@ -223,14 +223,15 @@ static inline void *on_malloc(PyMemAllocatorDomain domain, size_t size)
 }
 
 /* HOOK: */
-__attribute__((noinline)) void *pyctm_hook_calloc(pyctm_hook_place place, size_t count, size_t size)
+__attribute__((noinline)) void *pyctm_hook_calloc(pyctm_hook_index hook_index, size_t count,
+                                                  size_t size)
 {
-    const PyMemAllocatorEx *real = &pyctm_the_originals[place];
+    const PyMemAllocatorEx *real = &pyctm_the_originals[hook_index];
     if (is_idle()) {
         return real->calloc(real->ctx, count, size);
     }
     const uint32_t before = enter_unchecked();
-    void *block = sample(place, real->calloc(real->ctx, count, size), count * size);
+    void *block = sample(hook_index, real->calloc(real->ctx, count, size), count * size);
     pyctm_hook_tls.special = before;
     return block;
 }
@@ -269,13 +270,13 @@ static ctm_status begin_through(pyctm_capture *capture, const pyctm_event_owner 
 }
 
 /* HOOK: */
-static ctm_status begin_resize(pyctm_capture *capture, pyctm_hook_place place, void *block,
+static ctm_status begin_resize(pyctm_capture *capture, pyctm_hook_index hook_index, void *block,
                                size_t size, bool taken, ctm_resize *out,
                                pyctm_event_owner *out_owner)
 {
-    *out_owner = pyctm_event_owner_get(capture, pyctm_hook_has_gil(place));
+    *out_owner = pyctm_event_owner_get(capture, pyctm_hook_has_gil(hook_index));
     const ctm_status status = begin_through(capture, out_owner, block, size, taken, out);
-    return may_resort(status, out_owner)
+    return use_spare_shard(status, out_owner)
                ? begin_through(capture, out_owner, block, size, taken, out)
                : status;
 }
@@ -292,14 +293,15 @@ static inline void end_resize(ctm_shard *shard, const ctm_resize *resize, void *
 }
 
 /* HOOK: The general path. `taken`: the new block is recorded. */
-static PYCTM_RARELY void *resize_any(pyctm_hook_place place, void *old, size_t size, bool taken)
+static PYCTM_RARELY void *resize_any(pyctm_hook_index hook_index, void *old, size_t size,
+                                     bool taken)
 {
-    const PyMemAllocatorEx *real = &pyctm_the_originals[place];
+    const PyMemAllocatorEx *real = &pyctm_the_originals[hook_index];
     void *block = NULL;
     ctm_resize begun;
     pyctm_event_owner owner;
     const ctm_status status =
-        begin_resize(&pyctm_the_capture, place, old, size, taken, &begun, &owner);
+        begin_resize(&pyctm_the_capture, hook_index, old, size, taken, &begun, &owner);
     if (status == CTM_OK || status == CTM_ERR_NOT_TRACING) {
         block = real->realloc(real->ctx, old, size);
     }
@@ -313,20 +315,21 @@ static PYCTM_RARELY void *resize_any(pyctm_hook_place place, void *old, size_t s
 }
 
 /* HOOK: Not a plain event. With sampling, usually neither the old block nor the new one is in the sample. */
-__attribute__((noinline)) void *pyctm_hook_realloc(pyctm_hook_place place, void *old, size_t size)
+__attribute__((noinline)) void *pyctm_hook_realloc(pyctm_hook_index hook_index, void *old,
+                                                   size_t size)
 {
-    const PyMemAllocatorEx *real = &pyctm_the_originals[place];
+    const PyMemAllocatorEx *real = &pyctm_the_originals[hook_index];
     if (is_idle()) {
         return real->realloc(real->ctx, old, size);
     }
-    if (pyctm_hook_tls.asking && old == NULL) {
-        return pyctm_hook_malloc(place, size);
+    if (pyctm_hook_tls.probing && old == NULL) {
+        return pyctm_hook_malloc(hook_index, size);
     }
     const uint32_t before = enter_unchecked();
     const bool taken = pyctm_capture_takes(&pyctm_the_capture, size);
     const bool known = old != NULL && ctm_tracer_may_know(pyctm_the_capture.tracer, (uintptr_t)old);
-    void *block =
-        taken || known ? resize_any(place, old, size, taken) : real->realloc(real->ctx, old, size);
+    void *block = taken || known ? resize_any(hook_index, old, size, taken)
+                                 : real->realloc(real->ctx, old, size);
     pyctm_hook_tls.special = before;
     return block;
 }
@@ -369,16 +372,16 @@ static inline void forget(PyMemAllocatorDomain domain, void *block)
 }
 
 /* HOOK: */
-__attribute__((noinline)) void pyctm_hook_free(pyctm_hook_place place, void *block)
+__attribute__((noinline)) void pyctm_hook_free(pyctm_hook_index hook_index, void *block)
 {
-    const PyMemAllocatorEx *real = &pyctm_the_originals[place];
+    const PyMemAllocatorEx *real = &pyctm_the_originals[hook_index];
     if (block == NULL || is_idle()) {
         real->free(real->ctx, block);
         return;
     }
     if (pyctm_capture_mode(&pyctm_the_capture) == PYCTM_EXACT ||
         ctm_tracer_may_know(pyctm_the_capture.tracer, (uintptr_t)block)) {
-        pyctm_event_free(&pyctm_the_capture, 0, (uintptr_t)block, pyctm_hook_has_gil(place));
+        pyctm_event_free(&pyctm_the_capture, 0, (uintptr_t)block, pyctm_hook_has_gil(hook_index));
     }
     const uint32_t before = enter_unchecked();
     real->free(real->ctx, block);
@@ -413,7 +416,7 @@ static PYCTM_RARELY void *malloc_sampled(PyMemAllocatorDomain domain, size_t siz
     const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
     pyctm_hook_enter();
     void *block = real->malloc(real->ctx, size);
-    block = block != NULL ? record_anyhow(domain, block, size) : NULL;
+    block = block != NULL ? record_general(domain, block, size) : NULL;
     pyctm_hook_leave();
     return block;
 }
@@ -439,7 +442,7 @@ static PYCTM_RARELY void *calloc_sampled(PyMemAllocatorDomain domain, size_t cou
     const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
     pyctm_hook_enter();
     void *block = real->calloc(real->ctx, count, size);
-    block = block != NULL ? record_anyhow(domain, block, count * size) : NULL;
+    block = block != NULL ? record_general(domain, block, count * size) : NULL;
     pyctm_hook_leave();
     return block;
 }

@@ -9,18 +9,18 @@
 #define PYCTM_PROBE_REPLIES 8u
 
 /* Index of one domain's hook in one layer: 3 * layer + PyMemAllocatorDomain. */
-typedef uint32_t pyctm_hook_place;
+typedef uint32_t pyctm_hook_index;
 
 /* HOOK: */
-static inline PyMemAllocatorDomain pyctm_hook_domain(pyctm_hook_place place)
+static inline PyMemAllocatorDomain pyctm_hook_domain(pyctm_hook_index hook_index)
 {
-    return (PyMemAllocatorDomain)(place % 3);
+    return (PyMemAllocatorDomain)(hook_index % 3);
 }
 
 /* HOOK: Whether every caller of the hook holds the GIL. */
-static inline bool pyctm_hook_has_gil(pyctm_hook_place place)
+static inline bool pyctm_hook_has_gil(pyctm_hook_index hook_index)
 {
-    return pyctm_hook_domain(place) != PYMEM_DOMAIN_RAW;
+    return pyctm_hook_domain(hook_index) != PYMEM_DOMAIN_RAW;
 }
 
 /* One block that reached our hooks while a thread was probing. */
@@ -47,9 +47,9 @@ extern PyMemAllocatorEx pyctm_the_originals[PYCTM_LAYERS * 3];
 /* The fast hooks of layer 0, by whether the tracer samples, and by domain. */
 extern const PyMemAllocatorEx pyctm_the_fast_hooks[2][3];
 /* The general path of an event, for every layer and domain. HOOK */
-void *pyctm_hook_malloc(pyctm_hook_place place, size_t size);
-void *pyctm_hook_calloc(pyctm_hook_place place, size_t count, size_t size);
-void *pyctm_hook_realloc(pyctm_hook_place place, void *old, size_t size);
-void pyctm_hook_free(pyctm_hook_place place, void *block);
+void *pyctm_hook_malloc(pyctm_hook_index hook_index, size_t size);
+void *pyctm_hook_calloc(pyctm_hook_index hook_index, size_t count, size_t size);
+void *pyctm_hook_realloc(pyctm_hook_index hook_index, void *old, size_t size);
+void pyctm_hook_free(pyctm_hook_index hook_index, void *block);
 
 #endif

@@ -24,16 +24,16 @@ typedef struct pyctm_hook_state {
     uint32_t shard;          /* its locked shard; 0: not chosen yet */
     union {
         struct {
-            bool inside; /* an original function is running, called by a hook */
-            bool own;    /* this module is making its results: see pyctm_self_scope_begin */
-            bool asking; /* the thread tests whether blocks reach our hooks: see layers.c */
-            bool told;   /* our listener calls another one: the reference is recorded already */
+            bool inside;        /* an original function is running, called by a hook */
+            bool in_self_scope; /* this module is making its results: see pyctm_self_scope_begin */
+            bool probing;       /* the thread tests whether blocks reach our hooks: see layers.c */
+            bool reported; /* our listener calls another one: the reference is recorded already */
         };
         uint32_t special; /* all four: not 0 if an event is not plain */
     };
-    const void *own_frame;     /* innermost frame where the self scope began; only compared */
-    uint64_t self_scope;       /* number of the self scope, unique in the process, from 1 on */
-    struct pyctm_probe *probe; /* borrowed: the test under way; valid while `asking` */
+    const void *self_scope_frame; /* innermost frame where the self scope began; only compared */
+    uint64_t self_scope;          /* number of the self scope, unique in the process, from 1 on */
+    struct pyctm_probe *probe;    /* borrowed: the test under way; valid while `probing` */
     ctm_sampler sampler;
 } pyctm_hook_state;
 extern __thread pyctm_hook_state pyctm_hook_tls __attribute__((tls_model("initial-exec")));

@@ -32,7 +32,7 @@ static bool the_set_allocator_detour; /* GIL; calls of PyMem_SetAllocator do not
 static bool the_started;              /* GIL; stdlib has the buffers of our start */
 static bool the_flag_is_ours;         /* GIL; stdlib's flag is set for us */
 static uint32_t
-    the_put_back; /* GIL; domains, a bit each, whose allocator stdlib has restored at its end */
+    the_restored; /* GIL; domains, a bit each, whose allocator stdlib has restored at its end */
 
 /* HOOK: stdlib's own settings. */
 #if PYCTM_STDLIB_IS_IN_RUNTIME
@@ -49,10 +49,10 @@ static bool is_end_of_stdlib(PyMemAllocatorDomain domain)
 {
     const uint32_t bit = 1u << (uint32_t)domain;
     if (!_Py_IsFinalizing() || !atomic_load(&pyctm_the_capture.stdlib_flag_raised) ||
-        STDLIB_CONFIG.tracing != 0 || (the_put_back & bit) != 0) {
+        STDLIB_CONFIG.tracing != 0 || (the_restored & bit) != 0) {
         return false;
     }
-    the_put_back |= bit;
+    the_restored |= bit;
     return true;
 }
 
@@ -71,7 +71,7 @@ static void set_flag(bool flag_is_ours)
 }
 
 /* Starts stdlib (nframe > 0) or stops it (0) while calls of PyMem_SetAllocator do nothing. -1 with an exception. */
-static int call_muted(PyObject *stdlib_tracemalloc, int nframe)
+static int call_without_set_allocator(PyObject *stdlib_tracemalloc, int nframe)
 {
     PyMemAllocatorEx before[3], after;
     for (PyMemAllocatorDomain i = PYMEM_DOMAIN_RAW; i <= PYMEM_DOMAIN_OBJ; i++) {
@@ -110,11 +110,11 @@ bool pyctm_stdlib_flag_is_ours(void)
 static int start_stdlib(PyObject *stdlib_tracemalloc)
 {
     the_flag_is_ours = true;
-    if (call_muted(stdlib_tracemalloc, STDLIB_CONFIG.max_nframe) < 0) {
+    if (call_without_set_allocator(stdlib_tracemalloc, STDLIB_CONFIG.max_nframe) < 0) {
         return -1;
     }
     the_started = true;
-    the_put_back = 0;
+    the_restored = 0;
     return pyctm_stdlib_clear(stdlib_tracemalloc);
 }
 
@@ -152,7 +152,7 @@ int pyctm_stdlib_flag_yield(pyctm_capture *capture, PyObject *stdlib_tracemalloc
         return 0;
     }
     set_flag(true); /* otherwise stdlib's stop does nothing */
-    const int result = call_muted(stdlib_tracemalloc, 0);
+    const int result = call_without_set_allocator(stdlib_tracemalloc, 0);
     the_started = false;
     the_flag_is_ours = false;
     atomic_store(&capture->stdlib_flag_raised, false);

@@ -14,7 +14,7 @@ static bool has_main_gil(void)
 }
 
 /* Whether this module traces, and the calling interpreter shares the GIL of the one that it traces. */
-static bool is_concerned(void)
+static bool is_affected(void)
 {
     return has_main_gil() && ctm_tracer_is_tracing(pyctm_the_capture.tracer);
 }
@@ -45,7 +45,7 @@ static PyObject *on_start(PyObject *module, PyObject *const *args, Py_ssize_t n)
         return NULL;
     }
     PyObject *result = pyctm_stdlib_call_start(module, args, n);
-    if (is_concerned()) {
+    if (is_affected()) {
         follow_free_lists_again(module);
     }
     return result;
@@ -58,7 +58,7 @@ static PyObject *on_stop(PyObject *module, PyObject *ignored)
         Py_RETURN_NONE;
     }
     PyObject *result = pyctm_stdlib_call(PYCTM_STDLIB_STOP, module, ignored);
-    if (is_concerned()) {
+    if (is_affected()) {
         pyctm_hooks_install(ctm_tracer_sample_interval(pyctm_the_capture.tracer) != 0);
         follow_free_lists_again(module);
     }

@@ -34,7 +34,8 @@ static bool is_active(pyctm_capture *capture)
  * meanwhile they crash, and if we have started it they would fill its tables. So on these versions the functions below
  * take the GIL first, as the originals do, and call them only if the program has started stdlib. */
 
-static int tell_track(pyctm_capture *capture, unsigned int domain, uintptr_t address, size_t size)
+static int call_original_track(pyctm_capture *capture, unsigned int domain, uintptr_t address,
+                               size_t size)
 {
     int (*original)(unsigned int, uintptr_t, size_t) =
         (int (*)(unsigned int, uintptr_t, size_t))the_originals[TRACK];
@@ -47,7 +48,7 @@ static int tell_track(pyctm_capture *capture, unsigned int domain, uintptr_t add
     return result;
 }
 
-static int tell_untrack(pyctm_capture *capture, unsigned int domain, uintptr_t address)
+static int call_original_untrack(pyctm_capture *capture, unsigned int domain, uintptr_t address)
 {
     int (*original)(unsigned int, uintptr_t) =
         (int (*)(unsigned int, uintptr_t))the_originals[UNTRACK];
@@ -74,7 +75,7 @@ static int on_track(unsigned int domain, uintptr_t address, size_t size)
 {
     /* HOOK-EXEMPT: the program has started stdlib; its function is called as the program called it */
     const int result = pyctm_stdlib_flag_is_set(&pyctm_the_capture)
-                           ? tell_track(&pyctm_the_capture, domain, address, size)
+                           ? call_original_track(&pyctm_the_capture, domain, address, size)
                            : -2;
     if (is_active(&pyctm_the_capture) && pyctm_capture_takes(&pyctm_the_capture, size)) {
         return pyctm_event_alloc(&pyctm_the_capture, domain, address, size, false) ? 0 : -1;
@@ -88,7 +89,7 @@ static int on_untrack(unsigned int domain, uintptr_t address)
 {
     /* HOOK-EXEMPT: the same */
     const int result = pyctm_stdlib_flag_is_set(&pyctm_the_capture)
-                           ? tell_untrack(&pyctm_the_capture, domain, address)
+                           ? call_original_untrack(&pyctm_the_capture, domain, address)
                            : -2;
     return is_active(&pyctm_the_capture) ? forget(&pyctm_the_capture, domain, address) : result;
 }
@@ -97,12 +98,13 @@ static int on_untrack(unsigned int domain, uintptr_t address)
  * stdlib. GIL. */
 static PyObject *on_get_traceback(unsigned int domain, uintptr_t address)
 {
-    PyObject *theirs =
+    PyObject *stdlib_result =
         ((PyObject * (*)(unsigned int, uintptr_t)) the_originals[GET_TRACEBACK])(domain, address);
-    if (!is_active(&pyctm_the_capture) || !pyctm_the_capture.stands_in || theirs != Py_None) {
-        return theirs;
+    if (!is_active(&pyctm_the_capture) || !pyctm_the_capture.stands_in ||
+        stdlib_result != Py_None) {
+        return stdlib_result;
     }
-    Py_DECREF(theirs);
+    Py_DECREF(stdlib_result);
     return pyctm_the_capture.raw_traceback(&pyctm_the_capture, domain, address);
 }
 
@@ -122,14 +124,14 @@ static const pyctm_got_function *functions(void)
     return list;
 }
 
-static void drop_detours(void)
+static void disable_detours(void)
 {
     for (int i = 0; i < FUNCTIONS; i++) {
         pyctm_detour_disable(&the_detours[i]);
     }
 }
 
-static const char *lay_detours(void)
+static const char *install_detours(void)
 {
     static const pyctm_callers callers[FUNCTIONS] = {
         [TRACK] = {.arguments = 3}, [UNTRACK] = {.arguments = 2}, [GET_TRACEBACK] = {true, 2}};
@@ -149,12 +151,12 @@ static const char *lay_detours(void)
         failure = pyctm_detour_enable(&the_detours[i]);
     }
     if (failure != NULL) {
-        drop_detours();
+        disable_detours();
     }
     return failure;
 }
 
-static const char *lay_words(void)
+static const char *install_words(void)
 {
     for (int i = 0; i < FUNCTIONS; i++) {
         the_originals[i] = (void *)functions()[i].target;
@@ -178,25 +180,25 @@ static bool is_known(pyctm_capture *capture, unsigned int domain, uintptr_t addr
 /* Announces a block through the exported functions and checks that it was recorded. */
 static const char *self_test(pyctm_capture *capture)
 {
-    static const char owned_by_nobody_else; /* no other code announces this address */
+    static const char test_block; /* no other code announces this address */
     const unsigned int domain = 0x63746d00u;
-    const uintptr_t address = (uintptr_t)&owned_by_nobody_else;
+    const uintptr_t address = (uintptr_t)&test_block;
     const ctm_sampler before = pyctm_hook_tls.sampler;
     ctm_sampler_force(capture->tracer, &pyctm_hook_tls.sampler);
     const int tracked = PyTraceMalloc_Track(domain, address, 1);
-    const bool came = is_known(capture, domain, address, 1);
+    const bool was_added = is_known(capture, domain, address, 1);
     const int untracked = PyTraceMalloc_Untrack(domain, address);
-    const bool went = !is_known(capture, domain, address, 1);
+    const bool was_removed = !is_known(capture, domain, address, 1);
     pyctm_hook_tls.sampler = before;
     if (tracked == -1) {
         return "no memory to try an announced block";
     }
-    const bool seen = tracked == 0 && came && untracked == 0 && went;
+    const bool seen = tracked == 0 && was_added && untracked == 0 && was_removed;
     return seen ? NULL : "an announced block did not come through";
 }
 
 /* Uses this way, if no way is in use yet. NULL, or why it cannot be used. */
-static const char *take(pyctm_announced way)
+static const char *use_way(pyctm_announced way)
 {
     if (the_way != PYCTM_ANNOUNCED_LOST) {
         return NULL;
@@ -204,7 +206,7 @@ static const char *take(pyctm_announced way)
     if (the_request != PYCTM_ANNOUNCED_LOST && the_request != way) {
         return "it is not to be followed in this way";
     }
-    const char *failure = way == PYCTM_ANNOUNCED_BY_JUMP ? lay_detours() : lay_words();
+    const char *failure = way == PYCTM_ANNOUNCED_BY_JUMP ? install_detours() : install_words();
     if (failure == NULL) {
         the_way = way;
     }
@@ -213,11 +215,11 @@ static const char *take(pyctm_announced way)
 
 void pyctm_track_prepare(pyctm_capture *capture)
 {
-    const char *failure = take(PYCTM_ANNOUNCED_BY_JUMP);
+    const char *failure = use_way(PYCTM_ANNOUNCED_BY_JUMP);
     if (failure != NULL && the_request != PYCTM_ANNOUNCED_BY_JUMP) {
-        failure = take(PYCTM_ANNOUNCED_BY_TABLE);
+        failure = use_way(PYCTM_ANNOUNCED_BY_TABLE);
     }
-    pyctm_got_look_again();
+    pyctm_got_search_again();
     capture->tracked_blocks = (pyctm_fact){failure == NULL, failure};
 }
 
@@ -228,9 +230,9 @@ void pyctm_track_start(pyctm_capture *capture)
         failure = self_test(capture);
     }
     if (failure != NULL && the_way == PYCTM_ANNOUNCED_BY_JUMP) {
-        drop_detours();
+        disable_detours();
         the_way = PYCTM_ANNOUNCED_LOST;
-        failure = take(PYCTM_ANNOUNCED_BY_TABLE);
+        failure = use_way(PYCTM_ANNOUNCED_BY_TABLE);
         failure = failure == NULL ? self_test(capture) : failure;
     }
     if (failure == NULL) {
@@ -243,9 +245,9 @@ void pyctm_track_start(pyctm_capture *capture)
     }
 }
 
-void pyctm_track_look_again(void)
+void pyctm_track_search_again(void)
 {
-    pyctm_got_look_again();
+    pyctm_got_search_again();
 }
 
 bool pyctm_track_requested(pyctm_announced way)

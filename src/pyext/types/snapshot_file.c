@@ -19,7 +19,7 @@
 /* --- attributes: instance dict <-> bytes --- */
 
 /* Adds the attribute's name in front of the message of the exception that is set. */
-static int blame_attribute(PyObject *name)
+static int name_attribute(PyObject *name)
 {
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
@@ -52,7 +52,7 @@ static int encode_attribute(pyctm_plain *out, PyObject *name, PyObject *value)
         return -1;
     }
     if (pyctm_plain_encode(out, name) < 0 || pyctm_plain_encode(out, value) < 0) {
-        return blame_attribute(name);
+        return name_attribute(name);
     }
     return 0;
 }
@@ -504,7 +504,7 @@ static bool core_can_read(const char *path)
 }
 
 /* Whether the file may be a snapshot. The rest of any other file, which may be endless, is not read. */
-static bool is_promising(const char *bytes, size_t size)
+static bool may_be_snapshot(const char *bytes, size_t size)
 {
     static const char zstd_magic[4] = {'\x28', '\xb5', '\x2f', '\xfd'};
     return ctm_file_is_snapshot(bytes, size) || ctm_file_is_pickle(bytes, size) ||
@@ -538,7 +538,7 @@ static PyObject *load_open(pyctm_state *state, PyObject *file, const char *path,
         self = load_path(state, path, filename);
     } else if (core_can_read(path) && ctm_file_is_black_box(bytes, size)) {
         self = pyctm_box_load(state, path, filename);
-    } else if (is_promising(bytes, size)) {
+    } else if (may_be_snapshot(bytes, size)) {
         self = load_rest(state, file, head, filename);
     } else {
         self = load_plain(state, head, filename); /* raises the exception */

@@ -22,7 +22,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { DONE_OBJECTS = 4096, PATIENCE = 1000, MOST_FUNCTIONS = 8 };
+enum { DONE_OBJECTS = 4096, MAX_TRIES = 1000, MOST_FUNCTIONS = 8 };
 
 static pyctm_got_function
     the_functions[MOST_FUNCTIONS];  /* the last is dlsym; written once, before any search */
@@ -53,13 +53,13 @@ typedef struct object {
 
 /* --- which objects are done --- */
 
-static uintptr_t *place_of(uintptr_t dynamic)
+static uintptr_t *done_entry(uintptr_t dynamic)
 {
     size_t at = (dynamic >> 3) * 0x9e3779b97f4a7c15u >> 52;
     for (uint32_t i = 0; i < 16; i++, at++) {
-        uintptr_t *place = &the_done[at % DONE_OBJECTS];
-        if (*place == 0 || *place == dynamic) {
-            return place;
+        uintptr_t *entry = &the_done[at % DONE_OBJECTS];
+        if (*entry == 0 || *entry == dynamic) {
+            return entry;
         }
     }
     return NULL; /* the table is full there: the object is searched each time */
@@ -67,8 +67,8 @@ static uintptr_t *place_of(uintptr_t dynamic)
 
 static bool is_done(uintptr_t dynamic)
 {
-    const uintptr_t *place = place_of(dynamic);
-    return place != NULL && *place == dynamic;
+    const uintptr_t *entry = done_entry(dynamic);
+    return entry != NULL && *entry == dynamic;
 }
 
 /* --- one object --- */
@@ -167,7 +167,7 @@ static const pyctm_got_function *function_named(const char *name)
     return NULL;
 }
 
-static void look_at_word(object *what, const ElfW(Rela) * relocation)
+static void redirect_word(object *what, const ElfW(Rela) * relocation)
 {
     const enum pyctm_got_relocation kind =
         pyctm_got_relocation_kind((uint32_t)ELF64_R_TYPE(relocation->r_info));
@@ -195,7 +195,7 @@ static void look_at_word(object *what, const ElfW(Rela) * relocation)
     }
 }
 
-static void look_at_object(object *what)
+static void redirect_object(object *what)
 {
     if (!read_dynamic(what)) {
         return;
@@ -204,7 +204,7 @@ static void look_at_object(object *what)
         const size_t count =
             what->tables[table] != NULL ? what->table_bytes[table] / sizeof(ElfW(Rela)) : 0;
         for (size_t i = 0; i < count; i++) {
-            look_at_word(what, &what->tables[table][i]);
+            redirect_word(what, &what->tables[table][i]);
         }
     }
 }
@@ -227,17 +227,17 @@ static int on_object(struct dl_phdr_info *info, size_t size, void *data)
     if (what.dynamic == 0 || is_done(what.dynamic)) {
         return 0;
     }
-    look_at_object(&what);
-    uintptr_t *place = what.undecided ? NULL : place_of(what.dynamic);
-    if (place != NULL) {
-        *place = what.dynamic;
+    redirect_object(&what);
+    uintptr_t *entry = what.undecided ? NULL : done_entry(what.dynamic);
+    if (entry != NULL) {
+        *entry = what.dynamic;
     }
     return 0;
 }
 
 /* --- all objects --- */
 
-void pyctm_got_look_again(void)
+void pyctm_got_search_again(void)
 {
     if (the_function_count == 0) {
         return;
@@ -245,7 +245,7 @@ void pyctm_got_look_again(void)
     /* The lock's holder may wait for the loader's lock, which this thread may hold. So this thread does not wait for
      * ever. */
     for (int i = 0; pthread_mutex_trylock(&the_lock) != 0; i++) {
-        if (i == PATIENCE) {
+        if (i == MAX_TRIES) {
             return;
         }
         (void)sched_yield();
@@ -258,7 +258,7 @@ static const void *on_dlsym(void *handle, const char *name)
 {
     const int error = errno;
     const void *found = NULL;
-    pyctm_got_look_again();
+    pyctm_got_search_again();
     const pyctm_got_function *function =
         handle != RTLD_NEXT && name != NULL ? function_named(name) : NULL;
     if (function != NULL && function != &the_functions[the_function_count - 1] &&
@@ -293,7 +293,7 @@ const char *pyctm_got_install(const pyctm_got_function *functions, uint32_t coun
             (pyctm_got_function){"dlsym", (const void *)dlsym, (const void *)pyctm_got_dlsym};
         the_function_count = count + 1;
     }
-    pyctm_got_look_again();
+    pyctm_got_search_again();
     if (the_failure != NULL) {
         return the_failure;
     }
@@ -311,7 +311,7 @@ const char *pyctm_got_install(const pyctm_got_function *functions, uint32_t coun
     return "not available on this processor";
 }
 
-void pyctm_got_look_again(void)
+void pyctm_got_search_again(void)
 {
 }
 #endif

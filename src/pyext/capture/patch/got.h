@@ -28,7 +28,7 @@ typedef struct pyctm_got_function {
  * why it failed. GIL; called once. */
 const char *pyctm_got_install(const pyctm_got_function *functions, uint32_t count);
 /* Searches the objects that were loaded since the last search. Any thread. */
-void pyctm_got_look_again(void);
+void pyctm_got_search_again(void);
 
 /* --- one implementation for each processor --- */
 

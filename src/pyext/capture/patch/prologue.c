@@ -43,7 +43,7 @@ static int register_number(ZydisRegister reg)
     return ZydisRegisterGetClass(whole) == ZYDIS_REGCLASS_GPR64 ? ZydisRegisterGetId(whole) : -1;
 }
 
-static bool is_callers(int number)
+static bool is_callee_saved(int number)
 {
     return number == RBX || number == RBP || number >= 12;
 }
@@ -68,7 +68,7 @@ static bool is_scratch(ZydisRegister reg)
 /* --- branches --- */
 
 /* The target of a direct call or branch; NULL: the instruction is neither. */
-static const uint8_t *branch_goal(const uint8_t *code, const instruction *what)
+static const uint8_t *branch_target(const uint8_t *code, const instruction *what)
 {
     if (!what->is.raw.imm[0].is_relative) {
         return NULL;
@@ -101,7 +101,7 @@ static bool is_branched_to(const uint8_t *code, uint32_t size, uint32_t offset)
     instruction next;
     assert(code != NULL);
     for (uint32_t at = 0; at < size && decode(code + at, &next); at += next.is.length) {
-        const uint8_t *goal = branch_goal(code + at, &next);
+        const uint8_t *goal = branch_target(code + at, &next);
         if (goal != NULL && !is_call(&next) && goal >= code && goal <= code + offset) {
             return true;
         }
@@ -146,7 +146,8 @@ static bool write_stack(const state *now, int32_t offset, int32_t bytes)
 /* If the register still has the caller's value, stores that the value is at `offset` from now on. */
 static void note_saved(state *now, int number, int32_t offset)
 {
-    if (number >= 0 && is_callers(number) && !now->changed[number] && now->saved_at[number] == 0) {
+    if (number >= 0 && is_callee_saved(number) && !now->changed[number] &&
+        now->saved_at[number] == 0) {
         now->saved_at[number] = offset;
     }
 }
@@ -194,7 +195,7 @@ static bool write_register(state *now, ZydisRegister reg)
     if (number == RSP || is_argument(now, number)) {
         return false;
     }
-    if (is_callers(number)) {
+    if (is_callee_saved(number)) {
         if (now->saved_at[number] == 0) {
             return false;
         }
@@ -292,7 +293,7 @@ static void write_undo(const state *now, ctm_site *out)
 {
     uint8_t *at = out->undo;
     for (int i = 0; i < REGISTERS; i++) {
-        if (now->changed[i] && is_callers(i)) {
+        if (now->changed[i] && is_callee_saved(i)) {
             *at++ = i < 8 ? 0x48 : 0x4c;
             *at++ = 0x8b;
             *at++ = (uint8_t)(0x84 | (i & 7) << 3);
@@ -358,7 +359,7 @@ static bool put_offset(uint8_t *at, const uint8_t *goal)
 /* Copies a branch, with a 4-byte offset. Returns its new length; 0: not possible. */
 static uint32_t move_branch(uint8_t *to, const uint8_t *from, const instruction *what)
 {
-    const uint8_t *goal = branch_goal(from, what);
+    const uint8_t *goal = branch_target(from, what);
     if (is_call(what) || what->is.mnemonic == ZYDIS_MNEMONIC_JMP) {
         to[0] = is_call(what) ? 0xe8 : 0xe9;
         return put_offset(to + 1, goal) ? 5 : 0;
@@ -382,13 +383,13 @@ static uint32_t move_instruction(uint8_t *to, const uint8_t *from, const instruc
     if ((what->is.attributes & ZYDIS_ATTRIB_IS_RELATIVE) == 0) {
         return what->is.length;
     }
-    const uint32_t place = what->is.raw.disp.offset;
+    const uint32_t field = what->is.raw.disp.offset;
     const int64_t moved = what->is.raw.disp.value + (from - to);
     const int32_t offset = (int32_t)moved;
     if (what->is.raw.disp.size != 32 || moved != offset) {
         return 0;
     }
-    memcpy(to + place, &offset, sizeof(offset));
+    memcpy(to + field, &offset, sizeof(offset));
     return what->is.length;
 }
 
@@ -403,7 +404,7 @@ const char *pyctm_prologue_move(uint8_t *to, const uint8_t *code, uint32_t lengt
             return "an instruction at the function's start is not known";
         }
         const uint32_t moved = move_instruction(to + written, code + from, &next);
-        const uint8_t *goal = branch_goal(code + from, &next);
+        const uint8_t *goal = branch_target(code + from, &next);
         if (moved == 0 || (goal >= code && goal < code + length)) {
             return "an instruction at the function's start cannot be moved";
         }
@@ -527,7 +528,7 @@ static void list_calls(const uint8_t *at, copies argument, calls *out)
 {
     instruction next;
     for (uint32_t step = 0; step < STEPS && decode(at, &next); step++) {
-        const uint8_t *goal = branch_goal(at, &next);
+        const uint8_t *goal = branch_target(at, &next);
         if (is_call(&next) && goal != NULL && out->count < CALLS) {
             out->gives_argument =
                 out->count == 0 ? (argument.registers >> RDI & 1) != 0 : out->gives_argument;
@@ -573,7 +574,7 @@ const void *pyctm_prologue_guarded_call(const uint8_t *code, uint32_t size)
         }
         follow_argument(&argument, &next);
     }
-    const uint8_t *goal = branch_goal(code + at, &next);
+    const uint8_t *goal = branch_target(code + at, &next);
     if (goal == NULL) {
         return NULL;
     }

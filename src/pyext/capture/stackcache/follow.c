@@ -8,9 +8,9 @@
 #if PYCTM_FAMILY != 0
 
 /* HOOK: */
-static inline uint32_t place_of(const void *frame)
+static inline uint32_t bucket_of(const void *frame)
 {
-    return (uint32_t)((uintptr_t)frame >> 4) % PYCTM_STACK_PLACES;
+    return (uint32_t)((uintptr_t)frame >> 4) % PYCTM_STACK_BUCKETS;
 }
 
 /* HOOK: Reads the frame's address from the level. It is volatile because the compiler knows that the chain has reached
@@ -92,8 +92,8 @@ static PYCTM_RARELY bool follow_anew(pyctm_stack *stack, const pyctm_interpreter
         put_level(stack, --at, frame);
     }
     /* If two frames have the same hash, the younger one is stored, because it is searched more often. */
-    for (at = length > PYCTM_STACK_PLACES ? length - PYCTM_STACK_PLACES : 0; at < length; at++) {
-        stack->places[place_of(stack->levels[at].frame)] = at;
+    for (at = length > PYCTM_STACK_BUCKETS ? length - PYCTM_STACK_BUCKETS : 0; at < length; at++) {
+        stack->buckets[bucket_of(stack->levels[at].frame)] = at;
     }
     stack->length = length;
     count_complete(stack);
@@ -111,7 +111,7 @@ static inline bool find_fresh(pyctm_stack *stack, const pyctm_interpreter_frame 
     uint32_t n = 0;
     *out_base = 0;
     for (; frame != NULL; frame = frame->previous) {
-        const uint32_t at = stack->places[place_of(frame)];
+        const uint32_t at = stack->buckets[bucket_of(frame)];
         uint32_t end = at;
         const bool is_known = at < stack->known && stack->levels[at].frame == frame;
         if (is_known && follow_down(stack, at, frame == top, &end)) {
@@ -150,7 +150,7 @@ bool pyctm_stack_follow(pyctm_stack *stack, PyThreadState *thread_state)
     for (uint32_t i = 0; i < n; i++) {
         const pyctm_interpreter_frame *const added = fresh[n - 1 - i];
         put_level(stack, base + i, added);
-        stack->places[place_of(added)] = base + i;
+        stack->buckets[bucket_of(added)] = base + i;
     }
     stack->length = base + n;
     count_complete(stack);
@@ -361,8 +361,8 @@ bool pyctm_stack_find_above(pyctm_stack *stack, const void *innermost, bool fram
                             pyctm_above *out)
 {
     const pyctm_interpreter_frame *frame = innermost;
-    for (uint32_t n = 0; frame != NULL && n < PYCTM_STACK_FEW; frame = frame->previous) {
-        const uint32_t at = stack->places[place_of(frame)];
+    for (uint32_t n = 0; frame != NULL && n < PYCTM_ABOVE_FRAMES; frame = frame->previous) {
+        const uint32_t at = stack->buckets[bucket_of(frame)];
         pyctm_level *const level = stack->levels + at;
         out->frames[n].frame = frame;
         out->frames[n].instruction = pyctm_frame_instruction(frame);

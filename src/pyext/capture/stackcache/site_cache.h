@@ -34,7 +34,7 @@ typedef struct pyctm_site_cache {
     pyctm_cached_site *rows; /* owned, if it is not `first` */
     uint32_t mask;           /* number of rows, a power of two, minus one */
     uint32_t stamp;          /* the current one, not 0 */
-    uint32_t lost;           /* valid entries overwritten since it grew */
+    uint32_t overwritten;    /* valid entries overwritten since it grew */
     pyctm_cached_site first[PYCTM_SITES_FIRST_MASK + 1];
 } pyctm_site_cache;
 
@@ -45,7 +45,7 @@ static inline uint64_t pyctm_site_cache_stamped(const pyctm_site_cache *cache, u
 }
 
 /* HOOK: The size is hashed last, because a revived object's size is the last to be known. */
-static inline pyctm_cached_site *pyctm_site_cache_place(pyctm_site_cache *cache,
+static inline pyctm_cached_site *pyctm_site_cache_entry(pyctm_site_cache *cache,
                                                         const pyctm_where *where, uint64_t size)
 {
     const uint64_t spot = (uintptr_t)where->instruction >> 1 ^ where->callers << 39;
@@ -57,15 +57,15 @@ static inline pyctm_cached_site *pyctm_site_cache_place(pyctm_site_cache *cache,
 static inline uint32_t pyctm_site_cache_find(pyctm_site_cache *cache, const pyctm_where *where,
                                              uint64_t size)
 {
-    const pyctm_cached_site *cached = pyctm_site_cache_place(cache, where, size);
+    const pyctm_cached_site *cached = pyctm_site_cache_entry(cache, where, size);
     const bool is_cached = cached->instruction == where->instruction &&
                            cached->callers == where->callers && cached->size == size;
     return is_cached ? cached->site : 0;
 }
 
 void pyctm_site_cache_init(pyctm_site_cache *cache); /* of zeroed memory */
-void pyctm_site_cache_keep(pyctm_site_cache *cache, const pyctm_where *where, uint32_t size,
-                           uint32_t site);             /* HOOK */
+void pyctm_site_cache_store(pyctm_site_cache *cache, const pyctm_where *where, uint32_t size,
+                            uint32_t site);            /* HOOK */
 void pyctm_site_cache_forget(pyctm_site_cache *cache); /* HOOK */
 /* Returns the memory to the system; the entries must have been forgotten. */
 void pyctm_site_cache_release(pyctm_site_cache *cache);

@@ -19,7 +19,7 @@
 
 #include "capture/stackcache/site_cache.h"
 
-#define PYCTM_STACK_PLACES 256u /* a power of two */
+#define PYCTM_STACK_BUCKETS 256u /* a power of two */
 /* Most frames that are new since the last event; with more, the whole chain is read again. */
 #define PYCTM_STACK_FRESH 32u
 
@@ -71,13 +71,13 @@ typedef struct pyctm_cached_caller {
 } pyctm_cached_caller;
 
 /* The frames above a remembered one: `frames[0]` is the innermost, the last one is at `level`. */
-#define PYCTM_STACK_FEW 5u
+#define PYCTM_ABOVE_FRAMES 5u
 typedef struct pyctm_above {
     uint32_t n, level;
     struct {
         const void *frame, *instruction;
         bool is_complete; /* unset for the innermost */
-    } frames[PYCTM_STACK_FEW];
+    } frames[PYCTM_ABOVE_FRAMES];
 } pyctm_above;
 
 /* Lock of all fields: GIL. */
@@ -91,8 +91,8 @@ typedef struct pyctm_stack {
     uint32_t with_sentinel; /* number of levels, from the oldest, whose sentinels are valid */
     uint32_t guard;         /* 1 + the innermost of these that has a sentinel; 0: none */
     uint32_t long_walks;
-    uint32_t serial;                     /* of the newest sentinel */
-    uint32_t places[PYCTM_STACK_PLACES]; /* level of a frame, by a hash of its address */
+    uint32_t serial;                       /* of the newest sentinel */
+    uint32_t buckets[PYCTM_STACK_BUCKETS]; /* level of a frame, by a hash of its address */
     pyctm_cached_call cached_calls[PYCTM_CALL_CACHE_ENTRIES]; /* by the frame's address */
 } pyctm_stack;
 

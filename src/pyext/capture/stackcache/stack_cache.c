@@ -20,13 +20,14 @@
 
 #if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
 
-#define HOPELESS 16u       /* after so many failures in a row a search is made only now and then: */
-#define CHANCES 64u        /* of so many occasions */
-#define CHANCES_TAKEN 8u   /* the first ones, so that an entry made at one can help at the next */
-#define FAR 2u             /* complete frames up to a cached call: then a closer one is made */
-#define MORE_IN_A_ROW 2u   /* events in a frame without a cached call: more may follow */
-#define MANY_IN_A_ROW 12u  /* so many: following the whole stack is worth its cost */
-#define AGAIN_IN_A_ROW 64u /* after so many more it is worth it again */
+#define MAX_FAILURES 16u  /* after so many failures in a row a search is made only now and then: */
+#define SEARCH_PERIOD 64u /* of so many occasions */
+#define SEARCHES_PER_PERIOD \
+    8u                       /* the first ones, so that an entry made at one can help at the next */
+#define FAR_CALLERS 2u       /* complete frames up to a cached call: then a closer one is made */
+#define EVENTS_TO_CACHE 2u   /* events in a frame without a cached call: more may follow */
+#define EVENTS_TO_FOLLOW 12u /* so many: following the whole stack is worth its cost */
+#define EVENTS_TO_FOLLOW_AGAIN 64u /* after so many more it is worth it again */
 
 void pyctm_stack_cache_init(pyctm_stack_cache *cache, ctm_tracer *tracer, pyctm_code_cache *codes)
 {
@@ -117,14 +118,14 @@ static ctm_status new_step(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t 
     if (status != CTM_OK) {
         return status;
     }
-    pyctm_cached_step *by_row = pyctm_step_place(&cache->steps, caller, pyctm_step_to_row(row));
+    pyctm_cached_step *by_row = pyctm_step_entry(&cache->steps, caller, pyctm_step_to_row(row));
     if (!pyctm_step_is(&cache->steps, by_row, caller, pyctm_step_to_row(row))) {
         pyctm_step_put(&cache->steps, by_row, caller, pyctm_step_to_row(row),
                        (pyctm_level_context){++cache->last_context, 0});
     }
     const pyctm_level_context found = {by_row->context, by_row->traceback};
     const uintptr_t instruction = (uintptr_t)cache->stack.levels[level].instruction;
-    *out = pyctm_step_place(&cache->steps, caller, instruction);
+    *out = pyctm_step_entry(&cache->steps, caller, instruction);
     pyctm_step_put(&cache->steps, *out, caller, instruction, found);
     return CTM_OK;
 }
@@ -137,7 +138,7 @@ static ctm_status find_contexts(pyctm_stack_cache *cache, ctm_shard *shard, uint
     while (cache->valid < levels) {
         if (is_complete(cache, cache->valid)) {
             const uintptr_t instruction = (uintptr_t)cache->stack.levels[cache->valid].instruction;
-            pyctm_cached_step *step = pyctm_step_place(&cache->steps, now.context, instruction);
+            pyctm_cached_step *step = pyctm_step_entry(&cache->steps, now.context, instruction);
             if (!pyctm_step_is(&cache->steps, step, now.context, instruction)) {
                 const ctm_status status = new_step(cache, shard, cache->valid, now.context, &step);
                 if (status != CTM_OK) {
@@ -165,16 +166,16 @@ static ctm_status add_level(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t
 }
 
 /* HOOK: Stores the traceback that was looked up for `level`, which is complete. */
-static void keep_traceback(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t level,
-                           uint32_t traceback)
+static void store_traceback(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t level,
+                            uint32_t traceback)
 {
     const uint32_t caller = level > 0 ? cache->contexts[level - 1].context : 0;
     uint32_t row;
     cache->contexts[level].traceback = traceback;
-    pyctm_step_keep(&cache->steps, caller, (uintptr_t)cache->stack.levels[level].instruction,
-                    traceback);
+    pyctm_step_set_traceback(&cache->steps, caller,
+                             (uintptr_t)cache->stack.levels[level].instruction, traceback);
     if (level_row(cache, shard, level, &row) == CTM_OK) {
-        pyctm_step_keep(&cache->steps, caller, pyctm_step_to_row(row), traceback);
+        pyctm_step_set_traceback(&cache->steps, caller, pyctm_step_to_row(row), traceback);
     }
 }
 
@@ -201,7 +202,7 @@ static ctm_status chain_traceback(pyctm_stack_cache *cache, ctm_shard *shard, ui
             return status;
         }
         if (left_out == 0 || i == level) {
-            keep_traceback(cache, shard, i, traceback);
+            store_traceback(cache, shard, i, traceback);
         }
     }
     *out = traceback;
@@ -246,19 +247,21 @@ typedef struct unknown_site {
  * the first traceable instruction it does not prove that: a generator's frame is complete there, and the call that
  * makes the generator is not. */
 static __attribute__((noinline)) ctm_status look_up(pyctm_stack_cache *cache, ctm_shard *shard,
-                                                    const unknown_site *place, uint64_t size,
+                                                    const unknown_site *unknown, uint64_t size,
                                                     uint32_t *out)
 {
     uint32_t row, traceback;
-    ctm_status status = pyctm_code_frame(cache->codes, shard, place->code, place->unit, &row);
+    ctm_status status = pyctm_code_frame(cache->codes, shard, unknown->code, unknown->unit, &row);
     if (status == CTM_OK) {
-        status = ctm_shard_traceback(shard, place->parent, row, (int32_t)place->total, &traceback);
+        status =
+            ctm_shard_traceback(shard, unknown->parent, row, (int32_t)unknown->total, &traceback);
     }
     if (status == CTM_OK) {
         status = ctm_shard_site(shard, 0, traceback, size, out);
     }
-    if (status == CTM_OK && place->unit >= place->code->_co_firsttraceable && size <= UINT32_MAX) {
-        pyctm_site_cache_keep(&cache->sites, &place->where, (uint32_t)size, *out);
+    if (status == CTM_OK && unknown->unit >= unknown->code->_co_firsttraceable &&
+        size <= UINT32_MAX) {
+        pyctm_site_cache_store(&cache->sites, &unknown->where, (uint32_t)size, *out);
     }
     return status;
 }
@@ -268,17 +271,17 @@ static inline ctm_status find_site(pyctm_stack_cache *cache, ctm_shard *shard, u
                                    uint32_t parent, uint32_t limit, uint64_t size, uint32_t *out)
 {
     const uint32_t total = cache->stack.totals[top];
-    unknown_site place = {
+    unknown_site unknown = {
         .where = {cache->stack.levels[top].instruction,
                   pyctm_site_cache_stamped(&cache->sites, limit > 1 ? parent : total)},
         .parent = parent,
         .total = total};
-    *out = pyctm_site_cache_find(&cache->sites, &place.where, size);
+    *out = pyctm_site_cache_find(&cache->sites, &unknown.where, size);
     if (*out != 0) {
         return CTM_OK;
     }
-    place.code = pyctm_stack_code(&cache->stack, top, &place.unit);
-    return look_up(cache, shard, &place, size, out);
+    unknown.code = pyctm_stack_code(&cache->stack, top, &unknown.unit);
+    return look_up(cache, shard, &unknown, size, out);
 }
 
 /* HOOK: How many complete frames there are from the innermost one, which counts, to the oldest. */
@@ -319,11 +322,11 @@ static bool context_above(pyctm_stack_cache *cache, const pyctm_above *above,
 }
 
 /* HOOK: Events in a row in a frame without a cached call, this one included. */
-static inline uint32_t times_here(pyctm_stack_cache *cache, const void *innermost)
+static inline uint32_t events_in_frame(pyctm_stack_cache *cache, const void *innermost)
 {
-    cache->times_here = innermost == cache->last_here ? cache->times_here + 1 : 1;
-    cache->last_here = innermost;
-    return cache->times_here;
+    cache->events_in_frame = innermost == cache->last_frame ? cache->events_in_frame + 1 : 1;
+    cache->last_frame = innermost;
+    return cache->events_in_frame;
 }
 
 /* HOOK: The callers of the caller are known. Puts the caller into the call cache, for its further calls. */
@@ -344,7 +347,7 @@ static inline bool callers_by_cached_call(pyctm_stack_cache *cache, const void *
     if (totals_only) {
         out->callers = caller->callers + caller->n;
         *out_context = PYCTM_NO_CONTEXT;
-        if (caller->n >= FAR) {
+        if (caller->n >= FAR_CALLERS) {
             cache_call_of_caller(cache, innermost, out->callers - 1, PYCTM_NO_CONTEXT);
         }
         return true;
@@ -362,7 +365,7 @@ static inline bool callers_by_cached_call(pyctm_stack_cache *cache, const void *
     }
     out->callers = pyctm_site_cache_stamped(&cache->sites, now.traceback);
     *out_context = now.context;
-    if (now.traceback != 0 && caller->n >= FAR && before.traceback != 0) {
+    if (now.traceback != 0 && caller->n >= FAR_CALLERS && before.traceback != 0) {
         cache_call_of_caller(cache, innermost,
                              pyctm_site_cache_stamped(&cache->sites, before.traceback),
                              before.context);
@@ -372,9 +375,9 @@ static inline bool callers_by_cached_call(pyctm_stack_cache *cache, const void *
 
 /* HOOK: Whether to search the call cache for a caller. If that fails repeatedly (callers that can have no sentinel), it
  * is done only now and then. */
-static inline bool takes_chance(pyctm_stack_cache *cache)
+static inline bool is_search_due(pyctm_stack_cache *cache)
 {
-    if (cache->failures < HOPELESS || cache->failures % CHANCES < CHANCES_TAKEN) {
+    if (cache->failures < MAX_FAILURES || cache->failures % SEARCH_PERIOD < SEARCHES_PER_PERIOD) {
         return true;
     }
     cache->failures++;
@@ -427,36 +430,36 @@ static __attribute__((noinline)) bool where_by_levels(pyctm_stack_cache *cache,
 }
 
 /* HOOK: */
-static __attribute__((noinline)) bool where_by_others(pyctm_stack_cache *cache,
-                                                      const void *innermost, pyctm_where *out)
+static __attribute__((noinline)) bool where_uncached(pyctm_stack_cache *cache,
+                                                     const void *innermost, pyctm_where *out)
 {
     const bool totals_only = ctm_tracer_nframe(cache->tracer) == 1;
     if (innermost == NULL || !pyctm_stack_is_complete(innermost)) {
         return false; /* the block belongs to a caller */
     }
-    const bool looks = takes_chance(cache);
+    const bool looks = is_search_due(cache);
     uint32_t context;
     if (!(looks && where_by_caller(cache, innermost, totals_only, out, &context)) &&
         !where_by_levels(cache, innermost, totals_only, looks, out, &context)) {
         return false;
     }
     out->instruction = pyctm_stack_instruction(innermost);
-    const uint32_t times = times_here(cache, innermost);
-    if (times >= MORE_IN_A_ROW) {
+    const uint32_t times = events_in_frame(cache, innermost);
+    if (times >= EVENTS_TO_CACHE) {
         pyctm_stack_cache_call(&cache->stack, innermost, out->callers, context);
     }
-    return times % AGAIN_IN_A_ROW != MANY_IN_A_ROW;
+    return times % EVENTS_TO_FOLLOW_AGAIN != EVENTS_TO_FOLLOW;
 }
 
 /* HOOK: */
 bool pyctm_stack_where(pyctm_stack_cache *cache, const void *innermost, pyctm_where *out)
 {
     return pyctm_stack_is_cached_call(&cache->stack, innermost, out) ||
-           where_by_others(cache, innermost, out);
+           where_uncached(cache, innermost, out);
 }
 
 /* HOOK: The chain up to `top` was followed. Puts its caller into the call cache. */
-static inline void cached_after_all(pyctm_stack_cache *cache, uint32_t top, uint32_t limit)
+static inline void cache_call_of_level(pyctm_stack_cache *cache, uint32_t top, uint32_t limit)
 {
     if (top < 1 || !is_complete(cache, top - 1)) {
         return;
@@ -508,7 +511,7 @@ static ctm_status site_of_stack(pyctm_stack_cache *cache, ctm_shard *shard,
             return status;
         }
     }
-    cached_after_all(cache, top - 1, limit);
+    cache_call_of_level(cache, top - 1, limit);
     return find_site(cache, shard, top - 1, parent, limit, size, out);
 }
 
@@ -527,22 +530,22 @@ ctm_status pyctm_stack_site(pyctm_stack_cache *cache, ctm_shard *shard, PyThread
 static uint32_t site_above(pyctm_stack_cache *cache, ctm_shard *shard, const void *frame,
                            const pyctm_where *where, uint64_t size)
 {
-    unknown_site place = {.where = *where, .total = (uint32_t)where->callers};
+    unknown_site unknown = {.where = *where, .total = (uint32_t)where->callers};
     uint32_t site;
-    place.code = pyctm_stack_frame_code(frame, &place.unit);
-    if (place.unit < place.code->_co_firsttraceable) {
+    unknown.code = pyctm_stack_frame_code(frame, &unknown.unit);
+    if (unknown.unit < unknown.code->_co_firsttraceable) {
         return 0;
     }
     if (ctm_tracer_nframe(cache->tracer) > 1) {
-        place.parent = place.total;
+        unknown.parent = unknown.total;
         const ctm_traceback *callers =
-            place.parent != 0 ? ctm_shard_traceback_row(shard, place.parent) : NULL;
-        place.total = callers != NULL ? (uint32_t)callers->total_nframe + 1 : 1;
-        if (place.parent != 0 && place.total < 2) {
+            unknown.parent != 0 ? ctm_shard_traceback_row(shard, unknown.parent) : NULL;
+        unknown.total = callers != NULL ? (uint32_t)callers->total_nframe + 1 : 1;
+        if (unknown.parent != 0 && unknown.total < 2) {
             return 0;
         }
     }
-    return place.total <= CTM_MAX_NFRAME && look_up(cache, shard, &place, size, &site) == CTM_OK
+    return unknown.total <= CTM_MAX_NFRAME && look_up(cache, shard, &unknown, size, &site) == CTM_OK
                ? site
                : 0;
 }

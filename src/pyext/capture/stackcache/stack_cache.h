@@ -26,11 +26,11 @@ typedef struct pyctm_stack_cache {
     pyctm_step_cache steps;
     pyctm_level_context *contexts; /* of the stack's levels; owned, `contexts_capacity` of them */
     uint32_t contexts_capacity;
-    uint32_t valid;        /* number of levels, from the oldest, whose contexts are valid */
-    uint32_t last_context; /* the newest context's number */
-    uint32_t failures;     /* searches in a row that found no cached call among the callers */
-    uint32_t times_here;   /* events in a row in `last_here` */
-    const void *last_here; /* only compared: frame of the last event whose call was not cached */
+    uint32_t valid;           /* number of levels, from the oldest, whose contexts are valid */
+    uint32_t last_context;    /* the newest context's number */
+    uint32_t failures;        /* searches in a row that found no cached call among the callers */
+    uint32_t events_in_frame; /* events in a row in `last_frame` */
+    const void *last_frame;   /* only compared: frame of the last event whose call was not cached */
     pyctm_site_cache sites;
 } pyctm_stack_cache;
 

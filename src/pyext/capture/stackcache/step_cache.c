@@ -22,7 +22,7 @@ static bool grow(pyctm_step_cache *cache, uint32_t log2)
     free(cache->rows);
     cache->rows = more;
     cache->log2 = log2;
-    cache->lost = 0;
+    cache->overwritten = 0;
     return true;
 }
 
@@ -32,8 +32,8 @@ bool pyctm_step_cache_prepare(pyctm_step_cache *cache)
     if (cache->rows == NULL) {
         return grow(cache, FIRST_LOG2);
     }
-    if (cache->lost >> cache->log2 != 0 && cache->log2 < MOST_LOG2) {
-        cache->lost = 0;
+    if (cache->overwritten >> cache->log2 != 0 && cache->log2 < MOST_LOG2) {
+        cache->overwritten = 0;
         (void)grow(cache, cache->log2 + 2 < MOST_LOG2 ? cache->log2 + 2 : MOST_LOG2);
     }
     return true;

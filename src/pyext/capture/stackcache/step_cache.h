@@ -33,8 +33,8 @@ typedef struct pyctm_cached_step {
 typedef struct pyctm_step_cache {
     pyctm_cached_step *rows; /* owned, 1 << log2 of them; NULL: none yet */
     uint32_t log2;
-    uint32_t stamp; /* the current one, not 0 */
-    uint32_t lost;  /* valid entries overwritten since it grew */
+    uint32_t stamp;       /* the current one, not 0 */
+    uint32_t overwritten; /* valid entries overwritten since it grew */
 } pyctm_step_cache;
 
 /* HOOK: The key of a frame row: odd, so no instruction's address equals it. */
@@ -44,7 +44,7 @@ static inline uintptr_t pyctm_step_to_row(uint32_t row)
 }
 
 /* HOOK: */
-static inline pyctm_cached_step *pyctm_step_place(const pyctm_step_cache *cache, uint32_t caller,
+static inline pyctm_cached_step *pyctm_step_entry(const pyctm_step_cache *cache, uint32_t caller,
                                                   uintptr_t to)
 {
     const uint64_t hash = (to ^ (uint64_t)caller << 32) * 0x9E3779B97F4A7C15ull;
@@ -55,7 +55,7 @@ static inline pyctm_cached_step *pyctm_step_place(const pyctm_step_cache *cache,
 static inline void pyctm_step_put(pyctm_step_cache *cache, pyctm_cached_step *at, uint32_t caller,
                                   uintptr_t to, pyctm_level_context context)
 {
-    cache->lost += at->stamp == cache->stamp;
+    cache->overwritten += at->stamp == cache->stamp;
     *at = (pyctm_cached_step){to, caller, cache->stamp, context.context, context.traceback};
 }
 
@@ -67,10 +67,10 @@ static inline bool pyctm_step_is(const pyctm_step_cache *cache, const pyctm_cach
 }
 
 /* HOOK: Stores the step's traceback, which is known now. */
-static inline void pyctm_step_keep(pyctm_step_cache *cache, uint32_t caller, uintptr_t to,
-                                   uint32_t traceback)
+static inline void pyctm_step_set_traceback(pyctm_step_cache *cache, uint32_t caller, uintptr_t to,
+                                            uint32_t traceback)
 {
-    pyctm_cached_step *step = pyctm_step_place(cache, caller, to);
+    pyctm_cached_step *step = pyctm_step_entry(cache, caller, to);
     if (pyctm_step_is(cache, step, caller, to)) {
         step->traceback = traceback;
     }
@@ -80,7 +80,7 @@ static inline void pyctm_step_keep(pyctm_step_cache *cache, uint32_t caller, uin
 static inline bool pyctm_step_take(const pyctm_step_cache *cache, pyctm_level_context *now,
                                    const void *instruction)
 {
-    const pyctm_cached_step *step = pyctm_step_place(cache, now->context, (uintptr_t)instruction);
+    const pyctm_cached_step *step = pyctm_step_entry(cache, now->context, (uintptr_t)instruction);
     if (!pyctm_step_is(cache, step, now->context, (uintptr_t)instruction)) {
         return false;
     }
