@@ -30,8 +30,7 @@ static volatile sig_atomic_t the_timer_exists;
 static volatile sig_atomic_t the_signal; /* the one that is sent again; 0: none */
 static pid_t the_pid; /* of the process that set the handler; written before it is set */
 
-/* Restores the default action. The handler runs with the signal blocked: it ends the process as soon as this returns.
- * */
+/* Restores the default action. The signal is blocked while the handler runs: it ends the process after that. */
 static void die_by_default(int signum)
 {
     const struct sigaction by_default = {.sa_handler = SIG_DFL};

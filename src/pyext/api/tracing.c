@@ -101,8 +101,7 @@ static int parse_keywords(PyObject *const *values, PyObject *names, uint64_t *ou
     return 0;
 }
 
-/* The path as bytes, a new reference. Sets the tracer's command line, which the black box contains. NULL: an exception.
- * */
+/* The path as bytes, a new reference; NULL: an exception. Sets the tracer's command line, which the black box has. */
 static PyObject *prepare_black_box(pyctm_state *types, pyctm_capture *capture,
                                    const box_request *request)
 {

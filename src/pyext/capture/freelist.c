@@ -33,8 +33,7 @@ size_t pyctm_object_header_size(const PyTypeObject *type)
     return bytes;
 }
 
-/* HOOK: The block's size according to the type. It may differ from the real one; then only the cache lookup was in
- * vain. */
+/* HOOK: The block's size according to the type. It may be wrong; then only the lookup in the cache fails. */
 static inline uint64_t likely_size(const PyObject *op, uintptr_t block)
 {
     const PyTypeObject *type = Py_TYPE(op);

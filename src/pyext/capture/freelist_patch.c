@@ -40,8 +40,8 @@ static PYCTM_HOT int on_hidden(PyObject *op)
     }
     return ((int (*)(PyObject *))the_hidden.original)(op);
 }
+
 /* HOOK: While stdlib does not trace, the hidden function would not be called either, so nothing is reported. */
-/* HOOK: While neither of us traces, the hidden function would not be called either, so nothing is reported. */
 static PYCTM_HOT void on_reference(PyObject *op)
 {
     ((void (*)(PyObject *))the_reference.original)(op);

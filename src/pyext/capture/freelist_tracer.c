@@ -11,8 +11,7 @@
 
 #define SLOTS 8
 
-/* The previous listener, which ours calls if it has this slot as data. Written once, with the GIL held, before it runs.
- * */
+/* The previous listener, which ours calls if its data is this slot. Written once, with the GIL held, before it runs. */
 typedef struct slot {
     PyRefTracer tracer; /* NULL: not used yet */
     void *data;

@@ -25,8 +25,7 @@
 
 PyMemAllocatorEx pyctm_the_originals[PYCTM_LAYERS * 3];
 
-/* HOOK: Whether the event is *plain*: every event is recorded, and it is not caused by an original function or this
- * module. */
+/* HOOK: Whether the event is *plain*: every event is recorded, and no original function or self scope causes it. */
 static inline bool is_plain(void)
 {
     return __builtin_expect(

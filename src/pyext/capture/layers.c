@@ -164,8 +164,7 @@ static pyctm_reach probe_once(const PyMemAllocatorEx *top, PyMemAllocatorDomain 
     return is_in_reply(&probe, (uintptr_t)*out_block) ? PYCTM_REACH_ALL : PYCTM_REACH_NONE;
 }
 
-/* Probes a few times, because a tool may fail some calls, and with two blocks at once, because a pool may have had one.
- * */
+/* Probes a few times, because a tool may fail some calls, and with two blocks at once, because a pool may have one. */
 static pyctm_reach probe_size(const PyMemAllocatorEx *top, PyMemAllocatorDomain domain, size_t size)
 {
     enum { TRIES = 4, BLOCKS = 2 };

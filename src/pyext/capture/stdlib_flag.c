@@ -43,8 +43,7 @@ static uint32_t
 
 /* At the end of the process stdlib stops what we had started, and restores the allocators of that time, which would
  * remove all hooks installed since. It has cleared its flag just before; nothing else clears it while stdlib traces for
- * us. It restores each domain once. A later call is the interpreter's, which frees some things with another allocator.
- * */
+ * us. It restores each domain once. A later call is the interpreter's, which frees some things with another one. */
 static bool is_end_of_stdlib(PyMemAllocatorDomain domain)
 {
     const uint32_t bit = 1u << (uint32_t)domain;

@@ -1,5 +1,4 @@
-/* stdlib_view.c: see stdlib_view.h. stdlib's functions get no pointer to data of ours, so it names the process's
- * capture. */
+/* stdlib_view.c: see stdlib_view.h. stdlib's functions get no pointer to data of ours, so it names the capture. */
 #include "capture/stdlib_view.h"
 
 #include "capture/capture.h"

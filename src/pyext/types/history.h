@@ -19,8 +19,7 @@
 PyObject *pyctm_history_new(pyctm_state *state, const ctm_statistic *row, bool is_diff);
 /* Replaces a pending object in `slot`, one of `self`, by its tuple. */
 int pyctm_history_settle(PyObject *self, PyObject **slot);
-/* The sum of two that are not pending; NULL (the slot is unset) if one is, or is malformed. May fail with an exception.
- * */
+/* The sum of two; NULL (the slot is unset) if one is pending or malformed. May fail with an exception. */
 PyObject *pyctm_history_join(PyObject *history, PyObject *other);
 /* The attribute `_history`; the closure is the slot's offset in the object. */
 PyObject *pyctm_history_get_slot(PyObject *self, void *offset);

@@ -22,7 +22,7 @@ PyObject *pyctm_sequence_reversed(PyObject *self, PyObject *Py_UNUSED(unused))
     return result;
 }
 
-/* Is a < b? */
+/* a < b, as truth; -1: error */
 static int less(PyObject *a, PyObject *b)
 {
     return PyObject_RichCompareBool(a, b, Py_LT);

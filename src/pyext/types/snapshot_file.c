@@ -313,7 +313,7 @@ static PyObject *dump_ctm(pyctm_state *state, PyObject *self, PyObject *filename
     return result;
 }
 
-/* Is `value` the text `text`? */
+/* Whether `value` is a str equal to `text`. */
 static bool is_text(PyObject *value, const char *text)
 {
     return PyUnicode_Check(value) && PyUnicode_CompareWithASCIIString(value, text) == 0;

@@ -104,8 +104,7 @@ PyObject *pyctm_snapshot_object_new(pyctm_state *state, ctm_snapshot *core,
  * order, a tuple of str or None; NULL: not known. `total`: an int or None; NULL means None. */
 PyObject *pyctm_traceback_object_new(pyctm_state *state, PyObject *frames, PyObject *names,
                                      PyObject *total);
-/* stdlib's list of raw traces of `snapshot`. Identical tracebacks are the same tuple. Steals `snapshot`, also on
- * failure. */
+/* stdlib's list of raw traces of `snapshot`. Equal tracebacks are the same tuple. Steals it, also on failure. */
 PyObject *pyctm_raw_traces(pyctm_state *state, ctm_snapshot *snapshot);
 
 /* Opens the recording at `path`; a function of the module. */

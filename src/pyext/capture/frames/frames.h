@@ -25,8 +25,7 @@ PyThreadState *pyctm_frames_attached(bool gil_held);
 /* The variable in which the main interpreter stores the last holder of its GIL; NULL: it is not needed. */
 PyThreadState **pyctm_frames_main_holder(void);
 
-/* As pyctm_frames_attached, for a caller that holds the GIL. NULL: not the main interpreter, or not cheap to find out.
- * */
+/* The same, for a caller that holds the GIL. NULL: not the main interpreter, or not cheap to find out. */
 struct pyctm_capture;
 PyThreadState *pyctm_frames_attached_to_main(const struct pyctm_capture *capture);
 

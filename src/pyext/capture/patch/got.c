@@ -126,8 +126,7 @@ static bool is_protected_later(const object *what, uintptr_t address)
     return false;
 }
 
-/* Writes through the kernel, which returns an error if the page is not writable, so there is no fault. 0, or an errno.
- * */
+/* Writes through the kernel, which returns an error instead of a fault if the page is not writable. 0, or an errno. */
 static int try_to_write(uintptr_t *word, uintptr_t value)
 {
     const struct iovec from = {&value, sizeof(value)}, to = {word, sizeof(value)};
@@ -242,8 +241,7 @@ void pyctm_got_search_again(void)
     if (the_function_count == 0) {
         return;
     }
-    /* The lock's holder may wait for the loader's lock, which this thread may hold. So this thread does not wait for
-     * ever. */
+    /* The lock's holder may wait for the loader's lock, which this thread may hold. So there is a limit. */
     for (int i = 0; pthread_mutex_trylock(&the_lock) != 0; i++) {
         if (i == MAX_TRIES) {
             return;

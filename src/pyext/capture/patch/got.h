@@ -33,8 +33,7 @@ void pyctm_got_search_again(void);
 /* --- one implementation for each processor --- */
 
 enum pyctm_got_relocation { PYCTM_GOT_NONE, PYCTM_GOT_CALL, PYCTM_GOT_ADDRESS };
-/* What a relocation of this type stores in its word: the address of a called function, maybe not bound yet; an address.
- * */
+/* What a relocation of this type stores in its word: a called function's address, maybe not bound yet; an address. */
 enum pyctm_got_relocation pyctm_got_relocation_kind(uint32_t type);
 /* The `dlsym` that callers get: calls pyctm_got_ask_dlsym and, if that returns NULL, jumps to pyctm_got_real_dlsym. */
 void *pyctm_got_dlsym(void *handle, const char *name);

@@ -165,8 +165,7 @@ static bool push(state *now, const instruction *what)
     return operand->type != ZYDIS_OPERAND_TYPE_MEMORY;
 }
 
-/* `sub rsp, constant` and `add rsp, constant`. False: another instruction, or a saved value would be below the red
- * zone. */
+/* `sub rsp, constant` and `add rsp, constant`. False: neither, or a saved value would be below the red zone. */
 static bool move_stack_pointer(state *now, const instruction *what)
 {
     const ZydisDecodedOperand *operands = what->operands;
@@ -309,8 +308,7 @@ static void write_undo(const state *now, ctm_site *out)
     out->undo_length = (uint32_t)(at - out->undo);
 }
 
-/* Whether a jump can replace this instruction. Its first two bytes are written at once, so they are in one cache line.
- * */
+/* Whether a jump can replace this instruction. Its first two bytes, written at once, must be in one cache line. */
 static bool can_be_site(const uint8_t *code, const instruction *what)
 {
     return what->is.length >= PYCTM_JUMP_BYTES &&

@@ -250,8 +250,7 @@ static inline bool set_caller_sentinel(pyctm_stack *stack, pyctm_cached_call *ca
     return slot != NULL || cached->is_whole;
 }
 
-/* HOOK: A sentinel costs more than it saves if the call returns before it is tested; then it is tried less and less
- * often. */
+/* HOOK: A sentinel costs more than it saves if the call returns before it is tested; then it is tried less often. */
 void pyctm_stack_cache_call(pyctm_stack *stack, const void *innermost, uint64_t callers,
                             uint32_t context)
 {

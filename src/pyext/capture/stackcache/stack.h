@@ -23,18 +23,18 @@
 /* Most frames that are new since the last event; with more, the whole chain is read again. */
 #define PYCTM_STACK_FRESH 32u
 
-/* One remembered frame. */
+/* One remembered frame. `frame` and `sentinel` are dereferenced only after the chain has reached the frame. The last
+ * three fields are valid below `with_sentinel`. */
 typedef struct pyctm_level {
-    const void *frame;       /* only compared; read only after the chain has reached it */
+    const void *frame;       /* borrowed, usually only compared */
     const void *instruction; /* of the frame at the last event */
-    uintptr_t
-        *sentinel;  /* slot of its sentinel; NULL: none. Read only after the chain has reached it */
-    uint32_t below; /* 1 + the next older level with a sentinel; 0: none */
-    uint32_t serial; /* of the sentinel. The last three: valid below `with_sentinel` */
+    uintptr_t *sentinel;     /* borrowed: slot of its sentinel; NULL: none */
+    uint32_t below;          /* 1 + the next older level with a sentinel; 0: none */
+    uint32_t serial;         /* of the sentinel */
 } pyctm_level;
 
 typedef struct pyctm_caller_link {
-    const void *frame; /* only compared; read only after the chain has reached it */
+    const void *frame; /* borrowed; dereferenced only after the chain has reached it */
     const void *instruction;
 } pyctm_caller_link;
 

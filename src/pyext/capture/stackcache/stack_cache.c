@@ -20,14 +20,18 @@
 
 #if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
 
-#define MAX_FAILURES 16u  /* after so many failures in a row a search is made only now and then: */
-#define SEARCH_PERIOD 64u /* of so many occasions */
-#define SEARCHES_PER_PERIOD \
-    8u                       /* the first ones, so that an entry made at one can help at the next */
-#define FAR_CALLERS 2u       /* complete frames up to a cached call: then a closer one is made */
-#define EVENTS_TO_CACHE 2u   /* events in a frame without a cached call: more may follow */
-#define EVENTS_TO_FOLLOW 12u /* so many: following the whole stack is worth its cost */
-#define EVENTS_TO_FOLLOW_AGAIN 64u /* after so many more it is worth it again */
+/* After MAX_FAILURES failed searches in a row, only the first SEARCHES of SEARCH_PERIOD occasions are used. They follow
+ * one another, so that an entry made at one can help at the next. */
+#define MAX_FAILURES 16u
+#define SEARCH_PERIOD 64u
+#define SEARCHES 8u
+/* Complete frames up to a cached call, from which on a closer call is cached as well. */
+#define FAR_CALLERS 2u
+/* Events in a row in a frame without a cached call: after the first number the call is cached, because more may follow;
+ * after the second one the whole stack is followed, which is worth its cost then; and again after each AGAIN more. */
+#define EVENTS_TO_CACHE 2u
+#define EVENTS_TO_FOLLOW 12u
+#define EVENTS_TO_FOLLOW_AGAIN 64u
 
 void pyctm_stack_cache_init(pyctm_stack_cache *cache, ctm_tracer *tracer, pyctm_code_cache *codes)
 {
@@ -377,7 +381,7 @@ static inline bool callers_by_cached_call(pyctm_stack_cache *cache, const void *
  * is done only now and then. */
 static inline bool is_search_due(pyctm_stack_cache *cache)
 {
-    if (cache->failures < MAX_FAILURES || cache->failures % SEARCH_PERIOD < SEARCHES_PER_PERIOD) {
+    if (cache->failures < MAX_FAILURES || cache->failures % SEARCH_PERIOD < SEARCHES) {
         return true;
     }
     cache->failures++;
@@ -561,8 +565,7 @@ static uint32_t new_site(pyctm_stack_cache *cache, ctm_shard *shard, PyThreadSta
     return pyctm_stack_site(cache, shard, thread_state, size, &site) == CTM_OK ? site : 0;
 }
 
-/* HOOK: The frame that makes a generator or a coroutine is not complete yet: its blocks are attributed to its caller.
- * */
+/* HOOK: The frame that makes a generator or a coroutine is not complete yet: its blocks belong to its caller. */
 PYCTM_RARELY uint32_t pyctm_stack_new_site(pyctm_stack_cache *cache, ctm_shard *shard,
                                            PyThreadState *thread_state, bool is_known,
                                            pyctm_where known, uint64_t size)
