@@ -6,8 +6,8 @@
  *
  * Model: each domain's four functions call the originals, which were saved when the functions were installed; layers.c
  * orders them among other tools' hooks. A block is removed from the address map before it is freed or resized, because
- * otherwise another thread could get its address first; it is added after it was allocated. If the tracer has no memory for a new
- * block, the program does not get the block: a block is never untraced.
+ * otherwise another thread could get its address first; it is added after it was allocated. If the tracer has no memory
+ * for a new block, the program does not get the block: a block is never untraced.
  *
  * PyMem_SetAllocator copies a struct that other threads read without a lock: such a thread may read the new function
  * with the old context or the old function with the new context. So the context is never changed, and the functions use
