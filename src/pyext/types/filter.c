@@ -1,7 +1,7 @@
 /* filter.c: Filter, which filters by file name pattern, line and domain.
  *
- * Model: the methods call one another through the instance, as in tracemalloc.py, so that a subclass may override any of
- * them. If none is overridden, filter_traces converts the filter (pyctm_filter_to_core) and calls no method. */
+ * Model: the methods call one another through the instance, as in tracemalloc.py, so that a subclass may override any
+ * of them. If none is overridden, filter_traces converts the filter (pyctm_filter_to_core) and calls no method. */
 #include "types/filters.h"
 #include "types/support.h"
 
