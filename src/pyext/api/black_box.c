@@ -1,6 +1,5 @@
-/* black_box.c: the black box of this process, for start() and the package's blackbox/writing.py; and what is told to it and to the
- * recording: losses, and how the process ends. All need the GIL, which is what being inside
- * shard 0 means here. */
+/* black_box.c: the black box of this process, for start() and the package's blackbox/writing.py; and the annotations of
+ * black box and recording: losses, and how the process ends. All need the GIL, and so are inside shard 0. */
 #include "api/module.h"
 
 #if !defined(Py_GIL_DISABLED)

@@ -1,6 +1,6 @@
 /* block.c: the traceback of one block.
  *
- * Rows are copied while inside the shard; Python objects are made after leaving it. */
+ * Rows are copied inside the shard; Python objects are made after leaving it. */
 #include "api/module.h"
 #include "types/support.h"
 
@@ -11,8 +11,8 @@
 
 typedef struct text_frame {
     char *filename; /* owned */
-    size_t length;  /* bytes of it */
-    char *name;     /* owned: the function; empty: not known */
+    size_t length;  /* bytes of the file name */
+    char *name;     /* owned: the function's name; empty: not known */
     size_t name_length;
     int32_t lineno;
 } text_frame;
@@ -46,7 +46,7 @@ static bool copy_frame(const ctm_shard *shard, uint32_t id, text_frame *out)
     return out->filename != NULL && out->name != NULL;
 }
 
-/* Copies a traceback while inside its shard, where no Python object may be made. */
+/* Copies a traceback inside its shard, where no Python object may be made. */
 static ctm_status copy_traceback(const ctm_shard *shard, uint32_t traceback, text_frame **out,
                                  uint32_t *out_n)
 {
@@ -72,7 +72,7 @@ static ctm_status copy_traceback(const ctm_shard *shard, uint32_t traceback, tex
     return CTM_OK;
 }
 
-/* The block may have moved to another shard's tables between two looks: look until it has not. */
+/* The block may move to another shard's tables between two lookups: repeats until it has not moved. */
 static ctm_status find_traceback(pyctm_capture *capture, uint32_t domain, uintptr_t address,
                                  text_frame **out, uint32_t *out_n)
 {
@@ -126,7 +126,7 @@ static PyObject *make_tuple(const text_frame *frames, uint32_t n,
     return tuple;
 }
 
-/* Raw frames (and, if asked for, function names) of a live block, or None for both. */
+/* Returns raw frames (and, if requested, function names) of a live block, or None for both. */
 static int describe_block(pyctm_capture *capture, uint32_t domain, uintptr_t address,
                           PyObject **out_frames, PyObject **out_names)
 {

@@ -1,4 +1,4 @@
-/* doctor.c: how well this interpreter can be followed. */
+/* doctor.c: reports how well this interpreter can be followed. */
 #include "api/module.h"
 
 #if !defined(Py_GIL_DISABLED)
@@ -30,7 +30,7 @@ static int add_facts(pyctm_capture *capture, PyObject *facts)
                         : "no event was lost for want of memory");
 }
 
-/* Tracing for a moment leaves the sample interval of the last start() as it was. */
+/* Restores the sample interval of the last start(), which a short tracing by doctor() has changed. */
 static void restore_interval(pyctm_capture *capture, uint32_t nframe, uint64_t interval)
 {
     ctm_tracer *tracer = capture->tracer;

@@ -1,15 +1,16 @@
-/* ending.c: how the program ends, seen before it has ended.
+/* ending.c: finds out how the program ends, before it has ended.
  *
- * Model: the interpreter's last calls of Python code are atexit's, and nothing there tells what the program ended
- * with. Two things are seen from C before that, both while no frame of Python's is on the main thread's stack, as is
- * the case only when the program has come back to the interpreter:
+ * Model: the interpreter's last calls of Python code are those of atexit, and the program's end is not known there. Two
+ * events are visible to C code before that. Both are used only while the main thread's stack has no Python frame, that
+ * is, when the program has returned to the interpreter:
  *
- * - an exception that nobody caught: the audit event sys.excepthook, just before its traceback is printed;
- * - SystemExit: the interpreter reads the exception's attribute `code`, through the slot tp_getattro of the
- *   type, where a function of ours stands before the original. Classes derived from it have another function in
- *   their slots; one of their exceptions is seen when the interpreter lets go of it, through the base's tp_dealloc.
+ * - An uncaught exception: the audit event sys.excepthook, just before its traceback is printed.
+ * - SystemExit: the interpreter reads the exception's attribute `code` through the type's slot tp_getattro, where a
+ *   function of ours replaces the original and calls it. Derived classes have another function in that slot; one of
+ * their
+ *   exceptions is found when the interpreter drops it, through the base's tp_dealloc.
  *
- * Nothing of this is visible to the program. All with the GIL held; only the main interpreter's main thread is looked at.
+ * The program can see none of this. All with the GIL held; only for the main thread of the main interpreter.
  */
 #include "api/module.h"
 
@@ -23,18 +24,18 @@
 #define UNKNOWN (-1)
 
 static PyObject
-    *the_watcher; /* owned, for ever: called with an exception's type, value, traceback */
-static getattrofunc the_original; /* SystemExit's */
-static destructor the_dealloc;    /* the same */
-static PyObject *the_code_name;   /* owned, for ever */
-static PyObject *the_code_member; /* SystemExit's descriptor of it; borrowed from the type */
-static unsigned long the_thread;  /* the main one */
-static bool the_code_is_known;    /* the_code is the status that SystemExit asks for */
-static int the_code;
-static bool the_hook_is_called; /* other audit hooks may forbid ours, which is not an error */
+    *the_watcher; /* GIL; owned for ever: called with an exception's type, value, traceback */
+static getattrofunc the_original; /* GIL; SystemExit's */
+static destructor the_dealloc;    /* GIL; SystemExit's */
+static PyObject *the_code_name;   /* GIL; owned for ever */
+static PyObject *the_code_member; /* GIL; SystemExit's descriptor of it; borrowed from the type */
+static unsigned long the_thread;  /* GIL; the main one */
+static bool the_code_is_known;    /* GIL; the_code is the status of the SystemExit */
+static int the_code;              /* GIL */
+static bool the_hook_is_called; /* GIL; other audit hooks may refuse ours, which is not an error */
 
-/* Has the program come back to the interpreter? */
-static bool is_at_the_bottom(void)
+/* Whether the program has returned to the interpreter. */
+static bool has_no_frames(void)
 {
     pyctm_position position;
     uint32_t total;
@@ -44,7 +45,7 @@ static bool is_at_the_bottom(void)
            pyctm_frames_walk(thread_state, &position, 1, &total) == 0;
 }
 
-/* The interpreter's own rule, and the system keeps eight bits. */
+/* The exit status by the interpreter's rule, cut to the eight bits that the system keeps. */
 static int status_of(PyObject *code)
 {
     if (code == Py_None) {
@@ -57,8 +58,7 @@ static int status_of(PyObject *code)
 static PyObject *on_attribute(PyObject *self, PyObject *name)
 {
     PyObject *value = the_original(self, name);
-    if (value != NULL && PyUnicode_CompareWithASCIIString(name, "code") == 0 &&
-        is_at_the_bottom()) {
+    if (value != NULL && PyUnicode_CompareWithASCIIString(name, "code") == 0 && has_no_frames()) {
         the_code = status_of(value);
         the_code_is_known = true;
     }
@@ -68,7 +68,7 @@ static PyObject *on_attribute(PyObject *self, PyObject *name)
 static void on_dealloc(PyObject *self)
 {
     if (Py_TYPE(self) != (PyTypeObject *)PyExc_SystemExit && !the_code_is_known &&
-        is_at_the_bottom()) {
+        has_no_frames()) {
         PyObject *code = ((PySystemExitObject *)self)->code;
         const bool is_plain = _PyType_Lookup(Py_TYPE(self), the_code_name) == the_code_member;
         the_code = !is_plain ? UNKNOWN : status_of(code != NULL ? code : Py_None);
@@ -83,20 +83,21 @@ static int on_audit(const char *event, PyObject *args, void *data)
     if (strcmp(event, OWN_EVENT) == 0) {
         the_hook_is_called = true;
     }
-    if (strcmp(event, "sys.excepthook") != 0 || the_watcher == NULL || !is_at_the_bottom()) {
+    if (strcmp(event, "sys.excepthook") != 0 || the_watcher == NULL || !has_no_frames()) {
         return 0;
     }
     PyObject *type, *value, *traceback, *hook;
     if (PyArg_ParseTuple(args, "OOOO", &hook, &type, &value, &traceback)) {
         Py_XDECREF(pyctm_call_untraced(the_watcher, type, value, traceback));
     }
-    PyErr_Clear(); /* the program's end goes on */
+    PyErr_Clear(); /* the program continues to end */
     return 0;
 }
 
 #if !PYCTM_RAISES_INSTANCES
-/* 3.11 makes an exception of what sys.exit() was given only when somebody looks at it, so the interpreter may find no
- * attribute to read. Therefore it is made at once: SystemExit's own constructor, not for values that would change it. */
+/* 3.11 makes the exception of sys.exit()'s argument only when it is first needed, so the interpreter may find no
+ * attribute to read. Therefore it is made at once, by SystemExit's own constructor, except for values that it would
+ * change. */
 typedef PyObject *(*fast_function)(PyObject *, PyObject *const *, Py_ssize_t);
 static PyCFunction the_exit; /* sys.exit */
 

@@ -1,10 +1,11 @@
-/* last.c: what the last report of a process needs, for the package's run/reporter.py and run/reserve.py. All need the GIL.
+/* last.c: functions for the last report of a process, for the package's run/reporter.py and run/reserve.py. All need
+ * the GIL.
  *
- * Model: address space is set aside while there is some, for Python and for a snapshot of small tables; the tables set aside more as
- * they grow. It is given up when the end begins: then Python, malloc and the
- * snapshot have room in a process that has none left. Nothing of it is ever touched, so it takes no memory: the limits that make
- * an allocation fail (RLIMIT_AS, RLIMIT_DATA, strict overcommit) count what is mapped. The last snapshot is taken when tracing
- * has stopped and the address map, which only running events need, is returned.
+ * Model: address space is reserved while there is some, for Python and for a snapshot of small tables; the tables
+ * reserve more as they grow. It is released when the end begins. Then Python, malloc and the snapshot can allocate in a
+ * process that has no address space left. The reserved pages are never touched, so they use no memory: the limits that
+ * make an allocation fail (RLIMIT_AS, RLIMIT_DATA, strict overcommit) count mapped bytes. The last snapshot is taken
+ * after tracing has stopped and the address map, which only events need, is unmapped.
  */
 #include "api/module.h"
 
@@ -12,8 +13,8 @@
 
 #if !defined(Py_GIL_DISABLED)
 
-static void *the_reserve; /* owned mapping, or NULL; GIL */
-static size_t the_reserve_size;
+static void *the_reserve;       /* GIL; owned mapping, or NULL */
+static size_t the_reserve_size; /* GIL; bytes of it */
 
 const char pyctm_set_aside_doc[] = "_set_aside($module, size, /)\n--\n\n"
                                    "Set aside `size` bytes of address space until _give_up().";

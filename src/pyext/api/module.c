@@ -1,8 +1,8 @@
-/* module.c: the extension `ctracemalloc._ctracemalloc`: its table of functions and its life.
+/* module.c: the extension `ctracemalloc._ctracemalloc`: its table of functions, its start and its end.
  *
- * Model: tracing is per process, so this module is for the main interpreter only and keeps what it
- * needs in its state; the tracer itself belongs to capture/. A capsule in the interpreter's
- * dictionary stops tracing when the interpreter is taken down, after all Python code has run.
+ * Model: tracing is per process, so this module is for the main interpreter only and stores what it needs in its state;
+ * the tracer itself belongs to capture/. A capsule in the interpreter's dictionary stops tracing when the interpreter
+ * is finalized, after all Python code has run.
  */
 #include "api/module.h"
 
@@ -76,17 +76,17 @@ static PyMethodDef module_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-/* --- life of the module --- */
+/* --- start and end of the module --- */
 
 #define CAPSULE "ctracemalloc.capture"
 
-/* The interpreter's dictionary goes: nothing of Python's may be touched any more. */
+/* Called when the interpreter's dictionary is freed: no Python object may be used any more. */
 static void stop_at_end(PyObject *capsule)
 {
     pyctm_capture_stop(PyCapsule_GetPointer(capsule, CAPSULE), NULL);
 }
 
-/* Once per interpreter: the module may be forgotten and imported anew. */
+/* Once per interpreter: the module may be deleted and imported again. */
 static int watch_end(pyctm_capture *capture)
 {
     PyObject *interpreter_dict = PyInterpreterState_GetDict(PyInterpreterState_Get());
@@ -121,14 +121,14 @@ static int check_interpreter(void)
     return 0;
 }
 
-/* The package's own file, to which results of this module are attributed (kept for ever). */
+/* The package's own file, to which this module's results are attributed (kept for ever). */
 static int set_own_file(PyObject *module)
 {
     pyctm_capture *const capture = pyctm_capture_of(module);
     PyObject *origin = PyModule_GetFilenameObject(module);
     const char *path = origin != NULL ? PyUnicode_AsUTF8(origin) : NULL;
     if (path == NULL) {
-        PyErr_Clear(); /* no file: the pseudo name stays */
+        PyErr_Clear(); /* without a file the pseudo name remains */
         Py_XDECREF(origin);
         return 0;
     }
@@ -172,8 +172,8 @@ static int intern_names(pyctm_module_state *state)
 extern __attribute__((weak)) PyObject *PyInit__tracemalloc(void);
 #endif
 
-/* stdlib's module. 3.12 does not let an interpreter with a GIL of its own import it once the main one has done so: there it
- * is made, with the same functions, without being imported. */
+/* stdlib's module. 3.12 does not let an interpreter with a GIL of its own import it after the main one did. In such an
+ * interpreter it is made, with the same functions, without an import. */
 static PyObject *stdlib_module(void)
 {
 #if PYCTM_STDLIB_IS_IMPORTED_ONCE
@@ -253,12 +253,12 @@ static PyModuleDef_Slot module_slots[] = {
     {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
 #endif
 #if defined(Py_GIL_DISABLED)
-    {Py_mod_gil, Py_MOD_GIL_NOT_USED}, /* being refused must not switch the GIL on */
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED}, /* a refused import must not switch the GIL on */
 #endif
     {0, NULL},
 };
 
-/* The definition itself stands with the types, which find their module by it. */
+/* The definition itself is with the types (state.c), which find their module by it. */
 PyMODINIT_FUNC PyInit__ctracemalloc(void)
 {
     PyModuleDef *def = &pyctm_module_def;

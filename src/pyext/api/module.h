@@ -1,7 +1,7 @@
-/* module.h: what the files of the extension module share.
+/* module.h: shared by the files of the extension module.
  *
- * Model: module.c holds the table of functions and the life of the module; the functions stand in
- * tracing.c, snapshots.c, block.c, doctor.c, recorder.c, black_box.c, last.c, resend.c and ending.c. All need the GIL.
+ * Model: module.c has the table of functions, and initializes and ends the module; the functions are in tracing.c,
+ * snapshots.c, block.c, doctor.c, recorder.c, black_box.c, last.c, resend.c and ending.c. All need the GIL.
  */
 #ifndef PYCTM_API_MODULE_H
 #define PYCTM_API_MODULE_H
@@ -14,8 +14,8 @@ typedef struct pyctm_module_state {
     pyctm_state types;      /* first: PyModule_GetState() is also a pyctm_state */
     pyctm_capture *capture; /* borrowed: the process's */
     PyObject *stdlib;       /* owned: the real _tracemalloc module */
-    PyObject *get_traces;   /* owned: our _get_traces, to see whether it was replaced */
-    /* Owned, interned: the package, and what take_snapshot looks up in it. */
+    PyObject *get_traces;   /* owned: our _get_traces, to find out whether it was replaced */
+    /* Owned, interned: the name of the package, and the names that take_snapshot looks up in it. */
     PyObject *package_name, *is_tracing_name, *get_traces_name, *get_limit_name;
 } pyctm_module_state;
 
@@ -52,12 +52,12 @@ extern const char pyctm_get_tracemalloc_memory_doc[];
 PyObject *pyctm_module_take_snapshot(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
                                      PyObject *kwnames);
 PyObject *pyctm_module_get_traces(PyObject *module, PyObject *ignored);
-/* Are numbers of now true? -1 with an exception, or a warning that became one. */
+/* Whether the present numbers are true: 0, or -1 with an exception (maybe a warning that became one). */
 int pyctm_check_capture(pyctm_capture *capture, bool warns);
 PyObject *pyctm_module_set_aside(PyObject *module, PyObject *size);
 PyObject *pyctm_module_give_up(PyObject *module, PyObject *ignored);
 PyObject *pyctm_module_call_last(PyObject *module, PyObject *function);
-/* In the program's thread, but not seen by its trace functions. The last arguments may be NULL. */
+/* Calls `function` in the program's thread, without the program's trace functions. The last arguments may be NULL. */
 PyObject *pyctm_call_untraced(PyObject *function, PyObject *a, PyObject *b, PyObject *c);
 PyObject *pyctm_module_last_snapshot(PyObject *module, PyObject *ignored);
 PyObject *pyctm_module_report_snapshot(PyObject *module, PyObject *ignored);
@@ -68,7 +68,7 @@ extern const char pyctm_last_snapshot_doc[];
 extern const char pyctm_report_snapshot_doc[];
 extern const char pyctm_take_snapshot_doc[];
 extern const char pyctm_get_traces_doc[];
-/* The frames of a live block as stdlib gives them: pyctm_capture.raw_traceback. */
+/* The frames of a live block as stdlib returns them: pyctm_capture.raw_traceback. */
 PyObject *pyctm_raw_traceback_of_block(pyctm_capture *capture, uint32_t domain, uintptr_t address);
 PyObject *pyctm_module_get_object_traceback_raw(PyObject *module, PyObject *op);
 PyObject *pyctm_module_get_object_traceback(PyObject *module, PyObject *args, PyObject *kwargs);

@@ -1,7 +1,7 @@
 /* recorder.c: recording, for the package's Recorder (recording/writing.py).
  *
- * A recorder is a capsule that owns a ctm_recorder; whoever lets go of it ends the recording. All need the GIL, which is what
- * being inside shard 0 means here; the recorder's own thread never takes it.
+ * A recorder is a capsule that owns a ctm_recorder; its destructor ends the recording. All need the GIL, and so are
+ * inside shard 0; the recorder's own thread never takes it.
  */
 #include "api/module.h"
 
@@ -102,18 +102,18 @@ PyObject *pyctm_module_record_stop(PyObject *module, PyObject *args)
         return NULL;
     }
     pyctm_capture_find_losses(pyctm_capture_of(module));
-    (void)ctm_recorder_stop(recorder, at_exit != 0); /* the state tells of failures */
+    (void)ctm_recorder_stop(recorder, at_exit != 0); /* the state reports failures */
     Py_RETURN_NONE;
 }
 
 /* --- forks ---
- * CPython warns if a process with several threads forks, and counts those of the system (3.12 and newer). A program with one
- * thread must not be warned of ours. So the recording pauses for a fork, if no other thread is there, and goes on as soon as the
- * interpreter runs Python code again, which is after the counting. */
+ * CPython 3.12 and newer warns if a process with several threads forks, and counts those of the system. A program with
+ * one thread must not get a warning for our thread. So the recording pauses for a fork, if there is no other thread,
+ * and resumes as soon as the interpreter runs Python code again, which is after the counting. */
 
-static PyObject *the_paused; /* owned: a recorder; NULL: none. GIL */
+static PyObject *the_paused; /* GIL; owned: a recorder; NULL: none */
 
-/* Threads of this process; 0: not known. */
+/* Returns the number of threads of this process; 0: not known. */
 static long count_threads(void)
 {
     char text[1024];
@@ -123,7 +123,7 @@ static long count_threads(void)
         fclose(file);
     }
     text[n] = '\0';
-    const char *at = strrchr(text, ')'); /* the name may hold anything */
+    const char *at = strrchr(text, ')'); /* the name may contain anything */
     for (int field = 2; at != NULL && field < 20; field++) {
         at = strchr(at + 1, ' ');
     }
@@ -152,7 +152,7 @@ PyObject *pyctm_module_record_pause(PyObject *Py_UNUSED(module), PyObject *capsu
     }
     if (the_paused == NULL && count_threads() == 2 && ctm_recorder_pause(recorder)) {
         the_paused = Py_NewRef(capsule);
-        /* A thread that was joined is counted for some microseconds more. */
+        /* The system counts a joined thread for some microseconds more. */
         for (int i = 0; i < 1000 && count_threads() > 1; i++) {
             sched_yield();
         }

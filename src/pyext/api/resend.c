@@ -1,15 +1,16 @@
-/* resend.c: a signal whose Python handler is ours is not lost: neither here nor in a child of fork.
+/* resend.c: makes sure that a signal whose Python handler is ours is not lost, in this process or in a child of fork.
  *
- * Model: CPython's C handler only sets a flag, which the main thread looks at between two instructions.
- * - A signal that arrives after the last look and before a system call begins to wait is not handled until that
- *   call returns, perhaps never. So a C handler of ours calls CPython's and then arms a one-shot timer that sends the
- *   same signal once more; it interrupts the wait. The Python handler ends this by resend_stop.
- * - A child of fork inherits the handler, and CPython clears the flag there before any Python code runs: a signal that
- *   arrives until then would be lost, where without us it ends the child. So the C handler, when it finds itself in
- *   another process, gives the signal its default action back and sends it anew.
+ * Model: CPython's C handler only sets a flag, which the main thread tests between two instructions.
+ * - A signal that arrives after the last test and before a system call begins to wait is not handled until that call
+ *   returns, perhaps never. So a C handler of ours calls CPython's and then arms a one-shot timer that sends the same
+ *   signal once more; it interrupts the wait. The Python handler calls resend_stop, which disarms the timer.
+ * - A child of fork inherits the handler, and CPython clears the flag there before any Python code runs. A signal that
+ *   arrives until then would be lost, while without our handler it ends the child. So the C handler, if it runs in
+ * another
+ *   process, restores the signal's default action and sends the signal again.
  *
- * One signal per process, at its default action before. State is written with the GIL held while the timer is not
- * armed; the handler reads it and calls what is safe in a signal handler only. Timers do not survive fork and exec.
+ * One signal per process, with its default action before. State is written with the GIL held while the timer is not
+ * armed; the handler reads it and calls only functions that are async-signal-safe. Timers do not survive fork and exec.
  */
 #include "api/module.h"
 
@@ -24,12 +25,12 @@
 #define PAUSE_NS 100000000L /* long enough for the Python handler to begin in most cases */
 
 static struct sigaction the_python_action; /* CPython's; set before ours is installed */
-static timer_t the_timer;                  /* good while the_timer_exists */
+static timer_t the_timer;                  /* valid while the_timer_exists */
 static volatile sig_atomic_t the_timer_exists;
 static volatile sig_atomic_t the_signal; /* the one that is sent again; 0: none */
-static pid_t the_pid; /* of the process whose handler it is; written before the handler is set */
+static pid_t the_pid; /* of the process that set the handler; written before it is set */
 
-/* The handler runs with the signal blocked: it ends the process as soon as this returns. */
+/* Restores the default action. The signal is blocked while the handler runs: it ends the process after that. */
 static void die_by_default(int signum)
 {
     const struct sigaction by_default = {.sa_handler = SIG_DFL};
@@ -66,7 +67,7 @@ static bool is_handled_by(int signum, void (*handler)(int))
            now.sa_handler == handler;
 }
 
-/* In the place of CPython's, which the_python_action is. */
+/* Installs our handler in place of CPython's, which is the_python_action. */
 static void install_handler(int signum)
 {
     struct sigaction action = the_python_action;
@@ -104,7 +105,7 @@ PyObject *pyctm_module_resend_start(PyObject *Py_UNUSED(module), PyObject *numbe
         PyErr_Format(PyExc_ValueError, "signal %ld has no Python handler", signum);
         return NULL;
     }
-    /* Without a timer the handler alone is nearly as good. */
+    /* Without a timer, the handler alone is sufficient in most cases. */
     the_timer_exists = timer_create(CLOCK_MONOTONIC, &event, &the_timer) == 0;
     the_pid = getpid();
     the_signal = (sig_atomic_t)signum;

@@ -1,13 +1,13 @@
 /* snapshots.c: take_snapshot and _get_traces.
  *
- * Like tracemalloc.py, take_snapshot looks its helpers up in the package at each call, because tests and
- * users replace them there. */
+ * Like tracemalloc.py, take_snapshot looks its helpers up in the package at each call, because tests and users replace
+ * them there. */
 #include "api/module.h"
 #include "types/support.h"
 
 #if !defined(Py_GIL_DISABLED)
 
-/* The package's attribute `name` if somebody replaced ours (tests patch them), else NULL. */
+/* The package's attribute `name` if it is not ours any more (tests patch it), else NULL. */
 static PyObject *replaced(PyObject *package, PyObject *name, PyObject *ours)
 {
     PyObject *value = package != NULL ? PyObject_GetAttr(package, name) : NULL;
@@ -42,7 +42,7 @@ static int require_tracing(PyObject *module, PyObject *package)
     return is_true == 1 ? 0 : -1;
 }
 
-/* Numbers are given only if they can be true: warn of what got lost, if wanted, refuse if the hooks are gone. */
+/* Refuses if the numbers cannot be true, because the hooks are gone; warns of losses, if `warns`. */
 int pyctm_check_capture(pyctm_capture *capture, bool warns)
 {
     if (ctm_black_box_is_broken(capture->tracer)) {
@@ -71,7 +71,7 @@ int pyctm_check_capture(pyctm_capture *capture, bool warns)
     return 0;
 }
 
-/* What take_snapshot(at_peak=True) gives of the core's snapshot, which is given up. */
+/* The snapshot of take_snapshot(at_peak=True). Releases `core`, from which it is made. */
 static ctm_snapshot *core_at_peak(pyctm_module_state *state, ctm_snapshot *core)
 {
     ctm_snapshot *peak = NULL;
@@ -158,7 +158,7 @@ PyObject *pyctm_module_take_snapshot(PyObject *module, PyObject *const *args, Py
     pyctm_module_state *state = pyctm_module_state_of(module);
     PyObject *package = PyImport_GetModule(state->package_name);
     PyObject *snapshot = NULL, *get_traces = NULL;
-    pyctm_track_look_again();
+    pyctm_track_search_again();
     if (require_tracing(module, package) == 0) {
         get_traces = replaced(package, state->get_traces_name, state->get_traces);
         PyObject *limit = call_public(module, package, state->get_limit_name);
@@ -188,7 +188,7 @@ PyObject *pyctm_module_report_snapshot(PyObject *module, PyObject *Py_UNUSED(ign
         return pyctm_status_raise(&pyctm_module_state_of(module)->types, CTM_ERR_NOT_TRACING, NULL,
                                   NULL);
     }
-    pyctm_track_look_again();
+    pyctm_track_search_again();
     PyObject *snapshot = NULL;
     PyObject *limit = PyLong_FromUnsignedLong(ctm_tracer_nframe(capture->tracer));
     if (limit != NULL) {

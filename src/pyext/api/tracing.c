@@ -1,4 +1,4 @@
-/* tracing.c: start, stop and the numbers of the moment. */
+/* tracing.c: start, stop and the present numbers. */
 #include "api/module.h"
 
 #include <limits.h>
@@ -21,7 +21,7 @@ const char pyctm_start_doc[] =
     "black_box_children: a fork of this process, and its forks, get black boxes\n"
     "of their own, in PATH.PID; else they have none.";
 
-/* As the standard module's argument, which is a C int. */
+/* Converts like the standard module's argument, which is a C int. */
 static int parse_nframe(PyObject *value, uint32_t *out)
 {
     int overflow = 0;
@@ -68,7 +68,7 @@ static int parse_interval(PyObject *value, uint64_t *out)
 }
 
 typedef struct box_request {
-    PyObject *where; /* borrowed; NULL: no black box */
+    PyObject *where; /* borrowed: path of the black box; NULL: none */
     bool children;
 } box_request;
 
@@ -101,7 +101,7 @@ static int parse_keywords(PyObject *const *values, PyObject *names, uint64_t *ou
     return 0;
 }
 
-/* The path as bytes, new; what the file says of the process is told to the tracer. NULL: an exception. */
+/* The path as bytes, a new reference; NULL: an exception. Sets the tracer's command line, which the black box has. */
 static PyObject *prepare_black_box(pyctm_state *types, pyctm_capture *capture,
                                    const box_request *request)
 {
@@ -210,7 +210,7 @@ const char pyctm_get_traced_memory_doc[] =
     "Get the current size and peak size of traced memory blocks, in bytes.\n\n"
     "Returns a tuple: (current: int, peak: int).";
 
-/* METH_FASTCALL: such a function the interpreter calls itself, one with METH_NOARGS by way of three others. */
+/* METH_FASTCALL: the interpreter calls such a function directly, one with METH_NOARGS through three others. */
 PyObject *pyctm_module_get_traced_memory(PyObject *module, PyObject *const *Py_UNUSED(args),
                                          Py_ssize_t n)
 {
@@ -221,7 +221,7 @@ PyObject *pyctm_module_get_traced_memory(PyObject *module, PyObject *const *Py_U
     }
     uint64_t peak_bytes;
     const uint64_t bytes = ctm_tracer_bytes(pyctm_capture_of(module)->tracer, &peak_bytes);
-    /* As the standard module makes them: the ints are traced, and other functions ask for other sizes. */
+    /* Made like the standard module's: the ints are traced, and other functions would allocate other sizes. */
     PyObject *current = PyLong_FromLong((long)bytes);
     PyObject *peak = current != NULL ? PyLong_FromLong((long)peak_bytes) : NULL;
     PyObject *pair = peak != NULL ? PyTuple_New(2) : NULL;

@@ -1,14 +1,14 @@
-/* attribution.c: from this thread's stack to a traceback row, or a site.
+/* attribution.c: from this thread's stack to a traceback row, or to a site.
  *
- * Model: in shard 0 the remembered stack (stack_cache.h) answers. Here is the general way, for the other shards and for what
- * the stack leaves to it: the walk gives positions, the innermost first; each becomes a frame row; the rows are
- * joined from the oldest on, parent by parent. Each shard remembers the last chain it built: as
- * long as the next one agrees with it from the oldest frame on, nothing is looked up again.
+ * Model: for shard 0 the stack cache (stack_cache.h) finds the site. This file has the general path, for the other
+ * shards and for what the stack cache cannot find: the walk returns positions, the innermost first; each becomes a
+ * frame row; the rows are joined from the oldest on, parent by parent. Each shard stores the last chain it built. As
+ * long as the next chain agrees with it from the oldest frame on, nothing is looked up again.
  *
- * Between pyctm_self_scope_begin and pyctm_self_scope_end the stack of an event does not change, unless a finalizer runs: so there the size
- * alone tells the site.
+ * Between pyctm_self_scope_begin and pyctm_self_scope_end the stack of an event does not change, unless a finalizer
+ * runs. So in a self scope the size alone determines the site.
  *
- * A chain belongs to its shard and is guarded as the shard is.
+ * A chain belongs to its shard; lock: the shard's.
  */
 #include "capture/capture.h"
 #include "capture/frames/frames.h"
@@ -35,28 +35,28 @@ size_t pyctm_attribution_memory(const pyctm_capture *capture)
 
 bool pyctm_self_scope_begin(pyctm_capture *capture)
 {
-    const bool before = pyctm_hook_tls.own;
+    const bool before = pyctm_hook_tls.in_self_scope;
     if (!before) {
-        pyctm_hook_tls.own_frame = pyctm_frames_innermost(PyThreadState_Get());
+        pyctm_hook_tls.self_scope_frame = pyctm_frames_innermost(PyThreadState_Get());
         pyctm_hook_tls.self_scope = atomic_fetch_add(&capture->attribution.self_scopes, 1) + 1;
-        pyctm_hook_tls.own = true;
+        pyctm_hook_tls.in_self_scope = true;
     }
     return before;
 }
 
 void pyctm_self_scope_end(bool before)
 {
-    pyctm_hook_tls.own = before;
+    pyctm_hook_tls.in_self_scope = before;
 }
 
 /* HOOK: */
-static bool is_own(const pyctm_event_owner *owner)
+static bool is_in_self_scope(const pyctm_event_owner *owner)
 {
-    return pyctm_hook_tls.own && owner->thread_state != NULL &&
-           pyctm_frames_innermost(owner->thread_state) == pyctm_hook_tls.own_frame;
+    return pyctm_hook_tls.in_self_scope && owner->thread_state != NULL &&
+           pyctm_frames_innermost(owner->thread_state) == pyctm_hook_tls.self_scope_frame;
 }
 
-/* HOOK: Room for `capacity` frames; the old arrays stay if there is no memory. */
+/* HOOK: Makes the arrays large enough for `capacity` frames. False: out of memory, the old arrays are kept. */
 static bool chain_reserve(pyctm_chain *s, uint32_t capacity)
 {
     if (s->capacity >= capacity) {
@@ -79,7 +79,7 @@ static bool chain_reserve(pyctm_chain *s, uint32_t capacity)
     return true;
 }
 
-/* HOOK: One frame of a file without a line, on top of `parent`. */
+/* HOOK: The traceback of `parent` and, on top, one frame without a line, of the file `text`. */
 static ctm_status pseudo_frame(ctm_shard *shard, const char *text, uint32_t parent, uint32_t total,
                                uint32_t *out)
 {
@@ -95,7 +95,7 @@ static ctm_status pseudo_frame(ctm_shard *shard, const char *text, uint32_t pare
                             : status;
 }
 
-/* HOOK: Joins the walk's `kept` positions; `left_out` older frames are only counted. */
+/* HOOK: Joins the walk's `kept` positions; the `left_out` older frames are only counted. */
 static ctm_status join_chain(pyctm_capture *capture, ctm_shard *shard, uint32_t index,
                              pyctm_chain *s, uint32_t kept, uint32_t left_out, uint32_t *out)
 {
@@ -142,24 +142,25 @@ ctm_status pyctm_attribution_traceback(pyctm_capture *capture, ctm_shard *shard,
     if (!chain_reserve(s, limit)) {
         return CTM_ERR_NOMEM;
     }
-    const uint32_t own = is_own(owner) ? 1 : 0;
+    const uint32_t own_frames = is_in_self_scope(owner) ? 1 : 0;
     uint32_t total = 0, kept = 0, parent = 0;
     if (owner->thread_state != NULL) {
-        kept = pyctm_frames_walk(owner->thread_state, s->positions, limit - own, &total);
+        kept = pyctm_frames_walk(owner->thread_state, s->positions, limit - own_frames, &total);
     }
-    if (total > CTM_MAX_NFRAME - own) {
-        total = CTM_MAX_NFRAME - own;
+    if (total > CTM_MAX_NFRAME - own_frames) {
+        total = CTM_MAX_NFRAME - own_frames;
     }
     if (kept != 0) {
         const ctm_status status =
             join_chain(capture, shard, owner->shard, s, kept, total - kept, &parent);
         *out = parent;
-        if (status != CTM_OK || !own) {
+        if (status != CTM_OK || own_frames == 0) {
             return status;
         }
     }
-    /* stdlib, too, gives a stack without Python frames one frame of an unknown file. */
-    return own ? pseudo_frame(shard, capture->attribution.own_filename, parent, total + 1, out)
+    /* stdlib, too, represents a stack without Python frames by one frame of an unknown file. */
+    return own_frames != 0
+               ? pseudo_frame(shard, capture->attribution.own_filename, parent, total + 1, out)
                : pseudo_frame(shard, "<unknown>", 0, 1, out);
 }
 
@@ -173,7 +174,7 @@ static PYCTM_RARELY ctm_status general_site(pyctm_capture *capture, ctm_shard *s
     return status == CTM_OK ? ctm_shard_site(shard, domain, traceback, size, out) : status;
 }
 
-/* HOOK: What this module makes for itself in a section, in shard 0. */
+/* HOOK: The site of a block that this module allocates for itself in a self scope, in shard 0. */
 static PYCTM_RARELY ctm_status self_scope_site(pyctm_capture *capture, ctm_shard *shard,
                                                const pyctm_event_owner *owner, uint64_t size,
                                                uint32_t *out)
@@ -199,14 +200,15 @@ static inline ctm_status known_site(pyctm_capture *capture, ctm_shard *shard,
                                     const pyctm_event_owner *owner, uint32_t domain, uint64_t size,
                                     uint32_t *out)
 {
-    if (owner->shard == 0 && owner->thread_state != NULL && domain == 0 && !pyctm_hook_tls.own) {
+    if (owner->shard == 0 && owner->thread_state != NULL && domain == 0 &&
+        !pyctm_hook_tls.in_self_scope) {
         const ctm_status status =
             pyctm_stack_site(&capture->stacks, shard, owner->thread_state, size, out);
         if (status != CTM_ERR_NOT_FOUND) {
             return status;
         }
     }
-    if (owner->shard == 0 && domain == 0 && is_own(owner)) {
+    if (owner->shard == 0 && domain == 0 && is_in_self_scope(owner)) {
         return self_scope_site(capture, shard, owner, size, out);
     }
     return general_site(capture, shard, owner, domain, size, out);

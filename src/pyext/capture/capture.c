@@ -1,8 +1,8 @@
-/* capture.c: starting and stopping, in the order that never shows a hook half a state.
+/* capture.c: starts and stops tracing, in an order in which no hook finds half a state.
  *
- * Start: the tracer, then the hooks, then `mode`, then what depends on live events (self-tests). A self-test looks at its own
- * block and at nothing that other threads change meanwhile.
- * Stop: the other way round. Nothing that a hook may still be reading is freed.
+ * Start: the tracer, then the hooks, then `mode`, then what needs events (self-tests). A self-test checks its own block
+ * and nothing that other threads change meanwhile.
+ * Stop: the reverse order. Nothing that a hook may still be reading is freed.
  */
 #include "capture/capture.h"
 #include "capture/frames/frames.h"
@@ -29,7 +29,7 @@ static void fork_after_child(void)
     ctm_tracer_fork_after_child(pyctm_the_capture.tracer);
 }
 
-/* Our own walk against CPython's account of the innermost Python frame. */
+/* Compares our own walk with CPython's functions, for the innermost Python frame. */
 static const char *check_walk(void)
 {
     PyThreadState *thread_state = PyThreadState_Get();
@@ -121,12 +121,12 @@ static int continue_in_black_box(pyctm_capture *capture, PyObject *path)
                                    path);
 }
 
-/* Free lists are followed only if every block is: most revived objects would not be in the sample. */
+/* Free lists are followed only if every block is traced: most revived objects would not be in the sample. */
 static int start_tracer(pyctm_capture *capture, PyObject *stdlib_tracemalloc, uint32_t nframe,
                         uint64_t sample_interval)
 {
     ctm_tracer *tracer = capture->tracer;
-    /* If something else has the module's name, later looks at hooks and free lists say what is lost. */
+    /* If another module has stdlib's name, the later checks of hooks and free lists report the loss. */
     (void)pyctm_stdlib_view_install(stdlib_tracemalloc);
     if (sample_interval == 0 && pyctm_stdlib_flag_raise(capture, stdlib_tracemalloc) < 0) {
         return -1;
@@ -176,7 +176,7 @@ int pyctm_capture_start(pyctm_capture *capture, PyObject *stdlib_tracemalloc, ui
     return 0;
 }
 
-static void tell_loss(pyctm_capture *capture, const char *kind, pyctm_fact fact)
+static void report_loss(pyctm_capture *capture, const char *kind, pyctm_fact fact)
 {
     if (!fact.ok) {
         ctm_tracer_loss(capture->tracer, kind, fact.detail, 0);
@@ -186,9 +186,9 @@ static void tell_loss(pyctm_capture *capture, const char *kind, pyctm_fact fact)
 void pyctm_capture_report_losses(pyctm_capture *capture)
 {
     if (ctm_tracer_is_tracing(capture->tracer)) {
-        tell_loss(capture, "allocators", capture->allocators);
-        tell_loss(capture, "free_lists", capture->free_lists);
-        tell_loss(capture, "tracked_blocks", capture->tracked_blocks);
+        report_loss(capture, "allocators", capture->allocators);
+        report_loss(capture, "free_lists", capture->free_lists);
+        report_loss(capture, "tracked_blocks", capture->tracked_blocks);
     }
 }
 
@@ -207,7 +207,7 @@ void pyctm_capture_find_losses(pyctm_capture *capture)
     pyctm_capture_report_losses(capture);
 }
 
-/* From here on no event comes. */
+/* After this call no more events are recorded. */
 static void remove_hooks(pyctm_capture *capture, PyObject *stdlib_tracemalloc)
 {
     if (stdlib_tracemalloc != NULL) {
@@ -246,7 +246,7 @@ ctm_status pyctm_capture_finish(pyctm_capture *capture, PyObject *stdlib_tracema
 void pyctm_capture_clear(pyctm_capture *capture)
 {
     ctm_tracer_clear(capture->tracer);
-    atomic_store(&capture->lost_reattributions, 0); /* of blocks that are forgotten */
+    atomic_store(&capture->lost_reattributions, 0); /* they were of blocks that are now forgotten */
     pyctm_stack_forget(&capture->stacks);
 }
 
@@ -258,7 +258,7 @@ static const char *describe(pyctm_reach reach)
                : NULL;
 }
 
-/* What is lost stays lost until the next start. */
+/* A loss remains until the next start. */
 bool pyctm_capture_is_alive(pyctm_capture *capture)
 {
     const pyctm_reach reach = pyctm_hooks_reach();

@@ -1,7 +1,9 @@
-/* code_deaths.c: who remembers code objects and instructions by their address is told when a code object dies.
+/* code_deaths.c: clears the caches that are keyed by the address of a code object or instruction when a code object
+ * dies.
  *
- * Of that 3.12 and newer tell a listener; on 3.11 the type's deallocator is led through here. Where there is no place for a
- * listener nothing is remembered. Neither is given data of ours: so the process's capture is named here.
+ * 3.12 and newer call a listener for that; on 3.11 the type's deallocator is replaced by a function of this file. If no
+ * listener can be added, nothing is cached. Neither gets a pointer to data of ours, so this file names the process's
+ * capture.
  */
 #include "capture/capture.h"
 
@@ -22,13 +24,13 @@ static int on_code_event(PyCodeEvent event, PyCodeObject *code)
     return 0;
 }
 
-/* Listeners belong to an interpreter: this one is the main one, and a new one at each initialization. */
+/* Listeners belong to an interpreter: this one to the main one. It is added at each initialization. */
 static bool listen(void)
 {
     if (PyCode_AddWatcher(on_code_event) >= 0) {
         return true;
     }
-    PyErr_Clear(); /* all places are taken: go on without remembering */
+    PyErr_Clear(); /* the interpreter has no free listener: nothing is cached */
     return false;
 }
 #else

@@ -1,4 +1,4 @@
-/* event_owner.c: whose event is this, and which shard takes it? See capture.h. */
+/* event_owner.c: the owner of an event: its thread state, and the shard that records it. See capture.h. */
 #include "capture/capture.h"
 #include "capture/frames/frames.h"
 
@@ -14,7 +14,7 @@ static bool is_finalizing(void)
 #endif
 }
 
-/* HOOK: The locked shard of this thread; threads are dealt out in turn. */
+/* HOOK: The locked shard of this thread; threads are assigned to shards in turn. */
 static uint32_t locked_shard(void)
 {
     static _Atomic uint32_t threads;
@@ -25,8 +25,8 @@ static uint32_t locked_shard(void)
     return pyctm_hook_tls.shard;
 }
 
-/* HOOK: A detached thread reads its own frames too; but once the interpreter goes away, somebody
- * else may be freeing its thread state. */
+/* HOOK: A detached thread reads its own frames too. But once finalization began, another thread may be freeing its
+ * thread state. */
 pyctm_event_owner pyctm_event_owner_get(const pyctm_capture *capture, bool gil_held)
 {
     PyThreadState *attached = pyctm_frames_attached(gil_held);

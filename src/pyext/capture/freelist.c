@@ -1,9 +1,9 @@
-/* freelist.c: objects that come back from an interpreter's free list.
+/* freelist.c: objects that come from one of the interpreter's free lists.
  *
- * Model: CPython keeps dead floats, tuples, lists … and hands them out again without asking an
- * allocator, so that the block's traceback would be that of a dead object. Every version tells of an
- * object's first reference in some way (freelist_tracer.c, freelist_patch.c); here the block
- * under that object gets the traceback of now. A block that the hook recorded a moment ago has it.
+ * Model: CPython stores dead floats, tuples, lists … and reuses them without calling an allocator, so the block would
+ * keep the traceback of a dead object. Every version reports an object's first reference in some way
+ * (freelist_tracer.c, freelist_patch.c); then this file gives the object's block the present traceback. A block that
+ * the hook has just recorded has it already.
  */
 #include "capture/capture.h"
 #include "capture/frames/frames.h"
@@ -33,7 +33,7 @@ size_t pyctm_object_header_size(const PyTypeObject *type)
     return bytes;
 }
 
-/* HOOK: The block's size as the type gives it. It is not always: only what is looked up under it depends on that. */
+/* HOOK: The block's size according to the type. It may be wrong; then only the lookup in the cache fails. */
 static inline uint64_t likely_size(const PyObject *op, uintptr_t block)
 {
     const PyTypeObject *type = Py_TYPE(op);
@@ -44,13 +44,13 @@ static inline uint64_t likely_size(const PyObject *op, uintptr_t block)
     return size;
 }
 
-/* HOOK: The common way: see hooks.c. The site is looked up by what the object's type says, without waiting for what the map
- * says of its block: so the processor looks at both at once. */
+/* HOOK: The common path: see hooks.c. The site is looked up by the size that the type says, before the map returns the
+ * block's real size, so that the processor does both at once. */
 static inline bool reattribute_main(pyctm_capture *capture, const PyObject *op, uintptr_t block)
 {
     PyThreadState *thread_state = pyctm_frames_attached_to_main(capture);
     ctm_shard *const shard = capture->exclusive;
-    if (thread_state == NULL || pyctm_hook_tls.own) {
+    if (thread_state == NULL || pyctm_hook_tls.in_self_scope) {
         return false;
     }
     ctm_found found;
@@ -60,7 +60,7 @@ static inline bool reattribute_main(pyctm_capture *capture, const PyObject *op, 
         pyctm_stack_where(&capture->stacks, pyctm_frames_innermost(thread_state), &where);
     uint32_t site = is_known ? pyctm_site_cache_find(&capture->stacks.sites, &where, likely) : 0;
     if (!ctm_shard_seek(shard, 0, block, &found)) {
-        return true; /* a block from before tracing began, or none of ours */
+        return true; /* the block is older than the tracing, or not from our hooks */
     }
     const uint64_t size = ctm_shard_found_size(shard, &found);
     if (__builtin_expect(site == 0 || size != likely, 0)) {
@@ -110,7 +110,7 @@ static __attribute__((noinline)) PYCTM_HOT int revive(pyctm_capture *capture, co
     return 0;
 }
 
-/* HOOK: Few instructions for an object that the hook has just recorded; 0. */
+/* HOOK: Few instructions for an object whose block the hook has just recorded. Returns 0. */
 int pyctm_event_reference(PyObject *op)
 {
     const uintptr_t block = (uintptr_t)op - pyctm_object_header_size(Py_TYPE(op));
@@ -119,14 +119,14 @@ int pyctm_event_reference(PyObject *op)
         self->last_block = 0;
         return 0;
     }
-    static const pyctm_hook_state quiet = {.inside = true, .told = true};
+    static const pyctm_hook_state quiet = {.inside = true, .reported = true};
     return (self->special & quiet.special) != 0 ||
                    pyctm_capture_mode(&pyctm_the_capture) != PYCTM_EXACT
                ? 0
                : revive(&pyctm_the_capture, op, block);
 }
 
-/* --- self-test: revive one object of each kind and see whether its block counted anew --- */
+/* --- self-test: revives one object of each kind and checks that its block got a new traceback --- */
 
 static PyObject *new_float(void)
 {
@@ -145,7 +145,7 @@ static PyObject *new_dict(void)
 
 static PyObject *new_tuple(void)
 {
-    return PyTuple_New(3); /* empty slots: nobody sees it */
+    return PyTuple_New(3); /* its slots are empty: no code may see it */
 }
 
 #define NO_MEMORY "no memory to try an object from a free list"
@@ -155,7 +155,7 @@ static uintptr_t block_of(const PyObject *op)
     return (uintptr_t)op - pyctm_object_header_size(Py_TYPE(op));
 }
 
-/* Does the block under `op` have the traceback of now? NULL, `failure` or NO_MEMORY. */
+/* Checks that the block under `op` has the present traceback. NULL, `failure` or NO_MEMORY. */
 static const char *check_reattributed(pyctm_capture *capture, const PyObject *op,
                                       const char *failure)
 {
@@ -177,21 +177,21 @@ static const char *check_reattributed(pyctm_capture *capture, const PyObject *op
 }
 
 /* Gives the block under `op` a traceback that no stack has. False: out of memory. */
-static bool mislead(pyctm_capture *capture, const PyObject *op)
+static bool set_wrong_traceback(pyctm_capture *capture, const PyObject *op)
 {
     const ctm_frame_text nowhere = {"<ctracemalloc self-test>", NULL, 0, 0};
     uint32_t traceback;
     ctm_shard *shard = ctm_shard_enter(capture->tracer, 0);
-    bool misled = false;
+    bool is_set = false;
     if (shard != NULL) {
-        misled = ctm_shard_traceback_text(shard, &nowhere, 1, 1, &traceback) == CTM_OK &&
+        is_set = ctm_shard_traceback_text(shard, &nowhere, 1, 1, &traceback) == CTM_OK &&
                  ctm_shard_alloc(shard, 0, block_of(op), 1, traceback) == CTM_OK;
         ctm_shard_leave(shard);
     }
-    return misled;
+    return is_set;
 }
 
-/* Was the block under `op` allocated since tracing began? */
+/* Whether the block under `op` was allocated since tracing began. */
 static bool is_fresh(pyctm_capture *capture, const PyObject *op)
 {
     ctm_shard *shard = ctm_shard_enter(capture->tracer, 0);
@@ -204,8 +204,8 @@ static bool is_fresh(pyctm_capture *capture, const PyObject *op)
     return fresh;
 }
 
-/* Lets go of an empty object: back to the free list if it came from there, else to the allocator, so
- * that the free lists are as the program left them. */
+/* Frees an empty object: to the free list if it came from there, else to the allocator, so that the free lists are as
+ * the program left them. */
 static void dispose(PyObject *op, bool fresh)
 {
     if (!fresh) {
@@ -218,27 +218,27 @@ static void dispose(PyObject *op, bool fresh)
     }
 }
 
-/* An object dies and comes back, under another traceback. */
+/* Lets an object die and makes it again, under another traceback. */
 static const char *try_revival(pyctm_capture *capture, PyObject *(*make)(void), const char *failure)
 {
     PyObject *op = make();
     if (op == NULL) {
         return NO_MEMORY;
     }
-    const bool fresh = is_fresh(capture, op), misled = mislead(capture, op);
-    if (misled) {
+    const bool fresh = is_fresh(capture, op), is_set = set_wrong_traceback(capture, op);
+    if (is_set) {
         Py_DECREF(op);
         op = make();
     }
     if (op == NULL) {
         return NO_MEMORY;
     }
-    failure = misled ? check_reattributed(capture, op, failure) : NO_MEMORY;
+    failure = is_set ? check_reattributed(capture, op, failure) : NO_MEMORY;
     dispose(op, fresh);
     return failure;
 }
 
-/* A spare object leaves room on the free list, whose last one in is the first one out. */
+/* A spare object makes space on the free list, which is last in, first out. */
 static const char *try_kind(pyctm_capture *capture, PyObject *(*make)(void), const char *failure)
 {
     PyObject *spare = make();
@@ -273,8 +273,8 @@ static const char *try_all(pyctm_capture *capture)
     return NULL;
 }
 
-/* No collection meanwhile (3.11 collects at any allocation of an object): a finalizer could use the free lists, let other threads
- * run, or stop tracing. */
+/* No collection meanwhile (3.11 collects at any allocation of an object): a finalizer could use the free lists, let
+ * other threads run, or stop tracing. */
 const char *pyctm_freelist_self_test(pyctm_capture *capture)
 {
     const int collecting = PyGC_Disable();

@@ -1,12 +1,13 @@
-/* freelist_patch.c: CPython 3.11 and 3.12 tell nobody but stdlib's tracemalloc of new references, by a
- * hidden function that `_Py_NewReference` calls while stdlib traces. capture.c makes stdlib trace (with
- * empty tables); here that function's calls are led to ours. Found as the call that the exported `_Py_NewReference` makes
- * on one side only of its first conditional branch (prologue.h), and tried by a self-test before it is believed.
+/* freelist_patch.c: on CPython 3.11 and 3.12, redirects the report of new references. It goes to stdlib's tracemalloc
+ * only, by a hidden function that `_Py_NewReference` calls while stdlib traces. capture.c makes stdlib trace with empty
+ * tables, and a detour redirects that function's calls to ours. It is found as the call that the exported
+ * `_Py_NewReference` makes on one side only of its first conditional branch (prologue.h), and a self-test verifies it
+ * before it is used.
  *
- * Where the compiler has put the hidden function's code into `_Py_NewReference` (link-time optimization), the calls of
- * `_Py_NewReference` itself are led to ours.
+ * If the compiler has inlined the hidden function into `_Py_NewReference` (link-time optimization), the calls of
+ * `_Py_NewReference` itself are redirected.
  *
- * Before ours may look at what it is given, a trial shows that it is given new objects: meanwhile it is only noted. */
+ * Until a trial has shown that our function gets new objects, it only stores their address. */
 #include "capture/capture.h"
 #include "capture/patch/detour.h"
 
@@ -14,39 +15,39 @@
 
 static pyctm_detour the_hidden; /* GIL */
 static pyctm_detour
-    the_reference; /* of _Py_NewReference, if the hidden function cannot be had; GIL */
-/* The thread that is trying; NULL: none. Main GIL; read by those who hold another. */
+    the_reference; /* of _Py_NewReference, if the hidden function is not found; GIL */
+/* The thread that runs the trial; NULL: none. Written with the main GIL; read with any GIL. */
 static const pyctm_hook_state *_Atomic the_trial;
-static const PyObject *the_noted; /* borrowed; what the thread that is trying was given last */
+static const PyObject *the_trial_object; /* borrowed; the last object reported to that thread */
 
 /* HOOK: */
-static inline void notice(PyObject *op)
+static inline void report(PyObject *op)
 {
     const pyctm_hook_state *trial = atomic_load_explicit(&the_trial, memory_order_relaxed);
     if (__builtin_expect(trial == NULL, 1)) {
         pyctm_event_reference(op);
     } else if (trial == &pyctm_hook_tls) {
-        the_noted = op;
+        the_trial_object = op;
     }
 }
 
 /* HOOK: */
 static PYCTM_HOT int on_hidden(PyObject *op)
 {
-    notice(op);
+    report(op);
     if (atomic_load_explicit(&pyctm_the_capture.stdlib_flag_raised, memory_order_relaxed)) {
         return 0;
     }
     return ((int (*)(PyObject *))the_hidden.original)(op);
 }
 
-/* HOOK: While nobody traces, the hidden function would not be called either. */
+/* HOOK: While stdlib does not trace, the hidden function would not be called either, so nothing is reported. */
 static PYCTM_HOT void on_reference(PyObject *op)
 {
     ((void (*)(PyObject *))the_reference.original)(op);
     if (atomic_load_explicit(&pyctm_the_capture.stdlib_flag_raised, memory_order_relaxed) ||
         pyctm_stdlib_flag_is_set(&pyctm_the_capture)) {
-        notice(op);
+        report(op);
     }
 }
 
@@ -55,10 +56,10 @@ bool pyctm_freelist_is_alive(void)
     return the_hidden.enabled || the_reference.enabled;
 }
 
-/* Is ours called with an object that is made now? */
-static const char *try_it(pyctm_capture *capture)
+/* Checks that our function is called with an object that is made now. */
+static const char *run_trial(pyctm_capture *capture)
 {
-    the_noted = NULL;
+    the_trial_object = NULL;
     atomic_store(&the_trial, &pyctm_hook_tls);
     PyObject *made = PyFloat_FromDouble(1234.5);
     atomic_store(&the_trial, NULL);
@@ -66,10 +67,10 @@ static const char *try_it(pyctm_capture *capture)
         PyErr_Clear();
         return "no memory to try an object from a free list";
     }
-    const bool is_told = the_noted == made;
+    const bool is_reported = the_trial_object == made;
     Py_DECREF(made);
-    return is_told ? pyctm_freelist_self_test(capture)
-                   : "the interpreter does not tell of new objects where it should";
+    return is_reported ? pyctm_freelist_self_test(capture)
+                       : "the interpreter does not tell of new objects where it should";
 }
 
 static const char *redirect(pyctm_capture *capture, pyctm_detour *detour, const void *target,
@@ -81,7 +82,7 @@ static const char *redirect(pyctm_capture *capture, pyctm_detour *detour, const 
         failure = pyctm_detour_enable(detour);
     }
     if (failure == NULL) {
-        failure = try_it(capture);
+        failure = run_trial(capture);
     }
     if (failure != NULL && detour->ready) {
         pyctm_detour_disable(detour);
@@ -120,11 +121,11 @@ void pyctm_freelist_start(pyctm_capture *capture)
 void pyctm_freelist_resume(pyctm_capture *capture)
 {
     (void)capture;
-    /* With stdlib tracing again, for us or for the program, it is called again. */
+    /* stdlib traces again, for us or for the program, so the redirected function is called again. */
 }
 
 void pyctm_freelist_stop(void)
 {
-    /* The detour stays; with stdlib not tracing, nobody calls it. */
+    /* The detour stays; while stdlib does not trace, the redirected function is not called. */
 }
 #endif

@@ -1,9 +1,9 @@
-/* freelist_tracer.c: CPython 3.13 and newer have a public listener for new references. There is one
- * per process: whoever had it before us is called on, and gets it back.
+/* freelist_tracer.c: the reference tracer, CPython's public listener for new references on 3.13 and newer. There is one
+ * per process: ours calls the previous one, and stop sets that one again.
  *
- * Model: as with allocators (layers.c), somebody may have taken our listener for the one to call on, and been taken by us in a
- * later start. So whom a listener of ours calls on never changes: each has its *slot*, of which there are a few, and the slot
- * is its data. Of a listener and those that it leads to only the first records.
+ * Model: as with allocators (layers.c), another tool may call our listener from its own, and a later start may put ours
+ * above that tool's. So the listener that ours calls never changes: each has its own *slot*, of which there are a few,
+ * and gets the slot as its data. Of a chain of listeners only the topmost of ours records.
  */
 #include "capture/capture.h"
 
@@ -11,26 +11,26 @@
 
 #define SLOTS 8
 
-/* Whom the listener with this slot as its data calls on. Written once, with the GIL held, as the listener runs. */
+/* The previous listener, which ours calls if its data is this slot. Written once, with the GIL held, before it runs. */
 typedef struct slot {
     PyRefTracer tracer; /* NULL: not used yet */
     void *data;
 } slot;
 
 static slot the_slots[SLOTS];
-static bool the_removed; /* 3.15 tells us that somebody took the place; GIL */
+static bool the_removed; /* GIL; 3.15 reported that another listener replaced ours */
 
 /* HOOK: */
-static int call_on(const slot *previous, PyObject *op, PyRefTracerEvent event)
+static int call_previous(const slot *previous, PyObject *op, PyRefTracerEvent event)
 {
-    const bool before = pyctm_hook_tls.told;
-    pyctm_hook_tls.told = true;
+    const bool before = pyctm_hook_tls.reported;
+    pyctm_hook_tls.reported = true;
     const int result = previous->tracer(op, event, previous->data);
-    pyctm_hook_tls.told = before;
+    pyctm_hook_tls.reported = before;
     return result;
 }
 
-/* HOOK: What is rare about an event. */
+/* HOOK: All but the common events. */
 static PYCTM_RARELY int on_other(PyObject *op, PyRefTracerEvent event, const slot *previous)
 {
 #if PYCTM_TELLS_OF_REMOVAL
@@ -42,10 +42,10 @@ static PYCTM_RARELY int on_other(PyObject *op, PyRefTracerEvent event, const slo
     if (event == PyRefTracer_CREATE) {
         (void)pyctm_event_reference(op);
     }
-    return previous != NULL ? call_on(previous, op, event) : 0;
+    return previous != NULL ? call_previous(previous, op, event) : 0;
 }
 
-/* HOOK: CPython calls this for each object made and each one that dies. data: NULL if nobody listened before us. */
+/* HOOK: CPython calls this for each object that is made or dies. data: NULL if there was no previous listener. */
 static PYCTM_HOT int on_reference(PyObject *op, PyRefTracerEvent event, void *data)
 {
     if (data == NULL && event == PyRefTracer_CREATE) {
@@ -60,7 +60,7 @@ bool pyctm_freelist_is_alive(void)
     return !the_removed && PyRefTracer_GetTracer(&data) == on_reference;
 }
 
-/* The slot that calls on this listener; NULL: there is none left. */
+/* The slot with this previous listener; NULL: all slots are used. */
 static slot *slot_above(PyRefTracer tracer, void *data)
 {
     for (slot *it = the_slots; it < the_slots + SLOTS; it++) {
@@ -74,7 +74,7 @@ static slot *slot_above(PyRefTracer tracer, void *data)
     return NULL;
 }
 
-/* NULL, or what went wrong. */
+/* Sets our listener. NULL, or what went wrong. */
 static const char *listen(void)
 {
     void *data = NULL;

@@ -1,21 +1,21 @@
-/* hooks.c: the three allocator domains.
+/* hooks.c: the hooks of the three allocator domains.
  *
- * Each function has two forms: one for tracing that records every event, one for tracing that samples, which as a rule
- * only counts bytes. Either does what the other does where the capture's mode is the other's: who wrapped a hook goes on
- * calling the form that was installed then.
+ * Each function has two forms: one for tracing that records every event, one for tracing that samples, which usually
+ * only counts bytes. Each form works in both modes of the capture, because a tool that wrapped a hook continues to call
+ * the form that was installed then.
  *
- * Model: each domain's four functions call on the originals saved when they were installed; where they stand among other
- * tools' hooks, layers.c knows. Before a block is freed or resized it leaves the address map, or another thread could be handed its address
- * first; after it was allocated it enters. If the tracer has no memory for a new block, the program
- * gets none either: a block is never untraced.
+ * Model: each domain's four functions call the originals, which were saved when the functions were installed; layers.c
+ * orders them among other tools' hooks. A block is removed from the address map before it is freed or resized, because
+ * otherwise another thread could get its address first; it is added after it was allocated. If the tracer has no memory
+ * for a new block, the program does not get the block: a block is never untraced.
  *
- * PyMem_SetAllocator copies a struct that other threads read without a lock: such a thread may meet the
- * new function with the old context or the other way round. So the context is never changed, and the
- * functions use neither it nor anything that ever goes away: they and `pyctm_the_originals` live as long as the
- * process (the library is linked with -z nodelete), and pass through when tracing is off.
+ * PyMem_SetAllocator copies a struct that other threads read without a lock: such a thread may read the new function
+ * with the old context or the old function with the new context. So the context is never changed, and the functions use
+ * neither it nor anything that is ever freed: they and `pyctm_the_originals` live as long as the process (the library
+ * is linked with -z nodelete), and only call the originals when tracing is off.
  *
- * The functions of layer 0, the only one in nearly all processes, are made to be fast; those of the other layers take the
- * general way.
+ * The functions of layer 0, the only one in nearly all processes, have a fast path; those of the other layers use the
+ * general path.
  */
 #include "capture/capture.h"
 #include "capture/frames/frames.h"
@@ -25,22 +25,22 @@
 
 PyMemAllocatorEx pyctm_the_originals[PYCTM_LAYERS * 3];
 
-/* HOOK: Is this event like most: recorded, as every one, and not on behalf of an original function or of this module? */
+/* HOOK: Whether the event is *plain*: every event is recorded, and no original function or self scope causes it. */
 static inline bool is_plain(void)
 {
     return __builtin_expect(
         pyctm_hook_tls.special == 0 && pyctm_capture_mode(&pyctm_the_capture) == PYCTM_EXACT, 1);
 }
 
-/* HOOK: The same of a tracer that samples. */
+/* HOOK: The same for a tracer that samples. */
 static inline bool is_plain_sampling(void)
 {
     return __builtin_expect(
         pyctm_hook_tls.special == 0 && pyctm_capture_mode(&pyctm_the_capture) == PYCTM_SAMPLING, 1);
 }
 
-/* HOOK: Around the original function of an event that may be on behalf of this module: gives what to come out with. The
- * whole word, as in pyctm_hook_enter. */
+/* HOOK: Before the original function of an event that this module may have caused. Returns the value of `special` to
+ * restore afterwards. Writes the whole word, as pyctm_hook_enter does. */
 static inline uint32_t enter_unchecked(void)
 {
     const uint32_t before = pyctm_hook_tls.special;
@@ -48,18 +48,18 @@ static inline uint32_t enter_unchecked(void)
     return before;
 }
 
-/* HOOK: Record nothing, and answer nothing? */
+/* HOOK: Whether the hook neither records nor replies to a probe. */
 static inline bool is_idle(void)
 {
     return pyctm_hook_tls.inside ||
-           (pyctm_capture_mode(&pyctm_the_capture) == PYCTM_IDLE && !pyctm_hook_tls.asking);
+           (pyctm_capture_mode(&pyctm_the_capture) == PYCTM_IDLE && !pyctm_hook_tls.probing);
 }
 
-/* HOOK: Of what came through while this thread asks (layers.h): is it not to be recorded? */
-static PYCTM_RARELY bool is_reply(pyctm_hook_place place, const void *block, size_t size)
+/* HOOK: A block while this thread probes (layers.h): stores it if it is a reply. True: it is not to be recorded. */
+static PYCTM_RARELY bool is_reply(pyctm_hook_index hook_index, const void *block, size_t size)
 {
     pyctm_probe *probe = pyctm_hook_tls.probe;
-    if (pyctm_hook_domain(place) != probe->domain || size < probe->size ||
+    if (pyctm_hook_domain(hook_index) != probe->domain || size < probe->size ||
         size - probe->size > PYCTM_PROBE_MARGIN) {
         return pyctm_capture_mode(&pyctm_the_capture) == PYCTM_IDLE;
     }
@@ -68,8 +68,8 @@ static PYCTM_RARELY bool is_reply(pyctm_hook_place place, const void *block, siz
     return true;
 }
 
-/* HOOK: NULL with CTM_ERR_NOT_TRACING, or CTM_ERR_NOMEM: a shard that cannot be entered although
- * tracing goes on. Asked twice, because tracing may have begun between the two questions. */
+/* HOOK: NULL with CTM_ERR_NOT_TRACING, or with CTM_ERR_NOMEM: the shard cannot be entered although tracing is on. Tries
+ * twice, because tracing may have begun after the first try. */
 static inline ctm_shard *enter(pyctm_capture *capture, uint32_t index, ctm_status *out_status)
 {
     ctm_shard *shard = ctm_shard_enter(capture->tracer, index);
@@ -83,12 +83,12 @@ static inline ctm_shard *enter(pyctm_capture *capture, uint32_t index, ctm_statu
     return shard;
 }
 
-/* HOOK: Out of memory in a shard that keeps no room for that? Then it is done once more, through one that does. */
-static inline bool may_resort(ctm_status status, pyctm_event_owner *owner)
+/* HOOK: After an out-of-memory in a shard without reserved memory, selects the shard that has some. True: try again. */
+static inline bool use_spare_shard(ctm_status status, pyctm_event_owner *owner)
 {
-    const bool may = status == CTM_ERR_NOMEM && owner->shard > PYCTM_RESORT_SHARD;
+    const bool may = status == CTM_ERR_NOMEM && owner->shard > PYCTM_SPARE_SHARD;
     if (may) {
-        owner->shard = PYCTM_RESORT_SHARD;
+        owner->shard = PYCTM_SPARE_SHARD;
     }
     return may;
 }
@@ -117,7 +117,7 @@ PYCTM_RARELY bool pyctm_event_alloc(pyctm_capture *capture, uint32_t domain, uin
 {
     pyctm_event_owner owner = pyctm_event_owner_get(capture, gil_held);
     ctm_status status = record_through(capture, &owner, domain, address, size);
-    if (may_resort(status, &owner)) {
+    if (use_spare_shard(status, &owner)) {
         status = record_through(capture, &owner, domain, address, size);
     }
     return status == CTM_OK || status == CTM_ERR_NOT_TRACING;
@@ -135,7 +135,7 @@ PYCTM_RARELY void pyctm_event_free(pyctm_capture *capture, uint32_t domain, uint
     }
 }
 
-/* HOOK: The common way of an event: the main interpreter's GIL is held. 0: take the general way. */
+/* HOOK: The common path of an event: the main interpreter's GIL is held. 0: use the general path. */
 static inline uint32_t site_in_main(PyMemAllocatorDomain domain, size_t size)
 {
     PyThreadState *thread_state =
@@ -153,57 +153,57 @@ static inline uint32_t site_in_main(PyMemAllocatorDomain domain, size_t size)
                                             thread_state, is_known, where, size);
 }
 
-/* HOOK: False: not recorded. */
+/* HOOK: False: it is not recorded. */
 static inline bool record_in_main(PyMemAllocatorDomain domain, uintptr_t block, size_t size)
 {
     const uint32_t site = site_in_main(domain, size);
     return site != 0 && ctm_shard_alloc_at(pyctm_the_capture.exclusive, 0, block, site) == CTM_OK;
 }
 
-/* HOOK: NULL, and the block is gone again: out of memory. */
-static PYCTM_RARELY void *record_anyhow(pyctm_hook_place place, void *block, size_t size)
+/* HOOK: The general path. NULL: out of memory, and the block is freed again. */
+static PYCTM_RARELY void *record_general(pyctm_hook_index hook_index, void *block, size_t size)
 {
     if (!pyctm_event_alloc(&pyctm_the_capture, 0, (uintptr_t)block, size,
-                           pyctm_hook_has_gil(place))) {
-        pyctm_the_originals[place].free(pyctm_the_originals[place].ctx, block);
+                           pyctm_hook_has_gil(hook_index))) {
+        pyctm_the_originals[hook_index].free(pyctm_the_originals[hook_index].ctx, block);
         return NULL;
     }
     pyctm_hook_tls.last_block = (uintptr_t)block;
     return block;
 }
 
-/* HOOK: A plain event's new block. */
+/* HOOK: Records the new block of a plain event. */
 static inline void *record(PyMemAllocatorDomain domain, void *block, size_t size)
 {
     if (block != NULL && record_in_main(domain, (uintptr_t)block, size)) {
         pyctm_hook_tls.last_block = (uintptr_t)block;
         return block;
     }
-    return block != NULL ? record_anyhow(domain, block, size) : NULL;
+    return block != NULL ? record_general(domain, block, size) : NULL;
 }
 
-/* HOOK: Another event's: is it in the sample, if there is one? */
-static inline void *sample(pyctm_hook_place place, void *block, size_t size)
+/* HOOK: Records the new block of any other event, if there is no sample or the block is in it. */
+static inline void *sample(pyctm_hook_index hook_index, void *block, size_t size)
 {
-    if (pyctm_hook_tls.asking && is_reply(place, block, size)) {
+    if (pyctm_hook_tls.probing && is_reply(hook_index, block, size)) {
         return block;
     }
     if (block != NULL && pyctm_capture_takes(&pyctm_the_capture, size)) {
-        return record_anyhow(place, block, size);
+        return record_general(hook_index, block, size);
     }
     pyctm_hook_tls.last_block = (uintptr_t)block;
     return block;
 }
 
 /* HOOK: */
-__attribute__((noinline)) void *pyctm_hook_malloc(pyctm_hook_place place, size_t size)
+__attribute__((noinline)) void *pyctm_hook_malloc(pyctm_hook_index hook_index, size_t size)
 {
-    const PyMemAllocatorEx *real = &pyctm_the_originals[place];
+    const PyMemAllocatorEx *real = &pyctm_the_originals[hook_index];
     if (is_idle()) {
         return real->malloc(real->ctx, size);
     }
     const uint32_t before = enter_unchecked();
-    void *block = sample(place, real->malloc(real->ctx, size), size);
+    void *block = sample(hook_index, real->malloc(real->ctx, size), size);
     pyctm_hook_tls.special = before;
     return block;
 }
@@ -222,19 +222,20 @@ static inline void *on_malloc(PyMemAllocatorDomain domain, size_t size)
 }
 
 /* HOOK: */
-__attribute__((noinline)) void *pyctm_hook_calloc(pyctm_hook_place place, size_t count, size_t size)
+__attribute__((noinline)) void *pyctm_hook_calloc(pyctm_hook_index hook_index, size_t count,
+                                                  size_t size)
 {
-    const PyMemAllocatorEx *real = &pyctm_the_originals[place];
+    const PyMemAllocatorEx *real = &pyctm_the_originals[hook_index];
     if (is_idle()) {
         return real->calloc(real->ctx, count, size);
     }
     const uint32_t before = enter_unchecked();
-    void *block = sample(place, real->calloc(real->ctx, count, size), count * size);
+    void *block = sample(hook_index, real->calloc(real->ctx, count, size), count * size);
     pyctm_hook_tls.special = before;
     return block;
 }
 
-/* HOOK: Only a product that did not overflow can have given a block. */
+/* HOOK: If the product overflows, the original function returns no block. */
 static inline void *on_calloc(PyMemAllocatorDomain domain, size_t count, size_t size)
 {
     const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
@@ -268,13 +269,13 @@ static ctm_status begin_through(pyctm_capture *capture, const pyctm_event_owner 
 }
 
 /* HOOK: */
-static ctm_status begin_resize(pyctm_capture *capture, pyctm_hook_place place, void *block,
+static ctm_status begin_resize(pyctm_capture *capture, pyctm_hook_index hook_index, void *block,
                                size_t size, bool taken, ctm_resize *out,
                                pyctm_event_owner *out_owner)
 {
-    *out_owner = pyctm_event_owner_get(capture, pyctm_hook_has_gil(place));
+    *out_owner = pyctm_event_owner_get(capture, pyctm_hook_has_gil(hook_index));
     const ctm_status status = begin_through(capture, out_owner, block, size, taken, out);
-    return may_resort(status, out_owner)
+    return use_spare_shard(status, out_owner)
                ? begin_through(capture, out_owner, block, size, taken, out)
                : status;
 }
@@ -290,15 +291,16 @@ static inline void end_resize(ctm_shard *shard, const ctm_resize *resize, void *
     }
 }
 
-/* HOOK: The general way. `taken`: the new block is recorded. */
-static PYCTM_RARELY void *resize_any(pyctm_hook_place place, void *old, size_t size, bool taken)
+/* HOOK: The general path. `taken`: the new block is recorded. */
+static PYCTM_RARELY void *resize_any(pyctm_hook_index hook_index, void *old, size_t size,
+                                     bool taken)
 {
-    const PyMemAllocatorEx *real = &pyctm_the_originals[place];
+    const PyMemAllocatorEx *real = &pyctm_the_originals[hook_index];
     void *block = NULL;
     ctm_resize begun;
     pyctm_event_owner owner;
     const ctm_status status =
-        begin_resize(&pyctm_the_capture, place, old, size, taken, &begun, &owner);
+        begin_resize(&pyctm_the_capture, hook_index, old, size, taken, &begun, &owner);
     if (status == CTM_OK || status == CTM_ERR_NOT_TRACING) {
         block = real->realloc(real->ctx, old, size);
     }
@@ -311,21 +313,22 @@ static PYCTM_RARELY void *resize_any(pyctm_hook_place place, void *old, size_t s
     return block;
 }
 
-/* HOOK: Not a plain event: in the sample, if there is one, are the old block or the new one, or neither, as a rule. */
-__attribute__((noinline)) void *pyctm_hook_realloc(pyctm_hook_place place, void *old, size_t size)
+/* HOOK: Not a plain event. With sampling, usually neither the old block nor the new one is in the sample. */
+__attribute__((noinline)) void *pyctm_hook_realloc(pyctm_hook_index hook_index, void *old,
+                                                   size_t size)
 {
-    const PyMemAllocatorEx *real = &pyctm_the_originals[place];
+    const PyMemAllocatorEx *real = &pyctm_the_originals[hook_index];
     if (is_idle()) {
         return real->realloc(real->ctx, old, size);
     }
-    if (pyctm_hook_tls.asking && old == NULL) {
-        return pyctm_hook_malloc(place, size);
+    if (pyctm_hook_tls.probing && old == NULL) {
+        return pyctm_hook_malloc(hook_index, size);
     }
     const uint32_t before = enter_unchecked();
     const bool taken = pyctm_capture_takes(&pyctm_the_capture, size);
     const bool known = old != NULL && ctm_tracer_may_know(pyctm_the_capture.tracer, (uintptr_t)old);
-    void *block =
-        taken || known ? resize_any(place, old, size, taken) : real->realloc(real->ctx, old, size);
+    void *block = taken || known ? resize_any(hook_index, old, size, taken)
+                                 : real->realloc(real->ctx, old, size);
     pyctm_hook_tls.special = before;
     return block;
 }
@@ -368,16 +371,16 @@ static inline void forget(PyMemAllocatorDomain domain, void *block)
 }
 
 /* HOOK: */
-__attribute__((noinline)) void pyctm_hook_free(pyctm_hook_place place, void *block)
+__attribute__((noinline)) void pyctm_hook_free(pyctm_hook_index hook_index, void *block)
 {
-    const PyMemAllocatorEx *real = &pyctm_the_originals[place];
+    const PyMemAllocatorEx *real = &pyctm_the_originals[hook_index];
     if (block == NULL || is_idle()) {
         real->free(real->ctx, block);
         return;
     }
     if (pyctm_capture_mode(&pyctm_the_capture) == PYCTM_EXACT ||
         ctm_tracer_may_know(pyctm_the_capture.tracer, (uintptr_t)block)) {
-        pyctm_event_free(&pyctm_the_capture, 0, (uintptr_t)block, pyctm_hook_has_gil(place));
+        pyctm_event_free(&pyctm_the_capture, 0, (uintptr_t)block, pyctm_hook_has_gil(hook_index));
     }
     const uint32_t before = enter_unchecked();
     real->free(real->ctx, block);
@@ -398,7 +401,7 @@ static inline void on_free(PyMemAllocatorDomain domain, void *block)
     pyctm_hook_leave();
 }
 
-/* HOOK: A block that is not in the sample came to live. */
+/* HOOK: Returns a new block that is not in the sample. */
 static inline void *pass(void *block)
 {
     pyctm_hook_tls.last_block = (uintptr_t)block;
@@ -406,19 +409,19 @@ static inline void *pass(void *block)
     return block;
 }
 
-/* HOOK: A block that is in the sample is to come to live. */
+/* HOOK: Allocates a block that is in the sample. */
 static PYCTM_RARELY void *malloc_sampled(PyMemAllocatorDomain domain, size_t size)
 {
     const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
     pyctm_hook_enter();
     void *block = real->malloc(real->ctx, size);
-    block = block != NULL ? record_anyhow(domain, block, size) : NULL;
+    block = block != NULL ? record_general(domain, block, size) : NULL;
     pyctm_hook_leave();
     return block;
 }
 
-/* HOOK: The bytes are counted before the block is there: if there is no memory for it, the point that fell on it, or did
- * not, is as good as never drawn, for distances have no memory. */
+/* HOOK: The bytes are counted before the block is allocated. If the allocation fails, the sampling point that was drawn
+ * has no effect on later ones, because the distances between points are memoryless. */
 static inline void *on_malloc_sampling(PyMemAllocatorDomain domain, size_t size)
 {
     const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
@@ -438,12 +441,12 @@ static PYCTM_RARELY void *calloc_sampled(PyMemAllocatorDomain domain, size_t cou
     const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
     pyctm_hook_enter();
     void *block = real->calloc(real->ctx, count, size);
-    block = block != NULL ? record_anyhow(domain, block, count * size) : NULL;
+    block = block != NULL ? record_general(domain, block, count * size) : NULL;
     pyctm_hook_leave();
     return block;
 }
 
-/* HOOK: A product that overflows counts as what is left of it, and gives no block. */
+/* HOOK: A product that overflows is counted as its lower bits, and the original function returns no block. */
 static inline void *on_calloc_sampling(PyMemAllocatorDomain domain, size_t count, size_t size)
 {
     const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
@@ -482,7 +485,7 @@ static inline void *on_realloc_sampling(PyMemAllocatorDomain domain, void *old, 
     return pass(real->realloc(real->ctx, old, size));
 }
 
-/* HOOK: What the original function frees besides is not in the sample either: it was allocated inside. */
+/* HOOK: What the original function frees itself is not in the sample either, because it was allocated inside a hook. */
 static inline void on_free_sampling(PyMemAllocatorDomain domain, void *block)
 {
     const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
@@ -521,7 +524,7 @@ DOMAIN_HOOKS(raw, PYMEM_DOMAIN_RAW, _sampling)
 DOMAIN_HOOKS(mem, PYMEM_DOMAIN_MEM, _sampling)
 DOMAIN_HOOKS(obj, PYMEM_DOMAIN_OBJ, _sampling)
 
-/* By whether the tracer samples. */
+/* By whether the tracer samples, then by domain. */
 const PyMemAllocatorEx pyctm_the_fast_hooks[2][3] = {
     {
         [PYMEM_DOMAIN_RAW] = {NULL, raw_malloc, raw_calloc, raw_realloc, raw_free},

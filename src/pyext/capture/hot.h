@@ -1,4 +1,4 @@
-/* hot.h: one event is one function: what it calls on the common way is inlined, what it calls seldom is kept out. */
+/* hot.h: attributes that make one event one function: common calls are inlined, rare ones are kept out of line. */
 #ifndef PYCTM_CAPTURE_HOT_H
 #define PYCTM_CAPTURE_HOT_H
 

@@ -1,7 +1,8 @@
-/* state.h: what the capture knows, of the process and of each thread.
+/* state.h: the state of the capture, per process and per thread.
  *
- * Model: one capture per process, because CPython's allocators are per process. What each field means is told where it is
- * used: frames/ (codes), stackcache/ (stacks), attribution.c, stdlib_flag.c, capture.c. Data only: nothing here calls up.
+ * Model: one capture per process, because CPython's allocators are per process. Each field is explained in the file
+ * that uses it: frames/ (codes), stackcache/ (stacks), attribution.c, stdlib_flag.c, capture.c. Data only: nothing here
+ * calls functions of those files.
  */
 #ifndef PYCTM_CAPTURE_STATE_H
 #define PYCTM_CAPTURE_STATE_H
@@ -16,53 +17,53 @@
 #include "capture/stackcache/stack_cache.h"
 #include "ctm/ctm.h"
 
-/* Of each thread; touched by that thread alone. Kept small: it lives in the static TLS block. */
+/* The state of one thread, accessed by that thread alone. Small, because it is in the static TLS block. */
 typedef struct pyctm_hook_state {
     uintptr_t last_block;    /* the block that this thread's hook recorded last; 0: none */
-    PyThreadState *attached; /* see attached.c; only compared */
+    PyThreadState *attached; /* borrowed, only compared: see attached.c */
     uint32_t shard;          /* its locked shard; 0: not chosen yet */
     union {
         struct {
-            bool inside; /* an original function is running on behalf of a hook */
-            bool own;    /* results of this module are being made: see pyctm_self_scope_begin */
-            bool asking; /* whether our hooks are reached: see layers.c */
-            bool told;   /* of the reference that another listener is being told of */
+            bool inside;        /* an original function is running, called by a hook */
+            bool in_self_scope; /* this module is making its results: see pyctm_self_scope_begin */
+            bool probing;       /* the thread tests whether blocks reach our hooks: see layers.c */
+            bool reported; /* our listener calls another one: the reference is recorded already */
         };
-        uint32_t special; /* all of them: not 0 if an event is not like most */
+        uint32_t special; /* all four: not 0 if an event is not plain */
     };
-    const void *own_frame;     /* the innermost frame then; only compared */
-    uint64_t self_scope;       /* of all of the process, from 1 on */
-    struct pyctm_probe *probe; /* what it is asking, if it is */
+    const void *self_scope_frame; /* innermost frame where the self scope began; only compared */
+    uint64_t self_scope;          /* number of the self scope, unique in the process, from 1 on */
+    struct pyctm_probe *probe;    /* borrowed: the test under way; valid while `probing` */
     ctm_sampler sampler;
 } pyctm_hook_state;
 extern __thread pyctm_hook_state pyctm_hook_tls __attribute__((tls_model("initial-exec")));
 
-/* One fact for the user about how this interpreter is followed. */
+/* A fact for the user: whether one kind of event is followed in this interpreter, and how or why not. */
 typedef struct pyctm_fact {
     bool ok;
     const char *detail; /* static text */
 } pyctm_fact;
 
 typedef enum pyctm_mode {
-    PYCTM_IDLE = 0,     /* pass through */
+    PYCTM_IDLE = 0,     /* hooks only call the original functions */
     PYCTM_EXACT = 1,    /* record every event */
     PYCTM_SAMPLING = 2, /* record the blocks that the thread's sampler takes */
 } pyctm_mode;
 
 #define PYCTM_SELF_SITES 64u /* a power of two */
 
-/* The last chain of a shard; it is guarded as the shard is. */
+/* The last chain that was built in a shard. Lock: the shard's. */
 typedef struct pyctm_chain {
-    pyctm_position *positions; /* the walk, innermost first; owned, as the two below */
-    uint32_t *frames;          /* frame rows, oldest first */
-    uint32_t *nodes;           /* traceback rows, oldest first */
+    pyctm_position *positions; /* owned: the positions of the walk, innermost first */
+    uint32_t *frames;          /* owned: frame rows, oldest first */
+    uint32_t *nodes;           /* owned: traceback rows, oldest first */
     uint32_t capacity;         /* of each array */
     uint32_t length;
-    uint32_t left_out;   /* frames older than the oldest */
-    uint32_t generation; /* of the ids */
+    uint32_t left_out;   /* how many frames are older than the chain's oldest */
+    uint32_t generation; /* of the rows */
 } pyctm_chain;
 
-/* A site of shard 0 met in a self scope; GIL. */
+/* A site of shard 0 that a self scope used. GIL. */
 typedef struct pyctm_self_site {
     uint64_t scope, size;
     uint32_t generation, site;
@@ -70,33 +71,33 @@ typedef struct pyctm_self_site {
 
 typedef struct pyctm_attribution {
     pyctm_chain chains[CTM_SHARDS];               /* each: its shard's lock */
-    pyctm_self_site self_sites[PYCTM_SELF_SITES]; /* by size in words, the last one met; GIL */
+    pyctm_self_site self_sites[PYCTM_SELF_SITES]; /* GIL; by size in words, the last one used */
     _Atomic uint64_t self_scopes;                 /* begun so far */
     const char *own_filename;                     /* borrowed for ever; set before tracing starts */
 } pyctm_attribution;
 
-/* The process's capture. Written with the GIL held; hooks read tracer, main_interpreter and mode. */
+/* The process's capture. Written with the GIL held; hooks read tracer, main_interpreter and mode without it. */
 typedef struct pyctm_capture {
-    ctm_tracer *tracer;   /* owned; made once, never freed: hooks may read it */
-    ctm_shard *exclusive; /* its shard 0; with the GIL and unless idle it may be used as it is */
-    PyInterpreterState *main_interpreter; /* borrowed for comparison only */
+    ctm_tracer *tracer;   /* owned; made once, never freed, because hooks may read it */
+    ctm_shard *exclusive; /* borrowed: shard 0; not entered: usable with the GIL, unless idle */
+    PyInterpreterState *main_interpreter; /* borrowed, only compared */
     PyThreadState *
-        *main_holder;     /* attached.c; where the interpreter notes who took the main GIL last */
+        *main_holder;     /* borrowed: the interpreter's last holder of the main GIL: attached.c */
     _Atomic uint8_t mode; /* a pyctm_mode: what hooks do */
     _Atomic uint64_t lost_reattributions; /* free-list events that ran out of memory */
-    _Atomic bool stdlib_flag_raised;      /* stdlib's tracemalloc was started to carry us */
-    bool stands_in; /* install() was called: stdlib's questions are answered by us; GIL */
+    _Atomic bool stdlib_flag_raised;      /* stdlib's tracemalloc runs for us: stdlib_flag.c */
+    bool stands_in; /* GIL; install() was called: we answer the calls of stdlib's module */
     pyctm_fact allocators, free_lists, tracked_blocks; /* since the last start */
-    /* The frames of a live block as stdlib gives them: a tuple of (filename, lineno), the most recent first, or None. A new
-     * reference, NULL with an exception. Not in a hook. Set by the module, before the first start; GIL. */
+    /* Returns the frames of a live block as stdlib does: a tuple of (filename, lineno), the most recent first, or None.
+     * A new reference; NULL with an exception. Not for hooks. Set by the module before the first start; GIL. */
     PyObject *(*raw_traceback)(struct pyctm_capture *capture, uint32_t domain, uintptr_t address);
     pyctm_code_cache codes;   /* GIL */
     pyctm_stack_cache stacks; /* GIL */
     pyctm_attribution attribution;
 } pyctm_capture;
 
-/* CPython's allocators, listeners and detours are one per process and are given no data of ours: what they call names this
- * object, and passes it on. */
+/* CPython's allocators, listeners and detours exist once per process and get no pointer to data of ours. So the
+ * functions that they call name this object and pass it on. */
 extern pyctm_capture pyctm_the_capture;
 
 /* HOOK: */
@@ -105,8 +106,8 @@ static inline pyctm_mode pyctm_capture_mode(const pyctm_capture *capture)
     return (pyctm_mode)atomic_load_explicit(&capture->mode, memory_order_relaxed);
 }
 
-/* HOOK: Around the original function of a plain event. The whole word is written, because the whole word is read by the
- * next event: a processor that has to put a word together from stores of its parts waits until they are in the cache. */
+/* HOOK: Before and after the original function of a plain event. Writes the whole word, because the next event reads
+ * the whole word: a load that spans earlier, smaller stores waits until they are in the cache. */
 static inline void pyctm_hook_enter(void)
 {
     pyctm_hook_tls.special = 1; /* `inside`, in the lowest byte */
@@ -118,7 +119,7 @@ static inline void pyctm_hook_leave(void)
     pyctm_hook_tls.special = 0;
 }
 
-/* HOOK: Is this block, which was just announced, to be recorded? Ask once for each. */
+/* HOOK: Whether this block, which was just announced, is to be recorded. Called once per block. */
 static inline bool pyctm_capture_takes(const pyctm_capture *capture, size_t size)
 {
     return pyctm_capture_mode(capture) != PYCTM_SAMPLING ||

@@ -1,16 +1,16 @@
-/* stdlib_flag.c: CPython 3.11 and 3.12 tell of objects revived from free lists only while stdlib's own tracemalloc
- * traces. So stdlib is started to carry us, with its allocator hooks never installed and its tables empty.
+/* stdlib_flag.c: makes stdlib's tracemalloc trace for us. CPython 3.11 and 3.12 report objects revived from free lists
+ * only while it traces. Its allocator hooks are never installed and its tables stay empty.
  *
- * Model: the first time, stdlib is really started, and the PyMem_SetAllocator that it calls is led to a function that
- * does nothing: taking stdlib's hooks off afterwards would do as well for one thread, but one that allocates
- * without the GIL could meet them, or half an allocator struct, meanwhile. (If that function cannot be led
- * astray, the hooks are taken off afterwards all the same.) From then on only stdlib's flag is switched: a call
- * of PyTraceMalloc_Track that was under way before our detour lay may still be waiting for the GIL inside
- * stdlib, and would crash if stdlib had freed its buffers.
+ * Model: the first time, stdlib is really started, and the PyMem_SetAllocator that it calls is redirected to a function
+ * that does nothing. Removing stdlib's hooks afterwards would be enough for one thread, but a thread that allocates
+ * without the GIL could call them meanwhile, or read half an allocator struct. (If that function cannot be redirected,
+ * the hooks are removed afterwards all the same.) From then on only stdlib's flag is switched: a call of
+ * PyTraceMalloc_Track that began before our detour may still be waiting for the GIL inside stdlib, and would crash if
+ * stdlib had freed its buffers.
  *
- * The program must not see any of that: stdlib_view.c stands before stdlib's functions, and asks here whether stdlib
- * traces for us only. What the program starts is really started (pyctm_stdlib_flag_yield), with stdlib's hooks above or
- * below ours; what it stops is really stopped, and then it carries us again.
+ * The program must not see any of that: stdlib_view.c replaces stdlib's functions, and asks this file whether stdlib
+ * traces for us only. If the program starts stdlib, it is really started (pyctm_stdlib_flag_yield), with its hooks
+ * above or below ours; if the program stops it, it is really stopped, and then traces for us again.
  */
 #include "capture/frames/core_build.h"
 #include "capture/frames/versions.h"
@@ -28,11 +28,11 @@
 #endif
 
 static pyctm_detour the_detour;       /* of PyMem_SetAllocator; GIL */
-static bool the_set_allocator_detour; /* calls are swallowed; GIL */
-static bool the_started;              /* stdlib has the buffers that our start gave it; GIL */
-static bool the_flag_is_ours;         /* stdlib's flag is set on our account; GIL */
+static bool the_set_allocator_detour; /* GIL; calls of PyMem_SetAllocator do nothing */
+static bool the_started;              /* GIL; stdlib has the buffers of our start */
+static bool the_flag_is_ours;         /* GIL; stdlib's flag is set for us */
 static uint32_t
-    the_put_back; /* domains, a bit each, whose allocator stdlib has put back at its end; GIL */
+    the_restored; /* GIL; domains, a bit each, whose allocator stdlib has restored at its end */
 
 /* HOOK: stdlib's own settings. */
 #if PYCTM_STDLIB_IS_IN_RUNTIME
@@ -41,17 +41,17 @@ static uint32_t
 #define STDLIB_CONFIG _Py_tracemalloc_config
 #endif
 
-/* At the end of the process stdlib stops what we had made it start, and puts back the allocators of that time, which takes
- * off whoever has come since. It has cleared its flag just before; nobody else clears it while it carries us. It does so
- * once for each domain: who sets one after that is the interpreter, which frees some things with another allocator. */
+/* At the end of the process stdlib stops what we had started, and restores the allocators of that time, which would
+ * remove all hooks installed since. It has cleared its flag just before; nothing else clears it while stdlib traces for
+ * us. It restores each domain once. A later call is the interpreter's, which frees some things with another one. */
 static bool is_end_of_stdlib(PyMemAllocatorDomain domain)
 {
     const uint32_t bit = 1u << (uint32_t)domain;
     if (!_Py_IsFinalizing() || !atomic_load(&pyctm_the_capture.stdlib_flag_raised) ||
-        STDLIB_CONFIG.tracing != 0 || (the_put_back & bit) != 0) {
+        STDLIB_CONFIG.tracing != 0 || (the_restored & bit) != 0) {
         return false;
     }
-    the_put_back |= bit;
+    the_restored |= bit;
     return true;
 }
 
@@ -69,8 +69,8 @@ static void set_flag(bool flag_is_ours)
     __atomic_store_n(&STDLIB_CONFIG.tracing, flag_is_ours, __ATOMIC_RELAXED);
 }
 
-/* Starts stdlib (nframe > 0) or stops it (0) while allocators cannot be set. -1 with an exception. */
-static int call_muted(PyObject *stdlib_tracemalloc, int nframe)
+/* Starts stdlib (nframe > 0) or stops it (0) while calls of PyMem_SetAllocator do nothing. -1 with an exception. */
+static int call_without_set_allocator(PyObject *stdlib_tracemalloc, int nframe)
 {
     PyMemAllocatorEx before[3], after;
     for (PyMemAllocatorDomain i = PYMEM_DOMAIN_RAW; i <= PYMEM_DOMAIN_OBJ; i++) {
@@ -105,21 +105,21 @@ bool pyctm_stdlib_flag_is_ours(void)
     return the_flag_is_ours && STDLIB_CONFIG.tracing != 0;
 }
 
-/* With the limit of frames that the program has left there. -1 with an exception. */
+/* Starts stdlib with its present limit of frames, which the program may have set. -1 with an exception. */
 static int start_stdlib(PyObject *stdlib_tracemalloc)
 {
     the_flag_is_ours = true;
-    if (call_muted(stdlib_tracemalloc, STDLIB_CONFIG.max_nframe) < 0) {
+    if (call_without_set_allocator(stdlib_tracemalloc, STDLIB_CONFIG.max_nframe) < 0) {
         return -1;
     }
     the_started = true;
-    the_put_back = 0;
+    the_restored = 0;
     return pyctm_stdlib_clear(stdlib_tracemalloc);
 }
 
 int pyctm_stdlib_flag_raise(pyctm_capture *capture, PyObject *stdlib_tracemalloc)
 {
-    /* If something else has the module's name, the self-test of free lists says what is lost. */
+    /* If another module has stdlib's name, the self-test of free lists reports the loss. */
     if (!pyctm_stdlib_is_exchanged() || STDLIB_CONFIG.tracing != 0) {
         return 0;
     }
@@ -138,7 +138,7 @@ int pyctm_stdlib_flag_raise(pyctm_capture *capture, PyObject *stdlib_tracemalloc
 void pyctm_stdlib_flag_lower(pyctm_capture *capture, PyObject *stdlib_tracemalloc)
 {
     if (stdlib_tracemalloc == NULL) {
-        the_started = false; /* its finalizer frees them, and takes the flag back */
+        the_started = false; /* stdlib's finalizer frees the buffers and clears the flag */
     } else if (the_flag_is_ours) {
         set_flag(false);
     }
@@ -150,8 +150,8 @@ int pyctm_stdlib_flag_yield(pyctm_capture *capture, PyObject *stdlib_tracemalloc
     if (!the_started) {
         return 0;
     }
-    set_flag(true); /* or its stop does nothing */
-    const int result = call_muted(stdlib_tracemalloc, 0);
+    set_flag(true); /* otherwise stdlib's stop does nothing */
+    const int result = call_without_set_allocator(stdlib_tracemalloc, 0);
     the_started = false;
     the_flag_is_ours = false;
     atomic_store(&capture->stdlib_flag_raised, false);
@@ -172,7 +172,7 @@ int pyctm_stdlib_flag_yield(pyctm_capture *capture, PyObject *stdlib_tracemalloc
     return 0;
 }
 
-/* HOOK: Its own function finds out. */
+/* HOOK: stdlib's own function tests it. */
 bool pyctm_stdlib_flag_is_set(const pyctm_capture *capture)
 {
     (void)capture;

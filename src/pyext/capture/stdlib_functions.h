@@ -1,7 +1,7 @@
 /* stdlib_functions.h: stdlib's own functions of `_tracemalloc`, in the table that every reference to them shares.
  *
- * Model: the table is static and writable; stdlib_view.c puts other functions there, once and for ever, and then the
- * originals are called through here. All with the GIL held.
+ * Model: the table is static and writable. stdlib_view.c replaces its functions once, for the life of the process; from
+ * then on the originals are called through this file. All calls with the GIL held.
  */
 #ifndef PYCTM_CAPTURE_STDLIB_FUNCTIONS_H
 #define PYCTM_CAPTURE_STDLIB_FUNCTIONS_H
@@ -11,7 +11,7 @@
 
 #include "capture/frames/versions.h"
 
-/* Those that are exchanged. */
+/* The functions that are replaced. */
 typedef enum pyctm_stdlib_function {
     PYCTM_STDLIB_START,
     PYCTM_STDLIB_STOP,
@@ -25,17 +25,17 @@ typedef enum pyctm_stdlib_function {
     PYCTM_STDLIB_FUNCTIONS
 } pyctm_stdlib_function;
 
-/* What stands for one of them. */
+/* The replacement of one of them. */
 typedef struct pyctm_stdlib_replacement {
     const char *name;
     int flags;
     PyCFunction function;
 } pyctm_stdlib_replacement;
 
-/* Puts them there. False: the module is not stdlib's, nothing is changed. True as well if it was done before. */
+/* Replaces them. False: the module is not stdlib's, nothing is changed. True as well if they were replaced before. */
 bool pyctm_stdlib_exchange(PyObject *stdlib_tracemalloc,
                            const pyctm_stdlib_replacement replacements[PYCTM_STDLIB_FUNCTIONS]);
-/* Was it done? Only then may the originals be called. */
+/* Whether they were replaced. Only then may the originals be called. */
 bool pyctm_stdlib_is_exchanged(void);
 
 /* The originals. */

@@ -1,4 +1,4 @@
-/* stdlib_view.c: see stdlib_view.h. stdlib's functions are given no data of ours: so the process's capture is named here. */
+/* stdlib_view.c: see stdlib_view.h. stdlib's functions get no pointer to data of ours, so it names the capture. */
 #include "capture/stdlib_view.h"
 
 #include "capture/capture.h"
@@ -6,25 +6,25 @@
 
 #if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
 
-/* Does this thread hold the GIL that the capture belongs to? An interpreter with one of its own is left alone. */
+/* Whether this thread holds the GIL that guards the capture. An interpreter with its own GIL is not affected. */
 static bool has_main_gil(void)
 {
     return PyInterpreterState_Get() == pyctm_the_capture.main_interpreter || !PYCTM_HAS_OWN_GILS;
 }
 
-/* Does this module trace, and is what the program does to stdlib done to the interpreter that it traces? */
-static bool is_concerned(void)
+/* Whether this module traces, and the calling interpreter shares the GIL of the one that it traces. */
+static bool is_affected(void)
 {
     return has_main_gil() && ctm_tracer_is_tracing(pyctm_the_capture.tracer);
 }
 
-/* stdlib was started or stopped, and has taken who tells of objects from free lists for itself, or given it up. */
+/* stdlib was started or stopped, and has replaced or removed the report of objects from free lists: sets it again. */
 static void follow_free_lists_again(PyObject *module)
 {
     if (ctm_tracer_sample_interval(pyctm_the_capture.tracer) != 0) {
         return;
     }
-    PyObject *type, *value, *traceback; /* an exception of the program's is kept */
+    PyObject *type, *value, *traceback; /* an exception of the program, which is restored below */
     PyErr_Fetch(&type, &value, &traceback);
     if (pyctm_stdlib_flag_raise(&pyctm_the_capture, module) < 0) {
         PyErr_Clear();
@@ -35,29 +35,29 @@ static void follow_free_lists_again(PyObject *module)
     PyErr_Restore(type, value, traceback);
 }
 
-/* --- what stands in the tables instead --- */
+/* --- the replacements in the tables --- */
 
-/* A bad argument leaves everything as it was: stdlib carries us as before. */
+/* A bad argument changes nothing: stdlib traces for us as before. */
 static PyObject *on_start(PyObject *module, PyObject *const *args, Py_ssize_t n)
 {
     if (has_main_gil() && pyctm_stdlib_flag_yield(&pyctm_the_capture, module) < 0) {
         return NULL;
     }
     PyObject *result = pyctm_stdlib_call_start(module, args, n);
-    if (is_concerned()) {
+    if (is_affected()) {
         follow_free_lists_again(module);
     }
     return result;
 }
 
-/* Its hooks are off then, and with them any of ours that stood above, and it no longer tells of free lists. */
+/* Stopping removes stdlib's hooks and any of ours above them, and ends its report of free lists. */
 static PyObject *on_stop(PyObject *module, PyObject *ignored)
 {
     if (pyctm_stdlib_flag_is_ours()) {
         Py_RETURN_NONE;
     }
     PyObject *result = pyctm_stdlib_call(PYCTM_STDLIB_STOP, module, ignored);
-    if (is_concerned()) {
+    if (is_affected()) {
         pyctm_hooks_install(ctm_tracer_sample_interval(pyctm_the_capture.tracer) != 0);
         follow_free_lists_again(module);
     }

@@ -1,13 +1,13 @@
-/* track.c: blocks that other extensions announce (numpy, pandas and others).
+/* track.c: announced blocks of other extensions (numpy, pandas and others).
  *
- * Model: extensions call PyTraceMalloc_Track and PyTraceMalloc_Untrack with a domain of their own;
- * CPython's functions know stdlib's tables only. From the first start on their calls are led here, with or
- * without the GIL, so that those blocks are counted like any other, in the totals and in the
- * peak. What stdlib would have been told, it is told too: if it traces as well, or tracing is off here.
+ * Model: extensions call PyTraceMalloc_Track and PyTraceMalloc_Untrack with a domain of their own; CPython's functions
+ * use stdlib's tables only. From the first start on their calls are redirected to this file, with or without the GIL,
+ * so that those blocks are counted like any other, in the totals and in the peak. The original function is called as
+ * well, if stdlib traces too, or tracing is off here.
  *
- * There are two ways. A jump in the functions' own code (detour.c) meets every caller, so it is tried first. Where it
- * is refused, by the code's form, by the kernel or because somebody else has changed the code, the callers' tables of
- * addresses are changed instead (got.c). A way that was taken is kept for the life of the process.
+ * There are two ways. A detour, a jump in the functions' own code (detour.c), redirects every caller, so it is tried
+ * first. If it is refused, because of the code's form, by the kernel or because another tool has changed the code, the
+ * callers' tables are changed instead (got.c). A way that works is used for the life of the process.
  */
 #include "capture/capture.h"
 #include "capture/patch/detour.h"
@@ -20,9 +20,9 @@ PyAPI_FUNC(PyObject *) _PyTraceMalloc_GetTraceback(unsigned int domain, uintptr_
 
 enum { TRACK, UNTRACK, GET_TRACEBACK, FUNCTIONS };
 static pyctm_detour the_detours[FUNCTIONS]; /* GIL */
-static void *the_originals[FUNCTIONS];      /* read by callers, set before the way is taken; GIL */
-static pyctm_announced the_way;             /* taken at the first start; GIL */
-static pyctm_announced the_request;         /* of tests: this way only; GIL */
+static void *the_originals[FUNCTIONS];      /* GIL; set before calls are redirected */
+static pyctm_announced the_way;             /* GIL; the way in use, set at the first start */
+static pyctm_announced the_request;         /* GIL; of tests: the only way to use */
 
 /* HOOK: */
 static bool is_active(pyctm_capture *capture)
@@ -30,11 +30,12 @@ static bool is_active(pyctm_capture *capture)
     return pyctm_capture_mode(capture) != PYCTM_IDLE;
 }
 
-/* CPython 3.11 and 3.12 ask whether stdlib traces, then wait for the GIL, and do not ask again: with stdlib
- * stopped meanwhile they crash, and with it started to carry us they would fill its tables. So there the
- * GIL is taken first, as they would do, and only if stdlib traces on its own account. */
+/* CPython 3.11 and 3.12 test whether stdlib traces, then wait for the GIL, and do not test again: if stdlib was stopped
+ * meanwhile they crash, and if we have started it they would fill its tables. So on these versions the functions below
+ * take the GIL first, as the originals do, and call them only if the program has started stdlib. */
 
-static int tell_track(pyctm_capture *capture, unsigned int domain, uintptr_t address, size_t size)
+static int call_original_track(pyctm_capture *capture, unsigned int domain, uintptr_t address,
+                               size_t size)
 {
     int (*original)(unsigned int, uintptr_t, size_t) =
         (int (*)(unsigned int, uintptr_t, size_t))the_originals[TRACK];
@@ -47,7 +48,7 @@ static int tell_track(pyctm_capture *capture, unsigned int domain, uintptr_t add
     return result;
 }
 
-static int tell_untrack(pyctm_capture *capture, unsigned int domain, uintptr_t address)
+static int call_original_untrack(pyctm_capture *capture, unsigned int domain, uintptr_t address)
 {
     int (*original)(unsigned int, uintptr_t) =
         (int (*)(unsigned int, uintptr_t))the_originals[UNTRACK];
@@ -72,14 +73,14 @@ static int forget(pyctm_capture *capture, unsigned int domain, uintptr_t address
 /* HOOK: 0; -1: out of memory; -2: tracing is off. */
 static int on_track(unsigned int domain, uintptr_t address, size_t size)
 {
-    /* HOOK-EXEMPT: stdlib traces on the program's account, and its function is called as the program has called it */
+    /* HOOK-EXEMPT: the program has started stdlib; its function is called as the program called it */
     const int result = pyctm_stdlib_flag_is_set(&pyctm_the_capture)
-                           ? tell_track(&pyctm_the_capture, domain, address, size)
+                           ? call_original_track(&pyctm_the_capture, domain, address, size)
                            : -2;
     if (is_active(&pyctm_the_capture) && pyctm_capture_takes(&pyctm_the_capture, size)) {
         return pyctm_event_alloc(&pyctm_the_capture, domain, address, size, false) ? 0 : -1;
     }
-    /* Not in the sample; what was known there has another size now. */
+    /* Not in the sample; a block known at this address has another size now. */
     return is_active(&pyctm_the_capture) ? forget(&pyctm_the_capture, domain, address) : result;
 }
 
@@ -88,24 +89,26 @@ static int on_untrack(unsigned int domain, uintptr_t address)
 {
     /* HOOK-EXEMPT: the same */
     const int result = pyctm_stdlib_flag_is_set(&pyctm_the_capture)
-                           ? tell_untrack(&pyctm_the_capture, domain, address)
+                           ? call_original_untrack(&pyctm_the_capture, domain, address)
                            : -2;
     return is_active(&pyctm_the_capture) ? forget(&pyctm_the_capture, domain, address) : result;
 }
 
-/* A new reference: the frames as (filename, lineno) pairs, or None. Ours are given in stdlib's place only. GIL. */
+/* A new reference: the frames as (filename, lineno) pairs, or None. Our frames are returned only if we stand in for
+ * stdlib. GIL. */
 static PyObject *on_get_traceback(unsigned int domain, uintptr_t address)
 {
-    PyObject *theirs =
+    PyObject *stdlib_result =
         ((PyObject * (*)(unsigned int, uintptr_t)) the_originals[GET_TRACEBACK])(domain, address);
-    if (!is_active(&pyctm_the_capture) || !pyctm_the_capture.stands_in || theirs != Py_None) {
-        return theirs;
+    if (!is_active(&pyctm_the_capture) || !pyctm_the_capture.stands_in ||
+        stdlib_result != Py_None) {
+        return stdlib_result;
     }
-    Py_DECREF(theirs);
+    Py_DECREF(stdlib_result);
     return pyctm_the_capture.raw_traceback(&pyctm_the_capture, domain, address);
 }
 
-/* The functions as they were before anything was changed: a word of this library may be changed as well. */
+/* The functions before anything was changed, because a word of this library may be changed as well. */
 static const pyctm_got_function *functions(void)
 {
     static pyctm_got_function list[FUNCTIONS]; /* GIL; then constant */
@@ -121,14 +124,14 @@ static const pyctm_got_function *functions(void)
     return list;
 }
 
-static void drop_detours(void)
+static void disable_detours(void)
 {
     for (int i = 0; i < FUNCTIONS; i++) {
         pyctm_detour_disable(&the_detours[i]);
     }
 }
 
-static const char *lay_detours(void)
+static const char *install_detours(void)
 {
     static const pyctm_callers callers[FUNCTIONS] = {
         [TRACK] = {.arguments = 3}, [UNTRACK] = {.arguments = 2}, [GET_TRACEBACK] = {true, 2}};
@@ -148,12 +151,12 @@ static const char *lay_detours(void)
         failure = pyctm_detour_enable(&the_detours[i]);
     }
     if (failure != NULL) {
-        drop_detours();
+        disable_detours();
     }
     return failure;
 }
 
-static const char *lay_words(void)
+static const char *install_words(void)
 {
     for (int i = 0; i < FUNCTIONS; i++) {
         the_originals[i] = (void *)functions()[i].target;
@@ -161,7 +164,7 @@ static const char *lay_words(void)
     return pyctm_got_install(functions(), FUNCTIONS);
 }
 
-/* Is the block known, with its size? Asked of this block alone: other threads announce theirs meanwhile. */
+/* Whether the block is known, with this size. Only this block is looked up: other threads announce theirs meanwhile. */
 static bool is_known(pyctm_capture *capture, unsigned int domain, uintptr_t address, uint64_t size)
 {
     ctm_shard *shard = ctm_shard_enter(capture->tracer, 0);
@@ -174,28 +177,28 @@ static bool is_known(pyctm_capture *capture, unsigned int domain, uintptr_t addr
     return known;
 }
 
-/* Announces a block through the exported functions and looks whether it came through. */
+/* Announces a block through the exported functions and checks that it was recorded. */
 static const char *self_test(pyctm_capture *capture)
 {
-    static const char owned_by_nobody_else; /* so nobody announces its address */
+    static const char test_block; /* no other code announces this address */
     const unsigned int domain = 0x63746d00u;
-    const uintptr_t address = (uintptr_t)&owned_by_nobody_else;
+    const uintptr_t address = (uintptr_t)&test_block;
     const ctm_sampler before = pyctm_hook_tls.sampler;
     ctm_sampler_force(capture->tracer, &pyctm_hook_tls.sampler);
     const int tracked = PyTraceMalloc_Track(domain, address, 1);
-    const bool came = is_known(capture, domain, address, 1);
+    const bool was_added = is_known(capture, domain, address, 1);
     const int untracked = PyTraceMalloc_Untrack(domain, address);
-    const bool went = !is_known(capture, domain, address, 1);
+    const bool was_removed = !is_known(capture, domain, address, 1);
     pyctm_hook_tls.sampler = before;
     if (tracked == -1) {
         return "no memory to try an announced block";
     }
-    const bool seen = tracked == 0 && came && untracked == 0 && went;
+    const bool seen = tracked == 0 && was_added && untracked == 0 && was_removed;
     return seen ? NULL : "an announced block did not come through";
 }
 
-/* Takes this way, if none is taken yet. NULL, or why it cannot be taken. */
-static const char *take(pyctm_announced way)
+/* Uses this way, if no way is in use yet. NULL, or why it cannot be used. */
+static const char *use_way(pyctm_announced way)
 {
     if (the_way != PYCTM_ANNOUNCED_LOST) {
         return NULL;
@@ -203,7 +206,7 @@ static const char *take(pyctm_announced way)
     if (the_request != PYCTM_ANNOUNCED_LOST && the_request != way) {
         return "it is not to be followed in this way";
     }
-    const char *failure = way == PYCTM_ANNOUNCED_BY_JUMP ? lay_detours() : lay_words();
+    const char *failure = way == PYCTM_ANNOUNCED_BY_JUMP ? install_detours() : install_words();
     if (failure == NULL) {
         the_way = way;
     }
@@ -212,11 +215,11 @@ static const char *take(pyctm_announced way)
 
 void pyctm_track_prepare(pyctm_capture *capture)
 {
-    const char *failure = take(PYCTM_ANNOUNCED_BY_JUMP);
+    const char *failure = use_way(PYCTM_ANNOUNCED_BY_JUMP);
     if (failure != NULL && the_request != PYCTM_ANNOUNCED_BY_JUMP) {
-        failure = take(PYCTM_ANNOUNCED_BY_TABLE);
+        failure = use_way(PYCTM_ANNOUNCED_BY_TABLE);
     }
-    pyctm_got_look_again();
+    pyctm_got_search_again();
     capture->tracked_blocks = (pyctm_fact){failure == NULL, failure};
 }
 
@@ -227,9 +230,9 @@ void pyctm_track_start(pyctm_capture *capture)
         failure = self_test(capture);
     }
     if (failure != NULL && the_way == PYCTM_ANNOUNCED_BY_JUMP) {
-        drop_detours();
+        disable_detours();
         the_way = PYCTM_ANNOUNCED_LOST;
-        failure = take(PYCTM_ANNOUNCED_BY_TABLE);
+        failure = use_way(PYCTM_ANNOUNCED_BY_TABLE);
         failure = failure == NULL ? self_test(capture) : failure;
     }
     if (failure == NULL) {
@@ -242,9 +245,9 @@ void pyctm_track_start(pyctm_capture *capture)
     }
 }
 
-void pyctm_track_look_again(void)
+void pyctm_track_search_again(void)
 {
-    pyctm_got_look_again();
+    pyctm_got_search_again();
 }
 
 bool pyctm_track_requested(pyctm_announced way)

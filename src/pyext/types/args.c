@@ -1,6 +1,5 @@
-/* args.c: binds arguments to parameters in the order, and with the messages, of CPython's
- * own call of a function written in Python: keywords first, then too many positional ones,
- * then missing ones. */
+/* args.c: binds arguments to parameters in the order, and with the messages, of CPython's own call of a function
+ * written in Python: keywords first, then too many positional ones, then missing ones. */
 #include "types/support.h"
 
 static int find_parameter(const pyctm_params *params, PyObject *keyword)
@@ -14,7 +13,7 @@ static int find_parameter(const pyctm_params *params, PyObject *keyword)
     return -1;
 }
 
-/* How many parameters may be given by position: those before the keyword-only ones. */
+/* The number of parameters that may be positional: those before the keyword-only ones. */
 static int positional(const pyctm_params *params)
 {
     int count = 0;

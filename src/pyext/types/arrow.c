@@ -1,8 +1,8 @@
 /* arrow.c: Snapshot.__arrow_c_stream__, Arrow's PyCapsule interface.
  *
- * Model: the core makes the stream (ctm/arrow.h); here it is put into a capsule. The consumer either moves it
- * out, leaving a released struct behind, or drops the capsule, whose destructor releases it. The
- * stream's callbacks touch no Python object, so they need no GIL. */
+ * Model: the core makes the stream (ctm/arrow.h); this file puts it into a capsule. The consumer either moves it out,
+ * leaving a released struct behind, or drops the capsule, whose destructor releases it. The stream's callbacks use no
+ * Python object, so they need no GIL. */
 #include "types/snapshot_object.h"
 #include "types/support.h"
 
@@ -48,7 +48,7 @@ PyObject *pyctm_snapshot_arrow_c_stream(PyObject *self, PyObject *const *args, P
     static const pyctm_params params = {
         "Snapshot.__arrow_c_stream__", {"requested_schema"}, 1, 0, 1};
     pyctm_state *state = pyctm_state_of(self);
-    PyObject *requested; /* only a wish: the schema is always the same */
+    PyObject *requested; /* ignored: the schema is always the same */
     ctm_snapshot *snapshot = NULL;
     if (pyctm_bind(&params, args, nargs, kwnames, &requested) < 0) {
         return NULL;

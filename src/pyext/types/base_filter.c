@@ -1,4 +1,4 @@
-/* base_filter.c: BaseFilter, which only knows whether it is inclusive. */
+/* base_filter.c: BaseFilter, whose only attribute is `inclusive`. */
 #include "types/filters.h"
 #include "types/support.h"
 

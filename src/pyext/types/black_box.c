@@ -1,7 +1,7 @@
-/* black_box.c: BlackBoxCore, what the package's BlackBox (blackbox/reading.py) reads a file through.
+/* black_box.c: BlackBoxCore, through which the package's BlackBox (blackbox/reading.py) reads a file.
  *
- * Model: a handle on a ctm_box. Taking a snapshot may wait for a program that empties its tables, so it goes on without the GIL; `busy`
- * keeps other threads out meanwhile.
+ * Model: a handle on a ctm_box. Taking a snapshot may wait for a program that empties its tables, so it runs without
+ * the GIL; meanwhile `busy` makes calls of other threads fail.
  */
 #include "types/losses.h"
 #include "types/support.h"
@@ -10,7 +10,7 @@
 
 typedef struct box_object {
     PyObject_HEAD
-    ctm_box *box; /* owned; NULL: closed */
+    ctm_box *box; /* owned; NULL: closed. GIL, or the thread that has set `busy` */
     bool busy;    /* GIL */
 } box_object;
 
@@ -62,7 +62,7 @@ static PyObject *box_losses(PyObject *self, PyObject *Py_UNUSED(unused))
     if (box == NULL) {
         return NULL;
     }
-    ctm_box_info_get(box, &info); /* as of now */
+    ctm_box_info_get(box, &info); /* the present state */
     const uint32_t n = ctm_box_losses(box, &losses);
     return pyctm_losses_tuple(pyctm_state_of(self), losses, n);
 }

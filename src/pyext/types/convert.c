@@ -1,9 +1,8 @@
-/* convert.c: raw traces as the tables of a snapshot.
+/* convert.c: converts raw traces to the tables of a snapshot.
  *
- * Model: only exact tuples, str and int go in, so that what comes out of the snapshot equals
- * what went in, and no Python code runs meanwhile. Equal neighbours become one site row; the
- * order of traces is kept. Tracebacks already converted are found by their tuple's address:
- * the sequence of traces keeps the tuples alive. */
+ * Model: only exact tuples, str and int are accepted, so that the traces read from the snapshot equal the input, and no
+ * Python code runs meanwhile. Equal neighbours become one site row; the order of traces is preserved. Tracebacks that
+ * were converted already are found by their tuple's address, because the sequence of traces keeps the tuples alive. */
 #include "types/snapshot_object.h"
 #include "types/support.h"
 
@@ -11,7 +10,7 @@ typedef struct conversion {
     pyctm_state *state;
     ctm_builder *builder;
     PyObject *known;  /* owned: {(address of the frames, total_nframe): traceback id} */
-    Py_ssize_t index; /* of the trace at work, for messages */
+    Py_ssize_t index; /* of the present trace, for messages */
 } conversion;
 
 static int fault(conversion *work, const char *what)
@@ -32,7 +31,7 @@ static int failed(conversion *work, ctm_status status)
     return -1;
 }
 
-/* An exact int between low and high. */
+/* Converts an exact int between low and high. */
 static int integer(conversion *work, PyObject *value, long long low, long long high,
                    const char *what, long long *out)
 {
@@ -193,7 +192,7 @@ static int convert_all(conversion *work, PyObject *traces)
     return 0;
 }
 
-/* The limit as the snapshot's nframe; 0, not known, if it cannot be one. */
+/* The limit as the snapshot's nframe; 0 (not known) if it is no valid one. */
 static uint32_t limit_as_nframe(PyObject *limit)
 {
     int overflow = 0;

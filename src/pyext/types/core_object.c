@@ -1,13 +1,13 @@
-/* core_object.c: rows of a snapshot as Python objects (see core_object.h). */
+/* core_object.c: rows of a snapshot as Python objects; see core_object.h. */
 #include "types/core_object.h"
 #include "types/support.h"
 
 #include <stdlib.h>
 
-/* --- one object a row --- */
+/* --- one object per row --- */
 
-/* The array for `rows` ids, made when first needed. libc's memory, because it is the
- * tracer's and not the program's. */
+/* The array for `rows` ids, allocated at the first use. It is libc's memory, because it belongs to the tracer and not
+ * to the program. */
 static PyObject **row_array(PyObject ***array, uint32_t rows)
 {
     if (*array == NULL) {
@@ -19,13 +19,13 @@ static PyObject **row_array(PyObject ***array, uint32_t rows)
     return *array;
 }
 
-/* Keeps `made` (stolen, may be NULL) in the cell and returns a new reference. */
+/* Stores `made` (stolen, may be NULL) in the cell and returns a new reference. */
 static PyObject *keep(PyObject **cell, PyObject *made)
 {
     if (made == NULL) {
         return NULL;
     }
-    /* The collector may have run Python code meanwhile that filled the cell. */
+    /* The collector may have run Python code meanwhile, which filled the cell. */
     if (*cell != NULL) {
         Py_DECREF(made);
     } else {
@@ -34,7 +34,7 @@ static PyObject *keep(PyObject **cell, PyObject *made)
     return Py_NewRef(*cell);
 }
 
-/* Tuples of strings and numbers are in no cycle: the collector need not visit them. */
+/* Untracks a tuple of strings and numbers: it is in no cycle, so the collector need not visit it. */
 static PyObject *untracked(PyObject *tuple)
 {
     if (tuple != NULL && PyObject_GC_IsTracked(tuple)) {
@@ -114,7 +114,7 @@ static PyObject *map_frames(pyctm_core_object *core, uint32_t traceback,
     return untracked(result);
 }
 
-/* The first tuple equal to `frames`. Steals it; NULL is passed on. */
+/* The first tuple equal to `frames`. Steals `frames`; NULL is a failure that is passed on. */
 static PyObject *intern_frames(pyctm_core_object *core, PyObject *frames)
 {
     if (frames == NULL) {
@@ -236,7 +236,7 @@ PyObject *pyctm_core_raw(pyctm_core_object *core, uint32_t site)
     return raw;
 }
 
-/* Puts the site's raw trace into list[at…], once for each live block. */
+/* Sets list[at…] to the site's raw trace, once for each live block. */
 static int fill_site(pyctm_core_object *core, uint32_t site, PyObject *list, Py_ssize_t *at)
 {
     uint64_t live = pyctm_core_live(core, site);
@@ -261,7 +261,7 @@ static PyObject *make_list(pyctm_core_object *core)
     }
     PyObject *list = PyList_New((Py_ssize_t)core->info.live_blocks);
     Py_ssize_t at = 0;
-    /* Its items are set one by one: nobody may see it half made. */
+    /* Its items are set one by one: no Python code may see it incomplete. */
     if (list != NULL) {
         PyObject_GC_UnTrack(list);
     }
@@ -326,7 +326,7 @@ pyctm_core_object *pyctm_core_new(pyctm_state *state, ctm_snapshot *snapshot)
 static int core_traverse(PyObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
-    /* All else are tuples of strings and numbers; the list is in users' hands. */
+    /* All other objects are tuples of strings and numbers; users may change the list. */
     Py_VISIT(((pyctm_core_object *)self)->list);
     return 0;
 }
@@ -408,7 +408,7 @@ PyObject *pyctm_core_decode(PyObject *module, PyObject *data)
     return (PyObject *)pyctm_core_new(state, snapshot);
 }
 
-/* copy and deepcopy: it never changes. */
+/* copy and deepcopy: the handle itself, because it never changes. */
 static PyObject *core_share(PyObject *self, PyObject *Py_UNUSED(memo))
 {
     return Py_NewRef(self);

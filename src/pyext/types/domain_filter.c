@@ -1,4 +1,4 @@
-/* domain_filter.c: DomainFilter, by the domain of the block alone. */
+/* domain_filter.c: DomainFilter, which filters by the domain of the block alone. */
 #include "types/filters.h"
 #include "types/support.h"
 

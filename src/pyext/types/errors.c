@@ -1,4 +1,4 @@
-/* errors.c: statuses of the core as Python exceptions, in one place. */
+/* errors.c: converts statuses of the core to Python exceptions, in one place. */
 #include "types/support.h"
 
 #include <errno.h>

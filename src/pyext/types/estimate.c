@@ -1,8 +1,8 @@
-/* estimate.c: how far a number of a sampled snapshot may be from the truth. */
+/* estimate.c: the confidence interval of a number of a sampled snapshot. */
 #include "types/support.h"
 
-/* Of a normal distribution, 95 % lies within so many standard errors. A sum of many independent draws is nearly normal; with
- * a handful of recorded blocks the interval is only a hint. */
+/* 95 % of a normal distribution are within so many standard errors. A sum of many independent draws is nearly normal;
+ * with only a few recorded blocks the interval is an indication only. */
 #define STANDARD_ERRORS 1.959963984540054
 
 const char pyctm_estimated_doc[] =

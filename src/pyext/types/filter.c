@@ -1,8 +1,7 @@
-/* filter.c: Filter, by file name pattern, line and domain.
+/* filter.c: Filter, which filters by file name pattern, line and domain.
  *
- * Model: the methods call one another through the instance, as in tracemalloc.py, so that
- * a subclass may override any of them. filter_traces asks pyctm_filter_to_core first and calls
- * none of them if nothing is overridden. */
+ * Model: the methods call one another through the instance, as in tracemalloc.py, so that a subclass may override any
+ * of them. If none is overridden, filter_traces converts the filter (pyctm_filter_to_core) and calls no method. */
 #include "types/filters.h"
 #include "types/support.h"
 
@@ -136,7 +135,7 @@ static PyObject *filter_match_frame_impl(PyObject *self, PyObject *const *args, 
     return match_frame_impl(self, given[0], given[1]);
 }
 
-/* value ^ (not self.inclusive); steals value, or NULL for failure passed on. */
+/* value ^ (not self.inclusive); steals `value`; NULL is a failure that is passed on. */
 static PyObject *invert_if_exclusive(pyctm_state *state, PyObject *self, PyObject *value)
 {
     int inclusive = value != NULL ? attribute_truth(self, state->text.inclusive) : -1;
@@ -306,7 +305,7 @@ static int pattern_to_core(pyctm_state *state, PyObject *filter, ctm_filter *out
     Py_ssize_t length;
     out->pattern = PyUnicode_AsUTF8AndSize(pattern, &length);
     if (out->pattern == NULL) {
-        PyErr_Clear(); /* lone surrogates: left to the Python way */
+        PyErr_Clear(); /* lone surrogates: the Python methods handle them */
         return 0;
     }
     out->pattern_length = (size_t)length;

@@ -1,16 +1,15 @@
 /* filter_traces.c: Snapshot.filter_traces.
  *
- * Model: three ways. Core-backed traces and plain filters: the core decides by site.
- * Core-backed traces and filters with a mind of their own: each is asked once per block, and
- * the kept blocks of each site are counted; the result is core-backed again, but knows nothing
- * of blocks that are gone, for which no filter was asked. Anything else: as tracemalloc.py does it. */
+ * Model: three ways. Core-backed traces and plain filters: the core decides for each site. Core-backed traces and other
+ * filters: each is called once per block, and the kept blocks of each site are counted; the result is core-backed
+ * again, but has no numbers of freed blocks, for which no filter was called. Anything else: as in tracemalloc.py. */
 #include "types/filters.h"
 #include "types/snapshot_object.h"
 #include "types/support.h"
 
 #include <stdlib.h>
 
-/* The filters, split as stdlib splits them. */
+/* The filters, split as in stdlib. */
 typedef struct split {
     PyObject *all;     /* owned list, in order */
     PyObject *include; /* owned list */
@@ -99,7 +98,7 @@ PyObject *pyctm_snapshot_filter_trace(PyObject *self, PyObject *const *args, Py_
     return passes < 0 ? NULL : PyBool_FromLong(passes);
 }
 
-/* self._filter_trace(include, exclude, trace), as truth; directly if it is ours. */
+/* self._filter_trace(include, exclude, trace), as truth; called directly if it is ours. */
 static int ask_snapshot(pyctm_state *state, PyObject *self, bool ours, const split *filters,
                         PyObject *trace)
 {
@@ -115,7 +114,7 @@ static int ask_snapshot(pyctm_state *state, PyObject *self, bool ours, const spl
 
 /* --- in the core --- */
 
-/* Fills `out` (room for all filters); 1: all are plain, 0: some is not, -1: error */
+/* Fills `out`, which has space for all filters. 1: all are plain, 0: some is not, -1: error */
 static int filters_to_core(pyctm_state *state, PyObject *list, ctm_filter *out)
 {
     int plain = 1;
@@ -135,8 +134,8 @@ static int filters_to_core(pyctm_state *state, PyObject *list, ctm_filter *out)
     return plain;
 }
 
-/* 1: *out is set, 0: the filters are not plain, -1: error. `list` keeps the patterns alive
- * only as long as nobody changes the filters: so the GIL is kept. */
+/* 1: *out is set, 0: the filters are not plain, -1: error. `list` keeps the patterns alive only while the filters are
+ * not changed, so the GIL is held throughout. */
 static int filter_in_core(pyctm_state *state, pyctm_core_object *core, PyObject *list,
                           ctm_snapshot **out)
 {
@@ -158,7 +157,7 @@ static int filter_in_core(pyctm_state *state, pyctm_core_object *core, PyObject 
     return plain;
 }
 
-/* Asks for each block of the site; out: how many are kept. */
+/* Calls the filters for each block of the site; out: how many are kept. */
 static int count_kept(pyctm_state *state, PyObject *self, pyctm_core_object *core, uint32_t site,
                       bool ours, const split *filters, uint64_t *out)
 {
@@ -176,7 +175,7 @@ static int count_kept(pyctm_state *state, PyObject *self, pyctm_core_object *cor
     return passes < 0 ? -1 : 0;
 }
 
-/* Block by block; `ours`: self._filter_trace is not overridden. */
+/* Filters block by block; `ours`: self._filter_trace is not overridden. */
 static int filter_by_block(pyctm_state *state, PyObject *self, pyctm_core_object *core, bool ours,
                            const split *filters, ctm_snapshot **out)
 {
@@ -277,7 +276,7 @@ static int check_iterable(pyctm_state *state, PyObject *filters)
     return -1;
 }
 
-/* A new handle: its list of raw traces, if somebody asks for it, is a list of its own. */
+/* A new handle, so that its list of raw traces, made on demand, is a list of its own. */
 static PyObject *copy_core(pyctm_state *state, pyctm_core_object *core)
 {
     return (PyObject *)pyctm_core_new(state, ctm_snapshot_ref(core->snapshot));

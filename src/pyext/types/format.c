@@ -1,4 +1,4 @@
-/* format.c: sizes and file names as tracemalloc gives them. */
+/* format.c: formats sizes and file names as tracemalloc does. */
 #include "types/support.h"
 
 /* size / 1024 while it is large, then "%.1f KiB" and so on, as tracemalloc._format_size. */

@@ -1,7 +1,7 @@
 /* frame.c: Frame, one line of a traceback.
  *
- * Model: `_frame` is stdlib's (filename, lineno); `_name` is the function's name, absent if
- * it is not known. The name takes no part in equality, order, hash or repr. */
+ * Model: `_frame` is stdlib's (filename, lineno); `_name` is the function's name, absent if it is not known. Equality,
+ * order, hash and repr ignore the name. */
 #include "types/support.h"
 
 #include <stddef.h>

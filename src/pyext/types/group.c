@@ -1,5 +1,6 @@
-/* group.c: grouping raw traces one by one, as Snapshot._group_by of tracemalloc.py does, with
- * whatever objects they are made of. */
+/* group.c: groups raw traces one by one, as Snapshot._group_by of tracemalloc.py does, whatever objects they consist
+ * of.
+ */
 #include "types/group.h"
 #include "types/support.h"
 
@@ -109,7 +110,7 @@ static PyObject *traceback_for(grouping *group, PyObject *raw,
         return NULL;
     }
     int result = PyDict_SetItem(group->tracebacks, raw, traceback);
-    Py_DECREF(traceback); /* the dict holds it */
+    Py_DECREF(traceback); /* the dict owns it */
     return result < 0 ? NULL : traceback;
 }
 
@@ -291,7 +292,7 @@ static PyObject *diff_of_item(pyctm_state *state, PyObject *old_group, PyObject 
     return diff;
 }
 
-/* Appends a diff for each item of `group`; with old_group, its like there is taken out. */
+/* Appends a diff for each item of `group`. If there is an old_group, removes the item with the same key from it. */
 static int append_diffs(pyctm_state *state, PyObject *list, PyObject *group, PyObject *old_group)
 {
     PyObject *item, *iterator = NULL, *pair[2];

@@ -1,4 +1,4 @@
-/* group_core.c: the core's rows of statistics as Statistic and StatisticDiff objects. */
+/* group_core.c: converts the core's rows of statistics to Statistic and StatisticDiff objects. */
 #include "types/group.h"
 #include "types/support.h"
 
@@ -48,7 +48,7 @@ static PyObject *diff_of_row(pyctm_state *state, pyctm_core_object *core, ctm_ke
 typedef PyObject *(*row_function)(pyctm_state *, pyctm_core_object *, ctm_key,
                                   const ctm_statistic *);
 
-/* A list of make(row). `core`'s tables are those that the rows' ids index. */
+/* A list of make(row). The rows' ids are of `core`'s tables. */
 static PyObject *rows_to_list(pyctm_state *state, pyctm_core_object *core, ctm_key key,
                               const ctm_statistics *statistics, row_function make)
 {
@@ -77,7 +77,7 @@ static pyctm_core_object *core_for(pyctm_state *state, pyctm_core_object *core,
     return pyctm_core_new(state, ctm_snapshot_ref(snapshot));
 }
 
-/* Frees the statistics. */
+/* Converts the statistics to a list, and frees them. */
 static PyObject *convert(pyctm_state *state, pyctm_core_object *core, ctm_key key,
                          ctm_statistics *statistics, row_function make)
 {
@@ -145,7 +145,7 @@ PyObject *pyctm_compare_core(pyctm_state *state, pyctm_core_object *newer, pyctm
     return result;
 }
 
-/* Adds a Statistic under its traceback; functions of one name's place are one key. */
+/* Adds a Statistic under its traceback; several functions with one name, file and line are one key. */
 static int add_statistic(pyctm_state *state, PyObject *group, PyObject *statistic)
 {
     PyObject *traceback = PyObject_GetAttr(statistic, state->text.traceback);

@@ -1,7 +1,7 @@
 /* group_sort.c: the order of statistics that are Python objects.
  *
- * Model: sorted as tracemalloc.py does; if something else is to come first, sorted once more by that, which
- * keeps the order of equal ones. The core sorts its own rows just so.
+ * Model: sorts as tracemalloc.py does; if another number is the main key, sorts once more by that, which keeps the
+ * order of equal ones. The core sorts its own rows in the same order.
  */
 #include "types/group.h"
 #include "types/support.h"
@@ -33,7 +33,7 @@ PyObject *pyctm_sort_unknown(ctm_sort sort)
     return NULL;
 }
 
-/* What comes first, by ctm_sort; of a difference, its magnitude. */
+/* The attribute that is the main key, by ctm_sort; of a difference, its magnitude. */
 static const char *const statistic_names[][5] = {
     {NULL},
     {"count", NULL},
@@ -60,7 +60,7 @@ static PyObject *magnitude(PyObject *statistic, PyObject *name, ctm_sort sort)
     return result;
 }
 
-/* The function of one argument that is the key; self is (sort, name, ...). */
+/* The key function, of one argument; self is (sort, name, ...). */
 static PyObject *sort_key(PyObject *self, PyObject *statistic)
 {
     const ctm_sort sort = (ctm_sort)PyLong_AsLong(PyTuple_GET_ITEM(self, 0));
@@ -100,7 +100,7 @@ static PyObject *new_sort_key(ctm_sort sort, const char *const *names)
     return function;
 }
 
-/* list.sort(key=key, reverse=True); steals `key`, or NULL for failure passed on. */
+/* list.sort(key=key, reverse=True); steals `key`; NULL is a failure that is passed on. */
 static int sort_by(pyctm_state *state, PyObject *list, PyObject *key)
 {
     if (key == NULL) {

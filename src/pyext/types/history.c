@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <string.h>
 
-#define STATISTIC 4 /* numbers of a Statistic */
-#define DIFF 8      /* of a StatisticDiff */
+#define STATISTIC 4 /* how many numbers a Statistic has */
+#define DIFF 8      /* how many a StatisticDiff has */
 
 const pyctm_history_field pyctm_history_fields[12] = {
     {0, NULL}, {1, NULL}, {2, NULL}, {3, NULL}, {0, "count"},      {1, "size"},
@@ -19,7 +19,7 @@ const char pyctm_history_doc[] =
 /* A pending slot: numbers of a Statistic or of a StatisticDiff. */
 typedef struct pending_history {
     PyVarObject ob_base;
-    bool churn, peak; /* are the numbers of these known? */
+    bool churn, peak; /* whether the numbers of these are known */
     int64_t numbers[];
 } pending_history;
 
@@ -30,7 +30,7 @@ static PyObject *number(bool known, int64_t value)
 
 PyObject *pyctm_history_new(pyctm_state *state, const ctm_statistic *row, bool is_diff)
 {
-    /* None is over INT64_MAX (ctm/statistics.h). */
+    /* No number is greater than INT64_MAX (ctm/statistics.h). */
     const int64_t numbers[DIFF] = {
         (int64_t)row->allocated_count, (int64_t)row->allocated_size, (int64_t)row->peak_count,
         (int64_t)row->peak_size,       row->allocated_count_diff,    row->allocated_size_diff,
@@ -76,7 +76,7 @@ int pyctm_history_settle(PyObject *self, PyObject **slot)
     int before = pyctm_guard_begin(state);
     PyObject *tuple = make_tuple((const pending_history *)pending);
     pyctm_guard_end(state, before);
-    /* The collector may have run Python code meanwhile that settled it, or set the slot. */
+    /* The collector may have run Python code meanwhile, which read or set the slot. */
     if (tuple != NULL && *slot == pending) {
         Py_SETREF(*slot, tuple);
     } else {
@@ -138,7 +138,7 @@ PyObject *pyctm_history_join(PyObject *history, PyObject *other)
     return sum;
 }
 
-/* Item `index` of self._history; None if it is not there. */
+/* Item `index` of self._history; None if there is none. */
 static PyObject *history_item(PyObject *self, int index)
 {
     PyObject *history = PyObject_GetAttr(self, pyctm_state_of(self)->text.history);

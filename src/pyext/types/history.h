@@ -1,13 +1,12 @@
-/* history.h: what a Statistic and a StatisticDiff know besides live blocks: what was ever allocated, what of it was
- * freed, and what was there at the peak.
+/* history.h: the numbers of a Statistic and a StatisticDiff besides live blocks: what was ever allocated, what of it
+ * was freed, and what was live at the peak.
  *
- * Model: one slot, `_history`, holds a tuple of the numbers that the core has counted: of a Statistic
- * (allocated_count, allocated_size, peak_count, peak_size), of a StatisticDiff these and their four
- * differences. A number that is not known is None; if none is, the slot is not set, as in objects made
- * by hand, which therefore look and pickle like the standard library's. What was freed is what was allocated
- * less what is live.
+ * Model: one slot, `_history`, holds a tuple of the numbers that the core has counted: of a Statistic (allocated_count,
+ * allocated_size, peak_count, peak_size), of a StatisticDiff these and their four differences. A number that is not
+ * known is None. If none is known, the slot is not set, as in objects made by user code, which therefore have the repr
+ * and pickle of the standard library's. What was freed is what was allocated minus what is live.
  *
- * In a row of statistics the slot is *pending* until somebody looks at it, for of thousands of rows few are: it
+ * In a row of statistics the slot is *pending* until it is first read, because of thousands of rows few are read: it
  * then holds the numbers as they are, in an object of a private type that only gc.get_referents() shows.
  */
 #ifndef PYCTM_TYPES_HISTORY_H
@@ -15,19 +14,19 @@
 
 #include "types/types.h"
 
-/* The value of the slot for a row of the core's statistics: a new pending one, or NULL without an exception if nothing
- * is known. is_diff: of a StatisticDiff. */
+/* The value of the slot for a row of the core's statistics: a new pending object, or NULL without an exception if no
+ * number is known. is_diff: of a StatisticDiff. */
 PyObject *pyctm_history_new(pyctm_state *state, const ctm_statistic *row, bool is_diff);
-/* Makes the tuple of what is pending in `slot`, one of `self`. */
+/* Replaces a pending object in `slot`, one of `self`, by its tuple. */
 int pyctm_history_settle(PyObject *self, PyObject **slot);
-/* The sum of two that are not pending; unset (NULL) if one is, or is odd. May fail with an exception. */
+/* The sum of two; NULL (the slot is unset) if one is pending or malformed. May fail with an exception. */
 PyObject *pyctm_history_join(PyObject *history, PyObject *other);
 /* The attribute `_history`; the closure is the slot's offset in the object. */
 PyObject *pyctm_history_get_slot(PyObject *self, void *offset);
 int pyctm_history_set_slot(PyObject *self, PyObject *value, void *offset);
 int pyctm_history_type_init(PyObject *module, pyctm_state *state);
 
-/* Where a property is found: item `index` of the tuple, less the attribute `minus` (NULL: nothing). */
+/* How a property is computed: item `index` of the tuple, minus the attribute `minus` (NULL: nothing). */
 typedef struct pyctm_history_field {
     int index;
     const char *minus;

@@ -1,8 +1,8 @@
 /* input.c: see input.h.
  *
- * Model: a pipe is opened without waiting, and its writer gets some time to come. Whether there is one can be seen only of a
- * pipe that has had one: so this side opens it for writing for a moment. From then on poll() tells a pipe
- * without a writer (POLLHUP) from one whose writer has not written yet. */
+ * Model: a pipe is opened without waiting; then a writer has some time to open it. Whether a pipe has a writer can only
+ * be found out if it has had one, so this side opens it for writing for a moment. From then on poll() distinguishes a
+ * pipe without a writer (POLLHUP) from one whose writer has not written yet. */
 #include "types/input.h" /* Python.h before the system's headers */
 
 #include <errno.h>
@@ -27,16 +27,16 @@ PyObject *pyctm_open_file(PyObject *filename, const char *mode)
     return file;
 }
 
-/* False with errno: nobody writes, or it is not to be had. */
+/* Waits for a writer. False with errno: there is none. */
 static bool has_writer(int fd, const char *path)
 {
     struct pollfd wait = {.fd = fd, .events = POLLIN};
     if (poll(&wait, 1, PATIENCE_MS) > 0) {
-        return true; /* something to read, or its end */
+        return true; /* there is data, or its end */
     }
     int other = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (other < 0) {
-        return true; /* cannot be known */
+        return true; /* not known: assumes a writer */
     }
     close(other);
     if (poll(&wait, 1, 0) > 0 && (wait.revents & POLLHUP) != 0 && (wait.revents & POLLIN) == 0) {
@@ -46,7 +46,7 @@ static bool has_writer(int fd, const char *path)
     return true;
 }
 
-/* -1 with errno. */
+/* Returns a descriptor that blocks; -1 with errno. */
 static int open_pipe(const char *path)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -104,7 +104,7 @@ PyObject *pyctm_open_input(pyctm_state *state, PyObject *filename)
     struct stat target;
     PyObject *path = NULL, *file;
     if (PyIndex_Check(filename)) {
-        return pyctm_open_file(filename, "rb"); /* a descriptor, as open() has it */
+        return pyctm_open_file(filename, "rb"); /* a descriptor: as open() does */
     }
     if (!PyUnicode_FSConverter(filename, &path)) {
         return NULL;

@@ -1,6 +1,6 @@
 /* label.c: the labels of a snapshot's sites, as a key to group by and as dicts.
  *
- * Model: grouping by a label is grouping by file in a snapshot where the label's values stand for the files
+ * Model: grouping by a label is grouping by file in a snapshot with the label's values in place of the files
  * (ctm/merge.h). So everything that works for files works for labels. */
 #include "types/snapshot_object.h"
 #include "types/support.h"
@@ -71,7 +71,7 @@ PyObject *pyctm_label_view(pyctm_state *state, PyObject *self, PyObject **key_ty
     return view;
 }
 
-/* Is label set `set` used, or part of one that is? */
+/* For each label set: whether it, or a set that extends it, is used by a site. The caller frees the array. */
 static bool *used_sets(const pyctm_core_object *core)
 {
     const ctm_label *rows = ctm_snapshot_labels(core->snapshot);

@@ -1,7 +1,7 @@
-/* label_filter.c: LabelFilter, by the value of one label.
+/* label_filter.c: LabelFilter, which filters by the value of one label.
  *
- * Model: the core looks at the sites' labels. Raw traces have none, so the filter does not go together with filters
- * that have to see raw traces. */
+ * Model: the core reads the sites' labels. Raw traces have none, so the filter cannot be combined with filters that
+ * need raw traces. */
 #include "types/filters.h"
 #include "types/support.h"
 
@@ -57,7 +57,7 @@ static PyObject *label_filter_match(PyObject *Py_UNUSED(self), PyObject *const *
     return NULL;
 }
 
-/* A str of the instance dict as UTF-8; NULL without an exception: it is something else. */
+/* A str of the instance dict as UTF-8; NULL without an exception: not a plain str, or it cannot be encoded. */
 static const char *plain_text(PyObject *filter, PyObject *name, Py_ssize_t *out_length)
 {
     PyObject *value = pyctm_dict_object_get(filter, name);

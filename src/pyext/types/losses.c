@@ -1,4 +1,4 @@
-/* losses.c: losses as Python objects: a tuple of ctracemalloc.Loss, which is a named tuple of the package's. */
+/* losses.c: converts losses to a tuple of ctracemalloc.Loss, a named tuple of the package. */
 #include "types/losses.h"
 #include "types/support.h"
 

@@ -1,4 +1,4 @@
-/* losses.h: what a snapshot, a black box and a recording tell beside their numbers (ctm/losses.h), as Python objects. */
+/* losses.h: the annotations of a snapshot, a black box and a recording (ctm/losses.h), as Python objects. */
 #ifndef PYCTM_TYPES_LOSSES_H
 #define PYCTM_TYPES_LOSSES_H
 
@@ -6,10 +6,10 @@
 
 /* A tuple of ctracemalloc.Loss. */
 PyObject *pyctm_losses_tuple(pyctm_state *state, const ctm_loss *losses, uint32_t n);
-/* (how it ended or None, exit status or None) */
+/* (how the program ended or None, exit status or None) */
 PyObject *pyctm_end_tuple(const char *text, bool status_known, int32_t status);
-/* snapshot.ended = how the program ended: `text`, or if it is empty `kind` (NULL: it did not, nothing is set). Steals
- * `snapshot`, NULL is failure passed on. */
+/* snapshot.ended = how the program ended: `text`, or if it is empty `kind` (NULL: it has not ended, nothing is set).
+ * Steals `snapshot`; NULL is a failure that is passed on. */
 PyObject *pyctm_with_end(PyObject *snapshot, const char *text, const char *kind);
 /* Getter of Snapshot.losses. */
 PyObject *pyctm_snapshot_get_losses(PyObject *self, void *closure);

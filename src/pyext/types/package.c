@@ -1,4 +1,5 @@
-/* package.c: what the extension calls of the Python package, which it never imports: the package has registered who gives it.
+/* package.c: how the extension calls the Python package, which it never imports: the package registers a function that
+ * returns its functions and classes by name.
  */
 #include "types/support.h"
 

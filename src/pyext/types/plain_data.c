@@ -1,4 +1,4 @@
-/* plain_data.c: encoder and decoder of plain values (the encoding: plain_data.h). */
+/* plain_data.c: encoder and decoder of plain values; the encoding is described in plain_data.h. */
 #include "types/plain_data.h"
 #include "types/support.h"
 
@@ -24,7 +24,7 @@ enum tag {
 
 /* --- encoder --- */
 
-/* The containers around the value at work, innermost first: they live on the C stack. */
+/* The containers around the present value, innermost first; they are on the C stack. */
 typedef struct nest {
     PyObject *container; /* borrowed */
     const struct nest *outer;
@@ -75,7 +75,7 @@ static int append_blob(pyctm_plain *out, enum tag tag, const char *bytes, Py_ssi
     return append(out, bytes, (size_t)length);
 }
 
-/* Appends a bytes object (stolen, NULL passed on). */
+/* Appends a bytes object. Steals `bytes`; NULL is a failure that is passed on. */
 static int append_bytes_object(pyctm_plain *out, enum tag tag, PyObject *bytes)
 {
     if (bytes == NULL) {
@@ -291,7 +291,7 @@ typedef struct reader {
     ctm_file_error *error;
 } reader;
 
-/* NULL, with the fault if there is none yet and no exception. */
+/* Returns NULL. Stores the fault if there is none yet and no exception. */
 static void *fault(reader *in, const char *reason)
 {
     if (in->error->reason == NULL) {
@@ -301,7 +301,7 @@ static void *fault(reader *in, const char *reason)
     return NULL;
 }
 
-/* The next `n` bytes, or NULL. */
+/* Reads the next `n` bytes; NULL: there are fewer. */
 static const unsigned char *take(reader *in, uint64_t n)
 {
     if (n > in->length - in->at) {
@@ -312,7 +312,7 @@ static const unsigned char *take(reader *in, uint64_t n)
     return bytes;
 }
 
-/* A length or count; each thing counted takes `least` bytes at least. */
+/* Reads a length or count; each counted item has at least `least` bytes. */
 static int read_count(reader *in, uint64_t least, uint64_t *out)
 {
     uint64_t value = 0;
@@ -424,7 +424,7 @@ static PyObject *decode_float(reader *in, enum tag tag)
 
 static PyObject *decode_value(reader *in, int depth);
 
-/* A list of `count` values. */
+/* Decodes a list of `count` values. */
 static PyObject *decode_items(reader *in, int depth)
 {
     uint64_t count;
@@ -485,7 +485,7 @@ static PyObject *decode_container(reader *in, enum tag tag, int depth)
                                   : PyFrozenSet_New(items);
         Py_DECREF(items);
     }
-    /* All values are plain: only a list or the like as a key can have failed so. */
+    /* All values are plain, so the cause can only be an unhashable key, such as a list. */
     if (result == NULL && PyErr_ExceptionMatches(PyExc_TypeError)) {
         PyErr_Clear();
         return fault(in, "attributes: a key cannot be hashed");

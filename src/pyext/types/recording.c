@@ -1,7 +1,7 @@
-/* recording.c: RecordingCore, what the package's Recording (recording/reading.py) reads a file through.
+/* recording.c: RecordingCore, through which the package's Recording (recording/reading.py) reads a file.
  *
- * Model: a handle on a ctm_recording. It is used under the GIL, which serializes the calls; only opening, when nobody else can know it,
- * goes on without. Times are integers, in nanoseconds, as in the file.
+ * Model: a handle on a ctm_recording. It is used with the GIL held, which serializes the calls; only opening, when no
+ * other thread can have the handle, runs without. Times are integers, in nanoseconds, as in the file.
  */
 #include "types/losses.h"
 #include "types/support.h"
@@ -10,7 +10,7 @@
 
 typedef struct recording_object {
     PyObject_HEAD
-    ctm_recording *recording; /* owned */
+    ctm_recording *recording; /* owned; GIL */
 } recording_object;
 
 static ctm_recording *recording_of(PyObject *self)
@@ -18,7 +18,7 @@ static ctm_recording *recording_of(PyObject *self)
     return ((recording_object *)self)->recording;
 }
 
-/* --- what is in the file --- */
+/* --- the contents of the file --- */
 
 static const char *end_name(ctm_recording_end end)
 {
@@ -147,7 +147,7 @@ static int text_of(PyObject *value, const char **out, size_t *out_length, PyObje
     return 0;
 }
 
-/* (filename, lineno, name or None) as a place; its texts belong to `owners`, two a place. */
+/* Converts (filename, lineno, name or None) to a place; `owners` receives the owners of its texts, two per place. */
 static int parse_place(PyObject *item, ctm_place *out, PyObject **owners)
 {
     PyObject *filename, *name;

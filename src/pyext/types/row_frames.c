@@ -1,8 +1,8 @@
-/* row_frames.c: what a row of the core's statistics stands for, as frames. */
+/* row_frames.c: the frames of a row of the core's statistics. */
 #include "types/group.h"
 
 /* (filename, lineno) of a string id */
-static PyObject *place(pyctm_core_object *core, uint32_t filename, long lineno)
+static PyObject *location(pyctm_core_object *core, uint32_t filename, long lineno)
 {
     PyObject *text = pyctm_core_string(core, filename);
     return text != NULL ? Py_BuildValue("Nl", text, lineno) : NULL;
@@ -16,17 +16,18 @@ static PyObject *single_frame(pyctm_core_object *core, ctm_key key, uint32_t row
     uint32_t function = row;
     *out_name = 0;
     if (key == CTM_BY_FILENAME) {
-        return place(core, row, 0);
+        return location(core, row, 0);
     }
     if (key == CTM_BY_LINENO) {
         function = ctm_snapshot_frames(core->snapshot)[row].function;
     }
     *out_name = functions[function].name;
-    return key == CTM_BY_LINENO ? pyctm_core_frame(core, row)
-                                : place(core, functions[row].filename, functions[row].first_lineno);
+    return key == CTM_BY_LINENO
+               ? pyctm_core_frame(core, row)
+               : location(core, functions[row].filename, functions[row].first_lineno);
 }
 
-/* (value,); steals `value`, or NULL for failure passed on. */
+/* (value,); steals `value`; NULL is a failure that is passed on. */
 static PyObject *tuple_of(PyObject *value)
 {
     PyObject *tuple = value != NULL ? PyTuple_Pack(1, value) : NULL;

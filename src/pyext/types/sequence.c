@@ -1,8 +1,8 @@
-/* sequence.c: the methods that collections.abc.Sequence would give, in its own words:
- * everything goes through self[i] and len(self), so that subclasses may override these. */
+/* sequence.c: the methods of collections.abc.Sequence, in the same steps: all of them use self[i] and len(self), so
+ * that subclasses may override these. */
 #include "types/support.h"
 
-/* map(self.__getitem__, range(len(self) - 1, -1, -1)): lazy, whatever the length. */
+/* map(self.__getitem__, range(len(self) - 1, -1, -1)): lazy, for any length. */
 PyObject *pyctm_sequence_reversed(PyObject *self, PyObject *Py_UNUSED(unused))
 {
     PyObject *range = NULL, *getitem = NULL, *result = NULL;
@@ -22,7 +22,7 @@ PyObject *pyctm_sequence_reversed(PyObject *self, PyObject *Py_UNUSED(unused))
     return result;
 }
 
-/* Is a < b? */
+/* a < b, as truth; -1: error */
 static int less(PyObject *a, PyObject *b)
 {
     return PyObject_RichCompareBool(a, b, Py_LT);
@@ -60,7 +60,7 @@ static PyObject *resolve_bound(PyObject *self, PyObject *bound, bool clamp)
     return result;
 }
 
-/* 1: found, or past the end, both told by *found; 0: go on; -1: error. */
+/* 1: done, *found is whether the value was found (else the position is past the end); 0: continue; -1: error. */
 static int index_step(PyObject *self, PyObject *position, PyObject *stop, PyObject *value,
                       bool *found)
 {

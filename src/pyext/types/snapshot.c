@@ -1,8 +1,8 @@
 /* snapshot.c: Snapshot.
  *
- * Model: `traces` and `traceback_limit` live in the instance dict and may be replaced by the
- * user, so every method reads them anew. Statistics go to the core if the traces are
- * core-backed and `_group_by` is ours; else trace by trace, as in tracemalloc.py. */
+ * Model: `traces` and `traceback_limit` are in the instance dict and may be replaced by the user, so every method reads
+ * them again. The core computes statistics if the traces are core-backed and `_group_by` is ours; otherwise they are
+ * computed trace by trace, as in tracemalloc.py. */
 #include "types/group.h"
 #include "types/losses.h"
 #include "types/snapshot_object.h"
@@ -24,7 +24,7 @@ static int snapshot_init(PyObject *self, PyObject *args, PyObject *kwargs)
 
 /* --- grouping --- */
 
-/* Groups `traces`, of the attribute self.traces._traces. */
+/* Groups `traces`, the value of self.traces._traces. */
 static PyObject *group_backing(pyctm_state *state, PyObject *traces, ctm_key key, bool cumulative)
 {
     PyObject *backing = PyObject_GetAttr(traces, state->text.private_traces);
@@ -36,7 +36,7 @@ static PyObject *group_backing(pyctm_state *state, PyObject *traces, ctm_key key
     return group;
 }
 
-/* Traces without any frame have no file nor line: the Python way tells so. */
+/* Traces without any frame have neither file nor line: the path through Python objects raises the right exception. */
 static PyObject *group_core_or_list(pyctm_state *state, pyctm_core_object *core, ctm_key key,
                                     bool cumulative)
 {
@@ -74,8 +74,8 @@ static PyObject *snapshot_group_by(PyObject *self, PyObject *const *args, Py_ssi
     return group;
 }
 
-/* The handle, if the snapshot's groups are just what the core would give; NULL with or
- * without an exception if not. New reference. */
+/* The handle, if the snapshot's groups are exactly what the core computes; if not, NULL with or without an exception.
+ * New reference. */
 static pyctm_core_object *plain_core(pyctm_state *state, PyObject *self)
 {
     if (!PyObject_TypeCheck(self, state->snapshot_type)) {
@@ -284,7 +284,7 @@ static PyObject *snapshot_sample_interval(PyObject *self, void *Py_UNUSED(closur
     return interval != 0 ? PyLong_FromUnsignedLongLong(interval) : Py_NewRef(Py_None);
 }
 
-/* A new Snapshot of `core` at its peak. */
+/* A new Snapshot of the peak of `core`. */
 static PyObject *peak_of_core(pyctm_state *state, PyObject *self, pyctm_core_object *core)
 {
     ctm_snapshot *peak = NULL;
@@ -363,8 +363,8 @@ static PyType_Spec snapshot_spec = {
     .slots = snapshot_slots,
 };
 
-/* A method descriptor of METH_STATIC would not know the module: these are functions bound to
- * the module, in a staticmethod. */
+/* A method descriptor with METH_STATIC would not get the module, so these are functions bound to the module, in a
+ * staticmethod. */
 static PyMethodDef static_methods[] = {
     {"load", PYCTM_FASTCALL(pyctm_snapshot_load), METH_FASTCALL | METH_KEYWORDS,
      PyDoc_STR("load($module, filename)\n--\n\nLoad a snapshot from a file.")},

@@ -1,10 +1,10 @@
 /* snapshot_file.c: Snapshot.dump and Snapshot.load.
  *
- * Model: the file is the core's; what else the instance dict holds goes into its section of
- * attributes as plain data (plain_data.h): a dict of names and values. The limit is among them
- * only if the snapshot's own nframe does not say it. Everything is encoded before the
- * file is touched. Files of stdlib's format are read by the core, which gives their attributes in the same encoding,
- * and written by ctracemalloc.formats.stdlib_pickle. zstd is ctracemalloc.formats.compression's: bytes in, bytes out. */
+ * Model: the core writes and reads the file. The other values of the instance dict are in its section of attributes, as
+ * plain data (plain_data.h): a dict of names and values. The limit is one of them only if it differs from the
+ * snapshot's own nframe. Everything is encoded before the file is opened. Files of stdlib's format are read by the
+ * core, which returns their attributes in the same encoding, and written by ctracemalloc.formats.stdlib_pickle. zstd is
+ * done by ctracemalloc.formats.compression: bytes in, bytes out. */
 #include "types/input.h"
 #include "types/plain_data.h" /* Python.h before the system's headers */
 #include "types/snapshot_object.h"
@@ -18,8 +18,8 @@
 
 /* --- attributes: instance dict <-> bytes --- */
 
-/* Puts the attribute's name before the message of the error that is set. */
-static int blame_attribute(PyObject *name)
+/* Adds the attribute's name in front of the message of the exception that is set. */
+static int name_attribute(PyObject *name)
 {
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
@@ -34,7 +34,7 @@ static int blame_attribute(PyObject *name)
     return -1;
 }
 
-/* Does the snapshot say the limit by itself? */
+/* Whether the limit equals the snapshot's nframe. */
 static bool limit_is_nframe(PyObject *limit, uint32_t nframe)
 {
     if (nframe == 0 || !PyLong_CheckExact(limit)) {
@@ -52,12 +52,12 @@ static int encode_attribute(pyctm_plain *out, PyObject *name, PyObject *value)
         return -1;
     }
     if (pyctm_plain_encode(out, name) < 0 || pyctm_plain_encode(out, value) < 0) {
-        return blame_attribute(name);
+        return name_attribute(name);
     }
     return 0;
 }
 
-/* `dict` without `traces`, and without the limit if nframe says it. */
+/* `dict` without `traces`, and without the limit if it equals nframe. */
 static PyObject *extra_attributes(pyctm_state *state, PyObject *dict, uint32_t nframe)
 {
     PyObject *extra = PyDict_Copy(dict);
@@ -78,7 +78,7 @@ static PyObject *extra_attributes(pyctm_state *state, PyObject *dict, uint32_t n
     return extra;
 }
 
-/* Nothing is written if there are none. */
+/* Encodes the attributes; no bytes if there are none. */
 static int encode_attributes(pyctm_state *state, PyObject *self, uint32_t nframe, pyctm_plain *out)
 {
     PyObject *name, *value, *extra = NULL, *dict = PyObject_GenericGetDict(self, NULL);
@@ -100,7 +100,7 @@ static int encode_attributes(pyctm_state *state, PyObject *self, uint32_t nframe
 
 /* --- dump --- */
 
-/* Attributes set on the traces themselves have no place in the file. */
+/* The file cannot contain attributes that were set on the traces themselves: raises an exception if there are any. */
 static int check_traces(pyctm_state *state, PyObject *traces)
 {
     if (!Py_IS_TYPE(traces, state->traces_type)) {
@@ -135,9 +135,8 @@ static int tables_of(pyctm_state *state, PyObject *self, ctm_snapshot **out)
     return result == 0 ? pyctm_snapshot_tables(state, self, out) : -1;
 }
 
-/* The file to write to under its real name, if the core can replace it: a regular file or one
- * that does not exist yet; symbolic links are followed, as open() does. False: leave it to
- * open(). `out` has PATH_MAX bytes. */
+/* Finds the real name of the file to write, if the core can replace it: a regular file or one that does not exist yet;
+ * symbolic links are followed, as by open(). False: open() has to write it. `out` has PATH_MAX bytes. */
 static bool replaceable(const char *path, char *out)
 {
     struct stat target;
@@ -170,14 +169,14 @@ static PyObject *call_package(pyctm_state *state, const char *name, PyObject *a,
     return result;
 }
 
-/* What is written: the tables with the attributes, zstd or not. */
+/* What a dump writes: the tables with the attributes, compressed or not. */
 typedef struct content {
     ctm_snapshot *snapshot; /* owned */
     pyctm_plain extra;      /* owned */
     bool zstd;
 } content;
 
-/* compress(bytes) or decompress(bytes, filename): bytes. Steals `bytes`, or NULL for failure passed on. */
+/* compress(bytes) or decompress(bytes, filename): bytes. Steals `bytes`; NULL is a failure that is passed on. */
 static PyObject *through_zstd(pyctm_state *state, const char *name, PyObject *bytes,
                               PyObject *filename)
 {
@@ -239,7 +238,7 @@ static PyObject *write_path(pyctm_state *state, const content *what, const char 
     Py_RETURN_NONE;
 }
 
-/* file.close(), keeping an exception that is set already. Steals `file`. */
+/* file.close(), which keeps an exception that is set already. Steals `file`. */
 static int close_file(PyObject *file)
 {
     PyObject *type, *value, *traceback;
@@ -254,7 +253,7 @@ static int close_file(PyObject *file)
     return failed || type != NULL ? -1 : 0;
 }
 
-/* Through open(): file descriptors, devices. */
+/* Writes through open(): file descriptors, devices. */
 static PyObject *write_file(pyctm_state *state, const content *what, PyObject *filename)
 {
     PyObject *written = NULL, *file = NULL, *bytes = encode_all(state, what);
@@ -280,15 +279,15 @@ static PyObject *write_to(pyctm_state *state, const content *what, PyObject *fil
     PyObject *path = NULL, *result;
     char real[PATH_MAX];
     if (PyIndex_Check(filename)) {
-        return write_file(state, what, filename); /* as open() has it */
+        return write_file(state, what, filename); /* as open() does */
     }
     if (!PyUnicode_FSConverter(filename, &path)) {
         return NULL;
     }
     if (replaceable(PyBytes_AS_STRING(path), real)) {
         result = write_path(state, what, real, filename);
-    } else if (is_pipe(PyBytes_AS_STRING(
-                   path))) { /* open() would wait for a reader, for ever if need be */
+    } else if (is_pipe(PyBytes_AS_STRING(path))) {
+        /* open() would wait for a reader, maybe for ever */
         result = write_path(state, what, PyBytes_AS_STRING(path), filename);
     } else {
         result = write_file(state, what, filename);
@@ -314,7 +313,7 @@ static PyObject *dump_ctm(pyctm_state *state, PyObject *self, PyObject *filename
     return result;
 }
 
-/* Is `value` the text `text`? */
+/* Whether `value` is a str equal to `text`. */
 static bool is_text(PyObject *value, const char *text)
 {
     return PyUnicode_Check(value) && PyUnicode_CompareWithASCIIString(value, text) == 0;
@@ -397,7 +396,7 @@ static PyObject *decode_attributes(pyctm_state *state, const void *bytes, size_t
     return dict;
 }
 
-/* Steals `snapshot`. The names go straight into the instance dict: no setter runs. */
+/* Steals `snapshot`. The attributes are stored directly in the instance dict: no setter runs. */
 static PyObject *make_snapshot(pyctm_state *state, ctm_snapshot *snapshot, PyObject *attributes)
 {
     ctm_snapshot_info info;
@@ -417,7 +416,7 @@ static PyObject *make_snapshot(pyctm_state *state, ctm_snapshot *snapshot, PyObj
     return self;
 }
 
-/* What the core has read: steals the snapshot and the libc memory. */
+/* Makes the Snapshot that the core has read. Steals the snapshot and the libc memory. */
 static PyObject *finish_load(pyctm_state *state, ctm_snapshot *snapshot, void *bytes, size_t length,
                              PyObject *filename)
 {
@@ -458,7 +457,7 @@ static PyObject *load_plain(pyctm_state *state, PyObject *data, PyObject *filena
     const char *from = PyBytes_AS_STRING(data);
     const size_t size = (size_t)PyBytes_GET_SIZE(data);
     const bool is_ours = ctm_file_is_snapshot(from, size);
-    /* Bytes never change, so they can be read without the GIL. */
+    /* Bytes objects are immutable, so they can be read without the GIL. */
     Py_BEGIN_ALLOW_THREADS
         status = is_ours
                      ? ctm_snapshot_decode(from, size, &snapshot, &bytes, &length, &error)
@@ -497,15 +496,15 @@ static PyObject *read_file(PyObject *file, Py_ssize_t n)
     return data;
 }
 
-/* Is it a regular file with a name? Then the core reads it, if it is of a format of ours. */
+/* Whether it is a regular file with a name. Then the core reads it, if its format is one of the core's. */
 static bool core_can_read(const char *path)
 {
     struct stat target;
     return path != NULL && stat(path, &target) == 0 && S_ISREG(target.st_mode);
 }
 
-/* Could it be a snapshot? The rest of what is none, which may have no end, is not read. */
-static bool is_promising(const char *bytes, size_t size)
+/* Whether the file may be a snapshot. The rest of any other file, which may be endless, is not read. */
+static bool may_be_snapshot(const char *bytes, size_t size)
 {
     static const char zstd_magic[4] = {'\x28', '\xb5', '\x2f', '\xfd'};
     return ctm_file_is_snapshot(bytes, size) || ctm_file_is_pickle(bytes, size) ||
@@ -539,10 +538,10 @@ static PyObject *load_open(pyctm_state *state, PyObject *file, const char *path,
         self = load_path(state, path, filename);
     } else if (core_can_read(path) && ctm_file_is_black_box(bytes, size)) {
         self = pyctm_box_load(state, path, filename);
-    } else if (is_promising(bytes, size)) {
+    } else if (may_be_snapshot(bytes, size)) {
         self = load_rest(state, file, head, filename);
     } else {
-        self = load_plain(state, head, filename); /* says what is wrong */
+        self = load_plain(state, head, filename); /* raises the exception */
     }
     Py_DECREF(head);
     return self;

@@ -1,8 +1,8 @@
 /* snapshot_merge.c: Snapshot.merge.
  *
- * Model: the inputs are read one after the other and given to the core's merger, both without the GIL, and
- * forgotten: memory follows the result. What an input's labels are is decided here: where it was
- * read from and what it says of its process, then what the caller says. */
+ * Model: the inputs are read one after the other, passed to the core's merger, both without the GIL, and freed: memory
+ * depends on the size of the result. This file decides on an input's labels: those of its file name and process first,
+ * then the caller's, which replace them. */
 #include "types/snapshot_object.h"
 #include "types/support.h"
 
@@ -14,15 +14,15 @@ typedef struct merge {
     pyctm_state *state; /* the module's */
     ctm_merger *merger;
     PyObject *labels;     /* borrowed: None, a mapping, or a callable */
-    Py_ssize_t index;     /* of the input at work */
-    Py_ssize_t processes; /* whose snapshots were merged so far, those of merged inputs too */
-    bool any;             /* is `interval` set? */
+    Py_ssize_t index;     /* of the present input */
+    Py_ssize_t processes; /* number of processes merged so far, with those of merged inputs */
+    bool any;             /* whether `interval` is set */
     uint64_t interval;
 } merge;
 
 /* --- labels --- */
 
-/* dict[name] = value, if that is known. Steals `value`; NULL is failure passed on. */
+/* dict[name] = value. Steals `value`; NULL is a failure that is passed on. */
 static int put_label(PyObject *dict, const char *name, PyObject *value)
 {
     int result = value != NULL ? PyDict_SetItemString(dict, name, value) : -1;
@@ -42,7 +42,7 @@ static PyObject *source_name(merge *work, PyObject *input)
     return path;
 }
 
-/* What is known without being told. */
+/* The labels from the input itself: its name, pid and command line. */
 static PyObject *default_labels(merge *work, PyObject *input, const ctm_snapshot *snapshot)
 {
     ctm_snapshot_info info;
@@ -99,7 +99,7 @@ static PyObject *all_labels(merge *work, PyObject *input, const ctm_snapshot *sn
     return dict;
 }
 
-/* The text as NUL-terminated bytes, kept alive by `keep`, a list. */
+/* The text as NUL-terminated bytes, which the list `keep` keeps alive. */
 static const char *label_text(PyObject *text, PyObject *keep)
 {
     char *bytes = NULL;
@@ -111,7 +111,7 @@ static const char *label_text(PyObject *text, PyObject *keep)
     if (encoded == NULL) {
         return NULL;
     }
-    /* Without a place for the length it insists on there being no NUL inside. */
+    /* Without a pointer for the length, this function refuses bytes with a NUL inside. */
     if (PyBytes_AsStringAndSize(encoded, &bytes, NULL) < 0 || PyList_Append(keep, encoded) < 0) {
         bytes = NULL;
     }
@@ -119,7 +119,7 @@ static const char *label_text(PyObject *text, PyObject *keep)
     return bytes;
 }
 
-/* Fills out[0 .. *out_n - 1], with room for the whole dict. A label that is None is left out. */
+/* Fills out[0 .. *out_n - 1], which has space for the whole dict. A label that is None is left out. */
 static int label_texts(PyObject *dict, PyObject *keep, ctm_label_text *out, size_t *out_n)
 {
     PyObject *key, *value;
@@ -215,7 +215,7 @@ static int add_tables(merge *work, PyObject *input, const ctm_snapshot *snapshot
     return result;
 }
 
-/* How many snapshots an input was merged of: its attribute `merged`, if there is one that makes sense. */
+/* From how many processes an input was merged: its attribute `merged`, if it has a valid one; else 1. */
 static Py_ssize_t processes_of(PyObject *snapshot)
 {
     PyObject *merged = PyObject_GetAttrString(snapshot, "merged");
@@ -258,7 +258,7 @@ static int add_inputs(merge *work, PyObject *inputs)
     return PyErr_Occurred() ? -1 : result;
 }
 
-/* The attribute `merged`, which goes into files too. */
+/* Sets the attribute `merged`, which dump() writes too. */
 static int set_merged(PyObject *self, Py_ssize_t processes)
 {
     PyObject *number = PyLong_FromSsize_t(processes);
@@ -292,7 +292,7 @@ static PyObject *finish(merge *work)
     return self;
 }
 
-/* A path is iterable too, letter by letter: surely not what was meant. */
+/* A path is iterable too, letter by letter, which cannot be meant: it is refused. */
 static int check_arguments(Py_ssize_t nargs, PyObject *inputs, PyObject *labels)
 {
     if (nargs > 1) {

@@ -1,4 +1,4 @@
-/* snapshot_object.c: making a Snapshot of a handle, and the handle of a Snapshot. */
+/* snapshot_object.c: makes a Snapshot from a handle, and returns the handle of a Snapshot. */
 #include "types/snapshot_object.h"
 #include "types/support.h"
 #include "types/traces.h"

@@ -1,12 +1,12 @@
-/* snapshot_object.h: the parts of Snapshot, which is spread over several files: the type
- * (snapshot.c), its contents (snapshot_object.c), filter_traces (filter_traces.c), dump and load (snapshot_file.c), merge
- * (snapshot_merge.c), labels (label.c), Arrow (arrow.c). */
+/* snapshot_object.h: the parts of Snapshot, which are in several files: the type (snapshot.c), its contents
+ * (snapshot_object.c), filter_traces (filter_traces.c), dump and load (snapshot_file.c), merge (snapshot_merge.c),
+ * labels (label.c), Arrow (arrow.c). */
 #ifndef PYCTM_TYPES_SNAPSHOT_OBJECT_H
 #define PYCTM_TYPES_SNAPSHOT_OBJECT_H
 
 #include "types/core_object.h"
 
-/* self.traces = traces, self.traceback_limit = limit. Steals `traces`; NULL is failure passed on. */
+/* self.traces = traces, self.traceback_limit = limit. Steals `traces`; NULL is a failure that is passed on. */
 int pyctm_snapshot_set_contents(pyctm_state *state, PyObject *self, PyObject *traces,
                                 PyObject *limit);
 /* self.traces: the handle if it is core-backed (new reference), else NULL without an
@@ -24,22 +24,22 @@ PyObject *pyctm_snapshot_dump(PyObject *self, PyObject *const *args, Py_ssize_t 
                               PyObject *kwnames);
 PyObject *pyctm_snapshot_arrow_c_stream(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                                         PyObject *kwnames);
-/* A function of the module, kept by the type as a static method. */
+/* A function of the module, which the type has as a static method. */
 PyObject *pyctm_snapshot_load(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
                               PyObject *kwnames);
 
 PyObject *pyctm_snapshot_merge_files(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
                                      PyObject *kwnames);
 
-/* What is to be grouped in place of `self`, a new reference: for the key "label:NAME" a snapshot in which the values
- * of the label stand for the files, and *key_type becomes (borrowed) "filename"; else `self`. */
+/* The snapshot to group instead of `self`, a new reference: for the key "label:NAME" a snapshot with the values of the
+ * label in place of the files, and *key_type becomes (borrowed) "filename"; else `self`. */
 PyObject *pyctm_label_view(pyctm_state *state, PyObject *self, PyObject **key_type,
                            PyObject *cumulative);
 /* Getter of Snapshot.label_keys. */
 PyObject *pyctm_snapshot_label_keys(PyObject *self, void *closure);
 
-/* A snapshot of raw traces in a list or tuple, order kept. `traces` is stdlib's; what cannot
- * be converted is a TypeError that names the trace. `limit` may be any object. */
+/* Converts raw traces in a list or tuple to a snapshot, in the same order. `traces` is as stdlib's; a trace that cannot
+ * be converted raises a TypeError that names it. `limit` may be any object. */
 int pyctm_convert_traces(pyctm_state *state, PyObject *traces, PyObject *limit, ctm_snapshot **out);
 /* The tables of a Snapshot, converted if they are list-backed. The caller owns *out. */
 int pyctm_snapshot_tables(pyctm_state *state, PyObject *self, ctm_snapshot **out);

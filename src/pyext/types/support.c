@@ -5,8 +5,8 @@
 
 /* --- state and types --- */
 
-/* type.__name__ = type.__name__: from then on messages of the interpreter give the name without
- * the module, as for a class written in Python. */
+/* type.__name__ = type.__name__: then messages of the interpreter name it without the module, as for a class written in
+ * Python. */
 static int shorten_name(PyObject *type)
 {
     PyObject *name = pyctm_get_named(type, "__name__");
@@ -360,7 +360,7 @@ static int raise_unpack_count(PyObject *value, int expected, int got)
         return -1;
     }
 #if PYCTM_TELLS_UNPACK_SIZE
-    /* 3.14 and later tell the size where it is known. */
+    /* 3.14 and later include the size if it is known. */
     if (PyList_CheckExact(value) || PyTuple_CheckExact(value) || PyDict_CheckExact(value)) {
         PyErr_Format(PyExc_ValueError, "too many values to unpack (expected %d, got %zd)", expected,
                      PyObject_Size(value));

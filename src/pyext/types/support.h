@@ -1,5 +1,5 @@
-/* support.h: what several types share: binding of arguments as Python functions do it, the
- * two instance shapes, comparison, sequence methods, small idioms of Python. */
+/* support.h: shared by several types: binding of arguments as Python functions do it, the two instance shapes,
+ * comparison, sequence methods, small idioms of Python. */
 #ifndef PYCTM_TYPES_SUPPORT_H
 #define PYCTM_TYPES_SUPPORT_H
 
@@ -15,7 +15,7 @@ typedef struct pyctm_params {
     const char
         *names[PYCTM_MAX_PARAMS]; /* without self; one that starts with '*' is keyword-only */
     int count, required;
-    int method; /* 1: the messages count self */
+    int method; /* 1: the messages count self as an argument */
 } pyctm_params;
 
 /* out[i] becomes a borrowed reference, or NULL if parameter i was not given. */
@@ -28,8 +28,8 @@ int pyctm_bind_tuple(const pyctm_params *params, PyObject *args, PyObject *kwarg
 int pyctm_slots_traverse(PyObject *self, int count, visitproc visit, void *arg);
 void pyctm_slots_clear(PyObject *self, int count);
 
-/* Defines prefix_traverse, prefix_clear and prefix_dealloc for a slot object. The trashcan
- * keeps deeply nested values from exhausting the C stack. */
+/* Defines prefix_traverse, prefix_clear and prefix_dealloc for a slot object. With the trashcan, deeply nested values
+ * do not exhaust the C stack. */
 #define PYCTM_SLOT_OBJECT(prefix, count)                                          \
     static int prefix##_traverse(PyObject *self, visitproc visit, void *arg)      \
     {                                                                             \
@@ -56,16 +56,16 @@ PyObject *pyctm_slot_unset(PyObject *self, const char *name);
 /* Sets type.__slots__, which pickle and copy read. Names end with NULL. */
 int pyctm_type_set_slots(PyTypeObject *type, const char *const *names);
 
-/* --- what a Statistic of the core's knows besides its attributes --- */
+/* --- the numbers of a Statistic of the core besides its attributes --- */
 
 /* The slot `_error` holds the standard error in bytes, a float; it is not set if the numbers are exact. */
 extern const char pyctm_estimated_doc[], pyctm_error_doc[];
 /* (low, high) around the attribute `name` of `self`. is_signed: may be below 0. */
 PyObject *pyctm_confidence_interval(PyObject *self, PyObject *name, PyObject *error, int is_signed);
-/* Sets the slots `_error` and `_history` (history.h) to what the row knows. */
+/* Sets the slots `_error` and `_history` (history.h) from the row. */
 int pyctm_statistic_set_more(pyctm_state *state, PyObject *self, const ctm_statistic *row);
 int pyctm_statistic_diff_set_more(pyctm_state *state, PyObject *self, const ctm_statistic *row);
-/* Adds up the same of two Statistics, in `self`. */
+/* Adds these numbers of `other` to those of `self`, both Statistics. */
 int pyctm_statistic_join_more(PyObject *self, PyObject *other);
 
 /* --- dict objects --- */
@@ -73,7 +73,7 @@ int pyctm_statistic_join_more(PyObject *self, PyObject *other);
 typedef struct pyctm_dict_object {
     PyObject_HEAD
     PyObject *dict;     /* owned; NULL until first used */
-    PyObject *weakrefs; /* owned by the weak references */
+    PyObject *weakrefs; /* borrowed: the list's weak references belong to their holders */
 } pyctm_dict_object;
 
 int pyctm_dict_object_traverse(PyObject *self, visitproc visit, void *arg);
@@ -129,12 +129,12 @@ PyObject *pyctm_item(PyObject *container, Py_ssize_t index);       /* container[
 PyObject *pyctm_slice_from(PyObject *container, Py_ssize_t start); /* container[start:] */
 PyObject *pyctm_slice_until(PyObject *container, Py_ssize_t stop); /* container[:stop] */
 PyObject *pyctm_reversed_tuple(PyObject *sequence);                /* tuple(reversed(x)) */
-/* a, b, … = value; out gets `count` new references. */
+/* a, b, … = value; out receives `count` new references. */
 int pyctm_unpack(PyObject *value, int count, PyObject **out);
-/* format % arguments; steals `arguments`, a tuple, or NULL for failure passed on. */
+/* format % arguments; steals `arguments`, a tuple; NULL is a failure that is passed on. */
 PyObject *pyctm_format(const char *format, PyObject *arguments);
-/* Between the two, what this thread allocates is attributed to this package (see types.h, guard_set): for what a
- * method makes inside, as tracemalloc.py does. Not around calls of the user's code. */
+/* Between begin and end, this thread's allocations are attributed to this package (see types.h, guard_set): for what a
+ * method allocates inside, as in tracemalloc.py. Not around calls of the user's code. */
 static inline int pyctm_guard_begin(pyctm_state *state)
 {
     return state->guard_set != NULL ? state->guard_set(state, 1) : 0;
@@ -147,17 +147,17 @@ static inline void pyctm_guard_end(pyctm_state *state, int before)
     }
 }
 
-/* self.name, and self.name() or self.name(argument): with the name interned, because the interpreter's
- * method cache keeps each new string that it is asked with. */
+/* self.name, and self.name() or self.name(argument), with the name interned, because the interpreter's method cache
+ * stores each new string that it is called with. */
 PyObject *pyctm_get_named(PyObject *self, const char *name);
 PyObject *pyctm_call_named(PyObject *self, const char *name, PyObject *argument_or_null);
 PyObject *pyctm_call_method(PyObject *self, PyObject *name, PyObject *a, PyObject *b,
                             PyObject *c); /* arguments up to the first NULL */
-/* text + ", average=…" unless count is zero; steals `text`, or NULL for failure passed on. */
+/* text + ", average=…" unless count is zero; steals `text`; NULL is a failure that is passed on. */
 PyObject *pyctm_append_average(PyObject *text, PyObject *size, PyObject *count);
-/* Is self.name the C function `function`, not overridden by a subclass or the instance? */
+/* Whether self.name is the C function `function`, not overridden by a subclass or the instance. */
 int pyctm_method_is(PyObject *self, PyObject *name, PyCFunction function);
-/* What the instance dict holds under `name`; borrowed, NULL without an exception if absent. */
+/* The instance dict's value for `name`; borrowed, NULL without an exception if absent. */
 PyObject *pyctm_dict_object_get(PyObject *self, PyObject *name);
 
 #endif

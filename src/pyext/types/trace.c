@@ -1,8 +1,8 @@
 /* trace.c: Trace, one live block.
  *
- * Model: `_trace` is stdlib's raw tuple (domain, size, frames, total_nframe), or what the
- * user passed. `_names`, if set, is the tuple of the frames' function names, parallel to the
- * tuple's frames; `_labels`, if set, the dict of the block's labels: setting `_trace` drops both. */
+ * Model: `_trace` is stdlib's raw tuple (domain, size, frames, total_nframe), or what the user passed. `_names`, if
+ * set, is the tuple of the frames' function names, parallel to the tuple's frames; `_labels`, if set, is the dict of
+ * the block's labels. Setting `_trace` deletes both. */
 #include "types/support.h"
 
 #include <stddef.h>
@@ -105,7 +105,7 @@ static PyObject *trace_size(PyObject *self, void *Py_UNUSED(closure))
     return trace_part(self, 1);
 }
 
-/* A dict of its own: nobody can change the trace's through it. */
+/* A copy of the dict, so that the trace's own cannot be changed through it. */
 static PyObject *trace_labels(PyObject *self, void *Py_UNUSED(closure))
 {
     PyObject *labels = ((pyctm_trace_object *)self)->labels;

@@ -1,13 +1,11 @@
 /* traceback.c: Traceback, a sequence of Frames from the oldest to the most recent.
  *
- * Model: `_frames` is the tuple of stdlib's raw frames, oldest first. `_names`, if set, is a
- * tuple of the frames' function names, parallel to that very `_frames`: setting `_frames`
- * drops it.
+ * Model: `_frames` is the tuple of stdlib's raw frames, oldest first. `_names`, if set, is a tuple of the frames'
+ * function names, parallel to exactly that `_frames`: setting `_frames` deletes it.
  *
- * A traceback of a row of statistics is *pending* until somebody looks at it: of thousands of
- * rows, most are never looked at. `names` is then the Core, `total` no object but the row's
- * id and kind with the lowest bit set, which no pointer has. So the object is still three
- * pointers wide, as pickling wants it (types.h). */
+ * The traceback of a row of statistics is *pending* until it is first read: of thousands of rows, most are never read.
+ * While it is pending, `names` is the Core, and `total` is not an object but the row's id and kind with the lowest bit
+ * set, which no pointer has. So the object still consists of three pointers, as pickling needs it (types.h). */
 #include "types/group.h"
 #include "types/support.h"
 
@@ -62,7 +60,7 @@ static int read_row(pyctm_state *state, const pyctm_traceback_object *traceback,
     return result;
 }
 
-/* Makes what a pending traceback still lacks. */
+/* Sets the frames and names that a pending traceback still lacks. */
 static int settle(PyObject *self)
 {
     pyctm_traceback_object *traceback = (pyctm_traceback_object *)self;
@@ -73,7 +71,7 @@ static int settle(PyObject *self)
     if (read_row(pyctm_state_of(self), traceback, &frames, &names) < 0) {
         return -1;
     }
-    /* The collector may have run Python code meanwhile that settled it. */
+    /* The collector may have run Python code meanwhile, which read it. */
     if (is_pending(traceback)) {
         PyObject *core = traceback->names;
         traceback->frames = frames;
@@ -181,7 +179,7 @@ static const struct slot frames_slot = {"_frames", offsetof(pyctm_traceback_obje
 static const struct slot total_slot = {"_total_nframe", offsetof(pyctm_traceback_object, total)};
 static const struct slot names_slot = {"_names", offsetof(pyctm_traceback_object, names)};
 
-/* Where the slot's value is; NULL with an exception. */
+/* The address of the slot's value; NULL with an exception. */
 static PyObject **slot_value(PyObject *self, const struct slot *slot)
 {
     if (settle(self) < 0) {
@@ -234,7 +232,7 @@ static PyObject *frames_of(PyObject *self)
     return PyObject_GetAttr(self, state->text.frames);
 }
 
-/* The names that belong to `frames`, as self._frames gave it; borrowed, NULL if not known. */
+/* The names of `frames`, which is the value of self._frames; borrowed, NULL if not known. */
 static PyObject *names_of(PyObject *self, PyObject *frames)
 {
     pyctm_traceback_object *traceback = (pyctm_traceback_object *)self;

@@ -1,8 +1,8 @@
 /* traces.c: _Traces, the sequence of a snapshot's traces.
  *
- * Model: list-backed or core-backed (types.h). `_traces` is looked up like any attribute; if
- * the lookup fails and there is a `_core`, the list is made of it. An instance that was
- * given a `_traces` of its own is list-backed from then on, whatever else it has. */
+ * Model: list-backed or core-backed (types.h). `_traces` is looked up like any attribute; if the lookup fails and there
+ * is a `_core`, the list is made of it. An instance whose own `_traces` was set is list-backed from then on, whatever
+ * other attributes it has. */
 #include "types/traces.h"
 #include "types/support.h"
 
@@ -65,7 +65,7 @@ static PyObject *traces_getattro(PyObject *self, PyObject *name)
     Py_XDECREF(type);
     Py_XDECREF(exception);
     Py_XDECREF(traceback);
-    Py_INCREF((PyObject *)core); /* a collection may run code that drops it */
+    Py_INCREF((PyObject *)core); /* a collection may run code that drops the last reference */
     PyObject *list = pyctm_core_list(core);
     Py_DECREF((PyObject *)core);
     return list;
@@ -215,7 +215,7 @@ static PyObject *traces_subscript(PyObject *self, PyObject *index)
     if (core == NULL) {
         return backing_subscript(state, self, index);
     }
-    Py_INCREF(core); /* `index` may run code that drops it */
+    Py_INCREF(core); /* `index` may run code that drops the last reference */
     PyObject *result = core_subscript(core, index);
     Py_DECREF(core);
     return result;
@@ -226,7 +226,7 @@ static PyObject *traces_item(PyObject *self, Py_ssize_t index)
 {
     pyctm_core_object *core = pyctm_traces_core(pyctm_state_of(self), self);
     if (core != NULL) {
-        Py_INCREF((PyObject *)core); /* a collection may run code that drops it */
+        Py_INCREF((PyObject *)core); /* a collection may run code that drops the last reference */
         PyObject *trace = core_item(core, index);
         Py_DECREF((PyObject *)core);
         return trace;
@@ -242,7 +242,7 @@ static PyObject *traces_item(PyObject *self, Py_ssize_t index)
 
 /* --- in --- */
 
-/* False if no block of `row` can equal the raw trace: saves making its tuple. */
+/* False if no block of `row` can equal the raw trace; then its tuple need not be made. */
 static bool may_equal(const ctm_site *row, PyObject *raw)
 {
     if (!PyTuple_CheckExact(raw) || PyTuple_GET_SIZE(raw) != 4) {
@@ -300,7 +300,7 @@ static int traces_contains(PyObject *self, PyObject *trace)
 
 /* --- equality --- */
 
-/* Moves to the next site with live blocks; 0 at the end. */
+/* Returns the next site with live blocks; 0 at the end. */
 static uint32_t next_live(pyctm_core_object *core, uint32_t site)
 {
     while (++site <= core->info.sites) {
@@ -413,7 +413,7 @@ static PyObject *traces_equal(PyObject *self, PyObject *other)
     if (!related) {
         Py_RETURN_NOTIMPLEMENTED;
     }
-    /* The handles stay alive whatever the comparison runs. */
+    /* These references keep the handles alive, whatever code the comparison runs. */
     PyObject *a = Py_XNewRef((PyObject *)pyctm_traces_core(state, self));
     PyObject *b = Py_XNewRef((PyObject *)pyctm_traces_core(state, other));
     PyObject *result = compare_backings(state, self, other);

@@ -1,4 +1,4 @@
-/* types.c: makes the types and what they share, and adds them to the module. */
+/* types.c: makes the types and the objects that they share, and adds the types to the module. */
 #include "types/types.h"
 #include "types/history.h"
 #include "types/support.h"

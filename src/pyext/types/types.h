@@ -1,20 +1,19 @@
 /* types.h: tracemalloc's classes as C heap types, and what module.c needs of them.
  *
- * Model: one file a type. Behaviour is that of the standard library's tracemalloc.py, which
- * each method follows step by step, private names included, so that subclasses, pickles and
- * odd values behave the same. Instances are of two shapes only:
- *   slot objects  (Frame, Traceback, Trace, Statistic, StatisticDiff): a row of object
- *                 pointers and nothing else, named in `__slots__`, so that the default
- *                 pickling and copying of objects sees all of them;
- *   dict objects  (_Traces, BaseFilter, Filter, DomainFilter, Snapshot): an instance
- *                 `__dict__` and a weak reference list, nothing else, for the same reason.
+ * Model: one file per type. The behaviour is that of the standard library's tracemalloc.py. Each method follows it step
+ * by step, private names included, so that subclasses, pickles and unusual values behave the same. Instances have one
+ * of two shapes:
+ *   slot objects  (Frame, Traceback, Trace, Statistic, StatisticDiff): a row of object pointers and nothing else, named
+ *                 in `__slots__`, so that the default pickling and copying of objects includes all of them;
+ *   dict objects  (_Traces, BaseFilter, Filter, DomainFilter, Snapshot): an instance `__dict__` and a weak reference
+ *                 list, nothing else, for the same reason.
  *
- * The traces of a snapshot are of two kinds. List-backed: `_traces` in the instance dict is
- * whatever object the user passed. Core-backed: `_core` in the instance dict is a `Core`
- * (core_object.h), an immutable handle on a ctm_snapshot; `_traces` is then made on demand.
+ * The traces of a snapshot are of two kinds. List-backed: `_traces` in the instance dict is the object that the user
+ * passed. Core-backed: `_core` in the instance dict is a `Core` (core_object.h), an immutable handle on a ctm_snapshot;
+ * `_traces` is then made on demand.
  *
- * All functions need the GIL. New references unless said otherwise; NULL or -1 with an
- * exception set on failure.
+ * All functions need the GIL. They return new references unless stated otherwise; NULL or -1 with an exception set on
+ * failure.
  */
 #ifndef PYCTM_TYPES_TYPES_H
 #define PYCTM_TYPES_TYPES_H
@@ -53,8 +52,8 @@
     X(by_function, "function") X(pyc, ".pyc") X(offset, "offset") X(reason, "reason")
 /* clang-format on */
 
-/* Part of the module's state: PyModule_GetState(module) must point to one (make it the
- * first member). Owned references, except where said. */
+/* Part of the module's state: PyModule_GetState(module) must point to it, so it is the first member. Owned references,
+ * except where stated. */
 typedef struct pyctm_state {
     PyTypeObject *frame_type;
     PyTypeObject *traceback_type;
@@ -74,12 +73,12 @@ typedef struct pyctm_state {
     PyObject *file_error;     /* exception class FileError */
     PyObject *core_decode;    /* the module's function _core_decode */
     PyObject *iterable;       /* collections.abc.Iterable */
-    PyObject *linecache;      /* modules whose functions are looked up at each call, */
-    PyObject *fnmatch_module; /* as tracemalloc.py does, because tests replace them */
+    PyObject *linecache;      /* modules whose functions are looked up at each call, as */
+    PyObject *fnmatch_module; /* tracemalloc.py does, because tests replace them */
     PyObject *os_path;
     PyObject *provide; /* of the package: see pyctm_package_function; NULL: not registered yet */
-    /* Switches the attribution of what the calling thread allocates to this package on (1) or back (the value
-     * returned); set by module.c, NULL until then. */
+    /* Switches the attribution of the calling thread's allocations to this package on (1), or back to the value that
+     * this function returned. Set by module.c, NULL until then. */
     int (*guard_set)(struct pyctm_state *state, int on);
     struct {
 #define PYCTM_TEXT_FIELD(field, text) PyObject *field;
@@ -88,12 +87,12 @@ typedef struct pyctm_state {
     } text;
 } pyctm_state;
 
-/* Defined in state.c; module.c puts in what the module does. */
+/* Defined in state.c; module.c adds the module's functions. */
 extern PyModuleDef pyctm_module_def;
 
 /* --- for module.c --- */
 
-/* Makes all types and functions and adds them to the module. `state` must be zeroed. */
+/* Makes all types and functions and adds them to the module. `state` is zeroed memory. */
 int pyctm_types_init(PyObject *module, pyctm_state *state);
 int pyctm_types_traverse(pyctm_state *state, visitproc visit, void *arg);
 void pyctm_types_clear(pyctm_state *state);
@@ -101,25 +100,23 @@ void pyctm_types_clear(pyctm_state *state);
 /* A Snapshot whose traces are core-backed. Steals `core`, also on failure. */
 PyObject *pyctm_snapshot_object_new(pyctm_state *state, ctm_snapshot *core,
                                     PyObject *traceback_limit);
-/* `frames`: stdlib's raw frames, most recent first (any sequence). `names`: the frames'
- * function names in the same order, a tuple of str or None; or NULL: not known. `total`: an
- * int or None; NULL means None. */
+/* `frames`: stdlib's raw frames, most recent first (any sequence). `names`: the frames' function names in the same
+ * order, a tuple of str or None; NULL: not known. `total`: an int or None; NULL means None. */
 PyObject *pyctm_traceback_object_new(pyctm_state *state, PyObject *frames, PyObject *names,
                                      PyObject *total);
-/* stdlib's list of raw traces of `core`. Identical tracebacks are the same tuple.
- * Steals `core`, also on failure. */
+/* stdlib's list of raw traces of `snapshot`. Equal tracebacks are the same tuple. Steals it, also on failure. */
 PyObject *pyctm_raw_traces(pyctm_state *state, ctm_snapshot *snapshot);
 
-/* The recording at `path`, to read; a function of the module. */
+/* Opens the recording at `path`; a function of the module. */
 PyObject *pyctm_recording_object_open(PyObject *module, PyObject *path);
 
-/* The black box at `path`, to read; a function of the module. */
+/* Opens the black box at `path`; a function of the module. */
 PyObject *pyctm_box_object_open(PyObject *module, PyObject *path);
-/* What it holds now, as a Snapshot; `filename` is what errors name. */
+/* Its present state, as a Snapshot; errors name `filename`. */
 PyObject *pyctm_box_load(pyctm_state *state, const char *path, PyObject *filename);
 
-/* Raises what `status` means and returns NULL. `filename` (an object, or NULL) and `error`
- * (or NULL) say more about CTM_ERR_IO (with errno) and CTM_ERR_FORMAT. */
+/* Raises the exception for `status` and returns NULL. `filename` (an object, or NULL) and `error` (or NULL) add details
+ * to CTM_ERR_IO (with errno) and CTM_ERR_FORMAT. */
 PyObject *pyctm_status_raise(pyctm_state *state, ctm_status status, PyObject *filename,
                              const ctm_file_error *error);
 
@@ -131,22 +128,22 @@ pyctm_state *pyctm_state_of_module(PyObject *module);
 
 PyObject *pyctm_frame_object_new(pyctm_state *state, PyObject *raw, PyObject *name_or_null);
 PyObject *pyctm_trace_object_new(pyctm_state *state, PyObject *raw, PyObject *names_or_null);
-/* Steals `labels`, a dict; NULL is failure passed on. */
+/* Steals `labels`, a dict; NULL is a failure that is passed on. */
 int pyctm_trace_set_labels(PyObject *trace, PyObject *labels);
 PyObject *pyctm_statistic_object_new(pyctm_state *state, PyObject *traceback, PyObject *size,
                                      PyObject *count);
 PyObject *pyctm_statistic_diff_object_new(pyctm_state *state, PyObject *const fields[5]);
 
-/* The package's function or class `name`, as its _provide.py gives it. */
+/* The package's function or class `name`, as its _provide.py returns it. */
 PyObject *pyctm_package_function(pyctm_state *state, const char *name);
-/* From now on they are asked of `provide`; a function of the module. */
+/* Sets the function that returns them; a function of the module. */
 PyObject *pyctm_register(PyObject *module, PyObject *provide);
 
 /* tracemalloc._format_size, ._normalize_filename */
 PyObject *pyctm_format_size(PyObject *size, int sign);
 PyObject *pyctm_normalize_filename(pyctm_state *state, PyObject *filename);
 
-/* One a type: makes it, stores it in the state. `module` is its module. */
+/* For each type: makes it and stores it in the state. `module` is its module. */
 int pyctm_frame_type_init(PyObject *module, pyctm_state *state);
 int pyctm_traceback_type_init(PyObject *module, pyctm_state *state);
 int pyctm_trace_type_init(PyObject *module, pyctm_state *state);

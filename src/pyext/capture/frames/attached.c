@@ -1,11 +1,11 @@
-/* attached.c: which thread state is attached to an interpreter, told in a hook.
+/* attached.c: finds the thread state that is attached to an interpreter, in a hook.
  *
- * Model: in 3.11 the runtime has one current thread state, that of whoever holds the GIL, in a plain variable.
+ * Model: the runtime of 3.11 has one current thread state, that of the GIL's holder, in a plain variable.
  *
- * From 3.12 on each thread knows its own, in a thread-local variable, which in a shared libpython costs more than all else
- * that an event does before it counts. So each thread remembers the answer that it got when it held the GIL
- * (event_owner.c), and takes it again while the main interpreter is the only one and its GIL says that this very state
- * took it last.
+ * From 3.12 on each thread has its own in a thread-local variable. Reading it in a shared libpython costs more than all
+ * else that an event does before it counts. So each thread remembers the result that it got when it held the GIL
+ * (event_owner.c), and uses it again while the main interpreter is the only one and its GIL was last taken by this same
+ * thread state.
  */
 #include "capture/frames/core_build.h"
 #include "capture/frames/versions.h"
@@ -36,7 +36,7 @@ PyThreadState **pyctm_frames_main_holder(void)
     return (PyThreadState **)&PyInterpreterState_Main()->ceval.gil->last_holder;
 }
 
-/* HOOK: Nobody is remembered (NULL) until somebody holds it. */
+/* HOOK: `attached` is NULL until this thread has held the GIL in a hook. */
 PyThreadState *pyctm_frames_attached_to_main(const pyctm_capture *capture)
 {
     PyThreadState *const remembered = pyctm_hook_tls.attached;
@@ -48,8 +48,8 @@ PyThreadState *pyctm_frames_attached_to_main(const pyctm_capture *capture)
 
 #else
 
-/* HOOK: The state that the runtime calls current is ours only if it is the one this thread
- * registered; a raw allocation may run while some other thread holds the GIL. */
+/* HOOK: The runtime's current thread state is this thread's only if this thread registered it; a raw allocation may run
+ * while another thread holds the GIL. */
 PyThreadState *pyctm_frames_attached(bool gil_held)
 {
     PyThreadState *current = _PyThreadState_UncheckedGet();

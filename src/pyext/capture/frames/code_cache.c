@@ -1,5 +1,4 @@
-/* code_cache.c: see code_cache.h. The table; the text of a code object as the tracer's rows; the arrays.
- */
+/* code_cache.c: see code_cache.h. The table; the text of a code object as rows of the tracer; the arrays. */
 #include "capture/frames/code_cache.h"
 
 #include "capture/frames/linetable.h"
@@ -11,24 +10,24 @@
 
 typedef struct pyctm_code_rows {
     size_t bytes;                /* of this array; written once */
-    uint32_t generation;         /* of the ids below; GIL */
+    uint32_t generation;         /* of the rows below; GIL */
     uint32_t function;           /* function row; GIL */
     uint32_t count;              /* of `frames`: code units + 1; written once */
-    pyctm_linetable_place place; /* where the last look for a line ended; GIL */
-    uint32_t frames[];           /* frame row of unit - 1; 0: not met yet; GIL */
+    pyctm_linetable_place place; /* where the last search for a line ended; GIL */
+    uint32_t frames[];           /* frame row of unit - 1; 0: not looked up yet; GIL */
 } code_rows;
 
 #define TABLE_FIRST_MASK 1023u
 
 /* --- the table --- */
 
-/* HOOK: Where the search for `code` begins. */
+/* HOOK: The index where the search for `code` begins. */
 static inline size_t table_start(const pyctm_code_cache *cache, const PyCodeObject *code)
 {
     return (size_t)((uintptr_t)code * 0x9E3779B97F4A7C15ull >> 32) & cache->mask;
 }
 
-/* HOOK: The entry of `code`, or the empty one where it would stand. */
+/* HOOK: The entry of `code`, or the empty entry where it would be inserted. */
 static inline pyctm_code_entry *table_find(const pyctm_code_cache *cache, const PyCodeObject *code)
 {
     size_t i = table_start(cache, code);
@@ -72,7 +71,7 @@ static bool table_add(pyctm_code_cache *cache, const PyCodeObject *code, code_ro
     return true;
 }
 
-/* Entries that were put off their start by the one at `hole` move up, so that each is found from its start on. */
+/* Moves entries that were displaced by the removed one at `hole`, so that each is found from its start index. */
 static void table_close_hole(pyctm_code_cache *cache, size_t hole)
 {
     for (size_t i = (hole + 1) & cache->mask; cache->table[i].code != NULL;
@@ -223,7 +222,7 @@ ctm_status pyctm_code_frame_uncached(ctm_shard *shard, PyCodeObject *code, int u
 
 /* --- the arrays --- */
 
-/* HOOK: The array of `code`, made if need be; NULL: go without. */
+/* HOOK: The array of `code`, allocated if there is none; NULL: use none. */
 static code_rows *get_rows(pyctm_code_cache *cache, const PyCodeObject *code)
 {
     code_rows *rows = table_find(cache, code)->rows;

@@ -1,12 +1,14 @@
 /* code_cache.h: from an instruction to its frame row, at the cost of a few loads.
  *
- * Model: a hash table leads from a code object's address to an array indexed by instruction that holds frame ids, filled
- * as instructions are met. Table and arrays belong to shard 0: the GIL guards them. The array is dropped when the code
- * object dies, so a reused address never gives a stale answer. Ids are of one generation of the tracer; an older array
- * is wiped when next met. While nobody tells of deaths (code_deaths.c) nothing is remembered.
+ * Model: a hash table leads from a code object's address to an array of frame rows indexed by instruction, which is
+ * filled as instructions are used. Table and arrays belong to shard 0; lock: the GIL. The array is freed when the code
+ * object dies, so a reused address never returns old rows. Rows belong to one generation of the tracer; an array of an
+ * older generation is cleared at its next use. If deaths of code objects are not reported (code_deaths.c), nothing is
+ * stored.
  *
- * CPython's own place for such an array, a code object's extra slots, is not used: a program sees it. The code object is
- * larger for sys.getsizeof, and 3.13 and newer refuse to run a function with extra slots in a sub-interpreter.
+ * CPython's own slot for such an array, a code object's extra slots, is not used, because programs can see it: the code
+ * object is larger for sys.getsizeof, and 3.13 and newer refuse to run a function with extra slots in a
+ * sub-interpreter.
  */
 #ifndef PYCTM_CAPTURE_FRAMES_CODE_CACHE_H
 #define PYCTM_CAPTURE_FRAMES_CODE_CACHE_H
@@ -19,32 +21,32 @@
 #include "ctm/ctm.h"
 
 typedef struct pyctm_code_entry {
-    const PyCodeObject *code;     /* borrowed, never looked into; NULL: empty */
+    const PyCodeObject *code;     /* borrowed, only compared; NULL: empty */
     struct pyctm_code_rows *rows; /* owned */
 } pyctm_code_entry;
 
-/* Open addressing, at most 3/4 full. Before the first code object it is one empty entry. All fields: GIL */
+/* Open addressing, at most 3/4 full. Before the first code object it is one empty entry. Lock of all fields: GIL. */
 typedef struct pyctm_code_cache {
     const ctm_tracer *tracer; /* borrowed, the capture's */
     pyctm_code_entry *table;  /* owned, if it is not `empty` */
-    size_t mask;              /* of the table */
-    size_t count;             /* code objects in it */
-    size_t bytes;             /* in all arrays */
+    size_t mask;              /* number of entries of the table, minus one */
+    size_t count;             /* code objects in the table */
+    size_t bytes;             /* of all arrays */
     bool deaths_are_known; /* pyctm_code_cache_remove is called whenever a code object of the main
                                * interpreter dies */
     pyctm_code_entry empty[1];
 } pyctm_code_cache;
 
-/* Of zeros; before the first event. */
+/* `cache` is zeroed memory. Before the first event. */
 void pyctm_code_cache_init(pyctm_code_cache *cache, const ctm_tracer *tracer);
 /* The frame row of `code` at `unit` in shard 0. HOOK */
 ctm_status pyctm_code_frame(pyctm_code_cache *cache, ctm_shard *shard, PyCodeObject *code, int unit,
                             uint32_t *out);
-/* The same, remembering nothing: for the other shards, which several threads use. HOOK */
+/* The same, and stores nothing: for the other shards, which several threads use. HOOK */
 ctm_status pyctm_code_frame_uncached(ctm_shard *shard, PyCodeObject *code, int unit, uint32_t *out);
-/* The code object dies. */
+/* Called when the code object dies. */
 void pyctm_code_cache_remove(pyctm_code_cache *cache, const PyCodeObject *code);
-/* The code objects of an interpreter that is no more have died unseen. */
+/* Called after an interpreter has ended: the deaths of its code objects were not reported. */
 void pyctm_code_cache_empty(pyctm_code_cache *cache);
 size_t pyctm_code_cache_memory(const pyctm_code_cache *cache);
 

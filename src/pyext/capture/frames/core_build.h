@@ -1,5 +1,4 @@
-/* core_build.h: CPython's internal headers are for whoever says that he is part of it. To be included before Python.h.
- */
+/* core_build.h: declares the file as part of CPython, which its internal headers require. Included before Python.h. */
 #ifndef PYCTM_CAPTURE_FRAMES_CORE_BUILD_H
 #define PYCTM_CAPTURE_FRAMES_CORE_BUILD_H
 

@@ -1,13 +1,13 @@
-/* family.h: how this interpreter's frames are read: the family's own inline functions, which are the same six in each.
+/* family.h: how this interpreter's frames are read. Each family has the same six inline functions:
  *
  *   pyctm_frame_innermost(thread_state)      its innermost frame, complete or not; NULL: none
- *   pyctm_frame_is_complete(frame)           not a shim, and past what comes before its first line
+ *   pyctm_frame_is_complete(frame)           not a shim, and its function has begun
  *   pyctm_frame_code(frame)                  of a complete one: its code object, borrowed
- *   pyctm_frame_instruction(frame)           of a complete one: where it stands
- *   pyctm_frame_is_entered_from_c(frame)     without a shim to tell it
- *   pyctm_frame_sentinel_slot(frame, owner)  see sentinels_inline.h
+ *   pyctm_frame_instruction(frame)           of a complete one: its instruction
+ *   pyctm_frame_is_entered_from_c(frame)     C code has called it, and there is no shim frame in between
+ *   pyctm_frame_sentinel_slot(frame, owner)  slot for a sentinel; NULL: none (sentinels_inline.h)
  *
- * All of them are HOOK. To be included before Python.h.
+ * All of them are HOOK. Included before Python.h.
  */
 #ifndef PYCTM_CAPTURE_FRAMES_FAMILY_H
 #define PYCTM_CAPTURE_FRAMES_FAMILY_H

@@ -1,5 +1,4 @@
-/* family_311.h: the frames of CPython 3.11. There are no shim frames.
- */
+/* family_311.h: the frames of CPython 3.11. There are no shim frames. */
 #ifndef PYCTM_CAPTURE_FRAMES_FAMILY_311_H
 #define PYCTM_CAPTURE_FRAMES_FAMILY_311_H
 
@@ -16,13 +15,13 @@ static inline bool pyctm_frame_is_complete(const pyctm_interpreter_frame *frame)
            frame->prev_instr >= _PyCode_CODE(frame->f_code) + frame->f_code->_co_firsttraceable;
 }
 
-/* HOOK: There is no shim between a frame and one that C code called on its behalf. */
+/* HOOK: 3.11 has no shim between a frame and one that C code called for it. */
 static inline bool pyctm_frame_is_entered_from_c(const pyctm_interpreter_frame *frame)
 {
     return frame->is_entry;
 }
 
-/* HOOK: Whatever pushes a function's frame here has taken its operands. */
+/* HOOK: In 3.11 every instruction that pushes a function's frame has removed its operands. */
 static inline uintptr_t *pyctm_frame_sentinel_slot(pyctm_interpreter_frame *frame, int owner_above)
 {
     return owner_above == FRAME_OWNED_BY_THREAD ? (uintptr_t *)&frame->localsplus[frame->stacktop]

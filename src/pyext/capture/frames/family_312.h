@@ -1,5 +1,5 @@
-/* family_312.h: the frames of CPython 3.12. As in 3.11, but C calls leave shim frames (owner CSTACK), whose
- * code must not be read.
+/* family_312.h: the frames of CPython 3.12. As in 3.11, but C calls leave shim frames (owner CSTACK), whose code must
+ * not be read.
  */
 #ifndef PYCTM_CAPTURE_FRAMES_FAMILY_312_H
 #define PYCTM_CAPTURE_FRAMES_FAMILY_312_H
@@ -11,7 +11,7 @@
 #include "capture/frames/family_cframe.h"
 #include "internal/pycore_opcode.h"
 
-/* HOOK: The owner is tested before the code is touched. */
+/* HOOK: Tests the owner before it reads the code. */
 static inline bool pyctm_frame_is_complete(const pyctm_interpreter_frame *frame)
 {
     if (frame->owner == FRAME_OWNED_BY_CSTACK) {
@@ -21,14 +21,14 @@ static inline bool pyctm_frame_is_complete(const pyctm_interpreter_frame *frame)
            frame->prev_instr >= _PyCode_CODE(frame->f_code) + frame->f_code->_co_firsttraceable;
 }
 
-/* HOOK: A shim would stand between. */
+/* HOOK: There would be a shim in between. */
 static inline bool pyctm_frame_is_entered_from_c(const pyctm_interpreter_frame *frame)
 {
     (void)frame;
     return false;
 }
 
-/* HOOK: An attribute's getter may leave a slot below its result: not if the instruction can be LOAD_ATTR. */
+/* HOOK: An attribute's getter may leave a slot below its result, so an instruction that may be LOAD_ATTR has none. */
 static inline uintptr_t *pyctm_frame_sentinel_slot(pyctm_interpreter_frame *frame, int owner_above)
 {
     const _Py_CODEUNIT *maybe = frame->prev_instr - INLINE_CACHE_ENTRIES_LOAD_ATTR;

@@ -1,5 +1,5 @@
-/* family_313.h: the frames of CPython 3.13. The innermost frame hangs off the thread state itself, and a frame's
- * executable may be None in a shim.
+/* family_313.h: the frames of CPython 3.13. The thread state points to the innermost frame, and a shim frame's
+ * executable may be None.
  */
 #ifndef PYCTM_CAPTURE_FRAMES_FAMILY_313_H
 #define PYCTM_CAPTURE_FRAMES_FAMILY_313_H
@@ -23,7 +23,7 @@ static inline PyCodeObject *pyctm_frame_code(const pyctm_interpreter_frame *fram
     return (PyCodeObject *)frame->f_executable;
 }
 
-/* HOOK: The owner is tested before the code is touched. */
+/* HOOK: Tests the owner before it reads the code. */
 static inline bool pyctm_frame_is_complete(const pyctm_interpreter_frame *frame)
 {
     if (frame->owner >= FRAME_OWNED_BY_CSTACK) {
@@ -46,14 +46,14 @@ static inline const pyctm_interpreter_frame *pyctm_frame_innermost(PyThreadState
     return thread_state->current_frame;
 }
 
-/* HOOK: A shim would stand between. */
+/* HOOK: There would be a shim in between. */
 static inline bool pyctm_frame_is_entered_from_c(const pyctm_interpreter_frame *frame)
 {
     (void)frame;
     return false;
 }
 
-/* HOOK: */
+/* HOOK: Whether the instruction has removed its operands when the frame above runs. */
 static inline bool pyctm_frame_takes_its_operands(int opcode, int owner_above)
 {
     switch (opcode) {

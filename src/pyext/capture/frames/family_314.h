@@ -1,5 +1,5 @@
-/* family_314.h: the frames of CPython 3.14 and 3.15. A frame's executable is a tagged reference; owners from
- * INTERPRETER on are shims.
+/* family_314.h: the frames of CPython 3.14 and 3.15. A frame's executable is a tagged reference; frames whose owner is
+ * INTERPRETER or greater are shims.
  */
 #ifndef PYCTM_CAPTURE_FRAMES_FAMILY_314_H
 #define PYCTM_CAPTURE_FRAMES_FAMILY_314_H
@@ -28,7 +28,7 @@ static inline PyCodeObject *pyctm_frame_code(const pyctm_interpreter_frame *fram
     return (PyCodeObject *)(frame->f_executable.bits & ~PYCTM_FRAME_TAG_BITS);
 }
 
-/* HOOK: The owner is tested before the code is touched. */
+/* HOOK: Tests the owner before it reads the code. */
 static inline bool pyctm_frame_is_complete(const pyctm_interpreter_frame *frame)
 {
     if (frame->owner >= FRAME_OWNED_BY_INTERPRETER) {
@@ -51,14 +51,14 @@ static inline const pyctm_interpreter_frame *pyctm_frame_innermost(PyThreadState
     return thread_state->current_frame;
 }
 
-/* HOOK: A shim would stand between. */
+/* HOOK: There would be a shim in between. */
 static inline bool pyctm_frame_is_entered_from_c(const pyctm_interpreter_frame *frame)
 {
     (void)frame;
     return false;
 }
 
-/* HOOK: */
+/* HOOK: Whether the instruction has removed its operands when the frame above runs. */
 static inline bool pyctm_frame_takes_its_operands(int opcode, int owner_above)
 {
     switch (opcode) {

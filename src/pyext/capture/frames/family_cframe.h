@@ -1,5 +1,5 @@
-/* family_cframe.h: what CPython 3.11 and 3.12 have in common: the innermost frame hangs off the thread state's C
- * frame, and a frame holds its code object and the code unit before the next instruction.
+/* family_cframe.h: what CPython 3.11 and 3.12 have in common: the thread state's C frame points to the innermost frame,
+ * and a frame has its code object and the code unit before the next instruction.
  */
 #ifndef PYCTM_CAPTURE_FRAMES_FAMILY_CFRAME_H
 #define PYCTM_CAPTURE_FRAMES_FAMILY_CFRAME_H

@@ -1,4 +1,5 @@
-/* layout.c: does the interpreter that runs lay its structs out as this build expects? From 3.13 on it publishes that.
+/* layout.c: checks that the running interpreter's structs have the layout that this build expects. From 3.13 on the
+ * interpreter publishes their offsets.
  */
 #include "capture/frames/family.h"
 

@@ -1,4 +1,4 @@
-/* linetable.c: see linetable.h. One pass, from the start of the table or from where the last one ended. */
+/* linetable.c: see linetable.h. One pass, from the start of the table or from where the last search ended. */
 #include "capture/frames/linetable.h"
 
 enum { KIND_NO_COLUMNS = 13, KIND_LONG = 14, KIND_NONE = 15 };
@@ -27,7 +27,7 @@ static int read_signed(const uint8_t *table, size_t length, size_t *at)
     return (raw & 1u) ? -(int)(raw >> 1) : (int)(raw >> 1);
 }
 
-/* HOOK: How the line changes in the entry of this kind; *at is behind its first byte. */
+/* HOOK: How the line changes in an entry of this kind; *at is the offset after its first byte. */
 static int line_delta(unsigned kind, const uint8_t *table, size_t length, size_t *at)
 {
     if (kind == KIND_LONG || kind == KIND_NO_COLUMNS) {

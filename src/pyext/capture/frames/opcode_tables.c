@@ -1,4 +1,5 @@
-/* opcode_tables.c: what CPython 3.12 does not export: which instruction stands behind a specialized one (family_312.h).
+/* opcode_tables.c: a table that CPython 3.12 does not export: the base instruction of each specialized one
+ * (family_312.h).
  */
 #include "capture/frames/versions.h"
 

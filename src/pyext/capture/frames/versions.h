@@ -1,10 +1,10 @@
-/* versions.h: the one list of what the versions of CPython differ in.
+/* versions.h: the one list of differences between versions of CPython.
  *
- * Model: each line is a property of the interpreter this build is for, 1 or 0, with the version that changed it. The rest of
- * the extension asks for the property; the version itself is asked here and in this directory only. tools/check_layers.py
- * checks that.
+ * Model: each macro is a property of the interpreter this build is for, 1 or 0, under the version that changed it. The
+ * rest of the extension tests the property. Only this file and this directory test the version itself;
+ * tools/check_layers.py checks that.
  *
- * Needs no Python.h, for some files must define Py_BUILD_CORE before that.
+ * Does not need Python.h, because some files must define Py_BUILD_CORE before they include it.
  */
 #ifndef PYCTM_CAPTURE_FRAMES_VERSIONS_H
 #define PYCTM_CAPTURE_FRAMES_VERSIONS_H
@@ -34,42 +34,42 @@
 
 /* --- 3.12 --- */
 
-/* A listener is told of the death of a code object (PyCode_AddWatcher). */
+/* A listener is called when a code object dies (PyCode_AddWatcher). */
 #define PYCTM_HAS_CODE_WATCHERS (PY_VERSION_HEX >= 0x030C0000)
-/* Each thread knows its own current thread state, and an interpreter may have a GIL of its own. */
+/* Each thread stores its own current thread state, and an interpreter may have a GIL of its own. */
 #define PYCTM_HAS_OWN_GILS (PY_VERSION_HEX >= 0x030C0000)
-/* Weak references may stand before the object. */
+/* Weak references may be stored before the object. */
 #define PYCTM_HAS_MANAGED_WEAKREFS (PY_VERSION_HEX >= 0x030C0000)
 /* Python.h has the names Py_T_OBJECT_EX and so on; structmember.h the older ones. */
 #define PYCTM_HAS_MEMBER_NAMES (PY_VERSION_HEX >= 0x030C0000)
 /* The settings of stdlib's tracemalloc are part of _PyRuntime. */
 #define PYCTM_STDLIB_IS_IN_RUNTIME (PY_VERSION_HEX >= 0x030C0000)
-/* An exception is an instance from its raising on. */
+/* A raised exception is always an instance. */
 #define PYCTM_RAISES_INSTANCES (PY_VERSION_HEX >= 0x030C0000)
 /* _tracemalloc can be imported by one interpreter only: 3.12 alone. */
 #define PYCTM_STDLIB_IS_IMPORTED_ONCE (PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000)
 
 /* --- 3.13 --- */
 
-/* New references are told to a public listener; before, to stdlib's tracemalloc alone, while it traces. */
+/* A public listener is called for each new reference; before 3.13 only stdlib's tracemalloc is, while it traces. */
 #define PYCTM_HAS_REF_TRACER (PY_VERSION_HEX >= 0x030D0000)
-/* PyTraceMalloc_Track asks again, with the GIL held, whether stdlib traces. */
+/* PyTraceMalloc_Track tests again, with the GIL held, whether stdlib traces. */
 #define PYCTM_TRACK_ASKS_AGAIN (PY_VERSION_HEX >= 0x030D0000)
-/* The text of the AttributeError of a slot that is not set names the module too. */
+/* The AttributeError of a slot that is not set names the module too. */
 #define PYCTM_NAMES_MODULES (PY_VERSION_HEX >= 0x030D0000)
 /* Py_IsFinalizing is public. */
 #define PYCTM_HAS_IS_FINALIZING (PY_VERSION_HEX >= 0x030D0000)
-/* _PyRuntime.debug_offsets says where the fields of structs are. */
+/* _PyRuntime.debug_offsets contains the offsets of structs' fields. */
 #define PYCTM_HAS_DEBUG_OFFSETS (PY_VERSION_HEX >= 0x030D0000)
 
 /* --- 3.14 --- */
 
-/* "too many values to unpack" tells how many there are. */
+/* "too many values to unpack" includes the number of values. */
 #define PYCTM_TELLS_UNPACK_SIZE (PY_VERSION_HEX >= 0x030E0000)
 
 /* --- 3.15 --- */
 
-/* A listener for new references is told that another one has taken its place. */
+/* A listener for new references is called when another one replaces it. */
 #define PYCTM_TELLS_OF_REMOVAL (PY_VERSION_HEX >= 0x030F0000)
 /* There are instructions CALL_EX_PY and CALL_EX_NON_PY_GENERAL. */
 #define PYCTM_HAS_CALL_EX (PY_VERSION_HEX >= 0x030F0000)

@@ -1,6 +1,6 @@
-/* walk.c: a thread's Python stack, frame by frame.
+/* walk.c: walks a thread's Python stack.
  *
- * The walk goes to the oldest frame even when few are kept, because the total is part of a traceback.
+ * The walk always reaches the oldest frame, even if few are kept, because a traceback has the total of frames.
  */
 #include "capture/frames/family.h"
 

@@ -1,4 +1,4 @@
-/* detour.c: see detour.h. What the code to be replaced means is prologue.c's part; here it is written. */
+/* detour.c: see detour.h. prologue.c analyzes the code to be replaced; this file writes the code. */
 #include "capture/patch/detour.h"
 
 #if defined(__x86_64__)
@@ -16,7 +16,7 @@
 enum { JUMP_BYTES = PYCTM_JUMP_BYTES, FAR_JUMP_BYTES = 14, PAGE = 4096, UNKNOWN_SIZE = 64 };
 enum { STUB_BYTES = PYCTM_UNDO_BYTES + FAR_JUMP_BYTES + PYCTM_MOVED_BYTES + FAR_JUMP_BYTES };
 
-/* Bytes of an exported function, as its file says. */
+/* Bytes of an exported function, from its object's symbol table. */
 static uint32_t function_size(const void *function)
 {
     Dl_info info;
@@ -36,13 +36,13 @@ const void *pyctm_detour_guarded_call(const void *function)
         here.dli_fbase != there.dli_fbase) {
         return NULL;
     }
-    return there.dli_saddr == target ? NULL : target; /* what has a name is not hidden */
+    return there.dli_saddr == target ? NULL : target; /* a function with a symbol is not hidden */
 }
 
 /* --- stubs --- */
 
-static uint8_t *the_page;      /* where the next stub goes; GIL */
-static uint32_t the_page_used; /* bytes of it; GIL */
+static uint8_t *the_page;      /* GIL; owned: the page of the next stub */
+static uint32_t the_page_used; /* GIL; bytes of it in use */
 
 static bool is_near(const void *a, const void *b)
 {
@@ -50,7 +50,7 @@ static bool is_near(const void *a, const void *b)
     return distance > -0x70000000 && distance < 0x70000000;
 }
 
-/* A writable page that a 4-byte offset from `target` reaches. */
+/* A writable page within a 4-byte offset of `target`. */
 static uint8_t *map_near(const uint8_t *target)
 {
     const uintptr_t base = (uintptr_t)target & ~(uintptr_t)(PAGE - 1);
@@ -74,7 +74,7 @@ static uint8_t *map_near(const uint8_t *target)
     return NULL;
 }
 
-/* A stub's room; NULL, and a static text that says why. */
+/* Memory for a stub. NULL: failed, *out_failure is a static text of why. */
 static uint8_t *new_stub(const uint8_t *target, const char **out_failure)
 {
     if (the_page == NULL || the_page_used + STUB_BYTES > PAGE || !is_near(the_page, target)) {
@@ -86,7 +86,7 @@ static uint8_t *new_stub(const uint8_t *target, const char **out_failure)
         the_page = page;
         the_page_used = 0;
     }
-    /* Other stubs of the page may be running: it stays executable. */
+    /* Other stubs of the page may be running, so it stays executable. */
     // NOLINTNEXTLINE(clang-analyzer-security.MmapWriteExec): other threads run these pages meanwhile
     if (mprotect(the_page, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC) != 0) {
         *out_failure = "the system refuses to let code be written";
@@ -105,7 +105,7 @@ static uint8_t *put_far_jump(uint8_t *at, const void *to)
     return at + FAR_JUMP_BYTES;
 }
 
-/* Fills `stub`; gives the site's offset in *out_site. */
+/* Fills `stub`; *out_site is the site's offset. */
 static const char *build(pyctm_detour *detour, uint8_t *stub, const uint8_t *target,
                          const void *replacement, const pyctm_callers *callers, uint32_t *out_site)
 {
@@ -161,15 +161,15 @@ const char *pyctm_detour_prepare(pyctm_detour *detour, void *target, void *repla
     return NULL;
 }
 
-/* Each processor that runs a thread of ours drops what it has decoded already. Where the kernel does not know
- * that, the writes are still in an order that is right for whoever fetches them in order. */
+/* Makes each processor that runs a thread of this process discard instructions that it has already decoded. If the
+ * kernel does not support that, the order of the writes is still right for a processor that fetches them in order. */
 static void synchronize(void)
 {
     (void)syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0);
     (void)syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0);
 }
 
-/* Two bytes at once, so that a thread that arrives meanwhile finds a whole instruction. */
+/* Writes two bytes at once, so that a thread that arrives meanwhile finds a whole instruction. */
 static void put_two(uint8_t *at, const uint8_t bytes[2])
 {
     uint16_t word;
@@ -177,7 +177,7 @@ static void put_two(uint8_t *at, const uint8_t bytes[2])
     __atomic_store_n((uint16_t *)(void *)at, word, __ATOMIC_SEQ_CST);
 }
 
-/* A thread that comes here while the rest is written spins in place. */
+/* Writes the jump. A thread that arrives while the rest is written spins at the target. */
 static void put_jump(uint8_t *target, const uint8_t bytes[JUMP_BYTES])
 {
     static const uint8_t spin[2] = {0xeb, 0xfe};
@@ -198,7 +198,7 @@ static void put_jump(uint8_t *target, const uint8_t bytes[JUMP_BYTES])
     synchronize();
 }
 
-/* Puts `bytes` where `expected` stand. What somebody else has changed since is left as it is. */
+/* Replaces `expected` by `bytes`. Code that another tool has changed since is left as it is. */
 static const char *put_code(uint8_t *target, const uint8_t expected[JUMP_BYTES],
                             const uint8_t bytes[JUMP_BYTES])
 {

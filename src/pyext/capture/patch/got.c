@@ -1,9 +1,9 @@
 /* got.c: see got.h.
  *
  * The loader's list of objects is walked with dl_iterate_phdr, which holds the loader's lock meanwhile: nothing can be
- * unloaded then, and nothing is allocated or locked there. An object that another thread is just loading may be in the
- * list before its words are bound: a word is only changed if its value says that the loader has been there, and the
- * object is looked at again until all of its words are decided.
+ * unloaded then, and the walk allocates and locks nothing. An object that another thread is just loading may be in the
+ * list before its words are bound. So a word is only changed if its value shows that the loader has bound it, and the
+ * object is searched again until all of its words are decided.
  */
 #include "capture/patch/got.h"
 
@@ -22,24 +22,23 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { DONE_OBJECTS = 4096, PATIENCE = 1000, MOST_FUNCTIONS = 8 };
+enum { DONE_OBJECTS = 4096, MAX_TRIES = 1000, MOST_FUNCTIONS = 8 };
 
 static pyctm_got_function
-    the_functions[MOST_FUNCTIONS];  /* the last is dlsym; written once, before any look */
+    the_functions[MOST_FUNCTIONS];  /* the last is dlsym; written once, before any search */
 static uint32_t the_function_count; /* GIL; then constant */
 static uintptr_t the_page_size;     /* GIL; then constant */
 
 static pthread_mutex_t the_lock =
-    PTHREAD_MUTEX_INITIALIZER; /* one look at a time; held over a fork */
+    PTHREAD_MUTEX_INITIALIZER; /* one search at a time; held over a fork */
 static uintptr_t
-    the_done[DONE_OBJECTS]; /* dynamic sections that need no other look, by hash; the_lock */
+    the_done[DONE_OBJECTS]; /* the_lock; dynamic sections that need no other search, by hash */
 static unsigned long long
-    the_removals; /* objects unloaded when the_done was last emptied; the_lock */
-static bool
-    the_interpreter_is_redirected; /* the interpreter's own calls of dlsym come here; the_lock */
-static const char *the_failure;    /* a word could not be written; the_lock */
+    the_removals; /* the_lock; objects unloaded when the_done was last emptied */
+static bool the_interpreter_is_redirected; /* the_lock; its own calls of dlsym are */
+static const char *the_failure;            /* the_lock; a word could not be written */
 
-/* What is known of one object, in a look. */
+/* One object, during a search. All pointers are borrowed from the loader. */
 typedef struct object {
     uintptr_t base;
     const ElfW(Phdr) * headers;
@@ -49,32 +48,32 @@ typedef struct object {
     const ElfW(Rela) * tables[2];
     size_t table_bytes[2];
     uintptr_t dynamic;
-    bool undecided; /* some word of ours is not bound yet, or not by the loader */
+    bool undecided; /* some word of the functions is not bound yet, or not by the loader */
 } object;
 
 /* --- which objects are done --- */
 
-static uintptr_t *place_of(uintptr_t dynamic)
+static uintptr_t *done_entry(uintptr_t dynamic)
 {
     size_t at = (dynamic >> 3) * 0x9e3779b97f4a7c15u >> 52;
     for (uint32_t i = 0; i < 16; i++, at++) {
-        uintptr_t *place = &the_done[at % DONE_OBJECTS];
-        if (*place == 0 || *place == dynamic) {
-            return place;
+        uintptr_t *entry = &the_done[at % DONE_OBJECTS];
+        if (*entry == 0 || *entry == dynamic) {
+            return entry;
         }
     }
-    return NULL; /* no room: it is looked at each time */
+    return NULL; /* the table is full there: the object is searched each time */
 }
 
 static bool is_done(uintptr_t dynamic)
 {
-    const uintptr_t *place = place_of(dynamic);
-    return place != NULL && *place == dynamic;
+    const uintptr_t *entry = done_entry(dynamic);
+    return entry != NULL && *entry == dynamic;
 }
 
 /* --- one object --- */
 
-/* The loader has made the addresses absolute in some C libraries and not in others. */
+/* The loader makes the addresses absolute in some C libraries and not in others. */
 static const void *dynamic_address(const object *what, ElfW(Addr) value)
 {
     return (const void *)(value < what->base ? what->base + value : value);
@@ -127,7 +126,7 @@ static bool is_protected_later(const object *what, uintptr_t address)
     return false;
 }
 
-/* Writes through the kernel, which answers where the page cannot be written; it does not fault. 0, or an errno. */
+/* Writes through the kernel, which returns an error instead of a fault if the page is not writable. 0, or an errno. */
 static int try_to_write(uintptr_t *word, uintptr_t value)
 {
     const struct iovec from = {&value, sizeof(value)}, to = {word, sizeof(value)};
@@ -135,7 +134,7 @@ static int try_to_write(uintptr_t *word, uintptr_t value)
     return written == (ssize_t)sizeof(value) ? 0 : written < 0 ? errno : EFAULT;
 }
 
-/* A page that the loader is still filling is writable: it is left so. One that it has protected is protected again. */
+/* A page that the loader is still filling is writable and stays so. A page that it has protected is protected again. */
 static void write_word(const object *what, uintptr_t *word, uintptr_t value)
 {
     const int error = try_to_write(word, value);
@@ -152,7 +151,7 @@ static void write_word(const object *what, uintptr_t *word, uintptr_t value)
         return;
     }
     __atomic_store_n(word, value, __ATOMIC_RELEASE);
-    if (error == EFAULT) { /* else it is not known whether the loader has come so far */
+    if (error == EFAULT) { /* otherwise it is not known whether the loader has protected the page */
         (void)mprotect(page, the_page_size, PROT_READ);
     }
 }
@@ -167,7 +166,7 @@ static const pyctm_got_function *function_named(const char *name)
     return NULL;
 }
 
-static void look_at_word(object *what, const ElfW(Rela) * relocation)
+static void redirect_word(object *what, const ElfW(Rela) * relocation)
 {
     const enum pyctm_got_relocation kind =
         pyctm_got_relocation_kind((uint32_t)ELF64_R_TYPE(relocation->r_info));
@@ -195,7 +194,7 @@ static void look_at_word(object *what, const ElfW(Rela) * relocation)
     }
 }
 
-static void look_at_object(object *what)
+static void redirect_object(object *what)
 {
     if (!read_dynamic(what)) {
         return;
@@ -204,7 +203,7 @@ static void look_at_object(object *what)
         const size_t count =
             what->tables[table] != NULL ? what->table_bytes[table] / sizeof(ElfW(Rela)) : 0;
         for (size_t i = 0; i < count; i++) {
-            look_at_word(what, &what->tables[table][i]);
+            redirect_word(what, &what->tables[table][i]);
         }
     }
 }
@@ -213,7 +212,7 @@ static int on_object(struct dl_phdr_info *info, size_t size, void *data)
 {
     (void)size;
     (void)data;
-    if (info->dlpi_subs != the_removals) { /* another object may lie where one was */
+    if (info->dlpi_subs != the_removals) { /* another object may be at an unloaded one's address */
         memset(the_done, 0, sizeof(the_done));
         the_removals = info->dlpi_subs;
     }
@@ -227,24 +226,24 @@ static int on_object(struct dl_phdr_info *info, size_t size, void *data)
     if (what.dynamic == 0 || is_done(what.dynamic)) {
         return 0;
     }
-    look_at_object(&what);
-    uintptr_t *place = what.undecided ? NULL : place_of(what.dynamic);
-    if (place != NULL) {
-        *place = what.dynamic;
+    redirect_object(&what);
+    uintptr_t *entry = what.undecided ? NULL : done_entry(what.dynamic);
+    if (entry != NULL) {
+        *entry = what.dynamic;
     }
     return 0;
 }
 
 /* --- all objects --- */
 
-void pyctm_got_look_again(void)
+void pyctm_got_search_again(void)
 {
     if (the_function_count == 0) {
         return;
     }
-    /* Who has the lock may wait for the loader's, and this thread may hold that: so it does not wait for ever. */
+    /* The lock's holder may wait for the loader's lock, which this thread may hold. So there is a limit. */
     for (int i = 0; pthread_mutex_trylock(&the_lock) != 0; i++) {
-        if (i == PATIENCE) {
+        if (i == MAX_TRIES) {
             return;
         }
         (void)sched_yield();
@@ -257,7 +256,7 @@ static const void *on_dlsym(void *handle, const char *name)
 {
     const int error = errno;
     const void *found = NULL;
-    pyctm_got_look_again();
+    pyctm_got_search_again();
     const pyctm_got_function *function =
         handle != RTLD_NEXT && name != NULL ? function_named(name) : NULL;
     if (function != NULL && function != &the_functions[the_function_count - 1] &&
@@ -292,7 +291,7 @@ const char *pyctm_got_install(const pyctm_got_function *functions, uint32_t coun
             (pyctm_got_function){"dlsym", (const void *)dlsym, (const void *)pyctm_got_dlsym};
         the_function_count = count + 1;
     }
-    pyctm_got_look_again();
+    pyctm_got_search_again();
     if (the_failure != NULL) {
         return the_failure;
     }
@@ -310,7 +309,7 @@ const char *pyctm_got_install(const pyctm_got_function *functions, uint32_t coun
     return "not available on this processor";
 }
 
-void pyctm_got_look_again(void)
+void pyctm_got_search_again(void)
 {
 }
 #endif

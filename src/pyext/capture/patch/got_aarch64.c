@@ -1,4 +1,4 @@
-/* got_aarch64.c: what got.c needs to know of this processor. */
+/* got_aarch64.c: the parts of got.c that depend on the processor, for aarch64. */
 #include "capture/patch/got.h"
 
 #if defined(__aarch64__) && !defined(__ILP32__)

@@ -1,4 +1,4 @@
-/* got_dlsym.c: what pyctm_got_dlsym, which is written for each processor, calls. */
+/* got_dlsym.c: the functions that pyctm_got_dlsym calls, which has one implementation for each processor. */
 #include "capture/patch/got.h"
 
 __attribute__((used, visibility("hidden"))) void *(*pyctm_got_real_dlsym)(void *handle,

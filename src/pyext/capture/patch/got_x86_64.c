@@ -1,4 +1,4 @@
-/* got_x86_64.c: what got.c needs to know of this processor. */
+/* got_x86_64.c: the parts of got.c that depend on the processor, for x86-64. */
 #include "capture/patch/got.h"
 
 #if defined(__x86_64__) && !defined(__ILP32__)

@@ -10,20 +10,20 @@
 #include <string.h>
 
 enum { REGISTERS = 16, RED_ZONE = 128, CACHE_LINE = 64, STEPS = 64, CALLS = 8, SLOTS = 8 };
-enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI }; /* as the processor numbers them */
+enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI }; /* the processor's numbers */
 
 typedef struct instruction {
     ZydisDecodedInstruction is;
     ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
 } instruction;
 
-/* What ran from the function's start on has done to what the caller left. Offsets are bytes below the stack pointer
- * at the start, where the return address is. */
+/* What the instructions from the function's start on have done to the caller's values. Offsets are bytes below the
+ * stack pointer at the start, where the return address is. */
 typedef struct state {
-    int32_t depth;               /* of the stack pointer now */
-    int32_t frame;               /* of the address in rbp; 0: it holds none */
-    int32_t saved_at[REGISTERS]; /* where the caller's value lies; 0: nowhere */
-    bool changed[REGISTERS];     /* the register holds something else now */
+    int32_t depth;               /* offset of the present stack pointer */
+    int32_t frame;               /* offset of the address in rbp; 0: rbp has none */
+    int32_t saved_at[REGISTERS]; /* offset of the caller's value; 0: not saved */
+    bool changed[REGISTERS];     /* the register has another value now */
     uint32_t arguments;
 } state;
 
@@ -43,7 +43,7 @@ static int register_number(ZydisRegister reg)
     return ZydisRegisterGetClass(whole) == ZYDIS_REGCLASS_GPR64 ? ZydisRegisterGetId(whole) : -1;
 }
 
-static bool is_callers(int number)
+static bool is_callee_saved(int number)
 {
     return number == RBX || number == RBP || number >= 12;
 }
@@ -54,7 +54,7 @@ static bool is_argument(const state *now, int number)
            (number == RDX && now->arguments > 2);
 }
 
-/* Is it a register whose value nobody expects to find again? */
+/* Whether the register may be changed freely: no code expects its old value. */
 static bool is_scratch(ZydisRegister reg)
 {
     switch (ZydisRegisterGetClass(reg)) {
@@ -67,8 +67,8 @@ static bool is_scratch(ZydisRegister reg)
 
 /* --- branches --- */
 
-/* Where a direct call or branch leads to; NULL: it is none. */
-static const uint8_t *branch_goal(const uint8_t *code, const instruction *what)
+/* The target of a direct call or branch; NULL: the instruction is neither. */
+static const uint8_t *branch_target(const uint8_t *code, const instruction *what)
 {
     if (!what->is.raw.imm[0].is_relative) {
         return NULL;
@@ -86,7 +86,7 @@ static bool is_conditional(const instruction *what)
     return what->is.meta.category == ZYDIS_CATEGORY_COND_BR;
 }
 
-/* Nothing follows: a jump, a return, a trap. */
+/* Whether no instruction follows: a jump, a return, a trap. */
 static bool is_end(const instruction *what)
 {
     return what->is.meta.category == ZYDIS_CATEGORY_UNCOND_BR ||
@@ -95,13 +95,13 @@ static bool is_end(const instruction *what)
            what->is.mnemonic == ZYDIS_MNEMONIC_UD2 || what->is.mnemonic == ZYDIS_MNEMONIC_HLT;
 }
 
-/* Does the function branch to its start, up to `offset`? A jump there could then be met in the middle of its run. */
+/* Whether the function branches to its start, up to `offset`. Then a jump there could run in the middle of a call. */
 static bool is_branched_to(const uint8_t *code, uint32_t size, uint32_t offset)
 {
     instruction next;
     assert(code != NULL);
     for (uint32_t at = 0; at < size && decode(code + at, &next); at += next.is.length) {
-        const uint8_t *goal = branch_goal(code + at, &next);
+        const uint8_t *goal = branch_target(code + at, &next);
         if (goal != NULL && !is_call(&next) && goal >= code && goal <= code + offset) {
             return true;
         }
@@ -109,9 +109,9 @@ static bool is_branched_to(const uint8_t *code, uint32_t size, uint32_t offset)
     return false;
 }
 
-/* --- what an instruction does to what the caller left --- */
+/* --- what an instruction does to the caller's values --- */
 
-/* The address that a memory operand names, as bytes below the start; false: it is not on this function's stack. */
+/* The address of a memory operand, as an offset; false: it is not on this function's stack. */
 static bool stack_offset(const state *now, const ZydisDecodedOperand *operand, int32_t *out)
 {
     if (operand->mem.index != ZYDIS_REGISTER_NONE || operand->mem.segment == ZYDIS_REGISTER_FS ||
@@ -128,7 +128,7 @@ static bool stack_offset(const state *now, const ZydisDecodedOperand *operand, i
     return true;
 }
 
-/* `bytes` are written at `offset` below the start: false if somebody may need what stood there. */
+/* A write of `bytes` at `offset`. False: it may overwrite a value that is still needed. */
 static bool write_stack(const state *now, int32_t offset, int32_t bytes)
 {
     if (offset - bytes < 0 || offset > now->depth + RED_ZONE) {
@@ -143,10 +143,11 @@ static bool write_stack(const state *now, int32_t offset, int32_t bytes)
     return true;
 }
 
-/* The caller's value of a register, if it is still there, is known to lie at `offset` from now on. */
+/* If the register still has the caller's value, stores that the value is at `offset` from now on. */
 static void note_saved(state *now, int number, int32_t offset)
 {
-    if (number >= 0 && is_callers(number) && !now->changed[number] && now->saved_at[number] == 0) {
+    if (number >= 0 && is_callee_saved(number) && !now->changed[number] &&
+        now->saved_at[number] == 0) {
         now->saved_at[number] = offset;
     }
 }
@@ -164,7 +165,7 @@ static bool push(state *now, const instruction *what)
     return operand->type != ZYDIS_OPERAND_TYPE_MEMORY;
 }
 
-/* `sub rsp, constant` and `add rsp, constant`, upwards only to where nothing is saved. */
+/* `sub rsp, constant` and `add rsp, constant`. False: neither, or a saved value would be below the red zone. */
 static bool move_stack_pointer(state *now, const instruction *what)
 {
     const ZydisDecodedOperand *operands = what->operands;
@@ -193,7 +194,7 @@ static bool write_register(state *now, ZydisRegister reg)
     if (number == RSP || is_argument(now, number)) {
         return false;
     }
-    if (is_callers(number)) {
+    if (is_callee_saved(number)) {
         if (now->saved_at[number] == 0) {
             return false;
         }
@@ -250,7 +251,7 @@ static bool is_special(const instruction *what)
     }
 }
 
-/* False: what this instruction does cannot be taken back. */
+/* Updates the state by one instruction. False: it cannot be undone. */
 static bool follow(state *now, const instruction *what)
 {
     if (is_special(what)) {
@@ -286,12 +287,12 @@ static uint8_t *put_stack_address(uint8_t *at, int32_t offset)
     return at + sizeof(offset);
 }
 
-/* `mov register, [rsp + …]` for each that was changed; `lea rsp, [rsp + …]`. */
+/* `mov register, [rsp + …]` for each changed register, then `lea rsp, [rsp + …]`. */
 static void write_undo(const state *now, ctm_site *out)
 {
     uint8_t *at = out->undo;
     for (int i = 0; i < REGISTERS; i++) {
-        if (now->changed[i] && is_callers(i)) {
+        if (now->changed[i] && is_callee_saved(i)) {
             *at++ = i < 8 ? 0x48 : 0x4c;
             *at++ = 0x8b;
             *at++ = (uint8_t)(0x84 | (i & 7) << 3);
@@ -307,7 +308,7 @@ static void write_undo(const state *now, ctm_site *out)
     out->undo_length = (uint32_t)(at - out->undo);
 }
 
-/* Can a jump replace this instruction? Its first two bytes are written at once, so they lie in one cache line. */
+/* Whether a jump can replace this instruction. Its first two bytes, written at once, must be in one cache line. */
 static bool can_be_site(const uint8_t *code, const instruction *what)
 {
     return what->is.length >= PYCTM_JUMP_BYTES &&
@@ -344,7 +345,7 @@ const char *pyctm_prologue_find_site(const uint8_t *code, uint32_t size, uint32_
 
 /* --- moving --- */
 
-/* Puts a 4-byte offset at `at`, relative to the byte behind it, that leads to `goal`. False: too far. */
+/* Writes the 4-byte offset of `goal`, relative to the byte after the offset. False: too far. */
 static bool put_offset(uint8_t *at, const uint8_t *goal)
 {
     const intptr_t distance = goal - (at + 4);
@@ -353,10 +354,10 @@ static bool put_offset(uint8_t *at, const uint8_t *goal)
     return distance == offset;
 }
 
-/* A branch gets a 4-byte offset: its new length; 0: it cannot. */
+/* Copies a branch, with a 4-byte offset. Returns its new length; 0: not possible. */
 static uint32_t move_branch(uint8_t *to, const uint8_t *from, const instruction *what)
 {
-    const uint8_t *goal = branch_goal(from, what);
+    const uint8_t *goal = branch_target(from, what);
     if (is_call(what) || what->is.mnemonic == ZYDIS_MNEMONIC_JMP) {
         to[0] = is_call(what) ? 0xe8 : 0xe9;
         return put_offset(to + 1, goal) ? 5 : 0;
@@ -370,7 +371,7 @@ static uint32_t move_branch(uint8_t *to, const uint8_t *from, const instruction 
     return put_offset(to + 2, goal) ? 6 : 0;
 }
 
-/* Copies one instruction, correcting a relative address: its new length; 0: it cannot. */
+/* Copies one instruction and corrects a relative address. Returns its new length; 0: not possible. */
 static uint32_t move_instruction(uint8_t *to, const uint8_t *from, const instruction *what)
 {
     if (what->is.raw.imm[0].is_relative) {
@@ -380,13 +381,13 @@ static uint32_t move_instruction(uint8_t *to, const uint8_t *from, const instruc
     if ((what->is.attributes & ZYDIS_ATTRIB_IS_RELATIVE) == 0) {
         return what->is.length;
     }
-    const uint32_t place = what->is.raw.disp.offset;
+    const uint32_t field = what->is.raw.disp.offset;
     const int64_t moved = what->is.raw.disp.value + (from - to);
     const int32_t offset = (int32_t)moved;
     if (what->is.raw.disp.size != 32 || moved != offset) {
         return 0;
     }
-    memcpy(to + place, &offset, sizeof(offset));
+    memcpy(to + field, &offset, sizeof(offset));
     return what->is.length;
 }
 
@@ -401,7 +402,7 @@ const char *pyctm_prologue_move(uint8_t *to, const uint8_t *code, uint32_t lengt
             return "an instruction at the function's start is not known";
         }
         const uint32_t moved = move_instruction(to + written, code + from, &next);
-        const uint8_t *goal = branch_goal(code + from, &next);
+        const uint8_t *goal = branch_target(code + from, &next);
         if (moved == 0 || (goal >= code && goal < code + length)) {
             return "an instruction at the function's start cannot be moved";
         }
@@ -420,9 +421,10 @@ const char *pyctm_prologue_move(uint8_t *to, const uint8_t *code, uint32_t lengt
 
 #define KEPT_BY_CALLS (1u << RBX | 1u << RBP | 0xf000u)
 
-/* Where the function's first argument is. A slot is a place on the stack as code names it: by rsp or rbp and an offset. */
+/* Which registers and slots have the function's first argument. A slot is a stack address as the code writes it: rsp or
+ * rbp plus an offset. */
 typedef struct copies {
-    uint32_t registers; /* a bit each */
+    uint32_t registers; /* a bit for each register */
     uint32_t count;
     struct {
         ZydisRegister base;
@@ -437,7 +439,7 @@ static bool is_slot(const ZydisDecodedOperand *operand)
            (operand->mem.base == ZYDIS_REGISTER_RSP || operand->mem.base == ZYDIS_REGISTER_RBP);
 }
 
-/* The slot that the operand names; `count`: it is not one that has the argument. */
+/* The index of the operand's slot; `count`: the slot does not have the argument. */
 static uint32_t find_slot(const copies *now, const ZydisDecodedOperand *operand)
 {
     uint32_t i = 0;
@@ -457,7 +459,7 @@ static bool has_argument(const copies *now, const ZydisDecodedOperand *operand)
     return find_slot(now, operand) < now->count;
 }
 
-/* A change of rsp or rbp gives slots other names: they are forgotten. */
+/* A change of rsp or rbp changes the slots' offsets: they are forgotten. */
 static void forget_base(copies *now, ZydisRegister base)
 {
     uint32_t kept = 0;
@@ -504,7 +506,7 @@ static void follow_argument(copies *now, const instruction *what)
                        has_argument(now, &what->operands[1]);
     if (is_call(what)) {
         now->registers &= KEPT_BY_CALLS;
-        return; /* it leaves the stack pointer as it was */
+        return; /* a call leaves the stack pointer unchanged */
     }
     for (int i = 0; i < what->is.operand_count; i++) {
         if ((what->operands[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0) {
@@ -515,16 +517,16 @@ static void follow_argument(copies *now, const instruction *what)
 
 typedef struct calls {
     uint32_t count;
-    const uint8_t *targets[CALLS]; /* in the order in which they are met */
-    bool gives_argument;           /* the first one gets what the function got */
+    const uint8_t *targets[CALLS]; /* in the order of the code */
+    bool gives_argument;           /* the first call passes the function's first argument */
 } calls;
 
-/* Follows the code from `at` on, along the way on which no conditional branch is taken, to its end. */
+/* Lists the calls from `at` to the end, along the path on which no conditional branch is taken. */
 static void list_calls(const uint8_t *at, copies argument, calls *out)
 {
     instruction next;
     for (uint32_t step = 0; step < STEPS && decode(at, &next); step++) {
-        const uint8_t *goal = branch_goal(at, &next);
+        const uint8_t *goal = branch_target(at, &next);
         if (is_call(&next) && goal != NULL && out->count < CALLS) {
             out->gives_argument =
                 out->count == 0 ? (argument.registers >> RDI & 1) != 0 : out->gives_argument;
@@ -538,8 +540,8 @@ static void list_calls(const uint8_t *at, copies argument, calls *out)
     }
 }
 
-/* The first call of `one` if the other side does not have it, and if it passes on what the function got: otherwise the
- * compiler has put the hidden function's own code here, and this is a call of that. */
+/* The first call of `one`, if `other` does not have it and it passes the function's argument. Otherwise the compiler
+ * has inlined the hidden function here, and this is a call that the hidden function makes. */
 static const uint8_t *call_of_one_side(const calls *one, const calls *other)
 {
     if (!one->gives_argument) {
@@ -570,7 +572,7 @@ const void *pyctm_prologue_guarded_call(const uint8_t *code, uint32_t size)
         }
         follow_argument(&argument, &next);
     }
-    const uint8_t *goal = branch_goal(code + at, &next);
+    const uint8_t *goal = branch_target(code + at, &next);
     if (goal == NULL) {
         return NULL;
     }
@@ -579,7 +581,7 @@ const void *pyctm_prologue_guarded_call(const uint8_t *code, uint32_t size)
     list_calls(code + at + next.is.length, argument, &passed);
     const uint8_t *on_taken = call_of_one_side(&taken, &passed);
     const uint8_t *on_passed = call_of_one_side(&passed, &taken);
-    /* Both or neither: the branch decides something else. */
+    /* Both or neither: the branch tests something else. */
     return (on_taken == NULL) != (on_passed == NULL) ? (on_taken != NULL ? on_taken : on_passed)
                                                      : NULL;
 }

@@ -1,5 +1,4 @@
-/* follow.c: the remembered stack (stack.h) and the real one, compared frame by frame.
- */
+/* follow.c: compares the remembered stack (stack.h) with the real one, frame by frame. */
 #include "capture/frames/family.h"
 
 #include "capture/hot.h"
@@ -9,13 +8,13 @@
 #if PYCTM_FAMILY != 0
 
 /* HOOK: */
-static inline uint32_t place_of(const void *frame)
+static inline uint32_t bucket_of(const void *frame)
 {
-    return (uint32_t)((uintptr_t)frame >> 4) % PYCTM_STACK_PLACES;
+    return (uint32_t)((uintptr_t)frame >> 4) % PYCTM_STACK_BUCKETS;
 }
 
-/* HOOK: The frame's address from where it is remembered. The compiler knows that the chain led to the same address, and
- * would take that one, for which the processor has to wait: hence volatile. */
+/* HOOK: Reads the frame's address from the level. It is volatile because the compiler knows that the chain has reached
+ * the same address, and would use that one, for which the processor has to wait. */
 static inline const pyctm_interpreter_frame *remembered_frame(const pyctm_level *level)
 {
     return *(const void *const volatile *)&level->frame;
@@ -35,8 +34,8 @@ static inline void put_level(pyctm_stack *stack, uint32_t at, const pyctm_interp
     }
 }
 
-/* HOOK: Compares the real chain from level `at` on, whose frame was just reached, with the remembered one, until a mark
- * says that the rest agrees. *out_end is the level it ended at; false: whose frame was called from elsewhere. */
+/* HOOK: Compares the real chain from level `at`, whose frame was just reached, with the levels, until a sentinel proves
+ * that the rest agrees. *out_end is the level where it ended; false: that level's frame has another caller now. */
 static inline bool follow_down(pyctm_stack *stack, uint32_t at, bool is_top, uint32_t *out_end)
 {
     const pyctm_level *const with_sentinel = stack->levels + stack->with_sentinel;
@@ -60,7 +59,7 @@ static inline bool follow_down(pyctm_stack *stack, uint32_t at, bool is_top, uin
     }
 }
 
-/* HOOK: The length is set, and the levels from `lowest` on are new. */
+/* HOOK: Counts complete frames. The length is set, and the levels from `lowest` on are new. */
 static inline void count_complete(pyctm_stack *stack)
 {
     if (stack->lowest < stack->length) {
@@ -72,13 +71,13 @@ static inline void count_complete(pyctm_stack *stack)
                 pyctm_frame_is_complete((const pyctm_interpreter_frame *)stack->levels[i].frame);
             stack->totals[i] = total;
         }
-        if (total != before) { /* what is counted above is wrong now */
+        if (total != before) { /* the totals of the levels above are wrong now */
             stack->known = stack->length;
         }
     }
 }
 
-/* HOOK: Takes all of the chain, keeping what agrees. */
+/* HOOK: Reads the whole chain and keeps the levels that agree. */
 static PYCTM_RARELY bool follow_anew(pyctm_stack *stack, const pyctm_interpreter_frame *top)
 {
     uint32_t length = 0;
@@ -92,9 +91,9 @@ static PYCTM_RARELY bool follow_anew(pyctm_stack *stack, const pyctm_interpreter
     for (const pyctm_interpreter_frame *frame = top; frame != NULL; frame = frame->previous) {
         put_level(stack, --at, frame);
     }
-    /* Where two frames share a place, the younger one is to be found there: it is asked for more often. */
-    for (at = length > PYCTM_STACK_PLACES ? length - PYCTM_STACK_PLACES : 0; at < length; at++) {
-        stack->places[place_of(stack->levels[at].frame)] = at;
+    /* If two frames have the same hash, the younger one is stored, because it is searched more often. */
+    for (at = length > PYCTM_STACK_BUCKETS ? length - PYCTM_STACK_BUCKETS : 0; at < length; at++) {
+        stack->buckets[bucket_of(stack->levels[at].frame)] = at;
     }
     stack->length = length;
     count_complete(stack);
@@ -102,8 +101,8 @@ static PYCTM_RARELY bool follow_anew(pyctm_stack *stack, const pyctm_interpreter
     return true;
 }
 
-/* HOOK: Finds the frames that are not remembered, the innermost first, up to one that is, above a chain that is: *out_base
- * levels. False: too many. */
+/* HOOK: Finds the frames that are not remembered, the innermost first, up to a remembered one whose callers agree with
+ * the levels; there are *out_base levels up to it. False: too many. */
 static inline bool find_fresh(pyctm_stack *stack, const pyctm_interpreter_frame *top,
                               const pyctm_interpreter_frame **fresh, uint32_t *out_n,
                               uint32_t *out_base)
@@ -112,20 +111,20 @@ static inline bool find_fresh(pyctm_stack *stack, const pyctm_interpreter_frame 
     uint32_t n = 0;
     *out_base = 0;
     for (; frame != NULL; frame = frame->previous) {
-        const uint32_t at = stack->places[place_of(frame)];
+        const uint32_t at = stack->buckets[bucket_of(frame)];
         uint32_t end = at;
         const bool is_known = at < stack->known && stack->levels[at].frame == frame;
         if (is_known && follow_down(stack, at, frame == top, &end)) {
             *out_base = at + 1;
             if (at - end > PYCTM_LONG_WALK && end + 1 < stack->with_sentinel) {
-                stack->with_sentinel = end + 1; /* make them anew */
+                stack->with_sentinel = end + 1; /* set these sentinels again */
             }
             break;
         }
         if (n + (at - end) >= PYCTM_STACK_FRESH) {
             return false;
         }
-        for (uint32_t i = at; i > end; i--) { /* in the chain, but above frames that are not */
+        for (uint32_t i = at; i > end; i--) { /* in the chain, but their callers changed */
             fresh[n++] = stack->levels[i].frame;
         }
         frame = is_known ? stack->levels[end].frame : frame;
@@ -151,7 +150,7 @@ bool pyctm_stack_follow(pyctm_stack *stack, PyThreadState *thread_state)
     for (uint32_t i = 0; i < n; i++) {
         const pyctm_interpreter_frame *const added = fresh[n - 1 - i];
         put_level(stack, base + i, added);
-        stack->places[place_of(added)] = base + i;
+        stack->buckets[bucket_of(added)] = base + i;
     }
     stack->length = base + n;
     count_complete(stack);
@@ -215,7 +214,7 @@ bool pyctm_stack_has_cached_caller(pyctm_stack *stack, const void *innermost,
     return false;
 }
 
-/* HOOK: Is it time to try to make this near again? */
+/* HOOK: Whether this entry of the call cache is to be made again. */
 static inline bool is_due(pyctm_cached_call *cached)
 {
     if (cached->skip > 0) {
@@ -232,7 +231,7 @@ static inline bool is_due(pyctm_cached_call *cached)
     return true;
 }
 
-/* HOOK: Marks the caller if it can be marked. Else, if it is the oldest frame, none is needed. */
+/* HOOK: Gives the caller a sentinel if it can have one. Otherwise, if it is the oldest frame, it needs none. */
 static inline bool set_caller_sentinel(pyctm_stack *stack, pyctm_cached_call *cached,
                                        const pyctm_interpreter_frame *caller,
                                        const pyctm_interpreter_frame *called)
@@ -251,7 +250,7 @@ static inline bool set_caller_sentinel(pyctm_stack *stack, pyctm_cached_call *ca
     return slot != NULL || cached->is_whole;
 }
 
-/* HOOK: A mark costs more than it saves if the call returns before it is looked at: then it is tried less and less. */
+/* HOOK: A sentinel costs more than it saves if the call returns before it is tested; then it is tried less often. */
 void pyctm_stack_cache_call(pyctm_stack *stack, const void *innermost, uint64_t callers,
                             uint32_t context)
 {
@@ -277,8 +276,8 @@ void pyctm_stack_cache_call(pyctm_stack *stack, const void *innermost, uint64_t 
     cached->skip = 31;
 }
 
-/* HOOK: The frame is where it was remembered, but stands elsewhere, or in another call. If only frames matter, that
- * is as good, unless one is complete and the other is not. */
+/* HOOK: The frame is the remembered one, but at another instruction or in another call. If only frames matter, it is
+ * accepted, unless one is complete and the other is not. */
 static PYCTM_RARELY bool accept_moved(const pyctm_stack *stack, pyctm_level *level,
                                       const pyctm_interpreter_frame *frame)
 {
@@ -292,8 +291,8 @@ static PYCTM_RARELY bool accept_moved(const pyctm_stack *stack, pyctm_level *lev
     return true;
 }
 
-/* HOOK: The levels were compared without meeting a mark. Their calls have returned and were made again: mark the new
- * ones, though not each time, for it may be that they cannot be marked. */
+/* HOOK: The levels were compared without finding a sentinel: their calls have returned and were made again. Sets
+ * sentinels of the new calls, but not each time, because these frames may be unable to have any. */
 static PYCTM_RARELY void set_sentinels_anew(pyctm_stack *stack, uint32_t from, uint32_t to)
 {
     if (stack->long_walks++ % 4 == 0) {
@@ -302,8 +301,9 @@ static PYCTM_RARELY void set_sentinels_anew(pyctm_stack *stack, uint32_t from, u
     }
 }
 
-/* HOOK: Goes down to the older levels from `level`, where the chain has led, comparing, until a mark says that the rest
- * agrees too. The levels in between are not looked at for marks: see PYCTM_NO_SENTINEL. */
+/* HOOK: Compares the older levels below `top`, which the chain has reached, with the chain, until a sentinel proves
+ * that the rest agrees too. Sentinels are tested only at the levels that `guard` and `below` name: see
+ * PYCTM_NO_SENTINEL. */
 static inline bool is_rest_known(pyctm_stack *stack, pyctm_level *const top, bool frames_only)
 {
     pyctm_level *const oldest = stack->levels, *level = top;
@@ -360,8 +360,8 @@ bool pyctm_stack_find_above(pyctm_stack *stack, const void *innermost, bool fram
                             pyctm_above *out)
 {
     const pyctm_interpreter_frame *frame = innermost;
-    for (uint32_t n = 0; frame != NULL && n < PYCTM_STACK_FEW; frame = frame->previous) {
-        const uint32_t at = stack->places[place_of(frame)];
+    for (uint32_t n = 0; frame != NULL && n < PYCTM_ABOVE_FRAMES; frame = frame->previous) {
+        const uint32_t at = stack->buckets[bucket_of(frame)];
         pyctm_level *const level = stack->levels + at;
         out->frames[n].frame = frame;
         out->frames[n].instruction = pyctm_frame_instruction(frame);
@@ -375,7 +375,7 @@ bool pyctm_stack_find_above(pyctm_stack *stack, const void *innermost, bool fram
             out->level = at;
             return true;
         }
-        if (!frames_only) { /* contexts are made with what has changed */
+        if (!frames_only) { /* the contexts above include what has changed */
             return false;
         }
     }

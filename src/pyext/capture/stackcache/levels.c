@@ -1,4 +1,4 @@
-/* levels.c: room for the levels of the remembered stack. */
+/* levels.c: the memory of the levels of the remembered stack. */
 #include "capture/stackcache/stack.h"
 
 #include <stdlib.h>

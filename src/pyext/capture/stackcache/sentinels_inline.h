@@ -1,22 +1,22 @@
-/* sentinels_inline.h: marks, by which older frames are known to be as they were; inline in follow.c.
+/* sentinels_inline.h: sentinels, which prove that older frames have not changed; inline in follow.c.
  *
- * Model: a frame that called another one in the same run of the interpreter's loop is suspended with its stack
- * pointer at the slot where the call's result will be put: the lowest slot of the call's operands, which the new frame
- * has taken. A mark is a word written there, that no object's reference can be. To the interpreter the slot is free space
- * above the stack: it reads it only after it has written it, and it writes it before this frame can stand at this
- * instruction in another call, for then the operands are pushed anew, the lowest into this slot. So a frame that stands
- * where it is remembered, and whose mark is there, is in the same call as when the mark was made, and it and all older
- * frames have not moved since.
+ * Model: a frame that called another one in the same run of the interpreter's loop is suspended with its stack pointer
+ * at the slot where the call's result will be put: the lowest slot of the call's operands, which now belong to the new
+ * frame. A *sentinel* is a word written there that cannot be an object's reference. The interpreter treats the slot as
+ * free space above the stack: it reads the slot only after it has written it. It writes the slot before this frame can
+ * be at this instruction in another call, because the operands are then pushed again, the lowest into this slot. So a
+ * frame that is at its remembered instruction and still has its sentinel is in the same call as when the sentinel was
+ * written, and it and all older frames have not changed since.
  *
- * No two marks are the same word, so one that is in the slot is this call's; whoever finds one there takes it over.
+ * No two sentinels are the same word, so a sentinel in the slot belongs to this call. It is used again, not replaced.
  *
- * This holds for instructions that take an operand off the stack: hence `pyctm_frame_sentinel_slot`, of each family, which gives no
- * slot for others (a property's owner, for one, may be left there), nor for code that runs compiled. A frame that was
- * entered from C is never marked through: then the caller's operands are still on its stack.
+ * This holds for instructions that remove an operand from the stack. So each family's `pyctm_frame_sentinel_slot`
+ * returns no slot for other instructions (for example, a property's owner may stay there) nor for compiled code. A
+ * frame that was entered from C gives its caller no sentinel, because the caller's operands are still on its stack.
  *
- * The few innermost frames change with nearly every event. They are compared; marking them would cost more.
+ * The few innermost frames change with nearly every event. They are compared: a sentinel would cost more.
  *
- * To be included before Python.h.
+ * Included before Python.h.
  */
 
 #ifndef PYCTM_CAPTURE_STACKCACHE_SENTINELS_INLINE_H
@@ -29,12 +29,12 @@
 #if PYCTM_FAMILY != 0
 
 #define PYCTM_SENTINEL_BASE \
-    ((uintptr_t)0xC7A3u << 48 | 0x6bu) /* no address, and no tagged number that occurs */
+    ((uintptr_t)0xC7A3u << 48 | 0x6bu) /* no address, and no tagged number in use */
 #define PYCTM_SENTINEL_SERIAL_BITS ((uintptr_t)0xffffffffu << 8)
-#define PYCTM_LONG_WALK 12u  /* levels without a mark */
-#define PYCTM_NO_SENTINEL 4u /* the innermost ones */
+#define PYCTM_LONG_WALK 12u  /* levels compared without a sentinel */
+#define PYCTM_NO_SENTINEL 4u /* the innermost levels, which get no sentinel */
 
-/* HOOK: Where the mark of a complete frame goes that has called `above`, both in the chain; NULL: it cannot have one. */
+/* HOOK: The sentinel's slot of a complete frame that has called `above`, both in the chain; NULL: it has none. */
 static inline uintptr_t *pyctm_sentinel_slot_under(pyctm_interpreter_frame *frame,
                                                    const pyctm_interpreter_frame *above)
 {
@@ -49,7 +49,7 @@ static inline uintptr_t *pyctm_sentinel_slot_under(pyctm_interpreter_frame *fram
     return is_inside ? slot : NULL;
 }
 
-/* HOOK: The frame at `level` has called the one above, which is in the chain too. */
+/* HOOK: The sentinel's slot of the frame at `level`, which has called the level above, both in the chain. */
 static inline uintptr_t *pyctm_sentinel_slot(const pyctm_stack *stack, uint32_t level)
 {
     const bool is_complete = stack->totals[level] > (level > 0 ? stack->totals[level - 1] : 0);
@@ -65,7 +65,7 @@ static inline uintptr_t pyctm_sentinel_word(uint32_t serial)
     return PYCTM_SENTINEL_BASE | (uintptr_t)serial << 8;
 }
 
-/* HOOK: Makes a mark, unless there is one; its serial. */
+/* HOOK: Writes a sentinel, unless there is one. Returns its serial. */
 static inline uint32_t pyctm_sentinel_put(pyctm_stack *stack, uintptr_t *slot)
 {
     if ((*slot & ~PYCTM_SENTINEL_SERIAL_BITS) != PYCTM_SENTINEL_BASE) {
@@ -74,7 +74,7 @@ static inline uint32_t pyctm_sentinel_put(pyctm_stack *stack, uintptr_t *slot)
     return (uint32_t)(*slot >> 8);
 }
 
-/* HOOK: 1 + the innermost level below `level` that has a mark. */
+/* HOOK: 1 + the innermost level below `level` that has a sentinel; 0: none. */
 static inline uint32_t pyctm_sentinel_guard_of(const pyctm_stack *stack, uint32_t level)
 {
     if (level == 0) {
@@ -84,7 +84,7 @@ static inline uint32_t pyctm_sentinel_guard_of(const pyctm_stack *stack, uint32_
     return older->sentinel != NULL ? level : older->below;
 }
 
-/* HOOK: Marks the levels from `from` to below `to`, which is at most the innermost one. */
+/* HOOK: Sets the sentinels of the levels from `from` to below `to`, which is at most the innermost one. */
 static inline void pyctm_sentinel_set(pyctm_stack *stack, uint32_t from, uint32_t to)
 {
     uint32_t below = pyctm_sentinel_guard_of(stack, from);
@@ -99,7 +99,7 @@ static inline void pyctm_sentinel_set(pyctm_stack *stack, uint32_t from, uint32_
     }
 }
 
-/* HOOK: The levels are as the chain is, and counted: marks those that are new. */
+/* HOOK: The levels agree with the chain and are counted: sets the sentinels of the new ones. */
 static inline void pyctm_sentinel_changed(pyctm_stack *stack)
 {
     if (stack->lowest < stack->with_sentinel) {
@@ -112,7 +112,8 @@ static inline void pyctm_sentinel_changed(pyctm_stack *stack)
     stack->guard = pyctm_sentinel_guard_of(stack, stack->with_sentinel);
 }
 
-/* HOOK: `level` is below `marked` and below the innermost one, and its frame stands where it is remembered. */
+/* HOOK: Whether the level still has its sentinel. `level` is below `with_sentinel` and below the innermost one, and its
+ * frame is at its remembered instruction. */
 static inline bool pyctm_sentinel_is_there(const pyctm_level *level)
 {
     return level->sentinel != NULL && *level->sentinel == pyctm_sentinel_word(level->serial);

@@ -1,4 +1,4 @@
-/* site_cache.c: see site_cache.h. Out of memory it stays as small as it is. */
+/* site_cache.c: see site_cache.h. If memory for a larger cache is refused, the cache keeps its size. */
 #include "capture/stackcache/site_cache.h"
 
 #include <stdlib.h>
@@ -18,7 +18,7 @@ static void grow(pyctm_site_cache *cache)
 {
     const uint32_t mask = 2 * cache->mask + 1;
     pyctm_cached_site *more = calloc((size_t)mask + 1, sizeof *more);
-    cache->lost = 0;
+    cache->overwritten = 0;
     if (more == NULL) {
         return;
     }
@@ -30,13 +30,13 @@ static void grow(pyctm_site_cache *cache)
 }
 
 /* HOOK: */
-void pyctm_site_cache_keep(pyctm_site_cache *cache, const pyctm_where *where, uint32_t size,
-                           uint32_t site)
+void pyctm_site_cache_store(pyctm_site_cache *cache, const pyctm_where *where, uint32_t size,
+                            uint32_t site)
 {
-    pyctm_cached_site *cached = pyctm_site_cache_place(cache, where, size);
-    cache->lost += cached->callers >> 32 == cache->stamp;
+    pyctm_cached_site *cached = pyctm_site_cache_entry(cache, where, size);
+    cache->overwritten += cached->callers >> 32 == cache->stamp;
     *cached = (pyctm_cached_site){where->instruction, where->callers, size, site};
-    if (cache->lost > cache->mask && cache->mask < MOST_MASK) {
+    if (cache->overwritten > cache->mask && cache->mask < MOST_MASK) {
         grow(cache);
     }
 }
@@ -44,7 +44,7 @@ void pyctm_site_cache_keep(pyctm_site_cache *cache, const pyctm_where *where, ui
 /* HOOK: */
 void pyctm_site_cache_forget(pyctm_site_cache *cache)
 {
-    if (++cache->stamp == 0) { /* once round: old stamps would be good again */
+    if (++cache->stamp == 0) { /* wrapped around: old stamps would be valid again */
         memset(cache->rows, 0, sizeof(pyctm_cached_site) * ((size_t)cache->mask + 1));
         cache->stamp = 1;
     }
@@ -57,7 +57,7 @@ void pyctm_site_cache_release(pyctm_site_cache *cache)
         cache->rows = cache->first;
         cache->mask = PYCTM_SITES_FIRST_MASK;
     }
-    cache->lost = 0;
+    cache->overwritten = 0;
 }
 
 size_t pyctm_site_cache_memory(const pyctm_site_cache *cache)

@@ -1,12 +1,14 @@
 /* stack_cache.c: from the remembered stack to a site.
  *
- * Model: a frame's *context* (step_cache.h) stands for the chain that ends there, and has its traceback. `valid` levels,
- * counted from the oldest, have not changed since they got their contexts. What the innermost frame adds is looked up in
- * a cache of sites (site_cache.h).
+ * Model: a frame's *context* (step_cache.h) stands for the chain up to that frame, and has its traceback. `valid`
+ * levels, counted from the oldest, have not changed since they got their contexts. What the innermost frame adds is
+ * looked up in the site cache (site_cache.h).
  *
- * The callers of an event are known in one of three ways, the cheapest first: the frame is a near; one of its next
- * callers is, and the steps from there on are in the cache; the levels below are as remembered. With the callers known, a
- * site that is not in its cache is looked up in the tables. Else the whole stack is followed.
+ * The callers of an event are found in one of three ways, the cheapest first:
+ *   - the innermost frame is in the call cache;
+ *   - one of its next callers is, and the steps from there on are in the step cache;
+ *   - the levels below agree with the chain.
+ * With the callers known, a site that is not cached is looked up in the tables. Otherwise the whole stack is followed.
  */
 #include "capture/stackcache/stack_cache.h"
 
@@ -18,13 +20,18 @@
 
 #if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
 
-#define HOPELESS 16u       /* failures in a row, after which chances are taken only now and then: */
-#define CHANCES 64u        /* of so many */
-#define CHANCES_TAKEN 8u   /* the first ones, so that what was made at one can help at the next */
-#define FAR 2u             /* complete frames to a near: then one is made nearer */
-#define MORE_IN_A_ROW 2u   /* events in a frame that is not remembered: there may be more */
-#define MANY_IN_A_ROW 12u  /* it is worth being remembered */
-#define AGAIN_IN_A_ROW 64u /* after so many more it is worth trying that again */
+/* After MAX_FAILURES failed searches in a row, only the first SEARCHES of SEARCH_PERIOD occasions are used. They follow
+ * one another, so that an entry made at one can help at the next. */
+#define MAX_FAILURES 16u
+#define SEARCH_PERIOD 64u
+#define SEARCHES 8u
+/* Complete frames up to a cached call, from which on a closer call is cached as well. */
+#define FAR_CALLERS 2u
+/* Events in a row in a frame without a cached call: after the first number the call is cached, because more may follow;
+ * after the second one the whole stack is followed, which is worth its cost then; and again after each AGAIN more. */
+#define EVENTS_TO_CACHE 2u
+#define EVENTS_TO_FOLLOW 12u
+#define EVENTS_TO_FOLLOW_AGAIN 64u
 
 void pyctm_stack_cache_init(pyctm_stack_cache *cache, ctm_tracer *tracer, pyctm_code_cache *codes)
 {
@@ -57,7 +64,7 @@ static bool reserve_contexts(pyctm_stack_cache *cache, uint32_t levels)
     return true;
 }
 
-/* HOOK: The hops stay: they are read only where the tag is right, and lie on other cache lines. */
+/* HOOK: The links are left: they are read only if the tag matches, and are on other cache lines. */
 static void forget_cached_calls(pyctm_stack *stack)
 {
     for (uint32_t i = 0; i < PYCTM_CALL_CACHE_ENTRIES; i++) {
@@ -106,7 +113,7 @@ static ctm_status level_row(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t
     return pyctm_code_frame(cache->codes, shard, code, unit, out);
 }
 
-/* HOOK: The step from `caller` to a level whose instruction is new there. */
+/* HOOK: Makes the step from `caller` to a level with an instruction that has no step from there. */
 static ctm_status new_step(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t level,
                            uint32_t caller, pyctm_cached_step **out)
 {
@@ -115,19 +122,19 @@ static ctm_status new_step(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t 
     if (status != CTM_OK) {
         return status;
     }
-    pyctm_cached_step *by_row = pyctm_step_place(&cache->steps, caller, pyctm_step_to_row(row));
+    pyctm_cached_step *by_row = pyctm_step_entry(&cache->steps, caller, pyctm_step_to_row(row));
     if (!pyctm_step_is(&cache->steps, by_row, caller, pyctm_step_to_row(row))) {
         pyctm_step_put(&cache->steps, by_row, caller, pyctm_step_to_row(row),
                        (pyctm_level_context){++cache->last_context, 0});
     }
     const pyctm_level_context found = {by_row->context, by_row->traceback};
     const uintptr_t instruction = (uintptr_t)cache->stack.levels[level].instruction;
-    *out = pyctm_step_place(&cache->steps, caller, instruction);
+    *out = pyctm_step_entry(&cache->steps, caller, instruction);
     pyctm_step_put(&cache->steps, *out, caller, instruction, found);
     return CTM_OK;
 }
 
-/* HOOK: Gives the levels below `levels` their contexts. */
+/* HOOK: Finds the contexts of the levels below `levels`. */
 static ctm_status find_contexts(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t levels)
 {
     pyctm_level_context now =
@@ -135,7 +142,7 @@ static ctm_status find_contexts(pyctm_stack_cache *cache, ctm_shard *shard, uint
     while (cache->valid < levels) {
         if (is_complete(cache, cache->valid)) {
             const uintptr_t instruction = (uintptr_t)cache->stack.levels[cache->valid].instruction;
-            pyctm_cached_step *step = pyctm_step_place(&cache->steps, now.context, instruction);
+            pyctm_cached_step *step = pyctm_step_entry(&cache->steps, now.context, instruction);
             if (!pyctm_step_is(&cache->steps, step, now.context, instruction)) {
                 const ctm_status status = new_step(cache, shard, cache->valid, now.context, &step);
                 if (status != CTM_OK) {
@@ -149,7 +156,7 @@ static ctm_status find_contexts(pyctm_stack_cache *cache, ctm_shard *shard, uint
     return CTM_OK;
 }
 
-/* HOOK: Puts the frame of a complete level on top of *traceback. */
+/* HOOK: Adds the frame of a complete level on top of *traceback. */
 static ctm_status add_level(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t level,
                             uint32_t *traceback)
 {
@@ -162,22 +169,22 @@ static ctm_status add_level(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t
     return status;
 }
 
-/* HOOK: Keeps what was looked up for `level`, which is complete. */
-static void keep_traceback(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t level,
-                           uint32_t traceback)
+/* HOOK: Stores the traceback that was looked up for `level`, which is complete. */
+static void store_traceback(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t level,
+                            uint32_t traceback)
 {
     const uint32_t caller = level > 0 ? cache->contexts[level - 1].context : 0;
     uint32_t row;
     cache->contexts[level].traceback = traceback;
-    pyctm_step_keep(&cache->steps, caller, (uintptr_t)cache->stack.levels[level].instruction,
-                    traceback);
+    pyctm_step_set_traceback(&cache->steps, caller,
+                             (uintptr_t)cache->stack.levels[level].instruction, traceback);
     if (level_row(cache, shard, level, &row) == CTM_OK) {
-        pyctm_step_keep(&cache->steps, caller, pyctm_step_to_row(row), traceback);
+        pyctm_step_set_traceback(&cache->steps, caller, pyctm_step_to_row(row), traceback);
     }
 }
 
-/* HOOK: The traceback of the `keep` innermost frames up to `level`, which is complete. A chain that is kept whole is
- * built on those of the levels below; a cut one has none of their rows. */
+/* HOOK: The traceback of the `keep` innermost frames up to `level`, which is complete. A chain that fits is built on
+ * those of the levels below; a cut one shares no rows with them. */
 static ctm_status chain_traceback(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t level,
                                   uint32_t keep, uint32_t *out)
 {
@@ -199,14 +206,14 @@ static ctm_status chain_traceback(pyctm_stack_cache *cache, ctm_shard *shard, ui
             return status;
         }
         if (left_out == 0 || i == level) {
-            keep_traceback(cache, shard, i, traceback);
+            store_traceback(cache, shard, i, traceback);
         }
     }
     *out = traceback;
     return CTM_OK;
 }
 
-/* HOOK: The traceback of the frames older than level `top`, at most `keep`; `total` of them are complete, not 0. */
+/* HOOK: The traceback of the frames older than level `top`, at most `keep`. At least one of them is complete. */
 static __attribute__((noinline)) ctm_status parent_of(pyctm_stack_cache *cache, ctm_shard *shard,
                                                       uint32_t top, uint32_t keep, uint32_t *out)
 {
@@ -231,32 +238,34 @@ static __attribute__((noinline)) ctm_status parent_of(pyctm_stack_cache *cache, 
     return status;
 }
 
-/* Where a block is allocated whose site is not in the cache. */
+/* The key and the frame of a site that is not in the cache. */
 typedef struct unknown_site {
     pyctm_where where;
-    PyCodeObject *code; /* of the innermost frame; borrowed */
-    int unit;           /* of it */
+    PyCodeObject *code; /* borrowed: of the innermost frame */
+    int unit;           /* of its instruction */
     uint32_t parent;    /* row of the callers' traceback; 0: none is kept */
     uint32_t total;     /* complete frames, the innermost included */
 } unknown_site;
 
-/* HOOK: Of `place`. The site is kept if
- * the instruction alone tells that its frame is complete. Before the first traceable one it does not: there a
- * generator's frame is, and the call that makes the generator is not. */
+/* HOOK: Looks the site up in the tables. Caches it if the instruction alone proves that its frame is complete. Before
+ * the first traceable instruction it does not prove that: a generator's frame is complete there, and the call that
+ * makes the generator is not. */
 static __attribute__((noinline)) ctm_status look_up(pyctm_stack_cache *cache, ctm_shard *shard,
-                                                    const unknown_site *place, uint64_t size,
+                                                    const unknown_site *unknown, uint64_t size,
                                                     uint32_t *out)
 {
     uint32_t row, traceback;
-    ctm_status status = pyctm_code_frame(cache->codes, shard, place->code, place->unit, &row);
+    ctm_status status = pyctm_code_frame(cache->codes, shard, unknown->code, unknown->unit, &row);
     if (status == CTM_OK) {
-        status = ctm_shard_traceback(shard, place->parent, row, (int32_t)place->total, &traceback);
+        status =
+            ctm_shard_traceback(shard, unknown->parent, row, (int32_t)unknown->total, &traceback);
     }
     if (status == CTM_OK) {
         status = ctm_shard_site(shard, 0, traceback, size, out);
     }
-    if (status == CTM_OK && place->unit >= place->code->_co_firsttraceable && size <= UINT32_MAX) {
-        pyctm_site_cache_keep(&cache->sites, &place->where, (uint32_t)size, *out);
+    if (status == CTM_OK && unknown->unit >= unknown->code->_co_firsttraceable &&
+        size <= UINT32_MAX) {
+        pyctm_site_cache_store(&cache->sites, &unknown->where, (uint32_t)size, *out);
     }
     return status;
 }
@@ -266,20 +275,20 @@ static inline ctm_status find_site(pyctm_stack_cache *cache, ctm_shard *shard, u
                                    uint32_t parent, uint32_t limit, uint64_t size, uint32_t *out)
 {
     const uint32_t total = cache->stack.totals[top];
-    unknown_site place = {
+    unknown_site unknown = {
         .where = {cache->stack.levels[top].instruction,
                   pyctm_site_cache_stamped(&cache->sites, limit > 1 ? parent : total)},
         .parent = parent,
         .total = total};
-    *out = pyctm_site_cache_find(&cache->sites, &place.where, size);
+    *out = pyctm_site_cache_find(&cache->sites, &unknown.where, size);
     if (*out != 0) {
         return CTM_OK;
     }
-    place.code = pyctm_stack_code(&cache->stack, top, &place.unit);
-    return look_up(cache, shard, &place, size, out);
+    unknown.code = pyctm_stack_code(&cache->stack, top, &unknown.unit);
+    return look_up(cache, shard, &unknown, size, out);
 }
 
-/* HOOK: How many complete frames the callers of the innermost frame are, and that one. */
+/* HOOK: How many complete frames there are from the innermost one, which counts, to the oldest. */
 static uint32_t total_above(pyctm_stack_cache *cache, const pyctm_above *above)
 {
     uint32_t total = 1 + (above->level > 0 ? cache->stack.totals[above->level - 1] : 0);
@@ -289,8 +298,8 @@ static uint32_t total_above(pyctm_stack_cache *cache, const pyctm_above *above)
     return total;
 }
 
-/* HOOK: The callers' context and the row of their traceback, if all steps to it are in the cache. *out_before: the same
- * without the innermost of them. */
+/* HOOK: The callers' context and the row of their traceback, if all steps to it are cached. *out_before: the same for
+ * the callers without the innermost of them. */
 static bool context_above(pyctm_stack_cache *cache, const pyctm_above *above,
                           pyctm_level_context *out, pyctm_level_context *out_before)
 {
@@ -316,15 +325,15 @@ static bool context_above(pyctm_stack_cache *cache, const pyctm_above *above,
     return !any || out->traceback != 0;
 }
 
-/* HOOK: Events in a row in a frame that is not a near, this one included. */
-static inline uint32_t times_here(pyctm_stack_cache *cache, const void *innermost)
+/* HOOK: Events in a row in a frame without a cached call, this one included. */
+static inline uint32_t events_in_frame(pyctm_stack_cache *cache, const void *innermost)
 {
-    cache->times_here = innermost == cache->last_here ? cache->times_here + 1 : 1;
-    cache->last_here = innermost;
-    return cache->times_here;
+    cache->events_in_frame = innermost == cache->last_frame ? cache->events_in_frame + 1 : 1;
+    cache->last_frame = innermost;
+    return cache->events_in_frame;
 }
 
-/* HOOK: Of a caller its own callers are known: it is worth being a near, if it goes on calling. */
+/* HOOK: The callers of the caller are known. Puts the caller into the call cache, for its further calls. */
 static inline void cache_call_of_caller(pyctm_stack_cache *cache, const void *innermost,
                                         uint64_t callers, uint32_t context)
 {
@@ -342,7 +351,7 @@ static inline bool callers_by_cached_call(pyctm_stack_cache *cache, const void *
     if (totals_only) {
         out->callers = caller->callers + caller->n;
         *out_context = PYCTM_NO_CONTEXT;
-        if (caller->n >= FAR) {
+        if (caller->n >= FAR_CALLERS) {
             cache_call_of_caller(cache, innermost, out->callers - 1, PYCTM_NO_CONTEXT);
         }
         return true;
@@ -360,7 +369,7 @@ static inline bool callers_by_cached_call(pyctm_stack_cache *cache, const void *
     }
     out->callers = pyctm_site_cache_stamped(&cache->sites, now.traceback);
     *out_context = now.context;
-    if (now.traceback != 0 && caller->n >= FAR && before.traceback != 0) {
+    if (now.traceback != 0 && caller->n >= FAR_CALLERS && before.traceback != 0) {
         cache_call_of_caller(cache, innermost,
                              pyctm_site_cache_stamped(&cache->sites, before.traceback),
                              before.context);
@@ -368,18 +377,18 @@ static inline bool callers_by_cached_call(pyctm_stack_cache *cache, const void *
     return now.traceback != 0;
 }
 
-/* HOOK: Is it worth looking for a near among the callers? Where that fails again and again (callers that cannot be
- * marked), only now and then. */
-static inline bool takes_chance(pyctm_stack_cache *cache)
+/* HOOK: Whether to search the call cache for a caller. If that fails repeatedly (callers that can have no sentinel), it
+ * is done only now and then. */
+static inline bool is_search_due(pyctm_stack_cache *cache)
 {
-    if (cache->failures < HOPELESS || cache->failures % CHANCES < CHANCES_TAKEN) {
+    if (cache->failures < MAX_FAILURES || cache->failures % SEARCH_PERIOD < SEARCHES) {
         return true;
     }
     cache->failures++;
     return false;
 }
 
-/* HOOK: The callers of a near's callee are the near's and itself. */
+/* HOOK: The callers of a frame called by a cached call are that call's callers and itself. */
 static inline bool where_by_caller(pyctm_stack_cache *cache, const void *innermost,
                                    bool totals_only, pyctm_where *out, uint32_t *out_context)
 {
@@ -425,36 +434,36 @@ static __attribute__((noinline)) bool where_by_levels(pyctm_stack_cache *cache,
 }
 
 /* HOOK: */
-static __attribute__((noinline)) bool where_by_others(pyctm_stack_cache *cache,
-                                                      const void *innermost, pyctm_where *out)
+static __attribute__((noinline)) bool where_uncached(pyctm_stack_cache *cache,
+                                                     const void *innermost, pyctm_where *out)
 {
     const bool totals_only = ctm_tracer_nframe(cache->tracer) == 1;
     if (innermost == NULL || !pyctm_stack_is_complete(innermost)) {
-        return false; /* the block is a caller's */
+        return false; /* the block belongs to a caller */
     }
-    const bool looks = takes_chance(cache);
+    const bool looks = is_search_due(cache);
     uint32_t context;
     if (!(looks && where_by_caller(cache, innermost, totals_only, out, &context)) &&
         !where_by_levels(cache, innermost, totals_only, looks, out, &context)) {
         return false;
     }
     out->instruction = pyctm_stack_instruction(innermost);
-    const uint32_t times = times_here(cache, innermost);
-    if (times >= MORE_IN_A_ROW) {
+    const uint32_t times = events_in_frame(cache, innermost);
+    if (times >= EVENTS_TO_CACHE) {
         pyctm_stack_cache_call(&cache->stack, innermost, out->callers, context);
     }
-    return times % AGAIN_IN_A_ROW != MANY_IN_A_ROW;
+    return times % EVENTS_TO_FOLLOW_AGAIN != EVENTS_TO_FOLLOW;
 }
 
 /* HOOK: */
 bool pyctm_stack_where(pyctm_stack_cache *cache, const void *innermost, pyctm_where *out)
 {
     return pyctm_stack_is_cached_call(&cache->stack, innermost, out) ||
-           where_by_others(cache, innermost, out);
+           where_uncached(cache, innermost, out);
 }
 
-/* HOOK: The chain up to `top` was looked at: its caller is worth being a near. */
-static inline void cached_after_all(pyctm_stack_cache *cache, uint32_t top, uint32_t limit)
+/* HOOK: The chain up to `top` was followed. Puts its caller into the call cache. */
+static inline void cache_call_of_level(pyctm_stack_cache *cache, uint32_t top, uint32_t limit)
 {
     if (top < 1 || !is_complete(cache, top - 1)) {
         return;
@@ -496,7 +505,7 @@ static ctm_status site_of_stack(pyctm_stack_cache *cache, ctm_shard *shard,
     uint32_t parent = 0;
     if (cache->last_context > UINT32_MAX - 2 * CTM_MAX_NFRAME ||
         cache->stack.serial > UINT32_MAX / 2) {
-        cache->last_context = cache->stack.serial = 0; /* the numbers are used up */
+        cache->last_context = cache->stack.serial = 0; /* the numbers are used up: start again */
         pyctm_stack_forget(cache);
         return CTM_ERR_NOT_FOUND;
     }
@@ -506,7 +515,7 @@ static ctm_status site_of_stack(pyctm_stack_cache *cache, ctm_shard *shard,
             return status;
         }
     }
-    cached_after_all(cache, top - 1, limit);
+    cache_call_of_level(cache, top - 1, limit);
     return find_site(cache, shard, top - 1, parent, limit, size, out);
 }
 
@@ -521,31 +530,31 @@ ctm_status pyctm_stack_site(pyctm_stack_cache *cache, ctm_shard *shard, PyThread
     return status;
 }
 
-/* HOOK: The callers are known, the site is not; 0: it is not to be had this way. */
+/* HOOK: The callers are known, the site is not. 0: it cannot be found this way. */
 static uint32_t site_above(pyctm_stack_cache *cache, ctm_shard *shard, const void *frame,
                            const pyctm_where *where, uint64_t size)
 {
-    unknown_site place = {.where = *where, .total = (uint32_t)where->callers};
+    unknown_site unknown = {.where = *where, .total = (uint32_t)where->callers};
     uint32_t site;
-    place.code = pyctm_stack_frame_code(frame, &place.unit);
-    if (place.unit < place.code->_co_firsttraceable) {
+    unknown.code = pyctm_stack_frame_code(frame, &unknown.unit);
+    if (unknown.unit < unknown.code->_co_firsttraceable) {
         return 0;
     }
     if (ctm_tracer_nframe(cache->tracer) > 1) {
-        place.parent = place.total;
+        unknown.parent = unknown.total;
         const ctm_traceback *callers =
-            place.parent != 0 ? ctm_shard_traceback_row(shard, place.parent) : NULL;
-        place.total = callers != NULL ? (uint32_t)callers->total_nframe + 1 : 1;
-        if (place.parent != 0 && place.total < 2) {
+            unknown.parent != 0 ? ctm_shard_traceback_row(shard, unknown.parent) : NULL;
+        unknown.total = callers != NULL ? (uint32_t)callers->total_nframe + 1 : 1;
+        if (unknown.parent != 0 && unknown.total < 2) {
             return 0;
         }
     }
-    return place.total <= CTM_MAX_NFRAME && look_up(cache, shard, &place, size, &site) == CTM_OK
+    return unknown.total <= CTM_MAX_NFRAME && look_up(cache, shard, &unknown, size, &site) == CTM_OK
                ? site
                : 0;
 }
 
-/* HOOK: `where` is that of `frame`, the innermost one that is complete, or it is NULL: not known. */
+/* HOOK: `where` is the key for `frame`, the innermost complete one; NULL: not known. */
 static uint32_t new_site(pyctm_stack_cache *cache, ctm_shard *shard, PyThreadState *thread_state,
                          const void *frame, const pyctm_where *where, uint64_t size)
 {
@@ -556,7 +565,7 @@ static uint32_t new_site(pyctm_stack_cache *cache, ctm_shard *shard, PyThreadSta
     return pyctm_stack_site(cache, shard, thread_state, size, &site) == CTM_OK ? site : 0;
 }
 
-/* HOOK: The frame that makes a generator or a coroutine is not complete yet: what it allocates is its caller's. */
+/* HOOK: The frame that makes a generator or a coroutine is not complete yet: its blocks belong to its caller. */
 PYCTM_RARELY uint32_t pyctm_stack_new_site(pyctm_stack_cache *cache, ctm_shard *shard,
                                            PyThreadState *thread_state, bool is_known,
                                            pyctm_where known, uint64_t size)

@@ -12,7 +12,7 @@ void pyctm_step_cache_init(pyctm_step_cache *cache)
     cache->stamp = 1;
 }
 
-/* HOOK: Room for more steps, all of them forgotten. False: out of memory, nothing changed. */
+/* HOOK: Replaces the cache by a larger, empty one. False: out of memory, nothing changed. */
 static bool grow(pyctm_step_cache *cache, uint32_t log2)
 {
     pyctm_cached_step *more = calloc((size_t)1 << log2, sizeof *more);
@@ -22,7 +22,7 @@ static bool grow(pyctm_step_cache *cache, uint32_t log2)
     free(cache->rows);
     cache->rows = more;
     cache->log2 = log2;
-    cache->lost = 0;
+    cache->overwritten = 0;
     return true;
 }
 
@@ -32,8 +32,8 @@ bool pyctm_step_cache_prepare(pyctm_step_cache *cache)
     if (cache->rows == NULL) {
         return grow(cache, FIRST_LOG2);
     }
-    if (cache->lost >> cache->log2 != 0 && cache->log2 < MOST_LOG2) {
-        cache->lost = 0;
+    if (cache->overwritten >> cache->log2 != 0 && cache->log2 < MOST_LOG2) {
+        cache->overwritten = 0;
         (void)grow(cache, cache->log2 + 2 < MOST_LOG2 ? cache->log2 + 2 : MOST_LOG2);
     }
     return true;
@@ -42,7 +42,7 @@ bool pyctm_step_cache_prepare(pyctm_step_cache *cache)
 /* HOOK: */
 void pyctm_step_cache_forget(pyctm_step_cache *cache)
 {
-    if (++cache->stamp == 0) { /* once round: old stamps would be good again */
+    if (++cache->stamp == 0) { /* wrapped around: old stamps would be valid again */
         if (cache->rows != NULL) {
             memset(cache->rows, 0, sizeof(pyctm_cached_step) << cache->log2);
         }

@@ -1,13 +1,13 @@
 /* step_cache.h: contexts, and the cache of the steps between them.
  *
- * Model: a *context* is a number that stands for a chain of complete frames, each at its line. A context and one more
- * frame make another: the steps that were taken are in a cache, direct-mapped, by (context, instruction) and, where
- * that is new, by (context, frame row), because a line has many instructions. With its context comes a chain's
- * traceback, cut to the frames that are kept, so that it is looked up in the tables once for each context and not
- * for each event. A step that fell out of the cache gets a new number: it costs, and changes nothing.
+ * Model: a *context* is a number that stands for a chain of complete frames, each at its line. A *step* leads from a
+ * context and one more frame to the next context. A direct-mapped cache holds the steps by (context, instruction); if
+ * that key is new, the step is looked up by (context, frame row), because a line has many instructions. A step also
+ * holds the traceback of its chain, cut to the traceback limit, so the tables are searched once per context and not per
+ * event. A step that was overwritten in the cache gets a new context number; that costs time and changes no result.
  *
- * An entry is good as long as its stamp is that of now, which a new generation of the tracer or the death of any code
- * object changes.
+ * An entry is valid if it has the current stamp. A new generation of the tracer or the death of any code object changes
+ * the stamp.
  */
 #ifndef PYCTM_CAPTURE_STACKCACHE_STEP_CACHE_H
 #define PYCTM_CAPTURE_STACKCACHE_STEP_CACHE_H
@@ -18,44 +18,44 @@
 
 typedef struct pyctm_level_context {
     uint32_t context;
-    uint32_t traceback; /* row of the chain that ends here; 0: not looked up yet */
+    uint32_t traceback; /* row of the chain up to this level; 0: not looked up yet */
 } pyctm_level_context;
 
 typedef struct pyctm_cached_step {
-    uintptr_t to;    /* instruction, or a frame row (pyctm_step_to_row) */
-    uint32_t caller; /* context */
+    uintptr_t to;    /* key: an instruction, or a frame row (pyctm_step_to_row) */
+    uint32_t caller; /* key: a context */
     uint32_t stamp;
-    uint32_t context;
+    uint32_t context;   /* the next one */
     uint32_t traceback; /* 0: not looked up yet */
 } pyctm_cached_step;
 
-/* All fields: GIL; those of the stack cache that it is part of. */
+/* Lock of all fields: the GIL, as for the stack cache that contains it. */
 typedef struct pyctm_step_cache {
     pyctm_cached_step *rows; /* owned, 1 << log2 of them; NULL: none yet */
     uint32_t log2;
-    uint32_t stamp; /* of now, not 0 */
-    uint32_t lost;  /* good entries overwritten since it grew */
+    uint32_t stamp;       /* the current one, not 0 */
+    uint32_t overwritten; /* valid entries overwritten since it grew */
 } pyctm_step_cache;
 
-/* HOOK: As no instruction's address is. */
+/* HOOK: The key of a frame row: odd, so no instruction's address equals it. */
 static inline uintptr_t pyctm_step_to_row(uint32_t row)
 {
     return (uintptr_t)row << 1 | 1;
 }
 
 /* HOOK: */
-static inline pyctm_cached_step *pyctm_step_place(const pyctm_step_cache *cache, uint32_t caller,
+static inline pyctm_cached_step *pyctm_step_entry(const pyctm_step_cache *cache, uint32_t caller,
                                                   uintptr_t to)
 {
     const uint64_t hash = (to ^ (uint64_t)caller << 32) * 0x9E3779B97F4A7C15ull;
     return &cache->rows[hash >> (64 - cache->log2)];
 }
 
-/* HOOK: Makes the entry at `at` the step from `caller` to `to`. */
+/* HOOK: Overwrites the entry at `at` with the step from `caller` to `to`. */
 static inline void pyctm_step_put(pyctm_step_cache *cache, pyctm_cached_step *at, uint32_t caller,
                                   uintptr_t to, pyctm_level_context context)
 {
-    cache->lost += at->stamp == cache->stamp;
+    cache->overwritten += at->stamp == cache->stamp;
     *at = (pyctm_cached_step){to, caller, cache->stamp, context.context, context.traceback};
 }
 
@@ -66,21 +66,21 @@ static inline bool pyctm_step_is(const pyctm_step_cache *cache, const pyctm_cach
     return step->to == to && step->caller == caller && step->stamp == cache->stamp;
 }
 
-/* HOOK: The step's traceback is known now. */
-static inline void pyctm_step_keep(pyctm_step_cache *cache, uint32_t caller, uintptr_t to,
-                                   uint32_t traceback)
+/* HOOK: Stores the step's traceback, which is known now. */
+static inline void pyctm_step_set_traceback(pyctm_step_cache *cache, uint32_t caller, uintptr_t to,
+                                            uint32_t traceback)
 {
-    pyctm_cached_step *step = pyctm_step_place(cache, caller, to);
+    pyctm_cached_step *step = pyctm_step_entry(cache, caller, to);
     if (pyctm_step_is(cache, step, caller, to)) {
         step->traceback = traceback;
     }
 }
 
-/* HOOK: One complete frame more, if that step is in the cache. */
+/* HOOK: Goes from *now to the next context, if that step is in the cache. */
 static inline bool pyctm_step_take(const pyctm_step_cache *cache, pyctm_level_context *now,
                                    const void *instruction)
 {
-    const pyctm_cached_step *step = pyctm_step_place(cache, now->context, (uintptr_t)instruction);
+    const pyctm_cached_step *step = pyctm_step_entry(cache, now->context, (uintptr_t)instruction);
     if (!pyctm_step_is(cache, step, now->context, (uintptr_t)instruction)) {
         return false;
     }
@@ -88,12 +88,12 @@ static inline bool pyctm_step_take(const pyctm_step_cache *cache, pyctm_level_co
     return true;
 }
 
-void pyctm_step_cache_init(pyctm_step_cache *cache); /* of zeros */
-/* Before a look at the cache: it must be there, and large enough for the contexts that come again and again. False: out of
- * memory. HOOK */
+void pyctm_step_cache_init(pyctm_step_cache *cache); /* of zeroed memory */
+/* Called before a search of the cache: allocates it, or lets it grow to the number of contexts that are used again.
+ * False: out of memory. HOOK */
 bool pyctm_step_cache_prepare(pyctm_step_cache *cache);
 void pyctm_step_cache_forget(pyctm_step_cache *cache); /* HOOK */
-/* Returns the memory; what is cached must have been forgotten. */
+/* Returns the memory to the system; the entries must have been forgotten. */
 void pyctm_step_cache_release(pyctm_step_cache *cache);
 size_t pyctm_step_cache_memory(const pyctm_step_cache *cache);
 
