@@ -36,17 +36,16 @@
 #define CTMI_FILE_INFO_LEAST_SIZE 40u /* in the first version */
 #define CTMI_FILE_LOSS_SIZE 512u
 
+/* Those of the tables are in the list of tables: CTMI_FILE_FUNCTIONS, CTMI_FILE_FRAMES … */
 enum ctmi_file_kind {
-    CTMI_FILE_INFO = 1,           /* one row: the totals */
-    CTMI_FILE_STRING_OFFSETS = 2, /* the offset of each string in STRING_BYTES, and the end */
-    CTMI_FILE_STRING_BYTES = 3,   /* NUL-terminated UTF-8 */
-    CTMI_FILE_FUNCTIONS = 4,
-    CTMI_FILE_FRAMES = 5,
-    CTMI_FILE_TRACEBACKS = 6,
-    CTMI_FILE_SITES = 7,
-    CTMI_FILE_ATTRIBUTES = 8, /* the caller's bytes */
-    CTMI_FILE_LABELS = 9,     /* label sets; omitted if there are none */
-    CTMI_FILE_LOSSES = 10,    /* omitted if there are none */
+    CTMI_FILE_INFO = 1, /* one row: the totals */
+#define TABLE(ID, one, many, number, section, ...) CTMI_FILE_##ID = (section),
+    CTMI_CONTENT_TABLES(TABLE)
+#undef TABLE
+        CTMI_FILE_STRING_OFFSETS = 2, /* the offset of each string in STRING_BYTES, and the end */
+    CTMI_FILE_STRING_BYTES = 3,       /* NUL-terminated UTF-8 */
+    CTMI_FILE_ATTRIBUTES = 8,         /* the caller's bytes */
+    CTMI_FILE_LOSSES = 10,            /* omitted if there are none */
     CTMI_FILE_KINDS = 11,
 };
 

@@ -55,7 +55,7 @@ struct ctmi_recorded {
         void *rows[CTMI_ROWS_TABLES];
         struct {
             struct ctmi_recorded_string *strings;
-#define TABLE(ID, one, many, number, content, row) content *many;
+#define TABLE(ID, one, many, number, section, content, row) content *many;
             CTMI_CONTENT_TABLES(TABLE)
 #undef TABLE
         };

@@ -46,7 +46,7 @@ void ctmi_put_string(struct ctmi_buffer *buffer, const char *utf8, size_t length
 /* A row of any other table: the fields of its key. */
 void ctmi_put_content(struct ctmi_buffer *buffer, enum ctmi_table table, const void *content);
 /* ctmi_put_function, ctmi_put_frame …: the same for one table. */
-#define TABLE(ID, one, many, number, content, row)                                     \
+#define TABLE(ID, one, many, number, section, content, row)                            \
     static inline void ctmi_put_##one(struct ctmi_buffer *buffer, const content *from) \
     {                                                                                  \
         ctmi_put_content(buffer, CTMI_TABLE_##ID, from);                               \

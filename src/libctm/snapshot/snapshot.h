@@ -23,7 +23,7 @@ struct ctm_snapshot {
         void *rows[CTMI_ROWS_TABLES];
         struct {
             uint64_t *string_offsets; /* one more row: the end. Each string is followed by a NUL */
-#define TABLE(ID, one, many, number, content, row) content *many;
+#define TABLE(ID, one, many, number, section, content, row) content *many;
             CTMI_CONTENT_TABLES(TABLE)
 #undef TABLE
         };

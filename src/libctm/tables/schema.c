@@ -6,7 +6,7 @@
 #define MAX_ROWS (3u << 30) /* what the largest index can hold */
 #define OUT_OF_RANGE "a line or a number of frames is out of range"
 
-#define TABLE(ID, one, many, number, content, row) \
+#define TABLE(ID, one, many, number, section, content, row) \
     enum { ROW_SIZE_##ID = sizeof(row), CONTENT_SIZE_##ID = sizeof(content) };
 CTMI_ALL_TABLES(TABLE)
 #undef TABLE

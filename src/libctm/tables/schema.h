@@ -58,17 +58,20 @@ struct ctmi_site_row {
 _Static_assert(sizeof(ctm_site) == 48, "a site's row on file");
 _Static_assert(sizeof(struct ctmi_site_row) == 64, "one cache line");
 
-/* --- the list: TABLE(ID, one, many, number, content, row) ---
- * number: the member of ctm_snapshot_info that counts the rows; row: in a store. */
-#define CTMI_CONTENT_TABLES(TABLE)                                                                 \
-    TABLE(FUNCTIONS, function, functions, functions, ctm_function, ctm_function)                   \
-    TABLE(FRAMES, frame, frames, frames, ctm_frame, ctm_frame)                                     \
-    TABLE(TRACEBACKS, traceback, tracebacks, tracebacks, ctm_traceback, struct ctmi_traceback_row) \
-    TABLE(LABELS, label, labels, label_sets, ctm_label, struct ctmi_label_row)                     \
-    TABLE(SITES, site, sites, sites, ctm_site, struct ctmi_site_row)
-#define CTMI_ALL_TABLES(TABLE)                                                               \
-    TABLE(STRINGS, string, strings, strings, struct ctmi_string_row, struct ctmi_string_row) \
+/* --- the list: TABLE(ID, one, many, number, section, content, row) ---
+ * number: the member of ctm_snapshot_info that counts the rows; section: the kind of section in a snapshot file, of the
+ * strings: where they begin; row: in a store. */
+/* clang-format off */
+#define CTMI_CONTENT_TABLES(TABLE)                                                                    \
+    TABLE(FUNCTIONS, function, functions, functions, 4, ctm_function, ctm_function)                   \
+    TABLE(FRAMES, frame, frames, frames, 5, ctm_frame, ctm_frame)                                     \
+    TABLE(TRACEBACKS, traceback, tracebacks, tracebacks, 6, ctm_traceback, struct ctmi_traceback_row) \
+    TABLE(LABELS, label, labels, label_sets, 9, ctm_label, struct ctmi_label_row)                     \
+    TABLE(SITES, site, sites, sites, 7, ctm_site, struct ctmi_site_row)
+#define CTMI_ALL_TABLES(TABLE)                                                                  \
+    TABLE(STRINGS, string, strings, strings, 2, struct ctmi_string_row, struct ctmi_string_row) \
     CTMI_CONTENT_TABLES(TABLE)
+/* clang-format on */
 
 /* CTMI_TABLE_STRINGS, CTMI_TABLE_FUNCTIONS … */
 enum ctmi_table {
@@ -82,7 +85,7 @@ enum ctmi_table {
 
 /* The content of a row of any table, aligned. */
 union ctmi_content {
-#define TABLE(ID, one, many, number, content, row) content one;
+#define TABLE(ID, one, many, number, section, content, row) content one;
     CTMI_CONTENT_TABLES(TABLE)
 #undef TABLE
 };

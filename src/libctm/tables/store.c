@@ -223,7 +223,7 @@ struct table {
 };
 
 /* string_table, function_table … */
-#define TABLE(ID, one, many, number, content, row)                                     \
+#define TABLE(ID, one, many, number, section, content, row)                            \
     static const struct table one##_table = {CTMI_TABLE_##ID,                          \
                                              offsetof(struct ctmi_store, many),        \
                                              offsetof(struct ctmi_store, one##_index), \
