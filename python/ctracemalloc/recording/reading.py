@@ -214,6 +214,7 @@ class Recording:
             raise ValueError("the recording has no moments")
         index = len(self._times) - 1 if at is None else self._find(at)
         if index is None:
+            assert at is not None  # there is a last moment
             span = f"from {self._clock(0)} to {self._clock(len(self._times) - 1)}"
             given = at if isinstance(at, float) else max(min(at, 1e300), -1e300)  # an int may be too large to be shown
             raise ValueError(f"there is no moment at {given:g} seconds: the recording has moments {span}")

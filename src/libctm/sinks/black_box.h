@@ -65,7 +65,7 @@ void ctmi_box_control_fill(struct ctmi_box_control *control, const ctm_tracer *t
 void ctmi_box_control_empty(struct ctmi_box_control *control, struct ctmi_annotations *annotations);
 /* Write an annotation. The lock of the annotations is held. */
 void ctmi_box_control_loss(struct ctmi_box_control *control, const struct ctmi_losses *losses,
-                           uint32_t place);
+                           uint32_t index);
 void ctmi_box_control_end(struct ctmi_box_control *control, const struct ctmi_end_annotation *end);
 
 /* --- the file --- */
