@@ -136,10 +136,12 @@ class LeftOutTest(unittest.TestCase):
 class LackingTest(unittest.TestCase):
     """tools/lacking.sh on a machine that has only the programs that a test names."""
 
-    TOOLS = ("bash", "awk", "sort", "head", "tail", "cut", "grep", "dirname")
+    TOOLS = ("bash", "awk", "sort", "head", "tail", "cut", "grep", "sed", "dirname")
+    BUILDERS = {"cmake": "echo cmake version 3.99.1", "ninja": "exit 0"}
 
-    def lacking(self, target, programs, root=run_all.ROOT):
+    def lacking(self, target, programs, root=run_all.ROOT, builders=BUILDERS):
         """(exit status, package names); a program is a shell script of that text."""
+        programs = {**builders, **programs}
         with tempfile.TemporaryDirectory() as folder:
             for name in self.TOOLS:
                 os.symlink(shutil.which(name), os.path.join(folder, name))
@@ -164,7 +166,14 @@ class LackingTest(unittest.TestCase):
         return '[ "$3" = %s ] && echo /usr/bin/python%s %s' % (version, version, " ".join(lacks))
 
     def test_nothing_is_there(self):
-        self.assertEqual(self.lacking("demo", {}), (1, ["gcc", "libc6-dev", "python3-dev", "python3-venv"]))
+        packages = ["gcc", "libc6-dev", "python3-dev", "python3-venv", "cmake", "ninja-build"]
+        self.assertEqual(self.lacking("demo", {}, builders={}), (1, packages))
+
+    def test_what_builds_the_package_is_downloaded_if_it_is_not_there(self):
+        programs = {"gcc": "exit 0", "python3": self.python("3.13")}
+        self.assertEqual(self.lacking("demo", programs, builders={}), (0, ["cmake", "ninja-build"]))
+        programs["cmake"] = "echo cmake version 3.18.4"
+        self.assertEqual(self.lacking("demo", programs), (0, ["cmake"]))
 
     def test_a_compiler_without_the_c_librarys_headers(self):
         programs = {"gcc": "exit 1", "python3": self.python("3.14")}
@@ -203,7 +212,7 @@ class LackingTest(unittest.TestCase):
         self.assertIn("this user cannot write to %s/build" % folder, " ".join(words))
 
     def test_what_tests_are_skipped_without(self):
-        programs = {"gcc": "exit 0", "python3": self.python("3.13"), "cmake": "", "nm": "", "clang": ""}
+        programs = {"gcc": "exit 0", "python3": self.python("3.13"), "nm": "", "clang": ""}
         self.assertEqual(self.lacking("test", programs), (0, ["pkg-config", "valgrind"]))
         self.assertEqual(self.lacking("test-all", programs), (0, ["pkg-config", "valgrind", "debootstrap"]))
 
