@@ -30,7 +30,7 @@ import chroots
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RELEASES = ("bookworm", "trixie", "sid")
-SUITES = "layers driver parity demo core:gcc"
+SUITES = "layers driver parity demo libctm:gcc"
 DEMO_SECONDS, DEMO_MEGABYTES = 60, 60
 COULD_NOT_RUN = 77
 INSIDE = "/home/ctm"
