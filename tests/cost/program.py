@@ -1,6 +1,6 @@
 """Allocates and frees blocks with as little other work as possible: run.py counts the instructions.
 
-usage: program.py KIND NFRAME DEPTH COUNT      NFRAME 0: without tracing; -N: N frames, of a sample that has no block
+usage: program.py KIND NFRAME DEPTH COUNT PADDING      NFRAME 0: without tracing; -N: N frames of a sample that takes no block
 """
 
 import sys
@@ -52,7 +52,8 @@ def run(function, depth, count):
 
 
 def main():
-    kind, nframe, depth, count = sys.argv[1], *map(int, sys.argv[2:])
+    kind, nframe, depth, count, padding = sys.argv[1], *map(int, sys.argv[2:])
+    held = [object() for _ in range(padding)]  # moves all later blocks
     if nframe != 0:
         import ctracemalloc
 
@@ -61,6 +62,7 @@ def main():
     function = {"objects": objects, "floats": floats, "lists": lists, "calls": calls}[kind]
     run(function, depth, 1000)
     run(function, depth, count)
+    del held
 
 
 main()

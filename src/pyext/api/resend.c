@@ -6,8 +6,7 @@
  *   signal once more; it interrupts the wait. The Python handler calls resend_stop, which disarms the timer.
  * - A child of fork inherits the handler, and CPython clears the flag there before any Python code runs. A signal that
  *   arrives until then would be lost, while without our handler it ends the child. So the C handler, if it runs in
- * another
- *   process, restores the signal's default action and sends the signal again.
+ *   another process, restores the signal's default action and sends the signal again.
  *
  * One signal per process, with its default action before. State is written with the GIL held while the timer is not
  * armed; the handler reads it and calls only functions that are async-signal-safe. Timers do not survive fork and exec.
