@@ -115,9 +115,13 @@ ctm_status ctmi_rows_map(struct ctmi_rows *rows)
 ctm_status ctmi_rows_reserve(struct ctmi_rows *rows)
 {
     const unsigned chunk = row_chunk(rows, rows->count);
-    const ctm_status status = ctmi_rows_map(rows);
-    if (status != CTM_OK) {
-        return status;
+    const uint64_t last = (uint64_t)rows->count + rows->spare;
+    const bool is_mapped = rows->chunk[chunk] != NULL && row_chunk(rows, last) == chunk;
+    if (!is_mapped || last >= rows->limit) {
+        const ctm_status status = ctmi_rows_map(rows);
+        if (status != CTM_OK) {
+            return status;
+        }
     }
     const uint64_t end = row_position(rows, rows->count) - ((uint64_t)rows->first << chunk) + 1;
     return may_write(&rows->backed, chunk, (size_t)end * rows->row_size) ? CTM_OK : CTM_ERR_NOMEM;

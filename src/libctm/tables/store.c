@@ -114,26 +114,18 @@ static bool same_string(const struct ctmi_store *store, uint32_t id, const void 
            memcmp(ctmi_bytes_at(&store->bytes, row->offset), key->utf8, key->length) == 0;
 }
 
-/* Contents have no padding. */
-static bool same_function(const struct ctmi_store *store, uint32_t id, const void *key)
-{
-    return memcmp(ctmi_store_function_row(store, id), key, sizeof(ctm_function)) == 0;
-}
-
-static bool same_frame(const struct ctmi_store *store, uint32_t id, const void *key)
-{
-    return memcmp(ctmi_store_frame_row(store, id), key, sizeof(ctm_frame)) == 0;
-}
-
-static bool same_traceback(const struct ctmi_store *store, uint32_t id, const void *key)
-{
-    return memcmp(&ctmi_store_traceback_row(store, id)->row, key, sizeof(ctm_traceback)) == 0;
-}
-
-static bool same_label(const struct ctmi_store *store, uint32_t id, const void *key)
-{
-    return memcmp(&ctmi_store_label_row(store, id)->row, key, sizeof(ctm_label)) == 0;
-}
+/* same_function, same_frame … Fields are compared one by one: a comparison of more bytes at once waits until the
+ * processor has written the fields of the key to its cache. */
+#define FIELD(type, member, ...) &&row->member == key->member
+#define TABLE(ID, one, many, number, section, type, in_store)                             \
+    static bool same_##one(const struct ctmi_store *store, uint32_t id, const void *with) \
+    {                                                                                     \
+        const type *key = with, *row = ctmi_rows_at(&store->many, id, sizeof(in_store));  \
+        return true CTMI_##ID##_FIELDS(FIELD, FIELD);                                     \
+    }
+CTMI_REMAPPED_TABLES(TABLE)
+#undef TABLE
+#undef FIELD
 
 static bool same_site(const struct ctmi_store *store, uint32_t id, const void *with)
 {
