@@ -60,6 +60,19 @@ CHANGES = [
         "the extension imports the package",
     ),
     Bad(
+        "layers",
+        "src/libctm/query/order.c",
+        "int ctmi_bad(void)\n{\n    static int n;\n    return n++;\n}\n",
+        "state of a file",
+    ),
+    Bad("layers", "src/pyext/api/last.c", "PyObject *pyctm_bad;\n", "state of a file that may have none"),
+    Bad(
+        "layers",
+        "src/pyext/api/ending.c",
+        "static int calls;\nint pyctm_bad(void)\n{\n    return calls++;\n}\n",
+        "a second state",
+    ),
+    Bad(
         "hooks",
         "src/pyext/capture/track.c",
         "static void raises(void)\n{\n    PyErr_NoMemory();\n}\n\nvoid pyctm_between(void)\n{\n    raises();\n}\n\n"
