@@ -213,7 +213,7 @@ static ctm_status read_content(struct ctmi_payload *payload, const struct ctmi_r
     is_without = is_without || (CTMI_HOLDS_##what == CTMI_HOLDS_SOME_ROW && row->member == 0);
 #define TABLE(ID, one, many, number, section, type, in_store) \
     case CTMI_TABLE_##ID: {                                   \
-        type *row = content;                                  \
+        __typeof__(type) *row = content;                      \
         CTMI_##ID##_FIELDS(FIELD, REFERENCE) break;           \
     }
         CTMI_CONTENT_TABLES(TABLE)

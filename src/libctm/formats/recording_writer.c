@@ -171,7 +171,7 @@ void ctmi_put_content(struct ctmi_buffer *buffer, enum ctmi_table table, const v
 #define FIELD(type, member, what, ...) put_field(buffer, CTMI_HOLDS_##what, (uint64_t)row->member);
 #define TABLE(ID, one, many, number, section, type, in_store) \
     case CTMI_TABLE_##ID: {                                   \
-        const type *row = content;                            \
+        const __typeof__(type) *row = content;                \
         CTMI_##ID##_FIELDS(FIELD, FIELD) break;               \
     }
         CTMI_CONTENT_TABLES(TABLE)

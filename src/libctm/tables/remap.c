@@ -97,7 +97,7 @@ INLINE ctm_status add_all_referenced(struct ctmi_remap *remap, enum ctmi_table t
     }
 #define TABLE(ID, one, many, number, section, type, in_store) \
     case CTMI_TABLE_##ID: {                                   \
-        const type *row = &content->one;                      \
+        const __typeof__(type) *row = &content->one;          \
         CTMI_##ID##_FIELDS(FIELD, REFERENCE) break;           \
     }
         CTMI_REMAPPED_TABLES(TABLE)
@@ -131,7 +131,7 @@ INLINE void translate(const struct ctmi_remap *remap, enum ctmi_table table,
 #define REFERENCE(type, member, holds, to) row->member = remap->ids[CTMI_TABLE_##to][row->member];
 #define TABLE(ID, one, many, number, section, type, in_store) \
     case CTMI_TABLE_##ID: {                                   \
-        type *row = &content->one;                            \
+        __typeof__(type) *row = &content->one;                \
         CTMI_##ID##_FIELDS(FIELD, REFERENCE) break;           \
     }
         CTMI_REMAPPED_TABLES(TABLE)

@@ -115,7 +115,7 @@ const struct ctmi_field *ctmi_content_fault(enum ctmi_table table, const void *c
     field++;
 #define TABLE(ID, one, many, number, section, type, in_store) \
     case CTMI_TABLE_##ID: {                                   \
-        const type *row = content;                            \
+        const __typeof__(type) *row = content;                \
         field = ctmi_schemas[CTMI_TABLE_##ID].fields;         \
         CTMI_##ID##_FIELDS(FIELD, REFERENCE) return NULL;     \
     }

@@ -120,7 +120,8 @@ static bool same_string(const struct ctmi_store *store, uint32_t id, const void 
 #define TABLE(ID, one, many, number, section, type, in_store)                             \
     static bool same_##one(const struct ctmi_store *store, uint32_t id, const void *with) \
     {                                                                                     \
-        const type *key = with, *row = ctmi_rows_at(&store->many, id, sizeof(in_store));  \
+        const __typeof__(type) *key = with,                                               \
+                               *row = ctmi_rows_at(&store->many, id, sizeof(in_store));   \
         return true CTMI_##ID##_FIELDS(FIELD, FIELD);                                     \
     }
 CTMI_REMAPPED_TABLES(TABLE)
