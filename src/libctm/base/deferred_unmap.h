@@ -1,7 +1,7 @@
 /* base/deferred_unmap.h: unmaps a large amount of memory without delaying the caller.
  *
  * Model: munmap takes about a millisecond for each 10 MB of touched pages, so the time of stop() would grow with the
- * address map. The input is a list of mappings that no other thread can reach. The caller unmaps the front of the
+ * block map. The input is a list of mappings that no other thread can reach. The caller unmaps the front of the
  * list, so a short list (nearly all are short) needs no thread. A *helper* thread unmaps the rest. It takes no lock,
  * allocates and frees nothing, and ends. If no thread can be started, the caller unmaps everything.
  *

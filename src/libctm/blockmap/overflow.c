@@ -1,4 +1,4 @@
-/* blockmap/overflow.c: the hash table of the address map; see blockmap/address_map.h.
+/* blockmap/overflow.c: the hash table of the block map; see blockmap/block_map.h.
  *
  * Model: open addressing with linear probing. A deletion shifts later entries back, so there are no tombstones,
  * and the table does not slow down over time. used + reserved is at most 3/4 of the capacity; growth keeps that, so
@@ -16,13 +16,13 @@ struct ctmi_overflow_entry {
 };
 
 /* The index where the search for a key starts. */
-static size_t first_index(const struct ctmi_map *map, uint32_t domain, uint64_t address)
+static size_t first_index(const struct ctmi_block_map *map, uint32_t domain, uint64_t address)
 {
     uint64_t hash = (address ^ ((uint64_t)domain << 40)) * 0x9E3779B97F4A7C15ull;
     return (size_t)(hash ^ (hash >> 32)) & (map->capacity - 1);
 }
 
-static struct ctmi_overflow_entry *find_locked(const struct ctmi_map *map, uint32_t domain,
+static struct ctmi_overflow_entry *find_locked(const struct ctmi_block_map *map, uint32_t domain,
                                                uint64_t address)
 {
     size_t at = first_index(map, domain, address);
@@ -36,9 +36,10 @@ static struct ctmi_overflow_entry *find_locked(const struct ctmi_map *map, uint3
     return entry;
 }
 
-static ctm_status grow_locked(struct ctmi_map *map, size_t needed)
+static ctm_status grow_locked(struct ctmi_block_map *map, size_t needed)
 {
-    struct ctmi_map larger = {.capacity = map->capacity ? map->capacity : map->first_capacity};
+    struct ctmi_block_map larger = {.capacity =
+                                        map->capacity ? map->capacity : map->first_capacity};
     while (needed > larger.capacity / 4 * 3) {
         larger.capacity *= 2;
     }
@@ -61,21 +62,21 @@ static ctm_status grow_locked(struct ctmi_map *map, size_t needed)
     return CTM_OK;
 }
 
-static void insert_locked(struct ctmi_map *map, struct ctmi_overflow_entry *entry, uint32_t domain,
-                          uint64_t address, uint32_t site_ref)
+static void insert_locked(struct ctmi_block_map *map, struct ctmi_overflow_entry *entry,
+                          uint32_t domain, uint64_t address, uint32_t site_ref)
 {
     CTMI_ASSERT(site_ref != 0 && entry->site_ref == 0);
     *entry = (struct ctmi_overflow_entry){address, domain, site_ref};
     map->used++;
     CTMI_ASSERT(map->used < map->capacity); /* an entry stays free, or a search would never end */
-    if (ctmi_map_has_slot(domain, address)) {
+    if (ctmi_block_map_has_slot(domain, address)) {
         atomic_fetch_add_explicit(&map->spilled, 1, memory_order_release);
     }
 }
 
-static void remove_locked(struct ctmi_map *map, struct ctmi_overflow_entry *entry)
+static void remove_locked(struct ctmi_block_map *map, struct ctmi_overflow_entry *entry)
 {
-    if (ctmi_map_has_slot(entry->domain, entry->address)) {
+    if (ctmi_block_map_has_slot(entry->domain, entry->address)) {
         atomic_fetch_sub_explicit(&map->spilled, 1, memory_order_release);
     }
     CTMI_ASSERT(map->used >= 1);
@@ -99,7 +100,7 @@ static uint32_t replace_locked(struct ctmi_overflow_entry *entry, uint32_t site_
     return old;
 }
 
-static ctm_status set_locked(struct ctmi_map *map, uint32_t domain, uint64_t address,
+static ctm_status set_locked(struct ctmi_block_map *map, uint32_t domain, uint64_t address,
                              uint32_t site_ref, uint32_t *out_old)
 {
     struct ctmi_overflow_entry *entry = map->capacity ? find_locked(map, domain, address) : NULL;
@@ -115,7 +116,7 @@ static ctm_status set_locked(struct ctmi_map *map, uint32_t domain, uint64_t add
     return status;
 }
 
-ctm_status ctmi_overflow_set(struct ctmi_map *map, uint32_t domain, uint64_t address,
+ctm_status ctmi_overflow_set(struct ctmi_block_map *map, uint32_t domain, uint64_t address,
                              uint32_t site_ref, uint32_t *out_old)
 {
     pthread_mutex_lock(&map->lock);
@@ -124,7 +125,7 @@ ctm_status ctmi_overflow_set(struct ctmi_map *map, uint32_t domain, uint64_t add
     return status;
 }
 
-uint32_t ctmi_overflow_take(struct ctmi_map *map, uint32_t domain, uint64_t address)
+uint32_t ctmi_overflow_take(struct ctmi_block_map *map, uint32_t domain, uint64_t address)
 {
     uint32_t site_ref = 0;
     pthread_mutex_lock(&map->lock);
@@ -139,7 +140,7 @@ uint32_t ctmi_overflow_take(struct ctmi_map *map, uint32_t domain, uint64_t addr
     return site_ref;
 }
 
-uint32_t ctmi_overflow_get(struct ctmi_map *map, uint32_t domain, uint64_t address)
+uint32_t ctmi_overflow_get(struct ctmi_block_map *map, uint32_t domain, uint64_t address)
 {
     pthread_mutex_lock(&map->lock);
     uint32_t site_ref = map->used != 0 ? find_locked(map, domain, address)->site_ref : 0;
@@ -147,7 +148,7 @@ uint32_t ctmi_overflow_get(struct ctmi_map *map, uint32_t domain, uint64_t addre
     return site_ref;
 }
 
-ctm_status ctmi_map_reserve(struct ctmi_map *map, size_t n)
+ctm_status ctmi_block_map_reserve(struct ctmi_block_map *map, size_t n)
 {
     pthread_mutex_lock(&map->lock);
     ctm_status status = grow_locked(map, map->used + map->reserved + n);
@@ -158,7 +159,7 @@ ctm_status ctmi_map_reserve(struct ctmi_map *map, size_t n)
     return status;
 }
 
-uint32_t ctmi_overflow_set_reserved(struct ctmi_map *map, uint32_t domain, uint64_t address,
+uint32_t ctmi_overflow_set_reserved(struct ctmi_block_map *map, uint32_t domain, uint64_t address,
                                     uint32_t site_ref, bool *out_used)
 {
     uint32_t old = 0;
@@ -176,7 +177,7 @@ uint32_t ctmi_overflow_set_reserved(struct ctmi_map *map, uint32_t domain, uint6
     return old;
 }
 
-void ctmi_overflow_unmap(struct ctmi_map *map)
+void ctmi_overflow_unmap(struct ctmi_block_map *map)
 {
     if (map->entries != NULL) {
         ctmi_mem_unmap(map->entries, map->capacity * sizeof *map->entries);
@@ -184,7 +185,7 @@ void ctmi_overflow_unmap(struct ctmi_map *map)
     }
 }
 
-size_t ctmi_overflow_bytes(const struct ctmi_map *map)
+size_t ctmi_overflow_bytes(const struct ctmi_block_map *map)
 {
     return map->entries ? ctmi_mem_resident(map->entries, map->capacity * sizeof *map->entries) : 0;
 }
