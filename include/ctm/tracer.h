@@ -1,6 +1,6 @@
 /* ctm/tracer.h: traces live memory blocks.
  *
- * Model: a tracer owns an block map (block address -> site) and a few shards. A shard owns one set of tables.
+ * Model: a tracer owns a block map (block address -> site) and a few shards. A shard owns one set of tables.
  * Shard 0 is the *exclusive* shard. It has no lock: the caller guarantees that at most one thread at a time is
  * between ctm_shard_enter(tracer, 0) and ctm_shard_leave, as CPython's GIL does. Each other shard has a mutex, which
  * enter takes and leave releases. A thread may allocate in any shard. A block may be freed, resized or looked up
