@@ -1,8 +1,8 @@
 """pytest: the environment of the tests' children, and the lines that tests/run_all.py reads.
 
 Hypothesis' examples are the same in each run, so that CI does not fail by chance; with CTM_LONG=1 (`make test-long`) they are
-different each time and twenty times as many, and a test has an hour. A failing example is printed with the decorator that repeats it
-(`@reproduce_failure`).
+different each time and twenty times as many, and a test has an hour. A failing example is printed with the decorator that
+repeats it (`@reproduce_failure`).
 
 `::skip NAME: REASON` is printed for each skipped test, `::counts passed=… failed=… skipped=…` last.
 """
