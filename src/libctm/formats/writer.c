@@ -38,6 +38,8 @@ static void plan_section(struct plan *plan, uint32_t kind, uint64_t rows)
     section->row_size = ctmi_file_row_size(kind);
     section->length = rows * section->row_size;
     plan->size = section->offset + section->length;
+    const uint16_t minor = ctmi_file_minor_of(kind);
+    plan->minor = minor > plan->minor ? minor : plan->minor;
 }
 
 static bool has_section(enum ctmi_table table, uint32_t count)
@@ -54,7 +56,7 @@ static void plan_sections(const ctm_snapshot *snapshot, size_t attributes, struc
     for (enum ctmi_table table = CTMI_TABLE_STRINGS + 1; table < CTMI_ROWS_TABLES; table++) {
         sections += has_section(table, counts[table]);
     }
-    plan->minor = snapshot->n_losses > 0 ? CTMI_FILE_MINOR : CTMI_FILE_MINOR_BASE;
+    plan->minor = 0;
     plan->n = 0;
     plan->size = CTMI_FILE_HEADER_SIZE + CTMI_FILE_DIRECTORY_ROW * sections;
     plan_section(plan, CTMI_FILE_INFO, 1);

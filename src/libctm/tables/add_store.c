@@ -1,6 +1,7 @@
 /* tables/add_store.c: see tables/add_store.h.
  *
- * Model: only rows that a site with blocks needs are added. Tracebacks are walked in the order of their ids, because a
+ * Model: of the tracebacks and the tables before them, only rows that a site with blocks needs are added. Tables
+ * between the tracebacks and the sites are added whole. Tracebacks are walked in the order of their ids, because a
  * parent precedes its children.
  */
 #include "tables/add_store.h"
@@ -85,7 +86,7 @@ ctm_status ctmi_store_add_store(struct ctmi_store *to, const struct ctmi_store *
     mark_tracebacks(from, remap.ids[CTMI_TABLE_TRACEBACKS]);
     status = add_tracebacks(&remap);
     if (status == CTM_OK) {
-        status = ctmi_remap_tables(&remap, CTMI_TABLE_LABELS, CTMI_TABLE_LABELS);
+        status = ctmi_remap_tables(&remap, CTMI_TABLE_TRACEBACKS + 1, CTMI_TABLE_SITES - 1);
     }
     if (status == CTM_OK) {
         status = add_sites(&remap, from);

@@ -170,7 +170,7 @@ static CTMI_RARE void free_rare(ctm_shard *shard, uintptr_t address, uint32_t si
 }
 
 static inline ctm_status find_site(ctm_shard *shard, uint32_t domain, uint32_t traceback,
-                                   uint64_t size, uint32_t *out)
+                                   uint64_t size, uint32_t labels, uint32_t *out)
 {
     ctmi_shard_assert_inside(shard);
     struct ctmi_store *store = &shard->store;
@@ -181,18 +181,18 @@ static inline ctm_status find_site(ctm_shard *shard, uint32_t domain, uint32_t t
     uint32_t last = ctmi_store_traceback_row(store, traceback)->last_site;
     if (last != 0) {
         const ctm_site *site = &ctmi_store_site_row(store, last)->site;
-        if (site->block_size == size && site->domain == domain && site->labels == 0) {
+        if (site->block_size == size && site->domain == domain && site->labels == labels) {
             *out = last;
             return CTM_OK;
         }
     }
-    return ctmi_store_site(store, domain, traceback, size, 0, out);
+    return ctmi_store_site(store, domain, traceback, size, labels, out);
 }
 
 ctm_status ctm_shard_site(ctm_shard *shard, uint32_t domain, uint32_t traceback, uint64_t size,
-                          uint32_t *out)
+                          uint32_t labels, uint32_t *out)
 {
-    return find_site(shard, domain, traceback, size, out);
+    return find_site(shard, domain, traceback, size, labels, out);
 }
 
 ctm_status ctm_shard_unplaced_site(ctm_shard *shard, uint32_t domain, uint64_t size, uint32_t *out)
@@ -224,7 +224,7 @@ ctm_status ctm_shard_alloc(ctm_shard *shard, uint32_t domain, uintptr_t address,
                            uint32_t traceback)
 {
     uint32_t site;
-    const ctm_status status = find_site(shard, domain, traceback, size, &site);
+    const ctm_status status = find_site(shard, domain, traceback, size, 0, &site);
     return LIKELY(status == CTM_OK) ? ctm_shard_alloc_at(shard, domain, address, site) : status;
 }
 
@@ -316,7 +316,7 @@ ctm_status ctm_shard_resize_begin(ctm_shard *shard, uint32_t domain, uintptr_t o
                                   uint64_t new_size, uint32_t traceback, ctm_resize *out)
 {
     uint32_t site;
-    const ctm_status status = find_site(shard, domain, traceback, new_size, &site);
+    const ctm_status status = find_site(shard, domain, traceback, new_size, 0, &site);
     return status == CTM_OK ? ctm_shard_resize_begin_at(shard, domain, old_address, site, out)
                             : status;
 }
@@ -400,7 +400,7 @@ ctm_status ctm_shard_reattribute(ctm_shard *shard, uint32_t domain, uintptr_t ad
         return CTM_ERR_NOT_FOUND;
     }
     const ctm_status status =
-        find_site(shard, domain, traceback, ctm_shard_found_size(shard, &found), &site);
+        find_site(shard, domain, traceback, ctm_shard_found_size(shard, &found), 0, &site);
     if (status == CTM_OK) {
         ctm_shard_reattribute_at(shard, &found, site);
     }
