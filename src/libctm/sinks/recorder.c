@@ -359,20 +359,31 @@ bool ctm_recorder_pause(ctm_recorder *recorder)
     return paused;
 }
 
+/* No thread can continue the recording, so it ends. */
+static void end_without_thread(struct ctm_recorder *recorder, int error)
+{
+    ctmi_recorder_close_file(recorder);
+    recorder->joined = true;
+    pthread_mutex_lock(&recorder->lock);
+    recorder->state.recording = false;
+    recorder->state.error = error;
+    recorder->state.reason = "the recorder's thread could not be started again";
+    pthread_mutex_unlock(&recorder->lock);
+    remove_from_tracer(recorder);
+}
+
 void ctm_recorder_resume(ctm_recorder *recorder)
 {
     if (recorder->joined || !recorder->threadless) {
         return;
     }
-    recorder->pausing = recorder->paused = recorder->threadless = false;
+    recorder->threadless = false;
+    pthread_mutex_lock(&recorder->lock);
+    recorder->pausing = recorder->paused = false;
+    pthread_mutex_unlock(&recorder->lock);
     const int error = start_thread(recorder);
-    if (error != 0) { /* no thread continues the recording */
-        ctmi_recorder_close_file(recorder);
-        recorder->joined = true;
-        recorder->state.recording = false;
-        recorder->state.error = error;
-        recorder->state.reason = "no thread to be had after a fork";
-        remove_from_tracer(recorder);
+    if (error != 0) {
+        end_without_thread(recorder, error);
     }
 }
 
