@@ -92,6 +92,9 @@ static ctm_status refuse_lost(const ctm_tracer *tracer, ctm_status status,
                               struct ctm_snapshot *snapshot)
 {
     if (!atomic_load(&tracer->tables_lost)) {
+        if (status == CTM_OK) {
+            ctmi_snapshot_assert_sound(snapshot);
+        }
         return status;
     }
     if (status == CTM_OK) {
