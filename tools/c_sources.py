@@ -171,7 +171,7 @@ def pythons_of_files(root, names):
         def preprocess(job):
             name, headers = job
             command = [compiler(), "-E", f"-I{stubs}", *flags_of(name, headers), name]
-            done = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            done = subprocess.run(command, cwd=root, capture_output=True, text=True)
             if done.returncode != 0:
                 raise SystemExit(f"{name} cannot be preprocessed for Python {headers.version}:\n{done.stderr}")
             return name, headers, own_text(done.stdout)

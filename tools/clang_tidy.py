@@ -28,7 +28,7 @@ def tidy(tool, headers, names):
     """Returns clang-tidy's exit status."""
     folder = "src/libctm" if headers is None else "src/pyext"
     command = [tool, "--quiet", *names, "--", *c_sources.flags_of(folder, headers)]
-    done = subprocess.run(command, cwd=c_sources.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(command, cwd=c_sources.ROOT, capture_output=True, text=True)
     if done.returncode != 0:
         print(f"clang-tidy, Python {headers.version}:" if headers else "clang-tidy:")
         print(done.stdout + done.stderr)

@@ -116,6 +116,8 @@ CHANGES = [
         "a circle, through an import in a function",
     ),
     Bad("imports", "python/ctracemalloc/model/sums.py", 'bad = f"{PEAK_BYTES}"\n', "the model makes a text"),
+    Bad("imports", "python/ctracemalloc/model/sums.py", "print(PEAK_BYTES)\n", "the model prints"),
+    Bad("imports", "python/ctracemalloc/model/sums.py", "def bad(path):\n    return open(path)\n", "the model opens a file"),
     Bad("changes", "changes/a-word.improved.md", "It is better.\n", "a kind that there is not"),
     Bad("check-merge-conflict", "README.md", "\n<<<<<<< HEAD\nours\n=======\ntheirs\n>>>>>>> other\n", "a conflict"),
     Bad("check-toml", "pyproject.toml", "[tool\n", "no TOML"),
