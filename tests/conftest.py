@@ -1,14 +1,15 @@
 """pytest: the environment of the tests' children, and the lines that tests/run_all.py reads.
 
 Hypothesis' examples are the same in each run, so that CI does not fail by chance; with CTM_LONG=1 (`make test-long`) they are
-different each time and twenty times as many. A failing example is printed with the decorator that repeats it
-(`@reproduce_failure`).
+different each time and twenty times as many, and a test has an hour. A failing example is printed with the decorator that
+repeats it (`@reproduce_failure`).
 
 `::skip NAME: REASON` is printed for each skipped test, `::counts passed=… failed=… skipped=…` last.
 """
 
 import os
 
+import pytest
 from hypothesis import settings
 
 # readline, which pytest imports, sets the size of a terminal for children, in the C library's environment alone: outputs
@@ -27,6 +28,13 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("tests")
+
+
+def pytest_collection_modifyitems(items):
+    """The time limit of pyproject.toml is for CI's number of runs."""
+    if LONG:
+        for item in items:
+            item.add_marker(pytest.mark.timeout(3600))
 
 
 def pytest_terminal_summary(terminalreporter):

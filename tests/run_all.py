@@ -100,7 +100,8 @@ def all_suites():
         Suite(SMALL_ZOO, ["tests/zoo/run.py", "--small"], 2400, ONLY_SOURCES),
         Suite("zoo", ["tests/zoo/run.py"], 8 * 3600, ONLY_SOURCES, True),
         Suite("fresh", ["tests/fresh/run.py"], 3 * 3600, ONLY_SOURCES, True),
-        Suite("layers", ["tools/check_layers.py"], 120, ONLY_SOURCES),
+        Suite("layers", ["tools/check_layers.py"], 600, ONLY_SOURCES),
+        Suite("hooks", ["tools/check_hooks.py"], 600, ONLY_SOURCES),
         Suite("driver", ["tests/test_run_all.py"], 60, ONLY_SOURCES),
         Suite("gates", ["tests/lint/try_gates.py"], 1800, ONLY_SOURCES, True),
         *libctm_suites(),
@@ -114,7 +115,7 @@ def all_suites():
         Suite("asan-extension", ["tests/run_asan.py"], 2700, "3.13"),
         Suite("docs", ["tests/docs/run.py"], 1200, "3.13"),
         Suite("sdist", ["tests/run_sdist.py"], 1200, "3.13", True),
-        pytest_suite("integration-long", "tests/integration", 3600, long=True),
+        pytest_suite("integration-long", "tests/integration", 3 * 3600, long=True),
         Suite("cpython-whole", ["tests/conformance/cpython/run_whole.py"], 6 * 3600, None, True),
     ]
 

@@ -1,6 +1,6 @@
 /* bench_core.c: nanoseconds per event of the C core, without Python. An event pair is one allocation and one free.
  *
- * Model: measured by the number of live blocks (the address map), the number of sites (the tables) and the depth of
+ * Model: measured by the number of live blocks (the block map), the number of sites (the tables) and the depth of
  * the traceback (which makes no difference, because a traceback is one row id here), then with two threads in the
  * shards with locks. The result is the best of several short rounds, printed as a Markdown table. Build:
  * benchmarks/core/run.sh.

@@ -65,10 +65,12 @@ CTM_API CTM_NODISCARD ctm_status ctm_shard_traceback_text(ctm_shard *shard,
 CTM_API CTM_NODISCARD ctm_status ctm_shard_label(ctm_shard *shard, uint32_t set, uint32_t key,
                                                  uint32_t value, uint32_t *out);
 
-/* The site of this key. CTM_ERR_INVALID if the traceback does not exist (0 does not). A caller that stores the id
- * saves the lookup in the functions ending in _at, until the generation changes. */
+/* The site of this key; `labels` is a label set, 0: none. CTM_ERR_INVALID if the traceback does not exist (0 does not),
+ * or the label set does not. A caller that stores the id saves the lookup in the functions ending in _at, until the
+ * generation changes. The functions that take a traceback instead count at the site without labels. */
 CTM_API CTM_NODISCARD ctm_status ctm_shard_site(ctm_shard *shard, uint32_t domain,
-                                                uint32_t traceback, uint64_t size, uint32_t *out);
+                                                uint32_t traceback, uint64_t size, uint32_t labels,
+                                                uint32_t *out);
 
 /* The site of a block of `size` bytes whose traceback cannot be stored: for use where a function above returns
  * CTM_ERR_NOMEM or CTM_ERR_LIMIT. Its one frame is line 0 of "<no memory for the place>". Uses rows that were

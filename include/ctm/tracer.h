@@ -1,6 +1,6 @@
 /* ctm/tracer.h: traces live memory blocks.
  *
- * Model: a tracer owns an address map (block address -> site) and a few shards. A shard owns one set of tables.
+ * Model: a tracer owns a block map (block address -> site) and a few shards. A shard owns one set of tables.
  * Shard 0 is the *exclusive* shard. It has no lock: the caller guarantees that at most one thread at a time is
  * between ctm_shard_enter(tracer, 0) and ctm_shard_leave, as CPython's GIL does. Each other shard has a mutex, which
  * enter takes and leave releases. A thread may allocate in any shard. A block may be freed, resized or looked up
@@ -88,7 +88,7 @@ CTM_API size_t ctm_tracer_memory(ctm_tracer *tracer);
  * for it. The caller owns *out (ctm_snapshot_unref). CTM_ERR_NOT_TRACING, CTM_ERR_NOMEM; CTM_ERR_IO: counters were lost
  * with the file of a black box (black_box.h). */
 CTM_API CTM_NODISCARD ctm_status ctm_tracer_snapshot(ctm_tracer *tracer, struct ctm_snapshot **out);
-/* A snapshot, then stop. The address map is unmapped before the snapshot is made, so a process that is out of memory
+/* A snapshot, then stop. The block map is unmapped before the snapshot is made, so a process that is out of memory
  * has some for it. Errors as above; it stops also then. */
 CTM_API CTM_NODISCARD ctm_status ctm_tracer_finish(ctm_tracer *tracer, struct ctm_snapshot **out);
 /* true: from now on a table grows only if address space for a snapshot of it can be reserved too; that is not touched

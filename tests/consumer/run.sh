@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # run.sh: build and install libctm into a fresh folder, then build consumer.c and the example
 # against what was installed: by pkg-config and by find_package, shared and static.
 #

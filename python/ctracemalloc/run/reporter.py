@@ -166,7 +166,7 @@ class Reporter:
 
     def write(self) -> None:
         numbers = self.numbers
-        if numbers is None and ctracemalloc.is_tracing():  # there was no memory for a snapshot in addition to the address map
+        if numbers is None and ctracemalloc.is_tracing():  # there was no memory for a snapshot in addition to the block map
             numbers = FinalNumbers(_ctracemalloc._last_snapshot)
         if numbers is None:
             complain("no report: the program has stopped the tracing")

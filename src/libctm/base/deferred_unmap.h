@@ -1,7 +1,7 @@
 /* base/deferred_unmap.h: unmaps a large amount of memory without delaying the caller.
  *
  * Model: munmap takes about a millisecond for each 10 MB of touched pages, so the time of stop() would grow with the
- * address map. The input is a list of mappings that no other thread can reach. The caller unmaps the front of the
+ * block map. The input is a list of mappings that no other thread can reach. The caller unmaps the front of the
  * list, so a short list (nearly all are short) needs no thread. A *helper* thread unmaps the rest. It takes no lock,
  * allocates and frees nothing, and ends. If no thread can be started, the caller unmaps everything.
  *
@@ -19,6 +19,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "base/lock.h"
+
 /* A mapping to unmap. Allocated with ctmi_mem_alloc; may be the first member of a larger struct.
  * No lock: one thread at a time has the list. */
 struct ctmi_pending_unmap {
@@ -28,7 +30,7 @@ struct ctmi_pending_unmap {
 };
 
 struct ctmi_deferred_unmap {
-    pthread_mutex_t lock;
+    struct ctmi_lock lock;
     pthread_t thread; /* lock; the helper, if there is one */
     pid_t process;    /* lock; the process that the helper runs in; 0: there is no helper */
     pid_t id;         /* thread id of the helper: written by it, read after it was joined */

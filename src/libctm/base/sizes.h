@@ -14,11 +14,10 @@
 
 struct ctmi_sizes {
     uint32_t rows_first_log2; /* chunk k of a table has 1 << (this + k) rows; 9 at least */
-    uint32_t
-        spare_sites; /* sizes of blocks without a place; a power of two, below the first chunk */
-    uint32_t overflow_first; /* entries of the address map's overflow; a power of two */
-    uint32_t peak_stamps;    /* after so many they begin anew */
-    size_t window;           /* bytes of a recording read at a time, unless a block is larger */
+    uint32_t spare_sites;     /* rows for blocks whose place has none, one a size; a power of two */
+    uint32_t overflow_first;  /* entries of the block map's overflow; a power of two */
+    uint32_t peak_stamps;     /* after so many they begin anew */
+    size_t window;            /* bytes of a recording read at a time, unless a block is larger */
 };
 
 /* What objects are made with from now on. */

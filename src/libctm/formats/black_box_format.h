@@ -13,6 +13,7 @@
 
 #include "ctm/black_box.h"
 #include "ctm/losses.h"
+#include "formats/format.h"
 #include "tables/published_peak.h"
 #include "tables/store.h"
 
@@ -20,7 +21,6 @@
     "\x89"             \
     "CTMBOX\n"
 #define CTMI_BOX_BYTE_ORDER 0x01020304u
-#define CTMI_BOX_VERSION 1u
 #define CTMI_BOX_CONTROL_SIZE 65536u
 #define CTMI_BOX_COMMAND 4096u /* bytes of the command, at most */
 #define CTMI_BOX_CHUNKS CTMI_BYTES_CHUNKS
@@ -73,10 +73,19 @@ struct ctmi_box_control {
     struct ctmi_box_loss losses[CTM_MAX_LOSSES];
 };
 _Static_assert(sizeof(struct ctmi_box_control) <= CTMI_BOX_CONTROL_SIZE, "the control block");
-_Static_assert(offsetof(struct ctmi_box_control, crc) == 4188, "as documented");
-_Static_assert(offsetof(struct ctmi_box_control, peak) == 4216, "as documented");
-_Static_assert(offsetof(struct ctmi_box_control, n_losses) == 15712, "as documented");
-_Static_assert(offsetof(struct ctmi_box_control, losses) == 16208, "as documented");
+/* As documented, for any number of tables. In version 1 the offsets are 72, 4188, 4216, 4232, 15712 and 16208. */
+#define CTMI_BOX_INTERVAL ((44 + 4 * CTMI_TABLES + 7) / 8 * 8)
+#define CTMI_BOX_TABLES (CTMI_BOX_INTERVAL + 4160)
+#define CTMI_BOX_LOSSES (CTMI_BOX_TABLES + 328 * CTM_SHARDS * CTMI_TABLES)
+_Static_assert(offsetof(struct ctmi_box_control, sample_interval) == CTMI_BOX_INTERVAL,
+               "as documented");
+_Static_assert(offsetof(struct ctmi_box_control, crc) == CTMI_BOX_INTERVAL + 4116, "as documented");
+_Static_assert(offsetof(struct ctmi_box_control, peak) == CTMI_BOX_INTERVAL + 4144,
+               "as documented");
+_Static_assert(offsetof(struct ctmi_box_control, tables) == CTMI_BOX_TABLES, "as documented");
+_Static_assert(offsetof(struct ctmi_box_control, n_losses) == CTMI_BOX_LOSSES, "as documented");
+_Static_assert(offsetof(struct ctmi_box_control, losses) == CTMI_BOX_LOSSES + 496, "as documented");
+_Static_assert(CTMI_BOX_VERSION != 1 || CTMI_BOX_LOSSES == 15712, "as documented");
 
 #define CTMI_BOX_CRC_END offsetof(struct ctmi_box_control, crc)
 

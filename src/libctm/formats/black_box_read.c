@@ -33,7 +33,7 @@ const char *ctm_box_lack_text(ctm_box_lack lack)
 {
     switch (lack) {
     case CTM_BOX_COMPLETE: return "complete";
-    case CTM_BOX_NO_SPACE: return "the file could not grow: no space left";
+    case CTM_BOX_NO_SPACE: return "the file could not grow: no space, or a limit on its size";
     case CTM_BOX_CLOSED: return "the file could not grow: the program closed its descriptor";
     case CTM_BOX_CUT: return "somebody truncated the file";
     }
@@ -325,6 +325,7 @@ static ctm_status make_snapshot(ctm_box *box, struct ctmi_box_loader *loader, bo
         status = ctmi_snapshot_from_store(&merged, &info, &box->losses, out);
         if (status == CTM_OK) {
             ctmi_snapshot_count_peak(*out);
+            ctmi_snapshot_assert_sound(*out);
         } else if (status == CTM_ERR_LIMIT) {
             status = ctmi_box_fail(loader, CTMI_BOX_CONTROL_SIZE, "counters that cannot be");
         }

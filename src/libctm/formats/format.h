@@ -1,4 +1,5 @@
-/* formats/format.h: the layout of a snapshot file (docs/formats/snapshot.md), shared by both sides.
+/* formats/format.h: the versions of the three formats, and the layout of a snapshot file (docs/formats/snapshot.md),
+ * shared by both sides.
  *
  * Model: a header of 64 bytes, a directory, and sections at multiples of 8 bytes. All numbers are little-endian and are
  * written and read byte by byte, so the byte order and alignment of the machine do not matter.
@@ -17,6 +18,16 @@
 #include "base/bytes.h"
 #include "tables/schema.h"
 
+/* --- the versions of recordings (recording_format.h) and black boxes (black_box_format.h). They have rows of each table,
+ * whose sizes and number a reader knows by the version only, so a reader refuses another one. */
+#define CTMI_RECORDING_MAJOR 1u
+#define CTMI_RECORDING_MINOR 1u
+#define CTMI_BOX_VERSION 1u
+_Static_assert(CTMI_RECORDING_MAJOR >= CTMI_TABLES - 6u && CTMI_BOX_VERSION >= CTMI_TABLES - 6u,
+               "each table beyond the seven of version 1 is a new version");
+
+/* --- the snapshot file --- */
+
 /* As in PNG: a byte over 127 and both kinds of line end detect a file that was damaged in transport. */
 #define CTMI_FILE_MAGIC \
     "\x89"              \
@@ -24,8 +35,7 @@
 #define CTMI_FILE_MAGIC_SIZE 8u
 #define CTMI_FILE_BYTE_ORDER 0x01020304u
 #define CTMI_FILE_MAJOR 1u      /* raised when older readers cannot read the file */
-#define CTMI_FILE_MINOR 2u      /* raised when they can read it without the new parts */
-#define CTMI_FILE_MINOR_BASE 1u /* of a file without losses, which is the same as in version 1.1 */
+#define CTMI_FILE_MINOR 1u      /* raised when they can read it without a new field */
 #define CTMI_FILE_SAMPLED 1u    /* flag in INFO: there is a sample interval */
 #define CTMI_FILE_PEAK_KNOWN 1u /* bit of the facts in INFO: the blocks at the peak are known */
 #define CTMI_FILE_HEADER_SIZE 64u
@@ -49,8 +59,20 @@ enum ctmi_file_kind {
     CTMI_FILE_KINDS = 11,
 };
 
+#define TABLE(ID, ...) \
+    _Static_assert(CTMI_FILE_##ID < CTMI_FILE_KINDS, "CTMI_FILE_KINDS is too small");
+CTMI_CONTENT_TABLES(TABLE)
+#undef TABLE
+
 /* Set in a directory row: a reader that does not know the kind must refuse the file. */
 #define CTMI_FILE_REQUIRED 1u
+
+/* Returns the minor version of a file with a section of this kind. A file has the greatest of its sections, so a file
+ * without a new section is the same as before. */
+static inline uint16_t ctmi_file_minor_of(uint32_t kind)
+{
+    return kind == CTMI_FILE_LOSSES ? 2 : CTMI_FILE_MINOR;
+}
 
 /* Returns the section of a table; of the strings, the section of their offsets. */
 static inline enum ctmi_file_kind ctmi_file_kind_of(enum ctmi_table table)

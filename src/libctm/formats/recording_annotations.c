@@ -13,7 +13,7 @@ const char *ctm_recording_lack_text(ctm_recording_lack lack)
 {
     switch (lack) {
     case CTM_RECORDING_COMPLETE: return "complete";
-    case CTM_RECORDING_NO_SPACE: return "the file could not grow: no space left";
+    case CTM_RECORDING_NO_SPACE: return "the file could not grow: no space, or a limit on its size";
     case CTM_RECORDING_IO: return "the file could not be written";
     case CTM_RECORDING_NO_MEMORY: return "out of memory";
     case CTM_RECORDING_TABLES_LOST: return "the file of the black box was cut by another program";

@@ -17,8 +17,6 @@
 #define CTMI_RECORDING_MAGIC \
     "\x89"                   \
     "CTR\r\n\x1a\n"
-#define CTMI_RECORDING_MAJOR 1u
-#define CTMI_RECORDING_MINOR 1u
 #define CTMI_RECORDING_HEADER_SIZE 64u
 #define CTMI_BLOCK_HEAD_SIZE 12u
 #define CTMI_VARINT_MOST 10u       /* bytes */

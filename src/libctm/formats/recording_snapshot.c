@@ -50,7 +50,7 @@ static ctm_status merge_store(struct ctmi_store *to, const struct ctmi_recorded 
     if (status != CTM_OK) {
         return status;
     }
-    status = ctmi_remap_tables(&remap, CTMI_TABLE_LABELS);
+    status = ctmi_remap_tables(&remap, CTMI_TABLE_SITES - 1);
     if (status == CTM_OK) {
         status = add_sites(&remap, from);
     }

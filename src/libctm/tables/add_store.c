@@ -1,6 +1,7 @@
 /* tables/add_store.c: see tables/add_store.h.
  *
- * Model: only rows that a site with blocks needs are added. Tracebacks are walked in the order of their ids, because a
+ * Model: of the tracebacks and the tables before them, only rows that a site with blocks needs are added. Tables
+ * between the tracebacks and the sites are added whole. Tracebacks are walked in the order of their ids, because a
  * parent precedes its children.
  */
 #include "tables/add_store.h"
@@ -44,12 +45,14 @@ static ctm_status add_tracebacks(struct ctmi_remap *remap)
     return status;
 }
 
-static ctm_status add_labels(struct ctmi_remap *remap)
+/* The tables between the tracebacks and the sites. */
+static ctm_status add_whole_tables(struct ctmi_remap *remap)
 {
-    const uint32_t count = remap->from->counts[CTMI_TABLE_LABELS];
     ctm_status status = CTM_OK;
-    for (uint32_t id = 1; id < count && status == CTM_OK; id++) {
-        status = ctmi_remap_row(remap, CTMI_TABLE_LABELS, id);
+    for (enum ctmi_table table = CTMI_TABLE_TRACEBACKS + 1; table < CTMI_TABLE_SITES; table++) {
+        for (uint32_t id = 1; id < remap->from->counts[table] && status == CTM_OK; id++) {
+            status = ctmi_remap_row(remap, table, id);
+        }
     }
     return status;
 }
@@ -90,7 +93,7 @@ ctm_status ctmi_store_add_store(struct ctmi_store *to, const struct ctmi_store *
     mark_tracebacks(from, remap.ids[CTMI_TABLE_TRACEBACKS]);
     status = add_tracebacks(&remap);
     if (status == CTM_OK) {
-        status = add_labels(&remap);
+        status = add_whole_tables(&remap);
     }
     if (status == CTM_OK) {
         status = add_sites(&remap, from);

@@ -5,7 +5,8 @@
  * is failure-atomic without undoing anything.
  *
  * The generic functions get a description of the table. The descriptions are constants and `intern` is always
- * inlined, so each table has its own code without calls through a pointer.
+ * inlined, so a table with an interning function has its own code without calls through a pointer. A table needs none:
+ * ctmi_store_content interns a row of any. A row is its content, and so is its key, where no function here says more.
  */
 #include "tables/store.h"
 
@@ -14,6 +15,8 @@
 #include "base/sizes.h"
 #include "base/utf8.h"
 #include "tables/rows.h"
+
+#define INLINE static inline __attribute__((always_inline))
 
 /* --- hashing ---
  * Ids and sizes are small numbers. Two of them are never combined by one `^`, because many pairs have the same
@@ -45,48 +48,6 @@ static uint32_t hash_string_row(const struct ctmi_store *store, uint32_t id)
         ->hash;
 }
 
-static uint32_t hash_function(const ctm_function *key)
-{
-    uint64_t hash = mix((uint64_t)key->filename << 32 | key->name, 0);
-    return (uint32_t)mix(hash, (uint32_t)key->first_lineno);
-}
-
-static uint32_t hash_function_row(const struct ctmi_store *store, uint32_t id)
-{
-    return hash_function(ctmi_store_function_row(store, id));
-}
-
-static uint32_t hash_frame(const ctm_frame *key)
-{
-    return (uint32_t)mix((uint64_t)key->function << 32 | (uint32_t)key->lineno, 0);
-}
-
-static uint32_t hash_frame_row(const struct ctmi_store *store, uint32_t id)
-{
-    return hash_frame(ctmi_store_frame_row(store, id));
-}
-
-static uint32_t hash_traceback(const ctm_traceback *key)
-{
-    uint64_t hash = mix((uint64_t)key->parent << 32 | key->frame, 0);
-    return (uint32_t)mix(hash, (uint32_t)key->total_nframe);
-}
-
-static uint32_t hash_traceback_row(const struct ctmi_store *store, uint32_t id)
-{
-    return hash_traceback(&ctmi_store_traceback_row(store, id)->row);
-}
-
-static uint32_t hash_label(const ctm_label *key)
-{
-    return (uint32_t)mix(mix(key->parent, 0), (uint64_t)key->key << 32 | key->value);
-}
-
-static uint32_t hash_label_row(const struct ctmi_store *store, uint32_t id)
-{
-    return hash_label(&ctmi_store_label_row(store, id)->row);
-}
-
 static uint32_t hash_site(const ctm_site *key)
 {
     uint64_t hash =
@@ -94,10 +55,38 @@ static uint32_t hash_site(const ctm_site *key)
     return (uint32_t)hash;
 }
 
-static uint32_t hash_site_row(const struct ctmi_store *store, uint32_t id)
+INLINE uint32_t hash_fields(const uint32_t *fields, size_t count)
 {
-    return hash_site(&ctmi_store_site_row(store, id)->site);
+    uint64_t hash = 0;
+    size_t at = 0;
+    for (; at + 2 <= count; at += 2) {
+        hash = mix(hash, fields[at] | (uint64_t)fields[at + 1] << 32);
+    }
+    return (uint32_t)(at < count ? mix(hash, fields[at]) : hash);
 }
+
+/* hash_function, hash_frame … Fields are read one by one, for the reason that same_function … have. */
+#define FIELD(type, member, ...) (uint32_t) key->member,
+#define TABLE(ID, one, many, number, section, type, in_store)                     \
+    INLINE uint32_t hash_##one(const __typeof__(type) *key)                       \
+    {                                                                             \
+        const uint32_t fields[] = {CTMI_##ID##_FIELDS(FIELD, FIELD)};             \
+        _Static_assert(sizeof fields == sizeof *key, "fields of 4 bytes");        \
+        return hash_fields(fields, sizeof fields / sizeof *fields);               \
+    }
+CTMI_REMAPPED_TABLES(TABLE)
+#undef TABLE
+#undef FIELD
+
+/* hash_function_row, hash_frame_row … */
+#define TABLE(ID, one, many, number, section, type, in_store)                        \
+    static uint32_t hash_##one##_row(const struct ctmi_store *store, uint32_t id)    \
+    {                                                                                \
+        const __typeof__(type) *key = ctmi_rows_at(&store->many, id, sizeof(in_store)); \
+        return hash_##one(key);                                                      \
+    }
+CTMI_CONTENT_TABLES(TABLE)
+#undef TABLE
 
 /* --- comparing a row with a key --- */
 struct string_key {
@@ -121,7 +110,7 @@ static bool same_string(const struct ctmi_store *store, uint32_t id, const void 
     static bool same_##one(const struct ctmi_store *store, uint32_t id, const void *with) \
     {                                                                                     \
         const __typeof__(type) *key = with,                                               \
-                               *row = ctmi_rows_at(&store->many, id, sizeof(in_store));   \
+                               *row = ctmi_rows_get(&store->many, id, sizeof(in_store));  \
         return true CTMI_##ID##_FIELDS(FIELD, FIELD);                                     \
     }
 CTMI_REMAPPED_TABLES(TABLE)
@@ -130,9 +119,7 @@ CTMI_REMAPPED_TABLES(TABLE)
 
 static bool same_site(const struct ctmi_store *store, uint32_t id, const void *with)
 {
-    const ctm_site *key = with, *row = &ctmi_store_site_row(store, id)->site;
-    return row->block_size == key->block_size && row->traceback == key->traceback &&
-           row->domain == key->domain && row->labels == key->labels;
+    return ctmi_site_has_key(&ctmi_store_site_row(store, id)->site, with);
 }
 
 /* --- writing a new row; may fail only before it changes anything --- */
@@ -157,52 +144,55 @@ static ctm_status write_string(struct ctmi_store *store, void *row, const void *
     return CTM_OK;
 }
 
-static ctm_status write_function(struct ctmi_store *store, void *row, const void *key)
+static ctm_status put_traceback(struct ctmi_store *store, struct ctmi_traceback_row *row,
+                                const ctm_traceback *key)
 {
-    (void)store;
-    memcpy(row, key, sizeof(ctm_function));
-    return CTM_OK;
-}
-
-static ctm_status write_frame(struct ctmi_store *store, void *row, const void *key)
-{
-    (void)store;
-    memcpy(row, key, sizeof(ctm_frame));
-    return CTM_OK;
-}
-
-static ctm_status write_traceback(struct ctmi_store *store, void *row, const void *from)
-{
-    const ctm_traceback *key = from;
     uint32_t below = key->parent ? ctmi_store_traceback_row(store, key->parent)->length : 0;
     if (below >= CTM_MAX_NFRAME) {
         return CTM_ERR_INVALID;
     }
-    *(struct ctmi_traceback_row *)row =
-        (struct ctmi_traceback_row){.row = *key, .length = below + 1};
+    *row = (struct ctmi_traceback_row){.row = *key, .length = below + 1};
     return CTM_OK;
 }
 
-static ctm_status write_label(struct ctmi_store *store, void *row, const void *from)
+static ctm_status put_label(struct ctmi_store *store, struct ctmi_label_row *row,
+                            const ctm_label *key)
 {
-    const ctm_label *key = from;
     uint32_t below = key->parent ? ctmi_store_label_row(store, key->parent)->length : 0;
     if (below >= CTM_MAX_LABELS) {
         return CTM_ERR_INVALID;
     }
-    *(struct ctmi_label_row *)row = (struct ctmi_label_row){.row = *key, .length = below + 1};
+    *row = (struct ctmi_label_row){.row = *key, .length = below + 1};
     return CTM_OK;
 }
 
-static ctm_status write_site(struct ctmi_store *store, void *at, const void *key)
+static ctm_status put_site(struct ctmi_site_row *row, const ctm_site *key)
 {
-    (void)store;
-    struct ctmi_site_row *row = at;
-    memcpy(&row->site, key, sizeof row->site);
+    row->site = *key;
     atomic_init(&row->freed_remote, 0);
     atomic_init(&row->remote_since, 0);
     return CTM_OK;
 }
+
+INLINE ctm_status put_content(struct ctmi_store *store, enum ctmi_table table, void *row,
+                              const void *key, size_t size)
+{
+    switch (table) {
+    case CTMI_TABLE_TRACEBACKS: return put_traceback(store, row, key);
+    case CTMI_TABLE_LABELS: return put_label(store, row, key);
+    case CTMI_TABLE_SITES: return put_site(row, key);
+    default: memcpy(row, key, size); return CTM_OK;
+    }
+}
+
+/* write_function, write_frame … */
+#define TABLE(ID, one, many, number, section, content, row_type)                        \
+    static ctm_status write_##one(struct ctmi_store *store, void *row, const void *key) \
+    {                                                                                   \
+        return put_content(store, CTMI_TABLE_##ID, row, key, sizeof(content));          \
+    }
+CTMI_CONTENT_TABLES(TABLE)
+#undef TABLE
 
 /* --- the generic part --- */
 struct table {
@@ -227,7 +217,11 @@ struct table {
 CTMI_ALL_TABLES(TABLE)
 #undef TABLE
 
-#define INLINE static inline __attribute__((always_inline))
+static const struct table *const tables[CTMI_ROWS_TABLES] = {
+#define TABLE(ID, one, ...) &one##_table,
+    CTMI_ALL_TABLES(TABLE)
+#undef TABLE
+};
 
 INLINE uint32_t find(const struct ctmi_store *store, const struct table *table, uint32_t hash,
                      const void *key)
@@ -244,10 +238,9 @@ INLINE uint32_t find(const struct ctmi_store *store, const struct table *table, 
     }
 }
 
-/* Whether row `id`, the next one, refers only to existing rows. Called where asserts are on. */
-static __attribute__((unused)) bool is_valid_row(const struct ctmi_store *store,
-                                                 enum ctmi_table table, const void *row,
-                                                 uint32_t id)
+/* Whether a content, of row `id`, the next one, refers only to existing rows. */
+static bool is_valid_row(const struct ctmi_store *store, enum ctmi_table table, const void *row,
+                         uint32_t id)
 {
     uint32_t counts[CTMI_ROWS_TABLES];
     for (int i = 0; i < CTMI_ROWS_TABLES; i++) {
@@ -316,7 +309,8 @@ INLINE ctm_status add_function(struct ctmi_store *store, const ctm_function *key
     if (key->filename >= store->strings.count || key->name >= store->strings.count) {
         return CTM_ERR_INVALID;
     }
-    return intern(store, &function_table, hash_function(key), key, out);
+    return intern(store, &function_table, hash_function(key), key,
+                  out);
 }
 
 ctm_status ctmi_store_function(struct ctmi_store *store, uint32_t filename, uint32_t name,
@@ -347,7 +341,8 @@ INLINE ctm_status add_traceback(struct ctmi_store *store, const ctm_traceback *k
         key->parent >= store->tracebacks.count) {
         return CTM_ERR_INVALID;
     }
-    return intern(store, &traceback_table, hash_traceback(key), key, out);
+    return intern(store, &traceback_table, hash_traceback(key),
+                  key, out);
 }
 
 ctm_status ctmi_store_traceback(struct ctmi_store *store, uint32_t parent, uint32_t frame,
@@ -369,15 +364,15 @@ static int compare_strings(const struct ctmi_store *store, uint32_t a, uint32_t 
 
 /* Inserts the pair into the chain, which is sorted by key, and interns the later pairs again. The recursion is at most
  * CTM_MAX_LABELS deep, because a chain has at most so many pairs. */
-static ctm_status put_label(struct ctmi_store *store, uint32_t set, const ctm_label *pair,
-                            uint32_t *out)
+static ctm_status add_pair(struct ctmi_store *store, uint32_t set, const ctm_label *pair,
+                           uint32_t *out)
 {
     ctm_label key = {set, pair->key, pair->value};
     if (set != 0) {
         const ctm_label last = ctmi_store_label_row(store, set)->row;
         const int order = compare_strings(store, last.key, pair->key);
         if (order > 0) {
-            ctm_status status = put_label(store, last.parent, pair, &key.parent);
+            ctm_status status = add_pair(store, last.parent, pair, &key.parent);
             if (status != CTM_OK) {
                 return status;
             }
@@ -387,7 +382,8 @@ static ctm_status put_label(struct ctmi_store *store, uint32_t set, const ctm_la
             key.parent = last.parent;
         }
     }
-    return intern(store, &label_table, hash_label(&key), &key, out);
+    return intern(store, &label_table, hash_label(&key), &key,
+                  out);
 }
 
 ctm_status ctmi_store_label(struct ctmi_store *store, uint32_t set, uint32_t key, uint32_t value,
@@ -403,7 +399,7 @@ ctm_status ctmi_store_label(struct ctmi_store *store, uint32_t set, uint32_t key
     if (length > CTM_MAX_LABEL_KEY) {
         return CTM_ERR_INVALID;
     }
-    return put_label(store, set, &pair, out);
+    return add_pair(store, set, &pair, out);
 }
 
 ctm_status ctmi_store_site(struct ctmi_store *store, uint32_t domain, uint32_t traceback,
@@ -441,30 +437,43 @@ ctm_status ctmi_store_site_append(struct ctmi_store *store, uint32_t domain, uin
     return append(store, &site_table, &key, out);
 }
 
+/* Interns a row of any table whose key is the whole content. */
+static ctm_status add_content(struct ctmi_store *store, enum ctmi_table table,
+                              const union ctmi_content *content, uint32_t *out)
+{
+    if (!is_valid_row(store, table, content, store->rows[table].count)) {
+        return CTM_ERR_INVALID;
+    }
+    switch (table) {
+#define TABLE(ID, one, ...) \
+    case CTMI_TABLE_##ID:   \
+        return intern(store, &one##_table, hash_##one(&content->one), &content->one, out);
+        CTMI_REMAPPED_TABLES(TABLE)
+#undef TABLE
+    default: return CTM_ERR_INVALID;
+    }
+}
+
 ctm_status ctmi_store_content(struct ctmi_store *store, enum ctmi_table table,
                               const union ctmi_content *content, uint32_t *out)
 {
     const ctm_label *label = &content->label;
     switch (table) {
-    case CTMI_TABLE_FUNCTIONS: return add_function(store, &content->function, out);
-    case CTMI_TABLE_FRAMES: return add_frame(store, &content->frame, out);
+    case CTMI_TABLE_STRINGS:
+    case CTMI_TABLE_SITES: return CTM_ERR_INVALID;
     case CTMI_TABLE_TRACEBACKS: return add_traceback(store, &content->traceback, out);
     case CTMI_TABLE_LABELS:
         return ctmi_store_label(store, label->parent, label->key, label->value, out);
-    default: return CTM_ERR_INVALID;
+    default: return add_content(store, table, content, out);
     }
 }
 
 ctm_status ctmi_store_map_row(struct ctmi_store *store, enum ctmi_table table)
 {
-    static uint32_t (*const hash_row[])(const struct ctmi_store *, uint32_t) = {
-#define TABLE(ID, one, ...) hash_##one##_row,
-        CTMI_ALL_TABLES(TABLE)
-#undef TABLE
-    };
     const ctm_status status = ctmi_rows_map(&store->rows[table]);
-    return status == CTM_OK ? ctmi_index_reserve(&store->index[table], store, hash_row[table])
-                            : status;
+    return status == CTM_OK
+               ? ctmi_index_reserve(&store->index[table], store, tables[table]->hash_row)
+               : status;
 }
 
 ctm_status ctmi_store_index_sites(struct ctmi_store *store)

@@ -170,7 +170,7 @@ static CTMI_RARE void free_rare(ctm_shard *shard, uintptr_t address, uint32_t si
 }
 
 static inline ctm_status find_site(ctm_shard *shard, uint32_t domain, uint32_t traceback,
-                                   uint64_t size, uint32_t *out)
+                                   uint64_t size, uint32_t labels, uint32_t *out)
 {
     ctmi_shard_assert_inside(shard);
     struct ctmi_store *store = &shard->store;
@@ -181,18 +181,18 @@ static inline ctm_status find_site(ctm_shard *shard, uint32_t domain, uint32_t t
     uint32_t last = ctmi_store_traceback_row(store, traceback)->last_site;
     if (last != 0) {
         const ctm_site *site = &ctmi_store_site_row(store, last)->site;
-        if (site->block_size == size && site->domain == domain && site->labels == 0) {
+        if (site->block_size == size && site->domain == domain && site->labels == labels) {
             *out = last;
             return CTM_OK;
         }
     }
-    return ctmi_store_site(store, domain, traceback, size, 0, out);
+    return ctmi_store_site(store, domain, traceback, size, labels, out);
 }
 
 ctm_status ctm_shard_site(ctm_shard *shard, uint32_t domain, uint32_t traceback, uint64_t size,
-                          uint32_t *out)
+                          uint32_t labels, uint32_t *out)
 {
-    return find_site(shard, domain, traceback, size, out);
+    return find_site(shard, domain, traceback, size, labels, out);
 }
 
 ctm_status ctm_shard_unplaced_site(ctm_shard *shard, uint32_t domain, uint64_t size, uint32_t *out)
@@ -205,8 +205,8 @@ ctm_status ctm_shard_alloc_at(ctm_shard *shard, uint32_t domain, uintptr_t addre
 {
     ctmi_shard_assert_inside(shard);
     uint32_t old;
-    const ctm_status status = ctmi_map_set(&shard->tracer->map, shard->memos, domain, address,
-                                           site_ref_of(shard, site), &old);
+    const ctm_status status = ctmi_block_map_set(&shard->tracer->map, shard->memos, domain, address,
+                                                 site_ref_of(shard, site), &old);
     if (UNLIKELY(status != CTM_OK)) {
         return status;
     }
@@ -224,14 +224,14 @@ ctm_status ctm_shard_alloc(ctm_shard *shard, uint32_t domain, uintptr_t address,
                            uint32_t traceback)
 {
     uint32_t site;
-    const ctm_status status = find_site(shard, domain, traceback, size, &site);
+    const ctm_status status = find_site(shard, domain, traceback, size, 0, &site);
     return LIKELY(status == CTM_OK) ? ctm_shard_alloc_at(shard, domain, address, site) : status;
 }
 
 bool ctm_shard_free(ctm_shard *shard, uint32_t domain, uintptr_t address)
 {
     ctmi_shard_assert_inside(shard);
-    uint32_t site_ref = ctmi_map_take(&shard->tracer->map, shard->memos, domain, address);
+    uint32_t site_ref = ctmi_block_map_take(&shard->tracer->map, shard->memos, domain, address);
     if (site_ref == 0) {
         return false;
     }
@@ -256,7 +256,7 @@ bool ctm_shard_free(ctm_shard *shard, uint32_t domain, uintptr_t address)
 static ctm_status reserve_entry(ctm_shard *shard)
 {
     if (shard->resizing == shard->reserved) {
-        ctm_status status = ctmi_map_reserve(&shard->tracer->map, CTMI_RESERVED_AT_ONCE);
+        ctm_status status = ctmi_block_map_reserve(&shard->tracer->map, CTMI_RESERVED_AT_ONCE);
         if (status != CTM_OK) {
             return status;
         }
@@ -271,15 +271,15 @@ static ctm_status reserve_entry(ctm_shard *shard)
 static inline uint32_t set_reserved(ctm_shard *shard, uint32_t domain, uintptr_t address,
                                     uint32_t site_ref)
 {
-    struct ctmi_map *map = &shard->tracer->map;
+    struct ctmi_block_map *map = &shard->tracer->map;
     CTMI_ASSERT(shard->resizing >= 1 && shard->resizing <= shard->reserved);
-    ctmi_map_slot *slot = ctmi_map_look(map, shard->memos, domain, address);
+    ctmi_block_map_slot *slot = ctmi_block_map_look(map, shard->memos, domain, address);
     uint32_t old;
-    if (LIKELY(slot != NULL && !ctmi_map_has_spilled(map))) {
-        old = ctmi_map_put(slot, site_ref);
+    if (LIKELY(slot != NULL && !ctmi_block_map_has_spilled(map))) {
+        old = ctmi_block_map_put(slot, site_ref);
     } else {
         bool used;
-        old = ctmi_map_set_reserved(map, domain, address, site_ref, &used);
+        old = ctmi_block_map_set_reserved(map, domain, address, site_ref, &used);
         shard->reserved -= used;
     }
     shard->resizing--;
@@ -300,8 +300,9 @@ ctm_status ctm_shard_resize_begin_at(ctm_shard *shard, uint32_t domain, uintptr_
     *out = (ctm_resize){
         .old_address = old_address,
         .domain = domain,
-        .old_site_ref =
-            old_address ? ctmi_map_take(&shard->tracer->map, shard->memos, domain, old_address) : 0,
+        .old_site_ref = old_address ? ctmi_block_map_take(&shard->tracer->map, shard->memos, domain,
+                                                          old_address)
+                                    : 0,
         .new_site = site,
         .generation = ctm_tracer_generation(shard->tracer),
     };
@@ -315,7 +316,7 @@ ctm_status ctm_shard_resize_begin(ctm_shard *shard, uint32_t domain, uintptr_t o
                                   uint64_t new_size, uint32_t traceback, ctm_resize *out)
 {
     uint32_t site;
-    const ctm_status status = find_site(shard, domain, traceback, new_size, &site);
+    const ctm_status status = find_site(shard, domain, traceback, new_size, 0, &site);
     return status == CTM_OK ? ctm_shard_resize_begin_at(shard, domain, old_address, site, out)
                             : status;
 }
@@ -367,7 +368,8 @@ void ctm_shard_resize_abort(ctm_shard *shard, const ctm_resize *resize)
 bool ctm_shard_seek(ctm_shard *shard, uint32_t domain, uintptr_t address, ctm_found *out)
 {
     ctmi_shard_assert_inside(shard);
-    out->site_ref = ctmi_map_seek(&shard->tracer->map, shard->memos, domain, address, &out->slot);
+    out->site_ref =
+        ctmi_block_map_seek(&shard->tracer->map, shard->memos, domain, address, &out->slot);
     out->address = address;
     out->domain = domain;
     return out->site_ref != 0;
@@ -385,7 +387,8 @@ void ctm_shard_reattribute_at(ctm_shard *shard, const ctm_found *found, uint32_t
     const uint32_t site_ref = site_ref_of(shard, site);
     site_freed(shard, found->site_ref, row_of(shard, found->site_ref));
     site_allocated(shard, ctmi_store_site_row(&shard->store, site));
-    ctmi_map_replace(&shard->tracer->map, found->domain, found->address, site_ref, found->slot);
+    ctmi_block_map_replace(&shard->tracer->map, found->domain, found->address, site_ref,
+                           found->slot);
 }
 
 ctm_status ctm_shard_reattribute(ctm_shard *shard, uint32_t domain, uintptr_t address,
@@ -397,7 +400,7 @@ ctm_status ctm_shard_reattribute(ctm_shard *shard, uint32_t domain, uintptr_t ad
         return CTM_ERR_NOT_FOUND;
     }
     const ctm_status status =
-        find_site(shard, domain, traceback, ctm_shard_found_size(shard, &found), &site);
+        find_site(shard, domain, traceback, ctm_shard_found_size(shard, &found), 0, &site);
     if (status == CTM_OK) {
         ctm_shard_reattribute_at(shard, &found, site);
     }
@@ -406,7 +409,7 @@ ctm_status ctm_shard_reattribute(ctm_shard *shard, uint32_t domain, uintptr_t ad
 
 ctm_status ctm_shard_find(ctm_shard *shard, uint32_t domain, uintptr_t address, ctm_block *out)
 {
-    uint32_t site_ref = ctmi_map_get(&shard->tracer->map, domain, address);
+    uint32_t site_ref = ctmi_block_map_get(&shard->tracer->map, domain, address);
     if (site_ref == 0) {
         return CTM_ERR_NOT_FOUND;
     }

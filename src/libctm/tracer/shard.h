@@ -23,7 +23,7 @@
 
 #include <pthread.h>
 
-#include "blockmap/address_map.h"
+#include "blockmap/block_map.h"
 #include "ctm/tracer.h"
 #include "tables/published_peak.h"
 #include "tables/store.h"
@@ -37,7 +37,7 @@
 /* Shards 0 .. n-1, whose stores reserve spare rows for unplaced blocks. */
 #define CTMI_SPARE_SHARDS 2u
 
-/* A site reference of the address map: home shard in the upper 4 bits, site below. */
+/* A site reference of the block map: home shard in the upper 4 bits, site below. */
 #define CTMI_SITE_REF_SITE_BITS 28u
 #define CTMI_SITE_REF_SITE_MASK ((1u << CTMI_SITE_REF_SITE_BITS) - 1)
 
@@ -56,7 +56,7 @@ struct ctm_shard {
     _Atomic uint64_t blocks;
     _Atomic uint64_t limit; /* bytes up to which the peak is not reached: see peak.c */
 
-    struct ctmi_map_memo memos[CTMI_MAP_MEMOS]; /* this lock */
+    struct ctmi_block_map_memo memos[CTMI_BLOCK_MAP_MEMOS]; /* this lock */
 };
 
 struct ctm_tracer {
@@ -78,12 +78,12 @@ struct ctm_tracer {
     uint32_t peak_stamps;        /* constant; after so many stamps they restart at 1 */
     /* Written while the world is stopped; borrowed from a sink; NULL: none. */
     struct ctmi_published_peak *published_peak;
-    pthread_mutex_t peak_lock;                 /* limits; see peak.c */
+    struct ctmi_lock peak_lock;                /* limits; see peak.c */
     struct ctmi_deferred_unmap deferred_unmap; /* see deferred_unmap.h */
 
     _Alignas(64) struct ctm_shard shards[CTM_SHARDS];
     struct ctmi_page_filter page_filter; /* see sampling.h; in use if there is a sample interval */
-    struct ctmi_map map;                 /* see address_map.h */
+    struct ctmi_block_map map;           /* see block_map.h */
     struct ctmi_annotations annotations; /* see annotations.h */
 };
 
@@ -133,7 +133,7 @@ void ctmi_tracer_resume_world(struct ctm_tracer *tracer);
 void ctmi_tracer_close(struct ctm_tracer *tracer);
 void ctmi_tracer_open(struct ctm_tracer *tracer);
 
-/* Empties only the address map, with the world stopped. The caller allows no event before the rest is emptied too.
+/* Empties only the block map, with the world stopped. The caller allows no event before the rest is emptied too.
  * Returns the levels of the map. */
 CTM_NODISCARD struct ctmi_pending_unmap *ctmi_tracer_drop_map_locked(struct ctm_tracer *tracer);
 

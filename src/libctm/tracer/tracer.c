@@ -25,12 +25,12 @@ ctm_status ctm_tracer_new(ctm_tracer **out)
         tracer->shards[i].index = i;
         pthread_mutex_init(&tracer->shards[i].lock, NULL);
         ctmi_store_init(&tracer->shards[i].store);
-        ctmi_map_forget(tracer->shards[i].memos);
+        ctmi_block_map_forget(tracer->shards[i].memos);
     }
-    pthread_mutex_init(&tracer->peak_lock, NULL);
+    ctmi_lock_init(&tracer->peak_lock);
     ctmi_annotations_init(&tracer->annotations);
     ctmi_reader_barrier_init(&tracer->barrier);
-    ctmi_map_init(&tracer->map);
+    ctmi_block_map_init(&tracer->map);
     ctmi_deferred_unmap_init(&tracer->deferred_unmap);
     *out = tracer;
     return CTM_OK;
@@ -48,11 +48,11 @@ void ctm_tracer_free(ctm_tracer *tracer)
         ctmi_store_free_all(&tracer->shards[i].store);
         pthread_mutex_destroy(&tracer->shards[i].lock);
     }
-    pthread_mutex_destroy(&tracer->peak_lock);
-    pthread_mutex_destroy(&tracer->barrier.lock);
-    pthread_mutex_destroy(&tracer->annotations.lock);
+    ctmi_lock_destroy(&tracer->peak_lock);
+    ctmi_lock_destroy(&tracer->barrier.lock);
+    ctmi_lock_destroy(&tracer->annotations.lock);
     ctmi_mem_free(tracer->command);
-    ctmi_map_destroy(&tracer->map);
+    ctmi_block_map_destroy(&tracer->map);
     ctmi_deferred_unmap_destroy(&tracer->deferred_unmap);
     ctmi_mem_unmap(tracer, sizeof *tracer);
 }
@@ -89,15 +89,15 @@ struct ctmi_pending_unmap *ctmi_tracer_drop_map_locked(ctm_tracer *tracer)
     CTMI_ASSERT_WORLD_STOPPED(tracer);
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         tracer->shards[i].resizing = tracer->shards[i].reserved = 0;
-        ctmi_map_forget(tracer->shards[i].memos);
+        ctmi_block_map_forget(tracer->shards[i].memos);
     }
-    return ctmi_map_empty(&tracer->map);
+    return ctmi_block_map_empty(&tracer->map);
 }
 
 struct ctmi_pending_unmap *ctmi_tracer_forget_locked(ctm_tracer *tracer, bool keep_pages)
 {
     CTMI_ASSERT_WORLD_STOPPED(tracer);
-    CTMI_ASSERT_HELD(tracer->barrier.holder);
+    CTMI_ASSERT_LOCKED(tracer->barrier.lock);
     uint32_t generation = atomic_load(&tracer->generation) + 1;
     atomic_store(&tracer->generation, generation ? generation : 1);
     ctmi_sinks_before_emptying(tracer);
@@ -130,7 +130,7 @@ ctm_status ctmi_tracer_reserve_spare_locked(struct ctm_tracer *tracer)
         struct ctm_shard *shard = &tracer->shards[i];
         ctm_status status = ctmi_store_reserve_spare(&shard->store);
         if (status == CTM_OK && shard->reserved == 0) {
-            status = ctmi_map_reserve(&tracer->map, CTMI_RESERVED_AT_ONCE);
+            status = ctmi_block_map_reserve(&tracer->map, CTMI_RESERVED_AT_ONCE);
             shard->reserved = status == CTM_OK ? CTMI_RESERVED_AT_ONCE : 0;
         }
         if (status != CTM_OK) {
@@ -275,7 +275,8 @@ uint64_t ctm_tracer_unplaced(ctm_tracer *tracer)
 
 size_t ctmi_tracer_memory_locked(struct ctm_tracer *tracer)
 {
-    size_t bytes = ctmi_mem_resident(tracer, sizeof *tracer) + ctmi_map_bytes(&tracer->map) +
+    CTMI_ASSERT_WORLD_STOPPED(tracer);
+    size_t bytes = ctmi_mem_resident(tracer, sizeof *tracer) + ctmi_block_map_bytes(&tracer->map) +
                    ctmi_sinks_memory(tracer);
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         bytes += ctmi_store_bytes(&tracer->shards[i].store);
@@ -299,25 +300,25 @@ void ctm_tracer_fork_before(ctm_tracer *tracer)
 {
     ctmi_deferred_unmap_fork_before(&tracer->deferred_unmap);
     ctmi_tracer_close(tracer);
-    ctmi_map_fork_before(&tracer->map);
+    ctmi_block_map_fork_before(&tracer->map);
     ctmi_sinks_fork_before(tracer);
-    pthread_mutex_lock(&tracer->annotations.lock);
+    ctmi_lock_acquire(&tracer->annotations.lock);
 }
 
 void ctm_tracer_fork_after_parent(ctm_tracer *tracer)
 {
-    pthread_mutex_unlock(&tracer->annotations.lock);
+    ctmi_lock_release(&tracer->annotations.lock);
     ctmi_sinks_fork_after_parent(tracer);
-    ctmi_map_fork_after(&tracer->map);
+    ctmi_block_map_fork_after(&tracer->map);
     ctmi_tracer_open(tracer);
     ctmi_deferred_unmap_fork_after(&tracer->deferred_unmap);
 }
 
 void ctm_tracer_fork_after_child(ctm_tracer *tracer)
 {
-    pthread_mutex_unlock(&tracer->annotations.lock);
+    ctmi_lock_release(&tracer->annotations.lock);
     ctmi_sinks_fork_after_child(tracer);
-    ctmi_map_fork_after(&tracer->map);
+    ctmi_block_map_fork_after(&tracer->map);
     ctmi_reader_barrier_open_in_child(&tracer->barrier);
     ctmi_tracer_resume_world(tracer);
     ctmi_deferred_unmap_fork_after(&tracer->deferred_unmap);

@@ -5,7 +5,7 @@
  * reserve more as they grow. It is released when the end begins. Then Python, malloc and the snapshot can allocate in a
  * process that has no address space left. The reserved pages are never touched, so they use no memory: the limits that
  * make an allocation fail (RLIMIT_AS, RLIMIT_DATA, strict overcommit) count mapped bytes. The last snapshot is taken
- * after tracing has stopped and the address map, which only events need, is unmapped.
+ * after tracing has stopped and the block map, which only events need, is unmapped.
  */
 #include "api/module.h"
 

@@ -171,7 +171,7 @@ static PYCTM_RARELY ctm_status general_site(pyctm_capture *capture, ctm_shard *s
 {
     uint32_t traceback;
     const ctm_status status = pyctm_attribution_traceback(capture, shard, owner, &traceback);
-    return status == CTM_OK ? ctm_shard_site(shard, domain, traceback, size, out) : status;
+    return status == CTM_OK ? ctm_shard_site(shard, domain, traceback, size, 0, out) : status;
 }
 
 /* HOOK: The site of a block that this module allocates for itself in a self scope, in shard 0. */

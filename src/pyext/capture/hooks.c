@@ -5,7 +5,7 @@
  * the form that was installed then.
  *
  * Model: each domain's four functions call the originals, which were saved when the functions were installed; layers.c
- * orders them among other tools' hooks. A block is removed from the address map before it is freed or resized, because
+ * orders them among other tools' hooks. A block is removed from the block map before it is freed or resized, because
  * otherwise another thread could get its address first; it is added after it was allocated. If the tracer has no memory
  * for a new block, the program does not get the block: a block is never untraced.
  *

@@ -1,4 +1,4 @@
-/* test_give_back.c: a tracer with a large address map stops: its memory goes back, forks find no thread, all goes on.
+/* test_give_back.c: a tracer with a large block map stops: its memory goes back, forks find no thread, all goes on.
  *
  * Model: LEAVES leaves, each with a block for every page of it, so they are resident; more than what stop() returns by
  * itself. Threads are counted by the system, except under TSan, which has one of its own.
@@ -60,7 +60,7 @@ static size_t resident(void)
 
 static uint64_t address_of(int leaf, int page)
 {
-    return FIRST + ((uint64_t)leaf << CTMI_MAP_LEAF_BITS) + (uint64_t)page * PAGE_COVERS;
+    return FIRST + ((uint64_t)leaf << CTMI_BLOCK_MAP_LEAF_BITS) + (uint64_t)page * PAGE_COVERS;
 }
 
 static void start_and_fill(ctm_tracer *tracer)

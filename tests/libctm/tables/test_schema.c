@@ -219,7 +219,7 @@ static void make_box(void)
     REQUIRE(ctm_shard_traceback_text(shard, &frame, 1, 1, &traceback) == CTM_OK);
     REQUIRE(ctm_shard_string(shard, "key", 3, &key) == CTM_OK);
     REQUIRE(ctm_shard_label(shard, 0, key, key, &set) == CTM_OK);
-    REQUIRE(ctm_shard_site(shard, 0, traceback, 10, &site) == CTM_OK);
+    REQUIRE(ctm_shard_site(shard, 0, traceback, 10, 0, &site) == CTM_OK);
     ctm_shard_leave(shard);
     REQUIRE(ctm_black_box_end(tracer, CTM_BOX_EXIT) == CTM_OK);
     ctm_tracer_free(tracer);

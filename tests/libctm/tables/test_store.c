@@ -219,6 +219,74 @@ static void test_tables(void)
     CHECK_EQ(ctmi_store_bytes(&store), 0);
 }
 
+/* A row of `table` that refers to row 1 of the tables before its own; other fields have `number`. */
+static union ctmi_content content_with(enum ctmi_table table, uint32_t number)
+{
+    union ctmi_content content;
+    memset(&content, 0, sizeof content);
+    for (const struct ctmi_field *field = ctmi_schemas[table].fields; field->size != 0; field++) {
+        if (!ctmi_field_is_reference(field)) {
+            ctmi_field_set(field, &content, number);
+        } else if (field->table != table) {
+            ctmi_field_set(field, &content, 1);
+        }
+    }
+    return content;
+}
+
+static void check_bad_references(struct ctmi_store *store, enum ctmi_table table)
+{
+    for (const struct ctmi_field *field = ctmi_schemas[table].fields; field->size != 0; field++) {
+        if (!ctmi_field_is_reference(field)) {
+            continue;
+        }
+        union ctmi_content content = content_with(table, 7);
+        const uint32_t count = store->rows[table].count;
+        uint32_t id = 99;
+        ctmi_field_set(field, &content, store->rows[field->table].count);
+        CHECK_EQ(ctmi_store_content(store, table, &content, &id), CTM_ERR_INVALID);
+        ctmi_field_set(field, &content, 0);
+        if (field->holds == CTMI_HOLDS_SOME_ROW) {
+            CHECK_EQ(ctmi_store_content(store, table, &content, &id), CTM_ERR_INVALID);
+        }
+        CHECK_EQ(id, 99);
+        CHECK_EQ(store->rows[table].count, count);
+    }
+}
+
+/* Any table's rows are interned by their contents alone. */
+static void test_contents(void)
+{
+    struct ctmi_store store;
+    uint32_t id, again;
+    ctmi_store_init(&store);
+    REQUIRE(ctmi_store_string(&store, "text", 4, &id) == CTM_OK);
+    for (enum ctmi_table table = CTMI_TABLE_FUNCTIONS; table < CTMI_TABLE_SITES; table++) {
+        const uint32_t most = table == CTMI_TABLE_LABELS ? 1 : 1000; /* a label has no number */
+        for (uint32_t i = 1; i <= most; i++) {
+            const union ctmi_content content = content_with(table, i);
+            REQUIRE(ctmi_store_content(&store, table, &content, &id) == CTM_OK);
+            CHECK_EQ(id, i);
+            const void *row = ctmi_store_content_row(&store, table, id);
+            CHECK(memcmp(row, &content, ctmi_schemas[table].content_size) == 0);
+        }
+        for (uint32_t i = 1; i <= most; i++) {
+            const union ctmi_content content = content_with(table, i);
+            REQUIRE(ctmi_store_content(&store, table, &content, &again) == CTM_OK);
+            CHECK_EQ(again, i);
+        }
+        check_bad_references(&store, table);
+    }
+    REQUIRE(ctmi_store_function(&store, 1, 1, 500, &again) == CTM_OK);
+    CHECK_EQ(again, 500); /* and the functions for one table find them */
+    REQUIRE(ctmi_store_frame(&store, 1, 500, &again) == CTM_OK);
+    CHECK_EQ(again, 500);
+    const union ctmi_content none = {0};
+    CHECK_EQ(ctmi_store_content(&store, CTMI_TABLE_STRINGS, &none, &id), CTM_ERR_INVALID);
+    CHECK_EQ(ctmi_store_content(&store, CTMI_TABLE_SITES, &none, &id), CTM_ERR_INVALID);
+    ctmi_store_free_all(&store);
+}
+
 static void test_site_keys(void)
 {
     struct ctmi_store store;
@@ -402,10 +470,11 @@ static void test_status(void)
 }
 
 TEST_LIST = {
-    TEST(test_status),  TEST(test_memory),
-    TEST(test_empty),   TEST(test_ids_that_do_not_exist),
-    TEST(test_strings), TEST(test_long_strings),
-    TEST(test_tables),  TEST(test_site_keys),
-    TEST(test_labels),  TEST(test_most_labels),
-    TEST(test_limits),  TEST_LIST_END,
+    TEST(test_status),      TEST(test_memory),
+    TEST(test_empty),       TEST(test_ids_that_do_not_exist),
+    TEST(test_strings),     TEST(test_long_strings),
+    TEST(test_tables),      TEST(test_contents),
+    TEST(test_site_keys),   TEST(test_labels),
+    TEST(test_most_labels), TEST(test_limits),
+    TEST_LIST_END,
 };

@@ -63,7 +63,7 @@ static uint32_t site_of(ctm_shard *shard, struct model *model, uint32_t place, u
     uint32_t traceback, site = 0;
     ctm_status status = traceback_of(shard, place, &traceback);
     if (status == CTM_OK) {
-        status = ctm_shard_site(shard, 0, traceback, size, &site);
+        status = ctm_shard_site(shard, 0, traceback, size, 0, &site);
     }
     if (status != CTM_OK) {
         CHECK(atomic_load(&fault_at) != 0);

@@ -215,7 +215,7 @@ static void test_resize(void)
     ctm_resize resize;
     uint32_t site;
     ctm_totals totals;
-    REQUIRE(ctm_shard_site(shard, 0, program.traceback, 100, &site) == CTM_OK);
+    REQUIRE(ctm_shard_site(shard, 0, program.traceback, 100, 0, &site) == CTM_OK);
     REQUIRE(ctm_shard_alloc_at(shard, 0, 1024, site) == CTM_OK);
     /* Out of the sample; but first not, because the resize fails. */
     REQUIRE(ctm_shard_resize_begin_at(shard, 0, 1024, 0, &resize) == CTM_OK);

@@ -141,11 +141,11 @@ static void test_sites(void)
     ctm_shard *shard = ctm_tracer_exclusive(tracer);
     CHECK(shard == ctm_shard_enter(tracer, 0));
     uint32_t here = traceback_at(shard, 1), there = traceback_at(shard, 2), site, other, again;
-    CHECK_EQ(ctm_shard_site(shard, 0, 0, 10, &site), CTM_ERR_INVALID);
-    CHECK_EQ(ctm_shard_site(shard, 0, there + 1, 10, &site), CTM_ERR_INVALID);
-    REQUIRE(ctm_shard_site(shard, 0, here, 10, &site) == CTM_OK);
-    REQUIRE(ctm_shard_site(shard, 0, there, 10, &other) == CTM_OK);
-    REQUIRE(ctm_shard_site(shard, 0, here, 10, &again) == CTM_OK);
+    CHECK_EQ(ctm_shard_site(shard, 0, 0, 10, 0, &site), CTM_ERR_INVALID);
+    CHECK_EQ(ctm_shard_site(shard, 0, there + 1, 10, 0, &site), CTM_ERR_INVALID);
+    REQUIRE(ctm_shard_site(shard, 0, here, 10, 0, &site) == CTM_OK);
+    REQUIRE(ctm_shard_site(shard, 0, there, 10, 0, &other) == CTM_OK);
+    REQUIRE(ctm_shard_site(shard, 0, here, 10, 0, &again) == CTM_OK);
     CHECK(site == again && site != other);
     ctm_found found;
     CHECK(!ctm_shard_seek(shard, 0, 160, &found));
@@ -170,6 +170,46 @@ static void test_sites(void)
     const ctm_site *sites = ctm_snapshot_sites(snapshot);
     CHECK(sites[1].allocated == 2 && sites[1].freed == 2);
     CHECK(sites[2].allocated == 1 && sites[2].freed == 1);
+    ctm_snapshot_unref(snapshot);
+    ctm_tracer_free(tracer);
+}
+
+/* The label set is part of a site's key; a site without one is another site. */
+static void test_labelled_sites(void)
+{
+    ctm_tracer *tracer = new_tracer();
+    ctm_shard *shard = ctm_shard_enter(tracer, 0);
+    const uint32_t here = traceback_at(shard, 1);
+    uint32_t key, value, sets[3] = {0}, sites[3], again;
+    REQUIRE(ctm_shard_string(shard, "thread", 6, &key) == CTM_OK);
+    for (uint32_t i = 1; i < 3; i++) {
+        REQUIRE(ctm_shard_string(shard, i == 1 ? "7" : "8", 1, &value) == CTM_OK);
+        REQUIRE(ctm_shard_label(shard, 0, key, value, &sets[i]) == CTM_OK);
+    }
+    CHECK_EQ(ctm_shard_site(shard, 0, here, 10, sets[2] + 1, &again), CTM_ERR_INVALID);
+    for (uint32_t i = 0; i < 3; i++) {
+        REQUIRE(ctm_shard_site(shard, 0, here, 10, sets[i], &sites[i]) == CTM_OK);
+    }
+    CHECK_EQ(ctm_shard_site(shard, 0, here, 10, sets[2] + 1, &again), CTM_ERR_INVALID);
+    CHECK(sites[0] != sites[1] && sites[1] != sites[2] && sites[0] != sites[2]);
+    for (uint32_t turn = 0; turn < 6; turn++) { /* the site looked up before has another set */
+        const uint32_t i = turn % 3;
+        REQUIRE(ctm_shard_site(shard, 0, here, 10, sets[i], &again) == CTM_OK);
+        CHECK_EQ(again, sites[i]);
+        REQUIRE(ctm_shard_alloc_at(shard, 0, 160 * (turn + 1), again) == CTM_OK);
+    }
+    REQUIRE(ctm_shard_alloc(shard, 0, 1600, 10, here) == CTM_OK); /* has no label */
+    CHECK(ctm_shard_free(shard, 0, 320));
+    ctm_shard_leave(shard);
+    ctm_snapshot *snapshot;
+    REQUIRE(ctm_tracer_snapshot(tracer, &snapshot) == CTM_OK);
+    static const uint64_t allocated[] = {3, 2, 2}, freed[] = {0, 1, 0};
+    for (uint32_t i = 0; i < 3; i++) {
+        const ctm_site *site = &ctm_snapshot_sites(snapshot)[sites[i]];
+        CHECK_EQ(site->labels, sets[i]);
+        CHECK_EQ(site->allocated, allocated[i]);
+        CHECK_EQ(site->freed, freed[i]);
+    }
     ctm_snapshot_unref(snapshot);
     ctm_tracer_free(tracer);
 }
@@ -456,6 +496,7 @@ TEST_LIST = {
     TEST(test_interning),
     TEST(test_alloc_and_free),
     TEST(test_sites),
+    TEST(test_labelled_sites),
     TEST(test_homes),
     TEST(test_resize),
     TEST(test_memory_goes_back),

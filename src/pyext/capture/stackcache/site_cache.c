@@ -34,8 +34,8 @@ void pyctm_site_cache_store(pyctm_site_cache *cache, const pyctm_where *where, u
                             uint32_t site)
 {
     pyctm_cached_site *cached = pyctm_site_cache_entry(cache, where, size);
-    cache->overwritten += cached->callers >> 32 == cache->stamp;
-    *cached = (pyctm_cached_site){where->instruction, where->callers, size, site};
+    cache->overwritten += cached->where.callers >> 32 == cache->stamp;
+    *cached = (pyctm_cached_site){*where, size, site};
     if (cache->overwritten > cache->mask && cache->mask < MOST_MASK) {
         grow(cache);
     }

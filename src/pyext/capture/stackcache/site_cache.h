@@ -23,9 +23,8 @@ typedef struct pyctm_where {
 } pyctm_where;
 
 typedef struct pyctm_cached_site {
-    const void *instruction;
-    uint64_t callers; /* as in pyctm_where, with the stamp of that time */
-    uint32_t size;    /* bytes */
+    pyctm_where where; /* with the stamp of that time */
+    uint32_t size;     /* bytes */
     uint32_t site;
 } pyctm_cached_site;
 
@@ -44,6 +43,12 @@ static inline uint64_t pyctm_site_cache_stamped(const pyctm_site_cache *cache, u
     return (uint64_t)cache->stamp << 32 | callers;
 }
 
+/* HOOK: */
+static inline bool pyctm_where_equal(const pyctm_where *a, const pyctm_where *b)
+{
+    return a->instruction == b->instruction && a->callers == b->callers;
+}
+
 /* HOOK: The size is hashed last, because a revived object's size is the last to be known. */
 static inline pyctm_cached_site *pyctm_site_cache_entry(pyctm_site_cache *cache,
                                                         const pyctm_where *where, uint64_t size)
@@ -58,8 +63,7 @@ static inline uint32_t pyctm_site_cache_find(pyctm_site_cache *cache, const pyct
                                              uint64_t size)
 {
     const pyctm_cached_site *cached = pyctm_site_cache_entry(cache, where, size);
-    const bool is_cached = cached->instruction == where->instruction &&
-                           cached->callers == where->callers && cached->size == size;
+    const bool is_cached = pyctm_where_equal(&cached->where, where) && cached->size == size;
     return is_cached ? cached->site : 0;
 }
 

@@ -261,7 +261,7 @@ static __attribute__((noinline)) ctm_status look_up(pyctm_stack_cache *cache, ct
             ctm_shard_traceback(shard, unknown->parent, row, (int32_t)unknown->total, &traceback);
     }
     if (status == CTM_OK) {
-        status = ctm_shard_site(shard, 0, traceback, size, out);
+        status = ctm_shard_site(shard, 0, traceback, size, 0, out);
     }
     if (status == CTM_OK && unknown->unit >= unknown->code->_co_firsttraceable &&
         size <= UINT32_MAX) {
