@@ -22,8 +22,8 @@ ctm_status ctmi_store_add_tables(struct ctmi_store *store, const ctm_snapshot *s
     }
     /* A label of a set replaces the label with the same key of its parent, and so of `base_labels`. */
     remap.ids[CTMI_TABLE_LABELS][0] = base_labels;
-    status = ctmi_remap_tables(&remap,
-                               label_map != NULL ? CTMI_TABLE_SITES - 1 : CTMI_TABLE_TRACEBACKS);
+    status =
+        ctmi_remap_tables(&remap, label_map != NULL ? CTMI_TABLE_SITES - 1 : CTMI_TABLE_TRACEBACKS);
     ctmi_remap_free(&remap);
     return status;
 }

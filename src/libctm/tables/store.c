@@ -66,24 +66,24 @@ INLINE uint32_t hash_fields(const uint32_t *fields, size_t count)
 }
 
 /* hash_function, hash_frame … Fields are read one by one, for the reason that same_function … have. */
-#define FIELD(type, member, ...) (uint32_t) key->member,
-#define TABLE(ID, one, many, number, section, type, in_store)                     \
-    INLINE uint32_t hash_##one(const __typeof__(type) *key)                       \
-    {                                                                             \
-        const uint32_t fields[] = {CTMI_##ID##_FIELDS(FIELD, FIELD)};             \
-        _Static_assert(sizeof fields == sizeof *key, "fields of 4 bytes");        \
-        return hash_fields(fields, sizeof fields / sizeof *fields);               \
+#define FIELD(type, member, ...) (uint32_t)key->member,
+#define TABLE(ID, one, many, number, section, type, in_store)              \
+    INLINE uint32_t hash_##one(const __typeof__(type) *key)                \
+    {                                                                      \
+        const uint32_t fields[] = {CTMI_##ID##_FIELDS(FIELD, FIELD)};      \
+        _Static_assert(sizeof fields == sizeof *key, "fields of 4 bytes"); \
+        return hash_fields(fields, sizeof fields / sizeof *fields);        \
     }
 CTMI_REMAPPED_TABLES(TABLE)
 #undef TABLE
 #undef FIELD
 
 /* hash_function_row, hash_frame_row … */
-#define TABLE(ID, one, many, number, section, type, in_store)                        \
-    static uint32_t hash_##one##_row(const struct ctmi_store *store, uint32_t id)    \
-    {                                                                                \
+#define TABLE(ID, one, many, number, section, type, in_store)                           \
+    static uint32_t hash_##one##_row(const struct ctmi_store *store, uint32_t id)       \
+    {                                                                                   \
         const __typeof__(type) *key = ctmi_rows_at(&store->many, id, sizeof(in_store)); \
-        return hash_##one(key);                                                      \
+        return hash_##one(key);                                                         \
     }
 CTMI_CONTENT_TABLES(TABLE)
 #undef TABLE
@@ -309,8 +309,7 @@ INLINE ctm_status add_function(struct ctmi_store *store, const ctm_function *key
     if (key->filename >= store->strings.count || key->name >= store->strings.count) {
         return CTM_ERR_INVALID;
     }
-    return intern(store, &function_table, hash_function(key), key,
-                  out);
+    return intern(store, &function_table, hash_function(key), key, out);
 }
 
 ctm_status ctmi_store_function(struct ctmi_store *store, uint32_t filename, uint32_t name,
@@ -341,8 +340,7 @@ INLINE ctm_status add_traceback(struct ctmi_store *store, const ctm_traceback *k
         key->parent >= store->tracebacks.count) {
         return CTM_ERR_INVALID;
     }
-    return intern(store, &traceback_table, hash_traceback(key),
-                  key, out);
+    return intern(store, &traceback_table, hash_traceback(key), key, out);
 }
 
 ctm_status ctmi_store_traceback(struct ctmi_store *store, uint32_t parent, uint32_t frame,
@@ -382,8 +380,7 @@ static ctm_status add_pair(struct ctmi_store *store, uint32_t set, const ctm_lab
             key.parent = last.parent;
         }
     }
-    return intern(store, &label_table, hash_label(&key), &key,
-                  out);
+    return intern(store, &label_table, hash_label(&key), &key, out);
 }
 
 ctm_status ctmi_store_label(struct ctmi_store *store, uint32_t set, uint32_t key, uint32_t value,
