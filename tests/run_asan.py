@@ -108,7 +108,7 @@ def run_tests(target, folder, left_out=()):
     wanted = " and ".join(f"not {name}" for name in left_out)
     command = [sys.executable, "-m", "pytest", "-v", "--timeout=1800", "-k", wanted, folder]
     done = subprocess.run(command, env=env, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    print(done.stdout, flush=True)
+    print(done.stdout.replace("\n::counts", "\ncounts"), flush=True)  # the last line has the sum
     counts = re.search(r"^::counts passed=(\d+) failed=(\d+) skipped=(\d+)", done.stdout, re.M)
     if counts is None:
         return 0, 1, 0
