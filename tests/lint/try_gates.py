@@ -46,6 +46,7 @@ CHANGES = [
     Bad("ruff-check", "python/ctracemalloc/formats/output.py", "import os\n", "an import that is not used, in the wrong place"),
     Bad("ruff-format", "python/ctracemalloc/formats/output.py", "bad = {'a' :1}\n", "quotes and spaces"),
     Bad("mypy", "python/ctracemalloc/formats/output.py", "def bad(a):\n    return a\n", "no types"),
+    Bad("mypy", "python/ctracemalloc/__init__.py", 'BAD: int = "text"\n', "a wrong type in a module that a stub hides"),
     Bad("stubtest", "python/ctracemalloc/__init__.pyi", "def not_there() -> int: ...\n", "the extension has no such function"),
     Bad("codespell", "docs/tutorial/tutorial.md", "\nWe recieve it.\n", "a word"),  # codespell:ignore
     Bad("layers", "src/libctm/base/status.c", "#include <Python.h>\n", "the library sees Python"),
