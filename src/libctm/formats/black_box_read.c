@@ -35,7 +35,7 @@ const char *ctm_box_lack_text(ctm_box_lack lack)
     case CTM_BOX_COMPLETE: return "complete";
     case CTM_BOX_NO_SPACE: return "the file could not grow: no space, or a limit on its size";
     case CTM_BOX_CLOSED: return "the file could not grow: the program closed its descriptor";
-    case CTM_BOX_CUT: return "somebody truncated the file";
+    case CTM_BOX_CUT: return "the file was truncated";
     }
     return "unknown";
 }

@@ -531,7 +531,8 @@ void ctmi_store_forget_rows(struct ctmi_store *store)
 
 static void empty(struct ctmi_store *store, bool keep)
 {
-    keep = keep && store->bytes.backed.backing == NULL; /* in a file the chunks are mapped anew */
+    keep = keep &&
+           store->bytes.backed.backing == NULL; /* a file is cut, and its chunks are mapped again */
     for (int table = 0; table < CTMI_ROWS_TABLES; table++) {
         ctmi_rows_empty(&store->rows[table], keep);
         ctmi_index_empty(&store->index[table], keep);
