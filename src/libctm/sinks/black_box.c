@@ -35,7 +35,7 @@ static void set_published(struct ctmi_box_backing *backing)
 static void after_emptying(struct ctmi_sink *sink)
 {
     struct ctmi_box_writer *box = box_of_sink(sink);
-    const ctm_box_lack lack = ctmi_box_check_file(box);
+    const ctm_black_box_lack lack = ctmi_box_check_file(box);
     ctmi_box_control_empty(box->control, &box->tracer->annotations);
     atomic_store(&box->control->lack, lack);
     if (lack == CTM_BOX_COMPLETE && ctmi_box_file_resize(box->fd, CTMI_BOX_CONTROL_SIZE) == 0) {
@@ -270,7 +270,7 @@ static void detach_locked(struct ctmi_box_writer *box)
     free_box(box);
 }
 
-static void write_end(struct ctmi_box_control *control, ctm_box_end reason)
+static void write_end(struct ctmi_box_control *control, ctm_black_box_ending reason)
 {
     atomic_store(&control->end, (uint32_t)reason);
     atomic_store(&control->ended_ns, ctmi_tracer_now());
@@ -286,7 +286,7 @@ static void stop(struct ctmi_sink *sink)
     detach_locked(box);
 }
 
-static ctm_status end_locked(struct ctmi_box_writer *box, ctm_box_end reason)
+static ctm_status end_locked(struct ctmi_box_writer *box, ctm_black_box_ending reason)
 {
     CTMI_ASSERT_WORLD_STOPPED(box->tracer);
     if (!ctmi_box_copy(box)) {
@@ -304,7 +304,7 @@ static ctm_status end_locked(struct ctmi_box_writer *box, ctm_box_end reason)
     return CTM_OK;
 }
 
-ctm_status ctm_black_box_end(ctm_tracer *tracer, ctm_box_end reason)
+ctm_status ctm_black_box_end(ctm_tracer *tracer, ctm_black_box_ending reason)
 {
     struct ctmi_box_writer *box = ctmi_box_of(tracer);
     ctm_status status = CTM_OK;
@@ -364,14 +364,14 @@ static const struct ctmi_sink_kind box_kind = {
 
 /* --- state --- */
 
-bool ctm_black_box_state(ctm_tracer *tracer, ctm_box_lack *out_lack)
+bool ctm_black_box_state(ctm_tracer *tracer, ctm_black_box_lack *out_lack)
 {
     ctmi_lock_acquire(&tracer->annotations.lock); /* so the box is not removed in between */
     const struct ctmi_box_writer *box = ctmi_box_of(tracer);
     const uint32_t lack = box != NULL ? atomic_load(&box->control->lack) : CTM_BOX_COMPLETE;
     ctmi_lock_release(&tracer->annotations.lock);
-    *out_lack =
-        lack > CTM_BOX_CUT ? CTM_BOX_CUT : (ctm_box_lack)lack; /* the file may have any value */
+    *out_lack = lack > CTM_BOX_CUT ? CTM_BOX_CUT
+                                   : (ctm_black_box_lack)lack; /* the file may have any value */
     return box != NULL;
 }
 

@@ -118,7 +118,7 @@ void ctmi_peak_publish_at(struct ctm_tracer *tracer, struct ctmi_published_peak 
 /* Empties everything, with the world stopped and the reader barrier closed; older ids become invalid. Returns the
  * levels of the map, which the caller unmaps (deferred_unmap.h). */
 CTM_NODISCARD struct ctmi_pending_unmap *ctmi_tracer_forget_locked(struct ctm_tracer *tracer,
-                                                                   bool keep_pages);
+                                                                   bool retain_pages);
 
 /* Reserves what events need when a table cannot grow. The world is stopped and the tables are empty. CTM_ERR_NOMEM:
  * less is reserved. */

@@ -94,7 +94,7 @@ struct ctmi_pending_unmap *ctmi_tracer_drop_map_locked(ctm_tracer *tracer)
     return ctmi_block_map_empty(&tracer->map);
 }
 
-struct ctmi_pending_unmap *ctmi_tracer_forget_locked(ctm_tracer *tracer, bool keep_pages)
+struct ctmi_pending_unmap *ctmi_tracer_forget_locked(ctm_tracer *tracer, bool retain_pages)
 {
     CTMI_ASSERT_WORLD_STOPPED(tracer);
     CTMI_ASSERT_LOCKED(tracer->barrier.lock);
@@ -103,7 +103,7 @@ struct ctmi_pending_unmap *ctmi_tracer_forget_locked(ctm_tracer *tracer, bool ke
     ctmi_sinks_before_emptying(tracer);
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         struct ctm_shard *shard = &tracer->shards[i];
-        if (keep_pages) {
+        if (retain_pages) {
             ctmi_store_clear(&shard->store);
         } else {
             ctmi_store_free_all(&shard->store);
