@@ -18,7 +18,7 @@
 
 #include "base/lock.h"
 #include "formats/black_box_format.h"
-#include "tracer/shard.h"
+#include "tracer/tracer.h"
 
 /* A chunk. Its first `shared` bytes are in the file. Written by the shard's owner; the signal handler reads the
  * atomics. */

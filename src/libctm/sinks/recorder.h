@@ -17,7 +17,7 @@
 #include "base/lock.h"
 #include "ctm/recording.h"
 #include "formats/recording_writer.h"
-#include "tracer/shard.h"
+#include "tracer/tracer.h"
 
 /* Counters of a site that are on file. Owned by the thread. */
 struct ctmi_seen {

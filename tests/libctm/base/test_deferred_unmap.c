@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "ctm/tracer.h"
-#include "tracer/shard.h"
+#include "tracer/tracer.h"
 
 enum { LEAVES = 100, PAGES = 256 };
 #define FIRST 0x100000000ull
