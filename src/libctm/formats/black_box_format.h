@@ -60,8 +60,8 @@ struct ctmi_box_control {
 
     _Atomic uint64_t generation; /* odd: the tables are being emptied */
     _Atomic uint64_t ended_ns;   /* written after `end` */
-    _Atomic uint32_t end;        /* ctm_box_end */
-    _Atomic uint32_t lack;       /* ctm_box_lack */
+    _Atomic uint32_t end;        /* ctm_black_box_ending */
+    _Atomic uint32_t lack;       /* ctm_black_box_lack */
     struct ctmi_published_peak peak;
     struct ctmi_box_table tables[CTM_SHARDS][CTMI_TABLES];
 

@@ -538,15 +538,16 @@ void ctmi_store_forget_rows(struct ctmi_store *store)
     store->unplaced_traceback = 0;
 }
 
-static void empty(struct ctmi_store *store, bool keep)
+static void empty(struct ctmi_store *store, bool retain)
 {
-    keep = keep && store->bytes.backed.backing == NULL; /* in a file the chunks are mapped anew */
+    retain = retain && store->bytes.backed.backing ==
+                           NULL; /* a file is cut, and its chunks are mapped again */
     for (int table = 0; table < CTMI_ROWS_TABLES; table++) {
-        ctmi_rows_empty(&store->rows[table], keep);
-        ctmi_index_empty(&store->index[table], keep);
+        ctmi_rows_empty(&store->rows[table], retain);
+        ctmi_index_empty(&store->index[table], retain);
     }
-    ctmi_bytes_empty(&store->bytes, keep);
-    if (!keep || store->unplaced_index.used != 0) {
+    ctmi_bytes_empty(&store->bytes, retain);
+    if (!retain || store->unplaced_index.used != 0) {
         ctmi_index_empty(&store->unplaced_index, false);
     }
     store->unplaced_traceback = 0;

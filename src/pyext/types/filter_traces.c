@@ -188,7 +188,7 @@ static int filter_by_block(pyctm_state *state, PyObject *self, pyctm_core_object
         result = count_kept(state, self, core, site, ours, filters, &kept[site]);
     }
     if (result == 0) {
-        ctm_status status = ctm_snapshot_keep(core->snapshot, kept, out);
+        ctm_status status = ctm_snapshot_select(core->snapshot, kept, out);
         if (status != CTM_OK) {
             pyctm_status_raise(state, status, NULL, NULL);
             result = -1;
