@@ -21,6 +21,7 @@ typedef struct pyctm_module_state {
 
 static inline pyctm_module_state *pyctm_module_state_of(PyObject *module)
 {
+    PYCTM_ASSERT_GIL();
     return PyModule_GetState(module);
 }
 

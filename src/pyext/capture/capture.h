@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "capture/assert.h"
 #include "capture/frames/versions.h"
 #include "capture/hot.h"
 #include "capture/state.h"

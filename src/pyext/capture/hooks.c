@@ -44,6 +44,7 @@ static inline bool is_plain_sampling(void)
 static inline uint32_t enter_unchecked(void)
 {
     const uint32_t before = pyctm_hook_tls.special;
+    PYCTM_ASSERT(!pyctm_hook_tls.inside);
     pyctm_hook_tls.special = before | 1;
     return before;
 }
@@ -59,6 +60,7 @@ static inline bool is_idle(void)
 static PYCTM_RARELY bool is_reply(pyctm_hook_index hook_index, const void *block, size_t size)
 {
     pyctm_probe *probe = pyctm_hook_tls.probe;
+    PYCTM_ASSERT(pyctm_hook_tls.probing && probe != NULL);
     if (pyctm_hook_domain(hook_index) != probe->domain || size < probe->size ||
         size - probe->size > PYCTM_PROBE_MARGIN) {
         return pyctm_capture_mode(&pyctm_the_capture) == PYCTM_IDLE;

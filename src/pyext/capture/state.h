@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "capture/assert.h"
 #include "capture/frames/code_cache.h"
 #include "capture/frames/frames.h"
 #include "capture/stackcache/stack_cache.h"
@@ -110,12 +111,15 @@ static inline pyctm_mode pyctm_capture_mode(const pyctm_capture *capture)
  * the whole word: a load that spans earlier, smaller stores waits until they are in the cache. */
 static inline void pyctm_hook_enter(void)
 {
+    PYCTM_ASSERT(pyctm_hook_tls.special == 0);
     pyctm_hook_tls.special = 1; /* `inside`, in the lowest byte */
+    PYCTM_ASSERT(pyctm_hook_tls.inside);
 }
 
 /* HOOK: */
 static inline void pyctm_hook_leave(void)
 {
+    PYCTM_ASSERT(pyctm_hook_tls.special == 1);
     pyctm_hook_tls.special = 0;
 }
 

@@ -2,6 +2,8 @@
 #include "types/core_object.h"
 #include "types/support.h"
 
+#include "capture/assert.h"
+
 #include <stdlib.h>
 
 /* --- one object per row --- */
@@ -45,6 +47,7 @@ static PyObject *untracked(PyObject *tuple)
 
 PyObject *pyctm_core_string(pyctm_core_object *core, uint32_t id)
 {
+    PYCTM_ASSERT(id <= core->info.strings);
     PyObject **strings = row_array(&core->strings, core->info.strings);
     if (strings == NULL) {
         return NULL;
@@ -75,6 +78,7 @@ static PyObject *make_frame(pyctm_core_object *core, uint32_t id)
 
 PyObject *pyctm_core_frame(pyctm_core_object *core, uint32_t id)
 {
+    PYCTM_ASSERT(id > 0 && id <= core->info.frames);
     PyObject **frames = row_array(&core->frames, core->info.frames);
     if (frames == NULL) {
         return NULL;
@@ -87,6 +91,7 @@ PyObject *pyctm_core_frame(pyctm_core_object *core, uint32_t id)
 
 PyObject *pyctm_core_function_name(pyctm_core_object *core, uint32_t function)
 {
+    PYCTM_ASSERT(function > 0 && function <= core->info.functions);
     uint32_t name = ctm_snapshot_functions(core->snapshot)[function].name;
     return name != 0 ? pyctm_core_string(core, name) : Py_NewRef(Py_None);
 }
@@ -132,6 +137,7 @@ static PyObject *intern_frames(pyctm_core_object *core, PyObject *frames)
 
 PyObject *pyctm_core_frames(pyctm_core_object *core, uint32_t traceback)
 {
+    PYCTM_ASSERT(traceback <= core->info.tracebacks);
     PyObject **tracebacks = row_array(&core->tracebacks, core->info.tracebacks);
     if (tracebacks == NULL) {
         return NULL;
@@ -159,6 +165,7 @@ static PyObject *none_if_all_none(PyObject *names)
 
 PyObject *pyctm_core_names(pyctm_core_object *core, uint32_t traceback)
 {
+    PYCTM_ASSERT(traceback <= core->info.tracebacks);
     PyObject **names = row_array(&core->names, core->info.tracebacks);
     if (names == NULL) {
         return NULL;
@@ -176,6 +183,7 @@ PyObject *pyctm_core_labels(pyctm_core_object *core, uint32_t set)
     uint32_t chain[CTM_MAX_LABELS], n = 0;
     PyObject *dict = PyDict_New();
     for (; set != 0; set = rows[set].parent) {
+        PYCTM_ASSERT(set <= core->info.label_sets && n < CTM_MAX_LABELS);
         chain[n++] = set;
     }
     while (dict != NULL && n-- > 0) {
@@ -194,6 +202,7 @@ PyObject *pyctm_core_labels(pyctm_core_object *core, uint32_t set)
 
 static PyObject *make_raw(pyctm_core_object *core, uint32_t site)
 {
+    PYCTM_ASSERT(site > 0 && site <= core->info.sites);
     const ctm_site *row = &ctm_snapshot_sites(core->snapshot)[site];
     int32_t total = ctm_snapshot_tracebacks(core->snapshot)[row->traceback].total_nframe;
     PyObject *raw = PyTuple_New(4);
@@ -247,6 +256,7 @@ static int fill_site(pyctm_core_object *core, uint32_t site, PyObject *list, Py_
     if (raw == NULL) {
         return -1;
     }
+    PYCTM_ASSERT((Py_ssize_t)live <= PyList_GET_SIZE(list) - *at);
     for (; live > 0; live--) {
         PyList_SET_ITEM(list, (*at)++, Py_NewRef(raw));
     }
@@ -270,6 +280,7 @@ static PyObject *make_list(pyctm_core_object *core)
             Py_CLEAR(list);
         }
     }
+    PYCTM_ASSERT(list == NULL || at == PyList_GET_SIZE(list));
     if (list != NULL) {
         PyObject_GC_Track(list);
     }

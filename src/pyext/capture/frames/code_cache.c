@@ -1,6 +1,7 @@
 /* code_cache.c: see code_cache.h. The table; the text of a code object as rows of the tracer; the arrays. */
 #include "capture/frames/code_cache.h"
 
+#include "capture/assert.h"
 #include "capture/frames/linetable.h"
 
 #include <stdlib.h>
@@ -31,6 +32,7 @@ static inline size_t table_start(const pyctm_code_cache *cache, const PyCodeObje
 static inline pyctm_code_entry *table_find(const pyctm_code_cache *cache, const PyCodeObject *code)
 {
     size_t i = table_start(cache, code);
+    PYCTM_ASSERT((cache->mask & (cache->mask + 1)) == 0 && cache->count <= cache->mask);
     while (cache->table[i].code != code && cache->table[i].code != NULL) {
         i = (i + 1) & cache->mask;
     }
@@ -66,8 +68,10 @@ static bool table_add(pyctm_code_cache *cache, const PyCodeObject *code, code_ro
     if (4 * (cache->count + 1) > 3 * (cache->mask + 1) && !table_grow(cache)) {
         return false;
     }
+    PYCTM_ASSERT(table_find(cache, code)->code == NULL);
     *table_find(cache, code) = (pyctm_code_entry){code, rows};
     cache->count++;
+    PYCTM_ASSERT(4 * cache->count <= 3 * (cache->mask + 1));
     return true;
 }
 
@@ -87,18 +91,22 @@ static void table_close_hole(pyctm_code_cache *cache, size_t hole)
 
 void pyctm_code_cache_remove(pyctm_code_cache *cache, const PyCodeObject *code)
 {
+    PYCTM_ASSERT_GIL();
     pyctm_code_entry *entry = table_find(cache, code);
     if (entry->code == NULL) {
         return;
     }
+    PYCTM_ASSERT(cache->count > 0 && cache->bytes >= entry->rows->bytes);
     cache->bytes -= entry->rows->bytes;
     free(entry->rows);
     table_close_hole(cache, (size_t)(entry - cache->table));
     cache->count--;
+    PYCTM_ASSERT(table_find(cache, code)->code == NULL);
 }
 
 void pyctm_code_cache_empty(pyctm_code_cache *cache)
 {
+    PYCTM_ASSERT_GIL();
     if (cache->table == cache->empty) {
         return;
     }
@@ -260,6 +268,7 @@ static ctm_status fill(pyctm_code_cache *cache, ctm_shard *shard, PyCodeObject *
 {
     const uint32_t generation = ctm_tracer_generation(cache->tracer);
     code_rows *rows = get_rows(cache, code);
+    PYCTM_ASSERT(rows == NULL || rows->count == (uint32_t)Py_SIZE(code) + 1);
     if (rows == NULL || unit < -1 || (uint32_t)(unit + 1) >= rows->count) {
         return pyctm_code_frame_uncached(shard, code, unit, out);
     }
@@ -279,6 +288,7 @@ static ctm_status fill(pyctm_code_cache *cache, ctm_shard *shard, PyCodeObject *
 ctm_status pyctm_code_frame(pyctm_code_cache *cache, ctm_shard *shard, PyCodeObject *code, int unit,
                             uint32_t *out)
 {
+    PYCTM_ASSERT_MAIN();
     const code_rows *rows = table_find(cache, code)->rows;
     if (rows != NULL && (uint32_t)(unit + 1) < rows->count && rows->frames[unit + 1] != 0 &&
         rows->generation == ctm_tracer_generation(cache->tracer)) {

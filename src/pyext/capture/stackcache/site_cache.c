@@ -34,6 +34,7 @@ void pyctm_site_cache_store(pyctm_site_cache *cache, const pyctm_where *where, u
                             uint32_t site)
 {
     pyctm_cached_site *cached = pyctm_site_cache_entry(cache, where, size);
+    PYCTM_ASSERT(site != 0);
     cache->overwritten += cached->where.callers >> 32 == cache->stamp;
     *cached = (pyctm_cached_site){*where, size, site};
     if (cache->overwritten > cache->mask && cache->mask < MOST_MASK) {
@@ -50,8 +51,19 @@ void pyctm_site_cache_forget(pyctm_site_cache *cache)
     }
 }
 
+static inline bool is_forgotten(const pyctm_site_cache *cache)
+{
+    for (size_t i = 0; i <= cache->mask; i++) {
+        if (cache->rows[i].where.callers >> 32 == cache->stamp) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void pyctm_site_cache_release(pyctm_site_cache *cache)
 {
+    PYCTM_ASSERT(is_forgotten(cache));
     if (cache->rows != cache->first) {
         free(cache->rows);
         cache->rows = cache->first;

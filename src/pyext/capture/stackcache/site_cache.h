@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "capture/assert.h"
+
 #define PYCTM_SITES_FIRST_MASK ((1u << 13) - 1)
 
 /* The key of a site, without the block's size. */
@@ -53,6 +55,8 @@ static inline bool pyctm_where_equal(const pyctm_where *a, const pyctm_where *b)
 static inline pyctm_cached_site *pyctm_site_cache_entry(pyctm_site_cache *cache,
                                                         const pyctm_where *where, uint64_t size)
 {
+    PYCTM_ASSERT(cache->rows != NULL && (cache->mask & (cache->mask + 1)) == 0);
+    PYCTM_ASSERT(where->callers >> 32 == cache->stamp);
     const uint64_t spot = (uintptr_t)where->instruction >> 1 ^ where->callers << 39;
     const uint64_t hash = spot * 0x9E3779B97F4A7C15ull >> 40;
     return &cache->rows[(hash ^ size ^ size >> 6) & cache->mask];

@@ -12,6 +12,7 @@
  */
 #include "capture/stackcache/stack_cache.h"
 
+#include "capture/assert.h"
 #include "capture/frames/frames.h"
 #include "capture/hot.h"
 
@@ -77,6 +78,7 @@ static void forget_cached_calls(pyctm_stack *stack)
 /* HOOK: */
 void pyctm_stack_forget(pyctm_stack_cache *cache)
 {
+    PYCTM_ASSERT_GIL();
     pyctm_site_cache_forget(&cache->sites);
     pyctm_step_cache_forget(&cache->steps);
     cache->stack.known = 0;
@@ -101,6 +103,7 @@ void pyctm_stack_release(pyctm_stack_cache *cache)
 /* HOOK: */
 static inline bool is_complete(pyctm_stack_cache *cache, uint32_t level)
 {
+    PYCTM_ASSERT(level < cache->stack.length);
     return cache->stack.totals[level] > (level > 0 ? cache->stack.totals[level - 1] : 0);
 }
 
@@ -137,6 +140,7 @@ static ctm_status new_step(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t 
 /* HOOK: Finds the contexts of the levels below `levels`. */
 static ctm_status find_contexts(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t levels)
 {
+    PYCTM_ASSERT(levels <= cache->contexts_capacity && cache->valid <= cache->contexts_capacity);
     pyctm_level_context now =
         cache->valid > 0 ? cache->contexts[cache->valid - 1] : (pyctm_level_context){0, 0};
     while (cache->valid < levels) {
@@ -189,6 +193,7 @@ static ctm_status chain_traceback(pyctm_stack_cache *cache, ctm_shard *shard, ui
                                   uint32_t keep, uint32_t *out)
 {
     const uint32_t total = cache->stack.totals[level], left_out = total > keep ? total - keep : 0;
+    PYCTM_ASSERT(keep > 0 && level < cache->valid && is_complete(cache, level));
     uint32_t from = level, traceback = 0;
     while (from > 0 && cache->stack.totals[from - 1] > left_out) {
         if (left_out == 0 && cache->contexts[from - 1].traceback != 0) {
@@ -209,6 +214,7 @@ static ctm_status chain_traceback(pyctm_stack_cache *cache, ctm_shard *shard, ui
             store_traceback(cache, shard, i, traceback);
         }
     }
+    PYCTM_ASSERT(traceback != 0);
     *out = traceback;
     return CTM_OK;
 }
@@ -224,6 +230,7 @@ static __attribute__((noinline)) ctm_status parent_of(pyctm_stack_cache *cache, 
     if (status != CTM_OK) {
         return status;
     }
+    PYCTM_ASSERT(top > 0 && cache->stack.totals[top - 1] > 0);
     uint32_t level = top - 1;
     while (!is_complete(cache, level)) {
         level--;
@@ -255,6 +262,7 @@ static __attribute__((noinline)) ctm_status look_up(pyctm_stack_cache *cache, ct
                                                     uint32_t *out)
 {
     uint32_t row, traceback;
+    PYCTM_ASSERT(unknown->total > 0 && unknown->total <= CTM_MAX_NFRAME);
     ctm_status status = pyctm_code_frame(cache->codes, shard, unknown->code, unknown->unit, &row);
     if (status == CTM_OK) {
         status =
@@ -291,6 +299,8 @@ static inline ctm_status find_site(pyctm_stack_cache *cache, ctm_shard *shard, u
 /* HOOK: How many complete frames there are from the innermost one, which counts, to the oldest. */
 static uint32_t total_above(pyctm_stack_cache *cache, const pyctm_above *above)
 {
+    PYCTM_ASSERT(above->n >= 1 && above->n <= PYCTM_ABOVE_FRAMES);
+    PYCTM_ASSERT(above->level < cache->stack.known);
     uint32_t total = 1 + (above->level > 0 ? cache->stack.totals[above->level - 1] : 0);
     for (uint32_t i = 1; i < above->n; i++) {
         total += above->frames[i].is_complete;
@@ -356,6 +366,7 @@ static inline bool callers_by_cached_call(pyctm_stack_cache *cache, const void *
         }
         return true;
     }
+    PYCTM_ASSERT(caller->n > 0 && caller->n <= PYCTM_CALL_CACHE_CALLERS);
     pyctm_level_context now = {caller->context, 0};
     if (now.context == PYCTM_NO_CONTEXT) {
         return false;
@@ -458,8 +469,11 @@ static __attribute__((noinline)) bool where_uncached(pyctm_stack_cache *cache,
 /* HOOK: */
 bool pyctm_stack_where(pyctm_stack_cache *cache, const void *innermost, pyctm_where *out)
 {
-    return pyctm_stack_is_cached_call(&cache->stack, innermost, out) ||
-           where_uncached(cache, innermost, out);
+    PYCTM_ASSERT_MAIN();
+    const bool is_known = pyctm_stack_is_cached_call(&cache->stack, innermost, out) ||
+                          where_uncached(cache, innermost, out);
+    PYCTM_ASSERT(!is_known || out->callers >> 32 == cache->sites.stamp);
+    return is_known;
 }
 
 /* HOOK: The chain up to `top` was followed. Puts its caller into the call cache. */
@@ -486,6 +500,7 @@ static inline void cache_call_of_level(pyctm_stack_cache *cache, uint32_t top, u
 static ctm_status site_of_stack(pyctm_stack_cache *cache, ctm_shard *shard,
                                 PyThreadState *thread_state, uint64_t size, uint32_t *out)
 {
+    PYCTM_ASSERT(thread_state == pyctm_frames_attached(true));
     if (!pyctm_stack_follow(&cache->stack, thread_state)) {
         cache->valid = 0;
         return CTM_ERR_NOMEM;
@@ -523,6 +538,7 @@ static ctm_status site_of_stack(pyctm_stack_cache *cache, ctm_shard *shard,
 ctm_status pyctm_stack_site(pyctm_stack_cache *cache, ctm_shard *shard, PyThreadState *thread_state,
                             uint64_t size, uint32_t *out)
 {
+    PYCTM_ASSERT_MAIN();
     const ctm_status status = site_of_stack(cache, shard, thread_state, size, out);
     if (!cache->codes->deaths_are_known) {
         pyctm_stack_forget(cache);

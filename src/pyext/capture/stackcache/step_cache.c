@@ -50,8 +50,19 @@ void pyctm_step_cache_forget(pyctm_step_cache *cache)
     }
 }
 
+static inline bool is_forgotten(const pyctm_step_cache *cache)
+{
+    for (size_t i = 0; cache->rows != NULL && i >> cache->log2 == 0; i++) {
+        if (cache->rows[i].stamp == cache->stamp) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void pyctm_step_cache_release(pyctm_step_cache *cache)
 {
+    PYCTM_ASSERT(is_forgotten(cache));
     free(cache->rows);
     cache->rows = NULL;
 }

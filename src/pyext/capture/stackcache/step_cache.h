@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "capture/assert.h"
+
 typedef struct pyctm_level_context {
     uint32_t context;
     uint32_t traceback; /* row of the chain up to this level; 0: not looked up yet */
@@ -47,6 +49,7 @@ static inline uintptr_t pyctm_step_to_row(uint32_t row)
 static inline pyctm_cached_step *pyctm_step_entry(const pyctm_step_cache *cache, uint32_t caller,
                                                   uintptr_t to)
 {
+    PYCTM_ASSERT(cache->rows != NULL && cache->log2 > 0 && cache->log2 < 32);
     const uint64_t hash = (to ^ (uint64_t)caller << 32) * 0x9E3779B97F4A7C15ull;
     return &cache->rows[hash >> (64 - cache->log2)];
 }
@@ -55,6 +58,7 @@ static inline pyctm_cached_step *pyctm_step_entry(const pyctm_step_cache *cache,
 static inline void pyctm_step_put(pyctm_step_cache *cache, pyctm_cached_step *at, uint32_t caller,
                                   uintptr_t to, pyctm_level_context context)
 {
+    PYCTM_ASSERT(cache->stamp != 0 && context.context != 0);
     cache->overwritten += at->stamp == cache->stamp;
     *at = (pyctm_cached_step){to, caller, cache->stamp, context.context, context.traceback};
 }
@@ -70,6 +74,7 @@ static inline bool pyctm_step_is(const pyctm_step_cache *cache, const pyctm_cach
 static inline void pyctm_step_set_traceback(pyctm_step_cache *cache, uint32_t caller, uintptr_t to,
                                             uint32_t traceback)
 {
+    PYCTM_ASSERT(traceback != 0);
     pyctm_cached_step *step = pyctm_step_entry(cache, caller, to);
     if (pyctm_step_is(cache, step, caller, to)) {
         step->traceback = traceback;
