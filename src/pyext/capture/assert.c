@@ -37,8 +37,7 @@ bool pyctm_gil_is_held(void)
 
 bool pyctm_main_is_attached(void)
 {
-    return pyctm_gil_is_held() &&
-           pyctm_frames_attached(true)->interp == PyInterpreterState_Main();
+    return pyctm_gil_is_held() && pyctm_frames_attached(true)->interp == PyInterpreterState_Main();
 }
 
 #endif

@@ -28,7 +28,8 @@ typedef struct pyctm_hook_state {
             bool inside;        /* an original function is running, called by a hook */
             bool in_self_scope; /* this module is making its results: see pyctm_self_scope_begin */
             bool probing;       /* the thread tests whether blocks reach our hooks: see layers.c */
-            bool reported; /* our listener calls another one: the reference is recorded already */
+            bool
+                reported; /* our reference tracer calls another one: the reference is recorded already */
         };
         uint32_t special; /* all four: not 0 if an event is not plain */
     };
@@ -97,7 +98,7 @@ typedef struct pyctm_capture {
     pyctm_attribution attribution;
 } pyctm_capture;
 
-/* CPython's allocators, listeners and detours exist once per process and get no pointer to data of ours. So the
+/* CPython's allocators, reference tracers, watchers and detours exist once per process and get no pointer to data of ours. So the
  * functions that they call name this object and pass it on. */
 extern pyctm_capture pyctm_the_capture;
 

@@ -240,14 +240,14 @@ int pyctm_snapshot_tables(pyctm_state *state, PyObject *self, ctm_snapshot **out
 {
     PyObject *traces;
     int result = -1;
-    pyctm_core_object *core = pyctm_snapshot_core(state, self, &traces);
-    if (core != NULL) {
-        *out = ctm_snapshot_ref(core->snapshot);
+    pyctm_snapshot_handle *handle = pyctm_handle_of_snapshot(state, self, &traces);
+    if (handle != NULL) {
+        *out = ctm_snapshot_ref(handle->snapshot);
         result = 0;
     } else if (traces != NULL) {
         result = convert_backing(state, self, traces, out);
     }
-    Py_XDECREF((PyObject *)core);
+    Py_XDECREF((PyObject *)handle);
     Py_XDECREF(traces);
     return result;
 }

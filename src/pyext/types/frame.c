@@ -30,9 +30,9 @@ static PyObject *make_frame_object_new(pyctm_state *state, PyObject *raw, PyObje
 
 PyObject *pyctm_frame_object_new(pyctm_state *state, PyObject *raw, PyObject *name)
 {
-    int before = pyctm_guard_begin(state);
+    int before = pyctm_state_self_scope_begin(state);
     PyObject *result = make_frame_object_new(state, raw, name);
-    pyctm_guard_end(state, before);
+    pyctm_state_self_scope_end(state, before);
     return result;
 }
 

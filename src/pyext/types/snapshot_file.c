@@ -113,7 +113,7 @@ static int check_traces(pyctm_state *state, PyObject *traces)
     PyObject *name, *value, *dict = ((pyctm_dict_object *)traces)->dict;
     Py_ssize_t position = 0;
     while (dict != NULL && PyDict_Next(dict, &position, &name, &value)) {
-        if (PyUnicode_Check(name) && (PyUnicode_Compare(name, state->text.core) == 0 ||
+        if (PyUnicode_Check(name) && (PyUnicode_Compare(name, state->text.handle) == 0 ||
                                       PyUnicode_Compare(name, state->text.private_traces) == 0)) {
             continue;
         }

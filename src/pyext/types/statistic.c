@@ -31,9 +31,9 @@ static PyObject *make_statistic_object_new(pyctm_state *state, PyObject *traceba
 PyObject *pyctm_statistic_object_new(pyctm_state *state, PyObject *traceback, PyObject *size,
                                      PyObject *count)
 {
-    int before = pyctm_guard_begin(state);
+    int before = pyctm_state_self_scope_begin(state);
     PyObject *result = make_statistic_object_new(state, traceback, size, count);
-    pyctm_guard_end(state, before);
+    pyctm_state_self_scope_end(state, before);
     return result;
 }
 

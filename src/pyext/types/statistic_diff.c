@@ -30,9 +30,9 @@ static PyObject *make_statistic_diff_object_new(pyctm_state *state, PyObject *co
 
 PyObject *pyctm_statistic_diff_object_new(pyctm_state *state, PyObject *const fields[5])
 {
-    int before = pyctm_guard_begin(state);
+    int before = pyctm_state_self_scope_begin(state);
     PyObject *result = make_statistic_diff_object_new(state, fields);
-    pyctm_guard_end(state, before);
+    pyctm_state_self_scope_end(state, before);
     return result;
 }
 

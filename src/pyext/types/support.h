@@ -133,17 +133,17 @@ PyObject *pyctm_reversed_tuple(PyObject *sequence);                /* tuple(reve
 int pyctm_unpack(PyObject *value, int count, PyObject **out);
 /* format % arguments; steals `arguments`, a tuple; NULL is a failure that is passed on. */
 PyObject *pyctm_format(const char *format, PyObject *arguments);
-/* Between begin and end, this thread's allocations are attributed to this package (see types.h, guard_set): for what a
+/* Between begin and end, this thread's allocations are attributed to this package (see types.h, self_scope_set): for what a
  * method allocates inside, as in tracemalloc.py. Not around calls of the user's code. */
-static inline int pyctm_guard_begin(pyctm_state *state)
+static inline int pyctm_state_self_scope_begin(pyctm_state *state)
 {
-    return state->guard_set != NULL ? state->guard_set(state, 1) : 0;
+    return state->self_scope_set != NULL ? state->self_scope_set(state, 1) : 0;
 }
 
-static inline void pyctm_guard_end(pyctm_state *state, int before)
+static inline void pyctm_state_self_scope_end(pyctm_state *state, int before)
 {
-    if (state->guard_set != NULL) {
-        state->guard_set(state, before);
+    if (state->self_scope_set != NULL) {
+        state->self_scope_set(state, before);
     }
 }
 

@@ -32,9 +32,9 @@ static PyObject *make_trace_object_new(pyctm_state *state, PyObject *raw, PyObje
 
 PyObject *pyctm_trace_object_new(pyctm_state *state, PyObject *raw, PyObject *names)
 {
-    int before = pyctm_guard_begin(state);
+    int before = pyctm_state_self_scope_begin(state);
     PyObject *result = make_trace_object_new(state, raw, names);
-    pyctm_guard_end(state, before);
+    pyctm_state_self_scope_end(state, before);
     return result;
 }
 

@@ -39,7 +39,7 @@ static int import_modules(pyctm_state *state)
 static int make_types(PyObject *module, pyctm_state *state)
 {
     int (*const inits[])(PyObject *, pyctm_state *) = {
-        pyctm_core_type_init,          pyctm_history_type_init,
+        pyctm_handle_type_init,        pyctm_history_type_init,
         pyctm_frame_type_init,         pyctm_traceback_type_init,
         pyctm_trace_type_init,         pyctm_traces_type_init,
         pyctm_statistic_type_init,     pyctm_statistic_diff_type_init,
@@ -103,7 +103,7 @@ int pyctm_types_init(PyObject *module, pyctm_state *state)
 #define PYCTM_OWNED(X)                                                                            \
     X(frame_type) X(traceback_type) X(trace_type) X(traces_type) X(statistic_type)              \
     X(statistic_diff_type) X(base_filter_type) X(filter_type) X(domain_filter_type)             \
-    X(label_filter_type) X(snapshot_type) X(core_type) X(history_type) X(file_error) X(core_decode) X(recording_type) X(box_type) X(iterable) X(linecache) \
+    X(label_filter_type) X(snapshot_type) X(handle_type) X(history_type) X(file_error) X(handle_decode) X(recording_type) X(box_type) X(iterable) X(linecache) \
     X(fnmatch_module) X(os_path) X(provide)
 /* clang-format on */
 

@@ -9,7 +9,7 @@
  *                 list, nothing else, for the same reason.
  *
  * The traces of a snapshot are of two kinds. List-backed: `_traces` in the instance dict is the object that the user
- * passed. Core-backed: `_core` in the instance dict is a `Core` (core_object.h), an immutable handle on a ctm_snapshot;
+ * passed. Core-backed: `_core` in the instance dict is a `SnapshotHandle` (snapshot_handle.h), an immutable handle on a ctm_snapshot;
  * `_traces` is then made on demand.
  *
  * All functions need the GIL. They return new references unless stated otherwise; NULL or -1 with an exception set on
@@ -36,7 +36,7 @@
 #define PYCTM_TEXTS(X)                                                                            \
     X(frame, "_frame") X(frames, "_frames") X(total_nframe, "total_nframe")                     \
     X(private_total, "_total_nframe") X(filename, "filename") X(lineno, "lineno")               \
-    X(private_trace, "_trace") X(private_traces, "_traces") X(core, "_core")                    \
+    X(private_trace, "_trace") X(private_traces, "_traces") X(handle, "_core")                    \
     X(traces, "traces") X(traceback_limit, "traceback_limit") X(traceback, "traceback")         \
     X(domain, "domain") X(private_domain, "_domain") X(size, "size") X(count, "count")          \
     X(history, "_history") X(size_diff, "size_diff") X(count_diff, "count_diff") X(inclusive, "inclusive")             \
@@ -66,12 +66,12 @@ typedef struct pyctm_state {
     PyTypeObject *domain_filter_type;
     PyTypeObject *label_filter_type;
     PyTypeObject *snapshot_type;
-    PyTypeObject *core_type;
+    PyTypeObject *handle_type;
     PyTypeObject *history_type;
     PyTypeObject *recording_type;
     PyTypeObject *box_type;
     PyObject *file_error;     /* exception class FileError */
-    PyObject *core_decode;    /* the module's function _core_decode */
+    PyObject *handle_decode;  /* the module's function _core_decode */
     PyObject *iterable;       /* collections.abc.Iterable */
     PyObject *linecache;      /* modules whose functions are looked up at each call, as */
     PyObject *fnmatch_module; /* tracemalloc.py does, because tests replace them */
@@ -79,7 +79,7 @@ typedef struct pyctm_state {
     PyObject *provide; /* of the package: see pyctm_package_function; NULL: not registered yet */
     /* Switches the attribution of the calling thread's allocations to this package on (1), or back to the value that
      * this function returned. Set by module.c, NULL until then. */
-    int (*guard_set)(struct pyctm_state *state, int on);
+    int (*self_scope_set)(struct pyctm_state *state, int on);
     struct {
 #define PYCTM_TEXT_FIELD(field, text) PyObject *field;
         PYCTM_TEXTS(PYCTM_TEXT_FIELD)
@@ -97,8 +97,8 @@ int pyctm_types_init(PyObject *module, pyctm_state *state);
 int pyctm_types_traverse(pyctm_state *state, visitproc visit, void *arg);
 void pyctm_types_clear(pyctm_state *state);
 
-/* A Snapshot whose traces are core-backed. Steals `core`, also on failure. */
-PyObject *pyctm_snapshot_object_new(pyctm_state *state, ctm_snapshot *core,
+/* A Snapshot whose traces are core-backed. Steals `snapshot`, also on failure. */
+PyObject *pyctm_snapshot_object_new(pyctm_state *state, ctm_snapshot *snapshot,
                                     PyObject *traceback_limit);
 /* `frames`: stdlib's raw frames, most recent first (any sequence). `names`: the frames' function names in the same
  * order, a tuple of str or None; NULL: not known. `total`: an int or None; NULL means None. */
@@ -155,7 +155,7 @@ int pyctm_filter_type_init(PyObject *module, pyctm_state *state);
 int pyctm_domain_filter_type_init(PyObject *module, pyctm_state *state);
 int pyctm_label_filter_type_init(PyObject *module, pyctm_state *state);
 int pyctm_snapshot_type_init(PyObject *module, pyctm_state *state);
-int pyctm_core_type_init(PyObject *module, pyctm_state *state);
+int pyctm_handle_type_init(PyObject *module, pyctm_state *state);
 int pyctm_recording_type_init(PyObject *module, pyctm_state *state);
 int pyctm_box_type_init(PyObject *module, pyctm_state *state);
 int pyctm_file_error_init(PyObject *module, pyctm_state *state);

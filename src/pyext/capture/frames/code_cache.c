@@ -10,12 +10,12 @@
 #if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
 
 typedef struct pyctm_code_rows {
-    size_t bytes;                /* of this array; written once */
-    uint32_t generation;         /* of the rows below; GIL */
-    uint32_t function;           /* function row; GIL */
-    uint32_t count;              /* of `frames`: code units + 1; written once */
-    pyctm_linetable_place place; /* where the last search for a line ended; GIL */
-    uint32_t frames[];           /* frame row of unit - 1; 0: not looked up yet; GIL */
+    size_t bytes;                  /* of this array; written once */
+    uint32_t generation;           /* of the rows below; GIL */
+    uint32_t function;             /* function row; GIL */
+    uint32_t count;                /* of `frames`: code units + 1; written once */
+    pyctm_linetable_cursor cursor; /* where the last search for a line ended; GIL */
+    uint32_t frames[];             /* frame row of unit - 1; 0: not looked up yet; GIL */
 } code_rows;
 
 #define TABLE_FIRST_MASK 1023u
@@ -210,11 +210,11 @@ static ctm_status intern_function(ctm_shard *shard, PyCodeObject *code, uint32_t
 }
 
 /* HOOK: */
-static int line_of(PyCodeObject *code, int unit, pyctm_linetable_place *place)
+static int line_of(PyCodeObject *code, int unit, pyctm_linetable_cursor *cursor)
 {
     const uint8_t *table = (const uint8_t *)PyBytes_AS_STRING(code->co_linetable);
     const int line = pyctm_linetable_line(table, (size_t)PyBytes_GET_SIZE(code->co_linetable),
-                                          code->co_firstlineno, unit, place);
+                                          code->co_firstlineno, unit, cursor);
     return line < 0 ? 0 : line;
 }
 
@@ -222,9 +222,9 @@ static int line_of(PyCodeObject *code, int unit, pyctm_linetable_place *place)
 ctm_status pyctm_code_frame_uncached(ctm_shard *shard, PyCodeObject *code, int unit, uint32_t *out)
 {
     uint32_t function;
-    pyctm_linetable_place place = {0, 0, 0};
+    pyctm_linetable_cursor cursor = {0, 0, 0};
     const ctm_status status = intern_function(shard, code, &function);
-    return status == CTM_OK ? ctm_shard_frame(shard, function, line_of(code, unit, &place), out)
+    return status == CTM_OK ? ctm_shard_frame(shard, function, line_of(code, unit, &cursor), out)
                             : status;
 }
 
@@ -278,7 +278,7 @@ static ctm_status fill(pyctm_code_cache *cache, ctm_shard *shard, PyCodeObject *
     }
     uint32_t *frame = &rows->frames[unit + 1];
     if (status == CTM_OK && *frame == 0) {
-        status = ctm_shard_frame(shard, rows->function, line_of(code, unit, &rows->place), frame);
+        status = ctm_shard_frame(shard, rows->function, line_of(code, unit, &rows->cursor), frame);
     }
     *out = *frame;
     return status;

@@ -327,21 +327,22 @@ static PYCTM_RARELY void set_sentinels_anew(pyctm_stack *stack, uint32_t from, u
     PYCTM_ASSERT(from <= to && to < stack->known);
     if (stack->long_walks++ % 4 == 0) {
         pyctm_sentinel_set(stack, from, to < stack->with_sentinel ? to : stack->with_sentinel);
-        stack->guard = pyctm_sentinel_guard_of(stack, stack->with_sentinel);
+        stack->innermost_sentinel = pyctm_sentinel_innermost(stack, stack->with_sentinel);
     }
 }
 
 /* HOOK: Compares the older levels below `top`, which the chain has reached, with the chain, until a sentinel proves
- * that the rest agrees too. Sentinels are tested only at the levels that `guard` and `below` name: see
+ * that the rest agrees too. Sentinels are tested only at the levels that `innermost_sentinel` and `below` name: see
  * PYCTM_NO_SENTINEL. */
 static inline bool is_rest_known(pyctm_stack *stack, pyctm_level *const top, bool frames_only)
 {
     pyctm_level *const oldest = stack->levels, *level = top;
     const pyctm_interpreter_frame *frame = level->frame;
-    uint32_t guard = level < oldest + stack->with_sentinel ? level->below : stack->guard;
-    PYCTM_ASSERT(guard <= (uint32_t)(top - oldest));
+    uint32_t next_sentinel =
+        level < oldest + stack->with_sentinel ? level->below : stack->innermost_sentinel;
+    PYCTM_ASSERT(next_sentinel <= (uint32_t)(top - oldest));
     for (;;) {
-        pyctm_level *const stop = guard > 0 ? oldest + guard - 1 : oldest;
+        pyctm_level *const stop = next_sentinel > 0 ? oldest + next_sentinel - 1 : oldest;
         while (level != stop) {
             level--;
             if (frame->previous != level->frame) {
@@ -353,17 +354,17 @@ static inline bool is_rest_known(pyctm_stack *stack, pyctm_level *const top, boo
                 return false;
             }
         }
-        if (guard == 0 && frame->previous != NULL) {
+        if (next_sentinel == 0 && frame->previous != NULL) {
             return false;
         }
-        if (guard == 0 || pyctm_sentinel_is_there(level)) {
+        if (next_sentinel == 0 || pyctm_sentinel_is_there(level)) {
             break;
         }
-        PYCTM_ASSERT(level->below < guard);
-        guard = level->below;
+        PYCTM_ASSERT(level->below < next_sentinel);
+        next_sentinel = level->below;
     }
     if (top - level > PYCTM_LONG_WALK) {
-        set_sentinels_anew(stack, guard, (uint32_t)(top - oldest));
+        set_sentinels_anew(stack, next_sentinel, (uint32_t)(top - oldest));
     }
     return true;
 }

@@ -79,7 +79,7 @@ static inline uint32_t pyctm_sentinel_put(pyctm_stack *stack, uintptr_t *slot)
 }
 
 /* HOOK: 1 + the innermost level below `level` that has a sentinel; 0: none. */
-static inline uint32_t pyctm_sentinel_guard_of(const pyctm_stack *stack, uint32_t level)
+static inline uint32_t pyctm_sentinel_innermost(const pyctm_stack *stack, uint32_t level)
 {
     if (level == 0) {
         return 0;
@@ -93,7 +93,7 @@ static inline uint32_t pyctm_sentinel_guard_of(const pyctm_stack *stack, uint32_
 /* HOOK: Sets the sentinels of the levels from `from` to below `to`, which is at most the innermost one. */
 static inline void pyctm_sentinel_set(pyctm_stack *stack, uint32_t from, uint32_t to)
 {
-    uint32_t below = pyctm_sentinel_guard_of(stack, from);
+    uint32_t below = pyctm_sentinel_innermost(stack, from);
     for (uint32_t i = from; i < to; i++) {
         uintptr_t *const slot = pyctm_sentinel_slot(stack, i);
         stack->levels[i].sentinel = slot;
@@ -115,8 +115,9 @@ static inline void pyctm_sentinel_changed(pyctm_stack *stack)
         pyctm_sentinel_set(stack, stack->with_sentinel, stack->length - PYCTM_NO_SENTINEL);
         stack->with_sentinel = stack->length - PYCTM_NO_SENTINEL;
     }
-    stack->guard = pyctm_sentinel_guard_of(stack, stack->with_sentinel);
-    PYCTM_ASSERT(stack->guard <= stack->with_sentinel && stack->with_sentinel <= stack->known);
+    stack->innermost_sentinel = pyctm_sentinel_innermost(stack, stack->with_sentinel);
+    PYCTM_ASSERT(stack->innermost_sentinel <= stack->with_sentinel &&
+                 stack->with_sentinel <= stack->known);
 }
 
 /* HOOK: Whether the level still has its sentinel. `level` is below `with_sentinel` and below the innermost one, and its

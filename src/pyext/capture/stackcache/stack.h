@@ -89,7 +89,7 @@ typedef struct pyctm_stack {
     uint32_t known;         /* remembered levels; may exceed `length` */
     uint32_t lowest;        /* lowest level that changed at the last follow; UINT32_MAX: none */
     uint32_t with_sentinel; /* number of levels, from the oldest, whose sentinels are valid */
-    uint32_t guard;         /* 1 + the innermost of these that has a sentinel; 0: none */
+    uint32_t innermost_sentinel; /* 1 + the innermost of these that has a sentinel; 0: none */
     uint32_t long_walks;
     uint32_t serial;                       /* of the newest sentinel */
     uint32_t buckets[PYCTM_STACK_BUCKETS]; /* level of a frame, by a hash of its address */

@@ -82,7 +82,7 @@ void pyctm_stack_forget(pyctm_stack_cache *cache)
     pyctm_site_cache_forget(&cache->sites);
     pyctm_step_cache_forget(&cache->steps);
     cache->stack.known = 0;
-    cache->stack.with_sentinel = cache->stack.guard = 0;
+    cache->stack.with_sentinel = cache->stack.innermost_sentinel = 0;
     forget_cached_calls(&cache->stack);
     cache->valid = 0;
 }
@@ -187,13 +187,14 @@ static void store_traceback(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t
     }
 }
 
-/* HOOK: The traceback of the `keep` innermost frames up to `level`, which is complete. A chain that fits is built on
+/* HOOK: The traceback of the `max_frames` innermost frames up to `level`, which is complete. A chain that fits is built on
  * those of the levels below; a cut one shares no rows with them. */
 static ctm_status chain_traceback(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t level,
-                                  uint32_t keep, uint32_t *out)
+                                  uint32_t max_frames, uint32_t *out)
 {
-    const uint32_t total = cache->stack.totals[level], left_out = total > keep ? total - keep : 0;
-    PYCTM_ASSERT(keep > 0 && level < cache->valid && is_complete(cache, level));
+    const uint32_t total = cache->stack.totals[level],
+                   left_out = total > max_frames ? total - max_frames : 0;
+    PYCTM_ASSERT(max_frames > 0 && level < cache->valid && is_complete(cache, level));
     uint32_t from = level, traceback = 0;
     while (from > 0 && cache->stack.totals[from - 1] > left_out) {
         if (left_out == 0 && cache->contexts[from - 1].traceback != 0) {
@@ -219,9 +220,10 @@ static ctm_status chain_traceback(pyctm_stack_cache *cache, ctm_shard *shard, ui
     return CTM_OK;
 }
 
-/* HOOK: The traceback of the frames older than level `top`, at most `keep`. At least one of them is complete. */
+/* HOOK: The traceback of the frames older than level `top`, at most `max_frames`. At least one of them is complete. */
 static __attribute__((noinline)) ctm_status parent_of(pyctm_stack_cache *cache, ctm_shard *shard,
-                                                      uint32_t top, uint32_t keep, uint32_t *out)
+                                                      uint32_t top, uint32_t max_frames,
+                                                      uint32_t *out)
 {
     if (!reserve_contexts(cache, cache->stack.length) || !pyctm_step_cache_prepare(&cache->steps)) {
         return CTM_ERR_NOMEM;
@@ -237,7 +239,7 @@ static __attribute__((noinline)) ctm_status parent_of(pyctm_stack_cache *cache, 
     }
     *out = cache->contexts[level].traceback;
     if (*out == 0) {
-        status = chain_traceback(cache, shard, level, keep, out);
+        status = chain_traceback(cache, shard, level, max_frames, out);
     }
     for (uint32_t i = level + 1; i < top && status == CTM_OK; i++) {
         cache->contexts[i].traceback = *out;
@@ -285,7 +287,7 @@ static inline ctm_status find_site(pyctm_stack_cache *cache, ctm_shard *shard, u
     const uint32_t total = cache->stack.totals[top];
     unknown_site unknown = {
         .where = {cache->stack.levels[top].instruction,
-                  pyctm_site_cache_stamped(&cache->sites, limit > 1 ? parent : total)},
+                  pyctm_site_cache_with_epoch(&cache->sites, limit > 1 ? parent : total)},
         .parent = parent,
         .total = total};
     *out = pyctm_site_cache_find(&cache->sites, &unknown.where, size);
@@ -378,11 +380,11 @@ static inline bool callers_by_cached_call(pyctm_stack_cache *cache, const void *
             return false;
         }
     }
-    out->callers = pyctm_site_cache_stamped(&cache->sites, now.traceback);
+    out->callers = pyctm_site_cache_with_epoch(&cache->sites, now.traceback);
     *out_context = now.context;
     if (now.traceback != 0 && caller->n >= FAR_CALLERS && before.traceback != 0) {
         cache_call_of_caller(cache, innermost,
-                             pyctm_site_cache_stamped(&cache->sites, before.traceback),
+                             pyctm_site_cache_with_epoch(&cache->sites, before.traceback),
                              before.context);
     }
     return now.traceback != 0;
@@ -423,7 +425,7 @@ static __attribute__((noinline)) bool where_by_levels(pyctm_stack_cache *cache,
         return false;
     }
     if (totals_only) {
-        out->callers = pyctm_site_cache_stamped(&cache->sites, total_above(cache, &above));
+        out->callers = pyctm_site_cache_with_epoch(&cache->sites, total_above(cache, &above));
         *out_context = PYCTM_NO_CONTEXT;
         if (caches_call) {
             cache_call_of_caller(cache, innermost, out->callers - 1, PYCTM_NO_CONTEXT);
@@ -433,12 +435,12 @@ static __attribute__((noinline)) bool where_by_levels(pyctm_stack_cache *cache,
     if (cache->steps.rows == NULL || !context_above(cache, &above, &now, &before)) {
         return false;
     }
-    out->callers = pyctm_site_cache_stamped(&cache->sites, now.traceback);
+    out->callers = pyctm_site_cache_with_epoch(&cache->sites, now.traceback);
     *out_context = now.context;
     if (caches_call && before.context != PYCTM_NO_CONTEXT &&
         (before.traceback != 0 || before.context == 0)) {
         cache_call_of_caller(cache, innermost,
-                             pyctm_site_cache_stamped(&cache->sites, before.traceback),
+                             pyctm_site_cache_with_epoch(&cache->sites, before.traceback),
                              before.context);
     }
     return true;
@@ -470,10 +472,8 @@ static __attribute__((noinline)) bool where_uncached(pyctm_stack_cache *cache,
 bool pyctm_stack_where(pyctm_stack_cache *cache, const void *innermost, pyctm_where *out)
 {
     PYCTM_ASSERT_MAIN();
-    const bool is_known = pyctm_stack_is_cached_call(&cache->stack, innermost, out) ||
-                          where_uncached(cache, innermost, out);
-    PYCTM_ASSERT(!is_known || out->callers >> 32 == cache->sites.stamp);
-    return is_known;
+    return pyctm_stack_is_cached_call(&cache->stack, innermost, out) ||
+           where_uncached(cache, innermost, out);
 }
 
 /* HOOK: The chain up to `top` was followed. Puts its caller into the call cache. */
@@ -491,8 +491,8 @@ static inline void cache_call_of_level(pyctm_stack_cache *cache, uint32_t top, u
     }
     cache_call_of_caller(
         cache, cache->stack.levels[top].frame,
-        pyctm_site_cache_stamped(&cache->sites,
-                                 limit > 1 ? before.traceback : cache->stack.totals[top - 1]),
+        pyctm_site_cache_with_epoch(&cache->sites,
+                                    limit > 1 ? before.traceback : cache->stack.totals[top - 1]),
         limit > 1 ? before.context : PYCTM_NO_CONTEXT);
 }
 

@@ -6,8 +6,8 @@
  * holds the traceback of its chain, cut to the traceback limit, so the tables are searched once per context and not per
  * event. A step that was overwritten in the cache gets a new context number; that costs time and changes no result.
  *
- * An entry is valid if it has the current stamp. A new generation of the tracer or the death of any code object changes
- * the stamp.
+ * An entry is valid if it has the current epoch. A new generation of the tracer or the death of any code object changes
+ * the epoch.
  */
 #ifndef PYCTM_CAPTURE_STACKCACHE_STEP_CACHE_H
 #define PYCTM_CAPTURE_STACKCACHE_STEP_CACHE_H
@@ -26,7 +26,7 @@ typedef struct pyctm_level_context {
 typedef struct pyctm_cached_step {
     uintptr_t to;    /* key: an instruction, or a frame row (pyctm_step_to_row) */
     uint32_t caller; /* key: a context */
-    uint32_t stamp;
+    uint32_t epoch;
     uint32_t context;   /* the next one */
     uint32_t traceback; /* 0: not looked up yet */
 } pyctm_cached_step;
@@ -35,7 +35,7 @@ typedef struct pyctm_cached_step {
 typedef struct pyctm_step_cache {
     pyctm_cached_step *rows; /* owned, 1 << log2 of them; NULL: none yet */
     uint32_t log2;
-    uint32_t stamp;       /* the current one, not 0 */
+    uint32_t epoch;       /* the current one, not 0 */
     uint32_t overwritten; /* valid entries overwritten since it grew */
 } pyctm_step_cache;
 
@@ -58,16 +58,16 @@ static inline pyctm_cached_step *pyctm_step_entry(const pyctm_step_cache *cache,
 static inline void pyctm_step_put(pyctm_step_cache *cache, pyctm_cached_step *at, uint32_t caller,
                                   uintptr_t to, pyctm_level_context context)
 {
-    PYCTM_ASSERT(cache->stamp != 0 && context.context != 0);
-    cache->overwritten += at->stamp == cache->stamp;
-    *at = (pyctm_cached_step){to, caller, cache->stamp, context.context, context.traceback};
+    PYCTM_ASSERT(cache->epoch != 0 && context.context != 0);
+    cache->overwritten += at->epoch == cache->epoch;
+    *at = (pyctm_cached_step){to, caller, cache->epoch, context.context, context.traceback};
 }
 
 /* HOOK: */
 static inline bool pyctm_step_is(const pyctm_step_cache *cache, const pyctm_cached_step *step,
                                  uint32_t caller, uintptr_t to)
 {
-    return step->to == to && step->caller == caller && step->stamp == cache->stamp;
+    return step->to == to && step->caller == caller && step->epoch == cache->epoch;
 }
 
 /* HOOK: Stores the step's traceback, which is known now. */
