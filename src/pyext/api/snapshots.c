@@ -47,20 +47,20 @@ int pyctm_check_capture(pyctm_capture *capture, bool warns)
 {
     if (ctm_black_box_is_broken(capture->tracer)) {
         PyErr_SetString(PyExc_RuntimeError,
-                        "somebody truncated the file of the black box, and with it counters were "
-                        "lost: call clear_traces(), or stop() and start(), to trace anew");
+                        "another program truncated the file of the black box, and with it counters "
+                        "were lost: call clear_traces(), or stop() and start(), to restart");
         return -1;
     }
     if (!pyctm_capture_is_alive(capture)) {
         PyErr_SetString(PyExc_RuntimeError,
                         "another tool replaced Python's memory allocators while ctracemalloc was "
-                        "tracing: the traces are incomplete; call stop() and start() to trace "
-                        "anew");
+                        "tracing: the traces are incomplete; call stop() and start() to "
+                        "restart");
         return -1;
     }
     if (capture->free_lists.ok && !pyctm_freelist_is_alive()) {
         capture->free_lists =
-            (pyctm_fact){false, "somebody else took the reference tracer after start()"};
+            (pyctm_fact){false, "another tool took the reference tracer after start()"};
         return !warns ? 0
                       : PyErr_WarnEx(PyExc_RuntimeWarning,
                                      "ctracemalloc no longer follows free lists, because another "
@@ -115,7 +115,7 @@ static PyObject *snapshot_of_list(pyctm_module_state *state, PyObject *get_trace
 {
     if (at_peak) {
         PyErr_SetString(PyExc_RuntimeError, "what was live at the peak is not known, because "
-                                            "somebody replaced ctracemalloc._get_traces");
+                                            "ctracemalloc._get_traces was replaced");
         return NULL;
     }
     PyObject *traces = PyObject_CallNoArgs(get_traces);

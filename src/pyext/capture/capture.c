@@ -203,7 +203,7 @@ void pyctm_capture_find_losses(pyctm_capture *capture)
     }
     if (capture->free_lists.ok && !pyctm_freelist_is_alive()) {
         capture->free_lists =
-            (pyctm_fact){false, "somebody else took the reference tracer after start()"};
+            (pyctm_fact){false, "another tool took the reference tracer after start()"};
     }
     if (capture->allocators.ok) {
         (void)pyctm_capture_is_alive(capture);
@@ -259,7 +259,7 @@ void pyctm_capture_clear(pyctm_capture *capture)
 
 static const char *describe(pyctm_reach reach)
 {
-    return reach == PYCTM_REACH_NONE ? "somebody else replaced the hooks"
+    return reach == PYCTM_REACH_NONE ? "another tool replaced the hooks"
            : reach == PYCTM_REACH_SOME
                ? "another tool's hooks above ours keep some blocks to themselves"
                : NULL;

@@ -73,8 +73,8 @@ static inline uint32_t pyctm_site_cache_find(pyctm_site_cache *cache, const pyct
 
 void pyctm_site_cache_init(pyctm_site_cache *cache); /* of zeroed memory */
 void pyctm_site_cache_store(pyctm_site_cache *cache, const pyctm_where *where, uint32_t size,
-                            uint32_t site);            /* HOOK */
-void pyctm_site_cache_forget(pyctm_site_cache *cache); /* HOOK */
+                            uint32_t site);            /* HOOK: */
+void pyctm_site_cache_forget(pyctm_site_cache *cache); /* HOOK: */
 /* Returns the memory to the system; the entries must have been forgotten. */
 void pyctm_site_cache_release(pyctm_site_cache *cache);
 size_t pyctm_site_cache_memory(const pyctm_site_cache *cache);

@@ -94,10 +94,10 @@ static inline bool pyctm_step_take(const pyctm_step_cache *cache, pyctm_level_co
 }
 
 void pyctm_step_cache_init(pyctm_step_cache *cache); /* of zeroed memory */
-/* Called before a search of the cache: allocates it, or lets it grow to the number of contexts that are used again.
- * False: out of memory. HOOK */
+/* HOOK: Called before a search of the cache: allocates it, or lets it grow to the number of contexts that are used again.
+ * False: out of memory. */
 bool pyctm_step_cache_prepare(pyctm_step_cache *cache);
-void pyctm_step_cache_forget(pyctm_step_cache *cache); /* HOOK */
+void pyctm_step_cache_forget(pyctm_step_cache *cache); /* HOOK: */
 /* Returns the memory to the system; the entries must have been forgotten. */
 void pyctm_step_cache_release(pyctm_step_cache *cache);
 size_t pyctm_step_cache_memory(const pyctm_step_cache *cache);
