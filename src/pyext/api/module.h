@@ -6,6 +6,7 @@
 #ifndef PYCTM_API_MODULE_H
 #define PYCTM_API_MODULE_H
 
+#include "types/errors.h"
 #include "types/types.h"
 
 #include "capture/capture.h"

@@ -3,7 +3,7 @@
  * Like tracemalloc.py, take_snapshot looks its helpers up in the package at each call, because tests and users replace
  * them there. */
 #include "api/module.h"
-#include "types/support.h"
+#include "types/args.h"
 
 #if !defined(Py_GIL_DISABLED)
 

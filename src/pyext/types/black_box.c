@@ -3,8 +3,9 @@
  * Model: a handle on a ctm_box. Taking a snapshot may wait for a program that empties its tables, so it runs without
  * the GIL; meanwhile `busy` makes calls of other threads fail.
  */
+#include "types/errors.h"
+#include "types/instances.h"
 #include "types/losses.h"
-#include "types/support.h"
 
 #include <errno.h>
 

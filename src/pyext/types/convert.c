@@ -3,8 +3,9 @@
  * Model: only exact tuples, str and int are accepted, so that the traces read from the snapshot equal the input, and no
  * Python code runs meanwhile. Equal neighbours become one site row; the order of traces is preserved. Tracebacks that
  * were converted already are found by their tuple's address, because the sequence of traces keeps the tuples alive. */
+#include "types/convert.h"
+#include "types/errors.h"
 #include "types/snapshot_object.h"
-#include "types/support.h"
 
 typedef struct conversion {
     pyctm_state *state;

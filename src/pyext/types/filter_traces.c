@@ -3,9 +3,12 @@
  * Model: three ways. Core-backed traces and plain filters: the core decides for each site. Core-backed traces and other
  * filters: each is called once per block, and the kept blocks of each site are counted; the result is core-backed
  * again, but has no numbers of freed blocks, for which no filter was called. Anything else: as in tracemalloc.py. */
+#include "types/args.h"
+#include "types/errors.h"
 #include "types/filters.h"
+#include "types/idioms.h"
+#include "types/instances.h"
 #include "types/snapshot_object.h"
-#include "types/support.h"
 
 #include <stdlib.h>
 

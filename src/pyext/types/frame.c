@@ -2,7 +2,11 @@
  *
  * Model: `_frame` is stdlib's (filename, lineno); `_name` is the function's name, absent if it is not known. Equality,
  * order, hash and repr ignore the name. */
-#include "types/support.h"
+#include "types/args.h"
+#include "types/compare.h"
+#include "types/idioms.h"
+#include "types/instances.h"
+#include "types/self_scope.h"
 
 #include <stddef.h>
 

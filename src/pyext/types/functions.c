@@ -1,7 +1,8 @@
 /* functions.c: tracemalloc's module-level helpers. */
+#include "types/args.h"
 #include "types/group.h"
+#include "types/idioms.h"
 #include "types/snapshot_handle.h"
-#include "types/support.h"
 
 static PyObject *format_size(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs,
                              PyObject *kwnames)

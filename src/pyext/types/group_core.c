@@ -1,6 +1,8 @@
 /* group_core.c: converts the core's rows of statistics to Statistic and StatisticDiff objects. */
+#include "types/errors.h"
 #include "types/group.h"
-#include "types/support.h"
+#include "types/self_scope.h"
+#include "types/statistic.h"
 
 static PyObject *statistic_of_row(pyctm_state *state, pyctm_snapshot_handle *handle, ctm_key key,
                                   const ctm_statistic *row)

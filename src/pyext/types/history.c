@@ -1,6 +1,8 @@
 /* history.c: see history.h. */
 #include "types/history.h"
-#include "types/support.h"
+#include "types/idioms.h"
+#include "types/instances.h"
+#include "types/self_scope.h"
 
 #include <stddef.h>
 #include <string.h>

@@ -2,8 +2,9 @@
  *
  * Model: grouping by a label is grouping by file in a snapshot with the label's values in place of the files
  * (ctm/merge.h). So everything that works for files works for labels. */
+#include "types/convert.h"
+#include "types/errors.h"
 #include "types/snapshot_object.h"
-#include "types/support.h"
 
 #include <string.h>
 

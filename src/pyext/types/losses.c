@@ -1,6 +1,5 @@
 /* losses.c: converts losses to a tuple of ctracemalloc.Loss, a named tuple of the package. */
 #include "types/losses.h"
-#include "types/support.h"
 
 #include <string.h>
 

@@ -3,8 +3,9 @@
  * Model: a handle on a ctm_recording. It is used with the GIL held, which serializes the calls; only opening, when no
  * other thread can have the handle, runs without. Times are integers, in nanoseconds, as in the file.
  */
+#include "types/errors.h"
+#include "types/instances.h"
 #include "types/losses.h"
-#include "types/support.h"
 
 #include <stdlib.h>
 

@@ -3,10 +3,13 @@
  * Model: `traces` and `traceback_limit` are in the instance dict and may be replaced by the user, so every method reads
  * them again. The core computes statistics if the traces are core-backed and `_group_by` is ours; otherwise they are
  * computed trace by trace, as in tracemalloc.py. */
+#include "types/args.h"
+#include "types/errors.h"
 #include "types/group.h"
+#include "types/idioms.h"
+#include "types/instances.h"
 #include "types/losses.h"
 #include "types/snapshot_object.h"
-#include "types/support.h"
 #include "types/traces.h"
 
 static int snapshot_init(PyObject *self, PyObject *args, PyObject *kwargs)

@@ -1,6 +1,8 @@
 /* snapshot_handle.c: rows of a snapshot as Python objects; see snapshot_handle.h. */
 #include "types/snapshot_handle.h"
-#include "types/support.h"
+#include "types/errors.h"
+#include "types/instances.h"
+#include "types/self_scope.h"
 
 #include "capture/assert.h"
 

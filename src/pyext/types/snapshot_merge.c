@@ -3,8 +3,10 @@
  * Model: the inputs are read one after the other, passed to the core's merger, both without the GIL, and freed: memory
  * depends on the size of the result. This file decides on an input's labels: those of its file name and process first,
  * then the caller's, which replace them. */
+#include "types/args.h"
+#include "types/convert.h"
+#include "types/errors.h"
 #include "types/snapshot_object.h"
-#include "types/support.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* snapshot_object.c: makes a Snapshot from a handle, and returns the handle of a Snapshot. */
 #include "types/snapshot_object.h"
-#include "types/support.h"
+#include "types/self_scope.h"
 #include "types/traces.h"
 
 int pyctm_snapshot_set_contents(pyctm_state *state, PyObject *self, PyObject *traces,

@@ -39,10 +39,4 @@ PyObject *pyctm_label_view(pyctm_state *state, PyObject *self, PyObject **key_ty
 /* Getter of Snapshot.label_keys. */
 PyObject *pyctm_snapshot_label_keys(PyObject *self, void *closure);
 
-/* Converts raw traces in a list or tuple to a snapshot, in the same order. `traces` is as stdlib's; a trace that cannot
- * be converted raises a TypeError that names it. `limit` may be any object. */
-int pyctm_convert_traces(pyctm_state *state, PyObject *traces, PyObject *limit, ctm_snapshot **out);
-/* The tables of a Snapshot, converted if they are list-backed. The caller owns *out. */
-int pyctm_snapshot_tables(pyctm_state *state, PyObject *self, ctm_snapshot **out);
-
 #endif

@@ -1,6 +1,12 @@
 /* statistic.c: Statistic, the blocks of one group. All three attributes may be set. */
+#include "types/statistic.h"
+#include "types/args.h"
+#include "types/compare.h"
+#include "types/estimate.h"
 #include "types/history.h"
-#include "types/support.h"
+#include "types/idioms.h"
+#include "types/instances.h"
+#include "types/self_scope.h"
 
 #include <math.h>
 #include <stddef.h>

@@ -1,7 +1,13 @@
 /* statistic_diff.c: StatisticDiff, one group in an old and a new snapshot. All five
  * attributes may be set. */
+#include "types/args.h"
+#include "types/compare.h"
+#include "types/estimate.h"
 #include "types/history.h"
-#include "types/support.h"
+#include "types/idioms.h"
+#include "types/instances.h"
+#include "types/self_scope.h"
+#include "types/statistic.h"
 
 #include <stddef.h>
 

@@ -3,7 +3,11 @@
  * Model: `_trace` is stdlib's raw tuple (domain, size, frames, total_nframe), or what the user passed. `_names`, if
  * set, is the tuple of the frames' function names, parallel to the tuple's frames; `_labels`, if set, is the dict of
  * the block's labels. Setting `_trace` deletes both. */
-#include "types/support.h"
+#include "types/args.h"
+#include "types/compare.h"
+#include "types/idioms.h"
+#include "types/instances.h"
+#include "types/self_scope.h"
 
 #include <stddef.h>
 

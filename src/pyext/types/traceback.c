@@ -4,10 +4,16 @@
  * function names, parallel to exactly that `_frames`: setting `_frames` deletes it.
  *
  * The traceback of a row of statistics is *pending* until it is first read: of thousands of rows, most are never read.
- * While it is pending, `names` is the snapshot's handle, and `total` is not an object but the row's id and kind with the lowest bit
- * set, which no pointer has. So the object still consists of three pointers, as pickling needs it (types.h). */
+ * While it is pending, `names` is the snapshot's handle, and `total` is not an object but the row's id and kind with
+ * the lowest bit set, which no pointer has. So the object still consists of three pointers, as pickling needs it
+ * (types.h). */
+#include "types/args.h"
+#include "types/compare.h"
 #include "types/group.h"
-#include "types/support.h"
+#include "types/idioms.h"
+#include "types/instances.h"
+#include "types/self_scope.h"
+#include "types/sequence.h"
 
 #include <stddef.h>
 

@@ -4,7 +4,12 @@
  * is a `_core`, the list is made of it. An instance whose own `_traces` was set is list-backed from then on, whatever
  * other attributes it has. */
 #include "types/traces.h"
-#include "types/support.h"
+#include "types/args.h"
+#include "types/compare.h"
+#include "types/errors.h"
+#include "types/instances.h"
+#include "types/self_scope.h"
+#include "types/sequence.h"
 
 static pyctm_snapshot_handle *handle_of(pyctm_state *state, PyObject *self)
 {

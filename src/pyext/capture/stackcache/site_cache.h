@@ -24,6 +24,7 @@ typedef struct pyctm_where {
     uint64_t callers;
 } pyctm_where;
 
+/* A row of the site cache, which owns it. Lock: the GIL. */
 typedef struct pyctm_cached_site {
     pyctm_where where; /* with the epoch of that time */
     uint32_t size;     /* bytes */

@@ -62,7 +62,8 @@ typedef struct pyctm_cached_call {
     pyctm_caller_link links[PYCTM_CALL_CACHE_LINKS];
 } pyctm_cached_call;
 
-/* A cached call that has called the innermost frame, directly or through a few other frames. */
+/* A cached call that has called the innermost frame, directly or through a few other frames. A local variable of one
+ * event, so no lock. */
 typedef struct pyctm_cached_caller {
     uint64_t callers; /* of the cached call, as in pyctm_where */
     uint32_t context; /* of these callers */
@@ -70,7 +71,8 @@ typedef struct pyctm_cached_caller {
     const void *instructions[PYCTM_CALL_CACHE_CALLERS]; /* of these frames, the innermost first */
 } pyctm_cached_caller;
 
-/* The frames above a remembered one: `frames[0]` is the innermost, the last one is at `level`. */
+/* The frames above a remembered one, borrowed from the running chain: `frames[0]` is the innermost, the last one is at
+ * `level`. A local variable of one event, so no lock. */
 #define PYCTM_ABOVE_FRAMES 5u
 typedef struct pyctm_above {
     uint32_t n, level;

@@ -18,11 +18,13 @@
 
 #include "capture/assert.h"
 
+/* Lock: the GIL, as for the stack cache, which owns those of the levels. */
 typedef struct pyctm_level_context {
-    uint32_t context;
+    uint32_t context;   /* 0: of no frames */
     uint32_t traceback; /* row of the chain up to this level; 0: not looked up yet */
 } pyctm_level_context;
 
+/* A row of the step cache, which owns it. Lock: the GIL. */
 typedef struct pyctm_cached_step {
     uintptr_t to;    /* key: an instruction, or a frame row (pyctm_step_to_row) */
     uint32_t caller; /* key: a context */
