@@ -24,22 +24,22 @@
     static void *name##_malloc(void *ctx, size_t size) /* HOOK: */               \
     {                                                                            \
         (void)ctx;                                                               \
-        return pyctm_hook_malloc(hook_index, size);                              \
+        return pyctm_hook_malloc(&pyctm_the_capture, hook_index, size);          \
     }                                                                            \
     static void *name##_calloc(void *ctx, size_t count, size_t size) /* HOOK: */ \
     {                                                                            \
         (void)ctx;                                                               \
-        return pyctm_hook_calloc(hook_index, count, size);                       \
+        return pyctm_hook_calloc(&pyctm_the_capture, hook_index, count, size);   \
     }                                                                            \
     static void *name##_realloc(void *ctx, void *block, size_t size) /* HOOK: */ \
     {                                                                            \
         (void)ctx;                                                               \
-        return pyctm_hook_realloc(hook_index, block, size);                      \
+        return pyctm_hook_realloc(&pyctm_the_capture, hook_index, block, size);  \
     }                                                                            \
     static void name##_free(void *ctx, void *block) /* HOOK: */                  \
     {                                                                            \
         (void)ctx;                                                               \
-        pyctm_hook_free(hook_index, block);                                      \
+        pyctm_hook_free(&pyctm_the_capture, hook_index, block);                  \
     }
 #define LAYER_HOOKS(n)                                     \
     DOMAIN_HOOKS(raw_##n, HOOK_INDEX(n, PYMEM_DOMAIN_RAW)) \
