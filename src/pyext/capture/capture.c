@@ -230,6 +230,7 @@ static void remove_hooks(pyctm_capture *capture, PyObject *stdlib_tracemalloc)
 void pyctm_capture_stop(pyctm_capture *capture, PyObject *stdlib_tracemalloc)
 {
     PYCTM_ASSERT_MAIN();
+    PYCTM_ASSERT(!pyctm_hook_tls.inside);
     if (ctm_tracer_is_tracing(capture->tracer)) {
         remove_hooks(capture, stdlib_tracemalloc);
         ctm_tracer_stop(capture->tracer);
@@ -269,6 +270,7 @@ static const char *describe(pyctm_reach reach)
 bool pyctm_capture_is_alive(pyctm_capture *capture)
 {
     PYCTM_ASSERT_MAIN();
+    PYCTM_ASSERT(!pyctm_hook_tls.inside);
     const pyctm_reach reach = pyctm_hooks_reach();
     const char *loss = describe(reach);
     if (loss != NULL) {

@@ -39,6 +39,16 @@ static inline pyctm_code_entry *table_find(const pyctm_code_cache *cache, const 
     return &cache->table[i];
 }
 
+/* HOOK: How many code objects the table has, for an assert. */
+static inline size_t counted(const pyctm_code_cache *cache)
+{
+    size_t count = 0;
+    for (size_t i = 0; i <= cache->mask; i++) {
+        count += cache->table[i].code != NULL;
+    }
+    return count;
+}
+
 /* HOOK: */
 static bool table_grow(pyctm_code_cache *cache)
 {
@@ -49,6 +59,7 @@ static bool table_grow(pyctm_code_cache *cache)
     if (more == NULL) {
         return false;
     }
+    PYCTM_ASSERT(counted(cache) == cache->count);
     cache->table = more;
     cache->mask = mask;
     for (size_t i = 0; i <= old_mask; i++) {
@@ -107,6 +118,7 @@ void pyctm_code_cache_remove(pyctm_code_cache *cache, const PyCodeObject *code)
 void pyctm_code_cache_empty(pyctm_code_cache *cache)
 {
     PYCTM_ASSERT_GIL();
+    PYCTM_ASSERT(counted(cache) == cache->count);
     if (cache->table == cache->empty) {
         return;
     }
