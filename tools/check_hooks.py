@@ -5,10 +5,11 @@ A hook may run inside an allocator, without the GIL and after finalization began
 collect, acquire the GIL or print.
 
 Model: the compiler (GCC) writes the graph of calls of each file of the extension and of the library, with the line of each
-call, without inlining. All calls are followed from the functions marked `HOOK:` and from the allocator hooks. A call of a
-function outside of the project is allowed for the functions in LIBC and CPYTHON. A call through a pointer is allowed in the
-files of POINTERS, which has the project's functions that the pointer may point to; these are followed. Any other call needs a
-comment at its line, or in a line of its own before its statement, `/* HOOK-EXEMPT: reason */`; such a call is not followed.
+call, without inlining. There is a graph for each CPython whose headers are here, because a version compiles code that another
+leaves out. All calls are followed from the functions marked `HOOK:` and from the allocator hooks. A call of a function outside
+of the project is allowed for the functions in LIBC and CPYTHON. A call through a pointer is allowed in the files of POINTERS,
+which has the project's functions that the pointer may point to; these are followed. Any other call needs a comment at its
+line, or in a line of its own before its statement, `/* HOOK-EXEMPT: reason */`; such a call is not followed.
 
 usage: check_hooks.py [ROOT]
 """
@@ -17,10 +18,12 @@ import re
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
 from collections import defaultdict, deque
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import c_sources
 
 MARK = re.compile(r"/\* HOOK:")
 EXEMPT = re.compile(r"/\* HOOK-EXEMPT: \S")
@@ -80,17 +83,28 @@ def relative(root, file):
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else None
 
 
-def add_file(graph, gcc, root, path, target):
-    zydis = Path("third_party", "zydis")
-    folders = [sysconfig.get_path("include"), sysconfig.get_path("platinclude"), "include"]
-    folders += ["src/libctm"] if path.is_relative_to(root / "src" / "libctm") else ["src/pyext"]
-    folders += [zydis / "zydis" / "include", zydis / "zydis" / "src", zydis / "zycore" / "include"]
-    command = [gcc, "-std=c11", "-D_GNU_SOURCE", "-DNDEBUG", "-DZYDIS_STATIC_BUILD", "-DZYCORE_STATIC_BUILD", "-O0", "-w", "-S"]
-    command += ["-fcallgraph-info", *(f"-I{folder}" for folder in folders), str(path.relative_to(root)), "-o", str(target)]
+def unit_of(gcc, root, name, headers, target):
+    """The compiler's graph of one file. SystemExit: it does not compile."""
+    command = [gcc, *c_sources.flags_of(name, headers), "-DNDEBUG", "-O0", "-w", "-S", "-fcallgraph-info", name, "-o", target]
     done = subprocess.run(command, cwd=root, stderr=subprocess.PIPE, text=True)
     if done.returncode != 0:
-        raise SystemExit(f"{path} does not compile:\n{done.stderr}")
-    text = target.with_suffix(".ci").read_text(encoding="utf-8")
+        raise SystemExit(f"{name} does not compile{on(headers)}:\n{done.stderr}")
+    return target.with_suffix(".ci").read_text(encoding="utf-8")
+
+
+def on(headers):
+    return f" on Python {headers.version}" if headers else ""
+
+
+def units_of(gcc, root, folder, headers):
+    """The graphs of all files below a folder."""
+    names = c_sources.files_of(root, folder, ".c")
+    with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(2) as pool:
+        jobs = [(gcc, root, name, headers, Path(scratch, f"{n}.s")) for n, name in enumerate(names)]
+        return list(pool.map(lambda job: unit_of(*job), jobs))
+
+
+def add_unit(graph, root, text):
     for name, file, rest in re.findall(r'node: \{ title: "([^"]+)" label: "[^"\\]+\\n([^"\\:]+):([^}]*)\}', text):
         if "ellipse" not in rest:
             graph.defined[name] = relative(root, file)
@@ -98,6 +112,13 @@ def add_file(graph, gcc, root, path, target):
         r'edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"(?: label: "([^"]+):(\d+):\d+")? \}', text
     ):
         graph.calls[caller].add((called, relative(root, file) if file else None, int(line or 0)))
+
+
+def graph_of(root, units):
+    graph = Graph()
+    for text in units:
+        add_unit(graph, root, text)
+    return graph
 
 
 def own_name(name):
@@ -195,21 +216,22 @@ def chain(came_from, name):
 def main():
     root = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent.parent).resolve()
     gcc = find_compiler()
-    if gcc is None or not Path(sysconfig.get_path("include"), "Python.h").exists():
+    if gcc is None or not c_sources.pythons():
         print("no GCC that writes graphs of calls, or no Python.h: what hooks call was not looked at")
-        return 0
-    graph = Graph()
-    with tempfile.TemporaryDirectory() as folder:
-        for path in sorted((root / "src").rglob("*.c")):
-            add_file(graph, gcc, root, path, Path(folder, "unit.s"))
-    problems, looked_at = check(graph, root)
-    for file, line, problem in sorted(set(problems), key=str):
-        print(f"{file}:{line}: {problem}")
-    if looked_at == 0:
-        print("no function is marked as a hook: nothing was looked at")
-    failed = len(set(problems)) + (looked_at == 0)
-    print(f"{looked_at} functions that hooks run were looked at, Python {sys.version_info[0]}.{sys.version_info[1]}")
-    print(f"::counts passed={looked_at} failed={failed} skipped=0")
+        return c_sources.COULD_NOT_RUN
+    c_sources.tell_unseen()
+    library = units_of(gcc, root, "src/libctm", None)
+    passed = failed = 0
+    for headers in c_sources.pythons():
+        graph = graph_of(root, library + units_of(gcc, root, "src/pyext", headers))
+        problems, looked_at = check(graph, root)
+        for file, line, problem in sorted(set(problems), key=str):
+            print(f"{file}:{line}: {problem}")
+        if looked_at == 0:
+            print("no function is marked as a hook: nothing was looked at")
+        passed, failed = passed + looked_at, failed + len(set(problems)) + (looked_at == 0)
+        print(f"{looked_at} functions that hooks run were looked at, Python {headers.version}")
+    print(f"::counts passed={passed} failed={failed} skipped=0")
     return 1 if failed else 0
 
 

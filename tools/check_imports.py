@@ -5,7 +5,7 @@
   an entry point (cli, _startup, __main__) imports a module of an entry point.
 - There is no circle of imports. Imports inside functions count; those below `if TYPE_CHECKING:` do not, but the layering
   applies to them too.
-- The model has numbers only: no f-string, no str(), no format() there.
+- The model has numbers only: no f-string, no str(), no format() there; and it neither prints nor opens files.
 
 --dot writes the graph of the modules for Graphviz instead: `tools/check_imports.py --dot | dot -Tsvg`. Imports inside
 functions are dashed, those for type checkers dotted.
@@ -43,6 +43,7 @@ COMPONENTS = {
 ENTRY_POINTS = ("_startup", "cli", "__main__")
 MODEL = "model"
 TEXT_FUNCTIONS = {"str", "format", "repr", "ascii"}
+INPUT_AND_OUTPUT = {"print", "open", "input"}
 
 Import = namedtuple("Import", "source target path line kind")  # kind: "module", "function" or "type"
 
@@ -175,10 +176,14 @@ def makes_text(node):
         return True
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod) and isinstance(node.left, ast.Constant):
         return isinstance(node.left.value, str)
+    return called(node) in TEXT_FUNCTIONS
+
+
+def called(node):
+    """The last name of the function that is called; "": none is."""
     if not isinstance(node, ast.Call):
-        return False
-    name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-    return name in TEXT_FUNCTIONS
+        return ""
+    return node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
 
 
 def check_model(modules, imports):
@@ -187,6 +192,8 @@ def check_model(modules, imports):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if makes_text(node):
                     yield path, node.lineno, "the model makes a text: that is for render"
+                if called(node) in INPUT_AND_OUTPUT:
+                    yield path, node.lineno, f"the model calls {called(node)}: it has facts only"
 
 
 def dot(modules, imports):

@@ -5,7 +5,7 @@
 - The extension (src/pyext) includes only public headers of the library ("ctm/…") and its own, and imports nothing of
   the package.
 - Prefixes of names: `ctm_` is public, `ctmi_` inside the library, `pyctm_` inside the extension.
-- Each header compiles alone.
+- Each header compiles alone, those of the extension with each CPython whose headers are here; so do the C files.
 - The compiled core has no undefined symbol of Python's.
 - No two C files need each other at link level (tools/link_graph.py).
 - The extension asks for CPython's version in src/pyext/capture/frames only.
@@ -143,47 +143,53 @@ def blank_comments(text):
     return COMMENT.sub(lambda match: re.sub(r"[^\n]", " ", match.group()), text)
 
 
+def builds():
+    """(folder, the Headers of a Python or None) of all that is compiled."""
+    return [(folder, headers) for folder in link_graph.FOLDERS for headers in c_sources.builds_of(folder)]
+
+
+def with_python(headers, text):
+    return f"with Python {headers.version}: {text}" if headers else text
+
+
 def check_headers(root):
     """Each header must compile alone, without another one included before it."""
-    folders = ["include", "src/libctm"]
-    if c_sources.flags_of("src/pyext") is None:
-        print("::skip src/pyext: no Python.h here: its headers were not compiled")
-    else:
-        folders.append("src/pyext")
-    for folder in folders:
-        for name, said in sorted(c_sources.headers_that_need_others(root, folder).items()):
-            yield root / name, 1, "does not compile alone:\n" + said
+    for folder, headers in [("include", None), *builds()]:
+        for name, said in sorted(c_sources.headers_that_need_others(root, folder, headers).items()):
+            yield root / name, 1, with_python(headers, "does not compile alone:\n" + said)
 
 
 @functools.cache
 def compiled(root):
-    return link_graph.symbols_of_all(root, link_graph.FOLDERS)
+    """[(Headers or None, symbols, broken files)] of each build."""
+    return [(headers, *c_sources.symbols_of(root, folder, headers)) for folder, headers in builds()]
 
 
 def check_symbols(root):
-    symbols, broken = compiled(root)
-    for name, said in broken.items():
-        yield root / name, 1, "does not compile:\n" + said
-    for name, (_, undefined) in symbols.items():
-        if not c_sources.needs_python(name):
-            for symbol in sorted(undefined):
-                if re.match(r"_?Py", symbol):
-                    yield root / name, 1, f"the core needs Python's {symbol}"
+    for headers, symbols, broken in compiled(root):
+        for name, said in broken.items():
+            yield root / name, 1, with_python(headers, "does not compile:\n" + said)
+        for name, (_, undefined) in symbols.items():
+            if not c_sources.needs_python(name):
+                for symbol in sorted(undefined):
+                    if re.match(r"_?Py", symbol):
+                        yield root / name, 1, f"the core needs Python's {symbol}"
 
 
 def check_circles(root):
-    symbols, _ = compiled(root)
-    for name, problem in link_graph.problems_of(link_graph.edges_of(symbols)):
-        yield root / name, 1, problem
+    (_, library, _), *extensions = compiled(root)
+    for headers, symbols, _ in extensions:
+        for name, problem in link_graph.problems_of(link_graph.edges_of({**library, **symbols})):
+            yield root / name, 1, with_python(headers, problem)
 
 
 def main():
     root = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent.parent).resolve()
     checks = [check_public_headers, check_library, check_extension, check_versions, check_prefixes]
-    if c_sources.compiler() is None or shutil.which("nm") is None:
-        print("::skip what needs a C compiler and nm: headers, symbols and circles were not looked at")
-    else:
+    able = c_sources.compiler() is not None and shutil.which("nm") is not None and bool(c_sources.pythons())
+    if able:
         checks += [check_headers, check_symbols, check_circles]
+        c_sources.tell_unseen()
     passed = failed = 0
     for check in checks:
         problems = list(check(root))
@@ -194,6 +200,9 @@ def main():
     for path, _, advice in long_files(root):
         print(f"advice: {path.relative_to(root)}: {advice}")
     print(f"::counts passed={passed} failed={failed} skipped=0")
+    if not able and not failed:
+        print("no C compiler, nm or Python.h: headers, symbols and circles were not looked at")
+        return c_sources.COULD_NOT_RUN
     return 1 if failed else 0
 
 

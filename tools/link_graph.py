@@ -95,14 +95,13 @@ def dot_of(edges, folders):
 
 
 def symbols_of_all(root, folders):
-    """For the files of all the folders: ({file: (defined symbols, undefined ones)}, {file: why it does not compile})."""
+    """For the files of all the folders, with the newest Python: ({file: (defined symbols, undefined ones)}, {file: why it
+    does not compile})."""
     symbols, broken = {}, {}
     for folder in folders:
-        if c_sources.flags_of(folder) is None:
-            print(f"::skip {folder}: no Python.h on this machine (Debian: python3-dev)")
-            continue
-        for into, found in zip((symbols, broken), c_sources.symbols_of(root, folder), strict=True):
-            into.update(found)
+        for headers in c_sources.builds_of(folder)[:1]:
+            for into, found in zip((symbols, broken), c_sources.symbols_of(root, folder, headers), strict=True):
+                into.update(found)
     return symbols, broken
 
 
@@ -111,9 +110,9 @@ def main():
     parser.add_argument("--dot", type=Path)
     parser.add_argument("folders", nargs="*", default=FOLDERS)
     arguments = parser.parse_args()
-    if c_sources.compiler() is None or shutil.which("nm") is None:
-        print("no C compiler or nm here")
-        return 77
+    if c_sources.compiler() is None or shutil.which("nm") is None or not c_sources.pythons():
+        print("no C compiler, nm or Python.h here")
+        return c_sources.COULD_NOT_RUN
     folders = [Path(folder).as_posix().rstrip("/") for folder in arguments.folders]
     symbols, broken = symbols_of_all(c_sources.ROOT, folders)
     edges = edges_of(symbols)

@@ -41,6 +41,14 @@ def clock(seconds: float, digits: int = 0) -> str:
     return f"{hours}:{minutes:02}:{rest:02}{fraction}" if hours else f"{minutes}:{rest:02}{fraction}"
 
 
+def short_clock(seconds: float) -> str:
+    """clock() with as many digits as the number has: 65.2 is 1:05.2, and 65.0 is 1:05."""
+    digits = 0
+    while digits < 9 and round(seconds, digits) != seconds:
+        digits += 1
+    return clock(seconds, digits)
+
+
 def parse_clock(text: str) -> float:
     """Convert a result of clock(), or plain seconds, into seconds. ValueError if `text` is neither."""
     *before, last = text.removesuffix("s").strip().split(":")

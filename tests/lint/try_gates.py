@@ -31,6 +31,18 @@ CHANGES = [
         "int ctm_bad(const int *a)\n{\n    return a == 0 ? *a : 0;\n}\n",
         "NULL is read",
     ),
+    Bad(
+        "clang-tidy",
+        "src/pyext/capture/freelist_tracer.c",
+        "#if PYCTM_HAS_REF_TRACER\nint pyctm_bad(const int *a)\n{\n    return a == 0 ? *a : 0;\n}\n#endif\n",
+        "NULL is read, on 3.13 and newer",
+    ),
+    Bad(
+        "clang-tidy",
+        "src/pyext/capture/track.c",
+        "#if !PYCTM_HAS_REF_TRACER\nint pyctm_bad(const int *a)\n{\n    return a == 0 ? *a : 0;\n}\n#endif\n",
+        "NULL is read, before 3.13",
+    ),
     Bad("ruff-check", "python/ctracemalloc/formats/output.py", "import os\n", "an import that is not used, in the wrong place"),
     Bad("ruff-format", "python/ctracemalloc/formats/output.py", "bad = {'a' :1}\n", "quotes and spaces"),
     Bad("mypy", "python/ctracemalloc/formats/output.py", "def bad(a):\n    return a\n", "no types"),
@@ -60,6 +72,18 @@ CHANGES = [
         "the extension imports the package",
     ),
     Bad(
+        "layers",
+        "src/pyext/capture/freelist_tracer.c",
+        "#if PYCTM_HAS_REF_TRACER\nint pyctm_bad = no_such_name;\n#endif\n",
+        "a file that does not compile, on 3.13 and newer",
+    ),
+    Bad(
+        "layers",
+        "src/pyext/capture/frames/family_313.h",
+        "static inline struct no_such_struct pyctm_bad(void);\nenum { PYCTM_BAD = sizeof(struct no_such_struct) };\n",
+        "a header that only 3.13 includes does not compile",
+    ),
+    Bad(
         "hooks",
         "src/pyext/capture/track.c",
         "static void raises(void)\n{\n    PyErr_NoMemory();\n}\n\nvoid pyctm_between(void)\n{\n    raises();\n}\n\n"
@@ -71,6 +95,12 @@ CHANGES = [
         "src/pyext/capture/track.c",
         "/* HOOK: */\nvoid pyctm_bad(void (*function)(void))\n{\n    function();\n}\n",
         "a hook calls through a pointer that is not listed",
+    ),
+    Bad(
+        "hooks",
+        "src/pyext/capture/freelist_tracer.c",
+        "#if PYCTM_HAS_REF_TRACER\n/* HOOK: */\nvoid pyctm_bad(void)\n{\n    PyErr_Clear();\n}\n#endif\n",
+        "a hook of 3.13 and newer raises",
     ),
     Bad(
         "imports",
@@ -86,6 +116,8 @@ CHANGES = [
         "a circle, through an import in a function",
     ),
     Bad("imports", "python/ctracemalloc/model/sums.py", 'bad = f"{PEAK_BYTES}"\n', "the model makes a text"),
+    Bad("imports", "python/ctracemalloc/model/sums.py", "print(PEAK_BYTES)\n", "the model prints"),
+    Bad("imports", "python/ctracemalloc/model/sums.py", "def bad(path):\n    return open(path)\n", "the model opens a file"),
     Bad("changes", "changes/a-word.improved.md", "It is better.\n", "a kind that there is not"),
     Bad("check-merge-conflict", "README.md", "\n<<<<<<< HEAD\nours\n=======\ntheirs\n>>>>>>> other\n", "a conflict"),
     Bad("check-toml", "pyproject.toml", "[tool\n", "no TOML"),

@@ -14,6 +14,7 @@ import unittest
 import ctracemalloc
 from cli_support import ProgramTest
 from ctracemalloc import _words
+from ctracemalloc.recording.ticks import Ticks
 from ctracemalloc.render.text import locations, units
 from ctracemalloc.render.text import style as styles
 from ctracemalloc.render.text.columns import columns
@@ -221,6 +222,10 @@ class MessagesTest(ProgramTest):
         self.assertIn(f"{units.format_bytes(recording.moment().size)} in {recording.moment().count:,} blocks", text)
         self.assertIn("old  ", self.command("diff", "a.ctm", "r.ctr"))
         self.command("recording", "r.ctr", "--to", "0", "-o", "m.ctm")
+        facts = ctracemalloc.Snapshot.load(self.folder / "m.ctm").run
+        self.assertEqual((facts["began"], facts["ended"]), (recording.started, "stopped"))
+        self.assertAlmostEqual(facts["moment"], recording.times[0], delta=recording.interval)
+        self.assertAlmostEqual(facts["length"], recording.times[-1], delta=recording.interval)
         written = self.command("report", "m.ctm")
         self.assertRegex(written, r"\n  moment   0\.\d+ s of a recording of \d+\.\d+ s\n")
         self.assertIn(f", pid {recording.pid}\n", written)
@@ -346,7 +351,8 @@ class MessagesTest(ProgramTest):
     def test_moments_that_are_not_there(self):
         """Their errors name moments as the table prints them."""
         recording = ctracemalloc.open_recording(self.folder / "r.ctr")
-        first, last = recording._clock(0), recording._clock(len(recording) - 1)
+        ticks = Ticks(recording.times, recording.interval)
+        first, last = (_words.short_clock(ticks.short_time(index)) for index in (0, len(recording) - 1))
         self.assertNotEqual(first, last)
         text = self.command("recording", "r.ctr", "--from", "9", status=2)
         self.assertIn(f"the recording has moments from {first} to {last}\n", text)

@@ -6,6 +6,7 @@ import unittest
 
 from ctracemalloc import Snapshot
 from ctracemalloc.model.changes import changes_between
+from ctracemalloc.model.doctor import lost_facts
 from ctracemalloc.model.rows import rows_of
 from ctracemalloc.model.series import highest_sizes, steps_between
 from ctracemalloc.model.sums import PEAK_BYTES, Sums, peak_stands_out, sums_of
@@ -28,6 +29,12 @@ def with_history(*lines):
 
 def moments_of(*points):
     return [Moment(time, size, size // 10, size, 0) for time, size in points]
+
+
+class DoctorTest(unittest.TestCase):
+    def test_lost_facts(self):
+        facts = {"python": "3.13", "frames": {"ok": True}, "memory": {"ok": False, "detail": "a"}, "free_lists": {}}
+        self.assertEqual(lost_facts(facts), ["memory", "free_lists"])
 
 
 class RowsTest(unittest.TestCase):

@@ -9,6 +9,7 @@ from ctracemalloc.render.text import locations
 from ctracemalloc.render.text import style as styles
 from ctracemalloc.render.text.columns import columns, cut_end, cut_path, cut_start
 from ctracemalloc.render.text.diff import format_diff
+from ctracemalloc.render.text.origin import date
 from ctracemalloc.render.text.snapshot import format_snapshot
 from names_support import ENCODINGS, names, snapshot_of
 
@@ -103,6 +104,48 @@ class LinesTest(unittest.TestCase):
                         self.assert_good(format_snapshot(new, key, 200, style), style)
                         self.assert_good(format_diff(old, new, key, 200, style), style)
                     self.assert_good(format_snapshot(merged, "label:name", 5, style), style)
+
+    def head_of(self, run):
+        one = ctracemalloc.Snapshot([(0, 10, (("a.py", 1),), 1)], 1)
+        one.run = run
+        return "\n".join(format_snapshot(one, "lineno", 5, styles.Style(False)))
+
+    def test_times_and_ends(self):
+        """Numbers and codes are printed in words; what earlier versions saved as texts is printed as it is."""
+        day = date(1e9)
+        for run, lines in (
+            ({"began": 1e9, "pid": 5}, [f"began    {day}, pid 5"]),
+            ({"began": "a day", "pid": 5}, ["began    a day, pid 5"]),
+            ({"moment": 65.2, "length": 70.0}, ["moment   1:05.2 of a recording of 1:10"]),
+            (
+                {"moment": "1:05 of a recording of 2:00", "ended": "stopped"},
+                ["moment   1:05 of a recording of 2:00", "ended    stopped"],
+            ),
+            (
+                {"moment": 1.0, "length": 2.0, "ended": "exit"},
+                ["moment   1.0 s of a recording of 2.0 s", "ended    with the program"],
+            ),
+            (
+                {"moment": 1.0, "length": 2.0, "ended": "unrecorded"},
+                ["ended    no end: it goes on, was killed, or by os._exit or exec"],
+            ),
+            (
+                {"moment": 1.0, "length": 2.0, "ended": "exit", "incomplete": "disk full"},
+                ["ended    the recording, before the program"],
+            ),
+            ({"ended": "unrecorded"}, ["ended    killed, or by os._exit or exec"]),
+            ({"ended": "stopped", "ended at": 1e9}, [f"ended    stopped at {day}"]),
+            ({"ended": "running", "incomplete": "it is full"}, ["ended    running, incomplete: it is full"]),
+            ({"ended": "exit status 3"}, ["ended    exit status 3"]),
+        ):
+            text = self.head_of(run)
+            for line in lines:
+                self.assertIn(f"\n  {line}\n", text + "\n")
+
+    def test_times_that_are_none(self):
+        for value in (float("nan"), float("inf"), -1.0, 1e300, 10**30, True, None, [], "\x1b"):
+            text = self.head_of({"began": value, "moment": value, "length": value, "ended": value, "ended at": value})
+            self.assertIn("  began    ", text)
 
     def test_sizes_that_are_none(self):
         """The values that a file has for its program may be of any type."""

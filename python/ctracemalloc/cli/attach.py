@@ -12,8 +12,8 @@ import time
 from ..blackbox import finding
 from ..blackbox.reading import BlackBox, Totals, rates_between, read_totals
 from ..formats import compression, kinds, output
+from ..model.origin import run_of_black_box
 from ..render.text.blackbox import format_look
-from ..render.text.origin import run_of_black_box
 from ..render.text.style import Style
 from . import orders, sources
 from .arguments import Commands, Parser, add_output_options, add_table_options, nframe_argument, seconds_argument, top_argument

@@ -5,7 +5,8 @@ import sys
 from typing import TextIO
 
 from .. import _ctracemalloc
-from ..render.text.doctor import format_facts, lost_facts
+from ..model.doctor import lost_facts
+from ..render.text.doctor import format_facts
 from ..render.text.style import Style
 from .arguments import Commands, Parser
 

@@ -4,8 +4,8 @@ import argparse
 
 from .._ctracemalloc import FileError
 from ..formats import compression, kinds, output
+from ..model.origin import run_of_moment
 from ..recording.reading import Recording
-from ..render.text.origin import run_of_moment
 from ..render.text.recording import format_recording
 from . import sources
 from .arguments import Commands, Parser, add_output_options, add_table_options, time_argument

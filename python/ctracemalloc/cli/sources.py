@@ -11,10 +11,9 @@ from typing import Any, NamedTuple
 from .._ctracemalloc import FileError, Snapshot
 from ..blackbox.reading import open_black_box
 from ..formats import kinds
-from ..model.origin import run_of
+from ..model.origin import run_of, run_of_black_box, run_of_moment
 from ..recording import writing
 from ..recording.reading import Recording
-from ..render.text.origin import run_of_black_box, run_of_moment
 
 READERS = {kinds.SNAPSHOT: "report", kinds.RECORDING: "recording", kinds.BLACK_BOX: "attach"}
 

@@ -1,29 +1,24 @@
 """Reading a recording: memory over time.
 
 Model: a Recording is an open file: a list of moments, and for each the snapshot that take_snapshot() would have returned.
-writing.py makes the files, docs/formats/recording.md describes their contents.
-
-Times are seconds since the recording began. Ticks do not fall on whole seconds: one that was due at 5 was made at 5.0004 or so.
-So wherever a moment is requested by a time, the tick nearest to the time is meant; of two at the same distance, the earlier.
-The time must be in the recording: from 0 to half an interval after the last tick. A time is printed with the fewest digits
-that select the same tick again.
+writing.py makes the files, docs/formats/recording.md describes their contents, and ticks.py has the rule by which a time
+selects a moment.
 """
 
 import os
-from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from .. import _ctracemalloc
 from .._ctracemalloc import Frame, Snapshot, Statistic, StatisticDiff, Traceback
 from .._losses import Loss
-from .._words import clock, counted, parse_clock
+from .._words import counted
+from .ticks import Ticks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .writing import _Path
 
-MAX_DIGITS = 9  # of a second: the file has nanoseconds
 KEYS = {"filename": 1, "lineno": 2, "function": 3}  # ctm_key
 
 _Place: TypeAlias = Frame | Traceback | Statistic | StatisticDiff
@@ -75,6 +70,7 @@ class Recording:
         self._good_bytes, self._file_bytes, self._fault_offset, self._fault = info[5:]
         self._moments = self._core.moments()
         self._times = [moment[0] / 1e9 for moment in self._moments]
+        self._ticks = Ticks(self._times, self.interval)
 
     @property
     def path(self) -> str:
@@ -145,13 +141,18 @@ class Recording:
             before = tracing
         return events
 
+    @property
+    def sample_intervals(self) -> list[int]:
+        """The sample intervals of the recording, each once, in bytes; empty: every block was recorded."""
+        return list(dict.fromkeys(interval for _time, tracing, _nframe, interval in self._core.spans() if tracing and interval))
+
     def totals(self) -> list[Moment]:
         """What was live at each moment."""
         return [Moment(time / 1e9, *rest) for time, *rest, _span in self._moments]
 
     def moment(self, at: float | None = None) -> Moment:
         """The Moment nearest to `at` seconds; None: the last one. ValueError outside of the recording."""
-        time, *rest, _span = self._moments[self._index(at)]
+        time, *rest, _span = self._moments[self._ticks.index(at)]
         return Moment(time / 1e9, *rest)
 
     @property
@@ -165,7 +166,7 @@ class Recording:
 
     def snapshot(self, at: float | None = None) -> Snapshot:
         """The Snapshot of the moment nearest to `at` seconds; None: of the last one. ValueError outside of the recording."""
-        return self._core.snapshot(self._index(at))
+        return self._core.snapshot(self._ticks.index(at))
 
     def diff(
         self,
@@ -175,7 +176,7 @@ class Recording:
         cumulative: bool = False,
     ) -> list[StatisticDiff]:
         """What changed between two moments (None: the first, the last), the largest change first."""
-        first, last = self._range(start, end)
+        first, last = self._ticks.range(start, end)
         newer, older = self._core.snapshot(last), self._core.snapshot(first)
         return newer.compare_to(older, key_type, cumulative)
 
@@ -195,7 +196,7 @@ class Recording:
         """
         if key_type not in KEYS:
             raise ValueError(f"unknown key type for a series: {key_type!r}")
-        first, last = self._range(start, end)
+        first, last = self._ticks.range(start, end)
         if places is None:
             places = self.diff(start, end, key_type)[:top]
         frames = [frame_of(place) for place in places]
@@ -203,47 +204,6 @@ class Recording:
         lists = self._core.series(first, last + 1 - first, KEYS[key_type], keys)
         times = self._times[first : last + 1]
         return [Series(frame, times, sizes, counts) for frame, (sizes, counts) in zip(frames, lists, strict=True)]
-
-    def _sample_intervals(self) -> list[int]:
-        """The sample intervals that the recording has, each once."""
-        return list(dict.fromkeys(interval for _time, tracing, _nframe, interval in self._core.spans() if tracing and interval))
-
-    def _index(self, at: float | None) -> int:
-        """The index of the moment that a time selects; ValueError: there is none."""
-        if not self._times:
-            raise ValueError("the recording has no moments")
-        index = len(self._times) - 1 if at is None else self._find(at)
-        if index is None:
-            assert at is not None  # there is a last moment
-            span = f"from {self._clock(0)} to {self._clock(len(self._times) - 1)}"
-            given = at if isinstance(at, float) else max(min(at, 1e300), -1e300)  # an int may be too large to be shown
-            raise ValueError(f"there is no moment at {given:g} seconds: the recording has moments {span}")
-        return index
-
-    def _find(self, at: float) -> int | None:
-        """The index of the tick that a time selects, by the rule in the model above. None: it is outside of the recording."""
-        times = self._times
-        if not 0 <= at <= times[-1] + self.interval / 2:
-            return None
-        index = bisect_left(times, at)
-        if index == len(times) or (index > 0 and at - times[index - 1] <= times[index] - at):
-            index -= 1
-        return index
-
-    def _clock(self, index: int) -> str:
-        """The time of a moment, with the fewest digits that select this moment."""
-        time = self._times[index]
-        for digits in range(MAX_DIGITS):
-            text = clock(time, digits)
-            if self._find(parse_clock(text)) == index:
-                return text
-        return clock(time, MAX_DIGITS)
-
-    def _range(self, start: float | None, end: float | None) -> tuple[int, int]:
-        first, last = 0 if start is None else self._index(start), self._index(end)
-        if first > last:
-            raise ValueError(f"the moment at {self._clock(first)} is not before that at {self._clock(last)}")
-        return first, last
 
     def __len__(self) -> int:
         return len(self._times)

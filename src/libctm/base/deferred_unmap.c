@@ -14,7 +14,7 @@
 
 void ctmi_deferred_unmap_init(struct ctmi_deferred_unmap *deferred)
 {
-    pthread_mutex_init(&deferred->lock, NULL);
+    ctmi_lock_init(&deferred->lock);
     deferred->process = 0;
     deferred->list = NULL;
 }
@@ -22,7 +22,7 @@ void ctmi_deferred_unmap_init(struct ctmi_deferred_unmap *deferred)
 void ctmi_deferred_unmap_destroy(struct ctmi_deferred_unmap *deferred)
 {
     ctmi_deferred_unmap_wait(deferred);
-    pthread_mutex_destroy(&deferred->lock);
+    ctmi_lock_destroy(&deferred->lock);
 }
 
 /* Unmaps from the front of `list` until at least `limit` bytes are unmapped; returns the rest of the list. */
@@ -65,6 +65,7 @@ static void await_end(pid_t process, pid_t thread)
 
 static void wait_locked(struct ctmi_deferred_unmap *deferred)
 {
+    CTMI_ASSERT_LOCKED(deferred->lock);
     const pid_t process = deferred->process;
     struct ctmi_pending_unmap *list = deferred->list;
     /* A fork without our handlers leaves the child a list without its helper. It is not known how much of the list is
@@ -84,14 +85,15 @@ static void wait_locked(struct ctmi_deferred_unmap *deferred)
 
 void ctmi_deferred_unmap_wait(struct ctmi_deferred_unmap *deferred)
 {
-    pthread_mutex_lock(&deferred->lock);
+    ctmi_lock_acquire(&deferred->lock);
     wait_locked(deferred);
-    pthread_mutex_unlock(&deferred->lock);
+    ctmi_lock_release(&deferred->lock);
 }
 
 static void start_locked(struct ctmi_deferred_unmap *deferred, struct ctmi_pending_unmap *list)
 {
     wait_locked(deferred);
+    CTMI_ASSERT(deferred->process == 0 && deferred->list == NULL);
     deferred->list = list;
     if (ctmi_helper_start(&deferred->thread, run, deferred) == 0) {
         deferred->process = getpid();
@@ -105,20 +107,20 @@ void ctmi_deferred_unmap(struct ctmi_deferred_unmap *deferred, struct ctmi_pendi
 {
     struct ctmi_pending_unmap *rest = unmap_some(list, CALLER_BYTES);
     if (rest != NULL) {
-        pthread_mutex_lock(&deferred->lock);
+        ctmi_lock_acquire(&deferred->lock);
         start_locked(deferred, rest);
-        pthread_mutex_unlock(&deferred->lock);
+        ctmi_lock_release(&deferred->lock);
     }
 }
 
 /* --- fork --- */
 void ctmi_deferred_unmap_fork_before(struct ctmi_deferred_unmap *deferred)
 {
-    pthread_mutex_lock(&deferred->lock);
+    ctmi_lock_acquire(&deferred->lock);
     wait_locked(deferred);
 }
 
 void ctmi_deferred_unmap_fork_after(struct ctmi_deferred_unmap *deferred)
 {
-    pthread_mutex_unlock(&deferred->lock);
+    ctmi_lock_release(&deferred->lock);
 }

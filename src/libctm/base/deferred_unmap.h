@@ -19,6 +19,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "base/lock.h"
+
 /* A mapping to unmap. Allocated with ctmi_mem_alloc; may be the first member of a larger struct.
  * No lock: one thread at a time has the list. */
 struct ctmi_pending_unmap {
@@ -28,7 +30,7 @@ struct ctmi_pending_unmap {
 };
 
 struct ctmi_deferred_unmap {
-    pthread_mutex_t lock;
+    struct ctmi_lock lock;
     pthread_t thread; /* lock; the helper, if there is one */
     pid_t process;    /* lock; the process that the helper runs in; 0: there is no helper */
     pid_t id;         /* thread id of the helper: written by it, read after it was joined */

@@ -15,7 +15,7 @@ struct ctmi_block_map_level {
 
 void ctmi_block_map_init(struct ctmi_block_map *map)
 {
-    pthread_mutex_init(&map->lock, NULL);
+    ctmi_lock_init(&map->lock);
     map->first_capacity = ctmi_sizes()->overflow_first;
 }
 
@@ -176,7 +176,7 @@ void ctmi_block_map_clear(struct ctmi_block_map *map)
 void ctmi_block_map_destroy(struct ctmi_block_map *map)
 {
     ctmi_block_map_clear(map);
-    pthread_mutex_destroy(&map->lock);
+    ctmi_lock_destroy(&map->lock);
 }
 
 size_t ctmi_block_map_bytes(struct ctmi_block_map *map)
@@ -191,10 +191,10 @@ size_t ctmi_block_map_bytes(struct ctmi_block_map *map)
 /* --- fork --- */
 void ctmi_block_map_fork_before(struct ctmi_block_map *map)
 {
-    pthread_mutex_lock(&map->lock);
+    ctmi_lock_acquire(&map->lock);
 }
 
 void ctmi_block_map_fork_after(struct ctmi_block_map *map)
 {
-    pthread_mutex_unlock(&map->lock);
+    ctmi_lock_release(&map->lock);
 }

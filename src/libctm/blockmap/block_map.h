@@ -24,11 +24,10 @@
 #ifndef CTMI_BLOCKMAP_BLOCK_MAP_H
 #define CTMI_BLOCKMAP_BLOCK_MAP_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 
-#include "base/assert.h"
 #include "base/deferred_unmap.h"
+#include "base/lock.h"
 #include "ctm/status.h"
 
 /* For functions that few events call: kept away from the code of common events. */
@@ -55,7 +54,7 @@ struct ctmi_block_map {
     _Atomic(struct ctmi_pending_unmap *) levels;
 
     /* The overflow. */
-    pthread_mutex_t lock;
+    struct ctmi_lock lock;
     struct ctmi_overflow_entry *entries; /* lock; owned mapping of `capacity`, or NULL */
     size_t capacity;                     /* lock */
     size_t first_capacity;               /* constant; mapped when tracing starts */

@@ -182,11 +182,13 @@ static ctm_status fill_frames(const struct batch *batch, int column, struct Arro
     for (uint32_t row = 0; row < batch->run->rows && status == CTM_OK; row++) {
         uint32_t traceback = batch->sites[row].traceback;
         end += batch->snapshot->lengths[traceback];
+        CTMI_ASSERT(end <= batch->run->frames);
         for (size_t at = end; traceback != 0;
              traceback = batch->snapshot->tracebacks[traceback].parent) {
             put_frame(batch, batch->snapshot->tracebacks[traceback].frame, column, --at, out);
         }
     }
+    CTMI_ASSERT(status != CTM_OK || end == batch->run->frames);
     return status;
 }
 
@@ -273,6 +275,11 @@ static ctm_status fill_labels(const struct batch *batch, struct ArrowArray *out)
         }
         offsets[row + 1] = (int32_t)at;
     }
+    CTMI_ASSERT(status != CTM_OK || at == batch->run->pairs);
+    CTMI_ASSERT(status != CTM_OK ||
+                (size_t)((int32_t *)ctmi_arrow_buffer(keys, 1))[at] == batch->run->keys);
+    CTMI_ASSERT(status != CTM_OK ||
+                (size_t)((int32_t *)ctmi_arrow_buffer(values, 1))[at] == batch->run->values);
     return status;
 }
 
@@ -297,6 +304,7 @@ static ctm_status fill_column(const struct batch *batch, enum ctmi_arrow_column 
 ctm_status ctmi_arrow_batch(const struct ctmi_arrow_source *source,
                             const struct ctmi_arrow_run *run, struct ArrowArray *out)
 {
+    CTMI_ASSERT(run->first >= 1 && run->rows <= source->snapshot->info.sites - run->first + 1);
     const struct batch batch = {source, source->snapshot, run,
                                 &source->snapshot->sites[run->first]};
     const struct ctmi_arrow_shape shape = {

@@ -325,6 +325,7 @@ static ctm_status make_snapshot(ctm_box *box, struct ctmi_box_loader *loader, bo
         status = ctmi_snapshot_from_store(&merged, &info, &box->losses, out);
         if (status == CTM_OK) {
             ctmi_snapshot_count_peak(*out);
+            ctmi_snapshot_assert_sound(*out);
         } else if (status == CTM_ERR_LIMIT) {
             status = ctmi_box_fail(loader, CTMI_BOX_CONTROL_SIZE, "counters that cannot be");
         }

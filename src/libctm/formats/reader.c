@@ -209,6 +209,7 @@ static ctm_status load_snapshot(struct ctmi_reader *reader, ctm_snapshot **out)
         status = seal_checked(reader, snapshot);
     }
     if (status == CTM_OK) {
+        ctmi_snapshot_assert_sound(snapshot);
         *out = snapshot;
     } else {
         ctm_snapshot_unref(snapshot);

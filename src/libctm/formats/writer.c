@@ -31,6 +31,7 @@ static uint64_t align(uint64_t offset)
 /* Each product is less than 2^33 times 80, so nothing here overflows. */
 static void plan_section(struct plan *plan, uint32_t kind, uint64_t rows)
 {
+    CTMI_ASSERT(plan->n < CTMI_FILE_KINDS);
     struct section *section = &plan->sections[plan->n++];
     section->kind = kind;
     section->rows = rows;
@@ -182,10 +183,13 @@ static void write_file(const ctm_snapshot *snapshot, const void *attributes,
 {
     struct ctmi_crc32c crc;
     ctmi_crc32c_init(&crc);
+    CTMI_ASSERT(plan->sections[0].offset ==
+                align(CTMI_FILE_HEADER_SIZE + (uint64_t)plan->n * CTMI_FILE_DIRECTORY_ROW));
     /* The gaps between sections are zero. */
     for (uint32_t i = 1; i < plan->n; i++) {
         const struct section *before = &plan->sections[i - 1];
         uint64_t end = before->offset + before->length;
+        CTMI_ASSERT(plan->sections[i].offset >= end && plan->sections[i].offset < plan->size);
         memset(bytes + end, 0, (size_t)(plan->sections[i].offset - end));
     }
     for (uint32_t i = 0; i < plan->n; i++) {

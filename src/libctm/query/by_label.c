@@ -84,6 +84,7 @@ static ctm_status make(const ctm_snapshot *from, const struct values *values, ct
         status = ctmi_snapshot_seal(to);
     }
     if (status == CTM_OK) {
+        ctmi_snapshot_assert_sound(to);
         *out = to;
     } else {
         ctm_snapshot_unref(to);

@@ -51,6 +51,7 @@ static bool same_runs(struct runs *a, struct runs *b, const ctm_snapshot *tables
             return false;
         }
         uint64_t both = a->left < b->left ? a->left : b->left;
+        CTMI_ASSERT(both > 0);
         a->left -= both;
         b->left -= both;
     }

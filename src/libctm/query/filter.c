@@ -130,8 +130,10 @@ static ctm_status copy_passing(const ctm_snapshot *from, const unsigned char *pa
             to->sites[next++] = from->sites[id];
         }
     }
+    CTMI_ASSERT(next == sites + 1);
     status = ctmi_snapshot_seal(to);
     if (status == CTM_OK) {
+        ctmi_snapshot_assert_sound(to);
         *out = to;
     } else {
         ctm_snapshot_unref(to);

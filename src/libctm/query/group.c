@@ -62,6 +62,7 @@ static ctm_status find_stacks(const ctm_snapshot *tables, const uint32_t *lines,
     for (uint32_t id = 1; id <= tables->info.tracebacks; id++) {
         uint64_t hash = ctmi_hash_mix(stack_content(&stacks, id));
         same[id] = ctmi_idset_add(&set, id, hash, same_stack, &stacks);
+        CTMI_ASSERT(same[id] <= id);
     }
     ctmi_idset_free(&set);
     return CTM_OK;
@@ -128,6 +129,17 @@ static ctm_status fill_groups(struct ctmi_grouping *grouping)
     return CTM_ERR_INVALID;
 }
 
+static void assert_groups(const struct ctmi_grouping *grouping)
+{
+#ifdef CTM_ASSERTS
+    for (uint32_t id = 0; id <= grouping->tables->info.tracebacks; id++) {
+        CTMI_ASSERT(grouping->of[id] <= grouping->last);
+    }
+#else
+    (void)grouping;
+#endif
+}
+
 ctm_status ctmi_grouping_new(ctm_snapshot *tables, ctm_key key, struct ctmi_grouping *out)
 {
     struct ctmi_grouping grouping = {.tables = tables, .key = key};
@@ -137,6 +149,7 @@ ctm_status ctmi_grouping_new(ctm_snapshot *tables, ctm_key key, struct ctmi_grou
     }
     ctm_status status = fill_groups(&grouping);
     if (status == CTM_OK) {
+        assert_groups(&grouping);
         *out = grouping;
     } else {
         ctmi_mem_free(grouping.of);
@@ -267,6 +280,8 @@ ctm_status ctmi_grouping_sum(const struct ctmi_grouping *grouping, bool cumulati
     memset(nodes, 0, size);
     sum_sites(snapshot, map, NULL, nodes);
     ctm_status status = spread_sums(grouping, nodes, sums);
+    CTMI_ASSERT(status != CTM_OK || snapshot->info.sample_interval != 0 ||
+                nodes[0].live.size == snapshot->info.current_bytes); /* all are below node 0 */
     ctmi_mem_free(nodes);
     return status;
 }

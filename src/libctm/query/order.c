@@ -48,6 +48,7 @@ static ctm_status rank_strings(const ctm_snapshot *tables, uint32_t *ranks)
         names[next].text = ctm_snapshot_string(tables, id, &names[next].length);
         next++;
     }
+    CTMI_ASSERT(next == n);
     qsort(names, n, sizeof *names, compare_names);
     for (size_t i = 0; i < n; i++) {
         ranks[names[i].id] = (uint32_t)i + 1;
@@ -126,6 +127,7 @@ static ctm_status collect_items(uint32_t last, const unsigned char *wanted, stru
             (items++)->id = group;
         }
     }
+    CTMI_ASSERT(items == *out + n);
     return CTM_OK;
 }
 
@@ -189,6 +191,7 @@ static void number_nodes(const struct item *items, size_t n, uint32_t *sizes, ui
         next[items[i].major] += sizes[id];
         next[id] = (uint32_t)order[id] + 1;
     }
+    CTMI_ASSERT(next[0] == n + 1); /* each node has a number */
 }
 
 static ctm_status set_node_keys(const struct ctmi_grouping *grouping, uint32_t *ranks,
@@ -202,6 +205,7 @@ static ctm_status set_node_keys(const struct ctmi_grouping *grouping, uint32_t *
     for (size_t i = 0; i < n && status == CTM_OK; i++) {
         const ctm_traceback *row = &tables->tracebacks[items[i].id];
         items[i].major = grouping->of[row->parent];
+        CTMI_ASSERT(items[i].major < items[i].id);
         items[i].minor = line_order(tables, ranks, row->frame);
     }
     return status;
@@ -222,6 +226,7 @@ static void sort_nodes(const struct item *items, size_t n, uint32_t *starts, siz
         starts[row] = at;
         at += children;
     }
+    CTMI_ASSERT(at == n);
     for (size_t i = 0; i < n; i++) {
         sorted[starts[items[i].major]++] = items[i];
     }

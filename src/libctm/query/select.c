@@ -9,6 +9,7 @@ static ctm_status finish(ctm_snapshot *snapshot, ctm_snapshot **out)
 {
     ctm_status status = ctmi_snapshot_seal(snapshot);
     if (status == CTM_OK) {
+        ctmi_snapshot_assert_sound(snapshot);
         *out = snapshot;
     } else {
         ctm_snapshot_unref(snapshot);
@@ -60,6 +61,7 @@ ctm_status ctm_snapshot_keep(const ctm_snapshot *snapshot, const uint64_t *keep,
         row.freed = row.at_peak = 0;
         kept->sites[next++] = row;
     }
+    CTMI_ASSERT(next == sites + 1);
     kept->info.peak_bytes = kept->info.tracer_bytes = 0;
     kept->info.peak_known = false;
     return finish(kept, out);

@@ -165,6 +165,7 @@ static ctm_status rank_groups(const struct sums *sums, size_t n, uint64_t **out)
         rank_group(sums, group, next);
         next += width;
     }
+    CTMI_ASSERT(next == ranked + n * width);
     qsort(ranked, n, width * sizeof *ranked, keys == MANY ? compare_many : compare_few);
     *out = ranked;
     return CTM_OK;
@@ -286,11 +287,31 @@ static ctm_status statistics_make(const struct ctmi_grouping *grouping, struct s
     return CTM_OK;
 }
 
+/* Each site is in one group, so the groups add up to the snapshot, unless they are estimates. */
+static void assert_totals(const struct sums *sums, const ctm_snapshot *snapshot)
+{
+#ifdef CTM_ASSERTS
+    uint64_t count = 0, size = 0;
+    for (uint32_t group = 0; group <= sums->last; group++) {
+        count += sums->newer[group].live.count;
+        size += sums->newer[group].live.size;
+    }
+    CTMI_ASSERT(snapshot->info.sample_interval != 0 ||
+                (count == snapshot->info.live_blocks && size == snapshot->info.current_bytes));
+#else
+    (void)sums;
+    (void)snapshot;
+#endif
+}
+
 static ctm_status sum_both(const struct query *query, const struct ctmi_grouping *grouping,
                            struct sums *sums)
 {
     ctm_status status = ctmi_grouping_sum(grouping, query->cumulative, query->newer,
                                           query->join->first, sums->newer);
+    if (status == CTM_OK && !query->cumulative) {
+        assert_totals(sums, query->newer);
+    }
     if (status == CTM_OK && query->older != NULL) {
         status = ctmi_grouping_sum(grouping, query->cumulative, query->older, query->join->second,
                                    sums->older);

@@ -80,7 +80,7 @@ static void free_box(struct ctmi_box_writer *box)
     if (box->fd >= 0) {
         close_fd(box);
     }
-    pthread_mutex_destroy(&box->lock);
+    ctmi_lock_destroy(&box->lock);
     ctmi_mem_unmap(box, sizeof *box);
     errno = error;
 }
@@ -134,7 +134,7 @@ static ctm_status new_box(ctm_tracer *tracer, const char *path, struct ctmi_box_
     box->sink.kind = &box_kind;
     box->tracer = tracer;
     box->fd = -1;
-    pthread_mutex_init(&box->lock, NULL);
+    ctmi_lock_init(&box->lock);
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         ctmi_box_backing_init(&box->backings[i], box, i);
     }
@@ -169,6 +169,7 @@ static void attach_sink(ctm_tracer *tracer, struct ctmi_box_writer *box)
 
 static void attach_locked(ctm_tracer *tracer, struct ctmi_box_writer *box)
 {
+    CTMI_ASSERT_WORLD_STOPPED(tracer);
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         ctmi_store_free_all(&tracer->shards[i].store);
         ctmi_store_set_backing(&tracer->shards[i].store, &box->backings[i].backing);
@@ -204,6 +205,7 @@ ctm_status ctm_black_box_start(ctm_tracer *tracer, const char *path)
 
 static void move_locked(ctm_tracer *tracer, struct ctmi_box_writer *box)
 {
+    CTMI_ASSERT_WORLD_STOPPED(tracer);
     ctmi_box_control_empty(box->control, &tracer->annotations);
     ctmi_box_take_tables(box);
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
@@ -216,6 +218,7 @@ static void move_locked(ctm_tracer *tracer, struct ctmi_box_writer *box)
 static ctm_status continue_locked(ctm_tracer *tracer, struct ctmi_box_writer *box, const char *name,
                                   const char *path)
 {
+    CTMI_ASSERT_WORLD_STOPPED(tracer);
     if (!ctmi_box_write_tables(box)) {
         return CTM_ERR_IO;
     }
@@ -258,6 +261,7 @@ ctm_status ctm_black_box_continue(ctm_tracer *tracer, const char *path)
 static void detach_locked(struct ctmi_box_writer *box)
 {
     ctm_tracer *tracer = box->tracer;
+    CTMI_ASSERT_WORLD_STOPPED(tracer);
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         ctmi_store_set_backing(&tracer->shards[i].store, NULL);
     }
@@ -284,6 +288,7 @@ static void stop(struct ctmi_sink *sink)
 
 static ctm_status end_locked(struct ctmi_box_writer *box, ctm_box_end reason)
 {
+    CTMI_ASSERT_WORLD_STOPPED(box->tracer);
     if (!ctmi_box_copy(box)) {
         /* Out of memory: the tables become private mappings of the file, which does not change any more. */
         ctmi_box_drop_copies(box);
@@ -361,10 +366,10 @@ static const struct ctmi_sink_kind box_kind = {
 
 bool ctm_black_box_state(ctm_tracer *tracer, ctm_box_lack *out_lack)
 {
-    pthread_mutex_lock(&tracer->annotations.lock); /* so the box is not removed in between */
+    ctmi_lock_acquire(&tracer->annotations.lock); /* so the box is not removed in between */
     const struct ctmi_box_writer *box = ctmi_box_of(tracer);
     const uint32_t lack = box != NULL ? atomic_load(&box->control->lack) : CTM_BOX_COMPLETE;
-    pthread_mutex_unlock(&tracer->annotations.lock);
+    ctmi_lock_release(&tracer->annotations.lock);
     *out_lack =
         lack > CTM_BOX_CUT ? CTM_BOX_CUT : (ctm_box_lack)lack; /* the file may have any value */
     return box != NULL;

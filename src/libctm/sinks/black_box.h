@@ -14,9 +14,9 @@
 #ifndef CTMI_SINKS_BLACK_BOX_H
 #define CTMI_SINKS_BLACK_BOX_H
 
-#include <pthread.h>
 #include <sys/types.h>
 
+#include "base/lock.h"
 #include "formats/black_box_format.h"
 #include "tracer/shard.h"
 
@@ -48,9 +48,9 @@ struct ctmi_box_writer {
     struct ctmi_box_range control_range;
     dev_t device; /* of the file: to check that `fd` still refers to it */
     ino_t inode;
-    pthread_mutex_t lock; /* guards fd and end */
-    int fd;               /* lock; owned; closed on exec */
-    uint64_t end;         /* lock; end of the parts of the file that are in use: its size */
+    struct ctmi_lock lock; /* guards fd and end */
+    int fd;                /* lock; owned; closed on exec */
+    uint64_t end;          /* lock; end of the parts of the file that are in use: its size */
     struct ctmi_box_backing backings[CTM_SHARDS];
 };
 

@@ -19,9 +19,20 @@ bool ctmi_box_has_fd(const struct ctmi_box_writer *box, uint64_t *out_size)
     return status.st_dev == box->device && status.st_ino == box->inode;
 }
 
+/* The caller holds `lock`, or has stopped the world. */
+static void assert_fd(const struct ctmi_box_writer *box)
+{
+#ifdef CTM_ASSERTS
+    CTMI_ASSERT(ctmi_holder_is_me(&box->lock.holder) || ctmi_holder_is_me(&box->tracer->world));
+#else
+    (void)box;
+#endif
+}
+
 ctm_box_lack ctmi_box_check_file(const struct ctmi_box_writer *box)
 {
     uint64_t size;
+    assert_fd(box);
     if (!ctmi_box_has_fd(box, &size)) {
         return CTM_BOX_CLOSED;
     }
@@ -50,7 +61,7 @@ static void *map_in_file(struct ctmi_box_writer *box, size_t size, uint64_t *out
                          ctm_box_lack *out_lack)
 {
     void *memory = MAP_FAILED;
-    pthread_mutex_lock(&box->lock);
+    ctmi_lock_acquire(&box->lock);
     *out_lack = ctmi_box_check_file(box);
     if (*out_lack == CTM_BOX_COMPLETE) {
         *out_lack = CTM_BOX_NO_SPACE;
@@ -62,7 +73,7 @@ static void *map_in_file(struct ctmi_box_writer *box, size_t size, uint64_t *out
         *out_offset = box->end;
         box->end += size;
     }
-    pthread_mutex_unlock(&box->lock);
+    ctmi_lock_release(&box->lock);
     return memory;
 }
 
@@ -109,13 +120,13 @@ static void box_unmap(struct ctmi_backing *base, enum ctmi_table table, unsigned
 static ctm_box_lack fill(struct ctmi_box_writer *box, const struct ctmi_box_range *range,
                          size_t size)
 {
-    pthread_mutex_lock(&box->lock);
+    ctmi_lock_acquire(&box->lock);
     ctm_box_lack lack = ctmi_box_check_file(box);
     if (lack == CTM_BOX_COMPLETE &&
         ctmi_box_file_fill(box->fd, range->offset + range->ready, size) != 0) {
         lack = CTM_BOX_NO_SPACE;
     }
-    pthread_mutex_unlock(&box->lock);
+    ctmi_lock_release(&box->lock);
     return lack;
 }
 
@@ -171,9 +182,9 @@ static void box_look(struct ctmi_backing *base)
     if (backing->forgotten) {
         return;
     }
-    pthread_mutex_lock(&backing->box->lock);
+    ctmi_lock_acquire(&backing->box->lock);
     const ctm_box_lack lack = ctmi_box_check_file(backing->box);
-    pthread_mutex_unlock(&backing->box->lock);
+    ctmi_lock_release(&backing->box->lock);
     if (lack == CTM_BOX_CUT) {
         atomic_store(&backing->box->tracer->tables_lost, true);
         freeze(backing, lack);

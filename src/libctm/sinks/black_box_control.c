@@ -82,13 +82,13 @@ void ctmi_box_control_end(struct ctmi_box_control *control, const struct ctmi_en
 static void write_annotations(struct ctmi_box_control *control,
                               struct ctmi_annotations *annotations)
 {
-    pthread_mutex_lock(&annotations->lock);
+    ctmi_lock_acquire(&annotations->lock);
     atomic_store(&control->n_losses, 0);
     for (uint32_t i = 0; i < annotations->losses.n; i++) {
         ctmi_box_control_loss(control, &annotations->losses, i);
     }
     ctmi_box_control_end(control, &annotations->end);
-    pthread_mutex_unlock(&annotations->lock);
+    ctmi_lock_release(&annotations->lock);
 }
 
 void ctmi_box_control_empty(struct ctmi_box_control *control, struct ctmi_annotations *annotations)

@@ -23,10 +23,11 @@ static struct timespec at_time(uint64_t monotonic)
 /* Waits for the next tick, which is due at `next` nanoseconds, or for a request. Called with `lock` held. */
 static void wait_locked(struct ctm_recorder *recorder, uint64_t next)
 {
+    CTMI_ASSERT_LOCKED(recorder->lock);
     const struct timespec until = at_time(recorder->began + next);
     while (!recorder->stopping && !recorder->pausing && recorder->requested == recorder->read &&
            ctmi_recorder_time(recorder) < next) {
-        pthread_cond_timedwait(&recorder->wake, &recorder->lock, &until);
+        (void)ctmi_lock_wait(&recorder->lock, &recorder->wake, &until);
     }
 }
 
@@ -44,10 +45,10 @@ static int read_and_write(struct ctm_recorder *recorder, uint64_t requested, ctm
 {
     bool ok = ctmi_recorder_read(recorder);
     const bool is_lost = atomic_load(&recorder->tracer->tables_lost);
-    pthread_mutex_lock(&recorder->lock);
+    ctmi_lock_acquire(&recorder->lock);
     recorder->read = requested; /* a thread that stopped the world may resume it */
     pthread_cond_broadcast(&recorder->done);
-    pthread_mutex_unlock(&recorder->lock);
+    ctmi_lock_release(&recorder->lock);
     if (is_lost) { /* the rows just read may be invalid; earlier ticks stay */
         *out_reason = ctm_recording_lack_text(CTM_RECORDING_TABLES_LOST);
         return ENODATA;
@@ -64,19 +65,19 @@ static int read_and_write(struct ctm_recorder *recorder, uint64_t requested, ctm
 static bool tick(struct ctm_recorder *recorder, uint64_t next)
 {
     const char *reason;
-    pthread_mutex_lock(&recorder->lock);
+    ctmi_lock_acquire(&recorder->lock);
     wait_locked(recorder, next);
     if (recorder->pausing) {
         recorder->paused = true;
         pthread_cond_broadcast(&recorder->done);
-        pthread_mutex_unlock(&recorder->lock);
+        ctmi_lock_release(&recorder->lock);
         return false;
     }
     const uint64_t requested = recorder->requested;
     const ctm_recording_end end = !recorder->stopping ? CTM_END_UNKNOWN
                                   : recorder->at_exit ? CTM_END_EXIT
                                                       : CTM_END_STOPPED;
-    pthread_mutex_unlock(&recorder->lock);
+    ctmi_lock_release(&recorder->lock);
     const int error = read_and_write(recorder, requested, end, &reason);
     ctmi_buffer_empty(&recorder->out);
     atomic_store(&recorder->memory, ctmi_recorder_memory(recorder));
@@ -86,7 +87,7 @@ static bool tick(struct ctm_recorder *recorder, uint64_t next)
     if (error != 0 || end != CTM_END_UNKNOWN) {
         ctmi_recorder_close_file(recorder);
     }
-    pthread_mutex_lock(&recorder->lock);
+    ctmi_lock_acquire(&recorder->lock);
     recorder->put = requested;
     recorder->state.ticks += error == 0 && recorder->tracing;
     recorder->state.bytes = recorder->written;
@@ -97,7 +98,7 @@ static bool tick(struct ctm_recorder *recorder, uint64_t next)
     const bool continues = error == 0 && end == CTM_END_UNKNOWN;
     recorder->state.recording = continues;
     pthread_cond_broadcast(&recorder->done);
-    pthread_mutex_unlock(&recorder->lock);
+    ctmi_lock_release(&recorder->lock);
     return continues;
 }
 
@@ -155,7 +156,7 @@ static void init_locks(struct ctm_recorder *recorder)
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_mutex_init(&recorder->lock, NULL);
+    ctmi_lock_init(&recorder->lock);
     pthread_cond_init(&recorder->wake, &attributes);
     pthread_cond_init(&recorder->done, &attributes);
     pthread_condattr_destroy(&attributes);
@@ -198,7 +199,7 @@ static void free_recorder(struct ctm_recorder *recorder)
 {
     const int error = errno;
     ctmi_recorder_close_file(recorder);
-    pthread_mutex_destroy(&recorder->lock);
+    ctmi_lock_destroy(&recorder->lock);
     pthread_cond_destroy(&recorder->wake);
     pthread_cond_destroy(&recorder->done);
     ctmi_recorder_free_shards(recorder);
@@ -224,14 +225,14 @@ static ctm_status first_tick(struct ctm_recorder *recorder, const char *path, bo
  * recording fail. The thread waits for `lock` meanwhile. Returns 0 or errno. */
 static int start_thread_and_empty(struct ctm_recorder *recorder, int fd)
 {
-    pthread_mutex_lock(&recorder->lock);
+    ctmi_lock_acquire(&recorder->lock);
     int error = start_thread(recorder);
     const bool started = error == 0;
     if (started && ftruncate(fd, 0) != 0) {
         error = errno;
         recorder->pausing = true; /* the thread ends at once */
     }
-    pthread_mutex_unlock(&recorder->lock);
+    ctmi_lock_release(&recorder->lock);
     if (started && error != 0) {
         pthread_join(recorder->thread, NULL);
     }
@@ -326,10 +327,11 @@ static struct timespec deadline(unsigned seconds)
 /* Waits until *count is at least `target` or the recording has ended. False: timeout. Called with `lock` held. */
 static bool wait_done_locked(struct ctm_recorder *recorder, const uint64_t *count, uint64_t target)
 {
+    CTMI_ASSERT_LOCKED(recorder->lock);
     const struct timespec until = deadline(WAIT_SECONDS);
     int error = 0;
     while (error == 0 && *count < target && recorder->state.recording) {
-        error = pthread_cond_timedwait(&recorder->done, &recorder->lock, &until);
+        error = ctmi_lock_wait(&recorder->lock, &recorder->done, &until);
     }
     return error == 0 || *count >= target;
 }
@@ -341,17 +343,17 @@ bool ctm_recorder_pause(ctm_recorder *recorder)
     if (recorder->joined || recorder->threadless) {
         return true;
     }
-    pthread_mutex_lock(&recorder->lock);
+    ctmi_lock_acquire(&recorder->lock);
     const struct timespec until = deadline(1);
     int error = 0;
     recorder->pausing = true;
     pthread_cond_signal(&recorder->wake);
     while (error == 0 && !recorder->paused && recorder->state.recording) {
-        error = pthread_cond_timedwait(&recorder->done, &recorder->lock, &until);
+        error = ctmi_lock_wait(&recorder->lock, &recorder->done, &until);
     }
     recorder->pausing = recorder->paused;
     const bool paused = recorder->paused;
-    pthread_mutex_unlock(&recorder->lock);
+    ctmi_lock_release(&recorder->lock);
     if (paused) {
         pthread_join(recorder->thread, NULL);
         recorder->threadless = true;
@@ -359,20 +361,31 @@ bool ctm_recorder_pause(ctm_recorder *recorder)
     return paused;
 }
 
+/* No thread can continue the recording, so it ends. */
+static void end_without_thread(struct ctm_recorder *recorder, int error)
+{
+    ctmi_recorder_close_file(recorder);
+    recorder->joined = true;
+    ctmi_lock_acquire(&recorder->lock);
+    recorder->state.recording = false;
+    recorder->state.error = error;
+    recorder->state.reason = "the recorder's thread could not be started again";
+    ctmi_lock_release(&recorder->lock);
+    remove_from_tracer(recorder);
+}
+
 void ctm_recorder_resume(ctm_recorder *recorder)
 {
     if (recorder->joined || !recorder->threadless) {
         return;
     }
-    recorder->pausing = recorder->paused = recorder->threadless = false;
+    recorder->threadless = false;
+    ctmi_lock_acquire(&recorder->lock);
+    recorder->pausing = recorder->paused = false;
+    ctmi_lock_release(&recorder->lock);
     const int error = start_thread(recorder);
-    if (error != 0) { /* no thread continues the recording */
-        ctmi_recorder_close_file(recorder);
-        recorder->joined = true;
-        recorder->state.recording = false;
-        recorder->state.error = error;
-        recorder->state.reason = "no thread to be had after a fork";
-        remove_from_tracer(recorder);
+    if (error != 0) {
+        end_without_thread(recorder, error);
     }
 }
 
@@ -381,13 +394,13 @@ static bool request_tick(struct ctm_recorder *recorder, bool stop, bool at_exit,
 {
     ctm_recorder_resume(recorder);
     ctmi_tracer_stop_world(recorder->tracer);
-    pthread_mutex_lock(&recorder->lock);
+    ctmi_lock_acquire(&recorder->lock);
     recorder->stopping = recorder->stopping || stop;
     recorder->at_exit = at_exit;
     *out = ++recorder->requested;
     pthread_cond_signal(&recorder->wake);
     const bool done = wait_done_locked(recorder, &recorder->read, *out);
-    pthread_mutex_unlock(&recorder->lock);
+    ctmi_lock_release(&recorder->lock);
     ctmi_tracer_resume_world(recorder->tracer);
     return done;
 }
@@ -410,10 +423,10 @@ ctm_status ctm_recorder_tick(ctm_recorder *recorder)
         return CTM_ERR_NOT_TRACING;
     }
     bool done = request_tick(recorder, false, false, &number);
-    pthread_mutex_lock(&recorder->lock);
+    ctmi_lock_acquire(&recorder->lock);
     done = done && wait_done_locked(recorder, &recorder->put, number);
     const int error = recorder->state.error;
-    pthread_mutex_unlock(&recorder->lock);
+    ctmi_lock_release(&recorder->lock);
     return error == 0 && done ? CTM_OK : failed(error != 0 ? error : ETIMEDOUT);
 }
 
@@ -439,12 +452,12 @@ ctm_status ctm_recorder_stop(ctm_recorder *recorder, bool at_exit)
         const bool there = !recorder->joined;
         recorder->joined = true;
         if (there && !join_thread(recorder)) {
-            pthread_mutex_lock(&recorder->lock);
+            ctmi_lock_acquire(&recorder->lock);
             recorder->state.recording = false;
             recorder->state.error = ETIMEDOUT;
             recorder->state.reason = "writing to the file hangs";
             recorder->leaked = true;
-            pthread_mutex_unlock(&recorder->lock);
+            ctmi_lock_release(&recorder->lock);
         }
         remove_from_tracer(recorder);
     }
@@ -454,9 +467,9 @@ ctm_status ctm_recorder_stop(ctm_recorder *recorder, bool at_exit)
 
 void ctm_recorder_state_get(ctm_recorder *recorder, ctm_recorder_state *out)
 {
-    pthread_mutex_lock(&recorder->lock);
+    ctmi_lock_acquire(&recorder->lock);
     *out = recorder->state;
-    pthread_mutex_unlock(&recorder->lock);
+    ctmi_lock_release(&recorder->lock);
 }
 
 void ctm_recorder_free(ctm_recorder *recorder)

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include "base/lock.h"
 #include "ctm/recording.h"
 #include "formats/recording_writer.h"
 #include "tracer/shard.h"
@@ -57,12 +58,12 @@ struct ctm_recorder {
     struct ctmi_end_annotation end; /* as of the last tick */
     unsigned char header[CTMI_RECORDING_HEADER_SIZE]; /* copy of the header on file */
 
-    pthread_mutex_t lock; /* guards all below; no lock is acquired while it is held */
-    pthread_cond_t wake;  /* the thread waits here */
-    pthread_cond_t done;  /* the other threads wait here */
-    uint64_t requested;   /* number of ticks requested */
-    uint64_t read;        /* of these: number for which the tables were read */
-    uint64_t put;         /* of these: number that are in the file */
+    struct ctmi_lock lock; /* guards all below; no lock is acquired while it is held */
+    pthread_cond_t wake;   /* the thread waits here */
+    pthread_cond_t done;   /* the other threads wait here */
+    uint64_t requested;    /* number of ticks requested */
+    uint64_t read;         /* of these: number for which the tables were read */
+    uint64_t put;          /* of these: number that are in the file */
     bool stopping, at_exit;
     bool pausing; /* the thread shall end, but not the recording */
     bool paused;  /* the thread is ending for that reason */

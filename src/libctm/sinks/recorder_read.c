@@ -233,7 +233,8 @@ static void put_tick(struct ctm_recorder *recorder, uint64_t time, uint64_t peak
 static void read_annotations(struct ctm_recorder *recorder, bool tracing)
 {
     struct ctmi_annotations *annotations = &recorder->tracer->annotations;
-    pthread_mutex_lock(&annotations->lock);
+    CTMI_ASSERT_LOCKED(recorder->tracer->barrier.lock);
+    ctmi_lock_acquire(&annotations->lock);
     recorder->end = annotations->end;
     const bool changed = recorder->annotations_version != annotations->version &&
                          (recorder->annotations_version != 0 || annotations->losses.n > 0);
@@ -243,12 +244,13 @@ static void read_annotations(struct ctm_recorder *recorder, bool tracing)
         ctmi_block_end(&recorder->out, &recorder->crc, begin);
         recorder->annotations_version = annotations->version;
     }
-    pthread_mutex_unlock(&annotations->lock);
+    ctmi_lock_release(&annotations->lock);
 }
 
 /* Called inside the barrier. False: the tables were emptied meanwhile, so the caller repeats the call. */
 static bool read_tables(struct ctm_recorder *recorder)
 {
+    CTMI_ASSERT_LOCKED(recorder->tracer->barrier.lock);
     for (uint32_t index = 0; index < CTM_SHARDS; index++) {
         struct ctmi_recorded_shard *shard = &recorder->shards[index];
         const uint32_t known = shard->counts[CTMI_TABLE_SITES];

@@ -81,12 +81,6 @@ static ctm_status make_row(struct ctmi_store *store, const ctm_site *key, uint32
                                   out);
 }
 
-static bool same_key(const ctm_site *a, const ctm_site *b)
-{
-    return a->block_size == b->block_size && a->domain == b->domain &&
-           a->traceback == b->traceback && a->labels == b->labels;
-}
-
 /* Finds or makes the row that `site` is added to. */
 static ctm_status target_row(struct ctmi_store *store, const ctm_site *site, bool merge,
                              uint32_t *out)
@@ -96,7 +90,7 @@ static ctm_status target_row(struct ctmi_store *store, const ctm_site *site, boo
         return ctmi_store_site(store, site->domain, site->traceback, site->block_size, site->labels,
                                out);
     }
-    if (last > 0 && same_key(&ctmi_store_site_row(store, last)->site, site)) {
+    if (last > 0 && ctmi_site_has_key(&ctmi_store_site_row(store, last)->site, site)) {
         *out = last;
         return CTM_OK;
     }
@@ -239,6 +233,7 @@ ctm_status ctm_builder_finish(ctm_builder *builder, ctm_snapshot **out)
     ctm_status status =
         ctmi_snapshot_from_store(&builder->store, &builder->info, &builder->losses, out);
     if (status == CTM_OK) {
+        ctmi_snapshot_assert_sound(*out);
         ctmi_store_free_all(&builder->store);
         builder->losses.n = 0;
         memset(&builder->info, 0, sizeof builder->info);

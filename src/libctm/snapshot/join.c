@@ -15,7 +15,8 @@ static bool rows_begin(const ctm_snapshot *longer, const ctm_snapshot *shorter, 
                   (size_t)count * ctmi_schemas[table].content_size) == 0;
 }
 
-/* Whether the tables of `longer` begin with all rows of `shorter`, for the tables that a traceback needs. */
+/* Whether the tables of `longer` begin with all rows of `shorter`, for the tables that a traceback needs: those up to
+ * its own in the list, because a row refers to no later table. */
 static bool tables_begin(const ctm_snapshot *longer, const ctm_snapshot *shorter)
 {
     uint32_t few[CTMI_ROWS_TABLES], many[CTMI_ROWS_TABLES];
@@ -49,6 +50,9 @@ static ctm_status intern_both(const ctm_snapshot *first, const ctm_snapshot *sec
     }
     if (status == CTM_OK) {
         status = ctmi_snapshot_from_store(&store, &nothing, NULL, out);
+    }
+    if (status == CTM_OK) {
+        ctmi_snapshot_assert_sound(*out);
     }
     ctmi_store_free_all(&store);
     return status;

@@ -105,8 +105,7 @@ static bool same_key(const void *context, uint32_t a, uint32_t b)
     const struct own_sites *own = context;
     const ctm_site one = site_key(own->snapshot, own->ids, a);
     const ctm_site two = site_key(own->snapshot, own->ids, b);
-    return one.block_size == two.block_size && one.traceback == two.traceback &&
-           one.domain == two.domain && one.labels == two.labels;
+    return ctmi_site_has_key(&one, &two);
 }
 
 /* Appends a row for each key. None of the sites is in the store. */
@@ -337,6 +336,7 @@ ctm_status ctm_merger_finish(ctm_merger *merger, ctm_snapshot **out)
     note_inputs(merger, &losses);
     ctm_status status = ctmi_snapshot_from_store(&merger->store, &merger->info, &losses, out);
     if (status == CTM_OK) {
+        ctmi_snapshot_assert_sound(*out);
         ctmi_store_free_all(&merger->store);
         memset(&merger->info, 0, sizeof merger->info);
         merger->any = merger->indexed = false;

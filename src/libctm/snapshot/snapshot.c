@@ -185,6 +185,57 @@ ctm_status ctmi_snapshot_seal(ctm_snapshot *snapshot)
     return seal_sites(snapshot);
 }
 
+#ifdef CTM_ASSERTS
+static void assert_strings(const ctm_snapshot *snapshot)
+{
+    const uint64_t *offsets = snapshot->string_offsets;
+    CTMI_ASSERT(offsets[0] == 0 && offsets[1] == 1);
+    for (uint64_t id = 0; id <= snapshot->info.strings; id++) {
+        CTMI_ASSERT(offsets[id] < offsets[id + 1]);
+        CTMI_ASSERT(snapshot->string_bytes[offsets[id + 1] - 1] == 0);
+    }
+}
+
+static void assert_references(const ctm_snapshot *snapshot)
+{
+    uint32_t counts[CTMI_ROWS_TABLES];
+    ctmi_snapshot_counts(&snapshot->info, counts);
+    for (enum ctmi_table table = CTMI_TABLE_STRINGS + 1; table < CTMI_ROWS_TABLES; table++) {
+        const char *rows = snapshot->rows[table];
+        for (uint32_t id = 1; id < counts[table]; id++) {
+            const void *content = rows + (size_t)id * ctmi_schemas[table].content_size;
+            CTMI_ASSERT(ctmi_content_fault(table, content, id, counts) == NULL);
+        }
+    }
+    for (uint32_t id = 1; id <= snapshot->info.tracebacks; id++) {
+        CTMI_ASSERT(snapshot->lengths[id] <= CTM_MAX_NFRAME);
+    }
+    CTMI_ASSERT(snapshot->info.command <= snapshot->info.strings);
+}
+
+/* ctm_snapshot_trace_site searches live_sums, so they do not fall. */
+static void assert_sites(const ctm_snapshot *snapshot)
+{
+    uint64_t blocks = 0;
+    for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
+        const ctm_site *site = &snapshot->sites[id];
+        CTMI_ASSERT(site->freed <= site->allocated && site->at_peak <= site->allocated);
+        CTMI_ASSERT(site->at_peak == 0 || snapshot->info.peak_known);
+        CTMI_ASSERT(site->reserved == 0);
+        blocks += ctmi_site_live(site);
+        CTMI_ASSERT(snapshot->live_sums[id] == blocks);
+    }
+    CTMI_ASSERT(snapshot->info.live_blocks == blocks);
+}
+
+void ctmi_snapshot_assert_sound(const ctm_snapshot *snapshot)
+{
+    assert_strings(snapshot);
+    assert_references(snapshot);
+    assert_sites(snapshot);
+}
+#endif
+
 ctm_snapshot *ctm_snapshot_ref(ctm_snapshot *snapshot)
 {
     atomic_fetch_add_explicit(&snapshot->references, 1, memory_order_relaxed);
@@ -265,5 +316,6 @@ uint32_t ctm_snapshot_trace_site(const ctm_snapshot *snapshot, uint64_t index)
             low = middle + 1;
         }
     }
+    CTMI_ASSERT(snapshot->live_sums[low] > index && snapshot->live_sums[low - 1] <= index);
     return low;
 }

@@ -9,6 +9,7 @@
 
 #include <stdatomic.h>
 
+#include "base/assert.h"
 #include "ctm/snapshot.h"
 #include "tables/losses.h"
 #include "tables/schema.h"
@@ -82,6 +83,16 @@ CTM_NODISCARD ctm_status ctmi_snapshot_set_losses(ctm_snapshot *snapshot, const 
 /* Computes the derived columns and totals; the rows must be valid. CTM_ERR_LIMIT if the live blocks or their bytes,
  * now or at the peak, exceed INT64_MAX (so differences of two snapshots always fit). */
 CTM_NODISCARD ctm_status ctmi_snapshot_seal(ctm_snapshot *snapshot);
+
+/* Asserts what a sealed snapshot promises: references, lengths and counters are possible, and the sums agree. */
+#ifdef CTM_ASSERTS
+void ctmi_snapshot_assert_sound(const ctm_snapshot *snapshot);
+#else
+static inline void ctmi_snapshot_assert_sound(const ctm_snapshot *snapshot)
+{
+    (void)snapshot;
+}
+#endif
 
 /* Makes a snapshot of all rows of `store` except sites without allocations. The caller owns the store during the call.
  * `info` has the fields that are not counted here; `losses` (NULL: none) are copied. CTM_ERR_NOMEM, CTM_ERR_LIMIT. */

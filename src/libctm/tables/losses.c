@@ -1,9 +1,9 @@
 /* tables/losses.c: see tables/losses.h. */
 #include "tables/losses.h"
 
-#include <assert.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/utf8.h"
 
 static bool is_control(unsigned char byte)
@@ -23,7 +23,7 @@ void ctmi_text_fit(char *field, size_t size, const char *text, size_t length)
     size_t used = 0;
     const char *nul = memchr(text, 0, length);
     const size_t end = nul != NULL ? (size_t)(nul - text) : length;
-    assert(end <= length && size <= sizeof fit);
+    CTMI_ASSERT(end <= length && size <= sizeof fit);
     for (size_t i = 0; i < end;) {
         const size_t bytes = valid_character((const unsigned char *)text + i, end - i);
         if (used + (bytes > 0 ? bytes : 1) > size - 1) {

@@ -56,6 +56,19 @@ struct ctmi_site_row {
     _Atomic uint64_t remote_since; /* of freed_remote; written by any thread */
 };
 _Static_assert(sizeof(ctm_site) == 48, "a site's row on file");
+
+/* The key of a site: all fields but the counters. */
+static inline bool ctmi_site_has_key(const ctm_site *site, const ctm_site *key)
+{
+    return site->block_size == key->block_size && site->traceback == key->traceback &&
+           site->domain == key->domain && site->labels == key->labels;
+}
+#define SIZE_OF(field) sizeof(((ctm_site *)0)->field)
+_Static_assert(SIZE_OF(block_size) + SIZE_OF(traceback) + SIZE_OF(domain) + SIZE_OF(labels) +
+                       SIZE_OF(allocated) + SIZE_OF(freed) + SIZE_OF(at_peak) + SIZE_OF(reserved) ==
+                   sizeof(ctm_site),
+               "a new field of a site: ctmi_site_has_key and the hashes of a site need it");
+#undef SIZE_OF
 _Static_assert(sizeof(struct ctmi_site_row) == 64, "one cache line");
 
 /* --- the list: TABLE(ID, one, many, number, section, content, row) ---

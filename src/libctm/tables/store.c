@@ -101,15 +101,9 @@ static bool same_string(const struct ctmi_store *store, uint32_t id, const void 
            memcmp(ctmi_bytes_at(&store->bytes, row->offset), key->utf8, key->length) == 0;
 }
 
-static bool is_same_site(const ctm_site *row, const ctm_site *key)
-{
-    return row->block_size == key->block_size && row->traceback == key->traceback &&
-           row->domain == key->domain && row->labels == key->labels;
-}
-
 INLINE bool is_same_content(enum ctmi_table table, const void *row, const void *key, size_t size)
 {
-    return table == CTMI_TABLE_SITES ? is_same_site(row, key) : memcmp(row, key, size) == 0;
+    return table == CTMI_TABLE_SITES ? ctmi_site_has_key(row, key) : memcmp(row, key, size) == 0;
 }
 
 /* same_function, same_frame … */

@@ -10,8 +10,7 @@
 #ifndef CTMI_TRACER_ANNOTATIONS_H
 #define CTMI_TRACER_ANNOTATIONS_H
 
-#include <pthread.h>
-
+#include "base/lock.h"
 #include "tables/losses.h"
 
 struct ctmi_end_annotation {
@@ -21,7 +20,7 @@ struct ctmi_end_annotation {
 };
 
 struct ctmi_annotations {
-    pthread_mutex_t lock;
+    struct ctmi_lock lock;
     uint64_t version; /* rises with each change of the losses */
     struct ctmi_losses losses;
     struct ctmi_end_annotation end;

@@ -87,6 +87,7 @@ static void next_stamp(struct ctm_shard *shard)
 {
     struct ctm_tracer *tracer = shard->tracer;
     const uint32_t stamp = atomic_fetch_add(&tracer->peak_stamp, 1) + 1;
+    CTMI_ASSERT(stamp != 0);
     if (tracer->published_peak != NULL) {
         publish_raised(tracer, stamp);
     }
@@ -113,6 +114,7 @@ static bool raise_peak(ctm_tracer *tracer, uint64_t total)
 
 static void lower_limits(struct ctm_shard *shard)
 {
+    CTMI_ASSERT_LOCKED(shard->tracer->peak_lock);
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         struct ctm_shard *other = &shard->tracer->shards[i];
         if (other != shard) {
@@ -135,7 +137,7 @@ void ctmi_peak_reached(struct ctm_shard *shard)
         return;
     }
     bool raised = false;
-    pthread_mutex_lock(&tracer->peak_lock);
+    ctmi_lock_acquire(&tracer->peak_lock);
     sum_others(shard, &others, &limits);
     if ((int64_t)(load(&tracer->peak_bytes) - limits - now) <= 0) {
         lower_limits(shard);
@@ -145,7 +147,7 @@ void ctmi_peak_reached(struct ctm_shard *shard)
     const int64_t margin = (int64_t)(load(&tracer->peak_bytes) - limits - now);
     atomic_store_explicit(&shard->limit, now + (uint64_t)(margin > 0 ? margin / 2 : 0),
                           memory_order_relaxed);
-    pthread_mutex_unlock(&tracer->peak_lock);
+    ctmi_lock_release(&tracer->peak_lock);
     if (raised) {
         next_stamp(shard);
     }
@@ -154,10 +156,13 @@ void ctmi_peak_reached(struct ctm_shard *shard)
 void ctmi_peak_set(struct ctm_tracer *tracer, uint64_t peak)
 {
     CTMI_ASSERT_WORLD_STOPPED(tracer);
+    uint64_t limits = 0;
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         struct ctm_shard *shard = &tracer->shards[i];
         atomic_store(&shard->limit, load(&shard->bytes));
+        limits += load(&shard->bytes);
     }
+    CTMI_ASSERT(limits == peak);
     atomic_store(&tracer->peak_bytes, peak);
     if (atomic_fetch_add(&tracer->peak_stamp, 1) >= tracer->peak_stamps || peak == 0) {
         restart_stamps(tracer);

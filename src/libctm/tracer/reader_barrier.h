@@ -11,58 +11,51 @@
 #ifndef CTMI_TRACER_READER_BARRIER_H
 #define CTMI_TRACER_READER_BARRIER_H
 
-#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 
-#include "base/assert.h"
+#include "base/lock.h"
 
 struct ctmi_reader_barrier {
-    pthread_mutex_t lock;
-    CTMI_HOLDER(holder)       /* the thread that has closed it or is inside */
+    struct ctmi_lock lock;    /* held by the thread that has closed it or is inside */
     _Atomic unsigned waiting; /* threads that are waiting to close it */
 };
 
 static inline void ctmi_reader_barrier_init(struct ctmi_reader_barrier *barrier)
 {
-    pthread_mutex_init(&barrier->lock, NULL);
+    ctmi_lock_init(&barrier->lock);
     atomic_store(&barrier->waiting, 0);
 }
 
 static inline void ctmi_reader_barrier_close(struct ctmi_reader_barrier *barrier)
 {
     atomic_fetch_add(&barrier->waiting, 1);
-    pthread_mutex_lock(&barrier->lock);
-    CTMI_TAKE(barrier->holder);
+    ctmi_lock_acquire(&barrier->lock);
     atomic_fetch_sub(&barrier->waiting, 1);
 }
 
 static inline void ctmi_reader_barrier_open(struct ctmi_reader_barrier *barrier)
 {
-    CTMI_DROP(barrier->holder);
-    pthread_mutex_unlock(&barrier->lock);
+    ctmi_lock_release(&barrier->lock);
 }
 
 /* The child of a fork has one thread, which has closed the barrier; threads that waited do not exist there. */
 static inline void ctmi_reader_barrier_open_in_child(struct ctmi_reader_barrier *barrier)
 {
     atomic_store(&barrier->waiting, 0);
-    CTMI_DROP(barrier->holder);
-    pthread_mutex_unlock(&barrier->lock);
+    ctmi_lock_release(&barrier->lock);
 }
 
 /* --- the recorder's side --- */
 
 static inline void ctmi_reader_barrier_enter(struct ctmi_reader_barrier *barrier)
 {
-    pthread_mutex_lock(&barrier->lock);
-    CTMI_TAKE(barrier->holder);
+    ctmi_lock_acquire(&barrier->lock);
 }
 
 static inline void ctmi_reader_barrier_leave(struct ctmi_reader_barrier *barrier)
 {
-    CTMI_DROP(barrier->holder);
-    pthread_mutex_unlock(&barrier->lock);
+    ctmi_lock_release(&barrier->lock);
 }
 
 /* Lets waiting threads close the barrier. A mutex alone is not fair: the recorder would acquire it again at once. */
@@ -71,13 +64,11 @@ static inline void ctmi_reader_barrier_yield(struct ctmi_reader_barrier *barrier
     if (atomic_load_explicit(&barrier->waiting, memory_order_relaxed) == 0) {
         return;
     }
-    CTMI_DROP(barrier->holder);
-    pthread_mutex_unlock(&barrier->lock);
+    ctmi_lock_release(&barrier->lock);
     while (atomic_load(&barrier->waiting) != 0) {
         sched_yield();
     }
-    pthread_mutex_lock(&barrier->lock);
-    CTMI_TAKE(barrier->holder);
+    ctmi_lock_acquire(&barrier->lock);
 }
 
 #endif

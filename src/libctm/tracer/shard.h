@@ -78,7 +78,7 @@ struct ctm_tracer {
     uint32_t peak_stamps;        /* constant; after so many stamps they restart at 1 */
     /* Written while the world is stopped; borrowed from a sink; NULL: none. */
     struct ctmi_published_peak *published_peak;
-    pthread_mutex_t peak_lock;                 /* limits; see peak.c */
+    struct ctmi_lock peak_lock;                /* limits; see peak.c */
     struct ctmi_deferred_unmap deferred_unmap; /* see deferred_unmap.h */
 
     _Alignas(64) struct ctm_shard shards[CTM_SHARDS];

@@ -6,7 +6,7 @@
 static void assert_may_change(const struct ctm_tracer *tracer)
 {
     CTMI_ASSERT_WORLD_STOPPED(tracer);
-    CTMI_ASSERT_HELD(tracer->barrier.holder);
+    CTMI_ASSERT_LOCKED(tracer->barrier.lock);
     (void)tracer;
 }
 
@@ -19,9 +19,9 @@ void ctmi_sinks_add(struct ctm_tracer *tracer, struct ctmi_sink *sink)
         end = &(*end)->next;
     }
     sink->next = NULL;
-    pthread_mutex_lock(&tracer->annotations.lock);
+    ctmi_lock_acquire(&tracer->annotations.lock);
     *end = sink;
-    pthread_mutex_unlock(&tracer->annotations.lock);
+    ctmi_lock_release(&tracer->annotations.lock);
 }
 
 void ctmi_sinks_remove(struct ctm_tracer *tracer, struct ctmi_sink *sink)
@@ -32,9 +32,9 @@ void ctmi_sinks_remove(struct ctm_tracer *tracer, struct ctmi_sink *sink)
         link = &(*link)->next;
     }
     if (*link != NULL) {
-        pthread_mutex_lock(&tracer->annotations.lock);
+        ctmi_lock_acquire(&tracer->annotations.lock);
         *link = sink->next;
-        pthread_mutex_unlock(&tracer->annotations.lock);
+        ctmi_lock_release(&tracer->annotations.lock);
     }
 }
 
@@ -107,6 +107,8 @@ size_t ctmi_sinks_memory(const struct ctm_tracer *tracer)
 
 void ctmi_sinks_loss_told(struct ctm_tracer *tracer, uint32_t index)
 {
+    CTMI_ASSERT_LOCKED(tracer->annotations.lock);
+    CTMI_ASSERT(index < tracer->annotations.losses.n);
     for (struct ctmi_sink *sink = tracer->sinks; sink != NULL; sink = sink->next) {
         if (sink->kind->loss_told != NULL) {
             sink->kind->loss_told(sink, &tracer->annotations.losses, index);
@@ -116,6 +118,7 @@ void ctmi_sinks_loss_told(struct ctm_tracer *tracer, uint32_t index)
 
 void ctmi_sinks_end_told(struct ctm_tracer *tracer)
 {
+    CTMI_ASSERT_LOCKED(tracer->annotations.lock);
     for (struct ctmi_sink *sink = tracer->sinks; sink != NULL; sink = sink->next) {
         if (sink->kind->end_told != NULL) {
             sink->kind->end_told(sink, &tracer->annotations.end);

@@ -59,6 +59,7 @@ static ctm_status finish(const ctm_tracer *tracer, struct ctmi_store *store,
 static ctm_status take_locked(ctm_tracer *tracer, size_t tracer_bytes, struct ctm_snapshot **out)
 {
     ctm_totals totals;
+    CTMI_ASSERT_WORLD_STOPPED(tracer);
     ctm_tracer_totals(tracer, &totals);
     ctm_snapshot_info info = {.nframe = ctm_tracer_nframe(tracer),
                               .sample_interval = ctmi_tracer_interval(tracer),
@@ -91,6 +92,9 @@ static ctm_status refuse_lost(const ctm_tracer *tracer, ctm_status status,
                               struct ctm_snapshot *snapshot)
 {
     if (!atomic_load(&tracer->tables_lost)) {
+        if (status == CTM_OK) {
+            ctmi_snapshot_assert_sound(snapshot);
+        }
         return status;
     }
     if (status == CTM_OK) {

@@ -27,7 +27,7 @@ ctm_status ctm_tracer_new(ctm_tracer **out)
         ctmi_store_init(&tracer->shards[i].store);
         ctmi_block_map_forget(tracer->shards[i].memos);
     }
-    pthread_mutex_init(&tracer->peak_lock, NULL);
+    ctmi_lock_init(&tracer->peak_lock);
     ctmi_annotations_init(&tracer->annotations);
     ctmi_reader_barrier_init(&tracer->barrier);
     ctmi_block_map_init(&tracer->map);
@@ -48,9 +48,9 @@ void ctm_tracer_free(ctm_tracer *tracer)
         ctmi_store_free_all(&tracer->shards[i].store);
         pthread_mutex_destroy(&tracer->shards[i].lock);
     }
-    pthread_mutex_destroy(&tracer->peak_lock);
-    pthread_mutex_destroy(&tracer->barrier.lock);
-    pthread_mutex_destroy(&tracer->annotations.lock);
+    ctmi_lock_destroy(&tracer->peak_lock);
+    ctmi_lock_destroy(&tracer->barrier.lock);
+    ctmi_lock_destroy(&tracer->annotations.lock);
     ctmi_mem_free(tracer->command);
     ctmi_block_map_destroy(&tracer->map);
     ctmi_deferred_unmap_destroy(&tracer->deferred_unmap);
@@ -97,7 +97,7 @@ struct ctmi_pending_unmap *ctmi_tracer_drop_map_locked(ctm_tracer *tracer)
 struct ctmi_pending_unmap *ctmi_tracer_forget_locked(ctm_tracer *tracer, bool keep_pages)
 {
     CTMI_ASSERT_WORLD_STOPPED(tracer);
-    CTMI_ASSERT_HELD(tracer->barrier.holder);
+    CTMI_ASSERT_LOCKED(tracer->barrier.lock);
     uint32_t generation = atomic_load(&tracer->generation) + 1;
     atomic_store(&tracer->generation, generation ? generation : 1);
     ctmi_sinks_before_emptying(tracer);
@@ -275,6 +275,7 @@ uint64_t ctm_tracer_unplaced(ctm_tracer *tracer)
 
 size_t ctmi_tracer_memory_locked(struct ctm_tracer *tracer)
 {
+    CTMI_ASSERT_WORLD_STOPPED(tracer);
     size_t bytes = ctmi_mem_resident(tracer, sizeof *tracer) + ctmi_block_map_bytes(&tracer->map) +
                    ctmi_sinks_memory(tracer);
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
@@ -301,12 +302,12 @@ void ctm_tracer_fork_before(ctm_tracer *tracer)
     ctmi_tracer_close(tracer);
     ctmi_block_map_fork_before(&tracer->map);
     ctmi_sinks_fork_before(tracer);
-    pthread_mutex_lock(&tracer->annotations.lock);
+    ctmi_lock_acquire(&tracer->annotations.lock);
 }
 
 void ctm_tracer_fork_after_parent(ctm_tracer *tracer)
 {
-    pthread_mutex_unlock(&tracer->annotations.lock);
+    ctmi_lock_release(&tracer->annotations.lock);
     ctmi_sinks_fork_after_parent(tracer);
     ctmi_block_map_fork_after(&tracer->map);
     ctmi_tracer_open(tracer);
@@ -315,7 +316,7 @@ void ctm_tracer_fork_after_parent(ctm_tracer *tracer)
 
 void ctm_tracer_fork_after_child(ctm_tracer *tracer)
 {
-    pthread_mutex_unlock(&tracer->annotations.lock);
+    ctmi_lock_release(&tracer->annotations.lock);
     ctmi_sinks_fork_after_child(tracer);
     ctmi_block_map_fork_after(&tracer->map);
     ctmi_reader_barrier_open_in_child(&tracer->barrier);

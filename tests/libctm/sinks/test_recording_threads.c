@@ -5,9 +5,14 @@
  */
 #define CHECK_SET_UP set_up
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -302,6 +307,73 @@ static void test_disk_full(void)
     ctm_tracer_free(tracer);
 }
 
+/* From now on the calling thread can start no thread: the system answers EAGAIN. */
+static void forbid_threads(void)
+{
+    struct sock_filter rules[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_clone, 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_clone3, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAGAIN),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog program = {.len = sizeof rules / sizeof rules[0], .filter = rules};
+    REQUIRE(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+    REQUIRE(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+}
+
+static void *resume_without_thread(void *argument)
+{
+    ctm_recorder *recorder = argument;
+    forbid_threads();
+    ctm_recorder_resume(recorder);
+    CHECK_EQ(ctm_recorder_tick(recorder), CTM_ERR_IO);
+    CHECK_EQ(errno, EAGAIN);
+    return NULL;
+}
+
+static void check_first_tick_alone(void)
+{
+    ctm_recording *recording;
+    REQUIRE(ctm_recording_open(path, &recording, NULL) == CTM_OK);
+    CHECK_EQ(ctm_recording_info_get(recording)->moments, 1);
+    ctm_recording_free(recording);
+}
+
+static void fail_to_resume(void)
+{
+    ctm_recorder *recorder, *next;
+    ctm_recorder_state state;
+    pthread_t thread;
+    REQUIRE(ctm_recorder_start(tracer, path, CTM_MAX_RECORD_INTERVAL, NULL, &recorder) == CTM_OK);
+    REQUIRE(ctm_recorder_pause(recorder));
+    REQUIRE(pthread_create(&thread, NULL, resume_without_thread, recorder) == 0);
+    do {
+        ctm_recorder_state_get(recorder, &state);
+    } while (state.recording);
+    CHECK_EQ(state.error, EAGAIN);
+    CHECK(strcmp(state.reason, "the recorder's thread could not be started again") == 0);
+    pthread_join(thread, NULL);
+    check_first_tick_alone();
+    REQUIRE(ctm_recorder_start(tracer, path, CTM_MAX_RECORD_INTERVAL, NULL, &next) == CTM_OK);
+    CHECK_EQ(ctm_recorder_stop(recorder, false), CTM_ERR_IO);
+    CHECK_EQ(ctm_recorder_stop(next, false), CTM_OK);
+    ctm_recorder_free(recorder);
+    ctm_recorder_free(next);
+}
+
+/* The thread cannot be started again after a pause: the recording has ended, and its first tick stays. This thread asks
+ * for the state meanwhile: often enough that ThreadSanitizer sees a write without the lock. */
+static void test_no_thread_after_pause(void)
+{
+    REQUIRE(ctm_tracer_new(&tracer) == CTM_OK);
+    REQUIRE(ctm_tracer_start(tracer, 1) == CTM_OK);
+    for (int round = 0; round < 50; round++) {
+        fail_to_resume();
+    }
+    ctm_tracer_free(tracer);
+}
+
 static void set_up(void)
 {
     snprintf(path, sizeof path, "/tmp/ctm-test-recording-%d.ctr", (int)getpid());
@@ -311,5 +383,6 @@ static void set_up(void)
 TEST_LIST = {
     TEST(test_threads),   TEST(test_many_rows),
     TEST(test_no_memory), TEST(test_no_memory_for_reading),
-    TEST(test_disk_full), TEST_LIST_END,
+    TEST(test_disk_full), TEST(test_no_thread_after_pause),
+    TEST_LIST_END,
 };

@@ -74,7 +74,7 @@ static size_t memory(const struct ctmi_sink *sink)
 static void loss_told(struct ctmi_sink *sink, const struct ctmi_losses *losses, uint32_t place)
 {
     struct notes *notes = (struct notes *)sink;
-    CHECK(pthread_mutex_trylock(&notes->tracer->annotations.lock) != 0);
+    CHECK(pthread_mutex_trylock(&notes->tracer->annotations.lock.mutex) != 0);
     notes->loss_count = losses->rows[place].count;
     note(sink, 'l');
 }

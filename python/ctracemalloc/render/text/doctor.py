@@ -6,6 +6,7 @@ made at start). Some facts hold or do not hold; these decide whether tracing is 
 
 from collections.abc import Mapping
 
+from ...model.doctor import lost_facts
 from .style import Style
 
 # What it means when the fact holds, and when it does not.
@@ -31,11 +32,6 @@ MEANINGS = {
         "frames may be missing or wrong",
     ),
 }
-
-
-def lost_facts(facts: Mapping[str, object]) -> list[str]:
-    """Names of the facts that do not hold."""
-    return [name for name, value in facts.items() if isinstance(value, Mapping) and not value.get("ok")]
 
 
 def format_facts(facts: Mapping[str, object], style: Style) -> list[str]:

@@ -1,7 +1,7 @@
 """Facts about a snapshot's program, as text: its command line, when it began, and how it ended.
 
-Model: the facts about the program are a dict, `run`, which is in the snapshot's file or is made here from a recording's
-moment or a black box. Commands write that dict into the snapshots that they save, so its texts are a part of those files.
+Model: model/origin.py has the facts. In snapshots that an earlier version saved, "began", "moment" and "ended" are texts
+already, and are printed as they are.
 """
 
 import shlex
@@ -9,7 +9,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ...model.origin import size_in
+from ..._words import short_clock
+from ...model.origin import EXIT, RUNNING, STOPPED, UNRECORDED, number_in, size_in
 from .style import Style
 from .units import format_bytes
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from ...recording.reading import Recording
 
 UNRECORDED_END = "killed, or by os._exit or exec"  # such an end is not recorded
-RECORDING_ENDS = {"stopped": "stopped", "exit": "with the program", None: f"no end: it goes on, was {UNRECORDED_END}"}
-BLACK_BOX_ENDS = {"stopped": "stopped", "exit": "with the program", "": UNRECORDED_END}
+BLACK_BOX_ENDS = {RUNNING: "running", STOPPED: "stopped", EXIT: "with the program", UNRECORDED: UNRECORDED_END}
+RECORDING_ENDS = {**BLACK_BOX_ENDS, UNRECORDED: f"no end: it goes on, was {UNRECORDED_END}"}
 
 
 def run_facts(run: Mapping[str, Any], style: Style) -> list[tuple[str, str]]:
@@ -33,12 +34,13 @@ def run_facts(run: Mapping[str, Any], style: Style) -> list[tuple[str, str]]:
         facts.append(("program", style.text(command_text(run["command"]), len("  program  "))))
     pid = f", pid {run['pid']}" if "pid" in run else ""
     if "began" in run:
-        facts.append(("began", f"{run['began']}{pid}"))
+        began = number_in(run, "began")
+        facts.append(("began", f"{run['began'] if began is None else date(began)}{pid}"))
         pid = ""
     if "moment" in run:
-        facts.append(("moment", str(run["moment"])))
+        facts.append(("moment", moment_text(run)))
     if "ended" in run:
-        facts.append(("ended", f"{run['ended']}{pid}"))
+        facts.append(("ended", f"{end_text(run)}{pid}"))
     if "cut off" in run:
         facts.append(("cut off", str(run["cut off"])))
     return facts
@@ -49,45 +51,37 @@ def command_text(words: list[Any]) -> str:
     return str(words[0]) if len(words) == 1 else shlex.join(map(str, words))
 
 
-def run_of_moment(recording: "Recording", at: float | None) -> dict[str, Any]:
-    """`run` for the snapshot of a recording's moment."""
-    index = recording._index(at)
-    cut = {} if recording.truncated is None else {"cut off": recording.truncated}
-    return {
-        "command": words_of(recording.command),
-        "pid": recording.pid,
-        "began": date(recording.started),
-        "moment": f"{recording._clock(index)} of a recording of {recording._clock(len(recording) - 1)}",
-        "ended": recording_end(recording),
-        **cut,
-    }
+def moment_text(run: Mapping[str, Any]) -> str:
+    moment, length = number_in(run, "moment"), number_in(run, "length")
+    if moment is None or length is None:
+        return str(run["moment"])
+    return f"{short_clock(moment)} of a recording of {short_clock(length)}"
 
 
-def run_of_black_box(box: "BlackBox") -> dict[str, Any]:
-    """`run` for a snapshot of a black box, taken now."""
-    ended = describe_black_box(box, box.running)
-    if box.ended_at is not None:
-        ended += f" at {date(box.ended_at)}"
-    return {"command": words_of(box.command), "pid": box.pid, "began": date(box.started), "ended": ended}
+def end_text(run: Mapping[str, Any]) -> str:
+    """How the program ended, or the recording that the snapshot is of."""
+    ended, incomplete, at = str(run["ended"]), run.get("incomplete"), number_in(run, "ended at")
+    if "moment" in run:
+        return recording_end_text(ended, incomplete is not None)
+    return black_box_end_text(ended, incomplete) + (f" at {date(at)}" if at is not None else "")
+
+
+def recording_end_text(ended: str, incomplete: bool) -> str:
+    return "the recording, before the program" if incomplete else RECORDING_ENDS.get(ended, ended)
+
+
+def black_box_end_text(ended: str, incomplete: object) -> str:
+    state = BLACK_BOX_ENDS.get(ended, ended)
+    return f"{state}, incomplete: {incomplete}" if incomplete else state
 
 
 def recording_end(recording: "Recording") -> str:
     """How the program, or the recording alone, ended."""
-    if recording.incomplete is not None:
-        return "the recording, before the program"
-    return RECORDING_ENDS.get(recording.ended, recording.ended or "")
+    return recording_end_text(recording.ended or UNRECORDED, recording.incomplete is not None)
 
 
 def describe_black_box(box: "BlackBox", running: bool) -> str:
-    state = "running" if running else BLACK_BOX_ENDS.get(box.ended or "", box.ended or "")
-    return f"{state}, incomplete: {box.incomplete}" if box.incomplete else state
-
-
-def words_of(command: str) -> list[str]:
-    try:
-        return shlex.split(command)
-    except ValueError:
-        return [command]
+    return black_box_end_text(RUNNING if running else box.ended or UNRECORDED, box.incomplete)
 
 
 def date(seconds: float) -> str:

@@ -1,14 +1,15 @@
 """A recording as text.
 
 Model: the text consists of a few facts, memory over time as a line of blocks and a table of moments, and what changed between
-the two ends. Only the public side of a Recording is read, and the functions by which it formats and finds times.
+the two ends. Only the public side of a Recording is read; Ticks finds the moments, and their short times.
 """
 
 from collections.abc import Sequence
 
-from ..._words import clock, counted
+from ..._words import clock, counted, short_clock
 from ...model.series import highest_sizes, steps_between
 from ...recording.reading import Moment, Recording
+from ...recording.ticks import Ticks
 from . import losses
 from .diff import format_diff
 from .origin import date, recording_end
@@ -30,34 +31,39 @@ def format_recording(
     start: float | None = None,
     end: float | None = None,
 ) -> list[str]:
-    lines = format_head(recording, style)
+    ticks = Ticks(recording.times, recording.interval)
+    lines = format_head(recording, ticks, style)
     if not len(recording):
         return [*lines, "", "it has no moments"]
-    first, last = recording._range(start, end)
+    first, last = ticks.range(start, end)
     moments = recording.totals()[first : last + 1]
-    lines += ["", *format_timeline(moments, style), "", *format_moments(recording, first, last, style)]
+    lines += ["", *format_timeline(moments, style), "", *format_moments(recording, ticks, first, last, style)]
     if first == last:
         return lines
     old, new = recording.snapshot(moments[0].time), recording.snapshot(moments[-1].time)
-    lines += ["", style.bold(f"from {recording._clock(first)} to {recording._clock(last)}")]
+    lines += ["", style.bold(f"from {clock_of(ticks, first)} to {clock_of(ticks, last)}")]
     return lines + format_diff(old, new, key, top, style, samples=False)
 
 
-def format_head(recording: Recording, style: Style) -> list[str]:
+def clock_of(ticks: Ticks, index: int) -> str:
+    return short_clock(ticks.short_time(index))
+
+
+def format_head(recording: Recording, ticks: Ticks, style: Style) -> list[str]:
     facts = []
     if recording.command:
         facts.append(("program", style.text(recording.command, len("  program  "))))
     facts.append(("began", f"{date(recording.started)}, pid {recording.pid}"))
-    length = recording._clock(len(recording) - 1) if len(recording) else clock(0)
-    ticks = counted(len(recording), "tick")
-    facts.append(("length", f"{length} in {ticks}, one every {recording.interval:g} s"))
+    length = clock_of(ticks, len(recording) - 1) if len(recording) else clock(0)
+    number = counted(len(recording), "tick")
+    facts.append(("length", f"{length} in {number}, one every {recording.interval:g} s"))
     facts.append(("ended", style.text(recording_end(recording), len("  ended    "))))
     if len(recording):
         peak = recording.peak
-        reached = recording._clock(recording._index(peak.time))
+        reached = clock_of(ticks, ticks.index(peak.time))
         facts.append(("peak", f"{format_bytes(peak.size)}, reached by {reached}"))
     facts += [(event.what, f"at {clock(event.time)}") for event in recording.events[1:]]
-    facts += [("sample", sample_text(interval)) for interval in recording._sample_intervals()]
+    facts += [("sample", sample_text(interval)) for interval in recording.sample_intervals]
     facts += losses.facts(recording)
     if recording.truncated:
         facts.append(("cut off", recording.truncated))
@@ -73,11 +79,11 @@ def format_timeline(moments: Sequence[Moment], style: Style) -> list[str]:
     return [style.bold(f"live memory, up to {format_bytes(most)}"), f"  {bars}"]
 
 
-def format_moments(recording: Recording, first: int, last: int, style: Style) -> list[str]:
+def format_moments(recording: Recording, ticks: Ticks, first: int, last: int, style: Style) -> list[str]:
     rows = [["", "time", "live", "change", "blocks", "process"]]
     for index, moment, change in steps_between(recording.totals(), first, last, ROWS):
         grown = "" if change is None else format_change(change)
         resident = format_bytes(moment.resident) if moment.resident else ""
-        rows.append(["", recording._clock(index), format_bytes(moment.size), grown, f"{moment.count:,}", resident])
+        rows.append(["", clock_of(ticks, index), format_bytes(moment.size), grown, f"{moment.count:,}", resident])
     head, *body = format_table(rows, 0, ("process", "blocks", "change"), style)
     return [style.dim(head), *body]
