@@ -148,7 +148,7 @@ static int set_own_file(PyObject *module)
     return 0; // NOLINT(clang-analyzer-unix.Malloc): pyctm_attribution_own_file() keeps it
 }
 
-static int set_own(pyctm_state *types, int on)
+static int set_self_scope(pyctm_state *types, int on)
 {
     if (on) {
         return pyctm_self_scope_begin(((pyctm_module_state *)types)->capture);
@@ -205,7 +205,7 @@ static int module_exec(PyObject *module)
         pyctm_types_init(module, &state->types) < 0) {
         return -1;
     }
-    state->types.guard_set = set_own;
+    state->types.self_scope_set = set_self_scope;
     return 0;
 }
 

@@ -6,6 +6,7 @@
 #ifndef PYCTM_API_MODULE_H
 #define PYCTM_API_MODULE_H
 
+#include "types/errors.h"
 #include "types/types.h"
 
 #include "capture/capture.h"
@@ -24,6 +25,7 @@ typedef struct pyctm_module_state {
 
 static inline pyctm_module_state *pyctm_module_state_of(PyObject *module)
 {
+    PYCTM_ASSERT_GIL();
     return PyModule_GetState(module);
 }
 

@@ -1,10 +1,11 @@
-/* black_box.c: BlackBoxCore, through which the package's BlackBox (blackbox/reading.py) reads a file.
+/* black_box.c: BlackBoxHandle, through which the package's BlackBox (blackbox/reading.py) reads a file.
  *
  * Model: a handle on a ctm_black_box. Taking a snapshot may wait for a program that empties its tables, so it runs without
  * the GIL; meanwhile `busy` makes calls of other threads fail.
  */
+#include "types/errors.h"
+#include "types/instances.h"
 #include "types/losses.h"
-#include "types/support.h"
 
 #include <errno.h>
 
@@ -165,7 +166,7 @@ static PyType_Slot box_slots[] = {
 };
 
 static PyType_Spec box_spec = {
-    .name = "ctracemalloc._ctracemalloc.BlackBoxCore",
+    .name = "ctracemalloc._ctracemalloc.BlackBoxHandle",
     .basicsize = sizeof(box_object),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = box_slots,
