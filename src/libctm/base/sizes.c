@@ -2,9 +2,10 @@
 #include "base/sizes.h"
 
 #include <stdatomic.h>
-#include <stdbool.h>
 
 #include "base/assert.h"
+
+#define IS_POWER_OF_TWO(number) ((number) != 0 && ((number) & ((number) - 1)) == 0)
 
 static const struct ctmi_sizes shipped = {
     .rows_first_log2 = 16,
@@ -20,16 +21,11 @@ const struct ctmi_sizes *ctmi_sizes(void)
     return atomic_load_explicit(&in_use, memory_order_relaxed);
 }
 
-static bool is_power_of_two(size_t number)
-{
-    return number != 0 && (number & (number - 1)) == 0;
-}
-
 void ctmi_sizes_set(const struct ctmi_sizes *sizes)
 {
     const struct ctmi_sizes *set = sizes != NULL ? sizes : &shipped;
     CTMI_ASSERT(set->rows_first_log2 >= 9 && set->spare_sites < 1u << set->rows_first_log2);
-    CTMI_ASSERT(is_power_of_two(set->spare_sites) && is_power_of_two(set->overflow_first));
+    CTMI_ASSERT(IS_POWER_OF_TWO(set->spare_sites) && IS_POWER_OF_TWO(set->overflow_first));
     CTMI_ASSERT(set->peak_stamps > 1 && set->window > 0);
     atomic_store_explicit(&in_use, set, memory_order_relaxed);
 }
