@@ -5,16 +5,22 @@ Model: a *suite* is a command. Some run once (the C core, the layers), most once
 own with a timeout, at most two at a time; its output is written to build/logs/, and one line says how it ended. A suite reports
 its counts by printing
 
-    ::counts passed=N failed=N skipped=N        (the last such line is used)
+    ::counts passed=N failed=N skipped=N        (one such line)
     ::skip WHAT: WHY                            (any number of lines)
 
-and fails by a non-zero exit status. Status 77 means that it could not run here, and its last line says why. A suite that
-prints no counts is one test. The last line of the whole output is "N passed, N failed, N skipped".
+and fails by a non-zero exit status, without that line, or with a second one (a child that went on as its parent would print
+it). Only where a suite is said to be one test there is no such line. Status 77 means that it could not run here, and its
+last line says why. The last line of the whole output is "N passed, N failed, N skipped".
+
+pytest runs tests in its own process, so a test can end that with any status. tests/conftest.py writes down each test that
+begins and how it ended, in build/logs/LABEL.progress. A process that printed no counts was ended by the test that had begun:
+that test failed, and another process runs the tests that had not begun.
 
 Only the standard library is used, and the driver itself needs no Python newer than 3.8.
 """
 
 import argparse
+import json
 import os
 import re
 import signal
@@ -32,11 +38,15 @@ COULD_NOT_RUN = 77
 SKIPS_SHOWN = 400
 FAILURE_LINES_SHOWN = 60  # of one suite
 LINES_OF_A_FAILURE = 8
+LINES_OF_A_CRASH = 4
+MOST_PROCESSES = 10  # for the tests of one suite
 SMALL_ZOO = "zoo-small"  # runs only if requested: it builds a CPython and makes Debian folders
 
-Suite = namedtuple("Suite", "name command timeout where long", defaults=(None, False))
+Suite = namedtuple("Suite", "name command timeout where long one_test", defaults=(None, False, False))
 Python = namedtuple("Python", "version prefix path")
 Outcome = namedtuple("Outcome", "status name seconds passed failed skipped reasons log")
+Told = namedtuple("Told", "passed failed skipped reasons failures")  # of the tests of processes that printed no counts
+NOTHING_TOLD = Told(0, 0, 0, [], [])
 
 print_lock = threading.Lock()
 running = set()  # process groups of the running suites; a set operation is one step under the GIL
@@ -103,7 +113,7 @@ def all_suites():
         Suite("layers", ["tools/check_layers.py"], 600, ONLY_SOURCES),
         Suite("hooks", ["tools/check_hooks.py"], 600, ONLY_SOURCES),
         Suite("driver", ["tests/test_run_all.py"], 60, ONLY_SOURCES),
-        Suite("gates", ["tests/lint/try_gates.py"], 1800, ONLY_SOURCES, True),
+        Suite("gates", ["tests/lint/try_gates.py"], 5400, ONLY_SOURCES, True),
         *libctm_suites(),
         pytest_suite("pyext", "tests/pyext", 900),
         pytest_suite("package", "tests/package", 900),
@@ -111,7 +121,7 @@ def all_suites():
         pytest_suite("integration", "tests/integration", 1800),
         *cpython_suites(),
         Suite("cost", ["tests/cost/run.py"], 600, "3.13"),
-        Suite("demo", ["examples/demo/compile_stdlib.py", "--limit", "150"], 300),
+        Suite("demo", ["examples/demo/compile_stdlib.py", "--limit", "150"], 300, one_test=True),
         Suite("asan-extension", ["tests/run_asan.py"], 2700, "3.13"),
         Suite("docs", ["tests/docs/run.py"], 1200, "3.13"),
         Suite("sdist", ["tests/run_sdist.py"], 1200, "3.13", True),
@@ -132,9 +142,9 @@ def environment(long):
     return env
 
 
-def run_logged(command, log_path, timeout, env):
+def run_logged(command, log_path, timeout, env, mode="wb"):
     """Returns the exit status, or None if the command did not end in time."""
-    with open(log_path, "wb") as log:
+    with open(log_path, mode) as log:
         log.write(("$ %s\n" % " ".join(command)).encode())
         log.flush()
         process = subprocess.Popen(
@@ -177,11 +187,17 @@ def interrupted(number, frame):
 
 
 def parse_log(text):
-    counts = None
-    for match in re.finditer(r"^::counts passed=(\d+) failed=(\d+) skipped=(\d+)", text, re.M):
-        counts = tuple(int(number) for number in match.groups())
-    reasons = re.findall(r"^::skip (.*)$", text, re.M)
-    return counts, reasons
+    """([(passed, failed, skipped) of each line of counts], [why a test was skipped])"""
+    lines = re.findall(r"^::counts passed=(\d+) failed=(\d+) skipped=(\d+)", text, re.M)
+    return [tuple(int(number) for number in line) for line in lines], re.findall(r"^::skip (.*)$", text, re.M)
+
+
+def crash_in(text):
+    """faulthandler's report of a crash: what happened, and the innermost frames."""
+    found = re.search(r"^.*Fatal Python error: .*(?:\n.*)*", text, re.M)
+    lines = found.group().splitlines() if found else []
+    frames = [line.strip() for line in lines if re.match(r'  File "', line)]
+    return [line.strip() for line in lines[:1]] + frames[: LINES_OF_A_CRASH - 1]
 
 
 def failures_in(text):
@@ -194,29 +210,119 @@ def failures_in(text):
     told += re.findall("^(?:FAIL|ERROR): +(.*)$", text, re.M) if not told else []
     wrong = re.findall(r"^(?:FAIL|ERROR|TOO MUCH):? +.*$", text, re.M)
     last = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("::")][-4:]
-    return [line[:300] for line in (told or wrong or last)]
+    return [line[:300] for line in (told or wrong or crash_in(text) or last)]
 
 
-def judge(name, status, text, timeout, seconds, log_path):
+def is_pytest(suite):
+    return suite.command[:2] == ["-m", "pytest"]
+
+
+def counts_problem(suite, status, counts):
+    """What is wrong with how a suite reports its counts, or None."""
+    if len(counts) > 1:
+        return "it printed %d lines of counts: a child of a test went on as its parent" % len(counts)
+    if not counts and (is_pytest(suite) or (status == 0 and not suite.one_test)):
+        return "it printed no counts" + (": what was left of it was not run" if is_pytest(suite) else "")
+    if status == COULD_NOT_RUN and counts:
+        return "status %d after tests were run" % status
+    return None
+
+
+def judge(suite, name, status, text, seconds, log_path, before=NOTHING_TOLD):
+    """The Outcome of a suite. `text` is the output of its last process, `before` what was told by those before it."""
     counts, reasons = parse_log(text)
+    problem = counts_problem(suite, status, counts)
     lines = [line for line in text.splitlines()[1:] if line.strip()]
     last_line = lines[-1].strip() if lines else "no output"
-    if status == COULD_NOT_RUN:
+    if status == COULD_NOT_RUN and problem is None:
         return Outcome("SKIP", name, seconds, 0, 0, 1, [last_line], log_path)
-    passed, failed, skipped = counts or (int(status == 0), int(status != 0), 0)
-    if status != 0:
-        failed = max(failed, 1)
-    if failed:
-        reasons = failures_in(text)
+    at_end = counts[-1] if counts else (int(suite.one_test and status == 0), 0, 0)
+    reported = max([failed for _passed, failed, _skipped in counts] or [0]) + before.failed
+    passed, skipped = at_end[0] + before.passed, at_end[2] + before.skipped
+    if status != 0 or problem or reported:
+        failures = list(before.failures)
+        if reported > before.failed or not failures:
+            failures += failures_in(text)
         if status is None:
-            reasons = reasons + ["no end after %d s" % timeout]
-        elif counts is None or counts[1] == 0:
-            reasons = reasons + ["exit status %d: %s" % (status, last_line[:150])]
-        return Outcome("FAIL", name, seconds, passed, failed, skipped, reasons, log_path)
+            failures.append("no end after %d s" % suite.timeout)
+        elif status != 0 and reported == before.failed:
+            failures.append("exit status %d: %s" % (status, last_line[:150]))
+        failures += [problem] if problem else []
+        return Outcome("FAIL", name, seconds, passed, max(reported, 1), skipped, failures, log_path)
+    reasons = before.reasons + reasons
     if passed == 0 and skipped == 0:
         return Outcome("FAIL", name, seconds, 0, 1, 0, ["it ran no test"], log_path)
-    word = "PASS" if passed else "SKIP"
-    return Outcome(word, name, seconds, passed, failed, skipped, reasons, log_path)
+    return Outcome("PASS" if passed else "SKIP", name, seconds, passed, 0, skipped, reasons, log_path)
+
+
+# --- pytest: the tests of a process that printed no counts ---
+
+
+def read_progress(path):
+    """The records of tests/conftest.py, (what, test, text); a process may have ended in the middle of the last."""
+    records = []
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            for line in file:
+                try:
+                    records.append(tuple(json.loads(line)))
+                except ValueError:
+                    pass
+    return records
+
+
+def begun(records):
+    """The test that began and did not end, or None."""
+    ended = {test for what, test, _text in records if what == "ended"}
+    left = [test for what, test, _text in records if what == "begun" and test not in ended]
+    return left[-1] if left else None
+
+
+def told(records):
+    of_kind = {kind: [record for record in records if record[0] == kind] for kind in ("passed", "failed", "skipped")}
+    reasons = ["%s: %s" % (test, text) for _what, test, text in of_kind["skipped"]]
+    failures = []
+    for _what, test, text in of_kind["failed"]:
+        failures += [test] + ["    " + line[:300] for line in text.splitlines() if line.strip()]
+    return Told(len(of_kind["passed"]), len(of_kind["failed"]), len(of_kind["skipped"]), reasons, failures)
+
+
+def record_the_end(progress, test, status, suite, text):
+    """Write down the failure of the test that ended its process, or that was running when the time was over."""
+    how = (
+        "no end after %d s of the suite" % suite.timeout if status is None else "it ended the process, with status %d" % status
+    )
+    crash = [re.sub("^.*(?=Fatal Python error)", "", line) for line in crash_in(text)]
+    lines = ["failed", test, "\n".join([how] + crash)], ["ended", test, ""]
+    with open(progress, "a", encoding="utf-8") as file:
+        file.write("\n" + "".join(json.dumps(line) + "\n" for line in lines))
+
+
+def run_pytest(suite, command, log_path, env):
+    """Returns (status and output of the last process, Told of those before it or that printed no counts)."""
+    progress = os.path.splitext(log_path)[0] + ".progress"
+    if os.path.exists(progress):
+        os.remove(progress)
+    deadline = time.monotonic() + suite.timeout
+    for number in range(MOST_PROCESSES):
+        before, at = read_progress(progress), os.path.getsize(log_path) if number else 0
+        left = max(deadline - time.monotonic(), 1)
+        status = run_logged(command + ["--progress=" + progress], log_path, left, env, "ab" if number else "wb")
+        text = read_from(log_path, at)
+        if parse_log(text)[0]:
+            return status, text, told(before)
+        test = begun(read_progress(progress))
+        if test is not None:
+            record_the_end(progress, test, status, suite, text)
+        if test is None or status is None:
+            break
+    return status, text, told(read_progress(progress))
+
+
+def read_from(path, offset=0):
+    with open(path, "rb") as file:
+        file.seek(offset)
+        return file.read().decode("utf-8", "replace")
 
 
 def run_suite(suite, python, long):
@@ -227,11 +333,12 @@ def run_suite(suite, python, long):
     else:
         command = [sys.executable, *suite.command]
     started = time.monotonic()
-    status = run_logged(command, log_path, suite.timeout, environment(long))
-    seconds = time.monotonic() - started
-    with open(log_path, encoding="utf-8", errors="replace") as log:
-        text = log.read()
-    outcome = judge(label, status, text, suite.timeout, seconds, log_path)
+    if is_pytest(suite):
+        status, text, before = run_pytest(suite, command, log_path, environment(long))
+    else:
+        status = run_logged(command, log_path, suite.timeout, environment(long))
+        text, before = read_from(log_path), NOTHING_TOLD
+    outcome = judge(suite, label, status, text, time.monotonic() - started, log_path, before)
     report(outcome)
     return outcome
 
@@ -315,10 +422,10 @@ def prepare(version, place, light=False):
     log_path = os.path.join(LOGS, version + "-install.log")
     started = time.monotonic()
     command = prefix + ["tools/venv.sh", *(["--light"] if light else []), version, interpreter]
-    status = run_logged(command, log_path, 1200, environment(False))
-    with open(log_path, encoding="utf-8", errors="replace") as log:
-        text = log.read()
-    outcome = judge(name, status, text, 1200, time.monotonic() - started, log_path)
+    suite = Suite(name, command, 1200, one_test=True)
+    status = run_logged(command, log_path, suite.timeout, environment(False))
+    text = read_from(log_path)
+    outcome = judge(suite, name, status, text, time.monotonic() - started, log_path)
     report(outcome)
     for line in text.splitlines():
         if line.startswith("venv "):

@@ -18,17 +18,33 @@ import run as zoo
 import run_all
 
 
-def judge(status, text):
-    return run_all.judge("x", status, "$ command\n" + text, 5, 1.0, "x.log")
+def judge(status, text, command=("x.py",), one_test=False):
+    suite = run_all.Suite("x", list(command), 5, one_test=one_test)
+    return run_all.judge(suite, "x", status, "$ command\n" + text, 1.0, "x.log")
+
+
+PYTEST = ("-m", "pytest", "tests/x")
+GOOD = "::counts passed=3 failed=0 skipped=0\n"
 
 
 class JudgeTest(unittest.TestCase):
-    def test_counts_are_taken_from_the_last_line(self):
-        text = "::counts passed=1 failed=0 skipped=0\n::skip a: b\n::counts passed=3 failed=0 skipped=1\n"
-        outcome = judge(0, text)
+    def test_counts_and_skips(self):
+        outcome = judge(0, "::skip a: b\n::counts passed=3 failed=0 skipped=1\n")
         self.assertEqual(outcome.status, "PASS")
         self.assertEqual((outcome.passed, outcome.failed, outcome.skipped), (3, 0, 1))
         self.assertEqual(outcome.reasons, ["a: b"])
+
+    def test_counts_twice_are_a_failure(self):
+        for command in (("x.py",), PYTEST):
+            outcome = judge(0, "FAILED a.py::test_x\n::counts passed=0 failed=1 skipped=0\n" + GOOD, command)
+            self.assertEqual((outcome.status, outcome.passed, outcome.failed), ("FAIL", 3, 1))
+            self.assertEqual(judge(0, GOOD + GOOD, command).status, "FAIL")
+            self.assertIn("2 lines of counts", judge(0, GOOD + GOOD, command).reasons[-1])
+
+    def test_no_counts_are_a_failure(self):
+        for status in (0, 1, 77, -6):
+            self.assertEqual(judge(status, "a.py::test_x ", PYTEST).status, "FAIL", status)
+        self.assertEqual(judge(0, "all is well\n").status, "FAIL")
 
     def test_a_crash_after_good_counts_is_a_failure(self):
         outcome = judge(-11, "::counts passed=3 failed=0 skipped=0\n")
@@ -60,9 +76,16 @@ class JudgeTest(unittest.TestCase):
     def test_could_not_run(self):
         outcome = judge(77, "no compiler\n")
         self.assertEqual((outcome.status, outcome.skipped, outcome.reasons), ("SKIP", 1, ["no compiler"]))
+        self.assertEqual(judge(77, GOOD).status, "FAIL")
 
-    def test_without_counts_a_suite_is_one_test(self):
-        self.assertEqual((judge(0, "").passed, judge(1, "").failed), (1, 1))
+    def test_a_suite_that_is_one_test_needs_no_counts(self):
+        self.assertEqual((judge(0, "", one_test=True).passed, judge(1, "", one_test=True).failed), (1, 1))
+
+    def test_a_crash_is_told_with_where_it_was(self):
+        text = "test_x (a.B) ... Fatal Python error: Aborted\n\nCurrent thread 0x1 (most recent call first):\n"
+        text += "".join('  File "a.py", line %d in f\n' % line for line in range(30))
+        wanted = ["test_x (a.B) ... Fatal Python error: Aborted"] + ['File "a.py", line %d in f' % line for line in range(3)]
+        self.assertEqual(judge(-6, text).reasons[:4], wanted)
 
 
 class ZooTest(unittest.TestCase):
@@ -250,5 +273,12 @@ class RunTest(unittest.TestCase):
             self.assertTrue(os.path.exists(os.path.join(run_all.ROOT, path)), suite.name)
 
 
+def main():
+    result = unittest.main(exit=False).result
+    failed, skipped = len(result.failures) + len(result.errors), len(result.skipped)
+    print("::counts passed=%d failed=%d skipped=%d" % (result.testsRun - failed - skipped, failed, skipped))
+    return 0 if result.wasSuccessful() else 1
+
+
 if __name__ == "__main__":
-    unittest.main()
+    sys.exit(main())

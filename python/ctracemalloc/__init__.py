@@ -64,7 +64,7 @@ from .recording.writing import Recorder, open_recording, record
 _provide.register()
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> object:
     if name == "Recording":  # a program that only traces does not need these modules
         from .recording.reading import Recording
 

@@ -216,6 +216,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     pyctm_module_state *state = pyctm_module_state_of(module);
     Py_VISIT(state->stdlib);
     Py_VISIT(state->get_traces);
+    Py_VISIT(state->paused_recorder);
     Py_VISIT(state->package_name);
     Py_VISIT(state->is_tracing_name);
     Py_VISIT(state->get_traces_name);
@@ -232,6 +233,7 @@ static int module_clear(PyObject *module)
     pyctm_module_state *state = pyctm_module_state_of(module);
     Py_CLEAR(state->stdlib);
     Py_CLEAR(state->get_traces);
+    Py_CLEAR(state->paused_recorder);
     Py_CLEAR(state->package_name);
     Py_CLEAR(state->is_tracing_name);
     Py_CLEAR(state->get_traces_name);

@@ -191,7 +191,7 @@ static int filter_by_block(pyctm_state *state, PyObject *self, pyctm_snapshot_ha
         result = count_kept(state, self, handle, site, ours, filters, &kept[site]);
     }
     if (result == 0) {
-        ctm_status status = ctm_snapshot_keep(handle->snapshot, kept, out);
+        ctm_status status = ctm_snapshot_select(handle->snapshot, kept, out);
         if (status != CTM_OK) {
             pyctm_status_raise(state, status, NULL, NULL);
             result = -1;
