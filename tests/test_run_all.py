@@ -315,6 +315,31 @@ class PythonsTest(unittest.TestCase):
         self.assertNotIn("gcc", self.lacks("true -pthread"))
 
 
+@unittest.skipUnless(shutil.which("git"), "git is not installed")
+class LintTest(unittest.TestCase):
+    def test_files_that_git_does_not_know_are_named(self):
+        with tempfile.TemporaryDirectory() as folder:
+            program = os.path.join(folder, "build", "venv-lint", "bin", "pre-commit")
+            os.makedirs(os.path.dirname(program))
+            os.mkdir(os.path.join(folder, "tools"))
+            for name in ("lint.sh", "requirements-lint.txt"):
+                shutil.copy(os.path.join(run_all.ROOT, "tools", name), os.path.join(folder, "tools"))
+            shutil.copy(
+                os.path.join(folder, "tools", "requirements-lint.txt"), os.path.join(folder, "build/venv-lint/requirements")
+            )
+            os.symlink("/bin/true", program)
+            for command in (["git", "init", "-q"], ["git", "add", "-A"]):
+                subprocess.run(command, cwd=folder, check=True)
+            self.assertEqual(self.said(folder), "")
+            with open(os.path.join(folder, "new.py"), "w"):
+                pass
+            self.assertIn("\nnew.py\n", self.said(folder))
+
+    def said(self, folder):
+        command = ["bash", os.path.join(folder, "tools", "lint.sh")]
+        return subprocess.run(command, stderr=subprocess.PIPE, check=True, text=True).stderr
+
+
 class RunTest(unittest.TestCase):
     def test_a_hanging_suite_and_its_children_are_ended(self):
         child = "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])"
