@@ -6,7 +6,7 @@
 #            SECONDS_EACH  how long each fuzz target runs (60); TARGET: only this one
 #            ONLY       run only the suites whose name contains one of these: make test ONLY="parity integration";
 #                       make test-zoo ONLY=trixie: only these members of the zoo
-#            LIGHT      LIGHT=1: without the packages that some tests use (numpy and others, 700 MB): they are skipped
+#            LIGHT      LIGHT=1: without the packages that some tests use (numpy and others; README.md has their size): they are skipped
 #            CTM_ZOO    folder with the builds of CPython and the Debian releases of test-zoo (default build/zoo)
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.14 python3.12 python3.11 python3.15; do command -v $$p && break; done)

@@ -1,7 +1,7 @@
 # Writes to LIST what CTest is to run of the tests that PROGRAM knows; see ctm_test in CMakeLists.txt.
 #
 # PROGRAM --list prints a heading and "  NAME" for each. LAUNCHER: words before the program, separated by semicolons.
-cmake_minimum_required(VERSION 3.16)
+cmake_minimum_required(VERSION 3.24)
 execute_process(COMMAND ${PROGRAM} --list OUTPUT_VARIABLE printed RESULT_VARIABLE status)
 if(status)
   message(FATAL_ERROR "${PROGRAM} --list: ${status}")

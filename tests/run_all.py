@@ -113,7 +113,7 @@ def all_suites():
         Suite("layers", ["tools/check_layers.py"], 600, ONLY_SOURCES),
         Suite("hooks", ["tools/check_hooks.py"], 600, ONLY_SOURCES),
         Suite("driver", ["tests/test_run_all.py"], 60, ONLY_SOURCES),
-        Suite("gates", ["tests/lint/try_gates.py"], 1800, ONLY_SOURCES, True),
+        Suite("gates", ["tests/lint/try_gates.py"], 5400, ONLY_SOURCES, True),
         *libctm_suites(),
         pytest_suite("pyext", "tests/pyext", 900),
         pytest_suite("package", "tests/package", 900),

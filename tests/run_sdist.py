@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The package as users get it: builds an sdist and a wheel from it, and tries both in fresh environments.
 
-Model: the sdist has the files that git tracks, without the service's own files; in a tree with others it is a failure. A wheel built from the unpacked sdist is
-installed into a new virtual environment; the suites run there, from the unpacked sdist, with nothing of this folder.
+Model: the sdist has the files that git tracks, without the service's own files; a tree with untracked files is a failure.
+A wheel built from the unpacked sdist is installed into a new virtual environment; the suites run there, from the unpacked sdist, with nothing of this folder.
 Status 77: what is needed cannot be downloaded.
 """
 

@@ -114,18 +114,39 @@ def headers_that_need_others(root, folder, headers=None):
     return {name: said for name, said in run_all(root, commands) if said is not None}
 
 
+def compile_all(root, folder, headers, scratch, *options):
+    """({file: its object, in the folder `scratch`}, {file: why it does not compile}) of the C files of a folder."""
+    objects = {name: Path(scratch, f"{n}.o") for n, name in enumerate(files_of(root, folder, ".c"))}
+    flags = flags_of(folder, headers)
+    commands = {name: [compiler(), *flags, "-O0", "-w", *options, "-c", name, "-o", to] for name, to in objects.items()}
+    broken = {name: said for name, said in run_all(root, commands) if said is not None}
+    return {name: to for name, to in objects.items() if name not in broken}, broken
+
+
+def variables_of(root, folder, headers=None):
+    """{file: [(name, section)]} of what is not constant and outlives a call, of the C files of a folder that compile."""
+    variables = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        objects, _ = compile_all(root, folder, headers, scratch, "-fPIC")
+        for name, there in objects.items():
+            lines = subprocess.check_output(["nm", "-f", "sysv", there], text=True).splitlines()
+            rows = [[cell.strip() for cell in line.split("|")] for line in lines if line.count("|") == 6]
+            found = [
+                (row[0].split(".")[0], row[6])
+                for row in rows
+                if row[6].startswith((".data", ".bss", ".tdata", ".tbss", "*COM"))
+            ]
+            variables[name] = sorted({(symbol, where) for symbol, where in found if not where.startswith(".data.rel.ro")})
+    return variables
+
+
 def symbols_of(root, folder, headers=None):
     """({file: (its defined symbols, its undefined ones)}, {file: why it does not compile}) of the C files of a folder."""
-    symbols, broken = {}, {}
+    symbols = {}
     with tempfile.TemporaryDirectory() as scratch:
-        objects = {name: Path(scratch, f"{n}.o") for n, name in enumerate(files_of(root, folder, ".c"))}
-        flags = flags_of(folder, headers)
-        commands = {name: [compiler(), *flags, "-O0", "-w", "-c", name, "-o", to] for name, to in objects.items()}
-        for name, said in run_all(root, commands):
-            if said is not None:
-                broken[name] = said
-                continue
-            rows = [line.split() for line in subprocess.check_output(["nm", objects[name]], text=True).splitlines()]
+        objects, broken = compile_all(root, folder, headers, scratch)
+        for name, there in objects.items():
+            rows = [line.split() for line in subprocess.check_output(["nm", there], text=True).splitlines()]
             defined = {row[-1] for row in rows if row[-2] in "TDRBCVW" and len(row) == 3}
             symbols[name] = defined, {row[-1] for row in rows if row[-2] in "Uvw"}
     return symbols, broken

@@ -40,7 +40,8 @@ LIBC = {
 CPYTHON = {
     "PyBytes_AS_STRING", "PyBytes_GET_SIZE", "PyGILState_GetThisThreadState", "PyThreadState_GetUnchecked", "PyType_HasFeature",
     "PyUnicode_DATA", "PyUnicode_GET_LENGTH", "PyUnicode_IS_COMPACT_ASCII", "PyUnicode_READ", "Py_IsFinalizing", "Py_SIZE",
-    "Py_TYPE", "_PyThreadState_UncheckedGet", "_Py_IsFinalizing",
+    "Py_TYPE", "_PyThreadState_UncheckedGet", "_PyUnicode_DATA", "_Py_IsFinalizing", "_Py_SIZE_impl", "_Py_TYPE",
+    "_Py_TYPE_impl",
 }  # fmt: skip
 # Files that call through pointers. The value matches the project's functions that the pointer may point to, FILE:NAME. None:
 # it points to the former allocator or listener, which is called as it would be without this package.

@@ -8,6 +8,7 @@
 - Each header compiles alone, those of the extension with each CPython whose headers are here; so do the C files.
 - The compiled core has no undefined symbol of Python's.
 - No two C files need each other at link level (tools/link_graph.py).
+- No C file has state of its own but those of PROCESS_STATE: state is in objects that are passed.
 - The extension asks for CPython's version in src/pyext/capture/frames only.
 
 check_hooks.py checks what hooks call.
@@ -49,6 +50,28 @@ SYSTEM_HEADERS = {
     "sys/types.h", "sys/uio.h", "time.h", "unistd.h",
 }  # fmt: skip
 BUILD_OPTIONS = {"CTM_ASSERTS", "CTM_EMBEDDED"}
+# The files that may have variables that outlive a call, which of them, and why the state is the process's. A file of the
+# extension may have CPython's tables of methods, slots, members and types too, which CPython declares as not constant.
+PROCESS_STATE = {
+    "src/libctm/base/memory.c": (("refuses_hook",), "a test replaces the allocator of the process"),
+    "src/libctm/base/sizes.c": (("in_use",), "a test replaces the sizes of tables, before any table is made"),
+    "src/libctm/sinks/black_box_signal.c": (("guard",), "a signal handler"),
+    "src/pyext/api/ending.c": (("the_end",), "slots of SystemExit and an audit hook, which stay for ever"),
+    "src/pyext/api/resend.c": (("the_resend",), "a signal handler"),
+    "src/pyext/capture/code_deaths.c": (("the_code_dealloc",), "a slot of the type of code objects"),
+    "src/pyext/capture/event_owner.c": (("threads",), "threads get shards in turn, and are the process's"),
+    "src/pyext/capture/freelist_patch.c": (("the_patch",), "redirected functions of CPython"),
+    "src/pyext/capture/freelist_tracer.c": (("the_listeners",), "CPython's reference tracer, one per process"),
+    "src/pyext/capture/hooks.c": (("pyctm_the_originals",), "CPython's allocators; read at each event"),
+    "src/pyext/capture/patch/detour.c": (("the_stubs",), "code that is redirected for ever"),
+    "src/pyext/capture/patch/got.c": (("the_words",), "the loader's list of objects, and dlsym"),
+    "src/pyext/capture/patch/got_dlsym.c": (("pyctm_got_real_dlsym", "pyctm_got_ask_dlsym"), "dlsym, from assembly"),
+    "src/pyext/capture/state.c": (("pyctm_the_capture", "pyctm_hook_tls"), "allocators and detours; a thread's own state"),
+    "src/pyext/capture/stdlib_flag.c": (("the_stdlib",), "stdlib's flag, and a redirected function"),
+    "src/pyext/capture/stdlib_functions.c": (("the_originals",), "the functions of stdlib's module, one table per process"),
+    "src/pyext/capture/track.c": (("the_tracking",), "redirected functions of CPython"),
+}
+CPYTHON_TABLE = re.compile(r"\w+_(methods?|slots|getset|members|spec|def)|functions")
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
 
 
@@ -183,12 +206,26 @@ def check_circles(root):
             yield root / name, 1, with_python(headers, problem)
 
 
+def check_state(root):
+    for folder, headers in builds():
+        for name, variables in c_sources.variables_of(root, folder, headers).items():
+            allowed, _ = PROCESS_STATE.get(name, ((), ""))
+            for variable, section in variables:
+                is_table = section.startswith(".data") and c_sources.needs_python(name) and CPYTHON_TABLE.fullmatch(variable)
+                if variable not in allowed and not is_table:
+                    said = f"{variable} is state of the process: put it in an object, or say why in PROCESS_STATE"
+                    yield root / name, 1, with_python(headers, said)
+    for name in PROCESS_STATE:
+        if not (root / name).is_file():
+            yield root / name, 1, "PROCESS_STATE names this file, which does not exist"
+
+
 def main():
     root = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent.parent).resolve()
     checks = [check_public_headers, check_library, check_extension, check_versions, check_prefixes]
     able = c_sources.compiler() is not None and shutil.which("nm") is not None and bool(c_sources.pythons())
     if able:
-        checks += [check_headers, check_symbols, check_circles]
+        checks += [check_headers, check_symbols, check_circles, check_state]
         c_sources.tell_unseen()
     passed = failed = 0
     for check in checks:

@@ -31,7 +31,7 @@ def tidy(tool, headers, names):
     done = subprocess.run(command, cwd=c_sources.ROOT, capture_output=True, text=True)
     if done.returncode != 0:
         print(f"clang-tidy, Python {headers.version}:" if headers else "clang-tidy:")
-        print(done.stdout + done.stderr)
+        print(done.stdout or done.stderr)
     return done.returncode
 
 

@@ -5,7 +5,7 @@
 set -u
 cd "$(dirname "$0")/.."
 versions="3.11 3.12 3.13 3.14 3.15"
-least_cmake=$(sed -n 's/^cmake.version = ">=\(.*\)"$/\1/p' pyproject.toml)
+least_cmake=$(sed -n 's/^cmake_minimum_required(VERSION \(.*\))$/\1/p' CMakeLists.txt)
 needed=() useful=() builders=() note=
 
 has() {

@@ -67,17 +67,17 @@ static int work(const char *path, int ready)
 
 static int print(const char *path)
 {
-    ctm_box *box;
-    ctm_box_info about;
+    ctm_black_box *box;
+    ctm_black_box_info about;
     ctm_snapshot *snapshot;
     ctm_snapshot_info info;
     ctm_file_error error = {0, ""};
-    ctm_status status = ctm_box_open(path, &box, &error);
+    ctm_status status = ctm_black_box_open(path, &box, &error);
     if (status == CTM_OK) {
-        ctm_box_info_get(box, &about);
+        ctm_black_box_info_get(box, &about);
         printf("%s, process %s: ", about.command, about.running ? "running" : "gone");
-        status = ctm_box_snapshot(box, &snapshot, &error);
-        ctm_box_close(box);
+        status = ctm_black_box_snapshot(box, &snapshot, &error);
+        ctm_black_box_close(box);
     }
     if (status != CTM_OK) {
         fprintf(stderr, "%s: %s at %llu\n", path, error.reason, (unsigned long long)error.offset);

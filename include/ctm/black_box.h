@@ -15,21 +15,21 @@
 extern "C" {
 #endif
 
-typedef enum ctm_box_end {
+typedef enum ctm_black_box_ending {
     CTM_BOX_NOT_ENDED = 0, /* the process is running, or was killed */
     CTM_BOX_STOPPED = 1,   /* by a call */
     CTM_BOX_EXIT = 2,      /* at the exit of the process */
-} ctm_box_end;
+} ctm_black_box_ending;
 
 /* Why a box is not complete. */
-typedef enum ctm_box_lack {
+typedef enum ctm_black_box_lack {
     CTM_BOX_COMPLETE = 0,
     CTM_BOX_NO_SPACE = 1, /* the file could not grow: the disk, a quota or a limit of the process */
     CTM_BOX_CLOSED = 2,   /* the program closed the file descriptor, so the file could not grow */
     CTM_BOX_CUT = 3,      /* the file was truncated */
-} ctm_box_lack;
+} ctm_black_box_lack;
 /* A short English text, never NULL. Static storage; any thread. */
-CTM_API const char *ctm_box_lack_text(ctm_box_lack lack);
+CTM_API const char *ctm_black_box_lack_text(ctm_black_box_lack lack);
 
 /* --- writing: called as if inside shard 0, unless noted --- */
 
@@ -49,25 +49,25 @@ CTM_API CTM_NODISCARD ctm_status ctm_black_box_continue(ctm_tracer *tracer, cons
  * If there is no memory for a copy of the tables, the tracer continues to use the pages of the file, which must not be
  * truncated then. CTM_ERR_NOMEM: that is impossible too, because the descriptor was closed or the file truncated; the
  * box continues. */
-CTM_API CTM_NODISCARD ctm_status ctm_black_box_end(ctm_tracer *tracer, ctm_box_end reason);
+CTM_API CTM_NODISCARD ctm_status ctm_black_box_end(ctm_tracer *tracer, ctm_black_box_ending reason);
 /* Whether the tracer has a box, and what that lacks. Any thread. */
-CTM_API bool ctm_black_box_state(ctm_tracer *tracer, ctm_box_lack *out_lack);
+CTM_API bool ctm_black_box_state(ctm_tracer *tracer, ctm_black_box_lack *out_lack);
 /* Whether a truncation of the box's file has lost counters. All numbers of the tracer are void then until the next
  * start, and ctm_tracer_snapshot returns CTM_ERR_IO. Any thread. */
 CTM_API bool ctm_black_box_is_broken(ctm_tracer *tracer);
 
 /* --- reading: any thread --- */
 
-typedef struct ctm_box ctm_box; /* opaque; one thread at a time */
+typedef struct ctm_black_box ctm_black_box; /* opaque; one thread at a time */
 
-typedef struct ctm_box_info {
+typedef struct ctm_black_box_info {
     uint64_t started_ns;      /* UNIX time */
     uint64_t ended_ns;        /* UNIX time; 0: it has not ended (see `end`) */
     uint64_t sample_interval; /* bytes; 0: every block is recorded */
     uint32_t nframe;          /* the limit of frames */
     uint32_t pid;             /* in the process's own namespace */
-    ctm_box_end end;
-    ctm_box_lack lack;
+    ctm_black_box_ending end;
+    ctm_black_box_lack lack;
     bool running; /* whether a process has the file open as its box */
     const char
         *command; /* UTF-8, NUL-terminated; borrowed until the box is closed; "": not known */
@@ -75,23 +75,23 @@ typedef struct ctm_box_info {
         end_text; /* how the program ended (ctm_tracer_set_end); "": not known; borrowed until the next call */
     int32_t exit_status; /* 0 if it is not known */
     bool exit_status_known;
-} ctm_box_info;
+} ctm_black_box_info;
 
 /* Opens a black box to read; the caller closes *out. CTM_ERR_FORMAT: it is not a black box, or a damaged one (see
  * `error`, which may be NULL). CTM_ERR_IO, CTM_ERR_NOMEM. */
-CTM_API CTM_NODISCARD ctm_status ctm_box_open(const char *path, ctm_box **out,
-                                              ctm_file_error *error);
-CTM_API void ctm_box_close(ctm_box *box); /* NULL is allowed */
+CTM_API CTM_NODISCARD ctm_status ctm_black_box_open(const char *path, ctm_black_box **out,
+                                                    ctm_file_error *error);
+CTM_API void ctm_black_box_close(ctm_black_box *box); /* NULL is allowed */
 /* The state as of now. */
-CTM_API void ctm_box_info_get(ctm_box *box, ctm_box_info *out);
+CTM_API void ctm_black_box_info_get(ctm_black_box *box, ctm_black_box_info *out);
 /* The losses of the box (losses.h), as of the last call of another function. Sets *out to an array, which is borrowed
  * until the next such call, and returns its length. A box that is not complete (`lack`) has a loss of the kind
  * "file". */
-CTM_API uint32_t ctm_box_losses(ctm_box *box, const ctm_loss **out);
+CTM_API uint32_t ctm_black_box_losses(ctm_black_box *box, const ctm_loss **out);
 /* A snapshot of the box as of now; the caller owns it. If the process is running, each counter has its value of some
- * moment during the call. CTM_ERR_IO with EAGAIN: the process kept emptying its tables. Other errors as ctm_box_open. */
-CTM_API CTM_NODISCARD ctm_status ctm_box_snapshot(ctm_box *box, ctm_snapshot **out,
-                                                  ctm_file_error *error);
+ * moment during the call. CTM_ERR_IO with EAGAIN: the process kept emptying its tables. Other errors as ctm_black_box_open. */
+CTM_API CTM_NODISCARD ctm_status ctm_black_box_snapshot(ctm_black_box *box, ctm_snapshot **out,
+                                                        ctm_file_error *error);
 CTM_API bool ctm_file_is_black_box(const void *bytes, size_t length);
 
 #ifdef __cplusplus

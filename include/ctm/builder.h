@@ -35,13 +35,13 @@ CTM_API CTM_NODISCARD ctm_status ctm_builder_label(ctm_builder *builder, uint32_
  * Otherwise appends it, or adds it to the last row if that has the same key; so the traces keep their order. */
 CTM_API CTM_NODISCARD ctm_status ctm_builder_site(ctm_builder *builder, const ctm_site *site,
                                                   bool merge);
-/* Appends all rows of `snapshot` in their order; its sample interval becomes the builder's. keep (NULL: all) has for
+/* Appends all rows of `snapshot` in their order; its sample interval becomes the builder's. counts (NULL: all) has for
  * each site id the number of live blocks to add, at most as many as it has (else CTM_ERR_INVALID); a site with live
  * blocks of which none is added is left out. An error changes nothing. Afterwards at_peak counts are known if
  * `snapshot` knows them, the builder knew them or had no site, and each site is added whole or not at all. */
 CTM_API CTM_NODISCARD ctm_status ctm_builder_add_snapshot(ctm_builder *builder,
                                                           const ctm_snapshot *snapshot,
-                                                          const uint64_t *keep);
+                                                          const uint64_t *counts);
 CTM_API void ctm_builder_set_info(ctm_builder *builder, uint32_t nframe, uint64_t peak_bytes,
                                   uint64_t tracer_bytes);
 /* Sets whether the at_peak counts of the sites are known; false at first. If not, they are 0 in the snapshot. */

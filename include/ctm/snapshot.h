@@ -69,10 +69,10 @@ CTM_API CTM_NODISCARD ctm_status ctm_snapshot_equal(const ctm_snapshot *a, const
  * CTM_ERR_NOT_FOUND: the peak is not known (info.peak_known); CTM_ERR_NOMEM; CTM_ERR_LIMIT. */
 CTM_API CTM_NODISCARD ctm_status ctm_snapshot_at_peak(const ctm_snapshot *snapshot,
                                                       ctm_snapshot **out);
-/* A snapshot of chosen live blocks: keep[id] blocks of site `id`, at most as many as it has (else CTM_ERR_INVALID).
+/* A snapshot of chosen live blocks: counts[id] blocks of site `id`, at most as many as it has (else CTM_ERR_INVALID).
  * Its peak, churn and tracer_bytes are not known. CTM_ERR_NOMEM, CTM_ERR_LIMIT. */
-CTM_API CTM_NODISCARD ctm_status ctm_snapshot_keep(const ctm_snapshot *snapshot,
-                                                   const uint64_t *keep, ctm_snapshot **out);
+CTM_API CTM_NODISCARD ctm_status ctm_snapshot_select(const ctm_snapshot *snapshot,
+                                                     const uint64_t *counts, ctm_snapshot **out);
 
 #ifdef __cplusplus
 }

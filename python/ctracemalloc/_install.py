@@ -5,7 +5,7 @@ Model: `sys.modules` decides what an import statement returns. install() saves w
 interpreter for a block's traceback gets this package's. Nothing else changes: modules that imported tracemalloc earlier
 still have the standard module, and that module continues to trace if it does.
 
-`warnings` imports tracemalloc anew for each message that it formats, so "Object allocated at" comes from this package.
+`warnings` imports tracemalloc again for each message that it formats, so "Object allocated at" comes from this package.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Every block of commands and code in README.md, CONTRIBUTING.md and docs/ is run, or its page says why not."""
+"""Every block of commands and code in PAGES is run, or its page says why not."""
 
 import importlib.util
 import os
@@ -11,7 +11,7 @@ from sybil import Sybil
 from sybil.integration.unittest import TestCase
 from sybil.parsers.markdown import SkipParser
 
-PAGES = ["README.md", "CONTRIBUTING.md", "docs/**/*.md"]
+PAGES = ["README.md", "CONTRIBUTING.md", "RELEASING.md", "changes/README.md", "docs/**/*.md"]
 
 
 class PageTest(TestCase):

@@ -121,22 +121,22 @@ static inline void ask_tables(ctm_snapshot *snapshot, const ctm_snapshot_info *i
 }
 
 /* Only the live blocks of every second site. */
-static inline void ask_keep(const ctm_snapshot *snapshot, const ctm_snapshot_info *info)
+static inline void ask_select(const ctm_snapshot *snapshot, const ctm_snapshot_info *info)
 {
     const ctm_site *sites = ctm_snapshot_sites(snapshot);
-    uint64_t *keep = calloc((size_t)info->sites + 1, sizeof *keep), sum = 0;
+    uint64_t *counts = calloc((size_t)info->sites + 1, sizeof *counts), sum = 0;
     ctm_snapshot *kept;
     ctm_snapshot_info after;
-    MUST(keep != NULL);
+    MUST(counts != NULL);
     for (uint32_t id = 1; id <= info->sites; id += 2) {
-        sum += keep[id] = sites[id].allocated - sites[id].freed;
+        sum += counts[id] = sites[id].allocated - sites[id].freed;
     }
-    MUST(ctm_snapshot_keep(snapshot, keep, &kept) == CTM_OK);
+    MUST(ctm_snapshot_select(snapshot, counts, &kept) == CTM_OK);
     ctm_snapshot_info_get(kept, &after);
     MUST(after.live_blocks == sum);
     fuzz_must_round_trip(kept, NULL, 0);
     ctm_snapshot_unref(kept);
-    free(keep);
+    free(counts);
 }
 
 static inline void ask_peak(const ctm_snapshot *snapshot, const ctm_snapshot_info *info)
@@ -165,7 +165,7 @@ static inline void ask_snapshot(ctm_snapshot *snapshot)
     ctm_snapshot_info_get(snapshot, &info);
     ask_tables(snapshot, &info);
     ask_peak(snapshot, &info);
-    ask_keep(snapshot, &info);
+    ask_select(snapshot, &info);
 }
 
 #endif

@@ -174,20 +174,20 @@ static void put_right(void)
 
 static void read_it(bool is_whole)
 {
-    ctm_box *box;
-    ctm_box_info info;
+    ctm_black_box *box;
+    ctm_black_box_info info;
     ctm_snapshot *snapshot;
     ctm_file_error error = {0, NULL};
-    ctm_status status = ctm_box_open(base_path, &box, &error);
+    ctm_status status = ctm_black_box_open(base_path, &box, &error);
     if (status == CTM_OK) {
-        ctm_box_info_get(box, &info);
+        ctm_black_box_info_get(box, &info);
         MUST(strlen(info.end_text) < CTM_END_TEXT);
-        status = ctm_box_snapshot(box, &snapshot, &error);
+        status = ctm_black_box_snapshot(box, &snapshot, &error);
         if (status == CTM_OK) {
             ask_snapshot(snapshot);
             ctm_snapshot_unref(snapshot);
         }
-        ctm_box_close(box);
+        ctm_black_box_close(box);
     }
     MUST(status != CTM_ERR_FORMAT || error.reason != NULL);
     MUST(status == CTM_OK || !is_whole);

@@ -29,7 +29,7 @@ class ForkTest(ScriptTest):
             print("good")
             """)
 
-    def test_a_child_is_exact_while_the_parent_goes_on(self):
+    def test_a_child_is_exact_while_the_parent_continues(self):
         self.check("""
             def hold(): return BYTE * 777
             tm.start(1, black_box="it.box")

@@ -288,7 +288,7 @@ class NoFileTest(CaseTest):
             for function in (ctracemalloc.Snapshot.load, ctracemalloc.open_recording, ctracemalloc.open_black_box):
                 self.assertRaises((OSError, ctracemalloc.FileError), function, path)
 
-    def test_output_to_a_pipe_that_nobody_reads(self):
+    def test_output_to_a_pipe_without_a_reader(self):
         self.write("program.py", "print('ran')")
         result = self.python("-m", "ctracemalloc", "run", "-o", "pipe", "program.py", timeout=30)
         self.assertEqual((result.returncode, result.stdout), (0, "ran\n"))

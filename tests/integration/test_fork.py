@@ -6,7 +6,7 @@ from support import SANITIZED, SLOWER, ScriptTest
 
 
 class ForkTest(ScriptTest):
-    def test_child_goes_on_tracing_and_leaves_the_parent_alone(self):
+    def test_child_continues_tracing_and_leaves_the_parent_alone(self):
         self.check("""
             def work():
                 return [bytearray(1000) for _ in range(100)]

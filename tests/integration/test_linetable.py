@@ -17,7 +17,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "pyext" / "capture" / "frames" / "linetable.c"
-INCLUDES = ROOT / "src" / "pyext"
 STEP = 1 if os.environ.get("CTM_LONG") else 10
 
 

@@ -24,29 +24,29 @@ static inline void remove_file(void)
 
 static inline ctm_snapshot *read_box(void)
 {
-    ctm_box *box;
+    ctm_black_box *box;
     ctm_snapshot *snapshot;
     ctm_file_error error = {0, "none"};
-    if (!CHECK_EQ(ctm_box_open(path, &box, &error), CTM_OK)) {
+    if (!CHECK_EQ(ctm_black_box_open(path, &box, &error), CTM_OK)) {
         printf("%s at %llu\n", error.reason, (unsigned long long)error.offset);
         exit(EXIT_FAILURE);
     }
-    if (!CHECK_EQ(ctm_box_snapshot(box, &snapshot, &error), CTM_OK)) {
+    if (!CHECK_EQ(ctm_black_box_snapshot(box, &snapshot, &error), CTM_OK)) {
         printf("%s at %llu\n", error.reason, (unsigned long long)error.offset);
         exit(EXIT_FAILURE);
     }
-    ctm_box_close(box);
+    ctm_black_box_close(box);
     return snapshot;
 }
 
-static inline ctm_box_info read_info(void)
+static inline ctm_black_box_info read_info(void)
 {
-    ctm_box *box;
-    ctm_box_info info;
-    REQUIRE(ctm_box_open(path, &box, NULL) == CTM_OK);
-    ctm_box_info_get(box, &info);
+    ctm_black_box *box;
+    ctm_black_box_info info;
+    REQUIRE(ctm_black_box_open(path, &box, NULL) == CTM_OK);
+    ctm_black_box_info_get(box, &info);
     info.command = "";
-    ctm_box_close(box);
+    ctm_black_box_close(box);
     return info;
 }
 

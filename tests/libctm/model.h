@@ -12,7 +12,7 @@
 
 #include "ctm/snapshot.h"
 #include "ctm/tracer.h"
-#include "tracer/shard.h"
+#include "tracer/tracer.h"
 
 enum { KEYS = 240, TRACEBACKS = 24, SIZES = 6, DOMAINS = 3, PENDING = 12 };
 

@@ -139,7 +139,7 @@ class ReportTest(ProgramTest):
         self.assertEqual(" ".join(self.rows(text)[0]), "14.6 KiB 3 5000 B 87.2% 14.6 KiB a.py:3")
         self.assertEqual(len(self.rows(text)), 3)
 
-    def test_diff_of_history(self):
+    def test_diff_with_churn(self):
         self.write_sites("before.ctm", (1, 1000, 2, 0, 1), (2, 10, 5, 15, 0))
         self.write_sites("after.ctm", (1, 1000, 2, 1, 3), (2, 10, 5, 415, 1))
         text = self.run_command("diff", "before.ctm", "after.ctm")

@@ -251,7 +251,9 @@ class MessagesTest(ProgramTest):
         self.assertIn("  ended    killed, or by os._exit or exec\n", self.command("report", "now.ctm"))
         self.traced("--black-box", "it.box", "--record", "it.ctr", "-c", "import os; os._exit(0)")
         self.assertIn("  ended    killed, or by os._exit or exec\n", self.command("report", "it.box"))
-        self.assertIn("  ended    no end: it goes on, was killed, or by os._exit or exec\n", self.command("report", "it.ctr"))
+        self.assertIn(
+            "  ended    no end: it still runs, was killed, or by os._exit or exec\n", self.command("report", "it.ctr")
+        )
         self.traced("--black-box", "it.box", "-c", "pass")
         ended = r"  ended    exit status 0 at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\n"
         self.assertRegex(self.command("report", "it.box"), ended)
@@ -314,7 +316,7 @@ class MessagesTest(ProgramTest):
             one.merged = wrong
             self.assertEqual(ctracemalloc.Snapshot.merge([one, one]).merged, 2)
 
-    def test_what_is_wrong_is_told_with_the_usage_of_the_command(self):
+    def test_an_error_is_printed_with_the_usage_of_the_command(self):
         for command, words in (
             (["run", "--bogus", "x.py"], "unrecognized arguments: --bogus"),
             (["report", "a.ctm", "b.ctm"], "unrecognized arguments: b.ctm"),

@@ -240,7 +240,7 @@ class ViewTest(ProgramTest):
                 result = self.traced("-o", "it.ctm", "-c", take + end, flags=("-W", "error"))
                 self.assert_reported(result)
                 self.assertNotIn("Warning", result.stderr)
-                self.assertIn("  lost     free lists: somebody else took the reference tracer", result.stderr)
+                self.assertIn("  lost     free lists: another tool took the reference tracer", result.stderr)
 
 
 class EndTest(ProgramTest):

@@ -20,7 +20,7 @@ def made_by_hand(*amounts):
     return Snapshot(traces, 1)
 
 
-def with_history(*lines):
+def with_churn(*lines):
     """Blocks of 10 bytes; for each line: how many are live, were freed, and were live at the peak."""
     sites = [((0, 10, ((f"f{number}.py", number),), 1), *line) for number, line in enumerate(lines, 1)]
     with tempfile.TemporaryDirectory() as folder:
@@ -49,7 +49,7 @@ class RowsTest(unittest.TestCase):
         self.assertEqual(row[1:], (0, 2, 0.0, None, 0))
 
     def test_what_is_sorted_by_is_what_is_shown(self):
-        snapshot = with_history((10, 90, 20), (50, 0, 5))
+        snapshot = with_churn((10, 90, 20), (50, 0, 5))
         (first, second) = rows_of(snapshot, "lineno", 10, sort="allocated").shown
         self.assertEqual(first[1:], (1000, 100, 10.0, 100 * 1000 / 1500, 100))
         self.assertEqual(second[1:], (500, 50, 10.0, 100 * 500 / 1500, 500))
@@ -69,8 +69,8 @@ class ChangesTest(unittest.TestCase):
         self.assertEqual(change[1:], (30, 1, 130, 2, 0, 30))
 
     def test_churn(self):
-        old = with_history((10, 90, 20))
-        new = with_history((10, 120, 30))
+        old = with_churn((10, 90, 20))
+        new = with_churn((10, 120, 30))
         self.assertEqual(changes_between(old, new, "lineno", 10).number, 0)
         (change,) = changes_between(old, new, "lineno", 10, sort="allocated").shown
         self.assertEqual(change[1:], (300, 30, 100, 10, 30, 0))
@@ -81,7 +81,7 @@ class ChangesTest(unittest.TestCase):
 class SumsTest(unittest.TestCase):
     def test_churn_is_known_or_not(self):
         self.assertEqual(sums_of(made_by_hand([100, 200], [7])), Sums(307, 3, None, None, None))
-        snapshot = with_history((10, 90, 20), (50, 0, 5))
+        snapshot = with_churn((10, 90, 20), (50, 0, 5))
         self.assertEqual(sums_of(snapshot), Sums(600, 60, 900, 90, 1500))
 
     def test_a_peak_that_stands_out(self):

@@ -213,7 +213,7 @@ class WritingTest(Case):
         with self.assertRaises(OSError):
             recorder.tick()
         self.assertFalse(recorder.recording)
-        self.assertIn("changed by somebody else", str(recorder.error))
+        self.assertIn("changed while it was recorded to", str(recorder.error))
         recorder.stop()
         again = ctracemalloc.record(self.path)
         self.assertTrue(again.recording)

@@ -127,7 +127,7 @@ class LinesTest(unittest.TestCase):
             ),
             (
                 {"moment": 1.0, "length": 2.0, "ended": "unrecorded"},
-                ["ended    no end: it goes on, was killed, or by os._exit or exec"],
+                ["ended    no end: it still runs, was killed, or by os._exit or exec"],
             ),
             (
                 {"moment": 1.0, "length": 2.0, "ended": "exit", "incomplete": "disk full"},

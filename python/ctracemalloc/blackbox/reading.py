@@ -1,6 +1,6 @@
 """Reading a black box from its file.
 
-Model: a BlackBox is an open file. Each call reads the tables anew, so for a running program the results are current.
+Model: a BlackBox is an open file. Each call reads the tables again, so for a running program the results are current.
 """
 
 import os

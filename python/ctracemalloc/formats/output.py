@@ -92,7 +92,7 @@ def is_stream(path: str, descriptor: int) -> bool:
 # --- at the moment of writing ---
 
 
-def reserve(path: str) -> bool:
+def claim(path: str) -> bool:
     """Create the file, empty; False if it exists. Any other OSError is raised; the write will fail with the same one."""
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
@@ -101,8 +101,8 @@ def reserve(path: str) -> bool:
     return True
 
 
-def give_up(path: str) -> None:
-    """Remove the file that reserve() created, if nothing was written into it."""
+def remove_if_empty(path: str) -> None:
+    """Remove the file that claim() created, if nothing was written into it."""
     try:
         if os.stat(path).st_size == 0:
             os.unlink(path)
@@ -110,11 +110,11 @@ def give_up(path: str) -> None:
         pass  # already removed, or cannot be removed: nothing is lost
 
 
-def reserve_free_name(path: str) -> str:
+def claim_free_name(path: str) -> str:
     """`path`, or the first free one of PATH-2, PATH-3 … (before its ending). The file exists then, and is empty."""
     folder, name = os.path.split(path)
     stem, dot, ending = name.partition(".")
     names = (os.path.join(folder, f"{stem}-{number}{dot}{ending}") for number in count(2))
-    while not reserve(path):
+    while not claim(path):
         path = next(names)
     return path

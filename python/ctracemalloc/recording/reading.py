@@ -35,7 +35,7 @@ class Moment(NamedTuple):
 
 
 class Event(NamedTuple):
-    """An event after which the counters begin anew."""
+    """An event after which the counters start from zero."""
 
     time: float
     what: str  # "start", "clear" (or stop and start within one tick), "stop"

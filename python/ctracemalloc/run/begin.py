@@ -70,7 +70,7 @@ def begin_tracing(settings: Settings) -> None:
         )
     except (OSError, RuntimeError, MemoryError) as error:
         refuse(f"cannot trace: {error}", NOT_STARTED)
-    reporter.reserve.set_aside()
+    reporter.reserve.reserve_memory()
     if settings.record is not None:
         begin_recording(settings.record, settings.black_box, settings.force)
 

@@ -70,14 +70,14 @@ class ReportWriter:
 
     def save(self, snapshot: ctracemalloc.Snapshot) -> str:
         """Write the snapshot. Returns its path; "": it was not written, and the user has been told."""
-        path, reserved = "", False
+        path, claimed = "", False
         try:
-            path, reserved = self.claim_path()
+            path, claimed = self.claim_path()
             snapshot.dump(path, compression="zstd" if self.settings.zstd else None)
         except Exception as error:  # a full disk, no memory, an audit hook of the program that forbids files
             complain(f"the snapshot was not written: {text_of(error)}")
-            if reserved:
-                output.give_up(path)
+            if claimed:
+                output.remove_if_empty(path)
             return ""
         return path
 
@@ -91,14 +91,14 @@ class ReportWriter:
         return lines
 
     def claim_path(self) -> tuple[str, bool]:
-        """The path of the snapshot, and whether an empty file was created there to reserve the name.
+        """The path of the snapshot, and whether an empty file was created there to claim the name.
 
         If the program has put a file of its own at that path, the file stays, and the snapshot gets another name.
         """
         given = self.settings.output
         try:
             if given:
-                if output.reserve(given):
+                if output.claim(given):
                     return given, True
                 output.check(given, kinds.SNAPSHOT, force=self.settings.force)
                 return given, False
@@ -109,6 +109,6 @@ class ReportWriter:
         suffix = compression.SUFFIX if self.settings.zstd else ""
         path = os.path.join(self.folder, f"ctracemalloc-{self.pid}.ctm{suffix}")
         try:
-            return output.reserve_free_name(path), True
+            return output.claim_free_name(path), True
         except OSError:
             return path, False

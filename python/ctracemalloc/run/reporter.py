@@ -100,7 +100,7 @@ class Reporter:
         if os.getpid() != self.pid:
             return
         numbers = None
-        self.reserve.give_up()  # the program ends here
+        self.reserve.release()  # the program ends here
         try:
             if ctracemalloc.is_tracing() and not ending.other_threads():
                 numbers = FinalNumbers(_ctracemalloc._report_snapshot)
@@ -149,9 +149,9 @@ class Reporter:
             complain(f"the recording ended early: {problem}")
 
     def end_black_box(self) -> None:
-        lack = _ctracemalloc._black_box_state()[1]
-        if lack is not None:
-            complain(f"the black box does not hold all: {lack}")
+        incomplete_reason = _ctracemalloc._black_box_state()[1]
+        if incomplete_reason is not None:
+            complain(f"the black box does not hold all: {incomplete_reason}")
         black_box.end()
 
     def remove_outputs(self) -> None:

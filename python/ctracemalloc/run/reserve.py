@@ -76,11 +76,11 @@ class Reserve:
         self.changed: list[tuple[_Variables, _Variables, list[str]]] = []
         self.limit: tuple[int, int] | None = None
         self.inside = 0  # nesting depth: a signal handler may enter again
-        self.descriptor, self.identity = spare_descriptor()
+        self.descriptor, self.identity = reserved_descriptor()
         # Bound here, because the program may change the module later.
-        self.give_up = _ctracemalloc._give_up
+        self.release = _ctracemalloc._give_up
 
-    def set_aside(self) -> None:
+    def reserve_memory(self) -> None:
         try:
             _ctracemalloc._set_aside(ADDRESS_SPACE)
         except MemoryError:
@@ -88,7 +88,7 @@ class Reserve:
 
     def __enter__(self) -> None:
         # Neither this function nor restore() looks a name up in builtins.
-        self.give_up()
+        self.release()
         self.inside += 1
         if self.inside > 1:
             return
@@ -135,7 +135,7 @@ class Reserve:
             pass  # it was closed (daemons close all descriptors), or the system forbids changing limits
 
 
-def spare_descriptor() -> tuple[int, tuple[int, int]]:
+def reserved_descriptor() -> tuple[int, tuple[int, int]]:
     """A descriptor and its identity: a pipe end, which no other descriptor refers to. -1: none is available."""
     try:
         reader, writer = os.pipe()

@@ -48,7 +48,7 @@ static void *run(void *argument)
 {
     struct ctmi_deferred_unmap *deferred = argument;
     deferred->id = (pid_t)syscall(SYS_gettid);
-    pthread_setname_np(pthread_self(), "ctm-give-back");
+    pthread_setname_np(pthread_self(), "ctm-unmap");
     for (const struct ctmi_pending_unmap *at = deferred->list; at != NULL; at = at->next) {
         ctmi_mem_unmap(at->memory, at->size);
     }

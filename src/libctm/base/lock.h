@@ -4,7 +4,7 @@
  * function that needs the lock asserts that. In the shipped library it is the mutex alone.
  *
  * The child of a fork holds what the forking thread held, and releases it. A lock that another thread may have held is
- * made anew there by ctmi_lock_init.
+ * initialised again there (ctmi_lock_init).
  */
 #ifndef CTMI_BASE_LOCK_H
 #define CTMI_BASE_LOCK_H

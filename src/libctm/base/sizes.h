@@ -1,8 +1,8 @@
-/* base/sizes.h: how large tables and windows begin, and how long numbers last.
+/* base/sizes.h: the first sizes of tables and windows, and the number of peak stamps.
  *
- * Model: as shipped these are constants. A test may set others before it makes an object, so that a table has many chunks, a
- * window ends and stamps run out after a few rows. Each object keeps what it was made with; files that hold a size are
- * read by processes with the same one only.
+ * Model: as shipped these are constants. A test may set others before it makes an object, so that after a few rows a
+ * table has many chunks, a window ends, and the stamps restart. An object keeps the sizes that it was made with. A file
+ * whose layout depends on a size is read only by processes with the same size.
  *
  * Threads: set before any object is made.
  */
@@ -14,9 +14,9 @@
 
 struct ctmi_sizes {
     uint32_t rows_first_log2; /* chunk k of a table has 1 << (this + k) rows; 9 at least */
-    uint32_t spare_sites;     /* rows for blocks whose place has none, one a size; a power of two */
+    uint32_t spare_sites;     /* for unplaced blocks, one for each block size; a power of two */
     uint32_t overflow_first;  /* entries of the block map's overflow; a power of two */
-    uint32_t peak_stamps;     /* after so many they begin anew */
+    uint32_t peak_stamps;     /* after so many stamps they restart at 1 */
     size_t window;            /* bytes of a recording read at a time, unless a block is larger */
 };
 

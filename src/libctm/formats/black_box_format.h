@@ -60,8 +60,8 @@ struct ctmi_box_control {
 
     _Atomic uint64_t generation; /* odd: the tables are being emptied */
     _Atomic uint64_t ended_ns;   /* written after `end` */
-    _Atomic uint32_t end;        /* ctm_box_end */
-    _Atomic uint32_t lack;       /* ctm_box_lack */
+    _Atomic uint32_t end;        /* ctm_black_box_ending */
+    _Atomic uint32_t lack;       /* ctm_black_box_lack */
     struct ctmi_published_peak peak;
     struct ctmi_box_table tables[CTM_SHARDS][CTMI_TABLES];
 
@@ -77,7 +77,7 @@ _Static_assert(sizeof(struct ctmi_box_control) <= CTMI_BOX_CONTROL_SIZE, "the co
 #define CTMI_BOX_INTERVAL ((44 + 4 * CTMI_TABLES + 7) / 8 * 8)
 #define CTMI_BOX_TABLES (CTMI_BOX_INTERVAL + 4160)
 #define CTMI_BOX_LOSSES (CTMI_BOX_TABLES + 328 * CTM_SHARDS * CTMI_TABLES)
-_Static_assert(offsetof(struct ctmi_box_control, sample_interval) == CTMI_BOX_INTERVAL,
+_Static_assert(offsetof(struct ctmi_box_control, sample_interval) == (size_t)CTMI_BOX_INTERVAL,
                "as documented");
 _Static_assert(offsetof(struct ctmi_box_control, crc) == CTMI_BOX_INTERVAL + 4116, "as documented");
 _Static_assert(offsetof(struct ctmi_box_control, peak) == CTMI_BOX_INTERVAL + 4144,

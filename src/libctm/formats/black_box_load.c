@@ -142,7 +142,7 @@ static ctm_status check_offsets(struct ctmi_box_loader *loader, uint64_t *used)
     for (uint32_t id = 1; id < loader->store.strings.count; id++) {
         const struct ctmi_string_row *row = string_row(loader, id);
         if (row->length == 0 || row->offset >= ctmi_bytes_chunk_start(CTMI_BYTES_CHUNKS)) {
-            return fail_row(loader, CTMI_TABLE_STRINGS, id, "a string is nowhere");
+            return fail_row(loader, CTMI_TABLE_STRINGS, id, "a string has no bytes");
         }
         const unsigned chunk = ctmi_bytes_chunk(row->offset);
         const uint64_t end =

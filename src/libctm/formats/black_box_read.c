@@ -21,7 +21,7 @@
 enum { MAX_TRIES = 500, WAIT_NS = 1000000 };
 
 /* Owned by the caller; one thread at a time. */
-struct ctm_box {
+struct ctm_black_box {
     int fd;                          /* owned */
     struct ctmi_box_control control; /* the current one, after read_control */
     char command[CTMI_BOX_COMMAND + 1];
@@ -29,13 +29,13 @@ struct ctm_box {
     struct ctmi_losses losses;   /* the same */
 };
 
-const char *ctm_box_lack_text(ctm_box_lack lack)
+const char *ctm_black_box_lack_text(ctm_black_box_lack lack)
 {
     switch (lack) {
     case CTM_BOX_COMPLETE: return "complete";
     case CTM_BOX_NO_SPACE: return "the file could not grow: no space, or a limit on its size";
     case CTM_BOX_CLOSED: return "the file could not grow: the program closed its descriptor";
-    case CTM_BOX_CUT: return "somebody truncated the file";
+    case CTM_BOX_CUT: return "the file was truncated";
     }
     return "unknown";
 }
@@ -130,7 +130,7 @@ static ctm_status read_control(struct ctmi_box_loader *loader, struct ctmi_box_c
 /* --- annotations --- */
 
 /* A row may be rewritten while it is read, so ctmi_text_fit makes its texts valid in any case. */
-static void read_losses(ctm_box *box)
+static void read_losses(ctm_black_box *box)
 {
     const struct ctmi_box_control *control = &box->control;
     const uint32_t n = atomic_load(&control->n_losses), lack = atomic_load(&control->lack);
@@ -144,13 +144,14 @@ static void read_losses(ctm_box *box)
     }
     if (lack != CTM_BOX_COMPLETE) {
         char detail[CTM_LOSS_DETAIL];
-        snprintf(detail, sizeof detail, "the black box does not hold all: %s",
-                 ctm_box_lack_text(lack > CTM_BOX_CUT ? CTM_BOX_CUT : (ctm_box_lack)lack));
+        snprintf(
+            detail, sizeof detail, "the black box does not hold all: %s",
+            ctm_black_box_lack_text(lack > CTM_BOX_CUT ? CTM_BOX_CUT : (ctm_black_box_lack)lack));
         (void)ctmi_losses_add(&box->losses, "file", detail, 0);
     }
 }
 
-uint32_t ctm_box_losses(ctm_box *box, const ctm_loss **out)
+uint32_t ctm_black_box_losses(ctm_black_box *box, const ctm_loss **out)
 {
     read_losses(box);
     *out = box->losses.rows;
@@ -159,11 +160,11 @@ uint32_t ctm_box_losses(ctm_box *box, const ctm_loss **out)
 
 /* --- open, close --- */
 
-ctm_status ctm_box_open(const char *path, ctm_box **out, ctm_file_error *error)
+ctm_status ctm_black_box_open(const char *path, ctm_black_box **out, ctm_file_error *error)
 {
     ctm_file_error ignored;
     struct ctmi_box_loader *loader = ctmi_mem_alloc(sizeof *loader);
-    ctm_box *box = loader != NULL ? ctmi_mem_alloc(sizeof *box) : NULL;
+    ctm_black_box *box = loader != NULL ? ctmi_mem_alloc(sizeof *box) : NULL;
     if (box == NULL) {
         ctmi_mem_free(loader);
         return CTM_ERR_NOMEM;
@@ -179,7 +180,7 @@ ctm_status ctm_box_open(const char *path, ctm_box **out, ctm_file_error *error)
     ctmi_mem_free(loader);
     if (status != CTM_OK) {
         const int number = errno;
-        ctm_box_close(box);
+        ctm_black_box_close(box);
         errno = number;
         return status;
     }
@@ -191,7 +192,7 @@ ctm_status ctm_box_open(const char *path, ctm_box **out, ctm_file_error *error)
     return CTM_OK;
 }
 
-void ctm_box_close(ctm_box *box)
+void ctm_black_box_close(ctm_black_box *box)
 {
     if (box != NULL) {
         if (box->fd >= 0) {
@@ -211,7 +212,7 @@ static bool is_running(int fd)
     return false;
 }
 
-static void refresh(ctm_box *box)
+static void refresh(ctm_black_box *box)
 {
     struct ctmi_box_control now;
     if (pread(box->fd, &now, sizeof now, 0) == (ssize_t)sizeof now && now.crc == box->control.crc) {
@@ -219,7 +220,7 @@ static void refresh(ctm_box *box)
     }
 }
 
-void ctm_box_info_get(ctm_box *box, ctm_box_info *out)
+void ctm_black_box_info_get(ctm_black_box *box, ctm_black_box_info *out)
 {
     refresh(box);
     const struct ctmi_box_control *control = &box->control;
@@ -228,14 +229,14 @@ void ctm_box_info_get(ctm_box *box, ctm_box_info *out)
     const bool known = ended != 0 && atomic_load(&control->end_status_known) != 0;
     ctmi_text_fit(box->end_text, sizeof box->end_text, control->end_text,
                   ended != 0 ? sizeof control->end_text : 0);
-    *out = (ctm_box_info){
+    *out = (ctm_black_box_info){
         .started_ns = control->started_ns,
         .ended_ns = ended,
         .sample_interval = control->sample_interval,
         .nframe = control->nframe,
         .pid = control->pid,
-        .end = ended == 0 || end > CTM_BOX_EXIT ? CTM_BOX_NOT_ENDED : (ctm_box_end)end,
-        .lack = lack > CTM_BOX_CUT ? CTM_BOX_CUT : (ctm_box_lack)lack,
+        .end = ended == 0 || end > CTM_BOX_EXIT ? CTM_BOX_NOT_ENDED : (ctm_black_box_ending)end,
+        .lack = lack > CTM_BOX_CUT ? CTM_BOX_CUT : (ctm_black_box_lack)lack,
         .running = ended == 0 && is_running(box->fd),
         .command = box->command,
         .end_text = box->end_text,
@@ -298,7 +299,7 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static ctm_status make_snapshot(ctm_box *box, struct ctmi_box_loader *loader, bool empty,
+static ctm_status make_snapshot(ctm_black_box *box, struct ctmi_box_loader *loader, bool empty,
                                 ctm_snapshot **out)
 {
     const struct ctmi_box_control *control = &box->control;
@@ -341,7 +342,7 @@ static void wait_before_retry(void)
 }
 
 /* Tries to take a snapshot. True: *out_status is the result. False: the tables were emptied meanwhile. */
-static bool try_snapshot(ctm_box *box, struct ctmi_box_loader *loader, bool last,
+static bool try_snapshot(ctm_black_box *box, struct ctmi_box_loader *loader, bool last,
                          ctm_snapshot **out, ctm_status *out_status)
 {
     ctm_file_error *error = loader->error;
@@ -371,7 +372,7 @@ static bool try_snapshot(ctm_box *box, struct ctmi_box_loader *loader, bool last
     return true;
 }
 
-ctm_status ctm_box_snapshot(ctm_box *box, ctm_snapshot **out, ctm_file_error *error)
+ctm_status ctm_black_box_snapshot(ctm_black_box *box, ctm_snapshot **out, ctm_file_error *error)
 {
     ctm_file_error ignored;
     ctm_status status;

@@ -48,8 +48,8 @@ static ctm_status check_strings(struct ctmi_reader *reader, const ctm_snapshot *
             status = ctmi_reader_fail_row(reader, CTMI_FILE_STRING_BYTES, offset + length, 0,
                                           "a string does not end in NUL");
         } else if (length == 0 && id != 0) {
-            status = ctmi_reader_fail_row(reader, CTMI_FILE_STRING_OFFSETS, id, 0,
-                                          "a row stands twice in its table");
+            status =
+                ctmi_reader_fail_row(reader, CTMI_FILE_STRING_OFFSETS, id, 0, "a duplicate row");
         }
     }
     return status;
@@ -246,7 +246,7 @@ static ctm_status check_unique(struct ctmi_reader *reader, const struct table *t
         size_t length;
         const char *content = row_content(table, id, &length);
         if (ctmi_idset_add(&set, id, hash_bytes(content, length), same_content, table) != id) {
-            status = ctmi_reader_fail_row(reader, kind, id, 0, "a row stands twice in its table");
+            status = ctmi_reader_fail_row(reader, kind, id, 0, "a duplicate row");
         }
     }
     ctmi_idset_free(&set);

@@ -10,15 +10,9 @@
 #include "snapshot/snapshot.h"
 #include "tables/remap.h"
 
-static const void *content_of(const void *rows, enum ctmi_table table, uint32_t id)
+static const char *string_of(const void *strings, uint32_t id, size_t *out_length)
 {
-    return (const char *)((const struct ctmi_recorded *)rows)->rows[table] +
-           (size_t)id * ctmi_schemas[table].content_size;
-}
-
-static const char *string_of(const void *rows, uint32_t id, size_t *out_length)
-{
-    const struct ctmi_recorded *from = rows;
+    const struct ctmi_recorded *from = strings;
     *out_length = from->strings[id].length;
     return from->bytes + from->strings[id].offset;
 }
@@ -49,14 +43,14 @@ static ctm_status add_sites(const struct ctmi_remap *remap, const struct ctmi_re
 
 static ctm_status merge_store(struct ctmi_store *to, const struct ctmi_recorded *from)
 {
-    struct ctmi_row_source source = {.rows = from, .content = content_of, .string = string_of};
+    struct ctmi_row_source source = {.columns = from->rows, .strings = from, .string = string_of};
     struct ctmi_remap remap = {.to = to, .from = &source};
     memcpy(source.counts, from->counts, sizeof source.counts);
     ctm_status status = ctmi_remap_init(&remap);
     if (status != CTM_OK) {
         return status;
     }
-    status = ctmi_remap_tables(&remap, CTMI_TABLE_STRINGS, CTMI_TABLE_SITES - 1);
+    status = ctmi_remap_tables(&remap, CTMI_TABLE_SITES - 1);
     if (status == CTM_OK) {
         status = add_sites(&remap, from);
     }

@@ -171,38 +171,58 @@ static ctm_status read_string(struct ctmi_payload *payload, struct ctmi_recorded
     return status;
 }
 
-/* Reads one field of the key of the next row. */
-static void read_field(struct ctmi_payload *payload, const struct ctmi_recorded *tables, int table,
-                       const struct ctmi_field *field, void *row)
+/* Reads a reference to a row that exists already. */
+static inline uint32_t read_reference(struct ctmi_payload *payload,
+                                      const struct ctmi_recorded *tables, enum ctmi_table table,
+                                      enum ctmi_table to)
 {
-    if (ctmi_field_is_reference(field)) {
-        const uint32_t last = tables->counts[field->table] - 1;
-        const char *reason = ctmi_field_reason((enum ctmi_table)table, field);
-        ctmi_field_set(field, row, read_small(payload, last, reason));
-    } else if (field->holds == CTMI_HOLDS_SIGNED) {
-        ctmi_field_set(field, row, (uint32_t)read_small_signed(payload, field->range));
-    } else if (field->size == sizeof(uint32_t)) {
-        ctmi_field_set(field, row, read_small(payload, UINT32_MAX, field->range));
-    } else {
-        ctmi_field_set_wide(field, row, ctmi_payload_varint(payload));
+    const uint64_t id = ctmi_payload_varint(payload);
+    if (id < tables->counts[to]) {
+        return (uint32_t)id;
     }
+    ctmi_payload_fail(payload,
+                      table == to ? ctmi_schemas[table].no_parent : ctmi_schemas[to].no_such_row);
+    return 0;
 }
 
-static ctm_status read_content(struct ctmi_payload *payload, const struct ctmi_recorded *tables,
-                               int table, void *row)
+/* Reads a field of `size` bytes, which holds no reference, if it is part of the key. */
+static inline uint64_t read_field(struct ctmi_payload *payload, enum ctmi_holds holds, size_t size,
+                                  const char *range)
 {
-    const struct ctmi_schema *schema = &ctmi_schemas[table];
-    for (const struct ctmi_field *field = schema->fields; field->size != 0; field++) {
-        if (ctmi_field_is_key(field)) {
-            read_field(payload, tables, table, field, row);
-        }
+    if (!ctmi_holds_key(holds)) {
+        return 0;
     }
-    for (const struct ctmi_field *field = schema->fields; field->size != 0; field++) {
-        if (field->holds == CTMI_HOLDS_SOME_ROW && ctmi_field_get(field, row) == 0) {
-            return ctmi_payload_fail(payload, schema->without);
-        }
+    if (holds == CTMI_HOLDS_SIGNED) {
+        return (uint32_t)read_small_signed(payload, range);
     }
-    return CTM_OK;
+    return size == sizeof(uint32_t) ? read_small(payload, UINT32_MAX, range)
+                                    : ctmi_payload_varint(payload);
+}
+
+/* Reads the key of the next row. */
+static ctm_status read_content(struct ctmi_payload *payload, const struct ctmi_recorded *tables,
+                               int table, void *content)
+{
+    bool is_without = false;
+    switch (table) {
+#define FIELD(type, member, what, ...)                 \
+    row->member = (__typeof__(row->member))read_field( \
+        payload, CTMI_HOLDS_##what, sizeof row->member, ((struct ctmi_field){__VA_ARGS__}).range);
+#define REFERENCE(type, member, what, to)                                                   \
+    row->member = read_reference(payload, tables, (enum ctmi_table)table, CTMI_TABLE_##to); \
+    is_without = is_without || (CTMI_HOLDS_##what == CTMI_HOLDS_SOME_ROW && row->member == 0);
+#define TABLE(ID, one, many, number, section, type, in_store) \
+    case CTMI_TABLE_##ID: {                                   \
+        __typeof__(type) *row = content;                      \
+        CTMI_##ID##_FIELDS(FIELD, REFERENCE) break;           \
+    }
+        CTMI_CONTENT_TABLES(TABLE)
+#undef TABLE
+#undef REFERENCE
+#undef FIELD
+    default: break;
+    }
+    return is_without ? ctmi_payload_fail(payload, ctmi_schemas[table].without) : CTM_OK;
 }
 
 static ctm_status set_length(struct ctmi_payload *payload, const struct ctmi_recorded *tables,

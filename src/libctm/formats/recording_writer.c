@@ -152,24 +152,32 @@ void ctmi_put_string(struct ctmi_buffer *buffer, const char *utf8, size_t length
     ctmi_buffer_put(buffer, utf8, length);
 }
 
-static void put_field(struct ctmi_buffer *buffer, const struct ctmi_field *field,
-                      const void *content)
+/* Puts a field if it is part of the key. */
+static inline void put_field(struct ctmi_buffer *buffer, enum ctmi_holds holds, uint64_t value)
 {
-    if (field->size == sizeof(uint64_t)) {
-        ctmi_buffer_varint(buffer, ctmi_field_get_wide(field, content));
-    } else if (field->holds == CTMI_HOLDS_SIGNED) {
-        put_signed(buffer, (int32_t)ctmi_field_get(field, content));
+    if (!ctmi_holds_key(holds)) {
+        return;
+    }
+    if (holds == CTMI_HOLDS_SIGNED) {
+        put_signed(buffer, (int32_t)value);
     } else {
-        ctmi_buffer_varint(buffer, ctmi_field_get(field, content));
+        ctmi_buffer_varint(buffer, value);
     }
 }
 
 void ctmi_put_content(struct ctmi_buffer *buffer, enum ctmi_table table, const void *content)
 {
-    for (const struct ctmi_field *field = ctmi_schemas[table].fields; field->size != 0; field++) {
-        if (ctmi_field_is_key(field)) {
-            put_field(buffer, field, content);
-        }
+    switch (table) {
+#define FIELD(type, member, what, ...) put_field(buffer, CTMI_HOLDS_##what, (uint64_t)row->member);
+#define TABLE(ID, one, many, number, section, type, in_store) \
+    case CTMI_TABLE_##ID: {                                   \
+        const __typeof__(type) *row = content;                \
+        CTMI_##ID##_FIELDS(FIELD, FIELD) break;               \
+    }
+        CTMI_CONTENT_TABLES(TABLE)
+#undef TABLE
+#undef FIELD
+    default: break;
     }
 }
 

@@ -38,26 +38,27 @@ ctm_status ctm_snapshot_at_peak(const ctm_snapshot *snapshot, ctm_snapshot **out
     return finish(peak, out);
 }
 
-ctm_status ctm_snapshot_keep(const ctm_snapshot *snapshot, const uint64_t *keep, ctm_snapshot **out)
+ctm_status ctm_snapshot_select(const ctm_snapshot *snapshot, const uint64_t *counts,
+                               ctm_snapshot **out)
 {
     ctm_snapshot *kept;
     uint32_t sites = 0, next = 1;
     for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
-        if (keep[id] > ctmi_site_live(&snapshot->sites[id])) {
+        if (counts[id] > ctmi_site_live(&snapshot->sites[id])) {
             return CTM_ERR_INVALID;
         }
-        sites += keep[id] > 0;
+        sites += counts[id] > 0;
     }
     ctm_status status = ctmi_snapshot_alloc_like(snapshot, sites, &kept);
     if (status != CTM_OK) {
         return status;
     }
     for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
-        if (keep[id] == 0) {
+        if (counts[id] == 0) {
             continue;
         }
         ctm_site row = snapshot->sites[id];
-        row.allocated = keep[id];
+        row.allocated = counts[id];
         row.freed = row.at_peak = 0;
         kept->sites[next++] = row;
     }

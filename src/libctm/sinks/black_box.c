@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "sinks/black_box.h"
+#include "tracer/peak.h"
 
 static struct ctmi_box_writer *box_of_sink(struct ctmi_sink *sink)
 {
@@ -35,7 +36,7 @@ static void set_published(struct ctmi_box_backing *backing)
 static void after_emptying(struct ctmi_sink *sink)
 {
     struct ctmi_box_writer *box = box_of_sink(sink);
-    const ctm_box_lack lack = ctmi_box_check_file(box);
+    const ctm_black_box_lack lack = ctmi_box_check_file(box);
     ctmi_box_control_empty(box->control, &box->tracer->annotations);
     atomic_store(&box->control->lack, lack);
     if (lack == CTM_BOX_COMPLETE && ctmi_box_file_resize(box->fd, CTMI_BOX_CONTROL_SIZE) == 0) {
@@ -167,7 +168,7 @@ static void attach_sink(ctm_tracer *tracer, struct ctmi_box_writer *box)
     ctmi_peak_publish_at(tracer, &box->control->peak);
 }
 
-static void attach_locked(ctm_tracer *tracer, struct ctmi_box_writer *box)
+static void attach_stopped(ctm_tracer *tracer, struct ctmi_box_writer *box)
 {
     CTMI_ASSERT_WORLD_STOPPED(tracer);
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
@@ -175,8 +176,8 @@ static void attach_locked(ctm_tracer *tracer, struct ctmi_box_writer *box)
         ctmi_store_set_backing(&tracer->shards[i].store, &box->backings[i].backing);
     }
     attach_sink(tracer, box);
-    ctmi_deferred_unmap_now(ctmi_tracer_forget_locked(tracer, false));
-    (void)!ctmi_tracer_reserve_spare_locked(tracer); /* if it fails, no spare rows are reserved */
+    ctmi_deferred_unmap_now(ctmi_tracer_forget_stopped(tracer, false));
+    (void)!ctmi_tracer_reserve_spare_stopped(tracer); /* if it fails, no spare rows are reserved */
 }
 
 ctm_status ctm_black_box_start(ctm_tracer *tracer, const char *path)
@@ -196,14 +197,14 @@ ctm_status ctm_black_box_start(ctm_tracer *tracer, const char *path)
         return status;
     }
     ctmi_tracer_close(tracer);
-    attach_locked(tracer, box);
+    attach_stopped(tracer, box);
     ctmi_tracer_open(tracer);
     return CTM_OK;
 }
 
 /* --- continue --- */
 
-static void move_locked(ctm_tracer *tracer, struct ctmi_box_writer *box)
+static void move_stopped(ctm_tracer *tracer, struct ctmi_box_writer *box)
 {
     CTMI_ASSERT_WORLD_STOPPED(tracer);
     ctmi_box_control_empty(box->control, &tracer->annotations);
@@ -215,8 +216,8 @@ static void move_locked(ctm_tracer *tracer, struct ctmi_box_writer *box)
     atomic_fetch_add(&box->control->generation, 1);
 }
 
-static ctm_status continue_locked(ctm_tracer *tracer, struct ctmi_box_writer *box, const char *name,
-                                  const char *path)
+static ctm_status continue_stopped(ctm_tracer *tracer, struct ctmi_box_writer *box,
+                                   const char *name, const char *path)
 {
     CTMI_ASSERT_WORLD_STOPPED(tracer);
     if (!ctmi_box_write_tables(box)) {
@@ -224,7 +225,7 @@ static ctm_status continue_locked(ctm_tracer *tracer, struct ctmi_box_writer *bo
     }
     const ctm_status status = publish_box(name, path);
     if (status == CTM_OK) {
-        move_locked(tracer, box);
+        move_stopped(tracer, box);
     } else {
         const int error = errno;
         ctmi_box_forget_tables(box);
@@ -248,7 +249,7 @@ ctm_status ctm_black_box_continue(ctm_tracer *tracer, const char *path)
         return status;
     }
     ctmi_tracer_close(tracer);
-    status = continue_locked(tracer, box, name, path);
+    status = continue_stopped(tracer, box, name, path);
     ctmi_tracer_open(tracer);
     if (status != CTM_OK) {
         discard_box(box, name);
@@ -258,7 +259,7 @@ ctm_status ctm_black_box_continue(ctm_tracer *tracer, const char *path)
 
 /* --- end --- */
 
-static void detach_locked(struct ctmi_box_writer *box)
+static void detach_stopped(struct ctmi_box_writer *box)
 {
     ctm_tracer *tracer = box->tracer;
     CTMI_ASSERT_WORLD_STOPPED(tracer);
@@ -270,7 +271,7 @@ static void detach_locked(struct ctmi_box_writer *box)
     free_box(box);
 }
 
-static void write_end(struct ctmi_box_control *control, ctm_box_end reason)
+static void write_end(struct ctmi_box_control *control, ctm_black_box_ending reason)
 {
     atomic_store(&control->end, (uint32_t)reason);
     atomic_store(&control->ended_ns, ctmi_tracer_now());
@@ -283,10 +284,10 @@ static void stop(struct ctmi_sink *sink)
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         ctmi_store_free_all(&box->tracer->shards[i].store);
     }
-    detach_locked(box);
+    detach_stopped(box);
 }
 
-static ctm_status end_locked(struct ctmi_box_writer *box, ctm_box_end reason)
+static ctm_status end_stopped(struct ctmi_box_writer *box, ctm_black_box_ending reason)
 {
     CTMI_ASSERT_WORLD_STOPPED(box->tracer);
     if (!ctmi_box_copy(box)) {
@@ -300,17 +301,17 @@ static ctm_status end_locked(struct ctmi_box_writer *box, ctm_box_end reason)
     if (!ctmi_box_leave_file(box, true)) {
         atomic_store(&box->tracer->tables_lost, true);
     }
-    detach_locked(box);
+    detach_stopped(box);
     return CTM_OK;
 }
 
-ctm_status ctm_black_box_end(ctm_tracer *tracer, ctm_box_end reason)
+ctm_status ctm_black_box_end(ctm_tracer *tracer, ctm_black_box_ending reason)
 {
     struct ctmi_box_writer *box = ctmi_box_of(tracer);
     ctm_status status = CTM_OK;
     if (box != NULL) {
         ctmi_tracer_close(tracer);
-        status = end_locked(box, reason);
+        status = end_stopped(box, reason);
         ctmi_tracer_open(tracer);
     }
     return status;
@@ -336,7 +337,7 @@ static void fork_after_child(struct ctmi_sink *sink)
     if (!ctmi_box_leave_file(box, false)) {
         atomic_store(&box->tracer->tables_lost, true);
     }
-    detach_locked(box);
+    detach_stopped(box);
 }
 
 /* --- annotations --- */
@@ -364,14 +365,14 @@ static const struct ctmi_sink_kind box_kind = {
 
 /* --- state --- */
 
-bool ctm_black_box_state(ctm_tracer *tracer, ctm_box_lack *out_lack)
+bool ctm_black_box_state(ctm_tracer *tracer, ctm_black_box_lack *out_lack)
 {
     ctmi_lock_acquire(&tracer->annotations.lock); /* so the box is not removed in between */
     const struct ctmi_box_writer *box = ctmi_box_of(tracer);
     const uint32_t lack = box != NULL ? atomic_load(&box->control->lack) : CTM_BOX_COMPLETE;
     ctmi_lock_release(&tracer->annotations.lock);
-    *out_lack =
-        lack > CTM_BOX_CUT ? CTM_BOX_CUT : (ctm_box_lack)lack; /* the file may have any value */
+    *out_lack = lack > CTM_BOX_CUT ? CTM_BOX_CUT
+                                   : (ctm_black_box_lack)lack; /* the file may have any value */
     return box != NULL;
 }
 

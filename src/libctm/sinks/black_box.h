@@ -18,7 +18,7 @@
 
 #include "base/lock.h"
 #include "formats/black_box_format.h"
-#include "tracer/shard.h"
+#include "tracer/tracer.h"
 
 /* A chunk. Its first `shared` bytes are in the file. Written by the shard's owner; the signal handler reads the
  * atomics. */
@@ -90,7 +90,7 @@ void ctmi_box_backing_init(struct ctmi_box_backing *backing, struct ctmi_box_wri
 /* Whether `fd` still refers to the file; *out_size: bytes of the file. Reads no mapping. */
 bool ctmi_box_has_fd(const struct ctmi_box_writer *box, uint64_t *out_size);
 /* Checks `fd`, the size of the file and its magic. */
-ctm_box_lack ctmi_box_check_file(const struct ctmi_box_writer *box);
+ctm_black_box_lack ctmi_box_check_file(const struct ctmi_box_writer *box);
 /* Makes a private copy of each shared part. False: out of memory. */
 bool ctmi_box_copy(struct ctmi_box_writer *box);
 /* Replaces each shared part by its copy, at the same address. Where there is no copy, it is replaced by a private

@@ -29,7 +29,7 @@ static void assert_fd(const struct ctmi_box_writer *box)
 #endif
 }
 
-ctm_box_lack ctmi_box_check_file(const struct ctmi_box_writer *box)
+ctm_black_box_lack ctmi_box_check_file(const struct ctmi_box_writer *box)
 {
     uint64_t size;
     assert_fd(box);
@@ -44,7 +44,7 @@ ctm_box_lack ctmi_box_check_file(const struct ctmi_box_writer *box)
 
 /* From now on the row counts of this shard in the file are not raised: each counted row is complete, and so are the
  * rows that it refers to. */
-static void freeze(struct ctmi_box_backing *backing, ctm_box_lack lack)
+static void freeze(struct ctmi_box_backing *backing, ctm_black_box_lack lack)
 {
     uint32_t complete = CTM_BOX_COMPLETE;
     backing->frozen = true;
@@ -58,7 +58,7 @@ static void freeze(struct ctmi_box_backing *backing, ctm_box_lack lack)
 
 /* MAP_FAILED: the file cannot hold the chunk, and *out_lack says why. */
 static void *map_in_file(struct ctmi_box_writer *box, size_t size, uint64_t *out_offset,
-                         ctm_box_lack *out_lack)
+                         ctm_black_box_lack *out_lack)
 {
     void *memory = MAP_FAILED;
     ctmi_lock_acquire(&box->lock);
@@ -81,7 +81,7 @@ static void *box_map(struct ctmi_backing *base, enum ctmi_table table, unsigned 
 {
     struct ctmi_box_backing *backing = (struct ctmi_box_backing *)base;
     struct ctmi_box_range *range = &backing->ranges[table][chunk];
-    ctm_box_lack lack = CTM_BOX_COMPLETE;
+    ctm_black_box_lack lack = CTM_BOX_COMPLETE;
     uint64_t offset = 0;
     size = ctmi_mem_pages(size);
     void *memory = backing->frozen ? MAP_FAILED : map_in_file(backing->box, size, &offset, &lack);
@@ -117,11 +117,11 @@ static void box_unmap(struct ctmi_backing *base, enum ctmi_table table, unsigned
 
 /* --- grow --- */
 
-static ctm_box_lack fill(struct ctmi_box_writer *box, const struct ctmi_box_range *range,
-                         size_t size)
+static ctm_black_box_lack fill(struct ctmi_box_writer *box, const struct ctmi_box_range *range,
+                               size_t size)
 {
     ctmi_lock_acquire(&box->lock);
-    ctm_box_lack lack = ctmi_box_check_file(box);
+    ctm_black_box_lack lack = ctmi_box_check_file(box);
     if (lack == CTM_BOX_COMPLETE &&
         ctmi_box_file_fill(box->fd, range->offset + range->ready, size) != 0) {
         lack = CTM_BOX_NO_SPACE;
@@ -161,7 +161,7 @@ static bool box_grow(struct ctmi_backing *base, enum ctmi_table table, unsigned 
         return true;
     }
     const size_t step = next_step(range, end);
-    ctm_box_lack lack = CTM_BOX_COMPLETE;
+    ctm_black_box_lack lack = CTM_BOX_COMPLETE;
     if (!backing->frozen) {
         lack = fill(backing->box, range, step);
         if (lack == CTM_BOX_COMPLETE) {
@@ -183,7 +183,7 @@ static void box_look(struct ctmi_backing *base)
         return;
     }
     ctmi_lock_acquire(&backing->box->lock);
-    const ctm_box_lack lack = ctmi_box_check_file(backing->box);
+    const ctm_black_box_lack lack = ctmi_box_check_file(backing->box);
     ctmi_lock_release(&backing->box->lock);
     if (lack == CTM_BOX_CUT) {
         atomic_store(&backing->box->tracer->tables_lost, true);

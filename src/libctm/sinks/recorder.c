@@ -1,130 +1,16 @@
-/* sinks/recorder.c: the thread that records; see sinks/recorder.h. */
+/* sinks/recorder.c: starts, pauses and stops a recorder, and requests ticks from its thread (recorder_thread.c). See
+ * sinks/recorder.h. */
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "base/helper_thread.h"
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "sinks/recorder.h"
 
 #define WAIT_SECONDS 10u /* seconds to wait for the thread before giving up */
-
-/* --- the thread --- */
-
-static struct timespec at_time(uint64_t monotonic)
-{
-    return (struct timespec){.tv_sec = (time_t)(monotonic / 1000000000u),
-                             .tv_nsec = (long)(monotonic % 1000000000u)};
-}
-
-/* Waits for the next tick, which is due at `next` nanoseconds, or for a request. Called with `lock` held. */
-static void wait_locked(struct ctm_recorder *recorder, uint64_t next)
-{
-    CTMI_ASSERT_LOCKED(recorder->lock);
-    const struct timespec until = at_time(recorder->began + next);
-    while (!recorder->stopping && !recorder->pausing && recorder->requested == recorder->read &&
-           ctmi_recorder_time(recorder) < next) {
-        (void)ctmi_lock_wait(&recorder->lock, &recorder->wake, &until);
-    }
-}
-
-static void put_end(struct ctm_recorder *recorder, ctm_recording_end end)
-{
-    const size_t begin = ctmi_block_begin(&recorder->out, CTMI_BLOCK_END);
-    ctmi_put_end(&recorder->out, ctmi_recorder_time(recorder), end,
-                 recorder->end.status_known ? &recorder->end.status : NULL, recorder->end.text);
-    ctmi_block_end(&recorder->out, &recorder->crc, begin);
-}
-
-/* Reads the tables and writes a tick, and the end if there is one. Returns 0 or errno. */
-static int read_and_write(struct ctm_recorder *recorder, uint64_t requested, ctm_recording_end end,
-                          const char **out_reason)
-{
-    bool ok = ctmi_recorder_read(recorder);
-    const bool is_lost = atomic_load(&recorder->tracer->tables_lost);
-    ctmi_lock_acquire(&recorder->lock);
-    recorder->read = requested; /* a thread that stopped the world may resume it */
-    pthread_cond_broadcast(&recorder->done);
-    ctmi_lock_release(&recorder->lock);
-    if (is_lost) { /* the rows just read may be invalid; earlier ticks stay */
-        *out_reason = ctm_recording_lack_text(CTM_RECORDING_TABLES_LOST);
-        return ENODATA;
-    }
-    if (ok && end != CTM_END_UNKNOWN) {
-        put_end(recorder, end);
-        ok = !recorder->out.failed;
-    }
-    *out_reason = "out of memory";
-    return ok ? ctmi_recorder_write_out(recorder, out_reason) : ENOMEM;
-}
-
-/* Makes one tick. False: it was the last of this thread. */
-static bool tick(struct ctm_recorder *recorder, uint64_t next)
-{
-    const char *reason;
-    ctmi_lock_acquire(&recorder->lock);
-    wait_locked(recorder, next);
-    if (recorder->pausing) {
-        recorder->paused = true;
-        pthread_cond_broadcast(&recorder->done);
-        ctmi_lock_release(&recorder->lock);
-        return false;
-    }
-    const uint64_t requested = recorder->requested;
-    const ctm_recording_end end = !recorder->stopping ? CTM_END_UNKNOWN
-                                  : recorder->at_exit ? CTM_END_EXIT
-                                                      : CTM_END_STOPPED;
-    ctmi_lock_release(&recorder->lock);
-    const int error = read_and_write(recorder, requested, end, &reason);
-    ctmi_buffer_empty(&recorder->out);
-    atomic_store(&recorder->memory, ctmi_recorder_memory(recorder));
-    if (error != 0) {
-        ctmi_recorder_write_lack(recorder, error);
-    }
-    if (error != 0 || end != CTM_END_UNKNOWN) {
-        ctmi_recorder_close_file(recorder);
-    }
-    ctmi_lock_acquire(&recorder->lock);
-    recorder->put = requested;
-    recorder->state.ticks += error == 0 && recorder->tracing;
-    recorder->state.bytes = recorder->written;
-    if (error != 0) {
-        recorder->state.error = error;
-        recorder->state.reason = reason;
-    }
-    const bool continues = error == 0 && end == CTM_END_UNKNOWN;
-    recorder->state.recording = continues;
-    pthread_cond_broadcast(&recorder->done);
-    ctmi_lock_release(&recorder->lock);
-    return continues;
-}
-
-/* Returns the time of the next tick. A missed tick is skipped. */
-static uint64_t next_tick(const struct ctm_recorder *recorder)
-{
-    return (ctmi_recorder_time(recorder) / recorder->interval + 1) * recorder->interval;
-}
-
-static void *run(void *argument)
-{
-    struct ctm_recorder *recorder = argument;
-    while (tick(recorder, next_tick(recorder))) {
-    }
-    return NULL;
-}
-
-/* The thread blocks all signals, so exceeding the limit on the file's size is an error and no signal. */
-static int start_thread(struct ctm_recorder *recorder)
-{
-    const int error = ctmi_helper_start(&recorder->thread, run, recorder);
-    if (error == 0) {
-        pthread_setname_np(recorder->thread, "ctm-recorder");
-    }
-    return error;
-}
 
 /* --- the tracer's list --- */
 
@@ -226,7 +112,7 @@ static ctm_status first_tick(struct ctm_recorder *recorder, const char *path, bo
 static int start_thread_and_empty(struct ctm_recorder *recorder, int fd)
 {
     ctmi_lock_acquire(&recorder->lock);
-    int error = start_thread(recorder);
+    int error = ctmi_recorder_start_thread(recorder);
     const bool started = error == 0;
     if (started && ftruncate(fd, 0) != 0) {
         error = errno;
@@ -274,8 +160,7 @@ static bool is_recorded(ctm_tracer *tracer)
     return recorder_of(tracer) != NULL;
 }
 
-ctm_status ctm_recorder_start(ctm_tracer *tracer, const char *path, uint64_t interval,
-                              const char *command, ctm_recorder **out)
+static ctm_status check_start(ctm_tracer *tracer, uint64_t interval, const char *command)
 {
     if (interval < CTM_MIN_RECORD_INTERVAL || interval > CTM_MAX_RECORD_INTERVAL ||
         is_recorded(tracer)) {
@@ -287,10 +172,13 @@ ctm_status ctm_recorder_start(ctm_tracer *tracer, const char *path, uint64_t int
             return CTM_ERR_INVALID;
         }
     }
-    if (!ctm_tracer_is_tracing(tracer)) {
-        return CTM_ERR_NOT_TRACING;
-    }
-    ctmi_deferred_unmap_wait(&tracer->deferred_unmap); /* at most one helper thread at a time */
+    return ctm_tracer_is_tracing(tracer) ? CTM_OK : CTM_ERR_NOT_TRACING;
+}
+
+/* Makes a recorder whose thread waits for the first tick. command: NULL: the tracer's. */
+static ctm_status start_recorder(ctm_tracer *tracer, const char *path, uint64_t interval,
+                                 const char *command, struct ctm_recorder **out, bool *out_new)
+{
     struct ctm_recorder *recorder = new_recorder(tracer, interval);
     if (recorder == NULL) {
         return CTM_ERR_NOMEM;
@@ -300,10 +188,28 @@ ctm_status ctm_recorder_start(ctm_tracer *tracer, const char *path, uint64_t int
     } else {
         put_beginning(recorder, tracer->command, tracer->command_length);
     }
-    bool is_new = false;
-    ctm_status status = recorder->out.failed ? CTM_ERR_NOMEM : begin_file(recorder, path, &is_new);
-    if (status != CTM_OK) {
+    const ctm_status status =
+        recorder->out.failed ? CTM_ERR_NOMEM : begin_file(recorder, path, out_new);
+    if (status == CTM_OK) {
+        *out = recorder;
+    } else {
         free_recorder(recorder);
+    }
+    return status;
+}
+
+ctm_status ctm_recorder_start(ctm_tracer *tracer, const char *path, uint64_t interval,
+                              const char *command, ctm_recorder **out)
+{
+    struct ctm_recorder *recorder;
+    bool is_new = false;
+    ctm_status status = check_start(tracer, interval, command);
+    if (status != CTM_OK) {
+        return status;
+    }
+    ctmi_deferred_unmap_wait(&tracer->deferred_unmap); /* at most one helper thread at a time */
+    status = start_recorder(tracer, path, interval, command, &recorder, &is_new);
+    if (status != CTM_OK) {
         return status;
     }
     add_to_tracer(recorder);
@@ -383,7 +289,7 @@ void ctm_recorder_resume(ctm_recorder *recorder)
     ctmi_lock_acquire(&recorder->lock);
     recorder->pausing = recorder->paused = false;
     ctmi_lock_release(&recorder->lock);
-    const int error = start_thread(recorder);
+    const int error = ctmi_recorder_start_thread(recorder);
     if (error != 0) {
         end_without_thread(recorder, error);
     }

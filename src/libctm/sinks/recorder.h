@@ -1,8 +1,8 @@
 /* sinks/recorder.h: the struct of a recorder; private to the sinks.
  *
- * Model: one thread owns all of a recorder except what `lock` guards. At each tick it reads the tables into a buffer
- * (recorder_read.c, inside the tracer's reader barrier) and then writes the buffer to the file (recorder_file.c,
- * without any lock). Other threads request a tick or the end, and wait for it.
+ * Model: one thread (recorder_thread.c) owns all of a recorder except what `lock` guards. At each tick it reads the
+ * tables into a buffer (recorder_read.c, inside the tracer's reader barrier) and then writes the buffer to the file
+ * (recorder_file.c, without any lock). Other threads request a tick or the end, and wait for it.
  *
  * `seen` has the counters of each site that are on file, and only differences from them are written. When the tracer's
  * generation changes, a new span begins, with no counters on file.
@@ -17,7 +17,7 @@
 #include "base/lock.h"
 #include "ctm/recording.h"
 #include "formats/recording_writer.h"
-#include "tracer/shard.h"
+#include "tracer/tracer.h"
 
 /* Counters of a site that are on file. Owned by the thread. */
 struct ctmi_seen {
@@ -69,6 +69,12 @@ struct ctm_recorder {
     bool paused;  /* the thread is ending for that reason */
     ctm_recorder_state state;
 };
+
+/* --- the thread (recorder_thread.c) --- */
+
+/* Starts the thread, which blocks all signals, so exceeding the limit on the file's size is an error and no signal.
+ * Returns 0 or errno. */
+int ctmi_recorder_start_thread(struct ctm_recorder *recorder);
 
 /* --- the file (recorder_file.c) --- */
 

@@ -99,7 +99,7 @@ int ctmi_recorder_write_out(struct ctm_recorder *recorder, const char **out_reas
     const unsigned char *at = recorder->out.bytes;
     size_t left = recorder->out.length;
     struct stat status;
-    *out_reason = "the file was closed, replaced or changed by somebody else";
+    *out_reason = "the file was closed, replaced or changed while it was recorded to";
     if (!refers_to_file(recorder, fd, &status) || (uint64_t)status.st_size != recorder->written) {
         return ESTALE;
     }

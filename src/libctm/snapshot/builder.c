@@ -120,9 +120,9 @@ ctm_status ctm_builder_site(ctm_builder *builder, const ctm_site *site, bool mer
 }
 
 /* Whether the site is added at all. A site without live blocks is added for its history. */
-static bool is_added(const ctm_site *site, const uint64_t *keep, uint32_t id)
+static bool is_added(const ctm_site *site, const uint64_t *counts, uint32_t id)
 {
-    return keep == NULL || keep[id] > 0 || ctmi_site_live(site) == 0;
+    return counts == NULL || counts[id] > 0 || ctmi_site_live(site) == 0;
 }
 
 /* New ids in the builder's store, by id of the snapshot's rows. Borrowed from one allocation. */
@@ -132,15 +132,15 @@ struct new_ids {
 
 /* Makes all rows first, because making one can fail. */
 static ctm_status reserve_rows(ctm_builder *builder, const ctm_snapshot *snapshot,
-                               const uint64_t *keep, const struct new_ids *ids)
+                               const uint64_t *counts, const struct new_ids *ids)
 {
     ctm_status status = CTM_OK;
     for (uint32_t id = 1; id <= snapshot->info.sites && status == CTM_OK; id++) {
         ctm_site site = snapshot->sites[id];
-        if (keep != NULL && keep[id] > ctmi_site_live(&site)) {
+        if (counts != NULL && counts[id] > ctmi_site_live(&site)) {
             return CTM_ERR_INVALID;
         }
-        if (!is_added(&site, keep, id)) {
+        if (!is_added(&site, counts, id)) {
             continue;
         }
         site.traceback = ids->tracebacks[site.traceback];
@@ -151,18 +151,18 @@ static ctm_status reserve_rows(ctm_builder *builder, const ctm_snapshot *snapsho
 }
 
 /* Fills the rows. False: a site is added in part, so the number of its blocks that were live at the peak is unknown. */
-static bool fill_rows(ctm_builder *builder, const ctm_snapshot *snapshot, const uint64_t *keep,
+static bool fill_rows(ctm_builder *builder, const ctm_snapshot *snapshot, const uint64_t *counts,
                       const struct new_ids *ids)
 {
     bool complete = true;
     for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
         const ctm_site *site = &snapshot->sites[id];
-        if (!is_added(site, keep, id)) {
+        if (!is_added(site, counts, id)) {
             continue;
         }
         ctm_site *row = &ctmi_store_site_row(&builder->store, ids->sites[id])->site;
         row->freed = site->freed;
-        row->allocated = keep == NULL ? site->allocated : site->freed + keep[id];
+        row->allocated = counts == NULL ? site->allocated : site->freed + counts[id];
         row->at_peak = site->at_peak < row->allocated ? site->at_peak : row->allocated;
         complete &= row->allocated == site->allocated;
     }
@@ -170,7 +170,7 @@ static bool fill_rows(ctm_builder *builder, const ctm_snapshot *snapshot, const 
 }
 
 ctm_status ctm_builder_add_snapshot(ctm_builder *builder, const ctm_snapshot *snapshot,
-                                    const uint64_t *keep)
+                                    const uint64_t *counts)
 {
     size_t tracebacks = (size_t)snapshot->info.tracebacks + 1;
     size_t labels = (size_t)snapshot->info.label_sets + 1;
@@ -184,10 +184,10 @@ ctm_status ctm_builder_add_snapshot(ctm_builder *builder, const ctm_snapshot *sn
     ctm_status status =
         ctmi_store_add_tables(&builder->store, snapshot, ids.tracebacks, ids.labels, 0);
     if (status == CTM_OK) {
-        status = reserve_rows(builder, snapshot, keep, &ids);
+        status = reserve_rows(builder, snapshot, counts, &ids);
     }
     if (status == CTM_OK) {
-        bool complete = fill_rows(builder, snapshot, keep, &ids);
+        bool complete = fill_rows(builder, snapshot, counts, &ids);
         builder->info.sample_interval = snapshot->info.sample_interval;
         builder->info.peak_known =
             snapshot->info.peak_known && complete && (first || builder->info.peak_known);

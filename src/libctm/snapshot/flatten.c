@@ -33,21 +33,22 @@ static void copy_strings(const struct ctmi_store *store, ctm_snapshot *snapshot)
     snapshot->string_offsets[(uint64_t)snapshot->info.strings + 1] = at;
 }
 
-static void copy_rows(const struct ctmi_store *store, ctm_snapshot *snapshot, enum ctmi_table table)
+/* Inlined where the sizes are constants. */
+static inline __attribute__((always_inline)) void copy_rows(const struct ctmi_rows *rows, char *out,
+                                                            size_t content_size, size_t row_size)
 {
-    const size_t size = ctmi_schemas[table].content_size;
-    for (uint32_t id = 1; id < store->rows[table].count; id++) {
-        memcpy((char *)snapshot->rows[table] + id * size, ctmi_store_content_row(store, table, id),
-               size);
+    for (uint32_t id = 1; id < rows->count; id++) {
+        memcpy(out + id * content_size, ctmi_rows_get(rows, id, row_size), content_size);
     }
 }
 
 static void copy_tables(const struct ctmi_store *store, ctm_snapshot *snapshot)
 {
     copy_strings(store, snapshot);
-    for (enum ctmi_table table = CTMI_TABLE_STRINGS + 1; table < CTMI_TABLE_SITES; table++) {
-        copy_rows(store, snapshot, table);
-    }
+#define TABLE(ID, one, many, number, section, content, row) \
+    copy_rows(&store->many, (char *)snapshot->many, sizeof(content), sizeof(row));
+    CTMI_REMAPPED_TABLES(TABLE)
+#undef TABLE
 }
 
 /* Rows without allocations are not counted: they are keys that were reserved, not sites. */

@@ -10,14 +10,9 @@
 
 #define NEEDED UINT32_MAX /* in the tracebacks' ids, until the traceback is interned */
 
-static const void *content_of(const void *rows, enum ctmi_table table, uint32_t id)
+static const char *string_of(const void *strings, uint32_t id, size_t *out_length)
 {
-    return ctmi_store_content_row(rows, table, id);
-}
-
-static const char *string_of(const void *rows, uint32_t id, size_t *out_length)
-{
-    return ctmi_store_string_row(rows, id, out_length);
+    return ctmi_store_string_row(strings, id, out_length);
 }
 
 static void mark_tracebacks(const struct ctmi_store *from, uint32_t *ids)
@@ -50,6 +45,18 @@ static ctm_status add_tracebacks(struct ctmi_remap *remap)
     return status;
 }
 
+/* The tables between the tracebacks and the sites. */
+static ctm_status add_whole_tables(struct ctmi_remap *remap)
+{
+    ctm_status status = CTM_OK;
+    for (enum ctmi_table table = CTMI_TABLE_TRACEBACKS + 1; table < CTMI_TABLE_SITES; table++) {
+        for (uint32_t id = 1; id < remap->from->counts[table] && status == CTM_OK; id++) {
+            status = ctmi_remap_row(remap, table, id);
+        }
+    }
+    return status;
+}
+
 static ctm_status add_sites(struct ctmi_remap *remap, const struct ctmi_store *from)
 {
     for (uint32_t id = 1; id < ctmi_store_site_count(from); id++) {
@@ -74,7 +81,7 @@ static ctm_status add_sites(struct ctmi_remap *remap, const struct ctmi_store *f
 
 ctm_status ctmi_store_add_store(struct ctmi_store *to, const struct ctmi_store *from)
 {
-    struct ctmi_row_source source = {.rows = from, .content = content_of, .string = string_of};
+    struct ctmi_row_source source = {.store = from, .strings = from, .string = string_of};
     struct ctmi_remap remap = {.to = to, .from = &source};
     for (int table = 0; table < CTMI_ROWS_TABLES; table++) {
         source.counts[table] = from->rows[table].count;
@@ -86,7 +93,7 @@ ctm_status ctmi_store_add_store(struct ctmi_store *to, const struct ctmi_store *
     mark_tracebacks(from, remap.ids[CTMI_TABLE_TRACEBACKS]);
     status = add_tracebacks(&remap);
     if (status == CTM_OK) {
-        status = ctmi_remap_tables(&remap, CTMI_TABLE_TRACEBACKS + 1, CTMI_TABLE_SITES - 1);
+        status = add_whole_tables(&remap);
     }
     if (status == CTM_OK) {
         status = add_sites(&remap, from);

@@ -5,6 +5,8 @@
 
 #include "base/memory.h"
 
+#define INLINE static inline __attribute__((always_inline))
+
 ctm_status ctmi_remap_init(struct ctmi_remap *remap)
 {
     size_t rows = 0;
@@ -36,20 +38,21 @@ void ctmi_remap_free(struct ctmi_remap *remap)
 static ctm_status remap_string(struct ctmi_remap *remap, uint32_t id)
 {
     size_t length;
-    const char *utf8 = remap->from->string(remap->from->rows, id, &length);
+    const char *utf8 = remap->from->string(remap->from->strings, id, &length);
     return ctmi_store_string(remap->to, utf8, length, &remap->ids[CTMI_TABLE_STRINGS][id]);
 }
 
 /* Processes and shards of one program make their tracebacks in nearly the same order. So the row after the last one
  * found is tried first, without a lookup. */
-static ctm_status intern_traceback(struct ctmi_remap *remap, const union ctmi_content *content,
+INLINE ctm_status intern_traceback(struct ctmi_remap *remap, const union ctmi_content *content,
                                    uint32_t *out)
 {
     const ctm_traceback *row = &content->traceback;
     const uint32_t before = ctmi_store_traceback_count(remap->to);
     if (remap->guess < before) {
         const ctm_traceback *there = &ctmi_store_traceback_row(remap->to, remap->guess)->row;
-        if (memcmp(there, row, sizeof *row) == 0) {
+        if (there->parent == row->parent && there->frame == row->frame &&
+            there->total_nframe == row->total_nframe) {
             *out = remap->guess++;
             return CTM_OK;
         }
@@ -61,67 +64,145 @@ static ctm_status intern_traceback(struct ctmi_remap *remap, const union ctmi_co
     return status;
 }
 
-/* Adds the row that `field` of a row of `table` refers to, and replaces *id by its new id. The recursion is at most as
- * deep as there are tables before `table` in the list. */
-static ctm_status translate(struct ctmi_remap *remap, enum ctmi_table table,
-                            const struct ctmi_field *field, uint32_t *id)
+/* Adds the row that a row of `table` refers to, if it is not added yet. The recursion is at most as deep as there are
+ * tables before `table` in the list. */
+INLINE ctm_status add_referenced(struct ctmi_remap *remap, enum ctmi_table table,
+                                 enum ctmi_table to, uint32_t id)
 {
-    const uint32_t *to = &remap->ids[field->table][*id];
-    if (*id != 0 && *to == 0) {
-        CTMI_ASSERT(field->table != table);
-        const ctm_status status = ctmi_remap_row(remap, field->table, *id);
-        if (status != CTM_OK) {
-            return status;
-        }
-    }
-    *id = *to;
-    return CTM_OK;
-}
-
-/* Reads the content of a row and translates its references to ids of the store. All fields have 4 bytes, because the
- * row is not a site. */
-static ctm_status read_content(struct ctmi_remap *remap, enum ctmi_table table, uint32_t id,
-                               union ctmi_content *out)
-{
-    const void *from = remap->from->content(remap->from->rows, table, id);
-    for (const struct ctmi_field *field = ctmi_schemas[table].fields; field->size != 0; field++) {
-        uint32_t value = ctmi_field_get(field, from);
-        if (ctmi_field_is_reference(field)) {
-            const ctm_status status = translate(remap, table, field, &value);
-            if (status != CTM_OK) {
-                return status;
-            }
-        }
-        ctmi_field_set(field, out, value);
-    }
-    return CTM_OK;
-}
-
-ctm_status ctmi_remap_row(struct ctmi_remap *remap, enum ctmi_table table, uint32_t id)
-{
-    uint32_t *to = &remap->ids[table][id];
-    union ctmi_content content;
-    if (id == 0 || *to != 0) {
+    if (id == 0 || remap->ids[to][id] != 0) {
         return CTM_OK;
     }
+    CTMI_ASSERT(to != table);
+    (void)table;
+    return ctmi_remap_row(remap, to, id);
+}
+
+INLINE const void *content_at(const struct ctmi_row_source *from, enum ctmi_table table,
+                              uint32_t id, size_t content_size, size_t row_size)
+{
+    return from->columns != NULL ? (const char *)from->columns[table] + id * content_size
+                                 : ctmi_rows_get(&from->store->rows[table], id, row_size);
+}
+
+/* Adds the rows that a row refers to. */
+INLINE ctm_status add_all_referenced(struct ctmi_remap *remap, enum ctmi_table table,
+                                     const union ctmi_content *content)
+{
+    ctm_status status = CTM_OK;
+    switch (table) {
+#define FIELD(...)
+#define REFERENCE(type, member, holds, to)                                   \
+    if (status == CTM_OK) {                                                  \
+        status = add_referenced(remap, table, CTMI_TABLE_##to, row->member); \
+    }
+#define TABLE(ID, one, many, number, section, type, in_store) \
+    case CTMI_TABLE_##ID: {                                   \
+        const __typeof__(type) *row = &content->one;          \
+        CTMI_##ID##_FIELDS(FIELD, REFERENCE) break;           \
+    }
+        CTMI_REMAPPED_TABLES(TABLE)
+#undef TABLE
+#undef REFERENCE
+    default: break;
+    }
+    return status;
+}
+
+INLINE void read_content(const struct ctmi_remap *remap, enum ctmi_table table, uint32_t id,
+                         union ctmi_content *out)
+{
+    switch (table) {
+#define TABLE(ID, one, many, number, section, type, in_store)                                  \
+    case CTMI_TABLE_##ID:                                                                      \
+        out->one =                                                                             \
+            *(const type *)content_at(remap->from, table, id, sizeof(type), sizeof(in_store)); \
+        break;
+        CTMI_REMAPPED_TABLES(TABLE)
+#undef TABLE
+    default: break;
+    }
+}
+
+/* Translates the references of a row, all of which are added, to ids of the store. */
+INLINE void translate(const struct ctmi_remap *remap, enum ctmi_table table,
+                      union ctmi_content *content)
+{
+    switch (table) {
+#define REFERENCE(type, member, holds, to) row->member = remap->ids[CTMI_TABLE_##to][row->member];
+#define TABLE(ID, one, many, number, section, type, in_store) \
+    case CTMI_TABLE_##ID: {                                   \
+        __typeof__(type) *row = &content->one;                \
+        CTMI_##ID##_FIELDS(FIELD, REFERENCE) break;           \
+    }
+        CTMI_REMAPPED_TABLES(TABLE)
+#undef TABLE
+#undef REFERENCE
+#undef FIELD
+    default: break;
+    }
+}
+
+INLINE ctm_status intern_content(struct ctmi_remap *remap, enum ctmi_table table, uint32_t id,
+                                 union ctmi_content *content)
+{
+    uint32_t *to = &remap->ids[table][id];
+    translate(remap, table, content);
+    return table == CTMI_TABLE_TRACEBACKS ? intern_traceback(remap, content, to)
+                                          : ctmi_store_content(remap->to, table, content, to);
+}
+
+/* A row that is not added yet. */
+INLINE ctm_status add_row(struct ctmi_remap *remap, enum ctmi_table table, uint32_t id)
+{
+    union ctmi_content content;
     if (table == CTMI_TABLE_STRINGS) {
         return remap_string(remap, id);
     }
-    const ctm_status status = read_content(remap, table, id, &content);
-    if (status != CTM_OK) {
-        return status;
-    }
-    return table == CTMI_TABLE_TRACEBACKS ? intern_traceback(remap, &content, to)
-                                          : ctmi_store_content(remap->to, table, &content, to);
+    read_content(remap, table, id, &content);
+    const ctm_status status = add_all_referenced(remap, table, &content);
+    return status == CTM_OK ? intern_content(remap, table, id, &content) : status;
 }
 
-ctm_status ctmi_remap_tables(struct ctmi_remap *remap, enum ctmi_table first, enum ctmi_table last)
+/* All rows that the rows of the table refer to are added. */
+INLINE ctm_status add_table(struct ctmi_remap *remap, enum ctmi_table table)
 {
     ctm_status status = CTM_OK;
-    for (enum ctmi_table table = first; table <= last; table++) {
-        for (uint32_t id = 1; id < remap->from->counts[table] && status == CTM_OK; id++) {
-            status = ctmi_remap_row(remap, table, id);
+    const uint32_t count = remap->from->counts[table];
+    for (uint32_t id = 1; id < count && status == CTM_OK; id++) {
+        union ctmi_content content;
+        if (table == CTMI_TABLE_STRINGS) {
+            status = remap_string(remap, id);
+        } else {
+            read_content(remap, table, id, &content);
+            status = intern_content(remap, table, id, &content);
         }
     }
+    return status;
+}
+
+/* The functions above are inlined here: each table has its own code. */
+ctm_status ctmi_remap_row(struct ctmi_remap *remap, enum ctmi_table table, uint32_t id)
+{
+    if (id == 0 || remap->ids[table][id] != 0) {
+        return CTM_OK;
+    }
+    switch (table) {
+#define TABLE(ID, ...) \
+    case CTMI_TABLE_##ID: return add_row(remap, CTMI_TABLE_##ID, id);
+        CTMI_INTERNED_TABLES(TABLE)
+#undef TABLE
+    default: return CTM_ERR_INVALID;
+    }
+}
+
+ctm_status ctmi_remap_tables(struct ctmi_remap *remap, enum ctmi_table last)
+{
+    ctm_status status = CTM_OK;
+#define TABLE(ID, ...)                                 \
+    if (status == CTM_OK && CTMI_TABLE_##ID <= last) { \
+        status = add_table(remap, CTMI_TABLE_##ID);    \
+    }
+    CTMI_INTERNED_TABLES(TABLE)
+#undef TABLE
     return status;
 }

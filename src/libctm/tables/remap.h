@@ -13,13 +13,13 @@
 
 #include "tables/store.h"
 
-/* The source of the rows. All members are borrowed from the caller. */
+/* The source of the rows. All members are borrowed from the caller. One of `columns` and `store` is not NULL. */
 struct ctmi_row_source {
-    const void *rows;                  /* the first argument of the two functions */
     uint32_t counts[CTMI_ROWS_TABLES]; /* rows of each table, row 0 included */
-    /* Returns the content of a row that is neither a string nor a site. */
-    const void *(*content)(const void *rows, enum ctmi_table table, uint32_t id);
-    const char *(*string)(const void *rows, uint32_t id, size_t *out_length);
+    void *const *columns;              /* for each table an array of contents */
+    const struct ctmi_store *store;
+    const void *strings; /* the first argument of `string` */
+    const char *(*string)(const void *strings, uint32_t id, size_t *out_length);
 };
 
 /* Owned by one call; the caller owns or has locked the store. */
@@ -39,8 +39,7 @@ void ctmi_remap_free(struct ctmi_remap *remap); /* `memory` only */
  * store.h. */
 CTM_NODISCARD ctm_status ctmi_remap_row(struct ctmi_remap *remap, enum ctmi_table table,
                                         uint32_t id);
-/* Adds all rows of the tables from `first` up to and including `last`, in order. */
-CTM_NODISCARD ctm_status ctmi_remap_tables(struct ctmi_remap *remap, enum ctmi_table first,
-                                           enum ctmi_table last);
+/* Adds all rows of the tables up to and including `last`, in order. None is added yet. */
+CTM_NODISCARD ctm_status ctmi_remap_tables(struct ctmi_remap *remap, enum ctmi_table last);
 
 #endif

@@ -7,9 +7,9 @@
 #include "base/memory.h"
 #include "base/sizes.h"
 
-#define ROWS_KEEP (1u << 15)  /* bytes: rows up to this size survive a clear */
-#define INDEX_FIRST 1024u     /* ids in a new index: one page */
-#define INDEX_KEEP (1u << 14) /* an index up to this size survives a clear */
+#define ROWS_RETAINED (1u << 15)  /* bytes: rows up to this size survive a clear */
+#define INDEX_FIRST 1024u         /* ids in a new index: one page */
+#define INDEX_RETAINED (1u << 14) /* an index up to this size survives a clear */
 #define INDEX_MOST (1ull << 32)
 
 /* --- chunks, of rows or bytes --- */
@@ -115,18 +115,22 @@ ctm_status ctmi_rows_map(struct ctmi_rows *rows)
 ctm_status ctmi_rows_reserve(struct ctmi_rows *rows)
 {
     const unsigned chunk = row_chunk(rows, rows->count);
-    const ctm_status status = ctmi_rows_map(rows);
-    if (status != CTM_OK) {
-        return status;
+    const uint64_t last = (uint64_t)rows->count + rows->spare;
+    const bool is_mapped = rows->chunk[chunk] != NULL && row_chunk(rows, last) == chunk;
+    if (!is_mapped || last >= rows->limit) {
+        const ctm_status status = ctmi_rows_map(rows);
+        if (status != CTM_OK) {
+            return status;
+        }
     }
     const uint64_t end = row_position(rows, rows->count) - ((uint64_t)rows->first << chunk) + 1;
     return may_write(&rows->backed, chunk, (size_t)end * rows->row_size) ? CTM_OK : CTM_ERR_NOMEM;
 }
 
-void ctmi_rows_empty(struct ctmi_rows *rows, bool keep)
+void ctmi_rows_empty(struct ctmi_rows *rows, bool retain)
 {
-    const bool keep_first = keep && (size_t)rows->count * rows->row_size <= ROWS_KEEP;
-    for (unsigned k = keep_first ? 1 : 0; k < CTMI_ROWS_CHUNKS; k++) {
+    const bool retain_first = retain && (size_t)rows->count * rows->row_size <= ROWS_RETAINED;
+    for (unsigned k = retain_first ? 1 : 0; k < CTMI_ROWS_CHUNKS; k++) {
         if (rows->chunk[k] != NULL) {
             unmap_chunk(&rows->backed, k, rows->chunk[k], chunk_bytes(rows, k));
             rows->chunk[k] = NULL;
@@ -187,9 +191,9 @@ ctm_status ctmi_bytes_reserve(struct ctmi_bytes *bytes, size_t size, uint64_t *o
     return CTM_OK;
 }
 
-void ctmi_bytes_empty(struct ctmi_bytes *bytes, bool keep)
+void ctmi_bytes_empty(struct ctmi_bytes *bytes, bool retain)
 {
-    for (unsigned k = keep ? 1 : 0; k < CTMI_BYTES_CHUNKS; k++) {
+    for (unsigned k = retain ? 1 : 0; k < CTMI_BYTES_CHUNKS; k++) {
         if (bytes->chunk[k] != NULL) {
             unmap_chunk(&bytes->backed, k, bytes->chunk[k], ctmi_bytes_chunk_size(k));
             bytes->chunk[k] = NULL;
@@ -291,12 +295,12 @@ void ctmi_index_forget(struct ctmi_index *index)
     }
 }
 
-void ctmi_index_empty(struct ctmi_index *index, bool keep)
+void ctmi_index_empty(struct ctmi_index *index, bool retain)
 {
     if (index->ids == NULL) {
         return;
     }
-    if (keep && index->mask < INDEX_KEEP) {
+    if (retain && index->mask < INDEX_RETAINED) {
         memset(index->ids, 0, index_bytes(index));
         index->used = 0;
         return;

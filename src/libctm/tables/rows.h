@@ -14,8 +14,8 @@ void ctmi_rows_init(struct ctmi_rows *rows, uint32_t row_size, uint32_t limit);
 CTM_NODISCARD ctm_status ctmi_rows_reserve(struct ctmi_rows *rows);
 /* Maps that memory only: the file of a black box is not grown for the row. */
 CTM_NODISCARD ctm_status ctmi_rows_map(struct ctmi_rows *rows);
-/* Empties the table. With `keep`, the first chunk stays mapped if little of it is touched. */
-void ctmi_rows_empty(struct ctmi_rows *rows, bool keep);
+/* Empties the table. With `retain`, the first chunk stays mapped if little of it is touched. */
+void ctmi_rows_empty(struct ctmi_rows *rows, bool retain);
 /* See ctmi_store_set_aside. */
 void ctmi_rows_set_aside(struct ctmi_rows *rows, uint32_t factor);
 size_t ctmi_rows_resident(const struct ctmi_rows *rows);
@@ -27,7 +27,7 @@ CTM_NODISCARD ctm_status ctmi_bytes_reserve(struct ctmi_bytes *bytes, size_t siz
 /* Maps that memory only. */
 CTM_NODISCARD ctm_status ctmi_bytes_map(struct ctmi_bytes *bytes, size_t size,
                                         uint64_t *out_offset);
-void ctmi_bytes_empty(struct ctmi_bytes *bytes, bool keep);
+void ctmi_bytes_empty(struct ctmi_bytes *bytes, bool retain);
 size_t ctmi_bytes_resident(const struct ctmi_bytes *bytes);
 
 static inline unsigned ctmi_bytes_chunk(uint64_t offset)
@@ -64,7 +64,7 @@ CTM_NODISCARD ctm_status ctmi_index_reserve(struct ctmi_index *index,
                                                                 uint32_t));
 /* `id` is not in the index, and the index has a free slot. */
 void ctmi_index_put(struct ctmi_index *index, uint32_t hash, uint32_t id);
-void ctmi_index_empty(struct ctmi_index *index, bool keep);
+void ctmi_index_empty(struct ctmi_index *index, bool retain);
 /* Makes an index with `ids` slots, a power of two, which never grows. */
 CTM_NODISCARD ctm_status ctmi_index_make(struct ctmi_index *index, uint32_t ids);
 /* Removes all ids but leaves the memory mapped, so that what was reserved stays reserved. */

@@ -1,8 +1,12 @@
 /* tables/schema.h: the list of tables, from which everything that all tables have in common is made.
  *
- * Model: CTMI_ALL_TABLES lists the tables by name, and ctmi_schemas describes the fields of their rows. From these
- * two are made: init, copying and emptying of a store, the columns of a snapshot, new ids for rows (tables/remap.h),
+ * Model: CTMI_ALL_TABLES lists the tables by name, and CTMI_FUNCTIONS_FIELDS … list the fields of their rows. From these
+ * lists are made: init, copying and emptying of a store, the columns of a snapshot, new ids for rows (tables/remap.h),
  * the encoders and decoders of the three formats, and each check of a reference.
+ *
+ * Code that runs for each row of a table expands the lists: a `case` for each table, a statement for each field. So the
+ * compiler knows offsets, sizes and tables. ctmi_schemas has the same lists as data, for code that runs seldom; a loop
+ * over its fields made merging a third slower.
  *
  * The *content* of a row is a struct of ctm/tables.h. It is the same in a store, in a snapshot and on file:
  *   - a row of a store begins with the content; the rest is private to the store. A black box has these rows.
@@ -75,15 +79,50 @@ _Static_assert(sizeof(struct ctmi_site_row) == 64, "one cache line");
  * number: the member of ctm_snapshot_info that counts the rows; section: the kind of section in a snapshot file, of the
  * strings: where they begin; row: in a store. */
 /* clang-format off */
-#define CTMI_CONTENT_TABLES(TABLE)                                                                    \
+#define CTMI_REMAPPED_TABLES(TABLE)                                                                   \
     TABLE(FUNCTIONS, function, functions, functions, 4, ctm_function, ctm_function)                   \
     TABLE(FRAMES, frame, frames, frames, 5, ctm_frame, ctm_frame)                                     \
     TABLE(TRACEBACKS, traceback, tracebacks, tracebacks, 6, ctm_traceback, struct ctmi_traceback_row) \
-    TABLE(LABELS, label, labels, label_sets, 9, ctm_label, struct ctmi_label_row)                     \
+    TABLE(LABELS, label, labels, label_sets, 9, ctm_label, struct ctmi_label_row)
+#define CTMI_CONTENT_TABLES(TABLE) \
+    CTMI_REMAPPED_TABLES(TABLE)    \
     TABLE(SITES, site, sites, sites, 7, ctm_site, struct ctmi_site_row)
-#define CTMI_ALL_TABLES(TABLE)                                                                  \
-    TABLE(STRINGS, string, strings, strings, 2, struct ctmi_string_row, struct ctmi_string_row) \
+#define CTMI_STRINGS_TABLE(TABLE) \
+    TABLE(STRINGS, string, strings, strings, 2, struct ctmi_string_row, struct ctmi_string_row)
+#define CTMI_INTERNED_TABLES(TABLE) \
+    CTMI_STRINGS_TABLE(TABLE)       \
+    CTMI_REMAPPED_TABLES(TABLE)
+#define CTMI_ALL_TABLES(TABLE) \
+    CTMI_STRINGS_TABLE(TABLE)  \
     CTMI_CONTENT_TABLES(TABLE)
+
+/* --- the fields of each table's content, in its order: FIELD(content, member, holds, …), or
+ * REFERENCE(content, member, holds, table). holds: enum ctmi_holds; …: other members of struct ctmi_field --- */
+#define CTMI_OUT_OF_RANGE "a line or a number of frames is out of range"
+#define CTMI_FUNCTIONS_FIELDS(FIELD, REFERENCE)     \
+    REFERENCE(ctm_function, filename, ROW, STRINGS) \
+    REFERENCE(ctm_function, name, ROW, STRINGS)     \
+    FIELD(ctm_function, first_lineno, SIGNED, .range = CTMI_OUT_OF_RANGE)
+#define CTMI_FRAMES_FIELDS(FIELD, REFERENCE)               \
+    REFERENCE(ctm_frame, function, SOME_ROW, FUNCTIONS)    \
+    FIELD(ctm_frame, lineno, SIGNED, .range = CTMI_OUT_OF_RANGE)
+#define CTMI_TRACEBACKS_FIELDS(FIELD, REFERENCE)        \
+    REFERENCE(ctm_traceback, parent, ROW, TRACEBACKS)   \
+    REFERENCE(ctm_traceback, frame, SOME_ROW, FRAMES)   \
+    FIELD(ctm_traceback, total_nframe, SIGNED, .range = CTMI_OUT_OF_RANGE)
+#define CTMI_LABELS_FIELDS(FIELD, REFERENCE)    \
+    REFERENCE(ctm_label, parent, ROW, LABELS)   \
+    REFERENCE(ctm_label, key, SOME_ROW, STRINGS) \
+    REFERENCE(ctm_label, value, ROW, STRINGS)
+#define CTMI_SITES_FIELDS(FIELD, REFERENCE)                              \
+    FIELD(ctm_site, block_size, NUMBER, .range = NULL)                   \
+    FIELD(ctm_site, allocated, COUNTER, .range = NULL)                   \
+    FIELD(ctm_site, freed, COUNTER, .range = NULL)                       \
+    FIELD(ctm_site, domain, NUMBER, .range = "a domain is out of range") \
+    REFERENCE(ctm_site, traceback, ROW, TRACEBACKS)                      \
+    REFERENCE(ctm_site, labels, ROW, LABELS)                             \
+    FIELD(ctm_site, reserved, ZERO, .range = NULL)                       \
+    FIELD(ctm_site, at_peak, COUNTER, .is_later = true)
 /* clang-format on */
 
 /* CTMI_TABLE_STRINGS, CTMI_TABLE_FUNCTIONS … */
@@ -144,9 +183,9 @@ struct ctmi_schema {
 
 extern const struct ctmi_schema ctmi_schemas[CTMI_ROWS_TABLES];
 
-static inline bool ctmi_field_is_key(const struct ctmi_field *field)
+static inline bool ctmi_holds_key(enum ctmi_holds holds)
 {
-    return field->holds < CTMI_HOLDS_COUNTER;
+    return holds < CTMI_HOLDS_COUNTER;
 }
 
 static inline bool ctmi_field_is_reference(const struct ctmi_field *field)

@@ -55,33 +55,35 @@ static uint32_t hash_site(const ctm_site *key)
     return (uint32_t)hash;
 }
 
-/* The hash of a content. The key is the whole content, except for a site. Contents have fields of 4 and 8 bytes and no
- * padding. */
-INLINE uint32_t hash_content(enum ctmi_table table, const void *content, size_t size)
+INLINE uint32_t hash_fields(const uint32_t *fields, size_t count)
 {
-    if (table == CTMI_TABLE_SITES) {
-        return hash_site(content);
+    uint64_t hash = 0;
+    size_t at = 0;
+    for (; at + 2 <= count; at += 2) {
+        hash = mix(hash, fields[at] | (uint64_t)fields[at + 1] << 32);
     }
-    const char *at = content;
-    uint64_t hash = 0, word;
-    uint32_t last;
-    for (; size >= sizeof word; at += sizeof word, size -= sizeof word) {
-        memcpy(&word, at, sizeof word);
-        hash = mix(hash, word);
-    }
-    if (size > 0) {
-        memcpy(&last, at, sizeof last);
-        hash = mix(hash, last);
-    }
-    return (uint32_t)hash;
+    return (uint32_t)(at < count ? mix(hash, fields[at]) : hash);
 }
 
+/* hash_function, hash_frame … Fields are read one by one, for the reason that same_function … have. */
+#define FIELD(type, member, ...) (uint32_t)key->member,
+#define TABLE(ID, one, many, number, section, type, in_store)              \
+    INLINE uint32_t hash_##one(const __typeof__(type) *key)                \
+    {                                                                      \
+        const uint32_t fields[] = {CTMI_##ID##_FIELDS(FIELD, FIELD)};      \
+        _Static_assert(sizeof fields == sizeof *key, "fields of 4 bytes"); \
+        return hash_fields(fields, sizeof fields / sizeof *fields);        \
+    }
+CTMI_REMAPPED_TABLES(TABLE)
+#undef TABLE
+#undef FIELD
+
 /* hash_function_row, hash_frame_row … */
-#define TABLE(ID, one, many, number, section, content, row)                               \
-    static uint32_t hash_##one##_row(const struct ctmi_store *store, uint32_t id)         \
-    {                                                                                     \
-        return hash_content(CTMI_TABLE_##ID, ctmi_rows_at(&store->many, id, sizeof(row)), \
-                            sizeof(content));                                             \
+#define TABLE(ID, one, many, number, section, type, in_store)                           \
+    static uint32_t hash_##one##_row(const struct ctmi_store *store, uint32_t id)       \
+    {                                                                                   \
+        const __typeof__(type) *key = ctmi_rows_at(&store->many, id, sizeof(in_store)); \
+        return hash_##one(key);                                                         \
     }
 CTMI_CONTENT_TABLES(TABLE)
 #undef TABLE
@@ -101,20 +103,24 @@ static bool same_string(const struct ctmi_store *store, uint32_t id, const void 
            memcmp(ctmi_bytes_at(&store->bytes, row->offset), key->utf8, key->length) == 0;
 }
 
-INLINE bool is_same_content(enum ctmi_table table, const void *row, const void *key, size_t size)
-{
-    return table == CTMI_TABLE_SITES ? ctmi_site_has_key(row, key) : memcmp(row, key, size) == 0;
-}
-
-/* same_function, same_frame … */
-#define TABLE(ID, one, many, number, section, content, row)                                        \
-    static bool same_##one(const struct ctmi_store *store, uint32_t id, const void *key)           \
-    {                                                                                              \
-        return is_same_content(CTMI_TABLE_##ID, ctmi_rows_get(&store->many, id, sizeof(row)), key, \
-                               sizeof(content));                                                   \
+/* same_function, same_frame … Fields are compared one by one: a comparison of more bytes at once waits until the
+ * processor has written the fields of the key to its cache. */
+#define FIELD(type, member, ...) &&row->member == key->member
+#define TABLE(ID, one, many, number, section, type, in_store)                             \
+    static bool same_##one(const struct ctmi_store *store, uint32_t id, const void *with) \
+    {                                                                                     \
+        const __typeof__(type) *key = with,                                               \
+                               *row = ctmi_rows_get(&store->many, id, sizeof(in_store));  \
+        return true CTMI_##ID##_FIELDS(FIELD, FIELD);                                     \
     }
-CTMI_CONTENT_TABLES(TABLE)
+CTMI_REMAPPED_TABLES(TABLE)
 #undef TABLE
+#undef FIELD
+
+static bool same_site(const struct ctmi_store *store, uint32_t id, const void *with)
+{
+    return ctmi_site_has_key(&ctmi_store_site_row(store, id)->site, with);
+}
 
 /* --- writing a new row; may fail only before it changes anything --- */
 static ctm_status write_string(struct ctmi_store *store, void *row, const void *from)
@@ -303,8 +309,7 @@ INLINE ctm_status add_function(struct ctmi_store *store, const ctm_function *key
     if (key->filename >= store->strings.count || key->name >= store->strings.count) {
         return CTM_ERR_INVALID;
     }
-    return intern(store, &function_table, hash_content(CTMI_TABLE_FUNCTIONS, key, sizeof *key), key,
-                  out);
+    return intern(store, &function_table, hash_function(key), key, out);
 }
 
 ctm_status ctmi_store_function(struct ctmi_store *store, uint32_t filename, uint32_t name,
@@ -319,7 +324,7 @@ INLINE ctm_status add_frame(struct ctmi_store *store, const ctm_frame *key, uint
     if (key->function == 0 || key->function >= store->functions.count) {
         return CTM_ERR_INVALID;
     }
-    return intern(store, &frame_table, hash_content(CTMI_TABLE_FRAMES, key, sizeof *key), key, out);
+    return intern(store, &frame_table, hash_frame(key), key, out);
 }
 
 ctm_status ctmi_store_frame(struct ctmi_store *store, uint32_t function, int32_t lineno,
@@ -335,8 +340,7 @@ INLINE ctm_status add_traceback(struct ctmi_store *store, const ctm_traceback *k
         key->parent >= store->tracebacks.count) {
         return CTM_ERR_INVALID;
     }
-    return intern(store, &traceback_table, hash_content(CTMI_TABLE_TRACEBACKS, key, sizeof *key),
-                  key, out);
+    return intern(store, &traceback_table, hash_traceback(key), key, out);
 }
 
 ctm_status ctmi_store_traceback(struct ctmi_store *store, uint32_t parent, uint32_t frame,
@@ -376,8 +380,7 @@ static ctm_status add_pair(struct ctmi_store *store, uint32_t set, const ctm_lab
             key.parent = last.parent;
         }
     }
-    return intern(store, &label_table, hash_content(CTMI_TABLE_LABELS, &key, sizeof key), &key,
-                  out);
+    return intern(store, &label_table, hash_label(&key), &key, out);
 }
 
 ctm_status ctmi_store_label(struct ctmi_store *store, uint32_t set, uint32_t key, uint32_t value,
@@ -432,14 +435,20 @@ ctm_status ctmi_store_site_append(struct ctmi_store *store, uint32_t domain, uin
 }
 
 /* Interns a row of any table whose key is the whole content. */
-static ctm_status add_content(struct ctmi_store *store, enum ctmi_table table, const void *content,
-                              uint32_t *out)
+static ctm_status add_content(struct ctmi_store *store, enum ctmi_table table,
+                              const union ctmi_content *content, uint32_t *out)
 {
     if (!is_valid_row(store, table, content, store->rows[table].count)) {
         return CTM_ERR_INVALID;
     }
-    const uint32_t hash = hash_content(table, content, ctmi_schemas[table].content_size);
-    return intern(store, tables[table], hash, content, out);
+    switch (table) {
+#define TABLE(ID, one, ...) \
+    case CTMI_TABLE_##ID:   \
+        return intern(store, &one##_table, hash_##one(&content->one), &content->one, out);
+        CTMI_REMAPPED_TABLES(TABLE)
+#undef TABLE
+    default: return CTM_ERR_INVALID;
+    }
 }
 
 ctm_status ctmi_store_content(struct ctmi_store *store, enum ctmi_table table,
@@ -529,15 +538,16 @@ void ctmi_store_forget_rows(struct ctmi_store *store)
     store->unplaced_traceback = 0;
 }
 
-static void empty(struct ctmi_store *store, bool keep)
+static void empty(struct ctmi_store *store, bool retain)
 {
-    keep = keep && store->bytes.backed.backing == NULL; /* in a file the chunks are mapped anew */
+    retain = retain && store->bytes.backed.backing ==
+                           NULL; /* a file is cut, and its chunks are mapped again */
     for (int table = 0; table < CTMI_ROWS_TABLES; table++) {
-        ctmi_rows_empty(&store->rows[table], keep);
-        ctmi_index_empty(&store->index[table], keep);
+        ctmi_rows_empty(&store->rows[table], retain);
+        ctmi_index_empty(&store->index[table], retain);
     }
-    ctmi_bytes_empty(&store->bytes, keep);
-    if (!keep || store->unplaced_index.used != 0) {
+    ctmi_bytes_empty(&store->bytes, retain);
+    if (!retain || store->unplaced_index.used != 0) {
         ctmi_index_empty(&store->unplaced_index, false);
     }
     store->unplaced_traceback = 0;

@@ -6,13 +6,13 @@
  */
 #include "tables/rows.h"
 
-static void set_spare(struct ctmi_store *store, bool is_set_aside)
+static void set_spare(struct ctmi_store *store, bool is_reserved)
 {
     for (int table = 0; table < CTMI_ROWS_TABLES; table++) {
-        store->rows[table].spare = is_set_aside ? ctmi_schemas[table].spare : 0;
+        store->rows[table].spare = is_reserved ? ctmi_schemas[table].spare : 0;
     }
-    store->sites.spare = is_set_aside ? store->spare_sites : 0;
-    store->bytes.spare = is_set_aside ? sizeof CTMI_UNPLACED_TEXT : 0;
+    store->sites.spare = is_reserved ? store->spare_sites : 0;
+    store->bytes.spare = is_reserved ? sizeof CTMI_UNPLACED_TEXT : 0;
 }
 
 static bool map_spare(struct ctmi_store *store)

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "tracer/shard.h"
+#include "tracer/tracer.h"
 
 void ctmi_annotations_init(struct ctmi_annotations *annotations)
 {

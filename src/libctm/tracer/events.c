@@ -8,7 +8,8 @@
  * the addresses of the blocks in the map are added to the page filter.
  */
 #include "base/weight.h"
-#include "tracer/shard.h"
+#include "tracer/peak.h"
+#include "tracer/tracer.h"
 
 #define LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)

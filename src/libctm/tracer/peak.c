@@ -17,7 +17,8 @@
  *
  * Lock: peak_lock. No lock is acquired while it is held, and it is never held together with the map's lock.
  */
-#include "tracer/shard.h"
+#include "tracer/peak.h"
+#include "tracer/tracer.h"
 
 static uint64_t load(const _Atomic uint64_t *value)
 {

@@ -9,7 +9,7 @@
 #include <math.h>
 #include <time.h>
 
-#include "tracer/shard.h"
+#include "tracer/tracer.h"
 
 /* --- the page filter --- */
 void ctmi_page_filter_add(struct ctmi_page_filter *page_filter, uint64_t address)

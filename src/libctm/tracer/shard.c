@@ -1,5 +1,5 @@
 /* tracer/shard.c: entering and leaving a shard, interning and reading rows. See shard.h for the model. */
-#include "tracer/shard.h"
+#include "tracer/tracer.h"
 
 #include <string.h>
 

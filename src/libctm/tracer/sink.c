@@ -1,7 +1,7 @@
 /* tracer/sink.c: the list of a tracer's sinks; see tracer/sink.h. */
 #include "tracer/sink.h"
 
-#include "tracer/shard.h"
+#include "tracer/tracer.h"
 
 static void assert_may_change(const struct ctm_tracer *tracer)
 {

@@ -9,7 +9,7 @@
 
 #include "snapshot/snapshot.h"
 #include "tables/add_store.h"
-#include "tracer/shard.h"
+#include "tracer/tracer.h"
 
 static struct ctm_shard *fullest_shard(ctm_tracer *tracer, bool *out_alone)
 {
@@ -56,7 +56,7 @@ static ctm_status finish(const ctm_tracer *tracer, struct ctmi_store *store,
     return status;
 }
 
-static ctm_status take_locked(ctm_tracer *tracer, size_t tracer_bytes, struct ctm_snapshot **out)
+static ctm_status take_stopped(ctm_tracer *tracer, size_t tracer_bytes, struct ctm_snapshot **out)
 {
     ctm_totals totals;
     CTMI_ASSERT_WORLD_STOPPED(tracer);
@@ -110,7 +110,7 @@ ctm_status ctm_tracer_snapshot(ctm_tracer *tracer, struct ctm_snapshot **out)
         return CTM_ERR_NOT_TRACING;
     }
     ctmi_tracer_stop_world(tracer);
-    ctm_status status = take_locked(tracer, ctmi_tracer_memory_locked(tracer), out);
+    ctm_status status = take_stopped(tracer, ctmi_tracer_memory_stopped(tracer), out);
     ctmi_tracer_resume_world(tracer);
     return refuse_lost(tracer, status, status == CTM_OK ? *out : NULL);
 }
@@ -121,13 +121,13 @@ ctm_status ctm_tracer_finish(ctm_tracer *tracer, struct ctm_snapshot **out)
         return CTM_ERR_NOT_TRACING;
     }
     ctmi_tracer_close(tracer);
-    const size_t tracer_bytes = ctmi_tracer_memory_locked(tracer);
+    const size_t tracer_bytes = ctmi_tracer_memory_stopped(tracer);
     atomic_store(&tracer->active, false);
-    ctmi_deferred_unmap_now(ctmi_tracer_drop_map_locked(tracer));
-    ctm_status status = take_locked(tracer, tracer_bytes, out);
+    ctmi_deferred_unmap_now(ctmi_tracer_drop_map_stopped(tracer));
+    ctm_status status = take_stopped(tracer, tracer_bytes, out);
     status = refuse_lost(tracer, status, status == CTM_OK ? *out : NULL);
     ctmi_sinks_stop(tracer);
-    ctmi_deferred_unmap_now(ctmi_tracer_forget_locked(tracer, false));
+    ctmi_deferred_unmap_now(ctmi_tracer_forget_stopped(tracer, false));
     ctmi_tracer_open(tracer);
     return status;
 }

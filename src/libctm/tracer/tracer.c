@@ -1,4 +1,4 @@
-/* tracer/tracer.c: the life of a tracer, its totals, fork. See shard.h for the model and the locks. */
+/* tracer/tracer.c: the life of a tracer, its totals, fork. See tracer.h for the model and the locks. */
 #include "ctm/tracer.h"
 
 #include <string.h>
@@ -7,7 +7,8 @@
 #include "base/memory.h"
 #include "base/sizes.h"
 #include "base/utf8.h"
-#include "tracer/shard.h"
+#include "tracer/peak.h"
+#include "tracer/tracer.h"
 
 /* --- life --- */
 ctm_status ctm_tracer_new(ctm_tracer **out)
@@ -84,7 +85,7 @@ uint64_t ctmi_tracer_now(void)
                : 0;
 }
 
-struct ctmi_pending_unmap *ctmi_tracer_drop_map_locked(ctm_tracer *tracer)
+struct ctmi_pending_unmap *ctmi_tracer_drop_map_stopped(ctm_tracer *tracer)
 {
     CTMI_ASSERT_WORLD_STOPPED(tracer);
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
@@ -94,7 +95,7 @@ struct ctmi_pending_unmap *ctmi_tracer_drop_map_locked(ctm_tracer *tracer)
     return ctmi_block_map_empty(&tracer->map);
 }
 
-struct ctmi_pending_unmap *ctmi_tracer_forget_locked(ctm_tracer *tracer, bool keep_pages)
+struct ctmi_pending_unmap *ctmi_tracer_forget_stopped(ctm_tracer *tracer, bool retain_pages)
 {
     CTMI_ASSERT_WORLD_STOPPED(tracer);
     CTMI_ASSERT_LOCKED(tracer->barrier.lock);
@@ -103,7 +104,7 @@ struct ctmi_pending_unmap *ctmi_tracer_forget_locked(ctm_tracer *tracer, bool ke
     ctmi_sinks_before_emptying(tracer);
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         struct ctm_shard *shard = &tracer->shards[i];
-        if (keep_pages) {
+        if (retain_pages) {
             ctmi_store_clear(&shard->store);
         } else {
             ctmi_store_free_all(&shard->store);
@@ -111,7 +112,7 @@ struct ctmi_pending_unmap *ctmi_tracer_forget_locked(ctm_tracer *tracer, bool ke
         atomic_store(&shard->bytes, 0);
         atomic_store(&shard->blocks, 0);
     }
-    struct ctmi_pending_unmap *pending = ctmi_tracer_drop_map_locked(tracer);
+    struct ctmi_pending_unmap *pending = ctmi_tracer_drop_map_stopped(tracer);
     if (ctmi_tracer_interval(tracer) != 0) {
         memset(&tracer->page_filter, 0, sizeof tracer->page_filter);
     }
@@ -123,7 +124,7 @@ struct ctmi_pending_unmap *ctmi_tracer_forget_locked(ctm_tracer *tracer, bool ke
 }
 
 /* Also reserves map entries for resizes (events.c), because the first one needs memory. */
-ctm_status ctmi_tracer_reserve_spare_locked(struct ctm_tracer *tracer)
+ctm_status ctmi_tracer_reserve_spare_stopped(struct ctm_tracer *tracer)
 {
     CTMI_ASSERT_WORLD_STOPPED(tracer);
     for (uint32_t i = 0; i < CTMI_SPARE_SHARDS; i++) {
@@ -149,8 +150,8 @@ static ctm_status start(ctm_tracer *tracer, uint32_t nframe, uint64_t sample_int
         return CTM_OK;
     }
     ctmi_tracer_close(tracer);
-    ctmi_deferred_unmap_now(ctmi_tracer_forget_locked(tracer, false)); /* usually nothing */
-    const ctm_status status = ctmi_tracer_reserve_spare_locked(tracer);
+    ctmi_deferred_unmap_now(ctmi_tracer_forget_stopped(tracer, false)); /* usually nothing */
+    const ctm_status status = ctmi_tracer_reserve_spare_stopped(tracer);
     if (status == CTM_OK) {
         atomic_store_explicit(&tracer->interval, sample_interval, memory_order_relaxed);
         tracer->started_ns = ctmi_tracer_now();
@@ -158,7 +159,7 @@ static ctm_status start(ctm_tracer *tracer, uint32_t nframe, uint64_t sample_int
         atomic_store(&tracer->nframe, nframe);
         atomic_store(&tracer->active, true);
     } else {
-        ctmi_deferred_unmap_now(ctmi_tracer_forget_locked(tracer, false));
+        ctmi_deferred_unmap_now(ctmi_tracer_forget_stopped(tracer, false));
     }
     ctmi_tracer_open(tracer);
     return status;
@@ -185,7 +186,7 @@ void ctm_tracer_stop(ctm_tracer *tracer)
     ctmi_tracer_close(tracer);
     atomic_store(&tracer->active, false);
     ctmi_sinks_stop(tracer);
-    struct ctmi_pending_unmap *pending = ctmi_tracer_forget_locked(tracer, false);
+    struct ctmi_pending_unmap *pending = ctmi_tracer_forget_stopped(tracer, false);
     ctmi_tracer_open(tracer);
     ctmi_deferred_unmap(&tracer->deferred_unmap, pending);
 }
@@ -193,8 +194,8 @@ void ctm_tracer_stop(ctm_tracer *tracer)
 void ctm_tracer_clear(ctm_tracer *tracer)
 {
     ctmi_tracer_close(tracer);
-    struct ctmi_pending_unmap *pending = ctmi_tracer_forget_locked(tracer, true);
-    (void)!ctmi_tracer_reserve_spare_locked(tracer); /* what was just returned to the system */
+    struct ctmi_pending_unmap *pending = ctmi_tracer_forget_stopped(tracer, true);
+    (void)!ctmi_tracer_reserve_spare_stopped(tracer); /* what was just returned to the system */
     ctmi_tracer_open(tracer);
     ctmi_deferred_unmap_now(pending); /* no helper thread starts while a program is traced */
 }
@@ -273,7 +274,7 @@ uint64_t ctm_tracer_unplaced(ctm_tracer *tracer)
     return blocks;
 }
 
-size_t ctmi_tracer_memory_locked(struct ctm_tracer *tracer)
+size_t ctmi_tracer_memory_stopped(struct ctm_tracer *tracer)
 {
     CTMI_ASSERT_WORLD_STOPPED(tracer);
     size_t bytes = ctmi_mem_resident(tracer, sizeof *tracer) + ctmi_block_map_bytes(&tracer->map) +
@@ -288,7 +289,7 @@ size_t ctm_tracer_memory(ctm_tracer *tracer)
 {
     ctmi_deferred_unmap_wait(&tracer->deferred_unmap);
     ctmi_tracer_stop_world(tracer);
-    size_t bytes = ctmi_tracer_memory_locked(tracer);
+    size_t bytes = ctmi_tracer_memory_stopped(tracer);
     ctmi_tracer_resume_world(tracer);
     return bytes;
 }

@@ -1,5 +1,5 @@
-/* tracer/world.c: stops all events; see shard.h for the locks. */
-#include "tracer/shard.h"
+/* tracer/world.c: stops all events; see tracer.h for the locks. */
+#include "tracer/tracer.h"
 
 void ctmi_tracer_stop_world(struct ctm_tracer *tracer)
 {

@@ -91,9 +91,9 @@ const char pyctm_box_state_doc[] =
 
 PyObject *pyctm_module_box_state(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
-    ctm_box_lack lack;
+    ctm_black_box_lack lack;
     const bool there = ctm_black_box_state(pyctm_capture_of(module)->tracer, &lack);
     return Py_BuildValue("(Oz)", there ? Py_True : Py_False,
-                         lack != CTM_BOX_COMPLETE ? ctm_box_lack_text(lack) : NULL);
+                         lack != CTM_BOX_COMPLETE ? ctm_black_box_lack_text(lack) : NULL);
 }
 #endif

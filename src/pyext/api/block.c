@@ -2,7 +2,7 @@
  *
  * Rows are copied inside the shard; Python objects are made after leaving it. */
 #include "api/module.h"
-#include "types/support.h"
+#include "types/args.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -26,7 +26,7 @@ static int add_facts(pyctm_capture *capture, PyObject *facts)
     return add_fact(facts, "memory", lost == 0 && unplaced == 0,
                     lost != 0 ? "some objects revived from free lists kept their old traceback"
                     : unplaced != 0
-                        ? "some blocks are in one row, for there was no memory for their place"
+                        ? "some blocks are counted in one row, because a table could not grow"
                         : "no event was lost for want of memory");
 }
 

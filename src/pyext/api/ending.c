@@ -23,16 +23,19 @@
 #define OWN_EVENT "ctracemalloc.watch_end"
 #define UNKNOWN (-1)
 
-static PyObject
-    *the_watcher; /* GIL; owned for ever: called with an exception's type, value, traceback */
-static getattrofunc the_original; /* GIL; SystemExit's */
-static destructor the_dealloc;    /* GIL; SystemExit's */
-static PyObject *the_code_name;   /* GIL; owned for ever */
-static PyObject *the_code_member; /* GIL; SystemExit's descriptor of it; borrowed from the type */
-static unsigned long the_thread;  /* GIL; the main one */
-static bool the_code_is_known;    /* GIL; the_code is the status of the SystemExit */
-static int the_code;              /* GIL */
-static bool the_hook_is_called; /* GIL; other audit hooks may refuse ours, which is not an error */
+/* The process's, because slots of a type and audit hooks get no data of ours, and are for ever. GIL. */
+static struct {
+    PyObject *watcher;     /* owned for ever: called with an exception's type, value, traceback */
+    getattrofunc original; /* SystemExit's */
+    destructor dealloc;    /* SystemExit's */
+    PyCFunction exit;      /* sys.exit; 3.11 only */
+    PyObject *code_name;   /* owned for ever */
+    PyObject *code_member; /* SystemExit's descriptor of it; borrowed from the type */
+    unsigned long thread;  /* the main one */
+    bool code_is_known;    /* `code` is the status of the SystemExit */
+    int code;
+    bool hook_is_called; /* other audit hooks may refuse ours, which is not an error */
+} the_end;
 
 /* Whether the program has returned to the interpreter. */
 static bool has_no_frames(void)
@@ -41,7 +44,7 @@ static bool has_no_frames(void)
     uint32_t total;
     PyThreadState *thread_state = PyThreadState_Get();
     return thread_state->interp == pyctm_the_capture.main_interpreter &&
-           PyThread_get_thread_ident() == the_thread &&
+           PyThread_get_thread_ident() == the_end.thread &&
            pyctm_frames_walk(thread_state, &position, 1, &total) == 0;
 }
 
@@ -57,38 +60,39 @@ static int status_of(PyObject *code)
 
 static PyObject *on_attribute(PyObject *self, PyObject *name)
 {
-    PyObject *value = the_original(self, name);
+    PyObject *value = the_end.original(self, name);
     if (value != NULL && PyUnicode_CompareWithASCIIString(name, "code") == 0 && has_no_frames()) {
-        the_code = status_of(value);
-        the_code_is_known = true;
+        the_end.code = status_of(value);
+        the_end.code_is_known = true;
     }
     return value;
 }
 
 static void on_dealloc(PyObject *self)
 {
-    if (Py_TYPE(self) != (PyTypeObject *)PyExc_SystemExit && !the_code_is_known &&
+    if (Py_TYPE(self) != (PyTypeObject *)PyExc_SystemExit && !the_end.code_is_known &&
         has_no_frames()) {
         PyObject *code = ((PySystemExitObject *)self)->code;
-        const bool is_plain = _PyType_Lookup(Py_TYPE(self), the_code_name) == the_code_member;
-        the_code = !is_plain ? UNKNOWN : status_of(code != NULL ? code : Py_None);
-        the_code_is_known = true;
+        const bool is_plain =
+            _PyType_Lookup(Py_TYPE(self), the_end.code_name) == the_end.code_member;
+        the_end.code = !is_plain ? UNKNOWN : status_of(code != NULL ? code : Py_None);
+        the_end.code_is_known = true;
     }
-    the_dealloc(self);
+    the_end.dealloc(self);
 }
 
 static int on_audit(const char *event, PyObject *args, void *data)
 {
     (void)data;
     if (strcmp(event, OWN_EVENT) == 0) {
-        the_hook_is_called = true;
+        the_end.hook_is_called = true;
     }
-    if (strcmp(event, "sys.excepthook") != 0 || the_watcher == NULL || !has_no_frames()) {
+    if (strcmp(event, "sys.excepthook") != 0 || the_end.watcher == NULL || !has_no_frames()) {
         return 0;
     }
     PyObject *type, *value, *traceback, *hook;
     if (PyArg_ParseTuple(args, "OOOO", &hook, &type, &value, &traceback)) {
-        Py_XDECREF(pyctm_call_untraced(the_watcher, type, value, traceback));
+        Py_XDECREF(pyctm_call_untraced(the_end.watcher, type, value, traceback));
     }
     PyErr_Clear(); /* the program continues to end */
     return 0;
@@ -99,17 +103,16 @@ static int on_audit(const char *event, PyObject *args, void *data)
  * attribute to read. Therefore it is made at once, by SystemExit's own constructor, except for values that it would
  * change. */
 typedef PyObject *(*fast_function)(PyObject *, PyObject *const *, Py_ssize_t);
-static PyCFunction the_exit; /* sys.exit */
 
 static PyObject *on_exit_call(PyObject *module, PyObject *const *args, Py_ssize_t n)
 {
     PyObject *type, *value, *traceback;
-    PyObject *result = ((fast_function)(void (*)(void))the_exit)(module, args, n);
+    PyObject *result = ((fast_function)(void (*)(void))the_end.exit)(module, args, n);
     PyErr_Fetch(&type, &value, &traceback);
     if (type == PyExc_SystemExit && value != NULL) {
         if (PyTuple_Check(value) || PyExceptionInstance_Check(value)) {
-            the_code = UNKNOWN;
-            the_code_is_known = true;
+            the_end.code = UNKNOWN;
+            the_end.code_is_known = true;
         } else {
             PyErr_NormalizeException(&type, &value, &traceback);
         }
@@ -124,7 +127,7 @@ static void watch_exit(void)
     if (function != NULL && PyCFunction_CheckExact(function)) {
         PyMethodDef *definition = ((PyCFunctionObject *)function)->m_ml;
         if (definition->ml_flags == METH_FASTCALL) {
-            the_exit = definition->ml_meth;
+            the_end.exit = definition->ml_meth;
             definition->ml_meth = (PyCFunction)(void (*)(void))on_exit_call;
         }
     }
@@ -143,27 +146,27 @@ const char pyctm_watch_end_doc[] =
 
 PyObject *pyctm_module_watch_end(PyObject *Py_UNUSED(module), PyObject *watcher)
 {
-    if (the_watcher != NULL) {
+    if (the_end.watcher != NULL) {
         PyErr_SetString(PyExc_RuntimeError, "the end is being watched already");
         return NULL;
     }
-    the_code_name = PyUnicode_InternFromString("code");
-    if (the_code_name == NULL) {
+    the_end.code_name = PyUnicode_InternFromString("code");
+    if (the_end.code_name == NULL) {
         return NULL;
     }
-    the_thread = PyThread_get_thread_ident();
+    the_end.thread = PyThread_get_thread_ident();
     if (PySys_AddAuditHook(on_audit, NULL) < 0 || PySys_Audit(OWN_EVENT, NULL) < 0) {
         PyErr_Clear();
     }
-    the_watcher = Py_NewRef(watcher);
+    the_end.watcher = Py_NewRef(watcher);
     PyTypeObject *type = (PyTypeObject *)PyExc_SystemExit;
-    the_code_member = _PyType_Lookup(type, the_code_name);
-    the_original = type->tp_getattro;
-    the_dealloc = type->tp_dealloc;
+    the_end.code_member = _PyType_Lookup(type, the_end.code_name);
+    the_end.original = type->tp_getattro;
+    the_end.dealloc = type->tp_dealloc;
     type->tp_getattro = on_attribute;
     type->tp_dealloc = on_dealloc;
     watch_exit();
-    return PyBool_FromLong(the_hook_is_called);
+    return PyBool_FromLong(the_end.hook_is_called);
 }
 
 const char pyctm_end_status_doc[] =
@@ -173,6 +176,6 @@ const char pyctm_end_status_doc[] =
 
 PyObject *pyctm_module_end_status(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
-    return the_code_is_known ? PyLong_FromLong(the_code) : Py_NewRef(Py_None);
+    return the_end.code_is_known ? PyLong_FromLong(the_end.code) : Py_NewRef(Py_None);
 }
 #endif

@@ -13,27 +13,25 @@
 
 #if !defined(Py_GIL_DISABLED)
 
-static void *the_reserve;       /* GIL; owned mapping, or NULL */
-static size_t the_reserve_size; /* GIL; bytes of it */
-
 const char pyctm_set_aside_doc[] = "_set_aside($module, size, /)\n--\n\n"
                                    "Set aside `size` bytes of address space until _give_up().";
 
 PyObject *pyctm_module_set_aside(PyObject *module, PyObject *size)
 {
+    pyctm_module_state *state = pyctm_module_state_of(module);
     const size_t bytes = PyLong_AsSize_t(size);
     if (PyErr_Occurred()) {
         return NULL;
     }
-    if (the_reserve == NULL && bytes != 0) {
+    if (state->reserve == NULL && bytes != 0) {
         void *memory =
             mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (memory == MAP_FAILED) {
             return PyErr_NoMemory();
         }
-        the_reserve = memory;
-        the_reserve_size = bytes;
-        ctm_tracer_set_aside(pyctm_capture_of(module)->tracer, true);
+        state->reserve = memory;
+        state->reserve_size = bytes;
+        ctm_tracer_set_aside(state->capture->tracer, true);
     }
     Py_RETURN_NONE;
 }
@@ -43,10 +41,11 @@ const char pyctm_give_up_doc[] = "_give_up($module, /)\n--\n\n"
 
 PyObject *pyctm_module_give_up(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
-    if (the_reserve != NULL) {
-        munmap(the_reserve, the_reserve_size);
-        the_reserve = NULL;
-        ctm_tracer_set_aside(pyctm_capture_of(module)->tracer, false);
+    pyctm_module_state *state = pyctm_module_state_of(module);
+    if (state->reserve != NULL) {
+        munmap(state->reserve, state->reserve_size);
+        state->reserve = NULL;
+        ctm_tracer_set_aside(state->capture->tracer, false);
     }
     Py_RETURN_NONE;
 }

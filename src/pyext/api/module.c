@@ -148,7 +148,7 @@ static int set_own_file(PyObject *module)
     return 0; // NOLINT(clang-analyzer-unix.Malloc): pyctm_attribution_own_file() keeps it
 }
 
-static int set_own(pyctm_state *types, int on)
+static int set_self_scope(pyctm_state *types, int on)
 {
     if (on) {
         return pyctm_self_scope_begin(((pyctm_module_state *)types)->capture);
@@ -205,7 +205,7 @@ static int module_exec(PyObject *module)
         pyctm_types_init(module, &state->types) < 0) {
         return -1;
     }
-    state->types.guard_set = set_own;
+    state->types.self_scope_set = set_self_scope;
     return 0;
 }
 
@@ -216,6 +216,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     pyctm_module_state *state = pyctm_module_state_of(module);
     Py_VISIT(state->stdlib);
     Py_VISIT(state->get_traces);
+    Py_VISIT(state->paused_recorder);
     Py_VISIT(state->package_name);
     Py_VISIT(state->is_tracing_name);
     Py_VISIT(state->get_traces_name);
@@ -232,6 +233,7 @@ static int module_clear(PyObject *module)
     pyctm_module_state *state = pyctm_module_state_of(module);
     Py_CLEAR(state->stdlib);
     Py_CLEAR(state->get_traces);
+    Py_CLEAR(state->paused_recorder);
     Py_CLEAR(state->package_name);
     Py_CLEAR(state->is_tracing_name);
     Py_CLEAR(state->get_traces_name);

@@ -6,21 +6,26 @@
 #ifndef PYCTM_API_MODULE_H
 #define PYCTM_API_MODULE_H
 
+#include "types/errors.h"
 #include "types/types.h"
 
 #include "capture/capture.h"
 
 typedef struct pyctm_module_state {
-    pyctm_state types;      /* first: PyModule_GetState() is also a pyctm_state */
-    pyctm_capture *capture; /* borrowed: the process's */
-    PyObject *stdlib;       /* owned: the real _tracemalloc module */
-    PyObject *get_traces;   /* owned: our _get_traces, to find out whether it was replaced */
+    pyctm_state types;         /* first: PyModule_GetState() is also a pyctm_state */
+    pyctm_capture *capture;    /* borrowed: the process's */
+    PyObject *stdlib;          /* owned: the real _tracemalloc module */
+    PyObject *get_traces;      /* owned: our _get_traces, to find out whether it was replaced */
+    PyObject *paused_recorder; /* owned: recorder.c; NULL: none */
+    void *reserve;             /* owned mapping, or NULL: last.c */
+    size_t reserve_size;       /* bytes of it */
     /* Owned, interned: the name of the package, and the names that take_snapshot looks up in it. */
     PyObject *package_name, *is_tracing_name, *get_traces_name, *get_limit_name;
 } pyctm_module_state;
 
 static inline pyctm_module_state *pyctm_module_state_of(PyObject *module)
 {
+    PYCTM_ASSERT_GIL();
     return PyModule_GetState(module);
 }
 

@@ -111,8 +111,6 @@ PyObject *pyctm_module_record_stop(PyObject *module, PyObject *args)
  * one thread must not get a warning for our thread. So the recording pauses for a fork, if there is no other thread,
  * and resumes as soon as the interpreter runs Python code again, which is after the counting. */
 
-static PyObject *the_paused; /* GIL; owned: a recorder; NULL: none */
-
 /* Returns the number of threads of this process; 0: not known. */
 static long count_threads(void)
 {
@@ -130,28 +128,35 @@ static long count_threads(void)
     return at != NULL ? strtol(at, NULL, 10) : 0;
 }
 
-static int resume_now(void *unused)
+static void resume_paused(pyctm_module_state *state)
 {
-    (void)unused;
-    PyObject *capsule = the_paused;
-    the_paused = NULL;
+    PyObject *capsule = state->paused_recorder;
+    state->paused_recorder = NULL;
     if (capsule != NULL) {
         ctm_recorder_resume(recorder_of(capsule));
         Py_DECREF(capsule);
     }
+}
+
+/* A pending call; owns a reference to the module. */
+static int resume_now(void *module)
+{
+    resume_paused(pyctm_module_state_of(module));
+    Py_DECREF((PyObject *)module);
     return 0;
 }
 
 const char pyctm_record_pause_doc[] = "_record_pause($module, recorder, /)\n--\n\nBefore a fork.";
 
-PyObject *pyctm_module_record_pause(PyObject *Py_UNUSED(module), PyObject *capsule)
+PyObject *pyctm_module_record_pause(PyObject *module, PyObject *capsule)
 {
+    pyctm_module_state *state = pyctm_module_state_of(module);
     ctm_recorder *recorder = recorder_of(capsule);
     if (recorder == NULL) {
         return NULL;
     }
-    if (the_paused == NULL && count_threads() == 2 && ctm_recorder_pause(recorder)) {
-        the_paused = Py_NewRef(capsule);
+    if (state->paused_recorder == NULL && count_threads() == 2 && ctm_recorder_pause(recorder)) {
+        state->paused_recorder = Py_NewRef(capsule);
         /* The system counts a joined thread for some microseconds more. */
         for (int i = 0; i < 1000 && count_threads() > 1; i++) {
             sched_yield();
@@ -163,10 +168,11 @@ PyObject *pyctm_module_record_pause(PyObject *Py_UNUSED(module), PyObject *capsu
 const char pyctm_record_resume_doc[] =
     "_record_resume($module, /)\n--\n\nAfter a fork, in the parent: soon.";
 
-PyObject *pyctm_module_record_resume(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+PyObject *pyctm_module_record_resume(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
-    if (the_paused != NULL && Py_AddPendingCall(resume_now, NULL) < 0) {
-        (void)resume_now(NULL);
+    pyctm_module_state *state = pyctm_module_state_of(module);
+    if (state->paused_recorder != NULL && Py_AddPendingCall(resume_now, Py_NewRef(module)) < 0) {
+        (void)resume_now(module);
     }
     Py_RETURN_NONE;
 }
@@ -174,9 +180,9 @@ PyObject *pyctm_module_record_resume(PyObject *Py_UNUSED(module), PyObject *Py_U
 const char pyctm_record_forget_doc[] =
     "_record_forget($module, /)\n--\n\nAfter a fork, in the child: nothing is paused here.";
 
-PyObject *pyctm_module_record_forget(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+PyObject *pyctm_module_record_forget(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
-    Py_CLEAR(the_paused);
+    Py_CLEAR(pyctm_module_state_of(module)->paused_recorder);
     Py_RETURN_NONE;
 }
 

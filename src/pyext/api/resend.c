@@ -23,11 +23,14 @@
 
 #define PAUSE_NS 100000000L /* long enough for the Python handler to begin in most cases */
 
-static struct sigaction the_python_action; /* CPython's; set before ours is installed */
-static timer_t the_timer;                  /* valid while the_timer_exists */
-static volatile sig_atomic_t the_timer_exists;
-static volatile sig_atomic_t the_signal; /* the one that is sent again; 0: none */
-static pid_t the_pid; /* of the process that set the handler; written before it is set */
+/* The process's, because a signal handler gets no data of ours. The model above says who writes it when. */
+static struct {
+    struct sigaction python_action; /* CPython's; set before ours is installed */
+    timer_t timer;                  /* valid while timer_exists */
+    volatile sig_atomic_t timer_exists;
+    volatile sig_atomic_t signal; /* the one that is sent again; 0: none */
+    pid_t pid; /* of the process that set the handler; written before it is set */
+} the_resend;
 
 /* Restores the default action. The signal is blocked while the handler runs: it ends the process after that. */
 static void die_by_default(int signum)
@@ -41,14 +44,14 @@ static void on_signal(int signum)
 {
     const int saved_errno = errno;
     const struct itimerspec once = {.it_value = {.tv_nsec = PAUSE_NS}};
-    if (getpid() != the_pid) {
+    if (getpid() != the_resend.pid) {
         die_by_default(signum);
         errno = saved_errno;
         return;
     }
-    the_python_action.sa_handler(signum);
-    if (the_signal == signum && the_timer_exists) {
-        (void)timer_settime(the_timer, 0, &once, NULL);
+    the_resend.python_action.sa_handler(signum);
+    if (the_resend.signal == signum && the_resend.timer_exists) {
+        (void)timer_settime(the_resend.timer, 0, &once, NULL);
     }
     errno = saved_errno;
 }
@@ -66,10 +69,10 @@ static bool is_handled_by(int signum, void (*handler)(int))
            now.sa_handler == handler;
 }
 
-/* Installs our handler in place of CPython's, which is the_python_action. */
+/* Installs our handler in place of CPython's, which is the_resend.python_action. */
 static void install_handler(int signum)
 {
-    struct sigaction action = the_python_action;
+    struct sigaction action = the_resend.python_action;
     action.sa_handler = on_signal;
     (void)sigaction(signum, &action, NULL);
 }
@@ -89,25 +92,26 @@ PyObject *pyctm_module_resend_start(PyObject *Py_UNUSED(module), PyObject *numbe
     if (signum == -1 && PyErr_Occurred()) {
         return NULL;
     }
-    if (the_signal != 0 && the_signal != signum) {
+    if (the_resend.signal != 0 && the_resend.signal != signum) {
         PyErr_SetString(PyExc_RuntimeError, "another signal is being sent again already");
         return NULL;
     }
-    if (the_signal != 0 && the_signal == signum) {
-        if (is_handled_by((int)signum, the_python_action.sa_handler)) {
+    if (the_resend.signal != 0 && the_resend.signal == signum) {
+        if (is_handled_by((int)signum, the_resend.python_action.sa_handler)) {
             install_handler((int)signum);
         }
         Py_RETURN_NONE;
     }
-    if (signum < 1 || signum > SIGRTMAX || sigaction((int)signum, NULL, &the_python_action) != 0 ||
-        !is_function(&the_python_action)) {
+    if (signum < 1 || signum > SIGRTMAX ||
+        sigaction((int)signum, NULL, &the_resend.python_action) != 0 ||
+        !is_function(&the_resend.python_action)) {
         PyErr_Format(PyExc_ValueError, "signal %ld has no Python handler", signum);
         return NULL;
     }
     /* Without a timer, the handler alone is sufficient in most cases. */
-    the_timer_exists = timer_create(CLOCK_MONOTONIC, &event, &the_timer) == 0;
-    the_pid = getpid();
-    the_signal = (sig_atomic_t)signum;
+    the_resend.timer_exists = timer_create(CLOCK_MONOTONIC, &event, &the_resend.timer) == 0;
+    the_resend.pid = getpid();
+    the_resend.signal = (sig_atomic_t)signum;
     install_handler((int)signum);
     Py_RETURN_NONE;
 }
@@ -117,16 +121,16 @@ const char pyctm_resend_stop_doc[] = "_resend_stop($module, /)\n--\n\n"
 
 PyObject *pyctm_module_resend_stop(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
-    const int signum = the_signal;
-    the_signal = 0;
+    const int signum = the_resend.signal;
+    the_resend.signal = 0;
     if (signum != 0) {
-        if (the_timer_exists && getpid() == the_pid) {
-            (void)timer_delete(the_timer);
+        if (the_resend.timer_exists && getpid() == the_resend.pid) {
+            (void)timer_delete(the_resend.timer);
         }
-        the_timer_exists = 0;
+        the_resend.timer_exists = 0;
         /* The program may have installed a handler of its own meanwhile. */
         if (is_handled_by(signum, on_signal)) {
-            (void)sigaction(signum, &the_python_action, NULL);
+            (void)sigaction(signum, &the_resend.python_action, NULL);
         }
     }
     Py_RETURN_NONE;

@@ -3,7 +3,7 @@
  * Like tracemalloc.py, take_snapshot looks its helpers up in the package at each call, because tests and users replace
  * them there. */
 #include "api/module.h"
-#include "types/support.h"
+#include "types/args.h"
 
 #if !defined(Py_GIL_DISABLED)
 
@@ -47,20 +47,20 @@ int pyctm_check_capture(pyctm_capture *capture, bool warns)
 {
     if (ctm_black_box_is_broken(capture->tracer)) {
         PyErr_SetString(PyExc_RuntimeError,
-                        "somebody truncated the file of the black box, and with it counters were "
-                        "lost: call clear_traces(), or stop() and start(), to trace anew");
+                        "another program truncated the file of the black box, and with it counters "
+                        "were lost: call clear_traces(), or stop() and start(), to restart");
         return -1;
     }
     if (!pyctm_capture_is_alive(capture)) {
         PyErr_SetString(PyExc_RuntimeError,
                         "another tool replaced Python's memory allocators while ctracemalloc was "
-                        "tracing: the traces are incomplete; call stop() and start() to trace "
-                        "anew");
+                        "tracing: the traces are incomplete; call stop() and start() to "
+                        "restart");
         return -1;
     }
     if (capture->free_lists.ok && !pyctm_freelist_is_alive()) {
         capture->free_lists =
-            (pyctm_fact){false, "somebody else took the reference tracer after start()"};
+            (pyctm_fact){false, "another tool took the reference tracer after start()"};
         return !warns ? 0
                       : PyErr_WarnEx(PyExc_RuntimeWarning,
                                      "ctracemalloc no longer follows free lists, because another "
@@ -71,12 +71,12 @@ int pyctm_check_capture(pyctm_capture *capture, bool warns)
     return 0;
 }
 
-/* The snapshot of take_snapshot(at_peak=True). Releases `core`, from which it is made. */
-static ctm_snapshot *core_at_peak(pyctm_module_state *state, ctm_snapshot *core)
+/* The snapshot of take_snapshot(at_peak=True). Releases `snapshot`, from which it is made. */
+static ctm_snapshot *at_peak_of(pyctm_module_state *state, ctm_snapshot *snapshot)
 {
     ctm_snapshot *peak = NULL;
-    const ctm_status status = ctm_snapshot_at_peak(core, &peak);
-    ctm_snapshot_unref(core);
+    const ctm_status status = ctm_snapshot_at_peak(snapshot, &peak);
+    ctm_snapshot_unref(snapshot);
     if (status == CTM_ERR_NOT_FOUND) {
         PyErr_SetString(PyExc_RuntimeError, "what was live at the peak is not known");
     } else if (status != CTM_OK) {
@@ -85,29 +85,29 @@ static ctm_snapshot *core_at_peak(pyctm_module_state *state, ctm_snapshot *core)
     return peak;
 }
 
-static ctm_snapshot *take_core(pyctm_module_state *state)
+static ctm_snapshot *copy_of_tracer(pyctm_module_state *state)
 {
-    ctm_snapshot *core = NULL;
+    ctm_snapshot *snapshot = NULL;
     pyctm_capture_report_losses(state->capture);
-    const ctm_status status = ctm_tracer_snapshot(state->capture->tracer, &core);
+    const ctm_status status = ctm_tracer_snapshot(state->capture->tracer, &snapshot);
     if (status != CTM_OK) {
         pyctm_status_raise(&state->types, status, NULL, NULL);
         return NULL;
     }
-    return core;
+    return snapshot;
 }
 
-static PyObject *snapshot_of_core(PyObject *module, PyObject *limit, bool at_peak, bool warns)
+static PyObject *snapshot_of_tracer(PyObject *module, PyObject *limit, bool at_peak, bool warns)
 {
     pyctm_module_state *state = pyctm_module_state_of(module);
     if (pyctm_check_capture(pyctm_capture_of(module), warns) < 0) {
         return NULL;
     }
-    ctm_snapshot *core = take_core(state);
-    if (core != NULL && at_peak) {
-        core = core_at_peak(state, core);
+    ctm_snapshot *snapshot = copy_of_tracer(state);
+    if (snapshot != NULL && at_peak) {
+        snapshot = at_peak_of(state, snapshot);
     }
-    return core != NULL ? pyctm_snapshot_object_new(&state->types, core, limit) : NULL;
+    return snapshot != NULL ? pyctm_snapshot_object_new(&state->types, snapshot, limit) : NULL;
 }
 
 static PyObject *snapshot_of_list(pyctm_module_state *state, PyObject *get_traces, PyObject *limit,
@@ -115,7 +115,7 @@ static PyObject *snapshot_of_list(pyctm_module_state *state, PyObject *get_trace
 {
     if (at_peak) {
         PyErr_SetString(PyExc_RuntimeError, "what was live at the peak is not known, because "
-                                            "somebody replaced ctracemalloc._get_traces");
+                                            "ctracemalloc._get_traces was replaced");
         return NULL;
     }
     PyObject *traces = PyObject_CallNoArgs(get_traces);
@@ -165,7 +165,7 @@ PyObject *pyctm_module_take_snapshot(PyObject *module, PyObject *const *args, Py
         if (limit != NULL) {
             const bool own = pyctm_self_scope_begin(pyctm_capture_of(module));
             snapshot = get_traces != NULL ? snapshot_of_list(state, get_traces, limit, at_peak)
-                                          : snapshot_of_core(module, limit, at_peak, true);
+                                          : snapshot_of_tracer(module, limit, at_peak, true);
             pyctm_self_scope_end(own);
         }
         Py_XDECREF(limit);
@@ -193,7 +193,7 @@ PyObject *pyctm_module_report_snapshot(PyObject *module, PyObject *Py_UNUSED(ign
     PyObject *limit = PyLong_FromUnsignedLong(ctm_tracer_nframe(capture->tracer));
     if (limit != NULL) {
         const bool own = pyctm_self_scope_begin(capture);
-        snapshot = snapshot_of_core(module, limit, false, false);
+        snapshot = snapshot_of_tracer(module, limit, false, false);
         pyctm_self_scope_end(own);
         Py_DECREF(limit);
     }
@@ -213,12 +213,12 @@ PyObject *pyctm_module_get_traces(PyObject *module, PyObject *Py_UNUSED(ignored)
     if (!ctm_tracer_is_tracing(capture->tracer)) {
         return PyList_New(0);
     }
-    ctm_snapshot *core = take_core(state);
-    if (core == NULL) {
+    ctm_snapshot *snapshot = copy_of_tracer(state);
+    if (snapshot == NULL) {
         return NULL;
     }
     const bool own = pyctm_self_scope_begin(capture);
-    PyObject *traces = pyctm_raw_traces(&state->types, core);
+    PyObject *traces = pyctm_raw_traces(&state->types, snapshot);
     pyctm_self_scope_end(own);
     return traces;
 }

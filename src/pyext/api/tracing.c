@@ -105,7 +105,7 @@ static int parse_keywords(PyObject *const *values, PyObject *names, uint64_t *ou
 static PyObject *prepare_black_box(pyctm_state *types, pyctm_capture *capture,
                                    const box_request *request)
 {
-    ctm_box_lack lack;
+    ctm_black_box_lack lack;
     if (ctm_black_box_state(capture->tracer, &lack)) {
         PyErr_SetString(PyExc_RuntimeError, "there is a black box already: stop() first");
         return NULL;

@@ -20,6 +20,7 @@
 
 void pyctm_attribution_own_file(pyctm_capture *capture, const char *utf8_filename)
 {
+    PYCTM_ASSERT_GIL();
     capture->attribution.own_filename = utf8_filename;
 }
 
@@ -35,6 +36,7 @@ size_t pyctm_attribution_memory(const pyctm_capture *capture)
 
 bool pyctm_self_scope_begin(pyctm_capture *capture)
 {
+    PYCTM_ASSERT_GIL();
     const bool before = pyctm_hook_tls.in_self_scope;
     if (!before) {
         pyctm_hook_tls.self_scope_frame = pyctm_frames_innermost(PyThreadState_Get());
@@ -46,6 +48,8 @@ bool pyctm_self_scope_begin(pyctm_capture *capture)
 
 void pyctm_self_scope_end(bool before)
 {
+    PYCTM_ASSERT_GIL();
+    PYCTM_ASSERT(!before || pyctm_hook_tls.in_self_scope);
     pyctm_hook_tls.in_self_scope = before;
 }
 
@@ -102,6 +106,7 @@ static ctm_status join_chain(pyctm_capture *capture, ctm_shard *shard, uint32_t 
     const uint32_t generation = ctm_tracer_generation(capture->tracer);
     bool same = s->generation == generation && s->left_out == left_out;
     uint32_t parent = 0;
+    PYCTM_ASSERT(kept > 0 && kept <= s->capacity && s->length <= s->capacity);
     s->generation = generation;
     s->left_out = left_out;
     for (uint32_t i = 0; i < kept; i++) {
@@ -137,6 +142,8 @@ static ctm_status join_chain(pyctm_capture *capture, ctm_shard *shard, uint32_t 
 ctm_status pyctm_attribution_traceback(pyctm_capture *capture, ctm_shard *shard,
                                        const pyctm_event_owner *owner, uint32_t *out)
 {
+    PYCTM_ASSERT(owner->shard < CTM_SHARDS);
+    PYCTM_ASSERT(owner->shard != 0 || pyctm_main_is_attached());
     const uint32_t limit = ctm_tracer_nframe(capture->tracer);
     pyctm_chain *s = &capture->attribution.chains[owner->shard];
     if (!chain_reserve(s, limit)) {
@@ -179,6 +186,7 @@ static PYCTM_RARELY ctm_status self_scope_site(pyctm_capture *capture, ctm_shard
                                                const pyctm_event_owner *owner, uint64_t size,
                                                uint32_t *out)
 {
+    PYCTM_ASSERT_MAIN();
     const uint32_t generation = ctm_tracer_generation(capture->tracer);
     pyctm_self_site *known =
         &capture->attribution.self_sites[size / sizeof(void *) % PYCTM_SELF_SITES];

@@ -50,6 +50,7 @@ static const char *check_walk(void)
 
 int pyctm_capture_init(pyctm_capture *capture)
 {
+    PYCTM_ASSERT_MAIN();
     const char *failure = pyctm_frames_check_layout();
     if (failure == NULL) {
         failure = check_walk();
@@ -145,6 +146,7 @@ static int start_tracer(pyctm_capture *capture, PyObject *stdlib_tracemalloc, ui
 int pyctm_capture_start(pyctm_capture *capture, PyObject *stdlib_tracemalloc, uint32_t nframe,
                         uint64_t sample_interval, PyObject *black_box)
 {
+    PYCTM_ASSERT_MAIN();
     if (ctm_tracer_is_tracing(capture->tracer)) {
         return black_box != NULL ? continue_in_black_box(capture, black_box) : 0;
     }
@@ -185,6 +187,7 @@ static void report_loss(pyctm_capture *capture, const char *kind, pyctm_fact fac
 
 void pyctm_capture_report_losses(pyctm_capture *capture)
 {
+    PYCTM_ASSERT_MAIN();
     if (ctm_tracer_is_tracing(capture->tracer)) {
         report_loss(capture, "allocators", capture->allocators);
         report_loss(capture, "free_lists", capture->free_lists);
@@ -194,12 +197,13 @@ void pyctm_capture_report_losses(pyctm_capture *capture)
 
 void pyctm_capture_find_losses(pyctm_capture *capture)
 {
+    PYCTM_ASSERT_MAIN();
     if (!ctm_tracer_is_tracing(capture->tracer)) {
         return;
     }
     if (capture->free_lists.ok && !pyctm_freelist_is_alive()) {
         capture->free_lists =
-            (pyctm_fact){false, "somebody else took the reference tracer after start()"};
+            (pyctm_fact){false, "another tool took the reference tracer after start()"};
     }
     if (capture->allocators.ok) {
         (void)pyctm_capture_is_alive(capture);
@@ -225,6 +229,8 @@ static void remove_hooks(pyctm_capture *capture, PyObject *stdlib_tracemalloc)
 
 void pyctm_capture_stop(pyctm_capture *capture, PyObject *stdlib_tracemalloc)
 {
+    PYCTM_ASSERT_MAIN();
+    PYCTM_ASSERT(!pyctm_hook_tls.inside);
     if (ctm_tracer_is_tracing(capture->tracer)) {
         remove_hooks(capture, stdlib_tracemalloc);
         ctm_tracer_stop(capture->tracer);
@@ -235,6 +241,7 @@ void pyctm_capture_stop(pyctm_capture *capture, PyObject *stdlib_tracemalloc)
 ctm_status pyctm_capture_finish(pyctm_capture *capture, PyObject *stdlib_tracemalloc,
                                 struct ctm_snapshot **out)
 {
+    PYCTM_ASSERT_MAIN();
     if (!ctm_tracer_is_tracing(capture->tracer)) {
         return CTM_ERR_NOT_TRACING;
     }
@@ -245,6 +252,7 @@ ctm_status pyctm_capture_finish(pyctm_capture *capture, PyObject *stdlib_tracema
 
 void pyctm_capture_clear(pyctm_capture *capture)
 {
+    PYCTM_ASSERT_MAIN();
     ctm_tracer_clear(capture->tracer);
     atomic_store(&capture->lost_reattributions, 0); /* they were of blocks that are now forgotten */
     pyctm_stack_forget(&capture->stacks);
@@ -252,7 +260,7 @@ void pyctm_capture_clear(pyctm_capture *capture)
 
 static const char *describe(pyctm_reach reach)
 {
-    return reach == PYCTM_REACH_NONE ? "somebody else replaced the hooks"
+    return reach == PYCTM_REACH_NONE ? "another tool replaced the hooks"
            : reach == PYCTM_REACH_SOME
                ? "another tool's hooks above ours keep some blocks to themselves"
                : NULL;
@@ -261,6 +269,8 @@ static const char *describe(pyctm_reach reach)
 /* A loss remains until the next start. */
 bool pyctm_capture_is_alive(pyctm_capture *capture)
 {
+    PYCTM_ASSERT_MAIN();
+    PYCTM_ASSERT(!pyctm_hook_tls.inside);
     const pyctm_reach reach = pyctm_hooks_reach();
     const char *loss = describe(reach);
     if (loss != NULL) {

@@ -10,8 +10,9 @@
  * thread), else in the thread's locked shard. `pyctm_hook_state.inside` is set while a hook runs an original function,
  * so that what that function allocates is not an event.
  *
- * Functions marked HOOK may run inside an allocator, without the GIL, and after finalization began: they call no
- * function of CPython that allocates, raises, collects or switches threads.
+ * Functions whose comment begins with `HOOK:` may run inside an allocator, without the GIL, and after finalization
+ * began: they call no function of CPython that allocates, raises, collects or switches threads. A comment that is only
+ * this mark says just that.
  */
 #ifndef PYCTM_CAPTURE_CAPTURE_H
 #define PYCTM_CAPTURE_CAPTURE_H
@@ -21,6 +22,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "capture/assert.h"
 #include "capture/frames/versions.h"
 #include "capture/hot.h"
 #include "capture/state.h"
@@ -62,14 +64,14 @@ typedef struct pyctm_event_owner {
     PyThreadState *thread_state; /* borrowed: this thread's; NULL: none, or it must not be read */
     uint32_t shard;
 } pyctm_event_owner;
-pyctm_event_owner pyctm_event_owner_get(const pyctm_capture *capture, bool gil_held); /* HOOK */
+pyctm_event_owner pyctm_event_owner_get(const pyctm_capture *capture, bool gil_held); /* HOOK: */
 
 /* --- attribution.c --- */
 
-/* The traceback of this thread's stack, in `shard`, which the caller has entered. HOOK */
+/* HOOK: The traceback of this thread's stack, in `shard`, which the caller has entered. */
 ctm_status pyctm_attribution_traceback(pyctm_capture *capture, ctm_shard *shard,
                                        const pyctm_event_owner *owner, uint32_t *out);
-/* The site of a block allocated now. HOOK */
+/* HOOK: The site of a block allocated now. */
 ctm_status pyctm_attribution_site(pyctm_capture *capture, ctm_shard *shard,
                                   const pyctm_event_owner *owner, uint32_t domain, uint64_t size,
                                   uint32_t *out);
@@ -102,11 +104,11 @@ typedef enum pyctm_reach {
 pyctm_reach pyctm_hooks_reach(void); /* of the domain with the worst reach */
 
 /* --- hooks.c --- */
-/* Records a new block. False: out of memory, nothing is recorded. HOOK */
+/* HOOK: Records a new block. False: out of memory, nothing is recorded. */
 bool pyctm_event_alloc(pyctm_capture *capture, uint32_t domain, uintptr_t address, size_t size,
                        bool gil_held);
 void pyctm_event_free(pyctm_capture *capture, uint32_t domain, uintptr_t address,
-                      bool gil_held); /* HOOK */
+                      bool gil_held); /* HOOK: */
 
 /* --- freelist_tracer.c (3.13+), freelist_patch.c (3.11, 3.12) --- */
 void pyctm_freelist_start(pyctm_capture *capture);
@@ -140,7 +142,7 @@ bool pyctm_track_requested(pyctm_announced way);
 
 /* Makes stdlib trace with empty tables, unless the program has started it. -1 with an exception. */
 int pyctm_stdlib_flag_raise(pyctm_capture *capture, PyObject *stdlib_tracemalloc);
-/* Whether the program has started stdlib's tracing. True on 3.13 and newer, where it need not be known. HOOK */
+/* HOOK: Whether the program has started stdlib's tracing. True on 3.13 and newer, where it need not be known. */
 bool pyctm_stdlib_flag_is_set(const pyctm_capture *capture);
 /* Whether stdlib traces for us only. False on 3.13 and newer. */
 bool pyctm_stdlib_flag_is_ours(void);

@@ -30,6 +30,7 @@ static uint32_t locked_shard(void)
 pyctm_event_owner pyctm_event_owner_get(const pyctm_capture *capture, bool gil_held)
 {
     PyThreadState *attached = pyctm_frames_attached(gil_held);
+    PYCTM_ASSERT(attached == NULL || !gil_held || pyctm_gil_is_held());
     if (attached != NULL) {
         const bool is_main = attached->interp == capture->main_interpreter;
         if (gil_held && is_main) {

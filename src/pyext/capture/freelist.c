@@ -53,6 +53,7 @@ static inline bool reattribute_main(pyctm_capture *capture, const PyObject *op, 
     if (thread_state == NULL || pyctm_hook_tls.in_self_scope) {
         return false;
     }
+    PYCTM_ASSERT_MAIN();
     ctm_found found;
     pyctm_where where;
     const uint64_t likely = likely_size(op, block);
@@ -277,6 +278,7 @@ static const char *try_all(pyctm_capture *capture)
  * other threads run, or stop tracing. */
 const char *pyctm_freelist_self_test(pyctm_capture *capture)
 {
+    PYCTM_ASSERT_MAIN();
     const int collecting = PyGC_Disable();
     const char *failure = try_all(capture);
     if (collecting) {

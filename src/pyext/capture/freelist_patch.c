@@ -13,21 +13,23 @@
 
 #if !PYCTM_HAS_REF_TRACER
 
-static pyctm_detour the_hidden; /* GIL */
-static pyctm_detour
-    the_reference; /* of _Py_NewReference, if the hidden function is not found; GIL */
-/* The thread that runs the trial; NULL: none. Written with the main GIL; read with any GIL. */
-static const pyctm_hook_state *_Atomic the_trial;
-static const PyObject *the_trial_object; /* borrowed; the last object reported to that thread */
+/* The process's, as the redirected functions are; they get no data of ours. */
+static struct {
+    pyctm_detour hidden;    /* GIL */
+    pyctm_detour reference; /* of _Py_NewReference, if the hidden function is not found; GIL */
+    /* The thread that runs the trial; NULL: none. Written with the main GIL; read with any GIL. */
+    const pyctm_hook_state *_Atomic trial;
+    const PyObject *trial_object; /* borrowed; the last object reported to that thread */
+} the_patch;
 
 /* HOOK: */
 static inline void report(PyObject *op)
 {
-    const pyctm_hook_state *trial = atomic_load_explicit(&the_trial, memory_order_relaxed);
+    const pyctm_hook_state *trial = atomic_load_explicit(&the_patch.trial, memory_order_relaxed);
     if (__builtin_expect(trial == NULL, 1)) {
         pyctm_event_reference(op);
     } else if (trial == &pyctm_hook_tls) {
-        the_trial_object = op;
+        the_patch.trial_object = op;
     }
 }
 
@@ -38,13 +40,13 @@ static PYCTM_HOT int on_hidden(PyObject *op)
     if (atomic_load_explicit(&pyctm_the_capture.stdlib_flag_raised, memory_order_relaxed)) {
         return 0;
     }
-    return ((int (*)(PyObject *))the_hidden.original)(op);
+    return ((int (*)(PyObject *))the_patch.hidden.original)(op);
 }
 
 /* HOOK: While stdlib does not trace, the hidden function would not be called either, so nothing is reported. */
 static PYCTM_HOT void on_reference(PyObject *op)
 {
-    ((void (*)(PyObject *))the_reference.original)(op);
+    ((void (*)(PyObject *))the_patch.reference.original)(op);
     if (atomic_load_explicit(&pyctm_the_capture.stdlib_flag_raised, memory_order_relaxed) ||
         pyctm_stdlib_flag_is_set(&pyctm_the_capture)) {
         report(op);
@@ -53,21 +55,21 @@ static PYCTM_HOT void on_reference(PyObject *op)
 
 bool pyctm_freelist_is_alive(void)
 {
-    return the_hidden.enabled || the_reference.enabled;
+    return the_patch.hidden.enabled || the_patch.reference.enabled;
 }
 
 /* Checks that our function is called with an object that is made now. */
 static const char *run_trial(pyctm_capture *capture)
 {
-    the_trial_object = NULL;
-    atomic_store(&the_trial, &pyctm_hook_tls);
+    the_patch.trial_object = NULL;
+    atomic_store(&the_patch.trial, &pyctm_hook_tls);
     PyObject *made = PyFloat_FromDouble(1234.5);
-    atomic_store(&the_trial, NULL);
+    atomic_store(&the_patch.trial, NULL);
     if (made == NULL) {
         PyErr_Clear();
         return "no memory to try an object from a free list";
     }
-    const bool is_reported = the_trial_object == made;
+    const bool is_reported = the_patch.trial_object == made;
     Py_DECREF(made);
     return is_reported ? pyctm_freelist_self_test(capture)
                        : "the interpreter does not tell of new objects where it should";
@@ -93,15 +95,15 @@ static const char *redirect(pyctm_capture *capture, pyctm_detour *detour, const 
 static const char *follow(pyctm_capture *capture)
 {
     const void *hidden = NULL;
-    if (!the_hidden.ready && !the_reference.enabled) {
+    if (!the_patch.hidden.ready && !the_patch.reference.enabled) {
         hidden = pyctm_detour_guarded_call((const void *)_Py_NewReference);
     }
-    if (hidden != NULL || the_hidden.enabled) {
-        if (redirect(capture, &the_hidden, hidden, (const void *)on_hidden) == NULL) {
+    if (hidden != NULL || the_patch.hidden.enabled) {
+        if (redirect(capture, &the_patch.hidden, hidden, (const void *)on_hidden) == NULL) {
             return NULL;
         }
     }
-    return redirect(capture, &the_reference, (const void *)_Py_NewReference,
+    return redirect(capture, &the_patch.reference, (const void *)_Py_NewReference,
                     (const void *)on_reference);
 }
 
@@ -113,7 +115,7 @@ void pyctm_freelist_start(pyctm_capture *capture)
         return;
     }
     capture->free_lists =
-        (pyctm_fact){true, the_reference.enabled
+        (pyctm_fact){true, the_patch.reference.enabled
                                ? "followed by leading the interpreter's calls for new objects to us"
                                : "followed by leading the interpreter's own notice to us"};
 }

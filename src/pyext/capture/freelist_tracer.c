@@ -17,8 +17,11 @@ typedef struct slot {
     void *data;
 } slot;
 
-static slot the_slots[SLOTS];
-static bool the_removed; /* GIL; 3.15 reported that another listener replaced ours */
+/* The process's, as CPython's listener is: after our module is gone it still gets a slot as its data. */
+static struct {
+    slot slots[SLOTS];
+    bool removed; /* GIL; 3.15 reported that another listener replaced ours */
+} the_listeners;
 
 /* HOOK: */
 static int call_previous(const slot *previous, PyObject *op, PyRefTracerEvent event)
@@ -35,7 +38,7 @@ static PYCTM_RARELY int on_other(PyObject *op, PyRefTracerEvent event, const slo
 {
 #if PYCTM_TELLS_OF_REMOVAL
     if (event == PyRefTracer_TRACKER_REMOVED) {
-        the_removed = true;
+        the_listeners.removed = true;
         return 0;
     }
 #endif
@@ -57,13 +60,13 @@ static PYCTM_HOT int on_reference(PyObject *op, PyRefTracerEvent event, void *da
 bool pyctm_freelist_is_alive(void)
 {
     void *data;
-    return !the_removed && PyRefTracer_GetTracer(&data) == on_reference;
+    return !the_listeners.removed && PyRefTracer_GetTracer(&data) == on_reference;
 }
 
 /* The slot with this previous listener; NULL: all slots are used. */
 static slot *slot_above(PyRefTracer tracer, void *data)
 {
-    for (slot *it = the_slots; it < the_slots + SLOTS; it++) {
+    for (slot *it = the_listeners.slots; it < the_listeners.slots + SLOTS; it++) {
         if (it->tracer == NULL) {
             *it = (slot){tracer, data};
         }
@@ -79,7 +82,7 @@ static const char *listen(void)
 {
     void *data = NULL;
     const PyRefTracer current = PyRefTracer_GetTracer(&data);
-    the_removed = false;
+    the_listeners.removed = false;
     if (current == on_reference) {
         return NULL;
     }

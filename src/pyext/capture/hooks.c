@@ -26,17 +26,17 @@
 PyMemAllocatorEx pyctm_the_originals[PYCTM_LAYERS * 3];
 
 /* HOOK: Whether the event is *plain*: every event is recorded, and no original function or self scope causes it. */
-static inline bool is_plain(void)
+static inline bool is_plain(const pyctm_capture *capture)
 {
     return __builtin_expect(
-        pyctm_hook_tls.special == 0 && pyctm_capture_mode(&pyctm_the_capture) == PYCTM_EXACT, 1);
+        pyctm_hook_tls.special == 0 && pyctm_capture_mode(capture) == PYCTM_EXACT, 1);
 }
 
 /* HOOK: The same for a tracer that samples. */
-static inline bool is_plain_sampling(void)
+static inline bool is_plain_sampling(const pyctm_capture *capture)
 {
     return __builtin_expect(
-        pyctm_hook_tls.special == 0 && pyctm_capture_mode(&pyctm_the_capture) == PYCTM_SAMPLING, 1);
+        pyctm_hook_tls.special == 0 && pyctm_capture_mode(capture) == PYCTM_SAMPLING, 1);
 }
 
 /* HOOK: Before the original function of an event that this module may have caused. Returns the value of `special` to
@@ -44,24 +44,27 @@ static inline bool is_plain_sampling(void)
 static inline uint32_t enter_unchecked(void)
 {
     const uint32_t before = pyctm_hook_tls.special;
+    PYCTM_ASSERT(!pyctm_hook_tls.inside);
     pyctm_hook_tls.special = before | 1;
     return before;
 }
 
 /* HOOK: Whether the hook neither records nor replies to a probe. */
-static inline bool is_idle(void)
+static inline bool is_idle(const pyctm_capture *capture)
 {
     return pyctm_hook_tls.inside ||
-           (pyctm_capture_mode(&pyctm_the_capture) == PYCTM_IDLE && !pyctm_hook_tls.probing);
+           (pyctm_capture_mode(capture) == PYCTM_IDLE && !pyctm_hook_tls.probing);
 }
 
 /* HOOK: A block while this thread probes (layers.h): stores it if it is a reply. True: it is not to be recorded. */
-static PYCTM_RARELY bool is_reply(pyctm_hook_index hook_index, const void *block, size_t size)
+static PYCTM_RARELY bool is_reply(const pyctm_capture *capture, pyctm_hook_index hook_index,
+                                  const void *block, size_t size)
 {
     pyctm_probe *probe = pyctm_hook_tls.probe;
+    PYCTM_ASSERT(pyctm_hook_tls.probing && probe != NULL);
     if (pyctm_hook_domain(hook_index) != probe->domain || size < probe->size ||
         size - probe->size > PYCTM_PROBE_MARGIN) {
-        return pyctm_capture_mode(&pyctm_the_capture) == PYCTM_IDLE;
+        return pyctm_capture_mode(capture) == PYCTM_IDLE;
     }
     probe->replies[probe->count++ % PYCTM_PROBE_REPLIES] =
         (pyctm_probe_reply){(uintptr_t)block, size};
@@ -136,35 +139,37 @@ PYCTM_RARELY void pyctm_event_free(pyctm_capture *capture, uint32_t domain, uint
 }
 
 /* HOOK: The common path of an event: the main interpreter's GIL is held. 0: use the general path. */
-static inline uint32_t site_in_main(PyMemAllocatorDomain domain, size_t size)
+static inline uint32_t site_in_main(pyctm_capture *capture, PyMemAllocatorDomain domain,
+                                    size_t size)
 {
     PyThreadState *thread_state =
-        domain != PYMEM_DOMAIN_RAW ? pyctm_frames_attached_to_main(&pyctm_the_capture) : NULL;
+        domain != PYMEM_DOMAIN_RAW ? pyctm_frames_attached_to_main(capture) : NULL;
     pyctm_where where;
     if (thread_state == NULL) {
         return 0;
     }
     const bool is_known =
-        pyctm_stack_where(&pyctm_the_capture.stacks, pyctm_frames_innermost(thread_state), &where);
+        pyctm_stack_where(&capture->stacks, pyctm_frames_innermost(thread_state), &where);
     const uint32_t site =
-        is_known ? pyctm_site_cache_find(&pyctm_the_capture.stacks.sites, &where, size) : 0;
+        is_known ? pyctm_site_cache_find(&capture->stacks.sites, &where, size) : 0;
     return site != 0 ? site
-                     : pyctm_stack_new_site(&pyctm_the_capture.stacks, pyctm_the_capture.exclusive,
-                                            thread_state, is_known, where, size);
+                     : pyctm_stack_new_site(&capture->stacks, capture->exclusive, thread_state,
+                                            is_known, where, size);
 }
 
 /* HOOK: False: it is not recorded. */
-static inline bool record_in_main(PyMemAllocatorDomain domain, uintptr_t block, size_t size)
+static inline bool record_in_main(pyctm_capture *capture, PyMemAllocatorDomain domain,
+                                  uintptr_t block, size_t size)
 {
-    const uint32_t site = site_in_main(domain, size);
-    return site != 0 && ctm_shard_alloc_at(pyctm_the_capture.exclusive, 0, block, site) == CTM_OK;
+    const uint32_t site = site_in_main(capture, domain, size);
+    return site != 0 && ctm_shard_alloc_at(capture->exclusive, 0, block, site) == CTM_OK;
 }
 
 /* HOOK: The general path. NULL: out of memory, and the block is freed again. */
-static PYCTM_RARELY void *record_general(pyctm_hook_index hook_index, void *block, size_t size)
+static PYCTM_RARELY void *record_general(pyctm_capture *capture, pyctm_hook_index hook_index,
+                                         void *block, size_t size)
 {
-    if (!pyctm_event_alloc(&pyctm_the_capture, 0, (uintptr_t)block, size,
-                           pyctm_hook_has_gil(hook_index))) {
+    if (!pyctm_event_alloc(capture, 0, (uintptr_t)block, size, pyctm_hook_has_gil(hook_index))) {
         pyctm_the_originals[hook_index].free(pyctm_the_originals[hook_index].ctx, block);
         return NULL;
     }
@@ -173,77 +178,82 @@ static PYCTM_RARELY void *record_general(pyctm_hook_index hook_index, void *bloc
 }
 
 /* HOOK: Records the new block of a plain event. */
-static inline void *record(PyMemAllocatorDomain domain, void *block, size_t size)
+static inline void *record(pyctm_capture *capture, PyMemAllocatorDomain domain, void *block,
+                           size_t size)
 {
-    if (block != NULL && record_in_main(domain, (uintptr_t)block, size)) {
+    if (block != NULL && record_in_main(capture, domain, (uintptr_t)block, size)) {
         pyctm_hook_tls.last_block = (uintptr_t)block;
         return block;
     }
-    return block != NULL ? record_general(domain, block, size) : NULL;
+    return block != NULL ? record_general(capture, domain, block, size) : NULL;
 }
 
 /* HOOK: Records the new block of any other event, if there is no sample or the block is in it. */
-static inline void *sample(pyctm_hook_index hook_index, void *block, size_t size)
+static inline void *sample(pyctm_capture *capture, pyctm_hook_index hook_index, void *block,
+                           size_t size)
 {
-    if (pyctm_hook_tls.probing && is_reply(hook_index, block, size)) {
+    if (pyctm_hook_tls.probing && is_reply(capture, hook_index, block, size)) {
         return block;
     }
-    if (block != NULL && pyctm_capture_takes(&pyctm_the_capture, size)) {
-        return record_general(hook_index, block, size);
+    if (block != NULL && pyctm_capture_takes(capture, size)) {
+        return record_general(capture, hook_index, block, size);
     }
     pyctm_hook_tls.last_block = (uintptr_t)block;
     return block;
 }
 
 /* HOOK: */
-__attribute__((noinline)) void *pyctm_hook_malloc(pyctm_hook_index hook_index, size_t size)
+__attribute__((noinline)) void *pyctm_hook_malloc(pyctm_capture *capture,
+                                                  pyctm_hook_index hook_index, size_t size)
 {
     const PyMemAllocatorEx *real = &pyctm_the_originals[hook_index];
-    if (is_idle()) {
+    if (is_idle(capture)) {
         return real->malloc(real->ctx, size);
     }
     const uint32_t before = enter_unchecked();
-    void *block = sample(hook_index, real->malloc(real->ctx, size), size);
+    void *block = sample(capture, hook_index, real->malloc(real->ctx, size), size);
     pyctm_hook_tls.special = before;
     return block;
 }
 
 /* HOOK: */
-static inline void *on_malloc(PyMemAllocatorDomain domain, size_t size)
+static inline void *on_malloc(pyctm_capture *capture, PyMemAllocatorDomain domain, size_t size)
 {
     const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
-    if (!is_plain()) {
-        return pyctm_hook_malloc(domain, size);
+    if (!is_plain(capture)) {
+        return pyctm_hook_malloc(capture, domain, size);
     }
     pyctm_hook_enter();
-    void *block = record(domain, real->malloc(real->ctx, size), size);
+    void *block = record(capture, domain, real->malloc(real->ctx, size), size);
     pyctm_hook_leave();
     return block;
 }
 
 /* HOOK: */
-__attribute__((noinline)) void *pyctm_hook_calloc(pyctm_hook_index hook_index, size_t count,
+__attribute__((noinline)) void *pyctm_hook_calloc(pyctm_capture *capture,
+                                                  pyctm_hook_index hook_index, size_t count,
                                                   size_t size)
 {
     const PyMemAllocatorEx *real = &pyctm_the_originals[hook_index];
-    if (is_idle()) {
+    if (is_idle(capture)) {
         return real->calloc(real->ctx, count, size);
     }
     const uint32_t before = enter_unchecked();
-    void *block = sample(hook_index, real->calloc(real->ctx, count, size), count * size);
+    void *block = sample(capture, hook_index, real->calloc(real->ctx, count, size), count * size);
     pyctm_hook_tls.special = before;
     return block;
 }
 
 /* HOOK: If the product overflows, the original function returns no block. */
-static inline void *on_calloc(PyMemAllocatorDomain domain, size_t count, size_t size)
+static inline void *on_calloc(pyctm_capture *capture, PyMemAllocatorDomain domain, size_t count,
+                              size_t size)
 {
     const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
-    if (!is_plain()) {
-        return pyctm_hook_calloc(domain, count, size);
+    if (!is_plain(capture)) {
+        return pyctm_hook_calloc(capture, domain, count, size);
     }
     pyctm_hook_enter();
-    void *block = record(domain, real->calloc(real->ctx, count, size), count * size);
+    void *block = record(capture, domain, real->calloc(real->ctx, count, size), count * size);
     pyctm_hook_leave();
     return block;
 }
@@ -292,20 +302,18 @@ static inline void end_resize(ctm_shard *shard, const ctm_resize *resize, void *
 }
 
 /* HOOK: The general path. `taken`: the new block is recorded. */
-static PYCTM_RARELY void *resize_any(pyctm_hook_index hook_index, void *old, size_t size,
-                                     bool taken)
+static PYCTM_RARELY void *resize_any(pyctm_capture *capture, pyctm_hook_index hook_index, void *old,
+                                     size_t size, bool taken)
 {
     const PyMemAllocatorEx *real = &pyctm_the_originals[hook_index];
     void *block = NULL;
     ctm_resize begun;
     pyctm_event_owner owner;
-    const ctm_status status =
-        begin_resize(&pyctm_the_capture, hook_index, old, size, taken, &begun, &owner);
+    const ctm_status status = begin_resize(capture, hook_index, old, size, taken, &begun, &owner);
     if (status == CTM_OK || status == CTM_ERR_NOT_TRACING) {
         block = real->realloc(real->ctx, old, size);
     }
-    ctm_shard *shard =
-        status == CTM_OK ? ctm_shard_enter(pyctm_the_capture.tracer, owner.shard) : NULL;
+    ctm_shard *shard = status == CTM_OK ? ctm_shard_enter(capture->tracer, owner.shard) : NULL;
     if (shard != NULL) {
         end_resize(shard, &begun, block);
         ctm_shard_leave(shard);
@@ -314,73 +322,77 @@ static PYCTM_RARELY void *resize_any(pyctm_hook_index hook_index, void *old, siz
 }
 
 /* HOOK: Not a plain event. With sampling, usually neither the old block nor the new one is in the sample. */
-__attribute__((noinline)) void *pyctm_hook_realloc(pyctm_hook_index hook_index, void *old,
+__attribute__((noinline)) void *pyctm_hook_realloc(pyctm_capture *capture,
+                                                   pyctm_hook_index hook_index, void *old,
                                                    size_t size)
 {
     const PyMemAllocatorEx *real = &pyctm_the_originals[hook_index];
-    if (is_idle()) {
+    if (is_idle(capture)) {
         return real->realloc(real->ctx, old, size);
     }
     if (pyctm_hook_tls.probing && old == NULL) {
-        return pyctm_hook_malloc(hook_index, size);
+        return pyctm_hook_malloc(capture, hook_index, size);
     }
     const uint32_t before = enter_unchecked();
-    const bool taken = pyctm_capture_takes(&pyctm_the_capture, size);
-    const bool known = old != NULL && ctm_tracer_may_know(pyctm_the_capture.tracer, (uintptr_t)old);
-    void *block = taken || known ? resize_any(hook_index, old, size, taken)
+    const bool taken = pyctm_capture_takes(capture, size);
+    const bool known = old != NULL && ctm_tracer_may_know(capture->tracer, (uintptr_t)old);
+    void *block = taken || known ? resize_any(capture, hook_index, old, size, taken)
                                  : real->realloc(real->ctx, old, size);
     pyctm_hook_tls.special = before;
     return block;
 }
 
 /* HOOK: */
-static inline void *resize(PyMemAllocatorDomain domain, void *old, size_t size)
+static inline void *resize(pyctm_capture *capture, PyMemAllocatorDomain domain, void *old,
+                           size_t size)
 {
     const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
     ctm_resize begun;
-    const uint32_t site = site_in_main(domain, size);
-    if (site == 0 || ctm_shard_resize_begin_at(pyctm_the_capture.exclusive, 0, (uintptr_t)old, site,
-                                               &begun) != CTM_OK) {
-        return resize_any(domain, old, size, true);
+    const uint32_t site = site_in_main(capture, domain, size);
+    if (site == 0 ||
+        ctm_shard_resize_begin_at(capture->exclusive, 0, (uintptr_t)old, site, &begun) != CTM_OK) {
+        return resize_any(capture, domain, old, size, true);
     }
     void *block = real->realloc(real->ctx, old, size);
-    end_resize(pyctm_the_capture.exclusive, &begun, block);
+    end_resize(capture->exclusive, &begun, block);
     return block;
 }
 
 /* HOOK: */
-static inline void *on_realloc(PyMemAllocatorDomain domain, void *old, size_t size)
+static inline void *on_realloc(pyctm_capture *capture, PyMemAllocatorDomain domain, void *old,
+                               size_t size)
 {
-    if (!is_plain()) {
-        return pyctm_hook_realloc(domain, old, size);
+    if (!is_plain(capture)) {
+        return pyctm_hook_realloc(capture, domain, old, size);
     }
     pyctm_hook_enter();
-    void *block = resize(domain, old, size);
+    void *block = resize(capture, domain, old, size);
     pyctm_hook_leave();
     return block;
 }
 
 /* HOOK: */
-static inline void forget(PyMemAllocatorDomain domain, void *block)
+static inline void forget(pyctm_capture *capture, PyMemAllocatorDomain domain, void *block)
 {
-    if (domain != PYMEM_DOMAIN_RAW && pyctm_frames_attached_to_main(&pyctm_the_capture) != NULL) {
-        (void)ctm_shard_free(pyctm_the_capture.exclusive, 0, (uintptr_t)block);
+    if (domain != PYMEM_DOMAIN_RAW && pyctm_frames_attached_to_main(capture) != NULL) {
+        (void)ctm_shard_free(capture->exclusive, 0, (uintptr_t)block);
     } else {
-        pyctm_event_free(&pyctm_the_capture, 0, (uintptr_t)block, domain != PYMEM_DOMAIN_RAW);
+        pyctm_event_free(capture, 0, (uintptr_t)block, domain != PYMEM_DOMAIN_RAW);
     }
 }
 
 /* HOOK: */
-__attribute__((noinline)) void pyctm_hook_free(pyctm_hook_index hook_index, void *block)
+__attribute__((noinline)) void pyctm_hook_free(pyctm_capture *capture, pyctm_hook_index hook_index,
+                                               void *block)
 {
     const PyMemAllocatorEx *real = &pyctm_the_originals[hook_index];
-    if (block == NULL || is_idle()) {
+    if (block == NULL || is_idle(capture)) {
         real->free(real->ctx, block);
         return;
     }
-    if (pyctm_capture_mode(&pyctm_the_capture) == PYCTM_EXACT ||
-        ctm_tracer_may_know(pyctm_the_capture.tracer, (uintptr_t)block)) {
-        pyctm_event_free(&pyctm_the_capture, 0, (uintptr_t)block, pyctm_hook_has_gil(hook_index));
+    if (pyctm_capture_mode(capture) == PYCTM_EXACT ||
+        ctm_tracer_may_know(capture->tracer, (uintptr_t)block)) {
+        pyctm_event_free(capture, 0, (uintptr_t)block, pyctm_hook_has_gil(hook_index));
     }
     const uint32_t before = enter_unchecked();
     real->free(real->ctx, block);
@@ -388,14 +400,14 @@ __attribute__((noinline)) void pyctm_hook_free(pyctm_hook_index hook_index, void
 }
 
 /* HOOK: */
-static inline void on_free(PyMemAllocatorDomain domain, void *block)
+static inline void on_free(pyctm_capture *capture, PyMemAllocatorDomain domain, void *block)
 {
     const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
-    if (block == NULL || !is_plain()) {
-        pyctm_hook_free(domain, block);
+    if (block == NULL || !is_plain(capture)) {
+        pyctm_hook_free(capture, domain, block);
         return;
     }
-    forget(domain, block);
+    forget(capture, domain, block);
     pyctm_hook_enter();
     real->free(real->ctx, block);
     pyctm_hook_leave();
@@ -410,87 +422,93 @@ static inline void *pass(void *block)
 }
 
 /* HOOK: Allocates a block that is in the sample. */
-static PYCTM_RARELY void *malloc_sampled(PyMemAllocatorDomain domain, size_t size)
+static PYCTM_RARELY void *malloc_sampled(pyctm_capture *capture, PyMemAllocatorDomain domain,
+                                         size_t size)
 {
     const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
     pyctm_hook_enter();
     void *block = real->malloc(real->ctx, size);
-    block = block != NULL ? record_general(domain, block, size) : NULL;
+    block = block != NULL ? record_general(capture, domain, block, size) : NULL;
     pyctm_hook_leave();
     return block;
 }
 
 /* HOOK: The bytes are counted before the block is allocated. If the allocation fails, the sampling point that was drawn
  * has no effect on later ones, because the distances between points are memoryless. */
-static inline void *on_malloc_sampling(PyMemAllocatorDomain domain, size_t size)
+static inline void *on_malloc_sampling(pyctm_capture *capture, PyMemAllocatorDomain domain,
+                                       size_t size)
 {
     const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
-    if (!is_plain_sampling()) {
-        return pyctm_hook_malloc(domain, size);
+    if (!is_plain_sampling(capture)) {
+        return pyctm_hook_malloc(capture, domain, size);
     }
-    if (ctm_sampler_takes(pyctm_the_capture.tracer, &pyctm_hook_tls.sampler, size)) {
-        return malloc_sampled(domain, size);
+    if (ctm_sampler_takes(capture->tracer, &pyctm_hook_tls.sampler, size)) {
+        return malloc_sampled(capture, domain, size);
     }
     pyctm_hook_enter();
     return pass(real->malloc(real->ctx, size));
 }
 
 /* HOOK: */
-static PYCTM_RARELY void *calloc_sampled(PyMemAllocatorDomain domain, size_t count, size_t size)
+static PYCTM_RARELY void *calloc_sampled(pyctm_capture *capture, PyMemAllocatorDomain domain,
+                                         size_t count, size_t size)
 {
     const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
     pyctm_hook_enter();
     void *block = real->calloc(real->ctx, count, size);
-    block = block != NULL ? record_general(domain, block, count * size) : NULL;
+    block = block != NULL ? record_general(capture, domain, block, count * size) : NULL;
     pyctm_hook_leave();
     return block;
 }
 
 /* HOOK: A product that overflows is counted as its lower bits, and the original function returns no block. */
-static inline void *on_calloc_sampling(PyMemAllocatorDomain domain, size_t count, size_t size)
+static inline void *on_calloc_sampling(pyctm_capture *capture, PyMemAllocatorDomain domain,
+                                       size_t count, size_t size)
 {
     const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
-    if (!is_plain_sampling()) {
-        return pyctm_hook_calloc(domain, count, size);
+    if (!is_plain_sampling(capture)) {
+        return pyctm_hook_calloc(capture, domain, count, size);
     }
-    if (ctm_sampler_takes(pyctm_the_capture.tracer, &pyctm_hook_tls.sampler, count * size)) {
-        return calloc_sampled(domain, count, size);
+    if (ctm_sampler_takes(capture->tracer, &pyctm_hook_tls.sampler, count * size)) {
+        return calloc_sampled(capture, domain, count, size);
     }
     pyctm_hook_enter();
     return pass(real->calloc(real->ctx, count, size));
 }
 
 /* HOOK: The old block or the new one is in the sample. */
-static PYCTM_RARELY void *realloc_sampled(PyMemAllocatorDomain domain, void *old, size_t size,
-                                          bool taken)
+static PYCTM_RARELY void *realloc_sampled(pyctm_capture *capture, PyMemAllocatorDomain domain,
+                                          void *old, size_t size, bool taken)
 {
     pyctm_hook_enter();
-    void *block = resize_any(domain, old, size, taken);
+    void *block = resize_any(capture, domain, old, size, taken);
     pyctm_hook_leave();
     return block;
 }
 
 /* HOOK: */
-static inline void *on_realloc_sampling(PyMemAllocatorDomain domain, void *old, size_t size)
+static inline void *on_realloc_sampling(pyctm_capture *capture, PyMemAllocatorDomain domain,
+                                        void *old, size_t size)
 {
     const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
-    if (!is_plain_sampling()) {
-        return pyctm_hook_realloc(domain, old, size);
+    if (!is_plain_sampling(capture)) {
+        return pyctm_hook_realloc(capture, domain, old, size);
     }
-    const bool taken = ctm_sampler_takes(pyctm_the_capture.tracer, &pyctm_hook_tls.sampler, size);
-    if (taken || (old != NULL && ctm_tracer_may_know(pyctm_the_capture.tracer, (uintptr_t)old))) {
-        return realloc_sampled(domain, old, size, taken);
+    const bool taken = ctm_sampler_takes(capture->tracer, &pyctm_hook_tls.sampler, size);
+    if (taken || (old != NULL && ctm_tracer_may_know(capture->tracer, (uintptr_t)old))) {
+        return realloc_sampled(capture, domain, old, size, taken);
     }
     pyctm_hook_enter();
     return pass(real->realloc(real->ctx, old, size));
 }
 
 /* HOOK: What the original function frees itself is not in the sample either, because it was allocated inside a hook. */
-static inline void on_free_sampling(PyMemAllocatorDomain domain, void *block)
+static inline void on_free_sampling(pyctm_capture *capture, PyMemAllocatorDomain domain,
+                                    void *block)
 {
     const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
-    if (!is_plain_sampling() || ctm_tracer_may_know(pyctm_the_capture.tracer, (uintptr_t)block)) {
-        pyctm_hook_free(domain, block);
+    if (!is_plain_sampling(capture) || ctm_tracer_may_know(capture->tracer, (uintptr_t)block)) {
+        pyctm_hook_free(capture, domain, block);
         return;
     }
     real->free(real->ctx, block);
@@ -500,22 +518,22 @@ static inline void on_free_sampling(PyMemAllocatorDomain domain, void *block)
     static PYCTM_HOT void *name##_malloc##form(void *ctx, size_t size) /* HOOK: */               \
     {                                                                                            \
         (void)ctx;                                                                               \
-        return on_malloc##form(domain, size);                                                    \
+        return on_malloc##form(&pyctm_the_capture, domain, size);                                \
     }                                                                                            \
     static PYCTM_HOT void *name##_calloc##form(void *ctx, size_t count, size_t size) /* HOOK: */ \
     {                                                                                            \
         (void)ctx;                                                                               \
-        return on_calloc##form(domain, count, size);                                             \
+        return on_calloc##form(&pyctm_the_capture, domain, count, size);                         \
     }                                                                                            \
     static PYCTM_HOT void *name##_realloc##form(void *ctx, void *block, size_t size) /* HOOK: */ \
     {                                                                                            \
         (void)ctx;                                                                               \
-        return on_realloc##form(domain, block, size);                                            \
+        return on_realloc##form(&pyctm_the_capture, domain, block, size);                        \
     }                                                                                            \
     static PYCTM_HOT void name##_free##form(void *ctx, void *block) /* HOOK: */                  \
     {                                                                                            \
         (void)ctx;                                                                               \
-        on_free##form(domain, block);                                                            \
+        on_free##form(&pyctm_the_capture, domain, block);                                        \
     }
 DOMAIN_HOOKS(raw, PYMEM_DOMAIN_RAW, )
 DOMAIN_HOOKS(mem, PYMEM_DOMAIN_MEM, )

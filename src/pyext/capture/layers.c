@@ -24,22 +24,22 @@
     static void *name##_malloc(void *ctx, size_t size) /* HOOK: */               \
     {                                                                            \
         (void)ctx;                                                               \
-        return pyctm_hook_malloc(hook_index, size);                              \
+        return pyctm_hook_malloc(&pyctm_the_capture, hook_index, size);          \
     }                                                                            \
     static void *name##_calloc(void *ctx, size_t count, size_t size) /* HOOK: */ \
     {                                                                            \
         (void)ctx;                                                               \
-        return pyctm_hook_calloc(hook_index, count, size);                       \
+        return pyctm_hook_calloc(&pyctm_the_capture, hook_index, count, size);   \
     }                                                                            \
     static void *name##_realloc(void *ctx, void *block, size_t size) /* HOOK: */ \
     {                                                                            \
         (void)ctx;                                                               \
-        return pyctm_hook_realloc(hook_index, block, size);                      \
+        return pyctm_hook_realloc(&pyctm_the_capture, hook_index, block, size);  \
     }                                                                            \
     static void name##_free(void *ctx, void *block) /* HOOK: */                  \
     {                                                                            \
         (void)ctx;                                                               \
-        pyctm_hook_free(hook_index, block);                                      \
+        pyctm_hook_free(&pyctm_the_capture, hook_index, block);                  \
     }
 #define LAYER_HOOKS(n)                                     \
     DOMAIN_HOOKS(raw_##n, HOOK_INDEX(n, PYMEM_DOMAIN_RAW)) \
@@ -67,6 +67,7 @@ _Static_assert(sizeof(the_general_hooks) == (PYCTM_LAYERS - 1) * sizeof(PyMemAll
 /* HOOK: */
 static const PyMemAllocatorEx *hooks_of(pyctm_hook_index hook_index, bool sampling)
 {
+    PYCTM_ASSERT(hook_index < PYCTM_LAYERS * 3);
     return hook_index < 3 ? &pyctm_the_fast_hooks[sampling][hook_index]
                           : &the_general_hooks[hook_index - 3];
 }
@@ -89,16 +90,29 @@ static bool is_same(const PyMemAllocatorEx *a, const PyMemAllocatorEx *b)
            a->realloc == b->realloc && a->free == b->free;
 }
 
+/* Layers are used in order, and what a hook calls never changes. */
+static inline bool is_unused_or_calls(pyctm_hook_index hook_index, const PyMemAllocatorEx *current)
+{
+    const PyMemAllocatorEx *const original = &pyctm_the_originals[hook_index];
+    if (original->malloc != NULL) {
+        return is_same(current, original);
+    }
+    return hook_index + 3 >= PYCTM_LAYERS * 3 || pyctm_the_originals[hook_index + 3].malloc == NULL;
+}
+
 /* The index of the hook that calls `current`; if there is none, the first unused hook is set to call it.
  * PYCTM_LAYERS * 3: all hooks are used. */
 static pyctm_hook_index index_above(const PyMemAllocatorEx *current, PyMemAllocatorDomain domain)
 {
+    /* With a hook of ours as its original, the chain would be a cycle. */
+    PYCTM_ASSERT(index_of(current, domain) == PYCTM_LAYERS * 3);
     pyctm_hook_index hook_index = domain;
     while (hook_index < PYCTM_LAYERS * 3 && pyctm_the_originals[hook_index].malloc != NULL &&
            !is_same(current, &pyctm_the_originals[hook_index])) {
         hook_index += 3;
     }
     if (hook_index < PYCTM_LAYERS * 3) {
+        PYCTM_ASSERT(is_unused_or_calls(hook_index, current));
         pyctm_the_originals[hook_index] = *current;
     }
     return hook_index;
@@ -106,6 +120,7 @@ static pyctm_hook_index index_above(const PyMemAllocatorEx *current, PyMemAlloca
 
 void pyctm_hooks_install(bool sampling)
 {
+    PYCTM_ASSERT_GIL();
     for (PyMemAllocatorDomain domain = PYMEM_DOMAIN_RAW; domain <= PYMEM_DOMAIN_OBJ; domain++) {
         PyMemAllocatorEx current;
         PyMem_GetAllocator(domain, &current);
@@ -123,6 +138,7 @@ void pyctm_hooks_install(bool sampling)
 
 void pyctm_hooks_remove(void)
 {
+    PYCTM_ASSERT_GIL();
     for (PyMemAllocatorDomain domain = PYMEM_DOMAIN_RAW; domain <= PYMEM_DOMAIN_OBJ; domain++) {
         PyMemAllocatorEx current;
         PyMem_GetAllocator(domain, &current);
@@ -154,6 +170,7 @@ static pyctm_reach probe_once(const PyMemAllocatorEx *top, PyMemAllocatorDomain 
                               void **out_block)
 {
     pyctm_probe probe = {domain, size, {{0, 0}}, 0};
+    PYCTM_ASSERT(!pyctm_hook_tls.probing && !pyctm_hook_tls.inside);
     pyctm_hook_tls.probe = &probe;
     pyctm_hook_tls.probing = true;
     *out_block = top->malloc(top->ctx, size);
@@ -212,6 +229,7 @@ static pyctm_reach reach_of(PyMemAllocatorDomain domain)
 pyctm_reach pyctm_hooks_reach(void)
 {
     pyctm_reach worst = PYCTM_REACH_ALL;
+    PYCTM_ASSERT_GIL();
     for (PyMemAllocatorDomain domain = PYMEM_DOMAIN_RAW; domain <= PYMEM_DOMAIN_OBJ; domain++) {
         const pyctm_reach reach = reach_of(domain);
         worst = reach > worst ? reach : worst;

@@ -46,10 +46,12 @@ extern PyMemAllocatorEx pyctm_the_originals[PYCTM_LAYERS * 3];
 
 /* The fast hooks of layer 0, by whether the tracer samples, and by domain. */
 extern const PyMemAllocatorEx pyctm_the_fast_hooks[2][3];
-/* The general path of an event, for every layer and domain. HOOK */
-void *pyctm_hook_malloc(pyctm_hook_index hook_index, size_t size);
-void *pyctm_hook_calloc(pyctm_hook_index hook_index, size_t count, size_t size);
-void *pyctm_hook_realloc(pyctm_hook_index hook_index, void *old, size_t size);
-void pyctm_hook_free(pyctm_hook_index hook_index, void *block);
+/* HOOK: The general path of an event, for every layer and domain. */
+void *pyctm_hook_malloc(pyctm_capture *capture, pyctm_hook_index hook_index, size_t size);
+void *pyctm_hook_calloc(pyctm_capture *capture, pyctm_hook_index hook_index, size_t count,
+                        size_t size);
+void *pyctm_hook_realloc(pyctm_capture *capture, pyctm_hook_index hook_index, void *old,
+                         size_t size);
+void pyctm_hook_free(pyctm_capture *capture, pyctm_hook_index hook_index, void *block);
 
 #endif

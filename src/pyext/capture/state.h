@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "capture/assert.h"
 #include "capture/frames/code_cache.h"
 #include "capture/frames/frames.h"
 #include "capture/stackcache/stack_cache.h"
@@ -27,7 +28,8 @@ typedef struct pyctm_hook_state {
             bool inside;        /* an original function is running, called by a hook */
             bool in_self_scope; /* this module is making its results: see pyctm_self_scope_begin */
             bool probing;       /* the thread tests whether blocks reach our hooks: see layers.c */
-            bool reported; /* our listener calls another one: the reference is recorded already */
+            bool
+                reported; /* our reference tracer calls another one: the reference is recorded already */
         };
         uint32_t special; /* all four: not 0 if an event is not plain */
     };
@@ -96,7 +98,7 @@ typedef struct pyctm_capture {
     pyctm_attribution attribution;
 } pyctm_capture;
 
-/* CPython's allocators, listeners and detours exist once per process and get no pointer to data of ours. So the
+/* CPython's allocators, reference tracers, watchers and detours exist once per process and get no pointer to data of ours. So the
  * functions that they call name this object and pass it on. */
 extern pyctm_capture pyctm_the_capture;
 
@@ -110,12 +112,15 @@ static inline pyctm_mode pyctm_capture_mode(const pyctm_capture *capture)
  * the whole word: a load that spans earlier, smaller stores waits until they are in the cache. */
 static inline void pyctm_hook_enter(void)
 {
+    PYCTM_ASSERT(pyctm_hook_tls.special == 0);
     pyctm_hook_tls.special = 1; /* `inside`, in the lowest byte */
+    PYCTM_ASSERT(pyctm_hook_tls.inside);
 }
 
 /* HOOK: */
 static inline void pyctm_hook_leave(void)
 {
+    PYCTM_ASSERT(pyctm_hook_tls.special == 1);
     pyctm_hook_tls.special = 0;
 }
 

@@ -27,12 +27,14 @@
 #include "internal/pycore_pymem.h"
 #endif
 
-static pyctm_detour the_detour;       /* of PyMem_SetAllocator; GIL */
-static bool the_set_allocator_detour; /* GIL; calls of PyMem_SetAllocator do nothing */
-static bool the_started;              /* GIL; stdlib has the buffers of our start */
-static bool the_flag_is_ours;         /* GIL; stdlib's flag is set for us */
-static uint32_t
-    the_restored; /* GIL; domains, a bit each, whose allocator stdlib has restored at its end */
+/* The process's, as stdlib's flag and PyMem_SetAllocator are; a detour gets no data of ours. GIL. */
+static struct {
+    pyctm_detour detour;        /* of PyMem_SetAllocator */
+    bool ignores_set_allocator; /* calls of PyMem_SetAllocator do nothing */
+    bool started;               /* stdlib has the buffers of our start */
+    bool flag_is_ours;          /* stdlib's flag is set for us */
+    uint32_t restored; /* domains, a bit each, whose allocator stdlib has restored at its end */
+} the_stdlib;
 
 /* HOOK: stdlib's own settings. */
 #if PYCTM_STDLIB_IS_IN_RUNTIME
@@ -48,24 +50,24 @@ static bool is_end_of_stdlib(PyMemAllocatorDomain domain)
 {
     const uint32_t bit = 1u << (uint32_t)domain;
     if (!_Py_IsFinalizing() || !atomic_load(&pyctm_the_capture.stdlib_flag_raised) ||
-        STDLIB_CONFIG.tracing != 0 || (the_restored & bit) != 0) {
+        STDLIB_CONFIG.tracing != 0 || (the_stdlib.restored & bit) != 0) {
         return false;
     }
-    the_restored |= bit;
+    the_stdlib.restored |= bit;
     return true;
 }
 
 static void on_set_allocator(PyMemAllocatorDomain domain, PyMemAllocatorEx *allocator)
 {
-    if (!the_set_allocator_detour && !is_end_of_stdlib(domain)) {
-        ((void (*)(PyMemAllocatorDomain, PyMemAllocatorEx *))the_detour.original)(domain,
-                                                                                  allocator);
+    if (!the_stdlib.ignores_set_allocator && !is_end_of_stdlib(domain)) {
+        ((void (*)(PyMemAllocatorDomain, PyMemAllocatorEx *))the_stdlib.detour.original)(domain,
+                                                                                         allocator);
     }
 }
 
 static void set_flag(bool flag_is_ours)
 {
-    the_flag_is_ours = flag_is_ours;
+    the_stdlib.flag_is_ours = flag_is_ours;
     __atomic_store_n(&STDLIB_CONFIG.tracing, flag_is_ours, __ATOMIC_RELAXED);
 }
 
@@ -76,14 +78,14 @@ static int call_without_set_allocator(PyObject *stdlib_tracemalloc, int nframe)
     for (PyMemAllocatorDomain i = PYMEM_DOMAIN_RAW; i <= PYMEM_DOMAIN_OBJ; i++) {
         PyMem_GetAllocator(i, &before[i]);
     }
-    if (pyctm_detour_prepare(&the_detour, (void *)PyMem_SetAllocator, (void *)on_set_allocator,
-                             (pyctm_callers){.hold_gil = true}) == NULL) {
-        (void)pyctm_detour_enable(&the_detour);
+    if (pyctm_detour_prepare(&the_stdlib.detour, (void *)PyMem_SetAllocator,
+                             (void *)on_set_allocator, (pyctm_callers){.hold_gil = true}) == NULL) {
+        (void)pyctm_detour_enable(&the_stdlib.detour);
     }
-    the_set_allocator_detour = true;
+    the_stdlib.ignores_set_allocator = true;
     const int result = nframe > 0 ? pyctm_stdlib_start(stdlib_tracemalloc, nframe)
                                   : pyctm_stdlib_stop(stdlib_tracemalloc);
-    the_set_allocator_detour = false;
+    the_stdlib.ignores_set_allocator = false;
     for (PyMemAllocatorDomain i = PYMEM_DOMAIN_RAW; i <= PYMEM_DOMAIN_OBJ; i++) {
         PyMem_GetAllocator(i, &after);
         if (after.malloc != before[i].malloc || after.ctx != before[i].ctx) {
@@ -102,18 +104,18 @@ bool pyctm_stdlib_flag_is_set(const pyctm_capture *capture)
 
 bool pyctm_stdlib_flag_is_ours(void)
 {
-    return the_flag_is_ours && STDLIB_CONFIG.tracing != 0;
+    return the_stdlib.flag_is_ours && STDLIB_CONFIG.tracing != 0;
 }
 
 /* Starts stdlib with its present limit of frames, which the program may have set. -1 with an exception. */
 static int start_stdlib(PyObject *stdlib_tracemalloc)
 {
-    the_flag_is_ours = true;
+    the_stdlib.flag_is_ours = true;
     if (call_without_set_allocator(stdlib_tracemalloc, STDLIB_CONFIG.max_nframe) < 0) {
         return -1;
     }
-    the_started = true;
-    the_restored = 0;
+    the_stdlib.started = true;
+    the_stdlib.restored = 0;
     return pyctm_stdlib_clear(stdlib_tracemalloc);
 }
 
@@ -124,7 +126,7 @@ int pyctm_stdlib_flag_raise(pyctm_capture *capture, PyObject *stdlib_tracemalloc
         return 0;
     }
     atomic_store(&capture->stdlib_flag_raised, true);
-    if (the_started) {
+    if (the_stdlib.started) {
         set_flag(true);
         return 0;
     }
@@ -138,8 +140,8 @@ int pyctm_stdlib_flag_raise(pyctm_capture *capture, PyObject *stdlib_tracemalloc
 void pyctm_stdlib_flag_lower(pyctm_capture *capture, PyObject *stdlib_tracemalloc)
 {
     if (stdlib_tracemalloc == NULL) {
-        the_started = false; /* stdlib's finalizer frees the buffers and clears the flag */
-    } else if (the_flag_is_ours) {
+        the_stdlib.started = false; /* stdlib's finalizer frees the buffers and clears the flag */
+    } else if (the_stdlib.flag_is_ours) {
         set_flag(false);
     }
     atomic_store(&capture->stdlib_flag_raised, false);
@@ -147,13 +149,13 @@ void pyctm_stdlib_flag_lower(pyctm_capture *capture, PyObject *stdlib_tracemallo
 
 int pyctm_stdlib_flag_yield(pyctm_capture *capture, PyObject *stdlib_tracemalloc)
 {
-    if (!the_started) {
+    if (!the_stdlib.started) {
         return 0;
     }
     set_flag(true); /* otherwise stdlib's stop does nothing */
     const int result = call_without_set_allocator(stdlib_tracemalloc, 0);
-    the_started = false;
-    the_flag_is_ours = false;
+    the_stdlib.started = false;
+    the_stdlib.flag_is_ours = false;
     atomic_store(&capture->stdlib_flag_raised, false);
     return result;
 }

@@ -19,10 +19,14 @@
 PyAPI_FUNC(PyObject *) _PyTraceMalloc_GetTraceback(unsigned int domain, uintptr_t ptr);
 
 enum { TRACK, UNTRACK, GET_TRACEBACK, FUNCTIONS };
-static pyctm_detour the_detours[FUNCTIONS]; /* GIL */
-static void *the_originals[FUNCTIONS];      /* GIL; set before calls are redirected */
-static pyctm_announced the_way;             /* GIL; the way in use, set at the first start */
-static pyctm_announced the_request;         /* GIL; of tests: the only way to use */
+/* The process's, as the redirected functions are; they get no data of ours. GIL. */
+static struct {
+    pyctm_detour detours[FUNCTIONS];
+    void *originals[FUNCTIONS];              /* set before calls are redirected */
+    pyctm_announced way;                     /* the way in use, set at the first start */
+    pyctm_announced request;                 /* of tests: the only way to use */
+    pyctm_got_function functions[FUNCTIONS]; /* then constant; see functions() */
+} the_tracking;
 
 /* HOOK: */
 static bool is_active(pyctm_capture *capture)
@@ -38,7 +42,7 @@ static int call_original_track(pyctm_capture *capture, unsigned int domain, uint
                                size_t size)
 {
     int (*original)(unsigned int, uintptr_t, size_t) =
-        (int (*)(unsigned int, uintptr_t, size_t))the_originals[TRACK];
+        (int (*)(unsigned int, uintptr_t, size_t))the_tracking.originals[TRACK];
     if (PYCTM_TRACK_ASKS_AGAIN) {
         return original(domain, address, size);
     }
@@ -51,7 +55,7 @@ static int call_original_track(pyctm_capture *capture, unsigned int domain, uint
 static int call_original_untrack(pyctm_capture *capture, unsigned int domain, uintptr_t address)
 {
     int (*original)(unsigned int, uintptr_t) =
-        (int (*)(unsigned int, uintptr_t))the_originals[UNTRACK];
+        (int (*)(unsigned int, uintptr_t))the_tracking.originals[UNTRACK];
     if (PYCTM_TRACK_ASKS_AGAIN) {
         return original(domain, address);
     }
@@ -98,8 +102,8 @@ static int on_untrack(unsigned int domain, uintptr_t address)
  * stdlib. GIL. */
 static PyObject *on_get_traceback(unsigned int domain, uintptr_t address)
 {
-    PyObject *stdlib_result =
-        ((PyObject * (*)(unsigned int, uintptr_t)) the_originals[GET_TRACEBACK])(domain, address);
+    PyObject *stdlib_result = ((PyObject * (*)(unsigned int, uintptr_t))
+                                   the_tracking.originals[GET_TRACEBACK])(domain, address);
     if (!is_active(&pyctm_the_capture) || !pyctm_the_capture.stands_in ||
         stdlib_result != Py_None) {
         return stdlib_result;
@@ -111,7 +115,7 @@ static PyObject *on_get_traceback(unsigned int domain, uintptr_t address)
 /* The functions before anything was changed, because a word of this library may be changed as well. */
 static const pyctm_got_function *functions(void)
 {
-    static pyctm_got_function list[FUNCTIONS]; /* GIL; then constant */
+    pyctm_got_function *const list = the_tracking.functions;
     if (list[0].name == NULL) {
         list[GET_TRACEBACK] =
             (pyctm_got_function){"_PyTraceMalloc_GetTraceback", (void *)_PyTraceMalloc_GetTraceback,
@@ -127,7 +131,7 @@ static const pyctm_got_function *functions(void)
 static void disable_detours(void)
 {
     for (int i = 0; i < FUNCTIONS; i++) {
-        pyctm_detour_disable(&the_detours[i]);
+        pyctm_detour_disable(&the_tracking.detours[i]);
     }
 }
 
@@ -138,17 +142,17 @@ static const char *install_detours(void)
     const char *failure = NULL;
     for (int i = 0; i < FUNCTIONS && failure == NULL; i++) {
         const pyctm_got_function *function = &functions()[i];
-        failure = pyctm_detour_prepare(&the_detours[i], (void *)function->target,
+        failure = pyctm_detour_prepare(&the_tracking.detours[i], (void *)function->target,
                                        (void *)function->replacement, callers[i]);
     }
     if (failure != NULL) {
         return failure;
     }
     for (int i = 0; i < FUNCTIONS; i++) {
-        the_originals[i] = the_detours[i].original;
+        the_tracking.originals[i] = the_tracking.detours[i].original;
     }
     for (int i = 0; i < FUNCTIONS && failure == NULL; i++) {
-        failure = pyctm_detour_enable(&the_detours[i]);
+        failure = pyctm_detour_enable(&the_tracking.detours[i]);
     }
     if (failure != NULL) {
         disable_detours();
@@ -159,7 +163,7 @@ static const char *install_detours(void)
 static const char *install_words(void)
 {
     for (int i = 0; i < FUNCTIONS; i++) {
-        the_originals[i] = (void *)functions()[i].target;
+        the_tracking.originals[i] = (void *)functions()[i].target;
     }
     return pyctm_got_install(functions(), FUNCTIONS);
 }
@@ -200,15 +204,15 @@ static const char *self_test(pyctm_capture *capture)
 /* Uses this way, if no way is in use yet. NULL, or why it cannot be used. */
 static const char *use_way(pyctm_announced way)
 {
-    if (the_way != PYCTM_ANNOUNCED_LOST) {
+    if (the_tracking.way != PYCTM_ANNOUNCED_LOST) {
         return NULL;
     }
-    if (the_request != PYCTM_ANNOUNCED_LOST && the_request != way) {
+    if (the_tracking.request != PYCTM_ANNOUNCED_LOST && the_tracking.request != way) {
         return "it is not to be followed in this way";
     }
     const char *failure = way == PYCTM_ANNOUNCED_BY_JUMP ? install_detours() : install_words();
     if (failure == NULL) {
-        the_way = way;
+        the_tracking.way = way;
     }
     return failure;
 }
@@ -216,7 +220,7 @@ static const char *use_way(pyctm_announced way)
 void pyctm_track_prepare(pyctm_capture *capture)
 {
     const char *failure = use_way(PYCTM_ANNOUNCED_BY_JUMP);
-    if (failure != NULL && the_request != PYCTM_ANNOUNCED_BY_JUMP) {
+    if (failure != NULL && the_tracking.request != PYCTM_ANNOUNCED_BY_JUMP) {
         failure = use_way(PYCTM_ANNOUNCED_BY_TABLE);
     }
     pyctm_got_search_again();
@@ -226,17 +230,17 @@ void pyctm_track_prepare(pyctm_capture *capture)
 void pyctm_track_start(pyctm_capture *capture)
 {
     const char *failure = capture->tracked_blocks.detail;
-    if (the_way != PYCTM_ANNOUNCED_LOST) {
+    if (the_tracking.way != PYCTM_ANNOUNCED_LOST) {
         failure = self_test(capture);
     }
-    if (failure != NULL && the_way == PYCTM_ANNOUNCED_BY_JUMP) {
+    if (failure != NULL && the_tracking.way == PYCTM_ANNOUNCED_BY_JUMP) {
         disable_detours();
-        the_way = PYCTM_ANNOUNCED_LOST;
+        the_tracking.way = PYCTM_ANNOUNCED_LOST;
         failure = use_way(PYCTM_ANNOUNCED_BY_TABLE);
         failure = failure == NULL ? self_test(capture) : failure;
     }
     if (failure == NULL) {
-        failure = the_way == PYCTM_ANNOUNCED_BY_JUMP
+        failure = the_tracking.way == PYCTM_ANNOUNCED_BY_JUMP
                       ? "announcements are led to us by a jump in the interpreter's code"
                       : "announcements are led to us by their callers' tables of addresses";
         capture->tracked_blocks = (pyctm_fact){true, failure};
@@ -252,7 +256,7 @@ void pyctm_track_search_again(void)
 
 bool pyctm_track_requested(pyctm_announced way)
 {
-    the_request = way;
-    return the_way == PYCTM_ANNOUNCED_LOST || the_way == way;
+    the_tracking.request = way;
+    return the_tracking.way == PYCTM_ANNOUNCED_LOST || the_tracking.way == way;
 }
 #endif

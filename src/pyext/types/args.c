@@ -1,6 +1,6 @@
 /* args.c: binds arguments to parameters in the order, and with the messages, of CPython's own call of a function
  * written in Python: keywords first, then too many positional ones, then missing ones. */
-#include "types/support.h"
+#include "types/args.h"
 
 static int find_parameter(const pyctm_params *params, PyObject *keyword)
 {

@@ -3,8 +3,10 @@
  * Model: the core makes the stream (ctm/arrow.h); this file puts it into a capsule. The consumer either moves it out,
  * leaving a released struct behind, or drops the capsule, whose destructor releases it. The stream's callbacks use no
  * Python object, so they need no GIL. */
+#include "types/args.h"
+#include "types/convert.h"
+#include "types/errors.h"
 #include "types/snapshot_object.h"
-#include "types/support.h"
 
 #include <stdlib.h>
 

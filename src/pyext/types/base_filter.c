@@ -1,6 +1,7 @@
 /* base_filter.c: BaseFilter, whose only attribute is `inclusive`. */
+#include "types/args.h"
 #include "types/filters.h"
-#include "types/support.h"
+#include "types/instances.h"
 
 static int base_filter_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {

@@ -1,20 +1,21 @@
-/* black_box.c: BlackBoxCore, through which the package's BlackBox (blackbox/reading.py) reads a file.
+/* black_box.c: BlackBoxHandle, through which the package's BlackBox (blackbox/reading.py) reads a file.
  *
- * Model: a handle on a ctm_box. Taking a snapshot may wait for a program that empties its tables, so it runs without
+ * Model: a handle on a ctm_black_box. Taking a snapshot may wait for a program that empties its tables, so it runs without
  * the GIL; meanwhile `busy` makes calls of other threads fail.
  */
+#include "types/errors.h"
+#include "types/instances.h"
 #include "types/losses.h"
-#include "types/support.h"
 
 #include <errno.h>
 
 typedef struct box_object {
     PyObject_HEAD
-    ctm_box *box; /* owned; NULL: closed. GIL, or the thread that has set `busy` */
-    bool busy;    /* GIL */
+    ctm_black_box *box; /* owned; NULL: closed. GIL, or the thread that has set `busy` */
+    bool busy;          /* GIL */
 } box_object;
 
-static ctm_box *box_of(PyObject *self)
+static ctm_black_box *box_of(PyObject *self)
 {
     box_object *object = (box_object *)self;
     if (object->box == NULL || object->busy) {
@@ -25,7 +26,7 @@ static ctm_box *box_of(PyObject *self)
     return object->box;
 }
 
-static const char *end_name(ctm_box_end end)
+static const char *end_name(ctm_black_box_ending end)
 {
     switch (end) {
     case CTM_BOX_STOPPED: return "stopped";
@@ -36,51 +37,52 @@ static const char *end_name(ctm_box_end end)
 
 static PyObject *box_info(PyObject *self, PyObject *Py_UNUSED(unused))
 {
-    ctm_box *box = box_of(self);
-    ctm_box_info info;
+    ctm_black_box *box = box_of(self);
+    ctm_black_box_info info;
     if (box == NULL) {
         return NULL;
     }
-    ctm_box_info_get(box, &info);
+    ctm_black_box_info_get(box, &info);
     PyObject *command =
         PyUnicode_DecodeUTF8(info.command, (Py_ssize_t)strlen(info.command), "replace");
     if (command == NULL) {
         return NULL;
     }
-    return Py_BuildValue(
-        "(KKKIINzzO)", (unsigned long long)info.started_ns, (unsigned long long)info.ended_ns,
-        (unsigned long long)info.sample_interval, info.nframe, info.pid, command,
-        end_name(info.end), info.lack != CTM_BOX_COMPLETE ? ctm_box_lack_text(info.lack) : NULL,
-        info.running ? Py_True : Py_False);
+    return Py_BuildValue("(KKKIINzzO)", (unsigned long long)info.started_ns,
+                         (unsigned long long)info.ended_ns,
+                         (unsigned long long)info.sample_interval, info.nframe, info.pid, command,
+                         end_name(info.end),
+                         info.lack != CTM_BOX_COMPLETE ? ctm_black_box_lack_text(info.lack) : NULL,
+                         info.running ? Py_True : Py_False);
 }
 
 static PyObject *box_losses(PyObject *self, PyObject *Py_UNUSED(unused))
 {
-    ctm_box *box = box_of(self);
-    ctm_box_info info;
+    ctm_black_box *box = box_of(self);
+    ctm_black_box_info info;
     const ctm_loss *losses;
     if (box == NULL) {
         return NULL;
     }
-    ctm_box_info_get(box, &info); /* the present state */
-    const uint32_t n = ctm_box_losses(box, &losses);
+    ctm_black_box_info_get(box, &info); /* the present state */
+    const uint32_t n = ctm_black_box_losses(box, &losses);
     return pyctm_losses_tuple(pyctm_state_of(self), losses, n);
 }
 
 static PyObject *box_end(PyObject *self, PyObject *Py_UNUSED(unused))
 {
-    ctm_box *box = box_of(self);
-    ctm_box_info info;
+    ctm_black_box *box = box_of(self);
+    ctm_black_box_info info;
     if (box == NULL) {
         return NULL;
     }
-    ctm_box_info_get(box, &info);
+    ctm_black_box_info_get(box, &info);
     return pyctm_end_tuple(info.end_text, info.exit_status_known, info.exit_status);
 }
 
-static PyObject *snapshot_of(pyctm_state *state, ctm_box *box, ctm_snapshot *snapshot)
+static PyObject *snapshot_of(pyctm_state *state, ctm_black_box *box, ctm_snapshot *snapshot)
 {
-    ctm_box_info about;
+    ctm_black_box_info about;
     ctm_snapshot_info info;
     ctm_snapshot_info_get(snapshot, &info);
     PyObject *limit = PyLong_FromUnsignedLong(info.nframe);
@@ -90,7 +92,7 @@ static PyObject *snapshot_of(pyctm_state *state, ctm_box *box, ctm_snapshot *sna
     }
     PyObject *result = pyctm_snapshot_object_new(state, snapshot, limit);
     Py_DECREF(limit);
-    ctm_box_info_get(box, &about);
+    ctm_black_box_info_get(box, &about);
     return pyctm_with_end(result, about.end_text, end_name(about.end));
 }
 
@@ -108,7 +110,7 @@ static PyObject *raise_status(pyctm_state *state, ctm_status status, PyObject *p
 static PyObject *box_snapshot(PyObject *self, PyObject *Py_UNUSED(unused))
 {
     box_object *object = (box_object *)self;
-    ctm_box *box = box_of(self);
+    ctm_black_box *box = box_of(self);
     ctm_snapshot *snapshot = NULL;
     ctm_file_error error = {0, NULL};
     ctm_status status;
@@ -117,7 +119,7 @@ static PyObject *box_snapshot(PyObject *self, PyObject *Py_UNUSED(unused))
     }
     object->busy = true;
     Py_BEGIN_ALLOW_THREADS
-        status = ctm_box_snapshot(box, &snapshot, &error);
+        status = ctm_black_box_snapshot(box, &snapshot, &error);
     Py_END_ALLOW_THREADS
     object->busy = false;
     pyctm_state *state = pyctm_state_of(self);
@@ -131,7 +133,7 @@ static PyObject *box_close(PyObject *self, PyObject *Py_UNUSED(unused))
     if (object->box != NULL && box_of(self) == NULL) {
         return NULL;
     }
-    ctm_box_close(object->box);
+    ctm_black_box_close(object->box);
     object->box = NULL;
     Py_RETURN_NONE;
 }
@@ -139,7 +141,7 @@ static PyObject *box_close(PyObject *self, PyObject *Py_UNUSED(unused))
 static void box_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
-    ctm_box_close(((box_object *)self)->box);
+    ctm_black_box_close(((box_object *)self)->box);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -164,17 +166,17 @@ static PyType_Slot box_slots[] = {
 };
 
 static PyType_Spec box_spec = {
-    .name = "ctracemalloc._ctracemalloc.BlackBoxCore",
+    .name = "ctracemalloc._ctracemalloc.BlackBoxHandle",
     .basicsize = sizeof(box_object),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = box_slots,
 };
 
-static ctm_status open_box(const char *path, ctm_box **out, ctm_file_error *error)
+static ctm_status open_box(const char *path, ctm_black_box **out, ctm_file_error *error)
 {
     ctm_status status;
     Py_BEGIN_ALLOW_THREADS
-        status = ctm_box_open(path, out, error);
+        status = ctm_black_box_open(path, out, error);
     Py_END_ALLOW_THREADS
     return status;
 }
@@ -182,7 +184,7 @@ static ctm_status open_box(const char *path, ctm_box **out, ctm_file_error *erro
 PyObject *pyctm_box_object_open(PyObject *module, PyObject *path)
 {
     pyctm_state *state = pyctm_state_of_module(module);
-    ctm_box *box = NULL;
+    ctm_black_box *box = NULL;
     ctm_file_error error = {0, NULL};
     PyObject *bytes;
     if (!PyUnicode_FSConverter(path, &bytes)) {
@@ -196,7 +198,7 @@ PyObject *pyctm_box_object_open(PyObject *module, PyObject *path)
     PyTypeObject *type = state->box_type;
     PyObject *self = type->tp_alloc(type, 0);
     if (self == NULL) {
-        ctm_box_close(box);
+        ctm_black_box_close(box);
     } else {
         ((box_object *)self)->box = box;
     }
@@ -205,18 +207,18 @@ PyObject *pyctm_box_object_open(PyObject *module, PyObject *path)
 
 PyObject *pyctm_box_load(pyctm_state *state, const char *path, PyObject *filename)
 {
-    ctm_box *box = NULL;
+    ctm_black_box *box = NULL;
     ctm_snapshot *snapshot = NULL;
     ctm_file_error error = {0, NULL};
     ctm_status status = open_box(path, &box, &error);
     if (status == CTM_OK) {
         Py_BEGIN_ALLOW_THREADS
-            status = ctm_box_snapshot(box, &snapshot, &error);
+            status = ctm_black_box_snapshot(box, &snapshot, &error);
         Py_END_ALLOW_THREADS
     }
     const int number = errno;
     PyObject *result = status == CTM_OK ? snapshot_of(state, box, snapshot) : NULL;
-    ctm_box_close(box);
+    ctm_black_box_close(box);
     errno = number;
     return status == CTM_OK ? result : raise_status(state, status, filename, &error);
 }

@@ -3,8 +3,9 @@
  * Model: only exact tuples, str and int are accepted, so that the traces read from the snapshot equal the input, and no
  * Python code runs meanwhile. Equal neighbours become one site row; the order of traces is preserved. Tracebacks that
  * were converted already are found by their tuple's address, because the sequence of traces keeps the tuples alive. */
+#include "types/convert.h"
+#include "types/errors.h"
 #include "types/snapshot_object.h"
-#include "types/support.h"
 
 typedef struct conversion {
     pyctm_state *state;
@@ -240,14 +241,14 @@ int pyctm_snapshot_tables(pyctm_state *state, PyObject *self, ctm_snapshot **out
 {
     PyObject *traces;
     int result = -1;
-    pyctm_core_object *core = pyctm_snapshot_core(state, self, &traces);
-    if (core != NULL) {
-        *out = ctm_snapshot_ref(core->snapshot);
+    pyctm_snapshot_handle *handle = pyctm_handle_of_snapshot(state, self, &traces);
+    if (handle != NULL) {
+        *out = ctm_snapshot_ref(handle->snapshot);
         result = 0;
     } else if (traces != NULL) {
         result = convert_backing(state, self, traces, out);
     }
-    Py_XDECREF((PyObject *)core);
+    Py_XDECREF((PyObject *)handle);
     Py_XDECREF(traces);
     return result;
 }

@@ -1,6 +1,8 @@
 /* domain_filter.c: DomainFilter, which filters by the domain of the block alone. */
+#include "types/args.h"
 #include "types/filters.h"
-#include "types/support.h"
+#include "types/idioms.h"
+#include "types/instances.h"
 
 static int domain_filter_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {

@@ -1,5 +1,5 @@
 /* errors.c: converts statuses of the core to Python exceptions, in one place. */
-#include "types/support.h"
+#include "types/errors.h"
 
 #include <errno.h>
 

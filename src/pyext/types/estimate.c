@@ -1,5 +1,5 @@
 /* estimate.c: the confidence interval of a number of a sampled snapshot. */
-#include "types/support.h"
+#include "types/estimate.h"
 
 /* 95 % of a normal distribution are within so many standard errors. A sum of many independent draws is nearly normal;
  * with only a few recorded blocks the interval is an indication only. */

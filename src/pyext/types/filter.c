@@ -2,8 +2,10 @@
  *
  * Model: the methods call one another through the instance, as in tracemalloc.py, so that a subclass may override any
  * of them. If none is overridden, filter_traces converts the filter (pyctm_filter_to_core) and calls no method. */
+#include "types/args.h"
 #include "types/filters.h"
-#include "types/support.h"
+#include "types/idioms.h"
+#include "types/instances.h"
 
 /* super().__init__(inclusive) */
 static int call_super_init(pyctm_state *state, PyObject *self, PyObject *inclusive)

@@ -3,9 +3,12 @@
  * Model: three ways. Core-backed traces and plain filters: the core decides for each site. Core-backed traces and other
  * filters: each is called once per block, and the kept blocks of each site are counted; the result is core-backed
  * again, but has no numbers of freed blocks, for which no filter was called. Anything else: as in tracemalloc.py. */
+#include "types/args.h"
+#include "types/errors.h"
 #include "types/filters.h"
+#include "types/idioms.h"
+#include "types/instances.h"
 #include "types/snapshot_object.h"
-#include "types/support.h"
 
 #include <stdlib.h>
 
@@ -136,7 +139,7 @@ static int filters_to_core(pyctm_state *state, PyObject *list, ctm_filter *out)
 
 /* 1: *out is set, 0: the filters are not plain, -1: error. `list` keeps the patterns alive only while the filters are
  * not changed, so the GIL is held throughout. */
-static int filter_in_core(pyctm_state *state, pyctm_core_object *core, PyObject *list,
+static int filter_in_core(pyctm_state *state, pyctm_snapshot_handle *handle, PyObject *list,
                           ctm_snapshot **out)
 {
     size_t n = (size_t)PyList_GET_SIZE(list);
@@ -147,7 +150,7 @@ static int filter_in_core(pyctm_state *state, pyctm_core_object *core, PyObject 
     }
     int plain = filters_to_core(state, list, filters);
     if (plain > 0) {
-        ctm_status status = ctm_snapshot_filter(core->snapshot, filters, n, out);
+        ctm_status status = ctm_snapshot_filter(handle->snapshot, filters, n, out);
         if (status != CTM_OK) {
             pyctm_status_raise(state, status, NULL, NULL);
             plain = -1;
@@ -158,14 +161,14 @@ static int filter_in_core(pyctm_state *state, pyctm_core_object *core, PyObject 
 }
 
 /* Calls the filters for each block of the site; out: how many are kept. */
-static int count_kept(pyctm_state *state, PyObject *self, pyctm_core_object *core, uint32_t site,
-                      bool ours, const split *filters, uint64_t *out)
+static int count_kept(pyctm_state *state, PyObject *self, pyctm_snapshot_handle *handle,
+                      uint32_t site, bool ours, const split *filters, uint64_t *out)
 {
-    uint64_t live = pyctm_core_live(core, site);
+    uint64_t live = pyctm_handle_live(handle, site);
     if (live == 0) {
         return 0;
     }
-    PyObject *raw = pyctm_core_raw(core, site);
+    PyObject *raw = pyctm_handle_raw(handle, site);
     int passes = raw != NULL ? 0 : -1;
     for (; passes >= 0 && live > 0; live--) {
         passes = ask_snapshot(state, self, ours, filters, raw);
@@ -176,19 +179,19 @@ static int count_kept(pyctm_state *state, PyObject *self, pyctm_core_object *cor
 }
 
 /* Filters block by block; `ours`: self._filter_trace is not overridden. */
-static int filter_by_block(pyctm_state *state, PyObject *self, pyctm_core_object *core, bool ours,
-                           const split *filters, ctm_snapshot **out)
+static int filter_by_block(pyctm_state *state, PyObject *self, pyctm_snapshot_handle *handle,
+                           bool ours, const split *filters, ctm_snapshot **out)
 {
-    uint64_t *kept = calloc((size_t)core->info.sites + 1, sizeof *kept);
+    uint64_t *kept = calloc((size_t)handle->info.sites + 1, sizeof *kept);
     int result = kept != NULL ? 0 : -1;
     if (kept == NULL) {
         PyErr_NoMemory();
     }
-    for (uint32_t site = 1; result == 0 && site <= core->info.sites; site++) {
-        result = count_kept(state, self, core, site, ours, filters, &kept[site]);
+    for (uint32_t site = 1; result == 0 && site <= handle->info.sites; site++) {
+        result = count_kept(state, self, handle, site, ours, filters, &kept[site]);
     }
     if (result == 0) {
-        ctm_status status = ctm_snapshot_keep(core->snapshot, kept, out);
+        ctm_status status = ctm_snapshot_select(handle->snapshot, kept, out);
         if (status != CTM_OK) {
             pyctm_status_raise(state, status, NULL, NULL);
             result = -1;
@@ -198,8 +201,8 @@ static int filter_by_block(pyctm_state *state, PyObject *self, pyctm_core_object
     return result;
 }
 
-static PyObject *filter_core(pyctm_state *state, PyObject *self, pyctm_core_object *core,
-                             PyObject *source)
+static PyObject *filter_handle(pyctm_state *state, PyObject *self, pyctm_snapshot_handle *handle,
+                               PyObject *source)
 {
     split filters;
     ctm_snapshot *filtered = NULL;
@@ -209,14 +212,14 @@ static PyObject *filter_core(pyctm_state *state, PyObject *self, pyctm_core_obje
     if (ours < 0 || split_filters(state, source, &filters) < 0) {
         return NULL;
     }
-    if (ours && !core->frameless) {
-        done = filter_in_core(state, core, filters.all, &filtered);
+    if (ours && !handle->frameless) {
+        done = filter_in_core(state, handle, filters.all, &filtered);
     }
     if (done == 0) {
-        done = filter_by_block(state, self, core, ours != 0, &filters, &filtered);
+        done = filter_by_block(state, self, handle, ours != 0, &filters, &filtered);
     }
     split_clear(&filters);
-    return done < 0 ? NULL : (PyObject *)pyctm_core_new(state, filtered);
+    return done < 0 ? NULL : (PyObject *)pyctm_handle_new(state, filtered);
 }
 
 /* --- as in tracemalloc.py --- */
@@ -277,22 +280,22 @@ static int check_iterable(pyctm_state *state, PyObject *filters)
 }
 
 /* A new handle, so that its list of raw traces, made on demand, is a list of its own. */
-static PyObject *copy_core(pyctm_state *state, pyctm_core_object *core)
+static PyObject *copy_handle(pyctm_state *state, pyctm_snapshot_handle *handle)
 {
-    return (PyObject *)pyctm_core_new(state, ctm_snapshot_ref(core->snapshot));
+    return (PyObject *)pyctm_handle_new(state, ctm_snapshot_ref(handle->snapshot));
 }
 
-/* The new snapshot's traces: a Core, or a list of raw traces. */
+/* The new snapshot's traces: a handle, or a list of raw traces. */
 static PyObject *filtered_traces(pyctm_state *state, PyObject *self, PyObject *filters, int some)
 {
     PyObject *traces, *result = NULL;
-    pyctm_core_object *core = pyctm_snapshot_core(state, self, &traces);
-    if (core != NULL) {
-        result = some ? filter_core(state, self, core, filters) : copy_core(state, core);
+    pyctm_snapshot_handle *handle = pyctm_handle_of_snapshot(state, self, &traces);
+    if (handle != NULL) {
+        result = some ? filter_handle(state, self, handle, filters) : copy_handle(state, handle);
     } else if (traces != NULL) {
         result = filter_backing(state, self, traces, filters, some);
     }
-    Py_XDECREF((PyObject *)core);
+    Py_XDECREF((PyObject *)handle);
     Py_XDECREF(traces);
     return result;
 }
@@ -315,8 +318,8 @@ PyObject *pyctm_snapshot_filter_traces(PyObject *self, PyObject *const *args, Py
         return NULL;
     }
     limit = PyObject_GetAttr(self, state->text.traceback_limit);
-    if (limit != NULL && Py_IS_TYPE(traces, state->core_type)) {
-        result = pyctm_snapshot_of_core(state, (pyctm_core_object *)Py_NewRef(traces), limit);
+    if (limit != NULL && Py_IS_TYPE(traces, state->handle_type)) {
+        result = pyctm_snapshot_of_handle(state, (pyctm_snapshot_handle *)Py_NewRef(traces), limit);
     } else if (limit != NULL) {
         result =
             PyObject_CallFunctionObjArgs((PyObject *)state->snapshot_type, traces, limit, NULL);

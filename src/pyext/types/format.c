@@ -1,5 +1,6 @@
 /* format.c: formats sizes and file names as tracemalloc does. */
-#include "types/support.h"
+#include "types/idioms.h"
+#include "types/statistic.h"
 
 /* size / 1024 while it is large, then "%.1f KiB" and so on, as tracemalloc._format_size. */
 static int absolute_below(PyObject *size, long limit)

@@ -2,7 +2,11 @@
  *
  * Model: `_frame` is stdlib's (filename, lineno); `_name` is the function's name, absent if it is not known. Equality,
  * order, hash and repr ignore the name. */
-#include "types/support.h"
+#include "types/args.h"
+#include "types/compare.h"
+#include "types/idioms.h"
+#include "types/instances.h"
+#include "types/self_scope.h"
 
 #include <stddef.h>
 
@@ -30,9 +34,9 @@ static PyObject *make_frame_object_new(pyctm_state *state, PyObject *raw, PyObje
 
 PyObject *pyctm_frame_object_new(pyctm_state *state, PyObject *raw, PyObject *name)
 {
-    int before = pyctm_guard_begin(state);
+    int before = pyctm_state_self_scope_begin(state);
     PyObject *result = make_frame_object_new(state, raw, name);
-    pyctm_guard_end(state, before);
+    pyctm_state_self_scope_end(state, before);
     return result;
 }
 

@@ -1,7 +1,8 @@
 /* functions.c: tracemalloc's module-level helpers. */
-#include "types/core_object.h"
+#include "types/args.h"
 #include "types/group.h"
-#include "types/support.h"
+#include "types/idioms.h"
+#include "types/snapshot_handle.h"
 
 static PyObject *format_size(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs,
                              PyObject *kwnames)
@@ -45,7 +46,7 @@ static PyMethodDef functions[] = {
      PyDoc_STR("_normalize_filename($module, filename)\n--\n\n")},
     {"_compare_grouped_stats", PYCTM_FASTCALL(compare_grouped_stats), METH_FASTCALL | METH_KEYWORDS,
      PyDoc_STR("_compare_grouped_stats($module, old_group, new_group)\n--\n\n")},
-    {"_core_decode", pyctm_core_decode, METH_O,
+    {"_core_decode", pyctm_handle_decode, METH_O,
      PyDoc_STR("_core_decode($module, data, /)\n--\n\n"
                "Make the traces of a snapshot from the bytes that pickling them gave.")},
     {"_register", pyctm_register, METH_O,
@@ -59,6 +60,6 @@ int pyctm_functions_init(PyObject *module, pyctm_state *state)
     if (PyModule_AddFunctions(module, functions) < 0) {
         return -1;
     }
-    state->core_decode = pyctm_get_named(module, "_core_decode");
-    return state->core_decode != NULL ? 0 : -1;
+    state->handle_decode = pyctm_get_named(module, "_core_decode");
+    return state->handle_decode != NULL ? 0 : -1;
 }

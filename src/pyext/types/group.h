@@ -2,7 +2,7 @@
 #ifndef PYCTM_TYPES_GROUP_H
 #define PYCTM_TYPES_GROUP_H
 
-#include "types/core_object.h"
+#include "types/snapshot_handle.h"
 
 /* The arguments of statistics or of a comparison. */
 typedef struct pyctm_question {
@@ -17,7 +17,7 @@ int pyctm_key_parse(pyctm_state *state, PyObject *key_type, PyObject *cumulative
 
 /* The {Traceback: Statistic} of Snapshot._group_by: of any iterable of raw traces, and of core-backed traces. */
 PyObject *pyctm_group_traces(pyctm_state *state, PyObject *traces, ctm_key key, bool cumulative);
-PyObject *pyctm_group_core(pyctm_state *state, pyctm_core_object *core, ctm_key key,
+PyObject *pyctm_group_core(pyctm_state *state, pyctm_snapshot_handle *handle, ctm_key key,
                            bool cumulative);
 /* Adds the numbers of `other` to `stat`, both Statistics. */
 int pyctm_statistic_add(pyctm_state *state, PyObject *stat, PyObject *other);
@@ -34,16 +34,16 @@ PyObject *pyctm_sort_statistics(pyctm_state *state, PyObject *list, PyTypeObject
                                 ctm_sort sort);
 
 /* Sorted lists of Statistic and of StatisticDiff, by the core. */
-PyObject *pyctm_statistics_core(pyctm_state *state, pyctm_core_object *core,
+PyObject *pyctm_statistics_core(pyctm_state *state, pyctm_snapshot_handle *handle,
                                 const pyctm_question *question);
-PyObject *pyctm_compare_core(pyctm_state *state, pyctm_core_object *newer, pyctm_core_object *older,
-                             const pyctm_question *question);
+PyObject *pyctm_compare_core(pyctm_state *state, pyctm_snapshot_handle *newer,
+                             pyctm_snapshot_handle *older, const pyctm_question *question);
 
-/* The traceback of row `row` of statistics by `key`, as a Traceback that reads `core` on demand. */
-PyObject *pyctm_traceback_of_row(pyctm_state *state, pyctm_core_object *core, ctm_key key,
+/* The traceback of row `row` of statistics by `key`, as a Traceback that reads `handle` on demand. */
+PyObject *pyctm_traceback_of_row(pyctm_state *state, pyctm_snapshot_handle *handle, ctm_key key,
                                  uint32_t row);
 /* Its frames, most recent first, and their names, a tuple or None. New references; -1: neither is set. */
-int pyctm_row_frames(pyctm_core_object *core, ctm_key key, uint32_t row, PyObject **out_frames,
-                     PyObject **out_names);
+int pyctm_row_frames(pyctm_snapshot_handle *handle, ctm_key key, uint32_t row,
+                     PyObject **out_frames, PyObject **out_names);
 
 #endif

@@ -1,12 +1,14 @@
 /* group_core.c: converts the core's rows of statistics to Statistic and StatisticDiff objects. */
+#include "types/errors.h"
 #include "types/group.h"
-#include "types/support.h"
+#include "types/self_scope.h"
+#include "types/statistic.h"
 
-static PyObject *statistic_of_row(pyctm_state *state, pyctm_core_object *core, ctm_key key,
+static PyObject *statistic_of_row(pyctm_state *state, pyctm_snapshot_handle *handle, ctm_key key,
                                   const ctm_statistic *row)
 {
     PyObject *result = NULL, *size = NULL, *count = NULL;
-    PyObject *traceback = pyctm_traceback_of_row(state, core, key, row->id);
+    PyObject *traceback = pyctm_traceback_of_row(state, handle, key, row->id);
     if (traceback != NULL) {
         size = PyLong_FromUnsignedLongLong(row->size);
     }
@@ -25,11 +27,11 @@ static PyObject *statistic_of_row(pyctm_state *state, pyctm_core_object *core, c
     return result;
 }
 
-static PyObject *diff_of_row(pyctm_state *state, pyctm_core_object *core, ctm_key key,
+static PyObject *diff_of_row(pyctm_state *state, pyctm_snapshot_handle *handle, ctm_key key,
                              const ctm_statistic *row)
 {
     PyObject *fields[5] = {
-        pyctm_traceback_of_row(state, core, key, row->id), PyLong_FromUnsignedLongLong(row->size),
+        pyctm_traceback_of_row(state, handle, key, row->id), PyLong_FromUnsignedLongLong(row->size),
         PyLong_FromLongLong(row->size_diff), PyLong_FromUnsignedLongLong(row->count),
         PyLong_FromLongLong(row->count_diff)};
     PyObject *result = NULL;
@@ -45,18 +47,18 @@ static PyObject *diff_of_row(pyctm_state *state, pyctm_core_object *core, ctm_ke
     return result;
 }
 
-typedef PyObject *(*row_function)(pyctm_state *, pyctm_core_object *, ctm_key,
+typedef PyObject *(*row_function)(pyctm_state *, pyctm_snapshot_handle *, ctm_key,
                                   const ctm_statistic *);
 
-/* A list of make(row). The rows' ids are of `core`'s tables. */
-static PyObject *rows_to_list(pyctm_state *state, pyctm_core_object *core, ctm_key key,
+/* A list of make(row). The rows' ids are of `handle`'s tables. */
+static PyObject *rows_to_list(pyctm_state *state, pyctm_snapshot_handle *handle, ctm_key key,
                               const ctm_statistics *statistics, row_function make)
 {
     const ctm_statistic *rows = ctm_statistics_rows(statistics);
     size_t n = ctm_statistics_length(statistics);
     PyObject *list = PyList_New((Py_ssize_t)n);
     for (size_t i = 0; list != NULL && i < n; i++) {
-        PyObject *item = make(state, core, key, &rows[i]);
+        PyObject *item = make(state, handle, key, &rows[i]);
         if (item == NULL) {
             Py_CLEAR(list);
         } else {
@@ -66,23 +68,23 @@ static PyObject *rows_to_list(pyctm_state *state, pyctm_core_object *core, ctm_k
     return list;
 }
 
-/* A handle on the statistics' own tables; `core` itself if they are the same. */
-static pyctm_core_object *core_for(pyctm_state *state, pyctm_core_object *core,
-                                   const ctm_statistics *statistics)
+/* A handle on the statistics' own tables; `handle` itself if they are the same. */
+static pyctm_snapshot_handle *core_for(pyctm_state *state, pyctm_snapshot_handle *handle,
+                                       const ctm_statistics *statistics)
 {
     ctm_snapshot *snapshot = ctm_statistics_snapshot(statistics);
-    if (snapshot == core->snapshot) {
-        return (pyctm_core_object *)Py_NewRef((PyObject *)core);
+    if (snapshot == handle->snapshot) {
+        return (pyctm_snapshot_handle *)Py_NewRef((PyObject *)handle);
     }
-    return pyctm_core_new(state, ctm_snapshot_ref(snapshot));
+    return pyctm_handle_new(state, ctm_snapshot_ref(snapshot));
 }
 
 /* Converts the statistics to a list, and frees them. */
-static PyObject *convert(pyctm_state *state, pyctm_core_object *core, ctm_key key,
+static PyObject *convert(pyctm_state *state, pyctm_snapshot_handle *handle, ctm_key key,
                          ctm_statistics *statistics, row_function make)
 {
     PyObject *list = NULL;
-    pyctm_core_object *tables = core_for(state, core, statistics);
+    pyctm_snapshot_handle *tables = core_for(state, handle, statistics);
     if (tables != NULL) {
         list = rows_to_list(state, tables, key, statistics, make);
     }
@@ -91,14 +93,14 @@ static PyObject *convert(pyctm_state *state, pyctm_core_object *core, ctm_key ke
     return list;
 }
 
-static PyObject *make_statistics_core(pyctm_state *state, pyctm_core_object *core,
+static PyObject *make_statistics_core(pyctm_state *state, pyctm_snapshot_handle *handle,
                                       const pyctm_question *question)
 {
     ctm_statistics *statistics = NULL;
     ctm_status status;
     Py_BEGIN_ALLOW_THREADS
-        status = ctm_snapshot_statistics_sorted(core->snapshot, question->key, question->cumulative,
-                                                question->sort, &statistics);
+        status = ctm_snapshot_statistics_sorted(handle->snapshot, question->key,
+                                                question->cumulative, question->sort, &statistics);
     Py_END_ALLOW_THREADS
     if (status == CTM_ERR_NOT_FOUND) {
         return pyctm_sort_unknown(question->sort);
@@ -106,20 +108,20 @@ static PyObject *make_statistics_core(pyctm_state *state, pyctm_core_object *cor
     if (status != CTM_OK) {
         return pyctm_status_raise(state, status, NULL, NULL);
     }
-    return convert(state, core, question->key, statistics, statistic_of_row);
+    return convert(state, handle, question->key, statistics, statistic_of_row);
 }
 
-PyObject *pyctm_statistics_core(pyctm_state *state, pyctm_core_object *core,
+PyObject *pyctm_statistics_core(pyctm_state *state, pyctm_snapshot_handle *handle,
                                 const pyctm_question *question)
 {
-    int before = pyctm_guard_begin(state);
-    PyObject *result = make_statistics_core(state, core, question);
-    pyctm_guard_end(state, before);
+    int before = pyctm_state_self_scope_begin(state);
+    PyObject *result = make_statistics_core(state, handle, question);
+    pyctm_state_self_scope_end(state, before);
     return result;
 }
 
-static PyObject *make_compare_core(pyctm_state *state, pyctm_core_object *newer,
-                                   pyctm_core_object *older, const pyctm_question *question)
+static PyObject *make_compare_core(pyctm_state *state, pyctm_snapshot_handle *newer,
+                                   pyctm_snapshot_handle *older, const pyctm_question *question)
 {
     ctm_statistics *statistics = NULL;
     ctm_status status;
@@ -136,12 +138,12 @@ static PyObject *make_compare_core(pyctm_state *state, pyctm_core_object *newer,
     return convert(state, newer, question->key, statistics, diff_of_row);
 }
 
-PyObject *pyctm_compare_core(pyctm_state *state, pyctm_core_object *newer, pyctm_core_object *older,
-                             const pyctm_question *question)
+PyObject *pyctm_compare_core(pyctm_state *state, pyctm_snapshot_handle *newer,
+                             pyctm_snapshot_handle *older, const pyctm_question *question)
 {
-    int before = pyctm_guard_begin(state);
+    int before = pyctm_state_self_scope_begin(state);
     PyObject *result = make_compare_core(state, newer, older, question);
-    pyctm_guard_end(state, before);
+    pyctm_state_self_scope_end(state, before);
     return result;
 }
 
@@ -164,11 +166,11 @@ static int add_statistic(pyctm_state *state, PyObject *group, PyObject *statisti
     return result;
 }
 
-static PyObject *make_group_core(pyctm_state *state, pyctm_core_object *core, ctm_key key,
+static PyObject *make_group_core(pyctm_state *state, pyctm_snapshot_handle *handle, ctm_key key,
                                  bool cumulative)
 {
     const pyctm_question question = {key, cumulative, CTM_SORT_SIZE};
-    PyObject *list = pyctm_statistics_core(state, core, &question);
+    PyObject *list = pyctm_statistics_core(state, handle, &question);
     PyObject *group = list != NULL ? PyDict_New() : NULL;
     Py_ssize_t n = list != NULL ? PyList_GET_SIZE(list) : 0;
     for (Py_ssize_t i = 0; group != NULL && i < n; i++) {
@@ -180,11 +182,11 @@ static PyObject *make_group_core(pyctm_state *state, pyctm_core_object *core, ct
     return group;
 }
 
-PyObject *pyctm_group_core(pyctm_state *state, pyctm_core_object *core, ctm_key key,
+PyObject *pyctm_group_core(pyctm_state *state, pyctm_snapshot_handle *handle, ctm_key key,
                            bool cumulative)
 {
-    int before = pyctm_guard_begin(state);
-    PyObject *result = make_group_core(state, core, key, cumulative);
-    pyctm_guard_end(state, before);
+    int before = pyctm_state_self_scope_begin(state);
+    PyObject *result = make_group_core(state, handle, key, cumulative);
+    pyctm_state_self_scope_end(state, before);
     return result;
 }

@@ -4,7 +4,6 @@
  * order of equal ones. The core sorts its own rows in the same order.
  */
 #include "types/group.h"
-#include "types/support.h"
 
 static const char *const sorts[] = {"size", "count", "peak", "allocated"};
 

@@ -1,6 +1,8 @@
 /* history.c: see history.h. */
 #include "types/history.h"
-#include "types/support.h"
+#include "types/idioms.h"
+#include "types/instances.h"
+#include "types/self_scope.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -73,9 +75,9 @@ int pyctm_history_settle(PyObject *self, PyObject **slot)
         return 0;
     }
     Py_INCREF(pending);
-    int before = pyctm_guard_begin(state);
+    int before = pyctm_state_self_scope_begin(state);
     PyObject *tuple = make_tuple((const pending_history *)pending);
-    pyctm_guard_end(state, before);
+    pyctm_state_self_scope_end(state, before);
     /* The collector may have run Python code meanwhile, which read or set the slot. */
     if (tuple != NULL && *slot == pending) {
         Py_SETREF(*slot, tuple);

@@ -4,14 +4,14 @@
  * be found out if it has had one, so this side opens it for writing for a moment. From then on poll() distinguishes a
  * pipe without a writer (POLLHUP) from one whose writer has not written yet. */
 #include "types/input.h" /* Python.h before the system's headers */
+#include "types/errors.h"
+#include "types/idioms.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "types/support.h"
 
 enum { PATIENCE_MS = 2000 };
 

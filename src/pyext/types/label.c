@@ -2,8 +2,9 @@
  *
  * Model: grouping by a label is grouping by file in a snapshot with the label's values in place of the files
  * (ctm/merge.h). So everything that works for files works for labels. */
+#include "types/convert.h"
+#include "types/errors.h"
 #include "types/snapshot_object.h"
-#include "types/support.h"
 
 #include <string.h>
 
@@ -72,18 +73,18 @@ PyObject *pyctm_label_view(pyctm_state *state, PyObject *self, PyObject **key_ty
 }
 
 /* For each label set: whether it, or a set that extends it, is used by a site. The caller frees the array. */
-static bool *used_sets(const pyctm_core_object *core)
+static bool *used_sets(const pyctm_snapshot_handle *handle)
 {
-    const ctm_label *rows = ctm_snapshot_labels(core->snapshot);
-    const ctm_site *sites = ctm_snapshot_sites(core->snapshot);
-    bool *used = PyMem_RawCalloc((size_t)core->info.label_sets + 1, sizeof *used);
+    const ctm_label *rows = ctm_snapshot_labels(handle->snapshot);
+    const ctm_site *sites = ctm_snapshot_sites(handle->snapshot);
+    bool *used = PyMem_RawCalloc((size_t)handle->info.label_sets + 1, sizeof *used);
     if (used == NULL) {
         return NULL;
     }
-    for (uint32_t id = 1; id <= core->info.sites; id++) {
+    for (uint32_t id = 1; id <= handle->info.sites; id++) {
         used[sites[id].labels] = true;
     }
-    for (uint32_t set = core->info.label_sets; set > 0; set--) {
+    for (uint32_t set = handle->info.label_sets; set > 0; set--) {
         if (used[set]) {
             used[rows[set].parent] = true;
         }
@@ -91,16 +92,16 @@ static bool *used_sets(const pyctm_core_object *core)
     return used;
 }
 
-static PyObject *keys_of_core(pyctm_core_object *core)
+static PyObject *keys_of_core(pyctm_snapshot_handle *handle)
 {
-    const ctm_label *rows = ctm_snapshot_labels(core->snapshot);
-    bool *used = used_sets(core);
+    const ctm_label *rows = ctm_snapshot_labels(handle->snapshot);
+    bool *used = used_sets(handle);
     if (used == NULL) {
         return PyErr_NoMemory();
     }
     PyObject *keys = PySet_New(NULL), *list = NULL;
-    for (uint32_t set = 1; keys != NULL && set <= core->info.label_sets; set++) {
-        PyObject *key = used[set] ? pyctm_core_string(core, rows[set].key) : Py_NewRef(Py_None);
+    for (uint32_t set = 1; keys != NULL && set <= handle->info.label_sets; set++) {
+        PyObject *key = used[set] ? pyctm_handle_string(handle, rows[set].key) : Py_NewRef(Py_None);
         if (key == NULL || (key != Py_None && PySet_Add(keys, key) < 0)) {
             Py_CLEAR(keys);
         }
@@ -120,12 +121,12 @@ static PyObject *keys_of_core(pyctm_core_object *core)
 PyObject *pyctm_snapshot_label_keys(PyObject *self, void *Py_UNUSED(closure))
 {
     PyObject *traces;
-    pyctm_core_object *core = pyctm_snapshot_core(pyctm_state_of(self), self, &traces);
+    pyctm_snapshot_handle *handle = pyctm_handle_of_snapshot(pyctm_state_of(self), self, &traces);
     Py_XDECREF(traces);
-    if (core == NULL) {
+    if (handle == NULL) {
         return PyErr_Occurred() ? NULL : PyList_New(0);
     }
-    PyObject *keys = keys_of_core(core);
-    Py_DECREF((PyObject *)core);
+    PyObject *keys = keys_of_core(handle);
+    Py_DECREF((PyObject *)handle);
     return keys;
 }

@@ -2,8 +2,9 @@
  *
  * Model: the core reads the sites' labels. Raw traces have none, so the filter cannot be combined with filters that
  * need raw traces. */
+#include "types/args.h"
 #include "types/filters.h"
-#include "types/support.h"
+#include "types/instances.h"
 
 #include <string.h>
 

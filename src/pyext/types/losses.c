@@ -1,6 +1,5 @@
 /* losses.c: converts losses to a tuple of ctracemalloc.Loss, a named tuple of the package. */
 #include "types/losses.h"
-#include "types/support.h"
 
 #include <string.h>
 
@@ -69,13 +68,13 @@ PyObject *pyctm_snapshot_get_losses(PyObject *self, void *Py_UNUSED(closure))
     pyctm_state *state = pyctm_state_of(self);
     PyObject *traces;
     const ctm_loss *losses = NULL;
-    pyctm_core_object *core = pyctm_snapshot_core(state, self, &traces);
+    pyctm_snapshot_handle *handle = pyctm_handle_of_snapshot(state, self, &traces);
     Py_XDECREF(traces);
-    if (core == NULL && PyErr_Occurred()) {
+    if (handle == NULL && PyErr_Occurred()) {
         return NULL;
     }
-    const uint32_t n = core != NULL ? ctm_snapshot_losses(core->snapshot, &losses) : 0;
+    const uint32_t n = handle != NULL ? ctm_snapshot_losses(handle->snapshot, &losses) : 0;
     PyObject *tuple = pyctm_losses_tuple(state, losses, n);
-    Py_XDECREF((PyObject *)core);
+    Py_XDECREF((PyObject *)handle);
     return tuple;
 }

@@ -1,7 +1,7 @@
 /* package.c: how the extension calls the Python package, which it never imports: the package registers a function that
  * returns its functions and classes by name.
  */
-#include "types/support.h"
+#include "types/types.h"
 
 PyObject *pyctm_register(PyObject *module, PyObject *provide)
 {

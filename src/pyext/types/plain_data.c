@@ -1,6 +1,6 @@
 /* plain_data.c: encoder and decoder of plain values; the encoding is described in plain_data.h. */
 #include "types/plain_data.h"
-#include "types/support.h"
+#include "types/idioms.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,10 +1,11 @@
-/* recording.c: RecordingCore, through which the package's Recording (recording/reading.py) reads a file.
+/* recording.c: RecordingHandle, through which the package's Recording (recording/reading.py) reads a file.
  *
  * Model: a handle on a ctm_recording. It is used with the GIL held, which serializes the calls; only opening, when no
  * other thread can have the handle, runs without. Times are integers, in nanoseconds, as in the file.
  */
+#include "types/errors.h"
+#include "types/instances.h"
 #include "types/losses.h"
-#include "types/support.h"
 
 #include <stdlib.h>
 
@@ -302,7 +303,7 @@ static PyType_Slot recording_slots[] = {
 };
 
 static PyType_Spec recording_spec = {
-    .name = "ctracemalloc._ctracemalloc.RecordingCore",
+    .name = "ctracemalloc._ctracemalloc.RecordingHandle",
     .basicsize = sizeof(recording_object),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = recording_slots,

@@ -1,6 +1,7 @@
 /* sequence.c: the methods of collections.abc.Sequence, in the same steps: all of them use self[i] and len(self), so
  * that subclasses may override these. */
-#include "types/support.h"
+#include "types/sequence.h"
+#include "types/args.h"
 
 /* map(self.__getitem__, range(len(self) - 1, -1, -1)): lazy, for any length. */
 PyObject *pyctm_sequence_reversed(PyObject *self, PyObject *Py_UNUSED(unused))

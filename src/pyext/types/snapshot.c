@@ -3,10 +3,13 @@
  * Model: `traces` and `traceback_limit` are in the instance dict and may be replaced by the user, so every method reads
  * them again. The core computes statistics if the traces are core-backed and `_group_by` is ours; otherwise they are
  * computed trace by trace, as in tracemalloc.py. */
+#include "types/args.h"
+#include "types/errors.h"
 #include "types/group.h"
+#include "types/idioms.h"
+#include "types/instances.h"
 #include "types/losses.h"
 #include "types/snapshot_object.h"
-#include "types/support.h"
 #include "types/traces.h"
 
 static int snapshot_init(PyObject *self, PyObject *args, PyObject *kwargs)
@@ -37,13 +40,13 @@ static PyObject *group_backing(pyctm_state *state, PyObject *traces, ctm_key key
 }
 
 /* Traces without any frame have neither file nor line: the path through Python objects raises the right exception. */
-static PyObject *group_core_or_list(pyctm_state *state, pyctm_core_object *core, ctm_key key,
+static PyObject *group_core_or_list(pyctm_state *state, pyctm_snapshot_handle *handle, ctm_key key,
                                     bool cumulative)
 {
-    if (!core->frameless) {
-        return pyctm_group_core(state, core, key, cumulative);
+    if (!handle->frameless) {
+        return pyctm_group_core(state, handle, key, cumulative);
     }
-    PyObject *list = pyctm_core_list(core);
+    PyObject *list = pyctm_handle_list(handle);
     PyObject *group = list != NULL ? pyctm_group_traces(state, list, key, cumulative) : NULL;
     Py_XDECREF(list);
     return group;
@@ -63,20 +66,20 @@ static PyObject *snapshot_group_by(PyObject *self, PyObject *const *args, Py_ssi
     if (pyctm_key_parse(state, given[0], given[1], &key, &cumulative) < 0) {
         return NULL;
     }
-    pyctm_core_object *core = pyctm_snapshot_core(state, self, &traces);
-    if (core != NULL) {
-        group = group_core_or_list(state, core, key, cumulative);
+    pyctm_snapshot_handle *handle = pyctm_handle_of_snapshot(state, self, &traces);
+    if (handle != NULL) {
+        group = group_core_or_list(state, handle, key, cumulative);
     } else if (traces != NULL) {
         group = group_backing(state, traces, key, cumulative);
     }
-    Py_XDECREF((PyObject *)core);
+    Py_XDECREF((PyObject *)handle);
     Py_XDECREF(traces);
     return group;
 }
 
 /* The handle, if the snapshot's groups are exactly what the core computes; if not, NULL with or without an exception.
  * New reference. */
-static pyctm_core_object *plain_core(pyctm_state *state, PyObject *self)
+static pyctm_snapshot_handle *plain_core(pyctm_state *state, PyObject *self)
 {
     if (!PyObject_TypeCheck(self, state->snapshot_type)) {
         return NULL;
@@ -85,12 +88,12 @@ static pyctm_core_object *plain_core(pyctm_state *state, PyObject *self)
         return NULL;
     }
     PyObject *traces;
-    pyctm_core_object *core = pyctm_snapshot_core(state, self, &traces);
+    pyctm_snapshot_handle *handle = pyctm_handle_of_snapshot(state, self, &traces);
     Py_XDECREF(traces);
-    if (core != NULL && core->frameless) {
-        Py_CLEAR(core);
+    if (handle != NULL && handle->frameless) {
+        Py_CLEAR(handle);
     }
-    return core;
+    return handle;
 }
 
 /* list(self._group_by(key_type, cumulative).values()) */
@@ -109,23 +112,23 @@ static PyObject *grouped_values(pyctm_state *state, PyObject *self, PyObject *co
     return list;
 }
 
-static PyObject *statistics_of_core(pyctm_state *state, pyctm_core_object *core,
+static PyObject *statistics_of_core(pyctm_state *state, pyctm_snapshot_handle *handle,
                                     PyObject *const given[2], ctm_sort sort)
 {
     pyctm_question question = {.sort = sort};
     if (pyctm_key_parse(state, given[0], given[1], &question.key, &question.cumulative) < 0) {
         return NULL;
     }
-    return pyctm_statistics_core(state, core, &question);
+    return pyctm_statistics_core(state, handle, &question);
 }
 
 static PyObject *statistics_of(pyctm_state *state, PyObject *self, PyObject *const given[2],
                                ctm_sort sort)
 {
-    pyctm_core_object *core = plain_core(state, self);
-    if (core != NULL) {
-        PyObject *list = statistics_of_core(state, core, given, sort);
-        Py_DECREF((PyObject *)core);
+    pyctm_snapshot_handle *handle = plain_core(state, self);
+    if (handle != NULL) {
+        PyObject *list = statistics_of_core(state, handle, given, sort);
+        Py_DECREF((PyObject *)handle);
         return list;
     }
     if (PyErr_Occurred()) {
@@ -176,8 +179,9 @@ static PyObject *compare_groups(pyctm_state *state, PyObject *self, PyObject *ol
     return pyctm_sort_statistics(state, list, state->statistic_diff_type, sort);
 }
 
-static PyObject *compare_cores(pyctm_state *state, pyctm_core_object *newer,
-                               pyctm_core_object *older, PyObject *const given[2], ctm_sort sort)
+static PyObject *compare_handles(pyctm_state *state, pyctm_snapshot_handle *newer,
+                                 pyctm_snapshot_handle *older, PyObject *const given[2],
+                                 ctm_sort sort)
 {
     pyctm_question question = {.sort = sort};
     if (pyctm_key_parse(state, given[0], given[1], &question.key, &question.cumulative) < 0) {
@@ -190,10 +194,10 @@ static PyObject *compare(pyctm_state *state, PyObject *newer, PyObject *older,
                          PyObject *const given[2], ctm_sort sort)
 {
     PyObject *list = NULL;
-    pyctm_core_object *one = plain_core(state, newer);
-    pyctm_core_object *two = one != NULL ? plain_core(state, older) : NULL;
+    pyctm_snapshot_handle *one = plain_core(state, newer);
+    pyctm_snapshot_handle *two = one != NULL ? plain_core(state, older) : NULL;
     if (two != NULL) {
-        list = compare_cores(state, one, two, given, sort);
+        list = compare_handles(state, one, two, given, sort);
     } else if (!PyErr_Occurred()) {
         list = compare_groups(state, newer, older, given, sort);
     }
@@ -274,23 +278,23 @@ static PyMethodDef snapshot_methods[] = {
 static PyObject *snapshot_sample_interval(PyObject *self, void *Py_UNUSED(closure))
 {
     PyObject *traces;
-    pyctm_core_object *core = pyctm_snapshot_core(pyctm_state_of(self), self, &traces);
+    pyctm_snapshot_handle *handle = pyctm_handle_of_snapshot(pyctm_state_of(self), self, &traces);
     Py_XDECREF(traces);
-    if (core == NULL && PyErr_Occurred()) {
+    if (handle == NULL && PyErr_Occurred()) {
         return NULL;
     }
-    const uint64_t interval = core != NULL ? core->info.sample_interval : 0;
-    Py_XDECREF((PyObject *)core);
+    const uint64_t interval = handle != NULL ? handle->info.sample_interval : 0;
+    Py_XDECREF((PyObject *)handle);
     return interval != 0 ? PyLong_FromUnsignedLongLong(interval) : Py_NewRef(Py_None);
 }
 
-/* A new Snapshot of the peak of `core`. */
-static PyObject *peak_of_core(pyctm_state *state, PyObject *self, pyctm_core_object *core)
+/* A new Snapshot of the peak of `handle`. */
+static PyObject *peak_of_handle(pyctm_state *state, PyObject *self, pyctm_snapshot_handle *handle)
 {
     ctm_snapshot *peak = NULL;
     ctm_status status;
     Py_BEGIN_ALLOW_THREADS
-        status = ctm_snapshot_at_peak(core->snapshot, &peak);
+        status = ctm_snapshot_at_peak(handle->snapshot, &peak);
     Py_END_ALLOW_THREADS
     if (status == CTM_ERR_NOT_FOUND) {
         Py_RETURN_NONE;
@@ -312,12 +316,12 @@ static PyObject *snapshot_at_peak(PyObject *self, void *Py_UNUSED(closure))
 {
     pyctm_state *state = pyctm_state_of(self);
     PyObject *traces;
-    pyctm_core_object *core = pyctm_snapshot_core(state, self, &traces);
-    if (core == NULL && traces == NULL) {
+    pyctm_snapshot_handle *handle = pyctm_handle_of_snapshot(state, self, &traces);
+    if (handle == NULL && traces == NULL) {
         return NULL;
     }
-    PyObject *peak = core != NULL ? peak_of_core(state, self, core) : Py_NewRef(Py_None);
-    Py_XDECREF((PyObject *)core);
+    PyObject *peak = handle != NULL ? peak_of_handle(state, self, handle) : Py_NewRef(Py_None);
+    Py_XDECREF((PyObject *)handle);
     Py_XDECREF(traces);
     return peak;
 }

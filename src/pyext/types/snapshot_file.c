@@ -5,10 +5,14 @@
  * snapshot's own nframe. Everything is encoded before the file is opened. Files of stdlib's format are read by the
  * core, which returns their attributes in the same encoding, and written by ctracemalloc.formats.stdlib_pickle. zstd is
  * done by ctracemalloc.formats.compression: bytes in, bytes out. */
+#include "types/args.h"
+#include "types/convert.h"
+#include "types/errors.h"
+#include "types/idioms.h"
 #include "types/input.h"
+#include "types/instances.h"
 #include "types/plain_data.h" /* Python.h before the system's headers */
 #include "types/snapshot_object.h"
-#include "types/support.h"
 #include "types/traces.h"
 
 #include <errno.h>
@@ -113,7 +117,7 @@ static int check_traces(pyctm_state *state, PyObject *traces)
     PyObject *name, *value, *dict = ((pyctm_dict_object *)traces)->dict;
     Py_ssize_t position = 0;
     while (dict != NULL && PyDict_Next(dict, &position, &name, &value)) {
-        if (PyUnicode_Check(name) && (PyUnicode_Compare(name, state->text.core) == 0 ||
+        if (PyUnicode_Check(name) && (PyUnicode_Compare(name, state->text.handle) == 0 ||
                                       PyUnicode_Compare(name, state->text.private_traces) == 0)) {
             continue;
         }

@@ -3,8 +3,10 @@
  * Model: the inputs are read one after the other, passed to the core's merger, both without the GIL, and freed: memory
  * depends on the size of the result. This file decides on an input's labels: those of its file name and process first,
  * then the caller's, which replace them. */
+#include "types/args.h"
+#include "types/convert.h"
+#include "types/errors.h"
 #include "types/snapshot_object.h"
-#include "types/support.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -99,8 +101,8 @@ static PyObject *all_labels(merge *work, PyObject *input, const ctm_snapshot *sn
     return dict;
 }
 
-/* The text as NUL-terminated bytes, which the list `keep` keeps alive. */
-static const char *label_text(PyObject *text, PyObject *keep)
+/* The text as NUL-terminated bytes, which the list `owners` keeps alive. */
+static const char *label_text(PyObject *text, PyObject *owners)
 {
     char *bytes = NULL;
     if (!PyUnicode_Check(text)) {
@@ -112,7 +114,7 @@ static const char *label_text(PyObject *text, PyObject *keep)
         return NULL;
     }
     /* Without a pointer for the length, this function refuses bytes with a NUL inside. */
-    if (PyBytes_AsStringAndSize(encoded, &bytes, NULL) < 0 || PyList_Append(keep, encoded) < 0) {
+    if (PyBytes_AsStringAndSize(encoded, &bytes, NULL) < 0 || PyList_Append(owners, encoded) < 0) {
         bytes = NULL;
     }
     Py_DECREF(encoded);
@@ -120,7 +122,7 @@ static const char *label_text(PyObject *text, PyObject *keep)
 }
 
 /* Fills out[0 .. *out_n - 1], which has space for the whole dict. A label that is None is left out. */
-static int label_texts(PyObject *dict, PyObject *keep, ctm_label_text *out, size_t *out_n)
+static int label_texts(PyObject *dict, PyObject *owners, ctm_label_text *out, size_t *out_n)
 {
     PyObject *key, *value;
     Py_ssize_t position = 0;
@@ -130,10 +132,10 @@ static int label_texts(PyObject *dict, PyObject *keep, ctm_label_text *out, size
             continue;
         }
         ctm_label_text *text = &out[*out_n];
-        if ((text->key = label_text(key, keep)) == NULL) {
+        if ((text->key = label_text(key, owners)) == NULL) {
             return -1;
         }
-        if ((text->value = label_text(value, keep)) == NULL) {
+        if ((text->value = label_text(value, owners)) == NULL) {
             return -1;
         }
         if (text->key[0] == '\0') {
@@ -151,12 +153,12 @@ static int add_labelled(merge *work, const ctm_snapshot *snapshot, PyObject *dic
 {
     size_t n;
     ctm_status status;
-    PyObject *keep = PyList_New(0);
+    PyObject *owners = PyList_New(0);
     ctm_label_text *texts = calloc((size_t)PyDict_GET_SIZE(dict) + 1, sizeof *texts);
     int result = -1;
     if (texts == NULL) {
         PyErr_NoMemory();
-    } else if (keep != NULL && label_texts(dict, keep, texts, &n) == 0) {
+    } else if (owners != NULL && label_texts(dict, owners, texts, &n) == 0) {
         Py_BEGIN_ALLOW_THREADS
             status = ctm_merger_add(work->merger, snapshot, texts, n);
         Py_END_ALLOW_THREADS
@@ -170,7 +172,7 @@ static int add_labelled(merge *work, const ctm_snapshot *snapshot, PyObject *dic
         }
     }
     free(texts);
-    Py_XDECREF(keep);
+    Py_XDECREF(owners);
     return result;
 }
 

@@ -4,17 +4,18 @@
 #ifndef PYCTM_TYPES_SNAPSHOT_OBJECT_H
 #define PYCTM_TYPES_SNAPSHOT_OBJECT_H
 
-#include "types/core_object.h"
+#include "types/snapshot_handle.h"
 
 /* self.traces = traces, self.traceback_limit = limit. Steals `traces`; NULL is a failure that is passed on. */
 int pyctm_snapshot_set_contents(pyctm_state *state, PyObject *self, PyObject *traces,
                                 PyObject *limit);
 /* self.traces: the handle if it is core-backed (new reference), else NULL without an
  * exception and *out_traces is self.traces (new reference); NULL and NULL is failure. */
-pyctm_core_object *pyctm_snapshot_core(pyctm_state *state, PyObject *self, PyObject **out_traces);
-/* A Snapshot of the handle. Steals `core`. */
-PyObject *pyctm_snapshot_of_core(pyctm_state *state, pyctm_core_object *core,
-                                 PyObject *traceback_limit);
+pyctm_snapshot_handle *pyctm_handle_of_snapshot(pyctm_state *state, PyObject *self,
+                                                PyObject **out_traces);
+/* A Snapshot of the handle. Steals `handle`. */
+PyObject *pyctm_snapshot_of_handle(pyctm_state *state, pyctm_snapshot_handle *handle,
+                                   PyObject *traceback_limit);
 
 PyObject *pyctm_snapshot_filter_traces(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                                        PyObject *kwnames);
@@ -37,11 +38,5 @@ PyObject *pyctm_label_view(pyctm_state *state, PyObject *self, PyObject **key_ty
                            PyObject *cumulative);
 /* Getter of Snapshot.label_keys. */
 PyObject *pyctm_snapshot_label_keys(PyObject *self, void *closure);
-
-/* Converts raw traces in a list or tuple to a snapshot, in the same order. `traces` is as stdlib's; a trace that cannot
- * be converted raises a TypeError that names it. `limit` may be any object. */
-int pyctm_convert_traces(pyctm_state *state, PyObject *traces, PyObject *limit, ctm_snapshot **out);
-/* The tables of a Snapshot, converted if they are list-backed. The caller owns *out. */
-int pyctm_snapshot_tables(pyctm_state *state, PyObject *self, ctm_snapshot **out);
 
 #endif

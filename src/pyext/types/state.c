@@ -1,6 +1,8 @@
 /* state.c: from an object or a type to its module's state. */
 #include "types/types.h"
 
+#include "capture/assert.h"
+
 PyModuleDef pyctm_module_def = {
     PyModuleDef_HEAD_INIT,
     .m_name = "ctracemalloc._ctracemalloc",
@@ -9,6 +11,7 @@ PyModuleDef pyctm_module_def = {
 
 pyctm_state *pyctm_state_of_module(PyObject *module)
 {
+    PYCTM_ASSERT_GIL();
     return (pyctm_state *)PyModule_GetState(module);
 }
 
@@ -16,6 +19,6 @@ pyctm_state *pyctm_state_of(PyObject *self)
 {
     PyObject *module = PyType_GetModuleByDef(Py_TYPE(self), &pyctm_module_def);
     /* Every caller is a method or slot of a type made with this module. */
-    assert(module != NULL);
+    PYCTM_ASSERT(module != NULL);
     return pyctm_state_of_module(module);
 }

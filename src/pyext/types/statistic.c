@@ -1,6 +1,12 @@
 /* statistic.c: Statistic, the blocks of one group. All three attributes may be set. */
+#include "types/statistic.h"
+#include "types/args.h"
+#include "types/compare.h"
+#include "types/estimate.h"
 #include "types/history.h"
-#include "types/support.h"
+#include "types/idioms.h"
+#include "types/instances.h"
+#include "types/self_scope.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -31,9 +37,9 @@ static PyObject *make_statistic_object_new(pyctm_state *state, PyObject *traceba
 PyObject *pyctm_statistic_object_new(pyctm_state *state, PyObject *traceback, PyObject *size,
                                      PyObject *count)
 {
-    int before = pyctm_guard_begin(state);
+    int before = pyctm_state_self_scope_begin(state);
     PyObject *result = make_statistic_object_new(state, traceback, size, count);
-    pyctm_guard_end(state, before);
+    pyctm_state_self_scope_end(state, before);
     return result;
 }
 

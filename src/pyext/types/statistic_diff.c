@@ -1,7 +1,13 @@
 /* statistic_diff.c: StatisticDiff, one group in an old and a new snapshot. All five
  * attributes may be set. */
+#include "types/args.h"
+#include "types/compare.h"
+#include "types/estimate.h"
 #include "types/history.h"
-#include "types/support.h"
+#include "types/idioms.h"
+#include "types/instances.h"
+#include "types/self_scope.h"
+#include "types/statistic.h"
 
 #include <stddef.h>
 
@@ -30,9 +36,9 @@ static PyObject *make_statistic_diff_object_new(pyctm_state *state, PyObject *co
 
 PyObject *pyctm_statistic_diff_object_new(pyctm_state *state, PyObject *const fields[5])
 {
-    int before = pyctm_guard_begin(state);
+    int before = pyctm_state_self_scope_begin(state);
     PyObject *result = make_statistic_diff_object_new(state, fields);
-    pyctm_guard_end(state, before);
+    pyctm_state_self_scope_end(state, before);
     return result;
 }
 

@@ -3,7 +3,11 @@
  * Model: `_trace` is stdlib's raw tuple (domain, size, frames, total_nframe), or what the user passed. `_names`, if
  * set, is the tuple of the frames' function names, parallel to the tuple's frames; `_labels`, if set, is the dict of
  * the block's labels. Setting `_trace` deletes both. */
-#include "types/support.h"
+#include "types/args.h"
+#include "types/compare.h"
+#include "types/idioms.h"
+#include "types/instances.h"
+#include "types/self_scope.h"
 
 #include <stddef.h>
 
@@ -32,9 +36,9 @@ static PyObject *make_trace_object_new(pyctm_state *state, PyObject *raw, PyObje
 
 PyObject *pyctm_trace_object_new(pyctm_state *state, PyObject *raw, PyObject *names)
 {
-    int before = pyctm_guard_begin(state);
+    int before = pyctm_state_self_scope_begin(state);
     PyObject *result = make_trace_object_new(state, raw, names);
-    pyctm_guard_end(state, before);
+    pyctm_state_self_scope_end(state, before);
     return result;
 }
 

@@ -4,10 +4,16 @@
  * function names, parallel to exactly that `_frames`: setting `_frames` deletes it.
  *
  * The traceback of a row of statistics is *pending* until it is first read: of thousands of rows, most are never read.
- * While it is pending, `names` is the Core, and `total` is not an object but the row's id and kind with the lowest bit
- * set, which no pointer has. So the object still consists of three pointers, as pickling needs it (types.h). */
+ * While it is pending, `names` is the snapshot's handle, and `total` is not an object but the row's id and kind with
+ * the lowest bit set, which no pointer has. So the object still consists of three pointers, as pickling needs it
+ * (types.h). */
+#include "types/args.h"
+#include "types/compare.h"
 #include "types/group.h"
-#include "types/support.h"
+#include "types/idioms.h"
+#include "types/instances.h"
+#include "types/self_scope.h"
+#include "types/sequence.h"
 
 #include <stddef.h>
 
@@ -25,7 +31,7 @@ static bool is_pending(const pyctm_traceback_object *traceback)
     return ((uintptr_t)traceback->total & 1) != 0;
 }
 
-PyObject *pyctm_traceback_of_row(pyctm_state *state, pyctm_core_object *core, ctm_key key,
+PyObject *pyctm_traceback_of_row(pyctm_state *state, pyctm_snapshot_handle *handle, ctm_key key,
                                  uint32_t row)
 {
     PyTypeObject *type = state->traceback_type;
@@ -33,7 +39,7 @@ PyObject *pyctm_traceback_of_row(pyctm_state *state, pyctm_core_object *core, ct
     if (self == NULL) {
         return NULL;
     }
-    self->names = Py_NewRef((PyObject *)core);
+    self->names = Py_NewRef((PyObject *)handle);
     self->total = (PyObject *)((uintptr_t)row << 8 | (uintptr_t)key << 1 | 1);
     return (PyObject *)self;
 }
@@ -43,9 +49,9 @@ static int read_row(pyctm_state *state, const pyctm_traceback_object *traceback,
                     PyObject **out_frames, PyObject **out_names)
 {
     const uintptr_t what = (uintptr_t)traceback->total;
-    PyObject *frames = NULL, *names = NULL, *core = Py_NewRef(traceback->names);
-    int before = pyctm_guard_begin(state);
-    int result = pyctm_row_frames((pyctm_core_object *)core, (ctm_key)((what & 0xff) >> 1),
+    PyObject *frames = NULL, *names = NULL, *handle = Py_NewRef(traceback->names);
+    int before = pyctm_state_self_scope_begin(state);
+    int result = pyctm_row_frames((pyctm_snapshot_handle *)handle, (ctm_key)((what & 0xff) >> 1),
                                   (uint32_t)(what >> 8), &frames, &names);
     *out_frames = result == 0 ? pyctm_reversed_tuple(frames) : NULL;
     *out_names = *out_frames != NULL && names != Py_None ? pyctm_reversed_tuple(names) : NULL;
@@ -53,10 +59,10 @@ static int read_row(pyctm_state *state, const pyctm_traceback_object *traceback,
         Py_CLEAR(*out_frames);
         result = -1;
     }
-    pyctm_guard_end(state, before);
+    pyctm_state_self_scope_end(state, before);
     Py_XDECREF(frames);
     Py_XDECREF(names);
-    Py_DECREF(core);
+    Py_DECREF(handle);
     return result;
 }
 
@@ -73,11 +79,11 @@ static int settle(PyObject *self)
     }
     /* The collector may have run Python code meanwhile, which read it. */
     if (is_pending(traceback)) {
-        PyObject *core = traceback->names;
+        PyObject *handle = traceback->names;
         traceback->frames = frames;
         traceback->names = names;
         traceback->total = Py_NewRef(Py_None);
-        Py_DECREF(core);
+        Py_DECREF(handle);
     } else {
         Py_DECREF(frames);
         Py_XDECREF(names);
@@ -141,9 +147,9 @@ static PyObject *make_traceback_object_new(pyctm_state *state, PyObject *frames,
 PyObject *pyctm_traceback_object_new(pyctm_state *state, PyObject *frames, PyObject *names,
                                      PyObject *total)
 {
-    int before = pyctm_guard_begin(state);
+    int before = pyctm_state_self_scope_begin(state);
     PyObject *result = make_traceback_object_new(state, frames, names, total);
-    pyctm_guard_end(state, before);
+    pyctm_state_self_scope_end(state, before);
     return result;
 }
 

@@ -4,33 +4,38 @@
  * is a `_core`, the list is made of it. An instance whose own `_traces` was set is list-backed from then on, whatever
  * other attributes it has. */
 #include "types/traces.h"
-#include "types/support.h"
+#include "types/args.h"
+#include "types/compare.h"
+#include "types/errors.h"
+#include "types/instances.h"
+#include "types/self_scope.h"
+#include "types/sequence.h"
 
-static pyctm_core_object *handle_of(pyctm_state *state, PyObject *self)
+static pyctm_snapshot_handle *handle_of(pyctm_state *state, PyObject *self)
 {
     if (pyctm_dict_object_get(self, state->text.private_traces) != NULL) {
         return NULL;
     }
-    PyObject *core = pyctm_dict_object_get(self, state->text.core);
-    if (core == NULL || !Py_IS_TYPE(core, state->core_type)) {
+    PyObject *handle = pyctm_dict_object_get(self, state->text.handle);
+    if (handle == NULL || !Py_IS_TYPE(handle, state->handle_type)) {
         return NULL;
     }
-    return (pyctm_core_object *)core;
+    return (pyctm_snapshot_handle *)handle;
 }
 
-pyctm_core_object *pyctm_traces_core(pyctm_state *state, PyObject *traces)
+pyctm_snapshot_handle *pyctm_handle_of_traces(pyctm_state *state, PyObject *traces)
 {
     return Py_IS_TYPE(traces, state->traces_type) ? handle_of(state, traces) : NULL;
 }
 
-PyObject *pyctm_traces_object_new(pyctm_state *state, pyctm_core_object *core)
+PyObject *pyctm_traces_object_new(pyctm_state *state, pyctm_snapshot_handle *handle)
 {
     PyTypeObject *type = state->traces_type;
     PyObject *self = type->tp_alloc(type, 0);
-    if (self != NULL && PyObject_SetAttr(self, state->text.core, (PyObject *)core) < 0) {
+    if (self != NULL && PyObject_SetAttr(self, state->text.handle, (PyObject *)handle) < 0) {
         Py_CLEAR(self);
     }
-    Py_DECREF(core);
+    Py_DECREF(handle);
     return self;
 }
 
@@ -57,17 +62,17 @@ static PyObject *traces_getattro(PyObject *self, PyObject *name)
     }
     PyObject *type, *exception, *traceback;
     PyErr_Fetch(&type, &exception, &traceback);
-    pyctm_core_object *core = handle_of(state, self);
-    if (core == NULL) {
+    pyctm_snapshot_handle *handle = handle_of(state, self);
+    if (handle == NULL) {
         PyErr_Restore(type, exception, traceback);
         return NULL;
     }
     Py_XDECREF(type);
     Py_XDECREF(exception);
     Py_XDECREF(traceback);
-    Py_INCREF((PyObject *)core); /* a collection may run code that drops the last reference */
-    PyObject *list = pyctm_core_list(core);
-    Py_DECREF((PyObject *)core);
+    Py_INCREF((PyObject *)handle); /* a collection may run code that drops the last reference */
+    PyObject *list = pyctm_handle_list(handle);
+    Py_DECREF((PyObject *)handle);
     return list;
 }
 
@@ -79,10 +84,10 @@ static PyObject *backing_of(pyctm_state *state, PyObject *self)
 
 /* --- sequence --- */
 
-static Py_ssize_t core_length(pyctm_core_object *core)
+static Py_ssize_t handle_length(pyctm_snapshot_handle *handle)
 {
-    if (core->info.live_blocks <= (uint64_t)PY_SSIZE_T_MAX) {
-        return (Py_ssize_t)core->info.live_blocks;
+    if (handle->info.live_blocks <= (uint64_t)PY_SSIZE_T_MAX) {
+        return (Py_ssize_t)handle->info.live_blocks;
     }
     PyErr_SetString(PyExc_OverflowError, "cannot fit 'int' into an index-sized integer");
     return -1;
@@ -91,9 +96,9 @@ static Py_ssize_t core_length(pyctm_core_object *core)
 static Py_ssize_t traces_length(PyObject *self)
 {
     pyctm_state *state = pyctm_state_of(self);
-    pyctm_core_object *core = pyctm_traces_core(state, self);
-    if (core != NULL) {
-        return core_length(core);
+    pyctm_snapshot_handle *handle = pyctm_handle_of_traces(state, self);
+    if (handle != NULL) {
+        return handle_length(handle);
     }
     PyObject *backing = backing_of(state, self);
     if (backing == NULL) {
@@ -105,22 +110,22 @@ static Py_ssize_t traces_length(PyObject *self)
 }
 
 /* A Trace of the block. */
-static PyObject *core_trace(pyctm_core_object *core, uint32_t site)
+static PyObject *handle_trace(pyctm_snapshot_handle *handle, uint32_t site)
 {
-    pyctm_state *state = pyctm_state_of((PyObject *)core);
-    uint32_t traceback = ctm_snapshot_sites(core->snapshot)[site].traceback;
-    uint32_t labels = ctm_snapshot_sites(core->snapshot)[site].labels;
-    int before = pyctm_guard_begin(state);
-    PyObject *names = NULL, *raw = pyctm_core_raw(core, site), *trace = NULL;
+    pyctm_state *state = pyctm_state_of((PyObject *)handle);
+    uint32_t traceback = ctm_snapshot_sites(handle->snapshot)[site].traceback;
+    uint32_t labels = ctm_snapshot_sites(handle->snapshot)[site].labels;
+    int before = pyctm_state_self_scope_begin(state);
+    PyObject *names = NULL, *raw = pyctm_handle_raw(handle, site), *trace = NULL;
     if (raw != NULL) {
-        names = pyctm_core_names(core, traceback);
+        names = pyctm_handle_names(handle, traceback);
     }
-    pyctm_guard_end(state, before);
+    pyctm_state_self_scope_end(state, before);
     if (names != NULL) {
         trace = pyctm_trace_object_new(state, raw, names);
     }
     if (trace != NULL && labels != 0 &&
-        pyctm_trace_set_labels(trace, pyctm_core_labels(core, labels)) < 0) {
+        pyctm_trace_set_labels(trace, pyctm_handle_labels(handle, labels)) < 0) {
         Py_CLEAR(trace);
     }
     Py_XDECREF(raw);
@@ -128,25 +133,25 @@ static PyObject *core_trace(pyctm_core_object *core, uint32_t site)
     return trace;
 }
 
-static PyObject *core_item(pyctm_core_object *core, Py_ssize_t index)
+static PyObject *handle_item(pyctm_snapshot_handle *handle, Py_ssize_t index)
 {
-    if (index < 0 || (uint64_t)index >= core->info.live_blocks) {
+    if (index < 0 || (uint64_t)index >= handle->info.live_blocks) {
         PyErr_SetString(PyExc_IndexError, "list index out of range");
         return NULL;
     }
-    return core_trace(core, ctm_snapshot_trace_site(core->snapshot, (uint64_t)index));
+    return handle_trace(handle, ctm_snapshot_trace_site(handle->snapshot, (uint64_t)index));
 }
 
-static PyObject *core_slice(pyctm_core_object *core, PyObject *slice)
+static PyObject *handle_slice(pyctm_snapshot_handle *handle, PyObject *slice)
 {
-    Py_ssize_t start, stop, step, length = core_length(core);
+    Py_ssize_t start, stop, step, length = handle_length(handle);
     if (length < 0 || PySlice_Unpack(slice, &start, &stop, &step) < 0) {
         return NULL;
     }
     Py_ssize_t n = PySlice_AdjustIndices(length, &start, &stop, step);
     PyObject *result = PyTuple_New(n);
     for (Py_ssize_t i = 0; result != NULL && i < n; i++) {
-        PyObject *trace = core_item(core, start + i * step);
+        PyObject *trace = handle_item(handle, start + i * step);
         if (trace == NULL) {
             Py_CLEAR(result);
         } else {
@@ -156,21 +161,21 @@ static PyObject *core_slice(pyctm_core_object *core, PyObject *slice)
     return result;
 }
 
-static PyObject *core_subscript(pyctm_core_object *core, PyObject *index)
+static PyObject *handle_subscript(pyctm_snapshot_handle *handle, PyObject *index)
 {
     if (PySlice_Check(index)) {
-        return core_slice(core, index);
+        return handle_slice(handle, index);
     }
     if (!PyIndex_Check(index)) {
         PyErr_Format(PyExc_TypeError, "list indices must be integers or slices, not %.200s",
                      Py_TYPE(index)->tp_name);
         return NULL;
     }
-    Py_ssize_t length = core_length(core), i = PyNumber_AsSsize_t(index, PyExc_IndexError);
+    Py_ssize_t length = handle_length(handle), i = PyNumber_AsSsize_t(index, PyExc_IndexError);
     if (length < 0 || (i == -1 && PyErr_Occurred())) {
         return NULL;
     }
-    return core_item(core, i < 0 ? i + length : i);
+    return handle_item(handle, i < 0 ? i + length : i);
 }
 
 /* tuple(Trace(raw) for raw in raws) */
@@ -211,24 +216,24 @@ static PyObject *backing_subscript(pyctm_state *state, PyObject *self, PyObject 
 static PyObject *traces_subscript(PyObject *self, PyObject *index)
 {
     pyctm_state *state = pyctm_state_of(self);
-    pyctm_core_object *core = pyctm_traces_core(state, self);
-    if (core == NULL) {
+    pyctm_snapshot_handle *handle = pyctm_handle_of_traces(state, self);
+    if (handle == NULL) {
         return backing_subscript(state, self, index);
     }
-    Py_INCREF(core); /* `index` may run code that drops the last reference */
-    PyObject *result = core_subscript(core, index);
-    Py_DECREF(core);
+    Py_INCREF(handle); /* `index` may run code that drops the last reference */
+    PyObject *result = handle_subscript(handle, index);
+    Py_DECREF(handle);
     return result;
 }
 
 /* The interpreter has added the length to a negative index already. */
 static PyObject *traces_item(PyObject *self, Py_ssize_t index)
 {
-    pyctm_core_object *core = pyctm_traces_core(pyctm_state_of(self), self);
-    if (core != NULL) {
-        Py_INCREF((PyObject *)core); /* a collection may run code that drops the last reference */
-        PyObject *trace = core_item(core, index);
-        Py_DECREF((PyObject *)core);
+    pyctm_snapshot_handle *handle = pyctm_handle_of_traces(pyctm_state_of(self), self);
+    if (handle != NULL) {
+        Py_INCREF((PyObject *)handle); /* a collection may run code that drops the last reference */
+        PyObject *trace = handle_item(handle, index);
+        Py_DECREF((PyObject *)handle);
         return trace;
     }
     PyObject *number = PyLong_FromSsize_t(index);
@@ -260,14 +265,14 @@ static bool may_equal(const ctm_site *row, PyObject *raw)
     return value == row->block_size;
 }
 
-static int core_contains(pyctm_core_object *core, PyObject *raw)
+static int handle_contains(pyctm_snapshot_handle *handle, PyObject *raw)
 {
-    const ctm_site *sites = ctm_snapshot_sites(core->snapshot);
-    for (uint32_t site = 1; site <= core->info.sites; site++) {
-        if (pyctm_core_live(core, site) == 0 || !may_equal(&sites[site], raw)) {
+    const ctm_site *sites = ctm_snapshot_sites(handle->snapshot);
+    for (uint32_t site = 1; site <= handle->info.sites; site++) {
+        if (pyctm_handle_live(handle, site) == 0 || !may_equal(&sites[site], raw)) {
             continue;
         }
-        PyObject *own = pyctm_core_raw(core, site);
+        PyObject *own = pyctm_handle_raw(handle, site);
         int same = own != NULL ? PyObject_RichCompareBool(own, raw, Py_EQ) : -1;
         Py_XDECREF(own);
         if (same != 0) {
@@ -285,14 +290,14 @@ static int traces_contains(PyObject *self, PyObject *trace)
     if (raw == NULL) {
         return -1;
     }
-    pyctm_core_object *core =
-        (pyctm_core_object *)Py_XNewRef((PyObject *)pyctm_traces_core(state, self));
-    if (core != NULL) {
-        result = core_contains(core, raw);
+    pyctm_snapshot_handle *handle =
+        (pyctm_snapshot_handle *)Py_XNewRef((PyObject *)pyctm_handle_of_traces(state, self));
+    if (handle != NULL) {
+        result = handle_contains(handle, raw);
     } else if ((backing = backing_of(state, self)) != NULL) {
         result = PySequence_Contains(backing, raw);
     }
-    Py_XDECREF((PyObject *)core);
+    Py_XDECREF((PyObject *)handle);
     Py_XDECREF(backing);
     Py_DECREF(raw);
     return result;
@@ -301,17 +306,18 @@ static int traces_contains(PyObject *self, PyObject *trace)
 /* --- equality --- */
 
 /* Returns the next site with live blocks; 0 at the end. */
-static uint32_t next_live(pyctm_core_object *core, uint32_t site)
+static uint32_t next_live(pyctm_snapshot_handle *handle, uint32_t site)
 {
-    while (++site <= core->info.sites) {
-        if (pyctm_core_live(core, site) != 0) {
+    while (++site <= handle->info.sites) {
+        if (pyctm_handle_live(handle, site) != 0) {
             return site;
         }
     }
     return 0;
 }
 
-static int core_same_core(pyctm_state *state, pyctm_core_object *a, pyctm_core_object *b)
+static int handle_same_handle(pyctm_state *state, pyctm_snapshot_handle *a,
+                              pyctm_snapshot_handle *b)
 {
     bool equal = false;
     ctm_status status;
@@ -335,12 +341,12 @@ static PyObject *item_if_there(PyObject *sequence, Py_ssize_t i)
                                             : PyTuple_GET_ITEM(sequence, i));
 }
 
-static int site_same_items(pyctm_core_object *core, uint32_t site, PyObject *sequence,
+static int site_same_items(pyctm_snapshot_handle *handle, uint32_t site, PyObject *sequence,
                            Py_ssize_t *at)
 {
-    PyObject *raw = pyctm_core_raw(core, site);
+    PyObject *raw = pyctm_handle_raw(handle, site);
     int same = raw != NULL ? 1 : -1;
-    for (uint64_t live = pyctm_core_live(core, site); same > 0 && live > 0; live--) {
+    for (uint64_t live = pyctm_handle_live(handle, site); same > 0 && live > 0; live--) {
         PyObject *item = item_if_there(sequence, (*at)++);
         same = item != NULL ? PyObject_RichCompareBool(raw, item, Py_EQ) : 0;
         Py_XDECREF(item);
@@ -349,15 +355,16 @@ static int site_same_items(pyctm_core_object *core, uint32_t site, PyObject *seq
     return same;
 }
 
-static int core_same_items(pyctm_core_object *core, PyObject *sequence)
+static int handle_same_items(pyctm_snapshot_handle *handle, PyObject *sequence)
 {
     Py_ssize_t at = 0;
     int same = 1;
-    if ((uint64_t)Py_SIZE(sequence) != core->info.live_blocks) {
+    if ((uint64_t)Py_SIZE(sequence) != handle->info.live_blocks) {
         return 0;
     }
-    for (uint32_t site = next_live(core, 0); same > 0 && site != 0; site = next_live(core, site)) {
-        same = site_same_items(core, site, sequence, &at);
+    for (uint32_t site = next_live(handle, 0); same > 0 && site != 0;
+         site = next_live(handle, site)) {
+        same = site_same_items(handle, site, sequence, &at);
     }
     return same;
 }
@@ -367,13 +374,14 @@ static PyObject *bool_or_error(int truth)
     return truth < 0 ? NULL : PyBool_FromLong(truth);
 }
 
-/* self._traces == other._traces. A tuple with the same traces as a core counts as equal,
+/* self._traces == other._traces. A tuple with the same traces as core-backed ones counts as equal,
  * because a snapshot of a tuple becomes core-backed by dump and load. */
 static PyObject *compare_backings(pyctm_state *state, PyObject *self, PyObject *other)
 {
-    pyctm_core_object *a = pyctm_traces_core(state, self), *b = pyctm_traces_core(state, other);
+    pyctm_snapshot_handle *a = pyctm_handle_of_traces(state, self),
+                          *b = pyctm_handle_of_traces(state, other);
     if (a != NULL && b != NULL) {
-        return bool_or_error(core_same_core(state, a, b));
+        return bool_or_error(handle_same_handle(state, a, b));
     }
     PyObject *result = NULL, *mine = a != NULL ? NULL : backing_of(state, self);
     if (a == NULL && mine == NULL) {
@@ -386,13 +394,13 @@ static PyObject *compare_backings(pyctm_state *state, PyObject *self, PyObject *
     }
     PyObject *plain = a != NULL ? theirs : b != NULL ? mine : NULL;
     if (plain != NULL && (PyList_CheckExact(plain) || PyTuple_CheckExact(plain))) {
-        result = bool_or_error(core_same_items(a != NULL ? a : b, plain));
+        result = bool_or_error(handle_same_items(a != NULL ? a : b, plain));
     } else {
         if (mine == NULL) {
-            mine = pyctm_core_list(a);
+            mine = pyctm_handle_list(a);
         }
         if (theirs == NULL) {
-            theirs = pyctm_core_list(b);
+            theirs = pyctm_handle_list(b);
         }
         if (mine != NULL && theirs != NULL) {
             result = PyObject_RichCompare(mine, theirs, Py_EQ);
@@ -414,8 +422,8 @@ static PyObject *traces_equal(PyObject *self, PyObject *other)
         Py_RETURN_NOTIMPLEMENTED;
     }
     /* These references keep the handles alive, whatever code the comparison runs. */
-    PyObject *a = Py_XNewRef((PyObject *)pyctm_traces_core(state, self));
-    PyObject *b = Py_XNewRef((PyObject *)pyctm_traces_core(state, other));
+    PyObject *a = Py_XNewRef((PyObject *)pyctm_handle_of_traces(state, self));
+    PyObject *b = Py_XNewRef((PyObject *)pyctm_handle_of_traces(state, other));
     PyObject *result = compare_backings(state, self, other);
     Py_XDECREF(a);
     Py_XDECREF(b);

@@ -1,13 +1,14 @@
 /* types.c: makes the types and the objects that they share, and adds the types to the module. */
 #include "types/types.h"
-#include "types/history.h"
-#include "types/support.h"
+#include "types/idioms.h"
 
 static int intern_texts(pyctm_state *state)
 {
-#define PYCTM_TEXT_INTERN(field, value)                                  \
-    if ((state->text.field = PyUnicode_InternFromString(value)) == NULL) \
-        return -1;
+#define PYCTM_TEXT_INTERN(field, value)                    \
+    state->text.field = PyUnicode_InternFromString(value); \
+    if (state->text.field == NULL) {                       \
+        return -1;                                         \
+    }
     PYCTM_TEXTS(PYCTM_TEXT_INTERN)
 #undef PYCTM_TEXT_INTERN
     return 0;
@@ -38,38 +39,24 @@ static int import_modules(pyctm_state *state)
 
 static int make_types(PyObject *module, pyctm_state *state)
 {
-    int (*const inits[])(PyObject *, pyctm_state *) = {
-        pyctm_core_type_init,          pyctm_history_type_init,
-        pyctm_frame_type_init,         pyctm_traceback_type_init,
-        pyctm_trace_type_init,         pyctm_traces_type_init,
-        pyctm_statistic_type_init,     pyctm_statistic_diff_type_init,
-        pyctm_base_filter_type_init,   pyctm_filter_type_init,
-        pyctm_domain_filter_type_init, pyctm_label_filter_type_init,
-        pyctm_snapshot_type_init,      pyctm_file_error_init,
-        pyctm_functions_init,          pyctm_recording_type_init,
-        pyctm_box_type_init,
-    };
-    for (size_t i = 0; i < sizeof inits / sizeof inits[0]; i++) {
-        if (inits[i](module, state) < 0) {
-            return -1;
-        }
+#define PYCTM_TYPE_MAKE(name)                          \
+    if (pyctm_##name##_type_init(module, state) < 0) { \
+        return -1;                                     \
     }
-    return 0;
+    PYCTM_TYPES(PYCTM_TYPE_MAKE)
+#undef PYCTM_TYPE_MAKE
+    return pyctm_file_error_init(module, state) < 0 || pyctm_functions_init(module, state) < 0 ? -1
+                                                                                               : 0;
 }
 
 static int add_types(PyObject *module, const pyctm_state *state)
 {
-    PyTypeObject *const types[] = {
-        state->frame_type,        state->traceback_type, state->trace_type,
-        state->traces_type,       state->statistic_type, state->statistic_diff_type,
-        state->base_filter_type,  state->filter_type,    state->domain_filter_type,
-        state->label_filter_type, state->snapshot_type,
-    };
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-        if (PyModule_AddType(module, types[i]) < 0) {
-            return -1;
-        }
+#define PYCTM_TYPE_ADD(name)                                \
+    if (PyModule_AddType(module, state->name##_type) < 0) { \
+        return -1;                                          \
     }
+    PYCTM_PUBLIC_TYPES(PYCTM_TYPE_ADD)
+#undef PYCTM_TYPE_ADD
     return PyModule_AddObjectRef(module, "Traces", (PyObject *)state->traces_type);
 }
 
@@ -99,27 +86,25 @@ int pyctm_types_init(PyObject *module, pyctm_state *state)
     return register_sequences(state);
 }
 
-/* clang-format off */
-#define PYCTM_OWNED(X)                                                                            \
-    X(frame_type) X(traceback_type) X(trace_type) X(traces_type) X(statistic_type)              \
-    X(statistic_diff_type) X(base_filter_type) X(filter_type) X(domain_filter_type)             \
-    X(label_filter_type) X(snapshot_type) X(core_type) X(history_type) X(file_error) X(core_decode) X(recording_type) X(box_type) X(iterable) X(linecache) \
-    X(fnmatch_module) X(os_path) X(provide)
-/* clang-format on */
-
 int pyctm_types_traverse(pyctm_state *state, visitproc visit, void *arg)
 {
-#define PYCTM_VISIT_FIELD(field) Py_VISIT(state->field);
-    PYCTM_OWNED(PYCTM_VISIT_FIELD)
-#undef PYCTM_VISIT_FIELD
+#define PYCTM_TYPE_VISIT(name) Py_VISIT(state->name##_type);
+    PYCTM_TYPES(PYCTM_TYPE_VISIT)
+#undef PYCTM_TYPE_VISIT
+#define PYCTM_OBJECT_VISIT(field) Py_VISIT(state->field);
+    PYCTM_OBJECTS(PYCTM_OBJECT_VISIT)
+#undef PYCTM_OBJECT_VISIT
     return 0;
 }
 
 void pyctm_types_clear(pyctm_state *state)
 {
-#define PYCTM_CLEAR_FIELD(field) Py_CLEAR(state->field);
-    PYCTM_OWNED(PYCTM_CLEAR_FIELD)
-#undef PYCTM_CLEAR_FIELD
+#define PYCTM_TYPE_CLEAR(name) Py_CLEAR(state->name##_type);
+    PYCTM_TYPES(PYCTM_TYPE_CLEAR)
+#undef PYCTM_TYPE_CLEAR
+#define PYCTM_OBJECT_CLEAR(field) Py_CLEAR(state->field);
+    PYCTM_OBJECTS(PYCTM_OBJECT_CLEAR)
+#undef PYCTM_OBJECT_CLEAR
 #define PYCTM_CLEAR_TEXT(field, value) Py_CLEAR(state->text.field);
     PYCTM_TEXTS(PYCTM_CLEAR_TEXT)
 #undef PYCTM_CLEAR_TEXT

@@ -9,8 +9,8 @@
  *                 list, nothing else, for the same reason.
  *
  * The traces of a snapshot are of two kinds. List-backed: `_traces` in the instance dict is the object that the user
- * passed. Core-backed: `_core` in the instance dict is a `Core` (core_object.h), an immutable handle on a ctm_snapshot;
- * `_traces` is then made on demand.
+ * passed. Core-backed: `_core` in the instance dict is a `SnapshotHandle` (snapshot_handle.h), an immutable handle on a
+ * ctm_snapshot; `_traces` is then made on demand.
  *
  * All functions need the GIL. They return new references unless stated otherwise; NULL or -1 with an exception set on
  * failure.
@@ -36,7 +36,7 @@
 #define PYCTM_TEXTS(X)                                                                            \
     X(frame, "_frame") X(frames, "_frames") X(total_nframe, "total_nframe")                     \
     X(private_total, "_total_nframe") X(filename, "filename") X(lineno, "lineno")               \
-    X(private_trace, "_trace") X(private_traces, "_traces") X(core, "_core")                    \
+    X(private_trace, "_trace") X(private_traces, "_traces") X(handle, "_core")                    \
     X(traces, "traces") X(traceback_limit, "traceback_limit") X(traceback, "traceback")         \
     X(domain, "domain") X(private_domain, "_domain") X(size, "size") X(count, "count")          \
     X(history, "_history") X(size_diff, "size_diff") X(count_diff, "count_diff") X(inclusive, "inclusive")             \
@@ -52,34 +52,38 @@
     X(by_function, "function") X(pyc, ".pyc") X(offset, "offset") X(reason, "reason")
 /* clang-format on */
 
+/* The types, in the order in which they are made: a base is before its subclasses. X(name): the state has a field
+ * `name_type`, and a file of its own has `pyctm_name_type_init`, which makes the type and stores it there. The public
+ * ones are added to the module. This list and the next one are all that is visited and cleared. */
+/* clang-format off */
+#define PYCTM_PUBLIC_TYPES(X)                                                                   \
+    X(frame) X(traceback) X(trace) X(traces) X(statistic) X(statistic_diff) X(base_filter)      \
+    X(filter) X(domain_filter) X(label_filter) X(snapshot)
+#define PYCTM_TYPES(X) X(handle) X(history) X(recording) X(box) PYCTM_PUBLIC_TYPES(X)
+
+/* The other objects of the state: X(field). */
+#define PYCTM_OBJECTS(X)                                                                        \
+    X(file_error)     /* exception class FileError */                                           \
+    X(handle_decode)  /* the module's function _core_decode */                                  \
+    X(iterable)       /* collections.abc.Iterable */                                            \
+    X(linecache)      /* modules whose functions are looked up at each call, as */              \
+    X(fnmatch_module) /* tracemalloc.py does, because tests replace them */                     \
+    X(os_path)                                                                                  \
+    X(provide)        /* of the package: see pyctm_package_function; NULL: not registered yet */
+/* clang-format on */
+
 /* Part of the module's state: PyModule_GetState(module) must point to it, so it is the first member. Owned references,
- * except where stated. */
+ * except where stated. Written with the GIL held, nearly all once, when the module is made. */
 typedef struct pyctm_state {
-    PyTypeObject *frame_type;
-    PyTypeObject *traceback_type;
-    PyTypeObject *trace_type;
-    PyTypeObject *traces_type;
-    PyTypeObject *statistic_type;
-    PyTypeObject *statistic_diff_type;
-    PyTypeObject *base_filter_type;
-    PyTypeObject *filter_type;
-    PyTypeObject *domain_filter_type;
-    PyTypeObject *label_filter_type;
-    PyTypeObject *snapshot_type;
-    PyTypeObject *core_type;
-    PyTypeObject *history_type;
-    PyTypeObject *recording_type;
-    PyTypeObject *box_type;
-    PyObject *file_error;     /* exception class FileError */
-    PyObject *core_decode;    /* the module's function _core_decode */
-    PyObject *iterable;       /* collections.abc.Iterable */
-    PyObject *linecache;      /* modules whose functions are looked up at each call, as */
-    PyObject *fnmatch_module; /* tracemalloc.py does, because tests replace them */
-    PyObject *os_path;
-    PyObject *provide; /* of the package: see pyctm_package_function; NULL: not registered yet */
+#define PYCTM_TYPE_FIELD(name) PyTypeObject *name##_type;
+    PYCTM_TYPES(PYCTM_TYPE_FIELD)
+#undef PYCTM_TYPE_FIELD
+#define PYCTM_OBJECT_FIELD(field) PyObject *field;
+    PYCTM_OBJECTS(PYCTM_OBJECT_FIELD)
+#undef PYCTM_OBJECT_FIELD
     /* Switches the attribution of the calling thread's allocations to this package on (1), or back to the value that
      * this function returned. Set by module.c, NULL until then. */
-    int (*guard_set)(struct pyctm_state *state, int on);
+    int (*self_scope_set)(struct pyctm_state *state, int on);
     struct {
 #define PYCTM_TEXT_FIELD(field, text) PyObject *field;
         PYCTM_TEXTS(PYCTM_TEXT_FIELD)
@@ -97,8 +101,8 @@ int pyctm_types_init(PyObject *module, pyctm_state *state);
 int pyctm_types_traverse(pyctm_state *state, visitproc visit, void *arg);
 void pyctm_types_clear(pyctm_state *state);
 
-/* A Snapshot whose traces are core-backed. Steals `core`, also on failure. */
-PyObject *pyctm_snapshot_object_new(pyctm_state *state, ctm_snapshot *core,
+/* A Snapshot whose traces are core-backed. Steals `snapshot`, also on failure. */
+PyObject *pyctm_snapshot_object_new(pyctm_state *state, ctm_snapshot *snapshot,
                                     PyObject *traceback_limit);
 /* `frames`: stdlib's raw frames, most recent first (any sequence). `names`: the frames' function names in the same
  * order, a tuple of str or None; NULL: not known. `total`: an int or None; NULL means None. */
@@ -114,11 +118,6 @@ PyObject *pyctm_recording_object_open(PyObject *module, PyObject *path);
 PyObject *pyctm_box_object_open(PyObject *module, PyObject *path);
 /* Its present state, as a Snapshot; errors name `filename`. */
 PyObject *pyctm_box_load(pyctm_state *state, const char *path, PyObject *filename);
-
-/* Raises the exception for `status` and returns NULL. `filename` (an object, or NULL) and `error` (or NULL) add details
- * to CTM_ERR_IO (with errno) and CTM_ERR_FORMAT. */
-PyObject *pyctm_status_raise(pyctm_state *state, ctm_status status, PyObject *filename,
-                             const ctm_file_error *error);
 
 /* --- among the types --- */
 
@@ -144,20 +143,9 @@ PyObject *pyctm_format_size(PyObject *size, int sign);
 PyObject *pyctm_normalize_filename(pyctm_state *state, PyObject *filename);
 
 /* For each type: makes it and stores it in the state. `module` is its module. */
-int pyctm_frame_type_init(PyObject *module, pyctm_state *state);
-int pyctm_traceback_type_init(PyObject *module, pyctm_state *state);
-int pyctm_trace_type_init(PyObject *module, pyctm_state *state);
-int pyctm_traces_type_init(PyObject *module, pyctm_state *state);
-int pyctm_statistic_type_init(PyObject *module, pyctm_state *state);
-int pyctm_statistic_diff_type_init(PyObject *module, pyctm_state *state);
-int pyctm_base_filter_type_init(PyObject *module, pyctm_state *state);
-int pyctm_filter_type_init(PyObject *module, pyctm_state *state);
-int pyctm_domain_filter_type_init(PyObject *module, pyctm_state *state);
-int pyctm_label_filter_type_init(PyObject *module, pyctm_state *state);
-int pyctm_snapshot_type_init(PyObject *module, pyctm_state *state);
-int pyctm_core_type_init(PyObject *module, pyctm_state *state);
-int pyctm_recording_type_init(PyObject *module, pyctm_state *state);
-int pyctm_box_type_init(PyObject *module, pyctm_state *state);
+#define PYCTM_TYPE_INIT(name) int pyctm_##name##_type_init(PyObject *module, pyctm_state *state);
+PYCTM_TYPES(PYCTM_TYPE_INIT)
+#undef PYCTM_TYPE_INIT
 int pyctm_file_error_init(PyObject *module, pyctm_state *state);
 int pyctm_functions_init(PyObject *module, pyctm_state *state);
 

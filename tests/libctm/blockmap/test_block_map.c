@@ -136,7 +136,7 @@ static void test_leaf_refused(void)
 }
 
 /* Neither leaf nor overflow: an error, and nothing has changed. */
-static void test_nothing_to_be_had(void)
+static void test_out_of_memory(void)
 {
     struct ctmi_block_map *map = new_map();
     uint32_t old = 99;
@@ -270,8 +270,8 @@ static void test_threads(void)
 }
 
 TEST_LIST = {
-    TEST(test_addresses),    TEST(test_overflow),          TEST(test_kept_room),
-    TEST(test_leaf_refused), TEST(test_nothing_to_be_had), TEST(test_seek_and_replace),
-    TEST(test_memos),        TEST(test_empty_and_fill),    TEST(test_threads),
+    TEST(test_addresses),    TEST(test_overflow),       TEST(test_kept_room),
+    TEST(test_leaf_refused), TEST(test_out_of_memory),  TEST(test_seek_and_replace),
+    TEST(test_memos),        TEST(test_empty_and_fill), TEST(test_threads),
     TEST_LIST_END,
 };

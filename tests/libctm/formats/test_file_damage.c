@@ -244,7 +244,7 @@ static void test_double_rows(void)
         memmove(at + cases[i].to, at + cases[i].from, cases[i].size);
         repair(bytes, size);
         if (CHECK_EQ(decode_copy(bytes, size, &error), CTM_ERR_FORMAT)) {
-            CHECK_STR(error.reason, "a row stands twice in its table");
+            CHECK_STR(error.reason, "a duplicate row");
         }
         free(bytes);
     }

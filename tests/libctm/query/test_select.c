@@ -186,23 +186,23 @@ static void test_unknown(void)
     ctm_snapshot_unref(known);
 }
 
-static void test_keep(void)
+static void test_select_counts(void)
 {
-    uint64_t state = 8, keep[RUNS + 1] = {0}, blocks = 0;
+    uint64_t state = 8, counts[RUNS + 1] = {0}, blocks = 0;
     ctm_snapshot *snapshot = random_snapshot(&state, true), *kept;
     uint32_t next = 1;
     for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
-        keep[id] = check_random(&state) % (ctmi_site_live(&snapshot->sites[id]) + 1);
-        blocks += keep[id];
+        counts[id] = check_random(&state) % (ctmi_site_live(&snapshot->sites[id]) + 1);
+        blocks += counts[id];
     }
-    REQUIRE(ctm_snapshot_keep(snapshot, keep, &kept) == CTM_OK);
+    REQUIRE(ctm_snapshot_select(snapshot, counts, &kept) == CTM_OK);
     for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
-        if (keep[id] == 0) {
+        if (counts[id] == 0) {
             continue;
         }
         const ctm_site *row = &kept->sites[next++];
         CHECK(same_place(row, &snapshot->sites[id]));
-        CHECK(row->allocated == keep[id] && row->freed == 0 && row->at_peak == 0);
+        CHECK(row->allocated == counts[id] && row->freed == 0 && row->at_peak == 0);
     }
     CHECK_EQ(kept->info.sites, next - 1);
     CHECK_EQ(kept->info.live_blocks, blocks);
@@ -212,8 +212,8 @@ static void test_keep(void)
     CHECK(same_tables(snapshot, kept));
     ctm_snapshot_unref(kept);
     kept = NULL;
-    keep[1] = ctmi_site_live(&snapshot->sites[1]) + 1;
-    CHECK_EQ(ctm_snapshot_keep(snapshot, keep, &kept), CTM_ERR_INVALID);
+    counts[1] = ctmi_site_live(&snapshot->sites[1]) + 1;
+    CHECK_EQ(ctm_snapshot_select(snapshot, counts, &kept), CTM_ERR_INVALID);
     CHECK(kept == NULL);
     ctm_snapshot_unref(snapshot);
 }
@@ -268,23 +268,23 @@ static void test_sample(void)
     ctm_snapshot_unref(peak);
 }
 
-static ctm_status call(const ctm_snapshot *snapshot, int which, const uint64_t *keep,
+static ctm_status call(const ctm_snapshot *snapshot, int which, const uint64_t *counts,
                        ctm_snapshot **out)
 {
     return which == 0 ? ctm_snapshot_at_peak(snapshot, out)
-                      : ctm_snapshot_keep(snapshot, keep, out);
+                      : ctm_snapshot_select(snapshot, counts, out);
 }
 
 static void test_no_memory(void)
 {
-    uint64_t state = 9, keep[RUNS + 1] = {0};
+    uint64_t state = 9, counts[RUNS + 1] = {0};
     ctm_snapshot *snapshot = random_snapshot(&state, true);
     for (int which = 0; which < 2; which++) {
         ctm_snapshot *selected = NULL;
         long refused = 0;
         for (;; refused++) {
             atomic_store(&fault_at, refused + 1);
-            ctm_status status = call(snapshot, which, keep, &selected);
+            ctm_status status = call(snapshot, which, counts, &selected);
             bool reached = atomic_exchange(&fault_at, 0) == 0;
             CHECK_EQ(status, reached ? CTM_ERR_NOMEM : CTM_OK);
             CHECK((selected == NULL) == reached);
@@ -300,6 +300,6 @@ static void test_no_memory(void)
 }
 
 TEST_LIST = {
-    TEST(test_at_peak), TEST(test_filter), TEST(test_unknown),   TEST(test_keep),
+    TEST(test_at_peak), TEST(test_filter), TEST(test_unknown),   TEST(test_select_counts),
     TEST(test_huge),    TEST(test_sample), TEST(test_no_memory), TEST_LIST_END,
 };

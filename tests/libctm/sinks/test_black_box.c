@@ -115,11 +115,11 @@ static void test_growth(void)
 static void test_ends(void)
 {
     ctm_tracer *tracer;
-    ctm_box_lack lack;
+    ctm_black_box_lack lack;
     new_tracer(&tracer);
     CHECK_EQ(ctm_black_box_start(tracer, path), CTM_ERR_INVALID);
     fill(tracer, 2000);
-    ctm_box_info info = read_info();
+    ctm_black_box_info info = read_info();
     CHECK(info.running && info.ended_ns == 0 && info.end == CTM_BOX_NOT_ENDED);
     CHECK_EQ(info.pid, getpid());
     CHECK(ctm_black_box_state(tracer, &lack) && lack == CTM_BOX_COMPLETE);
@@ -182,7 +182,7 @@ static void test_fork(void)
     ctm_tracer_fork_before(tracer);
     const pid_t child = fork();
     if (child == 0) {
-        ctm_box_lack lack;
+        ctm_black_box_lack lack;
         ctm_tracer_fork_after_child(tracer);
         CHECK(!ctm_black_box_state(tracer, &lack));
         compare_with_tracer(tracer); /* the parent has not gone on yet */
@@ -262,7 +262,7 @@ static void check_kill(unsigned times)
 static void test_no_space(void)
 {
     ctm_tracer *tracer;
-    ctm_box_lack lack;
+    ctm_black_box_lack lack;
     ctm_snapshot_info info;
     struct rlimit before, small = {.rlim_cur = 3u << 20, .rlim_max = RLIM_INFINITY};
     REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
@@ -292,7 +292,7 @@ static void test_no_space(void)
 static void test_closed(void)
 {
     ctm_tracer *tracer;
-    ctm_box_lack lack;
+    ctm_black_box_lack lack;
     new_tracer(&tracer);
     fill(tracer, 100);
     close(ctmi_box_of(tracer)->fd);
@@ -320,7 +320,7 @@ static void on_other_fault(int number)
 static void check_cut(off_t size)
 {
     ctm_tracer *tracer;
-    ctm_box_lack lack;
+    ctm_black_box_lack lack;
     ctm_snapshot *snapshot;
     new_tracer(&tracer);
     fill(tracer, 3000);

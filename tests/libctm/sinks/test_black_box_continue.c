@@ -30,7 +30,7 @@ static void free_some(ctm_tracer *tracer, uint32_t from, uint32_t n)
 
 static void go_on(ctm_tracer *tracer)
 {
-    ctm_box_lack lack;
+    ctm_black_box_lack lack;
     CHECK_EQ(ctm_black_box_continue(tracer, path), CTM_OK);
     CHECK(ctm_black_box_state(tracer, &lack) && lack == CTM_BOX_COMPLETE);
     CHECK(read_info().running);
@@ -148,7 +148,7 @@ static bool is_there(void)
 static void test_refusals(void)
 {
     ctm_tracer *tracer;
-    ctm_box_lack lack;
+    ctm_black_box_lack lack;
     struct rlimit before, small;
     new_tracer_without(&tracer);
     fill(tracer, 50000);

@@ -66,7 +66,7 @@ static void go_on_from(ctm_tracer *tracer, uint32_t traceback)
 
 static void check_lost_and_end(ctm_tracer *tracer)
 {
-    ctm_box_lack lack;
+    ctm_black_box_lack lack;
     ctm_snapshot *snapshot;
     go_on_from(tracer, 9);
     allocate(tracer, BEFORE, AFTER);

@@ -67,14 +67,14 @@ static void test_faults(void)
         CHECK_EQ(status, CTM_OK);
         compare_with_tracer(tracer);
         check_end_is_final(tracer);
-        ctm_box *box;
+        ctm_black_box *box;
         ctm_snapshot *snapshot;
         atomic_store(&fault_at, at);
-        if (ctm_box_open(path, &box, NULL) == CTM_OK) {
-            if (ctm_box_snapshot(box, &snapshot, NULL) == CTM_OK) {
+        if (ctm_black_box_open(path, &box, NULL) == CTM_OK) {
+            if (ctm_black_box_snapshot(box, &snapshot, NULL) == CTM_OK) {
                 ctm_snapshot_unref(snapshot);
             }
-            ctm_box_close(box);
+            ctm_black_box_close(box);
         }
         atomic_store(&fault_at, 0);
         ctm_tracer_free(tracer);
@@ -111,16 +111,16 @@ static void write_file(const char *bytes, size_t size)
 /* Of each damaged file: a snapshot, or an error with a reason. */
 static unsigned open_damaged(void)
 {
-    ctm_box *box;
+    ctm_black_box *box;
     ctm_snapshot *snapshot;
     ctm_file_error error = {0, NULL};
-    ctm_status status = ctm_box_open(path, &box, &error);
+    ctm_status status = ctm_black_box_open(path, &box, &error);
     if (status == CTM_OK) {
-        status = ctm_box_snapshot(box, &snapshot, &error);
+        status = ctm_black_box_snapshot(box, &snapshot, &error);
         if (status == CTM_OK) {
             ctm_snapshot_unref(snapshot);
         }
-        ctm_box_close(box);
+        ctm_black_box_close(box);
     }
     CHECK(status == CTM_OK || status == CTM_ERR_FORMAT);
     CHECK(status == CTM_OK || error.reason != NULL);

@@ -63,11 +63,11 @@ static void check_snapshot(ctm_snapshot *snapshot)
     CHECK(info.sites <= LINES);
 }
 
-static void read_it(ctm_box *box)
+static void read_it(ctm_black_box *box)
 {
     ctm_snapshot *snapshot;
     ctm_file_error error = {0, "none"};
-    const ctm_status status = ctm_box_snapshot(box, &snapshot, &error);
+    const ctm_status status = ctm_black_box_snapshot(box, &snapshot, &error);
     if (status == CTM_OK) {
         check_snapshot(snapshot);
         ctm_snapshot_unref(snapshot);
@@ -104,7 +104,7 @@ static void test_longer_since(void)
 
 static void test_read_while_it_runs(void)
 {
-    ctm_box *box;
+    ctm_black_box *box;
     ready = mmap(NULL, sizeof *ready, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     REQUIRE(ready != MAP_FAILED);
     const pid_t program = fork();
@@ -115,14 +115,14 @@ static void test_read_while_it_runs(void)
     while (!atomic_load(ready)) {
         usleep(1000);
     }
-    REQUIRE(ctm_box_open(path, &box, NULL) == CTM_OK);
+    REQUIRE(ctm_black_box_open(path, &box, NULL) == CTM_OK);
     for (int i = 0; i < READINGS; i++) {
         read_it(box);
     }
     kill(program, SIGKILL);
     CHECK_EQ(waitpid(program, NULL, 0), program);
     read_it(box);
-    ctm_box_close(box);
+    ctm_black_box_close(box);
     unlink(path);
 }
 

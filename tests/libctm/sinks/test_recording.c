@@ -398,7 +398,7 @@ static void test_ticks_come_by_themselves(void)
     ctm_tracer_free(world.tracer);
 }
 
-static void test_file_of_somebody_else(void)
+static void test_file_of_another_program(void)
 {
     struct world world = new_world(4);
     ctm_recorder_state state;
@@ -568,7 +568,7 @@ TEST_LIST = {
     TEST(test_series),
     TEST(test_arguments),
     TEST(test_ticks_come_by_themselves),
-    TEST(test_file_of_somebody_else),
+    TEST(test_file_of_another_program),
     TEST(test_file_changes_under_the_reader),
     TEST(test_pause),
     TEST(test_fork),

@@ -154,7 +154,7 @@ static void test_tracer(void)
     REQUIRE(ctm_snapshot_by_label(snapshot, "key", &out) == CTM_OK);
     check_and_unref(out);
     uint64_t keep[32] = {0};
-    REQUIRE(ctm_snapshot_keep(snapshot, keep, &out) == CTM_OK);
+    REQUIRE(ctm_snapshot_select(snapshot, keep, &out) == CTM_OK);
     check_and_unref(out);
 
     ctm_tracer_clear(tracer); /* what happened to blocks that are forgotten is forgotten */
@@ -231,12 +231,12 @@ static void test_merge_long_text(void)
 static void check_box(const char *first, uint64_t count, uint32_t n)
 {
     ctm_snapshot *snapshot = read_box();
-    ctm_box *box;
+    ctm_black_box *box;
     const ctm_loss *losses;
     check_losses(snapshot, first, count, n);
-    REQUIRE(ctm_box_open(path, &box, NULL) == CTM_OK);
-    CHECK_EQ(ctm_box_losses(box, &losses), n);
-    ctm_box_close(box);
+    REQUIRE(ctm_black_box_open(path, &box, NULL) == CTM_OK);
+    CHECK_EQ(ctm_black_box_losses(box, &losses), n);
+    ctm_black_box_close(box);
     ctm_snapshot_unref(snapshot);
 }
 
@@ -262,13 +262,13 @@ static void test_box(void)
     CHECK(!read_info().exit_status_known); /* it has not ended */
     ctm_tracer_stop(tracer);
     check_box("somebody took them", 0, 1);
-    ctm_box *box;
-    ctm_box_info info;
-    REQUIRE(ctm_box_open(path, &box, NULL) == CTM_OK);
-    ctm_box_info_get(box, &info);
+    ctm_black_box *box;
+    ctm_black_box_info info;
+    REQUIRE(ctm_black_box_open(path, &box, NULL) == CTM_OK);
+    ctm_black_box_info_get(box, &info);
     CHECK_STR(info.end_text, "killed by?SIGKILL");
     CHECK(info.exit_status_known && info.exit_status == -9);
-    ctm_box_close(box);
+    ctm_black_box_close(box);
     ctm_tracer_free(tracer);
 }
 

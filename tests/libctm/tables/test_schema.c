@@ -236,16 +236,16 @@ static void try_in_box(int fd, const struct ctmi_box_control *control,
     const int n = bad_values(reference, 1, (uint32_t)tables[reference->to].count, values);
     REQUIRE(pread(fd, &before, 4, (off_t)(row + reference->byte)) == 4);
     for (int i = 0; i < n; i++) {
-        ctm_box *box;
+        ctm_black_box *box;
         ctm_snapshot *snapshot;
         ctm_file_error error = {0, NULL};
         REQUIRE(pwrite(fd, &values[i], 4, (off_t)(row + reference->byte)) == 4);
-        REQUIRE(ctm_box_open(path, &box, &error) == CTM_OK);
-        if (CHECK_EQ(ctm_box_snapshot(box, &snapshot, &error), CTM_ERR_FORMAT)) {
+        REQUIRE(ctm_black_box_open(path, &box, &error) == CTM_OK);
+        if (CHECK_EQ(ctm_black_box_snapshot(box, &snapshot, &error), CTM_ERR_FORMAT)) {
             CHECK_EQ(error.offset, row);
             CHECK_STR(error.reason, ctmi_schemas[reference->table].bad_reference);
         }
-        ctm_box_close(box);
+        ctm_black_box_close(box);
     }
     REQUIRE(pwrite(fd, &before, 4, (off_t)(row + reference->byte)) == 4);
 }

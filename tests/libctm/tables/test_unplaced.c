@@ -12,7 +12,7 @@
 #include "ctm/snapshot.h"
 #include "ctm/tracer.h"
 #include "faults.h"
-#include "tracer/shard.h"
+#include "tracer/tracer.h"
 
 /* Else few tables have to grow. */
 __attribute__((constructor)) static void begin_small(void)

@@ -14,7 +14,7 @@
 #include "ctm/snapshot.h"
 #include "ctm/statistics.h"
 #include "ctm/tracer.h"
-#include "tracer/shard.h"
+#include "tracer/tracer.h"
 
 #define INTERVAL (512u << 10)
 #define SEEDS 400

@@ -3,7 +3,8 @@
  * Model: a sink that writes down each call as a letter. It stands for any: a tracer knows no kind of sink.
  */
 #include "check.h"
-#include "tracer/shard.h"
+#include "tracer/peak.h"
+#include "tracer/tracer.h"
 
 struct notes {
     struct ctmi_sink sink; /* first */

@@ -6,7 +6,7 @@
 
 #include "ctm/snapshot.h"
 #include "ctm/tracer.h"
-#include "tracer/shard.h"
+#include "tracer/tracer.h"
 
 static ctm_tracer *new_tracer(void)
 {

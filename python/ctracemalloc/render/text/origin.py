@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 UNRECORDED_END = "killed, or by os._exit or exec"  # such an end is not recorded
 BLACK_BOX_ENDS = {RUNNING: "running", STOPPED: "stopped", EXIT: "with the program", UNRECORDED: UNRECORDED_END}
-RECORDING_ENDS = {**BLACK_BOX_ENDS, UNRECORDED: f"no end: it goes on, was {UNRECORDED_END}"}
+RECORDING_ENDS = {**BLACK_BOX_ENDS, UNRECORDED: f"no end: it still runs, was {UNRECORDED_END}"}
 
 
 def run_facts(run: Mapping[str, Any], style: Style) -> list[tuple[str, str]]:

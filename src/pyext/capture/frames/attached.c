@@ -10,6 +10,7 @@
 #include "capture/frames/core_build.h"
 #include "capture/frames/versions.h"
 
+#include "capture/assert.h"
 #include "capture/frames/frames.h"
 #include "capture/state.h"
 
@@ -43,6 +44,7 @@ PyThreadState *pyctm_frames_attached_to_main(const pyctm_capture *capture)
     const bool is_same = __atomic_load_n(capture->main_holder, __ATOMIC_RELAXED) == remembered &&
                          __atomic_load_n(&_PyRuntime.interpreters.head, __ATOMIC_RELAXED) ==
                              capture->main_interpreter;
+    PYCTM_ASSERT(!is_same || remembered == NULL || remembered == pyctm_frames_attached(true));
     return is_same ? remembered : NULL;
 }
 

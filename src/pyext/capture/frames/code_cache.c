@@ -1,6 +1,7 @@
 /* code_cache.c: see code_cache.h. The table; the text of a code object as rows of the tracer; the arrays. */
 #include "capture/frames/code_cache.h"
 
+#include "capture/assert.h"
 #include "capture/frames/linetable.h"
 
 #include <stdlib.h>
@@ -9,12 +10,12 @@
 #if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
 
 typedef struct pyctm_code_rows {
-    size_t bytes;                /* of this array; written once */
-    uint32_t generation;         /* of the rows below; GIL */
-    uint32_t function;           /* function row; GIL */
-    uint32_t count;              /* of `frames`: code units + 1; written once */
-    pyctm_linetable_place place; /* where the last search for a line ended; GIL */
-    uint32_t frames[];           /* frame row of unit - 1; 0: not looked up yet; GIL */
+    size_t bytes;                  /* of this array; written once */
+    uint32_t generation;           /* of the rows below; GIL */
+    uint32_t function;             /* function row; GIL */
+    uint32_t count;                /* of `frames`: code units + 1; written once */
+    pyctm_linetable_cursor cursor; /* where the last search for a line ended; GIL */
+    uint32_t frames[];             /* frame row of unit - 1; 0: not looked up yet; GIL */
 } code_rows;
 
 #define TABLE_FIRST_MASK 1023u
@@ -31,10 +32,21 @@ static inline size_t table_start(const pyctm_code_cache *cache, const PyCodeObje
 static inline pyctm_code_entry *table_find(const pyctm_code_cache *cache, const PyCodeObject *code)
 {
     size_t i = table_start(cache, code);
+    PYCTM_ASSERT((cache->mask & (cache->mask + 1)) == 0 && cache->count <= cache->mask);
     while (cache->table[i].code != code && cache->table[i].code != NULL) {
         i = (i + 1) & cache->mask;
     }
     return &cache->table[i];
+}
+
+/* HOOK: How many code objects the table has, for an assert. */
+static inline size_t counted(const pyctm_code_cache *cache)
+{
+    size_t count = 0;
+    for (size_t i = 0; i <= cache->mask; i++) {
+        count += cache->table[i].code != NULL;
+    }
+    return count;
 }
 
 /* HOOK: */
@@ -47,6 +59,7 @@ static bool table_grow(pyctm_code_cache *cache)
     if (more == NULL) {
         return false;
     }
+    PYCTM_ASSERT(counted(cache) == cache->count);
     cache->table = more;
     cache->mask = mask;
     for (size_t i = 0; i <= old_mask; i++) {
@@ -66,8 +79,10 @@ static bool table_add(pyctm_code_cache *cache, const PyCodeObject *code, code_ro
     if (4 * (cache->count + 1) > 3 * (cache->mask + 1) && !table_grow(cache)) {
         return false;
     }
+    PYCTM_ASSERT(table_find(cache, code)->code == NULL);
     *table_find(cache, code) = (pyctm_code_entry){code, rows};
     cache->count++;
+    PYCTM_ASSERT(4 * cache->count <= 3 * (cache->mask + 1));
     return true;
 }
 
@@ -87,18 +102,23 @@ static void table_close_hole(pyctm_code_cache *cache, size_t hole)
 
 void pyctm_code_cache_remove(pyctm_code_cache *cache, const PyCodeObject *code)
 {
+    PYCTM_ASSERT_GIL();
     pyctm_code_entry *entry = table_find(cache, code);
     if (entry->code == NULL) {
         return;
     }
+    PYCTM_ASSERT(cache->count > 0 && cache->bytes >= entry->rows->bytes);
     cache->bytes -= entry->rows->bytes;
     free(entry->rows);
     table_close_hole(cache, (size_t)(entry - cache->table));
     cache->count--;
+    PYCTM_ASSERT(table_find(cache, code)->code == NULL);
 }
 
 void pyctm_code_cache_empty(pyctm_code_cache *cache)
 {
+    PYCTM_ASSERT_GIL();
+    PYCTM_ASSERT(counted(cache) == cache->count);
     if (cache->table == cache->empty) {
         return;
     }
@@ -202,11 +222,11 @@ static ctm_status intern_function(ctm_shard *shard, PyCodeObject *code, uint32_t
 }
 
 /* HOOK: */
-static int line_of(PyCodeObject *code, int unit, pyctm_linetable_place *place)
+static int line_of(PyCodeObject *code, int unit, pyctm_linetable_cursor *cursor)
 {
     const uint8_t *table = (const uint8_t *)PyBytes_AS_STRING(code->co_linetable);
     const int line = pyctm_linetable_line(table, (size_t)PyBytes_GET_SIZE(code->co_linetable),
-                                          code->co_firstlineno, unit, place);
+                                          code->co_firstlineno, unit, cursor);
     return line < 0 ? 0 : line;
 }
 
@@ -214,9 +234,9 @@ static int line_of(PyCodeObject *code, int unit, pyctm_linetable_place *place)
 ctm_status pyctm_code_frame_uncached(ctm_shard *shard, PyCodeObject *code, int unit, uint32_t *out)
 {
     uint32_t function;
-    pyctm_linetable_place place = {0, 0, 0};
+    pyctm_linetable_cursor cursor = {0, 0, 0};
     const ctm_status status = intern_function(shard, code, &function);
-    return status == CTM_OK ? ctm_shard_frame(shard, function, line_of(code, unit, &place), out)
+    return status == CTM_OK ? ctm_shard_frame(shard, function, line_of(code, unit, &cursor), out)
                             : status;
 }
 
@@ -260,6 +280,7 @@ static ctm_status fill(pyctm_code_cache *cache, ctm_shard *shard, PyCodeObject *
 {
     const uint32_t generation = ctm_tracer_generation(cache->tracer);
     code_rows *rows = get_rows(cache, code);
+    PYCTM_ASSERT(rows == NULL || rows->count == (uint32_t)Py_SIZE(code) + 1);
     if (rows == NULL || unit < -1 || (uint32_t)(unit + 1) >= rows->count) {
         return pyctm_code_frame_uncached(shard, code, unit, out);
     }
@@ -269,7 +290,7 @@ static ctm_status fill(pyctm_code_cache *cache, ctm_shard *shard, PyCodeObject *
     }
     uint32_t *frame = &rows->frames[unit + 1];
     if (status == CTM_OK && *frame == 0) {
-        status = ctm_shard_frame(shard, rows->function, line_of(code, unit, &rows->place), frame);
+        status = ctm_shard_frame(shard, rows->function, line_of(code, unit, &rows->cursor), frame);
     }
     *out = *frame;
     return status;
@@ -279,6 +300,7 @@ static ctm_status fill(pyctm_code_cache *cache, ctm_shard *shard, PyCodeObject *
 ctm_status pyctm_code_frame(pyctm_code_cache *cache, ctm_shard *shard, PyCodeObject *code, int unit,
                             uint32_t *out)
 {
+    PYCTM_ASSERT_MAIN();
     const code_rows *rows = table_find(cache, code)->rows;
     if (rows != NULL && (uint32_t)(unit + 1) < rows->count && rows->frames[unit + 1] != 0 &&
         rows->generation == ctm_tracer_generation(cache->tracer)) {

@@ -39,10 +39,10 @@ typedef struct pyctm_code_cache {
 
 /* `cache` is zeroed memory. Before the first event. */
 void pyctm_code_cache_init(pyctm_code_cache *cache, const ctm_tracer *tracer);
-/* The frame row of `code` at `unit` in shard 0. HOOK */
+/* HOOK: The frame row of `code` at `unit` in shard 0. */
 ctm_status pyctm_code_frame(pyctm_code_cache *cache, ctm_shard *shard, PyCodeObject *code, int unit,
                             uint32_t *out);
-/* The same, and stores nothing: for the other shards, which several threads use. HOOK */
+/* HOOK: The same, and stores nothing: for the other shards, which several threads use. */
 ctm_status pyctm_code_frame_uncached(ctm_shard *shard, PyCodeObject *code, int unit, uint32_t *out);
 /* Called when the code object dies. */
 void pyctm_code_cache_remove(pyctm_code_cache *cache, const PyCodeObject *code);

@@ -38,14 +38,14 @@ static int line_delta(unsigned kind, const uint8_t *table, size_t length, size_t
 
 /* HOOK: */
 int pyctm_linetable_line(const uint8_t *table, size_t length, int first_lineno, int unit,
-                         pyctm_linetable_place *place)
+                         pyctm_linetable_cursor *cursor)
 {
-    pyctm_linetable_place now = *place;
+    pyctm_linetable_cursor now = *cursor;
     if (unit < 0) {
         return first_lineno;
     }
     if (now.at == 0 || unit < now.unit) {
-        now = (pyctm_linetable_place){0, 0, first_lineno};
+        now = (pyctm_linetable_cursor){0, 0, first_lineno};
     }
     while (now.at < length) {
         size_t at = now.at;
@@ -54,13 +54,13 @@ int pyctm_linetable_line(const uint8_t *table, size_t length, int first_lineno, 
         const int line = now.line + line_delta(kind, table, length, &at);
         const int next = now.unit + (int)(head & 7u) + 1;
         if (unit < next) {
-            *place = now;
+            *cursor = now;
             return kind == KIND_NONE ? -1 : line;
         }
         while (at < length && !(table[at] & 128u)) {
             at++;
         }
-        now = (pyctm_linetable_place){at, next, line};
+        now = (pyctm_linetable_cursor){at, next, line};
     }
     return -1;
 }

@@ -34,7 +34,7 @@
 
 /* --- 3.12 --- */
 
-/* A listener is called when a code object dies (PyCode_AddWatcher). */
+/* A watcher is called when a code object dies (PyCode_AddWatcher). */
 #define PYCTM_HAS_CODE_WATCHERS (PY_VERSION_HEX >= 0x030C0000)
 /* Each thread stores its own current thread state, and an interpreter may have a GIL of its own. */
 #define PYCTM_HAS_OWN_GILS (PY_VERSION_HEX >= 0x030C0000)
@@ -51,7 +51,7 @@
 
 /* --- 3.13 --- */
 
-/* A public listener is called for each new reference; before 3.13 only stdlib's tracemalloc is, while it traces. */
+/* A public reference tracer is called for each new reference; before 3.13 only stdlib's tracemalloc is, while it traces. */
 #define PYCTM_HAS_REF_TRACER (PY_VERSION_HEX >= 0x030D0000)
 /* PyTraceMalloc_Track tests again, with the GIL held, whether stdlib traces. */
 #define PYCTM_TRACK_ASKS_AGAIN (PY_VERSION_HEX >= 0x030D0000)
@@ -69,7 +69,7 @@
 
 /* --- 3.15 --- */
 
-/* A listener for new references is called when another one replaces it. */
+/* A reference tracer is called when another one replaces it. */
 #define PYCTM_TELLS_OF_REMOVAL (PY_VERSION_HEX >= 0x030F0000)
 /* There are instructions CALL_EX_PY and CALL_EX_NON_PY_GENERAL. */
 #define PYCTM_HAS_CALL_EX (PY_VERSION_HEX >= 0x030F0000)

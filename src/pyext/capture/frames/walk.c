@@ -4,6 +4,7 @@
  */
 #include "capture/frames/family.h"
 
+#include "capture/assert.h"
 #include "capture/frames/frames.h"
 
 #if PYCTM_FAMILY != 0
@@ -26,6 +27,7 @@ uint32_t pyctm_frames_walk(PyThreadState *thread_state, pyctm_position *position
         }
         total++;
     }
+    PYCTM_ASSERT(kept == (total < limit ? total : limit));
     *out_total = total;
     return kept;
 }

@@ -41,8 +41,11 @@ const void *pyctm_detour_guarded_call(const void *function)
 
 /* --- stubs --- */
 
-static uint8_t *the_page;      /* GIL; owned: the page of the next stub */
-static uint32_t the_page_used; /* GIL; bytes of it in use */
+/* The process's: code that is redirected to a stub is the process's, and keeps its page for ever. GIL. */
+static struct {
+    uint8_t *page; /* owned: the page of the next stub */
+    uint32_t used; /* bytes of it in use */
+} the_stubs;
 
 static bool is_near(const void *a, const void *b)
 {
@@ -77,23 +80,24 @@ static uint8_t *map_near(const uint8_t *target)
 /* Memory for a stub. NULL: failed, *out_failure is a static text of why. */
 static uint8_t *new_stub(const uint8_t *target, const char **out_failure)
 {
-    if (the_page == NULL || the_page_used + STUB_BYTES > PAGE || !is_near(the_page, target)) {
+    if (the_stubs.page == NULL || the_stubs.used + STUB_BYTES > PAGE ||
+        !is_near(the_stubs.page, target)) {
         uint8_t *page = map_near(target);
         if (page == NULL) {
             *out_failure = "no memory near the interpreter's code can be had";
             return NULL;
         }
-        the_page = page;
-        the_page_used = 0;
+        the_stubs.page = page;
+        the_stubs.used = 0;
     }
     /* Other stubs of the page may be running, so it stays executable. */
     // NOLINTNEXTLINE(clang-analyzer-security.MmapWriteExec): other threads run these pages meanwhile
-    if (mprotect(the_page, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC) != 0) {
+    if (mprotect(the_stubs.page, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC) != 0) {
         *out_failure = "the system refuses to let code be written";
         return NULL;
     }
-    uint8_t *stub = the_page + the_page_used;
-    the_page_used += STUB_BYTES;
+    uint8_t *stub = the_stubs.page + the_stubs.used;
+    the_stubs.used += STUB_BYTES;
     return stub;
 }
 
@@ -146,7 +150,7 @@ const char *pyctm_detour_prepare(pyctm_detour *detour, void *target, void *repla
     }
     uint32_t site = 0;
     failure = build(detour, stub, target, replacement, &callers, &site);
-    if (mprotect(the_page, PAGE, PROT_READ | PROT_EXEC) != 0) {
+    if (mprotect(the_stubs.page, PAGE, PROT_READ | PROT_EXEC) != 0) {
         return "the system refuses executable memory";
     }
     if (failure != NULL) {

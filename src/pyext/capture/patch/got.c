@@ -24,19 +24,18 @@
 
 enum { DONE_OBJECTS = 4096, MAX_TRIES = 1000, MOST_FUNCTIONS = 8 };
 
-static pyctm_got_function
-    the_functions[MOST_FUNCTIONS];  /* the last is dlsym; written once, before any search */
-static uint32_t the_function_count; /* GIL; then constant */
-static uintptr_t the_page_size;     /* GIL; then constant */
-
-static pthread_mutex_t the_lock =
-    PTHREAD_MUTEX_INITIALIZER; /* one search at a time; held over a fork */
-static uintptr_t
-    the_done[DONE_OBJECTS]; /* the_lock; dynamic sections that need no other search, by hash */
-static unsigned long long
-    the_removals; /* the_lock; objects unloaded when the_done was last emptied */
-static bool the_interpreter_is_redirected; /* the_lock; its own calls of dlsym are */
-static const char *the_failure;            /* the_lock; a word could not be written */
+/* The process's, as the loader's list of objects is; dlsym, which is redirected too, gets no data of ours. */
+static struct {
+    pyctm_got_function
+        functions[MOST_FUNCTIONS];  /* the last is dlsym; written once, before any search */
+    uint32_t function_count;        /* GIL; then constant */
+    uintptr_t page_size;            /* GIL; then constant */
+    pthread_mutex_t lock;           /* one search at a time; held over a fork */
+    uintptr_t done[DONE_OBJECTS];   /* lock; dynamic sections that need no other search, by hash */
+    unsigned long long removals;    /* lock; objects unloaded when `done` was last emptied */
+    bool interpreter_is_redirected; /* lock; its own calls of dlsym are */
+    const char *failure;            /* lock; a word could not be written */
+} the_words = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* One object, during a search. All pointers are borrowed from the loader. */
 typedef struct object {
@@ -57,7 +56,7 @@ static uintptr_t *done_entry(uintptr_t dynamic)
 {
     size_t at = (dynamic >> 3) * 0x9e3779b97f4a7c15u >> 52;
     for (uint32_t i = 0; i < 16; i++, at++) {
-        uintptr_t *entry = &the_done[at % DONE_OBJECTS];
+        uintptr_t *entry = &the_words.done[at % DONE_OBJECTS];
         if (*entry == 0 || *entry == dynamic) {
             return entry;
         }
@@ -145,22 +144,22 @@ static void write_word(const object *what, uintptr_t *word, uintptr_t value)
         __atomic_store_n(word, value, __ATOMIC_RELEASE);
         return;
     }
-    void *page = (void *)((uintptr_t)word & ~(the_page_size - 1));
-    if (mprotect(page, the_page_size, PROT_READ | PROT_WRITE) != 0) {
-        the_failure = "the system refuses to let the table of an object be changed";
+    void *page = (void *)((uintptr_t)word & ~(the_words.page_size - 1));
+    if (mprotect(page, the_words.page_size, PROT_READ | PROT_WRITE) != 0) {
+        the_words.failure = "the system refuses to let the table of an object be changed";
         return;
     }
     __atomic_store_n(word, value, __ATOMIC_RELEASE);
     if (error == EFAULT) { /* otherwise it is not known whether the loader has protected the page */
-        (void)mprotect(page, the_page_size, PROT_READ);
+        (void)mprotect(page, the_words.page_size, PROT_READ);
     }
 }
 
 static const pyctm_got_function *function_named(const char *name)
 {
-    for (uint32_t i = 0; i < the_function_count; i++) {
-        if (strcmp(name, the_functions[i].name) == 0) {
-            return &the_functions[i];
+    for (uint32_t i = 0; i < the_words.function_count; i++) {
+        if (strcmp(name, the_words.functions[i].name) == 0) {
+            return &the_words.functions[i];
         }
     }
     return NULL;
@@ -188,9 +187,9 @@ static void redirect_word(object *what, const ElfW(Rela) * relocation)
         what->undecided = true;
         return;
     }
-    if (function == &the_functions[the_function_count - 1] &&
-        is_own_code(what, (uintptr_t)the_functions[0].target)) {
-        the_interpreter_is_redirected = true;
+    if (function == &the_words.functions[the_words.function_count - 1] &&
+        is_own_code(what, (uintptr_t)the_words.functions[0].target)) {
+        the_words.interpreter_is_redirected = true;
     }
 }
 
@@ -212,9 +211,10 @@ static int on_object(struct dl_phdr_info *info, size_t size, void *data)
 {
     (void)size;
     (void)data;
-    if (info->dlpi_subs != the_removals) { /* another object may be at an unloaded one's address */
-        memset(the_done, 0, sizeof(the_done));
-        the_removals = info->dlpi_subs;
+    if (info->dlpi_subs !=
+        the_words.removals) { /* another object may be at an unloaded one's address */
+        memset(the_words.done, 0, sizeof(the_words.done));
+        the_words.removals = info->dlpi_subs;
     }
     object what = {
         .base = info->dlpi_addr, .headers = info->dlpi_phdr, .header_count = info->dlpi_phnum};
@@ -238,18 +238,18 @@ static int on_object(struct dl_phdr_info *info, size_t size, void *data)
 
 void pyctm_got_search_again(void)
 {
-    if (the_function_count == 0) {
+    if (the_words.function_count == 0) {
         return;
     }
     /* The lock's holder may wait for the loader's lock, which this thread may hold. So there is a limit. */
-    for (int i = 0; pthread_mutex_trylock(&the_lock) != 0; i++) {
+    for (int i = 0; pthread_mutex_trylock(&the_words.lock) != 0; i++) {
         if (i == MAX_TRIES) {
             return;
         }
         (void)sched_yield();
     }
     (void)dl_iterate_phdr(on_object, NULL);
-    (void)pthread_mutex_unlock(&the_lock);
+    (void)pthread_mutex_unlock(&the_words.lock);
 }
 
 static const void *on_dlsym(void *handle, const char *name)
@@ -259,7 +259,7 @@ static const void *on_dlsym(void *handle, const char *name)
     pyctm_got_search_again();
     const pyctm_got_function *function =
         handle != RTLD_NEXT && name != NULL ? function_named(name) : NULL;
-    if (function != NULL && function != &the_functions[the_function_count - 1] &&
+    if (function != NULL && function != &the_words.functions[the_words.function_count - 1] &&
         pyctm_got_real_dlsym(handle, name) == function->target) {
         found = function->replacement;
     }
@@ -269,33 +269,33 @@ static const void *on_dlsym(void *handle, const char *name)
 
 static void before_fork(void)
 {
-    (void)pthread_mutex_lock(&the_lock);
+    (void)pthread_mutex_lock(&the_words.lock);
 }
 
 static void after_fork(void)
 {
-    (void)pthread_mutex_unlock(&the_lock);
+    (void)pthread_mutex_unlock(&the_words.lock);
 }
 
 const char *pyctm_got_install(const pyctm_got_function *functions, uint32_t count)
 {
-    if (the_function_count == 0) {
+    if (the_words.function_count == 0) {
         if (pthread_atfork(before_fork, after_fork, after_fork) != 0) {
             return "no memory";
         }
-        the_page_size = (uintptr_t)sysconf(_SC_PAGESIZE);
+        the_words.page_size = (uintptr_t)sysconf(_SC_PAGESIZE);
         pyctm_got_real_dlsym = dlsym;
         pyctm_got_ask_dlsym = on_dlsym;
-        memcpy(the_functions, functions, count * sizeof(functions[0]));
-        the_functions[count] =
+        memcpy(the_words.functions, functions, count * sizeof(functions[0]));
+        the_words.functions[count] =
             (pyctm_got_function){"dlsym", (const void *)dlsym, (const void *)pyctm_got_dlsym};
-        the_function_count = count + 1;
+        the_words.function_count = count + 1;
     }
     pyctm_got_search_again();
-    if (the_failure != NULL) {
-        return the_failure;
+    if (the_words.failure != NULL) {
+        return the_words.failure;
     }
-    return the_interpreter_is_redirected
+    return the_words.interpreter_is_redirected
                ? NULL
                : "it cannot be known when the interpreter loads an object";
 }

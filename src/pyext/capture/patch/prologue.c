@@ -325,8 +325,9 @@ const char *pyctm_prologue_find_site(const uint8_t *code, uint32_t size, uint32_
             return "the function begins with an instruction that is not known";
         }
         if (is_end(&next) && !is_call(&next)) {
-            return at == 0 ? "the function begins with a jump: somebody else leads its calls away"
-                           : "the function is too short";
+            return at == 0
+                       ? "the function begins with a jump: another tool has redirected its calls"
+                       : "the function is too short";
         }
         if (can_be_site(code + at, &next)) {
             if (is_branched_to(code, size, at)) {

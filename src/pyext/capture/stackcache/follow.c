@@ -1,6 +1,7 @@
 /* follow.c: compares the remembered stack (stack.h) with the real one, frame by frame. */
 #include "capture/frames/family.h"
 
+#include "capture/assert.h"
 #include "capture/hot.h"
 #include "capture/stackcache/sentinels_inline.h"
 #include "capture/stackcache/stack.h"
@@ -24,6 +25,7 @@ static inline const pyctm_interpreter_frame *remembered_frame(const pyctm_level 
 static inline void put_level(pyctm_stack *stack, uint32_t at, const pyctm_interpreter_frame *frame)
 {
     const void *instruction = pyctm_frame_instruction(frame);
+    PYCTM_ASSERT(at < stack->capacity);
     pyctm_level *level = &stack->levels[at];
     if (at < stack->known && level->frame == frame && level->instruction == instruction) {
         return;
@@ -77,6 +79,27 @@ static inline void count_complete(pyctm_stack *stack)
     }
 }
 
+#define CHECKED_LEVELS 64u /* the innermost ones; with all, deep recursion would take for ever */
+
+/* HOOK: Whether the levels are the frames of the chain from `top` on, each at its instruction, with their totals. */
+static inline bool agrees(const pyctm_stack *stack, const pyctm_interpreter_frame *top)
+{
+    const pyctm_interpreter_frame *frame = top;
+    const uint32_t end = stack->length > CHECKED_LEVELS ? stack->length - CHECKED_LEVELS : 0;
+    uint32_t level = stack->length;
+    for (; level > end && frame != NULL; frame = frame->previous) {
+        level--;
+        const uint32_t below = level > 0 ? stack->totals[level - 1] : 0;
+        if (stack->levels[level].frame != frame ||
+            stack->levels[level].instruction != pyctm_frame_instruction(frame) ||
+            stack->totals[level] != below + pyctm_frame_is_complete(frame)) {
+            return false;
+        }
+    }
+    return level == end && (frame == NULL) == (end == 0) && stack->length <= stack->known &&
+           stack->known <= stack->capacity;
+}
+
 /* HOOK: Reads the whole chain and keeps the levels that agree. */
 static PYCTM_RARELY bool follow_anew(pyctm_stack *stack, const pyctm_interpreter_frame *top)
 {
@@ -98,6 +121,7 @@ static PYCTM_RARELY bool follow_anew(pyctm_stack *stack, const pyctm_interpreter
     stack->length = length;
     count_complete(stack);
     pyctm_sentinel_changed(stack);
+    PYCTM_ASSERT(agrees(stack, top));
     return true;
 }
 
@@ -109,6 +133,7 @@ static inline bool find_fresh(pyctm_stack *stack, const pyctm_interpreter_frame 
 {
     const pyctm_interpreter_frame *frame = top;
     uint32_t n = 0;
+    PYCTM_ASSERT(stack->known <= stack->capacity);
     *out_base = 0;
     for (; frame != NULL; frame = frame->previous) {
         const uint32_t at = stack->buckets[bucket_of(frame)];
@@ -155,6 +180,7 @@ bool pyctm_stack_follow(pyctm_stack *stack, PyThreadState *thread_state)
     stack->length = base + n;
     count_complete(stack);
     pyctm_sentinel_changed(stack);
+    PYCTM_ASSERT(agrees(stack, top));
     return true;
 }
 
@@ -173,6 +199,9 @@ bool pyctm_stack_is_cached_call(pyctm_stack *stack, const void *innermost, pyctm
     if (cached->tag != (uintptr_t)frame + 1) {
         return false;
     }
+    PYCTM_ASSERT(cached->n >= 1 && cached->n <= PYCTM_CALL_CACHE_LINKS);
+    PYCTM_ASSERT(cached->sentinel != NULL);
+    PYCTM_ASSERT(cached->sentinel != &cached->word || cached->is_whole);
     const pyctm_interpreter_frame *caller = frame->previous;
     for (const pyctm_caller_link *link = cached->links, *last = link + cached->n - 1;; link++) {
         if (caller != link->frame || pyctm_frame_instruction(caller) != link->instruction) {
@@ -295,22 +324,25 @@ static PYCTM_RARELY bool accept_moved(const pyctm_stack *stack, pyctm_level *lev
  * sentinels of the new calls, but not each time, because these frames may be unable to have any. */
 static PYCTM_RARELY void set_sentinels_anew(pyctm_stack *stack, uint32_t from, uint32_t to)
 {
+    PYCTM_ASSERT(from <= to && to < stack->known);
     if (stack->long_walks++ % 4 == 0) {
         pyctm_sentinel_set(stack, from, to < stack->with_sentinel ? to : stack->with_sentinel);
-        stack->guard = pyctm_sentinel_guard_of(stack, stack->with_sentinel);
+        stack->innermost_sentinel = pyctm_sentinel_innermost(stack, stack->with_sentinel);
     }
 }
 
 /* HOOK: Compares the older levels below `top`, which the chain has reached, with the chain, until a sentinel proves
- * that the rest agrees too. Sentinels are tested only at the levels that `guard` and `below` name: see
+ * that the rest agrees too. Sentinels are tested only at the levels that `innermost_sentinel` and `below` name: see
  * PYCTM_NO_SENTINEL. */
 static inline bool is_rest_known(pyctm_stack *stack, pyctm_level *const top, bool frames_only)
 {
     pyctm_level *const oldest = stack->levels, *level = top;
     const pyctm_interpreter_frame *frame = level->frame;
-    uint32_t guard = level < oldest + stack->with_sentinel ? level->below : stack->guard;
+    uint32_t next_sentinel =
+        level < oldest + stack->with_sentinel ? level->below : stack->innermost_sentinel;
+    PYCTM_ASSERT(next_sentinel <= (uint32_t)(top - oldest));
     for (;;) {
-        pyctm_level *const stop = guard > 0 ? oldest + guard - 1 : oldest;
+        pyctm_level *const stop = next_sentinel > 0 ? oldest + next_sentinel - 1 : oldest;
         while (level != stop) {
             level--;
             if (frame->previous != level->frame) {
@@ -322,16 +354,17 @@ static inline bool is_rest_known(pyctm_stack *stack, pyctm_level *const top, boo
                 return false;
             }
         }
-        if (guard == 0 && frame->previous != NULL) {
+        if (next_sentinel == 0 && frame->previous != NULL) {
             return false;
         }
-        if (guard == 0 || pyctm_sentinel_is_there(level)) {
+        if (next_sentinel == 0 || pyctm_sentinel_is_there(level)) {
             break;
         }
-        guard = level->below;
+        PYCTM_ASSERT(level->below < next_sentinel);
+        next_sentinel = level->below;
     }
     if (top - level > PYCTM_LONG_WALK) {
-        set_sentinels_anew(stack, guard, (uint32_t)(top - oldest));
+        set_sentinels_anew(stack, next_sentinel, (uint32_t)(top - oldest));
     }
     return true;
 }
@@ -387,6 +420,7 @@ static inline PyCodeObject *code_at(const pyctm_interpreter_frame *frame, const 
                                     int *out_unit)
 {
     PyCodeObject *code = pyctm_frame_code(frame);
+    PYCTM_ASSERT(pyctm_frame_is_complete(frame) && PyCode_Check(code));
     *out_unit = (int)((const _Py_CODEUNIT *)instruction - _PyCode_CODE(code));
     return code;
 }

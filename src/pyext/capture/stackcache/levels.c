@@ -1,4 +1,5 @@
 /* levels.c: the memory of the levels of the remembered stack. */
+#include "capture/assert.h"
 #include "capture/stackcache/stack.h"
 
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 /* HOOK: */
 void *pyctm_array_grown(void *array, uint32_t used, uint32_t capacity, size_t size)
 {
+    PYCTM_ASSERT(used <= capacity);
     void *more = malloc(capacity * size);
     if (more != NULL) {
         if (used > 0) {
@@ -20,6 +22,7 @@ void *pyctm_array_grown(void *array, uint32_t used, uint32_t capacity, size_t si
 /* HOOK: */
 bool pyctm_stack_reserve(pyctm_stack *stack, uint32_t levels)
 {
+    PYCTM_ASSERT(stack->known <= stack->capacity);
     if (levels <= stack->capacity) {
         return true;
     }

@@ -24,6 +24,7 @@
 
 #include "capture/frames/family.h"
 
+#include "capture/assert.h"
 #include "capture/stackcache/stack.h"
 
 #if PYCTM_FAMILY != 0
@@ -52,6 +53,7 @@ static inline uintptr_t *pyctm_sentinel_slot_under(pyctm_interpreter_frame *fram
 /* HOOK: The sentinel's slot of the frame at `level`, which has called the level above, both in the chain. */
 static inline uintptr_t *pyctm_sentinel_slot(const pyctm_stack *stack, uint32_t level)
 {
+    PYCTM_ASSERT(level + 1 < stack->known);
     const bool is_complete = stack->totals[level] > (level > 0 ? stack->totals[level - 1] : 0);
     return is_complete
                ? pyctm_sentinel_slot_under((pyctm_interpreter_frame *)stack->levels[level].frame,
@@ -69,25 +71,29 @@ static inline uintptr_t pyctm_sentinel_word(uint32_t serial)
 static inline uint32_t pyctm_sentinel_put(pyctm_stack *stack, uintptr_t *slot)
 {
     if ((*slot & ~PYCTM_SENTINEL_SERIAL_BITS) != PYCTM_SENTINEL_BASE) {
+        PYCTM_ASSERT(stack->serial != UINT32_MAX);
         *slot = pyctm_sentinel_word(++stack->serial);
     }
+    PYCTM_ASSERT(pyctm_sentinel_word((uint32_t)(*slot >> 8)) == *slot);
     return (uint32_t)(*slot >> 8);
 }
 
 /* HOOK: 1 + the innermost level below `level` that has a sentinel; 0: none. */
-static inline uint32_t pyctm_sentinel_guard_of(const pyctm_stack *stack, uint32_t level)
+static inline uint32_t pyctm_sentinel_innermost(const pyctm_stack *stack, uint32_t level)
 {
     if (level == 0) {
         return 0;
     }
+    PYCTM_ASSERT(level <= stack->with_sentinel);
     const pyctm_level *older = &stack->levels[level - 1];
+    PYCTM_ASSERT(older->below < level);
     return older->sentinel != NULL ? level : older->below;
 }
 
 /* HOOK: Sets the sentinels of the levels from `from` to below `to`, which is at most the innermost one. */
 static inline void pyctm_sentinel_set(pyctm_stack *stack, uint32_t from, uint32_t to)
 {
-    uint32_t below = pyctm_sentinel_guard_of(stack, from);
+    uint32_t below = pyctm_sentinel_innermost(stack, from);
     for (uint32_t i = from; i < to; i++) {
         uintptr_t *const slot = pyctm_sentinel_slot(stack, i);
         stack->levels[i].sentinel = slot;
@@ -109,7 +115,9 @@ static inline void pyctm_sentinel_changed(pyctm_stack *stack)
         pyctm_sentinel_set(stack, stack->with_sentinel, stack->length - PYCTM_NO_SENTINEL);
         stack->with_sentinel = stack->length - PYCTM_NO_SENTINEL;
     }
-    stack->guard = pyctm_sentinel_guard_of(stack, stack->with_sentinel);
+    stack->innermost_sentinel = pyctm_sentinel_innermost(stack, stack->with_sentinel);
+    PYCTM_ASSERT(stack->innermost_sentinel <= stack->with_sentinel &&
+                 stack->with_sentinel <= stack->known);
 }
 
 /* HOOK: Whether the level still has its sentinel. `level` is below `with_sentinel` and below the innermost one, and its

@@ -10,7 +10,7 @@ void pyctm_site_cache_init(pyctm_site_cache *cache)
 {
     cache->rows = cache->first;
     cache->mask = PYCTM_SITES_FIRST_MASK;
-    cache->stamp = 1;
+    cache->epoch = 1;
 }
 
 /* HOOK: */
@@ -34,7 +34,8 @@ void pyctm_site_cache_store(pyctm_site_cache *cache, const pyctm_where *where, u
                             uint32_t site)
 {
     pyctm_cached_site *cached = pyctm_site_cache_entry(cache, where, size);
-    cache->overwritten += cached->where.callers >> 32 == cache->stamp;
+    PYCTM_ASSERT(site != 0);
+    cache->overwritten += cached->where.callers >> 32 == cache->epoch;
     *cached = (pyctm_cached_site){*where, size, site};
     if (cache->overwritten > cache->mask && cache->mask < MOST_MASK) {
         grow(cache);
@@ -44,14 +45,25 @@ void pyctm_site_cache_store(pyctm_site_cache *cache, const pyctm_where *where, u
 /* HOOK: */
 void pyctm_site_cache_forget(pyctm_site_cache *cache)
 {
-    if (++cache->stamp == 0) { /* wrapped around: old stamps would be valid again */
+    if (++cache->epoch == 0) { /* wrapped around: old epochs would be valid again */
         memset(cache->rows, 0, sizeof(pyctm_cached_site) * ((size_t)cache->mask + 1));
-        cache->stamp = 1;
+        cache->epoch = 1;
     }
+}
+
+static inline bool is_forgotten(const pyctm_site_cache *cache)
+{
+    for (size_t i = 0; i <= cache->mask; i++) {
+        if (cache->rows[i].where.callers >> 32 == cache->epoch) {
+            return false;
+        }
+    }
+    return true;
 }
 
 void pyctm_site_cache_release(pyctm_site_cache *cache)
 {
+    PYCTM_ASSERT(is_forgotten(cache));
     if (cache->rows != cache->first) {
         free(cache->rows);
         cache->rows = cache->first;

@@ -2,8 +2,8 @@
  *
  * Model: the site of an event depends on the callers, and on the instruction of the innermost frame and the size, which
  * change with nearly every event. So a direct-mapped cache leads from (instruction, callers, size) to the site. It
- * grows while it is too small for the program. An entry is valid if it has the current stamp; forgetting changes the
- * stamp.
+ * grows while it is too small for the program. An entry is valid if it has the current epoch; forgetting changes the
+ * epoch.
  */
 #ifndef PYCTM_CAPTURE_STACKCACHE_SITE_CACHE_H
 #define PYCTM_CAPTURE_STACKCACHE_SITE_CACHE_H
@@ -12,18 +12,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "capture/assert.h"
+
 #define PYCTM_SITES_FIRST_MASK ((1u << 13) - 1)
 
 /* The key of a site, without the block's size. */
 typedef struct pyctm_where {
     const void *instruction; /* of the innermost frame */
     /* Row of the callers' traceback, 0: none; with nframe 1 the total of frames instead. The upper half is the current
-     * stamp. */
+     * epoch. */
     uint64_t callers;
 } pyctm_where;
 
+/* A row of the site cache, which owns it. Lock: the GIL. */
 typedef struct pyctm_cached_site {
-    pyctm_where where; /* with the stamp of that time */
+    pyctm_where where; /* with the epoch of that time */
     uint32_t size;     /* bytes */
     uint32_t site;
 } pyctm_cached_site;
@@ -32,15 +35,15 @@ typedef struct pyctm_cached_site {
 typedef struct pyctm_site_cache {
     pyctm_cached_site *rows; /* owned, if it is not `first` */
     uint32_t mask;           /* number of rows, a power of two, minus one */
-    uint32_t stamp;          /* the current one, not 0 */
+    uint32_t epoch;          /* the current one, not 0 */
     uint32_t overwritten;    /* valid entries overwritten since it grew */
     pyctm_cached_site first[PYCTM_SITES_FIRST_MASK + 1];
 } pyctm_site_cache;
 
-/* HOOK: The callers with the current stamp, as in pyctm_where. */
-static inline uint64_t pyctm_site_cache_stamped(const pyctm_site_cache *cache, uint32_t callers)
+/* HOOK: The callers with the current epoch, as in pyctm_where. */
+static inline uint64_t pyctm_site_cache_with_epoch(const pyctm_site_cache *cache, uint32_t callers)
 {
-    return (uint64_t)cache->stamp << 32 | callers;
+    return (uint64_t)cache->epoch << 32 | callers;
 }
 
 /* HOOK: */
@@ -53,6 +56,8 @@ static inline bool pyctm_where_equal(const pyctm_where *a, const pyctm_where *b)
 static inline pyctm_cached_site *pyctm_site_cache_entry(pyctm_site_cache *cache,
                                                         const pyctm_where *where, uint64_t size)
 {
+    PYCTM_ASSERT(cache->rows != NULL && (cache->mask & (cache->mask + 1)) == 0);
+    PYCTM_ASSERT(where->callers >> 32 == cache->epoch);
     const uint64_t spot = (uintptr_t)where->instruction >> 1 ^ where->callers << 39;
     const uint64_t hash = spot * 0x9E3779B97F4A7C15ull >> 40;
     return &cache->rows[(hash ^ size ^ size >> 6) & cache->mask];
@@ -69,8 +74,8 @@ static inline uint32_t pyctm_site_cache_find(pyctm_site_cache *cache, const pyct
 
 void pyctm_site_cache_init(pyctm_site_cache *cache); /* of zeroed memory */
 void pyctm_site_cache_store(pyctm_site_cache *cache, const pyctm_where *where, uint32_t size,
-                            uint32_t site);            /* HOOK */
-void pyctm_site_cache_forget(pyctm_site_cache *cache); /* HOOK */
+                            uint32_t site);            /* HOOK: */
+void pyctm_site_cache_forget(pyctm_site_cache *cache); /* HOOK: */
 /* Returns the memory to the system; the entries must have been forgotten. */
 void pyctm_site_cache_release(pyctm_site_cache *cache);
 size_t pyctm_site_cache_memory(const pyctm_site_cache *cache);

@@ -62,7 +62,8 @@ typedef struct pyctm_cached_call {
     pyctm_caller_link links[PYCTM_CALL_CACHE_LINKS];
 } pyctm_cached_call;
 
-/* A cached call that has called the innermost frame, directly or through a few other frames. */
+/* A cached call that has called the innermost frame, directly or through a few other frames. A local variable of one
+ * event, so no lock. */
 typedef struct pyctm_cached_caller {
     uint64_t callers; /* of the cached call, as in pyctm_where */
     uint32_t context; /* of these callers */
@@ -70,7 +71,8 @@ typedef struct pyctm_cached_caller {
     const void *instructions[PYCTM_CALL_CACHE_CALLERS]; /* of these frames, the innermost first */
 } pyctm_cached_caller;
 
-/* The frames above a remembered one: `frames[0]` is the innermost, the last one is at `level`. */
+/* The frames above a remembered one, borrowed from the running chain: `frames[0]` is the innermost, the last one is at
+ * `level`. A local variable of one event, so no lock. */
 #define PYCTM_ABOVE_FRAMES 5u
 typedef struct pyctm_above {
     uint32_t n, level;
@@ -89,7 +91,7 @@ typedef struct pyctm_stack {
     uint32_t known;         /* remembered levels; may exceed `length` */
     uint32_t lowest;        /* lowest level that changed at the last follow; UINT32_MAX: none */
     uint32_t with_sentinel; /* number of levels, from the oldest, whose sentinels are valid */
-    uint32_t guard;         /* 1 + the innermost of these that has a sentinel; 0: none */
+    uint32_t innermost_sentinel; /* 1 + the innermost of these that has a sentinel; 0: none */
     uint32_t long_walks;
     uint32_t serial;                       /* of the newest sentinel */
     uint32_t buckets[PYCTM_STACK_BUCKETS]; /* level of a frame, by a hash of its address */
@@ -98,38 +100,38 @@ typedef struct pyctm_stack {
 
 /* --- follow.c --- */
 
-/* Updates `stack` from this thread's chain. False: out of memory, nothing is remembered. HOOK */
+/* HOOK: Updates `stack` from this thread's chain. False: out of memory, nothing is remembered. */
 bool pyctm_stack_follow(pyctm_stack *stack, PyThreadState *thread_state);
-/* Whether this frame of the chain is in the call cache, in the same call. HOOK */
+/* HOOK: Whether this frame of the chain is in the call cache, in the same call. */
 bool pyctm_stack_is_cached_call(pyctm_stack *stack, const void *innermost, pyctm_where *out);
-/* Whether one of the next callers of this frame is in the call cache. HOOK */
+/* HOOK: Whether one of the next callers of this frame is in the call cache. */
 bool pyctm_stack_has_cached_caller(pyctm_stack *stack, const void *innermost,
                                    pyctm_cached_caller *out);
-/* Whether this frame of the chain, or one of its next callers, is at a remembered level and the chain below it agrees
+/* HOOK: Whether this frame of the chain, or one of its next callers, is at a remembered level and the chain below it agrees
  * with the levels. The frame's own instruction at that level is not compared. `frames_only`: the callers' instructions
- * may differ. HOOK */
+ * may differ. */
 bool pyctm_stack_find_above(pyctm_stack *stack, const void *innermost, bool frames_only,
                             pyctm_above *out);
-/* The caller of this frame of the chain, if it is complete; else NULL. HOOK */
+/* HOOK: The caller of this frame of the chain, if it is complete; else NULL. */
 const void *pyctm_stack_previous(const void *frame);
-/* Whether this frame of the chain is complete. HOOK */
+/* HOOK: Whether this frame of the chain is complete. */
 bool pyctm_stack_is_complete(const void *frame);
-/* The instruction of a frame of the chain. HOOK */
+/* HOOK: The instruction of a frame of the chain. */
 const void *pyctm_stack_instruction(const void *frame);
-/* Puts this frame of the chain into the call cache, with its `callers` and `context`, unless that rarely helps. HOOK */
+/* HOOK: Puts this frame of the chain into the call cache, with its `callers` and `context`, unless that rarely helps. */
 void pyctm_stack_cache_call(pyctm_stack *stack, const void *innermost, uint64_t callers,
                             uint32_t context);
-/* The code object of a complete frame of the chain, and the unit of its instruction. HOOK */
+/* HOOK: The code object of a complete frame of the chain, and the unit of its instruction. */
 PyCodeObject *pyctm_stack_frame_code(const void *frame, int *out_unit);
-/* The code object of a complete level below `length`, and the unit of its instruction. HOOK */
+/* HOOK: The code object of a complete level below `length`, and the unit of its instruction. */
 PyCodeObject *pyctm_stack_code(const pyctm_stack *stack, uint32_t level, int *out_unit);
 
 /* --- levels.c --- */
 
-/* Returns a copy of `array` with `capacity` items and frees the old one. NULL: out of memory, the old one is kept.
- * HOOK */
+/* HOOK: Returns a copy of `array` with `capacity` items and frees the old one. NULL: out of memory, the old one is kept.
+ * */
 void *pyctm_array_grown(void *array, uint32_t used, uint32_t capacity, size_t size);
-/* Makes the arrays large enough for `levels`. False: out of memory, no level is known. HOOK */
+/* HOOK: Makes the arrays large enough for `levels`. False: out of memory, no level is known. */
 bool pyctm_stack_reserve(pyctm_stack *stack, uint32_t levels);
 
 #endif

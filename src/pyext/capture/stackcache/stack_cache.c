@@ -12,6 +12,7 @@
  */
 #include "capture/stackcache/stack_cache.h"
 
+#include "capture/assert.h"
 #include "capture/frames/frames.h"
 #include "capture/hot.h"
 
@@ -77,10 +78,11 @@ static void forget_cached_calls(pyctm_stack *stack)
 /* HOOK: */
 void pyctm_stack_forget(pyctm_stack_cache *cache)
 {
+    PYCTM_ASSERT_GIL();
     pyctm_site_cache_forget(&cache->sites);
     pyctm_step_cache_forget(&cache->steps);
     cache->stack.known = 0;
-    cache->stack.with_sentinel = cache->stack.guard = 0;
+    cache->stack.with_sentinel = cache->stack.innermost_sentinel = 0;
     forget_cached_calls(&cache->stack);
     cache->valid = 0;
 }
@@ -101,6 +103,7 @@ void pyctm_stack_release(pyctm_stack_cache *cache)
 /* HOOK: */
 static inline bool is_complete(pyctm_stack_cache *cache, uint32_t level)
 {
+    PYCTM_ASSERT(level < cache->stack.length);
     return cache->stack.totals[level] > (level > 0 ? cache->stack.totals[level - 1] : 0);
 }
 
@@ -137,6 +140,7 @@ static ctm_status new_step(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t 
 /* HOOK: Finds the contexts of the levels below `levels`. */
 static ctm_status find_contexts(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t levels)
 {
+    PYCTM_ASSERT(levels <= cache->contexts_capacity && cache->valid <= cache->contexts_capacity);
     pyctm_level_context now =
         cache->valid > 0 ? cache->contexts[cache->valid - 1] : (pyctm_level_context){0, 0};
     while (cache->valid < levels) {
@@ -183,12 +187,14 @@ static void store_traceback(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t
     }
 }
 
-/* HOOK: The traceback of the `keep` innermost frames up to `level`, which is complete. A chain that fits is built on
+/* HOOK: The traceback of the `max_frames` innermost frames up to `level`, which is complete. A chain that fits is built on
  * those of the levels below; a cut one shares no rows with them. */
 static ctm_status chain_traceback(pyctm_stack_cache *cache, ctm_shard *shard, uint32_t level,
-                                  uint32_t keep, uint32_t *out)
+                                  uint32_t max_frames, uint32_t *out)
 {
-    const uint32_t total = cache->stack.totals[level], left_out = total > keep ? total - keep : 0;
+    const uint32_t total = cache->stack.totals[level],
+                   left_out = total > max_frames ? total - max_frames : 0;
+    PYCTM_ASSERT(max_frames > 0 && level < cache->valid && is_complete(cache, level));
     uint32_t from = level, traceback = 0;
     while (from > 0 && cache->stack.totals[from - 1] > left_out) {
         if (left_out == 0 && cache->contexts[from - 1].traceback != 0) {
@@ -209,13 +215,15 @@ static ctm_status chain_traceback(pyctm_stack_cache *cache, ctm_shard *shard, ui
             store_traceback(cache, shard, i, traceback);
         }
     }
+    PYCTM_ASSERT(traceback != 0);
     *out = traceback;
     return CTM_OK;
 }
 
-/* HOOK: The traceback of the frames older than level `top`, at most `keep`. At least one of them is complete. */
+/* HOOK: The traceback of the frames older than level `top`, at most `max_frames`. At least one of them is complete. */
 static __attribute__((noinline)) ctm_status parent_of(pyctm_stack_cache *cache, ctm_shard *shard,
-                                                      uint32_t top, uint32_t keep, uint32_t *out)
+                                                      uint32_t top, uint32_t max_frames,
+                                                      uint32_t *out)
 {
     if (!reserve_contexts(cache, cache->stack.length) || !pyctm_step_cache_prepare(&cache->steps)) {
         return CTM_ERR_NOMEM;
@@ -224,13 +232,14 @@ static __attribute__((noinline)) ctm_status parent_of(pyctm_stack_cache *cache, 
     if (status != CTM_OK) {
         return status;
     }
+    PYCTM_ASSERT(top > 0 && cache->stack.totals[top - 1] > 0);
     uint32_t level = top - 1;
     while (!is_complete(cache, level)) {
         level--;
     }
     *out = cache->contexts[level].traceback;
     if (*out == 0) {
-        status = chain_traceback(cache, shard, level, keep, out);
+        status = chain_traceback(cache, shard, level, max_frames, out);
     }
     for (uint32_t i = level + 1; i < top && status == CTM_OK; i++) {
         cache->contexts[i].traceback = *out;
@@ -255,6 +264,7 @@ static __attribute__((noinline)) ctm_status look_up(pyctm_stack_cache *cache, ct
                                                     uint32_t *out)
 {
     uint32_t row, traceback;
+    PYCTM_ASSERT(unknown->total > 0 && unknown->total <= CTM_MAX_NFRAME);
     ctm_status status = pyctm_code_frame(cache->codes, shard, unknown->code, unknown->unit, &row);
     if (status == CTM_OK) {
         status =
@@ -277,7 +287,7 @@ static inline ctm_status find_site(pyctm_stack_cache *cache, ctm_shard *shard, u
     const uint32_t total = cache->stack.totals[top];
     unknown_site unknown = {
         .where = {cache->stack.levels[top].instruction,
-                  pyctm_site_cache_stamped(&cache->sites, limit > 1 ? parent : total)},
+                  pyctm_site_cache_with_epoch(&cache->sites, limit > 1 ? parent : total)},
         .parent = parent,
         .total = total};
     *out = pyctm_site_cache_find(&cache->sites, &unknown.where, size);
@@ -291,6 +301,8 @@ static inline ctm_status find_site(pyctm_stack_cache *cache, ctm_shard *shard, u
 /* HOOK: How many complete frames there are from the innermost one, which counts, to the oldest. */
 static uint32_t total_above(pyctm_stack_cache *cache, const pyctm_above *above)
 {
+    PYCTM_ASSERT(above->n >= 1 && above->n <= PYCTM_ABOVE_FRAMES);
+    PYCTM_ASSERT(above->level < cache->stack.known);
     uint32_t total = 1 + (above->level > 0 ? cache->stack.totals[above->level - 1] : 0);
     for (uint32_t i = 1; i < above->n; i++) {
         total += above->frames[i].is_complete;
@@ -356,6 +368,7 @@ static inline bool callers_by_cached_call(pyctm_stack_cache *cache, const void *
         }
         return true;
     }
+    PYCTM_ASSERT(caller->n > 0 && caller->n <= PYCTM_CALL_CACHE_CALLERS);
     pyctm_level_context now = {caller->context, 0};
     if (now.context == PYCTM_NO_CONTEXT) {
         return false;
@@ -367,11 +380,11 @@ static inline bool callers_by_cached_call(pyctm_stack_cache *cache, const void *
             return false;
         }
     }
-    out->callers = pyctm_site_cache_stamped(&cache->sites, now.traceback);
+    out->callers = pyctm_site_cache_with_epoch(&cache->sites, now.traceback);
     *out_context = now.context;
     if (now.traceback != 0 && caller->n >= FAR_CALLERS && before.traceback != 0) {
         cache_call_of_caller(cache, innermost,
-                             pyctm_site_cache_stamped(&cache->sites, before.traceback),
+                             pyctm_site_cache_with_epoch(&cache->sites, before.traceback),
                              before.context);
     }
     return now.traceback != 0;
@@ -412,7 +425,7 @@ static __attribute__((noinline)) bool where_by_levels(pyctm_stack_cache *cache,
         return false;
     }
     if (totals_only) {
-        out->callers = pyctm_site_cache_stamped(&cache->sites, total_above(cache, &above));
+        out->callers = pyctm_site_cache_with_epoch(&cache->sites, total_above(cache, &above));
         *out_context = PYCTM_NO_CONTEXT;
         if (caches_call) {
             cache_call_of_caller(cache, innermost, out->callers - 1, PYCTM_NO_CONTEXT);
@@ -422,12 +435,12 @@ static __attribute__((noinline)) bool where_by_levels(pyctm_stack_cache *cache,
     if (cache->steps.rows == NULL || !context_above(cache, &above, &now, &before)) {
         return false;
     }
-    out->callers = pyctm_site_cache_stamped(&cache->sites, now.traceback);
+    out->callers = pyctm_site_cache_with_epoch(&cache->sites, now.traceback);
     *out_context = now.context;
     if (caches_call && before.context != PYCTM_NO_CONTEXT &&
         (before.traceback != 0 || before.context == 0)) {
         cache_call_of_caller(cache, innermost,
-                             pyctm_site_cache_stamped(&cache->sites, before.traceback),
+                             pyctm_site_cache_with_epoch(&cache->sites, before.traceback),
                              before.context);
     }
     return true;
@@ -458,6 +471,7 @@ static __attribute__((noinline)) bool where_uncached(pyctm_stack_cache *cache,
 /* HOOK: */
 bool pyctm_stack_where(pyctm_stack_cache *cache, const void *innermost, pyctm_where *out)
 {
+    PYCTM_ASSERT_MAIN();
     return pyctm_stack_is_cached_call(&cache->stack, innermost, out) ||
            where_uncached(cache, innermost, out);
 }
@@ -477,8 +491,8 @@ static inline void cache_call_of_level(pyctm_stack_cache *cache, uint32_t top, u
     }
     cache_call_of_caller(
         cache, cache->stack.levels[top].frame,
-        pyctm_site_cache_stamped(&cache->sites,
-                                 limit > 1 ? before.traceback : cache->stack.totals[top - 1]),
+        pyctm_site_cache_with_epoch(&cache->sites,
+                                    limit > 1 ? before.traceback : cache->stack.totals[top - 1]),
         limit > 1 ? before.context : PYCTM_NO_CONTEXT);
 }
 
@@ -486,6 +500,7 @@ static inline void cache_call_of_level(pyctm_stack_cache *cache, uint32_t top, u
 static ctm_status site_of_stack(pyctm_stack_cache *cache, ctm_shard *shard,
                                 PyThreadState *thread_state, uint64_t size, uint32_t *out)
 {
+    PYCTM_ASSERT(thread_state == pyctm_frames_attached(true));
     if (!pyctm_stack_follow(&cache->stack, thread_state)) {
         cache->valid = 0;
         return CTM_ERR_NOMEM;
@@ -523,6 +538,7 @@ static ctm_status site_of_stack(pyctm_stack_cache *cache, ctm_shard *shard,
 ctm_status pyctm_stack_site(pyctm_stack_cache *cache, ctm_shard *shard, PyThreadState *thread_state,
                             uint64_t size, uint32_t *out)
 {
+    PYCTM_ASSERT_MAIN();
     const ctm_status status = site_of_stack(cache, shard, thread_state, size, out);
     if (!cache->codes->deaths_are_known) {
         pyctm_stack_forget(cache);

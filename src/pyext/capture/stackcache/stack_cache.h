@@ -36,19 +36,19 @@ typedef struct pyctm_stack_cache {
 
 /* `cache` is zeroed memory. Before the first event. */
 void pyctm_stack_cache_init(pyctm_stack_cache *cache, ctm_tracer *tracer, pyctm_code_cache *codes);
-/* The site of a block of `size` bytes, of domain 0, allocated now by this thread, which holds the main
- * interpreter's GIL. CTM_ERR_NOT_FOUND: a stack without complete frames, or with more than CTM_MAX_NFRAME. HOOK */
+/* HOOK: The site of a block of `size` bytes, of domain 0, allocated now by this thread, which holds the main
+ * interpreter's GIL. CTM_ERR_NOT_FOUND: a stack without complete frames, or with more than CTM_MAX_NFRAME. */
 ctm_status pyctm_stack_site(pyctm_stack_cache *cache, ctm_shard *shard, PyThreadState *thread_state,
                             uint64_t size, uint32_t *out);
-/* The same in steps, the common case first. pyctm_stack_where finds the key of the site if the callers are remembered;
+/* HOOK: The same in steps, the common case first. pyctm_stack_where finds the key of the site if the callers are remembered;
  * pyctm_site_cache_find finds the site, if it is cached; else pyctm_stack_new_site looks it up. 0: not known, or an
- * error. HOOK */
+ * error. */
 bool pyctm_stack_where(pyctm_stack_cache *cache, const void *innermost, pyctm_where *out);
 /* `is_known`, `known`: the results of pyctm_stack_where. */
 uint32_t pyctm_stack_new_site(pyctm_stack_cache *cache, ctm_shard *shard,
                               PyThreadState *thread_state, bool is_known, pyctm_where known,
                               uint64_t size);
-/* Called when remembered data may be void: a code object died, or the tracer has a new generation. GIL. HOOK */
+/* HOOK: Called when remembered data may be void: a code object died, or the tracer has a new generation. GIL. */
 void pyctm_stack_forget(pyctm_stack_cache *cache);
 /* Forgets, and returns the memory to the system. GIL, no event is under way. */
 void pyctm_stack_release(pyctm_stack_cache *cache);

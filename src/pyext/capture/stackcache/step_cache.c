@@ -9,7 +9,7 @@
 
 void pyctm_step_cache_init(pyctm_step_cache *cache)
 {
-    cache->stamp = 1;
+    cache->epoch = 1;
 }
 
 /* HOOK: Replaces the cache by a larger, empty one. False: out of memory, nothing changed. */
@@ -42,16 +42,27 @@ bool pyctm_step_cache_prepare(pyctm_step_cache *cache)
 /* HOOK: */
 void pyctm_step_cache_forget(pyctm_step_cache *cache)
 {
-    if (++cache->stamp == 0) { /* wrapped around: old stamps would be valid again */
+    if (++cache->epoch == 0) { /* wrapped around: old epochs would be valid again */
         if (cache->rows != NULL) {
             memset(cache->rows, 0, sizeof(pyctm_cached_step) << cache->log2);
         }
-        cache->stamp = 1;
+        cache->epoch = 1;
     }
+}
+
+static inline bool is_forgotten(const pyctm_step_cache *cache)
+{
+    for (size_t i = 0; cache->rows != NULL && i >> cache->log2 == 0; i++) {
+        if (cache->rows[i].epoch == cache->epoch) {
+            return false;
+        }
+    }
+    return true;
 }
 
 void pyctm_step_cache_release(pyctm_step_cache *cache)
 {
+    PYCTM_ASSERT(is_forgotten(cache));
     free(cache->rows);
     cache->rows = NULL;
 }

@@ -92,7 +92,7 @@ CODE(system_call, "syscall; mov $7, %eax; ret")
 static void test_refused(void)
 {
     check_refused(jump_at_once, SIZE(jump_at_once), 3,
-                  "the function begins with a jump: somebody else leads its calls away");
+                  "the function begins with a jump: another tool has redirected its calls");
     check_refused(too_short, SIZE(too_short), 3, "the function is too short");
     check_refused(unknown, SIZE(unknown), 3,
                   "the function begins with an instruction that is not known");

@@ -1,4 +1,5 @@
-/* test_give_back.c: a tracer with a large block map stops: its memory goes back, forks find no thread, all goes on.
+/* test_deferred_unmap.c: a tracer with a large block map stops: its memory returns to the system, a fork finds no
+ * thread, and tracing can start again.
  *
  * Model: LEAVES leaves, each with a block for every page of it, so they are resident; more than what stop() returns by
  * itself. Threads are counted by the system, except under TSan, which has one of its own.
@@ -12,7 +13,7 @@
 #include <unistd.h>
 
 #include "ctm/tracer.h"
-#include "tracer/shard.h"
+#include "tracer/tracer.h"
 
 enum { LEAVES = 100, PAGES = 256 };
 #define FIRST 0x100000000ull
@@ -104,11 +105,11 @@ static ctm_tracer *new_tracer(void)
 }
 
 /* First of all: later threads may have a stack that an earlier one left. */
-static void test_no_thread_to_be_had(void)
+static void test_thread_cannot_start(void)
 {
     struct rlimit before, none;
     if (IS_SANITIZED) {
-        puts("not run: no thread to be had (a sanitizer cannot do without memory)");
+        puts("not run: the thread cannot start (a sanitizer needs memory)");
         return;
     }
     ctm_tracer *tracer = new_tracer();
@@ -125,7 +126,7 @@ static void test_no_thread_to_be_had(void)
     ctm_tracer_free(tracer);
 }
 
-static void test_goes_on_at_once(void)
+static void test_starts_again_at_once(void)
 {
     ctm_tracer *tracer = new_tracer();
     for (int round = 0; round < 5; round++) {
@@ -215,11 +216,11 @@ static void test_fork_right_after(void)
 }
 
 /* The thread is the parent's alone: the child must not wait for it. */
-static void test_fork_that_nobody_told_of(void)
+static void test_fork_without_handlers(void)
 {
     if (HAS_TSAN) {
         puts(
-            "not run: a fork that nobody told of (ThreadSanitizer: its child may have no threads)");
+            "not run: a fork without our handlers (ThreadSanitizer: its child may have no threads)");
         return;
     }
     ctm_tracer *tracer = new_tracer();
@@ -234,11 +235,11 @@ static void test_fork_that_nobody_told_of(void)
 }
 
 TEST_LIST = {
-    TEST(test_no_thread_to_be_had),
-    TEST(test_goes_on_at_once),
+    TEST(test_thread_cannot_start),
+    TEST(test_starts_again_at_once),
     TEST(test_memory_comes_back),
     TEST(test_clear_has_no_thread),
     TEST(test_fork_right_after),
-    TEST(test_fork_that_nobody_told_of),
+    TEST(test_fork_without_handlers),
     TEST_LIST_END,
 };
