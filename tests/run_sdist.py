@@ -2,7 +2,8 @@
 """The package as users get it: builds an sdist and a wheel from it, and tries both in fresh environments.
 
 Model: the sdist has the files that git tracks, without the service's own files; a tree with untracked files is a failure.
-A wheel built from the unpacked sdist is installed into a new virtual environment; the suites run there, from the unpacked sdist, with nothing of this folder.
+A wheel built from the unpacked sdist is installed into a new virtual environment; the suites run there, from the unpacked
+sdist, with nothing of this folder.
 Status 77: what is needed cannot be downloaded.
 """
 
