@@ -195,6 +195,7 @@ def try_change(pre_commit, clone, change, known_good):
         if not good:
             return f"it fails without the bad change:\n{output}"
         known_good.add((change.hook, change.file))
+    path.parent.mkdir(exist_ok=True)
     path.write_text((before or "") + change.added, encoding="utf-8")
     must("git", "add", "-A", cwd=clone)
     good, _ = passes(pre_commit, clone, change)
