@@ -95,7 +95,7 @@ def consumer(folder):
 
 def main():
     variant = sys.argv[1]
-    folder = os.path.join(ROOT, "build", "core-" + variant)
+    folder = os.path.join(ROOT, "build", "core " + variant)  # with a space, as the folders of a user may be
     build(variant, folder)
     status, passed, failed, skipped = ctest(folder)
     if variant == "gcc":

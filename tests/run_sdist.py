@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """The package as users get it: builds an sdist and a wheel from it, and tries both in fresh environments.
 
-Model: the sdist has the files that git tracks, without the service's own files. A wheel built from the unpacked sdist is
-installed into a new virtual environment; the suites run there, from the unpacked sdist, with nothing of this folder.
+Model: the sdist has the files that git tracks, without the service's own files; a tree with untracked files is a failure.
+A wheel built from the unpacked sdist is installed into a new virtual environment; the suites run there, from the unpacked
+sdist, with nothing of this folder.
 Status 77: what is needed cannot be downloaded.
 """
 
@@ -21,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PLACE = ROOT / "build" / f"sdist-{sys.version_info[0]}.{sys.version_info[1]}"
 BUILD_REQUIRES = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["build-system"]["requires"]
 NOT_SHIPPED = {".ci/run", ".gitignore"}  # files of the repository and its service
+MADE = {"PKG-INFO"}  # by the build itself
 LARGEST_LIBRARY = 850_000  # what the changelog says; with debug information it is five times as much
 NOT_IN_STRIPPED = (b"\0.symtab\0", b"\0.strtab\0", b"\0.debug_info\0")  # names of sections
 SUITES = (
@@ -99,9 +101,8 @@ def check_sdist(checks, sdist):
     else:
         missing = tracked - names - NOT_SHIPPED
         checks.expect(not missing, f"the sdist has every file of the repository; missing: {sorted(missing)}")
-    built = [name for name in names if re.search(r"__pycache__|\.(so|pyc|o|a|box|ctr)$", name)]
-    strays = [name for name in built if tracked is not None and name not in tracked]
-    checks.expect(not strays, f"the sdist has nothing that was built: {strays}")
+        strays = names - tracked - MADE  # the sdist takes all that .gitignore does not name
+        checks.expect(not strays, f"the sdist has no file that git does not track: {sorted(strays)}")
     return PLACE / sdist.name.removesuffix(".tar.gz")
 
 

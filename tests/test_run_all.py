@@ -156,6 +156,65 @@ class LeftOutTest(unittest.TestCase):
         self.assertEqual(run_all.left_out(suites, [python._replace(version="3.13")]), [])
 
 
+def uncollected(root):
+    """The files below root/tests that have tests which nothing collects: by their name, or by the folder they are in."""
+    deep = [suite.command[-1] for suite in run_all.all_suites() if run_all.is_pytest(suite)]
+    flat = ["tests", "tests/docs", "tests/zoo/inside"]  # this file; tests/docs/run.py; tests/zoo/run.py
+    of_c = ["tests/libctm", "tests/pyext"]  # CMakeLists.txt
+    found = []
+    for folder, _folders, names in os.walk(os.path.join(root, "tests")):
+        place = os.path.relpath(folder, root)
+        is_in = [above for above in deep + of_c if (place + "/").startswith(above + "/")]
+        for name in names:
+            path = os.path.join(place, name)
+            if re.match(r"test_.*\.py$", name):
+                good = place in flat or set(is_in) & set(deep)
+            elif re.match(r"test_.*\.c$", name):
+                good = set(is_in) & set(of_c)
+            else:
+                good = not has_tests(os.path.join(root, path))
+            found += [] if good else [path]
+    return sorted(found)
+
+
+def has_tests(path):
+    if not path.endswith((".py", ".c", ".h")):
+        return False
+    with open(path, encoding="utf-8") as file:
+        pattern = r"^ *(async )?def test_" if path.endswith(".py") else r"^ *TEST_LIST\b"
+        return bool(re.search(pattern, file.read(), re.M))
+
+
+class CollectionTest(unittest.TestCase):
+    def test_every_file_with_tests_is_collected(self):
+        self.assertEqual(uncollected(run_all.ROOT), [])
+
+    def test_one_that_is_not_is_named(self):
+        texts = {
+            "tests/libctm/query/order_test.c": "TEST_LIST = {{NULL}};\n",
+            "tests/newroom/test_x.py": "",
+            "tests/newroom/test_x.c": "",
+            "tests/docs/inner/test_x.py": "",
+            "tests/package/checks.py": "class A:\n    def test_a(self):\n",
+        }
+        with tempfile.TemporaryDirectory() as root:
+            for name, text in texts.items():
+                os.makedirs(os.path.join(root, os.path.dirname(name)), exist_ok=True)
+                with open(os.path.join(root, name), "w") as file:
+                    file.write(text)
+            self.assertEqual(uncollected(root), sorted(texts))
+
+
+class TimeTest(unittest.TestCase):
+    def test_ctest_ends_hanging_tests_before_the_driver_ends_their_suite(self):
+        with open(os.path.join(run_all.ROOT, "CMakeLists.txt"), encoding="utf-8") as file:
+            shipped, sanitized, launched = map(int, re.findall(r"set\(ctm_test_timeout (\d+)\)", file.read()))
+        seconds = {suite.name: suite.timeout for suite in run_all.libctm_suites()}
+        for variant, hanging in (("gcc", 2 * shipped), ("clang", 2 * shipped), ("asan", sanitized), ("tsan", sanitized)):
+            self.assertLessEqual(hanging + 600, seconds["libctm:" + variant])
+        self.assertLess(launched, seconds["libctm:valgrind"])
+
+
 class LackingTest(unittest.TestCase):
     """tools/lacking.sh on a machine that has only the programs that a test names."""
 
@@ -254,6 +313,31 @@ class PythonsTest(unittest.TestCase):
         self.assertIn("gcc", self.lacks("no-such-gcc -pthread"))
         self.assertIn("clang", self.lacks("no-such-clang"))
         self.assertNotIn("gcc", self.lacks("true -pthread"))
+
+
+@unittest.skipUnless(shutil.which("git"), "git is not installed")
+class LintTest(unittest.TestCase):
+    def test_files_that_git_does_not_know_are_named(self):
+        with tempfile.TemporaryDirectory() as folder:
+            program = os.path.join(folder, "build", "venv-lint", "bin", "pre-commit")
+            os.makedirs(os.path.dirname(program))
+            os.mkdir(os.path.join(folder, "tools"))
+            for name in ("lint.sh", "requirements-lint.txt"):
+                shutil.copy(os.path.join(run_all.ROOT, "tools", name), os.path.join(folder, "tools"))
+            shutil.copy(
+                os.path.join(folder, "tools", "requirements-lint.txt"), os.path.join(folder, "build/venv-lint/requirements")
+            )
+            os.symlink("/bin/true", program)
+            for command in (["git", "init", "-q"], ["git", "add", "-A"]):
+                subprocess.run(command, cwd=folder, check=True)
+            self.assertEqual(self.said(folder), "")
+            with open(os.path.join(folder, "new.py"), "w"):
+                pass
+            self.assertIn("\nnew.py\n", self.said(folder))
+
+    def said(self, folder):
+        command = ["bash", os.path.join(folder, "tools", "lint.sh")]
+        return subprocess.run(command, stderr=subprocess.PIPE, check=True, text=True).stderr
 
 
 class RunTest(unittest.TestCase):

@@ -4,8 +4,10 @@
 - COMPONENTS is the layering: a module imports only modules of its own component and of those that are listed for it. Only
   an entry point (cli, _startup, __main__) imports a module of an entry point.
 - There is no circle of imports. Imports inside functions count; those below `if TYPE_CHECKING:` do not, but the layering
-  applies to them too.
-- The model has numbers only: no f-string, no str(), no format() there; and it neither prints nor opens files.
+  applies to them too. `sys.modules["ctracemalloc.x"]` is an import of x, and so is an attribute `package.x`.
+- Each folder with modules is a package, and nothing is imported by a name that is made at run time, but for DYNAMIC.
+- Only render formats a number with a unit (KiB). The model has numbers only: no f-string, no str(), no format(), no `%` there;
+  and it neither prints nor opens files.
 
 --dot writes the graph of the modules for Graphviz instead: `tools/check_imports.py --dot | dot -Tsvg`. Imports inside
 functions are dashed, those for type checkers dotted.
@@ -15,6 +17,7 @@ usage: check_imports.py [--dot] [ROOT]
 
 import argparse
 import ast
+import re
 import sys
 from collections import namedtuple
 from pathlib import Path
@@ -42,8 +45,20 @@ COMPONENTS = {
 }
 ENTRY_POINTS = ("_startup", "cli", "__main__")
 MODEL = "model"
-TEXT_FUNCTIONS = {"str", "format", "repr", "ascii"}
+RENDER = "render"
+TEXT_FUNCTIONS = {"str", "format", "format_map", "repr", "ascii", "hex", "oct", "bin", "join", "Template"}
+TEXT_FUNCTIONS |= {"dumps", "strftime", "isoformat", "ctime", "asctime"}
+UNIT = r"[KMGT]i?B\b"
 INPUT_AND_OUTPUT = {"print", "open", "input"}
+
+# The modules that may import by a name made at run time, or run others' code: what they do so with.
+DYNAMIC = {
+    "formats.compression": {"import_module"},  # zstd modules of others
+    "cli.main": {"import_module"},  # the module of an order, of its own folder
+    "_startup.pythonpath.sitecustomize": {"__import__"},  # the program's own one, which this one hides
+}
+BY_NAME = {"import_module", "__import__", "run_module", "run_path", "exec", "eval"}
+NO_PACKAGE = {"_startup/pythonpath"}  # a folder for sys.path
 
 Import = namedtuple("Import", "source target path line kind")  # kind: "module", "function" or "type"
 
@@ -107,11 +122,66 @@ def imports_of(modules):
     found = []
     for module, path in modules.items():
         is_package = path.stem == "__init__"
-        for statement, kind in walk(ast.parse(path.read_text(encoding="utf-8")), "module"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        found += other_imports_of(tree, module, path, modules)
+        for statement, kind in walk(tree, "module"):
             for target in targets_of(statement, module, is_package, modules):
                 if target != module:
                     found.append(Import(module, target, path, statement.lineno, kind))
     return found
+
+
+def dotted(node):
+    """["a", "b", "c"] of the expression a.b.c, [] of others."""
+    names = []
+    while isinstance(node, ast.Attribute):
+        names.append(node.attr)
+        node = node.value
+    return [node.id, *reversed(names)] if isinstance(node, ast.Name) else []
+
+
+def names_of_modules(tree, module, is_package, modules):
+    """{name in the file: module of the package that it is}"""
+    found = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                full = alias.name if alias.asname else alias.name.partition(".")[0]
+                if full == PACKAGE or full.startswith(PACKAGE + "."):
+                    found[alias.asname or full] = full[len(PACKAGE) + 1 :]
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                full = f"{absolute(node, module, is_package)}.{alias.name}"
+                if full.startswith(PACKAGE + ".") and full[len(PACKAGE) + 1 :] in modules:
+                    found[alias.asname or alias.name] = full[len(PACKAGE) + 1 :]
+    return found
+
+
+def asked_of_sys_modules(node):
+    """The name of `sys.modules["NAME"]` or `sys.modules.get("NAME")`, or ""."""
+    key, place = None, []
+    if isinstance(node, ast.Subscript):
+        key, place = node.slice, dotted(node.value)
+    elif isinstance(node, ast.Call) and node.args:
+        key, place = node.args[0], dotted(node.func)[:-1]
+    is_text = isinstance(key, ast.Constant) and isinstance(key.value, str)
+    return key.value if is_text and place[-1:] == ["modules"] else ""
+
+
+def other_imports_of(tree, module, path, modules):
+    """Uses of other modules that are no import statements."""
+    names = names_of_modules(tree, module, path.stem == "__init__", modules)
+    for node in ast.walk(tree):
+        chain = dotted(node)
+        full = asked_of_sys_modules(node)
+        if len(chain) > 1 and chain[0] in names:
+            full = ".".join([PACKAGE, *filter(None, [names[chain[0]]]), *chain[1:]])
+        if full == PACKAGE or full.startswith(PACKAGE + "."):
+            target = full[len(PACKAGE) + 1 :]
+            while target and target not in modules:
+                target = target.rpartition(".")[0]
+            if target not in ("", module):
+                yield Import(module, target, path, node.lineno, "function")
 
 
 def component_of(module):
@@ -171,12 +241,49 @@ def check_circles(modules, imports):
         yield modules[circle[0]], 1, f"a circle of {len(circle)} modules: {names}"
 
 
+def check_names(modules, imports):
+    """Nothing is imported by a name that is made at run time, and each folder is a package."""
+    for module, path in modules.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if called(node) in BY_NAME - DYNAMIC.get(module, set()):
+                yield (
+                    path,
+                    node.lineno,
+                    f"{called(node)}() by a name: not to be seen here (DYNAMIC: exceptions)",
+                )
+    base = modules[""].parent
+    for folder in sorted({path.parent for path in modules.values()}):
+        name = folder.relative_to(base).as_posix()
+        if name not in NO_PACKAGE and not (folder / "__init__.py").exists():
+            yield folder, 1, "a folder with modules and no __init__.py"
+
+
 def makes_text(node):
     if isinstance(node, ast.JoinedStr):
         return True
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod) and isinstance(node.left, ast.Constant):
-        return isinstance(node.left.value, str)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
+        return True  # of a text or not cannot be seen, and numbers have divmod()
     return called(node) in TEXT_FUNCTIONS
+
+
+def has_unit(node):
+    """Is a number formatted with a unit?"""
+    if isinstance(node, ast.JoinedStr):
+        pairs = zip(node.values, node.values[1:], strict=False)
+        return any(isinstance(one, ast.FormattedValue) and is_text(two, "^ ?" + UNIT) for one, two in pairs)
+    return is_text(node, r"(%[\d.,]*[dfgs]|\}) ?" + UNIT)
+
+
+def is_text(node, pattern):
+    return isinstance(node, ast.Constant) and isinstance(node.value, str) and re.search(pattern, node.value) is not None
+
+
+def check_units(modules, imports):
+    for module, path in modules.items():
+        if component_of(module) != RENDER:
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if has_unit(node):
+                    yield path, node.lineno, "a number with a unit: that is for render"
 
 
 def called(node):
@@ -224,7 +331,7 @@ def main():
         print(dot(modules, imports))
         return 0
     passed = failed = 0
-    for check in (check_components, check_circles, check_model):
+    for check in (check_components, check_circles, check_names, check_units, check_model):
         problems = list(check(modules, imports))
         for path, line, problem in problems:
             print(f"{path.relative_to(root)}:{line}: {problem}")

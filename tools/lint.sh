@@ -19,6 +19,10 @@ if ! cmp -s tools/requirements-lint.txt "$home/requirements"; then
     "$home/bin/pip" install -q -r tools/requirements-lint.txt || fail "pre-commit cannot be installed"
     cp tools/requirements-lint.txt "$home/requirements"
 fi
+unknown=$(git ls-files --others --exclude-standard)
+if [ -n "$unknown" ]; then
+    printf 'lint: not looked at before `git add`:\n%s\n' "$unknown" >&2
+fi
 status=0
 if [ $# = 0 ]; then
     "$home/bin/pre-commit" run --all-files --show-diff-on-failure --color never || status=1

@@ -129,10 +129,37 @@ CHANGES = [
         "def bad():\n    from . import output\n",
         "a circle, through an import in a function",
     ),
+    Bad(
+        "imports",
+        "python/ctracemalloc/run/ending.py",
+        "import importlib\nBAD = importlib.import_module('..cli.main', __package__)\n",
+        "a module is imported by a name that is made at run time",
+    ),
+    Bad("imports", "python/ctracemalloc/run/ending.py", "BAD = sys.modules['ctracemalloc.cli.main']\n", "sys.modules has it"),
+    Bad(
+        "imports",
+        "python/ctracemalloc/run/ending.py",
+        "import ctracemalloc\nBAD = ctracemalloc.cli.main\n",
+        "an attribute has it",
+    ),
+    Bad("imports", "python/ctracemalloc/render/html/page.py", "PAGE = 1\n", "a folder that is no package"),
+    Bad(
+        "imports",
+        "python/ctracemalloc/blackbox/finding.py",
+        "def bad(n):\n    return f'{n / 1024:.1f} KiB'\n",
+        "a number with a unit, outside of render",
+    ),
     Bad("imports", "python/ctracemalloc/model/sums.py", 'bad = f"{PEAK_BYTES}"\n', "the model makes a text"),
+    Bad("imports", "python/ctracemalloc/model/sums.py", 'bad = ", ".join([PEAK_BYTES])\n', "the model joins texts"),
+    Bad("imports", "python/ctracemalloc/model/sums.py", 'FORM = "%d"\nbad = FORM % 3\n', "the model formats with a name"),
     Bad("imports", "python/ctracemalloc/model/sums.py", "print(PEAK_BYTES)\n", "the model prints"),
     Bad("imports", "python/ctracemalloc/model/sums.py", "def bad(path):\n    return open(path)\n", "the model opens a file"),
     Bad("changes", "changes/a-word.improved.md", "It is better.\n", "a kind that there is not"),
+    Bad("changes", "changes/a-word.fixed.md", "", "no text"),
+    Bad("changes", "changes/a-word.fixed.rst", "It is better.\n", "no Markdown"),
+    Bad("changes", "changes/123.fixed.md", "It is better.\n", "a number for a name"),
+    Bad("changes", "changes/a-word.b.fixed.md", "It is better.\n", "a dot in the name"),
+    Bad("changes", "changes/a-word.changed.md", "- better\n", "no sentence"),
     Bad("check-merge-conflict", "README.md", "\n<<<<<<< HEAD\nours\n=======\ntheirs\n>>>>>>> other\n", "a conflict"),
     Bad("check-toml", "pyproject.toml", "[tool\n", "no TOML"),
     Bad("check-yaml", ".pre-commit-config.yaml.extra.yaml", "a: [\n", "no YAML"),
@@ -168,6 +195,7 @@ def try_change(pre_commit, clone, change, known_good):
         if not good:
             return f"it fails without the bad change:\n{output}"
         known_good.add((change.hook, change.file))
+    path.parent.mkdir(exist_ok=True)
     path.write_text((before or "") + change.added, encoding="utf-8")
     must("git", "add", "-A", cwd=clone)
     good, _ = passes(pre_commit, clone, change)
