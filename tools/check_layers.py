@@ -61,7 +61,7 @@ PROCESS_STATE = {
     "src/pyext/capture/code_deaths.c": (("the_code_dealloc",), "a slot of the type of code objects"),
     "src/pyext/capture/event_owner.c": (("threads",), "threads get shards in turn, and are the process's"),
     "src/pyext/capture/freelist_patch.c": (("the_patch",), "redirected functions of CPython"),
-    "src/pyext/capture/freelist_tracer.c": (("the_listeners",), "CPython's reference tracer, one per process"),
+    "src/pyext/capture/freelist_tracer.c": (("the_tracers",), "CPython's reference tracer, one per process"),
     "src/pyext/capture/hooks.c": (("pyctm_the_originals",), "CPython's allocators; read at each event"),
     "src/pyext/capture/patch/detour.c": (("the_stubs",), "code that is redirected for ever"),
     "src/pyext/capture/patch/got.c": (("the_words",), "the loader's list of objects, and dlsym"),

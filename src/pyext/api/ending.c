@@ -6,9 +6,8 @@
  *
  * - An uncaught exception: the audit event sys.excepthook, just before its traceback is printed.
  * - SystemExit: the interpreter reads the exception's attribute `code` through the type's slot tp_getattro, where a
- *   function of ours replaces the original and calls it. Derived classes have another function in that slot; one of
- * their
- *   exceptions is found when the interpreter drops it, through the base's tp_dealloc.
+ *   function of ours replaces the original and calls it. Derived classes have another function in that slot: an
+ *   exception of theirs is found when the interpreter drops it, through the base's tp_dealloc.
  *
  * The program can see none of this. All with the GIL held; only for the main thread of the main interpreter.
  */

@@ -1,8 +1,8 @@
 /* code_deaths.c: clears the caches that are keyed by the address of a code object or instruction when a code object
  * dies.
  *
- * 3.12 and newer call a listener for that; on 3.11 the type's deallocator is replaced by a function of this file. If no
- * listener can be added, nothing is cached. Neither gets a pointer to data of ours, so this file names the process's
+ * 3.12 and newer call a code watcher for that; on 3.11 the type's deallocator is replaced by a function of this file. If no
+ * code watcher can be added, nothing is cached. Neither gets a pointer to data of ours, so this file names the process's
  * capture.
  */
 #include "capture/capture.h"
@@ -24,13 +24,13 @@ static int on_code_event(PyCodeEvent event, PyCodeObject *code)
     return 0;
 }
 
-/* Listeners belong to an interpreter: this one to the main one. It is added at each initialization. */
+/* Code watchers belong to an interpreter: this one to the main one. It is added at each initialization. */
 static bool listen(void)
 {
     if (PyCode_AddWatcher(on_code_event) >= 0) {
         return true;
     }
-    PyErr_Clear(); /* the interpreter has no free listener: nothing is cached */
+    PyErr_Clear(); /* the interpreter has no free code watcher: nothing is cached */
     return false;
 }
 #else

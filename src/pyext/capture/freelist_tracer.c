@@ -1,9 +1,9 @@
-/* freelist_tracer.c: the reference tracer, CPython's public listener for new references on 3.13 and newer. There is one
+/* freelist_tracer.c: the reference tracer, CPython's public callback for new references on 3.13 and newer. There is one
  * per process: ours calls the previous one, and stop sets that one again.
  *
- * Model: as with allocators (layers.c), another tool may call our listener from its own, and a later start may put ours
- * above that tool's. So the listener that ours calls never changes: each has its own *slot*, of which there are a few,
- * and gets the slot as its data. Of a chain of listeners only the topmost of ours records.
+ * Model: as with allocators (layers.c), another tool may call our tracer from its own, and a later start may put ours
+ * above that tool's. So the tracer that ours calls never changes: each has its own *slot*, of which there are a few,
+ * and gets the slot as its data. Of a chain of tracers only the topmost of ours records.
  */
 #include "capture/capture.h"
 
@@ -11,17 +11,17 @@
 
 #define SLOTS 8
 
-/* The previous listener, which ours calls if its data is this slot. Written once, with the GIL held, before it runs. */
+/* The previous tracer, which ours calls if its data is this slot. Written once, with the GIL held, before it runs. */
 typedef struct slot {
     PyRefTracer tracer; /* NULL: not used yet */
     void *data;
 } slot;
 
-/* The process's, as CPython's listener is: after our module is gone it still gets a slot as its data. */
+/* The process's, as CPython's reference tracer is: after our module is gone it still gets a slot as its data. */
 static struct {
     slot slots[SLOTS];
-    bool removed; /* GIL; 3.15 reported that another listener replaced ours */
-} the_listeners;
+    bool removed; /* GIL; 3.15 reported that another tracer replaced ours */
+} the_tracers;
 
 /* HOOK: */
 static int call_previous(const slot *previous, PyObject *op, PyRefTracerEvent event)
@@ -38,7 +38,7 @@ static PYCTM_RARELY int on_other(PyObject *op, PyRefTracerEvent event, const slo
 {
 #if PYCTM_TELLS_OF_REMOVAL
     if (event == PyRefTracer_TRACKER_REMOVED) {
-        the_listeners.removed = true;
+        the_tracers.removed = true;
         return 0;
     }
 #endif
@@ -48,7 +48,7 @@ static PYCTM_RARELY int on_other(PyObject *op, PyRefTracerEvent event, const slo
     return previous != NULL ? call_previous(previous, op, event) : 0;
 }
 
-/* HOOK: CPython calls this for each object that is made or dies. data: NULL if there was no previous listener. */
+/* HOOK: CPython calls this for each object that is made or dies. data: NULL if there was no previous tracer. */
 static PYCTM_HOT int on_reference(PyObject *op, PyRefTracerEvent event, void *data)
 {
     if (data == NULL && event == PyRefTracer_CREATE) {
@@ -60,13 +60,13 @@ static PYCTM_HOT int on_reference(PyObject *op, PyRefTracerEvent event, void *da
 bool pyctm_freelist_is_alive(void)
 {
     void *data;
-    return !the_listeners.removed && PyRefTracer_GetTracer(&data) == on_reference;
+    return !the_tracers.removed && PyRefTracer_GetTracer(&data) == on_reference;
 }
 
-/* The slot with this previous listener; NULL: all slots are used. */
+/* The slot with this previous tracer; NULL: all slots are used. */
 static slot *slot_above(PyRefTracer tracer, void *data)
 {
-    for (slot *it = the_listeners.slots; it < the_listeners.slots + SLOTS; it++) {
+    for (slot *it = the_tracers.slots; it < the_tracers.slots + SLOTS; it++) {
         if (it->tracer == NULL) {
             *it = (slot){tracer, data};
         }
@@ -77,12 +77,12 @@ static slot *slot_above(PyRefTracer tracer, void *data)
     return NULL;
 }
 
-/* Sets our listener. NULL, or what went wrong. */
+/* Sets our tracer. NULL, or what went wrong. */
 static const char *listen(void)
 {
     void *data = NULL;
     const PyRefTracer current = PyRefTracer_GetTracer(&data);
-    the_listeners.removed = false;
+    the_tracers.removed = false;
     if (current == on_reference) {
         return NULL;
     }

@@ -240,9 +240,10 @@ void pyctm_track_start(pyctm_capture *capture)
         failure = failure == NULL ? self_test(capture) : failure;
     }
     if (failure == NULL) {
-        failure = the_tracking.way == PYCTM_ANNOUNCED_BY_JUMP
-                      ? "announcements are led to us by a jump in the interpreter's code"
-                      : "announcements are led to us by their callers' tables of addresses";
+        failure =
+            the_tracking.way == PYCTM_ANNOUNCED_BY_JUMP
+                ? "announcements are redirected to the tracer by a jump in the interpreter's code"
+                : "announcements are redirected to the tracer by their callers' tables of addresses";
         capture->tracked_blocks = (pyctm_fact){true, failure};
     } else {
         capture->tracked_blocks = (pyctm_fact){false, failure};

@@ -209,7 +209,7 @@ static const char *put_code(uint8_t *target, const uint8_t expected[JUMP_BYTES],
     const uintptr_t first = (uintptr_t)target & ~(uintptr_t)(PAGE - 1);
     const size_t length = ((uintptr_t)target + JUMP_BYTES - first + PAGE - 1) & ~(size_t)(PAGE - 1);
     if (memcmp(target, expected, JUMP_BYTES) != 0) {
-        return "somebody else has changed the function's code";
+        return "another tool has changed the function's code";
     }
     // NOLINTNEXTLINE(clang-analyzer-security.MmapWriteExec): other threads run these pages meanwhile
     if (mprotect((void *)first, length, PROT_READ | PROT_WRITE | PROT_EXEC) != 0) {
