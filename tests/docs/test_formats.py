@@ -59,7 +59,7 @@ def schema():
     """{table: [(words, type)]}"""
     text = (ROOT / "src" / "libctm" / "tables" / "schema.h").read_text(encoding="utf-8")
     found = {}
-    for table, body in re.findall(r"^#define CTMI_([A-Z]+)_FIELDS\(.*((?:\\\n.*)+)", text, re.M):
+    for table, body in re.findall(r"^#define CTMI_([A-Z]+)_FIELDS\(.*((?:\\\n[^\\\n]*)+)", text, re.M):
         fields = re.findall(r"(?:REFERENCE|FIELD)\(\w+, (\w+), (\w+)", body)
         found[table] = [(WORDS.get(name, name).replace("_", " "), type_of(table, name, holds)) for name, holds in fields]
     return found
