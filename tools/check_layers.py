@@ -49,7 +49,6 @@ SYSTEM_HEADERS = {
     "sys/types.h", "sys/uio.h", "time.h", "unistd.h",
 }  # fmt: skip
 BUILD_OPTIONS = {"CTM_ASSERTS", "CTM_EMBEDDED"}
-COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
 
 
 def includes(path):
@@ -93,7 +92,7 @@ def check_extension(root):
         for line, name, quoted in includes(path):
             if quoted and not (name.startswith(("ctm/", "internal/")) or name in own):
                 yield path, line, f"the extension includes {name}, which is neither its own nor public"
-        text = blank_comments(path.read_text(encoding="utf-8"))
+        text = c_sources.blank_comments(path.read_text(encoding="utf-8"))
         for found in re.finditer(r'\bPyImport_Import\w*\(\s*"ctracemalloc', text):
             line = text.count("\n", 0, found.start()) + 1
             yield path, line, "the extension imports the package: _provide.py has the functions that it may call"
@@ -104,7 +103,7 @@ def check_versions(root):
     for path in sorted([*base.rglob("*.c"), *base.rglob("*.h")]):
         if path.is_relative_to(base / "capture" / "frames"):
             continue
-        for number, line in enumerate(blank_comments(path.read_text(encoding="utf-8")).splitlines(), 1):
+        for number, line in enumerate(c_sources.blank_comments(path.read_text(encoding="utf-8")).splitlines(), 1):
             found = re.search(r"\bPY_(VERSION_HEX|M[A-Z]+_VERSION)\b", line)
             if found:
                 yield path, number, f"{found[0]} is asked here: define a property in capture/frames/versions.h"
@@ -112,7 +111,7 @@ def check_versions(root):
 
 def names_of(path):
     """The names with a prefix of the project, outside of comments."""
-    return set(re.findall(r"\b((?:py)?ctmi?_\w+|(?:PY)?CTMI?_\w+)", blank_comments(path.read_text(encoding="utf-8"))))
+    return set(re.findall(r"\b((?:py)?ctmi?_\w+|(?:PY)?CTMI?_\w+)", c_sources.blank_comments(path.read_text(encoding="utf-8"))))
 
 
 def check_prefixes(root):
@@ -138,37 +137,28 @@ def long_files(root):
                     yield path, count, f"{count} lines: more than one subject?"
 
 
-def blank_comments(text):
-    """Replace comments by spaces: positions and line numbers stay the same."""
-    return COMMENT.sub(lambda match: re.sub(r"[^\n]", " ", match.group()), text)
-
-
 def builds():
-    """(folder, the Headers of a Python or None) of all that is compiled."""
-    return [(folder, headers) for folder in link_graph.FOLDERS for headers in c_sources.builds_of(folder)]
-
-
-def with_python(headers, text):
-    return f"with Python {headers.version}: {text}" if headers else text
+    """(folder, build) of all that is compiled."""
+    return [(folder, build) for folder in link_graph.FOLDERS for build in c_sources.builds_of(folder)]
 
 
 def check_headers(root):
     """Each header must compile alone, without another one included before it."""
-    for folder, headers in [("include", None), *builds()]:
-        for name, said in sorted(c_sources.headers_that_need_others(root, folder, headers).items()):
-            yield root / name, 1, with_python(headers, "does not compile alone:\n" + said)
+    for folder, build in [("include", c_sources.SHIPPED), *builds()]:
+        for name, said in sorted(c_sources.headers_that_need_others(root, folder, build).items()):
+            yield root / name, 1, f"{build.name}: does not compile alone:\n{said}"
 
 
 @functools.cache
 def compiled(root):
-    """[(Headers or None, symbols, broken files)] of each build."""
-    return [(headers, *c_sources.symbols_of(root, folder, headers)) for folder, headers in builds()]
+    """[(build, symbols, broken files)] of each build."""
+    return [(build, *c_sources.symbols_of(root, folder, build)) for folder, build in builds()]
 
 
 def check_symbols(root):
-    for headers, symbols, broken in compiled(root):
+    for build, symbols, broken in compiled(root):
         for name, said in broken.items():
-            yield root / name, 1, with_python(headers, "does not compile:\n" + said)
+            yield root / name, 1, f"{build.name}: does not compile:\n{said}"
         for name, (_, undefined) in symbols.items():
             if not c_sources.needs_python(name):
                 for symbol in sorted(undefined):
@@ -177,10 +167,11 @@ def check_symbols(root):
 
 
 def check_circles(root):
-    (_, library, _), *extensions = compiled(root)
-    for headers, symbols, _ in extensions:
-        for name, problem in link_graph.problems_of(link_graph.edges_of({**library, **symbols})):
-            yield root / name, 1, with_python(headers, problem)
+    libraries = [(build, symbols) for build, symbols, _ in compiled(root) if build.headers is None]
+    for build, symbols, _ in compiled(root):
+        for library, others in libraries if build.headers else ():
+            for name, problem in link_graph.problems_of(link_graph.edges_of({**others, **symbols})):
+                yield root / name, 1, f"{build.name}, {library.name}: {problem}"
 
 
 def main():
