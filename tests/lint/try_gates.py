@@ -100,6 +100,47 @@ CHANGES = [
     ),
     Bad("layers", "src/pyext/api/last.c", "int ctm_bad(void);\n", "a name of the extension with the library's prefix"),
     Bad("layers", "src/pyext/api/last.c", "#if PY_VERSION_HEX > 0\n#endif\n", "the version is asked outside of capture/frames"),
+    *(
+        Bad("layers", file, added, why)
+        for file, added, why in (
+            ("src/libctm/base/status.c", '#define H "tables/store.h"\n#include H\n', "an #include is computed"),
+            ("src/libctm/base/status.c", '#include "base/../tables/store.h"\n', "an #include leaves the folder by .."),
+            ("src/libctm/base/status.c", '#import "base/bytes.h"\n', "an #import"),
+            ("src/libctm/base/status.c", '#include/**/"tables/store.h"\n', "a comment in an #include"),
+            ("src/libctm/base/bad.inc", "int ctmi_bad;\n", "a file that is neither a C file nor a header"),
+            ("src/libctm/base/bad.h", "int ctmi_bad(void);\n", "a header without a guard"),
+            ("src/libctm/base/status.c", "typedef struct _object PyObject;\n", "the library declares Python's names"),
+            ("src/libctm/base/status.c", "int ctm;\n", "a variable of the library without a prefix"),
+            ("src/libctm/base/status.c", "int bad(void)\n{\n    return 1;\n}\n", "a function of the library without a prefix"),
+            ("src/pyext/api/last.c", "int bad(void)\n{\n    return 1;\n}\n", "a function of the extension without a prefix"),
+            ("src/pyext/api/last.c", '__attribute__((visibility("default"))) int pyctm_bad;\n', "the extension exports a name"),
+            (
+                "include/ctm/bad.h",
+                "#ifndef CTM_BAD_H\n#define CTM_BAD_H\nint ctm_bad(void);\n#endif\n",
+                "declared, not defined",
+            ),
+            (
+                "include/ctm/bad.h",
+                "#ifndef CTM_BAD_H\n#define CTM_BAD_H\nenum ctm_bad { BAD };\n#endif\n",
+                "a public enumerator",
+            ),
+            ("src/pyext/capture/track.c", '#include "types/types.h"\n', "a folder of the extension includes a higher one"),
+            ("src/pyext/capture/track.c", "#include <tables/store.h>\n", "the extension includes the library's own header"),
+            ("src/pyext/last.c", "int pyctm_bad;\n", "a C file outside of the folders"),
+            ("src/pyext/api/last.c", "#if PYCTM_BUILT_FOR >= 0x030d\n#endif\n", "the version is asked in another way"),
+            ("src/pyext/api/last.c", "#if PY_VERSION\\\n_HEX > 0\n#endif\n", "the version is asked in two lines"),
+            (
+                "src/pyext/api/last.c",
+                "PyObject *pyctm_bad(const char *name)\n{\n    return PyImport_ImportModule(name);\n}\n",
+                "the extension imports what a variable names",
+            ),
+            (
+                "src/pyext/api/last.c",
+                'int pyctm_bad(void)\n{\n    return PyRun_SimpleString("pass");\n}\n',
+                "the extension runs a text",
+            ),
+        )
+    ),
     Bad("layers", "src/pyext/capture/hot.h", "pyctm_capture *pyctm_bad(void);\n", "a header that does not compile alone"),
     Bad(
         "layers",
