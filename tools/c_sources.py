@@ -1,8 +1,10 @@
 """The C sources of the project and the flags they are compiled with, for the tools that compile them.
 
-Model: the library (src/libctm) needs only its own headers. The extension (src/pyext) needs those of a CPython, and what it
-compiles to depends on the version: some files are empty for one and not for another. So the tools look at the extension once
-for each supported CPython whose headers are here: those that pythons.sh finds, Debian sid's among them.
+Model: a build is a set of flags. The library (src/libctm) needs only its own headers and has two builds: that of the tests
+(CTM_ASSERTS), and that of the wheel (CTM_EMBEDDED); a line that depends on one of the two options is compiled in one of the
+builds. The extension (src/pyext) needs the headers of a CPython, and what it compiles to depends on the version: some files are
+empty for one and not for another. It has a build for each supported CPython whose headers are here: those that pythons.sh
+finds, Debian sid's among them.
 """
 
 import functools
@@ -11,6 +13,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -25,28 +28,33 @@ ZYDIS = (
     "-DZYDIS_STATIC_BUILD",
     "-DZYCORE_STATIC_BUILD",
 )
+COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
 
 
-class Headers(NamedTuple):
-    """Where the headers of a CPython are."""
+class Build(NamedTuple):
+    """One of the ways in which a folder is compiled."""
 
-    version: str
-    folder: Path  # with Python.h
+    name: str  # for messages
     flags: tuple[str, ...]
+    headers: Path | None = None  # the folder with Python.h; None: a build of the library
+
+
+TESTED = Build("CTM_ASSERTS", ("-DCTM_ASSERTS",))
+SHIPPED = Build("CTM_EMBEDDED", ("-DCTM_EMBEDDED",))
 
 
 @functools.cache
 def pythons():
-    """The Headers of each supported CPython that is here, the newest of this machine's own first, Debian sid's last."""
+    """The build for each supported CPython that is here, the newest of this machine's own first, Debian sid's last."""
     listed = subprocess.run([ROOT / "tools/pythons.sh", *VERSIONS], stdout=subprocess.PIPE, text=True, check=True)
     places = dict(line.split(" ", 1) for line in listed.stdout.splitlines())
     here = [version for version in VERSIONS if places[version] != "-"]
     here.sort(key=lambda version: places[version].startswith("sid:"))
-    return [found for found in (headers_of(version, places[version]) for version in here) if found is not None]
+    return [found for found in (build_for(version, places[version]) for version in here) if found is not None]
 
 
-def headers_of(version, place):
-    """The Headers of the interpreter that pythons.sh names; None: it has no Python.h."""
+def build_for(version, place):
+    """The build for the interpreter that pythons.sh names; None: it has no Python.h."""
     if place.startswith("sid:"):
         root = Path(os.environ.get("CTM_SID") or ROOT / "build" / "sid")
         folder = root / "usr" / "include" / f"python{version}"
@@ -54,13 +62,14 @@ def headers_of(version, place):
     else:
         command = [place, "-c", "import sysconfig; print(sysconfig.get_path('include'))"]
         folder, after = Path(subprocess.check_output(command, text=True).strip()), ()
-    return Headers(version, folder, (f"-isystem{folder}", *after)) if (folder / "Python.h").is_file() else None
+    flags = (*SHIPPED.flags, f"-isystem{folder}", *after)
+    return Build(f"Python {version}", flags, folder) if (folder / "Python.h").is_file() else None
 
 
 def unseen():
     """The supported versions whose headers are not here."""
-    here = {headers.version for headers in pythons()}
-    return [version for version in VERSIONS if version not in here]
+    here = {build.name for build in pythons()}
+    return [version for version in VERSIONS if f"Python {version}" not in here]
 
 
 def tell_unseen():
@@ -74,14 +83,14 @@ def needs_python(folder):
     return Path(folder).parts[:2] == ("src", "pyext")
 
 
-def flags_of(folder, headers=None):
-    """The flags with which files of the folder are compiled. The extension's need the Headers of a Python."""
-    return (*LIBRARY, "-Isrc/pyext", *ZYDIS, *headers.flags) if needs_python(folder) else LIBRARY
+def flags_of(folder, build):
+    """The flags with which files of the folder are compiled in one of its builds."""
+    return (*LIBRARY, "-Isrc/pyext", *ZYDIS, *build.flags) if needs_python(folder) else (*LIBRARY, *build.flags)
 
 
 def builds_of(folder):
-    """The Headers with which a folder is compiled: each Python's for the extension, [None] for the library."""
-    return pythons() if needs_python(folder) else [None]
+    """The builds of a folder."""
+    return pythons() if needs_python(folder) else [TESTED, SHIPPED]
 
 
 def compiler():
@@ -92,6 +101,11 @@ def compiler():
 def files_of(root, folder, ending):
     """The files below a folder of the tree, as paths from its root."""
     return sorted(path.relative_to(root).as_posix() for path in (Path(root) / folder).rglob(f"*{ending}"))
+
+
+def blank_comments(text):
+    """Replace comments by spaces: positions and line numbers stay the same."""
+    return COMMENT.sub(lambda match: re.sub(r"[^\n]", " ", match.group()), text)
 
 
 def run_all(root, commands):
@@ -106,99 +120,112 @@ def run_all(root, commands):
         return list(pool.map(run, commands.items()))
 
 
-def headers_that_need_others(root, folder, headers=None):
+def headers_that_need_others(root, folder, build):
     """{header: the compiler's messages} of the headers below a folder that do not compile alone."""
     strict = ("-Wall", "-Werror", "-Wno-unused-function", "-fsyntax-only")
-    flags = flags_of(folder, headers)
+    flags = flags_of(folder, build)
     commands = {name: [compiler(), *flags, *strict, "-x", "c", name] for name in files_of(root, folder, ".h")}
     return {name: said for name, said in run_all(root, commands) if said is not None}
 
 
-def compile_all(root, folder, headers, scratch, *options):
-    """({file: its object, in the folder `scratch`}, {file: why it does not compile}) of the C files of a folder."""
-    objects = {name: Path(scratch, f"{n}.o") for n, name in enumerate(files_of(root, folder, ".c"))}
-    flags = flags_of(folder, headers)
-    commands = {name: [compiler(), *flags, "-O0", "-w", *options, "-c", name, "-o", to] for name, to in objects.items()}
-    broken = {name: said for name, said in run_all(root, commands) if said is not None}
-    return {name: to for name, to in objects.items() if name not in broken}, broken
+def defined_and_undefined(lines):
+    """({its defined symbols}, {its undefined ones}) of an object, from the lines of `nm`."""
+    rows = [line.split() for line in lines]
+    return {row[-1] for row in rows if row[-2] in "TDRBCVW" and len(row) == 3}, {row[-1] for row in rows if row[-2] in "Uvw"}
 
 
-def variables_of(root, folder, headers=None):
+def variables_in(lines):
+    """[(name, section)] of what is not constant and outlives a call, from the lines of `nm -f sysv`."""
+    rows = [[cell.strip() for cell in line.split("|")] for line in lines if line.count("|") == 6]
+    sections = (".data", ".bss", ".tdata", ".tbss", "*COM")
+    found = {(row[0].split(".")[0], row[6]) for row in rows if row[6].startswith(sections)}
+    return sorted((name, section) for name, section in found if not section.startswith(".data.rel.ro"))
+
+
+@functools.cache
+def objects_of(root, folder, build):
+    """({file: (its symbols, its variables)}, {file: why it does not compile}) of the C files of a folder."""
+    with tempfile.TemporaryDirectory() as scratch:
+        objects = {name: Path(scratch, f"{n}.o") for n, name in enumerate(files_of(root, folder, ".c"))}
+        flags = (*flags_of(folder, build), "-O0", "-w", "-fPIC")
+        commands = {name: [compiler(), *flags, "-c", name, "-o", to] for name, to in objects.items()}
+        broken = {name: said for name, said in run_all(root, commands) if said is not None}
+        found = {}
+        for name in objects.keys() - broken.keys():
+            symbols, variables = (
+                subprocess.check_output(["nm", *options, objects[name]], text=True).splitlines()
+                for options in ((), ("-f", "sysv"))
+            )
+            found[name] = defined_and_undefined(symbols), variables_in(variables)
+    return {name: found[name] for name in objects if name in found}, broken
+
+
+def variables_of(root, folder, build):
     """{file: [(name, section)]} of what is not constant and outlives a call, of the C files of a folder that compile."""
-    variables = {}
-    with tempfile.TemporaryDirectory() as scratch:
-        objects, _ = compile_all(root, folder, headers, scratch, "-fPIC")
-        for name, there in objects.items():
-            lines = subprocess.check_output(["nm", "-f", "sysv", there], text=True).splitlines()
-            rows = [[cell.strip() for cell in line.split("|")] for line in lines if line.count("|") == 6]
-            found = [
-                (row[0].split(".")[0], row[6])
-                for row in rows
-                if row[6].startswith((".data", ".bss", ".tdata", ".tbss", "*COM"))
-            ]
-            variables[name] = sorted({(symbol, where) for symbol, where in found if not where.startswith(".data.rel.ro")})
-    return variables
+    return {name: variables for name, (_, variables) in objects_of(root, folder, build)[0].items()}
 
 
-def symbols_of(root, folder, headers=None):
+def symbols_of(root, folder, build):
     """({file: (its defined symbols, its undefined ones)}, {file: why it does not compile}) of the C files of a folder."""
-    symbols = {}
-    with tempfile.TemporaryDirectory() as scratch:
-        objects, broken = compile_all(root, folder, headers, scratch)
-        for name, there in objects.items():
-            rows = [line.split() for line in subprocess.check_output(["nm", there], text=True).splitlines()]
-            defined = {row[-1] for row in rows if row[-2] in "TDRBCVW" and len(row) == 3}
-            symbols[name] = defined, {row[-1] for row in rows if row[-2] in "Uvw"}
-    return symbols, broken
+    found, broken = objects_of(root, folder, build)
+    return {name: symbols for name, (symbols, _) in found.items()}, broken
 
 
-# --- which files differ from one Python to another ---
+# --- which files differ from one build to another ---
 
 
-def own_text(preprocessed):
-    """The lines that come from the project's files."""
-    kept, own = [], False
+EXPORTED = '__attribute__((visibility("default")))'
+
+
+def own_texts(preprocessed):
+    """{(file of the project, its text)}. Which symbols are exported is left out: only CTM_EMBEDDED decides it."""
+    words, file = defaultdict(list), None
     for line in preprocessed.splitlines():
         marker = re.match(r'# \d+ "([^"]*)"', line)
         if marker:
-            own = marker[1].startswith(("src/", "include/"))
-        elif own and line.strip():
-            kept.append(" ".join(line.split()))
-    return "\n".join(kept)
+            file = marker[1] if marker[1].startswith(("src/", "include/")) else None
+        elif file is not None:
+            words[file] += line.replace(EXPORTED, "").split()
+    return {(name, " ".join(found)) for name, found in words.items()}
 
 
 def make_stubs(root, folder):
-    """Fill a folder with stubs of CPython's headers: they have the version and the configuration, and no other macro."""
+    """Fill a folder with stubs: CPython's headers have the version and the configuration, base/assert.h has nothing."""
+    Path(folder, "base").mkdir()
+    Path(folder, "base", "assert.h").touch()
     names = {"Python.h"}
     for path in (Path(root) / "src" / "pyext").rglob("*.[ch]"):
         names.update(re.findall(r'^[ \t]*#[ \t]*include[ \t]+[<"]([^">]+)', path.read_text(encoding="utf-8"), re.M))
     for name in names - {"patchlevel.h", "pyconfig.h"}:
-        if any((headers.folder / name).is_file() for headers in pythons()):
+        if any((build.headers / name).is_file() for build in pythons()):
             stub = Path(folder, name)
             stub.parent.mkdir(parents=True, exist_ok=True)
             stub.write_text("#include <patchlevel.h>\n#include <pyconfig.h>\n", encoding="utf-8")
 
 
-def pythons_of_files(root, names):
-    """{file: the Headers of each Python on which the file has a text of its own}.
+def builds_of_files(root, names):
+    """{file: the first of its builds, and each other one in which it or a header has a text that was in none before}.
 
-    Only what the project asks of the version counts: CPython's own macros are not expanded, so that a file is not looked at
-    again because PyObject_HEAD, for one, has changed.
+    Only what the project asks of the version and of the options counts: CPython's own macros and the asserts are not expanded,
+    so that a file is not looked at again because PyObject_HEAD, for one, has changed.
     """
-    texts = {name: {} for name in names}
+    seen, builds = set(), {name: [] for name in names}
     with tempfile.TemporaryDirectory() as stubs:
         make_stubs(root, stubs)
 
         def preprocess(job):
-            name, headers = job
-            command = [compiler(), "-E", f"-I{stubs}", *flags_of(name, headers), name]
+            name, build = job
+            command = [compiler(), "-E", f"-I{stubs}", *flags_of(name, build), name]
             done = subprocess.run(command, cwd=root, capture_output=True, text=True)
             if done.returncode != 0:
-                raise SystemExit(f"{name} cannot be preprocessed for Python {headers.version}:\n{done.stderr}")
-            return name, headers, own_text(done.stdout)
+                raise SystemExit(f"{name} cannot be preprocessed, {build.name}:\n{done.stderr}")
+            return name, build, own_texts(done.stdout)
 
-        jobs = [(name, headers) for name in names if needs_python(name) for headers in pythons()]
+        jobs = [(name, build) for name in names for build in builds_of(name)]
+        jobs.sort(key=lambda job: builds_of(job[0]).index(job[1]))
         with ThreadPoolExecutor(2) as pool:
-            for name, headers, text in pool.map(preprocess, jobs):
-                texts[name].setdefault(text, headers)
-    return {name: list(found.values()) for name, found in texts.items()}
+            for name, build, texts in pool.map(preprocess, jobs):
+                if not builds[name] or texts - seen:
+                    builds[name].append(build)
+                    seen |= texts
+    return builds

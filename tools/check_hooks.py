@@ -6,10 +6,15 @@ collect, acquire the GIL or print.
 
 Model: the compiler (GCC) writes the graph of calls of each file of the extension and of the library, with the line of each
 call, without inlining. There is a graph for each CPython whose headers are here, because a version compiles code that another
-leaves out. All calls are followed from the functions marked `HOOK:` and from the allocator hooks. A call of a function outside
-of the project is allowed for the functions in LIBC and CPYTHON. A call through a pointer is allowed in the files of POINTERS,
-which has the project's functions that the pointer may point to; these are followed. Any other call needs a comment at its
-line, or in a line of its own before its statement, `/* HOOK-EXEMPT: reason */`; such a call is not followed.
+leaves out; the options are those of the wheel. All calls are followed from the functions marked `HOOK:`. A mark is a comment
+that has this word, before a function or a declaration, or after it on the same line; a mark that names no function is an error.
+Each function that ALLOCATORS store in a table is a hook too, marked or not. A call of a function outside of the project is
+allowed for the functions in LIBC and CPYTHON. A call through a pointer is allowed for the expressions in POINTERS, which has
+the project's functions that the pointer may point to; these are followed. Any other call needs a comment at its line, or in a
+line of its own before its statement, `/* HOOK-EXEMPT: reason */`; such a call is not followed. A comment exempts calls of one
+function.
+
+Not seen: what assembler text calls.
 
 usage: check_hooks.py [ROOT]
 """
@@ -22,12 +27,13 @@ import tempfile
 from collections import defaultdict, deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import c_sources
 
-MARK = re.compile(r"/\* HOOK:")
+MARK = re.compile(r"\bHOOK(:|\s*(\*/|$))")
 EXEMPT = re.compile(r"/\* HOOK-EXEMPT: \S")
-ALLOCATOR_HOOKS = re.compile(r"(raw|mem|obj)_(\d+_)?(malloc|calloc|realloc|free)(_sampling)?")
+ALLOCATORS = ("src/pyext/capture/hooks.c", "src/pyext/capture/layers.c")
 
 # Functions of the C library: none calls Python's allocators, prints, or waits for another thread except for a lock.
 LIBC = {
@@ -43,20 +49,42 @@ CPYTHON = {
     "Py_TYPE", "_PyThreadState_UncheckedGet", "_PyUnicode_DATA", "_Py_IsFinalizing", "_Py_SIZE_impl", "_Py_TYPE",
     "_Py_TYPE_impl",
 }  # fmt: skip
-# Files that call through pointers. The value matches the project's functions that the pointer may point to, FILE:NAME. None:
-# it points to the former allocator or listener, which is called as it would be without this package.
+# The expressions that are called, of each file that calls through pointers. The value matches the project's functions that the
+# pointer may point to, FILE:NAME. None: it points to the former allocator or listener, which is called as it would be without
+# this package.
 POINTERS = {
-    "src/pyext/capture/hooks.c": None,
-    "src/pyext/capture/freelist_tracer.c": None,
-    "src/pyext/capture/freelist_patch.c": None,
-    "src/libctm/base/memory.c": None,  # set only by the tests of the library
-    "src/libctm/tables/rows.c": re.compile(
-        r"src/libctm/sinks/\w+\.c:box_(map|unmap|grow|look)|src/libctm/tables/\w+\.c:hash_\w+_row"
+    "src/pyext/capture/hooks.c": dict.fromkeys(
+        (
+            "real->malloc", "real->calloc", "real->realloc", "real->free",
+            "pyctm_the_originals[hook_index].free",
+        )
     ),
-    "src/libctm/tables/store.c": re.compile(r"src/libctm/tables/\w+\.c:(same|write)_\w+"),
-    "src/libctm/tracer/sink.c": re.compile(r"src/libctm/sinks/\w+\.c:\w*loss\w*"),
-    "src/libctm/tracer/shard.c": re.compile(r"src/libctm/sinks/\w+\.c:box_look"),
-}
+    "src/pyext/capture/freelist_tracer.c": {"previous->tracer": None},
+    "src/pyext/capture/freelist_patch.c": {
+        "((int (*)(PyObject *))the_hidden.original)": None,
+        "((void (*)(PyObject *))the_reference.original)": None,
+    },
+    "src/libctm/base/memory.c": {"refuses": None},  # set only by the tests of the library
+    "src/libctm/tables/rows.c": {
+        **{
+            f"{whose}->{name}": re.compile(rf"src/libctm/sinks/\w+\.c:box_{name}")
+            for whose, name in (
+                ("backed->backing", "map"), ("backed->backing", "unmap"), ("backed->backing", "grow"), ("backing", "look"),
+            )
+        },
+        "hash_of": re.compile(r"src/libctm/tables/\w+\.c:hash_\w+_row"),
+    },
+    "src/libctm/tables/store.c": {
+        "table->same": re.compile(r"src/libctm/tables/\w+\.c:same_\w+"),
+        "table->write": re.compile(r"src/libctm/tables/\w+\.c:write_\w+"),
+    },
+    "src/libctm/tracer/sink.c": {"sink->kind->loss_told": re.compile(r"src/libctm/sinks/\w+\.c:loss_told")},
+    "src/libctm/tracer/shard.c": {"backing->look": re.compile(r"src/libctm/sinks/\w+\.c:box_look")},
+}  # fmt: skip
+
+
+INDIRECT = "__indirect_call"  # the compiler's name for what a pointer points to
+NO_FUNCTIONS = {"if", "for", "while", "switch", "return", "sizeof", "_Static_assert", "_Alignas"}
 
 
 class Graph:
@@ -64,7 +92,12 @@ class Graph:
 
     def __init__(self):
         self.defined = {}  # name -> file, relative to the project; None: outside of it
-        self.calls = defaultdict(set)  # name -> (called, file, line)
+        self.calls = defaultdict(set)  # name -> (called, file, line, column)
+        self.stored = set()  # names of functions whose addresses are in the data of ALLOCATORS
+
+
+# NDEBUG: as the wheel. A function that is always inlined is a node of the graph too.
+GRAPH = ("-DNDEBUG", "-Dalways_inline=noinline", "-O0", "-w", "-S", "-fcallgraph-info")
 
 
 def find_compiler():
@@ -84,41 +117,41 @@ def relative(root, file):
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else None
 
 
-def unit_of(gcc, root, name, headers, target):
-    """The compiler's graph of one file. SystemExit: it does not compile."""
-    command = [gcc, *c_sources.flags_of(name, headers), "-DNDEBUG", "-O0", "-w", "-S", "-fcallgraph-info", name, "-o", target]
+def unit_of(gcc, root, name, build, target):
+    """The compiler's graph of one file, and the names that the file's data points to. SystemExit: it does not compile."""
+    command = [gcc, *c_sources.flags_of(name, build), *GRAPH, name, "-o", target]
     done = subprocess.run(command, cwd=root, stderr=subprocess.PIPE, text=True)
     if done.returncode != 0:
-        raise SystemExit(f"{name} does not compile{on(headers)}:\n{done.stderr}")
-    return target.with_suffix(".ci").read_text(encoding="utf-8")
+        raise SystemExit(f"{name} does not compile, {build.name}:\n{done.stderr}")
+    stored = re.findall(r"^\s*\.(?:quad|xword)\s+(\w+)$", target.read_text(encoding="utf-8"), re.M)
+    return target.with_suffix(".ci").read_text(encoding="utf-8"), stored if name in ALLOCATORS else []
 
 
-def on(headers):
-    return f" on Python {headers.version}" if headers else ""
-
-
-def units_of(gcc, root, folder, headers):
-    """The graphs of all files below a folder."""
+def units_of(gcc, root, folder, build):
+    """What unit_of says of all files below a folder."""
     names = c_sources.files_of(root, folder, ".c")
     with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(2) as pool:
-        jobs = [(gcc, root, name, headers, Path(scratch, f"{n}.s")) for n, name in enumerate(names)]
+        jobs = [(gcc, root, name, build, Path(scratch, f"{n}.s")) for n, name in enumerate(names)]
         return list(pool.map(lambda job: unit_of(*job), jobs))
 
 
-def add_unit(graph, root, text):
+def add_unit(graph, root, text, stored):
+    here = {}
     for name, file, rest in re.findall(r'node: \{ title: "([^"]+)" label: "[^"\\]+\\n([^"\\:]+):([^}]*)\}', text):
         if "ellipse" not in rest:
             graph.defined[name] = relative(root, file)
-    for caller, called, file, line in re.findall(
-        r'edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"(?: label: "([^"]+):(\d+):\d+")? \}', text
+            here[own_name(name)] = name
+    graph.stored.update(here[name] for name in stored if name in here)
+    for caller, called, file, line, column in re.findall(
+        r'edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"(?: label: "([^"]+):(\d+):(\d+)")? \}', text
     ):
-        graph.calls[caller].add((called, relative(root, file) if file else None, int(line or 0)))
+        graph.calls[caller].add((called, relative(root, file) if file else None, int(line or 0), int(column or 0)))
 
 
 def graph_of(root, units):
     graph = Graph()
-    for text in units:
-        add_unit(graph, root, text)
+    for text, stored in units:
+        add_unit(graph, root, text, stored)
     return graph
 
 
@@ -126,44 +159,105 @@ def own_name(name):
     return name.rsplit(":", 1)[-1]
 
 
-def marked_functions(root):
-    """(file, name) of each function that is marked `HOOK:`."""
-    base = root / "src" / "pyext"
-    for path in sorted([*base.rglob("*.c"), *base.rglob("*.h")]):
-        text = path.read_text(encoding="utf-8")
-        for match in MARK.finditer(text):
-            head = re.match(r"\*/[^;{}#]*?\b(\w+)\([^;{]*\)\s*\{", text[text.find("*/", match.start()) :], re.S)
-            if head:
-                yield path.relative_to(root).as_posix(), head[1]
+class Mark(NamedTuple):
+    """A `HOOK:` comment and the function that it names."""
+
+    file: str
+    line: int
+    name: re.Pattern | None  # of the function; None: the comment is at no function
+    declares: bool  # the function may be defined in another file
 
 
-def hooks(graph, root):
-    marked = set(marked_functions(root))
-    for name, file in graph.defined.items():
-        is_allocator = file is not None and ALLOCATOR_HOOKS.fullmatch(own_name(name)) is not None
-        if is_allocator or (file, own_name(name)) in marked:
-            yield name
+def head_before(code, start):
+    """The head that ends where a mark starts, on the same line; "": there is none."""
+    line = code.rfind("\n", 0, start) + 1
+    text = code[:start].rstrip().removesuffix("\\").rstrip()
+    if len(text) < line or not text.endswith((";", ")")):
+        return ""
+    begin = max(text.rfind(end, 0, len(text) - 1) for end in ";{}")
+    return re.sub(r".*#[ \t]*define[ \t]+\w+(\([^)]*\))?", "", text[begin + 1 :], flags=re.S)
+
+
+def head_after(code, end):
+    """The text from the end of a mark to the body or the end of the declaration."""
+    text = re.sub(r"^[ \t]*#(?!.*\bdefine\b)(.*\\\n)*.*", "", code[end:], flags=re.M)
+    return re.match(r"[^;{]*[;{]?", text)[0]
+
+
+def name_in(head, code, start):
+    """The pattern of the name of the function whose head this is; None: it is no function's."""
+    head = re.sub(r"__attribute__\s*\(\((?:[^()]|\([^()]*\))*\)\)|\[\[[^]]*\]\]", " ", head)
+    found = re.search(r"([\w#]+)\(", head)
+    if found is None or found[1] in NO_FUNCTIONS:
+        return None
+    parts = found[1].split("##")
+    macro = re.search(r".*#[ \t]*define[ \t]+\w+\(([^)]*)\)", code[:start], re.S) if len(parts) > 1 else None
+    parameters = re.findall(r"\w+", macro[1]) if macro else []
+    return re.compile("".join(r"\w*" if part in parameters else part for part in parts))
+
+
+def marks_in(file, text):
+    code = c_sources.blank_comments(text)
+    for comment in c_sources.COMMENT.finditer(text):
+        found = MARK.search(comment[0])
+        if found is None:
+            continue
+        head = head_before(code, comment.start())
+        if not head and not code[code.rfind("\n", 0, comment.start()) + 1 : comment.start()].strip():
+            head = head_after(code, comment.end())
+        line = text.count("\n", 0, comment.start() + found.start()) + 1
+        yield Mark(file, line, name_in(head, code, comment.start()), head.endswith(";"))
+
+
+def marks(root):
+    """The Mark of each comment that marks a hook."""
+    for folder in ("include", "src"):
+        for name in sorted(c_sources.files_of(root, folder, ".[ch]")):
+            yield from marks_in(name, (root / name).read_text(encoding="utf-8"))
+
+
+def marked_by(mark, graph):
+    """The functions of the graph that a mark names."""
+    if mark.name is None:
+        return []
+    here = [name for name, file in graph.defined.items() if file is not None and (mark.declares or file == mark.file)]
+    return [name for name in here if mark.name.fullmatch(own_name(name))]
 
 
 class Lines:
-    """The lines of the sources, and which of them exempt a call."""
+    """The lines of the sources, which of them exempt a call, and what they call through pointers."""
 
     def __init__(self, root):
         self.root, self.files = root, {}
 
-    def exempt(self, file, line):
-        """Is there a HOOK-EXEMPT comment at the call's line, or in a line of its own before its statement?"""
-        if file is None:
-            return False
+    def of(self, file):
         if file not in self.files:
             self.files[file] = (self.root / file).read_text(encoding="utf-8").splitlines()
-        lines = self.files[file]
+        return self.files[file]
+
+    def exemption(self, file, line):
+        """The line of a HOOK-EXEMPT comment: the call's, or one of its own before the call's statement. None: no comment."""
+        if file is None:
+            return None
+        lines = self.of(file)
         if EXEMPT.search(lines[line - 1]):
-            return True
+            return line
         above = line - 2
         while above >= 0 and not lines[above].rstrip().endswith((";", "{", "}", "*/")):
             above -= 1
-        return above >= 0 and lines[above].lstrip().startswith("/*") and EXEMPT.search(lines[above]) is not None
+        exempts = above >= 0 and lines[above].lstrip().startswith("/*") and EXEMPT.search(lines[above])
+        return above + 1 if exempts else None
+
+    def pointers(self, file, line, functions):
+        """The expressions of POINTERS that are called in this line; None: there is none, or another call is no function's.
+        The line counts, because the compiler's column of a call in an argument is that of the outer call."""
+        text, found = self.of(file)[line - 1] if file in POINTERS else "", []
+        for expression in POINTERS.get(file, ()):
+            text, count = re.subn(rf"(?<![\w.>]){re.escape(expression)}\(", "(", text)
+            found += [expression] * (count > 0)
+        others = re.findall(r"([\w.\])>-]+)\(", text)
+        known = all(other in functions or other in NO_FUNCTIONS for other in others)
+        return found if found and known else None
 
 
 def problem_of(graph, called):
@@ -173,26 +267,36 @@ def problem_of(graph, called):
     return f"calls {own_name(called)}"
 
 
-def behind_pointer(graph, file):
-    """The project's functions that a pointer called in this file may point to; None: not listed, or none is defined."""
-    if file not in POINTERS:
+def targets_of(graph, file, expressions):
+    """The project's functions that these pointers may point to; None: not known, or there should be some and there are none."""
+    if expressions is None:
         return None
-    if POINTERS[file] is None:
-        return []
-    return [name for name, at in graph.defined.items() if POINTERS[file].fullmatch(f"{at}:{own_name(name)}")] or None
+    targets = []
+    for pattern in filter(None, (POINTERS[file][expression] for expression in expressions)):
+        found = [name for name, at in graph.defined.items() if pattern.fullmatch(f"{at}:{own_name(name)}")]
+        if not found:
+            return None
+        targets += found
+    return targets
 
 
-def check(graph, root):
+def check(graph, root, hooks):
     """(file, line, problem) of each problem, and the number of functions checked."""
-    lines, problems = Lines(root), []
-    came_from = dict.fromkeys(hooks(graph, root))
+    lines, problems, exempted = Lines(root), [], defaultdict(set)
+    functions = {own_name(called) for calls in graph.calls.values() for called, *_ in calls}
+    came_from = dict.fromkeys(sorted(hooks))
     queue = deque(came_from)
     while queue:
         caller = queue.popleft()
-        for called, file, line in sorted(graph.calls[caller], key=str):
-            if lines.exempt(file, line):
+        for called, file, line, column in sorted(graph.calls[caller], key=str):
+            exemption = lines.exemption(file, line)
+            if exemption is not None:
+                if called not in hooks:
+                    exempted[file, exemption].add((called, column if called == INDIRECT else 0))
                 continue
-            targets = behind_pointer(graph, file) if called == "__indirect_call" else [called]
+            targets = [called]
+            if called == INDIRECT:
+                targets = targets_of(graph, file, lines.pointers(file, line, functions))
             if targets is None:
                 what = "calls through a pointer that POINTERS of check_hooks.py does not tell of"
                 problems.append((file, line, f"{what}, in a hook: {chain(came_from, caller)}"))
@@ -203,6 +307,10 @@ def check(graph, root):
                 elif graph.defined.get(target) is not None and target not in came_from:
                     came_from[target] = caller
                     queue.append(target)
+    for (file, line), calls in exempted.items():
+        if len(calls) > 1:
+            names = ", ".join(sorted(own_name(called) for called, _ in calls))
+            problems.append((file, line, f"one HOOK-EXEMPT for several functions: {names}"))
     return problems, len(came_from)
 
 
@@ -221,17 +329,26 @@ def main():
         print("no GCC that writes graphs of calls, or no Python.h: what hooks call was not looked at")
         return c_sources.COULD_NOT_RUN
     c_sources.tell_unseen()
-    library = units_of(gcc, root, "src/libctm", None)
-    passed = failed = 0
-    for headers in c_sources.pythons():
-        graph = graph_of(root, library + units_of(gcc, root, "src/pyext", headers))
-        problems, looked_at = check(graph, root)
-        for file, line, problem in sorted(set(problems), key=str):
-            print(f"{file}:{line}: {problem}")
-        if looked_at == 0:
-            print("no function is marked as a hook: nothing was looked at")
-        passed, failed = passed + looked_at, failed + len(set(problems)) + (looked_at == 0)
-        print(f"{looked_at} functions that hooks run were looked at, Python {headers.version}")
+    library = units_of(gcc, root, "src/libctm", c_sources.SHIPPED)
+    nameless = set(marks(root))
+    problems = []
+    passed = 0
+    for build in c_sources.pythons():
+        graph = graph_of(root, library + units_of(gcc, root, "src/pyext", build))
+        named = {mark: marked_by(mark, graph) for mark in marks(root)}
+        nameless -= {mark for mark, names in named.items() if names}
+        found, looked_at = check(graph, root, graph.stored.union(*named.values()))
+        if not graph.stored:
+            found.append((ALLOCATORS[0], 1, "no table of allocators is here: their functions were not looked at"))
+        problems += found
+        passed += looked_at
+        print(f"{looked_at} functions that hooks run were looked at, {build.name}")
+    for mark in nameless:
+        if mark.name is None or not c_sources.unseen():
+            problems.append((mark.file, mark.line, "a HOOK comment that names no function"))
+    for file, line, problem in sorted(set(problems), key=str):
+        print(f"{file}:{line}: {problem}")
+    failed = len(set(problems))
     print(f"::counts passed={passed} failed={failed} skipped=0")
     return 1 if failed else 0
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Runs clang-tidy on C sources, with the flags they are compiled with and the headers of each CPython on this machine.
+"""Runs clang-tidy on C sources, with the flags of each of their builds (c_sources.py).
 
-Model: a file of the extension is looked at on the newest Python, and again on each other one on which the project's own text
-differs (c_sources.pythons_of_files): code that only one version compiles is seen, and the rest is not read five times.
+Model: a file is looked at in the first of its builds, and again in each other one in which the project's own text differs
+(c_sources.builds_of_files): code that only one CPython or one option compiles is seen, and the rest is not read five times.
+The library's first build has the asserts, so that their conditions are looked at.
 
 usage: clang_tidy.py FILE…     (.clang-tidy has the list of checks)
 """
@@ -16,22 +17,21 @@ import c_sources
 
 
 def runs_of(names):
-    """{the Headers of a Python, or None for the library: the files that are looked at with them}."""
+    """{build: the files that are looked at in it}."""
     runs = defaultdict(list)
-    for name, pythons in c_sources.pythons_of_files(c_sources.ROOT, names).items():
-        for headers in pythons or [None]:
-            runs[headers].append(name)
+    for name, builds in c_sources.builds_of_files(c_sources.ROOT, names).items():
+        for build in builds:
+            runs[build].append(name)
     return runs
 
 
-def tidy(tool, headers, names):
+def tidy(tool, build, names):
     """Returns clang-tidy's exit status."""
-    folder = "src/libctm" if headers is None else "src/pyext"
-    command = [tool, "--quiet", *names, "--", *c_sources.flags_of(folder, headers)]
+    command = [tool, "--quiet", *names, "--", *c_sources.flags_of(names[0], build)]
     done = subprocess.run(command, cwd=c_sources.ROOT, capture_output=True, text=True)
     if done.returncode != 0:
-        print(f"clang-tidy, Python {headers.version}:" if headers else "clang-tidy:")
-        print(done.stdout or done.stderr)
+        print(f"clang-tidy, {build.name}:")
+        print(done.stdout + done.stderr)
     return done.returncode
 
 
@@ -45,7 +45,7 @@ def main():
         return c_sources.COULD_NOT_RUN
     if any(map(c_sources.needs_python, names)):
         c_sources.tell_unseen()
-    failed = [headers for headers, files in runs_of(names).items() if tidy(tool, headers, files) != 0]
+    failed = [build for build, files in runs_of(names).items() if tidy(tool, build, files) != 0]
     return 1 if failed else 0
 
 

@@ -95,13 +95,13 @@ def dot_of(edges, folders):
 
 
 def symbols_of_all(root, folders):
-    """For the files of all the folders, with the newest Python: ({file: (defined symbols, undefined ones)}, {file: why it
-    does not compile})."""
+    """For the files of all the folders, each in the first of its builds: ({file: (defined symbols, undefined ones)}, {file: why
+    it does not compile})."""
     symbols, broken = {}, {}
     for folder in folders:
-        for headers in c_sources.builds_of(folder)[:1]:
-            for into, found in zip((symbols, broken), c_sources.symbols_of(root, folder, headers), strict=True):
-                into.update(found)
+        build = c_sources.builds_of(folder)[0]
+        for into, found in zip((symbols, broken), c_sources.symbols_of(root, folder, build), strict=True):
+            into.update(found)
     return symbols, broken
 
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Tries each gate: it must pass on the sources as they are, and fail with one bad change of its kind.
 
-Model: a bad change is a hook of .pre-commit-config.yaml, a file, and a text that is appended to that file. Each is made in a
-clone of the project, and undone. A hook without a bad change is a failure, so that every gate is tried.
+Model: a bad change is a hook of .pre-commit-config.yaml, a file, a text that is appended to that file, and the file that the
+hook is then run on: the same one, or one that includes it. Each is made in a clone of the project, and undone. A hook without a
+bad change is a failure, so that every gate is tried.
 
 usage: try_gates.py [HOOK…]
 """
@@ -15,7 +16,7 @@ from collections import namedtuple
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-Bad = namedtuple("Bad", "hook file added why")
+Bad = namedtuple("Bad", "hook file added why seen_in", defaults=[None])
 
 CHANGES = [
     Bad("clang-format", "src/libctm/base/status.c", "int  ctm_bad( void );\n", "spaces"),
@@ -43,6 +44,32 @@ CHANGES = [
         "#if !PYCTM_HAS_REF_TRACER\nint pyctm_bad(const int *a)\n{\n    return a == 0 ? *a : 0;\n}\n#endif\n",
         "NULL is read, before 3.13",
     ),
+    *(
+        Bad(
+            "clang-tidy",
+            header,
+            f"#ifndef {name.upper()}\n#define {name.upper()}\n"
+            f"static inline int {name}(int a)\n{{\n    return a == a;\n}}\n#endif\n",
+            f"a header of {folder} compares a value with itself",
+            seen_in=source,
+        )
+        for folder, name, header, source in (
+            ("the library", "ctmi_bad", "src/libctm/base/bytes.h", "src/libctm/formats/layout.c"),
+            ("the extension", "pyctm_bad", "src/pyext/capture/capture.h", "src/pyext/capture/track.c"),
+        )
+    ),
+    Bad(
+        "clang-tidy",
+        "src/libctm/base/status.c",
+        "#ifdef CTM_EMBEDDED\nint ctm_bad(const int *a)\n{\n    return a == 0 ? *a : 0;\n}\n#endif\n",
+        "NULL is read, in the wheel only",
+    ),
+    Bad(
+        "clang-tidy",
+        "src/libctm/tables/store.c",
+        "void ctmi_bad(int *a)\n{\n    CTMI_ASSERT((*a)++ == 0);\n}\n",
+        "an assert changes a value",
+    ),
     Bad("ruff-check", "python/ctracemalloc/formats/output.py", "import os\n", "an import that is not used, in the wrong place"),
     Bad("ruff-format", "python/ctracemalloc/formats/output.py", "bad = {'a' :1}\n", "quotes and spaces"),
     Bad("mypy", "python/ctracemalloc/formats/output.py", "def bad(a):\n    return a\n", "no types"),
@@ -63,8 +90,58 @@ CHANGES = [
         "void ctmi_circle(struct ctm_tracer *tracer)\n{\n    ctm_tracer_clear(tracer);\n}\n",
         "two files need each other",
     ),
+    *(
+        Bad(
+            "layers",
+            "src/libctm/tracer/world.c",
+            f"#ifdef {option}\nvoid ctmi_circle(struct ctm_tracer *tracer)\n{{\n    ctm_tracer_clear(tracer);\n}}\n#endif\n",
+            f"two files need each other with {option}",
+        )
+        for option in ("CTM_ASSERTS", "CTM_EMBEDDED")
+    ),
     Bad("layers", "src/pyext/api/last.c", "int ctm_bad(void);\n", "a name of the extension with the library's prefix"),
     Bad("layers", "src/pyext/api/last.c", "#if PY_VERSION_HEX > 0\n#endif\n", "the version is asked outside of capture/frames"),
+    *(
+        Bad("layers", file, added, why)
+        for file, added, why in (
+            ("src/libctm/base/status.c", '#define H "tables/store.h"\n#include H\n', "an #include is computed"),
+            ("src/libctm/base/status.c", '#include "base/../tables/store.h"\n', "an #include leaves the folder by .."),
+            ("src/libctm/base/status.c", '#import "base/bytes.h"\n', "an #import"),
+            ("src/libctm/base/status.c", '#include/**/"tables/store.h"\n', "a comment in an #include"),
+            ("src/libctm/base/bad.inc", "int ctmi_bad;\n", "a file that is neither a C file nor a header"),
+            ("src/libctm/base/bad.h", "int ctmi_bad(void);\n", "a header without a guard"),
+            ("src/libctm/base/status.c", "typedef struct _object PyObject;\n", "the library declares Python's names"),
+            ("src/libctm/base/status.c", "int ctm;\n", "a variable of the library without a prefix"),
+            ("src/libctm/base/status.c", "int bad(void)\n{\n    return 1;\n}\n", "a function of the library without a prefix"),
+            ("src/pyext/api/last.c", "int bad(void)\n{\n    return 1;\n}\n", "a function of the extension without a prefix"),
+            ("src/pyext/api/last.c", '__attribute__((visibility("default"))) int pyctm_bad;\n', "the extension exports a name"),
+            (
+                "include/ctm/bad.h",
+                "#ifndef CTM_BAD_H\n#define CTM_BAD_H\nint ctm_bad(void);\n#endif\n",
+                "declared, not defined",
+            ),
+            (
+                "include/ctm/bad.h",
+                "#ifndef CTM_BAD_H\n#define CTM_BAD_H\nenum ctm_bad { BAD };\n#endif\n",
+                "a public enumerator",
+            ),
+            ("src/pyext/capture/track.c", '#include "types/types.h"\n', "a folder of the extension includes a higher one"),
+            ("src/pyext/capture/track.c", "#include <tables/store.h>\n", "the extension includes the library's own header"),
+            ("src/pyext/last.c", "int pyctm_bad;\n", "a C file outside of the folders"),
+            ("src/pyext/api/last.c", "#if PYCTM_BUILT_FOR >= 0x030d\n#endif\n", "the version is asked in another way"),
+            ("src/pyext/api/last.c", "#if PY_VERSION\\\n_HEX > 0\n#endif\n", "the version is asked in two lines"),
+            (
+                "src/pyext/api/last.c",
+                "PyObject *pyctm_bad(const char *name)\n{\n    return PyImport_ImportModule(name);\n}\n",
+                "the extension imports what a variable names",
+            ),
+            (
+                "src/pyext/api/last.c",
+                'int pyctm_bad(void)\n{\n    return PyRun_SimpleString("pass");\n}\n',
+                "the extension runs a text",
+            ),
+        )
+    ),
     Bad("layers", "src/pyext/capture/hot.h", "pyctm_capture *pyctm_bad(void);\n", "a header that does not compile alone"),
     Bad(
         "layers",
@@ -115,6 +192,43 @@ CHANGES = [
         "src/pyext/capture/freelist_tracer.c",
         "#if PYCTM_HAS_REF_TRACER\n/* HOOK: */\nvoid pyctm_bad(void)\n{\n    PyErr_Clear();\n}\n#endif\n",
         "a hook of 3.13 and newer raises",
+    ),
+    Bad(
+        "hooks",
+        "src/libctm/tracer/events.c",
+        '#include <stdio.h>\n/* HOOK: */\nvoid ctmi_bad(void)\n{\n#ifdef CTM_EMBEDDED\n    puts("");\n#endif\n}\n',
+        "a hook of the library prints, in the wheel only",
+    ),
+    *(
+        Bad("hooks", "src/pyext/capture/track.c", f"{before}\nvoid pyctm_bad(void)\n{{\n    PyErr_Clear();\n}}\n", why)
+        for before, why in (
+            ("/*HOOK:*/", "a mark without spaces"),
+            ("// HOOK:", "a mark in a comment of one line"),
+            ("/* A text.\n * HOOK: */", "a mark on the second line of a comment"),
+            ("/* HOOK: */\n#define PYCTM_BAD", "a mark before a directive"),
+            ("/* HOOK: */\n__attribute__((noinline))", "a mark before an attribute"),
+            ("/* HOOK: */\nvoid pyctm_bad(void);\n", "a mark at a declaration"),
+        )
+    ),
+    Bad("hooks", "src/pyext/capture/track.c", "/* HOOK: */\nint pyctm_bad = 1;\n", "a mark that names no function"),
+    Bad(
+        "hooks",
+        "src/pyext/capture/hooks.c",
+        "/* HOOK: */\nvoid pyctm_bad(void)\n{\n    void (*volatile bad)(void) = PyErr_Clear;\n    bad();\n}\n",
+        "a hook calls through another pointer in a file of POINTERS",
+    ),
+    Bad(
+        "hooks",
+        "src/pyext/capture/layers.c",
+        "static void *bad(void *context, size_t size)\n{\n    (void)context;\n    return PyMem_Malloc(size);\n}\n\n"
+        "const PyMemAllocatorEx pyctm_bad = {.malloc = bad};\n",
+        "an allocator without a mark allocates",
+    ),
+    Bad(
+        "hooks",
+        "src/pyext/capture/track.c",
+        "/* HOOK: */\nvoid pyctm_bad(void)\n{\n    PyErr_Clear(), PyErr_Print(); /* HOOK-EXEMPT: a reason */\n}\n",
+        "one exemption for two functions",
     ),
     Bad(
         "imports",
@@ -180,9 +294,10 @@ def must(*command, cwd):
 
 
 def passes(pre_commit, clone, change):
-    done = run(pre_commit, "run", change.hook, "--files", change.file, "--color", "never", cwd=clone)
+    file = change.seen_in or change.file
+    done = run(pre_commit, "run", change.hook, "--files", file, "--color", "never", cwd=clone)
     if "no files to check" in done.stdout:
-        raise SystemExit(f"{change.hook} does not look at {change.file}\n{done.stdout}")
+        raise SystemExit(f"{change.hook} does not look at {file}\n{done.stdout}")
     return done.returncode == 0, done.stdout
 
 

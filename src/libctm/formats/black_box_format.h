@@ -74,10 +74,10 @@ struct ctmi_box_control {
 };
 _Static_assert(sizeof(struct ctmi_box_control) <= CTMI_BOX_CONTROL_SIZE, "the control block");
 /* As documented, for any number of tables. In version 1 the offsets are 72, 4188, 4216, 4232, 15712 and 16208. */
-#define CTMI_BOX_INTERVAL ((44 + 4 * CTMI_TABLES + 7) / 8 * 8)
+#define CTMI_BOX_INTERVAL ((44 + (size_t)4 * CTMI_TABLES + 7) / 8 * 8)
 #define CTMI_BOX_TABLES (CTMI_BOX_INTERVAL + 4160)
-#define CTMI_BOX_LOSSES (CTMI_BOX_TABLES + 328 * CTM_SHARDS * CTMI_TABLES)
-_Static_assert(offsetof(struct ctmi_box_control, sample_interval) == (size_t)CTMI_BOX_INTERVAL,
+#define CTMI_BOX_LOSSES (CTMI_BOX_TABLES + (size_t)328 * CTM_SHARDS * CTMI_TABLES)
+_Static_assert(offsetof(struct ctmi_box_control, sample_interval) == CTMI_BOX_INTERVAL,
                "as documented");
 _Static_assert(offsetof(struct ctmi_box_control, crc) == CTMI_BOX_INTERVAL + 4116, "as documented");
 _Static_assert(offsetof(struct ctmi_box_control, peak) == CTMI_BOX_INTERVAL + 4144,

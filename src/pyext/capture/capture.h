@@ -22,7 +22,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "capture/assert.h"
+#include "capture/frames/assert.h"
 #include "capture/frames/versions.h"
 #include "capture/hot.h"
 #include "capture/state.h"

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "capture/assert.h"
+#include "capture/frames/assert.h"
 #include "capture/frames/code_cache.h"
 #include "capture/frames/frames.h"
 #include "capture/stackcache/stack_cache.h"

@@ -4,7 +4,7 @@
 #include "types/instances.h"
 #include "types/self_scope.h"
 
-#include "capture/assert.h"
+#include "capture/frames/assert.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* state.c: from an object or a type to its module's state. */
 #include "types/types.h"
 
-#include "capture/assert.h"
+#include "capture/frames/assert.h"
 
 PyModuleDef pyctm_module_def = {
     PyModuleDef_HEAD_INIT,

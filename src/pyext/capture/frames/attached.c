@@ -10,7 +10,7 @@
 #include "capture/frames/core_build.h"
 #include "capture/frames/versions.h"
 
-#include "capture/assert.h"
+#include "capture/frames/assert.h"
 #include "capture/frames/frames.h"
 #include "capture/state.h"
 

@@ -1,7 +1,7 @@
 /* code_cache.c: see code_cache.h. The table; the text of a code object as rows of the tracer; the arrays. */
 #include "capture/frames/code_cache.h"
 
-#include "capture/assert.h"
+#include "capture/frames/assert.h"
 #include "capture/frames/linetable.h"
 
 #include <stdlib.h>

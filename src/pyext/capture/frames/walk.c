@@ -4,7 +4,7 @@
  */
 #include "capture/frames/family.h"
 
-#include "capture/assert.h"
+#include "capture/frames/assert.h"
 #include "capture/frames/frames.h"
 
 #if PYCTM_FAMILY != 0

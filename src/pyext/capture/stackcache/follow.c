@@ -1,7 +1,7 @@
 /* follow.c: compares the remembered stack (stack.h) with the real one, frame by frame. */
 #include "capture/frames/family.h"
 
-#include "capture/assert.h"
+#include "capture/frames/assert.h"
 #include "capture/hot.h"
 #include "capture/stackcache/sentinels_inline.h"
 #include "capture/stackcache/stack.h"

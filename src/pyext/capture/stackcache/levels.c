@@ -1,5 +1,5 @@
 /* levels.c: the memory of the levels of the remembered stack. */
-#include "capture/assert.h"
+#include "capture/frames/assert.h"
 #include "capture/stackcache/stack.h"
 
 #include <stdlib.h>

@@ -24,7 +24,7 @@
 
 #include "capture/frames/family.h"
 
-#include "capture/assert.h"
+#include "capture/frames/assert.h"
 #include "capture/stackcache/stack.h"
 
 #if PYCTM_FAMILY != 0

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "capture/assert.h"
+#include "capture/frames/assert.h"
 
 #define PYCTM_SITES_FIRST_MASK ((1u << 13) - 1)
 

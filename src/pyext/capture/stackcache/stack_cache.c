@@ -12,7 +12,7 @@
  */
 #include "capture/stackcache/stack_cache.h"
 
-#include "capture/assert.h"
+#include "capture/frames/assert.h"
 #include "capture/frames/frames.h"
 #include "capture/hot.h"
 

@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "capture/assert.h"
+#include "capture/frames/assert.h"
 
 /* Lock: the GIL, as for the stack cache, which owns those of the levels. */
 typedef struct pyctm_level_context {

@@ -1,5 +1,5 @@
 /* assert.c: see assert.h. */
-#include "capture/assert.h"
+#include "capture/frames/assert.h"
 
 #ifdef CTM_ASSERTS
 

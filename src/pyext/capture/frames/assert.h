@@ -14,8 +14,8 @@
  *
  * Nothing of Python.h is needed here, so that files may include this header before it.
  */
-#ifndef PYCTM_CAPTURE_ASSERT_H
-#define PYCTM_CAPTURE_ASSERT_H
+#ifndef PYCTM_FRAMES_ASSERT_H
+#define PYCTM_FRAMES_ASSERT_H
 
 #include <stdbool.h>
 
