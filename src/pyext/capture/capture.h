@@ -10,7 +10,7 @@
  * thread), else in the thread's locked shard. `pyctm_hook_state.inside` is set while a hook runs an original function,
  * so that what that function allocates is not an event.
  *
- * Functions whose comment begins with `HOOK:` may run inside an allocator, without the GIL, and after finalization
+ * Functions whose comment begins with the mark HOOK may run inside an allocator, without the GIL, and after finalization
  * began: they call no function of CPython that allocates, raises, collects or switches threads. A comment that is only
  * this mark says just that.
  */
