@@ -61,8 +61,8 @@ POINTERS = {
     ),
     "src/pyext/capture/freelist_tracer.c": {"previous->tracer": None},
     "src/pyext/capture/freelist_patch.c": {
-        "((int (*)(PyObject *))the_hidden.original)": None,
-        "((void (*)(PyObject *))the_reference.original)": None,
+        "((int (*)(PyObject *))the_patch.hidden.original)": None,
+        "((void (*)(PyObject *))the_patch.reference.original)": None,
     },
     "src/libctm/base/memory.c": {"refuses": None},  # set only by the tests of the library
     "src/libctm/tables/rows.c": {

@@ -7,7 +7,7 @@
  *   pyctm_frame_is_entered_from_c(frame)     C code has called it, and there is no shim frame in between
  *   pyctm_frame_sentinel_slot(frame, owner)  slot for a sentinel; NULL: none (sentinels_inline.h)
  *
- * HOOK: all of them. Included before Python.h.
+ * Hooks call them. Included before Python.h.
  */
 #ifndef PYCTM_CAPTURE_FRAMES_FAMILY_H
 #define PYCTM_CAPTURE_FRAMES_FAMILY_H
