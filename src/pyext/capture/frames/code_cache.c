@@ -39,7 +39,7 @@ static inline pyctm_code_entry *table_find(const pyctm_code_cache *cache, const 
     return &cache->table[i];
 }
 
-/* HOOK: How many code objects the table has, for an assert. */
+/* How many code objects the table has, for an assert. */
 static inline size_t counted(const pyctm_code_cache *cache)
 {
     size_t count = 0;

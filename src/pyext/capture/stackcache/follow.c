@@ -81,7 +81,8 @@ static inline void count_complete(pyctm_stack *stack)
 
 #define CHECKED_LEVELS 64u /* the innermost ones; with all, deep recursion would take for ever */
 
-/* HOOK: Whether the levels are the frames of the chain from `top` on, each at its instruction, with their totals. */
+/* For an assert: whether the levels are the frames of the chain from `top` on, each at its instruction, with their
+ * totals. */
 static inline bool agrees(const pyctm_stack *stack, const pyctm_interpreter_frame *top)
 {
     const pyctm_interpreter_frame *frame = top;
