@@ -298,16 +298,26 @@ def record_the_end(progress, test, status, suite, text):
         file.write("\n" + "".join(json.dumps(line) + "\n" for line in lines))
 
 
-def run_pytest(suite, command, log_path, env):
+def progress_of(python, log_path):
+    """The file of --progress: (as the driver names it, as the Python does). Debian sid's have theirs in its folder."""
+    name = os.path.splitext(os.path.basename(log_path))[0] + ".progress"
+    if not python.prefix:
+        return os.path.join(LOGS, name), os.path.join(LOGS, name)
+    folder = os.path.join(os.environ.get("CTM_SID") or os.path.join(ROOT, "build", "sid"), "ctm", "build", "logs")
+    os.makedirs(folder, exist_ok=True)
+    return os.path.join(folder, name), "/ctm/build/logs/" + name
+
+
+def run_pytest(suite, python, command, log_path, env):
     """Returns (status and output of the last process, Told of those before it or that printed no counts)."""
-    progress = os.path.splitext(log_path)[0] + ".progress"
+    progress, named = progress_of(python, log_path)
     if os.path.exists(progress):
         os.remove(progress)
     deadline = time.monotonic() + suite.timeout
     for number in range(MOST_PROCESSES):
         before, at = read_progress(progress), os.path.getsize(log_path) if number else 0
         left = max(deadline - time.monotonic(), 1)
-        status = run_logged(command + ["--progress=" + progress], log_path, left, env, "ab" if number else "wb")
+        status = run_logged(command + ["--progress=" + named], log_path, left, env, "ab" if number else "wb")
         text = read_from(log_path, at)
         if parse_log(text)[0]:
             return status, text, told(before)
@@ -334,7 +344,7 @@ def run_suite(suite, python, long):
         command = [sys.executable, *suite.command]
     started = time.monotonic()
     if is_pytest(suite):
-        status, text, before = run_pytest(suite, command, log_path, environment(long))
+        status, text, before = run_pytest(suite, python, command, log_path, environment(long))
     else:
         status = run_logged(command, log_path, suite.timeout, environment(long))
         text, before = read_from(log_path), NOTHING_TOLD

@@ -88,6 +88,20 @@ class JudgeTest(unittest.TestCase):
         self.assertEqual(judge(-6, text).reasons[:4], wanted)
 
 
+class ProgressTest(unittest.TestCase):
+    def test_a_python_of_debian_sid_has_its_file_in_its_folder(self):
+        with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, CTM_SID=folder):
+            python = run_all.Python("3.14", ["tools/sid.sh", "run"], "build/venv-3.14/bin/python")
+            there, named = run_all.progress_of(python, "/logs/3.14-pyext.log")
+            self.assertEqual(there, folder + named)
+            self.assertEqual(named, "/ctm/build/logs/3.14-pyext.progress")
+            open(there, "w").close()
+
+    def test_others_have_it_beside_the_log(self):
+        wanted = os.path.join(run_all.LOGS, "3.13-pyext.progress")
+        self.assertEqual(run_all.progress_of(run_all.Python("3.13", [], "python3"), "/logs/3.13-pyext.log"), (wanted, wanted))
+
+
 class ZooTest(unittest.TestCase):
     def test_each_pair_of_options_is_in_some_build(self):
         self.assertEqual(members.uncovered(), [])
