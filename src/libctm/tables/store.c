@@ -168,7 +168,11 @@ static ctm_status put_label(struct ctmi_store *store, struct ctmi_label_row *row
 
 static ctm_status put_site(struct ctmi_site_row *row, const ctm_site *key)
 {
-    row->site = *key;
+    /* Field by field: a copy of the whole waits until the processor has written the fields of the key to its cache. */
+    row->site = (ctm_site){.block_size = key->block_size,
+                           .domain = key->domain,
+                           .traceback = key->traceback,
+                           .labels = key->labels};
     atomic_init(&row->freed_remote, 0);
     atomic_init(&row->remote_since, 0);
     return CTM_OK;
@@ -458,6 +462,7 @@ ctm_status ctmi_store_content(struct ctmi_store *store, enum ctmi_table table,
     switch (table) {
     case CTMI_TABLE_STRINGS:
     case CTMI_TABLE_SITES: return CTM_ERR_INVALID;
+    case CTMI_TABLE_FRAMES: return add_frame(store, &content->frame, out);
     case CTMI_TABLE_TRACEBACKS: return add_traceback(store, &content->traceback, out);
     case CTMI_TABLE_LABELS:
         return ctmi_store_label(store, label->parent, label->key, label->value, out);
