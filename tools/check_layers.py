@@ -88,7 +88,7 @@ BUILD_OPTIONS = {"CTM_ASSERTS", "CTM_EMBEDDED"}
 PROCESS_STATE = {
     "src/libctm/base/memory.c": (("refuses_hook",), "a test replaces the allocator of the process"),
     "src/libctm/base/sizes.c": (("in_use",), "a test replaces the sizes of tables, before any table is made"),
-    "src/libctm/sinks/black_box_signal.c": (("guard",), "a signal handler"),
+    "src/libctm/sinks/black_box_signal.c": (("the_sigbus",), "a signal handler"),
     "src/pyext/api/ending.c": (("the_end",), "slots of SystemExit and an audit hook, which stay for ever"),
     "src/pyext/api/resend.c": (("the_resend",), "a signal handler"),
     "src/pyext/capture/code_deaths.c": (("the_code_dealloc",), "a slot of the type of code objects"),

@@ -15,6 +15,8 @@ from collections import defaultdict
 
 import c_sources
 
+WARNINGS = ("-DNDEBUG", "-Wall", "-Wextra")  # those of the build, where clang may be the compiler
+
 
 def runs_of(names):
     """{build: the files that are looked at in it}."""
@@ -27,7 +29,7 @@ def runs_of(names):
 
 def tidy(tool, build, names):
     """Returns clang-tidy's exit status."""
-    command = [tool, "--quiet", *names, "--", *c_sources.flags_of(names[0], build)]
+    command = [tool, "--quiet", *names, "--", *c_sources.flags_of(names[0], build), *WARNINGS]
     done = subprocess.run(command, cwd=c_sources.ROOT, capture_output=True, text=True)
     if done.returncode != 0:
         print(f"clang-tidy, {build.name}:")

@@ -70,6 +70,12 @@ CHANGES = [
         "void ctmi_bad(int *a)\n{\n    CTMI_ASSERT((*a)++ == 0);\n}\n",
         "an assert changes a value",
     ),
+    Bad(
+        "clang-tidy",
+        "src/pyext/capture/layers.c",
+        "static inline int bad(void)\n{\n    return 1;\n}\n\nvoid pyctm_bad(void)\n{\n    PYCTM_ASSERT(bad());\n}\n",
+        "only an assert calls it: clang warns",
+    ),
     Bad("ruff-check", "python/ctracemalloc/formats/output.py", "import os\n", "an import that is not used, in the wrong place"),
     Bad("ruff-format", "python/ctracemalloc/formats/output.py", "bad = {'a' :1}\n", "quotes and spaces"),
     Bad("mypy", "python/ctracemalloc/formats/output.py", "def bad(a):\n    return a\n", "no types"),

@@ -5,7 +5,7 @@
  * other addresses are passed to the previous handler.
  *
  * The handler may run in any thread, inside any event, so it acquires no lock. Only exclusive sides add and remove
- * boxes; `guard.lock` is needed if a program has several tracers.
+ * boxes; `the_sigbus.lock` is needed if a program has several tracers.
  */
 #include <errno.h>
 #include <signal.h>
@@ -21,11 +21,11 @@ static struct {
     _Atomic(struct ctmi_box_writer *)
         boxes[MAX_BOXES]; /* written with the lock, read by the handler */
     pthread_mutex_t lock;
-    unsigned guarded;          /* lock; number of boxes */
+    unsigned count;            /* lock; boxes in `boxes` */
     struct sigaction previous; /* written while this handler is not installed */
     uintptr_t page_mask;       /* the same */
     _Atomic int passing;       /* threads that run the previous handler */
-} guard = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} the_sigbus = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* False: the address is not in the shared part of the range. */
 static bool repair_range(const struct ctmi_box_range *range, uintptr_t address)
@@ -35,7 +35,7 @@ static bool repair_range(const struct ctmi_box_range *range, uintptr_t address)
     if (base == 0 || address - base >= shared) {
         return false;
     }
-    const uintptr_t from = address & guard.page_mask;
+    const uintptr_t from = address & the_sigbus.page_mask;
     return mmap((void *)from, base + shared - from, PROT_READ | PROT_WRITE,
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
 }
@@ -61,7 +61,7 @@ static bool repair_beyond(struct ctmi_box_writer *box, const struct ctmi_box_ran
 {
     const uintptr_t base = atomic_load(&range->base);
     const uint64_t left = end > range->offset ? end - range->offset : 0;
-    const uint64_t first = (left + ~guard.page_mask) & guard.page_mask;
+    const uint64_t first = (left + ~the_sigbus.page_mask) & the_sigbus.page_mask;
     return base != 0 && first < atomic_load(&range->shared) && repair(box, base + first);
 }
 
@@ -105,18 +105,18 @@ static void end_process(int number, const siginfo_t *info)
 /* The previous handler may have been installed over this one and call it. Such a nested call ends the process. */
 static void pass_to_previous(int number, siginfo_t *info, void *context)
 {
-    const bool is_nested = atomic_fetch_add(&guard.passing, 1) > 0;
-    const bool is_ignored =
-        guard.previous.sa_handler == SIG_IGN && info->si_code <= 0; /* a fault cannot be ignored */
-    if (!is_nested && (guard.previous.sa_flags & SA_SIGINFO)) {
-        guard.previous.sa_sigaction(number, info, context);
-    } else if (!is_nested && guard.previous.sa_handler != SIG_DFL &&
-               guard.previous.sa_handler != SIG_IGN) {
-        guard.previous.sa_handler(number);
+    const bool is_nested = atomic_fetch_add(&the_sigbus.passing, 1) > 0;
+    const bool is_ignored = the_sigbus.previous.sa_handler == SIG_IGN &&
+                            info->si_code <= 0; /* a fault cannot be ignored */
+    if (!is_nested && (the_sigbus.previous.sa_flags & SA_SIGINFO)) {
+        the_sigbus.previous.sa_sigaction(number, info, context);
+    } else if (!is_nested && the_sigbus.previous.sa_handler != SIG_DFL &&
+               the_sigbus.previous.sa_handler != SIG_IGN) {
+        the_sigbus.previous.sa_handler(number);
     } else if (is_nested || !is_ignored) {
         end_process(number, info);
     }
-    atomic_fetch_sub(&guard.passing, 1);
+    atomic_fetch_sub(&the_sigbus.passing, 1);
 }
 
 static void on_sigbus(int number, siginfo_t *info, void *context)
@@ -124,7 +124,7 @@ static void on_sigbus(int number, siginfo_t *info, void *context)
     const int error = errno;
     bool found = false;
     for (int i = 0; i < MAX_BOXES && !found; i++) {
-        found = repair_fault(atomic_load(&guard.boxes[i]), info);
+        found = repair_fault(atomic_load(&the_sigbus.boxes[i]), info);
     }
     if (!found) {
         pass_to_previous(number, info, context);
@@ -138,10 +138,10 @@ static void install(void)
                                 .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART};
     struct sigaction now;
     sigemptyset(&handler.sa_mask);
-    guard.page_mask = ~((uintptr_t)sysconf(_SC_PAGESIZE) - 1);
+    the_sigbus.page_mask = ~((uintptr_t)sysconf(_SC_PAGESIZE) - 1);
     sigaction(SIGBUS, NULL, &now);
     if (!(now.sa_flags & SA_SIGINFO) || now.sa_sigaction != on_sigbus) {
-        guard.previous = now;
+        the_sigbus.previous = now;
         sigaction(SIGBUS, &handler, NULL);
     }
 }
@@ -152,37 +152,37 @@ static void uninstall(void)
     struct sigaction now;
     sigaction(SIGBUS, NULL, &now);
     if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_sigbus) {
-        sigaction(SIGBUS, &guard.previous, NULL);
+        sigaction(SIGBUS, &the_sigbus.previous, NULL);
     }
 }
 
 bool ctmi_box_guard(struct ctmi_box_writer *box)
 {
     bool added = false;
-    pthread_mutex_lock(&guard.lock);
+    pthread_mutex_lock(&the_sigbus.lock);
     for (int i = 0; i < MAX_BOXES && !added; i++) {
         struct ctmi_box_writer *free_slot = NULL;
-        added = atomic_compare_exchange_strong(&guard.boxes[i], &free_slot, box);
+        added = atomic_compare_exchange_strong(&the_sigbus.boxes[i], &free_slot, box);
     }
     if (added) {
-        guard.guarded++;
+        the_sigbus.count++;
         install();
     }
-    pthread_mutex_unlock(&guard.lock);
+    pthread_mutex_unlock(&the_sigbus.lock);
     return added;
 }
 
 void ctmi_box_unguard(struct ctmi_box_writer *box)
 {
-    pthread_mutex_lock(&guard.lock);
+    pthread_mutex_lock(&the_sigbus.lock);
     for (int i = 0; i < MAX_BOXES; i++) {
-        if (atomic_load(&guard.boxes[i]) == box) {
-            atomic_store(&guard.boxes[i], NULL);
-            guard.guarded--;
+        if (atomic_load(&the_sigbus.boxes[i]) == box) {
+            atomic_store(&the_sigbus.boxes[i], NULL);
+            the_sigbus.count--;
         }
     }
-    if (guard.guarded == 0) {
+    if (the_sigbus.count == 0) {
         uninstall();
     }
-    pthread_mutex_unlock(&guard.lock);
+    pthread_mutex_unlock(&the_sigbus.lock);
 }

@@ -91,7 +91,8 @@ static bool is_same(const PyMemAllocatorEx *a, const PyMemAllocatorEx *b)
 }
 
 /* Layers are used in order, and what a hook calls never changes. */
-static inline bool is_unused_or_calls(pyctm_hook_index hook_index, const PyMemAllocatorEx *current)
+PYCTM_FOR_ASSERTS static inline bool is_unused_or_calls(pyctm_hook_index hook_index,
+                                                        const PyMemAllocatorEx *current)
 {
     const PyMemAllocatorEx *const original = &pyctm_the_originals[hook_index];
     if (original->malloc != NULL) {

@@ -19,6 +19,9 @@
 
 #include <stdbool.h>
 
+/* A function that only asserts call. Without asserts it is not emitted, of which clang would warn. */
+#define PYCTM_FOR_ASSERTS __attribute__((unused))
+
 /* Defined in builds with asserts only. */
 _Noreturn void pyctm_assert_failed(const char *condition, const char *file, int line);
 bool pyctm_gil_is_held(void);      /* true on free-threaded builds, which have no GIL */

@@ -40,7 +40,7 @@ static inline pyctm_code_entry *table_find(const pyctm_code_cache *cache, const 
 }
 
 /* How many code objects the table has, for an assert. */
-static inline size_t counted(const pyctm_code_cache *cache)
+PYCTM_FOR_ASSERTS static inline size_t counted(const pyctm_code_cache *cache)
 {
     size_t count = 0;
     for (size_t i = 0; i <= cache->mask; i++) {

@@ -83,7 +83,8 @@ static inline void count_complete(pyctm_stack *stack)
 
 /* For an assert: whether the levels are the frames of the chain from `top` on, each at its instruction, with their
  * totals. */
-static inline bool agrees(const pyctm_stack *stack, const pyctm_interpreter_frame *top)
+PYCTM_FOR_ASSERTS static inline bool agrees(const pyctm_stack *stack,
+                                            const pyctm_interpreter_frame *top)
 {
     const pyctm_interpreter_frame *frame = top;
     const uint32_t end = stack->length > CHECKED_LEVELS ? stack->length - CHECKED_LEVELS : 0;

@@ -51,7 +51,7 @@ void pyctm_site_cache_forget(pyctm_site_cache *cache)
     }
 }
 
-static inline bool is_forgotten(const pyctm_site_cache *cache)
+PYCTM_FOR_ASSERTS static inline bool is_forgotten(const pyctm_site_cache *cache)
 {
     for (size_t i = 0; i <= cache->mask; i++) {
         if (cache->rows[i].where.callers >> 32 == cache->epoch) {

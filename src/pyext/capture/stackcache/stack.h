@@ -128,8 +128,7 @@ PyCodeObject *pyctm_stack_code(const pyctm_stack *stack, uint32_t level, int *ou
 
 /* --- levels.c --- */
 
-/* HOOK: Returns a copy of `array` with `capacity` items and frees the old one. NULL: out of memory, the old one is kept.
- * */
+/* HOOK: Returns a copy of `array` with `capacity` items and frees the old one. NULL: out of memory, it stays. */
 void *pyctm_array_grown(void *array, uint32_t used, uint32_t capacity, size_t size);
 /* HOOK: Makes the arrays large enough for `levels`. False: out of memory, no level is known. */
 bool pyctm_stack_reserve(pyctm_stack *stack, uint32_t levels);

@@ -50,7 +50,7 @@ void pyctm_step_cache_forget(pyctm_step_cache *cache)
     }
 }
 
-static inline bool is_forgotten(const pyctm_step_cache *cache)
+PYCTM_FOR_ASSERTS static inline bool is_forgotten(const pyctm_step_cache *cache)
 {
     for (size_t i = 0; cache->rows != NULL && i >> cache->log2 == 0; i++) {
         if (cache->rows[i].epoch == cache->epoch) {
