@@ -15,7 +15,7 @@ from collections import defaultdict
 
 import c_sources
 
-WARNINGS = ("-DNDEBUG", "-Wall", "-Wextra")  # those of the build, where clang may be the compiler
+WARNINGS = ("-Wall", "-Wextra")  # those of the build, where clang may be the compiler
 
 
 def runs_of(names):
