@@ -20,5 +20,6 @@
 #include "ctm/status.h"
 #include "ctm/tables.h"
 #include "ctm/tracer.h"
+#include "ctm/tree.h"
 
 #endif

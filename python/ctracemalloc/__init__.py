@@ -24,6 +24,8 @@ if not (3, 11) <= sys.version_info < (3, 16):
 from . import _provide
 from ._ctracemalloc import (
     BaseFilter,
+    CallTree,
+    CallTreeGroups,
     DomainFilter,
     FileError,
     Filter,

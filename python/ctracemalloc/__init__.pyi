@@ -7,6 +7,8 @@ from collections.abc import Sequence as Sequence
 from functools import total_ordering as total_ordering
 
 from ._ctracemalloc import BaseFilter as BaseFilter
+from ._ctracemalloc import CallTree as CallTree
+from ._ctracemalloc import CallTreeGroups as CallTreeGroups
 from ._ctracemalloc import DomainFilter as DomainFilter
 from ._ctracemalloc import FileError as FileError
 from ._ctracemalloc import Filter as Filter

@@ -222,6 +222,15 @@ static void add_sampled_site(struct ctmi_sum *sum, const ctm_site *site, uint64_
     sum->variance += (double)ctmi_site_live(site) * weight * (weight - 1) * size * size;
 }
 
+void ctmi_sum_add_site(struct ctmi_sum *sum, const ctm_site *site, uint64_t interval)
+{
+    if (interval == 0) {
+        add_site(sum, site);
+    } else {
+        add_sampled_site(sum, site, interval);
+    }
+}
+
 static void sum_sites(const ctm_snapshot *snapshot, const uint32_t *map, const uint32_t *of,
                       struct ctmi_sum *sums)
 {
@@ -229,12 +238,7 @@ static void sum_sites(const ctm_snapshot *snapshot, const uint32_t *map, const u
     for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
         const ctm_site *site = &snapshot->sites[id];
         uint32_t traceback = map == NULL ? site->traceback : map[site->traceback];
-        struct ctmi_sum *sum = &sums[of == NULL ? traceback : of[traceback]];
-        if (interval == 0) {
-            add_site(sum, site);
-        } else {
-            add_sampled_site(sum, site, interval);
-        }
+        ctmi_sum_add_site(&sums[of == NULL ? traceback : of[traceback]], site, interval);
     }
 }
 

@@ -22,6 +22,9 @@ struct ctmi_sum {
     double variance;              /* of live.size, if sampled (base/weight.h); else 0 */
 };
 
+/* Adds the blocks of a site to `sum`: as many as it has, or as many as they stand for in a sample. */
+void ctmi_sum_add_site(struct ctmi_sum *sum, const ctm_site *site, uint64_t interval);
+
 /* Constant once made. */
 struct ctmi_grouping {
     ctm_snapshot *tables; /* borrowed */

@@ -4,6 +4,7 @@
  * them again. The core computes statistics if the traces are core-backed and `_group_by` is ours; otherwise they are
  * computed trace by trace, as in tracemalloc.py. */
 #include "types/args.h"
+#include "types/call_tree.h"
 #include "types/errors.h"
 #include "types/group.h"
 #include "types/idioms.h"
@@ -268,6 +269,9 @@ static PyMethodDef snapshot_methods[] = {
                "Compute the differences with an old snapshot old_snapshot. Return a list of\n"
                "StatisticDiff instances, grouped by key_type, sorted by the difference of\n"
                "'size', 'count', 'peak' or 'allocated'.")},
+    {"call_tree", PYCTM_FASTCALL(pyctm_snapshot_call_tree), METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("call_tree($self, older=None)\n--\n\n"
+               "Return the CallTree of the snapshot, or of its difference to an older one.")},
     {"__arrow_c_stream__", PYCTM_FASTCALL(pyctm_snapshot_arrow_c_stream),
      METH_FASTCALL | METH_KEYWORDS,
      PyDoc_STR("__arrow_c_stream__($self, requested_schema=None)\n--\n\n"

@@ -1,6 +1,6 @@
 /* snapshot_object.h: the parts of Snapshot, which are in several files: the type (snapshot.c), its contents
  * (snapshot_object.c), filter_traces (filter_traces.c), dump and load (snapshot_file.c), merge (snapshot_merge.c),
- * labels (label.c), Arrow (arrow.c). */
+ * labels (label.c), Arrow (arrow.c), call_tree (call_tree.c). */
 #ifndef PYCTM_TYPES_SNAPSHOT_OBJECT_H
 #define PYCTM_TYPES_SNAPSHOT_OBJECT_H
 
