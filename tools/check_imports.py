@@ -36,11 +36,12 @@ COMPONENTS = {
     "recording": {"_ctracemalloc", "_losses", "_messages", "_words", "formats"},
     "_provide": {"_ctracemalloc", "_losses", "formats", "blackbox"},
     "": {"_ctracemalloc", "_install", "_losses", "_provide", "blackbox", "recording"},
-    "model": {"", "_ctracemalloc", "_losses", "blackbox", "recording"},
-    "render": {"", "_ctracemalloc", "_losses", "_words", "blackbox", "recording", "model"},
+    "places": set(),
+    "model": {"", "_ctracemalloc", "_losses", "blackbox", "recording", "places"},
+    "render": {"", "_ctracemalloc", "_losses", "_words", "blackbox", "recording", "places", "model"},
     "run": {"", "_ctracemalloc", "_messages", "_words", "formats", "blackbox", "recording", "model", "render"},
     "_startup": {"", "_messages", "run"},
-    "cli": {"", "_ctracemalloc", "_messages", "_words", "formats", "blackbox", "recording", "model", "render", "run"},
+    "cli": {"", "_ctracemalloc", "_messages", "_words", "formats", "blackbox", "recording", "places", "model", "render", "run"},
     "__main__": {"cli"},
 }
 ENTRY_POINTS = ("_startup", "cli", "__main__")
@@ -54,7 +55,7 @@ INPUT_AND_OUTPUT = {"print", "open", "input"}
 # The modules that may import by a name made at run time, or run others' code: what they do so with.
 DYNAMIC = {
     "formats.compression": {"import_module"},  # zstd modules of others
-    "cli.main": {"import_module"},  # the module of an order, of its own folder
+    "cli.commands": {"import_module"},  # the module of an order, of its own folder
     "_startup.pythonpath.sitecustomize": {"__import__"},  # the program's own one, which this one hides
 }
 BY_NAME = {"import_module", "__import__", "run_module", "run_path", "exec", "eval"}

@@ -56,7 +56,7 @@ class ClosedStreamsTest(ProgramTest):
         self.assertEqual(result.returncode, 2)
         self.assertEqual(result.stderr, "python -m ctracemalloc report: standard output is closed\n")
         result = self.shell('exec "$0" -m ctracemalloc report none.ctm 2>&-')
-        self.assertEqual((result.returncode, result.stdout), (2, ""))
+        self.assertEqual((result.returncode, result.stdout), (3, ""))
 
 
 class CommandTest(unittest.TestCase):

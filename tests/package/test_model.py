@@ -5,11 +5,13 @@ import tempfile
 import unittest
 
 from ctracemalloc import Snapshot
-from ctracemalloc.model.changes import changes_between
+from ctracemalloc.model.changes import kind_of_change, sum_changes
 from ctracemalloc.model.doctor import lost_facts
+from ctracemalloc.model.figures import ALLOCATED, LIVE, PEAK, Figures
 from ctracemalloc.model.rows import rows_of
 from ctracemalloc.model.series import highest_sizes, steps_between
 from ctracemalloc.model.sums import PEAK_BYTES, Sums, peak_stands_out, sums_of
+from ctracemalloc.model.table import View, table_of
 from ctracemalloc.recording.reading import Moment
 from history_support import snapshot_of_sites
 
@@ -61,21 +63,35 @@ class RowsTest(unittest.TestCase):
 class ChangesTest(unittest.TestCase):
     def test_only_what_changed(self):
         old, new = made_by_hand([100], [50], [7]), made_by_hand([100, 30], [50], [])
-        changes = changes_between(old, new, "lineno", 1)
-        self.assertEqual((changes.old.size, changes.new.size, changes.new.blocks), (157, 180, 3))
-        self.assertEqual(changes.number, 2)
-        (change,) = changes.shown
-        self.assertEqual(change.traceback[0].lineno, 1)
-        self.assertEqual(change[1:], (30, 1, 130, 2, 0, 30))
+        table = table_of([old, new], View(limit=1))
+        self.assertEqual([(one.size, one.blocks) for one in table.totals], [(157, 3), (180, 3)])
+        self.assertEqual(table.number, 2)
+        (row,) = table.rows
+        self.assertEqual((row.place.filename, row.place.lineno), ("f1.py", 1))
+        self.assertEqual(row.change.amount(LIVE), (30, 1))
+        self.assertEqual(row.figures.amount(LIVE), (130, 2))
+
+    def test_kinds(self):
+        old, new = made_by_hand([100], [50], [7], [1]), made_by_hand([100, 30], [20], [], [1], [9, 9])
+        rows = table_of([old, new], View()).rows
+        kinds = {row.place.lineno: kind_of_change(row, LIVE) for row in rows}
+        self.assertEqual(kinds, {1: "grown", 2: "shrunk", 3: "gone", 5: "new"})
+        sums = {one.kind: (one.rows, one.size) for one in sum_changes(rows, LIVE)}
+        self.assertEqual(sums, {"new": (1, 18), "grown": (1, 30), "shrunk": (1, -30), "gone": (1, -7)})
 
     def test_churn(self):
-        old = with_churn((10, 90, 20))
-        new = with_churn((10, 120, 30))
-        self.assertEqual(changes_between(old, new, "lineno", 10).number, 0)
-        (change,) = changes_between(old, new, "lineno", 10, sort="allocated").shown
-        self.assertEqual(change[1:], (300, 30, 100, 10, 30, 0))
-        (change,) = changes_between(old, new, "lineno", 10, sort="peak").shown
-        self.assertEqual(change[1:], (100, 10, 300, 10, 30, 0))
+        both = [with_churn((10, 90, 20)), with_churn((10, 120, 30))]
+        self.assertEqual(table_of(both, View()).number, 0)
+        (row,) = table_of(both, View(measure=ALLOCATED)).rows
+        self.assertEqual((row.change, row.figures), (Figures(0, 0, 100, 10, 300, 30), Figures(100, 10, 300, 30, 1300, 130)))
+        (row,) = table_of(both, View(measure=PEAK)).rows
+        self.assertEqual(row.change.amount(PEAK), (100, 10))
+
+    def test_what_grew_each_time(self):
+        steps = [made_by_hand([10], [10], [10]), made_by_hand([20], [30], [10]), made_by_hand([30], [20], [90])]
+        (row,) = table_of(steps, View()).rows
+        self.assertEqual(row.place.lineno, 1)
+        self.assertEqual([figures.size for figures in row.history], [10, 20, 30])
 
 
 class SumsTest(unittest.TestCase):

@@ -391,9 +391,9 @@ class CommandTest(ProgramTest):
         self.assertIn("cannot record", result.stderr)
         self.write("it.ctr", "no recording")
         result = self.python("-m", "ctracemalloc", "recording", "it.ctr")
-        self.assertEqual(result.returncode, 2)
+        self.assertEqual(result.returncode, 3)
         self.assertIn("not a valid recording", result.stderr)
-        self.assertEqual(self.python("-m", "ctracemalloc", "recording", "nothing.ctr").returncode, 2)
+        self.assertEqual(self.python("-m", "ctracemalloc", "recording", "nothing.ctr").returncode, 3)
 
     def test_example(self):
         example = Path(__file__).resolve().parent.parent.parent / "examples" / "python" / "memory_over_time.py"

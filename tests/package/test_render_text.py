@@ -5,12 +5,17 @@ import unittest
 
 import ctracemalloc
 from ctracemalloc import _words
+from ctracemalloc.model.calls import calls_of
+from ctracemalloc.model.frames import KEYS
+from ctracemalloc.model.table import View
 from ctracemalloc.render.text import locations
 from ctracemalloc.render.text import style as styles
 from ctracemalloc.render.text.columns import columns, cut_end, cut_path, cut_start
 from ctracemalloc.render.text.diff import format_diff
 from ctracemalloc.render.text.origin import date
+from ctracemalloc.render.text.report import format_report
 from ctracemalloc.render.text.snapshot import format_snapshot
+from ctracemalloc.render.text.tree import format_tree
 from names_support import ENCODINGS, names, snapshot_of
 
 
@@ -102,7 +107,12 @@ class LinesTest(unittest.TestCase):
                     style = styles.Style(False, width, encoding)
                     for key in ("lineno", "function", "filename", "traceback"):
                         self.assert_good(format_snapshot(new, key, 200, style), style)
-                        self.assert_good(format_diff(old, new, key, 200, style), style)
+                    for key in KEYS:
+                        view = View(key, limit=200)
+                        self.assert_good(format_diff([old, new], view, style), style)
+                        self.assert_good(format_report(new, view._replace(fold=True), style, run={}, name="x.ctm"), style)
+                    for snapshots in ([new], [old, new]):
+                        self.assert_good(format_tree(calls_of(snapshots, View(limit=30)), View(), style), style)
                     self.assert_good(format_snapshot(merged, "label:name", 5, style), style)
 
     def head_of(self, run):

@@ -1,33 +1,42 @@
-"""`diff`: prints what changed between two saved snapshots."""
+"""`diff`: prints what changed between two saved snapshots, or what kept growing over more of them."""
 
 import argparse
 
-from ..render.text.diff import format_diff
-from . import sources
-from .arguments import Commands, Parser, add_grouping_options, add_table_options, check_grouping
-from .stdout import print_lines, style_of
+from ..model.table import ALL, table_of
+from ..render.documents import diff_document
+from ..render.text.diff import diff_lines
+from . import limits, sources
+from .arguments import Commands, Parser, UsageError, add_view_options, view_of
+from .stdout import on_terminal, print_document, print_lines, style_of
 
 
 def add(commands: Commands) -> Parser:
-    diff = commands.add_parser("diff", help="print what changed between two saved snapshots")
-    diff.add_argument("old", metavar="OLD")
-    diff.add_argument("new", metavar="NEW")
-    add_table_options(diff)
-    add_grouping_options(diff)
+    diff = commands.add_parser("diff", help="print what changed between files, the first of which is the base")
+    diff.add_argument("old", metavar="OLD", help="the base")
+    diff.add_argument("new", metavar="NEW", nargs="+", help="with several, the rows are those that grew each time")
+    add_view_options(diff)
+    limits.add_options(diff)
     return diff
 
 
 def execute(parsed: argparse.Namespace) -> int:
-    check_grouping(parsed)
-    print_lines(diff_lines(parsed))
-    return 0
-
-
-def diff_lines(parsed: argparse.Namespace) -> list[str]:
-    style = style_of(parsed)
-    loaded = sources.load(parsed.old), sources.load(parsed.new)
-    old, new = (source.snapshot for source in loaded)
-    if parsed.at_peak:
-        old, new = sources.peak_of(loaded[0], parsed.old), sources.peak_of(loaded[1], parsed.new)
-    with sources.naming(f"{parsed.old}, {parsed.new}"):
-        return format_diff(old, new, parsed.key, parsed.top, style, cumulative=parsed.cumulative, sort=parsed.sort)
+    view = view_of(parsed, terminal=on_terminal())
+    paths = [parsed.old, *parsed.new]
+    if len(paths) > 2 and view.key == "traceback":
+        raise UsageError("--key traceback goes with two files")
+    if paths.count(sources.STDIN) > 1:
+        raise UsageError("- (standard input) is one file")
+    loaded = [sources.load(path) for path in paths]
+    for source in loaded:
+        sources.check_known(source, view.measure)
+    snapshots = [source.snapshot for source in loaded]
+    with sources.naming(", ".join(paths)):
+        table = table_of(snapshots, view._replace(limit=ALL))
+    if parsed.format != "text":
+        shown = table._replace(rows=table.rows[: view.limit])
+        print_document(diff_document(shown, view, snapshots, paths), parsed.format)
+    else:
+        source_text = not parsed.no_source
+        lines = diff_lines(table, snapshots, view, style_of(parsed), names=paths, samples=True, source=source_text)
+        print_lines(lines)
+    return limits.check_diff(parsed, table.totals, view)

@@ -1,36 +1,25 @@
-"""`python -m ctracemalloc`: finds the command and executes it.
+"""`ctracemalloc` and `python -m ctracemalloc`: finds the command and executes it.
 
 Model: a command is the module of its name. Only the module of the given command is imported, so that no command waits for
-the imports of others; the help imports all of them.
+the imports of others; the help imports all of them. An error that a user can do something about is one line on stderr and an
+exit status of its kind.
 """
 
 import argparse
-import importlib
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
 import ctracemalloc
 
 from .._words import printable
-from .arguments import PROGRAM, Parser
+from ..formats.output import RefusedError
+from . import configuration
+from .arguments import BAD_FILE, PROGRAM, USAGE, UsageError
+from .commands import ALIASES, COMMANDS, build_parser
 from .program import split_program
-
-COMMANDS = ("run", "report", "diff", "recording", "merge", "attach", "detach", "doctor")  # in the order of the help
-
-
-def build_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
-    """names: the commands that the parser has."""
-    parser = Parser(prog=PROGRAM, description="Trace the memory a Python program allocates.")
-    parser.add_argument("--version", action="version", version=f"ctracemalloc {ctracemalloc.__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name in names:
-        module = importlib.import_module(f"{__package__}.{name}")
-        command = module.add(commands)
-        # An error in a command's arguments is reported with the usage of that command.
-        command.set_defaults(parser=command, execute=module.execute)
-    return parser
 
 
 def have_streams(parsed: argparse.Namespace) -> bool:
@@ -40,7 +29,7 @@ def have_streams(parsed: argparse.Namespace) -> bool:
     if sys.stdout is not None or parsed.command == "run":
         return True
     sys.stdout = io.StringIO()
-    if getattr(parsed, "output", None):
+    if getattr(parsed, "output", None) not in (None, "-"):
         return True
     print(f"{PROGRAM} {parsed.command}: standard output is closed", file=sys.stderr)
     return False
@@ -51,9 +40,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if arguments[:1] == ["run"]:
         options, program = split_program(arguments[1:])
         arguments = ["run", *options]
-    given = arguments[:1]
+    given = [ALIASES.get(name, name) for name in arguments[:1]]
     names = given if given and given[0] in COMMANDS else COMMANDS
-    parsed, unknown = build_parser(names).parse_known_args(arguments)
+    parser = build_parser(names)
+    if given and given[0] in COMMANDS:
+        configuration.apply(parser, given[0])
+    parsed, unknown = parser.parse_known_args(arguments)
     if unknown:
         parsed.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     parsed.program = program
@@ -61,16 +53,33 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parsed = parse(sys.argv[1:] if arguments is None else arguments)
-    if not have_streams(parsed):
-        return 2
     try:
+        parsed = parse(sys.argv[1:] if arguments is None else arguments)
+        if not have_streams(parsed):
+            return USAGE
         status: int = parsed.execute(parsed)
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return status
     except BrokenPipeError:
         # The reader of the pipe (a pager, head) has ended. Let the interpreter's last flush write to /dev/null.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except (OSError, ImportError, ctracemalloc.FileError) as error:
+        return end_by(signal.SIGPIPE)
+    except KeyboardInterrupt:
+        return end_by(signal.SIGINT)
+    except (UsageError, RefusedError, ImportError) as error:
         print(f"{PROGRAM}: {printable(str(error))}", file=sys.stderr)
-        return 2
+        return USAGE
+    except (OSError, ctracemalloc.FileError) as error:
+        print(f"{PROGRAM}: {printable(str(error))}", file=sys.stderr)
+        return BAD_FILE
+
+
+def end_by(signum: int) -> int:
+    """The exit status by which a shell names a signal's end."""
+    return 128 + signum
+
+
+def script() -> None:
+    """The console script `ctracemalloc`."""
+    sys.exit(main())

@@ -47,7 +47,7 @@ def execute(parsed: argparse.Namespace) -> int:
             raise
         print(f"{PROGRAM}: {printable(str(error))}", file=sys.stderr)
         return 2
-    merged.dump(parsed.output, compression=compression.of_name(parsed.output))
+    output.save(merged, parsed.output, compression.of_name(parsed.output))
     print_merged(merged, parsed)
     return 0
 

@@ -1,34 +1,43 @@
-"""`report`: prints a saved snapshot as text."""
+"""`report`: prints a saved snapshot, a black box, or a moment of a recording."""
 
 import argparse
 
-from ..model.origin import merged_of
-from ..render.text.snapshot import format_peak, format_snapshot
-from . import sources
-from .arguments import Commands, Parser, add_grouping_options, add_table_options, check_grouping
-from .stdout import print_lines, style_of
+from ..model.table import table_of
+from ..render.documents import report_document
+from ..render.text.report import format_report
+from . import limits, sources
+from .arguments import Commands, Parser, add_view_options, time_argument, view_of
+from .stdout import on_terminal, print_document, print_lines, style_of
+
+FILE_HELP = "a snapshot, black box or recording, or a file of tracemalloc; - is standard input (default: the newest here)"
 
 
 def add(commands: Commands) -> Parser:
-    report = commands.add_parser("report", help="print a saved snapshot")
-    report.add_argument("file", metavar="FILE")
-    add_table_options(report)
-    add_grouping_options(report)
+    report = commands.add_parser("report", help="print what is in a file: what is live, what made the peak, what churned")
+    report.add_argument("file", metavar="FILE", nargs="?", help=FILE_HELP)
+    report.add_argument("--at", type=time_argument, metavar="TIME", help="the moment of a recording (default: the last)")
+    add_view_options(report)
+    limits.add_options(report)
     return report
 
 
 def execute(parsed: argparse.Namespace) -> int:
-    check_grouping(parsed)
-    print_lines(report_lines(parsed))
-    return 0
-
-
-def report_lines(parsed: argparse.Namespace) -> list[str]:
-    style = style_of(parsed)
-    source = sources.load(parsed.file)
-    rows = {"cumulative": parsed.cumulative, "sort": parsed.sort}
-    with sources.naming(parsed.file):
-        if parsed.at_peak:
-            peak, merged = sources.peak_of(source, parsed.file), merged_of(source.snapshot)
-            return format_peak(peak, parsed.key, parsed.top, style, **rows, merged=merged)
-        return format_snapshot(source.snapshot, parsed.key, parsed.top, style, **rows, run=source.run)
+    view = view_of(parsed, terminal=on_terminal())
+    source = sources.load(parsed.file, parsed.at)
+    sources.check_known(source, view.measure)
+    if parsed.format != "text":
+        table = table_of([source.snapshot], view)
+        print_document(report_document(table, view, source.snapshot, source.path, source.run), parsed.format)
+    else:
+        lines = format_report(
+            source.snapshot,
+            view,
+            style_of(parsed),
+            run=source.run,
+            name=source.path,
+            newest=source.newest,
+            only=bool(parsed.sort or parsed.measure or parsed.cumulative),
+            source=not parsed.no_source,
+        )
+        print_lines(lines)
+    return limits.check_report(parsed, source, view)

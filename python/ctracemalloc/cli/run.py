@@ -125,6 +125,8 @@ def launch(parsed: argparse.Namespace, program: list[str]) -> str:
         return problem
     options, started_as = wrapper.split_command(sys.orig_argv[1:])
     wrapper_name = wrapper.wrapper_of(started_as)
+    if wrapper.is_console_script(started_as):
+        options = []  # they are the script's, not the user's
     executable = wrapper.executable(wrapper_name is not None)
     words = ["--", *program] if is_like_an_option(program) else program
     environment = dict(os.environ)

@@ -1,16 +1,37 @@
-"""Output of commands on stdout."""
+"""Output of commands on stdout: text for people, JSON and CSV for programs."""
 
 import argparse
+import json
 import sys
+from collections.abc import Iterable
 
-from ..render.text.style import Style
+from ..render.documents import Document, csv_lines
+from ..render.text.style import Style, is_terminal
 
 
 def style_of(parsed: argparse.Namespace) -> Style:
     return Style.for_stream(sys.stdout, parsed.no_color)
 
 
-def print_lines(lines: list[str]) -> None:
+def on_terminal() -> bool:
+    try:
+        return is_terminal(sys.stdout.fileno())
+    except (OSError, ValueError):
+        return False  # a stream without a file
+
+
+def print_lines(lines: Iterable[str]) -> None:
     for line in lines:
         print(line)
+    sys.stdout.flush()
+
+
+def print_document(document: Document, form: str) -> None:
+    """form: "json" or "csv". Text that is not valid Unicode is escaped, as in JSON's ASCII form."""
+    if form == "json":
+        print(json.dumps(document, ensure_ascii=True, allow_nan=False))
+    else:
+        Style.for_stream(sys.stdout, refused=True)  # what the encoding does not have is escaped
+        for line in csv_lines(document):
+            print(line)
     sys.stdout.flush()

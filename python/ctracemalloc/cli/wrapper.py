@@ -18,6 +18,7 @@ MAIN = os.path.join(os.path.dirname(ctracemalloc.__file__), "__main__.py")
 LONG_WITH_VALUE = "--check-hash-based-pycs"
 SHORT_WITH_VALUE = "WX"
 NAMES_PROGRAM = "cm"
+CONSOLE_SCRIPT = "ctracemalloc"
 TIMERS = ((signal.ITIMER_REAL, signal.SIGALRM), (signal.ITIMER_VIRTUAL, signal.SIGVTALRM), (signal.ITIMER_PROF, signal.SIGPROF))
 
 
@@ -53,9 +54,14 @@ def wrapper_of(program: list[str]) -> str | None:
         return None if program[1:2] in (["ctracemalloc"], ["ctracemalloc.__main__"]) else name
     if program[:1] == ["-c"]:
         return "-c"
-    if program and os.path.realpath(program[0]) == os.path.realpath(MAIN):
+    if program and (os.path.realpath(program[0]) == os.path.realpath(MAIN) or is_console_script(program)):
         return None
     return os.path.basename(program[0]) if program else None
+
+
+def is_console_script(program: list[str]) -> bool:
+    """Is it the command `ctracemalloc` that an installer made? The options before it are those of its first line (#!)."""
+    return bool(program) and os.path.basename(program[0]) == CONSOLE_SCRIPT
 
 
 def executable(wrapped: bool) -> str:

@@ -20,6 +20,9 @@ from .kinds import kind_of
 TYPE_CHECKING = False  # this module is a part of `import ctracemalloc`, which has to be fast
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Literal
+
+    from .._ctracemalloc import Snapshot
 
 
 class RefusedError(OSError):
@@ -28,6 +31,8 @@ class RefusedError(OSError):
 
 def check(path: str, kind: str, *, inputs: "Iterable[str]" = (), force: bool = False) -> None:
     """RefusedError if a command must not write `path`; another OSError if it cannot."""
+    if path == STDOUT:
+        return
     if not path:
         raise RefusedError("cannot write to a file without a name")
     try:
@@ -51,7 +56,7 @@ def check_all(outputs: "Iterable[tuple[str | None, str]]", *, inputs: "Iterable[
     seen: dict[str, str] = {}
     inputs = list(inputs)
     for path, kind in outputs:
-        if path is None:
+        if path is None or path == STDOUT:
             continue
         check(path, kind, inputs=inputs, force=force)
         real = os.path.realpath(path)
@@ -83,6 +88,8 @@ def remove_other_kind(path: str, kind: str, inputs: "Iterable[str]") -> None:
 
 def is_stream(path: str, descriptor: int) -> bool:
     """Is the file at `path` the same as the descriptor's?"""
+    if path == STDOUT:
+        return descriptor == 1
     try:
         return os.path.samestat(os.stat(path), os.fstat(descriptor))
     except OSError:
@@ -90,6 +97,18 @@ def is_stream(path: str, descriptor: int) -> bool:
 
 
 # --- at the moment of writing ---
+
+STDOUT = "-"
+
+
+def save(snapshot: "Snapshot", path: str, compression: "Literal['zstd'] | None") -> None:
+    """Write a snapshot to a file; "-": to standard output, unless that is a terminal."""
+    if path != STDOUT:
+        snapshot.dump(path, compression=compression)
+        return
+    if os.isatty(1):
+        raise RefusedError("-: standard output is a terminal; redirect it, or give -o a file")
+    snapshot.dump("/dev/stdout", compression=compression)
 
 
 def claim(path: str) -> bool:

@@ -1,62 +1,91 @@
-"""What changed between two snapshots, as text."""
+"""What changed between snapshots, as text: which is the base, the change of the whole, and the rows."""
+
+from collections.abc import Sequence
 
 from ..._ctracemalloc import Snapshot
 from ..._words import counted
-from ...model.changes import Change, Changes, changes_between
+from ...model.changes import ChangeSum, sum_changes
+from ...model.figures import ALLOCATED, FREED, LIVE, PEAK, Figures
+from ...model.table import ALL, Table, View, table_of
 from . import losses
+from .rows import NOUNS, format_diff_rows, format_growth_rows
 from .samples import samples_facts
-from .statistics import format_statistics, format_title
 from .style import Style
 from .tables import fact_lines
-from .units import format_amount, format_bytes, format_change
+from .units import format_bytes, format_change
 
-# The columns of numbers of a change, by what the changes are sorted by.
-COLUMNS = {
-    "peak": ("peak change", "at peak", "blocks", "live change"),
-    "allocated": ("allocated", "blocks", "freed", "live change"),
-}
-LIVE_COLUMNS = ("change", "size", "blocks", "count")
+OLD, NEW = "old", "new"
+TITLE = 8  # columns
+MEASURES = {LIVE: "", PEAK: " at the peak", ALLOCATED: " ever allocated", FREED: " freed again"}
 
 
 def format_diff(
-    old: Snapshot,
-    new: Snapshot,
-    key: str,
-    top: int,
+    snapshots: Sequence[Snapshot],
+    view: View,
     style: Style,
     *,
-    cumulative: bool = False,
-    sort: str = "size",
+    names: Sequence[str] = ("", ""),
     samples: bool = True,
+    source: bool = True,
 ) -> list[str]:
-    """samples: False: the report says already what the snapshots are samples of."""
-    facts = [*(samples_facts(old, new) if samples else []), *losses.facts(old, new, names=("old", "new"))]
-    changes = changes_between(old, new, key, top, cumulative=cumulative, sort=sort)
-    cells = [(number_cells(change, sort), change.traceback) for change in changes.shown]
+    """The difference of two snapshots, the older first; of more, what grew from each to the next.
+
+    names: of the files; "": it has none. samples: False: the report says already what the snapshots are samples of.
+    """
+    table = table_of(snapshots, view._replace(limit=ALL))
+    return diff_lines(table, snapshots, view, style, names=names, samples=samples, source=source)
+
+
+def diff_lines(
+    table: Table,
+    snapshots: Sequence[Snapshot],
+    view: View,
+    style: Style,
+    *,
+    names: Sequence[str],
+    samples: bool,
+    source: bool,
+) -> list[str]:
+    """table: with all rows."""
+    titles = titles_of(len(snapshots))
+    facts = samples_facts(snapshots[0], snapshots[-1]) if samples else []
+    facts += losses.facts(*snapshots, names=titles)
+    shown = table._replace(rows=table.rows[: view.limit])
+    rows = format_diff_rows if len(snapshots) == 2 else format_growth_rows
     return [
-        *format_head(changes, style),
+        *format_head(table, view, style, titles, names),
         *fact_lines(facts, style),
         "",
-        *format_title(changes.number, key, top, style, cumulative=cumulative, sort=sort, changed=True),
-        *format_statistics(COLUMNS.get(sort, LIVE_COLUMNS), cells, key, style),
+        *rows(shown, view, style, source),
     ]
 
 
-def format_head(changes: Changes, style: Style) -> list[str]:
-    old, new = changes.old, changes.new
-    size_diff = new.size - old.size
-    change = f"{format_change(size_diff)} in {counted(new.blocks - old.blocks, 'block', sign=True)}"
-    return [
-        f"{style.bold('old')}     {format_amount(old)}",
-        f"{style.bold('new')}     {format_amount(new)}",
-        f"{style.bold('change')}  {style.grown(change, size_diff)}",
-    ]
+def titles_of(number: int) -> list[str]:
+    return [OLD, NEW] if number == 2 else [f"{index}." for index in range(1, number + 1)]
 
 
-def number_cells(change: Change, sort: str) -> list[str]:
-    size_diff, blocks_diff = format_change(change.size_diff), f"{change.blocks_diff:+,}"
-    if sort == "peak":
-        return [size_diff, format_bytes(change.size), blocks_diff, format_change(change.live_diff)]
-    if sort == "allocated":
-        return [size_diff, blocks_diff, f"{change.freed_diff:+,}", format_change(change.live_diff)]
-    return [size_diff, format_bytes(change.size), blocks_diff, f"{change.blocks:,}"]
+def format_head(table: Table, view: View, style: Style, titles: Sequence[str], names: Sequence[str]) -> list[str]:
+    lines = []
+    for index, (title, name, figures) in enumerate(zip(titles, names, table.totals, strict=True)):
+        base = ", the base" if index == 0 and name else ""
+        file = f"  ({style.name(name)}{base})" if name else ""
+        lines += titled(title, f"{amount(figures, view.measure)}{MEASURES[view.measure]}{file}", style)
+    size, blocks = (table.totals[-1] - table.totals[0]).amount(view.measure)
+    change = f"{format_change(size)} in {counted(blocks, 'block', sign=True)}"
+    lines += titled("change", style.grown(change, size), style)
+    sums = sum_changes(table.rows, view.measure) if len(titles) == 2 else []
+    return lines + [line for one in sums for line in fact_lines([(one.kind, sum_text(one, view))], style)]
+
+
+def titled(title: str, text: str, style: Style) -> list[str]:
+    first, *rest = style.prose(text, TITLE)
+    return [f"{style.bold(title)}{' ' * (TITLE - len(title))}{first}", *(" " * TITLE + line for line in rest)]
+
+
+def amount(figures: Figures, measure: str) -> str:
+    size, blocks = figures.amount(measure)
+    return f"{format_bytes(size)} in {counted(blocks, 'block')}"
+
+
+def sum_text(one: ChangeSum, view: View) -> str:
+    return f"{format_change(one.size)} in {counted(one.rows, NOUNS.get(view.key, 'value'))}"

@@ -10,6 +10,8 @@ from ..._words import counted
 from .style import Style
 
 INDENT = "      "
+UNKNOWN = "<unknown>"  # the file of blocks that were allocated where no Python code runs
+NO_FRAME = "no Python frame"
 
 
 def is_label(key: str) -> bool:
@@ -21,10 +23,10 @@ def location_cells(traceback: Traceback, key: str, style: Style) -> list[str]:
     frame = traceback[-1]
     if is_label(key):
         return [style.name(frame.filename) or "(no such label)", ""]
-    path = style.path(frame.filename)
+    path, unknown = style.path(frame.filename), NO_FRAME if frame.filename == UNKNOWN else ""
     if key == "filename":
-        return [path, ""]
-    return [f"{path}:{frame.lineno}", style.name(frame.name or "")]
+        return [path, unknown]
+    return [f"{path}:{frame.lineno}", style.name(frame.name or "") or unknown]
 
 
 def details(traceback: Traceback, key: str, style: Style) -> list[str]:
@@ -37,12 +39,12 @@ def details(traceback: Traceback, key: str, style: Style) -> list[str]:
     return [source] if source else []
 
 
-def format_frames(traceback: Traceback, style: Style) -> list[str]:
+def format_frames(traceback: Traceback, style: Style, with_source: bool = True) -> list[str]:
     lines = []
     for frame in reversed(traceback):
         name = f" in {style.name(frame.name)}" if frame.name else ""
         lines.append(style.location(f"{style.path(frame.filename)}:{frame.lineno}", name, len(INDENT)))
-        source = source_text(frame, style, len(INDENT) + 4)
+        source = source_text(frame, style, len(INDENT) + 4) if with_source else ""
         if source:
             lines.append("    " + source)
     total = traceback.total_nframe

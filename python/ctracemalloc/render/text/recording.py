@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from ..._words import clock, counted, short_clock
 from ...model.series import highest_sizes, steps_between
+from ...model.table import View
 from ...recording.reading import Moment, Recording
 from ...recording.ticks import Ticks
 from . import losses
@@ -24,15 +25,18 @@ WIDTH = 72  # of the line of blocks
 
 def format_recording(
     recording: Recording,
-    key: str,
-    top: int,
+    view: View,
     style: Style,
     *,
     start: float | None = None,
     end: float | None = None,
+    name: str = "",
+    source: bool = True,
 ) -> list[str]:
+    """name: of the file; "": it is not said."""
     ticks = Ticks(recording.times, recording.interval)
     lines = format_head(recording, ticks, style)
+    lines[0] += f"  {style.name(name)}" if name else ""
     if not len(recording):
         return [*lines, "", "it has no moments"]
     first, last = ticks.range(start, end)
@@ -42,7 +46,7 @@ def format_recording(
         return lines
     old, new = recording.snapshot(moments[0].time), recording.snapshot(moments[-1].time)
     lines += ["", style.bold(f"from {clock_of(ticks, first)} to {clock_of(ticks, last)}")]
-    return lines + format_diff(old, new, key, top, style, samples=False)
+    return lines + format_diff([old, new], view, style, samples=False, source=source)
 
 
 def clock_of(ticks: Ticks, index: int) -> str:

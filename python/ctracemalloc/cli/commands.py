@@ -1,0 +1,39 @@
+"""The commands, and the parser of their arguments.
+
+Model: a command is the module of its name, with add() and execute(). It is imported only when its arguments are parsed.
+"""
+
+import argparse
+import importlib
+from collections.abc import Sequence
+
+import ctracemalloc
+
+from .arguments import PROGRAM, Parser
+
+COMMANDS = (  # in the order of the help
+    "run",
+    "report",
+    "tree",
+    "diff",
+    "timeline",
+    "merge",
+    "attach",
+    "detach",
+    "doctor",
+    "completion",
+)
+ALIASES = {"recording": "timeline"}
+
+
+def build_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """names: the commands that the parser has."""
+    parser = Parser(prog=PROGRAM, description="Trace the memory a Python program allocates.")
+    parser.add_argument("--version", action="version", version=f"ctracemalloc {ctracemalloc.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name in names:
+        module = importlib.import_module(f"{__package__}.{name}")
+        command = module.add(commands)
+        # An error in a command's arguments is reported with the usage of that command.
+        command.set_defaults(parser=command, execute=module.execute)
+    return parser

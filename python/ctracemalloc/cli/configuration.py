@@ -1,0 +1,183 @@
+"""Settings: defaults of options, from pyproject.toml and from the environment.
+
+Model: a setting is a long option of a command without its dashes: `limit = 20` is --limit 20. [tool.ctracemalloc] is for all
+commands that have the option, [tool.ctracemalloc.COMMAND] for one. The nearest pyproject.toml with such a table counts, from
+the current directory upwards. The environment (CTRACEMALLOC_LIMIT=20) comes after the file, and the command line after both. A
+setting becomes the default of its option, so the option's own check decides whether its value is right.
+"""
+
+import argparse
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from .._ctracemalloc import FileError
+from .arguments import UsageError
+from .commands import COMMANDS, build_parser
+
+FILE = "pyproject.toml"
+PREFIX = "CTRACEMALLOC_"
+NO_SETTINGS = (
+    "help",
+    "version",
+    "force",
+    "json",
+    "csv",
+    "traceback",
+    "at-peak",
+    "allocated",
+    "churn",
+)  # FORCE has to be said each time
+SWITCH_WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+
+
+class Setting(NamedTuple):
+    name: str
+    value: Any
+    source: str  # the file, or the name of the variable
+    command: str  # "": of all commands
+
+
+def apply(parser: argparse.ArgumentParser, command: str) -> None:
+    """Make the settings the defaults of the command's options."""
+    (commands,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    target = commands.choices[command]
+    options = options_of(target)
+    for setting in settings(command):
+        action = options.get(setting.name)
+        if action is not None:
+            target.set_defaults(**{action.dest: value_of(action, setting)})
+
+
+def options_of(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
+    """The options of a command that may be set, by their names."""
+    found = {}
+    for action in parser._actions:
+        for option in action.option_strings:
+            name = option.removeprefix("--")
+            if option.startswith("--") and name not in NO_SETTINGS and not (name.startswith("no-") and is_negation(action)):
+                found[name] = action
+    return found
+
+
+def is_negation(action: argparse.Action) -> bool:
+    return isinstance(action, argparse.BooleanOptionalAction)
+
+
+def value_of(action: argparse.Action, setting: Setting) -> Any:
+    try:
+        if action.nargs == 0:
+            return switch_of(action, setting)
+        values = setting.value if isinstance(setting.value, list) else [setting.value]
+        if not all(isinstance(value, str | int | float) and not isinstance(value, bool) for value in values):
+            raise argparse.ArgumentTypeError(f"{setting.value!r} is not a value of --{setting.name}")
+        convert: Any = action.type or str
+        found = [convert(str(value)) for value in values]
+        if action.choices is not None and any(value not in action.choices for value in found):
+            raise argparse.ArgumentTypeError(f"invalid choice: {setting.value!r} (choose from {', '.join(action.choices)})")
+    except (argparse.ArgumentTypeError, ValueError) as error:
+        raise UsageError(f"{setting.source}: {setting.name}: {error}") from None
+    if isinstance(action, argparse._AppendAction):
+        return found
+    if len(found) != 1:
+        raise UsageError(f"{setting.source}: {setting.name}: one value, not {len(found)}")
+    return found[0]
+
+
+def switch_of(action: argparse.Action, setting: Setting) -> Any:
+    value = setting.value
+    is_on = value if isinstance(value, bool) else SWITCH_WORDS.get(str(value).lower())
+    if is_on is None:
+        raise argparse.ArgumentTypeError(f"{value!r} is neither true nor false")
+    if is_negation(action):
+        return is_on
+    return action.const if is_on else action.default
+
+
+def settings(command: str) -> Iterator[Setting]:
+    """All settings that a command sees, the later ones more important."""
+    yield from settings_of_file(command)
+    yield from settings_of_environment()
+
+
+def known_names() -> dict[str, set[str]]:
+    """The names of settings of each command."""
+    parser = build_parser()
+    (commands,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    return {name: set(options_of(commands.choices[name])) for name in COMMANDS}
+
+
+def settings_of_environment() -> Iterator[Setting]:
+    for variable, value in sorted(os.environ.items()):
+        if variable.startswith(PREFIX):
+            yield Setting(variable.removeprefix(PREFIX).lower().replace("_", "-"), value, variable, "")
+
+
+def settings_of_file(command: str) -> Iterator[Setting]:
+    path = find_file()
+    table = {} if path is None else table_of(path)
+    if path is None or not table:
+        return
+    known = known_names()
+    every = set().union(*known.values())
+    for name, value in table.items():
+        if not isinstance(value, dict):
+            check_name(path, name, every | set(known))
+            yield Setting(plain(name), value, path, "")
+        elif name not in known:
+            raise unknown(path, name, set(known))
+    own = table.get(command, {})
+    if not isinstance(own, dict):
+        raise UsageError(f"{path}: {command} is a table: [tool.ctracemalloc.{command}]")
+    for name, value in own.items():
+        check_name(path, name, known[command])
+        yield Setting(plain(name), value, path, command)
+
+
+def check_name(path: str, name: str, known: set[str]) -> None:
+    if plain(name) not in known:
+        raise unknown(path, name, known)
+
+
+def unknown(path: str, name: str, known: set[str]) -> UsageError:
+    nearest = difflib.get_close_matches(plain(name), sorted(known), 1, 0.5)
+    advice = f"; did you mean {nearest[0]}?" if nearest else f"; there are {', '.join(sorted(known))}"
+    return UsageError(f"{path}: [tool.ctracemalloc] has no setting {name!r}{advice}")
+
+
+def plain(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def find_file() -> str | None:
+    """The nearest pyproject.toml that has the table, from the current directory upwards."""
+    try:
+        folder = os.getcwd()
+    except OSError:
+        return None
+    while True:
+        path = os.path.join(folder, FILE)
+        if os.path.isfile(path) and table_of(path):
+            return path
+        if folder == os.path.dirname(folder):
+            return None
+        folder = os.path.dirname(folder)
+
+
+def table_of(path: str) -> Mapping[str, Any]:
+    """[tool.ctracemalloc] of a file; empty: it has none, or another tool has to complain about the file."""
+    try:
+        with open(path, "rb") as file:
+            text = file.read()
+        if b"ctracemalloc" not in text:
+            return {}
+        table = tomllib.loads(text.decode("utf-8")).get("tool", {}).get("ctracemalloc", {})
+    except (OSError, UnicodeDecodeError):
+        return {}
+    except tomllib.TOMLDecodeError as error:
+        raise FileError(f"{path}: {error}") from None
+    if not isinstance(table, dict):
+        raise UsageError(f"{path}: tool.ctracemalloc is a table: [tool.ctracemalloc]")
+    return table
