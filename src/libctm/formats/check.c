@@ -269,8 +269,8 @@ static ctm_status check_unique(struct ctmi_reader *reader, const struct table *t
     }
     ctmi_idset_free(&set);
     return duplicate == 0 ? CTM_OK
-                          : ctmi_reader_fail_row(reader, ctmi_file_kind_of(table->table),
-                                                 duplicate, 0, "a duplicate row");
+                          : ctmi_reader_fail_row(reader, ctmi_file_kind_of(table->table), duplicate,
+                                                 0, "a duplicate row");
 }
 
 /* Sites are not checked: two may have the same content, because they are not interned. */

@@ -306,8 +306,8 @@ static void check_random_example(uint64_t *state, bool is_diff)
     /* Sometimes the tables of one are a beginning of the other's. */
     example.newer = random_snapshot(seed, RUNS, what & 1, what & 2);
     if (is_diff) {
-        example.older =
-            random_snapshot(what & 8 ? seed : what, what & 16 ? RUNS / 2 : RUNS, what & 4, what & 2);
+        example.older = random_snapshot(what & 8 ? seed : what, what & 16 ? RUNS / 2 : RUNS,
+                                        what & 4, what & 2);
         REQUIRE(ctm_snapshot_tree_diff(example.newer, example.older, &example.tree) == CTM_OK);
     } else {
         REQUIRE(ctm_snapshot_tree(example.newer, &example.tree) == CTM_OK);
