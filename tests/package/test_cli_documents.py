@@ -65,7 +65,9 @@ def make_files(folder):
     snapshot_of_sites(later, paths["later"])
     snapshot_of_sites(sites, paths["no-peak"], peak_known=False)
     odd = [*names(18, 20), *FORMULA, "=1+1", 'quote"s, commas', "semi;colon", "a\rb", "\x0b\x0c\x1c\x85"]
-    ctracemalloc.Snapshot([(0, 100 + i, ((name, i + 1), ("main.py", 1)), 2) for i, name in enumerate(odd)], 2).dump(paths["odd"])
+    ctracemalloc.Snapshot([(0, 100 + i, ((name, i + 1), ("main.py", 1)), 2) for i, name in enumerate(odd)], 2).dump(
+        paths["odd"]
+    )
     ctracemalloc.Snapshot([], 1).dump(paths["empty"])
     subprocess.run([sys.executable, "-c", STANDARD, paths["standard"]], check=True)
     return {**paths, **make_traced_files(folder), **make_merged_file(folder, paths)}
@@ -216,13 +218,18 @@ class FigureTest(DocumentTest):
                     frame = statistic.traceback[0]
                     expected[frame.filename, frame.lineno, statistic.size, statistic.count] += 1
                 rows = Counter(
-                    (row["filename"] or "", row["lineno"] or 0, row["size"], row["count"]) for row in document["rows"] if row["count"]
+                    (row["filename"] or "", row["lineno"] or 0, row["size"], row["count"])
+                    for row in document["rows"]
+                    if row["count"]
                 )
                 self.assertEqual(rows, expected)
                 self.assertEqual(document["number"], len(document["rows"]))
 
     def test_totals_are_the_sums_of_rows(self):
-        for name, key in [*product(("plain", "history", "odd", "sample", "recording", "merged"), KEYS), ("merged", "label:source")]:
+        for name, key in [
+            *product(("plain", "history", "odd", "sample", "recording", "merged"), KEYS),
+            ("merged", "label:source"),
+        ]:
             with self.subTest(name, key=key):
                 known = name not in ("plain", "odd")  # a row is there if it has any of the measure: of what was ever allocated
                 document = self.document("report", name, "-k", key, *(["--allocated"] if known else []))
@@ -245,7 +252,9 @@ class FigureTest(DocumentTest):
                 for s in snapshot.statistics("lineno", sort=sort)
             }
             found = {(row["filename"], row["lineno"]): figures(row)[first : first + 2] for row in document["rows"]}
-            self.assertEqual({place: both for place, both in found.items() if any(both)}, {p: b for p, b in expected.items() if any(b)})
+            self.assertEqual(
+                {place: both for place, both in found.items() if any(both)}, {p: b for p, b in expected.items() if any(b)}
+            )
 
     def test_what_a_file_does_not_have(self):
         for arguments in (("report", "plain"), ("tree", "plain"), ("tree", "empty", "plain"), ("diff", "empty", "plain")):
@@ -300,7 +309,9 @@ class FigureTest(DocumentTest):
         for row in [document["totals"], *document["rows"]]:
             first, last = row["history"]
             self.assertEqual(figures(row), figures(last))
-            self.assertEqual(figures(row, "", "_diff"), tuple(b - a for a, b in zip(figures(first), figures(last), strict=True)))
+            self.assertEqual(
+                figures(row, "", "_diff"), tuple(b - a for a, b in zip(figures(first), figures(last), strict=True))
+            )
 
     def test_tracebacks(self):
         document, snapshot = self.document("report", "odd", "-k", "traceback"), self.loaded("odd")
@@ -350,7 +361,15 @@ class FigureTest(DocumentTest):
         deep = []
         for _ in range(50):
             deep = [deep]
-        snapshot.run = {"a": float("nan"), "b": 1 << 5000, "c": deep, "d": {"e": 1}, "f": [1, "\ud800"], "g": float("inf"), 7: 7}
+        snapshot.run = {
+            "a": float("nan"),
+            "b": 1 << 5000,
+            "c": deep,
+            "d": {"e": 1},
+            "f": [1, "\ud800"],
+            "g": float("inf"),
+            7: 7,
+        }
         snapshot.dump(path)
         self.assertEqual(json.loads(self.command("report", path, "--json"))["run"], {"f": [1, "\ud800"]})
 
@@ -360,7 +379,9 @@ class PrintedTest(ProgramTest):
 
     def test_odd_names(self):
         odd = ["lone\ud800", "new\nline\r", "\x1b[2J", "日本.py", "=formula", "\x85\u2028"]
-        ctracemalloc.Snapshot([(0, 10 + i, ((name, i + 1),), 1) for i, name in enumerate(odd)], 1).dump(str(self.folder / "odd.ctm"))
+        ctracemalloc.Snapshot([(0, 10 + i, ((name, i + 1),), 1) for i, name in enumerate(odd)], 1).dump(
+            str(self.folder / "odd.ctm")
+        )
         for locale in ("C.UTF-8", "C"):
             environment = {**self.environment, "LC_ALL": locale}
             words = [sys.executable, "-m", "ctracemalloc", "report", "odd.ctm"]

@@ -8,6 +8,7 @@ from .. import _ctracemalloc
 from ..model.doctor import lost_facts
 from ..render.text.doctor import format_facts
 from ..render.text.style import Style
+from . import configuration
 from .arguments import Commands, Parser
 
 
@@ -16,7 +17,20 @@ def add(commands: Commands) -> Parser:
 
 
 def execute(parsed: argparse.Namespace) -> int:
-    return print_facts(sys.stdout)
+    status = print_facts(sys.stdout)
+    print_settings(sys.stdout)
+    return status
+
+
+def print_settings(out: TextIO) -> None:
+    """Print each setting with its source; a later one counts more."""
+    style = Style.for_stream(out, refused=True)
+    found = list(configuration.all_settings())
+    print("settings" if found else "settings: none (of pyproject.toml and CTRACEMALLOC_*)", file=out)
+    for setting in found:
+        name = f"{setting.command}.{setting.name}" if setting.command else setting.name
+        note = "" if setting.known else "  (no command has it)"
+        print(f"      {style.name(f'{name} = {setting.value!r}  from {setting.source}')}{note}", file=out)
 
 
 def print_facts(out: TextIO) -> int:
