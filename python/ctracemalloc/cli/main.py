@@ -71,8 +71,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{PROGRAM}: {printable(str(error))}", file=sys.stderr)
         return USAGE
     except (OSError, ctracemalloc.FileError) as error:
-        print(f"{PROGRAM}: {printable(str(error))}", file=sys.stderr)
+        print(f"{PROGRAM}: {printable(text_of(error))}", file=sys.stderr)
         return BAD_FILE
+
+
+def text_of(error: Exception) -> str:
+    """Without the number that an OSError has before its text, which begins with the file's name as all others do."""
+    if isinstance(error, OSError) and isinstance(error.filename, str) and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def end_by(signum: int) -> int:
