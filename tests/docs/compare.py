@@ -45,7 +45,7 @@ def same_line(shown, actual, tolerance=None):
 
 
 def pattern_of(shown, number=None):
-    """The pattern of the lines that a line of the page stands for. number: the pattern of what may be any number, a group each."""
+    """The pattern of the lines that a line of the page stands for. number: of what may be any number, a group each."""
     texts = number.split(shown) if number is not None else [shown]
     any_number = f"({number.pattern})" if number is not None else ""
     return any_number.join(".*".join(map(re.escape, text.split(ANY_TEXT))) for text in texts)

@@ -86,8 +86,8 @@ class CommandLineTest(unittest.TestCase):
         rows = set(OPTION.findall(lines.pop("ROWS")))
         found = {}
         for command, line in lines.items():
-            line, _, excluded = line.partition("but for")
-            options = set(OPTION.findall(line)) | (rows if "[ROWS" in line else set())
+            given, _, excluded = line.partition("but for")
+            options = set(OPTION.findall(given)) | (rows if "[ROWS" in given else set())
             found[command] = options - set(OPTION.findall(excluded)) - ({"-m", "-c"} if command == "run" else set())
         return found
 
