@@ -10,6 +10,8 @@ import gc
 import json
 import os
 import random
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -162,6 +164,34 @@ def measure_tree(paths, rounds):
     return {"seconds": seconds, "tracebacks": len(tree) - 1, "file_bytes": file_bytes}
 
 
+def measure_command(paths, rounds):
+    """Measures commands over an empty interpreter: a report of a small file, views of a large one."""
+    import ctracemalloc as module
+
+    folder = tempfile.mkdtemp()
+    small, large = (os.path.join(folder, name) for name in ("small.ctm", "large.ctm"))
+    module.Snapshot([(0, 10, (("a.py", 1),), 1)], 1).dump(small)
+    module.start(30)
+    held = fill_tracebacks(paths)
+    snapshot = module.take_snapshot()
+    module.stop()
+    snapshot.dump(large)
+    del held[:]
+
+    def command(*arguments):
+        subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL, cwd=folder)
+
+    def seconds_of(*arguments):
+        return best(lambda: command("-m", "ctracemalloc", *arguments), rounds) - empty
+
+    empty = best(lambda: command("-c", "pass"), 5 * rounds)
+    seconds = {"report (small file)": seconds_of("report", small)}
+    for words in ("report", "report -k traceback", "report -k module --cumulative", "tree"):
+        seconds[words] = seconds_of(*words.split(), large)
+    shutil.rmtree(folder)
+    return {"seconds": seconds, "tracebacks": len(snapshot.call_tree()) - 1}
+
+
 def measure_calls(blocks, rounds):
     """Measures get_traced_memory, start and stop, with nothing traced and with many blocks."""
     import timeit
@@ -249,7 +279,13 @@ def measure_memory(tracer, kind, count):
 
 
 def main():
-    parts = {"reading": measure_reading, "tree": measure_tree, "calls": measure_calls, "memory": measure_memory}
+    parts = {
+        "reading": measure_reading,
+        "tree": measure_tree,
+        "command": measure_command,
+        "calls": measure_calls,
+        "memory": measure_memory,
+    }
     arguments = [int(word) if word.isdecimal() else word for word in sys.argv[2:]]
     print(json.dumps(parts[sys.argv[1]](*arguments)))
 

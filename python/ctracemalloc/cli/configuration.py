@@ -9,7 +9,6 @@ setting becomes the default of its option, so the option's own check decides whe
 import argparse
 import difflib
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -184,10 +183,15 @@ def table_of(path: str) -> Mapping[str, Any]:
     try:
         with open(path, "rb") as file:
             text = file.read()
-        if b"ctracemalloc" not in text:
-            return {}
+    except OSError:
+        return {}
+    if b"ctracemalloc" not in text:
+        return {}
+    import tomllib  # imported late: most folders have no such file
+
+    try:
         table = tomllib.loads(text.decode("utf-8")).get("tool", {}).get("ctracemalloc", {})
-    except (OSError, UnicodeDecodeError):
+    except UnicodeDecodeError:
         return {}
     except tomllib.TOMLDecodeError as error:
         raise FileError(f"{path}: {error}") from None

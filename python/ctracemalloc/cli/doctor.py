@@ -2,21 +2,31 @@
 
 import argparse
 import sys
-from typing import TextIO
+from typing import Any, TextIO
 
 from .. import _ctracemalloc
 from ..model.doctor import lost_facts
+from ..render.documents import head
 from ..render.text.doctor import format_facts
 from ..render.text.style import Style
 from . import configuration
-from .arguments import Commands, Parser
+from .arguments import BROKEN_LIMIT, FINE, Commands, Parser, add_format
+from .stdout import print_document
 
 
 def add(commands: Commands) -> Parser:
-    return commands.add_parser("doctor", help="check that tracing is exact on this interpreter")
+    doctor = commands.add_parser("doctor", help="check that tracing is exact on this interpreter, and show the settings")
+    add_format(doctor, csv=False)
+    return doctor
 
 
 def execute(parsed: argparse.Namespace) -> int:
+    if parsed.format == "json":
+        facts = facts_of_interpreter()
+        lost = lost_facts(facts)
+        settings = [setting._asdict() for setting in configuration.all_settings()]
+        print_document({**head("doctor"), "facts": facts, "lost": lost, "settings": settings}, parsed.format)
+        return BROKEN_LIMIT if lost else FINE
     status = print_facts(sys.stdout)
     print_settings(sys.stdout)
     return status
@@ -35,11 +45,15 @@ def print_settings(out: TextIO) -> None:
 
 def print_facts(out: TextIO) -> int:
     """Print every fact. Returns the exit status: 0 if all hold, 1 if something is lost."""
+    facts = facts_of_interpreter()
+    for line in format_facts(facts, Style.for_stream(out, refused=True)):
+        print(line, file=out)
+    return BROKEN_LIMIT if lost_facts(facts) else FINE
+
+
+def facts_of_interpreter() -> dict[str, Any]:
     interpreter = {
         "python": f"{sys.version} at {sys.executable}",
         "ctracemalloc": _ctracemalloc.__version__,
     }
-    facts = {**interpreter, **_ctracemalloc._doctor()}
-    for line in format_facts(facts, Style.for_stream(out, refused=True)):
-        print(line, file=out)
-    return 1 if lost_facts(facts) else 0
+    return {**interpreter, **_ctracemalloc._doctor()}

@@ -1,7 +1,7 @@
 """What a command is doing, on stderr, while it takes long.
 
-Model: nothing is shown in the first second, and never unless stderr is a terminal. rich draws a bar where it is installed; without
-it there is one line, which is removed at the end. A thread waits for the second to pass, and draws.
+Model: nothing is shown in the first second, and never unless stderr is a terminal. rich draws a bar where it is installed;
+without it there is one line, which is removed at the end. A thread waits for the second to pass, and draws.
 """
 
 import contextlib

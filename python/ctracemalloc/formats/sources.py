@@ -1,8 +1,8 @@
 """Digests of the source files that a snapshot names: whether a line is still what it was.
 
-Model: `run` computes a digest of each file when the program ends, and stores them with the snapshot, as `run["sources"]`. A report
-that prints a line of source computes the digest of today's file. A file that cannot be read has no digest, and then nothing is
-said about its lines. The digest is CRC-32 of the bytes: it guards against mistakes, not against malice.
+Model: `run` computes a digest of each file when the program ends, and stores them with the snapshot, as `run["sources"]`. A
+report that prints a line of source computes the digest of today's file. A file that cannot be read has no digest, and then
+nothing is said about its lines. The digest is CRC-32 of the bytes: it guards against mistakes, not against malice.
 """
 
 import os

@@ -32,7 +32,7 @@ Document: TypeAlias = dict[str, Any]
 
 def report_document(table: Table, view: View, snapshot: Snapshot, file: str, run: Mapping[str, Any]) -> Document:
     return {
-        **head("report", view, [file], snapshot),
+        **head_of_view("report", view, [file], snapshot),
         "estimated": is_estimated(snapshot),
         "sample_interval": snapshot.sample_interval,
         "traceback_limit": snapshot.traceback_limit,
@@ -50,7 +50,7 @@ def report_document(table: Table, view: View, snapshot: Snapshot, file: str, run
 def diff_document(table: Table, view: View, snapshots: Sequence[Snapshot], files: Sequence[str]) -> Document:
     """Of two or more snapshots, the oldest first. Differences are from the first to the last."""
     return {
-        **head("diff", view, files, *snapshots),
+        **head_of_view("diff", view, files, *snapshots),
         "estimated": is_estimated(*snapshots),
         "base": files[0],
         "totals": change_of(table.totals, table),
@@ -75,7 +75,7 @@ def timeline_document(recording: Recording, ends: tuple[int, int], table: Table,
     """ends: indexes of the first and the last moment; rows are what changed between them."""
     moments = recording.totals()[ends[0] : ends[1] + 1]
     return {
-        **head("timeline", view, [file], recording),
+        **head_of_view("timeline", view, [file], recording),
         "estimated": bool(recording.sample_intervals),
         "began": recording.started,
         "interval": recording.interval,
@@ -99,7 +99,7 @@ def tree_document(calls: Calls, view: View, snapshots: Sequence[Snapshot], files
     """Rows are nodes, each behind its parent. A figure is of a node with all that it called, `own_` of the node alone."""
     root = calls.nodes[0]
     return {
-        **head("tree", view, files, *snapshots),
+        **head_of_view("tree", view, files, *snapshots),
         "estimated": is_estimated(*snapshots),
         "base": files[0] if calls.is_diff else None,
         "totals": figures_of_node(root.now, root.total, calls),
@@ -123,11 +123,13 @@ def figures_of_node(now: Figures, change: Figures, calls: Calls) -> Document:
     return {**figures_of(now, calls), **(differences_of(change, calls) if calls.is_diff else {})}
 
 
-def head(command: str, view: View, files: Sequence[str], *items: HasLosses) -> Document:
+def head(command: str) -> Document:
+    return {"schema": SCHEMA, "command": command, "version": __version__}
+
+
+def head_of_view(command: str, view: View, files: Sequence[str], *items: HasLosses) -> Document:
     return {
-        "schema": SCHEMA,
-        "command": command,
-        "version": __version__,
+        **head(command),
         "files": list(files),
         "key": view.key,
         "measure": view.measure,
