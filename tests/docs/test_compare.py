@@ -29,6 +29,13 @@ class CompareTest(unittest.TestCase):
         self.assertTrue(same_output("a\n...\nb", "a\nb"))
         self.assertFalse(same_output("a\n...\nb", "a\n1\n2\nc"))
 
+    def test_dots_with_a_tolerance(self):
+        self.assertTrue(same_output("own 100 KiB (9%), ...", "own 110 KiB (8%), other 3 B (1%)", 0.2))
+        self.assertFalse(same_output("own 100 KiB (9%), ...", "own 150 KiB (9%), other 3 B (1%)", 0.2))
+        self.assertFalse(same_output("own 100 KiB (9%), ...", "own 100 B (9%), other 3 B (1%)", 0.2))
+        self.assertTrue(same_output("a ... 100 B", "a 7 8 90 B", 0.2))
+        self.assertFalse(same_output("a ... 100 B", "a 7 8 9 B", 0.2))
+
     def test_refreshed(self):
         self.assertEqual(refreshed("x 1\ny ... z\n", "x 2\ny 3 z\nnew\n"), "x 2\ny ... z\nnew")
         self.assertIsNone(refreshed("x\n...\n", "y\n"))

@@ -50,7 +50,7 @@ def execute(parsed: argparse.Namespace) -> int:
         if parsed.output is not None:
             snapshot = box.snapshot()
             snapshot.run = run_of_black_box(box)
-            snapshot.dump(parsed.output, compression=compression.of_name(parsed.output))
+            output.save(snapshot, parsed.output, compression.of_name(parsed.output))
             return 0
         try:
             watch(box, parsed)

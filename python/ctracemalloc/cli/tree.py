@@ -39,12 +39,13 @@ def execute(parsed: argparse.Namespace) -> int:
     loaded = [sources.load(path, parsed.at) for path in parsed.files or [None]]
     for source in loaded:
         sources.check_known(source, view.measure)
-    calls = calls_of([source.snapshot for source in loaded], view)
+    snapshots = [source.snapshot for source in loaded]
+    calls = calls_of(snapshots, view)
     if is_text:
         style = style_of(parsed)
         print_lines([*head_of(loaded, style), "", *format_tree(calls, view, style)])
     else:
-        print_document(tree_document(calls, view, [source.path for source in loaded]), parsed.format)
+        print_document(tree_document(calls, view, snapshots, [source.path for source in loaded]), parsed.format)
     return 0
 
 
