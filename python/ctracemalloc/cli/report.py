@@ -1,17 +1,18 @@
 """`report`: prints a saved snapshot as text."""
 
 import argparse
+import os
 
 from ..model.origin import merged_of
 from ..render.text.snapshot import format_peak, format_snapshot
-from . import sources
+from . import processes, sources
 from .arguments import Commands, Parser, add_grouping_options, add_table_options, check_grouping
 from .stdout import print_lines, style_of
 
 
 def add(commands: Commands) -> Parser:
     report = commands.add_parser("report", help="print a saved snapshot")
-    report.add_argument("file", metavar="FILE")
+    report.add_argument("file", metavar="FILE", help="a file, or the directory of `run --follow-children`")
     add_table_options(report)
     add_grouping_options(report)
     return report
@@ -25,6 +26,8 @@ def execute(parsed: argparse.Namespace) -> int:
 
 def report_lines(parsed: argparse.Namespace) -> list[str]:
     style = style_of(parsed)
+    if os.path.isdir(parsed.file):
+        return processes.folder_lines(parsed.file, style)
     source = sources.load(parsed.file)
     rows = {"cumulative": parsed.cumulative, "sort": parsed.sort}
     with sources.naming(parsed.file):
