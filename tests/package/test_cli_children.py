@@ -406,6 +406,11 @@ class FilesTest(ChildrenTest):
         result = self.followed("-m", "there_is_no_such_module")
         self.assertEqual((result.returncode, self.names("")), (1, []), result.stderr)
 
+    def test_samples(self):
+        self.assert_same(self.write("program.py", self.FORKS), "--sample-interval", "1KiB")
+        text = "\n".join(folder_lines(str(self.out), Style(False)))
+        self.assertIn("\n  sample   the numbers are estimates\n", text)
+
     def test_an_empty_folder(self):
         with tempfile.TemporaryDirectory() as folder, self.assertRaises(ctracemalloc.FileError):
             processes_of(folder)

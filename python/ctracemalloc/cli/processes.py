@@ -120,7 +120,7 @@ def numbers_of(process: Process, kind: str, path: str) -> Numbers:
     if kind == "recording":
         recording = open_recording(path)
         last = recording.moment()
-        return Numbers(last.size, last.count, recording.peak.size)
+        return Numbers(last.size, last.count, recording.peak.size, bool(recording.sample_intervals))
     if kind == "black_box":
         with open_black_box(path) as box:
             if box.running and process.end == UNKNOWN:
@@ -134,7 +134,7 @@ def numbers_in(snapshot: Snapshot, peak: int | None) -> Numbers:
     sums = sums_of(snapshot)
     if peak is None and (at_peak := snapshot.at_peak) is not None:
         peak = sums_of(at_peak).size
-    return Numbers(sums.size, sums.blocks, peak)
+    return Numbers(sums.size, sums.blocks, peak, snapshot.sample_interval is not None)
 
 
 def read_series(process: Process, found: Processes) -> None:
@@ -185,6 +185,7 @@ def document_of(found: Processes) -> dict[str, Any]:
             "highest_sum": None if highest is None else {**highest._asdict()},
             "recordings": totals.recorded,
             "untraced": totals.untraced,
+            "estimates": totals.are_estimates,
         },
         "rows": [row_of(process) for process in found.processes],
     }

@@ -28,6 +28,7 @@ class Numbers(NamedTuple):
     size: int
     count: int  # type: ignore[assignment]
     peak: int | None
+    is_estimate: bool  # of a sample
 
 
 class Process:
@@ -81,6 +82,7 @@ class Totals(NamedTuple):
     highest: Highest | None  # of recordings
     recorded: int  # how many recordings
     untraced: int  # how many were started, but not traced
+    are_estimates: bool  # some are of samples
 
 
 class Processes:
@@ -103,6 +105,7 @@ class Processes:
             highest_sum(self.series),
             len(self.series),
             sum(process.end == UNTRACED for process in self.processes),
+            any(numbers.is_estimate for numbers in known),
         )
 
     def add(self, found: Iterable[Process]) -> None:
@@ -201,21 +204,23 @@ class _Run:
         elif kind == "problem":
             process.problems.append(text_in(event, "text") or "")
 
-    def add_untraced(self) -> None:
-        """Programs that were started, but did not say so themselves."""
-        said: dict[int, int] = {}  # by pid, which may be used again
-        for process in self.processes:
+    def add_started(self) -> None:
+        """Match what parents say they started with what says that it began; a pid may be used again."""
+        began: dict[int, list[Process]] = {}
+        for process in reversed(self.processes):
             if process.by == BY_EXEC:
-                said[process.pid] = said.get(process.pid, 0) + 1
+                began.setdefault(process.pid, []).append(process)
         for event in self.started:
             pid = event["started"]
-            said[pid] = said.get(pid, 0) - 1
-            if said[pid] < 0:
-                self.add_one_untraced(pid, event)
+            if began.get(pid):
+                process = began[pid].pop()
+                process.name = process.name or text_in(event, "name")
+            else:
+                self.add_untraced(pid, event)
 
-    def add_one_untraced(self, pid: int, event: Mapping[str, Any]) -> None:
+    def add_untraced(self, pid: int, event: Mapping[str, Any]) -> None:
         process = Process(pid)
-        process.by, process.end, process.began = BY_EXEC, UNTRACED, time_in(event)
+        process.by, process.end, process.began, process.name = BY_EXEC, UNTRACED, time_in(event), text_in(event, "name")
         process.command = [word for word in listed(event, "command")[1:] if isinstance(word, str)]
         process.parent = self.parent_of({"parents": [event.get("by")]})
         if process.parent is not None:
@@ -231,7 +236,7 @@ def tree_of(events: Events) -> list[Process]:
     for process in run.processes:
         if process.end == UNKNOWN:
             settle_end(process)
-    run.add_untraced()
+    run.add_started()
     return run.processes
 
 

@@ -35,6 +35,7 @@ NAMING_MODULES = ("multiprocessing.process", "billiard.process")
 MAIN_NAME = "MainProcess"
 LAUNCHER = "_launch"  # the method in which these modules fork, and its variable with the process object
 LAUNCHED = "process_obj"
+HELPER = "resource_tracker"  # in the command of a process that these modules start on the way, and that has no name
 XDIST_VARIABLE = "PYTEST_XDIST_WORKER"
 
 TYPE_CHECKING = False
@@ -51,13 +52,18 @@ class Follower:
         self.is_root = is_root
         self.pid = os.getpid()
         self.command = sys.orig_argv[1:]
-        self.title = command_line()
+        self.by = "start" if is_root else "exec"
+        self.note_names()
         self.reporter: Reporter | None = None
         self.box = self.recording = ""  # paths
         self.recorder: recorder.Recorder | None = None
         self.had_box = False  # at the last fork
         self.exec_is_noted = False
         self.choose_files()
+
+    def note_names(self) -> None:
+        """What the process inherited, at its start or fork: it is not its own name."""
+        self.title, self.worker = command_line(), os.environ.get(XDIST_VARIABLE)
 
     # --- files ---
 
@@ -97,9 +103,8 @@ class Follower:
 
     def begin(self) -> None:
         """Said before there are files: a process that is killed at once must not leave files that belong to nobody."""
-        by = "start" if self.is_root else "exec"
         parents = [] if self.is_root else parents_of(self.pid)
-        self.journal.append("began", self.pid, by=by, parents=parents, command=self.command, **self.files())
+        self.journal.append("began", self.pid, by=self.by, parents=parents, command=self.command, **self.files())
 
     def before_fork(self) -> None:
         self.had_box = _ctracemalloc._black_box_state()[0]
@@ -110,11 +115,12 @@ class Follower:
         reporter = self.reporter
         if reporter is None or reporter.pid != parent or reporter.reporting or not ctracemalloc.is_tracing():
             return
-        self.is_root = False
+        self.is_root, self.by = False, "fork"
+        self.note_names()
         self.exec_is_noted = False
         self.choose_files()
         self.journal.append(
-            "began", self.pid, by="fork", parents=[parent], command=self.command, name=name_at_fork(), **self.files()
+            "began", self.pid, by=self.by, parents=[parent], command=self.command, name=name_of_next(), **self.files()
         )
         ctracemalloc.reset_peak()  # the parent's peak may be from before the fork
         self.continue_box()
@@ -160,7 +166,9 @@ class Follower:
         elif event == "killed":
             self.journal.append("killed", first, signal=second)
         elif event == "started":
-            self.journal.append("started", first, by=self.pid, command=words_of(second))
+            words = words_of(second)
+            name = None if any(HELPER in word for word in words) else name_of_next()
+            self.journal.append("started", first, by=self.pid, command=words, name=name)
         elif first is None:
             if self.exec_is_noted:
                 self.exec_is_noted = False
@@ -181,10 +189,13 @@ class Follower:
             name = name_of(getattr(sys.modules.get(module), "_current_process", None))
             if name and name != MAIN_NAME:
                 return name
+        worker = os.environ.get(XDIST_VARIABLE)
+        if worker != self.worker:  # set by the worker itself; what its tests start inherits it
+            return worker
         title = command_line()
         if title != self.title:  # by setproctitle: gunicorn, celery, servers
             return title.rstrip("\0").replace("\0", " ") or None
-        return os.environ.get(XDIST_VARIABLE)
+        return None
 
     def ended(self, text: str, status: int | None, snapshot: str) -> None:
         """The process ends. With its snapshot written, a black box that nobody asked for is not needed any more."""
@@ -251,8 +262,11 @@ def name_of(process: object) -> str | None:
     return name if type(name) is str else None
 
 
-def name_at_fork() -> str | None:
-    """The name that the child will have: it may be killed before it says so. multiprocessing forks in Popen._launch()."""
+def name_of_next() -> str | None:
+    """In a parent that starts a process, or its fork: the name that it will have. It may be killed before it says so.
+
+    multiprocessing forks, and starts programs, in Popen._launch().
+    """
     if not any(module in sys.modules for module in NAMING_MODULES):
         return None
     frame = sys._getframe()

@@ -11,7 +11,7 @@ Nothing that fails here may disturb the program: a line that cannot be written i
      "black_box": FILE, "recording": FILE}
     {"ended": PID, "time": T, "text": TEXT, "status": N, "name": NAME, "snapshot": FILE}
     {"exec": PID, "path": PATH, "python": BOOL}    it is about to become another program; path null: it did not
-    {"started": PID, "by": PID, "command": [...]}  a program that is Python; "began" follows or precedes, if it is traced
+    {"started": PID, "by": PID, "command": [...], "name": NAME}  it is Python; if it is traced, it says "began"
     {"killed": PID, "signal": N}   its parent was told so
     {"problem": PID, "text": TEXT}
 """

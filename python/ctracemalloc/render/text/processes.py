@@ -24,8 +24,8 @@ GAP = "  "
 SIDES = ">>><<"  # of the columns before the last
 MOST_INDENT = 60  # so that something of a command line is visible on any terminal
 HELPERS = (  # parts of command lines of Python's own helper processes
-    ("multiprocessing.resource_tracker", "resource tracker"),
-    ("multiprocessing.forkserver", "fork server"),
+    ("resource_tracker import main", "resource tracker"),
+    ("multiprocessing.forkserver import main", "fork server"),
 )
 
 
@@ -69,6 +69,8 @@ def facts_of(totals: "Totals") -> list[tuple[str, str]]:
     if highest is not None:
         where = f"of {counted(totals.recorded, 'recording')}, in {count_text(highest.processes)} at one moment"
         facts.append(("at once", f"{format_bytes(highest.size)}, the highest sum {where}: {date(highest.time)}"))
+    if totals.are_estimates:
+        facts.append(("sample", "the numbers are estimates"))
     lost = totals.processes - totals.counted - totals.untraced
     if lost:
         facts.append(("no file", f"{count_text(lost)} left no numbers"))
