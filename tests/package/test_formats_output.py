@@ -226,7 +226,7 @@ class MeanwhileTest(OutputTest):
         self.assertEqual(result.returncode, 0)
         self.assertEqual((self.folder / "out.ctm").read_text(), "mine")
         self.assertIn("it exists and is not a snapshot", result.stderr)
-        (path,) = [path for path in self.snapshots() if path.name.startswith("ctracemalloc-")]
+        (path,) = [path for path in self.snapshots() if path.name.startswith("ctracemalloc.")]
         self.assertIn(f"saved    {path.name}", result.stderr)
         ctracemalloc.Snapshot.load(path)
 
@@ -236,19 +236,19 @@ class MeanwhileTest(OutputTest):
         ctracemalloc.Snapshot.load(self.folder / "out.ctm")
 
     def test_the_default_name(self):
-        code = "import os; open(f'ctracemalloc-{os.getpid()}.ctm', 'w').write('mine'); print(os.getpid())"
+        code = "import os; open(f'ctracemalloc.{os.getpid()}.ctm', 'w').write('mine'); print(os.getpid())"
         result = self.traced("-c", code)
         pid = int(result.stdout)
-        self.assertEqual((self.folder / f"ctracemalloc-{pid}.ctm").read_text(), "mine")
-        self.assertIn(f"saved    ctracemalloc-{pid}-2.ctm", result.stderr)
-        ctracemalloc.Snapshot.load(self.folder / f"ctracemalloc-{pid}-2.ctm")
+        self.assertEqual((self.folder / f"ctracemalloc.{pid}.ctm").read_text(), "mine")
+        self.assertIn(f"saved    ctracemalloc.{pid}-2.ctm", result.stderr)
+        ctracemalloc.Snapshot.load(self.folder / f"ctracemalloc.{pid}-2.ctm")
 
     def test_an_older_snapshot_under_the_default_name(self):
         """Process ids are reused: a snapshot of another run is not replaced either."""
-        code = "import os, shutil; shutil.copy('a.ctm', f'ctracemalloc-{os.getpid()}.ctm'); print(os.getpid())"
+        code = "import os, shutil; shutil.copy('a.ctm', f'ctracemalloc.{os.getpid()}.ctm'); print(os.getpid())"
         pid = int(self.traced("-c", code).stdout)
-        self.assertEqual((self.folder / f"ctracemalloc-{pid}.ctm").read_bytes(), (self.folder / "a.ctm").read_bytes())
-        ctracemalloc.Snapshot.load(self.folder / f"ctracemalloc-{pid}-2.ctm")
+        self.assertEqual((self.folder / f"ctracemalloc.{pid}.ctm").read_bytes(), (self.folder / "a.ctm").read_bytes())
+        ctracemalloc.Snapshot.load(self.folder / f"ctracemalloc.{pid}-2.ctm")
 
     def test_nothing_stays_of_what_cannot_be_written(self):
         code = (
