@@ -57,6 +57,10 @@ ALL_WAYS = """
 """
 
 
+def folder_text(folder):
+    return "\n".join(format_processes(processes_of(str(folder)), Style(False), str(folder)))
+
+
 class ChildrenTest(ProgramTest):
     def setUp(self):
         super().setUp()
@@ -245,7 +249,7 @@ class UntracedTest(ChildrenTest):
         self.assertEqual(
             [one.command for one in children], [["-I", "-c", "print(1)"], ["-S", "-c", "print(1)"], ["-c", "print(1)"]]
         )
-        self.assertIn("  untraced 3 processes: ", self.folder_text())
+        self.assertIn("  untraced 3 processes: ", folder_text(self.out))
 
     def test_without_the_option_they_are_counted(self):
         source = """
@@ -348,7 +352,7 @@ class FilesTest(ChildrenTest):
         self.assertEqual((found.totals().recorded, highest.processes), (3, 3))
         self.assertGreater(highest.size, 5_000_000)
         self.assertLessEqual(highest.size, found.totals().peak)
-        text = self.folder_text()
+        text = folder_text(self.out)
         self.assertIn(", the highest sum of 3 recordings, in 3 processes at one moment: ", text)
         self.assertIn(", the sum of 3 separate peaks\n", text)
 
@@ -362,9 +366,6 @@ class FilesTest(ChildrenTest):
                 sorted([prefix, *(f"{prefix}.{pid}" for pid in pids[1:])]),
             )
         self.assertEqual(len(self.names(".ctm")), 3)
-
-    def folder_text(self):
-        return "\n".join(format_processes(processes_of(str(self.out)), Style(False), str(self.out)))
 
     def test_one_and_all(self):
         self.assert_same(self.write("program.py", self.FORKS))
@@ -413,7 +414,7 @@ class FilesTest(ChildrenTest):
 
     def test_samples(self):
         self.assert_same(self.write("program.py", self.FORKS), "--sample-interval", "1KiB")
-        text = self.folder_text()
+        text = folder_text(self.out)
         self.assertIn("\n  sample   the numbers are estimates\n", text)
 
     def test_an_empty_folder(self):
