@@ -35,12 +35,13 @@ COMPONENTS = {
     "blackbox": {"_ctracemalloc", "_losses", "_messages"},
     "recording": {"_ctracemalloc", "_losses", "_messages", "_words", "formats"},
     "_provide": {"_ctracemalloc", "_losses", "formats", "blackbox"},
-    "": {"_ctracemalloc", "_install", "_losses", "_provide", "blackbox", "recording"},
+    "resident": {"_ctracemalloc", "blackbox"},
+    "": {"_ctracemalloc", "_install", "_losses", "_provide", "blackbox", "recording", "resident"},
     "model": {"", "_ctracemalloc", "_losses", "blackbox", "recording"},
-    "render": {"", "_ctracemalloc", "_losses", "_words", "blackbox", "recording", "model"},
+    "render": {"", "_ctracemalloc", "_losses", "_words", "blackbox", "recording", "resident", "model"},
     "run": {"", "_ctracemalloc", "_messages", "_words", "formats", "blackbox", "recording", "model", "render"},
     "_startup": {"", "_messages", "run"},
-    "cli": {"", "_ctracemalloc", "_messages", "_words", "formats", "blackbox", "recording", "model", "render", "run"},
+    "cli": {"", "_ctracemalloc", "_messages", "_words", "formats", "blackbox", "recording", "resident", "model", "render", "run"},
     "__main__": {"cli"},
 }
 ENTRY_POINTS = ("_startup", "cli", "__main__")

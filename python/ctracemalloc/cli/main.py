@@ -17,7 +17,7 @@ from .._words import printable
 from .arguments import PROGRAM, Parser
 from .program import split_program
 
-COMMANDS = ("run", "report", "diff", "recording", "merge", "attach", "detach", "doctor")  # in the order of the help
+COMMANDS = ("run", "report", "diff", "recording", "merge", "attach", "detach", "rss", "doctor")  # in the order of the help
 
 
 def build_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:

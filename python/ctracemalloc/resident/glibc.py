@@ -230,7 +230,7 @@ class Glibc:
     def search(
         self, start: int, end: int, blocks: list[tuple[int, int]], pieces: list[tuple[Walk, int, int]], top: int
     ) -> None:
-        position = start
+        position = self.pages.following(start, end)
         while position < end:
             before, field = (*self.memory.words(position, 2), 0, 0)[:2]
             size = field & ~FLAGS
@@ -239,8 +239,9 @@ class Glibc:
             if field & FLAGS == MMAPPED and before == 0 and mapped and whole and position + mapped <= end:
                 blocks.append((position, position + mapped))
                 position += mapped
-                continue
-            position = self.piece_at(position, end, pieces, top)
+            else:
+                position = self.piece_at(position, end, pieces, top)
+            position = self.pages.following(position, end)
 
     def piece_at(self, position: int, end: int, pieces: list[tuple[Walk, int, int]], top: int) -> int:
         """A mapping that continues the main arena, if one is there. The position behind it."""

@@ -23,6 +23,8 @@ from .pages import Pages, read_pages
 from .result import KINDS, ResidentMemory, ResidentRow, TracedMemory
 from .shares import Shares
 
+TRIES = 3
+CHANGED = frozenset(("heap", "large_blocks"))  # what is not known where the process changed while it was read
 TRACER = "_ctracemalloc."  # begins the name of the extension's file
 
 
@@ -55,6 +57,10 @@ def resident_memory(pid: int | None = None) -> ResidentMemory:
         raise OSError("the parts of resident memory are read from /proc, which only Linux has")
     number = os.getpid() if pid is None else pid
     try:
+        for _ in range(TRIES - 1):
+            result = measure(number)
+            if not CHANGED.intersection(result.unknown):
+                return result
         return measure(number)
     except (FileNotFoundError, ProcessLookupError):
         if not os.path.exists("/proc/self/smaps"):
@@ -72,14 +78,14 @@ def measure(pid: int, scan: bool = True) -> ResidentMemory:
     pages = read_pages(pid, areas, scan)
     status = status_size(pid)
     if not areas:
-        raise ProcessLookupError
+        raise ChildProcessError(f"process {pid} has no memory: it has ended, or is the kernel's")
     rows = Rows()
     shares = Shares((area.start, area.end) for area in areas if area.is_anonymous)
     add_mapped(areas, pages, rows, box)
     unknown = find_parts(pid, areas, pages, shares, rows)
     rest = sum(pages.resident(*part) for part in shares)
     rows.add("not_read" if "memory" in unknown else "unexplained", "", rest)
-    rows.add("unexplained", "", pages.unplaced)
+    rows.sizes["unexplained", ""] += pages.unplaced  # a row even if nothing is in it
     parts = rows.result()
     return ResidentMemory(
         pid=pid,
@@ -160,13 +166,17 @@ def find_heaps(
 ) -> list[str]:
     unknown = []
     tables = pymalloc.find_tables(interpreters(libraries), memory, pages, shares)
-    add_arenas(pymalloc.take_arenas(tables, memory, pages, shares), rows)
     if not tables:
         unknown.append("pymalloc")
-    unknown += find_libc(areas, libraries, memory, pages, shares, rows)
+    add_arenas(pymalloc.take_arenas(tables, memory, pages, shares), rows)
+    heap = find_libc(areas, libraries, memory, pages, shares)
+    unknown += add_heap(heap, areas, pages, shares, rows)
+    if heap is not None:
+        others = pymalloc.find_other_tables(heap.large, memory, pages)
+        add_arenas(pymalloc.take_arenas(others, memory, pages, shares), rows)
     for stack, size in stacks.take_stacks(stacks.names_of_threads(pid), memory, pages, shares):
         rows.add("stack" if stack.thread else "stack_cached", stack.thread, size, threads=1)
-    find_users(libraries, memory, pages, shares, rows)
+    find_users(areas, libraries, memory, pages, shares, rows)
     return unknown
 
 
@@ -184,27 +194,34 @@ def add_arenas(arenas: pymalloc.Arenas, rows: Rows) -> None:
 
 
 def find_libc(
-    areas: Sequence[Area], libraries: Sequence[Library], memory: Memory, pages: Pages, shares: Shares, rows: Rows
-) -> list[str]:
-    found = None
+    areas: Sequence[Area], libraries: Sequence[Library], memory: Memory, pages: Pages, shares: Shares
+) -> glibc.Heap | None:
     for library in libraries:
         if os.path.basename(library.path).startswith(("libc.so", "libc-2.")):
-            found = glibc.Glibc(memory, pages, shares).find(library, areas)
-            break
-    if found is not None:
-        add_heap(found, pages, rows)
-    unknown = [] if found is not None and found.large_verified else ["large_blocks"] if found is not None else ["libc"]
+            return glibc.Glibc(memory, pages, shares).find(library, areas)
+    return None
+
+
+def add_heap(heap: glibc.Heap | None, areas: Sequence[Area], pages: Pages, shares: Shares, rows: Rows) -> list[str]:
+    """Codes of what is not known."""
+    unknown = []
+    if heap is None:
+        unknown.append("libc")
+    else:
+        add_parts(heap, pages, rows)
+        if not heap.large_verified:
+            unknown.append("large_blocks")
     # What is left of [heap] was not understood: another allocator's, or it changed at each try.
     for area in areas:
         if area.name == "[heap]":
             size = taken((area.start, area.end), pages, shares)
             rows.add("libc_other", area.name, size)
-            if size and found is not None:
+            if size and heap is not None:
                 unknown.append("heap")
     return unknown
 
 
-def add_heap(heap: glibc.Heap, pages: Pages, rows: Rows) -> None:
+def add_parts(heap: glibc.Heap, pages: Pages, rows: Rows) -> None:
     for part in heap.parts:
         name = "main" if part.main else "threads"
         rows.add("libc_in_use", name, part.in_use, chunks=part.chunks)
@@ -213,8 +230,11 @@ def add_heap(heap: glibc.Heap, pages: Pages, rows: Rows) -> None:
         rows.add("libc_large", "", pages.resident(start, end), blocks=1, mapped=end - start)
 
 
-def find_users(libraries: Sequence[Library], memory: Memory, pages: Pages, shares: Shares, rows: Rows) -> None:
-    ranges = [part for part in shares if pages.resident(*part)]
+def find_users(
+    areas: Sequence[Area], libraries: Sequence[Library], memory: Memory, pages: Pages, shares: Shares, rows: Rows
+) -> None:
+    parts = [part for area in areas for part in shares.parts(area.start, area.end)]
+    ranges = [part for part in parts if pages.resident(*part)]
     for (start, end), path in owners.find_owners(ranges, libraries, memory, pages).items():
         is_tracer = os.path.basename(path).startswith(TRACER)
         rows.add("tracer" if is_tracer else "anonymous", path, taken((start, end), pages, shares), mapped=end - start)

@@ -33,11 +33,13 @@ def find_owners(
     owners = decide(votes)
     if len(owners) < len(ranges):
         owners = {**decide(votes_of_blocks(blocks, starts, ranges, memory)), **owners}
+    new = dict(owners)
     for _ in range(HOPS):
-        more = votes_of_ranges(owners, starts, ranges, memory, pages)
-        if not more:
+        if len(owners) == len(ranges):
             break
-        owners.update(decide(more))
+        found = decide(votes_of_ranges(new, starts, ranges, memory, pages))
+        new = {index: path for index, path in found.items() if index not in owners}
+        owners.update(new)
     return {ranges[index]: path for index, path in owners.items()}
 
 
@@ -73,9 +75,9 @@ def votes_of_blocks(
 def votes_of_ranges(
     owners: dict[int, str], starts: Sequence[int], ranges: Sequence[tuple[int, int]], memory: Memory, pages: Pages
 ) -> dict[int, Counter[str]]:
-    """Votes for ranges without an owner, of ranges with one."""
+    """Votes of ranges that have an owner."""
     votes: dict[int, Counter[str]] = {}
     for index, path in owners.items():
         for _, words in memory.resident_words(pages, *ranges[index]):
             vote(words, starts, ranges, path, votes)
-    return {index: counter for index, counter in votes.items() if index not in owners}
+    return votes

@@ -65,6 +65,13 @@ class Pages:
                 yield low, high
             index += 1
 
+    def following(self, address: int, end: int) -> int:
+        """The first resident address from there on; `end`: there is none before it."""
+        index = max(bisect_right(self.starts, address) - 1, 0)
+        while index < len(self.starts) and self.ends[index] <= address:
+            index += 1
+        return min(max(self.starts[index], address), end) if index < len(self.starts) else end
+
     def below(self, address: int) -> int:
         """Resident bytes below an address."""
         index = bisect_right(self.starts, address) - 1

@@ -1,7 +1,7 @@
 """The arenas of pymalloc, which has all blocks of up to 512 bytes.
 
 Model: CPython keeps a table of its arenas (`arenas`, in libc's memory), and a pointer to it among its variables. The pointer is
-found by what it points to, so neither symbols nor one version's layout are needed: the table is a row of 16, 32, 64 ...
+found by what it points to (sub-interpreters have a table each), so neither symbols nor one version's layout are needed: the table is a row of 16, 32, 64 ...
 entries, and of each the beginning, the number of pools and the next unused pool must agree. An arena is a row of pools of
 16 KiB, and each pool in use says how many blocks of which size it has.
 
@@ -10,7 +10,6 @@ rest, which are free blocks. Pages that were never used or are in swap are missi
 """
 
 import struct
-from array import array
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -27,6 +26,7 @@ ALIGNMENT = 16
 CLASSES = 32  # sizes of blocks
 FIRST_ENTRIES = 16
 MAX_ENTRIES = 1 << 22
+LEAST_STATE, MOST_STATE = 256 << 10, 4 << 20  # bytes: a sub-interpreter's state has a map of 256 KiB
 
 
 class Arenas(NamedTuple):
@@ -63,20 +63,28 @@ def find_tables(libraries: Iterable[Library], memory: Memory, pages: Pages, shar
     for library in libraries:
         for start, end in library.data:
             for _, words in memory.resident_words(pages, start, end):
-                for table in tables_in(words, memory, shares):
-                    found[table.address] = table
+                for word, behind in zip(words, words[1:], strict=False):
+                    if word and word % 16 == 0 and shares.range_of(word) is not None:
+                        for number in {behind & 0xFFFFFFFF, number_by_chunk(word, memory)}:
+                            add_table(read_table(word, number, memory), found)
     return list(found.values())
 
 
-def tables_in(words: "array[int]", memory: Memory, shares: Shares) -> Iterable[Table]:
-    for word, behind in zip(words, words[1:], strict=False):
-        if word & 15 or not word or shares.range_of(word) is None:
-            continue
-        number = behind & 0xFFFFFFFF
-        for size in {number if is_number(number) else 0, number_by_chunk(word, memory)}:
-            table = read_table(word, size, memory)
-            if table is not None:
-                yield table
+def find_other_tables(blocks: Iterable[tuple[int, int]], memory: Memory, pages: Pages) -> list[Table]:
+    """Tables of sub-interpreters (3.12 and later), whose state is in a large block of libc's: a pointer, and the number."""
+    found: dict[int, Table] = {}
+    for start, end in blocks:
+        if LEAST_STATE <= end - start <= MOST_STATE:
+            for _, words in memory.resident_words(pages, start, end):
+                for word, number in zip(words, words[1:], strict=False):
+                    if number <= MAX_ENTRIES and is_number(number) and word and word % 16 == 0:
+                        add_table(read_table(word, number, memory), found)
+    return list(found.values())
+
+
+def add_table(table: Table | None, found: dict[int, Table]) -> None:
+    if table is not None:
+        found[table.address] = table
 
 
 def is_number(number: int) -> bool:

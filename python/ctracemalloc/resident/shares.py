@@ -1,6 +1,7 @@
 """Who has which range of addresses.
 
-Model: `Shares` begins with the anonymous areas of a process, which belong to nobody. Each range that is found to be somebody's is
+Model: `Shares` begins with the anonymous areas of a process, which belong to nobody. Areas without a gap between them are one
+range, since one owner's memory may be in several areas: madvise() and mprotect() split them. Each range that is found to be somebody's is
 taken out of them, once. What is left at the end is unexplained.
 """
 
@@ -14,6 +15,9 @@ class Shares:
         self._starts: list[int] = []
         self._ends: list[int] = []
         for start, end in areas:
+            if self._ends and self._ends[-1] == start:
+                self._ends[-1] = end
+                continue
             self._starts.append(start)
             self._ends.append(end)
 
@@ -31,6 +35,15 @@ class Shares:
     def contains(self, start: int, end: int) -> bool:
         found = self.range_of(start)
         return found is not None and start < end <= found[1]
+
+    def parts(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """What of a range belongs to nobody."""
+        index = max(bisect_right(self._starts, start) - 1, 0)
+        while index < len(self._starts) and self._starts[index] < end:
+            low, high = max(self._starts[index], start), min(self._ends[index], end)
+            if low < high:
+                yield low, high
+            index += 1
 
     def take(self, start: int, end: int) -> list[tuple[int, int]]:
         """Takes what is free of a range, and returns it."""
