@@ -1,9 +1,11 @@
 """The data of the program and of its libraries: which addresses are variables, and which of these have no file behind them.
 
-Model: the program headers are read from the memory of the process, so a file that was deleted or that is in another container
-is no matter. The data of a library is [its writable segments]; its bss is the end of that, behind what the file has.
+Model: the program headers are read from the memory of the process, so it is no matter if the file was deleted or is in
+another container; if they are not resident, from the file. The data of a library is its writable segments; its bss is the end of that, behind what the file has.
 """
 
+import os
+import stat
 import struct
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -26,12 +28,12 @@ class Library(NamedTuple):
     bss: tuple[tuple[int, int], ...]  # pages that no file is behind
 
 
-def find_libraries(areas: Iterable[Area], memory: Memory) -> list[Library]:
+def find_libraries(pid: int, areas: Iterable[Area], memory: Memory) -> list[Library]:
     found = []
     last = ""
     for area in areas:
         if area.is_file and area.name != last:
-            library = read_library(area, memory)
+            library = read_library(area, read_head(pid, area, memory))
             if library is not None:
                 found.append(library)
         if area.is_file:
@@ -39,9 +41,26 @@ def find_libraries(areas: Iterable[Area], memory: Memory) -> list[Library]:
     return found
 
 
-def read_library(area: Area, memory: Memory) -> Library | None:
-    """None: the area is not the beginning of an ELF file."""
+def read_head(pid: int, area: Area, memory: Memory) -> bytes:
     head = memory.read(area.start, PAGE)
+    for path in (area.name, f"/proc/{pid}/root{area.name}"):
+        if head:
+            break
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError:
+            continue
+        try:
+            status = os.fstat(descriptor)
+            if stat.S_ISREG(status.st_mode) and status.st_ino == area.inode:
+                head = os.pread(descriptor, PAGE, 0)
+        finally:
+            os.close(descriptor)
+    return head
+
+
+def read_library(area: Area, head: bytes) -> Library | None:
+    """None: the area is not the beginning of an ELF file."""
     if len(head) < HEADER.size or head[:6] != b"\x7fELF\x02\x01":
         return None
     fields = HEADER.unpack_from(head)

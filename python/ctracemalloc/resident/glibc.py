@@ -114,7 +114,7 @@ class Glibc:
         return Heap(self.parts, 1 + len(arenas), self.large, verified)
 
     def words_of(self, libc: Library) -> list[tuple[int, "array[int]"]]:
-        return [(start, self.memory.words(start, (end - start) // 8)) for start, end in libc.data]
+        return [found for start, end in libc.data for found in self.memory.resident_words(self.pages, start, end)]
 
     # --- the state of malloc ---
 
@@ -161,7 +161,7 @@ class Glibc:
         runs = array("Q")
         for run in self.pages.runs(start, end):
             runs.extend(run)
-        return Walk(*_ctracemalloc._walk_chunks(self.memory.descriptor, start, end, runs))
+        return Walk(*_ctracemalloc._walk_chunks(self.memory.descriptor, start, end, runs, self.memory.is_own))
 
     def take_main(self, state: State, base: int, heaps: Sequence[tuple[int, int]]) -> None:
         """The main arena's heap, which ends behind its top; if the top is in another mapping, at the end of [heap]."""

@@ -65,6 +65,8 @@ def resident_memory(pid: int | None = None) -> ResidentMemory:
     except (FileNotFoundError, ProcessLookupError):
         if not os.path.exists("/proc/self/smaps"):
             raise OSError("the parts of resident memory are read from /proc, which is not there") from None
+        if os.path.exists(f"/proc/{number}"):
+            raise ProcessLookupError(f"process {number} has no memory: it has ended, or is the kernel's") from None
         raise ProcessLookupError(f"there is no process {number}") from None
     except PermissionError:
         raise PermissionError(
@@ -78,7 +80,7 @@ def measure(pid: int, scan: bool = True) -> ResidentMemory:
     pages = read_pages(pid, areas, scan)
     status = status_size(pid)
     if not areas:
-        raise ChildProcessError(f"process {pid} has no memory: it has ended, or is the kernel's")
+        raise ProcessLookupError
     rows = Rows()
     shares = Shares((area.start, area.end) for area in areas if area.is_anonymous)
     add_mapped(areas, pages, rows, box)
@@ -129,14 +131,13 @@ def find_parts(pid: int, areas: Sequence[Area], pages: Pages, shares: Shares, ro
     """Shares out the anonymous areas. Codes of what is not known."""
     take_main_stack(areas, pages, shares, rows)
     try:
-        memory = Memory(pid)
-        readable = bool(memory.read(areas[0].start, 8) or memory.read(areas[-1].start, 8))
+        memory = Memory(pid, pages)
     except PermissionError:
         return ["memory"]
     try:
-        if not readable:
+        if pages.starts and not memory.read(pages.starts[0], 8):
             return ["memory"]
-        libraries = find_libraries(areas, memory)
+        libraries = find_libraries(pid, areas, memory)
         for library in libraries:
             for part in library.bss:
                 rows.add("bss", library.path, taken(part, pages, shares))

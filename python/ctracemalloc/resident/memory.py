@@ -1,7 +1,10 @@
 """Reads the words of a process from /proc/PID/mem.
 
-Model: a read can fail at any time, since the process goes on; then the answer is short. Nothing read is trusted: what looks
-like a pointer or a size is checked by those who follow it.
+Model: of another process only resident pages are read. Reading any other would make it resident, or bring it back from swap, and
+so change what is measured. This process changes while it reads itself, so there the list of its pages is not asked.
+
+A read can fail at any time, since the process goes on; then the answer is short. Nothing read is trusted: what looks like a
+pointer or a size is checked by those who follow it.
 """
 
 import os
@@ -14,17 +17,21 @@ BLOCK = 1 << 20
 
 
 class Memory:
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, pages: Pages) -> None:
         """PermissionError: the memory of the process cannot be read."""
+        self.pages = pages
+        self.is_own = pid == os.getpid()
         self.descriptor = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
 
     def close(self) -> None:
         os.close(self.descriptor)
 
     def read(self, address: int, size: int) -> bytes:
-        """b"" or a shorter answer: it cannot be read."""
+        """b"" or a shorter answer: the rest cannot be read, or is not resident."""
+        if not self.is_own:
+            size = min(size, self.pages.end_of_run(address) - address)
         try:
-            return os.pread(self.descriptor, size, address)
+            return os.pread(self.descriptor, size, address) if size > 0 else b""
         except (OSError, OverflowError, ValueError):
             return b""
 

@@ -47,6 +47,7 @@ class Pages:
         self._before: list[int] = [0]  # bytes in the runs before each
 
     def add(self, start: int, end: int, of_file: bool) -> None:
+        """Runs are added in their order."""
         self.starts.append(start)
         self.ends.append(end)
         self.of_file.append(of_file)
@@ -64,6 +65,15 @@ class Pages:
             if low < high:
                 yield low, high
             index += 1
+
+    def end_of_run(self, address: int) -> int:
+        """Where the resident memory ends that begins at the address or before it; the address itself: it is not resident."""
+        index = bisect_right(self.starts, address) - 1
+        if index < 0 or self.ends[index] <= address:
+            return address
+        while index + 1 < len(self.starts) and self.starts[index + 1] == self.ends[index]:
+            index += 1
+        return self.ends[index]
 
     def following(self, address: int, end: int) -> int:
         """The first resident address from there on; `end`: there is none before it."""

@@ -6,7 +6,7 @@
  * trusted: the walk ends at the first thing that is no chunk, and the caller decides what that means.
  *
  * Of each chunk only the bytes in resident pages count. The caller gives these pages, as pairs of addresses in their
- * order; both rows are followed together.
+ * order; both rows are followed together. Of another process nothing else is read: that would make it resident.
  *
  * The GIL is held: when the process reads itself, its threads do not run Python meanwhile.
  */
@@ -26,15 +26,16 @@
 #define FLAGS 7U
 
 typedef struct {
-    int fd;
-    uint64_t address, size; /* what of the memory is in `block` */
-    unsigned char *block;   /* owned */
-} reader;
-
-typedef struct {
     const uint64_t *runs; /* borrowed: pairs of addresses */
     size_t count, next;   /* numbers of words */
 } resident_pages;
+
+typedef struct {
+    int fd;
+    bool reads_all;         /* also pages that are not in the list: the process reads itself */
+    uint64_t address, size; /* what of the memory is in `block` */
+    unsigned char *block;   /* owned */
+} reader;
 
 typedef struct {
     uint64_t in_use, free; /* resident bytes */
@@ -42,11 +43,23 @@ typedef struct {
     uint64_t chunks;
 } chunk_sums;
 
+/* Where the resident memory that contains the address ends; `address`: it is not resident. */
+static uint64_t resident_end(const resident_pages *pages, uint64_t address)
+{
+    uint64_t end = address;
+    for (size_t i = pages->next; i < pages->count && pages->runs[i] <= end; i += 2) {
+        end = pages->runs[i + 1] > end ? pages->runs[i + 1] : end;
+    }
+    return end;
+}
+
 /* Reads a chunk's two words. False: the memory cannot be read. */
-static bool read_header(reader *from, uint64_t address, uint64_t end, uint64_t words[2])
+static bool read_header(reader *from, const resident_pages *pages, uint64_t address, uint64_t end,
+                        uint64_t words[2])
 {
     if (address < from->address || address + HEADER > from->address + from->size) {
-        const uint64_t left = end - address;
+        const uint64_t stop = from->reads_all ? end : resident_end(pages, address);
+        const uint64_t left = (stop < end ? stop : end) - address;
         const ssize_t got =
             pread(from->fd, from->block, left < BLOCK ? (size_t)left : BLOCK, (off_t)address);
         from->address = address;
@@ -88,7 +101,7 @@ static uint64_t walk(reader *from, uint64_t start, uint64_t end, resident_pages 
                      chunk_sums *sums)
 {
     uint64_t position = start, previous = 0, words[2];
-    while (end - position >= HEADER && read_header(from, position, end, words)) {
+    while (end - position >= HEADER && read_header(from, pages, position, end, words)) {
         const bool in_use = (words[1] & PREVIOUS_IN_USE) != 0;
         const uint64_t size = chunk_size(words, end - position);
         if (previous != 0 && !in_use && words[0] != previous) {
@@ -108,20 +121,20 @@ static uint64_t walk(reader *from, uint64_t start, uint64_t end, resident_pages 
 }
 
 const char pyctm_walk_chunks_doc[] =
-    "_walk_chunks($module, fd, start, end, resident, /)\n--\n\n"
+    "_walk_chunks($module, fd, start, end, resident, reads_all, /)\n--\n\n"
     "Add up the chunks of a heap of glibc's from /proc/PID/mem. resident: pairs\n"
-    "of addresses. Returns where the walk ended; resident bytes in use and free,\n"
+    "of addresses; reads_all: read other pages, too. Returns where the walk ended; resident bytes in use and free,\n"
     "without the last chunk; the last chunk and its resident bytes; the number.";
 
 PyObject *pyctm_module_walk_chunks(PyObject *Py_UNUSED(module), PyObject *args)
 {
-    int fd;
+    int fd, reads_all;
     unsigned long long start, end;
     Py_buffer runs;
-    if (!PyArg_ParseTuple(args, "iKKy*:_walk_chunks", &fd, &start, &end, &runs)) {
+    if (!PyArg_ParseTuple(args, "iKKy*p:_walk_chunks", &fd, &start, &end, &runs, &reads_all)) {
         return NULL;
     }
-    reader from = {.fd = fd, .block = malloc(BLOCK)};
+    reader from = {.fd = fd, .reads_all = reads_all != 0, .block = malloc(BLOCK)};
     if (from.block == NULL || start > end || runs.len % 16 != 0 || (uintptr_t)runs.buf % 8 != 0) {
         const bool no_memory = from.block == NULL;
         free(from.block);
