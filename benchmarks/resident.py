@@ -62,10 +62,12 @@ PROGRAMS = {
     "mapped file": (
         {},
         """
-        with open(sys.executable, "rb") as file:
+        import tempfile
+        with tempfile.TemporaryFile() as file:
+            file.write(os.urandom(20 << 20)); file.flush()
             a = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
             b = mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE)
-        sum(a[::4096]); b[: len(b) // 2] = b[: len(b) // 2]
+        sum(a[::4096]); b[: 5 << 20] = bytes(5 << 20)
         """,
     ),
     "shared memory": (

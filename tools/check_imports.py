@@ -41,7 +41,19 @@ COMPONENTS = {
     "render": {"", "_ctracemalloc", "_losses", "_words", "blackbox", "recording", "resident", "model"},
     "run": {"", "_ctracemalloc", "_messages", "_words", "formats", "blackbox", "recording", "model", "render"},
     "_startup": {"", "_messages", "run"},
-    "cli": {"", "_ctracemalloc", "_messages", "_words", "formats", "blackbox", "recording", "resident", "model", "render", "run"},
+    "cli": {
+        "",
+        "_ctracemalloc",
+        "_messages",
+        "_words",
+        "formats",
+        "blackbox",
+        "recording",
+        "resident",
+        "model",
+        "render",
+        "run",
+    },
     "__main__": {"cli"},
 }
 ENTRY_POINTS = ("_startup", "cli", "__main__")

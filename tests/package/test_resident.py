@@ -101,7 +101,7 @@ class TestPrograms(ResidentTest):
             self.skipTest("no statistics of pymalloc")
         with Program(source) as program:
             text = os.read(program.process.stderr.fileno(), 1 << 16).decode()
-            while "arena alignment" not in text and "# arenas highwater" not in text or "Total" not in text:
+            while ("arena alignment" not in text and "# arenas highwater" not in text) or "Total" not in text:
                 text += os.read(program.process.stderr.fileno(), 1 << 16).decode()
             result = ctracemalloc.resident_memory(program.pid)
         sizes = self.check(result)
@@ -453,7 +453,9 @@ class TestChunkWalk(unittest.TestCase):
         stop = start + sum(size for size, _ in chunks) if end is None else start + end
         runs = array("Q", [start + offset for run in resident or [(0, stop - start)] for offset in run])
         with open("/proc/self/mem", "rb", buffering=0) as memory:
-            position, in_use, free, last, rest, number = _ctracemalloc._walk_chunks(memory.fileno(), start, stop, runs, reads_all)
+            position, in_use, free, last, rest, number = _ctracemalloc._walk_chunks(
+                memory.fileno(), start, stop, runs, reads_all
+            )
         return position - start, in_use, free, last - start, rest, number
 
     def test_sums(self):

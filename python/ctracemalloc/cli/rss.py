@@ -15,9 +15,7 @@ SCHEMA = 1
 def add(commands: Commands) -> Parser:
     rss = commands.add_parser("rss", help="print what the resident memory of a process consists of")
     rss.add_argument("pid", type=pid_argument, metavar="PID")
-    rss.add_argument(
-        "-n", "-l", "--limit", type=top_argument, default=5, metavar="N", help="names below each row (default: 5)"
-    )
+    rss.add_argument("-n", "-l", "--limit", type=top_argument, default=5, metavar="N", help="names below each row (default: 5)")
     rss.add_argument("--json", action="store_true", help="print one JSON document, with sizes in bytes")
     rss.add_argument("--no-color", action="store_true", help="no colours, even on a terminal (also: NO_COLOR)")
     return rss

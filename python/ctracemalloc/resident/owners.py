@@ -56,7 +56,7 @@ def vote(
 
 
 def decide(votes: dict[int, Counter[str]]) -> dict[int, str]:
-    return {index: counter.most_common(1)[0][0] for index, counter in votes.items()}
+    return {index: max(counter, key=lambda path: counter[path]) for index, counter in votes.items()}
 
 
 def votes_of_blocks(

@@ -26,6 +26,7 @@ ALIGNMENT = 16
 CLASSES = 32  # sizes of blocks
 FIRST_ENTRIES = 16
 MAX_ENTRIES = 1 << 22
+DEBUG = 16  # bytes that PYTHONMALLOC=debug puts before a block
 LEAST_STATE, MOST_STATE = 256 << 10, 4 << 20  # bytes: a sub-interpreter's state has a map of 256 KiB
 
 
@@ -65,8 +66,9 @@ def find_tables(libraries: Iterable[Library], memory: Memory, pages: Pages, shar
             for _, words in memory.resident_words(pages, start, end):
                 for word, behind in zip(words, words[1:], strict=False):
                     if word and word % 16 == 0 and shares.range_of(word) is not None:
-                        for number in {behind & 0xFFFFFFFF, number_by_chunk(word, memory)}:
-                            add_table(read_table(word, number, memory), found)
+                        number = behind & 0xFFFFFFFF  # 3.12 and later
+                        for guess in {number, number_by_chunk(word, 0, memory), number_by_chunk(word, DEBUG, memory)}:
+                            add_table(read_table(word, guess, memory), found)
     return list(found.values())
 
 
@@ -91,9 +93,9 @@ def is_number(number: int) -> bool:
     return FIRST_ENTRIES <= number <= MAX_ENTRIES and number & (number - 1) == 0
 
 
-def number_by_chunk(address: int, memory: Memory) -> int:
-    """How many entries the block of libc's that begins there can have; 0: it is no such block."""
-    size = (memory.word(address - 8) & ~7) - 8
+def number_by_chunk(address: int, before: int, memory: Memory) -> int:
+    """How many entries fit into the block of libc's that has them `before` bytes behind its beginning; 0: it is no such block."""
+    size = (memory.word(address - before - 8) & ~7) - 8 - before
     number = size // ENTRY.size
     return 1 << (number.bit_length() - 1) if FIRST_ENTRIES <= number <= MAX_ENTRIES else 0
 

@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BLOCK ((size_t)1 << 20) /* bytes of one read */
+#define BLOCK ((size_t)1 << 16) /* bytes of one read */
 #define HEADER 16               /* bytes of a chunk's two words */
 #define SMALLEST 32             /* bytes of the smallest chunk */
 #define PREVIOUS_IN_USE 1U
