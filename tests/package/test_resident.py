@@ -32,6 +32,19 @@ def is_glibc():
         return False
 
 
+# What malloc itself counts: `answer`.
+MALLINFO = """
+class Info(ctypes.Structure):
+    names = ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
+    _fields_ = [(name, ctypes.c_size_t) for name in names]
+libc = ctypes.CDLL(None)
+if hasattr(libc, "mallinfo2"):
+    libc.mallinfo2.restype = Info
+    info = libc.mallinfo2()
+    answer = {name: getattr(info, name) for name in Info.names}
+"""
+
+
 class Program:
     """A program that prints a line of JSON and then waits."""
 
@@ -122,10 +135,6 @@ class TestPrograms(ResidentTest):
     def test_libc(self):
         """As mallinfo2() says: the main arena, those of threads, and the large blocks."""
         source = """
-            class Info(ctypes.Structure):
-                _fields_ = [(name, ctypes.c_size_t) for name in (
-                    "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")]
-
             def work():
                 mine = [bytearray(5000) for i in range(2000)]
                 del mine[::2]
@@ -140,13 +149,8 @@ class TestPrograms(ResidentTest):
             held = [bytearray(3000) for i in range(10_000)]
             del held[::2]
             large = [bytearray(40 << 20), bytearray(50 << 20)]
-            libc = ctypes.CDLL(None)
-            if hasattr(libc, "mallinfo2"):
-                libc.mallinfo2.restype = Info
-                info = libc.mallinfo2()
-                answer = {name: getattr(info, name) for name, _ in Info._fields_}
         """
-        with Program(source) as program:
+        with Program(textwrap.dedent(source) + MALLINFO) as program:
             result = ctracemalloc.resident_memory(program.pid)
             own = program.answer
         sizes = self.check(result)
@@ -158,6 +162,30 @@ class TestPrograms(ResidentTest):
         self.assertGreater(sizes["libc_free"], 12 * MB)
         self.assertLess(sizes["libc_free"], own["fordblks"] + MB)
         self.assertEqual({row.name for row in result.rows if row.kind == "libc_in_use"}, {"main", "threads"})
+
+    @unittest.skipUnless(is_glibc(), "malloc's own numbers are glibc's")
+    def test_heap_that_cannot_grow(self):
+        """Something else is in its way: then the main arena continues in mappings."""
+        source = """
+            libc = ctypes.CDLL(None)
+            libc.sbrk.restype, libc.sbrk.argtypes = ctypes.c_void_p, [ctypes.c_ssize_t]
+            libc.mmap.restype = ctypes.c_void_p
+            libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+            fixed, anonymous = 0x100000, 0x22
+            end = (libc.sbrk(0) + 4095) & ~4095
+            assert libc.mmap(end + 65536, 4096, 0, fixed | anonymous, -1, 0) == end + 65536
+            held = [bytearray(3000) for i in range(10_000)]
+            del held[::2]
+        """
+        with Program(textwrap.dedent(source) + MALLINFO) as program:
+            result = ctracemalloc.resident_memory(program.pid)
+            own = program.answer
+        sizes = self.check(result)
+        self.assertGreater(sizes["libc_in_use"], 15 * MB)
+        self.assertGreater(sizes["libc_free"], 13 * MB)
+        if own:
+            self.assertLess(abs(sizes["libc_in_use"] - own["uordblks"]), own["uordblks"] / 50)
+            self.assertLess(abs(sizes["libc_free"] - own["fordblks"]), own["fordblks"] / 50)
 
     def test_mappings(self):
         """Files, changed and not; shared memory; the zero page; stacks."""

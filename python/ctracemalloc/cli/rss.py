@@ -3,8 +3,8 @@
 import argparse
 import json
 
-from .. import resident_memory
 from ..render.text.resident import format_resident
+from ..resident.measure import resident_memory
 from ..resident.result import ResidentMemory
 from .arguments import Commands, Parser, top_argument
 from .stdout import print_lines, style_of

@@ -1,7 +1,8 @@
 """The data of the program and of its libraries: which addresses are variables, and which of these have no file behind them.
 
 Model: the program headers are read from the memory of the process, so it is no matter if the file was deleted or is in
-another container; if they are not resident, from the file. The data of a library is its writable segments; its bss is the end of that, behind what the file has.
+another container; if they are not resident, from the file. The data of a library is its writable segments; its bss is the end
+of that, behind what the file has.
 """
 
 import os

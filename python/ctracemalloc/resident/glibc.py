@@ -1,19 +1,20 @@
 """The heap of glibc's malloc: its arenas, and the blocks that have a mapping of their own.
 
-Model: nothing here depends on glibc's symbols or on one version of it. The state of malloc is found in the data of libc by its
-form, and each step is checked; what does not pass is not known, and its memory goes to the row of the heap that was not read.
+Model: nothing here depends on glibc's symbols or on one version of it. The state of malloc is found in the data of libc by
+its form, and each step is checked; what does not pass is not known, and its memory goes to the row of the heap that was not
+read.
 
-- `struct malloc_par` has the beginning of the heap (sbrk_base), which is in [heap], behind the number and the size of the blocks
-  with mappings of their own.
-- `struct malloc_state`, an arena, has 127 bins, each a pair of pointers. An empty bin points to itself. Before the bins there is `top`, the last chunk; behind them `next`, the next
-  arena of a ring.
+- `struct malloc_par` has the beginning of the heap (sbrk_base), which is in [heap], behind the number and the size of the
+  blocks with mappings of their own.
+- `struct malloc_state`, an arena, has 127 bins, each a pair of pointers. An empty bin points to itself. Before the bins there
+  is `top`, the last chunk; behind them `next`, the next arena of a ring.
 - The heaps of the other arenas begin at multiples of 64 MiB with `struct heap_info`, from the last one back to the first.
 - A heap is a row of chunks, each with its size. The walk through it (the extension, chunk_walk.c) must arrive exactly at its
   end; otherwise the process was changing it, and the walk is repeated.
 - A block with a mapping of its own begins at a page, with its size and the bit IS_MMAPPED. That may also be the data of
   something else, so it counts only where the number and the sum of such blocks agree with `malloc_par`.
-- The main arena continues in mappings where the heap cannot grow. There is no list of these. A row of at least two
-  chunks from the start of a free range, which ends as such a mapping ends, is one.
+- The main arena continues in mappings where the heap cannot grow. There is no list of these. A row of chunks that ends as
+  such a mapping ends, with two chunks of a size that no other has or with the last chunk of the arena, is one.
 
 Free blocks that glibc keeps in a cache of a thread (tcache) or in its fast lists look as if they were in use.
 """
@@ -39,7 +40,6 @@ MAX_HEAPS = 1 << 16
 MAX_MMAPS = 65536  # DEFAULT_MMAP_MAX, the default of n_mmaps_max
 END = 2 * 16 + 8  # a heap that is not the last of its arena ends with up to this many bytes of end marks
 GROWTH = 1 << 32  # more than [heap] grows while it is read
-MIN_PIECE = 1 << 20  # the main arena's own mappings are not smaller (MMAP_AS_MORECORE_SIZE)
 
 
 class HeapPart(NamedTuple):
@@ -180,15 +180,20 @@ class Glibc:
         """Take a range of whole chunks. What is before the first, or behind the last, are administration and end marks."""
         stop = end if end - END <= walk.position or walk.last == top else -(-walk.position // PAGE) * PAGE
         size = sum(self.pages.resident(*part) for part in self.shares.take(start, stop))
-        free_at_end = walk.last_resident if walk.last == top else 0
-        free = walk.free + free_at_end
-        self.parts.append(HeapPart(main, size - free, free, free_at_end, walk.chunks))
+        at_end = walk.last_resident if walk.last == top else 0
+        free = walk.free + (at_end if walk.last == top or self.is_last_in_use(walk, stop) else walk.last_resident)
+        self.parts.append(HeapPart(main, size - free, free, at_end, walk.chunks))
+
+    def is_last_in_use(self, walk: Walk, stop: int) -> bool:
+        """Is the last chunk in use? The end mark behind it says so, as any chunk does of the one before it."""
+        words = self.memory.words(walk.position, 2)
+        return walk.position + 16 > stop or len(words) < 2 or bool(words[1] & 1)
 
     def take_arena(self, arena: int, state: State) -> None:
         top = self.memory.word(arena + state.top_offset)
         heap = top // HEAP_MAX * HEAP_MAX
         for _ in range(MAX_HEAPS):
-            owner, previous, size = (*self.memory.words(heap, 3), 0, 0, 0)[:3]
+            owner, previous, size = self.memory.fields(heap, 3)
             if owner != arena or not 0 < size <= HEAP_MAX or size % PAGE or not self.shares.contains(heap, heap + size):
                 return
             begin = arena + state.size if arena // HEAP_MAX * HEAP_MAX == heap else heap + arena % HEAP_MAX
@@ -232,7 +237,7 @@ class Glibc:
     ) -> None:
         position = self.pages.following(start, end)
         while position < end:
-            before, field = (*self.memory.words(position, 2), 0, 0)[:2]
+            before, field = self.memory.fields(position, 2)
             size = field & ~FLAGS
             mapped = -(-size // PAGE) * PAGE
             whole = size in (mapped, mapped - 16)  # glibc before 2.43, and since then
@@ -250,10 +255,15 @@ class Glibc:
         if field & FLAGS == 1 and 32 <= size <= end - position and size % 16 == 0:
             walk = self.walk(position, end)
             stop = -(-walk.position // PAGE) * PAGE
-            if walk.chunks > 1 and stop - position >= MIN_PIECE and (walk.last == top or stop - walk.position <= END):
+            if walk.chunks > 1 and (walk.last == top or self.is_fence(walk.position, stop)):
                 pieces.append((walk, position, stop))
                 return stop
         return position + PAGE
+
+    def is_fence(self, position: int, stop: int) -> bool:
+        """Does a mapping of the main arena end there: with two chunks of 16 bytes, which no other chunk has?"""
+        _, first, _, second = self.memory.fields(position, 4)
+        return stop - position == 2 * 16 and first & ~FLAGS == 16 and second == 16 | 1
 
 
 def rows_of_bins(values: "array[int]", start: int) -> Iterator[int]:

@@ -51,7 +51,7 @@ class Rows:
 def resident_memory(pid: int | None = None) -> ResidentMemory:
     """What the resident memory of a process consists of: of this one, or of the one with that id.
 
-    The process is neither stopped nor changed. ProcessLookupError: there is no such process. PermissionError: it may not be read.
+    The process is neither stopped nor changed. ProcessLookupError: there is none. PermissionError: it may not be read.
     """
     if sys.platform != "linux":
         raise OSError("the parts of resident memory are read from /proc, which only Linux has")

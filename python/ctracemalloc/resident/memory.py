@@ -1,7 +1,7 @@
 """Reads the words of a process from /proc/PID/mem.
 
-Model: of another process only resident pages are read. Reading any other would make it resident, or bring it back from swap, and
-so change what is measured. This process changes while it reads itself, so there the list of its pages is not asked.
+Model: of another process only resident pages are read. Reading any other would make it resident, or bring it back from swap,
+and so change what is measured. This process changes while it reads itself, so there the list of its pages is not asked.
 
 A read can fail at any time, since the process goes on; then the answer is short. Nothing read is trusted: what looks like a
 pointer or a size is checked by those who follow it.
@@ -39,10 +39,14 @@ class Memory:
         data = self.read(address, 8 * number)
         return array("Q", data[: len(data) & ~7])
 
+    def fields(self, address: int, number: int) -> list[int]:
+        """So many words; those that cannot be read are 0."""
+        found = self.words(address, number).tolist()
+        return found + [0] * (number - len(found))
+
     def word(self, address: int) -> int:
         """0: it cannot be read, or is 0."""
-        found = self.words(address, 1)
-        return found[0] if found else 0
+        return self.fields(address, 1)[0]
 
     def resident_words(self, pages: Pages, start: int, end: int) -> Iterator[tuple[int, array[int]]]:
         """(address, words) of the resident parts of a range of whole words."""

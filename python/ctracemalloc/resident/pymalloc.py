@@ -1,9 +1,9 @@
 """The arenas of pymalloc, which has all blocks of up to 512 bytes.
 
-Model: CPython keeps a table of its arenas (`arenas`, in libc's memory), and a pointer to it among its variables. The pointer is
-found by what it points to (sub-interpreters have a table each), so neither symbols nor one version's layout are needed: the table is a row of 16, 32, 64 ...
-entries, and of each the beginning, the number of pools and the next unused pool must agree. An arena is a row of pools of
-16 KiB, and each pool in use says how many blocks of which size it has.
+Model: CPython keeps a table of its arenas (`arenas`, in libc's memory), and a pointer to it among its variables. The pointer
+is found by what it points to (sub-interpreters have a table each), so neither symbols nor one version's layout are needed:
+the table is a row of 16, 32, 64 ... entries, and of each the beginning, the number of pools and the next unused pool must
+agree. An arena is a row of pools of 16 KiB, and each pool in use says how many blocks of which size it has.
 
 A pool's resident bytes are, in this order: its header and what is left over at its end (overhead), its blocks in use, and the
 rest, which are free blocks. Pages that were never used or are in swap are missing from the last first.
@@ -11,6 +11,7 @@ rest, which are free blocks. Pages that were never used or are in swap are missi
 
 import struct
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import NamedTuple
 
 from .elf import Library
@@ -64,7 +65,7 @@ def find_tables(libraries: Iterable[Library], memory: Memory, pages: Pages, shar
     for library in libraries:
         for start, end in library.data:
             for _, words in memory.resident_words(pages, start, end):
-                for word, behind in zip(words, words[1:], strict=False):
+                for word, behind in pairwise(words):
                     if word and word % 16 == 0 and shares.range_of(word) is not None:
                         number = behind & 0xFFFFFFFF  # 3.12 and later
                         for guess in {number, number_by_chunk(word, 0, memory), number_by_chunk(word, DEBUG, memory)}:
@@ -78,7 +79,7 @@ def find_other_tables(blocks: Iterable[tuple[int, int]], memory: Memory, pages: 
     for start, end in blocks:
         if LEAST_STATE <= end - start <= MOST_STATE:
             for _, words in memory.resident_words(pages, start, end):
-                for word, number in zip(words, words[1:], strict=False):
+                for word, number in pairwise(words):
                     if number <= MAX_ENTRIES and is_number(number) and word and word % 16 == 0:
                         add_table(read_table(word, number, memory), found)
     return list(found.values())
@@ -94,7 +95,7 @@ def is_number(number: int) -> bool:
 
 
 def number_by_chunk(address: int, before: int, memory: Memory) -> int:
-    """How many entries fit into the block of libc's that has them `before` bytes behind its beginning; 0: it is no such block."""
+    """How many entries fit into a block of libc's, `before` bytes behind its beginning; 0: there is no such block."""
     size = (memory.word(address - before - 8) & ~7) - 8 - before
     number = size // ENTRY.size
     return 1 << (number.bit_length() - 1) if FIRST_ENTRIES <= number <= MAX_ENTRIES else 0

@@ -1,8 +1,8 @@
 """Who has which range of addresses.
 
 Model: `Shares` begins with the anonymous areas of a process, which belong to nobody. Areas without a gap between them are one
-range, since one owner's memory may be in several areas: madvise() and mprotect() split them. Each range that is found to be somebody's is
-taken out of them, once. What is left at the end is unexplained.
+range, since one owner's memory may be in several areas: madvise() and mprotect() split them. Each range that is found to be
+somebody's is taken out of them, once. What is left at the end is unexplained.
 """
 
 from bisect import bisect_right

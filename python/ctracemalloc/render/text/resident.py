@@ -176,6 +176,4 @@ def texts_of(kind: str, numbers: Mapping[str, int]) -> str:
         texts.append(f"in {counted(numbers['arenas'], 'arena')}")
     if "threads" in numbers:
         texts.append(counted(numbers["threads"], "thread"))
-    if numbers.get("top"):
-        texts.append(f"{format_bytes(numbers['top'])} at the end")
     return f" ({', '.join(texts)})" if texts else ""
