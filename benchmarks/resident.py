@@ -172,6 +172,18 @@ def source_of(name):
     return source_of(source[2:]) if source.startswith("= ") else PREFIX + textwrap.dedent(source) + SUFFIX
 
 
+def wait_for_rest(pid):
+    """Until allocators of libraries return no more memory: the kernel's count is the same for a second."""
+    last, end = None, time.monotonic() + 30
+    while time.monotonic() < end:
+        with open(f"/proc/{pid}/statm") as statm:
+            size = statm.read().split()[1]
+        if size == last:
+            return
+        last = size
+        time.sleep(1)
+
+
 def measure(python, name):
     """The result and the seconds it took; None: the program lacks a package."""
     environment = {**os.environ, **PROGRAMS[name][0]}
@@ -189,7 +201,7 @@ def measure(python, name):
             if "ModuleNotFoundError" in error:
                 return None
             raise RuntimeError(f"{name}: {error}")
-        time.sleep(0.3)  # threads of libraries come to rest
+        wait_for_rest(program.pid)
         start = time.perf_counter()
         return ctracemalloc.resident_memory(program.pid), time.perf_counter() - start
     finally:

@@ -73,6 +73,10 @@ def __getattr__(name: str) -> object:
         from .resident.measure import resident_memory
 
         return resident_memory
+    if name in ("ResidentMemory", "ResidentRow", "TracedMemory"):
+        from .resident import result
+
+        return vars(result)[name]
     if name == "pickle":  # a program may import it in a way of its own
         import pickle
 

@@ -59,7 +59,7 @@ def resident_memory(pid: int | None = None) -> ResidentMemory:
     try:
         for _ in range(TRIES - 1):
             result = measure(number)
-            if not CHANGED.intersection(result.unknown):
+            if not has_changed(result):
                 return result
         return measure(number)
     except (FileNotFoundError, ProcessLookupError):
@@ -72,6 +72,11 @@ def resident_memory(pid: int | None = None) -> ResidentMemory:
         raise PermissionError(
             f"process {number} belongs to another user, or may not be read: run this as its user or as root"
         ) from None
+
+
+def has_changed(result: ResidentMemory) -> bool:
+    """Has the process changed while it was read, so that another try may be better?"""
+    return abs(result.total - result.status) * 100 > result.total or bool(CHANGED.intersection(result.unknown))
 
 
 def measure(pid: int, scan: bool = True) -> ResidentMemory:

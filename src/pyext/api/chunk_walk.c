@@ -135,7 +135,8 @@ PyObject *pyctm_module_walk_chunks(PyObject *Py_UNUSED(module), PyObject *args)
         return NULL;
     }
     reader from = {.fd = fd, .reads_all = reads_all != 0, .block = malloc(BLOCK)};
-    if (from.block == NULL || start > end || runs.len % 16 != 0 || (uintptr_t)runs.buf % 8 != 0) {
+    const bool are_pairs = runs.len == 0 || (runs.len % 16 == 0 && (uintptr_t)runs.buf % 8 == 0);
+    if (from.block == NULL || start > end || !are_pairs) {
         const bool no_memory = from.block == NULL;
         free(from.block);
         PyBuffer_Release(&runs);
