@@ -26,7 +26,7 @@ from typing import NamedTuple
 from .. import _ctracemalloc
 from .areas import Area
 from .elf import Library
-from .memory import Memory, Words
+from .memory import Memory
 from .pages import PAGE, Pages
 from .shares import Shares
 
@@ -113,12 +113,12 @@ class Glibc:
         verified = self.take_mappings(parameters, self.memory.word(state.address + state.top_offset))
         return Heap(self.parts, 1 + len(arenas), self.large, verified)
 
-    def words_of(self, libc: Library) -> list[tuple[int, Words]]:
+    def words_of(self, libc: Library) -> list[tuple[int, "array[int]"]]:
         return [found for start, end in libc.data for found in self.memory.resident_words(self.pages, start, end)]
 
     # --- the state of malloc ---
 
-    def find_state(self, words: Sequence[tuple[int, Words]]) -> State | None:
+    def find_state(self, words: Sequence[tuple[int, "array[int]"]]) -> State | None:
         for start, values in words:
             for first in rows_of_bins(values, start):
                 found = self.state_at(start + 8 * first, values[first + 2 * BINS + 2])
@@ -266,7 +266,7 @@ class Glibc:
         return stop - position == 2 * 16 and first & ~FLAGS == 16 and second == 16 | 1
 
 
-def rows_of_bins(values: Words, start: int) -> Iterator[int]:
+def rows_of_bins(values: "array[int]", start: int) -> Iterator[int]:
     """Where 127 bins may begin: each is empty or has two pointers, and many are empty. `next` is behind them as well."""
     index = 2
     while index + 2 * BINS + 2 < len(values):
@@ -281,7 +281,7 @@ def rows_of_bins(values: Words, start: int) -> Iterator[int]:
         index += 2 * BINS
 
 
-def is_bin(values: Words, start: int, index: int) -> bool:
+def is_bin(values: "array[int]", start: int, index: int) -> bool:
     return is_empty_bin(values, start, index) or (is_pointer(values[index]) and is_pointer(values[index + 1]))
 
 
@@ -289,11 +289,11 @@ def is_pointer(value: int) -> bool:
     return PAGE <= value < 1 << 47 and value % 16 == 0
 
 
-def is_empty_bin(values: Words, start: int, index: int) -> bool:
+def is_empty_bin(values: "array[int]", start: int, index: int) -> bool:
     return values[index] == values[index + 1] == start + 8 * index - 16
 
 
-def find_parameters(words: Sequence[tuple[int, Words]], heaps: Sequence[tuple[int, int]]) -> Parameters | None:
+def find_parameters(words: Sequence[tuple[int, "array[int]"]], heaps: Sequence[tuple[int, int]]) -> Parameters | None:
     """malloc_par, by its word sbrk_base, which is in [heap]."""
     for _, values in words:
         for index in range(5, len(values)):
@@ -305,7 +305,7 @@ def find_parameters(words: Sequence[tuple[int, Words]], heaps: Sequence[tuple[in
     return None
 
 
-def parameters_at(values: Words, index: int) -> Parameters | None:
+def parameters_at(values: "array[int]", index: int) -> Parameters | None:
     """malloc_par with the word sbrk_base at `index`; before it there are two sizes, and before these there are numbers."""
     mmapped, highest = values[index - 2], values[index - 1]
     if mmapped > highest or mmapped % 16 or highest % 16:

@@ -10,11 +10,9 @@ pointer or a size is checked by those who follow it.
 import os
 from array import array
 from collections.abc import Iterator
-from typing import TypeAlias
 
 from .pages import Pages
 
-Words: TypeAlias = "array[int]"  # 3.11 has no array[int] when it runs
 BLOCK = 1 << 20
 
 
@@ -37,7 +35,7 @@ class Memory:
         except (OSError, OverflowError, ValueError):
             return b""
 
-    def words(self, address: int, number: int) -> Words:
+    def words(self, address: int, number: int) -> "array[int]":
         data = self.read(address, 8 * number)
         return array("Q", data[: len(data) & ~7])
 
@@ -50,7 +48,7 @@ class Memory:
         """0: it cannot be read, or is 0."""
         return self.fields(address, 1)[0]
 
-    def resident_words(self, pages: Pages, start: int, end: int) -> Iterator[tuple[int, Words]]:
+    def resident_words(self, pages: Pages, start: int, end: int) -> Iterator[tuple[int, "array[int]"]]:
         """(address, words) of the resident parts of a range of whole words."""
         for low, high in pages.runs(start, end):
             for address in range(low, high, BLOCK):

@@ -5,12 +5,13 @@ the library with the most such variables; a mapping that only another mapping po
 That is evidence and no proof, and the row says what it is: memory that a library points to.
 """
 
+from array import array
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from .elf import Library
-from .memory import Memory, Words
+from .memory import Memory
 from .pages import Pages
 
 HOPS = 4  # from mapping to mapping
@@ -43,7 +44,7 @@ def find_owners(
 
 
 def vote(
-    words: Words, starts: Sequence[int], ranges: Sequence[tuple[int, int]], path: str, votes: dict[int, Counter[str]]
+    words: "array[int]", starts: Sequence[int], ranges: Sequence[tuple[int, int]], path: str, votes: dict[int, Counter[str]]
 ) -> None:
     if not ranges:
         return
