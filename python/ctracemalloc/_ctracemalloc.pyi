@@ -2,6 +2,7 @@
 
 import os
 import sys
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import GenericAlias, ModuleType
 from typing import Any, ClassVar, Final, Literal, SupportsIndex, TypeAlias, TypeVar, final, overload, type_check_only
@@ -444,3 +445,6 @@ def _watch_processes(
     posix: ModuleType, posixsubprocess: ModuleType, watcher: Callable[[str, Any, Any], None] | None, /
 ) -> int: ...
 def _started_processes() -> tuple[int, int]: ...
+def _walk_chunks(
+    fd: int, start: int, end: int, resident: array[int], reads_all: bool, /
+) -> tuple[int, int, int, int, int, int]: ...

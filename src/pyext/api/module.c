@@ -76,6 +76,7 @@ static PyMethodDef module_methods[] = {
     {"_watch_processes", pyctm_module_watch_processes, METH_VARARGS, pyctm_watch_processes_doc},
     {"_started_processes", pyctm_module_started_processes, METH_NOARGS,
      pyctm_started_processes_doc},
+    {"_walk_chunks", pyctm_module_walk_chunks, METH_VARARGS, pyctm_walk_chunks_doc},
     {NULL, NULL, 0, NULL},
 };
 
