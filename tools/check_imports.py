@@ -31,6 +31,7 @@ COMPONENTS = {
     "_messages": {"_words"},
     "_ctracemalloc": {"_losses"},
     "_install": {"_ctracemalloc"},
+    "inject": set(),
     "formats": {"_ctracemalloc"},
     "blackbox": {"_ctracemalloc", "_losses", "_messages"},
     "recording": {"_ctracemalloc", "_losses", "_messages", "_words", "formats"},
@@ -40,7 +41,7 @@ COMPONENTS = {
     "render": {"", "_ctracemalloc", "_losses", "_words", "blackbox", "recording", "model"},
     "run": {"", "_ctracemalloc", "_messages", "_words", "formats", "blackbox", "recording", "model", "render"},
     "_startup": {"", "_messages", "run"},
-    "cli": {"", "_ctracemalloc", "_messages", "_words", "formats", "blackbox", "recording", "model", "render", "run"},
+    "cli": {"", "_ctracemalloc", "_messages", "_words", "formats", "inject", "blackbox", "recording", "model", "render", "run"},
     "__main__": {"cli"},
 }
 ENTRY_POINTS = ("_startup", "cli", "__main__")
