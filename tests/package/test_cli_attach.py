@@ -309,18 +309,20 @@ class OrderTest(ProgramTest):
     def test_no_extension_for_this_version(self):
         """Nothing is imported, and the message names both versions."""
         result = self.send("""
-            code = start().replace(repr(PARENT), "'/nowhere'")
+            codes = [start().replace(repr(PARENT), repr(folder)) for folder in (os.getcwd(), "/nowhere")]
             forget()
             sys.path = [folder for folder in sys.path if not os.path.exists(os.path.join(folder, "ctracemalloc"))]
             sys.meta_path = [finder for finder in sys.meta_path if "editable" not in repr(finder)]
             before = set(sys.modules)
-            print(send(code, "1").replace(str(os.getpid()), "PID"))
+            for code in codes:
+                print(send(code, str(len(code))).replace(str(os.getpid()), "PID"))
             print(sorted(set(sys.modules) - before))
         """)
         version = "%d.%d" % sys.version_info[:2]
         self.assertRegex(
             result.stdout, rf"^plain: process PID runs Python {version}.*, and this ctracemalloc is for Python {version}"
         )
+        self.assertIn("plain: process PID sees other files (a container): install ctracemalloc", result.stdout)
         self.assertTrue(result.stdout.endswith("\n[]\n"), result.stdout)
         self.assertEqual(result.stderr, "")
 
@@ -347,7 +349,7 @@ class OrderTest(ProgramTest):
             signal.signal(signal.SIGUSR1, handler)
             for number in (signal.SIGUSR1, signal.SIGINT):
                 kill = f"os.kill(os.getpid(), {int(number)}); import time; time.sleep(1)"
-                code = start().replace("ctracemalloc._attached = was_tracing", kill)
+                code = start().replace("sample_interval=None)", f"sample_interval=None); {kill}")
                 try:
                     send(code, str(number))
                 except BaseException as error:
@@ -365,6 +367,12 @@ class OrderTest(ProgramTest):
             print(ctracemalloc.is_tracing())
         """)
         self.assertEqual((result.stdout, result.stderr), ("False\n", ""))
+
+    def test_imports(self):
+        """A thread that is not the main one may run the order: up to 3.12 it must not be the first to import threading."""
+        code = f"import sys; sys.path.append({PACKAGE_PARENT!r}); import ctracemalloc; ctracemalloc.start(black_box=True)"
+        done = self.python("-S", "-c", code + "; print('threading' in sys.modules)")
+        self.assertEqual((done.stdout, done.stderr), ("False\n", ""))
 
     def test_once(self):
         result = self.send("""

@@ -458,7 +458,7 @@ class MachineTest(unittest.TestCase):
             self.assertEqual(found, [] if "1 /" in text else [ident])
 
     def test_text_has_room_for_a_long_path(self):
-        text = pending.TEXT.format(path="/tmp/" + "x" * 1500).encode("ascii")
+        text = pending.text_of("/tmp/" + "x" * 900)
         self.assertLess(len(machine.order(self.addresses, text)), pending.CODE_PAGE)
         compile(text, "text", "exec")
 

@@ -42,11 +42,9 @@ def order():
         return  # another thread has begun with it
 
     def answer(text):
-        try:
-            with open({answer!a}, "r+", encoding="utf-8", errors="backslashreplace") as file:
-                file.write(text)
-        except OSError:
-            pass
+        if file is not None:
+            os.lseek(file, 0, os.SEEK_SET)
+            os.write(file, text)
 
     def is_from_handler(error):
         import _signal
@@ -59,15 +57,22 @@ def order():
         return not isinstance(error, Exception)
 
     try:
+        file = os.open({answer!a}, os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        file = None
+    try:
 {code}
-        answer({done!r})
+        answer(b{done!r})
     except BaseException as error:
         if not is_from_handler(error):
-            answer(f"{{type(error).__name__}}: {{error}}")
+            answer(f"{{type(error).__name__}}: {{error}}".encode("utf-8", "backslashreplace"))
             return
-        answer({busy!r})
+        answer(b{busy!r})
         if {passes_on}:
             raise
+    finally:
+        if file is not None:
+            os.close(file)
 
 order()
 """
@@ -75,9 +80,9 @@ START = """\
         for name, module in list(sys.modules.items()):
             if type(module) is type(sys) and name.partition(".")[0] in sys.stdlib_module_names:
                 if getattr(module.__dict__.get("__spec__"), "_initializing", False):
-                    return answer({busy!r})
+                    return answer(b{busy!r})
         if sys.is_finalizing():
-            return answer({plain!r} + "process {pid} is about to end")
+            return answer(b"{plain}process {pid} is about to end")
         before = set(sys.modules)
         try:
             try:
@@ -88,10 +93,12 @@ START = """\
                     raise
                 names = ["_ctracemalloc" + suffix for suffix in _imp.extension_suffixes()]
                 if not any(os.path.exists(os.path.join({folder!a}, "ctracemalloc", name)) for name in names):
-                    return answer(
-                        {plain!r} + "process {pid} runs Python %d.%d%s, and this ctracemalloc is for Python {here}: "
-                        "install ctracemalloc for the program's Python (%s)" % (*sys.version_info[:2],
-                        " (free-threaded)" if "t" in getattr(sys, "abiflags", "") else "", sys.executable or "?"))
+                    text = "{plain}process {pid} runs Python %d.%d%s, and this ctracemalloc is for Python {here}: " % (
+                        *sys.version_info[:2], " (free-threaded)" if "t" in sys.abiflags else "")
+                    if not os.path.isdir({folder!a}):
+                        text = "{plain}process {pid} sees other files (a container): "
+                    text += "install ctracemalloc for the program's Python (%s)" % (sys.executable or "?")
+                    return answer(text.encode("utf-8", "backslashreplace"))
                 sys.path.append({folder!a})
                 try:
                     import ctracemalloc
@@ -104,9 +111,10 @@ START = """\
             raise
         was_tracing = ctracemalloc.is_tracing()
         try:
-            ctracemalloc.start({nframe}, black_box=True, sample_interval={sample_interval})
             ctracemalloc._attached = was_tracing
+            ctracemalloc.start({nframe}, black_box=True, sample_interval={sample_interval})
         except BaseException:
+            del ctracemalloc._attached
             if not was_tracing:
                 ctracemalloc.stop()
             if "ctracemalloc.blackbox.writing" in sys.modules:
@@ -117,7 +125,7 @@ STOP = """\
         package = sys.modules.get("ctracemalloc")
         was_tracing = getattr(package, "_attached", None)
         if was_tracing is None:
-            return answer({plain!r} + "the tracing in process {pid} was not started by attach: it goes on")
+            return answer(b"{plain}the tracing in process {pid} was not started by attach: it goes on")
         if was_tracing:
             sys.modules["ctracemalloc.blackbox.writing"].end()
         else:
@@ -251,6 +259,8 @@ def make_place(pid: int) -> Place:
             root = f"/proc/{pid}/root"
     except OSError:
         pass
+    if root and os.path.islink(f"{root}/tmp"):
+        raise OSError(f"process {pid} is in a container whose /tmp is a link: give the command inside")
     try:
         return Place(root, tempfile.mkdtemp(prefix="ctracemalloc-", dir=f"{root}/tmp" if root else None)[len(root) :])
     except OSError as error:

@@ -11,6 +11,7 @@ import os
 import re
 import selectors
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -179,6 +180,8 @@ class Lldb(Session):
         self.ask("process detach")
 
     def call(self, thread: int, address: int, *arguments: int) -> int:
+        if has_pending_signal(thread):
+            raise DebuggerError("lldb cannot call a function while a signal arrives")  # it would take wrong values for results
         found = re.search(rf"thread #(\d+): tid = {thread}\b", self.ask("thread list"))
         if found is None:
             raise DebuggerError(f"lldb knows no thread {thread}")
@@ -190,6 +193,14 @@ class Lldb(Session):
         if result is None:
             raise DebuggerError("lldb could not call a function of the process")
         return int(result[1])
+
+
+def has_pending_signal(thread: int) -> bool:
+    """Will the thread get a signal as soon as it goes on? SIGSTOP is the debugger's."""
+    with open(f"/proc/{thread}/status", encoding="utf-8", errors="replace") as file:
+        fields = dict(line.split(":", 1) for line in file)
+    pending, common, blocked = (int(fields[name], 16) for name in ("SigPnd", "ShdPnd", "SigBlk"))
+    return bool((pending | common) & ~blocked & ~(1 << signal.SIGSTOP - 1))
 
 
 SESSIONS: dict[str, type[Session]] = {"gdb": Gdb, "lldb": Lldb}

@@ -60,7 +60,11 @@ class Memory:
         return data
 
     def write(self, address: int, data: bytes) -> None:
-        if os.pwrite(self.file, data, address) != len(data):
+        try:
+            written = os.pwrite(self.file, data, address)
+        except OSError as error:
+            raise OSError(f"the process's memory cannot be written to: {error.strerror}") from None
+        if written != len(data):
             raise OSError(f"no memory at {address:#x}")
 
     def number(self, address: int, size: int = 8) -> int:

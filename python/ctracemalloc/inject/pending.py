@@ -9,7 +9,6 @@ The debugger is only needed to map the pages and to add the call or start the th
 then nothing of the process but these pages has changed. The pages stay, and the next order uses them again.
 """
 
-import ast
 import contextlib
 import os
 import signal
@@ -35,7 +34,7 @@ NO_MEMORY = NO_THREAD = (1 << 64) - PAGE  # and above: an error number
 
 # Only the errors of a file that is not there any more are handled: an order that was taken back. Others are the program's.
 TEXT = """\
-#ctracemalloc {path!a}
+#ctracemalloc {name}
 try:
     with open({path!a}, encoding="utf-8") as file:
         text = compile(file.read(), "<ctracemalloc>", "exec")
@@ -43,6 +42,11 @@ except (FileNotFoundError, PermissionError):
     text = ""
 exec(text, {{}})
 """
+
+
+def text_of(path: str) -> bytes:
+    return TEXT.format(path=path, name=os.fsencode(path).hex()).encode("ascii")
+
 
 Add = Callable[[Session, Target, int, int, int], None]  # thread that may make the calls; address of the code, and of the order
 
@@ -79,7 +83,7 @@ def run(
 ) -> None:
     with session, going_on(session, target.pid):
         target.need("mmap", "Py_IsInitialized", *machine.NAMES, *functions)
-        order = machine.order(target.functions, TEXT.format(path=path).encode("ascii"))
+        order = machine.order(target.functions, text_of(path))
         if len(order) > CODE_PAGE:
             raise OSError(f"the name of the folder for temporary files is too long: {path}")
         try:
@@ -119,21 +123,34 @@ def while_stopped(session: Session, target: Target, choose: Callable[[], int | N
     until = time.monotonic() + PATIENCE
     while True:
         session.attach(target.pid)
-        with contextlib.ExitStack() as stack:
-            stack.callback(session.detach)
+        try:
             thread = choose()
-            if thread is not None:
-                do(thread)
-                return
-        if time.monotonic() > until:
-            raise NotNowError(f"process {target.pid} was at no point at which it can be given an order: try again")
+            if thread is None:
+                raise NotNowError(f"process {target.pid} was at no point at which it can be given an order: try again")
+            require_interpreter(session, target, thread)
+            do(thread)
+            return
+        except NotNowError:
+            if time.monotonic() > until:
+                raise
+        finally:
+            session.detach()
         time.sleep(PAUSE)
 
 
+def require_interpreter(session: Session, target: Target, thread: int) -> None:
+    """The first call, which only reads. lldb fails in it if a signal arrives."""
+    target.memory.read(target.functions["Py_IsInitialized"], 1)  # an error if the process runs another program by now
+    try:
+        initialized = session.call(thread, target.functions["Py_IsInitialized"])
+    except DebuggerError as error:
+        raise NotNowError(f"{error}: --verbose shows what it said") from None
+    if not initialized & 0xFFFFFFFF:
+        raise NotNowError(f"process {target.pid} has no interpreter that runs: it begins, or it ends")
+
+
 def pages_of(session: Session, target: Target, thread: int, order: bytes) -> tuple[int, int]:
-    """The pages with the code and the order. Nothing of the interpreter has been called yet but what only reads."""
-    if not session.call(thread, target.functions["Py_IsInitialized"]) & 0xFFFFFFFF:
-        raise OSError(f"process {target.pid} has no interpreter that runs: it begins, or it ends")
+    """The addresses of the code, and of the order."""
     page = known_page(target)
     if page is None:
         code = map_page(session, target, thread, PROT_READ_EXECUTE, MAP_PRIVATE_ANONYMOUS)
@@ -145,10 +162,20 @@ def pages_of(session: Session, target: Target, thread: int, order: bytes) -> tup
 
 
 def map_page(session: Session, target: Target, thread: int, protection: int, flags: int) -> int:
+    """A new page. What the debugger says is checked, because it is written to."""
+    before = ranges(target.pid)
     page = session.call(thread, target.functions["mmap"], 0, PAGE, protection, flags, NO_FILE, 0)
     if page >= NO_MEMORY:
         raise OSError(f"process {target.pid} gets no memory")
+    if page % PAGE or any(page in item for item in before) or not any(page in item for item in ranges(target.pid)):
+        raise DebuggerError(f"{session.name} could not call a function of the process")
     return page
+
+
+def ranges(pid: int) -> list[range]:
+    """The addresses that the process has mapped."""
+    with open(f"/proc/{pid}/maps", encoding="ascii", errors="replace") as maps:
+        return [range(*(int(number, 16) for number in line.split(maxsplit=1)[0].split("-"))) for line in maps]
 
 
 def add_pending_call(session: Session, target: Target, thread: int, code: int, page: int) -> None:
@@ -173,8 +200,10 @@ def known_page(target: Target) -> int | None:
     for mapping in mappings(target.pid):
         if mapping.path.startswith("/dev/zero") and mapping.end - mapping.start == PAGE:
             text = target.memory.read(mapping.start, PAGE)[machine.POINTERS.size :]
-            if text.startswith(MAGIC):
-                path = ast.literal_eval(text.partition(b"\n")[0][len(MAGIC) :].decode("ascii"))
-                if not os.path.lexists(f"/proc/{target.pid}/root{path}"):
-                    return mapping.start
+            try:
+                path = os.fsdecode(bytes.fromhex(text.removeprefix(MAGIC).partition(b"\n")[0].decode("ascii")))
+            except ValueError:
+                continue
+            if text.startswith(MAGIC) and not os.path.lexists(f"/proc/{target.pid}/root{path}"):
+                return mapping.start
     return None
