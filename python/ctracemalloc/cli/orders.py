@@ -185,11 +185,9 @@ def send_once(pid: int, code: str, is_done: Callable[[], bool], way: Way) -> str
         put_into(place, pid, code, passes_on=way.method != "remote-exec")
         if way.method == "remote-exec":
             remote_exec(pid, f"{place.inside}/order.py")
+            text = wait_until_done(pid, is_done, place.path("answer"), PATIENCE)
         else:
             text = run_by_debugger(pid, is_done, place, way)
-            if text != "":
-                return text
-        text = wait_until_done(pid, is_done, place.path("answer"), PATIENCE)
         if text != "":
             return text
         raise TimeoutError(
@@ -219,13 +217,21 @@ def put_into(place: Place, pid: int, code: str, passes_on: bool) -> None:
 
 
 def run_by_debugger(pid: int, is_done: Callable[[], bool], place: Place, way: Way) -> str:
-    """Have the main thread run the order; if that waits, another thread. The answer; "": none so far."""
-    pending.run_as_pending_call(pid, f"{place.inside}/order.py", way.method, way.report)
-    text = wait_until_done(pid, is_done, place.path("answer"), HASTE)
-    if text == "":
+    """Have the main thread run the order; if that waits, another thread. The answer; "": none.
+
+    A pending call is made again: a handler of a signal may have raised an exception before the order began.
+    """
+    until = time.monotonic() + PATIENCE
+    order = f"{place.inside}/order.py"
+    while time.monotonic() < until:
+        pending.run_as_pending_call(pid, order, way.method, way.report)
+        text = wait_until_done(pid, is_done, place.path("answer"), HASTE)
+        if text != "":
+            return text
         with contextlib.suppress(pending.NotNowError):
-            pending.run_in_thread(pid, f"{place.inside}/order.py", way.method, way.report)
-    return text
+            pending.run_in_thread(pid, order, way.method, way.report)
+            return wait_until_done(pid, is_done, place.path("answer"), PATIENCE)
+    return ""
 
 
 def method_for(pid: int, wanted: str) -> str:

@@ -24,8 +24,8 @@ from .target import Target, examine, reason_of_refusal, status_of
 PAGE = 4096
 MAGIC = b"#ctracemalloc "
 CODE_PAGE = PAGE - 8  # where in the page of the order the address of the page with the code is
-PATIENCE = 4.0  # seconds in which a thread must be found that may make the call
-PAUSE = 0.01  # seconds between two looks
+PATIENCE = 3.0  # seconds in which a thread must be found that may make the call
+PAUSE, LONGEST_PAUSE = 0.01, 0.2  # seconds between two looks: longer each time, because the process is stopped in each
 PROT_READ_WRITE, PROT_READ_EXECUTE = 3, 5
 MAP_PRIVATE_ANONYMOUS = 0x22
 MAP_SHARED_ANONYMOUS = 0x21  # shared, so that the page is a mapping of its own, which is found again
@@ -120,7 +120,7 @@ def reason_of(pid: int, session: Session, error: DebuggerError) -> OSError:
 
 def while_stopped(session: Session, target: Target, choose: Callable[[], int | None], do: Callable[[int], None]) -> None:
     """Stop the process at a moment at which a thread may make calls, and do it."""
-    until = time.monotonic() + PATIENCE
+    until, pause = time.monotonic() + PATIENCE, PAUSE
     while True:
         session.attach(target.pid)
         try:
@@ -135,7 +135,8 @@ def while_stopped(session: Session, target: Target, choose: Callable[[], int | N
                 raise
         finally:
             session.detach()
-        time.sleep(PAUSE)
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
 
 
 def require_interpreter(session: Session, target: Target, thread: int) -> None:
@@ -151,7 +152,7 @@ def require_interpreter(session: Session, target: Target, thread: int) -> None:
 
 def pages_of(session: Session, target: Target, thread: int, order: bytes) -> tuple[int, int]:
     """The addresses of the code, and of the order."""
-    page = known_page(target)
+    page = known_page(target, order)
     if page is None:
         code = map_page(session, target, thread, PROT_READ_EXECUTE, MAP_PRIVATE_ANONYMOUS)
         target.memory.write(code, machine.CODE)  # the kernel lets a process with the right to trace write there
@@ -195,11 +196,14 @@ def start_thread(session: Session, target: Target, thread: int, code: int, page:
         raise OSError(f"process {target.pid} could not start a thread")
 
 
-def known_page(target: Target) -> int | None:
-    """The page of an earlier order that has been carried out: its file is gone."""
+def known_page(target: Target, order: bytes) -> int | None:
+    """The page of the same order, or of an earlier one that has been carried out: its file is gone."""
     for mapping in mappings(target.pid):
         if mapping.path.startswith("/dev/zero") and mapping.end - mapping.start == PAGE:
-            text = target.memory.read(mapping.start, PAGE)[machine.POINTERS.size :]
+            data = target.memory.read(mapping.start, PAGE)
+            if data.startswith(order):
+                return mapping.start
+            text = data[machine.POINTERS.size :]
             try:
                 path = os.fsdecode(bytes.fromhex(text.removeprefix(MAGIC).partition(b"\n")[0].decode("ascii")))
             except ValueError:
