@@ -140,7 +140,7 @@ class WaysTest(ChildrenTest):
         """
         self.assert_same(self.write("program.py", source))
         children = self.children()
-        self.assertEqual([one.name for one in children], ["ForkPoolWorker-1", "ForkPoolWorker-2"])
+        self.assertEqual({one.name for one in children}, {"ForkPoolWorker-1", "ForkPoolWorker-2"})
         self.assertTrue(all(one.end == KILLED and one.signal == signal.SIGTERM for one in children))
         self.assertTrue(any(one.numbers is not None and one.numbers.size > 1_000_000 for one in children))
 
