@@ -8,7 +8,8 @@ from compare import refreshed, same_output
 class CompareTest(unittest.TestCase):
     def test_without_tolerance_only_what_varies_by_nature_may_differ(self):
         self.assertTrue(same_output("a  b 1\n\n", "a  b 1   \n"))
-        self.assertTrue(same_output("saved ctracemalloc-12.ctm, pid 12", "saved ctracemalloc-7.ctm, pid 7"))
+        self.assertTrue(same_output("saved ctracemalloc.12.ctm, pid 12", "saved ctracemalloc.7.ctm, pid 7"))
+        self.assertTrue(same_output("12  5 B  ctracemalloc.12.ctm  x", " 7  5 B  ctracemalloc.7.ctm  x"))
         self.assertTrue(same_output("began 2026-11-25 08:00:12 (6.5 s)", "began 2027-01-02 18:10:22 (0.1 s)"))
         for other in ("a b 1", "a  b 2", "a  b 1\nmore", "", "A  b 1"):
             self.assertFalse(same_output("a  b 1", other), other)

@@ -53,9 +53,9 @@ class SignatureTest(unittest.TestCase):
     def test_filters(self):
         shown = re.findall(r"^- `(\w+)(\(.*?\))`", section("Filters"), re.M)
         self.assertEqual(len(shown), 4)
-        for name, signature in shown:
+        for name, shown_arguments in shown:
             with self.subTest(name):
-                self.assertEqual(signature, plain_signature(getattr(ctracemalloc, name)))
+                self.assertEqual(shown_arguments, plain_signature(getattr(ctracemalloc, name)))
 
     def test_functions(self):
         found = functions_in_the_reference()

@@ -20,6 +20,7 @@ COMMANDS = (  # in the order of the help
     "merge",
     "attach",
     "detach",
+    "rss",
     "doctor",
     "completion",
 )
