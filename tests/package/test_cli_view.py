@@ -423,10 +423,11 @@ class InputTest(ViewTest):
     def test_bad_files(self):
         Path("bad.ctm").write_bytes(Path("1.ctm").read_bytes()[:-7])
         Path("text").write_text("hello", encoding="utf-8")
+        Path("empty").mkdir()
         for command in ("report", "tree", "diff 1.ctm", "timeline"):
             self.refused(f"{command} missing.ctm", "missing.ctm: No such file or directory", status=3)
             self.refused(f"{command} text", "text: ", status=3)
-            self.refused(f"{command} .", ".: ", status=3)
+            self.refused(f"{command} empty", "empty: ", status=3)
             self.refused(f"{command} bad.ctm", "bad.ctm: ", status=3)
 
     def test_bad_options(self):
