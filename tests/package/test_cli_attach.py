@@ -171,7 +171,7 @@ class AttachTest(ProgramTest):
         self.assertEqual(self.order(program, "detach", program.pid), (0, ""))
         self.assertEqual(list(self.folder.glob("ctracemalloc/*.box")), [])
         done = self.python("-m", "ctracemalloc", "detach", program.pid)
-        self.assertEqual(done.returncode, 2)
+        self.assertEqual(done.returncode, 3)
         program.grow()
 
     def assert_refused(self, pid, *words, **options):
@@ -206,7 +206,7 @@ class AttachTest(ProgramTest):
         status, errors = self.order(program, "attach", program.pid, "--count", "1")
         if "may not be looked into" in errors:
             self.skipTest(f"no right to run code in another process here: {errors}")
-        self.assertEqual((status, len(errors.splitlines())), (2, 1), errors)
+        self.assertEqual((status, len(errors.splitlines())), (3, 1), errors)
         self.assertIn(f"process {program.pid} could not do it: ModuleNotFoundError: ", errors)
         program.process.kill()
         self.assertEqual(program.process.stderr.read(), "")

@@ -3,6 +3,7 @@
 import json
 import mmap
 import os
+import platform
 import random
 import re
 import subprocess
@@ -184,8 +185,10 @@ class TestPrograms(ResidentTest):
         self.assertGreater(sizes["libc_in_use"], 15 * MB)
         self.assertGreater(sizes["libc_free"], 13 * MB)
         if own:
-            self.assertLess(abs(sizes["libc_in_use"] - own["uordblks"]), own["uordblks"] / 50)
-            self.assertLess(abs(sizes["libc_free"] - own["fordblks"]), own["fordblks"] / 50)
+            # From 2.42 on libc's caches of threads keep much more, which counts as in use here and as free there.
+            part = 50 if tuple(map(int, platform.libc_ver()[1].split("."))) < (2, 42) else 14
+            self.assertLess(abs(sizes["libc_in_use"] - own["uordblks"]), own["uordblks"] / part)
+            self.assertLess(abs(sizes["libc_free"] - own["fordblks"]), own["fordblks"] / part)
 
     def test_mappings(self):
         """Files, changed and not; shared memory; the zero page; stacks."""
