@@ -36,8 +36,8 @@ ENVIRONMENT = {
 }
 SETTINGS = (
     "Long options can be set for good in the nearest pyproject.toml with a table [tool.ctracemalloc] (for all commands that "
-    "have the option) or [tool.ctracemalloc.COMMAND], from the current directory upwards: limit = 20. The environment comes after "
-    "the file, and the command line after both. `ctracemalloc doctor` prints them with their sources."
+    "have the option) or [tool.ctracemalloc.COMMAND], from the current directory upwards: limit = 20. The environment comes "
+    "after the file, and the command line after both. `ctracemalloc doctor` prints them with their sources."
 )
 STATUS_OF_RUN = "That of the program. 2 can also mean that the program could not be started."
 
@@ -134,9 +134,8 @@ def page_of_command(command: str, parser: argparse.ArgumentParser, summary: str)
 
 
 def main_page(parser: argparse.ArgumentParser, summaries: dict[str, str]) -> str:
-    body = section(
-        "SYNOPSIS", [*lines_of(f"{PROGRAM} COMMAND [options] [arguments]"), ".br", *lines_of(f"{PROGRAM} --version")]
-    )
+    synopsis = [*lines_of(f"{PROGRAM} COMMAND [options] [arguments]"), ".br", *lines_of(f"{PROGRAM} --version")]
+    body = section("SYNOPSIS", synopsis)
     body += section("DESCRIPTION", lines_of(f"{parser.description} `python -m {PROGRAM}` is the same command."))
     commands = []
     for command, summary in summaries.items():
