@@ -11,10 +11,9 @@ from itertools import chain, pairwise
 from typing import NamedTuple, TypeAlias
 
 from .._ctracemalloc import CallTree, Snapshot, Statistic, Traceback
-from ..places.files import OWN, CodeFile
 from ..places.patterns import Patterns
 from .figures import LIVE, NONE, Figures, figures_at, measured, own_columns, total_columns
-from .frames import LINENO, TRACEBACK, Frames, Identity, Place
+from .frames import LINENO, NO_PLACE, TRACEBACK, Frames, Identity, Place
 
 LABEL = "label:"
 ALL = 1 << 62  # rows
@@ -193,9 +192,6 @@ def traceback_table(snapshots: Sequence[Snapshot], view: View) -> Table:
         node = nodes[index]
         rows.append(Row(frames.place(tree.frame[node]), tuple(figures_at(column, node) for column in columns), node))
     return table_with(rows, ranked, parts, tree)
-
-
-NO_PLACE = Place(CodeFile(OWN, "", ""))
 
 
 def unfolded_nodes(tree: CallTree, frames: Frames, view: View) -> Sequence[int]:
