@@ -19,6 +19,10 @@ from run import BUILD, HERE, ROOT, describe
 BLOCKS = 10_000_000
 OBJECTS = 3_000_000
 READING = 0.010  # seconds for a query of a snapshot of 10,000 sites
+PATHS = (48_000, 817_000)  # of calls: about 100,000 and 1,700,000 tracebacks
+A_TRACEBACK = 1e-6  # seconds for a query of a tree
+LOAD_AND_TREE = 2 / 1_700_000  # the same for loading its file as well
+COMMAND = 0.09  # seconds until a report of a small file is printed
 CALLS = {  # seconds
     "get_traced_memory()": 100e-9, "start()": 0.005, "stop()": 0.005, "stop(), all blocks live": 0.005,
 }  # fmt: skip
@@ -75,6 +79,25 @@ def measure_reading(python, table, sites, blocks, nframe, rounds):
     return part
 
 
+def measure_tree(python, table, paths, rounds):
+    part = run_part(python, "tree", paths, rounds)
+    count = part["tracebacks"]
+    for call, seconds in part["seconds"].items():
+        target = count * (LOAD_AND_TREE if call == "Snapshot.load(path).call_tree()" else A_TRACEBACK)
+        table.add(f"{count:,} tracebacks: `{call}`", seconds, duration(seconds), target, f"≤ {duration(target)}")
+    return part
+
+
+def measure_command(python, table, paths, rounds):
+    """Of the command line, over an empty interpreter."""
+    part = run_part(python, "command", paths, rounds)
+    for command, seconds in part["seconds"].items():
+        small = "small" in command
+        what = f"`ctracemalloc {command}`" if small else f"{part['tracebacks']:,} tracebacks: `ctracemalloc {command}`"
+        table.add(what, seconds, duration(seconds), COMMAND if small else None, f"≤ {duration(COMMAND)}")
+    return part
+
+
 def measure_calls(python, table, blocks):
     part = run_part(python, "calls", blocks, 5)
     for call, seconds in part.items():
@@ -123,6 +146,9 @@ def main():
     sizes = [(10_000, 1, 15), (10_000, 25, 15), (100_000, 1, 5), (1_000_000, 1, 3)]
     for sites, nframe, rounds in sizes[:3] if options.quick else sizes:
         parts.append(measure_reading(python, table, sites, blocks, nframe, rounds))
+    for paths in PATHS[:1] if options.quick else PATHS:
+        parts.append(measure_tree(python, table, paths, 5))
+    parts.append(measure_command(python, table, PATHS[0], 5))
     parts.append(measure_calls(python, table, blocks))
     for kind in HEAPS:
         parts.append(measure_heap(python, table, kind, objects))

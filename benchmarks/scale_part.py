@@ -5,9 +5,13 @@ first line and name. Its one line allocates all blocks of the site into a row of
 sites has N pairs (traceback, block size) and almost nothing else.
 """
 
+import array
 import gc
 import json
 import os
+import random
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -23,6 +27,11 @@ CHAIN = """
 def call(chain, function, places, row):
     chain[0](chain[1:], function, places, row) if chain else function(places, row)
 """
+WALK = """
+def call(path, functions, held):
+    functions[path[0]](path[1:], functions, held) if path else held.append(new(size))
+"""
+FUNCTIONS = 2000  # of the program with many tracebacks
 
 
 def compile_function(source):
@@ -109,6 +118,78 @@ def measure_reading(sites, blocks, nframe, rounds):
     os.rmdir(os.path.dirname(path))
     counts = {"blocks": len(snapshot.traces), "groups": len(snapshot.statistics("traceback")), "file_bytes": file_bytes}
     return {"seconds": seconds, **counts}
+
+
+def fill_tracebacks(paths):
+    """A block for each of the random paths of calls, of 2 to 11 functions; 40 paths in a row begin alike."""
+    chance, template, held = random.Random(1), compile_function(WALK), []
+    functions = [place_in(template, i // 4, 1 + i % 4 * 10, size=20 + i % 100) for i in range(FUNCTIONS)]
+
+    def pick(least, most):
+        return tuple(chance.randrange(FUNCTIONS) for _ in range(chance.randint(least, most)))
+
+    for number in range(paths):
+        if number % 40 == 0:
+            stem = pick(1, 8)
+        path = stem + pick(1, 3)
+        functions[path[0]](path[1:], functions, held)
+    return held
+
+
+def measure_tree(paths, rounds):
+    """Measures the calling-context tree of a file, from the file on."""
+    import ctracemalloc as module
+
+    path = os.path.join(tempfile.mkdtemp(), "snapshot.ctm")
+    module.start(30)
+    held = fill_tracebacks(paths)
+    snapshot = module.take_snapshot()
+    module.stop()
+    snapshot.dump(path)
+    del held[:]
+    tree = snapshot.call_tree()
+    files = array.array("I", [tree.function_filename[function] for function in tree.frame_function])
+    wanted = bytes(file % 2 for file in files)
+    seconds = {
+        "Snapshot.load(path).call_tree()": best(lambda: module.Snapshot.load(path).call_tree(), rounds),
+        "Snapshot.load(path)": best(lambda: module.Snapshot.load(path), rounds),
+        "call_tree()": best(snapshot.call_tree, rounds),
+        "call_tree(older)": best(lambda: snapshot.call_tree(snapshot), rounds),
+        "tree.group(by file)": best(lambda: tree.group(files, len(tree.strings)), rounds),
+        "tree.select(half of the frames)": best(lambda: tree.select(wanted, any_frame=True), rounds),
+    }
+    file_bytes = os.path.getsize(path)
+    os.unlink(path)
+    os.rmdir(os.path.dirname(path))
+    return {"seconds": seconds, "tracebacks": len(tree) - 1, "file_bytes": file_bytes}
+
+
+def measure_command(paths, rounds):
+    """Measures commands over an empty interpreter: a report of a small file, views of a large one."""
+    import ctracemalloc as module
+
+    folder = tempfile.mkdtemp()
+    small, large = (os.path.join(folder, name) for name in ("small.ctm", "large.ctm"))
+    module.Snapshot([(0, 10, (("a.py", 1),), 1)], 1).dump(small)
+    module.start(30)
+    held = fill_tracebacks(paths)
+    snapshot = module.take_snapshot()
+    module.stop()
+    snapshot.dump(large)
+    del held[:]
+
+    def command(*arguments):
+        subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL, cwd=folder)
+
+    def seconds_of(*arguments):
+        return best(lambda: command("-m", "ctracemalloc", *arguments), rounds) - empty
+
+    empty = best(lambda: command("-c", "pass"), 5 * rounds)
+    seconds = {"report (small file)": seconds_of("report", small)}
+    for words in ("report", "report -k traceback", "report -k module --cumulative", "tree"):
+        seconds[words] = seconds_of(*words.split(), large)
+    shutil.rmtree(folder)
+    return {"seconds": seconds, "tracebacks": len(snapshot.call_tree()) - 1}
 
 
 def measure_calls(blocks, rounds):
@@ -198,7 +279,13 @@ def measure_memory(tracer, kind, count):
 
 
 def main():
-    parts = {"reading": measure_reading, "calls": measure_calls, "memory": measure_memory}
+    parts = {
+        "reading": measure_reading,
+        "tree": measure_tree,
+        "command": measure_command,
+        "calls": measure_calls,
+        "memory": measure_memory,
+    }
     arguments = [int(word) if word.isdecimal() else word for word in sys.argv[2:]]
     print(json.dumps(parts[sys.argv[1]](*arguments)))
 

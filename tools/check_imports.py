@@ -38,7 +38,7 @@ COMPONENTS = {
     "": {"_ctracemalloc", "_install", "_losses", "_provide", "blackbox", "recording"},
     "places": set(),
     "model": {"", "_ctracemalloc", "_losses", "blackbox", "recording", "places"},
-    "render": {"", "_ctracemalloc", "_losses", "_words", "blackbox", "recording", "places", "model"},
+    "render": {"", "_ctracemalloc", "_losses", "_words", "formats", "blackbox", "recording", "places", "model"},
     "tui": {"", "_ctracemalloc", "_losses", "_words", "formats", "blackbox", "recording", "places", "model", "render"},
     "run": {"", "_ctracemalloc", "_messages", "_words", "formats", "blackbox", "recording", "model", "render"},
     "_startup": {"", "_messages", "run"},

@@ -38,7 +38,7 @@ def execute(parsed: argparse.Namespace) -> int:
 
 def code_for(shell: str) -> str:
     try:
-        import shtab  # type: ignore[import-not-found]  # imported late: 57 ms
+        import shtab  # imported late: 57 ms
     except ImportError:
         raise ImportError(EXTRA) from None
 

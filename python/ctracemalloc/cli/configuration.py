@@ -9,7 +9,6 @@ setting becomes the default of its option, so the option's own check decides whe
 import argparse
 import difflib
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -38,6 +37,7 @@ class Setting(NamedTuple):
     value: Any
     source: str  # the file, or the name of the variable
     command: str  # "": of all commands
+    known: bool = True  # does a command have the option?
 
 
 def apply(parser: argparse.ArgumentParser, command: str) -> None:
@@ -100,6 +100,20 @@ def settings(command: str) -> Iterator[Setting]:
     """All settings that a command sees, the later ones more important."""
     yield from settings_of_file(command)
     yield from settings_of_environment()
+
+
+def all_settings() -> Iterator[Setting]:
+    """Those of all commands, each once; in the environment there may be some that no command has."""
+    known = known_names()
+    every = set().union(*known.values())
+    seen = set()
+    for command in COMMANDS:
+        for setting in settings_of_file(command):
+            if (setting.name, setting.command) not in seen:
+                seen.add((setting.name, setting.command))
+                yield setting
+    for setting in settings_of_environment():
+        yield setting._replace(known=setting.name in every)
 
 
 def known_names() -> dict[str, set[str]]:
@@ -171,10 +185,15 @@ def table_of(path: str) -> Mapping[str, Any]:
     try:
         with open(path, "rb") as file:
             text = file.read()
-        if b"ctracemalloc" not in text:
-            return {}
+    except OSError:
+        return {}
+    if b"ctracemalloc" not in text:
+        return {}
+    import tomllib  # imported late: most folders have no such file
+
+    try:
         table = tomllib.loads(text.decode("utf-8")).get("tool", {}).get("ctracemalloc", {})
-    except (OSError, UnicodeDecodeError):
+    except UnicodeDecodeError:
         return {}
     except tomllib.TOMLDecodeError as error:
         raise FileError(f"{path}: {error}") from None

@@ -36,7 +36,6 @@ def execute(parsed: argparse.Namespace) -> int:
         shown = table._replace(rows=table.rows[: view.limit])
         print_document(diff_document(shown, view, snapshots, paths), parsed.format)
     else:
-        source_text = not parsed.no_source
-        lines = diff_lines(table, snapshots, view, style_of(parsed), names=paths, samples=True, source=source_text)
-        print_lines(lines)
+        style = style_of(parsed, loaded[-1].run)
+        print_lines(diff_lines(table, snapshots, view, style, names=paths, samples=True))
     return limits.check_diff(parsed, table.totals, view)

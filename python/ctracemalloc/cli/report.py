@@ -32,12 +32,11 @@ def execute(parsed: argparse.Namespace) -> int:
         lines = format_report(
             source.snapshot,
             view,
-            style_of(parsed),
+            style_of(parsed, source.run),
             run=source.run,
             name=source.path,
             newest=source.newest,
             only=bool(parsed.sort or parsed.measure or parsed.cumulative),
-            source=not parsed.no_source,
         )
         print_lines(lines)
     return limits.check_report(parsed, source, view)

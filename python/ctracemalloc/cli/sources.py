@@ -20,6 +20,7 @@ from ..model.figures import ALLOCATED, FREED, PEAK
 from ..model.origin import run_of, run_of_black_box, run_of_moment
 from ..recording import writing
 from ..recording.reading import Recording
+from .progress import working
 
 READERS = {kinds.SNAPSHOT: "report", kinds.RECORDING: "timeline", kinds.BLACK_BOX: "attach"}
 STDIN = "-"
@@ -51,7 +52,7 @@ def load(path: str | None, at: float | None = None) -> Source:
         return load(newest_file(), at)._replace(newest=True)
     with opened(path) as real:
         kind = kinds.kind_of(real) or kinds.SNAPSHOT
-        with naming(path, kind, real):
+        with naming(path, kind, real), working(f"reading {path}"):
             snapshot, run = read(real, kind, at)
     return Source(path, kind, snapshot, run)
 

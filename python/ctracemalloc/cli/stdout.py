@@ -3,14 +3,20 @@
 import argparse
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+from ..formats.sources import stored_in
 from ..render.documents import Document, csv_lines
 from ..render.text.style import Style, is_terminal
 
 
-def style_of(parsed: argparse.Namespace) -> Style:
-    return Style.for_stream(sys.stdout, parsed.no_color)
+def style_of(parsed: argparse.Namespace, run: Mapping[str, Any] | None = None) -> Style:
+    """run: the facts of the file whose lines of source are shown."""
+    style = Style.for_stream(sys.stdout, parsed.no_color)
+    style.with_source = not getattr(parsed, "no_source", False)
+    style.digests = stored_in(run or {})
+    return style
 
 
 def on_terminal() -> bool:

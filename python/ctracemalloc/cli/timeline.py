@@ -40,11 +40,9 @@ def execute(parsed: argparse.Namespace) -> int:
             if parsed.output is not None:
                 write_moment(recording, parsed)
             elif parsed.format == "text":
-                style, source = style_of(parsed), not parsed.no_source
+                style = style_of(parsed)
                 title = path if parsed.file is not None else f"{path}, the newest recording here"
-                print_lines(
-                    format_recording(recording, view, style, start=parsed.start, end=parsed.end, name=title, source=source)
-                )
+                print_lines(format_recording(recording, view, style, start=parsed.start, end=parsed.end, name=title))
             else:
                 first, last = Ticks(recording.times, recording.interval).range(parsed.start, parsed.end)
                 times = recording.times

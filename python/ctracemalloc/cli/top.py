@@ -136,5 +136,5 @@ def print_look(parsed: argparse.Namespace) -> int:
         document = report_document(table_of([snapshot], view), view, snapshot, path, run)
         print_document({**document, "command": "top"}, "json")
     else:
-        print_lines(format_report(snapshot, view, style_of(parsed), run=run, name=path, source=not parsed.no_source))
+        print_lines(format_report(snapshot, view, style_of(parsed, run), run=run, name=path))
     return 0

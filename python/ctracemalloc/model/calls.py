@@ -14,6 +14,7 @@ from .frames import FOLDED, Frames, Place
 from .table import Part, View
 
 ROOT = 0
+HIDDEN_PERCENT = 1  # of the whole
 
 
 class Node(NamedTuple):
@@ -28,7 +29,7 @@ class Node(NamedTuple):
 class Calls(NamedTuple):
     nodes: dict[int, Node]  # the shown ones by their ids, each behind its parent
     children: dict[int, list[int]]  # of the shown ones, the largest first
-    hidden: dict[int, int]  # bytes in the calls below a shown node that are not shown; only those with any
+    hidden: dict[int, int]  # bytes in calls below a shown node that are not shown: the root's, and those of HIDDEN_PERCENT
     number: int  # of all nodes with blocks
     whole: Figures
     is_diff: bool
@@ -48,15 +49,17 @@ def calls_of(snapshots: Sequence[Snapshot], view: View) -> Calls:
             children.setdefault(tree.parent[number], []).append(number)
     for below in children.values():
         below.sort(key=lambda number: (-abs(ranks[number]), number))
-    own_sizes = measured(own_columns(tree), view.measure)[0]
-    hidden = {
-        number: sizes[number] - own_sizes[number] - sum(sizes[child] for child in children.get(number, ())) for number in kept
-    }
+    own_sizes, least = measured(own_columns(tree), view.measure)[0], abs(sizes[ROOT]) * HIDDEN_PERCENT / 100
+    hidden = {}
+    for number in kept:
+        size = sizes[number] - own_sizes[number] - sum(sizes[child] for child in children.get(number, ()))
+        if size and (number == ROOT or abs(size) >= least):
+            hidden[number] = size
     with_blocks = sum(map(bool, sizes)) if not view.by_count else sum(map(bool, blocks))
     return Calls(
         nodes,
         children,
-        {number: size for number, size in hidden.items() if size},
+        hidden,
         with_blocks,
         nodes[ROOT].total,
         tree.newer is not None,

@@ -109,7 +109,8 @@ def order_of(place: Place) -> tuple[object, ...]:
 
 def arranged(rows: Sequence[Row], parts: Sequence[Part], view: View) -> Table:
     ranked = Ranking(view, parts[-1].total.amount(view.measure)[0])
-    shown = ranked.largest((amounts_of(row.history, view) for row in rows), lambda index: order_of(rows[index].place))
+    amounts = enumerate(amounts_of(row.history, view) for row in rows)
+    shown = ranked.largest(amounts, lambda index: order_of(rows[index].place))
     return table_with([rows[index] for index in shown], ranked, parts, None)
 
 
@@ -140,19 +141,24 @@ class Ranking:
         self.number = 0
         self.below = 0
 
-    def largest(self, rows: Iterable[Sequence[Amount]], tie: Callable[[int], tuple[object, ...]]) -> list[int]:
-        """Indexes of the rows to show, in their order. tie: of two rows with equal amounts the greater one comes first."""
-        keys = {}
-        for index, amounts in enumerate(rows):
+    def largest(self, rows: Iterable[tuple[int, Sequence[Amount]]], tie: Callable[[int], tuple[object, ...]]) -> list[int]:
+        """The numbers of the rows to show, in their order.
+
+        rows: each with its number. tie: of two rows with equal amounts the greater one comes first.
+        """
+        ranked = nlargest(self.view.limit, self.candidates(rows), key=lambda item: (item[0], tie(item[1])))
+        return [number for _key, number in ranked]
+
+    def candidates(self, rows: Iterable[tuple[int, Sequence[Amount]]]) -> Iterable[tuple[tuple[int, ...], int]]:
+        for number, amounts in rows:
             key = self.key(amounts)
             if key is None:
                 continue
             self.number += 1
             if abs(key[self.view.by_count]) < self.least:
                 self.below += 1
-                continue
-            keys[index] = key
-        return nlargest(min(self.view.limit, len(keys)), keys, key=lambda index: (keys[index], tie(index)))
+            else:
+                yield key, number
 
     def key(self, amounts: Sequence[Amount]) -> tuple[int, ...] | None:
         """What rows are sorted by; None: it is no row."""
@@ -178,27 +184,28 @@ def traceback_table(snapshots: Sequence[Snapshot], view: View) -> Table:
     trees = [tree] if tree.older is None or tree.newer is None else [tree.older, tree.newer]
     parts = [Part(part, view) for part in trees]
     frames, columns = parts[-1].frames, [own_columns(part.tree) for part in parts]
-    nodes, folded = unfolded_nodes(tree, frames, view), folded_rows(parts, view)
-    amounts = [list(zip(*measured(column, view.measure), strict=True)) for column in columns]
     ranked = Ranking(view, parts[-1].total.amount(view.measure)[0])
-    of_nodes = ([part[node] for part in amounts] for node in nodes)
-    of_folded = (amounts_of(row.history, view) for row in folded)
-    shown = ranked.largest(chain(of_nodes, of_folded), lambda index: (-index,))
+    folded = folded_rows(parts, view)
+    of_folded = enumerate((amounts_of(row.history, view) for row in folded), len(tree))
+    shown = ranked.largest(chain(amounts_of_nodes(columns, tree, frames, view), of_folded), lambda node: (-node,))
     rows = []
-    for index in shown:
-        if index >= len(nodes):
-            rows.append(folded[index - len(nodes)])
-            continue
-        node = nodes[index]
-        rows.append(Row(frames.place(tree.frame[node]), tuple(figures_at(column, node) for column in columns), node))
+    for node in shown:
+        if node >= len(tree):
+            rows.append(folded[node - len(tree)])
+        else:
+            rows.append(Row(frames.place(tree.frame[node]), tuple(figures_at(column, node) for column in columns), node))
     return table_with(rows, ranked, parts, tree)
 
 
-def unfolded_nodes(tree: CallTree, frames: Frames, view: View) -> Sequence[int]:
+def amounts_of_nodes(
+    columns: Sequence[Sequence[memoryview]], tree: CallTree, frames: Frames, view: View
+) -> Iterable[tuple[int, tuple[Amount, ...]]]:
+    """(node, its amount in each snapshot) of all nodes but the folded ones."""
+    amounts = zip(*(zip(*measured(column, view.measure), strict=True) for column in columns), strict=True)
     if not view.fold:
-        return range(len(tree))
+        return enumerate(amounts)
     folded = frames.folded()
-    return [node for node, frame in enumerate(tree.frame) if not folded[frame]]
+    return ((node, of_node) for node, of_node in enumerate(amounts) if not folded[tree.frame[node]])
 
 
 def folded_rows(parts: Sequence[Part], view: View) -> list[Row]:

@@ -27,7 +27,7 @@ Document: TypeAlias = dict[str, Any]
 
 def report_document(table: Table, view: View, snapshot: Snapshot, file: str, run: Mapping[str, Any]) -> Document:
     return {
-        **head("report", view),
+        **head_of_view("report", view),
         "file": file,
         **facts(snapshot),
         "run": {name: value for name, value in run.items() if is_plain(value)},
@@ -44,7 +44,7 @@ def report_document(table: Table, view: View, snapshot: Snapshot, file: str, run
 def diff_document(table: Table, view: View, snapshots: Sequence[Snapshot], files: Sequence[str]) -> Document:
     """Of two or more snapshots, the oldest first. Differences are from the first to the last."""
     return {
-        **head("diff", view),
+        **head_of_view("diff", view),
         "files": list(files),
         "base": files[0],
         "estimated": any(snapshot.sample_interval is not None for snapshot in snapshots),
@@ -71,7 +71,7 @@ def timeline_document(recording: Recording, ends: tuple[int, int], table: Table,
     """ends: indexes of the first and the last moment; rows are what changed between them."""
     moments = recording.totals()
     return {
-        **head("timeline", view),
+        **head_of_view("timeline", view),
         "file": file,
         "began": recording.started,
         "interval": recording.interval,
@@ -91,7 +91,7 @@ def timeline_document(recording: Recording, ends: tuple[int, int], table: Table,
 def tree_document(calls: Calls, view: View, files: Sequence[str]) -> Document:
     """Rows are nodes, each behind its parent; `size` and so on are totals of a node with all that it called."""
     return {
-        **head("tree", view),
+        **head_of_view("tree", view),
         "files": list(files),
         "difference": calls.is_diff,
         "totals": dict(zip(NAMES, calls.whole, strict=True)),
@@ -111,15 +111,12 @@ def node_of(node: Node, view: View) -> Document:
     }
 
 
-def head(command: str, view: View) -> Document:
-    return {
-        "schema": SCHEMA,
-        "command": command,
-        "version": __version__,
-        "key": view.key,
-        "measure": view.measure,
-        "cumulative": view.cumulative,
-    }
+def head(command: str) -> Document:
+    return {"schema": SCHEMA, "command": command, "version": __version__}
+
+
+def head_of_view(command: str, view: View) -> Document:
+    return {**head(command), "key": view.key, "measure": view.measure, "cumulative": view.cumulative}
 
 
 def facts(snapshot: Snapshot) -> Document:

@@ -13,6 +13,7 @@ import ctracemalloc
 
 from .._messages import complain, write_stderr
 from ..formats import compression, kinds, output
+from ..formats.sources import digests_of
 from ..model.sums import peak_stands_out
 from ..render.text.snapshot import format_peak, format_snapshot
 from ..render.text.style import Style, current_folder, encoding_of, width_of
@@ -56,6 +57,7 @@ class ReportWriter:
             "peak": numbers.peak,
             "tracer": numbers.tracer,
         }
+        self.add_digests(snapshot)
         path = self.save(snapshot)
         if path and os.path.dirname(path) == current_folder():
             path = os.path.basename(path)
@@ -67,6 +69,13 @@ class ReportWriter:
             write_stderr("\n".join(lines) + "\n", self.encoding)
             return
         complain(f"no memory for the report: {numbers.peak} bytes at the peak; {path or 'no file'}")
+
+    def add_digests(self, snapshot: ctracemalloc.Snapshot) -> None:
+        """So that a report can tell whether a line of source is still what it was."""
+        try:
+            snapshot.run["sources"] = digests_of(snapshot._filenames(), self.folder)
+        except Exception:  # no memory, an audit hook of the program that forbids files: the snapshot has no digests
+            pass
 
     def save(self, snapshot: ctracemalloc.Snapshot) -> str:
         """Write the snapshot. Returns its path; "": it was not written, and the user has been told."""

@@ -82,8 +82,8 @@ class Branch(NamedTuple):
 
 
 class TreePage(Page):
-    def __init__(self, branches: Branches, title: str, *, source_lines: bool = True, folder: str | None = None) -> None:
-        self.branches, self.title, self.source_lines, self.folder = branches, title, source_lines, folder
+    def __init__(self, branches: Branches, title: str, *, folder: str | None = None) -> None:
+        self.branches, self.title, self.folder = branches, title, folder
         self.cursor = Cursor()
         self.prompt: Prompt | None = None
         self.overlay: TextPage | None = None
@@ -213,7 +213,7 @@ class TreePage(Page):
 
     def show_source(self) -> None:
         traceback = self.branches.tree.traceback(self.current.number)
-        self.overlay = TextPage(lambda style: traceback_lines(traceback, style, self.source_lines))
+        self.overlay = TextPage(lambda style: traceback_lines(traceback, style))
 
     def help(self) -> None:
         self.overlay = TextPage(lambda style: [[(text, PLAIN)] for line in HELP.splitlines() for text in style.prose(line)])
@@ -293,7 +293,7 @@ class TreePage(Page):
 
     def source_line(self, one: Branch, style: Style) -> Line:
         place = self.branches.node(one.number).place
-        if not self.source_lines or place is None or one.folded > 1 or one.hidden or not place.lineno:
+        if place is None or one.folded > 1 or one.hidden or not place.lineno:
             return []
         return [(source_text(Frame((place.filename, place.lineno)), style, 0), DIM)]
 

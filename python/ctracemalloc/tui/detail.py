@@ -15,7 +15,7 @@ from .page import BOLD, DIM, PLAIN, Line
 AROUND = 3  # lines of source before and behind
 
 
-def detail_lines(watch: Watch, node: int, selection: Selection, style: Style, source: bool) -> list[Line]:
+def detail_lines(watch: Watch, node: int, selection: Selection, style: Style) -> list[Line]:
     tree = watch.tree_of(watch.newest, selection)
     mark = own_columns(watch.tree_of(watch.mark, selection))
     now = figures_at(own_columns(tree), node)
@@ -29,15 +29,13 @@ def detail_lines(watch: Watch, node: int, selection: Selection, style: Style, so
         f"ever allocated {format_bytes(now.allocated_size)} in {counted(now.allocated_blocks, 'block')}",
     ]
     lines: list[Line] = [[(part, BOLD)] for text in texts for part in style.prose(text)]
-    return [*lines, [], *traceback_lines(tree.traceback(node), style, source)]
+    return [*lines, [], *traceback_lines(tree.traceback(node), style)]
 
 
-def traceback_lines(traceback: Traceback, style: Style, source: bool) -> list[Line]:
+def traceback_lines(traceback: Traceback, style: Style) -> list[Line]:
     """The most recent frame first."""
-    lines: list[Line] = [
-        [(line, DIM if line.startswith("    ") else PLAIN)] for line in format_frames(traceback, style, source)
-    ]
-    return [*lines, [], *context_lines(traceback, style)] if source else lines
+    lines: list[Line] = [[(line, DIM if line.startswith("    ") else PLAIN)] for line in format_frames(traceback, style)]
+    return [*lines, [], *context_lines(traceback, style)] if style.with_source else lines
 
 
 def context_lines(traceback: Traceback, style: Style) -> list[Line]:

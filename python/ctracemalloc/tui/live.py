@@ -233,7 +233,7 @@ class LivePage(Page):
 
     def open_traceback(self, node: int) -> None:
         def make(style: Style) -> list[Line]:
-            return detail_lines(self.watch, node, self.level.selection, style, self.source_lines)
+            return detail_lines(self.watch, node, self.level.selection, style)
 
         self.overlay = TextPage(make)
 
@@ -359,7 +359,9 @@ class LivePage(Page):
     # --- lines ---
 
     def style(self, width: int | None) -> Style:
-        return Style(False, width, folder=self.folder)
+        style = Style(False, width, folder=self.folder)
+        style.with_source = self.source_lines
+        return style
 
     def lines(self, width: int, height: int) -> list[Line]:
         style = self.style(max(width, 1))

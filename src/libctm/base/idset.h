@@ -49,6 +49,13 @@ static inline uint64_t ctmi_hash_mix(uint64_t x)
     return x ^ (x >> 31);
 }
 
+/* Starts to load the slot of `hash` into the cache, for an addition soon after. A set larger than the caches is as slow
+ * as memory is; many loads at once take little more time than one. */
+static inline void ctmi_idset_prefetch(const struct ctmi_idset *set, uint64_t hash)
+{
+    __builtin_prefetch(&set->ids[hash & set->mask], 1);
+}
+
 /* Returns the id in the set that is equal to `id`; if there is none, adds `id` and returns it. */
 static inline uint32_t ctmi_idset_add(struct ctmi_idset *set, uint32_t id, uint64_t hash,
                                       ctmi_idset_equal *equal, const void *context)

@@ -234,23 +234,43 @@ static bool same_content(const void *context, uint32_t a, uint32_t b)
     return one == two && memcmp(first, second, one) == 0;
 }
 
+enum { BATCH = 16 }; /* rows whose slots are loaded at once */
+
+/* Adds the rows from `first` to before `end`, at most BATCH, to the set. Returns the first that is a duplicate, or 0. */
+static uint32_t add_batch(const struct table *table, struct ctmi_idset *set, uint32_t first,
+                          uint32_t end)
+{
+    uint64_t hashes[BATCH];
+    for (uint32_t id = first; id < end; id++) {
+        size_t length;
+        const char *content = row_content(table, id, &length);
+        hashes[id - first] = hash_bytes(content, length);
+        ctmi_idset_prefetch(set, hashes[id - first]);
+    }
+    for (uint32_t id = first; id < end; id++) {
+        if (ctmi_idset_add(set, id, hashes[id - first], same_content, table) != id) {
+            return id;
+        }
+    }
+    return 0;
+}
+
 static ctm_status check_unique(struct ctmi_reader *reader, const struct table *table)
 {
     struct ctmi_idset set;
-    const enum ctmi_file_kind kind = ctmi_file_kind_of(table->table);
+    uint32_t duplicate = 0, end;
     ctm_status status = ctmi_idset_init(&set, table->count - 1);
     if (status != CTM_OK) {
         return status;
     }
-    for (uint32_t id = 1; id < table->count && status == CTM_OK; id++) {
-        size_t length;
-        const char *content = row_content(table, id, &length);
-        if (ctmi_idset_add(&set, id, hash_bytes(content, length), same_content, table) != id) {
-            status = ctmi_reader_fail_row(reader, kind, id, 0, "a duplicate row");
-        }
+    for (uint32_t first = 1; first < table->count && duplicate == 0; first = end) {
+        end = table->count - first < BATCH ? table->count : first + BATCH;
+        duplicate = add_batch(table, &set, first, end);
     }
     ctmi_idset_free(&set);
-    return status;
+    return duplicate == 0 ? CTM_OK
+                          : ctmi_reader_fail_row(reader, ctmi_file_kind_of(table->table), duplicate,
+                                                 0, "a duplicate row");
 }
 
 /* Sites are not checked: two may have the same content, because they are not interned. */

@@ -276,6 +276,9 @@ static PyMethodDef snapshot_methods[] = {
      METH_FASTCALL | METH_KEYWORDS,
      PyDoc_STR("__arrow_c_stream__($self, requested_schema=None)\n--\n\n"
                "Export the sites, a row each, as an Arrow stream (PyCapsule interface).")},
+    {"_filenames", pyctm_snapshot_filenames, METH_NOARGS,
+     PyDoc_STR("_filenames($self, /)\n--\n\n"
+               "The file names of all frames, each once, also of outer frames.")},
     {0},
 };
 

@@ -1,6 +1,6 @@
 /* snapshot_object.h: the parts of Snapshot, which are in several files: the type (snapshot.c), its contents
  * (snapshot_object.c), filter_traces (filter_traces.c), dump and load (snapshot_file.c), merge (snapshot_merge.c),
- * labels (label.c), Arrow (arrow.c), call_tree (call_tree.c). */
+ * labels (label.c), Arrow (arrow.c), call_tree (call_tree.c), _filenames (filenames.c). */
 #ifndef PYCTM_TYPES_SNAPSHOT_OBJECT_H
 #define PYCTM_TYPES_SNAPSHOT_OBJECT_H
 
@@ -25,6 +25,7 @@ PyObject *pyctm_snapshot_dump(PyObject *self, PyObject *const *args, Py_ssize_t 
                               PyObject *kwnames);
 PyObject *pyctm_snapshot_arrow_c_stream(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                                         PyObject *kwnames);
+PyObject *pyctm_snapshot_filenames(PyObject *self, PyObject *ignored);
 /* A function of the module, which the type has as a static method. */
 PyObject *pyctm_snapshot_load(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
                               PyObject *kwnames);

@@ -26,14 +26,13 @@ def format_diff(
     *,
     names: Sequence[str] = ("", ""),
     samples: bool = True,
-    source: bool = True,
 ) -> list[str]:
     """The difference of two snapshots, the older first; of more, what grew from each to the next.
 
     names: of the files; "": it has none. samples: False: the report says already what the snapshots are samples of.
     """
     table = table_of(snapshots, view._replace(limit=ALL))
-    return diff_lines(table, snapshots, view, style, names=names, samples=samples, source=source)
+    return diff_lines(table, snapshots, view, style, names=names, samples=samples)
 
 
 def diff_lines(
@@ -44,7 +43,6 @@ def diff_lines(
     *,
     names: Sequence[str],
     samples: bool,
-    source: bool,
 ) -> list[str]:
     """table: with all rows."""
     titles = titles_of(len(snapshots))
@@ -56,7 +54,7 @@ def diff_lines(
         *format_head(table, view, style, titles, names),
         *fact_lines(facts, style),
         "",
-        *rows(shown, view, style, source),
+        *rows(shown, view, style),
     ]
 
 

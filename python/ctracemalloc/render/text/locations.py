@@ -7,11 +7,13 @@ import tokenize  # noqa: F401 - linecache needs it, and must not import it in a 
 
 from ..._ctracemalloc import Frame, Traceback
 from ..._words import counted
+from ...formats.sources import digest_of
 from .style import Style
 
 INDENT = "      "
 UNKNOWN = "<unknown>"  # the file of blocks that were allocated where no Python code runs
 NO_FRAME = "no Python frame"
+MOVED = "  [possibly moved: the file has changed]"
 
 
 def is_label(key: str) -> bool:
@@ -39,12 +41,12 @@ def details(traceback: Traceback, key: str, style: Style) -> list[str]:
     return [source] if source else []
 
 
-def format_frames(traceback: Traceback, style: Style, with_source: bool = True) -> list[str]:
+def format_frames(traceback: Traceback, style: Style) -> list[str]:
     lines = []
     for frame in reversed(traceback):
         name = f" in {style.name(frame.name)}" if frame.name else ""
         lines.append(style.location(f"{style.path(frame.filename)}:{frame.lineno}", name, len(INDENT)))
-        source = source_text(frame, style, len(INDENT) + 4) if with_source else ""
+        source = source_text(frame, style, len(INDENT) + 4)
         if source:
             lines.append("    " + source)
     total = traceback.total_nframe
@@ -57,11 +59,27 @@ def format_frames(traceback: Traceback, style: Style, with_source: bool = True) 
 
 def source_text(frame: Frame, style: Style, indent: int) -> str:
     """The source line, or "". The program's disk or a loader of the program's supplies it, so any error is possible."""
+    if not style.with_source:
+        return ""
     try:
         line = linecache.getline(source_path(frame.filename, style), frame.lineno)
     except Exception:  # an invalid file name, a loader that fails: the report does not have this line
         return ""
-    return style.text(line.strip().replace("\t", " "), indent)
+    text = line.strip().replace("\t", " ")
+    if text and has_changed(frame.filename, style):
+        indent += len(MOVED)
+        return style.text(text, indent) + MOVED
+    return style.text(text, indent)
+
+
+def has_changed(filename: str, style: Style) -> bool:
+    """Is today's file another one than when the snapshot was made, as far as that is known?"""
+    stored = style.digests.get(filename)
+    if stored is None:
+        return False
+    if filename not in style.changed:
+        style.changed[filename] = digest_of(os.path.join(style.folder, filename)) not in (stored, None)
+    return style.changed[filename]
 
 
 def source_path(filename: str, style: Style) -> str:

@@ -31,7 +31,6 @@ def format_recording(
     start: float | None = None,
     end: float | None = None,
     name: str = "",
-    source: bool = True,
 ) -> list[str]:
     """name: of the file; "": it is not said."""
     ticks = Ticks(recording.times, recording.interval)
@@ -46,7 +45,7 @@ def format_recording(
         return lines
     old, new = recording.snapshot(moments[0].time), recording.snapshot(moments[-1].time)
     lines += ["", style.bold(f"from {clock_of(ticks, first)} to {clock_of(ticks, last)}")]
-    return lines + format_diff([old, new], view, style, samples=False, source=source)
+    return lines + format_diff([old, new], view, style, samples=False)
 
 
 def clock_of(ticks: Ticks, index: int) -> str:

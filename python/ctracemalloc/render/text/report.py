@@ -38,21 +38,20 @@ def format_report(
     name: str,
     newest: bool = False,
     only: bool = False,
-    source: bool = True,
 ) -> list[str]:
     """name: of the file. only: just the table of `view`."""
     table = table_of([snapshot], view)
     lines = format_head(snapshot, snapshot.at_peak, style, "", run)
     lines[0] = style.bold("ctracemalloc") + title_of(name, newest, style)
     lines += fact_lines([("by code", origins_text(table, view.measure)), *selection_facts(table, view)], style)
-    lines += ["", *format_report_rows(table, view, style, source)]
+    lines += ["", *format_report_rows(table, view, style)]
     for measure in () if only else further(table):
         part = view._replace(measure=measure, limit=min(view.limit, MORE_ROWS))
         more = table_of([snapshot], part)
         size, blocks = more.totals[-1].amount(measure)
         text = f"{format_bytes(size)} in {counted(blocks, 'block')}"
         text += peaks_text(merged_of(snapshot)) if measure == PEAK else ""
-        lines += ["", f"{style.bold(TITLES[measure])}  {text}", *format_report_rows(more, part, style, source)]
+        lines += ["", f"{style.bold(TITLES[measure])}  {text}", *format_report_rows(more, part, style)]
     return lines
 
 

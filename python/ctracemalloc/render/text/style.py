@@ -20,6 +20,18 @@ from .columns import columns, cut_end, cut_path, wrap
 
 BARS = "▁▂▃▄▅▆▇█"
 ASCII_BARS = "_.-~=+*#"
+# Codes of the terminal's own 16 colours, which fit its background, light or dark; by what a text is.
+COLORS = {
+    "title": "1",
+    "dim": "2",
+    "function": "36",
+    "large": "31",
+    "middle": "33",
+    "grown": "31",
+    "shrunk": "32",
+    "new": "35",
+    "gone": "34",
+}
 FALLBACK_WIDTH = 80  # of a terminal that does not report its width
 MIN_WIDTH = 20
 TEXT_WIDTH = 92  # of source text and command lines where there is no limit
@@ -34,14 +46,19 @@ class Style:
         self.width = width  # maximal columns of a line; None: no limit
         self.encoding = encoding
         self.folder = current_folder() if folder is None else folder  # the folder that paths are relative to
+        self.with_source = True  # are lines of source shown?
+        self.digests: dict[str, int] = {}  # of source files, when the snapshot was made
+        self.changed: dict[str, bool] = {}  # whether a source file is another one today; filled when asked
         self.bars = BARS if printable(BARS, encoding) == BARS else ASCII_BARS
 
     @staticmethod
     def wanted(fd: int, refused: bool) -> bool:
         """Should the output have colours?"""
-        if refused or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        if refused or os.environ.get("NO_COLOR"):
             return False
-        return is_terminal(fd)
+        if os.environ.get("FORCE_COLOR"):
+            return True
+        return is_terminal(fd) and os.environ.get("TERM") != "dumb"
 
     @classmethod
     def for_stream(cls, stream: TextIO | None, refused: bool) -> "Style":
@@ -81,13 +98,17 @@ class Style:
         return f"\x1b[{code}m{text}\x1b[0m" if self.color and text else text
 
     def bold(self, text: str) -> str:
-        return self.paint("1", text)
+        return self.paint(COLORS["title"], text)
 
     def dim(self, text: str) -> str:
-        return self.paint("2", text)
+        return self.paint(COLORS["dim"], text)
+
+    def role(self, role: str, text: str) -> str:
+        """Paint a text by what it is, one of COLORS; "": nothing special."""
+        return self.paint(COLORS[role], text) if role else text
 
     def grown(self, text: str, amount: int) -> str:
-        return self.paint("31" if amount > 0 else "32", text) if amount else text
+        return self.role("grown" if amount > 0 else "shrunk", text) if amount else text
 
 
 # --- what the output can show ---

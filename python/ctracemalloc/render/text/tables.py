@@ -26,6 +26,25 @@ def fact_lines(facts: Iterable[tuple[str, str]], style: Style) -> list[str]:
 
 # --- tables ---
 
+LARGE, MIDDLE = 25, 5  # percent of the whole, from which on a size has a colour
+
+
+class Cell(str):
+    """A cell with a role, by which it is painted (style.COLORS)."""
+
+    role: str
+
+    def __new__(cls, text: str, role: str) -> "Cell":
+        cell = super().__new__(cls, text)
+        cell.role = role
+        return cell
+
+
+def size_cell(text: str, size: int, whole: int) -> Cell:
+    percent = 100 * size / whole if whole > 0 else 0
+    return Cell(text, "large" if percent >= LARGE else "middle" if percent >= MIDDLE else "")
+
+
 GAP = 2  # columns between two columns
 MIN_LOCATION = 20  # columns that are reserved for a location
 MIN_FUNCTION = 12
@@ -39,12 +58,13 @@ def format_table(rows: Sequence[Sequence[str]], left: int, drop: Sequence[str], 
     Where locations do not fit, the columns whose heads are in `drop` are left out, in that order, but never the first column.
     """
     table = [list(row) for row in rows]
+    roles = [[getattr(cell, "role", "") for cell in row] for row in rows]
     for name in drop:
         if style.width is None or needed(table, left) <= style.width:
             break
         if name in table[0][1:]:
             gone = table[0].index(name, 1)
-            for row in table:
+            for row in (*table, *roles):
                 del row[gone]
     if style.width is not None and left:
         fit_locations(table, style.width)
@@ -52,7 +72,15 @@ def format_table(rows: Sequence[Sequence[str]], left: int, drop: Sequence[str], 
     if style.width is None and left:
         widths[-2] = min(widths[-2], MAX_LOCATION)
     sides = ">" * (len(widths) - left) + "<" * left
-    return [(" " * GAP).join(map(pad, row, widths, sides)).rstrip() for row in table]
+    padded = [list(map(pad, row, widths, sides)) for row in table]
+    return [painted(row, of_row, style) for row, of_row in zip(padded, roles, strict=True)]
+
+
+def painted(cells: list[str], roles: Sequence[str], style: Style) -> str:
+    cells[-1] = cells[-1].rstrip()
+    if not cells[-1]:
+        return (" " * GAP).join(map(style.role, roles[:-1], cells[:-1])).rstrip()
+    return (" " * GAP).join(map(style.role, roles, cells))
 
 
 def widths_of(rows: Sequence[Sequence[str]]) -> list[int]:

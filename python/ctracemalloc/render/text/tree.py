@@ -14,7 +14,7 @@ from ...model.table import View
 from .columns import columns, pad
 from .places import ORIGINS, place_cells
 from .style import Style
-from .tables import GAP
+from .tables import GAP, Cell, size_cell
 from .units import format_bytes, format_change, format_percent
 
 GLYPHS = ("├─ ", "└─ ", "│  ", "   ")
@@ -41,7 +41,9 @@ def format_tree(calls: Calls, view: View, style: Style) -> list[str]:
     left = sum(widths) + GAP * len(widths)
     head = (" " * GAP).join(pad(name, width, ">") for name, width in zip(names, widths, strict=True)) + " " * GAP + "call"
     body = [
-        (" " * GAP).join(pad(cell, width, ">") for cell, width in zip(row, widths, strict=True))
+        (" " * GAP).join(
+            style.role(getattr(cell, "role", ""), pad(cell, width, ">")) for cell, width in zip(row, widths, strict=True)
+        )
         + " " * GAP
         + placed(line, style, left + columns(line.prefix))
         for row, line in zip(cells, lines, strict=True)
@@ -59,9 +61,11 @@ def format_title(calls: Calls, view: View, style: Style) -> list[str]:
 
 def placed(line: Line, style: Style, indent: int) -> str:
     if line.node is None or line.node.place is None or not line.text:
-        return line.prefix + style.text(line.text, indent)
+        return style.dim(line.prefix) + style.text(line.text, indent)
     path, _space, rest = line.text.partition("  ")
-    return line.prefix + style.location(path, f"  {rest}" if rest else "", indent)
+    location = style.location(path, f"  {rest}" if rest else "", indent)
+    path, gap, function = location.partition("  ")
+    return style.dim(line.prefix) + path + gap + style.role("function", function)
 
 
 def width_of(names: list[str], cells: list[list[str]]) -> int:
@@ -86,11 +90,13 @@ def cells_of(line: Line, calls: Calls, view: View) -> list[str]:
     own = node.own.amount(view.measure)[0]
     if calls.is_diff:
         now = node.now.amount(view.measure)[0]
-        return [format_change(size), format_change(own), format_bytes(now), f"{blocks:+,}"]
+        change = Cell(format_change(size), "grown" if size > 0 else "shrunk" if size < 0 else "")
+        return [change, format_change(own), format_bytes(now), f"{blocks:+,}"]
     whole = calls.whole.amount(view.measure)[0]
     percent = format_percent(100 * size / whole if whole else None)
     other = node.total.peak_size if view.measure == LIVE else node.total.size
-    return [format_bytes(size), format_bytes(own), percent, f"{blocks:,}", format_bytes(other)]
+    sizes = [size_cell(format_bytes(size), size, whole), size_cell(format_bytes(own), own, whole)]
+    return [*sizes, percent, f"{blocks:,}", format_bytes(other)]
 
 
 def hidden_cells(line: Line, calls: Calls, number: int) -> list[str]:
