@@ -43,11 +43,16 @@ def require(view: str) -> None:
         raise UsageError(f"the {view} needs a terminal (standard input, output and error)")
     if not has_textual():
         raise ImportError(EXTRA.format(view=view))
-
-
-def show(page: "Page", view: str = LIVE) -> None:
     try:
-        from ..tui import app
+        from ..tui import app  # noqa: F401 - the next import finds it
     except ImportError as error:
         raise ImportError(f"{EXTRA.format(view=view)} ({error})") from None
+
+
+def show(page: "Page", *, color: bool = True) -> None:
+    """After require()."""
+    if not color:
+        os.environ["NO_COLOR"] = "1"  # textual reads it when an app begins
+    from ..tui import app
+
     app.show(page)

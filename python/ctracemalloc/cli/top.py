@@ -18,7 +18,7 @@ from ..tui.chooser import ChooserPage
 from ..tui.live import LivePage
 from ..tui.page import Page
 from ..tui.programs import Program, recording_of, running_programs
-from ..tui.sources import BoxSource, RecordingSource, open_source
+from ..tui.sources import Source, open_source
 from . import orders, sources, terminal
 from .arguments import (
     PROGRAM,
@@ -65,7 +65,7 @@ def execute(parsed: argparse.Namespace) -> int:
     terminal.require(terminal.LIVE)
     if (parsed.key or "").startswith(LABEL):
         raise UsageError(f"the live view has no rows of labels: `{PROGRAM} top --once -k {parsed.key}` prints them")
-    terminal.show(first_page(parsed))
+    terminal.show(first_page(parsed), color=not parsed.no_color)
     return 0
 
 
@@ -78,7 +78,7 @@ def first_page(parsed: argparse.Namespace) -> Page:
     return ChooserPage(programs, lambda program: live_page(open_path(program.path), parsed))
 
 
-def live_page(source: BoxSource | RecordingSource, parsed: argparse.Namespace, *, owns_program: bool = False) -> LivePage:
+def live_page(source: Source, parsed: argparse.Namespace, *, owns_program: bool = False) -> LivePage:
     view = view_of(parsed, terminal=True)
     selection = Selection(parsed.key or FILENAME, view.fold, (), view.patterns, view.any_frame, view.cumulative)
     limit = ALL if parsed.limit is None else parsed.limit
@@ -86,7 +86,7 @@ def live_page(source: BoxSource | RecordingSource, parsed: argparse.Namespace, *
     return LivePage(source, selection, order, parsed.interval, source_lines=not parsed.no_source, owns_program=owns_program)
 
 
-def open_path(path: str) -> BoxSource | RecordingSource:
+def open_path(path: str) -> Source:
     with sources.naming(path, kinds.kind_of(path) or kinds.BLACK_BOX):
         return open_source(path)
 

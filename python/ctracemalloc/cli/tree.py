@@ -63,11 +63,11 @@ def load_all(parsed: argparse.Namespace, view: View) -> list[Source]:
 
 
 def wants_pages(parsed: argparse.Namespace) -> bool:
-    if parsed.interactive is None:
-        return parsed.limit is None and terminal.is_interactive() and terminal.has_textual()
-    if parsed.interactive:
+    if parsed.interactive is None and not (parsed.limit is None and terminal.is_interactive() and terminal.has_textual()):
+        return False
+    if parsed.interactive is not False:
         terminal.require(terminal.TREE)
-    return bool(parsed.interactive)
+    return parsed.interactive is not False
 
 
 def show_calls(parsed: argparse.Namespace) -> int:
@@ -78,7 +78,7 @@ def show_calls(parsed: argparse.Namespace) -> int:
     loaded = load_all(parsed, view)
     branches = Branches([source.snapshot for source in loaded], view)
     title = " -> ".join(source.path + (", the newest file here" if source.newest else "") for source in loaded)
-    terminal.show(TreePage(branches, title), terminal.TREE)
+    terminal.show(TreePage(branches, title), color=not parsed.no_color)
     return 0
 
 

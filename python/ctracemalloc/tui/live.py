@@ -38,7 +38,7 @@ from .page import (
     two_sides,
     words_line,
 )
-from .sources import BoxSource, RecordingSource
+from .sources import RecordingSource, Source
 from .table import Layout, callers_text, texts_of
 
 INTERVALS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
@@ -93,7 +93,7 @@ class Level:
 class LivePage(Page):
     def __init__(
         self,
-        source: BoxSource | RecordingSource,
+        source: Source,
         selection: Selection,
         order: Order,
         interval: float = 0.5,
@@ -412,7 +412,8 @@ class LivePage(Page):
         status = self.source.exit_status
         run = {name: value for name, value in self.source.run().items() if name != "ended at"}
         text = printable(end_text(run))
-        return f"ended: {text}" + (f", exit status {status}" if status is not None else "")
+        known = status is None or "exit status" in text
+        return f"ended: {text}" if known else f"ended: {text}, exit status {status}"
 
     def loss_lines(self, width: int, height: int) -> list[Line]:
         texts = loss_texts(self.source.losses)

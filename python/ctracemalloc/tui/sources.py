@@ -7,7 +7,7 @@ box shows now. A recording has a position, which follows the newest moment while
 import os
 import time
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 from .._ctracemalloc import Snapshot
 from .._losses import Loss
@@ -19,39 +19,10 @@ from ..recording.writing import open_recording
 
 GENERATION = 4192  # in a black box: see docs/formats/black-box.md
 PARTS = 5  # of the time since the mark, in which a row of a recording has to grow
-DISTANT_PAST = 0.0
-
-
-class Source(Protocol):
-    path: str
-    pid: int
-    command: str
-    is_replay: bool  # there are moments to go to
-
-    def look(self) -> Look | None:
-        """None: there is nothing new. The first call gives a look."""
-
-    def snapshot(self) -> Snapshot: ...
-
-    @property
-    def running(self) -> bool: ...
-
-    @property
-    def losses(self) -> Sequence[Loss]: ...
-
-    def run(self) -> dict[str, Any]:
-        """Facts about the program, as in `Snapshot.run`."""
-
-    @property
-    def exit_status(self) -> int | None: ...
-
-    def close(self) -> None: ...
 
 
 class BoxSource:
     """The black box of a program that runs or has ended."""
-
-    is_replay = False
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -66,6 +37,7 @@ class BoxSource:
         self.is_last = False  # of a program that has ended the tables do not change
 
     def look(self) -> Look | None:
+        """None: there is nothing new. The first call gives a look."""
         if self.is_last:
             return None
         running = self.running
@@ -113,12 +85,9 @@ class BoxSource:
 class RecordingSource:
     """A recording that is being made or is finished. `position` is the index of a moment."""
 
-    is_replay = True
-
     def __init__(self, path: str) -> None:
         self.path = path
         self.shown = -1  # the position of the last look
-        self.mark_at: tuple[float, float] | None = None
         self.open()
         self.position = len(self.moments) - 1
         self.follows = self.running
@@ -204,5 +173,8 @@ def is_being_made(status: os.stat_result) -> bool:
         return False
 
 
-def open_source(path: str) -> BoxSource | RecordingSource:
+Source: TypeAlias = BoxSource | RecordingSource
+
+
+def open_source(path: str) -> Source:
     return RecordingSource(path) if kinds.kind_of(path) == kinds.RECORDING else BoxSource(path)
