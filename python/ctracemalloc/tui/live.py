@@ -43,6 +43,7 @@ from .table import Layout, callers_text, texts_of
 
 INTERVALS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 SHARE = 0.1  # of a core: a look that takes long is followed by a pause that keeps to it
+LEAST_DELAY = 0.01
 NEXT_KEY = {PACKAGE: MODULE, MODULE: FILENAME, FILENAME: FUNCTION, FUNCTION: LINENO, LINENO: TRACEBACK}
 ALL_KEYS = (*NEXT_KEY, TRACEBACK)
 KEY_WORDS = (
@@ -112,7 +113,8 @@ class LivePage(Page):
         self.overlay: TextPage | None = None
         self.asks = False
         self.error = ""
-        self.cost = 0.0  # seconds of processor time of the last look
+        self.used = time.process_time()  # by this process, when the last pause began
+        self.begun = time.monotonic()  # when the last tick was due
         self.rows: Rows | None = None
         self.layout = Layout(80, True)
         self.head_line = 0  # of the table
@@ -137,7 +139,12 @@ class LivePage(Page):
     # --- time ---
 
     def delay(self) -> float:
-        return max(self.interval, self.cost * (1 / SHARE - 1))
+        """The interval, or as long as it takes to stay below SHARE. Everything since the last call counts, drawing as well."""
+        used, now = time.process_time(), time.monotonic()
+        pause = (used - self.used) * (1 / SHARE - 1)
+        delay = max(self.interval - (now - self.begun), pause, LEAST_DELAY)
+        self.used, self.begun = used, now + delay
+        return delay
 
     def tick(self) -> bool:
         if self.paused:
@@ -150,7 +157,6 @@ class LivePage(Page):
         return self.take_look()
 
     def take_look(self) -> bool:
-        begin = time.process_time()
         was_running = self.source.running
         try:
             look = self.source.look()
@@ -160,7 +166,6 @@ class LivePage(Page):
         changed = look is not None and self.watch.add(look)
         if changed or self.rows is None:
             self.compute()
-        self.cost = time.process_time() - begin
         return look is not None or bool(self.error) or was_running != self.source.running
 
     def compute(self) -> None:
