@@ -28,9 +28,8 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def program(rows, box):
-    from scale_part import make_heap
-
     import ctracemalloc
+    from scale_part import make_heap
 
     ctracemalloc.start(1, black_box=box)
     table, fill = make_heap(rows, 10 * rows, 1)

@@ -569,7 +569,7 @@ class PageTest(LiveTest):
         self.begin()
         names = ("a\x1b[2J.py", "\ud800.py", "汉字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字.py", "é" * 200, "\u202e.py")
         for name in names:
-            self.program.do(f"exec(compile('held.append(bytes(50000))', {ascii(name)}, 'exec'))")
+            self.program.do(f"exec(compile('held.append(bytes(50000))', {name!a}, 'exec'))")
         page = LivePage(self.source, Selection(), Order())
         self.assert_fits(page)
         text = text_of(page, 120, 40)
@@ -583,7 +583,9 @@ class PageTest(LiveTest):
         page = self.page()
         loss = ctracemalloc._losses.Loss("memory", "a table could not grow", 2)
         with mock.patch.object(BoxSource, "losses", [loss, loss._replace(kind="file")]):
-            self.assertIn("lost: for want of memory: a table could not grow (2 times)  (+1: l shows them)", text_of(page, 100, 24))
+            self.assertIn(
+                "lost: for want of memory: a table could not grow (2 times)  (+1: l shows them)", text_of(page, 100, 24)
+            )
             page.press("l")
             self.assertIn("file: a table could not grow", text_of(page, 100, 24))
 
@@ -921,7 +923,9 @@ class TerminalTest(LiveTest):
         self.assertIn("\x1b[?1049l", terminal.text)
 
     def test_run_live(self):
-        self.write("p.py", "import sys\nprint('out', flush=True)\nprint(repr(sys.stdin.read()))\nheld = bytes(10**6)\nsys.exit(5)")
+        self.write(
+            "p.py", "import sys\nprint('out', flush=True)\nprint(repr(sys.stdin.read()))\nheld = bytes(10**6)\nsys.exit(5)"
+        )
         terminal = Terminal(self, "-m", "ctracemalloc", "run", "--live", "p.py")
         terminal.read_until("ended: exit status 5")
         terminal.press("q")

@@ -28,7 +28,7 @@ COLORS = {
 }
 
 
-class Screenful(Widget, can_focus=True):
+class Screenful(Widget):
     """The lines of the app's page."""
 
     DEFAULT_CSS = "Screenful { width: 100%; height: 100%; }"
@@ -89,7 +89,9 @@ class PageApp(App[None]):
         yield Screenful()
 
     def on_mount(self) -> None:
-        self.query_one(Screenful).focus()
+        screenful = self.query_one(Screenful)
+        screenful.can_focus = True  # it takes the keys
+        screenful.focus()
         self.wait()
 
     def wait(self) -> None:
@@ -117,8 +119,9 @@ class PageApp(App[None]):
 
 def name_of(event: events.Key) -> str:
     """The character of a key, or the name of one that has none."""
-    text = event.character
-    return text if text is not None and len(text) == 1 and text.isprintable() and text != " " else event.key
+    text: str | None = event.character
+    name: str = event.key
+    return text if text is not None and len(text) == 1 and text.isprintable() and text != " " else name
 
 
 def show(page: Page) -> None:
