@@ -32,7 +32,7 @@ def program(rows, box):
     from scale_part import make_heap
 
     ctracemalloc.start(1, black_box=box)
-    table, fill = make_heap(rows, 10 * rows, 1)
+    held, fill = make_heap(rows, 10 * rows, 1)  # held: the blocks stay
     fill()
     from scale_part import compile_function, place_in
 
@@ -40,6 +40,7 @@ def program(rows, box):
     functions = [place_in(template, number, 1 + 10 * number, size=100 + number) for number in range(1000)]
     print("ready", flush=True)
     places, row = list(range(10)), [None] * 10
+    assert held
     for line in sys.stdin:
         begin, done, until = time.process_time(), 0, time.monotonic() + float(line)
         while time.monotonic() < until:
