@@ -90,6 +90,7 @@ PROCESS_STATE = {
     "src/libctm/base/sizes.c": (("in_use",), "a test replaces the sizes of tables, before any table is made"),
     "src/libctm/sinks/black_box_signal.c": (("the_sigbus",), "a signal handler"),
     "src/pyext/api/ending.c": (("the_end",), "slots of SystemExit and an audit hook, which stay for ever"),
+    "src/pyext/api/process_calls.c": (("calls",), "method tables of posix, which stay for ever"),
     "src/pyext/api/resend.c": (("the_resend",), "a signal handler"),
     "src/pyext/capture/code_deaths.c": (("the_code_dealloc",), "a slot of the type of code objects"),
     "src/pyext/capture/event_owner.c": (("threads",), "threads get shards in turn, and are the process's"),

@@ -45,10 +45,12 @@ typedef struct ctm_tree_view {
     bool estimated;   /* the figures are estimates, because a snapshot is sampled */
     const int64_t *own[CTM_FIGURES], *total[CTM_FIGURES]; /* by node; indexed by ctm_figure */
     const uint32_t *parent, *frame;                       /* by node; of the root 0 */
-    const uint32_t *frame_function;                       /* by frame */
-    const int32_t *frame_lineno;                          /* by frame */
-    const uint32_t *function_filename, *function_name;    /* by function: strings */
-    const int32_t *function_first_lineno;                 /* by function */
+    /* By node: its children as a list, in the order of their ids; 0: none. */
+    const uint32_t *first_child, *next_sibling;
+    const uint32_t *frame_function;                    /* by frame */
+    const int32_t *frame_lineno;                       /* by frame */
+    const uint32_t *function_filename, *function_name; /* by function: strings */
+    const int32_t *function_first_lineno;              /* by function */
 } ctm_tree_view;
 
 /* The tree of a snapshot. The caller owns *out. CTM_ERR_NOMEM; CTM_ERR_LIMIT: a figure is not under INT64_MAX. */

@@ -67,10 +67,18 @@ _provide.register()
 
 
 def __getattr__(name: str) -> object:
-    if name == "Recording":  # a program that only traces does not need these modules
+    if name == "Recording":  # a program that only traces needs neither these modules nor those below
         from .recording.reading import Recording
 
         return Recording
+    if name == "resident_memory":
+        from .resident.measure import resident_memory
+
+        return resident_memory
+    if name in ("ResidentMemory", "ResidentRow", "TracedMemory"):
+        from .resident import result
+
+        return vars(result)[name]
     if name == "pickle":  # a program may import it in a way of its own
         import pickle
 

@@ -49,3 +49,7 @@ from .recording.writing import Recorder as Recorder
 from .recording.writing import open_recording as open_recording
 from .recording.writing import record as record
 from .recording.reading import Recording as Recording
+from .resident.measure import resident_memory as resident_memory
+from .resident.result import ResidentMemory as ResidentMemory
+from .resident.result import ResidentRow as ResidentRow
+from .resident.result import TracedMemory as TracedMemory

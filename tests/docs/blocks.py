@@ -106,7 +106,7 @@ class Page:
     def as_shown(self, text):
         """The text with the paths that the pages show instead of this machine's, and without the frames that run the blocks."""
         text = re.sub(rf' *File "{re.escape(str(HERE))}/.*\n.*\n', "", text)
-        text = text.replace(str(self.work), HOME).replace(sys.executable, PYTHON)
+        text = re.sub(rf"{re.escape(sys.executable)}[\d.]*", PYTHON, text.replace(str(self.work), HOME))  # also python3.13
         return text.replace(sys.prefix + "/", "/usr/").replace(sys.base_prefix + "/", "/usr/")
 
 

@@ -3,8 +3,8 @@
 Model: both are lines. Parts that differ in every run (process ids, dates, run times, the number of small rows that are not
 shown) are replaced by the same word on both sides. Then every line must be equal, without blanks at its end. With a tolerance,
 each number may differ by that much, and runs of blanks and of a table's lines count as one, because columns move with their
-numbers; words, and order and count of the lines, must be equal. `...` in a line matches any text, a line `...` any number of
-lines.
+numbers; words, and order and count of the lines, must be equal. `...` in a line matches any text (the rest of the line is
+compared as before), a line `...` any number of lines.
 """
 
 import re
@@ -14,7 +14,8 @@ NUMBER = re.compile(r"(?<![\w./-])[+-]?\d[\d,]*(?:\.\d+)?(?![\w,]|\.\w|-\w)")
 VARIES = [
     (re.compile(r"\bpid \d+"), "pid N"),
     (re.compile(r"\b(top \d+ of) \d+"), r"\1 N"),  # how many small rows are left out
-    (re.compile(r"\bctracemalloc-\d+\b"), "ctracemalloc-N"),
+    (re.compile(r"^ *\d+(?= .* ctracemalloc\.\d+\.)", re.M), "N"),  # a row of a tree of processes
+    (re.compile(r"\bctracemalloc\.\d+\b"), "ctracemalloc.N"),
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d"), "DATE"),
     (re.compile(r"\(\d+(\.\d+)? (s|ms)\)"), "(TIME)"),
 ]
@@ -35,15 +36,20 @@ def is_close(shown, actual, tolerance):
 
 
 def same_line(shown, actual, tolerance=None):
-    if ANY_TEXT in shown:
-        pieces = (re.escape(piece) for piece in shown.split(ANY_TEXT))
-        return re.fullmatch(".*".join(pieces), actual) is not None
     if tolerance is None:
-        return shown == actual
+        return re.fullmatch(pattern_of(shown), actual) is not None
     shown, actual = (re.sub("─+", "─", " ".join(text.split())) for text in (shown, actual))
-    if NUMBER.sub("#", shown) != NUMBER.sub("#", actual):
-        return False
-    return all(is_close(*pair, tolerance) for pair in zip(NUMBER.findall(shown), NUMBER.findall(actual), strict=True))
+    found = re.fullmatch(pattern_of(shown, NUMBER), actual)
+    return found is not None and all(
+        is_close(*pair, tolerance) for pair in zip(NUMBER.findall(shown), found.groups(), strict=True)
+    )
+
+
+def pattern_of(shown, number=None):
+    """The pattern of the lines that a line of the page stands for. number: of what may be any number, a group each."""
+    texts = number.split(shown) if number is not None else [shown]
+    any_number = f"({number.pattern})" if number is not None else ""
+    return any_number.join(".*".join(map(re.escape, text.split(ANY_TEXT))) for text in texts)
 
 
 def matches(shown, actual, tolerance):

@@ -8,7 +8,8 @@ from compare import refreshed, same_output
 class CompareTest(unittest.TestCase):
     def test_without_tolerance_only_what_varies_by_nature_may_differ(self):
         self.assertTrue(same_output("a  b 1\n\n", "a  b 1   \n"))
-        self.assertTrue(same_output("saved ctracemalloc-12.ctm, pid 12", "saved ctracemalloc-7.ctm, pid 7"))
+        self.assertTrue(same_output("saved ctracemalloc.12.ctm, pid 12", "saved ctracemalloc.7.ctm, pid 7"))
+        self.assertTrue(same_output("12  5 B  ctracemalloc.12.ctm  x", " 7  5 B  ctracemalloc.7.ctm  x"))
         self.assertTrue(same_output("began 2026-11-25 08:00:12 (6.5 s)", "began 2027-01-02 18:10:22 (0.1 s)"))
         for other in ("a b 1", "a  b 2", "a  b 1\nmore", "", "A  b 1"):
             self.assertFalse(same_output("a  b 1", other), other)
@@ -28,6 +29,13 @@ class CompareTest(unittest.TestCase):
         self.assertTrue(same_output("a\n...\nb", "a\n1\n2\nb"))
         self.assertTrue(same_output("a\n...\nb", "a\nb"))
         self.assertFalse(same_output("a\n...\nb", "a\n1\n2\nc"))
+
+    def test_dots_with_a_tolerance(self):
+        self.assertTrue(same_output("own 100 KiB (9%), ...", "own 110 KiB (8%), other 3 B (1%)", 0.2))
+        self.assertFalse(same_output("own 100 KiB (9%), ...", "own 150 KiB (9%), other 3 B (1%)", 0.2))
+        self.assertFalse(same_output("own 100 KiB (9%), ...", "own 100 B (9%), other 3 B (1%)", 0.2))
+        self.assertTrue(same_output("a ... 100 B", "a 7 8 90 B", 0.2))
+        self.assertFalse(same_output("a ... 100 B", "a 7 8 9 B", 0.2))
 
     def test_refreshed(self):
         self.assertEqual(refreshed("x 1\ny ... z\n", "x 2\ny 3 z\nnew\n"), "x 2\ny ... z\nnew")

@@ -1,15 +1,19 @@
-"""The signatures and options in docs/reference/python.md are those of the package."""
+"""The signatures and options in docs/reference are those of the package."""
 
-import argparse
 import inspect
 import re
 import unittest
 from pathlib import Path
 
 import ctracemalloc
-from ctracemalloc.cli import main
+from ctracemalloc.cli import arguments
+from ctracemalloc.cli.commands import ALIASES, build_parser, parsers_of
+from ctracemalloc.model.frames import KEYS
 
-REFERENCE = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "reference"
+REFERENCE = (DOCS / "python.md").read_text(encoding="utf-8")
+COMMAND_LINE = (DOCS / "command-line.md").read_text(encoding="utf-8")
+OPTION = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
 
 
 def functions_in_the_reference():
@@ -49,9 +53,9 @@ class SignatureTest(unittest.TestCase):
     def test_filters(self):
         shown = re.findall(r"^- `(\w+)(\(.*?\))`", section("Filters"), re.M)
         self.assertEqual(len(shown), 4)
-        for name, arguments in shown:
+        for name, shown_arguments in shown:
             with self.subTest(name):
-                self.assertEqual(arguments, plain_signature(getattr(ctracemalloc, name)))
+                self.assertEqual(shown_arguments, plain_signature(getattr(ctracemalloc, name)))
 
     def test_functions(self):
         found = functions_in_the_reference()
@@ -71,23 +75,55 @@ class SignatureTest(unittest.TestCase):
 
 class CommandLineTest(unittest.TestCase):
     def commands(self):
-        parser = main.build_parser()
-        actions = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
-        return actions[0].choices
+        """The parser of each command, by its name."""
+        return {name: parser for name, parser in parsers_of(build_parser()).items() if name not in ALIASES}
+
+    def shown(self):
+        """The options in the synopsis of each command, with those of [ROWS], and without what "but for" excludes."""
+        synopsis = COMMAND_LINE.split("## Synopsis")[1].split("```text\n")[1].split("```")[0]
+        found = re.findall(r"^(?:ctracemalloc (\w+)|(ROWS):)(.*(?:\n +.*)*)", synopsis, re.M)
+        lines = {command or other: line for command, other, line in found}
+        rows = set(OPTION.findall(lines.pop("ROWS")))
+        found = {}
+        for command, line in lines.items():
+            given, _, excluded = line.partition("but for")
+            options = set(OPTION.findall(given)) | (rows if "[ROWS" in given else set())
+            found[command] = options - set(OPTION.findall(excluded)) - ({"-m", "-c"} if command == "run" else set())
+        return found
 
     def test_every_option_is_in_the_synopsis_of_its_command(self):
-        synopsis = REFERENCE.split("## Command line")[1].split("```text\n")[1].split("```")[0]
-        lines = dict(re.findall(r"^python -m ctracemalloc (\w+)(.*(?:\n +.*)*)", synopsis, re.M))
-        lines["diff"] = lines["diff"].replace("[the same options]", lines["report"])
-        self.assertEqual(set(lines), set(self.commands()))
+        shown = self.shown()
+        self.assertEqual(set(shown), set(self.commands()))
         for command, parser in self.commands().items():
-            shown = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", lines[command])) - {"-m", "-c"}
             for action in parser._actions:
                 names = set(action.option_strings) - {"-h", "--help"}
                 if names:
-                    self.assertTrue(names & shown, f"{command} {sorted(names)} is not in the reference")
+                    self.assertTrue(names & shown[command], f"{command} {sorted(names)} is not in the reference")
             known = {name for action in parser._actions for name in action.option_strings}
-            self.assertEqual(shown - known, set(), f"the reference has options that {command} does not know")
+            self.assertEqual(shown[command] - known, set(), f"the reference has options that {command} does not know")
+
+    def test_every_command_and_key_is_described(self):
+        for name in self.commands():
+            self.assertRegex(COMMAND_LINE, rf"(?m)^\| `{name}` \| ")
+        for key in KEYS:
+            self.assertRegex(COMMAND_LINE, rf"(?m)^\| `{key}` \| ")
+        self.assertIn("`recording` is its old name", COMMAND_LINE)
+        self.assertEqual(ALIASES, {"recording": "timeline"})
+
+    def test_every_option_is_explained(self):
+        text = COMMAND_LINE.split("## `run`")[1]
+        for command, parser in self.commands().items():
+            for action in parser._actions:
+                names = [name for name in action.option_strings if name.startswith("--")] or action.option_strings
+                if names and "-h" not in action.option_strings and names != ["--no-color"]:
+                    self.assertTrue(
+                        any(f"`{name}" in text or f"({name}" in text for name in action.option_strings), (command, names)
+                    )
+
+    def test_exit_statuses(self):
+        rows = dict(re.findall(r"(?m)^\| (\d|128 \+ N) \| (.*) \|$", COMMAND_LINE))
+        self.assertEqual(list(rows), ["0", "1", "2", "3", "128 + N"])
+        self.assertEqual((arguments.FINE, arguments.BROKEN_LIMIT, arguments.USAGE, arguments.BAD_FILE), (0, 1, 2, 3))
 
 
 if __name__ == "__main__":

@@ -199,7 +199,7 @@ class SummaryTest(ProgramTest):
         script = self.write("script.py", "import os; os.chdir('/')")
         traced = self.traced(script)
         (path,) = self.snapshots()
-        self.assertRegex(path.name, r"^ctracemalloc-\d+\.ctm$")
+        self.assertRegex(path.name, r"^ctracemalloc\.\d+\.ctm$")
         self.assertIn(str(path), traced.stderr)
         self.traced("-o", "given, with comma.ctm", script)
         self.assertTrue((self.folder / "given, with comma.ctm").is_file())

@@ -200,7 +200,7 @@ class CommandLineTest(CompressionTest):
         self.assertEqual(other.returncode, 0, other.stderr)
         files = sorted(os.listdir(self.folder))
         self.assertEqual(len(files), 3, files)
-        self.assertRegex(files[0], r"^ctracemalloc-\d+\.ctm\.zst$")
+        self.assertRegex(files[0], r"^ctracemalloc\.\d+\.ctm\.zst$")
         for name in files:
             self.assertEqual((self.folder / name).read_bytes()[:4], b"\x28\xb5\x2f\xfd")
             report = run_cli(self.folder, "report", name)

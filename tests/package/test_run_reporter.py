@@ -67,7 +67,7 @@ class EndTest(ProgramTest):
         self.assertEqual(process.returncode, -signal.SIGTERM)
         self.assertIn("  ended    SIGTERM, pid ", errors)
         (path,) = self.snapshots()
-        self.assertEqual(path.name, f"ctracemalloc-{process.pid}.ctm")
+        self.assertEqual(path.name, f"ctracemalloc.{process.pid}.ctm")
 
     def test_signal_is_sent_again_until_its_handler_has_run(self):
         script = self.write(

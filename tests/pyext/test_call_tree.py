@@ -22,6 +22,8 @@ FIGURES = ["size", "count", "peak_size", "peak_count", "allocated_size", "alloca
 LINKS = {
     "parent": "I",
     "frame": "I",
+    "first_child": "I",
+    "next_sibling": "I",
     "frame_function": "I",
     "frame_lineno": "i",
     "function_filename": "I",
@@ -432,7 +434,7 @@ class TestObject(TreeCase):
     def test_columns(self):
         """Read-only memoryviews of the core's memory, which they keep alive."""
         tree = traced(5)[0].call_tree()
-        rows = {"parent": len(tree), "frame": len(tree)}
+        rows = dict.fromkeys(("parent", "frame", "first_child", "next_sibling"), len(tree))
         columns = {f"{kind}_{name}": "q" for kind in ("own", "total") for name in FIGURES}
         for name, form in {**LINKS, **columns}.items():
             view = getattr(tree, name)
@@ -452,6 +454,18 @@ class TestObject(TreeCase):
         self.assertEqual(kept.tolist(), expected)
         self.assertEqual(sum(groups), sum(groups.tolist()))
         self.assertEqual(list(strings), texts)
+
+    def test_children(self):
+        tree = traced(40)[0].call_tree()
+        expected = collections.defaultdict(list)
+        for node in range(1, len(tree)):
+            expected[tree.parent[node]].append(node)
+        for node in range(len(tree)):
+            children, child = [], tree.first_child[node]
+            while child:
+                children.append(child)
+                child = tree.next_sibling[child]
+            self.assertEqual(children, expected[node])
 
     def test_strings(self):
         tree = m.Snapshot([(0, 1, (("é\ud800.py", 1),), 1), (0, 1, (("a\0b", 2),), 1)], 1).call_tree()

@@ -21,6 +21,7 @@ COMMANDS = (  # in the order of the help
     "merge",
     "attach",
     "detach",
+    "rss",
     "doctor",
     "completion",
 )
@@ -38,3 +39,13 @@ def build_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
         # An error in a command's arguments is reported with the usage of that command.
         command.set_defaults(parser=command, execute=module.execute)
     return parser
+
+
+def parsers_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The parsers of the commands, by name and alias."""
+    (commands,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    return dict(commands.choices)
+
+
+def parser_of(parser: argparse.ArgumentParser, command: str) -> argparse.ArgumentParser:
+    return parsers_of(parser)[command]

@@ -5,7 +5,7 @@ import os
 
 from ..model.frames import KEYS
 from .arguments import Commands, Parser, UsageError
-from .commands import build_parser
+from .commands import build_parser, parsers_of
 
 SHELLS = ("bash", "zsh", "fish", "tcsh")
 EXTRA = "completion needs the package shtab: pip install 'ctracemalloc[cli]'"
@@ -44,15 +44,10 @@ def code_for(shell: str) -> str:
 
     parser = build_parser()
     parser.prog = "ctracemalloc"
-    for command in commands_of(parser):
+    for command in parsers_of(parser).values():
         for action in command._actions:
             if action.dest in FILES:
                 action.complete = shtab.FILE  # type: ignore[attr-defined]
             elif action.dest == "key" and action.choices is None and action.nargs != 0:
                 action.choices = KEYS
     return str(shtab.complete(parser, shell=shell))
-
-
-def commands_of(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
-    (commands,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
-    return list(commands.choices.values())

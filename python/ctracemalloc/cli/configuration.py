@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from .._ctracemalloc import FileError
 from .arguments import UsageError
-from .commands import COMMANDS, build_parser
+from .commands import COMMANDS, build_parser, parser_of, parsers_of
 
 FILE = "pyproject.toml"
 PREFIX = "CTRACEMALLOC_"
@@ -42,8 +42,7 @@ class Setting(NamedTuple):
 
 def apply(parser: argparse.ArgumentParser, command: str) -> None:
     """Make the settings the defaults of the command's options."""
-    (commands,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
-    target = commands.choices[command]
+    target = parser_of(parser, command)
     options = options_of(target)
     for setting in settings(command):
         action = options.get(setting.name)
@@ -118,9 +117,8 @@ def all_settings() -> Iterator[Setting]:
 
 def known_names() -> dict[str, set[str]]:
     """The names of settings of each command."""
-    parser = build_parser()
-    (commands,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
-    return {name: set(options_of(commands.choices[name])) for name in COMMANDS}
+    parsers = parsers_of(build_parser())
+    return {name: set(options_of(parsers[name])) for name in COMMANDS}
 
 
 def settings_of_environment() -> Iterator[Setting]:

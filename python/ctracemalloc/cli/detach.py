@@ -6,11 +6,13 @@ import os
 from ..blackbox.finding import find
 from . import orders
 from .arguments import Commands, Parser
+from .attach import add_method_options, way_of
 
 
 def add(commands: Commands) -> Parser:
-    detach = commands.add_parser("detach", help="stop the tracing that attach has started (Python 3.14)")
+    detach = commands.add_parser("detach", help="stop the tracing that attach has started")
     detach.add_argument("pid", type=int, metavar="PID")
+    add_method_options(detach)
     return detach
 
 
@@ -20,5 +22,5 @@ def execute(parsed: argparse.Namespace) -> int:
         if not os.path.exists(f"/proc/{pid}"):
             raise ProcessLookupError(f"there is no process {pid}")
         raise FileNotFoundError(f"process {pid} has no black box")
-    orders.stop(pid)
+    orders.stop(pid, way_of(parsed))
     return 0

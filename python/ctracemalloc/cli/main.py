@@ -18,8 +18,8 @@ from .._words import printable
 from ..formats.output import RefusedError
 from . import configuration
 from .arguments import BAD_FILE, PROGRAM, USAGE, UsageError
-from .commands import ALIASES, COMMANDS, build_parser
-from .program import split_program
+from .commands import ALIASES, COMMANDS, build_parser, parser_of
+from .program import options_with_value, split_program
 
 
 def have_streams(parsed: argparse.Namespace) -> bool:
@@ -37,14 +37,14 @@ def have_streams(parsed: argparse.Namespace) -> bool:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     program: list[str] = []
-    if arguments[:1] == ["run"]:
-        options, program = split_program(arguments[1:])
-        arguments = ["run", *options]
     given = [ALIASES.get(name, name) for name in arguments[:1]]
     names = given if given and given[0] in COMMANDS else COMMANDS
     parser = build_parser(names)
     if given and given[0] in COMMANDS:
         configuration.apply(parser, given[0])
+    if given == ["run"]:
+        options, program = split_program(arguments[1:], options_with_value(parser_of(parser, "run")))
+        arguments = ["run", *options]
     parsed, unknown = parser.parse_known_args(arguments)
     if unknown:
         parsed.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
@@ -71,8 +71,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{PROGRAM}: {printable(str(error))}", file=sys.stderr)
         return USAGE
     except (OSError, ctracemalloc.FileError) as error:
-        print(f"{PROGRAM}: {printable(str(error))}", file=sys.stderr)
+        print(f"{PROGRAM}: {printable(text_of(error))}", file=sys.stderr)
         return BAD_FILE
+
+
+def text_of(error: Exception) -> str:
+    """Without the number that an OSError has before its text, which begins with the file's name as all others do."""
+    if isinstance(error, OSError) and isinstance(error.filename, str) and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def end_by(signum: int) -> int:

@@ -1,13 +1,18 @@
 """The program that `run` is given: where its arguments begin, and whether it exists."""
 
+import argparse
 import os
 import zipimport
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 
-def split_program(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+def options_with_value(parser: argparse.ArgumentParser) -> set[str]:
+    """The options whose value is the next word."""
+    return {option for action in parser._actions if action.nargs != 0 for option in action.option_strings}
+
+
+def split_program(arguments: Sequence[str], takes_value: Collection[str]) -> tuple[list[str], list[str]]:
     """Split what follows `run` into its own options and the program with its arguments."""
-    takes_value = ("-n", "-o", "--top", "--key", "--sample-interval", "--record", "--record-interval", "--black-box")
     index = 0
     while index < len(arguments):
         word = arguments[index]

@@ -1,11 +1,15 @@
 """`report`: prints a saved snapshot, a black box, or a moment of a recording."""
 
 import argparse
+import os
 
-from ..model.table import table_of
+from ..formats import kinds
+from ..model.table import View, table_of
 from ..render.documents import report_document
+from ..render.text.processes import format_processes
 from ..render.text.report import format_report
-from . import limits, sources
+from ..render.text.rows import format_report_rows
+from . import limits, processes, sources
 from .arguments import Commands, Parser, add_view_options, time_argument, view_of
 from .stdout import on_terminal, print_document, print_lines, style_of
 
@@ -23,6 +27,8 @@ def add(commands: Commands) -> Parser:
 
 def execute(parsed: argparse.Namespace) -> int:
     view = view_of(parsed, terminal=on_terminal())
+    if parsed.file is not None and os.path.isdir(parsed.file):
+        return report_folder(parsed, view)
     source = sources.load(parsed.file, parsed.at)
     sources.check_known(source, view.measure)
     if parsed.format != "text":
@@ -39,4 +45,20 @@ def execute(parsed: argparse.Namespace) -> int:
             only=bool(parsed.sort or parsed.measure or parsed.cumulative),
         )
         print_lines(lines)
+    return limits.check_report(parsed, source, view)
+
+
+def report_folder(parsed: argparse.Namespace, view: View) -> int:
+    """The processes of a run that followed its children, and the rows of all of them together."""
+    found = processes.processes_of(parsed.file)
+    merged = processes.merged(found)
+    source = sources.Source(parsed.file, kinds.SNAPSHOT, merged, {})
+    sources.check_known(source, view.measure)
+    table = table_of([merged], view)
+    if parsed.format == "text":
+        style = style_of(parsed)
+        print_lines([*format_processes(found, style, parsed.file), "", *format_report_rows(table, view, style)])
+    else:
+        document = report_document(table, view, merged, parsed.file, {})
+        print_document({**document, **processes.document_of(found)}, parsed.format)
     return limits.check_report(parsed, source, view)

@@ -21,7 +21,8 @@ from .._messages import complain
 from .._words import printable
 from ..formats import compression, kinds, output
 from ..render.text.style import Style
-from ..run.settings import RUN_OPTION, RecordOptions, Settings
+from ..run import journal
+from ..run.settings import FOLLOW_VARIABLE, RUN_OPTION, RecordOptions, Settings
 from . import wrapper
 from .arguments import (
     PROGRAM,
@@ -37,6 +38,8 @@ from .program import can_begin, script_of
 
 HOOK = "ctracemalloc.pth"
 STARTUP_FOLDER = os.path.join(os.path.dirname(os.path.abspath(ctracemalloc.__file__)), "_startup", "pythonpath")
+
+SNAPSHOT_SUFFIX = ".ctm"
 
 EPILOG = """\
 The program runs as `python SCRIPT ARGS` would run it: the same exit status,
@@ -79,7 +82,7 @@ def add(commands: Commands) -> Parser:
         action="store_true",
         help="make `import tracemalloc` give ctracemalloc in the program",
     )
-    add_output_options(run, "where the snapshot goes (default: ctracemalloc-PID.ctm in the current directory)")
+    add_output_options(run, "where the snapshot goes; a directory: to ctracemalloc.PID.ctm there (default: the current one)")
     run.add_argument(
         "--black-box",
         metavar="FILE",
@@ -107,6 +110,12 @@ def add(commands: Commands) -> Parser:
         "--record-children",
         action="store_true",
         help="forks of the program get recordings of their own, in FILE.PID",
+    )
+    run.add_argument(
+        "--follow-children",
+        action="store_true",
+        help="trace all Python processes that descend from the program as well, each into files of its own, ctracemalloc.PID.*;"
+        " -o names their directory",
     )
     view = run.add_mutually_exclusive_group()
     view.add_argument("--live", action="store_true", help="show the live view beside the program, whose output goes to a file")
@@ -146,7 +155,13 @@ def launch(parsed: argparse.Namespace, program: list[str]) -> str:
             add_paths(environment, wrapper.paths_of_application(started_as))
         if not hook_is_installed():
             add_paths(environment, [STARTUP_FOLDER])
-        command = [executable, *options, "-X", f"{RUN_OPTION}={settings_of(parsed).encode()}", *words]
+        settings = settings_of(parsed)
+        if parsed.follow_children:
+            try:
+                environment[FOLLOW_VARIABLE] = create_journal(parsed, settings)
+            except OSError as error:
+                return str(error)
+        command = [executable, *options, "-X", f"{RUN_OPTION}={settings.encode()}", *words]
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # None: closed, as under cron
             stream.flush()
@@ -187,7 +202,7 @@ def wants_zstd(parsed: argparse.Namespace) -> bool:
 
 
 def settings_of(parsed: argparse.Namespace) -> Settings:
-    path = "" if parsed.output is None else os.path.abspath(parsed.output)
+    path = "" if parsed.output is None else os.path.abspath(path_of(parsed))
     settings = Settings(parsed.nframe, parsed.sample_interval or 0, parsed.install, parsed.top, parsed.key, False, path)
     settings.zstd = wants_zstd(parsed)
     if parsed.record is not None:
@@ -200,19 +215,60 @@ def settings_of(parsed: argparse.Namespace) -> Settings:
     return settings
 
 
+def path_of(parsed: argparse.Namespace) -> str:
+    """The file that -o names; in a directory, one with the usual name. The program will have this process's id."""
+    given: str = parsed.output
+    if parsed.follow_children or not os.path.isdir(given):
+        return given
+    suffix = compression.SUFFIX if parsed.zstd else ""
+    return output.free_name(os.path.join(given, f"ctracemalloc.{os.getpid()}{SNAPSHOT_SUFFIX}{suffix}"))
+
+
 def check_outputs(parsed: argparse.Namespace, program: list[str]) -> None:
     """OSError if an output file must not be written, or cannot be."""
     black_box = None if parsed.black_box == "auto" else parsed.black_box
     outputs = [
-        (parsed.output, kinds.SNAPSHOT),
+        (None if parsed.output is None else path_of(parsed), kinds.SNAPSHOT),
         (parsed.record, kinds.RECORDING),
         (black_box, kinds.BLACK_BOX),
     ]
+    if parsed.follow_children:
+        check_folder(folder_of(parsed))
+        outputs = [(path, kind) for path, kind in outputs[1:] if path is None or not os.path.isdir(path)]
     path = script_of(program)
     script = [] if path is None else [path]
     output.check_all(outputs, inputs=script, force=parsed.force)
-    if parsed.force and black_box is not None:
+    if parsed.force and black_box is not None and not os.path.isdir(black_box):
         output.remove_other_kind(black_box, kinds.BLACK_BOX, script)  # the core overwrites only black boxes
+
+
+def folder_of(parsed: argparse.Namespace) -> str:
+    """The directory for the files of all processes."""
+    return os.path.abspath(parsed.output or ".")
+
+
+def check_folder(folder: str) -> None:
+    if os.path.lexists(folder) and not os.path.isdir(folder):
+        raise output.RefusedError(f"with --follow-children, -o names a directory: {folder} is a file")
+    if not os.path.isdir(folder):
+        if folder.endswith((SNAPSHOT_SUFFIX, compression.SUFFIX)):
+            raise output.RefusedError(f"with --follow-children, -o names a directory, not a file like {folder}")
+        output.check_folder(folder)
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        raise output.RefusedError(f"the directory {folder} may not be written")
+
+
+def create_journal(parsed: argparse.Namespace, settings: Settings) -> str:
+    """Make the directory if there is none, and in it the journal, named after this process, which the program will be."""
+    folder = folder_of(parsed)
+    os.makedirs(folder, exist_ok=True)
+    name, number = f"ctracemalloc.{os.getpid()}", 2
+    path = os.path.join(folder, name + journal.SUFFIX)
+    while not output.claim(path):
+        path, number = os.path.join(folder, f"{name}-{number}{journal.SUFFIX}"), number + 1
+    settings.output, settings.journal = "", path
+    journal.create(path, os.getpid(), settings.encode())
+    return path
 
 
 def hook_is_installed() -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..formats.sources import stored_in
-from ..render.documents import Document, csv_lines
+from ..render.documents import Document, csv_text
 from ..render.text.style import Style, is_terminal
 
 
@@ -38,6 +38,5 @@ def print_document(document: Document, form: str) -> None:
         print(json.dumps(document, ensure_ascii=True, allow_nan=False))
     else:
         Style.for_stream(sys.stdout, refused=True)  # what the encoding does not have is escaped
-        for line in csv_lines(document):
-            print(line)
+        print(csv_text(document), end="")
     sys.stdout.flush()

@@ -5,6 +5,7 @@ Model: what is looked at is a black box or a recording that is being made; both 
 
 import argparse
 import os
+import sys
 
 from .._words import printable
 from ..blackbox import finding
@@ -36,6 +37,7 @@ from .arguments import (
 from .stdout import on_terminal, print_document, print_lines, style_of
 
 MOST_NAMED = 8
+NFRAME = 1  # frames kept, if tracing is started
 ONE_LOOK = (SIZE, COUNT, PEAK, ALLOCATED)  # the sorts of one look, which has no mark
 
 
@@ -99,11 +101,17 @@ def path_of(target: str) -> str:
     pid = int(target)
     path = finding.find(pid) or recording_of(pid)
     if path is None and os.path.exists(f"/proc/{pid}"):
-        orders.start(pid, 1)
+        start_tracing(pid)
     if path is None:
         with finding.attach(pid) as box:
             path = box.path
     return path
+
+
+def start_tracing(pid: int) -> None:
+    """As `attach` does."""
+    orders.start(pid, NFRAME, None, orders.Way("auto", lambda text: None))
+    print(f"{PROGRAM}: process {pid} is traced from now on; blocks that it allocated before are not known", file=sys.stderr)
 
 
 def some_programs() -> list[Program]:

@@ -46,12 +46,13 @@ def execute(parsed: argparse.Namespace) -> int:
     if parsed.limit is None:
         view = view._replace(limit=LINES if is_text else ALL)
     loaded = load_all(parsed, view)
-    calls = calls_of([source.snapshot for source in loaded], view)
+    snapshots = [source.snapshot for source in loaded]
+    calls = calls_of(snapshots, view)
     if is_text:
         style = style_of(parsed)
         print_lines([*head_of(loaded, style), "", *format_tree(calls, view, style)])
     else:
-        print_document(tree_document(calls, view, [source.path for source in loaded]), parsed.format)
+        print_document(tree_document(calls, view, snapshots, [source.path for source in loaded]), parsed.format)
     return 0
 
 

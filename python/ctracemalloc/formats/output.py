@@ -129,11 +129,28 @@ def remove_if_empty(path: str) -> None:
         pass  # already removed, or cannot be removed: nothing is lost
 
 
+def split_ending(path: str) -> tuple[str, str]:
+    """An ending may have two parts: .ctm.zst."""
+    stem, ending = os.path.splitext(path)
+    if ending == ".zst":
+        stem, before = os.path.splitext(stem)
+        ending = before + ending
+    return stem, ending
+
+
+def free_name(path: str) -> str:
+    """`path`, or the first of PATH-2, PATH-3 … that does not exist; nothing is created."""
+    stem, ending = split_ending(path)
+    names = (f"{stem}-{number}{ending}" for number in count(2))
+    while os.path.lexists(path):
+        path = next(names)
+    return path
+
+
 def claim_free_name(path: str) -> str:
     """`path`, or the first free one of PATH-2, PATH-3 … (before its ending). The file exists then, and is empty."""
-    folder, name = os.path.split(path)
-    stem, dot, ending = name.partition(".")
-    names = (os.path.join(folder, f"{stem}-{number}{dot}{ending}") for number in count(2))
+    stem, ending = split_ending(path)
+    names = (f"{stem}-{number}{ending}" for number in count(2))
     while not claim(path):
         path = next(names)
     return path

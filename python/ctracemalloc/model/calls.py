@@ -24,15 +24,18 @@ class Node(NamedTuple):
     total: Figures  # of a difference: newer - older
     own: Figures
     now: Figures  # the total in the newer snapshot
+    own_now: Figures  # own, in the newer snapshot
 
 
 class Calls(NamedTuple):
     nodes: dict[int, Node]  # the shown ones by their ids, each behind its parent
     children: dict[int, list[int]]  # of the shown ones, the largest first
     hidden: dict[int, int]  # bytes in calls below a shown node that are not shown: the root's, and those of HIDDEN_PERCENT
-    number: int  # of all nodes with blocks
+    number: int  # of all nodes with blocks, but for the root
     whole: Figures
     is_diff: bool
+    peak_known: bool
+    churn_known: bool
 
 
 def calls_of(snapshots: Sequence[Snapshot], view: View) -> Calls:
@@ -41,7 +44,8 @@ def calls_of(snapshots: Sequence[Snapshot], view: View) -> Calls:
     tree = part.tree
     sizes, blocks = measured(total_columns(tree), view.measure)
     ranks = blocks if view.by_count else sizes
-    kept = shown_nodes(tree, ranks, view)
+    with_blocks = [number for number, both in enumerate(zip(sizes, blocks, strict=True)) if number != ROOT and any(both)]
+    kept = shown_nodes(tree, with_blocks, ranks, view)
     nodes = {number: node_of(tree, part.frames, number) for number in kept}
     children: dict[int, list[int]] = {}
     for number in kept:
@@ -55,21 +59,22 @@ def calls_of(snapshots: Sequence[Snapshot], view: View) -> Calls:
         size = sizes[number] - own_sizes[number] - sum(sizes[child] for child in children.get(number, ()))
         if size and (number == ROOT or abs(size) >= least):
             hidden[number] = size
-    with_blocks = sum(map(bool, sizes)) if not view.by_count else sum(map(bool, blocks))
     return Calls(
         nodes,
         children,
         hidden,
-        with_blocks,
+        len(with_blocks),
         nodes[ROOT].total,
         tree.newer is not None,
+        tree.peak_known,
+        tree.churn_known,
     )
 
 
-def shown_nodes(tree: CallTree, ranks: Sequence[int], view: View) -> list[int]:
-    """Ids in ascending order, so that a parent comes before its children."""
+def shown_nodes(tree: CallTree, with_blocks: Sequence[int], ranks: Sequence[int], view: View) -> list[int]:
+    """Ids in ascending order, so that a parent comes before its children. with_blocks: those that can be shown."""
     least = max(view.threshold_size, abs(ranks[ROOT]) * view.threshold_percent / 100)
-    candidates = [number for number, rank in enumerate(ranks) if rank and abs(rank) >= least]
+    candidates = [number for number in with_blocks if abs(ranks[number]) >= least]
     largest = (
         nlargest(view.limit, candidates, key=lambda number: (abs(ranks[number]), -number))
         if view.limit < len(candidates)
@@ -92,6 +97,7 @@ def node_of(tree: CallTree, frames: Frames, number: int) -> Node:
         figures_at(total_columns(tree), number),
         figures_at(own_columns(tree), number),
         figures_at(total_columns(newer), number),
+        figures_at(own_columns(newer), number),
     )
 
 

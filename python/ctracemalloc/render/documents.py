@@ -1,42 +1,48 @@
 """Tables as JSON and CSV, for other programs.
 
 Model: a document is a dict with the number of the schema, what was asked for, the totals, and the rows. Sizes are in bytes. A
-figure that the file does not have is null (empty in CSV). docs/reference/command-line.md describes it, and the JSON Schema
-that the tests compare with is docs/reference/report.schema.json.
+figure that the file does not have is null (empty in CSV). Every command's document has the same fields where it has the same
+facts. docs/reference/command-line.md describes them, and the JSON Schema that the tests compare with is
+docs/reference/report.schema.json. In CSV there are the rows, with the same columns whatever their number.
 """
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from .._ctracemalloc import Snapshot, Traceback, __version__
-from .._losses import Loss
+from .._losses import HasLosses, Loss
 from ..model.calls import Calls, Node
 from ..model.changes import kind_of_change
 from ..model.figures import Figures
-from ..model.frames import Place
+from ..model.frames import TRACEBACK, Place
 from ..model.origin import merged_of
-from ..model.table import Row, Table, View
-from ..recording.reading import Recording
+from ..model.table import LABEL, Row, Table, View
+from ..recording.reading import Moment, Recording
 
 SCHEMA = 1
 NAMES = ("size", "count", "peak_size", "peak_count", "allocated_size", "allocated_count")
+PLACE = ("filename", "lineno", "function", "module", "package", "origin")
+LABEL_PLACE = ("label", "value")
+MOST_NESTED = 3  # of a fact about the program: lists in lists
 Document: TypeAlias = dict[str, Any]
 
 
 def report_document(table: Table, view: View, snapshot: Snapshot, file: str, run: Mapping[str, Any]) -> Document:
     return {
-        **head_of_view("report", view),
-        "file": file,
-        **facts(snapshot),
-        "run": {name: value for name, value in run.items() if is_plain(value)},
+        **head_of_view("report", view, [file], snapshot),
+        "estimated": is_estimated(snapshot),
+        "sample_interval": snapshot.sample_interval,
+        "traceback_limit": snapshot.traceback_limit,
+        "merged": merged_of(snapshot),
+        "run": {name: value for name, value in run.items() if isinstance(name, str) and is_plain(value)},
         "totals": figures_of(table.totals[-1], table),
         "origins": {origin: figures_of(figures, table) for origin, figures in table.by_origin.items()},
         "number": table.number,
         "rows": [
-            {**place_of(row.place, view), **figures_of(row.figures, table), "traceback": frames_of(row, table, view)}
-            for row in table.rows
+            {**place_of(row.place, view), **figures_of(row.figures, table), **frames_of(row, table, view)} for row in table.rows
         ],
     }
 
@@ -44,11 +50,9 @@ def report_document(table: Table, view: View, snapshot: Snapshot, file: str, run
 def diff_document(table: Table, view: View, snapshots: Sequence[Snapshot], files: Sequence[str]) -> Document:
     """Of two or more snapshots, the oldest first. Differences are from the first to the last."""
     return {
-        **head_of_view("diff", view),
-        "files": list(files),
+        **head_of_view("diff", view, files, *snapshots),
+        "estimated": is_estimated(*snapshots),
         "base": files[0],
-        "estimated": any(snapshot.sample_interval is not None for snapshot in snapshots),
-        "losses": [loss_of(loss) for snapshot in snapshots for loss in snapshot.losses],
         "totals": change_of(table.totals, table),
         "number": table.number,
         "rows": rows_of_change(table, view),
@@ -61,7 +65,7 @@ def rows_of_change(table: Table, view: View) -> list[Document]:
             **place_of(row.place, view),
             "change": kind_of_change(row, view.measure),
             **change_of(row.history, table),
-            "traceback": frames_of(row, table, view),
+            **frames_of(row, table, view),
         }
         for row in table.rows
     ]
@@ -69,95 +73,115 @@ def rows_of_change(table: Table, view: View) -> list[Document]:
 
 def timeline_document(recording: Recording, ends: tuple[int, int], table: Table, view: View, file: str) -> Document:
     """ends: indexes of the first and the last moment; rows are what changed between them."""
-    moments = recording.totals()
+    moments = recording.totals()[ends[0] : ends[1] + 1]
     return {
-        **head_of_view("timeline", view),
-        "file": file,
+        **head_of_view("timeline", view, [file], recording),
+        "estimated": bool(recording.sample_intervals),
         "began": recording.started,
         "interval": recording.interval,
         "pid": recording.pid,
         "program": recording.command,
         "ended": recording.ended,
-        "losses": [loss_of(loss) for loss in recording.losses],
-        "from": moments[ends[0]].time if moments else None,
-        "to": moments[ends[1]].time if moments else None,
-        "moments": [moment._asdict() for moment in moments[ends[0] : ends[1] + 1]],
+        "from": moments[0].time,
+        "to": moments[-1].time,
+        "moments": [moment_of(moment) for moment in moments],
         "totals": change_of(table.totals, table),
         "number": table.number,
         "rows": rows_of_change(table, view),
     }
 
 
-def tree_document(calls: Calls, view: View, files: Sequence[str]) -> Document:
-    """Rows are nodes, each behind its parent; `size` and so on are totals of a node with all that it called."""
+def moment_of(moment: Moment) -> Document:
+    return {**moment._asdict(), "resident": moment.resident or None}
+
+
+def tree_document(calls: Calls, view: View, snapshots: Sequence[Snapshot], files: Sequence[str]) -> Document:
+    """Rows are nodes, each behind its parent. A figure is of a node with all that it called, `own_` of the node alone."""
+    root = calls.nodes[0]
     return {
-        **head_of_view("tree", view),
-        "files": list(files),
-        "difference": calls.is_diff,
-        "totals": dict(zip(NAMES, calls.whole, strict=True)),
-        "number": calls.number,
-        "rows": [node_of(node, view) for node in calls.nodes.values()],
+        **head_of_view("tree", view, files, *snapshots),
+        "estimated": is_estimated(*snapshots),
+        "base": files[0] if calls.is_diff else None,
+        "totals": figures_of_node(root.now, root.total, calls),
+        "number": calls.number + 1,
+        "rows": [node_of(node, view, calls) for node in calls.nodes.values()],
     }
 
 
-def node_of(node: Node, view: View) -> Document:
-    place = {} if node.place is None else place_of(node.place, view)
+def node_of(node: Node, view: View, calls: Calls) -> Document:
+    own = figures_of_node(node.own_now, node.own, calls)
     return {
         "node": node.number,
         "parent": node.parent if node.number else None,
-        **place,
-        **dict(zip(NAMES, node.total, strict=True)),
-        **{f"own_{name}": figure for name, figure in zip(NAMES, node.own, strict=True)},
+        **(dict.fromkeys(PLACE) if node.place is None else place_of(node.place, view)),
+        **figures_of_node(node.now, node.total, calls),
+        **{f"own_{name}": figure for name, figure in own.items()},
     }
+
+
+def figures_of_node(now: Figures, change: Figures, calls: Calls) -> Document:
+    return {**figures_of(now, calls), **(differences_of(change, calls) if calls.is_diff else {})}
 
 
 def head(command: str) -> Document:
     return {"schema": SCHEMA, "command": command, "version": __version__}
 
 
-def head_of_view(command: str, view: View) -> Document:
-    return {**head(command), "key": view.key, "measure": view.measure, "cumulative": view.cumulative}
-
-
-def facts(snapshot: Snapshot) -> Document:
+def head_of_view(command: str, view: View, files: Sequence[str], *items: HasLosses) -> Document:
     return {
-        "estimated": snapshot.sample_interval is not None,
-        "sample_interval": snapshot.sample_interval,
-        "traceback_limit": snapshot.traceback_limit,
-        "merged": merged_of(snapshot),
-        "losses": [loss_of(loss) for loss in snapshot.losses],
+        **head(command),
+        "files": list(files),
+        "key": view.key,
+        "measure": view.measure,
+        "sort": "count" if view.by_count else "size",
+        "cumulative": view.cumulative,
+        "losses": [loss for index, item in enumerate(items) for loss in losses_of(item, files[index])],
     }
 
 
-def loss_of(loss: Loss) -> Document:
-    return {"kind": loss.kind, "detail": loss.detail, "count": loss.count}
+def is_estimated(*snapshots: Snapshot) -> bool:
+    return any(snapshot.sample_interval is not None for snapshot in snapshots)
 
 
-def is_plain(value: object) -> bool:
+def losses_of(item: HasLosses, file: str) -> list[Document]:
+    return [loss_of(loss, file) for loss in item.losses]
+
+
+def loss_of(loss: Loss, file: str) -> Document:
+    return {"file": file, "kind": loss.kind, "detail": loss.detail, "count": loss.count}
+
+
+def is_plain(value: object, nested: int = 0) -> bool:
+    """Can JSON have it? A file may contain anything."""
     if isinstance(value, list | tuple):
-        return all(map(is_plain, value))
-    return value is None or isinstance(value, str | int | float)
+        return nested < MOST_NESTED and all(is_plain(item, nested + 1) for item in value)
+    if isinstance(value, int):
+        return abs(value) < 1 << 63
+    return value is None or isinstance(value, str) or (isinstance(value, float) and math.isfinite(value))
 
 
-def figures_of(figures: Figures, table: Table) -> Document:
-    known = (True, True, table.peak_known, table.peak_known, table.churn_known, table.churn_known)
-    return {name: figure if is_known else None for name, figure, is_known in zip(NAMES, figures, known, strict=True)}
+def figures_of(figures: Figures, known: Table | Calls) -> Document:
+    is_known = (True, True, known.peak_known, known.peak_known, known.churn_known, known.churn_known)
+    return {name: figure if has else None for name, figure, has in zip(NAMES, figures, is_known, strict=True)}
+
+
+def differences_of(change: Figures, known: Table | Calls) -> Document:
+    return {f"{name}_diff": figure for name, figure in figures_of(change, known).items()}
 
 
 def change_of(history: Sequence[Figures], table: Table) -> Document:
-    """The newest figures, the change of each, and those of all snapshots before."""
-    change = figures_of(history[-1] - history[0], table)
+    """The newest figures, the change of each, and those of all snapshots."""
     return {
         **figures_of(history[-1], table),
-        **{f"{name}_diff": value for name, value in change.items()},
+        **differences_of(history[-1] - history[0], table),
         "history": [figures_of(figures, table) for figures in history],
     }
 
 
 def place_of(place: Place, view: View) -> Document:
     if place.label is not None:
-        return {"label": view.key.partition(":")[2], "value": place.label}
-    found = {
+        return {"label": view.key.removeprefix(LABEL), "value": place.label}
+    return {
         "filename": place.filename or None,
         "lineno": place.lineno or None,
         "function": place.function or None,
@@ -165,40 +189,46 @@ def place_of(place: Place, view: View) -> Document:
         "package": place.code.package,
         "origin": place.code.origin,
     }
-    return found if view.key != "traceback" else {**found, "total_nframe": None}
 
 
-def frames_of(row: Row, table: Table, view: View) -> list[Document]:
+def frames_of(row: Row, table: Table, view: View) -> Document:
     """The frames of a row, the oldest first; of all keys but "traceback", at most one."""
     traceback: Traceback | None = table.traceback(row)
     if traceback is not None:
-        return [{"filename": frame.filename, "lineno": frame.lineno, "function": frame.name} for frame in traceback]
+        frames = [{"filename": frame.filename, "lineno": frame.lineno, "function": frame.name} for frame in traceback]
+        return {"traceback": frames, "total_nframe": traceback.total_nframe}
     place = row.place
     if not place.filename or view.key not in ("lineno", "function"):
-        return []
-    return [{"filename": place.filename, "lineno": place.lineno, "function": place.function or None}]
+        return {"traceback": []}
+    return {"traceback": [{"filename": place.filename, "lineno": place.lineno, "function": place.function or None}]}
 
 
 # --- CSV ---
 
 
-def csv_lines(document: Document) -> Iterable[str]:
-    """The rows of a document, with a head. A cell that a spreadsheet would take for a formula is preceded by an apostrophe."""
-    rows = [flat(row) for row in document["rows"]]
-    names = list(rows[0]) if rows else [*NAMES]
+def csv_text(document: Document) -> str:
+    """The rows of a document, below their names. A traceback is a text, the oldest frame first."""
     out = io.StringIO()
-    writer = csv.DictWriter(out, names, lineterminator="\n")
+    writer = csv.DictWriter(out, columns_of(document), lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
-    writer.writerows({name: safe_cell(value) for name, value in row.items()} for row in rows)
-    return out.getvalue().splitlines()
+    for row in document["rows"]:
+        frames = row.get("traceback", ())
+        text = ";".join(f"{frame['filename']}:{frame['lineno']}" for frame in frames)
+        writer.writerow({name: safe_cell(value) for name, value in {**row, "traceback": text}.items()})
+    return out.getvalue()
 
 
-def flat(row: Document) -> Document:
-    """A row without what has an inner structure; a traceback is a text, the oldest frame first."""
-    frames = row.get("traceback", ())
-    text = ";".join(f"{frame['filename']}:{frame['lineno']}" for frame in frames)
-    return {**{name: value for name, value in row.items() if name not in ("traceback", "history")}, "traceback": text}
+def columns_of(document: Document) -> list[str]:
+    """The names of the columns, which do not depend on the rows."""
+    key = document["key"]
+    place = LABEL_PLACE if key.startswith(LABEL) else PLACE
+    figures = [name for name in document["totals"] if name != "history"]
+    if document["command"] == "tree":
+        return ["node", "parent", *place, *figures, *(f"own_{name}" for name in figures)]
+    change = [] if document["command"] == "report" else ["change"]
+    return [*place, *change, *figures, "traceback", *(["total_nframe"] if key == TRACEBACK else [])]
 
 
 def safe_cell(value: object) -> object:
+    """A text that a spreadsheet would take for a formula is preceded by an apostrophe."""
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value

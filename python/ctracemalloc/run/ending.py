@@ -30,6 +30,7 @@ class Ending:
         self.exception: tuple[str, str, int] | None = None  # its type, file and line; "" and 0: not known
         self.watched = False  # is an exception that ends the program reported to note_exception()?
         self.interrupted = False  # by KeyboardInterrupt: the interpreter kills itself with SIGINT
+        self.exited: int | None = None  # the status of os._exit, which ends the program now
         self.signum = 0  # the signal that kills the program; 0: none
         self.text = "not known"
         self.status: int | None = None
@@ -60,6 +61,9 @@ class Ending:
         """Set text and status."""
         if self.signum:
             self.text, self.status = signal.Signals(self.signum).name, -self.signum
+            return
+        if self.exited is not None:  # what the program has not flushed is lost, as without this package
+            self.text, self.status = f"exit status {self.exited}", self.exited
             return
         asked = _ctracemalloc._end_status()
         if asked is None and self.exception is None and exits_are_held():

@@ -15,6 +15,7 @@ from .._messages import complain, write_stderr
 from ..formats import compression, kinds, output
 from ..formats.sources import digests_of
 from ..model.sums import peak_stands_out
+from ..render.text.processes import child_lines
 from ..render.text.snapshot import format_peak, format_snapshot
 from ..render.text.style import Style, current_folder, encoding_of, width_of
 from .settings import Settings
@@ -44,21 +45,29 @@ class ReportWriter:
         self.command = sys.orig_argv[1:]
         self.folder = current_folder()
         self.encoding = encoding_of(sys.stderr)
+        suffix = compression.SUFFIX if settings.zstd else ""
+        self.default = os.path.join(self.folder, f"ctracemalloc.{self.pid}.ctm{suffix}")
+        self.complain = complain  # how a problem is reported
+        self.started: tuple[int, int] | None = None  # forks and Python programs that this process started: set at the end
+        self.followed = ""  # the folder with the files of all processes; "": they are not followed
         if settings.zstd:
             compression.library()
 
-    def write(self, numbers: FinalNumbers, end: Mapping[str, Any]) -> None:
-        """end: how the program ended, as Ending.facts() returns it."""
-        snapshot = numbers.snapshot
-        snapshot.run = {
+    def store(self, numbers: FinalNumbers, facts: Mapping[str, Any]) -> str:
+        """Write the snapshot; facts: how the program ended, as Ending.facts() returns it, and others. Returns save()'s path."""
+        numbers.snapshot.run = {
             "command": self.command,
-            **end,
+            **facts,
             "pid": self.pid,
             "peak": numbers.peak,
             "tracer": numbers.tracer,
         }
-        self.add_digests(snapshot)
-        path = self.save(snapshot)
+        self.add_digests(numbers.snapshot)
+        return self.save(numbers.snapshot)
+
+    def print(self, numbers: FinalNumbers, path: str) -> None:
+        """Print the report; path: of the snapshot, "" if it was not written."""
+        snapshot = numbers.snapshot
         if path and os.path.dirname(path) == current_folder():
             path = os.path.basename(path)
         for top in (self.settings.top, 1):
@@ -84,7 +93,7 @@ class ReportWriter:
             path, claimed = self.claim_path()
             snapshot.dump(path, compression="zstd" if self.settings.zstd else None)
         except Exception as error:  # a full disk, no memory, an audit hook of the program that forbids files
-            complain(f"the snapshot was not written: {text_of(error)}")
+            self.complain(f"the snapshot was not written: {text_of(error)}")
             if claimed:
                 output.remove_if_empty(path)
             return ""
@@ -93,6 +102,9 @@ class ReportWriter:
     def format(self, snapshot: ctracemalloc.Snapshot, top: int, path: str) -> list[str]:
         style = Style(self.settings.color, width_of(2), self.encoding, self.folder)
         lines = format_snapshot(snapshot, self.settings.key, top, style, saved=path)
+        if self.started is not None:
+            end_of_head = lines.index("")
+            lines[end_of_head:end_of_head] = child_lines(sum(self.started), self.followed, style)
         at_peak = snapshot.at_peak
         if at_peak is not None and peak_stands_out(snapshot, at_peak):
             lines.append("")
@@ -112,12 +124,10 @@ class ReportWriter:
                 output.check(given, kinds.SNAPSHOT, force=self.settings.force)
                 return given, False
         except output.RefusedError as error:
-            complain(str(error))
+            self.complain(str(error))
         except OSError:
             return given, False  # writing the snapshot will fail with the same error
-        suffix = compression.SUFFIX if self.settings.zstd else ""
-        path = os.path.join(self.folder, f"ctracemalloc-{self.pid}.ctm{suffix}")
         try:
-            return output.claim_free_name(path), True
+            return output.claim_free_name(self.default), True
         except OSError:
-            return path, False
+            return self.default, False

@@ -3,12 +3,14 @@
 Model: a Reporter is made before tracing starts, with all that it needs at the end (reserve.py). It writes the report once: at
 exit, or when SIGTERM arrives. Everything about the program's memory is read before anything else is allocated.
 
-Only the process that started the program writes a report: a forked child has another pid and writes nothing.
+Only the process that started the program prints a report. A forked child has another pid and writes nothing, unless child
+processes are followed: then it uses its parent's Reporter, which adopt() makes its own, to write a snapshot.
 """
 
 import _signal  # type: ignore[import-not-found]
 import os
 import signal
+from collections.abc import Callable, Sequence
 from types import FrameType, TracebackType
 
 import ctracemalloc
@@ -16,11 +18,16 @@ import ctracemalloc
 from .. import _ctracemalloc
 from .._messages import complain
 from ..blackbox import writing as black_box
+from ..formats import compression
 from ..recording import writing as recorder
 from . import ending
 from .report import FinalNumbers, ReportWriter, text_of
 from .reserve import Reserve
 from .settings import Settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .follow import Follower
 
 SET_SIGNAL, SIGINT = _signal.signal, int(signal.SIGINT)  # C functions: the program may have damaged builtins
 
@@ -32,12 +39,19 @@ def ignore_signal(signum: int, frame: FrameType | None) -> None:
 class Reporter:
     """Writes the report, once, in the process that it was made in."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, follower: "Follower | None" = None) -> None:
         self.settings = settings
+        self.follower = follower  # None: child processes are not followed
         self.pid = os.getpid()
         self.writer = ReportWriter(settings)
         self.ending = ending.Ending(self.writer.folder)
         self.numbers: FinalNumbers | None = None  # the numbers when an exception ended the program
+        self.complain = complain
+        if follower is not None:
+            follower.reporter = self
+            self.complain = self.writer.complain = follower.problem
+            self.writer.followed = follower.journal.folder
+            self.name_snapshot(follower)
         self.reserve = Reserve()
         self.last_steps = (  # made now: if they were made later, they would be in the numbers
             self.read_numbers,
@@ -50,6 +64,15 @@ class Reporter:
         black_box.set_ended_elsewhere()
         recorder.set_ended_elsewhere()
         self.killed = False  # SIGTERM arrived during the report, and has to kill the process afterwards
+
+    def name_snapshot(self, follower: "Follower") -> None:
+        self.writer.default = f"{follower.stem}.ctm{compression.SUFFIX if self.settings.zstd else ''}"
+
+    def adopt(self, pid: int) -> None:
+        """In a fork that is followed: it has an end of its own. Nothing has ended in its parent."""
+        assert self.follower is not None
+        self.pid = self.writer.pid = pid
+        self.name_snapshot(self.follower)
 
     def at_exit(self) -> None:
         with self.reserve:
@@ -109,6 +132,19 @@ class Reporter:
         if self.ending.note_exception(kind, value, traceback):
             self.numbers = numbers
 
+    def at_os_exit(self, status: int, is_only_thread: bool) -> None:
+        """os._exit ends the program now. Other threads must not get the time to continue: then the black box has to do."""
+        if self.reporting:
+            return
+        self.ending.exited = status
+        with self.reserve:
+            if is_only_thread:
+                self.report()
+                return
+            self.reporting = True
+            self.take(self.last_steps[1:])
+            self.note_ended("")
+
     def report(self, signum: int = 0) -> None:
         if self.reporting:
             return
@@ -121,19 +157,23 @@ class Reporter:
             self.note_end()
             self.write()
         except KeyboardInterrupt:
-            complain("the report was interrupted")
+            self.complain("the report was interrupted")
         except Exception as error:  # no memory, an audit hook of the program: the program's own end continues
-            complain(f"no report: {text_of(error)}")
+            self.complain(f"no report: {text_of(error)}")
 
     def note_end(self) -> None:
-        """Read the numbers and how the program ends, and end the black box and the recording. No step depends on another."""
-        for step in self.last_steps:
+        """Read the numbers and how the program ends, and end the black box and the recording."""
+        self.take(self.last_steps)
+
+    def take(self, steps: Sequence[Callable[[], None]]) -> None:
+        """Take each step: none depends on another."""
+        for step in steps:
             try:
                 step()
             except MemoryError:
                 pass
             except Exception as error:
-                complain(f"at the end: {text_of(error)}")
+                self.complain(f"at the end: {text_of(error)}")
 
     def read_numbers(self) -> None:
         """On failure, write() tries again when there is more memory, and reports why it failed."""
@@ -146,12 +186,12 @@ class Reporter:
     def end_recording(self) -> None:
         problem = recorder.stop_at_exit()
         if problem is not None:
-            complain(f"the recording ended early: {problem}")
+            self.complain(f"the recording ended early: {problem}")
 
     def end_black_box(self) -> None:
         incomplete_reason = _ctracemalloc._black_box_state()[1]
         if incomplete_reason is not None:
-            complain(f"the black box does not hold all: {incomplete_reason}")
+            self.complain(f"the black box does not hold all: {incomplete_reason}")
         black_box.end()
 
     def remove_outputs(self) -> None:
@@ -159,6 +199,8 @@ class Reporter:
         ctracemalloc.stop()
         recorder.stop_at_exit()
         black_box.at_exit()
+        if self.follower is not None:
+            self.follower.never_ran()
         made = [self.settings.record.path if self.settings.record is not None else "", self.settings.black_box]
         for path in made:
             if os.path.isabs(path) and os.path.isfile(path):
@@ -169,7 +211,21 @@ class Reporter:
         if numbers is None and ctracemalloc.is_tracing():  # there was no memory for a snapshot in addition to the block map
             numbers = FinalNumbers(_ctracemalloc._last_snapshot)
         if numbers is None:
-            complain("no report: the program has stopped the tracing")
+            self.complain("no report: the program has stopped the tracing")
+            self.note_ended("")
             return
         ctracemalloc.stop()
-        self.writer.write(numbers, self.ending.facts())
+        facts = self.ending.facts()
+        if self.follower is not None:
+            facts |= self.follower.facts()
+            self.writer.started = (0, 0)
+        elif not self.settings.box_children and not (self.settings.record is not None and self.settings.record.children):
+            self.writer.started = _ctracemalloc._started_processes()
+        path = self.writer.store(numbers, facts)
+        self.note_ended(path)
+        if self.follower is None or self.follower.is_root:
+            self.writer.print(numbers, path)
+
+    def note_ended(self, snapshot: str) -> None:
+        if self.follower is not None:
+            self.follower.ended(self.ending.text, self.ending.status, snapshot)

@@ -4,6 +4,7 @@ import marshal
 from typing import NamedTuple
 
 RUN_OPTION = "ctracemalloc_run"
+FOLLOW_VARIABLE = "CTRACEMALLOC_RUN"  # of the environment: the path of the journal; see follow.py
 MARSHAL_VERSION = 2  # every Python reads it
 
 
@@ -34,6 +35,7 @@ class Settings:
         self.black_box = ""  # absolute, "auto" for the default folder, or "" for none
         self.box_children = False
         self.zstd = False
+        self.journal = ""  # absolute: child processes are followed (follow.py); "": they are not
         self.force = False  # may existing files at the given paths be overwritten, whatever they are?
 
     def encode(self) -> str:

@@ -17,11 +17,17 @@ static const char *string_of(const void *strings, uint32_t id, size_t *out_lengt
     return from->bytes + from->strings[id].offset;
 }
 
+static const ctm_site *site_at(const void *recorded, uint32_t id)
+{
+    return &((const struct ctmi_recorded *)recorded)->sites[id];
+}
+
 static ctm_status add_sites(const struct ctmi_remap *remap, const struct ctmi_recorded *from)
 {
     for (uint32_t id = 1; id < from->counts[CTMI_TABLE_SITES]; id++) {
         const ctm_site *row = &from->sites[id];
         uint32_t to;
+        ctmi_remap_prefetch_site(remap, id, site_at, from);
         if (row->allocated == 0) {
             continue;
         }
@@ -50,7 +56,10 @@ static ctm_status merge_store(struct ctmi_store *to, const struct ctmi_recorded 
     if (status != CTM_OK) {
         return status;
     }
-    status = ctmi_remap_tables(&remap, CTMI_TABLE_SITES - 1);
+    status = ctmi_remap_expect(&remap);
+    if (status == CTM_OK) {
+        status = ctmi_remap_tables(&remap, CTMI_TABLE_SITES - 1);
+    }
     if (status == CTM_OK) {
         status = add_sites(&remap, from);
     }

@@ -33,6 +33,18 @@ static struct ctmi_tree_shape *shape_ref(struct ctmi_tree_shape *shape)
     return shape;
 }
 
+/* From the last node to the first, so that each list is in the order of ids. */
+static void link_children(struct ctmi_tree_shape *shape)
+{
+    memset(shape->first_child, 0, shape->nodes * sizeof(uint32_t));
+    shape->next_sibling[0] = 0;
+    for (uint32_t id = shape->nodes - 1; id > 0; id--) {
+        uint32_t *first = &shape->first_child[shape->parent[id]];
+        shape->next_sibling[id] = *first;
+        *first = id;
+    }
+}
+
 static void shape_fill(struct ctmi_tree_shape *shape)
 {
     const ctm_snapshot *tables = shape->tables;
@@ -40,6 +52,7 @@ static void shape_fill(struct ctmi_tree_shape *shape)
         shape->parent[id] = tables->tracebacks[id].parent;
         shape->frame[id] = tables->tracebacks[id].frame;
     }
+    link_children(shape);
     for (uint32_t id = 0; id < shape->frames; id++) {
         shape->frame_function[id] = tables->frames[id].function;
         shape->frame_lineno[id] = tables->frames[id].lineno;
@@ -55,13 +68,15 @@ static void shape_fill(struct ctmi_tree_shape *shape)
 static ctm_status shape_columns(struct ctmi_tree_shape *shape)
 {
     const size_t nodes = shape->nodes, frames = shape->frames, functions = shape->functions;
-    const size_t rows = 2 * nodes + 2 * frames + 3 * functions;
+    const size_t rows = 4 * nodes + 2 * frames + 3 * functions;
     uint32_t *column = shape->memory = ctmi_mem_alloc(rows * sizeof(uint32_t));
     if (column == NULL) {
         return CTM_ERR_NOMEM;
     }
     shape->parent = column;
     shape->frame = column += nodes;
+    shape->first_child = column += nodes;
+    shape->next_sibling = column += nodes;
     shape->frame_function = column += nodes;
     shape->frame_lineno = (int32_t *)(column += frames);
     shape->function_filename = column += frames;

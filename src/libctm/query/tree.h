@@ -24,10 +24,11 @@ void ctmi_figures_free(struct ctmi_figures *figures);
 /* Immutable once made. */
 struct ctmi_tree_shape {
     _Atomic uint32_t references;
-    ctm_snapshot *tables;     /* owned reference */
-    uint32_t *parent, *frame; /* by node; borrowed from memory, as are all others */
-    uint32_t *frame_function; /* by frame */
-    int32_t *frame_lineno;    /* by frame */
+    ctm_snapshot *tables;                 /* owned reference */
+    uint32_t *parent, *frame;             /* by node; borrowed from memory, as are all others */
+    uint32_t *first_child, *next_sibling; /* by node: see ctm_tree_view */
+    uint32_t *frame_function;             /* by frame */
+    int32_t *frame_lineno;                /* by frame */
     uint32_t *function_filename, *function_name; /* by function */
     int32_t *function_first_lineno;              /* by function */
     uint32_t *memory;                            /* owned */

@@ -42,6 +42,8 @@ void ctm_tree_view_get(const ctm_tree *tree, ctm_tree_view *out)
         .estimated = tree->estimated,
         .parent = shape->parent,
         .frame = shape->frame,
+        .first_child = shape->first_child,
+        .next_sibling = shape->next_sibling,
         .frame_function = shape->frame_function,
         .frame_lineno = shape->frame_lineno,
         .function_filename = shape->function_filename,

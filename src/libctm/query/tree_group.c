@@ -2,7 +2,7 @@
  *
  * Model: the blocks of a group are those below its topmost nodes, which have no other node of the group above them. So
  * one walk of the tree, depth first, adds the total of each topmost node to its group. `entered` counts, by group, the
- * nodes between the root and the present node. The children of a node are a list, linked by node ids.
+ * nodes between the root and the present node.
  */
 #include <string.h>
 
@@ -20,9 +20,7 @@ struct ctm_tree_groups {
 struct walk {
     const ctm_tree *tree;    /* borrowed */
     const uint32_t *of;      /* borrowed; by frame: its group */
-    uint32_t *entered;       /* by group; owned, as are the next two */
-    uint32_t *first_child;   /* by node; 0: none */
-    uint32_t *next_sibling;  /* by node; 0: none */
+    uint32_t *entered;       /* by group; owned */
     ctm_tree_groups *groups; /* borrowed */
 };
 
@@ -56,27 +54,16 @@ static void leave(struct walk *walk, uint32_t node)
     walk->entered[group]--;
 }
 
-/* The children of each node, in the order of their ids. */
-static void link_children(struct walk *walk)
-{
-    const struct ctmi_tree_shape *shape = walk->tree->shape;
-    memset(walk->first_child, 0, shape->nodes * sizeof(uint32_t));
-    for (uint32_t id = shape->nodes - 1; id > 0; id--) {
-        uint32_t *first = &walk->first_child[shape->parent[id]];
-        walk->next_sibling[id] = *first;
-        *first = id;
-    }
-}
-
 /* Leaves `node` and the nodes above it up to one that has a next sibling; returns that, or 0: the walk is over. */
 static uint32_t next_branch(struct walk *walk, uint32_t node)
 {
+    const struct ctmi_tree_shape *shape = walk->tree->shape;
     while (node != 0) {
         leave(walk, node);
-        if (walk->next_sibling[node] != 0) {
-            return walk->next_sibling[node];
+        if (shape->next_sibling[node] != 0) {
+            return shape->next_sibling[node];
         }
-        node = walk->tree->shape->parent[node];
+        node = shape->parent[node];
     }
     return 0;
 }
@@ -87,31 +74,25 @@ static void walk_tree(struct walk *walk)
     /* The root has the blocks with an empty traceback; its frame is in no other traceback. */
     add_figures(to->own, walk->of[0], from->own, 0);
     add_figures(to->total, walk->of[0], from->own, 0);
-    uint32_t node = walk->first_child[0];
+    const uint32_t *first_child = walk->tree->shape->first_child;
+    uint32_t node = first_child[0];
     while (node != 0) {
         enter(walk, node);
-        const uint32_t child = walk->first_child[node];
+        const uint32_t child = first_child[node];
         node = child != 0 ? child : next_branch(walk, node);
     }
 }
 
 static ctm_status walk_groups(const ctm_tree *tree, const uint32_t *of, ctm_tree_groups *groups)
 {
-    const size_t nodes = tree->shape->nodes, n = groups->n;
-    uint32_t *memory = ctmi_mem_alloc((2 * nodes + n) * sizeof(uint32_t));
-    if (memory == NULL) {
+    const size_t size = groups->n * sizeof(uint32_t);
+    struct walk walk = {.tree = tree, .of = of, .entered = ctmi_mem_alloc(size), .groups = groups};
+    if (walk.entered == NULL) {
         return CTM_ERR_NOMEM;
     }
-    struct walk walk = {.tree = tree,
-                        .of = of,
-                        .entered = memory + 2 * nodes,
-                        .first_child = memory,
-                        .next_sibling = memory + nodes,
-                        .groups = groups};
-    memset(walk.entered, 0, n * sizeof(uint32_t));
-    link_children(&walk);
+    memset(walk.entered, 0, size);
     walk_tree(&walk);
-    ctmi_mem_free(memory);
+    ctmi_mem_free(walk.entered);
     return CTM_OK;
 }
 

@@ -37,6 +37,7 @@ static ctm_status add_tracebacks(struct ctmi_remap *remap)
     const uint32_t count = remap->from->counts[CTMI_TABLE_TRACEBACKS];
     ctm_status status = CTM_OK;
     for (uint32_t id = 1; id < count && status == CTM_OK; id++) {
+        ctmi_remap_prefetch_traceback(remap, id);
         if (ids[id] == NEEDED) {
             ids[id] = 0;
             status = ctmi_remap_row(remap, CTMI_TABLE_TRACEBACKS, id);
@@ -57,10 +58,16 @@ static ctm_status add_whole_tables(struct ctmi_remap *remap)
     return status;
 }
 
+static const ctm_site *site_at(const void *store, uint32_t id)
+{
+    return &ctmi_store_site_row(store, id)->site;
+}
+
 static ctm_status add_sites(struct ctmi_remap *remap, const struct ctmi_store *from)
 {
     for (uint32_t id = 1; id < ctmi_store_site_count(from); id++) {
         struct ctmi_site_row *row = ctmi_store_site_row(from, id);
+        ctmi_remap_prefetch_site(remap, id, site_at, from);
         if (row->site.allocated == 0) {
             continue;
         }
@@ -90,8 +97,11 @@ ctm_status ctmi_store_add_store(struct ctmi_store *to, const struct ctmi_store *
     if (status != CTM_OK) {
         return status;
     }
-    mark_tracebacks(from, remap.ids[CTMI_TABLE_TRACEBACKS]);
-    status = add_tracebacks(&remap);
+    status = ctmi_remap_expect(&remap);
+    if (status == CTM_OK) {
+        mark_tracebacks(from, remap.ids[CTMI_TABLE_TRACEBACKS]);
+        status = add_tracebacks(&remap);
+    }
     if (status == CTM_OK) {
         status = add_whole_tables(&remap);
     }

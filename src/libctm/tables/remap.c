@@ -30,6 +30,15 @@ ctm_status ctmi_remap_init(struct ctmi_remap *remap)
     return CTM_OK;
 }
 
+ctm_status ctmi_remap_expect(struct ctmi_remap *remap)
+{
+    ctm_status status = CTM_OK;
+    for (enum ctmi_table table = 0; table < CTMI_ROWS_TABLES && status == CTM_OK; table++) {
+        status = ctmi_store_expect(remap->to, table, remap->from->counts[table] - 1);
+    }
+    return status;
+}
+
 void ctmi_remap_free(struct ctmi_remap *remap)
 {
     ctmi_mem_free(remap->memory);
@@ -163,6 +172,48 @@ INLINE ctm_status add_row(struct ctmi_remap *remap, enum ctmi_table table, uint3
     return status == CTM_OK ? intern_content(remap, table, id, &content) : status;
 }
 
+/* --- loading ahead --- */
+
+enum {
+    SLOT_AHEAD = 24,
+    ROW_AHEAD = 12
+}; /* rows between the one that is added and the one whose … is loaded */
+
+static void prefetch_traceback(const struct ctmi_remap *remap, uint64_t id, enum ctmi_prefetch what)
+{
+    union ctmi_content content;
+    if (id < remap->from->counts[CTMI_TABLE_TRACEBACKS]) {
+        read_content(remap, CTMI_TABLE_TRACEBACKS, (uint32_t)id, &content);
+        translate(remap, CTMI_TABLE_TRACEBACKS, &content);
+        ctmi_store_prefetch_traceback(remap->to, &content.traceback, what);
+    }
+}
+
+void ctmi_remap_prefetch_traceback(const struct ctmi_remap *remap, uint32_t id)
+{
+    prefetch_traceback(remap, (uint64_t)id + SLOT_AHEAD, CTMI_PREFETCH_SLOT);
+    prefetch_traceback(remap, (uint64_t)id + ROW_AHEAD, CTMI_PREFETCH_ROW);
+}
+
+static void prefetch_site(const struct ctmi_remap *remap, const ctm_site *site,
+                          enum ctmi_prefetch what)
+{
+    const ctm_site key = {.block_size = site->block_size,
+                          .domain = site->domain,
+                          .traceback = remap->ids[CTMI_TABLE_TRACEBACKS][site->traceback],
+                          .labels = remap->ids[CTMI_TABLE_LABELS][site->labels]};
+    ctmi_store_prefetch_site(remap->to, &key, what);
+}
+
+void ctmi_remap_prefetch_site(const struct ctmi_remap *remap, uint32_t id,
+                              const ctm_site *(*site_at)(const void *, uint32_t), const void *from)
+{
+    if (remap->from->counts[CTMI_TABLE_SITES] - id > SLOT_AHEAD) {
+        prefetch_site(remap, site_at(from, id + SLOT_AHEAD), CTMI_PREFETCH_SLOT);
+        prefetch_site(remap, site_at(from, id + ROW_AHEAD), CTMI_PREFETCH_ROW);
+    }
+}
+
 /* All rows that the rows of the table refer to are added. */
 INLINE ctm_status add_table(struct ctmi_remap *remap, enum ctmi_table table)
 {
@@ -173,6 +224,9 @@ INLINE ctm_status add_table(struct ctmi_remap *remap, enum ctmi_table table)
         if (table == CTMI_TABLE_STRINGS) {
             status = remap_string(remap, id);
         } else {
+            if (table == CTMI_TABLE_TRACEBACKS) {
+                ctmi_remap_prefetch_traceback(remap, id);
+            }
             read_content(remap, table, id, &content);
             status = intern_content(remap, table, id, &content);
         }

@@ -34,11 +34,19 @@ struct ctmi_remap {
 
 /* ids[table] is an array for the ids of that table, or NULL: it is allocated here. CTM_ERR_NOMEM. */
 CTM_NODISCARD ctm_status ctmi_remap_init(struct ctmi_remap *remap);
+/* Prepares the tables of the store that are still empty for as many rows as the source has. CTM_ERR_NOMEM. */
+CTM_NODISCARD ctm_status ctmi_remap_expect(struct ctmi_remap *remap);
 void ctmi_remap_free(struct ctmi_remap *remap); /* `memory` only */
 /* Adds row `id` if it is not added yet. CTM_ERR_NOMEM, CTM_ERR_LIMIT; CTM_ERR_INVALID for the reasons given in
  * store.h. */
 CTM_NODISCARD ctm_status ctmi_remap_row(struct ctmi_remap *remap, enum ctmi_table table,
                                         uint32_t id);
+/* Called for each row before it is added, in the order of ids: loads into the cache what adding the rows after it will
+ * read. If the rows that these refer to are not added yet, nothing useful is loaded. */
+void ctmi_remap_prefetch_traceback(const struct ctmi_remap *remap, uint32_t id);
+/* The same for sites, given by their keys in the source: all tracebacks and labels are added. site_at returns a row. */
+void ctmi_remap_prefetch_site(const struct ctmi_remap *remap, uint32_t id,
+                              const ctm_site *(*site_at)(const void *, uint32_t), const void *from);
 /* Adds all rows of the tables up to and including `last`, in order. None is added yet. */
 CTM_NODISCARD ctm_status ctmi_remap_tables(struct ctmi_remap *remap, enum ctmi_table last);
 

@@ -287,6 +287,15 @@ ctm_status ctmi_index_reserve(struct ctmi_index *index, const struct ctmi_store 
     return CTM_OK;
 }
 
+ctm_status ctmi_index_expect(struct ctmi_index *index, uint32_t more)
+{
+    uint64_t size = INDEX_FIRST;
+    while (size < INDEX_MOST / 2 && more + 1ull > size / 8 * 5) {
+        size *= 2;
+    }
+    return index->ids != NULL || more == 0 ? CTM_OK : ctmi_index_make(index, (uint32_t)size);
+}
+
 void ctmi_index_forget(struct ctmi_index *index)
 {
     if (index->ids != NULL) {

@@ -62,6 +62,9 @@ CTM_NODISCARD ctm_status ctmi_index_reserve(struct ctmi_index *index,
                                             const struct ctmi_store *store,
                                             uint32_t (*hash_of)(const struct ctmi_store *,
                                                                 uint32_t));
+/* The same for `more` ids, so that the index does not grow while they are added. An index that has ids already stays as
+ * it is. */
+CTM_NODISCARD ctm_status ctmi_index_expect(struct ctmi_index *index, uint32_t more);
 /* `id` is not in the index, and the index has a free slot. */
 void ctmi_index_put(struct ctmi_index *index, uint32_t hash, uint32_t id);
 void ctmi_index_empty(struct ctmi_index *index, bool retain);

@@ -478,6 +478,41 @@ ctm_status ctmi_store_map_row(struct ctmi_store *store, enum ctmi_table table)
                : status;
 }
 
+/* --- many rows --- */
+
+ctm_status ctmi_store_expect(struct ctmi_store *store, enum ctmi_table table, uint32_t rows)
+{
+    return ctmi_index_expect(&store->index[table], rows);
+}
+
+INLINE void prefetch(const struct ctmi_store *store, const struct table *table, uint32_t hash,
+                     enum ctmi_prefetch what)
+{
+    const struct ctmi_index *index = (const void *)((const char *)store + table->index);
+    const struct ctmi_rows *rows = (const void *)((const char *)store + table->rows);
+    if (index->ids == NULL) {
+        return;
+    }
+    const uint32_t *slot = &index->ids[hash & index->mask];
+    if (what == CTMI_PREFETCH_SLOT) {
+        __builtin_prefetch(slot, 1);
+    } else if (*slot != 0) {
+        __builtin_prefetch(ctmi_rows_at(rows, *slot, table->row_size), 0);
+    }
+}
+
+void ctmi_store_prefetch_traceback(const struct ctmi_store *store, const ctm_traceback *key,
+                                   enum ctmi_prefetch what)
+{
+    prefetch(store, &traceback_table, hash_traceback(key), what);
+}
+
+void ctmi_store_prefetch_site(const struct ctmi_store *store, const ctm_site *key,
+                              enum ctmi_prefetch what)
+{
+    prefetch(store, &site_table, hash_site(key), what);
+}
+
 ctm_status ctmi_store_index_sites(struct ctmi_store *store)
 {
     for (uint32_t id = 1; id < store->sites.count; id++) {

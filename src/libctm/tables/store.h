@@ -135,6 +135,19 @@ CTM_NODISCARD ctm_status ctmi_store_site_append(struct ctmi_store *store, uint32
 CTM_NODISCARD ctm_status ctmi_store_content(struct ctmi_store *store, enum ctmi_table table,
                                             const union ctmi_content *content, uint32_t *out);
 
+/* --- many rows --- */
+/* Makes the index of a table that is empty large enough for `rows` rows. CTM_ERR_NOMEM. */
+CTM_NODISCARD ctm_status ctmi_store_expect(struct ctmi_store *store, enum ctmi_table table,
+                                           uint32_t rows);
+/* Starts to load into the cache what interning this key will read, for a call soon after: first the slot of the index
+ * and, in a later call, the row whose id is in it. Indexes and rows of large tables are larger than the caches; many
+ * loads at once take little more time than one. */
+enum ctmi_prefetch { CTMI_PREFETCH_SLOT, CTMI_PREFETCH_ROW };
+void ctmi_store_prefetch_traceback(const struct ctmi_store *store, const ctm_traceback *key,
+                                   enum ctmi_prefetch what);
+void ctmi_store_prefetch_site(const struct ctmi_store *store, const ctm_site *key,
+                              enum ctmi_prefetch what);
+
 /* Reserves the spare rows for unplaced blocks, until the store is emptied. CTM_ERR_NOMEM: none are reserved. */
 CTM_NODISCARD ctm_status ctmi_store_reserve_spare(struct ctmi_store *store);
 /* Returns the site of unplaced blocks of this size. CTM_ERR_NOMEM: no spare rows are reserved, or all of them are used:

@@ -73,6 +73,10 @@ static PyMethodDef module_methods[] = {
     {"_stand_in", pyctm_module_stand_in, METH_O, pyctm_stand_in_doc},
     {"_watch_end", pyctm_module_watch_end, METH_O, pyctm_watch_end_doc},
     {"_end_status", pyctm_module_end_status, METH_NOARGS, pyctm_end_status_doc},
+    {"_watch_processes", pyctm_module_watch_processes, METH_VARARGS, pyctm_watch_processes_doc},
+    {"_started_processes", pyctm_module_started_processes, METH_NOARGS,
+     pyctm_started_processes_doc},
+    {"_walk_chunks", pyctm_module_walk_chunks, METH_VARARGS, pyctm_walk_chunks_doc},
     {NULL, NULL, 0, NULL},
 };
 

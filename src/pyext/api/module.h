@@ -1,7 +1,7 @@
 /* module.h: shared by the files of the extension module.
  *
  * Model: module.c has the table of functions, and initializes and ends the module; the functions are in tracing.c,
- * snapshots.c, block.c, doctor.c, recorder.c, black_box.c, last.c, resend.c and ending.c. All need the GIL.
+ * snapshots.c, block.c, doctor.c, recorder.c, black_box.c, last.c, resend.c, ending.c and chunk_walk.c. All need the GIL.
  */
 #ifndef PYCTM_API_MODULE_H
 #define PYCTM_API_MODULE_H
@@ -92,6 +92,10 @@ PyObject *pyctm_module_watch_end(PyObject *module, PyObject *watcher);
 PyObject *pyctm_module_end_status(PyObject *module, PyObject *ignored);
 extern const char pyctm_watch_end_doc[];
 extern const char pyctm_end_status_doc[];
+PyObject *pyctm_module_watch_processes(PyObject *module, PyObject *args);
+PyObject *pyctm_module_started_processes(PyObject *module, PyObject *ignored);
+extern const char pyctm_watch_processes_doc[];
+extern const char pyctm_started_processes_doc[];
 PyObject *pyctm_module_box_end(PyObject *module, PyObject *at_exit);
 PyObject *pyctm_module_box_continue(PyObject *module, PyObject *path);
 PyObject *pyctm_module_box_state(PyObject *module, PyObject *ignored);
@@ -116,5 +120,7 @@ extern const char pyctm_record_pause_doc[];
 extern const char pyctm_record_resume_doc[];
 extern const char pyctm_record_forget_doc[];
 extern const char pyctm_record_state_doc[];
+PyObject *pyctm_module_walk_chunks(PyObject *module, PyObject *args);
+extern const char pyctm_walk_chunks_doc[];
 
 #endif

@@ -100,11 +100,13 @@ struct column {
 enum {
     PARENT,
     FRAME,
+    FIRST_CHILD,
+    NEXT_SIBLING,
     FRAME_FUNCTION,
     FRAME_LINENO,
     FUNCTION_FILENAME,
     FUNCTION_NAME,
-    FIRST_LINENO
+    FIRST_LINENO,
 };
 
 #define COLUMN(member, rows, format) \
@@ -112,6 +114,8 @@ enum {
 static const struct column columns[] = {
     [PARENT] = COLUMN(parent, nodes, "I"),
     [FRAME] = COLUMN(frame, nodes, "I"),
+    [FIRST_CHILD] = COLUMN(first_child, nodes, "I"),
+    [NEXT_SIBLING] = COLUMN(next_sibling, nodes, "I"),
     [FRAME_FUNCTION] = COLUMN(frame_function, frames, "I"),
     [FRAME_LINENO] = COLUMN(frame_lineno, frames, "i"),
     [FUNCTION_FILENAME] = COLUMN(function_filename, functions, "I"),
@@ -306,6 +310,8 @@ static PyGetSetDef tree_getset[] = {
     PYCTM_FIGURES(TOTAL)
     COLUMN(parent, PARENT, "By node: the node of the caller, a smaller number; of the root 0.")
     COLUMN(frame, FRAME, "By node: its frame; of the root 0.")
+    COLUMN(first_child, FIRST_CHILD, "By node: the first of those that it calls; 0: none.")
+    COLUMN(next_sibling, NEXT_SIBLING, "By node: the next one with the same parent, a greater number; 0: none.")
     COLUMN(frame_function, FRAME_FUNCTION, "By frame: its function.")
     COLUMN(frame_lineno, FRAME_LINENO, "By frame: its line; 0: not known.")
     COLUMN(function_filename, FUNCTION_FILENAME, "By function: its file, an index of strings.")

@@ -182,6 +182,24 @@ static void find_nodes(const ctm_tree *tree, const ctm_snapshot *snapshot, uint3
     }
 }
 
+/* Each node is once in the list of its parent, after its elder siblings. */
+static void check_children(const ctm_tree_view *view)
+{
+    uint32_t listed = 0;
+    CHECK_EQ(view->next_sibling[0], 0);
+    for (uint32_t id = 0; id < view->nodes; id++) {
+        uint32_t before = 0;
+        for (uint32_t child = view->first_child[id]; child != 0;
+             child = view->next_sibling[child]) {
+            REQUIRE(child > before && child < view->nodes);
+            CHECK_EQ(view->parent[child], id);
+            before = child;
+            listed++;
+        }
+    }
+    CHECK_EQ(listed, view->nodes - 1);
+}
+
 static void check_view(const ctm_tree *tree)
 {
     const ctm_snapshot *tables = ctm_tree_tables(tree);
@@ -192,6 +210,7 @@ static void check_view(const ctm_tree *tree)
     CHECK_EQ(view.functions, tables->info.functions + 1);
     CHECK_EQ(view.strings, tables->info.strings + 1);
     CHECK(view.parent[0] == 0 && view.frame[0] == 0);
+    check_children(&view);
     for (uint32_t id = 1; id < view.nodes; id++) {
         CHECK(view.parent[id] < id && view.parent[id] == tables->tracebacks[id].parent);
         CHECK_EQ(view.frame[id], tables->tracebacks[id].frame);

@@ -1,7 +1,9 @@
 """Replaces ctracemalloc.pth where that is not installed; see ctracemalloc/cli/run.py.
 
 The interpreter imports this module because the launcher put this folder first on PYTHONPATH. The module removes the folder
-from PYTHONPATH and sys.path, starts the tracer and imports the sitecustomize that would have been imported without it.
+from PYTHONPATH and sys.path, starts the tracer and imports the sitecustomize that would have been imported without it. With
+`run --follow-children` the folder stays in PYTHONPATH, where child processes find it; and in a child that cannot be traced,
+as one of another Python, nothing is printed.
 """
 
 import os
@@ -10,6 +12,8 @@ import sys
 
 def forget_folder(folder: str) -> None:
     sys.path[:] = [entry for entry in sys.path if entry != folder]
+    if os.environ.get("CTRACEMALLOC_RUN"):
+        return
     rest = os.environ.get("PYTHONPATH", "").split(os.pathsep, 1)
     if rest[0] == folder:
         if len(rest) == 2:
@@ -23,7 +27,8 @@ def boot(parent: str) -> None:
     try:
         from ctracemalloc._startup import boot as startup
     except ImportError as error:
-        if "sub-interpreter" not in str(error).replace("subi", "sub-i"):  # a sub-interpreter has nothing to start
+        quiet = os.environ.get("CTRACEMALLOC_RUN") and "ctracemalloc_run" not in sys._xoptions
+        if not quiet and "sub-interpreter" not in str(error).replace("subi", "sub-i"):  # a sub-interpreter has nothing to start
             raise
         return
     finally:

@@ -53,8 +53,8 @@ def format_tree(calls: Calls, view: View, style: Style) -> list[str]:
 
 def format_title(calls: Calls, view: View, style: Style) -> list[str]:
     shown = len(calls.nodes) - 1
-    text = counted(calls.number - 1, "call")
-    if shown < calls.number - 1:
+    text = counted(calls.number, "call")
+    if shown < calls.number:
         text = f"{shown:,} of {text}, those with most" + (" change" if calls.is_diff else "")
     return [style.bold(line) for line in style.prose(text)]
 
@@ -77,9 +77,11 @@ def figures_of(lines: list[Line], calls: Calls, view: View) -> tuple[list[str], 
     if calls.is_diff:
         names = ["change", "own", "now", "blocks"]
     else:
-        names = [HEADS[view.measure], "own", "%", "count", *(["at peak"] if view.measure == LIVE else ["live"])]
+        other = "live" if view.measure != LIVE else "at peak"
+        names = [HEADS[view.measure], "own", "%", "count", *([other] if other == "live" or calls.peak_known else [])]
     return names, [
-        cells_of(line, calls, view) if line.node is not None else hidden_cells(line, calls, len(names)) for line in lines
+        (cells_of(line, calls, view) if line.node is not None else hidden_cells(line, calls, len(names)))[: len(names)]
+        for line in lines
     ]
 
 

@@ -46,6 +46,8 @@
 #define PYCTM_STDLIB_IS_IN_RUNTIME (PY_VERSION_HEX >= 0x030C0000)
 /* A raised exception is always an instance. */
 #define PYCTM_RAISES_INSTANCES (PY_VERSION_HEX >= 0x030C0000)
+/* _posixsubprocess.fork_exec takes its arguments as an array, not as a tuple. */
+#define PYCTM_FORK_EXEC_IS_FAST (PY_VERSION_HEX >= 0x030C0000)
 /* _tracemalloc can be imported by one interpreter only: 3.12 alone. */
 #define PYCTM_STDLIB_IS_IMPORTED_ONCE (PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000)
 
