@@ -39,7 +39,9 @@ class Branches:
     @property
     def calls(self) -> Calls:
         """What the texts of lines need: the whole."""
-        return Calls({}, {}, {}, len(self.tree), figures_at(total_columns(self.tree), ROOT), self.is_diff)
+        tree = self.tree
+        whole = figures_at(total_columns(tree), ROOT)
+        return Calls({}, {}, {}, len(tree), whole, self.is_diff, tree.peak_known, tree.churn_known)
 
     def node(self, number: int) -> Node:
         found = self.nodes.get(number)
