@@ -208,6 +208,27 @@ class WatchTest(LiveTest):
             sizes.append(size)
         self.assertEqual(sizes[2], 10 * BLOCK + 2 * sys.getsizeof(bytes(5000)))
 
+    def test_an_opened_row_stays_that_row_when_modules_get_other_names(self):
+        """The file __init__.py makes a package of a folder, so what is beside it is of another module."""
+        watch = self.watch()
+        self.program.do("exec(compile('held.append([0] * 999)', '/pkg/a.py', 'exec'))")
+        self.program.do("exec(compile('held.append([0] * 99)', '/other/b.py', 'exec'))")
+        self.look()
+
+        def opened(module):
+            selection = Selection("module")
+            rows = watch.rows(selection, Order())
+            number = next(number for number in rows.order if watch.place(selection, number).code.module == module)
+            return Selection(LINENO, within=(("module", False, watch.identity(selection, number)),))
+
+        selection = opened("b")
+        sizes = [watch.rows(selection, Order()).cells(number).size for number in watch.rows(selection, Order()).order]
+        self.program.do("exec(compile('held.append([0] * 9)', '/pkg/__init__.py', 'exec'))")
+        self.look()
+        rows = watch.rows(selection, Order())
+        self.assertEqual([rows.cells(number).size for number in rows.order], sizes)
+        self.assertEqual(len(watch.rows(opened("pkg.a"), Order()).order), 1)
+
     def test_filters(self):
         watch = self.watch()
         self.program.do("grow(10)")

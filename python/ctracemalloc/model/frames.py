@@ -51,6 +51,8 @@ class Frames:
         self.columns: tuple[bytes, ...] = (b"",) * 5  # what the ids of the tables are known by
         self.functions: list[tuple[str, str, int]] = []
         self.codes: list[CodeFile] = []  # by function id
+        self.decided_for: tuple[Patterns, int] | None = None  # what `decided` is of: patterns, and an edition
+        self.decided: list[bool] = []  # by function id: is it wanted?
         self.extend(tree, strings_of(tree), columns_of(tree))
 
     def __len__(self) -> int:
@@ -85,9 +87,12 @@ class Frames:
 
     def wanted(self, patterns: Patterns) -> bytes:
         """For each frame 1 if the patterns want it, else 0."""
-        by_function = [
+        if self.decided_for != (patterns, self.edition):
+            self.decided_for, self.decided = (patterns, self.edition), []
+        by_function, known = self.decided, len(self.decided)
+        by_function += [
             patterns.wants(filename, code, name)
-            for (filename, name, _first), code in zip(self.functions, self.codes, strict=True)
+            for (filename, name, _first), code in zip(self.functions[known:], self.codes[known:], strict=True)
         ]
         return bytes([by_function[function] for function in self.function_of])
 

@@ -96,6 +96,7 @@ class Watch:
 
     def begin(self, look: Look) -> None:
         self.frames = Frames(look.tree)
+        self.edition = self.frames.edition
         self.kept: dict[tuple[str, bool, Scope], KeyRows] = {}
         self.selected: dict[tuple[object, ...], tuple[CallTree, CallTree]] = {}
         self.newest = self.first = look
@@ -155,6 +156,9 @@ class Watch:
     # --- rows ---
 
     def key_rows(self, key: str, fold: bool, within: Scope = ()) -> KeyRows:
+        if self.edition != self.frames.edition:
+            self.edition = self.frames.edition
+            self.kept.clear()  # rows may have other numbers now
         found = self.kept.get((key, fold, within))
         if found is None:
             outer = None
@@ -171,7 +175,7 @@ class Watch:
         tree, patterns = look.tree, selection.patterns
         if not patterns:
             return tree
-        known = (id(tree), id(patterns), selection.any_frame)
+        known = (id(tree), patterns, selection.any_frame)
         found = self.selected.get(known)
         if found is None or found[0] is not tree:
             self.forget_trees()
