@@ -24,6 +24,7 @@ import time
 
 ROUNDS = 5
 SLICES = 10  # of a round, each timed
+SECOND_LINE = b"\x1b[2;1H"
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -56,21 +57,22 @@ def processor_time(pid):
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def drain(descriptor):
+def drain(descriptor, drawn):
+    """Read what the view writes, and add up how often it draws its second line, which has the rates."""
     try:
-        while os.read(descriptor, 1 << 16):
-            pass
+        while output := os.read(descriptor, 1 << 16):
+            drawn[0] += output.count(SECOND_LINE)
     except OSError:
         pass
 
 
-def start_view(python, box, interval):
+def start_view(python, box, interval, drawn):
     pid, terminal = pty.fork()
     if not pid:
         os.environ["TERM"] = "xterm-256color"
         os.execv(python, [python, "-m", "ctracemalloc", "top", box, "--interval", str(interval), "-k", "lineno"])
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
-    threading.Thread(target=drain, args=(terminal,), daemon=True).start()
+    threading.Thread(target=drain, args=(terminal, drawn), daemon=True).start()
     return pid
 
 
@@ -98,14 +100,16 @@ def main():
     command = [options.python, __file__, "--rows", str(options.rows), "--program", box]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         process.stdout.readline()
-        without, beside, shares = [], [], []
+        without, beside, shares, looks, drawn = [], [], [], [], [0]
         for _ in range(ROUNDS):
             without.append(fastest(process, options.seconds))
-            view = start_view(options.python, box, options.interval)
+            view = start_view(options.python, box, options.interval, drawn)
             time.sleep(2)
-            begin, before = time.monotonic(), processor_time(view)
+            begin, before, drawn[0] = time.monotonic(), processor_time(view), 0
             beside.append(fastest(process, options.seconds))
-            shares.append((processor_time(view) - before) / (time.monotonic() - begin))
+            seconds = time.monotonic() - begin
+            shares.append((processor_time(view) - before) / seconds)
+            looks.append(drawn[0] / seconds)
             os.kill(view, signal.SIGKILL)
             os.waitpid(view, 0)
         process.stdin.close()
@@ -113,6 +117,7 @@ def main():
     print("| what | measured |\n|---|---|")
     view = f"the view, {options.rows:,} rows, a look each {options.interval:g} s"
     print(f"| {view} | {100 * min(shares):.1f} to {100 * max(shares):.1f} % of a core |")
+    print(f"| looks a second | {min(looks):.1f} to {max(looks):.1f} |")
     print(f"| a round of the program, no view | {1e3 * min(without):.2f} ms of processor time |")
     print(f"| the same beside the view | {1e3 * min(beside):.2f} ms |")
     return None

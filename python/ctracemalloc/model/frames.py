@@ -53,19 +53,27 @@ class Frames:
         self.codes: list[CodeFile] = []  # by function id
         self.decided_for: tuple[Patterns, int] | None = None  # what `decided` is of: patterns, and an edition
         self.decided: list[bool] = []  # by function id: is it wanted?
-        self.extend(tree, strings_of(tree), columns_of(tree))
+        self.extend(tree, self.strings_of(tree, columns_of(tree)), columns_of(tree))
 
     def __len__(self) -> int:
         return len(self.function_of)
 
     def follow(self, tree: "CallTree") -> bool:
         """Take the tree of another moment, whose ids mean the same. False, and nothing is changed: they do not."""
-        strings, columns = strings_of(tree), columns_of(tree)
+        columns = columns_of(tree)
+        strings = self.strings_of(tree, columns)
         if not begins_alike(strings, self.strings) or not all(map(begins_alike, columns, self.columns)):
             return False
         if len(tree.frame_function) > len(self) or len(tree.function_name) > len(self.functions):
             self.extend(tree, strings, columns)
         return True
+
+    def strings_of(self, tree: "CallTree", columns: tuple[bytes, ...]) -> list[str]:
+        """Those that the tables use; behind them are some that belong to the snapshot, a command line for example."""
+        used = len(self.strings)
+        if columns != self.columns:
+            used = max(max(tree.function_filename, default=-1), max(tree.function_name, default=-1)) + 1
+        return [*islice(tree.strings, used)]
 
     def extend(self, tree: "CallTree", strings: list[str], columns: tuple[bytes, ...]) -> None:
         known = len(self.functions)
@@ -164,12 +172,6 @@ class KeyRows:
 OUTSIDE: Identity = ()
 NO_PLACE = Place(CodeFile(OWN, "", ""))
 MAKES_A_PACKAGE = "__init__.py"  # the name of a file that says more about the files beside it
-
-
-def strings_of(tree: "CallTree") -> list[str]:
-    """Those that the tables use; behind them are some that belong to the snapshot, a command line for example."""
-    used = max(max(tree.function_filename, default=-1), max(tree.function_name, default=-1)) + 1
-    return [*islice(tree.strings, used)]
 
 
 def columns_of(tree: "CallTree") -> tuple[bytes, ...]:

@@ -98,6 +98,7 @@ class Watch:
         self.frames = Frames(look.tree)
         self.edition = self.frames.edition
         self.kept: dict[tuple[str, bool, Scope], KeyRows] = {}
+        self.columns: dict[tuple[object, ...], tuple[CallTree, Sequence[memoryview]]] = {}  # of older looks
         self.selected: dict[tuple[object, ...], tuple[CallTree, CallTree]] = {}
         self.newest = self.first = look
         self.points: list[Point] = []
@@ -188,9 +189,19 @@ class Watch:
         self.selected = {known: trees for known, trees in self.selected.items() if known[0] in alive}
 
     def figures(self, look: Look, rows: KeyRows, selection: Selection) -> Sequence[memoryview]:
+        """The columns of the rows in a look. Of an older look they stay: it has no frames that came later."""
+        known = (id(look.tree), selection, self.frames.edition)
+        found = self.columns.get(known)
+        if found is not None and found[0] is look.tree:
+            return found[1]
         tree = self.tree_of(look, selection)
         groups = tree.group(rows.row_of[: len(tree.frame_function)], len(rows.places))
-        return total_columns(groups) if selection.cumulative else own_columns(groups)
+        columns = total_columns(groups) if selection.cumulative else own_columns(groups)
+        if look is not self.newest:
+            if len(self.columns) >= 2 * MOST_LOOKS:
+                self.columns.clear()
+            self.columns[known] = look.tree, columns
+        return columns
 
     def rows(self, selection: Selection, order: Order, between: Sequence[Look] | None = None) -> Rows:
         """between: looks between the mark and the newest one; None: those that were kept."""

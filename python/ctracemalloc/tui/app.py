@@ -10,6 +10,7 @@ from rich.style import Style
 from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import Binding
+from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -36,9 +37,16 @@ class Screenful(Widget):
     shown_size = (-1, -1)
 
     def update(self) -> None:
-        """The page has changed."""
-        self.shown_size = (-1, -1)
-        self.refresh()
+        """The page has changed: draw the lines that are others than before."""
+        width, height = self.size
+        old = self.shown if self.shown_size == (width, height) else None
+        self.shown, self.shown_size = self.page.lines(width, height), (width, height)
+        if old is None:
+            self.refresh()
+            return
+        changed = [y for y, (line, before) in enumerate(zip(self.shown, old, strict=False)) if line != before]
+        if changed:
+            self.refresh(*[Region(0, y, width, 1) for y in changed])
 
     def render_line(self, y: int) -> Strip:
         width, height = self.size
