@@ -954,7 +954,7 @@ class TerminalTest(LiveTest):
         terminal.press("q")
         self.assertEqual(terminal.end(), 5)
         self.assertIn("ended with exit status 5", terminal.text)
-        (output,) = self.folder.glob("ctracemalloc-*.out")
+        (output,) = self.folder.glob("ctracemalloc.*.out")
         self.assertIn(str(output), terminal.text)
         self.assertTrue(output.read_text().startswith("out\n''\n"))
         self.assertEqual(len(self.snapshots()), 1)

@@ -1,6 +1,6 @@
 """`run --live`: the program in a process of its own, and the live view beside it.
 
-Model: the view has the terminal. So the program's standard output and error go to a file, ctracemalloc-PID.out, which is named
+Model: the view has the terminal. So the program's standard output and error go to a file, ctracemalloc.PID.out, which is named
 at the end, and its standard input is empty. The child process becomes the program, as without --live; its black box is in the
 default folder and is removed here when the program has ended. `run --live-remote` only says how to look at the program.
 """
@@ -26,7 +26,7 @@ from .arguments import FINE, PROGRAM
 
 PATIENCE = 10.0  # seconds for the program to begin
 PAUSE = 0.02
-OUTPUT = "ctracemalloc-{pid}.out"
+OUTPUT = "ctracemalloc.{pid}.out"
 
 
 def announce(parsed: argparse.Namespace) -> None:

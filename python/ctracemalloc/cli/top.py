@@ -55,7 +55,7 @@ def add(commands: Commands) -> Parser:
     top.add_argument("--sort", choices=SORTS, help="order of the rows; growth is since the mark (default: size)")
     add_selection(top)
     top.add_argument("--no-source", action="store_true", help="no lines of source")
-    add_format(top, csv=False)
+    add_format(top)
     add_color(top)
     top.set_defaults(measure=None)
     return top
@@ -140,9 +140,9 @@ def print_look(parsed: argparse.Namespace) -> int:
     path = the_program().path if parsed.target is None else path_of(parsed.target)
     source = open_path(path)
     snapshot, run = source.snapshot(), source.run()
-    if parsed.format == "json":
+    if parsed.format != "text":
         document = report_document(table_of([snapshot], view), view, snapshot, path, run)
-        print_document({**document, "command": "top"}, "json")
+        print_document({**document, "command": "top"}, parsed.format)
     else:
         print_lines(format_report(snapshot, view, style_of(parsed, run), run=run, name=path))
     return 0
