@@ -69,11 +69,14 @@ CTM_API ctm_snapshot *ctm_tree_tables(const ctm_tree *tree);
 CTM_API ctm_tree *ctm_tree_newer(const ctm_tree *tree);
 CTM_API ctm_tree *ctm_tree_older(const ctm_tree *tree);
 
-/* The tree with the same nodes and only some of the blocks: those whose most recent frame is wanted or, with any_frame,
- * those with a wanted frame anywhere in their traceback. wanted_frame: by frame, view.frames of them; the first one
- * decides on the blocks with an empty traceback. The caller owns *out. CTM_ERR_NOMEM. */
+/* Which frames of a traceback have to be wanted. */
+typedef enum { CTM_RECENT_FRAME, CTM_ANY_FRAME, CTM_EVERY_FRAME } ctm_tree_frames;
+
+/* The tree with the same nodes and only some of the blocks: those whose most recent frame is wanted, those with a wanted
+ * frame anywhere in their traceback, or those with no other frames. wanted_frame: by frame, view.frames of them; the first
+ * one decides on the blocks with an empty traceback. The caller owns *out. CTM_ERR_NOMEM. */
 CTM_API CTM_NODISCARD ctm_status ctm_tree_select(const ctm_tree *tree, const uint8_t *wanted_frame,
-                                                 bool any_frame, ctm_tree **out);
+                                                 ctm_tree_frames frames, ctm_tree **out);
 
 /* --- groups of frames --- */
 

@@ -113,7 +113,7 @@ class AttachTest(ProgramTest):
             ("detach", str(os.getpid()), f"process {os.getpid()} has no black box\n"),
         ):
             done = self.python("-m", "ctracemalloc", command, target)
-            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertEqual((done.returncode, done.stdout), (3, ""))
             self.assertIn(words, done.stderr)
             self.assertEqual(len(done.stderr.splitlines()), 1)
 
@@ -132,7 +132,7 @@ class AttachTest(ProgramTest):
             ("remote-exec", f"Python {version} has no sys.remote_exec"),
         ):
             done = self.attach(program.pid, "--method", method)
-            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertEqual((done.returncode, done.stdout), (3, ""))
             self.assertEqual(len(done.stderr.splitlines()), 1)
             self.assertIn(words, done.stderr)
         program.grow()
@@ -176,7 +176,7 @@ class AttachTest(ProgramTest):
 
     def assert_refused(self, pid, *words, **options):
         done = self.python("-m", "ctracemalloc", "attach", pid, "--count", "1", **options)
-        self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+        self.assertEqual((done.returncode, done.stdout), (3, ""), done.stderr)
         self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
         self.assertTrue(done.stderr.startswith("python -m ctracemalloc: "))
         for word in words:

@@ -11,6 +11,7 @@ import io
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,7 +29,8 @@ from names_support import names
 from types_support import random_traces
 
 SCHEMA = Path(__file__).resolve().parents[2] / "docs" / "reference" / "report.schema.json"
-STRICT = ("reportRow", "changeRow", "node", "nodeChange", "frame", "loss", "moment")  # what has a form of its own
+# What has a form of its own.
+STRICT = ("reportRow", "changeRow", "node", "nodeChange", "frame", "loss", "moment", "process", "residentRow")
 NAMES = ("size", "count", "peak_size", "peak_count", "allocated_size", "allocated_count")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 STANDARD = """
@@ -70,7 +72,13 @@ def make_files(folder):
     )
     ctracemalloc.Snapshot([], 1).dump(paths["empty"])
     subprocess.run([sys.executable, "-c", STANDARD, paths["standard"]], check=True)
-    return {**paths, **make_traced_files(folder), **make_merged_file(folder, paths)}
+    paths.update(make_traced_files(folder))
+    paths.update(make_merged_file(folder, paths))
+    paths["folder"] = str(folder / "processes")
+    os.mkdir(paths["folder"])
+    for number, name in enumerate(("history", "recording"), 11):
+        shutil.copy(paths[name], folder / "processes" / f"ctracemalloc.{number}")
+    return paths
 
 
 def make_traced_files(folder):
@@ -148,7 +156,9 @@ def commands():
     yield "report", "history", "--include", "b.py", "--threshold", "3%", "-l", "2"
     yield "timeline", "recording"
     yield "timeline", "recording", "-k", "traceback", "--allocated"
+    yield "report", "folder"
     yield ("doctor",)
+    yield "rss", str(os.getpid())
 
 
 class FormTest(DocumentTest):
@@ -183,8 +193,8 @@ class FormTest(DocumentTest):
 
     def test_csv_has_the_rows(self):
         for arguments in commands():
-            if arguments == ("doctor",):
-                continue  # has no rows
+            if arguments[0] in ("doctor", "rss"):
+                continue  # there is no CSV of them
             with self.subTest(arguments):
                 document = self.document(*arguments)
                 table = list(csv.DictReader(io.StringIO(self.command(*arguments, "--csv"), newline="")))

@@ -313,7 +313,7 @@ class TestCommand(ProgramTest):
 
     def test_text(self):
         with Program("held = [str(i) for i in range(100_000)]") as program:
-            ran = self.rss(program.pid, "-n", 2, COLUMNS="80", LC_ALL="C")
+            ran = self.rss(program.pid, "-l", 2, COLUMNS="80", LC_ALL="C")
         self.assertEqual((ran.returncode, ran.stderr), (0, b""))
         lines = ran.stdout.decode("ascii").splitlines()
         self.assertRegex(lines[0], rf"^process {program.pid}: [\d.]+ (KiB|MiB) resident, .* of it unexplained$")
@@ -350,7 +350,7 @@ class TestCommand(ProgramTest):
         for argument, status, message in (
             ("none", 2, "'none' is not a process id"),
             ("0", 2, "'0' is not a process id"),
-            ("2147483646", 2, "there is no process 2147483646"),
+            ("2147483646", 3, "there is no process 2147483646"),
         ):
             ran = self.rss(argument)
             self.assertEqual((ran.returncode, ran.stdout), (status, b""))

@@ -386,14 +386,16 @@ class TestSelect(TreeCase):
     def check_select(self, newer, older=None):
         tree = newer.call_tree(older)
         names = [tree.strings[tree.function_name[function]] for function in tree.frame_function]
-        wanted = bytes(name in ("recurse", "pong") for name in names)
-        self.assertIn(1, wanted)
-        for any_frame in (False, True):
-
-            def is_wanted(path, any_frame=any_frame):
-                return any(frame[2] in ("recurse", "pong") for frame in (path if any_frame else path[-1:]))
-
-            selected = tree.select(wanted, any_frame)
+        which = {
+            "any_frame": lambda path: any(frame[2] in ("recurse", "pong") for frame in path),
+            "every_frame": lambda path: not any(frame[2] in ("recurse", "pong") for frame in path),
+            "": lambda path: path[-1][2] in ("recurse", "pong"),
+        }
+        for option, is_wanted in which.items():
+            wanted = bytes((name in ("recurse", "pong")) != (option == "every_frame") for name in names)
+            self.assertEqual(set(wanted), {0, 1})
+            options = {option: True} if option else {}
+            selected = tree.select(wanted, **options)
             expected = naive(newer.traces, is_wanted)
             if older is not None:
                 expected = minus(expected, naive(older.traces, is_wanted))
@@ -401,7 +403,7 @@ class TestSelect(TreeCase):
             self.assertEqual(figures(selected), expected)
             self.assertEqual(len(selected), len(tree))
             self.assertLess(selected.total_count[0], tree.total_count[0])
-            again = selected.select(wanted, any_frame=any_frame)
+            again = selected.select(wanted, **options)
             self.assertEqual(again.total_size, selected.total_size)
 
     def test_program(self):
@@ -412,9 +414,9 @@ class TestSelect(TreeCase):
     def test_all_and_none(self):
         tree = traced(5)[0].call_tree()
         frames = len(tree.frame_lineno)
-        for any_frame in (False, True):
-            every = tree.select(b"\xff" * frames, any_frame)
-            nothing = tree.select(bytearray(frames), any_frame)
+        for options in ((), (True,), (False, True)):
+            every = tree.select(b"\xff" * frames, *options)
+            nothing = tree.select(bytearray(frames), *options)
             for name in FIGURES:
                 self.assertEqual(getattr(every, f"total_{name}"), getattr(tree, f"total_{name}"))
                 self.assertEqual(set(getattr(nothing, f"total_{name}")), {0})
@@ -428,6 +430,8 @@ class TestSelect(TreeCase):
             tree.select(array.array("I", bytes(4 * frames)))
         with self.assertRaises(TypeError):
             tree.select("x" * frames)
+        with self.assertRaisesRegex(ValueError, "any_frame and every_frame exclude each other"):
+            tree.select(bytes(frames), True, True)
 
 
 class TestObject(TreeCase):

@@ -40,7 +40,7 @@ LOOK = 0.2  # seconds between two looks whether a program that is traced for a t
 
 def add(commands: Commands) -> Parser:
     attach = commands.add_parser("attach", help="look into a running program, and start tracing in one that is not traced")
-    attach.add_argument("target", metavar="PID|FILE")
+    attach.add_argument("target", metavar="PID|FILE", help="a process, or the file of its black box")
     attach.add_argument(
         "--interval", type=seconds_argument, default=1.0, metavar="SECONDS", help="between two looks (default: 1)"
     )

@@ -11,7 +11,7 @@ from .attach import add_method_options, way_of
 
 def add(commands: Commands) -> Parser:
     detach = commands.add_parser("detach", help="stop the tracing that attach has started")
-    detach.add_argument("pid", type=int, metavar="PID")
+    detach.add_argument("pid", type=int, metavar="PID", help="the process")
     add_method_options(detach)
     return detach
 

@@ -21,7 +21,7 @@ FORM = "where to? merge writes into the file of -o: merge -o OUT IN..."
 def add(commands: Commands) -> Parser:
     merge = commands.add_parser("merge", help="make one snapshot of many")
     add_output_options(merge, "where the snapshot of all goes")
-    merge.add_argument("files", metavar="IN", nargs="+")
+    merge.add_argument("files", metavar="IN", nargs="+", help="a snapshot or a black box")
     merge.add_argument(
         "--label",
         dest="labels",

@@ -14,7 +14,7 @@ NAMES = 5
 
 def add(commands: Commands) -> Parser:
     rss = commands.add_parser("rss", help="print what the resident memory of a process consists of")
-    rss.add_argument("pid", type=pid_argument, metavar="PID")
+    rss.add_argument("pid", type=pid_argument, metavar="PID", help="the process; it need not be traced")
     add_limit(rss, "limit", NAMES, f"names below each row (default: {NAMES})")
     add_format(rss, csv=False)
     add_color(rss)

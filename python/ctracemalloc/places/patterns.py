@@ -24,6 +24,12 @@ class Patterns:
     def __bool__(self) -> bool:
         return bool(self.include or self.exclude)
 
+    def parts(self) -> tuple["Patterns", "Patterns"]:
+        """(the patterns of `include` alone, those of `exclude` alone)"""
+        include, exclude = Patterns((), ()), Patterns((), ())
+        include.include, exclude.exclude = self.include, self.exclude
+        return include, exclude
+
     def wants(self, filename: str, code: CodeFile, function: str) -> bool:
         if self.include and not any(pattern.matches(filename, code, function) for pattern in self.include):
             return False

@@ -343,12 +343,16 @@ ctm_status ctm_snapshot_tree_diff(ctm_snapshot *newer, ctm_snapshot *older, ctm_
 
 /* selected[n]: whether the blocks of node n are wanted. */
 static void select_nodes(const struct ctmi_tree_shape *shape, const uint8_t *wanted_frame,
-                         bool any_frame, uint8_t *selected)
+                         ctm_tree_frames frames, uint8_t *selected)
 {
-    selected[0] = 0; /* for now: the root's frame is not in the tracebacks below it */
+    selected[0] =
+        frames == CTM_EVERY_FRAME; /* for now: the root's frame is not in the tracebacks below it */
     for (uint32_t id = 1; id < shape->nodes; id++) {
-        const bool below = any_frame && selected[shape->parent[id]];
-        selected[id] = below || wanted_frame[shape->frame[id]] != 0;
+        const bool wanted = wanted_frame[shape->frame[id]] != 0;
+        const bool caller = selected[shape->parent[id]] != 0;
+        selected[id] = frames == CTM_ANY_FRAME     ? wanted || caller
+                       : frames == CTM_EVERY_FRAME ? wanted && caller
+                                                   : wanted;
     }
     selected[0] = wanted_frame[0] != 0;
 }
@@ -392,14 +396,14 @@ static ctm_status select_difference(const ctm_tree *from, const uint8_t *selecte
     return status;
 }
 
-ctm_status ctm_tree_select(const ctm_tree *tree, const uint8_t *wanted_frame, bool any_frame,
-                           ctm_tree **out)
+ctm_status ctm_tree_select(const ctm_tree *tree, const uint8_t *wanted_frame,
+                           ctm_tree_frames frames, ctm_tree **out)
 {
     uint8_t *selected = ctmi_mem_alloc(tree->shape->nodes);
     if (selected == NULL) {
         return CTM_ERR_NOMEM;
     }
-    select_nodes(tree->shape, wanted_frame, any_frame, selected);
+    select_nodes(tree->shape, wanted_frame, frames, selected);
     ctm_status status = tree->newer != NULL ? select_difference(tree, selected, out)
                                             : select_figures(tree, selected, out);
     ctmi_mem_free(selected);

@@ -221,13 +221,13 @@ static PyObject *tree_traceback(PyObject *self, PyObject *argument)
     return traceback;
 }
 
-static PyObject *select_frames(PyObject *self, const uint8_t *wanted, bool any_frame)
+static PyObject *select_frames(PyObject *self, const uint8_t *wanted, ctm_tree_frames frames)
 {
     pyctm_state *state = pyctm_state_of(self);
     ctm_tree *selected = NULL;
     ctm_status status;
     Py_BEGIN_ALLOW_THREADS
-        status = ctm_tree_select(tree_of(self)->tree, wanted, any_frame, &selected);
+        status = ctm_tree_select(tree_of(self)->tree, wanted, frames, &selected);
     Py_END_ALLOW_THREADS
     if (status != CTM_OK) {
         return pyctm_status_raise(state, status, NULL, NULL);
@@ -241,13 +241,19 @@ static PyObject *select_frames(PyObject *self, const uint8_t *wanted, bool any_f
 static PyObject *tree_select(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                              PyObject *kwnames)
 {
-    static const pyctm_params params = {"CallTree.select", {"wanted_frames", "any_frame"}, 2, 1, 1};
-    PyObject *given[2];
+    static const pyctm_params params = {
+        "CallTree.select", {"wanted_frames", "any_frame", "every_frame"}, 3, 1, 1};
+    PyObject *given[3];
     if (pyctm_bind(&params, args, nargs, kwnames, given) < 0) {
         return NULL;
     }
     const int any_frame = given[1] != NULL ? PyObject_IsTrue(given[1]) : 0;
-    if (any_frame < 0) {
+    const int every_frame = given[2] != NULL && any_frame >= 0 ? PyObject_IsTrue(given[2]) : 0;
+    if (any_frame < 0 || every_frame < 0) {
+        return NULL;
+    }
+    if (any_frame && every_frame) {
+        PyErr_SetString(PyExc_ValueError, "any_frame and every_frame exclude each other");
         return NULL;
     }
     uint8_t *wanted =
@@ -255,7 +261,10 @@ static PyObject *tree_select(PyObject *self, PyObject *const *args, Py_ssize_t n
     if (wanted == NULL) {
         return NULL;
     }
-    PyObject *result = select_frames(self, wanted, any_frame != 0);
+    PyObject *result = select_frames(self, wanted,
+                                     any_frame     ? CTM_ANY_FRAME
+                                     : every_frame ? CTM_EVERY_FRAME
+                                                   : CTM_RECENT_FRAME);
     free(wanted);
     return result;
 }
@@ -288,10 +297,11 @@ static PyMethodDef tree_methods[] = {
                "Sums by groups of frames, as CallTreeGroups. group_of_frame: a buffer of format\n"
                "'I' that says the group of each frame, under number.")},
     {"select", PYCTM_FASTCALL(tree_select), METH_FASTCALL | METH_KEYWORDS,
-     PyDoc_STR("select($self, wanted_frames, any_frame=False)\n--\n\n"
-               "The CallTree with the same nodes and only the blocks whose most recent frame is\n"
-               "wanted, or any frame of whose traceback is. wanted_frames: a buffer of format 'B'\n"
-               "that is not 0 for each wanted frame.")},
+     PyDoc_STR(
+         "select($self, wanted_frames, any_frame=False, every_frame=False)\n--\n\n"
+         "The CallTree with the same nodes and only the blocks whose most recent frame is\n"
+         "wanted, or any frame of whose traceback is, or every one. wanted_frames: a buffer of\n"
+         "format 'B' that is not 0 for each wanted frame.")},
     {0},
 };
 

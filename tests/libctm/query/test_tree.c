@@ -56,7 +56,7 @@ struct naive {
 struct question {
     const ctm_tree_view *view;
     const uint8_t *wanted; /* NULL: all blocks */
-    bool any_frame;
+    ctm_tree_frames frames;
     const uint32_t *group_of;
 };
 
@@ -79,15 +79,17 @@ static void site_figures(const ctm_snapshot *snapshot, const ctm_site *site,
 static bool is_wanted(const struct question *question, uint32_t node)
 {
     const ctm_tree_view *view = question->view;
-    if (question->wanted == NULL || question->wanted[view->frame[node]]) {
+    if (question->wanted == NULL) {
         return true;
     }
-    for (uint32_t id = node; question->any_frame && id != 0; id = view->parent[id]) {
-        if (question->wanted[view->frame[id]]) {
-            return true;
-        }
+    if (question->frames == CTM_RECENT_FRAME || node == 0) {
+        return question->wanted[view->frame[node]] != 0;
     }
-    return false;
+    int wanted = 0, others = 0;
+    for (uint32_t id = node; id != 0; id = view->parent[id]) {
+        *(question->wanted[view->frame[id]] ? &wanted : &others) += 1;
+    }
+    return question->frames == CTM_ANY_FRAME ? wanted > 0 : others == 0;
 }
 
 static void add_to_nodes(struct naive *naive, const ctm_tree_view *view, uint32_t node, int figure,
@@ -304,10 +306,10 @@ static void check_selections(const struct example *example, uint64_t *state)
     for (int i = 0; i < FRAMES; i++) {
         wanted[i] = check_random(state) % 4 == 0 ? (uint8_t)(1 + check_random(state) % 255) : 0;
     }
-    for (int any_frame = 0; any_frame < 2; any_frame++) {
-        const struct question question = {NULL, wanted, any_frame, example->question->group_of};
+    for (ctm_tree_frames frames = CTM_RECENT_FRAME; frames <= CTM_EVERY_FRAME; frames++) {
+        const struct question question = {NULL, wanted, frames, example->question->group_of};
         struct example selected = {example->newer, example->older, NULL, &question};
-        REQUIRE(ctm_tree_select(example->tree, wanted, any_frame, &selected.tree) == CTM_OK);
+        REQUIRE(ctm_tree_select(example->tree, wanted, frames, &selected.tree) == CTM_OK);
         check_sides(&selected);
         ctm_tree_unref(selected.tree);
     }
@@ -411,7 +413,7 @@ static void test_empty(void)
     ctm_tree_view_get(tree, &view);
     CHECK(view.nodes == 1 && view.frames == 1 && view.functions == 1 && view.strings == 1);
     CHECK_EQ(view.total[CTM_SIZE][0], 0);
-    REQUIRE(ctm_tree_select(tree, &wanted, true, &selected) == CTM_OK);
+    REQUIRE(ctm_tree_select(tree, &wanted, CTM_ANY_FRAME, &selected) == CTM_OK);
     REQUIRE(ctm_tree_group(selected, &group, 1, 1, &groups) == CTM_OK);
     CHECK_EQ(ctm_tree_groups_total(groups, CTM_COUNT)[0], 0);
     ctm_tree_groups_free(groups);
@@ -525,7 +527,7 @@ static ctm_status call(int which, const struct example *example, struct made *ou
     case 0: return ctm_snapshot_tree(example->newer, &out->tree);
     case 1: return ctm_snapshot_tree_diff(example->newer, example->newer, &out->tree);
     case 2: return ctm_snapshot_tree_diff(example->newer, example->older, &out->tree);
-    case 3: return ctm_tree_select(example->tree, wanted, false, &out->tree);
+    case 3: return ctm_tree_select(example->tree, wanted, CTM_RECENT_FRAME, &out->tree);
     default: return ctm_tree_group(example->tree, group_of, view.frames, 1, &out->groups);
     }
 }
