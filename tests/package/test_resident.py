@@ -178,9 +178,13 @@ class TestPrograms(ResidentTest):
             held = [bytearray(3000) for i in range(10_000)]
             del held[::2]
         """
-        with Program(textwrap.dedent(source) + MALLINFO) as program:
-            result = ctracemalloc.resident_memory(program.pid)
-            own = program.answer
+        for _ in range(3):
+            with Program(textwrap.dedent(source) + MALLINFO) as program:
+                result = ctracemalloc.resident_memory(program.pid)
+                own = program.answer
+            # Where the system puts a mapping is up to chance: of one beside another mapping it is not known whose it is.
+            if result.unexplained < MB:
+                break
         sizes = self.check(result)
         self.assertGreater(sizes["libc_in_use"], 15 * MB)
         self.assertGreater(sizes["libc_free"], 13 * MB)
