@@ -41,6 +41,7 @@ COMPONENTS = {
     "places": set(),
     "model": {"", "_ctracemalloc", "_losses", "blackbox", "recording", "places"},
     "render": {"", "_ctracemalloc", "_losses", "_words", "formats", "blackbox", "recording", "resident", "places", "model"},
+    "tui": {"", "_ctracemalloc", "_losses", "_words", "formats", "blackbox", "recording", "places", "model", "render"},
     "run": {"", "_ctracemalloc", "_messages", "_words", "formats", "blackbox", "recording", "model", "render"},
     "_startup": {"", "_messages", "run"},
     "cli": {
@@ -56,6 +57,7 @@ COMPONENTS = {
         "places",
         "model",
         "render",
+        "tui",
         "run",
     },
     "__main__": {"cli"},

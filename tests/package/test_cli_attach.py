@@ -113,7 +113,7 @@ class AttachTest(ProgramTest):
             ("detach", str(os.getpid()), f"process {os.getpid()} has no black box\n"),
         ):
             done = self.python("-m", "ctracemalloc", command, target)
-            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertEqual((done.returncode, done.stdout), (3, ""))
             self.assertIn(words, done.stderr)
             self.assertEqual(len(done.stderr.splitlines()), 1)
 
@@ -132,7 +132,7 @@ class AttachTest(ProgramTest):
             ("remote-exec", f"Python {version} has no sys.remote_exec"),
         ):
             done = self.attach(program.pid, "--method", method)
-            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertEqual((done.returncode, done.stdout), (3, ""))
             self.assertEqual(len(done.stderr.splitlines()), 1)
             self.assertIn(words, done.stderr)
         program.grow()
@@ -171,12 +171,12 @@ class AttachTest(ProgramTest):
         self.assertEqual(self.order(program, "detach", program.pid), (0, ""))
         self.assertEqual(list(self.folder.glob("ctracemalloc/*.box")), [])
         done = self.python("-m", "ctracemalloc", "detach", program.pid)
-        self.assertEqual(done.returncode, 2)
+        self.assertEqual(done.returncode, 3)
         program.grow()
 
     def assert_refused(self, pid, *words, **options):
         done = self.python("-m", "ctracemalloc", "attach", pid, "--count", "1", **options)
-        self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+        self.assertEqual((done.returncode, done.stdout), (3, ""), done.stderr)
         self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
         self.assertTrue(done.stderr.startswith("python -m ctracemalloc: "))
         for word in words:
@@ -206,7 +206,7 @@ class AttachTest(ProgramTest):
         status, errors = self.order(program, "attach", program.pid, "--count", "1")
         if "may not be looked into" in errors:
             self.skipTest(f"no right to run code in another process here: {errors}")
-        self.assertEqual((status, len(errors.splitlines())), (2, 1), errors)
+        self.assertEqual((status, len(errors.splitlines())), (3, 1), errors)
         self.assertIn(f"process {program.pid} could not do it: ModuleNotFoundError: ", errors)
         program.process.kill()
         self.assertEqual(program.process.stderr.read(), "")

@@ -146,6 +146,7 @@ def commands():
         yield "report", "history", "-k", key, measure, "--sort", "count", *FEW
         yield "diff", "history", "later", "-k", key, measure, *FEW
     yield "report", "odd"
+    yield "top", "recording", *FEW
     yield "tree", "odd"
     yield "report", "merged", "-k", "label:source"
     yield "diff", "merged", "history", "-k", "label:source"

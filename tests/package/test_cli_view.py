@@ -88,7 +88,7 @@ class ViewTest(unittest.TestCase):
         before = os.getcwd()
         self.addCleanup(os.chdir, before)
         os.chdir(self.folder)
-        names = ("COLUMNS", "NO_COLOR", "FORCE_COLOR")
+        names = ("COLUMNS", "NO_COLOR", "FORCE_COLOR", "PYTHONIOENCODING", "PYTHONUTF8", "PYTHONCOERCECLOCALE")
         clean = {name: value for name, value in os.environ.items() if name not in names and "CTRACEMALLOC" not in name}
         self.environment = {**clean, "TERM": "xterm", "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
         patch = mock.patch.dict(os.environ, self.environment, clear=True)

@@ -3,6 +3,7 @@
 import json
 import mmap
 import os
+import platform
 import random
 import re
 import subprocess
@@ -184,8 +185,10 @@ class TestPrograms(ResidentTest):
         self.assertGreater(sizes["libc_in_use"], 15 * MB)
         self.assertGreater(sizes["libc_free"], 13 * MB)
         if own:
-            self.assertLess(abs(sizes["libc_in_use"] - own["uordblks"]), own["uordblks"] / 50)
-            self.assertLess(abs(sizes["libc_free"] - own["fordblks"]), own["fordblks"] / 50)
+            # From 2.42 on libc's caches of threads keep much more, which counts as in use here and as free there.
+            part = 50 if tuple(map(int, platform.libc_ver()[1].split("."))) < (2, 42) else 14
+            self.assertLess(abs(sizes["libc_in_use"] - own["uordblks"]), own["uordblks"] / part)
+            self.assertLess(abs(sizes["libc_free"] - own["fordblks"]), own["fordblks"] / part)
 
     def test_mappings(self):
         """Files, changed and not; shared memory; the zero page; stacks."""
@@ -313,7 +316,7 @@ class TestCommand(ProgramTest):
 
     def test_text(self):
         with Program("held = [str(i) for i in range(100_000)]") as program:
-            ran = self.rss(program.pid, "-n", 2, COLUMNS="80", LC_ALL="C")
+            ran = self.rss(program.pid, "-l", 2, COLUMNS="80", LC_ALL="C")
         self.assertEqual((ran.returncode, ran.stderr), (0, b""))
         lines = ran.stdout.decode("ascii").splitlines()
         self.assertRegex(lines[0], rf"^process {program.pid}: [\d.]+ (KiB|MiB) resident, .* of it unexplained$")
@@ -350,7 +353,7 @@ class TestCommand(ProgramTest):
         for argument, status, message in (
             ("none", 2, "'none' is not a process id"),
             ("0", 2, "'0' is not a process id"),
-            ("2147483646", 2, "there is no process 2147483646"),
+            ("2147483646", 3, "there is no process 2147483646"),
         ):
             ran = self.rss(argument)
             self.assertEqual((ran.returncode, ran.stdout), (status, b""))

@@ -15,6 +15,7 @@ COMMANDS = (  # in the order of the help
     "run",
     "report",
     "tree",
+    "top",
     "diff",
     "timeline",
     "merge",

@@ -13,6 +13,9 @@ from . import configuration
 from .arguments import BROKEN_LIMIT, FINE, Commands, Parser, add_format
 from .stdout import print_document
 
+NO_SETTINGS = "settings: none (of pyproject.toml and CTRACEMALLOC_*)"
+SETTINGS_INDENT = 6
+
 
 def add(commands: Commands) -> Parser:
     doctor = commands.add_parser("doctor", help="check that tracing is exact on this interpreter, and show the settings")
@@ -36,11 +39,14 @@ def print_settings(out: TextIO) -> None:
     """Print each setting with its source; a later one counts more."""
     style = Style.for_stream(out, refused=True)
     found = list(configuration.all_settings())
-    print("settings" if found else "settings: none (of pyproject.toml and CTRACEMALLOC_*)", file=out)
+    lines = style.prose("settings" if found else NO_SETTINGS)
     for setting in found:
         name = f"{setting.command}.{setting.name}" if setting.command else setting.name
         note = "" if setting.known else "  (no command has it)"
-        print(f"      {style.name(f'{name} = {setting.value!r}  from {setting.source}')}{note}", file=out)
+        text = style.name(f"{name} = {setting.value!r}  from {setting.source}") + note
+        lines += (" " * SETTINGS_INDENT + line for line in style.prose(text, SETTINGS_INDENT))
+    for line in lines:
+        print(line, file=out)
 
 
 def print_facts(out: TextIO) -> int:

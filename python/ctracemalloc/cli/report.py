@@ -3,12 +3,15 @@
 import argparse
 import os
 
+from ..blackbox import finding
 from ..formats import kinds
+from ..model.origin import RUNNING
 from ..model.table import View, table_of
 from ..render.documents import report_document
 from ..render.text.processes import format_processes
 from ..render.text.report import format_report
 from ..render.text.rows import format_report_rows
+from ..resident.result import ResidentMemory
 from . import limits, processes, sources
 from .arguments import Commands, Parser, add_view_options, time_argument, view_of
 from .stdout import on_terminal, print_document, print_lines, style_of
@@ -43,9 +46,25 @@ def execute(parsed: argparse.Namespace) -> int:
             name=source.path,
             newest=source.newest,
             only=bool(parsed.sort or parsed.measure or parsed.cumulative),
+            resident=resident_of(source),
         )
         print_lines(lines)
     return limits.check_report(parsed, source, view)
+
+
+def resident_of(source: sources.Source) -> ResidentMemory | None:
+    """What the process of a black box has in memory, if it runs and may be looked into."""
+    pid = source.run.get("pid")
+    if source.kind != kinds.BLACK_BOX or source.run.get("ended") != RUNNING or not isinstance(pid, int):
+        return None
+    from ..resident.measure import resident_memory  # imported late: most reports are of programs that have ended
+
+    try:
+        found = finding.find(pid)
+        is_same = found is not None and os.path.samefile(found, source.path)
+        return resident_memory(pid) if is_same else None
+    except OSError:
+        return None
 
 
 def report_folder(parsed: argparse.Namespace, view: View) -> int:

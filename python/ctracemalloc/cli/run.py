@@ -117,12 +117,22 @@ def add(commands: Commands) -> Parser:
         help="trace all Python processes that descend from the program as well, each into files of its own, ctracemalloc.PID.*;"
         " -o names their directory",
     )
+    view = run.add_mutually_exclusive_group()
+    view.add_argument("--live", action="store_true", help="show the live view beside the program, whose output goes to a file")
+    view.add_argument("--live-remote", action="store_true", help="say how to open the live view in another terminal")
     add_table_options(run)
     return run
 
 
 def execute(parsed: argparse.Namespace) -> int:
-    problem = launch(parsed, parsed.program)
+    problem = problem_with(parsed, parsed.program) if parsed.live or parsed.live_remote else ""
+    if not problem and (parsed.live or parsed.live_remote):
+        from . import live  # imported late: other runs need none of it
+
+        if parsed.live:
+            return live.run_beside(parsed, lambda: launch(parsed, parsed.program))
+        live.announce(parsed)
+    problem = problem or launch(parsed, parsed.program)
     parsed.parser.exit(2, f"{PROGRAM} run: {printable(problem)}\n")
     return 2
 

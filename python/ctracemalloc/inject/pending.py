@@ -113,7 +113,7 @@ def is_old(target: Target) -> bool:
 def reason_of(pid: int, session: Session, error: DebuggerError) -> OSError:
     if not os.path.exists(f"/proc/{pid}"):
         return ProcessLookupError(f"process {pid} has ended")
-    if "not permitted" in session.output or "lost connection" in session.output:
+    if "not permitted" in session.output:
         return PermissionError(f"process {pid} may not be stopped: {reason_of_refusal(pid)}")
     return OSError(f"{error}: --verbose shows what it said")
 

@@ -11,10 +11,9 @@ from itertools import chain, pairwise
 from typing import NamedTuple, TypeAlias
 
 from .._ctracemalloc import CallTree, Snapshot, Statistic, Traceback
-from ..places.files import OWN, CodeFile
 from ..places.patterns import Patterns
 from .figures import LIVE, NONE, Figures, figures_at, measured, own_columns, total_columns
-from .frames import LINENO, TRACEBACK, Frames, Identity, Place
+from .frames import LINENO, NO_PLACE, TRACEBACK, Frames, Identity, Place
 
 LABEL = "label:"
 ALL = 1 << 62  # rows
@@ -218,9 +217,6 @@ def amounts_of_nodes(
         return enumerate(amounts)
     folded = frames.folded()
     return ((node, of_node) for node, of_node in enumerate(amounts) if not folded[tree.frame[node]])
-
-
-NO_PLACE = Place(CodeFile(OWN, "", ""))
 
 
 def folded_rows(parts: Sequence[Part], view: View) -> list[Row]:

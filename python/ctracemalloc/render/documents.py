@@ -209,12 +209,19 @@ def frames_of(row: Row, table: Table, view: View) -> Document:
 def csv_text(document: Document) -> str:
     """The rows of a document, below their names. A traceback is a text, the oldest frame first."""
     out = io.StringIO()
-    writer = csv.DictWriter(out, columns_of(document), lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
+    names = columns_of(document)
+    plain, quoted = (
+        csv.DictWriter(out, names, lineterminator="\n", extrasaction="ignore", quoting=quoting)
+        for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
+    )
+    plain.writeheader()
     for row in document["rows"]:
         frames = row.get("traceback", ())
         text = ";".join(f"{frame['filename']}:{frame['lineno']}" for frame in frames)
-        writer.writerow({name: safe_cell(value) for name, value in {**row, "traceback": text}.items()})
+        cells = {name: safe_cell(value) for name, value in {**row, "traceback": text}.items()}
+        # Before 3.13 csv does not quote a carriage return by itself, and readers take it for the end of the row.
+        has_return = any(isinstance(cell, str) and "\r" in cell for cell in cells.values())
+        (quoted if has_return else plain).writerow(cells)
     return out.getvalue()
 
 

@@ -35,7 +35,8 @@ NAMING_MODULES = ("multiprocessing.process", "billiard.process")
 MAIN_NAME = "MainProcess"
 LAUNCHER = "_launch"  # the method in which these modules fork, and its variable with the process object
 LAUNCHED = "process_obj"
-HELPER = "resource_tracker"  # in the command of a process that these modules start on the way, and that has no name
+# In the commands of processes that these modules start on the way, and that have no name.
+HELPERS = ("resource_tracker import main", "forkserver import main")
 XDIST_VARIABLE = "PYTEST_XDIST_WORKER"
 
 TYPE_CHECKING = False
@@ -167,7 +168,8 @@ class Follower:
             self.journal.append("killed", first, signal=second)
         elif event == "started":
             words = words_of(second)
-            name = None if any(HELPER in word for word in words) else name_of_next()
+            is_helper = any(helper in word for word in words for helper in HELPERS)
+            name = None if is_helper else name_of_next()
             self.journal.append("started", first, by=self.pid, command=words, name=name)
         elif first is None:
             if self.exec_is_noted:

@@ -13,7 +13,9 @@ from ...model.figures import ALLOCATED, FREED, LIVE, PEAK, Figures
 from ...model.origin import merged_of
 from ...model.table import Table, View, table_of
 from ...places.files import ORIGINS as ORDER
+from ...resident.result import ResidentMemory
 from .places import ORIGINS
+from .resident import resident_facts
 from .rows import format_report_rows
 from .snapshot import format_head, peaks_text
 from .style import Style
@@ -38,12 +40,15 @@ def format_report(
     name: str,
     newest: bool = False,
     only: bool = False,
+    resident: ResidentMemory | None = None,
 ) -> list[str]:
-    """name: of the file. only: just the table of `view`."""
+    """name: of the file. only: just the table of `view`. resident: of the process, if it runs."""
     table = table_of([snapshot], view)
     lines = format_head(snapshot, snapshot.at_peak, style, "", run)
     lines[0] = style.bold("ctracemalloc") + title_of(name, newest, style)
-    lines += fact_lines([("by code", origins_text(table, view.measure)), *selection_facts(table, view)], style)
+    facts = [("by code", origins_text(table, view.measure)), *selection_facts(table, view)]
+    facts += [] if resident is None else resident_facts(resident)
+    lines += fact_lines(facts, style)
     lines += ["", *format_report_rows(table, view, style)]
     for measure in () if only else further(table):
         part = view._replace(measure=measure, limit=min(view.limit, MORE_ROWS))

@@ -62,6 +62,7 @@ UNKNOWN = {
     "heap": "how much of [heap] is in use: it changed while it was read, or another allocator has it",
     "large_blocks": "which mappings are libc's blocks: they do not agree with libc's own count",
 }
+PARTS = 3  # in the line of a report
 NAME_INDENT = 4  # columns of a name below its row
 
 
@@ -69,6 +70,12 @@ class Group(NamedTuple):
     kind: str
     size: int
     rows: list[ResidentRow]
+
+
+def resident_facts(result: ResidentMemory) -> list[tuple[str, str]]:
+    """One fact for the report of a program that runs: the whole and its largest parts."""
+    parts = [f"{TITLES.get(group.kind, group.kind)} {format_bytes(group.size)}" for group in groups_of(result.rows)[:PARTS]]
+    return [("resident", f"{format_bytes(result.total)}: {'; '.join(parts)}; ... (`ctracemalloc rss {result.pid}` has all)")]
 
 
 def format_resident(result: ResidentMemory, limit: int, style: Style) -> list[str]:
