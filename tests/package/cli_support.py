@@ -12,6 +12,16 @@ import ctracemalloc
 
 PACKAGE_PARENT = str(Path(ctracemalloc.__file__).resolve().parent.parent)
 
+# Of the command line: what does not depend on the version of Python is tried on three of them.
+IN_CI = ((3, 11), (3, 13), (3, 15))
+
+
+def skip_some_pythons():
+    """For setUpModule()."""
+    if sys.version_info[:2] not in IN_CI and os.environ.get("CTM_LONG") != "1":
+        raise unittest.SkipTest("the same on each Python: runs on 3.11, 3.13 and 3.15, with CTM_LONG=1 on all")
+
+
 # What a program can find out about how it was started.
 SELF_PORTRAIT = """
     import json, os, signal, sys

@@ -21,12 +21,17 @@ from itertools import product
 from pathlib import Path
 
 import ctracemalloc
-from cli_support import ProgramTest
+from cli_support import ProgramTest, skip_some_pythons
 from ctracemalloc.cli.main import main
 from ctracemalloc.model.frames import KEYS
 from history_support import snapshot_of_sites
 from names_support import names
 from types_support import random_traces
+
+
+def setUpModule():
+    skip_some_pythons()
+
 
 SCHEMA = Path(__file__).resolve().parents[2] / "docs" / "reference" / "report.schema.json"
 # What has a form of its own.

@@ -10,9 +10,14 @@ import unittest
 from importlib import metadata
 from pathlib import Path
 
-from cli_support import ProgramTest
+from cli_support import ProgramTest, skip_some_pythons
 from ctracemalloc.cli.commands import ALIASES, COMMANDS
 from ctracemalloc.model.frames import KEYS
+
+
+def setUpModule():
+    skip_some_pythons()
+
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "docs" / "man"

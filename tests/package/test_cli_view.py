@@ -24,10 +24,16 @@ from pathlib import Path
 from unittest import mock
 
 import ctracemalloc
+from cli_support import skip_some_pythons
 from ctracemalloc.cli import arguments as cli_arguments
 from ctracemalloc.cli.main import main
 from ctracemalloc.render.text.columns import columns
 from history_support import snapshot_of_sites
+
+
+def setUpModule():
+    skip_some_pythons()
+
 
 SITE = "/opt/py/lib/python3.9/site-packages"
 MAIN, SHOP, INIT = "/srv/app/main.py", "/srv/app/shop/orders.py", "/srv/app/shop/__init__.py"

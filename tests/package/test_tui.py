@@ -21,7 +21,7 @@ import unittest
 from unittest import mock
 
 import ctracemalloc
-from cli_support import ProgramTest
+from cli_support import ProgramTest, skip_some_pythons
 from ctracemalloc.model.branches import Branches
 from ctracemalloc.model.frames import FILENAME, FUNCTION, KEYS, LINENO, TRACEBACK, Frames, KeyRows
 from ctracemalloc.model.table import View, table_of
@@ -35,6 +35,11 @@ from ctracemalloc.tui.live import LivePage
 from ctracemalloc.tui.page import ROLES, Cursor, Prompt, patterns_of
 from ctracemalloc.tui.programs import running_programs
 from ctracemalloc.tui.sources import BoxSource, RecordingSource, is_being_made, open_source
+
+
+def setUpModule():
+    skip_some_pythons()
+
 
 HAS_TEXTUAL = importlib.util.find_spec("textual") is not None
 NEEDS_TEXTUAL = "textual is not installed"
