@@ -125,6 +125,7 @@ def all_suites():
         Suite("asan-extension", ["tests/run_asan.py"], 2700, "3.13"),
         Suite("docs", ["tests/docs/run.py"], 1200, "3.13"),
         Suite("sdist", ["tests/run_sdist.py"], 1200, "3.13", True),
+        Suite("plain", ["tests/run_plain.py"], 900, None, True),
         pytest_suite("integration-long", "tests/integration", 3 * 3600, long=True),
         Suite("cpython-whole", ["tests/conformance/cpython/run_whole.py"], 6 * 3600, None, True),
     ]

@@ -21,7 +21,8 @@ def main():
         return 1
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "MYPY_CACHE_DIR": folder}
-        return subprocess.run([sys.executable, "-m", "mypy.stubtest", "ctracemalloc"], cwd=folder, env=environment).returncode
+        stubtest = [sys.executable, "-m", "mypy.stubtest", "--mypy-config-file", ROOT / "pyproject.toml", "ctracemalloc"]
+        return subprocess.run(stubtest, cwd=folder, env=environment).returncode
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """How a block of each language is run, and its output compared with the page's.
 
 Model: each page has a folder of its own, a copy of the source tree that the page's blocks use and fill; its commands find
-the Python under test as `python`.
+the Python under test as `python`, and what is installed for it. That is the Python that runs this, or the one of run.py's
+--python, which need not have anything that this needs.
 
 - `console`: `$ COMMAND` lines and their output, all in one bash. A status other than 0 is printed as `[STATUS]`
   in a line after the output.
@@ -33,6 +34,24 @@ TIMEOUT = 300
 C_FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-O1"]
 END = "\036"  # separates the outputs of two commands
 HOME, PYTHON = "/home/you/ctracemalloc", "/usr/bin/python3"  # what pages show instead of this machine's paths
+
+
+class Tested:
+    """The Python under test."""
+
+    path, version, prefixes = sys.executable, sys.version_info[:2], (sys.prefix, sys.base_prefix)
+    only_console = False  # are blocks of other languages than console and sh left out?
+
+    @classmethod
+    def use(cls, path):
+        ask = "import json, sys; print(json.dumps([sys.version_info[:2], [sys.prefix, sys.base_prefix]]))"
+        version, prefixes = json.loads(subprocess.run([path, "-c", ask], capture_output=True, check=True).stdout)
+        cls.path, cls.version, cls.prefixes = os.path.abspath(path), tuple(version), tuple(prefixes)
+
+    @classmethod
+    def lacks(cls, module):
+        ask = "import importlib.util, sys; sys.exit(importlib.util.find_spec(sys.argv[1]) is None)"
+        return subprocess.run([cls.path, "-c", ask, module]).returncode != 0
 
 
 class Refresh:
@@ -67,7 +86,7 @@ class Page:
     def environment(self):
         keep = ("HOME", "LANG", "TMPDIR", "JAVA_HOME", "CC")
         env = {key: value for key, value in os.environ.items() if key in keep}
-        programs = os.path.dirname(sys.executable)
+        programs = os.path.dirname(Tested.path)
         libraries = f"{self.work}/install/lib"
         path = f"{programs}:{os.environ['PATH']}"
         return {**env, "PATH": path, "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0", "LD_LIBRARY_PATH": libraries}
@@ -76,7 +95,7 @@ class Page:
         self.end_session()
         read, write = os.pipe()
         self.session = subprocess.Popen(
-            [sys.executable, HERE / "session.py", str(write), self.program_name],
+            [Tested.path, HERE / "session.py", str(write), self.program_name],
             cwd=self.work,
             env=self.environment(),
             stdin=subprocess.PIPE,
@@ -106,8 +125,10 @@ class Page:
     def as_shown(self, text):
         """The text with the paths that the pages show instead of this machine's, and without the frames that run the blocks."""
         text = re.sub(rf' *File "{re.escape(str(HERE))}/.*\n.*\n', "", text)
-        text = re.sub(rf"{re.escape(sys.executable)}[\d.]*", PYTHON, text.replace(str(self.work), HOME))  # also python3.13
-        return text.replace(sys.prefix + "/", "/usr/").replace(sys.base_prefix + "/", "/usr/")
+        text = re.sub(rf"{re.escape(Tested.path)}[\d.]*", PYTHON, text.replace(str(self.work), HOME))  # also python3.13
+        for prefix in Tested.prefixes:
+            text = text.replace(prefix + "/", "/usr/")
+        return text
 
 
 def kill_group(group):
@@ -142,7 +163,7 @@ def bash(page, script, *flags):
 
 def compare_output(block, shown, actual, start):
     """`shown` is the page's output, which begins at offset `start`."""
-    if block.output_from and sys.version_info < tuple(map(int, block.output_from.split("."))):
+    if block.output_from and Tested.version < tuple(map(int, block.output_from.split("."))):
         raise unittest.SkipTest(f"was run; its output is that of CPython {block.output_from} and newer")
     if compare.same_output(shown, actual, block.tolerance):
         return
@@ -299,4 +320,6 @@ def run_block(block, namespace):
     if block.language not in LANGUAGES:
         language = block.language or "no language"
         raise AssertionError(f"nobody runs blocks of {language!r}: give it a `skip: next` with the reason")
+    if Tested.only_console and block.language not in ("console", "sh"):
+        raise unittest.SkipTest("only commands are run")
     LANGUAGES[block.language](block, namespace["page"])

@@ -13,7 +13,7 @@ import re
 NUMBER = re.compile(r"(?<![\w./-])[+-]?\d[\d,]*(?:\.\d+)?(?![\w,]|\.\w|-\w)")
 VARIES = [
     (re.compile(r"\bpid \d+"), "pid N"),
-    (re.compile(r"\b(top \d+ of) \d+"), r"\1 N"),  # how many small rows are left out
+    (re.compile(r"\b(top \d+ of) [\d,]+"), r"\1 N"),  # how many small rows are left out
     (re.compile(r"^ *\d+(?= .* ctracemalloc\.\d+\.)", re.M), "N"),  # a row of a tree of processes
     (re.compile(r"\bctracemalloc\.\d+\b"), "ctracemalloc.N"),
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d"), "DATE"),

@@ -1,6 +1,5 @@
 """Every block of commands and code in PAGES is run, or its page says why not."""
 
-import importlib.util
 import os
 import shutil
 import unittest
@@ -41,7 +40,7 @@ def teardown(namespace):
 
 def lacks(name):
     """For `skip: next if(...)`: is there neither a module nor a program of this name?"""
-    return importlib.util.find_spec(name) is None and shutil.which(name) is None
+    return blocks.Tested.lacks(name) and shutil.which(name) is None
 
 
 def all_pages():
