@@ -46,8 +46,35 @@ def apply(parser: argparse.ArgumentParser, command: str) -> None:
     options = options_of(target)
     for setting in settings(command):
         action = options.get(setting.name)
-        if action is not None:
+        if action is not None and is_meant_for(action, setting):
             target.set_defaults(**{action.dest: value_of(action, setting)})
+
+
+def is_meant_for(action: argparse.Action, setting: Setting) -> bool:
+    """False: a setting of all commands that this one refuses and another takes, as the keys of which `run` has fewer."""
+    try:
+        value_of(action, setting)
+    except UsageError:
+        return bool(setting.command) or not any(takes(one, setting) for one in options_of_all(setting.name))
+    return True
+
+
+def takes(action: argparse.Action, setting: Setting) -> bool:
+    try:
+        value_of(action, setting)
+    except UsageError:
+        return False
+    return True
+
+
+def options_of_all(name: str) -> Iterator[argparse.Action]:
+    """The option of this name of each command that has it."""
+    parser = build_parser()
+    (commands,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    for command in COMMANDS:
+        action = options_of(commands.choices[command]).get(name)
+        if action is not None:
+            yield action
 
 
 def options_of(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:

@@ -226,6 +226,8 @@ def path_of(parsed: argparse.Namespace) -> str:
 
 def check_outputs(parsed: argparse.Namespace, program: list[str]) -> None:
     """OSError if an output file must not be written, or cannot be."""
+    if parsed.output == output.STDOUT:
+        raise output.RefusedError("standard output is the program's: give -o a file or a directory")
     black_box = None if parsed.black_box == "auto" else parsed.black_box
     outputs = [
         (None if parsed.output is None else path_of(parsed), kinds.SNAPSHOT),
