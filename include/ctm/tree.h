@@ -2,8 +2,10 @@
  *
  * Model: a node is a traceback of the snapshot's tables (tables.h), and has its id: a parent has a smaller id than its
  * children, and node 0 is the root, whose total is the whole. The *own* figures of a node are those of the blocks whose
- * traceback it is; its *total* figures add those of all nodes below it. Two tracebacks that differ in anything are two
- * nodes, also if their files and lines are the same. The blocks with an empty traceback are the root's own.
+ * traceback it is; its *total* figures add those of all nodes below it. Two tracebacks with the
+ * same frames are one node, the first of them, however many older frames were left out of each; the other one has no
+ * figures and is nobody's child. Frames of different functions differ, also if their files and lines are the same.
+ * The blocks with an empty traceback are the root's own.
  *
  * Figures are columns, an array for each, indexed by node. They are the numbers of ctm_snapshot_statistics: bytes and
  * blocks, of a sampled snapshot unbiased estimates of them, and 0 where the snapshot does not know them.

@@ -243,4 +243,7 @@ def view_of(parsed: argparse.Namespace, *, terminal: bool) -> View:
     limit = (ROWS if is_text else ALL) if parsed.limit is None else parsed.limit
     fold = is_text and (terminal if parsed.own is None else parsed.own) and not key.startswith(LABEL)
     percent, size = parsed.threshold
-    return View(key, measure, sort == "count", parsed.cumulative, fold, patterns, parsed.all_frames, percent, size, limit)
+    every = not is_text and parsed.limit is None
+    return View(
+        key, measure, sort == "count", parsed.cumulative, fold, patterns, parsed.all_frames, percent, size, limit, every
+    )

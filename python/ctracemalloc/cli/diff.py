@@ -38,4 +38,4 @@ def execute(parsed: argparse.Namespace) -> int:
     else:
         style = style_of(parsed, loaded[-1].run)
         print_lines(diff_lines(table, snapshots, view, style, names=paths, samples=True))
-    return limits.check_diff(parsed, table.totals, view)
+    return limits.check_diff(parsed, table, view)

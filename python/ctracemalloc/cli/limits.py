@@ -12,7 +12,7 @@ from .._ctracemalloc import Snapshot
 from .._words import printable
 from ..formats import kinds
 from ..model.figures import ALLOCATED, FREED, LIVE, PEAK, Figures
-from ..model.table import View, table_of
+from ..model.table import Table, View, table_of
 from ..render.text.units import format_bytes, format_change
 from . import sources
 from .arguments import BROKEN_LIMIT, FINE, PROGRAM, UsageError, size_argument
@@ -36,17 +36,31 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def check_report(parsed: argparse.Namespace, source: Source, view: View) -> int:
     if parsed.fail_over is None and parsed.fail_growth is None:
         return FINE  # without the work of totals
-    total = totals_of([source.snapshot], view)[-1]
-    broken = over(parsed, total, view.measure)
+    table = table_of([source.snapshot], view._replace(limit=0))
+    check_selection(table.totals, table.whole)
+    broken = over(parsed, table.totals[-1], view.measure)
     if parsed.fail_growth is not None:
-        if source.kind != kinds.RECORDING or source.path == sources.STDIN:
-            raise UsageError("--fail-growth of a report needs a recording; of two snapshots `diff` tells the growth")
         first = sources.open_recording(source.path).snapshot(0)
         broken = growth(parsed, totals_of([first, source.snapshot], view), view.measure) or broken
     return BROKEN_LIMIT if broken else FINE
 
 
-def check_diff(parsed: argparse.Namespace, totals: Sequence[Figures], view: View) -> int:
+def check_kind(parsed: argparse.Namespace, source: Source) -> None:
+    """UsageError if the file has no begin that growth can be from."""
+    if parsed.fail_growth is not None and (source.kind != kinds.RECORDING or source.path == sources.STDIN):
+        raise UsageError("--fail-growth of a report needs a recording; of two snapshots `diff` tells the growth")
+
+
+def check_selection(totals: Sequence[Figures], whole: Sequence[Figures]) -> None:
+    """UsageError if a limit is on nothing at all: a pattern with a typing error must not pass a gate."""
+    if any(map(any, whole)) and not any(map(any, totals)):
+        raise UsageError("the limit is on nothing: no block matches --include and --exclude")
+
+
+def check_diff(parsed: argparse.Namespace, table: Table, view: View) -> int:
+    totals = table.totals
+    if parsed.fail_over is not None or parsed.fail_growth is not None:
+        check_selection(totals, table.whole)
     broken = over(parsed, totals[-1], view.measure)
     return BROKEN_LIMIT if growth(parsed, totals, view.measure) or broken else FINE
 

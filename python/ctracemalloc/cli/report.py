@@ -13,7 +13,7 @@ from ..render.text.report import format_report
 from ..render.text.rows import format_report_rows
 from ..resident.result import ResidentMemory
 from . import limits, processes, sources
-from .arguments import Commands, Parser, add_view_options, time_argument, view_of
+from .arguments import Commands, Parser, UsageError, add_view_options, time_argument, view_of
 from .stdout import on_terminal, print_document, print_lines, style_of
 
 FILE_HELP = "a snapshot, black box or recording, or a file of tracemalloc; - is standard input (default: the newest here)"
@@ -34,6 +34,7 @@ def execute(parsed: argparse.Namespace) -> int:
         return report_folder(parsed, view)
     source = sources.load(parsed.file, parsed.at)
     sources.check_known(source, view.measure)
+    limits.check_kind(parsed, source)
     if parsed.format != "text":
         table = table_of([source.snapshot], view)
         print_document(report_document(table, view, source.snapshot, source.path, source.run), parsed.format)
@@ -69,10 +70,13 @@ def resident_of(source: sources.Source) -> ResidentMemory | None:
 
 def report_folder(parsed: argparse.Namespace, view: View) -> int:
     """The processes of a run that followed its children, and the rows of all of them together."""
+    if parsed.at is not None:
+        raise UsageError("--at is a moment of one recording, and this is a directory")
     found = processes.processes_of(parsed.file)
     merged = processes.merged(found)
     source = sources.Source(parsed.file, kinds.SNAPSHOT, merged, {})
     sources.check_known(source, view.measure)
+    limits.check_kind(parsed, source)
     table = table_of([merged], view)
     if parsed.format == "text":
         style = style_of(parsed)

@@ -218,6 +218,8 @@ def settings_of(parsed: argparse.Namespace) -> Settings:
 def path_of(parsed: argparse.Namespace) -> str:
     """The file that -o names; in a directory, one with the usual name. The program will have this process's id."""
     given: str = parsed.output
+    if not parsed.follow_children and given.endswith(os.sep):
+        os.makedirs(given, exist_ok=True)
     if parsed.follow_children or not os.path.isdir(given):
         return given
     suffix = compression.SUFFIX if parsed.zstd else ""

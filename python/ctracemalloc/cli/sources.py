@@ -50,6 +50,8 @@ def load(path: str | None, at: float | None = None) -> Source:
     """Read the file; None: the newest one. at: the moment of a recording. FileError and OSError contain the file's name."""
     if path is None:
         return load(newest_file(), at)._replace(newest=True)
+    if path != STDIN and os.path.isdir(path):
+        raise FileError(f"{path}: it is a directory: `report` shows the processes whose files are in one")
     with opened(path) as real:
         kind = kinds.kind_of(real) or kinds.SNAPSHOT
         with naming(path, kind, real), working(f"reading {path}"):

@@ -44,7 +44,8 @@ def calls_of(snapshots: Sequence[Snapshot], view: View) -> Calls:
     tree = part.tree
     sizes, blocks = measured(total_columns(tree), view.measure)
     ranks = blocks if view.by_count else sizes
-    with_blocks = [number for number, both in enumerate(zip(sizes, blocks, strict=True)) if number != ROOT and any(both)]
+    shown_by = total_columns(tree) if view.every else (sizes, blocks)
+    with_blocks = [number for number, figures in enumerate(zip(*shown_by, strict=True)) if number != ROOT and any(figures)]
     kept = shown_nodes(tree, with_blocks, ranks, view)
     nodes = {number: node_of(tree, part.frames, number) for number in kept}
     children: dict[int, list[int]] = {}

@@ -54,6 +54,7 @@ def run_of_moment(recording: "Recording", at: float | None) -> dict[str, Any]:
     return {
         "command": words_of(recording.command),
         "pid": recording.pid,
+        "peak": recording.moment(at).peak,
         "began": recording.started,
         "moment": ticks.short_time(ticks.index(at)),
         "length": ticks.short_time(len(recording) - 1),

@@ -33,6 +33,7 @@ class View(NamedTuple):
     threshold_percent: float = 0  # rows below it are left out
     threshold_size: int = 0  # bytes: the same
     limit: int = ALL  # rows
+    every: bool = False  # of one snapshot: also rows without the measure, so that they add up to the totals in each figure
 
 
 class Row(NamedTuple):
@@ -175,7 +176,8 @@ class Ranking:
         """What rows are sorted by; None: it is no row."""
         size, blocks = amounts[-1]
         if len(amounts) == 1:
-            return None if not (size or blocks) else (blocks, size) if self.view.by_count else (size, blocks)
+            is_row = size or blocks or self.view.every
+            return None if not is_row else (blocks, size) if self.view.by_count else (size, blocks)
         if len(amounts) > 2 and not all(new > old for old, new in pairwise(amounts)):
             return None
         size_diff, blocks_diff = size - amounts[0][0], blocks - amounts[0][1]
@@ -213,6 +215,9 @@ def amounts_of_nodes(
 ) -> Iterable[tuple[int, tuple[Amount, ...]]]:
     """(node, its amount in each snapshot) of all nodes but the folded ones."""
     amounts = zip(*(zip(*measured(column, view.measure), strict=True) for column in columns), strict=True)
+    if view.every:
+        used = map(any, zip(*chain.from_iterable(columns), strict=True))
+        return ((node, of_node) for node, (of_node, is_used) in enumerate(zip(amounts, used, strict=True)) if is_used)
     if not view.fold:
         return enumerate(amounts)
     folded = frames.folded()

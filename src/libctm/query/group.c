@@ -82,6 +82,20 @@ ctm_status ctmi_tracebacks_find(const ctm_snapshot *tables, uint32_t *same)
     return status;
 }
 
+ctm_status ctmi_same_frames_find(const ctm_snapshot *tables, uint32_t *same)
+{
+    uint32_t *frames = ctmi_mem_alloc(((size_t)tables->info.frames + 1) * sizeof(uint32_t));
+    if (frames == NULL) {
+        return CTM_ERR_NOMEM;
+    }
+    for (uint32_t id = 0; id <= tables->info.frames; id++) {
+        frames[id] = id;
+    }
+    const ctm_status status = find_stacks(tables, frames, same);
+    ctmi_mem_free(frames);
+    return status;
+}
+
 static ctm_status group_lines(struct ctmi_grouping *grouping)
 {
     const ctm_snapshot *tables = grouping->tables;

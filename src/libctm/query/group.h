@@ -37,6 +37,8 @@ struct ctmi_grouping {
 CTM_NODISCARD ctm_status ctmi_lines_find(const ctm_snapshot *tables, uint32_t *lines);
 /* same[t]: the smallest traceback id with the files and lines of traceback t. CTM_ERR_NOMEM. */
 CTM_NODISCARD ctm_status ctmi_tracebacks_find(const ctm_snapshot *tables, uint32_t *same);
+/* same[t]: the smallest traceback id with the frames of traceback t, whatever was left out of it. CTM_ERR_NOMEM. */
+CTM_NODISCARD ctm_status ctmi_same_frames_find(const ctm_snapshot *tables, uint32_t *same);
 
 CTM_NODISCARD ctm_status ctmi_grouping_new(ctm_snapshot *tables, ctm_key key,
                                            struct ctmi_grouping *out);

@@ -23,6 +23,7 @@ static void shape_unref(struct ctmi_tree_shape *shape)
     if (atomic_fetch_sub_explicit(&shape->references, 1, memory_order_acq_rel) == 1) {
         ctm_snapshot_unref(shape->tables);
         ctmi_mem_free(shape->memory);
+        ctmi_mem_free(shape->node_of);
         ctmi_mem_free(shape);
     }
 }
@@ -33,6 +34,36 @@ static struct ctmi_tree_shape *shape_ref(struct ctmi_tree_shape *shape)
     return shape;
 }
 
+static uint32_t node_of(const struct ctmi_tree_shape *shape, uint32_t traceback)
+{
+    return shape->node_of != NULL ? shape->node_of[traceback] : traceback;
+}
+
+/* Whether frames were left out of a traceback, so that two of them can have the same frames. */
+static bool has_cut_tracebacks(const ctm_snapshot *tables)
+{
+    for (uint32_t id = 1; id <= tables->info.tracebacks; id++) {
+        const ctm_traceback *row = &tables->tracebacks[id];
+        const int64_t above = row->parent != 0 ? tables->tracebacks[row->parent].total_nframe : 0;
+        if (row->total_nframe != above + 1) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Sets node_of. */
+static ctm_status shape_merge(struct ctmi_tree_shape *shape)
+{
+    shape->node_of = NULL;
+    if (!has_cut_tracebacks(shape->tables)) {
+        return CTM_OK;
+    }
+    shape->node_of = ctmi_mem_alloc(shape->nodes * sizeof(uint32_t));
+    return shape->node_of != NULL ? ctmi_same_frames_find(shape->tables, shape->node_of)
+                                  : CTM_ERR_NOMEM;
+}
+
 /* From the last node to the first, so that each list is in the order of ids. */
 static void link_children(struct ctmi_tree_shape *shape)
 {
@@ -40,8 +71,9 @@ static void link_children(struct ctmi_tree_shape *shape)
     shape->next_sibling[0] = 0;
     for (uint32_t id = shape->nodes - 1; id > 0; id--) {
         uint32_t *first = &shape->first_child[shape->parent[id]];
-        shape->next_sibling[id] = *first;
-        *first = id;
+        const bool is_node = node_of(shape, id) == id;
+        shape->next_sibling[id] = is_node ? *first : 0;
+        *first = is_node ? id : *first;
     }
 }
 
@@ -49,7 +81,7 @@ static void shape_fill(struct ctmi_tree_shape *shape)
 {
     const ctm_snapshot *tables = shape->tables;
     for (uint32_t id = 0; id < shape->nodes; id++) {
-        shape->parent[id] = tables->tracebacks[id].parent;
+        shape->parent[id] = node_of(shape, tables->tracebacks[id].parent);
         shape->frame[id] = tables->tracebacks[id].frame;
     }
     link_children(shape);
@@ -100,6 +132,11 @@ static ctm_status shape_new(ctm_snapshot *tables, struct ctmi_tree_shape **out)
         return CTM_ERR_NOMEM;
     }
     shape->tables = ctm_snapshot_ref(tables);
+    const ctm_status status = shape_merge(shape);
+    if (status != CTM_OK) {
+        shape_unref(shape);
+        return status;
+    }
     shape_fill(shape);
     *out = shape;
     return CTM_OK;
@@ -199,7 +236,8 @@ static ctm_status sum_sites(ctm_tree *tree, const ctm_snapshot *snapshot, const 
         const ctm_site *site = &snapshot->sites[id];
         struct ctmi_sum sum = {0};
         ctmi_sum_add_site(&sum, site, snapshot->info.sample_interval);
-        if (!add_site(tree, map == NULL ? site->traceback : map[site->traceback], &sum, sums)) {
+        const uint32_t traceback = map == NULL ? site->traceback : map[site->traceback];
+        if (!add_site(tree, node_of(tree->shape, traceback), &sum, sums)) {
             return CTM_ERR_LIMIT;
         }
     }

@@ -32,7 +32,8 @@ struct ctmi_tree_shape {
     uint32_t *function_filename, *function_name; /* by function */
     int32_t *function_first_lineno;              /* by function */
     uint32_t *memory;                            /* owned */
-    uint32_t nodes, frames, functions;           /* rows, row 0 included */
+    uint32_t *node_of;                 /* owned; by traceback; NULL: each is its own node */
+    uint32_t nodes, frames, functions; /* rows, row 0 included */
 };
 
 /* Immutable once made. */

@@ -160,8 +160,7 @@ static bool same_traceback(const ctm_snapshot *a, uint32_t one, const ctm_snapsh
 {
     while (one != 0 && two != 0) {
         const ctm_traceback *first = &a->tracebacks[one], *second = &b->tracebacks[two];
-        if (first->total_nframe != second->total_nframe ||
-            !same_frame(a, first->frame, b, second->frame)) {
+        if (!same_frame(a, first->frame, b, second->frame)) {
             return false;
         }
         one = first->parent;
@@ -170,24 +169,30 @@ static bool same_traceback(const ctm_snapshot *a, uint32_t one, const ctm_snapsh
     return one == 0 && two == 0;
 }
 
+/* The first traceback with the same frames. */
+static uint32_t first_like(const ctm_snapshot *from, uint32_t id, const ctm_snapshot *tables)
+{
+    uint32_t node = 0;
+    while (node <= tables->info.tracebacks && !same_traceback(from, id, tables, node)) {
+        node++;
+    }
+    REQUIRE(node <= tables->info.tracebacks);
+    return node;
+}
+
 /* The node of each traceback of `snapshot`. */
 static void find_nodes(const ctm_tree *tree, const ctm_snapshot *snapshot, uint32_t *node_of)
 {
     const ctm_snapshot *tables = ctm_tree_tables(tree);
     for (uint32_t id = 0; id <= snapshot->info.tracebacks; id++) {
-        uint32_t node = 0;
-        while (node <= tables->info.tracebacks && !same_traceback(snapshot, id, tables, node)) {
-            node++;
-        }
-        REQUIRE(node <= tables->info.tracebacks);
-        node_of[id] = node;
+        node_of[id] = first_like(snapshot, id, tables);
     }
 }
 
 /* Each node is once in the list of its parent, after its elder siblings. */
-static void check_children(const ctm_tree_view *view)
+static void check_children(const ctm_tree_view *view, const ctm_snapshot *tables)
 {
-    uint32_t listed = 0;
+    uint32_t listed = 0, nodes = 0;
     CHECK_EQ(view->next_sibling[0], 0);
     for (uint32_t id = 0; id < view->nodes; id++) {
         uint32_t before = 0;
@@ -199,7 +204,10 @@ static void check_children(const ctm_tree_view *view)
             listed++;
         }
     }
-    CHECK_EQ(listed, view->nodes - 1);
+    for (uint32_t id = 1; id < view->nodes; id++) {
+        nodes += first_like(tables, id, tables) == id;
+    }
+    CHECK_EQ(listed, nodes);
 }
 
 static void check_view(const ctm_tree *tree)
@@ -212,9 +220,10 @@ static void check_view(const ctm_tree *tree)
     CHECK_EQ(view.functions, tables->info.functions + 1);
     CHECK_EQ(view.strings, tables->info.strings + 1);
     CHECK(view.parent[0] == 0 && view.frame[0] == 0);
-    check_children(&view);
+    check_children(&view, tables);
     for (uint32_t id = 1; id < view.nodes; id++) {
-        CHECK(view.parent[id] < id && view.parent[id] == tables->tracebacks[id].parent);
+        CHECK(view.parent[id] < id);
+        CHECK_EQ(view.parent[id], first_like(tables, tables->tracebacks[id].parent, tables));
         CHECK_EQ(view.frame[id], tables->tracebacks[id].frame);
     }
     for (uint32_t id = 0; id < view.frames; id++) {

@@ -16,7 +16,7 @@ ORIGINS = {
     TRACER: "ctracemalloc",
     UNKNOWN: NO_FRAME,
 }
-HOW_TO_UNFOLD = "--no-own shows its rows"
+HOW_TO_UNFOLD = "--no-own: all"
 NO_LABEL = "(no such label)"
 
 

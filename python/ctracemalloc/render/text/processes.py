@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ...model.processes import Process, Processes, Totals
 
-COMMAND = "python -m ctracemalloc"
+COMMAND = "ctracemalloc"
 INDENT = "  "  # for each generation
 GAP = "  "
 SIDES = ">>><<"  # of the columns before the last

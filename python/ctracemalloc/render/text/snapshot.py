@@ -87,10 +87,16 @@ def format_head(snapshot: Snapshot, peak: Snapshot | None, style: Style, saved: 
     facts += run_facts(run, style)
     if merged > 1:
         facts.append(("merged", f"{merged:,} snapshots"))
-    facts.append(("frames", f"at most {snapshot.traceback_limit} kept of each traceback"))
+    facts.append(("frames", frames_text(snapshot.traceback_limit)))
     if saved:
         facts.append(("saved", saved))
     return format_facts("ctracemalloc", facts, style)
+
+
+def frames_text(limit: int) -> str:
+    if limit == 1:
+        return "1 kept of each traceback: no callers (`run -n 20` keeps them)"
+    return f"at most {limit} kept of each traceback"
 
 
 def peaks_text(merged: int) -> str:
