@@ -479,7 +479,7 @@ class SettingsTest(ViewTest):
     def settings(self, text):
         path = self.folder / "pyproject.toml"
         path.write_text(text, encoding="utf-8")
-        self.addCleanup(path.unlink)
+        self.addCleanup(path.unlink, missing_ok=True)
 
     def test_order(self):
         self.settings("[tool.ctracemalloc]\nlimit = 3\n[tool.ctracemalloc.tree]\nlimit = 4\n[tool.other]\nx = 1\n")
@@ -525,10 +525,16 @@ class SettingsTest(ViewTest):
     def test_a_damaged_file(self):
         self.settings("[tool.ctracemalloc\n")
         self.refused("report 1.ctm", "pyproject.toml: ", status=3)
+        self.settings("[tool.ctracemalloc]\nlimit = " + "[" * 5000)
+        self.refused("report 1.ctm", "pyproject.toml: values are nested too deeply", status=3)
+        (self.folder / "pyproject.toml").write_bytes(b"[tool.ctracemalloc]\nlimit = 1 # \xff\n")
+        self.refused("report 1.ctm", "pyproject.toml: 'utf-8' codec can't decode", status=3)
 
-    def test_the_environment_of_others(self):
-        with mock.patch.dict(os.environ, {"CTRACEMALLOC_OTHER": "x", "CTRACEMALLOC": "0"}):
+    def test_variables(self):
+        with mock.patch.dict(os.environ, {"CTRACEMALLOC": "0", "CTRACEMALLOC_RUN": "/nowhere"}):
             self.shown("report 1.ctm")
+        with mock.patch.dict(os.environ, {"CTRACEMALLOC_LIMT": "3"}):
+            self.refused("report 1.ctm", "no command has a setting CTRACEMALLOC_LIMT; did you mean CTRACEMALLOC_LIMIT?")
         with mock.patch.dict(os.environ, {"CTRACEMALLOC_LIMIT": "few"}):
             self.refused("report 1.ctm", "CTRACEMALLOC_LIMIT: limit: 'few' is not a number of rows")
 

@@ -24,6 +24,7 @@ FINE, BROKEN_LIMIT, USAGE, BAD_FILE = range(4)
 RUN_KEYS = ("lineno", "function", "filename", "traceback")  # of the report of `run`, which the traced program makes
 SORTS = ("size", "count", "peak", "allocated")
 MEASURES = {"size": LIVE, "count": LIVE, "peak": PEAK, "allocated": ALLOCATED}  # of a sort
+OPTIONS = {PEAK: "--at-peak", ALLOCATED: "--allocated", FREED: "--churn"}  # of a measure
 MAX_NFRAME = 65535
 MAX_SAMPLE_INTERVAL = 1 << 48
 ROWS = 10
@@ -233,7 +234,7 @@ def view_of(parsed: argparse.Namespace, *, terminal: bool) -> View:
     key, sort = parsed.key or "lineno", parsed.sort or "size"
     measure = parsed.measure or MEASURES[sort]
     if parsed.measure and sort in ("peak", "allocated") and MEASURES[sort] != measure:
-        raise UsageError(f"--sort {sort} does not go with rows of what else")
+        raise UsageError(f"--sort {sort} does not go with {OPTIONS[parsed.measure]}")
     if parsed.cumulative and (key == "traceback" or key.startswith(LABEL)):
         raise UsageError(f"--cumulative does not go with --key {key}")
     patterns = Patterns(parsed.include, parsed.exclude)

@@ -9,7 +9,7 @@ setting becomes the default of its option, so the option's own check decides whe
 import argparse
 import difflib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from .._ctracemalloc import FileError
@@ -18,6 +18,8 @@ from .commands import COMMANDS, build_parser, parser_of, parsers_of
 
 FILE = "pyproject.toml"
 PREFIX = "CTRACEMALLOC_"
+DOCTOR = "doctor"
+RESERVED = ("run",)  # CTRACEMALLOC_RUN belongs to run --follow-children
 NO_SETTINGS = (
     "help",
     "version",
@@ -125,7 +127,10 @@ def switch_of(action: argparse.Action, setting: Setting) -> Any:
 def settings(command: str) -> Iterator[Setting]:
     """All settings that a command sees, the later ones more important."""
     yield from settings_of_file(command)
-    yield from settings_of_environment()
+    found = list(settings_of_environment())
+    if found and command != DOCTOR:  # the doctor shows them
+        check_variables(found)
+    yield from found
 
 
 def all_settings() -> Iterator[Setting]:
@@ -150,8 +155,18 @@ def known_names() -> dict[str, set[str]]:
 
 def settings_of_environment() -> Iterator[Setting]:
     for variable, value in sorted(os.environ.items()):
-        if variable.startswith(PREFIX):
-            yield Setting(variable.removeprefix(PREFIX).lower().replace("_", "-"), value, variable, "")
+        name = variable.removeprefix(PREFIX).lower().replace("_", "-")
+        if variable.startswith(PREFIX) and name not in RESERVED:
+            yield Setting(name, value, variable, "")
+
+
+def check_variables(found: Iterable[Setting]) -> None:
+    every = set().union(*known_names().values())
+    for setting in found:
+        if setting.name not in every:
+            nearest = difflib.get_close_matches(setting.name, sorted(every), 1, 0.5)
+            advice = f"; did you mean {PREFIX}{nearest[0].upper().replace('-', '_')}?" if nearest else ""
+            raise UsageError(f"no command has a setting {setting.source}{advice}")
 
 
 def settings_of_file(command: str) -> Iterator[Setting]:
@@ -218,10 +233,12 @@ def table_of(path: str) -> Mapping[str, Any]:
 
     try:
         table = tomllib.loads(text.decode("utf-8")).get("tool", {}).get("ctracemalloc", {})
-    except UnicodeDecodeError:
-        return {}
-    except tomllib.TOMLDecodeError as error:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise FileError(f"{path}: {error}") from None
+    except RecursionError:
+        raise FileError(f"{path}: values are nested too deeply") from None
+    except AttributeError:  # `tool` is no table, which other tools complain about
+        return {}
     if not isinstance(table, dict):
         raise UsageError(f"{path}: tool.ctracemalloc is a table: [tool.ctracemalloc]")
     return table

@@ -6,6 +6,7 @@ exit status of its kind.
 """
 
 import argparse
+import errno
 import io
 import os
 import signal
@@ -20,6 +21,8 @@ from . import configuration
 from .arguments import BAD_FILE, PROGRAM, USAGE, UsageError
 from .commands import ALIASES, COMMANDS, build_parser, parser_of
 from .program import options_with_value, split_program
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of a write; errors of files have a name
 
 
 def have_streams(parsed: argparse.Namespace) -> bool:
@@ -68,17 +71,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return end_by(signal.SIGINT)
     except (UsageError, RefusedError, ImportError) as error:
-        print(f"{PROGRAM}: {printable(str(error))}", file=sys.stderr)
+        complain(str(error))
         return USAGE
     except (OSError, ctracemalloc.FileError) as error:
-        print(f"{PROGRAM}: {printable(text_of(error))}", file=sys.stderr)
+        complain(text_of(error))
         return BAD_FILE
+
+
+def complain(text: str) -> None:
+    try:
+        print(f"{PROGRAM}: {printable(text)}", file=sys.stderr, flush=True)
+    except OSError:  # a full disk: the exit status says it
+        pass
 
 
 def text_of(error: Exception) -> str:
     """Without the number that an OSError has before its text, which begins with the file's name as all others do."""
     if isinstance(error, OSError) and isinstance(error.filename, str) and error.strerror:
         return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        return f"standard output: {error.strerror}"
     return str(error)
 
 

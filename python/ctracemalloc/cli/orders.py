@@ -170,6 +170,8 @@ def start_code(pid: int, nframe: int, sample_interval: int | None) -> str:
 
 def send(pid: int, code: str, is_done: Callable[[], bool], way: Way) -> None:
     """Have the program run the code. An order that came at the wrong time is sent again."""
+    if pid == os.getpid():
+        raise OSError(f"process {pid} is this command itself")
     method = method_for(pid, way.method)
     until = time.monotonic() + PATIENCE
     while send_once(pid, code, is_done, way._replace(method=method)) == BUSY and not is_done():

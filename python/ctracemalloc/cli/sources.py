@@ -82,8 +82,12 @@ def opened(path: str) -> Iterator[str]:
         raise OSError("-: standard input is closed")
     if sys.stdin.isatty():
         raise OSError("-: standard input is a terminal; pipe a file into it")
+    reader: Any = sys.stdin.buffer  # a BufferedReader, which typeshed does not say
+    begin = reader.peek(kinds.MAGIC_SIZE)[: kinds.MAGIC_SIZE]
+    if not kinds.may_begin(begin):
+        raise FileError(f"{path}: standard input is neither a file of ctracemalloc nor one of tracemalloc")
     with tempfile.TemporaryFile() as copy:
-        shutil.copyfileobj(sys.stdin.buffer, copy)
+        shutil.copyfileobj(reader, copy)
         copy.flush()
         yield f"/proc/self/fd/{copy.fileno()}"
 

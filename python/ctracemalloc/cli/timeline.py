@@ -36,6 +36,8 @@ def execute(parsed: argparse.Namespace) -> int:
         output.check(parsed.output, kinds.SNAPSHOT, inputs=[path], force=parsed.force)
     with sources.opened(path) as real:
         recording = sources.open_recording(path, real)
+        if not len(recording) and (parsed.output is not None or parsed.format != "text"):
+            raise FileError(f"{path}: the recording has no moments")
         try:
             if parsed.output is not None:
                 write_moment(recording, parsed)

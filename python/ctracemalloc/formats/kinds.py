@@ -32,3 +32,9 @@ def kind_of(path: str) -> str | None:
     finally:
         os.close(descriptor)
     return MAGICS.get(head)
+
+
+def may_begin(head: bytes) -> bool:
+    """May a file that begins so be one of this package's, compressed or not, or a pickle?"""
+    begins = (*MAGICS, ZSTD_MAGIC, b"\x80", b"c", b"(")
+    return any(begin.startswith(head[: len(begin)]) for begin in begins)
