@@ -314,6 +314,7 @@ class WatchTest(LiveTest):
         seconds = watch.points[-1].time - watch.points[0].time
         self.assertGreaterEqual(rates.growth * seconds, 100 * BLOCK)
         self.assertGreaterEqual(rates.allocated, rates.growth)
+        self.assertIsNone(watch.rates(seconds / 2))  # a replay that jumped: it would be no rate of now
 
 
 class SourceTest(LiveTest):
@@ -963,6 +964,29 @@ class TerminalTest(LiveTest):
         self.assertIn(str(output), terminal.text)
         self.assertTrue(output.read_text().startswith("out\n''\n"))
         self.assertEqual(len(self.snapshots()), 1)
+        self.assertIn(f"report {self.snapshots()[0].name}", terminal.text)
+
+    def test_run_live_of_a_program_that_is_killed(self):
+        self.write("p.py", "import os\nheld = bytes(10**6)\nos.kill(os.getpid(), 9)")
+        terminal = Terminal(self, "-m", "ctracemalloc", "run", "--live", "p.py")
+        terminal.read_until("ended: killed")
+        terminal.press("q")
+        self.assertEqual(terminal.end(), 137)
+        (box,) = self.folder.glob("ctracemalloc.*.box")
+        self.assertIn(f"report {box.name}", terminal.text)
+        with ctracemalloc.open_black_box(box) as black_box:
+            self.assertGreater(black_box.totals().size, 10**6)
+
+    def test_a_directory(self):
+        self.begin()
+        (self.folder / "boxes").mkdir()
+        terminal = Terminal(self, "-m", "ctracemalloc", "top", "boxes")
+        self.assertEqual(terminal.end(), 3)
+        os.link(self.folder / "it.box", self.folder / "boxes" / "it.box")
+        terminal = Terminal(self, "-m", "ctracemalloc", "top", "boxes")
+        terminal.read_until("; mark")  # there is one process, so there is no choice
+        terminal.press("q")
+        self.assertEqual(terminal.end(), 0)
 
     def test_the_tree(self):
         snapshot_of((700, MAIN, MID, LEAF), (200, MAIN, SIDE)).dump(str(self.folder / "it.ctm"))

@@ -7,6 +7,7 @@ default folder and is removed here when the program has ended. `run --live-remot
 
 import argparse
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from .._ctracemalloc import FileError
 from .._messages import complain
 from .._words import counted, printable
 from ..blackbox.folder import make_folder
+from ..formats.output import free_name
 from ..model.watch import Order, Selection
 from ..tui.live import LivePage
 from ..tui.sources import BoxSource
@@ -47,6 +49,7 @@ def run_beside(parsed: argparse.Namespace, launch: Callable[[], str]) -> int:
     if not pid:
         become(parsed, launch, folder, output)
     os.close(output)
+    started = time.time()
     path = renamed(path, pid)
     box = parsed.black_box if parsed.black_box not in (None, "auto") else box_path(folder, pid)
     program = Child(pid)
@@ -57,9 +60,14 @@ def run_beside(parsed: argparse.Namespace, launch: Callable[[], str]) -> int:
             source.close()
     finally:
         status = program.end()
+        saved = saved_file(parsed, pid, started)
+        kept = None
         if status is not None and parsed.black_box in (None, "auto"):
-            remove(box)
-        print_end(pid, status, path)
+            if saved:
+                remove(box)
+            else:
+                kept = keep_box(box, pid)
+        print_end(pid, status, path, saved or kept)
     return FINE if status is None else status
 
 
@@ -123,7 +131,30 @@ def wait_for_box(path: str, program: Child) -> BoxSource | None:
     return None
 
 
-def print_end(pid: int, status: int | None, path: str) -> None:
+def saved_file(parsed: argparse.Namespace, pid: int, started: float) -> str | None:
+    """The snapshot that the program has written; None: it has written none, as when it was killed."""
+    name = f"ctracemalloc.{pid}.ctm" + (".zst" if parsed.zstd else "")
+    given = parsed.output or "."
+    path = os.path.join(given, name) if os.path.isdir(given) else given
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return os.path.normpath(path) if status.st_size and status.st_mtime >= started - 1 else None
+
+
+def keep_box(box: str, pid: int) -> str | None:
+    """Move the black box of a program that left no snapshot to the current directory. None: there is none."""
+    path = free_name(f"ctracemalloc.{pid}.box")
+    try:
+        shutil.move(box, path)
+    except OSError:
+        return box if os.path.exists(box) else None
+    return path
+
+
+def print_end(pid: int, status: int | None, path: str, data: str | None) -> None:
+    """data: the file that has what the program held."""
     with open(path, "rb") as file:
         lines = file.read().splitlines()
     if status is None:
@@ -135,6 +166,8 @@ def print_end(pid: int, status: int | None, path: str) -> None:
         print(f"its output, {counted(len(lines), 'line')}: {path}")
     else:
         remove(path)
+    if data is not None:
+        print(f"what it held: {PROGRAM} report {data}")
     sys.stdout.flush()
 
 

@@ -14,13 +14,15 @@ from ..model.frames import FILENAME
 from ..model.table import ALL, LABEL, table_of
 from ..model.watch import ALLOCATED, COUNT, PEAK, SIZE, SORTS, Order, Selection
 from ..render.documents import report_document
+from ..render.text.processes import INDENT, what
 from ..render.text.report import format_report
+from ..render.text.units import format_bytes
 from ..tui.chooser import ChooserPage
 from ..tui.live import LivePage
 from ..tui.page import Page
 from ..tui.programs import Program, recording_of, running_programs
 from ..tui.sources import Source, open_source
-from . import orders, sources, terminal
+from . import orders, processes, sources, terminal
 from .arguments import (
     PROGRAM,
     Commands,
@@ -44,7 +46,10 @@ ONE_LOOK = (SIZE, COUNT, PEAK, ALLOCATED)  # the sorts of one look, which has no
 def add(commands: Commands) -> Parser:
     top = commands.add_parser("top", help="watch the memory of a running program, or replay a recording")
     top.add_argument(
-        "target", metavar="PID|FILE", nargs="?", help="a process, a black box or a recording (default: the program that runs)"
+        "target",
+        metavar="PID|FILE",
+        nargs="?",
+        help="a process, a black box, a recording, or a directory of processes (default: the program that runs)",
     )
     top.add_argument(
         "--interval", type=seconds_argument, default=0.5, metavar="SECONDS", help="between two looks (default: 0.5)"
@@ -72,12 +77,27 @@ def execute(parsed: argparse.Namespace) -> int:
 
 
 def first_page(parsed: argparse.Namespace) -> Page:
-    if parsed.target is not None:
+    if parsed.target is not None and not os.path.isdir(parsed.target):
         return live_page(open_path(path_of(parsed.target)), parsed)
-    programs = some_programs()
+    programs = some_programs() if parsed.target is None else programs_in(parsed.target)
     if len(programs) == 1:
         return live_page(open_path(programs[0].path), parsed)
     return ChooserPage(programs, lambda program: live_page(open_path(program.path), parsed))
+
+
+def programs_in(folder: str) -> list[Program]:
+    """The processes of `run --follow-children` that can be looked into, each below its parent."""
+    found = []
+    for one in processes.processes_of(folder).processes:
+        kind = kinds.kind_of(one.file) if one.file else None
+        if one.file and kind in (kinds.BLACK_BOX, kinds.RECORDING):
+            size = "" if one.numbers is None else f"  {format_bytes(one.numbers.size)} live"
+            found.append(Program(one.pid, one.file, kind, one.began or 0.0, f"{INDENT * one.depth}{what(one)}{size}"))
+    if not found:
+        raise UsageError(
+            f"{folder}: no process in it has a black box or a recording; `{PROGRAM} report {folder}` shows what there is"
+        )
+    return found
 
 
 def live_page(source: Source, parsed: argparse.Namespace, *, owns_program: bool = False) -> LivePage:
@@ -136,6 +156,8 @@ def the_program() -> Program:
 def print_look(parsed: argparse.Namespace) -> int:
     if parsed.sort not in (None, *ONE_LOOK):
         raise UsageError(f"--sort {parsed.sort} is for the live view; one look is sorted by {', '.join(ONE_LOOK)}")
+    if parsed.target is not None and os.path.isdir(parsed.target):
+        raise UsageError(f"{parsed.target}: it is a directory; `{PROGRAM} report {parsed.target}` prints its processes")
     view = view_of(parsed, terminal=on_terminal())
     path = the_program().path if parsed.target is None else path_of(parsed.target)
     source = open_path(path)

@@ -7,6 +7,7 @@ before and after do not add up, so the watch begins anew and the mark with it.
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from math import inf
 from operator import sub
 from typing import NamedTuple, TypeAlias
 
@@ -141,8 +142,8 @@ class Watch:
             del self.between[::2]
             self.spacing = 2 * max(self.spacing, (look.time - self.mark.time) / MOST_LOOKS)
 
-    def rates(self) -> Rates | None:
-        """None: there are not two looks of different times."""
+    def rates(self, most: float = inf) -> Rates | None:
+        """None: there are not two looks of different times that are at most `most` seconds apart."""
         now = self.points[-1]
         base = now
         for point in reversed(self.points[:-1]):
@@ -150,7 +151,7 @@ class Watch:
             if abs(now.time - point.time) >= RATE_SECONDS:  # a recording is replayed in both directions
                 break
         seconds = now.time - base.time
-        if not seconds:
+        if not 0 < abs(seconds) <= most:
             return None
         return Rates((now.size - base.size) / seconds, (now.allocated - base.allocated) / seconds)
 

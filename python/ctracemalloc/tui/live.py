@@ -387,7 +387,7 @@ class LivePage(Page):
         peak = total.total_peak_size[0] if total.peak_known else self.replays.recording.peak.size if self.replays else None
         if peak is not None:
             facts.append((f"  peak {format_bytes(peak)}", PLAIN))
-        rates = self.watch.rates()
+        rates = self.watch.rates(self.source.spacing)
         if rates is not None:
             role = GROWN if rates.growth > 0 else SHRUNK if rates.growth < 0 else PLAIN
             facts.append((f"  allocated {format_bytes(rates.allocated)}/s", PLAIN))

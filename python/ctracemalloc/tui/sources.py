@@ -7,6 +7,7 @@ box shows now. A recording has a position, which follows the newest moment while
 import os
 import time
 from collections.abc import Sequence
+from math import inf
 from typing import Any, TypeAlias
 
 from .._ctracemalloc import Snapshot
@@ -18,11 +19,14 @@ from ..model.watch import Look, Point
 from ..recording.writing import open_recording
 
 GENERATION = 4192  # in a black box: see docs/formats/black-box.md
+MOST_SPACING = 2.0  # seconds
 PARTS = 5  # of the time since the mark, in which a row of a recording has to grow
 
 
 class BoxSource:
     """The black box of a program that runs or has ended."""
+
+    spacing = inf  # seconds between two looks, at most, for a rate to be one of now
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -99,6 +103,7 @@ class RecordingSource:
         self.size = before.st_size
         self.running = is_being_made(before)
         self.recording = open_recording(self.path)
+        self.spacing = max(MOST_SPACING, 2 * self.recording.interval)  # a replay jumps
         self.pid, self.command = self.recording.pid, self.recording.command
         self.moments = self.recording.totals()
         self.events = [event.time for event in self.recording.events]

@@ -85,4 +85,7 @@ def describe_black_box(box: "BlackBox", running: bool) -> str:
 
 
 def date(seconds: float) -> str:
+    """0: it is not known."""
+    if not seconds:
+        return "-"
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
