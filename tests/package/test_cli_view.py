@@ -24,7 +24,7 @@ from pathlib import Path
 from unittest import mock
 
 import ctracemalloc
-from cli_support import skip_some_pythons
+from cli_support import ProgramTest, skip_some_pythons
 from ctracemalloc.cli import arguments as cli_arguments
 from ctracemalloc.cli.main import main
 from ctracemalloc.render.text.columns import columns
@@ -537,6 +537,23 @@ class SettingsTest(ViewTest):
             self.refused("report 1.ctm", "no command has a setting CTRACEMALLOC_LIMT; did you mean CTRACEMALLOC_LIMIT?")
         with mock.patch.dict(os.environ, {"CTRACEMALLOC_LIMIT": "few"}):
             self.refused("report 1.ctm", "CTRACEMALLOC_LIMIT: limit: 'few' is not a number of rows")
+
+
+class FolderTest(ProgramTest):
+    def test_runs_from_different_directories_compare(self):
+        self.write("prog.py", "kept = [bytes(1000) for _ in range(100)]\n")
+        (self.folder / "sub").mkdir()
+        here = self.python("-m", "ctracemalloc", "run", "-o", "here.ctm", "prog.py")
+        code = "import os, sys; os.chdir('sub'); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+        there = self.python("-c", code, "-m", "ctracemalloc", "run", "-o", "../there.ctm", "../prog.py")
+        self.assertEqual((here.returncode, there.returncode), (0, 0), there.stderr)
+        for name in ("here.ctm", "there.ctm"):
+            document = json.loads(self.python("-m", "ctracemalloc", "report", name, "--json", "--include", "prog.py").stdout)
+            files = {row["filename"] for row in document["rows"]}
+            self.assertEqual(files, {str(self.folder / "prog.py")})
+        done = self.python("-m", "ctracemalloc", "diff", "here.ctm", "there.ctm", "--include", "prog.py", "--json")
+        document = json.loads(done.stdout)
+        self.assertEqual([row["change"] for row in document["rows"] if row["change"] in ("new", "gone")], [])
 
 
 class OutputTest(ViewTest):

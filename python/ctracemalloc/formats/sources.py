@@ -56,4 +56,8 @@ def stored_in(run: Mapping[str, object]) -> dict[str, int]:
     sources = run.get("sources")
     if not isinstance(sources, dict):
         return {}
-    return {name: digest for name, digest in sources.items() if isinstance(name, str) and isinstance(digest, int)}
+    found = {name: digest for name, digest in sources.items() if isinstance(name, str) and isinstance(digest, int)}
+    folder = run.get("folder")
+    if isinstance(folder, str):  # rows have whole paths, tracebacks the names of then
+        found |= {os.path.normpath(os.path.join(folder, name)): digest for name, digest in found.items()}
+    return found

@@ -11,6 +11,7 @@ from .._ctracemalloc import CallTree, Snapshot
 from .calls import ROOT, Calls, Node, is_folded, node_of
 from .figures import figures_at, measured, total_columns
 from .frames import Frames
+from .origin import paths_of
 from .table import View
 
 MOST_CHILDREN = 500  # shown of a node
@@ -20,7 +21,7 @@ class Branches:
     def __init__(self, snapshots: Sequence[Snapshot], view: View) -> None:
         """Of one snapshot, or of the difference of two, the older first."""
         self.whole_tree = snapshots[-1].call_tree(*snapshots[:-1])
-        self.frames = Frames(self.whole_tree)
+        self.frames = Frames(self.whole_tree, paths_of(snapshots))
         self.is_diff = self.whole_tree.newer is not None
         self.first_child, self.next_sibling = links_of(self.whole_tree)
         self.show(view)

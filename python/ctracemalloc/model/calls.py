@@ -11,6 +11,7 @@ from typing import NamedTuple
 from .._ctracemalloc import CallTree, Snapshot
 from .figures import Figures, figures_at, measured, own_columns, total_columns
 from .frames import FOLDED, Frames, Place
+from .origin import paths_of
 from .table import Part, View
 
 ROOT = 0
@@ -40,7 +41,7 @@ class Calls(NamedTuple):
 
 def calls_of(snapshots: Sequence[Snapshot], view: View) -> Calls:
     """Of one snapshot, or of the difference of two, the older first."""
-    part = Part(snapshots[-1].call_tree(*snapshots[:-1]), view)
+    part = Part(snapshots[-1].call_tree(*snapshots[:-1]), view, paths_of(snapshots))
     tree = part.tree
     sizes, blocks = measured(total_columns(tree), view.measure)
     ranks = blocks if view.by_count else sizes

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 
-from ..places.files import IMPORTS, INSTALLED, OWN, TRACER, CodeFile, CodeFiles
+from ..places.files import IMPORTS, INSTALLED, OWN, TRACER, CodeFile, CodeFiles, Paths
 from ..places.patterns import Patterns
 
 TYPE_CHECKING = False
@@ -43,7 +43,8 @@ class Place(NamedTuple):
 class Frames:
     """The frames of one tree, or of the trees of one program's tables as they grow. Lists are indexed by frame id."""
 
-    def __init__(self, tree: "CallTree") -> None:
+    def __init__(self, tree: "CallTree", paths: Paths | None = None) -> None:
+        self.paths = Paths() if paths is None else paths
         self.edition = 0  # a number that changes when the places of known frames do
         self.strings: list[str] = []
         self.function_of: Sequence[int] = ()
@@ -79,7 +80,7 @@ class Frames:
         known = len(self.functions)
         self.strings, self.columns = strings, columns
         self.function_of, self.lineno_of = tree.frame_function, tree.frame_lineno
-        filenames = [strings[index] for index in tree.function_filename[known:]]
+        filenames = [self.paths.whole(strings[index]) for index in tree.function_filename[known:]]
         names = (strings[index] for index in tree.function_name[known:])
         self.functions += zip(filenames, names, tree.function_first_lineno[known:], strict=True)
         if not known or any(filename.endswith(MAKES_A_PACKAGE) for filename in filenames):

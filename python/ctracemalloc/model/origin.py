@@ -7,10 +7,11 @@ value that comes from one is checked.
 """
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._ctracemalloc import Snapshot
+from ..places.files import Paths
 
 TYPE_CHECKING = False  # a program that `run` traces needs none of these
 if TYPE_CHECKING:
@@ -31,6 +32,17 @@ def run_of(snapshot: Snapshot) -> dict[str, Any]:
     """What `python -m ctracemalloc run` and other commands stored in the snapshot; empty in other snapshots."""
     run = getattr(snapshot, "run", None)
     return run if isinstance(run, dict) else {}
+
+
+def paths_of(snapshots: Sequence[Snapshot]) -> Paths:
+    """How to make the paths of one program's files whole; of several that were started in different directories they stay."""
+    folders, known = set(), {}
+    for snapshot in snapshots:
+        run = run_of(snapshot)
+        folder, sources = run.get("folder"), run.get("sources")
+        folders.add(folder if isinstance(folder, str) else "")
+        known.update(sources if isinstance(sources, dict) else {})
+    return Paths(folders.pop(), known) if len(folders) == 1 else Paths()
 
 
 def size_in(run: Mapping[str, Any], name: str) -> int | None:

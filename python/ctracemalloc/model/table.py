@@ -11,9 +11,11 @@ from itertools import chain, pairwise
 from typing import NamedTuple, TypeAlias
 
 from .._ctracemalloc import CallTree, Snapshot, Statistic, Traceback
+from ..places.files import Paths
 from ..places.patterns import Patterns
 from .figures import LIVE, NONE, Figures, figures_at, measured, own_columns, total_columns
 from .frames import LINENO, NO_PLACE, TRACEBACK, Frames, Identity, Place
+from .origin import paths_of
 
 LABEL = "label:"
 ALL = 1 << 62  # rows
@@ -72,7 +74,7 @@ def table_of(snapshots: Sequence[Snapshot], view: View) -> Table:
     if view.key == TRACEBACK:
         return traceback_table(snapshots, view)
     joined: dict[Identity, tuple[Place, list[Figures]]] = {}
-    parts = [Part(snapshot.call_tree(), view) for snapshot in snapshots]
+    parts = [Part(snapshot.call_tree(), view, paths_of([snapshot])) for snapshot in snapshots]
     for index, part in enumerate(parts):
         for identity, place, figures in part.groups(view):
             history = joined.setdefault(identity, (place, [NONE] * len(parts)))[1]
@@ -83,8 +85,8 @@ def table_of(snapshots: Sequence[Snapshot], view: View) -> Table:
 class Part:
     """The tree of one snapshot, and what a view selects of it."""
 
-    def __init__(self, tree: CallTree, view: View) -> None:
-        self.frames = Frames(tree)
+    def __init__(self, tree: CallTree, view: View, paths: Paths) -> None:
+        self.frames = Frames(tree, paths)
         self.whole = figures_at(total_columns(tree), 0)
         self.tree = self.selected(tree, view)
         self.total = figures_at(total_columns(self.tree), 0)
@@ -195,7 +197,7 @@ def traceback_table(snapshots: Sequence[Snapshot], view: View) -> Table:
     """Each node with blocks of its own is a row. Rows are made for the nodes that are shown only: there can be millions."""
     tree = snapshots[-1].call_tree(*snapshots[:-1])
     trees = [tree] if tree.older is None or tree.newer is None else [tree.older, tree.newer]
-    parts = [Part(part, view) for part in trees]
+    parts = [Part(part, view, paths_of(snapshots)) for part in trees]
     frames, columns = parts[-1].frames, [own_columns(part.tree) for part in parts]
     ranked = Ranking(view, parts[-1].total.amount(view.measure)[0])
     folded = folded_rows(parts, view)
@@ -239,7 +241,7 @@ def folded_rows(parts: Sequence[Part], view: View) -> list[Row]:
 def label_table(snapshots: Sequence[Snapshot], view: View) -> Table:
     """Labels are of sites, which a tree does not have: the statistics of the snapshots are joined."""
     joined: dict[str, list[Figures]] = {}
-    parts = [Part(snapshot.call_tree(), view) for snapshot in snapshots]
+    parts = [Part(snapshot.call_tree(), view, paths_of([snapshot])) for snapshot in snapshots]
     for index, (snapshot, part) in enumerate(zip(snapshots, parts, strict=True)):
         sorts = ["size", *(["peak"] if part.tree.peak_known else []), *(["allocated"] if part.tree.churn_known else [])]
         for sort in sorts:

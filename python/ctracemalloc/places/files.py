@@ -32,6 +32,21 @@ MAIN = "__main__"
 INIT = "__init__"
 
 
+class Paths:
+    """Whole paths of the files that a program named relative to the directory that it was started in.
+
+    Only of names that were files there (`known`): a name may as well be that of a template or of generated code.
+    """
+
+    def __init__(self, folder: str = "", known: Container[str] = ()) -> None:
+        self.folder, self.known = folder, known
+
+    def whole(self, name: str) -> str:
+        if not self.folder or name not in self.known:
+            return name
+        return os.path.normpath(os.path.join(self.folder, name))
+
+
 class CodeFile(NamedTuple):
     origin: str  # one of ORIGINS
     module: str  # dotted; a name in <> has no module, and is its own

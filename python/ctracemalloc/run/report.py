@@ -59,6 +59,7 @@ class ReportWriter:
             "command": self.command,
             **facts,
             "pid": self.pid,
+            "folder": self.folder,
             "peak": numbers.peak,
             "tracer": numbers.tracer,
         }
