@@ -34,7 +34,7 @@ from ctracemalloc.tui.graph import bar, graph_lines
 from ctracemalloc.tui.live import LivePage
 from ctracemalloc.tui.page import ROLES, Cursor, Prompt, patterns_of
 from ctracemalloc.tui.programs import running_programs
-from ctracemalloc.tui.sources import BoxSource, RecordingSource, is_being_made, open_source
+from ctracemalloc.tui.sources import BoxSource, RecordingSource, is_being_made, open_source, resident_of
 
 
 def setUpModule():
@@ -976,6 +976,19 @@ class TerminalTest(LiveTest):
         self.assertIn(f"report {box.name}", terminal.text)
         with ctracemalloc.open_black_box(box) as black_box:
             self.assertGreater(black_box.totals().size, 10**6)
+
+    def test_resident_memory(self):
+        self.begin()
+        terminal = Terminal(self, "-m", "ctracemalloc", "top", "it.box", "--interval", "0.1")
+        terminal.read_until("; mark")
+        terminal.press("i")
+        terminal.read_until(" resident, ")
+        terminal.press("q")
+        terminal.press("q")
+        self.assertEqual(terminal.end(), 0)
+        self.program.end()
+        with self.assertRaisesRegex(OSError, "does not run"):
+            resident_of(self.source)
 
     def test_a_directory(self):
         self.begin()

@@ -14,6 +14,7 @@ from ..model.origin import RUNNING
 from ..model.watch import GROWTH, LOCATION, Look, Order, Point, Rows, Selection, Watch
 from ..render.text.losses import texts as loss_texts
 from ..render.text.origin import end_text
+from ..render.text.resident import format_resident
 from ..render.text.rows import NOUNS
 from ..render.text.style import Style
 from ..render.text.units import format_bytes, format_change
@@ -38,7 +39,7 @@ from .page import (
     two_sides,
     words_line,
 )
-from .sources import RecordingSource, Source
+from .sources import RecordingSource, Source, resident_of
 from .table import Layout, callers_text, texts_of
 
 INTERVALS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
@@ -46,6 +47,7 @@ SHARE = 0.1  # of a core: a look that takes long is followed by a pause that kee
 LEAST_DELAY = 0.01
 NEXT_KEY = {PACKAGE: MODULE, MODULE: FILENAME, FILENAME: FUNCTION, FUNCTION: LINENO, LINENO: TRACEBACK}
 ALL_KEYS = (*NEXT_KEY, TRACEBACK)
+RESIDENT_NAMES = 3  # below each row
 KEY_WORDS = (
     ("q", "quit"),
     ("Enter", "open"),
@@ -70,6 +72,7 @@ o                the import system, ctracemalloc and installed packages: one row
 m                mark: growth and allocations count from now
 r                reset: the mark goes back to where the view was opened
 g                only what keeps growing: in each part of the time since the mark
+i                what the resident memory of the process consists of
 l                what is missing from the numbers
 p, Space         pause; of a recording: play
 left, right      of a recording: a moment back, a moment on ([ and ]: the first, the last)
@@ -341,6 +344,20 @@ class LivePage(Page):
 
         self.overlay = TextPage(make)
 
+    def show_resident(self) -> None:
+        """What the memory of the process consists of, at this moment."""
+        try:
+            result, problem = resident_of(self.source), ""
+        except OSError as error:
+            result, problem = None, printable(str(error))
+
+        def make(style: Style) -> list[Line]:
+            if result is None:
+                return [[(line, PLAIN)] for line in style.prose(problem)]
+            return [[(line, PLAIN)] for line in format_resident(result, RESIDENT_NAMES, style)]
+
+        self.overlay = TextPage(make)
+
     def click(self, x: int, y: int) -> bool:
         if self.overlay is not None or self.prompt is not None or self.rows is None:
             return False
@@ -506,6 +523,7 @@ COMMANDS = {
     "r": "reset",
     "g": "grow",
     "l": "show_losses",
+    "i": "show_resident",
     "p": "pause",
     "space": "pause",
     "left": "left",

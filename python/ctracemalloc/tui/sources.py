@@ -12,11 +12,14 @@ from typing import Any, TypeAlias
 
 from .._ctracemalloc import Snapshot
 from .._losses import Loss
+from ..blackbox import finding
 from ..blackbox.reading import open_black_box
 from ..formats import kinds
 from ..model.origin import run_of_black_box, run_of_moment
 from ..model.watch import Look, Point
 from ..recording.writing import open_recording
+from ..resident.measure import resident_memory
+from ..resident.result import ResidentMemory
 
 GENERATION = 4192  # in a black box: see docs/formats/black-box.md
 MOST_SPACING = 2.0  # seconds
@@ -183,3 +186,14 @@ Source: TypeAlias = BoxSource | RecordingSource
 
 def open_source(path: str) -> Source:
     return RecordingSource(path) if kinds.kind_of(path) == kinds.RECORDING else BoxSource(path)
+
+
+def resident_of(source: Source) -> ResidentMemory:
+    """What the process's memory consists of. OSError: it has ended, is not seen from here, or may not be looked into."""
+    if not source.running:
+        raise ProcessLookupError("the program does not run: its memory is gone")
+    if isinstance(source, BoxSource):
+        found = finding.find(source.pid)
+        if found is None or not os.path.samefile(found, source.path):
+            raise ProcessLookupError(f"process {source.pid} is another one here: the program runs in a container")
+    return resident_memory(source.pid)
