@@ -53,7 +53,13 @@ def add(commands: Commands) -> Parser:
     )
     add_output_options(attach, "write a snapshot of now into FILE instead; with --duration: of the end, as well")
     attach.add_argument(
-        "-n", dest="nframe", type=nframe_argument, default=1, metavar="NFRAME", help="frames kept, if tracing is started"
+        "-n",
+        "--nframe",
+        dest="nframe",
+        type=nframe_argument,
+        default=1,
+        metavar="NFRAME",
+        help="frames kept, if tracing is started",
     )
     attach.add_argument(
         "--sample-interval",

@@ -65,6 +65,7 @@ def add(commands: Commands) -> Parser:
     )
     run.add_argument(
         "-n",
+        "--nframe",
         dest="nframe",
         type=nframe_argument,
         default=1,
