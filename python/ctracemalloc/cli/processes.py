@@ -8,13 +8,14 @@ that was cut off must not hide the others.
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .._ctracemalloc import FileError, Snapshot
 from ..blackbox.reading import open_black_box
 from ..formats import kinds
-from ..model.origin import UNRECORDED, size_in
+from ..formats.sources import stored_in
+from ..model.origin import UNRECORDED, run_of, size_in
 from ..model.processes import FILES, RUNNING, UNKNOWN, Numbers, Process, Processes, Series, tree_of
 from ..model.sums import sums_of
 from ..recording.writing import open_recording
@@ -156,7 +157,19 @@ def merged(found: Processes) -> Snapshot:
     having = [process for process in found.processes if process.file is not None]
     snapshots = [sources.load(process.file or "").snapshot for process in having]
     labels = {id(snapshot): label_of(process) for snapshot, process in zip(snapshots, having, strict=True)}
-    return Snapshot.merge(snapshots, labels=lambda snapshot: labels[id(snapshot)])
+    everything = Snapshot.merge(snapshots, labels=lambda snapshot: labels[id(snapshot)])
+    everything.run = common_paths(snapshots)
+    return everything
+
+
+def common_paths(snapshots: Sequence[Snapshot]) -> dict[str, Any]:
+    """What makes the paths of all processes whole, if they were started in one directory: a fork has relative names."""
+    runs = [run for snapshot in snapshots if isinstance((run := run_of(snapshot)).get("folder"), str)]
+    folders = {run["folder"] for run in runs}
+    if len(folders) != 1:
+        return {}
+    known = {name: digest for run in runs for name, digest in stored_in(run).items()}
+    return {"folder": folders.pop(), "sources": known}
 
 
 def label_of(process: Process) -> dict[str, str]:
