@@ -26,7 +26,10 @@ static PyObject *list_of_filenames(const ctm_snapshot *snapshot)
     ctm_snapshot_info_get(snapshot, &info);
     const ctm_function *functions = ctm_snapshot_functions(snapshot);
     unsigned char *seen = calloc((size_t)info.strings + 1, 1);
-    PyObject *list = seen != NULL ? PyList_New(0) : PyErr_NoMemory();
+    if (seen == NULL) {
+        return PyErr_NoMemory();
+    }
+    PyObject *list = PyList_New(0);
     for (uint32_t id = 1; list != NULL && id <= info.functions; id++) {
         const uint32_t string = functions[id].filename;
         if (!seen[string] && append_string(list, snapshot, string) < 0) {
