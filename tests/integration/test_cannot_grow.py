@@ -258,7 +258,7 @@ class SandboxTest(CaseTest):
 
 @ctracemalloc_only
 class NoFileTest(CaseTest):
-    """Pipes, devices and sockets: one line, exit status 2, no hang."""
+    """Pipes, devices and sockets: one line, exit status 3, no hang."""
 
     def setUp(self):
         super().setUp()
@@ -269,7 +269,7 @@ class NoFileTest(CaseTest):
 
     def assert_refused(self, *arguments):
         result = self.python("-m", "ctracemalloc", *arguments, timeout=30)
-        self.assertEqual((result.returncode, result.stdout), (2, ""), arguments)
+        self.assertEqual((result.returncode, result.stdout), (3, ""), arguments)
         self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
 
     def test_inputs(self):
@@ -330,7 +330,7 @@ class NoFileTest(CaseTest):
             result = self.python("-m", "ctracemalloc", "report", "/dev/stdin", stdin=endless.stdout, timeout=30)
             endless.stdout.close()
             endless.send_signal(signal.SIGKILL)
-        self.assertEqual(result.returncode, 2)
+        self.assertEqual(result.returncode, 3)
 
 
 if __name__ == "__main__":

@@ -314,10 +314,10 @@ class TestCommands(MergeCase):
             ["merge", "-o", out, good, "--label", "x"],
             ["report", good, "--key", "label:"],
             ["report", good, "--key", "x"],
-            ["merge", "-o", out, os.path.join(self.folder, "missing")],
-            ["merge", "-o", out, __file__],
         ):
             self.assertEqual(run_cli(*arguments).returncode, 2, arguments)
+        for bad in (os.path.join(self.folder, "missing"), __file__):
+            self.assertEqual(run_cli("merge", "-o", out, bad).returncode, 3, bad)
         self.assertFalse(os.path.exists(out))
 
 
