@@ -73,18 +73,14 @@ CPYTHON_MODULES = {  # CPython's own suites, and the seconds that one run of bot
     "test_embed": 900,
     "test_json": 600,
 }
-# The slowest of them. `make test` runs them on one Python, `make test-long` on all.
-SLOW_MODULES = {"test_asyncio": "3.13"}
+SLOW_MODULES = {"test_asyncio"}  # only `make test-long` runs them: CI has 40 minutes
 
 
 def cpython_suites():
     suites = [Suite("cpython:test_tracemalloc", ["tests/conformance/cpython/run_tracemalloc.py"], 900)]
     for module, seconds in CPYTHON_MODULES.items():
         command = ["tests/conformance/cpython/run_module.py", module]
-        where = SLOW_MODULES.get(module)
-        suites.append(Suite("cpython:" + module, command, seconds, where))
-        if where:
-            suites.append(Suite("cpython:%s-everywhere" % module, command, seconds, None, True))
+        suites.append(Suite("cpython:" + module, command, seconds, None, module in SLOW_MODULES))
         deep = command + ["--nframe", "25"]
         suites.append(Suite("cpython:%s-25" % module, deep, 3 * seconds, "3.13", True))
     return suites

@@ -15,7 +15,7 @@ from pathlib import Path
 import black_box_reader
 from support import LONG, PRELUDE, SANITIZED, ScriptTest, build, ctracemalloc_only
 
-KILLS = 1000 if LONG else 50
+KILLS = 1000 if LONG else 30
 
 # Allocates blocks and counts them in a file of its own, before and after each: (allocated, freed), begun and done.
 LOAD = """

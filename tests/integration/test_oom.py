@@ -1,7 +1,7 @@
 """Programs that run out of memory under `run`: each ends as it does untraced, and leaves a snapshot whose peak has the line.
 
 A number determines a run: what the program does, the size of its steps, its limit of address space, and whether it has a
-black box. CTM_OOM_RUNS=N makes N runs (default 20; 500 with CTM_LONG=1), CTM_OOM_FIRST=N begins with number N.
+black box. CTM_OOM_RUNS=N makes N runs (default 12; 500 with CTM_LONG=1), CTM_OOM_FIRST=N begins with number N.
 """
 
 import math
@@ -17,7 +17,7 @@ from pathlib import Path
 import ctracemalloc
 from support import LONG, SANITIZED, SLOWER
 
-RUNS = int(os.environ.get("CTM_OOM_RUNS", 500 if LONG else 20))
+RUNS = int(os.environ.get("CTM_OOM_RUNS", 500 if LONG else 12))
 FIRST = int(os.environ.get("CTM_OOM_FIRST", 0))
 UNPRINTED = "lost sys.stderr"  # what the interpreter prints if it has no memory for its traceback, traced or not
 MIB = 1 << 20
