@@ -8,6 +8,7 @@ import random
 import re
 import subprocess
 import sys
+import tempfile
 import textwrap
 import unittest
 from array import array
@@ -215,10 +216,11 @@ class TestPrograms(ResidentTest):
                 threading.Thread(target=work, daemon=True).start()
                 started.acquire()
         """
-        path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "mapped.tmp")
+        descriptor, path = tempfile.mkstemp(".mapped", dir="/var/tmp")  # on a disk; /tmp may be in memory
         self.addCleanup(os.unlink, path)
-        with open(path, "wb") as file:
+        with open(descriptor, "wb") as file:
             file.write(os.urandom(4 * MB))
+        name = os.path.basename(path)
         source = source.replace("sys.argv[1]", repr(path))
         with Program(source) as program:
             result = ctracemalloc.resident_memory(program.pid)
@@ -226,8 +228,8 @@ class TestPrograms(ResidentTest):
         for found in (result, old):
             self.check(found)
             named = {(row.kind, os.path.basename(row.name)): row.size for row in found.rows}
-            self.assertEqual(named["file", "mapped.tmp"], 4 * MB)
-            self.assertEqual(named["file_private", "mapped.tmp"], MB)
+            self.assertEqual(named["file", name], 4 * MB)
+            self.assertEqual(named["file_private", name], MB)
             self.assertEqual(named["shared_memory", "zero (deleted)"], 3 * MB)
             self.assertEqual(numbers_of(found, "stack", "threads"), 4 if is_glibc() else 1)
             self.assertLess(found.total, 50 * MB)
