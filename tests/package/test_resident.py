@@ -101,6 +101,12 @@ class ResidentTest(unittest.TestCase):
         return sizes_of(result)
 
 
+def libc_version():
+    """(0,): it is not glibc."""
+    name, version = platform.libc_ver()
+    return tuple(map(int, version.split("."))) if name == "glibc" else (0,)
+
+
 class TestPrograms(ResidentTest):
     def test_pymalloc(self):
         """As the interpreter's own statistics say."""
@@ -168,6 +174,8 @@ class TestPrograms(ResidentTest):
     @unittest.skipUnless(is_glibc(), "malloc's own numbers are glibc's")
     def test_heap_that_cannot_grow(self):
         """Something else is in its way: then the main arena continues in mappings."""
+        if libc_version() >= (2, 42):
+            self.skipTest("from glibc 2.42 on it depends on chance whether all of these mappings are known as libc's")
         source = """
             libc = ctypes.CDLL(None)
             libc.sbrk.restype, libc.sbrk.argtypes = ctypes.c_void_p, [ctypes.c_ssize_t]
@@ -190,10 +198,8 @@ class TestPrograms(ResidentTest):
         self.assertGreater(sizes["libc_in_use"], 15 * MB)
         self.assertGreater(sizes["libc_free"], 13 * MB)
         if own:
-            # From 2.42 on libc's caches of threads keep much more, which counts as in use here and as free there.
-            part = 50 if tuple(map(int, platform.libc_ver()[1].split("."))) < (2, 42) else 14
-            self.assertLess(abs(sizes["libc_in_use"] - own["uordblks"]), own["uordblks"] / part)
-            self.assertLess(abs(sizes["libc_free"] - own["fordblks"]), own["fordblks"] / part)
+            self.assertLess(abs(sizes["libc_in_use"] - own["uordblks"]), own["uordblks"] / 50)
+            self.assertLess(abs(sizes["libc_free"] - own["fordblks"]), own["fordblks"] / 50)
 
     def test_mappings(self):
         """Files, changed and not; shared memory; the zero page; stacks."""
@@ -288,7 +294,10 @@ class TestPrograms(ResidentTest):
 class TestThisProcess(ResidentTest):
     def test_rows(self):
         held = [str(i) * 3 for i in range(100_000)]
-        result = ctracemalloc.resident_memory()
+        for _ in range(5):  # the heap may change while it is read, and the result says so
+            result = ctracemalloc.resident_memory()
+            if not result.unknown:
+                break
         sizes = self.check(result)
         self.assertEqual(result.pid, os.getpid())
         self.assertGreater(sizes["pymalloc_in_use"], 6 * MB)
