@@ -101,10 +101,10 @@ class SumsTest(unittest.TestCase):
         self.assertEqual(sums_of(snapshot), Sums(600, 60, 900, 90, 1500))
 
     def test_a_peak_that_stands_out(self):
-        live, high = made_by_hand([PEAK_BYTES]), made_by_hand([2 * PEAK_BYTES])
-        self.assertTrue(peak_stands_out(live, high))
-        self.assertFalse(peak_stands_out(live, live))
-        self.assertFalse(peak_stands_out(made_by_hand([10]), made_by_hand([1000])))
+        self.assertTrue(peak_stands_out(PEAK_BYTES, 2 * PEAK_BYTES))
+        self.assertFalse(peak_stands_out(PEAK_BYTES, PEAK_BYTES))
+        self.assertFalse(peak_stands_out(10, 1000))
+        self.assertFalse(peak_stands_out(10 * PEAK_BYTES, 12 * PEAK_BYTES))
 
 
 class SeriesTest(unittest.TestCase):

@@ -32,6 +32,6 @@ def sums_of(snapshot: Snapshot) -> Sums:
     return Sums(*sums)
 
 
-def peak_stands_out(snapshot: Snapshot, peak: Snapshot) -> bool:
-    live, most = sums_of(snapshot).size, sums_of(peak).size
+def peak_stands_out(live: int, most: int) -> bool:
+    """live, most: bytes, now and at the peak."""
     return most >= PEAK_RATIO * live and most - live >= PEAK_BYTES

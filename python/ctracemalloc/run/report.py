@@ -14,7 +14,7 @@ import ctracemalloc
 from .._messages import complain, write_stderr
 from ..formats import compression, kinds, output
 from ..formats.sources import digests_of
-from ..model.sums import peak_stands_out
+from ..model.sums import peak_stands_out, sums_of
 from ..render.text.processes import child_lines
 from ..render.text.snapshot import format_peak, format_snapshot
 from ..render.text.style import Style, current_folder, encoding_of, width_of
@@ -107,7 +107,7 @@ class ReportWriter:
             end_of_head = lines.index("")
             lines[end_of_head:end_of_head] = child_lines(sum(self.started), self.followed, style)
         at_peak = snapshot.at_peak
-        if at_peak is not None and peak_stands_out(snapshot, at_peak):
+        if at_peak is not None and peak_stands_out(sums_of(snapshot).size, sums_of(at_peak).size):
             lines.append("")
             lines += format_peak(at_peak, self.settings.key, top, style)
         return lines

@@ -9,8 +9,9 @@ from typing import Any
 
 from ..._ctracemalloc import Snapshot
 from ..._words import counted
-from ...model.figures import ALLOCATED, FREED, LIVE, PEAK, Figures
+from ...model.figures import ALLOCATED, FREED, LIVE, NONE, PEAK
 from ...model.origin import merged_of
+from ...model.sums import peak_stands_out
 from ...model.table import Table, View, table_of
 from ...places.files import ORIGINS as ORDER
 from ...resident.result import ResidentMemory
@@ -22,8 +23,6 @@ from .style import Style
 from .tables import fact_lines
 from .units import format_bytes, format_percent
 
-PEAK_RATIO = 1.5  # the peak has a table if it is so many times what is live, and PEAK_BYTES more
-PEAK_BYTES = 64 * 1024
 CHURN_RATIO = 4  # the churn has a table if it is so many times the peak, and CHURN_BYTES
 CHURN_BYTES = 1024 * 1024
 MORE_ROWS = 5  # at most, of the second and third table
@@ -69,7 +68,7 @@ def further(table: Table) -> Sequence[str]:
     """What else has a table."""
     total = table.totals[-1]
     found = []
-    if table.peak_known and total.peak_size >= max(PEAK_RATIO * total.size, total.size + PEAK_BYTES):
+    if table.peak_known and peak_stands_out(total.size, total.peak_size):
         found.append(PEAK)
     churn = total.amount(FREED)[0]
     if table.churn_known and churn >= max(CHURN_RATIO * max(total.peak_size, total.size), CHURN_BYTES):
@@ -82,7 +81,7 @@ def origins_text(table: Table, measure: str) -> str:
     whole = table.totals[-1].amount(measure)[0]
     texts = []
     for origin in ORDER:
-        size = table.by_origin.get(origin, Figures(0, 0, 0, 0, 0, 0)).amount(measure)[0]
+        size = table.by_origin.get(origin, NONE).amount(measure)[0]
         if size:
             texts.append(f"{ORIGINS[origin]} {format_bytes(size)} ({format_percent(100 * size / whole)})")
     return ", ".join(texts) or "nothing"
