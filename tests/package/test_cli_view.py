@@ -556,6 +556,48 @@ class FolderTest(ProgramTest):
         self.assertEqual([row["change"] for row in document["rows"] if row["change"] in ("new", "gone")], [])
 
 
+class RefusalTest(ProgramTest):
+    """What was asked makes no sense, or there is no room to say so."""
+
+    def shell(self, script, **options):
+        command = ["bash", "-c", script, "bash", sys.executable]
+        return subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=60, **options
+        )
+
+    def setUp(self):
+        super().setUp()
+        ctracemalloc.Snapshot([(0, 10, (("a.py", 1),), 1)], 1).dump(self.folder / "a.ctm")
+
+    def test_refused(self):
+        (self.folder / "empty").mkdir()
+        for line, status, words in (
+            ("run -o - -c pass", 2, "standard output is the program's"),
+            ("report empty --at 1", 2, "--at is a moment of one recording"),
+            ("report a.ctm --fail-growth 1", 2, "--fail-growth of a report needs a recording"),
+            ("tree empty", 3, "empty: it is a directory"),
+            ("tree - </dev/zero", 3, "-: standard input is neither"),
+            ("attach $$ --count 1", 3, "is this command itself"),
+            ("report a.ctm >/dev/full", 3, "standard output: No space left on device"),
+        ):
+            with self.subTest(line):
+                done = self.shell(f'exec "$1" -m ctracemalloc {line}')
+                self.assertEqual((done.returncode, done.stdout), (status, ""), done.stderr)
+                self.assertIn(words, done.stderr)
+                self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+
+    def test_limits_on_nothing(self):
+        """The rows are printed, as with a limit that is broken; the status says that nothing was tested."""
+        for line in ("report a.ctm --fail-over 1", "diff a.ctm a.ctm --fail-growth 1"):
+            done = self.shell(f'exec "$1" -m ctracemalloc {line} --include nosuchthing')
+            self.assertEqual(done.returncode, 2)
+            self.assertTrue(done.stderr.endswith(": the limit is on nothing: no block matches --include and --exclude\n"))
+
+    def test_no_room_for_the_error(self):
+        done = self.shell('exec "$1" -m ctracemalloc report missing.ctm 2>/dev/full')
+        self.assertEqual((done.returncode, done.stdout), (3, ""))
+
+
 class OutputTest(ViewTest):
     def test_widths(self):
         for width in (40, 80):
