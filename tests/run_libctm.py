@@ -31,6 +31,8 @@ VARIANTS = {  # compiler, sanitizers, the command that runs the tests' programs
     "tsan": ("gcc", "thread", []),
     "valgrind": ("gcc", "", VALGRIND),
 }
+# Under the thread sanitizer these take minutes and have one thread: there is nothing for it to find.
+ONE_THREAD = r"black_box_continue|recording_fuzz|file_damage|sampling\.unbiased|query\.(statistics|filter)\.random"
 ENVIRONMENT = {
     "ASAN_OPTIONS": "detect_leaks=1:allocator_may_return_null=1",
     "UBSAN_OPTIONS": "print_stacktrace=1",
@@ -59,10 +61,13 @@ def build(variant, folder):
     subprocess.run(["cmake", "--build", folder, "-j2"], check=True)
 
 
-def ctest(folder):
+def ctest(folder, left_out=""):
     """(exit status, passed, failed, skipped)"""
     results = os.path.join(folder, "results.xml")
     command = ["ctest", "--test-dir", folder, "--output-on-failure", "--output-junit", results]
+    if left_out:
+        command += ["-E", left_out]
+        print(f"::skip libctm:tsan: {left_out}: they have one thread; with CTM_LONG=1")
     done = subprocess.run(command, env={**os.environ, **ENVIRONMENT})
     failed = skipped = passed = 0
     for case in ElementTree.parse(results).getroot().iter("testcase"):
@@ -97,7 +102,8 @@ def main():
     variant = sys.argv[1]
     folder = os.path.join(ROOT, "build", "core " + variant)  # with a space, as the folders of a user may be
     build(variant, folder)
-    status, passed, failed, skipped = ctest(folder)
+    long = os.environ.get("CTM_LONG") == "1"
+    status, passed, failed, skipped = ctest(folder, ONE_THREAD if variant == "tsan" and not long else "")
     if variant == "gcc":
         done = consumer(folder)
         passed, failed, skipped = passed + (done == 0), failed + bool(done), skipped + (done is None)

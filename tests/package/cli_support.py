@@ -22,6 +22,12 @@ def skip_some_pythons():
         raise unittest.SkipTest("the same on each Python: runs on 3.11, 3.13 and 3.15, with CTM_LONG=1 on all")
 
 
+def skip_most_pythons():
+    """For setUpModule() of tests that take long and of what hardly depends on the Python."""
+    if sys.version_info[:2] != (3, 13) and os.environ.get("CTM_LONG") != "1":
+        raise unittest.SkipTest("the same on each Python: runs on 3.13, with CTM_LONG=1 on all")
+
+
 # What a program can find out about how it was started.
 SELF_PORTRAIT = """
     import json, os, signal, sys

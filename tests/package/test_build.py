@@ -17,6 +17,13 @@ import venv
 import zipfile
 from pathlib import Path
 
+from cli_support import skip_most_pythons
+
+
+def setUpModule():
+    skip_most_pythons()
+
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 SEARCHED = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # pip may have installed CMake beside this Python
 PARTS = ("CMakeLists.txt", "pyproject.toml", "README.md", "LICENSE", "cmake", "third_party", "python", "tools/index_page.py",

@@ -12,13 +12,17 @@ import threading
 import unittest
 
 import ctracemalloc
-from cli_support import ProgramTest
+from cli_support import ProgramTest, skip_some_pythons
 from ctracemalloc import _words
 from ctracemalloc.recording.ticks import Ticks
 from ctracemalloc.render.text import locations, units
 from ctracemalloc.render.text import style as styles
 from ctracemalloc.render.text.columns import columns
 from names_support import SPECIAL
+
+
+def setUpModule():
+    skip_some_pythons()
 
 
 class TerminalTest(ProgramTest):

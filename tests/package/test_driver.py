@@ -6,9 +6,16 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
+from cli_support import skip_most_pythons
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 import run_all  # noqa: E402
+
+
+def setUpModule():
+    skip_most_pythons()
+
 
 TESTS = """
 import os, unittest

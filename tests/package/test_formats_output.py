@@ -6,8 +6,13 @@ import sys
 import unittest
 
 import ctracemalloc
-from cli_support import ProgramTest
+from cli_support import ProgramTest, skip_some_pythons
 from ctracemalloc.formats import compression, kinds
+
+
+def setUpModule():
+    skip_some_pythons()
+
 
 TEXT = "print('mine')\n"
 PROGRAM = "held = [bytes(1000) for _ in range(50)]\nprint('ran')\n"

@@ -10,6 +10,12 @@ import unittest
 from pathlib import Path
 
 import ctracemalloc
+from cli_support import skip_some_pythons
+
+
+def setUpModule():
+    skip_some_pythons()
+
 
 PARENT = Path(ctracemalloc.__file__).resolve().parent.parent
 

@@ -18,6 +18,7 @@ import sys
 import termios
 import time
 import unittest
+from pathlib import Path
 from unittest import mock
 
 import ctracemalloc
@@ -33,7 +34,7 @@ from ctracemalloc.tui.chooser import ChooserPage
 from ctracemalloc.tui.graph import bar, graph_lines
 from ctracemalloc.tui.live import LivePage
 from ctracemalloc.tui.page import ROLES, Cursor, Prompt, patterns_of
-from ctracemalloc.tui.programs import running_programs
+from ctracemalloc.tui.programs import program_text, running_programs
 from ctracemalloc.tui.sources import BoxSource, RecordingSource, is_being_made, open_source, resident_of
 
 
@@ -81,12 +82,19 @@ class WatchedProgram:
             text=True,
         )
         test.addCleanup(self.kill)
-        assert self.process.stdout.readline() == "ready\n"
+        self.wait_for("ready")
 
     def do(self, line):
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
-        assert self.process.stdout.readline() == "done\n"
+        self.wait_for("done")
+
+    def wait_for(self, word):
+        """Until it has said the word and sleeps in a read: that has a buffer of 8 KiB, in the figures of the program's file."""
+        assert self.process.stdout.readline() == word + "\n"
+        stat = Path(f"/proc/{self.process.pid}/stat")
+        while stat.read_text().rpartition(")")[2].split()[0] not in "SZ":
+            time.sleep(0.001)
 
     def end(self):
         self.process.stdin.close()
@@ -145,10 +153,6 @@ class WatchTest(LiveTest):
         for _ in range(2):
             self.program.do("grow(1)")
             self.assertTrue(self.look())
-            for _ in range(100):  # until the program waits for its next line
-                time.sleep(0.02)
-                if not self.look():
-                    break
             self.assertFalse(self.look())
 
     def test_rows_are_those_of_a_table(self):
@@ -451,6 +455,17 @@ class PageTest(LiveTest):
         self.assertTrue(lines[0].endswith("running, 0.5 s"))
         self.assertIn(f"pid {self.program.process.pid}  live ", lines[1])
         self.assertIn("peak", lines[1])
+
+    def test_program_text(self):
+        for command, text in (
+            ("/a/bin/python3 x/y.py 1", "python3 x/y.py 1"),
+            ("python", "python"),
+            ("'/a b/python' x.py", "'/a b/python' x.py"),
+            ("", ""),
+            ("/ x", "/ x"),
+            ("/bin/a\x1bb", "a\\x1bb"),
+        ):
+            self.assertEqual(program_text(command), text)
 
     def test_from_a_file_to_its_source(self):
         page = self.page()

@@ -6,7 +6,7 @@ from .._words import printable
 from ..render.text.columns import pad
 from ..render.text.origin import date
 from .page import BOLD, DIM, PLAIN, Cursor, Line, Page, cut_line, text_line, under_cursor, words_line
-from .programs import Program
+from .programs import Program, program_text
 
 WORDS = (("Enter", "look into it"), ("up down", "choose"), ("q", "quit"))
 
@@ -23,7 +23,7 @@ class ChooserPage(Page):
         lines = [text_line("Which program?", width, BOLD), head]
         for index in shown:
             one = self.programs[index]
-            text = f"{one.pid:>8}  {date(one.started)}  {pad(one.kind, 9, '<')}  {printable(one.command)}"
+            text = f"{one.pid:>8}  {date(one.started)}  {pad(one.kind, 9, '<')}  {program_text(one.command)}"
             line = cut_line([(text, PLAIN)], width)
             lines.append(under_cursor(line, width) if index == self.cursor.index else line)
         lines = lines[: height - 1]

@@ -39,6 +39,7 @@ from .page import (
     two_sides,
     words_line,
 )
+from .programs import program_text
 from .sources import RecordingSource, Source, resident_of
 from .table import Layout, callers_text, texts_of
 
@@ -399,7 +400,7 @@ class LivePage(Page):
     def title_lines(self, width: int) -> list[Line]:
         total = self.watch.newest.tree
         size, count = total.total_size[0], total.total_count[0]
-        first = two_sides([("ctracemalloc  ", BOLD), (printable(self.source.command), PLAIN)], self.state(), width)
+        first = two_sides([("ctracemalloc  ", BOLD), (program_text(self.source.command), PLAIN)], self.state(), width)
         facts: Line = [(f"pid {self.source.pid}", PLAIN), (f"  live {format_bytes(size)}", BOLD)]
         peak = total.total_peak_size[0] if total.peak_known else self.replays.recording.peak.size if self.replays else None
         if peak is not None:

@@ -7,6 +7,7 @@ import os
 from typing import NamedTuple
 
 from .._ctracemalloc import FileError
+from .._words import printable
 from ..blackbox import finding
 from ..blackbox.reading import BlackBox
 from ..formats import kinds
@@ -20,6 +21,14 @@ class Program(NamedTuple):
     kind: str
     started: float  # UNIX time
     command: str
+
+
+def program_text(command: str) -> str:
+    """A command line whose interpreter is named without its directory: there is little room, and the program comes after it."""
+    first, space, rest = command.partition(" ")
+    if "'" not in first:  # quoted, and perhaps with spaces in it
+        first = os.path.basename(first) or first
+    return printable(first + space + rest)
 
 
 def running_programs() -> list[Program]:
