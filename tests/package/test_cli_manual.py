@@ -94,7 +94,7 @@ class CompletionTest(ProgramTest):
         self.assertEqual(offers("report", "--thr"), {"--threshold"})
         self.assertEqual(offers("report", "-k", "f"), {"function", "filename"})
         self.assertEqual(offers("diff", "--key", ""), set(KEYS))
-        self.assertEqual(offers("run", "-k", ""), {"lineno", "function", "filename", "traceback"})
+        self.assertEqual(offers("run", "-k", ""), set(KEYS))
         self.assertEqual(offers("report", "fir"), {"first.ctm"})
         self.assertEqual(offers("diff", "first.ctm", "sec"), {"second.ctm"})
         self.assertEqual(offers("timeline", "-o", "oth"), {"other.txt"})

@@ -190,7 +190,7 @@ class SummaryTest(ProgramTest):
         gone = self.traced("-o", "gone.ctm", "--top", "3", script, "x").stderr
         live, peak = gone.split("\nat the peak ")
         self.assertRegex(live, r"\n *\d+ KiB +10\d +.* script\.py:4 +make_big")
-        self.assertRegex(peak, r"^ +[\d.]+ [KM]iB in [\d,]+ blocks\n\ntop 3 of \d+ lines\n")
+        self.assertRegex(peak, r"^ +[\d.]+ [KM]iB in [\d,]+ blocks\ntop 3 of \d+ lines, by size at the peak\n")
         self.assertRegex(peak, r"\n *[\d.]+ [KM]iB +50\d +.* script\.py:4 +make_big")
         snapshot = ctracemalloc.Snapshot.load(str(self.folder / "gone.ctm"))
         self.assertEqual(sum(s.size for s in snapshot.at_peak.statistics("filename")), snapshot.run["peak"])

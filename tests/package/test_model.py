@@ -8,7 +8,6 @@ from ctracemalloc import Snapshot
 from ctracemalloc.model.changes import kind_of_change, sum_changes
 from ctracemalloc.model.doctor import lost_facts
 from ctracemalloc.model.figures import ALLOCATED, LIVE, PEAK, Figures
-from ctracemalloc.model.rows import rows_of
 from ctracemalloc.model.series import highest_sizes, steps_between
 from ctracemalloc.model.sums import PEAK_BYTES, Sums, peak_stands_out, sums_of
 from ctracemalloc.model.table import View, table_of
@@ -41,23 +40,16 @@ class DoctorTest(unittest.TestCase):
 
 class RowsTest(unittest.TestCase):
     def test_numbers(self):
-        rows = rows_of(made_by_hand([100, 200], [700], [0]), "lineno", 2)
-        self.assertEqual(rows.number, 3)
-        self.assertEqual([row.traceback[0].lineno for row in rows.shown], [2, 1])
-        self.assertEqual([row[1:] for row in rows.shown], [(700, 1, 700.0, 70.0, 700), (300, 2, 150.0, 30.0, 300)])
-
-    def test_no_bytes_have_no_percent(self):
-        (row,) = rows_of(made_by_hand([0, 0]), "lineno", 10).shown
-        self.assertEqual(row[1:], (0, 2, 0.0, None, 0))
+        table = table_of([made_by_hand([100, 200], [700], [0])], View(limit=2))
+        self.assertEqual(table.number, 3)
+        self.assertEqual([(row.place.lineno, *row.figures.amount(LIVE)) for row in table.rows], [(2, 700, 1), (1, 300, 2)])
 
     def test_what_is_sorted_by_is_what_is_shown(self):
         snapshot = with_churn((10, 90, 20), (50, 0, 5))
-        (first, second) = rows_of(snapshot, "lineno", 10, sort="allocated").shown
-        self.assertEqual(first[1:], (1000, 100, 10.0, 100 * 1000 / 1500, 100))
-        self.assertEqual(second[1:], (500, 50, 10.0, 100 * 500 / 1500, 500))
-        (first, second) = rows_of(snapshot, "lineno", 10, sort="peak").shown
-        self.assertEqual(first[1:], (200, 20, 10.0, 80.0, 100))
-        self.assertEqual(second[1:], (50, 5, 10.0, 20.0, 500))
+        for measure, rows in ((ALLOCATED, [(1000, 100), (500, 50)]), (PEAK, [(200, 20), (50, 5)])):
+            table = table_of([snapshot], View(measure=measure))
+            self.assertEqual([row.figures.amount(measure) for row in table.rows], rows)
+            self.assertEqual([row.figures.size for row in table.rows], [100, 500])
 
 
 class ChangesTest(unittest.TestCase):

@@ -3,12 +3,14 @@
 import json
 import os
 import sys
+import sysconfig
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from ctracemalloc.places.distributions import Distributions
-from ctracemalloc.places.files import IMPORTS, INSTALLED, OWN, STDLIB, TRACER, UNKNOWN, CodeFile, CodeFiles
+from ctracemalloc.places.files import IMPORTS, INSTALLED, OWN, STDLIB, TRACER, UNKNOWN, CodeFile, CodeFiles, standard_folders
 from ctracemalloc.places.patterns import Patterns
 
 
@@ -72,6 +74,15 @@ class ThisMachineTest(unittest.TestCase):
     def test_the_standard_library(self):
         self.assertEqual(CodeFiles().of(json.decoder.__file__), (STDLIB, "json.decoder", "json"))
         self.assertEqual(CodeFiles().of(os.__file__), (STDLIB, "os", "os"))
+
+    def test_folders_of_this_interpreter(self):
+        paths = sysconfig.get_paths(vars={"platbase": sys.base_exec_prefix})  # of a venv: the folders are not in it
+        expected = {os.path.realpath(paths[name]) + "/" for name in ("stdlib", "platstdlib")}
+        self.assertLessEqual(expected, set(standard_folders()))
+
+    def test_a_library_without_files(self):
+        with mock.patch.object(os, "__file__", None):
+            self.assertEqual(standard_folders(), ())
 
     def test_installed_packages(self):
         import pytest

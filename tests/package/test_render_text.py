@@ -15,7 +15,6 @@ from ctracemalloc.render.text.columns import columns, cut_end, cut_path, cut_sta
 from ctracemalloc.render.text.diff import format_diff
 from ctracemalloc.render.text.origin import date
 from ctracemalloc.render.text.report import format_report
-from ctracemalloc.render.text.snapshot import format_snapshot
 from ctracemalloc.render.text.tree import format_tree
 from names_support import ENCODINGS, names, snapshot_of
 
@@ -110,20 +109,19 @@ class LinesTest(unittest.TestCase):
             for width in (40, 80, 200, None):
                 for encoding in ENCODINGS:
                     style = styles.Style(False, width, encoding)
-                    for key in ("lineno", "function", "filename", "traceback"):
-                        self.assert_good(format_snapshot(new, key, 200, style), style)
                     for key in KEYS:
                         view = View(key, limit=200)
                         self.assert_good(format_diff([old, new], view, style), style)
+                        self.assert_good(format_report(new, view, style), style)
                         self.assert_good(format_report(new, view._replace(fold=True), style, run={}, name="x.ctm"), style)
                     for snapshots in ([new], [old, new]):
                         self.assert_good(format_tree(calls_of(snapshots, View(limit=30)), View(), style), style)
-                    self.assert_good(format_snapshot(merged, "label:name", 5, style), style)
+                    self.assert_good(format_report(merged, View("label:name", limit=5), style), style)
 
     def head_of(self, run):
         one = ctracemalloc.Snapshot([(0, 10, (("a.py", 1),), 1)], 1)
         one.run = run
-        return "\n".join(format_snapshot(one, "lineno", 5, styles.Style(False)))
+        return "\n".join(format_report(one, View(limit=5), styles.Style(False)))
 
     def test_times_and_ends(self):
         """Numbers and codes are printed in words; what earlier versions saved as texts is printed as it is."""
@@ -168,13 +166,13 @@ class LinesTest(unittest.TestCase):
         for size, shown in ((5, True), (0, True), (-1, False), (2**63, False), (10**400, False), (1.5, False), ("5", False)):
             one = ctracemalloc.Snapshot([(0, 10, (("a.py", 1),), 1)], 1)
             one.run = {"peak": size, "tracer": size}
-            text = "\n".join(format_snapshot(one, "lineno", 5, style))
+            text = "\n".join(format_report(one, View(limit=5), style))
             self.assertEqual((f"  peak     {size} B" in text, f"  tracer   {size} B used" in text), (shown, shown), text)
             self.assertEqual("  tracer   " in text, shown)
 
     def test_nothing_is_cut_where_nothing_has_to_fit(self):
         every = [name for name in names(5, 60) if name]
-        text = "\n".join(format_snapshot(snapshot_of(every), "lineno", 200, styles.Style(False)))
+        text = "\n".join(format_report(snapshot_of(every), View(limit=200), styles.Style(False)))
         for number, name in enumerate(every):
             self.assertIn(f"{_words.printable(styles.shorten_path(name, os.getcwd()))}:{number}", text)
 

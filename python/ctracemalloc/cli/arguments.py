@@ -21,7 +21,6 @@ PROGRAM = "python -m ctracemalloc" if os.path.basename(sys.argv[0] if sys.argv e
 # Exit statuses. A limit is what --fail-over and --fail-growth give, and for the doctor that nothing is lost.
 FINE, BROKEN_LIMIT, USAGE, BAD_FILE = range(4)
 
-RUN_KEYS = ("lineno", "function", "filename", "traceback")  # of the report of `run`, which the traced program makes
 SORTS = ("size", "count", "peak", "allocated")
 MEASURES = {"size": LIVE, "count": LIVE, "peak": PEAK, "allocated": ALLOCATED}  # of a sort
 OPTIONS = {PEAK: "--at-peak", ALLOCATED: "--allocated", FREED: "--churn"}  # of a measure
@@ -107,17 +106,9 @@ def top_argument(text: str) -> int:
 
 
 def key_argument(text: str) -> str:
-    return one_of(KEYS, text)
-
-
-def run_key_argument(text: str) -> str:
-    return one_of(RUN_KEYS, text)
-
-
-def one_of(keys: tuple[str, ...], text: str) -> str:
-    if text in keys or (text.startswith(LABEL) and len(text) > len(LABEL)):
+    if text in KEYS or (text.startswith(LABEL) and len(text) > len(LABEL)):
         return text
-    raise argparse.ArgumentTypeError(f"invalid choice: {text!r} (choose from {', '.join(keys)}, label:NAME)")
+    raise argparse.ArgumentTypeError(f"invalid choice: {text!r} (choose from {', '.join(KEYS)}, label:NAME)")
 
 
 def label_argument(text: str) -> tuple[str, str]:
@@ -143,15 +134,10 @@ def add_color(parser: argparse.ArgumentParser) -> None:
 
 def add_table_options(parser: argparse.ArgumentParser) -> None:
     """Of the commands that print rows of a program that runs, or that has just ended."""
-    add_limit(parser, "top", ROWS, f"rows to show (default: {ROWS})")
-    parser.add_argument(
-        "-k",
-        "--key",
-        type=run_key_argument,
-        default="lineno",
-        metavar="KEY",
-        help=f"what a row stands for: {', '.join(RUN_KEYS)} or label:NAME (default: lineno)",
-    )
+    add_limit(parser, "limit", ROWS, f"rows to show (default: {ROWS})")
+    add_key(parser)
+    add_own(parser)
+    add_no_source(parser)
     add_color(parser)
 
 
@@ -178,12 +164,12 @@ def add_view_options(parser: argparse.ArgumentParser, *, keys: bool = True) -> N
     )
     add_selection(parser)
     if keys:
-        parser.add_argument("--no-source", action="store_true", help="no lines of source below the rows")
+        add_no_source(parser)
     add_format(parser)
     add_color(parser)
 
 
-def add_keys(parser: argparse.ArgumentParser) -> None:
+def add_key(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-k",
         "--key",
@@ -192,6 +178,22 @@ def add_keys(parser: argparse.ArgumentParser) -> None:
         help=f"what a row stands for: {', '.join(KEYS)} or label:NAME (default: lineno)",
     )
     parser.add_argument("--traceback", action="store_const", const="traceback", dest="key", help="short for --key traceback")
+
+
+def add_own(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--own",
+        action=argparse.BooleanOptionalAction,
+        help="one row each for the import system, the tracer and installed packages (default: on a terminal)",
+    )
+
+
+def add_no_source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--no-source", action="store_true", help="no lines of source below the rows")
+
+
+def add_keys(parser: argparse.ArgumentParser) -> None:
+    add_key(parser)
     parser.add_argument(
         "--cumulative", action="store_true", help="count a block for each place in its traceback, once for each row"
     )
@@ -214,11 +216,7 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     ):
         parser.add_argument(option, action="append", default=[], metavar="PATTERN", help=text)
     parser.add_argument("--all-frames", action="store_true", help="patterns match by any frame of a traceback")
-    parser.add_argument(
-        "--own",
-        action=argparse.BooleanOptionalAction,
-        help="one row each for the import system, the tracer and installed packages (default: on a terminal)",
-    )
+    add_own(parser)
     parser.add_argument(
         "--threshold", type=threshold_argument, default=(0.0, 0), metavar="PERCENT|SIZE", help="leave out rows below this"
     )
@@ -227,6 +225,18 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
 def add_output_options(parser: argparse.ArgumentParser, text: str) -> None:
     parser.add_argument("-o", "--output", dest="output", metavar="FILE", help=text)
     parser.add_argument("--force", action="store_true", help=FORCE_HELP)
+
+
+def folds(parsed: argparse.Namespace, key: str, *, terminal: bool) -> bool:
+    """Is code that is not the program's one row for each origin? terminal: does a terminal show the rows?"""
+    wanted: bool = terminal if parsed.own is None else parsed.own
+    return wanted and not key.startswith(LABEL)
+
+
+def table_view_of(parsed: argparse.Namespace, *, terminal: bool) -> View:
+    """For the options of add_table_options()."""
+    key = parsed.key or "lineno"
+    return View(key, fold=folds(parsed, key, terminal=terminal), limit=parsed.limit)
 
 
 def view_of(parsed: argparse.Namespace, *, terminal: bool) -> View:
@@ -242,7 +252,7 @@ def view_of(parsed: argparse.Namespace, *, terminal: bool) -> View:
         raise UsageError(f"--include and --exclude do not go with --key {key}")
     is_text = parsed.format == "text"
     limit = (ROWS if is_text else ALL) if parsed.limit is None else parsed.limit
-    fold = is_text and (terminal if parsed.own is None else parsed.own) and not key.startswith(LABEL)
+    fold = is_text and folds(parsed, key, terminal=terminal)
     percent, size = parsed.threshold
     every = not is_text and parsed.limit is None
     return View(

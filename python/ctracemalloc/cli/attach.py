@@ -18,8 +18,7 @@ from ..blackbox.reading import BlackBox, Totals, rates_between, read_totals
 from ..formats import compression, kinds, output
 from ..model.origin import run_of_black_box
 from ..render.text.blackbox import format_look
-from ..render.text.snapshot import format_snapshot
-from ..render.text.style import Style
+from ..render.text.report import format_report
 from . import orders, sources
 from .arguments import (
     PROGRAM,
@@ -30,9 +29,10 @@ from .arguments import (
     interval_argument,
     nframe_argument,
     seconds_argument,
+    table_view_of,
     top_argument,
 )
-from .stdout import print_lines, style_of
+from .stdout import on_terminal, print_lines, style_of
 
 CLEAR = "\x1b[H\x1b[2J"
 LOOK = 0.2  # seconds between two looks whether a program that is traced for a time has ended
@@ -143,7 +143,8 @@ def trace_for_a_time(box: BlackBox, parsed: argparse.Namespace, pid: int | None)
         finally:
             if pid is not None and box.running:
                 orders.stop(pid, way_of(parsed))
-        print_lines(format_snapshot(snapshot, parsed.key, parsed.top, style_of(parsed), run=run))
+        view = table_view_of(parsed, terminal=on_terminal())
+        print_lines(format_report(snapshot, view, style_of(parsed, run), run=run))
 
 
 @contextlib.contextmanager
@@ -157,7 +158,7 @@ def ignoring_interrupts() -> Iterator[None]:
 
 
 def watch(box: BlackBox, parsed: argparse.Namespace) -> None:
-    style = Style.for_stream(sys.stdout, parsed.no_color)
+    style, view = style_of(parsed), table_view_of(parsed, terminal=on_terminal())
     last: Totals | None = None
     looks = 0
     while True:
@@ -165,7 +166,7 @@ def watch(box: BlackBox, parsed: argparse.Namespace) -> None:
         snapshot, now = box.snapshot(), time.time()
         totals = read_totals(snapshot, now)
         rates = None if last is None else rates_between(last, totals)
-        text = "\n".join(format_look(box, snapshot, rates, parsed.key, parsed.top, style, running=running))
+        text = "\n".join(format_look(box, snapshot, rates, view, style, running=running))
         print(CLEAR + text if style.color else text, flush=True)
         looks += 1
         if looks == parsed.count or not running:

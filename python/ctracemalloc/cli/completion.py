@@ -4,7 +4,7 @@ import argparse
 import os
 
 from ..model.frames import KEYS
-from .arguments import RUN_KEYS, Commands, Parser, UsageError, key_argument
+from .arguments import Commands, Parser, UsageError
 from .commands import build_parser, parsers_of
 
 SHELLS = ("bash", "zsh", "fish", "tcsh")
@@ -49,5 +49,5 @@ def code_for(shell: str) -> str:
             if action.dest in FILES:
                 action.complete = shtab.FILE  # type: ignore[attr-defined]
             elif action.dest == "key" and action.choices is None and action.nargs != 0:
-                action.choices = KEYS if action.type is key_argument else RUN_KEYS
+                action.choices = KEYS
     return str(shtab.complete(parser, shell=shell))

@@ -20,7 +20,7 @@ import ctracemalloc
 from .._messages import complain
 from .._words import printable
 from ..formats import compression, kinds, output
-from ..render.text.style import Style
+from ..render.text.style import Style, is_terminal
 from ..run import journal
 from ..run.settings import FOLLOW_VARIABLE, RUN_OPTION, RecordOptions, Settings
 from . import wrapper
@@ -33,6 +33,7 @@ from .arguments import (
     interval_argument,
     nframe_argument,
     seconds_argument,
+    table_view_of,
 )
 from .program import can_begin, script_of
 
@@ -204,7 +205,10 @@ def wants_zstd(parsed: argparse.Namespace) -> bool:
 
 def settings_of(parsed: argparse.Namespace) -> Settings:
     path = "" if parsed.output is None else os.path.abspath(path_of(parsed))
-    settings = Settings(parsed.nframe, parsed.sample_interval or 0, parsed.install, parsed.top, parsed.key, False, path)
+    settings = Settings(parsed.nframe, parsed.sample_interval or 0, parsed.install, path)
+    view = table_view_of(parsed, terminal=is_terminal(2))
+    settings.key, settings.limit, settings.fold = view.key, view.limit, view.fold
+    settings.source = not parsed.no_source
     settings.zstd = wants_zstd(parsed)
     if parsed.record is not None:
         settings.record = RecordOptions(parsed.record_interval, parsed.record_children, os.path.abspath(parsed.record))

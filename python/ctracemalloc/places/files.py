@@ -8,6 +8,7 @@ the program's own, and so is a package that is installed in editable mode.
 
 import os
 import re
+import sys
 from collections.abc import Container
 from typing import NamedTuple
 
@@ -62,7 +63,7 @@ class CodeFiles:
         folders: of the standard library; None: those of this interpreter.
         """
         self.names = names
-        self.folders = standard_folders() if folders is None else folders
+        self.folders = STANDARD_FOLDERS if folders is None else folders
         self.known: dict[str, CodeFile] = {}
         self.distributions = Distributions()
 
@@ -140,11 +141,16 @@ def module_of(path: str) -> str:
 
 
 def standard_folders() -> tuple[str, ...]:
-    """The folders of this interpreter's standard library, each with a "/" at its end."""
-    import sysconfig  # imported late: only some views ask
+    """The folders of this interpreter's standard library, each with a "/" at its end.
 
-    paths = sysconfig.get_paths()
-    found = {
-        os.path.normpath(path) for name in ("stdlib", "platstdlib") for path in (paths[name], os.path.realpath(paths[name]))
-    }
+    They are those of sysconfig, which is not imported: in a program that `run` traces another thread may hold a lock of imports.
+    """
+    folder = os.path.dirname(getattr(os, "__file__", None) or "")
+    if not folder:
+        return ()  # all of it is frozen
+    paths = folder, os.path.join(sys.base_exec_prefix, sys.platlibdir, os.path.basename(folder))
+    found = {os.path.normpath(path) for given in paths for path in (given, os.path.realpath(given))}
     return tuple(sorted(path + "/" for path in found))
+
+
+STANDARD_FOLDERS = standard_folders()  # now: a program that `run` traces may change sys

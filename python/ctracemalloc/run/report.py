@@ -14,9 +14,9 @@ import ctracemalloc
 from .._messages import complain, write_stderr
 from ..formats import compression, kinds, output
 from ..formats.sources import digests_of
-from ..model.sums import peak_stands_out, sums_of
+from ..model.table import View
 from ..render.text.processes import child_lines
-from ..render.text.snapshot import format_peak, format_snapshot
+from ..render.text.report import format_report
 from ..render.text.style import Style, current_folder, encoding_of, width_of
 from .settings import Settings
 
@@ -71,9 +71,9 @@ class ReportWriter:
         snapshot = numbers.snapshot
         if path and os.path.dirname(path) == current_folder():
             path = os.path.basename(path)
-        for top in (self.settings.top, 1):
+        for limit in (self.settings.limit, 1):
             try:
-                lines = self.format(snapshot, top, path)
+                lines = self.format(snapshot, limit, path)
             except MemoryError:
                 continue  # a report with one row is better than no report
             write_stderr("\n".join(lines) + "\n", self.encoding)
@@ -100,16 +100,14 @@ class ReportWriter:
             return ""
         return path
 
-    def format(self, snapshot: ctracemalloc.Snapshot, top: int, path: str) -> list[str]:
+    def format(self, snapshot: ctracemalloc.Snapshot, limit: int, path: str) -> list[str]:
         style = Style(self.settings.color, width_of(2), self.encoding, self.folder)
-        lines = format_snapshot(snapshot, self.settings.key, top, style, saved=path)
+        style.with_source = self.settings.source
+        view = View(self.settings.key, fold=self.settings.fold, limit=limit)
+        lines = format_report(snapshot, view, style, saved=path)
         if self.started is not None:
             end_of_head = lines.index("")
             lines[end_of_head:end_of_head] = child_lines(sum(self.started), self.followed, style)
-        at_peak = snapshot.at_peak
-        if at_peak is not None and peak_stands_out(sums_of(snapshot).size, sums_of(at_peak).size):
-            lines.append("")
-            lines += format_peak(at_peak, self.settings.key, top, style)
         return lines
 
     def claim_path(self) -> tuple[str, bool]:

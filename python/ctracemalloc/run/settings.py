@@ -23,13 +23,15 @@ class Settings:
     without this package.
     """
 
-    def __init__(self, nframe: int, interval: int, install: bool, top: int, key: str, color: bool, output: str) -> None:
+    def __init__(self, nframe: int, interval: int, install: bool, output: str) -> None:
         self.nframe = nframe
         self.interval = interval  # bytes; 0: every block is traced
         self.install = install
-        self.top = top
-        self.key = key
-        self.color = color
+        self.key = "lineno"
+        self.limit = 10  # rows
+        self.fold = False  # one row for each kind of code that is not the program's
+        self.source = True  # are lines of source shown?
+        self.color = False
         self.output = output  # absolute, or "" for the default name
         self.record: RecordOptions | None = None
         self.black_box = ""  # absolute, "auto" for the default folder, or "" for none

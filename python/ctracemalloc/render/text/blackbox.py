@@ -2,8 +2,9 @@
 
 from ..._ctracemalloc import Snapshot
 from ...blackbox.reading import BlackBox, Rates
+from ...model.table import View
 from .origin import describe_black_box
-from .snapshot import format_snapshot
+from .report import format_report
 from .style import Style
 from .units import format_bytes, format_change
 
@@ -11,13 +12,13 @@ PER_SECOND = "  per second  "
 
 
 def format_look(
-    box: BlackBox, snapshot: Snapshot, rates: Rates | None, key: str, top: int, style: Style, *, running: bool
+    box: BlackBox, snapshot: Snapshot, rates: Rates | None, view: View, style: Style, *, running: bool
 ) -> list[str]:
     """rates: since the previous reading; None: this is the first."""
     state = style.name(f"{describe_black_box(box, running)}  {box.command}")
     title = f"process {box.pid}"
     lines = [f"{style.bold(title)}  {style.text(state, len(title) + 2)}"]
-    lines += format_snapshot(snapshot, key, top, style)
+    lines += format_report(snapshot, view, style, only=True)
     return lines if rates is None else [*lines, "", *format_rates(rates, style)]
 
 

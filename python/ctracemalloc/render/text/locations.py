@@ -11,34 +11,8 @@ from ...formats.sources import digest_of
 from .style import Style
 
 INDENT = "      "
-UNKNOWN = "<unknown>"  # the file of blocks that were allocated where no Python code runs
 NO_FRAME = "no Python frame"
 MOVED = "  [possibly moved: the file has changed]"
-
-
-def is_label(key: str) -> bool:
-    return key.startswith("label:")
-
-
-def location_cells(traceback: Traceback, key: str, style: Style) -> list[str]:
-    """Location and function of the most recent frame, the one that allocated."""
-    frame = traceback[-1]
-    if is_label(key):
-        return [style.name(frame.filename) or "(no such label)", ""]
-    path, unknown = style.path(frame.filename), NO_FRAME if frame.filename == UNKNOWN else ""
-    if key == "filename":
-        return [path, unknown]
-    return [f"{path}:{frame.lineno}", style.name(frame.name or "") or unknown]
-
-
-def details(traceback: Traceback, key: str, style: Style) -> list[str]:
-    """The lines below a row of a table."""
-    if key == "filename" or is_label(key):
-        return []
-    if key == "traceback":
-        return format_frames(traceback, style)
-    source = source_text(traceback[-1], style, len(INDENT))
-    return [source] if source else []
 
 
 def format_frames(traceback: Traceback, style: Style) -> list[str]:

@@ -10,18 +10,20 @@ from typing import Any
 from ..._ctracemalloc import Snapshot
 from ..._words import counted
 from ...model.figures import ALLOCATED, FREED, LIVE, NONE, PEAK
-from ...model.origin import merged_of
+from ...model.origin import merged_of, run_of
 from ...model.sums import peak_stands_out
 from ...model.table import Table, View, table_of
 from ...places.files import ORIGINS as ORDER
-from ...resident.result import ResidentMemory
 from .places import ORIGINS
-from .resident import resident_facts
 from .rows import format_report_rows
 from .snapshot import format_head, peaks_text
 from .style import Style
 from .tables import fact_lines
 from .units import format_bytes, format_percent
+
+TYPE_CHECKING = False  # a program that `run` traces needs none of these
+if TYPE_CHECKING:
+    from ...resident.result import ResidentMemory
 
 CHURN_RATIO = 4  # the churn has a table if it is so many times the peak, and CHURN_BYTES
 CHURN_BYTES = 1024 * 1024
@@ -35,18 +37,24 @@ def format_report(
     view: View,
     style: Style,
     *,
-    run: Mapping[str, Any],
-    name: str,
+    run: Mapping[str, Any] | None = None,
+    name: str = "",
     newest: bool = False,
+    saved: str = "",
     only: bool = False,
-    resident: ResidentMemory | None = None,
+    resident: "ResidentMemory | None" = None,
 ) -> list[str]:
-    """name: of the file. only: just the table of `view`. resident: of the process, if it runs."""
+    """run: facts about the program; None: those in the snapshot. name: of the file that was read, if any; saved: of the one
+    that has just been written. only: just the table of `view`. resident: of the process, if it runs.
+    """
     table = table_of([snapshot], view)
-    lines = format_head(snapshot, snapshot.at_peak, style, "", run)
+    lines = format_head(snapshot, snapshot.at_peak, style, saved, run_of(snapshot) if run is None else run)
     lines[0] = style.bold("ctracemalloc") + title_of(name, newest, style)
     facts = [("by code", origins_text(table, view.measure)), *selection_facts(table, view)]
-    facts += [] if resident is None else resident_facts(resident)
+    if resident is not None:
+        from .resident import resident_facts
+
+        facts += resident_facts(resident)
     lines += fact_lines(facts, style)
     lines += ["", *format_report_rows(table, view, style)]
     for measure in () if only else further(table):

@@ -6,7 +6,6 @@ from ...model.figures import ALLOCATED, FREED, LIVE, PEAK
 from ...model.frames import FILENAME, FUNCTION, LINENO, MODULE, PACKAGE, TRACEBACK
 from ...model.table import ALL, Row, Table, View
 from .places import detail_lines, place_cells
-from .statistics import DROP
 from .style import COLORS, Style
 from .tables import Cell, format_table, size_cell
 from .units import format_bytes, format_change, format_percent
@@ -15,6 +14,7 @@ NOUNS = {LINENO: "line", FUNCTION: "function", FILENAME: "file", MODULE: "module
 ORDERS = {LIVE: "size", PEAK: "size at the peak", ALLOCATED: "size of all ever allocated", FREED: "size of all freed again"}
 HEADS = {LIVE: "size", PEAK: "at peak", ALLOCATED: "allocated", FREED: "freed"}
 DIFF_HEADS = {LIVE: "change", PEAK: "peak change", ALLOCATED: "allocated", FREED: "freed"}
+DROP = ("average", "%", "live", "count")  # columns in the order in which they are left out where locations do not fit
 DIFF_DROP = ("count", "kind", "blocks", "live change", "size")
 
 

@@ -1,77 +1,18 @@
-"""A snapshot as text: its facts and its largest rows; and what was live at the peak."""
+"""The facts of a snapshot as text: the head of a report."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from ..._ctracemalloc import Snapshot
 from ..._words import counted
-from ...model.origin import merged_of, run_of, size_in
-from ...model.rows import Row, rows_of
+from ...model.origin import merged_of, size_in
 from ...model.sums import sums_of
 from . import losses
 from .origin import run_facts
 from .samples import sample_facts
-from .statistics import format_statistics, format_title
 from .style import Style
-from .tables import fact_lines, format_facts
-from .units import format_amount, format_bytes, format_percent
-
-# The columns of numbers of a row, by what the rows are sorted by. "live": at the moment of the snapshot.
-COLUMNS = {
-    "peak": ("at peak", "count", "average", "%", "live"),
-    "allocated": ("allocated", "count", "average", "%", "live"),
-}
-LIVE_COLUMNS = ("size", "count", "average", "%")
-
-
-def format_snapshot(
-    snapshot: Snapshot,
-    key: str,
-    top: int,
-    style: Style,
-    *,
-    cumulative: bool = False,
-    sort: str = "size",
-    saved: str = "",
-    run: Mapping[str, Any] | None = None,
-) -> list[str]:
-    """run: facts about the program; None: those in the snapshot."""
-    peak = snapshot.at_peak
-    lines = format_head(snapshot, peak, style, saved, run_of(snapshot) if run is None else run)
-    return [*lines, "", *format_rows(snapshot, key, top, style, cumulative, sort, "live")]
-
-
-def format_peak(
-    snapshot: Snapshot,
-    key: str,
-    top: int,
-    style: Style,
-    *,
-    cumulative: bool = False,
-    sort: str = "size",
-    merged: int = 1,
-) -> list[str]:
-    """The blocks that were live at the peak. merged: how many processes have a peak of their own in `snapshot`."""
-    sort = "size" if sort == "peak" else sort
-    text = f"{format_amount(sums_of(snapshot))}{peaks_text(merged)}"
-    first, *rest = style.prose(text, len("at the peak  "))
-    facts = [*sample_facts(snapshot), *losses.facts(snapshot)]
-    title = [f"{style.bold('at the peak')}  {first}", *rest, *fact_lines(facts, style)]
-    return [*title, "", *format_rows(snapshot, key, top, style, cumulative, sort, "at peak")]
-
-
-def format_rows(snapshot: Snapshot, key: str, top: int, style: Style, cumulative: bool, sort: str, moment: str) -> list[str]:
-    """The table of the largest rows; `moment` is the head of the column of what is live in `snapshot`."""
-    rows = rows_of(snapshot, key, top, cumulative=cumulative, sort=sort)
-    names = [moment if name == "live" else name for name in COLUMNS.get(sort, LIVE_COLUMNS)]
-    cells = [(number_cells(row, sort), row.traceback) for row in rows.shown]
-    title = format_title(rows.number, key, top, style, cumulative=cumulative, sort=sort)
-    return [*title, *format_statistics(names, cells, key, style)]
-
-
-def number_cells(row: Row, sort: str) -> list[str]:
-    cells = [format_bytes(row.size), f"{row.blocks:,}", format_bytes(row.average), format_percent(row.percent)]
-    return [*cells, format_bytes(row.live)] if sort in COLUMNS else cells
+from .tables import format_facts
+from .units import format_amount, format_bytes
 
 
 def format_head(snapshot: Snapshot, peak: Snapshot | None, style: Style, saved: str, run: Mapping[str, Any]) -> list[str]:
