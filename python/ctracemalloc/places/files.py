@@ -143,7 +143,7 @@ def module_of(path: str) -> str:
 def standard_folders() -> tuple[str, ...]:
     """The folders of this interpreter's standard library, each with a "/" at its end.
 
-    They are those of sysconfig, which is not imported: in a program that `run` traces another thread may hold a lock of imports.
+    They are those of sysconfig, which is not imported: in a program that `run` traces a thread may hold a lock of imports.
     """
     folder = os.path.dirname(getattr(os, "__file__", None) or "")
     if not folder:
