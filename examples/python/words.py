@@ -19,6 +19,11 @@ def count_words(words):
     return collections.Counter(word.strip(".,;:()'\"").lower() for word in words)
 
 
+def rank(counts):
+    return sorted(counts.items(), key=lambda item: -item[1])
+
+
 words = read_words(sys.argv[1] if len(sys.argv) > 1 else LARGE_MODULE)
 counts = count_words(words)
-print(len(counts), "different words, most common:", counts.most_common(1)[0][0])
+ranked = rank(counts)
+print(len(counts), "different words, most common:", ranked[0][0])

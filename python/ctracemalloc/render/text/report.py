@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 CHURN_RATIO = 4  # the churn has a table if it is so many times the peak, and CHURN_BYTES
 CHURN_BYTES = 1024 * 1024
+LEAST_SHARE = 0.001  # of whose code something is
 MORE_ROWS = 5  # at most, of the second and third table
 TITLES = {PEAK: "at the peak", FREED: "freed again"}
 SHARES = {LIVE: "of what is live", PEAK: "of the peak", ALLOCATED: "of all ever allocated", FREED: "of all freed again"}
@@ -85,12 +86,12 @@ def further(table: Table) -> Sequence[str]:
 
 
 def origins_text(table: Table, measure: str) -> str:
-    """Whose code allocated it, the program's own first."""
+    """Whose code allocated it, the program's own first; what is next to nothing is left out."""
     whole = table.totals[-1].amount(measure)[0]
     texts = []
     for origin in ORDER:
         size = table.by_origin.get(origin, NONE).amount(measure)[0]
-        if size:
+        if size >= LEAST_SHARE * whole and size:
             texts.append(f"{ORIGINS[origin]} {format_bytes(size)} ({format_percent(100 * size / whole)})")
     return ", ".join(texts) or "nothing"
 
