@@ -253,9 +253,9 @@ del held[::2]
         sizes = self.check(result)
         self.assertEqual(sizes["libc_other"], 0)
         self.assertGreater(sizes["libc_in_use"], 2 * MB)
-        # Some pages of blocks in use were never written to. A missed mapping, of any size, is in `unknown`.
-        self.assertLessEqual(sizes["libc_in_use"], own["uordblks"] + PAGE)
-        self.assertLess(own["uordblks"] - sizes["libc_in_use"], MB / 4)
+        # Some pages of blocks in use were never written to, and the program took a buffer after it had counted. A missed
+        # mapping, of any size, is in `unknown`.
+        self.assertLess(abs(own["uordblks"] - sizes["libc_in_use"]), MB / 4)
 
     @unittest.skipUnless(is_glibc(), "glibc's main arena")
     def test_missed_mapping_of_the_heap_is_said(self):
