@@ -14,7 +14,10 @@ read.
 - A block with a mapping of its own begins at a page, with its size and the bit IS_MMAPPED. That may also be the data of
   something else, so it counts only where the number and the sum of such blocks agree with `malloc_par`.
 - The main arena continues in mappings where the heap cannot grow. There is no list of these. A row of chunks that ends as
-  such a mapping ends, with two chunks of a size that no other has or with the last chunk of the arena, is one.
+  such a mapping ends, with end marks or with the last chunk of the arena, is one. `system_mem`, behind `next`, is the size of
+  all of them and of [heap], so it is known whether one was missed.
+- End marks are two chunks of 16 bytes, which no other chunk has. What was left of `top` becomes a free chunk before them. If
+  that has only 16 bytes, it cannot be one and stays as a third mark.
 
 Free blocks that glibc keeps in a cache of a thread (tcache) or in its fast lists look as if they were in use.
 """
@@ -38,7 +41,8 @@ TRIES = 3
 MAX_ARENAS = 4096
 MAX_HEAPS = 1 << 16
 MAX_MMAPS = 65536  # DEFAULT_MMAP_MAX, the default of n_mmaps_max
-END = 2 * 16 + 8  # a heap that is not the last of its arena ends with up to this many bytes of end marks
+MARK = 16  # bytes of an end mark
+END = 3 * MARK  # a heap that is not the last of its arena ends with up to this many bytes of end marks
 GROWTH = 1 << 32  # more than [heap] grows while it is read
 
 
@@ -46,6 +50,7 @@ class HeapPart(NamedTuple):
     """Resident bytes of one heap."""
 
     main: bool
+    size: int  # bytes, resident or not
     in_use: int
     free: int
     top: int  # of `free`: in the last chunk, at the end
@@ -59,15 +64,21 @@ class Heap(NamedTuple):
     arenas: int
     large: list[tuple[int, int]]  # the blocks with mappings of their own
     large_verified: bool  # do they agree with malloc's own count?
+    main_verified: bool  # was all found that malloc counts of the main arena?
 
 
 class Walk(NamedTuple):
+    top: int  # the last chunk of the arena, which the walk ought to arrive at; 0: it is not in the range
     position: int  # where it ended
     in_use: int  # resident bytes in chunks in use, without the last
     free: int
     last: int  # the last chunk, of which is not known whether it is in use
     last_resident: int
     chunks: int
+
+    @property
+    def at_top(self) -> bool:
+        return self.top != 0 and self.last == self.top
 
 
 class Parameters(NamedTuple):
@@ -84,6 +95,7 @@ class State(NamedTuple):
     address: int
     top_offset: int
     next_offset: int
+    system_mem_offset: int
     size: int
 
 
@@ -110,8 +122,12 @@ class Glibc:
         arenas = self.arenas_of(state)
         for arena in arenas:
             self.take_arena(arena, state)
-        verified = self.take_mappings(parameters, self.memory.word(state.address + state.top_offset))
-        return Heap(self.parts, 1 + len(arenas), self.large, verified)
+        verified = self.take_mappings(parameters, state.address + state.top_offset)
+        return Heap(self.parts, 1 + len(arenas), self.large, verified, self.is_main_whole(state))
+
+    def is_main_whole(self, state: State) -> bool:
+        found = sum(part.size for part in self.parts if part.main)
+        return found >= self.memory.word(state.address + state.system_mem_offset)
 
     def words_of(self, libc: Library) -> list[tuple[int, "array[int]"]]:
         return [found for start, end in libc.data for found in self.memory.resident_words(self.pages, start, end)]
@@ -130,7 +146,7 @@ class Glibc:
         """The state with these bins. All arenas have one layout, so the right distance of the bins leads around the ring."""
         for distance in range(16, 512, 8):
             behind = distance + 8 * (2 * BINS + 2)
-            state = State(bins - distance, distance - 16, behind, behind + 40)
+            state = State(bins - distance, distance - 16, behind, behind + 24, behind + 40)
             if self.is_ring(state, following):
                 return state
         return None
@@ -157,32 +173,42 @@ class Glibc:
 
     # --- walking ---
 
-    def walk(self, start: int, end: int) -> Walk:
+    def walk(self, start: int, end: int, top_at: int, growth: int = 0) -> Walk:
+        """top_at: where the arena has its top. growth: what the top may be longer than the range, which then has grown.
+
+        Between the reading of the top and the walk nothing may take or free memory of libc's: of this process, that would
+        move the top. So the runs are made before.
+        """
         runs = array("Q")
         for run in self.pages.runs(start, end):
             runs.extend(run)
-        return Walk(*_ctracemalloc._walk_chunks(self.memory.descriptor, start, end, runs, self.memory.is_own))
+        top = self.memory.word(top_at)
+        stop = top + (self.memory.word(top + 8) & ~FLAGS)
+        if not (start <= top < end + growth and top < stop <= end + growth):
+            top, stop = 0, end
+        return Walk(top, *_ctracemalloc._walk_chunks(self.memory.descriptor, start, stop, runs, self.memory.is_own))
 
     def take_main(self, state: State, base: int, heaps: Sequence[tuple[int, int]]) -> None:
         """The main arena's heap, which ends behind its top; if the top is in another mapping, at the end of [heap]."""
         begin = -(-base // 16) * 16
         for start, end in heaps:
             for _ in range(TRIES if start <= begin < end else 0):
-                top = self.memory.word(state.address + state.top_offset)
-                grown = top + (self.memory.word(top + 8) & ~FLAGS)  # [heap] may have grown since its end was read
-                is_last = begin <= top < grown < end + GROWTH
-                walk = self.walk(begin, grown if is_last else end)
-                if walk.last == top if is_last else walk.chunks and end - END <= walk.position:
-                    self.take_walk(walk, start, end, top, main=True)
+                walk = self.walk(begin, end, state.address + state.top_offset, GROWTH)
+                if self.is_whole(walk, end):
+                    self.take_walk(walk, start, end, main=True)
                     return
 
-    def take_walk(self, walk: Walk, start: int, end: int, top: int, main: bool) -> None:
+    def is_whole(self, walk: Walk, end: int) -> bool:
+        """Has the walk arrived at the top, or at the end of a range without it?"""
+        return walk.at_top if walk.top else walk.chunks > 0 and end - END <= walk.position <= end
+
+    def take_walk(self, walk: Walk, start: int, end: int, main: bool) -> None:
         """Take a range of whole chunks. What is before the first, or behind the last, are administration and end marks."""
-        stop = end if end - END <= walk.position or walk.last == top else -(-walk.position // PAGE) * PAGE
+        stop = end if end - END <= walk.position or walk.at_top else -(-walk.position // PAGE) * PAGE
         size = sum(self.pages.resident(*part) for part in self.shares.take(start, stop))
-        at_end = walk.last_resident if walk.last == top else 0
-        free = walk.free + (at_end if walk.last == top or self.is_last_in_use(walk, stop) else walk.last_resident)
-        self.parts.append(HeapPart(main, size - free, free, at_end, walk.chunks))
+        at_end = walk.last_resident if walk.at_top else 0
+        free = walk.free + (at_end if walk.at_top or self.is_last_in_use(walk, stop) else walk.last_resident)
+        self.parts.append(HeapPart(main, max(stop, walk.position) - start, size - free, free, at_end, walk.chunks))
 
     def is_last_in_use(self, walk: Walk, stop: int) -> bool:
         """Is the last chunk in use? The end mark behind it says so, as any chunk does of the one before it."""
@@ -190,40 +216,38 @@ class Glibc:
         return walk.position + 16 > stop or len(words) < 2 or bool(words[1] & 1)
 
     def take_arena(self, arena: int, state: State) -> None:
-        top = self.memory.word(arena + state.top_offset)
-        heap = top // HEAP_MAX * HEAP_MAX
+        heap = self.memory.word(arena + state.top_offset) // HEAP_MAX * HEAP_MAX
         for _ in range(MAX_HEAPS):
             owner, previous, size = self.memory.fields(heap, 3)
             if owner != arena or not 0 < size <= HEAP_MAX or size % PAGE or not self.shares.contains(heap, heap + size):
                 return
             begin = arena + state.size if arena // HEAP_MAX * HEAP_MAX == heap else heap + arena % HEAP_MAX
-            self.take_heap(heap, -(-begin // 16) * 16, heap + size, top)
+            self.take_heap(heap, -(-begin // 16) * 16, heap + size, arena + state.top_offset)
             if not previous or previous % HEAP_MAX:
                 return
             heap = previous
 
-    def take_heap(self, heap: int, begin: int, end: int, top: int) -> None:
+    def take_heap(self, heap: int, begin: int, end: int, top_at: int) -> None:
         for _ in range(TRIES):
-            walk = self.walk(begin, end)
-            ends = end - END <= walk.position <= end
-            if walk.chunks and ends and (walk.last == top or not heap <= top < end):
-                self.take_walk(walk, heap, end, top, main=False)
+            walk = self.walk(begin, end, top_at)
+            if self.is_whole(walk, end):
+                self.take_walk(walk, heap, end, main=False)
                 return
 
     # --- mappings of malloc ---
 
-    def take_mappings(self, parameters: Parameters, top: int) -> bool:
+    def take_mappings(self, parameters: Parameters, top_at: int) -> bool:
         """Blocks with mappings of their own, and mappings that continue the main arena. True: the blocks are verified."""
         blocks: list[tuple[int, int]] = []
         pieces: list[tuple[Walk, int, int]] = []
         for start, end in self.shares:
-            self.search(start, end, blocks, pieces, top)
+            self.search(start, end, blocks, pieces, top_at)
         verified = len(blocks) == parameters.mmaps and self.is_sum(parameters.mmapped, blocks)
         if verified:
             for start, end in blocks:
                 self.large += self.shares.take(start, end)
         for walk, start, end in pieces:
-            self.take_walk(walk, start, end, top, main=True)
+            self.take_walk(walk, start, end, main=True)
         return verified
 
     def is_sum(self, mapped: int, blocks: Sequence[tuple[int, int]]) -> bool:
@@ -233,7 +257,7 @@ class Glibc:
         return more == 0 if exact else more >= 0 and more % 16 == 0
 
     def search(
-        self, start: int, end: int, blocks: list[tuple[int, int]], pieces: list[tuple[Walk, int, int]], top: int
+        self, start: int, end: int, blocks: list[tuple[int, int]], pieces: list[tuple[Walk, int, int]], top_at: int
     ) -> None:
         position = self.pages.following(start, end)
         while position < end:
@@ -245,25 +269,28 @@ class Glibc:
                 blocks.append((position, position + mapped))
                 position += mapped
             else:
-                position = self.piece_at(position, end, pieces, top)
+                position = self.piece_at(position, end, pieces, top_at)
             position = self.pages.following(position, end)
 
-    def piece_at(self, position: int, end: int, pieces: list[tuple[Walk, int, int]], top: int) -> int:
+    def piece_at(self, position: int, end: int, pieces: list[tuple[Walk, int, int]], top_at: int) -> int:
         """A mapping that continues the main arena, if one is there. The position behind it."""
         field = self.memory.word(position + 8)
         size = field & ~FLAGS
         if field & FLAGS == 1 and 32 <= size <= end - position and size % 16 == 0:
-            walk = self.walk(position, end)
+            walk = self.walk(position, end, top_at)
             stop = -(-walk.position // PAGE) * PAGE
-            if walk.chunks > 1 and (walk.last == top or self.is_fence(walk.position, stop)):
+            if walk.at_top or self.has_end_marks(walk.position, stop):
                 pieces.append((walk, position, stop))
                 return stop
         return position + PAGE
 
-    def is_fence(self, position: int, stop: int) -> bool:
-        """Does a mapping of the main arena end there: with two chunks of 16 bytes, which no other chunk has?"""
-        _, first, _, second = self.memory.fields(position, 4)
-        return stop - position == 2 * 16 and first & ~FLAGS == 16 and second == 16 | 1
+    def has_end_marks(self, position: int, stop: int) -> bool:
+        """Does a mapping of the main arena end there: with two or three end marks?"""
+        number = (stop - position) // MARK
+        if number not in (2, 3) or number * MARK != stop - position:
+            return False
+        first, *others = self.memory.fields(position, 2 * number)[1::2]
+        return first & ~FLAGS == MARK and all(field == MARK | 1 for field in others)
 
 
 def rows_of_bins(values: "array[int]", start: int) -> Iterator[int]:

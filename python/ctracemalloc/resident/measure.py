@@ -217,14 +217,14 @@ def add_heap(heap: glibc.Heap | None, areas: Sequence[Area], pages: Pages, share
         add_parts(heap, pages, rows)
         if not heap.large_verified:
             unknown.append("large_blocks")
+    changed = heap is not None and not heap.main_verified
     # What is left of [heap] was not understood: another allocator's, or it changed at each try.
     for area in areas:
         if area.name == "[heap]":
             size = taken((area.start, area.end), pages, shares)
             rows.add("libc_other", area.name, size)
-            if size and heap is not None:
-                unknown.append("heap")
-    return unknown
+            changed |= bool(size)
+    return [*unknown, "heap"] if changed and heap is not None else unknown
 
 
 def add_parts(heap: glibc.Heap, pages: Pages, rows: Rows) -> None:

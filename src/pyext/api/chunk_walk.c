@@ -8,17 +8,17 @@
  * Of each chunk only the bytes in resident pages count. The caller gives these pages, as pairs of addresses in their
  * order; both rows are followed together. Of another process nothing else is read: that would make it resident.
  *
- * The GIL is held: when the process reads itself, its threads do not run Python meanwhile.
+ * The GIL is held: when the process reads itself, its threads do not run Python meanwhile. The walk takes no memory of
+ * malloc's, which would change the very heap that it walks through.
  */
 #include "api/module.h"
 
 #if !defined(Py_GIL_DISABLED)
 
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define BLOCK ((size_t)1 << 16) /* bytes of one read */
+#define BLOCK ((size_t)1 << 14) /* bytes of one read; on the stack */
 #define HEADER 16               /* bytes of a chunk's two words */
 #define SMALLEST 32             /* bytes of the smallest chunk */
 #define PREVIOUS_IN_USE 1U
@@ -34,7 +34,7 @@ typedef struct {
     int fd;
     bool reads_all;         /* also pages that are not in the list: the process reads itself */
     uint64_t address, size; /* what of the memory is in `block` */
-    unsigned char *block;   /* owned */
+    unsigned char block[BLOCK];
 } reader;
 
 typedef struct {
@@ -134,19 +134,19 @@ PyObject *pyctm_module_walk_chunks(PyObject *Py_UNUSED(module), PyObject *args)
     if (!PyArg_ParseTuple(args, "iKKy*p:_walk_chunks", &fd, &start, &end, &runs, &reads_all)) {
         return NULL;
     }
-    reader from = {.fd = fd, .reads_all = reads_all != 0, .block = malloc(BLOCK)};
     const bool are_pairs = runs.len == 0 || (runs.len % 16 == 0 && (uintptr_t)runs.buf % 8 == 0);
-    if (from.block == NULL || start > end || !are_pairs) {
-        const bool no_memory = from.block == NULL;
-        free(from.block);
+    if (start > end || !are_pairs) {
         PyBuffer_Release(&runs);
-        return no_memory ? PyErr_NoMemory()
-                         : (PyErr_SetString(PyExc_ValueError, "no range, or no pairs"), NULL);
+        PyErr_SetString(PyExc_ValueError, "no range, or no pairs");
+        return NULL;
     }
+    reader from;
+    from.fd = fd;
+    from.reads_all = reads_all != 0;
+    from.address = from.size = 0;
     resident_pages pages = {.runs = runs.buf, .count = (size_t)runs.len / 8};
     chunk_sums sums = {0};
     const unsigned long long position = walk(&from, start, end, &pages, &sums);
-    free(from.block);
     PyBuffer_Release(&runs);
     return Py_BuildValue("KKKKKK", position, (unsigned long long)sums.in_use,
                          (unsigned long long)sums.free, (unsigned long long)sums.last,

@@ -59,7 +59,7 @@ UNKNOWN = {
     "memory": "what is in the anonymous memory: the system does not let this process read it",
     "pymalloc": "pymalloc's arenas: none were found (PYTHONMALLOC=malloc has none)",
     "libc": "how much of the heap is in use: the process has no glibc, or one of an unknown form",
-    "heap": "how much of [heap] is in use: it changed while it was read, or another allocator has it",
+    "heap": "how much of the heap is in use: it changed while it was read, or another allocator has it",
     "large_blocks": "which mappings are libc's blocks: they do not agree with libc's own count",
 }
 PARTS = 3  # in the line of a report
