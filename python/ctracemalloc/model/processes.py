@@ -201,6 +201,8 @@ class _Run:
         elif kind == "killed":
             number = event.get("signal")
             process.signal = number if isinstance(number, int) else None
+        elif kind == "named":
+            process.name = text_in(event, "name")
         elif kind == "problem":
             process.problems.append(text_in(event, "text") or "")
 

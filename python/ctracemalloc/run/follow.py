@@ -17,6 +17,7 @@ A child prints nothing: its problems are in the journal.
 import atexit
 import os
 import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ctracemalloc
@@ -36,7 +37,8 @@ MAIN_NAME = "MainProcess"
 LAUNCHER = "_launch"  # the method in which these modules fork, and its variable with the process object
 LAUNCHED = "process_obj"
 # In the commands of processes that these modules start on the way, and that have no name.
-HELPERS = ("resource_tracker import main", "forkserver import main")
+FORK_SERVER = "forkserver import main"
+HELPERS = ("resource_tracker import main", FORK_SERVER)
 XDIST_VARIABLE = "PYTEST_XDIST_WORKER"
 
 TYPE_CHECKING = False
@@ -123,6 +125,8 @@ class Follower:
         self.journal.append(
             "began", self.pid, by=self.by, parents=[parent], command=self.command, name=name_of_next(), **self.files()
         )
+        if is_helper(self.command, FORK_SERVER):
+            call_when_named(lambda name: self.journal.append("named", self.pid, name=name))
         ctracemalloc.reset_peak()  # the parent's peak may be from before the fork
         self.continue_box()
         self.continue_recording()
@@ -168,8 +172,7 @@ class Follower:
             self.journal.append("killed", first, signal=second)
         elif event == "started":
             words = words_of(second)
-            is_helper = any(helper in word for word in words for helper in HELPERS)
-            name = None if is_helper else name_of_next()
+            name = None if is_helper(words, *HELPERS) else name_of_next()
             self.journal.append("started", first, by=self.pid, command=words, name=name)
         elif first is None:
             if self.exec_is_noted:
@@ -233,6 +236,10 @@ def command_line() -> str:
         return ""
 
 
+def is_helper(command: Sequence[str], *helpers: str) -> bool:
+    return any(helper in word for word in command for helper in helpers)
+
+
 def words_of(arguments: object) -> list[str]:
     """The arguments of a program, which may be anything that os accepts."""
     if not isinstance(arguments, list | tuple):
@@ -262,6 +269,25 @@ def name_of(process: object) -> str | None:
     except AttributeError:
         return None
     return name if type(name) is str else None
+
+
+def call_when_named(told: Callable[[str], None]) -> None:
+    """In a fork of a fork server, which learns its name later: in spawn.prepare(), before any code of the program runs.
+
+    The object that stands for the process has another class until then.
+    """
+    process = getattr(sys.modules.get(NAMING_MODULES[0]), "_current_process", None)
+    own: Any = type(process)
+    prop = getattr(own, "name", None)
+    if not isinstance(prop, property) or prop.fset is None:
+        return
+
+    def set_name(process: Any, name: str) -> None:
+        process.__class__ = own
+        process.name = name
+        told(name)
+
+    process.__class__ = type(own.__name__, (own,), {"name": property(prop.fget, set_name)})
 
 
 def name_of_next() -> str | None:
