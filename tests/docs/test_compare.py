@@ -17,9 +17,6 @@ class CompareTest(unittest.TestCase):
     def test_tolerance_is_for_numbers_alone(self):
         self.assertTrue(same_output("live  1,493 KiB in 24,417 blocks  77.9%", "live 1520 KiB in 24,000 blocks 78.4%", 0.2))
         self.assertTrue(same_output("+8111 KiB", "+8200 KiB", 0.2))
-        self.assertTrue(same_output("3 of 70 calls  45 B", "3 of 95 calls  4000 B", 0.2))
-        self.assertFalse(same_output("45 B", "4200 B", 0.2))
-        self.assertFalse(same_output("45 Bytes", "60 Bytes", 0.2))
         for other in ("live 2493 KiB", "live 1493 MiB", "life 1493 KiB", "live 1493", "live KiB", "live 1493 KiB 1"):
             self.assertFalse(same_output("live 1493 KiB", other, 0.2), other)
         self.assertFalse(same_output("+8111 KiB", "-8111 KiB", 0.2))
@@ -38,7 +35,7 @@ class CompareTest(unittest.TestCase):
         self.assertFalse(same_output("own 100 KiB (9%), ...", "own 150 KiB (9%), other 3 B (1%)", 0.2))
         self.assertFalse(same_output("own 100 KiB (9%), ...", "own 100 B (9%), other 3 B (1%)", 0.2))
         self.assertTrue(same_output("a ... 100 B", "a 7 8 90 B", 0.2))
-        self.assertFalse(same_output("a ... 100 KiB", "a 7 8 9 KiB", 0.2))
+        self.assertFalse(same_output("a ... 100 B", "a 7 8 9 B", 0.2))
 
     def test_refreshed(self):
         self.assertEqual(refreshed("x 1\ny ... z\n", "x 2\ny 3 z\nnew\n"), "x 2\ny ... z\nnew")

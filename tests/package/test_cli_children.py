@@ -101,6 +101,18 @@ class ChildrenTest(ProgramTest):
         return sorted(path.name for path in self.out.iterdir() if path.name.endswith(suffixes))
 
 
+POOL = """
+    import multiprocessing
+    def hold(size):
+        global held
+        held = bytearray(size)
+        return size
+    if __name__ == "__main__":
+        with multiprocessing.get_context("METHOD").Pool(2) as pool:
+            print(pool.map(hold, [1_000_000] * 8))
+"""
+
+
 class WaysTest(ChildrenTest):
     def test_all_ways(self):
         script = self.write("program.py", ALL_WAYS)
@@ -133,17 +145,7 @@ class WaysTest(ChildrenTest):
         self.assertEqual({one.parent for one in found if one.name == "forkserver hold"}, set(servers))
 
     def test_pool_that_is_terminated(self):
-        source = """
-            import multiprocessing
-            def hold(size):
-                global held
-                held = bytearray(size)
-                return size
-            if __name__ == "__main__":
-                with multiprocessing.get_context("fork").Pool(2) as pool:
-                    print(pool.map(hold, [1_000_000] * 8))
-        """
-        self.assert_same(self.write("program.py", source))
+        self.assert_same(self.write("program.py", POOL.replace("METHOD", "fork")))
         children = self.children()
         self.assertEqual({one.name for one in children}, {"ForkPoolWorker-1", "ForkPoolWorker-2"})
         self.assert_terminated(children)
@@ -157,17 +159,7 @@ class WaysTest(ChildrenTest):
 
     def test_pool_of_a_fork_server(self):
         """The default from 3.14 on. The forks are the server's, which learn their names later, and are killed."""
-        source = """
-            import multiprocessing
-            def hold(size):
-                global held
-                held = bytearray(size)
-                return size
-            if __name__ == "__main__":
-                with multiprocessing.get_context("forkserver").Pool(2) as pool:
-                    print(pool.map(hold, [1_000_000] * 8))
-        """
-        self.assert_same(self.write("program.py", source))
+        self.assert_same(self.write("program.py", POOL.replace("METHOD", "forkserver")))
         workers = [one for one in self.children() if one.by == "fork"]
         self.assertEqual({one.name for one in workers}, {"ForkServerPoolWorker-1", "ForkServerPoolWorker-2"})
         self.assert_terminated(workers)

@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import ClassVar
 
@@ -29,7 +30,7 @@ class DebuggerError(OSError):
     """The debugger could not do it."""
 
 
-class Session:
+class Session(ABC):
     """A debugger that holds at most one process."""
 
     name: ClassVar[str]
@@ -88,17 +89,17 @@ class Session:
             self.output += data
         return self.output[start:end]
 
+    @abstractmethod
     def attach(self, pid: int) -> None:
         """Stop the process."""
-        raise NotImplementedError
 
+    @abstractmethod
     def detach(self) -> None:
         """Let the process go on."""
-        raise NotImplementedError
 
+    @abstractmethod
     def call(self, thread: int, address: int, *arguments: int) -> int:
         """Call a function in a thread, and return its result."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """End the debugger. It gets time to let go of the process before it is ended by force."""

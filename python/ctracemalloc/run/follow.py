@@ -278,8 +278,8 @@ def call_when_named(told: Callable[[str], None]) -> None:
     """
     process = getattr(sys.modules.get(NAMING_MODULES[0]), "_current_process", None)
     own: Any = type(process)
-    prop = getattr(own, "name", None)
-    if not isinstance(prop, property) or prop.fset is None:
+    attribute = getattr(own, "name", None)
+    if not isinstance(attribute, property) or attribute.fset is None:
         return
 
     def set_name(process: Any, name: str) -> None:
@@ -287,7 +287,7 @@ def call_when_named(told: Callable[[str], None]) -> None:
         process.name = name
         told(name)
 
-    process.__class__ = type(own.__name__, (own,), {"name": property(prop.fget, set_name)})
+    process.__class__ = type(own.__name__, (own,), {"name": property(attribute.fget, set_name)})
 
 
 def name_of_next() -> str | None:

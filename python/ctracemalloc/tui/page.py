@@ -5,6 +5,7 @@ A page is asked for its lines when it has changed, with the size of the terminal
 character, or the name of a key that has none ("up", "enter").
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
@@ -28,8 +29,8 @@ Span: TypeAlias = tuple[str, str]  # text, role
 Line: TypeAlias = list[Span]
 
 
-class Page:
-    """A page that shows nothing and takes no keys."""
+class Page(ABC):
+    """A page that takes no keys."""
 
     done = False  # the view closes
     following: "Page | None" = None  # the page that takes this one's place
@@ -42,8 +43,9 @@ class Page:
         """Has the page changed?"""
         return False
 
+    @abstractmethod
     def lines(self, width: int, height: int) -> list[Line]:
-        raise NotImplementedError
+        """What is shown, at most `height` lines."""
 
     def press(self, key: str) -> bool:
         """Has the page changed?"""
