@@ -1,0 +1,352 @@
+/**
+ * The flame graph's canvas: what is painted when, and what the mouse and the keys do on it.
+ *
+ * Model: the canvas is as large as its window and stays in it; a spacer behind it has the height of all rows and scrolls. A new
+ * view is laid out at once; painting waits for the next frame, so that many changes paint once. The selection and the zoom are
+ * in the page's state, and what is under the mouse is only here.
+ */
+
+import { colourByOrigin, colourOfChange, DARK, LIGHT, NEUTRAL, type Palette } from "../draw/colours.ts";
+import { changeText, labelOf, nameOf, placeOf } from "../draw/labels.ts";
+import { indexAt, type Layout, layoutOf, REST, type Row } from "../draw/layout.ts";
+import { FONT, type Picture, paint, ROW_HEIGHT, rowAt, topOfRow } from "../draw/paint.ts";
+import { svgOf } from "../draw/svg.ts";
+import { formatAmount, MEASURE_WORDS } from "../model/figures.ts";
+import { formatPercent } from "../text/format.ts";
+import { download, element } from "./dom.ts";
+import type { View } from "./work.ts";
+
+export interface CanvasEvents {
+    select(box: number): void;
+    zoom(box: number): void;
+}
+
+const LARGEST = 16384; // pixels of a PNG's side: browsers make no larger canvas
+
+export class FlameCanvas {
+    readonly element: HTMLElement;
+    readonly canvas: HTMLCanvasElement;
+    private readonly spacer: HTMLElement;
+    private readonly tip: HTMLElement;
+    private view: View | null = null;
+    private layout: Layout = { rows: [], zoom: 0, above: 0, boxes: 0 };
+    private zoom = 0;
+    private selected = -1;
+    private pointed = -1;
+    private width = 0;
+    private waiting = false;
+    private labels = new Map<number, string>();
+    private drawn: unknown[] = []; // what the layout was made for
+
+    constructor(private readonly events: CanvasEvents) {
+        this.canvas = element("canvas", {
+            id: "flame",
+            attributes: { tabindex: "0", role: "application", "aria-describedby": "flame-help" },
+        });
+        this.spacer = element("div", { class: "spacer" }, this.canvas);
+        this.tip = element("div", { class: "tip", attributes: { "aria-hidden": "true" } });
+        this.tip.hidden = true;
+        this.element = element("div", { class: "scroller" }, this.spacer);
+        document.body.append(this.tip);
+        this.listen();
+    }
+
+    private listen(): void {
+        const { canvas } = this;
+        canvas.addEventListener("mousemove", (event) => this.point(event));
+        canvas.addEventListener("mouseleave", () => this.leave());
+        canvas.addEventListener("click", (event) => this.click(event));
+        this.element.addEventListener("scroll", () => {
+            this.leave();
+            this.ask();
+        });
+        new ResizeObserver(() => this.resize()).observe(this.element);
+    }
+
+    show(view: View, zoom: number, selected: number): void {
+        const { graph, state, byChange, search, compared } = view;
+        const moved = this.zoom !== zoom || this.selected !== selected || this.view?.graph !== graph;
+        if (this.view?.graph !== graph) {
+            this.labels = new Map();
+        }
+        this.view = view;
+        this.zoom = zoom;
+        this.selected = selected;
+        const needs = [graph, zoom, this.element.clientWidth, state.fromBottom];
+        if (needs.some((need, i) => need !== this.drawn[i])) {
+            this.drawn = needs;
+            this.lay();
+        }
+        const colours = byChange ? "colours say what changed" : "colours say whose code it is";
+        const words = `${MEASURE_WORDS[view.selection.measure]}${compared ? ", compared" : ""}`;
+        this.canvas.setAttribute(
+            "aria-label",
+            `Flame graph, ${words}; ${colours}.${search.matches === null ? "" : " Found boxes are outlined."} ${this.describe(selected < 0 ? zoom : selected)}`,
+        );
+        this.canvas.dataset["found"] = search.matches === null ? "" : String(this.countFound());
+        if (moved) {
+            this.reveal(selected < 0 ? zoom : selected);
+        }
+        this.ask();
+    }
+
+    private lay(): void {
+        const view = this.view!;
+        this.width = this.element.clientWidth;
+        this.layout = layoutOf(view.graph, this.zoom, this.width);
+        const height = this.layout.rows.length * ROW_HEIGHT;
+        this.spacer.style.height = `${height}px`;
+        this.canvas.dataset["boxes"] = String(this.layout.boxes);
+        this.pointed = -1;
+        this.tip.hidden = true;
+    }
+
+    private resize(): void {
+        if (this.view !== null && this.element.clientWidth !== this.width && this.element.clientWidth > 0) {
+            this.lay();
+        }
+        this.ask();
+    }
+
+    private ask(): void {
+        if (!this.waiting) {
+            this.waiting = true;
+            requestAnimationFrame(() => {
+                this.waiting = false;
+                this.paint();
+            });
+        }
+    }
+
+    /** Paint again, for another palette. */
+    repaint(): void {
+        this.ask();
+    }
+
+    private paint(): void {
+        const height = this.element.clientHeight;
+        const context = this.canvas.getContext("2d");
+        if (this.view === null || context === null || height === 0) {
+            return;
+        }
+        const scale = window.devicePixelRatio || 1;
+        this.canvas.width = Math.round(this.width * scale);
+        this.canvas.height = Math.round(height * scale);
+        this.canvas.style.width = `${this.width}px`;
+        this.canvas.style.height = `${height}px`;
+        context.setTransform(scale, 0, 0, scale, 0, 0);
+        const from = this.element.scrollTop;
+        paint(context, this.picture(), from, from + height);
+        this.canvas.dataset["paints"] = String(Number(this.canvas.dataset["paints"] ?? 0) + 1);
+        document.documentElement.dataset["painted"] ??= String(performance.now());
+    }
+
+    private picture(): Picture {
+        const { graph, byChange, search, state, compared } = this.view!;
+        const { nodes } = search;
+        return {
+            layout: this.layout,
+            palette: paletteOf(),
+            colour: byChange
+                ? (box) => (box === 0 && !compared ? NEUTRAL : colourOfChange(graph.before(box), graph.after(box)))
+                : (box) => colourByOrigin(graph, box),
+            label: (box) => this.label(box),
+            isFound: search.matches === null ? null : (box) => nodes[graph.node(box)] === 1,
+            selected: this.selected,
+            pointed: this.pointed,
+            fromBottom: state.fromBottom,
+            rows: this.layout.rows.length,
+        };
+    }
+
+    private label(box: number): string {
+        let label = this.labels.get(box);
+        if (label === undefined) {
+            label = labelOf(this.view!.graph, box);
+            this.labels.set(box, label);
+        }
+        return label;
+    }
+
+    private countFound(): number {
+        const { graph, search } = this.view!;
+        let found = 0;
+        for (const row of this.layout.rows) {
+            for (const box of row.box) {
+                found += box !== REST && search.nodes[graph.node(box)] === 1 ? 1 : 0;
+            }
+        }
+        return found;
+    }
+
+    /** One line about a box. */
+    describe(box: number): string {
+        const { graph, selection } = this.view!;
+        const parts = [nameOf(graph, box), placeOf(graph, box), formatAmount(graph.width(box), selection.unit)];
+        return [...parts, formatPercent(graph.width(box), graph.width(0)), changeText(graph, box)]
+            .filter((part) => part !== "")
+            .join(", ");
+    }
+
+    // --- the mouse ---
+
+    private boxAt(event: MouseEvent): number {
+        const area = this.canvas.getBoundingClientRect();
+        const picture = { fromBottom: this.view?.state.fromBottom ?? false, rows: this.layout.rows.length };
+        const row = this.layout.rows[rowAt(picture, event.clientY - area.top + this.element.scrollTop)];
+        const index = indexAt(row, event.clientX - area.left);
+        return index < 0 ? REST : row!.box[index]!;
+    }
+
+    private point(event: MouseEvent): void {
+        const box = this.boxAt(event);
+        if (box !== this.pointed) {
+            this.pointed = box;
+            this.tip.hidden = box === REST;
+            this.canvas.style.cursor = box === REST ? "default" : "pointer";
+            if (box !== REST) {
+                this.fillTip(box);
+            }
+            this.ask();
+        }
+        const left = Math.min(event.clientX + 14, window.innerWidth - this.tip.offsetWidth - 8);
+        const below = event.clientY + 18 + this.tip.offsetHeight < window.innerHeight;
+        const top = below ? event.clientY + 18 : event.clientY - this.tip.offsetHeight - 10;
+        this.tip.style.transform = `translate(${Math.max(4, left)}px, ${Math.max(4, top)}px)`;
+    }
+
+    private fillTip(box: number): void {
+        const { graph, selection, dataset } = this.view!;
+        const { unit, measure, after } = selection;
+        const own = graph.own(box, after, measure, unit);
+        const total = graph.width(box);
+        const figures = [
+            `${formatAmount(total, unit)} (${formatPercent(total, graph.width(0))})`,
+            `own ${formatAmount(own, unit)}`,
+            changeText(graph, box),
+            dataset.meta.estimated ? "estimated" : "",
+        ];
+        this.tip.replaceChildren(
+            element("strong", {}, nameOf(graph, box)),
+            element("div", { class: "path" }, placeOf(graph, box)),
+            element("div", {}, figures.filter((text) => text !== "").join(", ")),
+        );
+    }
+
+    private leave(): void {
+        this.tip.hidden = true;
+        if (this.pointed !== -1) {
+            this.pointed = -1;
+            this.ask();
+        }
+    }
+
+    private click(event: MouseEvent): void {
+        const box = this.boxAt(event);
+        if (box !== REST) {
+            this.events.zoom(box);
+        }
+    }
+
+    // --- moving the selection ---
+
+    /** Where a box is painted: its row and its index there. null: it is not. */
+    private whereIs(box: number): { depth: number; index: number } | null {
+        for (let depth = 0; depth < this.layout.rows.length; depth++) {
+            const index = this.layout.rows[depth]!.box.indexOf(box);
+            if (index >= 0) {
+                return { depth, index };
+            }
+        }
+        return null;
+    }
+
+    /** Select the next box to the left (-1) or right (1). */
+    moveAcross(step: number): void {
+        const place = this.whereIs(this.selected);
+        if (place === null) {
+            this.events.select(this.zoom);
+            return;
+        }
+        const row: Row = this.layout.rows[place.depth]!;
+        const next = row.box[place.index + step];
+        if (next !== undefined && next !== REST) {
+            this.events.select(next);
+        }
+    }
+
+    /** Select the widest child (1) or the parent (-1); arrows go by what is seen. */
+    moveDown(step: number): void {
+        const { graph, state } = this.view!;
+        const outwards = state.fromBottom ? -step : step;
+        if (this.selected < 0 || this.whereIs(this.selected) === null) {
+            this.events.select(this.zoom);
+        } else if (outwards < 0) {
+            this.events.select(graph.parent(this.selected));
+        } else if (graph.children(this.selected).length > 0) {
+            this.events.select(graph.children(this.selected)[0]!);
+        }
+    }
+
+    /** Select the next box that the search found, row by row. */
+    moveToFound(step: number): void {
+        const { graph, search } = this.view!;
+        const boxes = this.layout.rows.flatMap((row) => row.box.filter((box) => search.nodes[graph.node(box)] === 1));
+        if (boxes.length > 0) {
+            const at = boxes.indexOf(this.selected);
+            const next = at < 0 ? (step > 0 ? 0 : boxes.length - 1) : (at + step + boxes.length) % boxes.length;
+            this.events.select(boxes[next]!);
+        }
+    }
+
+    /** Scroll to the row of a box. */
+    private reveal(box: number): void {
+        const place = this.whereIs(box);
+        if (place === null) {
+            return;
+        }
+        const picture = { fromBottom: this.view!.state.fromBottom, rows: this.layout.rows.length };
+        const top = topOfRow(picture, place.depth);
+        const { scrollTop, clientHeight } = this.element;
+        if (top < scrollTop || top + ROW_HEIGHT > scrollTop + clientHeight) {
+            this.element.scrollTop = Math.max(0, top - (picture.fromBottom ? clientHeight - 2 * ROW_HEIGHT : ROW_HEIGHT));
+        }
+    }
+
+    // --- files ---
+
+    saveSvg(name: string, title: string): void {
+        const context = this.canvas.getContext("2d")!;
+        context.font = FONT;
+        const text = svgOf(this.unpointed(), this.width, context.measureText("0").width, title);
+        download(new Blob([text], { type: "image/svg+xml" }), `${name}.svg`);
+    }
+
+    savePng(name: string): void {
+        const scale = Math.min(2, LARGEST / this.width);
+        const rows = Math.min(this.layout.rows.length, Math.floor(LARGEST / scale / ROW_HEIGHT));
+        const copy = element("canvas");
+        copy.width = Math.round(this.width * scale);
+        copy.height = Math.round(rows * ROW_HEIGHT * scale);
+        const context = copy.getContext("2d")!;
+        context.scale(scale, scale);
+        context.fillStyle = paletteOf().background;
+        context.fillRect(0, 0, this.width, rows * ROW_HEIGHT);
+        const first = this.view!.state.fromBottom ? (this.layout.rows.length - rows) * ROW_HEIGHT : 0;
+        paint(context, this.unpointed(), first, first + rows * ROW_HEIGHT);
+        copy.toBlob((blob) => blob && download(blob, `${name}.png`), "image/png");
+    }
+
+    private unpointed(): Picture {
+        return { ...this.picture(), pointed: -1, selected: -1 };
+    }
+}
+
+export function isDark(): boolean {
+    const theme = document.documentElement.dataset["theme"];
+    return theme === "dark" || (theme !== "light" && window.matchMedia("(prefers-color-scheme: dark)").matches);
+}
+
+export function paletteOf(): Palette {
+    return isDark() ? DARK : LIGHT;
+}

@@ -1,0 +1,234 @@
+/**
+ * The section with source files: each line with the bytes that it allocated.
+ *
+ * Model: the figures of a line are those of its row in `Sums` (file and line). Files are in the order of their own bytes. The
+ * colour behind a figure is its share of the file's largest line, in steps; the figure itself is always there.
+ */
+
+import type { SourceFile } from "../data/head.ts";
+import { formatFigure, MEASURE_WORDS, type Measure, measuresOf } from "../model/figures.ts";
+import { sumsOf } from "../model/sums.ts";
+import { counted, formatPercent } from "../text/format.ts";
+import { shown, shownSource } from "../text/names.ts";
+import { button, checkbox, element } from "./dom.ts";
+import type { Panel, Update } from "./panel.ts";
+import { measureControls } from "./toolbar.ts";
+import type { View } from "./work.ts";
+
+const HEAT = 5; // steps
+
+interface FileFigures {
+    source: SourceFile;
+    name: string;
+    own: number;
+}
+
+/** The figures of a file's lines, of one measure. */
+interface LineFigures {
+    measure: Measure;
+    byLine: Map<number, number>;
+    most: number;
+}
+
+export class Source implements Panel {
+    readonly element: HTMLElement;
+    private readonly measures;
+    private readonly totals;
+    private readonly only;
+    private readonly files = element("ul", { class: "files" });
+    private readonly code = element("div", { class: "code" });
+    private drawn = "";
+
+    constructor(private readonly update: Update) {
+        this.measures = measureControls(update);
+        this.totals = checkbox(
+            "Totals",
+            (on) => update({ lineTotals: on }),
+            "Also the blocks that were allocated in calls from the line",
+        );
+        this.only = checkbox("Hide lines without memory", (on) => update({ onlyMemory: on }));
+        this.element = element(
+            "section",
+            { class: "source", attributes: { "aria-labelledby": "source-name" } },
+            element("h2", { id: "source-name", class: "unseen" }, "Source"),
+            element("div", { class: "toolbar" }, ...this.measures.elements, this.totals.label, this.only.label),
+            element(
+                "div",
+                { class: "sides" },
+                element("nav", { attributes: { "aria-label": "Files" } }, this.files),
+                this.code,
+            ),
+        );
+    }
+
+    show(view: View): void {
+        const { state, dataset } = view;
+        this.measures.show(view);
+        this.totals.show(state.lineTotals);
+        this.only.show(state.onlyMemory);
+        if (dataset.meta.sources.length === 0) {
+            const why = dataset.meta.no_source || "This page was made without the source of the program.";
+            this.files.replaceChildren();
+            this.code.replaceChildren(element("p", { class: "empty" }, why));
+            return;
+        }
+        const files = filesOf(view);
+        const current = files.find(({ source }) => source.file === state.file) ?? files[0]!;
+        this.showFiles(view, files, current);
+        this.showCode(view, current);
+    }
+
+    private showFiles({ selection }: View, files: readonly FileFigures[], current: FileFigures): void {
+        const items = files.map((file) => {
+            const press = button("", () => this.update({ file: file.source.file, line: 0 }, true), { class: "file" });
+            press.append(
+                element("span", { class: "name" }, lastPart(file.name)),
+                element("span", { class: "number" }, formatFigure(file.own, selection.unit)),
+                element("span", { class: "path" }, file.name),
+            );
+            if (file === current) {
+                press.setAttribute("aria-current", "true");
+            }
+            return element("li", {}, press);
+        });
+        this.files.replaceChildren(...items);
+    }
+
+    private showCode(view: View, file: FileFigures): void {
+        const { state, selection } = view;
+        const needs = JSON.stringify([state.dataset, file.source.file, selection, state.lineTotals, state.onlyMemory]);
+        if (needs !== this.drawn) {
+            this.drawn = needs;
+            this.code.replaceChildren(...codeOf(view, file));
+        }
+        this.goTo(state.line);
+    }
+
+    private goTo(line: number): void {
+        this.code.querySelector(".current")?.classList.remove("current");
+        const row = line > 0 ? this.code.querySelector<HTMLElement>(`[data-line="${line}"]`) : null;
+        if (row !== null) {
+            row.classList.add("current");
+            const window = row.closest<HTMLElement>(".wide")!;
+            window.scrollTop = row.offsetTop - window.offsetTop - window.clientHeight / 2;
+        }
+    }
+}
+
+function lastPart(path: string): string {
+    return path.slice(path.lastIndexOf("/") + 1) || path;
+}
+
+function filesOf(view: View): FileFigures[] {
+    const { dataset, selection } = view;
+    const { after, measure, unit } = selection;
+    const sums = sumsOf(dataset);
+    const { rowOf, sample } = sums.rows("file");
+    const own = sums.column("file", "own", after, measure, unit);
+    const ownOfFile = new Map<number, number>();
+    sample.forEach((frame, row) => {
+        if (row > 0) {
+            ownOfFile.set(dataset.functionFile[dataset.frameFunction[frame]!]!, own[rowOf[frame]!]!);
+        }
+    });
+    const files = dataset.meta.sources.map((source) => ({
+        source,
+        name: shown(dataset.string(dataset.fileName[source.file]!)),
+        own: ownOfFile.get(source.file) ?? 0,
+    }));
+    return files.sort((a, b) => b.own - a.own || (a.name < b.name ? -1 : 1));
+}
+
+function codeOf(view: View, file: FileFigures): HTMLElement[] {
+    const { dataset, selection, state } = view;
+    const shownMeasures = measuresOf(dataset.meta).filter(
+        (measure) => measure === "live" || measure === "peak" || measure === selection.measure,
+    );
+    const columns = shownMeasures.map((measure) => lineFigures(view, file.source.file, measure));
+    const lines = file.source.text.split("\n");
+    if (lines.at(-1) === "") {
+        lines.pop();
+    }
+    const head = element(
+        "tr",
+        {},
+        ...shownMeasures.map((measure) =>
+            element("th", { class: "number", attributes: { scope: "col" } }, MEASURE_WORDS[measure]),
+        ),
+        element("th", { class: "number", attributes: { scope: "col" } }, "line"),
+        element("th", { attributes: { scope: "col" } }, state.lineTotals ? "source (totals)" : "source (own)"),
+    );
+    const rows: HTMLElement[] = [];
+    let hidden = 0;
+    const close = () => {
+        if (hidden > 0) {
+            const cell = element("td", { attributes: { colspan: String(columns.length + 2) } }, counted(hidden, "line"));
+            rows.push(element("tr", { class: "gap" }, cell));
+        }
+        hidden = 0;
+    };
+    lines.forEach((text, index) => {
+        const line = index + 1;
+        if (state.onlyMemory && line !== state.line && columns.every(({ byLine }) => !byLine.get(line))) {
+            hidden++;
+            return;
+        }
+        close();
+        rows.push(lineRow(view, columns, line, text));
+    });
+    close();
+    return [
+        element("h3", {}, file.name),
+        ...noteOf(view, file, columns, lines.length),
+        element(
+            "div",
+            { class: "wide", attributes: { tabindex: "0", role: "region", "aria-label": file.name } },
+            element("table", { class: "lines" }, element("thead", {}, head), element("tbody", {}, ...rows)),
+        ),
+    ];
+}
+
+function noteOf({ selection }: View, { source }: FileFigures, columns: readonly LineFigures[], lines: number): HTMLElement[] {
+    const notes = source.note === "" ? [] : [`Note: ${source.note}.`];
+    const beyond = columns[0]!.byLine;
+    const lost = [...beyond].filter(([line]) => line < 1 || line > lines).reduce((sum, [, figure]) => sum + figure, 0);
+    if (lost > 0) {
+        notes.push(`${formatFigure(lost, selection.unit)} at lines that this text does not have.`);
+    }
+    return notes.map((note) => element("p", { class: "note" }, note));
+}
+
+function lineFigures(view: View, file: number, measure: Measure): LineFigures {
+    const { dataset, selection, state } = view;
+    const sums = sumsOf(dataset);
+    const { sample } = sums.rows("line");
+    const column = sums.column("line", state.lineTotals ? "total" : "own", selection.after, measure, selection.unit);
+    const byLine = new Map<number, number>();
+    for (let row = 1; row < sample.length; row++) {
+        const frame = sample[row]!;
+        if (column[row]! !== 0 && dataset.functionFile[dataset.frameFunction[frame]!] === file) {
+            byLine.set(dataset.frameLine[frame]!, column[row]!);
+        }
+    }
+    return { measure, byLine, most: Math.max(0, ...byLine.values()) };
+}
+
+function lineRow(view: View, columns: readonly LineFigures[], line: number, text: string): HTMLElement {
+    const cells = columns.map(({ measure, byLine, most }) => {
+        const figure = byLine.get(line) ?? 0;
+        const cell = element("td", { class: "number", attributes: { "data-measure": measure } });
+        if (figure !== 0) {
+            cell.textContent = formatFigure(figure, view.selection.unit);
+            cell.dataset["heat"] = String(Math.max(1, Math.ceil((HEAT * figure) / most)));
+            cell.title = `${formatPercent(figure, view.graph.total(0, view.selection.after, measure, view.selection.unit))} of everything`;
+        }
+        return cell;
+    });
+    return element(
+        "tr",
+        { attributes: { "data-line": String(line) } },
+        ...cells,
+        element("td", { class: "number line" }, String(line)),
+        element("td", { class: "text" }, shownSource(text)),
+    );
+}

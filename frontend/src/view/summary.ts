@@ -1,0 +1,81 @@
+/** The section with facts: the program, its totals in each state, and what was merged. */
+
+import { formatFigure, isCompared } from "../model/figures.ts";
+import { formatClock } from "../text/format.ts";
+import { shown } from "../text/names.ts";
+import { element } from "./dom.ts";
+import type { Panel } from "./panel.ts";
+import type { View } from "./work.ts";
+
+const TOTALS: readonly [string, "size" | "count", string][] = [
+    ["size", "size", "live"],
+    ["count", "count", "live blocks"],
+    ["peak_size", "size", "live at the peak"],
+    ["peak_count", "count", "blocks at the peak"],
+    ["allocated_size", "size", "ever allocated"],
+    ["allocated_count", "count", "blocks ever allocated"],
+];
+const MOST = 200; // rows
+
+export class Summary implements Panel {
+    readonly element = element("section", { class: "summary", attributes: { "aria-labelledby": "summary-name" } });
+
+    show(view: View): void {
+        const { meta } = view.dataset;
+        const facts = meta.facts.flatMap(([name, text]) => [element("dt", {}, shown(name)), element("dd", {}, shown(text))]);
+        this.element.replaceChildren(
+            element("h2", { id: "summary-name" }, "Summary"),
+            element("dl", { class: "facts" }, ...facts),
+            element("h3", {}, "Totals"),
+            element("div", { class: "wide" }, totalsTable(view)),
+            element("p", { class: "notes" }, baseNote(view)),
+        );
+    }
+}
+
+function totalsTable({ dataset }: View): HTMLElement {
+    const { states } = dataset.meta;
+    const known = TOTALS.filter(([name]) => states.some(({ totals }) => totals[name] != null));
+    const hasTimes = states.some(({ time }) => time !== null);
+    const head = (words: string) => element("th", { class: "number", attributes: { scope: "col" } }, words);
+    const rows = states.slice(0, MOST).map(({ label, time, totals }) =>
+        element(
+            "tr",
+            {},
+            element("th", { attributes: { scope: "row" } }, shown(label) || "total"),
+            hasTimes ? element("td", { class: "number" }, time === null ? "" : formatClock(time)) : null,
+            ...known.map(([name, unit]) => {
+                const figure = totals[name] ?? null;
+                const attributes = { "data-total": name };
+                return element(
+                    "td",
+                    { class: "number", attributes },
+                    figure === null ? "not known" : formatFigure(figure, unit),
+                );
+            }),
+        ),
+    );
+    return element(
+        "table",
+        { class: "rows" },
+        element(
+            "thead",
+            {},
+            element("tr", {}, element("td"), hasTimes ? head("time") : null, ...known.map(([, , words]) => head(words))),
+        ),
+        element("tbody", {}, ...rows),
+    );
+}
+
+function baseNote({ dataset, selection }: View): string {
+    const { is_diff, states, peak_known, churn_known } = dataset.meta;
+    const notes = [
+        is_diff && isCompared(selection)
+            ? `The base is ${shown(states[0]!.label)}; the newer one is ${shown(states[1]!.label)}.`
+            : "",
+        states.length > MOST ? `The first ${MOST} of ${states.length} states are shown.` : "",
+        peak_known ? "" : "What was live at the peak is not known.",
+        churn_known ? "" : "What was allocated and freed again is not known.",
+    ];
+    return notes.filter((note) => note !== "").join(" ");
+}

@@ -1,0 +1,134 @@
+/**
+ * The controls of the graph: what is measured, how frames are merged, and the search.
+ *
+ * Model: a control shows a value of the state and asks for another one; it keeps nothing. Controls without a choice are hidden.
+ */
+
+import { MEASURE_WORDS, type Measure, measuresOf, type Shows, type Unit } from "../model/figures.ts";
+import type { MergeBy } from "../model/merged.ts";
+import { checkbox, choice, element } from "./dom.ts";
+import type { Panel, Update } from "./panel.ts";
+import type { Colour } from "./state.ts";
+import type { View } from "./work.ts";
+
+export function measureControls(update: Update): { elements: HTMLElement[]; show(view: View): void } {
+    const measure = choice<Measure>("Memory", (value) => update({ measure: value }));
+    const unit = choice<Unit>("In", (value) => update({ unit: value }));
+    return {
+        elements: [measure.label, unit.label],
+        show({ state, dataset }) {
+            measure.show(
+                measuresOf(dataset.meta).map((name) => [name, MEASURE_WORDS[name]]),
+                state.measure,
+            );
+            unit.show(
+                [
+                    ["size", "bytes"],
+                    ["count", "blocks"],
+                ],
+                state.unit,
+            );
+        },
+    };
+}
+
+export function graphControls(update: Update): Panel {
+    const measures = measureControls(update);
+    const by = choice<MergeBy>("Boxes", (value) => update({ by: value }));
+    const shows = choice<Shows>("Widths", (value) => update({ shows: value, zoom: "0", selected: "" }));
+    const colour = choice<Colour>("Colours", (value) => update({ colour: value }));
+    const own = checkbox(
+        "Own code first",
+        (on) => update({ ownFirst: on ? "on" : "off" }),
+        "Runs of frames that are not the program's own are one box, named after the package (o)",
+    );
+    const inverted = checkbox(
+        "Inverted",
+        (on) => update({ inverted: on, zoom: "0", selected: "" }),
+        "What allocates comes first, before its callers (i)",
+    );
+    const bottom = checkbox("Root at the bottom", (on) => update({ fromBottom: on }), "Flames instead of icicles (f)");
+    const controls = [...measures.elements, by.label, shows.label, colour.label, own.label, inverted.label, bottom.label];
+    const bar = element("div", { class: "toolbar", attributes: { role: "group", "aria-label": "View" } }, ...controls);
+    return {
+        element: bar,
+        show(view) {
+            const { state, compared, byChange } = view;
+            measures.show(view);
+            by.show(
+                [
+                    ["function", "by function"],
+                    ["line", "by line"],
+                ],
+                state.by,
+            );
+            shows.show(compared ? showsWords(view) : [["newer", ""]], state.shows);
+            colour.show(
+                compared
+                    ? [
+                          ["origin", "by package"],
+                          ["change", "by change"],
+                      ]
+                    : [["origin", ""]],
+                byChange ? "change" : "origin",
+            );
+            own.show(view.ownFirst, view.hasOwn);
+            inverted.show(state.inverted);
+            bottom.show(state.fromBottom);
+        },
+    };
+}
+
+function showsWords({ dataset }: View): [Shows, string][] {
+    const isDiff = dataset.meta.is_diff;
+    return [
+        ["newer", isDiff ? "the newer one" : "end of the range"],
+        ["grown", "only what grew"],
+        ["gone", "what has gone"],
+    ];
+}
+
+export interface SearchField extends Panel {
+    focus(): void;
+}
+
+export function searchField(update: Update, leave: () => void): SearchField {
+    const input = element("input", {
+        id: "search",
+        attributes: {
+            type: "search",
+            placeholder: "part of a name, or /regular expression/",
+            autocomplete: "off",
+            spellcheck: "false",
+            "aria-describedby": "search-result",
+            "aria-keyshortcuts": "/",
+        },
+        on: {
+            input: () => update({ query: input.value }),
+            keydown: (event) => {
+                if (event.key === "Escape" || event.key === "Enter") {
+                    if (event.key === "Escape" && input.value !== "") {
+                        input.value = "";
+                        update({ query: "" });
+                    } else {
+                        leave();
+                    }
+                    event.preventDefault();
+                }
+                event.stopPropagation();
+            },
+        },
+    });
+    return {
+        element: element("label", { class: "field search" }, element("span", {}, "Search"), input),
+        focus() {
+            input.focus();
+            input.select();
+        },
+        show({ state }) {
+            if (document.activeElement !== input && input.value !== state.query) {
+                input.value = state.query;
+            }
+        },
+    };
+}
