@@ -29,7 +29,7 @@ bin=$PWD/$home/node_modules/.bin
 
 rm -rf "$home/test" "$home/out"
 "$bin/esbuild" frontend/test/*.test.ts --bundle --platform=node --format=esm --out-extension:.js=.mjs --outdir="$home/test" --log-level=warning
-node --test "$home/test"
+node --test --test-reporter=spec "$home"/test/*.mjs
 
 "$bin/esbuild" frontend/src/main.ts --bundle --format=iife --target=es2022 --minify --legal-comments=none \
     --outfile="$home/out/app.js" --log-level=warning

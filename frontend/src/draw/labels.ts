@@ -88,11 +88,11 @@ export function changeText(graph: Graph, box: number): string {
         : `${word === "new" ? "new " : ""}${formatFigure(after - before, graph.selection.unit, true)}`;
 }
 
-/** The text on a box: what comes first survives in a narrow box. */
-export function labelOf(graph: Graph, box: number): string {
+/** The text on a box: what comes first survives in a narrow box. withChange: it is coloured by its change. */
+export function labelOf(graph: Graph, box: number, withChange: boolean): string {
     const place = shortPath(placeOf(graph, box));
-    const change = changeText(graph, box);
-    return [sign(graph, box) + nameOf(graph, box), change, place].filter((part) => part !== "").join("  ");
+    const parts = withChange ? [sign(graph, box) + nameOf(graph, box), changeText(graph, box)] : [nameOf(graph, box)];
+    return [...parts, place].filter((part) => part !== "").join("  ");
 }
 
 function sign(graph: Graph, box: number): string {

@@ -104,8 +104,8 @@ export class CallGraph implements Graph {
     }
 
     find(address: string): number {
-        const [node] = parseAddress(address, this.tree.nodeOf.length);
-        const box = this.tree.nodeOf[node]!;
+        const [node, depth] = parseAddress(address, this.tree.nodeOf.length);
+        const box = depth === 0 ? this.tree.nodeOf[node]! : 0; // with a depth it is of an inverted graph
         return pathTo(this, box).every((above) => above === 0 || this.width(above) > 0) ? box : 0;
     }
 

@@ -2,7 +2,7 @@
  * Which frames a search finds, and how much memory they stand for.
  *
  * Model: a search is a part of a name, or a regular expression between slashes; capital letters do not matter. A frame is found
- * by its function, its file and line, its module or its package. The share is of blocks, each once: a block counts if any frame
+ * by its function, its file and line, its module or its package; ^ and $ are the ends of each. The share is of blocks, each once: a block counts if any frame
  * of its traceback that is shown was found, however many there are.
  */
 
@@ -17,9 +17,9 @@ export const SMALLER = "smaller";
 
 /** null: no search. Throws a SyntaxError for a regular expression that is none. */
 export function matcherOf(query: string): Matcher | null {
-    const expression = /^\/(.+)\/i?$/s.exec(query);
+    const expression = /^\/(.+)\/$/s.exec(query);
     if (expression !== null) {
-        const pattern = new RegExp(expression[1]!, "iu");
+        const pattern = new RegExp(expression[1]!, "imu");
         return (text) => pattern.test(text);
     }
     const wanted = query.toLowerCase();

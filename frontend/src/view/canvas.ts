@@ -66,7 +66,7 @@ export class FlameCanvas {
     show(view: View, zoom: number, selected: number): void {
         const { graph, state, byChange, search, compared } = view;
         const moved = this.zoom !== zoom || this.selected !== selected || this.view?.graph !== graph;
-        if (this.view?.graph !== graph) {
+        if (this.view?.graph !== graph || this.view.byChange !== byChange) {
             this.labels = new Map();
         }
         this.view = view;
@@ -162,7 +162,7 @@ export class FlameCanvas {
     private label(box: number): string {
         let label = this.labels.get(box);
         if (label === undefined) {
-            label = labelOf(this.view!.graph, box);
+            label = labelOf(this.view!.graph, box, this.view!.byChange);
             this.labels.set(box, label);
         }
         return label;
