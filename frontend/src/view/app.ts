@@ -108,7 +108,7 @@ export class App {
         return element(
             "header",
             {},
-            element("div", { class: "heading" }, element("h1", {}, shown(this.head.title)), this.chooser.label, this.theme),
+            element("div", { class: "heading" }, element("h1", {}, shown(this.head.title)), this.chooser.element, this.theme),
             this.detail,
             element("nav", { class: "tabs", attributes: { "aria-label": "Sections" } }, ...tabs),
         );

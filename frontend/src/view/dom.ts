@@ -49,18 +49,27 @@ export function button(text: string, onClick: () => void, options: { title?: str
     return element("button", { class: options.class ?? "", attributes, on: { click: onClick } }, text);
 }
 
+let numbered = 0;
+
+/** A caption before a control. */
+export function labelled(caption: string, control: HTMLElement): HTMLElement {
+    control.id ||= `control-${++numbered}`;
+    const label = element("label", { attributes: { for: control.id } }, caption);
+    return element("div", { class: "field" }, label, control);
+}
+
 export interface Choice<Value extends string> {
-    label: HTMLLabelElement;
+    element: HTMLElement;
     show(options: readonly [Value, string][], value: Value): void;
 }
 
 /** A labelled select. It is hidden while there is nothing to choose. */
 export function choice<Value extends string>(caption: string, onChange: (value: Value) => void): Choice<Value> {
     const select = element("select", { on: { change: () => onChange(select.value as Value) } });
-    const label = element("label", { class: "field" }, element("span", {}, caption), select);
+    const field = labelled(caption, select);
     let shown = "";
     return {
-        label,
+        element: field,
         show(options, value) {
             const text = JSON.stringify(options);
             if (text !== shown) {
@@ -70,13 +79,13 @@ export function choice<Value extends string>(caption: string, onChange: (value: 
                 );
             }
             select.value = value;
-            label.hidden = options.length < 2;
+            field.hidden = options.length < 2;
         },
     };
 }
 
 export interface Switch {
-    label: HTMLLabelElement;
+    element: HTMLElement;
     show(on: boolean, possible?: boolean): void;
 }
 
@@ -84,7 +93,7 @@ export function checkbox(caption: string, onChange: (on: boolean) => void, title
     const box = element("input", { attributes: { type: "checkbox" }, on: { change: () => onChange(box.checked) } });
     const label = element("label", { class: "check", attributes: title === "" ? {} : { title } }, box, caption);
     return {
-        label,
+        element: label,
         show(on, possible = true) {
             box.checked = on;
             label.hidden = !possible;

@@ -27,7 +27,7 @@ export class Flame implements Panel {
     private readonly detail: Detail;
     private readonly outline: Outline;
     private readonly crumbs = element("nav", { class: "crumbs", attributes: { "aria-label": "Zoom" } });
-    private readonly legend = element("ul", { class: "legend", attributes: { "aria-label": "Colours" } });
+    private readonly legend = element("ul", { class: "legend", attributes: { "aria-label": "What colours mean" } });
     private readonly result = element("p", { id: "search-result", class: "result", attributes: { role: "status" } });
     private readonly empty = element("p", { class: "empty", attributes: { role: "status" } });
     private readonly notes = element("p", { class: "notes" });
@@ -45,7 +45,7 @@ export class Flame implements Panel {
         this.canvas = new FlameCanvas(events);
         this.outline = new Outline(events);
         this.detail = new Detail(linkTo);
-        this.search = searchField(update, () => this.canvas.canvas.focus());
+        this.search = searchField(update, "search", () => this.canvas.canvas.focus());
         this.controls = graphControls(update);
         const buttons = [
             button("Reset zoom", () => update({ zoom: "0" }, true), { title: "Key 0 or Home" }),
@@ -79,7 +79,7 @@ export class Flame implements Panel {
         this.view = view;
         this.zoom = graph.find(state.zoom);
         this.selected = state.selected === "" ? -1 : graph.find(state.selected);
-        const isEmpty = graph.width(0) <= 0;
+        const isEmpty = graph.width(0) <= 0 || (state.shows !== "newer" && graph.children(0).length === 0);
         this.empty.hidden = !isEmpty;
         setText(this.empty, isEmpty ? whyEmpty(view) : "");
         this.canvas.element.classList.toggle("nothing", isEmpty);

@@ -41,7 +41,7 @@ export class Help {
             { class: "help", attributes: { "aria-labelledby": "help-name" } },
             element("h2", { id: "help-name" }, "Keys"),
             element("table", {}, element("tbody", {}, ...rows)),
-            letters.label,
+            letters.element,
             button("Close", () => this.element.close()),
         );
     }

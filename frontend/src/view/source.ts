@@ -51,7 +51,7 @@ export class Source implements Panel {
             "section",
             { class: "source", attributes: { "aria-labelledby": "source-name" } },
             element("h2", { id: "source-name", class: "unseen" }, "Source"),
-            element("div", { class: "toolbar" }, ...this.measures.elements, this.totals.label, this.only.label),
+            element("div", { class: "toolbar" }, ...this.measures.elements, this.totals.element, this.only.element),
             element(
                 "div",
                 { class: "sides" },

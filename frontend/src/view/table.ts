@@ -31,7 +31,7 @@ export class Table implements Panel {
     readonly search;
     private readonly measures;
     private readonly rowKey;
-    private readonly status = element("p", { class: "result", attributes: { role: "status" } });
+    private readonly status = element("p", { id: "filter-result", class: "result", attributes: { role: "status" } });
     private readonly table = element("table", { class: "rows" });
     private readonly more = element("p", {});
     private limit = STEP;
@@ -44,13 +44,12 @@ export class Table implements Panel {
     ) {
         this.measures = measureControls(update);
         this.rowKey = choice<RowKey>("Rows", (value) => update({ rows: value }));
-        this.search = searchField(update, () => this.table.querySelector("button")?.focus());
-        this.search.element.querySelector("input")!.id = "filter";
+        this.search = searchField(update, "filter", () => this.table.querySelector("button")?.focus());
         this.element = element(
             "section",
             { class: "table", attributes: { "aria-labelledby": "table-name" } },
             element("h2", { id: "table-name", class: "unseen" }, "Table"),
-            element("div", { class: "toolbar" }, this.rowKey.label, ...this.measures.elements),
+            element("div", { class: "toolbar" }, this.rowKey.element, ...this.measures.elements),
             element("div", { class: "searching" }, this.search.element, this.status),
             element("div", { class: "wide" }, this.table),
             this.more,

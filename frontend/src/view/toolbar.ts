@@ -6,7 +6,7 @@
 
 import { MEASURE_WORDS, type Measure, measuresOf, type Shows, type Unit } from "../model/figures.ts";
 import type { MergeBy } from "../model/merged.ts";
-import { checkbox, choice, element } from "./dom.ts";
+import { checkbox, choice, element, labelled } from "./dom.ts";
 import type { Panel, Update } from "./panel.ts";
 import type { Colour } from "./state.ts";
 import type { View } from "./work.ts";
@@ -15,7 +15,7 @@ export function measureControls(update: Update): { elements: HTMLElement[]; show
     const measure = choice<Measure>("Memory", (value) => update({ measure: value }));
     const unit = choice<Unit>("In", (value) => update({ unit: value }));
     return {
-        elements: [measure.label, unit.label],
+        elements: [measure.element, unit.element],
         show({ state, dataset }) {
             measure.show(
                 measuresOf(dataset.meta).map((name) => [name, MEASURE_WORDS[name]]),
@@ -48,7 +48,15 @@ export function graphControls(update: Update): Panel {
         "What allocates comes first, before its callers (i)",
     );
     const bottom = checkbox("Root at the bottom", (on) => update({ fromBottom: on }), "Flames instead of icicles (f)");
-    const controls = [...measures.elements, by.label, shows.label, colour.label, own.label, inverted.label, bottom.label];
+    const controls = [
+        ...measures.elements,
+        by.element,
+        shows.element,
+        colour.element,
+        own.element,
+        inverted.element,
+        bottom.element,
+    ];
     const bar = element("div", { class: "toolbar", attributes: { role: "group", "aria-label": "View" } }, ...controls);
     return {
         element: bar,
@@ -92,15 +100,16 @@ export interface SearchField extends Panel {
     focus(): void;
 }
 
-export function searchField(update: Update, leave: () => void): SearchField {
+/** id: of the input. leave: what Enter and Escape do at the end. */
+export function searchField(update: Update, id: string, leave: () => void): SearchField {
     const input = element("input", {
-        id: "search",
+        id,
         attributes: {
             type: "search",
             placeholder: "part of a name, or /regular expression/",
             autocomplete: "off",
             spellcheck: "false",
-            "aria-describedby": "search-result",
+            "aria-describedby": `${id}-result`,
             "aria-keyshortcuts": "/",
         },
         on: {
@@ -119,8 +128,10 @@ export function searchField(update: Update, leave: () => void): SearchField {
             },
         },
     });
+    const field = labelled("Search", input);
+    field.classList.add("search");
     return {
-        element: element("label", { class: "field search" }, element("span", {}, "Search"), input),
+        element: field,
         focus() {
             input.focus();
             input.select();

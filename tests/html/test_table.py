@@ -1,0 +1,141 @@
+"""The table, and the source of the program."""
+
+import unittest
+
+from browser import BrowserTest
+from example_pages import describe_shop, shop
+from page_writer import LIVE, Tree, dataset, page
+
+SHOP = page([shop()])
+HEADINGS = 9  # the name, and own and total figures of four measures
+
+
+class TableTest(BrowserTest):
+    def columns(self, view, *numbers):
+        return [tuple(row[number] for number in numbers) for row in self.rows(view)]
+
+    def test_functions_with_each_block_once(self):
+        view = self.open(SHOP, "#view=table")
+        self.assertEqual(
+            self.columns(view, 0, 1, 2),
+            [
+                ("array", "800 KiB", "800 KiB"),
+                ("decode", "48.0 KiB", "68.0 KiB"),
+                ("hook", "20.0 KiB", "28.0 KiB"),
+                ("fill_cart", "10.0 KiB", "78.0 KiB"),
+                ("main", "1024 B", "881 KiB"),
+                ("loads", "0 B", "68.0 KiB"),
+            ],
+        )
+        self.assertEqual(view.locator("thead th").count(), HEADINGS)
+
+    def test_other_rows(self):
+        view = self.open(SHOP, "#view=table")
+        for key, expected in (
+            ("package", [("numpy", "800 KiB", "800 KiB"), ("json", "48.0 KiB", "68.0 KiB"), ("shop", "31.0 KiB", "881 KiB")]),
+            (
+                "module",
+                [
+                    ("numpy.core", "800 KiB", "800 KiB"),
+                    ("json.decoder", "48.0 KiB", "68.0 KiB"),
+                    ("cart", "30.0 KiB", "78.0 KiB"),
+                    ("main", "1024 B", "881 KiB"),
+                    ("json", "0 B", "68.0 KiB"),
+                ],
+            ),
+        ):
+            self.control(view, "Rows").select_option(key)
+            with self.subTest(key):
+                self.assertEqual(self.columns(view, 0, 1, 2), expected)
+        self.control(view, "Rows").select_option("line")
+        self.assertEqual(view.locator("tbody .path").first.text_content(), "/srv/venv/lib/python3.13/site-packages/numpy/core.py:5")
+
+    def test_any_column_sorts(self):
+        view = self.open(SHOP, "#view=table")
+        view.get_by_role("button", name="live, total").click()
+        self.assertEqual(self.columns(view, 0)[:3], [("main",), ("array",), ("fill_cart",)])
+        self.assertEqual(view.get_attribute("[data-column='live.total']", "aria-sort"), "descending")
+        view.get_by_role("button", name="live, total").click()
+        self.assertEqual(self.columns(view, 2)[0], ("28.0 KiB",))
+        view.get_by_role("button", name="Function").click()
+        self.assertEqual(self.columns(view, 0)[0], ("array",))
+        self.assertEqual(view.evaluate("document.activeElement.textContent"), "Function ▲")
+        self.assertIn("sort=name", view.url)
+
+    def test_the_search_filters(self):
+        view = self.open(SHOP, "#view=table")
+        view.fill("#filter", "json")
+        self.assertEqual(self.columns(view, 0), [("decode",), ("loads",)])
+        self.assertEqual(view.text_content(".table .result"), "showing 2 of 2, filtered from 6")
+        view.fill("#filter", "/(/")
+        self.assertIn("no regular expression", view.text_content(".table .result"))
+
+    def test_rows_come_in_parts(self):
+        tree = describe_shop(Tree(LIVE))
+        for i in range(1234):
+            tree.add((("/srv/shop/main.py", f"f{i}", 1),), {"size": 2000 - i, "count": 1})
+        view = self.open(page([dataset(tree)]), "#view=table")
+        self.assertEqual(view.text_content(".table .result"), "showing 100 of 1,234")
+        view.get_by_role("button", name="Show 500 more").click()
+        self.assertEqual(view.text_content(".table .result"), "showing 600 of 1,234")
+        self.assertEqual(len(self.rows(view)), 600)
+
+    def test_a_row_is_found_in_the_graph(self):
+        view = self.open(SHOP, "#view=table")
+        view.get_by_role("button", name="decode", exact=True).click()
+        self.settled(view)
+        self.assertEqual((view.get_attribute("html", "data-shown"), view.input_value("#search")), ("0 flame", "decode"))
+        view.go_back()
+        view.wait_for_selector("html[data-shown='0 table']")
+
+
+class SourceTest(BrowserTest):
+    def lines(self, view):
+        """{line: (live, at the peak)} of the lines with memory."""
+        script = """rows => rows.map(row => [Number(row.dataset.line),
+            ...[...row.querySelectorAll("[data-measure]")].map(cell => cell.textContent)])"""
+        return {line: tuple(texts) for line, *texts in view.eval_on_selector_all("[data-line]", script) if any(texts)}
+
+    def test_lines_have_their_own_figures(self):
+        view = self.open(SHOP, "#view=source")
+        self.assertEqual(self.lines(view), {21: ("10.0 KiB", "10.0 KiB"), 40: ("20.0 KiB", "20.0 KiB")})
+        self.assertEqual(view.locator("[data-line]").count(), 60)
+        self.assertEqual(view.text_content("[data-line='21'] .text"), "line_21 = 21")
+
+    def test_and_their_totals(self):
+        view = self.open(SHOP, "#view=source")
+        self.control(view, "Totals").check()
+        self.assertEqual(self.lines(view), {21: ("78.0 KiB", "138 KiB"), 40: ("28.0 KiB", "28.0 KiB")})
+
+    def test_files_by_size_and_notes(self):
+        view = self.open(SHOP, "#view=source")
+        self.assertEqual(view.locator(".file .name").all_text_contents(), ["cart.py", "main.py"])
+        self.assertEqual(view.locator(".file .number").all_text_contents(), ["30.0 KiB", "1024 B"])
+        self.assertEqual(view.text_content(".note"), "Note: changed since the program ran.")
+        view.get_by_role("button", name="main.py").click()
+        self.assertEqual(self.lines(view), {10: ("1024 B", "1024 B")})
+
+    def test_lines_without_memory_are_hidden(self):
+        view = self.open(SHOP, "#view=source")
+        self.control(view, "Hide lines without memory").check()
+        self.assertEqual(view.locator(".lines tbody tr").all_text_contents()[0], "20 lines")
+        self.assertEqual(view.locator("[data-line]").count(), 2)
+
+    def test_links_lead_to_the_line(self):
+        view = self.open(SHOP, "#view=table&rows=line")
+        view.get_by_role("button", name="/srv/shop/cart.py:40").click()
+        self.assertEqual(view.get_attribute(".lines .current", "data-line"), "40")
+        view.go_back()
+        view.wait_for_selector("html[data-shown='0 table']")
+        view = self.open(SHOP, "#view=flame&by=line")
+        self.click_box(view, 2, 0.95)
+        view.locator(".detail .link").click()
+        self.assertEqual(view.get_attribute(".lines .current", "data-line"), "21")
+
+    def test_why_there_is_none(self):
+        view = self.open(page([shop(sources=[], no_source="the files are on another machine")]), "#view=source")
+        self.assertEqual(view.text_content(".source .empty"), "the files are on another machine")
+
+
+if __name__ == "__main__":
+    unittest.main()
