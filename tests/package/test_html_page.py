@@ -21,7 +21,6 @@ from ctracemalloc.model.graph import Least, graph_of
 from ctracemalloc.model.joined import by_id, by_name, joined_trees, parts_of
 from ctracemalloc.places.files import Paths
 from ctracemalloc.places.patterns import Patterns
-from ctracemalloc.render.html.document import SECTIONS
 from ctracemalloc.render.html.packing import planes_of
 from ctracemalloc.render.html.sources import looks_secret
 from history_support import snapshot_of_sites
@@ -247,7 +246,9 @@ class RecordingTest(PageTest):
                 grow()
                 time.sleep(0.05)
         """)
-        found = self.dataset("a.ctr", "--threshold", "0")
+        page = self.page("a.ctr", "--threshold", "0")
+        self.assertIn("timeline", page.head["sections"])
+        (found,) = page.datasets
         times = [state["time"] for state in found.facts["states"]]
         self.assertEqual((times[0], times[-1]), (recording.times[0], recording.times[-1]))
         self.assertLessEqual(len(times), 25)
@@ -301,6 +302,7 @@ class ProcessesTest(PageTest):
         result = self.traced("--follow-children", "-o", "out", script)
         self.assertEqual(result.returncode, 0, result.stderr)
         page = self.page("out")
+        self.assertEqual(page.head["sections"][-1], "processes")
         self.assertEqual(len(page.datasets), 4)
         rows = page.datasets[0].facts["processes"]
         self.assertEqual([row["dataset"] for row in rows], [1, 2, 3])
@@ -398,7 +400,7 @@ class DocumentTest(PageTest):
 
     def test_sections_and_first_view(self):
         ctracemalloc.Snapshot([(0, 1, (("a.py", 1),), 1)], 1).dump("a.ctm")
-        self.assertEqual(self.page("a.ctm").head["sections"], list(SECTIONS))
+        self.assertEqual(self.page("a.ctm").head["sections"], ["summary", "flame", "table", "source"])
         head = self.page("a.ctm", "--sort", "count", command="flamegraph").head
         self.assertNotIn("source", head["sections"])
         self.assertEqual(head["start"], {"measure": "live", "by": "count"})

@@ -19,7 +19,7 @@ from ..model.processes import Processes
 from ..places.patterns import Patterns
 from ..render.html import datasets
 from ..render.html.datasets import Choice
-from ..render.html.document import PAGE, Named, kind_of_page, page
+from ..render.html.document import PAGE, PROCESSES, TIMELINE, Named, kind_of_page, page
 from ..render.text.processes import what
 from ..render.text.style import Style
 from ..render.text.units import format_bytes
@@ -68,7 +68,7 @@ def write_page(parsed: argparse.Namespace, sections: Sequence[str]) -> int:
     found = named_datasets(files, parsed)
     with working(f"writing {target}"):
         title = parsed.title or " -> ".join(os.path.basename(os.path.normpath(file)) for file in files)
-        text = page(title, found, sections, created=time.time(), measure=parsed.measure or LIVE, by=parsed.sort)
+        text = page(title, found, having(sections, found), created=time.time(), measure=parsed.measure or LIVE, by=parsed.sort)
         output.write_whole(target, text.encode("ascii", "xmlcharrefreplace"))
     if target != output.STDOUT:
         style = Style.for_stream(None, refused=True)
@@ -76,6 +76,14 @@ def write_page(parsed: argparse.Namespace, sections: Sequence[str]) -> int:
     if parsed.browser:
         webbrowser.open("file://" + os.path.realpath(target))
     return 0
+
+
+def having(sections: Sequence[str], found: Sequence[Named]) -> list[str]:
+    """Without the sections that are of recordings, or of runs with several processes, only."""
+    recorded = any(named.dataset.ticks is not None for named in found)
+    several = any(named.dataset.processes is not None for named in found)
+    absent = {*(() if recorded else (TIMELINE,)), *(() if several else (PROCESSES,))}
+    return [section for section in sections if section not in absent]
 
 
 def default_name(file: str, ending: str) -> str:
