@@ -2,8 +2,8 @@
 """`make docs-pictures`: makes every picture of the documentation anew.
 
 Model: examples/python/orders.py runs twice, as it is and mended, traced and recorded. Its files become HTML pages, of which a
-browser takes pictures, and terminal output, which becomes SVG. Charts are drawn from the results in benchmarks/, graphs from the
-sources. The pictures "before" of docs/design/graphs.md are of sources that are gone: they stay.
+browser takes pictures, and terminal output, which becomes SVG. Charts are drawn from the results in benchmarks/, graphs from
+the sources. The pictures "before" of docs/design/graphs.md are of sources that are gone: they stay.
 
 usage: docs_pictures.py [pages] [terminal] [charts] [graphs]     (default: all)
 
@@ -99,8 +99,7 @@ def draw_pages(folder):
             context = chromium.new_context(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme=theme)
             tab = context.new_page()
             tab.goto(f"file://{folder}/{page}{address}")
-            tab.wait_for_function("document.documentElement.dataset.painted")
-            tab.wait_for_timeout(300)  # fonts, and what is drawn a frame later
+            tab.wait_for_timeout(1500)  # the page's policy forbids scripts that wait for something
             tab.screenshot(path=IMAGES / f"{name}.png")
             context.close()
         chromium.close()
@@ -132,7 +131,8 @@ def draw_graphs(folder):
         sys.exit("docs_pictures: Graphviz is missing (Debian: apt install graphviz)")
     for name, source in (("library", "src/libctm"), ("extension", "src/pyext")):
         graph = f"{folder}/{name}.dot"
-        subprocess.run([sys.executable, ROOT / "tools/link_graph.py", "--dot", graph, source], check=True, stdout=subprocess.DEVNULL)
+        tool = ROOT / "tools/link_graph.py"
+        subprocess.run([sys.executable, tool, "--dot", graph, source], check=True, stdout=subprocess.DEVNULL)
         write_graph(Path(graph).read_bytes(), f"{name}-links-after")
     imports = subprocess.run([sys.executable, ROOT / "tools/check_imports.py", "--dot"], check=True, stdout=subprocess.PIPE)
     write_graph(imports.stdout, "package-imports-after")
