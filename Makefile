@@ -3,6 +3,7 @@
 # Variables: PYTHON     the interpreter that runs the driver (any 3.8 or newer; default: the first that is found)
 #            CTM_SID    folder with Debian sid for Python 3.14 and 3.15 (default build/sid)
 #            BENCH_PYTHON  the Python that is measured (default PYTHON)
+#            PICTURES_PYTHON  the Python of docs-pictures (default build/venv-3.13)
 #            SECONDS_EACH  how long each fuzz target runs (60); TARGET: only this one
 #            ONLY       run only the suites whose name contains one of these: make test ONLY="parity integration";
 #                       make test-zoo ONLY=trixie: only these members of the zoo
@@ -11,12 +12,13 @@
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.14 python3.12 python3.11 python3.15; do command -v $$p && break; done)
 BENCH_PYTHON ?= $(PYTHON)
+PICTURES_PYTHON ?= build/venv-3.13/bin/python
 ONLY_WORDS = $(foreach word,$(ONLY),--only $(word))
 RUN = $(PYTHON) tests/run_all.py $(ONLY_WORDS) $(if $(LIGHT),--light)
 ALL_BUILDS = 3.11,3.12,3.13,3.14,3.15
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-all test-long test-zoo test-fresh core-test bench bench-quick bench-scale bench-compare fuzz lint format clean
+.PHONY: help docs-pictures build demo test test-all test-long test-zoo test-fresh core-test bench bench-quick bench-scale bench-compare fuzz lint format clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -51,6 +53,9 @@ core-test: ## the C core alone: gcc, clang, ASan and UBSan, TSan
 
 fuzz: ## libFuzzer on the core's fuzz targets, a minute each (SECONDS_EACH=60 TARGET=reader)
 	$(PYTHON) tests/run_fuzz.py --seconds $(or $(SECONDS_EACH),60) $(if $(TARGET),--target $(TARGET))
+
+docs-pictures: ## make the pictures of the documentation anew (chromium, Graphviz; playwright, rich, matplotlib in PICTURES_PYTHON)
+	$(PICTURES_PYTHON) tools/docs_pictures.py
 
 bench: ## run time of real programs with and without tracing, on two cores (BENCH_PYTHON: which Python; about a quarter of an hour)
 	$(BENCH_PYTHON) benchmarks/run.py

@@ -99,7 +99,7 @@ class GlossaryTest(unittest.TestCase):
         entries = re.findall(r"^- \*\*(.*?)\*\*.*\n((?:  .*\n)+)", text, re.M)
         terms = [term for term, _rest in entries]
         self.assertGreater(len(terms), 40)
-        self.assertEqual(terms, sorted(terms))
+        self.assertEqual(terms, sorted(terms, key=str.casefold))
         for term, rest in entries:
             with self.subTest(term):
                 self.assertRegex(rest, r"(?m)^  File: `[^`]+`\.$")

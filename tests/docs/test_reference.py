@@ -79,15 +79,16 @@ class CommandLineTest(unittest.TestCase):
         return {name: parser for name, parser in parsers_of(build_parser()).items() if name not in ALIASES}
 
     def shown(self):
-        """The options in the synopsis of each command, with those of [ROWS], and without what "but for" excludes."""
+        """The options in the synopsis of each command, with those of [ROWS] or [PAGE], and without what "but for" excludes."""
         synopsis = COMMAND_LINE.split("## Synopsis")[1].split("```text\n")[1].split("```")[0]
-        found = re.findall(r"^(?:ctracemalloc (\w+)|(ROWS):)(.*(?:\n +.*)*)", synopsis, re.M)
+        found = re.findall(r"^(?:ctracemalloc (\w+)|(ROWS|PAGE):)(.*(?:\n +.*)*)", synopsis, re.M)
         lines = {command or other: line for command, other, line in found}
-        rows = set(OPTION.findall(lines.pop("ROWS")))
+        shared = {name: set(OPTION.findall(lines.pop(name))) for name in ("ROWS", "PAGE")}
         found = {}
         for command, line in lines.items():
             given, _, excluded = line.partition("but for")
-            options = set(OPTION.findall(given)) | (rows if "[ROWS" in given else set())
+            options = set(OPTION.findall(given))
+            options |= {option for name, others in shared.items() if f"[{name}" in given for option in others}
             found[command] = options - set(OPTION.findall(excluded)) - ({"-m", "-c"} if command == "run" else set())
         return found
 

@@ -101,14 +101,18 @@ class ChildrenTest(ProgramTest):
         return sorted(path.name for path in self.out.iterdir() if path.name.endswith(suffixes))
 
 
+# Both workers have begun when the pool ends.
 POOL = """
     import multiprocessing
     def hold(size):
         global held
         held = bytearray(size)
         return size
+    def wait(both):
+        both.wait()
     if __name__ == "__main__":
-        with multiprocessing.get_context("METHOD").Pool(2) as pool:
+        context = multiprocessing.get_context("METHOD")
+        with context.Pool(2, wait, [context.Barrier(2)]) as pool:
             print(pool.map(hold, [1_000_000] * 8))
 """
 
@@ -157,12 +161,53 @@ class WaysTest(ChildrenTest):
         self.assertEqual([one.status for one in workers if one not in killed], [0] * (len(workers) - len(killed)))
         self.assertTrue(any(one.numbers is not None and one.numbers.size > 1_000_000 for one in workers))
 
+    def test_killed_before_it_has_begun(self):
+        """Its parent knows its name."""
+        source = """
+            import multiprocessing, os, signal
+            from ctracemalloc.run.journal import Journal
+            append = Journal.append
+            def killed(self, kind, pid, **facts):
+                if kind == "began":
+                    os.kill(os.getpid(), signal.SIGKILL)
+                append(self, kind, pid, **facts)
+            if __name__ == "__main__":
+                process = multiprocessing.get_context("fork").Process(target=print, name="a name")
+                Journal.append = killed
+                process.start()
+                process.join()
+        """
+        self.assert_reported(self.followed(self.write("program.py", source)))
+        root, child = self.processes()
+        self.assertEqual((child.name, child.by, child.end, child.signal), ("a name", "fork", KILLED, signal.SIGKILL))
+        self.assertIs(child.parent, root)
+
     def test_pool_of_a_fork_server(self):
         """The default from 3.14 on. The forks are the server's, which learn their names later, and are killed."""
         self.assert_same(self.write("program.py", POOL.replace("METHOD", "forkserver")))
         workers = [one for one in self.children() if one.by == "fork"]
         self.assertEqual({one.name for one in workers}, {"ForkServerPoolWorker-1", "ForkServerPoolWorker-2"})
         self.assert_terminated(workers)
+
+    def test_killed_while_it_writes_its_snapshot(self):
+        """What the kill leaves: temporary files, or a whole snapshot that the journal does not know."""
+        source = """
+            import os
+            if os.fork() == 0:
+                held = bytes(20_000_000)
+                os._exit(0)
+            os.wait()
+        """
+        self.assert_same(self.write("program.py", source))
+        (child,) = self.children()
+        whole = (self.out / os.path.basename(child.file)).read_bytes()
+        (journal,) = self.out.glob("*" + SUFFIX)
+        lines = journal.read_text().splitlines(keepends=True)
+        journal.write_text("".join(line for line in lines if not line.startswith(f'{{"ended": {child.pid},')))
+        (self.out / ".ctm-7b-1c-0.tmp").write_bytes(whole[: len(whole) // 2])
+        (self.out / f"ctracemalloc.{child.pid}.box.7b-1c-0.tmp").write_bytes(b"\x89CTMBOX\n" + bytes(100))
+        (again,) = self.children()
+        self.assertEqual((again.pid, again.file, again.numbers, again.problems), (child.pid, child.file, child.numbers, []))
 
     def test_facts_in_the_snapshot(self):
         source = """

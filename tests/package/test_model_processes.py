@@ -61,6 +61,14 @@ class TreeTest(unittest.TestCase):
         self.assertEqual([one.name for one in processes], [None, "a name", None, "a name", "a name"])
         self.assertEqual(processes[-1].command, ["-I"])
 
+    def test_forks_that_were_killed_before_they_said_anything(self):
+        killed = [{"killed": pid, "time": 5.0, "signal": 15, "by": 1, "name": name} for pid, name in ((2, "a name"), (3, None))]
+        programs = [{"started": 4, "by": 1, "command": ["python"], "name": "b"}, {"killed": 4, "signal": 9, "name": "b"}]
+        processes = tree_of([began(1, "start"), *killed, *programs])
+        found = [(one.pid, one.name, one.by, one.end, one.signal, one.status) for one in processes[1:]]
+        self.assertEqual(found, [(2, "a name", "fork", KILLED, 15, -15), (4, "b", "exec", UNTRACED, None, None)])
+        self.assertIs(processes[1].parent, processes[0])
+
     def test_events_may_be_anything(self):
         junk = [
             {},
@@ -70,6 +78,7 @@ class TreeTest(unittest.TestCase):
             {"began": 1, "time": "x", "parents": 5, "command": 7, "by": 3, "black_box": 9},
             {"ended": 1, "status": "x", "text": 5},
             {"killed": 1, "signal": "x"},
+            {"killed": 8, "signal": "x", "name": 5, "by": "x"},
             {"started": 3, "by": "x", "command": 5},
             {"problem": 1, "text": 5},
         ]

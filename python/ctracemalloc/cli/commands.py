@@ -15,6 +15,8 @@ COMMANDS = (  # in the order of the help
     "run",
     "report",
     "tree",
+    "flamegraph",
+    "html",
     "top",
     "diff",
     "timeline",

@@ -4,6 +4,9 @@ Model: journals (run/journal.py) say which processes there were and which files 
 journal names is a process of its own, without a parent. Of a process's files one has its numbers: the snapshot, else the
 black box, else the last moment of the recording. A file that cannot be read is a problem of its process, not an error: one
 that was cut off must not hide the others.
+
+A process may be killed at any time, also while it writes its snapshot, or before it has told the journal of it. So temporary
+files are left out, and a snapshot belongs to the process whose black box has the same name.
 """
 
 import json
@@ -23,6 +26,7 @@ from ..render.text.processes import what
 from ..run.journal import SUFFIX
 from . import sources
 
+TEMPORARY = ".tmp"  # the ending of a file that is being written
 KINDS = {kinds.SNAPSHOT: "snapshot", kinds.BLACK_BOX: "black_box", kinds.RECORDING: "recording"}
 
 
@@ -44,13 +48,24 @@ def read_folder(folder: str) -> Processes:
             processes = tree_of(events_of(os.path.join(folder, name)))
             for process in processes:
                 process.files = {kind: os.path.join(folder, file) for kind, file in process.files.items()}
+                add_untold(process, names)
                 named |= set(process.files.values())
             found.add(processes)
-    found.add(lone_processes([path for name in names if (path := os.path.join(folder, name)) not in named]))
+    lone = [path for name in names if (path := os.path.join(folder, name)) not in named and not name.endswith(TEMPORARY)]
+    found.add(lone_processes(lone))
     for process in found.processes:
         read_numbers(process)
         read_series(process, found)
     return found
+
+
+def add_untold(process: Process, names: Sequence[str]) -> None:
+    """The snapshot that the process wrote, and was killed before it said so. names: of the files in its folder."""
+    folder, box = os.path.split(process.files.get("black_box", ""))
+    stem, ending = os.path.splitext(box)
+    for name in (stem + ".ctm", stem + ".ctm.zst") if ending == ".box" else ():
+        if name in names and "snapshot" not in process.files:
+            process.files["snapshot"] = os.path.join(folder, name)
 
 
 def events_of(path: str) -> Iterator[dict[str, Any]]:

@@ -19,7 +19,7 @@ from .kinds import kind_of
 
 TYPE_CHECKING = False  # this module is a part of `import ctracemalloc`, which has to be fast
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import Literal
 
     from .._ctracemalloc import Snapshot
@@ -29,8 +29,15 @@ class RefusedError(OSError):
     """A file that a command must not write."""
 
 
-def check(path: str, kind: str, *, inputs: "Iterable[str]" = (), force: bool = False) -> None:
-    """RefusedError if a command must not write `path`; another OSError if it cannot."""
+def check(
+    path: str,
+    kind: str,
+    *,
+    inputs: "Iterable[str]" = (),
+    force: bool = False,
+    tell: "Callable[[str], str | None]" = kind_of,
+) -> None:
+    """RefusedError if a command must not write `path`; another OSError if it cannot. tell: the kind of an existing file."""
     if path == STDOUT:
         return
     if not path:
@@ -46,7 +53,7 @@ def check(path: str, kind: str, *, inputs: "Iterable[str]" = (), force: bool = F
         return
     if any(is_file(name, status) for name in inputs):
         raise RefusedError(f"cannot write to {path}: it is one of the files that are read (--force writes it all the same)")
-    if status.st_size > 0 and (found := kind_of(path)) != kind:
+    if status.st_size > 0 and (found := tell(path)) != kind:
         what = f"it is a {found}, not a {kind}" if found else f"it exists and is not a {kind} of ctracemalloc"
         raise RefusedError(f"cannot write to {path}: {what} (--force overwrites it)")
 
@@ -109,6 +116,42 @@ def save(snapshot: "Snapshot", path: str, compression: "Literal['zstd'] | None")
     if os.isatty(1):
         raise RefusedError("-: standard output is a terminal; redirect it, or give -o a file")
     snapshot.dump("/dev/stdout", compression=compression)
+
+
+def write_whole(path: str, data: bytes) -> None:
+    """Write a file completely or not at all; "-": to standard output, unless that is a terminal."""
+    if path == STDOUT:
+        if os.isatty(1):
+            raise RefusedError("-: standard output is a terminal; redirect it, or give -o a file")
+        write_all(1, data)
+        return
+    real = os.path.realpath(path)
+    if os.path.exists(real) and not os.path.isfile(real):  # a device, a pipe
+        descriptor = os.open(real, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            write_all(descriptor, data)
+        finally:
+            os.close(descriptor)
+        return
+    temporary = f"{real}.{os.getpid()}.tmp"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        try:
+            write_all(descriptor, data)
+        finally:
+            os.close(descriptor)
+        if os.path.exists(real):
+            os.chmod(temporary, stat.S_IMODE(os.stat(real).st_mode))
+        os.replace(temporary, real)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[os.write(descriptor, left) :]
 
 
 def claim(path: str) -> bool:

@@ -29,8 +29,7 @@ class Branches:
     def show(self, view: View) -> None:
         """Another choice of blocks, or another measure."""
         self.view = view
-        whole = self.whole_tree
-        self.tree = whole.select(self.frames.wanted(view.patterns), view.any_frame) if view.patterns else whole
+        self.tree = self.frames.selected(self.whole_tree, view.patterns, view.any_frame)
         self.sizes, blocks = measured(total_columns(self.tree), view.measure)
         self.ranks = blocks if view.by_count else self.sizes
         self.least = max(view.threshold_size, abs(self.ranks[ROOT]) * view.threshold_percent / 100)

@@ -105,6 +105,21 @@ class Frames:
         ]
         return bytes([by_function[function] for function in self.function_of])
 
+    def selected(self, tree: "CallTree", patterns: Patterns, any_frame: bool) -> "CallTree":
+        """The tree of the blocks that the patterns want, of a tree that has these frames, or the first of them.
+
+        With any_frame, a pattern of `include` matches some frame of a traceback, and none of `exclude` does.
+        """
+        if not patterns:
+            return tree
+        length = len(tree.frame_function)
+        if not any_frame:
+            return tree.select(self.wanted(patterns)[:length])
+        include, exclude = patterns.parts()
+        if include:
+            tree = tree.select(self.wanted(include)[:length], any_frame=True)
+        return tree.select(self.wanted(exclude)[:length], every_frame=True) if exclude else tree
+
     def folded(self) -> list[bool]:
         """For each frame whether its rows are folded."""
         of_function = [code.origin in FOLDED for code in self.codes]

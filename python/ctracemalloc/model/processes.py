@@ -193,7 +193,8 @@ class _Run:
         elif kind == "started":
             self.started.append(event)
         elif process is None:
-            return
+            if kind == "killed" and text_in(event, "name"):
+                self.killed_at_once(pid, event)
         elif kind == "ended":
             self.ended(process, event)
         elif kind == "exec":
@@ -205,6 +206,14 @@ class _Run:
             process.name = text_in(event, "name")
         elif kind == "problem":
             process.problems.append(text_in(event, "text") or "")
+
+    def killed_at_once(self, pid: int, event: Mapping[str, Any]) -> None:
+        """A fork, which was killed before it said that it began. Other programs are in `started`."""
+        if any(started["started"] == pid for started in self.started):
+            return
+        fork = {key: event[key] for key in ("name", "time") if key in event}
+        self.began(pid, {**fork, "by": BY_FORK, "parents": [event.get("by")]})
+        self.take({**event, "by": None, "name": None})
 
     def add_started(self) -> None:
         """Match what parents say they started with what says that it began; a pid may be used again."""

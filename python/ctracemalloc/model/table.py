@@ -88,19 +88,8 @@ class Part:
     def __init__(self, tree: CallTree, view: View, paths: Paths) -> None:
         self.frames = Frames(tree, paths)
         self.whole = figures_at(total_columns(tree), 0)
-        self.tree = self.selected(tree, view)
+        self.tree = self.frames.selected(tree, view.patterns, view.any_frame)
         self.total = figures_at(total_columns(self.tree), 0)
-
-    def selected(self, tree: CallTree, view: View) -> CallTree:
-        """With any_frame, a pattern of `include` matches some frame of a traceback, and none of `exclude` does."""
-        if not view.patterns:
-            return tree
-        if not view.any_frame:
-            return tree.select(self.frames.wanted(view.patterns))
-        include, exclude = view.patterns.parts()
-        if include:
-            tree = tree.select(self.frames.wanted(include), any_frame=True)
-        return tree.select(self.frames.wanted(exclude), every_frame=True) if exclude else tree
 
     def groups(self, view: View) -> Iterable[tuple[Identity, Place, Figures]]:
         """The rows of the snapshot that have a block."""

@@ -169,7 +169,7 @@ class Follower:
         if event == "exit":
             self.reporter.at_os_exit(first & 0xFF, second)
         elif event == "killed":
-            self.journal.append("killed", first, signal=second)
+            self.journal.append("killed", first, signal=second, by=self.pid, name=name_of_child(first))
         elif event == "started":
             words = words_of(second)
             name = None if is_helper(words, *HELPERS) else name_of_next()
@@ -269,6 +269,19 @@ def name_of(process: object) -> str | None:
     except AttributeError:
         return None
     return name if type(name) is str else None
+
+
+def name_of_child(pid: int) -> str | None:
+    """In a parent: the name of a process that it has started. It may have been killed before it said so itself."""
+    for module in NAMING_MODULES:
+        for process in list(getattr(sys.modules.get(module), "_children", ())):
+            try:
+                popen = object.__getattribute__(process, "__dict__").get("_popen")
+                if object.__getattribute__(popen, "__dict__").get("pid") == pid:
+                    return name_of(process)
+            except AttributeError:
+                continue
+    return None
 
 
 def call_when_named(told: Callable[[str], None]) -> None:

@@ -12,7 +12,7 @@ Nothing that fails here may disturb the program: a line that cannot be written i
     {"ended": PID, "time": T, "text": TEXT, "status": N, "name": NAME, "snapshot": FILE}
     {"exec": PID, "path": PATH, "python": BOOL}    it is about to become another program; path null: it did not
     {"started": PID, "by": PID, "command": [...], "name": NAME}  it is Python; if it is traced, it says "began"
-    {"killed": PID, "signal": N}   its parent was told so
+    {"killed": PID, "signal": N, "by": PID, "name": NAME}   its parent was told so; with a name it is a Python process
     {"problem": PID, "text": TEXT}
 """
 

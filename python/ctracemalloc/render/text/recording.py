@@ -53,6 +53,10 @@ def clock_of(ticks: Ticks, index: int) -> str:
 
 
 def format_head(recording: Recording, ticks: Ticks, style: Style) -> list[str]:
+    return format_facts("recording", head_facts(recording, ticks, style), style)
+
+
+def head_facts(recording: Recording, ticks: Ticks, style: Style) -> list[tuple[str, str]]:
     facts = []
     if recording.command:
         facts.append(("program", style.text(recording.command, len("  program  "))))
@@ -70,7 +74,7 @@ def format_head(recording: Recording, ticks: Ticks, style: Style) -> list[str]:
     facts += losses.facts(recording)
     if recording.truncated:
         facts.append(("cut off", recording.truncated))
-    return format_facts("recording", facts, style)
+    return facts
 
 
 def format_timeline(moments: Sequence[Moment], style: Style) -> list[str]:

@@ -16,6 +16,12 @@ from .units import format_amount, format_bytes
 
 
 def format_head(snapshot: Snapshot, peak: Snapshot | None, style: Style, saved: str, run: Mapping[str, Any]) -> list[str]:
+    return format_facts("ctracemalloc", head_facts(snapshot, peak, style, saved, run), style)
+
+
+def head_facts(
+    snapshot: Snapshot, peak: Snapshot | None, style: Style, saved: str, run: Mapping[str, Any]
+) -> list[tuple[str, str]]:
     sums = sums_of(snapshot)
     merged = merged_of(snapshot)
     facts = [("live", format_amount(sums))]
@@ -31,7 +37,7 @@ def format_head(snapshot: Snapshot, peak: Snapshot | None, style: Style, saved: 
     facts.append(("frames", frames_text(snapshot.traceback_limit)))
     if saved:
         facts.append(("saved", saved))
-    return format_facts("ctracemalloc", facts, style)
+    return facts
 
 
 def frames_text(limit: int) -> str:
