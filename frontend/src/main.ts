@@ -9,7 +9,7 @@ try {
     if (typeof DecompressionStream === "undefined") {
         throw new Error("this browser is too old: it has no DecompressionStream (Chrome 80, Firefox 113, Safari 16.4 have it)");
     }
-    new App(readHead(document), root).start();
+    new App(readHead(document), root).begin();
 } catch (error) {
     root.append(element("p", { attributes: { role: "alert" } }, `This page cannot be shown: ${(error as Error).message}`));
 }

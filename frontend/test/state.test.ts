@@ -5,9 +5,9 @@ import { test } from "node:test";
 import { hashOf, startState, stateOfHash, type ViewState } from "../src/view/state.ts";
 
 test("the view that a page begins with needs no link", () => {
-    assert.equal(hashOf(startState()), "");
-    assert.deepEqual(stateOfHash(""), startState());
-    assert.deepEqual(stateOfHash("#"), startState());
+    assert.equal(hashOf(startState(), startState()), "");
+    assert.deepEqual(stateOfHash("", startState()), startState());
+    assert.deepEqual(stateOfHash("#", startState()), startState());
 });
 
 test("every value comes back", () => {
@@ -40,16 +40,24 @@ test("every value comes back", () => {
     for (const name of Object.keys(start) as (keyof ViewState)[]) {
         assert.notEqual(other[name], start[name], name);
     }
-    assert.deepEqual(stateOfHash(hashOf(other)), other);
+    assert.deepEqual(stateOfHash(hashOf(other, start), start), other);
 });
 
 test("values that are not allowed are left out", () => {
     const bad =
         "#view=secret&data=-1&measure=x&unit=&by=no&own=1&inverted=yes&rows=thing&sort=a.b&from=1e9&line=x&theme=pink&more=1";
-    assert.deepEqual(stateOfHash(bad), startState());
+    assert.deepEqual(stateOfHash(bad, startState()), startState());
 });
 
 test("half of a pair of surrogates cannot be in a link", () => {
-    const link = hashOf({ ...startState(), query: "a\ud83d" });
-    assert.equal(stateOfHash(link).query, "a\ufffd");
+    const link = hashOf({ ...startState(), query: "a\ud83d" }, startState());
+    assert.equal(stateOfHash(link, startState()).query, "a\ufffd");
+});
+
+test("what the page's maker chose is no part of a link, and what differs from it is", () => {
+    const start = startState({ measure: "peak", unit: "count" });
+    assert.equal(hashOf(start, start), "");
+    assert.equal(hashOf({ ...start, measure: "live" }, start), "#measure=live");
+    assert.equal(stateOfHash("#measure=live", start).measure, "live");
+    assert.equal(stateOfHash("", start).unit, "count");
 });

@@ -88,7 +88,7 @@ export class Dataset {
     }
 
     private ids(name: string): Uint32Array {
-        return Uint32Array.from(decodeColumn(this.bytes, this.meta.columns, name));
+        return new Uint32Array(decodeColumn(this.bytes, this.meta.columns, name));
     }
 }
 

@@ -72,13 +72,44 @@ function addPlanes(bytes: Uint8Array, { at, length, planes }: ColumnPlace, out: 
     if (at + planes * length > bytes.byteLength || length !== out.length) {
         throw new Error("the data of this page is cut off");
     }
+    const start = bytes.byteOffset + at;
+    const unsigned = (plane: number) => new Uint8Array(bytes.buffer, start + plane * length, length);
+    const top = planes > 0 ? new Int8Array(bytes.buffer, start + (planes - 1) * length, length) : new Int8Array(0);
+    if (planes <= 4) {
+        addShort(
+            top,
+            Array.from({ length: Math.max(0, planes - 1) }, (_, plane) => unsigned(plane)),
+            out,
+        );
+        return;
+    }
     let scale = 1;
     for (let plane = 0; plane < planes; plane++, scale *= 256) {
-        const start = bytes.byteOffset + at + plane * length;
-        const part =
-            plane === planes - 1 ? new Int8Array(bytes.buffer, start, length) : new Uint8Array(bytes.buffer, start, length);
+        const part = plane === planes - 1 ? top : unsigned(plane);
         for (let i = 0; i < length; i++) {
             out[i]! += part[i]! * scale;
+        }
+    }
+}
+
+/** Numbers of up to four bytes, in one pass. lower: the planes below the one with the sign. */
+function addShort(top: Int8Array, lower: readonly Uint8Array[], out: Float64Array): void {
+    const [a, b, c] = lower;
+    if (a === undefined) {
+        for (let i = 0; i < top.length; i++) {
+            out[i]! += top[i]!;
+        }
+    } else if (b === undefined) {
+        for (let i = 0; i < out.length; i++) {
+            out[i]! += (top[i]! << 8) | a[i]!;
+        }
+    } else if (c === undefined) {
+        for (let i = 0; i < out.length; i++) {
+            out[i]! += (top[i]! << 16) | (b[i]! << 8) | a[i]!;
+        }
+    } else {
+        for (let i = 0; i < out.length; i++) {
+            out[i]! += (top[i]! << 24) | (c[i]! << 16) | (b[i]! << 8) | a[i]!;
         }
     }
 }

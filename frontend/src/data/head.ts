@@ -15,6 +15,7 @@ export interface Head {
     created: number; // seconds since 1970
     sections: Section[];
     datasets: DatasetName[];
+    start?: { measure: string; by: string }; // what is shown first
 }
 
 export interface DatasetName {
@@ -54,7 +55,7 @@ export interface Meta {
     churn_known: boolean;
     is_diff: boolean;
     states: State[];
-    merged: { percent: number; nodes: number };
+    merged: { percent: number; size?: number; nodes: number }; // below a share of each figure, or below a size in bytes
     strings: string[];
     origins: string[];
     sources: SourceFile[];

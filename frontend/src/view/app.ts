@@ -8,14 +8,15 @@
 import type { Head, Section } from "../data/head.ts";
 import { measuresOf } from "../model/figures.ts";
 import { shown } from "../text/names.ts";
-import { isDark } from "./canvas.ts";
+import { isDark, onDarkness } from "./canvas.ts";
 import { button, choice, element } from "./dom.ts";
 import { Flame } from "./flame.ts";
 import { Help } from "./help.ts";
 import type { LinkTo, Panel } from "./panel.ts";
 import { Processes } from "./processes.ts";
+import { Range } from "./range.ts";
 import { Source } from "./source.ts";
-import { hashOf, stateOfHash, type ViewState } from "./state.ts";
+import { hashOf, startState, stateOfHash, type ViewState } from "./state.ts";
 import { Summary } from "./summary.ts";
 import { Table } from "./table.ts";
 import { Timeline } from "./timeline.ts";
@@ -29,11 +30,12 @@ const SECTION_WORDS: Readonly<Record<Section, string>> = {
     source: "Source",
     processes: "Processes",
 };
-const AT_A_MOMENT: readonly Section[] = ["flame", "table", "source"]; // these show the timeline's range
+const AT_A_MOMENT: readonly Section[] = ["timeline", "flame", "table", "source"]; // these show the timeline's range
 
 export class App {
     private readonly work: Work;
-    private state: ViewState = stateOfHash("");
+    private readonly start: ViewState;
+    private state: ViewState;
     private view: View | null = null;
     private loading = 0; // a number for each request, so that only the last one is shown
     private readonly sections: readonly Section[];
@@ -57,7 +59,9 @@ export class App {
         private readonly root: HTMLElement,
     ) {
         this.work = new Work(head);
-        this.sections = head.sections.filter((section) => section !== "timeline");
+        this.start = firstState(head);
+        this.state = this.start;
+        this.sections = head.sections;
         const update = (changes: Partial<ViewState>, step?: boolean) => this.update(changes, step);
         const linkTo: LinkTo = (file, line, text) => this.linkTo(file, line, text);
         this.flame = new Flame(update, linkTo, () => this.help.open());
@@ -67,6 +71,7 @@ export class App {
             ["summary", new Summary()],
             ["flame", this.flame],
             ["table", this.table],
+            ["timeline", new Range(update)],
             ["source", new Source(update)],
             ["processes", new Processes(update)],
         ];
@@ -77,13 +82,13 @@ export class App {
         }
     }
 
-    start(): void {
+    begin(): void {
         this.root.append(this.banner(), this.losses, this.content, footerOf(this.head), this.help.element);
         this.content.append(this.timeline.element, ...[...this.panels.values()].map(({ element }) => element));
         window.addEventListener("popstate", (event) => this.goTo((event.state as { hash?: string } | null)?.hash));
         window.addEventListener("hashchange", () => this.goTo(location.hash));
         window.addEventListener("keydown", (event) => this.key(event));
-        window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.show());
+        onDarkness(() => this.show());
         this.goTo(location.hash);
     }
 
@@ -117,9 +122,9 @@ export class App {
     // --- the state ---
 
     private update(changes: Partial<ViewState>, step = false): void {
-        const from = hashOf(this.state);
+        const from = hashOf(this.state, this.start);
         this.state = { ...this.state, ...changes };
-        const hash = hashOf(this.state);
+        const hash = hashOf(this.state, this.start);
         if (hash !== from) {
             remember(hash, step);
         }
@@ -127,8 +132,8 @@ export class App {
     }
 
     private goTo(hash: string | undefined): void {
-        const state = stateOfHash(hash ?? location.hash);
-        if (hashOf(state) !== hashOf(this.state) || this.view === null) {
+        const state = stateOfHash(hash ?? location.hash, this.start);
+        if (hashOf(state, this.start) !== hashOf(this.state, this.start) || this.view === null) {
             this.state = state;
             this.showOrLoad();
         }
@@ -178,7 +183,7 @@ export class App {
         this.panels.forEach((panel, section) => {
             panel.element.hidden = section !== current;
         });
-        this.timeline.show(view);
+        this.timeline.show(view, current === "timeline");
         this.timeline.element.hidden ||= !AT_A_MOMENT.includes(current);
         this.panels.get(current)!.show(view);
         this.showBanner(view, current);
@@ -290,6 +295,11 @@ export class App {
         }
         (this.section() === "table" ? this.table : this.flame).search.focus();
     }
+}
+
+function firstState({ start }: Head): ViewState {
+    const parts = new URLSearchParams({ measure: start?.measure ?? "", unit: start?.by ?? "" });
+    return stateOfHash(parts.toString(), startState());
 }
 
 function footerOf({ version, created }: Head): HTMLElement {

@@ -35,6 +35,7 @@ export class FlameCanvas {
     private pointed = -1;
     private width = 0;
     private waiting = false;
+    private toReveal = false; // scroll to the selected box before the next painting
     private labels = new Map<number, string>();
     private drawn: unknown[] = []; // what the layout was made for
 
@@ -72,7 +73,7 @@ export class FlameCanvas {
         this.view = view;
         this.zoom = zoom;
         this.selected = selected;
-        const needs = [graph, zoom, this.element.clientWidth, state.fromBottom];
+        const needs = [graph, zoom, state.fromBottom];
         if (needs.some((need, i) => need !== this.drawn[i])) {
             this.drawn = needs;
             this.lay();
@@ -84,15 +85,13 @@ export class FlameCanvas {
             `Flame graph, ${words}; ${colours}.${search.matches === null ? "" : " Found boxes are outlined."} ${this.describe(selected < 0 ? zoom : selected)}`,
         );
         this.canvas.dataset["found"] = search.matches === null ? "" : String(this.countFound());
-        if (moved) {
-            this.reveal(selected < 0 ? zoom : selected);
-        }
+        this.toReveal ||= moved;
         this.ask();
     }
 
     private lay(): void {
         const view = this.view!;
-        this.width = this.element.clientWidth;
+        this.width ||= this.element.clientWidth; // reading it can take as long as all else
         this.layout = layoutOf(view.graph, this.zoom, this.width);
         const height = this.layout.rows.length * ROW_HEIGHT;
         this.spacer.style.height = `${height}px`;
@@ -102,7 +101,9 @@ export class FlameCanvas {
     }
 
     private resize(): void {
-        if (this.view !== null && this.element.clientWidth !== this.width && this.element.clientWidth > 0) {
+        const { clientWidth } = this.element;
+        if (this.view !== null && clientWidth !== this.width && clientWidth > 0) {
+            this.width = clientWidth;
             this.lay();
         }
         this.ask();
@@ -135,6 +136,10 @@ export class FlameCanvas {
         this.canvas.style.width = `${this.width}px`;
         this.canvas.style.height = `${height}px`;
         context.setTransform(scale, 0, 0, scale, 0, 0);
+        if (this.toReveal) {
+            this.toReveal = false;
+            this.reveal(this.selected < 0 ? this.zoom : this.selected);
+        }
         const from = this.element.scrollTop;
         paint(context, this.picture(), from, from + height);
         this.canvas.dataset["paints"] = String(Number(this.canvas.dataset["paints"] ?? 0) + 1);
@@ -342,9 +347,20 @@ export class FlameCanvas {
     }
 }
 
+const darkness = window.matchMedia("(prefers-color-scheme: dark)");
+let prefersDark = darkness.matches; // reading it can take as long as all else
+
+/** Call `changed` whenever the browser changes between light and dark. */
+export function onDarkness(changed: () => void): void {
+    darkness.addEventListener("change", () => {
+        prefersDark = darkness.matches;
+        changed();
+    });
+}
+
 export function isDark(): boolean {
     const theme = document.documentElement.dataset["theme"];
-    return theme === "dark" || (theme !== "light" && window.matchMedia("(prefers-color-scheme: dark)").matches);
+    return theme === "dark" || (theme !== "light" && prefersDark);
 }
 
 export function paletteOf(): Palette {

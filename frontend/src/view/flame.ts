@@ -9,7 +9,7 @@ import { formatAmount, MEASURE_WORDS } from "../model/figures.ts";
 import { pathTo } from "../model/graph.ts";
 import { originOf } from "../model/merged.ts";
 import { amountFound } from "../model/search.ts";
-import { formatCount, formatPercent } from "../text/format.ts";
+import { counted, formatPercent, formatSize } from "../text/format.ts";
 import { shown } from "../text/names.ts";
 import { FlameCanvas, paletteOf } from "./canvas.ts";
 import { Detail } from "./detail.ts";
@@ -34,6 +34,7 @@ export class Flame implements Panel {
     private view: View | null = null;
     private zoom = 0;
     private selected = -1;
+    private explained: unknown[] = []; // what the legend is of
     private listed = 0; // a request to draw the tree
 
     constructor(
@@ -171,6 +172,11 @@ export class Flame implements Panel {
 
     private showLegend(view: View): void {
         const { fills } = paletteOf();
+        const needs = [view.byChange, view.dataset, fills];
+        if (needs.every((need, i) => need === this.explained[i])) {
+            return;
+        }
+        this.explained = needs;
         const swatch = (colour: number) => {
             const made = element("span", { class: "swatch", attributes: { "aria-hidden": "true" } });
             made.style.background = fills[colour]!;
@@ -244,10 +250,9 @@ function notesOf({ dataset, compared, selection }: View): string {
         notes.push(`Changes are from ${before} to ${after}${is_diff ? ", and the first one is the base" : ""}.`);
     }
     if (merged.nodes > 0) {
-        const places = `${formatCount(merged.nodes)} ${merged.nodes === 1 ? "place" : "places"}`;
-        notes.push(
-            `${places} below ${merged.percent}% ${merged.nodes === 1 ? "is" : "are"} merged into boxes named "smaller".`,
-        );
+        const least = merged.size ? formatSize(merged.size) : `${merged.percent}%`;
+        const are = merged.nodes === 1 ? "is" : "are";
+        notes.push(`${counted(merged.nodes, "place")} below ${least} ${are} merged into boxes named "smaller".`);
     }
     if (estimated) {
         notes.push("All figures are estimates from a sample.");

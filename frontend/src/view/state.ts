@@ -80,27 +80,28 @@ const FIELDS: { readonly [Name in keyof ViewState]: Field<ViewState[Name]> } = {
 };
 const NAMES = Object.keys(FIELDS) as (keyof ViewState)[];
 
-export function startState(): ViewState {
-    return Object.fromEntries(NAMES.map((name) => [name, FIELDS[name][1]])) as unknown as ViewState;
+/** The view that a page begins with. first: what the page's maker chose to show first. */
+export function startState(first: Partial<ViewState> = {}): ViewState {
+    const state = Object.fromEntries(NAMES.map((name) => [name, FIELDS[name][1]]));
+    return { ...(state as unknown as ViewState), ...first };
 }
 
 /** "#…", or "" for the view that the page begins with. */
-export function hashOf(state: ViewState): string {
+export function hashOf(state: ViewState, start: ViewState): string {
     const parts = new URLSearchParams();
     for (const name of NAMES) {
-        const [key, start] = FIELDS[name];
         const value = state[name];
-        if (value !== start) {
-            parts.set(key, typeof value === "boolean" ? String(Number(value)) : wellFormed(String(value)));
+        if (value !== start[name]) {
+            parts.set(FIELDS[name][0], typeof value === "boolean" ? String(Number(value)) : wellFormed(String(value)));
         }
     }
     const joined = parts.toString();
     return joined === "" ? "" : `#${joined}`;
 }
 
-export function stateOfHash(hash: string): ViewState {
+export function stateOfHash(hash: string, start: ViewState): ViewState {
     const parts = new URLSearchParams(hash.replace(/^#/, ""));
-    const state = startState();
+    const state = { ...start };
     for (const name of NAMES) {
         const [key, , parse] = FIELDS[name];
         const given = parts.get(key);

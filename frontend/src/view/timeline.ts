@@ -9,11 +9,13 @@
 import { byteSteps, type Ticks, thinned, timeSteps } from "../model/ticks.ts";
 import { formatClock, formatSize } from "../text/format.ts";
 import { shown } from "../text/names.ts";
-import { button, drawing, element } from "./dom.ts";
-import type { Panel, Update } from "./panel.ts";
+import { button, checkbox, drawing, element } from "./dom.ts";
+import type { Update } from "./panel.ts";
 import type { View } from "./work.ts";
 
-const HEIGHT = 150;
+const LOW = 150; // CSS pixels
+const HIGH = 320;
+const MOST_RESIDENT = 3; // times the peak
 const LEFT = 74;
 const RIGHT = 14;
 const TOP = 10;
@@ -21,6 +23,7 @@ const BOTTOM = 24;
 
 interface Scale {
     width: number;
+    height: number;
     from: number; // seconds
     to: number;
     most: number; // bytes
@@ -28,7 +31,7 @@ interface Scale {
     y(bytes: number): number;
 }
 
-export class Timeline implements Panel {
+export class Timeline {
     readonly element: HTMLElement;
     private readonly words = element("p", { class: "notes", attributes: { role: "status" } });
     private readonly plot = element("div", { class: "plot" });
@@ -38,14 +41,21 @@ export class Timeline implements Panel {
     private scale: Scale | null = null;
     private times: number[] = []; // of the states
     private dragged = -1; // the state that dragging began at
+    private withResident: boolean | null = null; // null: if it does not make the rest too small to see
+    private readonly key = element("ul", { class: "legend" });
+    private readonly resident = checkbox("Resident memory", (on) => {
+        this.withResident = on;
+        this.redraw();
+    });
     private drawn: unknown = null;
+    private height = LOW;
 
     constructor(private readonly update: Update) {
         this.handles = ["Begin of the range", "End of the range"].map((words, end) =>
             element("div", {
                 class: "handle",
                 attributes: { role: "slider", tabindex: "0", "aria-label": words, "aria-orientation": "horizontal" },
-                on: { keydown: (event) => this.key(event, end) },
+                on: { keydown: (event) => this.press(event, end) },
             }),
         );
         this.element = element(
@@ -57,6 +67,8 @@ export class Timeline implements Panel {
                 "div",
                 { class: "toolbar" },
                 this.words,
+                this.key,
+                this.resident.element,
                 button("Whole recording", () => this.update({ before: -1, after: -1 }, true)),
                 button("Only the end of the range", () => this.select(this.view!.state.after, this.view!.state.after), {
                     title: "No comparison: what was live at that moment",
@@ -67,8 +79,10 @@ export class Timeline implements Panel {
         new ResizeObserver(() => this.redraw()).observe(this.element);
     }
 
-    show(view: View): void {
+    /** alone: there is nothing below it. */
+    show(view: View, alone: boolean): void {
         this.view = view;
+        this.height = alone ? HIGH : LOW;
         const { states, timeline } = view.dataset.meta;
         this.element.hidden = timeline === null || states.length < 2;
         this.times = states.map(({ time }, index) => time ?? index);
@@ -77,11 +91,14 @@ export class Timeline implements Panel {
 
     private redraw(): void {
         const { view } = this;
-        const width = this.element.clientWidth;
-        if (view === null || this.element.hidden || width === 0) {
+        if (view === null || this.element.hidden) {
             return;
         }
-        const key = `${view.state.dataset} ${width}`;
+        const width = this.element.clientWidth;
+        if (width === 0) {
+            return;
+        }
+        const key = `${view.state.dataset} ${width} ${this.height} ${this.withResident}`;
         if (key !== this.drawn) {
             this.drawn = key;
             this.draw(view, width);
@@ -93,13 +110,19 @@ export class Timeline implements Panel {
         const column = (name: string) => (dataset.has(name) ? dataset.column(name) : new Float64Array(0));
         const time = column("tick_time").map((ms) => ms / 1000);
         const all = { time, size: column("tick_size"), peak: column("tick_peak"), resident: column("tick_resident") };
-        const ticks = thinned(all, width - LEFT - RIGHT);
-        const scale = scaleOf(ticks, this.times, width);
+        const withResident = this.withResident ?? greatest(all.resident) < MOST_RESIDENT * greatest(all.peak);
+        this.resident.show(withResident, greatest(all.resident) > 0);
+        const ticks = thinned(withResident ? all : { ...all, resident: all.resident.map(() => 0) }, width - LEFT - RIGHT);
+        const scale = scaleOf(ticks, this.times, width, this.height);
         this.scale = scale;
-        const svg = drawing("svg", { width, height: HEIGHT, role: "img", "aria-label": wordsOf(all) });
+        const svg = drawing("svg", { width, height: this.height, role: "img", "aria-label": wordsOf(all) });
         svg.append(...axes(scale), ...curves(scale, ticks), ...events(scale, dataset.meta.timeline?.events ?? []));
-        svg.append(...this.times.map((at) => line(scale.x(at), HEIGHT - BOTTOM, scale.x(at), HEIGHT - BOTTOM + 5, "moment")));
-        this.plot.replaceChildren(svg, keyOf(ticks));
+        svg.append(...this.times.map((at) => line(scale.x(at), scale.y(0), scale.x(at), scale.y(0) + 5, "moment")));
+        this.plot.replaceChildren(svg);
+        this.key.replaceChildren(...keyOf(ticks));
+        for (const part of [this.range, ...this.handles]) {
+            part.style.height = `${this.height - TOP - BOTTOM}px`;
+        }
     }
 
     private showRange({ state, dataset }: View): void {
@@ -128,7 +151,7 @@ export class Timeline implements Panel {
         this.update({ before: Math.min(before, after), after: Math.max(before, after) }, true);
     }
 
-    private key(event: KeyboardEvent, end: number): void {
+    private press(event: KeyboardEvent, end: number): void {
         const { before, after } = this.view!.state;
         const last = this.times.length - 1;
         const steps: Record<string, number> = {
@@ -196,26 +219,28 @@ export class Timeline implements Panel {
     }
 }
 
-function momentText(states: View["dataset"]["meta"]["states"], index: number): string {
+export function momentText(states: View["dataset"]["meta"]["states"], index: number): string {
     const { time, label, totals } = states[index]!;
     const size = totals["size"] ?? null;
     return `${time === null ? shown(label) : formatClock(time)}${size === null ? "" : ` (${formatSize(size)})`}`;
 }
 
-function scaleOf({ time, size, peak, resident }: Ticks, times: readonly number[], width: number): Scale {
-    let most = 1;
-    for (const column of [size, peak, resident]) {
-        most = column.reduce((a, b) => Math.max(a, b), most);
-    }
+function greatest(column: Float64Array): number {
+    return column.reduce((a, b) => Math.max(a, b), 0);
+}
+
+function scaleOf({ time, size, peak, resident }: Ticks, times: readonly number[], width: number, height: number): Scale {
+    const most = Math.max(1, greatest(size), greatest(peak), greatest(resident));
     const from = Math.min(time[0] ?? 0, ...times);
     const to = Math.max(time[time.length - 1] ?? 1, ...times, from + 0.001);
     return {
         width,
+        height,
         from,
         to,
         most,
         x: (seconds) => LEFT + ((seconds - from) / (to - from)) * (width - LEFT - RIGHT),
-        y: (bytes) => HEIGHT - BOTTOM - (bytes / most) * (HEIGHT - TOP - BOTTOM),
+        y: (bytes) => height - BOTTOM - (bytes / most) * (height - TOP - BOTTOM),
     };
 }
 
@@ -232,7 +257,7 @@ function axes(scale: Scale): SVGElement[] {
     }
     for (const seconds of timeSteps(scale.from, scale.to)) {
         const x = scale.x(seconds);
-        drawn.push(drawing("text", { x, y: HEIGHT - 6, "text-anchor": "middle" }, formatClock(seconds)));
+        drawn.push(drawing("text", { x, y: scale.height - 6, "text-anchor": "middle" }, formatClock(seconds)));
     }
     return drawn;
 }
@@ -260,21 +285,21 @@ function events(scale: Scale, list: readonly [number, string][]): SVGElement[] {
     return list.flatMap(([seconds, what]) => {
         const x = scale.x(seconds);
         const words = drawing("text", { x: x + 4, y: TOP + 8 }, shown(what));
-        return [line(x, TOP, x, HEIGHT - BOTTOM, "event"), words];
+        return [line(x, TOP, x, scale.y(0), "event"), words];
     });
 }
 
-function keyOf({ resident }: Ticks): HTMLElement {
+function keyOf({ resident }: Ticks): HTMLElement[] {
     const item = (kind: string, words: string) => element("li", {}, element("span", { class: `stroke ${kind}` }), words);
     const items = [item("live", "live"), item("peak", "peak so far")];
     if (resident.some((bytes) => bytes > 0)) {
         items.push(item("resident", "resident"));
     }
-    return element("ul", { class: "legend" }, ...items);
+    return items;
 }
 
 function wordsOf({ time, size }: Ticks): string {
-    const most = size.reduce((a, b) => Math.max(a, b), 0);
+    const most = greatest(size);
     const last = size.length - 1;
     if (last < 0) {
         return "Live memory over time: nothing was recorded.";
