@@ -121,13 +121,13 @@ class ZoomTest(BrowserTest):
     def test_a_link_restores_the_view(self):
         view = self.open(SHOP, FLAME)
         self.control(view, "Boxes").select_option("line")
-        self.control(view, "Root at the bottom").check()
+        self.control(view, "Root at bottom").check()
         self.click_box(view, 2, 0.2)
         self.settled(view)
         link, detail, figures = view.url[view.url.index("#") :], self.detail(view), self.figures(view)
         again = self.open(SHOP, link)
         self.assertEqual((self.detail(again), self.figures(again)), (detail, figures))
-        self.assertTrue(self.control(again, "Root at the bottom").is_checked())
+        self.assertTrue(self.control(again, "Root at bottom").is_checked())
         self.assertEqual(self.control(again, "Boxes").input_value(), "line")
 
     def test_another_link_in_the_same_page(self):
@@ -236,7 +236,7 @@ class KeysTest(BrowserTest):
         view = self.open(SHOP, FLAME)
         for key in "iflobm":
             view.keyboard.press(key)
-        for words in ("Inverted", "Root at the bottom"):
+        for words in ("Inverted", "Root at bottom"):
             self.assertTrue(self.control(view, words).is_checked(), words)
         self.assertFalse(self.control(view, "Own code first").is_checked())
         chosen = [self.control(view, words).input_value() for words in ("Boxes", "In", "Memory")]

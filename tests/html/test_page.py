@@ -106,7 +106,7 @@ class ManyNodesTest(BrowserTest):
         self.settled(view)
         boxes = int(view.get_attribute("#flame", "data-boxes"))
         self.assertTrue(1000 < boxes < 60_000, boxes)
-        for link in ("#by=line&inverted=1&own=off", "#find=function_12", "#view=table&rows=line"):
+        for link in ("#by=line&inverted=1&own=off", "#find=function_12", "#find=function_12&inverted=1", "#view=table&rows=line"):
             view.evaluate("link => { location.hash = link; }", link)
             self.settled(view)
         self.assertRegex(view.text_content(".table .result"), "showing 100 of [0-9,]+")

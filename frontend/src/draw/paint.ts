@@ -67,8 +67,8 @@ function paintRow(surface: Surface, picture: Picture, row: Row, depth: number, y
         const box = row.box[i]!;
         const x = row.x[i]!;
         const width = row.width[i]!;
-        const isFound = picture.isFound === null || picture.isFound(box);
-        const isFaded = box === REST || !isFound;
+        const isFound = box !== REST && (picture.isFound === null || picture.isFound(box));
+        const isFaded = !isFound;
         const fill = box === REST ? palette.rest : isFaded ? palette.faded : palette.fills[picture.colour(box)]!;
         surface.fillStyle = fill;
         const drawn = Math.max(width - (width > 3 ? GAP : 0), 0.5);

@@ -296,7 +296,9 @@ export class FlameCanvas {
     /** Select the next box that the search found, row by row. */
     moveToFound(step: number): void {
         const { graph, search } = this.view!;
-        const boxes = this.layout.rows.flatMap((row) => row.box.filter((box) => search.nodes[graph.node(box)] === 1));
+        const boxes = this.layout.rows.flatMap((row) =>
+            row.box.filter((box) => box !== REST && search.nodes[graph.node(box)] === 1),
+        );
         if (boxes.length > 0) {
             const at = boxes.indexOf(this.selected);
             const next = at < 0 ? (step > 0 ? 0 : boxes.length - 1) : (at + step + boxes.length) % boxes.length;

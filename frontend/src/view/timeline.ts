@@ -70,7 +70,7 @@ export class Timeline {
                 this.key,
                 this.resident.element,
                 button("Whole recording", () => this.update({ before: -1, after: -1 }, true)),
-                button("Only the end of the range", () => this.select(this.view!.state.after, this.view!.state.after), {
+                button("Only the end", () => this.select(this.view!.state.after, this.view!.state.after), {
                     title: "No comparison: what was live at that moment",
                 }),
             ),
@@ -139,12 +139,7 @@ export class Timeline {
             handle.setAttribute("aria-valuetext", momentText(dataset.meta.states, ends[end]!));
         });
         const [from, to] = ends.map((end) => momentText(states, end));
-        const ended = dataset.meta.timeline?.ended ?? "";
-        const text =
-            state.before === state.after
-                ? `What was live at ${to}.`
-                : `From ${from} to ${to}: shown is what was live at the end.`;
-        this.words.textContent = `${text}${ended === "" ? "" : ` ${shown(ended)}`}`;
+        this.words.textContent = state.before === state.after ? `What was live at ${to}.` : `From ${from} to ${to}.`;
     }
 
     private select(before: number, after: number): void {

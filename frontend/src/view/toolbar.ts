@@ -47,7 +47,7 @@ export function graphControls(update: Update): Panel {
         (on) => update({ inverted: on, zoom: "0", selected: "" }),
         "What allocates comes first, before its callers (i)",
     );
-    const bottom = checkbox("Root at the bottom", (on) => update({ fromBottom: on }), "Flames instead of icicles (f)");
+    const bottom = checkbox("Root at bottom", (on) => update({ fromBottom: on }), "Flames instead of icicles (f)");
     const controls = [
         ...measures.elements,
         by.element,
