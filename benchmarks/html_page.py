@@ -84,9 +84,13 @@ def main():
         browser.close()
         print(f"{options.nodes:,} nodes, {path.stat().st_size / 2**20:.1f} MiB, best of {options.rounds}")
     for name in rounds[0]:
-        best = [min(values) for values in zip(*(one[name] for one in rounds))]
+        best = [min(values) for values in zip(*(one[name] for one in rounds), strict=True)]
         unit = "MB" if name == "heap" else "ms"
-        text = f"{best[0]:.0f} {unit}" if len(best) == 1 else f"{best[0]:.1f} ms for the event, {best[1]:.1f} ms until it is painted"
+        text = (
+            f"{best[0]:.0f} {unit}"
+            if len(best) == 1
+            else f"{best[0]:.1f} ms for the event, {best[1]:.1f} ms until it is painted"
+        )
         print(f"{name}: {text}")
 
 

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { CallGraph } from "../src/model/call_graph.ts";
 import { InvertedGraph } from "../src/model/inverted_graph.ts";
 import { mergeTree } from "../src/model/merged.ts";
-import { amountFound, framesFound, matcherOf, nodesFound } from "../src/model/search.ts";
+import { amountFound, asksForLines, framesFound, matcherOf, nodesFound } from "../src/model/search.ts";
 import { datasetOf, LIVE, SMALLER } from "./sample.ts";
 
 const DATASET = datasetOf([
@@ -45,6 +45,12 @@ test("each block counts once, however the boxes are merged", () => {
         assert.equal(share(query, true), found, query);
         assert.equal(share(query, false, true), found, query);
     }
+});
+
+test("lines are looked at if a search can mean one", () => {
+    assert.deepEqual(["x", "p.py:7", "/7$/"].map(asksForLines), [false, true, true]);
+    const found = (byLine: boolean) => framesFound(DATASET, matcherOf("p.py:7")!, byLine).reduce((a, b) => a + b, 0);
+    assert.deepEqual([found(true), found(false)], [1, 0]);
 });
 
 test("callers above the zoomed box do not count", () => {

@@ -1,8 +1,8 @@
 """Pages in a headless Chromium, for tests.
 
-Model: one browser for the process, started by the first test that needs it, with a tab for each set of options. A page is written
-into a temporary folder and opened from there, as a user opens it. Whatever the page reports (an error, a violation of its own
-policy) fails the test.
+Model: one browser for the process, started by the first test that needs it, with a tab for each set of options. A page is
+written into a temporary folder and opened from there, as a user opens it. Whatever the page reports (an error, a violation of
+its own policy) fails the test.
 """
 
 import atexit
@@ -92,7 +92,9 @@ class BrowserTest(unittest.TestCase):
 
     def settled(self, page):
         """Wait until what was asked for is drawn: the text below the canvas comes two frames after the canvas."""
-        page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 30))))")
+        page.evaluate(
+            "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 30))))"
+        )
 
     def control(self, page, words):
         """The control that is seen with this label."""

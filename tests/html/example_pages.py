@@ -100,8 +100,26 @@ def recording(moments=12):
 def processes():
     rows = [
         {"dataset": 0, "pid": 10, "name": "all", "command": "python job.py", "end": "", "size": 1, "peak": 2, "depth": 0},
-        {"dataset": 1, "pid": 11, "name": "worker", "command": "python w.py", "end": "exit 0", "size": 5, "peak": 9, "depth": 1},
-        {"dataset": None, "pid": 12, "name": "gone", "command": "true", "end": "killed", "size": None, "peak": None, "depth": 1},
+        {
+            "dataset": 1,
+            "pid": 11,
+            "name": "worker",
+            "command": "python w.py",
+            "end": "exit 0",
+            "size": 5,
+            "peak": 9,
+            "depth": 1,
+        },
+        {
+            "dataset": None,
+            "pid": 12,
+            "name": "gone",
+            "command": "true",
+            "end": "killed",
+            "size": None,
+            "peak": None,
+            "depth": 1,
+        },
     ]
     small = describe_shop(Tree(LIVE))
     small.add((MAIN, HOOK), {"size": 3 * KIB, "count": 3})

@@ -33,9 +33,7 @@ class DifferenceTest(BrowserTest):
         view = self.open(DIFFERENCE, "#view=flame&own=off")
         self.control(view, "Widths").select_option("gone")
         self.open_whole_tree(view)
-        self.assertEqual(
-            self.tree(view), [(1, "everything", "175 KiB"), (2, "main", "175 KiB"), (3, "decode", "70.0 KiB")]
-        )
+        self.assertEqual(self.tree(view), [(1, "everything", "175 KiB"), (2, "main", "175 KiB"), (3, "decode", "70.0 KiB")])
 
     def test_details_have_both_and_the_change(self):
         figures = self.figures(self.open(DIFFERENCE, "#view=flame"))
@@ -44,7 +42,9 @@ class DifferenceTest(BrowserTest):
 
     def test_the_base_is_named_and_the_colours_are_explained(self):
         view = self.open(DIFFERENCE, "#view=flame")
-        self.assertIn("from base: old.ctm to newer: new.ctm, and the first one is the base", view.text_content(".flame > .notes"))
+        self.assertIn(
+            "from base: old.ctm to newer: new.ctm, and the first one is the base", view.text_content(".flame > .notes")
+        )
         self.assertEqual(view.locator(".flame .legend li").all_text_contents(), ["+ grown", "- shrunk", "* new", "= same"])
         self.control(view, "Colours").select_option("origin")
         self.assertIn("own code", view.text_content(".flame .legend"))

@@ -58,14 +58,19 @@ class FiguresTest(BrowserTest):
         view = self.open(SHOP, FLAME + "&own=off&inverted=1")
         self.open_whole_tree(view)
         items = self.tree(view)
-        self.assertEqual(items[:5], [
-            (1, "everything", "881 KiB"),
-            (2, "array", "800 KiB"),
-            (3, "main", "800 KiB"),
-            (2, "decode", "48.0 KiB"),
-            (3, "loads", "48.0 KiB"),
-        ])
-        self.assertEqual(items[5:9], [(4, "fill_cart", "40.0 KiB"), (5, "main", "40.0 KiB"), (4, "hook", "8192 B"), (5, "decode", "8192 B")])
+        self.assertEqual(
+            items[:5],
+            [
+                (1, "everything", "881 KiB"),
+                (2, "array", "800 KiB"),
+                (3, "main", "800 KiB"),
+                (2, "decode", "48.0 KiB"),
+                (3, "loads", "48.0 KiB"),
+            ],
+        )
+        self.assertEqual(
+            items[5:9], [(4, "fill_cart", "40.0 KiB"), (5, "main", "40.0 KiB"), (4, "hook", "8192 B"), (5, "decode", "8192 B")]
+        )
 
     def test_blocks_and_other_measures(self):
         view = self.open(SHOP, FLAME)
@@ -179,7 +184,14 @@ class SearchTest(BrowserTest):
     def test_the_share_counts_each_byte_once(self):
         view = self.open(SHOP, FLAME)
         whole = shop_tree().totals(0)["size"]
-        for query, found in (("loads", 68), ("/^(loads|decode)$/", 68), ("hook", 28), ("MAIN.PY", 881), ("nothing", 0), ("numpy", 800)):
+        for query, found in (
+            ("loads", 68),
+            ("/^(loads|decode)$/", 68),
+            ("hook", 28),
+            ("MAIN.PY", 881),
+            ("nothing", 0),
+            ("numpy", 800),
+        ):
             share = f"{size(found * KIB)}, {100 * found * KIB / whole:.1f}% of what is shown"
             self.assertEqual(self.result(view, query)[0], share)
 

@@ -75,7 +75,14 @@ class LandmarksTest(BrowserTest):
         view = self.open(SHOP, FLAME)
         self.settled(view)
         self.assertEqual(view.get_attribute("html", "lang"), "en")
-        for selector in ("header", "main", "footer", "nav[aria-label=Sections]", "nav[aria-label=Zoom]", "#search-result[role=status]"):
+        for selector in (
+            "header",
+            "main",
+            "footer",
+            "nav[aria-label=Sections]",
+            "nav[aria-label=Zoom]",
+            "#search-result[role=status]",
+        ):
             self.assertEqual(view.locator(selector).count(), 1, selector)
         self.assertEqual(view.locator(".tabs [aria-current=page]").text_content(), "Flame graph")
         unnamed = """all => all.filter(each => !each.closest("[hidden]") && !(each.labels?.[0]?.textContent || each.textContent

@@ -73,7 +73,9 @@ class DatasetsTest(BrowserTest):
 
     def test_processes_lead_to_their_data(self):
         view = self.open(processes(), "#view=processes")
-        self.assertEqual([row[:3] for row in self.rows(view)], [["all", "10", "1 B"], ["worker", "11", "5 B"], ["gone", "12", "not known"]])
+        self.assertEqual(
+            [row[:3] for row in self.rows(view)], [["all", "10", "1 B"], ["worker", "11", "5 B"], ["gone", "12", "not known"]]
+        )
         view.get_by_role("button", name="worker").click()
         view.wait_for_selector("html[data-shown='1 flame']")
 
@@ -106,7 +108,12 @@ class ManyNodesTest(BrowserTest):
         self.settled(view)
         boxes = int(view.get_attribute("#flame", "data-boxes"))
         self.assertTrue(1000 < boxes < 60_000, boxes)
-        for link in ("#by=line&inverted=1&own=off", "#find=function_12", "#find=function_12&inverted=1", "#view=table&rows=line"):
+        for link in (
+            "#by=line&inverted=1&own=off",
+            "#find=function_12",
+            "#find=function_12&inverted=1",
+            "#view=table&rows=line",
+        ):
             view.evaluate("link => { location.hash = link; }", link)
             self.settled(view)
         self.assertRegex(view.text_content(".table .result"), "showing 100 of [0-9,]+")

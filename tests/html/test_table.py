@@ -48,7 +48,9 @@ class TableTest(BrowserTest):
             with self.subTest(key):
                 self.assertEqual(self.columns(view, 0, 1, 2), expected)
         self.control(view, "Rows").select_option("line")
-        self.assertEqual(view.locator("tbody .path").first.text_content(), "/srv/venv/lib/python3.13/site-packages/numpy/core.py:5")
+        self.assertEqual(
+            view.locator("tbody .path").first.text_content(), "/srv/venv/lib/python3.13/site-packages/numpy/core.py:5"
+        )
 
     def test_any_column_sorts(self):
         view = self.open(SHOP, "#view=table")

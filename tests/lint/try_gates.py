@@ -82,6 +82,10 @@ CHANGES = [
     Bad("mypy", "python/ctracemalloc/__init__.py", 'BAD: int = "text"\n', "a wrong type in a module that a stub hides"),
     Bad("stubtest", "python/ctracemalloc/__init__.pyi", "def not_there() -> int: ...\n", "the extension has no such function"),
     Bad("codespell", "docs/tutorial/tutorial.md", "\nWe recieve it.\n", "a word"),  # codespell:ignore
+    Bad("frontend", "frontend/src/text/format.ts", "export const bad: number = 'text';\n", "a text is no number"),
+    Bad("frontend", "frontend/src/text/format.ts", "export var bad  = 1;\n", "form"),
+    Bad("frontend", "frontend/test/text.test.ts", "test('bad', () => assert.equal(1, 2));\n", "a unit test fails"),
+    Bad("frontend", "python/ctracemalloc/render/html/app.css", "b{c:d}\n", "what is checked in is not what its sources make"),
     Bad("layers", "src/libctm/base/status.c", "#include <Python.h>\n", "the library sees Python"),
     Bad("layers", "src/libctm/base/utf8.c", '#include "tables/store.h"\n', "a folder includes a higher one"),
     Bad(

@@ -26,18 +26,30 @@ export function matcherOf(query: string): Matcher | null {
     return wanted === "" ? null : (text) => text.toLowerCase().includes(wanted);
 }
 
-/** 1 for each frame that is found. */
-export function framesFound(dataset: Dataset, matches: Matcher): Uint8Array {
-    const functions = new Uint8Array(dataset.functionName.length);
-    const texts = functions.map((_, id) => Number(matches(textOfFunction(dataset, id))));
+/** Can it find one line of a function, and not another? */
+export function asksForLines(query: string): boolean {
+    return query.includes(":") || query.startsWith("/");
+}
+
+/** 1 for each frame that is found. byLine: look at the lines as well, which are many. */
+export function framesFound(dataset: Dataset, matches: Matcher, byLine = true): Uint8Array {
+    const texts = Uint8Array.from(textsOfFunctions(dataset), (text) => Number(matches(text)));
     const found = new Uint8Array(dataset.frames);
     for (let frame = SMALLER_FRAME + 1; frame < found.length; frame++) {
         const id = dataset.frameFunction[frame]!;
-        found[frame] = texts[id] || Number(matches(placeOfFrame(dataset, frame)));
+        found[frame] = texts[id] || (byLine ? Number(matches(placeOfFrame(dataset, frame))) : 0);
     }
     found[ROOT_FRAME] = 0;
     found[SMALLER_FRAME] = Number(matches(SMALLER));
     return found;
+}
+
+const kept = new WeakMap<Dataset, string[]>();
+
+function textsOfFunctions(dataset: Dataset): string[] {
+    const texts = kept.get(dataset) ?? Array.from(dataset.functionName, (_, id) => textOfFunction(dataset, id));
+    kept.set(dataset, texts);
+    return texts;
 }
 
 function textOfFunction(dataset: Dataset, id: number): string {

@@ -12,7 +12,7 @@ import { isCompared, measuresOf, type Selection } from "../model/figures.ts";
 import type { Graph } from "../model/graph.ts";
 import { InvertedGraph } from "../model/inverted_graph.ts";
 import { hasOwnCode, type MergedTree, mergeTree } from "../model/merged.ts";
-import { framesFound, type Matcher, matcherOf, nodesFound } from "../model/search.ts";
+import { asksForLines, framesFound, type Matcher, matcherOf, nodesFound } from "../model/search.ts";
 import type { ViewState } from "./state.ts";
 
 export interface Search {
@@ -126,7 +126,7 @@ function makeSearch(query: string, tree: MergedTree): Search {
     if (matches === null) {
         return { matches, error: "", frames: NONE, nodes: NONE };
     }
-    const frames = framesFound(tree.dataset, matches);
+    const frames = framesFound(tree.dataset, matches, asksForLines(query));
     return { matches, error: "", frames, nodes: nodesFound(tree, frames) };
 }
 
