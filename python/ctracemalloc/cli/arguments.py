@@ -209,13 +209,17 @@ def add_measures(parser: argparse.ArgumentParser) -> None:
         measures.add_argument(option, action="store_const", const=measure, dest="measure", help=text)
 
 
-def add_selection(parser: argparse.ArgumentParser) -> None:
+def add_patterns(parser: argparse.ArgumentParser) -> None:
     for option, text in (
         ("--include", "only blocks that such code allocated: a file, module or function, or a pattern (*); may be repeated"),
         ("--exclude", "no blocks that such code allocated; may be repeated"),
     ):
         parser.add_argument(option, action="append", default=[], metavar="PATTERN", help=text)
     parser.add_argument("--all-frames", action="store_true", help="patterns match by any frame of a traceback")
+
+
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    add_patterns(parser)
     add_own(parser)
     parser.add_argument(
         "--threshold", type=threshold_argument, default=(0.0, 0), metavar="PERCENT|SIZE", help="leave out rows below this"

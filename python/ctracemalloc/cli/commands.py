@@ -19,6 +19,7 @@ COMMANDS = (  # in the order of the help
     "diff",
     "timeline",
     "merge",
+    "export",
     "attach",
     "detach",
     "rss",

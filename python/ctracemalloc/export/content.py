@@ -4,12 +4,13 @@ Model: a tree whose nodes are tracebacks, a table of its frames and one of its f
 no traceback, frame or function. Blocks with an empty traceback are the own figures of node 0.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from .._ctracemalloc import Snapshot
-from ..model.figures import NONE, Figures, own_columns, total_columns
+from ..model.figures import ALLOCATED, FREED, MEASURES, PEAK, measured, own_columns, total_columns
 from ..model.origin import number_in, paths_of, run_of, words_of
 from ..model.table import Part, View
 from ..places.patterns import Patterns
@@ -47,9 +48,18 @@ class Content:
         """The own figures of the nodes, in the order of Figures."""
         return own_columns(self.tree)
 
-    def total(self) -> Figures:
-        """The figures of all selected blocks."""
-        return Figures(*(column[0] for column in total_columns(self.tree))) if len(self) else NONE
+    def sizes(self, measure: str) -> Sequence[int]:
+        """Bytes of a measure, of each node alone."""
+        return measured(own_columns(self.tree), measure)[0]
+
+    def total_sizes(self, measure: str) -> Sequence[int]:
+        """Bytes of a measure, of each node with all below it."""
+        return measured(total_columns(self.tree), measure)[0]
+
+    def measures(self) -> list[str]:
+        """What the snapshot knows."""
+        known = {PEAK: self.tree.peak_known, ALLOCATED: self.tree.churn_known, FREED: self.tree.churn_known}
+        return [measure for measure in MEASURES if known.get(measure, True)]
 
     def function_names(self) -> list[tuple[str, str, int]]:
         """(name, file, line of the definition or 0) of each function. One whose name is not known has that of its file: tools
@@ -75,6 +85,17 @@ class Content:
         return [word for word in command if isinstance(word, str)] if isinstance(command, list) else []
 
     @property
+    def program(self) -> str:
+        """The first word of the command line, as it was given."""
+        return (self.command or ["python"])[0]
+
+    @property
+    def title(self) -> str:
+        """The program's file and process id, for people."""
+        name = os.path.basename(self.program)
+        return f"{name} (pid {self.pid})" if self.pid else name
+
+    @property
     def pid(self) -> int:
         """0: not known."""
         pid = self.run.get("pid")
@@ -88,8 +109,12 @@ class Content:
     def selected_sites(self) -> Iterator[Site]:
         if not self.patterns:
             return iter(self.sites)
-        selected = selected_nodes(self.tree, self.frames, self.patterns, self.any_frame)
+        selected = self.selection()
         return (site for site in self.sites if selected[site.node])
+
+    def selection(self) -> bytes:
+        """For each node 1 if its blocks are selected, else 0."""
+        return selected_nodes(self.tree, self.frames, self.patterns, self.any_frame)
 
     @property
     def times(self) -> tuple[int, int]:

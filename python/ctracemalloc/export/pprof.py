@@ -76,6 +76,11 @@ def compressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
     yield compressor.compress(waiting) + compressor.flush()
 
 
+def pieces(content: Content, measure: str, comments: Sequence[str]) -> Iterator[bytes]:
+    """For the command line; a profile has all measures."""
+    return compressed(Profile(content, None, comments).pieces())
+
+
 class Profile:
     """The message Profile, made in pieces."""
 
@@ -129,9 +134,7 @@ class Profile:
     # --- places, facts ---
 
     def places(self) -> Iterator[bytes]:
-        command = self.content.command
-        program = command[0] if command else "python"
-        mapping = number(ID, THE_MAPPING) + number(MAPPING_FILENAME, self.string(program))
+        mapping = number(ID, THE_MAPPING) + number(MAPPING_FILENAME, self.string(self.content.program))
         has = (HAS_FUNCTIONS, HAS_FILENAMES, HAS_LINE_NUMBERS)
         yield message(MAPPING, mapping + b"".join(number(field, True) for field in has))
         tree = self.content.tree

@@ -1,0 +1,38 @@
+"""Collapsed stacks, the text that flamegraph.pl, speedscope, inferno and others read.
+
+Model: a line is a node of the call tree: its frames from the oldest on, `function (file:line)` joined by semicolons, a space,
+and bytes of one measure. Frames of names with a semicolon or an end of line are escaped, so that a line stays one node.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from .._words import printable
+from .content import Content
+
+SEPARATOR, ESCAPED = ";", r"\x3b"
+
+
+def pieces(content: Content, measure: str, comments: Sequence[str]) -> Iterator[bytes]:
+    names = frame_texts(content)
+    weights = content.sizes(measure)
+    for node, weight in enumerate(weights):
+        if weight > 0:
+            stack = SEPARATOR.join([names[frame] for frame in reversed(content.chain(node))])
+            yield f"{stack} {weight}\n".encode()
+
+
+def frame_texts(content: Content) -> list[str]:
+    """Of each frame, without semicolons and on one line."""
+    functions = [
+        (escaped(name), escaped(filename) if filename != name else "") for name, filename, _first in content.function_names()
+    ]
+    found = []
+    for function, lineno in zip(content.tree.frame_function, content.tree.frame_lineno, strict=True):
+        name, filename = functions[function]
+        place = f"{filename}:{lineno}".lstrip(":") if lineno > 0 else filename
+        found.append(f"{name} ({place})" if place else name)
+    return found
+
+
+def escaped(name: str) -> str:
+    return printable(name).replace(SEPARATOR, ESCAPED)

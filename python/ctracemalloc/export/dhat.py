@@ -1,0 +1,73 @@
+"""DHAT's JSON, which valgrind's dh_view.html and the Firefox Profiler open.
+
+Model: a program point is a node of the call tree. Its three pairs of figures are exactly those of a snapshot: total is what
+was ever allocated, t-gmax the moment of the peak, t-end what is live. DHAT also has two figures of each point that the tables
+do not have. Its own maximum is written as the larger of its figures at t-gmax and at t-end, a lower bound, and the sum of its
+blocks' lifetimes as 0.
+
+https://valgrind.org/docs/manual/dh-manual.html
+"""
+
+from collections.abc import Iterator, Sequence
+
+from ..model.figures import Figures
+from .collapsed import frame_texts
+from .content import Content
+from .jsontext import array, dumps, encoded
+
+VERSION = 2
+NS_PER_MS = 1_000_000
+THRESHOLD_MS = 10  # of short lifetimes, which are not known
+
+
+def pieces(content: Content, measure: str, comments: Sequence[str]) -> Iterator[bytes]:
+    """The content knows what was ever allocated, and the peak."""
+    return encoded(texts(content))
+
+
+def texts(content: Content) -> Iterator[str]:
+    yield dumps(head_of(content))[:-1] + ',"pps":'
+    yield from array(points(content))
+    yield ',"ftbl":'
+    yield from array(['"[root]"', *table(content)])
+    yield "}\n"
+
+
+def head_of(content: Content) -> dict[str, object]:
+    milliseconds = content.times[1] // NS_PER_MS
+    return {
+        "dhatFileVersion": VERSION,
+        "mode": "heap",
+        "verb": "Allocated",
+        "bklt": True,
+        "bkacc": False,
+        "bu": "byte",
+        "bsu": "bytes",
+        "bksu": "blocks",
+        "tu": "ms",
+        "Mtu": "s",
+        "tuth": THRESHOLD_MS,
+        "cmd": " ".join(content.command) or "python",
+        "pid": content.pid,
+        "te": milliseconds,
+        "tg": 0,  # when the peak was is not in a snapshot
+    }
+
+
+def points(content: Content) -> Iterator[str]:
+    for node, row in enumerate(zip(*content.own(), strict=True)):
+        if any(row):
+            size, blocks, peak_size, peak_blocks, allocated_size, allocated_blocks = Figures(*row)
+            # Frame 0 of the table is the root, so the others are one further on: row 0 of the tree's frames is none.
+            frames = ",".join([str(frame + 1) for frame in content.chain(node)])
+            yield (
+                f'{{"tb":{allocated_size},"tbk":{allocated_blocks},"tl":0,'
+                f'"mb":{max(peak_size, size)},"mbk":{max(peak_blocks, blocks)},'
+                f'"gb":{peak_size},"gbk":{peak_blocks},"eb":{size},"ebk":{blocks},"fs":[{frames}]}}'
+            )
+
+
+def table(content: Content) -> Iterator[str]:
+    """Frames have no address: their number takes its place, which readers expect."""
+    for number, frame in enumerate(frame_texts(content)):
+        yield dumps(f"0x{number:X}: {frame}")
