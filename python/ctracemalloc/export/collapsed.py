@@ -22,15 +22,13 @@ def pieces(content: Content, measure: str, comments: Sequence[str]) -> Iterator[
 
 
 def frame_texts(content: Content) -> list[str]:
-    """Of each frame, without semicolons and on one line."""
-    functions = [
-        (escaped(name), escaped(filename) if filename != name else "") for name, filename, _first in content.function_names()
-    ]
+    """Of each frame, without semicolons and on one line: `function (file:line)`, or `file:line` of a function not known."""
+    functions = [(escaped(name), escaped(filename)) for name, filename, _first in content.function_names()]
     found = []
     for function, lineno in zip(content.tree.frame_function, content.tree.frame_lineno, strict=True):
         name, filename = functions[function]
-        place = f"{filename}:{lineno}".lstrip(":") if lineno > 0 else filename
-        found.append(f"{name} ({place})" if place else name)
+        place = f"{filename}:{lineno}" if lineno > 0 else filename
+        found.append(f"{name} ({place})" if name != filename else place)
     return found
 
 

@@ -10,8 +10,8 @@ https://valgrind.org/docs/manual/dh-manual.html
 
 from collections.abc import Iterator, Sequence
 
+from .._words import printable
 from ..model.figures import Figures
-from .collapsed import frame_texts
 from .content import Content
 from .jsontext import array, dumps, encoded
 
@@ -68,6 +68,10 @@ def points(content: Content) -> Iterator[str]:
 
 
 def table(content: Content) -> Iterator[str]:
-    """Frames have no address: their number takes its place, which readers expect."""
-    for number, frame in enumerate(frame_texts(content)):
-        yield dumps(f"0x{number:X}: {frame}")
+    """Frames, in the form in which valgrind writes them. They have no address: their number takes its place."""
+    functions = [(printable(name), printable(filename)) for name, filename, _first in content.function_names()]
+    columns = content.tree.frame_function, content.tree.frame_lineno
+    for number, (function, lineno) in enumerate(zip(*columns, strict=True)):
+        name, filename = functions[function]
+        place = f"{filename}:{lineno}" if lineno > 0 else f"in {filename}"
+        yield dumps(f"0x{number:X}: {name} ({place})")
