@@ -4,10 +4,12 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
+from typing import NamedTuple
 
+from .._ctracemalloc import FileError, Snapshot
 from ..export.content import Content
 from ..export.formats import FORMATS, Format, format_of_name, kind_of
-from ..formats import output, stdlib_pickle
+from ..formats import kinds, output, stdlib_pickle
 from ..formats.output import RefusedError
 from ..model.figures import LIVE
 from ..places.patterns import Patterns
@@ -43,15 +45,40 @@ def add(commands: Commands) -> Parser:
 def execute(parsed: argparse.Namespace) -> int:
     form = format_of(parsed)
     measure = measure_of(parsed, form)
-    path = sources.newest_file() if parsed.file is None else parsed.file
+    path = sources.newest_file(kinds.RECORDING if form.over_time else None) if parsed.file is None else parsed.file
     target = parsed.output or default_name(path, form)
     check_target(target, form, path, parsed.force)
-    source = sources.load(path, parsed.at)._replace(newest=parsed.file is None)
+    if form.over_time:
+        export_recording(parsed, form, path, target)
+        return 0
+    source = sources.load(path, parsed.at)
     for each in (*form.needs, measure):
         sources.check_known(source, each)
     size = write(source, form, measure, target, parsed)
-    print_written(source, form, target, size)
+    print_written(Written(target, size, form, path, parsed.file is None), facts_of(source.snapshot))
     return 0
+
+
+class Written(NamedTuple):
+    target: str
+    size: int  # bytes
+    form: Format
+    path: str  # of what
+    newest: bool  # the path was not given: it is the newest file
+
+
+def export_recording(parsed: argparse.Namespace, form: Format, path: str, target: str) -> None:
+    for option, given in (("--at", parsed.at is not None), ("--include", parsed.include), ("--exclude", parsed.exclude)):
+        if given:
+            raise UsageError(f"{option} does not go with -f {form.name}, which is of all moments and all code")
+    with sources.opened(path) as real:
+        recording = sources.open_recording(path, real)
+        if not len(recording):
+            raise FileError(f"{path}: the recording has no moments")
+        facts = losses.facts(recording)
+        with sources.naming(path, kinds.RECORDING, real), working(f"writing {target}"):
+            size = write_pieces(form.pieces_over_time()(recording, texts_of(facts)), target)
+    print_written(Written(target, size, form, path, parsed.file is None), facts)
 
 
 def format_of(parsed: argparse.Namespace) -> Format:
@@ -87,12 +114,17 @@ def write(source: Source, form: Format, measure: str, target: str, parsed: argpa
     patterns = Patterns(parsed.include, parsed.exclude)
     with sources.naming(source.path), working(f"writing {target}"):
         content = Content(source.snapshot, run=source.run, patterns=patterns, any_frame=parsed.all_frames)
-        pieces = Counted(form.pieces()(content, measure, losses_of(source)))
-        if target != output.STDOUT:
-            stdlib_pickle.write_whole(target, iter(pieces))
-        else:
-            sys.stdout.buffer.writelines(pieces)
-            sys.stdout.buffer.flush()
+        return write_pieces(form.pieces()(content, measure, texts_of(facts_of(source.snapshot))), target)
+
+
+def write_pieces(made: Iterator[bytes], target: str) -> int:
+    """The number of bytes."""
+    pieces = Counted(made)
+    if target != output.STDOUT:
+        stdlib_pickle.write_whole(target, iter(pieces))
+    else:
+        sys.stdout.buffer.writelines(pieces)
+        sys.stdout.buffer.flush()
     return pieces.size
 
 
@@ -108,22 +140,24 @@ class Counted:
             yield piece
 
 
-def losses_of(source: Source) -> list[str]:
-    """What readers of the file should know, where the format has room for it."""
-    return [f"{name}: {text}" for name, text in facts_of(source)]
+def facts_of(snapshot: Snapshot) -> list[tuple[str, str]]:
+    """What readers of the numbers should know: (name, text)."""
+    return [*sample_facts(snapshot), *losses.facts(snapshot)]
 
 
-def facts_of(source: Source) -> list[tuple[str, str]]:
-    return [*sample_facts(source.snapshot), *losses.facts(source.snapshot)]
+def texts_of(facts: list[tuple[str, str]]) -> list[str]:
+    """The same for formats that have room for it."""
+    return [f"{name}: {text}" for name, text in facts]
 
 
-def print_written(source: Source, form: Format, target: str, size: int) -> None:
+def print_written(written: Written, facts: list[tuple[str, str]]) -> None:
     """One line, and what is lost; on stderr if the file went to standard output."""
-    is_stdout = output.is_stream(target, 1)
+    is_stdout = output.is_stream(written.target, 1)
     out = sys.stderr if is_stdout else sys.stdout
     style = Style.for_stream(out, refused=True)
     if not is_stdout:
-        newest = ", the newest file here" if source.newest else ""
-        print(style.name(f"{target}: {form.kind} of {source.path}{newest}, {format_bytes(size)}"), file=out)
-    for line in fact_lines(facts_of(source), style):
+        newest = ", the newest file here" if written.newest else ""
+        size = format_bytes(written.size)
+        print(style.name(f"{written.target}: {written.form.kind} of {written.path}{newest}, {size}"), file=out)
+    for line in fact_lines(facts, style):
         print(line, file=out)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from ..formats.kinds import kind_of as own_kind_of
 from ..model.figures import ALLOCATED, FREED, LIVE, MEASURES, PEAK
+from ..recording.reading import Recording
 from .content import Content
 
 HEAD = 1 << 12  # bytes
@@ -30,9 +31,17 @@ class Format(NamedTuple):
     needs: tuple[str, ...] = ()  # measures that the snapshot must know
     is_text: bool = False  # a terminal can show it
     function: str = "pieces"  # of the module
+    over_time: bool = False  # it is made of a recording, not of a snapshot
 
     def pieces(self) -> Pieces:
+        """Of a snapshot."""
         made: Pieces = getattr(import_module(f"{__package__}.{self.module}"), self.function)
+        return made
+
+    def pieces_over_time(self) -> Callable[[Recording, Sequence[str]], Iterator[bytes]]:
+        made: Callable[[Recording, Sequence[str]], Iterator[bytes]] = getattr(
+            import_module(f"{__package__}.{self.module}"), self.function
+        )
         return made
 
 
@@ -84,6 +93,14 @@ FORMATS = {
             "gecko",
             rb'\{"meta":\{.*"preprocessedProfileVersion".*',
             is_text=True,
+        ),
+        Format(
+            "perfetto",
+            "Perfetto trace",
+            (".perfetto-trace", ".pftrace"),
+            "perfetto",
+            rb"\x0a.{1,3}\xe2\x03.*",  # a packet with a track
+            over_time=True,
         ),
         Format("csv", "CSV file of tracebacks", (".csv",), "rows", rb"filename,lineno,function,size,.*", is_text=True),
         Format("parquet", "Parquet file", (".parquet",), "arrow", rb"PAR1.*", function="parquet_pieces"),
