@@ -40,6 +40,7 @@ COMPONENTS = {
     "": {"_ctracemalloc", "_install", "_losses", "_provide", "blackbox", "recording", "resident"},
     "places": set(),
     "model": {"", "_ctracemalloc", "_losses", "blackbox", "recording", "places"},
+    "importers": {"_ctracemalloc"},
     "export": {"", "_ctracemalloc", "_words", "_losses", "formats", "recording", "places", "model"},
     "render": {"", "_ctracemalloc", "_losses", "_words", "formats", "blackbox", "recording", "resident", "places", "model"},
     "tui": {
@@ -69,6 +70,7 @@ COMPONENTS = {
         "resident",
         "places",
         "model",
+        "importers",
         "export",
         "render",
         "tui",
