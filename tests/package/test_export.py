@@ -3,6 +3,7 @@
 import csv
 import importlib.util
 import io
+import json
 import os
 import subprocess
 import sys
@@ -18,6 +19,14 @@ HAS_PYARROW = importlib.util.find_spec("pyarrow") is not None
 
 def setUpModule():
     skip_some_pythons()
+
+
+def deep_strings(value):
+    """All texts in a document."""
+    if isinstance(value, str):
+        return {value}
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return set().union(*map(deep_strings, inner))
 
 
 class CommandTest(ExportTest):
@@ -119,8 +128,25 @@ class CommandTest(ExportTest):
             [sys.executable, "-c", code, "export", self.path, "-f", "parquet"], cwd=self.folder, capture_output=True, text=True
         )
         self.assertEqual(done.returncode, 2)
-        self.assertIn("need pyarrow: pip install 'ctracemalloc[arrow]'", done.stderr)
+        self.assertIn("need pyarrow 15: pip install 'ctracemalloc[arrow]'", done.stderr)
         self.assertFalse((self.folder / "prog.parquet").exists())
+
+    def test_names_are_data_in_all_formats(self):
+        names = ["\udc80\n.py", 'a"b\\', "<script>;&", "x" * 5000, "é\u2028", "0x12: f (a:1)", " 12", ""]
+        stack = tuple((name, number) for number, name in enumerate(names))
+        ctracemalloc.Snapshot([(3, 8, stack, len(stack)), (0, 5, stack[:1], 1)], 9).dump(self.folder / "names.ctm")
+        for name, form in FORMATS.items():
+            if form.over_time or form.needs or (form.module == "arrow" and not HAS_PYARROW):
+                continue
+            with self.subTest(name):
+                done = self.export("names.ctm", "-f", name)
+                self.assertEqual((done.stderr, done.stdout.count("\n")), ("", 1))
+                written = (self.folder / f"names{form.endings[0]}").read_bytes()
+                if written.startswith(b"{"):
+                    self.assertIn("\udc80\n.py", deep_strings(json.loads(written)))
+                if name == "collapsed":
+                    self.assertEqual(written.count(b"\n"), 2)
+                    self.assertEqual(written.count(b";"), len(names) - 1)
 
     # --- which format, which file ---
 

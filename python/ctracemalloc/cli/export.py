@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from .._ctracemalloc import FileError, Snapshot
-from ..export.content import Content
 from ..export.formats import FORMATS, Format, format_of_name, kind_of
+from ..export.selected import Selected
 from ..formats import kinds, output, stdlib_pickle
 from ..formats.output import RefusedError
 from ..model.figures import LIVE
@@ -113,8 +113,8 @@ def write(source: Source, form: Format, measure: str, target: str, parsed: argpa
     """The number of bytes."""
     patterns = Patterns(parsed.include, parsed.exclude)
     with sources.naming(source.path), working(f"writing {target}"):
-        content = Content(source.snapshot, run=source.run, patterns=patterns, any_frame=parsed.all_frames)
-        return write_pieces(form.pieces()(content, measure, texts_of(facts_of(source.snapshot))), target)
+        selected = Selected(source.snapshot, run=source.run, patterns=patterns, any_frame=parsed.all_frames)
+        return write_pieces(form.pieces()(selected, measure, texts_of(facts_of(source.snapshot))), target)
 
 
 def write_pieces(made: Iterator[bytes], target: str) -> int:

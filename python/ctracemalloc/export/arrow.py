@@ -7,9 +7,9 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from .content import Content
+from .selected import Selected
 
-NEEDS = "Parquet and Arrow files need pyarrow: pip install 'ctracemalloc[arrow]'"
+NEEDS = "Parquet and Arrow files need pyarrow 15: pip install 'ctracemalloc[arrow]'"
 
 
 def library() -> Any:
@@ -18,58 +18,60 @@ def library() -> Any:
         import pyarrow
     except ImportError:
         raise ImportError(NEEDS) from None
+    if not hasattr(pyarrow.RecordBatchReader, "from_stream"):
+        raise ImportError(f"this is pyarrow {pyarrow.__version__}, which is too old. {NEEDS}")
     return pyarrow
 
 
-def parquet_pieces(content: Content, measure: str, comments: Sequence[str]) -> Iterator[bytes]:
+def parquet_pieces(selected: Selected, measure: str, comments: Sequence[str]) -> Iterator[bytes]:
     library()
     import pyarrow.parquet
 
     def writer_to(out: Any, schema: Any) -> Any:
         return pyarrow.parquet.ParquetWriter(out, schema, compression="zstd")
 
-    return written(content, comments, writer_to)
+    return written(selected, comments, writer_to)
 
 
-def arrow_pieces(content: Content, measure: str, comments: Sequence[str]) -> Iterator[bytes]:
+def arrow_pieces(selected: Selected, measure: str, comments: Sequence[str]) -> Iterator[bytes]:
     """The IPC file format, which is also that of Feather."""
     pyarrow = library()
 
     def writer_to(out: Any, schema: Any) -> Any:
         return pyarrow.ipc.new_file(out, schema)
 
-    return written(content, comments, writer_to)
+    return written(selected, comments, writer_to)
 
 
-def written(content: Content, comments: Sequence[str], writer_to: Any) -> Iterator[bytes]:
-    reader = library().RecordBatchReader.from_stream(content.snapshot)
-    schema = reader.schema.with_metadata(facts_of(content, comments))
+def written(selected: Selected, comments: Sequence[str], writer_to: Any) -> Iterator[bytes]:
+    reader = library().RecordBatchReader.from_stream(selected.snapshot)
+    schema = reader.schema.with_metadata(facts_of(selected, comments))
     out = Pipe()
     with writer_to(out, schema) as writer:
-        for batch in selected_batches(content, reader):
+        for batch in selected_batches(selected, reader):
             writer.write_batch(batch.replace_schema_metadata(schema.metadata))
             yield out.taken()
     yield out.taken()
 
 
-def facts_of(content: Content, comments: Sequence[str]) -> dict[str, str]:
+def facts_of(selected: Selected, comments: Sequence[str]) -> dict[str, str]:
     """What the file says besides its rows, as metadata of its schema."""
-    interval = content.snapshot.sample_interval
-    facts = {"ctracemalloc.program": " ".join(content.command), "ctracemalloc.losses": "\n".join(comments)}
+    interval = selected.snapshot.sample_interval
+    facts = {"ctracemalloc.program": " ".join(selected.command), "ctracemalloc.losses": "\n".join(comments)}
     if interval is not None:
         facts["ctracemalloc.sample_interval"] = str(interval)
     return {name: text.encode("utf-8", "backslashreplace").decode() for name, text in facts.items() if text}
 
 
-def selected_batches(content: Content, reader: Any) -> Iterator[Any]:
+def selected_batches(selected: Selected, reader: Any) -> Iterator[Any]:
     """Rows are the sites in their order."""
-    if not content.patterns:
+    if not selected.patterns:
         yield from reader
         return
-    selected = content.selection()
-    sites = iter(content.sites)
+    wanted = selected.selection()
+    sites = iter(selected.sites)
     for batch in reader:
-        mask = [bool(selected[next(sites).node]) for _row in range(batch.num_rows)]
+        mask = [bool(wanted[next(sites).node]) for _row in range(batch.num_rows)]
         yield batch.filter(library().array(mask, library().bool_()))
 
 

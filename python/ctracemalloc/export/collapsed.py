@@ -7,25 +7,25 @@ and bytes of one measure. Frames of names with a semicolon or an end of line are
 from collections.abc import Iterator, Sequence
 
 from .._words import printable
-from .content import Content
+from .selected import Selected
 
 SEPARATOR, ESCAPED = ";", r"\x3b"
 
 
-def pieces(content: Content, measure: str, comments: Sequence[str]) -> Iterator[bytes]:
-    names = frame_texts(content)
-    weights = content.sizes(measure)
+def pieces(selected: Selected, measure: str, comments: Sequence[str]) -> Iterator[bytes]:
+    names = frame_texts(selected)
+    weights = selected.sizes(measure)
     for node, weight in enumerate(weights):
         if weight > 0:
-            stack = SEPARATOR.join([names[frame] for frame in reversed(content.chain(node))])
+            stack = SEPARATOR.join([names[frame] for frame in reversed(selected.chain(node))])
             yield f"{stack} {weight}\n".encode()
 
 
-def frame_texts(content: Content) -> list[str]:
+def frame_texts(selected: Selected) -> list[str]:
     """Of each frame, without semicolons and on one line: `function (file:line)`, or `file:line` of a function not known."""
-    functions = [(escaped(name), escaped(filename)) for name, filename, _first in content.function_names()]
+    functions = [(escaped(name), escaped(filename)) for name, filename, _first in selected.function_names()]
     found = []
-    for function, lineno in zip(content.tree.frame_function, content.tree.frame_lineno, strict=True):
+    for function, lineno in zip(selected.tree.frame_function, selected.tree.frame_lineno, strict=True):
         name, filename = functions[function]
         place = f"{filename}:{lineno}" if lineno > 0 else filename
         found.append(f"{name} ({place})" if name != filename else place)

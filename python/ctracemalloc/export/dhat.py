@@ -12,29 +12,29 @@ from collections.abc import Iterator, Sequence
 
 from .._words import printable
 from ..model.figures import Figures
-from .content import Content
 from .jsontext import array, dumps, encoded
+from .selected import Selected
 
 VERSION = 2
 NS_PER_MS = 1_000_000
 THRESHOLD_MS = 10  # of short lifetimes, which are not known
 
 
-def pieces(content: Content, measure: str, comments: Sequence[str]) -> Iterator[bytes]:
-    """The content knows what was ever allocated, and the peak."""
-    return encoded(texts(content))
+def pieces(selected: Selected, measure: str, comments: Sequence[str]) -> Iterator[bytes]:
+    """The snapshot knows what was ever allocated, and the peak."""
+    return encoded(texts(selected))
 
 
-def texts(content: Content) -> Iterator[str]:
-    yield dumps(head_of(content))[:-1] + ',"pps":'
-    yield from array(points(content))
+def texts(selected: Selected) -> Iterator[str]:
+    yield dumps(head_of(selected))[:-1] + ',"pps":'
+    yield from array(points(selected))
     yield ',"ftbl":'
-    yield from array(['"[root]"', *table(content)])
+    yield from array(['"[root]"', *table(selected)])
     yield "}\n"
 
 
-def head_of(content: Content) -> dict[str, object]:
-    milliseconds = content.times[1] // NS_PER_MS
+def head_of(selected: Selected) -> dict[str, object]:
+    milliseconds = selected.times[1] // NS_PER_MS
     return {
         "dhatFileVersion": VERSION,
         "mode": "heap",
@@ -47,19 +47,19 @@ def head_of(content: Content) -> dict[str, object]:
         "tu": "ms",
         "Mtu": "s",
         "tuth": THRESHOLD_MS,
-        "cmd": " ".join(content.command) or "python",
-        "pid": content.pid,
+        "cmd": " ".join(selected.command) or "python",
+        "pid": selected.pid,
         "te": milliseconds,
         "tg": 0,  # when the peak was is not in a snapshot
     }
 
 
-def points(content: Content) -> Iterator[str]:
-    for node, row in enumerate(zip(*content.own(), strict=True)):
+def points(selected: Selected) -> Iterator[str]:
+    for node, row in enumerate(zip(*selected.own(), strict=True)):
         if any(row):
             size, blocks, peak_size, peak_blocks, allocated_size, allocated_blocks = Figures(*row)
             # Frame 0 of the table is the root, so the others are one further on: row 0 of the tree's frames is none.
-            frames = ",".join([str(frame + 1) for frame in content.chain(node)])
+            frames = ",".join([str(frame + 1) for frame in selected.chain(node)])
             yield (
                 f'{{"tb":{allocated_size},"tbk":{allocated_blocks},"tl":0,'
                 f'"mb":{max(peak_size, size)},"mbk":{max(peak_blocks, blocks)},'
@@ -67,10 +67,10 @@ def points(content: Content) -> Iterator[str]:
             )
 
 
-def table(content: Content) -> Iterator[str]:
+def table(selected: Selected) -> Iterator[str]:
     """Frames, in the form in which valgrind writes them. They have no address: their number takes its place."""
-    functions = [(printable(name), printable(filename)) for name, filename, _first in content.function_names()]
-    columns = content.tree.frame_function, content.tree.frame_lineno
+    functions = [(printable(name), printable(filename)) for name, filename, _first in selected.function_names()]
+    columns = selected.tree.frame_function, selected.tree.frame_lineno
     for number, (function, lineno) in enumerate(zip(*columns, strict=True)):
         name, filename = functions[function]
         place = f"{filename}:{lineno}" if lineno > 0 else f"in {filename}"

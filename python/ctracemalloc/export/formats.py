@@ -15,10 +15,10 @@ from typing import NamedTuple
 from ..formats.kinds import kind_of as own_kind_of
 from ..model.figures import ALLOCATED, FREED, LIVE, MEASURES, PEAK
 from ..recording.reading import Recording
-from .content import Content
+from .selected import Selected
 
 HEAD = 1 << 12  # bytes
-Pieces = Callable[[Content, str, Sequence[str]], Iterator[bytes]]
+Pieces = Callable[[Selected, str, Sequence[str]], Iterator[bytes]]
 
 
 class Format(NamedTuple):

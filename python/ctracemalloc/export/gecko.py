@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from .._ctracemalloc import __version__
 from ..places.files import IMPORTS, INSTALLED, OWN, STDLIB, TRACER, UNKNOWN
-from .content import Content
 from .jsontext import array, dumps, encoded
+from .selected import Selected
 from .speedscope import NAMES
 
 FORMAT, PROCESSED = 32, 57  # versions
@@ -28,38 +28,38 @@ ORDER = list(CATEGORIES)
 NO_ADDRESS = -1
 
 
-def pieces(content: Content, measure: str, comments: Sequence[str]) -> Iterator[bytes]:
-    return encoded(texts(content, comments))
+def pieces(selected: Selected, measure: str, comments: Sequence[str]) -> Iterator[bytes]:
+    return encoded(texts(selected, comments))
 
 
-def texts(content: Content, comments: Sequence[str]) -> Iterator[str]:
+def texts(selected: Selected, comments: Sequence[str]) -> Iterator[str]:
     strings: dict[str, int] = {}
-    tables = "".join(Tables(content, strings).texts())
-    yield f'{{"meta":{dumps(meta_of(content, comments))},"libs":[],"pages":[],"threads":['
-    for number, measure in enumerate(content.measures()):
+    tables = "".join(Tables(selected, strings).texts())
+    yield f'{{"meta":{dumps(meta_of(selected, comments))},"libs":[],"pages":[],"threads":['
+    for number, measure in enumerate(selected.measures()):
         yield "," if number else ""
-        yield dumps(thread_of(content, measure, number))[:-1] + ',"samples":{'
-        yield from samples(content.sizes(measure))
+        yield dumps(thread_of(selected, measure, number))[:-1] + ',"samples":{'
+        yield from samples(selected.sizes(measure))
         yield "}," + tables + "}"
     yield '],"shared":{"stringArray":'
     yield from array(map(dumps, strings))
     yield ',"sources":{"length":0,"uuid":[],"filename":[]}}}\n'
 
 
-def meta_of(content: Content, comments: Sequence[str]) -> dict[str, object]:
-    taken, _duration = content.times
+def meta_of(selected: Selected, comments: Sequence[str]) -> dict[str, object]:
+    taken, _duration = selected.times
     return {
         "interval": 1,
         "startTime": taken / 1e6,
         "processType": 0,
-        "product": content.title,
+        "product": selected.title,
         "stackwalk": 0,
         "version": FORMAT,
         "preprocessedProfileVersion": PROCESSED,
         "symbolicated": True,
         "markerSchema": [],
         "importedFrom": f"ctracemalloc {__version__}",
-        "arguments": " ".join(content.command),
+        "arguments": " ".join(selected.command),
         "extra": [facts_of(comments)] if comments else [],
         "categories": [{"name": name, "color": color, "subcategories": ["Other"]} for name, color in CATEGORIES.values()],
         "extensions": {"id": [], "name": [], "baseURL": [], "length": 0},
@@ -72,7 +72,7 @@ def facts_of(comments: Sequence[str]) -> dict[str, object]:
     return {"label": "ctracemalloc", "entries": entries}
 
 
-def thread_of(content: Content, measure: str, number: int) -> dict[str, object]:
+def thread_of(selected: Selected, measure: str, number: int) -> dict[str, object]:
     nothing: dict[str, object] = {"length": 0}
     return {
         "name": NAMES[measure],
@@ -82,10 +82,10 @@ def thread_of(content: Content, measure: str, number: int) -> dict[str, object]:
         "registerTime": 0,
         "unregisterTime": None,
         "pausedRanges": [],
-        "pid": str(content.pid),
+        "pid": str(selected.pid),
         "tid": number,
         "processType": "default",
-        "processName": content.title,
+        "processName": selected.title,
         "markers": nothing | {name: [] for name in ("data", "name", "startTime", "endTime", "phase", "category")},
         "resourceTable": nothing | {name: [] for name in ("lib", "name", "host", "type")},
         "nativeSymbols": nothing | {name: [] for name in ("libIndex", "address", "name", "functionSize")},
@@ -115,8 +115,8 @@ def stack_of(node: int) -> str:
 class Tables:
     """The tables of stacks, frames and functions, as members of a thread."""
 
-    def __init__(self, content: Content, strings: dict[str, int]) -> None:
-        self.content, self.strings = content, strings
+    def __init__(self, selected: Selected, strings: dict[str, int]) -> None:
+        self.selected, self.strings = selected, strings
 
     def string(self, text: str) -> str:
         return str(self.strings.setdefault(text, len(self.strings)))
@@ -127,7 +127,7 @@ class Tables:
         yield from self.functions()
 
     def stacks(self) -> Iterator[str]:
-        tree = self.content.tree
+        tree = self.selected.tree
         category = self.categories()
         number = len(tree) - 1
         yield '"stackTable":{'
@@ -139,11 +139,11 @@ class Tables:
 
     def categories(self) -> list[str]:
         """Of each frame."""
-        of_function = [str(ORDER.index(code.origin)) for code in self.content.frames.codes]
-        return [of_function[function] for function in self.content.tree.frame_function]
+        of_function = [str(ORDER.index(code.origin)) for code in self.selected.frames.codes]
+        return [of_function[function] for function in self.selected.tree.frame_function]
 
     def frames(self) -> Iterator[str]:
-        tree = self.content.tree
+        tree = self.selected.tree
         number = len(tree.frame_function)
         yield '"frameTable":{'
         yield from column("func", map(str, tree.frame_function))
@@ -156,7 +156,7 @@ class Tables:
         yield f'"length":{number}}},'
 
     def functions(self) -> Iterator[str]:
-        functions = self.content.function_names()
+        functions = self.selected.function_names()
         yield '"funcTable":{'
         yield from column("name", [self.string(name) for name, _filename, _first in functions])
         yield from column("fileName", [self.string(filename) for _name, filename, _first in functions])

@@ -11,24 +11,24 @@ https://chromedevtools.github.io/devtools-protocol/tot/HeapProfiler/#type-Sampli
 from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
-from .content import Content
 from .jsontext import dumps, encoded
+from .selected import Selected
 
 
-def pieces(content: Content, measure: str, comments: Sequence[str]) -> Iterator[bytes]:
-    return encoded(texts(content, measure))
+def pieces(selected: Selected, measure: str, comments: Sequence[str]) -> Iterator[bytes]:
+    return encoded(texts(selected, measure))
 
 
-def texts(content: Content, measure: str) -> Iterator[str]:
+def texts(selected: Selected, measure: str) -> Iterator[str]:
     yield '{"head":'
-    yield from nodes_of(content, measure)
+    yield from nodes_of(selected, measure)
     yield ',"samples":[]}\n'
 
 
-def nodes_of(content: Content, measure: str) -> Iterator[str]:
+def nodes_of(selected: Selected, measure: str) -> Iterator[str]:
     """Node 0 with all that have bytes below them."""
-    own, total, frames = content.sizes(measure), content.total_sizes(measure), frames_of(content)
-    tree = content.tree
+    own, total, frames = selected.sizes(measure), selected.total_sizes(measure), frames_of(selected)
+    tree = selected.tree
     child, sibling, parent, frame = tree.first_child, tree.next_sibling, tree.parent, tree.frame
     node = 0
     while True:
@@ -54,15 +54,15 @@ def next_with(total: Sequence[int], sibling: Sequence[int], node: int) -> int:
     return node
 
 
-def frames_of(content: Content) -> list[str]:
+def frames_of(selected: Selected) -> list[str]:
     """The callFrame of each frame."""
     functions = [
         dumps({"functionName": name, "scriptId": str(number), "url": url_of(filename)})[:-1]
-        for number, (name, filename, _first) in enumerate(content.function_names())
+        for number, (name, filename, _first) in enumerate(selected.function_names())
     ]
     return [
         f'{functions[function]},"lineNumber":{max(lineno - 1, -1)},"columnNumber":-1}}'
-        for function, lineno in zip(content.tree.frame_function, content.tree.frame_lineno, strict=True)
+        for function, lineno in zip(selected.tree.frame_function, selected.tree.frame_lineno, strict=True)
     ]
 
 

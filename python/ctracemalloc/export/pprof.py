@@ -19,8 +19,8 @@ from typing import Any
 
 from .._ctracemalloc import Snapshot
 from ..places.patterns import Patterns
-from .content import ALL_CODE, Content
 from .protobuf import message, number, packed, text, varint
+from .selected import ALL_CODE, Selected
 
 # Fields of the messages.
 SAMPLE_TYPE, SAMPLE, MAPPING, LOCATION, FUNCTION, STRING = range(1, 7)
@@ -60,8 +60,8 @@ def pprof_of(
     comments: lines that `go tool pprof -comments` prints, such as what is lost.
     patterns, any_frame: as --include, --exclude and --all-frames of the command line; not with `base`.
     """
-    content = Content(snapshot, run=run, patterns=patterns, any_frame=any_frame)
-    return b"".join(compressed(Profile(content, base, comments).pieces()))
+    selected = Selected(snapshot, run=run, patterns=patterns, any_frame=any_frame)
+    return b"".join(compressed(Profile(selected, base, comments).pieces()))
 
 
 def compressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -76,18 +76,18 @@ def compressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
     yield compressor.compress(waiting) + compressor.flush()
 
 
-def pieces(content: Content, measure: str, comments: Sequence[str]) -> Iterator[bytes]:
+def pieces(selected: Selected, measure: str, comments: Sequence[str]) -> Iterator[bytes]:
     """For the command line; a profile has all measures."""
-    return compressed(Profile(content, None, comments).pieces())
+    return compressed(Profile(selected, None, comments).pieces())
 
 
 class Profile:
     """The message Profile, made in pieces."""
 
-    def __init__(self, content: Content, base: Snapshot | None, comments: Iterable[str]) -> None:
-        self.content, self.base, self.comments = content, base, comments
+    def __init__(self, selected: Selected, base: Snapshot | None, comments: Iterable[str]) -> None:
+        self.selected, self.base, self.comments = selected, base, comments
         self.strings = {"": 0}
-        tree = content.tree
+        tree = selected.tree
         self.types = [*(ALLOCATED if tree.churn_known else ()), *LIVE, *(PEAK if tree.peak_known else ())]
 
     def pieces(self) -> Iterator[bytes]:
@@ -108,23 +108,23 @@ class Profile:
     # --- samples ---
 
     def samples(self) -> Iterator[bytes]:
-        amounts, locations, labels = self.amounts(), Locations(self.content), Labels(self)
-        for site in self.content.selected_sites():
+        amounts, locations, labels = self.amounts(), Locations(self.selected), Labels(self)
+        for site in self.selected.selected_sites():
             values = amounts(site.block_size, site.allocated, site.blocks, site.peak_blocks)
             if any(values):
                 label = labels.of(site.block_size, site.domain, site.labels)
                 yield message(SAMPLE, locations.of(site.node) + packed(VALUE, values) + label)
 
     def amounts(self) -> "Amounts":
-        tree = self.content.tree
+        tree = self.selected.tree
         return Amounts(tree.churn_known, tree.peak_known)
 
     def samples_since(self, base: Snapshot) -> Iterator[bytes]:
         """The figures of tracebacks, in the order of the sample types; what was allocated is counted from `base` on."""
-        difference = self.content.snapshot.call_tree(base)
+        difference = self.selected.snapshot.call_tree(base)
         now = difference.newer
         assert now is not None, "a difference has both trees"
-        locations, tree = Locations(self.content), self.content.tree
+        locations, tree = Locations(self.selected), self.selected.tree
         ever = (difference.own_allocated_count, difference.own_allocated_size) if tree.churn_known else ()
         peak = (now.own_peak_count, now.own_peak_size) if tree.peak_known else ()
         for node, values in enumerate(zip(*ever, now.own_count, now.own_size, *peak, strict=True)):
@@ -134,22 +134,22 @@ class Profile:
     # --- places, facts ---
 
     def places(self) -> Iterator[bytes]:
-        mapping = number(ID, THE_MAPPING) + number(MAPPING_FILENAME, self.string(self.content.program))
+        mapping = number(ID, THE_MAPPING) + number(MAPPING_FILENAME, self.string(self.selected.program))
         has = (HAS_FUNCTIONS, HAS_FILENAMES, HAS_LINE_NUMBERS)
         yield message(MAPPING, mapping + b"".join(number(field, True) for field in has))
-        tree = self.content.tree
+        tree = self.selected.tree
         for frame, (function, lineno) in enumerate(zip(tree.frame_function, tree.frame_lineno, strict=True)):
             line = number(FUNCTION_ID, function + 1) + number(LINENO, lineno)
             yield message(LOCATION, number(ID, frame + 1) + number(MAPPING_ID, THE_MAPPING) + message(LINE, line))
-        for function, (name, filename, first) in enumerate(self.content.function_names()):
+        for function, (name, filename, first) in enumerate(self.selected.function_names()):
             names = number(NAME, self.string(name)) + number(FILENAME, self.string(filename))
             yield message(FUNCTION, number(ID, function + 1) + names + number(START_LINE, first))
 
     def facts(self) -> Iterator[bytes]:
-        taken, duration = self.content.times
+        taken, duration = self.selected.times
         yield number(TIME_NANOS, taken) + number(DURATION_NANOS, duration)
         yield message(PERIOD_TYPE, self.value_type("space", "bytes"))
-        yield number(PERIOD, self.content.snapshot.sample_interval or 1)
+        yield number(PERIOD, self.selected.snapshot.sample_interval or 1)
         for comment in self.comments:
             yield number(COMMENT, self.string(comment))
         yield number(DEFAULT_SAMPLE_TYPE, self.string(DEFAULT))
@@ -182,9 +182,9 @@ class Amounts:
 class Locations:
     """The field location_id of each node, the most recent frame first."""
 
-    def __init__(self, content: Content) -> None:
-        self.content = content
-        self.ids = [varint(frame + 1) for frame in range(len(content.tree.frame_function))]
+    def __init__(self, selected: Selected) -> None:
+        self.selected = selected
+        self.ids = [varint(frame + 1) for frame in range(len(selected.tree.frame_function))]
         self.last = (0, self.made(0))  # sites of one traceback often follow each other
 
     def of(self, node: int) -> bytes:
@@ -194,14 +194,14 @@ class Locations:
 
     def made(self, node: int) -> bytes:
         ids = self.ids
-        return message(LOCATION_ID, b"".join([ids[frame] for frame in self.content.chain(node)]))
+        return message(LOCATION_ID, b"".join([ids[frame] for frame in self.selected.chain(node)]))
 
 
 class Labels:
     """The field label of each block size, domain and label set, in Profile's strings."""
 
     def __init__(self, profile: Profile) -> None:
-        self.profile, self.sets = profile, profile.content.sites.labels
+        self.profile, self.sets = profile, profile.selected.sites.labels
         self.known: dict[tuple[int, int, int], bytes] = {}
 
     def of(self, block_size: int, domain: int, labels: int) -> bytes:

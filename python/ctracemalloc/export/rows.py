@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from .._words import safe_cell
 from ..model.figures import Figures
 from .collapsed import SEPARATOR, frame_texts
-from .content import Content
 from .protobuf import utf8
+from .selected import Selected
 
 COLUMNS = ("filename", "lineno", "function", *Figures._fields, "traceback")
 NAMES = {"size": "size", "blocks": "count", "peak_blocks": "peak_count", "allocated_blocks": "allocated_count"}  # as in JSON
@@ -21,11 +21,11 @@ HEADER = ",".join(NAMES.get(column, column) for column in COLUMNS)
 ROWS = 1000  # in a piece
 
 
-def pieces(content: Content, measure: str, comments: Sequence[str]) -> Iterator[bytes]:
+def pieces(selected: Selected, measure: str, comments: Sequence[str]) -> Iterator[bytes]:
     out = io.StringIO()
     plain, quoted = (csv.writer(out, lineterminator="\n", quoting=style) for style in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL))
     yield f"{HEADER}\n".encode()
-    for number, row in enumerate(rows(content), 1):
+    for number, row in enumerate(rows(selected), 1):
         cells = [safe_cell(cell) for cell in row]
         # Before 3.13 csv does not quote a carriage return by itself, and readers take it for the end of the row.
         has_return = any(isinstance(cell, str) and "\r" in cell for cell in cells)
@@ -37,13 +37,13 @@ def pieces(content: Content, measure: str, comments: Sequence[str]) -> Iterator[
     yield utf8(out.getvalue())
 
 
-def rows(content: Content) -> Iterator[Sequence[object]]:
-    tree, texts, names = content.tree, frame_texts(content), content.function_names()
+def rows(selected: Selected) -> Iterator[Sequence[object]]:
+    tree, texts, names = selected.tree, frame_texts(selected), selected.function_names()
     known = (True, True, tree.peak_known, tree.peak_known, tree.churn_known, tree.churn_known)
-    for node, figures in enumerate(zip(*content.own(), strict=True)):
+    for node, figures in enumerate(zip(*selected.own(), strict=True)):
         if not any(figures):
             continue
-        chain = content.chain(node)
+        chain = selected.chain(node)
         name, filename, _first = names[tree.frame_function[chain[0]]]
         cells = [figure if has else "" for figure, has in zip(figures, known, strict=True)]
         traceback = SEPARATOR.join([texts[frame] for frame in reversed(chain)])

@@ -13,17 +13,17 @@ from ..formats.stdlib_pickle import encode_snapshot
 from ..model.figures import PEAK
 from ..model.frames import LINENO
 from ..model.table import View, table_of
-from .content import UNKNOWN, Content
+from .selected import UNKNOWN, Selected
 
 
-def pickle_pieces(content: Content, measure: str, comments: Sequence[str]) -> Iterator[bytes]:
+def pickle_pieces(selected: Selected, measure: str, comments: Sequence[str]) -> Iterator[bytes]:
     """measure: live or peak."""
-    if content.snapshot.sample_interval is not None:
+    if selected.snapshot.sample_interval is not None:
         raise ValueError("it is of a sample, and a reader of a tracemalloc file would take its blocks for all there are")
-    snapshot = at_peak(content.snapshot) if measure == PEAK else content.snapshot
+    snapshot = at_peak(selected.snapshot) if measure == PEAK else selected.snapshot
     traces = snapshot.traces._traces
-    if content.patterns:
-        chosen = Content(snapshot, run=content.run, patterns=content.patterns, any_frame=content.any_frame)
+    if selected.patterns:
+        chosen = Selected(snapshot, run=selected.run, patterns=selected.patterns, any_frame=selected.any_frame)
         traces = [trace for trace, wanted in zip(traces, wanted_traces(chosen), strict=True) if wanted]
     return encode_snapshot(list(traces), {"traceback_limit": snapshot.traceback_limit})
 
@@ -35,15 +35,15 @@ def at_peak(snapshot: Snapshot) -> Snapshot:
     return peak
 
 
-def wanted_traces(content: Content) -> Iterator[bool]:
+def wanted_traces(selected: Selected) -> Iterator[bool]:
     """Traces are the sites in their order, each as often as it has live blocks."""
-    selected = content.selection()
-    return chain.from_iterable(repeat(bool(selected[site.node]), int(site.blocks)) for site in content.sites)
+    wanted = selected.selection()
+    return chain.from_iterable(repeat(bool(wanted[site.node]), int(site.blocks)) for site in selected.sites)
 
 
-def text_pieces(content: Content, measure: str, comments: Sequence[str]) -> Iterator[bytes]:
-    view = View(LINENO, measure, patterns=content.patterns, any_frame=content.any_frame)
-    for row in table_of([content.snapshot], view).rows:
+def text_pieces(selected: Selected, measure: str, comments: Sequence[str]) -> Iterator[bytes]:
+    view = View(LINENO, measure, patterns=selected.patterns, any_frame=selected.any_frame)
+    for row in table_of([selected.snapshot], view).rows:
         size, count = row.figures.amount(measure)
         place = f"{printable(row.place.filename or UNKNOWN)}:{row.place.lineno}"
         average = f", average={_format_size(size / count, False)}" if count else ""

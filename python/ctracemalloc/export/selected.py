@@ -20,7 +20,7 @@ UNKNOWN = "<unknown>"  # memory that no Python frame allocated
 ALL_CODE = Patterns((), ())
 
 
-class Content:
+class Selected:
     """The exported part of a snapshot.
 
     run: facts about the program, as in `Snapshot.run`; None: the snapshot's own. patterns, any_frame: as --include, --exclude
