@@ -4,7 +4,13 @@ import gzip
 import math
 import os
 import re
+import signal
+import socket
+import subprocess
+import time
 import unittest
+import urllib.error
+import urllib.request
 
 import ctracemalloc
 from cli_support import skip_most_pythons
@@ -152,6 +158,29 @@ class PprofTest(ExportTest):
         rows = self.top(path, "inuse_space")
         self.assertAlmostEqual(sum(own for own, _cum in rows.values()), sum(sizes), delta=1)
         self.assertGreater(sum(sizes), 2 * sum(trace.size for trace in snapshot.traces if trace.size < 1000))
+
+    def test_pages_of_its_web_server(self):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            address = f"127.0.0.1:{free.getsockname()[1]}"
+        command = [self.go, "tool", "pprof", f"-http={address}", "-no_browser", self.profile()]
+        server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        self.addCleanup(server.wait)
+        self.addCleanup(os.killpg, server.pid, signal.SIGTERM)
+        for page in ("top", "flamegraph", "peek?f=Cache.page"):
+            text = self.fetched(f"http://{address}/ui/{page}")
+            self.assertIn("Cache.page", text)
+            self.assertIn("prog.py inuse_space", text)
+
+    def fetched(self, address):
+        """The page, once the server answers."""
+        for _attempt in range(100):
+            try:
+                with urllib.request.urlopen(address, timeout=60) as answer:
+                    return answer.read().decode()
+            except urllib.error.URLError:
+                time.sleep(0.1)
+        raise AssertionError(f"{address} does not answer")
 
     def test_equal_snapshots_are_equal_files(self):
         self.assertEqual(pprof_of(self.snapshot), pprof_of(self.snapshot))
