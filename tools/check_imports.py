@@ -40,6 +40,7 @@ COMPONENTS = {
     "": {"_ctracemalloc", "_install", "_losses", "_provide", "blackbox", "recording", "resident"},
     "places": set(),
     "model": {"", "_ctracemalloc", "_losses", "blackbox", "recording", "places"},
+    "export": {"", "_ctracemalloc", "_words", "_losses", "formats", "recording", "places", "model"},
     "render": {"", "_ctracemalloc", "_losses", "_words", "formats", "blackbox", "recording", "resident", "places", "model"},
     "tui": {
         "",
@@ -68,6 +69,7 @@ COMPONENTS = {
         "resident",
         "places",
         "model",
+        "export",
         "render",
         "tui",
         "run",
