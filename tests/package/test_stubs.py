@@ -96,7 +96,9 @@ class StubTest(unittest.TestCase):
             asgi = web.asgi_app(token="a-token-for-the-tests", allowed_hosts=["service.local"], max_seconds=10)
             with web.serve(9100, token="a-token-for-the-tests") as server:
                 port: int = server.port
-            text: str = f"{server.url} {port}"
+            pusher: web.Pusher = web.push("http://localhost:4040", application="app", labels={"a": "b"})
+            pusher.close(timeout=1)
+            text: str = f"{server.url} {pusher.sent + port} {pusher.error}"
         """)
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
 
