@@ -63,7 +63,9 @@ class Server:
         """In a fork: the threads are the parent's, and so are the connections."""
         self._open = False
         for one in [self._inner.socket, *self._inner.connections]:
-            one.close()
+            descriptor = one.detach()  # close() would wait for files of threads that do not exist
+            if descriptor >= 0:
+                os.close(descriptor)
 
     def __enter__(self) -> "Server":
         return self
