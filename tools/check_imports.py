@@ -56,6 +56,7 @@ COMPONENTS = {
         "model",
         "render",
     },
+    "web": {"", "_ctracemalloc", "_words", "export", "model", "render"},
     "run": {"", "_ctracemalloc", "_messages", "_words", "formats", "blackbox", "recording", "model", "render"},
     "_startup": {"", "_messages", "run"},
     "cli": {
