@@ -10,7 +10,7 @@ import sys
 import unittest
 
 import ctracemalloc
-from cli_support import skip_some_pythons
+from cli_support import skip_most_pythons
 from ctracemalloc.export.formats import FORMATS, format_of_name, kind_of
 from export_support import ExportTest, run_ctracemalloc, stacks_of, traced_program
 
@@ -18,7 +18,7 @@ HAS_PYARROW = importlib.util.find_spec("pyarrow") is not None
 
 
 def setUpModule():
-    skip_some_pythons()
+    skip_most_pythons()
 
 
 def deep_strings(value):
