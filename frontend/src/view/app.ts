@@ -52,6 +52,7 @@ export class App {
         class: "losses",
         attributes: { "aria-label": "What is missing from the numbers" },
     });
+    private readonly alert = element("p", { class: "empty", attributes: { role: "alert" } });
     private readonly content = element("main", { id: "content" });
 
     constructor(
@@ -84,7 +85,8 @@ export class App {
 
     begin(): void {
         this.root.append(this.banner(), this.losses, this.content, footerOf(this.head), this.help.element);
-        this.content.append(this.timeline.element, ...[...this.panels.values()].map(({ element }) => element));
+        this.alert.hidden = true;
+        this.content.append(this.alert, this.timeline.element, ...[...this.panels.values()].map(({ element }) => element));
         window.addEventListener("popstate", (event) => this.goTo((event.state as { hash?: string } | null)?.hash));
         window.addEventListener("hashchange", () => this.goTo(location.hash));
         window.addEventListener("keydown", (event) => this.key(event));
@@ -176,6 +178,7 @@ export class App {
             return;
         }
         this.loading++;
+        this.alert.hidden = true;
         this.showTheme();
         const view = this.work.view(this.state);
         this.view = view;
@@ -224,9 +227,8 @@ export class App {
     private fail(error: unknown): void {
         this.root.removeAttribute("aria-busy");
         const words = error instanceof Error ? error.message : String(error);
-        this.content.prepend(
-            element("p", { class: "empty", attributes: { role: "alert" } }, `This data cannot be shown: ${words}`),
-        );
+        this.alert.hidden = false;
+        this.alert.textContent = `This data cannot be shown: ${words}`;
     }
 
     private linkTo(file: number, line: number, text: string): HTMLElement {

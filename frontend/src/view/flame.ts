@@ -9,11 +9,12 @@ import { formatAmount, MEASURE_WORDS } from "../model/figures.ts";
 import { pathTo } from "../model/graph.ts";
 import { originOf } from "../model/merged.ts";
 import { amountFound } from "../model/search.ts";
-import { counted, formatPercent, formatSize } from "../text/format.ts";
+import { formatPercent } from "../text/format.ts";
 import { shown } from "../text/names.ts";
 import { FlameCanvas, paletteOf } from "./canvas.ts";
 import { Detail } from "./detail.ts";
 import { button, element, setText } from "./dom.ts";
+import { mergedNote } from "./notes.ts";
 import { Outline } from "./outline.ts";
 import type { LinkTo, Panel, Update } from "./panel.ts";
 import { graphControls, searchField } from "./toolbar.ts";
@@ -243,19 +244,15 @@ function whyEmpty(view: View): string {
 }
 
 function notesOf({ dataset, compared, selection }: View): string {
-    const { merged, states, is_diff, estimated } = dataset.meta;
+    const { states, is_diff, estimated } = dataset.meta;
     const notes: string[] = [];
     if (compared) {
         const [before, after] = [selection.before, selection.after].map((state) => shown(states[state]!.label));
         notes.push(`Changes are from ${before} to ${after}${is_diff ? ", and the first one is the base" : ""}.`);
     }
-    if (merged.nodes > 0) {
-        const least = merged.size ? formatSize(merged.size) : `${merged.percent}%`;
-        const are = merged.nodes === 1 ? "is" : "are";
-        notes.push(`${counted(merged.nodes, "place")} below ${least} ${are} merged into boxes named "smaller".`);
-    }
+    notes.push(mergedNote(dataset.meta));
     if (estimated) {
         notes.push("All figures are estimates from a sample.");
     }
-    return notes.join(" ");
+    return notes.filter((note) => note !== "").join(" ");
 }

@@ -11,6 +11,7 @@ import { sumsOf } from "../model/sums.ts";
 import { counted, formatPercent } from "../text/format.ts";
 import { shown, shownSource } from "../text/names.ts";
 import { button, checkbox, element } from "./dom.ts";
+import { mergedNote } from "./notes.ts";
 import type { Panel, Update } from "./panel.ts";
 import { measureControls } from "./toolbar.ts";
 import type { View } from "./work.ts";
@@ -188,12 +189,20 @@ function codeOf(view: View, file: FileFigures): HTMLElement[] {
     ];
 }
 
-function noteOf({ selection }: View, { source }: FileFigures, columns: readonly LineFigures[], lines: number): HTMLElement[] {
+function noteOf(
+    { selection, dataset }: View,
+    { source }: FileFigures,
+    columns: readonly LineFigures[],
+    lines: number,
+): HTMLElement[] {
     const notes = source.note === "" ? [] : [`Note: ${source.note}.`];
     const beyond = columns[0]!.byLine;
     const lost = [...beyond].filter(([line]) => line < 1 || line > lines).reduce((sum, [, figure]) => sum + figure, 0);
     if (lost > 0) {
         notes.push(`${formatFigure(lost, selection.unit)} at lines that this text does not have.`);
+    }
+    if (dataset.meta.merged.nodes > 0) {
+        notes.push(`${mergedNote(dataset.meta)} Their memory is at no line.`);
     }
     return notes.map((note) => element("p", { class: "note" }, note));
 }
