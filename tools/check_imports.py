@@ -40,6 +40,8 @@ COMPONENTS = {
     "": {"_ctracemalloc", "_install", "_losses", "_provide", "blackbox", "recording", "resident"},
     "places": set(),
     "model": {"", "_ctracemalloc", "_losses", "blackbox", "recording", "places"},
+    "importers": {"_ctracemalloc"},
+    "export": {"", "_ctracemalloc", "_words", "_losses", "formats", "recording", "places", "model"},
     "render": {"", "_ctracemalloc", "_losses", "_words", "formats", "blackbox", "recording", "resident", "places", "model"},
     "tui": {
         "",
@@ -54,6 +56,7 @@ COMPONENTS = {
         "model",
         "render",
     },
+    "web": {"", "_ctracemalloc", "_words", "export", "model", "render"},
     "run": {"", "_ctracemalloc", "_messages", "_words", "formats", "blackbox", "recording", "model", "render"},
     "_startup": {"", "_messages", "run"},
     "cli": {
@@ -68,6 +71,8 @@ COMPONENTS = {
         "resident",
         "places",
         "model",
+        "importers",
+        "export",
         "render",
         "tui",
         "run",
@@ -85,6 +90,7 @@ INPUT_AND_OUTPUT = {"print", "open", "input"}
 # The modules that may import by a name made at run time, or run others' code: what they do so with.
 DYNAMIC = {
     "formats.compression": {"import_module"},  # zstd modules of others
+    "export.formats": {"import_module"},  # the module of a format, of its own folder
     "cli.commands": {"import_module"},  # the module of an order, of its own folder
     "_startup.pythonpath.sitecustomize": {"__import__"},  # the program's own one, which this one hides
 }

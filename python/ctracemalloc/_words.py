@@ -23,6 +23,11 @@ def escape(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
 
 
+def safe_cell(value: object) -> object:
+    """A cell of a CSV file: a text that a spreadsheet would take for a formula is preceded by an apostrophe."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
 def counted(number: int, noun: str, sign: bool = False) -> str:
     """For example "1 line", "2,000 lines", "+1 block"."""
     text = f"{number:+,}" if sign else f"{number:,}"

@@ -6,6 +6,7 @@ import unittest
 from pathlib import Path
 
 import ctracemalloc
+from ctracemalloc import web
 from ctracemalloc.cli import arguments
 from ctracemalloc.cli.commands import ALIASES, build_parser, parsers_of
 from ctracemalloc.model.frames import KEYS
@@ -63,6 +64,11 @@ class SignatureTest(unittest.TestCase):
         for name, shown in found.items():
             with self.subTest(name):
                 self.assertEqual(shown, plain_signature(getattr(ctracemalloc, name)))
+
+    def test_over_http(self):
+        functions = {name: value for name, value in vars(web).items() if inspect.isfunction(value)}
+        shown = dict(re.findall(r"^- `(\w+)(\(.*?\))`: ", section("Over HTTP"), re.M))
+        self.assertEqual({name: plain_signature(value) for name, value in functions.items()}, shown)
 
     def test_no_function_is_forgotten(self):
         public = {

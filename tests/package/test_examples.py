@@ -27,6 +27,11 @@ class ExampleTest(ProgramTest):
         self.assertEqual(killed, runs.replace("it runs", "it was killed"))
         self.assertRegex(peak, r"^at the peak: 10,\d{3},\d{3} bytes there$")
 
+    def test_service(self):
+        grew, most = self.run_example("service.py").splitlines()
+        self.assertRegex(grew, r"^grew by \+1[45]\d\d KiB in \+[67]\d\d blocks$")
+        self.assertEqual(most, "most is at ('service.py', '17')")
+
     def test_others(self):
         for name in ("first_steps.py", "find_a_leak.py", "in_place.py"):
             with self.subTest(name):

@@ -85,6 +85,23 @@ class StubTest(unittest.TestCase):
         """)
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
 
+    def test_code_for_the_web_type_checks(self):
+        result = self.check_types("""
+            from collections.abc import Callable, Iterable
+            from typing import Any
+
+            from ctracemalloc import web
+
+            wsgi: Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]] = web.wsgi_app(token=None)
+            asgi = web.asgi_app(token="a-token-for-the-tests", allowed_hosts=["service.local"], max_seconds=10)
+            with web.serve(9100, token="a-token-for-the-tests") as server:
+                port: int = server.port
+            pusher: web.Pusher = web.push("http://localhost:4040", application="app", labels={"a": "b"})
+            pusher.close(timeout=1)
+            text: str = f"{server.url} {pusher.sent + port} {pusher.error}"
+        """)
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+
     def test_mistakes_are_found(self):
         result = self.check_types("""
             import ctracemalloc

@@ -1,10 +1,12 @@
 """The commands, and the parser of their arguments.
 
-Model: a command is the module of its name, with add() and execute(). It is imported only when its arguments are parsed.
+Model: a command is the module of its name (module_of), with add() and execute(). It is imported only when its arguments are
+parsed.
 """
 
 import argparse
 import importlib
+import keyword
 from collections.abc import Sequence
 
 import ctracemalloc
@@ -21,6 +23,8 @@ COMMANDS = (  # in the order of the help
     "diff",
     "timeline",
     "merge",
+    "export",
+    "import",
     "attach",
     "detach",
     "rss",
@@ -30,13 +34,18 @@ COMMANDS = (  # in the order of the help
 ALIASES = {"recording": "timeline"}
 
 
+def module_of(command: str) -> str:
+    """The module's name: the command's, with an underscore if that is a word of Python's."""
+    return f"{command}_" if keyword.iskeyword(command) else command
+
+
 def build_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
     """names: the commands that the parser has."""
     parser = Parser(prog=PROGRAM, description="Trace the memory a Python program allocates.")
     parser.add_argument("--version", action="version", version=f"ctracemalloc {ctracemalloc.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in names:
-        module = importlib.import_module(f"{__package__}.{name}")
+        module = importlib.import_module(f"{__package__}.{module_of(name)}")
         command = module.add(commands)
         # An error in a command's arguments is reported with the usage of that command.
         command.set_defaults(parser=command, execute=module.execute)

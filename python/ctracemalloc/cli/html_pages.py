@@ -64,7 +64,7 @@ def write_page(parsed: argparse.Namespace, sections: Sequence[str]) -> int:
         raise UsageError("--browser needs a file, and -o is standard output")
     files = parsed.files or [sources.newest_file()]
     target = parsed.output or default_name(files[-1], parsed.ending)
-    output.check(target, PAGE, inputs=files, force=parsed.force, tell=kind_of_page)
+    output.check(target, PAGE, inputs=files, force=parsed.force, told_by=kind_of_page)
     found = named_datasets(files, parsed)
     with working(f"writing {target}"):
         title = parsed.title or " -> ".join(os.path.basename(os.path.normpath(file)) for file in files)

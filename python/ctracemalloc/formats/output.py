@@ -1,9 +1,9 @@
 """Which files a command may write: one rule for all of them.
 
-Model: each file that a command writes has a kind: snapshot, recording or black box. A command may write a path that does not
-exist, an empty file, what is not a regular file (a device, a pipe), and a file of the same kind. Every other existing file
-belongs to the user, and so does a file that the command reads: the command refuses to write it, unless the option --force is
-given. Links are followed, so another name for the same file is the same file.
+Model: each file that a command writes has a kind: snapshot, recording, black box, or a format of another tool. A command may
+write a path that does not exist, an empty file, what is not a regular file (a device, a pipe), and a file of the same kind.
+Every other existing file belongs to the user, and so does a file that the command reads: the command refuses to write it,
+unless the option --force is given. Links are followed, so another name for the same file is the same file.
 
 A command checks before it does anything. The report of `run` is written long after the check, so the name is reserved: the
 file is created, empty, in one step that fails if it exists (O_EXCL), and the existing file is checked again then.
@@ -15,7 +15,7 @@ import os
 import stat
 from itertools import count
 
-from .kinds import kind_of
+from .kinds import MAGICS, kind_of
 
 TYPE_CHECKING = False  # this module is a part of `import ctracemalloc`, which has to be fast
 if TYPE_CHECKING:
@@ -35,9 +35,12 @@ def check(
     *,
     inputs: "Iterable[str]" = (),
     force: bool = False,
-    tell: "Callable[[str], str | None]" = kind_of,
+    told_by: "Callable[[str], str | None]" = kind_of,
 ) -> None:
-    """RefusedError if a command must not write `path`; another OSError if it cannot. tell: the kind of an existing file."""
+    """RefusedError if a command must not write `path`; another OSError if it cannot.
+
+    told_by: the function that tells the kind of an existing file; that of `export` knows the formats of other tools.
+    """
     if path == STDOUT:
         return
     if not path:
@@ -53,8 +56,9 @@ def check(
         return
     if any(is_file(name, status) for name in inputs):
         raise RefusedError(f"cannot write to {path}: it is one of the files that are read (--force writes it all the same)")
-    if status.st_size > 0 and (found := tell(path)) != kind:
-        what = f"it is a {found}, not a {kind}" if found else f"it exists and is not a {kind} of ctracemalloc"
+    if status.st_size > 0 and (found := told_by(path)) != kind:
+        whose = " of ctracemalloc" if kind in MAGICS.values() else ""
+        what = f"it is a {found}, not a {kind}" if found else f"it exists and is not a {kind}{whose}"
         raise RefusedError(f"cannot write to {path}: {what} (--force overwrites it)")
 
 

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from .._ctracemalloc import Snapshot, Traceback, __version__
 from .._losses import HasLosses, Loss
+from .._words import safe_cell
 from ..model.calls import Calls, Node
 from ..model.changes import kind_of_change
 from ..model.figures import Figures
@@ -234,8 +235,3 @@ def columns_of(document: Document) -> list[str]:
         return ["node", "parent", *place, *figures, *(f"own_{name}" for name in figures)]
     change = [] if document["command"] == "report" else ["change"]
     return [*place, *change, *figures, "traceback", *(["total_nframe"] if key == TRACEBACK else [])]
-
-
-def safe_cell(value: object) -> object:
-    """A text that a spreadsheet would take for a formula is preceded by an apostrophe."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value

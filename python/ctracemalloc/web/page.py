@@ -1,0 +1,33 @@
+"""The page of /debug/memory: what render/html makes of a snapshot, or of the difference of two.
+
+Model: page_of is the one function that knows how that page is made, and which policy a browser must be told for it: that of the
+page itself, and that no other page may frame it. Lines of source are left out: who may look at a service's memory may not read
+its files for that reason.
+"""
+
+from typing import NamedTuple
+
+from ..model.graph import Least
+from ..render.html import datasets
+from ..render.html.document import FLAME, SUMMARY, TABLE, Named, asset, page, policy
+from .program import run_facts
+from .snapshots import TimedSnapshot
+
+CHOICE = datasets.Choice(least=Least(), with_source=False)
+
+
+class Page(NamedTuple):
+    body: bytes
+    policy: str  # the Content-Security-Policy that it needs
+
+
+def page_of(taken: TimedSnapshot, base: TimedSnapshot | None, name: str) -> Page:
+    """With `base`, of what has changed since then; name: what the page calls it."""
+    run = run_facts()
+    if base is None:
+        dataset = datasets.of_snapshot(taken.snapshot, run, CHOICE, name)
+    else:
+        dataset = datasets.of_difference(base.snapshot, taken.snapshot, (name, "now"), [run, run], CHOICE)
+    text = page("Memory", [Named("now", name, dataset)], [SUMMARY, FLAME, TABLE], created=taken.time)
+    allowed = f"{policy(asset('app.js'), asset('app.css'))}; frame-ancestors 'none'"
+    return Page(text.encode("ascii", "xmlcharrefreplace"), allowed)

@@ -1,0 +1,135 @@
+"""The snapshots that answers are made of, and those that differences count from.
+
+Model: a snapshot is taken without the blocks of this component. One answer at a time is made from snapshots, in the whole
+process (`one_at_a_time`), so that requests cannot multiply what a snapshot costs; others are told to come again. An application
+keeps three at most, as bases of differences: the first, that of the last request for a page, and that of the last scrape of the
+delta.
+
+If the tables were emptied since then (clear_traces, stop), what was ever allocated is less than it was. Such a snapshot is no
+base of a difference any more.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from .. import Filter, Snapshot, is_tracing, take_snapshot
+from ..model.sums import Sums, sums_of
+from .messages import Refused
+
+NOW, LAST, START = SINCE = ("", "last", "start")  # what differences count from
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+class TimedSnapshot(NamedTuple):
+    snapshot: Snapshot
+    sums: Sums
+    time: float  # UNIX time, in seconds
+    seconds: float  # that taking the snapshot took
+
+
+class NotTracing(Exception):
+    """There is no snapshot to take. The text says why."""
+
+
+class Busy(Exception):
+    """Another answer is being made."""
+
+
+class Turn:
+    """The lock of one_at_a_time. A fork gets a new one: the thread that held it does not exist there."""
+
+    def __init__(self) -> None:
+        self.renew()
+        os.register_at_fork(after_in_child=self.renew)
+
+    def renew(self) -> None:
+        self.lock = threading.Lock()
+
+
+_turn = Turn()
+
+
+@contextmanager
+def one_at_a_time(timeout: float = 0) -> Iterator[None]:
+    """Busy if another answer is still being made after `timeout` seconds."""
+    lock = _turn.lock
+    if not (lock.acquire(timeout=timeout) if timeout else lock.acquire(blocking=False)):
+        raise Busy
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def take_timed() -> TimedSnapshot:
+    """NotTracing if that cannot be. The caller has its turn."""
+    if not is_tracing():
+        raise NotTracing("tracing is off: the program has to call ctracemalloc.start()")
+    begin = time.perf_counter()
+    try:
+        snapshot = without_own(take_snapshot())
+    except RuntimeError as error:
+        raise NotTracing(str(error)) from None
+    return TimedSnapshot(snapshot, sums_of(snapshot), time.time(), time.perf_counter() - begin)
+
+
+def without_own(snapshot: Snapshot) -> Snapshot:
+    """Without what this component allocated, itself or through others, and what the rest of the package allocated itself."""
+    folder = escaped(PACKAGE)
+    own = [Filter(False, f"{folder}/web/*", all_frames=True), Filter(False, f"{folder}/*")]
+    return snapshot.filter_traces(own)
+
+
+def escaped(path: str) -> str:
+    """The path as a pattern that matches itself only."""
+    return "".join(f"[{char}]" if char in "*?[" else char for char in path)
+
+
+def is_base(old: TimedSnapshot, new: TimedSnapshot) -> bool:
+    """Were the tables not emptied in between, as far as that can be seen?"""
+    return (old.sums.allocated_size or 0) <= (new.sums.allocated_size or 0)
+
+
+class Bases:
+    """Those of one application. Used only by the thread that has its turn."""
+
+    def __init__(self) -> None:
+        self.first: TimedSnapshot | None = None
+        self.last: TimedSnapshot | None = None  # that a person looked at
+        self.scraped: TimedSnapshot | None = None  # of the delta
+        try:
+            with one_at_a_time():
+                self.first = take_timed()
+        except (NotTracing, Busy):
+            pass  # then it is the first one that is asked for
+
+    def take(self) -> TimedSnapshot:
+        taken = take_timed()
+        self.first = usable(self.first, taken) or taken
+        return taken
+
+    def base(self, since: str, taken: TimedSnapshot) -> TimedSnapshot | None:
+        """What a page counts from that a person asks for; None: nothing, or there is nothing that it could count from."""
+        last, self.last = self.last, taken
+        found = {NOW: None, LAST: last, START: self.first}[since]
+        return None if found is taken else usable(found, taken)
+
+
+def usable(old: TimedSnapshot | None, new: TimedSnapshot) -> TimedSnapshot | None:
+    return old if old is not None and is_base(old, new) else None
+
+
+@contextmanager
+def turn(timeout: float = 0) -> Iterator[None]:
+    """As one_at_a_time, for the answer to a request: what hinders it is told."""
+    try:
+        with one_at_a_time(timeout):
+            yield
+    except Busy:
+        raise Refused(503, "another answer is being made: come again", ("Retry-After", "1")) from None
+    except NotTracing as error:
+        raise Refused(503, str(error), ("Retry-After", "30")) from None
