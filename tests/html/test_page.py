@@ -83,8 +83,19 @@ class DatasetsTest(BrowserTest):
         text = re.sub('(id="data-1">).{40}', r"\1" + base64.b64encode(b"no zlib stream at all, really.").decode(), processes())
         view = self.open(text, "#view=flame")
         self.control(view, "Data").select_option("1")
-        view.wait_for_selector("[role=alert]")
+        view.wait_for_selector("[role=alert]:visible")
         self.assertIn("This data cannot be shown", view.text_content("[role=alert]"))
+        self.control(view, "Data").select_option("0")
+        view.wait_for_selector("[role=alert]", state="hidden")
+
+
+class StartTest(BrowserTest):
+    def test_the_maker_of_the_page_chooses_what_is_shown_first(self):
+        start = '"start": {"measure": "peak", "by": "count"}, "schema": 1'
+        view = self.open(SHOP.replace('"schema": 1', start), "#view=flame")
+        self.assertEqual([self.control(view, words).input_value() for words in ("Memory", "In")], ["peak", "count"])
+        self.control(view, "In").select_option("size")
+        self.assertTrue(view.url.endswith("#view=flame&unit=size"))
 
 
 class BrokenTest(BrowserTest):

@@ -29,6 +29,11 @@ class TableTest(BrowserTest):
         )
         self.assertEqual(view.locator("thead th").count(), HEADINGS)
 
+    def test_what_is_in_no_row_is_said(self):
+        notes = self.open(SHOP, "#view=table").text_content(".table .notes")
+        self.assertIn("1,234 places below 0.01% are merged", notes)
+        self.assertIn("2048 B of these or without a traceback are in no row", notes)
+
     def test_other_rows(self):
         view = self.open(SHOP, "#view=table")
         for key, expected in (
@@ -113,7 +118,7 @@ class SourceTest(BrowserTest):
         view = self.open(SHOP, "#view=source")
         self.assertEqual(view.locator(".file .name").all_text_contents(), ["cart.py", "main.py"])
         self.assertEqual(view.locator(".file .number").all_text_contents(), ["30.0 KiB", "1024 B"])
-        self.assertEqual(view.text_content(".note"), "Note: changed since the program ran.")
+        self.assertEqual(view.locator(".note").first.text_content(), "Note: changed since the program ran.")
         view.get_by_role("button", name="main.py").click()
         self.assertEqual(self.lines(view), {10: ("1024 B", "1024 B")})
 

@@ -6,19 +6,20 @@
  */
 
 import type { Head, Section } from "../data/head.ts";
-import { measuresOf } from "../model/figures.ts";
 import { shown } from "../text/names.ts";
-import { isDark, onDarkness } from "./canvas.ts";
 import { button, choice, element } from "./dom.ts";
 import { Flame } from "./flame.ts";
 import { Help } from "./help.ts";
-import type { LinkTo, Panel } from "./panel.ts";
+import { remember } from "./history.ts";
+import { type Actions, figureActions, graphActions } from "./keys.ts";
+import type { LinkTo, Panel, Update } from "./panel.ts";
 import { Processes } from "./processes.ts";
 import { Range } from "./range.ts";
 import { Source } from "./source.ts";
 import { hashOf, startState, stateOfHash, type ViewState } from "./state.ts";
 import { Summary } from "./summary.ts";
 import { Table } from "./table.ts";
+import { isDark, onDarkness } from "./theme.ts";
 import { Timeline } from "./timeline.ts";
 import { type View, Work } from "./work.ts";
 
@@ -39,6 +40,7 @@ export class App {
     private view: View | null = null;
     private loading = 0; // a number for each request, so that only the last one is shown
     private readonly sections: readonly Section[];
+    private readonly updates: Update = (changes, step) => this.update(changes, step);
     private readonly tabs = new Map<Section, HTMLAnchorElement>();
     private readonly panels = new Map<Section, Panel>();
     private readonly flame: Flame;
@@ -52,6 +54,7 @@ export class App {
         class: "losses",
         attributes: { "aria-label": "What is missing from the numbers" },
     });
+    private readonly alert = element("p", { class: "empty", attributes: { role: "alert" } });
     private readonly content = element("main", { id: "content" });
 
     constructor(
@@ -62,7 +65,7 @@ export class App {
         this.start = firstState(head);
         this.state = this.start;
         this.sections = head.sections;
-        const update = (changes: Partial<ViewState>, step?: boolean) => this.update(changes, step);
+        const update = this.updates;
         const linkTo: LinkTo = (file, line, text) => this.linkTo(file, line, text);
         this.flame = new Flame(update, linkTo, () => this.help.open());
         this.table = new Table(update, linkTo);
@@ -84,7 +87,8 @@ export class App {
 
     begin(): void {
         this.root.append(this.banner(), this.losses, this.content, footerOf(this.head), this.help.element);
-        this.content.append(this.timeline.element, ...[...this.panels.values()].map(({ element }) => element));
+        this.alert.hidden = true;
+        this.content.append(this.alert, this.timeline.element, ...[...this.panels.values()].map(({ element }) => element));
         window.addEventListener("popstate", (event) => this.goTo((event.state as { hash?: string } | null)?.hash));
         window.addEventListener("hashchange", () => this.goTo(location.hash));
         window.addEventListener("keydown", (event) => this.key(event));
@@ -176,6 +180,7 @@ export class App {
             return;
         }
         this.loading++;
+        this.alert.hidden = true;
         this.showTheme();
         const view = this.work.view(this.state);
         this.view = view;
@@ -224,9 +229,8 @@ export class App {
     private fail(error: unknown): void {
         this.root.removeAttribute("aria-busy");
         const words = error instanceof Error ? error.message : String(error);
-        this.content.prepend(
-            element("p", { class: "empty", attributes: { role: "alert" } }, `This data cannot be shown: ${words}`),
-        );
+        this.alert.hidden = false;
+        this.alert.textContent = `This data cannot be shown: ${words}`;
     }
 
     private linkTo(file: number, line: number, text: string): HTMLElement {
@@ -255,37 +259,16 @@ export class App {
         }
     }
 
-    private actions(view: View): Record<string, () => void> {
-        const { state, ownFirst, hasOwn, dataset } = view;
-        const current = this.section();
-        const measures = measuresOf(dataset.meta);
-        const next = measures[(measures.indexOf(state.measure) + 1) % measures.length]!;
-        const common: Record<string, () => void> = {
+    private actions(view: View): Actions {
+        const sections = this.sections.map((section, index) => [String(index + 1), () => this.update({ section }, true)]);
+        const common = {
             "/": () => this.search(),
             "?": () => this.help.open(),
-            s: () => this.update({ unit: "size" }),
-            b: () => this.update({ unit: "count" }),
-            m: () => this.update({ measure: next }),
             t: () => this.toggleTheme(),
+            ...Object.fromEntries(sections),
+            ...figureActions(view, this.updates),
         };
-        this.sections.forEach((section, index) => {
-            common[String(index + 1)] = () => this.update({ section }, true);
-        });
-        const outwards = () => this.flame.zoomOut();
-        const everything = () => this.update({ zoom: "0" }, true);
-        const graph: Record<string, () => void> = {
-            Escape: outwards,
-            Backspace: outwards,
-            "0": everything,
-            Home: everything,
-            n: () => this.flame.canvas.moveToFound(1),
-            N: () => this.flame.canvas.moveToFound(-1),
-            l: () => this.update({ by: state.by === "line" ? "function" : "line" }),
-            o: () => hasOwn && this.update({ ownFirst: ownFirst ? "off" : "on" }),
-            i: () => this.update({ inverted: !state.inverted, zoom: "0", selected: "" }),
-            f: () => this.update({ fromBottom: !state.fromBottom }),
-        };
-        return current === "flame" ? { ...graph, ...common } : common;
+        return this.section() === "flame" ? { ...common, ...graphActions(view, this.flame, this.updates) } : common;
     }
 
     private search(): void {
@@ -314,18 +297,4 @@ function indent(head: Head, index: number): string {
         depth++;
     }
     return "\u00a0\u00a0".repeat(depth);
-}
-
-/** In an iframe's srcdoc the address cannot be changed; the history still can. */
-function remember(hash: string, step: boolean): void {
-    const change = step ? history.pushState.bind(history) : history.replaceState.bind(history);
-    try {
-        change({ hash }, "", hash === "" ? location.pathname + location.search : hash);
-    } catch {
-        try {
-            change({ hash }, "");
-        } catch {
-            // A frame without a history of its own: the page works, without links.
-        }
-    }
 }

@@ -6,14 +6,16 @@
  * in the page's state, and what is under the mouse is only here.
  */
 
-import { colourByOrigin, colourOfChange, DARK, LIGHT, NEUTRAL, type Palette } from "../draw/colours.ts";
+import { colourByOrigin, colourOfChange, NEUTRAL } from "../draw/colours.ts";
 import { changeText, labelOf, nameOf, placeOf } from "../draw/labels.ts";
 import { indexAt, type Layout, layoutOf, REST, type Row } from "../draw/layout.ts";
-import { FONT, type Picture, paint, ROW_HEIGHT, rowAt, topOfRow } from "../draw/paint.ts";
-import { svgOf } from "../draw/svg.ts";
+import { type Picture, paint, ROW_HEIGHT, rowAt, topOfRow } from "../draw/paint.ts";
 import { formatAmount, MEASURE_WORDS } from "../model/figures.ts";
 import { formatPercent } from "../text/format.ts";
-import { download, element } from "./dom.ts";
+import { element } from "./dom.ts";
+import { savePng, saveSvg } from "./saving.ts";
+import { paletteOf } from "./theme.ts";
+import { Tip } from "./tip.ts";
 import type { View } from "./work.ts";
 
 export interface CanvasEvents {
@@ -21,13 +23,11 @@ export interface CanvasEvents {
     zoom(box: number): void;
 }
 
-const LARGEST = 16384; // pixels of a PNG's side: browsers make no larger canvas
-
 export class FlameCanvas {
     readonly element: HTMLElement;
     readonly canvas: HTMLCanvasElement;
     private readonly spacer: HTMLElement;
-    private readonly tip: HTMLElement;
+    private readonly tip = new Tip();
     private view: View | null = null;
     private layout: Layout = { rows: [], zoom: 0, above: 0, boxes: 0 };
     private zoom = 0;
@@ -45,10 +45,8 @@ export class FlameCanvas {
             attributes: { tabindex: "0", role: "application", "aria-describedby": "flame-help" },
         });
         this.spacer = element("div", { class: "spacer" }, this.canvas);
-        this.tip = element("div", { class: "tip", attributes: { "aria-hidden": "true" } });
-        this.tip.hidden = true;
         this.element = element("div", { class: "scroller" }, this.spacer);
-        document.body.append(this.tip);
+        document.body.append(this.tip.element);
         this.listen();
     }
 
@@ -97,7 +95,7 @@ export class FlameCanvas {
         this.spacer.style.height = `${height}px`;
         this.canvas.dataset["boxes"] = String(this.layout.boxes);
         this.pointed = -1;
-        this.tip.hidden = true;
+        this.tip.element.hidden = true;
     }
 
     private resize(): void {
@@ -207,39 +205,18 @@ export class FlameCanvas {
         const box = this.boxAt(event);
         if (box !== this.pointed) {
             this.pointed = box;
-            this.tip.hidden = box === REST;
+            this.tip.element.hidden = box === REST;
             this.canvas.style.cursor = box === REST ? "default" : "pointer";
             if (box !== REST) {
-                this.fillTip(box);
+                this.tip.fill(this.view!, box);
             }
             this.ask();
         }
-        const left = Math.min(event.clientX + 14, window.innerWidth - this.tip.offsetWidth - 8);
-        const below = event.clientY + 18 + this.tip.offsetHeight < window.innerHeight;
-        const top = below ? event.clientY + 18 : event.clientY - this.tip.offsetHeight - 10;
-        this.tip.style.transform = `translate(${Math.max(4, left)}px, ${Math.max(4, top)}px)`;
-    }
-
-    private fillTip(box: number): void {
-        const { graph, selection, dataset } = this.view!;
-        const { unit, measure, after } = selection;
-        const own = graph.own(box, after, measure, unit);
-        const total = graph.width(box);
-        const figures = [
-            `${formatAmount(total, unit)} (${formatPercent(total, graph.width(0))})`,
-            `own ${formatAmount(own, unit)}`,
-            changeText(graph, box),
-            dataset.meta.estimated ? "estimated" : "",
-        ];
-        this.tip.replaceChildren(
-            element("strong", {}, nameOf(graph, box)),
-            element("div", { class: "path" }, placeOf(graph, box)),
-            element("div", {}, figures.filter((text) => text !== "").join(", ")),
-        );
+        this.tip.moveTo(event.clientX, event.clientY);
     }
 
     private leave(): void {
-        this.tip.hidden = true;
+        this.tip.element.hidden = true;
         if (this.pointed !== -1) {
             this.pointed = -1;
             this.ask();
@@ -323,48 +300,14 @@ export class FlameCanvas {
     // --- files ---
 
     saveSvg(name: string, title: string): void {
-        const context = this.canvas.getContext("2d")!;
-        context.font = FONT;
-        const text = svgOf(this.unpointed(), this.width, context.measureText("0").width, title);
-        download(new Blob([text], { type: "image/svg+xml" }), `${name}.svg`);
+        saveSvg(this.unpointed(), this.width, name, title);
     }
 
     savePng(name: string): void {
-        const scale = Math.min(2, LARGEST / this.width);
-        const rows = Math.min(this.layout.rows.length, Math.floor(LARGEST / scale / ROW_HEIGHT));
-        const copy = element("canvas");
-        copy.width = Math.round(this.width * scale);
-        copy.height = Math.round(rows * ROW_HEIGHT * scale);
-        const context = copy.getContext("2d")!;
-        context.scale(scale, scale);
-        context.fillStyle = paletteOf().background;
-        context.fillRect(0, 0, this.width, rows * ROW_HEIGHT);
-        const first = this.view!.state.fromBottom ? (this.layout.rows.length - rows) * ROW_HEIGHT : 0;
-        paint(context, this.unpointed(), first, first + rows * ROW_HEIGHT);
-        copy.toBlob((blob) => blob && download(blob, `${name}.png`), "image/png");
+        savePng(this.unpointed(), this.width, name);
     }
 
     private unpointed(): Picture {
         return { ...this.picture(), pointed: -1, selected: -1 };
     }
-}
-
-const darkness = window.matchMedia("(prefers-color-scheme: dark)");
-let prefersDark = darkness.matches; // reading it can take as long as all else
-
-/** Call `changed` whenever the browser changes between light and dark. */
-export function onDarkness(changed: () => void): void {
-    darkness.addEventListener("change", () => {
-        prefersDark = darkness.matches;
-        changed();
-    });
-}
-
-export function isDark(): boolean {
-    const theme = document.documentElement.dataset["theme"];
-    return theme === "dark" || (theme !== "light" && prefersDark);
-}
-
-export function paletteOf(): Palette {
-    return isDark() ? DARK : LIGHT;
 }

@@ -5,19 +5,21 @@
 import { type Dataset, SMALLER_FRAME } from "../data/dataset.ts";
 import { GROWN, IMPORTS, INSTALLED, NEUTRAL, NEW, OWN, SAME, SHRUNK, STDLIB, TRACER, UNKNOWN } from "../draw/colours.ts";
 import { nameOf, ORIGIN_WORDS } from "../draw/labels.ts";
-import { formatAmount, MEASURE_WORDS } from "../model/figures.ts";
+import { MEASURE_WORDS } from "../model/figures.ts";
 import { pathTo } from "../model/graph.ts";
 import { originOf } from "../model/merged.ts";
-import { amountFound } from "../model/search.ts";
-import { counted, formatPercent, formatSize } from "../text/format.ts";
 import { shown } from "../text/names.ts";
-import { FlameCanvas, paletteOf } from "./canvas.ts";
+import { FlameCanvas } from "./canvas.ts";
 import { Detail } from "./detail.ts";
 import { button, element, setText } from "./dom.ts";
+import { graphNotes, resultText, whyEmpty } from "./notes.ts";
 import { Outline } from "./outline.ts";
 import type { LinkTo, Panel, Update } from "./panel.ts";
+import { paletteOf } from "./theme.ts";
 import { graphControls, searchField } from "./toolbar.ts";
 import type { View } from "./work.ts";
+
+const KEYS_IN_SHORT = "Arrow keys move between boxes, Enter zooms, Escape goes back. The same boxes are in the tree below.";
 
 export class Flame implements Panel {
     readonly element: HTMLElement;
@@ -48,31 +50,30 @@ export class Flame implements Panel {
         this.detail = new Detail(linkTo);
         this.search = searchField(update, "search", () => this.canvas.canvas.focus());
         this.controls = graphControls(update);
-        const buttons = [
-            button("Reset zoom", () => update({ zoom: "0" }, true), { title: "Key 0 or Home" }),
-            button("SVG", () => this.save("svg"), { title: "Download the picture as SVG" }),
-            button("PNG", () => this.save("png"), { title: "Download the picture as PNG" }),
-            button("Keys", help, { title: "Key ?" }),
-        ];
         this.canvas.canvas.addEventListener("keydown", (event) => this.key(event));
         this.element = element(
             "section",
             { class: "flame", attributes: { "aria-labelledby": "flame-name" } },
             element("h2", { id: "flame-name", class: "unseen" }, "Flame graph"),
             this.controls.element,
-            element("div", { class: "searching" }, this.search.element, this.result, ...buttons),
+            element("div", { class: "searching" }, this.search.element, this.result, ...this.buttons(help)),
             this.crumbs,
             this.empty,
             this.canvas.element,
-            element(
-                "p",
-                { id: "flame-help", class: "unseen" },
-                "Arrow keys move between boxes, Enter zooms, Escape goes back. The same boxes are in the tree below.",
-            ),
+            element("p", { id: "flame-help", class: "unseen" }, KEYS_IN_SHORT),
             this.legend,
             this.notes,
             element("div", { class: "below" }, this.detail.element, this.outline.element),
         );
+    }
+
+    private buttons(help: () => void): HTMLElement[] {
+        return [
+            button("Reset zoom", () => this.update({ zoom: "0" }, true), { title: "Key 0 or Home" }),
+            button("SVG", () => this.save("svg"), { title: "Download the picture as SVG" }),
+            button("PNG", () => this.save("png"), { title: "Download the picture as PNG" }),
+            button("Keys", help, { title: "Key ?" }),
+        ];
     }
 
     show(view: View): void {
@@ -90,7 +91,7 @@ export class Flame implements Panel {
         this.showResult(view);
         this.showCrumbs(view);
         this.showLegend(view);
-        setText(this.notes, notesOf(view));
+        setText(this.notes, graphNotes(view));
         cancelAnimationFrame(this.listed);
         this.listed = requestAnimationFrame(() => (this.listed = requestAnimationFrame(() => this.showText(view))));
     }
@@ -215,47 +216,4 @@ function originsOf(dataset: Dataset): LegendItem[] {
         ([origin, colours]): LegendItem => [colours, origin === "installed" ? "installed packages" : ORIGIN_WORDS[origin]!],
     );
     return [...items, [[NEUTRAL], dataset.meta.merged.nodes > 0 ? "everything, and what was merged" : "everything"]];
-}
-
-function resultText(view: View, zoom: number): string {
-    const { search, graph, selection } = view;
-    if (search.error !== "") {
-        return `no regular expression: ${search.error}`;
-    }
-    if (search.matches === null) {
-        return "";
-    }
-    const amount = amountFound(graph, zoom, search.frames);
-    const whole = graph.width(zoom);
-    return `${formatAmount(amount, selection.unit)}, ${formatPercent(amount, whole) || "0.0%"} of what is shown`;
-}
-
-function whyEmpty(view: View): string {
-    const { selection, compared, dataset } = view;
-    if (compared && selection.shows === "gone") {
-        return "Nothing has gone: no place has less than before.";
-    }
-    if (compared && selection.shows === "grown") {
-        return "Nothing grew: no place has more than before.";
-    }
-    const label = shown(dataset.meta.states[selection.after]!.label);
-    return `There is nothing to show: no block is ${MEASURE_WORDS[selection.measure]}${label === "" ? "" : ` (${label})`}.`;
-}
-
-function notesOf({ dataset, compared, selection }: View): string {
-    const { merged, states, is_diff, estimated } = dataset.meta;
-    const notes: string[] = [];
-    if (compared) {
-        const [before, after] = [selection.before, selection.after].map((state) => shown(states[state]!.label));
-        notes.push(`Changes are from ${before} to ${after}${is_diff ? ", and the first one is the base" : ""}.`);
-    }
-    if (merged.nodes > 0) {
-        const least = merged.size ? formatSize(merged.size) : `${merged.percent}%`;
-        const are = merged.nodes === 1 ? "is" : "are";
-        notes.push(`${counted(merged.nodes, "place")} below ${least} ${are} merged into boxes named "smaller".`);
-    }
-    if (estimated) {
-        notes.push("All figures are estimates from a sample.");
-    }
-    return notes.join(" ");
 }

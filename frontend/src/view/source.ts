@@ -11,6 +11,7 @@ import { sumsOf } from "../model/sums.ts";
 import { counted, formatPercent } from "../text/format.ts";
 import { shown, shownSource } from "../text/names.ts";
 import { button, checkbox, element } from "./dom.ts";
+import { mergedNote } from "./notes.ts";
 import type { Panel, Update } from "./panel.ts";
 import { measureControls } from "./toolbar.ts";
 import type { View } from "./work.ts";
@@ -141,35 +142,49 @@ function filesOf(view: View): FileFigures[] {
 
 function codeOf(view: View, file: FileFigures): HTMLElement[] {
     const { dataset, selection, state } = view;
-    const shownMeasures = measuresOf(dataset.meta).filter(
-        (measure) => measure === "live" || measure === "peak" || measure === selection.measure,
-    );
-    const columns = shownMeasures.map((measure) => lineFigures(view, file.source.file, measure));
+    const measures = measuresOf(dataset.meta).filter((name) => ["live", "peak", selection.measure].includes(name));
+    const columns = measures.map((measure) => lineFigures(view, file.source.file, measure));
     const lines = file.source.text.split("\n");
     if (lines.at(-1) === "") {
         lines.pop();
     }
+    const heading = (words: string, kind = "number") => element("th", { class: kind, attributes: { scope: "col" } }, words);
     const head = element(
         "tr",
         {},
-        ...shownMeasures.map((measure) =>
-            element("th", { class: "number", attributes: { scope: "col" } }, MEASURE_WORDS[measure]),
-        ),
-        element("th", { class: "number", attributes: { scope: "col" } }, "line"),
-        element("th", { attributes: { scope: "col" } }, state.lineTotals ? "source (totals)" : "source (own)"),
+        ...measures.map((measure) => heading(MEASURE_WORDS[measure])),
+        heading("line"),
+        heading(state.lineTotals ? "source (totals)" : "source (own)", ""),
     );
+    const table = element(
+        "table",
+        { class: "lines" },
+        element("thead", {}, head),
+        element("tbody", {}, ...rowsOf(view, columns, lines)),
+    );
+    const attributes = { tabindex: "0", role: "region", "aria-label": file.name };
+    return [
+        element("h3", {}, file.name),
+        ...noteOf(view, file, columns, lines.length),
+        element("div", { class: "wide", attributes }, table),
+    ];
+}
+
+/** One row for each line, or for a run of lines that are hidden. */
+function rowsOf(view: View, columns: readonly LineFigures[], lines: readonly string[]): HTMLElement[] {
+    const { onlyMemory, line: wanted } = view.state;
     const rows: HTMLElement[] = [];
     let hidden = 0;
     const close = () => {
         if (hidden > 0) {
-            const cell = element("td", { attributes: { colspan: String(columns.length + 2) } }, counted(hidden, "line"));
-            rows.push(element("tr", { class: "gap" }, cell));
+            const attributes = { colspan: String(columns.length + 2) };
+            rows.push(element("tr", { class: "gap" }, element("td", { attributes }, counted(hidden, "line"))));
         }
         hidden = 0;
     };
     lines.forEach((text, index) => {
         const line = index + 1;
-        if (state.onlyMemory && line !== state.line && columns.every(({ byLine }) => !byLine.get(line))) {
+        if (onlyMemory && line !== wanted && columns.every(({ byLine }) => !byLine.get(line))) {
             hidden++;
             return;
         }
@@ -177,23 +192,23 @@ function codeOf(view: View, file: FileFigures): HTMLElement[] {
         rows.push(lineRow(view, columns, line, text));
     });
     close();
-    return [
-        element("h3", {}, file.name),
-        ...noteOf(view, file, columns, lines.length),
-        element(
-            "div",
-            { class: "wide", attributes: { tabindex: "0", role: "region", "aria-label": file.name } },
-            element("table", { class: "lines" }, element("thead", {}, head), element("tbody", {}, ...rows)),
-        ),
-    ];
+    return rows;
 }
 
-function noteOf({ selection }: View, { source }: FileFigures, columns: readonly LineFigures[], lines: number): HTMLElement[] {
+function noteOf(
+    { selection, dataset }: View,
+    { source }: FileFigures,
+    columns: readonly LineFigures[],
+    lines: number,
+): HTMLElement[] {
     const notes = source.note === "" ? [] : [`Note: ${source.note}.`];
     const beyond = columns[0]!.byLine;
     const lost = [...beyond].filter(([line]) => line < 1 || line > lines).reduce((sum, [, figure]) => sum + figure, 0);
     if (lost > 0) {
         notes.push(`${formatFigure(lost, selection.unit)} at lines that this text does not have.`);
+    }
+    if (dataset.meta.merged.nodes > 0) {
+        notes.push(`${mergedNote(dataset.meta)} Their memory is at no line.`);
     }
     return notes.map((note) => element("p", { class: "note" }, note));
 }

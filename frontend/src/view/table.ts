@@ -5,15 +5,14 @@
  * finds, in the order of a column; the first ones are shown, and more on request. A row of the table is a row of `Sums`.
  */
 
-import { lineOfFunction, ORIGIN_WORDS, placeOfFrame } from "../draw/labels.ts";
-import { formatFigure, MEASURE_WORDS, type Measure, measuresOf } from "../model/figures.ts";
+import { formatAmount, formatFigure, MEASURE_WORDS, type Measure, measuresOf } from "../model/figures.ts";
 import { ROW_KEYS, type RowKey } from "../model/groups.ts";
-import { originOf } from "../model/merged.ts";
 import { type Kind, type Sums, sumsOf } from "../model/sums.ts";
 import { formatCount, formatPercent } from "../text/format.ts";
-import { shown } from "../text/names.ts";
 import { button, choice, element, setText } from "./dom.ts";
+import { mergedNote } from "./notes.ts";
 import type { LinkTo, Panel, Update } from "./panel.ts";
+import { described, nameToFind, rowText } from "./rows.ts";
 import { measureControls, searchField } from "./toolbar.ts";
 import type { View } from "./work.ts";
 
@@ -34,6 +33,7 @@ export class Table implements Panel {
     private readonly status = element("p", { id: "filter-result", class: "result", attributes: { role: "status" } });
     private readonly table = element("table", { class: "rows" });
     private readonly more = element("p", {});
+    private readonly notes = element("p", { class: "notes" });
     private limit = STEP;
     private shownFor = "";
     private view: View | null = null;
@@ -53,6 +53,7 @@ export class Table implements Panel {
             element("div", { class: "searching" }, this.search.element, this.status),
             element("div", { class: "wide" }, this.table),
             this.more,
+            this.notes,
         );
     }
 
@@ -85,6 +86,7 @@ export class Table implements Panel {
             element("tbody", {}, ...rows.map((row) => this.row(view, columns, row))),
         );
         setText(this.status, statusOf(view, rows.length, found.length, all.length));
+        setText(this.notes, notesOf(view, sums));
         const rest = found.length - rows.length;
         const next = Math.min(rest, 5 * STEP);
         this.more.replaceChildren(...(rest > 0 ? [button(`Show ${formatCount(next)} more`, () => this.showMore())] : []));
@@ -218,46 +220,12 @@ function sortRows(view: View, rows: readonly number[], columns: readonly Column[
     return [...rows].sort((a, b) => sign * (rank(a) - rank(b)) || figures[b]! - figures[a]! || a - b);
 }
 
-interface Described {
-    name: string;
-    detail: string;
-    file: number; // of the source; -1: the row has no one place
-    line: number;
-}
-
-function described(view: View, row: number): Described {
-    const { dataset, state } = view;
-    const frame = sumsOf(dataset).rows(state.rows).sample[row]!;
-    const called = dataset.frameFunction[frame]!;
-    const file = dataset.functionFile[called]!;
-    const text = (id: number) => shown(dataset.string(id)) || "unknown";
-    const origin = ORIGIN_WORDS[dataset.meta.origins[originOf(dataset, frame)] ?? ""] ?? "";
-    switch (state.rows) {
-        case "function": {
-            const line = lineOfFunction(dataset, frame);
-            return { name: text(dataset.functionName[called]!), detail: placeOfFrame(dataset, frame, line), file, line };
-        }
-        case "line": {
-            const line = dataset.frameLine[frame]!;
-            return { name: text(dataset.functionName[called]!), detail: placeOfFrame(dataset, frame, line), file, line };
-        }
-        case "file":
-            return { name: text(dataset.fileName[file]!), detail: origin, file, line: 0 };
-        case "module":
-            return { name: text(dataset.fileModule[file]!), detail: origin, file: -1, line: 0 };
-        default:
-            return { name: text(dataset.filePackage[file]!), detail: origin, file: -1, line: 0 };
-    }
-}
-
-function rowText(view: View, row: number): string {
-    const { name, detail } = described(view, row);
-    return `${name}\n${detail}`;
-}
-
-function nameToFind(view: View, row: number): string {
-    const { name, detail } = described(view, row);
-    return view.state.rows === "line" ? detail : name;
+/** Row 0 has what no other row has: blocks at places that were merged, and those without a traceback. */
+function notesOf({ state, selection, dataset }: View, sums: Sums): string {
+    const { after, measure, unit } = selection;
+    const rest = sums.column(state.rows, "own", after, measure, unit)[0]!;
+    const merged = mergedNote(dataset.meta);
+    return rest === 0 ? merged : `${merged} ${formatAmount(rest, unit)} of these or without a traceback are in no row.`.trim();
 }
 
 function statusOf(view: View, rows: number, found: number, all: number): string {

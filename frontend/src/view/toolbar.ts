@@ -32,11 +32,41 @@ export function measureControls(update: Update): { elements: HTMLElement[]; show
     };
 }
 
+const BY: readonly [MergeBy, string][] = [
+    ["function", "by function"],
+    ["line", "by line"],
+];
+const COLOURS: readonly [Colour, string][] = [
+    ["origin", "by package"],
+    ["change", "by change"],
+];
+
 export function graphControls(update: Update): Panel {
     const measures = measureControls(update);
     const by = choice<MergeBy>("Boxes", (value) => update({ by: value }));
     const shows = choice<Shows>("Widths", (value) => update({ shows: value, zoom: "0", selected: "" }));
     const colour = choice<Colour>("Colours", (value) => update({ colour: value }));
+    const switches = graphSwitches(update);
+    const choices = [...measures.elements, by.element, shows.element, colour.element];
+    return {
+        element: element(
+            "div",
+            { class: "toolbar", attributes: { role: "group", "aria-label": "View" } },
+            ...choices,
+            ...switches.elements,
+        ),
+        show(view) {
+            const { state, compared, byChange } = view;
+            measures.show(view);
+            by.show(BY, state.by);
+            shows.show(compared ? showsWords(view) : [], state.shows);
+            colour.show(compared ? COLOURS : [], byChange ? "change" : "origin");
+            switches.show(view);
+        },
+    };
+}
+
+function graphSwitches(update: Update): { elements: HTMLElement[]; show(view: View): void } {
     const own = checkbox(
         "Own code first",
         (on) => update({ ownFirst: on ? "on" : "off" }),
@@ -45,42 +75,13 @@ export function graphControls(update: Update): Panel {
     const inverted = checkbox(
         "Inverted",
         (on) => update({ inverted: on, zoom: "0", selected: "" }),
-        "What allocates comes first, before its callers (i)",
+        "What allocates comes first, then its callers (i)",
     );
     const bottom = checkbox("Root at bottom", (on) => update({ fromBottom: on }), "Flames instead of icicles (f)");
-    const controls = [
-        ...measures.elements,
-        by.element,
-        shows.element,
-        colour.element,
-        own.element,
-        inverted.element,
-        bottom.element,
-    ];
-    const bar = element("div", { class: "toolbar", attributes: { role: "group", "aria-label": "View" } }, ...controls);
     return {
-        element: bar,
-        show(view) {
-            const { state, compared, byChange } = view;
-            measures.show(view);
-            by.show(
-                [
-                    ["function", "by function"],
-                    ["line", "by line"],
-                ],
-                state.by,
-            );
-            shows.show(compared ? showsWords(view) : [["newer", ""]], state.shows);
-            colour.show(
-                compared
-                    ? [
-                          ["origin", "by package"],
-                          ["change", "by change"],
-                      ]
-                    : [["origin", ""]],
-                byChange ? "change" : "origin",
-            );
-            own.show(view.ownFirst, view.hasOwn);
+        elements: [own.element, inverted.element, bottom.element],
+        show({ state, ownFirst, hasOwn }) {
+            own.show(ownFirst, hasOwn);
             inverted.show(state.inverted);
             bottom.show(state.fromBottom);
         },
@@ -88,9 +89,8 @@ export function graphControls(update: Update): Panel {
 }
 
 function showsWords({ dataset }: View): [Shows, string][] {
-    const isDiff = dataset.meta.is_diff;
     return [
-        ["newer", isDiff ? "the newer one" : "end of the range"],
+        ["newer", dataset.meta.is_diff ? "the newer one" : "end of the range"],
         ["grown", "only what grew"],
         ["gone", "what has gone"],
     ];
@@ -102,31 +102,20 @@ export interface SearchField extends Panel {
 
 /** id: of the input. leave: what Enter and Escape do at the end. */
 export function searchField(update: Update, id: string, leave: () => void): SearchField {
-    const input = element("input", {
-        id,
-        attributes: {
-            type: "search",
-            placeholder: "part of a name, or /regular expression/",
-            autocomplete: "off",
-            spellcheck: "false",
-            "aria-describedby": `${id}-result`,
-            "aria-keyshortcuts": "/",
-        },
-        on: {
-            input: () => update({ query: input.value }),
-            keydown: (event) => {
-                if (event.key === "Escape" || event.key === "Enter") {
-                    if (event.key === "Escape" && input.value !== "") {
-                        input.value = "";
-                        update({ query: "" });
-                    } else {
-                        leave();
-                    }
-                    event.preventDefault();
-                }
-                event.stopPropagation();
-            },
-        },
+    const attributes = { ...SEARCH, "aria-describedby": `${id}-result` };
+    const input = element("input", { id, attributes, on: { input: () => update({ query: input.value }) } });
+    input.addEventListener("keydown", (event) => {
+        event.stopPropagation(); // letters are no commands here
+        if (event.key !== "Escape" && event.key !== "Enter") {
+            return;
+        }
+        event.preventDefault();
+        if (event.key === "Enter" || input.value === "") {
+            leave();
+        } else {
+            input.value = "";
+            update({ query: "" });
+        }
     });
     const field = labelled("Search", input);
     field.classList.add("search");
@@ -143,3 +132,11 @@ export function searchField(update: Update, id: string, leave: () => void): Sear
         },
     };
 }
+
+const SEARCH = {
+    type: "search",
+    placeholder: "part of a name, or /regular expression/",
+    autocomplete: "off",
+    spellcheck: "false",
+    "aria-keyshortcuts": "/",
+};

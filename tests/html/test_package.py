@@ -1,0 +1,75 @@
+"""Pages that the package itself writes: what the browser shows is what the package's own functions say."""
+
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+
+from browser import BrowserTest, size
+
+from ctracemalloc import Snapshot
+
+PROGRAM = '''\
+import json
+
+
+def keep(number):
+    return [bytes(1000 + i) for i in range(number)]
+
+
+def load():
+    return json.loads("[" + ",".join('{"name": "%d"}' % i for i in range(2000)) + "]")
+
+
+def temporary():
+    return len([bytes(5000) for _ in range(500)])
+
+
+kept = keep(300), load(), temporary()
+'''
+
+
+class PackageTest(BrowserTest):
+    def run_command(self, *arguments):
+        command = [sys.executable, "-m", "ctracemalloc", *arguments]
+        result = subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
+        self.assertEqual(result.returncode, 0, result.stderr)
+
+    def make(self, *arguments):
+        (self.folder / "program.py").write_text(PROGRAM, encoding="utf-8")
+        self.run_command("run", "-n", "25", "-o", "program.ctm", "program.py")
+        self.run_command("html", "program.ctm", "-o", "program.html", "--threshold", "0", *arguments)
+        return (self.folder / "program.html").read_text(encoding="utf-8"), Snapshot.load(str(Path(self.folder, "program.ctm")))
+
+    def test_figures_of_everything(self):
+        text, snapshot = self.make()
+        tree = snapshot.call_tree()
+        shown = self.figures(self.open(text, "#view=flame"))
+        self.assertEqual(shown["live.total.size"], size(tree.total_size[0]))
+        self.assertEqual(shown["live.total.count"], f"{tree.total_count[0]:,}")
+        self.assertEqual(shown["peak.total.size"], size(tree.total_peak_size[0]))
+        self.assertEqual(shown["allocated.total.count"], f"{tree.total_allocated_count[0]:,}")
+        self.assertEqual(shown["freed.total.size"], size(tree.total_allocated_size[0] - tree.total_size[0]))
+
+    def test_lines_of_the_source(self):
+        text, snapshot = self.make()
+        path = str((self.folder / "program.py").resolve())
+        expected = {
+            statistic.traceback[0].lineno: size(statistic.size)
+            for statistic in snapshot.statistics("lineno")
+            if Path(self.folder, statistic.traceback[0].filename).resolve() == Path(path) and statistic.size
+        }
+        view = self.open(text, "#view=source")
+        script = "rows => rows.map(row => [row.dataset.line, row.querySelector('[data-measure=live]').textContent])"
+        found = {int(line): shown for line, shown in view.eval_on_selector_all("[data-line]", script) if shown}
+        self.assertEqual(found, expected)
+        self.assertIn(5, found)
+
+    def test_what_it_shows_first(self):
+        text, _snapshot = self.make("--churn", "--sort", "count")
+        view = self.open(text, "#view=flame")
+        self.assertEqual([self.control(view, words).input_value() for words in ("Memory", "In")], ["freed", "count"])
+
+
+if __name__ == "__main__":
+    unittest.main()
