@@ -111,7 +111,8 @@ class Tables:
         try:
             with open(descriptor, "wb", closefd=False) as file:
                 file.writelines(self.written())
-            snapshot = Snapshot.load(f"/proc/self/fd/{descriptor}")
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            snapshot = Snapshot.load(os.dup(descriptor))  # which load() closes
         finally:
             os.close(descriptor)
         run = {"command": self.command, "pid": self.pid}
