@@ -6,10 +6,9 @@ import unittest
 from pathlib import Path
 
 from browser import BrowserTest, size
-
 from ctracemalloc import Snapshot
 
-PROGRAM = '''\
+PROGRAM = """\
 import json
 
 
@@ -26,7 +25,7 @@ def temporary():
 
 
 kept = keep(300), load(), temporary()
-'''
+"""
 
 
 class PackageTest(BrowserTest):
