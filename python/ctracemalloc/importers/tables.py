@@ -11,7 +11,6 @@ byte more than the others, so that both sums stay exact.
 import os
 import struct
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
 from typing import NamedTuple
 
 from .._ctracemalloc import Snapshot
@@ -24,6 +23,7 @@ PEAK_KNOWN = 1
 MAX_FRAMES, MAX_LINE, MAX_NUMBER = 65_535, (1 << 31) - 1, (1 << 63) - 1
 MAX_LABELS, MAX_KEY, MAX_DETAIL = 255, 255, 471  # pairs, bytes, bytes
 POLYNOMIAL, PAIR = 0x82F63B78, struct.Struct("<H")
+TABLE: list[int] = []  # checksums(), once they are needed
 
 
 class Place(NamedTuple):
@@ -198,7 +198,9 @@ def padded(size: int) -> int:
 
 def crc32c(content: bytes) -> int:
     """Two bytes at a time."""
-    table, value = checksums(), 0xFFFFFFFF
+    if not TABLE:
+        TABLE.extend(checksums())
+    table, value = TABLE, 0xFFFFFFFF
     even = len(content) & ~1
     for (pair,) in PAIR.iter_unpack(memoryview(content)[:even]):
         value = table[(value ^ pair) & 0xFFFF] ^ (value >> 16)
@@ -207,7 +209,6 @@ def crc32c(content: bytes) -> int:
     return value ^ 0xFFFFFFFF
 
 
-@cache
 def checksums() -> list[int]:
     """Of each pair of bytes."""
     of_byte = list(range(256))
