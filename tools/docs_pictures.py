@@ -156,7 +156,9 @@ def main():
     if unknown:
         sys.exit(f"docs_pictures: no part {unknown[0]!r}: choose from {', '.join(PARTS)}")
     IMAGES.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = os.path.join(scratch, "shop")  # its name is in the pictures
+        os.mkdir(folder)
         if {"pages", "terminal"} & set(wanted):
             make_files(folder)
         for name in wanted:

@@ -20,8 +20,9 @@ export class Processes implements Panel {
             this.element.replaceChildren(heading, element("p", { class: "empty" }, "No other process is known."));
             return;
         }
-        const head = ["Process", "PID", "Live at its end", "Peak", "How it ended", "Command"].map((words) =>
-            element("th", { attributes: { scope: "col" } }, words),
+        const numbers = ["PID", "Live at its end", "Peak"];
+        const head = ["Process", ...numbers, "How it ended", "Command"].map((words) =>
+            element("th", { class: numbers.includes(words) ? "number" : "", attributes: { scope: "col" } }, words),
         );
         this.element.replaceChildren(
             heading,
