@@ -90,6 +90,8 @@ INPUT_AND_OUTPUT = {"print", "open", "input"}
 # The modules that may import by a name made at run time, or run others' code: what they do so with.
 DYNAMIC = {
     "formats.compression": {"import_module"},  # zstd modules of others
+    "importers.memray": {"import_module"},  # memray, which may be missing
+    "export.arrow": {"import_module"},  # pyarrow, which may be missing
     "export.formats": {"import_module"},  # the module of a format, of its own folder
     "cli.commands": {"import_module"},  # the module of an order, of its own folder
     "_startup.pythonpath.sitecustomize": {"__import__"},  # the program's own one, which this one hides

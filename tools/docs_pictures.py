@@ -11,6 +11,7 @@ Needs the package with playwright, rich and matplotlib, the browser chromium, an
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -115,7 +116,10 @@ def draw_terminal(folder):
         with open(os.devnull, "w", encoding="utf-8") as nowhere:
             console = Console(record=True, width=COLUMNS, file=nowhere, force_terminal=True)
             console.print(Text.from_ansi(f"$ ctracemalloc {' '.join(arguments)}\n{shown}"), no_wrap=True, end="")
-            console.save_svg(str(IMAGES / f"{name}.svg"), title="ctracemalloc", unique_id=name)
+            picture = console.export_svg(title="ctracemalloc", unique_id=name)
+            # Without the fonts from the network: the page falls back to a font that is there.
+            picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
+            (IMAGES / f"{name}.svg").write_text(picture, encoding="utf-8")
 
 
 def draw_charts(_folder):

@@ -41,7 +41,8 @@ install_requirements() {
     cmp -s tests/requirements.txt "$stamp" && return
     "$venv/bin/python" -m pip install -q --upgrade pip || echo "venv $version: pip is not the newest"
     while read -r line; do
-        case $line in '' | '#'*) continue ;; esac
+        line=${line%%#*} # behind it: why
+        [ -n "${line// /}" ] || continue
         "$venv/bin/python" -m pip install -q --only-binary :all: "$line" || missing="$missing $line"
     done <tests/requirements.txt
     if [ -n "$missing" ]; then

@@ -10,7 +10,7 @@ import sys
 import unittest
 
 import ctracemalloc
-from cli_support import skip_some_pythons
+from cli_support import skip_most_pythons
 from ctracemalloc.export.formats import FORMATS, format_of_name, kind_of
 from export_support import ExportTest, run_ctracemalloc, stacks_of, traced_program
 
@@ -18,7 +18,7 @@ HAS_PYARROW = importlib.util.find_spec("pyarrow") is not None
 
 
 def setUpModule():
-    skip_some_pythons()
+    skip_most_pythons()
 
 
 def deep_strings(value):
@@ -223,6 +223,11 @@ class CommandTest(ExportTest):
         self.export(traced_program()[1], "-o", "out.pftrace")
         self.assertEqual(kind_of(str(self.folder / "out.pftrace")), "Perfetto trace")
         self.assertEqual(kind_of(str(self.path)), "snapshot")
+        deep = tuple((f"{'x' * 90}.py", line) for line in range(1, 100))
+        ctracemalloc.Snapshot([(0, 8, deep, 99)], 99).dump(self.folder / "deep.ctm")
+        for form in ("collapsed", "csv", "speedscope"):
+            self.export("deep.ctm", "-f", form, "-o", f"deep.{form}")
+            self.assertEqual(kind_of(str(self.folder / f"deep.{form}")), FORMATS[form].kind)
         (self.folder / "mine").write_text("a text of mine\n")
         self.assertIsNone(kind_of(str(self.folder / "mine")))
 

@@ -60,5 +60,21 @@ class TestFleet(Case):
         self.assertIn(["hold", str(self.held)], rows)
 
 
+class TestLiveFleet(Case):
+    def test_which_line_grows_since_when(self):
+        for package in ("pyarrow", "duckdb"):
+            if importlib.util.find_spec(package) is None:
+                self.skipTest(f"no {package} here")
+        out = Path(self.folder, "live")
+        done = run_example("fleet_live.py", out, "--every", "2", "--times", "5", "--pause", "0")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual([line.partition(",")[0] for line in done.stdout.splitlines()], ["8 of 8 workers"] * 5)
+        self.assertEqual(len([*out.glob("*.parquet")]), 5)
+        done = run_example("fleet_growth.py", out)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        first = done.stdout.splitlines()[0]
+        self.assertRegex(first, r"^string\.py:\d+  since 1\.1  [\d,]+ KiB a minute on 4 hosts: web-5, web-6, web-7, web-8$")
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -5,6 +5,7 @@ Model: pyarrow takes the table in batches and writes each. It is imported when i
 
 import io
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from typing import Any
 
 from .selected import Selected
@@ -15,7 +16,7 @@ NEEDS = "Parquet and Arrow files need pyarrow 15: pip install 'ctracemalloc[arro
 def library() -> Any:
     """ImportError says what to install."""
     try:
-        import pyarrow
+        pyarrow = import_module("pyarrow")
     except ImportError:
         raise ImportError(NEEDS) from None
     if not hasattr(pyarrow.RecordBatchReader, "from_stream"):
@@ -25,10 +26,10 @@ def library() -> Any:
 
 def parquet_pieces(selected: Selected, measure: str, comments: Sequence[str]) -> Iterator[bytes]:
     library()
-    import pyarrow.parquet
+    parquet = import_module("pyarrow.parquet")
 
     def writer_to(out: Any, schema: Any) -> Any:
-        return pyarrow.parquet.ParquetWriter(out, schema, compression="zstd")
+        return parquet.ParquetWriter(out, schema, compression="zstd")
 
     return written(selected, comments, writer_to)
 

@@ -64,7 +64,7 @@ FORMATS = {
             "file of collapsed stacks",
             (".collapsed", ".folded"),
             "collapsed",
-            rb"(?:[^;\n]+;)*[^;\n]+ \d+\n.*",
+            rb"(?:[^;\n]+;)*[^;\n]+ \d+\n.*|(?:[^;\n]+:\d+\)?;){3}[^\n]*",  # a line may be longer than the head
             MEASURES,
             is_text=True,
         ),

@@ -41,7 +41,7 @@ class Sites:
     def __init__(self, snapshot: Snapshot, tree: CallTree) -> None:
         descriptor = os.memfd_create("ctracemalloc", os.MFD_CLOEXEC)
         try:
-            snapshot.dump(f"/proc/self/fd/{descriptor}")
+            snapshot.dump(os.dup(descriptor))  # which dump() closes
             self.content = mmap.mmap(descriptor, 0, prot=mmap.PROT_READ)
         finally:
             os.close(descriptor)

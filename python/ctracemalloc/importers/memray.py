@@ -8,6 +8,7 @@ memray counts what asks the C library for memory; Python's small objects are in 
 """
 
 import shlex
+from importlib import import_module
 from typing import Any
 
 from .tables import Place, Tables
@@ -24,12 +25,12 @@ def is_memray(head: bytes) -> bool:
 def read(path: str, *, at_peak: bool = False) -> Tables:
     """ValueError: it is damaged; ImportError says what to install."""
     try:
-        from memray import FileReader
+        library = import_module("memray")
     except ImportError:
         raise ImportError(NEEDS) from None
     tables = Tables()
     try:
-        with FileReader(path) as reader:
+        with library.FileReader(path) as reader:
             records = reader.get_high_watermark_allocation_records if at_peak else reader.get_leaked_allocation_records
             for record in records(merge_threads=True):
                 add(tables, record)

@@ -150,14 +150,12 @@ class Profile:
         return False
 
     def traceback(self, tables: Tables, locations: list[int]) -> int:
-        frames = [frame for location in reversed(locations) for frame in self.frames_of(tables, location)]
+        known, frames = self.frames, []
+        for location in reversed(locations):
+            if location not in known:  # several frames if functions are inlined
+                known[location] = [tables.frame(place) for place in reversed(self.places(location))]
+            frames += known[location]
         return tables.traceback(frames)
-
-    def frames_of(self, tables: Tables, location: int) -> list[int]:
-        """Several if functions are inlined."""
-        if location not in self.frames:
-            self.frames[location] = [tables.frame(place) for place in reversed(self.places(location))]
-        return self.frames[location]
 
     def places(self, location: int) -> list[Place]:
         """The most recent first."""

@@ -7,7 +7,8 @@ not end where it should is a ValueError.
 from collections.abc import Iterator
 
 NUMBER, EIGHT_BYTES, BYTES, FOUR_BYTES = 0, 1, 2, 5  # wire types
-MAX_VARINT = 10  # bytes
+MAX_VARINT, MAX_SHIFT = 10, 63  # bytes, bits
+MASK = (1 << 64) - 1
 
 
 def fields(content: bytes) -> Iterator[tuple[int, int, bytes]]:
@@ -33,23 +34,33 @@ def fields(content: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 def varint(content: bytes, at: int) -> tuple[int, int]:
     """(a number, where the next field begins)"""
+    if at < len(content) and content[at] < 128:  # nearly all
+        return content[at], at + 1
     value = 0
     for shift, byte in enumerate(content[at : at + MAX_VARINT]):
         value |= (byte & 127) << 7 * shift
         if byte < 128:
-            return value & ((1 << 64) - 1), at + shift + 1
+            return value & MASK, at + shift + 1
     raise ValueError("a number does not end")
 
 
-def numbers(number: int, content: bytes) -> Iterator[int]:
+def numbers(number: int, content: bytes) -> list[int]:
     """Of a repeated field of numbers, which may be packed."""
     if not content:
-        yield number
-        return
-    at = 0
-    while at < len(content):
-        value, at = varint(content, at)
-        yield value
+        return [number]
+    found, value, shift = [], 0, 0
+    for byte in content:
+        if byte < 128:
+            found.append((value | byte << shift) & MASK)
+            value = shift = 0
+        else:
+            value |= (byte & 127) << shift
+            shift += 7
+            if shift > MAX_SHIFT:
+                break
+    if shift:
+        raise ValueError("a number does not end")
+    return found
 
 
 def signed(value: int) -> int:

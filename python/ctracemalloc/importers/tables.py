@@ -22,7 +22,8 @@ INFO, OFFSETS, BYTES, FUNCTIONS, FRAMES, TRACEBACKS, SITES, LABEL_SETS, LOSSES =
 PEAK_KNOWN = 1
 MAX_FRAMES, MAX_LINE, MAX_NUMBER = 65_535, (1 << 31) - 1, (1 << 63) - 1
 MAX_LABELS, MAX_KEY, MAX_DETAIL = 255, 255, 471  # pairs, bytes, bytes
-POLYNOMIAL = 0x82F63B78
+POLYNOMIAL, PAIR = 0x82F63B78, struct.Struct("<H")
+TABLE: list[int] = []  # checksums(), once they are needed
 
 
 class Place(NamedTuple):
@@ -72,9 +73,9 @@ class Tables:
 
     def traceback(self, frames: Iterable[int]) -> int:
         """frames: the oldest first."""
-        row = 0
+        row, rows = 0, self.tracebacks
         for depth, frame in enumerate(list(frames)[-MAX_FRAMES:], 1):
-            row = self.tracebacks.setdefault((row, frame, depth), len(self.tracebacks))
+            row = rows.setdefault((row, frame, depth), len(rows))
         return row
 
     def labels(self, labels: Mapping[str, str]) -> int:
@@ -110,7 +111,8 @@ class Tables:
         try:
             with open(descriptor, "wb", closefd=False) as file:
                 file.writelines(self.written())
-            snapshot = Snapshot.load(f"/proc/self/fd/{descriptor}")
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            snapshot = Snapshot.load(os.dup(descriptor))  # which load() closes
         finally:
             os.close(descriptor)
         run = {"command": self.command, "pid": self.pid}
@@ -195,18 +197,22 @@ def padded(size: int) -> int:
 
 
 def crc32c(content: bytes) -> int:
-    table, value = CHECKSUMS, 0xFFFFFFFF
-    for byte in content:
-        value = table[(value ^ byte) & 255] ^ (value >> 8)
+    """Two bytes at a time."""
+    if not TABLE:
+        TABLE.extend(checksums())
+    table, value = TABLE, 0xFFFFFFFF
+    even = len(content) & ~1
+    for (pair,) in PAIR.iter_unpack(memoryview(content)[:even]):
+        value = table[(value ^ pair) & 0xFFFF] ^ (value >> 16)
+    for byte in content[even:]:
+        value = table[((value ^ byte) & 255) << 8] ^ (value >> 8)
     return value ^ 0xFFFFFFFF
 
 
 def checksums() -> list[int]:
-    """Of each byte."""
-    found = list(range(256))
+    """Of each pair of bytes."""
+    of_byte = list(range(256))
     for _bit in range(8):
-        found = [(value >> 1) ^ (POLYNOMIAL if value & 1 else 0) for value in found]
-    return found
-
-
-CHECKSUMS = checksums()
+        of_byte = [(value >> 1) ^ (POLYNOMIAL if value & 1 else 0) for value in of_byte]
+    after_first = [of_byte[pair & 255] ^ (pair >> 8) for pair in range(1 << 16)]
+    return [of_byte[value & 255] ^ (value >> 8) for value in after_first]

@@ -46,7 +46,7 @@ def table_page(snapshots: Sequence[Snapshot], facts: Iterable[tuple[str, str]], 
 
 def links_page(title: str, links: Sequence[tuple[str, str]]) -> bytes:
     """links: paths, and what is there."""
-    lines = [f"<li><a href='{html.escape(path)}'>{text(path)}</a>: {text(what)}</li>" for path, what in links]
+    lines = [f"<li><a href='{html.escape(path)}'>{text(path.lstrip('./'))}</a>: {text(what)}</li>" for path, what in links]
     return document(title, ["<ul>", *lines, "</ul>"])
 
 

@@ -4,17 +4,19 @@ Model: an Application has the state of one mounted application or server. Its pa
 of a path may be the mount itself, so that it can be mounted at /debug or at /metrics, too. Links are relative for that reason.
 """
 
+import os
 import time
 from collections.abc import Callable, Sequence
+from tempfile import TemporaryDirectory
 
-from .. import get_traced_memory
+from .. import Snapshot, get_traced_memory
 from .._words import clock, counted
 from ..render.text.units import format_amount, format_bytes, format_change
 from . import page, plain, profiles
 from .exposition import exposition
 from .messages import Answer, Query, Refused, Request, Response
 from .metrics import metrics_now
-from .program import command
+from .program import command, run_facts
 from .settings import MOST_ROWS, Settings
 from .snapshots import LAST, NOW, SINCE, START, Bases, TimedSnapshot, turn
 
@@ -22,11 +24,13 @@ ROWS = 100  # of the plain page
 PATIENCE = 1.0  # seconds: a scrape that fails is a gap in every graph
 NAMES = {NOW: "now", LAST: "the last request", START: "the start"}
 HTML = "text/html; charset=utf-8"
+BINARY = "application/octet-stream"
 INDEX = (
     ("debug/memory", "what is live now: flame graph and table"),
     ("debug/memory?since=last", "what has changed since the last request"),
     ("debug/memory?since=start", "what has changed since the start"),
     ("debug/memory?plain=1", "what is live now, without a script: the largest lines"),
+    ("debug/memory.ctm", "what is live now, as a snapshot file: for `ctracemalloc report`, `diff`, `html`"),
     ("debug/pprof/", "profiles for pprof, Parca and Pyroscope"),
     ("metrics", "metrics for Prometheus"),
 )
@@ -41,6 +45,7 @@ class Application:
             "/": self.index,
             "/debug/": self.index,
             "/debug/memory": self.memory,
+            "/debug/memory.ctm": self.file,
             "/metrics": self.metrics,
             "/debug/pprof": self.pprof_index,
             "/debug/pprof/": self.pprof_index,
@@ -76,6 +81,13 @@ class Application:
             metrics = metrics_now(self.settings.top)
         return exposition(metrics, request.headers.get("accept", ""))
 
+    def file(self, request: Request, query: Query) -> Response:
+        """The snapshot as the file that all commands read."""
+        with turn():
+            taken = self.bases.take()
+            taken.snapshot.run = run_facts()
+            return Response(200, file_of(taken.snapshot), BINARY)
+
     def memory(self, request: Request, query: Query) -> Response:
         since, top = query.choice("since", SINCE), query.number("top", ROWS, MOST_ROWS)
         is_plain = query.number("plain", 0, 1)
@@ -88,6 +100,14 @@ class Application:
             snapshots = [taken.snapshot] if base is None else [base.snapshot, taken.snapshot]
             body = plain.table_page(snapshots, [*facts_of(taken), *since_facts(since, base, taken)], top)
         return Response(200, body, HTML, policy=plain.POLICY)
+
+
+def file_of(snapshot: Snapshot) -> bytes:
+    with TemporaryDirectory(prefix="ctracemalloc-") as folder:
+        path = os.path.join(folder, "snapshot.ctm")
+        snapshot.dump(path)
+        with open(path, "rb") as file:
+            return file.read()
 
 
 def facts_of(taken: TimedSnapshot) -> list[tuple[str, str]]:

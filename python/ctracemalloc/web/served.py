@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 
 from .._ctracemalloc import CallTree
-from ..export.content import UNKNOWN
 from ..export.pprof import (
     ALLOCATED,
     COMMENT,
@@ -50,6 +49,7 @@ from ..export.pprof import (
     compressed,
 )
 from ..export.protobuf import message, number, packed, text, varint
+from ..export.selected import UNKNOWN
 from ..render.text import losses
 from .program import command
 from .snapshots import TimedSnapshot
