@@ -7,6 +7,15 @@ import { button, element } from "./dom.ts";
 import type { Panel, Update } from "./panel.ts";
 import type { View } from "./work.ts";
 
+const HEADINGS = [
+    ["Process", ""],
+    ["PID", "number"],
+    ["Live at its end", "number"],
+    ["Peak", "number"],
+    ["How it ended", ""],
+    ["Command", ""],
+] as const;
+
 export class Processes implements Panel {
     readonly element = element("section", { class: "processes", attributes: { "aria-labelledby": "processes-name" } });
     private rows: readonly Process[] | null = null;
@@ -20,10 +29,7 @@ export class Processes implements Panel {
             this.element.replaceChildren(heading, element("p", { class: "empty" }, "No other process is known."));
             return;
         }
-        const numbers = ["PID", "Live at its end", "Peak"];
-        const head = ["Process", ...numbers, "How it ended", "Command"].map((words) =>
-            element("th", { class: numbers.includes(words) ? "number" : "", attributes: { scope: "col" } }, words),
-        );
+        const head = HEADINGS.map(([words, kind]) => element("th", { class: kind, attributes: { scope: "col" } }, words));
         this.element.replaceChildren(
             heading,
             element(
