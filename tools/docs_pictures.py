@@ -119,7 +119,8 @@ def draw_terminal(folder):
             picture = console.export_svg(title="ctracemalloc", unique_id=name)
             # Without the fonts from the network: the page falls back to a font that is there.
             picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
-            (IMAGES / f"{name}.svg").write_text(picture, encoding="utf-8")
+            lines = [line.rstrip() for line in picture.splitlines()]
+            (IMAGES / f"{name}.svg").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def draw_charts(_folder):
