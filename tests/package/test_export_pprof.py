@@ -124,18 +124,6 @@ class PprofTest(ExportTest):
         rows = self.top(merged, "inuse_space", f"-diff_base={base}")
         self.assertEqual(rows, {place: own for place, own in self.top(base, "inuse_space").items() if any(own)})
 
-    def test_allocated_since_a_base(self):
-        rows = self.top(self.profile(base=self.snapshot), "alloc_space")
-        self.assertFalse([own for own, _cum in rows.values() if own])
-        path = self.profile(ctracemalloc.Snapshot.merge([self.snapshot] * 3), base=self.snapshot)
-        once = self.top(self.profile(name="once"), "alloc_space")
-        self.assertEqual(self.top(path, "alloc_space"), {place: (2 * own, 2 * cum) for place, (own, cum) in once.items()})
-        live = self.top(self.profile(name="once"), "inuse_space")
-        self.assertEqual(
-            {place: amounts for place, amounts in self.top(path, "inuse_space").items() if any(amounts)},
-            {place: (3 * own, 3 * cum) for place, (own, cum) in live.items() if cum},
-        )
-
     def test_patterns(self):
         for any_frame in (False, True):
             rows = self.top(self.profile(patterns=Patterns(["prog.py"], []), any_frame=any_frame), "inuse_space")

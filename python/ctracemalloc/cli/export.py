@@ -9,8 +9,9 @@ from typing import NamedTuple
 from .._ctracemalloc import FileError, Snapshot
 from ..export.formats import FORMATS, Format, format_of_name, kind_of
 from ..export.selected import Selected
-from ..formats import kinds, output, stdlib_pickle
+from ..formats import kinds, output
 from ..formats.output import RefusedError
+from ..formats.whole import write_whole
 from ..model.figures import LIVE
 from ..places.patterns import Patterns
 from ..render.text import losses
@@ -121,7 +122,7 @@ def write_pieces(made: Iterator[bytes], target: str) -> int:
     """The number of bytes."""
     pieces = Counted(made)
     if target != output.STDOUT:
-        stdlib_pickle.write_whole(target, iter(pieces))
+        write_whole(target, pieces)
     else:
         sys.stdout.buffer.writelines(pieces)
         sys.stdout.buffer.flush()

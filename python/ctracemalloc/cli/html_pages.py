@@ -7,12 +7,14 @@ all processes together, and one of each of the largest.
 
 import argparse
 import os
+import sys
 import time
 import webbrowser
 from collections.abc import Sequence
 
 from .._words import counted
 from ..formats import kinds, output
+from ..formats.whole import write_whole
 from ..model.figures import LIVE
 from ..model.graph import LEAST_PERCENT, Least
 from ..model.processes import Processes
@@ -65,11 +67,17 @@ def write_page(parsed: argparse.Namespace, sections: Sequence[str]) -> int:
     files = parsed.files or [sources.newest_file()]
     target = parsed.output or default_name(files[-1], parsed.ending)
     output.check(target, PAGE, inputs=files, force=parsed.force, told_by=kind_of_page)
+    if target == output.STDOUT:
+        output.refuse_terminal()
     found = named_datasets(files, parsed)
     with working(f"writing {target}"):
         title = parsed.title or " -> ".join(os.path.basename(os.path.normpath(file)) for file in files)
         text = page(title, found, having(sections, found), created=time.time(), measure=parsed.measure or LIVE, by=parsed.sort)
-        output.write_whole(target, text.encode("ascii", "xmlcharrefreplace"))
+        content = text.encode("ascii", "xmlcharrefreplace")
+        if target == output.STDOUT:
+            sys.stdout.buffer.write(content)
+        else:
+            write_whole(target, [content])
     if target != output.STDOUT:
         style = Style.for_stream(None, refused=True)
         print(style.name(f"{target}: {format_bytes(os.stat(target).st_size)}, {summary_of(found)}"), flush=True)

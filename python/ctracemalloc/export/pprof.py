@@ -47,7 +47,6 @@ def pprof_of(
     snapshot: Snapshot,
     *,
     run: Mapping[str, Any] | None = None,
-    base: Snapshot | None = None,
     comments: Iterable[str] = (),
     patterns: Patterns = ALL_CODE,
     any_frame: bool = False,
@@ -55,13 +54,11 @@ def pprof_of(
     """The profile of a snapshot, as bytes of a .pb.gz file.
 
     run: facts about the program, as in `Snapshot.run`; None: the snapshot's own.
-    base: an earlier snapshot of the program: what was allocated is counted from then on, as Pyroscope wants it in a push. The
-    samples are then tracebacks and have no labels.
     comments: lines that `go tool pprof -comments` prints, such as what is lost.
-    patterns, any_frame: as --include, --exclude and --all-frames of the command line; not with `base`.
+    patterns, any_frame: as --include, --exclude and --all-frames of the command line.
     """
     selected = Selected(snapshot, run=run, patterns=patterns, any_frame=any_frame)
-    return b"".join(compressed(Profile(selected, base, comments).pieces()))
+    return b"".join(compressed(Profile(selected, comments).pieces()))
 
 
 def compressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -78,14 +75,14 @@ def compressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 def pieces(selected: Selected, measure: str, comments: Sequence[str]) -> Iterator[bytes]:
     """For the command line; a profile has all measures."""
-    return compressed(Profile(selected, None, comments).pieces())
+    return compressed(Profile(selected, comments).pieces())
 
 
 class Profile:
     """The message Profile, made in pieces."""
 
-    def __init__(self, selected: Selected, base: Snapshot | None, comments: Iterable[str]) -> None:
-        self.selected, self.base, self.comments = selected, base, comments
+    def __init__(self, selected: Selected, comments: Iterable[str]) -> None:
+        self.selected, self.comments = selected, comments
         self.strings = {"": 0}
         tree = selected.tree
         self.types = [*(ALLOCATED if tree.churn_known else ()), *LIVE, *(PEAK if tree.peak_known else ())]
@@ -93,7 +90,7 @@ class Profile:
     def pieces(self) -> Iterator[bytes]:
         for name, unit in self.types:
             yield message(SAMPLE_TYPE, self.value_type(name, unit))
-        yield from self.samples() if self.base is None else self.samples_since(self.base)
+        yield from self.samples()
         yield from self.places()
         yield from self.facts()
         for string in self.strings:
@@ -118,18 +115,6 @@ class Profile:
     def amounts(self) -> "Amounts":
         tree = self.selected.tree
         return Amounts(tree.churn_known, tree.peak_known)
-
-    def samples_since(self, base: Snapshot) -> Iterator[bytes]:
-        """The figures of tracebacks, in the order of the sample types; what was allocated is counted from `base` on."""
-        difference = self.selected.snapshot.call_tree(base)
-        now = difference.newer
-        assert now is not None, "a difference has both trees"
-        locations, tree = Locations(self.selected), self.selected.tree
-        ever = (difference.own_allocated_count, difference.own_allocated_size) if tree.churn_known else ()
-        peak = (now.own_peak_count, now.own_peak_size) if tree.peak_known else ()
-        for node, values in enumerate(zip(*ever, now.own_count, now.own_size, *peak, strict=True)):
-            if any(values):
-                yield message(SAMPLE, locations.of(node) + packed(VALUE, values))
 
     # --- places, facts ---
 

@@ -117,45 +117,14 @@ def save(snapshot: "Snapshot", path: str, compression: "Literal['zstd'] | None")
     if path != STDOUT:
         snapshot.dump(path, compression=compression)
         return
-    if os.isatty(1):
-        raise RefusedError("-: standard output is a terminal; redirect it, or give -o a file")
+    refuse_terminal()
     snapshot.dump("/dev/stdout", compression=compression)
 
 
-def write_whole(path: str, data: bytes) -> None:
-    """Write a file completely or not at all; "-": to standard output, unless that is a terminal."""
-    if path == STDOUT:
-        if os.isatty(1):
-            raise RefusedError("-: standard output is a terminal; redirect it, or give -o a file")
-        write_all(1, data)
-        return
-    real = os.path.realpath(path)
-    if os.path.exists(real) and not os.path.isfile(real):  # a device, a pipe
-        descriptor = os.open(real, os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            write_all(descriptor, data)
-        finally:
-            os.close(descriptor)
-        return
-    temporary = f"{real}.{os.getpid()}.tmp"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-    try:
-        try:
-            write_all(descriptor, data)
-        finally:
-            os.close(descriptor)
-        if os.path.exists(real):
-            os.chmod(temporary, stat.S_IMODE(os.stat(real).st_mode))
-        os.replace(temporary, real)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def write_all(descriptor: int, data: bytes) -> None:
-    left = memoryview(data)
-    while left:
-        left = left[os.write(descriptor, left) :]
+def refuse_terminal() -> None:
+    """Of what is no text, or too much of it."""
+    if os.isatty(1):
+        raise RefusedError("-: standard output is a terminal; redirect it, or give -o a file")
 
 
 def claim(path: str) -> bool:

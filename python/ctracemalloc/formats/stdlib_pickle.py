@@ -6,20 +6,15 @@ itself, because pickle would have to import `tracemalloc` to write its name; pic
 reads such files (src/libctm/formats/stdlib_pickle.c).
 """
 
-import errno
 import io
-import os
 import pickle
-import resource
-import time
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any
 
 from .._ctracemalloc import Snapshot
+from .whole import Target, write_whole
 
 MODULE = "tracemalloc"
-
-PATIENCE = 2.0  # seconds to wait for a pipe's reader
 
 # The newest protocol without frames: its pieces can be concatenated.
 PROTOCOL = 3
@@ -32,8 +27,6 @@ END_LIST = b"e"  # APPENDS
 STOP = b"."
 
 ATOMS = (type(None), bool, int, float, str, bytes)
-
-Target: TypeAlias = int | str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 
 def is_plain(value: object, seen: set[int] | None = None) -> bool:
@@ -111,50 +104,3 @@ def encode_snapshot(traces: list[Any], attributes: dict[str, Any]) -> Iterator[b
     for name, value in attributes.items():
         yield pieces.encode(name) + pieces.encode(value)
     yield END_STATE + STOP
-
-
-def open_device(path: str, flags: int) -> int:
-    """Open a device or pipe. Waits for a pipe's reader, but at most PATIENCE."""
-    until = time.monotonic() + PATIENCE
-    while True:
-        try:
-            descriptor = os.open(path, flags & ~os.O_CREAT | os.O_NONBLOCK)
-        except OSError as error:
-            if error.errno != errno.ENXIO or time.monotonic() > until:
-                raise
-            time.sleep(0.02)
-        else:
-            os.set_blocking(descriptor, True)
-            return descriptor
-
-
-def within_limit(chunks: Iterator[bytes], path: str) -> Iterator[bytes]:
-    """OSError instead of SIGXFSZ: beyond the process's file size limit the system sends it, and it kills by default."""
-    limit, size = resource.getrlimit(resource.RLIMIT_FSIZE)[0], 0
-    for chunk in chunks:
-        size += len(chunk)
-        if limit not in (resource.RLIM_INFINITY, -1) and size > limit:
-            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
-        yield chunk
-
-
-def write_whole(path: Target, chunks: Iterator[bytes]) -> None:
-    if isinstance(path, int):
-        target: int | str = path  # a file descriptor, which open() closes
-    else:
-        target = os.path.realpath(os.fsdecode(path))
-    if isinstance(target, int) or (os.path.exists(target) and not os.path.isfile(target)):
-        # A device or a pipe; for a directory this raises.
-        with open(target, "wb", opener=None if isinstance(target, int) else open_device) as file:
-            file.writelines(chunks)
-        return
-    temporary = f"{target}.{os.getpid()}.tmp"
-    try:
-        with open(temporary, "xb") as file:
-            for chunk in within_limit(chunks, target):
-                file.write(chunk)
-        os.replace(temporary, target)
-    except BaseException:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        raise
