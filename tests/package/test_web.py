@@ -2,7 +2,9 @@
 
 import base64
 import json
+import os
 import re
+import tempfile
 import unittest
 import zlib
 from unittest import mock
@@ -26,6 +28,19 @@ PATHS = ["/", "/debug/memory", "/debug/pprof/", "/debug/pprof/heap", "/metrics",
 def allocate(size):
     """In one block that has a few bytes more."""
     return b"." * size
+
+
+class FileTest(TracedTest):
+    def test_a_snapshot_is_a_file(self):
+        held = allocate(123_456)  # an object of one block
+        answer = ask(application(), "/debug/memory.ctm")
+        with tempfile.NamedTemporaryFile(suffix=".ctm") as file:
+            file.write(answer.body)
+            file.flush()
+            snapshot = ctracemalloc.Snapshot.load(file.name)
+        sizes = [trace.size for trace in snapshot.traces if trace.traceback[-1].name == "allocate"]
+        self.assertEqual(sizes, [held.__sizeof__()])
+        self.assertEqual(snapshot.run["pid"], os.getpid())
 
 
 class GuardTest(TracedTest):

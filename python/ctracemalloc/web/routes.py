@@ -7,7 +7,6 @@ of a path may be the mount itself, so that it can be mounted at /debug or at /me
 import os
 import time
 from collections.abc import Callable, Sequence
-from tempfile import TemporaryDirectory
 
 from .. import Snapshot, get_traced_memory
 from .._words import clock, counted
@@ -103,11 +102,11 @@ class Application:
 
 
 def file_of(snapshot: Snapshot) -> bytes:
-    with TemporaryDirectory(prefix="ctracemalloc-") as folder:
-        path = os.path.join(folder, "snapshot.ctm")
-        snapshot.dump(path)
-        with open(path, "rb") as file:
-            return file.read()
+    """Made in memory."""
+    with open(os.memfd_create("ctracemalloc", os.MFD_CLOEXEC), "rb") as file:
+        snapshot.dump(os.dup(file.fileno()))  # which dump() closes
+        file.seek(0)
+        return file.read()
 
 
 def facts_of(taken: TimedSnapshot) -> list[tuple[str, str]]:
