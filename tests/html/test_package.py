@@ -7,6 +7,9 @@ from pathlib import Path
 
 from browser import BrowserTest, size
 from ctracemalloc import Snapshot
+from ctracemalloc.model.frames import PACKAGE
+from ctracemalloc.model.table import View, table_of
+from ctracemalloc.places.files import IMPORTS, OWN, STDLIB, UNKNOWN
 
 PROGRAM = """\
 import json
@@ -63,6 +66,25 @@ class PackageTest(BrowserTest):
         found = {int(line): shown for line, shown in view.eval_on_selector_all("[data-line]", script) if shown}
         self.assertEqual(found, expected)
         self.assertIn(5, found)
+
+    def test_the_summary_says_whose_code_it_is(self):
+        text, snapshot = self.make()
+        table = table_of([snapshot], View(PACKAGE))
+        names = {"own code": OWN, "standard library": STDLIB, "import system": IMPORTS, "no Python frame": UNKNOWN}
+        view = self.open(text, "#view=summary")
+        rows = "rows => rows.map(row => [...row.children].map(cell => cell.firstChild.textContent))"
+        shown = (
+            view.locator(".summary h3", has_text="Whose code").locator("xpath=following-sibling::div[1]").locator("tbody tr")
+        )
+        shown.first.wait_for()
+        found = {row[0]: row[1:] for row in shown.evaluate_all(rows)}
+        self.assertLessEqual(found.keys(), names.keys() | {"this tracer"})
+        for name in "own code", "standard library":
+            figures = table.by_origin[names[name]]
+            freed = figures.allocated_size - figures.size
+            self.assertEqual(found[name], [*map(size, (figures.size, figures.peak_size, figures.allocated_size, freed))])
+        view.get_by_role("button", name="keep", exact=True).click()
+        self.assertIn("view=flame", view.url)
 
     def test_what_it_shows_first(self):
         text, _snapshot = self.make("--churn", "--sort", "count")

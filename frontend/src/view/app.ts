@@ -71,7 +71,7 @@ export class App {
         this.table = new Table(update, linkTo);
         this.timeline = new Timeline(update);
         const panels: [Section, Panel][] = [
-            ["summary", new Summary()],
+            ["summary", new Summary(update, linkTo)],
             ["flame", this.flame],
             ["table", this.table],
             ["timeline", new Range(update)],

@@ -1,10 +1,11 @@
-/** The section with facts: the program, its totals in each state, and what was merged. */
+/** The section with facts: the program, its totals in each state, whose code has most and which functions. */
 
 import { formatFigure, isCompared } from "../model/figures.ts";
 import { formatClock } from "../text/format.ts";
 import { shown } from "../text/names.ts";
 import { element } from "./dom.ts";
-import type { Panel } from "./panel.ts";
+import { highlights } from "./highlights.ts";
+import type { LinkTo, Panel, Update } from "./panel.ts";
 import type { View } from "./work.ts";
 
 const TOTALS: readonly [string, "size" | "count", string][] = [
@@ -20,6 +21,11 @@ const MOST = 200; // rows
 export class Summary implements Panel {
     readonly element = element("section", { class: "summary", attributes: { "aria-labelledby": "summary-name" } });
 
+    constructor(
+        private readonly update: Update,
+        private readonly linkTo: LinkTo,
+    ) {}
+
     show(view: View): void {
         const { meta } = view.dataset;
         const facts = meta.facts.flatMap(([name, text]) => [element("dt", {}, shown(name)), element("dd", {}, shown(text))]);
@@ -29,6 +35,7 @@ export class Summary implements Panel {
             element("h3", {}, "Totals"),
             element("div", { class: "wide" }, totalsTable(view)),
             element("p", { class: "notes" }, baseNote(view)),
+            ...highlights(view, this.update, this.linkTo),
         );
     }
 }
