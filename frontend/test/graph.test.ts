@@ -98,7 +98,7 @@ const CHANGES: Trace[] = [
     [["own a k:1"], 70, 0],
 ];
 
-test("widths of a comparison are the newer figures, what grew, or what has gone", () => {
+test("widths of a comparison are the newer figures, what grew, or what shrank", () => {
     const tree = mergeTree(datasetOf(CHANGES), "function", false);
     assert.deepEqual(drawn(new CallGraph(tree, compare("newer"))), [
         "everything 135",
@@ -126,12 +126,18 @@ test("widths of a comparison are the newer figures, what grew, or what has gone"
             ],
         ],
     ]);
-    assert.deepEqual(drawn(new CallGraph(tree, compare("gone"))), ["everything 175", [["k 70", []]]]);
-    assert.deepEqual(drawn(new InvertedGraph(tree, compare("gone"))), [
-        "everything 175",
+    assert.deepEqual(drawn(new CallGraph(tree, compare("gone"))), [
+        "everything 110",
         [
             ["k 70", []],
-            ["h 50", [["f 50", []]]],
+            ["f 40", [["h 40", []]]],
+        ],
+    ]);
+    assert.deepEqual(drawn(new InvertedGraph(tree, compare("gone"))), [
+        "everything 110",
+        [
+            ["k 70", []],
+            ["h 40", [["f 40", []]]],
         ],
     ]);
     const graph = new CallGraph(tree, compare("newer"));

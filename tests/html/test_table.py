@@ -31,7 +31,7 @@ class TableTest(BrowserTest):
 
     def test_what_is_in_no_row_is_said(self):
         notes = self.open(SHOP, "#view=table").text_content(".table .notes")
-        self.assertIn("1,234 places below 0.01% are merged", notes)
+        self.assertIn("1,234 places below 0.01% (2048 B, 0.2% of what is shown) are merged", notes)
         self.assertIn("2048 B of these or without a traceback are in no row", notes)
 
     def test_other_rows(self):

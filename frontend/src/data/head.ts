@@ -51,6 +51,7 @@ export interface Meta {
     facts: [string, string][];
     losses: string[];
     estimated: boolean;
+    traceback_limit?: number; // frames of a traceback that were kept at most; 0: not known
     peak_known: boolean;
     churn_known: boolean;
     is_diff: boolean;

@@ -29,8 +29,16 @@ function nameOfNode(tree: MergedTree, node: number): string {
     }
     const { dataset } = tree;
     const called = dataset.frameFunction[tree.frameOf(node)]!;
-    const text = tree.isPackage(node) ? dataset.filePackage[dataset.functionFile[called]!]! : dataset.functionName[called]!;
-    return shown(dataset.string(text)) || "unknown";
+    return tree.isPackage(node)
+        ? shown(dataset.string(dataset.filePackage[dataset.functionFile[called]!]!)) || "unknown"
+        : nameOfFunction(dataset, called);
+}
+
+/** A function whose name is not known is called after its file: files of tracemalloc have no names of functions. */
+export function nameOfFunction(dataset: Dataset, called: number): string {
+    const name = dataset.string(dataset.functionName[called]!);
+    const file = dataset.string(dataset.fileName[dataset.functionFile[called]!]!);
+    return shown(name || file.slice(file.lastIndexOf("/") + 1)) || "unknown";
 }
 
 /** "file.py:12"; "" if the box is not of one place. */

@@ -33,18 +33,11 @@ export class CallGraph implements Graph {
         this.sorted = new Uint8Array(tree.size);
     }
 
-    /** Of what has gone, a node that has not shrunk has no width. */
     private widthsOf(): Float64Array {
-        const before = this.totalBefore;
-        if (before === null || this.selection.shows === "newer") {
+        if (this.totalBefore === null || this.selection.shows === "newer") {
             return this.totalAfter;
         }
-        if (this.selection.shows === "grown") {
-            return totalsOf(this.tree.parent, this.tree.ownWidth(this.selection));
-        }
-        const widths = before.map((figure, node) => (this.totalAfter[node]! < figure ? figure : 0));
-        widths[0] = before[0]!;
-        return widths;
+        return totalsOf(this.tree.parent, this.tree.ownWidth(this.selection));
     }
 
     children(box: number): Uint32Array {

@@ -12,7 +12,7 @@ import { counted, formatCount, formatSize } from "../text/format.ts";
 
 export type Measure = "live" | "peak" | "allocated" | "freed";
 export type Unit = "size" | "count";
-/** What the width of a box is: the newer state's figure, the older one's of what has shrunk, or the growth. */
+/** What the width of a box is: the newer state's figure, by how much it shrank ("gone"), or by how much it grew. */
 export type Shows = "newer" | "gone" | "grown";
 
 export interface Selection {
@@ -56,8 +56,8 @@ export function ownFigures(dataset: Dataset, state: number, measure: Measure, un
 }
 
 /**
- * What the widths of boxes add up, by node. What has grown is found traceback by traceback, so it is the same however frames are
- * merged; what has shrunk elsewhere is not taken off.
+ * What the widths of boxes add up, by node. What grew or shrank is found traceback by traceback, so it is the same however frames
+ * are merged; what shrank or grew elsewhere is not taken off.
  */
 export function widthFigures(dataset: Dataset, selection: Selection): Float64Array {
     const { measure, unit, before, after, shows } = selection;
@@ -66,11 +66,9 @@ export function widthFigures(dataset: Dataset, selection: Selection): Float64Arr
         return newer;
     }
     const older = ownFigures(dataset, before, measure, unit);
-    if (shows === "gone") {
-        return older;
-    }
-    return dataset.keep(`grown ${before} ${after} ${measure} ${unit}`, () =>
-        newer.map((figure, node) => Math.max(0, figure - older[node]!)),
+    const sign = shows === "gone" ? -1 : 1;
+    return dataset.keep(`${shows} ${before} ${after} ${measure} ${unit}`, () =>
+        newer.map((figure, node) => Math.max(0, sign * (figure - older[node]!))),
     );
 }
 

@@ -1,14 +1,14 @@
 /**
  * Boxes with the allocating frames first, and their callers below them.
  *
- * Model: an entry is a node of the merged tree with blocks of its own, and a cursor on its path to the root. A box is a slice of
+ * Model: an entry is a node of the merged tree with blocks of its own in any measure, and a cursor on its path to the root. A box is a slice of
  * the entries, whose cursors all have the box's key. When a box is opened, the cursors of its slice move to their callers and
  * the slice is ordered by the keys that they have now; each part is a child. So a whole inverted tree, which can have
  * many times the nodes of the tree itself, is never made: only what is opened, in place.
  */
 
 import { ROOT } from "../data/dataset.ts";
-import { isCompared, type Measure, type Selection, type Unit } from "./figures.ts";
+import { isCompared, type Measure, measuresOf, type Selection, type Unit } from "./figures.ts";
 import { addressOf, type Graph, parseAddress } from "./graph.ts";
 import type { MergedTree } from "./merged.ts";
 
@@ -46,16 +46,21 @@ export class InvertedGraph implements Graph {
         this.add(0, 0, 0, this.entries.length, ROOT);
     }
 
+    /** Of any measure in a state that is shown: the details of a box have them all. */
     private nodesWithBlocks(): Uint32Array {
-        const { ownAfter, ownBefore } = this;
-        const nodes = new Uint32Array(this.tree.size);
-        let count = 0;
-        for (let node = 0; node < nodes.length; node++) {
-            if (ownAfter[node] !== 0 || (ownBefore !== null && ownBefore[node] !== 0)) {
-                nodes[count++] = node;
+        const { tree, selection } = this;
+        const having = new Uint8Array(tree.size);
+        for (const state of new Set([selection.before, selection.after])) {
+            for (const measure of measuresOf(tree.dataset.meta)) {
+                for (const unit of ["size", "count"] as const) {
+                    const own = tree.own(state, measure, unit);
+                    for (let node = 0; node < having.length; node++) {
+                        having[node]! |= Number(own[node] !== 0);
+                    }
+                }
             }
         }
-        return nodes.slice(0, count);
+        return Uint32Array.from(having.keys()).filter((node) => having[node] === 1);
     }
 
     private add(parent: number, depth: number, from: number, to: number, node: number): number {
@@ -65,9 +70,6 @@ export class InvertedGraph implements Graph {
             box.width += this.ownWidth[entry]!;
             box.after += this.ownAfter[entry]!;
             box.before += this.ownBefore === null ? 0 : this.ownBefore[entry]!;
-        }
-        if (isCompared(this.selection) && this.selection.shows === "gone" && depth > 0 && box.after >= box.before) {
-            box.width = 0;
         }
         return this.boxes.push(box) - 1;
     }

@@ -1,19 +1,40 @@
 /** Sentences about what is shown: the share of a search, why a view is empty, what was merged, what is compared. */
 
+import { SMALLER_FRAME } from "../data/dataset.ts";
 import type { Meta } from "../data/head.ts";
-import { formatAmount, MEASURE_WORDS } from "../model/figures.ts";
+import { formatAmount, MEASURE_WORDS, ownFigures } from "../model/figures.ts";
 import { amountFound } from "../model/search.ts";
 import { counted, formatPercent, formatSize } from "../text/format.ts";
 import { shown } from "../text/names.ts";
 import type { View } from "./work.ts";
 
-/** What the page's maker merged because it is small; "" if it is nothing. */
-export function mergedNote({ merged }: Meta): string {
+/** What the page's maker merged because it is small, and how much of what is shown that is; "" if it is nothing. */
+export function mergedNote({ dataset, selection }: View): string {
+    const { merged } = dataset.meta;
     if (merged.nodes === 0) {
         return "";
     }
+    const { after, measure, unit } = selection;
+    const own = ownFigures(dataset, after, measure, unit);
+    let amount = 0;
+    let whole = 0;
+    for (let node = 0; node < own.length; node++) {
+        whole += own[node]!;
+        amount += dataset.frame[node] === SMALLER_FRAME ? own[node]! : 0;
+    }
     const least = merged.size ? formatSize(merged.size) : `${merged.percent}%`;
-    return `${counted(merged.nodes, "place")} below ${least} ${merged.nodes === 1 ? "is" : "are"} merged into boxes named "smaller".`;
+    const share = `${formatAmount(amount, unit)}, ${formatPercent(amount, whole) || "0.0%"} of what is shown`;
+    return `${counted(merged.nodes, "place")} below ${least} (${share}) ${merged.nodes === 1 ? "is" : "are"} merged into boxes named "smaller".`;
+}
+
+/** Where callers may be missing. */
+export function limitNote({ traceback_limit: limit }: Meta): string {
+    if (limit === undefined || limit === 0) {
+        return "";
+    }
+    return limit === 1
+        ? "Tracebacks have one frame, so there are no callers: `run -n 25` keeps them."
+        : `Tracebacks have at most ${limit} frames: of deeper ones the oldest callers are missing, and begin at the root.`;
 }
 
 /** Of a search within a box. */
@@ -33,7 +54,7 @@ export function resultText(view: View, zoom: number): string {
 export function whyEmpty(view: View): string {
     const { selection, compared, dataset } = view;
     if (compared && selection.shows === "gone") {
-        return "Nothing has gone: no place has less than before.";
+        return "Nothing shrank: no place has less than before.";
     }
     if (compared && selection.shows === "grown") {
         return "Nothing grew: no place has more than before.";
@@ -42,15 +63,21 @@ export function whyEmpty(view: View): string {
     return `There is nothing to show: no block is ${MEASURE_WORDS[selection.measure]}${label === "" ? "" : ` (${label})`}.`;
 }
 
+/** The label of a difference's base says so itself. */
+export function withoutBase(label: string): string {
+    return label.replace(/^base: /, "");
+}
+
 /** Below a graph. */
-export function graphNotes({ dataset, compared, selection }: View): string {
+export function graphNotes(view: View): string {
+    const { dataset, compared, selection } = view;
     const { states, is_diff, estimated } = dataset.meta;
     const notes: string[] = [];
     if (compared) {
-        const [before, after] = [selection.before, selection.after].map((state) => shown(states[state]!.label));
-        notes.push(`Changes are from ${before} to ${after}${is_diff ? ", and the first one is the base" : ""}.`);
+        const [before, after] = [selection.before, selection.after].map((state) => withoutBase(shown(states[state]!.label)));
+        notes.push(`Changes are from ${before}${is_diff ? ", the base," : ""} to ${after}.`);
     }
-    notes.push(mergedNote(dataset.meta));
+    notes.push(mergedNote(view), limitNote(dataset.meta));
     if (estimated) {
         notes.push("All figures are estimates from a sample.");
     }

@@ -1,6 +1,6 @@
 /** What a row of the table is called, where its code is, and what the search looks at. */
 
-import { lineOfFunction, ORIGIN_WORDS, placeOfFrame } from "../draw/labels.ts";
+import { lineOfFunction, nameOfFunction, ORIGIN_WORDS, placeOfFrame } from "../draw/labels.ts";
 import { originOf } from "../model/merged.ts";
 import { sumsOf } from "../model/sums.ts";
 import { shown } from "../text/names.ts";
@@ -23,11 +23,11 @@ export function described(view: View, row: number): Described {
     switch (state.rows) {
         case "function": {
             const line = lineOfFunction(dataset, frame);
-            return { name: text(dataset.functionName[called]!), detail: placeOfFrame(dataset, frame, line), file, line };
+            return { name: nameOfFunction(dataset, called), detail: placeOfFrame(dataset, frame, line), file, line };
         }
         case "line": {
             const line = dataset.frameLine[frame]!;
-            return { name: text(dataset.functionName[called]!), detail: placeOfFrame(dataset, frame, line), file, line };
+            return { name: nameOfFunction(dataset, called), detail: placeOfFrame(dataset, frame, line), file, line };
         }
         case "file":
             return { name: text(dataset.fileName[file]!), detail: origin, file, line: 0 };

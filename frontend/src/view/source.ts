@@ -195,12 +195,8 @@ function rowsOf(view: View, columns: readonly LineFigures[], lines: readonly str
     return rows;
 }
 
-function noteOf(
-    { selection, dataset }: View,
-    { source }: FileFigures,
-    columns: readonly LineFigures[],
-    lines: number,
-): HTMLElement[] {
+function noteOf(view: View, { source }: FileFigures, columns: readonly LineFigures[], lines: number): HTMLElement[] {
+    const { selection, dataset } = view;
     const notes = source.note === "" ? [] : [`Note: ${source.note}.`];
     const beyond = columns[0]!.byLine;
     const lost = [...beyond].filter(([line]) => line < 1 || line > lines).reduce((sum, [, figure]) => sum + figure, 0);
@@ -208,7 +204,7 @@ function noteOf(
         notes.push(`${formatFigure(lost, selection.unit)} at lines that this text does not have.`);
     }
     if (dataset.meta.merged.nodes > 0) {
-        notes.push(`${mergedNote(dataset.meta)} Their memory is at no line.`);
+        notes.push(`${mergedNote(view)} Their memory is at no line.`);
     }
     return notes.map((note) => element("p", { class: "note" }, note));
 }

@@ -5,6 +5,7 @@ import { formatClock } from "../text/format.ts";
 import { shown } from "../text/names.ts";
 import { element } from "./dom.ts";
 import { highlights } from "./highlights.ts";
+import { withoutBase } from "./notes.ts";
 import type { LinkTo, Panel, Update } from "./panel.ts";
 import type { View } from "./work.ts";
 
@@ -78,7 +79,7 @@ function baseNote({ dataset, selection }: View): string {
     const { is_diff, states, peak_known, churn_known } = dataset.meta;
     const notes = [
         is_diff && isCompared(selection)
-            ? `The base is ${shown(states[0]!.label)}; the newer one is ${shown(states[1]!.label)}.`
+            ? `The base is ${withoutBase(shown(states[0]!.label))}; the newer one is ${shown(states[1]!.label)}.`
             : "",
         states.length > MOST ? `The first ${MOST} of ${states.length} states are shown.` : "",
         peak_known ? "" : "What was live at the peak is not known.",

@@ -221,10 +221,11 @@ function sortRows(view: View, rows: readonly number[], columns: readonly Column[
 }
 
 /** Row 0 has what no other row has: blocks at places that were merged, and those without a traceback. */
-function notesOf({ state, selection, dataset }: View, sums: Sums): string {
+function notesOf(view: View, sums: Sums): string {
+    const { state, selection } = view;
     const { after, measure, unit } = selection;
     const rest = sums.column(state.rows, "own", after, measure, unit)[0]!;
-    const merged = mergedNote(dataset.meta);
+    const merged = mergedNote(view);
     return rest === 0 ? merged : `${merged} ${formatAmount(rest, unit)} of these or without a traceback are in no row.`.trim();
 }
 

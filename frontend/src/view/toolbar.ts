@@ -92,7 +92,7 @@ function showsWords({ dataset }: View): [Shows, string][] {
     return [
         ["newer", dataset.meta.is_diff ? "the newer one" : "end of the range"],
         ["grown", "only what grew"],
-        ["gone", "what has gone"],
+        ["gone", "what shrank or is gone"],
     ];
 }
 

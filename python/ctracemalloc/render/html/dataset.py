@@ -40,6 +40,7 @@ class Dataset(NamedTuple):
     losses: Sequence[str]
     estimated: bool = False
     is_diff: bool = False
+    traceback_limit: int = 0  # frames of a traceback that were kept at most; 0: not known
     least: Least = Least()  # below which nodes were merged
     sources: Sequence[Source] = ()
     no_source: str = ""  # why there are none
@@ -70,6 +71,7 @@ def packed(dataset: Dataset) -> bytes:
         "peak_known": graph.peak_known,
         "churn_known": graph.churn_known,
         "is_diff": dataset.is_diff,
+        "traceback_limit": dataset.traceback_limit,
         "states": [
             {**state._asdict(), "totals": totals_of(graph, total)}
             for state, total in zip(dataset.states, graph.totals, strict=True)

@@ -118,6 +118,7 @@ def dataset_of(
         [fact for fact in facts if fact[0] != LOST],
         [text for _name, text in lost],
         any(tree.estimated for tree in trees),
+        traceback_limit=max(snapshot.traceback_limit for snapshot in snapshots),
         least=choice.least,
         sources=sources,
         no_source="" if sources else NO_OWN_FILE if choice.with_source else NOT_WANTED,
