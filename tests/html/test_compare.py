@@ -51,9 +51,7 @@ class DifferenceTest(BrowserTest):
 
     def test_the_base_is_named_and_the_colours_are_explained(self):
         view = self.open(DIFFERENCE, "#view=flame")
-        self.assertIn(
-            "from old.ctm, the base, to newer: new.ctm", view.text_content(".flame > .notes")
-        )
+        self.assertIn("from old.ctm, the base, to newer: new.ctm", view.text_content(".flame > .notes"))
         self.assertEqual(view.locator(".flame .legend li").all_text_contents(), ["+ grown", "- shrunk", "* new", "= same"])
         self.control(view, "Colours").select_option("origin")
         self.assertIn("own code", view.text_content(".flame .legend"))

@@ -94,7 +94,10 @@ class FiguresTest(BrowserTest):
 
     def test_merged_places_are_said(self):
         view = self.open(SHOP, FLAME)
-        self.assertIn('1,234 places below 0.01% (2048 B, 0.2% of what is shown) are merged into boxes named "smaller"', view.text_content(".flame > .notes"))
+        self.assertIn(
+            '1,234 places below 0.01% (2048 B, 0.2% of what is shown) are merged into boxes named "smaller"',
+            view.text_content(".flame > .notes"),
+        )
 
     def test_a_measure_without_blocks_says_why_it_is_empty(self):
         tree = Tree(LIVE)

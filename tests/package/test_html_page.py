@@ -11,6 +11,7 @@ import random
 import unittest
 from collections import Counter
 from pathlib import Path
+from unittest import mock
 
 import ctracemalloc
 import page_reader
@@ -21,6 +22,7 @@ from ctracemalloc.model.graph import Least, graph_of
 from ctracemalloc.model.joined import by_id, by_name, joined_trees, parts_of
 from ctracemalloc.places.files import Paths
 from ctracemalloc.places.patterns import Patterns
+from ctracemalloc.render.html import datasets
 from ctracemalloc.render.html.packing import planes_of
 from ctracemalloc.render.html.sources import looks_secret
 from history_support import snapshot_of_sites
@@ -156,6 +158,19 @@ class FiguresTest(PageTest):
             self.assertEqual(sum(some.columns["merged_nodes"]), len(number_of) - len(large))
             self.assertEqual(len(some.columns["merged_nodes"]), some.columns["frame"].count(1))
 
+    def test_without_a_threshold(self):
+        """Few nodes are all kept; of very many those below 0.01 % are merged."""
+        traces = [(0, 100 + number, (("a.py", number), ("b.py", number % 90)), 2) for number in range(3000)]
+        ctracemalloc.Snapshot(traces, 2).dump("a.ctm")
+        merged = self.dataset("a.ctm").facts["merged"]
+        self.assertEqual((merged["percent"], merged["nodes"]), (0, 0))
+        with mock.patch.object(datasets, "MOST_NODES", 3000):
+            merged = self.dataset("a.ctm").facts["merged"]
+        self.assertEqual(merged["percent"], 0.01)
+        with mock.patch.object(datasets, "MOST_FIGURES", 6000):
+            self.assertEqual(self.dataset("a.ctm").facts["merged"]["percent"], 0)
+            self.assertEqual(self.dataset("a.ctm", "a.ctm").facts["merged"]["percent"], 0.01)
+
     def test_a_size_as_threshold(self):
         snapshot_of_sites(self.sites(random.Random(3)), "a.ctm")
         found = self.dataset("a.ctm", "--threshold", "4KiB")
@@ -171,6 +186,14 @@ class FiguresTest(PageTest):
             found = self.dataset("a.ctm", "--threshold", "0", *options)
             document = self.command("report", "a.ctm", "--json", *options)
             self.assertIn(f'"totals": {{"size": {found.facts["states"][0]["totals"]["size"]},', document)
+
+    def test_an_empty_traceback(self):
+        """As `import` may make it: no command minds it."""
+        ctracemalloc.Snapshot([(0, 5, (), 0), (0, 7, (("a.py", 1),), 1)], 1).dump("a.ctm")
+        found = self.dataset("a.ctm")
+        self.assertEqual(found.columns["s0.size"], [5, 7])
+        for arguments in (["report"], ["report", "-k", "traceback"], ["tree", "--no-interactive"], ["report", "--json"]):
+            self.assertIn("5", self.command(*arguments, "a.ctm"))
 
     def test_differences(self):
         for seed in range(6):
@@ -340,24 +363,56 @@ class SourceTest(PageTest):
             self.assertTrue(found.facts["no_source"])
 
     def test_secrets_stay_out(self):
-        secret = [
-            ".env",
-            "prod.env",
-            "a/.env.local",
-            "secrets.py",
-            "my_secret.py",
-            "api_key.py",
-            "server.pem",
-            ".ssh/x.py",
-            "id_rsa",
-        ]
-        harmless = ["secretary.py", "environment.py", "keyboard.py", "app.py", "tokenizer.py", "a/private_parts/x.py"]
+        secret = [".env", "prod.env", "a/.env.local", "env.prod.py", "secrets.py", "my_secret.py", "SECRETKEY.py", "api_key.py"]
+        secret += ["server.pem", ".ssh/x.py", "id_rsa", ".netrc", ".bash_history", "kubeconfig", "mypasswords.py", "wallet.dat"]
+        harmless = ["secretary.py", "environment.py", "keyboard.py", "app.py", "tokenizer.py", "a/private_parts/x.py", "x.html"]
         for name in secret:
             self.write(name, "password = 1\n")
         self.write("plain.py", "x = 1\n")
         self.snapshot_of(*secret, "plain.py")
         self.assertEqual([source["text"] for source in self.dataset("a.ctm").facts["sources"]], ["x = 1\n"])
         self.assertEqual([name for name in [*secret, *harmless] if looks_secret(name)], secret)
+
+    def test_links_to_secrets_stay_out(self):
+        self.write("home/.ssh/config.py", "secret\n")
+        self.write("home/.env", "secret\n")
+        os.symlink("home/.ssh/config.py", "link.py")
+        os.symlink("home/.env", "settings.py")
+        os.symlink("home/.ssh", "keys")
+        self.snapshot_of("link.py", "settings.py", "keys/config.py")
+        self.assertEqual(self.dataset("a.ctm").facts["sources"], [])
+
+    def test_files_of_the_kernel_are_not_read(self):
+        """Nor by a report: they have no size, and some never end."""
+        names = [f"/proc/self/{name}" for name in ("environ", "pagemap", "cmdline")]
+        os.symlink("/proc/self/environ", "environ.py")
+        os.mkfifo("pipe.py")
+        frames = [((name, 1),) for name in [*names, "/proc/kmsg", "/dev/zero", str(self.folder / "environ.py"), "pipe.py"]]
+        ctracemalloc.Snapshot([(0, 100, stack, 1) for stack in frames], 1).dump("a.ctm")
+        self.assertEqual(self.dataset("a.ctm").facts["sources"], [])
+        report = self.command("report", "a.ctm")
+        self.assertIn("/proc/kmsg:1", report)
+        self.assertNotIn(os.environ["PATH"], report)
+
+    def test_a_file_that_was_modified_after_the_program_began(self):
+        """A black box and a recording have no digests."""
+        source = """
+            import time
+            held = [bytes(1000) for _ in range(9)]
+            time.sleep(0.1)
+        """
+        script = self.write("program.py", source)
+        os.utime(script, (1_000_000_000, 1_000_000_000))
+        options = ["--black-box", "a.box", "--record", "a.ctr", "--record-interval", "0.05"]
+        self.assertEqual(self.traced(*options, script).returncode, 0)
+        for file in ("a.box", "a.ctr"):
+            self.assertEqual([source["note"] for source in self.dataset(file).facts["sources"]], [""])
+            self.assertNotIn("possibly moved", self.command("report", file))
+        script.write_text("# new\n" + script.read_text())
+        for file in ("a.box", "a.ctr"):
+            (shown,) = self.dataset(file).facts["sources"]
+            self.assertIn("has changed", shown["note"])
+            self.assertIn("possibly moved", self.command("report", file))
 
     def test_a_file_that_has_changed(self):
         script = self.write("program.py", "held = [bytes(1000) for _ in range(9)]\n")

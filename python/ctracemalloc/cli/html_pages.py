@@ -52,9 +52,8 @@ def add_page_options(command: Parser, ending: str) -> None:
     command.add_argument(
         "--threshold",
         type=threshold_argument,
-        default=(LEAST_PERCENT, 0),
         metavar="PERCENT|SIZE",
-        help=f"merge calls that are below this in every figure (default: {LEAST_PERCENT}%%)",
+        help=f"merge calls that are below this in every figure (default: {LEAST_PERCENT}%% if there are very many, else 0)",
     )
 
 
@@ -79,7 +78,7 @@ def write_page(parsed: argparse.Namespace, sections: Sequence[str]) -> int:
         else:
             write_whole(target, [content])
     if target != output.STDOUT:
-        style = Style.for_stream(None, refused=True)
+        style = Style.for_stream(sys.stdout, refused=True)
         print(style.name(f"{target}: {format_bytes(os.stat(target).st_size)}, {summary_of(found)}"), flush=True)
     if parsed.browser:
         webbrowser.open("file://" + os.path.realpath(target))
@@ -114,7 +113,11 @@ def summary_of(found: Sequence[Named]) -> str:
 
 def choice_of(parsed: argparse.Namespace) -> Choice:
     patterns = Patterns(parsed.include, parsed.exclude)
-    return Choice(patterns, parsed.all_frames, Least(*parsed.threshold), not parsed.no_source)
+    return Choice(patterns, parsed.all_frames, least_of(parsed), not parsed.no_source)
+
+
+def least_of(parsed: argparse.Namespace) -> Least | None:
+    return None if parsed.threshold is None else Least(*parsed.threshold)
 
 
 def named_datasets(files: Sequence[str], parsed: argparse.Namespace) -> list[Named]:
@@ -158,6 +161,7 @@ def of_folder(folder: str, parsed: argparse.Namespace, choice: Choice) -> list[N
     merged = processes.merged(found)
     sources.check_known(Source(folder, kinds.SNAPSHOT, merged, {}), parsed.measure or LIVE)
     shown = largest(found)
+    choice = choice._replace(share=1 / (1 + len(shown)))
     rows = datasets.rows_of_processes(found, {index: 1 + place for place, index in enumerate(shown)})
     whole = datasets.of_processes(found, merged, choice)._replace(processes=rows)
     named = [Named("all processes", folder, whole)]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..formats.sources import stored_in
+from ..model.origin import number_in
 from ..render.documents import Document, csv_text
 from ..render.text.style import Style, is_terminal
 
@@ -15,7 +16,7 @@ def style_of(parsed: argparse.Namespace, run: Mapping[str, Any] | None = None) -
     """run: the facts of the file whose lines of source are shown."""
     style = Style.for_stream(sys.stdout, parsed.no_color)
     style.with_source = not getattr(parsed, "no_source", False)
-    style.digests = stored_in(run or {})
+    style.digests, style.began = stored_in(run or {}), number_in(run or {}, "began")
     return style
 
 

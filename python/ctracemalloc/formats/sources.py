@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 
 CHUNK = 1 << 18  # bytes
 MAX_SIZE = 1 << 24  # bytes: a larger file is no source that somebody reads
+KERNEL_FOLDERS = ("/proc/", "/sys/", "/dev/")  # whose files are made when they are read, and may never end
 PATIENCE = 1.0  # seconds for all files
 
 
@@ -34,6 +35,43 @@ def digest_of(path: str) -> int | None:
         return None
     finally:
         os.close(descriptor)
+
+
+def is_source(path: str) -> bool:
+    """Is it a regular file of a disk, and not too large? Names come from a file, so they may be those of anything."""
+    try:
+        real = os.path.realpath(path)
+        status = os.stat(real)
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_size <= MAX_SIZE and not real.startswith(KERNEL_FOLDERS)
+
+
+def content_of(path: str, most: int) -> bytes | None:
+    """None: it is no source, or has more than `most` bytes."""
+    if not is_source(path):
+        return None
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        with open(descriptor, "rb") as file:
+            content = file.read(most + 1)
+    except OSError:
+        return None
+    return content if len(content) <= most else None
+
+
+def has_changed(path: str, stored: int | None, began: float | None) -> bool:
+    """Is today's file another one than when the program ran, as far as that is known?
+
+    stored: its digest when the program ended. began: when the program began, UNIX time in seconds; a file that was modified
+    after that may have changed before or after its lines ran.
+    """
+    if stored is not None:
+        return digest_of(path) not in (stored, None)
+    try:
+        return began is not None and os.stat(path).st_mtime > began
+    except (OSError, ValueError):
+        return False
 
 
 def digests_of(names: Iterable[str], folder: str) -> dict[str, int]:

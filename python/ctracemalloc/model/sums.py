@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from .._ctracemalloc import Snapshot
+from .figures import FREED, figures_at, total_columns
 
 # A report shows the peak in addition to what is live if it is this many times as large:
 PEAK_RATIO = 1.5
@@ -20,16 +21,13 @@ class Sums(NamedTuple):
 
 
 def sums_of(snapshot: Snapshot) -> Sums:
-    try:
-        files = snapshot.statistics("filename", sort="allocated")
-    except ValueError:  # not in the snapshot
-        files = snapshot.statistics("filename")
-        size, count = sum(item.size for item in files), sum(item.count for item in files)
-        return Sums(size, count, None, None, None)
-    sums = [
-        sum(getattr(item, name) for item in files) for name in ("size", "count", "freed_size", "freed_count", "allocated_size")
-    ]
-    return Sums(*sums)
+    """Also of blocks with an empty traceback, which statistics() refuses."""
+    tree = snapshot.call_tree()
+    total = figures_at(total_columns(tree), 0)
+    if not tree.churn_known:
+        return Sums(total.size, total.blocks, None, None, None)
+    freed_size, freed_blocks = total.amount(FREED)
+    return Sums(total.size, total.blocks, freed_size, freed_blocks, total.allocated_size)
 
 
 def peak_stands_out(live: int, most: int) -> bool:

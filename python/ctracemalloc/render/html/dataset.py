@@ -41,7 +41,7 @@ class Dataset(NamedTuple):
     estimated: bool = False
     is_diff: bool = False
     traceback_limit: int = 0  # frames of a traceback that were kept at most; 0: not known
-    least: Least = Least()  # below which nodes were merged
+    least: Least = Least(0)  # below which nodes were merged
     sources: Sequence[Source] = ()
     no_source: str = ""  # why there are none
     ticks: Ticks | None = None

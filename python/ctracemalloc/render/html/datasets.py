@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ..._ctracemalloc import CallTree, Snapshot
 from ...formats.sources import stored_in
 from ...model.graph import Graph, Least, graph_of
-from ...model.origin import paths_of, run_of
+from ...model.origin import number_in, paths_of, run_of
 from ...model.processes import Processes
 from ...places.files import OWN
 from ...places.patterns import Patterns
@@ -29,6 +29,9 @@ from .sources import Source, sources_of
 LOST = "lost"  # the name of a fact about losses
 MOST_STATES = 24  # of a recording
 MOST_TICKS = 4000
+# Above these, small nodes are merged. A page of so many has less than a megabyte, and none of its figures leaves anything out.
+MOST_NODES = 100_000
+MOST_FIGURES = 400_000  # nodes times states
 NOT_WANTED = "--no-source leaves the lines of source out"
 NO_OWN_FILE = "no file of the program's own code is on this machine, or their names are those of secrets"
 SEVERAL = "the lines of source are in the pages of single processes"
@@ -39,15 +42,16 @@ class Choice(NamedTuple):
 
     patterns: Patterns = Patterns((), ())
     any_frame: bool = False  # patterns decide by any frame of a traceback
-    least: Least = Least()
+    least: Least | None = None  # None: nothing is merged unless there are too many nodes
     with_source: bool = True
+    share: float = 1.0  # of the page's room, if it has several data sets
 
 
 def of_snapshot(snapshot: Snapshot, run: dict[str, Any], choice: Choice, label: str = "") -> Dataset:
     """run: facts about the program."""
     facts = head_facts(snapshot, snapshot.at_peak, plain_style(), "", run)
     tree = snapshot.call_tree()
-    return dataset_of([tree], [State(label)], [snapshot], facts, choice)
+    return dataset_of([tree], [State(label)], [snapshot], facts, choice, [run])
 
 
 def of_difference(
@@ -61,7 +65,7 @@ def of_difference(
     for snapshot, label, run in zip((older, newer), ("base", "newer"), runs, strict=True):
         facts += [(f"{label}: {name}", text) for name, text in head_facts(snapshot, snapshot.at_peak, plain_style(), "", run)]
     states = [State(f"base: {labels[0]}"), State(labels[1])]
-    return dataset_of([tree.older, tree.newer], states, [older, newer], facts, choice)._replace(is_diff=True)
+    return dataset_of([tree.older, tree.newer], states, [older, newer], facts, choice, runs)._replace(is_diff=True)
 
 
 def of_recording(recording: Recording, choice: Choice) -> Dataset:
@@ -73,7 +77,9 @@ def of_recording(recording: Recording, choice: Choice) -> Dataset:
     snapshots = [recording.snapshot(moments[index].time) for index in chosen]
     states = [State(clock_of(times, index), moments[index].time) for index in chosen]
     facts = facts_of_recording(recording, times, plain_style())
-    dataset = dataset_of([snapshot.call_tree() for snapshot in snapshots], states, snapshots, facts, choice)
+    dataset = dataset_of(
+        [snapshot.call_tree() for snapshot in snapshots], states, snapshots, facts, choice, [{"began": recording.started}]
+    )
     return dataset._replace(ticks=ticks_of(recording, moments))
 
 
@@ -107,10 +113,13 @@ def dataset_of(
     snapshots: Sequence[Snapshot],
     facts: Sequence[tuple[str, str]],
     choice: Choice,
+    runs: Sequence[dict[str, Any]],
 ) -> Dataset:
+    """runs: facts about the programs."""
     paths = paths_of(snapshots)
-    graph = graph_of(trees, paths, choice.patterns, any_frame=choice.any_frame, least=choice.least)
-    sources = source_files(graph, snapshots) if choice.with_source else []
+    least = least_of(trees, choice)
+    graph = graph_of(trees, paths, choice.patterns, any_frame=choice.any_frame, least=least)
+    sources = source_files(graph, snapshots, runs) if choice.with_source else []
     lost = losses.merge_texts(LOST, [losses.texts(losses.shown(snapshot)) for snapshot in snapshots])
     return Dataset(
         graph,
@@ -119,17 +128,23 @@ def dataset_of(
         [text for _name, text in lost],
         any(tree.estimated for tree in trees),
         traceback_limit=max(snapshot.traceback_limit for snapshot in snapshots),
-        least=choice.least,
+        least=least,
         sources=sources,
         no_source="" if sources else NO_OWN_FILE if choice.with_source else NOT_WANTED,
     )
+
+
+def least_of(trees: Sequence[CallTree], choice: Choice) -> Least:
+    nodes = max(map(len, trees))
+    fits = nodes <= choice.share * MOST_NODES and nodes * len(trees) <= choice.share * MOST_FIGURES
+    return choice.least if choice.least is not None else Least(0) if fits else Least()
 
 
 def plain_style() -> Style:
     return Style(False)
 
 
-def source_files(graph: Graph, snapshots: Sequence[Snapshot]) -> list[Source]:
+def source_files(graph: Graph, snapshots: Sequence[Snapshot], runs: Sequence[dict[str, Any]]) -> list[Source]:
     """Of the program's own code, the files with most memory first."""
     sizes = [0] * len(graph.files)
     for columns in graph.own:
@@ -141,8 +156,9 @@ def source_files(graph: Graph, snapshots: Sequence[Snapshot]) -> list[Source]:
     digests: dict[str, int] = {}
     for snapshot in snapshots:
         digests |= stored_in(run_of(snapshot))
+    began = [time for run in runs if (time := number_in(run, "began"))]
     own = [(file, graph.files[file].name) for file in ranked if graph.files[file].code.origin == OWN]
-    return sources_of(own, digests)
+    return sources_of(own, digests, min(began, default=None))
 
 
 # --- recordings ---

@@ -2,12 +2,12 @@
 
 import linecache
 import os
-import stat
 import tokenize  # noqa: F401 - linecache needs it, and must not import it in a signal handler
 
 from ..._ctracemalloc import Frame, Traceback
 from ..._words import counted
-from ...formats.sources import digest_of
+from ...formats.sources import has_changed as has_changed_since
+from ...formats.sources import is_source
 from .style import Style
 
 INDENT = "      "
@@ -48,18 +48,15 @@ def source_text(frame: Frame, style: Style, indent: int) -> str:
 
 def has_changed(filename: str, style: Style) -> bool:
     """Is today's file another one than when the snapshot was made, as far as that is known?"""
-    stored = style.digests.get(filename)
-    if stored is None:
-        return False
     if filename not in style.changed:
-        style.changed[filename] = digest_of(os.path.join(style.folder, filename)) not in (stored, None)
+        path = os.path.join(style.folder, filename)
+        style.changed[filename] = has_changed_since(path, style.digests.get(filename), style.began)
     return style.changed[filename]
 
 
 def source_path(filename: str, style: Style) -> str:
-    """The path of the source, from where the program was started. "" if it is not a regular file: a pipe may never end."""
+    """The path of the source, from where the program was started. "" if it is there and no source."""
     path = os.path.join(style.folder, filename)
-    try:
-        return path if stat.S_ISREG(os.stat(path).st_mode) else ""
-    except FileNotFoundError:
-        return filename  # linecache may find it in another way
+    if os.path.exists(path):
+        return path if is_source(path) else ""
+    return filename  # linecache may find it in another way

@@ -48,6 +48,7 @@ class Style:
         self.folder = current_folder() if folder is None else folder  # the folder that paths are relative to
         self.with_source = True  # are lines of source shown?
         self.digests: dict[str, int] = {}  # of source files, when the snapshot was made
+        self.began: float | None = None  # when the program began, UNIX time in seconds; None: not known
         self.changed: dict[str, bool] = {}  # whether a source file is another one today; filled when asked
         self.bars = BARS if printable(BARS, encoding) == BARS else ASCII_BARS
 
