@@ -184,6 +184,7 @@ class FiguresTest(PageTest):
         snapshot_of_sites(self.sites(random.Random(4)), "a.ctm")
         for options in (["--include", "a.py"], ["--exclude", "b.py"], ["--include", "a.py", "--all-frames"]):
             found = self.dataset("a.ctm", "--threshold", "0", *options)
+            self.assertIn("selected", dict(found.facts["facts"]))
             document = self.command("report", "a.ctm", "--json", *options)
             self.assertIn(f'"totals": {{"size": {found.facts["states"][0]["totals"]["size"]},', document)
 

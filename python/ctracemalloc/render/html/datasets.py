@@ -23,6 +23,7 @@ from ..text.recording import clock_of
 from ..text.recording import head_facts as facts_of_recording
 from ..text.snapshot import head_facts
 from ..text.style import Style
+from ..text.units import format_bytes, format_percent
 from .dataset import Dataset, State, Ticks
 from .sources import Source, sources_of
 
@@ -124,7 +125,7 @@ def dataset_of(
     return Dataset(
         graph,
         states,
-        [fact for fact in facts if fact[0] != LOST],
+        [*(fact for fact in facts if fact[0] != LOST), *selection_facts(graph, trees, choice)],
         [text for _name, text in lost],
         any(tree.estimated for tree in trees),
         traceback_limit=max(snapshot.traceback_limit for snapshot in snapshots),
@@ -132,6 +133,15 @@ def dataset_of(
         sources=sources,
         no_source="" if sources else NO_OWN_FILE if choice.with_source else NOT_WANTED,
     )
+
+
+def selection_facts(graph: Graph, trees: Sequence[CallTree], choice: Choice) -> list[tuple[str, str]]:
+    """How much of the whole the patterns left."""
+    if not choice.patterns:
+        return []
+    part, whole = graph.totals[-1][0], trees[-1].total_size[0]
+    percent = format_percent(100 * part / whole) if whole else "0.0%"
+    return [("selected", f"{format_bytes(part)}, {percent} of what is live: everything below is of these blocks")]
 
 
 def least_of(trees: Sequence[CallTree], choice: Choice) -> Least:
