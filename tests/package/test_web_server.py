@@ -1,5 +1,6 @@
 """web.serve: a server of its own under attack, at its end, and in forks."""
 
+import errno
 import http.client
 import re
 import shutil
@@ -225,6 +226,30 @@ class ServerTest(TracedTest):
             self.assertEqual(self.raw(b""), b"")
         self.assertEqual(self.server._inner.connections, {})
         self.assert_alive()
+
+    def test_no_descriptor_for_a_connection(self):
+        """The accepting thread must not try again at once, for as long as that lasts."""
+        attempts, inner = [], self.server._inner
+        accept = inner.socket.accept
+
+        def no_descriptor():
+            attempts.append(1)
+            if len(attempts) < 4:
+                raise OSError(errno.EMFILE, "Too many open files")
+            return accept()
+
+        with mock.patch.object(inner, "socket", mock.Mock(wraps=inner.socket, accept=no_descriptor)):
+            with mock.patch.object(inner.closing, "wait", return_value=False) as wait:
+                self.assert_alive()
+        self.assertEqual(wait.mock_calls, [mock.call(connections.PAUSE)] * 3)
+
+    def test_what_no_descriptor_does_not_cause_is_no_pause(self):
+        inner = self.server._inner
+        accept = mock.Mock(side_effect=ConnectionAbortedError(errno.ECONNABORTED, "Software caused connection abort"))
+        with mock.patch.object(inner, "socket", mock.Mock(wraps=inner.socket, accept=accept)):
+            with mock.patch.object(inner.closing, "wait") as wait, self.assertRaises(ConnectionAbortedError):
+                inner.get_request()
+        wait.assert_not_called()
 
     def test_idle_connections_make_room(self):
         with mock.patch.object(connections, "GRACE", 0.0):

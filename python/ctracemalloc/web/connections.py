@@ -4,11 +4,12 @@ Model: one thread accepts connections, and each connection has a thread, of whic
 connection is reading (the head of a request), answering, or idle; each of these has a deadline, after which the accepting
 thread shuts the connection, so a peer that sends or reads slowly holds a thread only so long. If there is no room for a new
 connection, the oldest one that is not answering makes room if it has been so for GRACE seconds; otherwise the new one is told
-to come again.
+to come again. While the process has no descriptor left for a connection, the accepting thread pauses between its attempts.
 
 Nothing is logged.
 """
 
+import errno
 import socket
 import threading
 import time
@@ -24,6 +25,8 @@ MOST_CONNECTIONS = 16
 MOST_HEAD = 16 * 1024  # bytes of a request line with its headers
 READ_SECONDS, ANSWER_SECONDS, IDLE_SECONDS = 10.0, 30.0, 15.0
 GRACE = 1.0
+PAUSE = 0.2  # seconds after an attempt to accept for which there was no room in the process
+NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 READING, ANSWERING, IDLE = "reading", "answering", "idle"
 PARTS_OF_A_BODY = ("content-length", "transfer-encoding")
 
@@ -154,6 +157,15 @@ class HttpServer(HTTPServer):
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """The connection that cannot be accepted stays there, so the next attempt would follow at once."""
+        try:
+            return super().get_request()
+        except OSError as error:
+            if error.errno in NO_ROOM:
+                self.closing.wait(PAUSE)
+            raise
 
     def process_request(self, request: Any, client_address: Any) -> None:
         if len(self.connections) >= MOST_CONNECTIONS:
