@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import pathlib
 import re
 import tempfile
 import unittest
@@ -14,6 +15,7 @@ import ctracemalloc
 from cli_support import skip_some_pythons
 from ctracemalloc.web import asgi_app, profiles, serve, wsgi_app
 from ctracemalloc.web.messages import Delayed
+from ctracemalloc.web.program import command
 from ctracemalloc.web.snapshots import PACKAGE, one_at_a_time
 from web_support import TOKEN, TracedTest, application, ask, read_profile, total
 
@@ -350,6 +352,26 @@ class StateTest(TracedTest):
         packed = zlib.decompress(base64.b64decode(re.search('id="data-0">(.*?)</script>', text)[1]))
         length = int.from_bytes(packed[:4], "little")
         return head, json.loads(packed[4 : 4 + length]), answer.policy
+
+    def test_words_of_the_command_are_text(self):
+        """The program may have put anything there."""
+        words = [pathlib.Path("/srv/shop.py"), b"--key=\xff", 5, None, "text"]
+        expected = ["/srv/shop.py", "--key=\udcff", "5", "None", "text"]
+        app = application()
+        with mock.patch("sys.argv", words), mock.patch("sys.orig_argv", words):
+            for path in ("/debug/memory", "/debug/pprof/heap", "/metrics"):
+                self.assertEqual(ask(app, path).status, 200, path)
+            self.assertIn("/srv/shop.py --key=\\udcff 5 None text", ask(app, "/debug/memory?plain=1").body.decode())
+            self.assertIn("/srv/shop.py", ask(app, "/debug/pprof/heap?debug=1").body.decode())
+            self.assertEqual(ask(app, "/debug/pprof/cmdline").body, b"/srv/shop.py\0--key=\xff\x005\0None\0text")
+            answer = ask(app, "/debug/memory.ctm")
+        with tempfile.NamedTemporaryFile(suffix=".ctm") as file:
+            file.write(answer.body)
+            file.flush()
+            self.assertEqual(ctracemalloc.Snapshot.load(file.name).run["command"], expected)
+        for first in ([""], [b""], []):
+            with mock.patch("sys.argv", first), mock.patch("sys.orig_argv", ["python", "-"]):
+                self.assertEqual(command(), ["python", "-"])
 
     def test_names_are_data(self):
         name = 'evil"\\\n<script>\u2028\udc80&.py'
