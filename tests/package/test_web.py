@@ -100,19 +100,43 @@ class GuardTest(TracedTest):
         """What DNS rebinding sends."""
         app = application()
         for path in PATHS:
-            for host in (
-                "evil.example",
-                "localhost.evil.example",
-                "127.0.0.1.evil.example",
-                "evil.example:80",
-                "",
-                None,
-                "[::1",
-            ):
-                if host != "[::1":
-                    self.assertEqual(self.status(app, path, host=host), 403, (path, host))
+            for host in ("evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "evil.example:80", "", None):
+                self.assertEqual(self.status(app, path, host=host), 403, (path, host))
         self.assertEqual(self.status(application(allowed_hosts=["Service.local"]), host="service.LOCAL:80"), 200)
         self.assertEqual(self.status(application(allowed_hosts=["service.local"]), host="evil.example"), 403)
+
+    def test_what_is_no_host_is_refused(self):
+        for host in (
+            "localhost:80@evil.example",
+            "localhost:evil.example",
+            "localhost:80:80",
+            "localhost:\xb2",
+            "localhost@evil.example",
+            "localhost/evil.example",
+            "localhost,localhost",
+            "localhost evil.example",
+            "localhost\n",
+            "\nlocalhost",
+            "[::1].evil.example",
+            "[::1]evil.example",
+            "[::1]@evil.example",
+            "[::1",
+            "::1",
+            "[localhost]",
+            "[127.0.0.1]",
+            "[::1%lo]",
+            "[[::1]]",
+            ":80",
+            "[]",
+            "[:]",
+        ):
+            self.assertEqual(self.status(application(), host=host), 403, host)
+        for host in (" localhost\t", "localhost:", "[::ffff:127.0.0.1]:80", "[0:0:0:0:0:0:0:1]"):
+            self.assertEqual(self.status(application(), host=host), 200, host)
+        for name, host in (("my_service", "my_service:80"), ("::2", "[::2]:80")):
+            self.assertEqual(self.status(application(allowed_hosts=[name]), host=host), 200, host)
+            self.assertEqual(self.status(application(allowed_hosts=[name]), host=f"{host}@evil.example"), 403, host)
+        self.assertEqual(self.status(application(allowed_hosts=[""]), host="localhost:80@evil.example"), 403)
 
     def test_what_a_proxy_passes_on_is_not_of_this_machine(self):
         for name in ("x_forwarded_for", "forwarded", "via", "x_real_ip"):
