@@ -317,6 +317,7 @@ class StateTest(TracedTest):
         self.assertIn(b"\nctracemalloc_tracing 0\n", metrics.body)
         self.assertEqual(ask(application(), "/debug/").status, 200)
 
+    @mock.patch("ctracemalloc.web.snapshots.RELOAD_SECONDS", 0.0)
     def test_since(self):
         app = application()
         kept = [allocate(100_000)]
@@ -329,6 +330,39 @@ class StateTest(TracedTest):
         self.assertRegex(ask(app, "/debug/memory?plain=1&since=start").body.decode(), r"\+391 KiB</td>.*allocate</td>")
         text = ask(app, "/debug/memory?plain=1").body.decode()
         self.assertRegex(text, r"<td class=number>391 KiB</td>.*allocate</td>")
+        self.assertEqual(len(kept), 2)
+
+    def test_a_reload_counts_from_the_same_base(self):
+        """A page of what has changed since the last request, asked for again within 10 seconds."""
+        app = application()
+
+        def sees_change(at):
+            with mock.patch("time.time", return_value=1e9 + at):
+                text = ask(app, "/debug/memory?plain=1&since=last").body.decode()
+            return re.search(r"\+293 KiB</td>.*<td class=place>allocate</td>", text) is not None
+
+        kept = [allocate(100_000)]
+        self.assertFalse(sees_change(0))  # the first: there is no difference, and so none to keep
+        kept.append(allocate(300_000))
+        self.assertTrue(sees_change(5))  # since 0
+        for reload in (6, 15, 24.9):  # each within 10 seconds of the one before
+            self.assertTrue(sees_change(reload), reload)
+        self.assertFalse(sees_change(34.9))  # since 24.9
+        kept.append(allocate(300_000))
+        self.assertTrue(sees_change(20))  # since 34.9: the clock was set back, and this is no reload
+        self.assertTrue(sees_change(21))
+        ctracemalloc.clear_traces()
+        self.assertFalse(sees_change(22))
+        self.assertEqual(len(kept), 3)
+
+    def test_another_page_is_no_reload(self):
+        app, kept = application(), []
+        for since in ("", "start"):
+            ask(app, "/debug/memory")
+            kept.append(allocate(100_000))
+            self.assertIn(b"allocate</td>", ask(app, "/debug/memory?plain=1&since=last").body)
+            ask(app, f"/debug/memory?plain=1&since={since}")
+            self.assertNotIn(b"allocate</td>", ask(app, "/debug/memory?plain=1&since=last").body)
         self.assertEqual(len(kept), 2)
 
     def test_no_difference_over_emptied_tables(self):
@@ -353,18 +387,41 @@ class StateTest(TracedTest):
     def test_page(self):
         app, kept = application(), [allocate(100_000)]
         head, data, policy = self.read_page(ask(app, "/debug/memory"))
-        self.assertEqual((head["title"], data["is_diff"], len(data["states"])), ("Memory", False, 1))
+        self.assertEqual((data["is_diff"], [state["label"] for state in data["states"]]), (False, ["now"]))
+        self.assertEqual((head["datasets"][0]["detail"], head["sections"]), ("now", ["flame", "table", "summary"]))
         self.assertNotIn("source", head["sections"])
         self.assertEqual(data["sources"], [])
         kept.append(allocate(300_000))
-        _head, data, again = self.read_page(ask(app, "/debug/memory?since=last"))
+        app.bases.last = app.bases.last._replace(time=app.bases.last.time - 3600)
+        head, data, again = self.read_page(ask(app, "/debug/memory?since=last"))
         self.assertTrue(data["is_diff"])
         old, new = (state["totals"]["size"] for state in data["states"])
         self.assertAlmostEqual(new - old, 300_000, delta=30_000)  # and caches of the interpreter
-        self.assertEqual([state["label"] for state in data["states"]], ["base: the last request", "now"])
+        self.assertRegex(head["datasets"][0]["detail"], r"^since the last request, 1:00:0\d before$")
+        base, now = (state["label"] for state in data["states"])
+        self.assertRegex(base, r"^base: the last request, 1:00:0\d before$")
+        self.assertEqual(now, "now")
         self.assertIn("allocate", [data["strings"][number] for number in range(len(data["strings"]))])
         self.assertEqual(policy, again)
         self.assertRegex(policy, r"^default-src 'none'; script-src 'sha256-[^']+'; style-src 'sha256-[^']+'; img-src ")
+
+    def test_what_pages_are_called(self):
+        app = application()
+        head, data, _policy = self.read_page(ask(app, "/debug/memory?since=last"))
+        self.assertEqual((head["datasets"][0]["detail"], data["is_diff"]), ("now: there is no difference yet", False))
+        head, _data, _policy = self.read_page(ask(app, "/debug/memory?since=start"))
+        self.assertRegex(head["datasets"][0]["detail"], r"^since the start, \d+\.\d s before$")
+        for words, name in (
+            (["/srv/shop/run.py", "-x"], "run.py"),
+            (["/srv/shop/__main__.py"], "shop"),
+            (["-c"], "-c"),
+            (["/srv/"], "/srv/"),
+            (["/srv/<b>\n\udc80.py"], "<b>\n\udc80.py"),
+        ):
+            with mock.patch("sys.argv", words):
+                answer = ask(app, "/debug/memory")
+            self.assertEqual(self.read_page(answer)[0]["title"], f"{name}, pid {os.getpid()}")
+        self.assertIn(f"<title>&lt;b&gt;\\n\\udc80.py, pid {os.getpid()}</title>".encode(), answer.body)
 
     def read_page(self, answer):
         """(the head, the JSON of the data set, the policy of the header)"""
