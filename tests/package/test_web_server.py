@@ -168,10 +168,13 @@ class ServerTest(TracedTest):
             answer = b"".join(iter(lambda: connection.recv(1 << 16), b""))
             self.assertEqual(statuses(answer), [400])  # it is complete while this end is open
             self.wait_until(lambda: not self.server._inner.connections)
-        with mock.patch.object(connections, "REST_SECONDS", 60), self.connected() as connection:
-            with self.assertRaises(OSError):
-                for _ in range(1000):
-                    connection.sendall(bytes(1 << 16))
+        with (
+            mock.patch.object(connections, "REST_SECONDS", 60),
+            self.connected() as connection,
+            self.assertRaises(OSError),
+        ):
+            for _ in range(1000):
+                connection.sendall(bytes(1 << 16))
 
     def test_lines_that_are_no_headers(self):
         """Whatever comes after them must be neither missed nor taken for a request."""
@@ -289,17 +292,20 @@ class ServerTest(TracedTest):
                 raise OSError(errno.EMFILE, "Too many open files")
             return accept()
 
-        with mock.patch.object(inner, "socket", mock.Mock(wraps=inner.socket, accept=no_descriptor)):
-            with mock.patch.object(inner.closing, "wait", return_value=False) as wait:
-                self.assert_alive()
+        full = mock.Mock(wraps=inner.socket, accept=no_descriptor)
+        with mock.patch.object(inner, "socket", full), mock.patch.object(inner.closing, "wait", return_value=False) as wait:
+            self.assert_alive()
         self.assertEqual(wait.mock_calls, [mock.call(connections.PAUSE)] * 3)
 
     def test_what_no_descriptor_does_not_cause_is_no_pause(self):
         inner = self.server._inner
         accept = mock.Mock(side_effect=ConnectionAbortedError(errno.ECONNABORTED, "Software caused connection abort"))
-        with mock.patch.object(inner, "socket", mock.Mock(wraps=inner.socket, accept=accept)):
-            with mock.patch.object(inner.closing, "wait") as wait, self.assertRaises(ConnectionAbortedError):
-                inner.get_request()
+        with (
+            mock.patch.object(inner, "socket", mock.Mock(wraps=inner.socket, accept=accept)),
+            mock.patch.object(inner.closing, "wait") as wait,
+            self.assertRaises(ConnectionAbortedError),
+        ):
+            inner.get_request()
         wait.assert_not_called()
 
     def test_idle_connections_make_room(self):

@@ -5,8 +5,8 @@ process (`one_at_a_time`), so that requests cannot multiply what a snapshot cost
 keeps four at most, as bases of differences: the first, that of the last request for a page, the base of that page, and that of
 the last scrape of the delta.
 
-A person who reloads a page of what has changed since the last request would see what has changed since that page was made, which
-is nothing. So a page that is asked for again within RELOAD_SECONDS counts from the same base.
+A person who reloads a page of what has changed since the last request would see what has changed since that page was made: next
+to nothing. So a page that is asked for again within RELOAD_SECONDS counts from the same base.
 
 If the tables were emptied since then (clear_traces, stop), what was ever allocated is less than it was. Such a snapshot is no
 base of a difference any more.
