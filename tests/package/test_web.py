@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import pathlib
 import re
 import tempfile
 import unittest
@@ -14,6 +15,7 @@ import ctracemalloc
 from cli_support import skip_some_pythons
 from ctracemalloc.web import asgi_app, profiles, serve, wsgi_app
 from ctracemalloc.web.messages import Delayed
+from ctracemalloc.web.program import command
 from ctracemalloc.web.snapshots import PACKAGE, one_at_a_time
 from web_support import TOKEN, TracedTest, application, ask, read_profile, total
 
@@ -98,19 +100,43 @@ class GuardTest(TracedTest):
         """What DNS rebinding sends."""
         app = application()
         for path in PATHS:
-            for host in (
-                "evil.example",
-                "localhost.evil.example",
-                "127.0.0.1.evil.example",
-                "evil.example:80",
-                "",
-                None,
-                "[::1",
-            ):
-                if host != "[::1":
-                    self.assertEqual(self.status(app, path, host=host), 403, (path, host))
+            for host in ("evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "evil.example:80", "", None):
+                self.assertEqual(self.status(app, path, host=host), 403, (path, host))
         self.assertEqual(self.status(application(allowed_hosts=["Service.local"]), host="service.LOCAL:80"), 200)
         self.assertEqual(self.status(application(allowed_hosts=["service.local"]), host="evil.example"), 403)
+
+    def test_what_is_no_host_is_refused(self):
+        for host in (
+            "localhost:80@evil.example",
+            "localhost:evil.example",
+            "localhost:80:80",
+            "localhost:\xb2",
+            "localhost@evil.example",
+            "localhost/evil.example",
+            "localhost,localhost",
+            "localhost evil.example",
+            "localhost\n",
+            "\nlocalhost",
+            "[::1].evil.example",
+            "[::1]evil.example",
+            "[::1]@evil.example",
+            "[::1",
+            "::1",
+            "[localhost]",
+            "[127.0.0.1]",
+            "[::1%lo]",
+            "[[::1]]",
+            ":80",
+            "[]",
+            "[:]",
+        ):
+            self.assertEqual(self.status(application(), host=host), 403, host)
+        for host in (" localhost\t", "localhost:", "[::ffff:127.0.0.1]:80", "[0:0:0:0:0:0:0:1]"):
+            self.assertEqual(self.status(application(), host=host), 200, host)
+        for name, host in (("my_service", "my_service:80"), ("::2", "[::2]:80")):
+            self.assertEqual(self.status(application(allowed_hosts=[name]), host=host), 200, host)
+            self.assertEqual(self.status(application(allowed_hosts=[name]), host=f"{host}@evil.example"), 403, host)
+        self.assertEqual(self.status(application(allowed_hosts=[""]), host="localhost:80@evil.example"), 403)
 
     def test_what_a_proxy_passes_on_is_not_of_this_machine(self):
         for name in ("x_forwarded_for", "forwarded", "via", "x_real_ip"):
@@ -291,6 +317,7 @@ class StateTest(TracedTest):
         self.assertIn(b"\nctracemalloc_tracing 0\n", metrics.body)
         self.assertEqual(ask(application(), "/debug/").status, 200)
 
+    @mock.patch("ctracemalloc.web.snapshots.RELOAD_SECONDS", 0.0)
     def test_since(self):
         app = application()
         kept = [allocate(100_000)]
@@ -303,6 +330,39 @@ class StateTest(TracedTest):
         self.assertRegex(ask(app, "/debug/memory?plain=1&since=start").body.decode(), r"\+391 KiB</td>.*allocate</td>")
         text = ask(app, "/debug/memory?plain=1").body.decode()
         self.assertRegex(text, r"<td class=number>391 KiB</td>.*allocate</td>")
+        self.assertEqual(len(kept), 2)
+
+    def test_a_reload_counts_from_the_same_base(self):
+        """A page of what has changed since the last request, asked for again within 10 seconds."""
+        app = application()
+
+        def sees_change(at):
+            with mock.patch("time.time", return_value=1e9 + at):
+                text = ask(app, "/debug/memory?plain=1&since=last").body.decode()
+            return re.search(r"\+293 KiB</td>.*<td class=place>allocate</td>", text) is not None
+
+        kept = [allocate(100_000)]
+        self.assertFalse(sees_change(0))  # the first: there is no difference, and so none to keep
+        kept.append(allocate(300_000))
+        self.assertTrue(sees_change(5))  # since 0
+        for reload in (6, 15, 24.9):  # each within 10 seconds of the one before
+            self.assertTrue(sees_change(reload), reload)
+        self.assertFalse(sees_change(34.9))  # since 24.9
+        kept.append(allocate(300_000))
+        self.assertTrue(sees_change(20))  # since 34.9: the clock was set back, and this is no reload
+        self.assertTrue(sees_change(21))
+        ctracemalloc.clear_traces()
+        self.assertFalse(sees_change(22))
+        self.assertEqual(len(kept), 3)
+
+    def test_another_page_is_no_reload(self):
+        app, kept = application(), []
+        for since in ("", "start"):
+            ask(app, "/debug/memory")
+            kept.append(allocate(100_000))
+            self.assertIn(b"allocate</td>", ask(app, "/debug/memory?plain=1&since=last").body)
+            ask(app, f"/debug/memory?plain=1&since={since}")
+            self.assertNotIn(b"allocate</td>", ask(app, "/debug/memory?plain=1&since=last").body)
         self.assertEqual(len(kept), 2)
 
     def test_no_difference_over_emptied_tables(self):
@@ -327,18 +387,41 @@ class StateTest(TracedTest):
     def test_page(self):
         app, kept = application(), [allocate(100_000)]
         head, data, policy = self.read_page(ask(app, "/debug/memory"))
-        self.assertEqual((head["title"], data["is_diff"], len(data["states"])), ("Memory", False, 1))
+        self.assertEqual((data["is_diff"], [state["label"] for state in data["states"]]), (False, ["now"]))
+        self.assertEqual((head["datasets"][0]["detail"], head["sections"]), ("now", ["flame", "table", "summary"]))
         self.assertNotIn("source", head["sections"])
         self.assertEqual(data["sources"], [])
         kept.append(allocate(300_000))
-        _head, data, again = self.read_page(ask(app, "/debug/memory?since=last"))
+        app.bases.last = app.bases.last._replace(time=app.bases.last.time - 3600)
+        head, data, again = self.read_page(ask(app, "/debug/memory?since=last"))
         self.assertTrue(data["is_diff"])
         old, new = (state["totals"]["size"] for state in data["states"])
         self.assertAlmostEqual(new - old, 300_000, delta=30_000)  # and caches of the interpreter
-        self.assertEqual([state["label"] for state in data["states"]], ["base: the last request", "now"])
+        self.assertRegex(head["datasets"][0]["detail"], r"^since the last request, 1:00:0\d before$")
+        base, now = (state["label"] for state in data["states"])
+        self.assertRegex(base, r"^base: the last request, 1:00:0\d before$")
+        self.assertEqual(now, "now")
         self.assertIn("allocate", [data["strings"][number] for number in range(len(data["strings"]))])
         self.assertEqual(policy, again)
         self.assertRegex(policy, r"^default-src 'none'; script-src 'sha256-[^']+'; style-src 'sha256-[^']+'; img-src ")
+
+    def test_what_pages_are_called(self):
+        app = application()
+        head, data, _policy = self.read_page(ask(app, "/debug/memory?since=last"))
+        self.assertEqual((head["datasets"][0]["detail"], data["is_diff"]), ("now: there is no difference yet", False))
+        head, _data, _policy = self.read_page(ask(app, "/debug/memory?since=start"))
+        self.assertRegex(head["datasets"][0]["detail"], r"^since the start, \d+\.\d s before$")
+        for words, name in (
+            (["/srv/shop/run.py", "-x"], "run.py"),
+            (["/srv/shop/__main__.py"], "shop"),
+            (["-c"], "-c"),
+            (["/srv/"], "/srv/"),
+            (["/srv/<b>\n\udc80.py"], "<b>\n\udc80.py"),
+        ):
+            with mock.patch("sys.argv", words):
+                answer = ask(app, "/debug/memory")
+            self.assertEqual(self.read_page(answer)[0]["title"], f"{name}, pid {os.getpid()}")
+        self.assertIn(f"<title>&lt;b&gt;\\n\\udc80.py, pid {os.getpid()}</title>".encode(), answer.body)
 
     def read_page(self, answer):
         """(the head, the JSON of the data set, the policy of the header)"""
@@ -350,6 +433,26 @@ class StateTest(TracedTest):
         packed = zlib.decompress(base64.b64decode(re.search('id="data-0">(.*?)</script>', text)[1]))
         length = int.from_bytes(packed[:4], "little")
         return head, json.loads(packed[4 : 4 + length]), answer.policy
+
+    def test_words_of_the_command_are_text(self):
+        """The program may have put anything there."""
+        words = [pathlib.Path("/srv/shop.py"), b"--key=\xff", 5, None, "text"]
+        expected = ["/srv/shop.py", "--key=\udcff", "5", "None", "text"]
+        app = application()
+        with mock.patch("sys.argv", words), mock.patch("sys.orig_argv", words):
+            for path in ("/debug/memory", "/debug/pprof/heap", "/metrics"):
+                self.assertEqual(ask(app, path).status, 200, path)
+            self.assertIn("/srv/shop.py --key=\\udcff 5 None text", ask(app, "/debug/memory?plain=1").body.decode())
+            self.assertIn("/srv/shop.py", ask(app, "/debug/pprof/heap?debug=1").body.decode())
+            self.assertEqual(ask(app, "/debug/pprof/cmdline").body, b"/srv/shop.py\0--key=\xff\x005\0None\0text")
+            answer = ask(app, "/debug/memory.ctm")
+        with tempfile.NamedTemporaryFile(suffix=".ctm") as file:
+            file.write(answer.body)
+            file.flush()
+            self.assertEqual(ctracemalloc.Snapshot.load(file.name).run["command"], expected)
+        for first in ([""], [b""], []):
+            with mock.patch("sys.argv", first), mock.patch("sys.orig_argv", ["python", "-"]):
+                self.assertEqual(command(), ["python", "-"])
 
     def test_names_are_data(self):
         name = 'evil"\\\n<script>\u2028\udc80&.py'

@@ -1,5 +1,6 @@
 """web.serve: a server of its own under attack, at its end, and in forks."""
 
+import errno
 import http.client
 import re
 import shutil
@@ -137,7 +138,7 @@ class ServerTest(TracedTest):
                 self.assertIn(b"X-Content-Type-Options: nosniff\r\n", answer)
                 self.assertNotIn(b"<", answer)
                 self.assertNotIn(b"Traceback", answer)
-        for data in (b"", b"\r\n\r\n"):
+        for data in (b"", b"\r\n\r\n", b"\n" * 50):
             self.assertEqual(self.raw(data), b"")
         self.assert_alive()
 
@@ -146,15 +147,69 @@ class ServerTest(TracedTest):
         for data in (
             b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n",
             b"x" * 100_000,
+            b"GET /" + b"x" * connections.MOST_HEAD + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            bytes(20_000),
+            b"\r\n" * 20_000,
             line + b"X: " + b"x" * 100_000 + b"\r\n\r\n",
             line + b"X: x\r\n" * 20_000 + b"\r\n",
             line + b" folded\r\n" * 20_000 + b"\r\n",
         ):
             with self.subTest(data[:60]):
-                self.assertIn(statuses(self.raw(data)), ([431], []))  # the answer can be lost: not all was read
+                answer = self.raw(data)
+                self.assertEqual(statuses(answer), [431])
+                self.assertTrue(answer.endswith(b"more than 16384 bytes or 100 headers\n"), answer)
         self.assertEqual(statuses(self.raw(line + b"X: " + b"x" * 10_000 + b"\r\n\r\n")), [200])
         self.assertEqual(statuses(self.raw(line + b"X: x\r\n" * 90 + b"\r\n")), [200])
         self.assert_alive()
+
+    def test_what_is_sent_after_a_refusal_has_an_end(self):
+        with mock.patch.object(connections, "REST_SECONDS", 0.3), self.connected() as connection:
+            connection.sendall(b"nonsense\r\n\r\n")
+            answer = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+            self.assertEqual(statuses(answer), [400])  # it is complete while this end is open
+            self.wait_until(lambda: not self.server._inner.connections)
+        with (
+            mock.patch.object(connections, "REST_SECONDS", 60),
+            self.connected() as connection,
+            self.assertRaises(OSError),
+        ):
+            for _ in range(1000):
+                connection.sendall(bytes(1 << 16))
+
+    def test_lines_that_are_no_headers(self):
+        """Whatever comes after them must be neither missed nor taken for a request."""
+        inner = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        head = b"GET /debug/pprof/symbol HTTP/1.1\r\nHost: localhost\r\n"
+        for line in (
+            b"Bad Header: 1",
+            b"garbage",
+            b"X-Forwarded-For : x",
+            b"Content-Length : %d" % len(inner),
+            b": x",
+            b" folded: 1",
+            b"X: a\r\n folded",
+            b"From somebody",
+            b"X: a\0b",
+            b"X: a\rX-Forwarded-For: x",
+            b"X: a\r\r",
+            b"X\x80: a",
+        ):
+            for after in (b"X-Forwarded-For: 203.0.113.5\r\n", b"Content-Length: %d\r\n" % len(inner), b""):
+                with self.subTest(line=line, after=after):
+                    answer = self.raw(head + line + b"\r\n" + after + b"\r\n" + inner)
+                    self.assertEqual(statuses(answer), [400])
+                    self.assertIn(b"\r\nConnection: close\r\n", answer)
+        for line in (b"X:", b"X: a: b", b"X:\t\xff", b"!#$%&'*+-.^_`|~9: a"):
+            self.assertEqual(statuses(self.raw(head + line + b"\r\n\r\n" + inner)), [200, 200], line)
+
+    def test_heads_that_end_too_early(self):
+        for data in (b"GET / HTTP/1.1\r\nHost: localhost\r\n", b"GET / HTTP/1.1\r\nHost: local", b"GET / HTTP/1.1\r\n"):
+            self.assertEqual(statuses(self.raw(data)), [400], data)
+
+    def test_empty_lines_before_a_request(self):
+        head = b"GET /debug/pprof/symbol HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        for between in (b"\r\n", b"\n", b"\r\n\r\n"):
+            self.assertEqual(statuses(self.raw(between + head + between + head)), [200, 200])
 
     def test_bodies_are_no_requests(self):
         inner = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -225,6 +280,33 @@ class ServerTest(TracedTest):
             self.assertEqual(self.raw(b""), b"")
         self.assertEqual(self.server._inner.connections, {})
         self.assert_alive()
+
+    def test_no_descriptor_for_a_connection(self):
+        """The accepting thread must not try again at once, for as long as that lasts."""
+        attempts, inner = [], self.server._inner
+        accept = inner.socket.accept
+
+        def no_descriptor():
+            attempts.append(1)
+            if len(attempts) < 4:
+                raise OSError(errno.EMFILE, "Too many open files")
+            return accept()
+
+        full = mock.Mock(wraps=inner.socket, accept=no_descriptor)
+        with mock.patch.object(inner, "socket", full), mock.patch.object(inner.closing, "wait", return_value=False) as wait:
+            self.assert_alive()
+        self.assertEqual(wait.mock_calls, [mock.call(connections.PAUSE)] * 3)
+
+    def test_what_no_descriptor_does_not_cause_is_no_pause(self):
+        inner = self.server._inner
+        accept = mock.Mock(side_effect=ConnectionAbortedError(errno.ECONNABORTED, "Software caused connection abort"))
+        with (
+            mock.patch.object(inner, "socket", mock.Mock(wraps=inner.socket, accept=accept)),
+            mock.patch.object(inner.closing, "wait") as wait,
+            self.assertRaises(ConnectionAbortedError),
+        ):
+            inner.get_request()
+        wait.assert_not_called()
 
     def test_idle_connections_make_room(self):
         with mock.patch.object(connections, "GRACE", 0.0):

@@ -4,11 +4,16 @@ Model: one thread accepts connections, and each connection has a thread, of whic
 connection is reading (the head of a request), answering, or idle; each of these has a deadline, after which the accepting
 thread shuts the connection, so a peer that sends or reads slowly holds a thread only so long. If there is no room for a new
 connection, the oldest one that is not answering makes room if it has been so for GRACE seconds; otherwise the new one is told
-to come again.
+to come again. While the process has no descriptor left for a connection, the accepting thread pauses between its attempts.
+
+The base class ends the headers where it finds a line that is none, and takes what follows for a body or for another request. A
+proxy or a browser may see it differently, so a head with such a line is refused, and nothing after it is read as a request.
 
 Nothing is logged.
 """
 
+import errno
+import re
 import socket
 import threading
 import time
@@ -23,9 +28,16 @@ from .routes import Application
 MOST_CONNECTIONS = 16
 MOST_HEAD = 16 * 1024  # bytes of a request line with its headers
 READ_SECONDS, ANSWER_SECONDS, IDLE_SECONDS = 10.0, 30.0, 15.0
+REST_SECONDS, MOST_REST = 1.0, 1 << 20  # what is read of a refused request after its answer
 GRACE = 1.0
+PAUSE = 0.2  # seconds after an attempt to accept for which there was no room in the process
+NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 READING, ANSWERING, IDLE = "reading", "answering", "idle"
 PARTS_OF_A_BODY = ("content-length", "transfer-encoding")
+EMPTY_LINES = (b"\r\n", b"\n")
+HEADER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*\r?\n")  # RFC 9110, 5.1, and 9112, 5; without folded lines
+NO_REQUEST = "this is no request in HTTP/1.0 or 1.1 that can be answered"
+TOO_LARGE = f"the head of the request has more than {MOST_HEAD} bytes or 100 headers"
 
 
 class Connection:
@@ -51,14 +63,29 @@ class Head:
 
     def __init__(self, stream: Any) -> None:
         self.stream = stream
+        self.begin()
+
+    def begin(self) -> None:
         self.left = MOST_HEAD
+        self.lines: list[bytes] = []
 
     def readline(self, limit: int = -1) -> bytes:
         line: bytes = self.stream.readline(self.left + 1 if limit < 0 else min(limit, self.left + 1))
         self.left -= len(line)
         if self.left < 0:
             raise LineTooLong("head")
+        self.lines.append(line)
         return line
+
+    def has_only_headers(self) -> bool:
+        """Is everything after the request line a header, up to an empty line?"""
+        *headers, end = self.lines[1:]
+        return end in EMPTY_LINES and all(map(HEADER.fullmatch, headers))
+
+    def skip_rest(self) -> None:
+        left = MOST_REST
+        while left > 0 and (part := self.stream.read1(1 << 16)):
+            left -= len(part)
 
     def close(self) -> None:
         self.stream.close()
@@ -77,10 +104,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def handle_one_request(self) -> None:
         """As the base class, with our limits, and with one answer for all methods."""
-        self.head.left, self.close_connection, self.command = MOST_HEAD, True, ""
+        self.close_connection, self.command = True, ""
         try:
-            self.raw_requestline = self.rfile.readline()
-            self.known.enter(READING, READ_SECONDS)
+            self.raw_requestline = self.request_line()
             if self.raw_requestline and self.parse_request():
                 if self.request_version == "HTTP/0.9":
                     self.send_error(400)
@@ -88,15 +114,34 @@ class Handler(BaseHTTPRequestHandler):
                 self.send(self.answered())
                 self.known.enter(IDLE, IDLE_SECONDS)
         except LineTooLong:
-            self.refuse(431, f"the head of the request has more than {MOST_HEAD} bytes")
+            self.refuse(431, TOO_LARGE)
         except (OSError, HTTPException):
             self.close_connection = True  # the peer, or the deadline, has ended the connection
 
+    def request_line(self) -> bytes:
+        """Empty lines before it are ignored: RFC 9112, 2.2."""
+        self.head.begin()
+        line = self.head.readline()
+        self.known.enter(READING, READ_SECONDS)
+        while line in EMPTY_LINES:
+            self.head.lines.clear()
+            line = self.head.readline()
+        return line
+
+    def parse_request(self) -> bool:
+        """False: it is refused already."""
+        if not super().parse_request():
+            return False
+        if not self.head.has_only_headers():
+            self.refuse(400, "a line of the request's head is no header")
+        elif any(value != "0" for name in PARTS_OF_A_BODY for value in self.headers.get_all(name, ())):
+            self.refuse(400, "a request has no body here")
+        else:
+            return True
+        return False
+
     def answered(self) -> Response:
         self.known.enter(ANSWERING, ANSWER_SECONDS)
-        if any(value != "0" for name in PARTS_OF_A_BODY for value in self.headers.get_all(name, ())):
-            self.close_connection = True  # the body is not read, so it must not be taken for a request
-            return Refused(400, "a request has no body here").response
         found = answer(self.server.application, self.request_now())
         if isinstance(found, Response):
             return found
@@ -123,16 +168,21 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(response.body)
 
     def refuse(self, status: int, text: str) -> None:
-        self.close_connection = True
+        """What is left of the request is not taken for another one. A peer that is still sending it would lose the answer if
+        the connection were closed at once.
+        """
+        self.close_connection, self.request_version = True, self.protocol_version
         try:
             self.send(Refused(status, text).response)
+            self.connection.shutdown(socket.SHUT_WR)
+            self.known.enter(READING, REST_SECONDS)
+            self.head.skip_rest()
         except OSError:
             pass  # it has gone
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """What the base class refuses, without what was sent: it may be markup."""
-        self.request_version = self.protocol_version
-        self.refuse(code, "this is no request in HTTP/1.0 or 1.1 that can be answered")
+        self.refuse(code, TOO_LARGE if code == 431 else NO_REQUEST)
 
     def log_message(self, format: str, *args: object) -> None:
         """The program's stderr is the program's."""
@@ -154,6 +204,15 @@ class HttpServer(HTTPServer):
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """The connection that cannot be accepted stays there, so the next attempt would follow at once."""
+        try:
+            return super().get_request()
+        except OSError as error:
+            if error.errno in NO_ROOM:
+                self.closing.wait(PAUSE)
+            raise
 
     def process_request(self, request: Any, client_address: Any) -> None:
         if len(self.connections) >= MOST_CONNECTIONS:

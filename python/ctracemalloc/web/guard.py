@@ -10,6 +10,7 @@ What is refused is told in one line, and before any snapshot is taken.
 """
 
 import hmac
+import re
 from ipaddress import IPv6Address, ip_address
 
 from .messages import Refused, Request
@@ -21,6 +22,8 @@ LONGEST_QUERY = 1024
 # By these headers a proxy says that the request is somebody else's.
 PASSED_ON = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 LOCAL_NAMES = ("localhost",)
+# RFC 9110, 7.2, without the characters that no name of a host has.
+HOST = re.compile(r"((?P<name>[a-z0-9._-]+)|\[(?P<address>[0-9a-f]*:[0-9a-f:.]*)\])(:[0-9]*)?")
 CHALLENGE = ("WWW-Authenticate", 'Bearer realm="ctracemalloc"')
 
 
@@ -64,11 +67,10 @@ def is_local_address(text: str | None) -> bool:
     return address.is_loopback
 
 
-def host_of(header: str) -> str:
-    """The name or address in a Host header, without port and brackets, in lower case."""
-    if header.startswith("["):
-        return header[1:].partition("]")[0].lower()
-    return header.partition(":")[0].lower()
+def host_of(header: str) -> str | None:
+    """The name or address in a Host header, without port and brackets, in lower case; None if it has something else."""
+    match = HOST.fullmatch(header.strip(" \t").lower())
+    return None if match is None else match["name"] or match["address"]
 
 
 def is_of_other_site(request: Request) -> bool:

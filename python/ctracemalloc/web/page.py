@@ -7,12 +7,14 @@ its files for that reason.
 
 from typing import NamedTuple
 
+from .._words import clock
 from ..model.graph import Least
 from ..render.html import datasets
 from ..render.html.document import FLAME, SUMMARY, TABLE, Named, asset, page, policy
-from .program import run_facts
+from .program import run_facts, title
 from .snapshots import TimedSnapshot
 
+NOW_NAME = "now"
 CHOICE = datasets.Choice(least=Least(), with_source=False)
 
 
@@ -21,13 +23,16 @@ class Page(NamedTuple):
     policy: str  # the Content-Security-Policy that it needs
 
 
-def page_of(taken: TimedSnapshot, base: TimedSnapshot | None, name: str) -> Page:
-    """With `base`, of what has changed since then; name: what the page calls it."""
+def page_of(taken: TimedSnapshot, base: TimedSnapshot | None, since: str) -> Page:
+    """With `base`, of what has changed since then. since: what the page calls the base that was asked for; empty: none was."""
     run = run_facts()
     if base is None:
-        dataset = datasets.of_snapshot(taken.snapshot, run, CHOICE, name)
+        what = f"{NOW_NAME}: there is no difference yet" if since else NOW_NAME
+        dataset = datasets.of_snapshot(taken.snapshot, run, CHOICE, NOW_NAME)
     else:
-        dataset = datasets.of_difference(base.snapshot, taken.snapshot, (name, "now"), [run, run], CHOICE)
-    text = page("Memory", [Named("now", name, dataset)], [SUMMARY, FLAME, TABLE], created=taken.time)
+        name = f"{since}, {clock(taken.time - base.time)} before"
+        what = f"since {name}"
+        dataset = datasets.of_difference(base.snapshot, taken.snapshot, (name, NOW_NAME), [run, run], CHOICE)
+    text = page(title(), [Named(NOW_NAME, what, dataset)], [FLAME, TABLE, SUMMARY], created=taken.time)
     allowed = f"{policy(asset('app.js'), asset('app.css'))}; frame-ancestors 'none'"
     return Page(text.encode("ascii", "xmlcharrefreplace"), allowed)

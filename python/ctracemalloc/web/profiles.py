@@ -17,7 +17,7 @@ from ..model.table import View
 from ..render.text.report import format_report
 from ..render.text.style import Style
 from .messages import Answer, Delayed, Query, Refused, Request, Response, text_response
-from .program import run_facts
+from .program import run_facts, words_of
 from .served import BY_ALLOCATED, BY_LIVE, profile_of
 from .snapshots import Bases, TimedSnapshot, turn, usable
 
@@ -123,7 +123,7 @@ def empty_pieces(name: str) -> Iterator[bytes]:
 
 
 def cmdline(request: Request, query: Query) -> Response:
-    return Response(200, b"\0".join(map(os.fsencode, sys.orig_argv)))
+    return Response(200, b"\0".join(map(os.fsencode, words_of(sys.orig_argv))))
 
 
 def symbol(request: Request, query: Query) -> Response:

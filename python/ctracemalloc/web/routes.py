@@ -21,7 +21,7 @@ from .snapshots import LAST, NOW, SINCE, START, Bases, TimedSnapshot, turn
 
 ROWS = 100  # of the plain page
 PATIENCE = 1.0  # seconds: a scrape that fails is a gap in every graph
-NAMES = {NOW: "now", LAST: "the last request", START: "the start"}
+NAMES = {NOW: "", LAST: "the last request", START: "the start"}
 HTML = "text/html; charset=utf-8"
 BINARY = "application/octet-stream"
 INDEX = (
@@ -94,7 +94,7 @@ class Application:
             taken = self.bases.take()
             base = self.bases.base(since, taken)
             if not is_plain:
-                made = page.page_of(taken, base, NAMES[since] if base is not None else NAMES[NOW])
+                made = page.page_of(taken, base, NAMES[since])
                 return Response(200, made.body, HTML, policy=made.policy)
             snapshots = [taken.snapshot] if base is None else [base.snapshot, taken.snapshot]
             body = plain.table_page(snapshots, [*facts_of(taken), *since_facts(since, base, taken)], top)

@@ -2,8 +2,11 @@
 
 Model: a snapshot is taken without the blocks of this component. One answer at a time is made from snapshots, in the whole
 process (`one_at_a_time`), so that requests cannot multiply what a snapshot costs; others are told to come again. An application
-keeps three at most, as bases of differences: the first, that of the last request for a page, and that of the last scrape of the
-delta.
+keeps four at most, as bases of differences: the first, that of the last request for a page, the base of that page, and that of
+the last scrape of the delta.
+
+A person who reloads a page of what has changed since the last request would see what has changed since that page was made: next
+to nothing. So a page that is asked for again within RELOAD_SECONDS counts from the same base.
 
 If the tables were emptied since then (clear_traces, stop), what was ever allocated is less than it was. Such a snapshot is no
 base of a difference any more.
@@ -21,6 +24,7 @@ from ..model.sums import Sums, sums_of
 from .messages import Refused
 
 NOW, LAST, START = SINCE = ("", "last", "start")  # what differences count from
+RELOAD_SECONDS = 10.0
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -100,6 +104,7 @@ class Bases:
     def __init__(self) -> None:
         self.first: TimedSnapshot | None = None
         self.last: TimedSnapshot | None = None  # that a person looked at
+        self.last_base: TimedSnapshot | None = None  # of that page, if it was since the last request
         self.scraped: TimedSnapshot | None = None  # of the delta
         try:
             with one_at_a_time():
@@ -114,9 +119,16 @@ class Bases:
 
     def base(self, since: str, taken: TimedSnapshot) -> TimedSnapshot | None:
         """What a page counts from that a person asks for; None: nothing, or there is nothing that it could count from."""
-        last, self.last = self.last, taken
-        found = {NOW: None, LAST: last, START: self.first}[since]
-        return None if found is taken else usable(found, taken)
+        last = self.last_base if self.is_reload(taken) else self.last
+        found = usable({NOW: None, LAST: last, START: self.first}[since], taken)
+        self.last, self.last_base = taken, found if since == LAST else None
+        return None if found is taken else found
+
+    def is_reload(self, taken: TimedSnapshot) -> bool:
+        """If it is asked for what has changed since the last request."""
+        if self.last is None or self.last_base is None:
+            return False
+        return 0 <= taken.time - self.last.time < RELOAD_SECONDS
 
 
 def usable(old: TimedSnapshot | None, new: TimedSnapshot) -> TimedSnapshot | None:
