@@ -250,9 +250,16 @@ class CommandTest(ExportTest):
 
     def test_a_full_disk_leaves_no_file(self):
         done = self.export(self.path, "-f", "pprof", "-o", "/dev/full", status=3)
-        self.assertEqual(done.stderr.count("\n"), 1)
+        self.assertRegex(done.stderr, r"\A.*: /dev/full: No space left on device\n\Z")
         done = self.export(self.path, "-f", "text", "-o", "no/such/folder.txt", status=2)
         self.assertIn("there is no directory", done.stderr)
+
+    def test_an_empty_name_is_none(self):
+        """A shell's variable that is not set."""
+        before = sorted(os.listdir(self.folder))
+        done = self.export(self.path, "-f", "pprof", "-o", "", status=2)
+        self.assertIn("cannot write to a file without a name", done.stderr)
+        self.assertEqual(sorted(os.listdir(self.folder)), before)
 
     def test_a_file_that_is_none_of_ours(self):
         (self.folder / "bad").write_bytes(b"\x89CTM\r\n\x1a\n" + bytes(90))

@@ -145,6 +145,6 @@ def naming(path: str, kind: str = kinds.SNAPSHOT, real: str | None = None) -> It
     except ValueError as error:
         raise FileError(f"{path}: {error}") from None
     except OSError as error:
-        if real in (None, path) or error.strerror is None:
+        if real in (None, path) or error.strerror is None or error.filename not in (None, real):
             raise
         raise OSError(f"{path}: {error.strerror}") from None
