@@ -277,9 +277,10 @@ class ImportTest(ExportTest):
                     self.assertEqual(len(pprof.read(packed).snapshot().traces), 1)
 
     def test_no_memory_is_one_line(self):
-        with mock.patch.object(import_, "read", side_effect=MemoryError):
-            with self.assertRaisesRegex(ctracemalloc.FileError, r"^a\.pb: there is not enough memory to read it$"):
-                import_.imported("a.pb", "a.pb", None, False)
+        no_memory = mock.patch.object(import_, "read", side_effect=MemoryError)
+        reason = r"^a\.pb: there is not enough memory to read it$"
+        with no_memory, self.assertRaisesRegex(ctracemalloc.FileError, reason):
+            import_.imported("a.pb", "a.pb", None, False)
 
     def test_no_frames_are_no_python_frame(self):
         heap = "heap_v2/1\n@\n  t*: 1: 100 [1: 100]\n"

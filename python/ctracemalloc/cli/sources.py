@@ -117,7 +117,7 @@ def newest_file(wanted: str | None = None) -> str:
 
 
 def expect(path: str, *wanted: str, real: str | None = None) -> None:
-    """FileError if the file is one of this package's, but not of a wanted kind. real: the path to read, if it is another one."""
+    """FileError if the file is one of this package's, but not of a wanted kind. real: the path to read."""
     found = kinds.kind_of(path if real is None else real)
     if found is not None and found not in wanted:
         raise FileError(f"{path}: it is a {found}, not a {wanted[0]}: `{READERS[found]}` reads it")

@@ -30,7 +30,9 @@ class Format(NamedTuple):
     kind: str  # what a file of it is, for messages
     endings: tuple[str, ...]  # of file names; the first is that of a file whose name the command chooses
     module: str  # of this folder
-    begins: bytes  # a pattern of the first bytes of a file, or of what they decompress to; with `lines` of each whole line there
+    begins: (
+        bytes  # a pattern of the first bytes of a file, or of what they decompress to; with `lines` of each whole line there
+    )
     measures: tuple[str, ...] = ()  # of which a file has one; empty: it has all
     needs: tuple[str, ...] = ()  # measures that the snapshot must know
     is_text: bool = False  # a terminal can show it
@@ -51,7 +53,7 @@ class Format(NamedTuple):
         return made
 
 
-# A line of collapsed stacks: the most recent frame is of a function in a file, or of no Python frame; or all are lines of files.
+# A line of collapsed stacks: its last frame is of a function in a file, or of no Python frame; or all are lines of files.
 PLACE = rb"[^;\n]*[/.>][^;\n/.>]*:\d+"
 FRAME = rb"[^;\n]+ \((?:" + PLACE + rb"|[/<][^;\n]*)\)|<unknown>|<ctracemalloc>"
 STACK = rb"(?:[^;\n]+;)*(?:" + FRAME + rb") \d+|(?:" + PLACE + rb";)+" + PLACE + rb" \d+"
@@ -116,7 +118,9 @@ FORMATS = {
         ),
         Format("csv", "CSV file of tracebacks", (".csv",), "rows", re.escape(HEADER.encode()) + rb"\n.*", is_text=True),
         Format("parquet", "Parquet file", (".parquet",), "arrow", rb"PAR1.*", function="parquet_pieces", mark=is_our_parquet),
-        Format("arrow", "Arrow file", (".arrow", ".feather"), "arrow", rb"ARROW1.*", function="arrow_pieces", mark=is_our_arrow),
+        Format(
+            "arrow", "Arrow file", (".arrow", ".feather"), "arrow", rb"ARROW1.*", function="arrow_pieces", mark=is_our_arrow
+        ),
         Format(
             "stdlib",
             "tracemalloc file",

@@ -147,7 +147,10 @@ class Profile:
         return found[0], found[1]
 
     def sample(self, inner: bytes) -> Sample:
-        locations, values, labels, missing = [], [], [], 0
+        locations: list[int] = []
+        values: list[int] = []
+        labels: list[tuple[str, str, int]] = []
+        missing = 0
         for field, number, content in fields(inner):
             if field == 1:
                 locations += numbers(number, content, MAX_FRAMES - len(locations) + 1)
@@ -218,12 +221,12 @@ class Profile:
         if inner is None:
             raise ValueError(f"there is no location {location}")
         lines = (line for field, _number, line in fields(inner) if field == LINE)
-        line = next(lines, None)
-        if line is None:
+        first = next(lines, None)
+        if first is None:
             row = numbers_of(inner)
             yield Place(f"0x{row.get(3, 0):x}", self.mappings.get(row.get(2, 0), ""))
             return
-        for line in islice(chain([line], lines), MAX_FRAMES):
+        for line in islice(chain([first], lines), MAX_FRAMES):
             yield self.place(numbers_of(line))
 
     def place(self, line: Mapping[int, int]) -> Place:
