@@ -5,6 +5,7 @@ import importlib.util
 import io
 import json
 import os
+import pickle
 import subprocess
 import sys
 import unittest
@@ -231,6 +232,46 @@ class CommandTest(ExportTest):
         (self.folder / "mine").write_text("a text of mine\n")
         self.assertIsNone(kind_of(str(self.folder / "mine")))
 
+    def test_files_of_users_are_none_of_ours(self):
+        """Each begins as a format might."""
+        for name, text in (
+            ("novel.txt", "It was the year 1984\nThe clocks; they struck 13\nand so on.\n"),
+            ("ledger", "lunch at 12:30 15\ndinner; with Max 20:15 40\n1.5.2024 12:30 250\n"),
+            ("hosts", "db.example.com:5432 3\nwww.example.com:443 70\n"),
+            ("one-line", "a.py:12: size=1 KiB, count=3, average=300 B"),
+            ("notes", "a.py:12: size=1 KiB, count=3, average=300 B\nwhy is that so much?\n"),
+            ("flat", "work (a.py:12) 300\nnot this one\n"),
+            ("cut", "work (a.py:12) 300\nwork (a.py:13) 3"),
+            ("header.csv", "filename,lineno,function,size,mine\n"),
+            ("long", "a word " * 2000),
+        ):
+            with self.subTest(name):
+                (self.folder / name).write_text(text)
+                self.assertIsNone(kind_of(str(self.folder / name)))
+                for form in ("collapsed", "text", "csv"):
+                    self.assertIn("(--force over", self.export(self.path, "-f", form, "-o", name, status=2).stderr)
+                self.assertEqual((self.folder / name).read_text(), text)
+        (self.folder / "mine.pickle").write_bytes(pickle.dumps(["tracemalloc", 1]))
+        self.assertIsNone(kind_of(str(self.folder / "mine.pickle")))
+
+    def test_tables_of_other_tools_are_none_of_ours(self):
+        self.need_pyarrow()
+        import pyarrow
+        from pyarrow import feather, parquet
+
+        table = pyarrow.table({"ctracemalloc": ["ctracemalloc"] * 3})
+        parquet.write_table(table, self.folder / "data.parquet")
+        feather.write_feather(table, self.folder / "data.arrow", compression="uncompressed")
+        for name in ("data.parquet", "data.arrow"):
+            before = (self.folder / name).read_bytes()
+            self.assertIn("(--force overwrites it)", self.export(self.path, "-o", name, status=2).stderr)
+            self.assertEqual((self.folder / name).read_bytes(), before)
+            self.export(self.path, "-o", name, "--force")
+            self.export(self.path, "-o", name)  # it is one of ours now
+            for cut in (3, 9, 20):
+                (self.folder / "cut").write_bytes((self.folder / name).read_bytes()[:-cut][: 10 * cut])
+                self.assertIsNone(kind_of(str(self.folder / "cut")))
+
     def test_what_may_be_overwritten(self):
         path = self.written("collapsed")
         self.export(self.path, "-f", "collapsed", "-o", path)
@@ -250,9 +291,16 @@ class CommandTest(ExportTest):
 
     def test_a_full_disk_leaves_no_file(self):
         done = self.export(self.path, "-f", "pprof", "-o", "/dev/full", status=3)
-        self.assertEqual(done.stderr.count("\n"), 1)
+        self.assertRegex(done.stderr, r"\A.*: /dev/full: No space left on device\n\Z")
         done = self.export(self.path, "-f", "text", "-o", "no/such/folder.txt", status=2)
         self.assertIn("there is no directory", done.stderr)
+
+    def test_an_empty_name_is_none(self):
+        """A shell's variable that is not set."""
+        before = sorted(os.listdir(self.folder))
+        done = self.export(self.path, "-f", "pprof", "-o", "", status=2)
+        self.assertIn("cannot write to a file without a name", done.stderr)
+        self.assertEqual(sorted(os.listdir(self.folder)), before)
 
     def test_a_file_that_is_none_of_ours(self):
         (self.folder / "bad").write_bytes(b"\x89CTM\r\n\x1a\n" + bytes(90))

@@ -184,6 +184,12 @@ class AllowedTest(OutputTest):
             (self.folder / "piped.ctm").write_bytes(done.stdout)  # only the snapshot is on stdout
             ctracemalloc.Snapshot.load(self.folder / "piped.ctm")
 
+    def test_a_full_disk_is_told_with_the_name(self):
+        for command in (["merge", "-o", "/dev/full", "a.ctm"], ["timeline", "r.ctr", "-o", "/dev/full"]):
+            result = self.command(*command)
+            self.assertEqual((result.returncode, result.stdout), (3, ""), result.stderr)
+            self.assertRegex(result.stderr, r"\A.*: /dev/full: No space left on device\n\Z")
+
     def test_force(self):
         for command in (
             ["run", "--force", "-o", "x", "prog.py"],

@@ -484,6 +484,13 @@ class FilesTest(PageTest):
         self.assertIn("a.flamegraph.html: ", self.command("flamegraph", "a.ctm"))
         self.assertEqual(sorted(os.listdir()), ["a.ctm", "a.flamegraph.html", "a.html"])
 
+    def test_an_empty_name_and_a_full_disk(self):
+        before = sorted(os.listdir())
+        for command in ("html", "flamegraph"):
+            self.assertIn("a file without a name", self.command(command, "a.ctm", "-o", "", status=2))
+            self.assertIn("/dev/full: No space left on device", self.command(command, "a.ctm", "-o", "/dev/full", status=3))
+        self.assertEqual(sorted(os.listdir()), before)
+
     def test_files_of_the_user_stay(self):
         Path("mine.html").write_text("<!doctype html>\n<title>mine</title>")
         for target in ("mine.html", "a.ctm"):

@@ -13,10 +13,13 @@ import subprocess
 import sys
 import tracemalloc
 import unittest
+from unittest import mock
 
 import ctracemalloc
 from cli_support import skip_most_pythons
+from ctracemalloc.cli import import_
 from ctracemalloc.export.pprof import pprof_of
+from ctracemalloc.export.protobuf import varint
 from ctracemalloc.importers import jemalloc, pprof
 from ctracemalloc.importers.tables import Counts, Place, Tables
 from export_support import ExportTest, run, run_ctracemalloc, stacks_of, tool
@@ -61,6 +64,21 @@ func main() {
 
 def setUpModule():
     skip_most_pythons()
+
+
+def field(number, content):
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+def profile_of(*messages):
+    """A pprof profile of live blocks with these fields; string 5 is f, 6 is f.py."""
+    strings = (b"", b"inuse_objects", b"count", b"inuse_space", b"bytes", b"f", b"f.py")
+    types = field(1, b"\x08\x01\x10\x02") + field(1, b"\x08\x03\x10\x04")
+    return types + b"".join(messages) + b"".join(field(6, text) for text in strings)
+
+
+BLOCK = field(2, b"\x01\x10")  # of a sample: one of 16 bytes
+FUNCTION = field(5, b"\x10\x05\x20\x06")
 
 
 class ImportTest(ExportTest):
@@ -223,6 +241,76 @@ class ImportTest(ExportTest):
                 else:
                     outcomes["read"] += snapshot.call_tree().total_size[0] >= 0
         self.assertGreater(min(outcomes.values()), 100, outcomes)
+
+    # --- what a file of few bytes may stand for ---
+
+    def test_the_most_recent_frames_are_kept(self):
+        sample = field(2, field(1, b"\x01" * 70_000 + b"\x02") + BLOCK)
+        lines = b"".join(field(4, b"\x10" + varint(line)) for line in (1, 2))
+        content = profile_of(sample, field(4, b"\x08\x01" + lines), field(4, b"\x08\x02\x22\x00"), FUNCTION)
+        snapshot = self.imported(self.write_bytes("deep.pb.gz", gzip.compress(content)))
+        traceback = snapshot.traces[0].traceback
+        self.assertEqual([frame.lineno for frame in traceback[-4:]], [2, 1, 2, 1])
+        self.assertEqual(len(traceback), 65_535)
+        self.assertGreaterEqual(traceback.total_nframe, 70_001)
+
+    def test_small_files_that_stand_for_very_much(self):
+        """Each would need hours, or more memory than there is."""
+        inlined = field(4, b"\x08\x01" + b"\x22\x00" * 70_000)
+        others = b"".join(field(4, b"\x08" + varint(number) + b"\x22\x02\x10" + varint(number)) for number in range(2, 100))
+        of_roots = b"".join(field(2, field(1, b"\x01" + varint(number)) + BLOCK) for number in range(2, 100))
+        of_leaves = b"".join(field(2, field(1, varint(number) + b"\x01") + BLOCK) for number in range(2, 100))
+        shorter = field(4, b"\x08\x01" + b"\x22\x00" * 60_000)
+        for name, content, reason in (
+            ("inlined", profile_of(field(2, field(1, b"\x01" * 300_000) + BLOCK), inlined, FUNCTION), ""),
+            ("roots", profile_of(of_roots, shorter, others, FUNCTION), "frames of different tracebacks, too many for"),
+            ("leaves", profile_of(of_leaves, shorter, others, FUNCTION), "frames, too many for"),
+            ("locations", profile_of(field(4, b"\x08\x01") * 600_000), "locations, too many for"),
+            ("samples", profile_of(field(2, b"") * 600_000), "samples, too many for"),
+        ):
+            with self.subTest(name):
+                packed = gzip.compress(content)
+                if reason:
+                    with self.assertRaisesRegex(ValueError, rf"^it has more than [\d,]+ {reason} [\d,]+ bytes$"):
+                        pprof.read(packed)
+                else:
+                    self.assertEqual(len(pprof.read(packed).snapshot().traces), 1)
+
+    def test_no_memory_is_one_line(self):
+        no_memory = mock.patch.object(import_, "read", side_effect=MemoryError)
+        reason = r"^a\.pb: there is not enough memory to read it$"
+        with no_memory, self.assertRaisesRegex(ctracemalloc.FileError, reason):
+            import_.imported("a.pb", "a.pb", None, False)
+
+    def test_no_frames_are_no_python_frame(self):
+        heap = "heap_v2/1\n@\n  t*: 1: 100 [1: 100]\n"
+        for name, content in (("a.pprof", profile_of(field(2, BLOCK))), ("jeprof.heap", heap.encode())):
+            with self.subTest(name):
+                (trace,) = self.imported(self.write_bytes(name, content)).traces
+                self.assertEqual([(frame.filename, frame.lineno) for frame in trace.traceback], [("<unknown>", 0)])
+                done = run_ctracemalloc("report", "in.ctm", cwd=self.folder)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertIn("<unknown>:0", done.stdout)
+
+    # --- what is no regular file ---
+
+    def test_pipes_and_standard_input(self):
+        pickled = self.folder / "a.pickle"
+        run_ctracemalloc("export", self.path, "-o", pickled, cwd=self.folder)
+        os.mkfifo(self.folder / "pipe")
+        for content in (pprof_of(self.snapshot), JEMALLOC.encode(), pickled.read_bytes()):
+            wanted = stacks_of(self.imported(self.write_bytes("file", content)))
+            command = [sys.executable, "-m", "ctracemalloc", "import"]
+            with (self.folder / "file").open("rb") as file:
+                subprocess.run([*command, "-", "-o", "in.ctm"], stdin=file, cwd=self.folder, check=True, capture_output=True)
+            self.assertEqual(stacks_of(ctracemalloc.Snapshot.load(str(self.folder / "in.ctm"))), wanted)
+            with subprocess.Popen(["cp", "file", "pipe"], cwd=self.folder):
+                self.assertEqual(stacks_of(self.imported("pipe")), wanted)
+        (self.folder / "in.ctm").unlink()
+        done = run_ctracemalloc("import", "-", "-o", "in.ctm", cwd=self.folder, stdin=subprocess.DEVNULL)
+        self.assertEqual(done.returncode, 3)
+        self.assertRegex(done.stderr, r"\A.*: -: .*\n\Z")
+        self.assertIn("/dev/zero: it is neither a pprof heap profile", self.imported("/dev/zero", status=3))
 
     def test_a_pickle_runs_no_code(self):
         path = self.write_bytes("evil.pickle", pickle.dumps(os.system))

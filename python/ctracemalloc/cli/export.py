@@ -47,7 +47,7 @@ def execute(parsed: argparse.Namespace) -> int:
     form = format_of(parsed)
     measure = measure_of(parsed, form)
     path = sources.newest_file(kinds.RECORDING if form.over_time else None) if parsed.file is None else parsed.file
-    target = parsed.output or default_name(path, form)
+    target = default_name(path, form) if parsed.output is None else parsed.output
     check_target(target, form, path, parsed.force)
     if form.over_time:
         export_recording(parsed, form, path, target)

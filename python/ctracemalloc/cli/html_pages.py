@@ -64,7 +64,7 @@ def write_page(parsed: argparse.Namespace, sections: Sequence[str]) -> int:
     if parsed.browser and parsed.output == output.STDOUT:
         raise UsageError("--browser needs a file, and -o is standard output")
     files = parsed.files or [sources.newest_file()]
-    target = parsed.output or default_name(files[-1], parsed.ending)
+    target = default_name(files[-1], parsed.ending) if parsed.output is None else parsed.output
     output.check(target, PAGE, inputs=files, force=parsed.force, told_by=kind_of_page)
     if target == output.STDOUT:
         output.refuse_terminal()

@@ -1,9 +1,12 @@
 """`import`: makes a snapshot of another tool's file, so that all commands take it."""
 
 import argparse
+import contextlib
 import os
+import shutil
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from .._ctracemalloc import FileError, Snapshot
@@ -33,7 +36,7 @@ class Reader(NamedTuple):
 
 def add(commands: Commands) -> Parser:
     parser = commands.add_parser("import", help="make a snapshot of a file of pprof, memray, jemalloc or tracemalloc")
-    files = "a heap profile of pprof or jemalloc, a capture of memray, or a file of tracemalloc"
+    files = "a heap profile of pprof or jemalloc, a capture of memray, or a file of tracemalloc; - is standard input"
     parser.add_argument("file", metavar="FILE", help=files)
     parser.add_argument("--at-peak", action="store_true", help="of a memray capture what was live at the peak, not at the end")
     add_output_options(parser, "where the snapshot goes")
@@ -44,19 +47,36 @@ def execute(parsed: argparse.Namespace) -> int:
     if parsed.output is None:
         parsed.parser.error(FORM)
     output.check(parsed.output, kinds.SNAPSHOT, inputs=[parsed.file], force=parsed.force)
-    reader = reader_of(parsed.file)
-    if parsed.at_peak and reader is not MEMRAY:
-        raise UsageError("--at-peak is for memray captures; of other files all figures are imported")
-    snapshot = imported(parsed.file, reader, parsed.at_peak) if reader else converted(parsed.file)
+    with readable(parsed.file) as (real, reader):
+        if parsed.at_peak and reader is not MEMRAY:
+            raise UsageError("--at-peak is for memray captures; of other files all figures are imported")
+        snapshot = imported(parsed.file, real, reader, parsed.at_peak)
     output.save(snapshot, parsed.output, compression.of_name(parsed.output))
     print_imported(snapshot, reader.what if reader else "tracemalloc file", parsed)
     return 0
 
 
-def reader_of(path: str) -> Reader | None:
-    """None: a file that Snapshot.load reads. FileError, OSError."""
-    with open(path, "rb") as file:
+@contextlib.contextmanager
+def readable(path: str) -> Iterator[tuple[str, Reader | None]]:
+    """A path that can be read several times, and the reader of its format. FileError, OSError.
+
+    What is no regular file, a pipe, is opened once and copied into a file without a name; its head is checked before.
+    """
+    with contextlib.nullcontext(sources.standard_input()) if path == sources.STDIN else open(path, "rb") as file:
         head = file.read(HEAD)
+        reader = reader_of(path, head)
+        if path != sources.STDIN and os.path.isfile(path):
+            yield path, reader
+            return
+        with tempfile.TemporaryFile() as copy:
+            copy.write(head)
+            shutil.copyfileobj(file, copy)
+            copy.flush()
+            yield f"/proc/self/fd/{copy.fileno()}", reader
+
+
+def reader_of(path: str, head: bytes) -> Reader | None:
+    """None: a file that Snapshot.load reads. FileError."""
     for reader in READERS:
         if reader.begins(head):
             return reader
@@ -65,18 +85,25 @@ def reader_of(path: str) -> Reader | None:
     raise FileError(f"{path}: {UNKNOWN}")
 
 
-def converted(path: str) -> Snapshot:
-    sources.expect(path, kinds.SNAPSHOT)
-    with sources.naming(path):
-        return Snapshot.load(path)
-
-
-def imported(path: str, reader: Reader, at_peak: bool) -> Snapshot:
+def imported(path: str, real: str, reader: Reader | None, at_peak: bool) -> Snapshot:
+    """real: the path to read."""
     with working(f"reading {path}"):
         try:
-            return reader.read(path, at_peak).snapshot()
-        except ValueError as error:
-            raise FileError(f"{path}: not a valid {reader.what}: {error}") from None
+            return read(path, real, reader, at_peak)
+        except MemoryError:
+            pass  # what was read is given back before the message is made
+    raise FileError(f"{path}: there is not enough memory to read it")
+
+
+def read(path: str, real: str, reader: Reader | None, at_peak: bool) -> Snapshot:
+    if reader is None:
+        sources.expect(path, kinds.SNAPSHOT, real=real)
+        with sources.naming(path, real=real):
+            return Snapshot.load(real)
+    try:
+        return reader.read(real, at_peak).snapshot()
+    except ValueError as error:
+        raise FileError(f"{path}: not a valid {reader.what}: {error}") from None
 
 
 def whole(read: Callable[[bytes], Tables]) -> Callable[[str, bool], Tables]:

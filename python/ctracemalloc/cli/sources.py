@@ -80,11 +80,7 @@ def opened(path: str) -> Iterator[str]:
     if path != STDIN:
         yield path
         return
-    if sys.stdin is None:
-        raise OSError("-: standard input is closed")
-    if sys.stdin.isatty():
-        raise OSError("-: standard input is a terminal; pipe a file into it")
-    reader: Any = sys.stdin.buffer  # a BufferedReader, which typeshed does not say
+    reader = standard_input()
     begin = reader.peek(kinds.MAGIC_SIZE)[: kinds.MAGIC_SIZE]
     if not kinds.may_begin(begin):
         raise FileError(f"{path}: standard input is neither a file of ctracemalloc nor one of tracemalloc")
@@ -92,6 +88,15 @@ def opened(path: str) -> Iterator[str]:
         shutil.copyfileobj(reader, copy)
         copy.flush()
         yield f"/proc/self/fd/{copy.fileno()}"
+
+
+def standard_input() -> Any:
+    """As a BufferedReader, which typeshed does not say."""
+    if sys.stdin is None:
+        raise OSError("-: standard input is closed")
+    if sys.stdin.isatty():
+        raise OSError("-: standard input is a terminal; pipe a file into it")
+    return sys.stdin.buffer
 
 
 def newest_file(wanted: str | None = None) -> str:
@@ -111,9 +116,9 @@ def newest_file(wanted: str | None = None) -> str:
     raise FileNotFoundError(f"which file? none was given, and this directory has no {what}")
 
 
-def expect(path: str, *wanted: str) -> None:
-    """FileError if the file is one of this package's, but not of a wanted kind."""
-    found = kinds.kind_of(path)
+def expect(path: str, *wanted: str, real: str | None = None) -> None:
+    """FileError if the file is one of this package's, but not of a wanted kind. real: the path to read."""
+    found = kinds.kind_of(path if real is None else real)
     if found is not None and found not in wanted:
         raise FileError(f"{path}: it is a {found}, not a {wanted[0]}: `{READERS[found]}` reads it")
 
@@ -145,6 +150,6 @@ def naming(path: str, kind: str = kinds.SNAPSHOT, real: str | None = None) -> It
     except ValueError as error:
         raise FileError(f"{path}: {error}") from None
     except OSError as error:
-        if real in (None, path) or error.strerror is None:
+        if real in (None, path) or error.strerror is None or error.filename not in (None, real):
             raise
         raise OSError(f"{path}: {error.strerror}") from None

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Any
 
+from .marks import KEY, VALUE
 from .selected import Selected
 
 NEEDS = "Parquet and Arrow files need pyarrow 15: pip install 'ctracemalloc[arrow]'"
@@ -58,7 +59,7 @@ def written(selected: Selected, comments: Sequence[str], writer_to: Any) -> Iter
 def facts_of(selected: Selected, comments: Sequence[str]) -> dict[str, str]:
     """What the file says besides its rows, as metadata of its schema."""
     interval = selected.snapshot.sample_interval
-    facts = {"ctracemalloc.program": " ".join(selected.command), "ctracemalloc.losses": "\n".join(comments)}
+    facts = {KEY: VALUE, "ctracemalloc.program": " ".join(selected.command), "ctracemalloc.losses": "\n".join(comments)}
     if interval is not None:
         facts["ctracemalloc.sample_interval"] = str(interval)
     return {name: text.encode("utf-8", "backslashreplace").decode() for name, text in facts.items() if text}

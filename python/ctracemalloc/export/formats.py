@@ -1,7 +1,9 @@
 """The formats that `export` knows: their names, the endings of their files, and how an existing file is recognized.
 
 Model: a format is a row of FORMATS. The module that makes its bytes is imported when it is used. The first bytes of a file tell
-whether it is of a format, as far as the format has something of its own there; no program is run and no file read whole.
+whether it is of a format; no program is run and no file read whole. Only what nobody writes by hand is recognized: of text each
+whole line at the begin has to be one of the format, and a Parquet or Arrow file has to be marked as made here, as such files
+are mostly tables of users.
 """
 
 import os
@@ -10,11 +12,13 @@ import stat
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from ..formats.kinds import kind_of as own_kind_of
 from ..model.figures import ALLOCATED, FREED, LIVE, MEASURES, PEAK
 from ..recording.reading import Recording
+from .marks import is_our_arrow, is_our_parquet
+from .rows import HEADER
 from .selected import Selected
 
 HEAD = 1 << 12  # bytes
@@ -26,12 +30,16 @@ class Format(NamedTuple):
     kind: str  # what a file of it is, for messages
     endings: tuple[str, ...]  # of file names; the first is that of a file whose name the command chooses
     module: str  # of this folder
-    begins: bytes  # a pattern that the first bytes of a file match whole, or of what they decompress to
+    begins: (
+        bytes  # a pattern of the first bytes of a file, or of what they decompress to; with `lines` of each whole line there
+    )
     measures: tuple[str, ...] = ()  # of which a file has one; empty: it has all
     needs: tuple[str, ...] = ()  # measures that the snapshot must know
     is_text: bool = False  # a terminal can show it
     function: str = "pieces"  # of the module
     over_time: bool = False  # it is made of a recording, not of a snapshot
+    lines: bool = False  # `begins` is of each line
+    mark: Callable[[BinaryIO], bool] | None = None  # was a file that begins so made here?
 
     def pieces(self) -> Pieces:
         """Of a snapshot."""
@@ -45,6 +53,11 @@ class Format(NamedTuple):
         return made
 
 
+# A line of collapsed stacks: its last frame is of a function in a file, or of no Python frame; or all are lines of files.
+PLACE = rb"[^;\n]*[/.>][^;\n/.>]*:\d+"
+FRAME = rb"[^;\n]+ \((?:" + PLACE + rb"|[/<][^;\n]*)\)|<unknown>|<ctracemalloc>"
+STACK = rb"(?:[^;\n]+;)*(?:" + FRAME + rb") \d+|(?:" + PLACE + rb";)+" + PLACE + rb" \d+"
+LONG_STACK = rb"(?:" + PLACE + rb"\)?;){3}.*"  # a line that is longer than the head
 PPROF = rb"\x0a[\x01-\x20]\x08.*"  # a field of the type ValueType
 FORMATS = {
     each.name: each
@@ -64,9 +77,10 @@ FORMATS = {
             "file of collapsed stacks",
             (".collapsed", ".folded"),
             "collapsed",
-            rb"(?:[^;\n]+;)*[^;\n]+ \d+\n.*|(?:[^;\n]+:\d+\)?;){3}[^\n]*",  # a line may be longer than the head
+            STACK,
             MEASURES,
             is_text=True,
+            lines=True,
         ),
         Format(
             "heapprofile",
@@ -102,15 +116,17 @@ FORMATS = {
             rb"\x0a.{1,3}\xe2\x03.*",  # a packet with a track
             over_time=True,
         ),
-        Format("csv", "CSV file of tracebacks", (".csv",), "rows", rb"filename,lineno,function,size,.*", is_text=True),
-        Format("parquet", "Parquet file", (".parquet",), "arrow", rb"PAR1.*", function="parquet_pieces"),
-        Format("arrow", "Arrow file", (".arrow", ".feather"), "arrow", rb"ARROW1.*", function="arrow_pieces"),
+        Format("csv", "CSV file of tracebacks", (".csv",), "rows", re.escape(HEADER.encode()) + rb"\n.*", is_text=True),
+        Format("parquet", "Parquet file", (".parquet",), "arrow", rb"PAR1.*", function="parquet_pieces", mark=is_our_parquet),
+        Format(
+            "arrow", "Arrow file", (".arrow", ".feather"), "arrow", rb"ARROW1.*", function="arrow_pieces", mark=is_our_arrow
+        ),
         Format(
             "stdlib",
             "tracemalloc file",
             (".pickle", ".tracemalloc"),
             "stdlib",
-            rb"\x80.{0,20}tracemalloc.*",
+            rb"\x80[\x02-\x05](?:\x95.{8})?(?:ctracemalloc\n|\x8c\x0btracemalloc\x94\x8c\x08)Snapshot.*",
             (LIVE, PEAK),
             function="pickle_pieces",
         ),
@@ -119,10 +135,11 @@ FORMATS = {
             "text of statistics",
             (".txt",),
             "stdlib",
-            rb"[^\n]*:\d+: size=[^\n]*, count=\d+.*",
+            rb"[^\n]+:\d+: size=-?[\d.]+ [KMGT]?i?B, count=\d+(?:, average=[\d.]+ [KMGT]?i?B)?",
             MEASURES,
             is_text=True,
             function="text_pieces",
+            lines=True,
         ),
     )
 }
@@ -142,12 +159,21 @@ def kind_of(path: str) -> str | None:
     if own is not None or not stat.S_ISREG(os.stat(path).st_mode):
         return own
     with open(path, "rb") as file:
-        head = file.read(HEAD)
-    head = decompressed(head)
-    for each in FORMATS.values():
-        if re.fullmatch(each.begins, head, re.DOTALL):
-            return each.kind
+        head = decompressed(file.read(HEAD))
+        for each in FORMATS.values():
+            if matches(each, head) and (each.mark is None or each.mark(file)):
+                return each.kind
     return None
+
+
+def matches(form: Format, head: bytes) -> bool:
+    if not form.lines:
+        return re.fullmatch(form.begins, head, re.DOTALL) is not None
+    *lines, rest = head.split(b"\n")
+    if not lines:
+        return form.begins is STACK and len(head) == HEAD and re.match(LONG_STACK, head) is not None
+    is_cut = len(head) == HEAD
+    return (is_cut or not rest) and all(re.fullmatch(form.begins, line) for line in lines)
 
 
 def decompressed(head: bytes) -> bytes:

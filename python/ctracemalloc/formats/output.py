@@ -113,9 +113,12 @@ STDOUT = "-"
 
 
 def save(snapshot: "Snapshot", path: str, compression: "Literal['zstd'] | None") -> None:
-    """Write a snapshot to a file; "-": to standard output, unless that is a terminal."""
+    """Write a snapshot to a file; "-": to standard output, unless that is a terminal. An OSError has the file's name."""
     if path != STDOUT:
-        snapshot.dump(path, compression=compression)
+        from .whole import naming  # imported late: `import ctracemalloc` has to be fast
+
+        with naming(path):
+            snapshot.dump(path, compression=compression)
         return
     refuse_terminal()
     snapshot.dump("/dev/stdout", compression=compression)

@@ -1,9 +1,10 @@
 """Writing a file completely or not at all, piece by piece.
 
-Model: the pieces go into a file beside the target, which replaces the target when the last one is written. A device, a pipe or
-a file descriptor is written to as it is.
+Model: the pieces go into a new file beside the target, `.ctracemalloc-….tmp`, which replaces the target when the last one is
+written, and is removed if that fails. A device, a pipe or a file descriptor is written to as it is.
 """
 
+import contextlib
 import errno
 import os
 import resource
@@ -43,25 +44,47 @@ def within_limit(chunks: Iterable[bytes], path: str) -> Iterator[bytes]:
 
 
 def write_whole(path: Target, chunks: Iterable[bytes]) -> None:
-    """A file that is replaced keeps its mode."""
+    """A file that is replaced keeps its mode. An OSError has the file's name, also one of a full disk."""
     if isinstance(path, int):
-        target: int | str = path  # a file descriptor, which open() closes
-    else:
-        target = os.path.realpath(os.fsdecode(path))
-    if isinstance(target, int) or (os.path.exists(target) and not os.path.isfile(target)):
-        # A device or a pipe; for a directory this raises.
-        with open(target, "wb", opener=None if isinstance(target, int) else open_device) as file:
+        with open(path, "wb") as file:  # a file descriptor, which open() closes
             file.writelines(chunks)
         return
-    temporary = f"{target}.{os.getpid()}.tmp"
+    name = os.fsdecode(path)
+    target = os.path.realpath(name)
+    with naming(name):
+        if os.path.exists(target) and not os.path.isfile(target):
+            # A device or a pipe; for a directory this raises.
+            with open(target, "wb", opener=open_device) as file:
+                file.writelines(chunks)
+        else:
+            replace(target, within_limit(chunks, name))
+
+
+def replace(target: str, chunks: Iterable[bytes]) -> None:
+    """The file that is written meanwhile has a name of its own, and no more readers than the one that it replaces."""
+    mode = stat.S_IMODE(os.stat(target).st_mode) if os.path.exists(target) else None
+    temporary = os.path.join(os.path.dirname(target), f".ctracemalloc-{os.urandom(8).hex()}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    descriptor = os.open(temporary, flags, 0o666 if mode is None else 0o600)
     try:
-        with open(temporary, "xb") as file:
-            for chunk in within_limit(chunks, target):
+        with open(descriptor, "wb") as file:
+            for chunk in chunks:
                 file.write(chunk)
-        if os.path.exists(target):
-            os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
+            if mode is not None:
+                os.fchmod(descriptor, mode)
         os.replace(temporary, target)
     except BaseException:
-        if os.path.exists(temporary):
+        with contextlib.suppress(OSError):
             os.unlink(temporary)
+        raise
+
+
+@contextlib.contextmanager
+def naming(path: str) -> Iterator[None]:
+    """Give an OSError the name of the file that is written, if it has none: that of a write has none."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = path
         raise

@@ -3,18 +3,35 @@
 Model: a sample is a traceback with blocks and bytes: those that are live, and those that were ever allocated. If its numeric
 label "bytes" is the size of each block, as in Go's profiles and ours, the sample is one site. Otherwise its blocks share its
 bytes (tables.py). The peak is known only of profiles that have it, which are ours.
+
+A few bytes may stand for very much: they may be compressed, a function may be said to be inlined into itself many times, and
+many samples may name it. So there are limits that depend on the size of the file, far above what programs make (Limits).
 """
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import chain, islice
 from typing import NamedTuple
 
 from .protobuf import fields, numbers, signed
-from .tables import Counts, Place, Tables
+from .tables import MAX_FRAMES, Counts, Place, Tables
 
 GZIP, GZIP_BITS = b"\x1f\x8b", 31
 PIECE, SPARE_SIZE, MAX_RATIO = 1 << 20, 64 << 20, 200  # as of compressed snapshots
 SAMPLE_TYPE, SAMPLE, MAPPING, LOCATION, FUNCTION, STRING, TIME, PERIOD_TYPE, PERIOD = 1, 2, 3, 4, 5, 6, 9, 11, 12
+TABLES = {
+    SAMPLE_TYPE: "sample types",
+    SAMPLE: "samples",
+    MAPPING: "mappings",
+    LOCATION: "locations",
+    FUNCTION: "functions",
+    STRING: "strings",
+}
+LINE = 4  # of a location
+SPARE_ROWS, ROWS = 1 << 19, 1
+SPARE_FRAMES, FRAMES = 1 << 21, 64
+MAX_TYPES, MAX_SAMPLE_LABELS = 64, 1024
+CONTINUED = bytes(range(128, 256))  # bytes of a number that are not its last
 DOMAIN, SIZE = "domain", "bytes"
 NAMES = {  # of sample types
     "live": (("inuse_objects", "objects"), ("inuse_space", "space")),
@@ -23,10 +40,24 @@ NAMES = {  # of sample types
 }
 
 
+class Limits:
+    """What is read of a file of `size` bytes, compressed or not; more is a ValueError."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.rows = SPARE_ROWS + ROWS * size  # of each table: samples, locations, functions ...; and of the tracebacks
+        self.frames = SPARE_FRAMES + FRAMES * size  # of different tracebacks, together
+
+    def check(self, number: int, limit: int, what: str) -> None:
+        if number > limit:
+            raise ValueError(f"it has more than {limit:,} {what}, too many for {self.size:,} bytes")
+
+
 class Sample(NamedTuple):
-    locations: list[int]  # ids, the most recent first
+    locations: list[int]  # ids, the most recent first; MAX_FRAMES of them
     values: list[int]
     labels: list[tuple[str, str, int]]  # (key, text, number)
+    missing: int  # locations that are not in the list
 
 
 def is_pprof(head: bytes) -> bool:
@@ -36,7 +67,7 @@ def is_pprof(head: bytes) -> bool:
 
 def read(content: bytes) -> Tables:
     """ValueError: it is no heap profile in this format."""
-    profile = Profile(decompressed(content))
+    profile = Profile(decompressed(content), Limits(len(content)))
     return profile.tables()
 
 
@@ -60,23 +91,26 @@ def decompressed(content: bytes) -> bytes:
 
 
 class Profile:
-    def __init__(self, content: bytes) -> None:
-        found: dict[int, list[bytes]] = {}
+    def __init__(self, content: bytes, limits: Limits) -> None:
+        self.limits = limits
+        found: dict[int, list[bytes]] = {field: [] for field in TABLES}
         self.numbers: dict[int, int] = {}
         for field, number, inner in fields(content):
-            found.setdefault(field, []).append(inner)
-            self.numbers[field] = number
-        self.strings = [text.decode("utf-8", "replace") for text in found.get(STRING, [])]
-        self.types = [self.type_of(inner) for inner in found.get(SAMPLE_TYPE, [])]
-        self.samples = found.get(SAMPLE, [])
-        self.mappings = {row.get(1, 0): self.text(row.get(5, 0)) for row in map(numbers_of, found.get(MAPPING, []))}
-        self.functions = {row.get(1, 0): row for row in map(numbers_of, found.get(FUNCTION, []))}
-        self.locations = {}
-        for inner in found.get(LOCATION, []):
-            row = numbers_of(inner)
-            lines = [numbers_of(line) for field, _number, line in fields(inner) if field == 4]
-            self.locations[row.get(1, 0)] = row, lines
-        self.frames: dict[int, list[int]] = {}  # of a location, the oldest first
+            if field in found:
+                rows = found[field]
+                rows.append(inner)
+                limits.check(len(rows), limits.rows, TABLES[field])
+            else:
+                self.numbers[field] = number
+        self.strings = [text.decode("utf-8", "replace") for text in found[STRING]]
+        self.types = [self.type_of(inner) for inner in found[SAMPLE_TYPE][:MAX_TYPES]]
+        self.samples = found[SAMPLE]
+        self.mappings = {row.get(1, 0): self.text(row.get(5, 0)) for row in map(numbers_of, found[MAPPING])}
+        self.functions = {numbers_of(inner).get(1, 0): inner for inner in found[FUNCTION]}
+        self.locations = {numbers_of(inner).get(1, 0): inner for inner in found[LOCATION]}
+        self.frames: dict[int, list[int]] = {}  # of a location, the most recent first
+        self.tracebacks: dict[tuple[int, ...], int] = {}  # of locations
+        self.read_frames = 0
 
     def text(self, index: int) -> str:
         if index >= max(len(self.strings), 1):
@@ -113,16 +147,21 @@ class Profile:
         return found[0], found[1]
 
     def sample(self, inner: bytes) -> Sample:
-        sample = Sample([], [], [])
+        locations: list[int] = []
+        values: list[int] = []
+        labels: list[tuple[str, str, int]] = []
+        missing = 0
         for field, number, content in fields(inner):
             if field == 1:
-                sample.locations.extend(numbers(number, content))
+                locations += numbers(number, content, MAX_FRAMES - len(locations) + 1)
+                missing += len(content.translate(None, CONTINUED)) if content else 1
             elif field == 2:
-                sample.values.extend(map(signed, numbers(number, content)))
-            elif field == 3:
+                values += map(signed, numbers(number, content, MAX_TYPES - len(values)))
+            elif field == 3 and len(labels) < MAX_SAMPLE_LABELS:
                 row = numbers_of(content)
-                sample.labels.append((self.text(row.get(1, 0)), self.text(row.get(2, 0)), row.get(3, 0)))
-        return sample
+                labels.append((self.text(row.get(1, 0)), self.text(row.get(2, 0)), row.get(3, 0)))
+        del locations[MAX_FRAMES:]
+        return Sample(locations, values, labels, missing - len(locations))
 
     def add(
         self,
@@ -139,7 +178,7 @@ class Profile:
         each = next((number for key, _text, number in sample.labels if key == SIZE), None)
         texts = {key: text for key, text, _number in sample.labels if text and key != DOMAIN}
         domain = next((int(text) for key, text, _n in sample.labels if key == DOMAIN and is_domain(text)), 0)
-        traceback, labels = self.traceback(tables, sample.locations), tables.labels(texts)
+        traceback, labels = self.traceback(tables, sample), tables.labels(texts)
         each = 0 if each is None and not (all_size or at_peak[1]) else each  # blocks of no bytes have no label
         if each is not None and all(one * each == other for one, other in ((blocks, size), (all_blocks, all_size), at_peak)):
             counts = Counts(all_blocks, all_blocks - blocks, min(at_peak[0], all_blocks))
@@ -149,27 +188,52 @@ class Profile:
         tables.add_blocks(traceback, all_blocks - blocks, all_size - size, freed=True, labels=labels)
         return False
 
-    def traceback(self, tables: Tables, locations: list[int]) -> int:
-        known, frames = self.frames, []
-        for location in reversed(locations):
-            if location not in known:  # several frames if functions are inlined
-                known[location] = [tables.frame(place) for place in reversed(self.places(location))]
-            frames += known[location]
-        return tables.traceback(frames)
+    def traceback(self, tables: Tables, sample: Sample) -> int:
+        key = *sample.locations, -sample.missing
+        if key not in self.tracebacks:
+            frames, missing = self.frames_of(tables, sample)
+            self.tracebacks[key] = tables.traceback(reversed(frames), missing)
+            self.limits.check(len(tables.tracebacks), self.limits.rows, "frames of different tracebacks")
+        return self.tracebacks[key]
 
-    def places(self, location: int) -> list[Place]:
-        """The most recent first."""
-        if location not in self.locations:
+    def frames_of(self, tables: Tables, sample: Sample) -> tuple[list[int], int]:
+        """(the most recent first, MAX_FRAMES of them; how many older ones there are at least)"""
+        known, frames, missing = self.frames, [], sample.missing
+        for index, location in enumerate(sample.locations):
+            if location not in known:  # several frames if functions are inlined
+                known[location] = [tables.frame(place) for place in self.places(location)]
+                self.count_frames(len(known[location]))
+            frames += known[location]
+            if len(frames) >= MAX_FRAMES:
+                missing += len(frames) - MAX_FRAMES + len(sample.locations) - index - 1
+                del frames[MAX_FRAMES:]
+                break
+        self.count_frames(len(frames))
+        return frames, missing
+
+    def count_frames(self, number: int) -> None:
+        self.read_frames += number
+        self.limits.check(self.read_frames, self.limits.frames, "frames")
+
+    def places(self, location: int) -> Iterator[Place]:
+        """The most recent first, MAX_FRAMES of them."""
+        inner = self.locations.get(location)
+        if inner is None:
             raise ValueError(f"there is no location {location}")
-        row, lines = self.locations[location]
-        if not lines:
-            return [Place(f"0x{row.get(3, 0):x}", self.mappings.get(row.get(2, 0), ""))]
-        return [self.place(line) for line in lines]
+        lines = (line for field, _number, line in fields(inner) if field == LINE)
+        first = next(lines, None)
+        if first is None:
+            row = numbers_of(inner)
+            yield Place(f"0x{row.get(3, 0):x}", self.mappings.get(row.get(2, 0), ""))
+            return
+        for line in islice(chain([first], lines), MAX_FRAMES):
+            yield self.place(numbers_of(line))
 
     def place(self, line: Mapping[int, int]) -> Place:
-        function = self.functions.get(line.get(1, 0))
-        if function is None:
+        inner = self.functions.get(line.get(1, 0))
+        if inner is None:
             raise ValueError(f"there is no function {line.get(1, 0)}")
+        function = numbers_of(inner)
         name, filename = self.text(function.get(2, 0)), self.text(function.get(4, 0))
         # Without a name of its own our export gives a function that of its file.
         return Place(name if name != filename else "", filename or name, line.get(2, 0), function.get(5, 0))

@@ -44,8 +44,10 @@ def varint(content: bytes, at: int) -> tuple[int, int]:
     raise ValueError("a number does not end")
 
 
-def numbers(number: int, content: bytes) -> list[int]:
-    """Of a repeated field of numbers, which may be packed."""
+def numbers(number: int, content: bytes, most: int) -> list[int]:
+    """Of a repeated field of numbers, which may be packed: the first `most`."""
+    if most <= 0:
+        return []
     if not content:
         return [number]
     found, value, shift = [], 0, 0
@@ -53,6 +55,8 @@ def numbers(number: int, content: bytes) -> list[int]:
         if byte < 128:
             found.append((value | byte << shift) & MASK)
             value = shift = 0
+            if len(found) == most:
+                break
         else:
             value |= (byte & 127) << shift
             shift += 7

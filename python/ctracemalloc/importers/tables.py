@@ -35,6 +35,9 @@ class Place(NamedTuple):
     first_lineno: int = 0  # the same
 
 
+NO_FRAME = Place("", "<unknown>")  # as the tracer's
+
+
 class Counts(NamedTuple):
     """Of one site."""
 
@@ -71,11 +74,17 @@ class Tables:
         frame = self.functions.setdefault(function, len(self.functions)), line_of(place.lineno)
         return self.frames.setdefault(frame, len(self.frames))
 
-    def traceback(self, frames: Iterable[int]) -> int:
-        """frames: the oldest first."""
+    def traceback(self, frames: Iterable[int], missing: int = 0) -> int:
+        """frames: the oldest first; none are the frame that stands for no Python frame. missing: how many older ones there are.
+
+        The most recent MAX_FRAMES are kept, with the number of all.
+        """
+        found = list(frames) or [self.frame(NO_FRAME)]
+        kept = found[-MAX_FRAMES:]
+        missing += len(found) - len(kept)
         row, rows = 0, self.tracebacks
-        for depth, frame in enumerate(list(frames)[-MAX_FRAMES:], 1):
-            row = rows.setdefault((row, frame, depth), len(rows))
+        for total, frame in enumerate(kept, 1 + min(missing, MAX_LINE - len(kept))):
+            row = rows.setdefault((row, frame, total), len(rows))
         return row
 
     def labels(self, labels: Mapping[str, str]) -> int:
@@ -168,7 +177,7 @@ class Tables:
         allocated = sum(key[0] * counts[0] for key, counts in self.sites.items())
         if max(blocks, size, peak, allocated, self.taken) > MAX_NUMBER:
             raise ValueError("the numbers are too large: more than 2^63 bytes or blocks")
-        longest = max((depth for _parent, _frame, depth in self.tracebacks), default=0)
+        longest = min(max((total for _parent, _frame, total in self.tracebacks), default=0), MAX_FRAMES)
         facts = PEAK_KNOWN if self.peak_known else 0
         peak_size = max(peak, size) if self.peak_known else 0
         return struct.pack(
