@@ -20,6 +20,9 @@ from support import LONG, SANITIZED, SLOWER
 RUNS = int(os.environ.get("CTM_OOM_RUNS", 500 if LONG else 12))
 FIRST = int(os.environ.get("CTM_OOM_FIRST", 0))
 UNPRINTED = "lost sys.stderr"  # what the interpreter prints if it has no memory for its traceback, traced or not
+# What it prints instead of a MemoryError if it has no memory for that while it unwinds a deep recursion: untraced, 3.13 did so in
+# 45 of 121 runs of the program "recursion" with steps of 3995 bytes and limits from 60 to 65 MiB, and was silent in the others.
+LOST_ERROR = "SystemError: error return without exception set"
 MIB = 1 << 20
 
 HEAD = """\
@@ -163,6 +166,8 @@ class OutOfMemoryTest(unittest.TestCase):
         self.assertEqual((ended.returncode, ended.stdout), (status, printed), ended.stderr[-2000:])
         if last == UNPRINTED and UNPRINTED not in ended.stderr:
             last = "MemoryError"  # the report has released memory, so there was enough to print it
+            if draw.program == "recursion" and LOST_ERROR in ended.stderr:
+                last = LOST_ERROR
         self.assertIn(last, ended.stderr)
         before, _, report = ended.stderr.rpartition(last) if last else ("", "", ended.stderr)
         self.assertIn(f"{draw.program}.py:{here(draw.program)}", report, before[-1000:])
