@@ -49,7 +49,7 @@ def ask_spark(out):
 def main():
     ask = ask_spark if "--spark" in sys.argv[2:] else ask_duckdb
     for filename, lineno, since, number, growth, hosts in ask(sys.argv[1]):
-        line, on = f"{filename.rpartition('/')[2]}:{lineno}", ", ".join(sorted(hosts))
+        line, on = f"{'/'.join(filename.split('/')[-2:])}:{lineno}", ", ".join(sorted(hosts))
         print(f"{line}  since {since}  {growth / 1024:,.0f} KiB a minute on {number} hosts: {on}")
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import unittest
+from unittest import mock
 
 import ctracemalloc
 from cli_support import ProgramTest
@@ -133,10 +134,31 @@ if LONG:
     NAMES += ("get_signals", "allocate", "collect", "sleep", "many_threads", "run_others")
 
 
+class UnableDebuggerTest(unittest.TestCase):
+    def test_a_gdb_that_cannot_write_the_registers(self):
+        """It would leave the process in the middle of a call: it is not used at all."""
+        with (
+            mock.patch.object(debugger, "installed", return_value=["gdb"]),
+            mock.patch.object(debugger.shutil, "which", return_value="/usr/bin/gdb"),
+            mock.patch.object(debugger, "has_large_registers", return_value=True),
+            mock.patch.object(debugger, "gdb_writes_registers", return_value=False) as tried,
+        ):
+            self.assertNotIn("gdb", debugger.available())
+            self.assertIn("AMX", debugger.problem_of("gdb"))
+            self.assertGreater(tried.call_count, 0)
+            with mock.patch.object(debugger, "has_large_registers", return_value=False):
+                self.assertIsNone(debugger.problem_of("gdb"))
+
+    @unittest.skipUnless(debugger.installed(), "neither gdb nor lldb is on PATH")
+    def test_the_trial_harms_nobody(self):
+        debugger.gdb_writes_registers.cache_clear()
+        self.assertIn(debugger.gdb_writes_registers(), (True, False))
+
+
 def refusal():
     """Why a debugger cannot stop another process here; "": it can."""
     if not DEBUGGERS:
-        return "neither gdb nor lldb is on PATH"
+        return "; ".join(filter(None, map(debugger.problem_of, debugger.SESSIONS)))
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         try:
             time.sleep(0.1)

@@ -243,8 +243,9 @@ def method_for(pid: int, wanted: str) -> str:
             raise OSError(f"Python {sys.version_info[0]}.{sys.version_info[1]} has no sys.remote_exec (3.14 and newer have)")
         return wanted
     if wanted != "auto":
-        if wanted not in debugger.available():
-            raise OSError(f"{wanted} is not on PATH: install it (for example `apt install {wanted}`)")
+        problem = debugger.problem_of(wanted)
+        if problem is not None:
+            raise OSError(problem)
         return wanted
     target = examine(pid)
     target.close()
@@ -253,6 +254,8 @@ def method_for(pid: int, wanted: str) -> str:
     for name in debugger.available():
         return name
     version = f"process {pid} runs Python {target.version[0]}.{target.version[1]}"
+    for name in debugger.installed():
+        raise OSError(f"{version}, and to start or stop tracing there takes a debugger: {debugger.problem_of(name)}")
     needed = "gdb or lldb" if target.version < (3, 14) else f"gdb, lldb or Python {target.version[0]}.{target.version[1]}"
     raise OSError(f"{version}, and to start or stop tracing there takes {needed}: install one, or {INSTEAD}")
 

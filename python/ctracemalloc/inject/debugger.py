@@ -13,9 +13,11 @@ import selectors
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import ClassVar
 
 PATIENCE = 20.0  # seconds for one command
@@ -207,6 +209,46 @@ def has_pending_signal(thread: int) -> bool:
 SESSIONS: dict[str, type[Session]] = {"gdb": Gdb, "lldb": Lldb}
 
 
-def available() -> list[str]:
-    """The debuggers of this machine, the better one first."""
+def installed() -> list[str]:
+    """Those on PATH, whether or not they can be used."""
     return [name for name in SESSIONS if shutil.which(name)]
+
+
+def available() -> list[str]:
+    """The debuggers that can be used on this machine, the better one first."""
+    return [name for name in SESSIONS if problem_of(name) is None]
+
+
+def problem_of(name: str) -> str | None:
+    """Why a debugger cannot be used on this machine; None: it can."""
+    if shutil.which(name) is None:
+        return f"{name} is not on PATH: install it (for example `apt install {name}`)"
+    if name == Gdb.name and has_large_registers() and not gdb_writes_registers():
+        return "this gdb cannot write the registers of this processor, which has AMX: install a newer gdb (14), or lldb"
+    return None
+
+
+def has_large_registers() -> bool:
+    """Has the processor registers (AMX) that make the state of a thread larger than gdb 13 and older can write?"""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            return any(line.startswith("flags") and " amx_tile" in line for line in file)
+    except OSError:
+        return False
+
+
+@cache
+def gdb_writes_registers() -> bool:
+    """Tried on a process of our own: one whose registers cannot be written is left in the middle of a call."""
+    with (
+        subprocess.Popen([sys.executable, "-I", "-S", "-c", "input()"], stdin=subprocess.PIPE) as process,
+        Gdb(lambda text: None) as session,
+    ):
+        try:
+            session.attach(process.pid)
+            return "Couldn't" not in session.ask("set var $xmm0.uint128 = 1")
+        except OSError:
+            return True  # what hinders it is said by the attempt itself
+        finally:
+            session.close()
+            process.kill()
