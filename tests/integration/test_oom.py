@@ -20,8 +20,8 @@ from support import LONG, SANITIZED, SLOWER
 RUNS = int(os.environ.get("CTM_OOM_RUNS", 500 if LONG else 12))
 FIRST = int(os.environ.get("CTM_OOM_FIRST", 0))
 UNPRINTED = "lost sys.stderr"  # what the interpreter prints if it has no memory for its traceback, traced or not
-# What it prints instead of a MemoryError if it has no memory for that while it unwinds a deep recursion: untraced, 3.13 did so in
-# 45 of 121 runs of the program "recursion" with steps of 3995 bytes and limits from 60 to 65 MiB, and was silent in the others.
+# What it prints instead of a MemoryError if it has no memory for that while it unwinds a deep recursion: untraced, 3.13 did so
+# in 45 of 121 runs of the program "recursion" with steps of 3995 bytes and limits from 60 to 65 MiB.
 LOST_ERROR = "SystemError: error return without exception set"
 MIB = 1 << 20
 
