@@ -7,6 +7,7 @@ import unittest
 from pathlib import Path
 
 import ctracemalloc as m
+from cli_support import skip_most_pythons
 from types_support import Case
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "python"
@@ -61,6 +62,10 @@ class TestFleet(Case):
 
 
 class TestLiveFleet(Case):
+    @classmethod
+    def setUpClass(cls):
+        skip_most_pythons()
+
     def test_which_line_grows_since_when(self):
         for package in ("pyarrow", "duckdb"):
             if importlib.util.find_spec(package) is None:
