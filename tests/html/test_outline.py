@@ -21,7 +21,7 @@ class OutlineTest(BrowserTest):
         view.focus("[role=treeitem][tabindex='0']")
         for key in ("ArrowDown", "ArrowRight", "ArrowDown", "ArrowDown"):
             view.keyboard.press(key)
-        self.settled(view)
+            self.settled(view)
         self.assertEqual(
             self.attributes(view, "aria-level", "aria-posinset", "aria-setsize", "aria-expanded", "aria-selected"),
             [

@@ -17,7 +17,6 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from functools import cache
 from typing import ClassVar
 
 PATIENCE = 20.0  # seconds for one command
@@ -126,6 +125,7 @@ class Session(ABC):
 
 class Gdb(Session):
     name = "gdb"
+    writes_registers: ClassVar[bool | None] = None  # those of this processor; None: it was not tried yet
     options = ("-nx", "-nw", "-q", "-iex", "set auto-load no", "-iex", "set auto-solib-add off")
     # With a root that does not exist gdb finds no file of the process, and reads no symbols.
     settings = (
@@ -237,9 +237,14 @@ def has_large_registers() -> bool:
         return False
 
 
-@cache
 def gdb_writes_registers() -> bool:
-    """Tried on a process of our own: one whose registers cannot be written is left in the middle of a call."""
+    """Tried once, on a process of our own: one whose registers cannot be written is left in the middle of a call."""
+    if Gdb.writes_registers is None:
+        Gdb.writes_registers = tries_to_write()
+    return Gdb.writes_registers
+
+
+def tries_to_write() -> bool:
     with (
         subprocess.Popen([sys.executable, "-I", "-S", "-c", "input()"], stdin=subprocess.PIPE) as process,
         Gdb(lambda text: None) as session,
