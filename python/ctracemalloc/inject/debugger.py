@@ -224,12 +224,12 @@ def problem_of(name: str) -> str | None:
     if shutil.which(name) is None:
         return f"{name} is not on PATH: install it (for example `apt install {name}`)"
     if name == Gdb.name and has_large_registers() and not gdb_writes_registers():
-        return "this gdb cannot write the registers of this processor, which has AMX: install a newer gdb (14), or lldb"
+        return "this gdb cannot write the registers of this processor, which has AMX: install a newer gdb (18.1 can), or lldb"
     return None
 
 
 def has_large_registers() -> bool:
-    """Has the processor registers (AMX) that make the state of a thread larger than gdb 13 and older can write?"""
+    """Has the processor registers (AMX) that make the state of a thread larger than some gdb can write? 13.1 cannot, 18.1 can."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
             return any(line.startswith("flags") and " amx_tile" in line for line in file)

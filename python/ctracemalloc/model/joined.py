@@ -35,7 +35,7 @@ class Joined(NamedTuple):
     churn_known: bool
 
 
-class Part(NamedTuple):
+class StateTree(NamedTuple):
     """One state, of the blocks that the patterns want."""
 
     tree: CallTree
@@ -53,13 +53,13 @@ def joined_trees(trees: Sequence[CallTree], paths: Paths, patterns: Patterns, *,
     return by_name(parts, figures, peak_known, churn_known)
 
 
-def parts_of(trees: Sequence[CallTree], paths: Paths, patterns: Patterns, any_frame: bool) -> list[Part]:
+def parts_of(trees: Sequence[CallTree], paths: Paths, patterns: Patterns, any_frame: bool) -> list[StateTree]:
     """Trees whose nodes mean the same as those of the last one have its Frames."""
     last, parts = trees[-1], []
     of_last = Frames(last, paths)
     for tree in trees:
         frames = of_last if tree is last or is_begin(tree, last) else Frames(tree, paths)
-        parts.append(Part(frames.selected(tree, patterns, any_frame), frames))
+        parts.append(StateTree(frames.selected(tree, patterns, any_frame), frames))
     return parts
 
 
@@ -73,7 +73,7 @@ def is_begin(tree: CallTree, last: CallTree) -> bool:
     return all(tree.strings[index] == last.strings[index] for index in range(used))
 
 
-def by_id(parts: Sequence[Part], figures: tuple[int, ...], peak_known: bool, churn_known: bool) -> Joined:
+def by_id(parts: Sequence[StateTree], figures: tuple[int, ...], peak_known: bool, churn_known: bool) -> Joined:
     tree, frames = parts[-1]
     length = len(tree)
 
@@ -98,7 +98,7 @@ def filled(column: Sequence[int], length: int) -> Sequence[int]:
     return array("q", chain(column, repeat(0, length - len(column))))
 
 
-def by_name(parts: Sequence[Part], figures: tuple[int, ...], peak_known: bool, churn_known: bool) -> Joined:
+def by_name(parts: Sequence[StateTree], figures: tuple[int, ...], peak_known: bool, churn_known: bool) -> Joined:
     names = Names()
     maps = [names.add(part) for part in parts]
     length = len(names.nodes)
@@ -134,7 +134,7 @@ class Names:
         self.frames: dict[tuple[int, int], int] = {}
         self.nodes: dict[tuple[int, int], int] = {(0, -1): 0}  # (parent, frame); the root has no frame
 
-    def add(self, part: Part) -> Sequence[int]:
+    def add(self, part: StateTree) -> Sequence[int]:
         """The number of each node of a state. Nodes without figures are left out, and have any number."""
         functions, frames, nodes = self.functions, self.frames, self.nodes
         named = [

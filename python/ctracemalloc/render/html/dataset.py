@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ...model.figures import Figures
-from ...model.graph import Graph, Least
+from ...model.graph import FIRST_FRAME, Graph, Least
 from ...places.files import ORIGINS
 from ..documents import NAMES
 from .packing import Packer
 from .sources import Source
 
+NO_FRAMES = [0] * FIRST_FRAME  # the root, and what was merged
 OWN_FIGURE = "s{}.{}"  # of state and name
 
 
@@ -54,8 +55,8 @@ def packed(dataset: Dataset) -> bytes:
     packer.add("frame", graph.frame)
     packer.add("merged_nodes", graph.merged)
     add_figures(packer, graph)
-    packer.add("frame_function", [0, 0, *(function for function, _lineno in graph.frames)])
-    packer.add("frame_line", [0, 0, *(lineno for _function, lineno in graph.frames)])
+    packer.add("frame_function", [*NO_FRAMES, *(function for function, _lineno in graph.frames)])
+    packer.add("frame_line", [*NO_FRAMES, *(lineno for _function, lineno in graph.frames)])
     packer.add("function_file", [function.file for function in graph.functions])
     packer.add("function_name", [strings.number(function.name) for function in graph.functions])
     packer.add("function_line", [function.first_lineno for function in graph.functions])

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ..._ctracemalloc import CallTree, Snapshot
 from ...formats.sources import stored_in
-from ...model.graph import Graph, Least, graph_of
+from ...model.graph import FIRST_FRAME, Graph, Least, graph_of
 from ...model.origin import number_in, paths_of, run_of
 from ...model.processes import Processes
 from ...places.files import OWN
@@ -159,7 +159,7 @@ def source_files(graph: Graph, snapshots: Sequence[Snapshot], runs: Sequence[dic
     sizes = [0] * len(graph.files)
     for columns in graph.own:
         for node, size in enumerate(columns[0]):
-            frame = graph.frame[node] - 2
+            frame = graph.frame[node] - FIRST_FRAME
             if size > 0 and frame >= 0:
                 sizes[graph.functions[graph.frames[frame][0]].file] += size
     ranked = sorted(range(len(sizes)), key=lambda file: -sizes[file])
