@@ -229,7 +229,7 @@ def problem_of(name: str) -> str | None:
 
 
 def has_large_registers() -> bool:
-    """Has the processor registers (AMX) that make the state of a thread larger than some gdb can write? 13.1 cannot, 18.1 can."""
+    """Has the processor registers (AMX) with which some gdb cannot write the state of a thread? 13.1 cannot, 18.1 can."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
             return any(line.startswith("flags") and " amx_tile" in line for line in file)
