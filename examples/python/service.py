@@ -30,8 +30,9 @@ def main():
         ask(server, "debug/memory")  # from here on
         for number in range(100, 400):
             handle(number)
-        page = ask(server, "debug/memory?plain=1&since=last")
-        print("grew by", re.search(r"<th>change</th><td>(.*?)</td>", page)[1])
+        page = ask(server, "debug/memory?plain=1&since=last&top=1")
+        _size, size_diff, _count, count_diff, line, function = re.findall(r"<td class=.*?>(.*?)</td>", page)
+        print(f"{function} at line {line.rpartition(':')[2]} grew by {size_diff} in {count_diff} blocks")
         metrics = ask(server, "metrics")
         print("most is at", re.search(r'file=".*?([^/"]+)",line="(\d+)"', metrics).group(1, 2))
 

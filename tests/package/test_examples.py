@@ -1,5 +1,6 @@
 """The programs in examples/python run, and print what their text says."""
 
+import sys
 import unittest
 from pathlib import Path
 
@@ -29,7 +30,9 @@ class ExampleTest(ProgramTest):
 
     def test_service(self):
         grew, most = self.run_example("service.py").splitlines()
-        self.assertRegex(grew, r"^grew by \+1[45]\d\d KiB in \+[567]\d\d blocks$")  # a bytearray is two
+        # Of this line alone: the program asks itself, and has a buffer for the answer at a moment that varies.
+        size = 1507 if sys.version_info >= (3, 15) else 1495  # from 3.15 on a bytearray keeps its bytes in an object of bytes
+        self.assertEqual(grew, f"handle at line 17 grew by +{size} KiB in +600 blocks")  # a bytearray is two
         self.assertEqual(most, "most is at ('service.py', '17')")
 
     def test_others(self):
