@@ -3,44 +3,19 @@
 Model: the sample types are those of Go's heap profiles, in their order, then those of the peak: what was ever allocated, what
 is live, what was live at the peak, in blocks and in bytes. A sample is a site: its frames, the most recent first, and as labels
 its block size ("bytes"), its domain if that is not Python's, and the labels of its label set. A location is a line of a
-function. There is one mapping, the program, whose functions, files and lines are known, so that no tool looks for symbols.
-
-`Function.system_name` stays unset: tools would take a name that equals it for a mangled one of C++, and show `<module>` as
-`<unknown>`.
-
-The format is written by protobuf.py: a service that shows its own profile must not need a package of others for it.
-
-https://github.com/google/pprof/blob/main/proto/profile.proto
+function. The messages are written by profile_proto.py.
 """
 
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .._ctracemalloc import Snapshot
 from ..places.patterns import Patterns
-from .protobuf import message, number, packed, text, varint
+from .profile_proto import ALLOCATED, LIVE, PEAK, ProfileWriter, compressed, location, sample
+from .protobuf import varint
 from .selected import ALL_CODE, Selected
 
-# Fields of the messages.
-SAMPLE_TYPE, SAMPLE, MAPPING, LOCATION, FUNCTION, STRING = range(1, 7)
-TIME_NANOS, DURATION_NANOS, PERIOD_TYPE, PERIOD, COMMENT, DEFAULT_SAMPLE_TYPE = range(9, 15)
-TYPE, UNIT = 1, 2
-LOCATION_ID, VALUE, LABEL = 1, 2, 3
-KEY, STR, NUM, NUM_UNIT = 1, 2, 3, 4
-ID, MAPPING_ID, LINE = 1, 2, 4  # of a location
-FUNCTION_ID, LINENO = 1, 2  # of a line
-NAME, FILENAME, START_LINE = 2, 4, 5  # of a function
-MAPPING_FILENAME, HAS_FUNCTIONS, HAS_FILENAMES, HAS_LINE_NUMBERS = 5, 7, 8, 9
-
-THE_MAPPING = 1
-ALLOCATED = (("alloc_objects", "count"), ("alloc_space", "bytes"))
-LIVE = (("inuse_objects", "count"), ("inuse_space", "bytes"))
-PEAK = (("peak_objects", "count"), ("peak_space", "bytes"))
 DEFAULT = "inuse_space"
-PIECE = 1 << 16  # bytes
-LEVEL = 6  # of zlib
-GZIP = 31  # window bits of a gzip stream
 
 
 def pprof_of(
@@ -61,18 +36,6 @@ def pprof_of(
     return b"".join(compressed(Profile(selected, comments).pieces()))
 
 
-def compressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """In the form of gzip, without a time, so that equal profiles are equal files."""
-    compressor = zlib.compressobj(LEVEL, wbits=GZIP)
-    waiting = bytearray()
-    for piece in pieces:
-        waiting += piece
-        if len(waiting) >= PIECE:
-            yield compressor.compress(waiting)
-            waiting.clear()
-    yield compressor.compress(waiting) + compressor.flush()
-
-
 def pieces(selected: Selected, measure: str, comments: Sequence[str]) -> Iterator[bytes]:
     """For the command line; a profile has all measures."""
     return compressed(Profile(selected, comments).pieces())
@@ -82,62 +45,36 @@ class Profile:
     """The message Profile, made in pieces."""
 
     def __init__(self, selected: Selected, comments: Iterable[str]) -> None:
-        self.selected, self.comments = selected, comments
-        self.strings = {"": 0}
+        self.selected, self.comments, self.writer = selected, list(comments), ProfileWriter()
         tree = selected.tree
         self.types = [*(ALLOCATED if tree.churn_known else ()), *LIVE, *(PEAK if tree.peak_known else ())]
 
     def pieces(self) -> Iterator[bytes]:
-        for name, unit in self.types:
-            yield message(SAMPLE_TYPE, self.value_type(name, unit))
+        yield from self.writer.sample_types(self.types)
         yield from self.samples()
         yield from self.places()
-        yield from self.facts()
-        for string in self.strings:
-            yield text(STRING, string)
-
-    def string(self, text: str) -> int:
-        return self.strings.setdefault(text, len(self.strings))
-
-    def value_type(self, name: str, unit: str) -> bytes:
-        return number(TYPE, self.string(name)) + number(UNIT, self.string(unit))
-
-    # --- samples ---
+        taken, duration = self.selected.times
+        period = self.selected.snapshot.sample_interval or 1
+        yield from self.writer.facts(time=taken, duration=duration, period=period, comments=self.comments, default=DEFAULT)
+        yield from self.writer.string_table()
 
     def samples(self) -> Iterator[bytes]:
-        amounts, locations, labels = self.amounts(), Locations(self.selected), Labels(self)
+        tree = self.selected.tree
+        amounts = Amounts(tree.churn_known, tree.peak_known)
+        locations, labels = Locations(self.selected), Labels(self.writer, self.selected.sites.labels)
         for site in self.selected.selected_sites():
             values = amounts(site.block_size, site.allocated, site.blocks, site.peak_blocks)
             if any(values):
                 label = labels.of(site.block_size, site.domain, site.labels)
-                yield message(SAMPLE, locations.of(site.node) + packed(VALUE, values) + label)
-
-    def amounts(self) -> "Amounts":
-        tree = self.selected.tree
-        return Amounts(tree.churn_known, tree.peak_known)
-
-    # --- places, facts ---
+                yield sample(locations.of(site.node), values, label)
 
     def places(self) -> Iterator[bytes]:
-        mapping = number(ID, THE_MAPPING) + number(MAPPING_FILENAME, self.string(self.selected.program))
-        has = (HAS_FUNCTIONS, HAS_FILENAMES, HAS_LINE_NUMBERS)
-        yield message(MAPPING, mapping + b"".join(number(field, True) for field in has))
         tree = self.selected.tree
+        yield self.writer.mapping(self.selected.program)
         for frame, (function, lineno) in enumerate(zip(tree.frame_function, tree.frame_lineno, strict=True)):
-            line = number(FUNCTION_ID, function + 1) + number(LINENO, lineno)
-            yield message(LOCATION, number(ID, frame + 1) + number(MAPPING_ID, THE_MAPPING) + message(LINE, line))
-        for function, (name, filename, first) in enumerate(self.selected.function_names()):
-            names = number(NAME, self.string(name)) + number(FILENAME, self.string(filename))
-            yield message(FUNCTION, number(ID, function + 1) + names + number(START_LINE, first))
-
-    def facts(self) -> Iterator[bytes]:
-        taken, duration = self.selected.times
-        yield number(TIME_NANOS, taken) + number(DURATION_NANOS, duration)
-        yield message(PERIOD_TYPE, self.value_type("space", "bytes"))
-        yield number(PERIOD, self.selected.snapshot.sample_interval or 1)
-        for comment in self.comments:
-            yield number(COMMENT, self.string(comment))
-        yield number(DEFAULT_SAMPLE_TYPE, self.string(DEFAULT))
+            yield location(frame, function, lineno)
+        for function, names in enumerate(self.selected.function_names()):
+            yield self.writer.function(function, *names)
 
 
 class Amounts:
@@ -165,7 +102,7 @@ class Amounts:
 
 
 class Locations:
-    """The field location_id of each node, the most recent frame first."""
+    """The ids of the frames of each node, the most recent first."""
 
     def __init__(self, selected: Selected) -> None:
         self.selected = selected
@@ -179,14 +116,14 @@ class Locations:
 
     def made(self, node: int) -> bytes:
         ids = self.ids
-        return message(LOCATION_ID, b"".join([ids[frame] for frame in self.selected.chain(node)]))
+        return b"".join([ids[frame] for frame in self.selected.chain(node)])
 
 
 class Labels:
-    """The field label of each block size, domain and label set, in Profile's strings."""
+    """The field label of each block size, domain and label set."""
 
-    def __init__(self, profile: Profile) -> None:
-        self.profile, self.sets = profile, profile.selected.sites.labels
+    def __init__(self, writer: ProfileWriter, sets: Sequence[Mapping[str, str]]) -> None:
+        self.writer, self.sets = writer, sets
         self.known: dict[tuple[int, int, int], bytes] = {}
 
     def of(self, block_size: int, domain: int, labels: int) -> bytes:
@@ -196,11 +133,9 @@ class Labels:
         return self.known[key]
 
     def made(self, block_size: int, domain: int, labels: int) -> bytes:
-        string = self.profile.string
-        size = number(KEY, string("bytes")) + number(NUM, block_size) + number(NUM_UNIT, string("bytes"))
-        found = [size] if block_size else []
+        writer = self.writer
+        found = [writer.number_label("bytes", block_size, "bytes")] if block_size else []
         if domain:
-            found.append(number(KEY, string("domain")) + number(STR, string(str(domain))))
-        for key, value in self.sets[labels].items():
-            found.append(number(KEY, string(key)) + number(STR, string(value)))
-        return b"".join(message(LABEL, label) for label in found)
+            found.append(writer.label("domain", str(domain)))
+        found += [writer.label(key, value) for key, value in self.sets[labels].items()]
+        return b"".join(found)

@@ -11,8 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from ..export import pprof
-from ..export.protobuf import message, number, text
+from ..export.profile_proto import ProfileWriter, compressed
 from ..model.table import View
 from ..render.text.report import format_report
 from ..render.text.style import Style
@@ -107,19 +106,15 @@ def report(taken: TimedSnapshot) -> Response:
 def empty(name: str, request: Request, query: Query) -> Response:
     if query.number("debug", 0, 10):
         return text_response(f"{name}: nothing, because this is no program in Go; /debug/pprof/heap has its memory\n")
-    return download(b"".join(pprof.compressed(empty_pieces(name))))
+    return download(b"".join(compressed(empty_pieces(name))))
 
 
 def empty_pieces(name: str) -> Iterator[bytes]:
     """A valid profile without a sample."""
-    strings = [""]
-    for kind, unit in EMPTY[name]:
-        strings += [kind, unit]
-        yield message(pprof.SAMPLE_TYPE, number(pprof.TYPE, len(strings) - 2) + number(pprof.UNIT, len(strings) - 1))
-    for string in strings:
-        yield text(pprof.STRING, string)
-    kind_of_period = number(pprof.TYPE, len(strings) - 2) + number(pprof.UNIT, len(strings) - 1)
-    yield number(pprof.TIME_NANOS, time.time_ns()) + message(pprof.PERIOD_TYPE, kind_of_period) + number(pprof.PERIOD, 1)
+    writer, types = ProfileWriter(), EMPTY[name]
+    yield from writer.sample_types(types)
+    yield from writer.facts(time=time.time_ns(), period_type=types[-1])
+    yield from writer.string_table()
 
 
 def cmdline(request: Request, query: Query) -> Response:

@@ -1,54 +1,20 @@
 """The profile of a snapshot as a service sends it, again and again.
 
-Model: the message and the sample types are those of export/pprof.py, and the samples are tracebacks: blocks of different sizes
-are one sample, which is a fraction of the work. Only frames and functions that a sample has are written, so what has hardly
-changed is a small profile. No list as long as the tree is made: what the profile takes itself would be a part of the program's
-peak.
+Model: the messages and the sample types are those of a file that is exported, and the samples are tracebacks: blocks of
+different sizes are one sample, which is a fraction of the work. Only frames and functions that a sample has are written, so
+what has hardly changed is a small profile. No list as long as the tree is made: what the profile takes itself would be a part
+of the program's peak.
 
 Threads of the program that want the interpreter meanwhile would wait for CPython's switch interval each time, 5 ms. So the work
 is done in short pieces with a pause after each: the profile takes longer, and the program's requests hardly do.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from .._ctracemalloc import CallTree
-from ..export.pprof import (
-    ALLOCATED,
-    COMMENT,
-    DEFAULT_SAMPLE_TYPE,
-    DURATION_NANOS,
-    FILENAME,
-    FUNCTION,
-    FUNCTION_ID,
-    HAS_FILENAMES,
-    HAS_FUNCTIONS,
-    HAS_LINE_NUMBERS,
-    ID,
-    LINE,
-    LINENO,
-    LIVE,
-    LOCATION,
-    LOCATION_ID,
-    MAPPING,
-    MAPPING_FILENAME,
-    MAPPING_ID,
-    NAME,
-    PEAK,
-    PERIOD,
-    PERIOD_TYPE,
-    SAMPLE,
-    SAMPLE_TYPE,
-    START_LINE,
-    STRING,
-    THE_MAPPING,
-    TIME_NANOS,
-    TYPE,
-    UNIT,
-    VALUE,
-    compressed,
-)
-from ..export.protobuf import message, number, packed, text, varint
+from ..export.profile_proto import ALLOCATED, LIVE, PEAK, ProfileWriter, compressed, location, sample
+from ..export.protobuf import varint
 from ..export.selected import UNKNOWN
 from ..render.text import losses
 from .program import command
@@ -79,24 +45,11 @@ def paced(pieces: Iterable[bytes]) -> Iterator[bytes]:
             end = time.perf_counter() + WORK
 
 
-class Strings(dict[str, int]):
-    """The texts of a message, each with its number."""
-
-    def __init__(self) -> None:
-        super().__init__({"": 0})
-
-    def number(self, text: str) -> int:
-        return self.setdefault(text, len(self))
-
-    def value_type(self, name: str, unit: str) -> bytes:
-        return number(TYPE, self.number(name)) + number(UNIT, self.number(unit))
-
-
 class Served:
     """The message Profile, made in pieces. tree: of a difference, if only what was allocated since then counts."""
 
     def __init__(self, tree: CallTree, growth: bool) -> None:
-        self.tree, self.strings = tree, Strings()
+        self.tree, self.writer = tree, ProfileWriter()
         now = tree if growth or tree.newer is None else tree.newer
         self.types, self.columns = [*LIVE], [now.own_count, now.own_size]
         if tree.churn_known:
@@ -107,13 +60,11 @@ class Served:
         self.used = bytearray(len(tree.frame_function))  # by frame: is it in a sample?
 
     def pieces(self, taken: TimedSnapshot, base: TimedSnapshot | None, default: str) -> Iterator[bytes]:
-        for name, unit in self.types:
-            yield message(SAMPLE_TYPE, self.strings.value_type(name, unit))
+        yield from self.writer.sample_types(self.types)
         yield from self.samples()
         yield from self.places()
         yield from self.facts(taken, base, default)
-        for string in self.strings:
-            yield text(STRING, string)
+        yield from self.writer.string_table()
 
     def samples(self) -> Iterator[bytes]:
         """A node's locations are its own and those of its caller, which other nodes have, too."""
@@ -128,7 +79,7 @@ class Served:
                     callers[caller] = self.locations(caller)
                 used[frame[node]] = 1
                 locations = varint(frame[node] + 1) + callers[caller]
-                yield message(SAMPLE, message(LOCATION_ID, locations) + packed(VALUE, values))
+                yield sample(locations, values)
             elif not node % ROWS:
                 yield b""
 
@@ -144,38 +95,32 @@ class Served:
 
     def places(self) -> Iterator[bytes]:
         """Those of the samples, which have been made before."""
-        tree, strings = self.tree, self.strings
-        mapping = number(ID, THE_MAPPING) + number(MAPPING_FILENAME, strings.number(command()[0]))
-        has = (HAS_FUNCTIONS, HAS_FILENAMES, HAS_LINE_NUMBERS)
-        yield message(MAPPING, mapping + b"".join(number(field, True) for field in has))
+        tree = self.tree
+        yield self.writer.mapping(command()[0])
         functions = bytearray(len(tree.function_name))
         for frame, used in enumerate(self.used):
             if used:
                 function = tree.frame_function[frame]
                 functions[function] = 1
-                line = number(FUNCTION_ID, function + 1) + number(LINENO, tree.frame_lineno[frame])
-                yield message(LOCATION, number(ID, frame + 1) + number(MAPPING_ID, THE_MAPPING) + message(LINE, line))
+                yield location(frame, function, tree.frame_lineno[frame])
             elif not frame % ROWS:
                 yield b""
         for function, used in enumerate(functions):
             if used:
-                yield message(FUNCTION, self.function(function))
+                yield self.function(function)
 
     def function(self, function: int) -> bytes:
         tree, texts = self.tree, self.tree.strings
         name = texts[tree.function_name[function]] if function else ""
         filename = texts[tree.function_filename[function]] if function else ""
-        names = number(NAME, self.strings.number(name or UNKNOWN)) + number(FILENAME, self.strings.number(filename or UNKNOWN))
-        return number(ID, function + 1) + names + number(START_LINE, tree.function_first_lineno[function])
+        return self.writer.function(function, name or UNKNOWN, filename or UNKNOWN, tree.function_first_lineno[function])
 
     def facts(self, taken: TimedSnapshot, base: TimedSnapshot | None, default: str) -> Iterator[bytes]:
         duration = 0 if base is None else max(taken.time - base.time, 0.0)
-        yield number(TIME_NANOS, int(taken.time * 1e9)) + number(DURATION_NANOS, int(duration * 1e9))
-        yield message(PERIOD_TYPE, self.strings.value_type("space", "bytes"))
-        yield number(PERIOD, taken.snapshot.sample_interval or 1)
-        for comment in self.comments(taken):
-            yield number(COMMENT, self.strings.number(comment))
-        yield number(DEFAULT_SAMPLE_TYPE, self.strings.number(default))
-
-    def comments(self, taken: TimedSnapshot) -> Sequence[str]:
-        return losses.texts(losses.shown(taken.snapshot))
+        return self.writer.facts(
+            time=int(taken.time * 1e9),
+            duration=int(duration * 1e9),
+            period=taken.snapshot.sample_interval or 1,
+            comments=losses.texts(losses.shown(taken.snapshot)),
+            default=default,
+        )
