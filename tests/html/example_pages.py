@@ -80,7 +80,8 @@ def difference():
         ((MAIN, DECODE), 70, 0),
     ):
         tree.add(traceback, *({"size": kib * KIB, "count": kib} for kib in (before, after)))
-    return dataset(tree, ("base: old.ctm", "newer: new.ctm"), is_diff=True)
+    source = {"file": list(tree.files).index("/srv/shop/cart.py"), "text": SHOP_TEXT, "note": ""}
+    return dataset(tree, ("base: old.ctm", "newer: new.ctm"), is_diff=True, sources=[source])
 
 
 def recording(moments=12):

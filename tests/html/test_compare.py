@@ -4,9 +4,9 @@ import unittest
 
 from browser import BrowserTest
 from example_pages import difference, recording
-from page_writer import page
+from page_writer import LIVE, Tree, dataset, page
 
-DIFFERENCE = page([difference()], sections=("summary", "flame", "table"))
+DIFFERENCE = page([difference()], sections=("summary", "flame", "table", "source"))
 RECORDING = page([recording()], sections=("summary", "flame", "table", "timeline"))
 
 
@@ -48,6 +48,39 @@ class DifferenceTest(BrowserTest):
         figures = self.figures(self.open(DIFFERENCE, "#view=flame"))
         names = ("live.after.total.size", "live.before.total.size", "live.change.total.size", "live.change.total.count")
         self.assertEqual([figures[name] for name in names], ["135 KiB", "175 KiB", "-40.0 KiB", "-40"])
+
+    def test_the_totals_have_their_change(self):
+        view = self.open(DIFFERENCE, "#view=summary")
+        rows = view.locator(".summary table", has=view.locator("[data-total]")).locator("tbody tr")
+        cells = rows.evaluate_all("rows => rows.map(row => [...row.children].map(cell => cell.textContent))")
+        expected = [["base: old.ctm", "175 KiB", "175"], ["newer: new.ctm", "135 KiB", "135"], ["change", "-40.0 KiB", "-40"]]
+        self.assertEqual(cells, expected)
+
+    def test_the_lines_have_their_change(self):
+        view = self.open(DIFFERENCE, "#view=source")
+        self.assertEqual(view.locator(".lines th").all_text_contents(), ["live", "change, live", "line", "source (own)"])
+        self.assertEqual(self.changes(view), {"21": ("60.0 KiB", "+30.0 KiB", None), "40": ("40.0 KiB", "+40.0 KiB", None)})
+        self.control(view, "Totals").check()
+        self.assertEqual(self.changes(view), {"21": ("110 KiB", "+30.0 KiB", None), "40": ("40.0 KiB", "+40.0 KiB", None)})
+
+    def test_a_line_that_shrank(self):
+        tree = Tree(LIVE)
+        for line, before, after in ((3, 8, 2), (4, 1, 0), (5, 6, 6)):
+            tree.add((("a.py", "f", line),), *({"size": size * 1024, "count": size} for size in (before, after)))
+        source = {"file": list(tree.files).index("a.py"), "text": "\n" * 9, "note": ""}
+        both = dataset(tree, ("base", "newer"), is_diff=True, sources=[source])
+        view = self.open(page([both], sections=("flame", "source")), "#view=source")
+        expected = {"3": ("2048 B", "-6144 B", "5"), "4": ("", "-1024 B", "1"), "5": ("6144 B", "", None)}
+        self.assertEqual(self.changes(view), expected)
+        self.control(view, "Hide lines without memory").check()
+        self.assertEqual(view.locator("[data-line]").count(), 3)
+
+    def changes(self, view):
+        """{line: (figure, change, its step of colour if it shrank)} of the lines with any."""
+        script = """rows => rows.map(row => [row.dataset.line, row.querySelector("[data-measure]").textContent,
+            row.querySelector("[data-change]").textContent, row.querySelector("[data-change]").dataset.shrunk ?? null])"""
+        found = view.eval_on_selector_all("[data-line]", script)
+        return {line: tuple(cells) for line, *cells in found if any(cells)}
 
     def test_the_base_is_named_and_the_colours_are_explained(self):
         view = self.open(DIFFERENCE, "#view=flame")

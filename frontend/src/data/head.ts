@@ -24,10 +24,13 @@ export interface DatasetName {
     parent: number | null;
 }
 
+/** Names of figures, as in the columns; null: not known. */
+export type Totals = Record<string, number | null>;
+
 export interface State {
     label: string;
     time: number | null; // seconds
-    totals: Record<string, number | null>;
+    totals: Totals;
 }
 
 export interface SourceFile {

@@ -1,12 +1,12 @@
 /**
- * The section with source files: each line with the bytes that it allocated.
+ * The section with source files: each line with the bytes that it allocated, and in a comparison how that has changed.
  *
  * Model: the figures of a line are those of its row in `Sums` (file and line). Files are in the order of their own bytes. The
  * colour behind a figure is its share of the file's largest line, in steps; the figure itself is always there.
  */
 
 import type { SourceFile } from "../data/head.ts";
-import { formatFigure, MEASURE_WORDS, type Measure, measuresOf } from "../model/figures.ts";
+import { formatFigure, isCompared, MEASURE_WORDS, type Measure, measuresOf } from "../model/figures.ts";
 import { sumsOf } from "../model/sums.ts";
 import { counted, formatPercent } from "../text/format.ts";
 import { shown, shownSource } from "../text/names.ts";
@@ -24,11 +24,13 @@ interface FileFigures {
     own: number;
 }
 
-/** The figures of a file's lines, of one measure. */
+/** A column of the lines of a file: a measure, or in a comparison how the one that is shown has changed. */
 interface LineFigures {
     measure: Measure;
+    words: string;
     byLine: Map<number, number>;
-    most: number;
+    most: number; // of them, whichever way they go
+    isChange: boolean;
 }
 
 export class Source implements Panel {
@@ -144,6 +146,9 @@ function codeOf(view: View, file: FileFigures): HTMLElement[] {
     const { dataset, selection, state } = view;
     const measures = measuresOf(dataset.meta).filter((name) => ["live", "peak", selection.measure].includes(name));
     const columns = measures.map((measure) => lineFigures(view, file.source.file, measure));
+    if (isCompared(selection)) {
+        columns.push(lineChanges(view, file.source.file));
+    }
     const lines = file.source.text.split("\n");
     if (lines.at(-1) === "") {
         lines.pop();
@@ -152,7 +157,7 @@ function codeOf(view: View, file: FileFigures): HTMLElement[] {
     const head = element(
         "tr",
         {},
-        ...measures.map((measure) => heading(MEASURE_WORDS[measure])),
+        ...columns.map(({ words }) => heading(words)),
         heading("line"),
         heading(state.lineTotals ? "source (totals)" : "source (own)", ""),
     );
@@ -168,6 +173,21 @@ function codeOf(view: View, file: FileFigures): HTMLElement[] {
         ...noteOf(view, file, columns, lines.length),
         element("div", { class: "wide", attributes }, table),
     ];
+}
+
+function cellOf({ graph, selection }: View, { measure, byLine, most, isChange }: LineFigures, line: number): HTMLElement {
+    const { after, unit } = selection;
+    const figure = byLine.get(line) ?? 0;
+    const cell = element("td", { class: "number", attributes: { [isChange ? "data-change" : "data-measure"]: measure } });
+    if (figure !== 0) {
+        cell.textContent = formatFigure(figure, unit, isChange);
+        const heat = Math.max(1, Math.ceil((HEAT * Math.abs(figure)) / most));
+        cell.dataset[isChange && figure < 0 ? "shrunk" : "heat"] = String(heat);
+        if (!isChange) {
+            cell.title = `${formatPercent(figure, graph.total(0, after, measure, unit))} of everything`;
+        }
+    }
+    return cell;
 }
 
 /** One row for each line, or for a run of lines that are hidden. */
@@ -210,10 +230,29 @@ function noteOf(view: View, { source }: FileFigures, columns: readonly LineFigur
 }
 
 function lineFigures(view: View, file: number, measure: Measure): LineFigures {
-    const { dataset, selection, state } = view;
-    const sums = sumsOf(dataset);
-    const { sample } = sums.rows("line");
-    const column = sums.column("line", state.lineTotals ? "total" : "own", selection.after, measure, selection.unit);
+    const byLine = figuresByLine(view, file, columnOf(view, view.selection.after, measure));
+    return { measure, words: MEASURE_WORDS[measure], byLine, most: most(byLine), isChange: false };
+}
+
+function lineChanges(view: View, file: number): LineFigures {
+    const { measure, before, after } = view.selection;
+    const older = columnOf(view, before, measure);
+    const change = columnOf(view, after, measure).map((figure, row) => figure - older[row]!);
+    const byLine = figuresByLine(view, file, change);
+    return { measure, words: `change, ${MEASURE_WORDS[measure]}`, byLine, most: most(byLine), isChange: true };
+}
+
+/** By row of `Sums`. */
+function columnOf({ dataset, selection, state }: View, at: number, measure: Measure): Float64Array {
+    return sumsOf(dataset).column("line", state.lineTotals ? "total" : "own", at, measure, selection.unit);
+}
+
+function most(byLine: ReadonlyMap<number, number>): number {
+    return [...byLine.values()].reduce((found, figure) => Math.max(found, Math.abs(figure)), 0);
+}
+
+function figuresByLine({ dataset }: View, file: number, column: Float64Array): Map<number, number> {
+    const { sample } = sumsOf(dataset).rows("line");
     const byLine = new Map<number, number>();
     for (let row = 1; row < sample.length; row++) {
         const frame = sample[row]!;
@@ -221,24 +260,14 @@ function lineFigures(view: View, file: number, measure: Measure): LineFigures {
             byLine.set(dataset.frameLine[frame]!, column[row]!);
         }
     }
-    return { measure, byLine, most: Math.max(0, ...byLine.values()) };
+    return byLine;
 }
 
 function lineRow(view: View, columns: readonly LineFigures[], line: number, text: string): HTMLElement {
-    const cells = columns.map(({ measure, byLine, most }) => {
-        const figure = byLine.get(line) ?? 0;
-        const cell = element("td", { class: "number", attributes: { "data-measure": measure } });
-        if (figure !== 0) {
-            cell.textContent = formatFigure(figure, view.selection.unit);
-            cell.dataset["heat"] = String(Math.max(1, Math.ceil((HEAT * figure) / most)));
-            cell.title = `${formatPercent(figure, view.graph.total(0, view.selection.after, measure, view.selection.unit))} of everything`;
-        }
-        return cell;
-    });
     return element(
         "tr",
         { attributes: { "data-line": String(line) } },
-        ...cells,
+        ...columns.map((column) => cellOf(view, column, line)),
         element("td", { class: "number line" }, String(line)),
         element("td", { class: "text" }, shownSource(text)),
     );

@@ -1,5 +1,6 @@
 /** The section with facts: the program, its totals in each state, whose code has most and which functions. */
 
+import type { State, Totals } from "../data/head.ts";
 import { formatFigure, isCompared } from "../model/figures.ts";
 import { formatClock } from "../text/format.ts";
 import { shown } from "../text/names.ts";
@@ -46,23 +47,23 @@ function totalsTable({ dataset }: View): HTMLElement {
     const known = TOTALS.filter(([name]) => states.some(({ totals }) => totals[name] != null));
     const hasTimes = states.some(({ time }) => time !== null);
     const head = (words: string) => element("th", { class: "number", attributes: { scope: "col" } }, words);
-    const rows = states.slice(0, MOST).map(({ label, time, totals }) =>
+    const row = (words: string, time: number | null, totals: Totals, signed = false) =>
         element(
             "tr",
             {},
-            element("th", { attributes: { scope: "row" } }, shown(label) || "total"),
+            element("th", { attributes: { scope: "row" } }, words),
             hasTimes ? element("td", { class: "number" }, time === null ? "" : formatClock(time)) : null,
             ...known.map(([name, unit]) => {
                 const figure = totals[name] ?? null;
-                const attributes = { "data-total": name };
-                return element(
-                    "td",
-                    { class: "number", attributes },
-                    figure === null ? "not known" : formatFigure(figure, unit),
-                );
+                const attributes = { [signed ? "data-change" : "data-total"]: name };
+                const text = figure === null ? "not known" : formatFigure(figure, unit, signed);
+                return element("td", { class: "number", attributes }, text);
             }),
-        ),
-    );
+        );
+    const rows = states.slice(0, MOST).map(({ label, time, totals }) => row(shown(label) || "total", time, totals));
+    if (dataset.meta.is_diff) {
+        rows.push(row("change", null, changeOf(states), true));
+    }
     return element(
         "table",
         { class: "rows" },
@@ -73,6 +74,16 @@ function totalsTable({ dataset }: View): HTMLElement {
         ),
         element("tbody", {}, ...rows),
     );
+}
+
+/** What is known of both. */
+function changeOf(states: readonly State[]): Totals {
+    const [older, newer] = [states[0]!.totals, states[1]!.totals];
+    const change = ([name]: (typeof TOTALS)[number]) => {
+        const [before, after] = [older[name] ?? null, newer[name] ?? null];
+        return [name, before === null || after === null ? null : after - before];
+    };
+    return Object.fromEntries(TOTALS.map(change));
 }
 
 function baseNote({ dataset, selection }: View): string {
