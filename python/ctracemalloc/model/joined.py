@@ -7,7 +7,7 @@ parents and by the file, function and line of their frames.
 
 from array import array
 from collections.abc import Sequence
-from itertools import chain, compress, repeat
+from itertools import compress
 from typing import NamedTuple, TypeAlias
 
 from .._ctracemalloc import CallTree
@@ -78,8 +78,7 @@ def by_id(parts: Sequence[StateTree], figures: tuple[int, ...], peak_known: bool
     length = len(tree)
 
     def columns(of_tree: Sequence[memoryview]) -> Columns:
-        chosen = [of_tree[figure] for figure in figures]
-        return [column if len(column) == length else filled(column, length) for column in chosen]
+        return [filled(of_tree[figure], length) for figure in figures]
 
     return Joined(
         tree.parent,
@@ -94,8 +93,12 @@ def by_id(parts: Sequence[StateTree], figures: tuple[int, ...], peak_known: bool
     )
 
 
-def filled(column: Sequence[int], length: int) -> Sequence[int]:
-    return array("q", chain(column, repeat(0, length - len(column))))
+def filled(column: memoryview, length: int) -> Sequence[int]:
+    if len(column) == length:
+        return column
+    longer = array("q", bytes(column))  # of the same type
+    longer.frombytes(bytes((length - len(column)) * longer.itemsize))
+    return longer
 
 
 def by_name(parts: Sequence[StateTree], figures: tuple[int, ...], peak_known: bool, churn_known: bool) -> Joined:
