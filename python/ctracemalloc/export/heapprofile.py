@@ -1,7 +1,8 @@
 """V8's sampling heap profile (.heapprofile), which Chrome's DevTools, VS Code and speedscope open.
 
 Model: a tree of calls with the bytes of one measure that each allocated itself. A call frame is a line of a function: tools
-tell calls apart by name, script and line. A script is a file; lines count from 0 there. Node 0 is "(root)".
+tell calls apart by name, script and line. A script is a file; lines count from 0 there. "(root)" has no bytes of its own,
+because tools show rows for its children only: blocks with an empty traceback are a child of it.
 
 The tree is written from its columns, child by child, without recursion: a stack may have 65,535 frames.
 
@@ -26,17 +27,17 @@ def texts(selected: Selected, measure: str) -> Iterator[str]:
 
 
 def nodes_of(selected: Selected, measure: str) -> Iterator[str]:
-    """Node 0 with all that have bytes below them."""
+    """The root with all nodes that have bytes, or have them below them."""
     own, total, frames = selected.sizes(measure), selected.total_sizes(measure), frames_of(selected)
     tree = selected.tree
     child, sibling, parent, frame = tree.first_child, tree.next_sibling, tree.parent, tree.frame
-    node = 0
+    yield opened(ROOT, 0, 0)
+    node, following = 0, next_with(total, sibling, child[0])
+    if own[0] > 0:
+        yield opened(frames[frame[0]], own[0], len(own)) + CLOSED + ("," if following else "")
     while True:
-        call = frames[frame[node]] if node else ROOT
-        yield f'{{"callFrame":{call},"selfSize":{max(own[node], 0)},"id":{node + 1},"children":['
-        following = next_with(total, sibling, child[node])
         while not following:
-            yield "]}"
+            yield CLOSED
             if not node:
                 return
             following = next_with(total, sibling, sibling[node])
@@ -45,6 +46,13 @@ def nodes_of(selected: Selected, measure: str) -> Iterator[str]:
             else:
                 node = parent[node]
         node = following
+        yield opened(frames[frame[node]], max(own[node], 0), node)
+        following = next_with(total, sibling, child[node])
+
+
+def opened(call: str, size: int, number: int) -> str:
+    """A node up to its children."""
+    return f'{{"callFrame":{call},"selfSize":{size},"id":{number + 1},"children":['
 
 
 def next_with(total: Sequence[int], sibling: Sequence[int], node: int) -> int:
@@ -73,4 +81,5 @@ def url_of(filename: str) -> str:
     return "file://" + quote(filename.encode("utf-8", "surrogatepass"))
 
 
+CLOSED = "]}"
 ROOT = dumps({"functionName": "(root)", "scriptId": "0", "url": "", "lineNumber": -1, "columnNumber": -1})
