@@ -137,6 +137,23 @@ CTM_API void ctm_shard_reattribute_at(ctm_shard *shard, const ctm_found *found, 
 CTM_API CTM_NODISCARD ctm_status ctm_shard_find(ctm_shard *shard, uint32_t domain,
                                                 uintptr_t address, ctm_block *out);
 
+/* --- exempt from the peak: memory of a tool that shows the program's memory, in the same process ---
+ *
+ * Between begin and end, inside the shard, what events add to the bytes makes no new peak: these bytes are *exempt*, until
+ * they are released. They are traced and counted like others. A peak that is reached meanwhile is one of the other bytes.
+ * (The sites have all that was live at its moment.) */
+typedef struct ctm_exemption {
+    uint64_t before, added; /* private */
+} ctm_exemption;
+/* `size`: of the block that is about to be recorded; 0: blocks are only freed. */
+CTM_API void ctm_shard_exempt_begin(ctm_shard *shard, uint64_t size, ctm_exemption *out);
+/* Returns how many bytes more are exempt than before; negative: fewer. */
+CTM_API int64_t ctm_shard_exempt_end(ctm_shard *shard, const ctm_exemption *begun);
+/* So many bytes, of those that end() returned for any shard, are exempt no more. Not after the round has changed. */
+CTM_API void ctm_shard_exempt_release(ctm_shard *shard, int64_t bytes);
+/* Changes when nothing is exempt any more: after start, stop and clear, and in the child of a fork. Any thread. */
+CTM_API uint32_t ctm_tracer_exempt_round(const ctm_tracer *tracer);
+
 /* Rows by id, of a shard that the caller is inside. Borrowed until leave. NULL: no such id, or row 0 (but string 0 is
  * ""). */
 CTM_API const ctm_traceback *ctm_shard_traceback_row(const ctm_shard *shard, uint32_t id);

@@ -16,7 +16,7 @@ from cli_support import skip_some_pythons
 from ctracemalloc.web import asgi_app, profiles, serve, wsgi_app
 from ctracemalloc.web.messages import Delayed
 from ctracemalloc.web.program import command
-from ctracemalloc.web.snapshots import PACKAGE, one_at_a_time
+from ctracemalloc.web.snapshots import PACKAGE, answer_turn, snapshot_turn
 from web_support import TOKEN, TracedTest, application, ask, read_profile, total
 
 
@@ -295,13 +295,21 @@ class PathTest(TracedTest):
 
 
 class StateTest(TracedTest):
+    def check_busy(self, app, *paths):
+        for path in paths:
+            answer = ask(app, path)
+            self.assertEqual((answer.status, dict(answer.headers)["Retry-After"]), (503, "1"))
+
     def test_one_at_a_time(self):
         app = application()
-        with one_at_a_time(), mock.patch("ctracemalloc.web.routes.PATIENCE", 0.01):
-            for path in ("/debug/memory", "/debug/pprof/heap", "/debug/pprof/delta_heap", "/metrics"):
-                answer = ask(app, path)
-                self.assertEqual((answer.status, dict(answer.headers)["Retry-After"]), (503, "1"))
+        long = ("/debug/memory", "/debug/memory.ctm", "/debug/pprof/heap", "/debug/pprof/delta_heap")
+        with answer_turn(0):
+            self.check_busy(app, *long)
+            self.assertEqual(ask(app, "/metrics").status, 200)  # while a profile is encoded
             self.assertEqual(ask(app, "/debug/pprof/goroutine").status, 200)
+        patience = [mock.patch(f"ctracemalloc.web.{name}.PATIENCE", 0.01) for name in ("routes", "profiles")]
+        with snapshot_turn(0), patience[0], patience[1]:
+            self.check_busy(app, *long, "/metrics")
         self.assertEqual(ask(app, "/debug/memory").status, 200)
 
     def test_without_tracing(self):

@@ -9,7 +9,7 @@ from cli_support import skip_most_pythons
 from ctracemalloc import web
 from ctracemalloc.web.exposition import OPEN_TYPE, PLAIN_TYPE, prefers_open
 from ctracemalloc.web.metrics import FAMILIES
-from ctracemalloc.web.snapshots import one_at_a_time
+from ctracemalloc.web.snapshots import snapshot_turn
 from web_support import TracedTest, application, ask
 
 
@@ -154,7 +154,7 @@ class MetricsTest(TracedTest):
             found = families(latest(registry).decode(), is_open)
             self.assertGreater(value(found, "ctracemalloc_live_bytes"), len(kept))
             self.assertLessEqual(len(found["ctracemalloc_place_live_bytes"].samples), 5)
-        with one_at_a_time(), mock.patch("ctracemalloc.web.collector.PATIENCE", 0.01):
+        with snapshot_turn(0), mock.patch("ctracemalloc.web.collector.PATIENCE", 0.01):
             self.assertEqual(prometheus_client.generate_latest(registry), b"")
         with self.assertRaisesRegex(ValueError, "top must be"):
             web.collector(top=-1)

@@ -15,7 +15,7 @@ from cli_support import ProgramTest, skip_most_pythons
 from ctracemalloc.web import push
 from ctracemalloc.web.delivery import Destination, TimedProfile
 from ctracemalloc.web.push import MOST_BYTES, MOST_PROFILES, Queue, pause_after
-from ctracemalloc.web.snapshots import one_at_a_time
+from ctracemalloc.web.snapshots import answer_turn
 from web_support import TracedTest, read_profile, total
 
 
@@ -195,7 +195,7 @@ class PushTest(TracedTest):
 
     def test_while_another_answer_is_made(self):
         with mock.patch("ctracemalloc.web.push.PATIENCE", 0.01):
-            with one_at_a_time():
+            with answer_turn(0):
                 pusher = self.push()
                 self.wait_until(lambda: pusher.error is not None)
             self.wait_until(lambda: pusher.sent)

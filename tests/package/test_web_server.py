@@ -378,13 +378,13 @@ class ProcessTest(ProgramTest):
             import ctracemalloc
             warnings.simplefilter("ignore", DeprecationWarning)  # of 3.12 and later: a fork while threads run
             from ctracemalloc import web
-            from ctracemalloc.web.snapshots import one_at_a_time
+            from ctracemalloc.web.snapshots import answer_turn, snapshot_turn
             ctracemalloc.start(5)
             server = web.serve()
             def metrics(server):
                 return b"tracing 1" in urllib.request.urlopen(server.url + "metrics").read()
             assert metrics(server)
-            with one_at_a_time():  # the turn of a thread that the fork does not have
+            with answer_turn(0), snapshot_turn(0):  # those of a thread that the fork does not have
                 pid = os.fork()
                 if not pid:
                     assert not server.running

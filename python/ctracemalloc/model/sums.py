@@ -18,16 +18,18 @@ class Sums(NamedTuple):
     freed_size: int | None
     freed_blocks: int | None
     allocated_size: int | None
+    peak_size: int | None
 
 
 def sums_of(snapshot: Snapshot) -> Sums:
     """Also of blocks with an empty traceback, which statistics() refuses."""
     tree = snapshot.call_tree()
     total = figures_at(total_columns(tree), 0)
+    peak_size = total.peak_size if tree.peak_known else None
     if not tree.churn_known:
-        return Sums(total.size, total.blocks, None, None, None)
+        return Sums(total.size, total.blocks, None, None, None, peak_size)
     freed_size, freed_blocks = total.amount(FREED)
-    return Sums(total.size, total.blocks, freed_size, freed_blocks, total.allocated_size)
+    return Sums(total.size, total.blocks, freed_size, freed_blocks, total.allocated_size, peak_size)
 
 
 def peak_stands_out(live: int, most: int) -> bool:

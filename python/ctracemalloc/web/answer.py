@@ -1,11 +1,13 @@
 """From a request to its answer, for all servers.
 
 Model: `answer` never raises: what is refused and what goes wrong are answers, too. A mistake of this component, or of what it
-reads, must not end a request of the program's server with a traceback that is somebody else's.
+reads, must not end a request of the program's server with a traceback that is somebody else's. What making an answer allocates
+makes no new peak of the program (exempt.py).
 """
 
 from collections.abc import Callable
 
+from .exempt import exempt
 from .guard import check
 from .messages import Answer, Delayed, Refused, Request, Response
 from .routes import Application
@@ -16,14 +18,28 @@ def answer(application: Application, request: Request) -> Answer:
         check(request, application.settings)
         return application.answer(request)
 
-    begun = made(begin)
+    begun = made(request, begin)
     if isinstance(begun, Response):
-        return finished(request, begun)
+        return begun
     delayed = begun
-    return Delayed(delayed.seconds, lambda: finished(request, made(delayed.then)))
+    return Delayed(delayed.seconds, lambda: response_of(made(request, delayed.then)))
 
 
-def made(make: Callable[[], Answer]) -> Answer:
+def response_of(found: Answer) -> Response:
+    assert isinstance(found, Response), "an answer is delayed once"
+    return found
+
+
+def made(request: Request, make: Callable[[], Answer]) -> Answer:
+    with exempt() as scope:
+        found = tried(make)
+        if not isinstance(found, Response):
+            return found
+        response = finished(request, found)
+        return response._replace(kept=scope.keep(response.body))
+
+
+def tried(make: Callable[[], Answer]) -> Answer:
     try:
         return make()
     except Refused as refused:
@@ -32,9 +48,8 @@ def made(make: Callable[[], Answer]) -> Answer:
         return Refused(500, f"the answer could not be made: {type(error).__name__}").response
 
 
-def finished(request: Request, answered: Answer) -> Response:
+def finished(request: Request, answered: Response) -> Response:
     """Without the body for HEAD, with its length."""
-    assert isinstance(answered, Response), "an answer is delayed once"
     if request.method != "HEAD":
         return answered
     return answered._replace(body=b"", length=len(answered.body))

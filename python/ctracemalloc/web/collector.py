@@ -5,9 +5,10 @@ Model: prometheus_client is imported when a collector is made, and needed for no
 
 from typing import Any
 
+from .exempt import exempt
 from .metrics import COUNTER, FAMILIES, PREFIX, Metric, metrics_now
 from .settings import checked_top
-from .snapshots import Busy, one_at_a_time
+from .snapshots import Busy, snapshot_turn
 
 PATIENCE = 2.0  # seconds that a scrape waits for an answer that is being made
 
@@ -24,7 +25,7 @@ class MemoryCollector:
     def collect(self) -> list[Any]:
         """The metrics now; none if another answer is still being made after PATIENCE."""
         try:
-            with one_at_a_time(PATIENCE):
+            with exempt(), snapshot_turn(PATIENCE):
                 metrics = metrics_now(self.top)
         except Busy:
             return []

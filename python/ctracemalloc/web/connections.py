@@ -22,6 +22,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 from .answer import answer
+from .exempt import exempt
 from .messages import Refused, Request, Response
 from .routes import Application
 
@@ -228,7 +229,8 @@ class HttpServer(HTTPServer):
 
     def work(self, request: socket.socket, client_address: Any) -> None:
         try:
-            self.finish_request(request, client_address)
+            with exempt():
+                self.finish_request(request, client_address)
         except Exception:
             pass  # of the connection: answers are made by answer(), which raises nothing
         finally:

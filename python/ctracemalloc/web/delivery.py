@@ -14,6 +14,8 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import NamedTuple
 from urllib.parse import urlencode, urlsplit
 
+from .exempt import Kept
+
 PYROSCOPE, INGEST, PARCA = SERVERS = ("pyroscope", "pyroscope-ingest", "parca")
 PATHS = {
     PYROSCOPE: "/push.v1.PusherService/Push",
@@ -34,6 +36,7 @@ class TimedProfile(NamedTuple):
     profile: bytes
     begin: float
     end: float
+    kept: Kept | None = None  # while it lives, the profile makes no new peak
 
 
 class Later(Exception):

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias
 from urllib.parse import parse_qsl
 
+from .exempt import Kept
+
 MOST_FIELDS = 16  # of a query
 MOST_DIGITS = 6
 
@@ -52,6 +54,7 @@ class Response(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
     policy: str = NO_CONTENT_POLICY
     length: int | None = None  # of the body, if it is left out
+    kept: Kept | None = None  # while it lives, the body makes no new peak
 
     def all_headers(self) -> list[tuple[str, str]]:
         return [

@@ -11,10 +11,10 @@ are printable are one place: a reader refuses a sample that occurs twice.
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from .. import get_sample_interval, get_traceback_limit, get_traced_memory, get_tracemalloc_memory, is_tracing
+from .. import get_sample_interval, get_traceback_limit, get_tracemalloc_memory, is_tracing
 from .._words import printable
 from ..render.text.losses import MEANINGS, shown
-from .snapshots import NotTracing, TimedSnapshot, take_timed
+from .snapshots import NotTracing, TimedSnapshot, peak_of, take_timed
 
 GAUGE, COUNTER = "gauge", "counter"
 BYTES, SECONDS = "bytes", "seconds"
@@ -39,7 +39,7 @@ class Metric(NamedTuple):
 TRACING = Family("tracing", GAUGE, "", "1 while memory is traced, else 0.")
 LIVE = Family("live_bytes", GAUGE, BYTES, "Size of the live blocks.")
 LIVE_BLOCKS = Family("live_blocks", GAUGE, "", "Number of live blocks.")
-PEAK = Family("peak_bytes", GAUGE, BYTES, "Largest size of the live blocks so far.")
+PEAK = Family("peak_bytes", GAUGE, BYTES, "Largest size of the live blocks so far, without what is allocated to show them.")
 ALLOCATED = Family("allocated_bytes", COUNTER, BYTES, "Size of all blocks that were ever allocated.")
 ALLOCATED_BLOCKS = Family("allocated_blocks", COUNTER, "", "Number of all blocks that were ever allocated.")
 TRACER = Family("tracer_bytes", GAUGE, BYTES, "Memory that the tracer itself uses.")
@@ -73,7 +73,7 @@ def totals(taken: TimedSnapshot) -> list[Metric]:
     return [
         one(LIVE, sums.size),
         one(LIVE_BLOCKS, sums.blocks),
-        one(PEAK, get_traced_memory()[1]),
+        one(PEAK, peak_of(taken)),
         one(ALLOCATED, sums.allocated_size or 0),
         one(ALLOCATED_BLOCKS, sums.blocks + (sums.freed_blocks or 0)),
     ]

@@ -18,11 +18,11 @@ from ..render.text.style import Style
 from .messages import Answer, Delayed, Query, Refused, Request, Response, text_response
 from .program import run_facts, words_of
 from .served import BY_ALLOCATED, BY_LIVE, profile_of
-from .snapshots import Bases, TimedSnapshot, turn, usable
+from .snapshots import Bases, TimedSnapshot, making, turn, usable
 
 PROTOBUF = "application/octet-stream"
 MOST_WAITING = 4  # requests with `?seconds=` at a time
-PATIENCE = 5.0  # seconds, of a request that has waited already
+PATIENCE = 5.0  # seconds, of a request that has waited already, and for a snapshot that is being taken
 TEXT_ROWS = 100
 # Of the profiles that are empty: their sample types.
 EMPTY = {
@@ -62,8 +62,9 @@ class Profiles:
         seconds, debug = query.number("seconds", 0, int(self.max_seconds)), query.number("debug", 0, 10)
         if seconds:
             return self.over(seconds, default)
-        with turn():
-            taken = self.bases.take()
+        with making():
+            with turn(PATIENCE):
+                taken = self.bases.take()
             return report(taken) if debug else download(profile_of(taken, default=default))
 
     def over(self, seconds: int, default: str) -> Answer:
@@ -73,12 +74,13 @@ class Profiles:
         if len(self.waiting) >= MOST_WAITING:
             raise Refused(503, f"{MOST_WAITING} requests wait already: come again", ("Retry-After", str(seconds)))
         self.waiting.append(now + seconds)
-        with turn():
+        with turn(PATIENCE):
             base = self.bases.take()
 
         def then() -> Response:
-            with turn(PATIENCE):
-                taken = self.bases.take()
+            with making(PATIENCE):
+                with turn(PATIENCE):
+                    taken = self.bases.take()
                 if usable(base, taken) is None:
                     raise Refused(503, "the program has emptied its tables meanwhile: come again", ("Retry-After", "1"))
                 return download(profile_of(taken, base, default, growth=True))
@@ -87,9 +89,10 @@ class Profiles:
 
     def delta(self, request: Request, query: Query) -> Answer:
         """Of the first request, what was allocated since the start of tracing."""
-        with turn():
-            taken = self.bases.take()
-            base, self.bases.scraped = usable(self.bases.scraped, taken), taken
+        with making():
+            with turn(PATIENCE):
+                taken = self.bases.take()
+                base, self.bases.scraped = usable(self.bases.scraped, taken), taken
             return download(profile_of(taken, base, BY_ALLOCATED))
 
 

@@ -19,8 +19,9 @@ from types import TracebackType
 from weakref import WeakSet
 
 from .delivery import PYROSCOPE, Destination, Later, TimedProfile
+from .exempt import exempt
 from .served import profile_of
-from .snapshots import Busy, NotTracing, TimedSnapshot, one_at_a_time, take_timed, usable
+from .snapshots import Busy, NotTracing, TimedSnapshot, answer_turn, snapshot_turn, take_timed, usable
 
 MIN_INTERVAL, MAX_INTERVAL = 1.0, 3600.0
 MOST_PROFILES = 40
@@ -119,10 +120,12 @@ class Pusher:
     def _make(self, first: bool = False) -> None:
         """Make a profile, or at first just take the snapshot that the first one counts from."""
         try:
-            with one_at_a_time(PATIENCE):
-                taken = take_timed()
+            with exempt() as scope, answer_turn(PATIENCE):
+                with snapshot_turn(PATIENCE):
+                    taken = take_timed()
                 base, self._base = self._base, taken
                 profile = b"" if first else profile_of(taken, usable(base, taken))
+                kept = scope.keep(profile)
         except (NotTracing, Busy) as error:
             self._error = str(error) or "another answer was being made"
             return
@@ -131,14 +134,15 @@ class Pusher:
             return
         if not first:
             begin = taken.time - self._interval if base is None else base.time
-            self._queue.put(TimedProfile(profile, begin, taken.time))
+            self._queue.put(TimedProfile(profile, begin, taken.time, kept))
 
     def _send(self) -> bool:
         """Send what waits. False: the server is not to be had now."""
         while self._queue.profiles:
             timed = self._queue.profiles[0]
             try:
-                self._destination.send(timed)
+                with exempt():
+                    self._destination.send(timed)
                 self._sent, self._error = self._sent + 1, None
             except Later as error:
                 self._error = str(error)

@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 
-from .. import Snapshot, get_traced_memory
+from .. import Snapshot
 from .._words import clock, counted
 from ..render.text.units import format_amount, format_bytes, format_change
 from . import page, plain, profiles
@@ -17,7 +17,7 @@ from .messages import Answer, Query, Refused, Request, Response
 from .metrics import metrics_now
 from .program import command, run_facts
 from .settings import MOST_ROWS, Settings
-from .snapshots import LAST, NOW, SINCE, START, Bases, TimedSnapshot, turn
+from .snapshots import LAST, NOW, SINCE, START, Bases, TimedSnapshot, making, peak_of, turn
 
 ROWS = 100  # of the plain page
 PATIENCE = 1.0  # seconds: a scrape that fails is a gap in every graph
@@ -82,17 +82,19 @@ class Application:
 
     def file(self, request: Request, query: Query) -> Response:
         """The snapshot as the file that all commands read."""
-        with turn():
-            taken = self.bases.take()
+        with making():
+            with turn(PATIENCE):
+                taken = self.bases.take()
             taken.snapshot.run = run_facts()
             return Response(200, file_of(taken.snapshot), BINARY)
 
     def memory(self, request: Request, query: Query) -> Response:
         since, top = query.choice("since", SINCE), query.number("top", ROWS, MOST_ROWS)
         is_plain = query.number("plain", 0, 1)
-        with turn():
-            taken = self.bases.take()
-            base = self.bases.base(since, taken)
+        with making():
+            with turn(PATIENCE):
+                taken = self.bases.take()
+                base = self.bases.base(since, taken)
             if not is_plain:
                 made = page.page_of(taken, base, NAMES[since])
                 return Response(200, made.body, HTML, policy=made.policy)
@@ -113,7 +115,7 @@ def facts_of(taken: TimedSnapshot) -> list[tuple[str, str]]:
     return [
         ("program", " ".join(command())),
         ("live", format_amount(taken.sums)),
-        ("peak", format_bytes(get_traced_memory()[1])),
+        ("peak", format_bytes(peak_of(taken))),
         ("snapshot", f"taken in {taken.seconds * 1000:.1f} ms at {time.strftime('%H:%M:%S', time.localtime(taken.time))}"),
     ]
 

@@ -1,9 +1,11 @@
 """The snapshots that answers are made of, and those that differences count from.
 
-Model: a snapshot is taken without the blocks of this component. One answer at a time is made from snapshots, in the whole
-process (`one_at_a_time`), so that requests cannot multiply what a snapshot costs; others are told to come again. An application
-keeps four at most, as bases of differences: the first, that of the last request for a page, the base of that page, and that of
-the last scrape of the delta.
+Model: a snapshot is taken without the blocks of this component. In the whole process one snapshot at a time is taken (`turn`),
+and one page, file or profile at a time is made from one (`making`), so that requests cannot multiply what they cost; others are
+told to come again. Metrics need a turn only: they come while a profile is encoded.
+
+An application keeps four snapshots at most, as bases of differences: the first, that of the last request for a page, the base
+of that page, and that of the last scrape of the delta.
 
 A person who reloads a page of what has changed since the last request would see what has changed since that page was made: next
 to nothing. So a page that is asked for again within RELOAD_SECONDS counts from the same base.
@@ -16,7 +18,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 
 from .. import Filter, Snapshot, is_tracing, take_snapshot
@@ -40,11 +42,11 @@ class NotTracing(Exception):
 
 
 class Busy(Exception):
-    """Another answer is being made."""
+    """Another answer is being made, or another snapshot is being taken."""
 
 
 class Turn:
-    """The lock of one_at_a_time. A fork gets a new one: the thread that held it does not exist there."""
+    """A lock of one_at_a_time. A fork gets a new one: the thread that held it does not exist there."""
 
     def __init__(self) -> None:
         self.renew()
@@ -54,13 +56,13 @@ class Turn:
         self.lock = threading.Lock()
 
 
-_turn = Turn()
+_snapshot, _answer = Turn(), Turn()
 
 
 @contextmanager
-def one_at_a_time(timeout: float = 0) -> Iterator[None]:
-    """Busy if another answer is still being made after `timeout` seconds."""
-    lock = _turn.lock
+def one_at_a_time(of: Turn, timeout: float = 0) -> Iterator[None]:
+    """Busy if another one still has it after `timeout` seconds."""
+    lock = of.lock
     if not (lock.acquire(timeout=timeout) if timeout else lock.acquire(blocking=False)):
         raise Busy
     try:
@@ -79,6 +81,11 @@ def take_timed() -> TimedSnapshot:
     except RuntimeError as error:
         raise NotTracing(str(error)) from None
     return TimedSnapshot(snapshot, sums_of(snapshot), time.time(), time.perf_counter() - begin)
+
+
+def peak_of(taken: TimedSnapshot) -> int:
+    """Bytes, without those of this component, as in the snapshot's traces."""
+    return max(taken.sums.peak_size or 0, taken.sums.size)
 
 
 def without_own(snapshot: Snapshot) -> Snapshot:
@@ -107,7 +114,7 @@ class Bases:
         self.last_base: TimedSnapshot | None = None  # of that page, if it was since the last request
         self.scraped: TimedSnapshot | None = None  # of the delta
         try:
-            with one_at_a_time():
+            with one_at_a_time(_snapshot):
                 self.first = take_timed()
         except (NotTracing, Busy):
             pass  # then it is the first one that is asked for
@@ -135,11 +142,28 @@ def usable(old: TimedSnapshot | None, new: TimedSnapshot) -> TimedSnapshot | Non
     return old if old is not None and is_base(old, new) else None
 
 
+def snapshot_turn(timeout: float) -> AbstractContextManager[None]:
+    return one_at_a_time(_snapshot, timeout)
+
+
+def answer_turn(timeout: float) -> AbstractContextManager[None]:
+    return one_at_a_time(_answer, timeout)
+
+
+def turn(timeout: float) -> AbstractContextManager[None]:
+    """To take a snapshot for a request: what hinders it is told."""
+    return told(snapshot_turn(timeout))
+
+
+def making(timeout: float = 0) -> AbstractContextManager[None]:
+    """To make an answer that takes long, from a snapshot: what hinders it is told."""
+    return told(answer_turn(timeout))
+
+
 @contextmanager
-def turn(timeout: float = 0) -> Iterator[None]:
-    """As one_at_a_time, for the answer to a request: what hinders it is told."""
+def told(manager: AbstractContextManager[None]) -> Iterator[None]:
     try:
-        with one_at_a_time(timeout):
+        with manager:
             yield
     except Busy:
         raise Refused(503, "another answer is being made: come again", ("Retry-After", "1")) from None

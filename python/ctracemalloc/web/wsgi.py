@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 from .answer import answer
+from .exempt import Parts
 from .messages import Request, Response
 from .routes import Application
 from .settings import settings_of
@@ -27,7 +28,9 @@ def wsgi_app(*, token: str | None, allowed_hosts: Iterable[str] = (), top: int =
     def app(environ: Environment, start_response: StartResponse) -> Iterable[bytes]:
         response = answered(application, request_of(environ))
         start_response(response.line(), response.all_headers())
-        return [response.body]
+        parts = Parts([response.body])
+        parts.kept = response.kept
+        return parts
 
     return app
 

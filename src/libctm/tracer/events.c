@@ -249,6 +249,32 @@ bool ctm_shard_free(ctm_shard *shard, uint32_t domain, uintptr_t address)
     return true;
 }
 
+/* --- exempt from the peak --- */
+void ctm_shard_exempt_begin(ctm_shard *shard, uint64_t size, ctm_exemption *out)
+{
+    ctmi_shard_assert_inside(shard);
+    const uint64_t interval = ctmi_tracer_interval(shard->tracer);
+    *out = (ctm_exemption){
+        .before = atomic_load_explicit(&shard->bytes, memory_order_relaxed),
+        .added = interval == 0 || size == 0 ? size : ctmi_weighted_size(size, interval),
+    };
+    ctmi_peak_exempt(shard, (int64_t)out->added);
+}
+
+int64_t ctm_shard_exempt_end(ctm_shard *shard, const ctm_exemption *begun)
+{
+    ctmi_shard_assert_inside(shard);
+    const uint64_t now = atomic_load_explicit(&shard->bytes, memory_order_relaxed);
+    const int64_t changed = (int64_t)(now - begun->before);
+    ctmi_peak_exempt(shard, changed - (int64_t)begun->added);
+    return changed;
+}
+
+void ctm_shard_exempt_release(ctm_shard *shard, int64_t bytes)
+{
+    ctmi_peak_exempt(shard, -bytes);
+}
+
 /* --- resize ---
  * Between begin and end, the old block is counted but not in the map. The shard has one reserved map entry for each
  * resize that has begun. One is enough, because either the new address or the old one is added to the map, never

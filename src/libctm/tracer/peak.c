@@ -7,6 +7,9 @@
  * sum then exceeds the peak, it is the new peak. So a heap that stays below its peak costs each thread a compare with
  * its own cache line, and a heap that grows is counted exactly.
  *
+ * Exempt bytes (peak.h) are added to the limit of the shard that has them: the sum of all limits never exceeds the peak
+ * and what is exempt. So an event need not know of them.
+ *
  * There is one inexactness: a thread that adds bytes at the moment when its limit is lowered may see the new limit a
  * few nanoseconds late. The peak then lacks these bytes until the next event that adds bytes. If one thread runs at a
  * time, the peak is exact.
@@ -100,17 +103,24 @@ static void next_stamp(struct ctm_shard *shard)
     }
 }
 
-/* Raises the peak to `total`. False: it is not lower than `total`. */
+/* Raises the peak to `total` less what is exempt. False: it is not lower. */
 static bool raise_peak(ctm_tracer *tracer, uint64_t total)
 {
+    const uint64_t counted = total - load(&tracer->exempt);
     uint64_t peak = load(&tracer->peak_bytes);
     /* Signed: the sum may be below 0 for a moment, as in ctm_tracer_totals. */
-    while ((int64_t)total > (int64_t)peak) {
-        if (atomic_compare_exchange_weak(&tracer->peak_bytes, &peak, total)) {
+    while ((int64_t)counted > (int64_t)peak) {
+        if (atomic_compare_exchange_weak(&tracer->peak_bytes, &peak, counted)) {
             return true;
         }
     }
     return false;
+}
+
+/* Bytes up to the peak that are in no limit, if the shard's own limit were `now`. */
+static int64_t margin_above(const struct ctm_tracer *tracer, uint64_t now, uint64_t other_limits)
+{
+    return (int64_t)(load(&tracer->peak_bytes) + load(&tracer->exempt) - other_limits - now);
 }
 
 static void lower_limits(struct ctm_shard *shard)
@@ -140,18 +150,46 @@ void ctmi_peak_reached(struct ctm_shard *shard)
     bool raised = false;
     ctmi_lock_acquire(&tracer->peak_lock);
     sum_others(shard, &others, &limits);
-    if ((int64_t)(load(&tracer->peak_bytes) - limits - now) <= 0) {
+    if (margin_above(tracer, now, limits) <= 0) {
         lower_limits(shard);
         sum_others(shard, &others, &limits);
         raised = raise_peak(tracer, now + others);
     }
-    const int64_t margin = (int64_t)(load(&tracer->peak_bytes) - limits - now);
+    const int64_t margin = margin_above(tracer, now, limits);
     atomic_store_explicit(&shard->limit, now + (uint64_t)(margin > 0 ? margin / 2 : 0),
                           memory_order_relaxed);
     ctmi_lock_release(&tracer->peak_lock);
     if (raised) {
         next_stamp(shard);
     }
+}
+
+void ctmi_peak_exempt(struct ctm_shard *shard, int64_t bytes)
+{
+    ctmi_shard_assert_inside(shard);
+    struct ctm_tracer *tracer = shard->tracer;
+    ctmi_lock_acquire(&tracer->peak_lock);
+    atomic_store(&tracer->exempt, load(&tracer->exempt) + (uint64_t)bytes);
+    atomic_store(&shard->limit, load(&shard->limit) + (uint64_t)bytes);
+    ctmi_lock_release(&tracer->peak_lock);
+}
+
+void ctmi_peak_exempt_none(struct ctm_tracer *tracer)
+{
+    CTMI_ASSERT_WORLD_STOPPED(tracer);
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        struct ctm_shard *shard = &tracer->shards[i];
+        atomic_store(&shard->limit, load(&shard->bytes));
+    }
+    atomic_store(&tracer->exempt, 0);
+    atomic_fetch_add(&tracer->exempt_round, 1);
+}
+
+/* What of `total` bytes is exempt. If others have freed some of it since, `exempt` may be more than there is. */
+static uint64_t clamp_exempt(const struct ctm_tracer *tracer, uint64_t total)
+{
+    const uint64_t exempt = load(&tracer->exempt);
+    return (int64_t)exempt < (int64_t)total ? exempt : total;
 }
 
 void ctmi_peak_set(struct ctm_tracer *tracer, uint64_t peak)
@@ -164,7 +202,7 @@ void ctmi_peak_set(struct ctm_tracer *tracer, uint64_t peak)
         limits += load(&shard->bytes);
     }
     CTMI_ASSERT(limits == peak);
-    atomic_store(&tracer->peak_bytes, peak);
+    atomic_store(&tracer->peak_bytes, peak - clamp_exempt(tracer, peak));
     if (atomic_fetch_add(&tracer->peak_stamp, 1) >= tracer->peak_stamps || peak == 0) {
         restart_stamps(tracer);
     }

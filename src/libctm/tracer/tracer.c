@@ -116,6 +116,7 @@ struct ctmi_pending_unmap *ctmi_tracer_forget_stopped(ctm_tracer *tracer, bool r
     if (ctmi_tracer_interval(tracer) != 0) {
         memset(&tracer->page_filter, 0, sizeof tracer->page_filter);
     }
+    ctmi_peak_exempt_none(tracer);
     ctmi_peak_set(tracer, 0);
     ctmi_annotations_clear(&tracer->annotations);
     atomic_store(&tracer->tables_lost, false);
@@ -234,6 +235,11 @@ uint64_t ctm_tracer_bytes(const ctm_tracer *tracer, uint64_t *out_peak)
     return current;
 }
 
+uint32_t ctm_tracer_exempt_round(const ctm_tracer *tracer)
+{
+    return atomic_load(&tracer->exempt_round);
+}
+
 void ctm_tracer_totals(ctm_tracer *tracer, ctm_totals *out)
 {
     uint64_t blocks = 0;
@@ -318,6 +324,7 @@ void ctm_tracer_fork_after_parent(ctm_tracer *tracer)
 void ctm_tracer_fork_after_child(ctm_tracer *tracer)
 {
     ctmi_lock_release(&tracer->annotations.lock);
+    ctmi_peak_exempt_none(tracer); /* the threads that would end it do not exist here */
     ctmi_sinks_fork_after_child(tracer);
     ctmi_block_map_fork_after(&tracer->map);
     ctmi_reader_barrier_open_in_child(&tracer->barrier);

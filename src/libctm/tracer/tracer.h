@@ -40,7 +40,10 @@ struct ctm_tracer {
     struct ctmi_reader_barrier barrier; /* see reader_barrier.h */
 
     /* Raised by compare-and-swap, lowered while the world is stopped. */
-    _Alignas(64) _Atomic uint64_t peak_bytes;
+    _Alignas(64) _Atomic uint64_t peak_bytes; /* without those that were exempt then */
+    _Atomic uint64_t exempt; /* peak_lock; bytes that are exempt now, modulo 2^64: peak.h */
+    _Atomic uint32_t
+        exempt_round; /* written while the world is stopped; changes when none is exempt any more */
     _Atomic uint32_t peak_stamp; /* of the peak: see store.h; raised with it, never 0 */
     uint32_t peak_stamps;        /* constant; after so many stamps they restart at 1 */
     /* Written while the world is stopped; borrowed from a sink; NULL: none. */

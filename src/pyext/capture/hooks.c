@@ -18,6 +18,7 @@
  * general path.
  */
 #include "capture/capture.h"
+#include "capture/exempt.h"
 #include "capture/frames/frames.h"
 #include "capture/layers.h"
 
@@ -108,7 +109,10 @@ static ctm_status record_through(pyctm_capture *capture, const pyctm_event_owner
     uint32_t site;
     status = pyctm_attribution_site(capture, shard, owner, domain, size, &site);
     if (status == CTM_OK) {
+        ctm_exemption exemption;
+        pyctm_exempt_begin_event(shard, size, &exemption);
         status = ctm_shard_alloc_at(shard, domain, address, site);
+        pyctm_exempt_end_event(capture, shard, &exemption);
     }
     ctm_shard_leave(shard);
     return status;
@@ -133,7 +137,10 @@ PYCTM_RARELY void pyctm_event_free(pyctm_capture *capture, uint32_t domain, uint
     const pyctm_event_owner owner = pyctm_event_owner_get(capture, gil_held);
     ctm_shard *shard = ctm_shard_enter(capture->tracer, owner.shard);
     if (shard != NULL) {
+        ctm_exemption exemption;
+        pyctm_exempt_begin_event(shard, 0, &exemption);
         (void)ctm_shard_free(shard, domain, address);
+        pyctm_exempt_end_event(capture, shard, &exemption);
         ctm_shard_leave(shard);
     }
 }
@@ -315,7 +322,10 @@ static PYCTM_RARELY void *resize_any(pyctm_capture *capture, pyctm_hook_index ho
     }
     ctm_shard *shard = status == CTM_OK ? ctm_shard_enter(capture->tracer, owner.shard) : NULL;
     if (shard != NULL) {
+        ctm_exemption exemption;
+        pyctm_exempt_begin_event(shard, block != NULL && taken ? size : 0, &exemption);
         end_resize(shard, &begun, block);
+        pyctm_exempt_end_event(capture, shard, &exemption);
         ctm_shard_leave(shard);
     }
     return block;

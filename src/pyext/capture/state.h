@@ -25,14 +25,17 @@ typedef struct pyctm_hook_state {
     uint32_t shard;          /* its locked shard; 0: not chosen yet */
     union {
         struct {
-            bool inside;        /* an original function is running, called by a hook */
-            bool in_self_scope; /* this module is making its results: see pyctm_self_scope_begin */
-            bool probing;       /* the thread tests whether blocks reach our hooks: see layers.c */
+            bool inside;            /* an original function is running, called by a hook */
+            bool in_self_scope : 1; /* this module is making its results: pyctm_self_scope_begin */
+            bool is_exempt : 1;     /* what the thread allocates makes no new peak: exempt.h */
+            bool probing; /* the thread tests whether blocks reach our hooks: see layers.c */
             bool
                 reported; /* our reference tracer calls another one: the reference is recorded already */
         };
-        uint32_t special; /* all four: not 0 if an event is not plain */
+        uint32_t special; /* all five: not 0 if an event is not plain */
     };
+    uint32_t exempt_round;        /* of `exempt_bytes` */
+    int64_t exempt_bytes;         /* that its events have made exempt: exempt.h */
     const void *self_scope_frame; /* innermost frame where the self scope began; only compared */
     uint64_t self_scope;          /* number of the self scope, unique in the process, from 1 on */
     struct pyctm_probe *probe;    /* borrowed: the test under way; valid while `probing` */

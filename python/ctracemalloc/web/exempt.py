@@ -1,0 +1,59 @@
+"""What an answer allocates makes no new peak: who looks at a program must not change what is seen.
+
+Model: while a thread makes an answer, the bytes of its events are exempt from the peak, which is then one of the program alone
+(`_exempt_start` of the extension). A body is held by the program's server until it is sent: its bytes stay exempt as long as
+its Kept lives, which goes wherever the body goes.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .._ctracemalloc import _exempt_finish, _exempt_release, _exempt_start
+
+
+class Kept:
+    """Bytes that stay exempt until this object is gone."""
+
+    __slots__ = ("bytes", "pair")
+
+    def __init__(self, body: bytes) -> None:
+        self.bytes = sys.getsizeof(body)
+        self.pair: tuple[int, int] | None = None
+
+    def __del__(self) -> None:
+        if self.pair is not None:
+            _exempt_release(*self.pair)
+
+
+class Scope:
+    """What is to stay exempt after a block of exempt()."""
+
+    def __init__(self) -> None:
+        self.kept: list[Kept] = []
+
+    def keep(self, body: bytes) -> Kept:
+        self.kept.append(Kept(body))
+        return self.kept[-1]
+
+
+@contextmanager
+def exempt() -> Iterator[Scope]:
+    """For this thread, in the block. A block inside another one has no effect, and the outer one keeps its bodies as well."""
+    scope = Scope()
+    if not _exempt_start():
+        yield scope
+        return
+    try:
+        yield scope
+    finally:
+        left, number = _exempt_finish(sum(kept.bytes for kept in scope.kept))
+        for kept in scope.kept:
+            kept.pair = min(kept.bytes, left), number
+            left -= kept.pair[0]
+
+
+class Parts(list[bytes]):
+    """A body as WSGI has it, with its Kept."""
+
+    kept: Kept | None = None
