@@ -8,6 +8,7 @@ import contextlib
 import io
 import os
 import random
+import re
 import unittest
 from collections import Counter
 from pathlib import Path
@@ -170,6 +171,18 @@ class FiguresTest(PageTest):
         with mock.patch.object(datasets, "MOST_FIGURES", 6000):
             self.assertEqual(self.dataset("a.ctm").facts["merged"]["percent"], 0)
             self.assertEqual(self.dataset("a.ctm", "a.ctm").facts["merged"]["percent"], 0.01)
+
+    def test_what_is_said_adds_up(self):
+        traces = [(0, 100 + number, (("a.py", number), ("b.py", number % 90)), 2) for number in range(3000)]
+        ctracemalloc.Snapshot(traces, 2).dump("a.ctm")
+        said = self.command("html", "-o", "page.html", "a.ctm")
+        whole = int(re.search(r", ([\d,]+) calls$", said)[1].replace(",", ""))
+        self.assertEqual(whole, 3000 + 90)
+        for threshold in ("0.1", "2", "1KiB"):
+            said = self.command("html", "-o", "page.html", "--threshold", threshold, "a.ctm")
+            calls, merged = (int(n.replace(",", "")) for n in re.search(r", ([\d,]+) calls, ([\d,]+) more", said).groups())
+            self.assertEqual(calls + merged, whole)
+            self.assertGreater(merged, 100)
 
     def test_a_size_as_threshold(self):
         snapshot_of_sites(self.sites(random.Random(3)), "a.ctm")

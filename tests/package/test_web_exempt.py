@@ -58,7 +58,7 @@ class ExemptTest(TracedTest):
                 response = ask(app, path)
                 del response
                 self.assertLess(peak() - before, 64 * KIB)  # what the free lists have kept
-        with mock.patch("ctracemalloc.web.answer.exempt", lambda: nullcontext(Scope())):
+        with mock.patch("ctracemalloc.web.answer.exempt", return_value=nullcontext(Scope())):
             ctracemalloc.reset_peak()
             before = live()
             ask(app, "/debug/memory")

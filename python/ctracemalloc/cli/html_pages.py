@@ -102,9 +102,10 @@ def default_name(file: str, ending: str) -> str:
 
 
 def summary_of(found: Sequence[Named]) -> str:
-    nodes = sum(len(named.dataset.graph.parent) for named in found)
-    merged = sum(sum(named.dataset.graph.merged) for named in found)
-    text = counted(nodes - 1, "call")
+    graphs = [named.dataset.graph for named in found]
+    calls = sum(len(graph.parent) - 1 - len(graph.merged) for graph in graphs)  # without the root, and what stands for others
+    merged = sum(sum(graph.merged) for graph in graphs)
+    text = counted(calls, "call")
     return f"{text}, {merged:,} more merged" if merged else text
 
 

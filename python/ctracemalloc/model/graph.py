@@ -8,6 +8,8 @@ the figures of a node and its children still add up.
 Figures are bytes and blocks, in the order of Figures; only those that every state knows.
 """
 
+from array import array
+from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import accumulate, chain, compress
 from operator import itemgetter, sub
@@ -28,6 +30,9 @@ class Least(NamedTuple):
 
     percent: float = LEAST_PERCENT  # of each figure of the whole; 0: nothing is merged
     size: int = 0  # bytes; if it is not 0, blocks do not matter
+
+
+ALL = Least(0)  # that has any figure
 
 
 class Function(NamedTuple):
@@ -55,6 +60,7 @@ class Graph(NamedTuple):
     figures: tuple[int, ...]  # which of Figures the columns are
     peak_known: bool
     churn_known: bool
+    least: Least  # what was merged
 
 
 def graph_of(
@@ -63,23 +69,30 @@ def graph_of(
     patterns: Patterns,
     *,
     any_frame: bool = False,
-    least: Least = Least(),  # noqa: B008 - it does not change
+    least: Least | None = None,
+    most: int = 0,
 ) -> Graph:
-    """trees: of the states. Only blocks that the patterns want."""
+    """trees: of the states. Only blocks that the patterns want. least: None: small nodes are merged if more than `most` nodes have
+    a figure.
+    """
     whole = joined_trees(trees, paths, patterns, any_frame=any_frame)
     totals = [[column[0] for column in columns] for columns in whole.total]
-    kept_mask = reaching(whole, least)
+    having = reaching(whole, ALL)
+    least = least if least is not None else ALL if having.count(1) <= most else Least()
+    kept_mask = having if least == ALL else reaching(whole, least)
     kept = list(compress(range(len(whole.parent)), kept_mask))
     number = list(accumulate(kept_mask, initial=-1))[1:]  # of each kept node
     parent = [0, *(number[whole.parent[node]] for node in kept[1:])]
-    own = [[gathered(column, kept) for column in columns] for columns in whole.own]
-    rest = [rest_of(whole, state, kept, parent) for state in range(len(own))]
+    arrays = [[gathered(column, kept) for column in columns] for columns in whole.own]
+    rest = [rest_of(whole, state, kept, parent) for state in range(len(arrays))]
     small = [node for node, left in enumerate(zip(*chain.from_iterable(rest), strict=True)) if any(left)]
     parent += small
-    for columns, left in zip(own, rest, strict=True):
-        columns[:] = ([*column, *gathered(of_small, small)] for column, of_small in zip(columns, left, strict=True))
-    merged = merged_below(whole, kept_mask)
-    return with_tables(whole, parent, kept, own, totals, [merged[kept[node]] for node in small])
+    own: list[Columns] = [
+        [column + gathered(of_small, small) for column, of_small in zip(columns, left, strict=True)]
+        for columns, left in zip(arrays, rest, strict=True)
+    ]
+    merged = merged_below(whole, kept_mask, having) if small else ()
+    return with_tables(whole, parent, kept, own, totals, [merged[kept[node]] for node in small], least)
 
 
 def reaching(whole: Joined, least: Least) -> bytes:
@@ -92,28 +105,29 @@ def reaching(whole: Joined, least: Least) -> bytes:
     return bits.to_bytes(len(whole.parent), "little")
 
 
-def gathered(column: Sequence[int], nodes: Sequence[int]) -> Sequence[int]:
-    if len(nodes) < 2:  # itemgetter() of one index returns no tuple
-        return [column[node] for node in nodes]
-    found: tuple[int, ...] = itemgetter(*nodes)(column)
+def gathered(column: Sequence[int], nodes: Sequence[int]) -> "array[int]":
+    """nodes: in order. The column may end before some of them."""
+    number = bisect_left(nodes, len(column))
+    there = nodes if number == len(nodes) else nodes[:number]
+    found = array("q", itemgetter(*there)(column) if number > 1 else [column[node] for node in there])  # of one: no tuple
+    found.frombytes(bytes(found.itemsize * (len(nodes) - number)))
     return found
 
 
-def rest_of(whole: Joined, state: int, kept: Sequence[int], parent: Sequence[int]) -> list[list[int]]:
+def rest_of(whole: Joined, state: int, kept: Sequence[int], parent: Sequence[int]) -> "list[array[int]]":
     """By kept node: what its children that were not kept have in each figure."""
     found = []
     for own, total in zip(whole.own[state], whole.total[state], strict=True):
         totals = gathered(total, kept)
-        rest = list(map(sub, totals, gathered(own, kept)))
+        rest = array("q", map(sub, totals, gathered(own, kept)))
         for node in range(1, len(kept)):
             rest[parent[node]] -= totals[node]
         found.append(rest)
     return found
 
 
-def merged_below(whole: Joined, kept_mask: bytes) -> list[int]:
-    """By node: how many nodes with figures are below it and were not kept, as far as the next kept node."""
-    having = reaching(whole, Least(0))
+def merged_below(whole: Joined, kept_mask: bytes, having: bytes) -> Sequence[int]:
+    """By node: how many nodes with figures are below it and were not kept, as far as the next kept node. having: which have."""
     below = [0] * len(whole.parent)
     for node in compress(range(len(whole.parent) - 1, 0, -1), map(sub, reversed(having), reversed(kept_mask))):
         below[whole.parent[node]] += 1 + below[node]
@@ -127,6 +141,7 @@ def with_tables(
     own: list[Columns],
     totals: list[list[int]],
     merged: list[int],
+    least: Least,
 ) -> Graph:
     """Only the frames, functions and files that the nodes have."""
     frame_ids = [whole.frame[node] for node in kept[1:]]
@@ -153,4 +168,5 @@ def with_tables(
         whole.figures,
         whole.peak_known,
         whole.churn_known,
+        least,
     )

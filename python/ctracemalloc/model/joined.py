@@ -26,7 +26,7 @@ class Joined(NamedTuple):
 
     parent: Sequence[int]
     frame: Sequence[int]
-    own: list[Columns]  # [state][figure]
+    own: list[Columns]  # [state][figure]; of a state with fewer nodes shorter: the others are 0
     total: list[Columns]
     frames: Sequence[tuple[int, int]]  # (function, line number)
     functions: Sequence[Named]
@@ -75,10 +75,9 @@ def is_begin(tree: CallTree, last: CallTree) -> bool:
 
 def by_id(parts: Sequence[StateTree], figures: tuple[int, ...], peak_known: bool, churn_known: bool) -> Joined:
     tree, frames = parts[-1]
-    length = len(tree)
 
     def columns(of_tree: Sequence[memoryview]) -> Columns:
-        return [filled(of_tree[figure], length) for figure in figures]
+        return [of_tree[figure] for figure in figures]
 
     return Joined(
         tree.parent,
@@ -91,14 +90,6 @@ def by_id(parts: Sequence[StateTree], figures: tuple[int, ...], peak_known: bool
         peak_known,
         churn_known,
     )
-
-
-def filled(column: memoryview, length: int) -> Sequence[int]:
-    if len(column) == length:
-        return column
-    longer = array("q", bytes(column))  # of the same type
-    longer.frombytes(bytes((length - len(column)) * longer.itemsize))
-    return longer
 
 
 def by_name(parts: Sequence[StateTree], figures: tuple[int, ...], peak_known: bool, churn_known: bool) -> Joined:

@@ -8,14 +8,14 @@ its files for that reason.
 from typing import NamedTuple
 
 from .._words import clock
-from ..model.graph import Least
 from ..render.html import datasets
 from ..render.html.document import FLAME, SUMMARY, TABLE, Named, asset, page, policy
 from .program import run_facts, title
 from .snapshots import TimedSnapshot
 
 NOW_NAME = "now"
-CHOICE = datasets.Choice(least=Least(), with_source=False)
+SHARE = 0.1  # of the calls that the page of a file has before small ones are merged: making it costs the service
+CHOICE = datasets.Choice(with_source=False, share=SHARE)
 
 
 class Page(NamedTuple):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ...model.figures import Figures
-from ...model.graph import FIRST_FRAME, Graph, Least
+from ...model.graph import FIRST_FRAME, Graph
 from ...places.files import ORIGINS
 from ..documents import NAMES
 from .packing import Packer
@@ -42,7 +42,6 @@ class Dataset(NamedTuple):
     estimated: bool = False
     is_diff: bool = False
     traceback_limit: int = 0  # frames of a traceback that were kept at most; 0: not known
-    least: Least = Least(0)  # below which nodes were merged
     sources: Sequence[Source] = ()
     no_source: str = ""  # why there are none
     ticks: Ticks | None = None
@@ -77,7 +76,7 @@ def packed(dataset: Dataset) -> bytes:
             {**state._asdict(), "totals": totals_of(graph, total)}
             for state, total in zip(dataset.states, graph.totals, strict=True)
         ],
-        "merged": {**dataset.least._asdict(), "nodes": sum(graph.merged)},
+        "merged": {**graph.least._asdict(), "nodes": sum(graph.merged)},
         "strings": strings.texts,
         "origins": list(ORIGINS),
         "sources": [source._asdict() for source in dataset.sources],

@@ -30,9 +30,9 @@ from .sources import Source, sources_of
 LOST = "lost"  # the name of a fact about losses
 MOST_STATES = 24  # of a recording
 MOST_TICKS = 4000
-# Above these, small nodes are merged. A page of so many has less than a megabyte, and none of its figures leaves anything out.
-MOST_NODES = 100_000
-MOST_FIGURES = 400_000  # nodes times states
+# Above these, small nodes are merged. A page of so many has some megabytes, and none of its figures leaves anything out.
+MOST_NODES = 1_000_000
+MOST_FIGURES = 4_000_000  # nodes times states
 NOT_WANTED = "--no-source leaves the lines of source out"
 NO_OWN_FILE = "no file of the program's own code is on this machine, or their names are those of secrets"
 SEVERAL = "the lines of source are in the pages of single processes"
@@ -118,8 +118,8 @@ def dataset_of(
 ) -> Dataset:
     """runs: facts about the programs."""
     paths = paths_of(snapshots)
-    least = least_of(trees, choice)
-    graph = graph_of(trees, paths, choice.patterns, any_frame=choice.any_frame, least=least)
+    most = int(choice.share * min(MOST_NODES, MOST_FIGURES / len(trees)))
+    graph = graph_of(trees, paths, choice.patterns, any_frame=choice.any_frame, least=choice.least, most=most)
     sources = source_files(graph, snapshots, runs) if choice.with_source else []
     lost = losses.merge_texts(LOST, [losses.texts(losses.shown(snapshot)) for snapshot in snapshots])
     return Dataset(
@@ -129,7 +129,6 @@ def dataset_of(
         [text for _name, text in lost],
         any(tree.estimated for tree in trees),
         traceback_limit=max(snapshot.traceback_limit for snapshot in snapshots),
-        least=least,
         sources=sources,
         no_source="" if sources else NO_OWN_FILE if choice.with_source else NOT_WANTED,
     )
@@ -142,12 +141,6 @@ def selection_facts(graph: Graph, trees: Sequence[CallTree], choice: Choice) -> 
     part, whole = graph.totals[-1][0], trees[-1].total_size[0]
     percent = format_percent(100 * part / whole) if whole else "0.0%"
     return [("selected", f"{format_bytes(part)}, {percent} of what is live: everything below is of these blocks")]
-
-
-def least_of(trees: Sequence[CallTree], choice: Choice) -> Least:
-    nodes = max(map(len, trees))
-    fits = nodes <= choice.share * MOST_NODES and nodes * len(trees) <= choice.share * MOST_FIGURES
-    return choice.least if choice.least is not None else Least(0) if fits else Least()
 
 
 def plain_style() -> Style:
