@@ -72,8 +72,9 @@ def graph_of(
     least: Least | None = None,
     most: int = 0,
 ) -> Graph:
-    """trees: of the states. Only blocks that the patterns want. least: None: small nodes are merged if more than `most` nodes have
-    a figure.
+    """trees: of the states. Only blocks that the patterns want.
+
+    least: None: small nodes are merged if more than `most` nodes have a figure.
     """
     whole = joined_trees(trees, paths, patterns, any_frame=any_frame)
     totals = [[column[0] for column in columns] for columns in whole.total]
