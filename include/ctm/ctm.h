@@ -11,6 +11,7 @@
 #include "ctm/filter.h"
 #include "ctm/losses.h"
 #include "ctm/merge.h"
+#include "ctm/pprof.h"
 #include "ctm/recorder.h"
 #include "ctm/recording.h"
 #include "ctm/sampler.h"

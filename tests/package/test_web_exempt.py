@@ -72,7 +72,7 @@ class ExemptTest(TracedTest):
         response = ask(app, "/debug/memory")
         self.assertGreater(len(response.body), 60 * KIB)
         kept = bytearray(10)
-        self.assertGreaterEqual(live() - before, len(response.body))
+        self.assertGreater(live() - before, 60 * KIB)
         body = response.body
         del response  # as a server may do that holds the body alone: it counts from now on
         kept += bytearray(10)

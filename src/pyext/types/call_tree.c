@@ -302,6 +302,13 @@ static PyMethodDef tree_methods[] = {
          "The CallTree with the same nodes and only the blocks whose most recent frame is\n"
          "wanted, or any frame of whose traceback is, or every one. wanted_frames: a buffer of\n"
          "format 'B' that is not 0 for each wanted frame.")},
+    {"_pprof_pieces", pyctm_call_tree_pprof_pieces, METH_VARARGS,
+     PyDoc_STR(
+         "_pprof_pieces($self, values, strings, mapping, no_name, /)\n--\n\n"
+         "The samples of a pprof profile, and the locations, functions and strings that they\n"
+         "need, as an iterator over bytes. values: a tuple with a column by node for each sample\n"
+         "type. strings: how many the caller has written. mapping: the id of the caller's\n"
+         "mapping. no_name: the caller's string for what has no name.")},
     {0},
 };
 

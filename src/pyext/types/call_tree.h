@@ -1,5 +1,6 @@
 /* call_tree.h: CallTree, the calling-context tree of a snapshot (ctm/tree.h), and what belongs to it: its groups
- * (call_tree_groups.c), its columns as memoryviews (tree_column.c), its strings (tree_strings.c).
+ * (call_tree_groups.c), its columns as memoryviews (tree_column.c), its strings (tree_strings.c), its
+ * pprof profile (pprof_pieces.c).
  *
  * Model: all objects are immutable. A memoryview reads the core's own memory, without a copy, and keeps its owner alive.
  * Lock of all fields: GIL.
@@ -36,6 +37,9 @@ PyObject *pyctm_snapshot_call_tree(PyObject *self, PyObject *const *args, Py_ssi
 /* CallTree.group */
 PyObject *pyctm_call_tree_group(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                                 PyObject *kwnames);
+
+/* CallTree._pprof_pieces: pprof_pieces.c */
+PyObject *pyctm_call_tree_pprof_pieces(PyObject *self, PyObject *args);
 
 /* A read-only memoryview of `rows` items of `format` at `data`, which are valid as long as `owner`. */
 PyObject *pyctm_column_view(pyctm_state *state, PyObject *owner, const void *data, Py_ssize_t rows,

@@ -60,7 +60,8 @@
     X(frame) X(traceback) X(trace) X(traces) X(statistic) X(statistic_diff) X(base_filter)      \
     X(filter) X(domain_filter) X(label_filter) X(snapshot) X(call_tree) X(call_tree_groups)
 #define PYCTM_TYPES(X)                                                                          \
-    X(handle) X(history) X(recording) X(box) X(tree_column) X(tree_strings) PYCTM_PUBLIC_TYPES(X)
+    X(handle) X(history) X(recording) X(box) X(tree_column) X(tree_strings) \
+    X(pprof_pieces) PYCTM_PUBLIC_TYPES(X)
 
 /* The other objects of the state: X(field). */
 #define PYCTM_OBJECTS(X)                                                                        \
