@@ -10,6 +10,27 @@ SHOP = page([shop()])
 HEADINGS = 9  # the name, and own and total figures of four measures
 
 
+def alike():
+    """Recursion, names that contain one another, one package of two origins, and names that need escapes."""
+    tree = Tree(LIVE)
+    main, longer, other = "/work/app/main.py", "/work/app/main.pyx", "/usr/lib/main.py"
+    for file, module, origin in ((main, "main", "own"), (longer, "mainx", "own"), (other, "other", "stdlib")):
+        tree.describe(file, module, "app", origin)
+    module, work, again = (main, "<module>", 1), (main, "work", 5), (main, "work", 6)
+    odd = (longer, 'a "b"\n\ud83d', 7)
+    for size, traceback in enumerate(
+        (
+            (module, work, again, work),
+            (module, work, (main, "work_all", 9), again),
+            ((longer, "<module>", 2), work),
+            ((longer, "<module>", 2), odd, (other, "work", 3)),
+            (module, (other, "work", 3), odd, (other, "work", 3)),
+        )
+    ):
+        tree.add(traceback, {"size": 1000 * 2**size, "count": 1})
+    return tree
+
+
 class TableTest(BrowserTest):
     def columns(self, view, *numbers):
         return [tuple(row[number] for number in numbers) for row in self.rows(view)]
@@ -91,9 +112,40 @@ class TableTest(BrowserTest):
         view = self.open(SHOP, "#view=table")
         view.get_by_role("button", name="decode", exact=True).click()
         self.settled(view)
-        self.assertEqual((view.get_attribute("html", "data-shown"), view.input_value("#search")), ("0 flame", "decode"))
+        query = 'function:"decode" file:"/usr/lib/python3.13/json/decoder.py" line:1'
+        self.assertEqual((view.get_attribute("html", "data-shown"), view.input_value("#search")), ("0 flame", query))
         view.go_back()
         view.wait_for_selector("html[data-shown='0 table']")
+
+    def test_what_is_found_of_a_row_is_its_total(self):
+        text = page([dataset(alike())])
+        for key, names in (
+            ("function", ["work", "work_all", "<module>", "<module>", 'a "b"\\n\\ud83d', "work"]),
+            ("line", ["work", "work_all", "<module>", "<module>", 'a "b"\\n\\ud83d', "work", "work"]),
+            ("file", ["/work/app/main.py", "/work/app/main.pyx", "/usr/lib/main.py"]),
+            ("module", ["main", "mainx", "other"]),
+            ("package", ["app", "app"]),
+        ):
+            view = self.open(text, f"#view=table&own=off&zoom=2&rows={key}")
+            rows = [(row[0], row[2]) for row in self.rows(view)]
+            self.assertEqual(sorted(name for name, _total in rows), sorted(names))
+            for number, (name, total) in enumerate(rows):
+                with self.subTest(key, name=name):
+                    view.locator("tbody th button.link").nth(number).click()
+                    self.settled(view)
+                    self.assertEqual(view.text_content("#search-result").split(",")[0], total)
+                    link = view.evaluate("location.hash")
+                    self.assertEqual(self.open(text, link).text_content("#search-result").split(",")[0], total)
+                    view = self.open(text, f"#view=table&own=off&zoom=2&rows={key}")
+
+    def test_an_exact_search_filters_rows_by_their_frames(self):
+        view = self.open(page([dataset(alike())]), "#view=table&rows=file")
+        view.fill("#filter", 'function:"work"')
+        self.assertEqual(self.columns(view, 0), [("/usr/lib/main.py",), ("/work/app/main.py",)])
+        view.fill("#filter", 'function:"work" module:"main"')
+        self.assertEqual(self.columns(view, 0), [("/work/app/main.py",)])
+        view.fill("#filter", 'function:"Work"')
+        self.assertEqual(view.text_content(".table .result"), "showing 0 of 0, filtered from 3")
 
 
 class SourceTest(BrowserTest):

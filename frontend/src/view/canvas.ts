@@ -80,9 +80,9 @@ export class FlameCanvas {
         const words = `${MEASURE_WORDS[view.selection.measure]}${compared ? ", compared" : ""}`;
         this.canvas.setAttribute(
             "aria-label",
-            `Flame graph, ${words}; ${colours}.${search.matches === null ? "" : " Found boxes are outlined."} ${this.describe(selected < 0 ? zoom : selected)}`,
+            `Flame graph, ${words}; ${colours}.${!search.isOn ? "" : " Found boxes are outlined."} ${this.describe(selected < 0 ? zoom : selected)}`,
         );
-        this.canvas.dataset["found"] = search.matches === null ? "" : String(this.countFound());
+        this.canvas.dataset["found"] = !search.isOn ? "" : String(this.countFound());
         this.toReveal ||= moved;
         this.ask();
     }
@@ -154,7 +154,7 @@ export class FlameCanvas {
                 ? (box) => (box === 0 && !compared ? NEUTRAL : colourOfChange(graph.before(box), graph.after(box)))
                 : (box) => colourByOrigin(graph, box),
             label: (box) => this.label(box),
-            isFound: search.matches === null ? null : (box) => nodes[graph.node(box)] === 1,
+            isFound: !search.isOn ? null : (box) => nodes[graph.node(box)] === 1,
             selected: this.selected,
             pointed: this.pointed,
             fromBottom: state.fromBottom,

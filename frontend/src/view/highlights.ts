@@ -13,7 +13,7 @@ import { sumsOf } from "../model/sums.ts";
 import { formatPercent } from "../text/format.ts";
 import { button, element } from "./dom.ts";
 import type { LinkTo, Update } from "./panel.ts";
-import { described } from "./rows.ts";
+import { described, toFlame } from "./rows.ts";
 import type { View } from "./work.ts";
 
 const MOST_ROWS = 8;
@@ -82,7 +82,7 @@ function functionTable(view: View, update: Update, linkTo: LinkTo): HTMLElement 
     const ofFunctions = { ...view, state: { ...view.state, rows: "function" as const } };
     return table("Function", byFunction, wholesOf(byFunction), rows.slice(0, MOST_ROWS), (row) => {
         const { name, detail, file, line } = described(ofFunctions, row);
-        const find = button(name, () => update({ section: "flame", query: name }, true), {
+        const find = button(name, () => update({ ...toFlame(view, "function", row), measure: "live", unit: "size" }, true), {
             class: "link",
             title: "Find it in the flame graph",
         });

@@ -43,7 +43,7 @@ export function resultText(view: View, zoom: number): string {
     if (search.error !== "") {
         return `no regular expression: ${search.error}`;
     }
-    if (search.matches === null) {
+    if (!search.isOn) {
         return "";
     }
     const amount = amountFound(graph, zoom, search.frames);

@@ -12,7 +12,7 @@ import { formatCount, formatPercent } from "../text/format.ts";
 import { button, choice, element, setText } from "./dom.ts";
 import { mergedNote } from "./notes.ts";
 import type { LinkTo, Panel, Update } from "./panel.ts";
-import { described, nameToFind, rowText } from "./rows.ts";
+import { described, rowsFound, rowText, toFlame } from "./rows.ts";
 import { measureControls, searchField } from "./toolbar.ts";
 import type { View } from "./work.ts";
 
@@ -78,7 +78,8 @@ export class Table implements Panel {
         const columns = columnsOf(view, sums);
         const sort = sortedBy(view, columns);
         const all = rowsWithFigures(sums.rows(state.rows).count, columns);
-        const found = all.filter((row) => this.matches(view, row));
+        const matching = rowsFound(view);
+        const found = all.filter((row) => matching === null || matching[row] === 1);
         const order = sortRows(view, found, columns, sort);
         const rows = order.slice(0, this.limit);
         this.table.replaceChildren(
@@ -95,11 +96,6 @@ export class Table implements Panel {
     private showMore(): void {
         this.limit += 5 * STEP;
         this.fill(this.view!);
-    }
-
-    private matches(view: View, row: number): boolean {
-        const { matches } = view.search;
-        return matches === null || matches(rowText(view, row));
     }
 
     private headings(view: View, columns: readonly Column[], sort: string): HTMLElement[] {
@@ -147,7 +143,7 @@ export class Table implements Panel {
 
     private nameCell(view: View, row: number): HTMLElement {
         const { name, detail, file, line } = described(view, row);
-        const find = button(name, () => this.update({ section: "flame", query: nameToFind(view, row) }, true), {
+        const find = button(name, () => this.update(toFlame(view, view.state.rows, row), true), {
             class: "link",
             title: "Find it in the flame graph",
         });
