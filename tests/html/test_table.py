@@ -156,18 +156,48 @@ class SourceTest(BrowserTest):
         return {line: tuple(texts) for line, *texts in view.eval_on_selector_all("[data-line]", script) if any(texts)}
 
     def test_lines_have_their_own_figures(self):
-        view = self.open(SHOP, "#view=source")
+        view = self.open(SHOP, "#view=source&totals=off")
         self.assertEqual(self.lines(view), {21: ("10.0 KiB", "10.0 KiB"), 40: ("20.0 KiB", "20.0 KiB")})
         self.assertEqual(view.locator("[data-line]").count(), 60)
         self.assertEqual(view.text_content("[data-line='21'] .text"), "line_21 = 21")
 
     def test_and_their_totals(self):
-        view = self.open(SHOP, "#view=source")
-        self.control(view, "Totals").check()
+        view = self.open(SHOP, "#view=source&totals=on")
+        view.get_by_role("button", name="cart.py").click()
         self.assertEqual(self.lines(view), {21: ("78.0 KiB", "138 KiB"), 40: ("28.0 KiB", "28.0 KiB")})
 
+    def test_totals_come_first_if_the_lines_themselves_have_little(self):
+        view = self.open(SHOP, "#view=source")  # 31 of 881 KiB
+        totals = self.control(view, "Totals")
+        self.assertTrue(totals.is_checked())
+        self.assertEqual(view.locator(".file .name").all_text_contents(), ["main.py", "cart.py"])
+        self.assertEqual(view.locator(".file .number").all_text_contents(), ["881 KiB", "78.0 KiB"])
+        totals.uncheck()
+        self.assertTrue(view.url.endswith("#view=source&totals=off"))
+        self.assertEqual(view.locator(".file .number").all_text_contents(), ["30.0 KiB", "1024 B"])
+        for own, expected in ((99, True), (100, False)):
+            tree = describe_shop(Tree(LIVE))
+            tree.add((("/srv/shop/main.py", "main", 1),), {"size": own, "count": 1})
+            tree.add((("/srv/shop/main.py", "main", 1), ("/usr/lib/x.py", "x", 2)), {"size": 1000 - own, "count": 1})
+            tree.add((("/usr/lib/x.py", "x", 2),), {"size": 5000, "count": 1})
+            source = {"file": list(tree.files).index("/srv/shop/main.py"), "text": "f()\n", "note": ""}
+            text = page([dataset(tree, sources=[source])])
+            with self.subTest(own):
+                view = self.open(text, "#view=source")
+                self.assertEqual(self.control(view, "Totals").is_checked(), expected)
+        for link, expected in (("on", True), ("off", False)):
+            view = self.open(text, "#view=source&totals=" + link)
+            self.assertEqual(self.control(view, "Totals").is_checked(), expected)
+
+    def test_the_colour_is_a_share_of_the_largest_line_of_all_files(self):
+        view = self.open(SHOP, "#view=source&totals=off")
+        heat = "all => all.map(cell => [cell.parentElement.dataset.line, cell.dataset.heat])"
+        self.assertEqual(view.eval_on_selector_all("[data-measure=live][data-heat]", heat), [["21", "3"], ["40", "5"]])
+        view.get_by_role("button", name="main.py").click()
+        self.assertEqual(view.eval_on_selector_all("[data-measure=live][data-heat]", heat), [["10", "1"]])
+
     def test_files_by_size_and_notes(self):
-        view = self.open(SHOP, "#view=source")
+        view = self.open(SHOP, "#view=source&totals=off")
         self.assertEqual(view.locator(".file .name").all_text_contents(), ["cart.py", "main.py"])
         self.assertEqual(view.locator(".file .number").all_text_contents(), ["30.0 KiB", "1024 B"])
         self.assertEqual(view.locator(".note").first.text_content(), "Note: changed since the program ran.")
@@ -175,7 +205,7 @@ class SourceTest(BrowserTest):
         self.assertEqual(self.lines(view), {10: ("1024 B", "1024 B")})
 
     def test_lines_without_memory_are_hidden(self):
-        view = self.open(SHOP, "#view=source")
+        view = self.open(SHOP, "#view=source&totals=off")
         self.control(view, "Hide lines without memory").check()
         self.assertEqual(view.locator(".lines tbody tr").all_text_contents()[0], "20 lines")
         self.assertEqual(view.locator("[data-line]").count(), 2)
