@@ -46,13 +46,12 @@ function totalsTable({ dataset }: View): HTMLElement {
     const { states } = dataset.meta;
     const known = TOTALS.filter(([name]) => states.some(({ totals }) => totals[name] != null));
     const hasTimes = states.some(({ time }) => time !== null);
-    const head = (words: string) => element("th", { class: "number", attributes: { scope: "col" } }, words);
-    const row = (words: string, time: number | null, totals: Totals, signed = false) =>
+    const head = (words: string, kind = "number") => element("th", { class: kind, attributes: { scope: "col" } }, words);
+    const row = (words: string, totals: Totals, signed = false) =>
         element(
             "tr",
             {},
             element("th", { attributes: { scope: "row" } }, words),
-            hasTimes ? element("td", { class: "number" }, time === null ? "" : formatClock(time)) : null,
             ...known.map(([name, unit]) => {
                 const figure = totals[name] ?? null;
                 const attributes = { [signed ? "data-change" : "data-total"]: name };
@@ -60,9 +59,9 @@ function totalsTable({ dataset }: View): HTMLElement {
                 return element("td", { class: "number", attributes }, text);
             }),
         );
-    const rows = states.slice(0, MOST).map(({ label, time, totals }) => row(shown(label) || "total", time, totals));
+    const rows = states.slice(0, MOST).map((state) => row(nameOfState(state), state.totals));
     if (dataset.meta.is_diff) {
-        rows.push(row("change", null, changeOf(states), true));
+        rows.push(row("change", changeOf(states), true));
     }
     return element(
         "table",
@@ -70,10 +69,15 @@ function totalsTable({ dataset }: View): HTMLElement {
         element(
             "thead",
             {},
-            element("tr", {}, element("td"), hasTimes ? head("time") : null, ...known.map(([, , words]) => head(words))),
+            element("tr", {}, head(hasTimes ? "time" : "state", ""), ...known.map(([, , words]) => head(words))),
         ),
         element("tbody", {}, ...rows),
     );
+}
+
+/** The label of a recording's state is its time. */
+function nameOfState({ label, time }: State): string {
+    return shown(label) || (time === null ? "total" : formatClock(time));
 }
 
 /** What is known of both. */
