@@ -54,6 +54,23 @@ class TableTest(BrowserTest):
         notes = self.open(SHOP, "#view=table").text_content(".table .notes")
         self.assertIn("1,234 places below 0.01% (2048 B, 0.2% of what is shown) are merged", notes)
         self.assertIn("2048 B of these or without a traceback are in no row", notes)
+        tree = describe_shop(Tree(LIVE))
+        tree.add((), {"size": 7, "count": 1})
+        tree.add((("/srv/shop/main.py", "f", 1),), {"size": 2, "count": 1})
+        view = self.open(page([dataset(tree)]), "#view=table")
+        self.assertEqual(view.text_content(".table .notes"), "7 B without a traceback are in no row.")
+
+    def test_what_was_merged_is_said_above_everything_else(self):
+        merged = self.open(SHOP, "#view=flame").text_content(".flame > .notes")
+        self.assertIn("1,234 places below 0.01% (2048 B, 0.2% of what is shown) are merged", merged)
+        for section, below in (("summary", ".facts"), ("table", "table.rows"), ("source", ".sides")):
+            view = self.open(SHOP, f"#view={section}")
+            note = view.locator(f".{section} > .notes").first
+            with self.subTest(section):
+                self.assertTrue(note.text_content().startswith(merged))
+                self.assertLess(note.bounding_box()["y"], view.locator(f".{section} {below}").bounding_box()["y"])
+            view = self.open(page([dataset(alike())]), f"#view={section}")
+            self.assertEqual(view.locator(f".{section} > .notes:visible", has_text="merged").count(), 0)
 
     def test_other_rows(self):
         view = self.open(SHOP, "#view=table")

@@ -13,7 +13,7 @@ import { ownAndTotal } from "../model/groups.ts";
 import { type Kind, sumsOf } from "../model/sums.ts";
 import { counted, formatPercent } from "../text/format.ts";
 import { shown, shownSource } from "../text/names.ts";
-import { button, checkbox, element } from "./dom.ts";
+import { button, checkbox, element, setNote } from "./dom.ts";
 import { mergedNote } from "./notes.ts";
 import type { Panel, Update } from "./panel.ts";
 import { measureControls } from "./toolbar.ts";
@@ -41,6 +41,7 @@ export class Source implements Panel {
     private readonly measures;
     private readonly totals;
     private readonly only;
+    private readonly merged = element("p", { class: "notes" });
     private readonly files = element("ul", { class: "files" });
     private readonly code = element("div", { class: "code" });
     private drawn = "";
@@ -58,6 +59,7 @@ export class Source implements Panel {
             { class: "source", attributes: { "aria-labelledby": "source-name" } },
             element("h2", { id: "source-name", class: "unseen" }, "Source"),
             element("div", { class: "toolbar" }, ...this.measures.elements, this.totals.element, this.only.element),
+            this.merged,
             element(
                 "div",
                 { class: "sides" },
@@ -72,6 +74,8 @@ export class Source implements Panel {
         this.measures.show(view);
         this.totals.show(hasTotals(view));
         this.only.show(state.onlyMemory);
+        const merged = dataset.meta.sources.length === 0 ? "" : mergedNote(view);
+        setNote(this.merged, merged === "" ? "" : `${merged} Their memory is at no line.`);
         if (dataset.meta.sources.length === 0) {
             const why = dataset.meta.no_source || "This page was made without the source of the program.";
             this.files.replaceChildren();
@@ -218,16 +222,12 @@ function rowsOf(view: View, columns: readonly LineFigures[], lines: readonly str
     return rows;
 }
 
-function noteOf(view: View, { source }: FileFigures, columns: readonly LineFigures[], lines: number): HTMLElement[] {
-    const { selection, dataset } = view;
+function noteOf({ selection }: View, { source }: FileFigures, columns: readonly LineFigures[], lines: number): HTMLElement[] {
     const notes = source.note === "" ? [] : [`Note: ${source.note}.`];
     const beyond = columns[0]!.byLine;
     const lost = [...beyond].filter(([line]) => line < 1 || line > lines).reduce((sum, [, figure]) => sum + figure, 0);
     if (lost > 0) {
         notes.push(`${formatFigure(lost, selection.unit)} at lines that this text does not have.`);
-    }
-    if (dataset.meta.merged.nodes > 0) {
-        notes.push(`${mergedNote(view)} Their memory is at no line.`);
     }
     return notes.map((note) => element("p", { class: "note" }, note));
 }

@@ -6,7 +6,7 @@ import { formatClock } from "../text/format.ts";
 import { shown } from "../text/names.ts";
 import { element } from "./dom.ts";
 import { highlights } from "./highlights.ts";
-import { withoutBase } from "./notes.ts";
+import { mergedNote, withoutBase } from "./notes.ts";
 import type { LinkTo, Panel, Update } from "./panel.ts";
 import type { View } from "./work.ts";
 
@@ -31,12 +31,14 @@ export class Summary implements Panel {
     show(view: View): void {
         const { meta } = view.dataset;
         const facts = meta.facts.flatMap(([name, text]) => [element("dt", {}, shown(name)), element("dd", {}, shown(text))]);
+        const merged = mergedNote(view);
         this.element.replaceChildren(
             element("h2", { id: "summary-name" }, "Summary"),
+            ...(merged === "" ? [] : [element("p", { class: "notes" }, merged)]),
             element("dl", { class: "facts" }, ...facts),
             element("h3", {}, "Totals"),
             element("div", { class: "wide" }, totalsTable(view)),
-            element("p", { class: "notes" }, baseNote(view)),
+            element("p", { class: "notes base" }, baseNote(view)),
             ...highlights(view, this.update, this.linkTo),
         );
     }

@@ -9,7 +9,7 @@ import { formatAmount, formatFigure, MEASURE_WORDS, type Measure, measuresOf } f
 import { ROW_KEYS, type RowKey } from "../model/groups.ts";
 import { type Kind, type Sums, sumsOf } from "../model/sums.ts";
 import { formatCount, formatPercent } from "../text/format.ts";
-import { button, choice, element, setText } from "./dom.ts";
+import { button, choice, element, setNote, setText } from "./dom.ts";
 import { mergedNote } from "./notes.ts";
 import type { LinkTo, Panel, Update } from "./panel.ts";
 import { described, rowsFound, rowText, toFlame } from "./rows.ts";
@@ -51,9 +51,9 @@ export class Table implements Panel {
             element("h2", { id: "table-name", class: "unseen" }, "Table"),
             element("div", { class: "toolbar" }, this.rowKey.element, ...this.measures.elements),
             element("div", { class: "searching" }, this.search.element, this.status),
+            this.notes,
             element("div", { class: "wide" }, this.table),
             this.more,
-            this.notes,
         );
     }
 
@@ -87,7 +87,7 @@ export class Table implements Panel {
             element("tbody", {}, ...rows.map((row) => this.row(view, columns, row))),
         );
         setText(this.status, statusOf(view, rows.length, found.length, all.length));
-        setText(this.notes, notesOf(view, sums));
+        setNote(this.notes, notesOf(view, sums));
         const rest = found.length - rows.length;
         const next = Math.min(rest, 5 * STEP);
         this.more.replaceChildren(...(rest > 0 ? [button(`Show ${formatCount(next)} more`, () => this.showMore())] : []));
@@ -222,7 +222,13 @@ function notesOf(view: View, sums: Sums): string {
     const { after, measure, unit } = selection;
     const rest = sums.column(state.rows, "own", after, measure, unit)[0]!;
     const merged = mergedNote(view);
-    return rest === 0 ? merged : `${merged} ${formatAmount(rest, unit)} of these or without a traceback are in no row.`.trim();
+    if (rest === 0) {
+        return merged;
+    }
+    const amount = formatAmount(rest, unit);
+    return merged === ""
+        ? `${amount} without a traceback are in no row.`
+        : `${merged} ${amount} of these or without a traceback are in no row.`;
 }
 
 function statusOf(view: View, rows: number, found: number, all: number): string {
