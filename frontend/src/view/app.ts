@@ -119,6 +119,7 @@ export class App {
             {},
             element("div", { class: "heading" }, element("h1", {}, shown(this.head.title)), this.chooser.element, this.theme),
             this.detail,
+            linksOf(this.head),
             element("nav", { class: "tabs", attributes: { "aria-label": "Sections" } }, ...tabs),
         );
     }
@@ -283,6 +284,20 @@ export class App {
 function firstState({ start }: Head): ViewState {
     const parts = new URLSearchParams({ measure: start?.measure ?? "", unit: start?.by ?? "" });
     return stateOfHash(parts.toString(), startState());
+}
+
+/** Only to the same address with another query: what a link may say is data. null: there are none. */
+function linksOf({ links = [] }: Head): HTMLElement | null {
+    const made = links
+        .filter(({ href }) => href.startsWith("?"))
+        .map(({ text, href, current }) => {
+            const link = element("a", { attributes: { href } }, shown(text));
+            if (current === true) {
+                link.setAttribute("aria-current", "page");
+            }
+            return link;
+        });
+    return made.length === 0 ? null : element("nav", { class: "pages", attributes: { "aria-label": "Pages" } }, ...made);
 }
 
 function footerOf({ version, created }: Head): HTMLElement {
