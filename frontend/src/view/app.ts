@@ -6,6 +6,7 @@
  */
 
 import type { Head, Section } from "../data/head.ts";
+import { formatDate } from "../text/format.ts";
 import { shown } from "../text/names.ts";
 import { button, choice, element } from "./dom.ts";
 import { Flame } from "./flame.ts";
@@ -301,9 +302,12 @@ function linksOf({ links = [] }: Head): HTMLElement | null {
 }
 
 function footerOf({ version, created }: Head): HTMLElement {
-    const date = new Date(created * 1000);
-    const time = Number.isNaN(date.getTime()) ? "" : `, ${date.toISOString().slice(0, 16).replace("T", " ")} UTC`;
-    return element("footer", {}, `Made by ctracemalloc ${version}${time}. Sizes are in units of 1024 bytes.`);
+    const date = formatDate(created);
+    return element(
+        "footer",
+        {},
+        `Made by ctracemalloc ${version}${date === "" ? "" : `, ${date}`}. Sizes are in units of 1024 bytes.`,
+    );
 }
 
 function indent(head: Head, index: number): string {

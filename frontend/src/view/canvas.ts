@@ -8,7 +8,7 @@
 
 import { colourByOrigin, colourOfChange, NEUTRAL } from "../draw/colours.ts";
 import { changeText, labelOf, nameOf, placeOf } from "../draw/labels.ts";
-import { indexAt, type Layout, layoutOf, REST, type Row } from "../draw/layout.ts";
+import { indexAt, type Layout, layoutOf, REST, type Row, scaleLayout } from "../draw/layout.ts";
 import { type Picture, paint, ROW_HEIGHT, rowAt, topOfRow } from "../draw/paint.ts";
 import { formatAmount, MEASURE_WORDS } from "../model/figures.ts";
 import { formatPercent } from "../text/format.ts";
@@ -33,7 +33,10 @@ export class FlameCanvas {
     private zoom = 0;
     private selected = -1;
     private pointed = -1;
-    private width = 0;
+    private whole = 0; // CSS pixels within the border
+    private width = 0; // of the picture: without the scrollbar, if there is one
+    private limit = 0; // pictures that are higher scroll
+    private bar = -1; // width of a scrollbar; -1: not measured yet
     private waiting = false;
     private toReveal = false; // scroll to the selected box before the next painting
     private labels = new Map<number, string>();
@@ -89,19 +92,44 @@ export class FlameCanvas {
 
     private lay(): void {
         const view = this.view!;
-        this.width ||= this.element.clientWidth; // reading it can take as long as all else
-        this.layout = layoutOf(view.graph, this.zoom, this.width);
+        if (this.whole === 0) {
+            this.measure();
+        }
+        this.layout = layoutOf(view.graph, this.zoom, this.whole);
         const height = this.layout.rows.length * ROW_HEIGHT;
         this.spacer.style.height = `${height}px`;
+        this.makeRoom(height > this.limit);
         this.canvas.dataset["boxes"] = String(this.layout.boxes);
         this.pointed = -1;
         this.tip.element.hidden = true;
     }
 
+    /** Reading sizes can take as long as all else, so they are kept. true: they are not what they were. */
+    private measure(): boolean {
+        const { offsetWidth, clientLeft } = this.element;
+        const whole = Math.max(0, offsetWidth - 2 * clientLeft);
+        const limit = Number.parseFloat(getComputedStyle(this.element).maxHeight);
+        const isOther = whole !== this.whole || limit !== this.limit;
+        this.whole = whole;
+        this.limit = limit;
+        return isOther;
+    }
+
+    /** Whether there is a scrollbar is decided here, for the whole width: with fewer boxes the browser might take it away again. */
+    private makeRoom(scrolls: boolean): void {
+        this.element.style.overflowY = scrolls ? "scroll" : "hidden";
+        if (scrolls && this.bar < 0 && this.whole > 0) {
+            const { offsetWidth, clientLeft, clientWidth } = this.element;
+            this.bar = offsetWidth - 2 * clientLeft - clientWidth;
+        }
+        this.width = scrolls ? this.whole - Math.max(0, this.bar) : this.whole;
+        if (this.width !== this.whole) {
+            scaleLayout(this.layout, this.width / this.whole);
+        }
+    }
+
     private resize(): void {
-        const { clientWidth } = this.element;
-        if (this.view !== null && clientWidth !== this.width && clientWidth > 0) {
-            this.width = clientWidth;
+        if (this.view !== null && this.element.offsetWidth > 0 && this.measure()) {
             this.lay();
         }
         this.ask();
@@ -303,8 +331,8 @@ export class FlameCanvas {
         saveSvg(this.unpointed(), this.width, name, title);
     }
 
-    savePng(name: string): void {
-        savePng(this.unpointed(), this.width, name);
+    savePng(name: string, title: string): void {
+        savePng(this.unpointed(), this.width, name, title);
     }
 
     private unpointed(): Picture {
