@@ -13,6 +13,7 @@ import { type Picture, paint, ROW_HEIGHT, rowAt, topOfRow } from "../draw/paint.
 import { formatAmount, MEASURE_WORDS } from "../model/figures.ts";
 import { formatPercent } from "../text/format.ts";
 import { element } from "./dom.ts";
+import { Room } from "./room.ts";
 import { savePng, saveSvg } from "./saving.ts";
 import { paletteOf } from "./theme.ts";
 import { Tip } from "./tip.ts";
@@ -33,10 +34,8 @@ export class FlameCanvas {
     private zoom = 0;
     private selected = -1;
     private pointed = -1;
-    private whole = 0; // CSS pixels within the border
-    private width = 0; // of the picture: without the scrollbar, if there is one
-    private limit = 0; // pictures that are higher scroll
-    private bar = -1; // width of a scrollbar; -1: not measured yet
+    private readonly room: Room;
+    private width = 0; // of the picture
     private waiting = false;
     private toReveal = false; // scroll to the selected box before the next painting
     private labels = new Map<number, string>();
@@ -49,6 +48,7 @@ export class FlameCanvas {
         });
         this.spacer = element("div", { class: "spacer" }, this.canvas);
         this.element = element("div", { class: "scroller" }, this.spacer);
+        this.room = new Room(this.element);
         document.body.append(this.tip.element);
         this.listen();
     }
@@ -92,44 +92,21 @@ export class FlameCanvas {
 
     private lay(): void {
         const view = this.view!;
-        if (this.whole === 0) {
-            this.measure();
-        }
-        this.layout = layoutOf(view.graph, this.zoom, this.whole);
+        const { whole } = this.room;
+        this.layout = layoutOf(view.graph, this.zoom, whole);
         const height = this.layout.rows.length * ROW_HEIGHT;
         this.spacer.style.height = `${height}px`;
-        this.makeRoom(height > this.limit);
+        this.width = this.room.widthFor(height);
+        if (this.width !== whole) {
+            scaleLayout(this.layout, this.width / whole);
+        }
         this.canvas.dataset["boxes"] = String(this.layout.boxes);
         this.pointed = -1;
         this.tip.element.hidden = true;
     }
 
-    /** Reading sizes can take as long as all else, so they are kept. true: they are not what they were. */
-    private measure(): boolean {
-        const { offsetWidth, clientLeft } = this.element;
-        const whole = Math.max(0, offsetWidth - 2 * clientLeft);
-        const limit = Number.parseFloat(getComputedStyle(this.element).maxHeight);
-        const isOther = whole !== this.whole || limit !== this.limit;
-        this.whole = whole;
-        this.limit = limit;
-        return isOther;
-    }
-
-    /** Whether there is a scrollbar is decided here, for the whole width: with fewer boxes the browser might take it away again. */
-    private makeRoom(scrolls: boolean): void {
-        this.element.style.overflowY = scrolls ? "scroll" : "hidden";
-        if (scrolls && this.bar < 0 && this.whole > 0) {
-            const { offsetWidth, clientLeft, clientWidth } = this.element;
-            this.bar = offsetWidth - 2 * clientLeft - clientWidth;
-        }
-        this.width = scrolls ? this.whole - Math.max(0, this.bar) : this.whole;
-        if (this.width !== this.whole) {
-            scaleLayout(this.layout, this.width / this.whole);
-        }
-    }
-
     private resize(): void {
-        if (this.view !== null && this.element.offsetWidth > 0 && this.measure()) {
+        if (this.view !== null && this.room.measure()) {
             this.lay();
         }
         this.ask();

@@ -6,14 +6,13 @@
  * the largest line of all files, in steps; the figure itself is always there.
  */
 
-import { type Dataset, SMALLER_FRAME } from "../data/dataset.ts";
 import type { SourceFile } from "../data/head.ts";
-import { formatFigure, isCompared, MEASURE_WORDS, type Measure, measuresOf, ownFigures } from "../model/figures.ts";
-import { ownAndTotal } from "../model/groups.ts";
-import { type Kind, sumsOf } from "../model/sums.ts";
+import { formatFigure, isCompared, MEASURE_WORDS, type Measure, measuresOf } from "../model/figures.ts";
+import { sumsOf } from "../model/sums.ts";
 import { counted, formatPercent } from "../text/format.ts";
 import { shown, shownSource } from "../text/names.ts";
 import { button, checkbox, element, setNote } from "./dom.ts";
+import { hasTotals, kindOf } from "./line_totals.ts";
 import { mergedNote } from "./notes.ts";
 import type { Panel, Update } from "./panel.ts";
 import { measureControls } from "./toolbar.ts";
@@ -248,34 +247,6 @@ function lineChanges(view: View, file: number): LineFigures {
 /** By row of `Sums`. */
 function columnOf(view: View, at: number, measure: Measure): Float64Array {
     return sumsOf(view.dataset).column("line", kindOf(view), at, measure, view.selection.unit);
-}
-
-function kindOf(view: View): Kind {
-    return hasTotals(view) ? "total" : "own";
-}
-
-function hasTotals({ state, head, dataset }: View): boolean {
-    return state.lineTotals === "auto" ? allocatesLittle(dataset, head.start?.measure) : state.lineTotals === "on";
-}
-
-const LITTLE = 0.1; // of what was allocated in calls from the lines
-const kept = new WeakMap<Dataset, boolean>();
-
-/** Did the lines themselves allocate little of what they and their calls did? Of the measure that the page begins with. */
-function allocatesLittle(dataset: Dataset, first = ""): boolean {
-    let isLittle = kept.get(dataset);
-    if (isLittle === undefined) {
-        const { meta, frames, frameFunction, functionFile } = dataset;
-        const files = new Set(meta.sources.map(({ file }) => file));
-        const measure = measuresOf(meta).find((name) => name === first) ?? "live";
-        const isShown = Uint8Array.from({ length: frames }, (_, frame) =>
-            Number(frame > SMALLER_FRAME && files.has(functionFile[frameFunction[frame]!]!)),
-        );
-        const { own, total } = ownAndTotal(dataset, isShown, ownFigures(dataset, meta.states.length - 1, measure, "size"));
-        isLittle = own < LITTLE * total;
-        kept.set(dataset, isLittle);
-    }
-    return isLittle;
 }
 
 function figuresByLine({ dataset }: View, file: number, column: Float64Array): { byLine: Map<number, number>; most: number } {
