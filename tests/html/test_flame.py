@@ -293,15 +293,12 @@ class DownloadTest(BrowserTest):
         width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
         self.assertEqual((width > 2000, height), (True, 7 * 20 * 2))
 
-
     def test_names_and_titles(self):
         text = page([difference()], "/\u202e../a:b*?", names=[("one", "", None)] * 2)
         data, name = self.saved(self.open(text, FLAME + "&measure=peak&unit=count"), "SVG")
         self.assertEqual(name, "a-b-live.svg")
         title = ElementTree.fromstring(data).find("{http://www.w3.org/2000/svg}title").text
-        self.assertEqual(
-            title, "/\\u202e../a:b*? · one · live, blocks · old.ctm to newer: new.ctm · 2025-11-30 10:53 UTC"
-        )
+        self.assertEqual(title, "/\\u202e../a:b*? · one · live, blocks · old.ctm to newer: new.ctm · 2025-11-30 10:53 UTC")
         name = self.saved(self.open(page([shop()], "\u65e5" * 90 + "\ud83d"), FLAME + "&measure=peak"), "PNG")[1]
         self.assertEqual(name, "\u65e5" * 80 + "-peak.png")
 

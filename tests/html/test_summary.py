@@ -12,9 +12,10 @@ SUMMARY = "#view=summary"
 class SummaryTest(BrowserTest):
     def lists(self, view):
         """{heading: names} of the lists of functions."""
-        script = """all => all.filter(heading => heading.textContent.startsWith("Functions")).map(heading => [heading.textContent,
+        script = """all => all.filter(heading => heading.textContent.startsWith("Functions")).map(heading => [
+            heading.textContent,
             [...heading.nextElementSibling.querySelectorAll("tbody th button.link")].map(name => name.textContent)])"""
-        return {heading: names for heading, names in view.eval_on_selector_all(".summary h3", script)}
+        return dict(view.eval_on_selector_all(".summary h3", script))
 
     def tree_of(self, live, peak, names=LIVE + PEAK):
         tree = describe_shop(Tree(names))
