@@ -299,6 +299,11 @@ class DownloadTest(BrowserTest):
         self.assertEqual(name, "a-b-live.svg")
         title = ElementTree.fromstring(data).find("{http://www.w3.org/2000/svg}title").text
         self.assertEqual(title, "/\\u202e../a:b*? · one · live, blocks · old.ctm to newer: new.ctm · 2025-11-30 10:53 UTC")
+        tree = Tree(LIVE)
+        tree.add((("a.py", "f", 1),), {"size": 1, "count": 1})
+        data, name = self.saved(self.open(page([dataset(tree, ("a.ctm",))], "a.ctm"), FLAME), "SVG")
+        title = ElementTree.fromstring(data).find("{http://www.w3.org/2000/svg}title").text
+        self.assertEqual((name, title), ("a.ctm-live.svg", "a.ctm · live, bytes · 2025-11-30 10:53 UTC"))
         name = self.saved(self.open(page([shop()], "\u65e5" * 90 + "\ud83d"), FLAME + "&measure=peak"), "PNG")[1]
         self.assertEqual(name, "\u65e5" * 80 + "-peak.png")
 

@@ -63,13 +63,14 @@ export function whyEmpty(view: View): string {
     return `There is nothing to show: no block is ${MEASURE_WORDS[selection.measure]}${label === "" ? "" : ` (${label})`}.`;
 }
 
-/** Above a picture that is saved: what the page and the data are called, the measure, the states, and when the page was made. */
+/** Above a picture that is saved: what the page and the data are called, the measure, the states, and the page's date; each once. */
 export function titleOf({ head, dataset, selection, state, compared }: View): string {
     const label = (index: number) => withoutBase(shown(dataset.meta.states[index]!.label));
     const states = compared ? `${label(selection.before)} to ${label(selection.after)}` : label(selection.after);
     const data = head.datasets.length > 1 ? shown(head.datasets[state.dataset]!.name) : "";
     const measure = `${MEASURE_WORDS[selection.measure]}, ${selection.unit === "size" ? "bytes" : "blocks"}`;
-    return [shown(head.title), data, measure, states, formatDate(head.created)].filter((part) => part !== "").join(" · ");
+    const parts = new Set([shown(head.title), data, measure, states, formatDate(head.created)]);
+    return [...parts].filter((part) => part !== "").join(" · ");
 }
 
 /** The label of a difference's base says so itself. */
