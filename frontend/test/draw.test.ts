@@ -19,7 +19,7 @@ import {
     STDLIB,
 } from "../src/draw/colours.ts";
 import { changeText, labelOf, originText, placeOf } from "../src/draw/labels.ts";
-import { indexAt, LEAST, layoutOf, REST } from "../src/draw/layout.ts";
+import { indexAt, type Layout, LEAST, layoutOf, REST, scaleLayout } from "../src/draw/layout.ts";
 import { cut, type Picture, type Surface } from "../src/draw/paint.ts";
 import { svgOf } from "../src/draw/svg.ts";
 import { CallGraph } from "../src/model/call_graph.ts";
@@ -126,6 +126,20 @@ test("many children that are too narrow are one rest", () => {
     assert.ok(LEAST > 100 / 2000);
 });
 
+test("another width of the whole", () => {
+    const layout = layoutOf(graphOf(TRACES), 0, 1000);
+    scaleLayout(layout, 0.5);
+    const rounded = ({ x, width }: Layout["rows"][number]) => [x, width].map((column) => column.map(Math.round));
+    assert.deepEqual(layout.rows.map(rounded), [
+        [[0], [500]],
+        [[0], [500]],
+        [
+            [0, 300, 450],
+            [300, 150, 45],
+        ],
+    ]);
+});
+
 test("the box at a place", () => {
     const row = { x: [0, 10, 40], width: [10, 20, 5], box: [7, 8, 9] };
     assert.deepEqual(
@@ -192,8 +206,9 @@ test("an SVG has the names as text", () => {
         rows: layout.rows.length,
     };
     const svg = svgOf(picture, 400, 7, "a < b");
-    assert.match(svg, /^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg" width="400" height="40"/);
+    assert.match(svg, /^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg" width="400" height="60"/);
     assert.match(svg, />&#60;script&#62;&#38; {2}\/srv\/a\.py:1<\/text>/);
     assert.match(svg, /<title>a &#60; b<\/title>/);
+    assert.match(svg, /<text x="4" y="10"[^>]*>a &#60; b<\/text><g transform="translate\(0 20\)">/);
     assert.doesNotMatch(svg, /<script/);
 });

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ROW_KEYS, type RowKey } from "../src/model/groups.ts";
+import { ownFigures } from "../src/model/figures.ts";
+import { ownAndTotal, ROW_KEYS, type RowKey } from "../src/model/groups.ts";
 import { sumsOf } from "../src/model/sums.ts";
 import { datasetOf, randomTraces, SMALLER } from "./sample.ts";
 
@@ -46,4 +47,17 @@ test("a recursive function's blocks count once", () => {
     assert.deepEqual([...sums.column("function", "own", 0, "live", "size")], [0, 5, 0]);
     assert.deepEqual([...sums.column("line", "total", 0, "freed", "size")], [0, 10, 10]);
     assert.equal(sums.rows("line").count, 3, "two functions on one line are one row");
+});
+
+test("what some frames allocated, and what was allocated below any of them", () => {
+    const dataset = datasetOf([
+        [["own a f:1", "installed p x:1", "own a f:2"], 1],
+        [["own a f:1", "installed p x:1"], 20],
+        [["installed p x:1"], 300],
+        [["own a f:1", SMALLER], 4000],
+    ]);
+    const frames = Uint8Array.from({ length: dataset.frames }, (_, frame) =>
+        Number(dataset.string(dataset.functionName[dataset.frameFunction[frame]!]!) === "f"),
+    );
+    assert.deepEqual(ownAndTotal(dataset, frames, ownFigures(dataset, 0, "live", "size")), { own: 1, total: 4021 });
 });

@@ -32,7 +32,7 @@ test("every value comes back", () => {
         ascending: true,
         file: 0,
         line: 7,
-        lineTotals: true,
+        lineTotals: "off",
         onlyMemory: true,
         theme: "dark",
     };
@@ -45,7 +45,7 @@ test("every value comes back", () => {
 
 test("values that are not allowed are left out", () => {
     const bad =
-        "#view=secret&data=-1&measure=x&unit=&by=no&own=1&inverted=yes&rows=thing&sort=a.b&from=1e9&line=x&theme=pink&more=1";
+        "#view=secret&data=-1&measure=x&unit=&by=no&own=1&totals=1&inverted=yes&rows=thing&sort=a.b&from=1e9&line=x&theme=pink&more=1";
     assert.deepEqual(stateOfHash(bad, startState()), startState());
 });
 

@@ -26,7 +26,11 @@ DEFAULTS = {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"}
 def the_browser():
     if "browser" not in started:
         manager = sync_playwright().start()
-        started["browser"] = manager.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        started["browser"] = manager.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox"],
+            ignore_default_args=["--hide-scrollbars"],  # they take room, as a user's do
+        )
         atexit.register(manager.stop)
         atexit.register(started["browser"].close)
     return started["browser"]

@@ -89,7 +89,7 @@ class DifferenceTest(BrowserTest):
         self.control(view, "Colours").select_option("origin")
         self.assertIn("own code", view.text_content(".flame .legend"))
         view.get_by_role("link", name="Summary").click()
-        self.assertIn("The base is old.ctm", view.text_content(".summary .notes"))
+        self.assertIn("The base is old.ctm", view.text_content(".summary .notes.base"))
 
     def test_colours(self):
         view = self.open(DIFFERENCE, "#view=flame&own=off")

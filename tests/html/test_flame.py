@@ -1,11 +1,12 @@
 """The flame graph: figures, zoom, links, search, keys, downloads."""
 
+import base64
 import unittest
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 from browser import BrowserTest, size
-from example_pages import KIB, shop, shop_tree
+from example_pages import KIB, difference, shop, shop_tree
 from page_writer import LIVE, Tree, dataset, page
 
 SHOP = page([shop()], "the shop")
@@ -280,16 +281,96 @@ class DownloadTest(BrowserTest):
 
     def test_svg(self):
         data, name = self.saved(self.open(SHOP, FLAME), "SVG")
-        self.assertEqual(name, "flame-graph.svg")
+        self.assertEqual(name, "the-shop-live.svg")
         texts = [node.text for node in ElementTree.fromstring(data).iter("{http://www.w3.org/2000/svg}text")]
-        self.assertEqual(texts[:3], ["everything", "main  …/shop/main.py:1", "numpy"])
+        title = "the shop · live, bytes · 2025-11-30 10:53 UTC"
+        self.assertEqual(texts[:4], [title, "everything", "main  …/shop/main.py:1", "numpy"])
 
     def test_png(self):
         data, name = self.saved(self.open(SHOP, FLAME), "PNG")
-        self.assertEqual(name, "flame-graph.png")
+        self.assertEqual(name, "the-shop-live.png")
         self.assertEqual(data[:8], b"\x89PNG\r\n\x1a\n")
         width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
-        self.assertEqual((width > 2000, height), (True, 6 * 20 * 2))
+        self.assertEqual((width > 2000, height), (True, 7 * 20 * 2))
+
+    def test_names_and_titles(self):
+        text = page([difference()], "/\u202e../a:b*?", names=[("one", "", None)] * 2)
+        data, name = self.saved(self.open(text, FLAME + "&measure=peak&unit=count"), "SVG")
+        self.assertEqual(name, "a-b-live.svg")
+        title = ElementTree.fromstring(data).find("{http://www.w3.org/2000/svg}title").text
+        self.assertEqual(title, "/\\u202e../a:b*? · one · live, blocks · old.ctm to newer: new.ctm · 2025-11-30 10:53 UTC")
+        tree = Tree(LIVE)
+        tree.add((("a.py", "f", 1),), {"size": 1, "count": 1})
+        data, name = self.saved(self.open(page([dataset(tree, ("a.ctm",))], "a.ctm"), FLAME), "SVG")
+        title = ElementTree.fromstring(data).find("{http://www.w3.org/2000/svg}title").text
+        self.assertEqual((name, title), ("a.ctm-live.svg", "a.ctm · live, bytes · 2025-11-30 10:53 UTC"))
+        name = self.saved(self.open(page([shop()], "\u65e5" * 90 + "\ud83d"), FLAME + "&measure=peak"), "PNG")[1]
+        self.assertEqual(name, "\u65e5" * 80 + "-peak.png")
+
+
+def deep(rows):
+    tree = Tree(LIVE)
+    tree.add([("a.py", f"f{row}", 1) for row in range(rows)], {"size": 1000, "count": 1})
+    return page([dataset(tree)])
+
+
+class SizesTest(BrowserTest):
+    SCRIPT = """() => {
+        const window = document.querySelector(".scroller"), canvas = document.getElementById("flame");
+        return {bar: window.offsetWidth - 2 - window.clientWidth, room: window.clientWidth, width: canvas.offsetWidth};
+    }"""
+
+    def test_a_scrollbar_has_room_only_where_there_is_one(self):
+        for rows, height, scrolls in ((5, 800, False), (19, 800, False), (20, 800, True), (20, 900, False), (90, 800, True)):
+            view = self.open(deep(rows), FLAME, viewport={"width": 1280, "height": height})
+            self.settled(view)
+            sizes = view.evaluate(self.SCRIPT)
+            with self.subTest(rows=rows, height=height):
+                self.assertEqual(sizes["width"], sizes["room"])
+                self.assertEqual(sizes["bar"] > 0, scrolls)
+                self.assertEqual(view.evaluate("document.querySelector('.scroller').scrollHeight"), 20 * (rows + 1))
+
+    def test_room_follows_the_window(self):
+        view = self.open(deep(25), FLAME, viewport={"width": 1270, "height": 800})
+        for width, height, scrolls in ((1000, 1200, False), (900, 700, True), (1270, 800, True), (1270, 1200, False)):
+            view.set_viewport_size({"width": width, "height": height})
+            self.settled(view)
+            self.settled(view)
+            sizes = view.evaluate(self.SCRIPT)
+            with self.subTest(width=width, height=height):
+                self.assertEqual((sizes["width"], sizes["bar"] > 0), (sizes["room"], scrolls))
+
+    def test_narrow_windows(self):
+        view = self.open(SHOP, FLAME, viewport={"width": 400, "height": 800})
+        self.settled(view)
+        self.assertGreater(view.locator(".figures tbody th").first.bounding_box()["width"], 90)
+        for section in ("summary", "flame", "table", "source"):
+            view = self.open(SHOP, f"#view={section}", viewport={"width": 400, "height": 800})
+            self.settled(view)
+            with self.subTest(section):
+                self.assertLessEqual(view.evaluate("document.documentElement.scrollWidth"), 400)
+
+    def test_a_table_that_is_cut_has_a_shadow_there(self):
+        script = """async text => {
+            const bytes = Uint8Array.from(atob(text), char => char.charCodeAt(0));
+            const image = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
+            const canvas = document.createElement("canvas");
+            [canvas.width, canvas.height] = [image.width, image.height];
+            const context = canvas.getContext("2d", { willReadFrequently: true });
+            context.drawImage(image, 0, 0);
+            const light = x => context.getImageData(x, 12, 1, 1).data[1];
+            return [light(1), light(image.width - 2)];
+        }"""
+        view = self.open(SHOP, "#view=table", viewport={"width": 800, "height": 800})
+        table = view.locator(".table .wide")
+        for scroll, expected in ((0, (False, True)), (100, (True, True)), (5000, (True, False))):
+            table.evaluate("(table, scroll) => { table.scrollLeft = scroll; }", scroll)
+            shadows = view.evaluate(script, base64.b64encode(table.screenshot()).decode())
+            with self.subTest(scroll):
+                self.assertEqual(tuple(light < 220 for light in shadows), expected)
+        view = self.open(SHOP, "#view=table", viewport={"width": 1600, "height": 800})
+        shadows = view.evaluate(script, base64.b64encode(view.locator(".table .wide").screenshot()).decode())
+        self.assertEqual(shadows, [255, 255])
 
 
 if __name__ == "__main__":

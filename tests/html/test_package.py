@@ -7,9 +7,11 @@ from pathlib import Path
 
 from browser import BrowserTest, size
 from ctracemalloc import Snapshot
+from ctracemalloc.model.figures import PEAK
 from ctracemalloc.model.frames import PACKAGE
 from ctracemalloc.model.table import View, table_of
 from ctracemalloc.places.files import IMPORTS, OWN, STDLIB, UNKNOWN
+from ctracemalloc.render.text.report import further
 
 PROGRAM = """\
 import json
@@ -83,7 +85,10 @@ class PackageTest(BrowserTest):
             figures = table.by_origin[names[name]]
             freed = figures.allocated_size - figures.size
             self.assertEqual(found[name], [*map(size, (figures.size, figures.peak_size, figures.allocated_size, freed))])
-        view.get_by_role("button", name="keep", exact=True).click()
+        headings = [heading for heading in view.locator(".summary h3").all_text_contents() if heading.startswith("Functions")]
+        at_peak = ["Functions with most memory live at the peak"] * (PEAK in further(table))
+        self.assertEqual(headings, ["Functions with most live memory", *at_peak])
+        view.get_by_role("button", name="keep", exact=True).first.click()
         self.assertIn("view=flame", view.url)
 
     def test_what_it_shows_first(self):

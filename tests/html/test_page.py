@@ -7,7 +7,7 @@ import unittest
 
 from browser import BrowserTest
 from example_pages import TRICKY, large, processes, shop, tricky
-from page_writer import page
+from page_writer import escaped, page
 
 SHOP = page([shop()], "the shop")
 
@@ -96,6 +96,31 @@ class StartTest(BrowserTest):
         self.assertEqual([self.control(view, words).input_value() for words in ("Memory", "In")], ["peak", "count"])
         self.control(view, "In").select_option("size")
         self.assertTrue(view.url.endswith("#view=flame&unit=size"))
+
+
+class LinksTest(BrowserTest):
+    def test_links_of_a_service_lead_to_its_other_pages(self):
+        links = [
+            {"text": "now", "href": "?", "current": True},
+            {"text": TRICKY + "\u202e\ud83d", "href": "?since=a%20b&x=1"},
+            {"text": "script", "href": "javascript:alert(1)"},
+            {"text": "elsewhere", "href": "https://example.org/?"},
+            {"text": "beside", "href": "//example.org/?"},
+            {"text": "fragment", "href": "#view=table"},
+        ]
+        text = SHOP.replace('"schema": 1', f'"links": {escaped(links)}, "schema": 1')
+        view = self.open(text, "#view=flame")
+        script = "all => all.map(link => [link.textContent, link.getAttribute('href'), link.getAttribute('aria-current')])"
+        self.assertEqual(
+            view.eval_on_selector_all("header nav.pages a", script),
+            [["now", "?", "page"], [TRICKY + "\\u202e\\ud83d", "?since=a%20b&x=1", None]],
+        )
+        view.locator("nav.pages a").nth(1).click()
+        view.wait_for_selector("html[data-shown='0 summary']")
+        self.assertTrue(view.url.endswith("/page.html?since=a%20b&x=1"))
+
+    def test_a_page_of_its_own_has_none(self):
+        self.assertEqual(self.open(SHOP).locator("nav.pages").count(), 0)
 
 
 class BrokenTest(BrowserTest):

@@ -16,6 +16,13 @@ export interface Head {
     sections: Section[];
     datasets: DatasetName[];
     start?: { measure: string; by: string }; // what is shown first
+    links?: PageLink[]; // to other pages of the same service
+}
+
+export interface PageLink {
+    text: string;
+    href: string; // "?…"; no other is shown
+    current?: boolean;
 }
 
 export interface DatasetName {

@@ -38,6 +38,16 @@ export function layoutOf(graph: Graph, zoom: number, width: number): Layout {
     return layout;
 }
 
+/** The same boxes with another width of the whole. */
+export function scaleLayout({ rows }: Layout, scale: number): void {
+    for (const { x, width } of rows) {
+        for (let i = 0; i < x.length; i++) {
+            x[i]! *= scale;
+            width[i]! *= scale;
+        }
+    }
+}
+
 function put(layout: Layout, depth: number, x: number, width: number, box: number): void {
     layout.rows[depth] ??= { x: [], width: [], box: [] };
     const row = layout.rows[depth]!;

@@ -61,6 +61,15 @@ export function paint(surface: Surface, picture: Picture, from: number, to: numb
     });
 }
 
+/** A line above the picture, in the first row of the surface. */
+export function paintTitle(surface: Surface, palette: Palette, title: string, width: number): void {
+    surface.font = FONT;
+    surface.textBaseline = "middle";
+    surface.fillStyle = palette.text;
+    const charWidth = surface.measureText("0").width;
+    surface.fillText(cut(surface, title, width - 2 * PADDING, charWidth), PADDING, ROW_HEIGHT / 2);
+}
+
 function paintRow(surface: Surface, picture: Picture, row: Row, depth: number, y: number, charWidth: number): void {
     const { palette, layout } = picture;
     for (let i = 0; i < row.box.length; i++) {

@@ -1,22 +1,24 @@
 /**
- * The picture as an SVG file: the same drawing on a surface that writes elements.
+ * The picture as an SVG file, with its title above it: the same drawing on a surface that writes elements.
  *
  * Model: names are escaped before they come here, so no character is left that XML forbids; what XML reads as markup is
  * escaped here.
  */
 
-import { FONT, type Picture, paint, ROW_HEIGHT, type Surface } from "./paint.ts";
+import { FONT, type Picture, paint, paintTitle, ROW_HEIGHT, type Surface } from "./paint.ts";
 
 export function svgOf(picture: Picture, width: number, charWidth: number, title: string): string {
-    const height = picture.rows * ROW_HEIGHT;
+    const height = (1 + picture.rows) * ROW_HEIGHT;
     const surface = new SvgSurface(charWidth);
+    paintTitle(surface, picture.palette, title, width);
+    surface.parts.push(`<g transform="translate(0 ${ROW_HEIGHT})">`);
     paint(surface, picture, 0, height);
     return [
         `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" `,
         `font-family="monospace" font-size="12"><title>${escapeXml(title)}</title>`,
         `<rect width="100%" height="100%" fill="${picture.palette.background}"/>`,
         ...surface.parts,
-        "</svg>\n",
+        "</g></svg>\n",
     ].join("");
 }
 

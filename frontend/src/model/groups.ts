@@ -82,6 +82,20 @@ export function ownByRow(dataset: Dataset, { rowOf, count }: Rows, own: Float64A
     return sums;
 }
 
+/** What frames allocated, and what was allocated with any of them in the traceback. frames: 1 for each of them. */
+export function ownAndTotal(dataset: Dataset, frames: Uint8Array, own: Float64Array): { own: number; total: number } {
+    const { frame, parent } = dataset;
+    const below = new Uint8Array(own.length);
+    const sums = { own: 0, total: 0 };
+    for (let node = 1; node < own.length; node++) {
+        const is = frames[frame[node]!]!;
+        below[node] = is | below[parent[node]!]!;
+        sums.own += is === 1 ? own[node]! : 0;
+        sums.total += below[node] === 1 ? own[node]! : 0;
+    }
+    return sums;
+}
+
 /** first: as firstOnPath finds it; total: the totals of nodes. */
 export function totalByRow(dataset: Dataset, rows: Rows, first: Uint8Array, total: Float64Array): Float64Array {
     return ownByRow(

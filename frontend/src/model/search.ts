@@ -2,8 +2,9 @@
  * Which frames a search finds, and how much memory they stand for.
  *
  * Model: a search is a part of a name, or a regular expression between slashes; capital letters do not matter. A frame is found
- * by its function, its file and line, its module or its package; ^ and $ are the ends of each. The share is of blocks, each once: a block counts if any frame
- * of its traceback that is shown was found, however many there are.
+ * by its function, its file and line, its module or its package; ^ and $ are the ends of each. (A search for exactly one of them
+ * is in exact.ts.) The share is of blocks, each once: a block counts if any frame of its traceback that is shown was found,
+ * however many there are.
  */
 
 import { type Dataset, ROOT_FRAME, SMALLER_FRAME } from "../data/dataset.ts";

@@ -59,3 +59,9 @@ export function formatClock(seconds: number): string {
     const rest = two(whole % 60);
     return minutes < 60 ? `${minutes}:${rest}` : `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${rest}`;
 }
+
+/** "2025-11-24 15:33 UTC"; "" if it is no time. seconds: since 1970. */
+export function formatDate(seconds: number): string {
+    const date = new Date(seconds * 1000);
+    return Number.isNaN(date.getTime()) ? "" : `${date.toISOString().slice(0, 16).replace("T", " ")} UTC`;
+}

@@ -28,6 +28,12 @@ function escaped(char: string): string {
           : `\\U${digits.padStart(8, "0")}`;
 }
 
+/** A name as a string of JSON, in which nothing is unseen either. */
+export function quoted(name: string): string {
+    const units = (char: string) => char.replace(/[\s\S]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+    return JSON.stringify(name).replace(UNSEEN, units);
+}
+
 /** A line of source: its tabs are spaces, and anything else unseen is an escape. */
 export function shownSource(line: string): string {
     return shown(line.replace(/\t/g, "        "));

@@ -6,6 +6,7 @@
  */
 
 import type { Head, Section } from "../data/head.ts";
+import { formatDate } from "../text/format.ts";
 import { shown } from "../text/names.ts";
 import { button, choice, element } from "./dom.ts";
 import { Flame } from "./flame.ts";
@@ -119,6 +120,7 @@ export class App {
             {},
             element("div", { class: "heading" }, element("h1", {}, shown(this.head.title)), this.chooser.element, this.theme),
             this.detail,
+            linksOf(this.head),
             element("nav", { class: "tabs", attributes: { "aria-label": "Sections" } }, ...tabs),
         );
     }
@@ -285,10 +287,27 @@ function firstState({ start }: Head): ViewState {
     return stateOfHash(parts.toString(), startState());
 }
 
+/** Only to the same address with another query: what a link may say is data. null: there are none. */
+function linksOf({ links = [] }: Head): HTMLElement | null {
+    const made = links
+        .filter(({ href }) => href.startsWith("?"))
+        .map(({ text, href, current }) => {
+            const link = element("a", { attributes: { href } }, shown(text));
+            if (current === true) {
+                link.setAttribute("aria-current", "page");
+            }
+            return link;
+        });
+    return made.length === 0 ? null : element("nav", { class: "pages", attributes: { "aria-label": "Pages" } }, ...made);
+}
+
 function footerOf({ version, created }: Head): HTMLElement {
-    const date = new Date(created * 1000);
-    const time = Number.isNaN(date.getTime()) ? "" : `, ${date.toISOString().slice(0, 16).replace("T", " ")} UTC`;
-    return element("footer", {}, `Made by ctracemalloc ${version}${time}. Sizes are in units of 1024 bytes.`);
+    const date = formatDate(created);
+    return element(
+        "footer",
+        {},
+        `Made by ctracemalloc ${version}${date === "" ? "" : `, ${date}`}. Sizes are in units of 1024 bytes.`,
+    );
 }
 
 function indent(head: Head, index: number): string {

@@ -8,11 +8,12 @@
 
 import { colourByOrigin, colourOfChange, NEUTRAL } from "../draw/colours.ts";
 import { changeText, labelOf, nameOf, placeOf } from "../draw/labels.ts";
-import { indexAt, type Layout, layoutOf, REST, type Row } from "../draw/layout.ts";
+import { indexAt, type Layout, layoutOf, REST, type Row, scaleLayout } from "../draw/layout.ts";
 import { type Picture, paint, ROW_HEIGHT, rowAt, topOfRow } from "../draw/paint.ts";
 import { formatAmount, MEASURE_WORDS } from "../model/figures.ts";
 import { formatPercent } from "../text/format.ts";
 import { element } from "./dom.ts";
+import { Room } from "./room.ts";
 import { savePng, saveSvg } from "./saving.ts";
 import { paletteOf } from "./theme.ts";
 import { Tip } from "./tip.ts";
@@ -33,7 +34,8 @@ export class FlameCanvas {
     private zoom = 0;
     private selected = -1;
     private pointed = -1;
-    private width = 0;
+    private readonly room: Room;
+    private width = 0; // of the picture
     private waiting = false;
     private toReveal = false; // scroll to the selected box before the next painting
     private labels = new Map<number, string>();
@@ -46,6 +48,7 @@ export class FlameCanvas {
         });
         this.spacer = element("div", { class: "spacer" }, this.canvas);
         this.element = element("div", { class: "scroller" }, this.spacer);
+        this.room = new Room(this.element);
         document.body.append(this.tip.element);
         this.listen();
     }
@@ -80,28 +83,30 @@ export class FlameCanvas {
         const words = `${MEASURE_WORDS[view.selection.measure]}${compared ? ", compared" : ""}`;
         this.canvas.setAttribute(
             "aria-label",
-            `Flame graph, ${words}; ${colours}.${search.matches === null ? "" : " Found boxes are outlined."} ${this.describe(selected < 0 ? zoom : selected)}`,
+            `Flame graph, ${words}; ${colours}.${!search.isOn ? "" : " Found boxes are outlined."} ${this.describe(selected < 0 ? zoom : selected)}`,
         );
-        this.canvas.dataset["found"] = search.matches === null ? "" : String(this.countFound());
+        this.canvas.dataset["found"] = !search.isOn ? "" : String(this.countFound());
         this.toReveal ||= moved;
         this.ask();
     }
 
     private lay(): void {
         const view = this.view!;
-        this.width ||= this.element.clientWidth; // reading it can take as long as all else
-        this.layout = layoutOf(view.graph, this.zoom, this.width);
+        const { whole } = this.room;
+        this.layout = layoutOf(view.graph, this.zoom, whole);
         const height = this.layout.rows.length * ROW_HEIGHT;
         this.spacer.style.height = `${height}px`;
+        this.width = this.room.widthFor(height);
+        if (this.width !== whole) {
+            scaleLayout(this.layout, this.width / whole);
+        }
         this.canvas.dataset["boxes"] = String(this.layout.boxes);
         this.pointed = -1;
         this.tip.element.hidden = true;
     }
 
     private resize(): void {
-        const { clientWidth } = this.element;
-        if (this.view !== null && clientWidth !== this.width && clientWidth > 0) {
-            this.width = clientWidth;
+        if (this.view !== null && this.room.measure()) {
             this.lay();
         }
         this.ask();
@@ -154,7 +159,7 @@ export class FlameCanvas {
                 ? (box) => (box === 0 && !compared ? NEUTRAL : colourOfChange(graph.before(box), graph.after(box)))
                 : (box) => colourByOrigin(graph, box),
             label: (box) => this.label(box),
-            isFound: search.matches === null ? null : (box) => nodes[graph.node(box)] === 1,
+            isFound: !search.isOn ? null : (box) => nodes[graph.node(box)] === 1,
             selected: this.selected,
             pointed: this.pointed,
             fromBottom: state.fromBottom,
@@ -303,8 +308,8 @@ export class FlameCanvas {
         saveSvg(this.unpointed(), this.width, name, title);
     }
 
-    savePng(name: string): void {
-        savePng(this.unpointed(), this.width, name);
+    savePng(name: string, title: string): void {
+        savePng(this.unpointed(), this.width, name, title);
     }
 
     private unpointed(): Picture {

@@ -32,7 +32,7 @@ export class Detail {
             element("h3", { id: "detail-name" }, nameOf(graph, box)),
             this.placeLine(view, box),
             element("p", { class: "share" }, shareText(view, box)),
-            this.table(view, box),
+            element("div", { class: "wide" }, this.table(view, box)),
         );
     }
 

@@ -111,6 +111,12 @@ export function download(blob: Blob, name: string): void {
     setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }
 
+/** A text in an element that is hidden while there is none. */
+export function setNote(target: HTMLElement, text: string): void {
+    setText(target, text);
+    target.hidden = text === "";
+}
+
 /** Put children in, unless nothing would change. */
 export function setText(target: Element, text: string): void {
     if (target.textContent !== text) {

@@ -5,21 +5,21 @@
 import { type Dataset, SMALLER_FRAME } from "../data/dataset.ts";
 import { GROWN, IMPORTS, INSTALLED, NEUTRAL, NEW, OWN, SAME, SHRUNK, STDLIB, TRACER, UNKNOWN } from "../draw/colours.ts";
 import { nameOf, ORIGIN_WORDS } from "../draw/labels.ts";
-import { MEASURE_WORDS } from "../model/figures.ts";
 import { pathTo } from "../model/graph.ts";
 import { originOf } from "../model/merged.ts";
-import { shown } from "../text/names.ts";
 import { FlameCanvas } from "./canvas.ts";
 import { Detail } from "./detail.ts";
 import { button, element, setText } from "./dom.ts";
-import { graphNotes, resultText, whyEmpty } from "./notes.ts";
+import { graphNotes, resultText, titleOf, whyEmpty } from "./notes.ts";
 import { Outline } from "./outline.ts";
 import type { LinkTo, Panel, Update } from "./panel.ts";
+import { fileNameOf } from "./saving.ts";
 import { paletteOf } from "./theme.ts";
 import { graphControls, searchField } from "./toolbar.ts";
 import type { View } from "./work.ts";
 
-const KEYS_IN_SHORT = "Arrow keys move between boxes, Enter zooms, Escape goes back. The same boxes are in the tree below.";
+const KEYS_IN_SHORT =
+    "Arrow keys move between boxes, Enter zooms, Escape zooms out by one box. The same boxes are in the tree below.";
 
 export class Flame implements Panel {
     readonly element: HTMLElement;
@@ -142,11 +142,12 @@ export class Flame implements Panel {
     }
 
     private save(kind: "svg" | "png"): void {
-        const title = `${this.view!.head.title}: ${MEASURE_WORDS[this.view!.selection.measure]}`;
+        const view = this.view!;
+        const name = fileNameOf(view.head.title, view.selection.measure);
         if (kind === "svg") {
-            this.canvas.saveSvg("flame-graph", shown(title));
+            this.canvas.saveSvg(name, titleOf(view));
         } else {
-            this.canvas.savePng("flame-graph");
+            this.canvas.savePng(name, titleOf(view));
         }
     }
 

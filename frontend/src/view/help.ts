@@ -1,5 +1,5 @@
 /**
- * The dialog that lists the keys.
+ * The dialog that lists the keys, and what can be searched for.
  *
  * Model: keys of one letter can be switched off here, for people whose tools type letters on their own.
  */
@@ -11,7 +11,7 @@ const KEYS: readonly [string, string][] = [
     ["Enter, click", "zoom into the box"],
     ["Escape, Backspace", "zoom out by one box"],
     ["0, Home", "zoom out to everything"],
-    ["/", "search: a part of a name, or /regular expression/"],
+    ["/", "search"],
     ["n, N", "next or previous box that was found"],
     ["s, b", "bytes or blocks"],
     ["m", "next measure: live, at the peak, allocated, freed"],
@@ -24,14 +24,21 @@ const KEYS: readonly [string, string][] = [
     ["?", "this list"],
 ];
 
+const SEARCHES: readonly [string, string][] = [
+    ["part of a name", "functions, files, modules and packages with it"],
+    ["/regular expression/", "those that it matches"],
+    ['function:"NAME" file:"PATH" line:N', "exactly this function, which begins at the line"],
+    ['file:"PATH" line:N', "exactly this line"],
+    ['file:"PATH"', "exactly this file"],
+    ['module:"NAME"', "exactly this module"],
+    ['package:"NAME"', "exactly this package"],
+];
+
 export class Help {
     readonly element: HTMLDialogElement;
     lettersOn = true;
 
     constructor() {
-        const rows = KEYS.map(([keys, words]) =>
-            element("tr", {}, element("th", { attributes: { scope: "row" } }, keys), element("td", {}, words)),
-        );
         const letters = checkbox("Keys of one character are on", (on) => {
             this.lettersOn = on;
         });
@@ -40,8 +47,10 @@ export class Help {
             "dialog",
             { class: "help", attributes: { "aria-labelledby": "help-name" } },
             element("h2", { id: "help-name" }, "Keys"),
-            element("table", {}, element("tbody", {}, ...rows)),
+            tableOf(KEYS),
             letters.element,
+            element("h2", {}, "Search"),
+            tableOf(SEARCHES),
             button("Close", () => this.element.close()),
         );
     }
@@ -51,4 +60,10 @@ export class Help {
             this.element.showModal();
         }
     }
+}
+
+function tableOf(rows: readonly [string, string][]): HTMLElement {
+    const row = ([what, words]: [string, string]) =>
+        element("tr", {}, element("th", { attributes: { scope: "row" } }, what), element("td", {}, words));
+    return element("table", {}, element("tbody", {}, ...rows.map(row)));
 }

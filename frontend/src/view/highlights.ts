@@ -1,8 +1,10 @@
 /**
  * What a person asks first: whose code the memory is of, and which functions have most of it.
  *
- * Model: both tables are of own figures in bytes, of all measures that are known, in the state that is shown last. Rows that have
- * nothing are left out.
+ * Model: the tables are of own figures in bytes, of all measures that are known, in the state that is shown last. Rows that have
+ * nothing are left out. The functions are those with most of the measure that the page begins with. If that is what is live, and
+ * much more was live at the peak, there is a list of the peak's as well, by the same rule as in `ctracemalloc report`
+ * (python/ctracemalloc/model/sums.py, peak_stands_out).
  */
 
 import { ORIGIN_WORDS } from "../draw/labels.ts";
@@ -13,10 +15,12 @@ import { sumsOf } from "../model/sums.ts";
 import { formatPercent } from "../text/format.ts";
 import { button, element } from "./dom.ts";
 import type { LinkTo, Update } from "./panel.ts";
-import { described } from "./rows.ts";
+import { described, toFlame } from "./rows.ts";
 import type { View } from "./work.ts";
 
 const MOST_ROWS = 8;
+const PEAK_RATIO = 1.5;
+const PEAK_BYTES = 64 * 1024;
 const MOST_NOT_SHOWN = 0.001; // of the whole: an origin with less of every measure has no row
 
 const WORDS: Readonly<Record<string, string>> = {
@@ -31,14 +35,36 @@ export function highlights(view: View, update: Update, linkTo: LinkTo): HTMLElem
     return [
         element("h3", {}, "Whose code"),
         element("div", { class: "wide" }, originTable(view)),
-        element("h3", {}, "Functions with most live memory"),
-        element("div", { class: "wide" }, functionTable(view, update, linkTo)),
+        ...measuresListed(view).flatMap((measure) => functionList(view, measure, update, linkTo)),
+    ];
+}
+
+/** Each has a list of functions. */
+function measuresListed({ dataset, head, selection }: View): Measure[] {
+    const known = measuresOf(dataset.meta);
+    const first = known.find((measure) => measure === head.start?.measure) ?? "live";
+    const totals = dataset.meta.states[selection.after]!.totals;
+    const isSecond = first === "live" && known.includes("peak") && peakStandsOut(totals["size"] ?? 0, totals["peak_size"] ?? 0);
+    return isSecond ? ["live", "peak"] : [first];
+}
+
+/** live, most: bytes, at the end and at the peak. */
+export function peakStandsOut(live: number, most: number): boolean {
+    return most >= PEAK_RATIO * live && most - live >= PEAK_BYTES;
+}
+
+function functionList(view: View, measure: Measure, update: Update, linkTo: LinkTo): HTMLElement[] {
+    const all = { section: "table", rows: "function", sort: `${measure}.own`, ascending: false, query: "" } as const;
+    const rows = rowsWithMost(view, measure);
+    return [
+        element("h3", {}, `Functions with most ${measure === "live" ? "live memory" : `memory ${MEASURE_WORDS[measure]}`}`),
+        rows.length === 0
+            ? element("p", { class: "empty" }, `There is nothing to show: no block is ${MEASURE_WORDS[measure]}.`)
+            : element("div", { class: "wide" }, functionTable(view, measure, rows, update, linkTo)),
         element(
             "p",
             {},
-            button("All rows", () => update({ section: "table", rows: "function", sort: "", query: "" }, true), {
-                class: "link",
-            }),
+            button("All rows", () => update(all, true), { class: "link" }),
         ),
     ];
 }
@@ -75,14 +101,18 @@ function originTable(view: View): HTMLElement {
     return table("Code", byOrigin, wholes, rows, (row) => element("th", { attributes: { scope: "row" } }, name(row)));
 }
 
-function functionTable(view: View, update: Update, linkTo: LinkTo): HTMLElement {
+function rowsWithMost({ dataset, selection }: View, measure: Measure): number[] {
+    const figures = sumsOf(dataset).column("function", "own", selection.after, measure, "size");
+    const rows = [...figures.keys()].filter((row) => row > 0 && figures[row]! > 0);
+    return rows.sort((a, b) => figures[b]! - figures[a]! || a - b).slice(0, MOST_ROWS);
+}
+
+function functionTable(view: View, measure: Measure, rows: readonly number[], update: Update, linkTo: LinkTo): HTMLElement {
     const byFunction = figuresOf(view, "function");
-    const live = byFunction.get("live")!;
-    const rows = [...live.keys()].filter((row) => row > 0 && live[row]! > 0).sort((a, b) => live[b]! - live[a]! || a - b);
     const ofFunctions = { ...view, state: { ...view.state, rows: "function" as const } };
-    return table("Function", byFunction, wholesOf(byFunction), rows.slice(0, MOST_ROWS), (row) => {
+    return table("Function", byFunction, wholesOf(byFunction), rows, (row) => {
         const { name, detail, file, line } = described(ofFunctions, row);
-        const find = button(name, () => update({ section: "flame", query: name }, true), {
+        const find = button(name, () => update({ ...toFlame(view, "function", row), measure, unit: "size" }, true), {
             class: "link",
             title: "Find it in the flame graph",
         });

@@ -4,7 +4,7 @@ import { SMALLER_FRAME } from "../data/dataset.ts";
 import type { Meta } from "../data/head.ts";
 import { formatAmount, MEASURE_WORDS, ownFigures } from "../model/figures.ts";
 import { amountFound } from "../model/search.ts";
-import { counted, formatPercent, formatSize } from "../text/format.ts";
+import { counted, formatDate, formatPercent, formatSize } from "../text/format.ts";
 import { shown } from "../text/names.ts";
 import type { View } from "./work.ts";
 
@@ -43,7 +43,7 @@ export function resultText(view: View, zoom: number): string {
     if (search.error !== "") {
         return `no regular expression: ${search.error}`;
     }
-    if (search.matches === null) {
+    if (!search.isOn) {
         return "";
     }
     const amount = amountFound(graph, zoom, search.frames);
@@ -61,6 +61,16 @@ export function whyEmpty(view: View): string {
     }
     const label = shown(dataset.meta.states[selection.after]!.label);
     return `There is nothing to show: no block is ${MEASURE_WORDS[selection.measure]}${label === "" ? "" : ` (${label})`}.`;
+}
+
+/** Above a picture that is saved: what the page and the data are called, the measure, the states, and the page's date; each once. */
+export function titleOf({ head, dataset, selection, state, compared }: View): string {
+    const label = (index: number) => withoutBase(shown(dataset.meta.states[index]!.label));
+    const states = compared ? `${label(selection.before)} to ${label(selection.after)}` : label(selection.after);
+    const data = head.datasets.length > 1 ? shown(head.datasets[state.dataset]!.name) : "";
+    const measure = `${MEASURE_WORDS[selection.measure]}, ${selection.unit === "size" ? "bytes" : "blocks"}`;
+    const parts = new Set([shown(head.title), data, measure, states, formatDate(head.created)]);
+    return [...parts].filter((part) => part !== "").join(" · ");
 }
 
 /** The label of a difference's base says so itself. */

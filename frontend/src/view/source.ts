@@ -1,8 +1,9 @@
 /**
  * The section with source files: each line with the bytes that it allocated, and in a comparison how that has changed.
  *
- * Model: the figures of a line are those of its row in `Sums` (file and line). Files are in the order of their own bytes. The
- * colour behind a figure is its share of the file's largest line, in steps; the figure itself is always there.
+ * Model: the figures of a line are those of its row in `Sums` (file and line), own or total ones. Totals are shown first if the
+ * program's code allocated little itself. Files are in the order of the same figures. The colour behind a figure is its share of
+ * the largest line of all files, in steps; the figure itself is always there.
  */
 
 import type { SourceFile } from "../data/head.ts";
@@ -10,7 +11,8 @@ import { formatFigure, isCompared, MEASURE_WORDS, type Measure, measuresOf } fro
 import { sumsOf } from "../model/sums.ts";
 import { counted, formatPercent } from "../text/format.ts";
 import { shown, shownSource } from "../text/names.ts";
-import { button, checkbox, element } from "./dom.ts";
+import { button, checkbox, element, setNote } from "./dom.ts";
+import { hasTotals, kindOf } from "./line_totals.ts";
 import { mergedNote } from "./notes.ts";
 import type { Panel, Update } from "./panel.ts";
 import { measureControls } from "./toolbar.ts";
@@ -21,7 +23,7 @@ const HEAT = 5; // steps
 interface FileFigures {
     source: SourceFile;
     name: string;
-    own: number;
+    figure: number;
 }
 
 /** A column of the lines of a file: a measure, or in a comparison how the one that is shown has changed. */
@@ -29,7 +31,7 @@ interface LineFigures {
     measure: Measure;
     words: string;
     byLine: Map<number, number>;
-    most: number; // of them, whichever way they go
+    most: number; // of any file's lines, whichever way they go
     isChange: boolean;
 }
 
@@ -38,6 +40,7 @@ export class Source implements Panel {
     private readonly measures;
     private readonly totals;
     private readonly only;
+    private readonly merged = element("p", { class: "notes" });
     private readonly files = element("ul", { class: "files" });
     private readonly code = element("div", { class: "code" });
     private drawn = "";
@@ -46,7 +49,7 @@ export class Source implements Panel {
         this.measures = measureControls(update);
         this.totals = checkbox(
             "Totals",
-            (on) => update({ lineTotals: on }),
+            (on) => update({ lineTotals: on ? "on" : "off" }),
             "Also the blocks that were allocated in calls from the line",
         );
         this.only = checkbox("Hide lines without memory", (on) => update({ onlyMemory: on }));
@@ -55,6 +58,7 @@ export class Source implements Panel {
             { class: "source", attributes: { "aria-labelledby": "source-name" } },
             element("h2", { id: "source-name", class: "unseen" }, "Source"),
             element("div", { class: "toolbar" }, ...this.measures.elements, this.totals.element, this.only.element),
+            this.merged,
             element(
                 "div",
                 { class: "sides" },
@@ -67,8 +71,10 @@ export class Source implements Panel {
     show(view: View): void {
         const { state, dataset } = view;
         this.measures.show(view);
-        this.totals.show(state.lineTotals);
+        this.totals.show(hasTotals(view));
         this.only.show(state.onlyMemory);
+        const merged = dataset.meta.sources.length === 0 ? "" : mergedNote(view);
+        setNote(this.merged, merged === "" ? "" : `${merged} Their memory is at no line.`);
         if (dataset.meta.sources.length === 0) {
             const why = dataset.meta.no_source || "This page was made without the source of the program.";
             this.files.replaceChildren();
@@ -86,7 +92,7 @@ export class Source implements Panel {
             const press = button("", () => this.update({ file: file.source.file, line: 0 }, true), { class: "file" });
             press.append(
                 element("span", { class: "name" }, lastPart(file.name)),
-                element("span", { class: "number" }, formatFigure(file.own, selection.unit)),
+                element("span", { class: "number" }, formatFigure(file.figure, selection.unit)),
                 element("span", { class: "path" }, file.name),
             );
             if (file === current) {
@@ -99,7 +105,7 @@ export class Source implements Panel {
 
     private showCode(view: View, file: FileFigures): void {
         const { state, selection } = view;
-        const needs = JSON.stringify([state.dataset, file.source.file, selection, state.lineTotals, state.onlyMemory]);
+        const needs = JSON.stringify([state.dataset, file.source.file, selection, hasTotals(view), state.onlyMemory]);
         if (needs !== this.drawn) {
             this.drawn = needs;
             this.code.replaceChildren(...codeOf(view, file));
@@ -127,23 +133,23 @@ function filesOf(view: View): FileFigures[] {
     const { after, measure, unit } = selection;
     const sums = sumsOf(dataset);
     const { rowOf, sample } = sums.rows("file");
-    const own = sums.column("file", "own", after, measure, unit);
-    const ownOfFile = new Map<number, number>();
+    const figures = sums.column("file", kindOf(view), after, measure, unit);
+    const ofFile = new Map<number, number>();
     sample.forEach((frame, row) => {
         if (row > 0) {
-            ownOfFile.set(dataset.functionFile[dataset.frameFunction[frame]!]!, own[rowOf[frame]!]!);
+            ofFile.set(dataset.functionFile[dataset.frameFunction[frame]!]!, figures[rowOf[frame]!]!);
         }
     });
     const files = dataset.meta.sources.map((source) => ({
         source,
         name: shown(dataset.string(dataset.fileName[source.file]!)),
-        own: ownOfFile.get(source.file) ?? 0,
+        figure: ofFile.get(source.file) ?? 0,
     }));
-    return files.sort((a, b) => b.own - a.own || (a.name < b.name ? -1 : 1));
+    return files.sort((a, b) => b.figure - a.figure || (a.name < b.name ? -1 : 1));
 }
 
 function codeOf(view: View, file: FileFigures): HTMLElement[] {
-    const { dataset, selection, state } = view;
+    const { dataset, selection } = view;
     const measures = measuresOf(dataset.meta).filter((name) => ["live", "peak", selection.measure].includes(name));
     const columns = measures.map((measure) => lineFigures(view, file.source.file, measure));
     if (isCompared(selection)) {
@@ -159,7 +165,7 @@ function codeOf(view: View, file: FileFigures): HTMLElement[] {
         {},
         ...columns.map(({ words }) => heading(words)),
         heading("line"),
-        heading(state.lineTotals ? "source (totals)" : "source (own)", ""),
+        heading(hasTotals(view) ? "source (totals)" : "source (own)", ""),
     );
     const table = element(
         "table",
@@ -215,52 +221,50 @@ function rowsOf(view: View, columns: readonly LineFigures[], lines: readonly str
     return rows;
 }
 
-function noteOf(view: View, { source }: FileFigures, columns: readonly LineFigures[], lines: number): HTMLElement[] {
-    const { selection, dataset } = view;
+function noteOf({ selection }: View, { source }: FileFigures, columns: readonly LineFigures[], lines: number): HTMLElement[] {
     const notes = source.note === "" ? [] : [`Note: ${source.note}.`];
     const beyond = columns[0]!.byLine;
     const lost = [...beyond].filter(([line]) => line < 1 || line > lines).reduce((sum, [, figure]) => sum + figure, 0);
     if (lost > 0) {
         notes.push(`${formatFigure(lost, selection.unit)} at lines that this text does not have.`);
     }
-    if (dataset.meta.merged.nodes > 0) {
-        notes.push(`${mergedNote(view)} Their memory is at no line.`);
-    }
     return notes.map((note) => element("p", { class: "note" }, note));
 }
 
 function lineFigures(view: View, file: number, measure: Measure): LineFigures {
-    const byLine = figuresByLine(view, file, columnOf(view, view.selection.after, measure));
-    return { measure, words: MEASURE_WORDS[measure], byLine, most: most(byLine), isChange: false };
+    const column = columnOf(view, view.selection.after, measure);
+    return { measure, words: MEASURE_WORDS[measure], ...figuresByLine(view, file, column), isChange: false };
 }
 
 function lineChanges(view: View, file: number): LineFigures {
     const { measure, before, after } = view.selection;
     const older = columnOf(view, before, measure);
     const change = columnOf(view, after, measure).map((figure, row) => figure - older[row]!);
-    const byLine = figuresByLine(view, file, change);
-    return { measure, words: `change, ${MEASURE_WORDS[measure]}`, byLine, most: most(byLine), isChange: true };
+    const words = `change, ${MEASURE_WORDS[measure]}`;
+    return { measure, words, ...figuresByLine(view, file, change), isChange: true };
 }
 
 /** By row of `Sums`. */
-function columnOf({ dataset, selection, state }: View, at: number, measure: Measure): Float64Array {
-    return sumsOf(dataset).column("line", state.lineTotals ? "total" : "own", at, measure, selection.unit);
+function columnOf(view: View, at: number, measure: Measure): Float64Array {
+    return sumsOf(view.dataset).column("line", kindOf(view), at, measure, view.selection.unit);
 }
 
-function most(byLine: ReadonlyMap<number, number>): number {
-    return [...byLine.values()].reduce((found, figure) => Math.max(found, Math.abs(figure)), 0);
-}
-
-function figuresByLine({ dataset }: View, file: number, column: Float64Array): Map<number, number> {
+function figuresByLine({ dataset }: View, file: number, column: Float64Array): { byLine: Map<number, number>; most: number } {
     const { sample } = sumsOf(dataset).rows("line");
+    const files = new Set(dataset.meta.sources.map((source) => source.file));
     const byLine = new Map<number, number>();
+    let most = 0;
     for (let row = 1; row < sample.length; row++) {
         const frame = sample[row]!;
-        if (column[row]! !== 0 && dataset.functionFile[dataset.frameFunction[frame]!] === file) {
-            byLine.set(dataset.frameLine[frame]!, column[row]!);
+        const of = dataset.functionFile[dataset.frameFunction[frame]!]!;
+        if (column[row]! !== 0 && files.has(of)) {
+            most = Math.max(most, Math.abs(column[row]!));
+            if (of === file) {
+                byLine.set(dataset.frameLine[frame]!, column[row]!);
+            }
         }
     }
-    return byLine;
+    return { byLine, most };
 }
 
 function lineRow(view: View, columns: readonly LineFigures[], line: number, text: string): HTMLElement {

@@ -12,6 +12,8 @@ import { ROW_KEYS, type RowKey } from "../model/groups.ts";
 import type { MergeBy } from "../model/merged.ts";
 
 export type Colour = "auto" | "origin" | "change";
+/** auto: what the data suggests. */
+export type Auto = "auto" | "on" | "off";
 export type Theme = "auto" | "light" | "dark";
 
 export interface ViewState {
@@ -20,7 +22,7 @@ export interface ViewState {
     measure: Measure;
     unit: Unit;
     by: MergeBy;
-    ownFirst: "auto" | "on" | "off";
+    ownFirst: Auto;
     inverted: boolean;
     fromBottom: boolean;
     colour: Colour;
@@ -35,7 +37,7 @@ export interface ViewState {
     ascending: boolean;
     file: number; // -1: the one with most
     line: number;
-    lineTotals: boolean;
+    lineTotals: Auto;
     onlyMemory: boolean;
     theme: Theme;
 }
@@ -59,7 +61,7 @@ const FIELDS: { readonly [Name in keyof ViewState]: Field<ViewState[Name]> } = {
     measure: ["measure", "live", oneOf<Measure>("live", "peak", "allocated", "freed")],
     unit: ["unit", "size", oneOf<Unit>("size", "count")],
     by: ["by", "function", oneOf<MergeBy>("function", "line")],
-    ownFirst: ["own", "auto", oneOf("auto", "on", "off")],
+    ownFirst: ["own", "auto", oneOf<Auto>("auto", "on", "off")],
     inverted: ["inverted", false, flag],
     fromBottom: ["flame", false, flag],
     colour: ["colour", "auto", oneOf<Colour>("auto", "origin", "change")],
@@ -74,7 +76,7 @@ const FIELDS: { readonly [Name in keyof ViewState]: Field<ViewState[Name]> } = {
     ascending: ["ascending", false, flag],
     file: ["file", -1, number],
     line: ["line", 0, number],
-    lineTotals: ["totals", false, flag],
+    lineTotals: ["totals", "auto", oneOf<Auto>("auto", "on", "off")],
     onlyMemory: ["memory", false, flag],
     theme: ["theme", "auto", oneOf<Theme>("auto", "light", "dark")],
 };

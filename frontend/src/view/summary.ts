@@ -6,7 +6,7 @@ import { formatClock } from "../text/format.ts";
 import { shown } from "../text/names.ts";
 import { element } from "./dom.ts";
 import { highlights } from "./highlights.ts";
-import { withoutBase } from "./notes.ts";
+import { mergedNote, withoutBase } from "./notes.ts";
 import type { LinkTo, Panel, Update } from "./panel.ts";
 import type { View } from "./work.ts";
 
@@ -31,12 +31,14 @@ export class Summary implements Panel {
     show(view: View): void {
         const { meta } = view.dataset;
         const facts = meta.facts.flatMap(([name, text]) => [element("dt", {}, shown(name)), element("dd", {}, shown(text))]);
+        const merged = mergedNote(view);
         this.element.replaceChildren(
             element("h2", { id: "summary-name" }, "Summary"),
+            ...(merged === "" ? [] : [element("p", { class: "notes" }, merged)]),
             element("dl", { class: "facts" }, ...facts),
             element("h3", {}, "Totals"),
             element("div", { class: "wide" }, totalsTable(view)),
-            element("p", { class: "notes" }, baseNote(view)),
+            element("p", { class: "notes base" }, baseNote(view)),
             ...highlights(view, this.update, this.linkTo),
         );
     }
@@ -46,13 +48,12 @@ function totalsTable({ dataset }: View): HTMLElement {
     const { states } = dataset.meta;
     const known = TOTALS.filter(([name]) => states.some(({ totals }) => totals[name] != null));
     const hasTimes = states.some(({ time }) => time !== null);
-    const head = (words: string) => element("th", { class: "number", attributes: { scope: "col" } }, words);
-    const row = (words: string, time: number | null, totals: Totals, signed = false) =>
+    const head = (words: string, kind = "number") => element("th", { class: kind, attributes: { scope: "col" } }, words);
+    const row = (words: string, totals: Totals, signed = false) =>
         element(
             "tr",
             {},
             element("th", { attributes: { scope: "row" } }, words),
-            hasTimes ? element("td", { class: "number" }, time === null ? "" : formatClock(time)) : null,
             ...known.map(([name, unit]) => {
                 const figure = totals[name] ?? null;
                 const attributes = { [signed ? "data-change" : "data-total"]: name };
@@ -60,9 +61,9 @@ function totalsTable({ dataset }: View): HTMLElement {
                 return element("td", { class: "number", attributes }, text);
             }),
         );
-    const rows = states.slice(0, MOST).map(({ label, time, totals }) => row(shown(label) || "total", time, totals));
+    const rows = states.slice(0, MOST).map((state) => row(nameOfState(state), state.totals));
     if (dataset.meta.is_diff) {
-        rows.push(row("change", null, changeOf(states), true));
+        rows.push(row("change", changeOf(states), true));
     }
     return element(
         "table",
@@ -70,10 +71,15 @@ function totalsTable({ dataset }: View): HTMLElement {
         element(
             "thead",
             {},
-            element("tr", {}, element("td"), hasTimes ? head("time") : null, ...known.map(([, , words]) => head(words))),
+            element("tr", {}, head(hasTimes ? "time" : "state", ""), ...known.map(([, , words]) => head(words))),
         ),
         element("tbody", {}, ...rows),
     );
+}
+
+/** The label of a recording's state is its time. */
+function nameOfState({ label, time }: State): string {
+    return shown(label) || (time === null ? "total" : formatClock(time));
 }
 
 /** What is known of both. */

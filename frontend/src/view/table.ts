@@ -9,10 +9,10 @@ import { formatAmount, formatFigure, MEASURE_WORDS, type Measure, measuresOf } f
 import { ROW_KEYS, type RowKey } from "../model/groups.ts";
 import { type Kind, type Sums, sumsOf } from "../model/sums.ts";
 import { formatCount, formatPercent } from "../text/format.ts";
-import { button, choice, element, setText } from "./dom.ts";
+import { button, choice, element, setNote, setText } from "./dom.ts";
 import { mergedNote } from "./notes.ts";
 import type { LinkTo, Panel, Update } from "./panel.ts";
-import { described, nameToFind, rowText } from "./rows.ts";
+import { described, rowsFound, rowText, toFlame } from "./rows.ts";
 import { measureControls, searchField } from "./toolbar.ts";
 import type { View } from "./work.ts";
 
@@ -51,9 +51,9 @@ export class Table implements Panel {
             element("h2", { id: "table-name", class: "unseen" }, "Table"),
             element("div", { class: "toolbar" }, this.rowKey.element, ...this.measures.elements),
             element("div", { class: "searching" }, this.search.element, this.status),
+            this.notes,
             element("div", { class: "wide" }, this.table),
             this.more,
-            this.notes,
         );
     }
 
@@ -78,7 +78,8 @@ export class Table implements Panel {
         const columns = columnsOf(view, sums);
         const sort = sortedBy(view, columns);
         const all = rowsWithFigures(sums.rows(state.rows).count, columns);
-        const found = all.filter((row) => this.matches(view, row));
+        const matching = rowsFound(view);
+        const found = all.filter((row) => matching === null || matching[row] === 1);
         const order = sortRows(view, found, columns, sort);
         const rows = order.slice(0, this.limit);
         this.table.replaceChildren(
@@ -86,7 +87,7 @@ export class Table implements Panel {
             element("tbody", {}, ...rows.map((row) => this.row(view, columns, row))),
         );
         setText(this.status, statusOf(view, rows.length, found.length, all.length));
-        setText(this.notes, notesOf(view, sums));
+        setNote(this.notes, notesOf(view, sums));
         const rest = found.length - rows.length;
         const next = Math.min(rest, 5 * STEP);
         this.more.replaceChildren(...(rest > 0 ? [button(`Show ${formatCount(next)} more`, () => this.showMore())] : []));
@@ -95,11 +96,6 @@ export class Table implements Panel {
     private showMore(): void {
         this.limit += 5 * STEP;
         this.fill(this.view!);
-    }
-
-    private matches(view: View, row: number): boolean {
-        const { matches } = view.search;
-        return matches === null || matches(rowText(view, row));
     }
 
     private headings(view: View, columns: readonly Column[], sort: string): HTMLElement[] {
@@ -147,7 +143,7 @@ export class Table implements Panel {
 
     private nameCell(view: View, row: number): HTMLElement {
         const { name, detail, file, line } = described(view, row);
-        const find = button(name, () => this.update({ section: "flame", query: nameToFind(view, row) }, true), {
+        const find = button(name, () => this.update(toFlame(view, view.state.rows, row), true), {
             class: "link",
             title: "Find it in the flame graph",
         });
@@ -226,7 +222,13 @@ function notesOf(view: View, sums: Sums): string {
     const { after, measure, unit } = selection;
     const rest = sums.column(state.rows, "own", after, measure, unit)[0]!;
     const merged = mergedNote(view);
-    return rest === 0 ? merged : `${merged} ${formatAmount(rest, unit)} of these or without a traceback are in no row.`.trim();
+    if (rest === 0) {
+        return merged;
+    }
+    const amount = formatAmount(rest, unit);
+    return merged === ""
+        ? `${amount} without a traceback are in no row.`
+        : `${merged} ${amount} of these or without a traceback are in no row.`;
 }
 
 function statusOf(view: View, rows: number, found: number, all: number): string {

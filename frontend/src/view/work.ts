@@ -8,6 +8,7 @@
 import { Dataset } from "../data/dataset.ts";
 import { type Head, readDataset } from "../data/head.ts";
 import { CallGraph } from "../model/call_graph.ts";
+import { framesWanted, wantedOf } from "../model/exact.ts";
 import { isCompared, measuresOf, type Selection } from "../model/figures.ts";
 import type { Graph } from "../model/graph.ts";
 import { InvertedGraph } from "../model/inverted_graph.ts";
@@ -16,7 +17,8 @@ import { asksForLines, framesFound, type Matcher, matcherOf, nodesFound } from "
 import type { ViewState } from "./state.ts";
 
 export interface Search {
-    matches: Matcher | null; // null: no search, or one that is no regular expression
+    isOn: boolean; // false: no search, or one that is no regular expression
+    matches: Matcher | null; // null: it is no search for a text
     error: string;
     frames: Uint8Array; // by frame: 1 if it was found
     nodes: Uint8Array; // by node of the merged tree
@@ -117,17 +119,20 @@ export class Work {
 const NONE = new Uint8Array(0);
 
 function makeSearch(query: string, tree: MergedTree): Search {
-    let matches: Matcher | null;
+    const off = { isOn: false, matches: null, error: "", frames: NONE, nodes: NONE };
+    const wanted = wantedOf(query);
+    let matches: Matcher | null = null;
     try {
-        matches = matcherOf(query);
+        matches = wanted === null ? matcherOf(query) : null;
     } catch (error) {
-        return { matches: null, error: (error as Error).message, frames: NONE, nodes: NONE };
+        return { ...off, error: (error as Error).message };
     }
-    if (matches === null) {
-        return { matches, error: "", frames: NONE, nodes: NONE };
+    if (wanted === null && matches === null) {
+        return off;
     }
-    const frames = framesFound(tree.dataset, matches, asksForLines(query));
-    return { matches, error: "", frames, nodes: nodesFound(tree, frames) };
+    const { dataset } = tree;
+    const frames = wanted === null ? framesFound(dataset, matches!, asksForLines(query)) : framesWanted(dataset, wanted);
+    return { isOn: true, matches, error: "", frames, nodes: nodesFound(tree, frames) };
 }
 
 /** The state with what the dataset does not have replaced: a measure that is not known, a moment that is not there. */
