@@ -12,6 +12,7 @@ from unittest import mock
 from urllib.parse import urljoin
 
 import ctracemalloc
+import page_reader
 from cli_support import skip_some_pythons
 from ctracemalloc.web import asgi_app, profiles, serve, wsgi_app
 from ctracemalloc.web.messages import Delayed
@@ -292,6 +293,15 @@ class PathTest(TracedTest):
             answer = ask(application(), "/debug/memory")
         self.assertEqual((answer.status, answer.body), (500, b"the answer could not be made: KeyError\n"))
         self.assertEqual(ask(application(), "/debug/memory").status, 200)
+
+
+class PageTest(TracedTest):
+    def test_links_to_the_other_pages(self):
+        app = application()
+        for query, current in (("", "?"), ("?since=last", "?since=last"), ("?since=start", "?since=start")):
+            links = page_reader.read(ask(app, f"/debug/memory{query}").body.decode("ascii")).head["links"]
+            self.assertEqual([link["href"] for link in links], ["?", "?since=last", "?since=start", "?plain=1"])
+            self.assertEqual([link["href"] for link in links if link["current"]], [current])
 
 
 class StateTest(TracedTest):

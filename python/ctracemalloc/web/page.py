@@ -9,13 +9,22 @@ from typing import NamedTuple
 
 from .._words import clock
 from ..render.html import datasets
-from ..render.html.document import FLAME, SUMMARY, TABLE, Named, asset, page, policy
+from ..render.html.document import FLAME, SUMMARY, TABLE, Link, Named, asset, page, policy
 from .program import run_facts, title
 from .snapshots import TimedSnapshot
 
 NOW_NAME = "now"
 SHARE = 0.1  # of the calls that the page of a file has before small ones are merged: making it costs the service
 CHOICE = datasets.Choice(with_source=False, share=SHARE)
+
+
+# What page_of calls the base, the text of a link to that page, and its address.
+LINKS = (
+    ("", "now", "?"),
+    ("the last request", "since the last request", "?since=last"),
+    ("the start", "since the start", "?since=start"),
+    ("plain", "without a script", "?plain=1"),
+)
 
 
 class Page(NamedTuple):
@@ -33,6 +42,7 @@ def page_of(taken: TimedSnapshot, base: TimedSnapshot | None, since: str) -> Pag
         name = f"{since}, {clock(taken.time - base.time)} before"
         what = f"since {name}"
         dataset = datasets.of_difference(base.snapshot, taken.snapshot, (name, NOW_NAME), [run, run], CHOICE)
-    text = page(title(), [Named(NOW_NAME, what, dataset)], [FLAME, TABLE, SUMMARY], created=taken.time)
+    links = [Link(words, href, name == since) for name, words, href in LINKS]
+    text = page(title(), [Named(NOW_NAME, what, dataset)], [FLAME, TABLE, SUMMARY], created=taken.time, links=links)
     allowed = f"{policy(asset('app.js'), asset('app.css'))}; frame-ancestors 'none'"
     return Page(text.encode("ascii", "xmlcharrefreplace"), allowed)

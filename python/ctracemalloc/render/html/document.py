@@ -34,8 +34,23 @@ class Named(NamedTuple):
     dataset: Dataset
 
 
+class Link(NamedTuple):
+    """To another page of the same service: a text, and an address that begins with a question mark."""
+
+    text: str
+    href: str
+    current: bool
+
+
 def page(
-    title: str, datasets: Iterable[Named], sections: Sequence[str], *, created: float, measure: str = "live", by: str = "size"
+    title: str,
+    datasets: Iterable[Named],
+    sections: Sequence[str],
+    *,
+    created: float,
+    measure: str = "live",
+    by: str = "size",
+    links: Sequence[Link] = (),
 ) -> str:
     """The whole file. measure, by: what is shown first."""
     packs, listed = [], []
@@ -50,6 +65,7 @@ def page(
         "sections": list(sections),
         "datasets": listed,
         "start": {"measure": measure, "by": by},
+        "links": [link._asdict() for link in links],
     }
     script, styles = asset("app.js"), asset("app.css")
     data = "".join(
