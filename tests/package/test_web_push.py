@@ -327,6 +327,35 @@ class ProcessTest(ProgramTest):
             "0 [True, True]\n",
         )
 
+    def test_fork_while_the_thread_has_a_lock(self):
+        """The child leaves the block of a pusher that has no thread there, and nobody who would release the lock."""
+        self.check(
+            """
+            import os, threading, warnings
+            import ctracemalloc
+            from ctracemalloc import web
+            warnings.simplefilter("ignore", DeprecationWarning)  # of 3.12 and later: a fork while threads run
+            ctracemalloc.start(5)
+            held, forked = threading.Event(), threading.Event()
+            def hold(lock):
+                with lock:
+                    held.set()
+                    forked.wait()
+            with web.push("http://127.0.0.1:9", 3600, application="app") as pusher:
+                thread = threading.Thread(target=hold, args=(pusher._wake._cond,))
+                thread.start()
+                held.wait()
+                pid = os.fork()
+                if pid:
+                    forked.set()
+                    thread.join()
+            if not pid:
+                os._exit(pusher.running)
+            print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+            """,
+            "0\n",
+        )
+
 
 if __name__ == "__main__":
     unittest.main()

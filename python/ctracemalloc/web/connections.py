@@ -25,6 +25,7 @@ from .answer import answer
 from .exempt import exempt
 from .messages import Refused, Request, Response
 from .routes import Application
+from .threads import started
 
 MOST_CONNECTIONS = 16
 MOST_HEAD = 16 * 1024  # bytes of a request line with its headers
@@ -220,9 +221,8 @@ class HttpServer(HTTPServer):
             self.turn_away(request)
             return
         self.connections[request] = Connection(request)
-        thread = threading.Thread(target=self.work, args=(request, client_address), name="ctracemalloc.web", daemon=True)
         try:
-            thread.start()
+            started(self.work, request, client_address, name="ctracemalloc.web")
         except BaseException:  # there are too many threads in the process
             del self.connections[request]
             raise

@@ -16,12 +16,12 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from types import TracebackType
-from weakref import WeakSet
 
 from .delivery import PYROSCOPE, Destination, Later, TimedProfile
 from .exempt import exempt
 from .served import profile_of
 from .snapshots import Busy, NotTracing, TimedSnapshot, answer_turn, snapshot_turn, take_timed, usable
+from .threads import started
 
 MIN_INTERVAL, MAX_INTERVAL = 1.0, 3600.0
 MOST_PROFILES = 40
@@ -55,7 +55,6 @@ class Pusher:
     def __init__(self, destination: Destination, interval: float, children: bool) -> None:
         self._destination, self._interval, self._children = destination, interval, children
         self._begin()
-        _pushers.add(self)
 
     def _begin(self) -> None:
         self._queue = Queue()
@@ -64,8 +63,8 @@ class Pusher:
         self._base: TimedSnapshot | None = None
         self._wake = threading.Event()  # set: the thread is to end
         self._last = False  # a last profile is to be made at the end
-        self._thread = threading.Thread(target=self._run, name="ctracemalloc.web.push", daemon=True)
-        self._thread.start()
+        _pushers.add(self)
+        self._thread = started(self._run, name="ctracemalloc.web.push")
 
     @property
     def running(self) -> bool:
@@ -102,6 +101,12 @@ class Pusher:
     # --- the thread ---
 
     def _run(self) -> None:
+        try:
+            self._turns()
+        finally:
+            _pushers.discard(self)
+
+    def _turns(self) -> None:
         self._make(first=True)
         failures, attempt, due = 0, math.inf, time.monotonic() + self._interval
         while not self._wake.wait(max(min(due, attempt) - time.monotonic(), 0.0)):
@@ -154,8 +159,14 @@ class Pusher:
         return True
 
     def _after_fork(self) -> None:
-        if self._children and not self._wake.is_set():
+        """In the child, which has not the thread, but may have a lock that it held."""
+        closed, self._wake = self._wake.is_set(), threading.Event()
+        if self._children and not closed:
             self._begin()
+            return
+        _pushers.discard(self)
+        if closed:
+            self._wake.set()
 
     def __enter__(self) -> "Pusher":
         return self
@@ -173,7 +184,7 @@ def pause_after(failures: int) -> float:
     return min(2.0 ** min(failures, 10), LONGEST_PAUSE) * random.uniform(0.5, 1.0)
 
 
-_pushers: "WeakSet[Pusher]" = WeakSet()
+_pushers: set[Pusher] = set()  # that have a thread
 
 
 def _after_fork_in_child() -> None:
