@@ -382,6 +382,46 @@ class StateTest(TracedTest):
             self.assertRegex(text, "there is no difference yet|<th>base</th>")
         self.assertNotRegex(text, r">-\d")
 
+    def test_more_than_before_in_emptied_tables(self):
+        """What was ever allocated says nothing about whether they were emptied."""
+
+        def stop_and_start():
+            ctracemalloc.stop()
+            ctracemalloc.start(20)
+
+        def emptied_while_taken():
+            snapshot = take()
+            ctracemalloc.clear_traces()
+            return snapshot
+
+        take = ctracemalloc.take_snapshot
+        for empty in (ctracemalloc.clear_traces, stop_and_start, None):
+            app, kept = application(), [allocate(100_000)]
+            ask(app, "/debug/memory")
+            with mock.patch("ctracemalloc.web.snapshots.take_snapshot", emptied_while_taken if empty is None else take):
+                ask(app, "/debug/pprof/delta_heap")
+            waiting = ask(app, "/debug/pprof/heap?seconds=10")
+            if empty is not None:
+                empty()
+                kept.append(allocate(30_000_000))
+                self.assertEqual(waiting.then().status, 503)
+            found = read_profile(ask(app, "/debug/pprof/delta_heap").body)
+            self.assertGreaterEqual(min(sample.values["alloc_objects"] for sample in found.samples), 0)
+            if empty is not None:
+                self.assertIn("there is no difference yet", ask(app, "/debug/memory?plain=1&since=last").body.decode())
+
+    def test_a_fork_counts_on(self):
+        app, kept = application(), [allocate(100_000)]
+        pid = os.fork()
+        if not pid:
+            try:
+                kept.append(allocate(300_000))
+                text = ask(app, "/debug/memory?plain=1&since=start").body.decode()
+                os._exit(not re.search(r"\+391 KiB</td>.*allocate</td>", text))
+            finally:
+                os._exit(2)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)
+
     def test_own_blocks_are_left_out(self):
         app = application(top=1000)
         for path in [*PATHS, "/debug/memory?since=last", "/debug/pprof/heap?debug=1"] * 2:

@@ -10,8 +10,8 @@ of that page, and that of the last scrape of the delta.
 A person who reloads a page of what has changed since the last request would see what has changed since that page was made: next
 to nothing. So a page that is asked for again within RELOAD_SECONDS counts from the same base.
 
-If the tables were emptied since then (clear_traces, stop), what was ever allocated is less than it was. Such a snapshot is no
-base of a difference any more.
+If the tables were emptied since then (clear_traces, stop), the numbers of the two say nothing about each other. Such a snapshot
+is no base of a difference any more: the generation of the tables is another one.
 """
 
 import os
@@ -22,6 +22,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 
 from .. import Filter, Snapshot, is_tracing, take_snapshot
+from .._ctracemalloc import _tables_generation
 from ..model.sums import Sums, sums_of
 from .messages import Refused
 
@@ -35,6 +36,7 @@ class TimedSnapshot(NamedTuple):
     sums: Sums
     time: float  # UNIX time, in seconds
     seconds: float  # that taking the snapshot took
+    generation: int | None  # of the tables; None: they were emptied while it was taken
 
 
 class NotTracing(Exception):
@@ -75,12 +77,13 @@ def take_timed() -> TimedSnapshot:
     """NotTracing if that cannot be. The caller has its turn."""
     if not is_tracing():
         raise NotTracing("tracing is off: the program has to call ctracemalloc.start()")
-    begin = time.perf_counter()
+    begin, generation = time.perf_counter(), _tables_generation()
     try:
         snapshot = without_own(take_snapshot())
     except RuntimeError as error:
         raise NotTracing(str(error)) from None
-    return TimedSnapshot(snapshot, sums_of(snapshot), time.time(), time.perf_counter() - begin)
+    same = generation if generation == _tables_generation() else None
+    return TimedSnapshot(snapshot, sums_of(snapshot), time.time(), time.perf_counter() - begin, same)
 
 
 def peak_of(taken: TimedSnapshot) -> int:
@@ -101,8 +104,8 @@ def escaped(path: str) -> str:
 
 
 def is_base(old: TimedSnapshot, new: TimedSnapshot) -> bool:
-    """Were the tables not emptied in between, as far as that can be seen?"""
-    return (old.sums.allocated_size or 0) <= (new.sums.allocated_size or 0)
+    """Were the tables not emptied in between?"""
+    return new.generation is not None and old.generation == new.generation
 
 
 class Bases:
