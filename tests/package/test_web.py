@@ -1,6 +1,7 @@
 """ctracemalloc.web without a server: who may look, the paths, what the answers say."""
 
 import base64
+import inspect
 import json
 import os
 import pathlib
@@ -144,14 +145,29 @@ class GuardTest(TracedTest):
             self.assertEqual(self.status(application(TOKEN), **{name: "203.0.113.5"}, authorization=f"Bearer {TOKEN}"), 200)
 
     def test_pages_of_other_sites(self):
-        for site, mode, status in (
-            ("cross-site", "no-cors", 403),
-            ("same-site", "cors", 403),
-            ("cross-site", "navigate", 200),
-            ("same-origin", "cors", 200),
-            ("none", "navigate", 200),
+        for site, mode, target, status in (
+            ("cross-site", "no-cors", "image", 403),
+            ("same-site", "cors", "empty", 403),
+            ("cross-site", "navigate", "document", 200),
+            ("cross-site", "navigate", "iframe", 403),
+            ("same-site", "navigate", "frame", 403),
+            ("cross-site", "navigate", "embed", 403),
+            ("cross-site", "no-cors", "document", 403),
+            ("same-origin", "cors", "empty", 200),
+            ("same-origin", "navigate", "iframe", 200),
+            ("none", "navigate", "document", 200),
         ):
-            self.assertEqual(self.status(application(), sec_fetch_site=site, sec_fetch_mode=mode), status, (site, mode))
+            fetch = {"sec_fetch_site": site, "sec_fetch_mode": mode, "sec_fetch_dest": target}
+            self.assertEqual(self.status(application(), **fetch), status, fetch)
+
+    def test_a_frame_of_another_site_is_no_base(self):
+        app, kept = application(), [allocate(100_000)]
+        ask(app, "/debug/memory")
+        kept.append(allocate(300_000))
+        fetch = {"sec_fetch_site": "cross-site", "sec_fetch_mode": "navigate", "sec_fetch_dest": "iframe"}
+        self.assertEqual(ask(app, "/debug/memory", **fetch).status, 403)
+        self.assertRegex(ask(app, "/debug/memory?plain=1&since=last").body.decode(), r"\+293 KiB</td>.*allocate</td>")
+        self.assertEqual(len(kept), 2)
 
     def test_methods(self):
         for method in ("POST", "PUT", "DELETE", "OPTIONS", "TRACE", "get", ""):
@@ -187,6 +203,17 @@ class GuardTest(TracedTest):
             wsgi_app()  # whether there is a token has to be said
         with self.assertRaisesRegex(ValueError, "serve\\(\\) needs a token there"):
             serve(host="0.0.0.0")
+
+
+class LongestTest(TracedTest):
+    def test_a_wsgi_application_waits_less_than_gunicorn(self):
+        for make, most in ((wsgi_app, 25), (asgi_app, 60), (serve, 60)):
+            self.assertEqual(inspect.signature(make).parameters["max_seconds"].default, most)
+        environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/debug/pprof/heap", "QUERY_STRING": "seconds=26"}
+        environ |= {"REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": "localhost"}
+        answers = []
+        (body,) = wsgi_app(token=None)(environ, lambda status, headers: answers.append(status))
+        self.assertEqual((answers, body), (["400 Bad Request"], b"seconds must be a whole number of at most 25\n"))
 
 
 class PathTest(TracedTest):
@@ -379,7 +406,7 @@ class StateTest(TracedTest):
         ctracemalloc.clear_traces()
         for path in ("/debug/memory?plain=1&since=last", "/debug/memory?plain=1&since=start"):
             text = ask(app, path).body.decode()
-            self.assertRegex(text, "there is no difference yet|<th>base</th>")
+            self.assertRegex(text, r"there is no difference yet|<th>since</th><td>the start \(")
         self.assertNotRegex(text, r">-\d")
 
     def test_more_than_before_in_emptied_tables(self):
@@ -433,6 +460,7 @@ class StateTest(TracedTest):
         self.assertGreater(len(files), 5)
 
     def test_page(self):
+        self.without_collection()
         app, kept = application(), [allocate(100_000)]
         head, data, policy = self.read_page(ask(app, "/debug/memory"))
         self.assertEqual((data["is_diff"], [state["label"] for state in data["states"]]), (False, ["now"]))
@@ -445,9 +473,9 @@ class StateTest(TracedTest):
         self.assertTrue(data["is_diff"])
         old, new = (state["totals"]["size"] for state in data["states"])
         self.assertAlmostEqual(new - old, 300_000, delta=30_000)  # and caches of the interpreter
-        self.assertRegex(head["datasets"][0]["detail"], r"^since the last request, 1:00:0\d before$")
+        self.assertRegex(head["datasets"][0]["detail"], r"^since the last request \(1:00:0\d earlier\)$")
         base, now = (state["label"] for state in data["states"])
-        self.assertRegex(base, r"^base: the last request, 1:00:0\d before$")
+        self.assertRegex(base, r"^base: the last request \(1:00:0\d earlier\)$")
         self.assertEqual(now, "now")
         self.assertIn("allocate", [data["strings"][number] for number in range(len(data["strings"]))])
         self.assertEqual(policy, again)
@@ -458,7 +486,7 @@ class StateTest(TracedTest):
         head, data, _policy = self.read_page(ask(app, "/debug/memory?since=last"))
         self.assertEqual((head["datasets"][0]["detail"], data["is_diff"]), ("now: there is no difference yet", False))
         head, _data, _policy = self.read_page(ask(app, "/debug/memory?since=start"))
-        self.assertRegex(head["datasets"][0]["detail"], r"^since the start, \d+\.\d s before$")
+        self.assertRegex(head["datasets"][0]["detail"], r"^since the start \(\d+\.\d s earlier\)$")
         for words, name in (
             (["/srv/shop/run.py", "-x"], "run.py"),
             (["/srv/shop/__main__.py"], "shop"),

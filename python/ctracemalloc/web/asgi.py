@@ -21,7 +21,10 @@ AsgiApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def asgi_app(*, token: str | None, allowed_hosts: Iterable[str] = (), top: int = 20, max_seconds: float = 60.0) -> AsgiApp:
-    """An ASGI application with /debug/memory, /debug/pprof/ and /metrics. The arguments are those of wsgi_app."""
+    """An ASGI application with /debug/memory, /debug/pprof/ and /metrics. The arguments are those of wsgi_app.
+
+    max_seconds: no thread waits so long.
+    """
     application = Application(settings_of(token, allowed_hosts, top, max_seconds))
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

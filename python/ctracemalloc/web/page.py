@@ -7,12 +7,11 @@ its files for that reason.
 
 from typing import NamedTuple
 
-from .._words import clock
 from ..model.graph import Least
 from ..render.html import datasets
 from ..render.html.document import FLAME, SUMMARY, TABLE, Named, asset, page, policy
 from .program import run_facts, title
-from .snapshots import TimedSnapshot
+from .snapshots import TimedSnapshot, named_base
 
 NOW_NAME = "now"
 CHOICE = datasets.Choice(least=Least(), with_source=False)
@@ -30,7 +29,7 @@ def page_of(taken: TimedSnapshot, base: TimedSnapshot | None, since: str) -> Pag
         what = f"{NOW_NAME}: there is no difference yet" if since else NOW_NAME
         dataset = datasets.of_snapshot(taken.snapshot, run, CHOICE, NOW_NAME)
     else:
-        name = f"{since}, {clock(taken.time - base.time)} before"
+        name = named_base(since, base, taken)
         what = f"since {name}"
         dataset = datasets.of_difference(base.snapshot, taken.snapshot, (name, NOW_NAME), [run, run], CHOICE)
     text = page(title(), [Named(NOW_NAME, what, dataset)], [FLAME, TABLE, SUMMARY], created=taken.time)

@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 from .. import Filter, Snapshot, is_tracing, take_snapshot
 from .._ctracemalloc import _tables_generation
+from .._words import clock
 from ..model.sums import Sums, sums_of
 from .messages import Refused
 
@@ -139,6 +140,11 @@ class Bases:
         if self.last is None or self.last_base is None:
             return False
         return 0 <= taken.time - self.last.time < RELOAD_SECONDS
+
+
+def named_base(name: str, base: TimedSnapshot, taken: TimedSnapshot) -> str:
+    """A base with its age, for people."""
+    return f"{name} ({clock(taken.time - base.time)} earlier)"
 
 
 def usable(old: TimedSnapshot | None, new: TimedSnapshot) -> TimedSnapshot | None:
