@@ -9,6 +9,7 @@ import re
 import tempfile
 import unittest
 import zlib
+from types import SimpleNamespace
 from unittest import mock
 from urllib.parse import urljoin
 
@@ -17,8 +18,9 @@ from cli_support import skip_some_pythons
 from ctracemalloc.web import asgi_app, profiles, serve, wsgi_app
 from ctracemalloc.web.messages import Delayed
 from ctracemalloc.web.program import command
+from ctracemalloc.web.served import Callers
 from ctracemalloc.web.snapshots import PACKAGE, answer_turn, snapshot_turn
-from web_support import TOKEN, TracedTest, application, ask, read_profile, total
+from web_support import TOKEN, TracedTest, application, ask, packed, read_profile, total
 
 
 def setUpModule():
@@ -567,6 +569,29 @@ class ProfileTest(TracedTest):
         self.assertEqual(total(profile, "inuse_space", "allocate"), -300_000)
         self.assertAlmostEqual(total(profile, "alloc_space", "allocate"), 100_000, delta=100)
         self.assertLess(total(profile, "alloc_space"), 200_000)
+
+    def test_deep_recursions(self):
+        """The callers of a sample are found by those of another one, of which a bounded number of bytes is kept."""
+
+        class Counted(list):
+            read = 0
+
+            def __getitem__(self, index):
+                self.read += 1
+                return super().__getitem__(index)
+
+        depth = 3000
+        tree = SimpleNamespace(parent=Counted(range(-1, depth - 1)), frame=list(range(depth)))
+        for most, steps in ((4 << 20, 4 * depth), (200_000, 50 * depth)):
+            with mock.patch("ctracemalloc.web.served.MOST_CALLERS", most):
+                used, tree.parent.read = bytearray(depth), 0
+                callers = Callers(tree, used)
+                for node in range(depth):
+                    found = callers.locations(node)
+                    self.assertLessEqual(sum(map(len, callers.kept.values())), most)
+                self.assertEqual(packed(found), list(range(depth, 1, -1)))
+                self.assertEqual(list(used), [0] + [1] * (depth - 1))
+                self.assertLess(tree.parent.read, steps)
 
     def test_over_seconds_is_bounded(self):
         app = application()

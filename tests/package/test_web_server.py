@@ -238,13 +238,38 @@ class ServerTest(TracedTest):
     def test_slow_readers_have_an_end(self):
         large = Response(200, bytes(30_000_000))
         with (
-            mock.patch.object(connections, "ANSWER_SECONDS", 0.3),
+            mock.patch.object(connections, "SEND_SECONDS", 0.3),
             mock.patch.object(connections, "answer", return_value=large),
             self.connected() as connection,
         ):
             connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
             self.wait_until(lambda: not self.server._inner.connections, since_any=True)
         self.assert_alive()
+
+    def test_an_answer_takes_its_time(self):
+        """Longer than sending it may take."""
+        done = threading.Event()
+
+        def slow(application, request):
+            done.wait(20)
+            return Response(200, b"slow")
+
+        with (
+            mock.patch.object(connections, "SEND_SECONDS", 0.1),
+            mock.patch.object(connections, "answer", slow),
+            self.connected() as connection,
+        ):
+            connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            self.wait_until(lambda: self.server._inner.connections, since_any=True)
+            (one,) = self.server._inner.connections.values()
+            self.wait_until(lambda: one.state == connections.ANSWERING)
+            end = time.monotonic() + 0.3
+            while time.monotonic() < end:
+                self.server._inner.service_actions()
+                time.sleep(0.05)
+            done.set()
+            answer = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+        self.assertEqual((statuses(answer), answer[-4:]), ([200], b"slow"))
 
     def wait_until(self, is_done, since_any=False):
         """since_any: a connection has been there before."""

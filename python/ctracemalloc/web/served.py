@@ -21,7 +21,7 @@ from .program import command
 from .snapshots import TimedSnapshot
 
 BY_ALLOCATED, BY_LIVE = "alloc_space", "inuse_space"
-MOST_CALLERS = 20_000  # whose locations are kept for the next sample
+MOST_CALLERS = 4 << 20  # bytes of the locations of callers that are kept for the next samples
 WORK, PAUSE = 0.001, 0.0005  # seconds
 ROWS = 256  # after which a loop that writes nothing lets others have their turn
 
@@ -43,6 +43,39 @@ def paced(pieces: Iterable[bytes]) -> Iterator[bytes]:
         if time.perf_counter() > end:
             time.sleep(PAUSE)
             end = time.perf_counter() + WORK
+
+
+class Callers:
+    """The locations of nodes, kept for other nodes below them: of a deep recursion each node has the next one's callers and one
+    more, so that finding them anew each time would take the square of its depth. Bounded in bytes for the same reason.
+    """
+
+    def __init__(self, tree: CallTree, used: bytearray) -> None:
+        self.tree, self.used = tree, used
+        self.empty()
+
+    def empty(self) -> None:
+        self.kept: dict[int, bytes] = {0: b""}
+        self.size = 0
+
+    def locations(self, node: int) -> bytes:
+        """The ids of the frames of a node, the most recent first."""
+        if node not in self.kept:
+            found = self.found(node)
+            if self.size + len(found) > MOST_CALLERS:
+                self.empty()
+            self.kept[node] = found
+            self.size += len(found)
+        return self.kept[node]
+
+    def found(self, node: int) -> bytes:
+        parent, frame = self.tree.parent, self.tree.frame
+        ids = []
+        while node not in self.kept:
+            self.used[frame[node]] = 1
+            ids.append(varint(frame[node] + 1))
+            node = parent[node]
+        return b"".join((*ids, self.kept[node]))
 
 
 class Served:
@@ -69,29 +102,14 @@ class Served:
     def samples(self) -> Iterator[bytes]:
         """A node's locations are its own and those of its caller, which other nodes have, too."""
         parent, frame, used = self.tree.parent, self.tree.frame, self.used
-        callers: dict[int, bytes] = {0: b""}
+        callers = Callers(self.tree, used)
         for node, values in enumerate(zip(*self.columns, strict=True)):
             if any(values):
-                caller = parent[node]
-                if caller not in callers:
-                    if len(callers) >= MOST_CALLERS:
-                        callers = {0: b""}
-                    callers[caller] = self.locations(caller)
                 used[frame[node]] = 1
-                locations = varint(frame[node] + 1) + callers[caller]
+                locations = varint(frame[node] + 1) + callers.locations(parent[node])
                 yield sample(locations, values)
             elif not node % ROWS:
                 yield b""
-
-    def locations(self, node: int) -> bytes:
-        """The ids of the frames of a node, the most recent first."""
-        parent, frame, used = self.tree.parent, self.tree.frame, self.used
-        found = []
-        while node:
-            used[frame[node]] = 1
-            found.append(varint(frame[node] + 1))
-            node = parent[node]
-        return b"".join(found)
 
     def places(self) -> Iterator[bytes]:
         """Those of the samples, which have been made before."""
