@@ -2,8 +2,8 @@
 
 Model: each `interval` a snapshot becomes a profile: what is live now, and what was allocated since the profile before. Profiles
 wait in a queue until the server has taken them. It is bounded in profiles and bytes, and the oldest is dropped and counted if
-it is full. While the server does not answer, attempts are made less and less often. The program never waits: the thread is a
-daemon, the end of the program is not its business, and close() waits only so long as it is told to.
+it is full. While the server does not answer, attempts are made less and less often, and an attempt has an end (attempt.py): a
+profile that falls due meanwhile is made after it. The program never waits: the thread is a daemon, the end of the program is not its business, and close() waits only so long as it is told to.
 
 A fork has no such thread. With `children` it begins one of its own, which counts from its first snapshot.
 """
@@ -116,11 +116,16 @@ class Pusher:
                 due = max(due + self._interval, now)
                 attempt = min(attempt, now) if not failures else attempt
             if now >= attempt:
-                failures = 0 if self._send() else failures + 1
-                attempt = time.monotonic() + pause_after(failures) if failures else math.inf
+                failures = 0 if self._send_some(max(due, now + self._interval)) else failures + 1
+                attempt = self._next_attempt(failures)
         if self._last:
             self._make()
-            self._send()
+            self._send_some(math.inf)
+
+    def _next_attempt(self, failures: int) -> float:
+        if failures:
+            return time.monotonic() + pause_after(failures)
+        return time.monotonic() if self._queue.profiles else math.inf
 
     def _make(self, first: bool = False) -> None:
         """Make a profile, or at first just take the snapshot that the first one counts from."""
@@ -141,25 +146,33 @@ class Pusher:
             begin = taken.time - self._interval if base is None else base.time
             self._queue.put(TimedProfile(profile, begin, taken.time, kept))
 
-    def _send(self) -> bool:
-        """Send what waits. False: the server is not to be had now."""
+    def _send_some(self, until: float) -> bool:
+        """Send what waits, up to a time, so that others are made. False: the server is not to be had now."""
         while self._queue.profiles:
-            timed = self._queue.profiles[0]
-            try:
-                with exempt():
-                    self._destination.send(timed)
-                self._sent, self._error = self._sent + 1, None
-            except Later as error:
-                self._error = str(error)
+            if not self._send():
                 return False
-            except Exception as error:
-                self._error = str(error)
-                self._queue.dropped += 1
-            self._queue.remove()
+            if time.monotonic() >= until or (self._wake.is_set() and not self._last):
+                break
+        return True
+
+    def _send(self) -> bool:
+        """One profile of those that wait."""
+        try:
+            with exempt():
+                self._destination.send(self._queue.profiles[0])
+            self._sent, self._error = self._sent + 1, None
+        except Later as error:
+            self._error = str(error)
+            return False
+        except Exception as error:
+            self._error = str(error)
+            self._queue.dropped += 1
+        self._queue.remove()
         return True
 
     def _after_fork(self) -> None:
         """In the child, which has not the thread, but may have a lock that it held."""
+        self._destination.leave_to_parent()
         closed, self._wake = self._wake.is_set(), threading.Event()
         if self._children and not closed:
             self._begin()
