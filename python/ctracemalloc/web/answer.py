@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from .exempt import exempt
 from .guard import check
-from .messages import Answer, Delayed, Refused, Request, Response
+from .messages import Answer, Refused, Request, Response
 from .routes import Application
 
 
@@ -22,7 +22,7 @@ def answer(application: Application, request: Request) -> Answer:
     if isinstance(begun, Response):
         return begun
     delayed = begun
-    return Delayed(delayed.seconds, lambda: response_of(made(request, delayed.then)))
+    return delayed._replace(then=lambda: response_of(made(request, delayed.then)))
 
 
 def response_of(found: Answer) -> Response:

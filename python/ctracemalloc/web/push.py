@@ -3,7 +3,8 @@
 Model: each `interval` a snapshot becomes a profile: what is live now, and what was allocated since the profile before. Profiles
 wait in a queue until the server has taken them. It is bounded in profiles and bytes, and the oldest is dropped and counted if
 it is full. While the server does not answer, attempts are made less and less often, and an attempt has an end (attempt.py): a
-profile that falls due meanwhile is made after it. The program never waits: the thread is a daemon, the end of the program is not its business, and close() waits only so long as it is told to.
+profile that falls due meanwhile is made after it. The program never waits: the thread is a daemon, the end of the program is
+not its business, and close() waits only so long as it is told to.
 
 A fork has no such thread. With `children` it begins one of its own, which counts from its first snapshot.
 """
