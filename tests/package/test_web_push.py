@@ -21,7 +21,7 @@ import ctracemalloc
 from cli_support import ProgramTest, skip_most_pythons
 from ctracemalloc.web import push
 from ctracemalloc.web.delivery import Destination, Later, TimedProfile
-from ctracemalloc.web.push import MOST_BYTES, MOST_PROFILES, Queue, pause_after
+from ctracemalloc.web.pushing import MOST_BYTES, MOST_PROFILES, Queue, pause_after
 from ctracemalloc.web.snapshots import answer_turn
 from web_support import TracedTest, read_profile, total
 
@@ -83,7 +83,7 @@ class PushTest(TracedTest):
         self.receiver = Receiver()
         self.addCleanup(self.receiver.close)
         for name, value in (("MIN_INTERVAL", 0.01), ("pause_after", lambda failures: 0.05)):
-            patch = mock.patch(f"ctracemalloc.web.push.{name}", value)
+            patch = mock.patch(f"ctracemalloc.web.pushing.{name}", value)
             patch.start()
             self.addCleanup(patch.stop)
 
@@ -201,19 +201,18 @@ class PushTest(TracedTest):
         self.assertIsNone(pusher.error)
 
     def test_while_another_answer_is_made(self):
-        with mock.patch("ctracemalloc.web.push.PATIENCE", 0.01):
+        with mock.patch("ctracemalloc.web.pushing.PATIENCE", 0.01):
             with answer_turn(0):
                 pusher = self.push()
                 self.wait_until(lambda: pusher.error is not None)
             self.wait_until(lambda: pusher.sent)
 
     def test_what_goes_wrong_is_an_error_of_the_pusher(self):
-        with mock.patch("ctracemalloc.web.push.profile_of", side_effect=KeyError("x")):
+        with mock.patch("ctracemalloc.web.pushing.profile_of", side_effect=KeyError("x")):
             pusher = self.push()
             self.wait_until(lambda: pusher.error is not None)
             self.assertEqual(pusher.error, "no profile could be made: KeyError")
         self.wait_until(lambda: pusher.sent)
-
 
     def test_an_attempt_without_an_end(self):
         """Profiles are made meanwhile, or at the next turn, and the error says what is wrong."""
@@ -237,14 +236,16 @@ class PushTest(TracedTest):
             sent.append(len(made))
             release.acquire()
 
-        with mock.patch.object(pusher, "_make", lambda: (made.append(1), make())):
-            with mock.patch.object(pusher._destination, "send", send):
-                self.wait_until(lambda: sent)
-                for number in range(3):
-                    time.sleep(0.1)  # longer than the interval
-                    release.release()
-                    self.wait_until(lambda number=number: len(sent) > number + 1)
-                release.release(1000)
+        with (
+            mock.patch.object(pusher, "_make", side_effect=lambda: (made.append(1), make())),
+            mock.patch.object(pusher._destination, "send", send),
+        ):
+            self.wait_until(lambda: sent)
+            for number in range(3):
+                time.sleep(0.1)  # longer than the interval
+                release.release()
+                self.wait_until(lambda number=number: len(sent) > number + 1)
+            release.release(1000)
         self.assertEqual(sorted(set(sent[:4])), sent[:4])
 
 
@@ -268,15 +269,17 @@ class Peer:
                 connection, _address = self.socket.accept()
             except OSError:
                 return  # it is closed
-            with connection, contextlib.suppress(OSError):
-                with connection if self.context is None else self.context.wrap_socket(connection, server_side=True) as sent:
-                    left = self.least
-                    while left > 0 and (data := sent.recv(1 << 16)):
-                        left -= len(data)
-                    sent.sendall(self.head)
-                    while data := self.more():
-                        sent.sendall(data)
-                        time.sleep(0.005)
+            with connection, contextlib.suppress(OSError), self.secured(connection) as sent:
+                left = self.least
+                while left > 0 and (data := sent.recv(1 << 16)):
+                    left -= len(data)
+                sent.sendall(self.head)
+                while data := self.more():
+                    sent.sendall(data)
+                    time.sleep(0.005)
+
+    def secured(self, connection):
+        return connection if self.context is None else self.context.wrap_socket(connection, server_side=True)
 
     def __enter__(self):
         return self
@@ -297,7 +300,12 @@ class AttemptTest(unittest.TestCase):
 
     def test_all_steps_together_have_an_end(self):
         """Whatever a server sends: a head, a body or `100 Continue` without end."""
-        for head, data in ((HEAD, b"a"), (b"HTTP/1.1 200 OK\r\n\r\n", b"a"), (b"", b"HTTP/1.1 100 Continue\r\n\r\n"), (b"", b"")):
+        for head, data in (
+            (HEAD, b"a"),
+            (b"HTTP/1.1 200 OK\r\n\r\n", b"a"),
+            (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+            (b"", b""),
+        ):
             with (
                 self.subTest(head=head, data=data),
                 Peer(head, (lambda data=data: data) if data else (lambda: time.sleep(1)), self.server_context()) as peer,
@@ -308,9 +316,12 @@ class AttemptTest(unittest.TestCase):
 
     def test_an_answer_has_a_limit(self):
         for head, data in ((HEAD, b"a" * 30_000), (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000), (b"", bytes(20_000))):
-            with self.subTest(data[:9]), Peer(head, lambda: data, self.server_context()) as peer:  # noqa: B023
-                with self.assertRaisesRegex(Later, "more than 65536 bytes|^LineTooLong|^BadStatusLine"):
-                    self.send(peer)
+            with (
+                self.subTest(data[:9]),
+                Peer(head, lambda data=data: data, self.server_context()) as peer,
+                self.assertRaisesRegex(Later, "more than 65536 bytes|^LineTooLong|^BadStatusLine"),
+            ):
+                self.send(peer)
 
     def test_a_large_profile(self):
         with Peer(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", lambda: b"", self.server_context(), 5_000_000) as peer:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from .exempt import exempt
 from .guard import check
+from .loading import own_imports
 from .messages import Answer, Refused, Request, Response
 from .routes import Application
 
@@ -31,7 +32,7 @@ def response_of(found: Answer) -> Response:
 
 
 def made(request: Request, make: Callable[[], Answer]) -> Answer:
-    with exempt() as scope:
+    with exempt() as scope, own_imports():
         found = tried(make)
         if not isinstance(found, Response):
             return found

@@ -63,7 +63,7 @@ class Attempt(HTTPConnection):
 
     def __init__(self, host: str, port: int | None, context: ssl.SSLContext | None) -> None:
         if context is not None:
-            self.default_port = HTTPSConnection.default_port  # type: ignore[misc]
+            self.default_port = HTTPSConnection.default_port
         super().__init__(host, port)
         self.context, self.end = context, time.monotonic() + ATTEMPT_SECONDS
         self.open: socket.socket | None = None
@@ -85,7 +85,7 @@ class Attempt(HTTPConnection):
         self.open.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.context is not None:
             self.secure(self.open, self.context)
-        self.sock = Steps(self.open, self.end)  # type: ignore[assignment]
+        self.sock = Steps(self.open, self.end)
 
     def secure(self, plain: socket.socket, context: ssl.SSLContext) -> None:
         """The handshake is a step of its own: before it, the socket is known."""

@@ -5,7 +5,8 @@ connection is reading (the head of a request), answering, sending, or idle; each
 which the accepting thread shuts the connection, so a peer that sends or reads slowly holds a thread only so long. How long an
 answer takes depends on the program alone: it has no deadline, or a large program could never be looked at. If there is no room
 for a new connection, the oldest one that is reading or idle makes room if it has been so for GRACE seconds; otherwise the new
-one is told to come again. While the process has no descriptor left for a connection, the accepting thread pauses between its attempts.
+one is told to come again. While the process has no descriptor left for a connection, the accepting thread pauses between its
+attempts.
 
 The base class ends the headers where it finds a line that is none, and takes what follows for a body or for another request. A
 proxy or a browser may see it differently, so a head with such a line is refused, and nothing after it is read as a request.
@@ -27,7 +28,6 @@ from .answer import answer
 from .exempt import exempt
 from .messages import Refused, Request, Response
 from .routes import Application
-from .threads import started
 
 MOST_CONNECTIONS = 16
 MOST_HEAD = 16 * 1024  # bytes of a request line with its headers
@@ -224,8 +224,9 @@ class HttpServer(HTTPServer):
             self.turn_away(request)
             return
         self.connections[request] = Connection(request)
+        thread = threading.Thread(target=self.work, args=(request, client_address), name="ctracemalloc.web", daemon=True)
         try:
-            started(self.work, request, client_address, name="ctracemalloc.web")
+            thread.start()  # with the signals that this thread has blocked: see threads.py
         except BaseException:  # there are too many threads in the process
             del self.connections[request]
             raise
@@ -243,7 +244,9 @@ class HttpServer(HTTPServer):
     def make_room(self) -> None:
         """For the next one: the thread of the connection that is shut needs a moment."""
         now = time.monotonic()
-        old = [one for one in list(self.connections.values()) if one.state not in (ANSWERING, SENDING) and one.since < now - GRACE]
+        old = [
+            one for one in list(self.connections.values()) if one.state not in (ANSWERING, SENDING) and one.since < now - GRACE
+        ]
         if old:
             min(old, key=lambda one: one.since).shut()
 

@@ -12,6 +12,7 @@ from types import TracebackType
 
 from .connections import HttpServer
 from .guard import is_local_address
+from .loading import own_imports
 from .routes import Application
 from .settings import settings_of
 from .threads import started
@@ -108,9 +109,9 @@ def serve(
     (ValueError). The other arguments are those of wsgi_app. OSError if the address cannot be used.
     """
     settings = settings_of(token, allowed_hosts, top, max_seconds)
-    family, _kind, _protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
-        0
-    ]
+    with own_imports():  # of a codec
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, _kind, _protocol, _name, address = found[0]
     if settings.token is None and not is_local_address(str(address[0])):
         raise ValueError(f"host {host!r} is not of this machine alone: serve() needs a token there")
     return Server(HttpServer(address, family, Application(settings)))

@@ -29,6 +29,7 @@ from .messages import Refused
 
 NOW, LAST, START = SINCE = ("", "last", "start")  # what differences count from
 RELOAD_SECONDS = 10.0
+OWN = ("web", "export", "model", "places", "render")  # parts of the package below which no code of the program runs
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -95,7 +96,8 @@ def peak_of(taken: TimedSnapshot) -> int:
 def without_own(snapshot: Snapshot) -> Snapshot:
     """Without what this component allocated, itself or through others, and what the rest of the package allocated itself."""
     folder = escaped(PACKAGE)
-    own = [Filter(False, f"{folder}/web/*", all_frames=True), Filter(False, f"{folder}/*")]
+    own = [Filter(False, f"{folder}/{part}/*", all_frames=True) for part in OWN]
+    own.append(Filter(False, f"{folder}/*"))
     return snapshot.filter_traces(own)
 
 

@@ -1,9 +1,9 @@
 """Threads of this component, which run beside those of the program.
 
 Model: signals are the program's. One that the program has blocked, to wait for it, would be delivered to any thread that has
-not, and a connection that a peer has closed would end the program by SIGPIPE if the program has set that to its default. So our
-threads have all signals blocked, from their first instruction on: a new thread has the mask of the one that starts it. The
-signals of a fault of the thread itself are left, so that faulthandler can report one.
+not, and a connection that a peer has closed would end the program by SIGPIPE if the program has set that to its default. So
+our threads have all signals blocked, from their first instruction on: a new thread has the mask of the one that starts it, and
+so have those that it starts. The signals of a fault of the thread itself are left, so that faulthandler can report one.
 """
 
 import signal

@@ -15,7 +15,9 @@ StartResponse: TypeAlias = Callable[..., Any]
 WsgiApp: TypeAlias = Callable[[Environment, StartResponse], Iterable[bytes]]
 
 
-def wsgi_app(*, token: str | None, allowed_hosts: Iterable[str] = (), top: int = 20, max_seconds: float = WSGI_SECONDS) -> WsgiApp:
+def wsgi_app(
+    *, token: str | None, allowed_hosts: Iterable[str] = (), top: int = 20, max_seconds: float = WSGI_SECONDS
+) -> WsgiApp:
     """A WSGI application with /debug/memory, /debug/pprof/ and /metrics.
 
     token: a request with `Authorization: Bearer TOKEN` is answered. None: only requests from this machine are answered that

@@ -20,6 +20,7 @@ from types import TracebackType
 
 from .delivery import PYROSCOPE, Destination, Later, TimedProfile
 from .exempt import exempt
+from .loading import own_imports
 from .served import profile_of
 from .snapshots import Busy, NotTracing, TimedSnapshot, answer_turn, snapshot_turn, take_timed, usable
 from .threads import started
@@ -131,7 +132,7 @@ class Pusher:
     def _make(self, first: bool = False) -> None:
         """Make a profile, or at first just take the snapshot that the first one counts from."""
         try:
-            with exempt() as scope, answer_turn(PATIENCE):
+            with exempt() as scope, own_imports(), answer_turn(PATIENCE):
                 with snapshot_turn(PATIENCE):
                     taken = take_timed()
                 base, self._base = self._base, taken
@@ -159,7 +160,7 @@ class Pusher:
     def _send(self) -> bool:
         """One profile of those that wait."""
         try:
-            with exempt():
+            with exempt(), own_imports():
                 self._destination.send(self._queue.profiles[0])
             self._sent, self._error = self._sent + 1, None
         except Later as error:
