@@ -94,6 +94,8 @@ DYNAMIC = {
     "export.arrow": {"import_module"},  # pyarrow, which may be missing
     "export.formats": {"import_module"},  # the module of a format, of its own folder
     "cli.commands": {"import_module"},  # the module of an order, of its own folder
+    "web": {"__import__"},  # the module of a name, of its own folder
+    "web.loading": {"exec"},  # the code of a module that is imported
     "_startup.pythonpath.sitecustomize": {"__import__"},  # the program's own one, which this one hides
 }
 BY_NAME = {"import_module", "__import__", "run_module", "run_path", "exec", "eval"}

@@ -2,6 +2,7 @@
 
 import base64
 import gc
+import inspect
 import json
 import os
 import pathlib
@@ -146,14 +147,29 @@ class GuardTest(TracedTest):
             self.assertEqual(self.status(application(TOKEN), **{name: "203.0.113.5"}, authorization=f"Bearer {TOKEN}"), 200)
 
     def test_pages_of_other_sites(self):
-        for site, mode, status in (
-            ("cross-site", "no-cors", 403),
-            ("same-site", "cors", 403),
-            ("cross-site", "navigate", 200),
-            ("same-origin", "cors", 200),
-            ("none", "navigate", 200),
+        for site, mode, target, status in (
+            ("cross-site", "no-cors", "image", 403),
+            ("same-site", "cors", "empty", 403),
+            ("cross-site", "navigate", "document", 200),
+            ("cross-site", "navigate", "iframe", 403),
+            ("same-site", "navigate", "frame", 403),
+            ("cross-site", "navigate", "embed", 403),
+            ("cross-site", "no-cors", "document", 403),
+            ("same-origin", "cors", "empty", 200),
+            ("same-origin", "navigate", "iframe", 200),
+            ("none", "navigate", "document", 200),
         ):
-            self.assertEqual(self.status(application(), sec_fetch_site=site, sec_fetch_mode=mode), status, (site, mode))
+            fetch = {"sec_fetch_site": site, "sec_fetch_mode": mode, "sec_fetch_dest": target}
+            self.assertEqual(self.status(application(), **fetch), status, fetch)
+
+    def test_a_frame_of_another_site_is_no_base(self):
+        app, kept = application(), [allocate(100_000)]
+        ask(app, "/debug/memory")
+        kept.append(allocate(300_000))
+        fetch = {"sec_fetch_site": "cross-site", "sec_fetch_mode": "navigate", "sec_fetch_dest": "iframe"}
+        self.assertEqual(ask(app, "/debug/memory", **fetch).status, 403)
+        self.assertRegex(ask(app, "/debug/memory?plain=1&since=last").body.decode(), r"\+293 KiB</td>.*allocate</td>")
+        self.assertEqual(len(kept), 2)
 
     def test_methods(self):
         for method in ("POST", "PUT", "DELETE", "OPTIONS", "TRACE", "get", ""):
@@ -189,6 +205,17 @@ class GuardTest(TracedTest):
             wsgi_app()  # whether there is a token has to be said
         with self.assertRaisesRegex(ValueError, "serve\\(\\) needs a token there"):
             serve(host="0.0.0.0")
+
+
+class LongestTest(TracedTest):
+    def test_a_wsgi_application_waits_less_than_gunicorn(self):
+        for make, most in ((wsgi_app, 25), (asgi_app, 60), (serve, 60)):
+            self.assertEqual(inspect.signature(make).parameters["max_seconds"].default, most)
+        environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/debug/pprof/heap", "QUERY_STRING": "seconds=26"}
+        environ |= {"REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": "localhost"}
+        answers = []
+        (body,) = wsgi_app(token=None)(environ, lambda status, headers: answers.append(status))
+        self.assertEqual((answers, body), (["400 Bad Request"], b"seconds must be a whole number of at most 25\n"))
 
 
 class PathTest(TracedTest):
@@ -393,8 +420,48 @@ class StateTest(TracedTest):
         ctracemalloc.clear_traces()
         for path in ("/debug/memory?plain=1&since=last", "/debug/memory?plain=1&since=start"):
             text = ask(app, path).body.decode()
-            self.assertRegex(text, "there is no difference yet|<th>base</th>")
+            self.assertRegex(text, r"there is no difference yet|<th>since</th><td>the start \(")
         self.assertNotRegex(text, r">-\d")
+
+    def test_more_than_before_in_emptied_tables(self):
+        """What was ever allocated says nothing about whether they were emptied."""
+
+        def stop_and_start():
+            ctracemalloc.stop()
+            ctracemalloc.start(20)
+
+        def emptied_while_taken():
+            snapshot = take()
+            ctracemalloc.clear_traces()
+            return snapshot
+
+        take = ctracemalloc.take_snapshot
+        for empty in (ctracemalloc.clear_traces, stop_and_start, None):
+            app, kept = application(), [allocate(100_000)]
+            ask(app, "/debug/memory")
+            with mock.patch("ctracemalloc.web.snapshots.take_snapshot", emptied_while_taken if empty is None else take):
+                ask(app, "/debug/pprof/delta_heap")
+            waiting = ask(app, "/debug/pprof/heap?seconds=10")
+            if empty is not None:
+                empty()
+                kept.append(allocate(30_000_000))
+                self.assertEqual(waiting.then().status, 503)
+            found = read_profile(ask(app, "/debug/pprof/delta_heap").body)
+            self.assertGreaterEqual(min(sample.values["alloc_objects"] for sample in found.samples), 0)
+            if empty is not None:
+                self.assertIn("there is no difference yet", ask(app, "/debug/memory?plain=1&since=last").body.decode())
+
+    def test_a_fork_counts_on(self):
+        app, kept = application(), [allocate(100_000)]
+        pid = os.fork()
+        if not pid:
+            try:
+                kept.append(allocate(300_000))
+                text = ask(app, "/debug/memory?plain=1&since=start").body.decode()
+                os._exit(not re.search(r"\+391 KiB</td>.*allocate</td>", text))
+            finally:
+                os._exit(2)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)
 
     def test_own_blocks_are_left_out(self):
         app = application(top=1000)
@@ -407,6 +474,7 @@ class StateTest(TracedTest):
         self.assertGreater(len(files), 5)
 
     def test_page(self):
+        self.without_collection()
         app, kept = application(), [allocate(100_000)]
         head, data, policy = self.read_page(ask(app, "/debug/memory"))
         self.assertEqual((data["is_diff"], [state["label"] for state in data["states"]]), (False, ["now"]))
@@ -418,10 +486,10 @@ class StateTest(TracedTest):
         head, data, again = self.read_page(ask(app, "/debug/memory?since=last"))
         self.assertTrue(data["is_diff"])
         old, new = (state["totals"]["size"] for state in data["states"])
-        self.assertAlmostEqual(new - old, 3_000_000, delta=100_000)  # and what this test has read, and caches
-        self.assertRegex(head["datasets"][0]["detail"], r"^since the last request, 1:00:0\d before$")
+        self.assertAlmostEqual(new - old, 3_000_000, delta=100_000)  # and caches of the interpreter
+        self.assertRegex(head["datasets"][0]["detail"], r"^since the last request \(1:00:0\d earlier\)$")
         base, now = (state["label"] for state in data["states"])
-        self.assertRegex(base, r"^base: the last request, 1:00:0\d before$")
+        self.assertRegex(base, r"^base: the last request \(1:00:0\d earlier\)$")
         self.assertEqual(now, "now")
         self.assertIn("allocate", [data["strings"][number] for number in range(len(data["strings"]))])
         self.assertEqual(policy, again)
@@ -432,7 +500,7 @@ class StateTest(TracedTest):
         head, data, _policy = self.read_page(ask(app, "/debug/memory?since=last"))
         self.assertEqual((head["datasets"][0]["detail"], data["is_diff"]), ("now: there is no difference yet", False))
         head, _data, _policy = self.read_page(ask(app, "/debug/memory?since=start"))
-        self.assertRegex(head["datasets"][0]["detail"], r"^since the start, \d+\.\d s before$")
+        self.assertRegex(head["datasets"][0]["detail"], r"^since the start \(\d+\.\d s earlier\)$")
         for words, name in (
             (["/srv/shop/run.py", "-x"], "run.py"),
             (["/srv/shop/__main__.py"], "shop"),

@@ -8,6 +8,7 @@ from http.client import HTTPConnection
 from unittest import mock
 
 import ctracemalloc
+from cli_support import ProgramTest
 from ctracemalloc import web
 from ctracemalloc.web.exempt import Kept, Scope, exempt
 from web_support import TracedTest, application, ask, read_profile, total
@@ -65,6 +66,7 @@ class ExemptTest(TracedTest):
             self.assertGreater(peak() - before, 400 * KIB)
 
     def test_while_the_body_is_held(self):
+        self.without_collection()
         app = application()
         ask(app, "/debug/memory")
         ctracemalloc.reset_peak()
@@ -118,6 +120,56 @@ class ExemptTest(TracedTest):
                 body = connection.getresponse().read()
             self.assertGreater(len(body), 60 * KIB)
             connection.close()
+
+
+class OwnImportsTest(ProgramTest):
+    """In processes that have imported nothing else."""
+
+    def run_program(self, source):
+        self.write("program.py", source)
+        done = self.python("program.py")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return done.stdout
+
+    def test_they_are_left_out(self):
+        """All that the component holds is some megabytes."""
+        for frames, most in ((5, 400 * KIB), (10, 50 * KIB), (25, 30 * KIB)):
+            for make in ("web.serve()", "web.wsgi_app(token=None)", "web.asgi_app(token=None)"):
+                source = f"""
+                    import ctracemalloc
+                    ctracemalloc.start({frames})
+                    from ctracemalloc import web
+                    made = {make}
+                    everything = ctracemalloc.get_traced_memory()[0]
+                    from ctracemalloc.web.snapshots import take_timed
+                    print(everything, take_timed().sums.size)
+                """
+                with self.subTest(make=make, frames=frames):
+                    everything, counted = map(int, self.run_program(source).split())
+                    self.assertGreater(everything, 2_000 * KIB)
+                    self.assertLess(counted, most)
+
+    def test_names_import_what_they_need(self):
+        source = """
+            import sys, threading
+            from ctracemalloc import web
+            from ctracemalloc.web import Pusher
+            assert callable(web.push) and "push" in dir(web) and "ctracemalloc.web.server" not in sys.modules
+            web.serve().close()
+            web.wsgi_app(token=None)
+            assert "asyncio" not in sys.modules
+            import http.server
+            for name in "http.server", "email.parser", "ctracemalloc.web.server", "mmap":
+                module = sys.modules[name]
+                assert module.__loader__ is module.__spec__.loader and "ctracemalloc" not in type(module.__loader__).__module__
+            import colorsys  # by the program
+            assert type(colorsys.__loader__).__name__ == "SourceFileLoader"
+            try:
+                web.nothing
+            except AttributeError as error:
+                print(error)
+        """
+        self.assertEqual(self.run_program(source), "module 'ctracemalloc.web' has no attribute 'nothing'\n")
 
 
 class InvalidTest(unittest.TestCase):

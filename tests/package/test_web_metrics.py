@@ -154,7 +154,7 @@ class MetricsTest(TracedTest):
             found = families(latest(registry).decode(), is_open)
             self.assertGreater(value(found, "ctracemalloc_live_bytes"), len(kept))
             self.assertLessEqual(len(found["ctracemalloc_place_live_bytes"].samples), 5)
-        with snapshot_turn(0), mock.patch("ctracemalloc.web.collector.PATIENCE", 0.01):
+        with snapshot_turn(0), mock.patch("ctracemalloc.web.collecting.PATIENCE", 0.01):
             self.assertEqual(prometheus_client.generate_latest(registry), b"")
         with self.assertRaisesRegex(ValueError, "top must be"):
             web.collector(top=-1)

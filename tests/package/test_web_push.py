@@ -1,7 +1,14 @@
 """web.push: what a server gets, what happens without one, and that the program never waits."""
 
 import base64
+import contextlib
 import json
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import tempfile
 import threading
 import time
 import unittest
@@ -13,8 +20,8 @@ from urllib.parse import parse_qs, urlsplit
 import ctracemalloc
 from cli_support import ProgramTest, skip_most_pythons
 from ctracemalloc.web import push
-from ctracemalloc.web.delivery import Destination, TimedProfile
-from ctracemalloc.web.push import MOST_BYTES, MOST_PROFILES, Queue, pause_after
+from ctracemalloc.web.delivery import Destination, Later, TimedProfile
+from ctracemalloc.web.pushing import MOST_BYTES, MOST_PROFILES, Queue, pause_after
 from ctracemalloc.web.snapshots import answer_turn
 from web_support import TracedTest, read_profile, total
 
@@ -76,7 +83,7 @@ class PushTest(TracedTest):
         self.receiver = Receiver()
         self.addCleanup(self.receiver.close)
         for name, value in (("MIN_INTERVAL", 0.01), ("pause_after", lambda failures: 0.05)):
-            patch = mock.patch(f"ctracemalloc.web.push.{name}", value)
+            patch = mock.patch(f"ctracemalloc.web.pushing.{name}", value)
             patch.start()
             self.addCleanup(patch.stop)
 
@@ -194,18 +201,167 @@ class PushTest(TracedTest):
         self.assertIsNone(pusher.error)
 
     def test_while_another_answer_is_made(self):
-        with mock.patch("ctracemalloc.web.push.PATIENCE", 0.01):
+        with mock.patch("ctracemalloc.web.pushing.PATIENCE", 0.01):
             with answer_turn(0):
                 pusher = self.push()
                 self.wait_until(lambda: pusher.error is not None)
             self.wait_until(lambda: pusher.sent)
 
     def test_what_goes_wrong_is_an_error_of_the_pusher(self):
-        with mock.patch("ctracemalloc.web.push.profile_of", side_effect=KeyError("x")):
+        with mock.patch("ctracemalloc.web.pushing.profile_of", side_effect=KeyError("x")):
             pusher = self.push()
             self.wait_until(lambda: pusher.error is not None)
             self.assertEqual(pusher.error, "no profile could be made: KeyError")
         self.wait_until(lambda: pusher.sent)
+
+    def test_an_attempt_without_an_end(self):
+        """Profiles are made meanwhile, or at the next turn, and the error says what is wrong."""
+        with Peer(HEAD, lambda: b"a") as peer, mock.patch("ctracemalloc.web.attempt.ATTEMPT_SECONDS", 0.3):
+            pusher = push(peer.url, 0.05, application="app")
+            self.addCleanup(pusher._thread.join, 20)
+            self.addCleanup(pusher.close)
+            self.wait_until(lambda: pusher.error is not None)
+            self.assertEqual(pusher.error, "TimeoutError: the attempt took more than 0.3 seconds")
+            self.wait_until(lambda: pusher.waiting >= 3)
+
+    def test_profiles_are_made_while_many_wait(self):
+        """Each attempt is a turn of its own."""
+        self.receiver.status = 503
+        pusher = self.push()
+        self.wait_until(lambda: pusher.waiting >= 3)
+        made, sent, make = [], [], pusher._make
+        release = threading.Semaphore(0)
+
+        def send(timed):
+            sent.append(len(made))
+            release.acquire()
+
+        with (
+            mock.patch.object(pusher, "_make", side_effect=lambda: (made.append(1), make())),
+            mock.patch.object(pusher._destination, "send", send),
+        ):
+            self.wait_until(lambda: sent)
+            for number in range(3):
+                time.sleep(0.1)  # longer than the interval
+                release.release()
+                self.wait_until(lambda number=number: len(sent) > number + 1)
+            release.release(1000)
+        self.assertEqual(sorted(set(sent[:4])), sent[:4])
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nX-Long: "
+
+
+class Peer:
+    """Takes one connection after the other, and answers with `head` and what `more` returns, until that is sent no more."""
+
+    def __init__(self, head, more, context=None, least=1):
+        """least: so many bytes are read first."""
+        self.head, self.more, self.context, self.least = head, more, context, least
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            try:
+                connection, _address = self.socket.accept()
+            except OSError:
+                return  # it is closed
+            with connection, contextlib.suppress(OSError), self.secured(connection) as sent:
+                left = self.least
+                while left > 0 and (data := sent.recv(1 << 16)):
+                    left -= len(data)
+                sent.sendall(self.head)
+                while data := self.more():
+                    sent.sendall(data)
+                    time.sleep(0.005)
+
+    def secured(self, connection):
+        return connection if self.context is None else self.context.wrap_socket(connection, server_side=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+
+
+class AttemptTest(unittest.TestCase):
+    def send(self, peer, body=b"profile"):
+        made = Destination(f"http://localhost:{peer.port}", "app", {}, "pyroscope-ingest", {}, None)
+        made.context = self.context
+        made.send(TimedProfile(body, 0, 0))
+        self.assertIsNone(made.attempt)
+
+    context = None
+
+    def test_all_steps_together_have_an_end(self):
+        """Whatever a server sends: a head, a body or `100 Continue` without end."""
+        for head, data in (
+            (HEAD, b"a"),
+            (b"HTTP/1.1 200 OK\r\n\r\n", b"a"),
+            (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+            (b"", b""),
+        ):
+            with (
+                self.subTest(head=head, data=data),
+                Peer(head, (lambda data=data: data) if data else (lambda: time.sleep(1)), self.server_context()) as peer,
+                mock.patch("ctracemalloc.web.attempt.ATTEMPT_SECONDS", 0.3),
+                self.assertRaisesRegex(Later, "^TimeoutError: the attempt took more than 0.3 seconds$"),
+            ):
+                self.send(peer)
+
+    def test_an_answer_has_a_limit(self):
+        for head, data in ((HEAD, b"a" * 30_000), (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000), (b"", bytes(20_000))):
+            with (
+                self.subTest(data[:9]),
+                Peer(head, lambda data=data: data, self.server_context()) as peer,
+                self.assertRaisesRegex(Later, "more than 65536 bytes|^LineTooLong|^BadStatusLine"),
+            ):
+                self.send(peer)
+
+    def test_a_large_profile(self):
+        with Peer(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", lambda: b"", self.server_context(), 5_000_000) as peer:
+            self.send(peer, bytes(5_000_000))
+
+    def test_nobody_listens(self):
+        with Peer(b"", lambda: b"") as peer:
+            pass
+        with self.assertRaisesRegex(Later, "^ConnectionRefusedError"):
+            self.send(peer)
+
+    def server_context(self):
+        return None
+
+
+class SecureAttemptTest(AttemptTest):
+    @classmethod
+    def setUpClass(cls):
+        if shutil.which("openssl") is None:
+            raise unittest.SkipTest("openssl is not installed: no certificate can be made")
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.key, cls.certificate = (os.path.join(folder.name, name) for name in ("key.pem", "certificate.pem"))
+        command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+        command += ["-addext", "subjectAltName=DNS:localhost", "-keyout", cls.key, "-out", cls.certificate]
+        subprocess.run(command, check=True, capture_output=True)
+        cls.context = ssl.create_default_context(cafile=cls.certificate)
+
+    def server_context(self):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate, self.key)
+        return context
+
+    def test_certificates_are_checked(self):
+        with (
+            Peer(b"HTTP/1.1 200 OK\r\n\r\n", lambda: b"", self.server_context()) as peer,
+            mock.patch.object(self, "context", ssl.create_default_context()),
+            self.assertRaisesRegex(Later, "^SSLCertVerificationError"),
+        ):
+            self.send(peer)
 
 
 class DestinationTest(unittest.TestCase):
@@ -222,6 +378,7 @@ class DestinationTest(unittest.TestCase):
             made = self.make(url)
             self.assertEqual((made.host, made.port, made.request(timed)[0]), (host, port, path))
             self.assertEqual(made.is_secure, url.startswith("https"))
+            self.assertEqual(made.context is not None and made.context.check_hostname, made.is_secure)
         path, _type, body = self.make(server="pyroscope-ingest").request(timed)
         self.assertEqual((path, body), ("/ingest?name=app&format=pprof&spyName=ctracemalloc&from=100&until=115", b"profile"))
 
@@ -325,6 +482,62 @@ class ProcessTest(ProgramTest):
             print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), [pusher.running for pusher in pushers])
             """,
             "0 [True, True]\n",
+        )
+
+    def test_fork_during_an_attempt(self):
+        """The connection is the parent's."""
+        self.check(
+            """
+            import os, socket, time, warnings
+            import ctracemalloc
+            from ctracemalloc import web
+            warnings.simplefilter("ignore")  # DeprecationWarning of a fork while threads run, and of this program's socket
+            ctracemalloc.start(5)
+            silent = socket.create_server(("127.0.0.1", 0))
+            pushers = [
+                web.push(f"http://127.0.0.1:{silent.getsockname()[1]}", 1, application="app", children=children)
+                for children in (False, True)
+            ]
+            def sockets():
+                links = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd")]
+                return sum(os.readlink(link).startswith("socket:") for link in links if os.path.islink(link))
+            while sockets() < 3:
+                time.sleep(0.01)
+            pid = os.fork()
+            if not pid:
+                os._exit(sockets())
+            print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), sockets())
+            """,
+            "1 3\n",
+        )
+
+    def test_fork_while_the_thread_has_a_lock(self):
+        """The child leaves the block of a pusher that has no thread there, and nobody who would release the lock."""
+        self.check(
+            """
+            import os, threading, warnings
+            import ctracemalloc
+            from ctracemalloc import web
+            warnings.simplefilter("ignore", DeprecationWarning)  # of 3.12 and later: a fork while threads run
+            ctracemalloc.start(5)
+            held, forked = threading.Event(), threading.Event()
+            def hold(lock):
+                with lock:
+                    held.set()
+                    forked.wait()
+            with web.push("http://127.0.0.1:9", 3600, application="app") as pusher:
+                thread = threading.Thread(target=hold, args=(pusher._wake._cond,))
+                thread.start()
+                held.wait()
+                pid = os.fork()
+                if pid:
+                    forked.set()
+                    thread.join()
+            if not pid:
+                os._exit(pusher.running)
+            print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+            """,
+            "0\n",
         )
 
 

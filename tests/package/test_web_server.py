@@ -238,13 +238,38 @@ class ServerTest(TracedTest):
     def test_slow_readers_have_an_end(self):
         large = Response(200, bytes(30_000_000))
         with (
-            mock.patch.object(connections, "ANSWER_SECONDS", 0.3),
+            mock.patch.object(connections, "SEND_SECONDS", 0.3),
             mock.patch.object(connections, "answer", return_value=large),
             self.connected() as connection,
         ):
             connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
             self.wait_until(lambda: not self.server._inner.connections, since_any=True)
         self.assert_alive()
+
+    def test_an_answer_takes_its_time(self):
+        """Longer than sending it may take."""
+        done = threading.Event()
+
+        def slow(application, request):
+            done.wait(20)
+            return Response(200, b"slow")
+
+        with (
+            mock.patch.object(connections, "SEND_SECONDS", 0.1),
+            mock.patch.object(connections, "answer", slow),
+            self.connected() as connection,
+        ):
+            connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            self.wait_until(lambda: self.server._inner.connections, since_any=True)
+            (one,) = self.server._inner.connections.values()
+            self.wait_until(lambda: one.state == connections.ANSWERING)
+            end = time.monotonic() + 0.3
+            while time.monotonic() < end:
+                self.server._inner.service_actions()
+                time.sleep(0.05)
+            done.set()
+            answer = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+        self.assertEqual((statuses(answer), answer[-4:]), ([200], b"slow"))
 
     def wait_until(self, is_done, since_any=False):
         """since_any: a connection has been there before."""
@@ -400,6 +425,64 @@ class ProcessTest(ProgramTest):
             print("good")
             """,
             "good\n",
+        )
+
+    def test_fork_of_a_server_that_nobody_keeps(self):
+        self.check(
+            """
+            import gc, os, warnings
+            import ctracemalloc
+            warnings.simplefilter("ignore", DeprecationWarning)  # of 3.12 and later: a fork while threads run
+            from ctracemalloc import web
+            ctracemalloc.start(5)
+            def sockets():
+                links = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd")]
+                return sum(os.readlink(link).startswith("socket:") for link in links if os.path.islink(link))
+            before = sockets()
+            port = web.serve().port
+            gc.collect()
+            assert sockets() == before + 1
+            pid = os.fork()
+            if not pid:
+                os._exit(sockets() - before)
+            print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+            """,
+            "0\n",
+        )
+
+    def test_signals_are_of_the_program(self):
+        """No thread of ours takes one that the program waits for, or one that ends it because a peer has gone."""
+        self.check(
+            """
+            import os, signal, socket, threading, time
+            import ctracemalloc
+            from ctracemalloc import web
+            ctracemalloc.start(5)
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
+            server = web.serve()
+            pusher = web.push("http://127.0.0.1:9", application="app")
+            connection = socket.create_connection(("127.0.0.1", server.port))
+            connection.sendall(b"GET /debug/pprof/heap?seconds=60 HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n")
+            while len(threads := threading.enumerate()) < 4:
+                time.sleep(0.01)
+            def blocked(thread):
+                with open(f"/proc/self/task/{thread.native_id}/status") as file:
+                    (line,) = [line for line in file if line.startswith("SigBlk:")]
+                mask = int(line.split()[1], 16)
+                return {number for number in signal.Signals if mask >> (number - 1) & 1}
+            wanted = {signal.SIGPIPE, signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGUSR1, signal.SIGRTMIN}
+            for thread in threads:
+                if thread is threading.main_thread():
+                    assert blocked(thread) == {signal.SIGUSR2}, blocked(thread)
+                else:
+                    assert blocked(thread) >= wanted, (thread, blocked(thread))
+                    assert signal.SIGSEGV not in blocked(thread)
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+            os.kill(os.getpid(), signal.SIGUSR1)
+            print(signal.sigwait({signal.SIGUSR1}) == signal.SIGUSR1)
+            connection.close()
+            """,
+            "True\n",
         )
 
     def test_import(self):

@@ -1,5 +1,6 @@
 """What the tests test_web*.py share: requests without a server, requests over a socket, and a reader of profiles."""
 
+import gc
 import gzip
 import socket
 import unittest
@@ -24,6 +25,12 @@ class TracedTest(unittest.TestCase):
     def setUpClass(cls):
         ctracemalloc.start(20)
         cls.addClassCleanup(ctracemalloc.stop)
+
+    def without_collection(self):
+        """What earlier tests have left in cycles is not freed between two measurements."""
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
 
 
 def application(token=None, allowed_hosts=(), top=20, max_seconds=60.0):

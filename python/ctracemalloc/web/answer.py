@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 from .exempt import exempt
 from .guard import check
-from .messages import Answer, Delayed, Refused, Request, Response
+from .loading import own_imports
+from .messages import Answer, Refused, Request, Response
 from .routes import Application
 
 
@@ -22,7 +23,7 @@ def answer(application: Application, request: Request) -> Answer:
     if isinstance(begun, Response):
         return begun
     delayed = begun
-    return Delayed(delayed.seconds, lambda: response_of(made(request, delayed.then)))
+    return delayed._replace(then=lambda: response_of(made(request, delayed.then)))
 
 
 def response_of(found: Answer) -> Response:
@@ -31,7 +32,7 @@ def response_of(found: Answer) -> Response:
 
 
 def made(request: Request, make: Callable[[], Answer]) -> Answer:
-    with exempt() as scope:
+    with exempt() as scope, own_imports():
         found = tried(make)
         if not isinstance(found, Response):
             return found

@@ -1,7 +1,8 @@
 """The application as ASGI has it (version 3): to mount in FastAPI, Starlette, Django, or anything else that takes one.
 
 Model: an answer is made in a thread of the event loop's own pool, so that the loop goes on meanwhile. The loop is one of
-asyncio.
+asyncio. While a request with `?seconds=` waits, the messages of its client are read, to notice that it has left: a server that
+ends waits for its requests.
 """
 
 import asyncio
@@ -13,6 +14,8 @@ from .messages import Request, Response
 from .routes import Application
 from .settings import settings_of
 
+TURN = 0.01  # seconds between two messages: a server may have many, of a body that nobody reads
+
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -21,7 +24,10 @@ AsgiApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def asgi_app(*, token: str | None, allowed_hosts: Iterable[str] = (), top: int = 20, max_seconds: float = 60.0) -> AsgiApp:
-    """An ASGI application with /debug/memory, /debug/pprof/ and /metrics. The arguments are those of wsgi_app."""
+    """An ASGI application with /debug/memory, /debug/pprof/ and /metrics. The arguments are those of wsgi_app.
+
+    max_seconds: no thread waits so long.
+    """
     application = Application(settings_of(token, allowed_hosts, top, max_seconds))
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -30,17 +36,45 @@ def asgi_app(*, token: str | None, allowed_hosts: Iterable[str] = (), top: int =
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000})
         else:
-            await respond(await answered(application, request_of(scope)), send)
+            response = await answered(application, request_of(scope), receive)
+            if response is not None:
+                await respond(response, send)
 
     return app
 
 
-async def answered(application: Application, request: Request) -> Response:
+async def answered(application: Application, request: Request, receive: Receive) -> Response | None:
+    """None: the client has left while it was to wait."""
     found = await asyncio.to_thread(answer, application, request)
     if isinstance(found, Response):
         return found
-    await asyncio.sleep(found.seconds)
-    return await asyncio.to_thread(found.then)
+    stays = False
+    try:
+        stays = await waited(found.seconds, receive)
+    finally:
+        if not stays:  # it has left, or the server has cancelled this
+            found.give_up()
+    return await asyncio.to_thread(found.then) if stays else None
+
+
+async def waited(seconds: float, receive: Receive) -> bool:
+    """False: the client has left before."""
+    left = asyncio.ensure_future(disconnected(receive))
+    try:
+        done, _pending = await asyncio.wait([left], timeout=seconds)
+        return not done
+    finally:
+        left.cancel()
+        await asyncio.gather(left, return_exceptions=True)
+
+
+async def disconnected(receive: Receive) -> None:
+    """Ends when the client has left. A server that cannot tell, or fails at it, is taken for one whose client stays."""
+    try:
+        while (await receive())["type"] != "http.disconnect":
+            await asyncio.sleep(TURN)
+    except Exception:
+        await asyncio.Event().wait()
 
 
 async def respond(response: Response, send: Send) -> None:

@@ -1,10 +1,12 @@
 """Connections of the component's own server: how many there are, how long each may take, what is a request.
 
 Model: one thread accepts connections, and each connection has a thread, of which there are at most MOST_CONNECTIONS. A
-connection is reading (the head of a request), answering, or idle; each of these has a deadline, after which the accepting
-thread shuts the connection, so a peer that sends or reads slowly holds a thread only so long. If there is no room for a new
-connection, the oldest one that is not answering makes room if it has been so for GRACE seconds; otherwise the new one is told
-to come again. While the process has no descriptor left for a connection, the accepting thread pauses between its attempts.
+connection is reading (the head of a request), answering, sending, or idle; each of these but answering has a deadline, after
+which the accepting thread shuts the connection, so a peer that sends or reads slowly holds a thread only so long. How long an
+answer takes depends on the program alone: it has no deadline, or a large program could never be looked at. If there is no room
+for a new connection, the oldest one that is reading or idle makes room if it has been so for GRACE seconds; otherwise the new
+one is told to come again. While the process has no descriptor left for a connection, the accepting thread pauses between its
+attempts.
 
 The base class ends the headers where it finds a line that is none, and takes what follows for a body or for another request. A
 proxy or a browser may see it differently, so a head with such a line is refused, and nothing after it is read as a request.
@@ -13,6 +15,7 @@ Nothing is logged.
 """
 
 import errno
+import math
 import re
 import socket
 import threading
@@ -28,12 +31,12 @@ from .routes import Application
 
 MOST_CONNECTIONS = 16
 MOST_HEAD = 16 * 1024  # bytes of a request line with its headers
-READ_SECONDS, ANSWER_SECONDS, IDLE_SECONDS = 10.0, 30.0, 15.0
+READ_SECONDS, SEND_SECONDS, IDLE_SECONDS = 10.0, 30.0, 15.0
 REST_SECONDS, MOST_REST = 1.0, 1 << 20  # what is read of a refused request after its answer
 GRACE = 1.0
 PAUSE = 0.2  # seconds after an attempt to accept for which there was no room in the process
 NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-READING, ANSWERING, IDLE = "reading", "answering", "idle"
+READING, ANSWERING, SENDING, IDLE = "reading", "answering", "sending", "idle"
 PARTS_OF_A_BODY = ("content-length", "transfer-encoding")
 EMPTY_LINES = (b"\r\n", b"\n")
 HEADER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*\r?\n")  # RFC 9110, 5.1, and 9112, 5; without folded lines
@@ -109,7 +112,9 @@ class Handler(BaseHTTPRequestHandler):
         try:
             self.raw_requestline = self.request_line()
             if self.raw_requestline and self.parse_request():
-                self.send(self.answered())
+                response = self.answered()
+                self.known.enter(SENDING, SEND_SECONDS)
+                self.send(response)
                 self.known.enter(IDLE, IDLE_SECONDS)
         except LineTooLong:
             self.refuse(431, TOO_LARGE)
@@ -141,11 +146,10 @@ class Handler(BaseHTTPRequestHandler):
         return False
 
     def answered(self) -> Response:
-        self.known.enter(ANSWERING, ANSWER_SECONDS)
+        self.known.enter(ANSWERING, math.inf)  # how long that takes is not the peer's doing
         found = answer(self.server.application, self.request_now())
         if isinstance(found, Response):
             return found
-        self.known.enter(ANSWERING, found.seconds + ANSWER_SECONDS)
         if self.server.closing.wait(found.seconds):
             return Refused(503, "the server ends").response
         return found.then()
@@ -222,7 +226,7 @@ class HttpServer(HTTPServer):
         self.connections[request] = Connection(request)
         thread = threading.Thread(target=self.work, args=(request, client_address), name="ctracemalloc.web", daemon=True)
         try:
-            thread.start()
+            thread.start()  # with the signals that this thread has blocked: see threads.py
         except BaseException:  # there are too many threads in the process
             del self.connections[request]
             raise
@@ -240,7 +244,9 @@ class HttpServer(HTTPServer):
     def make_room(self) -> None:
         """For the next one: the thread of the connection that is shut needs a moment."""
         now = time.monotonic()
-        old = [one for one in list(self.connections.values()) if one.state != ANSWERING and one.since < now - GRACE]
+        old = [
+            one for one in list(self.connections.values()) if one.state not in (ANSWERING, SENDING) and one.since < now - GRACE
+        ]
         if old:
             min(old, key=lambda one: one.since).shut()
 

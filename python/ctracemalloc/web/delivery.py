@@ -8,12 +8,14 @@ followed, and proxies of the environment are not used: what is sent goes where t
 import base64
 import json
 import re
+import ssl
 import uuid
 from collections.abc import Mapping
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPException
 from typing import NamedTuple
 from urllib.parse import urlencode, urlsplit
 
+from .attempt import Attempt
 from .exempt import Kept
 
 PYROSCOPE, INGEST, PARCA = SERVERS = ("pyroscope", "pyroscope-ingest", "parca")
@@ -22,7 +24,6 @@ PATHS = {
     INGEST: "/ingest",
     PARCA: "/api/profiles/writeraw",
 }
-TIMEOUT = 10.0  # seconds, of each step of an attempt
 TEMPORARY = (408, 425, 429, 500, 502, 503, 504)
 MOST_REPLY = 4096  # bytes that are read of an answer
 MOST_TEXT = 200  # characters of it that an error has
@@ -59,27 +60,32 @@ class Destination:
         if parts.username is not None or parts.password is not None:
             raise ValueError("url must have no user and password: give `token` or `headers`")
         self.is_secure, self.host, self.port = parts.scheme == "https", parts.hostname, parts.port
+        self.context = ssl.create_default_context() if self.is_secure else None
+        self.attempt: Attempt | None = None  # that is being made
         self.path = parts.path.rstrip("/") + PATHS[server]
 
     def send(self, timed: TimedProfile) -> None:
         """Later or ValueError, with one line that says what happened, if it is not taken."""
         path, content_type, body = self.request(timed)
-        connection = self.connect()
+        attempt = self.attempt = Attempt(self.host, self.port, self.context)
         try:
-            connection.request("POST", path, body, {**self.headers, "Content-Type": content_type})
-            answer = connection.getresponse()
-            status, reply = answer.status, answer.read(MOST_REPLY)
+            attempt.request("POST", path, body, {**self.headers, "Content-Type": content_type})
+            with attempt.getresponse() as answer:
+                status, reply = answer.status, answer.read(MOST_REPLY)
         except (OSError, HTTPException) as error:
-            raise Later(f"{type(error).__name__}: {error}") from None
+            raise Later(attempt.failure(error)) from None
         finally:
-            connection.close()
+            attempt.shut()
+            self.attempt = None
         if not 200 <= status < 300:
             text = f"status {status}: {reply.decode('utf-8', 'replace')[:MOST_TEXT]!a}"
             raise Later(text) if status in TEMPORARY else ValueError(text)
 
-    def connect(self) -> HTTPConnection:
-        kind = HTTPSConnection if self.is_secure else HTTPConnection
-        return kind(self.host, self.port, timeout=TIMEOUT)
+    def leave_to_parent(self) -> None:
+        """In a fork, while the parent's thread sends."""
+        attempt, self.attempt = self.attempt, None
+        if attempt is not None:
+            attempt.leave_to_parent()
 
     def request(self, timed: TimedProfile) -> tuple[str, str, bytes]:
         """(path with query, content type, body)"""

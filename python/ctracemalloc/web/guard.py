@@ -74,6 +74,6 @@ def host_of(header: str) -> str | None:
 
 
 def is_of_other_site(request: Request) -> bool:
-    """Does a browser say so? A link that a person has followed is none."""
-    site = request.headers.get("sec-fetch-site", "none")
-    return site not in ("none", "same-origin") and request.headers.get("sec-fetch-mode") != "navigate"
+    """Does a browser say so? A link that a person has followed is none, but a frame in the page is."""
+    site, mode, target = (request.headers.get(f"sec-fetch-{name}") for name in ("site", "mode", "dest"))
+    return site not in (None, "none", "same-origin") and (mode, target) != ("navigate", "document")

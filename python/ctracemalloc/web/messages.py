@@ -1,7 +1,7 @@
 """Requests and responses, whatever server they come through.
 
 Model: a response is a status, headers and a body of known length. One that needs time is a Delayed: the caller waits its
-seconds in its own way (a thread sleeps, a coroutine awaits) and then calls `then`.
+seconds in its own way (a thread sleeps, a coroutine awaits) and then calls `then`, or `give_up` if nobody waits any more.
 """
 
 from collections.abc import Callable, Mapping
@@ -73,6 +73,7 @@ class Response(NamedTuple):
 class Delayed(NamedTuple):
     seconds: float
     then: Callable[[], Response]
+    give_up: Callable[[], None]  # there will be no answer: others may wait in its place
 
 
 Answer: TypeAlias = Response | Delayed

@@ -1,7 +1,7 @@
 """The metrics: what they are called, what they mean, and their values now.
 
 Model: a family is a name, a kind, a unit and its samples, as Prometheus has them. exposition.py writes families as text,
-collector.py gives them to prometheus_client. Each family has the prefix `ctracemalloc_`. A counter begins at zero again when
+collecting.py gives them to prometheus_client. Each family has the prefix `ctracemalloc_`. A counter begins at zero again when
 the program empties the tables, which readers of counters expect.
 
 The places are the only samples whose number depends on the program, and `top` bounds it. Two names that look alike once they

@@ -7,11 +7,10 @@ its files for that reason.
 
 from typing import NamedTuple
 
-from .._words import clock
 from ..render.html import datasets
 from ..render.html.document import FLAME, SUMMARY, TABLE, Link, Named, asset, page, policy
 from .program import run_facts, title
-from .snapshots import TimedSnapshot
+from .snapshots import TimedSnapshot, named_base
 
 NOW_NAME = "now"
 SHARE = 0.1  # of the calls that the page of a file has before small ones are merged: making it costs the service
@@ -39,7 +38,7 @@ def page_of(taken: TimedSnapshot, base: TimedSnapshot | None, since: str) -> Pag
         what = f"{NOW_NAME}: there is no difference yet" if since else NOW_NAME
         dataset = datasets.of_snapshot(taken.snapshot, run, CHOICE, NOW_NAME)
     else:
-        name = f"{since}, {clock(taken.time - base.time)} before"
+        name = named_base(since, base, taken)
         what = f"since {name}"
         dataset = datasets.of_difference(base.snapshot, taken.snapshot, (name, NOW_NAME), [run, run], CHOICE)
     links = [Link(words, href, name == since) for name, words, href in LINKS]

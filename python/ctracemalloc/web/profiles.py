@@ -73,9 +73,19 @@ class Profiles:
         self.waiting = [end for end in self.waiting if end > now]
         if len(self.waiting) >= MOST_WAITING:
             raise Refused(503, f"{MOST_WAITING} requests wait already: come again", ("Retry-After", str(seconds)))
-        self.waiting.append(now + seconds)
-        with turn(PATIENCE):
-            base = self.bases.take()
+        end = now + seconds
+        self.waiting.append(end)
+
+        def give_up() -> None:
+            if end in self.waiting:  # else its time is over already
+                self.waiting.remove(end)
+
+        try:
+            with turn(PATIENCE):
+                base = self.bases.take()
+        except BaseException:
+            give_up()
+            raise
 
         def then() -> Response:
             with making(PATIENCE):
@@ -85,7 +95,7 @@ class Profiles:
                     raise Refused(503, "the program has emptied its tables meanwhile: come again", ("Retry-After", "1"))
                 return download(profile_of(taken, base, default, growth=True))
 
-        return Delayed(seconds, then)
+        return Delayed(seconds, then, give_up)
 
     def delta(self, request: Request, query: Query) -> Answer:
         """Of the first request, what was allocated since the start of tracing."""

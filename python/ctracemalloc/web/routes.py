@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from .. import Snapshot
-from .._words import clock, counted
+from .._words import counted
 from ..render.text.units import format_amount, format_bytes, format_change
 from . import page, plain, profiles
 from .exposition import exposition
@@ -17,7 +17,7 @@ from .messages import Answer, Query, Refused, Request, Response
 from .metrics import metrics_now
 from .program import command, run_facts
 from .settings import MOST_ROWS, Settings
-from .snapshots import LAST, NOW, SINCE, START, Bases, TimedSnapshot, making, peak_of, turn
+from .snapshots import LAST, NOW, SINCE, START, Bases, TimedSnapshot, making, named_base, peak_of, turn
 
 ROWS = 100  # of the plain page
 PATIENCE = 1.0  # seconds: a scrape that fails is a gap in every graph
@@ -127,7 +127,7 @@ def since_facts(since: str, base: TimedSnapshot | None, taken: TimedSnapshot) ->
         return [("since", "this is the first request, or the program has emptied its tables: there is no difference yet")]
     size, blocks = taken.sums.size - base.sums.size, taken.sums.blocks - base.sums.blocks
     change = f"{format_change(size)} in {counted(blocks, 'block', sign=True)}"
-    return [("base", f"{clock(taken.time - base.time)} before"), ("change", change)]
+    return [("since", named_base(NAMES[since], base, taken)), ("change", change)]
 
 
 def links(title: str, found: Sequence[tuple[str, str]]) -> Response:

@@ -1,20 +1,21 @@
 """A server of its own, in threads beside the program: for programs that have no web server to mount an application in.
 
 Model: connections.py does the work; here it is started, closed, and left to the parent in a fork, which has none of its
-threads. All threads are daemons.
+threads. A server that runs is known here until it is closed, whether or not the program keeps it: a fork that kept its socket
+would keep the port, and its connections. All threads are daemons.
 """
 
 import os
 import socket
-import threading
 from collections.abc import Iterable
 from types import TracebackType
-from weakref import WeakSet
 
 from .connections import HttpServer
 from .guard import is_local_address
+from .loading import own_imports
 from .routes import Application
 from .settings import settings_of
+from .threads import started
 
 POLL = 0.2  # seconds between two looks at the deadlines
 
@@ -25,9 +26,13 @@ class Server:
     def __init__(self, inner: HttpServer) -> None:
         self._inner = inner
         self._open = True
-        self._thread = threading.Thread(target=inner.serve_forever, args=(POLL,), name="ctracemalloc.web", daemon=True)
-        self._thread.start()
         _servers.add(self)
+        try:
+            started(inner.serve_forever, POLL, name="ctracemalloc.web")
+        except BaseException:  # there are too many threads in the process
+            _servers.discard(self)
+            inner.server_close()
+            raise
 
     @property
     def host(self) -> str:
@@ -58,6 +63,7 @@ class Server:
         self._inner.server_close()
         for one in list(self._inner.connections.values()):
             one.shut()
+        _servers.discard(self)
 
     def _leave_to_parent(self) -> None:
         """In a fork: the threads are the parent's, and so are the connections."""
@@ -77,13 +83,12 @@ class Server:
         return f"<Server {self.url} {'running' if self._open else 'closed'}>"
 
 
-_servers: "WeakSet[Server]" = WeakSet()
+_servers: set[Server] = set()  # that are not closed yet
 
 
 def _leave_all_to_parent() -> None:
-    for server in list(_servers):
-        if server.running:
-            server._leave_to_parent()
+    while _servers:
+        _servers.pop()._leave_to_parent()
 
 
 os.register_at_fork(after_in_child=_leave_all_to_parent)
@@ -104,9 +109,9 @@ def serve(
     (ValueError). The other arguments are those of wsgi_app. OSError if the address cannot be used.
     """
     settings = settings_of(token, allowed_hosts, top, max_seconds)
-    family, _kind, _protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
-        0
-    ]
+    with own_imports():  # of a codec
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, _kind, _protocol, _name, address = found[0]
     if settings.token is None and not is_local_address(str(address[0])):
         raise ValueError(f"host {host!r} is not of this machine alone: serve() needs a token there")
     return Server(HttpServer(address, family, Application(settings)))

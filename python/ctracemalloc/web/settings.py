@@ -11,6 +11,7 @@ from typing import NamedTuple
 MIN_TOKEN = 16  # characters
 MOST_ROWS = 1000
 MOST_SECONDS = 600.0
+WSGI_SECONDS = 25.0  # less than the 30 after which gunicorn ends a worker whose only thread waits
 
 
 class Settings(NamedTuple):

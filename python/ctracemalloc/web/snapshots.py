@@ -10,8 +10,8 @@ of that page, and that of the last scrape of the delta.
 A person who reloads a page of what has changed since the last request would see what has changed since that page was made: next
 to nothing. So a page that is asked for again within RELOAD_SECONDS counts from the same base.
 
-If the tables were emptied since then (clear_traces, stop), what was ever allocated is less than it was. Such a snapshot is no
-base of a difference any more.
+If the tables were emptied since then (clear_traces, stop), the numbers of the two say nothing about each other. Such a snapshot
+is no base of a difference any more: the generation of the tables is another one.
 """
 
 import os
@@ -22,11 +22,14 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 
 from .. import Filter, Snapshot, is_tracing, take_snapshot
+from .._ctracemalloc import _tables_generation
+from .._words import clock
 from ..model.sums import Sums, sums_of
 from .messages import Refused
 
 NOW, LAST, START = SINCE = ("", "last", "start")  # what differences count from
 RELOAD_SECONDS = 10.0
+OWN = ("web", "export", "model", "places", "render")  # parts of the package below which no code of the program runs
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -35,6 +38,7 @@ class TimedSnapshot(NamedTuple):
     sums: Sums
     time: float  # UNIX time, in seconds
     seconds: float  # that taking the snapshot took
+    generation: int | None  # of the tables; None: they were emptied while it was taken
 
 
 class NotTracing(Exception):
@@ -75,12 +79,13 @@ def take_timed() -> TimedSnapshot:
     """NotTracing if that cannot be. The caller has its turn."""
     if not is_tracing():
         raise NotTracing("tracing is off: the program has to call ctracemalloc.start()")
-    begin = time.perf_counter()
+    begin, generation = time.perf_counter(), _tables_generation()
     try:
         snapshot = without_own(take_snapshot())
     except RuntimeError as error:
         raise NotTracing(str(error)) from None
-    return TimedSnapshot(snapshot, sums_of(snapshot), time.time(), time.perf_counter() - begin)
+    same = generation if generation == _tables_generation() else None
+    return TimedSnapshot(snapshot, sums_of(snapshot), time.time(), time.perf_counter() - begin, same)
 
 
 def peak_of(taken: TimedSnapshot) -> int:
@@ -91,7 +96,8 @@ def peak_of(taken: TimedSnapshot) -> int:
 def without_own(snapshot: Snapshot) -> Snapshot:
     """Without what this component allocated, itself or through others, and what the rest of the package allocated itself."""
     folder = escaped(PACKAGE)
-    own = [Filter(False, f"{folder}/web/*", all_frames=True), Filter(False, f"{folder}/*")]
+    own = [Filter(False, f"{folder}/{part}/*", all_frames=True) for part in OWN]
+    own.append(Filter(False, f"{folder}/*"))
     return snapshot.filter_traces(own)
 
 
@@ -101,8 +107,8 @@ def escaped(path: str) -> str:
 
 
 def is_base(old: TimedSnapshot, new: TimedSnapshot) -> bool:
-    """Were the tables not emptied in between, as far as that can be seen?"""
-    return (old.sums.allocated_size or 0) <= (new.sums.allocated_size or 0)
+    """Were the tables not emptied in between?"""
+    return new.generation is not None and old.generation == new.generation
 
 
 class Bases:
@@ -136,6 +142,11 @@ class Bases:
         if self.last is None or self.last_base is None:
             return False
         return 0 <= taken.time - self.last.time < RELOAD_SECONDS
+
+
+def named_base(name: str, base: TimedSnapshot, taken: TimedSnapshot) -> str:
+    """A base with its age, for people."""
+    return f"{name} ({clock(taken.time - base.time)} earlier)"
 
 
 def usable(old: TimedSnapshot | None, new: TimedSnapshot) -> TimedSnapshot | None:

@@ -8,20 +8,23 @@ from .answer import answer
 from .exempt import Parts
 from .messages import Request, Response
 from .routes import Application
-from .settings import settings_of
+from .settings import WSGI_SECONDS, settings_of
 
 Environment: TypeAlias = dict[str, Any]
 StartResponse: TypeAlias = Callable[..., Any]
 WsgiApp: TypeAlias = Callable[[Environment, StartResponse], Iterable[bytes]]
 
 
-def wsgi_app(*, token: str | None, allowed_hosts: Iterable[str] = (), top: int = 20, max_seconds: float = 60.0) -> WsgiApp:
+def wsgi_app(
+    *, token: str | None, allowed_hosts: Iterable[str] = (), top: int = 20, max_seconds: float = WSGI_SECONDS
+) -> WsgiApp:
     """A WSGI application with /debug/memory, /debug/pprof/ and /metrics.
 
     token: a request with `Authorization: Bearer TOKEN` is answered. None: only requests from this machine are answered that
     name it in their Host header, or one of `allowed_hosts`; a proxy on this machine makes all requests look so: set a token
-    there. top: lines in the metrics (0 to 1000). max_seconds: the most that `?seconds=` of a profile may ask for; the thread of
-    the request waits so long.
+    there. top: lines in the metrics (0 to 1000). max_seconds: the most that `?seconds=` of a profile may ask for (up to 600);
+    the thread of the request waits so long, so it must be less than the time after which the server ends a worker that
+    does not answer (gunicorn: --timeout, 30 by default).
     """
     application = Application(settings_of(token, allowed_hosts, top, max_seconds))
 

@@ -36,6 +36,8 @@ static PyMethodDef module_methods[] = {
     {"get_traced_memory", (PyCFunction)(void (*)(void))pyctm_module_get_traced_memory,
      METH_FASTCALL, pyctm_get_traced_memory_doc},
     {"reset_peak", pyctm_module_reset_peak, METH_NOARGS, pyctm_reset_peak_doc},
+    {"_tables_generation", pyctm_module_tables_generation, METH_NOARGS,
+     pyctm_tables_generation_doc},
     {"get_tracemalloc_memory", pyctm_module_get_tracemalloc_memory, METH_NOARGS,
      pyctm_get_tracemalloc_memory_doc},
     {"take_snapshot", (PyCFunction)(void (*)(void))pyctm_module_take_snapshot,

@@ -44,6 +44,7 @@ PyObject *pyctm_module_get_traceback_limit(PyObject *module, PyObject *ignored);
 PyObject *pyctm_module_get_sample_interval(PyObject *module, PyObject *ignored);
 PyObject *pyctm_module_get_traced_memory(PyObject *module, PyObject *const *args, Py_ssize_t n);
 PyObject *pyctm_module_reset_peak(PyObject *module, PyObject *ignored);
+PyObject *pyctm_module_tables_generation(PyObject *module, PyObject *ignored);
 PyObject *pyctm_module_get_tracemalloc_memory(PyObject *module, PyObject *ignored);
 extern const char pyctm_start_doc[];
 extern const char pyctm_stop_doc[];
@@ -53,6 +54,7 @@ extern const char pyctm_get_traceback_limit_doc[];
 extern const char pyctm_get_sample_interval_doc[];
 extern const char pyctm_get_traced_memory_doc[];
 extern const char pyctm_reset_peak_doc[];
+extern const char pyctm_tables_generation_doc[];
 extern const char pyctm_get_tracemalloc_memory_doc[];
 PyObject *pyctm_module_take_snapshot(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
                                      PyObject *kwnames);

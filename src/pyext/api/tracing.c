@@ -246,6 +246,16 @@ PyObject *pyctm_module_reset_peak(PyObject *module, PyObject *Py_UNUSED(ignored)
     Py_RETURN_NONE;
 }
 
+const char pyctm_tables_generation_doc[] =
+    "_tables_generation($module, /)\n--\n\n"
+    "A number that changes whenever the tables are emptied: by start(), stop() and\n"
+    "clear_traces(). What was counted under another number is not in what is counted now.";
+
+PyObject *pyctm_module_tables_generation(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    return PyLong_FromUnsignedLong(ctm_tracer_generation(pyctm_capture_of(module)->tracer));
+}
+
 static size_t tracer_memory(pyctm_capture *capture)
 {
     return ctm_tracer_memory(capture->tracer) + pyctm_attribution_memory(capture);

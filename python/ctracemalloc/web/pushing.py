@@ -2,8 +2,9 @@
 
 Model: each `interval` a snapshot becomes a profile: what is live now, and what was allocated since the profile before. Profiles
 wait in a queue until the server has taken them. It is bounded in profiles and bytes, and the oldest is dropped and counted if
-it is full. While the server does not answer, attempts are made less and less often. The program never waits: the thread is a
-daemon, the end of the program is not its business, and close() waits only so long as it is told to.
+it is full. While the server does not answer, attempts are made less and less often, and an attempt has an end (attempt.py): a
+profile that falls due meanwhile is made after it. The program never waits: the thread is a daemon, the end of the program is
+not its business, and close() waits only so long as it is told to.
 
 A fork has no such thread. With `children` it begins one of its own, which counts from its first snapshot.
 """
@@ -16,12 +17,13 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from types import TracebackType
-from weakref import WeakSet
 
 from .delivery import PYROSCOPE, Destination, Later, TimedProfile
 from .exempt import exempt
+from .loading import own_imports
 from .served import profile_of
 from .snapshots import Busy, NotTracing, TimedSnapshot, answer_turn, snapshot_turn, take_timed, usable
+from .threads import started
 
 MIN_INTERVAL, MAX_INTERVAL = 1.0, 3600.0
 MOST_PROFILES = 40
@@ -55,7 +57,6 @@ class Pusher:
     def __init__(self, destination: Destination, interval: float, children: bool) -> None:
         self._destination, self._interval, self._children = destination, interval, children
         self._begin()
-        _pushers.add(self)
 
     def _begin(self) -> None:
         self._queue = Queue()
@@ -64,8 +65,8 @@ class Pusher:
         self._base: TimedSnapshot | None = None
         self._wake = threading.Event()  # set: the thread is to end
         self._last = False  # a last profile is to be made at the end
-        self._thread = threading.Thread(target=self._run, name="ctracemalloc.web.push", daemon=True)
-        self._thread.start()
+        _pushers.add(self)
+        self._thread = started(self._run, name="ctracemalloc.web.push")
 
     @property
     def running(self) -> bool:
@@ -102,6 +103,12 @@ class Pusher:
     # --- the thread ---
 
     def _run(self) -> None:
+        try:
+            self._turns()
+        finally:
+            _pushers.discard(self)
+
+    def _turns(self) -> None:
         self._make(first=True)
         failures, attempt, due = 0, math.inf, time.monotonic() + self._interval
         while not self._wake.wait(max(min(due, attempt) - time.monotonic(), 0.0)):
@@ -111,16 +118,21 @@ class Pusher:
                 due = max(due + self._interval, now)
                 attempt = min(attempt, now) if not failures else attempt
             if now >= attempt:
-                failures = 0 if self._send() else failures + 1
-                attempt = time.monotonic() + pause_after(failures) if failures else math.inf
+                failures = 0 if self._send_some(max(due, now + self._interval)) else failures + 1
+                attempt = self._next_attempt(failures)
         if self._last:
             self._make()
-            self._send()
+            self._send_some(math.inf)
+
+    def _next_attempt(self, failures: int) -> float:
+        if failures:
+            return time.monotonic() + pause_after(failures)
+        return time.monotonic() if self._queue.profiles else math.inf
 
     def _make(self, first: bool = False) -> None:
         """Make a profile, or at first just take the snapshot that the first one counts from."""
         try:
-            with exempt() as scope, answer_turn(PATIENCE):
+            with exempt() as scope, own_imports(), answer_turn(PATIENCE):
                 with snapshot_turn(PATIENCE):
                     taken = take_timed()
                 base, self._base = self._base, taken
@@ -136,26 +148,40 @@ class Pusher:
             begin = taken.time - self._interval if base is None else base.time
             self._queue.put(TimedProfile(profile, begin, taken.time, kept))
 
-    def _send(self) -> bool:
-        """Send what waits. False: the server is not to be had now."""
+    def _send_some(self, until: float) -> bool:
+        """Send what waits, up to a time, so that others are made. False: the server is not to be had now."""
         while self._queue.profiles:
-            timed = self._queue.profiles[0]
-            try:
-                with exempt():
-                    self._destination.send(timed)
-                self._sent, self._error = self._sent + 1, None
-            except Later as error:
-                self._error = str(error)
+            if not self._send():
                 return False
-            except Exception as error:
-                self._error = str(error)
-                self._queue.dropped += 1
-            self._queue.remove()
+            if time.monotonic() >= until or (self._wake.is_set() and not self._last):
+                break
+        return True
+
+    def _send(self) -> bool:
+        """One profile of those that wait."""
+        try:
+            with exempt(), own_imports():
+                self._destination.send(self._queue.profiles[0])
+            self._sent, self._error = self._sent + 1, None
+        except Later as error:
+            self._error = str(error)
+            return False
+        except Exception as error:
+            self._error = str(error)
+            self._queue.dropped += 1
+        self._queue.remove()
         return True
 
     def _after_fork(self) -> None:
-        if self._children and not self._wake.is_set():
+        """In the child, which has not the thread, but may have a lock that it held."""
+        self._destination.leave_to_parent()
+        closed, self._wake = self._wake.is_set(), threading.Event()
+        if self._children and not closed:
             self._begin()
+            return
+        _pushers.discard(self)
+        if closed:
+            self._wake.set()
 
     def __enter__(self) -> "Pusher":
         return self
@@ -173,7 +199,7 @@ def pause_after(failures: int) -> float:
     return min(2.0 ** min(failures, 10), LONGEST_PAUSE) * random.uniform(0.5, 1.0)
 
 
-_pushers: "WeakSet[Pusher]" = WeakSet()
+_pushers: set[Pusher] = set()  # that have a thread
 
 
 def _after_fork_in_child() -> None:
