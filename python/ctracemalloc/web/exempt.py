@@ -1,8 +1,9 @@
 """What an answer allocates makes no new peak: who looks at a program must not change what is seen.
 
 Model: while a thread makes an answer, the bytes of its events are exempt from the peak, which is then one of the program alone
-(`_exempt_start` of the extension). A body is held by the program's server until it is sent: its bytes stay exempt as long as
-its Kept lives, which goes wherever the body goes.
+(`_exempt_start` of the extension). A thread is exempt only while it computes: where it waits, a greenlet of the program may run
+in it. A body is held by the program's server until it is sent: its bytes stay exempt as long as its Kept lives, which goes
+wherever the body goes.
 """
 
 import sys
@@ -51,6 +52,18 @@ def exempt() -> Iterator[Scope]:
         for kept in scope.kept:
             kept.pair = min(kept.bytes, left), number
             left -= kept.pair[0]
+
+
+@contextmanager
+def not_exempt() -> Iterator[None]:
+    """For this thread, in the block, inside one of exempt() or not."""
+    was_exempt = not _exempt_start()
+    _exempt_finish(0)
+    try:
+        yield
+    finally:
+        if was_exempt:
+            _exempt_start()
 
 
 class Parts(list[bytes]):

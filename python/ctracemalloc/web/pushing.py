@@ -160,7 +160,7 @@ class Pusher:
     def _send(self) -> bool:
         """One profile of those that wait."""
         try:
-            with exempt(), own_imports():
+            with own_imports():
                 self._destination.send(self._queue.profiles[0])
             self._sent, self._error = self._sent + 1, None
         except Later as error:

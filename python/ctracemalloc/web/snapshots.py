@@ -25,6 +25,7 @@ from .. import Filter, Snapshot, is_tracing, take_snapshot
 from .._ctracemalloc import _tables_generation
 from .._words import clock
 from ..model.sums import Sums, sums_of
+from .exempt import not_exempt
 from .messages import Refused
 
 NOW, LAST, START = SINCE = ("", "last", "start")  # what differences count from
@@ -63,11 +64,17 @@ class Turn:
 _snapshot, _answer = Turn(), Turn()
 
 
+def waited(lock: threading.Lock, timeout: float) -> bool:
+    """Is it acquired? The thread may be another one's meanwhile, if greenlets share it."""
+    with not_exempt():
+        return lock.acquire(timeout=timeout)
+
+
 @contextmanager
 def one_at_a_time(of: Turn, timeout: float = 0) -> Iterator[None]:
     """Busy if another one still has it after `timeout` seconds."""
     lock = of.lock
-    if not (lock.acquire(timeout=timeout) if timeout else lock.acquire(blocking=False)):
+    if not lock.acquire(blocking=False) and not (timeout and waited(lock, timeout)):
         raise Busy
     try:
         yield
