@@ -24,7 +24,7 @@ from ctracemalloc.places.files import Paths
 from ctracemalloc.places.patterns import Patterns
 from ctracemalloc.render.html import datasets
 from ctracemalloc.render.html.packing import planes_of
-from ctracemalloc.render.html.sources import looks_secret
+from ctracemalloc.render.html.secrets import NO_CODE, SECRET, why_left_out
 from history_support import snapshot_of_sites
 from names_support import SPECIAL, names, snapshot_of
 from types_support import random_traces
@@ -365,14 +365,32 @@ class SourceTest(PageTest):
 
     def test_secrets_stay_out(self):
         secret = [".env", "prod.env", "a/.env.local", "env.prod.py", "secrets.py", "my_secret.py", "SECRETKEY.py", "api_key.py"]
-        secret += ["server.pem", ".ssh/x.py", "id_rsa", ".netrc", ".bash_history", "kubeconfig", "mypasswords.py", "wallet.dat"]
-        harmless = ["secretary.py", "environment.py", "keyboard.py", "app.py", "tokenizer.py", "a/private_parts/x.py", "x.html"]
+        secret += ["server.pem", ".ssh/x.py", "id_rsa", ".netrc", "mypasswords.py", "wallet.dat", "keys.py", "ApiKeys.py"]
+        secret += ["Secrets/app.py", ".SSH/app.py", ".secrets/app.py", "credentials/app.py", "passwords/list.py", "id_rsa.py"]
+        secret += ["passphrase.py", ".m2/settings.py", "sshKeys/x.py", ".Aws/x.py", "PrivateKey.py", "private/x.py", "tokens.py"]
         for name in secret:
             self.write(name, "password = 1\n")
         self.write("plain.py", "x = 1\n")
         self.snapshot_of(*secret, "plain.py")
-        self.assertEqual([source["text"] for source in self.dataset("a.ctm").facts["sources"]], ["x = 1\n"])
-        self.assertEqual([name for name in [*secret, *harmless] if looks_secret(name)], secret)
+        found = self.dataset("a.ctm").facts
+        self.assertEqual([source["text"] for source in found["sources"]], ["x = 1\n"])
+        self.assertEqual({name: why_left_out(name) for name in secret}, dict.fromkeys(secret, SECRET))
+        (text,) = [text for name, text in found["facts"] if name == "source left out"]
+        self.assertRegex(text, r"^([^,:]+, ){5}\d+ more files: named like secrets, or in a folder that is$")
+
+    def test_only_python_code_is_shown(self):
+        others = ["x.html", "settings.xml", "page.jinja2", "notes.ipynb", "kubeconfig", ".bash_history", "data.json"]
+        code = ["secretary.py", "environment.py", "keyboard.py", "app.py", "tokenizer.py", "a/private_parts/x.py", "x.PYX"]
+        code += ["env/x.py", "monkey.py", "parsa.py", "docker/x.py", "passage.py", "é.py"]
+        self.assertEqual({name: why_left_out(name) for name in others}, dict.fromkeys(others, NO_CODE))
+        self.assertEqual({name: why_left_out(name) for name in code}, dict.fromkeys(code, ""))
+        for name in ("x.html", "keys.py"):
+            self.write(name, "x = 1\n")
+        self.snapshot_of("x.html", "keys.py", "missing.xml")
+        found = self.dataset("a.ctm").facts
+        texts = ["x.html: no Python code", "keys.py: named like secrets, or in a folder that is"]
+        self.assertEqual([text for name, text in found["facts"] if name == "source left out"], texts)
+        self.assertTrue(found["no_source"].endswith(": " + "; ".join(texts)), found["no_source"])
 
     def test_links_to_secrets_stay_out(self):
         self.write("home/.ssh/config.py", "secret\n")
