@@ -367,7 +367,15 @@ class SourceTest(PageTest):
         secret = [".env", "prod.env", "a/.env.local", "env.prod.py", "secrets.py", "my_secret.py", "SECRETKEY.py", "api_key.py"]
         secret += ["server.pem", ".ssh/x.py", "id_rsa", ".netrc", "mypasswords.py", "wallet.dat", "keys.py", "ApiKeys.py"]
         secret += ["Secrets/app.py", ".SSH/app.py", ".secrets/app.py", "credentials/app.py", "passwords/list.py", "id_rsa.py"]
-        secret += ["passphrase.py", ".m2/settings.py", "sshKeys/x.py", ".Aws/x.py", "PrivateKey.py", "private/x.py", "tokens.py"]
+        secret += [
+            "passphrase.py",
+            ".m2/settings.py",
+            "sshKeys/x.py",
+            ".Aws/x.py",
+            "PrivateKey.py",
+            "private/x.py",
+            "tokens.py",
+        ]
         for name in secret:
             self.write(name, "password = 1\n")
         self.write("plain.py", "x = 1\n")

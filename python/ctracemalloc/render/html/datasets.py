@@ -128,8 +128,11 @@ def dataset_of(
     return Dataset(
         graph,
         states,
-        [*(fact for fact in facts if fact[0] != LOST), *selection_facts(graph, trees, choice),
-            *((LEFT_OUT, text) for text in left_out)],
+        [
+            *(fact for fact in facts if fact[0] != LOST),
+            *selection_facts(graph, trees, choice),
+            *((LEFT_OUT, text) for text in left_out),
+        ],
         [text for _name, text in lost],
         any(tree.estimated for tree in trees),
         traceback_limit=max(snapshot.traceback_limit for snapshot in snapshots),
