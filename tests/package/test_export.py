@@ -300,6 +300,20 @@ class CommandTest(ExportTest):
         self.assertIn("it is one of the files that are read", done.stderr)
         self.assertEqual((self.folder / "mine.ctm").read_bytes()[:4], b"\x89CTM")
 
+    def test_how_much_the_patterns_left_is_said(self):
+        said = self.export(self.path, "-o", "a.csv", "--include", "nothinghere").stdout
+        self.assertEqual(said.split("\n")[1], "  selected 0 B, 0.0% of what is live: the file is of these blocks")
+        self.assertRegex(
+            self.export(self.path, "-o", "a.csv", "--include", "prog.py").stdout, r"selected [1-9].*[1-9]% of what is live"
+        )
+        self.assertNotIn("selected", self.export(self.path, "-o", "a.csv").stdout)
+
+    def test_what_it_is_not_of(self):
+        done = self.export(self.folder, "-f", "pprof", "-o", "a.pb.gz", status=3)
+        self.assertIn(f"`merge -o all.ctm {self.folder}/*.ctm` makes one snapshot", done.stderr)
+        done = self.export(self.path, "-f", "perfetto", status=3)
+        self.assertIn("it is a snapshot, not a recording, which `run --record FILE` makes and -f perfetto is of", done.stderr)
+
     def test_a_full_disk_leaves_no_file(self):
         done = self.export(self.path, "-f", "pprof", "-o", "/dev/full", status=3)
         self.assertRegex(done.stderr, r"\A.*: /dev/full: No space left on device\n\Z")

@@ -8,6 +8,7 @@ import contextlib
 import io
 import os
 import random
+import threading
 import unittest
 from collections import Counter
 from pathlib import Path
@@ -25,6 +26,7 @@ from ctracemalloc.places.patterns import Patterns
 from ctracemalloc.render.html import datasets
 from ctracemalloc.render.html.packing import planes_of
 from ctracemalloc.render.html.secrets import NO_CODE, SECRET, why_left_out
+from ctracemalloc.render.text.units import format_bytes
 from history_support import snapshot_of_sites
 from names_support import SPECIAL, names, snapshot_of
 from types_support import random_traces
@@ -509,6 +511,24 @@ class FilesTest(PageTest):
         self.assertIn("a.html: ", self.command("html"))
         self.assertIn("a.flamegraph.html: ", self.command("flamegraph", "a.ctm"))
         self.assertEqual(sorted(os.listdir()), ["a.ctm", "a.flamegraph.html", "a.html"])
+
+    def test_what_is_no_regular_file(self):
+        os.mkfifo("pipe")
+        found = []
+        reader = threading.Thread(target=lambda: found.append(Path("pipe").read_bytes()))
+        reader.start()
+        line = self.command("html", "a.ctm", "-o", "pipe")
+        reader.join(60)
+        self.assertEqual(line, f"pipe: {format_bytes(len(found[0]))}, 1 call\n")
+        self.assertRegex(self.command("flamegraph", "a.ctm", "-o", "/dev/null"), r"^/dev/null: [1-9][\d.]+ KiB, 1 call\n$")
+
+    def test_how_much_the_patterns_left_is_said(self):
+        for command in ("html", "flamegraph"):
+            said = self.command(command, "a.ctm", "-o", "p.html", "--force", "--include", "nothinghere")
+            self.assertEqual(said.split("\n", 1)[1], "  selected 0 B, 0.0% of what is live: all figures are of these blocks\n")
+        said = self.command("html", "a.ctm", "-o", "p.html", "--include", "a.py")
+        self.assertIn("  selected 1 B, 100.0% of what is live", said)
+        self.assertNotIn("selected", self.command("html", "a.ctm", "-o", "p.html"))
 
     def test_an_empty_name_and_a_full_disk(self):
         before = sorted(os.listdir())

@@ -24,6 +24,9 @@ from .progress import working
 
 READERS = {kinds.SNAPSHOT: "report", kinds.RECORDING: "timeline", kinds.BLACK_BOX: "attach"}
 STDIN = "-"
+DIRECTORY = (
+    "`report` shows the processes whose files are in one, and `merge -o all.ctm {folder}/*.ctm` makes one snapshot of them"
+)
 MISSING = {
     PEAK: "what was live at the peak is not in this file",
     ALLOCATED: "what was ever allocated is not in this file",
@@ -53,7 +56,7 @@ def load(path: str | None, at: float | None = None) -> Source:
     if path is None:
         return load(newest_file(), at)._replace(newest=True)
     if path != STDIN and os.path.isdir(path):
-        raise FileError(f"{path}: it is a directory: `report` shows the processes whose files are in one")
+        raise FileError(f"{path}: it is a directory: {DIRECTORY.format(folder=os.path.normpath(path))}")
     with opened(path) as real:
         kind = kinds.kind_of(real) or kinds.SNAPSHOT
         with naming(path, kind, real), working(f"reading {path}"):

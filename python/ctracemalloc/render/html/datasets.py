@@ -23,7 +23,7 @@ from ..text.recording import clock_of
 from ..text.recording import head_facts as facts_of_recording
 from ..text.snapshot import head_facts
 from ..text.style import Style
-from ..text.units import format_bytes, format_percent
+from ..text.units import SELECTED, share_text
 from .dataset import Dataset, State, Ticks
 from .sources import Sources, left_out_texts, sources_of
 
@@ -152,9 +152,7 @@ def selection_facts(graph: Graph, trees: Sequence[CallTree], choice: Choice) -> 
     """How much of the whole the patterns left."""
     if not choice.patterns:
         return []
-    part, whole = graph.totals[-1][0], trees[-1].total_size[0]
-    percent = format_percent(100 * part / whole) if whole else "0.0%"
-    return [("selected", f"{format_bytes(part)}, {percent} of what is live: everything below is of these blocks")]
+    return [(SELECTED, f"{share_text(graph.totals[-1][0], trees[-1].total_size[0])}: all figures are of these blocks")]
 
 
 def least_of(trees: Sequence[CallTree], choice: Choice) -> Least:
