@@ -25,7 +25,7 @@ from .progress import working
 READERS = {kinds.SNAPSHOT: "report", kinds.RECORDING: "timeline", kinds.BLACK_BOX: "attach"}
 STDIN = "-"
 DIRECTORY = (
-    "`report` shows the processes whose files are in one, and `merge -o all.ctm {folder}/*.ctm` makes one snapshot of them"
+    "`report` shows the processes whose files are in it, and `merge -o all.ctm {folder}/*.ctm` makes one snapshot of these"
 )
 MISSING = {
     PEAK: "what was live at the peak is not in this file",
