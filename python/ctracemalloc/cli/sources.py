@@ -17,9 +17,10 @@ from .._ctracemalloc import FileError, Snapshot
 from ..blackbox.reading import open_black_box
 from ..formats import kinds
 from ..model.figures import ALLOCATED, FREED, PEAK
-from ..model.origin import run_of, run_of_black_box, run_of_moment
+from ..model.origin import UNRECORDED, run_of, run_of_black_box, run_of_moment
 from ..recording import writing
 from ..recording.reading import Recording
+from .journals import end_beside
 from .progress import working
 
 READERS = {kinds.SNAPSHOT: "report", kinds.RECORDING: "timeline", kinds.BLACK_BOX: "attach"}
@@ -72,9 +73,15 @@ def read(path: str, kind: str, at: float | None) -> tuple[Snapshot, dict[str, An
         raise ValueError(f"--at is a moment of a recording, and this is a {kind}")
     if kind == kinds.BLACK_BOX:
         with open_black_box(path) as box:
-            return box.snapshot(), run_of_black_box(box)
+            return box.snapshot(), with_told_end(path, run_of_black_box(box))
     snapshot = Snapshot.load(path)
     return snapshot, run_of(snapshot)
+
+
+def with_told_end(path: str, run: dict[str, Any]) -> dict[str, Any]:
+    """The facts of a black box; of a child that was killed, with what its parent's journal says of that."""
+    told = end_beside(path, run["pid"]) if run["ended"] == UNRECORDED else None
+    return run if told is None else {**run, "ended": told}
 
 
 @contextlib.contextmanager
