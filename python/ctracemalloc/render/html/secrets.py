@@ -14,10 +14,10 @@ import re
 
 CODE = (".py", ".pyw", ".pyx", ".pxd", ".pxi")
 ANYWHERE = re.compile(r"secret(?!ar)|passw(or)?d|passphrase|credential|(api|private|access|signing)[^a-z0-9]?keys?(?![a-z])")
-WORD = r"keys?|tokens?|[rd]sa|ecdsa|ed25519|pem|pgp|gpg|gnupg|pwd|vault|keystore|keyring|netrc|wallet"
+WORD = r"keys?|tokens?|pass|certs?|[rd]sa|ecdsa|ed25519|pem|pgp|gpg|gnupg|pwd|vault|keystore|keyring|netrc|wallet"
 WORD_OF_FOLDER = re.compile(WORD)
 WORD_OF_FILE = re.compile(WORD + r"|env|private")  # folders named `env` or `private_parts` are those of code
-FOLDER = re.compile(r"\.(ssh|aws|kube|docker|m2|azure|gcloud|env)|private|ssh")
+FOLDER = re.compile(r"\.(ssh|aws|kube|docker|m2|azure|env)|gcloud|private|ssh")
 WORD_ENDS = re.compile(r"[\W_]+|(?<=[a-z0-9])(?=[A-Z])")
 
 NO_CODE, SECRET = "no Python code", "named like secrets, or in a folder that is"
