@@ -3,7 +3,11 @@
 usage: fleet_growth.py OUT [--spark]
 
 A line grows on a host if it holds more the longer the host runs: its slope over time, by least squares, is positive in all that
-was seen after the first look, when the program was warm, and would make most of what the line holds now.
+was seen after the first look, when the program was warm, and would make most of what the line holds now. "Since" is the release
+with the first look at which such a host was seen, whatever the names of releases are; of several in that look the shortest name
+that comes first.
+
+Needs duckdb, or pyspark and Java.
 """
 
 import sys
@@ -18,10 +22,11 @@ QUESTION = """
         SELECT * FROM looks WHERE time > (SELECT min(time) FROM looks)
     ), lines AS (
         SELECT filename, lineno, release, host, regr_slope(bytes, time) AS slope, max(bytes) - min(bytes) AS growth,
-               max(time) - min(time) AS seconds, max(bytes) AS most
+               min(time) AS began, max(time) - min(time) AS seconds, max(bytes) AS most
         FROM warm GROUP BY filename, lineno, release, host HAVING count(*) > 2
     )
-    SELECT filename, lineno, min(release) AS since, count(*) AS number, sum(slope) * 60 AS growth, array_agg(host) AS hosts
+    SELECT filename, lineno, min_by(release, (began, length(release), release)) AS since, count(DISTINCT host) AS number,
+           sum(slope) * 60 AS growth, array_agg(DISTINCT host) AS hosts
     FROM lines WHERE slope * seconds > 0.5 * growth AND growth > 0.25 * most AND most > 65536
     GROUP BY filename, lineno ORDER BY growth DESC LIMIT 5
 """

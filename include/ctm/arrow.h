@@ -15,8 +15,8 @@
  *                 frame first
  *   total_nframe  int32    frames of the whole stack, stored or not
  *   labels        map<string, string>
- *   allocated     int64    blocks ever allocated
- *   freed         int64    blocks of them freed
+ *   allocated     int64    blocks ever allocated; null: not known
+ *   freed         int64    blocks of them freed; the same
  *   at_peak       int64    blocks live at the peak; null: not known
  *   weight        double   blocks that a recorded block represents: 1, with sampling 1 or more
  *

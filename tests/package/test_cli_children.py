@@ -5,6 +5,7 @@ The program itself is the reference: it must behave as without the option.
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,9 @@ import venv
 
 import ctracemalloc
 from cli_support import PACKAGE_PARENT, ProgramTest
+from ctracemalloc.cli import sources
 from ctracemalloc.cli.processes import merged, processes_of
+from ctracemalloc.model.origin import UNRECORDED
 from ctracemalloc.model.processes import EXEC, KILLED, RUNNING, UNTRACED
 from ctracemalloc.render.text.processes import format_processes
 from ctracemalloc.render.text.style import Style
@@ -140,6 +143,11 @@ class WaysTest(ChildrenTest):
         self.assertEqual([(one.signal, one.status) for one in killed], [(signal.SIGKILL, -signal.SIGKILL)] * 3)
         self.assertEqual(sorted(one.numbers.size // 10_000_000 for one in killed), [1, 2, 3])
         self.assertTrue(all(one.file.endswith(".box") for one in killed))
+        for one in killed:  # a report of the file alone says what the journal beside it knows
+            self.assertEqual(sources.load(one.file).run["ended"], "SIGKILL")
+            elsewhere = shutil.copy(one.file, self.folder)
+            self.assertEqual(sources.load(elsewhere).run["ended"], UNRECORDED)
+            os.unlink(elsewhere)
         # A black box is left only where there is no snapshot.
         boxes = {os.path.basename(one.file) for one in found if one.end in (KILLED, EXEC)}
         self.assertEqual(set(self.names(".box")), boxes)

@@ -12,7 +12,10 @@ import unittest
 
 import ctracemalloc
 from cli_support import skip_most_pythons
+from ctracemalloc.export import rows
 from ctracemalloc.export.formats import FORMATS, format_of_name, kind_of
+from ctracemalloc.export.selected import Selected
+from ctracemalloc.model.figures import LIVE
 from export_support import ExportTest, run_ctracemalloc, stacks_of, traced_program
 
 HAS_PYARROW = importlib.util.find_spec("pyarrow") is not None
@@ -73,6 +76,14 @@ class CommandTest(ExportTest):
             rows = list(csv.DictReader(file))
         self.assertEqual({row["filename"] for row in rows}, {"'=1+1", 'a"b,c', "a\rb\n", r"\udc80"})
         self.assertEqual({(row["peak_size"], row["allocated_size"]) for row in rows}, {("", "")})
+
+    def test_csv_of_deep_stacks_is_made_in_pieces(self):
+        frames = tuple(("module_of_a_long_name.py", line) for line in range(4000))
+        snapshot = ctracemalloc.Snapshot([(0, 8, frames[start:], 4000 - start) for start in range(60)], 4000)
+        pieces = list(rows.pieces(Selected(snapshot), LIVE, []))
+        self.assertGreater(sum(map(len, pieces)), 5 * rows.PIECE)
+        self.assertLess(max(map(len, pieces)), 2 * rows.PIECE)
+        self.assertEqual(b"".join(pieces).count(b"\n"), 61)
 
     def test_stdlib_pickle(self):
         for options, snapshot in (([], self.snapshot), (["--at-peak"], self.snapshot.at_peak)):
@@ -288,6 +299,20 @@ class CommandTest(ExportTest):
         done = self.export("mine.ctm", "-f", "csv", "-o", "mine.ctm", status=2)
         self.assertIn("it is one of the files that are read", done.stderr)
         self.assertEqual((self.folder / "mine.ctm").read_bytes()[:4], b"\x89CTM")
+
+    def test_how_much_the_patterns_left_is_said(self):
+        said = self.export(self.path, "-o", "a.csv", "--include", "nothinghere").stdout
+        self.assertEqual(said.split("\n")[1], "  selected 0 B, 0.0% of what is live: the file is of these blocks")
+        self.assertRegex(
+            self.export(self.path, "-o", "a.csv", "--include", "prog.py").stdout, r"selected [1-9].*[1-9]% of what is live"
+        )
+        self.assertNotIn("selected", self.export(self.path, "-o", "a.csv").stdout)
+
+    def test_what_it_is_not_of(self):
+        done = self.export(self.folder, "-f", "pprof", "-o", "a.pb.gz", status=3)
+        self.assertIn(f"`merge -o all.ctm {self.folder}/*.ctm` makes one snapshot", done.stderr)
+        done = self.export(self.path, "-f", "perfetto", status=3)
+        self.assertIn("it is a snapshot, not a recording, which `run --record FILE` makes and -f perfetto is of", done.stderr)
 
     def test_a_full_disk_leaves_no_file(self):
         done = self.export(self.path, "-f", "pprof", "-o", "/dev/full", status=3)

@@ -82,5 +82,37 @@ class TestLiveFleet(Case):
         self.assertRegex(first, where + "web-5, web-6, web-7, web-8$")
 
 
+class TestGrowth(Case):
+    def write_look(self, out, time, rows):
+        """rows: (host, release, bytes) of one line."""
+        import pyarrow
+        import pyarrow.parquet
+
+        labels = [[("host", host), ("release", release), ("time", str(time))] for host, release, _size in rows]
+        columns = {
+            "labels": pyarrow.array(labels, pyarrow.map_(pyarrow.string(), pyarrow.string())),
+            "filename": ["app/leak.py"] * len(rows),
+            "lineno": [7] * len(rows),
+            "size": [size for _host, _release, size in rows],
+            "count": [1] * len(rows),
+        }
+        pyarrow.parquet.write_table(pyarrow.table(columns), out / f"{time}.parquet")
+
+    def test_since_is_the_release_that_was_seen_first(self):
+        for package in ("pyarrow", "duckdb"):
+            if importlib.util.find_spec(package) is None:
+                self.skipTest(f"no {package} here")
+        for number, (releases, since) in enumerate(((("1.9", "1.10"), "1.9"), (("b", "a"), "b"))):
+            out = Path(self.folder, str(number))
+            out.mkdir()
+            for look in range(9):
+                size = 1_000_000 * (look + 1)
+                rows = [("old", releases[0], size)] + ([("new", releases[1], size)] if look > 3 else [])
+                self.write_look(out, 100 + 10 * look, rows)
+            done = run_example("fleet_growth.py", out)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertRegex(done.stdout, rf"^app/leak\.py:7  since {since}  [\d,]+ KiB a minute on 2 hosts: new, old\n$")
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -9,6 +9,7 @@ import io
 import os
 import random
 import re
+import threading
 import unittest
 from collections import Counter
 from pathlib import Path
@@ -25,7 +26,8 @@ from ctracemalloc.places.files import Paths
 from ctracemalloc.places.patterns import Patterns
 from ctracemalloc.render.html import datasets
 from ctracemalloc.render.html.packing import planes_of
-from ctracemalloc.render.html.sources import looks_secret
+from ctracemalloc.render.html.secrets import NO_CODE, SECRET, why_left_out
+from ctracemalloc.render.text.units import format_bytes
 from history_support import snapshot_of_sites
 from names_support import SPECIAL, names, snapshot_of
 from types_support import random_traces
@@ -378,14 +380,40 @@ class SourceTest(PageTest):
 
     def test_secrets_stay_out(self):
         secret = [".env", "prod.env", "a/.env.local", "env.prod.py", "secrets.py", "my_secret.py", "SECRETKEY.py", "api_key.py"]
-        secret += ["server.pem", ".ssh/x.py", "id_rsa", ".netrc", ".bash_history", "kubeconfig", "mypasswords.py", "wallet.dat"]
-        harmless = ["secretary.py", "environment.py", "keyboard.py", "app.py", "tokenizer.py", "a/private_parts/x.py", "x.html"]
+        secret += ["server.pem", ".ssh/x.py", "id_rsa", ".netrc", "mypasswords.py", "wallet.dat", "keys.py", "ApiKeys.py"]
+        secret += ["Secrets/app.py", ".SSH/app.py", ".secrets/app.py", "credentials/app.py", "passwords/list.py", "id_rsa.py"]
+        secret += [
+            "passphrase.py",
+            ".m2/settings.py",
+            "sshKeys/x.py",
+            ".Aws/x.py",
+            "PrivateKey.py",
+            "private/x.py",
+            "tokens.py",
+        ]
         for name in secret:
             self.write(name, "password = 1\n")
         self.write("plain.py", "x = 1\n")
         self.snapshot_of(*secret, "plain.py")
-        self.assertEqual([source["text"] for source in self.dataset("a.ctm").facts["sources"]], ["x = 1\n"])
-        self.assertEqual([name for name in [*secret, *harmless] if looks_secret(name)], secret)
+        found = self.dataset("a.ctm").facts
+        self.assertEqual([source["text"] for source in found["sources"]], ["x = 1\n"])
+        self.assertEqual({name: why_left_out(name) for name in secret}, dict.fromkeys(secret, SECRET))
+        (text,) = [text for name, text in found["facts"] if name == "source left out"]
+        self.assertRegex(text, r"^([^,:]+, ){5}\d+ more files: named like secrets, or in a folder that is$")
+
+    def test_only_python_code_is_shown(self):
+        others = ["x.html", "settings.xml", "page.jinja2", "notes.ipynb", "kubeconfig", ".bash_history", "data.json"]
+        code = ["secretary.py", "environment.py", "keyboard.py", "app.py", "tokenizer.py", "a/private_parts/x.py", "x.PYX"]
+        code += ["env/x.py", "monkey.py", "parsa.py", "docker/x.py", "passage.py", "é.py"]
+        self.assertEqual({name: why_left_out(name) for name in others}, dict.fromkeys(others, NO_CODE))
+        self.assertEqual({name: why_left_out(name) for name in code}, dict.fromkeys(code, ""))
+        for name in ("x.html", "keys.py"):
+            self.write(name, "x = 1\n")
+        self.snapshot_of("x.html", "keys.py", "missing.xml")
+        found = self.dataset("a.ctm").facts
+        texts = ["x.html: no Python code", "keys.py: named like secrets, or in a folder that is"]
+        self.assertEqual([text for name, text in found["facts"] if name == "source left out"], texts)
+        self.assertTrue(found["no_source"].endswith(": " + "; ".join(texts)), found["no_source"])
 
     def test_links_to_secrets_stay_out(self):
         self.write("home/.ssh/config.py", "secret\n")
@@ -496,6 +524,24 @@ class FilesTest(PageTest):
         self.assertIn("a.html: ", self.command("html"))
         self.assertIn("a.flamegraph.html: ", self.command("flamegraph", "a.ctm"))
         self.assertEqual(sorted(os.listdir()), ["a.ctm", "a.flamegraph.html", "a.html"])
+
+    def test_what_is_no_regular_file(self):
+        os.mkfifo("pipe")
+        found = []
+        reader = threading.Thread(target=lambda: found.append(Path("pipe").read_bytes()))
+        reader.start()
+        line = self.command("html", "a.ctm", "-o", "pipe")
+        reader.join(60)
+        self.assertEqual(line, f"pipe: {format_bytes(len(found[0]))}, 1 call\n")
+        self.assertRegex(self.command("flamegraph", "a.ctm", "-o", "/dev/null"), r"^/dev/null: [1-9][\d.]+ KiB, 1 call\n$")
+
+    def test_how_much_the_patterns_left_is_said(self):
+        for command in ("html", "flamegraph"):
+            said = self.command(command, "a.ctm", "-o", "p.html", "--force", "--include", "nothinghere")
+            self.assertEqual(said.split("\n", 1)[1], "  selected 0 B, 0.0% of what is live: all figures are of these blocks\n")
+        said = self.command("html", "a.ctm", "-o", "p.html", "--include", "a.py")
+        self.assertIn("  selected 1 B, 100.0% of what is live", said)
+        self.assertNotIn("selected", self.command("html", "a.ctm", "-o", "p.html"))
 
     def test_an_empty_name_and_a_full_disk(self):
         before = sorted(os.listdir())

@@ -21,7 +21,7 @@ from ctracemalloc.cli import import_
 from ctracemalloc.export.pprof import pprof_of
 from ctracemalloc.export.protobuf import varint
 from ctracemalloc.importers import jemalloc, pprof
-from ctracemalloc.importers.tables import Counts, Place, Tables
+from ctracemalloc.importers.tables import LABELS_CUT, Counts, Place, Tables
 from export_support import ExportTest, run, run_ctracemalloc, stacks_of, tool
 
 FIGURES = ("size", "peak_size", "allocated_size", "freed_size")
@@ -111,6 +111,33 @@ class ImportTest(ExportTest):
         )
         done = run_ctracemalloc("diff", self.path, "in.ctm", "--json", cwd=self.folder)
         self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_labels_with_the_names_of_our_own(self):
+        raw = ctracemalloc.Snapshot([(7, 8, (("a.py", 1),), 1), (0, 8, (("b.py", 1),), 1)], 1)
+        labels = {"domain": "5", "bytes": "abc"}
+        merged = ctracemalloc.Snapshot.merge([raw], labels={**labels, "source": None})
+        read = pprof.read(pprof_of(merged)).snapshot()
+        self.assertEqual(sorted((trace.domain, trace.size) for trace in read.traces), [(0, 8), (7, 8)])
+        for key, value in labels.items():
+            (statistic,) = read.statistics(f"label:{key}")
+            self.assertEqual((statistic.traceback[0].filename, statistic.count), (value, 2))
+
+    def test_samples_without_locations(self):
+        """An empty list is none, and a location 0 is not there."""
+        content = profile_of(field(2, field(1, b"") + BLOCK), FUNCTION)
+        (trace,) = pprof.read(gzip.compress(content)).snapshot().traces
+        self.assertEqual([frame.filename for frame in trace.traceback], ["<unknown>"])
+        with self.assertRaisesRegex(ValueError, "^there is no location 0$"):
+            pprof.read(profile_of(field(2, b"\x08\x00" + BLOCK), FUNCTION))
+
+    def test_more_labels_than_a_label_set_has(self):
+        texts = [b"k%d" % number for number in range(300)]
+        labels = [field(3, b"\x08" + varint(7 + number) + b"\x10\x05") for number in range(300)]
+        for number, losses in ((300, [LABELS_CUT]), (255, [])):
+            content = profile_of(field(2, BLOCK + b"".join(labels[:number]))) + b"".join(field(6, text) for text in texts)
+            read = pprof.read(content).snapshot()
+            self.assertEqual(len(read.label_keys), 255)
+            self.assertEqual([loss.detail for loss in read.losses], losses)
 
     def test_pprof_of_go(self):
         go = tool("go", "/usr/local/go/bin")
@@ -267,6 +294,7 @@ class ImportTest(ExportTest):
             ("leaves", profile_of(of_leaves, shorter, others, FUNCTION), "frames, too many for"),
             ("locations", profile_of(field(4, b"\x08\x01") * 600_000), "locations, too many for"),
             ("samples", profile_of(field(2, b"") * 600_000), "samples, too many for"),
+            ("labels", profile_of(field(2, BLOCK + b"\x1a\x00" * 1000) * 1200), "labels, too many for"),
         ):
             with self.subTest(name):
                 packed = gzip.compress(content)

@@ -77,7 +77,10 @@ class TestStream(Case):
         self.assertEqual(as_sites(rows), expected(snapshot))
         for row in rows:
             self.assertEqual(list(row), COLUMNS)
-            self.assertEqual(row["count"], row["allocated"] - row["freed"])
+            if row["allocated"] is None:  # a snapshot made of traces knows no freed blocks
+                self.assertIsNone(row["freed"])
+            else:
+                self.assertEqual(row["count"], row["allocated"] - row["freed"])
             self.assertEqual(row["size"], row["count"] * row["block_size"])
             last = row["traceback"][-1] if row["traceback"] else dict.fromkeys(("filename", "lineno", "function"))
             self.assertEqual(
@@ -108,8 +111,8 @@ class TestStream(Case):
                     ("traceback", "+l", False, None, [("item", "+s", False, None, frame)]),
                     ("total_nframe", "i", False, None, []),
                     ("labels", "+m", False, None, [("entries", "+s", False, None, pair)]),
-                    ("allocated", *number),
-                    ("freed", *number),
+                    ("allocated", "l", True, None, []),
+                    ("freed", "l", True, None, []),
                     ("at_peak", "l", True, None, []),
                     ("weight", "g", False, None, []),
                 ],
@@ -145,6 +148,12 @@ class TestStream(Case):
         rows = arrow.read_rows(snapshot)
         self.check_rows(snapshot, rows)
         self.assertEqual([row["traceback"] for row in rows], [[], []])
+
+    def test_what_is_not_known_is_null(self):
+        for snapshot, known in ((m.Snapshot([(0, 5, (("a", 1),), 1)], 1), False), (traced_snapshot(), True)):
+            for row in arrow.read_rows(snapshot):
+                for column in ("allocated", "freed", "at_peak"):
+                    self.assertEqual(row[column] is not None, known, column)
 
     def test_surrogates(self):
         snapshot = m.Snapshot([(0, 1, (("a\ud800b\udfff.py", 1), ("\udc80", 2)), 2)], 5)

@@ -13,12 +13,13 @@ from ..formats import kinds, output
 from ..formats.output import RefusedError
 from ..formats.whole import write_whole
 from ..model.figures import LIVE
+from ..model.sums import sums_of
 from ..places.patterns import Patterns
 from ..render.text import losses
 from ..render.text.samples import sample_facts
 from ..render.text.style import Style
 from ..render.text.tables import fact_lines
-from ..render.text.units import format_bytes
+from ..render.text.units import SELECTED, format_bytes, share_text
 from . import sources
 from .arguments import OPTIONS, Commands, Parser, UsageError, add_measures, add_output_options, add_patterns, time_argument
 from .progress import working
@@ -55,8 +56,9 @@ def execute(parsed: argparse.Namespace) -> int:
     source = sources.load(path, parsed.at)
     for each in (*form.needs, measure):
         sources.check_known(source, each)
-    size = write(source, form, measure, target, parsed)
-    print_written(Written(target, size, form, path, parsed.file is None), facts_of(source.snapshot))
+    selected, size = write(source, form, measure, target, parsed)
+    facts = [*selection_facts(selected), *facts_of(source.snapshot)]
+    print_written(Written(target, size, form, path, parsed.file is None), facts)
     return 0
 
 
@@ -73,6 +75,10 @@ def export_recording(parsed: argparse.Namespace, form: Format, path: str, target
         if given:
             raise UsageError(f"{option} does not go with -f {form.name}, which is of all moments and all code")
     with sources.opened(path) as real:
+        if (found := kinds.kind_of(real)) not in (None, kinds.RECORDING):
+            raise FileError(
+                f"{path}: it is a {found}, not a recording, which `run --record FILE` makes and -f {form.name} is of"
+            )
         recording = sources.open_recording(path, real)
         if not len(recording):
             raise FileError(f"{path}: the recording has no moments")
@@ -110,12 +116,13 @@ def check_target(target: str, form: Format, path: str, force: bool) -> None:
     output.check(target, form.kind, inputs=[path], force=force, told_by=kind_of)
 
 
-def write(source: Source, form: Format, measure: str, target: str, parsed: argparse.Namespace) -> int:
-    """The number of bytes."""
+def write(source: Source, form: Format, measure: str, target: str, parsed: argparse.Namespace) -> tuple[Selected, int]:
+    """What is in the file, and its number of bytes."""
     patterns = Patterns(parsed.include, parsed.exclude)
     with sources.naming(source.path), working(f"writing {target}"):
         selected = Selected(source.snapshot, run=source.run, patterns=patterns, any_frame=parsed.all_frames)
-        return write_pieces(form.pieces()(selected, measure, texts_of(facts_of(source.snapshot))), target)
+        size = write_pieces(form.pieces()(selected, measure, texts_of(facts_of(source.snapshot))), target)
+    return selected, size
 
 
 def write_pieces(made: Iterator[bytes], target: str) -> int:
@@ -144,6 +151,14 @@ class Counted:
 def facts_of(snapshot: Snapshot) -> list[tuple[str, str]]:
     """What readers of the numbers should know: (name, text)."""
     return [*sample_facts(snapshot), *losses.facts(snapshot)]
+
+
+def selection_facts(selected: Selected) -> list[tuple[str, str]]:
+    """How much of the whole the patterns left."""
+    if not selected.patterns:
+        return []
+    part, whole = selected.tree.total_size[0], sums_of(selected.snapshot).size
+    return [(SELECTED, f"{share_text(part, whole)}: the file is of these blocks")]
 
 
 def texts_of(facts: list[tuple[str, str]]) -> list[str]:

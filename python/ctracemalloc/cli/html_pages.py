@@ -24,7 +24,8 @@ from ..render.html.datasets import Choice
 from ..render.html.document import PAGE, PROCESSES, TIMELINE, Named, kind_of_page, page
 from ..render.text.processes import what
 from ..render.text.style import Style
-from ..render.text.units import format_bytes
+from ..render.text.tables import fact_lines
+from ..render.text.units import SELECTED, format_bytes
 from . import processes, sources
 from .arguments import Parser, UsageError, add_measures, add_output_options, add_patterns, threshold_argument, time_argument
 from .progress import working
@@ -77,12 +78,19 @@ def write_page(parsed: argparse.Namespace, sections: Sequence[str]) -> int:
             sys.stdout.buffer.write(content)
         else:
             write_whole(target, [content])
-    if target != output.STDOUT:
-        style = Style.for_stream(sys.stdout, refused=True)
-        print(style.name(f"{target}: {format_bytes(os.stat(target).st_size)}, {summary_of(found)}"), flush=True)
+    if not output.is_stream(target, 1):
+        print_written(target, len(content), found)
     if parsed.browser:
         webbrowser.open("file://" + os.path.realpath(target))
     return 0
+
+
+def print_written(target: str, size: int, found: Sequence[Named]) -> None:
+    """One line, and how much the patterns left, if there are some. size: bytes."""
+    style = Style.for_stream(sys.stdout, refused=True)
+    print(style.name(f"{target}: {format_bytes(size)}, {summary_of(found)}"), flush=True)
+    for line in fact_lines([fact for fact in found[0].dataset.facts if fact[0] == SELECTED], style):
+        print(line, flush=True)
 
 
 def having(sections: Sequence[str], found: Sequence[Named]) -> list[str]:

@@ -9,9 +9,8 @@ A process may be killed at any time, also while it writes its snapshot, or befor
 files are left out, and a snapshot belongs to the process whose black box has the same name.
 """
 
-import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from .._ctracemalloc import FileError, Snapshot
@@ -25,6 +24,7 @@ from ..recording.writing import open_recording
 from ..render.text.processes import what
 from ..run.journal import SUFFIX
 from . import sources
+from .journals import events_of
 
 TEMPORARY = ".tmp"  # the ending of a file that is being written
 KINDS = {kinds.SNAPSHOT: "snapshot", kinds.BLACK_BOX: "black_box", kinds.RECORDING: "recording"}
@@ -66,18 +66,6 @@ def add_untold(process: Process, names: Sequence[str]) -> None:
     for name in (stem + ".ctm", stem + ".ctm.zst") if ending == ".box" else ():
         if name in names and "snapshot" not in process.files:
             process.files["snapshot"] = os.path.join(folder, name)
-
-
-def events_of(path: str) -> Iterator[dict[str, Any]]:
-    """The lines of a journal. A line that was cut off is left out."""
-    with open(path, "rb") as file:
-        for line in file:
-            try:
-                event = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(event, dict):
-                yield event
 
 
 def lone_processes(paths: list[str]) -> list[Process]:

@@ -17,13 +17,17 @@ from .._ctracemalloc import FileError, Snapshot
 from ..blackbox.reading import open_black_box
 from ..formats import kinds
 from ..model.figures import ALLOCATED, FREED, PEAK
-from ..model.origin import run_of, run_of_black_box, run_of_moment
+from ..model.origin import UNRECORDED, run_of, run_of_black_box, run_of_moment
 from ..recording import writing
 from ..recording.reading import Recording
+from .journals import end_beside
 from .progress import working
 
 READERS = {kinds.SNAPSHOT: "report", kinds.RECORDING: "timeline", kinds.BLACK_BOX: "attach"}
 STDIN = "-"
+DIRECTORY = (
+    "`report` shows the processes whose files are in it, and `merge -o all.ctm {folder}/*.ctm` makes one snapshot of these"
+)
 MISSING = {
     PEAK: "what was live at the peak is not in this file",
     ALLOCATED: "what was ever allocated is not in this file",
@@ -53,7 +57,7 @@ def load(path: str | None, at: float | None = None) -> Source:
     if path is None:
         return load(newest_file(), at)._replace(newest=True)
     if path != STDIN and os.path.isdir(path):
-        raise FileError(f"{path}: it is a directory: `report` shows the processes whose files are in one")
+        raise FileError(f"{path}: it is a directory: {DIRECTORY.format(folder=os.path.normpath(path))}")
     with opened(path) as real:
         kind = kinds.kind_of(real) or kinds.SNAPSHOT
         with naming(path, kind, real), working(f"reading {path}"):
@@ -69,9 +73,15 @@ def read(path: str, kind: str, at: float | None) -> tuple[Snapshot, dict[str, An
         raise ValueError(f"--at is a moment of a recording, and this is a {kind}")
     if kind == kinds.BLACK_BOX:
         with open_black_box(path) as box:
-            return box.snapshot(), run_of_black_box(box)
+            return box.snapshot(), with_told_end(path, run_of_black_box(box))
     snapshot = Snapshot.load(path)
     return snapshot, run_of(snapshot)
+
+
+def with_told_end(path: str, run: dict[str, Any]) -> dict[str, Any]:
+    """The facts of a black box; of a child that was killed, with what its parent's journal says of that."""
+    told = end_beside(path, run["pid"]) if run["ended"] == UNRECORDED else None
+    return run if told is None else {**run, "ended": told}
 
 
 @contextlib.contextmanager

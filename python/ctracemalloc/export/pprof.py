@@ -1,9 +1,10 @@
 """pprof: gzip-compressed profile.proto, which `go tool pprof`, Pyroscope, Parca, Perfetto and others read.
 
 Model: the sample types are those of Go's heap profiles, in their order, then those of the peak: what was ever allocated, what
-is live, what was live at the peak, in blocks and in bytes. A sample is a site: its frames, the most recent first, and as labels
-its block size ("bytes"), its domain if that is not Python's, and the labels of its label set. A location is a line of a
-function. The messages are written by profile_proto.py.
+is live, what was live at the peak, in blocks and in bytes. A sample is a site: its frames, the most recent first, and labels.
+Its block size ("bytes") and its domain ("domain"), if that is not Python's, are labels with a number; those of its label set
+have a text, so that a label of the user's own with one of these names stays apart. A location is a line of a function. The
+messages are written by profile_proto.py.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -136,6 +137,6 @@ class Labels:
         writer = self.writer
         found = [writer.number_label("bytes", block_size, "bytes")] if block_size else []
         if domain:
-            found.append(writer.label("domain", str(domain)))
+            found.append(writer.number_label("domain", domain, "count"))
         found += [writer.label(key, value) for key, value in self.sets[labels].items()]
         return b"".join(found)

@@ -18,19 +18,19 @@ from .selected import Selected
 COLUMNS = ("filename", "lineno", "function", *Figures._fields, "traceback")
 NAMES = {"size": "size", "blocks": "count", "peak_blocks": "peak_count", "allocated_blocks": "allocated_count"}  # as in JSON
 HEADER = ",".join(NAMES.get(column, column) for column in COLUMNS)
-ROWS = 1000  # in a piece
+PIECE = 1 << 20  # characters, and a row more: rows of deep stacks are wide
 
 
 def pieces(selected: Selected, measure: str, comments: Sequence[str]) -> Iterator[bytes]:
     out = io.StringIO()
     plain, quoted = (csv.writer(out, lineterminator="\n", quoting=style) for style in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL))
     yield f"{HEADER}\n".encode()
-    for number, row in enumerate(rows(selected), 1):
+    for row in rows(selected):
         cells = [safe_cell(cell) for cell in row]
         # Before 3.13 csv does not quote a carriage return by itself, and readers take it for the end of the row.
         has_return = any(isinstance(cell, str) and "\r" in cell for cell in cells)
         (quoted if has_return else plain).writerow(cells)
-        if not number % ROWS:
+        if out.tell() >= PIECE:
             yield utf8(out.getvalue())
             out.seek(0)
             out.truncate()

@@ -6,6 +6,7 @@ bytes (tables.py). The peak is known only of profiles that have it, which are ou
 
 A few bytes may stand for very much: they may be compressed, a function may be said to be inlined into itself many times, and
 many samples may name it. So there are limits that depend on the size of the file, far above what programs make (Limits).
+Of a sample with more labels than a label set has, some are left out, and the snapshot says so.
 """
 
 import zlib
@@ -14,7 +15,7 @@ from itertools import chain, islice
 from typing import NamedTuple
 
 from .protobuf import fields, numbers, signed
-from .tables import MAX_FRAMES, Counts, Place, Tables
+from .tables import MAX_FRAMES, MAX_LABELS, Counts, Place, Tables
 
 GZIP, GZIP_BITS = b"\x1f\x8b", 31
 PIECE, SPARE_SIZE, MAX_RATIO = 1 << 20, 64 << 20, 200  # as of compressed snapshots
@@ -30,9 +31,12 @@ TABLES = {
 LINE = 4  # of a location
 SPARE_ROWS, ROWS = 1 << 19, 1
 SPARE_FRAMES, FRAMES = 1 << 21, 64
-MAX_TYPES, MAX_SAMPLE_LABELS = 64, 1024
+SPARE_LABELS, LABELS = 1 << 19, 2
+OWN_LABELS = 2  # of a sample that was exported here: the block size and the domain
+MAX_TYPES = 64
 CONTINUED = bytes(range(128, 256))  # bytes of a number that are not its last
-DOMAIN, SIZE = "domain", "bytes"
+DOMAIN, SIZE = "domain", "bytes"  # labels with a number; one with a text is the user's
+MAX_DOMAIN = (1 << 32) - 1
 NAMES = {  # of sample types
     "live": (("inuse_objects", "objects"), ("inuse_space", "space")),
     "allocated": (("alloc_objects",), ("alloc_space",)),
@@ -47,6 +51,7 @@ class Limits:
         self.size = size
         self.rows = SPARE_ROWS + ROWS * size  # of each table: samples, locations, functions ...; and of the tracebacks
         self.frames = SPARE_FRAMES + FRAMES * size  # of different tracebacks, together
+        self.labels = SPARE_LABELS + LABELS * size  # of all samples
 
     def check(self, number: int, limit: int, what: str) -> None:
         if number > limit:
@@ -56,7 +61,7 @@ class Limits:
 class Sample(NamedTuple):
     locations: list[int]  # ids, the most recent first; MAX_FRAMES of them
     values: list[int]
-    labels: list[tuple[str, str, int]]  # (key, text, number)
+    labels: list[tuple[str, str, int]]  # (key, text, number); of a number the text is empty
     missing: int  # locations that are not in the list
 
 
@@ -98,7 +103,7 @@ class Profile:
         for field, number, inner in fields(content):
             if field in found:
                 rows = found[field]
-                rows.append(inner)
+                rows.append(inner or b"")
                 limits.check(len(rows), limits.rows, TABLES[field])
             else:
                 self.numbers[field] = number
@@ -110,7 +115,8 @@ class Profile:
         self.locations = {numbers_of(inner).get(1, 0): inner for inner in found[LOCATION]}
         self.frames: dict[int, list[int]] = {}  # of a location, the most recent first
         self.tracebacks: dict[tuple[int, ...], int] = {}  # of locations
-        self.read_frames = 0
+        self.read_frames = self.read_labels = 0
+        self.labels_cut = False  # a sample had more of them than were read
 
     def text(self, index: int) -> str:
         if index >= max(len(self.strings), 1):
@@ -150,18 +156,26 @@ class Profile:
         locations: list[int] = []
         values: list[int] = []
         labels: list[tuple[str, str, int]] = []
-        missing = 0
+        missing = number_of_labels = 0
         for field, number, content in fields(inner):
             if field == 1:
                 locations += numbers(number, content, MAX_FRAMES - len(locations) + 1)
-                missing += len(content.translate(None, CONTINUED)) if content else 1
+                missing += 1 if content is None else len(content.translate(None, CONTINUED))
             elif field == 2:
                 values += map(signed, numbers(number, content, MAX_TYPES - len(values)))
-            elif field == 3 and len(labels) < MAX_SAMPLE_LABELS:
-                row = numbers_of(content)
-                labels.append((self.text(row.get(1, 0)), self.text(row.get(2, 0)), row.get(3, 0)))
+            elif field == 3:
+                number_of_labels += 1
+                if number_of_labels <= MAX_LABELS + OWN_LABELS:
+                    row = numbers_of(content or b"")
+                    labels.append((self.text(row.get(1, 0)), self.text(row.get(2, 0)), row.get(3, 0)))
         del locations[MAX_FRAMES:]
+        self.count_labels(number_of_labels)
         return Sample(locations, values, labels, missing - len(locations))
+
+    def count_labels(self, number: int) -> None:
+        self.labels_cut |= number > MAX_LABELS + OWN_LABELS
+        self.read_labels += number
+        self.limits.check(self.read_labels, self.limits.labels, "labels")
 
     def add(
         self,
@@ -175,9 +189,10 @@ class Profile:
         blocks, size = amount(sample, live)
         all_blocks, all_size = max(amount(sample, allocated)[0], blocks), max(amount(sample, allocated)[1], size)
         at_peak = amount(sample, peak)
-        each = next((number for key, _text, number in sample.labels if key == SIZE), None)
-        texts = {key: text for key, text, _number in sample.labels if text and key != DOMAIN}
-        domain = next((int(text) for key, text, _n in sample.labels if key == DOMAIN and is_domain(text)), 0)
+        of_numbers = {key: number for key, text, number in reversed(sample.labels) if not text}
+        texts = {key: text for key, text, _number in sample.labels if text}
+        each, domain = of_numbers.get(SIZE), of_numbers.get(DOMAIN, 0)
+        domain = domain if domain <= MAX_DOMAIN else 0
         traceback, labels = self.traceback(tables, sample), tables.labels(texts)
         each = 0 if each is None and not (all_size or at_peak[1]) else each  # blocks of no bytes have no label
         if each is not None and all(one * each == other for one, other in ((blocks, size), (all_blocks, all_size), at_peak)):
@@ -220,7 +235,7 @@ class Profile:
         inner = self.locations.get(location)
         if inner is None:
             raise ValueError(f"there is no location {location}")
-        lines = (line for field, _number, line in fields(inner) if field == LINE)
+        lines = (line or b"" for field, _number, line in fields(inner) if field == LINE)
         first = next(lines, None)
         if first is None:
             row = numbers_of(inner)
@@ -244,6 +259,7 @@ class Profile:
         program = next(iter(self.mappings.values()), "")
         tables.command = [program] if program else []
         period = signed(self.numbers.get(PERIOD, 0))
+        tables.labels_cut |= self.labels_cut
         if period > 1:
             tables.note = f"estimates: the pprof profile is of a sample, about one block in {period:,} bytes"
 
@@ -257,10 +273,6 @@ def amount(sample: Sample, columns: tuple[int | None, int | None]) -> tuple[int,
     return found[0], found[1]
 
 
-def is_domain(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) < 11 and int(text) < 1 << 32
-
-
 def numbers_of(content: bytes) -> dict[int, int]:
     """The fields of a message with numbers, each once."""
-    return {field: number for field, number, inner in fields(content) if not inner}
+    return {field: number for field, number, inner in fields(content) if inner is None}

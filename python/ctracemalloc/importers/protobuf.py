@@ -11,15 +11,15 @@ MAX_VARINT, MAX_SHIFT = 10, 63  # bytes, bits
 MASK = (1 << 64) - 1
 
 
-def fields(content: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """(field, number, bytes) of each field; a field has either a number or bytes."""
+def fields(content: bytes) -> Iterator[tuple[int, int, bytes | None]]:
+    """(field, number, bytes) of each field; None: it has a number, and no bytes."""
     at, end = 0, len(content)
     while at < end:
         key, at = varint(content, at)
         field, wire = key >> 3, key & 7
         if wire == NUMBER:
             value, at = varint(content, at)
-            yield field, value, b""
+            yield field, value, None
         elif wire == BYTES:
             size, at = varint(content, at)
             if at + size > end:
@@ -44,11 +44,11 @@ def varint(content: bytes, at: int) -> tuple[int, int]:
     raise ValueError("a number does not end")
 
 
-def numbers(number: int, content: bytes, most: int) -> list[int]:
+def numbers(number: int, content: bytes | None, most: int) -> list[int]:
     """Of a repeated field of numbers, which may be packed: the first `most`."""
     if most <= 0:
         return []
-    if not content:
+    if content is None:
         return [number]
     found, value, shift = [], 0, 0
     for byte in content:

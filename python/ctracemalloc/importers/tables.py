@@ -22,6 +22,7 @@ INFO, OFFSETS, BYTES, FUNCTIONS, FRAMES, TRACEBACKS, SITES, LABEL_SETS, LOSSES =
 PEAK_KNOWN = 1
 MAX_FRAMES, MAX_LINE, MAX_NUMBER = 65_535, (1 << 31) - 1, (1 << 63) - 1
 MAX_LABELS, MAX_KEY, MAX_DETAIL = 255, 255, 471  # pairs, bytes, bytes
+LABELS_CUT = f"labels were left out: a traceback has more than {MAX_LABELS}, or a key is longer than {MAX_KEY} bytes or empty"
 POLYNOMIAL, PAIR = 0x82F63B78, struct.Struct("<H")
 TABLE: list[int] = []  # checksums(), once they are needed
 
@@ -61,6 +62,7 @@ class Tables:
         self.pid = 0  # 0: not known
         self.command: list[str] = []
         self.note = ""  # what a reader of the numbers should know; one line
+        self.labels_cut = False  # labels were left out
 
     # --- rows ---
 
@@ -88,8 +90,10 @@ class Tables:
         return row
 
     def labels(self, labels: Mapping[str, str]) -> int:
+        """Those with a key that is too long, and those above MAX_LABELS, are left out."""
         row = 0
         keys = sorted((key for key in labels if 0 < len(encoded(key)) <= MAX_KEY), key=encoded)
+        self.labels_cut |= min(len(keys), MAX_LABELS) < len(labels)
         for key in keys[:MAX_LABELS]:
             pair = row, self.string(key), self.string(labels[key])
             row = self.label_sets.setdefault(pair, len(self.label_sets))
@@ -166,8 +170,9 @@ class Tables:
         yield SITES, 48, bytes(48) + packed("<QQQIIIIQ", sites)
         if len(self.label_sets) > 1:
             yield LABEL_SETS, 12, packed("<III", self.label_sets)
-        if self.note:
-            detail = self.note.encode("utf-8", "backslashreplace")[:MAX_DETAIL].decode("utf-8", "ignore")
+        notes = [self.note, LABELS_CUT if self.labels_cut else ""]
+        if any(notes):
+            detail = "; ".join(filter(None, notes)).encode("utf-8", "backslashreplace")[:MAX_DETAIL].decode("utf-8", "ignore")
             yield LOSSES, 512, struct.pack("<Q32s472s", 0, b"file", detail.encode())
 
     def info(self, command: int) -> bytes:

@@ -42,37 +42,43 @@ static ctm_status numbers_new(size_t rows, size_t width, bool nullable,
 
 /* --- numbers of a site --- */
 
-/* The number of a site that a column shows; false: it is not known. */
-static bool site_number(const ctm_snapshot *snapshot, const ctm_site *site,
-                        enum ctmi_arrow_column column, uint64_t *out)
+/* The number of a site that a column shows. */
+static uint64_t site_number(const ctm_site *site, enum ctmi_arrow_column column)
 {
     switch (column) {
-    case CTMI_ARROW_BLOCK_SIZE: *out = site->block_size; return true;
-    case CTMI_ARROW_COUNT: *out = ctmi_site_live(site); return true;
+    case CTMI_ARROW_BLOCK_SIZE: return site->block_size;
+    case CTMI_ARROW_COUNT: return ctmi_site_live(site);
     /* This cannot overflow: sealing the snapshot has checked the total. */
-    case CTMI_ARROW_SIZE: *out = ctmi_site_live(site) * site->block_size; return true;
-    case CTMI_ARROW_ALLOCATED: *out = site->allocated; return true;
-    case CTMI_ARROW_FREED: *out = site->freed; return true;
-    case CTMI_ARROW_AT_PEAK: *out = site->at_peak; return snapshot->info.peak_known;
-    default: *out = 0; return false;
+    case CTMI_ARROW_SIZE: return ctmi_site_live(site) * site->block_size;
+    case CTMI_ARROW_ALLOCATED: return site->allocated;
+    case CTMI_ARROW_FREED: return site->freed;
+    default: CTMI_ASSERT(column == CTMI_ARROW_AT_PEAK); return site->at_peak;
+    }
+}
+
+static bool is_known(const ctm_snapshot_info *info, enum ctmi_arrow_column column)
+{
+    switch (column) {
+    case CTMI_ARROW_ALLOCATED:
+    case CTMI_ARROW_FREED: return info->churn_known;
+    case CTMI_ARROW_AT_PEAK: return info->peak_known;
+    default: return true;
     }
 }
 
 static ctm_status fill_int64(const struct batch *batch, enum ctmi_arrow_column column,
                              struct ArrowArray *out)
 {
-    const bool nullable = column == CTMI_ARROW_AT_PEAK && !batch->snapshot->info.peak_known;
-    ctm_status status = numbers_new(batch->run->rows, sizeof(int64_t), nullable, NULL, out);
-    if (status != CTM_OK) {
+    const bool known = is_known(&batch->snapshot->info, column);
+    const uint32_t rows = batch->run->rows;
+    ctm_status status = numbers_new(rows, sizeof(int64_t), !known, NULL, out);
+    if (status != CTM_OK || !known) {
+        out->null_count = status == CTM_OK ? rows : 0;
         return status;
     }
     int64_t *numbers = ctmi_arrow_buffer(out, 1);
-    for (uint32_t row = 0; row < batch->run->rows; row++) {
-        uint64_t number;
-        if (!site_number(batch->snapshot, &batch->sites[row], column, &number)) {
-            out->null_count++;
-            continue;
-        }
+    for (uint32_t row = 0; row < rows; row++) {
+        const uint64_t number = site_number(&batch->sites[row], column);
         if (number > INT64_MAX) {
             return CTM_ERR_LIMIT;
         }

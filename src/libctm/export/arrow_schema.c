@@ -57,8 +57,8 @@ static const struct field columns[CTMI_ARROW_COLUMNS] = {
                            .format = "+m",
                            .children = &entries_field,
                            .n_children = 1},
-    [CTMI_ARROW_ALLOCATED] = {.name = "allocated", .format = "l"},
-    [CTMI_ARROW_FREED] = {.name = "freed", .format = "l"},
+    [CTMI_ARROW_ALLOCATED] = {.name = "allocated", .format = "l", .nullable = true},
+    [CTMI_ARROW_FREED] = {.name = "freed", .format = "l", .nullable = true},
     [CTMI_ARROW_AT_PEAK] = {.name = "at_peak", .format = "l", .nullable = true},
     [CTMI_ARROW_WEIGHT] = {.name = "weight", .format = "g"},
 };

@@ -207,16 +207,30 @@ static void add_blocks(struct ctmi_amount *amount, uint64_t blocks, uint64_t siz
     amount_add(amount, blocks, bytes);
 }
 
-static uint64_t rounded(double x)
+/* What is added to an estimate of site `id` before its fraction is cut off: from 0 to under 1, the fraction of `id` times the
+ * golden ratio. */
+static double rounding_of(uint32_t id)
 {
-    return x < 9.2e18 ? (uint64_t)(x + 0.5) : INT64_MAX;
+    return (double)(id * 2654435769u) * 0x1p-32;
 }
 
-/* Each recorded block represents `weight` blocks. */
-static void add_estimated(struct ctmi_amount *amount, uint64_t blocks, uint64_t size, double weight)
+static uint64_t rounded(double x, double rounding)
 {
-    const double estimate = (double)blocks * weight;
-    amount_add(amount, rounded(estimate), rounded(estimate * (double)size));
+    return x < 9.2e18 ? (uint64_t)(x + rounding) : INT64_MAX;
+}
+
+/* How the estimates of one site are made. */
+struct estimate {
+    double size, weight; /* each recorded block represents `weight` blocks */
+    double rounding;
+};
+
+static void add_estimated(struct ctmi_amount *amount, uint64_t blocks,
+                          const struct estimate *estimate)
+{
+    const double count = (double)blocks * estimate->weight;
+    amount_add(amount, rounded(count, estimate->rounding),
+               rounded(count * estimate->size, estimate->rounding));
 }
 
 static void add_site(struct ctmi_sum *sum, const ctm_site *site)
@@ -227,32 +241,39 @@ static void add_site(struct ctmi_sum *sum, const ctm_site *site)
 }
 
 /* The samples are independent, so their variances add up. */
-static void add_sampled_site(struct ctmi_sum *sum, const ctm_site *site, uint64_t interval)
+static void add_sampled_site(struct ctmi_sum *sum, const ctm_site *site,
+                             const struct estimate *estimate)
 {
-    const double weight = ctmi_weight(site->block_size, interval), size = (double)site->block_size;
-    add_estimated(&sum->live, ctmi_site_live(site), site->block_size, weight);
-    add_estimated(&sum->at_peak, site->at_peak, site->block_size, weight);
-    add_estimated(&sum->allocated, site->allocated, site->block_size, weight);
+    const double weight = estimate->weight, size = estimate->size;
+    add_estimated(&sum->live, ctmi_site_live(site), estimate);
+    add_estimated(&sum->at_peak, site->at_peak, estimate);
+    add_estimated(&sum->allocated, site->allocated, estimate);
     sum->variance += (double)ctmi_site_live(site) * weight * (weight - 1) * size * size;
 }
 
-void ctmi_sum_add_site(struct ctmi_sum *sum, const ctm_site *site, uint64_t interval)
+void ctmi_sum_add_site(struct ctmi_sum *sum, const ctm_snapshot *snapshot, uint32_t id)
 {
+    const uint64_t interval = snapshot->info.sample_interval;
+    const ctm_site *site = &snapshot->sites[id];
     if (interval == 0) {
         add_site(sum, site);
-    } else {
-        add_sampled_site(sum, site, interval);
+        return;
     }
+    const struct estimate estimate = {
+        .size = (double)site->block_size,
+        .weight = ctmi_weight(site->block_size, interval),
+        .rounding = rounding_of(id),
+    };
+    add_sampled_site(sum, site, &estimate);
 }
 
 static void sum_sites(const ctm_snapshot *snapshot, const uint32_t *map, const uint32_t *of,
                       struct ctmi_sum *sums)
 {
-    const uint64_t interval = snapshot->info.sample_interval;
     for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
         const ctm_site *site = &snapshot->sites[id];
         uint32_t traceback = map == NULL ? site->traceback : map[site->traceback];
-        ctmi_sum_add_site(&sums[of == NULL ? traceback : of[traceback]], site, interval);
+        ctmi_sum_add_site(&sums[of == NULL ? traceback : of[traceback]], snapshot, id);
     }
 }
 

@@ -235,7 +235,7 @@ static ctm_status sum_sites(ctm_tree *tree, const ctm_snapshot *snapshot, const 
     for (uint32_t id = 1; id <= snapshot->info.sites; id++) {
         const ctm_site *site = &snapshot->sites[id];
         struct ctmi_sum sum = {0};
-        ctmi_sum_add_site(&sum, site, snapshot->info.sample_interval);
+        ctmi_sum_add_site(&sum, snapshot, id);
         const uint32_t traceback = map == NULL ? site->traceback : map[site->traceback];
         if (!add_site(tree, node_of(tree->shape, traceback), &sum, sums)) {
             return CTM_ERR_LIMIT;

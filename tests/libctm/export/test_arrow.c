@@ -122,8 +122,10 @@ static void check_row(const struct ArrowArray *batch, int64_t row, const ctm_sna
     CHECK_EQ(long_at(columns[BLOCK_SIZE], row), site->block_size);
     CHECK_EQ(long_at(columns[COUNT], row), live);
     CHECK_EQ(long_at(columns[SIZE], row), live * (int64_t)site->block_size);
-    CHECK_EQ(long_at(columns[ALLOCATED], row), site->allocated);
-    CHECK_EQ(long_at(columns[FREED], row), site->freed);
+    CHECK_EQ(is_valid(columns[ALLOCATED], row), info.churn_known);
+    CHECK_EQ(is_valid(columns[FREED], row), info.churn_known);
+    CHECK_EQ(long_at(columns[ALLOCATED], row), info.churn_known ? site->allocated : 0);
+    CHECK_EQ(long_at(columns[FREED], row), info.churn_known ? site->freed : 0);
     CHECK_EQ(is_valid(columns[AT_PEAK], row), info.peak_known);
     CHECK_EQ(long_at(columns[AT_PEAK], row), info.peak_known ? site->at_peak : 0);
     CHECK(((const double *)columns[WEIGHT]->buffers[1])[row] == 1.0);
@@ -142,7 +144,8 @@ static void check_schema(struct ArrowArrayStream *stream)
         CHECK_STR(column->name, names[i]);
         CHECK_STR(column->format, formats[i]);
         CHECK_EQ(column->dictionary != NULL, i == FILENAME || i == FUNCTION);
-        CHECK_EQ(column->flags, i == FILENAME || i == LINENO || i == FUNCTION || i == AT_PEAK
+        CHECK_EQ(column->flags, i == FILENAME || i == LINENO || i == FUNCTION || i == AT_PEAK ||
+                                        i == ALLOCATED || i == FREED
                                     ? ARROW_FLAG_NULLABLE
                                     : 0);
     }
@@ -180,17 +183,18 @@ static int check_stream(ctm_snapshot *snapshot)
     return batches;
 }
 
-/* Random sites, some with labels, some freed entirely. */
+/* Random sites, some with labels, some freed entirely; of some snapshots no site has freed blocks. */
 static ctm_snapshot *random_snapshot(uint64_t seed, int sites, bool peak_known)
 {
     ctm_builder *builder;
     ctm_snapshot *snapshot;
+    const bool any_freed = seed % 3 != 0;
     REQUIRE(ctm_builder_new(&builder) == CTM_OK);
     for (int i = 0; i < sites; i++) {
         const struct sample_run run = sample_random_run(&seed);
         ctm_site site = {.block_size = run.size, .domain = run.domain, .allocated = run.count + 2};
         site.traceback = sample_traceback(builder, &run);
-        site.freed = check_random(&seed) % (site.allocated + 1);
+        site.freed = any_freed ? check_random(&seed) % (site.allocated + 1) : 0;
         site.at_peak = peak_known ? check_random(&seed) % (site.allocated + 1) : 0;
         for (uint64_t pairs = check_random(&seed) % 3; pairs > 0; pairs--) {
             char key[8], value[24];

@@ -6,7 +6,9 @@
  */
 #include <time.h>
 
+#include "base/weight.h"
 #include "sample.h"
+#include "snapshot/snapshot.h"
 
 /* A run, and what is known besides its live blocks. */
 struct told_run {
@@ -482,7 +484,67 @@ static void test_speed(void)
     ctm_snapshot_unref(b);
 }
 
+/* --- samples --- */
+
+enum { LINES = 3000, LINE_SIZE = 9000, LINE_INTERVAL = 8192 }; /* a recorded block is 1.5 blocks */
+
+/* LINES lines, each with one live block in a sample, in two files by turns. */
+static ctm_snapshot *sampled_lines(void)
+{
+    static const char *const names[] = {"a.py", "b.py"};
+    ctm_builder *builder;
+    uint32_t functions[2], frame;
+    REQUIRE(ctm_builder_new(&builder) == CTM_OK);
+    for (int i = 0; i < 2; i++) {
+        REQUIRE(ctm_builder_function(builder, sample_string(builder, names[i]), 0, 0,
+                                     &functions[i]) == CTM_OK);
+    }
+    for (int line = 1; line <= LINES; line++) {
+        ctm_site site = {.block_size = LINE_SIZE, .allocated = 2, .freed = 1, .at_peak = 1};
+        REQUIRE(ctm_builder_frame(builder, functions[line % 2], line, &frame) == CTM_OK);
+        REQUIRE(ctm_builder_traceback(builder, 0, frame, 1, &site.traceback) == CTM_OK);
+        REQUIRE(ctm_builder_site(builder, &site, false) == CTM_OK);
+    }
+    ctm_builder_set_peak_known(builder, true);
+    ctm_snapshot *snapshot = sample_finish(builder);
+    snapshot->info.sample_interval = LINE_INTERVAL;
+    return snapshot;
+}
+
+static void check_near(uint64_t number, double exact, double most)
+{
+    const double distance = (double)number - exact;
+    CHECK(distance >= -most && distance <= most);
+}
+
+/* The estimates of many sites are rounded without a bias, whatever else is between them. */
+static void test_sampled_sums(void)
+{
+    ctm_snapshot *snapshot = sampled_lines();
+    ctm_statistics *files, *lines;
+    const double blocks = ctmi_weight(LINE_SIZE, LINE_INTERVAL) * LINES / 2; /* of a file */
+    REQUIRE(ctm_snapshot_statistics(snapshot, CTM_BY_FILENAME, false, &files) == CTM_OK);
+    REQUIRE(ctm_statistics_length(files) == 2);
+    for (int i = 0; i < 2; i++) {
+        const ctm_statistic *row = &ctm_statistics_rows(files)[i];
+        check_near(row->count, blocks, 4);
+        check_near(row->peak_count, blocks, 4);
+        check_near(row->allocated_count, 2 * blocks, 4);
+        check_near(row->size, blocks * LINE_SIZE, 4);
+    }
+    REQUIRE(ctm_snapshot_statistics(snapshot, CTM_BY_LINENO, false, &lines) == CTM_OK);
+    REQUIRE(ctm_statistics_length(lines) == LINES);
+    for (int i = 0; i < LINES; i++) {
+        const ctm_statistic *row = &ctm_statistics_rows(lines)[i];
+        CHECK(row->count == 1 || row->count == 2);
+        CHECK(row->count <= row->allocated_count);
+    }
+    ctm_statistics_free(files);
+    ctm_statistics_free(lines);
+    ctm_snapshot_unref(snapshot);
+}
+
 TEST_LIST = {
-    TEST(test_known),  TEST(test_recursion), TEST(test_errors),
-    TEST(test_random), TEST(test_speed),     TEST_LIST_END,
+    TEST(test_known), TEST(test_recursion),    TEST(test_errors), TEST(test_random),
+    TEST(test_speed), TEST(test_sampled_sums), TEST_LIST_END,
 };

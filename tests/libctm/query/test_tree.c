@@ -60,19 +60,23 @@ struct question {
     const uint32_t *group_of;
 };
 
-static int64_t estimate(uint64_t blocks, double weight, double size)
+/* Rounded up if the fraction is large enough for the id of the site (query/group.h). */
+static int64_t estimate(double blocks, uint32_t id)
 {
-    return (int64_t)floor((double)blocks * weight * size + 0.5);
+    const double rounding = (double)((uint64_t)id * 2654435769 % 0x100000000) / 0x1p32;
+    return (int64_t)floor(blocks + rounding);
 }
 
-static void site_figures(const ctm_snapshot *snapshot, const ctm_site *site,
-                         int64_t figures[CTM_FIGURES])
+static void site_figures(const ctm_snapshot *snapshot, uint32_t id, int64_t figures[CTM_FIGURES])
 {
+    const ctm_site *site = &snapshot->sites[id];
     const uint64_t blocks[] = {site->allocated - site->freed, site->at_peak, site->allocated};
-    const double weight = ctmi_weight(site->block_size, snapshot->info.sample_interval);
+    const uint64_t interval = snapshot->info.sample_interval;
+    const double weight = ctmi_weight(site->block_size, interval);
     for (int i = 0; i < 3; i++) {
-        figures[2 * i] = estimate(blocks[i], weight, (double)site->block_size);
-        figures[2 * i + 1] = estimate(blocks[i], weight, 1);
+        const double count = (double)blocks[i] * weight;
+        figures[2 * i] = estimate(count * (double)site->block_size, interval != 0 ? id : 0);
+        figures[2 * i + 1] = estimate(count, interval != 0 ? id : 0);
     }
 }
 
@@ -131,7 +135,7 @@ static void naive_add(struct naive *naive, const struct question *question,
         const ctm_site *site = &snapshot->sites[id];
         const uint32_t node = node_of[site->traceback];
         int64_t figures[CTM_FIGURES];
-        site_figures(snapshot, site, figures);
+        site_figures(snapshot, id, figures);
         for (int figure = 0; figure < CTM_FIGURES; figure++) {
             if (figure_known(question->view, figure) && is_wanted(question, node)) {
                 add_to_nodes(naive, question->view, node, figure, sign * figures[figure]);

@@ -23,9 +23,9 @@ from ..text.recording import clock_of
 from ..text.recording import head_facts as facts_of_recording
 from ..text.snapshot import head_facts
 from ..text.style import Style
-from ..text.units import format_bytes, format_percent
+from ..text.units import SELECTED, share_text
 from .dataset import Dataset, State, Ticks
-from .sources import Source, sources_of
+from .sources import Sources, left_out_texts, sources_of
 
 LOST = "lost"  # the name of a fact about losses
 MOST_STATES = 24  # of a recording
@@ -34,7 +34,9 @@ MOST_TICKS = 4000
 MOST_NODES = 1_000_000
 MOST_FIGURES = 4_000_000  # nodes times states
 NOT_WANTED = "--no-source leaves the lines of source out"
-NO_OWN_FILE = "no file of the program's own code is on this machine, or their names are those of secrets"
+NO_OWN_FILE = "no file of the program's own code is on this machine"
+ALL_LEFT_OUT = "no file of the program's own code is on this machine but what was left out: {}"
+LEFT_OUT = "source left out"  # the name of a fact
 SEVERAL = "the lines of source are in the pages of single processes"
 
 
@@ -120,34 +122,43 @@ def dataset_of(
     paths = paths_of(snapshots)
     most = int(choice.share * min(MOST_NODES, MOST_FIGURES / len(trees)))
     graph = graph_of(trees, paths, choice.patterns, any_frame=choice.any_frame, least=choice.least, most=most)
-    sources = source_files(graph, snapshots, runs) if choice.with_source else []
+    sources = source_files(graph, snapshots, runs) if choice.with_source else Sources([], {})
+    left_out = left_out_texts(sources.left_out)
     lost = losses.merge_texts(LOST, [losses.texts(losses.shown(snapshot)) for snapshot in snapshots])
     return Dataset(
         graph,
         states,
-        [*(fact for fact in facts if fact[0] != LOST), *selection_facts(graph, trees, choice)],
+        [
+            *(fact for fact in facts if fact[0] != LOST),
+            *selection_facts(graph, trees, choice),
+            *((LEFT_OUT, text) for text in left_out),
+        ],
         [text for _name, text in lost],
         any(tree.estimated for tree in trees),
         traceback_limit=max(snapshot.traceback_limit for snapshot in snapshots),
-        sources=sources,
-        no_source="" if sources else NO_OWN_FILE if choice.with_source else NOT_WANTED,
+        sources=sources.found,
+        no_source="" if sources.found else why_no_source(choice, left_out),
     )
+
+
+def why_no_source(choice: Choice, left_out: Sequence[str]) -> str:
+    if not choice.with_source:
+        return NOT_WANTED
+    return ALL_LEFT_OUT.format("; ".join(left_out)) if left_out else NO_OWN_FILE
 
 
 def selection_facts(graph: Graph, trees: Sequence[CallTree], choice: Choice) -> list[tuple[str, str]]:
     """How much of the whole the patterns left."""
     if not choice.patterns:
         return []
-    part, whole = graph.totals[-1][0], trees[-1].total_size[0]
-    percent = format_percent(100 * part / whole) if whole else "0.0%"
-    return [("selected", f"{format_bytes(part)}, {percent} of what is live: everything below is of these blocks")]
+    return [(SELECTED, f"{share_text(graph.totals[-1][0], trees[-1].total_size[0])}: all figures are of these blocks")]
 
 
 def plain_style() -> Style:
     return Style(False)
 
 
-def source_files(graph: Graph, snapshots: Sequence[Snapshot], runs: Sequence[dict[str, Any]]) -> list[Source]:
+def source_files(graph: Graph, snapshots: Sequence[Snapshot], runs: Sequence[dict[str, Any]]) -> Sources:
     """Of the program's own code, the files with most memory first."""
     sizes = [0] * len(graph.files)
     for columns in graph.own:

@@ -19,7 +19,7 @@ from .rows import format_report_rows
 from .snapshot import format_head, peaks_text
 from .style import Style
 from .tables import fact_lines
-from .units import format_bytes, format_percent
+from .units import SELECTED, format_bytes, format_percent, share_text
 
 TYPE_CHECKING = False  # a program that `run` traces needs none of these
 if TYPE_CHECKING:
@@ -101,5 +101,4 @@ def selection_facts(table: Table, view: View) -> list[tuple[str, str]]:
     if not view.patterns:
         return []
     part, whole = (figures[-1].amount(view.measure)[0] for figures in (table.totals, table.whole))
-    percent = format_percent(100 * part / whole) if whole else "0.0%"
-    return [("selected", f"{format_bytes(part)}, {percent} {SHARES[view.measure]}: the rows are of these blocks")]
+    return [(SELECTED, f"{share_text(part, whole, SHARES[view.measure])}: the rows are of these blocks")]

@@ -4,6 +4,8 @@ from ..._ctracemalloc import _format_size
 from ..._words import counted
 from ...model.sums import Sums
 
+SELECTED = "selected"  # the name of a fact: how much of the whole the patterns left
+
 
 def format_bytes(size: float) -> str:
     return _format_size(size, False)
@@ -15,6 +17,12 @@ def format_change(size: float) -> str:
 
 def format_percent(percent: float | None) -> str:
     return "" if percent is None else f"{percent:.1f}%"
+
+
+def share_text(part: int, whole: int, of_what: str = "of what is live") -> str:
+    """For example "12 B, 50.0% of what is live". part, whole: bytes."""
+    percent = format_percent(100 * part / whole) if whole else "0.0%"
+    return f"{format_bytes(part)}, {percent} {of_what}"
 
 
 def format_amount(sums: Sums) -> str:
