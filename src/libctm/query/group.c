@@ -6,6 +6,7 @@
 #include "base/idset.h"
 #include "base/memory.h"
 #include "base/weight.h"
+#include "query/rounding.h"
 
 static bool same_line(const void *context, uint32_t a, uint32_t b)
 {
@@ -207,30 +208,18 @@ static void add_blocks(struct ctmi_amount *amount, uint64_t blocks, uint64_t siz
     amount_add(amount, blocks, bytes);
 }
 
-/* What is added to an estimate of site `id` before its fraction is cut off: from 0 to under 1, the fraction of `id` times the
- * golden ratio. */
-static double rounding_of(uint32_t id)
-{
-    return (double)(id * 2654435769u) * 0x1p-32;
-}
-
-static uint64_t rounded(double x, double rounding)
-{
-    return x < 9.2e18 ? (uint64_t)(x + rounding) : INT64_MAX;
-}
-
 /* How the estimates of one site are made. */
 struct estimate {
     double size, weight; /* each recorded block represents `weight` blocks */
-    double rounding;
+    double rounding;     /* see rounding.h */
 };
 
 static void add_estimated(struct ctmi_amount *amount, uint64_t blocks,
                           const struct estimate *estimate)
 {
     const double count = (double)blocks * estimate->weight;
-    amount_add(amount, rounded(count, estimate->rounding),
-               rounded(count * estimate->size, estimate->rounding));
+    amount_add(amount, ctmi_rounded(count, estimate->rounding),
+               ctmi_rounded(count * estimate->size, estimate->rounding));
 }
 
 static void add_site(struct ctmi_sum *sum, const ctm_site *site)
@@ -262,7 +251,7 @@ void ctmi_sum_add_site(struct ctmi_sum *sum, const ctm_snapshot *snapshot, uint3
     const struct estimate estimate = {
         .size = (double)site->block_size,
         .weight = ctmi_weight(site->block_size, interval),
-        .rounding = rounding_of(id),
+        .rounding = ctmi_site_rounding(snapshot, site),
     };
     add_sampled_site(sum, site, &estimate);
 }

@@ -3,12 +3,7 @@
  * Model: the id of a group is a row id in the tables of a snapshot: the smallest among the rows that are equal by the
  * key. For every key, one array maps a traceback to its group, so a site costs two loads and two additions.
  * Group 0 is that of the empty traceback, which imported snapshots can have.
- *
- * In a sample, the numbers of a site are estimates with a fraction, and its sums have none. Rounding each to the nearest
- * would be a bias: 3000 sites of 1.6 blocks would be 6000. So an estimate is rounded up or down by the id of its site, as
- * often up as its fraction says: the fractions of the multiples of the golden ratio are spread evenly, whichever sites
- * with regular distances are taken. A site's numbers depend on nothing but the site: all views have the same ones, those
- * of a site that has not changed are the same in the next snapshot, and what is live is no more than was allocated.
+ * Of a sample, the numbers of each site are rounded (rounding.h) before they are added.
  */
 #ifndef CTMI_QUERY_GROUP_H
 #define CTMI_QUERY_GROUP_H

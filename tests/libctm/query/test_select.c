@@ -4,6 +4,7 @@
  * expected of the new snapshot follows from its rows.
  */
 #include "faults.h"
+#include "query/rounding.h"
 #include "sample.h"
 #include "snapshot/snapshot.h"
 
@@ -248,7 +249,7 @@ static void test_sample(void)
     sample->info.sample_interval = 1000;
     REQUIRE(ctmi_snapshot_seal(sample) == CTM_OK);
     const double weight = 1 / 0.09516258196404043; /* 1 / (1 - exp(-100 / 1000)) */
-    const double first = 0.6180339887;             /* the rounding of site 1: query/group.h */
+    const double first = ctmi_site_rounding(sample, &sample->sites[1]);
     REQUIRE(ctm_snapshot_statistics(sample, CTM_BY_LINENO, false, &statistics) == CTM_OK);
     const ctm_statistic *row = ctm_statistics_rows(statistics);
     CHECK_EQ(row->count, (uint64_t)(30 * weight + first));

@@ -8,6 +8,7 @@
 
 #include "base/weight.h"
 #include "faults.h"
+#include "query/rounding.h"
 #include "sample.h"
 #include "snapshot/snapshot.h"
 
@@ -60,23 +61,17 @@ struct question {
     const uint32_t *group_of;
 };
 
-/* Rounded up if the fraction is large enough for the id of the site (query/group.h). */
-static int64_t estimate(double blocks, uint32_t id)
-{
-    const double rounding = (double)((uint64_t)id * 2654435769 % 0x100000000) / 0x1p32;
-    return (int64_t)floor(blocks + rounding);
-}
-
 static void site_figures(const ctm_snapshot *snapshot, uint32_t id, int64_t figures[CTM_FIGURES])
 {
     const ctm_site *site = &snapshot->sites[id];
     const uint64_t blocks[] = {site->allocated - site->freed, site->at_peak, site->allocated};
     const uint64_t interval = snapshot->info.sample_interval;
     const double weight = ctmi_weight(site->block_size, interval);
+    const double rounding = interval != 0 ? ctmi_site_rounding(snapshot, site) : 0;
     for (int i = 0; i < 3; i++) {
         const double count = (double)blocks[i] * weight;
-        figures[2 * i] = estimate(count * (double)site->block_size, interval != 0 ? id : 0);
-        figures[2 * i + 1] = estimate(count, interval != 0 ? id : 0);
+        figures[2 * i] = (int64_t)floor(count * (double)site->block_size + rounding);
+        figures[2 * i + 1] = (int64_t)floor(count + rounding);
     }
 }
 
