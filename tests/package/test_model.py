@@ -88,9 +88,9 @@ class ChangesTest(unittest.TestCase):
 
 class SumsTest(unittest.TestCase):
     def test_churn_is_known_or_not(self):
-        self.assertEqual(sums_of(made_by_hand([100, 200], [7])), Sums(307, 3, None, None, None))
+        self.assertEqual(sums_of(made_by_hand([100, 200], [7])), Sums(307, 3, None, None, None, None))
         snapshot = with_churn((10, 90, 20), (50, 0, 5))
-        self.assertEqual(sums_of(snapshot), Sums(600, 60, 900, 90, 1500))
+        self.assertEqual(sums_of(snapshot), Sums(600, 60, 900, 90, 1500, 250))
 
     def test_a_peak_that_stands_out(self):
         self.assertTrue(peak_stands_out(PEAK_BYTES, 2 * PEAK_BYTES))
