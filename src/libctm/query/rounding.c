@@ -22,25 +22,12 @@ static uint32_t mix_callers(const ctm_snapshot *snapshot, uint32_t traceback, ui
     return hash;
 }
 
-static uint32_t mix_labels(const ctm_snapshot *snapshot, uint32_t labels, uint32_t hash)
-{
-    for (; labels != 0; labels = snapshot->labels[labels].parent) {
-        size_t length;
-        const char *value = ctm_snapshot_string(snapshot, snapshot->labels[labels].value, &length);
-        for (size_t i = 0; i < length; i++) {
-            hash = mix(hash, (unsigned char)value[i]);
-        }
-    }
-    return hash;
-}
-
 double ctmi_site_rounding(const ctm_snapshot *snapshot, const ctm_site *site)
 {
     const ctm_traceback *traceback = &snapshot->tracebacks[site->traceback];
     const uint32_t line =
         site->traceback != 0 ? (uint32_t)snapshot->frames[traceback->frame].lineno : 0;
-    uint32_t hash =
-        mix(mix((uint32_t)site->block_size, (uint32_t)(site->block_size >> 32)), site->domain);
-    hash = mix_labels(snapshot, site->labels, mix_callers(snapshot, site->traceback, hash));
+    const uint32_t size = mix((uint32_t)site->block_size, (uint32_t)(site->block_size >> 32));
+    const uint32_t hash = mix_callers(snapshot, site->traceback, mix(size, site->domain));
     return (double)(line * GOLDEN + hash) * 0x1p-32;
 }

@@ -4,8 +4,9 @@
  * would be a bias: 3000 sites of 1.6 blocks would be 6000. So an estimate is rounded up or down by what the site is about, as
  * often up as its fraction says. The line of the most recent frame counts as it is, because the fractions of the multiples of
  * the golden ratio are spread evenly, also those of every second or tenth line; what else tells sites apart shifts them all.
- * Ids do not count: a site has the same numbers in each snapshot that has it, so one that has not changed is the same in the
- * next snapshot, in a recording of it, and in all views, and what is live is no more than was allocated.
+ * Ids and labels do not count: a site has the same numbers in each snapshot that has it, so one that has not changed is the
+ * same in the next snapshot, in a recording, in a merged snapshot, and in all views, and what is live is no more than was
+ * allocated.
  */
 #ifndef CTMI_QUERY_ROUNDING_H
 #define CTMI_QUERY_ROUNDING_H
