@@ -463,7 +463,7 @@ class ProcessTest(ProgramTest):
             pusher = web.push("http://127.0.0.1:9", application="app")
             connection = socket.create_connection(("127.0.0.1", server.port))
             connection.sendall(b"GET /debug/pprof/heap?seconds=60 HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n")
-            while len(threads := threading.enumerate()) < 4:
+            while len(threads := threading.enumerate()) < 4 or None in [thread.native_id for thread in threads]:
                 time.sleep(0.01)
             def blocked(thread):
                 with open(f"/proc/self/task/{thread.native_id}/status") as file:
