@@ -13,7 +13,7 @@
 #include "ctm/pprof.h"
 
 #define PIECE ((size_t)1 << 16)
-#define MOST_VARINT 10u /* bytes of a number */
+#define MOST_VARINT ((size_t)10) /* bytes of a number */
 
 /* Fields of the messages. */
 enum { SAMPLE = 2, LOCATION = 4, FUNCTION = 5, STRING = 6 };
