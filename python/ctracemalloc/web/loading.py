@@ -11,17 +11,19 @@ import sys
 from _thread import _local  # threading.local, without threading, which is to be imported below
 from importlib.machinery import ExtensionFileLoader, ModuleSpec, SourceFileLoader
 from types import ModuleType, TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
 class Loader:
-    def __init__(self, inner: SourceFileLoader | ExtensionFileLoader) -> None:
+    """In the place of another loader, of a source file or an extension. (What a loader is differs from one typeshed to another.)"""
+
+    def __init__(self, inner: Any) -> None:
         self.inner = inner
 
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+    def create_module(self, spec: ModuleSpec) -> Any:
         return self.inner.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
@@ -50,7 +52,8 @@ class Finder(_local):
         for finder in sys.meta_path:
             if finder is not self and (spec := finder.find_spec(name, path, target)) is not None:
                 if type(spec.loader) in (SourceFileLoader, ExtensionFileLoader):
-                    spec.loader = Loader(spec.loader)  # type: ignore[assignment, arg-type]
+                    loader: Any = Loader(spec.loader)
+                    spec.loader = loader
                 return spec
         return None
 
