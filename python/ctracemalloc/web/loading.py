@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Loader:
-    """In the place of another loader, of a source file or an extension. (What a loader is differs from one typeshed to another.)"""
+    """In the place of the loader of a source file or an extension. What a loader is differs from typeshed to typeshed."""
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
