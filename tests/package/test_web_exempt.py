@@ -151,7 +151,7 @@ class OwnImportsTest(ProgramTest):
 
     def test_they_are_left_out(self):
         """All that the component holds is some megabytes."""
-        for frames, most in ((5, 600 * KIB), (10, 150 * KIB), (25, 30 * KIB)):
+        for frames, most in ((5, 400 * KIB), (10, 50 * KIB), (25, 30 * KIB)):
             for make in ("web.serve()", "web.wsgi_app(token=None)", "web.asgi_app(token=None)"):
                 source = f"""
                     import ctracemalloc

@@ -7,10 +7,9 @@ when it is used first: a server needs no asyncio, a pusher no pages. No module h
 of a module sets that name here.
 """
 
-from typing import TYPE_CHECKING
-
 from .loading import own_imports
 
+TYPE_CHECKING = False  # typing is to be imported by own_imports(), if at all
 if TYPE_CHECKING:
     from .asgi import asgi_app as asgi_app
     from .collecting import collector as collector

@@ -7,18 +7,23 @@ the module's body, and two from the reading of its code. Nothing else is differe
 program, and has the loader that they have given it.
 """
 
-import sys
-from _thread import _local  # threading.local, without threading, which is to be imported below
-from importlib.machinery import ExtensionFileLoader, ModuleSpec, SourceFileLoader
-from types import ModuleType, TracebackType
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations  # the modules of the types are to be imported below, if at all
 
+import sys
+from _frozen_importlib import BuiltinImporter
+from _frozen_importlib_external import ExtensionFileLoader, SourceFileLoader  # importlib.machinery imports more
+from _thread import _local  # threading.local, without threading
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType, TracebackType
+    from typing import Any
 
 
 class Loader:
-    """In the place of the loader of a source file or an extension. What a loader is differs from typeshed to typeshed."""
+    """In the place of another loader. (What a loader is differs from typeshed to typeshed.)"""
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
@@ -30,7 +35,7 @@ class Loader:
         spec = module.__spec__
         assert spec is not None
         spec.loader = module.__loader__ = self.inner
-        if isinstance(self.inner, ExtensionFileLoader):
+        if not isinstance(self.inner, SourceFileLoader):
             self.inner.exec_module(module)
             return
         code = self.inner.get_code(spec.name)
@@ -40,19 +45,20 @@ class Loader:
 
 class Finder(_local):
     """First on the meta path, and active for a thread only while it is in a block of own_imports(): what others find is loaded
-    here if it is a file of source or an extension. It stays there, because another thread that is looking for a module may
+    here if it is a file of source, an extension or a built-in module. It stays there, because another thread that is looking for a module may
     miss one of the finders when one in front of it is removed.
     """
 
     is_active = False
 
-    def find_spec(self, name: str, path: "Sequence[str] | None", target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         if not self.is_active:
             return None
         for finder in sys.meta_path:
             if finder is not self and (spec := finder.find_spec(name, path, target)) is not None:
-                if type(spec.loader) in (SourceFileLoader, ExtensionFileLoader):
-                    loader: Any = Loader(spec.loader)
+                loader: Any = spec.loader
+                if type(loader) in (SourceFileLoader, ExtensionFileLoader) or loader is BuiltinImporter:
+                    loader = Loader(loader)
                     spec.loader = loader
                 return spec
         return None
