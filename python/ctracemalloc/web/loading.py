@@ -45,8 +45,8 @@ class Loader:
 
 class Finder(_local):
     """First on the meta path, and active for a thread only while it is in a block of own_imports(): what others find is loaded
-    here if it is a file of source, an extension or a built-in module. It stays there, because another thread that is looking for a module may
-    miss one of the finders when one in front of it is removed.
+    here if it is a file of source, an extension or a built-in module. It stays there, because another thread that is looking
+    for a module may miss one of the finders when one in front of it is removed.
     """
 
     is_active = False
