@@ -12,6 +12,7 @@ names from the start are not run: a process before this one has run them.
 
 import json
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,10 @@ from hypothesis import settings
 for name in ("COLUMNS", "LINES"):
     os.environ.pop(name, None)
     os.unsetenv(name)
+
+# A shell without job control lets a job in the background ignore Ctrl-C, and so would the programs that the tests interrupt.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LONG = os.environ.get("CTM_LONG") == "1"
 settings.register_profile(

@@ -35,16 +35,20 @@ make_environment() {
     echo "$maker" >"$venv/made-by"
 }
 
-# One by one: a package without a wheel here must not prevent the installation of the others.
+# All in one command, which takes half the time of one for each. A package without a wheel here must not prevent the
+# installation of the others: if that fails, one by one.
 install_requirements() {
     local missing='' line
+    local install=("$venv/bin/python" -m pip install -q --only-binary :all:)
     cmp -s tests/requirements.txt "$stamp" && return
     "$venv/bin/python" -m pip install -q --upgrade pip || echo "venv $version: pip is not the newest"
-    while read -r line; do
-        line=${line%%#*} # behind it: why
-        [ -n "${line// /}" ] || continue
-        "$venv/bin/python" -m pip install -q --only-binary :all: "$line" || missing="$missing $line"
-    done <tests/requirements.txt
+    if ! "${install[@]}" -r tests/requirements.txt 2>/dev/null; then
+        while read -r line; do
+            line=${line%%#*} # behind it: why
+            [ -n "${line// /}" ] || continue
+            "${install[@]}" "$line" || missing="$missing $line"
+        done <tests/requirements.txt
+    fi
     if [ -n "$missing" ]; then
         echo "venv $version: not available:$missing"
     else
