@@ -9,6 +9,7 @@
 #include "ctm/builder.h"
 #include "ctm/file.h"
 #include "ctm/filter.h"
+#include "ctm/labels.h"
 #include "ctm/losses.h"
 #include "ctm/merge.h"
 #include "ctm/pprof.h"

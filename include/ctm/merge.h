@@ -24,12 +24,6 @@
 extern "C" {
 #endif
 
-/* UTF-8, NUL-terminated, borrowed for the call. The key is not empty. */
-typedef struct ctm_label_text {
-    const char *key;
-    const char *value;
-} ctm_label_text;
-
 typedef struct ctm_merger ctm_merger; /* opaque; one thread at a time */
 
 CTM_API CTM_NODISCARD ctm_status ctm_merger_new(ctm_merger **out);

@@ -59,6 +59,13 @@ typedef struct ctm_label {
     uint32_t value; /* string */
 } ctm_label;
 
+/* One pair of a label set, for callers that have no rows. UTF-8, NUL-terminated, borrowed for the call. The key has 1 to
+ * CTM_MAX_LABEL_KEY bytes. */
+typedef struct ctm_label_text {
+    const char *key;
+    const char *value;
+} ctm_label_text;
+
 typedef struct ctm_site {
     uint64_t block_size; /* bytes of each block */
     uint64_t allocated;  /* blocks ever allocated here since start or clear */

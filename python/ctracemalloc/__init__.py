@@ -71,6 +71,10 @@ def __getattr__(name: str) -> object:
         from .recording.reading import Recording
 
         return Recording
+    if name in ("labels", "current_labels", "mark"):
+        from . import labelling
+
+        return vars(labelling)[name]
     if name == "resident_memory":
         from .resident.measure import resident_memory
 

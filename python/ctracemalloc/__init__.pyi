@@ -39,6 +39,9 @@ from ._ctracemalloc import reset_peak as reset_peak
 from ._ctracemalloc import start as start
 from ._ctracemalloc import stop as stop
 from ._ctracemalloc import take_snapshot as take_snapshot
+from .labelling import current_labels as current_labels
+from .labelling import labels as labels
+from .labelling import mark as mark
 from .blackbox.finding import attach as attach
 from .blackbox.reading import BlackBox as BlackBox
 from .blackbox.reading import open_black_box as open_black_box

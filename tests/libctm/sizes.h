@@ -17,6 +17,9 @@ static const struct ctmi_sizes small_sizes = {
     .overflow_first = 256,
     .peak_stamps = 1000,
     .window = 1u << 12,
+    .label_values = 3,
+    .kept_labels = 24,
+    .temporary_labels = 16,
 };
 
 static inline void sizes_small(void)

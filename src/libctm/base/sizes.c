@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 
 #include "base/assert.h"
+#include "ctm/labels.h"
 
 #define IS_POWER_OF_TWO(number) ((number) != 0 && ((number) & ((number) - 1)) == 0)
 
@@ -13,6 +14,9 @@ static const struct ctmi_sizes shipped = {
     .overflow_first = 4096,
     .peak_stamps = 0xf0000000u,
     .window = 1u << 18,
+    .label_values = CTM_LABEL_VALUES,
+    .kept_labels = CTM_KEPT_LABELS,
+    .temporary_labels = CTM_TEMPORARY_LABELS,
 };
 static const struct ctmi_sizes *_Atomic in_use = &shipped;
 
@@ -27,5 +31,6 @@ void ctmi_sizes_set(const struct ctmi_sizes *sizes)
     CTMI_ASSERT(set->rows_first_log2 >= 9 && set->spare_sites < 1u << set->rows_first_log2);
     CTMI_ASSERT(IS_POWER_OF_TWO(set->spare_sites) && IS_POWER_OF_TWO(set->overflow_first));
     CTMI_ASSERT(set->peak_stamps > 1 && set->window > 0);
+    CTMI_ASSERT(set->label_values > 0 && set->kept_labels > 1);
     atomic_store_explicit(&in_use, set, memory_order_relaxed);
 }

@@ -13,11 +13,14 @@
 #include <stdint.h>
 
 struct ctmi_sizes {
-    uint32_t rows_first_log2; /* chunk k of a table has 1 << (this + k) rows; 9 at least */
-    uint32_t spare_sites;     /* for unplaced blocks, one for each block size; a power of two */
-    uint32_t overflow_first;  /* entries of the block map's overflow; a power of two */
-    uint32_t peak_stamps;     /* after so many stamps they restart at 1 */
-    size_t window;            /* bytes of a recording read at a time, unless a block is larger */
+    uint32_t rows_first_log2;  /* chunk k of a table has 1 << (this + k) rows; 9 at least */
+    uint32_t spare_sites;      /* for unplaced blocks, one for each block size; a power of two */
+    uint32_t overflow_first;   /* entries of the block map's overflow; a power of two */
+    uint32_t peak_stamps;      /* after so many stamps they restart at 1 */
+    size_t window;             /* bytes of a recording read at a time, unless a block is larger */
+    uint32_t label_values;     /* of each key that are kept: tracer/labels.h */
+    uint32_t kept_labels;      /* label sets that are kept, at most */
+    uint32_t temporary_labels; /* the others, at most */
 };
 
 /* What objects are made with from now on. */

@@ -17,13 +17,14 @@
 #include "blockmap/block_map.h"
 #include "ctm/shard.h"
 #include "tables/store.h"
+#include "tracer/portions.h"
 
 #define CTMI_RESERVED_AT_ONCE 8u /* map entries; so few resizes need the map's lock */
 
 /* Shards 0 .. n-1, whose stores reserve spare rows for unplaced blocks. */
 #define CTMI_SPARE_SHARDS 2u
 
-/* A site reference of the block map: home shard in the upper 4 bits, site below. */
+/* A site reference of the block map: home shard in the upper 4 bits, site below. The highest bit: it is a portion (portions.h). */
 #define CTMI_SITE_REF_SITE_BITS 28u
 #define CTMI_SITE_REF_SITE_MASK ((1u << CTMI_SITE_REF_SITE_BITS) - 1)
 
@@ -43,6 +44,7 @@ struct ctm_shard {
     _Atomic uint64_t limit; /* bytes up to which the peak is not reached: see peak.c */
 
     struct ctmi_block_map_memo memos[CTMI_BLOCK_MAP_MEMOS]; /* this lock */
+    struct ctmi_portions portions;                          /* this lock */
 };
 
 /* Asserts that the caller is inside: it holds the shard's lock, or is the one thread in shard 0. */

@@ -1,7 +1,7 @@
 /* tracer/take_snapshot.c: merges the tables of all shards into a snapshot.
  *
  * Model: a snapshot is flattened from one store, whose rows keep their ids (snapshot/snapshot.h). If only one shard
- * has sites, that is its store. Otherwise it is a copy of the fullest shard's store, into which the rows of the other
+ * has sites, and none of them has portions (portions.h), that is its store. Otherwise it is a copy of the fullest shard's store, into which the rows of the other
  * shards are interned (tables/add_store.h). The others usually have few rows, so most of the work is copying.
  */
 #include <errno.h>
@@ -22,19 +22,43 @@ static struct ctm_shard *fullest_shard(ctm_tracer *tracer, bool *out_alone)
             fullest = &tracer->shards[i];
         }
     }
-    *out_alone = with_sites <= 1;
+    *out_alone = with_sites <= 1 && !ctmi_portions_exist(&fullest->portions);
     return fullest;
+}
+
+/* A copy of the shard's store, with the portions told apart. */
+static ctm_status copy_shard(struct ctmi_store *copy, const struct ctm_shard *shard)
+{
+    const ctm_status status = ctmi_store_copy(copy, &shard->store);
+    return status == CTM_OK && ctmi_portions_exist(&shard->portions)
+               ? ctmi_portions_split(shard, copy)
+               : status;
+}
+
+static ctm_status add_shard(struct ctmi_store *merged, const struct ctm_shard *shard)
+{
+    struct ctmi_store copy;
+    if (!ctmi_portions_exist(&shard->portions)) {
+        return ctmi_store_add_store(merged, &shard->store);
+    }
+    ctmi_store_init(&copy);
+    ctm_status status = copy_shard(&copy, shard);
+    if (status == CTM_OK) {
+        status = ctmi_store_add_store(merged, &copy);
+    }
+    ctmi_store_free_all(&copy);
+    return status;
 }
 
 /* `merged` is an empty store; the caller frees it in any case. */
 static ctm_status merge_shards(const ctm_tracer *tracer, const struct ctm_shard *base,
                                struct ctmi_store *merged)
 {
-    ctm_status status = ctmi_store_copy(merged, &base->store);
+    ctm_status status = copy_shard(merged, base);
     for (uint32_t i = 0; i < CTM_SHARDS && status == CTM_OK; i++) {
-        const struct ctmi_store *store = &tracer->shards[i].store;
-        if (&tracer->shards[i] != base && ctmi_store_site_count(store) > 1) {
-            status = ctmi_store_add_store(merged, store);
+        const struct ctm_shard *shard = &tracer->shards[i];
+        if (shard != base && ctmi_store_site_count(&shard->store) > 1) {
+            status = add_shard(merged, shard);
         }
     }
     return status;

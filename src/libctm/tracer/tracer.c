@@ -26,6 +26,7 @@ ctm_status ctm_tracer_new(ctm_tracer **out)
         tracer->shards[i].index = i;
         pthread_mutex_init(&tracer->shards[i].lock, NULL);
         ctmi_store_init(&tracer->shards[i].store);
+        ctmi_portions_init(&tracer->shards[i].portions);
         ctmi_block_map_forget(tracer->shards[i].memos);
     }
     ctmi_lock_init(&tracer->peak_lock);
@@ -45,7 +46,9 @@ void ctm_tracer_free(ctm_tracer *tracer)
     ctmi_tracer_close(tracer);
     ctmi_sinks_stop(tracer);
     ctmi_tracer_open(tracer);
+    ctmi_labels_free(&tracer->labels);
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        ctmi_portions_forget(&tracer->shards[i].portions);
         ctmi_store_free_all(&tracer->shards[i].store);
         pthread_mutex_destroy(&tracer->shards[i].lock);
     }
@@ -109,9 +112,11 @@ struct ctmi_pending_unmap *ctmi_tracer_forget_stopped(ctm_tracer *tracer, bool r
         } else {
             ctmi_store_free_all(&shard->store);
         }
+        ctmi_portions_forget(&shard->portions);
         atomic_store(&shard->bytes, 0);
         atomic_store(&shard->blocks, 0);
     }
+    ctmi_labels_forget(&tracer->labels);
     struct ctmi_pending_unmap *pending = ctmi_tracer_drop_map_stopped(tracer);
     if (ctmi_tracer_interval(tracer) != 0) {
         memset(&tracer->page_filter, 0, sizeof tracer->page_filter);
@@ -284,9 +289,10 @@ size_t ctmi_tracer_memory_stopped(struct ctm_tracer *tracer)
 {
     CTMI_ASSERT_WORLD_STOPPED(tracer);
     size_t bytes = ctmi_mem_resident(tracer, sizeof *tracer) + ctmi_block_map_bytes(&tracer->map) +
-                   ctmi_sinks_memory(tracer);
+                   ctmi_sinks_memory(tracer) + ctmi_labels_memory(&tracer->labels);
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
-        bytes += ctmi_store_bytes(&tracer->shards[i].store);
+        bytes += ctmi_store_bytes(&tracer->shards[i].store) +
+                 ctmi_portions_memory(&tracer->shards[i].portions);
     }
     return bytes;
 }

@@ -21,6 +21,7 @@
 #include "ctm/tracer.h"
 #include "tables/published_peak.h"
 #include "tracer/annotations.h"
+#include "tracer/labels.h"
 #include "tracer/reader_barrier.h"
 #include "tracer/sampling.h"
 #include "tracer/shard.h"
@@ -55,6 +56,7 @@ struct ctm_tracer {
     struct ctmi_page_filter page_filter; /* see sampling.h; in use if there is a sample interval */
     struct ctmi_block_map map;           /* see block_map.h */
     struct ctmi_annotations annotations; /* see annotations.h */
+    struct ctmi_labels labels;           /* see labels.h */
 };
 
 /* The mean bytes between sampling points; 0: every block is traced. It changes only while the world is stopped and

@@ -5,6 +5,7 @@
  * is finalized, after all Python code has run.
  */
 #include "api/module.h"
+#include "capture/labels.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -76,6 +77,10 @@ static PyMethodDef module_methods[] = {
     {"_exempt_start", pyctm_module_exempt_start, METH_NOARGS, pyctm_exempt_start_doc},
     {"_exempt_finish", pyctm_module_exempt_finish, METH_O, pyctm_exempt_finish_doc},
     {"_exempt_release", pyctm_module_exempt_release, METH_VARARGS, pyctm_exempt_release_doc},
+    {"_label_set", pyctm_module_label_set, METH_VARARGS, pyctm_label_set_doc},
+    {"_labels_set", pyctm_module_labels_set, METH_O, pyctm_labels_set_doc},
+    {"_labels_get", pyctm_module_labels_get, METH_NOARGS, pyctm_labels_get_doc},
+    {"_labels_mark", pyctm_module_labels_mark, METH_O, pyctm_labels_mark_doc},
     {"_watch_end", pyctm_module_watch_end, METH_O, pyctm_watch_end_doc},
     {"_end_status", pyctm_module_end_status, METH_NOARGS, pyctm_end_status_doc},
     {"_watch_processes", pyctm_module_watch_processes, METH_VARARGS, pyctm_watch_processes_doc},
@@ -92,7 +97,9 @@ static PyMethodDef module_methods[] = {
 /* Called when the interpreter's dictionary is freed: no Python object may be used any more. */
 static void stop_at_end(PyObject *capsule)
 {
-    pyctm_capture_stop(PyCapsule_GetPointer(capsule, CAPSULE), NULL);
+    pyctm_capture *const capture = PyCapsule_GetPointer(capsule, CAPSULE);
+    pyctm_capture_stop(capture, NULL);
+    pyctm_labels_end(capture);
 }
 
 /* Once per interpreter: the module may be deleted and imported again. */
@@ -226,6 +233,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->stdlib);
     Py_VISIT(state->get_traces);
     Py_VISIT(state->paused_recorder);
+    Py_VISIT(state->label_set_type);
     Py_VISIT(state->package_name);
     Py_VISIT(state->is_tracing_name);
     Py_VISIT(state->get_traces_name);
@@ -243,6 +251,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->stdlib);
     Py_CLEAR(state->get_traces);
     Py_CLEAR(state->paused_recorder);
+    Py_CLEAR(state->label_set_type);
     Py_CLEAR(state->package_name);
     Py_CLEAR(state->is_tracing_name);
     Py_CLEAR(state->get_traces_name);

@@ -1,7 +1,7 @@
 /* module.h: shared by the files of the extension module.
  *
  * Model: module.c has the table of functions, and initializes and ends the module; the functions are in tracing.c,
- * snapshots.c, block.c, doctor.c, recorder.c, black_box.c, last.c, resend.c, ending.c and chunk_walk.c. All need the GIL.
+ * snapshots.c, block.c, labels.c, doctor.c, recorder.c, black_box.c, last.c, resend.c, ending.c and chunk_walk.c. All need the GIL.
  */
 #ifndef PYCTM_API_MODULE_H
 #define PYCTM_API_MODULE_H
@@ -12,13 +12,14 @@
 #include "capture/capture.h"
 
 typedef struct pyctm_module_state {
-    pyctm_state types;         /* first: PyModule_GetState() is also a pyctm_state */
-    pyctm_capture *capture;    /* borrowed: the process's */
-    PyObject *stdlib;          /* owned: the real _tracemalloc module */
-    PyObject *get_traces;      /* owned: our _get_traces, to find out whether it was replaced */
-    PyObject *paused_recorder; /* owned: recorder.c; NULL: none */
-    void *reserve;             /* owned mapping, or NULL: last.c */
-    size_t reserve_size;       /* bytes of it */
+    pyctm_state types;            /* first: PyModule_GetState() is also a pyctm_state */
+    pyctm_capture *capture;       /* borrowed: the process's */
+    PyObject *stdlib;             /* owned: the real _tracemalloc module */
+    PyObject *get_traces;         /* owned: our _get_traces, to find out whether it was replaced */
+    PyObject *paused_recorder;    /* owned: recorder.c; NULL: none */
+    PyTypeObject *label_set_type; /* owned: labels.c; NULL: not needed yet */
+    void *reserve;                /* owned mapping, or NULL: last.c */
+    size_t reserve_size;          /* bytes of it */
     /* Owned, interned: the name of the package, and the names that take_snapshot looks up in it. */
     PyObject *package_name, *is_tracing_name, *get_traces_name, *get_limit_name;
 } pyctm_module_state;
@@ -96,6 +97,12 @@ PyObject *pyctm_module_exempt_release(PyObject *module, PyObject *args);
 extern const char pyctm_exempt_start_doc[];
 extern const char pyctm_exempt_finish_doc[];
 extern const char pyctm_exempt_release_doc[];
+PyObject *pyctm_module_label_set(PyObject *module, PyObject *args);
+PyObject *pyctm_module_labels_set(PyObject *module, PyObject *set);
+PyObject *pyctm_module_labels_get(PyObject *module, PyObject *ignored);
+PyObject *pyctm_module_labels_mark(PyObject *module, PyObject *mark);
+extern const char pyctm_label_set_doc[], pyctm_labels_set_doc[], pyctm_labels_get_doc[];
+extern const char pyctm_labels_mark_doc[];
 PyObject *pyctm_module_watch_end(PyObject *module, PyObject *watcher);
 PyObject *pyctm_module_end_status(PyObject *module, PyObject *ignored);
 extern const char pyctm_watch_end_doc[];

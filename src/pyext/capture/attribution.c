@@ -6,12 +6,13 @@
  * long as the next chain agrees with it from the oldest frame on, nothing is looked up again.
  *
  * Between pyctm_self_scope_begin and pyctm_self_scope_end the stack of an event does not change, unless a finalizer
- * runs. So in a self scope the size alone determines the site.
+ * runs, and neither do the thread's labels. So in a self scope the size alone determines the site.
  *
  * A chain belongs to its shard; lock: the shard's.
  */
 #include "capture/capture.h"
 #include "capture/frames/frames.h"
+#include "capture/labels.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -178,7 +179,11 @@ static PYCTM_RARELY ctm_status general_site(pyctm_capture *capture, ctm_shard *s
 {
     uint32_t traceback;
     const ctm_status status = pyctm_attribution_traceback(capture, shard, owner, &traceback);
-    return status == CTM_OK ? ctm_shard_site(shard, domain, traceback, size, 0, out) : status;
+    if (status != CTM_OK) {
+        return status;
+    }
+    const uint32_t labels = pyctm_labels_of(capture, owner->thread_state);
+    return ctm_shard_labelled_site(shard, domain, traceback, size, labels, out);
 }
 
 /* HOOK: The site of a block that this module allocates for itself in a self scope, in shard 0. */
@@ -210,6 +215,9 @@ static inline ctm_status known_site(pyctm_capture *capture, ctm_shard *shard,
 {
     if (owner->shard == 0 && owner->thread_state != NULL && domain == 0 &&
         !pyctm_hook_tls.in_self_scope) {
+        if (pyctm_labels_in_use(capture)) {
+            pyctm_labels_switch(capture, owner->thread_state);
+        }
         const ctm_status status =
             pyctm_stack_site(&capture->stacks, shard, owner->thread_state, size, out);
         if (status != CTM_ERR_NOT_FOUND) {

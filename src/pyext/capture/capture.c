@@ -6,6 +6,7 @@
  */
 #include "capture/capture.h"
 #include "capture/frames/frames.h"
+#include "capture/labels.h"
 #include "capture/stdlib_view.h"
 
 #include <errno.h>
@@ -161,8 +162,11 @@ int pyctm_capture_start(pyctm_capture *capture, PyObject *stdlib_tracemalloc, ui
     }
     pyctm_stack_forget(&capture->stacks);
     atomic_store(&capture->lost_reattributions, 0);
+    pyctm_labels_settle(capture);
     pyctm_hooks_install(sample_interval != 0);
-    atomic_store(&capture->mode, sample_interval != 0 ? PYCTM_SAMPLING : PYCTM_EXACT);
+    atomic_store(&capture->mode, sample_interval != 0           ? PYCTM_SAMPLING
+                                 : pyctm_labels_in_use(capture) ? PYCTM_LABELLED
+                                                                : PYCTM_EXACT);
     capture->allocators = (pyctm_fact){true, "all three domains are hooked"};
     (void)pyctm_capture_is_alive(capture);
     pyctm_track_start(capture);
@@ -254,6 +258,7 @@ void pyctm_capture_clear(pyctm_capture *capture)
 {
     PYCTM_ASSERT_MAIN();
     ctm_tracer_clear(capture->tracer);
+    pyctm_labels_settle(capture);
     atomic_store(&capture->lost_reattributions, 0); /* they were of blocks that are now forgotten */
     pyctm_stack_forget(&capture->stacks);
 }

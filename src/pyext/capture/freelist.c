@@ -7,6 +7,7 @@
  */
 #include "capture/capture.h"
 #include "capture/frames/frames.h"
+#include "capture/labels.h"
 
 #if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
 
@@ -46,7 +47,8 @@ static inline uint64_t likely_size(const PyObject *op, uintptr_t block)
 
 /* HOOK: The common path: see hooks.c. The site is looked up by the size that the type says, before the map returns the
  * block's real size, so that the processor does both at once. */
-static inline bool reattribute_main(pyctm_capture *capture, const PyObject *op, uintptr_t block)
+static inline bool reattribute_main(pyctm_capture *capture, const PyObject *op, uintptr_t block,
+                                    bool labelled)
 {
     PyThreadState *thread_state = pyctm_frames_attached_to_main(capture);
     ctm_shard *const shard = capture->exclusive;
@@ -57,21 +59,35 @@ static inline bool reattribute_main(pyctm_capture *capture, const PyObject *op, 
     ctm_found found;
     pyctm_where where;
     const uint64_t likely = likely_size(op, block);
+    if (labelled) {
+        pyctm_labels_switch(capture, thread_state);
+    }
     const bool is_known =
         pyctm_stack_where(&capture->stacks, pyctm_frames_innermost(thread_state), &where);
+    if (labelled && is_known) {
+        pyctm_site_cache_set_epoch(&capture->stacks.sites, &where);
+    }
     uint32_t site = is_known ? pyctm_site_cache_find(&capture->stacks.sites, &where, likely) : 0;
     if (!ctm_shard_seek(shard, 0, block, &found)) {
         return true; /* the block is older than the tracing, or not from our hooks */
     }
     const uint64_t size = ctm_shard_found_size(shard, &found);
+    if (labelled) {
+        site = pyctm_stack_labelled_site(&capture->stacks, shard, &where, likely, site);
+    }
     if (__builtin_expect(site == 0 || size != likely, 0)) {
         site = is_known ? pyctm_site_cache_find(&capture->stacks.sites, &where, size) : 0;
+        if (labelled) {
+            site = pyctm_stack_labelled_site(&capture->stacks, shard, &where, size, site);
+        }
         if (site == 0) {
             site =
                 pyctm_stack_new_site(&capture->stacks, shard, thread_state, is_known, where, size);
         }
     }
-    if (site != 0) {
+    if (site != 0 && labelled) {
+        ctm_shard_reattribute_labelled_at(shard, &found, site);
+    } else if (site != 0) {
         ctm_shard_reattribute_at(shard, &found, site);
     }
     return site != 0;
@@ -91,7 +107,7 @@ static PYCTM_RARELY void reattribute(pyctm_capture *capture, uintptr_t block)
         const ctm_status status = pyctm_attribution_site(
             capture, shard, &owner, 0, ctm_shard_found_size(shard, &found), &site);
         if (status == CTM_OK) {
-            ctm_shard_reattribute_at(shard, &found, site);
+            ctm_shard_reattribute_labelled_at(shard, &found, site);
         } else {
             atomic_fetch_add_explicit(&capture->lost_reattributions, 1, memory_order_relaxed);
             ctm_tracer_loss(capture->tracer, "memory",
@@ -105,7 +121,18 @@ static PYCTM_RARELY void reattribute(pyctm_capture *capture, uintptr_t block)
 static __attribute__((noinline)) PYCTM_HOT int revive(pyctm_capture *capture, const PyObject *op,
                                                       uintptr_t block)
 {
-    if (!reattribute_main(capture, op, block)) {
+    if (!reattribute_main(capture, op, block, false)) {
+        reattribute(capture, block);
+    }
+    return 0;
+}
+
+/* HOOK: Not every event is recorded, or there are labels. */
+static __attribute__((noinline)) int revive_otherwise(pyctm_capture *capture, const PyObject *op,
+                                                      uintptr_t block)
+{
+    if (pyctm_capture_mode(capture) == PYCTM_LABELLED &&
+        !reattribute_main(capture, op, block, true)) {
         reattribute(capture, block);
     }
     return 0;
@@ -121,10 +148,12 @@ int pyctm_event_reference(PyObject *op)
         return 0;
     }
     static const pyctm_hook_state quiet = {.inside = true, .reported = true};
-    return (self->special & quiet.special) != 0 ||
-                   pyctm_capture_mode(&pyctm_the_capture) != PYCTM_EXACT
-               ? 0
-               : revive(&pyctm_the_capture, op, block);
+    if ((self->special & quiet.special) != 0) {
+        return 0;
+    }
+    return pyctm_capture_mode(&pyctm_the_capture) == PYCTM_EXACT
+               ? revive(&pyctm_the_capture, op, block)
+               : revive_otherwise(&pyctm_the_capture, op, block);
 }
 
 /* --- self-test: revives one object of each kind and checks that its block got a new traceback --- */

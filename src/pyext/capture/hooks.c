@@ -20,17 +20,31 @@
 #include "capture/capture.h"
 #include "capture/exempt.h"
 #include "capture/frames/frames.h"
+#include "capture/labels.h"
 #include "capture/layers.h"
 
 #if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
 
 PyMemAllocatorEx pyctm_the_originals[PYCTM_LAYERS * 3];
 
-/* HOOK: Whether the event is *plain*: every event is recorded, and no original function or self scope causes it. */
+/* HOOK: Whether the event is *plain*: every event is recorded, there are no labels, and no original function or self scope causes
+ * it. */
 static inline bool is_plain(const pyctm_capture *capture)
 {
     return __builtin_expect(
         pyctm_hook_tls.special == 0 && pyctm_capture_mode(capture) == PYCTM_EXACT, 1);
+}
+
+/* HOOK: The same if there are labels. */
+static inline bool is_plain_labelled(const pyctm_capture *capture)
+{
+    return pyctm_hook_tls.special == 0 && pyctm_capture_mode(capture) == PYCTM_LABELLED;
+}
+
+/* HOOK: The same for an event to which labels do not matter: there may be some or none. */
+static inline bool is_plain_free(const pyctm_capture *capture)
+{
+    return __builtin_expect(pyctm_hook_tls.special == 0 && pyctm_capture_records_all(capture), 1);
 }
 
 /* HOOK: The same for a tracer that samples. */
@@ -111,7 +125,7 @@ static ctm_status record_through(pyctm_capture *capture, const pyctm_event_owner
     if (status == CTM_OK) {
         ctm_exemption exemption;
         pyctm_exempt_begin_event(shard, size, &exemption);
-        status = ctm_shard_alloc_at(shard, domain, address, site);
+        status = ctm_shard_alloc_labelled_at(shard, domain, address, site);
         pyctm_exempt_end_event(capture, shard, &exemption);
     }
     ctm_shard_leave(shard);
@@ -145,9 +159,10 @@ PYCTM_RARELY void pyctm_event_free(pyctm_capture *capture, uint32_t domain, uint
     }
 }
 
-/* HOOK: The common path of an event: the main interpreter's GIL is held. 0: use the general path. */
+/* HOOK: The common path of an event: the main interpreter's GIL is held. `labelled`: there may be labels. 0: use the general
+ * path. */
 static inline uint32_t site_in_main(pyctm_capture *capture, PyMemAllocatorDomain domain,
-                                    size_t size)
+                                    size_t size, bool labelled)
 {
     PyThreadState *thread_state =
         domain != PYMEM_DOMAIN_RAW ? pyctm_frames_attached_to_main(capture) : NULL;
@@ -155,10 +170,18 @@ static inline uint32_t site_in_main(pyctm_capture *capture, PyMemAllocatorDomain
     if (thread_state == NULL) {
         return 0;
     }
+    if (labelled) {
+        pyctm_labels_switch(capture, thread_state);
+    }
     const bool is_known =
         pyctm_stack_where(&capture->stacks, pyctm_frames_innermost(thread_state), &where);
-    const uint32_t site =
-        is_known ? pyctm_site_cache_find(&capture->stacks.sites, &where, size) : 0;
+    if (labelled && is_known) {
+        pyctm_site_cache_set_epoch(&capture->stacks.sites, &where);
+    }
+    uint32_t site = is_known ? pyctm_site_cache_find(&capture->stacks.sites, &where, size) : 0;
+    if (labelled) {
+        site = pyctm_stack_labelled_site(&capture->stacks, capture->exclusive, &where, size, site);
+    }
     return site != 0 ? site
                      : pyctm_stack_new_site(&capture->stacks, capture->exclusive, thread_state,
                                             is_known, where, size);
@@ -166,9 +189,13 @@ static inline uint32_t site_in_main(pyctm_capture *capture, PyMemAllocatorDomain
 
 /* HOOK: False: it is not recorded. */
 static inline bool record_in_main(pyctm_capture *capture, PyMemAllocatorDomain domain,
-                                  uintptr_t block, size_t size)
+                                  uintptr_t block, size_t size, bool labelled)
 {
-    const uint32_t site = site_in_main(capture, domain, size);
+    const uint32_t site = site_in_main(capture, domain, size, labelled);
+    if (labelled) {
+        return site != 0 &&
+               ctm_shard_alloc_labelled_at(capture->exclusive, 0, block, site) == CTM_OK;
+    }
     return site != 0 && ctm_shard_alloc_at(capture->exclusive, 0, block, site) == CTM_OK;
 }
 
@@ -186,9 +213,9 @@ static PYCTM_RARELY void *record_general(pyctm_capture *capture, pyctm_hook_inde
 
 /* HOOK: Records the new block of a plain event. */
 static inline void *record(pyctm_capture *capture, PyMemAllocatorDomain domain, void *block,
-                           size_t size)
+                           size_t size, bool labelled)
 {
-    if (block != NULL && record_in_main(capture, domain, (uintptr_t)block, size)) {
+    if (block != NULL && record_in_main(capture, domain, (uintptr_t)block, size, labelled)) {
         pyctm_hook_tls.last_block = (uintptr_t)block;
         return block;
     }
@@ -214,6 +241,12 @@ __attribute__((noinline)) void *pyctm_hook_malloc(pyctm_capture *capture,
                                                   pyctm_hook_index hook_index, size_t size)
 {
     const PyMemAllocatorEx *real = &pyctm_the_originals[hook_index];
+    if (is_plain_labelled(capture) && hook_index < 3) {
+        pyctm_hook_enter();
+        void *block = record(capture, hook_index, real->malloc(real->ctx, size), size, true);
+        pyctm_hook_leave();
+        return block;
+    }
     if (is_idle(capture)) {
         return real->malloc(real->ctx, size);
     }
@@ -231,7 +264,7 @@ static inline void *on_malloc(pyctm_capture *capture, PyMemAllocatorDomain domai
         return pyctm_hook_malloc(capture, domain, size);
     }
     pyctm_hook_enter();
-    void *block = record(capture, domain, real->malloc(real->ctx, size), size);
+    void *block = record(capture, domain, real->malloc(real->ctx, size), size, false);
     pyctm_hook_leave();
     return block;
 }
@@ -242,6 +275,13 @@ __attribute__((noinline)) void *pyctm_hook_calloc(pyctm_capture *capture,
                                                   size_t size)
 {
     const PyMemAllocatorEx *real = &pyctm_the_originals[hook_index];
+    if (is_plain_labelled(capture) && hook_index < 3) {
+        pyctm_hook_enter();
+        void *block =
+            record(capture, hook_index, real->calloc(real->ctx, count, size), count * size, true);
+        pyctm_hook_leave();
+        return block;
+    }
     if (is_idle(capture)) {
         return real->calloc(real->ctx, count, size);
     }
@@ -260,7 +300,8 @@ static inline void *on_calloc(pyctm_capture *capture, PyMemAllocatorDomain domai
         return pyctm_hook_calloc(capture, domain, count, size);
     }
     pyctm_hook_enter();
-    void *block = record(capture, domain, real->calloc(real->ctx, count, size), count * size);
+    void *block =
+        record(capture, domain, real->calloc(real->ctx, count, size), count * size, false);
     pyctm_hook_leave();
     return block;
 }
@@ -298,10 +339,15 @@ static ctm_status begin_resize(pyctm_capture *capture, pyctm_hook_index hook_ind
 }
 
 /* HOOK: */
-static inline void end_resize(ctm_shard *shard, const ctm_resize *resize, void *block)
+static inline void end_resize(ctm_shard *shard, const ctm_resize *resize, void *block,
+                              bool labelled)
 {
     if (block != NULL) {
-        ctm_shard_resize_commit(shard, resize, (uintptr_t)block);
+        if (labelled) {
+            ctm_shard_resize_commit_labelled(shard, resize, (uintptr_t)block);
+        } else {
+            ctm_shard_resize_commit(shard, resize, (uintptr_t)block);
+        }
         pyctm_hook_tls.last_block = (uintptr_t)block;
     } else {
         ctm_shard_resize_abort(shard, resize);
@@ -324,10 +370,26 @@ static PYCTM_RARELY void *resize_any(pyctm_capture *capture, pyctm_hook_index ho
     if (shard != NULL) {
         ctm_exemption exemption;
         pyctm_exempt_begin_event(shard, block != NULL && taken ? size : 0, &exemption);
-        end_resize(shard, &begun, block);
+        end_resize(shard, &begun, block, true);
         pyctm_exempt_end_event(capture, shard, &exemption);
         ctm_shard_leave(shard);
     }
+    return block;
+}
+
+/* HOOK: */
+static inline void *resize(pyctm_capture *capture, PyMemAllocatorDomain domain, void *old,
+                           size_t size, bool labelled)
+{
+    const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
+    ctm_resize begun;
+    const uint32_t site = site_in_main(capture, domain, size, labelled);
+    if (site == 0 ||
+        ctm_shard_resize_begin_at(capture->exclusive, 0, (uintptr_t)old, site, &begun) != CTM_OK) {
+        return resize_any(capture, domain, old, size, true);
+    }
+    void *block = real->realloc(real->ctx, old, size);
+    end_resize(capture->exclusive, &begun, block, labelled);
     return block;
 }
 
@@ -337,6 +399,12 @@ __attribute__((noinline)) void *pyctm_hook_realloc(pyctm_capture *capture,
                                                    size_t size)
 {
     const PyMemAllocatorEx *real = &pyctm_the_originals[hook_index];
+    if (is_plain_labelled(capture) && hook_index < 3) {
+        pyctm_hook_enter();
+        void *block = resize(capture, hook_index, old, size, true);
+        pyctm_hook_leave();
+        return block;
+    }
     if (is_idle(capture)) {
         return real->realloc(real->ctx, old, size);
     }
@@ -353,22 +421,6 @@ __attribute__((noinline)) void *pyctm_hook_realloc(pyctm_capture *capture,
 }
 
 /* HOOK: */
-static inline void *resize(pyctm_capture *capture, PyMemAllocatorDomain domain, void *old,
-                           size_t size)
-{
-    const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
-    ctm_resize begun;
-    const uint32_t site = site_in_main(capture, domain, size);
-    if (site == 0 ||
-        ctm_shard_resize_begin_at(capture->exclusive, 0, (uintptr_t)old, site, &begun) != CTM_OK) {
-        return resize_any(capture, domain, old, size, true);
-    }
-    void *block = real->realloc(real->ctx, old, size);
-    end_resize(capture->exclusive, &begun, block);
-    return block;
-}
-
-/* HOOK: */
 static inline void *on_realloc(pyctm_capture *capture, PyMemAllocatorDomain domain, void *old,
                                size_t size)
 {
@@ -376,7 +428,7 @@ static inline void *on_realloc(pyctm_capture *capture, PyMemAllocatorDomain doma
         return pyctm_hook_realloc(capture, domain, old, size);
     }
     pyctm_hook_enter();
-    void *block = resize(capture, domain, old, size);
+    void *block = resize(capture, domain, old, size, false);
     pyctm_hook_leave();
     return block;
 }
@@ -400,7 +452,7 @@ __attribute__((noinline)) void pyctm_hook_free(pyctm_capture *capture, pyctm_hoo
         real->free(real->ctx, block);
         return;
     }
-    if (pyctm_capture_mode(capture) == PYCTM_EXACT ||
+    if (pyctm_capture_records_all(capture) ||
         ctm_tracer_may_know(capture->tracer, (uintptr_t)block)) {
         pyctm_event_free(capture, 0, (uintptr_t)block, pyctm_hook_has_gil(hook_index));
     }
@@ -413,7 +465,7 @@ __attribute__((noinline)) void pyctm_hook_free(pyctm_capture *capture, pyctm_hoo
 static inline void on_free(pyctm_capture *capture, PyMemAllocatorDomain domain, void *block)
 {
     const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
-    if (block == NULL || !is_plain(capture)) {
+    if (block == NULL || !is_plain_free(capture)) {
         pyctm_hook_free(capture, domain, block);
         return;
     }

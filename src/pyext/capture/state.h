@@ -14,6 +14,7 @@
 
 #include "capture/frames/assert.h"
 #include "capture/frames/code_cache.h"
+#include "capture/frames/context.h"
 #include "capture/frames/frames.h"
 #include "capture/stackcache/stack_cache.h"
 #include "ctm/ctm.h"
@@ -40,6 +41,8 @@ typedef struct pyctm_hook_state {
     uint64_t self_scope;          /* number of the self scope, unique in the process, from 1 on */
     struct pyctm_probe *probe;    /* borrowed: the test under way; valid while `probing` */
     ctm_sampler sampler;
+    uint64_t label_version, label_thread; /* of the context that was read, see labels.h; 0: none */
+    uint32_t label_serial, label_handle;
 } pyctm_hook_state;
 extern __thread pyctm_hook_state pyctm_hook_tls __attribute__((tls_model("initial-exec")));
 
@@ -53,7 +56,9 @@ typedef enum pyctm_mode {
     PYCTM_IDLE = 0,     /* hooks only call the original functions */
     PYCTM_EXACT = 1,    /* record every event */
     PYCTM_SAMPLING = 2, /* record the blocks that the thread's sampler takes */
+    PYCTM_LABELLED = 3, /* record every event, with the thread's labels */
 } pyctm_mode;
+#define PYCTM_RECORDS_ALL 1 /* the bit of PYCTM_EXACT and PYCTM_LABELLED */
 
 #define PYCTM_SELF_SITES 64u /* a power of two */
 
@@ -81,6 +86,17 @@ typedef struct pyctm_attribution {
     const char *own_filename;                     /* borrowed for ever; set before tracing starts */
 } pyctm_attribution;
 
+/* See labels.h. Written with the GIL held; hooks read all but `sets`. */
+typedef struct pyctm_labels {
+    _Atomic bool in_use;
+    _Atomic uint32_t serial;         /* changes when threads must read their labels again */
+    uint32_t handle_of_none;         /* held: for a thread without a LabelSet */
+    char *mark;                      /* owned, GIL: of all sets; NULL: none */
+    pyctm_context_variable variable; /* of LabelSets */
+    PyTypeObject *set_type;          /* owned, for ever */
+    struct pyctm_label_set *sets;    /* borrowed: the first of all that exist */
+} pyctm_labels;
+
 /* The process's capture. Written with the GIL held; hooks read tracer, main_interpreter and mode without it. */
 typedef struct pyctm_capture {
     ctm_tracer *tracer;   /* owned; made once, never freed, because hooks may read it */
@@ -98,6 +114,7 @@ typedef struct pyctm_capture {
     PyObject *(*raw_traceback)(struct pyctm_capture *capture, uint32_t domain, uintptr_t address);
     pyctm_code_cache codes;   /* GIL */
     pyctm_stack_cache stacks; /* GIL */
+    pyctm_labels labels;
     pyctm_attribution attribution;
 } pyctm_capture;
 
@@ -109,6 +126,12 @@ extern pyctm_capture pyctm_the_capture;
 static inline pyctm_mode pyctm_capture_mode(const pyctm_capture *capture)
 {
     return (pyctm_mode)atomic_load_explicit(&capture->mode, memory_order_relaxed);
+}
+
+/* HOOK: Whether every event is recorded. */
+static inline bool pyctm_capture_records_all(const pyctm_capture *capture)
+{
+    return (pyctm_capture_mode(capture) & PYCTM_RECORDS_ALL) != 0;
 }
 
 /* HOOK: Before and after the original function of a plain event. Writes the whole word, because the next event reads

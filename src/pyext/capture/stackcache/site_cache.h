@@ -4,6 +4,9 @@
  * change with nearly every event. So a direct-mapped cache leads from (instruction, callers, size) to the site. It
  * grows while it is too small for the program. An entry is valid if it has the current epoch; forgetting changes the
  * epoch.
+ *
+ * With labels (capture/labels.h) each label set has an epoch of its own until everything is forgotten, so that its entries are found
+ * again whenever a thread has it.
  */
 #ifndef PYCTM_CAPTURE_STACKCACHE_SITE_CACHE_H
 #define PYCTM_CAPTURE_STACKCACHE_SITE_CACHE_H
@@ -36,7 +39,12 @@ typedef struct pyctm_site_cache {
     pyctm_cached_site *rows; /* owned, if it is not `first` */
     uint32_t mask;           /* number of rows, a power of two, minus one */
     uint32_t epoch;          /* the current one, not 0 */
-    uint32_t overwritten;    /* valid entries overwritten since it grew */
+    uint32_t labels;         /* handle of the label set that it is for; 0: none */
+    uint32_t last_epoch;     /* the newest one */
+    uint32_t first_epoch;    /* the first one since everything was forgotten, that of no labels */
+    uint32_t *epochs;        /* owned, `n_epochs` of them: by handle; before first_epoch: none */
+    uint32_t n_epochs;
+    uint32_t overwritten; /* valid entries overwritten since it grew */
     pyctm_cached_site first[PYCTM_SITES_FIRST_MASK + 1];
 } pyctm_site_cache;
 
@@ -44,6 +52,12 @@ typedef struct pyctm_site_cache {
 static inline uint64_t pyctm_site_cache_with_epoch(const pyctm_site_cache *cache, uint32_t callers)
 {
     return (uint64_t)cache->epoch << 32 | callers;
+}
+
+/* HOOK: What was remembered of the callers may have the epoch of other labels. */
+static inline void pyctm_site_cache_set_epoch(const pyctm_site_cache *cache, pyctm_where *where)
+{
+    where->callers = pyctm_site_cache_with_epoch(cache, (uint32_t)where->callers);
 }
 
 /* HOOK: */
@@ -75,7 +89,9 @@ static inline uint32_t pyctm_site_cache_find(pyctm_site_cache *cache, const pyct
 void pyctm_site_cache_init(pyctm_site_cache *cache); /* of zeroed memory */
 void pyctm_site_cache_store(pyctm_site_cache *cache, const pyctm_where *where, uint32_t size,
                             uint32_t site);            /* HOOK: */
-void pyctm_site_cache_forget(pyctm_site_cache *cache); /* HOOK: */
+void pyctm_site_cache_forget(pyctm_site_cache *cache); /* HOOK: Afterwards it is for no labels. */
+/* HOOK: Makes the epoch of this label set the current one. */
+void pyctm_site_cache_switch(pyctm_site_cache *cache, uint32_t labels);
 /* Returns the memory to the system; the entries must have been forgotten. */
 void pyctm_site_cache_release(pyctm_site_cache *cache);
 size_t pyctm_site_cache_memory(const pyctm_site_cache *cache);

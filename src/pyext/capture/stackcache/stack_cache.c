@@ -271,7 +271,9 @@ static __attribute__((noinline)) ctm_status look_up(pyctm_stack_cache *cache, ct
             ctm_shard_traceback(shard, unknown->parent, row, (int32_t)unknown->total, &traceback);
     }
     if (status == CTM_OK) {
-        status = ctm_shard_site(shard, 0, traceback, size, 0, out);
+        status = cache->sites.labels == 0
+                     ? ctm_shard_site(shard, 0, traceback, size, 0, out)
+                     : ctm_shard_labelled_site(shard, 0, traceback, size, cache->sites.labels, out);
     }
     if (status == CTM_OK && unknown->unit >= unknown->code->_co_firsttraceable &&
         size <= UINT32_MAX) {
@@ -291,6 +293,7 @@ static inline ctm_status find_site(pyctm_stack_cache *cache, ctm_shard *shard, u
         .parent = parent,
         .total = total};
     *out = pyctm_site_cache_find(&cache->sites, &unknown.where, size);
+    *out = pyctm_stack_labelled_site(cache, shard, &unknown.where, size, *out);
     if (*out != 0) {
         return CTM_OK;
     }
@@ -581,6 +584,21 @@ static uint32_t new_site(pyctm_stack_cache *cache, ctm_shard *shard, PyThreadSta
     return pyctm_stack_site(cache, shard, thread_state, size, &site) == CTM_OK ? site : 0;
 }
 
+/* HOOK: */
+uint32_t pyctm_stack_labelled_site(pyctm_stack_cache *cache, ctm_shard *shard,
+                                   const pyctm_where *where, uint64_t size, uint32_t site)
+{
+    const uint32_t labels = cache->sites.labels;
+    if (site == 0 || ctm_shard_has_labels(shard, site, labels)) {
+        return site;
+    }
+    const uint32_t now = ctm_shard_labelled_again(shard, site, labels);
+    if (now != 0) {
+        pyctm_site_cache_store(&cache->sites, where, (uint32_t)size, now);
+    }
+    return now;
+}
+
 /* HOOK: The frame that makes a generator or a coroutine is not complete yet: its blocks belong to its caller. */
 PYCTM_RARELY uint32_t pyctm_stack_new_site(pyctm_stack_cache *cache, ctm_shard *shard,
                                            PyThreadState *thread_state, bool is_known,
@@ -595,7 +613,9 @@ PYCTM_RARELY uint32_t pyctm_stack_new_site(pyctm_stack_cache *cache, ctm_shard *
     if (complete == NULL || !pyctm_stack_where(cache, complete, &where)) {
         return new_site(cache, shard, thread_state, complete, NULL, size);
     }
-    const uint32_t site = pyctm_site_cache_find(&cache->sites, &where, size);
+    pyctm_site_cache_set_epoch(&cache->sites, &where);
+    uint32_t site = pyctm_site_cache_find(&cache->sites, &where, size);
+    site = pyctm_stack_labelled_site(cache, shard, &where, size, site);
     return site != 0 ? site : new_site(cache, shard, thread_state, complete, &where, size);
 }
 #endif

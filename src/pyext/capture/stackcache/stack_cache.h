@@ -40,10 +40,14 @@ void pyctm_stack_cache_init(pyctm_stack_cache *cache, ctm_tracer *tracer, pyctm_
  * interpreter's GIL. CTM_ERR_NOT_FOUND: a stack without complete frames, or with more than CTM_MAX_NFRAME. */
 ctm_status pyctm_stack_site(pyctm_stack_cache *cache, ctm_shard *shard, PyThreadState *thread_state,
                             uint64_t size, uint32_t *out);
-/* HOOK: The same in steps, the common case first. pyctm_stack_where finds the key of the site if the callers are remembered;
+/* HOOK: The same in steps, the common case first. pyctm_stack_where finds the key of the site if the callers are remembered
+ * (with labels, pyctm_site_cache_set_epoch follows);
  * pyctm_site_cache_find finds the site, if it is cached; else pyctm_stack_new_site looks it up. 0: not known, or an
  * error. */
 bool pyctm_stack_where(pyctm_stack_cache *cache, const void *innermost, pyctm_where *out);
+/* HOOK: With labels: `site`, which the cache has for this key, or the present one of these labels. 0: not known. */
+uint32_t pyctm_stack_labelled_site(pyctm_stack_cache *cache, ctm_shard *shard,
+                                   const pyctm_where *where, uint64_t size, uint32_t site);
 /* `is_known`, `known`: the results of pyctm_stack_where. */
 uint32_t pyctm_stack_new_site(pyctm_stack_cache *cache, ctm_shard *shard,
                               PyThreadState *thread_state, bool is_known, pyctm_where known,
