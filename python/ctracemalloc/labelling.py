@@ -112,7 +112,7 @@ def _generator_wrapper(pairs: dict[str, str], function: Callable[..., object]) -
         own = _labels_of(pairs)
         with own:
             generator = cast("Generator[object, object, object]", function(*args, **keywords))
-        step: Callable[[object], object] = generator.send
+        step: Callable[..., object] = generator.send
         sent: object = None
         while True:
             try:
@@ -138,7 +138,7 @@ def _async_generator_wrapper(pairs: dict[str, str], function: Callable[..., obje
         own = _labels_of(pairs)
         with own:
             generator = cast("AsyncGenerator[object, object]", function(*args, **keywords))
-        step: Callable[[object], object] = generator.asend
+        step: Callable[..., object] = generator.asend
         sent: object = None
         while True:
             try:
