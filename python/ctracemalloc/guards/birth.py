@@ -12,6 +12,7 @@ from .. import get_sample_interval, get_traceback_limit, is_tracing
 from .._ctracemalloc import Traceback, _get_block, _get_object_block
 from .._exempt import own_memory
 from .._words import printable
+from ..places.files import UNKNOWN_NAMES
 from ..render.text.units import format_bytes
 
 NUMPY_DOMAIN = 389047  # as numpy announces its arrays' data
@@ -40,7 +41,7 @@ def block_lines(name: str, found: tuple[int, Traceback] | None, limit: int | Non
     if found is None:
         return []
     size, traceback = found
-    if not len(traceback):
+    if not len(traceback) or traceback[-1].filename in UNKNOWN_NAMES:
         return [f"{name}, {format_bytes(size)}, allocated where there was no Python frame"]
     lines = [f"{name}, {format_bytes(size)}, allocated at (most recent call last):"]
     lines += map(printable, traceback.format(limit))
@@ -62,7 +63,10 @@ def reason(obj: object) -> str:
             "not known: it is not in the sample (start() without sample_interval traces every block), or its block was"
             " allocated before tracing began"
         )
-    return "not known: its block was allocated before tracing began or the traces were cleared, or is an extension's own"
+    return (
+        "not known: its block was allocated before tracing began or the traces were cleared (a free list keeps blocks for newer"
+        " objects), or is an extension's own"
+    )
 
 
 def file_around(address: int) -> str:

@@ -18,7 +18,6 @@ from contextlib import contextmanager
 
 from .. import (
     BaseFilter,
-    Snapshot,
     get_sample_interval,
     get_traceback_limit,
     is_tracing,
@@ -29,17 +28,17 @@ from .. import (
 from .._ctracemalloc import _tables_generation
 from .._exempt import own_memory
 from .._words import counted, printable
-from ..model.growth import PARTS
-from ..model.table import ALL, Table, View, table_of
+from ..model.growth import Lines, Step
+from ..model.table import ALL, Table, View
 from ..places.package import OWN_FILES
 from ..places.patterns import Patterns
 from ..render.text.growth import format_growth_of_runs, growth_text, limit_text
 from ..render.text.style import Style
 
+PARTS = 3  # of a round
 ROUNDS = 3
 MOST_COLLECTIONS = 5  # finalizers may make new garbage
 MOST_ROWS = 10
-VIEW = View(patterns=Patterns((), (OWN_FILES,)), limit=ALL)
 
 
 def assert_no_growth(
@@ -97,35 +96,29 @@ def growth_of(function: Callable[[], object], warmup: int, runs: int, filters: l
     """The lines that grew in each part, and in how many runs."""
     for _ in range(warmup):
         function()
-    generation = _tables_generation()
-    snapshots, measured = [settled(filters)], 0
+    lines, generation = Lines(Patterns((), (OWN_FILES,))), _tables_generation()
+    steps, measured = [settled(lines, filters)], 0
     while True:
-        snapshots += snapshots_of(function, runs, filters, generation)
+        for part in range(PARTS):
+            for _ in range(part * runs // PARTS, (part + 1) * runs // PARTS):
+                function()
+            if not is_tracing() or generation != _tables_generation():
+                raise RuntimeError("the function has stopped the tracing or cleared the traces: its growth is not known")
+            steps.append(settled(lines, filters))
         measured += runs
-        with own_memory():
-            table = table_of(snapshots, VIEW)
-        if not table.rows or measured == ROUNDS * runs:
-            return table, measured
+        grown = lines.grown(steps)
+        if not grown or measured == ROUNDS * runs:
+            return lines.table(grown, steps, ALL), measured
 
 
-def snapshots_of(function: Callable[[], object], runs: int, filters: list[BaseFilter], generation: int) -> Iterator[Snapshot]:
-    """One after each part of the runs."""
-    for part in range(PARTS):
-        for _ in range(part * runs // PARTS, (part + 1) * runs // PARTS):
-            function()
-        if not is_tracing() or generation != _tables_generation():
-            raise RuntimeError("the function has stopped the tracing or cleared the traces: its growth is not known")
-        yield settled(filters)
-
-
-def settled(filters: list[BaseFilter]) -> Snapshot:
-    """A snapshot without garbage. (A collection also empties free lists.)"""
+def settled(lines: Lines, filters: list[BaseFilter]) -> Step:
+    """What is live without garbage. (A collection also empties free lists.)"""
     for _ in range(MOST_COLLECTIONS):
         if not gc.collect():
             break
     with own_memory():
         snapshot = take_snapshot()
-        return snapshot.filter_traces(filters) if filters else snapshot
+        return lines.step((snapshot.filter_traces(filters) if filters else snapshot).call_tree(), 0.0)
 
 
 def message(function: Callable[[], object], table: Table, warmup: int, runs: int, limit: float) -> str:
@@ -134,4 +127,4 @@ def message(function: Callable[[], object], table: Table, warmup: int, runs: int
     shown = table._replace(rows=table.rows[:MOST_ROWS])
     name = printable(str(getattr(function, "__qualname__", None) or type(function).__qualname__))
     head = f"{name}() grows by {growth_text(size, blocks, runs)} a run ({counted(runs, 'run')}, {limit_text(limit, warmup)})"
-    return "\n".join([head, *format_growth_of_runs(shown, runs, VIEW._replace(limit=MOST_ROWS), Style(False))])
+    return "\n".join([head, *format_growth_of_runs(shown, runs, View(limit=MOST_ROWS), Style(False))])

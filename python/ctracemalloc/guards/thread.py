@@ -26,6 +26,7 @@ class Guard:
         self._every, self._children = checked_seconds(every), children
         self._ended = threading.Event()
         self._error: str | None = None
+        self._looks = 0  # of the thread, that have ended
         self._thread: threading.Thread | None = None
 
     @property
@@ -58,7 +59,11 @@ class Guard:
 
     def _run(self) -> None:
         try:
-            while not self._ended.is_set() and not self._looked():
+            while not self._ended.is_set():
+                is_last = self._looked()
+                self._looks += 1
+                if is_last:
+                    break
                 self.pause()
         finally:
             _guards.discard(self)
