@@ -11,6 +11,7 @@ import atexit
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
@@ -33,12 +34,13 @@ class Writing:
         atexit.register(self.finish)
 
     def renew(self) -> None:
-        self.lock, self.begun = _thread.allocate_lock(), 0
+        self.lock, self.begun, self.ended = _thread.allocate_lock(), 0, 0
 
     def finish(self) -> None:
-        """Wait for what is being written."""
-        if self.begun and self.lock.acquire(timeout=PATIENCE):
-            self.lock.release()
+        """Wait for what is being written, or is about to be."""
+        until = time.monotonic() + PATIENCE
+        while self.ended < self.begun and time.monotonic() < until:
+            time.sleep(0.01)
 
 
 _writing = Writing()
@@ -101,6 +103,8 @@ class SignalGuard:
             except Exception as error:
                 self._error = f"{type(error).__name__}: {error}"
                 threading.excepthook(threading.ExceptHookArgs((type(error), error, error.__traceback__, None)))
+            finally:
+                _writing.ended += 1
 
     def __enter__(self) -> "SignalGuard":
         return self

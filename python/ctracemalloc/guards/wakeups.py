@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from .ceilings import V2, Files
 
-STALL = b"some 100000 1000000\0"  # 0.1 s of waiting within 1 s
+STALL = b"some 100000 2000000\0"  # 0.1 s of waiting within 2 s, the least window that any process may ask for
 
 
 class Wakeups:
