@@ -11,6 +11,7 @@ import math
 import os
 import threading
 from types import TracebackType
+from typing import Self
 
 from .._threads import started
 
@@ -90,7 +91,7 @@ class Guard:
         except (RuntimeError, OSError) as error:  # no thread, no descriptor
             self._error = str(error)
 
-    def __enter__(self) -> "Guard":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None) -> None:
