@@ -59,7 +59,7 @@ const char pyctm_own_start_doc[] =
     "of its tracebacks is one of the package's file. False: that is so already, and\n"
     "_own_finish() is not to be called.";
 
-PyObject *pyctm_module_own_start(PyObject *module, PyObject *Py_UNUSED(ignored))
+PyObject *pyctm_module_own_start(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     return PyBool_FromLong(pyctm_own_begin());
 }
@@ -67,7 +67,7 @@ PyObject *pyctm_module_own_start(PyObject *module, PyObject *Py_UNUSED(ignored))
 const char pyctm_own_finish_doc[] = "_own_finish($module, /)\n--\n\n"
                                     "The end of what _own_start() has begun.";
 
-PyObject *pyctm_module_own_finish(PyObject *module, PyObject *Py_UNUSED(ignored))
+PyObject *pyctm_module_own_finish(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     pyctm_own_end();
     Py_RETURN_NONE;
