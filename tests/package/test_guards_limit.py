@@ -30,10 +30,10 @@ class LimitTest(TracedTest):
 
     def test_once(self):
         guard = self.guard(5 * MB)
-        self.assertFalse(guard.look())
+        self.assertFalse(guard._look())
         self.assertEqual((self.calls, guard.passed), ([], None))
         held = bytes(6 * MB)
-        self.assertTrue(guard.look())
+        self.assertTrue(guard._look())
         ((current, peak),) = self.calls
         self.assertTrue(6 * MB < current <= peak < 7 * MB)
         self.assertEqual(guard.passed, (current, peak))
@@ -43,7 +43,7 @@ class LimitTest(TracedTest):
     def test_a_moment_between_two_looks(self):
         guard = self.guard(5 * MB)
         bytes(6 * MB)
-        self.assertTrue(guard.look())
+        self.assertTrue(guard._look())
         ((current, peak),) = self.calls
         self.assertLess(current, MB)
         self.assertGreater(peak, 6 * MB)
@@ -52,16 +52,16 @@ class LimitTest(TracedTest):
         guard = self.guard(5 * MB)
         ctracemalloc.reset_peak()
         bytes(4 * MB)
-        self.assertFalse(guard.look())
+        self.assertFalse(guard._look())
 
     def test_a_peak_from_before(self):
         bytes(10 * MB)
         guard = self.guard(5 * MB)
-        self.assertFalse(guard.look())
+        self.assertFalse(guard._look())
         bytes(6 * MB)
-        self.assertFalse(guard.look())  # below the old peak: it cannot be seen
+        self.assertFalse(guard._look())  # below the old peak: it cannot be seen
         held = bytes(6 * MB)
-        self.assertTrue(guard.look())
+        self.assertTrue(guard._look())
         del held
 
     def test_a_new_peak_and_a_reset_one(self):
@@ -71,24 +71,24 @@ class LimitTest(TracedTest):
             guard = self.guard(5 * MB)
             if reset:
                 ctracemalloc.reset_peak()
-                self.assertFalse(guard.look())
+                self.assertFalse(guard._look())
             bytes((6 if reset else 11) * MB)
-            self.assertTrue(guard.look())
+            self.assertTrue(guard._look())
 
     def test_above_it_when_it_is_set(self):
         held = bytes(6 * MB)
-        self.assertTrue(self.guard(5 * MB).look())
+        self.assertTrue(self.guard(5 * MB)._look())
         del held
 
     def test_tracing_that_stops_and_starts(self):
         bytes(10 * MB)
         guard = self.guard(5 * MB)
         ctracemalloc.stop()
-        self.assertFalse(guard.look())
+        self.assertFalse(guard._look())
         ctracemalloc.start()
-        self.assertFalse(guard.look())
+        self.assertFalse(guard._look())
         bytes(6 * MB)
-        self.assertTrue(guard.look())
+        self.assertTrue(guard._look())
 
     def test_the_thread(self):
         called = threading.Event()

@@ -49,7 +49,7 @@ class GroupFiles(unittest.TestCase):
         return str(folder)
 
     def ceilings(self, least=0.0):
-        return ceilings.ceilings(least, str(self.proc))
+        return ceilings.ceilings(ceilings.groups(str(self.proc)), least)
 
 
 class CeilingTest(GroupFiles):
@@ -112,7 +112,7 @@ class CeilingTest(GroupFiles):
         code = (
             "import resource, ctracemalloc.guards.ceilings as ceilings;"
             "print(ceilings.ceiling_of_address_space());"
-            "resource.setrlimit(resource.RLIMIT_AS, (1 << 32, -1)); print(ceilings.ceilings()[-1])"
+            "resource.setrlimit(resource.RLIMIT_AS, (1 << 32, -1)); print(ceilings.ceilings([])[-1])"
         )
         output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
         self.assertRegex(
@@ -137,7 +137,7 @@ class OomTest(TracedTest):
         patch.start()
         self.addCleanup(patch.stop)
 
-    def ceilings(self, least=0.0):
+    def ceilings(self, folders, least=0.0):
         return [ceilings.Ceiling("x", int(1_000_000 * self.share), 1_000_000, self.alarms)]
 
     def take(self):
@@ -146,7 +146,7 @@ class OomTest(TracedTest):
 
     def look(self, *shares):
         for self.share in shares:
-            self.guard.look()
+            self.guard._look()
 
     def test_whenever_half_of_what_was_left_is_used(self):
         self.look(0.1, 0.79, 0.8, 0.8, 0.85, 0.899, 0.9, 0.94, 0.951, 0.97, 0.98, 0.999, 1.0, 1.0)

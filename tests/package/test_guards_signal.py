@@ -182,7 +182,7 @@ class ProgramSignalTest(ProgramTest):
         """A program that prints a line when it is ready."""
         program = self.write("program.py", source)
         process = subprocess.Popen(
-            [sys.executable, program],
+            [sys.executable, "-W", "ignore", program],
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.PIPE,

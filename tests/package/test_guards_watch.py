@@ -6,6 +6,7 @@ import os
 import random
 import threading
 import unittest
+import warnings
 from unittest import mock
 
 import ctracemalloc
@@ -116,7 +117,7 @@ class WatchTest(TracedTest):
         """Hold more before each look."""
         for _ in range(times):
             self.held.append(bytes(10_000))
-            guard.look()
+            guard._look()
 
     def test_a_leak(self):
         guard = self.watcher()
@@ -139,7 +140,7 @@ class WatchTest(TracedTest):
             guard = self.watcher()
             for _ in range(100):
                 held = cached(numbers)
-                guard.look()
+                guard._look()
             del held
             guard.stop()
         self.assertEqual(self.texts, [])
@@ -154,10 +155,10 @@ class WatchTest(TracedTest):
 
     def test_it_makes_no_peak(self):
         guard = self.watcher()
-        guard.look()
+        guard._look()
         ctracemalloc.reset_peak()
         before = ctracemalloc.get_traced_memory()[0]
-        guard.look()
+        guard._look()
         self.assertLess(ctracemalloc.get_traced_memory()[1] - before, 5000)
 
     def test_tracing_that_stops_and_starts(self):
@@ -211,7 +212,9 @@ class WatchTest(TracedTest):
         for children in (False, True):
             guard = watch(0.01, lambda text: None, children=children)
             reader, writer = os.pipe()
-            pid = os.fork()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that there are threads
+                pid = os.fork()
             if pid == 0:
                 try:
                     held = []

@@ -2,12 +2,12 @@
 
 Model: the process is in a control group, which is in others; each may have a limit, and the kernel kills in the group whose
 limit is reached. What is used is the memory of the group without the pages of files that the kernel would rather take back
-(inactive_file): that is what is left when it kills. Files of /proc and of the groups are read anew each time, because limits
-change. A file that is not there, or has something else in it, is no limit.
+(inactive_file): that is what is left when it kills. The files of the groups are read anew each time, because limits change. A
+file that is not there, or has something else in it, is no limit.
 """
 
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 PROC = "/proc"
@@ -85,10 +85,13 @@ def folders_up(point: str, root: str, path: str) -> Iterator[str]:
     yield point
 
 
-def ceilings(least: float = 0.0, proc: str = PROC) -> list[Ceiling]:
-    """Each limit there is. Below the share `least` of a limit the pages of files are not looked at, and are in what is used."""
-    found = [ceiling for folder, files in groups(proc) if (ceiling := ceiling_of_group(folder, files, least)) is not None]
-    address_space = ceiling_of_address_space(proc)
+def ceilings(folders: Iterable[tuple[str, Files]], least: float = 0.0) -> list[Ceiling]:
+    """Each limit there is in these groups, and of the address space.
+
+    Below the share `least` of a limit the pages of files are not looked at, and are in what is used.
+    """
+    found = [ceiling for folder, files in folders if (ceiling := ceiling_of_group(folder, files, least)) is not None]
+    address_space = ceiling_of_address_space()
     return found if address_space is None else [*found, address_space]
 
 
@@ -122,12 +125,12 @@ def sum_of_lines(path: str, names: tuple[bytes, ...]) -> int:
     return total
 
 
-def ceiling_of_address_space(proc: str = PROC) -> Ceiling | None:
+def ceiling_of_address_space() -> Ceiling | None:
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     if not 0 < limit < UNLIMITED:
         return None
     try:
-        with open(f"{proc}/self/statm", "rb") as file:
+        with open(f"{PROC}/self/statm", "rb") as file:
             pages = int(file.read().split()[0])
     except (OSError, ValueError, IndexError):
         return None

@@ -30,12 +30,12 @@ class LimitGuard(Guard):
         super().__init__(every, children)
         self._limit, self._action = limit, action
         self._passed: tuple[int, int] | None = None
-        self.begin()
+        self._begin()
 
-    def begin(self) -> None:
+    def _begin(self) -> None:
         self._generation = _tables_generation()
         self._known_peak = get_traced_memory()[1]
-        super().begin()
+        super()._begin()
 
     @property
     def passed(self) -> tuple[int, int] | None:
@@ -44,9 +44,9 @@ class LimitGuard(Guard):
 
     def cancel(self) -> None:
         """Nothing will be done any more. Idempotent."""
-        self.end()
+        self._end()
 
-    def look(self) -> bool:
+    def _look(self) -> bool:
         generation, (current, peak) = _tables_generation(), get_traced_memory()
         if generation != self._generation or peak < self._known_peak:
             self._generation, self._known_peak = generation, 0

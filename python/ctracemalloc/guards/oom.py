@@ -5,10 +5,11 @@ Model: a thread looks how full each ceiling is (ceilings.py), often, and at once
 one is near the end; it replaces the one before, which is this guard's own file. When less than RELIEF of `at` is used again,
 the next time begins at `at`. A report that there was no memory, or that a process was killed, makes a snapshot too.
 
-Address space for the snapshot is reserved where its limit may be the one that is reached, as `run` does for its report.
+Address space for the snapshot is reserved, as `run` does for its report; under `run` it is the same one.
 """
 
 import os
+import time
 
 from .. import is_tracing, take_snapshot
 from .._ctracemalloc import _give_up, _set_aside
@@ -21,6 +22,7 @@ from .wakeups import Wakeups
 
 LEAST_LEFT = 0.002  # of a limit: then there are no more snapshots
 RELIEF = 0.9
+GROUPS_SECONDS = 10.0  # after which it is asked anew in which groups the process is: a machine may have thousands of mounts
 LEAST_PAUSE = 0.01  # seconds, however often the kernel reports
 
 
@@ -33,18 +35,19 @@ class OomGuard(Guard):
         super().__init__(every, children)
         self._target, self._at = target, at
         self._wakeups: Wakeups | None = None
-        self.begin()
+        self._begin()
 
-    def begin(self) -> None:
+    def _begin(self) -> None:
         self._path: str | None = None
         self._next = self._at
         self._close()
         self._wakeups = Wakeups()
-        for folder, files in groups():
+        self._groups, self._asked = [*groups()], time.monotonic()
+        for folder, files in self._groups:
             self._wakeups.add(folder, files)
-        self._alarms = {one.name: one.alarms for one in ceilings()}
+        self._alarms = {one.name: one.alarms for one in ceilings(self._groups)}
         self._reserve()
-        super().begin()
+        super()._begin()
 
     @property
     def path(self) -> str | None:
@@ -53,23 +56,25 @@ class OomGuard(Guard):
 
     def cancel(self) -> None:
         """Nothing will be written any more; what is being written is waited for. Idempotent."""
-        self.end()
+        self._end()
 
-    def end(self) -> None:
-        super().end()
+    def _end(self) -> None:
+        super()._end()
         if self._wakeups is not None:
             self._wakeups.wake()
         if self._thread is not None:
             self._thread.join()
         self._close()
 
-    def pause(self) -> None:
+    def _pause(self) -> None:
         assert self._wakeups is not None
         if not self._ended.wait(min(LEAST_PAUSE, self._every)):
             self._wakeups.wait(self._every)
 
-    def look(self) -> bool:
-        found = ceilings(self._at)
+    def _look(self) -> bool:
+        if time.monotonic() - self._asked > GROUPS_SECONDS:
+            self._groups, self._asked = [*groups()], time.monotonic()
+        found = ceilings(self._groups, self._at)
         share = max((one.share for one in found), default=0.0)
         alarms = {one.name: one.alarms for one in found}
         is_alarm = any(number > self._alarms.get(name, number) for name, number in alarms.items())

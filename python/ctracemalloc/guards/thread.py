@@ -19,7 +19,7 @@ LEAST_SECONDS, MOST_SECONDS = 0.01, 86_400.0
 
 
 class Guard:
-    """A subclass has look(), and calls begin() at the end of its __init__."""
+    """A subclass has _look(), and calls _begin() at the end of its __init__."""
 
     name = "guard"
 
@@ -40,20 +40,20 @@ class Guard:
         """What the last look failed with; None: it did not."""
         return self._error
 
-    def look(self) -> bool:
+    def _look(self) -> bool:
         """True: it was the last one."""
         raise NotImplementedError
 
-    def pause(self) -> None:
+    def _pause(self) -> None:
         """Until the next look, or the end."""
         self._ended.wait(self._every)
 
-    def begin(self) -> None:
+    def _begin(self) -> None:
         """Begin in this process: at first, and in a fork."""
         _guards.add(self)
         self._thread = started(self._run, name=f"ctracemalloc.{self.name}")
 
-    def end(self) -> None:
+    def _end(self) -> None:
         """Idempotent; a look that is being made goes on to its end."""
         self._ended.set()
         _guards.discard(self)
@@ -65,13 +65,13 @@ class Guard:
                 self._looks += 1
                 if is_last:
                     break
-                self.pause()
+                self._pause()
         finally:
             _guards.discard(self)
 
     def _looked(self) -> bool:
         try:
-            is_last, self._error = self.look(), None
+            is_last, self._error = self._look(), None
         except Exception as error:
             is_first, self._error = self._error is None, f"{type(error).__name__}: {error}"
             if is_first:
@@ -87,7 +87,7 @@ class Guard:
             self._ended.set()
             return
         try:
-            self.begin()
+            self._begin()
         except (RuntimeError, OSError) as error:  # no thread, no descriptor
             self._error = str(error)
 
@@ -95,7 +95,7 @@ class Guard:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None) -> None:
-        self.end()
+        self._end()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'running' if self.running else 'ended'}>"

@@ -33,17 +33,17 @@ class Watcher(Guard):
     def __init__(self, every: float, write: Callable[[str], object], limit: int, children: bool) -> None:
         super().__init__(every, children)
         self._write, self._limit = write, limit
-        self.begin()
+        self._begin()
 
-    def begin(self) -> None:
+    def _begin(self) -> None:
         self._growth = GrowthWatch(Patterns((), (OWN_FILES,)), self._limit)
-        super().begin()
+        super()._begin()
 
     def stop(self) -> None:
         """The end of it. Idempotent."""
-        self.end()
+        self._end()
 
-    def look(self) -> bool:
+    def _look(self) -> bool:
         with own_memory():
             text = self._text()
         if text:
