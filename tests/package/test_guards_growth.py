@@ -92,6 +92,11 @@ def a_late_import():
     return colorsys.rgb_to_hls(0.1, 0.2, 0.3)
 
 
+def names_of_attributes():
+    """Each is a new string, which the interpreter's cache of attributes keeps."""
+    return [hasattr(Slotted, "name" + str(number)) for number in range(3)]
+
+
 async def wait_a_moment():
     await asyncio.sleep(0)
 
@@ -106,6 +111,7 @@ HARMLESS = {
     "an error": a_caught_error,
     "a thread": a_thread,
     "a pattern": a_pattern,
+    "names of attributes": names_of_attributes,
     "an import": a_late_import,
     "json": lambda: json.loads(json.dumps({"key": [1.5, None, "text"] * 50})),
     "an event loop": lambda: asyncio.run(wait_a_moment()),

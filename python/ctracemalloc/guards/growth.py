@@ -8,11 +8,13 @@ are exact, so a leak of one block a run is in each part.
 What is replaced by something larger or smaller at random may grow in each of a few parts by chance. So if a line grew, there
 are as many runs again, up to ROUNDS in all, and only what grew in each part of all of them counts.
 
-Blocks that this package allocates have its own file as their most recent frame, and are left out.
+The interpreter's own caches are emptied before each count. Blocks that this package allocates have its own file as their most
+recent frame, and are left out.
 """
 
 import gc
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
@@ -37,6 +39,8 @@ from ..render.text.style import Style
 
 PARTS = 3  # of a round
 ROUNDS = 3
+# The cache of attributes of types keeps up to 4096 names: a program that makes one anew for each look-up fills it slowly.
+CLEAR_CACHES = getattr(sys, "_clear_internal_caches", None) or getattr(sys, "_clear_type_cache", None)
 MOST_COLLECTIONS = 5  # finalizers may make new garbage
 MOST_ROWS = 10
 
@@ -112,7 +116,9 @@ def growth_of(function: Callable[[], object], warmup: int, runs: int, filters: l
 
 
 def settled(lines: Lines, filters: list[BaseFilter]) -> Step:
-    """What is live without garbage. (A collection also empties free lists.)"""
+    """What is live without garbage and caches of the interpreter. (A collection also empties free lists.)"""
+    if CLEAR_CACHES is not None:
+        CLEAR_CACHES()
     for _ in range(MOST_COLLECTIONS):
         if not gc.collect():
             break
