@@ -10,13 +10,14 @@ import sys
 import tempfile
 import time
 import unittest
+import warnings
 from pathlib import Path
 from unittest import mock
 
 import ctracemalloc
 from cli_support import ProgramTest
 from ctracemalloc import Snapshot, dump_on_oom
-from ctracemalloc.guards import ceilings, oom
+from ctracemalloc.guards import ceilings, oom, thread
 from ctracemalloc.guards.wakeups import Wakeups
 from guards_support import TracedTest, wait_until
 
@@ -191,6 +192,41 @@ class OomTest(TracedTest):
         self.guard.cancel()
         self.assertFalse(self.guard._thread.is_alive())
         self.assertLess(set(os.listdir("/proc/self/fd")), descriptors)
+
+    def test_forks(self):
+        for children in (False, True):
+            guard = dump_on_oom(self.folder / "{pid}.ctm", at=0.8, every=0.01, children=children)
+            reader, writer = os.pipe()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that there are threads
+                pid = os.fork()
+            if pid == 0:
+                try:
+                    self.share = 0.85  # of the child alone
+                    written = wait_until(lambda guard=guard: guard.path, 60 if children else 0.1)
+                    guard.cancel()
+                    os.write(writer, f"{written} {guard.path} {guard.running}".encode())
+                finally:
+                    os._exit(0)
+            os.close(writer)
+            with open(reader) as answer:
+                path = str(self.folder / f"{pid}.ctm") if children else None
+                self.assertEqual(answer.read(), f"{children} {path} False")
+            os.waitpid(pid, 0)
+            self.assertTrue(guard.running)
+            self.assertIsNone(guard.path)
+            guard.cancel()
+        self.assertEqual(os.listdir(self.folder), [f"{pid}.ctm"])
+
+    def test_without_a_thread(self):
+        descriptors = set(os.listdir("/proc/self/fd"))
+        with (
+            mock.patch.object(thread, "started", side_effect=RuntimeError("can't start new thread")),
+            self.assertRaisesRegex(RuntimeError, "can't start new thread"),
+        ):
+            dump_on_oom(self.folder / "x.ctm")
+        self.assertEqual(thread._guards, {self.guard})
+        self.assertEqual(set(os.listdir("/proc/self/fd")), descriptors)
 
     def test_what_cannot_be_used(self):
         for at in (0, 1, -1, float("nan")):

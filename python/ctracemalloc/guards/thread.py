@@ -49,9 +49,14 @@ class Guard:
         self._ended.wait(self._every)
 
     def _begin(self) -> None:
-        """Begin in this process: at first, and in a fork."""
+        """Begin in this process: at first, and in a fork. RuntimeError if no thread can be started."""
         _guards.add(self)
-        self._thread = started(self._run, name=f"ctracemalloc.{self.name}")
+        try:
+            self._thread = started(self._run, name=f"ctracemalloc.{self.name}")
+        except RuntimeError:
+            self._thread = None
+            self._end()
+            raise
 
     def _end(self) -> None:
         """Idempotent; a look that is being made goes on to its end."""
