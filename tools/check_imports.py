@@ -32,13 +32,17 @@ COMPONENTS = {
     "_ctracemalloc": {"_losses"},
     "_install": {"_ctracemalloc"},
     "labelling": {"_ctracemalloc"},
+    "_exempt": {"_ctracemalloc"},
+    "_later": {"_ctracemalloc"},
+    "_threads": set(),
+    "_program": set(),
     "inject": set(),
     "formats": {"_ctracemalloc"},
     "blackbox": {"_ctracemalloc", "_losses", "_messages"},
     "recording": {"_ctracemalloc", "_losses", "_messages", "_words", "formats"},
     "_provide": {"_ctracemalloc", "_losses", "formats", "blackbox"},
     "resident": {"_ctracemalloc", "blackbox"},
-    "": {"_ctracemalloc", "_install", "_losses", "_provide", "labelling", "blackbox", "recording", "resident"},
+    "": {"_ctracemalloc", "_install", "_later", "_losses", "_provide", "labelling", "blackbox", "recording", "resident"},
     "places": set(),
     "model": {"", "_ctracemalloc", "_losses", "blackbox", "recording", "places"},
     "importers": {"_ctracemalloc"},
@@ -57,8 +61,21 @@ COMPONENTS = {
         "model",
         "render",
     },
-    "web": {"", "_ctracemalloc", "_words", "export", "model", "render"},
+    "web": {"", "_ctracemalloc", "_words", "_exempt", "_threads", "_program", "places", "export", "model", "render"},
     "run": {"", "_ctracemalloc", "_messages", "_words", "formats", "blackbox", "recording", "model", "render"},
+    "guards": {
+        "",
+        "_ctracemalloc",
+        "_words",
+        "_exempt",
+        "_threads",
+        "_program",
+        "formats",
+        "places",
+        "model",
+        "render",
+        "run",
+    },
     "_startup": {"", "_messages", "run"},
     "cli": {
         "",
@@ -95,6 +112,7 @@ DYNAMIC = {
     "export.arrow": {"import_module"},  # pyarrow, which may be missing
     "export.formats": {"import_module"},  # the module of a format, of its own folder
     "cli.commands": {"import_module"},  # the module of an order, of its own folder
+    "_later": {"__import__"},  # guards, which are made of the public API and are names of it
     "web": {"__import__"},  # the module of a name, of its own folder
     "web.loading": {"exec"},  # the code of a module that is imported
     "_startup.pythonpath.sitecustomize": {"__import__"},  # the program's own one, which this one hides

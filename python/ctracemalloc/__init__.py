@@ -21,7 +21,7 @@ if not (3, 11) <= sys.version_info < (3, 16):
         "and its allocator rules have not been checked; see docs/reference/limits.md"
     )
 
-from . import _provide
+from . import _later, _provide
 from ._ctracemalloc import (
     BaseFilter,
     CallTree,
@@ -67,6 +67,8 @@ _provide.register()
 
 
 def __getattr__(name: str) -> object:
+    if name in _later.MODULES:
+        return _later.imported(__name__, name)
     if name == "Recording":  # a program that only traces needs neither these modules nor those below
         from .recording.reading import Recording
 

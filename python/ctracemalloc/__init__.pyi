@@ -56,3 +56,10 @@ from .resident.measure import resident_memory as resident_memory
 from .resident.result import ResidentMemory as ResidentMemory
 from .resident.result import ResidentRow as ResidentRow
 from .resident.result import TracedMemory as TracedMemory
+from .guards.birth import where as where
+from .guards.display import display_top as display_top
+from .guards.growth import assert_no_growth as assert_no_growth
+from .guards.limit import on_limit as on_limit
+from .guards.oom import dump_on_oom as dump_on_oom
+from .guards.signals import dump_on_signal as dump_on_signal
+from .guards.watching import watch as watch

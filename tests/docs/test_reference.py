@@ -6,7 +6,7 @@ import unittest
 from pathlib import Path
 
 import ctracemalloc
-from ctracemalloc import web
+from ctracemalloc import _later, web
 from ctracemalloc.cli import arguments
 from ctracemalloc.cli.commands import ALIASES, build_parser, parsers_of
 from ctracemalloc.model.frames import KEYS
@@ -69,6 +69,10 @@ class SignatureTest(unittest.TestCase):
         functions = {name: value for name in dir(web) if name[:1] != "_" and inspect.isfunction(value := getattr(web, name))}
         shown = dict(re.findall(r"^- `(\w+)(\(.*?\))`: ", section("Over HTTP"), re.M))
         self.assertEqual({name: plain_signature(value) for name, value in functions.items()}, shown)
+
+    def test_guards(self):
+        shown = dict(re.findall(r"^- `(\w+)(\(.*?\))`: ", section("Guards"), re.M))
+        self.assertEqual({name: plain_signature(getattr(ctracemalloc, name)) for name in _later.MODULES}, shown)
 
     def test_no_function_is_forgotten(self):
         public = {

@@ -102,6 +102,31 @@ class StubTest(unittest.TestCase):
         """)
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
 
+    def test_code_for_guards_type_checks(self):
+        result = self.check_types("""
+            import logging
+            import signal
+            import sys
+            from pathlib import Path
+
+            import ctracemalloc
+
+            ctracemalloc.display_top(ctracemalloc.take_snapshot(), "filename", limit=3, file=sys.stderr)
+            text: str = ctracemalloc.where([])
+            ctracemalloc.assert_no_growth(lambda: None, warmup=1, runs=5, limit=10, filters=[ctracemalloc.Filter(True, "*")])
+            with ctracemalloc.watch(60, logging.getLogger("memory"), limit=3) as watcher:
+                watcher.stop()
+            ctracemalloc.watch(log=print)
+            with ctracemalloc.on_limit(1 << 30, "raise") as limit:
+                passed: tuple[int, int] | None = limit.passed
+            ctracemalloc.on_limit(1 << 30, lambda current, peak: None).cancel()
+            with ctracemalloc.dump_on_signal(signal.SIGUSR1, Path("x-{pid}.ctm")) as dump:
+                paths: tuple[str, ...] = dump.paths
+            with ctracemalloc.dump_on_oom("x.ctm", at=0.8, every=1) as oom:
+                error: str | None = oom.error or oom.path
+        """)
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+
     def test_mistakes_are_found(self):
         result = self.check_types("""
             import ctracemalloc

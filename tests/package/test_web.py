@@ -16,10 +16,11 @@ from urllib.parse import urljoin
 import ctracemalloc
 import page_reader
 from cli_support import skip_some_pythons
+from ctracemalloc._program import command
+from ctracemalloc.places.package import PACKAGE
 from ctracemalloc.web import asgi_app, profiles, serve, wsgi_app
 from ctracemalloc.web.messages import Delayed
-from ctracemalloc.web.program import command
-from ctracemalloc.web.snapshots import PACKAGE, answer_turn, snapshot_turn
+from ctracemalloc.web.snapshots import answer_turn, snapshot_turn
 from web_support import TOKEN, TracedTest, application, ask, read_profile, total
 
 

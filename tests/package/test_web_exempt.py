@@ -1,4 +1,4 @@
-"""Who looks at a program must not change its peak: what answers allocate is exempt (web/exempt.py)."""
+"""Who looks at a program must not change its peak: what answers allocate is exempt (_exempt.py)."""
 
 import threading
 import unittest
@@ -9,7 +9,7 @@ from unittest import mock
 import ctracemalloc
 from cli_support import ProgramTest
 from ctracemalloc import web
-from ctracemalloc.web.exempt import Kept, Scope, exempt
+from ctracemalloc._exempt import Kept, Scope, exempt
 from web_support import TracedTest, application, ask, read_profile, total
 
 PATHS = (

@@ -7,7 +7,7 @@ makes no new peak of the program (exempt.py).
 
 from collections.abc import Callable
 
-from .exempt import exempt
+from .._exempt import exempt
 from .guard import check
 from .loading import own_imports
 from .messages import Answer, Refused, Request, Response

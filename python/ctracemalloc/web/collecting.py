@@ -5,7 +5,7 @@ Model: prometheus_client is imported when a collector is made, and needed for no
 
 from typing import Any
 
-from .exempt import exempt
+from .._exempt import exempt
 from .metrics import COUNTER, FAMILIES, PREFIX, Metric, metrics_now
 from .settings import checked_top
 from .snapshots import Busy, snapshot_turn

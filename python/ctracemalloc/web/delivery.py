@@ -15,8 +15,8 @@ from http.client import HTTPException
 from typing import NamedTuple
 from urllib.parse import urlencode, urlsplit
 
+from .._exempt import Kept
 from .attempt import Attempt
-from .exempt import Kept
 
 PYROSCOPE, INGEST, PARCA = SERVERS = ("pyroscope", "pyroscope-ingest", "parca")
 PATHS = {

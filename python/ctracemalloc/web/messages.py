@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias
 from urllib.parse import parse_qsl
 
-from .exempt import Kept
+from .._exempt import Kept
 
 MOST_FIELDS = 16  # of a query
 MOST_DIGITS = 6

@@ -7,9 +7,9 @@ its files for that reason.
 
 from typing import NamedTuple
 
+from .._program import run_facts, title
 from ..render.html import datasets
 from ..render.html.document import FLAME, SUMMARY, TABLE, Link, Named, asset, page, policy
-from .program import run_facts, title
 from .snapshots import TimedSnapshot, named_base
 
 NOW_NAME = "now"

@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from .._program import run_facts, words_of
 from ..export.profile_proto import ProfileWriter, compressed
 from ..model.table import View
 from ..render.text.report import format_report
 from ..render.text.style import Style
 from .messages import Answer, Delayed, Query, Refused, Request, Response, text_response
-from .program import run_facts, words_of
 from .served import BY_ALLOCATED, BY_LIVE, profile_of
 from .snapshots import Bases, TimedSnapshot, making, turn, usable
 

@@ -18,12 +18,12 @@ from collections import deque
 from collections.abc import Mapping
 from types import TracebackType
 
+from .._exempt import exempt
+from .._threads import started
 from .delivery import PYROSCOPE, Destination, Later, TimedProfile
-from .exempt import exempt
 from .loading import own_imports
 from .served import profile_of
 from .snapshots import Busy, NotTracing, TimedSnapshot, answer_turn, snapshot_turn, take_timed, usable
-from .threads import started
 
 MIN_INTERVAL, MAX_INTERVAL = 1.0, 3600.0
 MOST_PROFILES = 40

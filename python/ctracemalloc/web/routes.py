@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable, Sequence
 
 from .. import Snapshot
+from .._program import command, run_facts
 from .._words import counted
 from ..render.text.units import format_amount, format_bytes, format_change
 from . import page, plain, profiles
 from .exposition import exposition
 from .messages import Answer, Query, Refused, Request, Response
 from .metrics import metrics_now
-from .program import command, run_facts
 from .settings import MOST_ROWS, Settings
 from .snapshots import LAST, NOW, SINCE, START, Bases, TimedSnapshot, making, named_base, peak_of, turn
 

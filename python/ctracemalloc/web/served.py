@@ -10,10 +10,10 @@ threads run meanwhile. No list as long as the tree is made in Python.
 
 from collections.abc import Iterator
 
+from .._program import command
 from ..export.profile_proto import ALLOCATED, LIVE, PEAK, THE_MAPPING, ProfileWriter, compressed
 from ..export.selected import UNKNOWN
 from ..render.text import losses
-from .program import command
 from .snapshots import TimedSnapshot
 
 BY_ALLOCATED, BY_LIVE = "alloc_space", "inuse_space"

@@ -10,12 +10,12 @@ import socket
 from collections.abc import Iterable
 from types import TracebackType
 
+from .._threads import started
 from .connections import HttpServer
 from .guard import is_local_address
 from .loading import own_imports
 from .routes import Application
 from .settings import settings_of
-from .threads import started
 
 POLL = 0.2  # seconds between two looks at the deadlines
 

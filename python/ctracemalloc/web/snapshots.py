@@ -23,15 +23,15 @@ from typing import NamedTuple
 
 from .. import Filter, Snapshot, is_tracing, take_snapshot
 from .._ctracemalloc import _tables_generation
+from .._exempt import not_exempt
 from .._words import clock
 from ..model.sums import Sums, sums_of
-from .exempt import not_exempt
+from ..places.package import PACKAGE, escaped
 from .messages import Refused
 
 NOW, LAST, START = SINCE = ("", "last", "start")  # what differences count from
 RELOAD_SECONDS = 10.0
 OWN = ("web", "export", "model", "places", "render")  # parts of the package below which no code of the program runs
-PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 class TimedSnapshot(NamedTuple):
@@ -106,11 +106,6 @@ def without_own(snapshot: Snapshot) -> Snapshot:
     own = [Filter(False, f"{folder}/{part}/*", all_frames=True) for part in OWN]
     own.append(Filter(False, f"{folder}/*"))
     return snapshot.filter_traces(own)
-
-
-def escaped(path: str) -> str:
-    """The path as a pattern that matches itself only."""
-    return "".join(f"[{char}]" if char in "*?[" else char for char in path)
 
 
 def is_base(old: TimedSnapshot, new: TimedSnapshot) -> bool:

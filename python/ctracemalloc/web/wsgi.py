@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
+from .._exempt import Parts
 from .answer import answer
-from .exempt import Parts
 from .messages import Request, Response
 from .routes import Application
 from .settings import WSGI_SECONDS, settings_of

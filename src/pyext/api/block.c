@@ -1,4 +1,4 @@
-/* block.c: the traceback of one block.
+/* block.c: the traceback and the size of one block.
  *
  * Rows are copied inside the shard; Python objects are made after leaving it. */
 #include "api/module.h"
@@ -74,7 +74,7 @@ static ctm_status copy_traceback(const ctm_shard *shard, uint32_t traceback, tex
 
 /* The block may move to another shard's tables between two lookups: repeats until it has not moved. */
 static ctm_status find_traceback(pyctm_capture *capture, uint32_t domain, uintptr_t address,
-                                 text_frame **out, uint32_t *out_n)
+                                 text_frame **out, uint32_t *out_n, uint64_t *out_size)
 {
     uint32_t home = 0;
     for (;;) {
@@ -86,6 +86,7 @@ static ctm_status find_traceback(pyctm_capture *capture, uint32_t domain, uintpt
         ctm_status status = ctm_shard_find(shard, domain, address, &block);
         if (status == CTM_OK && block.shard == home) {
             status = copy_traceback(shard, block.traceback, out, out_n);
+            *out_size = block.size;
         }
         ctm_shard_leave(shard);
         if (status != CTM_OK || block.shard == home) {
@@ -126,13 +127,13 @@ static PyObject *make_tuple(const text_frame *frames, uint32_t n,
     return tuple;
 }
 
-/* Returns raw frames (and, if requested, function names) of a live block, or None for both. */
+/* Returns raw frames (and, if requested, function names) of a live block, or None for both; and its size in bytes. */
 static int describe_block(pyctm_capture *capture, uint32_t domain, uintptr_t address,
-                          PyObject **out_frames, PyObject **out_names)
+                          PyObject **out_frames, PyObject **out_names, uint64_t *out_size)
 {
     text_frame *frames = NULL;
     uint32_t n = 0;
-    const ctm_status status = find_traceback(capture, domain, address, &frames, &n);
+    const ctm_status status = find_traceback(capture, domain, address, &frames, &n, out_size);
     if (status == CTM_ERR_NOT_FOUND || status == CTM_ERR_NOT_TRACING) {
         *out_frames = Py_NewRef(Py_None);
         return 0;
@@ -157,7 +158,8 @@ static int describe_block(pyctm_capture *capture, uint32_t domain, uintptr_t add
 PyObject *pyctm_raw_traceback_of_block(pyctm_capture *capture, uint32_t domain, uintptr_t address)
 {
     PyObject *frames = NULL;
-    return describe_block(capture, domain, address, &frames, NULL) == 0 ? frames : NULL;
+    uint64_t size = 0;
+    return describe_block(capture, domain, address, &frames, NULL, &size) == 0 ? frames : NULL;
 }
 
 const char pyctm_get_object_traceback_raw_doc[] =
@@ -183,24 +185,67 @@ const char pyctm_get_object_traceback_doc[] =
     "Return None if the module is not tracing memory allocations or\n"
     "did not trace the allocation of the object.";
 
-PyObject *pyctm_module_get_object_traceback(PyObject *module, PyObject *args, PyObject *kwargs)
+/* The Traceback of a live block and its size, or None. */
+static PyObject *traceback_of(PyObject *module, uint32_t domain, uintptr_t address,
+                              uint64_t *out_size)
 {
-    pyctm_capture *const capture = pyctm_capture_of(module);
-    static const pyctm_params params = {"get_object_traceback", {"obj"}, 1, 1, 0};
-    PyObject *op;
-    if (pyctm_bind_tuple(&params, args, kwargs, &op) < 0) {
-        return NULL;
-    }
     PyObject *frames = NULL, *known = NULL;
-    if (describe_block(capture, 0, block_of(op), &frames, &known) < 0 || frames == Py_None) {
+    if (describe_block(pyctm_capture_of(module), domain, address, &frames, &known, out_size) < 0 ||
+        frames == Py_None) {
         return frames;
     }
-    const bool own = pyctm_self_scope_begin(capture);
+    const bool own = pyctm_self_scope_begin(pyctm_capture_of(module));
     PyObject *traceback =
         pyctm_traceback_object_new(&pyctm_module_state_of(module)->types, frames, known, NULL);
     pyctm_self_scope_end(own);
     Py_DECREF(frames);
     Py_DECREF(known);
     return traceback;
+}
+
+PyObject *pyctm_module_get_object_traceback(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static const pyctm_params params = {"get_object_traceback", {"obj"}, 1, 1, 0};
+    PyObject *op;
+    if (pyctm_bind_tuple(&params, args, kwargs, &op) < 0) {
+        return NULL;
+    }
+    uint64_t size = 0;
+    return traceback_of(module, 0, block_of(op), &size);
+}
+
+static PyObject *size_and_traceback(PyObject *module, uint32_t domain, uintptr_t address)
+{
+    uint64_t size = 0;
+    PyObject *traceback = traceback_of(module, domain, address, &size);
+    if (traceback == NULL || traceback == Py_None) {
+        return traceback;
+    }
+    return Py_BuildValue("KN", (unsigned long long)size, traceback);
+}
+
+const char pyctm_get_object_block_doc[] =
+    "_get_object_block($module, obj, /)\n--\n\n"
+    "(size in bytes, Traceback) of the block that the Python object obj begins in.\n\n"
+    "None: the module is not tracing or did not trace the block.";
+
+PyObject *pyctm_module_get_object_block(PyObject *module, PyObject *op)
+{
+    return size_and_traceback(module, 0, block_of(op));
+}
+
+const char pyctm_get_block_doc[] =
+    "_get_block($module, domain, address, /)\n--\n\n"
+    "(size in bytes, Traceback) of the block of a domain that begins at an address.\n\n"
+    "None: the module is not tracing or did not trace the block.";
+
+PyObject *pyctm_module_get_block(PyObject *module, PyObject *args)
+{
+    unsigned int domain;
+    unsigned long long address;
+    if (!PyArg_ParseTuple(args, "IK:_get_block", &domain, &address)) {
+        return NULL;
+    }
+    return size_and_traceback(module, domain, (uintptr_t)address);
 }
 #endif

@@ -1,4 +1,5 @@
-/* exempt.c: what the package allocates to show the program's memory makes no new peak: see capture/exempt.h. */
+/* exempt.c: what the package allocates to show the program's memory makes no new peak (see capture/exempt.h), and is known by
+ * its file, whatever Python code allocates it for the package. */
 #include "capture/exempt.h"
 
 #include "api/module.h"
@@ -49,6 +50,26 @@ PyObject *pyctm_module_exempt_release(PyObject *module, PyObject *args)
         return NULL;
     }
     pyctm_exempt_release(pyctm_capture_of(module), bytes, round);
+    Py_RETURN_NONE;
+}
+
+const char pyctm_own_start_doc[] =
+    "_own_start($module, /)\n--\n\n"
+    "From now on what this thread allocates is this package's own: the most recent frame\n"
+    "of its tracebacks is one of the package's file. False: that is so already, and\n"
+    "_own_finish() is not to be called.";
+
+PyObject *pyctm_module_own_start(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return PyBool_FromLong(pyctm_own_begin());
+}
+
+const char pyctm_own_finish_doc[] = "_own_finish($module, /)\n--\n\n"
+                                    "The end of what _own_start() has begun.";
+
+PyObject *pyctm_module_own_finish(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    pyctm_own_end();
     Py_RETURN_NONE;
 }
 #endif

@@ -6,7 +6,8 @@
  * long as the next chain agrees with it from the oldest frame on, nothing is looked up again.
  *
  * Between pyctm_self_scope_begin and pyctm_self_scope_end the stack of an event does not change, unless a finalizer
- * runs, and neither do the thread's labels. So in a self scope the size alone determines the site.
+ * runs, and neither do the thread's labels. So in a self scope the size alone determines the site. (Not between
+ * pyctm_own_begin and pyctm_own_end.)
  *
  * A chain belongs to its shard; lock: the shard's.
  */
@@ -35,6 +36,28 @@ size_t pyctm_attribution_memory(const pyctm_capture *capture)
     return bytes;
 }
 
+/* In place of a frame: the self scope is of the whole thread, whatever Python code it runs. Only its address is used. */
+static const char any_frame = 0;
+
+bool pyctm_own_begin(void)
+{
+    PYCTM_ASSERT_GIL();
+    if (pyctm_hook_tls.in_self_scope) {
+        return false;
+    }
+    pyctm_hook_tls.self_scope_frame = &any_frame;
+    pyctm_hook_tls.in_self_scope = true;
+    return true;
+}
+
+void pyctm_own_end(void)
+{
+    PYCTM_ASSERT_GIL();
+    if (pyctm_hook_tls.self_scope_frame == &any_frame) {
+        pyctm_hook_tls.in_self_scope = false;
+    }
+}
+
 bool pyctm_self_scope_begin(pyctm_capture *capture)
 {
     PYCTM_ASSERT_GIL();
@@ -58,7 +81,8 @@ void pyctm_self_scope_end(bool before)
 static bool is_in_self_scope(const pyctm_event_owner *owner)
 {
     return pyctm_hook_tls.in_self_scope && owner->thread_state != NULL &&
-           pyctm_frames_innermost(owner->thread_state) == pyctm_hook_tls.self_scope_frame;
+           (pyctm_hook_tls.self_scope_frame == &any_frame ||
+            pyctm_frames_innermost(owner->thread_state) == pyctm_hook_tls.self_scope_frame);
 }
 
 /* HOOK: Makes the arrays large enough for `capacity` frames. False: out of memory, the old arrays are kept. */
@@ -224,7 +248,8 @@ static inline ctm_status known_site(pyctm_capture *capture, ctm_shard *shard,
             return status;
         }
     }
-    if (owner->shard == 0 && domain == 0 && is_in_self_scope(owner)) {
+    if (owner->shard == 0 && domain == 0 && is_in_self_scope(owner) &&
+        pyctm_hook_tls.self_scope_frame != &any_frame) {
         return self_scope_site(capture, shard, owner, size, out);
     }
     return general_site(capture, shard, owner, domain, size, out);

@@ -83,6 +83,10 @@ void pyctm_attribution_own_file(pyctm_capture *capture, const char *utf8_filenam
 /* Returns the argument for pyctm_self_scope_end. */
 bool pyctm_self_scope_begin(pyctm_capture *capture);
 void pyctm_self_scope_end(bool before);
+/* GIL. Between the two all that this thread allocates is attributed to the package, whatever Python code runs. False: that is
+ * so already, and it is not to be ended. */
+bool pyctm_own_begin(void);
+void pyctm_own_end(void);
 /* Bytes that attribution uses outside the tracer. */
 size_t pyctm_attribution_memory(const pyctm_capture *capture);
 

@@ -115,6 +115,15 @@ class Style:
 # --- what the output can show ---
 
 
+def style_for_file(stream: TextIO) -> Style:
+    """For text that a program prints to a file of its own, which is left as it is: no colours, and the width of a terminal."""
+    try:
+        descriptor = stream.fileno()
+    except (AttributeError, OSError, ValueError):
+        descriptor = -1  # a stream without a file
+    return Style(False, width_of(descriptor) if is_terminal(descriptor) else None, encoding_of(stream))
+
+
 def is_terminal(descriptor: int) -> bool:
     try:
         return os.isatty(descriptor)

@@ -27,3 +27,9 @@ def share_text(part: int, whole: int, of_what: str = "of what is live") -> str:
 
 def format_amount(sums: Sums) -> str:
     return f"{format_bytes(sums.size)} in {counted(sums.blocks, 'block')}"
+
+
+def passed_text(limit: int, current: int, peak: int) -> str:
+    """Bytes."""
+    now = f"{format_bytes(current)} are live, {format_bytes(peak)} at the peak"
+    return f"traced memory has passed the limit of {format_bytes(limit)}: {now}"

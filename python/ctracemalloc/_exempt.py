@@ -1,16 +1,17 @@
-"""What an answer allocates makes no new peak: who looks at a program must not change what is seen.
+"""What the package allocates beside the program makes no new peak: who looks at a program must not change what is seen.
 
-Model: while a thread makes an answer, the bytes of its events are exempt from the peak, which is then one of the program alone
-(`_exempt_start` of the extension). A thread is exempt only while it computes: where it waits, a greenlet of the program may run
-in it. A body is held by the program's server until it is sent: its bytes stay exempt as long as its Kept lives, which goes
-wherever the body goes.
+Model: while a thread makes an answer (web) or looks at the program (guards), the bytes of its events are exempt from the peak,
+which is then one of the program alone (`_exempt_start` of the extension). A thread is exempt only while it computes: where it
+waits, a greenlet of the program may run in it. A body is held by the program's server until it is sent: its bytes stay exempt
+as long as its Kept lives, which goes wherever the body goes.
 """
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
 
-from .._ctracemalloc import _exempt_finish, _exempt_release, _exempt_start
+from ._ctracemalloc import _exempt_finish, _exempt_release, _exempt_start, _own_finish, _own_start
 
 
 class Kept:
@@ -64,6 +65,21 @@ def not_exempt() -> Iterator[None]:
     finally:
         if was_exempt:
             _exempt_start()
+
+
+class own_memory:
+    """For this thread, in the block: what is allocated is exempt, and has this package's file as the most recent frame, also if
+    code of others allocates it (an import, linecache). No function of the program is to be called in the block. Inside another
+    one it has no effect."""
+
+    def __enter__(self) -> None:
+        self.is_exempt, self.is_own = _exempt_start(), _own_start()
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None) -> None:
+        if self.is_own:
+            _own_finish()
+        if self.is_exempt:
+            _exempt_finish(0)
 
 
 class Parts(list[bytes]):

@@ -1,4 +1,4 @@
-"""Threads of this component, which run beside those of the program.
+"""Threads of this package, which run beside those of the program.
 
 Model: signals are the program's. One that the program has blocked, to wait for it, would be delivered to any thread that has
 not, and a connection that a peer has closed would end the program by SIGPIPE if the program has set that to its default. So

@@ -1,0 +1,30 @@
+"""The names of the package that are imported when they are used first, because they are made of its public API.
+
+Model: what the import allocates is the package's own (_exempt.py), so that it is no part of what a guard then
+shows, whoever allocates it: the import system, and modules of the standard library.
+"""
+
+from ._ctracemalloc import _exempt_finish, _exempt_start, _own_finish, _own_start
+
+MODULES = {
+    "assert_no_growth": "guards.growth",
+    "display_top": "guards.display",
+    "dump_on_oom": "guards.oom",
+    "dump_on_signal": "guards.signals",
+    "on_limit": "guards.limit",
+    "watch": "guards.watching",
+    "where": "guards.birth",
+}
+
+
+def imported(package: str, name: str) -> object:
+    """The value of a name in MODULES."""
+    is_exempt, is_own = _exempt_start(), _own_start()  # as _exempt.py does, which would be imported before
+    try:
+        module = __import__(f"{package}.{MODULES[name]}", fromlist=[name])
+    finally:
+        if is_own:
+            _own_finish()
+        if is_exempt:
+            _exempt_finish(0)
+    return vars(module)[name]

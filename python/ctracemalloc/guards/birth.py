@@ -1,0 +1,108 @@
+"""Where an object was born: its block's traceback as text, or why it is not known.
+
+Model: an object begins in a block of the object domain, behind its headers if it has any; the extension finds that block. What
+the object has in other blocks (the items of a list, the table of a dict) is not asked for, but for the data of a numpy array,
+which numpy announces in a domain of its own. The object is the program's: none of its methods and attributes are used.
+"""
+
+import sys
+from typing import Any
+
+from .. import get_sample_interval, get_traceback_limit, is_tracing
+from .._ctracemalloc import Traceback, _get_block, _get_object_block
+from .._exempt import own_memory
+from .._words import printable
+from ..places.files import UNKNOWN_NAMES
+from ..render.text.units import format_bytes
+
+NUMPY_DOMAIN = 389047  # as numpy announces its arrays' data
+ARRAYS = 64  # views of views that are followed
+
+
+def where(obj: object, limit: int | None = None) -> str:
+    """Text that says where an object was allocated: its traceback, the most recent call last, with lines of source.
+
+    The size is that of the block in bytes, with the headers in front of the object. Of a numpy array also the block of its
+    data. If the place is not known, the text says why. limit: of frames, as in Traceback.format().
+    """
+    with own_memory():
+        lines = block_lines(named(obj), _get_object_block(obj), limit) or [f"{named(obj)}: {reason(obj)}"]
+        return "\n".join(lines + data_lines(obj, limit))
+
+
+def named(obj: object) -> str:
+    kind = type(obj)
+    module, name = type.__getattribute__(kind, "__module__"), type.__getattribute__(kind, "__qualname__")
+    shown = f"{module}.{name}" if type(module) is str and module not in ("builtins", "__main__") else name
+    return printable(f"{shown} object")
+
+
+def block_lines(name: str, found: tuple[int, Traceback] | None, limit: int | None) -> list[str]:
+    if found is None:
+        return []
+    size, traceback = found
+    if not len(traceback) or traceback[-1].filename in UNKNOWN_NAMES:
+        return [f"{name}, {format_bytes(size)}, allocated where there was no Python frame"]
+    lines = [f"{name}, {format_bytes(size)}, allocated at (most recent call last):"]
+    lines += map(printable, traceback.format(limit))
+    if get_traceback_limit() == len(traceback) == 1:
+        lines.append("  (1 frame is kept of each traceback: start(25) keeps callers)")
+    return lines
+
+
+def reason(obj: object) -> str:
+    """Why there is no traceback."""
+    if not is_tracing():
+        return "not known, because ctracemalloc is not tracing: start() makes known what is allocated later"
+    file = file_around(id(obj))
+    if file:
+        return f"it has no block of its own: it is a part of {printable(file)}"
+    interval = get_sample_interval()
+    if interval is not None:
+        return (
+            "not known: it is not in the sample (start() without sample_interval traces every block), or its block was"
+            " allocated before tracing began"
+        )
+    return (
+        "not known: its block was allocated before tracing began or the traces were cleared (a free list keeps blocks for newer"
+        " objects), or is an extension's own"
+    )
+
+
+def file_around(address: int) -> str:
+    """The file whose mapping has the address: of objects that are variables of the interpreter or of a library. "": none."""
+    try:
+        with open("/proc/self/maps", "rb") as maps:
+            for line in maps:
+                addresses, *_others, path = line.rstrip(b"\n").split(None, 5) if line.count(b"/") else (b"0-0", b"")
+                begin, end = (int(part, 16) for part in addresses.split(b"-"))
+                if begin <= address < end:
+                    return path.decode("utf-8", "surrogateescape")
+    except OSError:
+        pass  # no /proc here: then the reason is one of the others
+    return ""
+
+
+# --- numpy ---
+
+
+def data_lines(obj: object, limit: int | None) -> list[str]:
+    """Of the data of a numpy array, which may be another array's."""
+    numpy = sys.modules.get("numpy")
+    kind: Any = getattr(numpy, "ndarray", None)
+    if not isinstance(kind, type) or not isinstance(obj, kind):
+        return []
+    owner, base = obj, kind.base.__get__(obj)  # type: ignore[attr-defined]
+    for _ in range(ARRAYS):
+        if not isinstance(base, kind):
+            break
+        owner, base = base, kind.base.__get__(base)  # type: ignore[attr-defined]
+    if base is not None:
+        found = _get_object_block(base)
+        return block_lines(f"its data, which belong to a {named(base)}", found, limit) or [
+            f"its data belong to a {named(base)}: {reason(base)}"
+        ]
+    address = kind.__array_interface__.__get__(owner)["data"][0]  # type: ignore[attr-defined]
+    name = "its data" if owner is obj else "its data, which belong to another array"
+    found = _get_block(NUMPY_DOMAIN, address)
+    return block_lines(name, found, limit) or ([f"{name}: not known"] if is_tracing() else [])
