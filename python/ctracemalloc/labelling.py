@@ -1,8 +1,8 @@
 """Labels: for which request, tenant or task memory is allocated.
 
-Model: each context has at most one LabelSet of the extension, which an allocation reads (`_labels_set`). `labels` puts one on top of
-the present one: it has its pairs and those below that it does not replace. Its `link` says what it was made of, so that it can be
-taken away from below others: with generators, who entered first may leave first.
+Model: each context has at most one LabelSet of the extension, which an allocation reads (`_labels_set`). `labels` puts one on
+top of the present one: it has its pairs and those below that it does not replace. Its `link` says what it was made of, so that
+it can be taken away from below others: with generators, who entered first may leave first.
 """
 
 import sys
@@ -27,8 +27,9 @@ class Link(NamedTuple):
 class labels:
     """What is allocated in a `with` block has these labels, in addition to those that are set around it.
 
-    They are set for the present context, so they follow `await`, tasks that are started within, asyncio.to_thread() and what else
-    copies contexts; a thread that is started within begins without (in Python 3.14, unless sys.flags.thread_inherit_context).
+    They are set for the present context, so they follow `await`, tasks that are started within, asyncio.to_thread() and what
+    else copies contexts; a thread that is started within begins without (in Python 3.14, unless
+    sys.flags.thread_inherit_context).
     A value may be anything with a text, str(value). As a decorator of a function, a coroutine function or a (asynchronous)
     generator function: while its body runs.
 
@@ -168,8 +169,9 @@ def current_labels() -> dict[str, str]:
 def mark(text: str | None) -> None:
     """Begin a generation of blocks: those allocated from now on, by any thread, have the label `mark` with this text.
 
-    So statistics("label:mark") tells by when live blocks were born, and LabelFilter(True, "mark", text) keeps those born between
-    this mark and the next one. A label of that name that the program sets replaces it. None: from now on blocks have no mark.
+    So statistics("label:mark") tells by when live blocks were born, and LabelFilter(True, "mark", text) keeps those born
+    between this mark and the next one. A label of that name that the program sets replaces it. None: from now on blocks have
+    no mark.
 
     ValueError: the text has over 1024 bytes (UTF-8), or a null character.
     """
