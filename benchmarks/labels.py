@@ -2,8 +2,8 @@
 """Measures what a label for each request costs a web service.
 
 Model: a Flask application, called through its test client in one process per measurement, with a template that was compiled
-before. Three modes take turns: not traced, traced, and traced with the labels `request` (a new one each time) and `route`. After
-a few hundred requests each process prints the CPU time of its best batch; of each mode the best of all rounds counts.
+before. Three modes take turns: not traced, traced, and traced with the labels `request` (a new one each time) and `route`.
+After a few hundred requests each process prints the CPU time of its best batch; of each mode the best of all rounds counts.
 
 usage: labels.py [--python PATH] [--rounds N]     PATH: has the package, and Flask
 """
