@@ -1,0 +1,165 @@
+"""The plugin's hooks: a scope around each phase of a test, limits after its call, and a summary at the end.
+
+Model: the wrappers are the innermost ones (trylast), so that what other wrappers of pytest do around a phase is not measured.
+Tests are measured if an option asks for all, or if they have a limit. To measure all is cheap enough to leave on, because lines
+and blocks of a test are compared only if it may be one of those that the summary shows.
+"""
+
+import warnings
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from ..render.text.style import Style
+from .around import Around, warm_up
+from .limits import SHOWN, Breach, Limit, LimitError, breaches, marked_limits
+from .measure import Scope, Tracing
+from .placing import Placed
+from .results import ATTRIBUTE, CALL, FIGURES, GROWTH, PEAK, SETUP, TEARDOWN, Phase, Ranking, Results, phase_of
+from .settings import Settings
+from .summary import summary_lines
+
+
+class Measuring:
+    """One for each run, and for each worker of pytest-xdist."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.tracing = Tracing(settings.nframe)
+        self.rankings = {figure: Ranking(figure, settings.top) for figure in FIGURES}
+        self.results = Results()
+        self.style = Style(False)  # of sections of reports, which become part of several outputs
+        self.measured: dict[str, Phase] = {}  # of the test that runs
+        self.broken: list[Breach] = []  # of the test that runs
+
+    # --- around the phases of a test ---
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        self.measured, self.broken = {}, []
+        if self.settings.every_test and not self.tracing.has_started:
+            self.tracing.need()
+            warm_up(self.tracing)
+        return (yield from self.around_fixtures(SETUP))
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        return (yield from self.around_fixtures(TEARDOWN))
+
+    def around_fixtures(self, when: str) -> Generator[None, Any, Any]:
+        if not self.settings.every_test:
+            return (yield)
+        scope = Scope(with_lines=False, is_exact=False)
+        self.tracing.need()
+        passed = False
+        scope.prepare()
+        scope.begin()
+        try:
+            result = yield
+            passed = True
+        finally:
+            scope.end()
+            if scope.is_known:
+                self.measured[when] = phase_of(scope, passed, [], [])
+        return result
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        limits = self.limits_of(item)
+        if not (limits or self.settings.every_test):
+            return (yield)
+        around = Around(self.tracing, limits, self.is_candidate)
+        placed = Placed(item, around)
+        passed = False
+        try:
+            placed.place()
+            try:
+                result = yield
+                passed = True
+            finally:
+                placed.remove(passed)
+                self.note_call(around, passed)
+            self.check(item, limits, around)
+        finally:
+            if not self.settings.every_test:
+                self.tracing.end()
+        return result
+
+    def limits_of(self, item: pytest.Item) -> list[Limit]:
+        try:
+            marked = marked_limits(item, self.settings.markers)
+        except LimitError as error:
+            text = str(error)
+        else:
+            return [*marked, *self.settings.limits_for(item.nodeid, {limit.kind for limit in marked})]
+        raise pytest.fail.Exception(text, pytrace=False)
+
+    def note_call(self, around: Around, passed: bool) -> None:
+        scope = around.scope
+        if not (self.settings.every_test and around.has_ended):
+            return
+        lines = {
+            PEAK: scope.peak_lines() if self.is_candidate(PEAK, scope.peak) else [],
+            GROWTH: scope.growth_lines() if passed and self.is_candidate(GROWTH, scope.growth) else [],
+        }
+        top = self.settings.top
+        self.measured[CALL] = phase_of(scope, passed, lines[PEAK][:top], lines[GROWTH][:top])
+        self.rankings[PEAK].add(scope.peak)
+        if passed:
+            self.rankings[GROWTH].add(scope.growth)
+
+    def is_candidate(self, figure: str, size: int) -> bool:
+        """May the test be one of those that the summary shows?"""
+        return self.settings.every_test and self.rankings[figure].takes(size)
+
+    # --- limits ---
+
+    def check(self, item: pytest.Item, limits: list[Limit], around: Around) -> None:
+        """Fail the test, which has passed, if a limit does not hold."""
+        if not limits:
+            return
+        if not around.has_ended:
+            warn_unchecked(item, limits)
+            return
+        shown = None if item.config.get_verbosity() >= 2 else SHOWN
+        self.broken = breaches(limits, around.scope, around.objects, self.style, shown)
+        if around.objects is not None:
+            around.objects.forget()
+        if self.broken:
+            pytest.fail("\n".join(breach.sentence for breach in self.broken), pytrace=False)
+
+    # --- reports ---
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[Any]) -> Generator[None, Any, Any]:
+        report = yield
+        phase = self.measured.get(report.when)
+        if phase is not None:
+            setattr(report, ATTRIBUTE, phase.as_data())
+        if report.when == CALL:
+            report.sections += [(f"ctracemalloc: {breach.kind}", breach.details) for breach in self.broken]
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        data = getattr(report, ATTRIBUTE, None)
+        if data is not None:
+            self.results.add(report.nodeid, report.when or "", data)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if not self.settings.every_test:
+            return
+        stream = terminalreporter._tw
+        style = Style(bool(stream.hasmarkup))
+        terminalreporter.section("ctracemalloc: memory of the tests")
+        for line in summary_lines(self.results, self.settings.top, style):
+            terminalreporter.write_line(line)
+
+    def pytest_unconfigure(self) -> None:
+        self.tracing.end()
+
+
+def warn_unchecked(item: pytest.Item, limits: list[Limit]) -> None:
+    kinds = ", ".join(limit.kind for limit in limits)
+    text = f"not checked: {kinds} (the test was not measured from its beginning to its end: was tracing stopped in it?)"
+    warnings.warn_explicit(pytest.PytestWarning(text), None, str(item.path), (item.reportinfo()[1] or 0) + 1)

@@ -1,0 +1,81 @@
+"""What was measured, test by test, as it is gathered from the reports.
+
+Model: each report of a phase carries a dictionary of numbers, strings and lists (its attribute `ctracemalloc`), which is what
+pytest-xdist can send from a worker. Results reads it in the process that the user started, where every report arrives.
+"""
+
+import heapq
+from typing import Any, NamedTuple
+
+from .measure import Line, Scope
+
+SETUP, CALL, TEARDOWN = PHASES = ("setup", "call", "teardown")
+PEAK, GROWTH = FIGURES = ("peak", "growth")
+# Bytes. What is less is not shown: CPython keeps some memory of what it frees to use it again, and so seems to grow.
+LEAST = {PEAK: 1, GROWTH: 512}
+ATTRIBUTE = "ctracemalloc"  # of a report
+
+
+class Phase(NamedTuple):
+    """Of setup, call or teardown. peak, growth: bytes; blocks: None where they were not counted."""
+
+    peak: int
+    growth: int
+    blocks: int | None
+    peak_lines: list[Line]
+    growth_lines: list[Line]
+    passed: bool
+
+    def as_data(self) -> dict[str, Any]:
+        lines = {name: [list(line) for line in getattr(self, name)] for name in ("peak_lines", "growth_lines")}
+        return {**self._asdict(), **lines}
+
+    @classmethod
+    def of_data(cls, data: dict[str, Any]) -> "Phase":
+        lines = {name: [Line(*line) for line in data[name]] for name in ("peak_lines", "growth_lines")}
+        return cls(**{**data, **lines})
+
+
+class Ranking:
+    """The largest sizes seen so far, to know which tests may be among those shown."""
+
+    def __init__(self, figure: str, number: int) -> None:
+        self.least, self.number = LEAST[figure], number
+        self.sizes: list[int] = []
+
+    def takes(self, size: int) -> bool:
+        """Is it among the largest? Nothing is remembered."""
+        return size >= self.least and self.number > 0 and (len(self.sizes) < self.number or size > self.sizes[0])
+
+    def add(self, size: int) -> None:
+        if self.takes(size):
+            heapq.heappush(self.sizes, size)
+            del self.sizes[: len(self.sizes) - self.number]
+            heapq.heapify(self.sizes)
+
+
+class Results:
+    """The phases of each test, in the order in which they ran. A test that runs again replaces what it was."""
+
+    def __init__(self) -> None:
+        self.tests: dict[str, dict[str, Phase]] = {}
+
+    def add(self, test: str, when: str, data: dict[str, Any]) -> None:
+        if when == SETUP:
+            self.tests[test] = {}
+        self.tests.setdefault(test, {})[when] = Phase.of_data(data)
+
+    def largest(self, figure: str, number: int) -> list[tuple[str, dict[str, Phase]]]:
+        """The tests with the largest peak or growth of their call, those with next to none left out. Of growth, those that
+        passed: what failed is kept alive by its exception."""
+        found = [
+            (getattr(phases[CALL], figure), test)
+            for test, phases in self.tests.items()
+            if CALL in phases and (figure == PEAK or phases[CALL].passed)
+        ]
+        largest = heapq.nsmallest(number, ((-size, test) for size, test in found if size >= LEAST[figure]))
+        return [(test, self.tests[test]) for _size, test in largest]
+
+
+def phase_of(scope: Scope, passed: bool, peak_lines: list[Line], growth_lines: list[Line]) -> Phase:
+    return Phase(scope.peak, scope.growth, scope.blocks, peak_lines, growth_lines, passed)

@@ -1,0 +1,74 @@
+"""What the options and settings ask for. An option wins over a setting of the configuration file."""
+
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+import pytest
+
+from .limits import LIMIT_GROWTH, LIMIT_LEAKS, LIMIT_MEMORY, MARKERS, SHARED, Limit, LimitError, parse_size
+
+TOP, NFRAME = 5, 20
+MEMRAY = "memray"  # the name of pytest-memray's entry point
+
+
+class Rule(NamedTuple):
+    """A limit of the configuration file. pattern: of the ids of tests, "": of all."""
+
+    pattern: str
+    limit: Limit
+
+    def covers(self, test: str) -> bool:
+        below = tuple(self.pattern + end for end in ("::", "/", "["))
+        return not self.pattern or fnmatchcase(test, self.pattern) or test.startswith(below)
+
+
+class Settings(NamedTuple):
+    every_test: bool  # False: only those with a limit
+    top: int
+    nframe: int
+    markers: tuple[str, ...]  # those that the plugin acts on
+    rules: tuple[Rule, ...]
+
+    def limits_for(self, test: str, marked: set[str]) -> list[Limit]:
+        """Those of the configuration: for each kind the last that covers the test, unless it has a marker of this kind."""
+        found = {rule.limit.kind: rule.limit for rule in self.rules if rule.covers(test)}
+        return [limit for kind, limit in found.items() if kind not in marked]
+
+
+def settings_of(config: pytest.Config) -> Settings:
+    rules = rules_of(config)
+    every_test = bool(config.getoption("ctracemalloc") or config.getini("ctracemalloc"))
+    is_shared = config.pluginmanager.hasplugin(MEMRAY) and not every_test and not rules
+    return Settings(
+        every_test=every_test,
+        top=number_of(config, "ctracemalloc_top", TOP, 0),
+        nframe=number_of(config, "ctracemalloc_nframe", NFRAME, 1),
+        markers=tuple(name for name in MARKERS if not (is_shared and name in SHARED)),
+        rules=rules,
+    )
+
+
+def number_of(config: pytest.Config, name: str, default: int, least: int) -> int:
+    given = config.getoption(name)
+    if given is not None:
+        return int(given)
+    text = str(config.getini(name)).strip()
+    if text and not (text.isascii() and text.isdecimal() and int(text) >= least):
+        raise pytest.UsageError(f"{name} is {text!r}, and not a number from {least}")
+    return int(text) if text else default
+
+
+def rules_of(config: pytest.Config) -> tuple[Rule, ...]:
+    return tuple(
+        rule_of(f"ctracemalloc_{kind}", kind, text)
+        for kind in (LIMIT_MEMORY, LIMIT_LEAKS, LIMIT_GROWTH)
+        for text in config.getini(f"ctracemalloc_{kind}")
+    )
+
+
+def rule_of(name: str, kind: str, text: str) -> Rule:
+    pattern, _colon, size = text.rpartition(":")
+    try:
+        return Rule(pattern.strip(), Limit(kind, parse_size(size), f"the setting {name}"))
+    except LimitError as error:
+        raise pytest.UsageError(f"{name}: {error}") from None
