@@ -83,7 +83,7 @@ def measuring(config: pytest.Config) -> "Measuring":
     """The plugin proper, which is imported and registered the first time."""
     from ctracemalloc.pytest_plugin import measuring_of
 
-    return measuring_of(config)
+    return measuring_of(config, tuple(markers_in_force(config)))
 
 
 def markers_in_force(config: pytest.Config) -> "dict[str, str]":

@@ -16,10 +16,10 @@ from .settings import settings_of
 NAME = "ctracemalloc_measuring"
 
 
-def measuring_of(config: pytest.Config) -> Measuring:
-    """The one of this run; it is made and registered the first time."""
+def measuring_of(config: pytest.Config, markers: tuple[str, ...]) -> Measuring:
+    """The one of this run; it is made and registered the first time. markers: those that it acts on."""
     found: Measuring | None = config.pluginmanager.get_plugin(NAME)
     if found is None:
-        found = Measuring(settings_of(config))
+        found = Measuring(settings_of(config, markers))
         config.pluginmanager.register(found, NAME)
     return found

@@ -30,10 +30,10 @@ class Around:
 
     def begin(self) -> None:
         self.has_ended = False
-        self.tracing.need(self.nframe)
+        traced_before = self.tracing.need(self.nframe)
         self.scope.prepare()
         if self.objects is not None:
-            self.objects.begin()
+            self.objects.begin(traced_before)
         self.scope.begin()
 
     def end(self, passed: bool) -> None:

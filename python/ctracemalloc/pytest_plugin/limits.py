@@ -15,15 +15,15 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from .._words import counted
 from ..render.text.style import Style
 from ..render.text.units import format_bytes
 from .measure import DEEP, Scope, Stack, is_of_the_test
 from .objects import Objects, object_lines
 from .text import line_lines, stack_lines
 
-SHARED = LIMIT_MEMORY, LIMIT_LEAKS, LIMIT_LEAKED_OBJECTS = ("limit_memory", "limit_leaks", "limit_leaked_objects")
+LIMIT_MEMORY, LIMIT_LEAKS, LIMIT_LEAKED_OBJECTS = ("limit_memory", "limit_leaks", "limit_leaked_objects")
 LIMIT_GROWTH = "limit_growth"
-MARKERS = (*SHARED, LIMIT_GROWTH)
 SHOWN = 10  # lines or stacks of a breach, at most; all with -vv
 
 SIZE = re.compile(r"(?P<number>\+?\d*\.\d+|\+?\d+)\s*(?P<unit>[KMGTP]?B)", re.IGNORECASE)
@@ -51,11 +51,11 @@ class FilteredStack:
 
 
 class Limit(NamedTuple):
-    """size: bytes; None: of a kind that has no size."""
+    """size: bytes; None: of a kind that has no size. origin: the setting that it is of, "": a marker."""
 
     kind: str
     size: float | None
-    origin: str
+    origin: str = ""
     filter_fn: Callable[[Any], Any] | None = None
     current_thread_only: bool = False
 
@@ -83,7 +83,7 @@ def parse_size(text: object) -> float:
 
 
 def limit_memory(limit: str, *, current_thread_only: bool = False) -> Limit:
-    return Limit(LIMIT_MEMORY, parse_size(limit), "", None, bool(current_thread_only))
+    return Limit(LIMIT_MEMORY, parse_size(limit), current_thread_only=bool(current_thread_only))
 
 
 def limit_leaks(
@@ -93,11 +93,11 @@ def limit_leaks(
 
 
 def limit_leaked_objects(*, filter_fn: Callable[[Any], Any] | None = None) -> Limit:
-    return Limit(LIMIT_LEAKED_OBJECTS, None, "", filter_fn)
+    return Limit(LIMIT_LEAKED_OBJECTS, None, filter_fn=filter_fn)
 
 
 def limit_growth(limit: str) -> Limit:
-    return Limit(LIMIT_GROWTH, parse_size(limit), "")
+    return Limit(LIMIT_GROWTH, parse_size(limit))
 
 
 MAKERS: dict[str, Callable[..., Limit]] = {
@@ -115,12 +115,11 @@ def marked_limits(item: pytest.Item, kinds: Iterable[str]) -> list[Limit]:
 
 def limit_of(marker: pytest.Mark) -> Limit:
     try:
-        limit = MAKERS[marker.name](*marker.args, **marker.kwargs)
+        return MAKERS[marker.name](*marker.args, **marker.kwargs)
     except LimitError as error:
         raise LimitError(f"{marker.name}: {error}") from None
     except TypeError as error:
         raise LimitError(f"the marker {error}") from None
-    return limit._replace(origin=f"the marker {marker.name}")
 
 
 # --- after the test ---
@@ -174,7 +173,7 @@ def check_leaked_objects(
     leaked = [one for one in objects.leaked if limit.filter_fn is None or limit.filter_fn(one)] if objects else []
     if not leaked:
         return None
-    return breach_of(limit, f"Test leaked {len(leaked):,} objects", object_lines(leaked, style, shown))
+    return breach_of(limit, f"Test leaked {counted(len(leaked), 'object')}", object_lines(leaked, style, shown))
 
 
 CHECKS: dict[str, Callable[[Limit, Scope, Objects | None, Style, int | None], Breach | None]] = {
@@ -186,4 +185,5 @@ CHECKS: dict[str, Callable[[Limit, Scope, Objects | None, Style, int | None], Br
 
 
 def breach_of(limit: Limit, sentence: str, lines: Iterable[str]) -> Breach:
-    return Breach(limit.kind, f"{sentence} ({limit.origin})", "\n".join(lines))
+    whose = f" ({limit.origin})" if limit.origin else ""
+    return Breach(limit.kind, sentence + whose, "\n".join(lines))

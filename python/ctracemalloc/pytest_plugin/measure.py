@@ -57,11 +57,13 @@ class Tracing:
         self.nframe = nframe
         self.has_started = False
 
-    def need(self, nframe: int = 0) -> None:
-        """Start, unless tracing is on. nframe: frames that are needed in each traceback."""
-        if not ctracemalloc.is_tracing():
+    def need(self, nframe: int = 0) -> bool:
+        """Start, unless tracing is on; was it? nframe: frames that are needed in each traceback."""
+        was_on = ctracemalloc.is_tracing()
+        if not was_on:
             ctracemalloc.start(max(self.nframe, nframe))
             self.has_started = True
+        return was_on
 
     def end(self) -> None:
         """Stop what need() has started."""
@@ -175,6 +177,12 @@ def differences(newer: "Snapshot | None", older: "Snapshot | None", key: str) ->
         for row in newer.compare_to(older, key):
             if not row.traceback[-1].filename.startswith(OWN_FOLDER):
                 yield row
+
+
+def is_from_elsewhere(one: object) -> bool:
+    """Was the object allocated since tracing began, and not by this package?"""
+    traceback = ctracemalloc.get_object_traceback(one)
+    return traceback is not None and not traceback[-1].filename.startswith(OWN_FOLDER)
 
 
 def collections_made() -> int:

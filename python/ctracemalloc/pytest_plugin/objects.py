@@ -1,18 +1,20 @@
-"""The objects that a test leaves: those of the garbage collector's that were made within it and are reachable at its end.
+"""The objects that a test leaves: those that were made within it, and are alive at its end after a collection.
 
-Model: gc.freeze() sets all objects aside that there are when the test begins. What the collector lists at the end was made
-since. Objects that the collector does not follow (int, str, bytes, and tuples and dicts of these) are not listed; the memory
-that they hold is.
+Model: gc.freeze() sets all objects aside that the garbage collector follows when the test begins; what it lists at the end was
+made since. The others (numbers, strings, and dictionaries and tuples of these) are found as what any object refers to. Of these
+the tracer knows which were allocated since it began. If that was before the test, those that were there then are known by
+their addresses, and one that takes the address of a dead one is missed.
 """
 
 import gc
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import FrameType
 
 from .._words import counted
 from ..render.text.style import Style
+from .measure import is_from_elsewhere
 
 TYPES = SAMPLES = 10
 REPR = 100  # characters
@@ -25,9 +27,13 @@ class Objects:
     def __init__(self) -> None:
         self.leaked: list[object] = []
         self.froze_before = 0
+        self.known: set[int] = set()
 
-    def begin(self) -> None:
+    def begin(self, traced_before: bool) -> None:
+        """traced_before: tracing did not begin with this test."""
         gc.collect()
+        if traced_before:
+            self.known.update(map(id, not_followed(self.known)))
         self.froze_before = gc.get_freeze_count()
         gc.freeze()
 
@@ -36,12 +42,37 @@ class Objects:
         gc.collect()
         if FORGET is not None:
             FORGET()
-        self.leaked = [one for one in gc.get_objects() if not isinstance(one, FrameType)]
+        self.leaked = gc.get_objects()  # first of all: what this function makes is no object of the test's
         if not self.froze_before:
             gc.unfreeze()
+        self.leaked = without_frames(self.leaked) + added_to(self.known)
 
     def forget(self) -> None:
-        self.leaked = []
+        self.leaked, self.known = [], set()
+
+
+def without_frames(objects: list[object]) -> list[object]:
+    return [one for one in objects if not isinstance(one, FrameType)]
+
+
+def added_to(known: set[int]) -> list[object]:
+    return [one for one in not_followed(known) if id(one) not in known and is_from_elsewhere(one)]
+
+
+def not_followed(ignored: object = None) -> Iterator[object]:
+    """The objects that the garbage collector does not follow, each once, as far as those that it follows lead to them.
+
+    ignored: a container that is no part of the program.
+    """
+    holders: list[object] = gc.get_objects()
+    seen: set[int] = set()  # made after the list, so that it is not in there
+    while holders:
+        holder = holders.pop()
+        for one in () if holder is ignored else gc.get_referents(holder):
+            if not gc.is_tracked(one) and id(one) not in seen:
+                seen.add(id(one))
+                holders.append(one)  # a tuple or dictionary of such objects is one itself
+                yield one
 
 
 def object_lines(leaked: Sequence[object], style: Style, shown: int | None) -> list[str]:

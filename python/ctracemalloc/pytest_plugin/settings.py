@@ -5,10 +5,9 @@ from typing import NamedTuple
 
 import pytest
 
-from .limits import LIMIT_GROWTH, LIMIT_LEAKS, LIMIT_MEMORY, MARKERS, SHARED, Limit, LimitError, parse_size
+from .limits import LIMIT_GROWTH, LIMIT_LEAKS, LIMIT_MEMORY, Limit, LimitError, parse_size
 
 TOP, NFRAME = 5, 20
-MEMRAY = "memray"  # the name of pytest-memray's entry point
 
 
 class Rule(NamedTuple):
@@ -35,16 +34,13 @@ class Settings(NamedTuple):
         return [limit for kind, limit in found.items() if kind not in marked]
 
 
-def settings_of(config: pytest.Config) -> Settings:
-    rules = rules_of(config)
-    every_test = bool(config.getoption("ctracemalloc") or config.getini("ctracemalloc"))
-    is_shared = config.pluginmanager.hasplugin(MEMRAY) and not every_test and not rules
+def settings_of(config: pytest.Config, markers: tuple[str, ...]) -> Settings:
     return Settings(
-        every_test=every_test,
+        every_test=bool(config.getoption("ctracemalloc") or config.getini("ctracemalloc")),
         top=number_of(config, "ctracemalloc_top", TOP, 0),
         nframe=number_of(config, "ctracemalloc_nframe", NFRAME, 1),
-        markers=tuple(name for name in MARKERS if not (is_shared and name in SHARED)),
-        rules=rules,
+        markers=markers,
+        rules=rules_of(config),
     )
 
 
