@@ -11,8 +11,9 @@ import pytest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
+    from ctracemalloc.pytest_plugin.fixture import TestMemory
     from ctracemalloc.pytest_plugin.measuring import Measuring
 
 MEMRAY = "memray"  # the name of pytest-memray's entry point
@@ -103,3 +104,11 @@ def asks(item: pytest.Item, markers: "dict[str, str]") -> bool:
     if FIXTURE in getattr(item, "fixturenames", ()):
         return True
     return any(marker.name in markers for marker in item.iter_markers())
+
+
+@pytest.fixture(name=FIXTURE)
+def memory_of_the_test(request: pytest.FixtureRequest) -> "Iterator[TestMemory]":
+    """The memory of the test so far: peak, growth, top(), snapshot()."""
+    plugin = measuring(request.config)
+    yield plugin.begin_memory()
+    plugin.end_memory()

@@ -76,7 +76,8 @@ class SummaryTests(PytestCase):
         lines = self.section(result, "ctracemalloc: memory of the tests")
         self.assertEqual(lines[0], "4 tests measured; above what was live when the phase began, in its call:")
         peaks = lines[lines.index("largest peak") : lines.index("largest growth")]
-        growths = lines[lines.index("largest growth") :]
+        fixtures = lines.index("largest fixtures, by growth in their set-up")
+        growths = lines[lines.index("largest growth") : fixtures]
         named = [line.split()[-1] for line in peaks if "::" in line]
         self.assertEqual(sorted(named), ["test_it.py::" + name for name in ("test_fails", "test_grow", "test_peak")])
         self.assertEqual([line.split()[-1] for line in growths if "::" in line], ["test_it.py::test_grow"])

@@ -7,6 +7,7 @@ test that no summary shows, and the garbage of one whose growth nobody reads.
 
 from collections.abc import Callable
 
+from .fixture import TestMemory
 from .limits import LIMIT_GROWTH, LIMIT_LEAKED_OBJECTS, LIMIT_LEAKS, LIMIT_MEMORY, Limit
 from .measure import Scope, Tracing
 from .objects import Objects
@@ -16,21 +17,25 @@ Candidate = Callable[[str, int], bool]  # (figure, size): will its lines be show
 
 
 class Around:
-    """has_ended: the test was measured, from its beginning to its end."""
+    """memory: of the fixture, if the test has it. has_ended: the test was measured, from its beginning to its end."""
 
-    def __init__(self, tracing: Tracing, limits: list[Limit], is_candidate: Candidate) -> None:
+    def __init__(
+        self, tracing: Tracing, limits: list[Limit], is_candidate: Candidate, memory: TestMemory | None = None
+    ) -> None:
         kinds = {limit.kind for limit in limits}
-        self.tracing, self.is_candidate = tracing, is_candidate
+        self.tracing, self.is_candidate, self.memory = tracing, is_candidate, memory
         self.nframe = max((limit.nframe for limit in limits), default=0)
         self.limits_peak = LIMIT_MEMORY in kinds
         self.limits_end = bool(kinds & {LIMIT_LEAKS, LIMIT_GROWTH})
-        self.scope = Scope(with_lines=True, is_exact=self.limits_end)
+        self.scope = Scope(with_lines=True, is_exact=self.limits_end or memory is not None)
         self.objects = Objects() if LIMIT_LEAKED_OBJECTS in kinds else None
         self.has_ended = False
 
     def begin(self) -> None:
         self.has_ended = False
         traced_before = self.tracing.need(self.nframe)
+        if self.memory is not None:
+            self.memory.follow(self.scope)
         self.scope.prepare()
         if self.objects is not None:
             self.objects.begin(traced_before)

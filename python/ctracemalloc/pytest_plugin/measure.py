@@ -16,6 +16,7 @@ import gc
 import os
 from array import array
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import ctracemalloc
@@ -24,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ctracemalloc import Snapshot, StatisticDiff
 
-BEFORE, AFTER, PEAK = range(3)
+BEFORE, AFTER, PEAK, HIGHEST, OWN = range(5)
 OWN_FOLDER = os.path.dirname(os.path.abspath(ctracemalloc.__file__)) + os.sep
 RUNNER = (os.path.join("_pytest", "runner.py"), "pytest_runtest_call")  # the end of a file's path, a function
 YOUNG, ALL = 1, 2  # generations, of gc.collect
@@ -72,6 +73,10 @@ class Tracing:
         self.has_started = False
 
 
+def live_bytes() -> int:
+    return ctracemalloc.get_traced_memory()[0]
+
+
 class Scope:
     """From begin() to end(), which are called in this order: prepare, begin, end, then of the others what is wanted.
 
@@ -81,7 +86,7 @@ class Scope:
     def __init__(self, *, with_lines: bool, is_exact: bool) -> None:
         """with_lines: lines and stacks will be asked for. is_exact: collect all garbage, and not only the young."""
         self.with_lines, self.is_exact = with_lines, is_exact
-        self.numbers = array("q", (0, 0, 0))
+        self.numbers = array("q", [0] * 5)  # bytes; HIGHEST: an earlier peak; OWN: kept by apart()
         self.collections = 0  # that the program has made until the beginning
         self.has_begun = self.is_known = False
         self.before: Snapshot | None = None
@@ -96,12 +101,25 @@ class Scope:
 
     def begin(self) -> None:
         self.has_begun = True
-        self.numbers[BEFORE] = ctracemalloc.get_traced_memory()[0]
+        self.numbers[BEFORE] = live_bytes()
         ctracemalloc.reset_peak()
 
     def end(self) -> None:
         self.numbers[AFTER], self.numbers[PEAK] = ctracemalloc.get_traced_memory()
         self.is_known = ctracemalloc.is_tracing()
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """What is allocated meanwhile is no part of the peak, and what is kept of it is no growth."""
+        before, peak = ctracemalloc.get_traced_memory()
+        if peak > self.numbers[HIGHEST]:
+            self.numbers[HIGHEST] = peak
+            self.at_peak = ctracemalloc.take_snapshot(at_peak=True)
+        try:
+            yield
+        finally:
+            self.numbers[OWN] += live_bytes() - before
+            ctracemalloc.reset_peak()
 
     def collect(self) -> None:
         """Collect garbage: from now on the growth is that without it.
@@ -109,11 +127,12 @@ class Scope:
         What was allocated since the beginning is young, unless the program has collected since.
         """
         gc.collect(ALL if self.is_exact or self.collections != collections_made() else YOUNG)
-        self.numbers[AFTER] = ctracemalloc.get_traced_memory()[0]
+        self.numbers[AFTER] = live_bytes()
 
     def keep_peak(self) -> None:
         """Keep what was live at the peak."""
-        self.at_peak = ctracemalloc.take_snapshot(at_peak=True)
+        if self.numbers[PEAK] > self.numbers[HIGHEST]:
+            self.at_peak = ctracemalloc.take_snapshot(at_peak=True)
 
     def keep_end(self) -> None:
         """Keep what is live now."""
@@ -122,12 +141,12 @@ class Scope:
     @property
     def peak(self) -> int:
         """How many bytes more there were at the most than at the beginning."""
-        return max(0, self.numbers[PEAK] - self.numbers[BEFORE])
+        return max(0, max(self.numbers[PEAK], self.numbers[HIGHEST]) - self.numbers[BEFORE])
 
     @property
     def growth(self) -> int:
         """How many bytes more there are at the end than at the beginning; less than 0: fewer."""
-        return self.numbers[AFTER] - self.numbers[BEFORE]
+        return self.numbers[AFTER] - self.numbers[BEFORE] - self.numbers[OWN]
 
     @property
     def blocks(self) -> int | None:

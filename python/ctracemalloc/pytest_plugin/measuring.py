@@ -6,17 +6,19 @@ and blocks of a test are compared only if it may be one of those that the summar
 """
 
 import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import pytest
 
 from ..render.text.style import Style
 from .around import Around, warm_up
+from .fixture import TestMemory
+from .fixtures import FixtureScopes
 from .limits import SHOWN, Breach, Limit, LimitError, breaches, marked_limits
-from .measure import Scope, Tracing
+from .measure import Line, Scope, Tracing
 from .placing import Placed
-from .results import ATTRIBUTE, CALL, FIGURES, GROWTH, PEAK, SETUP, TEARDOWN, Phase, Ranking, Results, phase_of
+from .results import ATTRIBUTE, CALL, FIGURES, GROWTH, PEAK, SETUP, TEARDOWN, Phase, Ranking, Results
 from .settings import Settings
 from .summary import summary_lines
 
@@ -32,6 +34,8 @@ class Measuring:
         self.style = Style(False)  # of sections of reports, which become part of several outputs
         self.measured: dict[str, Phase] = {}  # of the test that runs
         self.broken: list[Breach] = []  # of the test that runs
+        self.memory: TestMemory | None = None  # of the test that runs, if it has the fixture
+        self.fixtures = FixtureScopes()
 
     # --- around the phases of a test ---
 
@@ -61,15 +65,35 @@ class Measuring:
         finally:
             scope.end()
             if scope.is_known:
-                self.measured[when] = phase_of(scope, passed, [], [])
+                self.measured[when] = self.phase_of(scope, passed)
         return result
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_fixture_setup(self, fixturedef: Any) -> Generator[None, Any, Any]:
+        if not self.settings.every_test:
+            return (yield)
+        self.fixtures.begin()
+        try:
+            return (yield)
+        finally:
+            self.fixtures.end(fixturedef.argname, fixturedef.scope)
+
+    def begin_memory(self) -> TestMemory:
+        """For the fixture."""
+        self.memory = TestMemory(self.tracing)
+        return self.memory
+
+    def end_memory(self) -> None:
+        self.memory = None
+        if not self.settings.every_test:
+            self.tracing.end()
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
         limits = self.limits_of(item)
-        if not (limits or self.settings.every_test):
+        if not (limits or self.settings.every_test or self.memory):
             return (yield)
-        around = Around(self.tracing, limits, self.is_candidate)
+        around = Around(self.tracing, limits, self.is_candidate, self.memory)
         placed = Placed(item, around)
         passed = False
         try:
@@ -82,7 +106,7 @@ class Measuring:
                 self.note_call(around, passed)
             self.check(item, limits, around)
         finally:
-            if not self.settings.every_test:
+            if not (self.settings.every_test or self.memory):
                 self.tracing.end()
         return result
 
@@ -99,15 +123,16 @@ class Measuring:
         scope = around.scope
         if not (self.settings.every_test and around.has_ended):
             return
-        lines = {
-            PEAK: scope.peak_lines() if self.is_candidate(PEAK, scope.peak) else [],
-            GROWTH: scope.growth_lines() if passed and self.is_candidate(GROWTH, scope.growth) else [],
-        }
-        top = self.settings.top
-        self.measured[CALL] = phase_of(scope, passed, lines[PEAK][:top], lines[GROWTH][:top])
+        peak_lines = scope.peak_lines() if self.is_candidate(PEAK, scope.peak) else []
+        growth_lines = scope.growth_lines() if passed and self.is_candidate(GROWTH, scope.growth) else []
+        self.measured[CALL] = self.phase_of(scope, passed, peak_lines, growth_lines)
         self.rankings[PEAK].add(scope.peak)
         if passed:
             self.rankings[GROWTH].add(scope.growth)
+
+    def phase_of(self, scope: Scope, passed: bool, peak_lines: Sequence[Line] = (), growth_lines: Sequence[Line] = ()) -> Phase:
+        lines = [list(lines[: self.settings.top]) for lines in (peak_lines, growth_lines)]
+        return Phase(scope.peak, scope.growth, scope.blocks, lines[0], lines[1], passed, self.fixtures.take())
 
     def is_candidate(self, figure: str, size: int) -> bool:
         """May the test be one of those that the summary shows?"""

@@ -7,7 +7,7 @@ pytest-xdist can send from a worker. Results reads it in the process that the us
 import heapq
 from typing import Any, NamedTuple
 
-from .measure import Line, Scope
+from .measure import Line
 
 SETUP, CALL, TEARDOWN = PHASES = ("setup", "call", "teardown")
 PEAK, GROWTH = FIGURES = ("peak", "growth")
@@ -16,8 +16,19 @@ LEAST = {PEAK: 1, GROWTH: 512}
 ATTRIBUTE = "ctracemalloc"  # of a report
 
 
+class FixtureGrowth(NamedTuple):
+    """What a fixture allocated and kept when it was set up. growth: bytes, without those of other fixtures in it."""
+
+    name: str
+    scope: str
+    growth: int
+
+
 class Phase(NamedTuple):
-    """Of setup, call or teardown. peak, growth: bytes; blocks: None where they were not counted."""
+    """Of setup, call or teardown. peak, growth: bytes; blocks: None where they were not counted.
+
+    fixtures: those that were set up in it, whose growth is part of its growth.
+    """
 
     peak: int
     growth: int
@@ -25,15 +36,16 @@ class Phase(NamedTuple):
     peak_lines: list[Line]
     growth_lines: list[Line]
     passed: bool
+    fixtures: list[FixtureGrowth]
 
     def as_data(self) -> dict[str, Any]:
         lines = {name: [list(line) for line in getattr(self, name)] for name in ("peak_lines", "growth_lines")}
-        return {**self._asdict(), **lines}
+        return {**self._asdict(), **lines, "fixtures": [list(one) for one in self.fixtures]}
 
     @classmethod
     def of_data(cls, data: dict[str, Any]) -> "Phase":
         lines = {name: [Line(*line) for line in data[name]] for name in ("peak_lines", "growth_lines")}
-        return cls(**{**data, **lines})
+        return cls(**{**data, **lines, "fixtures": [FixtureGrowth(*one) for one in data["fixtures"]]})
 
 
 class Ranking:
@@ -76,6 +88,13 @@ class Results:
         largest = heapq.nsmallest(number, ((-size, test) for size, test in found if size >= LEAST[figure]))
         return [(test, self.tests[test]) for _size, test in largest]
 
-
-def phase_of(scope: Scope, passed: bool, peak_lines: list[Line], growth_lines: list[Line]) -> Phase:
-    return Phase(scope.peak, scope.growth, scope.blocks, peak_lines, growth_lines, passed)
+    def fixtures(self, number: int) -> list[tuple[FixtureGrowth, str]]:
+        """The set-ups of fixtures with the largest growth, each with the test in which it happened."""
+        found = [
+            (-one.growth, one, test)
+            for test, phases in self.tests.items()
+            for phase in phases.values()
+            for one in phase.fixtures
+            if one.growth >= LEAST[GROWTH]
+        ]
+        return [(one, test) for _size, one, test in heapq.nsmallest(number, found)]

@@ -13,7 +13,7 @@ def summary_lines(results: Results, number: int, style: Style) -> list[str]:
     lines = [f"{counted(len(results.tests), 'test')} measured; above what was live when the phase began, in its call:"]
     for figure in TITLES:
         lines += part_lines(results, figure, number, style)
-    return lines
+    return lines + fixture_lines(results, number, style)
 
 
 def part_lines(results: Results, figure: str, number: int, style: Style) -> list[str]:
@@ -27,6 +27,16 @@ def part_lines(results: Results, figure: str, number: int, style: Style) -> list
         lines.append(f"{size:>12}  {style.name(test)}")
         lines += ("    " + text for text in other_figures(phases, figure))
         lines += line_lines(call.peak_lines if figure == PEAK else call.growth_lines, style, number, indent=8)
+    return lines
+
+
+def fixture_lines(results: Results, number: int, style: Style) -> list[str]:
+    found = results.fixtures(number)
+    if not found:
+        return []
+    lines = ["", style.bold("largest fixtures, by growth in their set-up")]
+    for one, test in found:
+        lines.append(f"{format_change(one.growth):>12}  {style.name(one.name)} ({one.scope}), for {style.name(test)}")
     return lines
 
 
