@@ -57,7 +57,7 @@ COMPONENTS = {
         "render",
     },
     "web": {"", "_ctracemalloc", "_words", "export", "model", "render"},
-    "pytest_plugin": {"", "_words", "render"},
+    "pytest_plugin": {"", "_words", "formats", "render"},
     "run": {"", "_ctracemalloc", "_messages", "_words", "formats", "blackbox", "recording", "model", "render"},
     "_startup": {"", "_messages", "run"},
     "cli": {

@@ -25,6 +25,7 @@ SHARED_MARKERS = {
 }
 OWN_MARKERS = {"limit_growth": "limit_growth(size): fail if the test leaves this much more memory than there was before"}
 MARKERS = {**SHARED_MARKERS, **OWN_MARKERS}
+ASKING = ("ctracemalloc", "ctracemalloc_json", "ctracemalloc_snapshots")  # options
 LIMIT_SETTINGS = ("limit_memory", "limit_leaks", "limit_growth")
 FIXTURE = "ctracemalloc"
 
@@ -44,6 +45,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=at_least(1),
         help="how many frames of each traceback are kept, if the plugin starts tracing (default: 20)",
     )
+    group.addoption("--ctracemalloc-json", metavar="FILE", help="write what was measured to FILE, as JSON")
+    group.addoption(
+        "--ctracemalloc-json-form",
+        choices=("own", "benchmark-action", "bencher"),
+        default="own",
+        help="the form of the JSON: this package's, or that of github-action-benchmark (customSmallerIsBetter) or Bencher",
+    )
+    group.addoption("--ctracemalloc-snapshots", metavar="DIR", help="write a snapshot of each failed test to the folder DIR")
     parser.addini("ctracemalloc", "measure each test, as --ctracemalloc does", type="bool", default=False)
     parser.addini("ctracemalloc_top", "the default of --ctracemalloc-top", default="")
     parser.addini("ctracemalloc_nframe", "the default of --ctracemalloc-nframe", default="")
@@ -74,7 +83,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def is_asked(config: pytest.Config) -> bool:
     """By an option or a setting. Markers and the fixture are seen when the tests are collected."""
     return (
-        bool(config.getoption("ctracemalloc"))
+        any(config.getoption(name) for name in ASKING)
         or bool(config.getini("ctracemalloc"))
         or any(config.getini(f"ctracemalloc_{name}") for name in LIMIT_SETTINGS)
     )

@@ -10,8 +10,9 @@ measure.py is the only module that asks the tracer; the others know scopes, line
 
 import pytest
 
+from . import documents, snapshots
 from .measuring import Measuring
-from .settings import settings_of
+from .settings import Settings, settings_of
 
 NAME = "ctracemalloc_measuring"
 
@@ -20,6 +21,19 @@ def measuring_of(config: pytest.Config, markers: tuple[str, ...]) -> Measuring:
     """The one of this run; it is made and registered the first time. markers: those that it acts on."""
     found: Measuring | None = config.pluginmanager.get_plugin(NAME)
     if found is None:
-        found = Measuring(settings_of(config, markers))
+        settings = settings_of(config, markers)
+        check_outputs(settings)
+        found = Measuring(settings)
         config.pluginmanager.register(found, NAME)
     return found
+
+
+def check_outputs(settings: Settings) -> None:
+    """Before the first test: can all be written that is asked for?"""
+    try:
+        if settings.json:
+            documents.check(settings.json, settings.json_form)
+        if settings.snapshots:
+            snapshots.make_folder(settings.snapshots)
+    except OSError as error:
+        raise pytest.UsageError(str(error)) from None

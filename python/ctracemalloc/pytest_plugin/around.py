@@ -17,18 +17,29 @@ Candidate = Callable[[str, int], bool]  # (figure, size): will its lines be show
 
 
 class Around:
-    """memory: of the fixture, if the test has it. has_ended: the test was measured, from its beginning to its end."""
+    """memory: of the fixture, if the test has it. keeps_end: a snapshot will be asked for.
+
+    has_ended: the test was measured, from its beginning to its end.
+    """
 
     def __init__(
-        self, tracing: Tracing, limits: list[Limit], is_candidate: Candidate, memory: TestMemory | None = None
+        self,
+        tracing: Tracing,
+        limits: list[Limit],
+        is_candidate: Candidate,
+        memory: TestMemory | None = None,
+        *,
+        is_exact: bool = False,
+        keeps_end: bool = False,
     ) -> None:
         kinds = {limit.kind for limit in limits}
         self.tracing, self.is_candidate, self.memory = tracing, is_candidate, memory
         self.nframe = max((limit.nframe for limit in limits), default=0)
         self.limits_peak = LIMIT_MEMORY in kinds
         self.limits_end = bool(kinds & {LIMIT_LEAKS, LIMIT_GROWTH})
-        self.scope = Scope(with_lines=True, is_exact=self.limits_end or memory is not None)
+        self.scope = Scope(with_lines=True, is_exact=is_exact or self.limits_end or memory is not None)
         self.objects = Objects() if LIMIT_LEAKED_OBJECTS in kinds else None
+        self.keeps_end = keeps_end
         self.has_ended = False
 
     def begin(self) -> None:
@@ -54,7 +65,7 @@ class Around:
             return
         if self.limits_peak or self.is_candidate(PEAK, scope.peak):
             scope.keep_peak()
-        if shows_growth or (passed and self.limits_end):
+        if self.keeps_end or shows_growth or (passed and self.limits_end):
             scope.keep_end()
 
 

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from .._words import printable
 from ..render.text.style import Style
+from . import documents, snapshots
 from .around import Around, warm_up
 from .fixture import TestMemory
 from .fixtures import FixtureScopes
@@ -36,6 +38,7 @@ class Measuring:
         self.broken: list[Breach] = []  # of the test that runs
         self.memory: TestMemory | None = None  # of the test that runs, if it has the fixture
         self.fixtures = FixtureScopes()
+        self.around: Around | None = None  # of the test that runs, from its call to the report of it
 
     # --- around the phases of a test ---
 
@@ -93,7 +96,14 @@ class Measuring:
         limits = self.limits_of(item)
         if not (limits or self.settings.every_test or self.memory):
             return (yield)
-        around = Around(self.tracing, limits, self.is_candidate, self.memory)
+        around = self.around = Around(
+            self.tracing,
+            limits,
+            self.is_candidate,
+            self.memory,
+            is_exact=self.settings.is_exact,
+            keeps_end=bool(self.settings.snapshots),
+        )
         placed = Placed(item, around)
         passed = False
         try:
@@ -136,7 +146,7 @@ class Measuring:
 
     def is_candidate(self, figure: str, size: int) -> bool:
         """May the test be one of those that the summary shows?"""
-        return self.settings.every_test and self.rankings[figure].takes(size)
+        return self.settings.is_exact or (self.settings.every_test and self.rankings[figure].takes(size))
 
     # --- limits ---
 
@@ -158,8 +168,12 @@ class Measuring:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[Any]) -> Generator[None, Any, Any]:
+        phase = self.measured.get(call.when)
+        if call.when == CALL and phase is not None and self.settings.junit:
+            item.user_properties += [(f"ctracemalloc_{name}", getattr(phase, name)) for name in FIGURES]
         report = yield
-        phase = self.measured.get(report.when)
+        if call.when == CALL:
+            self.save_snapshot(report)
         if phase is not None:
             setattr(report, ATTRIBUTE, phase.as_data())
         if report.when == CALL:
@@ -169,10 +183,28 @@ class Measuring:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         data = getattr(report, ATTRIBUTE, None)
         if data is not None:
-            self.results.add(report.nodeid, report.when or "", data)
+            self.results.add(report.nodeid, report.when or "", report.outcome, data)
+
+    def save_snapshot(self, report: pytest.TestReport) -> None:
+        around, self.around = self.around, None
+        snapshot = around.scope.after if around is not None else None
+        folder = self.settings.snapshots
+        if not (folder and report.failed and snapshot is not None):
+            return
+        try:
+            text = snapshots.save(snapshot, folder, report.nodeid)
+        except OSError as error:
+            text = f"could not be written: {error}"
+        report.sections.append(("ctracemalloc: snapshot", printable(text)))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """A worker of pytest-xdist has no results of its own to write."""
+        if self.settings.json and not hasattr(session.config, "workerinput"):
+            documents.write_results(self.settings.json, self.settings.json_form, self.results)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        if not self.settings.every_test:
+        if not self.settings.shows_summary:
             return
         stream = terminalreporter._tw
         style = Style(bool(stream.hasmarkup))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from .measure import Line
 
 SETUP, CALL, TEARDOWN = PHASES = ("setup", "call", "teardown")
+PASSED, FAILED = "passed", "failed"
 PEAK, GROWTH = FIGURES = ("peak", "growth")
 # Bytes. What is less is not shown: CPython keeps some memory of what it frees to use it again, and so seems to grow.
 LEAST = {PEAK: 1, GROWTH: 512}
@@ -71,10 +72,13 @@ class Results:
 
     def __init__(self) -> None:
         self.tests: dict[str, dict[str, Phase]] = {}
+        self.outcomes: dict[str, str] = {}  # passed, failed or skipped
 
-    def add(self, test: str, when: str, data: dict[str, Any]) -> None:
+    def add(self, test: str, when: str, outcome: str, data: dict[str, Any]) -> None:
         if when == SETUP:
-            self.tests[test] = {}
+            self.tests[test], self.outcomes[test] = {}, PASSED
+        if outcome != PASSED and self.outcomes.get(test) != FAILED:
+            self.outcomes[test] = outcome
         self.tests.setdefault(test, {})[when] = Phase.of_data(data)
 
     def largest(self, figure: str, number: int) -> list[tuple[str, dict[str, Phase]]]:

@@ -23,10 +23,16 @@ class Rule(NamedTuple):
 
 class Settings(NamedTuple):
     every_test: bool  # False: only those with a limit
+    is_exact: bool  # collect all garbage for each test, and compare the lines of each
+    shows_summary: bool
     top: int
     nframe: int
     markers: tuple[str, ...]  # those that the plugin acts on
     rules: tuple[Rule, ...]
+    json: str | None  # a file
+    json_form: str
+    junit: bool  # is there a JUnit file that properties of tests go into?
+    snapshots: str | None  # a folder
 
     def limits_for(self, test: str, marked: set[str]) -> list[Limit]:
         """Those of the configuration: for each kind the last that covers the test, unless it has a marker of this kind."""
@@ -35,12 +41,20 @@ class Settings(NamedTuple):
 
 
 def settings_of(config: pytest.Config, markers: tuple[str, ...]) -> Settings:
+    shows_summary = bool(config.getoption("ctracemalloc") or config.getini("ctracemalloc"))
+    json, snapshots = config.getoption("ctracemalloc_json"), config.getoption("ctracemalloc_snapshots")
     return Settings(
-        every_test=bool(config.getoption("ctracemalloc") or config.getini("ctracemalloc")),
+        every_test=bool(shows_summary or json or snapshots),
+        is_exact=bool(json),
+        shows_summary=shows_summary,
         top=number_of(config, "ctracemalloc_top", TOP, 0),
         nframe=number_of(config, "ctracemalloc_nframe", NFRAME, 1),
         markers=markers,
         rules=rules_of(config),
+        json=json,
+        json_form=config.getoption("ctracemalloc_json_form"),
+        junit=bool(getattr(config.option, "xmlpath", None)),
+        snapshots=snapshots,
     )
 
 
