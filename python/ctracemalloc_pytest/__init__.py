@@ -25,7 +25,14 @@ SHARED_MARKERS = {
 }
 OWN_MARKERS = {"limit_growth": "limit_growth(size): fail if the test leaves this much more memory than there was before"}
 MARKERS = {**SHARED_MARKERS, **OWN_MARKERS}
-ASKING = ("ctracemalloc", "ctracemalloc_json", "ctracemalloc_snapshots")  # options
+# Options that ask for measuring.
+ASKING = (
+    "ctracemalloc",
+    "ctracemalloc_json",
+    "ctracemalloc_snapshots",
+    "ctracemalloc_baseline",
+    "ctracemalloc_update_baseline",
+)
 LIMIT_SETTINGS = ("limit_memory", "limit_leaks", "limit_growth")
 FIXTURE = "ctracemalloc"
 
@@ -53,6 +60,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the form of the JSON: this package's, or that of github-action-benchmark (customSmallerIsBetter) or Bencher",
     )
     group.addoption("--ctracemalloc-snapshots", metavar="DIR", help="write a snapshot of each failed test to the folder DIR")
+    group.addoption(
+        "--ctracemalloc-baseline",
+        metavar="FILE",
+        help="fail each test that takes more memory than FILE says it did",
+    )
+    group.addoption(
+        "--ctracemalloc-tolerance",
+        metavar="TEXT",
+        help="how much more is allowed, a share and a size, of which the larger counts (default: 10%%,512B)",
+    )
+    group.addoption("--ctracemalloc-update-baseline", action="store_true", help="write the baseline instead")
     parser.addini("ctracemalloc", "measure each test, as --ctracemalloc does", type="bool", default=False)
     parser.addini("ctracemalloc_top", "the default of --ctracemalloc-top", default="")
     parser.addini("ctracemalloc_nframe", "the default of --ctracemalloc-nframe", default="")

@@ -200,10 +200,18 @@ class Measuring:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """A worker of pytest-xdist has no results of its own to write."""
-        if self.settings.json and not hasattr(session.config, "workerinput"):
+        if hasattr(session.config, "workerinput"):
+            return
+        if self.settings.json:
             documents.write_results(self.settings.json, self.settings.json_form, self.results)
+        baseline = self.settings.baseline
+        if baseline is not None and baseline.is_updated:
+            baseline.update(self.results)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if self.settings.baseline is not None:
+            for line in self.settings.baseline.lines(self.results):
+                terminalreporter.write_line(printable(line))
         if not self.settings.shows_summary:
             return
         stream = terminalreporter._tw

@@ -1,10 +1,12 @@
 """What the options and settings ask for. An option wins over a setting of the configuration file."""
 
+import os
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 import pytest
 
+from .baseline import TOLERANCE, Baseline, BaselineError, parse_tolerance
 from .limits import LIMIT_GROWTH, LIMIT_LEAKS, LIMIT_MEMORY, Limit, LimitError, parse_size
 
 TOP, NFRAME = 5, 20
@@ -33,19 +35,23 @@ class Settings(NamedTuple):
     json_form: str
     junit: bool  # is there a JUnit file that properties of tests go into?
     snapshots: str | None  # a folder
+    baseline: Baseline | None
 
     def limits_for(self, test: str, marked: set[str]) -> list[Limit]:
-        """Those of the configuration: for each kind the last that covers the test, unless it has a marker of this kind."""
+        """Those of the configuration: for each kind the last that covers the test, unless it has a marker of this kind.
+        And those of the baseline."""
         found = {rule.limit.kind: rule.limit for rule in self.rules if rule.covers(test)}
-        return [limit for kind, limit in found.items() if kind not in marked]
+        limits = [limit for kind, limit in found.items() if kind not in marked]
+        return limits if self.baseline is None else [*limits, *self.baseline.limits_for(test)]
 
 
 def settings_of(config: pytest.Config, markers: tuple[str, ...]) -> Settings:
     shows_summary = bool(config.getoption("ctracemalloc") or config.getini("ctracemalloc"))
+    baseline = baseline_of(config)
     json, snapshots = config.getoption("ctracemalloc_json"), config.getoption("ctracemalloc_snapshots")
     return Settings(
-        every_test=bool(shows_summary or json or snapshots),
-        is_exact=bool(json),
+        every_test=bool(shows_summary or json or snapshots or baseline),
+        is_exact=bool(json or baseline),
         shows_summary=shows_summary,
         top=number_of(config, "ctracemalloc_top", TOP, 0),
         nframe=number_of(config, "ctracemalloc_nframe", NFRAME, 1),
@@ -55,7 +61,21 @@ def settings_of(config: pytest.Config, markers: tuple[str, ...]) -> Settings:
         json_form=config.getoption("ctracemalloc_json_form"),
         junit=bool(getattr(config.option, "xmlpath", None)),
         snapshots=snapshots,
+        baseline=baseline,
     )
+
+
+def baseline_of(config: pytest.Config) -> Baseline | None:
+    path, is_updated = config.getoption("ctracemalloc_baseline"), config.getoption("ctracemalloc_update_baseline")
+    if path is None:
+        if is_updated:
+            raise pytest.UsageError("--ctracemalloc-update-baseline: which one? --ctracemalloc-baseline FILE says it")
+        return None
+    try:
+        tolerance = parse_tolerance(config.getoption("ctracemalloc_tolerance") or TOLERANCE)
+        return Baseline(os.path.abspath(path), tolerance, is_updated)
+    except BaselineError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def number_of(config: pytest.Config, name: str, default: int, least: int) -> int:
