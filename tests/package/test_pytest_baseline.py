@@ -45,7 +45,7 @@ class BaselineTests(PytestCase):
     def update(self, **changes):
         return self.run_with("--ctracemalloc-update-baseline", **changes)
 
-    def tests_in_the_file(self):
+    def figures_in_the_file(self):
         document = json.loads((self.pytester.path / "base.json").read_text(encoding="ascii"))
         return document["pythons"][baseline.PYTHON]
 
@@ -61,10 +61,7 @@ class BaselineTests(PytestCase):
         self.update()
         result = self.run_with(peak=120_000, growth=11_500)
         self.assertEqual(self.outcomes(result), {"test_peak": "failed", "test_growth": "failed", "test_fails": "passed"})
-        result.stdout.fnmatch_lines(
-            ["Test was limited to 10? KiB but allocated 117 KiB (it was 97.? KiB in */base.json)"]
-            + ["*117 KiB in * blocks  test_it.py:4 in test_peak", "*bytearray(120_000)"] * False
-        )
+        result.stdout.fnmatch_lines(["Test was limited to 10? KiB but allocated 117 KiB (it was 97.? KiB in */base.json)"])
         self.assertIn("test_it.py:4 in test_peak", " ".join(self.section(result, "ctracemalloc: limit_memory")))
         self.assertIn("test_it.py:7 in test_growth", " ".join(self.section(result, "ctracemalloc: limit_growth")))
 
@@ -82,9 +79,9 @@ class BaselineTests(PytestCase):
 
     def test_an_update_replaces_what_passed(self):
         self.update()
-        before = self.tests_in_the_file()
+        before = self.figures_in_the_file()
         self.run_with("--ctracemalloc-update-baseline", "-k", "growth or fails", growth=50_000, fails=1)
-        after = self.tests_in_the_file()
+        after = self.figures_in_the_file()
         self.assertEqual(list(after), sorted(before))
         self.assertEqual(after["test_it.py::test_peak"], before["test_it.py::test_peak"])
         self.assertEqual(after["test_it.py::test_fails"], before["test_it.py::test_fails"])
