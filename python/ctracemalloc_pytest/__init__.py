@@ -50,7 +50,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--ctracemalloc-nframe",
         metavar="N",
         type=at_least(1),
-        help="how many frames of each traceback are kept, if the plugin starts tracing (default: 20)",
+        help="how many frames of each traceback are kept, if the plugin starts tracing (default: what is needed)",
     )
     group.addoption("--ctracemalloc-json", metavar="FILE", help="write what was measured to FILE, as JSON")
     group.addoption(

@@ -1,8 +1,10 @@
 """The pytest plugin: `--ctracemalloc`, and that it costs nothing and changes nothing when nobody asks."""
 
+import random
 import re
 import unittest
 
+from ctracemalloc.pytest_plugin.results import PEAK, Ranking
 from pytest_support import PytestCase
 
 TESTS = """
@@ -42,6 +44,17 @@ SIZE = re.compile(r"([+-]?[\d.]+) (B|KiB|MiB)")
 
 def sizes(text):
     return [float(number) * UNITS[unit] for number, unit in SIZE.findall(text)]
+
+
+class RankingTests(unittest.TestCase):
+    def test_the_largest_are_taken(self):
+        sizes = random.Random(7).choices(range(1, 1000), k=200)
+        for number in (0, 1, 3, 5):
+            ranking = Ranking(PEAK, number)
+            for size in sizes:
+                ranking.add(size)
+            self.assertEqual(sorted(ranking.sizes), sorted(sizes)[len(sizes) - number :])
+            self.assertFalse(ranking.takes(min(sizes)))
 
 
 class OffTests(PytestCase):

@@ -18,7 +18,7 @@ import pytest
 from .._words import counted
 from ..render.text.style import Style
 from ..render.text.units import format_bytes
-from .measure import DEEP, Scope, Stack, is_of_the_test
+from .measure import DEEP, STACK, Scope, Stack, is_of_the_test
 from .objects import Objects, object_lines
 from .text import line_lines, stack_lines
 
@@ -61,14 +61,20 @@ class Limit(NamedTuple):
 
     @property
     def nframe(self) -> int:
-        """How many frames of each traceback the limit needs."""
-        return DEEP if self.current_thread_only else 1
+        return frames_needed(self.kind, self.current_thread_only)
 
 
 class Breach(NamedTuple):
     kind: str
     sentence: str
     details: str
+
+
+def frames_needed(kind: str, current_thread_only: bool) -> int:
+    """How many frames of each traceback such a limit needs."""
+    if current_thread_only:
+        return DEEP
+    return STACK if kind == LIMIT_LEAKS else 1
 
 
 def parse_size(text: object) -> float:

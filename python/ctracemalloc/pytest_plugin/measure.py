@@ -29,6 +29,7 @@ BEFORE, AFTER, PEAK, HIGHEST, OWN = range(5)
 OWN_FOLDER = os.path.dirname(os.path.abspath(ctracemalloc.__file__)) + os.sep
 RUNNER = (os.path.join("_pytest", "runner.py"), "pytest_runtest_call")  # the end of a file's path, a function
 YOUNG, ALL = 1, 2  # generations, of gc.collect
+STACK = 20  # frames: of a call stack that people read
 DEEP = 1000  # frames: enough to see in which thread a traceback began
 
 

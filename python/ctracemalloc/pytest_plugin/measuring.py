@@ -30,7 +30,7 @@ class Measuring:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.tracing = Tracing(settings.nframe)
+        self.tracing = Tracing(settings.nframe or 1)
         self.rankings = {figure: Ranking(figure, settings.top) for figure in FIGURES}
         self.results = Results()
         self.style = Style(False)  # of sections of reports, which become part of several outputs
@@ -39,6 +39,12 @@ class Measuring:
         self.memory: TestMemory | None = None  # of the test that runs, if it has the fixture
         self.fixtures = FixtureScopes()
         self.around: Around | None = None  # of the test that runs, from its call to the report of it
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """If all tests are measured, tracing begins before the first one that needs call stacks."""
+        if self.settings.every_test and not self.settings.nframe:
+            self.tracing.nframe = self.settings.frames_for(items)
 
     # --- around the phases of a test ---
 

@@ -62,9 +62,8 @@ class Ranking:
 
     def add(self, size: int) -> None:
         if self.takes(size):
-            heapq.heappush(self.sizes, size)
-            del self.sizes[: len(self.sizes) - self.number]
-            heapq.heapify(self.sizes)
+            put = heapq.heappush if len(self.sizes) < self.number else heapq.heapreplace
+            put(self.sizes, size)
 
 
 class Results:

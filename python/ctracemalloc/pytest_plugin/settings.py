@@ -7,9 +7,10 @@ from typing import NamedTuple
 import pytest
 
 from .baseline import TOLERANCE, Baseline, BaselineError, parse_tolerance
-from .limits import LIMIT_GROWTH, LIMIT_LEAKS, LIMIT_MEMORY, Limit, LimitError, parse_size
+from .limits import LIMIT_GROWTH, LIMIT_LEAKS, LIMIT_MEMORY, Limit, LimitError, frames_needed, parse_size
+from .measure import STACK
 
-TOP, NFRAME = 5, 20
+TOP = 5
 
 
 class Rule(NamedTuple):
@@ -28,7 +29,7 @@ class Settings(NamedTuple):
     is_exact: bool  # collect all garbage for each test, and compare the lines of each
     shows_summary: bool
     top: int
-    nframe: int
+    nframe: int  # 0: as many as are needed
     markers: tuple[str, ...]  # those that the plugin acts on
     rules: tuple[Rule, ...]
     json: str | None  # a file
@@ -36,6 +37,15 @@ class Settings(NamedTuple):
     junit: bool  # is there a JUnit file that properties of tests go into?
     snapshots: str | None  # a folder
     baseline: Baseline | None
+
+    def frames_for(self, items: list[pytest.Item]) -> int:
+        """How many frames of each traceback are needed, if all these tests are measured."""
+        needed = [STACK if self.snapshots else 1, *(rule.limit.nframe for rule in self.rules)]
+        for item in items:
+            for marker in item.iter_markers():
+                if marker.name in self.markers:
+                    needed.append(frames_needed(marker.name, bool(marker.kwargs.get("current_thread_only"))))
+        return max(needed)
 
     def limits_for(self, test: str, marked: set[str]) -> list[Limit]:
         """Those of the configuration: for each kind the last that covers the test, unless it has a marker of this kind.
@@ -54,7 +64,7 @@ def settings_of(config: pytest.Config, markers: tuple[str, ...]) -> Settings:
         is_exact=bool(json or baseline),
         shows_summary=shows_summary,
         top=number_of(config, "ctracemalloc_top", TOP, 0),
-        nframe=number_of(config, "ctracemalloc_nframe", NFRAME, 1),
+        nframe=number_of(config, "ctracemalloc_nframe", 0, 1),
         markers=markers,
         rules=rules_of(config),
         json=json,
