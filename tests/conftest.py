@@ -18,6 +18,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+pytest_plugins = ["pytester"]  # runs of pytest inside of tests of the pytest plugin
+
 # readline, which pytest imports, sets the size of a terminal for children, in the C library's environment alone: outputs
 # would be wrapped to fit it. The terminal in which the tests are started would do the same.
 for name in ("COLUMNS", "LINES"):

@@ -62,6 +62,7 @@ COMPONENTS = {
         "render",
     },
     "web": {"", "_ctracemalloc", "_words", "_exempt", "_threads", "_program", "places", "export", "model", "render"},
+    "pytest_plugin": {"", "_words", "formats", "render"},
     "run": {"", "_ctracemalloc", "_messages", "_words", "formats", "blackbox", "recording", "model", "render"},
     "guards": {
         "",

@@ -5,6 +5,9 @@ that its tests and other code use. Added: `install` and `uninstall` (replace the
 type "function", `FileError`, recordings, and black boxes.
 
 There is no `__all__`, as in the standard module.
+
+PYTEST_DONT_REWRITE: pytest would rewrite the asserts, because the distribution has a plugin, and warn if the program that it
+runs in (`ctracemalloc run`) has imported the package already.
 """
 
 import fnmatch

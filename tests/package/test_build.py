@@ -215,9 +215,10 @@ class BuildTest(unittest.TestCase):
             names = {name for name in archive.namelist() if ".dist-info/" not in name}
             licences = {name.split("/licenses/")[1] for name in archive.namelist() if "/licenses/" in name}
         folder = self.project / "python"
-        modules = {str(path.relative_to(folder)) for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+        files = (path for top in (package, folder / "ctracemalloc_pytest") for path in top.rglob("*"))
+        modules = {str(path.relative_to(folder)) for path in files if path.is_file() and path.suffix != ".pyc"}
         extension = "ctracemalloc/_ctracemalloc" + sysconfig.get_config_var("EXT_SUFFIX")
-        self.assertIn("ctracemalloc/py.typed", modules)
+        self.assertLessEqual({"ctracemalloc/py.typed", "ctracemalloc_pytest/__init__.py"}, modules)
         self.assertEqual(names, modules | {extension, "ctracemalloc.pth"})
         self.assertEqual(licences, {"LICENSE", "third_party/zydis/zydis/LICENSE", "third_party/zydis/zycore/LICENSE"})
 

@@ -1,0 +1,236 @@
+"""The plugin's hooks: a scope around each phase of a test, limits after its call, and a summary at the end.
+
+Model: the wrappers are the innermost ones (trylast), so that what other wrappers of pytest do around a phase is not measured.
+Tests are measured if an option asks for all, or if they have a limit. To measure all is cheap enough to leave on, because lines
+and blocks of a test are compared only if it may be one of those that the summary shows.
+"""
+
+import warnings
+from collections.abc import Generator, Sequence
+from typing import Any
+
+import pytest
+
+from .._words import printable
+from ..render.text.style import Style
+from . import documents, snapshots
+from .around import Around, warm_up
+from .fixture import TestMemory
+from .fixtures import FixtureScopes
+from .limits import SHOWN, Breach, Limit, LimitError, breaches, marked_limits
+from .measure import Line, Scope, Tracing
+from .placing import Placed
+from .results import ATTRIBUTE, CALL, FIGURES, GROWTH, PEAK, SETUP, TEARDOWN, Phase, Ranking, Results
+from .settings import Settings
+from .summary import summary_lines
+
+
+class Measuring:
+    """One for each run, and for each worker of pytest-xdist."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.tracing = Tracing(settings.nframe or 1)
+        self.rankings = {figure: Ranking(figure, settings.top) for figure in FIGURES}
+        self.results = Results()
+        self.style = Style(False)  # of sections of reports, which become part of several outputs
+        self.measured: dict[str, Phase] = {}  # of the test that runs
+        self.broken: list[Breach] = []  # of the test that runs
+        self.memory: TestMemory | None = None  # of the test that runs, if it has the fixture
+        self.fixtures = FixtureScopes()
+        self.around: Around | None = None  # of the test that runs, from its call to the report of it
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """If all tests are measured, tracing begins before the first one that needs call stacks."""
+        if self.settings.every_test and not self.settings.nframe:
+            self.tracing.nframe = self.settings.frames_for(items)
+
+    # --- around the phases of a test ---
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        self.measured, self.broken = {}, []
+        if self.settings.every_test and not self.tracing.has_started:
+            self.tracing.need()
+            warm_up(self.tracing)
+        return (yield from self.around_fixtures(SETUP))
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        return (yield from self.around_fixtures(TEARDOWN))
+
+    def around_fixtures(self, when: str) -> Generator[None, Any, Any]:
+        if not self.settings.every_test:
+            return (yield)
+        scope = Scope(with_lines=False, is_exact=False)
+        self.tracing.need()
+        passed = False
+        scope.prepare()
+        scope.begin()
+        try:
+            result = yield
+            passed = True
+        finally:
+            scope.end()
+            if scope.is_known:
+                self.measured[when] = self.phase_of(scope, passed)
+        return result
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_fixture_setup(self, fixturedef: Any) -> Generator[None, Any, Any]:
+        if not self.settings.every_test:
+            return (yield)
+        self.fixtures.begin()
+        try:
+            return (yield)
+        finally:
+            self.fixtures.end(fixturedef.argname, fixturedef.scope)
+
+    def begin_memory(self) -> TestMemory:
+        """For the fixture."""
+        self.memory = TestMemory(self.tracing)
+        return self.memory
+
+    def end_memory(self) -> None:
+        self.memory = None
+        if not self.settings.every_test:
+            self.tracing.end()
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        limits = self.limits_of(item)
+        if not (limits or self.settings.every_test or self.memory):
+            return (yield)
+        around = self.around = Around(
+            self.tracing,
+            limits,
+            self.is_candidate,
+            self.memory,
+            is_exact=self.settings.is_exact,
+            keeps_end=bool(self.settings.snapshots),
+        )
+        placed = Placed(item, around)
+        passed = False
+        try:
+            placed.place()
+            try:
+                result = yield
+                passed = True
+            finally:
+                placed.remove(passed)
+                self.note_call(around, passed)
+            self.check(item, limits, around)
+        finally:
+            if not (self.settings.every_test or self.memory):
+                self.tracing.end()
+        return result
+
+    def limits_of(self, item: pytest.Item) -> list[Limit]:
+        try:
+            marked = marked_limits(item, self.settings.markers)
+        except LimitError as error:
+            text = str(error)
+        else:
+            return [*marked, *self.settings.limits_for(item.nodeid, {limit.kind for limit in marked})]
+        raise pytest.fail.Exception(text, pytrace=False)
+
+    def note_call(self, around: Around, passed: bool) -> None:
+        scope = around.scope
+        if not (self.settings.every_test and around.has_ended):
+            return
+        peak_lines = scope.peak_lines() if self.is_candidate(PEAK, scope.peak) else []
+        growth_lines = scope.growth_lines() if passed and self.is_candidate(GROWTH, scope.growth) else []
+        self.measured[CALL] = self.phase_of(scope, passed, peak_lines, growth_lines)
+        self.rankings[PEAK].add(scope.peak)
+        if passed:
+            self.rankings[GROWTH].add(scope.growth)
+
+    def phase_of(self, scope: Scope, passed: bool, peak_lines: Sequence[Line] = (), growth_lines: Sequence[Line] = ()) -> Phase:
+        lines = [list(lines[: self.settings.top]) for lines in (peak_lines, growth_lines)]
+        return Phase(scope.peak, scope.growth, scope.blocks, lines[0], lines[1], passed, self.fixtures.take())
+
+    def is_candidate(self, figure: str, size: int) -> bool:
+        """May the test be one of those that the summary shows?"""
+        return self.settings.is_exact or (self.settings.every_test and self.rankings[figure].takes(size))
+
+    # --- limits ---
+
+    def check(self, item: pytest.Item, limits: list[Limit], around: Around) -> None:
+        """Fail the test, which has passed, if a limit does not hold."""
+        if not limits:
+            return
+        if not around.has_ended:
+            warn_unchecked(item, limits)
+            return
+        shown = None if item.config.get_verbosity() >= 2 else SHOWN
+        self.broken = breaches(limits, around.scope, around.objects, self.style, shown)
+        if around.objects is not None:
+            around.objects.forget()
+        if self.broken:
+            pytest.fail("\n".join(breach.sentence for breach in self.broken), pytrace=False)
+
+    # --- reports ---
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[Any]) -> Generator[None, Any, Any]:
+        phase = self.measured.get(call.when)
+        if call.when == CALL and phase is not None and self.settings.junit:
+            item.user_properties += [(f"ctracemalloc_{name}", getattr(phase, name)) for name in FIGURES]
+        report = yield
+        if call.when == CALL:
+            self.save_snapshot(report)
+        if phase is not None:
+            setattr(report, ATTRIBUTE, phase.as_data())
+        if report.when == CALL:
+            report.sections += [(f"ctracemalloc: {breach.kind}", breach.details) for breach in self.broken]
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        data = getattr(report, ATTRIBUTE, None)
+        if data is not None:
+            self.results.add(report.nodeid, report.when or "", report.outcome, data)
+
+    def save_snapshot(self, report: pytest.TestReport) -> None:
+        around, self.around = self.around, None
+        snapshot = around.scope.after if around is not None else None
+        folder = self.settings.snapshots
+        if not (folder and report.failed and snapshot is not None):
+            return
+        try:
+            text = snapshots.save(snapshot, folder, report.nodeid)
+        except OSError as error:
+            text = f"could not be written: {error}"
+        report.sections.append(("ctracemalloc: snapshot", printable(text)))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """A worker of pytest-xdist has no results of its own to write."""
+        if hasattr(session.config, "workerinput"):
+            return
+        if self.settings.json:
+            documents.write_results(self.settings.json, self.settings.json_form, self.results)
+        baseline = self.settings.baseline
+        if baseline is not None and baseline.is_updated:
+            baseline.update(self.results)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if self.settings.baseline is not None:
+            for line in self.settings.baseline.lines(self.results):
+                terminalreporter.write_line(printable(line))
+        if not self.settings.shows_summary:
+            return
+        stream = terminalreporter._tw
+        style = Style(bool(stream.hasmarkup))
+        terminalreporter.section("ctracemalloc: memory of the tests")
+        for line in summary_lines(self.results, self.settings.top, style):
+            terminalreporter.write_line(line)
+
+    def pytest_unconfigure(self) -> None:
+        self.tracing.end()
+
+
+def warn_unchecked(item: pytest.Item, limits: list[Limit]) -> None:
+    kinds = ", ".join(limit.kind for limit in limits)
+    text = f"not checked: {kinds} (the test was not measured from its beginning to its end: was tracing stopped in it?)"
+    warnings.warn_explicit(pytest.PytestWarning(text), None, str(item.path), (item.reportinfo()[1] or 0) + 1)

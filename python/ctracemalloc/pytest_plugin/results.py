@@ -1,0 +1,103 @@
+"""What was measured, test by test, as it is gathered from the reports.
+
+Model: each report of a phase carries a dictionary of numbers, strings and lists (its attribute `ctracemalloc`), which is what
+pytest-xdist can send from a worker. Results reads it in the process that the user started, where every report arrives.
+"""
+
+import heapq
+from typing import Any, NamedTuple
+
+from .measure import Line
+
+SETUP, CALL, TEARDOWN = PHASES = ("setup", "call", "teardown")
+PASSED, FAILED = "passed", "failed"
+PEAK, GROWTH = FIGURES = ("peak", "growth")
+# Bytes. What is less is not shown: CPython keeps some memory of what it frees to use it again, and so seems to grow.
+LEAST = {PEAK: 1, GROWTH: 512}
+ATTRIBUTE = "ctracemalloc"  # of a report
+
+
+class FixtureGrowth(NamedTuple):
+    """What a fixture allocated and kept when it was set up. growth: bytes, without those of other fixtures in it."""
+
+    name: str
+    scope: str
+    growth: int
+
+
+class Phase(NamedTuple):
+    """Of setup, call or teardown. peak, growth: bytes; blocks: None where they were not counted.
+
+    fixtures: those that were set up in it, whose growth is part of its growth.
+    """
+
+    peak: int
+    growth: int
+    blocks: int | None
+    peak_lines: list[Line]
+    growth_lines: list[Line]
+    passed: bool
+    fixtures: list[FixtureGrowth]
+
+    def as_data(self) -> dict[str, Any]:
+        lines = {name: [list(line) for line in getattr(self, name)] for name in ("peak_lines", "growth_lines")}
+        return {**self._asdict(), **lines, "fixtures": [list(one) for one in self.fixtures]}
+
+    @classmethod
+    def of_data(cls, data: dict[str, Any]) -> "Phase":
+        lines = {name: [Line(*line) for line in data[name]] for name in ("peak_lines", "growth_lines")}
+        return cls(**{**data, **lines, "fixtures": [FixtureGrowth(*one) for one in data["fixtures"]]})
+
+
+class Ranking:
+    """The largest sizes seen so far, to know which tests may be among those shown."""
+
+    def __init__(self, figure: str, number: int) -> None:
+        self.least, self.number = LEAST[figure], number
+        self.sizes: list[int] = []
+
+    def takes(self, size: int) -> bool:
+        """Is it among the largest? Nothing is remembered."""
+        return size >= self.least and self.number > 0 and (len(self.sizes) < self.number or size > self.sizes[0])
+
+    def add(self, size: int) -> None:
+        if self.takes(size):
+            put = heapq.heappush if len(self.sizes) < self.number else heapq.heapreplace
+            put(self.sizes, size)
+
+
+class Results:
+    """The phases of each test, in the order in which they ran. A test that runs again replaces what it was."""
+
+    def __init__(self) -> None:
+        self.tests: dict[str, dict[str, Phase]] = {}
+        self.outcomes: dict[str, str] = {}  # passed, failed or skipped
+
+    def add(self, test: str, when: str, outcome: str, data: dict[str, Any]) -> None:
+        if when == SETUP:
+            self.tests[test], self.outcomes[test] = {}, PASSED
+        if outcome != PASSED and self.outcomes.get(test) != FAILED:
+            self.outcomes[test] = outcome
+        self.tests.setdefault(test, {})[when] = Phase.of_data(data)
+
+    def largest(self, figure: str, number: int) -> list[tuple[str, dict[str, Phase]]]:
+        """The tests with the largest peak or growth of their call, those with next to none left out. Of growth, those that
+        passed: what failed is kept alive by its exception."""
+        found = [
+            (getattr(phases[CALL], figure), test)
+            for test, phases in self.tests.items()
+            if CALL in phases and (figure == PEAK or phases[CALL].passed)
+        ]
+        largest = heapq.nsmallest(number, ((-size, test) for size, test in found if size >= LEAST[figure]))
+        return [(test, self.tests[test]) for _size, test in largest]
+
+    def fixtures(self, number: int) -> list[tuple[FixtureGrowth, str]]:
+        """The set-ups of fixtures with the largest growth, each with the test in which it happened."""
+        found = [
+            (-one.growth, one, test)
+            for test, phases in self.tests.items()
+            for phase in phases.values()
+            for one in phase.fixtures
+            if one.growth >= LEAST[GROWTH]
+        ]
+        return [(one, test) for _size, one, test in heapq.nsmallest(number, found)]

@@ -1,0 +1,114 @@
+"""What the options and settings ask for. An option wins over a setting of the configuration file."""
+
+import os
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+import pytest
+
+from .baseline import TOLERANCE, Baseline, BaselineError, parse_tolerance
+from .limits import LIMIT_GROWTH, LIMIT_LEAKS, LIMIT_MEMORY, Limit, LimitError, frames_needed, parse_size
+from .measure import STACK
+
+TOP = 5
+
+
+class Rule(NamedTuple):
+    """A limit of the configuration file. pattern: of the ids of tests, "": of all."""
+
+    pattern: str
+    limit: Limit
+
+    def covers(self, test: str) -> bool:
+        below = tuple(self.pattern + end for end in ("::", "/", "["))
+        return not self.pattern or fnmatchcase(test, self.pattern) or test.startswith(below)
+
+
+class Settings(NamedTuple):
+    every_test: bool  # False: only those with a limit
+    is_exact: bool  # collect all garbage for each test, and compare the lines of each
+    shows_summary: bool
+    top: int
+    nframe: int  # 0: as many as are needed
+    markers: tuple[str, ...]  # those that the plugin acts on
+    rules: tuple[Rule, ...]
+    json: str | None  # a file
+    json_form: str
+    junit: bool  # is there a JUnit file that properties of tests go into?
+    snapshots: str | None  # a folder
+    baseline: Baseline | None
+
+    def frames_for(self, items: list[pytest.Item]) -> int:
+        """How many frames of each traceback are needed, if all these tests are measured."""
+        needed = [STACK if self.snapshots else 1, *(rule.limit.nframe for rule in self.rules)]
+        for item in items:
+            for marker in item.iter_markers():
+                if marker.name in self.markers:
+                    needed.append(frames_needed(marker.name, bool(marker.kwargs.get("current_thread_only"))))
+        return max(needed)
+
+    def limits_for(self, test: str, marked: set[str]) -> list[Limit]:
+        """Those of the configuration: for each kind the last that covers the test, unless it has a marker of this kind.
+        And those of the baseline."""
+        found = {rule.limit.kind: rule.limit for rule in self.rules if rule.covers(test)}
+        limits = [limit for kind, limit in found.items() if kind not in marked]
+        return limits if self.baseline is None else [*limits, *self.baseline.limits_for(test)]
+
+
+def settings_of(config: pytest.Config, markers: tuple[str, ...]) -> Settings:
+    shows_summary = bool(config.getoption("ctracemalloc") or config.getini("ctracemalloc"))
+    baseline = baseline_of(config)
+    json, snapshots = config.getoption("ctracemalloc_json"), config.getoption("ctracemalloc_snapshots")
+    return Settings(
+        every_test=bool(shows_summary or json or snapshots or baseline),
+        is_exact=bool(json or baseline),
+        shows_summary=shows_summary,
+        top=number_of(config, "ctracemalloc_top", TOP, 0),
+        nframe=number_of(config, "ctracemalloc_nframe", 0, 1),
+        markers=markers,
+        rules=rules_of(config),
+        json=json,
+        json_form=config.getoption("ctracemalloc_json_form"),
+        junit=bool(getattr(config.option, "xmlpath", None)),
+        snapshots=snapshots,
+        baseline=baseline,
+    )
+
+
+def baseline_of(config: pytest.Config) -> Baseline | None:
+    path, is_updated = config.getoption("ctracemalloc_baseline"), config.getoption("ctracemalloc_update_baseline")
+    if path is None:
+        if is_updated:
+            raise pytest.UsageError("--ctracemalloc-update-baseline: which one? --ctracemalloc-baseline FILE says it")
+        return None
+    try:
+        tolerance = parse_tolerance(config.getoption("ctracemalloc_tolerance") or TOLERANCE)
+        return Baseline(os.path.abspath(path), tolerance, is_updated)
+    except BaselineError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def number_of(config: pytest.Config, name: str, default: int, least: int) -> int:
+    given = config.getoption(name)
+    if given is not None:
+        return int(given)
+    text = str(config.getini(name)).strip()
+    if text and not (text.isascii() and text.isdecimal() and int(text) >= least):
+        raise pytest.UsageError(f"{name} is {text!r}, and not a number from {least}")
+    return int(text) if text else default
+
+
+def rules_of(config: pytest.Config) -> tuple[Rule, ...]:
+    return tuple(
+        rule_of(f"ctracemalloc_{kind}", kind, text)
+        for kind in (LIMIT_MEMORY, LIMIT_LEAKS, LIMIT_GROWTH)
+        for text in config.getini(f"ctracemalloc_{kind}")
+    )
+
+
+def rule_of(name: str, kind: str, text: str) -> Rule:
+    pattern, _colon, size = text.rpartition(":")
+    try:
+        return Rule(pattern.strip(), Limit(kind, parse_size(size), f"the setting {name}"))
+    except LimitError as error:
+        raise pytest.UsageError(f"{name}: {error}") from None

@@ -1,0 +1,40 @@
+"""A snapshot of each failed test, in a folder.
+
+Model: it is of the end of the test's function, when the frames of an exception still hold what they refer to, and has the peak
+as well. Its name is the test's, with what a file's name should not have replaced; a long one ends in a digest of the whole.
+"""
+
+import hashlib
+import os
+import re
+
+from ..formats import kinds, output
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .. import Snapshot
+
+LONGEST = 200  # bytes
+NOT_IN_NAMES = re.compile(r"[^\w.\-\[\]]+")
+
+
+def make_folder(path: str) -> None:
+    """OSError: it cannot be made, or is something else."""
+    os.makedirs(path, exist_ok=True)
+
+
+def path_of(folder: str, test: str) -> str:
+    name = NOT_IN_NAMES.sub("-", test.encode("utf-8", "backslashreplace").decode())
+    encoded = name.encode()
+    if len(encoded) > LONGEST:
+        digest = hashlib.sha256(test.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        name = encoded[:LONGEST].decode(errors="ignore") + "-" + digest
+    return os.path.join(folder, name + ".ctm")
+
+
+def save(snapshot: "Snapshot", folder: str, test: str) -> str:
+    """Returns the path. A snapshot of an earlier run is replaced. OSError: it cannot be written."""
+    path = path_of(folder, test)
+    output.check(path, kinds.SNAPSHOT)
+    output.save(snapshot, path, None)
+    return path

@@ -1,0 +1,52 @@
+"""The summary at the end of a run: the tests with the largest peak and with the largest growth, each with its lines."""
+
+from .._words import counted
+from ..render.text.style import Style
+from ..render.text.units import format_bytes, format_change
+from .results import CALL, GROWTH, PEAK, PHASES, Phase, Results
+from .text import line_lines
+
+TITLES = {PEAK: "largest peak", GROWTH: "largest growth"}
+
+
+def summary_lines(results: Results, number: int, style: Style) -> list[str]:
+    lines = [f"{counted(len(results.tests), 'test')} measured; above what was live when the phase began, in its call:"]
+    for figure in TITLES:
+        lines += part_lines(results, figure, number, style)
+    return lines + fixture_lines(results, number, style)
+
+
+def part_lines(results: Results, figure: str, number: int, style: Style) -> list[str]:
+    largest = results.largest(figure, number)
+    if not largest:
+        return []
+    lines = ["", style.bold(TITLES[figure])]
+    for test, phases in largest:
+        call = phases[CALL]
+        size = format_bytes(call.peak) if figure == PEAK else format_change(call.growth)
+        lines.append(f"{size:>12}  {style.name(test)}")
+        lines += ("    " + text for text in other_figures(phases, figure))
+        lines += line_lines(call.peak_lines if figure == PEAK else call.growth_lines, style, number, indent=8)
+    return lines
+
+
+def fixture_lines(results: Results, number: int, style: Style) -> list[str]:
+    found = results.fixtures(number)
+    if not found:
+        return []
+    lines = ["", style.bold("largest fixtures, by growth in their set-up")]
+    for one, test in found:
+        lines.append(f"{format_change(one.growth):>12}  {style.name(one.name)} ({one.scope}), for {style.name(test)}")
+    return lines
+
+
+def other_figures(phases: dict[str, Phase], figure: str) -> list[str]:
+    """What else is known of the test, by phase."""
+    return [f"    {when}: {phase_text(phases[when])}" for when in PHASES if when in phases]
+
+
+def phase_text(phase: Phase) -> str:
+    grown = format_change(phase.growth)
+    if phase.blocks is not None:
+        grown += f" in {counted(phase.blocks, 'block', sign=True)}"
+    return f"peak {format_bytes(phase.peak)}, growth {grown}"

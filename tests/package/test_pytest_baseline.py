@@ -1,0 +1,124 @@
+"""The pytest plugin's baseline: figures of an earlier run that later ones may not exceed."""
+
+import json
+import unittest
+
+from ctracemalloc.pytest_plugin import baseline
+from pytest_support import PytestCase
+
+SOURCE = """
+KEPT = []
+
+def test_peak():
+    bytearray({peak})
+
+def test_growth():
+    KEPT.append(bytearray({growth}))
+
+def test_fails():
+    assert {fails} == 0
+"""
+FIRST = {"peak": 100_000, "growth": 10_000, "fails": 0}
+
+
+class ToleranceTests(unittest.TestCase):
+    def test_texts(self):
+        for text, size, allowed in (
+            ("10%", 1000, 1100),
+            ("2KB", 1000, 3048),
+            ("10%, 2KB", 1000, 3048),
+            ("2KB,10%", 100_000, 110_000),
+            ("10%", -1000, -900),
+            ("0%", 7, 7),
+        ):
+            self.assertAlmostEqual(baseline.parse_tolerance(text).allowed(size), allowed, msg=text)
+        for text in ("", "much", "x%", "10", "-5%", "inf%", "nan%"):
+            with self.assertRaisesRegex(baseline.BaselineError, "^--ctracemalloc-tolerance: '"):
+                baseline.parse_tolerance(text)
+
+
+class BaselineTests(PytestCase):
+    def run_with(self, *options, **changes):
+        source = SOURCE.format(**{**FIRST, **changes})
+        return self.run_pytest(source, "-rA", "--ctracemalloc-baseline=base.json", *options)
+
+    def update(self, **changes):
+        return self.run_with("--ctracemalloc-update-baseline", **changes)
+
+    def figures_in_the_file(self):
+        document = json.loads((self.pytester.path / "base.json").read_text(encoding="ascii"))
+        return document["pythons"][baseline.PYTHON]
+
+    def test_the_same_passes_each_time(self):
+        result = self.update()
+        self.assertRegex(result.stdout.str(), r"ctracemalloc: .*base.json has the figures of 3 tests for Python 3\.\d+")
+        for _ in range(5):
+            result = self.run_with()
+            result.assert_outcomes(passed=3)
+            self.assertRegex(result.stdout.str(), "ctracemalloc: 3 of 3 tests were compared with .*base.json\n")
+
+    def test_more_fails_with_the_lines(self):
+        self.update()
+        result = self.run_with(peak=120_000, growth=11_500)
+        self.assertEqual(self.outcomes(result), {"test_peak": "failed", "test_growth": "failed", "test_fails": "passed"})
+        result.stdout.fnmatch_lines(["Test was limited to 10? KiB but allocated 117 KiB (it was 97.? KiB in */base.json)"])
+        self.assertIn("test_it.py:4 in test_peak", " ".join(self.section(result, "ctracemalloc: limit_memory")))
+        self.assertIn("test_it.py:7 in test_growth", " ".join(self.section(result, "ctracemalloc: limit_growth")))
+
+    def test_a_leak_of_a_kilobyte_fails(self):
+        self.update(growth=0)
+        result = self.run_with(growth=1000)
+        self.assertEqual(self.outcomes(result)["test_growth"], "failed")
+
+    def test_tolerance(self):
+        self.update()
+        self.run_with("--ctracemalloc-tolerance=50%", peak=120_000, growth=12_000).assert_outcomes(passed=3)
+        self.run_with("--ctracemalloc-tolerance=1MB", peak=120_000, growth=12_000).assert_outcomes(passed=3)
+        self.run_with("--ctracemalloc-tolerance=1%", peak=102_000).assert_outcomes(passed=2, failed=1)
+        self.run_with(peak=50_000, growth=0).assert_outcomes(passed=3)
+
+    def test_an_update_replaces_what_passed(self):
+        self.update()
+        before = self.figures_in_the_file()
+        self.run_with("--ctracemalloc-update-baseline", "-k", "growth or fails", growth=50_000, fails=1)
+        after = self.figures_in_the_file()
+        self.assertEqual(list(after), sorted(before))
+        self.assertEqual(after["test_it.py::test_peak"], before["test_it.py::test_peak"])
+        self.assertEqual(after["test_it.py::test_fails"], before["test_it.py::test_fails"])
+        self.assertGreater(after["test_it.py::test_growth"]["growth"], 50_000)
+
+    def test_a_test_is_a_line_of_the_file(self):
+        self.update()
+        lines = (self.pytester.path / "base.json").read_text().splitlines()
+        self.assertEqual(sum(line.startswith('  "test_it.py::') for line in lines), 3)
+
+    def test_what_has_no_figures_is_not_judged(self):
+        self.update()
+        path = self.pytester.path / "base.json"
+        path.write_text(path.read_text().replace("test_it.py::test_peak", "test_it.py::test_before"))
+        result = self.run_with(peak=900_000)
+        result.assert_outcomes(passed=3)
+        self.assertIn("2 of 3 tests were compared", result.stdout.str())
+        self.assertIn("which has no figures of the others for Python", result.stdout.str())
+
+    def test_bad_files_are_named_and_left_alone(self):
+        result = self.run_with()
+        self.assertRegex(result.stderr.str(), r"ERROR: there is no baseline .*base.json \(--ctracemalloc-update-baseline")
+        path = self.pytester.path / "base.json"
+        for text in (
+            "mine",
+            "{}",
+            "[]",
+            '{"kind": "ctracemalloc pytest baseline", "schema": 1, "pythons": {"3.11": {"a": 1}}}',
+        ):
+            path.write_text(text)
+            for options in ((), ("--ctracemalloc-update-baseline",)):
+                result = self.run_with(*options)
+                self.assertRegex(result.stderr.str(), "ERROR: .*base.json is not a baseline")
+                self.assertEqual(path.read_text(), text)
+        result = self.run_pytest("", "--ctracemalloc-update-baseline")
+        self.assertIn("ERROR: --ctracemalloc-update-baseline: which one?", result.stderr.str())
+
+
+if __name__ == "__main__":
+    unittest.main()
