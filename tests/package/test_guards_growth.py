@@ -10,7 +10,12 @@ import threading
 import unittest
 
 import ctracemalloc
+from cli_support import skip_some_pythons
 from ctracemalloc import assert_no_growth
+
+
+def setUpModule():
+    skip_some_pythons()
 
 
 class Slotted:

@@ -3,8 +3,14 @@
 import json
 import unittest
 
+from cli_support import skip_some_pythons
 from ctracemalloc.pytest_plugin import baseline
 from pytest_support import PytestCase
+
+
+def setUpModule():
+    skip_some_pythons()
+
 
 SOURCE = """
 KEPT = []

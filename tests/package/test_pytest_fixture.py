@@ -2,7 +2,13 @@
 
 import unittest
 
+from cli_support import skip_some_pythons
 from pytest_support import PytestCase
+
+
+def setUpModule():
+    skip_some_pythons()
+
 
 HEAD = """
 import ctracemalloc as module

@@ -6,9 +6,15 @@ Blocks are made with bytearray(n): of one that stays, n bytes and one more are i
 import unittest
 from types import SimpleNamespace
 
+from cli_support import skip_some_pythons
 from ctracemalloc.pytest_plugin import limits, measure
 from ctracemalloc.render.text.style import Style
 from pytest_support import QUIET, PytestCase
+
+
+def setUpModule():
+    skip_some_pythons()
+
 
 WITH_MEMRAY = QUIET[: QUIET.index("no:memray") - 1]
 HEAD = """

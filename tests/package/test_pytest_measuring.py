@@ -4,8 +4,14 @@ import random
 import re
 import unittest
 
+from cli_support import skip_some_pythons
 from ctracemalloc.pytest_plugin.results import PEAK, Ranking
 from pytest_support import PytestCase
+
+
+def setUpModule():
+    skip_some_pythons()
+
 
 TESTS = """
 import pytest

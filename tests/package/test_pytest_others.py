@@ -4,7 +4,13 @@ import importlib.util
 import json
 import unittest
 
+from cli_support import skip_some_pythons
 from pytest_support import QUIET, PytestCase
+
+
+def setUpModule():
+    skip_some_pythons()
+
 
 HAS_XDIST = importlib.util.find_spec("xdist") is not None
 HAS_ANYIO = importlib.util.find_spec("anyio") is not None

@@ -7,8 +7,14 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import ctracemalloc
+from cli_support import skip_some_pythons
 from ctracemalloc.pytest_plugin import snapshots
 from pytest_support import PytestCase
+
+
+def setUpModule():
+    skip_some_pythons()
+
 
 SCHEMA = Path(__file__).resolve().parents[2] / "docs" / "reference" / "pytest.schema.json"
 SOURCE = """
