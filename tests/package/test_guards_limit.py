@@ -131,7 +131,7 @@ class LimitTest(TracedTest):
             self.assertTrue(wait_until(lambda: failures))
         finally:
             threading.excepthook = before
-        self.assertEqual(guard.error, "ZeroDivisionError: integer division or modulo by zero")
+        self.assertRegex(guard.error, "^ZeroDivisionError: (integer division or modulo|division) by zero$")
 
     def test_what_cannot_be_used(self):
         for limit in (0, -1):
@@ -161,7 +161,7 @@ class DumpTest(ProgramTest):
         (path,) = self.snapshots()
         self.assertEqual(path.name, f"limit-{pid}-1.ctm")
         snapshot = ctracemalloc.Snapshot.load(path)
-        self.assertEqual(snapshot.statistics("lineno")[0].size, 6_000_033)
+        self.assertEqual(max(trace.size for trace in snapshot.traces), 6_000_033)
         self.assertEqual(snapshot.run["pid"], int(pid))
         self.assertEqual(snapshot.run["folder"], os.path.join(self.folder, "other"))
 

@@ -90,11 +90,11 @@ def data_lines(obj: object, limit: int | None) -> list[str]:
     """Of the data of a numpy array, which may be another array's."""
     numpy = sys.modules.get("numpy")
     kind: Any = getattr(numpy, "ndarray", None)
-    if not isinstance(kind, type) or not isinstance(obj, kind):
+    if not isinstance(kind, type) or not issubclass(type(obj), kind):  # isinstance() would ask for the object's __class__
         return []
     owner, base = obj, kind.base.__get__(obj)  # type: ignore[attr-defined]
     for _ in range(ARRAYS):
-        if not isinstance(base, kind):
+        if not issubclass(type(base), kind):
             break
         owner, base = base, kind.base.__get__(base)  # type: ignore[attr-defined]
     if base is not None:
