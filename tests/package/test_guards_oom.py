@@ -113,7 +113,7 @@ class CeilingTest(GroupFiles):
         code = (
             "import resource, ctracemalloc.guards.ceilings as ceilings;"
             "print(ceilings.ceiling_of_address_space());"
-            "resource.setrlimit(resource.RLIMIT_AS, (1 << 32, -1)); print(ceilings.ceilings([])[-1])"
+            "resource.setrlimit(resource.RLIMIT_AS, (1 << 32, resource.RLIM_INFINITY)); print(ceilings.ceilings([])[-1])"
         )
         output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
         self.assertRegex(
@@ -306,7 +306,7 @@ class ProgramOomTest(ProgramTest):
         limit = """
     import resource
     pages = int(open("/proc/self/statm").read().split()[0])
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (300 << 20), -1))
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (300 << 20), resource.RLIM_INFINITY))
 """
         result = self.python(self.write("program.py", GROWING.replace("{limit}", limit)))
         number, error = result.stdout.split()[1:]

@@ -52,7 +52,8 @@ class WhereTest(unittest.TestCase):
             return born()  # and called here
 
         lines = where(caller()).splitlines()
-        self.assertEqual(lines[0], "bytearray object, 56 B, allocated at (most recent call last):")
+        size = bytearray.__basicsize__  # 3.15 has more in it
+        self.assertEqual(lines[0], f"bytearray object, {size} B, allocated at (most recent call last):")
         self.assertRegex(lines[-4], r'^  File ".*test_guards_where\.py", line \d+$')
         self.assertEqual(lines[-3::2], ["    return born()  # and called here", "    return bytearray(10)  # born here"])
         self.assertEqual(len(where(caller(), 1).splitlines()), 3)
