@@ -13,8 +13,8 @@
  * At most CTM_TEMPORARY_LABELS temporary sets are known at a time. Beyond that sets are counted at their rest only, and a loss of the
  * kind "labels" says so (losses.h).
  *
- * A temporary set's blocks are counted at the sites of its rest, and its part of each once more: its *portion*. Snapshots tell the
- * portions apart; a black box and a recording have the rest.
+ * A temporary set has rows of its own for the sites of its rest: its *portions*. Snapshots tell them apart; a black box and a
+ * recording have the rest.
  */
 #ifndef CTM_LABELS_H
 #define CTM_LABELS_H
@@ -42,8 +42,8 @@ CTM_API CTM_NODISCARD ctm_status ctm_tracer_labels(ctm_tracer *tracer, const ctm
 CTM_API void ctm_tracer_labels_release(ctm_tracer *tracer, uint32_t handle);
 
 /* The site of this key with the labels of a handle, which some caller holds. CTM_ERR_NOMEM, CTM_ERR_LIMIT, CTM_ERR_INVALID as of
- * ctm_shard_site. The result is for the functions below only: it may be a portion. A caller may store it until the generation
- * changes, and asks ctm_shard_has_labels before it uses it again. */
+ * ctm_shard_site. A caller may store the result until the generation changes, and asks ctm_shard_has_labels before it
+ * uses it again. */
 CTM_API CTM_NODISCARD ctm_status ctm_shard_labelled_site(ctm_shard *shard, uint32_t domain,
                                                          uint32_t traceback, uint64_t size,
                                                          uint32_t handle, uint32_t *out);
@@ -51,14 +51,6 @@ CTM_API CTM_NODISCARD ctm_status ctm_shard_labelled_site(ctm_shard *shard, uint3
 CTM_API bool ctm_shard_has_labels(const ctm_shard *shard, uint32_t site, uint32_t handle);
 /* If not: what it would return now, without looking the site up. 0: that is not possible. */
 CTM_API uint32_t ctm_shard_labelled_again(ctm_shard *shard, uint32_t site, uint32_t handle);
-
-/* As the functions of shard.h without `labelled`. A block that was recorded here may be freed there. */
-CTM_API CTM_NODISCARD ctm_status ctm_shard_alloc_labelled_at(ctm_shard *shard, uint32_t domain,
-                                                             uintptr_t address, uint32_t site);
-CTM_API void ctm_shard_resize_commit_labelled(ctm_shard *shard, const ctm_resize *resize,
-                                              uintptr_t new_address);
-CTM_API void ctm_shard_reattribute_labelled_at(ctm_shard *shard, const ctm_found *found,
-                                               uint32_t site);
 
 #ifdef __cplusplus
 }

@@ -17,32 +17,16 @@
 /* --- site references --- */
 static inline uint32_t site_ref_of(const ctm_shard *shard, uint32_t site)
 {
-    CTMI_ASSERT(site != 0 && (site & ~CTMI_PORTION) <= CTMI_SITE_REF_SITE_MASK);
+    CTMI_ASSERT(site != 0 && site <= CTMI_SITE_REF_SITE_MASK);
     return shard->index << CTMI_SITE_REF_SITE_BITS | site;
-}
-
-static inline const ctm_shard *home_of(const ctm_shard *shard, uint32_t site_ref)
-{
-    const uint32_t index = (site_ref & ~CTMI_PORTION) >> CTMI_SITE_REF_SITE_BITS;
-    CTMI_ASSERT(index < CTM_SHARDS && (site_ref & CTMI_SITE_REF_SITE_MASK) != 0);
-    return &shard->tracer->shards[index];
-}
-
-/* The row of a portion, or of another shard's site. */
-static CTMI_RARE struct ctmi_site_row *other_row_of(const ctm_shard *shard, uint32_t site_ref)
-{
-    const ctm_shard *home = home_of(shard, site_ref);
-    const uint32_t id = site_ref & CTMI_SITE_REF_SITE_MASK;
-    return (site_ref & CTMI_PORTION) != 0 ? ctmi_portion_row(&home->portions, id)
-                                          : ctmi_store_site_row(&home->store, id);
 }
 
 static inline struct ctmi_site_row *row_of(const ctm_shard *shard, uint32_t site_ref)
 {
     const uint32_t index = site_ref >> CTMI_SITE_REF_SITE_BITS;
-    return LIKELY(index == shard->index)
-               ? ctmi_store_site_row(&shard->store, site_ref & CTMI_SITE_REF_SITE_MASK)
-               : other_row_of(shard, site_ref);
+    CTMI_ASSERT(index < CTM_SHARDS && (site_ref & CTMI_SITE_REF_SITE_MASK) != 0);
+    const ctm_shard *home = LIKELY(index == shard->index) ? shard : &shard->tracer->shards[index];
+    return ctmi_store_site_row(&home->store, site_ref & CTMI_SITE_REF_SITE_MASK);
 }
 
 /* --- counting --- */
@@ -108,34 +92,12 @@ static CTMI_RARE void count_remote(const ctm_shard *shard, struct ctmi_site_row 
     atomic_fetch_add_explicit(&row->freed_remote, 1, memory_order_relaxed);
 }
 
-static inline void count_own(const ctm_shard *shard, struct ctmi_site_row *row)
-{
-    assert_allocated(shard, row);
-    save_peak(shard, row);
-    row->site.freed++;
-}
-
-/* Counts the free of a block with a portion: there and at the site. */
-static CTMI_RARE void portion_freed(const ctm_shard *shard, uint32_t site_ref,
-                                    struct ctmi_site_row *portion)
-{
-    const ctm_shard *home = home_of(shard, site_ref);
-    struct ctmi_site_row *site = ctmi_store_site_row(&home->store, portion->site.traceback);
-    if (home == shard) {
-        count_own(shard, portion);
-        count_own(shard, site);
-    } else {
-        count_remote(shard, portion);
-        count_remote(shard, site);
-    }
-}
-
 static inline void site_freed(const ctm_shard *shard, uint32_t site_ref, struct ctmi_site_row *row)
 {
     if (LIKELY(site_ref >> CTMI_SITE_REF_SITE_BITS == shard->index)) {
-        count_own(shard, row);
-    } else if ((site_ref & CTMI_PORTION) != 0) {
-        portion_freed(shard, site_ref, row);
+        assert_allocated(shard, row);
+        save_peak(shard, row);
+        row->site.freed++;
     } else {
         count_remote(shard, row);
     }
@@ -145,20 +107,6 @@ static inline void site_allocated(const ctm_shard *shard, struct ctmi_site_row *
 {
     save_peak(shard, row);
     row->site.allocated++;
-}
-
-/* `site` may be a portion, which is counted there and at its site. Returns the row of the one or the other. */
-static inline struct ctmi_site_row *labelled_allocated(const ctm_shard *shard, uint32_t site)
-{
-    struct ctmi_site_row *portion = NULL;
-    if ((site & CTMI_PORTION) != 0) {
-        portion = ctmi_portion_row(&shard->portions, site & ~CTMI_PORTION);
-        site_allocated(shard, portion);
-        site = portion->site.traceback;
-    }
-    struct ctmi_site_row *row = ctmi_store_site_row(&shard->store, site);
-    site_allocated(shard, row);
-    return row;
 }
 
 /* Returns the bytes that a block of the site stands for. */
@@ -174,11 +122,6 @@ static inline void count_allocated(ctm_shard *shard, uint32_t site)
     struct ctmi_site_row *row = ctmi_store_site_row(&shard->store, site);
     site_allocated(shard, row);
     total_add(shard, weighted_size(shard, row));
-}
-
-static inline void count_labelled(ctm_shard *shard, uint32_t site)
-{
-    total_add(shard, weighted_size(shard, labelled_allocated(shard, site)));
 }
 
 static inline void count_freed(ctm_shard *shard, uint32_t site_ref)
@@ -275,25 +218,6 @@ ctm_status ctm_shard_alloc_at(ctm_shard *shard, uint32_t domain, uintptr_t addre
     struct ctmi_site_row *row = ctmi_store_site_row(&shard->store, site);
     site_allocated(shard, row);
     total_add(shard, row->site.block_size);
-    return CTM_OK;
-}
-
-ctm_status ctm_shard_alloc_labelled_at(ctm_shard *shard, uint32_t domain, uintptr_t address,
-                                       uint32_t site)
-{
-    ctmi_shard_assert_inside(shard);
-    uint32_t old;
-    const ctm_status status = ctmi_block_map_set(&shard->tracer->map, shard->memos, domain, address,
-                                                 site_ref_of(shard, site), &old);
-    if (UNLIKELY(status != CTM_OK)) {
-        return status;
-    }
-    if (UNLIKELY(old != 0)) {
-        count_freed(shard, old);
-    } else {
-        note_address(shard, address);
-    }
-    count_labelled(shard, site);
     return CTM_OK;
 }
 
@@ -424,8 +348,7 @@ ctm_status ctm_shard_resize_begin(ctm_shard *shard, uint32_t domain, uintptr_t o
                             : status;
 }
 
-static inline void commit(ctm_shard *shard, const ctm_resize *resize, uintptr_t new_address,
-                          bool labelled)
+void ctm_shard_resize_commit(ctm_shard *shard, const ctm_resize *resize, uintptr_t new_address)
 {
     ctmi_shard_assert_inside(shard);
     if (resize->generation != ctm_tracer_generation(shard->tracer)) {
@@ -446,22 +369,9 @@ static inline void commit(ctm_shard *shard, const ctm_resize *resize, uintptr_t 
     if (stale != 0) {
         count_freed(shard, stale);
     }
-    if (resize->new_site != 0 && labelled) {
-        count_labelled(shard, resize->new_site);
-    } else if (resize->new_site != 0) {
+    if (resize->new_site != 0) {
         count_allocated(shard, resize->new_site);
     }
-}
-
-void ctm_shard_resize_commit(ctm_shard *shard, const ctm_resize *resize, uintptr_t new_address)
-{
-    commit(shard, resize, new_address, false);
-}
-
-void ctm_shard_resize_commit_labelled(ctm_shard *shard, const ctm_resize *resize,
-                                      uintptr_t new_address)
-{
-    commit(shard, resize, new_address, true);
 }
 
 void ctm_shard_resize_abort(ctm_shard *shard, const ctm_resize *resize)
@@ -508,16 +418,6 @@ void ctm_shard_reattribute_at(ctm_shard *shard, const ctm_found *found, uint32_t
                            found->slot);
 }
 
-void ctm_shard_reattribute_labelled_at(ctm_shard *shard, const ctm_found *found, uint32_t site)
-{
-    ctmi_shard_assert_inside(shard);
-    const uint32_t site_ref = site_ref_of(shard, site);
-    site_freed(shard, found->site_ref, row_of(shard, found->site_ref));
-    (void)labelled_allocated(shard, site);
-    ctmi_block_map_replace(&shard->tracer->map, found->domain, found->address, site_ref,
-                           found->slot);
-}
-
 ctm_status ctm_shard_reattribute(ctm_shard *shard, uint32_t domain, uintptr_t address,
                                  uint32_t traceback)
 {
@@ -540,15 +440,11 @@ ctm_status ctm_shard_find(ctm_shard *shard, uint32_t domain, uintptr_t address, 
     if (site_ref == 0) {
         return CTM_ERR_NOT_FOUND;
     }
-    const ctm_shard *home = home_of(shard, site_ref);
     const ctm_site *site = &row_of(shard, site_ref)->site;
-    if ((site_ref & CTMI_PORTION) != 0) {
-        site = &ctmi_store_site_row(&home->store, site->traceback)->site;
-    }
     *out = (ctm_block){
         .size = site->block_size,
         .domain = site->domain,
-        .shard = home->index,
+        .shard = site_ref >> CTMI_SITE_REF_SITE_BITS,
         .traceback = site->traceback,
     };
     return CTM_OK;

@@ -265,7 +265,7 @@ ctm_status ctm_shard_labelled_site(ctm_shard *shard, uint32_t domain, uint32_t t
                                    uint64_t size, uint32_t handle, uint32_t *out)
 {
     ctmi_shard_assert_inside(shard);
-    uint32_t row, portion;
+    uint32_t row;
     if (handle == 0) {
         return ctm_shard_site(shard, domain, traceback, size, 0, out);
     }
@@ -275,8 +275,7 @@ ctm_status ctm_shard_labelled_site(ctm_shard *shard, uint32_t domain, uint32_t t
         status = ctm_shard_site(shard, domain, traceback, size, row, out);
     }
     if (status == CTM_OK && rest != 0) {
-        status = ctmi_portion_find(shard, *out, handle, &portion);
-        *out = portion | CTMI_PORTION;
+        status = ctmi_portion_find(shard, *out, handle, out);
     }
     return status;
 }
@@ -284,26 +283,25 @@ ctm_status ctm_shard_labelled_site(ctm_shard *shard, uint32_t domain, uint32_t t
 bool ctm_shard_has_labels(const ctm_shard *shard, uint32_t site, uint32_t handle)
 {
     ctmi_shard_assert_inside(shard);
-    return (site & CTMI_PORTION) == 0 ||
-           ctmi_portion_row(&shard->portions, site & ~CTMI_PORTION)->site.labels == handle;
+    const struct ctmi_portion *portion = ctmi_portion_of(&shard->portions, site);
+    return portion == NULL || portion->handle == handle;
 }
 
 /* A handle may have had another rest when `site` was stored. */
 uint32_t ctm_shard_labelled_again(ctm_shard *shard, uint32_t site, uint32_t handle)
 {
     ctmi_shard_assert_inside(shard);
-    uint32_t portion;
-    if (handle == 0 || (site & CTMI_PORTION) == 0) {
-        return 0;
-    }
+    const struct ctmi_portion *portion = ctmi_portion_of(&shard->portions, site);
     const struct ctmi_labels *labels = &shard->tracer->labels;
-    const uint32_t of_all =
-        ctmi_portion_row(&shard->portions, site & ~CTMI_PORTION)->site.traceback;
-    const uint32_t row = ctmi_store_site_row(&shard->store, of_all)->site.labels;
-    const uint32_t rest = ctmi_label_entry_of(labels, handle)->rest;
-    if (rest == 0 || ctmi_label_entry_of(labels, rest)->rows[shard->index] != row ||
-        ctmi_portion_find(shard, of_all, handle, &portion) != CTM_OK) {
+    if (handle == 0 || portion == NULL) {
         return 0;
     }
-    return portion | CTMI_PORTION;
+    const uint32_t rest = ctmi_label_entry_of(labels, handle)->rest;
+    const uint32_t row = ctmi_store_site_row(&shard->store, site)->site.labels;
+    uint32_t found;
+    if (rest == 0 || ctmi_label_entry_of(labels, rest)->rows[shard->index] != row ||
+        ctmi_portion_find(shard, portion->site, handle, &found) != CTM_OK) {
+        return 0;
+    }
+    return found;
 }

@@ -71,12 +71,6 @@ static void sum_others(const struct ctm_shard *shard, uint64_t *out_bytes, uint6
     }
 }
 
-static void restart_stamp(struct ctmi_site_row *row)
-{
-    row->site.reserved = 0;
-    atomic_store(&row->remote_since, 0);
-}
-
 /* Called at a new peak, when no row has changed since. */
 static void restart_stamps(struct ctm_tracer *tracer)
 {
@@ -85,11 +79,8 @@ static void restart_stamps(struct ctm_tracer *tracer)
         struct ctmi_store *store = &tracer->shards[i].store;
         for (uint32_t id = 1; id < ctmi_store_site_count(store); id++) {
             struct ctmi_site_row *row = ctmi_store_site_row(store, id);
-            restart_stamp(row);
-        }
-        const struct ctmi_portions *portions = &tracer->shards[i].portions;
-        for (uint32_t id = 1; id < portions->rows.count; id++) {
-            restart_stamp(ctmi_portion_row(portions, id));
+            row->site.reserved = 0;
+            atomic_store(&row->remote_since, 0);
         }
     }
     atomic_store(&tracer->peak_stamp, 1);

@@ -4,48 +4,40 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "tables/rows.h"
 #include "tracer/tracer.h"
 
 #define FIRST_BUCKETS 256u
 
-void ctmi_portions_init(struct ctmi_portions *portions)
-{
-    memset(portions, 0, sizeof *portions);
-    ctmi_rows_init(&portions->rows, sizeof(struct ctmi_site_row), CTMI_MAX_SITES);
-}
-
 void ctmi_portions_forget(struct ctmi_portions *portions)
 {
-    ctmi_rows_empty(&portions->rows, false);
-    ctmi_mem_free(portions->next);
-    ctmi_mem_free(portions->next_of_set);
-    ctmi_mem_free(portions->free_of_site);
+    ctmi_mem_free(portions->of);
     ctmi_mem_free(portions->buckets);
-    ctmi_portions_init(portions);
+    memset(portions, 0, sizeof *portions);
 }
 
 size_t ctmi_portions_memory(const struct ctmi_portions *portions)
 {
-    const size_t words = 2 * (size_t)portions->capacity + portions->n_sites +
-                         (portions->buckets != NULL ? (size_t)portions->mask + 1 : 0);
-    return ctmi_rows_resident(&portions->rows) + words * sizeof(uint32_t);
+    return portions->n * sizeof(struct ctmi_portion) +
+           (portions->buckets != NULL ? ((size_t)portions->mask + 1) * sizeof(uint32_t) : 0);
 }
 
-/* Makes the array longer than `id`; new items are 0. False: out of memory. */
-static bool reach(uint32_t **array, uint32_t length, uint32_t id, uint32_t *out_length)
+/* Makes `of` longer than `row`; new items are 0. False: out of memory. */
+static bool reach(struct ctmi_portions *portions, uint32_t row)
 {
-    uint64_t more = length != 0 ? length : 64;
-    while (more <= id) {
+    uint64_t more = portions->n != 0 ? portions->n : 64;
+    if (row < portions->n) {
+        return true;
+    }
+    while (more <= row) {
         more *= 2;
     }
-    uint32_t *longer = ctmi_mem_realloc(*array, (size_t)more * sizeof **array);
-    if (longer == NULL) {
+    struct ctmi_portion *of = ctmi_mem_realloc(portions->of, (size_t)more * sizeof *of);
+    if (of == NULL) {
         return false;
     }
-    memset(longer + length, 0, (size_t)(more - length) * sizeof **array);
-    *array = longer;
-    *out_length = (uint32_t)more;
+    memset(of + portions->n, 0, (size_t)(more - portions->n) * sizeof *of);
+    portions->of = of;
+    portions->n = (uint32_t)more;
     return true;
 }
 
@@ -57,44 +49,40 @@ static uint32_t *bucket_of(const struct ctmi_portions *portions, uint32_t site, 
     return &portions->buckets[(uint32_t)(hash >> 32) & portions->mask];
 }
 
-static void put(struct ctmi_portions *portions, uint32_t id)
+static void put(struct ctmi_portions *portions, uint32_t row)
 {
-    const ctm_site *row = &ctmi_portion_row(portions, id)->site;
-    uint32_t *bucket = bucket_of(portions, row->traceback, row->labels);
-    portions->next[id] = *bucket;
-    *bucket = id;
+    struct ctmi_portion *portion = &portions->of[row];
+    uint32_t *bucket = bucket_of(portions, portion->site, portion->handle);
+    portion->next = *bucket;
+    *bucket = row;
 }
 
-static void take_out(struct ctmi_portions *portions, uint32_t id)
+static void take_out(struct ctmi_portions *portions, uint32_t row)
 {
-    const ctm_site *row = &ctmi_portion_row(portions, id)->site;
-    uint32_t *link = bucket_of(portions, row->traceback, row->labels);
-    while (*link != id) {
+    const struct ctmi_portion *portion = &portions->of[row];
+    uint32_t *link = bucket_of(portions, portion->site, portion->handle);
+    while (*link != row) {
         CTMI_ASSERT(*link != 0);
-        link = &portions->next[*link];
+        link = &portions->of[*link].next;
     }
-    *link = portions->next[id];
+    *link = portion->next;
 }
 
 static uint32_t find(const struct ctmi_portions *portions, uint32_t site, uint32_t handle)
 {
-    uint32_t id = portions->buckets != NULL ? *bucket_of(portions, site, handle) : 0;
-    while (id != 0) {
-        const ctm_site *row = &ctmi_portion_row(portions, id)->site;
-        if (row->traceback == site && row->labels == handle) {
-            break;
-        }
-        id = portions->next[id];
+    uint32_t row = portions->buckets != NULL ? *bucket_of(portions, site, handle) : 0;
+    while (row != 0 && (portions->of[row].site != site || portions->of[row].handle != handle)) {
+        row = portions->of[row].next;
     }
-    return id;
+    return row;
 }
 
 /* As many buckets as there are portions, at least. If memory is refused, the chains are longer. False: there are none. */
 static bool grow_buckets(struct ctmi_portions *portions)
 {
-    const uint32_t wanted = portions->buckets == NULL                    ? FIRST_BUCKETS
-                            : portions->rows.count > portions->mask + 1u ? 2 * (portions->mask + 1)
-                                                                         : 0;
+    const uint32_t wanted = portions->buckets == NULL               ? FIRST_BUCKETS
+                            : portions->count > portions->mask + 1u ? 2 * (portions->mask + 1)
+                                                                    : 0;
     uint32_t *buckets = wanted != 0 ? ctmi_mem_alloc(wanted * sizeof *buckets) : NULL;
     if (buckets == NULL) {
         return portions->buckets != NULL;
@@ -103,9 +91,9 @@ static bool grow_buckets(struct ctmi_portions *portions)
     ctmi_mem_free(portions->buckets);
     portions->buckets = buckets;
     portions->mask = wanted - 1;
-    for (uint32_t id = 1; id < portions->rows.count; id++) {
-        if (ctmi_portion_row(portions, id)->site.labels != 0) {
-            put(portions, id);
+    for (uint32_t row = 1; row < portions->n; row++) {
+        if (portions->of[row].handle != 0) {
+            put(portions, row);
         }
     }
     return true;
@@ -113,45 +101,37 @@ static bool grow_buckets(struct ctmi_portions *portions)
 
 /* --- making and freeing --- */
 
-static ctm_status append(struct ctmi_portions *portions, const ctm_site *site, uint32_t id_of_site,
-                         uint32_t *out)
-{
-    const uint32_t id = portions->rows.count;
-    if (id >= portions->capacity) {
-        uint32_t length; /* the shorter one is the length of both */
-        if (!reach(&portions->next, portions->capacity, id, &length) ||
-            !reach(&portions->next_of_set, portions->capacity, id, &length)) {
-            return CTM_ERR_NOMEM;
-        }
-        portions->capacity = length;
-    }
-    const ctm_status status = ctmi_rows_reserve(&portions->rows);
-    if (status == CTM_OK) {
-        struct ctmi_site_row *row = ctmi_rows_at(&portions->rows, id, sizeof(struct ctmi_site_row));
-        memset(row, 0, sizeof *row);
-        row->site.block_size = site->block_size;
-        row->site.domain = site->domain;
-        row->site.traceback = id_of_site;
-        __atomic_store_n(&portions->rows.count, id + 1, __ATOMIC_RELEASE);
-        *out = id;
-    }
-    return status;
-}
-
 static struct ctmi_label_entry *entry_of(const struct ctm_shard *shard, uint32_t handle)
 {
     return ctmi_label_entry_of(&shard->tracer->labels, handle);
 }
 
 /* Gives a portion that has no set to one. */
-static void give(struct ctm_shard *shard, uint32_t id, uint32_t handle)
+static void give(struct ctm_shard *shard, uint32_t row, uint32_t handle)
 {
     struct ctmi_portions *portions = &shard->portions;
     _Atomic uint32_t *first = &entry_of(shard, handle)->portions[shard->index];
-    ctmi_portion_row(portions, id)->site.labels = handle;
-    put(portions, id);
-    portions->next_of_set[id] = atomic_load(first);
-    atomic_store(first, id);
+    portions->of[row].handle = handle;
+    put(portions, row);
+    portions->of[row].next_of_set = atomic_load(first);
+    atomic_store(first, row);
+}
+
+/* A new row with the key of `site`, without a set. */
+static ctm_status append(struct ctm_shard *shard, uint32_t site, uint32_t *out)
+{
+    const ctm_site key = ctmi_store_site_row(&shard->store, site)->site;
+    if (!reach(&shard->portions, ctmi_store_site_count(&shard->store)) ||
+        !grow_buckets(&shard->portions)) {
+        return CTM_ERR_NOMEM;
+    }
+    const ctm_status status = ctmi_store_site_append(&shard->store, key.domain, key.traceback,
+                                                     key.block_size, key.labels, out);
+    if (status == CTM_OK) {
+        shard->portions.of[*out] = (struct ctmi_portion){.site = site};
+        shard->portions.count++;
+    }
+    return status;
 }
 
 ctm_status ctmi_portion_find(struct ctm_shard *shard, uint32_t site, uint32_t handle, uint32_t *out)
@@ -161,19 +141,14 @@ ctm_status ctmi_portion_find(struct ctm_shard *shard, uint32_t site, uint32_t ha
     if (*out != 0) {
         return CTM_OK;
     }
-    if (site >= portions->n_sites &&
-        !reach(&portions->free_of_site, portions->n_sites, site, &portions->n_sites)) {
+    if (!reach(portions, site)) {
         return CTM_ERR_NOMEM;
     }
-    if (!grow_buckets(portions)) {
-        return CTM_ERR_NOMEM;
-    }
-    *out = portions->free_of_site[site];
+    *out = portions->of[site].free;
     if (*out != 0) {
-        portions->free_of_site[site] = portions->next[*out];
+        portions->of[site].free = portions->of[*out].next;
     } else {
-        const ctm_status status =
-            append(portions, &ctmi_store_site_row(&shard->store, site)->site, site, out);
+        const ctm_status status = append(shard, site, out);
         if (status != CTM_OK) {
             return status;
         }
@@ -185,50 +160,50 @@ ctm_status ctmi_portion_find(struct ctm_shard *shard, uint32_t site, uint32_t ha
 /* No thread allocates at the portion. What was freed is not live again, so what is read here stays so. */
 static bool has_blocks(const struct ctm_shard *shard, uint32_t id)
 {
-    struct ctmi_site_row *row = ctmi_portion_row(&shard->portions, id);
+    struct ctmi_site_row *row = ctmi_store_site_row(&shard->store, id);
     return row->site.allocated != ctmi_site_row_freed(row) ||
-           (row->site.allocated != 0 && ctmi_site_row_at_peak(&shard->store, row) != 0);
+           (row->site.allocated != shard->portions.of[id].base &&
+            ctmi_site_row_at_peak(&shard->store, row) != 0);
 }
 
-static void clear_counters(struct ctmi_site_row *row)
+/* What was counted so far is of no set. */
+static void begin_anew(struct ctm_shard *shard, uint32_t row)
 {
-    row->site.allocated = row->site.freed = row->site.at_peak = 0;
-    atomic_store_explicit(&row->freed_remote, 0, memory_order_relaxed);
-    atomic_store_explicit(&row->remote_since, 0, memory_order_relaxed);
+    shard->portions.of[row].base = ctmi_store_site_row(&shard->store, row)->site.allocated;
 }
 
-static void set_free(struct ctmi_portions *portions, uint32_t id)
+static void set_free(struct ctm_shard *shard, uint32_t row)
 {
-    struct ctmi_site_row *row = ctmi_portion_row(portions, id);
-    uint32_t *first = &portions->free_of_site[row->site.traceback];
-    take_out(portions, id);
-    clear_counters(row);
-    row->site.labels = 0;
-    portions->next[id] = *first;
-    *first = id;
+    struct ctmi_portions *portions = &shard->portions;
+    struct ctmi_portion *portion = &portions->of[row];
+    take_out(portions, row);
+    begin_anew(shard, row);
+    portion->handle = 0;
+    portion->next = portions->of[portion->site].free;
+    portions->of[portion->site].free = row;
 }
 
 bool ctmi_portions_have_blocks(const struct ctm_shard *shard, uint32_t handle)
 {
-    uint32_t id = atomic_load(&entry_of(shard, handle)->portions[shard->index]);
-    while (id != 0 && !has_blocks(shard, id)) {
-        id = shard->portions.next_of_set[id];
+    uint32_t row = atomic_load(&entry_of(shard, handle)->portions[shard->index]);
+    while (row != 0 && !has_blocks(shard, row)) {
+        row = shard->portions.of[row].next_of_set;
     }
-    return id != 0;
+    return row != 0;
 }
 
 bool ctmi_portions_free(struct ctm_shard *shard, uint32_t handle)
 {
-    struct ctmi_portions *portions = &shard->portions;
+    struct ctmi_portion *of = shard->portions.of;
     _Atomic uint32_t *first = &entry_of(shard, handle)->portions[shard->index];
     uint32_t next, left = 0;
-    for (uint32_t id = atomic_load(first); id != 0; id = next) {
-        next = portions->next_of_set[id];
-        if (has_blocks(shard, id)) {
-            portions->next_of_set[id] = left;
-            left = id;
+    for (uint32_t row = atomic_load(first); row != 0; row = next) {
+        next = of[row].next_of_set;
+        if (has_blocks(shard, row)) {
+            of[row].next_of_set = left;
+            left = row;
         } else {
-            set_free(portions, id);
+            set_free(shard, row);
         }
     }
     atomic_store(first, left);
@@ -237,18 +212,18 @@ bool ctmi_portions_free(struct ctm_shard *shard, uint32_t handle)
 
 void ctmi_portions_pass_on(struct ctm_shard *shard, uint32_t from, uint32_t to)
 {
-    struct ctmi_portions *portions = &shard->portions;
+    struct ctmi_portion *of = shard->portions.of;
     _Atomic uint32_t *first = &entry_of(shard, from)->portions[shard->index];
     uint32_t next, left = 0;
-    for (uint32_t id = atomic_load(first); id != 0; id = next) {
-        next = portions->next_of_set[id];
-        if (has_blocks(shard, id)) {
-            take_out(portions, id);
-            give(shard, id, to);
+    for (uint32_t row = atomic_load(first); row != 0; row = next) {
+        next = of[row].next_of_set;
+        if (has_blocks(shard, row)) {
+            take_out(&shard->portions, row);
+            give(shard, row, to);
         } else {
-            clear_counters(ctmi_portion_row(portions, id));
-            portions->next_of_set[id] = left;
-            left = id;
+            begin_anew(shard, row);
+            of[row].next_of_set = left;
+            left = row;
         }
     }
     atomic_store(first, left);
@@ -277,50 +252,70 @@ static ctm_status row_of_labels(const struct ctmi_label_entry *entry, struct ctm
     return status;
 }
 
-static ctm_status split(const struct ctm_shard *shard, struct ctmi_site_row *portion,
-                        uint32_t labels, struct ctmi_store *copy)
+static void add_up(ctm_site *site, uint64_t allocated, uint64_t freed, uint64_t at_peak)
 {
-    ctm_site *site = &ctmi_store_site_row(copy, portion->site.traceback)->site, *own;
-    const uint64_t freed = ctmi_site_row_freed(portion);
-    const uint64_t at_peak = ctmi_site_row_at_peak(&shard->store, portion);
-    uint32_t to;
-    if (site->allocated < portion->site.allocated || site->freed < freed ||
-        site->at_peak < at_peak) {
-        return CTM_OK; /* the rows of a black box whose file was cut: the snapshot will be refused */
+    site->allocated += allocated;
+    site->freed += freed;
+    site->at_peak += at_peak;
+}
+
+/* A portion's part of its row is counted at the set's own site, the rest at that of the rest. The row is then one without blocks. */
+static ctm_status split(const struct ctmi_portion *portion, ctm_site *row, uint32_t labels,
+                        struct ctmi_store *copy)
+{
+    ctm_site *rest = &ctmi_store_site_row(copy, portion->site)->site;
+    uint64_t base = row->allocated;
+    if (labels != 0 && row->allocated != portion->base && row->freed >= portion->base) {
+        uint32_t to;
+        const ctm_status status =
+            ctmi_store_site(copy, row->domain, row->traceback, row->block_size, labels, &to);
+        if (status != CTM_OK) {
+            return status;
+        }
+        base = portion->base;
+        add_up(&ctmi_store_site_row(copy, to)->site, row->allocated - base, row->freed - base,
+               row->at_peak);
+        add_up(rest, base, base, 0);
+    } else {
+        add_up(rest, row->allocated, row->freed, row->at_peak);
     }
-    const ctm_status status =
-        ctmi_store_site(copy, site->domain, site->traceback, site->block_size, labels, &to);
-    if (status == CTM_OK) {
-        own = &ctmi_store_site_row(copy, to)->site;
-        own->allocated += portion->site.allocated;
-        own->freed += freed;
-        own->at_peak += at_peak;
-        site->allocated -= portion->site.allocated;
-        site->freed -= freed;
-        site->at_peak -= at_peak;
+    row->allocated = row->freed = row->at_peak = 0;
+    return CTM_OK;
+}
+
+/* The row of the portion's labels in the copy, `rows` has those that are known; 0: it is counted at the rest. */
+static ctm_status labels_of(const struct ctm_shard *shard, uint32_t handle, uint32_t *rows,
+                            struct ctmi_store *copy, uint32_t *out)
+{
+    ctm_status status = CTM_OK;
+    *out = 0;
+    if (handle != 0 && entry_of(shard, handle)->rest != 0) {
+        if (rows[handle] == 0) {
+            status = row_of_labels(entry_of(shard, handle), copy, &rows[handle]);
+        }
+        *out = rows[handle];
     }
     return status;
 }
 
 ctm_status ctmi_portions_split(const struct ctm_shard *shard, struct ctmi_store *copy)
 {
-    const struct ctmi_labels *labels = &shard->tracer->labels;
-    uint32_t *rows = ctmi_mem_alloc(labels->count * sizeof *rows);
+    const uint32_t n = shard->tracer->labels.count;
+    const uint32_t sites = ctmi_store_site_count(copy); /* without those made here */
+    uint32_t *rows = ctmi_mem_alloc(n * sizeof *rows), labels;
     ctm_status status = rows != NULL ? CTM_OK : CTM_ERR_NOMEM;
-    for (uint32_t i = 0; rows != NULL && i < labels->count; i++) {
+    for (uint32_t i = 0; rows != NULL && i < n; i++) {
         rows[i] = 0;
     }
-    for (uint32_t id = 1; id < shard->portions.rows.count && status == CTM_OK; id++) {
-        struct ctmi_site_row *row = ctmi_portion_row(&shard->portions, id);
-        const uint32_t handle = row->site.labels;
-        if (handle == 0 || row->site.allocated == 0 || entry_of(shard, handle)->rest == 0) {
+    for (uint32_t id = 1; id < sites && status == CTM_OK; id++) {
+        const struct ctmi_portion *portion = ctmi_portion_of(&shard->portions, id);
+        ctm_site *row = &ctmi_store_site_row(copy, id)->site;
+        if (portion == NULL || row->allocated == 0) {
             continue;
         }
-        if (rows[handle] == 0) {
-            status = row_of_labels(entry_of(shard, handle), copy, &rows[handle]);
-        }
+        status = labels_of(shard, portion->handle, rows, copy, &labels);
         if (status == CTM_OK) {
-            status = split(shard, row, rows[handle], copy);
+            status = split(portion, row, labels, copy);
         }
     }
     ctmi_mem_free(rows);

@@ -1,49 +1,52 @@
 /* tracer/portions.h: the portions of sites: which part of a site's blocks belongs to one temporary label set.
  *
- * Model: a portion is a row like a site's, whose `traceback` is the id of the site and whose `labels` is the handle of the set; 0: it is
- * free. Each event of a block that has a portion is counted twice, there and at the site. A portion is for one site for good: what a
- * caller has stored for it is right if it has the caller's handle.
+ * Model: a portion is a row of the sites with the same key as the site of the rest, and not in the index. So events, black boxes and
+ * recordings know nothing of portions: whoever adds up equal keys has the rest. This file knows for each portion its site and its
+ * set. A portion is of one site for good, and is given to another set when it has no blocks: then its counters go on from where they
+ * are, and `bases` has what is not the new set's.
  *
- * Blocks refer to a portion where they would refer to a site: bit 31 of a site reference tells (CTMI_PORTION).
- *
- * The portions are private memory, in no black box. They never move, and are unmapped only with the world stopped. Lock: the shard's;
- * for frees through other shards see shard.h.
+ * Lock: the shard's.
  */
 #ifndef CTMI_TRACER_PORTIONS_H
 #define CTMI_TRACER_PORTIONS_H
 
 #include "tables/store.h"
 
-#define CTMI_PORTION (1u << 31)
-
 struct ctm_shard;
+
+/* Of one site row; all 0 if it is no portion. */
+struct ctmi_portion {
+    uint64_t base;        /* blocks allocated, and freed, for other sets before */
+    uint32_t site;        /* the row of the rest; 0: this is no portion */
+    uint32_t handle;      /* of the set; 0: none, it is free */
+    uint32_t next;        /* the next in its bucket, or of the free ones of its site */
+    uint32_t next_of_set; /* the next one of its set */
+    uint32_t free;        /* of a rest: its first free portion */
+};
 
 /* Lock of all fields: the shard's. */
 struct ctmi_portions {
-    struct ctmi_rows rows; /* struct ctmi_site_row; row 0 is none */
-    uint32_t *next; /* owned: by portion, the next in its bucket, or of the free ones of its site */
-    uint32_t *next_of_set;  /* owned: by portion, the next one of its set */
-    uint32_t capacity;      /* of both */
-    uint32_t *free_of_site; /* owned: by site, its first free portion */
-    uint32_t n_sites;       /* of free_of_site */
-    uint32_t *buckets;      /* owned: the first portion of each hash of site and handle */
-    uint32_t mask;          /* number of buckets - 1 */
+    struct ctmi_portion *of; /* owned, `n` of them: by site row */
+    uint32_t n;
+    uint32_t count;    /* portions */
+    uint32_t *buckets; /* owned: the first portion of each hash of site and handle */
+    uint32_t mask;     /* number of buckets - 1 */
 };
 
-void ctmi_portions_init(struct ctmi_portions *portions);
 /* World stopped. */
 void ctmi_portions_forget(struct ctmi_portions *portions);
 size_t ctmi_portions_memory(const struct ctmi_portions *portions);
 
-static inline struct ctmi_site_row *ctmi_portion_row(const struct ctmi_portions *portions,
-                                                     uint32_t id)
+/* The site row's portion; NULL: it is none. */
+static inline const struct ctmi_portion *ctmi_portion_of(const struct ctmi_portions *portions,
+                                                         uint32_t row)
 {
-    return ctmi_rows_get(&portions->rows, id, sizeof(struct ctmi_site_row));
+    return row < portions->n && portions->of[row].site != 0 ? &portions->of[row] : NULL;
 }
 
 static inline bool ctmi_portions_exist(const struct ctmi_portions *portions)
 {
-    return portions->rows.count > 1;
+    return portions->count != 0;
 }
 
 /* The portion of a site for a handle, found or made. Inside the shard. CTM_ERR_NOMEM, CTM_ERR_LIMIT. */
@@ -56,10 +59,11 @@ CTM_NODISCARD ctm_status ctmi_portion_find(struct ctm_shard *shard, uint32_t sit
 bool ctmi_portions_free(struct ctm_shard *shard, uint32_t handle);
 /* Whether the set has a portion with blocks. */
 bool ctmi_portions_have_blocks(const struct ctm_shard *shard, uint32_t handle);
-/* Moves all portions with blocks, and sets the counters of the others to 0. */
+/* Moves all portions with blocks to another set; the others begin anew. */
 void ctmi_portions_pass_on(struct ctm_shard *shard, uint32_t from, uint32_t to);
 
-/* Tells the portions of temporary sets apart, in a copy of the shard's store. World stopped. CTM_ERR_NOMEM, CTM_ERR_LIMIT. */
+/* Tells the portions of temporary sets apart, in a copy of the shard's store, and adds up the others. World stopped.
+ * CTM_ERR_NOMEM, CTM_ERR_LIMIT. */
 CTM_NODISCARD ctm_status ctmi_portions_split(const struct ctm_shard *shard,
                                              struct ctmi_store *copy);
 

@@ -24,7 +24,7 @@
 /* Shards 0 .. n-1, whose stores reserve spare rows for unplaced blocks. */
 #define CTMI_SPARE_SHARDS 2u
 
-/* A site reference of the block map: home shard in the upper 4 bits, site below. The highest bit: it is a portion (portions.h). */
+/* A site reference of the block map: home shard in the upper 4 bits, site below. */
 #define CTMI_SITE_REF_SITE_BITS 28u
 #define CTMI_SITE_REF_SITE_MASK ((1u << CTMI_SITE_REF_SITE_BITS) - 1)
 

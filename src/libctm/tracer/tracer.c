@@ -26,7 +26,6 @@ ctm_status ctm_tracer_new(ctm_tracer **out)
         tracer->shards[i].index = i;
         pthread_mutex_init(&tracer->shards[i].lock, NULL);
         ctmi_store_init(&tracer->shards[i].store);
-        ctmi_portions_init(&tracer->shards[i].portions);
         ctmi_block_map_forget(tracer->shards[i].memos);
     }
     ctmi_lock_init(&tracer->peak_lock);

@@ -125,7 +125,7 @@ static ctm_status record_through(pyctm_capture *capture, const pyctm_event_owner
     if (status == CTM_OK) {
         ctm_exemption exemption;
         pyctm_exempt_begin_event(shard, size, &exemption);
-        status = ctm_shard_alloc_labelled_at(shard, domain, address, site);
+        status = ctm_shard_alloc_at(shard, domain, address, site);
         pyctm_exempt_end_event(capture, shard, &exemption);
     }
     ctm_shard_leave(shard);
@@ -192,10 +192,6 @@ static inline bool record_in_main(pyctm_capture *capture, PyMemAllocatorDomain d
                                   uintptr_t block, size_t size, bool labelled)
 {
     const uint32_t site = site_in_main(capture, domain, size, labelled);
-    if (labelled) {
-        return site != 0 &&
-               ctm_shard_alloc_labelled_at(capture->exclusive, 0, block, site) == CTM_OK;
-    }
     return site != 0 && ctm_shard_alloc_at(capture->exclusive, 0, block, site) == CTM_OK;
 }
 
@@ -339,15 +335,10 @@ static ctm_status begin_resize(pyctm_capture *capture, pyctm_hook_index hook_ind
 }
 
 /* HOOK: */
-static inline void end_resize(ctm_shard *shard, const ctm_resize *resize, void *block,
-                              bool labelled)
+static inline void end_resize(ctm_shard *shard, const ctm_resize *resize, void *block)
 {
     if (block != NULL) {
-        if (labelled) {
-            ctm_shard_resize_commit_labelled(shard, resize, (uintptr_t)block);
-        } else {
-            ctm_shard_resize_commit(shard, resize, (uintptr_t)block);
-        }
+        ctm_shard_resize_commit(shard, resize, (uintptr_t)block);
         pyctm_hook_tls.last_block = (uintptr_t)block;
     } else {
         ctm_shard_resize_abort(shard, resize);
@@ -370,7 +361,7 @@ static PYCTM_RARELY void *resize_any(pyctm_capture *capture, pyctm_hook_index ho
     if (shard != NULL) {
         ctm_exemption exemption;
         pyctm_exempt_begin_event(shard, block != NULL && taken ? size : 0, &exemption);
-        end_resize(shard, &begun, block, true);
+        end_resize(shard, &begun, block);
         pyctm_exempt_end_event(capture, shard, &exemption);
         ctm_shard_leave(shard);
     }
@@ -389,7 +380,7 @@ static inline void *resize(pyctm_capture *capture, PyMemAllocatorDomain domain, 
         return resize_any(capture, domain, old, size, true);
     }
     void *block = real->realloc(real->ctx, old, size);
-    end_resize(capture->exclusive, &begun, block, labelled);
+    end_resize(capture->exclusive, &begun, block);
     return block;
 }
 

@@ -91,7 +91,7 @@ static void allocate(world *world, block *block, request *request, uintptr_t add
     REQUIRE(shard != NULL);
     const uint32_t site = site_for(world, shard, request, block->size);
     CHECK(ctm_shard_has_labels(shard, site, request->handle));
-    REQUIRE(ctm_shard_alloc_labelled_at(shard, 0, address, site) == CTM_OK);
+    REQUIRE(ctm_shard_alloc_at(shard, 0, address, site) == CTM_OK);
     ctm_shard_leave(shard);
     owned_by(world, block, request);
     count_live(world, (int64_t)block->size);
@@ -103,7 +103,7 @@ static void reattribute(world *world, block *block, request *request, uintptr_t 
     ctm_found found;
     REQUIRE(shard != NULL && ctm_shard_seek(shard, 0, address, &found));
     CHECK_EQ(ctm_shard_found_size(shard, &found), block->size);
-    ctm_shard_reattribute_labelled_at(shard, &found, site_for(world, shard, request, block->size));
+    ctm_shard_reattribute_at(shard, &found, site_for(world, shard, request, block->size));
     ctm_shard_leave(shard);
     owned_by(world, block, request);
 }
@@ -122,7 +122,7 @@ static void resize(world *world, block *block, request *request, uintptr_t addre
         ctm_shard_resize_abort(shard, &begun);
     } else {
         const int64_t by = (int64_t)(size - block->size);
-        ctm_shard_resize_commit_labelled(shard, &begun, address);
+        ctm_shard_resize_commit(shard, &begun, address);
         block->size = size;
         owned_by(world, block, request);
         count_live(world, by);
@@ -349,12 +349,12 @@ static void test_a_million(void)
         if (i == 10000) {
             sites = ctmi_store_site_count(store);
             strings = ctmi_store_string_count(store);
-            portions = world.tracer->shards[0].portions.rows.count;
+            portions = world.tracer->shards[0].portions.count;
         }
     }
     CHECK_EQ(ctmi_store_site_count(&world.tracer->shards[0].store), sites);
     CHECK_EQ(ctmi_store_string_count(&world.tracer->shards[0].store), strings);
-    CHECK_EQ(world.tracer->shards[0].portions.rows.count, portions);
+    CHECK_EQ(world.tracer->shards[0].portions.count, portions);
     CHECK_EQ(world.rests, 0);
     check_snapshot(&world);
     end(&world);
