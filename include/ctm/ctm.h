@@ -16,6 +16,7 @@
 #include "ctm/recorder.h"
 #include "ctm/recording.h"
 #include "ctm/sampler.h"
+#include "ctm/scopes.h"
 #include "ctm/shard.h"
 #include "ctm/snapshot.h"
 #include "ctm/statistics.h"

@@ -47,6 +47,11 @@ CTM_API void ctm_tracer_labels_release(ctm_tracer *tracer, uint32_t handle);
 CTM_API CTM_NODISCARD ctm_status ctm_shard_labelled_site(ctm_shard *shard, uint32_t domain,
                                                          uint32_t traceback, uint64_t size,
                                                          uint32_t handle, uint32_t *out);
+/* As the functions of shard.h, for such a site. */
+CTM_API CTM_NODISCARD ctm_status ctm_shard_alloc_labelled_at(ctm_shard *shard, uint32_t domain,
+                                                             uintptr_t address, uint32_t site);
+CTM_API void ctm_shard_reattribute_labelled_at(ctm_shard *shard, const ctm_found *found,
+                                               uint32_t site);
 /* Whether `site`, a result of this shard for this handle or 0, still is what ctm_shard_labelled_site would return. */
 CTM_API bool ctm_shard_has_labels(const ctm_shard *shard, uint32_t site, uint32_t handle);
 /* If not: what it would return now, without looking the site up. 0: that is not possible. */

@@ -17,15 +17,22 @@
 /* --- site references --- */
 static inline uint32_t site_ref_of(const ctm_shard *shard, uint32_t site)
 {
-    CTMI_ASSERT(site != 0 && site <= CTMI_SITE_REF_SITE_MASK);
+    CTMI_ASSERT(site != 0 && (site & ~CTMI_IN_SCOPE) <= CTMI_SITE_REF_SITE_MASK);
     return shard->index << CTMI_SITE_REF_SITE_BITS | site;
+}
+
+/* The home shard of a reference that is not plain: of another shard, or of a scoped row. */
+static inline ctm_shard *home_of(const ctm_shard *shard, uint32_t site_ref)
+{
+    const uint32_t index = (site_ref & ~CTMI_IN_SCOPE) >> CTMI_SITE_REF_SITE_BITS;
+    CTMI_ASSERT(index < CTM_SHARDS && (site_ref & CTMI_SITE_REF_SITE_MASK) != 0);
+    return &shard->tracer->shards[index];
 }
 
 static inline struct ctmi_site_row *row_of(const ctm_shard *shard, uint32_t site_ref)
 {
     const uint32_t index = site_ref >> CTMI_SITE_REF_SITE_BITS;
-    CTMI_ASSERT(index < CTM_SHARDS && (site_ref & CTMI_SITE_REF_SITE_MASK) != 0);
-    const ctm_shard *home = LIKELY(index == shard->index) ? shard : &shard->tracer->shards[index];
+    const ctm_shard *home = LIKELY(index == shard->index) ? shard : home_of(shard, site_ref);
     return ctmi_store_site_row(&home->store, site_ref & CTMI_SITE_REF_SITE_MASK);
 }
 
@@ -82,7 +89,7 @@ static inline void assert_allocated(const ctm_shard *shard, const struct ctmi_si
 }
 
 /* Counts the free of another shard's block. */
-static CTMI_RARE void count_remote(const ctm_shard *shard, struct ctmi_site_row *row)
+static void count_remote(const ctm_shard *shard, struct ctmi_site_row *row)
 {
     const uint64_t now = current_stamp(shard);
     uint64_t since = atomic_load_explicit(&row->remote_since, memory_order_relaxed), next;
@@ -90,23 +97,6 @@ static CTMI_RARE void count_remote(const ctm_shard *shard, struct ctmi_site_row 
         next = since >> 32 != now ? now << 32 | 1 : since + ((uint32_t)since != UINT32_MAX);
     } while (!atomic_compare_exchange_weak(&row->remote_since, &since, next));
     atomic_fetch_add_explicit(&row->freed_remote, 1, memory_order_relaxed);
-}
-
-static inline void site_freed(const ctm_shard *shard, uint32_t site_ref, struct ctmi_site_row *row)
-{
-    if (LIKELY(site_ref >> CTMI_SITE_REF_SITE_BITS == shard->index)) {
-        assert_allocated(shard, row);
-        save_peak(shard, row);
-        row->site.freed++;
-    } else {
-        count_remote(shard, row);
-    }
-}
-
-static inline void site_allocated(const ctm_shard *shard, struct ctmi_site_row *row)
-{
-    save_peak(shard, row);
-    row->site.allocated++;
 }
 
 /* Returns the bytes that a block of the site stands for. */
@@ -117,11 +107,57 @@ static inline uint64_t weighted_size(const ctm_shard *shard, const struct ctmi_s
                                  : ctmi_weighted_size(row->site.block_size, interval);
 }
 
+static inline void count_own(const ctm_shard *shard, struct ctmi_site_row *row)
+{
+    assert_allocated(shard, row);
+    save_peak(shard, row);
+    row->site.freed++;
+}
+
+/* A reference that is not plain. The row counts last: without blocks, it may be given to other scopes. */
+static CTMI_RARE void site_freed_otherwise(const ctm_shard *shard, uint32_t site_ref,
+                                           struct ctmi_site_row *row)
+{
+    ctm_shard *home = home_of(shard, site_ref);
+    if ((site_ref & CTMI_IN_SCOPE) != 0) {
+        ctmi_scopes_freed(home, site_ref & CTMI_SITE_REF_SITE_MASK, weighted_size(shard, row));
+    }
+    if (home == shard) {
+        count_own(shard, row);
+    } else {
+        count_remote(shard, row);
+    }
+}
+
+static inline void site_freed(const ctm_shard *shard, uint32_t site_ref, struct ctmi_site_row *row)
+{
+    if (LIKELY(site_ref >> CTMI_SITE_REF_SITE_BITS == shard->index)) {
+        count_own(shard, row);
+    } else {
+        site_freed_otherwise(shard, site_ref, row);
+    }
+}
+
+static inline void site_allocated(const ctm_shard *shard, struct ctmi_site_row *row)
+{
+    save_peak(shard, row);
+    row->site.allocated++;
+}
+
 static inline void count_allocated(ctm_shard *shard, uint32_t site)
 {
     struct ctmi_site_row *row = ctmi_store_site_row(&shard->store, site);
     site_allocated(shard, row);
     total_add(shard, weighted_size(shard, row));
+}
+
+/* `site` is of a scoped row. */
+static CTMI_RARE void count_allocated_in_scope(ctm_shard *shard, uint32_t site)
+{
+    const uint32_t row = site & ~CTMI_IN_SCOPE;
+    count_allocated(shard, row);
+    ctmi_scopes_allocated(shard, row,
+                          weighted_size(shard, ctmi_store_site_row(&shard->store, row)));
 }
 
 static inline void count_freed(ctm_shard *shard, uint32_t site_ref)
@@ -219,6 +255,27 @@ ctm_status ctm_shard_alloc_at(ctm_shard *shard, uint32_t domain, uintptr_t addre
     site_allocated(shard, row);
     total_add(shard, row->site.block_size);
     return CTM_OK;
+}
+
+ctm_status ctm_shard_alloc_labelled_at(ctm_shard *shard, uint32_t domain, uintptr_t address,
+                                       uint32_t site)
+{
+    if (LIKELY((site & CTMI_IN_SCOPE) == 0)) {
+        return ctm_shard_alloc_at(shard, domain, address, site);
+    }
+    ctmi_shard_assert_inside(shard);
+    uint32_t old;
+    const ctm_status status = ctmi_block_map_set(&shard->tracer->map, shard->memos, domain, address,
+                                                 site_ref_of(shard, site), &old);
+    if (status == CTM_OK) {
+        if (old != 0) {
+            count_freed(shard, old);
+        } else {
+            note_address(shard, address);
+        }
+        count_allocated_in_scope(shard, site);
+    }
+    return status;
 }
 
 ctm_status ctm_shard_alloc(ctm_shard *shard, uint32_t domain, uintptr_t address, uint64_t size,
@@ -369,8 +426,11 @@ void ctm_shard_resize_commit(ctm_shard *shard, const ctm_resize *resize, uintptr
     if (stale != 0) {
         count_freed(shard, stale);
     }
-    if (resize->new_site != 0) {
+    /* One compare for the common case: CTMI_IN_SCOPE is the sign. */
+    if (LIKELY((int32_t)resize->new_site > 0)) {
         count_allocated(shard, resize->new_site);
+    } else if (resize->new_site != 0) {
+        count_allocated_in_scope(shard, resize->new_site);
     }
 }
 
@@ -418,6 +478,22 @@ void ctm_shard_reattribute_at(ctm_shard *shard, const ctm_found *found, uint32_t
                            found->slot);
 }
 
+void ctm_shard_reattribute_labelled_at(ctm_shard *shard, const ctm_found *found, uint32_t site)
+{
+    const uint32_t id = site & ~CTMI_IN_SCOPE;
+    if (LIKELY(id == site)) {
+        ctm_shard_reattribute_at(shard, found, site);
+        return;
+    }
+    ctmi_shard_assert_inside(shard);
+    struct ctmi_site_row *row = ctmi_store_site_row(&shard->store, id);
+    site_freed(shard, found->site_ref, row_of(shard, found->site_ref));
+    site_allocated(shard, row);
+    ctmi_scopes_allocated(shard, id, weighted_size(shard, row));
+    ctmi_block_map_replace(&shard->tracer->map, found->domain, found->address,
+                           site_ref_of(shard, site), found->slot);
+}
+
 ctm_status ctm_shard_reattribute(ctm_shard *shard, uint32_t domain, uintptr_t address,
                                  uint32_t traceback)
 {
@@ -444,7 +520,7 @@ ctm_status ctm_shard_find(ctm_shard *shard, uint32_t domain, uintptr_t address, 
     *out = (ctm_block){
         .size = site->block_size,
         .domain = site->domain,
-        .shard = site_ref >> CTMI_SITE_REF_SITE_BITS,
+        .shard = home_of(shard, site_ref)->index,
         .traceback = site->traceback,
     };
     return CTM_OK;

@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "base/sizes.h"
+#include "tracer/tracer.h"
 
 /* False: out of memory. */
 bool ctmi_labels_prepare(struct ctmi_labels *labels)
@@ -34,13 +35,22 @@ bool ctmi_labels_prepare(struct ctmi_labels *labels)
     return true;
 }
 
-uint32_t ctmi_label_find(const struct ctmi_labels *labels, const struct ctmi_label_set *set)
+static uint32_t hash_of(const struct ctmi_label_set *set, struct ctmi_within within)
 {
-    const uint32_t hash = ctmi_label_set_hash(set);
+    const uint64_t mixed = ((uintptr_t)within.scope + 3 * (uintptr_t)within.process) / 16 *
+                           UINT64_C(0x9E3779B97F4A7C15);
+    return ctmi_label_set_hash(set) ^ (uint32_t)(mixed >> 32);
+}
+
+uint32_t ctmi_label_find(const struct ctmi_labels *labels, const struct ctmi_label_set *set,
+                         struct ctmi_within within)
+{
+    const uint32_t hash = hash_of(set, within);
     uint32_t handle = labels->entries != NULL ? labels->buckets[hash & labels->mask] : 0;
     while (handle != 0) {
         const struct ctmi_label_entry *entry = ctmi_label_entry_of(labels, handle);
-        if (entry->hash == hash && entry->length == set->length &&
+        if (entry->hash == hash && entry->within.scope == within.scope &&
+            entry->within.process == within.process && entry->length == set->length &&
             memcmp(entry->text, set->text, set->length) == 0) {
             break;
         }
@@ -50,9 +60,10 @@ uint32_t ctmi_label_find(const struct ctmi_labels *labels, const struct ctmi_lab
 }
 
 /* Gives an entry without a text this set, whose text it then owns. */
-void ctmi_label_give(struct ctmi_labels *labels, uint32_t handle, struct ctmi_label_set *set,
-                     uint32_t rest)
+void ctmi_label_give(struct ctm_tracer *tracer, uint32_t handle, struct ctmi_label_set *set,
+                     uint32_t rest, struct ctmi_within within)
 {
+    struct ctmi_labels *labels = &tracer->labels;
     struct ctmi_label_entry *entry = ctmi_label_entry_of(labels, handle);
     CTMI_ASSERT(entry->text == NULL && entry->refs == 0);
     entry->text = set->text;
@@ -60,7 +71,12 @@ void ctmi_label_give(struct ctmi_labels *labels, uint32_t handle, struct ctmi_la
     entry->n = set->n;
     entry->rest = rest;
     entry->is_hidden = false;
-    entry->hash = ctmi_label_set_hash(set);
+    entry->hash = hash_of(set, within);
+    entry->within = within;
+    ctmi_within_hold(tracer, within);
+    if (rest != 0 && !ctmi_is_within(within)) {
+        labels->n_temporary++;
+    }
     uint32_t *bucket = &labels->buckets[entry->hash & labels->mask];
     entry->next = *bucket;
     *bucket = handle;
@@ -79,8 +95,8 @@ void ctmi_label_hide(struct ctmi_labels *labels, uint32_t handle)
     entry->is_hidden = true;
 }
 
-/* Takes the set from the entry, which then has no text. */
-struct ctmi_label_set ctmi_label_take(struct ctmi_labels *labels, uint32_t handle)
+struct ctmi_label_set ctmi_label_take(struct ctmi_labels *labels, uint32_t handle,
+                                      struct ctmi_within *out_within)
 {
     struct ctmi_label_entry *entry = ctmi_label_entry_of(labels, handle);
     if (!entry->is_hidden) {
@@ -88,51 +104,105 @@ struct ctmi_label_set ctmi_label_take(struct ctmi_labels *labels, uint32_t handl
     }
     const struct ctmi_label_set set = {entry->text, entry->length, entry->n};
     entry->text = NULL;
+    *out_within = entry->within;
+    entry->within = (struct ctmi_within){0};
+    if (entry->rest != 0 && !ctmi_is_within(*out_within)) {
+        labels->n_temporary--;
+    }
     return set;
 }
 
-/* A new entry, without a text. 0: out of memory. */
-uint32_t ctmi_label_new(struct ctmi_labels *labels)
+/* Puts the entries that are found into twice as many buckets. Without memory the chains are longer. */
+static void grow_buckets(struct ctmi_labels *labels)
 {
-    struct ctmi_label_entry *entry = ctmi_mem_alloc(sizeof *entry);
+    const uint32_t n = 2 * (labels->mask + 1);
+    uint32_t *buckets = ctmi_mem_alloc(n * sizeof *buckets);
+    if (buckets == NULL) {
+        return;
+    }
+    memset(buckets, 0, n * sizeof *buckets);
+    for (uint32_t i = 0; i <= labels->mask; i++) {
+        uint32_t next;
+        for (uint32_t handle = labels->buckets[i]; handle != 0; handle = next) {
+            struct ctmi_label_entry *entry = ctmi_label_entry_of(labels, handle);
+            uint32_t *bucket = &buckets[entry->hash & (n - 1)];
+            next = entry->next;
+            entry->next = *bucket;
+            *bucket = handle;
+        }
+    }
+    ctmi_mem_free(labels->buckets);
+    labels->buckets = buckets;
+    labels->mask = n - 1;
+}
+
+/* There is room for the sets that are not in scopes; for others it grows. Threads inside shards read `entries`. */
+static bool reach(struct ctm_tracer *tracer)
+{
+    struct ctmi_labels *labels = &tracer->labels;
+    struct ctmi_label_entry **old = labels->entries;
+    if (labels->count < labels->capacity) {
+        return true;
+    }
+    struct ctmi_label_entry **entries = ctmi_mem_alloc(2 * labels->capacity * sizeof *entries);
+    if (entries == NULL) {
+        return false;
+    }
+    ctmi_tracer_stop_world(tracer);
+    memcpy(entries, old, labels->count * sizeof *entries);
+    labels->entries = entries;
+    labels->capacity *= 2;
+    ctmi_tracer_resume_world(tracer);
+    ctmi_mem_free(old);
+    grow_buckets(labels);
+    return true;
+}
+
+/* A new entry, without a text. 0: out of memory. */
+uint32_t ctmi_label_new(struct ctm_tracer *tracer)
+{
+    struct ctmi_labels *labels = &tracer->labels;
+    struct ctmi_label_entry *entry = reach(tracer) ? ctmi_mem_alloc(sizeof *entry) : NULL;
     if (entry == NULL) {
         return 0;
     }
-    CTMI_ASSERT(labels->count < labels->capacity);
     memset(entry, 0, sizeof *entry);
     labels->entries[labels->count] = entry;
     return labels->count++;
 }
 
-void ctmi_label_set_free(struct ctmi_labels *labels, uint32_t handle)
+void ctmi_label_set_free(struct ctm_tracer *tracer, uint32_t handle)
 {
-    struct ctmi_label_set set = ctmi_label_take(labels, handle);
+    struct ctmi_labels *labels = &tracer->labels;
+    struct ctmi_within within;
+    struct ctmi_label_set set = ctmi_label_take(labels, handle, &within);
     struct ctmi_label_entry *entry = ctmi_label_entry_of(labels, handle);
+    ctmi_within_release(tracer, within);
     ctmi_mem_free(set.text);
     entry->next = labels->free;
     labels->free = handle;
 }
 
 /* An entry without a text, for a temporary set. 0: there are too many, or out of memory. */
-uint32_t ctmi_label_free_or_new(struct ctmi_labels *labels)
+uint32_t ctmi_label_free_or_new(struct ctm_tracer *tracer, struct ctmi_within within)
 {
+    struct ctmi_labels *labels = &tracer->labels;
     const uint32_t handle = labels->free;
+    if (!ctmi_is_within(within) && labels->n_temporary >= ctmi_sizes()->temporary_labels) {
+        return 0;
+    }
     if (handle != 0) {
         labels->free = ctmi_label_entry_of(labels, handle)->next;
         return handle;
     }
-    if (labels->n_temporary == ctmi_sizes()->temporary_labels) {
-        return 0;
-    }
-    const uint32_t added = ctmi_label_new(labels);
-    labels->n_temporary += added != 0;
-    return added;
+    return ctmi_label_new(tracer);
 }
 
 /* --- for the tracer --- */
 
-void ctmi_labels_forget(struct ctmi_labels *labels)
+void ctmi_labels_forget(struct ctm_tracer *tracer)
 {
+    struct ctmi_labels *labels = &tracer->labels;
     for (uint32_t handle = 1; handle < labels->count; handle++) {
         struct ctmi_label_entry *entry = ctmi_label_entry_of(labels, handle);
         for (uint32_t i = 0; i < CTM_SHARDS; i++) {
@@ -140,7 +210,7 @@ void ctmi_labels_forget(struct ctmi_labels *labels)
             entry->rows[i] = 0;
         }
         if (ctmi_label_is_released(entry)) {
-            ctmi_label_set_free(labels, handle);
+            ctmi_label_set_free(tracer, handle);
         }
     }
 }

@@ -12,6 +12,7 @@
 
 #define TURNS \
     4 /* entries looked at for each that is added: more than one, or they would be added faster than freed */
+#define ROWS_A_TURN 32u /* looked at, on average: an entry may have many */
 
 /* --- sets that were released --- */
 
@@ -49,19 +50,24 @@ static bool has_blocks(ctm_tracer *tracer, uint32_t handle)
 static void free_portions(ctm_tracer *tracer, uint32_t handle)
 {
     struct ctmi_label_entry *entry = ctmi_label_entry_of(&tracer->labels, handle);
-    bool left = false;
+    uint32_t left = 0;
     if (entry->refs != 0 && entry->rest != 0) {
+        return;
+    }
+    if (entry->wait > 0) {
+        entry->wait--;
         return;
     }
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         struct ctm_shard *shard = enter_with_portions(tracer, i, entry);
         if (shard != NULL) {
-            left = ctmi_portions_free(shard, handle) || left;
+            left += ctmi_portions_free(shard, handle);
             ctm_shard_leave(shard);
         }
     }
-    if (!left && ctmi_label_is_released(entry)) {
-        ctmi_label_set_free(&tracer->labels, handle);
+    entry->wait = left / ROWS_A_TURN;
+    if (left == 0 && ctmi_label_is_released(entry)) {
+        ctmi_label_set_free(tracer, handle);
     }
 }
 
@@ -75,56 +81,98 @@ static void free_in_turn(ctm_tracer *tracer)
     }
 }
 
-/* Takes the handle from a set that was released. If it has blocks, it goes on under another handle, or is counted at its rest. */
-static void take_handle(ctm_tracer *tracer, uint32_t handle)
+static bool is_same(const struct ctmi_label_set *a, const char *text, size_t length)
+{
+    return a->length == length && memcmp(a->text, text, length) == 0;
+}
+
+/* The handle under which a set that has blocks goes on. It is in the scopes around that somebody can ask. */
+static uint32_t other_for(ctm_tracer *tracer, struct ctmi_label_set *set, uint32_t rest,
+                          struct ctmi_within before, bool is_hidden)
+{
+    struct ctmi_labels *labels = &tracer->labels;
+    const struct ctmi_within within = ctmi_within_held(tracer, before);
+    const struct ctmi_label_entry *of_rest = ctmi_label_entry_of(labels, rest);
+    uint32_t other = ctmi_is_within(before) ? ctmi_label_find(labels, set, within) : 0;
+    if (other != 0) {
+        return other;
+    }
+    if (!ctmi_is_within(within) && is_same(set, of_rest->text, of_rest->length)) {
+        return rest;
+    }
+    other = ctmi_label_free_or_new(tracer, within);
+    if (other == 0) {
+        ctm_tracer_loss(tracer, "labels", TOO_MANY, 1);
+        return rest;
+    }
+    ctmi_label_give(tracer, other, set, rest, within);
+    if (is_hidden) {
+        ctmi_label_hide(labels, other);
+    }
+    return other;
+}
+
+/* Takes the handle from a set that was released, for one that is `next_within`. If it has blocks, it goes on under another handle,
+ * or is counted at its rest. */
+static void take_handle(ctm_tracer *tracer, uint32_t handle, struct ctmi_within next_within)
 {
     struct ctmi_labels *labels = &tracer->labels;
     struct ctmi_label_entry *entry = ctmi_label_entry_of(labels, handle);
+    struct ctmi_within within;
     uint32_t to = entry->rest;
-    const bool was_hidden = entry->is_hidden;
-    struct ctmi_label_set set = ctmi_label_take(labels, handle);
+    const bool is_hidden = entry->is_hidden;
+    struct ctmi_label_set set = ctmi_label_take(labels, handle, &within);
     if (has_blocks(tracer, handle)) {
-        const uint32_t other = ctmi_label_free_or_new(labels);
-        if (other != 0) {
-            ctmi_label_give(labels, other, &set, entry->rest);
-            if (was_hidden) {
-                ctmi_label_hide(labels, other);
-            }
-            to = other;
-        } else {
-            ctm_tracer_loss(tracer, "labels", TOO_MANY, 1);
-        }
+        to = other_for(tracer, &set, entry->rest, within, is_hidden);
     }
     ctmi_mem_free(set.text);
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         struct ctm_shard *shard = enter_with_portions(tracer, i, entry);
         if (shard != NULL) {
-            ctmi_portions_pass_on(shard, handle, to);
+            ctmi_portions_pass_on(shard, handle, to,
+                                  !ctmi_is_within(within) && !ctmi_is_within(next_within));
             ctm_shard_leave(shard);
         }
     }
+    ctmi_within_release(tracer, within);
 }
 
 /* --- handles --- */
 
 /* A kept set; 0: there are `most`. */
-static ctm_status find_kept(struct ctmi_labels *labels, struct ctmi_label_set *set, uint32_t most,
+static ctm_status find_kept(ctm_tracer *tracer, struct ctmi_label_set *set, uint32_t most,
                             uint32_t *out)
 {
-    *out = ctmi_label_find(labels, set);
-    if (*out == 0 && labels->n_kept < most) {
-        *out = ctmi_label_new(labels);
+    const struct ctmi_within within = {NULL, NULL};
+    *out = ctmi_label_find(&tracer->labels, set, within);
+    if (*out == 0 && tracer->labels.n_kept < most) {
+        *out = ctmi_label_new(tracer);
         if (*out == 0) {
             return CTM_ERR_NOMEM;
         }
-        labels->n_kept++;
-        ctmi_label_give(labels, *out, set, 0);
+        tracer->labels.n_kept++;
+        ctmi_label_give(tracer, *out, set, 0, within);
     }
     return CTM_OK;
 }
 
+/* The kept set without pairs. */
+static ctm_status find_none(ctm_tracer *tracer, uint32_t *out)
+{
+    struct ctmi_label_set set = {.text = ctmi_mem_alloc(1)};
+    ctm_status status = CTM_OK;
+    if (tracer->labels.none == 0) {
+        status = set.text != NULL ? find_kept(tracer, &set, UINT32_MAX, &tracer->labels.none)
+                                  : CTM_ERR_NOMEM;
+    }
+    ctmi_mem_free(set.text);
+    *out = tracer->labels.none;
+    return status;
+}
+
 /* A new temporary set; 0: there are too many, or out of memory. */
-static uint32_t new_temporary(ctm_tracer *tracer, struct ctmi_label_set *set, uint32_t rest)
+static uint32_t new_temporary(ctm_tracer *tracer, struct ctmi_label_set *set, uint32_t rest,
+                              struct ctmi_within within)
 {
     struct ctmi_labels *labels = &tracer->labels;
     const uint32_t newest = ctmi_label_entry_of(labels, rest)->newest;
@@ -135,64 +183,89 @@ static uint32_t new_temporary(ctm_tracer *tracer, struct ctmi_label_set *set, ui
     ctmi_label_entry_of(labels, rest)->newest = 0;
     if (newest != 0 && ctmi_label_is_released(ctmi_label_entry_of(labels, newest)) &&
         ctmi_label_entry_of(labels, newest)->rest == rest) {
-        take_handle(tracer, newest);
+        take_handle(tracer, newest, within);
         handle = newest;
     } else {
-        handle = ctmi_label_free_or_new(labels);
+        handle = ctmi_label_free_or_new(tracer, within);
     }
     if (handle != 0) {
-        ctmi_label_give(labels, handle, set, rest);
+        ctmi_label_give(tracer, handle, set, rest, within);
     }
     return handle;
 }
 
-static bool is_same(const struct ctmi_label_set *a, const struct ctmi_label_set *b)
-{
-    return a->length == b->length && memcmp(a->text, b->text, a->length) == 0;
-}
-
-/* Sets of kept values take up to half of the kept sets, so that there is room for the rests of others. */
-static ctm_status add(ctm_tracer *tracer, struct ctmi_label_set *set, uint32_t *out)
+/* The set itself if it is a kept one, else its rest; 0: there is room for neither. Sets of kept values take up to half of the kept
+ * sets, so that there is room for the rests of others. */
+static ctm_status find_rest(ctm_tracer *tracer, const struct ctmi_label_set *set, uint32_t *out,
+                            bool *out_is_kept)
 {
     struct ctmi_labels *labels = &tracer->labels;
     struct ctmi_label_set rest = {0};
-    uint32_t of_rest = 0;
+    *out = 0;
     ctm_status status = ctmi_label_set_rest(labels, set, false, &rest);
-    if (status == CTM_OK && is_same(&rest, set)) {
-        status = find_kept(labels, set, ctmi_sizes()->kept_labels / 2, out);
+    *out_is_kept = status == CTM_OK && is_same(set, rest.text, rest.length);
+    if (*out_is_kept) {
+        status = find_kept(tracer, &rest, ctmi_sizes()->kept_labels / 2, out);
         ctmi_mem_free(rest.text);
         rest.text = NULL;
         if (status != CTM_OK || *out != 0) {
             return status;
         }
+        *out_is_kept = false;
         status = ctmi_label_set_rest(labels, set, true, &rest);
     }
     if (status == CTM_OK) {
-        status = find_kept(labels, &rest, ctmi_sizes()->kept_labels, &of_rest);
+        status = find_kept(tracer, &rest, ctmi_sizes()->kept_labels, out);
     }
     ctmi_mem_free(rest.text);
-    if (status == CTM_OK && of_rest != 0) {
-        *out = new_temporary(tracer, set, of_rest);
+    return status;
+}
+
+static ctm_status add(ctm_tracer *tracer, struct ctmi_label_set *set, uint32_t *out)
+{
+    uint32_t rest;
+    bool is_kept;
+    const ctm_status status = find_rest(tracer, set, &rest, &is_kept);
+    if (status != CTM_OK || is_kept) {
+        *out = rest;
+        return status;
     }
-    if (status == CTM_OK && *out == 0) {
+    *out = rest != 0 ? new_temporary(tracer, set, rest, (struct ctmi_within){NULL, NULL}) : 0;
+    if (*out == 0) {
         ctm_tracer_loss(tracer, "labels", TOO_MANY, 1);
-        *out = of_rest;
+        *out = rest;
+    }
+    return CTM_OK;
+}
+
+static ctm_status add_within(ctm_tracer *tracer, struct ctmi_label_set *set,
+                             struct ctmi_within within, uint32_t *out)
+{
+    uint32_t rest = 0;
+    bool is_kept;
+    ctm_status status = set->n != 0 ? find_rest(tracer, set, &rest, &is_kept) : CTM_OK;
+    if (status == CTM_OK && rest == 0) {
+        status = find_none(tracer, &rest);
+    }
+    if (status == CTM_OK) {
+        *out = new_temporary(tracer, set, rest, within);
+        status = *out != 0 ? CTM_OK : CTM_ERR_NOMEM;
     }
     return status;
 }
 
 /* The handle of a set that is known. A temporary one that is asked for again, and has kept values by now, is hidden: 0. */
 static ctm_status find_again(struct ctmi_labels *labels, const struct ctmi_label_set *set,
-                             uint32_t *out)
+                             struct ctmi_within within, uint32_t *out)
 {
     struct ctmi_label_set rest;
-    *out = ctmi_label_find(labels, set);
-    if (*out == 0 || !ctmi_label_is_released(ctmi_label_entry_of(labels, *out)) ||
+    *out = ctmi_label_find(labels, set, within);
+    if (*out == 0 || ctmi_is_within(within) || !ctmi_label_is_released(ctmi_label_entry_of(labels, *out)) ||
         labels->n_kept >= ctmi_sizes()->kept_labels / 2) {
         return CTM_OK;
     }
     const ctm_status status = ctmi_label_set_rest(labels, set, false, &rest);
-    if (status == CTM_OK && is_same(&rest, set)) {
+    if (status == CTM_OK && is_same(set, rest.text, rest.length)) {
         ctmi_label_hide(labels, *out);
         *out = 0;
     }
@@ -200,17 +273,41 @@ static ctm_status find_again(struct ctmi_labels *labels, const struct ctmi_label
     return status;
 }
 
+/* The handle of a set that has pairs or is in a scope, and takes its text. */
+static ctm_status find_or_add(ctm_tracer *tracer, struct ctmi_label_set *set,
+                              struct ctmi_within within, uint32_t *out)
+{
+    const ctm_status status = find_again(&tracer->labels, set, within, out);
+    if (status != CTM_OK || *out != 0) {
+        return status;
+    }
+    if (!ctmi_labels_prepare(&tracer->labels)) {
+        return CTM_ERR_NOMEM;
+    }
+    return ctmi_is_within(within) ? add_within(tracer, set, within, out) : add(tracer, set, out);
+}
+
 ctm_status ctm_tracer_labels(ctm_tracer *tracer, const ctm_label_text *pairs, size_t n,
                              uint32_t *out)
 {
+    return ctm_tracer_labels_in(tracer, pairs, n, NULL, NULL, out);
+}
+
+ctm_status ctm_tracer_labels_in(ctm_tracer *tracer, const ctm_label_text *pairs, size_t n,
+                                ctm_scope *scope, ctm_scope *process, uint32_t *out)
+{
+    const struct ctmi_within within = {scope, process};
     struct ctmi_label_set set = {0};
     uint32_t handle = 0;
-    ctm_status status = n > 0 ? ctmi_label_set_make(pairs, n, &set) : CTM_OK;
-    if (status == CTM_OK && n > 0) {
-        status = find_again(&tracer->labels, &set, &handle);
+    ctm_status status = CTM_OK;
+    if (n > 0) {
+        status = ctmi_label_set_make(pairs, n, &set);
+    } else if (ctmi_is_within(within)) {
+        set.text = ctmi_mem_alloc(1);
+        status = set.text != NULL ? CTM_OK : CTM_ERR_NOMEM;
     }
-    if (status == CTM_OK && n > 0 && handle == 0) {
-        status = ctmi_labels_prepare(&tracer->labels) ? add(tracer, &set, &handle) : CTM_ERR_NOMEM;
+    if (status == CTM_OK && set.text != NULL) {
+        status = find_or_add(tracer, &set, within, &handle);
     }
     ctmi_mem_free(set.text);
     if (status == CTM_OK) {
@@ -277,31 +374,37 @@ ctm_status ctm_shard_labelled_site(ctm_shard *shard, uint32_t domain, uint32_t t
     if (status == CTM_OK && rest != 0) {
         status = ctmi_portion_find(shard, *out, handle, out);
     }
+    if (status == CTM_OK && rest != 0 && ctmi_portion_of(&shard->portions, *out)->in_scope) {
+        *out |= CTMI_IN_SCOPE;
+    }
     return status;
 }
 
 bool ctm_shard_has_labels(const ctm_shard *shard, uint32_t site, uint32_t handle)
 {
     ctmi_shard_assert_inside(shard);
-    const struct ctmi_portion *portion = ctmi_portion_of(&shard->portions, site);
-    return portion == NULL || portion->handle == handle;
+    const struct ctmi_portion *portion =
+        ctmi_portion_of(&shard->portions, site & ~CTMI_IN_SCOPE);
+    return portion == NULL || (portion->handle == handle &&
+                               portion->in_scope == ((site & CTMI_IN_SCOPE) != 0));
 }
 
 /* A handle may have had another rest when `site` was stored. */
 uint32_t ctm_shard_labelled_again(ctm_shard *shard, uint32_t site, uint32_t handle)
 {
     ctmi_shard_assert_inside(shard);
-    const struct ctmi_portion *portion = ctmi_portion_of(&shard->portions, site);
+    const uint32_t id = site & ~CTMI_IN_SCOPE;
+    const struct ctmi_portion *portion = ctmi_portion_of(&shard->portions, id);
     const struct ctmi_labels *labels = &shard->tracer->labels;
     if (handle == 0 || portion == NULL) {
         return 0;
     }
     const uint32_t rest = ctmi_label_entry_of(labels, handle)->rest;
-    const uint32_t row = ctmi_store_site_row(&shard->store, site)->site.labels;
+    const uint32_t row = ctmi_store_site_row(&shard->store, id)->site.labels;
     uint32_t found;
     if (rest == 0 || ctmi_label_entry_of(labels, rest)->rows[shard->index] != row ||
         ctmi_portion_find(shard, portion->site, handle, &found) != CTM_OK) {
         return 0;
     }
-    return found;
+    return found | (ctmi_portion_of(&shard->portions, found)->in_scope ? CTMI_IN_SCOPE : 0);
 }

@@ -6,6 +6,9 @@
  * what the caller has stored for the handle. So requests that follow one another use few portions. If it has blocks, it goes on under
  * another handle. Besides, one entry at a time is looked at, in turn, whether it can be freed.
  *
+ * A set in a scope (scopes.h) is a temporary one, whatever its values are, and an entry for each pair of scopes. Their number is not
+ * limited. When nobody can ask for a scope any more, what is left of its sets goes on as that of the scope around.
+ *
  * Locks: the exclusive side adds and releases. A thread inside a shard may read the entry of a handle that is held: its text and
  * `rest` do not change meanwhile.
  */
@@ -18,6 +21,7 @@
 #include "base/assert.h"
 #include "ctm/labels.h"
 #include "ctm/tracer.h"
+#include "tracer/scopes.h"
 
 #define CTMI_MOST_LABEL_KEYS 256u /* keys that have kept values */
 
@@ -36,6 +40,8 @@ struct ctmi_label_entry {
     uint32_t hash; /* of the text */
     uint32_t rest; /* a handle; 0: a kept set */
     uint32_t refs; /* how often it is held */
+    struct ctmi_within within; /* held, as long as it has a text */
+    uint32_t wait;             /* turns until its portions are looked at again */
     uint32_t next; /* the next handle in its slot of `buckets`; if it is free: the next free one */
     uint32_t newest; /* of a rest: the entry that was released last; 0: none */
     bool is_hidden;  /* a kept set has the same text, which is found instead */
@@ -63,7 +69,8 @@ struct ctmi_labels {
     uint32_t mask;                     /* number of buckets - 1 */
     uint32_t capacity;                 /* of `entries` */
     uint32_t count;                    /* handles 1 .. count-1 are in use */
-    uint32_t n_kept, n_temporary;      /* entries; those of temporary sets may be free */
+    uint32_t n_kept, n_temporary;      /* entries with a text; those in scopes are in neither */
+    uint32_t none;                     /* the kept set without pairs, once a scope needs it; 0: it is not there */
     uint32_t free;                     /* the first free entry; 0: none */
     uint32_t turn;                     /* the handle that was looked at last */
     struct ctmi_label_key *keys;       /* owned */
@@ -86,7 +93,7 @@ static inline bool ctmi_label_is_released(const struct ctmi_label_entry *entry)
 
 void ctmi_labels_free(struct ctmi_labels *labels);
 /* The tables are empty: no entry has portions. World stopped. */
-void ctmi_labels_forget(struct ctmi_labels *labels);
+void ctmi_labels_forget(struct ctm_tracer *tracer);
 /* Bytes of memory. Exclusive side. */
 size_t ctmi_labels_memory(const struct ctmi_labels *labels);
 
@@ -95,19 +102,21 @@ size_t ctmi_labels_memory(const struct ctmi_labels *labels);
 /* Before the first set. False: out of memory. */
 bool ctmi_labels_prepare(struct ctmi_labels *labels);
 /* The handle of a set; 0: it is not known, or hidden. */
-uint32_t ctmi_label_find(const struct ctmi_labels *labels, const struct ctmi_label_set *set);
+uint32_t ctmi_label_find(const struct ctmi_labels *labels, const struct ctmi_label_set *set,
+                         struct ctmi_within within);
 /* A new entry, without a text. 0: out of memory. */
-uint32_t ctmi_label_new(struct ctmi_labels *labels);
+uint32_t ctmi_label_new(struct ctm_tracer *tracer);
 /* An entry without a text, for a temporary set. 0: there are too many, or out of memory. */
-uint32_t ctmi_label_free_or_new(struct ctmi_labels *labels);
+uint32_t ctmi_label_free_or_new(struct ctm_tracer *tracer, struct ctmi_within within);
 /* Gives an entry without a text this set, whose text it then owns. */
-void ctmi_label_give(struct ctmi_labels *labels, uint32_t handle, struct ctmi_label_set *set,
-                     uint32_t rest);
+void ctmi_label_give(struct ctm_tracer *tracer, uint32_t handle, struct ctmi_label_set *set,
+                     uint32_t rest, struct ctmi_within within);
 /* From now on the entry is not found by its text. */
 void ctmi_label_hide(struct ctmi_labels *labels, uint32_t handle);
-/* Takes the set from the entry, which then has no text. */
-struct ctmi_label_set ctmi_label_take(struct ctmi_labels *labels, uint32_t handle);
-void ctmi_label_set_free(struct ctmi_labels *labels, uint32_t handle);
+/* Takes the set from the entry, which then has no text and is in no scope. *out_within is the caller's to release. */
+struct ctmi_label_set ctmi_label_take(struct ctmi_labels *labels, uint32_t handle,
+                                      struct ctmi_within *out_within);
+void ctmi_label_set_free(struct ctm_tracer *tracer, uint32_t handle);
 
 /* --- label_text.c --- */
 

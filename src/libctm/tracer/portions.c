@@ -134,6 +134,15 @@ static ctm_status append(struct ctm_shard *shard, uint32_t site, uint32_t *out)
     return status;
 }
 
+/* A portion without a set can be given to one. */
+static void put_free(struct ctmi_portions *portions, uint32_t row)
+{
+    struct ctmi_portion *portion = &portions->of[row];
+    portion->handle = 0;
+    portion->next = portions->of[portion->site].free;
+    portions->of[portion->site].free = row;
+}
+
 ctm_status ctmi_portion_find(struct ctm_shard *shard, uint32_t site, uint32_t handle, uint32_t *out)
 {
     struct ctmi_portions *portions = &shard->portions;
@@ -152,6 +161,15 @@ ctm_status ctmi_portion_find(struct ctm_shard *shard, uint32_t site, uint32_t ha
         if (status != CTM_OK) {
             return status;
         }
+    }
+    const struct ctmi_within within = entry_of(shard, handle)->within;
+    if (ctmi_is_within(within)) {
+        const ctm_status status = ctmi_scopes_join(shard, *out, site, within);
+        if (status != CTM_OK) {
+            put_free(portions, *out);
+            return status;
+        }
+        portions->of[*out].in_scope = true;
     }
     give(shard, *out, handle);
     return CTM_OK;
@@ -175,12 +193,13 @@ static void begin_anew(struct ctm_shard *shard, uint32_t row)
 static void set_free(struct ctm_shard *shard, uint32_t row)
 {
     struct ctmi_portions *portions = &shard->portions;
-    struct ctmi_portion *portion = &portions->of[row];
     take_out(portions, row);
     begin_anew(shard, row);
-    portion->handle = 0;
-    portion->next = portions->of[portion->site].free;
-    portions->of[portion->site].free = row;
+    if (portions->of[row].in_scope) {
+        ctmi_scopes_leave(shard, row);
+        portions->of[row].in_scope = false;
+    }
+    put_free(portions, row);
 }
 
 bool ctmi_portions_have_blocks(const struct ctm_shard *shard, uint32_t handle)
@@ -192,25 +211,26 @@ bool ctmi_portions_have_blocks(const struct ctm_shard *shard, uint32_t handle)
     return row != 0;
 }
 
-bool ctmi_portions_free(struct ctm_shard *shard, uint32_t handle)
+uint32_t ctmi_portions_free(struct ctm_shard *shard, uint32_t handle)
 {
     struct ctmi_portion *of = shard->portions.of;
     _Atomic uint32_t *first = &entry_of(shard, handle)->portions[shard->index];
-    uint32_t next, left = 0;
+    uint32_t next, left = 0, n = 0;
     for (uint32_t row = atomic_load(first); row != 0; row = next) {
         next = of[row].next_of_set;
         if (has_blocks(shard, row)) {
             of[row].next_of_set = left;
             left = row;
+            n++;
         } else {
             set_free(shard, row);
         }
     }
     atomic_store(first, left);
-    return left != 0;
+    return n;
 }
 
-void ctmi_portions_pass_on(struct ctm_shard *shard, uint32_t from, uint32_t to)
+void ctmi_portions_pass_on(struct ctm_shard *shard, uint32_t from, uint32_t to, bool keeps)
 {
     struct ctmi_portion *of = shard->portions.of;
     _Atomic uint32_t *first = &entry_of(shard, from)->portions[shard->index];
@@ -220,6 +240,11 @@ void ctmi_portions_pass_on(struct ctm_shard *shard, uint32_t from, uint32_t to)
         if (has_blocks(shard, row)) {
             take_out(&shard->portions, row);
             give(shard, row, to);
+            if (of[row].in_scope) {
+                ctmi_scopes_trim(shard, row);
+            }
+        } else if (!keeps) {
+            set_free(shard, row);
         } else {
             begin_anew(shard, row);
             of[row].next_of_set = left;

@@ -22,6 +22,7 @@ struct ctmi_portion {
     uint32_t next;        /* the next in its bucket, or of the free ones of its site */
     uint32_t next_of_set; /* the next one of its set */
     uint32_t free;        /* of a rest: its first free portion */
+    bool in_scope;        /* its site's references have CTMI_IN_SCOPE: scopes.h */
 };
 
 /* Lock of all fields: the shard's. */
@@ -55,12 +56,12 @@ CTM_NODISCARD ctm_status ctmi_portion_find(struct ctm_shard *shard, uint32_t sit
 
 /* The next three are called by the exclusive side, which has the shard's lock.
  *
- * Frees the portions of a set without blocks. Returns whether some are left. */
-bool ctmi_portions_free(struct ctm_shard *shard, uint32_t handle);
+ * Frees the portions of a set without blocks. Returns how many are left. */
+uint32_t ctmi_portions_free(struct ctm_shard *shard, uint32_t handle);
 /* Whether the set has a portion with blocks. */
 bool ctmi_portions_have_blocks(const struct ctm_shard *shard, uint32_t handle);
-/* Moves all portions with blocks to another set; the others begin anew. */
-void ctmi_portions_pass_on(struct ctm_shard *shard, uint32_t from, uint32_t to);
+/* Moves all portions with blocks to another set. The others begin anew, or are freed if not `keeps`. */
+void ctmi_portions_pass_on(struct ctm_shard *shard, uint32_t from, uint32_t to, bool keeps);
 
 /* Tells the portions of temporary sets apart, in a copy of the shard's store, and adds up the others. World stopped.
  * CTM_ERR_NOMEM, CTM_ERR_LIMIT. */

@@ -18,13 +18,14 @@
 #include "ctm/shard.h"
 #include "tables/store.h"
 #include "tracer/portions.h"
+#include "tracer/scopes.h"
 
 #define CTMI_RESERVED_AT_ONCE 8u /* map entries; so few resizes need the map's lock */
 
 /* Shards 0 .. n-1, whose stores reserve spare rows for unplaced blocks. */
 #define CTMI_SPARE_SHARDS 2u
 
-/* A site reference of the block map: home shard in the upper 4 bits, site below. */
+/* A site reference of the block map: CTMI_IN_SCOPE or not, the home shard in the next 3 bits, site below. */
 #define CTMI_SITE_REF_SITE_BITS 28u
 #define CTMI_SITE_REF_SITE_MASK ((1u << CTMI_SITE_REF_SITE_BITS) - 1)
 
@@ -45,6 +46,7 @@ struct ctm_shard {
 
     struct ctmi_block_map_memo memos[CTMI_BLOCK_MAP_MEMOS]; /* this lock */
     struct ctmi_portions portions;                          /* this lock */
+    struct ctmi_scoped_rows scoped; /* lock: the scopes' (scopes.h) */
 };
 
 /* Asserts that the caller is inside: it holds the shard's lock, or is the one thread in shard 0. */

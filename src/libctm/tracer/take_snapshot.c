@@ -3,6 +3,7 @@
  * Model: a snapshot is flattened from one store, whose rows keep their ids (snapshot/snapshot.h). If only one shard
  * has sites, and none of them has portions (portions.h), that is its store. Otherwise it is a copy of the fullest shard's store, into which the rows of the other
  * shards are interned (tables/add_store.h). The others usually have few rows, so most of the work is copying.
+ * A snapshot of a scope is made of copies, too, whose counters are the scope's.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -10,6 +11,12 @@
 #include "snapshot/snapshot.h"
 #include "tables/add_store.h"
 #include "tracer/tracer.h"
+
+/* What a snapshot is of. */
+struct subject {
+    struct ctm_scope *scope; /* NULL: all blocks */
+    bool at_end;             /* of the scope */
+};
 
 static struct ctm_shard *fullest_shard(ctm_tracer *tracer, bool *out_alone)
 {
@@ -26,23 +33,29 @@ static struct ctm_shard *fullest_shard(ctm_tracer *tracer, bool *out_alone)
     return fullest;
 }
 
-/* A copy of the shard's store, with the portions told apart. */
-static ctm_status copy_shard(struct ctmi_store *copy, const struct ctm_shard *shard)
+/* A copy of the shard's store, with the portions told apart, or with the counters of a scope. */
+static ctm_status copy_shard(struct subject subject, struct ctmi_store *copy,
+                             const struct ctm_shard *shard)
 {
     const ctm_status status = ctmi_store_copy(copy, &shard->store);
+    if (status == CTM_OK && subject.scope != NULL) {
+        ctmi_scope_count(subject.scope, shard, subject.at_end, copy);
+        return CTM_OK;
+    }
     return status == CTM_OK && ctmi_portions_exist(&shard->portions)
                ? ctmi_portions_split(shard, copy)
                : status;
 }
 
-static ctm_status add_shard(struct ctmi_store *merged, const struct ctm_shard *shard)
+static ctm_status add_shard(struct subject subject, struct ctmi_store *merged,
+                            const struct ctm_shard *shard)
 {
     struct ctmi_store copy;
-    if (!ctmi_portions_exist(&shard->portions)) {
+    if (subject.scope == NULL && !ctmi_portions_exist(&shard->portions)) {
         return ctmi_store_add_store(merged, &shard->store);
     }
     ctmi_store_init(&copy);
-    ctm_status status = copy_shard(&copy, shard);
+    ctm_status status = copy_shard(subject, &copy, shard);
     if (status == CTM_OK) {
         status = ctmi_store_add_store(merged, &copy);
     }
@@ -51,14 +64,14 @@ static ctm_status add_shard(struct ctmi_store *merged, const struct ctm_shard *s
 }
 
 /* `merged` is an empty store; the caller frees it in any case. */
-static ctm_status merge_shards(const ctm_tracer *tracer, const struct ctm_shard *base,
-                               struct ctmi_store *merged)
+static ctm_status merge_shards(const ctm_tracer *tracer, struct subject subject,
+                               const struct ctm_shard *base, struct ctmi_store *merged)
 {
-    ctm_status status = copy_shard(merged, base);
+    ctm_status status = copy_shard(subject, merged, base);
     for (uint32_t i = 0; i < CTM_SHARDS && status == CTM_OK; i++) {
         const struct ctm_shard *shard = &tracer->shards[i];
         if (shard != base && ctmi_store_site_count(&shard->store) > 1) {
-            status = add_shard(merged, shard);
+            status = add_shard(subject, merged, shard);
         }
     }
     return status;
@@ -66,7 +79,7 @@ static ctm_status merge_shards(const ctm_tracer *tracer, const struct ctm_shard 
 
 /* The world is stopped, so this thread owns the store of every shard and may intern the command in it, and the list of
  * losses does not change. */
-static ctm_status finish(const ctm_tracer *tracer, struct ctmi_store *store,
+static ctm_status finish(const ctm_tracer *tracer, bool is_of_scope, struct ctmi_store *store,
                          ctm_snapshot_info *info, struct ctm_snapshot **out)
 {
     ctm_status status =
@@ -74,20 +87,31 @@ static ctm_status finish(const ctm_tracer *tracer, struct ctmi_store *store,
     if (status == CTM_OK) {
         status = ctmi_snapshot_from_store(store, info, &tracer->annotations.losses, out);
     }
-    if (status == CTM_OK) {
+    if (status == CTM_OK && !is_of_scope) {
         ctmi_snapshot_count_peak(*out);
     }
     return status;
 }
 
-static ctm_status take_stopped(ctm_tracer *tracer, size_t tracer_bytes, struct ctm_snapshot **out)
+static uint64_t peak_of(ctm_tracer *tracer, struct subject subject)
 {
     ctm_totals totals;
-    CTMI_ASSERT_WORLD_STOPPED(tracer);
+    ctm_scope_figures figures;
+    if (subject.scope != NULL) {
+        ctm_scope_read(subject.scope, &figures);
+        return figures.peak_bytes;
+    }
     ctm_tracer_totals(tracer, &totals);
+    return totals.peak_bytes;
+}
+
+static ctm_status take_stopped(ctm_tracer *tracer, struct subject subject, size_t tracer_bytes,
+                               struct ctm_snapshot **out)
+{
+    CTMI_ASSERT_WORLD_STOPPED(tracer);
     ctm_snapshot_info info = {.nframe = ctm_tracer_nframe(tracer),
                               .sample_interval = ctmi_tracer_interval(tracer),
-                              .peak_bytes = totals.peak_bytes,
+                              .peak_bytes = peak_of(tracer, subject),
                               .peak_known = true,
                               .tracer_bytes = tracer_bytes,
                               .taken_ns = ctmi_tracer_now(),
@@ -98,14 +122,14 @@ static ctm_status take_stopped(ctm_tracer *tracer, size_t tracer_bytes, struct c
     }
     bool alone;
     struct ctm_shard *base = fullest_shard(tracer, &alone);
-    if (alone) {
-        return finish(tracer, &base->store, &info, out);
+    if (alone && subject.scope == NULL) {
+        return finish(tracer, false, &base->store, &info, out);
     }
     struct ctmi_store merged;
     ctmi_store_init(&merged);
-    ctm_status status = merge_shards(tracer, base, &merged);
+    ctm_status status = merge_shards(tracer, subject, base, &merged);
     if (status == CTM_OK) {
-        status = finish(tracer, &merged, &info, out);
+        status = finish(tracer, subject.scope != NULL, &merged, &info, out);
     }
     ctmi_store_free_all(&merged);
     return status;
@@ -128,15 +152,26 @@ static ctm_status refuse_lost(const ctm_tracer *tracer, ctm_status status,
     return CTM_ERR_IO;
 }
 
-ctm_status ctm_tracer_snapshot(ctm_tracer *tracer, struct ctm_snapshot **out)
+static ctm_status take(ctm_tracer *tracer, struct subject subject, struct ctm_snapshot **out)
 {
     if (!ctm_tracer_is_tracing(tracer)) {
         return CTM_ERR_NOT_TRACING;
     }
     ctmi_tracer_stop_world(tracer);
-    ctm_status status = take_stopped(tracer, ctmi_tracer_memory_stopped(tracer), out);
+    ctm_status status = take_stopped(tracer, subject, ctmi_tracer_memory_stopped(tracer), out);
     ctmi_tracer_resume_world(tracer);
     return refuse_lost(tracer, status, status == CTM_OK ? *out : NULL);
+}
+
+ctm_status ctm_tracer_snapshot(ctm_tracer *tracer, struct ctm_snapshot **out)
+{
+    return take(tracer, (struct subject){NULL, false}, out);
+}
+
+ctm_status ctm_scope_snapshot(ctm_scope *scope, bool at_end, struct ctm_snapshot **out)
+{
+    return scope->is_lost ? CTM_ERR_NOT_TRACING
+                          : take(scope->tracer, (struct subject){scope, at_end}, out);
 }
 
 ctm_status ctm_tracer_finish(ctm_tracer *tracer, struct ctm_snapshot **out)
@@ -148,7 +183,7 @@ ctm_status ctm_tracer_finish(ctm_tracer *tracer, struct ctm_snapshot **out)
     const size_t tracer_bytes = ctmi_tracer_memory_stopped(tracer);
     atomic_store(&tracer->active, false);
     ctmi_deferred_unmap_now(ctmi_tracer_drop_map_stopped(tracer));
-    ctm_status status = take_stopped(tracer, tracer_bytes, out);
+    ctm_status status = take_stopped(tracer, (struct subject){NULL, false}, tracer_bytes, out);
     status = refuse_lost(tracer, status, status == CTM_OK ? *out : NULL);
     ctmi_sinks_stop(tracer);
     ctmi_deferred_unmap_now(ctmi_tracer_forget_stopped(tracer, false));

@@ -29,6 +29,7 @@ ctm_status ctm_tracer_new(ctm_tracer **out)
         ctmi_block_map_forget(tracer->shards[i].memos);
     }
     ctmi_lock_init(&tracer->peak_lock);
+    ctmi_scopes_init(&tracer->scopes);
     ctmi_annotations_init(&tracer->annotations);
     ctmi_reader_barrier_init(&tracer->barrier);
     ctmi_block_map_init(&tracer->map);
@@ -46,6 +47,7 @@ void ctm_tracer_free(ctm_tracer *tracer)
     ctmi_sinks_stop(tracer);
     ctmi_tracer_open(tracer);
     ctmi_labels_free(&tracer->labels);
+    ctmi_scopes_free(tracer);
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         ctmi_portions_forget(&tracer->shards[i].portions);
         ctmi_store_free_all(&tracer->shards[i].store);
@@ -115,7 +117,8 @@ struct ctmi_pending_unmap *ctmi_tracer_forget_stopped(ctm_tracer *tracer, bool r
         atomic_store(&shard->bytes, 0);
         atomic_store(&shard->blocks, 0);
     }
-    ctmi_labels_forget(&tracer->labels);
+    ctmi_labels_forget(tracer);
+    ctmi_scopes_forget(tracer);
     struct ctmi_pending_unmap *pending = ctmi_tracer_drop_map_stopped(tracer);
     if (ctmi_tracer_interval(tracer) != 0) {
         memset(&tracer->page_filter, 0, sizeof tracer->page_filter);
@@ -288,7 +291,8 @@ size_t ctmi_tracer_memory_stopped(struct ctm_tracer *tracer)
 {
     CTMI_ASSERT_WORLD_STOPPED(tracer);
     size_t bytes = ctmi_mem_resident(tracer, sizeof *tracer) + ctmi_block_map_bytes(&tracer->map) +
-                   ctmi_sinks_memory(tracer) + ctmi_labels_memory(&tracer->labels);
+                   ctmi_sinks_memory(tracer) + ctmi_labels_memory(&tracer->labels) +
+                   tracer->scopes.bytes;
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {
         bytes += ctmi_store_bytes(&tracer->shards[i].store) +
                  ctmi_portions_memory(&tracer->shards[i].portions);

@@ -5,8 +5,8 @@
  * shards in order ("the world stops"). A function whose name ends in _stopped is called with the world stopped.
  *
  *   Lock order: the lock of deferred_unmap.h (only a fork acquires other locks while it holds this one), shards 1, 2,
- *   3, 4, then the reader barrier, the map's lock or the peak's, and last the lock of annotations.h. An event
- *   acquires only the lock of its own shard (none in shard 0), and perhaps the map's while it holds that.
+ *   3, 4, then the reader barrier, the map's lock, the peak's or the scopes', and last the lock of annotations.h. An event
+ *   acquires only the lock of its own shard (none in shard 0), and perhaps the map's or the scopes' while it holds that.
  *
  * Memory that a hook may read without a lock is not freed before ctm_tracer_free: the tracer struct, with its shards
  * and the top of the map, is one mapping. A hook reads `active`, acquires its lock, and reads `active` again. From
@@ -57,6 +57,7 @@ struct ctm_tracer {
     struct ctmi_block_map map;           /* see block_map.h */
     struct ctmi_annotations annotations; /* see annotations.h */
     struct ctmi_labels labels;           /* see labels.h */
+    struct ctmi_scopes scopes;           /* see scopes.h */
 };
 
 /* The mean bytes between sampling points; 0: every block is traced. It changes only while the world is stopped and
