@@ -42,6 +42,8 @@ CTM_API CTM_NODISCARD ctm_status ctm_tracer_scope_begin(ctm_tracer *tracer, ctm_
 CTM_API void ctm_scope_end(ctm_scope *scope);
 CTM_API void ctm_scope_release(ctm_scope *scope);
 CTM_API void ctm_scope_read(const ctm_scope *scope, ctm_scope_figures *out);
+/* Whether the tables were emptied after it began. */
+CTM_API bool ctm_scope_is_lost(const ctm_scope *scope);
 
 /* A snapshot of the scope's blocks alone. Its peak is the scope's. `at_end`: what was live at its end, instead of now.
  * Values of labels that are not kept are "other". The caller owns *out. CTM_ERR_NOT_TRACING: the tables were emptied after

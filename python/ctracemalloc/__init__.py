@@ -76,6 +76,10 @@ def __getattr__(name: str) -> object:
         from .recording.reading import Recording
 
         return Recording
+    if name == "scope":
+        from .scopes import scope
+
+        return scope
     if name in ("labels", "current_labels", "mark"):
         from . import labelling
 

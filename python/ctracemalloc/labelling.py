@@ -1,27 +1,20 @@
 """Labels: for which request, tenant or task memory is allocated.
 
-Model: each context has at most one LabelSet of the extension, which an allocation reads (`_labels_set`). `labels` puts one on
-top of the present one: it has its pairs and those below that it does not replace. Its `link` says what it was made of, so that
-it can be taken away from below others: with generators, who entered first may leave first.
+Model: each context has at most one LabelSet of the extension, which an allocation reads. `labels` puts one on top of the present
+one: it has its pairs and those below that it does not replace. It knows its owner and the set below, so that it can be taken away
+from below others (_bodies.leave).
 """
 
 import sys
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar, cast
+from typing import ParamSpec, TypeVar, cast
 
-from ._ctracemalloc import _label_set, _labels_get, _labels_mark, _labels_set
-
-if TYPE_CHECKING:
-    from ._ctracemalloc import LabelSet
+from . import _bodies
+from ._ctracemalloc import _labels_enter, _labels_get, _labels_leave, _labels_mark
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class Link(NamedTuple):
-    owner: "labels"
-    below: "LabelSet | None"
 
 
 class labels:
@@ -37,6 +30,7 @@ class labels:
     """
 
     __slots__ = ("__weakref__", "_pairs")
+    _state = None  # it begins no scope
 
     def __init__(self, /, **pairs: object) -> None:
         self._pairs = {sys.intern(name): str(value) for name, value in pairs.items()}
@@ -45,119 +39,19 @@ class labels:
         return f"ctracemalloc.labels({', '.join(f'{name}={value!r}' for name, value in self._pairs.items())})"
 
     def __enter__(self) -> "labels":
-        _labels_set(self._on(_labels_get()))
+        _labels_enter(self._pairs, self, None)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
         """In another context than that of __enter__, where there is nothing to take away, it does nothing."""
-        present = _labels_get()
-        if present is not None and present.link.owner is self:
-            _labels_set(present.link.below)
-        elif present is not None:
-            self._leave_from_below(present)
+        if not _labels_leave(self):
+            _bodies.leave_from_below(self)
 
-    def _on(self, below: "LabelSet | None") -> "LabelSet":
-        pairs = self._pairs if below is None else below.pairs | self._pairs
-        return _label_set(pairs, Link(self, below))
-
-    def _leave_from_below(self, present: "LabelSet") -> None:
-        above: list[labels] = []
-        at: LabelSet | None = present
-        while at is not None and at.link.owner is not self:
-            above.append(at.link.owner)
-            at = at.link.below
-        if at is None:
-            return
-        at = at.link.below
-        for owner in reversed(above):
-            at = owner._on(at)
-        _labels_set(at)
+    def _finish(self) -> None:
+        """Nothing is left when the body of a decorated function has ended."""
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
-        import functools
-        import inspect
-
-        make = _wrapper
-        if inspect.iscoroutinefunction(function):
-            make = _coroutine_wrapper
-        elif inspect.isasyncgenfunction(function):
-            make = _async_generator_wrapper
-        elif inspect.isgeneratorfunction(function):
-            make = _generator_wrapper
-        return cast("Callable[P, R]", functools.wraps(function)(make(self._pairs, function)))
-
-
-def _labels_of(pairs: dict[str, str]) -> labels:
-    """Of its own for each call, so that calls that overlap leave in the right order."""
-    return labels(**pairs)
-
-
-def _wrapper(pairs: dict[str, str], function: Callable[..., object]) -> Callable[..., object]:
-    def call(*args: object, **keywords: object) -> object:
-        with _labels_of(pairs):
-            return function(*args, **keywords)
-
-    return call
-
-
-def _coroutine_wrapper(pairs: dict[str, str], function: Callable[..., object]) -> Callable[..., object]:
-    async def call(*args: object, **keywords: object) -> object:
-        with _labels_of(pairs):
-            return await function(*args, **keywords)  # type: ignore[misc]
-
-    return call
-
-
-def _generator_wrapper(pairs: dict[str, str], function: Callable[..., object]) -> Callable[..., object]:
-    def call(*args: object, **keywords: object) -> Generator[object, object, object]:
-        own = _labels_of(pairs)
-        with own:
-            generator = cast("Generator[object, object, object]", function(*args, **keywords))
-        step: Callable[..., object] = generator.send
-        sent: object = None
-        while True:
-            try:
-                with own:
-                    item = step(sent)
-            except StopIteration as stop:
-                return stop.value
-            try:
-                sent = yield item
-                step = generator.send
-            except GeneratorExit:
-                with own:
-                    generator.close()
-                raise
-            except BaseException as error:
-                sent, step = error, generator.throw
-
-    return call
-
-
-def _async_generator_wrapper(pairs: dict[str, str], function: Callable[..., object]) -> Callable[..., object]:
-    async def call(*args: object, **keywords: object) -> AsyncGenerator[object, object]:
-        own = _labels_of(pairs)
-        with own:
-            generator = cast("AsyncGenerator[object, object]", function(*args, **keywords))
-        step: Callable[..., object] = generator.asend
-        sent: object = None
-        while True:
-            try:
-                with own:
-                    item = await step(sent)  # type: ignore[misc]
-            except StopAsyncIteration:
-                return
-            try:
-                sent = yield item
-                step = generator.asend
-            except GeneratorExit:
-                with own:
-                    await generator.aclose()
-                raise
-            except BaseException as error:
-                sent, step = error, generator.athrow
-
-    return call
+        return cast("Callable[P, R]", _bodies.wrap(function, lambda: labels(**self._pairs)))
 
 
 def current_labels() -> dict[str, str]:

@@ -70,7 +70,8 @@ void ctmi_label_give(struct ctm_tracer *tracer, uint32_t handle, struct ctmi_lab
     entry->length = set->length;
     entry->n = set->n;
     entry->rest = rest;
-    entry->is_hidden = false;
+    entry->is_hidden = entry->has_others = false;
+    entry->wait = 0;
     entry->hash = hash_of(set, within);
     entry->within = within;
     ctmi_within_hold(tracer, within);

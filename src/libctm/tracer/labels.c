@@ -46,12 +46,12 @@ static bool has_blocks(ctm_tracer *tracer, uint32_t handle)
     return has;
 }
 
-/* Frees the portions without blocks of a set that was released, or that were passed on to a rest. */
+/* Frees the portions without blocks of a set that was released, or that were passed on to one. */
 static void free_portions(ctm_tracer *tracer, uint32_t handle)
 {
     struct ctmi_label_entry *entry = ctmi_label_entry_of(&tracer->labels, handle);
     uint32_t left = 0;
-    if (entry->refs != 0 && entry->rest != 0) {
+    if (entry->refs != 0 && entry->rest != 0 && !entry->has_others) {
         return;
     }
     if (entry->wait > 0) {
@@ -66,6 +66,7 @@ static void free_portions(ctm_tracer *tracer, uint32_t handle)
         }
     }
     entry->wait = left / ROWS_A_TURN;
+    entry->has_others = entry->has_others && left != 0;
     if (left == 0 && ctmi_label_is_released(entry)) {
         ctmi_label_set_free(tracer, handle);
     }
@@ -124,6 +125,7 @@ static void take_handle(ctm_tracer *tracer, uint32_t handle, struct ctmi_within 
     struct ctmi_label_set set = ctmi_label_take(labels, handle, &within);
     if (has_blocks(tracer, handle)) {
         to = other_for(tracer, &set, entry->rest, within, is_hidden);
+        ctmi_label_entry_of(labels, to)->has_others = true;
     }
     ctmi_mem_free(set.text);
     for (uint32_t i = 0; i < CTM_SHARDS; i++) {

@@ -45,6 +45,7 @@ struct ctmi_label_entry {
     uint32_t next; /* the next handle in its slot of `buckets`; if it is free: the next free one */
     uint32_t newest; /* of a rest: the entry that was released last; 0: none */
     bool is_hidden;  /* a kept set has the same text, which is found instead */
+    bool has_others; /* some of its portions were passed on to it */
     /* The first of its portions in each shard; 0: none. Written with the shard's lock. */
     _Atomic uint32_t portions[CTM_SHARDS];
     uint32_t rows

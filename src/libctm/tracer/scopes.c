@@ -125,6 +125,19 @@ static void unref(struct ctm_scope *scope)
     }
 }
 
+/* The scopes around it that nobody can ask any more are not needed. */
+static void skip_unheld(struct ctm_scope *scope)
+{
+    while (scope->parent != NULL && !scope->parent->is_held) {
+        struct ctm_scope *unheld = scope->parent;
+        scope->parent = unheld->parent;
+        if (scope->parent != NULL) {
+            scope->parent->refs++;
+        }
+        unref(unheld);
+    }
+}
+
 ctm_status ctm_tracer_scope_begin(ctm_tracer *tracer, ctm_scope *parent, ctm_scope **out)
 {
     struct ctmi_scopes *scopes = &tracer->scopes;
@@ -145,6 +158,7 @@ ctm_status ctm_tracer_scope_begin(ctm_tracer *tracer, ctm_scope *parent, ctm_sco
                          .figures = {.is_known = true}};
     if (parent != NULL) {
         parent->refs++;
+        skip_unheld(parent); /* or a chain of them would grow, if each ends while the next one is open */
     }
     if (scopes->first != NULL) {
         scopes->first->previous = scope;
@@ -191,6 +205,14 @@ void ctm_scope_read(const ctm_scope *scope, ctm_scope_figures *out)
         out->grown_blocks = out->live_blocks;
     }
     ctmi_lock_release(lock_of(scope->tracer));
+}
+
+bool ctm_scope_is_lost(const ctm_scope *scope)
+{
+    ctmi_lock_acquire(lock_of(scope->tracer));
+    const bool is_lost = scope->is_lost;
+    ctmi_lock_release(lock_of(scope->tracer));
+    return is_lost;
 }
 
 void ctmi_within_hold(struct ctm_tracer *tracer, struct ctmi_within within)

@@ -51,7 +51,7 @@ struct ctmi_scoped_rows {
 
 struct ctm_scope {
     struct ctm_tracer *tracer;         /* constant */
-    struct ctm_scope *parent;          /* constant; held; NULL: none */
+    struct ctm_scope *parent;          /* held; NULL: none */
     struct ctm_scope *next, *previous; /* of all of the tracer */
     uint32_t refs; /* how often it is held: by the caller, scopes, label sets, levels */
     bool is_held;  /* by the caller: else nobody can ask for its figures */

@@ -11,28 +11,46 @@
 
 /* --- handles --- */
 
-/* The pairs of a dict of str as texts, which borrow from `owners`, a list. -1 with an exception. */
-static int texts_of(PyObject *pairs, PyObject *owners, ctm_label_text *out)
+/* The str as UTF-8, which borrows from it or from `*owners`, a list that is made if need be. NULL with an exception. */
+static const char *text_of(PyObject *item, PyObject **owners)
 {
-    PyObject *items[2];
-    Py_ssize_t at = 0;
-    while (PyDict_Next(pairs, &at, &items[0], &items[1])) {
-        const char *texts[2];
-        for (int i = 0; i < 2; i++) {
-            PyObject *bytes = PyUnicode_AsEncodedString(items[i], "utf-8", "surrogatepass");
-            if (bytes == NULL || PyList_Append(owners, bytes) < 0) {
-                Py_XDECREF(bytes);
-                return -1;
-            }
-            texts[i] = PyBytes_AS_STRING(bytes);
-            const bool has_null = strlen(texts[i]) != (size_t)PyBytes_GET_SIZE(bytes);
-            Py_DECREF(bytes);
-            if (has_null) {
-                PyErr_SetString(PyExc_ValueError, "a label has a null character");
-                return -1;
-            }
+    const char *text;
+    Py_ssize_t length;
+    if (PyUnicode_IS_COMPACT_ASCII(item)) {
+        text = (const char *)PyUnicode_1BYTE_DATA(item);
+        length = PyUnicode_GET_LENGTH(item);
+    } else {
+        PyObject *bytes = PyUnicode_AsEncodedString(item, "utf-8", "surrogatepass");
+        if (*owners == NULL) {
+            *owners = PyList_New(0);
         }
-        *out++ = (ctm_label_text){texts[0], texts[1]};
+        if (bytes == NULL || *owners == NULL || PyList_Append(*owners, bytes) < 0) {
+            Py_XDECREF(bytes);
+            return NULL;
+        }
+        text = PyBytes_AS_STRING(bytes);
+        length = PyBytes_GET_SIZE(bytes);
+        Py_DECREF(bytes);
+    }
+    if (strlen(text) != (size_t)length) {
+        PyErr_SetString(PyExc_ValueError, "a label has a null character");
+        return NULL;
+    }
+    return text;
+}
+
+/* The pairs of a dict of str as texts. -1 with an exception. */
+static int texts_of(PyObject *pairs, PyObject **owners, ctm_label_text *out)
+{
+    PyObject *key, *value;
+    Py_ssize_t at = 0;
+    while (PyDict_Next(pairs, &at, &key, &value)) {
+        out->key = text_of(key, owners);
+        out->value = out->key != NULL ? text_of(value, owners) : NULL;
+        if (out->value == NULL) {
+            return -1;
+        }
+        out++;
     }
     return 0;
 }
@@ -50,29 +68,79 @@ static int raise_refused(ctm_status status)
     return -1;
 }
 
-/* The handle of these pairs, and of the mark if they have none. -1 with an exception. */
-static int handle_of(pyctm_capture *capture, PyObject *pairs, const char *mark, uint32_t *out)
+#define FEW 8 /* pairs whose texts need no memory */
+
+/* The handle of these pairs, NULL: none, in this scope and that of the process. They have the mark, too, if they have no label of
+ * that name. -1 with an exception. */
+static int handle_of(pyctm_capture *capture, PyObject *pairs, const pyctm_scope *scope,
+                     const char *mark, uint32_t *out)
 {
-    const size_t n = (size_t)PyDict_GET_SIZE(pairs);
-    ctm_label_text *texts = calloc(n + 1, sizeof *texts);
-    PyObject *owners = PyList_New(0);
-    int result = texts != NULL && owners != NULL ? 0 : -1;
+    const size_t n = pairs != NULL ? (size_t)PyDict_GET_SIZE(pairs) : 0;
+    const pyctm_scope *process = capture->labels.process;
+    ctm_label_text few[FEW + 1];
+    ctm_label_text *texts = n <= FEW ? few : calloc(n + 1, sizeof *texts);
+    PyObject *owners = NULL;
     if (texts == NULL) {
         PyErr_NoMemory();
+        return -1;
     }
     /* First, so that a label of that name in the pairs replaces it. */
     const size_t first = mark != NULL ? 1 : 0;
+    texts[0] = (ctm_label_text){"mark", mark};
+    int result = n != 0 ? texts_of(pairs, &owners, texts + first) : 0;
     if (result == 0) {
-        texts[0] = (ctm_label_text){"mark", mark};
-        result = texts_of(pairs, owners, texts + first);
-    }
-    if (result == 0) {
-        const ctm_status status = ctm_tracer_labels(capture->tracer, texts, n + first, out);
+        const ctm_status status = ctm_tracer_labels_in(
+            capture->tracer, texts, n + first, scope != NULL ? scope->scope : NULL,
+            process != NULL ? process->scope : NULL, out);
         result = status == CTM_OK ? 0 : raise_refused(status);
     }
     Py_XDECREF(owners);
-    free(texts);
+    if (texts != few) {
+        free(texts);
+    }
     return result;
+}
+
+/* All sets, and threads without one, get handles for the present mark and scope of the process. Nothing is changed on failure. */
+static int renew_all(pyctm_capture *capture, const char *mark)
+{
+    pyctm_labels *labels = &capture->labels;
+    size_t n = 0, done = 0;
+    for (const pyctm_label_set *set = labels->sets; set != NULL; set = set->next) {
+        n++;
+    }
+    uint32_t *handles = calloc(n + 1, sizeof *handles);
+    if (handles == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    int result = handle_of(capture, NULL, NULL, mark, &handles[n]);
+    for (const pyctm_label_set *set = labels->sets; set != NULL && result == 0; set = set->next) {
+        result = handle_of(capture, set->pairs, set->scope, mark, &handles[done]);
+        done += result == 0;
+    }
+    if (result == 0) {
+        size_t i = 0;
+        for (pyctm_label_set *set = labels->sets; set != NULL; set = set->next) {
+            handles[i] = atomic_exchange(&set->handle, handles[i]);
+            i++;
+        }
+        const uint32_t before = labels->handle_of_none;
+        labels->handle_of_none = handles[n];
+        handles[n] = before;
+        atomic_fetch_add(&labels->serial, 1);
+    }
+    for (size_t i = 0; i < done; i++) { /* of what was there before, or of what was made in vain */
+        ctm_tracer_labels_release(capture->tracer, handles[i]);
+    }
+    ctm_tracer_labels_release(capture->tracer, handles[n]);
+    free(handles);
+    return result;
+}
+
+int pyctm_labels_renew(pyctm_capture *capture)
+{
+    return renew_all(capture, capture->labels.mark);
 }
 
 /* --- the type --- */
@@ -80,14 +148,17 @@ static int handle_of(pyctm_capture *capture, PyObject *pairs, const char *mark, 
 static int label_set_traverse(PyObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(((pyctm_label_set *)self)->pairs);
-    Py_VISIT(((pyctm_label_set *)self)->link);
+    Py_VISIT(((pyctm_label_set *)self)->owner);
+    Py_VISIT(((pyctm_label_set *)self)->below);
+    Py_VISIT(((pyctm_label_set *)self)->scope);
     Py_VISIT(Py_TYPE(self));
     return 0;
 }
 
 static int label_set_clear(PyObject *self)
 {
-    Py_CLEAR(((pyctm_label_set *)self)->link);
+    Py_CLEAR(((pyctm_label_set *)self)->owner);
+    Py_CLEAR(((pyctm_label_set *)self)->below);
     return 0;
 }
 
@@ -97,6 +168,7 @@ static void label_set_dealloc(PyObject *self)
     pyctm_label_set *set = (pyctm_label_set *)self;
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
+    Py_TRASHCAN_BEGIN(self, label_set_dealloc)
     if (set->previous != NULL) {
         set->previous->next = set->next;
     } else if (pyctm_the_capture.labels.sets == set) {
@@ -107,9 +179,12 @@ static void label_set_dealloc(PyObject *self)
     }
     ctm_tracer_labels_release(pyctm_the_capture.tracer, atomic_load(&set->handle));
     Py_XDECREF(set->pairs);
-    Py_XDECREF(set->link);
+    Py_XDECREF(set->owner);
+    Py_XDECREF(set->below);
+    Py_XDECREF((PyObject *)set->scope);
     type->tp_free(self);
     Py_DECREF((PyObject *)type);
+    Py_TRASHCAN_END
 }
 
 static PyObject *label_set_pairs(PyObject *self, void *Py_UNUSED(closure))
@@ -117,15 +192,22 @@ static PyObject *label_set_pairs(PyObject *self, void *Py_UNUSED(closure))
     return PyDict_Copy(((pyctm_label_set *)self)->pairs);
 }
 
-static PyObject *label_set_link(PyObject *self, void *Py_UNUSED(closure))
+static PyObject *label_set_owner(PyObject *self, void *Py_UNUSED(closure))
 {
-    PyObject *link = ((pyctm_label_set *)self)->link;
-    return Py_NewRef(link != NULL ? link : Py_None);
+    PyObject *owner = ((pyctm_label_set *)self)->owner;
+    return Py_NewRef(owner != NULL ? owner : Py_None);
+}
+
+static PyObject *label_set_below(PyObject *self, void *Py_UNUSED(closure))
+{
+    PyObject *below = ((pyctm_label_set *)self)->below;
+    return Py_NewRef(below != NULL ? below : Py_None);
 }
 
 static PyGetSetDef label_set_members[] = {
     {"pairs", label_set_pairs, NULL, PyDoc_STR("The labels, a new dict of str to str."), NULL},
-    {"link", label_set_link, NULL, PyDoc_STR("What _label_set() was given."), NULL},
+    {"owner", label_set_owner, NULL, PyDoc_STR("Who made it."), NULL},
+    {"below", label_set_below, NULL, PyDoc_STR("The LabelSet that it was put on, or None."), NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -163,31 +245,34 @@ static PyTypeObject *label_set_type(PyObject *module)
 
 /* --- functions --- */
 
-const char pyctm_label_set_doc[] =
-    "_label_set($module, pairs, link, /)\n--\n\n"
-    "A LabelSet of these pairs, a dict of str to str, and of any object.\n\n"
-    "ValueError: they cannot be labels; RuntimeError: this interpreter's contexts\n"
-    "are not known.";
+int pyctm_labels_use(PyObject *module)
+{
+    PyTypeObject *type = label_set_type(module);
+    return type != NULL ? pyctm_labels_begin(pyctm_capture_of(module), type) : -1;
+}
 
-PyObject *pyctm_module_label_set(PyObject *module, PyObject *args)
+/* Of these pairs, which nobody changes later; `below`: a LabelSet, or None. */
+static PyObject *new_set(PyObject *module, PyObject *pairs, PyObject *owner, PyObject *below,
+                         pyctm_scope *scope)
 {
     pyctm_capture *const capture = pyctm_capture_of(module);
-    PyObject *pairs, *link;
-    uint32_t handle = 0;
     PyTypeObject *type = label_set_type(module);
-    if (type == NULL || !PyArg_ParseTuple(args, "O!O", &PyDict_Type, &pairs, &link) ||
-        pyctm_labels_begin(capture, type) < 0 ||
-        handle_of(capture, pairs, capture->labels.mark, &handle) < 0) {
+    uint32_t handle = 0;
+    if (type == NULL || pyctm_labels_begin(capture, type) < 0 ||
+        handle_of(capture, pairs, scope, capture->labels.mark, &handle) < 0) {
         return NULL;
     }
     pyctm_label_set *set = (pyctm_label_set *)type->tp_alloc(type, 0);
-    if (set == NULL || (set->pairs = PyDict_Copy(pairs)) == NULL) {
+    if (set == NULL) {
         ctm_tracer_labels_release(capture->tracer, handle);
-        Py_XDECREF((PyObject *)set);
         return NULL;
     }
     atomic_store(&set->handle, handle);
-    set->link = Py_NewRef(link);
+    set->pairs = Py_NewRef(pairs);
+    set->owner = Py_NewRef(owner);
+    set->below = Py_NewRef(below);
+    set->scope = scope;
+    Py_XINCREF((PyObject *)scope);
     set->next = capture->labels.sets;
     if (set->next != NULL) {
         set->next->previous = set;
@@ -196,26 +281,166 @@ PyObject *pyctm_module_label_set(PyObject *module, PyObject *args)
     return (PyObject *)set;
 }
 
+/* The LabelSet of the present context, or None: a new reference. */
+static PyObject *present_set(const pyctm_capture *capture)
+{
+    PyObject *set = NULL;
+    if (capture->labels.variable.variable != NULL &&
+        PyContextVar_Get(capture->labels.variable.variable, Py_None, &set) < 0) {
+        return NULL;
+    }
+    return set != NULL ? set : Py_NewRef(Py_None);
+}
+
+#define TOKEN_SIZE 64 /* bytes: of the token of a context variable, with what precedes it */
+
+/* Gives the present context this LabelSet, or None. Without memory for its token PyContextVar_Set (3.11 to 3.15) sets the variable all
+ * the same and raises, or crashes if there is none for the variable either. So there is room for a token. */
+static int set_present(const pyctm_capture *capture, PyObject *set)
+{
+    if (capture->labels.variable.variable == NULL) {
+        return 0;
+    }
+    void *room = PyObject_Malloc(TOKEN_SIZE);
+    if (room == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    PyObject_Free(room);
+    PyObject *token = PyContextVar_Set(capture->labels.variable.variable, set);
+    pyctm_labels_changed();
+    if (token == NULL) {
+        PyObject *kind, *value, *traceback;
+        PyErr_Fetch(&kind, &value, &traceback);
+        PyObject *present = present_set(capture);
+        if (present != set) {
+            PyErr_Restore(kind, value, traceback);
+            Py_XDECREF(present);
+            return -1;
+        }
+        Py_XDECREF(kind);
+        Py_XDECREF(value);
+        Py_XDECREF(traceback);
+        Py_DECREF(present);
+    }
+    Py_XDECREF(token);
+    return 0;
+}
+
+/* A new reference to the pairs of a LabelSet with others added. */
+static PyObject *merged_pairs(const pyctm_label_set *below, PyObject *pairs)
+{
+    if (below == NULL || PyDict_GET_SIZE(below->pairs) == 0) {
+        return Py_NewRef(pairs);
+    }
+    if (PyDict_GET_SIZE(pairs) == 0) {
+        return Py_NewRef(below->pairs);
+    }
+    PyObject *merged = PyDict_Copy(below->pairs);
+    if (merged != NULL && PyDict_Update(merged, pairs) < 0) {
+        Py_CLEAR(merged);
+    }
+    return merged;
+}
+
+const char pyctm_label_set_doc[] =
+    "_label_set($module, pairs, owner, below, scope, /)\n--\n\n"
+    "A LabelSet on top of another one, or of None: it has these pairs, a dict of\n"
+    "str to str that is never changed, and those of the other that they do not\n"
+    "replace. It is in this ScopeState, or if None, in that of the other.\n\n"
+    "ValueError: they cannot be labels; RuntimeError: this interpreter's contexts\n"
+    "are not known.";
+
+PyObject *pyctm_module_label_set(PyObject *module, PyObject *const *args, Py_ssize_t n)
+{
+    const pyctm_module_state *state = pyctm_module_state_of(module);
+    if (n != 4 || !PyDict_Check(args[0]) ||
+        (args[2] != Py_None && !Py_IS_TYPE(args[2], state->label_set_type)) ||
+        (args[3] != Py_None && !pyctm_is_scope(args[3]))) {
+        PyErr_SetString(PyExc_TypeError, "a dict, an object, a LabelSet and a ScopeState are "
+                                         "expected");
+        return NULL;
+    }
+    const pyctm_label_set *below =
+        args[2] != Py_None ? (const pyctm_label_set *)args[2] : NULL;
+    pyctm_scope *scope = args[3] != Py_None ? (pyctm_scope *)args[3]
+                         : below != NULL    ? below->scope
+                                            : NULL;
+    PyObject *pairs = merged_pairs(below, args[0]);
+    PyObject *set =
+        pairs != NULL ? new_set(module, pairs, args[1], args[2], scope) : NULL;
+    Py_XDECREF(pairs);
+    return set;
+}
+
+const char pyctm_labels_enter_doc[] =
+    "_labels_enter($module, pairs, owner, scope, /)\n--\n\n"
+    "Put a LabelSet on the one of the present context: see _label_set.";
+
+PyObject *pyctm_module_labels_enter(PyObject *module, PyObject *const *args, Py_ssize_t n)
+{
+    const pyctm_capture *capture = pyctm_capture_of(module);
+    PyObject *below = present_set(capture);
+    if (n != 3 || below == NULL) {
+        Py_XDECREF(below);
+        return below == NULL ? NULL
+                             : PyErr_Format(PyExc_TypeError, "3 arguments are expected, not %zd", n);
+    }
+    PyObject *const all[] = {args[0], args[1], below, args[2]};
+    PyObject *set = pyctm_module_label_set(module, all, 4);
+    const int result = set != NULL ? set_present(capture, set) : -1;
+    Py_XDECREF(set);
+    Py_DECREF(below);
+    return result == 0 ? Py_NewRef(Py_None) : NULL;
+}
+
+const char pyctm_labels_leave_doc[] =
+    "_labels_leave($module, owner, /)\n--\n\n"
+    "Take the LabelSet of this owner from the present context, if it is the topmost\n"
+    "one. Returns whether it is.";
+
+PyObject *pyctm_module_labels_leave(PyObject *module, PyObject *owner)
+{
+    const pyctm_capture *capture = pyctm_capture_of(module);
+    PyObject *present = present_set(capture);
+    int result = 0;
+    const bool is_its = present != NULL && present != Py_None &&
+                        ((const pyctm_label_set *)present)->owner == owner;
+    if (is_its) {
+        PyObject *below = ((const pyctm_label_set *)present)->below;
+        below = below != NULL ? below : Py_None;
+        /* What the context itself needs for the change is no more of the set that is left. */
+        pyctm_labels_expect(capture, below != Py_None ? (const pyctm_label_set *)below : NULL);
+        result = set_present(capture, below);
+    }
+    Py_XDECREF(present);
+    return present != NULL && result == 0 ? PyBool_FromLong(is_its) : NULL;
+}
+
+pyctm_scope *pyctm_labels_scope(pyctm_capture *capture)
+{
+    PyObject *present = present_set(capture);
+    pyctm_scope *scope = present != NULL && present != Py_None
+                             ? ((const pyctm_label_set *)present)->scope
+                             : NULL;
+    if (present == NULL) {
+        PyErr_Clear();
+    }
+    Py_XINCREF((PyObject *)scope);
+    Py_XDECREF(present);
+    return scope;
+}
+
 const char pyctm_labels_set_doc[] = "_labels_set($module, label_set, /)\n--\n\n"
                                     "Give the present context this LabelSet, or none (None).";
 
 PyObject *pyctm_module_labels_set(PyObject *module, PyObject *set)
 {
-    pyctm_labels *labels = &pyctm_capture_of(module)->labels;
     if (set != Py_None && !Py_IS_TYPE(set, pyctm_module_state_of(module)->label_set_type)) {
         PyErr_SetString(PyExc_TypeError, "a LabelSet or None is expected");
         return NULL;
     }
-    if (labels->variable.variable == NULL) {
-        Py_RETURN_NONE;
-    }
-    PyObject *token = PyContextVar_Set(labels->variable.variable, set);
-    pyctm_labels_changed();
-    if (token == NULL) {
-        return NULL;
-    }
-    Py_DECREF(token);
-    Py_RETURN_NONE;
+    return set_present(pyctm_capture_of(module), set) == 0 ? Py_NewRef(Py_None) : NULL;
 }
 
 const char pyctm_labels_get_doc[] = "_labels_get($module, /)\n--\n\n"
@@ -223,37 +448,7 @@ const char pyctm_labels_get_doc[] = "_labels_get($module, /)\n--\n\n"
 
 PyObject *pyctm_module_labels_get(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
-    const pyctm_labels *labels = &pyctm_capture_of(module)->labels;
-    PyObject *set = NULL;
-    if (labels->variable.variable != NULL &&
-        PyContextVar_Get(labels->variable.variable, Py_None, &set) < 0) {
-        return NULL;
-    }
-    return set != NULL ? set : Py_NewRef(Py_None);
-}
-
-/* Gives each set that exists, and threads without one, the handle with the mark. Nothing is changed on failure. */
-static int mark_all(pyctm_capture *capture, const char *mark)
-{
-    pyctm_labels *labels = &capture->labels;
-    uint32_t handle, none = 0;
-    PyObject *empty = PyDict_New();
-    int result = empty != NULL ? handle_of(capture, empty, mark, &none) : -1;
-    Py_XDECREF(empty);
-    for (pyctm_label_set *set = labels->sets; set != NULL && result == 0; set = set->next) {
-        result = handle_of(capture, set->pairs, mark, &handle);
-        if (result == 0) {
-            const uint32_t before = atomic_exchange(&set->handle, handle);
-            ctm_tracer_labels_release(capture->tracer, before);
-        }
-    }
-    if (result == 0) {
-        ctm_tracer_labels_release(capture->tracer, labels->handle_of_none);
-        labels->handle_of_none = none;
-    } else {
-        ctm_tracer_labels_release(capture->tracer, none);
-    }
-    return result;
+    return present_set(pyctm_capture_of(module));
 }
 
 const char pyctm_labels_mark_doc[] =
@@ -279,21 +474,12 @@ PyObject *pyctm_module_labels_mark(PyObject *module, PyObject *mark)
     if (text != NULL && own == NULL) {
         return PyErr_NoMemory();
     }
-    char *before = labels->mark;
-    labels->mark = own;
-    if (mark_all(capture, own) < 0) {
-        PyObject *kind, *value, *traceback;
-        PyErr_Fetch(&kind, &value, &traceback);
-        labels->mark = before;
-        if (mark_all(capture, before) < 0) {
-            PyErr_Clear(); /* what has the new mark keeps it */
-        }
-        PyErr_Restore(kind, value, traceback);
+    if (renew_all(capture, own) < 0) {
         free(own);
         return NULL;
     }
-    free(before);
-    atomic_fetch_add(&labels->serial, 1);
+    free(labels->mark);
+    labels->mark = own;
     Py_RETURN_NONE;
 }
 #endif

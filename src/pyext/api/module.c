@@ -37,6 +37,7 @@ static PyMethodDef module_methods[] = {
     {"get_traced_memory", (PyCFunction)(void (*)(void))pyctm_module_get_traced_memory,
      METH_FASTCALL, pyctm_get_traced_memory_doc},
     {"reset_peak", pyctm_module_reset_peak, METH_NOARGS, pyctm_reset_peak_doc},
+    {"_starts", pyctm_module_starts, METH_NOARGS, pyctm_starts_doc},
     {"_tables_generation", pyctm_module_tables_generation, METH_NOARGS,
      pyctm_tables_generation_doc},
     {"get_tracemalloc_memory", pyctm_module_get_tracemalloc_memory, METH_NOARGS,
@@ -79,7 +80,10 @@ static PyMethodDef module_methods[] = {
     {"_exempt_start", pyctm_module_exempt_start, METH_NOARGS, pyctm_exempt_start_doc},
     {"_exempt_finish", pyctm_module_exempt_finish, METH_O, pyctm_exempt_finish_doc},
     {"_exempt_release", pyctm_module_exempt_release, METH_VARARGS, pyctm_exempt_release_doc},
-    {"_label_set", pyctm_module_label_set, METH_VARARGS, pyctm_label_set_doc},
+    {"_label_set", (PyCFunction)(void (*)(void))pyctm_module_label_set, METH_FASTCALL, pyctm_label_set_doc},
+    {"_labels_enter", (PyCFunction)(void (*)(void))pyctm_module_labels_enter, METH_FASTCALL, pyctm_labels_enter_doc},
+    {"_labels_leave", pyctm_module_labels_leave, METH_O, pyctm_labels_leave_doc},
+    {"_scope_begin", pyctm_module_scope_begin, METH_O, pyctm_scope_begin_doc},
     {"_labels_set", pyctm_module_labels_set, METH_O, pyctm_labels_set_doc},
     {"_labels_get", pyctm_module_labels_get, METH_NOARGS, pyctm_labels_get_doc},
     {"_labels_mark", pyctm_module_labels_mark, METH_O, pyctm_labels_mark_doc},
@@ -238,6 +242,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->get_traces);
     Py_VISIT(state->paused_recorder);
     Py_VISIT(state->label_set_type);
+    Py_VISIT(state->scope_type);
     Py_VISIT(state->package_name);
     Py_VISIT(state->is_tracing_name);
     Py_VISIT(state->get_traces_name);
@@ -256,6 +261,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->get_traces);
     Py_CLEAR(state->paused_recorder);
     Py_CLEAR(state->label_set_type);
+    Py_CLEAR(state->scope_type);
     Py_CLEAR(state->package_name);
     Py_CLEAR(state->is_tracing_name);
     Py_CLEAR(state->get_traces_name);

@@ -1,7 +1,7 @@
 /* module.h: shared by the files of the extension module.
  *
  * Model: module.c has the table of functions, and initializes and ends the module; the functions are in tracing.c,
- * snapshots.c, block.c, labels.c, doctor.c, recorder.c, black_box.c, last.c, resend.c, ending.c and chunk_walk.c. All need the GIL.
+ * snapshots.c, block.c, labels.c, scopes.c, doctor.c, recorder.c, black_box.c, last.c, resend.c, ending.c and chunk_walk.c. All need the GIL.
  */
 #ifndef PYCTM_API_MODULE_H
 #define PYCTM_API_MODULE_H
@@ -18,6 +18,7 @@ typedef struct pyctm_module_state {
     PyObject *get_traces;         /* owned: our _get_traces, to find out whether it was replaced */
     PyObject *paused_recorder;    /* owned: recorder.c; NULL: none */
     PyTypeObject *label_set_type; /* owned: labels.c; NULL: not needed yet */
+    PyTypeObject *scope_type;     /* owned: scopes.c; NULL: not needed yet */
     void *reserve;                /* owned mapping, or NULL: last.c */
     size_t reserve_size;          /* bytes of it */
     /* Owned, interned: the name of the package, and the names that take_snapshot looks up in it. */
@@ -45,6 +46,7 @@ PyObject *pyctm_module_get_traceback_limit(PyObject *module, PyObject *ignored);
 PyObject *pyctm_module_get_sample_interval(PyObject *module, PyObject *ignored);
 PyObject *pyctm_module_get_traced_memory(PyObject *module, PyObject *const *args, Py_ssize_t n);
 PyObject *pyctm_module_reset_peak(PyObject *module, PyObject *ignored);
+PyObject *pyctm_module_starts(PyObject *module, PyObject *ignored);
 PyObject *pyctm_module_tables_generation(PyObject *module, PyObject *ignored);
 PyObject *pyctm_module_get_tracemalloc_memory(PyObject *module, PyObject *ignored);
 extern const char pyctm_start_doc[];
@@ -55,7 +57,7 @@ extern const char pyctm_get_traceback_limit_doc[];
 extern const char pyctm_get_sample_interval_doc[];
 extern const char pyctm_get_traced_memory_doc[];
 extern const char pyctm_reset_peak_doc[];
-extern const char pyctm_tables_generation_doc[];
+extern const char pyctm_starts_doc[], pyctm_tables_generation_doc[];
 extern const char pyctm_get_tracemalloc_memory_doc[];
 PyObject *pyctm_module_take_snapshot(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
                                      PyObject *kwnames);
@@ -103,7 +105,18 @@ PyObject *pyctm_module_own_finish(PyObject *module, PyObject *ignored);
 extern const char pyctm_own_start_doc[], pyctm_own_finish_doc[];
 extern const char pyctm_exempt_finish_doc[];
 extern const char pyctm_exempt_release_doc[];
-PyObject *pyctm_module_label_set(PyObject *module, PyObject *args);
+PyObject *pyctm_module_label_set(PyObject *module, PyObject *const *args, Py_ssize_t n);
+PyObject *pyctm_module_labels_enter(PyObject *module, PyObject *const *args, Py_ssize_t n);
+PyObject *pyctm_module_labels_leave(PyObject *module, PyObject *owner);
+PyObject *pyctm_module_scope_begin(PyObject *module, PyObject *is_process);
+extern const char pyctm_labels_enter_doc[], pyctm_labels_leave_doc[], pyctm_scope_begin_doc[];
+bool pyctm_is_scope(PyObject *object); /* a ScopeState */
+/* Events have labels from now on. -1 with an exception. */
+int pyctm_labels_use(PyObject *module);
+/* All label sets, and threads without one, are in the present scope of the process. -1 with an exception: nothing is changed. */
+int pyctm_labels_renew(pyctm_capture *capture);
+/* The scope of the present context, a new reference; NULL: none. */
+struct pyctm_scope *pyctm_labels_scope(pyctm_capture *capture);
 PyObject *pyctm_module_labels_set(PyObject *module, PyObject *set);
 PyObject *pyctm_module_labels_get(PyObject *module, PyObject *ignored);
 PyObject *pyctm_module_labels_mark(PyObject *module, PyObject *mark);

@@ -152,7 +152,18 @@ PyObject *pyctm_module_start(PyObject *module, PyObject *const *args, Py_ssize_t
     if (result < 0) {
         return NULL;
     }
+    capture->starts++;
     Py_RETURN_NONE;
+}
+
+const char pyctm_starts_doc[] =
+    "_starts($module, /)\n--\n\n"
+    "How often start() was called, also while tracing was on: who began to trace knows\n"
+    "from a larger number that somebody else wants it, too.";
+
+PyObject *pyctm_module_starts(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    return PyLong_FromUnsignedLongLong(pyctm_capture_of(module)->starts);
 }
 
 const char pyctm_stop_doc[] = "stop($module, /)\n--\n\n"

@@ -85,7 +85,9 @@ static inline bool reattribute_main(pyctm_capture *capture, const PyObject *op, 
                 pyctm_stack_new_site(&capture->stacks, shard, thread_state, is_known, where, size);
         }
     }
-    if (site != 0) {
+    if (site != 0 && labelled) {
+        ctm_shard_reattribute_labelled_at(shard, &found, site);
+    } else if (site != 0) {
         ctm_shard_reattribute_at(shard, &found, site);
     }
     return site != 0;
@@ -105,7 +107,7 @@ static PYCTM_RARELY void reattribute(pyctm_capture *capture, uintptr_t block)
         const ctm_status status = pyctm_attribution_site(
             capture, shard, &owner, 0, ctm_shard_found_size(shard, &found), &site);
         if (status == CTM_OK) {
-            ctm_shard_reattribute_at(shard, &found, site);
+            ctm_shard_reattribute_labelled_at(shard, &found, site);
         } else {
             atomic_fetch_add_explicit(&capture->lost_reattributions, 1, memory_order_relaxed);
             ctm_tracer_loss(capture->tracer, "memory",

@@ -125,7 +125,7 @@ static ctm_status record_through(pyctm_capture *capture, const pyctm_event_owner
     if (status == CTM_OK) {
         ctm_exemption exemption;
         pyctm_exempt_begin_event(shard, size, &exemption);
-        status = ctm_shard_alloc_at(shard, domain, address, site);
+        status = ctm_shard_alloc_labelled_at(shard, domain, address, site);
         pyctm_exempt_end_event(capture, shard, &exemption);
     }
     ctm_shard_leave(shard);
@@ -192,6 +192,10 @@ static inline bool record_in_main(pyctm_capture *capture, PyMemAllocatorDomain d
                                   uintptr_t block, size_t size, bool labelled)
 {
     const uint32_t site = site_in_main(capture, domain, size, labelled);
+    if (labelled) {
+        return site != 0 &&
+               ctm_shard_alloc_labelled_at(capture->exclusive, 0, block, site) == CTM_OK;
+    }
     return site != 0 && ctm_shard_alloc_at(capture->exclusive, 0, block, site) == CTM_OK;
 }
 

@@ -5,6 +5,17 @@
 
 #if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
 
+/* HOOK: */
+static void remember(const pyctm_labels *labels, const PyThreadState *thread_state,
+                     uint32_t handle)
+{
+    pyctm_hook_state *self = &pyctm_hook_tls;
+    self->label_version = thread_state->context_ver;
+    self->label_thread = thread_state->id;
+    self->label_serial = atomic_load_explicit(&labels->serial, memory_order_relaxed);
+    self->label_handle = handle;
+}
+
 /* HOOK: A thread of another interpreter has no labels of its own. */
 uint32_t pyctm_labels_read(const pyctm_capture *capture, const PyThreadState *thread_state)
 {
@@ -18,12 +29,15 @@ uint32_t pyctm_labels_read(const pyctm_capture *capture, const PyThreadState *th
     if (value != NULL && Py_TYPE(value) == labels->set_type) {
         handle = atomic_load_explicit(&((pyctm_label_set *)value)->handle, memory_order_relaxed);
     }
-    pyctm_hook_state *self = &pyctm_hook_tls;
-    self->label_version = thread_state->context_ver;
-    self->label_thread = thread_state->id;
-    self->label_serial = atomic_load_explicit(&labels->serial, memory_order_relaxed);
-    self->label_handle = handle;
+    remember(labels, thread_state, handle);
     return handle;
+}
+
+void pyctm_labels_expect(const pyctm_capture *capture, const pyctm_label_set *set)
+{
+    PYCTM_ASSERT_GIL();
+    const uint32_t handle = set != NULL ? atomic_load(&set->handle) : capture->labels.handle_of_none;
+    remember(&capture->labels, PyThreadState_Get(), handle);
 }
 
 void pyctm_labels_changed(void)
@@ -77,5 +91,6 @@ void pyctm_labels_end(pyctm_capture *capture)
     capture->labels.set_type = NULL;
     capture->labels.sets = NULL;
     capture->labels.handle_of_none = 0;
+    capture->labels.process = NULL;
 }
 #endif

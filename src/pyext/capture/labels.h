@@ -12,11 +12,21 @@
 
 #include "capture/state.h"
 
+/* A ScopeState of api/scopes.c. Lock: the GIL. */
+typedef struct pyctm_scope {
+    PyObject_HEAD
+    ctm_scope *scope;          /* held */
+    struct pyctm_scope *outer; /* owned: of a scope of the process, that around; NULL: none, or not of the process */
+    bool is_process, has_ended;
+} pyctm_scope;
+
 /* A LabelSet of api/labels.c. Lock: the GIL, but a thread that holds the object in its context may read `handle`. */
 typedef struct pyctm_label_set {
     PyObject_HEAD
     PyObject *pairs;                         /* owned: a dict of str to str, never changed */
-    PyObject *link;                          /* owned: the package's, see labelling.py */
+    PyObject *owner;                         /* owned: what of the package made it, see labelling.py */
+    PyObject *below;                         /* owned: the LabelSet that it was put on, or None */
+    pyctm_scope *scope;                      /* owned: the innermost one; NULL: none */
     _Atomic uint32_t handle;                 /* held */
     struct pyctm_label_set *next, *previous; /* borrowed: all that exist */
 } pyctm_label_set;
@@ -54,6 +64,8 @@ static inline void pyctm_labels_switch(pyctm_capture *capture, const PyThreadSta
 
 /* GIL, main interpreter, not in a hook. -1 with an exception. */
 int pyctm_labels_begin(pyctm_capture *capture, PyTypeObject *set_type);
+/* This thread will set the variable to this set, NULL: to none. What it allocates until then is of that set already. */
+void pyctm_labels_expect(const pyctm_capture *capture, const pyctm_label_set *set);
 /* This thread has set the variable. */
 void pyctm_labels_changed(void);
 /* What may be in use at the next start: whether any LabelSet or mark exists. */

@@ -436,12 +436,14 @@ static void test_model(void)
 static void test_many(void)
 {
     world world;
-    uint32_t entries = 0, sites = 0, outer;
+    uint32_t entries = 0, sites = 0, outer, held;
     size_t bytes = 0;
     begin(&world, 7);
     thread *thread = &world.threads[0];
     push(&world, thread);
     outer = innermost(thread);
+    REQUIRE(ctm_tracer_labels_in(world.tracer, NULL, 0, scope_of(&world, outer), NULL, &held) ==
+            CTM_OK);
     for (uint32_t i = 0; i < 200000; i++) {
         push(&world, thread);
         const uint32_t at = innermost(thread);
@@ -464,9 +466,10 @@ static void test_many(void)
     }
     CHECK(world.tracer->labels.count <= entries + entries / 4);
     CHECK(ctmi_store_site_count(&world.tracer->shards[0].store) <= sites + sites / 4);
-    CHECK(world.tracer->scopes.bytes <= bytes + bytes / 4);
+    CHECK(world.tracer->scopes.bytes <= 2 * bytes);
     check_figures(&world.scopes[outer]);
     check_world(&world);
+    ctm_tracer_labels_release(world.tracer, held);
     end(&world);
 }
 
@@ -497,6 +500,29 @@ static void test_deep(void)
         ctm_tracer_labels_release(tracer, handles[i]);
         ctm_scope_release(scopes[i]);
     }
+    ctm_tracer_free(tracer);
+}
+
+/* Each ends while the next one is open: those that nobody can ask are forgotten. */
+static void test_handing_on(void)
+{
+    ctm_tracer *tracer;
+    ctm_scope *before = NULL, *now;
+    uint32_t n = 0;
+    REQUIRE(ctm_tracer_new(&tracer) == CTM_OK && ctm_tracer_start(tracer, 1) == CTM_OK);
+    for (uint32_t i = 0; i < 1000; i++) {
+        REQUIRE(ctm_tracer_scope_begin(tracer, before, &now) == CTM_OK);
+        if (before != NULL) {
+            ctm_scope_end(before);
+            ctm_scope_release(before);
+        }
+        before = now;
+    }
+    for (const ctm_scope *scope = tracer->scopes.first; scope != NULL; scope = scope->next) {
+        n++;
+    }
+    CHECK(n <= 2);
+    ctm_scope_release(before);
     ctm_tracer_free(tracer);
 }
 
@@ -545,5 +571,5 @@ static void test_clear_and_stop(void)
 }
 
 TEST_LIST = {
-    TEST(test_model), TEST(test_many), TEST(test_deep), TEST(test_clear_and_stop), TEST_LIST_END,
+    TEST(test_model), TEST(test_many), TEST(test_deep), TEST(test_handing_on), TEST(test_clear_and_stop), TEST_LIST_END,
 };
