@@ -115,11 +115,11 @@ class ScopeTest(ScriptTest):
             def large(snapshot):
                 return [trace.size for trace in snapshot.traces if trace.size > 5000]
             check()
-            assert outer.live == outer.growth, outer
+            assert 0 <= outer.growth - outer.live < 2000, outer.live  # small objects were freed, or reused by others
             kept[0] = None
-            assert outer.live == outer.growth - sizes[10_000] and large(outer.live_snapshot()) == [sizes[20_000]]
+            assert 0 <= outer.growth - sizes[10_000] - outer.live < 2000 and large(outer.live_snapshot()) == [sizes[20_000]]
             kept[1] = None
-            assert outer.live < 1000 and inner.live == inner.live_blocks == 0, outer.live
+            assert outer.live < 2000 and inner.live == inner.live_blocks == 0, outer.live
             check()
             assert "peak 14" in repr(outer) and "'outer'" in repr(outer), outer
             print("good")
