@@ -69,7 +69,7 @@ struct ctmi_labels {
     uint32_t *buckets;                 /* owned: the first handle of each hash */
     uint32_t mask;                     /* number of buckets - 1 */
     uint32_t capacity;                 /* of `entries` */
-    uint32_t count;                    /* handles 1 .. count-1 are in use */
+    _Atomic uint32_t count; /* handles 1 .. count-1 are in use; asserts of any thread read it */
     uint32_t n_kept, n_temporary;      /* entries with a text; those in scopes are in neither */
     uint32_t none;                     /* the kept set without pairs, once a scope needs it; 0: it is not there */
     uint32_t free;                     /* the first free entry; 0: none */
