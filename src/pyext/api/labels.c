@@ -356,7 +356,7 @@ PyObject *pyctm_module_label_set(PyObject *module, PyObject *const *args, Py_ssi
     const pyctm_module_state *state = pyctm_module_state_of(module);
     if (n != 4 || !PyDict_Check(args[0]) ||
         (args[2] != Py_None && !Py_IS_TYPE(args[2], state->label_set_type)) ||
-        (args[3] != Py_None && !pyctm_is_scope(args[3]))) {
+        (args[3] != Py_None && !Py_IS_TYPE(args[3], state->scope_type))) {
         PyErr_SetString(PyExc_TypeError, "a dict, an object, a LabelSet and a ScopeState are "
                                          "expected");
         return NULL;

@@ -21,11 +21,6 @@ static void scope_dealloc(PyObject *self)
     Py_DECREF((PyObject *)type);
 }
 
-bool pyctm_is_scope(PyObject *object)
-{
-    return Py_TYPE(object)->tp_dealloc == scope_dealloc;
-}
-
 /* Threads are in the scope around from now on. If there is no memory for that they stay in this one, which is in that one, too. */
 static void leave_process(pyctm_capture *capture, pyctm_scope *scope)
 {
