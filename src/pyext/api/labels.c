@@ -168,10 +168,12 @@ static void label_set_dealloc(PyObject *self)
     pyctm_label_set *set = (pyctm_label_set *)self;
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    Py_TRASHCAN_BEGIN(self, label_set_dealloc)
-    if (set->previous != NULL) {
+    Py_TRASHCAN_BEGIN(self, label_set_dealloc) if (set->previous != NULL)
+    {
         set->previous->next = set->next;
-    } else if (pyctm_the_capture.labels.sets == set) {
+    }
+    else if (pyctm_the_capture.labels.sets == set)
+    {
         pyctm_the_capture.labels.sets = set->next;
     }
     if (set->next != NULL) {
@@ -361,14 +363,12 @@ PyObject *pyctm_module_label_set(PyObject *module, PyObject *const *args, Py_ssi
                                          "expected");
         return NULL;
     }
-    const pyctm_label_set *below =
-        args[2] != Py_None ? (const pyctm_label_set *)args[2] : NULL;
+    const pyctm_label_set *below = args[2] != Py_None ? (const pyctm_label_set *)args[2] : NULL;
     pyctm_scope *scope = args[3] != Py_None ? (pyctm_scope *)args[3]
                          : below != NULL    ? below->scope
                                             : NULL;
     PyObject *pairs = merged_pairs(below, args[0]);
-    PyObject *set =
-        pairs != NULL ? new_set(module, pairs, args[1], args[2], scope) : NULL;
+    PyObject *set = pairs != NULL ? new_set(module, pairs, args[1], args[2], scope) : NULL;
     Py_XDECREF(pairs);
     return set;
 }
@@ -383,8 +383,9 @@ PyObject *pyctm_module_labels_enter(PyObject *module, PyObject *const *args, Py_
     PyObject *below = present_set(capture);
     if (n != 3 || below == NULL) {
         Py_XDECREF(below);
-        return below == NULL ? NULL
-                             : PyErr_Format(PyExc_TypeError, "3 arguments are expected, not %zd", n);
+        return below == NULL
+                   ? NULL
+                   : PyErr_Format(PyExc_TypeError, "3 arguments are expected, not %zd", n);
     }
     PyObject *const all[] = {args[0], args[1], below, args[2]};
     PyObject *set = pyctm_module_label_set(module, all, 4);
@@ -404,8 +405,8 @@ PyObject *pyctm_module_labels_leave(PyObject *module, PyObject *owner)
     const pyctm_capture *capture = pyctm_capture_of(module);
     PyObject *present = present_set(capture);
     int result = 0;
-    const bool is_its = present != NULL && present != Py_None &&
-                        ((const pyctm_label_set *)present)->owner == owner;
+    const bool is_its =
+        present != NULL && present != Py_None && ((const pyctm_label_set *)present)->owner == owner;
     if (is_its) {
         PyObject *below = ((const pyctm_label_set *)present)->below;
         below = below != NULL ? below : Py_None;
@@ -420,9 +421,8 @@ PyObject *pyctm_module_labels_leave(PyObject *module, PyObject *owner)
 pyctm_scope *pyctm_labels_scope(pyctm_capture *capture)
 {
     PyObject *present = present_set(capture);
-    pyctm_scope *scope = present != NULL && present != Py_None
-                             ? ((const pyctm_label_set *)present)->scope
-                             : NULL;
+    pyctm_scope *scope =
+        present != NULL && present != Py_None ? ((const pyctm_label_set *)present)->scope : NULL;
     if (present == NULL) {
         PyErr_Clear();
     }

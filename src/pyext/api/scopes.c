@@ -173,8 +173,8 @@ PyObject *pyctm_module_scope_begin(PyObject *module, PyObject *is_process)
     if (scope == NULL) {
         return NULL;
     }
-    pyctm_scope *around = is_process == Py_True ? capture->labels.process
-                                                : pyctm_labels_scope(capture);
+    pyctm_scope *around =
+        is_process == Py_True ? capture->labels.process : pyctm_labels_scope(capture);
     const ctm_status status = ctm_tracer_scope_begin(
         capture->tracer, around != NULL ? around->scope : NULL, &scope->scope);
     if (is_process != Py_True) {
