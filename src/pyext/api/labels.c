@@ -162,23 +162,26 @@ static int label_set_clear(PyObject *self)
     return 0;
 }
 
-/* Called with the main interpreter's GIL: no other makes such objects. */
-static void label_set_dealloc(PyObject *self)
+static void take_out(pyctm_label_set *set)
 {
-    pyctm_label_set *set = (pyctm_label_set *)self;
-    PyTypeObject *type = Py_TYPE(self);
-    PyObject_GC_UnTrack(self);
-    Py_TRASHCAN_BEGIN(self, label_set_dealloc) if (set->previous != NULL)
-    {
+    if (set->previous != NULL) {
         set->previous->next = set->next;
-    }
-    else if (pyctm_the_capture.labels.sets == set)
-    {
+    } else if (pyctm_the_capture.labels.sets == set) {
         pyctm_the_capture.labels.sets = set->next;
     }
     if (set->next != NULL) {
         set->next->previous = set->previous;
     }
+}
+
+/* Called with the main interpreter's GIL: no other makes such objects. Sets may be on each other in any number. */
+static void label_set_dealloc(PyObject *self)
+{
+    pyctm_label_set *set = (pyctm_label_set *)self;
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    Py_TRASHCAN_BEGIN(self, label_set_dealloc);
+    take_out(set);
     ctm_tracer_labels_release(pyctm_the_capture.tracer, atomic_load(&set->handle));
     Py_XDECREF(set->pairs);
     Py_XDECREF(set->owner);
@@ -186,7 +189,7 @@ static void label_set_dealloc(PyObject *self)
     Py_XDECREF((PyObject *)set->scope);
     type->tp_free(self);
     Py_DECREF((PyObject *)type);
-    Py_TRASHCAN_END
+    Py_TRASHCAN_END;
 }
 
 static PyObject *label_set_pairs(PyObject *self, void *Py_UNUSED(closure))
