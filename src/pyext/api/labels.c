@@ -301,7 +301,7 @@ static PyObject *present_set(const pyctm_capture *capture)
 
 /* Gives the present context this LabelSet, or None. Without memory for its token PyContextVar_Set (3.11 to 3.15) sets the variable all
  * the same and raises, or crashes if there is none for the variable either. So there is room for a token. */
-static int set_present(const pyctm_capture *capture, PyObject *set)
+static int set_present(pyctm_capture *capture, PyObject *set)
 {
     if (capture->labels.variable.variable == NULL) {
         return 0;
@@ -313,7 +313,7 @@ static int set_present(const pyctm_capture *capture, PyObject *set)
     }
     PyObject_Free(room);
     PyObject *token = PyContextVar_Set(capture->labels.variable.variable, set);
-    pyctm_labels_changed();
+    pyctm_labels_expected(capture);
     if (token == NULL) {
         PyObject *kind, *value, *traceback;
         PyErr_Fetch(&kind, &value, &traceback);
@@ -382,7 +382,7 @@ const char pyctm_labels_enter_doc[] =
 
 PyObject *pyctm_module_labels_enter(PyObject *module, PyObject *const *args, Py_ssize_t n)
 {
-    const pyctm_capture *capture = pyctm_capture_of(module);
+    pyctm_capture *const capture = pyctm_capture_of(module);
     PyObject *below = present_set(capture);
     if (n != 3 || below == NULL) {
         Py_XDECREF(below);
@@ -405,7 +405,7 @@ const char pyctm_labels_leave_doc[] =
 
 PyObject *pyctm_module_labels_leave(PyObject *module, PyObject *owner)
 {
-    const pyctm_capture *capture = pyctm_capture_of(module);
+    pyctm_capture *const capture = pyctm_capture_of(module);
     PyObject *present = present_set(capture);
     int result = 0;
     const bool is_its =

@@ -6,13 +6,21 @@
 #if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
 
 /* HOOK: */
-static void remember(const pyctm_labels *labels, const PyThreadState *thread_state, uint32_t handle)
+static pyctm_label_moment moment_now(const pyctm_labels *labels, const PyThreadState *thread_state)
 {
-    pyctm_hook_state *self = &pyctm_hook_tls;
-    self->label_version = thread_state->context_ver;
-    self->label_thread = thread_state->id;
-    self->label_serial = atomic_load_explicit(&labels->serial, memory_order_relaxed);
-    self->label_handle = handle;
+    return (pyctm_label_moment){
+        .thread = thread_state->id,
+        .version = thread_state->context_ver,
+        .vars = pyctm_label_vars(labels, thread_state),
+        .serial = atomic_load_explicit(&labels->serial, memory_order_relaxed)};
+}
+
+/* HOOK: */
+static void remember(const pyctm_labels *labels, const PyThreadState *thread_state,
+                     uint32_t handle)
+{
+    pyctm_hook_tls.label_moment = moment_now(labels, thread_state);
+    pyctm_hook_tls.label_handle = handle;
 }
 
 /* HOOK: A thread of another interpreter has no labels of its own. */
@@ -28,22 +36,41 @@ uint32_t pyctm_labels_read(const pyctm_capture *capture, const PyThreadState *th
     if (value != NULL && Py_TYPE(value) == labels->set_type) {
         handle = atomic_load_explicit(&((pyctm_label_set *)value)->handle, memory_order_relaxed);
     }
-    remember(labels, thread_state, handle);
+    if (pyctm_capture_mode(capture) != PYCTM_SAMPLING) {
+        remember(labels, thread_state, handle);
+    }
     return handle;
 }
 
-void pyctm_labels_expect(const pyctm_capture *capture, const pyctm_label_set *set)
+/* HOOK: */
+void pyctm_labels_switch_now(pyctm_capture *capture, const PyThreadState *thread_state)
+{
+    const uint32_t handle = pyctm_labels_of(capture, thread_state);
+    if (handle != capture->stacks.sites.labels) {
+        pyctm_site_cache_switch(&capture->stacks.sites, handle);
+    }
+    if (pyctm_capture_mode(capture) != PYCTM_SAMPLING) {
+        capture->stacks.sites.switched = moment_now(&capture->labels, thread_state);
+    }
+}
+
+static void read_again(pyctm_capture *capture)
 {
     PYCTM_ASSERT_GIL();
-    const uint32_t handle =
-        set != NULL ? atomic_load(&set->handle) : capture->labels.handle_of_none;
+    pyctm_hook_tls.label_moment = (pyctm_label_moment){0};
+    capture->stacks.sites.switched = (pyctm_label_moment){0};
+}
+
+void pyctm_labels_expect(pyctm_capture *capture, const pyctm_label_set *set)
+{
+    const uint32_t handle = set != NULL ? atomic_load(&set->handle) : capture->labels.handle_of_none;
+    read_again(capture);
     remember(&capture->labels, PyThreadState_Get(), handle);
 }
 
-void pyctm_labels_changed(void)
+void pyctm_labels_expected(pyctm_capture *capture)
 {
-    PYCTM_ASSERT_GIL();
-    pyctm_hook_tls.label_version = 0; /* no thread state has it */
+    read_again(capture);
 }
 
 /* Any thread reads its labels again. */

@@ -2,8 +2,10 @@
  *
  * Model: a context variable, `ctracemalloc.labels`, has a LabelSet (api/labels.c), which holds a handle of the tracer
  * (ctm/labels.h). So labels follow coroutines, tasks and whatever else copies contexts. A thread remembers the handle that it has read.
- * It is valid as long as the thread state has the same version of its context, which each change of the context raises (a switch
- * of greenlets, too), and `serial` is the same. Setting the variable raises neither, so who sets it calls pyctm_labels_changed.
+ * It is valid as long as the thread state has the same version of its context, which entering and leaving one raises (a switch
+ * of greenlets, too), and the context has the same variables: whoever sets one, ours or another, gives the context new ones, while
+ * the old ones still are there. (They are allocated before the context has them. That event finds the old ones, so that an address
+ * that is used again is noticed. If not every event is recorded, nothing is remembered.) `serial` changes if all shall read again.
  *
  * While no label set exists, no event looks here: the capture's mode is PYCTM_EXACT. With the first one it becomes PYCTM_LABELLED.
  */
@@ -35,17 +37,33 @@ typedef struct pyctm_label_set {
 /* HOOK: */
 uint32_t pyctm_labels_read(const pyctm_capture *capture, const PyThreadState *thread_state);
 
+/* HOOK: What the thread's context has. */
+static inline const void *pyctm_label_vars(const pyctm_labels *labels,
+                                           const PyThreadState *thread_state)
+{
+    const char *context = (const char *)thread_state->context;
+    return context != NULL ? *(const void *const *)(context + labels->variable.vars_offset) : NULL;
+}
+
+/* HOOK: Whether this thread's labels, whose state it is, are those of that moment. */
+static inline __attribute__((always_inline)) bool
+pyctm_label_moment_is_now(const pyctm_label_moment *moment, const pyctm_labels *labels,
+                          const PyThreadState *thread_state)
+{
+    return moment->version == thread_state->context_ver &&
+           moment->vars == pyctm_label_vars(labels, thread_state) &&
+           moment->thread == thread_state->id &&
+           moment->serial == atomic_load_explicit(&labels->serial, memory_order_relaxed);
+}
+
 /* HOOK: The handle for an event of this thread. `thread_state`: its own, attached or not; NULL: none. */
 static inline uint32_t pyctm_labels_of(const pyctm_capture *capture,
                                        const PyThreadState *thread_state)
 {
-    const pyctm_hook_state *self = &pyctm_hook_tls;
-    if (thread_state != NULL && self->label_version == thread_state->context_ver &&
-        self->label_thread == thread_state->id &&
-        self->label_serial == atomic_load_explicit(&capture->labels.serial, memory_order_relaxed)) {
-        return self->label_handle;
-    }
-    return pyctm_labels_read(capture, thread_state);
+    return thread_state != NULL && pyctm_label_moment_is_now(&pyctm_hook_tls.label_moment,
+                                                             &capture->labels, thread_state)
+               ? pyctm_hook_tls.label_handle
+               : pyctm_labels_read(capture, thread_state);
 }
 
 /* HOOK: */
@@ -54,21 +72,26 @@ static inline bool pyctm_labels_in_use(const pyctm_capture *capture)
     return atomic_load_explicit(&capture->labels.in_use, memory_order_relaxed);
 }
 
+/* HOOK: */
+void pyctm_labels_switch_now(pyctm_capture *capture, const PyThreadState *thread_state);
+
 /* HOOK: From now on the stack cache finds the sites of this thread's label set. Main interpreter's GIL. */
-static inline void pyctm_labels_switch(pyctm_capture *capture, const PyThreadState *thread_state)
+static inline __attribute__((always_inline)) void
+pyctm_labels_switch(pyctm_capture *capture, const PyThreadState *thread_state)
 {
-    const uint32_t handle = pyctm_labels_of(capture, thread_state);
-    if (handle != capture->stacks.sites.labels) {
-        pyctm_site_cache_switch(&capture->stacks.sites, handle);
+    if (__builtin_expect(!pyctm_label_moment_is_now(&capture->stacks.sites.switched,
+                                                    &capture->labels, thread_state),
+                         0)) {
+        pyctm_labels_switch_now(capture, thread_state);
     }
 }
 
 /* GIL, main interpreter, not in a hook. -1 with an exception. */
 int pyctm_labels_begin(pyctm_capture *capture, PyTypeObject *set_type);
 /* This thread will set the variable to this set, NULL: to none. What it allocates until then is of that set already. */
-void pyctm_labels_expect(const pyctm_capture *capture, const pyctm_label_set *set);
-/* This thread has set the variable. */
-void pyctm_labels_changed(void);
+void pyctm_labels_expect(pyctm_capture *capture, const pyctm_label_set *set);
+/* It has, or has not. */
+void pyctm_labels_expected(pyctm_capture *capture);
 /* What may be in use at the next start: whether any LabelSet or mark exists. */
 void pyctm_labels_settle(pyctm_capture *capture);
 /* The interpreter ends: its objects are not read any more. */

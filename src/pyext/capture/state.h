@@ -41,8 +41,8 @@ typedef struct pyctm_hook_state {
     uint64_t self_scope;          /* number of the self scope, unique in the process, from 1 on */
     struct pyctm_probe *probe;    /* borrowed: the test under way; valid while `probing` */
     ctm_sampler sampler;
-    uint64_t label_version, label_thread; /* of the context that was read, see labels.h; 0: none */
-    uint32_t label_serial, label_handle;
+    pyctm_label_moment label_moment; /* when it has read its labels */
+    uint32_t label_handle;           /* these */
 } pyctm_hook_state;
 extern __thread pyctm_hook_state pyctm_hook_tls __attribute__((tls_model("initial-exec")));
 

@@ -27,6 +27,13 @@ typedef struct pyctm_where {
     uint64_t callers;
 } pyctm_where;
 
+/* What is the same as long as a thread's labels are: see capture/labels.h. All 0: never. */
+typedef struct pyctm_label_moment {
+    uint64_t thread, version; /* of the thread state, and of its context */
+    const void *vars;         /* what the context has; only compared */
+    uint32_t serial;
+} pyctm_label_moment;
+
 /* A row of the site cache, which owns it. Lock: the GIL. */
 typedef struct pyctm_cached_site {
     pyctm_where where; /* with the epoch of that time */
@@ -40,6 +47,7 @@ typedef struct pyctm_site_cache {
     uint32_t mask;           /* number of rows, a power of two, minus one */
     uint32_t epoch;          /* the current one, not 0 */
     uint32_t labels;         /* handle of the label set that it is for; 0: none */
+    pyctm_label_moment switched; /* when that was found to be a thread's labels */
     uint32_t last_epoch;     /* the newest one */
     uint32_t first_epoch;    /* the first one since everything was forgotten, that of no labels */
     uint32_t *epochs;        /* owned, `n_epochs` of them: by handle; before first_epoch: none */

@@ -585,14 +585,10 @@ static uint32_t new_site(pyctm_stack_cache *cache, ctm_shard *shard, PyThreadSta
 }
 
 /* HOOK: */
-uint32_t pyctm_stack_labelled_site(pyctm_stack_cache *cache, ctm_shard *shard,
-                                   const pyctm_where *where, uint64_t size, uint32_t site)
+PYCTM_RARELY uint32_t pyctm_stack_site_again(pyctm_stack_cache *cache, ctm_shard *shard,
+                                             const pyctm_where *where, uint64_t size, uint32_t site)
 {
-    const uint32_t labels = cache->sites.labels;
-    if (site == 0 || ctm_shard_has_labels(shard, site, labels)) {
-        return site;
-    }
-    const uint32_t now = ctm_shard_labelled_again(shard, site, labels);
+    const uint32_t now = ctm_shard_labelled_again(shard, site, cache->sites.labels);
     if (now != 0) {
         pyctm_site_cache_store(&cache->sites, where, (uint32_t)size, now);
     }

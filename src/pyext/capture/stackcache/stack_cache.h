@@ -45,9 +45,18 @@ ctm_status pyctm_stack_site(pyctm_stack_cache *cache, ctm_shard *shard, PyThread
  * pyctm_site_cache_find finds the site, if it is cached; else pyctm_stack_new_site looks it up. 0: not known, or an
  * error. */
 bool pyctm_stack_where(pyctm_stack_cache *cache, const void *innermost, pyctm_where *out);
+/* HOOK: `site` is of other labels by now. The present one of these, which is cached; 0: not known. */
+uint32_t pyctm_stack_site_again(pyctm_stack_cache *cache, ctm_shard *shard,
+                                const pyctm_where *where, uint64_t size, uint32_t site);
 /* HOOK: With labels: `site`, which the cache has for this key, or the present one of these labels. 0: not known. */
-uint32_t pyctm_stack_labelled_site(pyctm_stack_cache *cache, ctm_shard *shard,
-                                   const pyctm_where *where, uint64_t size, uint32_t site);
+static inline uint32_t pyctm_stack_labelled_site(pyctm_stack_cache *cache, ctm_shard *shard,
+                                                 const pyctm_where *where, uint64_t size,
+                                                 uint32_t site)
+{
+    return site == 0 || ctm_shard_has_labels(shard, site, cache->sites.labels)
+               ? site
+               : pyctm_stack_site_again(cache, shard, where, size, site);
+}
 /* `is_known`, `known`: the results of pyctm_stack_where. */
 uint32_t pyctm_stack_new_site(pyctm_stack_cache *cache, ctm_shard *shard,
                               PyThreadState *thread_state, bool is_known, pyctm_where known,
