@@ -9,6 +9,7 @@ The state of a shell is the Extension whose method is the shell's magic.
 """
 
 import re
+import sys
 from typing import Any, NamedTuple
 
 from ..scopes import scope
@@ -128,15 +129,13 @@ class Extension:
         graph as well. --follow: from the next cell on, follow what each cell allocates; --cell-history: which of these cells
         still hold memory, and what of IPython refers to it; --unfollow: end this and forget the cells.
         """
-        from IPython.core.error import UsageError
-
         try:
             options = parse(line, is_cell=cell is not None)
             if options.action:
                 self.act(options)
                 return None
         except OptionError as error:
-            raise UsageError(str(error)) from None
+            raise usage_error(str(error)) from None
         if cell is not None:
             return self.shell.run_cell(f"%%{MAGIC} {line}\n{cell}").raise_error()
         return self.measure(options, local_ns)
@@ -171,6 +170,12 @@ class Extension:
         following, self.following = self.following, None
         if following is not None:
             following.end()
+
+
+def usage_error(text: str) -> Exception:
+    """The exception that IPython shows as one line."""
+    error: Exception = vars(sys.modules["IPython.core.error"])["UsageError"](text)
+    return error
 
 
 def options_in(lines: list[str]) -> tuple[int, Options | None]:
