@@ -16,6 +16,7 @@ import unittest
 from unittest import mock
 
 import ctracemalloc
+import page_reader
 from cli_support import skip_most_pythons
 
 try:
@@ -319,8 +320,13 @@ class FlameTest(ShellTest):
         document = frame["srcdoc"]
         self.assertTrue(document.startswith("<!doctype html>"), document[:100])
         self.assertIn('<meta name="generator" content="ctracemalloc ', document)
-        self.assertIn('id="data-1"', document)  # the peak, and what stays
         self.assertTrue(document.isascii())
+        read = page_reader.read(document)
+        self.assertEqual([named["name"] for named in read.head["datasets"]], ["what made the peak", "what stays"])
+        for dataset in read.datasets:
+            self.assertIn(("In[1]", 3, "load"), {path[-1] for path in page_reader.paths(dataset) if path})
+            (source,) = dataset.facts["sources"]
+            self.assertIn("    return [bytes(1000) for _ in range(999)]", source["text"])
 
     def test_without_callers(self):
         ctracemalloc.start(1)

@@ -23,7 +23,7 @@ def report_of(one: scope, name: str, options: Options, style: CellStyle) -> Show
         facts = [figures]
         if options.flame and get_traceback_limit() == 1:
             facts.append(FLAT)
-        frame = frame_of(snapshots, f"{name}: memory") if snapshots else ""
+        frame = frame_of(snapshots, f"{name}: memory", style) if snapshots else ""
         return Shown(name, facts, listings, style, frame)
 
 

@@ -16,6 +16,7 @@ from .listing import Line, Listing
 
 HEAD = ("size", "count", "average", "%", "location", "function")
 ESTIMATED = ", estimated from a sample"
+MOST_BELOW = 20  # lines of a traceback
 MOST_ROWS = 50  # of a list of statistics
 
 
@@ -93,6 +94,7 @@ def location_cells(traceback: Traceback, style: Style) -> list[str]:
 
 def below(traceback: Traceback, style: Style) -> list[str]:
     if len(traceback) > 1:
-        return format_frames(traceback, style)
+        lines = format_frames(traceback, style)
+        return lines if len(lines) <= MOST_BELOW else [*lines[:MOST_BELOW], f"... ({counted(len(traceback), 'frame')})"]
     text = source_text(Frame((traceback[0].filename, traceback[0].lineno)), style, 0) if len(traceback) else ""
     return [text] if text else []
