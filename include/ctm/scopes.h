@@ -26,7 +26,7 @@ typedef struct ctm_scope_figures {
     uint64_t live_bytes, live_blocks;           /* now */
     uint64_t grown_bytes, grown_blocks;         /* live at its end; as long as it is open: now */
     uint64_t allocated_bytes, allocated_blocks; /* until its end, with those that were freed */
-    uint64_t peak_bytes;                        /* the most that were live at a time, until its end */
+    uint64_t peak_bytes; /* the most that were live at a time, until its end */
     bool has_ended;
     bool is_known; /* false: the tables were emptied before its end */
 } ctm_scope_figures;

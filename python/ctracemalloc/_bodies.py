@@ -1,8 +1,8 @@
 """What decorators of functions of any kind do: something is entered while the function's body runs.
 
-Model: `make()` returns an object of its own for each call, so that calls that overlap leave in the right order. It is entered and
-left once for a function or a coroutine function, and for each step of a generator, which meanwhile lets other code run. At the end of
-the body it is finished.
+Model: `make()` returns an object of its own for each call, so that calls that overlap leave in the right order. It is
+entered and left once for a function or a coroutine function, and for each step of a generator, which meanwhile lets other
+code run. At the end of the body it is finished.
 """
 
 from collections.abc import AsyncGenerator, Callable, Generator

@@ -1,17 +1,20 @@
 """Labels: for which request, tenant or task memory is allocated.
 
-Model: each context has at most one LabelSet of the extension, which an allocation reads. `labels` puts one on top of the present
-one: it has its pairs and those below that it does not replace. It knows its owner and the set below, so that it can be taken away
-from below others (_bodies.leave).
+Model: each context has at most one LabelSet of the extension, which an allocation reads. `labels` puts one on top of the
+present one: it has its pairs and those below that it does not replace. It knows its owner and the set below, so that it can
+be taken away from below others (_bodies.leave).
 """
 
 import sys
 from collections.abc import Callable
 from types import TracebackType
-from typing import ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 
 from . import _bodies
 from ._ctracemalloc import _labels_enter, _labels_get, _labels_leave, _labels_mark
+
+if TYPE_CHECKING:
+    from ._ctracemalloc import ScopeState
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -30,7 +33,7 @@ class labels:
     """
 
     __slots__ = ("__weakref__", "_pairs")
-    _state = None  # it begins no scope
+    _state: "ScopeState | None" = None  # it begins no scope
 
     def __init__(self, /, **pairs: object) -> None:
         self._pairs = {sys.intern(name): str(value) for name, value in pairs.items()}

@@ -1,8 +1,8 @@
 """Scopes: what is allocated between two moments by one thread or task, or by all.
 
-Model: a scope is a ScopeState of the extension, and a LabelSet of the present context that is in it. An allocation counts for the
-scope of its context and for all around; the extension counts each event, so the peak is exact. If tracing is off, the first scope
-starts it, and the last one of those that began meanwhile stops it, after it has kept the snapshots of all.
+Model: a scope is a ScopeState of the extension, and a LabelSet of the present context that is in it. An allocation counts
+for the scope of its context and for all around; the extension counts each event, so the peak is exact. If tracing is off,
+the first scope starts it, and the last one of those that began meanwhile stops it, after it has kept the snapshots of all.
 """
 
 from _thread import RLock
@@ -75,22 +75,23 @@ class scope:
     """What is allocated in a `with` block: by this thread or task, and by what it starts with a copy of its context (tasks,
     asyncio.to_thread(), executors that copy contexts); whole_process=True: by all threads.
 
-    Its blocks are those that are allocated within, also in scopes within; that older ones are freed there is not counted. All figures
-    are exact (with sampling: estimated), in bytes or blocks. They can be asked for in the block, too, and then are those of this
-    moment; when it has ended, they stay as they were at its end, except `live`.
+    Its blocks are those that are allocated within, also in scopes within; that older ones are freed there is not counted.
+    All figures are exact (with sampling: estimated), in bytes or blocks. They can be asked for in the block, too, and then
+    are those of this moment; when it has ended, they stay as they were at its end, except `live`.
 
-    Tracing that is on stays as it is. If it is off, it is on from the beginning of the first scope to the end of the last one, with
-    tracebacks of `nframe` frames.
+    Tracing that is on stays as it is. If it is off, it is on from the beginning of the first scope to the end of the last
+    one, with tracebacks of `nframe` frames.
 
-    name: for its repr. on_exit: called with the scope when it has ended. As a decorator of a function, a coroutine function or an
-    (asynchronous) generator function: a scope for each call, of which the function's attribute `last_scope` is the last one that ended.
+    name: for its repr. on_exit: called with the scope when it has ended. As a decorator of a function, a coroutine function
+    or an (asynchronous) generator function: a scope for each call, of which the function's attribute `last_scope` is the
+    last one that ended.
 
-    RuntimeError: of a figure, if tracing was stopped or traces were cleared between the beginning and the end; of `with`, if the
-    scope has begun before.
+    RuntimeError: of a figure, if tracing was stopped or traces were cleared between the beginning and the end; of `with`,
+    if the scope has begun before.
     """
 
     __slots__ = ("__weakref__", "_has_begun_tracing", "_kept", "_name", "_nframe", "_on_exit", "_state", "_whole_process")
-    _pairs: dict[str, str] = {}  # noqa: RUF012 - it has no labels
+    _pairs: dict[str, str] = {}
 
     def __init__(
         self,
@@ -177,7 +178,9 @@ class scope:
     def _known(self, figure: int) -> int:
         figures = self._figures()
         if not figures[IS_KNOWN]:
-            raise RuntimeError("not known: tracing was stopped, or traces were cleared, between the scope's beginning and its end")
+            raise RuntimeError(
+                "not known: tracing was stopped, or traces were cleared, between the scope's beginning and its end"
+            )
         return figures[figure]
 
     @property
@@ -231,7 +234,9 @@ class scope:
 
     def _require_live(self) -> None:
         if self._state is not None and self._state.is_lost:
-            raise RuntimeError("what is live is not known: tracing was stopped, or traces were cleared, since the scope's beginning")
+            raise RuntimeError(
+                "what is live is not known: tracing was stopped, or traces were cleared, since the scope's beginning"
+            )
 
     def __repr__(self) -> str:
         name = f" {self._name!r}" if self._name else ""
@@ -269,7 +274,9 @@ class scope:
         if self._kept is not None:
             return self._kept[at_peak]
         if self._state.is_lost:
-            raise RuntimeError("the blocks are not known: tracing was stopped, or traces were cleared, since the scope's beginning")
+            raise RuntimeError(
+                "the blocks are not known: tracing was stopped, or traces were cleared, since the scope's beginning"
+            )
         return self._state.snapshot(at_end, at_peak)
 
     def diff(self, key_type: str = "lineno", cumulative: bool = False) -> "list[StatisticDiff]":

@@ -462,7 +462,8 @@ class ScopeTest(ScriptTest):
             except RuntimeError as error:
                 assert "begun before" in str(error), error
             assert tm.current_labels() == {} and tm._ctracemalloc._labels_get() is None
-            for wrong in (lambda: tm._ctracemalloc._label_set({}, None, None, 5), lambda: tm._ctracemalloc._labels_enter({}, 1)):
+            inner = tm._ctracemalloc
+            for wrong in (lambda: inner._label_set({}, None, None, 5), lambda: inner._labels_enter({}, 1)):
                 try:
                     wrong()
                 except TypeError:

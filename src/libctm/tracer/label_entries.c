@@ -145,7 +145,8 @@ static bool reach(struct ctm_tracer *tracer)
     if (labels->count < labels->capacity) {
         return true;
     }
-    struct ctmi_label_entry **entries = ctmi_mem_alloc(2 * labels->capacity * sizeof *entries);
+    struct ctmi_label_entry **entries =
+        ctmi_mem_alloc((size_t)labels->capacity * 2 * sizeof *entries);
     if (entries == NULL) {
         return false;
     }

@@ -262,7 +262,8 @@ static ctm_status find_again(struct ctmi_labels *labels, const struct ctmi_label
 {
     struct ctmi_label_set rest;
     *out = ctmi_label_find(labels, set, within);
-    if (*out == 0 || ctmi_is_within(within) || !ctmi_label_is_released(ctmi_label_entry_of(labels, *out)) ||
+    if (*out == 0 || ctmi_is_within(within) ||
+        !ctmi_label_is_released(ctmi_label_entry_of(labels, *out)) ||
         labels->n_kept >= ctmi_sizes()->kept_labels / 2) {
         return CTM_OK;
     }
@@ -385,10 +386,9 @@ ctm_status ctm_shard_labelled_site(ctm_shard *shard, uint32_t domain, uint32_t t
 bool ctm_shard_has_labels(const ctm_shard *shard, uint32_t site, uint32_t handle)
 {
     ctmi_shard_assert_inside(shard);
-    const struct ctmi_portion *portion =
-        ctmi_portion_of(&shard->portions, site & ~CTMI_IN_SCOPE);
-    return portion == NULL || (portion->handle == handle &&
-                               portion->in_scope == ((site & CTMI_IN_SCOPE) != 0));
+    const struct ctmi_portion *portion = ctmi_portion_of(&shard->portions, site & ~CTMI_IN_SCOPE);
+    return portion == NULL ||
+           (portion->handle == handle && portion->in_scope == ((site & CTMI_IN_SCOPE) != 0));
 }
 
 /* A handle may have had another rest when `site` was stored. */

@@ -34,12 +34,12 @@ struct ctmi_label_set {
 
 /* Exclusive side, but see the locks above. */
 struct ctmi_label_entry {
-    char *text;    /* owned: key, NUL, value, NUL, the next key …; NULL: free */
-    size_t length; /* bytes of the text */
-    uint32_t n;    /* pairs */
-    uint32_t hash; /* of the text */
-    uint32_t rest; /* a handle; 0: a kept set */
-    uint32_t refs; /* how often it is held */
+    char *text;                /* owned: key, NUL, value, NUL, the next key …; NULL: free */
+    size_t length;             /* bytes of the text */
+    uint32_t n;                /* pairs */
+    uint32_t hash;             /* of the text */
+    uint32_t rest;             /* a handle; 0: a kept set */
+    uint32_t refs;             /* how often it is held */
     struct ctmi_within within; /* held, as long as it has a text */
     uint32_t wait;             /* turns until its portions are looked at again */
     uint32_t next; /* the next handle in its slot of `buckets`; if it is free: the next free one */
@@ -69,12 +69,12 @@ struct ctmi_labels {
     uint32_t *buckets;                 /* owned: the first handle of each hash */
     uint32_t mask;                     /* number of buckets - 1 */
     uint32_t capacity;                 /* of `entries` */
-    uint32_t count;                    /* handles 1 .. count-1 are in use */
-    uint32_t n_kept, n_temporary;      /* entries with a text; those in scopes are in neither */
-    uint32_t none;                     /* the kept set without pairs, once a scope needs it; 0: it is not there */
-    uint32_t free;                     /* the first free entry; 0: none */
-    uint32_t turn;                     /* the handle that was looked at last */
-    struct ctmi_label_key *keys;       /* owned */
+    _Atomic uint32_t count; /* handles 1 .. count-1 are in use; asserts of any thread read it */
+    uint32_t n_kept, n_temporary; /* entries with a text; those in scopes are in neither */
+    uint32_t none; /* the kept set without pairs, once a scope needs it; 0: it is not there */
+    uint32_t free; /* the first free entry; 0: none */
+    uint32_t turn; /* the handle that was looked at last */
+    struct ctmi_label_key *keys; /* owned */
     uint32_t n_keys;
 };
 

@@ -289,15 +289,14 @@ static ctm_status split(const struct ctmi_portion *portion, ctm_site *row, uint3
                         struct ctmi_store *copy)
 {
     ctm_site *rest = &ctmi_store_site_row(copy, portion->site)->site;
-    uint64_t base = row->allocated;
     if (labels != 0 && row->allocated != portion->base && row->freed >= portion->base) {
+        const uint64_t base = portion->base;
         uint32_t to;
         const ctm_status status =
             ctmi_store_site(copy, row->domain, row->traceback, row->block_size, labels, &to);
         if (status != CTM_OK) {
             return status;
         }
-        base = portion->base;
         add_up(&ctmi_store_site_row(copy, to)->site, row->allocated - base, row->freed - base,
                row->at_peak);
         add_up(rest, base, base, 0);

@@ -158,7 +158,8 @@ ctm_status ctm_tracer_scope_begin(ctm_tracer *tracer, ctm_scope *parent, ctm_sco
                          .figures = {.is_known = true}};
     if (parent != NULL) {
         parent->refs++;
-        skip_unheld(parent); /* or a chain of them would grow, if each ends while the next one is open */
+        skip_unheld(
+            parent); /* or a chain of them would grow, if each ends while the next one is open */
     }
     if (scopes->first != NULL) {
         scopes->first->previous = scope;

@@ -46,7 +46,7 @@ struct ctm_shard {
 
     struct ctmi_block_map_memo memos[CTMI_BLOCK_MAP_MEMOS]; /* this lock */
     struct ctmi_portions portions;                          /* this lock */
-    struct ctmi_scoped_rows scoped; /* lock: the scopes' (scopes.h) */
+    struct ctmi_scoped_rows scoped;                         /* lock: the scopes' (scopes.h) */
 };
 
 /* Asserts that the caller is inside: it holds the shard's lock, or is the one thread in shard 0. */

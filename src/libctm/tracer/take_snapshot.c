@@ -171,7 +171,7 @@ ctm_status ctm_tracer_snapshot(ctm_tracer *tracer, struct ctm_snapshot **out)
 ctm_status ctm_scope_snapshot(ctm_scope *scope, bool at_end, struct ctm_snapshot **out)
 {
     return ctm_scope_is_lost(scope) ? CTM_ERR_NOT_TRACING
-                          : take(scope->tracer, (struct subject){scope, at_end}, out);
+                                    : take(scope->tracer, (struct subject){scope, at_end}, out);
 }
 
 ctm_status ctm_tracer_finish(ctm_tracer *tracer, struct ctm_snapshot **out)

@@ -318,12 +318,14 @@ void ctm_tracer_fork_before(ctm_tracer *tracer)
     ctmi_tracer_close(tracer);
     ctmi_block_map_fork_before(&tracer->map);
     ctmi_sinks_fork_before(tracer);
+    ctmi_lock_acquire(&tracer->scopes.lock);
     ctmi_lock_acquire(&tracer->annotations.lock);
 }
 
 void ctm_tracer_fork_after_parent(ctm_tracer *tracer)
 {
     ctmi_lock_release(&tracer->annotations.lock);
+    ctmi_lock_release(&tracer->scopes.lock);
     ctmi_sinks_fork_after_parent(tracer);
     ctmi_block_map_fork_after(&tracer->map);
     ctmi_tracer_open(tracer);
@@ -333,6 +335,7 @@ void ctm_tracer_fork_after_parent(ctm_tracer *tracer)
 void ctm_tracer_fork_after_child(ctm_tracer *tracer)
 {
     ctmi_lock_release(&tracer->annotations.lock);
+    ctmi_lock_release(&tracer->scopes.lock);
     ctmi_peak_exempt_none(tracer); /* the threads that would end it do not exist here */
     ctmi_sinks_fork_after_child(tracer);
     ctmi_block_map_fork_after(&tracer->map);

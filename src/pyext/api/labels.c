@@ -162,13 +162,8 @@ static int label_set_clear(PyObject *self)
     return 0;
 }
 
-/* Called with the main interpreter's GIL: no other makes such objects. */
-static void label_set_dealloc(PyObject *self)
+static void take_out(pyctm_label_set *set)
 {
-    pyctm_label_set *set = (pyctm_label_set *)self;
-    PyTypeObject *type = Py_TYPE(self);
-    PyObject_GC_UnTrack(self);
-    Py_TRASHCAN_BEGIN(self, label_set_dealloc)
     if (set->previous != NULL) {
         set->previous->next = set->next;
     } else if (pyctm_the_capture.labels.sets == set) {
@@ -177,6 +172,16 @@ static void label_set_dealloc(PyObject *self)
     if (set->next != NULL) {
         set->next->previous = set->previous;
     }
+}
+
+/* Called with the main interpreter's GIL: no other makes such objects. Sets may be on each other in any number. */
+static void label_set_dealloc(PyObject *self)
+{
+    pyctm_label_set *set = (pyctm_label_set *)self;
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    Py_TRASHCAN_BEGIN(self, label_set_dealloc);
+    take_out(set);
     ctm_tracer_labels_release(pyctm_the_capture.tracer, atomic_load(&set->handle));
     Py_XDECREF(set->pairs);
     Py_XDECREF(set->owner);
@@ -184,7 +189,7 @@ static void label_set_dealloc(PyObject *self)
     Py_XDECREF((PyObject *)set->scope);
     type->tp_free(self);
     Py_DECREF((PyObject *)type);
-    Py_TRASHCAN_END
+    Py_TRASHCAN_END;
 }
 
 static PyObject *label_set_pairs(PyObject *self, void *Py_UNUSED(closure))
@@ -356,19 +361,17 @@ PyObject *pyctm_module_label_set(PyObject *module, PyObject *const *args, Py_ssi
     const pyctm_module_state *state = pyctm_module_state_of(module);
     if (n != 4 || !PyDict_Check(args[0]) ||
         (args[2] != Py_None && !Py_IS_TYPE(args[2], state->label_set_type)) ||
-        (args[3] != Py_None && !pyctm_is_scope(args[3]))) {
+        (args[3] != Py_None && !Py_IS_TYPE(args[3], state->scope_type))) {
         PyErr_SetString(PyExc_TypeError, "a dict, an object, a LabelSet and a ScopeState are "
                                          "expected");
         return NULL;
     }
-    const pyctm_label_set *below =
-        args[2] != Py_None ? (const pyctm_label_set *)args[2] : NULL;
+    const pyctm_label_set *below = args[2] != Py_None ? (const pyctm_label_set *)args[2] : NULL;
     pyctm_scope *scope = args[3] != Py_None ? (pyctm_scope *)args[3]
                          : below != NULL    ? below->scope
                                             : NULL;
     PyObject *pairs = merged_pairs(below, args[0]);
-    PyObject *set =
-        pairs != NULL ? new_set(module, pairs, args[1], args[2], scope) : NULL;
+    PyObject *set = pairs != NULL ? new_set(module, pairs, args[1], args[2], scope) : NULL;
     Py_XDECREF(pairs);
     return set;
 }
@@ -383,8 +386,9 @@ PyObject *pyctm_module_labels_enter(PyObject *module, PyObject *const *args, Py_
     PyObject *below = present_set(capture);
     if (n != 3 || below == NULL) {
         Py_XDECREF(below);
-        return below == NULL ? NULL
-                             : PyErr_Format(PyExc_TypeError, "3 arguments are expected, not %zd", n);
+        return below == NULL
+                   ? NULL
+                   : PyErr_Format(PyExc_TypeError, "3 arguments are expected, not %zd", n);
     }
     PyObject *const all[] = {args[0], args[1], below, args[2]};
     PyObject *set = pyctm_module_label_set(module, all, 4);
@@ -404,8 +408,8 @@ PyObject *pyctm_module_labels_leave(PyObject *module, PyObject *owner)
     const pyctm_capture *capture = pyctm_capture_of(module);
     PyObject *present = present_set(capture);
     int result = 0;
-    const bool is_its = present != NULL && present != Py_None &&
-                        ((const pyctm_label_set *)present)->owner == owner;
+    const bool is_its =
+        present != NULL && present != Py_None && ((const pyctm_label_set *)present)->owner == owner;
     if (is_its) {
         PyObject *below = ((const pyctm_label_set *)present)->below;
         below = below != NULL ? below : Py_None;
@@ -420,9 +424,8 @@ PyObject *pyctm_module_labels_leave(PyObject *module, PyObject *owner)
 pyctm_scope *pyctm_labels_scope(pyctm_capture *capture)
 {
     PyObject *present = present_set(capture);
-    pyctm_scope *scope = present != NULL && present != Py_None
-                             ? ((const pyctm_label_set *)present)->scope
-                             : NULL;
+    pyctm_scope *scope =
+        present != NULL && present != Py_None ? ((const pyctm_label_set *)present)->scope : NULL;
     if (present == NULL) {
         PyErr_Clear();
     }

@@ -110,7 +110,6 @@ PyObject *pyctm_module_labels_enter(PyObject *module, PyObject *const *args, Py_
 PyObject *pyctm_module_labels_leave(PyObject *module, PyObject *owner);
 PyObject *pyctm_module_scope_begin(PyObject *module, PyObject *is_process);
 extern const char pyctm_labels_enter_doc[], pyctm_labels_leave_doc[], pyctm_scope_begin_doc[];
-bool pyctm_is_scope(PyObject *object); /* a ScopeState */
 /* Events have labels from now on. -1 with an exception. */
 int pyctm_labels_use(PyObject *module);
 /* All label sets, and threads without one, are in the present scope of the process. -1 with an exception: nothing is changed. */

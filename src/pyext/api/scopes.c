@@ -21,11 +21,6 @@ static void scope_dealloc(PyObject *self)
     Py_DECREF((PyObject *)type);
 }
 
-bool pyctm_is_scope(PyObject *object)
-{
-    return Py_TYPE(object)->tp_dealloc == scope_dealloc;
-}
-
 /* Threads are in the scope around from now on. If there is no memory for that they stay in this one, which is in that one, too. */
 static void leave_process(pyctm_capture *capture, pyctm_scope *scope)
 {
@@ -178,8 +173,8 @@ PyObject *pyctm_module_scope_begin(PyObject *module, PyObject *is_process)
     if (scope == NULL) {
         return NULL;
     }
-    pyctm_scope *around = is_process == Py_True ? capture->labels.process
-                                                : pyctm_labels_scope(capture);
+    pyctm_scope *around =
+        is_process == Py_True ? capture->labels.process : pyctm_labels_scope(capture);
     const ctm_status status = ctm_tracer_scope_begin(
         capture->tracer, around != NULL ? around->scope : NULL, &scope->scope);
     if (is_process != Py_True) {

@@ -158,8 +158,8 @@ PyObject *pyctm_module_start(PyObject *module, PyObject *const *args, Py_ssize_t
 
 const char pyctm_starts_doc[] =
     "_starts($module, /)\n--\n\n"
-    "How often start() was called, also while tracing was on: who began to trace knows\n"
-    "from a larger number that somebody else wants it, too.";
+    "How often start() was called, also while tracing was on. A larger number than\n"
+    "before says that somebody else wants it, too.";
 
 PyObject *pyctm_module_starts(PyObject *module, PyObject *Py_UNUSED(ignored))
 {

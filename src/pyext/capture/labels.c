@@ -6,8 +6,7 @@
 #if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
 
 /* HOOK: */
-static void remember(const pyctm_labels *labels, const PyThreadState *thread_state,
-                     uint32_t handle)
+static void remember(const pyctm_labels *labels, const PyThreadState *thread_state, uint32_t handle)
 {
     pyctm_hook_state *self = &pyctm_hook_tls;
     self->label_version = thread_state->context_ver;
@@ -36,7 +35,8 @@ uint32_t pyctm_labels_read(const pyctm_capture *capture, const PyThreadState *th
 void pyctm_labels_expect(const pyctm_capture *capture, const pyctm_label_set *set)
 {
     PYCTM_ASSERT_GIL();
-    const uint32_t handle = set != NULL ? atomic_load(&set->handle) : capture->labels.handle_of_none;
+    const uint32_t handle =
+        set != NULL ? atomic_load(&set->handle) : capture->labels.handle_of_none;
     remember(&capture->labels, PyThreadState_Get(), handle);
 }
 

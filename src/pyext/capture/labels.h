@@ -15,19 +15,20 @@
 /* A ScopeState of api/scopes.c. Lock: the GIL. */
 typedef struct pyctm_scope {
     PyObject_HEAD
-    ctm_scope *scope;          /* held */
-    struct pyctm_scope *outer; /* owned: of a scope of the process, that around; NULL: none, or not of the process */
+    ctm_scope *scope; /* held */
+    struct pyctm_scope *
+        outer; /* owned: of a scope of the process, that around; NULL: none, or not of the process */
     bool is_process, has_ended;
 } pyctm_scope;
 
 /* A LabelSet of api/labels.c. Lock: the GIL, but a thread that holds the object in its context may read `handle`. */
 typedef struct pyctm_label_set {
     PyObject_HEAD
-    PyObject *pairs;                         /* owned: a dict of str to str, never changed */
-    PyObject *owner;                         /* owned: what of the package made it, see labelling.py */
-    PyObject *below;                         /* owned: the LabelSet that it was put on, or None */
-    pyctm_scope *scope;                      /* owned: the innermost one; NULL: none */
-    _Atomic uint32_t handle;                 /* held */
+    PyObject *pairs;         /* owned: a dict of str to str, never changed */
+    PyObject *owner;         /* owned: what of the package made it, see labelling.py */
+    PyObject *below;         /* owned: the LabelSet that it was put on, or None */
+    pyctm_scope *scope;      /* owned: the innermost one; NULL: none */
+    _Atomic uint32_t handle; /* held */
     struct pyctm_label_set *next, *previous; /* borrowed: all that exist */
 } pyctm_label_set;
 

@@ -95,7 +95,8 @@ typedef struct pyctm_labels {
     pyctm_context_variable variable; /* of LabelSets */
     PyTypeObject *set_type;          /* owned, for ever */
     struct pyctm_label_set *sets;    /* borrowed: the first of all that exist */
-    struct pyctm_scope *process; /* owned, GIL: the innermost open scope of the process; NULL: none */
+    struct pyctm_scope
+        *process; /* owned, GIL: the innermost open scope of the process; NULL: none */
 } pyctm_labels;
 
 /* The process's capture. Written with the GIL held; hooks read tracer, main_interpreter and mode without it. */
@@ -108,7 +109,7 @@ typedef struct pyctm_capture {
     _Atomic uint8_t mode; /* a pyctm_mode: what hooks do */
     _Atomic uint64_t lost_reattributions; /* free-list events that ran out of memory */
     _Atomic bool stdlib_flag_raised;      /* stdlib's tracemalloc runs for us: stdlib_flag.c */
-    uint64_t starts; /* GIL; calls of start() that did not fail */
+    uint64_t starts;                      /* GIL; calls of start() that did not fail */
     bool stands_in; /* GIL; install() was called: we answer the calls of stdlib's module */
     pyctm_fact allocators, free_lists, tracked_blocks; /* since the last start */
     /* Returns the frames of a live block as stdlib does: a tuple of (filename, lineno), the most recent first, or None.

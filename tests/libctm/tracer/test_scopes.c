@@ -305,25 +305,16 @@ static void event(world *world)
 {
     thread *thread = &world->threads[draw(world, THREADS)];
     switch (draw(world, 24)) {
-    case 0:
-        push(world, thread);
-        break;
-    case 1:
-        pop(world, thread);
-        break;
-    case 2:
-        renew(world, thread);
-        break;
-    case 3:
-        release_one(world);
-        break;
+    case 0: push(world, thread); break;
+    case 1: pop(world, thread); break;
+    case 2: renew(world, thread); break;
+    case 3: release_one(world); break;
     case 4:
         if (draw(world, 4) == 0) {
             begin_or_end_process(world);
         }
         break;
-    default:
-        block_event(world);
+    default: block_event(world);
     }
 }
 
@@ -339,8 +330,7 @@ static void check_snapshot(const scope *scope, bool at_end)
     ctm_snapshot_info_get(snapshot, &info);
     const ctm_site *sites = ctm_snapshot_sites(snapshot);
     for (uint32_t id = 1; id <= info.sites; id++) {
-        const ctm_traceback *traceback =
-            &ctm_snapshot_tracebacks(snapshot)[sites[id].traceback];
+        const ctm_traceback *traceback = &ctm_snapshot_tracebacks(snapshot)[sites[id].traceback];
         const int32_t line = ctm_snapshot_frames(snapshot)[traceback->frame].lineno;
         found.allocated[line] += sites[id].allocated * sites[id].block_size;
         found.live[line] += (sites[id].allocated - sites[id].freed) * sites[id].block_size;
@@ -571,5 +561,6 @@ static void test_clear_and_stop(void)
 }
 
 TEST_LIST = {
-    TEST(test_model), TEST(test_many), TEST(test_deep), TEST(test_handing_on), TEST(test_clear_and_stop), TEST_LIST_END,
+    TEST(test_model),      TEST(test_many),           TEST(test_deep),
+    TEST(test_handing_on), TEST(test_clear_and_stop), TEST_LIST_END,
 };

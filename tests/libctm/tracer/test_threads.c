@@ -5,6 +5,9 @@
  * is the only synchronisation between the threads besides the tracer's own. One thread plays the
  * exclusive side: events in shard 0, and snapshots, clears, stops, starts, memory, reset_peak.
  *
+ * Some blocks are in one of two scopes, the second of which is within the first. The exclusive side begins and ends others, with labels
+ * of their own, in the meantime.
+ *
  * Two tests: one with tracing on throughout, after which everything must add up to
  * the byte, and one with clears and stops at any moment, which must end in a tracer that works.
  * CTM_TEST_OPERATIONS in the environment: how many for each thread.
@@ -15,6 +18,8 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "ctm/labels.h"
+#include "ctm/scopes.h"
 #include "ctm/snapshot.h"
 #include "ctm/tracer.h"
 
@@ -25,8 +30,13 @@ struct address {
     uint32_t domain;
     uintptr_t at;
     _Atomic int state;
-    uint64_t size; /* its owner's; the claim hands it on */
+    uint64_t size;  /* its owner's; the claim hands it on */
+    uint32_t scope; /* the same; of `scopes`, SCOPES: in none */
 };
+
+enum { SCOPES = 2 };
+static ctm_scope *scopes[SCOPES];
+static uint32_t handles[SCOPES + 1]; /* the last one is of no scope: 0 */
 
 static struct address addresses[ADDRESSES];
 static ctm_tracer *tracer;
@@ -70,10 +80,13 @@ static void event_alloc(uint32_t index, struct address *address, uint64_t draw)
 {
     ctm_shard *shard = ctm_shard_enter(tracer, index);
     address->size = 1 + draw % 8 * 16;
+    address->scope = (draw >> 30) % (SCOPES + 1);
     if (shard != NULL) {
-        CHECK_EQ(ctm_shard_alloc(shard, address->domain, address->at, address->size,
-                                 some_traceback(shard, draw)),
+        uint32_t site = 0;
+        CHECK_EQ(ctm_shard_labelled_site(shard, address->domain, some_traceback(shard, draw),
+                                         address->size, handles[address->scope], &site),
                  CTM_OK);
+        CHECK_EQ(ctm_shard_alloc_labelled_at(shard, address->domain, address->at, site), CTM_OK);
         ctm_shard_leave(shard);
     } else {
         CHECK(!atomic_load(&steady));
@@ -103,6 +116,7 @@ static void event_look(uint32_t index, struct address *address, uint64_t draw)
             status = ctm_shard_reattribute(shard, address->domain, address->at,
                                            some_traceback(shard, draw));
             CHECK(status == CTM_OK || !atomic_load(&steady));
+            address->scope = SCOPES;
         }
         ctm_shard_leave(shard);
     }
@@ -137,6 +151,7 @@ static void event_resize(uint32_t index, struct address *old, struct address *fr
     }
     if (!fails) {
         fresh->size = size;
+        fresh->scope = SCOPES;
     }
     if (old != fresh) {
         release(fails ? old : fresh, LIVE);
@@ -195,8 +210,40 @@ static void take_and_check_snapshot(void)
     ctm_snapshot_unref(snapshot);
 }
 
+/* A scope with a label of its own, and one block. */
+static void a_scope_passes(uint64_t draw)
+{
+    static uint32_t number;
+    char text[16];
+    const ctm_label_text pair = {"number", text};
+    ctm_scope *scope;
+    ctm_snapshot *snapshot;
+    ctm_scope_figures figures;
+    uint32_t handle, site;
+    snprintf(text, sizeof text, "%u", number++);
+    REQUIRE(ctm_tracer_scope_begin(tracer, scopes[draw % SCOPES], &scope) == CTM_OK);
+    REQUIRE(ctm_tracer_labels_in(tracer, &pair, draw / 2 % 2, scope, NULL, &handle) == CTM_OK);
+    ctm_shard *shard = ctm_shard_enter(tracer, 0);
+    if (shard != NULL) {
+        REQUIRE(ctm_shard_labelled_site(shard, 0, some_traceback(shard, draw), 48, handle, &site) ==
+                CTM_OK);
+        REQUIRE(ctm_shard_alloc_labelled_at(shard, 0, 4096, site) == CTM_OK);
+        CHECK(ctm_shard_free(shard, 0, 4096));
+        ctm_shard_leave(shard);
+    }
+    if (draw / 4 % 4 == 0 && ctm_scope_snapshot(scopes[0], true, &snapshot) == CTM_OK) {
+        ctm_snapshot_unref(snapshot);
+    }
+    ctm_scope_end(scope);
+    ctm_scope_read(scope, &figures);
+    CHECK(figures.live_bytes == 0 && (shard == NULL || figures.peak_bytes == 48));
+    ctm_tracer_labels_release(tracer, handle);
+    ctm_scope_release(scope);
+}
+
 static void exclusive_control(uint64_t draw)
 {
+    a_scope_passes(draw / 10);
     switch (draw % 10) {
     case 0:
     case 1: take_and_check_snapshot(); break;
@@ -264,6 +311,48 @@ static void run_threads(void)
     pthread_join(watching, NULL);
 }
 
+/* The second scope is within the first. */
+static void check_scopes(void)
+{
+    uint64_t bytes[SCOPES + 1] = {0}, blocks[SCOPES + 1] = {0};
+    for (uint32_t i = 0; i < ADDRESSES; i++) {
+        if (addresses[i].state == LIVE) {
+            bytes[addresses[i].scope] += addresses[i].size;
+            blocks[addresses[i].scope]++;
+        }
+    }
+    for (uint32_t i = 0; i < SCOPES; i++) {
+        ctm_scope_figures figures;
+        ctm_snapshot *snapshot;
+        ctm_snapshot_info info;
+        ctm_scope_read(scopes[i], &figures);
+        CHECK(figures.is_known);
+        CHECK_EQ(figures.live_bytes, bytes[i] + (i == 0 ? bytes[1] : 0));
+        CHECK_EQ(figures.live_blocks, blocks[i] + (i == 0 ? blocks[1] : 0));
+        CHECK(figures.peak_bytes >= figures.live_bytes);
+        REQUIRE(ctm_scope_snapshot(scopes[i], false, &snapshot) == CTM_OK);
+        ctm_snapshot_info_get(snapshot, &info);
+        CHECK_EQ(info.current_bytes, figures.live_bytes);
+        ctm_snapshot_unref(snapshot);
+    }
+}
+
+static void begin_scopes(void)
+{
+    for (uint32_t i = 0; i < SCOPES; i++) {
+        REQUIRE(ctm_tracer_scope_begin(tracer, i == 0 ? NULL : scopes[0], &scopes[i]) == CTM_OK);
+        REQUIRE(ctm_tracer_labels_in(tracer, NULL, 0, scopes[i], NULL, &handles[i]) == CTM_OK);
+    }
+}
+
+static void end_scopes(void)
+{
+    for (uint32_t i = 0; i < SCOPES; i++) {
+        ctm_tracer_labels_release(tracer, handles[i]);
+        ctm_scope_release(scopes[i]);
+    }
+}
+
 /* Nobody is running: everything adds up. */
 static void check_sums(void)
 {
@@ -311,6 +400,7 @@ static void begin(void)
     make_addresses();
     REQUIRE(ctm_tracer_new(&tracer) == CTM_OK);
     REQUIRE(ctm_tracer_start(tracer, 1) == CTM_OK);
+    begin_scopes();
 }
 
 static void run_steady(void)
@@ -318,7 +408,10 @@ static void run_steady(void)
     atomic_store(&steady, true);
     run_threads();
     check_sums();
+    check_scopes();
     free_everything();
+    end_scopes();
+    begin_scopes();
 }
 
 static void test_steady(void)
@@ -336,6 +429,8 @@ static void test_clears_and_stops(void)
     for (uint32_t i = 0; i < ADDRESSES; i++) {
         release(&addresses[i], FREE);
     }
+    end_scopes();
+    begin_scopes();
     run_steady(); /* it works as before */
     ctm_tracer_free(tracer);
 }
