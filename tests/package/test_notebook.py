@@ -355,7 +355,7 @@ class HistoryTest(ShellTest):
         self.run_cell("gone = bytes(9_000_000)")
         self.run_cell("del gone")
         text = self.history()
-        self.assertIn("5 cells followed", text.replace("4 cells", "5 cells"))
+        self.assertIn("4 cells followed", text)
         rows = self.rows_of(text)
         self.assertEqual(list(rows)[:2], ["In[3]", "In[2]"])
         self.assertIn("large = bytes(5_000_000)", rows["In[3]"])
@@ -368,13 +368,13 @@ class HistoryTest(ShellTest):
         self.run_cell("kept = [bytes(1000) for _ in range(2000)]\nkept")
         self.run_cell("1")
         rows = self.rows_of(self.history())
-        self.assertRegex(rows["In[2]"], r"Out\[2\], ___, _2: 3\d{3} KiB\n")
-        self.assertRegex(rows["In[3]"], r"Out\[3\], __, _3, also the variable kept: 20\d\d KiB\n")
+        self.assertRegex(rows["In[2]"], r"Out\[2\], ___, _2: about 30\d\d KiB\n")
+        self.assertRegex(rows["In[3]"], r"Out\[3\], __, _3, also the variable kept: about 20\d\d KiB\n")
         self.run_cell("del Out[2], _2, ___")
         self.assertRegex(
             self.rows_of(self.history())["In[2]"],
             r" get_ipython\(\).user_ns_hidden\['___'\], get_ipython\(\).user_ns_hidden\['_2'\],"
-            r" get_ipython\(\).displayhook.___: 3\d{3} KiB\n",
+            r" get_ipython\(\).displayhook.___: about 3\d{3} KiB\n",
         )
         self.run_cell("s = get_ipython()\ndel s.user_ns_hidden['_2'], s.user_ns_hidden['___'], s.displayhook.___, s")
         rows = self.rows_of(self.history())
@@ -419,6 +419,34 @@ class HistoryTest(ShellTest):
         self.assertEqual(list(self.rows_of(text)), ["In[5]", "In[4]"])
         self.assertRegex(text, r"\d other cells: \d")
         self.assertRegex(text, r"the text of cells, in In and _i\*: [5-9]\d{3} B")
+
+    def test_a_list_of_lists(self):
+        self.follow()
+        self.run_cell(
+            "other = [[bytes(100) for _ in range(5)] for _ in range(4000)]\n"
+            "rows = [[1.5 * number] * 9 for number in range(4000)]\n"
+            "rows"
+        )
+        found = re.search(r"Out\[2\], .*: about (\d+) KiB\n", self.rows_of(self.history())["In[2]"])
+        rows = self.shell.user_ns["rows"]
+        expected = sum(map(sys.getsizeof, rows)) + 4000 * sys.getsizeof(1.5)  # rows itself may be from a free list
+        self.assertTrue(0.95 < int(found[1]) * 1024 / expected < 1.1, (found[1], expected))
+
+    def test_a_few_cells_are_remembered(self):
+        with mock.patch("ctracemalloc.notebook.following.MOST_CELLS", 3):
+            self.follow()
+            for number in (3, 5, 1, 4, 2):
+                self.run_cell(f"x{number} = bytes({number}00_000)")
+            rows = self.rows_of(self.history("-l 9"))
+        self.assertEqual([re.search("x.", text)[0] for text in rows.values()], ["x5", "x4", "x3"])
+
+    def test_too_many_objects(self):
+        with mock.patch("ctracemalloc.notebook.holders.MOST_IN_ALL", 50):
+            self.follow()
+            self.run_cell("[object() for _ in range(200)]")
+            self.run_cell("[object() for _ in range(100)]")
+            text = self.history()
+        self.assertIn("too many objects: what else IPython refers to was not looked at", text)
 
     def test_a_measured_cell_is_followed(self):
         self.follow()
@@ -499,7 +527,7 @@ class ReprTest(ShellTest):
         page = self.html_of(self.snapshot(3000).compare_to(self.snapshot(), "lineno"))
         self.assert_safe(page)
         self.assertIn("+2000 B", page)
-        self.assertIn("2 differences", page.replace("1 difference", "2 differences"))
+        self.assertIn("2 differences", page)
 
     def test_many_statistics(self):
         traces = [(0, number, ((f"f{number}.py", 1),), 1) for number in range(1, 71)]
@@ -655,7 +683,9 @@ class KernelTest(unittest.TestCase):
 
     def test_history(self):
         _page, text = self.shown("history")
-        self.assertRegex(text, r"In\[10\] .*\n +Out\[10\], _, _10: [23]\d{3} KiB\n +what was displayed, .*: [34]\d{3} KiB\n")
+        self.assertRegex(
+            text, r"In\[10\] .*\n +what was displayed, .*: [34]\d{3} KiB\n +Out\[10\], _, _10: about [23]\d{3} KiB\n"
+        )
         self.assertRegex(text, r"3\d{3} KiB .* In\[11\] ")
         self.assertNotIn("Out[11]", text)
 

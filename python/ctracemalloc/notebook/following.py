@@ -1,8 +1,8 @@
 """%ctracemalloc --follow: a scope for each cell from now on, and which of them still hold memory.
 
 Model: tracing is on as long as cells are followed. A cell's scope knows what is live of it (scope.live), however much later. It
-only shrinks, as the scope of a process has no tasks that go on. So a cell that has nothing left is forgotten, and of
-MOST_CELLS others the one with least.
+only shrinks, as the scope of a process has no tasks that go on. So where there are more than MOST_CELLS, those that have
+nothing left are forgotten, and then the one with least.
 """
 
 from collections.abc import Sequence
@@ -18,12 +18,14 @@ from ..scopes import scope
 from .cells import CellStyle
 from .holders import Holder, holders_in, overlap
 from .listing import Line, Listing, Shown
+from .reach import Reached
 
 MOST_CELLS = 1000
 WIDTH = 60  # columns of a cell's first line
 LEAST = 1024  # bytes that a holder is named for
 HEAD = ("live", "growth", "peak", "cell", "begins with")
 TITLE = "cells whose memory is still live"
+NOT_WHOLE = "too many objects: what else IPython refers to was not looked at"
 NOT_KNOWN = "tracing was stopped, or traces were cleared, since the cell: what is live is not known"
 
 
@@ -77,13 +79,15 @@ class Following:
             known = self.known()
             live = sorted(((cell.live(), cell) for cell in known), key=lambda pair: -pair[0])
             shown = [cell for size, cell in live if size][:limit]
-            holders = holders_in(shell)
+            holders, is_whole = holders_in(shell)
             lines = [line_of(cell, holders) for cell in shown]
             rest = [size for size, _cell in live[limit:] if size]
             note = f"{counted(len(rest), 'other cell')}: {format_bytes(sum(rest))}" if rest else ""
             facts = [f"{counted(self.number, 'cell')} followed, {counted(len(lines) + len(rest), 'cell')} with live memory"]
             if len(known) < len(self.cells):
                 facts.append(f"{counted(len(self.cells) - len(known), 'cell')}: {NOT_KNOWN}")
+            if not is_whole:
+                facts.append(NOT_WHOLE)
             return Shown(TITLE, [*facts, *texts_of(shell)], [Listing("", HEAD, lines, note=note)], style)
 
 
@@ -91,12 +95,13 @@ def line_of(cell: Followed, holders: Sequence[Holder]) -> Line:
     one = cell.measured
     cells = [format_bytes(one.live), format_bytes(one.growth), format_bytes(one.peak), cell.name, cell.text]
     sizes = {row.traceback: row.size for row in one.live_snapshot().statistics("traceback")}
-    below = []
-    for holder in holders:
-        size = min(overlap(holder, sizes), one.live)
-        if size >= LEAST:
-            below.append(f"{holder.text}: {'at least ' if holder.is_cut else ''}{format_bytes(size)}")
-    return Line(cells, below)
+    found = [(min(overlap(holder, sizes), one.live), holder) for holder in holders]
+    held = sorted(((size, holder) for size, holder in found if size >= LEAST), key=lambda pair: -pair[0])
+    return Line(cells, [f"{holder.text}: {accuracy(holder.reached)}{format_bytes(size)}" for size, holder in held])
+
+
+def accuracy(reached: Reached) -> str:
+    return "at least " if reached.is_cut else "about " if reached.is_sample else ""
 
 
 def texts_of(shell: Any) -> list[str]:

@@ -1,59 +1,50 @@
 """What IPython itself refers to: values and outputs that were displayed, and the last traceback; how much of a cell that is.
 
-Model: a holder is an object that IPython keeps, with the names by which it does. From it the garbage collector's references
-are followed, but not into modules, classes, functions and the notebook's variables. Of each object that is found the block's
-traceback is known; if a cell has live blocks with that very traceback, the object is the cell's. With the tables of lists,
-dicts and sets, and the data of numpy arrays, that is an estimate, which never is more than the cell has live. That IPython
-refers to memory does not say that nothing else does: variables that are the same object are named as well.
+Model: a holder is an object that IPython keeps, with the names by which it does. If a cell has live blocks with the very
+traceback of a block that is reached from it (reach.py), the block is the cell's. That is an estimate, which never is more than
+what the cell has live. That IPython refers to memory does not say that nothing else does: variables that are the same object
+are named as well.
 """
 
-import gc
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, MethodType, ModuleType, TracebackType
 from typing import Any, NamedTuple
 
-from .._ctracemalloc import Traceback, _get_block, _get_object_block
+from .._ctracemalloc import Traceback
 from .._words import printable
-from ..guards.birth import NUMPY_DOMAIN, data_of
+from .reach import MOST_OBJECTS, Reached, reach
 
-MOST_OBJECTS = 50_000  # that are followed from one holder
-NOT_FOLLOWED = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType, CodeType)
-TABLES = (list, dict, set, bytearray)  # have a second block, which is not theirs by its address
+MOST_IN_ALL = 60_000  # objects that are looked at
 UNDERSCORES = ("_", "__", "___")
 NUMBERED = re.compile(r"_{1,3}|_\d+")  # variables of IPython
 OUTPUTS = ("outputs", "output_hist_reprs")  # of the shell's history: what cells have displayed, as text and in other forms
-SHELL = ("IPython", "ipykernel")
 LAST_ERROR = ("last_exc", "last_value", "last_traceback")  # of sys
 
 
 class Holder(NamedTuple):
     text: str  # for example "Out[3], _3, _, also the variable rows"
-    sizes: dict[Traceback, int]  # bytes of the objects that it refers to
-    is_cut: bool  # there were too many objects
+    reached: Reached
 
 
-def holders_in(shell: Any) -> list[Holder]:
-    names = shell.user_ns
-    found = [holder_of(value, text, names) for value, text in displayed(shell)]
-    outputs = [getattr(shell.history_manager, name, None) for name in OUTPUTS]
-    found.append(holder_of(outputs, "what was displayed, in the history of this shell", names))
+def holders_in(shell: Any) -> tuple[list[Holder], bool]:
+    """And whether all of them were looked at."""
+    found: list[Holder] = []
+    left = MOST_IN_ALL
+    for root, text in roots_in(shell):
+        if left <= 0:
+            return found, False
+        found.append(Holder(text, reach(root, shell.user_ns, min(left, MOST_OBJECTS))))
+        left -= found[-1].reached.number
+    return found, True
+
+
+def roots_in(shell: Any) -> Iterator[tuple[object, str]]:
     errors = [getattr(sys, name, None) for name in LAST_ERROR]
     if any(error is not None for error in errors):
-        found.append(holder_of(errors, "the last traceback, sys.last_traceback", names))
-    return found
-
-
-def references(one: object, names: dict[str, Any]) -> list[object]:
-    """Of a frame its variables only, and not if it is IPython's or the cell's own: those are the notebook's."""
-    if isinstance(one, FrameType):
-        module = one.f_globals.get("__name__")
-        is_shell = isinstance(module, str) and module.partition(".")[0] in SHELL
-        return [] if is_shell or one.f_locals is names else list(one.f_locals.values())
-    if isinstance(one, TracebackType):
-        return [one.tb_frame, one.tb_next]
-    return gc.get_referents(one)[:MOST_OBJECTS]
+        yield errors, "the last traceback, sys.last_traceback"
+    yield [getattr(shell.history_manager, name, None) for name in OUTPUTS], "what was displayed, in the history of this shell"
+    yield from displayed(shell)
 
 
 def displayed(shell: Any) -> Iterator[tuple[object, str]]:
@@ -86,40 +77,6 @@ def kept_values(shell: Any) -> Iterator[tuple[str, object]]:
             yield f"get_ipython().{text}", value
 
 
-def holder_of(root: object, text: str, names: dict[str, Any]) -> Holder:
-    sizes: dict[Traceback, int] = {}
-    number = 0
-    for number, one in enumerate(reached(root, names), 1):
-        for size, traceback in blocks_of(one):
-            sizes[traceback] = sizes.get(traceback, 0) + size
-        if number == MOST_OBJECTS:
-            break
-    return Holder(text, sizes, number == MOST_OBJECTS)
-
-
-def reached(root: object, names: dict[str, Any]) -> Iterator[object]:
-    seen = {id(names)}
-    waiting = [root]
-    while waiting:
-        one = waiting.pop()
-        if id(one) in seen or issubclass(type(one), NOT_FOLLOWED):
-            continue
-        seen.add(id(one))
-        yield one
-        waiting += references(one, names)
-
-
-def blocks_of(one: object) -> Iterator[tuple[int, Traceback]]:
-    found = _get_object_block(one)
-    if found is not None:
-        kind = type(one)
-        yield (max(found[0], kind.__sizeof__(one)) if kind in TABLES else found[0]), found[1]
-    data = data_of(one)
-    block = _get_block(NUMPY_DOMAIN, data.address) if data is not None else None
-    if block is not None:
-        yield block
-
-
 def overlap(holder: Holder, live: Mapping[Traceback, int]) -> int:
     """Bytes of a cell that the holder refers to. live: bytes of the cell by traceback."""
-    return sum(size for traceback, size in holder.sizes.items() if traceback in live)
+    return round(sum(min(size, live[traceback]) for traceback, size in holder.reached.sizes.items() if traceback in live))
