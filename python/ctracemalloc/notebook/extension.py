@@ -23,7 +23,6 @@ from .reprs import ListFormatter
 OWN_LINE = re.compile(rf"%%{MAGIC}(?=\s|$)(.*)")
 NO_NUMBER = "a cell without a number"
 NOT_FOLLOWING = f"%{MAGIC}: no cells are followed; %{MAGIC} {FOLLOW} begins it, with the next cell"
-IS_FOLLOWING = f"%{MAGIC}: cells are followed already"
 
 
 class Running(NamedTuple):
@@ -154,9 +153,8 @@ class Extension:
 
     def act(self, options: Options) -> None:
         if options.action == FOLLOW:
-            if self.following is not None:
-                raise OptionError(IS_FOLLOWING)
-            self.following = Following(options.nframe)
+            if self.following is None:  # else a notebook is run again
+                self.following = Following(options.nframe)
             return
         if self.following is None:
             raise OptionError(NOT_FOLLOWING)

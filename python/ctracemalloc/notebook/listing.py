@@ -14,7 +14,7 @@ from ..render.text.style import Style
 from ..render.text.tables import format_table
 
 LEFT = "text-align:left"
-RIGHT = "text-align:right"
+RIGHT = "text-align:right;white-space:nowrap"
 INDENT = "      "
 
 
