@@ -411,6 +411,15 @@ class HistoryTest(ShellTest):
         self.run_cell("import numpy\nnumpy.ones(1_000_000)[:10]")
         self.assertRegex(self.rows_of(self.history())["In[2]"], r"Out\[2\], _, _2: 781\d KiB")
 
+    def test_numpy_objects(self):
+        try:
+            import numpy  # noqa: F401
+        except ImportError:
+            self.skipTest("numpy is not installed")
+        self.follow()
+        self.run_cell("import numpy\nnumpy.array([bytes(1000) for _ in range(2000)] + [None], dtype=object)[:10]")
+        self.assertRegex(self.rows_of(self.history())["In[2]"], r"Out\[2\], _, _2: about 20\d\d KiB")
+
     def test_limit_and_text_of_cells(self):
         self.follow()
         for number in range(4):

@@ -7,6 +7,7 @@ with very many references a sample is followed, in which each stands for several
 """
 
 import gc
+import sys
 from collections.abc import Iterator
 from random import Random
 from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, MethodType, ModuleType, TracebackType
@@ -46,19 +47,24 @@ def reach(root: object, names: dict[str, Any], most: int = MOST_OBJECTS) -> Reac
         found = references(one, names)
         if len(found) > SAMPLE:
             weight *= len(found) / SAMPLE
-            found, is_sample = Random(0).sample(found, SAMPLE), True
+            found, is_sample = [found[index] for index in Random(0).sample(range(len(found)), SAMPLE)], True
         waiting += [(other, weight) for other in found]
     return Reached(sizes, number, is_sample, bool(waiting))
 
 
-def references(one: object, names: dict[str, Any]) -> list[object]:
-    """Of a frame its variables only, and not if it is IPython's or the cell's own: those are the notebook's."""
+def references(one: object, names: dict[str, Any]) -> Any:
+    """What has a length and indexes. Of a frame its variables only, and not if it is IPython's or the cell's own: those are the
+    notebook's."""
     if type(one) is FrameType:
         module = one.f_globals.get("__name__")
         is_shell = isinstance(module, str) and module.partition(".")[0] in SHELL
         return [] if is_shell or one.f_locals is names else list(one.f_locals.values())
     if type(one) is TracebackType:
         return [one.tb_frame, one.tb_next]
+    data = data_of(one)
+    if data is not None:  # the collector does not know an array's objects
+        array: Any = sys.modules["numpy"].ndarray
+        return array.flat.__get__(data.owner) if array.dtype.__get__(data.owner).char == "O" else []
     return gc.get_referents(one)
 
 
