@@ -33,16 +33,16 @@ COMPONENTS = {
     "_install": {"_ctracemalloc"},
     "_bodies": {"_ctracemalloc"},
     "labelling": {"_ctracemalloc", "_bodies"},
-    "scopes": {"_ctracemalloc", "_bodies"},
-    "_exempt": {"_ctracemalloc"},
     "_later": {"_ctracemalloc"},
+    "scopes": {"_ctracemalloc", "_bodies", "_later"},
+    "_exempt": {"_ctracemalloc"},
     "_threads": set(),
     "_program": set(),
     "inject": set(),
     "formats": {"_ctracemalloc"},
     "blackbox": {"_ctracemalloc", "_losses", "_messages"},
     "recording": {"_ctracemalloc", "_losses", "_messages", "_words", "formats"},
-    "_provide": {"_ctracemalloc", "_losses", "formats", "blackbox"},
+    "_provide": {"_ctracemalloc", "_losses", "_later", "formats", "blackbox"},
     "resident": {"_ctracemalloc", "blackbox"},
     "": {
         "_ctracemalloc",
@@ -90,6 +90,7 @@ COMPONENTS = {
         "render",
         "run",
     },
+    "notebook": {"", "_ctracemalloc", "_words", "_exempt", "scopes", "model", "render", "guards"},
     "_startup": {"", "_messages", "run"},
     "cli": {
         "",
@@ -126,7 +127,8 @@ DYNAMIC = {
     "export.arrow": {"import_module"},  # pyarrow, which may be missing
     "export.formats": {"import_module"},  # the module of a format, of its own folder
     "cli.commands": {"import_module"},  # the module of an order, of its own folder
-    "_later": {"__import__"},  # guards, which are made of the public API and are names of it
+    "_later": {"__import__"},  # guards and the notebook, which are made of the public API; some are names of it
+    "notebook.statement": {"eval", "exec"},  # the statement of %ctracemalloc
     "web": {"__import__"},  # the module of a name, of its own folder
     "web.loading": {"exec"},  # the code of a module that is imported
     "_startup.pythonpath.sitecustomize": {"__import__"},  # the program's own one, which this one hides

@@ -63,3 +63,5 @@ from .guards.limit import on_limit as on_limit
 from .guards.oom import dump_on_oom as dump_on_oom
 from .guards.signals import dump_on_signal as dump_on_signal
 from .guards.watching import watch as watch
+from .notebook.extension import load_ipython_extension as load_ipython_extension
+from .notebook.extension import unload_ipython_extension as unload_ipython_extension

@@ -1,6 +1,6 @@
 """The names of the package that are imported when they are used first, because they are made of its public API.
 
-Model: what the import allocates is the package's own (_exempt.py), so that it is no part of what a guard then
+Model: what the import allocates is the package's own (_exempt.py), so that it is no part of what a guard or a notebook then
 shows, whoever allocates it: the import system, and modules of the standard library.
 """
 
@@ -11,17 +11,20 @@ MODULES = {
     "display_top": "guards.display",
     "dump_on_oom": "guards.oom",
     "dump_on_signal": "guards.signals",
+    "load_ipython_extension": "notebook.extension",
     "on_limit": "guards.limit",
+    "unload_ipython_extension": "notebook.extension",
     "watch": "guards.watching",
     "where": "guards.birth",
 }
+PRIVATE = {"scope_html": "notebook.reprs", "snapshot_html": "notebook.reprs"}  # no names of the package
 
 
 def imported(package: str, name: str) -> object:
-    """The value of a name in MODULES."""
+    """The value of a name in MODULES or PRIVATE."""
     is_exempt, is_own = _exempt_start(), _own_start()  # as _exempt.py does, which would be imported before
     try:
-        module = __import__(f"{package}.{MODULES[name]}", fromlist=[name])
+        module = __import__(f"{package}.{MODULES.get(name) or PRIVATE[name]}", fromlist=[name])
     finally:
         if is_own:
             _own_finish()

@@ -5,8 +5,9 @@ needs that function, so a module that only files need is imported when a file is
 """
 
 from collections.abc import Callable
+from typing import cast
 
-from . import _ctracemalloc
+from . import _ctracemalloc, _later
 
 
 def provide(name: str) -> Callable[..., object]:
@@ -23,6 +24,8 @@ def provide(name: str) -> Callable[..., object]:
         from .formats.stdlib_pickle import dump
 
         return dump
+    if name in _later.PRIVATE:
+        return cast("Callable[..., object]", _later.imported(__package__, name))
     from .formats import compression
 
     functions: dict[str, Callable[..., object]] = {"compress": compression.compress, "decompress": compression.decompress}

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
-from . import _bodies
+from . import _bodies, _later
 from ._ctracemalloc import (
     Snapshot,
     _format_size,
@@ -247,6 +247,11 @@ class scope:
             return f"<scope{name}: not known>"
         peak, growth, allocated = (_format_size(figures[figure], False) for figure in (PEAK, GROWN, ALLOCATED))
         return f"<scope{name}: peak {peak}, growth {growth}, allocated {allocated}>"
+
+    def _repr_html_(self) -> str:
+        """In a notebook: its figures, what made its peak, and what stays."""
+        html: Callable[[scope], str] = cast("Any", _later.imported(__package__, "scope_html"))
+        return html(self)
 
     # --- which lines ---
 

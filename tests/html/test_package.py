@@ -5,11 +5,14 @@ import sys
 import unittest
 from pathlib import Path
 
+import ctracemalloc
 from browser import BrowserTest, size
 from ctracemalloc import Snapshot
 from ctracemalloc.model.figures import PEAK
 from ctracemalloc.model.frames import PACKAGE
 from ctracemalloc.model.table import View, table_of
+from ctracemalloc.notebook.cells import CellStyle
+from ctracemalloc.notebook.flame import frame_of
 from ctracemalloc.places.files import IMPORTS, OWN, STDLIB, UNKNOWN
 from ctracemalloc.render.text.report import further
 
@@ -95,6 +98,31 @@ class PackageTest(BrowserTest):
         text, _snapshot = self.make("--churn", "--sort", "count")
         view = self.open(text, "#view=flame")
         self.assertEqual([self.control(view, words).input_value() for words in ("Memory", "In")], ["freed", "count"])
+
+
+class Shell:
+    """IPython's, of which this file is a cell."""
+
+    class compile:
+        @staticmethod
+        def format_code_name(name):
+            return ("Cell", "In[3]") if name == __file__ else None
+
+
+class NotebookTest(BrowserTest):
+    def test_the_frame_below_a_cell(self):
+        with ctracemalloc.scope(nframe=9) as measured:
+            held = [bytes(1000) for _ in range(500)]
+        self.assertEqual(len(held), 500)
+        text = frame_of([("what made the peak", measured.peak_snapshot())], "In[3]: memory", CellStyle(Shell))
+        frame = self.goto(f"<!DOCTYPE html>{text}").frames[1]
+        frame.get_by_role("link", name="Source").click()
+        frame.wait_for_selector("html[data-shown='0 source']")
+        self.assertIn("In[3]", frame.text_content(".files"))
+        self.assertIn("held = [bytes(1000) for _ in range(500)]", frame.text_content(".code"))
+        frame.get_by_role("link", name="Flame graph").click()
+        frame.wait_for_selector("html[data-shown='0 flame']")
+        self.assertEqual(frame.text_content("h1"), "In[3]: memory")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ which numpy announces in a domain of its own. The object is the program's: none 
 """
 
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import get_sample_interval, get_traceback_limit, is_tracing
 from .._ctracemalloc import Traceback, _get_block, _get_object_block
@@ -86,23 +86,39 @@ def file_around(address: int) -> str:
 # --- numpy ---
 
 
-def data_lines(obj: object, limit: int | None) -> list[str]:
-    """Of the data of a numpy array, which may be another array's."""
+class Data(NamedTuple):
+    """The data of a numpy array."""
+
+    owner: object  # the array itself, or the one that it is a view of
+    base: object  # of no array: what the data belong to; None: to the owner
+    address: int
+
+
+def data_of(obj: object) -> Data | None:
+    """None: it is no array."""
     numpy = sys.modules.get("numpy")
     kind: Any = getattr(numpy, "ndarray", None)
     if not isinstance(kind, type) or not issubclass(type(obj), kind):  # isinstance() would ask for the object's __class__
-        return []
+        return None
     owner, base = obj, kind.base.__get__(obj)  # type: ignore[attr-defined]
     for _ in range(ARRAYS):
         if not issubclass(type(base), kind):
             break
         owner, base = base, kind.base.__get__(base)  # type: ignore[attr-defined]
+    return Data(owner, base, kind.__array_interface__.__get__(owner)["data"][0])  # type: ignore[attr-defined]
+
+
+def data_lines(obj: object, limit: int | None) -> list[str]:
+    """Of the data of a numpy array, which may be another array's."""
+    data = data_of(obj)
+    if data is None:
+        return []
+    owner, base, address = data
     if base is not None:
         found = _get_object_block(base)
         return block_lines(f"its data, which belong to a {named(base)}", found, limit) or [
             f"its data belong to a {named(base)}: {reason(base)}"
         ]
-    address = kind.__array_interface__.__get__(owner)["data"][0]  # type: ignore[attr-defined]
     name = "its data" if owner is obj else "its data, which belong to another array"
     found = _get_block(NUMPY_DOMAIN, address)
     return block_lines(name, found, limit) or ([f"{name}: not known"] if is_tracing() else [])

@@ -238,6 +238,14 @@ static PyObject *snapshot_compare_to(PyObject *self, PyObject *const *args, Py_s
     return list;
 }
 
+static PyObject *snapshot_repr_html(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    PyObject *function = pyctm_package_function(pyctm_state_of(self), "snapshot_html");
+    PyObject *html = function != NULL ? PyObject_CallOneArg(function, self) : NULL;
+    Py_XDECREF(function);
+    return html;
+}
+
 /* --- the type --- */
 
 static PyMethodDef snapshot_methods[] = {
@@ -279,6 +287,9 @@ static PyMethodDef snapshot_methods[] = {
     {"_filenames", pyctm_snapshot_filenames, METH_NOARGS,
      PyDoc_STR("_filenames($self, /)\n--\n\n"
                "The file names of all frames, each once, also of outer frames.")},
+    {"_repr_html_", snapshot_repr_html, METH_NOARGS,
+     PyDoc_STR("_repr_html_($self, /)\n--\n\n"
+               "What a notebook shows: facts, and the largest lines.")},
     {0},
 };
 
