@@ -11,6 +11,8 @@ from functools import lru_cache
 from types import TracebackType
 from typing import Any
 
+from .._bodies import leave_from_below
+from .._ctracemalloc import _labels_enter, _labels_leave
 from ..labelling import labels
 
 OTHER = "other"  # a route or a method that is not known
@@ -26,7 +28,7 @@ def text_of(value: object) -> str:
 
 
 @lru_cache(MOST)
-def labels_of(route: object, method: str) -> labels:
+def labels_of(route: str, method: str) -> labels:
     """One object for all requests of a route: entering it twice in one context is entering two with the same pairs."""
     return labels(route=text_of(route), method=method if method in METHODS else OTHER)
 
@@ -36,20 +38,24 @@ class Request:
 
     __slots__ = ("_entered", "_labels", "_method")
 
-    def __init__(self, method: str, route: object = OTHER) -> None:
+    def __init__(self, method: str, route: str = OTHER) -> None:
         self._method = method
         self._labels = labels_of(route, method)
         self._entered: list[labels] = []  # in this part, in this order
 
     def __enter__(self) -> None:
-        self._labels.__enter__()
-        self._entered.append(self._labels)
+        own = self._labels
+        _labels_enter(own._pairs, own, None)  # as its __enter__ does, in less time
+        self._entered.append(own)
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
-        while self._entered:
-            self._entered.pop().__exit__(kind, value, tb)
+        entered = self._entered
+        while entered:
+            own = entered.pop()
+            if not _labels_leave(own):
+                leave_from_below(own)
 
-    def found(self, route: object) -> None:
+    def found(self, route: str) -> None:
         """The framework has routed it: the rest of this part has the route, and so have all later parts.
 
         In a copy of the part's context, the copy has it.

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
 from .._ctracemalloc import is_tracing
-from ._requests import Request
+from ._requests import Request, text_of
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -36,7 +36,7 @@ class LabelMiddleware:
             return
         method = scope.get("method", "GET")
         if self.route_of is not None:
-            with Request(method, self.route_of(scope)):
+            with Request(method, text_of(self.route_of(scope))):
                 await self.app(scope, receive, send)
             return
         request = Request(method)

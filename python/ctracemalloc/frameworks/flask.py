@@ -6,6 +6,7 @@ which comes before all handlers of the program, tells it the rule.
 
 from typing import Any
 
+from .._ctracemalloc import is_tracing
 from . import wsgi
 
 
@@ -14,9 +15,12 @@ def label_requests(app: Any) -> None:
     from flask import request, request_started
 
     def on_request(sender: object, **_ignored: object) -> None:
-        labelled = request.environ.get(wsgi.REQUEST)
-        if labelled is not None and request.url_rule is not None:
-            labelled.found(request.url_rule.rule)
+        if not is_tracing():
+            return
+        present = request._get_current_object()  # once, as each look through the proxy takes time
+        labelled = present.environ.get(wsgi.REQUEST)
+        if labelled is not None and present.url_rule is not None:
+            labelled.found(present.url_rule.rule)
 
     app.wsgi_app = wsgi.LabelMiddleware(app.wsgi_app)
     request_started.connect(on_request, app, weak=False)

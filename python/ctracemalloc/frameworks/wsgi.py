@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 from .._ctracemalloc import is_tracing
-from ._requests import OTHER, Request, Steps
+from ._requests import OTHER, Request, Steps, text_of
 
 Environment: TypeAlias = dict[str, Any]
 StartResponse: TypeAlias = Callable[..., Any]
@@ -31,7 +31,7 @@ class LabelMiddleware:
     def __call__(self, environ: Environment, start_response: StartResponse) -> Iterable[bytes]:
         if not is_tracing():
             return self.app(environ, start_response)
-        route = OTHER if self.route_of is None else self.route_of(environ)
+        route = OTHER if self.route_of is None else text_of(self.route_of(environ))
         environ[REQUEST] = request = Request(environ["REQUEST_METHOD"], route)
         with request:
             body = self.app(environ, start_response)
