@@ -95,9 +95,9 @@ class FrameworkTest(unittest.TestCase):
             kind, number = divmod(trace.size - 1, STEP)  # a bytearray has a byte more
             if kind in expected and number < THREADS * EACH:  # others are not the handlers'
                 found.setdefault((kind, str(dict(sorted(trace.labels.items())))), []).append(number)
-        numbers = list(range(THREADS * EACH))
+        numbers = str(list(range(THREADS * EACH)))
         wanted = {(kind, str(dict(sorted(labels.items())))): numbers for kind, labels in expected.items()}
-        self.assertEqual({key: sorted(those) for key, those in found.items()}, wanted)
+        self.assertEqual({key: str(sorted(those)) for key, those in found.items()}, wanted)
         for name in {name for labels in expected.values() for name in labels}:
             values = {row.traceback[0].filename for row in snapshot.statistics(f"label:{name}")}
             self.assertEqual(values - {"", OTHER}, {labels[name] for labels in expected.values()} - {OTHER})

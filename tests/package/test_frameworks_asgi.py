@@ -206,6 +206,40 @@ class CalledTest(FrameworkTest):
         self.assertEqual([message["type"] for message in sent], ["websocket.accept", "websocket.close"])
         self.assertEqual(found, [{"route": "/chat/{room}", "method": "GET"}])
 
+    def test_websocket_of_an_included_router(self):
+        self.needs("fastapi")
+        from fastapi import APIRouter, FastAPI, WebSocket
+
+        app, router, found = FastAPI(), APIRouter(prefix="/chat"), []
+        app.add_middleware(LabelMiddleware)
+
+        @router.websocket("/{room}")
+        async def chat(websocket: WebSocket, room: int):
+            await websocket.accept()
+            found.append(ctracemalloc.current_labels())
+            await websocket.close()
+
+        app.include_router(router, prefix="/api")
+        self.trace()
+        self.call(app, type="websocket", path="/api/chat/7")
+        self.assertEqual(found, [{"route": "/api/chat/{room}", "method": "GET"}])
+
+    def test_files_that_are_mounted(self):
+        self.needs("starlette")
+        from starlette.applications import Starlette
+        from starlette.middleware import Middleware
+        from starlette.routing import Mount
+
+        found = []
+
+        async def files(scope, receive, send):
+            found.append(ctracemalloc.current_labels()["route"])
+
+        app = Starlette(routes=[Mount("/static", files)], middleware=[Middleware(LabelMiddleware)])
+        self.trace()
+        self.call(app, path="/static/a/b.css")
+        self.assertEqual(found, ["/static"])
+
     def test_who_looks_from_outside_sees_what_is_set_within(self):
         self.trace()
 
@@ -240,24 +274,31 @@ class CalledTest(FrameworkTest):
     def test_starlette_that_writes_no_route(self):
         """Before it did, it set only the endpoint."""
         self.needs("starlette")
-        from starlette.routing import Route, Router
+        from starlette.routing import Mount, Route, Router
 
         async def page(request):
             pass
 
+        async def below(request):
+            pass
+
         found = []
+        mount = Mount("/shop", routes=[Route("/c/{x}", below)])
+        router = Router([Route("/a/{x}", page), mount])
+        endpoints = {"/a/1": [page], "/b/1": [page], "/shop/c/1": [mount.app, below], "/d": []}
 
         async def app(scope, receive, send):
             scope["router"] = router
-            scope.update({"endpoint": page, "path_params": {}})
+            for endpoint in endpoints[scope["path"]]:
+                scope.update({"endpoint": endpoint, "path_params": {}})
             found.append(ctracemalloc.current_labels()["route"])
 
-        router = Router([Route("/a/{x}", page)])
         self.trace()
         self.call(LabelMiddleware(app), path="/a/1")
         router.routes.append(Route("/b/{x}", page))  # one function for two routes
-        self.call(LabelMiddleware(app), path="/b/1")
-        self.assertEqual(found, ["/a/{x}", "/b/{x}"])
+        for path in ("/b/1", "/shop/c/1", "/d"):
+            self.call(LabelMiddleware(app), path=path)
+        self.assertEqual(found, ["/a/{x}", "/b/{x}", "/shop/c/{x}", "other"])
 
 
 if __name__ == "__main__":

@@ -52,12 +52,13 @@ class RoutedScope(dict[str, Any]):
     """A copy of a request's scope, which tells the request its route. What is set here is set in the original, too, for those
     outside that look into it while the request runs."""
 
-    __slots__ = ("_original", "_prefix", "_request")
+    __slots__ = ("_mounted", "_original", "_prefix", "_request")
 
     def __init__(self, original: Scope, request: Request) -> None:
         super().__init__(original)
         self._original, self._request = original, request
         self._prefix = ""  # of the routers that are mounted, from outside
+        self._mounted: Any = None  # the last of them
 
     def __setitem__(self, key: str, value: Any) -> None:
         super().__setitem__(key, value)
@@ -73,14 +74,14 @@ class RoutedScope(dict[str, Any]):
             if not is_told_later(self, new["route"]):
                 self._routed(new["route"])
         elif "endpoint" in new and "route" not in self:  # Starlette before it wrote routes down
-            self._routed(route_with(self, new["endpoint"]))
+            self._routed(route_with(self, self._mounted or self.get("router"), new["endpoint"]))
 
     def _routed(self, route: Any) -> None:
         path = pattern_of(self, route)
         if path is None:
             return
         if getattr(route, "routes", None):  # a mount, whose router finds a path below
-            self._prefix += path
+            self._prefix, self._mounted = self._prefix + path, route
         else:
             self._request.found((self._prefix + path) or "/")
 
@@ -99,7 +100,11 @@ def is_told_later(scope: dict[str, Any], route: Any) -> bool:
     return scope.get("fastapi", {}).get("included_router") is not None and hasattr(route, "response_model")
 
 
-def route_with(scope: dict[str, Any], endpoint: Any) -> Any:
-    routes = getattr(scope.get("router"), "routes", ())
-    same = [route for route in routes if getattr(route, "app" if hasattr(route, "routes") else "endpoint", None) is endpoint]
+def route_with(scope: dict[str, Any], router: Any, endpoint: Any) -> Any:
+    """The route of a router, or of a mount, that has set this endpoint; None: not found."""
+    same = [route for route in getattr(router, "routes", ()) if endpoint_of(route) is endpoint]
     return same[0] if len(same) == 1 else next((route for route in same if route.matches(dict(scope))[0].value), None)
+
+
+def endpoint_of(route: Any) -> Any:
+    return getattr(route, "app" if hasattr(route, "routes") else "endpoint", None)
