@@ -177,6 +177,25 @@ class EnvironmentTest(CodeTest):
         code = "held = bytearray(12345); import ctracemalloc;print(ctracemalloc.get_object_traceback(held))"
         self.assertEqual(self.run_code(code, CTRACEMALLOC="1").stdout, "<string>:1\n")
 
+    def test_install_before_the_first_line(self):
+        code = """
+            import socket, tracemalloc
+            print(tracemalloc.__name__, tracemalloc.is_tracing())
+            def leak():
+                return socket.socket()
+            leak()
+        """
+        birth = r'unclosed <socket.*\n(?:.*\n)*?Object allocated at .*\n  File "<string>", lineno 6\n'
+        for value, name in (("1", "ctracemalloc True"), ("0", "tracemalloc False"), ("", "tracemalloc False")):
+            result = self.run_code(code, "-W", "always", CTRACEMALLOC="3", CTRACEMALLOC_INSTALL=value)
+            self.assertEqual(result.stdout.strip(), name)
+            self.assertEqual(bool(re.search(birth, result.stderr)), value == "1", result.stderr)
+            self.assertEqual("Enable tracemalloc" in result.stderr, value != "1")
+        self.assertEqual(self.run_code("import tracemalloc", CTRACEMALLOC_INSTALL="1").stderr, "")  # of CTRACEMALLOC only
+        result = self.python("-c", "print('ran')", CTRACEMALLOC="1", CTRACEMALLOC_INSTALL="yes")
+        self.assertEqual((result.returncode, result.stdout, result.stderr.count("\n")), (1, "", 1))
+        self.assertIn("CTRACEMALLOC_INSTALL='yes'", result.stderr)
+
     def test_children_inherit_it(self):
         code = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
         result = self.python("-c", code, textwrap.dedent(STATE), CTRACEMALLOC="9")

@@ -2,7 +2,7 @@
 
 Model: `ctracemalloc.pth` is in site-packages. While the interpreter starts, it calls boot() if and only if one of these is
 set:
-- the environment variable CTRACEMALLOC=NFRAME: tracing starts, nothing else happens;
+- the environment variable CTRACEMALLOC=NFRAME: tracing starts, and with CTRACEMALLOC_INSTALL=1 the standard module is replaced;
 - the environment variable CTRACEMALLOC_RUN: this process descends from a program of `run --follow-children`, and is traced
   as that one is, with files of its own;
 - `-X ctracemalloc_run=…`, which `python -m ctracemalloc run` passes to the program that it starts: tracing starts, and the
@@ -17,11 +17,12 @@ it writes nothing: a child's output belongs to the program.
 import os
 import sys
 
-from .. import start
+from .. import install, start
 from .._messages import complain, refuse
 from ..run.settings import FOLLOW_VARIABLE, RUN_OPTION
 
 VARIABLE = "CTRACEMALLOC"
+INSTALL_VARIABLE = "CTRACEMALLOC_INSTALL"
 MAX_NFRAME = 65535
 
 _run_has_begun = False  # in this process; the site module may read a .pth file twice
@@ -54,15 +55,19 @@ def boot() -> None:
 
         begin.begin_child(journal)
     else:
-        start_from_environment(os.environ.get(VARIABLE, ""))
+        start_from_environment(os.environ.get(VARIABLE, ""), os.environ.get(INSTALL_VARIABLE, ""))
 
 
-def start_from_environment(text: str) -> None:
+def start_from_environment(text: str, installs: str) -> None:
     nframe = parse_nframe(text)
     if nframe is None:
         refuse(f"{VARIABLE}={text!r}: not a number of frames in range [1; {MAX_NFRAME}]")
     if nframe > 0:
+        if installs not in ("", "0", "1"):
+            refuse(f"{INSTALL_VARIABLE}={installs!r}: neither 1 nor 0")
         try:
             start(nframe)
+            if installs == "1":
+                install()
         except (RuntimeError, MemoryError) as error:
             complain(f"not traced: {error}")
