@@ -112,7 +112,8 @@ class ScopeTest(ScriptTest):
                     top = outer.top(1)
                     assert [row.size for row in top] == [sizes[100_000]] and "100_000" in top[0].traceback.format()[1], top
                     diff = outer.diff()
-                    assert [(row.size_diff, row.count_diff) for row in diff[:2]] == [(sizes[20_000], 1), (sizes[10_000], 1)], diff
+                    grown = [(row.size_diff, row.count_diff) for row in diff[:2]]
+                    assert grown == [(sizes[20_000], 1), (sizes[10_000], 1)], diff
                 def large(snapshot):
                     return [trace.size for trace in snapshot.traces if trace.size > 5000]
                 check()

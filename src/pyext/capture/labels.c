@@ -8,16 +8,15 @@
 /* HOOK: */
 static pyctm_label_moment moment_now(const pyctm_labels *labels, const PyThreadState *thread_state)
 {
-    return (pyctm_label_moment){
-        .thread = thread_state->id,
-        .version = thread_state->context_ver,
-        .vars = pyctm_label_vars(labels, thread_state),
-        .serial = atomic_load_explicit(&labels->serial, memory_order_relaxed)};
+    return (pyctm_label_moment){.thread = thread_state->id,
+                                .version = thread_state->context_ver,
+                                .vars = pyctm_label_vars(labels, thread_state),
+                                .serial =
+                                    atomic_load_explicit(&labels->serial, memory_order_relaxed)};
 }
 
 /* HOOK: */
-static void remember(const pyctm_labels *labels, const PyThreadState *thread_state,
-                     uint32_t handle)
+static void remember(const pyctm_labels *labels, const PyThreadState *thread_state, uint32_t handle)
 {
     pyctm_hook_tls.label_moment = moment_now(labels, thread_state);
     pyctm_hook_tls.label_handle = handle;
@@ -63,7 +62,8 @@ static void read_again(pyctm_capture *capture)
 
 void pyctm_labels_expect(pyctm_capture *capture, const pyctm_label_set *set)
 {
-    const uint32_t handle = set != NULL ? atomic_load(&set->handle) : capture->labels.handle_of_none;
+    const uint32_t handle =
+        set != NULL ? atomic_load(&set->handle) : capture->labels.handle_of_none;
     read_again(capture);
     remember(&capture->labels, PyThreadState_Get(), handle);
 }

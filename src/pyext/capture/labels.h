@@ -46,9 +46,8 @@ static inline const void *pyctm_label_vars(const pyctm_labels *labels,
 }
 
 /* HOOK: Whether this thread's labels, whose state it is, are those of that moment. */
-static inline __attribute__((always_inline)) bool
-pyctm_label_moment_is_now(const pyctm_label_moment *moment, const pyctm_labels *labels,
-                          const PyThreadState *thread_state)
+static inline __attribute__((always_inline)) bool pyctm_label_moment_is_now(
+    const pyctm_label_moment *moment, const pyctm_labels *labels, const PyThreadState *thread_state)
 {
     return moment->version == thread_state->context_ver &&
            moment->vars == pyctm_label_vars(labels, thread_state) &&
@@ -76,8 +75,8 @@ static inline bool pyctm_labels_in_use(const pyctm_capture *capture)
 void pyctm_labels_switch_now(pyctm_capture *capture, const PyThreadState *thread_state);
 
 /* HOOK: From now on the stack cache finds the sites of this thread's label set. Main interpreter's GIL. */
-static inline __attribute__((always_inline)) void
-pyctm_labels_switch(pyctm_capture *capture, const PyThreadState *thread_state)
+static inline __attribute__((always_inline)) void pyctm_labels_switch(
+    pyctm_capture *capture, const PyThreadState *thread_state)
 {
     if (__builtin_expect(!pyctm_label_moment_is_now(&capture->stacks.sites.switched,
                                                     &capture->labels, thread_state),

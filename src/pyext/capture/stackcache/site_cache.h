@@ -43,14 +43,14 @@ typedef struct pyctm_cached_site {
 
 /* Lock of all fields: the GIL, as for the stack cache that contains it. */
 typedef struct pyctm_site_cache {
-    pyctm_cached_site *rows; /* owned, if it is not `first` */
-    uint32_t mask;           /* number of rows, a power of two, minus one */
-    uint32_t epoch;          /* the current one, not 0 */
-    uint32_t labels;         /* handle of the label set that it is for; 0: none */
+    pyctm_cached_site *rows;     /* owned, if it is not `first` */
+    uint32_t mask;               /* number of rows, a power of two, minus one */
+    uint32_t epoch;              /* the current one, not 0 */
+    uint32_t labels;             /* handle of the label set that it is for; 0: none */
     pyctm_label_moment switched; /* when that was found to be a thread's labels */
-    uint32_t last_epoch;     /* the newest one */
-    uint32_t first_epoch;    /* the first one since everything was forgotten, that of no labels */
-    uint32_t *epochs;        /* owned, `n_epochs` of them: by handle; before first_epoch: none */
+    uint32_t last_epoch;         /* the newest one */
+    uint32_t first_epoch; /* the first one since everything was forgotten, that of no labels */
+    uint32_t *epochs;     /* owned, `n_epochs` of them: by handle; before first_epoch: none */
     uint32_t n_epochs;
     uint32_t overwritten; /* valid entries overwritten since it grew */
     pyctm_cached_site first[PYCTM_SITES_FIRST_MASK + 1];
