@@ -237,16 +237,21 @@ static inline void *sample(pyctm_capture *capture, pyctm_hook_index hook_index, 
 }
 
 /* HOOK: */
+static __attribute__((noinline)) PYCTM_HOT void *
+malloc_labelled(pyctm_capture *capture, PyMemAllocatorDomain domain, size_t size)
+{
+    const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
+    pyctm_hook_enter();
+    void *block = record(capture, domain, real->malloc(real->ctx, size), size, true);
+    pyctm_hook_leave();
+    return block;
+}
+
+/* HOOK: */
 __attribute__((noinline)) void *pyctm_hook_malloc(pyctm_capture *capture,
                                                   pyctm_hook_index hook_index, size_t size)
 {
     const PyMemAllocatorEx *real = &pyctm_the_originals[hook_index];
-    if (is_plain_labelled(capture) && hook_index < 3) {
-        pyctm_hook_enter();
-        void *block = record(capture, hook_index, real->malloc(real->ctx, size), size, true);
-        pyctm_hook_leave();
-        return block;
-    }
     if (is_idle(capture)) {
         return real->malloc(real->ctx, size);
     }
@@ -261,10 +266,23 @@ static inline void *on_malloc(pyctm_capture *capture, PyMemAllocatorDomain domai
 {
     const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
     if (!is_plain(capture)) {
-        return pyctm_hook_malloc(capture, domain, size);
+        return is_plain_labelled(capture) ? malloc_labelled(capture, domain, size)
+                                          : pyctm_hook_malloc(capture, domain, size);
     }
     pyctm_hook_enter();
     void *block = record(capture, domain, real->malloc(real->ctx, size), size, false);
+    pyctm_hook_leave();
+    return block;
+}
+
+/* HOOK: */
+static __attribute__((noinline)) PYCTM_HOT void *
+calloc_labelled(pyctm_capture *capture, PyMemAllocatorDomain domain, size_t count, size_t size)
+{
+    const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
+    pyctm_hook_enter();
+    void *block =
+        record(capture, domain, real->calloc(real->ctx, count, size), count * size, true);
     pyctm_hook_leave();
     return block;
 }
@@ -275,13 +293,6 @@ __attribute__((noinline)) void *pyctm_hook_calloc(pyctm_capture *capture,
                                                   size_t size)
 {
     const PyMemAllocatorEx *real = &pyctm_the_originals[hook_index];
-    if (is_plain_labelled(capture) && hook_index < 3) {
-        pyctm_hook_enter();
-        void *block =
-            record(capture, hook_index, real->calloc(real->ctx, count, size), count * size, true);
-        pyctm_hook_leave();
-        return block;
-    }
     if (is_idle(capture)) {
         return real->calloc(real->ctx, count, size);
     }
@@ -297,7 +308,8 @@ static inline void *on_calloc(pyctm_capture *capture, PyMemAllocatorDomain domai
 {
     const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
     if (!is_plain(capture)) {
-        return pyctm_hook_calloc(capture, domain, count, size);
+        return is_plain_labelled(capture) ? calloc_labelled(capture, domain, count, size)
+                                          : pyctm_hook_calloc(capture, domain, count, size);
     }
     pyctm_hook_enter();
     void *block =
@@ -388,18 +400,22 @@ static inline void *resize(pyctm_capture *capture, PyMemAllocatorDomain domain, 
     return block;
 }
 
+/* HOOK: */
+static __attribute__((noinline)) PYCTM_HOT void *
+realloc_labelled(pyctm_capture *capture, PyMemAllocatorDomain domain, void *old, size_t size)
+{
+    pyctm_hook_enter();
+    void *block = resize(capture, domain, old, size, true);
+    pyctm_hook_leave();
+    return block;
+}
+
 /* HOOK: Not a plain event. With sampling, usually neither the old block nor the new one is in the sample. */
 __attribute__((noinline)) void *pyctm_hook_realloc(pyctm_capture *capture,
                                                    pyctm_hook_index hook_index, void *old,
                                                    size_t size)
 {
     const PyMemAllocatorEx *real = &pyctm_the_originals[hook_index];
-    if (is_plain_labelled(capture) && hook_index < 3) {
-        pyctm_hook_enter();
-        void *block = resize(capture, hook_index, old, size, true);
-        pyctm_hook_leave();
-        return block;
-    }
     if (is_idle(capture)) {
         return real->realloc(real->ctx, old, size);
     }
@@ -420,7 +436,8 @@ static inline void *on_realloc(pyctm_capture *capture, PyMemAllocatorDomain doma
                                size_t size)
 {
     if (!is_plain(capture)) {
-        return pyctm_hook_realloc(capture, domain, old, size);
+        return is_plain_labelled(capture) ? realloc_labelled(capture, domain, old, size)
+                                          : pyctm_hook_realloc(capture, domain, old, size);
     }
     pyctm_hook_enter();
     void *block = resize(capture, domain, old, size, false);
