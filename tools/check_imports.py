@@ -75,7 +75,7 @@ COMPONENTS = {
         "render",
     },
     "web": {"", "_ctracemalloc", "_words", "_exempt", "_threads", "_program", "places", "export", "model", "render"},
-    "pytest_plugin": {"", "_words", "formats", "render"},
+    "pytest_plugin": {"", "_words", "_exempt", "scopes", "formats", "render"},
     "frameworks": {"_ctracemalloc", "_bodies", "labelling"},
     "run": {"", "_ctracemalloc", "_messages", "_words", "formats", "blackbox", "recording", "model", "render"},
     "guards": {
