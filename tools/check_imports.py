@@ -91,6 +91,7 @@ COMPONENTS = {
         "render",
         "run",
     },
+    "testing": {"", "_words", "scopes", "render", "guards"},
     "notebook": {"", "_ctracemalloc", "_words", "_exempt", "scopes", "model", "render", "guards"},
     "_startup": {"", "_messages", "run"},
     "cli": {
