@@ -75,7 +75,7 @@ COMPONENTS = {
         "render",
     },
     "web": {"", "_ctracemalloc", "_words", "_exempt", "_threads", "_program", "places", "export", "model", "render"},
-    "pytest_plugin": {"", "_words", "formats", "render"},
+    "pytest_plugin": {"", "_words", "_exempt", "scopes", "formats", "render"},
     "frameworks": {"_ctracemalloc", "_bodies", "labelling"},
     "run": {"", "_ctracemalloc", "_messages", "_words", "formats", "blackbox", "recording", "model", "render"},
     "guards": {
@@ -91,6 +91,7 @@ COMPONENTS = {
         "render",
         "run",
     },
+    "testing": {"", "_words", "scopes", "render", "guards"},
     "notebook": {"", "_ctracemalloc", "_words", "_exempt", "scopes", "model", "render", "guards"},
     "_startup": {"", "_messages", "run"},
     "cli": {

@@ -68,9 +68,11 @@ def not_exempt() -> Iterator[None]:
 
 
 class own_memory:
-    """For this thread, in the block: what is allocated is exempt, and has this package's file as the most recent frame, also if
-    code of others allocates it (an import, linecache). No function of the program is to be called in the block. Inside another
-    one it has no effect."""
+    """For this thread, in the block: what is allocated is exempt, in no scope, and has this package's file as the most recent
+    frame, also if code of others allocates it (an import, linecache). No function of the program is to be called in the block.
+    Inside another one it has no effect."""
+
+    __slots__ = ("is_exempt", "is_own")
 
     def __enter__(self) -> None:
         self.is_exempt, self.is_own = _exempt_start(), _own_start()

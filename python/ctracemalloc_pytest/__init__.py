@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 MEMRAY = "memray"  # the name of pytest-memray's entry point
 SHARED_MARKERS = {
-    "limit_memory": "limit_memory(size, current_thread_only=False): fail if the test's memory has this size at its peak",
+    "limit_memory": "limit_memory(size, current_thread_only=False): fail if what the test allocates has this size at its peak",
     "limit_leaks": "limit_leaks(size, filter_fn=None, current_thread_only=False): fail if the blocks of one call stack that"
     " the test leaves have this size",
     "limit_leaked_objects": "limit_leaked_objects(filter_fn=None): fail if the test leaves objects",
 }
-OWN_MARKERS = {"limit_growth": "limit_growth(size): fail if the test leaves this much more memory than there was before"}
+OWN_MARKERS = {"limit_growth": "limit_growth(size): fail if what the test allocates, and leaves, has this size"}
 MARKERS = {**SHARED_MARKERS, **OWN_MARKERS}
 # Options that ask for measuring.
 ASKING = (
@@ -135,7 +135,7 @@ def asks(item: pytest.Item, markers: "dict[str, str]") -> bool:
 
 @pytest.fixture(name=FIXTURE)
 def memory_of_the_test(request: pytest.FixtureRequest) -> "Iterator[TestMemory]":
-    """The memory of the test so far: peak, growth, top(), snapshot()."""
+    """A scope of the test: peak, growth, allocated, top(), diff()."""
     plugin = measuring(request.config)
     yield plugin.begin_memory()
     plugin.end_memory()

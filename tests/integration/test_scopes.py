@@ -175,6 +175,26 @@ class ScopeTest(ScriptTest):
             print("good")
             """)
 
+    def test_what_the_package_allocates_for_itself_is_in_none(self):
+        self.check("""
+            from ctracemalloc._exempt import own_memory
+            def own():
+                floats = [float(n) for n in range(100)]  # from the free list, too
+                with own_memory():
+                    return BYTE * 100_000, [float(n) for n in range(1000)], {n: BYTE * 100 * n for n in range(1000)}
+            tm.start(5)
+            own()
+            with tm.scope(whole_process=True), tm.labels(a="b"):
+                pass  # modules and types are made
+            with tm.scope(whole_process=True) as all, tm.scope("own") as mine, tm.labels(a="b"):
+                kept = own()
+            for one in (all, mine):
+                assert 0 < one.allocated < 20_000 and one.growth < 10_000 and one.peak < 10_000, one
+            labelled = tm.take_snapshot().filter_traces([tm.LabelFilter(True, "a", "b")])
+            assert sum(trace.size for trace in labelled.traces) < 5000
+            print("good")
+            """)
+
     def test_the_sum_is_the_process(self):
         self.check("""
             import random

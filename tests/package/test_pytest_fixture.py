@@ -28,18 +28,29 @@ class FixtureTests(PytestCase):
     def test_what_a_test_can_ask(self):
         source = """
 def test_it(ctracemalloc):
-    assert ctracemalloc.growth < 2000
+    assert ctracemalloc.allocated < 1000  # that it is called with a fixture
     bytearray(100_000)
-    assert 100_000 < ctracemalloc.peak < 105_000
+    assert 100_000 < ctracemalloc.peak < 101_000
     KEPT.append(bytearray(50_000))
-    assert 50_000 < ctracemalloc.growth < 55_000
-    line = ctracemalloc.top(1)[0]
-    assert (line.filename, line.lineno, line.function) == (__file__, 11, "test_it")
-    assert 50_000 < line.size < 51_000 and line.blocks in (2, 3)
-    assert ctracemalloc.top(1, at_peak=True)[0].lineno == 9
+    assert 50_000 < ctracemalloc.growth < 51_000 and ctracemalloc.growth_blocks < 20
+    assert ctracemalloc.allocated > 150_000 and ctracemalloc.allocated_blocks > 3
+    row, frame = ctracemalloc.diff()[0], ctracemalloc.diff()[0].traceback[0]
+    assert (frame.filename, frame.lineno, frame.name) == (__file__, 11, "test_it")
+    assert 50_000 < row.size_diff < 51_000 and row.count_diff in (2, 3)
+    assert ctracemalloc.top(1)[0].traceback[0].lineno == 9
     assert ctracemalloc.peak < 105_000 and ctracemalloc.growth < 55_000
-    assert ctracemalloc.snapshot().statistics("lineno")
-    assert ctracemalloc.snapshot(at_peak=True).statistics("lineno")
+    assert ctracemalloc.live_snapshot().statistics("lineno")[0].size < 51_000
+    assert ctracemalloc.peak_snapshot().statistics("filename")[0].size > 100_000
+
+def test_what_it_takes_to_answer_is_not_in_it(ctracemalloc):
+    KEPT.append([bytes(n) for n in range(1000, 1100)])
+    before = ctracemalloc.peak
+    answers = ctracemalloc.live_snapshot(), ctracemalloc.top(100), ctracemalloc.diff("traceback"), ctracemalloc.peak_snapshot()
+    assert ctracemalloc.peak - before < 1000
+
+def test_older_memory_is_not_in_it(ctracemalloc):
+    KEPT.clear()
+    assert ctracemalloc.growth < 1000
 
 def test_garbage_is_no_growth(ctracemalloc):
     cycle = [bytearray(100_000)]
@@ -48,7 +59,7 @@ def test_garbage_is_no_growth(ctracemalloc):
     assert ctracemalloc.growth < 2000
 """
         for options in ((), ("--ctracemalloc",)):
-            self.check(source, *options, passed=2)
+            self.check(source, *options, passed=4)
 
     def test_it_counts_from_where_the_test_begins(self):
         source = """
@@ -92,7 +103,7 @@ def test_at_last():
 def test_below(ctracemalloc):
     KEPT.append(bytearray(90_000))
     assert ctracemalloc.growth > 90_000
-    assert ctracemalloc.top()
+    assert ctracemalloc.top() and ctracemalloc.diff()
 
 @pytest.mark.limit_memory("100 KB")
 def test_above(ctracemalloc):
@@ -118,7 +129,8 @@ def outer(request):
 def inner():
     return bytearray(200_000)
 
-def test_one(shared, outer):
+@pytest.mark.parametrize("given", [bytearray(90_000)])
+def test_one(shared, outer, given):
     pass
 
 def test_two(shared, request):
@@ -130,10 +142,10 @@ def test_two(shared, request):
         lines = self.section(result, "ctracemalloc: memory of the tests")
         shown = [line.split(maxsplit=2) for line in lines[lines.index("largest fixtures, by growth in their set-up") + 1 :]]
         expected = [
-            (391, "shared (module), for test_it.py::test_one"),
-            (195, "inner (function), for test_it.py::test_one"),
+            (391, "shared (module), for test_it.py::test_one[given0]"),
+            (195, "inner (function), for test_it.py::test_one[given0]"),
             (195, "inner (function), for test_it.py::test_two"),
-            (98, "outer (function), for test_it.py::test_one"),
+            (98, "outer (function), for test_it.py::test_one[given0]"),
         ]
         self.assertEqual(sorted(text for _size, _unit, text in shown), sorted(text for _size, text in expected))
         for (size, unit, _text), (kilobytes, _) in zip(shown, expected):

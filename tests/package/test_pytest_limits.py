@@ -35,12 +35,12 @@ class SizeTests(unittest.TestCase):
                 limits.parse_size(text)
 
     def test_an_equal_size_fails(self):
-        stack = measure.Stack((("f", "a.py", 1),), 1000, 1, True)
-        lines = {"peak_lines": list, "peak_stacks": list, "growth_lines": list, "growth_stacks": lambda: [stack]}
+        stack = measure.Stack((("f", "a.py", 1),), 1000, 1)
+        lines = {"peak_lines": list, "growth_lines": list, "growth_stacks": lambda: [stack]}
         scope = SimpleNamespace(peak=1000, growth=1000, **lines)
         for make in (limits.limit_memory, limits.limit_leaks, limits.limit_growth):
             for size, expected in ((999, 1), (1000, 1), (1001, 0)):
-                found = limits.breaches([make(f"{size} B")], scope, None, Style(False), None)
+                found = limits.breaches([make(f"{size} B")], {False: scope}, None, Style(False), None)
                 self.assertEqual(len(found), expected, (make, size))
 
 
@@ -168,10 +168,16 @@ def test_leaks_current():
     in_a_thread()
 """
         words = {"test_all": "failed", "test_current": "passed", "test_current_above": "failed"}
-        self.check(source, {**words, "test_leaks": "failed", "test_leaks_current": "passed"})
+        words.update(test_leaks="failed", test_leaks_current="passed")
+        for options in ((), ("--ctracemalloc", "--ctracemalloc-nframe=1")):
+            self.check(source, words, *options)
 
     def test_limit_leaked_objects(self):
         source = """
+import contextvars
+
+variable = contextvars.ContextVar("variable", default=0)
+
 class Kept:
     pass
 
@@ -191,11 +197,17 @@ def test_objects():
 def test_not_followed():
     KEPT.append((1, {"number": object()}))
 
+@pytest.mark.limit_memory("1 MB", current_thread_only=True)
+@pytest.mark.limit_leaked_objects
+def test_with_a_scope_of_its_thread():
+    variable.set(variable.get())
+
 @pytest.mark.limit_leaked_objects(filter_fn=no_text)
 def test_filtered():
     KEPT.append("".join("abc"))
 """
         words = {"test_nothing": "passed", "test_objects": "failed", "test_not_followed": "failed", "test_filtered": "passed"}
+        words["test_with_a_scope_of_its_thread"] = "passed"
         for options in ((), ("--ctracemalloc",)):
             result = self.check(source, words, *options)
             result.stdout.fnmatch_lines(["Test leaked 1 object", "*1 instance of Kept", "Test leaked 3 objects"])
@@ -212,8 +224,8 @@ def test_replaced():
     KEPT.clear()
     KEPT.append(bytearray(20_000))
 """
-        self.check(source, {"test_spread": "failed", "test_replaced": "failed"})  # what is freed was not traced
-        result = self.check(source, {"test_spread": "failed", "test_replaced": "passed"}, "--ctracemalloc")
+        for options in ((), ("--ctracemalloc",)):  # that older memory is freed is not counted
+            result = self.check(source, {"test_spread": "failed", "test_replaced": "failed"}, *options)
         result.stdout.fnmatch_lines(["Test was allowed to grow by 10.0 KiB but grew by *"])
 
     def test_a_leak_of_a_kilobyte_is_found_every_time(self):

@@ -93,7 +93,7 @@ class SummaryTests(PytestCase):
         result = self.run_pytest(TESTS, "--ctracemalloc")
         result.assert_outcomes(passed=3, failed=1)
         lines = self.section(result, "ctracemalloc: memory of the tests")
-        self.assertEqual(lines[0], "4 tests measured; above what was live when the phase began, in its call:")
+        self.assertEqual(lines[0], "4 tests measured; of what each allocated in its call:")
         peaks = lines[lines.index("largest peak") : lines.index("largest growth")]
         fixtures = lines.index("largest fixtures, by growth in their set-up")
         growths = lines[lines.index("largest growth") : fixtures]
@@ -148,6 +148,47 @@ class SummaryTests(PytestCase):
         for line in self.section(result, "ctracemalloc: memory of the tests"):
             if line.strip().startswith("call:"):
                 self.assertLess(sizes(line)[1], 5000)
+
+    def test_what_is_freed_of_before_is_in_no_figure(self):
+        source = """
+import pytest
+
+@pytest.fixture
+def data():
+    return [bytearray(400_000)]
+
+def test_replace(data):
+    data[0] = None
+    data[0] = bytearray(300_000)
+"""
+        lines = self.section(self.run_pytest(source, "--ctracemalloc"), "ctracemalloc: memory of the tests")
+        phases = {line.split(":")[0].strip(): sizes(line) for line in lines if ": peak" in line}
+        for figure in (0, 1):
+            self.assertAlmostEqual(phases["setup"][figure], 400_000, delta=6000)
+            self.assertAlmostEqual(phases["call"][figure], 300_000, delta=2000)
+            self.assertLess(0, phases["teardown"][figure])
+            self.assertLess(phases["teardown"][figure], 5000)
+
+    def test_free_lists_are_no_growth(self):
+        source = """
+def test_tuples():
+    kept = [[(number, number, number) for number in range(1500)], [float(number) for number in range(300)]]
+    assert kept
+"""
+        result = self.run_pytest(source, "--ctracemalloc")
+        self.assertNotIn("largest growth", self.section(result, "ctracemalloc: memory of the tests"))
+
+    def test_the_peak_of_a_run_stays(self):
+        conftest = """
+        import ctracemalloc
+        ctracemalloc.start()
+        bytearray(30_000_000)
+        def pytest_unconfigure():
+            print("peak:", ctracemalloc.get_traced_memory()[1] > 30_000_000)
+        """
+        self.pytester.makeconftest(conftest)
+        result = self.run_pytest("def test_a(): bytearray(1000)", "-s", "--ctracemalloc", subprocess=True)
+        self.assertIn("peak: True", result.stdout.str())
 
     def test_everything_else_is_printed_as_before(self):
         source = TESTS + "\ndef test_prints():\n    print('printed')\n    assert 0, 'too bad'\n"

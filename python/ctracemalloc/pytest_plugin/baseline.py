@@ -26,17 +26,13 @@ class BaselineError(ValueError):
 
 
 class Tolerance(NamedTuple):
-    """How much more a test may have: the larger of a share of what it had and a number of bytes.
-
-    A test that has freed more than it allocated may do without that: what it freed was there by chance, often in a free list.
-    """
+    """How much more a test may have: the larger of a share of what it had and a number of bytes."""
 
     share: float
     least: float
 
     def allowed(self, size: int) -> float:
-        had = max(size, 0)
-        return had + max(self.share * had, self.least)
+        return size + max(self.share * size, self.least)
 
 
 def parse_tolerance(text: str) -> Tolerance:

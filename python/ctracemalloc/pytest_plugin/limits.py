@@ -9,7 +9,7 @@ broke it, the largest first.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ import pytest
 from .._words import counted
 from ..render.text.style import Style
 from ..render.text.units import format_bytes
-from .measure import DEEP, STACK, Scope, Stack, is_of_the_test
+from .measure import STACK, Scope, Stack
 from .objects import Objects, object_lines
 from .text import line_lines, stack_lines
 
@@ -61,7 +61,7 @@ class Limit(NamedTuple):
 
     @property
     def nframe(self) -> int:
-        return frames_needed(self.kind, self.current_thread_only)
+        return frames_needed(self.kind)
 
 
 class Breach(NamedTuple):
@@ -70,10 +70,8 @@ class Breach(NamedTuple):
     details: str
 
 
-def frames_needed(kind: str, current_thread_only: bool) -> int:
+def frames_needed(kind: str) -> int:
     """How many frames of each traceback such a limit needs."""
-    if current_thread_only:
-        return DEEP
     return STACK if kind == LIMIT_LEAKS else 1
 
 
@@ -131,25 +129,26 @@ def limit_of(marker: pytest.Mark) -> Limit:
 # --- after the test ---
 
 
-def breaches(limits: Iterable[Limit], scope: Scope, objects: Objects | None, style: Style, shown: int | None) -> list[Breach]:
-    """shown: how many lines or stacks of each, at the most; None: all."""
-    found = [CHECKS[limit.kind](limit, scope, objects, style, shown) for limit in limits]
+def breaches(
+    limits: Iterable[Limit], scopes: Mapping[bool, Scope], objects: Objects | None, style: Style, shown: int | None
+) -> list[Breach]:
+    """scopes: by current_thread_only. shown: how many lines or stacks of each, at the most; None: all."""
+    found = [CHECKS[limit.kind](limit, scopes[limit.current_thread_only], objects, style, shown) for limit in limits]
     return [breach for breach in found if breach is not None]
 
 
 def check_memory(limit: Limit, scope: Scope, _objects: object, style: Style, shown: int | None) -> Breach | None:
     assert limit.size is not None
-    stacks = [stack for stack in scope.peak_stacks() if is_of_the_test(stack)] if limit.current_thread_only else []
-    size = sum(stack.size for stack in stacks) if limit.current_thread_only else scope.peak
-    if size < limit.size:
+    if scope.peak < limit.size:
         return None
-    details = stack_lines(stacks, style, shown) if limit.current_thread_only else line_lines(scope.peak_lines(), style, shown)
-    sentence = f"Test was limited to {format_bytes(limit.size)} but allocated {format_bytes(size)}"
-    return breach_of(limit, sentence, ["What was live at the peak:", *details])
+    sentence = f"Test was limited to {format_bytes(limit.size)} but allocated {format_bytes(scope.peak)}"
+    return breach_of(limit, sentence, ["What was live at the peak:", *line_lines(scope.peak_lines(), style, shown)])
 
 
 def check_leaks(limit: Limit, scope: Scope, _objects: object, style: Style, shown: int | None) -> Breach | None:
     assert limit.size is not None
+    if scope.growth < limit.size:
+        return None  # nor has a stack of it more
     stacks = [stack for stack in scope.growth_stacks() if stack.size >= limit.size and is_wanted(stack, limit)]
     if not stacks:
         return None
@@ -158,8 +157,6 @@ def check_leaks(limit: Limit, scope: Scope, _objects: object, style: Style, show
 
 
 def is_wanted(stack: Stack, limit: Limit) -> bool:
-    if limit.current_thread_only and not is_of_the_test(stack):
-        return False
     if limit.filter_fn is None:
         return True
     return bool(limit.filter_fn(FilteredStack(tuple(StackFrame(*frame) for frame in stack.frames))))

@@ -1,36 +1,29 @@
-"""Measuring: what happens to the traced memory between two moments, and which lines and call stacks did it.
+"""Measuring: what is allocated between two moments, how much of it at a time, what stays, and which lines and stacks did it.
 
-Model: a Scope begins and ends around one call. It knows the memory that was live at its beginning, at its end, and at the peak
-between them. These numbers are of the whole process: what other threads do meanwhile counts. A block is told from an older
-one only by its traceback: lines and stacks are those that have more at the end, or at the peak, than at the beginning. So if a
-scope frees an old block and allocates one of the same size with the same traceback, that is no difference.
+Model: a Scope is a scope of the package (scopes.py there) around one call: of all threads, or of the thread or task that makes
+the call. Its figures are those of the blocks that are allocated within, so what was there before, and what is freed of it, is
+in none.
 
-The numbers are in an array, so that what a scope itself keeps was allocated before it began. Its own lines are left out.
-
-Garbage that is older and freed within a scope would hide growth, and garbage made within would be taken for growth. To
-collect all takes time in proportion to all objects of the process, so it is done for exact scopes only. To collect the young
-generations before and after is cheap, and enough as long as the program itself does not collect in between.
+Figures are asked for when the scope has ended, so that neither what this takes nor a collection of garbage is in the peak. The
+growth is what is live of the blocks at the last read(): without garbage, if that was collected before. Garbage that is older
+than the scope is none of its blocks, so it need not be collected.
 """
 
-import gc
 import os
-from array import array
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import ctracemalloc
 
+from ..scopes import scope
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ctracemalloc import Snapshot, StatisticDiff
+    from ctracemalloc import Snapshot, Statistic
 
-BEFORE, AFTER, PEAK, HIGHEST, OWN = range(5)
 OWN_FOLDER = os.path.dirname(os.path.abspath(ctracemalloc.__file__)) + os.sep
 RUNNER = (os.path.join("_pytest", "runner.py"), "pytest_runtest_call")  # the end of a file's path, a function
-YOUNG, ALL = 1, 2  # generations, of gc.collect
 STACK = 20  # frames: of a call stack that people read
-DEEP = 1000  # frames: enough to see in which thread a traceback began
 
 
 class Line(NamedTuple):
@@ -49,7 +42,6 @@ class Stack(NamedTuple):
     frames: tuple[tuple[str, str, int], ...]
     size: int
     blocks: int
-    is_whole: bool  # are all its frames here?
 
 
 class Tracing:
@@ -74,128 +66,78 @@ class Tracing:
         self.has_started = False
 
 
-def live_bytes() -> int:
-    return ctracemalloc.get_traced_memory()[0]
-
-
 class Scope:
-    """From begin() to end(), which are called in this order: prepare, begin, end, then of the others what is wanted.
+    """From begin() to end(). What begins it begins it last, and ends it first: then nothing else is in it. After read():
 
-    The numbers are those of the program alone if they are asked for before snapshots are kept: collect, keep_peak, keep_end.
+    peak, growth: bytes; blocks: as growth. is_known: False: tracing was stopped, or traces were cleared, since the beginning.
     """
 
-    def __init__(self, *, with_lines: bool, is_exact: bool) -> None:
-        """with_lines: lines and stacks will be asked for. is_exact: collect all garbage, and not only the young."""
-        self.with_lines, self.is_exact = with_lines, is_exact
-        self.numbers = array("q", [0] * 5)  # bytes; HIGHEST: an earlier peak; OWN: kept by apart()
-        self.collections = 0  # that the program has made until the beginning
+    def __init__(self, *, current_thread_only: bool = False) -> None:
+        """current_thread_only: what is allocated in this thread or task, and not in others; a scope begins and ends in one."""
+        self.scope = scope(whole_process=not current_thread_only)
+        self.peak = self.growth = self.blocks = 0
         self.has_begun = self.is_known = False
-        self.before: Snapshot | None = None
-        self.at_peak: Snapshot | None = None
         self.after: Snapshot | None = None
 
-    def prepare(self) -> None:
-        self.collections = collections_made() + 1  # the next line's is no collection of the program
-        gc.collect(ALL if self.is_exact else YOUNG)
-        if self.with_lines:
-            self.before = ctracemalloc.take_snapshot()
-
     def begin(self) -> None:
-        self.has_begun = True
-        self.numbers[BEFORE] = live_bytes()
-        ctracemalloc.reset_peak()
+        """If tracing is off it stays off, and nothing is known."""
+        self.has_begun = ctracemalloc.is_tracing()
+        if self.has_begun:
+            self.scope.__enter__()
 
     def end(self) -> None:
-        self.numbers[AFTER], self.numbers[PEAK] = ctracemalloc.get_traced_memory()
-        self.is_known = ctracemalloc.is_tracing()
+        if self.has_begun:
+            self.scope.__exit__(None, None, None)
 
-    @contextmanager
-    def apart(self) -> Iterator[None]:
-        """What is allocated meanwhile is no part of the peak, and what is kept of it is no growth."""
-        before, peak = ctracemalloc.get_traced_memory()
-        if peak > self.numbers[HIGHEST]:
-            self.numbers[HIGHEST] = peak
-            self.at_peak = ctracemalloc.take_snapshot(at_peak=True)
+    def read(self) -> None:
+        """After the end. The growth is from now on that of this moment."""
         try:
-            yield
-        finally:
-            self.numbers[OWN] += live_bytes() - before
-            ctracemalloc.reset_peak()
-
-    def collect(self) -> None:
-        """Collect garbage: from now on the growth is that without it.
-
-        What was allocated since the beginning is young, unless the program has collected since.
-        """
-        gc.collect(ALL if self.is_exact or self.collections != collections_made() else YOUNG)
-        self.numbers[AFTER] = live_bytes()
-
-    def keep_peak(self) -> None:
-        """Keep what was live at the peak."""
-        if self.numbers[PEAK] > self.numbers[HIGHEST]:
-            self.at_peak = ctracemalloc.take_snapshot(at_peak=True)
+            self.peak, self.growth, self.blocks = self.scope.peak, self.scope.live, self.scope.live_blocks
+            self.is_known = True
+        except RuntimeError:  # it has not begun, tracing was stopped, or traces were cleared
+            self.is_known = False
 
     def keep_end(self) -> None:
-        """Keep what is live now."""
-        self.after = ctracemalloc.take_snapshot()
+        """growth_lines() and growth_stacks() are from now on those of this moment."""
+        self.after = self.scope.live_snapshot()
 
-    @property
-    def peak(self) -> int:
-        """How many bytes more there were at the most than at the beginning."""
-        return max(0, max(self.numbers[PEAK], self.numbers[HIGHEST]) - self.numbers[BEFORE])
-
-    @property
-    def growth(self) -> int:
-        """How many bytes more there are at the end than at the beginning; less than 0: fewer."""
-        return self.numbers[AFTER] - self.numbers[BEFORE] - self.numbers[OWN]
-
-    @property
-    def blocks(self) -> int | None:
-        """As growth, in blocks. None: not kept."""
-        if self.before is None or self.after is None:
-            return None
-        return sum(row.count_diff for row in differences(self.after, self.before, "lineno"))
+    def end_snapshot(self) -> "Snapshot":
+        """The blocks that were live at its end, with those at its peak. RuntimeError: not known."""
+        return self.scope.end_snapshot()
 
     def peak_lines(self) -> list[Line]:
-        return lines_more(self.at_peak, self.before)
-
-    def peak_stacks(self) -> list[Stack]:
-        return stacks_more(self.at_peak, self.before)
+        return lines_of(self.scope.peak_snapshot() if self.after is None else self.after.at_peak)
 
     def growth_lines(self) -> list[Line]:
-        return lines_more(self.after, self.before)
+        return lines_of(self.after)
 
     def growth_stacks(self) -> list[Stack]:
-        return stacks_more(self.after, self.before)
+        return stacks_of(self.after)
 
 
-def lines_more(newer: "Snapshot | None", older: "Snapshot | None") -> list[Line]:
-    """The lines that have more bytes in the newer snapshot, those with most first. None: a snapshot that was not kept."""
+def lines_of(snapshot: "Snapshot | None") -> list[Line]:
+    """Those with most bytes first. None: a snapshot that was not kept."""
     found = []
-    for row in differences(newer, older, "lineno"):
-        if row.size_diff > 0:
-            frame = row.traceback[-1]
-            found.append(Line(frame.filename, frame.lineno, frame.name or "", row.size_diff, row.count_diff))
-    return sorted(found, key=lambda line: -line.size)
+    for row in rows_of(snapshot, "lineno"):
+        frame = row.traceback[-1]
+        found.append(Line(frame.filename, frame.lineno, frame.name or "", row.size, row.count))
+    return found
 
 
-def stacks_more(newer: "Snapshot | None", older: "Snapshot | None") -> list[Stack]:
-    """As lines_more, by call stack."""
+def stacks_of(snapshot: "Snapshot | None") -> list[Stack]:
+    """As lines_of, by call stack."""
     found = []
-    for row in differences(newer, older, "traceback"):
-        if row.size_diff > 0:
-            traceback = row.traceback
-            frames = tuple((frame.name or "???", frame.filename, frame.lineno) for frame in reversed(traceback))
-            is_whole = traceback.total_nframe is None or traceback.total_nframe <= len(traceback)
-            found.append(Stack(frames, row.size_diff, row.count_diff, is_whole))
-    return sorted(found, key=lambda stack: -stack.size)
+    for row in rows_of(snapshot, "traceback"):
+        frames = tuple((frame.name or "???", frame.filename, frame.lineno) for frame in reversed(row.traceback))
+        found.append(Stack(frames, row.size, row.count))
+    return found
 
 
-def differences(newer: "Snapshot | None", older: "Snapshot | None", key: str) -> "Iterator[StatisticDiff]":
-    """The rows but for those of this package's own blocks."""
-    if newer is not None and older is not None:
-        for row in newer.compare_to(older, key):
-            if not row.traceback[-1].filename.startswith(OWN_FOLDER):
+def rows_of(snapshot: "Snapshot | None", key: str) -> "Iterator[Statistic]":
+    """The largest first, but for those of this package's own blocks."""
+    if snapshot is not None:
+        for row in snapshot.statistics(key):
+            if row.size > 0 and not row.traceback[-1].filename.startswith(OWN_FOLDER):
                 yield row
 
 
@@ -203,14 +145,3 @@ def is_from_elsewhere(one: object) -> bool:
     """Was the object allocated since tracing began, and not by this package?"""
     traceback = ctracemalloc.get_object_traceback(one)
     return traceback is not None and not traceback[-1].filename.startswith(OWN_FOLDER)
-
-
-def collections_made() -> int:
-    """By which objects may have become old."""
-    return sum(int(generation["collections"]) for generation in gc.get_stats()[1:])
-
-
-def is_of_the_test(stack: Stack) -> bool:
-    """Was it allocated in the thread that ran the test? True, too, if frames that would tell are missing."""
-    end, runner = RUNNER
-    return not stack.is_whole or any(name == runner and filename.endswith(end) for name, filename, _line in stack.frames)

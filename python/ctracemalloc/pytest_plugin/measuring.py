@@ -1,8 +1,8 @@
 """The plugin's hooks: a scope around each phase of a test, limits after its call, and a summary at the end.
 
 Model: the wrappers are the innermost ones (trylast), so that what other wrappers of pytest do around a phase is not measured.
-Tests are measured if an option asks for all, or if they have a limit. To measure all is cheap enough to leave on, because lines
-and blocks of a test are compared only if it may be one of those that the summary shows.
+Tests are measured if an option asks for all, or if they have a limit. To measure all is cheap enough to leave on, because the
+lines of a test are asked for only if it may be one of those that the summary shows.
 """
 
 import warnings
@@ -31,6 +31,7 @@ class Measuring:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.tracing = Tracing(settings.nframe or 1)
+        self.is_warm = False
         self.rankings = {figure: Ranking(figure, settings.top) for figure in FIGURES}
         self.results = Results()
         self.style = Style(False)  # of sections of reports, which become part of several outputs
@@ -51,8 +52,8 @@ class Measuring:
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, Any]:
         self.measured, self.broken = {}, []
-        if self.settings.every_test and not self.tracing.has_started:
-            self.tracing.need()
+        if self.settings.every_test and not self.is_warm:
+            self.is_warm = True
             warm_up(self.tracing)
         return (yield from self.around_fixtures(SETUP))
 
@@ -63,23 +64,23 @@ class Measuring:
     def around_fixtures(self, when: str) -> Generator[None, Any, Any]:
         if not self.settings.every_test:
             return (yield)
-        scope = Scope(with_lines=False, is_exact=False)
+        scope = Scope()
         self.tracing.need()
         passed = False
-        scope.prepare()
         scope.begin()
         try:
             result = yield
             passed = True
         finally:
             scope.end()
+            scope.read()
             if scope.is_known:
                 self.measured[when] = self.phase_of(scope, passed)
         return result
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_fixture_setup(self, fixturedef: Any) -> Generator[None, Any, Any]:
-        if not self.settings.every_test:
+        if not self.settings.every_test or is_parameter(fixturedef):
             return (yield)
         self.fixtures.begin()
         try:
@@ -93,6 +94,8 @@ class Measuring:
         return self.memory
 
     def end_memory(self) -> None:
+        if self.memory is not None:
+            self.memory.end()
         self.memory = None
         if not self.settings.every_test:
             self.tracing.end()
@@ -102,14 +105,7 @@ class Measuring:
         limits = self.limits_of(item)
         if not (limits or self.settings.every_test or self.memory):
             return (yield)
-        around = self.around = Around(
-            self.tracing,
-            limits,
-            self.is_candidate,
-            self.memory,
-            is_exact=self.settings.is_exact,
-            keeps_end=bool(self.settings.snapshots),
-        )
+        around = self.around = Around(self.tracing, limits, self.is_candidate, self.memory, is_exact=self.settings.is_exact)
         placed = Placed(item, around)
         passed = False
         try:
@@ -151,8 +147,8 @@ class Measuring:
         return Phase(scope.peak, scope.growth, scope.blocks, lines[0], lines[1], passed, self.fixtures.take())
 
     def is_candidate(self, figure: str, size: int) -> bool:
-        """May the test be one of those that the summary shows?"""
-        return self.settings.is_exact or (self.settings.every_test and self.rankings[figure].takes(size))
+        """Are the lines of the test written, or may it be one of those that the summary shows?"""
+        return self.settings.keeps_lines or (self.settings.shows_summary and self.rankings[figure].takes(size))
 
     # --- limits ---
 
@@ -164,7 +160,7 @@ class Measuring:
             warn_unchecked(item, limits)
             return
         shown = None if item.config.get_verbosity() >= 2 else SHOWN
-        self.broken = breaches(limits, around.scope, around.objects, self.style, shown)
+        self.broken = breaches(limits, around.scopes, around.objects, self.style, shown)
         if around.objects is not None:
             around.objects.forget()
         if self.broken:
@@ -193,13 +189,12 @@ class Measuring:
 
     def save_snapshot(self, report: pytest.TestReport) -> None:
         around, self.around = self.around, None
-        snapshot = around.scope.after if around is not None else None
         folder = self.settings.snapshots
-        if not (folder and report.failed and snapshot is not None):
+        if not (folder and report.failed and around is not None and around.has_ended):
             return
         try:
-            text = snapshots.save(snapshot, folder, report.nodeid)
-        except OSError as error:
+            text = snapshots.save(around.scope.end_snapshot(), folder, report.nodeid)
+        except (OSError, RuntimeError) as error:  # RuntimeError: tracing was stopped meanwhile
             text = f"could not be written: {error}"
         report.sections.append(("ctracemalloc: snapshot", printable(text)))
 
@@ -228,6 +223,12 @@ class Measuring:
 
     def pytest_unconfigure(self) -> None:
         self.tracing.end()
+
+
+def is_parameter(fixturedef: Any) -> bool:
+    """Of pytest.mark.parametrize, which pytest has as fixtures, too."""
+    function = fixturedef.func
+    return getattr(function, "__name__", "") == "get_direct_param_fixture_func" and function.__module__ == "_pytest.python"
 
 
 def warn_unchecked(item: pytest.Item, limits: list[Limit]) -> None:

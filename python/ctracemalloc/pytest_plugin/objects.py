@@ -18,6 +18,7 @@ from .measure import is_from_elsewhere
 
 TYPES = SAMPLES = 10
 REPR = 100  # characters
+PARTS_OF_CONTEXTS = "hamt"  # begins the names of their types
 FORGET = getattr(sys, "_clear_internal_caches", getattr(sys, "_clear_type_cache", None))  # the first from 3.13 on
 
 
@@ -45,14 +46,15 @@ class Objects:
         self.leaked = gc.get_objects()  # first of all: what this function makes is no object of the test's
         if not self.froze_before:
             gc.unfreeze()
-        self.leaked = without_frames(self.leaked) + added_to(self.known)
+        self.leaked = of_programs(self.leaked) + added_to(self.known)
 
     def forget(self) -> None:
         self.leaked, self.known = [], set()
 
 
-def without_frames(objects: list[object]) -> list[object]:
-    return [one for one in objects if not isinstance(one, FrameType)]
+def of_programs(objects: list[object]) -> list[object]:
+    """Without frames, and without what a context is made of: each change of a variable replaces some of it."""
+    return [one for one in objects if not isinstance(one, FrameType) and not type(one).__name__.startswith(PARTS_OF_CONTEXTS)]
 
 
 def added_to(known: set[int]) -> list[object]:

@@ -64,9 +64,10 @@ class Placed:
             __tracebackhide__ = True
             restore()
             passed = False
+            call = functools.partial(function, *args, **kwargs)  # what it takes to pass them on is not the test's
             around.begin()
             try:
-                result = function(*args, **kwargs)
+                result = call()
                 passed = True
                 return result
             finally:
@@ -77,9 +78,10 @@ class Placed:
             __tracebackhide__ = True
             restore()
             passed = False
+            call = functools.partial(function, *args, **kwargs)
             around.begin()
             try:
-                result = await function(*args, **kwargs)
+                result = await call()
                 passed = True
                 return result
             finally:

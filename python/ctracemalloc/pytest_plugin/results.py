@@ -12,8 +12,9 @@ from .measure import Line
 SETUP, CALL, TEARDOWN = PHASES = ("setup", "call", "teardown")
 PASSED, FAILED = "passed", "failed"
 PEAK, GROWTH = FIGURES = ("peak", "growth")
-# Bytes. What is less is not shown: CPython keeps some memory of what it frees to use it again, and so seems to grow.
+# Bytes. What is less is not shown: CPython keeps some memory of its own when code runs for the first time.
 LEAST = {PEAK: 1, GROWTH: 512}
+LEAST_OF_FIXTURES = 1024  # pytest itself keeps some hundred bytes for each
 ATTRIBUTE = "ctracemalloc"  # of a report
 
 
@@ -26,14 +27,14 @@ class FixtureGrowth(NamedTuple):
 
 
 class Phase(NamedTuple):
-    """Of setup, call or teardown. peak, growth: bytes; blocks: None where they were not counted.
+    """Of setup, call or teardown. peak, growth: bytes; blocks: as growth.
 
     fixtures: those that were set up in it, whose growth is part of its growth.
     """
 
     peak: int
     growth: int
-    blocks: int | None
+    blocks: int
     peak_lines: list[Line]
     growth_lines: list[Line]
     passed: bool
@@ -98,6 +99,6 @@ class Results:
             for test, phases in self.tests.items()
             for phase in phases.values()
             for one in phase.fixtures
-            if one.growth >= LEAST[GROWTH]
+            if one.growth >= LEAST_OF_FIXTURES
         ]
         return [(one, test) for _size, one, test in heapq.nsmallest(number, found)]

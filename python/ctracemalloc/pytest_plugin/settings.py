@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pytest
 
 from .baseline import TOLERANCE, Baseline, BaselineError, parse_tolerance
+from .documents import OWN
 from .limits import LIMIT_GROWTH, LIMIT_LEAKS, LIMIT_MEMORY, Limit, LimitError, frames_needed, parse_size
 from .measure import STACK
 
@@ -26,7 +27,8 @@ class Rule(NamedTuple):
 
 class Settings(NamedTuple):
     every_test: bool  # False: only those with a limit
-    is_exact: bool  # collect all garbage for each test, and compare the lines of each
+    is_exact: bool  # the growth of each test is written, so it is without garbage
+    keeps_lines: bool  # the lines of each test are written
     shows_summary: bool
     top: int
     nframe: int  # 0: as many as are needed
@@ -44,7 +46,7 @@ class Settings(NamedTuple):
         for item in items:
             for marker in item.iter_markers():
                 if marker.name in self.markers:
-                    needed.append(frames_needed(marker.name, bool(marker.kwargs.get("current_thread_only"))))
+                    needed.append(frames_needed(marker.name))
         return max(needed)
 
     def limits_for(self, test: str, marked: set[str]) -> list[Limit]:
@@ -59,16 +61,18 @@ def settings_of(config: pytest.Config, markers: tuple[str, ...]) -> Settings:
     shows_summary = bool(config.getoption("ctracemalloc") or config.getini("ctracemalloc"))
     baseline = baseline_of(config)
     json, snapshots = config.getoption("ctracemalloc_json"), config.getoption("ctracemalloc_snapshots")
+    form = config.getoption("ctracemalloc_json_form")
     return Settings(
         every_test=bool(shows_summary or json or snapshots or baseline),
         is_exact=bool(json or baseline),
+        keeps_lines=bool(json and form == OWN),
         shows_summary=shows_summary,
         top=number_of(config, "ctracemalloc_top", TOP, 0),
         nframe=number_of(config, "ctracemalloc_nframe", 0, 1),
         markers=markers,
         rules=rules_of(config),
         json=json,
-        json_form=config.getoption("ctracemalloc_json_form"),
+        json_form=form,
         junit=bool(getattr(config.option, "xmlpath", None)),
         snapshots=snapshots,
         baseline=baseline,

@@ -1,7 +1,8 @@
 """A snapshot of each failed test, in a folder.
 
-Model: it is of the end of the test's function, when the frames of an exception still hold what they refer to, and has the peak
-as well. Its name is the test's, with what a file's name should not have replaced; a long one ends in a digest of the whole.
+Model: it is of what the test's function has allocated and is live at its end, when the frames of an exception still hold what
+they refer to, and has its peak as well. Its name is the test's, with what a file's name should not have replaced; a long one
+ends in a digest of the whole.
 """
 
 import hashlib

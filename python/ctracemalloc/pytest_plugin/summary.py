@@ -10,7 +10,7 @@ TITLES = {PEAK: "largest peak", GROWTH: "largest growth"}
 
 
 def summary_lines(results: Results, number: int, style: Style) -> list[str]:
-    lines = [f"{counted(len(results.tests), 'test')} measured; above what was live when the phase began, in its call:"]
+    lines = [f"{counted(len(results.tests), 'test')} measured; of what each allocated in its call:"]
     for figure in TITLES:
         lines += part_lines(results, figure, number, style)
     return lines + fixture_lines(results, number, style)
@@ -46,7 +46,5 @@ def other_figures(phases: dict[str, Phase], figure: str) -> list[str]:
 
 
 def phase_text(phase: Phase) -> str:
-    grown = format_change(phase.growth)
-    if phase.blocks is not None:
-        grown += f" in {counted(phase.blocks, 'block', sign=True)}"
+    grown = f"{format_change(phase.growth)} in {counted(phase.blocks, 'block', sign=True)}"
     return f"peak {format_bytes(phase.peak)}, growth {grown}"

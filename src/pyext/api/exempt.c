@@ -56,8 +56,8 @@ PyObject *pyctm_module_exempt_release(PyObject *module, PyObject *args)
 const char pyctm_own_start_doc[] =
     "_own_start($module, /)\n--\n\n"
     "From now on what this thread allocates is this package's own: the most recent frame\n"
-    "of its tracebacks is one of the package's file. False: that is so already, and\n"
-    "_own_finish() is not to be called.";
+    "of its tracebacks is one of the package's file, and it has no labels and is in no\n"
+    "scope. False: that is so already, and _own_finish() is not to be called.";
 
 PyObject *pyctm_module_own_start(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {

@@ -7,7 +7,7 @@
  *
  * Between pyctm_self_scope_begin and pyctm_self_scope_end the stack of an event does not change, unless a finalizer
  * runs, and neither do the thread's labels. So in a self scope the size alone determines the site. (Not between
- * pyctm_own_begin and pyctm_own_end.)
+ * pyctm_own_begin and pyctm_own_end: what is allocated there has no labels and is in no scope.)
  *
  * A chain belongs to its shard; lock: the shard's.
  */
@@ -75,6 +75,12 @@ void pyctm_self_scope_end(bool before)
     PYCTM_ASSERT_GIL();
     PYCTM_ASSERT(!before || pyctm_hook_tls.in_self_scope);
     pyctm_hook_tls.in_self_scope = before;
+}
+
+/* HOOK: Whether the event is between pyctm_own_begin and pyctm_own_end. */
+static bool is_own(void)
+{
+    return pyctm_hook_tls.in_self_scope && pyctm_hook_tls.self_scope_frame == &any_frame;
 }
 
 /* HOOK: */
@@ -206,7 +212,7 @@ static PYCTM_RARELY ctm_status general_site(pyctm_capture *capture, ctm_shard *s
     if (status != CTM_OK) {
         return status;
     }
-    const uint32_t labels = pyctm_labels_of(capture, owner->thread_state);
+    const uint32_t labels = is_own() ? 0 : pyctm_labels_of(capture, owner->thread_state);
     return ctm_shard_labelled_site(shard, domain, traceback, size, labels, out);
 }
 
