@@ -128,8 +128,8 @@ static __attribute__((noinline)) PYCTM_HOT int revive(pyctm_capture *capture, co
 }
 
 /* HOOK: If not every event is recorded, nothing is. */
-static __attribute__((noinline)) PYCTM_HOT int
-revive_otherwise(pyctm_capture *capture, const PyObject *op, uintptr_t block)
+static __attribute__((noinline)) PYCTM_HOT int revive_otherwise(pyctm_capture *capture,
+                                                                const PyObject *op, uintptr_t block)
 {
     if (pyctm_capture_mode(capture) == PYCTM_LABELLED &&
         !reattribute_main(capture, op, block, true)) {

@@ -237,8 +237,9 @@ static inline void *sample(pyctm_capture *capture, pyctm_hook_index hook_index, 
 }
 
 /* HOOK: */
-static __attribute__((noinline)) PYCTM_HOT void *
-malloc_labelled(pyctm_capture *capture, PyMemAllocatorDomain domain, size_t size)
+static __attribute__((noinline)) PYCTM_HOT void *malloc_labelled(pyctm_capture *capture,
+                                                                 PyMemAllocatorDomain domain,
+                                                                 size_t size)
 {
     const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
     pyctm_hook_enter();
@@ -276,13 +277,13 @@ static inline void *on_malloc(pyctm_capture *capture, PyMemAllocatorDomain domai
 }
 
 /* HOOK: */
-static __attribute__((noinline)) PYCTM_HOT void *
-calloc_labelled(pyctm_capture *capture, PyMemAllocatorDomain domain, size_t count, size_t size)
+static __attribute__((noinline)) PYCTM_HOT void *calloc_labelled(pyctm_capture *capture,
+                                                                 PyMemAllocatorDomain domain,
+                                                                 size_t count, size_t size)
 {
     const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
     pyctm_hook_enter();
-    void *block =
-        record(capture, domain, real->calloc(real->ctx, count, size), count * size, true);
+    void *block = record(capture, domain, real->calloc(real->ctx, count, size), count * size, true);
     pyctm_hook_leave();
     return block;
 }
@@ -401,8 +402,9 @@ static inline void *resize(pyctm_capture *capture, PyMemAllocatorDomain domain, 
 }
 
 /* HOOK: */
-static __attribute__((noinline)) PYCTM_HOT void *
-realloc_labelled(pyctm_capture *capture, PyMemAllocatorDomain domain, void *old, size_t size)
+static __attribute__((noinline)) PYCTM_HOT void *realloc_labelled(pyctm_capture *capture,
+                                                                  PyMemAllocatorDomain domain,
+                                                                  void *old, size_t size)
 {
     pyctm_hook_enter();
     void *block = resize(capture, domain, old, size, true);
