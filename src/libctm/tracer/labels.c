@@ -112,6 +112,10 @@ static ctm_status find_kept(struct ctmi_labels *labels, struct ctmi_label_set *s
                             uint32_t *out)
 {
     *out = ctmi_label_find(labels, set);
+    if (*out != 0 && ctmi_label_entry_of(labels, *out)->rest != 0) { /* its values are "other" */
+        ctmi_label_hide(labels, *out);
+        *out = 0;
+    }
     if (*out == 0 && labels->n_kept < most) {
         *out = ctmi_label_new(labels);
         if (*out == 0) {

@@ -256,6 +256,13 @@ static int mark_all(pyctm_capture *capture, const char *mark)
     return result;
 }
 
+static void allow_collections(int did)
+{
+    if (did) {
+        PyGC_Enable();
+    }
+}
+
 const char pyctm_labels_mark_doc[] =
     "_labels_mark($module, mark, /)\n--\n\n"
     "From now on blocks have the label \"mark\" with this text; None: no such label.";
@@ -281,6 +288,8 @@ PyObject *pyctm_module_labels_mark(PyObject *module, PyObject *mark)
     }
     char *before = labels->mark;
     labels->mark = own;
+    /* Sets are not freed while they are walked through: in 3.11 an allocation may collect garbage. */
+    const int collects = PyGC_Disable();
     if (mark_all(capture, own) < 0) {
         PyObject *kind, *value, *traceback;
         PyErr_Fetch(&kind, &value, &traceback);
@@ -290,8 +299,10 @@ PyObject *pyctm_module_labels_mark(PyObject *module, PyObject *mark)
         }
         PyErr_Restore(kind, value, traceback);
         free(own);
+        allow_collections(collects);
         return NULL;
     }
+    allow_collections(collects);
     free(before);
     atomic_fetch_add(&labels->serial, 1);
     Py_RETURN_NONE;
