@@ -270,6 +270,40 @@ class LabelTest(ScriptTest):
             print("good")
             """)
 
+    def test_variables_that_others_set(self):
+        """As asgiref does, which copies all variables of one context into another: nobody tells the extension."""
+        self.check_labels("""
+            def inner(entered):
+                own = tm.labels(inner=1)
+                own.__enter__()
+                entered.append(own)
+                block(outer=1, inner=1)
+            def copy(context):
+                for variable in context:
+                    variable.set(context[variable])
+            for interval in ({}, {"sample_interval": 1}):
+                tm.start(3, **interval)
+                entered = []
+                with tm.labels(outer=1):
+                    block(outer=1)
+                    before = contextvars.copy_context()
+                    context = contextvars.copy_context()
+                    context.run(inner, entered)
+                    for _ in range(100):  # addresses are used again
+                        copy(context)
+                        block(outer=1, inner=1)
+                        copy(before)
+                        block(outer=1)
+                    copy(context)
+                    entered[0].__exit__(None, None, None)
+                    block(outer=1)
+                block()
+                check()
+                tm.stop()
+                held.clear(); expected.clear()
+            print("good")
+            """)
+
     def test_marks(self):
         self.check_labels("""
             tm.start()

@@ -19,6 +19,10 @@ uint32_t pyctm_labels_read(const pyctm_capture *capture, const PyThreadState *th
         handle = atomic_load_explicit(&((pyctm_label_set *)value)->handle, memory_order_relaxed);
     }
     pyctm_hook_state *self = &pyctm_hook_tls;
+    if (pyctm_capture_mode(capture) == PYCTM_SAMPLING) {
+        return handle;
+    }
+    self->label_vars = pyctm_label_vars(capture, thread_state);
     self->label_version = thread_state->context_ver;
     self->label_thread = thread_state->id;
     self->label_serial = atomic_load_explicit(&labels->serial, memory_order_relaxed);

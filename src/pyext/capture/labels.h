@@ -2,8 +2,10 @@
  *
  * Model: a context variable, `ctracemalloc.labels`, has a LabelSet (api/labels.c), which holds a handle of the tracer
  * (ctm/labels.h). So labels follow coroutines, tasks and whatever else copies contexts. A thread remembers the handle that it has read.
- * It is valid as long as the thread state has the same version of its context, which each change of the context raises (a switch
- * of greenlets, too), and `serial` is the same. Setting the variable raises neither, so who sets it calls pyctm_labels_changed.
+ * It is valid as long as the thread state has the same version of its context, which entering and leaving one raises (a switch
+ * of greenlets, too), and the context has the same variables: whoever sets one, ours or another, gives the context new ones, while
+ * the old ones still are there. (They are allocated before the context has them. That event finds the old ones, so that an address
+ * that is used again is noticed. If not every event is recorded, nothing is remembered.) `serial` changes if all shall read again.
  *
  * While no label set exists, no event looks here: the capture's mode is PYCTM_EXACT. With the first one it becomes PYCTM_LABELLED.
  */
@@ -24,6 +26,15 @@ typedef struct pyctm_label_set {
 /* HOOK: */
 uint32_t pyctm_labels_read(const pyctm_capture *capture, const PyThreadState *thread_state);
 
+/* HOOK: What the thread's context has. */
+static inline const void *pyctm_label_vars(const pyctm_capture *capture,
+                                           const PyThreadState *thread_state)
+{
+    const char *context = (const char *)thread_state->context;
+    const size_t offset = capture->labels.variable.vars_offset;
+    return context != NULL ? *(const void *const *)(context + offset) : NULL;
+}
+
 /* HOOK: The handle for an event of this thread. `thread_state`: its own, attached or not; NULL: none. */
 static inline uint32_t pyctm_labels_of(const pyctm_capture *capture,
                                        const PyThreadState *thread_state)
@@ -31,6 +42,7 @@ static inline uint32_t pyctm_labels_of(const pyctm_capture *capture,
     const pyctm_hook_state *self = &pyctm_hook_tls;
     if (thread_state != NULL && self->label_version == thread_state->context_ver &&
         self->label_thread == thread_state->id &&
+        self->label_vars == pyctm_label_vars(capture, thread_state) &&
         self->label_serial == atomic_load_explicit(&capture->labels.serial, memory_order_relaxed)) {
         return self->label_handle;
     }

@@ -42,6 +42,7 @@ typedef struct pyctm_hook_state {
     struct pyctm_probe *probe;    /* borrowed: the test under way; valid while `probing` */
     ctm_sampler sampler;
     uint64_t label_version, label_thread; /* of the context that was read, see labels.h; 0: none */
+    const void *label_vars;               /* what that context had; only compared */
     uint32_t label_serial, label_handle;
 } pyctm_hook_state;
 extern __thread pyctm_hook_state pyctm_hook_tls __attribute__((tls_model("initial-exec")));

@@ -9,6 +9,8 @@
 
 #if PYCTM_FAMILY != 0
 
+#include <stddef.h>
+
 #include "internal/pycore_context.h"
 #include "internal/pycore_hamt.h"
 
@@ -151,7 +153,8 @@ static int try_all(pyctm_context_variable *variable, PyObject *list)
 int pyctm_context_variable_init(pyctm_context_variable *variable, const char *name)
 {
     PYCTM_ASSERT_GIL();
-    *variable = (pyctm_context_variable){.variable = PyContextVar_New(name, NULL)};
+    *variable = (pyctm_context_variable){.variable = PyContextVar_New(name, NULL),
+                                         .vars_offset = offsetof(PyContext, ctx_vars)};
     PyObject *context = PyContext_New(), *list = PyList_New(0);
     int result = -1;
     if (variable->variable != NULL && context != NULL && list != NULL &&

@@ -15,6 +15,8 @@ typedef struct pyctm_context_variable {
     uint32_t hash;              /* as the trie has it */
     PyTypeObject *bitmap_nodes; /* borrowed: static types of the interpreter */
     PyTypeObject *array_nodes;
+    size_t
+        vars_offset; /* in a context: a pointer to what it has, another one after each change of any variable */
 } pyctm_context_variable;
 
 /* Makes a variable of this name and tries out that it can be read. -1 with an exception; RuntimeError: contexts are laid out in
