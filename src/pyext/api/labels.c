@@ -138,9 +138,20 @@ static int renew_all(pyctm_capture *capture, const char *mark)
     return result;
 }
 
+/* The same. Sets are not freed while they are walked through: in 3.11 an allocation may collect garbage. */
+static int renew_quietly(pyctm_capture *capture, const char *mark)
+{
+    const int collects = PyGC_Disable();
+    const int result = renew_all(capture, mark);
+    if (collects) {
+        PyGC_Enable();
+    }
+    return result;
+}
+
 int pyctm_labels_renew(pyctm_capture *capture)
 {
-    return renew_all(capture, capture->labels.mark);
+    return renew_quietly(capture, capture->labels.mark);
 }
 
 /* --- the type --- */
@@ -477,7 +488,7 @@ PyObject *pyctm_module_labels_mark(PyObject *module, PyObject *mark)
     if (text != NULL && own == NULL) {
         return PyErr_NoMemory();
     }
-    if (renew_all(capture, own) < 0) {
+    if (renew_quietly(capture, own) < 0) {
         free(own);
         return NULL;
     }

@@ -404,6 +404,40 @@ static uint64_t sum_of(ctm_tracer *tracer, const char *route, counter counter)
     return sum;
 }
 
+/* A program has the value "other" itself, in a set that was seen before its other value was kept. The rest is another set. */
+static void test_the_programs_own_other(void)
+{
+    ctm_tracer *tracer;
+    ctm_shard *shard;
+    const ctm_frame_text frame = {"a.py", "f", 1, 1};
+    const ctm_label_text own[] = {{"a", "1"}, {"b", "other"}};
+    uint32_t first, second, site, traceback;
+    REQUIRE(ctm_tracer_new(&tracer) == CTM_OK && ctm_tracer_start(tracer, 1) == CTM_OK);
+    REQUIRE(ctm_tracer_labels(tracer, own, 2, &first) == CTM_OK);
+    CHECK(ctmi_label_entry_of(&tracer->labels, first)->rest != 0);
+    for (uint32_t i = 0; i < 40; i++) {
+        char number[16];
+        const ctm_label_text pairs[] = {{"a", "1"}, {"b", number}};
+        snprintf(number, sizeof number, "%u", i);
+        REQUIRE(ctm_tracer_labels(tracer, pairs, 2, &second) == CTM_OK);
+        const uint32_t rest = ctmi_label_entry_of(&tracer->labels, second)->rest;
+        CHECK(rest != 0 && ctmi_label_entry_of(&tracer->labels, rest)->rest == 0);
+        shard = ctm_shard_enter(tracer, 0);
+        REQUIRE(ctm_shard_traceback_text(shard, &frame, 1, 1, &traceback) == CTM_OK);
+        REQUIRE(ctm_shard_labelled_site(shard, 0, traceback, 16, second, &site) == CTM_OK);
+        REQUIRE(ctm_shard_alloc_at(shard, 0, 4096 + 16 * i, site) == CTM_OK);
+        ctm_shard_leave(shard);
+        ctm_tracer_labels_release(tracer, second);
+        if (i == 5) {
+            ctm_tracer_labels_release(tracer, first);
+        }
+        if (i % 10 == 9) {
+            ctm_tracer_clear(tracer);
+        }
+    }
+    ctm_tracer_free(tracer);
+}
+
 /* A few values that come again are kept from the second time on; live blocks from before are counted with them. */
 static void test_values_that_are_kept(void)
 {
@@ -612,6 +646,7 @@ TEST_LIST = {
     TEST(test_a_million),
     TEST(test_clear_and_stop),
     TEST(test_values_that_are_kept),
+    TEST(test_the_programs_own_other),
     TEST(test_refusals),
     TEST(test_file),
     TEST(test_black_box),
