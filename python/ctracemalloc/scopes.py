@@ -5,11 +5,12 @@ for the scope of its context and for all around; the extension counts each event
 the first scope starts it, and the last one of those that began meanwhile stops it, after it has kept the snapshots of all.
 """
 
+import os
 from _thread import RLock
 from _weakref import ref
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar, cast
 
 from . import _bodies, _later
 from ._ctracemalloc import (
@@ -17,6 +18,8 @@ from ._ctracemalloc import (
     _format_size,
     _labels_enter,
     _labels_leave,
+    _own_finish,
+    _own_start,
     _scope_begin,
     _starts,
     is_tracing,
@@ -34,41 +37,79 @@ LIVE, LIVE_BLOCKS, GROWN, GROWN_BLOCKS, ALLOCATED, ALLOCATED_BLOCKS, PEAK, HAS_E
 
 
 class _Tracing:
-    """Tracing that was started by a scope, as long as one is open."""
+    """Tracing that was started by a scope, as long as one is open.
+
+    While it is ended, which takes milliseconds, it still is ours: who begins a scope meanwhile waits, or if that is a
+    handler in the same thread, takes part in it.
+    """
 
     def __init__(self) -> None:
         self.lock = RLock()
         self.is_ours = False
         self.starts = 0  # calls of start(): a later one means that others want it, too
         self.open = 0  # scopes
-        self.scopes: list[ref[scope]] = []  # that began since
+        self.scopes: dict[int, ref[scope]] = {}  # that began since, by their ids
 
     def enter(self, one: "scope", nframe: int) -> None:
         with self.lock:
             if not is_tracing():
-                start(nframe)
-                self.is_ours, self.starts, self.open, self.scopes = True, _starts(), 0, []
-            if self.is_ours:
+                self.start(nframe)
+            if self.is_ours and self.starts == _starts():
+                self.remember(one)
                 self.open += 1
-                self.scopes.append(ref(one))
-                one._has_begun_tracing = True
+                one._round = self.starts
+            else:
+                self.is_ours = False
+
+    def start(self, nframe: int) -> None:
+        self.is_ours = True  # first: others, who find that tracing is on, then wait for the lock
+        try:
+            start(nframe)
+        except BaseException:
+            self.is_ours = False
+            raise
+        self.starts, self.open = _starts(), 0
+        self.scopes.clear()
+
+    def remember(self, one: "scope") -> None:
+        """Not in the figures of the scopes around."""
+        is_own = _own_start()
+        try:
+            key = id(one)
+            self.scopes[key] = ref(one, lambda _gone: self.scopes.pop(key, None))
+        finally:
+            if is_own:
+                _own_finish()
 
     def leave(self, one: "scope") -> None:
         with self.lock:
-            one._has_begun_tracing = False
+            was_in, one._round = one._round, 0
+            if not self.is_ours or was_in != self.starts:
+                return  # it began in another tracing
             self.open -= 1
+            if self.open == 0:
+                self.end()
+
+    def end(self) -> None:
+        try:
+            if is_tracing() and self.starts == _starts():
+                for known in list(self.scopes.values()):
+                    other = known()
+                    if other is not None:
+                        other._keep()
+        finally:
             if self.open == 0 and self.is_ours:
                 self.is_ours = False
-                scopes, self.scopes = self.scopes, []
                 if is_tracing() and self.starts == _starts():
-                    for known in scopes:
-                        other = known()
-                        if other is not None:
-                            other._keep()
                     stop()
+
+    def forget_in_child(self) -> None:
+        """The threads that hold the lock, or have scopes open, may not exist in the child of a fork."""
+        self.lock = RLock()
 
 
 _tracing = _Tracing()
+os.register_at_fork(after_in_child=_tracing.forget_in_child)
 
 
 class scope:
@@ -90,7 +131,7 @@ class scope:
     if the scope has begun before.
     """
 
-    __slots__ = ("__weakref__", "_has_begun_tracing", "_kept", "_name", "_nframe", "_on_exit", "_state", "_whole_process")
+    __slots__ = ("__weakref__", "_has_ended", "_kept", "_name", "_nframe", "_on_exit", "_round", "_state", "_whole_process")
     _pairs: dict[str, str] = {}
 
     def __init__(
@@ -104,7 +145,8 @@ class scope:
         self._name, self._whole_process, self._nframe, self._on_exit = name, bool(whole_process), nframe, on_exit
         self._state: ScopeState | None = None
         self._kept: tuple[Snapshot, Snapshot] | None = None  # at its end, at its peak
-        self._has_begun_tracing = False
+        self._round = 0  # of _tracing, in which it is open; 0: in none
+        self._has_ended = False
 
     # --- begin and end ---
 
@@ -119,9 +161,11 @@ class scope:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
-        if not self._whole_process and not _labels_leave(self):
-            _bodies.leave_from_below(self)
-        self._finish()
+        try:
+            if not self._whole_process and not _labels_leave(self):
+                _bodies.leave_from_below(self)
+        finally:
+            self._finish()
 
     def _begin(self) -> None:
         if self._state is not None:
@@ -131,7 +175,7 @@ class scope:
         try:
             self._state = _scope_begin(self._whole_process)
         except BaseException:
-            if self._has_begun_tracing:
+            if self._round:
                 _tracing.leave(self)
             raise
 
@@ -144,10 +188,16 @@ class scope:
             _bodies.leave(self)
 
     def _finish(self) -> None:
-        assert self._state is not None
-        self._state.end()
-        if self._has_begun_tracing:
-            _tracing.leave(self)
+        if self._state is None:
+            raise RuntimeError("this scope has not begun")
+        if self._has_ended:
+            return
+        self._has_ended = True
+        try:
+            self._state.end()
+        finally:
+            if self._round:
+                _tracing.leave(self)
         if self._on_exit is not None:
             self._on_exit(self)
 
@@ -158,6 +208,9 @@ class scope:
                 self._kept = self._state.snapshot(True, False), self._state.snapshot(True, True)
             except RuntimeError:  # what it says is said again by snapshots
                 pass
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a scope is of one place and time: it cannot be copied")
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         def make() -> _Steps:

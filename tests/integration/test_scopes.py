@@ -427,6 +427,152 @@ class ScopeTest(ScriptTest):
             print("good")
             """)
 
+    def test_tracing_of_threads(self):
+        """Scopes in threads start tracing and stop it: none of them stops it below another, and each knows its figures."""
+        self.check("""
+            found = []
+            def work():
+                until = time.monotonic() + 1.5
+                while time.monotonic() < until:
+                    with tm.scope() as own:
+                        kept = BYTE * 5000
+                    found.append((own.growth, own.top(1)[0].size))
+            threads = [threading.Thread(target=work) for _ in range(3)]
+            [thread.start() for thread in threads]
+            [thread.join() for thread in threads]
+            assert not tm.is_tracing() and len(found) > 100, len(found)
+            size = 5000 + sys.getsizeof(b"")
+            assert all(size <= growth < size + 2000 for growth, top in found), found[:9]
+            print("good")
+            """)
+
+    def test_tracing_that_is_begun_anew(self):
+        self.check("""
+            first, second = tm.scope("first"), tm.scope("second")
+            first.__enter__()
+            tm.stop()
+            second.__enter__()
+            first.__exit__(None, None, None)
+            assert tm.is_tracing()
+            kept = BYTE * 5000
+            second.__exit__(None, None, None)
+            assert second.growth >= 5000 and not tm.is_tracing(), second
+            with tm.scope("outer") as outer:
+                for _ in range(20_000):
+                    with tm.scope():
+                        pass
+            assert outer.growth < 20_000, outer
+            print("good")
+            """)
+
+    def test_a_fork_while_threads_begin_scopes(self):
+        self.check("""
+            stop = False
+            def work():
+                while not stop:
+                    with tm.scope():
+                        pass
+            sys.setswitchinterval(1e-5)
+            thread = threading.Thread(target=work)
+            thread.start()
+            for _ in range(20):
+                child = os.fork()
+                if child == 0:
+                    with tm.scope() as own:
+                        kept = BYTE * 5000
+                    os._exit(7 if own.growth >= 5000 else 8)
+                assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+            stop = True
+            thread.join()
+            print("good")
+            """)
+
+    def test_no_copies(self):
+        self.check("""
+            import copy, pickle
+            tm.start()
+            with tm.scope() as own:
+                for make in (copy.copy, copy.deepcopy, pickle.dumps):
+                    try:
+                        make(own)
+                    except TypeError as error:
+                        assert "cannot be copied" in str(error), error
+                    else:
+                        raise AssertionError(make)
+            seen = []
+            own = tm.scope(on_exit=seen.append)
+            try:
+                own.__exit__(None, None, None)
+            except RuntimeError as error:
+                assert "has not begun" in str(error), error
+            else:
+                raise AssertionError
+            own.__enter__()
+            own.__exit__(None, None, None)
+            own.__exit__(None, None, None)
+            assert seen == [own]
+            print("good")
+            """)
+
+    def test_handing_on(self):
+        """Each ends while the next one is open, in another context, in another thread, or of the process: none stays."""
+        self.check("""
+            import asyncio, contextvars
+            tm.start()
+            def hand_on(n):
+                with tm.scope(), tm.labels(step=n % 3):
+                    return contextvars.copy_context()
+            def contexts(number):
+                context = contextvars.Context()
+                for n in range(number):
+                    context = context.run(hand_on, n)
+            def process(number):
+                before = None
+                for _ in range(number):
+                    own = tm.scope(whole_process=True)
+                    own.__enter__()
+                    if before is not None:
+                        before.__exit__(None, None, None)
+                    before = own
+                before.__exit__(None, None, None)
+            def elsewhere(number):
+                for _ in range(number):
+                    own = tm.scope()
+                    own.__enter__()
+                    contextvars.Context().run(own.__exit__, None, None, None)
+            for hand, number in ((contexts, 3000), (process, 600), (elsewhere, 3000)):
+                hand(number)
+                gc.collect()
+                before = tm.get_tracemalloc_memory(), tm.get_traced_memory()[0]
+                hand(number)
+                gc.collect()
+                tracer, traced = tm.get_tracemalloc_memory() - before[0], tm.get_traced_memory()[0] - before[1]
+                assert tracer < 400_000 or "CTM_SANITIZED" in os.environ, (hand, tracer)
+                assert traced < 50_000, (hand, traced)
+            print("good")
+            """)
+
+    def test_emptied_between_sets(self):
+        """A value that was seen without a scope is seen again in one, and then the tables are emptied."""
+        self.check("""
+            tm.start()
+            for turn in range(20):
+                with tm.labels(a=turn):
+                    kept = BYTE * 100
+                with tm.scope(), tm.labels(a=turn):
+                    kept = BYTE * 100
+                    for n in range(20):
+                        with tm.labels(b=n):
+                            kept = BYTE * 100
+                    tm.clear_traces()
+                    kept = BYTE * 100
+                with tm.scope(whole_process=True), tm.labels(a=turn):
+                    kept = BYTE * 100
+                tm.mark(str(turn))
+            tm.take_snapshot()
+            print("good")
+            """)
+
     def test_stop_and_clear_within(self):
         self.check("""
             for end in (tm.stop, tm.clear_traces, lambda: (tm.stop(), tm.start())):

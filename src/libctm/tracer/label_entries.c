@@ -178,9 +178,15 @@ void ctmi_label_set_free(struct ctm_tracer *tracer, uint32_t handle)
     struct ctmi_labels *labels = &tracer->labels;
     struct ctmi_within within;
     struct ctmi_label_set set = ctmi_label_take(labels, handle, &within);
-    struct ctmi_label_entry *entry = ctmi_label_entry_of(labels, handle);
     ctmi_within_release(tracer, within);
     ctmi_mem_free(set.text);
+    ctmi_label_put_free(labels, handle);
+}
+
+void ctmi_label_put_free(struct ctmi_labels *labels, uint32_t handle)
+{
+    struct ctmi_label_entry *entry = ctmi_label_entry_of(labels, handle);
+    CTMI_ASSERT(entry->text == NULL);
     entry->next = labels->free;
     labels->free = handle;
 }

@@ -46,6 +46,19 @@ static bool has_blocks(ctm_tracer *tracer, uint32_t handle)
     return has;
 }
 
+static void take_handle(ctm_tracer *tracer, uint32_t handle, struct ctmi_within next_within);
+
+/* A set that was released and has blocks, and of whose scopes nobody can ask for some, goes on as that of those around. */
+static void leave_scopes(ctm_tracer *tracer, uint32_t handle)
+{
+    const struct ctmi_within within = ctmi_label_entry_of(&tracer->labels, handle)->within;
+    const struct ctmi_within held = ctmi_within_held(tracer, within);
+    if (held.scope != within.scope || held.process != within.process) {
+        take_handle(tracer, handle, (struct ctmi_within){NULL, NULL});
+        ctmi_label_put_free(&tracer->labels, handle);
+    }
+}
+
 /* Frees the portions without blocks of a set that was released, or that were passed on to one. */
 static void free_portions(ctm_tracer *tracer, uint32_t handle)
 {
@@ -69,6 +82,8 @@ static void free_portions(ctm_tracer *tracer, uint32_t handle)
     entry->has_others = entry->has_others && left != 0;
     if (left == 0 && ctmi_label_is_released(entry)) {
         ctmi_label_set_free(tracer, handle);
+    } else if (ctmi_label_is_released(entry)) {
+        leave_scopes(tracer, handle);
     }
 }
 

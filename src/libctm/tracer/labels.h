@@ -118,6 +118,8 @@ void ctmi_label_hide(struct ctmi_labels *labels, uint32_t handle);
 struct ctmi_label_set ctmi_label_take(struct ctmi_labels *labels, uint32_t handle,
                                       struct ctmi_within *out_within);
 void ctmi_label_set_free(struct ctm_tracer *tracer, uint32_t handle);
+/* An entry without a text can be given to a set. */
+void ctmi_label_put_free(struct ctmi_labels *labels, uint32_t handle);
 
 /* --- label_text.c --- */
 

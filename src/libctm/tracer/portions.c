@@ -55,17 +55,22 @@ static void put(struct ctmi_portions *portions, uint32_t row)
     uint32_t *bucket = bucket_of(portions, portion->site, portion->handle);
     portion->next = *bucket;
     *bucket = row;
+    portion->is_found = true;
 }
 
 static void take_out(struct ctmi_portions *portions, uint32_t row)
 {
-    const struct ctmi_portion *portion = &portions->of[row];
+    struct ctmi_portion *portion = &portions->of[row];
+    if (!portion->is_found) {
+        return;
+    }
     uint32_t *link = bucket_of(portions, portion->site, portion->handle);
     while (*link != row) {
         CTMI_ASSERT(*link != 0);
         link = &portions->of[*link].next;
     }
     *link = portion->next;
+    portion->is_found = false;
 }
 
 static uint32_t find(const struct ctmi_portions *portions, uint32_t site, uint32_t handle)
@@ -92,7 +97,7 @@ static bool grow_buckets(struct ctmi_portions *portions)
     portions->buckets = buckets;
     portions->mask = wanted - 1;
     for (uint32_t row = 1; row < portions->n; row++) {
-        if (portions->of[row].handle != 0) {
+        if (portions->of[row].is_found) {
             put(portions, row);
         }
     }
@@ -112,7 +117,6 @@ static void give(struct ctm_shard *shard, uint32_t row, uint32_t handle)
     struct ctmi_portions *portions = &shard->portions;
     _Atomic uint32_t *first = &entry_of(shard, handle)->portions[shard->index];
     portions->of[row].handle = handle;
-    put(portions, row);
     portions->of[row].next_of_set = atomic_load(first);
     atomic_store(first, row);
 }
@@ -172,6 +176,7 @@ ctm_status ctmi_portion_find(struct ctm_shard *shard, uint32_t site, uint32_t ha
         portions->of[*out].in_scope = true;
     }
     give(shard, *out, handle);
+    put(portions, *out);
     return CTM_OK;
 }
 
@@ -239,7 +244,7 @@ void ctmi_portions_pass_on(struct ctm_shard *shard, uint32_t from, uint32_t to, 
         next = of[row].next_of_set;
         if (has_blocks(shard, row)) {
             take_out(&shard->portions, row);
-            give(shard, row, to);
+            give(shard, row, to); /* it is not found there: a set may get any number of them */
             if (of[row].in_scope) {
                 ctmi_scopes_trim(shard, row);
             }

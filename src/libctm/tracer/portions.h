@@ -23,6 +23,7 @@ struct ctmi_portion {
     uint32_t next_of_set; /* the next one of its set */
     uint32_t free;        /* of a rest: its first free portion */
     bool in_scope;        /* its site's references have CTMI_IN_SCOPE: scopes.h */
+    bool is_found;        /* by its site and set: it is in a bucket; not after it was passed on */
 };
 
 /* Lock of all fields: the shard's. */

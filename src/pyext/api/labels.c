@@ -384,7 +384,26 @@ PyObject *pyctm_module_label_set(PyObject *module, PyObject *const *args, Py_ssi
     PyObject *pairs = merged_pairs(below, args[0]);
     PyObject *set = pairs != NULL ? new_set(module, pairs, args[1], args[2], scope) : NULL;
     Py_XDECREF(pairs);
+    if (set != NULL) {
+        ((pyctm_label_set *)set)->begins_scope = args[3] != Py_None;
+    }
     return set;
+}
+
+/* Without scopes that have ended elsewhere, as in another thread, and have no labels. Takes a reference and returns one; NULL
+ * stays NULL. */
+static PyObject *without_ended(PyObject *object)
+{
+    while (object != NULL && object != Py_None) {
+        const pyctm_label_set *set = (const pyctm_label_set *)object;
+        if (!set->begins_scope || !set->scope->has_ended || PyDict_GET_SIZE(set->pairs) != 0) {
+            break;
+        }
+        PyObject *below = Py_NewRef(set->below != NULL ? set->below : Py_None);
+        Py_DECREF(object);
+        object = below;
+    }
+    return object;
 }
 
 const char pyctm_labels_enter_doc[] =
@@ -394,7 +413,7 @@ const char pyctm_labels_enter_doc[] =
 PyObject *pyctm_module_labels_enter(PyObject *module, PyObject *const *args, Py_ssize_t n)
 {
     pyctm_capture *const capture = pyctm_capture_of(module);
-    PyObject *below = present_set(capture);
+    PyObject *below = without_ended(present_set(capture));
     if (n != 3 || below == NULL) {
         Py_XDECREF(below);
         return below == NULL
@@ -422,11 +441,15 @@ PyObject *pyctm_module_labels_leave(PyObject *module, PyObject *owner)
     const bool is_its =
         present != NULL && present != Py_None && ((const pyctm_label_set *)present)->owner == owner;
     if (is_its) {
-        PyObject *below = ((const pyctm_label_set *)present)->below;
-        below = below != NULL ? below : Py_None;
+        pyctm_label_set *set = (pyctm_label_set *)present;
+        PyObject *below = set->below != NULL ? set->below : Py_None;
         /* What the context itself needs for the change is no more of the set that is left. */
         pyctm_labels_expect(capture, below != Py_None ? (const pyctm_label_set *)below : NULL);
         result = set_present(capture, below);
+        if (result ==
+            0) { /* a copy of this context may have the set for long, but does not leave it */
+            Py_CLEAR(set->below);
+        }
     }
     Py_XDECREF(present);
     return present != NULL && result == 0 ? PyBool_FromLong(is_its) : NULL;

@@ -21,6 +21,20 @@ static void scope_dealloc(PyObject *self)
     Py_DECREF((PyObject *)type);
 }
 
+/* A scope of the process that has ended is around no other one any more: a chain of them would grow, if each ends while the
+ * next one is open. */
+static void take_out(const pyctm_labels *labels, pyctm_scope *ended)
+{
+    for (pyctm_scope *scope = labels->process; scope != NULL; scope = scope->outer) {
+        if (scope->outer == ended) {
+            scope->outer = ended->outer;
+            Py_XINCREF((PyObject *)scope->outer);
+            Py_DECREF((PyObject *)ended);
+            return;
+        }
+    }
+}
+
 /* Threads are in the scope around from now on. If there is no memory for that they stay in this one, which is in that one, too. */
 static void leave_process(pyctm_capture *capture, pyctm_scope *scope)
 {
@@ -45,6 +59,8 @@ static PyObject *scope_end(PyObject *self, PyObject *Py_UNUSED(ignored))
     scope->has_ended = true;
     if (pyctm_the_capture.labels.process == scope) {
         leave_process(&pyctm_the_capture, scope);
+    } else if (scope->is_process) {
+        take_out(&pyctm_the_capture.labels, scope);
     }
     Py_RETURN_NONE;
 }

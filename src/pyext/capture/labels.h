@@ -30,6 +30,7 @@ typedef struct pyctm_label_set {
     PyObject *owner;         /* owned: what of the package made it, see labelling.py */
     PyObject *below;         /* owned: the LabelSet that it was put on, or None */
     pyctm_scope *scope;      /* owned: the innermost one; NULL: none */
+    bool begins_scope;       /* that one, which the set below is not in */
     _Atomic uint32_t handle; /* held */
     struct pyctm_label_set *next, *previous; /* borrowed: all that exist */
 } pyctm_label_set;

@@ -463,6 +463,43 @@ static void test_many(void)
     end(&world);
 }
 
+/* Scopes that overlap, each of which leaves a block: when nobody can ask for them, no more is left than the blocks need. */
+static void test_overlapping(void)
+{
+    enum { N = 4000, WIDTH = 8 };
+    ctm_tracer *tracer;
+    ctm_scope *scopes[WIDTH] = {NULL};
+    uint32_t handles[WIDTH] = {0}, traceback, site;
+    const ctm_frame_text frame = {"a.py", "f", 1, 1};
+    REQUIRE(ctm_tracer_new(&tracer) == CTM_OK && ctm_tracer_start(tracer, 1) == CTM_OK);
+    for (uint32_t i = 0; i < N + WIDTH; i++) {
+        const uint32_t at = i % WIDTH;
+        if (scopes[at] != NULL) {
+            ctm_tracer_labels_release(tracer, handles[at]);
+            ctm_scope_end(scopes[at]);
+            ctm_scope_release(scopes[at]);
+            scopes[at] = NULL;
+        }
+        if (i < N) {
+            REQUIRE(ctm_tracer_scope_begin(tracer, NULL, &scopes[at]) == CTM_OK);
+            REQUIRE(ctm_tracer_labels_in(tracer, NULL, 0, scopes[at], NULL, &handles[at]) ==
+                    CTM_OK);
+            ctm_shard *shard = ctm_shard_enter(tracer, 0);
+            REQUIRE(ctm_shard_traceback_text(shard, &frame, 1, 1, &traceback) == CTM_OK);
+            REQUIRE(ctm_shard_labelled_site(shard, 0, traceback, 16, handles[at], &site) == CTM_OK);
+            REQUIRE(ctm_shard_alloc_labelled_at(shard, 0, 4096 + 16 * i, site) == CTM_OK);
+            ctm_shard_leave(shard);
+        }
+    }
+    uint32_t known = 0;
+    for (const ctm_scope *scope = tracer->scopes.first; scope != NULL; scope = scope->next) {
+        known++;
+    }
+    CHECK(known < 50);
+    CHECK(tracer->labels.count < 50);
+    ctm_tracer_free(tracer);
+}
+
 /* More at a time than label sets are told apart. */
 static void test_deep(void)
 {
@@ -561,6 +598,6 @@ static void test_clear_and_stop(void)
 }
 
 TEST_LIST = {
-    TEST(test_model),      TEST(test_many),           TEST(test_deep),
+    TEST(test_model),      TEST(test_many),           TEST(test_overlapping), TEST(test_deep),
     TEST(test_handing_on), TEST(test_clear_and_stop), TEST_LIST_END,
 };
