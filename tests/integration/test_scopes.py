@@ -467,10 +467,10 @@ class ScopeTest(ScriptTest):
 
     def test_a_fork_while_threads_begin_scopes(self):
         self.check("""
-            stop = False
+            stop, scope = False, tm.scope  # imported before: CPython's locks of modules do not survive a fork
             def work():
                 while not stop:
-                    with tm.scope():
+                    with scope():
                         pass
             sys.setswitchinterval(1e-5)
             thread = threading.Thread(target=work)
@@ -478,7 +478,7 @@ class ScopeTest(ScriptTest):
             for _ in range(20):
                 child = os.fork()
                 if child == 0:
-                    with tm.scope() as own:
+                    with scope() as own:
                         kept = BYTE * 5000
                     os._exit(7 if own.growth >= 5000 else 8)
                 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7

@@ -15,6 +15,17 @@ static const char *string_of(const void *strings, uint32_t id, size_t *out_lengt
     return ctmi_store_string_row(strings, id, out_length);
 }
 
+/* Those of the needed ones. */
+static void mark_parents(const struct ctmi_store *from, uint32_t *ids)
+{
+    for (uint32_t id = ctmi_store_traceback_count(from) - 1; id > 0; id--) {
+        if (ids[id] == NEEDED) {
+            ids[ctmi_store_traceback_row(from, id)->row.parent] = NEEDED;
+        }
+    }
+    ids[0] = 0;
+}
+
 static void mark_tracebacks(const struct ctmi_store *from, uint32_t *ids)
 {
     for (uint32_t id = 1; id < ctmi_store_site_count(from); id++) {
@@ -23,12 +34,16 @@ static void mark_tracebacks(const struct ctmi_store *from, uint32_t *ids)
             ids[site->traceback] = NEEDED;
         }
     }
-    for (uint32_t id = ctmi_store_traceback_count(from) - 1; id > 0; id--) {
-        if (ids[id] == NEEDED) {
-            ids[ctmi_store_traceback_row(from, id)->row.parent] = NEEDED;
-        }
+    mark_parents(from, ids);
+}
+
+static void mark_counted(const struct ctmi_store *from, const struct ctmi_counted_site *sites,
+                         uint32_t n, uint32_t *ids)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        ids[ctmi_store_site_row(from, sites[i].site)->site.traceback] = NEEDED;
     }
-    ids[0] = 0;
+    mark_parents(from, ids);
 }
 
 static ctm_status add_tracebacks(struct ctmi_remap *remap)
@@ -63,30 +78,51 @@ static const ctm_site *site_at(const void *store, uint32_t id)
     return &ctmi_store_site_row(store, id)->site;
 }
 
-static ctm_status add_sites(struct ctmi_remap *remap, const struct ctmi_store *from)
+/* Adds counters to the site of the same key. */
+static ctm_status add_site(struct ctmi_remap *remap, const ctm_site *key, uint64_t allocated,
+                           uint64_t freed, uint64_t at_peak)
 {
-    for (uint32_t id = 1; id < ctmi_store_site_count(from); id++) {
-        struct ctmi_site_row *row = ctmi_store_site_row(from, id);
-        ctmi_remap_prefetch_site(remap, id, site_at, from);
-        if (row->site.allocated == 0) {
-            continue;
-        }
-        uint32_t to;
-        ctm_status status = ctmi_store_site(
-            remap->to, row->site.domain, remap->ids[CTMI_TABLE_TRACEBACKS][row->site.traceback],
-            row->site.block_size, remap->ids[CTMI_TABLE_LABELS][row->site.labels], &to);
-        if (status != CTM_OK) {
-            return status;
-        }
+    uint32_t to;
+    const ctm_status status =
+        ctmi_store_site(remap->to, key->domain, remap->ids[CTMI_TABLE_TRACEBACKS][key->traceback],
+                        key->block_size, remap->ids[CTMI_TABLE_LABELS][key->labels], &to);
+    if (status == CTM_OK) {
         ctm_site *site = &ctmi_store_site_row(remap->to, to)->site;
-        site->allocated += row->site.allocated;
-        site->freed += ctmi_site_row_freed(row);
-        site->at_peak += ctmi_site_row_at_peak(from, row);
+        site->allocated += allocated;
+        site->freed += freed;
+        site->at_peak += at_peak;
     }
-    return CTM_OK;
+    return status;
 }
 
-ctm_status ctmi_store_add_store(struct ctmi_store *to, const struct ctmi_store *from)
+static ctm_status add_sites(struct ctmi_remap *remap, const struct ctmi_store *from)
+{
+    ctm_status status = CTM_OK;
+    for (uint32_t id = 1; id < ctmi_store_site_count(from) && status == CTM_OK; id++) {
+        struct ctmi_site_row *row = ctmi_store_site_row(from, id);
+        ctmi_remap_prefetch_site(remap, id, site_at, from);
+        if (row->site.allocated != 0) {
+            status = add_site(remap, &row->site, row->site.allocated, ctmi_site_row_freed(row),
+                              ctmi_site_row_at_peak(from, row));
+        }
+    }
+    return status;
+}
+
+static ctm_status add_counted(struct ctmi_remap *remap, const struct ctmi_store *from,
+                              const struct ctmi_counted_site *sites, uint32_t n)
+{
+    ctm_status status = CTM_OK;
+    for (uint32_t i = 0; i < n && status == CTM_OK; i++) {
+        status = add_site(remap, site_at(from, sites[i].site), sites[i].allocated, sites[i].freed,
+                          sites[i].at_peak);
+    }
+    return status;
+}
+
+/* `sites` NULL: all that have blocks. */
+static ctm_status add(struct ctmi_store *to, const struct ctmi_store *from,
+                      const struct ctmi_counted_site *sites, uint32_t n)
 {
     struct ctmi_row_source source = {.store = from, .strings = from, .string = string_of};
     struct ctmi_remap remap = {.to = to, .from = &source};
@@ -97,17 +133,32 @@ ctm_status ctmi_store_add_store(struct ctmi_store *to, const struct ctmi_store *
     if (status != CTM_OK) {
         return status;
     }
-    status = ctmi_remap_expect(&remap);
-    if (status == CTM_OK) {
+    if (sites != NULL) {
+        mark_counted(from, sites, n, remap.ids[CTMI_TABLE_TRACEBACKS]);
+    } else {
+        status = ctmi_remap_expect(&remap);
         mark_tracebacks(from, remap.ids[CTMI_TABLE_TRACEBACKS]);
+    }
+    if (status == CTM_OK) {
         status = add_tracebacks(&remap);
     }
     if (status == CTM_OK) {
         status = add_whole_tables(&remap);
     }
     if (status == CTM_OK) {
-        status = add_sites(&remap, from);
+        status = sites != NULL ? add_counted(&remap, from, sites, n) : add_sites(&remap, from);
     }
     ctmi_remap_free(&remap);
     return status;
+}
+
+ctm_status ctmi_store_add_store(struct ctmi_store *to, const struct ctmi_store *from)
+{
+    return add(to, from, NULL, 0);
+}
+
+ctm_status ctmi_store_add_counted(struct ctmi_store *to, const struct ctmi_store *from,
+                                  const struct ctmi_counted_site *sites, uint32_t n)
+{
+    return n != 0 ? add(to, from, sites, n) : CTM_OK;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "tables/add_store.h"
 #include "tracer/tracer.h"
 
 #define FIRST_BUCKETS 16u
@@ -474,6 +475,35 @@ void ctmi_scope_count(struct ctm_scope *scope, const struct ctm_shard *shard, bo
         }
     }
     ctmi_lock_release(lock_of(scope->tracer));
+}
+
+uint32_t ctmi_scope_site_count(const struct ctm_scope *scope)
+{
+    return scope->count;
+}
+
+ctm_status ctmi_scope_add(struct ctm_scope *scope, const struct ctm_shard *shard, bool at_end,
+                          struct ctmi_store *to)
+{
+    CTMI_ASSERT_WORLD_STOPPED(scope->tracer);
+    struct ctmi_counted_site *sites = ctmi_mem_alloc(scope->count * sizeof *sites);
+    uint32_t n = 0;
+    if (sites == NULL) {
+        return CTM_ERR_NOMEM;
+    }
+    for (uint32_t i = 0; scope->buckets != NULL && i <= scope->mask; i++) {
+        for (struct ctmi_scope_site *site = scope->buckets[i]; site != NULL; site = site->next) {
+            ctm_site row;
+            if (site->shard == shard->index) {
+                count_site(site, at_end, &row);
+                sites[n++] =
+                    (struct ctmi_counted_site){site->site, row.allocated, row.freed, row.at_peak};
+            }
+        }
+    }
+    const ctm_status status = ctmi_store_add_counted(to, &shard->store, sites, n);
+    ctmi_mem_free(sites);
+    return status;
 }
 
 /* --- emptying --- */

@@ -106,7 +106,14 @@ void ctmi_scopes_trim(struct ctm_shard *shard, uint32_t row);
 void ctmi_scopes_allocated(struct ctm_shard *home, uint32_t row, uint64_t bytes);
 void ctmi_scopes_freed(struct ctm_shard *home, uint32_t row, uint64_t bytes);
 
-/* Gives the copy of this shard's store the counters of the scope, at its end or now. World stopped. */
+/* World stopped: the rest.
+ *
+ * How many sites the scope has, of all shards. */
+uint32_t ctmi_scope_site_count(const struct ctm_scope *scope);
+/* Adds those of this shard to a store, with the counters of the scope, at its end or now. CTM_ERR_NOMEM, CTM_ERR_LIMIT. */
+CTM_NODISCARD ctm_status ctmi_scope_add(struct ctm_scope *scope, const struct ctm_shard *shard,
+                                        bool at_end, struct ctmi_store *to);
+/* Gives the copy of this shard's store these counters. */
 void ctmi_scope_count(struct ctm_scope *scope, const struct ctm_shard *shard, bool at_end,
                       struct ctmi_store *copy);
 

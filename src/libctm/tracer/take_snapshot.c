@@ -3,7 +3,7 @@
  * Model: a snapshot is flattened from one store, whose rows keep their ids (snapshot/snapshot.h). If only one shard
  * has sites, and none of them has portions (portions.h), that is its store. Otherwise it is a copy of the fullest shard's store, into which the rows of the other
  * shards are interned (tables/add_store.h). The others usually have few rows, so most of the work is copying.
- * A snapshot of a scope is made of copies, too, whose counters are the scope's.
+ * A snapshot of a scope is made of copies, too, whose counters are the scope's, or if it has few of the sites, of these alone.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -11,6 +11,8 @@
 #include "snapshot/snapshot.h"
 #include "tables/add_store.h"
 #include "tracer/tracer.h"
+
+#define FEW 8 /* one in so many sites */
 
 /* What a snapshot is of. */
 struct subject {
@@ -63,10 +65,33 @@ static ctm_status add_shard(struct subject subject, struct ctmi_store *merged,
     return status;
 }
 
+/* Few of the sites are the scope's: to add them takes less time than to copy all. */
+static bool is_small(const ctm_tracer *tracer, struct subject subject)
+{
+    uint64_t sites = 0;
+    for (uint32_t i = 0; i < CTM_SHARDS; i++) {
+        sites += ctmi_store_site_count(&tracer->shards[i].store);
+    }
+    return subject.scope != NULL && ctmi_scope_site_count(subject.scope) < sites / FEW;
+}
+
+static ctm_status add_scope(const ctm_tracer *tracer, struct subject subject,
+                            struct ctmi_store *merged)
+{
+    ctm_status status = CTM_OK;
+    for (uint32_t i = 0; i < CTM_SHARDS && status == CTM_OK; i++) {
+        status = ctmi_scope_add(subject.scope, &tracer->shards[i], subject.at_end, merged);
+    }
+    return status;
+}
+
 /* `merged` is an empty store; the caller frees it in any case. */
 static ctm_status merge_shards(const ctm_tracer *tracer, struct subject subject,
                                const struct ctm_shard *base, struct ctmi_store *merged)
 {
+    if (is_small(tracer, subject)) {
+        return add_scope(tracer, subject, merged);
+    }
     ctm_status status = copy_shard(subject, merged, base);
     for (uint32_t i = 0; i < CTM_SHARDS && status == CTM_OK; i++) {
         const struct ctm_shard *shard = &tracer->shards[i];
