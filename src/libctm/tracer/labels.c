@@ -112,7 +112,8 @@ static ctm_status find_kept(struct ctmi_labels *labels, struct ctmi_label_set *s
                             uint32_t *out)
 {
     *out = ctmi_label_find(labels, set);
-    if (*out != 0 && ctmi_label_entry_of(labels, *out)->rest != 0) { /* its values are "other" */
+    /* A temporary set has the same text if the program itself has the value "other". */
+    if (*out != 0 && ctmi_label_entry_of(labels, *out)->rest != 0) {
         ctmi_label_hide(labels, *out);
         *out = 0;
     }

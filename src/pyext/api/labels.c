@@ -237,6 +237,8 @@ static int mark_all(pyctm_capture *capture, const char *mark)
 {
     pyctm_labels *labels = &capture->labels;
     uint32_t handle, none = 0;
+    /* Sets are not freed while they are walked through: in 3.11 an allocation may collect garbage. */
+    const int collects = PyGC_Disable();
     PyObject *empty = PyDict_New();
     int result = empty != NULL ? handle_of(capture, empty, mark, &none) : -1;
     Py_XDECREF(empty);
@@ -253,14 +255,10 @@ static int mark_all(pyctm_capture *capture, const char *mark)
     } else {
         ctm_tracer_labels_release(capture->tracer, none);
     }
-    return result;
-}
-
-static void allow_collections(int did)
-{
-    if (did) {
+    if (collects) {
         PyGC_Enable();
     }
+    return result;
 }
 
 const char pyctm_labels_mark_doc[] =
@@ -288,8 +286,6 @@ PyObject *pyctm_module_labels_mark(PyObject *module, PyObject *mark)
     }
     char *before = labels->mark;
     labels->mark = own;
-    /* Sets are not freed while they are walked through: in 3.11 an allocation may collect garbage. */
-    const int collects = PyGC_Disable();
     if (mark_all(capture, own) < 0) {
         PyObject *kind, *value, *traceback;
         PyErr_Fetch(&kind, &value, &traceback);
@@ -299,10 +295,8 @@ PyObject *pyctm_module_labels_mark(PyObject *module, PyObject *mark)
         }
         PyErr_Restore(kind, value, traceback);
         free(own);
-        allow_collections(collects);
         return NULL;
     }
-    allow_collections(collects);
     free(before);
     atomic_fetch_add(&labels->serial, 1);
     Py_RETURN_NONE;
