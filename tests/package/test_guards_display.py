@@ -3,8 +3,10 @@
 import contextlib
 import gc
 import io
+import os
 import re
 import unittest
+from unittest.mock import patch
 
 import ctracemalloc
 from cli_support import ProgramTest
@@ -74,6 +76,8 @@ class DisplayTest(unittest.TestCase):
 
     def test_any_name_and_any_encoding(self):
         snapshot = Snapshot([(0, 100, (("/app/\udc80\x1b[2J\nü.py", 1),), 1)], 1)
+        self.enterContext(patch.dict(os.environ))
+        os.environ.pop("PYTHONIOENCODING", None)  # which the program's own files have nothing to do with
         for encoding in ("ascii", "utf-8"):
             file = io.TextIOWrapper(io.BytesIO(), encoding)
             display_top(snapshot, file=file)

@@ -163,7 +163,8 @@ static ctm_status find_kept(ctm_tracer *tracer, struct ctmi_label_set *set, uint
     const struct ctmi_within within = {NULL, NULL};
     *out = ctmi_label_find(&tracer->labels, set, within);
     if (*out != 0 && ctmi_label_entry_of(&tracer->labels, *out)->rest != 0) {
-        ctmi_label_hide(&tracer->labels, *out); /* a temporary set has the same text */
+        /* A temporary set has the same text if the program itself has the value "other". */
+        ctmi_label_hide(&tracer->labels, *out);
         *out = 0;
     }
     if (*out == 0 && tracer->labels.n_kept < most) {

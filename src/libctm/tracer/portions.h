@@ -3,7 +3,7 @@
  * Model: a portion is a row of the sites with the same key as the site of the rest, and not in the index. So events, black boxes and
  * recordings know nothing of portions: adding up equal keys gives the rest. This file knows for each portion its site and its
  * set. A portion is of one site for good, and is given to another set when it has no blocks: then its counters go on from where they
- * are, and `bases` has what is not the new set's.
+ * are, and `base` has what is not the new set's.
  *
  * Lock: the shard's.
  */

@@ -148,16 +148,18 @@ def width_of(descriptor: int) -> int | None:
 def encoding_of(stream: TextIO | None) -> str:
     """The encoding that names have to be printable in.
 
-    In the locale C Python guesses and writes UTF-8. If the user has set that locale, and no encoding, this is ASCII.
+    In the locale C Python guesses and writes UTF-8, 3.15 in each. If the user has set the locale C, and no encoding, this is
+    ASCII. A stream that has another encoding than UTF-8 was not guessed.
     """
     encoding = getattr(stream, "encoding", None)
     if not isinstance(encoding, str):
         return "utf-8"
     try:
+        name = codecs.lookup(encoding).name
         guessed = sys.flags.utf8_mode and "utf8" not in sys._xoptions and not os.environ.get("PYTHONUTF8")
-        if guessed and not os.environ.get("PYTHONIOENCODING"):
-            encoding = locale_encoding() or encoding
-        return codecs.lookup(encoding).name
+        if guessed and name == "utf-8" and not os.environ.get("PYTHONIOENCODING"):
+            name = codecs.lookup(locale_encoding() or encoding).name
+        return name
     except LookupError:
         return "ascii"
 
