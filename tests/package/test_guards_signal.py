@@ -14,7 +14,7 @@ from unittest import mock
 import ctracemalloc
 from cli_support import ProgramTest
 from ctracemalloc import Snapshot, dump_on_signal
-from guards_support import TracedTest, wait_until
+from guards_support import TracedTest, wait_until, wait_until_it_waits
 
 
 class SignalTest(TracedTest):
@@ -202,6 +202,7 @@ class ProgramSignalTest(ProgramTest):
             print("ready", flush=True)
             print(sys.stdin.read())
         """)
+        wait_until_it_waits(process.pid)
         process.send_signal(signal.SIGUSR1)
         path = self.folder / f"{process.pid}-1.ctm"
         self.assertTrue(wait_until(lambda: path.exists() and path.stat().st_size))

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-import time
 import unittest
 from array import array
 from unittest import mock
@@ -25,6 +24,7 @@ from ctracemalloc.resident.areas import parse_areas, read_areas
 from ctracemalloc.resident.pages import PAGE, Pages, read_pages
 from ctracemalloc.resident.result import KINDS
 from ctracemalloc.resident.shares import Shares
+from guards_support import wait_until_it_waits
 
 MB = 1 << 20
 
@@ -81,20 +81,8 @@ class Program:
             raise AssertionError(self.process.stderr.read())
         self.answer = json.loads(line)
         self.pid = self.process.pid
-        self.wait_until_it_waits()
+        wait_until_it_waits(self.pid)  # it has written its line, but the call that waits takes memory before it does so
         return self
-
-    def wait_until_it_waits(self):
-        """It has written its line, but the call that waits takes memory before it does so."""
-        end = time.monotonic() + 60
-        while self.state() != "S":
-            if time.monotonic() > end:
-                raise AssertionError(f"the program is in state {self.state()}")
-            time.sleep(0.001)
-
-    def state(self):
-        with open(f"/proc/{self.pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0]
 
     def __exit__(self, *ignored):
         self.process.stdin.close()
@@ -370,7 +358,10 @@ class TestThisProcess(ResidentTest):
         """In a new process: a look takes time by the memory there is, and that of all tests is much."""
         program = "import test_resident; test_resident.TestThisProcess('every_look').debug()"
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-        subprocess.run([sys.executable, "-c", program], env=environment, check=True)
+        ran = subprocess.run(
+            [sys.executable, "-c", program], env=environment, stderr=subprocess.PIPE, text=True, errors="replace", check=False
+        )
+        self.assertEqual(ran.returncode, 0, ran.stderr)
 
     def every_look(self):
         """Looking takes memory of libc's, but not while it walks through the heap: no look has to be repeated."""
