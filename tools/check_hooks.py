@@ -38,9 +38,8 @@ ALLOCATORS = ("src/pyext/capture/hooks.c", "src/pyext/capture/layers.c")
 # Functions of the C library: none calls Python's allocators, prints, or waits for another thread except for a lock.
 LIBC = {
     "__errno_location", "calloc", "clock_gettime", "expm1", "fallocate", "free", "fstat", "ftruncate", "getrlimit", "log",
-    "madvise",
-    "malloc", "memchr", "memcmp", "memcpy", "memset", "mmap", "munmap", "pread", "pthread_mutex_lock", "pthread_mutex_unlock",
-    "pwrite", "realloc", "strcmp", "strlen", "sysconf",
+    "madvise", "malloc", "memchr", "memcmp", "memcpy", "memmove", "memset", "mmap", "munmap", "pread",
+    "pthread_mutex_lock", "pthread_mutex_unlock", "pwrite", "realloc", "strcmp", "strlen", "sysconf",
 }  # fmt: skip
 # Functions of CPython, including inline ones of its headers: each only reads fields or variables.
 CPYTHON = {

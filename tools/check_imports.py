@@ -33,6 +33,7 @@ COMPONENTS = {
     "_install": {"_ctracemalloc"},
     "_bodies": {"_ctracemalloc"},
     "labelling": {"_ctracemalloc", "_bodies"},
+    "automatic_labels": {"_ctracemalloc", "labelling"},
     "_later": {"_ctracemalloc"},
     "scopes": {"_ctracemalloc", "_bodies", "_later"},
     "_exempt": {"_ctracemalloc"},

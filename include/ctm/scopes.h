@@ -58,6 +58,10 @@ CTM_API CTM_NODISCARD ctm_status ctm_tracer_labels_in(ctm_tracer *tracer,
                                                       const ctm_label_text *pairs, size_t n,
                                                       ctm_scope *scope, ctm_scope *process,
                                                       uint32_t *out);
+/* As ctm_tracer_labels, of the set of `handle`, which the caller holds, in the same scopes. It has this pair, too, if it has no label
+ * of that key; NULL: the same set, held once more. */
+CTM_API CTM_NODISCARD ctm_status ctm_tracer_labels_with(ctm_tracer *tracer, uint32_t handle,
+                                                        const ctm_label_text *pair, uint32_t *out);
 
 #ifdef __cplusplus
 }

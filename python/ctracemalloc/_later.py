@@ -17,7 +17,12 @@ MODULES = {
     "watch": "guards.watching",
     "where": "guards.birth",
 }
-PRIVATE = {"scope_html": "notebook.reprs", "snapshot_html": "notebook.reprs"}  # no names of the package
+PRIVATE = {  # no names of the package
+    "automatic_labels": "automatic_labels",
+    "name_threads": "automatic_labels",
+    "scope_html": "notebook.reprs",
+    "snapshot_html": "notebook.reprs",
+}
 
 
 def imported(package: str, name: str) -> object:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 
 from . import _bodies
-from ._ctracemalloc import _labels_enter, _labels_get, _labels_leave, _labels_mark
+from ._ctracemalloc import _labels_enter, _labels_get, _labels_leave, _labels_mark, _own_thread_name
 
 if TYPE_CHECKING:
     from ._ctracemalloc import ScopeState
@@ -59,8 +59,9 @@ class labels:
 
 def current_labels() -> dict[str, str]:
     """The labels that a block would have now, a new dict."""
-    present = _labels_get()
-    return {} if present is None else present.pairs
+    present, thread = _labels_get(), _own_thread_name()
+    automatic = {} if thread is None else {"thread": thread}
+    return automatic if present is None else {**automatic, **present.pairs}
 
 
 def mark(text: str | None) -> None:

@@ -15,6 +15,7 @@ from ..model.frames import KEYS
 from ..model.table import ALL, LABEL, View
 from ..places.patterns import Patterns
 from ..recording.writing import MAX_INTERVAL, MIN_INTERVAL, check_interval
+from ..run.settings import AUTOMATIC_LABELS
 
 # The command as it was called.
 PROGRAM = "python -m ctracemalloc" if os.path.basename(sys.argv[0] if sys.argv else "") == "__main__.py" else "ctracemalloc"
@@ -63,6 +64,13 @@ def interval_argument(text: str) -> int:
     if value is None or not 1 <= value <= MAX_SAMPLE_INTERVAL:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of bytes from 1 to 256 TiB, {SIZES}")
     return value
+
+
+def labels_argument(text: str) -> list[str]:
+    names = text.split(",")
+    if not set(names) <= set(AUTOMATIC_LABELS):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither thread, task nor both, thread,task")
+    return names
 
 
 def size_argument(text: str) -> int:

@@ -31,6 +31,7 @@ from .arguments import (
     add_output_options,
     add_table_options,
     interval_argument,
+    labels_argument,
     nframe_argument,
     seconds_argument,
     table_view_of,
@@ -78,6 +79,13 @@ def add(commands: Commands) -> Parser:
         type=interval_argument,
         metavar="BYTES",
         help="trace a sample, about one block in so many bytes (512KiB, 4MiB, ...); cheaper, and all sizes are estimates",
+    )
+    run.add_argument(
+        "--labels",
+        type=labels_argument,
+        default=[],
+        metavar="NAMES",
+        help="label blocks with the name of their thread, their asyncio task, or both: thread, task or thread,task",
     )
     run.add_argument(
         "--install",
@@ -209,6 +217,7 @@ def settings_of(parsed: argparse.Namespace) -> Settings:
     view = table_view_of(parsed, terminal=is_terminal(2))
     settings.key, settings.limit, settings.fold = view.key, view.limit, view.fold
     settings.source = not parsed.no_source
+    settings.labels = parsed.labels
     settings.zstd = wants_zstd(parsed)
     if parsed.record is not None:
         settings.record = RecordOptions(parsed.record_interval, parsed.record_children, os.path.abspath(parsed.record))

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 RUN_OPTION = "ctracemalloc_run"
 FOLLOW_VARIABLE = "CTRACEMALLOC_RUN"  # of the environment: the path of the journal; see follow.py
+AUTOMATIC_LABELS = ("thread", "task")
 MARSHAL_VERSION = 2  # every Python reads it
 
 
@@ -27,6 +28,7 @@ class Settings:
         self.nframe = nframe
         self.interval = interval  # bytes; 0: every block is traced
         self.install = install
+        self.labels: list[str] = []  # that blocks get without the program's doing
         self.key = "lineno"
         self.limit = 10  # rows
         self.fold = False  # one row for each kind of code that is not the program's

@@ -342,6 +342,44 @@ ctm_status ctm_tracer_labels_in(ctm_tracer *tracer, const ctm_label_text *pairs,
     return status;
 }
 
+/* The pairs of an entry after this one, which they replace if they have its key. */
+static void append_pairs(const struct ctmi_label_entry *entry, ctm_label_text *pairs)
+{
+    const char *text = entry->text;
+    for (uint32_t i = 0; i < entry->n; i++) {
+        pairs[1 + i] = ctmi_label_set_next(&text);
+    }
+}
+
+ctm_status ctm_tracer_labels_with(ctm_tracer *tracer, uint32_t handle, const ctm_label_text *pair,
+                                  uint32_t *out)
+{
+    struct ctmi_label_entry *entry =
+        handle != 0 ? ctmi_label_entry_of(&tracer->labels, handle) : NULL;
+    CTMI_ASSERT(entry == NULL || entry->refs > 0);
+    if (pair == NULL) {
+        if (entry != NULL) {
+            entry->refs++;
+        }
+        *out = handle;
+        return CTM_OK;
+    }
+    if (entry == NULL) {
+        return ctm_tracer_labels(tracer, pair, 1, out);
+    }
+    const size_t n = 1 + (size_t)entry->n;
+    ctm_label_text *pairs = ctmi_mem_alloc(n * sizeof *pairs);
+    if (pairs == NULL) {
+        return CTM_ERR_NOMEM;
+    }
+    pairs[0] = *pair;
+    append_pairs(entry, pairs);
+    const ctm_status status =
+        ctm_tracer_labels_in(tracer, pairs, n, entry->within.scope, entry->within.process, out);
+    ctmi_mem_free(pairs);
+    return status;
+}
+
 void ctm_tracer_labels_release(ctm_tracer *tracer, uint32_t handle)
 {
     if (handle == 0) {

@@ -1,5 +1,5 @@
 /* labels.c: label sets, which the package's labelling.py puts on each other: see capture/labels.h. */
-#include "capture/labels.h"
+#include "capture/thread_names.h"
 
 #include "api/module.h"
 
@@ -125,6 +125,7 @@ static int renew_all(pyctm_capture *capture, const char *mark)
             handles[i] = atomic_exchange(&set->handle, handles[i]);
             i++;
         }
+        pyctm_named_forget_all(capture);
         const uint32_t before = labels->handle_of_none;
         labels->handle_of_none = handles[n];
         handles[n] = before;
@@ -193,6 +194,7 @@ static void label_set_dealloc(PyObject *self)
     PyObject_GC_UnTrack(self);
     Py_TRASHCAN_BEGIN(self, label_set_dealloc);
     take_out(set);
+    pyctm_named_free(&pyctm_the_capture, set);
     ctm_tracer_labels_release(pyctm_the_capture.tracer, atomic_load(&set->handle));
     Py_XDECREF(set->pairs);
     Py_XDECREF(set->owner);
@@ -444,7 +446,7 @@ PyObject *pyctm_module_labels_leave(PyObject *module, PyObject *owner)
         pyctm_label_set *set = (pyctm_label_set *)present;
         PyObject *below = set->below != NULL ? set->below : Py_None;
         /* What the context itself needs for the change is no more of the set that is left. */
-        pyctm_labels_expect(capture, below != Py_None ? (const pyctm_label_set *)below : NULL);
+        pyctm_labels_expect(capture, below != Py_None ? (pyctm_label_set *)below : NULL);
         result = set_present(capture, below);
         if (result ==
             0) { /* a copy of this context may have the set for long, but does not leave it */

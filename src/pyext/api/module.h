@@ -1,7 +1,7 @@
 /* module.h: shared by the files of the extension module.
  *
  * Model: module.c has the table of functions, and initializes and ends the module; the functions are in tracing.c,
- * snapshots.c, block.c, labels.c, scopes.c, doctor.c, recorder.c, black_box.c, last.c, resend.c, ending.c and chunk_walk.c. All need the GIL.
+ * snapshots.c, block.c, labels.c, automatic_labels.c, scopes.c, doctor.c, recorder.c, black_box.c, last.c, resend.c, ending.c and chunk_walk.c. All need the GIL.
  */
 #ifndef PYCTM_API_MODULE_H
 #define PYCTM_API_MODULE_H
@@ -121,6 +121,13 @@ PyObject *pyctm_module_labels_get(PyObject *module, PyObject *ignored);
 PyObject *pyctm_module_labels_mark(PyObject *module, PyObject *mark);
 extern const char pyctm_label_set_doc[], pyctm_labels_set_doc[], pyctm_labels_get_doc[];
 extern const char pyctm_labels_mark_doc[];
+/* Before start(): it was asked for these automatic labels, NULL: for none. -1 with an exception: nothing is changed. */
+int pyctm_automatic_labels_start(PyObject *module, PyObject *names);
+PyObject *pyctm_module_thread_name(PyObject *module, PyObject *const *args, Py_ssize_t n);
+PyObject *pyctm_module_own_thread_name(PyObject *module, PyObject *ignored);
+PyObject *pyctm_module_labels_automatic(PyObject *module, PyObject *ignored);
+extern const char pyctm_thread_name_doc[], pyctm_own_thread_name_doc[];
+extern const char pyctm_labels_automatic_doc[];
 PyObject *pyctm_module_watch_end(PyObject *module, PyObject *watcher);
 PyObject *pyctm_module_end_status(PyObject *module, PyObject *ignored);
 extern const char pyctm_watch_end_doc[];

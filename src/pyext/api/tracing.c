@@ -1,4 +1,6 @@
 /* tracing.c: start, stop and the present numbers. */
+#include "capture/labels.h"
+
 #include "api/module.h"
 
 #include <limits.h>
@@ -7,7 +9,7 @@
 
 const char pyctm_start_doc[] =
     "start($module, nframe=1, /, *, sample_interval=None, black_box=None,\n"
-    "      black_box_children=False)\n--\n\n"
+    "      black_box_children=False, labels=())\n--\n\n"
     "Start tracing Python memory allocations.\n\n"
     "Also set the maximum number of frames stored in the traceback of a\n"
     "trace to nframe, from 1 to 65535. Does nothing if tracing already.\n\n"
@@ -19,7 +21,10 @@ const char pyctm_start_doc[] =
     "process (see open_black_box); True: in the default place for attach(). If\n"
     "tracing already, they move there with what they hold.\n\n"
     "black_box_children: a fork of this process, and its forks, get black boxes\n"
-    "of their own, in PATH.PID; else they have none.";
+    "of their own, in PATH.PID; else they have none.\n\n"
+    "labels: any of \"thread\" and \"task\": blocks have a label of this name, with\n"
+    "the name of the thread, or of the asyncio task, that allocates them. If\n"
+    "tracing already, from now on.";
 
 /* Converts like the standard module's argument, which is a C int. */
 static int parse_nframe(PyObject *value, uint32_t *out)
@@ -67,13 +72,14 @@ static int parse_interval(PyObject *value, uint64_t *out)
     return 0;
 }
 
-typedef struct box_request {
+typedef struct start_request {
     PyObject *where; /* borrowed: path of the black box; NULL: none */
     bool children;
-} box_request;
+    PyObject *labels; /* borrowed; NULL: none */
+} start_request;
 
 static int parse_keywords(PyObject *const *values, PyObject *names, uint64_t *out,
-                          box_request *out_request)
+                          start_request *out_request)
 {
     const Py_ssize_t n = names != NULL ? PyTuple_GET_SIZE(names) : 0;
     for (Py_ssize_t i = 0; i < n; i++) {
@@ -90,6 +96,10 @@ static int parse_keywords(PyObject *const *values, PyObject *names, uint64_t *ou
             out_request->children = truth;
             continue;
         }
+        if (PyUnicode_CompareWithASCIIString(name, "labels") == 0) {
+            out_request->labels = values[i];
+            continue;
+        }
         if (PyUnicode_CompareWithASCIIString(name, "sample_interval") != 0) {
             PyErr_Format(PyExc_TypeError, "start() got an unexpected keyword argument %R", name);
             return -1;
@@ -103,7 +113,7 @@ static int parse_keywords(PyObject *const *values, PyObject *names, uint64_t *ou
 
 /* The path as bytes, a new reference; NULL: an exception. Sets the tracer's command line, which the black box has. */
 static PyObject *prepare_black_box(pyctm_state *types, pyctm_capture *capture,
-                                   const box_request *request)
+                                   const start_request *request)
 {
     ctm_black_box_lack lack;
     if (ctm_black_box_state(capture->tracer, &lack)) {
@@ -133,7 +143,7 @@ PyObject *pyctm_module_start(PyObject *module, PyObject *const *args, Py_ssize_t
     uint32_t nframe = 1;
     uint64_t interval = 0;
     PyObject *black_box = NULL;
-    box_request request = {NULL, false};
+    start_request request = {0};
     if (n > 1) {
         return PyErr_Format(PyExc_TypeError, "start expected at most 1 argument, got %zd", n);
     }
@@ -146,10 +156,16 @@ PyObject *pyctm_module_start(PyObject *module, PyObject *const *args, Py_ssize_t
             NULL) {
         return NULL;
     }
-    const int result = pyctm_capture_start(capture, pyctm_module_state_of(module)->stdlib, nframe,
-                                           interval, black_box);
+    int result = pyctm_automatic_labels_start(module, request.labels);
+    if (result == 0) {
+        result = pyctm_capture_start(capture, pyctm_module_state_of(module)->stdlib, nframe,
+                                     interval, black_box);
+    }
     Py_XDECREF(black_box);
     if (result < 0) {
+        if (!ctm_tracer_is_tracing(capture->tracer)) {
+            pyctm_labels_set_automatic(capture, 0);
+        }
         return NULL;
     }
     capture->starts++;
@@ -172,7 +188,9 @@ const char pyctm_stop_doc[] = "stop($module, /)\n--\n\n"
 
 PyObject *pyctm_module_stop(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
-    pyctm_capture_stop(pyctm_capture_of(module), pyctm_module_state_of(module)->stdlib);
+    pyctm_capture *const capture = pyctm_capture_of(module);
+    pyctm_capture_stop(capture, pyctm_module_state_of(module)->stdlib);
+    pyctm_labels_set_automatic(capture, 0);
     Py_RETURN_NONE;
 }
 

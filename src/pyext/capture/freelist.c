@@ -60,7 +60,7 @@ static inline bool reattribute_main(pyctm_capture *capture, const PyObject *op, 
     pyctm_where where;
     const uint64_t likely = likely_size(op, block);
     if (labelled) {
-        pyctm_labels_switch(capture, thread_state);
+        pyctm_labels_follow(capture, thread_state);
     }
     const bool is_known =
         pyctm_stack_where(&capture->stacks, pyctm_frames_innermost(thread_state), &where);
@@ -97,6 +97,7 @@ static inline bool reattribute_main(pyctm_capture *capture, const PyObject *op, 
 static PYCTM_RARELY void reattribute(pyctm_capture *capture, uintptr_t block)
 {
     const pyctm_event_owner owner = pyctm_event_owner_get(capture, true);
+    pyctm_labels_prepare(capture, owner.thread_state);
     ctm_shard *shard = ctm_shard_enter(capture->tracer, owner.shard);
     if (shard == NULL) {
         return;

@@ -137,6 +137,9 @@ PYCTM_RARELY bool pyctm_event_alloc(pyctm_capture *capture, uint32_t domain, uin
                                     size_t size, bool gil_held)
 {
     pyctm_event_owner owner = pyctm_event_owner_get(capture, gil_held);
+    if (gil_held) {
+        pyctm_labels_prepare(capture, owner.thread_state);
+    }
     ctm_status status = record_through(capture, &owner, domain, address, size);
     if (use_spare_shard(status, &owner)) {
         status = record_through(capture, &owner, domain, address, size);
@@ -171,7 +174,7 @@ static inline uint32_t site_in_main(pyctm_capture *capture, PyMemAllocatorDomain
         return 0;
     }
     if (labelled) {
-        pyctm_labels_switch(capture, thread_state);
+        pyctm_labels_follow(capture, thread_state);
     }
     const bool is_known =
         pyctm_stack_where(&capture->stacks, pyctm_frames_innermost(thread_state), &where);

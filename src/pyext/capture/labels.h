@@ -7,6 +7,8 @@
  * the old ones still are there. (They are allocated before the context has them. That event finds the old ones, so that an address
  * that is used again is noticed. If not every event is recorded, nothing is remembered.) `serial` changes if all shall read again.
  *
+ * If threads are labelled, the handle is that of the set and the thread's name: thread_names.h.
+ *
  * While no label set exists, no event looks here: the capture's mode is PYCTM_EXACT. With the first one it becomes PYCTM_LABELLED.
  */
 #ifndef PYCTM_CAPTURE_LABELS_H
@@ -32,6 +34,7 @@ typedef struct pyctm_label_set {
     pyctm_scope *scope;      /* owned: the innermost one; NULL: none */
     bool begins_scope;       /* that one, which the set below is not in */
     _Atomic uint32_t handle; /* held */
+    struct pyctm_named_set *_Atomic named;   /* owned: thread_names.h */
     struct pyctm_label_set *next, *previous; /* borrowed: all that exist */
 } pyctm_label_set;
 
@@ -75,7 +78,11 @@ static inline bool pyctm_labels_in_use(const pyctm_capture *capture)
 /* HOOK: */
 void pyctm_labels_switch_now(pyctm_capture *capture, const PyThreadState *thread_state);
 
-/* HOOK: From now on the stack cache finds the sites of this thread's label set. Main interpreter's GIL. */
+/* HOOK: Finds the handle of this thread's labels and name, if it is not known. Main interpreter's GIL, inside no shard. */
+void pyctm_labels_prepare(pyctm_capture *capture, const PyThreadState *thread_state);
+
+/* HOOK: From now on the stack cache finds the sites of this thread's label set. Main interpreter's GIL, after
+ * pyctm_labels_prepare. */
 static inline __attribute__((always_inline)) void pyctm_labels_switch(
     pyctm_capture *capture, const PyThreadState *thread_state)
 {
@@ -86,12 +93,28 @@ static inline __attribute__((always_inline)) void pyctm_labels_switch(
     }
 }
 
+/* HOOK: The same, inside no shard. */
+static inline __attribute__((always_inline)) void pyctm_labels_follow(
+    pyctm_capture *capture, const PyThreadState *thread_state)
+{
+    if (__builtin_expect(!pyctm_label_moment_is_now(&capture->stacks.sites.switched,
+                                                    &capture->labels, thread_state),
+                         0)) {
+        pyctm_labels_prepare(capture, thread_state);
+        pyctm_labels_switch_now(capture, thread_state);
+    }
+}
+
 /* GIL, main interpreter, not in a hook. -1 with an exception. */
 int pyctm_labels_begin(pyctm_capture *capture, PyTypeObject *set_type);
 /* This thread will set the variable to this set, NULL: to none. What it allocates until then is of that set already. */
-void pyctm_labels_expect(pyctm_capture *capture, const pyctm_label_set *set);
+void pyctm_labels_expect(pyctm_capture *capture, pyctm_label_set *set);
 /* It has, or has not. */
 void pyctm_labels_expected(pyctm_capture *capture);
+/* Any thread reads its labels again. GIL. */
+void pyctm_labels_changed(pyctm_capture *capture);
+/* Which labels are given without the program's doing: PYCTM_LABEL_*. */
+void pyctm_labels_set_automatic(pyctm_capture *capture, uint32_t automatic);
 /* What may be in use at the next start: whether any LabelSet or mark exists. */
 void pyctm_labels_settle(pyctm_capture *capture);
 /* The interpreter ends: its objects are not read any more. */

@@ -43,6 +43,9 @@ typedef struct pyctm_hook_state {
     ctm_sampler sampler;
     pyctm_label_moment label_moment; /* when it has read its labels */
     uint32_t label_handle;           /* these */
+    uint32_t named_handle;           /* of a thread without a LabelSet: see thread_names.h */
+    uint32_t named_serial;           /* of pyctm_labels, at that time */
+    uint64_t named_thread;           /* id of the thread state that these two are of; 0: none */
 } pyctm_hook_state;
 extern __thread pyctm_hook_state pyctm_hook_tls __attribute__((tls_model("initial-exec")));
 
@@ -86,6 +89,9 @@ typedef struct pyctm_attribution {
     const char *own_filename;                     /* borrowed for ever; set before tracing starts */
 } pyctm_attribution;
 
+#define PYCTM_LABEL_THREAD 1u
+#define PYCTM_LABEL_TASK 2u
+
 /* See labels.h. Written with the GIL held; hooks read all but `sets`. */
 typedef struct pyctm_labels {
     _Atomic bool in_use;
@@ -97,6 +103,9 @@ typedef struct pyctm_labels {
     struct pyctm_label_set *sets;    /* borrowed: the first of all that exist */
     struct pyctm_scope
         *process; /* owned, GIL: the innermost open scope of the process; NULL: none */
+    _Atomic uint8_t
+        automatic; /* PYCTM_LABEL_*: which labels are given without the program's doing */
+    struct pyctm_thread_name *names; /* owned, GIL: thread_names.h */
 } pyctm_labels;
 
 /* The process's capture. Written with the GIL held; hooks read tracer, main_interpreter and mode without it. */

@@ -500,6 +500,44 @@ static void test_refusals(void)
     ctm_tracer_free(tracer);
 }
 
+/* A set with one more pair is the set of all pairs. */
+static void test_one_more_pair(void)
+{
+    ctm_tracer *tracer;
+    uint32_t set, with, expected;
+    const ctm_label_text thread = {"thread", "worker"};
+    const ctm_label_text pairs[] = {{"a", "1"}, {"z", ""}, {"thread", "worker"}};
+    REQUIRE(ctm_tracer_new(&tracer) == CTM_OK);
+    for (int turn = 0; turn < 3; turn++) { /* temporary sets, and kept ones */
+        REQUIRE(ctm_tracer_labels(tracer, pairs, 2, &set) == CTM_OK);
+        REQUIRE(ctm_tracer_labels_with(tracer, set, &thread, &with) == CTM_OK);
+        REQUIRE(ctm_tracer_labels(tracer, pairs, 3, &expected) == CTM_OK);
+        CHECK_EQ(with, expected);
+        CHECK(with != set);
+        CHECK_EQ(ctmi_label_entry_of(&tracer->labels, with)->refs, 2);
+        ctm_tracer_labels_release(tracer, expected);
+        /* One that the set has is the set's. */
+        const ctm_label_text other = {"thread", "other"};
+        REQUIRE(ctm_tracer_labels_with(tracer, with, &other, &expected) == CTM_OK);
+        CHECK_EQ(with, expected);
+        ctm_tracer_labels_release(tracer, expected);
+        REQUIRE(ctm_tracer_labels_with(tracer, set, NULL, &expected) == CTM_OK);
+        CHECK_EQ(set, expected);
+        CHECK_EQ(ctmi_label_entry_of(&tracer->labels, set)->refs, 2);
+        ctm_tracer_labels_release(tracer, expected);
+        ctm_tracer_labels_release(tracer, set);
+        ctm_tracer_labels_release(tracer, with);
+    }
+    REQUIRE(ctm_tracer_labels_with(tracer, 0, &thread, &with) == CTM_OK);
+    REQUIRE(ctm_tracer_labels(tracer, &thread, 1, &expected) == CTM_OK);
+    CHECK_EQ(with, expected);
+    CHECK_EQ(ctm_tracer_labels_with(tracer, 0, NULL, &with), CTM_OK);
+    CHECK_EQ(with, 0);
+    const ctm_label_text bad = {"", ""};
+    CHECK_EQ(ctm_tracer_labels_with(tracer, expected, &bad, &with), CTM_ERR_INVALID);
+    ctm_tracer_free(tracer);
+}
+
 /* --- files --- */
 
 static char path[64];
@@ -648,6 +686,7 @@ TEST_LIST = {
     TEST(test_values_that_are_kept),
     TEST(test_the_programs_own_other),
     TEST(test_refusals),
+    TEST(test_one_more_pair),
     TEST(test_file),
     TEST(test_black_box),
     TEST(test_recording),
