@@ -85,6 +85,15 @@ def needs(package):
     return unittest.skipUnless(found, f"{package} is not installed for this Python")
 
 
+IN_CI = ((3, 11), (3, 13), (3, 15))
+
+
+def skip_some_pythons():
+    """For setUpModule() of tests of what hardly depends on the Python, such as files."""
+    if sys.version_info[:2] not in IN_CI and not LONG:
+        raise unittest.SkipTest("the same on each Python: runs on 3.11, 3.13 and 3.15, with CTM_LONG=1 on all")
+
+
 ctracemalloc_only = unittest.skipUnless(MODULE == "ctracemalloc", "not something the standard module does")
 
 

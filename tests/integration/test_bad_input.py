@@ -2,7 +2,12 @@
 
 import unittest
 
-from support import LONG, ScriptTest, ctracemalloc_only
+from support import LONG, ScriptTest, ctracemalloc_only, skip_some_pythons
+
+
+def setUpModule():
+    skip_some_pythons()
+
 
 STRANGE = "[None, 'x', b'x', 1.5, [], {}, object(), (), -1, 2**31, 2**63, 2**64, 10**30, float('nan'), int, ...]"
 

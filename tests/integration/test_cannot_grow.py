@@ -17,8 +17,13 @@ import threading
 import unittest
 from pathlib import Path
 
-from support import ctracemalloc_only
+from support import ctracemalloc_only, skip_some_pythons
 from test_full_disk import mounting_is_possible
+
+
+def setUpModule():
+    skip_some_pythons()
+
 
 NOT_ALL = "the black box does not hold all: the file could not grow: no space, or a limit on its size"
 ENDED = "the recording ended before the program: the file could not grow: no space, or a limit on its size"

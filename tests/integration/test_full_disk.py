@@ -9,6 +9,13 @@ import sys
 import tempfile
 import unittest
 
+from support import skip_some_pythons
+
+
+def setUpModule():
+    skip_some_pythons()
+
+
 # Runs in the child: argv[1] is an empty folder, on which the disk is mounted.
 SETTING = """
 import errno, os, subprocess, sys

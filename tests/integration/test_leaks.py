@@ -2,7 +2,12 @@
 
 import unittest
 
-from support import LONG, SANITIZED, ScriptTest
+from support import LONG, SANITIZED, ScriptTest, skip_some_pythons
+
+
+def setUpModule():
+    skip_some_pythons()
+
 
 CYCLES = 1000 if LONG else 200
 MEASURE = """
