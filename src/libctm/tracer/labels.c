@@ -435,7 +435,7 @@ ctm_status ctm_shard_labelled_site(ctm_shard *shard, uint32_t domain, uint32_t t
     if (status == CTM_OK && rest != 0) {
         status = ctmi_portion_find(shard, *out, handle, out);
     }
-    if (status == CTM_OK && rest != 0 && ctmi_portion_of(&shard->portions, *out)->in_scope) {
+    if (status == CTM_OK && rest != 0 && ctmi_portion_is_in_scope(&shard->portions, *out)) {
         *out |= CTMI_IN_SCOPE;
     }
     return status;
@@ -444,9 +444,7 @@ ctm_status ctm_shard_labelled_site(ctm_shard *shard, uint32_t domain, uint32_t t
 bool ctm_shard_has_labels(const ctm_shard *shard, uint32_t site, uint32_t handle)
 {
     ctmi_shard_assert_inside(shard);
-    const struct ctmi_portion *portion = ctmi_portion_of(&shard->portions, site & ~CTMI_IN_SCOPE);
-    return portion == NULL ||
-           (portion->handle == handle && portion->in_scope == ((site & CTMI_IN_SCOPE) != 0));
+    return ctmi_portion_is_of(&shard->portions, site, handle);
 }
 
 /* A handle may have had another rest when `site` was stored. */
@@ -466,5 +464,5 @@ uint32_t ctm_shard_labelled_again(ctm_shard *shard, uint32_t site, uint32_t hand
         ctmi_portion_find(shard, portion->site, handle, &found) != CTM_OK) {
         return 0;
     }
-    return found | (ctmi_portion_of(&shard->portions, found)->in_scope ? CTMI_IN_SCOPE : 0);
+    return found | (ctmi_portion_is_in_scope(&shard->portions, found) ? CTMI_IN_SCOPE : 0);
 }

@@ -11,17 +11,18 @@
 void ctmi_portions_forget(struct ctmi_portions *portions)
 {
     ctmi_mem_free(portions->of);
+    ctmi_mem_free(portions->handles);
     ctmi_mem_free(portions->buckets);
     memset(portions, 0, sizeof *portions);
 }
 
 size_t ctmi_portions_memory(const struct ctmi_portions *portions)
 {
-    return portions->n * sizeof(struct ctmi_portion) +
+    return portions->n * (sizeof(struct ctmi_portion) + sizeof(uint32_t)) +
            (portions->buckets != NULL ? ((size_t)portions->mask + 1) * sizeof(uint32_t) : 0);
 }
 
-/* Makes `of` longer than `row`; new items are 0. False: out of memory. */
+/* Makes the arrays longer than `row`; new items are 0. False: out of memory. */
 static bool reach(struct ctmi_portions *portions, uint32_t row)
 {
     uint64_t more = portions->n != 0 ? portions->n : 64;
@@ -35,8 +36,14 @@ static bool reach(struct ctmi_portions *portions, uint32_t row)
     if (of == NULL) {
         return false;
     }
-    memset(of + portions->n, 0, (size_t)(more - portions->n) * sizeof *of);
     portions->of = of;
+    uint32_t *handles = ctmi_mem_realloc(portions->handles, (size_t)more * sizeof *handles);
+    if (handles == NULL) {
+        return false; /* `of` is longer than `n` says */
+    }
+    portions->handles = handles;
+    memset(of + portions->n, 0, (size_t)(more - portions->n) * sizeof *of);
+    memset(handles + portions->n, 0, (size_t)(more - portions->n) * sizeof *handles);
     portions->n = (uint32_t)more;
     return true;
 }
@@ -52,7 +59,7 @@ static uint32_t *bucket_of(const struct ctmi_portions *portions, uint32_t site, 
 static void put(struct ctmi_portions *portions, uint32_t row)
 {
     struct ctmi_portion *portion = &portions->of[row];
-    uint32_t *bucket = bucket_of(portions, portion->site, portion->handle);
+    uint32_t *bucket = bucket_of(portions, portion->site, ctmi_portion_handle(portions, row));
     portion->next = *bucket;
     *bucket = row;
     portion->is_found = true;
@@ -64,7 +71,7 @@ static void take_out(struct ctmi_portions *portions, uint32_t row)
     if (!portion->is_found) {
         return;
     }
-    uint32_t *link = bucket_of(portions, portion->site, portion->handle);
+    uint32_t *link = bucket_of(portions, portion->site, ctmi_portion_handle(portions, row));
     while (*link != row) {
         CTMI_ASSERT(*link != 0);
         link = &portions->of[*link].next;
@@ -76,7 +83,8 @@ static void take_out(struct ctmi_portions *portions, uint32_t row)
 static uint32_t find(const struct ctmi_portions *portions, uint32_t site, uint32_t handle)
 {
     uint32_t row = portions->buckets != NULL ? *bucket_of(portions, site, handle) : 0;
-    while (row != 0 && (portions->of[row].site != site || portions->of[row].handle != handle)) {
+    while (row != 0 &&
+           (portions->of[row].site != site || ctmi_portion_handle(portions, row) != handle)) {
         row = portions->of[row].next;
     }
     return row;
@@ -116,7 +124,7 @@ static void give(struct ctm_shard *shard, uint32_t row, uint32_t handle)
 {
     struct ctmi_portions *portions = &shard->portions;
     _Atomic uint32_t *first = &entry_of(shard, handle)->portions[shard->index];
-    portions->of[row].handle = handle;
+    portions->handles[row] = handle | (portions->handles[row] & CTMI_IN_SCOPE);
     portions->of[row].next_of_set = atomic_load(first);
     atomic_store(first, row);
 }
@@ -133,6 +141,7 @@ static ctm_status append(struct ctm_shard *shard, uint32_t site, uint32_t *out)
                                                      key.block_size, key.labels, out);
     if (status == CTM_OK) {
         shard->portions.of[*out] = (struct ctmi_portion){.site = site};
+        shard->portions.handles[*out] = CTMI_NO_SET;
         shard->portions.count++;
     }
     return status;
@@ -142,7 +151,7 @@ static ctm_status append(struct ctm_shard *shard, uint32_t site, uint32_t *out)
 static void put_free(struct ctmi_portions *portions, uint32_t row)
 {
     struct ctmi_portion *portion = &portions->of[row];
-    portion->handle = 0;
+    portions->handles[row] = CTMI_NO_SET;
     portion->next = portions->of[portion->site].free;
     portions->of[portion->site].free = row;
 }
@@ -173,7 +182,7 @@ ctm_status ctmi_portion_find(struct ctm_shard *shard, uint32_t site, uint32_t ha
             put_free(portions, *out);
             return status;
         }
-        portions->of[*out].in_scope = true;
+        portions->handles[*out] |= CTMI_IN_SCOPE;
     }
     give(shard, *out, handle);
     put(portions, *out);
@@ -181,7 +190,7 @@ ctm_status ctmi_portion_find(struct ctm_shard *shard, uint32_t site, uint32_t ha
 }
 
 /* No thread allocates at the portion. What was freed is not live again, so what is read here stays so. */
-static bool has_blocks(const struct ctm_shard *shard, uint32_t id)
+static inline bool has_blocks(const struct ctm_shard *shard, uint32_t id)
 {
     struct ctmi_site_row *row = ctmi_store_site_row(&shard->store, id);
     return row->site.allocated != ctmi_site_row_freed(row) ||
@@ -200,9 +209,8 @@ static void set_free(struct ctm_shard *shard, uint32_t row)
     struct ctmi_portions *portions = &shard->portions;
     take_out(portions, row);
     begin_anew(shard, row);
-    if (portions->of[row].in_scope) {
+    if (ctmi_portion_is_in_scope(portions, row)) {
         ctmi_scopes_leave(shard, row);
-        portions->of[row].in_scope = false;
     }
     put_free(portions, row);
 }
@@ -245,7 +253,7 @@ void ctmi_portions_pass_on(struct ctm_shard *shard, uint32_t from, uint32_t to, 
         if (has_blocks(shard, row)) {
             take_out(&shard->portions, row);
             give(shard, row, to); /* it is not found there: a set may get any number of them */
-            if (of[row].in_scope) {
+            if (ctmi_portion_is_in_scope(&shard->portions, row)) {
                 ctmi_scopes_trim(shard, row);
             }
         } else if (!keeps) {
@@ -342,7 +350,7 @@ ctm_status ctmi_portions_split(const struct ctm_shard *shard, struct ctmi_store 
         if (portion == NULL || row->allocated == 0) {
             continue;
         }
-        status = labels_of(shard, portion->handle, rows, copy, &labels);
+        status = labels_of(shard, ctmi_portion_handle(&shard->portions, id), rows, copy, &labels);
         if (status == CTM_OK) {
             status = split(portion, row, labels, copy);
         }

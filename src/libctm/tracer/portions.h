@@ -11,6 +11,7 @@
 #define CTMI_TRACER_PORTIONS_H
 
 #include "tables/store.h"
+#include "tracer/scopes.h"
 
 struct ctm_shard;
 
@@ -18,17 +19,18 @@ struct ctm_shard;
 struct ctmi_portion {
     uint64_t base;        /* blocks allocated, and freed, for other sets before */
     uint32_t site;        /* the row of the rest; 0: this is no portion */
-    uint32_t handle;      /* of the set; 0: none, it is free */
     uint32_t next;        /* the next in its bucket, or of the free ones of its site */
     uint32_t next_of_set; /* the next one of its set */
     uint32_t free;        /* of a rest: its first free portion */
-    bool in_scope;        /* its site's references have CTMI_IN_SCOPE: scopes.h */
     bool is_found;        /* by its site and set: it is in a bucket; not after it was passed on */
 };
 
 /* Lock of all fields: the shard's. */
 struct ctmi_portions {
     struct ctmi_portion *of; /* owned, `n` of them: by site row */
+    /* Owned, `n` of them: the set of each, with CTMI_IN_SCOPE if its site's references have it (scopes.h). 0: it is no portion.
+     * Most events read one, so they are close together. */
+    uint32_t *handles;
     uint32_t n;
     uint32_t count;    /* portions */
     uint32_t *buckets; /* owned: the first portion of each hash of site and handle */
@@ -38,6 +40,29 @@ struct ctmi_portions {
 /* World stopped. */
 void ctmi_portions_forget(struct ctmi_portions *portions);
 size_t ctmi_portions_memory(const struct ctmi_portions *portions);
+
+#define CTMI_NO_SET (CTMI_IN_SCOPE - 1u) /* the handle of a portion that is free */
+
+/* The handle of the row's set; 0: it has none. */
+static inline uint32_t ctmi_portion_handle(const struct ctmi_portions *portions, uint32_t row)
+{
+    const uint32_t handle = portions->handles[row] & ~CTMI_IN_SCOPE;
+    return handle != CTMI_NO_SET ? handle : 0;
+}
+
+static inline bool ctmi_portion_is_in_scope(const struct ctmi_portions *portions, uint32_t row)
+{
+    return (portions->handles[row] & CTMI_IN_SCOPE) != 0;
+}
+
+/* Whether `site`, an id as of ctm_shard_labelled_site, is no portion or that of this handle. */
+static inline bool ctmi_portion_is_of(const struct ctmi_portions *portions, uint32_t site,
+                                      uint32_t handle)
+{
+    const uint32_t row = site & ~CTMI_IN_SCOPE;
+    const uint32_t found = row < portions->n ? portions->handles[row] : 0;
+    return found == 0 || found == (handle | (site & CTMI_IN_SCOPE));
+}
 
 /* The site row's portion; NULL: it is none. */
 static inline const struct ctmi_portion *ctmi_portion_of(const struct ctmi_portions *portions,

@@ -72,7 +72,11 @@ PyObject *pyctm_module_thread_name(PyObject *module, PyObject *const *args, Py_s
         if (pyctm_thread_name_set(capture, ident, text) < 0) {
             return PyErr_NoMemory();
         }
-        pyctm_labels_changed(capture);
+        if (ident == (unsigned long)PyThreadState_Get()->thread_id) {
+            pyctm_labels_changed_here(capture); /* others go on with the handles that they have */
+        } else {
+            pyctm_labels_changed(capture);
+        }
     }
     Py_RETURN_NONE;
 }

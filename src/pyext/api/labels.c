@@ -129,7 +129,7 @@ static int renew_all(pyctm_capture *capture, const char *mark)
         const uint32_t before = labels->handle_of_none;
         labels->handle_of_none = handles[n];
         handles[n] = before;
-        atomic_fetch_add(&labels->serial, 1);
+        pyctm_labels_changed(capture);
     }
     for (size_t i = 0; i < done; i++) { /* of what was there before, or of what was made in vain */
         ctm_tracer_labels_release(capture->tracer, handles[i]);

@@ -239,14 +239,13 @@ static inline void *sample(pyctm_capture *capture, pyctm_hook_index hook_index, 
     return block;
 }
 
-/* HOOK: */
-static __attribute__((noinline)) PYCTM_HOT void *malloc_labelled(pyctm_capture *capture,
-                                                                 PyMemAllocatorDomain domain,
-                                                                 size_t size)
+/* HOOK: A plain event. */
+static inline void *on_malloc(pyctm_capture *capture, PyMemAllocatorDomain domain, size_t size,
+                              bool labelled)
 {
     const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
     pyctm_hook_enter();
-    void *block = record(capture, domain, real->malloc(real->ctx, size), size, true);
+    void *block = record(capture, domain, real->malloc(real->ctx, size), size, labelled);
     pyctm_hook_leave();
     return block;
 }
@@ -265,28 +264,14 @@ __attribute__((noinline)) void *pyctm_hook_malloc(pyctm_capture *capture,
     return block;
 }
 
-/* HOOK: */
-static inline void *on_malloc(pyctm_capture *capture, PyMemAllocatorDomain domain, size_t size)
-{
-    const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
-    if (!is_plain(capture)) {
-        return is_plain_labelled(capture) ? malloc_labelled(capture, domain, size)
-                                          : pyctm_hook_malloc(capture, domain, size);
-    }
-    pyctm_hook_enter();
-    void *block = record(capture, domain, real->malloc(real->ctx, size), size, false);
-    pyctm_hook_leave();
-    return block;
-}
-
-/* HOOK: */
-static __attribute__((noinline)) PYCTM_HOT void *calloc_labelled(pyctm_capture *capture,
-                                                                 PyMemAllocatorDomain domain,
-                                                                 size_t count, size_t size)
+/* HOOK: A plain event. If the product overflows, the original function returns no block. */
+static inline void *on_calloc(pyctm_capture *capture, PyMemAllocatorDomain domain, size_t count,
+                              size_t size, bool labelled)
 {
     const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
     pyctm_hook_enter();
-    void *block = record(capture, domain, real->calloc(real->ctx, count, size), count * size, true);
+    void *block =
+        record(capture, domain, real->calloc(real->ctx, count, size), count * size, labelled);
     pyctm_hook_leave();
     return block;
 }
@@ -303,22 +288,6 @@ __attribute__((noinline)) void *pyctm_hook_calloc(pyctm_capture *capture,
     const uint32_t before = enter_unchecked();
     void *block = sample(capture, hook_index, real->calloc(real->ctx, count, size), count * size);
     pyctm_hook_tls.special = before;
-    return block;
-}
-
-/* HOOK: If the product overflows, the original function returns no block. */
-static inline void *on_calloc(pyctm_capture *capture, PyMemAllocatorDomain domain, size_t count,
-                              size_t size)
-{
-    const PyMemAllocatorEx *real = &pyctm_the_originals[domain];
-    if (!is_plain(capture)) {
-        return is_plain_labelled(capture) ? calloc_labelled(capture, domain, count, size)
-                                          : pyctm_hook_calloc(capture, domain, count, size);
-    }
-    pyctm_hook_enter();
-    void *block =
-        record(capture, domain, real->calloc(real->ctx, count, size), count * size, false);
-    pyctm_hook_leave();
     return block;
 }
 
@@ -404,13 +373,12 @@ static inline void *resize(pyctm_capture *capture, PyMemAllocatorDomain domain, 
     return block;
 }
 
-/* HOOK: */
-static __attribute__((noinline)) PYCTM_HOT void *realloc_labelled(pyctm_capture *capture,
-                                                                  PyMemAllocatorDomain domain,
-                                                                  void *old, size_t size)
+/* HOOK: A plain event. */
+static inline void *on_realloc(pyctm_capture *capture, PyMemAllocatorDomain domain, void *old,
+                               size_t size, bool labelled)
 {
     pyctm_hook_enter();
-    void *block = resize(capture, domain, old, size, true);
+    void *block = resize(capture, domain, old, size, labelled);
     pyctm_hook_leave();
     return block;
 }
@@ -433,20 +401,6 @@ __attribute__((noinline)) void *pyctm_hook_realloc(pyctm_capture *capture,
     void *block = taken || known ? resize_any(capture, hook_index, old, size, taken)
                                  : real->realloc(real->ctx, old, size);
     pyctm_hook_tls.special = before;
-    return block;
-}
-
-/* HOOK: */
-static inline void *on_realloc(pyctm_capture *capture, PyMemAllocatorDomain domain, void *old,
-                               size_t size)
-{
-    if (!is_plain(capture)) {
-        return is_plain_labelled(capture) ? realloc_labelled(capture, domain, old, size)
-                                          : pyctm_hook_realloc(capture, domain, old, size);
-    }
-    pyctm_hook_enter();
-    void *block = resize(capture, domain, old, size, false);
-    pyctm_hook_leave();
     return block;
 }
 
@@ -593,33 +547,83 @@ static inline void on_free_sampling(pyctm_capture *capture, PyMemAllocatorDomain
     real->free(real->ctx, block);
 }
 
-#define DOMAIN_HOOKS(name, domain, form)                                                         \
-    static PYCTM_HOT void *name##_malloc##form(void *ctx, size_t size) /* HOOK: */               \
-    {                                                                                            \
-        (void)ctx;                                                                               \
-        return on_malloc##form(&pyctm_the_capture, domain, size);                                \
-    }                                                                                            \
-    static PYCTM_HOT void *name##_calloc##form(void *ctx, size_t count, size_t size) /* HOOK: */ \
-    {                                                                                            \
-        (void)ctx;                                                                               \
-        return on_calloc##form(&pyctm_the_capture, domain, count, size);                         \
-    }                                                                                            \
-    static PYCTM_HOT void *name##_realloc##form(void *ctx, void *block, size_t size) /* HOOK: */ \
-    {                                                                                            \
-        (void)ctx;                                                                               \
-        return on_realloc##form(&pyctm_the_capture, domain, block, size);                        \
-    }                                                                                            \
-    static PYCTM_HOT void name##_free##form(void *ctx, void *block) /* HOOK: */                  \
-    {                                                                                            \
-        (void)ctx;                                                                               \
-        on_free##form(&pyctm_the_capture, domain, block);                                        \
+#define ONE_FUNCTION __attribute__((noinline)) PYCTM_HOT
+
+/* The plain events of one kind are functions of their own: what chooses between them needs to save no registers. */
+#define PLAIN_HOOKS(name, domain, kind, labelled)                                         \
+    static ONE_FUNCTION void *name##_malloc_##kind(size_t size) /* HOOK: */               \
+    {                                                                                     \
+        return on_malloc(&pyctm_the_capture, domain, size, labelled);                     \
+    }                                                                                     \
+    static ONE_FUNCTION void *name##_calloc_##kind(size_t n, size_t size) /* HOOK: */     \
+    {                                                                                     \
+        return on_calloc(&pyctm_the_capture, domain, n, size, labelled);                  \
+    }                                                                                     \
+    static ONE_FUNCTION void *name##_realloc_##kind(void *block, size_t size) /* HOOK: */ \
+    {                                                                                     \
+        return on_realloc(&pyctm_the_capture, domain, block, size, labelled);             \
     }
-DOMAIN_HOOKS(raw, PYMEM_DOMAIN_RAW, )
-DOMAIN_HOOKS(mem, PYMEM_DOMAIN_MEM, )
-DOMAIN_HOOKS(obj, PYMEM_DOMAIN_OBJ, )
-DOMAIN_HOOKS(raw, PYMEM_DOMAIN_RAW, _sampling)
-DOMAIN_HOOKS(mem, PYMEM_DOMAIN_MEM, _sampling)
-DOMAIN_HOOKS(obj, PYMEM_DOMAIN_OBJ, _sampling)
+
+#define CHOOSE(name, domain, function, ...)                \
+    if (is_plain(&pyctm_the_capture)) {                    \
+        return name##_##function##_exact(__VA_ARGS__);     \
+    }                                                      \
+    return is_plain_labelled(&pyctm_the_capture)           \
+               ? name##_##function##_labelled(__VA_ARGS__) \
+               : pyctm_hook_##function(&pyctm_the_capture, domain, __VA_ARGS__)
+
+#define DOMAIN_HOOKS(name, domain)                                               \
+    PLAIN_HOOKS(name, domain, exact, false)                                      \
+    PLAIN_HOOKS(name, domain, labelled, true)                                    \
+    static void *name##_malloc(void *ctx, size_t size) /* HOOK: */               \
+    {                                                                            \
+        (void)ctx;                                                               \
+        CHOOSE(name, domain, malloc, size);                                      \
+    }                                                                            \
+    static void *name##_calloc(void *ctx, size_t count, size_t size) /* HOOK: */ \
+    {                                                                            \
+        (void)ctx;                                                               \
+        CHOOSE(name, domain, calloc, count, size);                               \
+    }                                                                            \
+    static void *name##_realloc(void *ctx, void *block, size_t size) /* HOOK: */ \
+    {                                                                            \
+        (void)ctx;                                                               \
+        CHOOSE(name, domain, realloc, block, size);                              \
+    }                                                                            \
+    static PYCTM_HOT void name##_free(void *ctx, void *block) /* HOOK: */        \
+    {                                                                            \
+        (void)ctx;                                                               \
+        on_free(&pyctm_the_capture, domain, block);                              \
+    }
+
+#define SAMPLING_HOOKS(name, domain)                                                            \
+    static PYCTM_HOT void *name##_malloc_sampling(void *ctx, size_t size) /* HOOK: */           \
+    {                                                                                           \
+        (void)ctx;                                                                              \
+        return on_malloc_sampling(&pyctm_the_capture, domain, size);                            \
+    }                                                                                           \
+    static PYCTM_HOT void *name##_calloc_sampling(void *ctx, size_t n, size_t size) /* HOOK: */ \
+    {                                                                                           \
+        (void)ctx;                                                                              \
+        return on_calloc_sampling(&pyctm_the_capture, domain, n, size);                         \
+    }                                                                                           \
+    static PYCTM_HOT void *name##_realloc_sampling(void *ctx, void *b, size_t size) /* HOOK: */ \
+    {                                                                                           \
+        (void)ctx;                                                                              \
+        return on_realloc_sampling(&pyctm_the_capture, domain, b, size);                        \
+    }                                                                                           \
+    static PYCTM_HOT void name##_free_sampling(void *ctx, void *block) /* HOOK: */              \
+    {                                                                                           \
+        (void)ctx;                                                                              \
+        on_free_sampling(&pyctm_the_capture, domain, block);                                    \
+    }
+
+DOMAIN_HOOKS(raw, PYMEM_DOMAIN_RAW)
+DOMAIN_HOOKS(mem, PYMEM_DOMAIN_MEM)
+DOMAIN_HOOKS(obj, PYMEM_DOMAIN_OBJ)
+SAMPLING_HOOKS(raw, PYMEM_DOMAIN_RAW)
+SAMPLING_HOOKS(mem, PYMEM_DOMAIN_MEM)
+SAMPLING_HOOKS(obj, PYMEM_DOMAIN_OBJ)
 
 /* By whether the tracer samples, then by domain. */
 const PyMemAllocatorEx pyctm_the_fast_hooks[2][3] = {

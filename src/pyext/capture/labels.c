@@ -95,16 +95,17 @@ void pyctm_labels_switch_now(pyctm_capture *capture, const PyThreadState *thread
     if (handle != capture->stacks.sites.labels) {
         pyctm_site_cache_switch(&capture->stacks.sites, handle);
     }
-    if (pyctm_label_moment_is_now(&pyctm_hook_tls.label_moment, &capture->labels, thread_state)) {
-        capture->stacks.sites.switched = pyctm_hook_tls.label_moment;
-    }
+    const pyctm_label_moment *moment = &pyctm_hook_tls.label_moment;
+    const bool is_known = pyctm_label_moment_is_now(moment, &capture->labels, thread_state);
+    capture->stacks.sites.switched_thread = is_known ? moment->thread : 0;
+    capture->stacks.sites.switched_vars = moment->vars;
 }
 
+/* GIL, or the interpreter ends. */
 static void read_again(pyctm_capture *capture)
 {
-    PYCTM_ASSERT_GIL();
     pyctm_hook_tls.label_moment = (pyctm_label_moment){0};
-    capture->stacks.sites.switched = (pyctm_label_moment){0};
+    capture->stacks.sites.switched_thread = 0;
 }
 
 void pyctm_labels_expect(pyctm_capture *capture, pyctm_label_set *set)
@@ -125,10 +126,24 @@ void pyctm_labels_expected(pyctm_capture *capture)
     read_again(capture);
 }
 
-/* Any thread reads its labels again. */
+void pyctm_labels_changed(pyctm_capture *capture)
+{
+    PYCTM_ASSERT_GIL();
+    atomic_fetch_add(&capture->labels.serial, 1);
+    read_again(capture);
+}
+
+void pyctm_labels_changed_here(pyctm_capture *capture)
+{
+    PYCTM_ASSERT_GIL();
+    pyctm_hook_tls.named_thread = 0;
+    read_again(capture);
+}
+
 static void set_in_use(pyctm_capture *capture, bool in_use)
 {
     atomic_fetch_add(&capture->labels.serial, 1);
+    read_again(capture);
     atomic_store(&capture->labels.in_use, in_use);
     const pyctm_mode mode = pyctm_capture_mode(capture);
     if (mode == PYCTM_EXACT && in_use) {
@@ -152,13 +167,6 @@ int pyctm_labels_begin(pyctm_capture *capture, PyTypeObject *set_type)
         set_in_use(capture, true);
     }
     return 0;
-}
-
-void pyctm_labels_changed(pyctm_capture *capture)
-{
-    PYCTM_ASSERT_GIL();
-    atomic_fetch_add(&capture->labels.serial, 1);
-    read_again(capture);
 }
 
 void pyctm_labels_set_automatic(pyctm_capture *capture, uint32_t automatic)

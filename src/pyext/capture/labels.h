@@ -6,6 +6,7 @@
  * of greenlets, too), and the context has the same variables: whoever sets one, ours or another, gives the context new ones, while
  * the old ones still are there. (They are allocated before the context has them. That event finds the old ones, so that an address
  * that is used again is noticed. If not every event is recorded, nothing is remembered.) `serial` changes if all shall read again.
+ * What the stack cache was switched to is valid for as long as the thread and its variables are the same.
  *
  * If threads are labelled, the handle is that of the set and the thread's name: thread_names.h.
  *
@@ -81,14 +82,23 @@ void pyctm_labels_switch_now(pyctm_capture *capture, const PyThreadState *thread
 /* HOOK: Finds the handle of this thread's labels and name, if it is not known. Main interpreter's GIL, inside no shard. */
 void pyctm_labels_prepare(pyctm_capture *capture, const PyThreadState *thread_state);
 
+/* HOOK: Whether the stack cache finds the sites of this thread's labels. A context that has the same variables as when it was switched
+ * has the same labels: other variables at the same address were allocated since then, and that event switched it to those that were
+ * there in the meantime. Whoever changes the labels of variables, or `serial`, has the GIL and forgets what it was switched to. */
+static inline __attribute__((always_inline)) bool pyctm_labels_are_switched(
+    const pyctm_capture *capture, const PyThreadState *thread_state)
+{
+    return capture->stacks.sites.switched_vars ==
+               pyctm_label_vars(&capture->labels, thread_state) &&
+           capture->stacks.sites.switched_thread == thread_state->id;
+}
+
 /* HOOK: From now on the stack cache finds the sites of this thread's label set. Main interpreter's GIL, after
  * pyctm_labels_prepare. */
 static inline __attribute__((always_inline)) void pyctm_labels_switch(
     pyctm_capture *capture, const PyThreadState *thread_state)
 {
-    if (__builtin_expect(!pyctm_label_moment_is_now(&capture->stacks.sites.switched,
-                                                    &capture->labels, thread_state),
-                         0)) {
+    if (__builtin_expect(!pyctm_labels_are_switched(capture, thread_state), 0)) {
         pyctm_labels_switch_now(capture, thread_state);
     }
 }
@@ -97,9 +107,7 @@ static inline __attribute__((always_inline)) void pyctm_labels_switch(
 static inline __attribute__((always_inline)) void pyctm_labels_follow(
     pyctm_capture *capture, const PyThreadState *thread_state)
 {
-    if (__builtin_expect(!pyctm_label_moment_is_now(&capture->stacks.sites.switched,
-                                                    &capture->labels, thread_state),
-                         0)) {
+    if (__builtin_expect(!pyctm_labels_are_switched(capture, thread_state), 0)) {
         pyctm_labels_prepare(capture, thread_state);
         pyctm_labels_switch_now(capture, thread_state);
     }
@@ -111,8 +119,9 @@ int pyctm_labels_begin(pyctm_capture *capture, PyTypeObject *set_type);
 void pyctm_labels_expect(pyctm_capture *capture, pyctm_label_set *set);
 /* It has, or has not. */
 void pyctm_labels_expected(pyctm_capture *capture);
-/* Any thread reads its labels again. GIL. */
+/* Any thread, or this one, reads its labels again. A thread without the GIL has no name until it has it. GIL. */
 void pyctm_labels_changed(pyctm_capture *capture);
+void pyctm_labels_changed_here(pyctm_capture *capture);
 /* Which labels are given without the program's doing: PYCTM_LABEL_*. */
 void pyctm_labels_set_automatic(pyctm_capture *capture, uint32_t automatic);
 /* What may be in use at the next start: whether any LabelSet or mark exists. */

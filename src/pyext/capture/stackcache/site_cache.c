@@ -62,7 +62,7 @@ void pyctm_site_cache_forget(pyctm_site_cache *cache)
     next_epoch(cache);
     cache->first_epoch = cache->epoch;
     cache->labels = 0;
-    cache->switched = (pyctm_label_moment){0};
+    cache->switched_thread = 0;
 }
 
 /* HOOK: Without memory for its epoch the label set gets a new one each time. */

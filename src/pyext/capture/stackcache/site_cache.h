@@ -27,7 +27,7 @@ typedef struct pyctm_where {
     uint64_t callers;
 } pyctm_where;
 
-/* What is the same as long as a thread's labels are: see capture/labels.h. All 0: never. */
+/* What is the same as long as a thread's labels are: see capture/labels.h. `thread` 0: never. */
 typedef struct pyctm_label_moment {
     uint64_t thread, version; /* of the thread state, and of its context */
     const void *vars;         /* what the context has; only compared */
@@ -43,14 +43,15 @@ typedef struct pyctm_cached_site {
 
 /* Lock of all fields: the GIL, as for the stack cache that contains it. */
 typedef struct pyctm_site_cache {
-    pyctm_cached_site *rows;     /* owned, if it is not `first` */
-    uint32_t mask;               /* number of rows, a power of two, minus one */
-    uint32_t epoch;              /* the current one, not 0 */
-    uint32_t labels;             /* handle of the label set that it is for; 0: none */
-    pyctm_label_moment switched; /* when that was found to be a thread's labels */
-    uint32_t last_epoch;         /* the newest one */
-    uint32_t first_epoch; /* the first one since everything was forgotten, that of no labels */
-    uint32_t *epochs;     /* owned, `n_epochs` of them: by handle; before first_epoch: none */
+    pyctm_cached_site *rows;   /* owned, if it is not `first` */
+    uint32_t mask;             /* number of rows, a power of two, minus one */
+    uint32_t epoch;            /* the current one, not 0 */
+    uint32_t labels;           /* handle of the label set that it is for; 0: none */
+    uint64_t switched_thread;  /* whose labels these were found to be; 0: none's */
+    const void *switched_vars; /* what that thread's context had; only compared */
+    uint32_t last_epoch;       /* the newest one */
+    uint32_t first_epoch;      /* the first one since everything was forgotten, that of no labels */
+    uint32_t *epochs;          /* owned, `n_epochs` of them: by handle; before first_epoch: none */
     uint32_t n_epochs;
     uint32_t overwritten; /* valid entries overwritten since it grew */
     pyctm_cached_site first[PYCTM_SITES_FIRST_MASK + 1];
