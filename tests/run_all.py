@@ -120,6 +120,7 @@ def all_suites():
         Suite("demo", ["examples/demo/compile_stdlib.py", "--limit", "150"], 300, one_test=True),
         Suite("asan-extension", ["tests/run_asan.py"], 2700, "3.13"),
         Suite("html", ["-m", "pytest", "-v", "tests/html"], 900, "3.13"),
+        Suite("lab", ["tests/lab/run.py"], 1200, "3.13", True),
         Suite("docs", ["tests/docs/run.py"], 1200, "3.13"),
         Suite("sdist", ["tests/run_sdist.py"], 1200, "3.13", True),
         Suite("plain", ["tests/run_plain.py"], 900, None, True),

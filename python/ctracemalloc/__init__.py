@@ -70,9 +70,18 @@ _provide.register()
 
 
 def __getattr__(name: str) -> object:
+    if name == "pickle":  # a program may import it in a way of its own
+        import pickle
+
+        return pickle
     if name in _later.MODULES:
-        return _later.imported(__name__, name)
-    if name == "Recording":  # a program that only traces needs neither these modules nor those below
+        return _later.imported(__name__, name, globals())
+    found = globals()[name] = _imported_late(name)  # so that it is asked for once
+    return found
+
+
+def _imported_late(name: str) -> object:
+    if name == "Recording":  # a program that only traces needs neither this module nor those below
         from .recording.reading import Recording
 
         return Recording
@@ -92,8 +101,4 @@ def __getattr__(name: str) -> object:
         from .resident import result
 
         return vars(result)[name]
-    if name == "pickle":  # a program may import it in a way of its own
-        import pickle
-
-        return pickle
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,9 +2,12 @@
 
 Model: `make()` returns an object of its own for each call, so that calls that overlap leave in the right order. It is
 entered and left once for a function or a coroutine function, and for each step of a generator, which meanwhile lets other
-code run. At the end of the body it is finished.
+code run. At the end of the body it is finished. Apart from that a decorated function does what the function does: exceptions
+and what is sent pass to the body, and what it returns, also when it is closed, passes back.
 """
 
+import sys
+import types
 from collections.abc import AsyncGenerator, Callable, Generator
 from functools import partial, wraps
 from types import TracebackType
@@ -30,6 +33,9 @@ class Owner(Protocol):
     _state: "ScopeState | None"
 
 
+METHODS = (staticmethod, classmethod)
+
+
 def wrap(function: Callable[..., Any], make: Callable[[], Around]) -> Callable[..., Any]:
     import inspect
 
@@ -40,7 +46,10 @@ def wrap(function: Callable[..., Any], make: Callable[[], Around]) -> Callable[.
         wrapper = _async_generator_wrapper
     elif inspect.isgeneratorfunction(function):
         wrapper = _generator_wrapper
-    return wraps(function)(wrapper(make, function))
+    wrapped = wrapper(make, function)
+    if getattr(getattr(function, "__code__", None), "co_flags", 0) & inspect.CO_ITERABLE_COROUTINE:
+        wrapped = types.coroutine(wrapped)
+    return wraps(function)(wrapped)
 
 
 def _wrapper(make: Callable[[], Around], function: Callable[..., Any]) -> Callable[..., Any]:
@@ -56,44 +65,60 @@ def _wrapper(make: Callable[[], Around], function: Callable[..., Any]) -> Callab
     return call
 
 
+# What runs in steps lives long, so it keeps nothing that the function itself would have let go: no argument, and nothing that
+# a step got or gave.
+
+
 def _coroutine_wrapper(make: Callable[[], Around], function: Callable[..., Any]) -> Callable[..., Any]:
     async def call(*args: Any, **keywords: Any) -> Any:
         own = make()
         body = partial(function, *args, **keywords)
         try:
             with own:
-                return await body()
+                coroutine = body()
+                del args, keywords, body
+                return await coroutine
         finally:
             own._finish()
 
     return call
 
 
-def _generator_wrapper(make: Callable[[], Around], function: Callable[..., Any]) -> Callable[..., Any]:
-    def steps(own: Around, args: Any, keywords: Any) -> Generator[Any, Any, Any]:
-        with own:
-            generator = function(*args, **keywords)
-        step, sent = generator.send, None
-        while True:
-            try:
-                with own:
-                    item = step(sent)
-            except StopIteration as stop:
-                return stop.value
-            try:
-                sent = yield item
-                step = generator.send
-            except GeneratorExit:
-                with own:
-                    generator.close()
-                raise
-            except BaseException as error:
-                sent, step = error, generator.throw
+class _Passed:
+    """Between the body and who runs it: one object at a time."""
 
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value: Any = None
+
+    def take(self) -> Any:
+        value, self.value = self.value, None
+        return value
+
+
+def _generator_wrapper(make: Callable[[], Around], function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **keywords: Any) -> Generator[Any, Any, Any]:
-        own = make()
+        own, passed = make(), _Passed()
         try:
-            return (yield from steps(own, args, keywords))
+            with own:
+                generator = function(*args, **keywords)
+            del args, keywords
+            step = generator.send
+            while True:
+                try:
+                    with own:
+                        passed.value = step(passed.take())
+                except StopIteration as stop:
+                    return stop.value
+                except GeneratorExit as error:
+                    error.__traceback__ = None  # with it close() would end the scope with the body's variables still there
+                    raise
+                try:
+                    passed.value = yield passed.take()
+                    step = generator.send
+                except BaseException as error:  # that of close() as well: the body may return a value then
+                    passed.value, step = error, generator.throw
         finally:
             own._finish()
 
@@ -102,30 +127,41 @@ def _generator_wrapper(make: Callable[[], Around], function: Callable[..., Any])
 
 def _async_generator_wrapper(make: Callable[[], Around], function: Callable[..., Any]) -> Callable[..., Any]:
     async def call(*args: Any, **keywords: Any) -> AsyncGenerator[Any, Any]:
-        own = make()
+        own, passed = make(), _Passed()
         try:
             with own:
                 generator = function(*args, **keywords)
-            step, sent = generator.asend, None
+            del args, keywords
+            step = _first_step(generator)
             while True:
                 try:
                     with own:
-                        item = await step(sent)
+                        passed.value = await step(passed.take())
                 except StopAsyncIteration:
                     return
-                try:
-                    sent = yield item
-                    step = generator.asend
-                except GeneratorExit:
-                    with own:
-                        await generator.aclose()
+                except GeneratorExit as error:
+                    error.__traceback__ = None
                     raise
+                try:
+                    passed.value = yield passed.take()
+                    step = generator.asend
                 except BaseException as error:
-                    sent, step = error, generator.athrow
+                    passed.value, step = error, generator.athrow
         finally:
             own._finish()
 
     return call
+
+
+def _first_step(generator: AsyncGenerator[Any, Any]) -> Callable[[Any], Any]:
+    """The event loop is told of the decorated generator alone: if it knew this one, too, it would close both, at a time."""
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, None)
+    try:
+        first = generator.asend(None)
+        return lambda _nothing: first
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
 
 
 # --- the label sets of the present context ---

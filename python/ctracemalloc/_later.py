@@ -25,14 +25,17 @@ PRIVATE = {  # no names of the package
 }
 
 
-def imported(package: str, name: str) -> object:
-    """The value of a name in MODULES or PRIVATE."""
+def imported(package: str, name: str, kept: dict[str, object] | None = None) -> object:
+    """The value of a name in MODULES or PRIVATE. kept: names of a module, of which it then is one."""
     is_exempt, is_own = _exempt_start(), _own_start()  # as _exempt.py does, which would be imported before
     try:
         module = __import__(f"{package}.{MODULES.get(name) or PRIVATE[name]}", fromlist=[name])
+        found = vars(module)[name]
+        if kept is not None:
+            kept[name] = found
+        return found
     finally:
         if is_own:
             _own_finish()
         if is_exempt:
             _exempt_finish(0)
-    return vars(module)[name]

@@ -54,6 +54,8 @@ class labels:
         """Nothing is left when the body of a decorated function has ended."""
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        if isinstance(function, _bodies.METHODS):
+            return type(function)(self(function.__func__))
         return cast("Callable[P, R]", _bodies.wrap(function, lambda: labels(**self._pairs)))
 
 

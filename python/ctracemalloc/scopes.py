@@ -213,6 +213,9 @@ class scope:
         raise TypeError("a scope is of one place and time: it cannot be copied")
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        if isinstance(function, _bodies.METHODS):
+            return type(function)(self(function.__func__))
+
         def make() -> _Steps:
             own = scope(self._name, whole_process=self._whole_process, nframe=self._nframe, on_exit=self._on_exit)
             return _Steps(own, wrapped)

@@ -86,7 +86,7 @@ class SignatureTest(unittest.TestCase):
             for name, value in vars(ctracemalloc).items()
             if inspect.isroutine(value) and not name.startswith("_") and value.__module__.startswith("ctracemalloc")
         }
-        self.assertEqual(public - set(functions_in_the_reference()), set())
+        self.assertEqual(public - set(functions_in_the_reference()) - set(_later.MODULES), set())
 
 
 class CommandLineTest(unittest.TestCase):

@@ -132,6 +132,18 @@ class ImportTest(ProgramTest):
         )
         self.assertEqual(found, f"{[True] * 9} 9\nFalse\n")
 
+    def test_a_name_is_imported_once_and_then_kept(self):
+        found = self.run_code(
+            "import ctracemalloc, sys",
+            "names = ['scope', 'labels', 'mark', 'current_labels', 'watch', 'Recording', 'resident_memory']",
+            "print([name for name in names if name in vars(ctracemalloc)], 'ctracemalloc.scopes' in sys.modules)",
+            "ctracemalloc.install()",
+            "import tracemalloc",
+            "print([name for name in names if getattr(tracemalloc, name) is not vars(ctracemalloc)[name]])",
+            "tracemalloc.pickle; print('pickle' in vars(ctracemalloc))",
+        )
+        self.assertEqual(found, "[] False\n[]\nFalse\n")
+
     def test_names_of_the_standard_module_stay(self):
         found = self.run_code(
             "import tracemalloc, ctracemalloc, sys",

@@ -15,6 +15,7 @@ from ..render.text.tables import format_table
 
 LEFT = "text-align:left"
 RIGHT = "text-align:right;white-space:nowrap"
+SOURCE = "margin:0 0 0 2em;background-color:transparent;font-family:monospace"
 INDENT = "      "
 
 
@@ -55,13 +56,17 @@ def as_html(listing: Listing) -> str:
 def table(listing: Listing) -> str:
     first_left = len(listing.head) - listing.left
     sides = [RIGHT if column < first_left else LEFT for column in range(len(listing.head))]
-    rows = [row("th", listing.head, sides)]
-    for line in listing.lines:
-        rows.append(row("td", line.cells, sides))
-        if line.below:
-            text = "\n".join(map(escaped, line.below))
-            rows.append(f'<tr><td colspan="{len(sides)}" style="{LEFT}"><pre style="margin:0 0 0 2em">{text}</pre></td></tr>')
-    return f"<table>{''.join(rows)}</table>"
+    groups = [row("td", line.cells, sides) + lines_below(line, len(sides)) for line in listing.lines]
+    # Notebooks give every second row of a group another background: each line with its source is one.
+    between = "</tbody><tbody>" if any(line.below for line in listing.lines) else ""
+    return f"<table><thead>{row('th', listing.head, sides)}</thead><tbody>{between.join(groups)}</tbody></table>"
+
+
+def lines_below(line: Line, columns: int) -> str:
+    if not line.below:
+        return ""
+    text = "\n".join(map(escaped, line.below))
+    return f'<tr><td colspan="{columns}" style="{LEFT}"><pre style="{SOURCE}">{text}</pre></td></tr>'
 
 
 def row(tag: str, cells: Sequence[str], sides: Sequence[str]) -> str:

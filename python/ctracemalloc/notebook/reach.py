@@ -20,7 +20,7 @@ SAMPLE = 1000  # references of one object
 MOST_OBJECTS = 10_000  # from one root
 NOT_FOLLOWED: tuple[type, ...] = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType, CodeType)
 TABLES: tuple[type, ...] = (list, dict, set, bytearray)  # have a second block, which is not found by its address
-SHELL = ("IPython", "ipykernel")  # packages of frames whose variables are not followed
+SHELL = ("IPython", "ipykernel", "ctracemalloc")  # packages of frames whose variables are not followed: they have the shell
 
 
 class Reached(NamedTuple):
@@ -53,7 +53,7 @@ def reach(root: object, names: dict[str, Any], most: int = MOST_OBJECTS) -> Reac
 
 
 def references(one: object, names: dict[str, Any]) -> Any:
-    """What has a length and indexes. Of a frame its variables only, and not if it is IPython's or the cell's own: those are the
+    """What has a length and indexes. Of a frame its variables only, and not if it is of SHELL or the cell's own: those are the
     notebook's."""
     if type(one) is FrameType:
         module = one.f_globals.get("__name__")
