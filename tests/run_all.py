@@ -141,6 +141,7 @@ def all_suites():
         Suite("docs", ["tests/docs/run.py"], 1200, "3.13"),
         Suite("sdist", ["tests/run_sdist.py"], 1200, "3.13", True),
         Suite("plain", ["tests/run_plain.py"], 900, None, True),
+        Suite("pytest-memray", ["tests/conformance/pytest_memray/run.py"], 900, "3.13", True),
         pytest_suite("integration-long", "tests/integration", 3 * 3600, long=True),
         Suite("cpython-whole", ["tests/conformance/cpython/run_whole.py"], 6 * 3600, None, True),
     ]

@@ -288,6 +288,14 @@ class scope:
         self._require_live()
         return self._known(LIVE_BLOCKS)
 
+    def _now(self) -> tuple[int, int, int]:
+        """peak, live and live_blocks, of one moment."""
+        self._require_live()
+        figures = self._figures()
+        if not figures[IS_KNOWN]:
+            self._known(PEAK)  # raises
+        return figures[PEAK], figures[LIVE], figures[LIVE_BLOCKS]
+
     def _require_live(self) -> None:
         if self._state is not None and self._state.is_lost:
             raise RuntimeError(

@@ -143,6 +143,14 @@ class SummaryTests(PytestCase):
                 one = [bytearray(100)]
                 one.append(one)
             gc.collect(1)
+        def test_cycles_that_are_older():
+            one = [bytearray(20_000)]
+            one.append(one)
+            gc.collect(0)
+        def test_cycles_that_are_old():
+            one = [bytearray(20_000)]
+            one.append(one)
+            gc.collect()
         """
         result = self.run_pytest(source, "--ctracemalloc")
         for line in self.section(result, "ctracemalloc: memory of the tests"):

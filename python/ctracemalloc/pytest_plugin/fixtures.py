@@ -4,6 +4,8 @@ Model: fixtures are set up one after another, or one within another if it asks f
 one has allocated, and is still live, is not the outer one's. What it takes to tell them apart is in no scope.
 """
 
+from collections.abc import Sequence
+
 from .._exempt import own_memory
 from .measure import Scope
 from .results import FixtureGrowth
@@ -35,6 +37,8 @@ class FixtureScopes:
                 growth = one.growth - sum(inner.growth for inner in within if inner.is_known)
                 self.found.append(FixtureGrowth(name, scope, max(growth, 0)))  # another thread may free something meanwhile
 
-    def take(self) -> list[FixtureGrowth]:
+    def take(self) -> Sequence[FixtureGrowth]:
+        if not self.found:
+            return ()
         found, self.found = self.found, []
         return found

@@ -92,7 +92,7 @@ class Scope:
     def read(self) -> None:
         """After the end. The growth is from now on that of this moment."""
         try:
-            self.peak, self.growth, self.blocks = self.scope.peak, self.scope.live, self.scope.live_blocks
+            self.peak, self.growth, self.blocks = self.scope._now()
             self.is_known = True
         except RuntimeError:  # it has not begun, tracing was stopped, or traces were cleared
             self.is_known = False

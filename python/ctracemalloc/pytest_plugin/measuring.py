@@ -143,8 +143,9 @@ class Measuring:
             self.rankings[GROWTH].add(scope.growth)
 
     def phase_of(self, scope: Scope, passed: bool, peak_lines: Sequence[Line] = (), growth_lines: Sequence[Line] = ()) -> Phase:
-        lines = [list(lines[: self.settings.top]) for lines in (peak_lines, growth_lines)]
-        return Phase(scope.peak, scope.growth, scope.blocks, lines[0], lines[1], passed, self.fixtures.take())
+        top = self.settings.top
+        figures = (scope.peak, scope.growth, scope.blocks)
+        return Phase(*figures, passed, peak_lines[:top], growth_lines[:top], self.fixtures.take())
 
     def is_candidate(self, figure: str, size: int) -> bool:
         """Are the lines of the test written, or may it be one of those that the summary shows?"""

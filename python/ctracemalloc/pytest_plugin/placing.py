@@ -57,6 +57,9 @@ class Placed:
             self.item.obj = self.function
 
     def measured(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return self.task(function) if inspect.iscoroutinefunction(function) else self.call(function)
+
+    def call(self, function: Callable[..., Any]) -> Callable[..., Any]:
         around, restore = self.around, self.restore
 
         @functools.wraps(function)
@@ -73,8 +76,13 @@ class Placed:
             finally:
                 around.end(passed)
 
+        return run
+
+    def task(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        around, restore = self.around, self.restore
+
         @functools.wraps(function)
-        async def run_task(*args: Any, **kwargs: Any) -> Any:
+        async def run(*args: Any, **kwargs: Any) -> Any:
             __tracebackhide__ = True
             restore()
             passed = False
@@ -87,4 +95,4 @@ class Placed:
             finally:
                 around.end(passed)
 
-        return run_task if inspect.iscoroutinefunction(function) else run
+        return run

@@ -1,10 +1,12 @@
 """What was measured, test by test, as it is gathered from the reports.
 
-Model: each report of a phase carries a dictionary of numbers, strings and lists (its attribute `ctracemalloc`), which is what
-pytest-xdist can send from a worker. Results reads it in the process that the user started, where every report arrives.
+Model: each report of a phase carries a tuple of numbers, strings and tuples (its attribute `ctracemalloc`), which is what
+pytest-xdist can send from a worker. Results keeps it as it is, in the process that the user started, where every report
+arrives, and reads it at the end: the garbage collector does not follow such tuples, and a run has many reports.
 """
 
 import heapq
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from .measure import Line
@@ -16,6 +18,8 @@ PEAK, GROWTH = FIGURES = ("peak", "growth")
 LEAST = {PEAK: 1, GROWTH: 512}
 LEAST_OF_FIXTURES = 1024  # pytest itself keeps some hundred bytes for each
 ATTRIBUTE = "ctracemalloc"  # of a report
+
+Data = tuple[Any, ...]  # of a Phase
 
 
 class FixtureGrowth(NamedTuple):
@@ -35,19 +39,20 @@ class Phase(NamedTuple):
     peak: int
     growth: int
     blocks: int
-    peak_lines: list[Line]
-    growth_lines: list[Line]
     passed: bool
-    fixtures: list[FixtureGrowth]
+    peak_lines: Sequence[Line] = ()
+    growth_lines: Sequence[Line] = ()
+    fixtures: Sequence[FixtureGrowth] = ()
 
-    def as_data(self) -> dict[str, Any]:
-        lines = {name: [list(line) for line in getattr(self, name)] for name in ("peak_lines", "growth_lines")}
-        return {**self._asdict(), **lines, "fixtures": [list(one) for one in self.fixtures]}
+    def as_data(self) -> Data:
+        parts = (self.peak_lines, self.growth_lines, self.fixtures)
+        return (self.peak, self.growth, self.blocks, self.passed, *(tuple(map(tuple, part)) if part else () for part in parts))
 
     @classmethod
-    def of_data(cls, data: dict[str, Any]) -> "Phase":
-        lines = {name: [Line(*line) for line in data[name]] for name in ("peak_lines", "growth_lines")}
-        return cls(**{**data, **lines, "fixtures": [FixtureGrowth(*one) for one in data["fixtures"]]})
+    def of_data(cls, data: Data) -> "Phase":
+        peak, growth, blocks, passed, *parts, fixtures = data
+        peak_lines, growth_lines = ([Line(*line) for line in part] for part in parts)
+        return cls(peak, growth, blocks, passed, peak_lines, growth_lines, [FixtureGrowth(*one) for one in fixtures])
 
 
 class Ranking:
@@ -71,15 +76,25 @@ class Results:
     """The phases of each test, in the order in which they ran. A test that runs again replaces what it was."""
 
     def __init__(self) -> None:
-        self.tests: dict[str, dict[str, Phase]] = {}
+        self.data: dict[str, dict[str, Data]] = {}
+        self.known: dict[str, dict[str, Phase]] | None = None  # what was read, if nothing was added since
         self.outcomes: dict[str, str] = {}  # passed, failed or skipped
 
-    def add(self, test: str, when: str, outcome: str, data: dict[str, Any]) -> None:
+    def add(self, test: str, when: str, outcome: str, data: Data) -> None:
+        self.known = None
         if when == SETUP:
-            self.tests[test], self.outcomes[test] = {}, PASSED
+            self.data[test], self.outcomes[test] = {}, PASSED
         if outcome != PASSED and self.outcomes.get(test) != FAILED:
             self.outcomes[test] = outcome
-        self.tests.setdefault(test, {})[when] = Phase.of_data(data)
+        self.data.setdefault(test, {})[when] = data
+
+    @property
+    def tests(self) -> dict[str, dict[str, Phase]]:
+        if self.known is None:
+            self.known = {
+                test: {when: Phase.of_data(data) for when, data in phases.items()} for test, phases in self.data.items()
+            }
+        return self.known
 
     def largest(self, figure: str, number: int) -> list[tuple[str, dict[str, Phase]]]:
         """The tests with the largest peak or growth of their call, those with next to none left out. Of growth, those that

@@ -8,6 +8,9 @@
 #include "tracer/tracer.h"
 
 #define FIRST_BUCKETS 16u
+#define FIRST_SITES 8u
+#define MOST_SITES 128u /* at a time */
+#define MOST_UNUSED 1024u
 
 static struct ctmi_lock *lock_of(struct ctm_tracer *tracer)
 {
@@ -21,19 +24,22 @@ void ctmi_scopes_init(struct ctmi_scopes *scopes)
 
 /* --- the sites of a scope --- */
 
+static size_t size_of_sites(uint32_t n)
+{
+    return sizeof(struct ctmi_scope_sites) + n * sizeof(struct ctmi_scope_site);
+}
+
 static void free_sites(struct ctm_scope *scope)
 {
     struct ctmi_scopes *scopes = &scope->tracer->scopes;
-    for (uint32_t i = 0; scope->buckets != NULL && i <= scope->mask; i++) {
-        struct ctmi_scope_site *next;
-        for (struct ctmi_scope_site *site = scope->buckets[i]; site != NULL; site = next) {
-            next = site->next;
-            ctmi_mem_free(site);
-        }
+    while (scope->sites != NULL) {
+        struct ctmi_scope_sites *sites = scope->sites;
+        scope->sites = sites->next;
+        scopes->bytes -= size_of_sites(sites->n);
+        ctmi_mem_free(sites);
     }
     if (scope->buckets != NULL) {
-        scopes->bytes -= scope->count * sizeof(struct ctmi_scope_site) +
-                         ((size_t)scope->mask + 1) * sizeof(void *);
+        scopes->bytes -= ((size_t)scope->mask + 1) * sizeof(void *);
     }
     ctmi_mem_free(scope->buckets);
     scope->buckets = NULL;
@@ -82,6 +88,27 @@ static bool grow_buckets(struct ctm_scope *scope)
     return true;
 }
 
+/* Twice as many at a time as the last time. NULL: out of memory. */
+static struct ctmi_scope_site *new_site(struct ctm_scope *scope)
+{
+    struct ctmi_scope_sites *sites = scope->sites;
+    if (sites == NULL || sites->used == sites->n) {
+        const uint32_t n = sites == NULL               ? FIRST_SITES
+                           : sites->n < MOST_SITES / 2 ? 2 * sites->n
+                                                       : MOST_SITES;
+        sites = ctmi_mem_alloc(size_of_sites(n));
+        if (sites == NULL) {
+            return NULL;
+        }
+        sites->next = scope->sites;
+        sites->n = n;
+        sites->used = 0;
+        scope->sites = sites;
+        scope->tracer->scopes.bytes += size_of_sites(n);
+    }
+    return &sites->of[sites->used++];
+}
+
 /* Found or made. NULL: out of memory. */
 static struct ctmi_scope_site *site_of(struct ctm_scope *scope, uint32_t shard, uint32_t site)
 {
@@ -92,14 +119,63 @@ static struct ctmi_scope_site *site_of(struct ctm_scope *scope, uint32_t shard, 
     if (found != NULL || !grow_buckets(scope)) {
         return found;
     }
-    found = ctmi_mem_alloc(sizeof *found);
+    found = new_site(scope);
     if (found != NULL) {
         *found = (struct ctmi_scope_site){.scope = scope, .shard = shard, .site = site};
         put(scope, found);
         scope->count++;
-        scope->tracer->scopes.bytes += sizeof *found;
     }
     return found;
+}
+
+/* --- levels without a row --- */
+
+static size_t size_of_levels(uint32_t n)
+{
+    return sizeof(struct ctmi_levels) + n * sizeof(struct ctmi_scope_site *);
+}
+
+/* NULL: out of memory. */
+static struct ctmi_levels *new_levels(struct ctmi_scopes *scopes, uint32_t n)
+{
+    struct ctmi_levels *levels = n < CTMI_FEW_LEVELS ? scopes->unused[n] : NULL;
+    if (levels != NULL) {
+        scopes->unused[n] = levels->next_unused;
+        scopes->n_unused--;
+        return levels;
+    }
+    levels = ctmi_mem_alloc(size_of_levels(n));
+    if (levels != NULL) {
+        levels->room = n;
+        scopes->bytes += size_of_levels(n);
+    }
+    return levels;
+}
+
+static void free_levels(struct ctmi_scopes *scopes, struct ctmi_levels *levels)
+{
+    const uint32_t n = levels->room;
+    if (n < CTMI_FEW_LEVELS && scopes->n_unused < MOST_UNUSED && scopes->first != NULL) {
+        levels->next_unused = scopes->unused[n];
+        scopes->unused[n] = levels;
+        scopes->n_unused++;
+    } else {
+        scopes->bytes -= size_of_levels(n);
+        ctmi_mem_free(levels);
+    }
+}
+
+static void free_unused(struct ctmi_scopes *scopes)
+{
+    for (uint32_t n = 0; n < CTMI_FEW_LEVELS; n++) {
+        while (scopes->unused[n] != NULL) {
+            struct ctmi_levels *levels = scopes->unused[n];
+            scopes->unused[n] = levels->next_unused;
+            scopes->bytes -= size_of_levels(n);
+            ctmi_mem_free(levels);
+        }
+    }
+    scopes->n_unused = 0;
 }
 
 /* --- life --- */
@@ -123,6 +199,9 @@ static void unref(struct ctm_scope *scope)
         scopes->bytes -= sizeof *scope;
         ctmi_mem_free(scope);
         scope = parent;
+        if (scopes->first == NULL) {
+            free_unused(scopes);
+        }
     }
 }
 
@@ -280,11 +359,6 @@ static bool reach(struct ctm_shard *shard, uint32_t row)
     return true;
 }
 
-static size_t size_of_levels(uint32_t n)
-{
-    return sizeof(struct ctmi_levels) + n * sizeof(struct ctmi_scope_site *);
-}
-
 static struct ctmi_levels **levels_of(const struct ctm_shard *shard, uint32_t row)
 {
     CTMI_ASSERT_LOCKED(shard->tracer->scopes.lock);
@@ -300,8 +374,7 @@ static void drop_levels(struct ctm_shard *shard, uint32_t row)
     for (uint32_t i = 0; i < (*levels)->n; i++) {
         unref((*levels)->of[i]->scope);
     }
-    shard->tracer->scopes.bytes -= size_of_levels((*levels)->n);
-    ctmi_mem_free(*levels);
+    free_levels(&shard->tracer->scopes, *levels);
     *levels = NULL;
 }
 
@@ -337,7 +410,7 @@ ctm_status ctmi_scopes_join(struct ctm_shard *shard, uint32_t row, uint32_t site
     struct ctmi_scopes *scopes = &shard->tracer->scopes;
     ctmi_lock_acquire(&scopes->lock);
     const uint32_t n = count_held(within.scope) + count_held(within.process);
-    struct ctmi_levels *levels = reach(shard, row) ? ctmi_mem_alloc(size_of_levels(n)) : NULL;
+    struct ctmi_levels *levels = reach(shard, row) ? new_levels(scopes, n) : NULL;
     bool is_done = levels != NULL;
     if (is_done) {
         CTMI_ASSERT(*levels_of(shard, row) == NULL);
@@ -345,7 +418,6 @@ ctm_status ctmi_scopes_join(struct ctm_shard *shard, uint32_t row, uint32_t site
         *levels_of(shard, row) = levels;
         is_done = add_levels(levels, within.scope, shard, site) &&
                   add_levels(levels, within.process, shard, site);
-        scopes->bytes += size_of_levels(levels->n);
         if (!is_done) {
             drop_levels(shard, row);
         }
@@ -377,7 +449,6 @@ void ctmi_scopes_trim(struct ctm_shard *shard, uint32_t row)
             }
         }
         (*levels)->n = left;
-        shard->tracer->scopes.bytes -= size_of_levels(n) - size_of_levels(left);
         if (left == 0) {
             drop_levels(shard, row);
         }
@@ -544,6 +615,7 @@ void ctmi_scopes_free(struct ctm_tracer *tracer)
         free_sites(scope);
         ctmi_mem_free(scope);
     }
+    free_unused(&tracer->scopes);
     ctmi_lock_release(&tracer->scopes.lock);
     ctmi_lock_destroy(&tracer->scopes.lock);
 }

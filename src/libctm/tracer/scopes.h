@@ -37,11 +37,21 @@ struct ctmi_scope_site {
     uint64_t live_at_end, allocated_at_end; /* if has_end */
 };
 
+/* A scope has its sites until it is freed, so they need no memory each. */
+struct ctmi_scope_sites {
+    struct ctmi_scope_sites *next;
+    uint32_t n, used;
+    struct ctmi_scope_site of[];
+};
+
 /* Of one scoped row, which owns it and holds the scopes. */
 struct ctmi_levels {
-    uint32_t n;
+    uint32_t n, room;
+    struct ctmi_levels *next_unused; /* in the scopes' `unused` */
     struct ctmi_scope_site *of[];
 };
+
+#define CTMI_FEW_LEVELS 4u /* a row has fewer, mostly */
 
 /* Of one shard: by site row; NULL: the row counts for no scope. */
 struct ctmi_scoped_rows {
@@ -58,7 +68,8 @@ struct ctm_scope {
     bool is_lost;  /* the tables were emptied after it began */
     uint64_t stamp;
     ctm_scope_figures figures;
-    struct ctmi_scope_site **buckets; /* owned, each too; NULL: none yet */
+    struct ctmi_scope_sites *sites;   /* owned, each too */
+    struct ctmi_scope_site **buckets; /* owned; NULL: none yet */
     uint32_t mask;                    /* number of buckets - 1 */
     uint32_t count;                   /* sites */
 };
@@ -67,6 +78,9 @@ struct ctmi_scopes {
     struct ctmi_lock lock;
     struct ctm_scope *first; /* of all */
     size_t bytes;            /* of memory */
+    /* Levels without a row, by their number, to be used again. Owned, each too; none if there is no scope. */
+    struct ctmi_levels *unused[CTMI_FEW_LEVELS];
+    uint32_t n_unused;
 };
 
 /* The scopes that a label set is in; NULL: none. */

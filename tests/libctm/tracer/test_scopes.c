@@ -7,6 +7,7 @@
  */
 #define CHECK_SET_UP sizes_small
 #include "check.h"
+#include "faults.h"
 
 #include "ctm/ctm.h"
 #include "tracer/tracer.h"
@@ -597,7 +598,54 @@ static void test_clear_and_stop(void)
     end(&world);
 }
 
+/* As site_for(), for any block; the `at`-th request for memory is refused. False: this one was, and no site was found. */
+static bool try_site(ctm_shard *shard, const world *world, const thread *thread, long at)
+{
+    const ctm_frame_text frame = {"a.py", "f", 1, (int32_t)(1 + world->random % LINES)};
+    uint32_t traceback, site;
+    REQUIRE(ctm_shard_traceback_text(shard, &frame, 1, 1, &traceback) == CTM_OK);
+    atomic_store(&fault_at, at);
+    const ctm_status status =
+        ctm_shard_labelled_site(shard, 0, traceback, 16, thread->handle, &site);
+    atomic_store(&fault_at, 0);
+    CHECK(status == CTM_OK || status == CTM_ERR_NOMEM);
+    return status == CTM_OK;
+}
+
+/* A site for which there is no memory is in no scope, in part either; the next attempt finds it. */
+static void test_refused(void)
+{
+    world world;
+    uint32_t refused = 0;
+    begin(&world, 11);
+    thread *thread = &world.threads[0];
+    for (uint32_t i = 0; i < 4000; i++) {
+        if (thread->depth < 3) {
+            push(&world, thread);
+        } else if (draw(&world, 4) == 0) {
+            const uint32_t at = innermost(thread);
+            pop(&world, thread);
+            ctm_scope_release(world.scopes[at].scope);
+            memset(&world.scopes[at], 0, sizeof world.scopes[at]);
+        }
+        ctm_shard *shard = ctm_shard_enter(world.tracer, 0);
+        refused += !try_site(shard, &world, thread, 1 + draw(&world, 8));
+        block *block = &world.blocks[i % BLOCKS];
+        if (block->size != 0) {
+            CHECK(ctm_shard_free(shard, 0, 4096 + i % BLOCKS * 64));
+            model_freed(&world, block);
+        }
+        allocate(&world, shard, thread, block, 4096 + i % BLOCKS * 64);
+        ctm_shard_leave(shard);
+        if (i % 89 == 0) {
+            check_world(&world);
+        }
+    }
+    CHECK(refused > 20);
+    end(&world);
+}
+
 TEST_LIST = {
     TEST(test_model),      TEST(test_many),           TEST(test_overlapping), TEST(test_deep),
-    TEST(test_handing_on), TEST(test_clear_and_stop), TEST_LIST_END,
+    TEST(test_handing_on), TEST(test_clear_and_stop), TEST(test_refused),     TEST_LIST_END,
 };
