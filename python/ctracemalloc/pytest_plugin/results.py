@@ -5,6 +5,7 @@ pytest-xdist can send from a worker. Results reads it in the process that the us
 """
 
 import heapq
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from .measure import Line
@@ -15,7 +16,9 @@ PEAK, GROWTH = FIGURES = ("peak", "growth")
 # Bytes. What is less is not shown: CPython keeps some memory of its own when code runs for the first time.
 LEAST = {PEAK: 1, GROWTH: 512}
 LEAST_OF_FIXTURES = 1024  # pytest itself keeps some hundred bytes for each
+WITH_LINES = 50  # tests, of each figure, whose lines a page has
 ATTRIBUTE = "ctracemalloc"  # of a report
+OWN_SECTION = "ctracemalloc: "  # what the titles of our sections of a report begin with
 
 
 class FixtureGrowth(NamedTuple):
@@ -73,13 +76,21 @@ class Results:
     def __init__(self) -> None:
         self.tests: dict[str, dict[str, Phase]] = {}
         self.outcomes: dict[str, str] = {}  # passed, failed or skipped
+        self.sections: dict[str, list[tuple[str, str]]] = {}  # (title, text) of what the reports of failed tests say of memory
 
     def add(self, test: str, when: str, outcome: str, data: dict[str, Any]) -> None:
         if when == SETUP:
             self.tests[test], self.outcomes[test] = {}, PASSED
+            self.sections.pop(test, None)
         if outcome != PASSED and self.outcomes.get(test) != FAILED:
             self.outcomes[test] = outcome
         self.tests.setdefault(test, {})[when] = Phase.of_data(data)
+
+    def add_sections(self, test: str, sections: Iterable[tuple[str, str]]) -> None:
+        """Of a report."""
+        own = [(title.removeprefix(OWN_SECTION), text) for title, text in sections if title.startswith(OWN_SECTION)]
+        if own:
+            self.sections[test] = own
 
     def largest(self, figure: str, number: int) -> list[tuple[str, dict[str, Phase]]]:
         """The tests with the largest peak or growth of their call, those with next to none left out. Of growth, those that
