@@ -11,16 +11,21 @@ MARKUP = "test_it.py::test_names[<img src=x onerror=alert(1)>]"
 FIGURES = {"test_it.py::test_b": (3000, 10, 1), "test_it.py::test_a": (200, 70, 2), MARKUP: (3000, 2_000_000, 3)}
 
 
+def phase_of(peak, growth, blocks, *, passed=True, lines=(), fixtures=()):
+    parts = {"peak_lines": list(lines), "growth_lines": list(lines), "fixtures": list(fixtures)}
+    return Phase(peak=peak, growth=growth, blocks=blocks, passed=passed, **parts)
+
+
 def results_of(figures):
     found = Results()
     for test, (peak, growth, blocks) in figures.items():
         line = Line("/srv/shop/<b>.py", 7, "<lambda>", peak, blocks)
         fixtures = [FixtureGrowth("data<i>", "function", 4096)]
-        found.add(test, "setup", "passed", Phase(5000, 4096, 1, [], [], True, fixtures).as_data())
-        phase = Phase(peak, growth, blocks, [line], [line], True, [])
+        found.add(test, "setup", "passed", phase_of(5000, 4096, 1, fixtures=fixtures).as_data())
+        phase = phase_of(peak, growth, blocks, lines=[line])
         found.add(test, "call", "failed" if test == MARKUP else "passed", phase.as_data())
-    found.add("test_it.py::test_error", "setup", "failed", Phase(0, 0, 0, [], [], False, []).as_data())
-    found.add_sections(MARKUP, [("ctracemalloc: limit_memory", "What it had:\n    </pre><b>3000 B")])
+    found.add("test_it.py::test_error", "setup", "failed", phase_of(0, 0, 0, passed=False).as_data())
+    found.add_sections(MARKUP, "call", [("ctracemalloc: limit_memory", "What it had:\n    </pre><b>3000 B")])
     return found
 
 

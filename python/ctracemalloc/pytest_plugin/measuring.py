@@ -186,7 +186,7 @@ class Measuring:
         data = getattr(report, ATTRIBUTE, None)
         if data is not None:
             self.results.add(report.nodeid, report.when or "", report.outcome, data)
-            self.results.add_sections(report.nodeid, report.sections)
+            self.results.add_sections(report.nodeid, report.when or "", report.sections)
 
     def save_snapshot(self, report: pytest.TestReport) -> None:
         around, self.around = self.around, None

@@ -5,7 +5,6 @@ pytest-xdist can send from a worker. Results reads it in the process that the us
 """
 
 import heapq
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from .measure import Line
@@ -81,13 +80,14 @@ class Results:
     def add(self, test: str, when: str, outcome: str, data: dict[str, Any]) -> None:
         if when == SETUP:
             self.tests[test], self.outcomes[test] = {}, PASSED
-            self.sections.pop(test, None)
         if outcome != PASSED and self.outcomes.get(test) != FAILED:
             self.outcomes[test] = outcome
         self.tests.setdefault(test, {})[when] = Phase.of_data(data)
 
-    def add_sections(self, test: str, sections: Iterable[tuple[str, str]]) -> None:
+    def add_sections(self, test: str, when: str, sections: list[tuple[str, str]]) -> None:
         """Of a report."""
+        if when == SETUP:
+            self.sections.pop(test, None)
         own = [(title.removeprefix(OWN_SECTION), text) for title, text in sections if title.startswith(OWN_SECTION)]
         if own:
             self.sections[test] = own
