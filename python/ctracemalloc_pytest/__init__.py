@@ -29,6 +29,7 @@ MARKERS = {**SHARED_MARKERS, **OWN_MARKERS}
 ASKING = (
     "ctracemalloc",
     "ctracemalloc_json",
+    "ctracemalloc_html",
     "ctracemalloc_snapshots",
     "ctracemalloc_baseline",
     "ctracemalloc_update_baseline",
@@ -59,6 +60,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="own",
         help="the form of the JSON: this package's, or that of github-action-benchmark (customSmallerIsBetter) or Bencher",
     )
+    group.addoption("--ctracemalloc-html", metavar="FILE", help="write what was measured to FILE, as a page for a browser")
     group.addoption("--ctracemalloc-snapshots", metavar="DIR", help="write a snapshot of each failed test to the folder DIR")
     group.addoption(
         "--ctracemalloc-baseline",

@@ -1,5 +1,6 @@
-"""The pytest plugin's files: JSON in three forms, properties in JUnit's XML, and snapshots of failed tests."""
+"""The pytest plugin's files: JSON in three forms, a page, properties in JUnit's XML, and snapshots of failed tests."""
 
+import html.parser
 import importlib.util
 import json
 import unittest
@@ -9,6 +10,8 @@ from pathlib import Path
 import ctracemalloc
 from cli_support import skip_some_pythons
 from ctracemalloc.pytest_plugin import snapshots
+from ctracemalloc.render.html.document import page
+from ctracemalloc.render.text.units import format_bytes, format_change
 from pytest_support import PytestCase
 
 
@@ -106,6 +109,89 @@ class JsonTests(PytestCase):
     def test_nothing_is_printed(self):
         result = self.run_pytest(SOURCE, "--ctracemalloc-json=out.json")
         self.assertNotIn("memory of the tests", result.stdout.str())
+
+
+class TableReader(html.parser.HTMLParser):
+    """The rows of the page's table as lists of texts, and whatever the page loads."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows, self.loaded, self.meta = [], [], {}
+
+    def handle_starttag(self, tag, attrs):
+        attributes = dict(attrs)
+        self.loaded += [attributes[name] for name in ("src", "href") if name in attributes]
+        self.meta[attributes.get("name")] = attributes.get("content")
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("th", "td"):
+            self.rows[-1].append("")
+
+    def handle_data(self, data):
+        if self.rows and self.rows[-1]:
+            self.rows[-1][-1] += data
+
+
+class PageTests(PytestCase):
+    def run_to(self, name, *options, source=SOURCE):
+        result = self.run_pytest(source, f"--ctracemalloc-html={name}", *options)
+        self.assertNotIn("memory of the tests", result.stdout.str())
+        reader = TableReader()
+        reader.feed((self.pytester.path / name).read_text(encoding="ascii"))
+        return reader
+
+    def test_has_all_tests(self):
+        reader = self.run_to("out.html", "--ctracemalloc-json=out.json", "--ctracemalloc-snapshots=snapshots")
+        rows = {row[0].split("::")[1]: row[1:] for row in reader.rows if row[0].startswith("test_it.py::")}
+        self.assertEqual(
+            set(rows), {"test_passes", "test_fails failed", "test_skips skipped", "test_limit failed", "test_error failed"}
+        )
+        document = json.loads((self.pytester.path / "out.json").read_text(encoding="ascii"))
+        (test,) = (test for test in document["tests"] if test["id"] == "test_it.py::test_passes")
+        call, setup = test["call"], test["setup"]
+        expected = [format_bytes(call["peak"]), format_bytes(call["growth"]), str(call["blocks"])]
+        self.assertEqual(rows["test_passes"][:5], [*expected, format_bytes(setup["peak"]), format_bytes(setup["growth"])])
+        self.assertEqual(rows["test_error failed"][:3], ["", "", ""])
+        details = {before[0].split("::")[1]: row[0] for before, row in zip(reader.rows, reader.rows[1:]) if len(row) == 1}
+        self.assertIn("test_it.py:10 in test_passesKEPT.append(bytearray(20_000))", details["test_passes"])
+        kept = format_change(setup["fixtures"][0]["growth"])
+        self.assertIn(f"data (function): {kept}", details["test_passes"])
+        self.assertIn("limit_memoryWhat was live at the peak", details["test_limit failed"])
+        self.assertIn("snapshots/test_it.py-test_fails.ctm", details["test_fails failed"])
+        self.assertEqual(reader.loaded, [])
+
+    def test_names_are_data(self):
+        source = """
+import pytest
+
+@pytest.mark.parametrize("name", ["</td></table><script>", "&lt;", "\\ud83d", "\\u202e"], ids=lambda name: name)
+def test_it(name):
+    bytearray(5000)
+"""
+        reader = self.run_to("out.html", source=source)
+        names = {row[0].removeprefix("test_it.py::") for row in reader.rows if len(row) > 1}
+        self.assertLessEqual({"test_it[</td></table><script>]", "test_it[&lt;]"}, names)
+        self.assertTrue(all(name.isprintable() for name in names), names)
+        self.assertEqual(reader.loaded, [])
+
+    def test_only_a_page_of_its_kind_is_replaced(self):
+        self.run_to("out.html")
+        self.run_to("out.html")
+        path = self.pytester.path / "other.html"
+        path.write_text(page("title", [], ["table"], created=0.0))
+        before = path.read_bytes()
+        result = self.run_pytest(SOURCE, "--ctracemalloc-html=other.html")
+        self.assertRegex(result.stderr.str(), "ERROR: cannot write to .*/other.html: it exists and is not a page of a test run")
+        self.assertEqual(path.read_bytes(), before)
+        result = self.run_pytest(SOURCE, "--ctracemalloc-html=new", "--ctracemalloc-json=new")
+        self.assertIn("the JSON goes there as well", result.stderr.str())
+
+    @unittest.skipIf(importlib.util.find_spec("xdist") is None, "needs pytest-xdist")
+    def test_one_page_of_all_workers(self):
+        reader = self.run_to("out.html", "-n2")
+        rows = [row[0].split("::")[1] for row in reader.rows if row[0].startswith("test_it.py::")]
+        self.assertEqual(len(rows), 5)
+        self.assertTrue(any("limit_memoryWhat was live at the peak" in row[0] for row in reader.rows if len(row) == 1))
 
 
 class JunitTests(PytestCase):

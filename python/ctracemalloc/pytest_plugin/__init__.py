@@ -8,6 +8,8 @@ process. All that is shown or written is made of the reports, in the process tha
 measure.py is the only module that asks the tracer; the others know scopes, lines and stacks.
 """
 
+import os
+
 import pytest
 
 from . import documents, snapshots
@@ -33,6 +35,12 @@ def check_outputs(settings: Settings) -> None:
     try:
         if settings.json:
             documents.check(settings.json, settings.json_form)
+        if settings.html:
+            from . import page  # imported late: with what it needs, which few runs do
+
+            page.check(settings.html)
+            if settings.json and os.path.realpath(settings.json) == os.path.realpath(settings.html):
+                raise OSError(f"cannot write to {settings.html}: the JSON goes there as well")
         if settings.snapshots:
             snapshots.make_folder(settings.snapshots)
     except OSError as error:

@@ -32,7 +32,7 @@ class Measuring:
         self.settings = settings
         self.tracing = Tracing(settings.nframe or 1)
         self.is_warm = False
-        self.rankings = {figure: Ranking(figure, settings.top) for figure in FIGURES}
+        self.rankings = {figure: Ranking(figure, settings.ranked) for figure in FIGURES}
         self.results = Results()
         self.style = Style(False)  # of sections of reports, which become part of several outputs
         self.measured: dict[str, Phase] = {}  # of the test that runs
@@ -148,8 +148,8 @@ class Measuring:
         return Phase(*figures, passed, peak_lines[:top], growth_lines[:top], self.fixtures.take())
 
     def is_candidate(self, figure: str, size: int) -> bool:
-        """Are the lines of the test written, or may it be one of those that the summary shows?"""
-        return self.settings.keeps_lines or (self.settings.shows_summary and self.rankings[figure].takes(size))
+        """Are the lines of the test written, or may it be one of those that the summary or the page shows?"""
+        return self.settings.keeps_lines or self.rankings[figure].takes(size)
 
     # --- limits ---
 
@@ -187,6 +187,7 @@ class Measuring:
         data = getattr(report, ATTRIBUTE, None)
         if data is not None:
             self.results.add(report.nodeid, report.when or "", report.outcome, data)
+            self.results.add_sections(report.nodeid, report.when or "", report.sections)
 
     def save_snapshot(self, report: pytest.TestReport) -> None:
         around, self.around = self.around, None
@@ -206,6 +207,10 @@ class Measuring:
             return
         if self.settings.json:
             documents.write_results(self.settings.json, self.settings.json_form, self.results)
+        if self.settings.html:
+            from . import page  # imported late: see __init__.py
+
+            page.write(self.settings.html, self.results)
         baseline = self.settings.baseline
         if baseline is not None and baseline.is_updated:
             baseline.update(self.results)

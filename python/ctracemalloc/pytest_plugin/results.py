@@ -17,7 +17,9 @@ PEAK, GROWTH = FIGURES = ("peak", "growth")
 # Bytes. What is less is not shown: CPython keeps some memory of its own when code runs for the first time.
 LEAST = {PEAK: 1, GROWTH: 512}
 LEAST_OF_FIXTURES = 1024  # pytest itself keeps some hundred bytes for each
+WITH_LINES = 50  # tests, of each figure, whose lines a page has
 ATTRIBUTE = "ctracemalloc"  # of a report
+OWN_SECTION = "ctracemalloc: "  # what the titles of our sections of a report begin with
 
 Data = tuple[Any, ...]  # of a Phase
 
@@ -79,6 +81,7 @@ class Results:
         self.data: dict[str, dict[str, Data]] = {}
         self.known: dict[str, dict[str, Phase]] | None = None  # what was read, if nothing was added since
         self.outcomes: dict[str, str] = {}  # passed, failed or skipped
+        self.sections: dict[str, list[tuple[str, str]]] = {}  # (title, text) of what the reports of failed tests say of memory
 
     def add(self, test: str, when: str, outcome: str, data: Data) -> None:
         self.known = None
@@ -95,6 +98,14 @@ class Results:
                 test: {when: Phase.of_data(data) for when, data in phases.items()} for test, phases in self.data.items()
             }
         return self.known
+
+    def add_sections(self, test: str, when: str, sections: list[tuple[str, str]]) -> None:
+        """Of a report."""
+        if when == SETUP:
+            self.sections.pop(test, None)
+        own = [(title.removeprefix(OWN_SECTION), text) for title, text in sections if title.startswith(OWN_SECTION)]
+        if own:
+            self.sections[test] = own
 
     def largest(self, figure: str, number: int) -> list[tuple[str, dict[str, Phase]]]:
         """The tests with the largest peak or growth of their call, those with next to none left out. Of growth, those that

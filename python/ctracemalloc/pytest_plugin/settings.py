@@ -10,6 +10,7 @@ from .baseline import TOLERANCE, Baseline, BaselineError, parse_tolerance
 from .documents import OWN
 from .limits import LIMIT_GROWTH, LIMIT_LEAKS, LIMIT_MEMORY, Limit, LimitError, frames_needed, parse_size
 from .measure import STACK
+from .results import WITH_LINES
 
 TOP = 5
 
@@ -29,6 +30,7 @@ class Settings(NamedTuple):
     every_test: bool  # False: only those with a limit
     is_exact: bool  # the growth of each test is written, so it is without garbage
     keeps_lines: bool  # the lines of each test are written
+    ranked: int  # how many tests with the largest peak, and with the largest growth, are shown with their lines
     shows_summary: bool
     top: int
     nframe: int  # 0: as many as are needed
@@ -36,6 +38,7 @@ class Settings(NamedTuple):
     rules: tuple[Rule, ...]
     json: str | None  # a file
     json_form: str
+    html: str | None  # a file
     junit: bool  # is there a JUnit file that properties of tests go into?
     snapshots: str | None  # a folder
     baseline: Baseline | None
@@ -60,19 +63,23 @@ class Settings(NamedTuple):
 def settings_of(config: pytest.Config, markers: tuple[str, ...]) -> Settings:
     shows_summary = bool(config.getoption("ctracemalloc") or config.getini("ctracemalloc"))
     baseline = baseline_of(config)
+    html = config.getoption("ctracemalloc_html")
+    top = number_of(config, "ctracemalloc_top", TOP, 0)
     json, snapshots = config.getoption("ctracemalloc_json"), config.getoption("ctracemalloc_snapshots")
     form = config.getoption("ctracemalloc_json_form")
     return Settings(
-        every_test=bool(shows_summary or json or snapshots or baseline),
-        is_exact=bool(json or baseline),
+        every_test=bool(shows_summary or json or html or snapshots or baseline),
+        is_exact=bool(json or html or baseline),
         keeps_lines=bool(json and form == OWN),
+        ranked=max(top if shows_summary else 0, WITH_LINES if html else 0),
         shows_summary=shows_summary,
-        top=number_of(config, "ctracemalloc_top", TOP, 0),
+        top=top,
         nframe=number_of(config, "ctracemalloc_nframe", 0, 1),
         markers=markers,
         rules=rules_of(config),
         json=json,
         json_form=form,
+        html=html and os.path.abspath(html),
         junit=bool(getattr(config.option, "xmlpath", None)),
         snapshots=snapshots,
         baseline=baseline,
