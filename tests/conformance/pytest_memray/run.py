@@ -25,6 +25,8 @@ ROOT = HERE.parent.parent.parent
 PLACE = ROOT / "build" / "pytest-memray-{}.{}".format(*sys.version_info)
 NEEDED_THERE, NEEDED_HERE = "sys.version_info < (3, 13, 3)", "sys.version_info < (3, 11)"
 WAYS = ("option", "markers")
+# Others that are installed would be in the runs of these tests as well.
+PLUGINS = ("ctracemalloc_pytest", "memray_standin", "xdist.plugin", "anyio.pytest_plugin", "flaky.flaky_pytest_plugin")
 
 
 def pip(*words):
@@ -60,7 +62,8 @@ def take_tests(source):
 def run(tests, way, folders):
     """{name of a test: the text of its failure, "" if it passed}; a skipped one is none."""
     report = PLACE / f"{way}.xml"
-    env = {**os.environ, "PYTEST_PLUGINS": "memray_standin", "STANDIN": way, "PYTHONPATH": os.pathsep.join(map(str, folders))}
+    own = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": ",".join(PLUGINS), "STANDIN": way}
+    env = {**os.environ, **own, "PYTHONPATH": os.pathsep.join(map(str, folders))}
     options = ("-q", "--tb=short", "-p", "no:cacheprovider", f"--junit-xml={report}")
     log = PLACE / f"{way}.log"
     with log.open("wb") as file:
