@@ -174,6 +174,21 @@ class ThreadTest(AutomaticTest):
             print("good")
             """)
 
+    def test_a_block_that_grows(self):
+        """The first event that needs a new handle may be that of a block that is moved."""
+        self.check("""
+            more = bytes(123_456)
+            for options in ({}, {"sample_interval": 1}):
+                tm.start(labels=("thread",), **options)
+                data = bytearray(10)
+                tm.mark("m")
+                data += more
+                [trace] = [trace for trace in tm.take_snapshot().traces if trace.size > 123_000]
+                assert trace.labels == {"thread": "MainThread", "mark": "m"}, (options, trace.labels)
+                tm.stop()
+            print("good")
+            """)
+
     def test_samples(self):
         self.check("""
             import threading

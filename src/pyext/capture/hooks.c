@@ -316,7 +316,11 @@ static ctm_status begin_resize(pyctm_capture *capture, pyctm_hook_index hook_ind
                                size_t size, bool taken, ctm_resize *out,
                                pyctm_event_owner *out_owner)
 {
-    *out_owner = pyctm_event_owner_get(capture, pyctm_hook_has_gil(hook_index));
+    const bool gil_held = pyctm_hook_has_gil(hook_index);
+    *out_owner = pyctm_event_owner_get(capture, gil_held);
+    if (gil_held) {
+        pyctm_labels_prepare(capture, out_owner->thread_state);
+    }
     const ctm_status status = begin_through(capture, out_owner, block, size, taken, out);
     return use_spare_shard(status, out_owner)
                ? begin_through(capture, out_owner, block, size, taken, out)
