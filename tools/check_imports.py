@@ -76,7 +76,6 @@ COMPONENTS = {
         "render",
     },
     "web": {"", "_ctracemalloc", "_words", "_exempt", "_threads", "_program", "places", "export", "model", "render"},
-    "pytest_plugin": {"", "_words", "_exempt", "scopes", "formats", "render"},
     "frameworks": {"_ctracemalloc", "_bodies", "labelling"},
     "run": {"", "_ctracemalloc", "_messages", "_words", "formats", "blackbox", "recording", "model", "render"},
     "guards": {
@@ -93,6 +92,7 @@ COMPONENTS = {
         "run",
     },
     "testing": {"", "_words", "scopes", "render", "guards"},
+    "pytest_plugin": {"", "_words", "_exempt", "scopes", "formats", "render", "testing"},
     "notebook": {"", "_ctracemalloc", "_words", "_exempt", "scopes", "model", "render", "guards"},
     "_startup": {"", "_messages", "run"},
     "cli": {

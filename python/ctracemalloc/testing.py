@@ -1,13 +1,15 @@
-"""Assertions on memory for tests of unittest.
+"""Assertions on memory for tests of unittest, and what benchmarks measure.
 
 Model: an assertion is a block in a scope of its own. When the block has ended without an exception, a figure of the scope is
 compared, and what the failure says is the scope's lines. The module imports nothing of unittest: it is a mixin for its classes.
+A benchmark is a call in such a scope.
 """
 
 import gc
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import wraps
+from typing import Any, NamedTuple, ParamSpec
 
 from . import Statistic, is_tracing, start, stop
 from ._words import counted
@@ -16,6 +18,8 @@ from .render.text.locations import source_text
 from .render.text.style import Style
 from .render.text.units import format_bytes
 from .scopes import scope
+
+P = ParamSpec("P")
 
 MOST_LINES = 10
 INDENT = 4
@@ -81,3 +85,42 @@ def tracing() -> Iterator[None]:
     finally:
         if not was_on:
             stop()
+
+
+# --- benchmarks ---
+
+
+class CallMemory(NamedTuple):
+    """What one call of a function took, in this thread or task."""
+
+    peak_bytes: int  # the most that were live at a time
+    growth_bytes: int  # live after it, its result not
+    allocated_bytes: int
+    allocated_blocks: int
+
+
+def memory_of_call(function: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs) -> CallMemory:
+    """Call a function, and return what that took. Its result is dropped."""
+    with tracing():
+        with scope() as own:
+            function(*args, **kwargs)
+        return CallMemory(own.peak, own.growth, own.allocated, own.allocated_blocks)
+
+
+def track_peak(function: Callable[P, object]) -> Callable[P, int]:
+    """A decorator for asv, of functions whose names begin with `track_`: the most bytes that a call has live at a time."""
+    return _tracked(function, lambda memory: memory.peak_bytes)
+
+
+def track_growth(function: Callable[P, object]) -> Callable[P, int]:
+    """The same: the bytes that are live after a call, and were not before; its result is not one of them."""
+    return _tracked(function, lambda memory: memory.growth_bytes)
+
+
+def _tracked(function: Callable[P, object], figure: Callable[[CallMemory], int]) -> Callable[P, int]:
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> int:
+        return figure(memory_of_call(function, *args, **kwargs))
+
+    call.unit = "bytes"  # type: ignore[attr-defined] # asv shows it
+    return call

@@ -73,6 +73,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how much more is allowed, a share and a size, of which the larger counts (default: 10%%,512B)",
     )
     group.addoption("--ctracemalloc-update-baseline", action="store_true", help="write the baseline instead")
+    group.addoption(
+        "--ctracemalloc-benchmark",
+        action="store_true",
+        help="call the function of each of pytest-benchmark's benchmarks once more, and add what memory that takes",
+    )
     parser.addini("ctracemalloc", "measure each test, as --ctracemalloc does", type="bool", default=False)
     parser.addini("ctracemalloc_top", "the default of --ctracemalloc-top", default="")
     parser.addini("ctracemalloc_nframe", "the default of --ctracemalloc-nframe", default="")
@@ -98,6 +103,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", text)
     if is_asked(config):
         measuring(config)
+    if config.getoption("ctracemalloc_benchmark"):
+        from ctracemalloc.pytest_plugin.benchmark import BenchmarkMemory
+
+        config.pluginmanager.register(BenchmarkMemory(), "ctracemalloc_benchmark")
 
 
 def is_asked(config: pytest.Config) -> bool:
