@@ -92,7 +92,7 @@ COMPONENTS = {
         "run",
     },
     "testing": {"", "_words", "scopes", "render", "guards"},
-    "pytest_plugin": {"", "_words", "_exempt", "scopes", "formats", "render", "testing"},
+    "pytest_plugin": {"", "_words", "_exempt", "scopes", "formats", "model", "render", "run", "testing"},
     "notebook": {"", "_ctracemalloc", "_words", "_exempt", "scopes", "model", "render", "guards"},
     "_startup": {"", "_messages", "run"},
     "cli": {

@@ -28,6 +28,7 @@ MARKERS = {**SHARED_MARKERS, **OWN_MARKERS}
 # Options that ask for measuring.
 ASKING = (
     "ctracemalloc",
+    "ctracemalloc_children",
     "ctracemalloc_json",
     "ctracemalloc_html",
     "ctracemalloc_snapshots",
@@ -73,6 +74,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how much more is allowed, a share and a size, of which the larger counts (default: 10%%,512B)",
     )
     group.addoption("--ctracemalloc-update-baseline", action="store_true", help="write the baseline instead")
+    group.addoption(
+        "--ctracemalloc-children",
+        action="store_true",
+        help="as --ctracemalloc, and trace the Python processes that tests start, each with its own figures",
+    )
     group.addoption(
         "--ctracemalloc-benchmark",
         action="store_true",

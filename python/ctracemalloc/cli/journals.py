@@ -6,26 +6,12 @@ contain anything, so what it says is checked (model/processes.py), and one that 
 """
 
 import contextlib
-import json
 import os
-from collections.abc import Iterator
-from typing import Any
 
 from ..model.processes import RUNNING, UNKNOWN, UNTRACED, tree_of
 from ..render.text.processes import end_of
 from ..run.journal import SUFFIX
-
-
-def events_of(path: str) -> Iterator[dict[str, Any]]:
-    """The lines of a journal. A line that was cut off is left out."""
-    with open(path, "rb") as file:
-        for line in file:
-            try:
-                event = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(event, dict):
-                yield event
+from ..run.processes import events_of
 
 
 def end_beside(path: str, pid: int) -> str | None:

@@ -14,17 +14,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._ctracemalloc import FileError, Snapshot
-from ..blackbox.reading import open_black_box
 from ..formats import kinds
 from ..formats.sources import stored_in
-from ..model.origin import UNRECORDED, run_of, size_in
-from ..model.processes import FILES, RUNNING, UNKNOWN, Numbers, Process, Processes, Series, tree_of
-from ..model.sums import sums_of
+from ..model.origin import UNRECORDED, run_of
+from ..model.processes import UNKNOWN, Process, Processes, Series
 from ..recording.writing import open_recording
 from ..render.text.processes import what
 from ..run.journal import SUFFIX
+from ..run.processes import is_missing, processes_of_journal, read_numbers
 from . import sources
-from .journals import events_of
 
 TEMPORARY = ".tmp"  # the ending of a file that is being written
 KINDS = {kinds.SNAPSHOT: "snapshot", kinds.BLACK_BOX: "black_box", kinds.RECORDING: "recording"}
@@ -45,11 +43,8 @@ def read_folder(folder: str) -> Processes:
     found, named = Processes(), set()
     for name in names:
         if name.endswith(SUFFIX):
-            processes = tree_of(events_of(os.path.join(folder, name)))
-            for process in processes:
-                process.files = {kind: os.path.join(folder, file) for kind, file in process.files.items()}
-                add_untold(process, names)
-                named |= set(process.files.values())
+            processes = processes_of_journal(os.path.join(folder, name), names)
+            named |= {path for process in processes for path in process.files.values()}
             found.add(processes)
     lone = [path for name in names if (path := os.path.join(folder, name)) not in named and not name.endswith(TEMPORARY)]
     found.add(lone_processes(lone))
@@ -57,15 +52,6 @@ def read_folder(folder: str) -> Processes:
         read_numbers(process)
         read_series(process, found)
     return found
-
-
-def add_untold(process: Process, names: Sequence[str]) -> None:
-    """The snapshot that the process wrote, and was killed before it said so. names: of the files in its folder."""
-    folder, box = os.path.split(process.files.get("black_box", ""))
-    stem, ending = os.path.splitext(box)
-    for name in (stem + ".ctm", stem + ".ctm.zst") if ending == ".box" else ():
-        if name in names and "snapshot" not in process.files:
-            process.files["snapshot"] = os.path.join(folder, name)
 
 
 def lone_processes(paths: list[str]) -> list[Process]:
@@ -96,47 +82,6 @@ def lone_process(path: str) -> Process:
 
 
 # --- numbers ---
-
-
-def read_numbers(process: Process) -> None:
-    for kind in FILES:
-        path = process.files.get(kind)
-        if path is None or is_missing(path):
-            continue
-        try:
-            process.numbers, process.file = numbers_of(process, kind, path), path
-            return
-        except (OSError, FileError, ValueError) as error:
-            process.problems.append(f"{path}: {error}")
-
-
-def is_missing(path: str) -> bool:
-    """Also if it is empty: the process was killed before it wrote anything."""
-    try:
-        return os.stat(path).st_size == 0
-    except OSError:
-        return True
-
-
-def numbers_of(process: Process, kind: str, path: str) -> Numbers:
-    if kind == "recording":
-        recording = open_recording(path)
-        last = recording.moment()
-        return Numbers(last.size, last.count, recording.peak.size, bool(recording.sample_intervals))
-    if kind == "black_box":
-        with open_black_box(path) as box:
-            if box.running and process.end == UNKNOWN:
-                process.end = RUNNING
-            return numbers_in(box.snapshot(), None)
-    source = sources.load(path)
-    return numbers_in(source.snapshot, size_in(source.run, "peak"))
-
-
-def numbers_in(snapshot: Snapshot, peak: int | None) -> Numbers:
-    sums = sums_of(snapshot)
-    if peak is None and (at_peak := snapshot.at_peak) is not None:
-        peak = sums_of(at_peak).size
-    return Numbers(sums.size, sums.blocks, peak, snapshot.sample_interval is not None)
 
 
 def read_series(process: Process, found: Processes) -> None:

@@ -12,10 +12,7 @@ first line. Where that file is not installed (the package is on PYTHONPATH only)
 import argparse
 import os
 import posix
-import site
 import sys
-
-import ctracemalloc
 
 from .._messages import complain
 from .._words import printable
@@ -23,6 +20,7 @@ from ..formats import compression, kinds, output
 from ..render.text.style import Style, is_terminal
 from ..run import journal
 from ..run.settings import FOLLOW_VARIABLE, RUN_OPTION, RecordOptions, Settings
+from ..run.startup import HOOK, STARTUP_FOLDER, add_paths, hook_is_installed
 from . import wrapper
 from .arguments import (
     PROGRAM,
@@ -37,9 +35,6 @@ from .arguments import (
     table_view_of,
 )
 from .program import can_begin, script_of
-
-HOOK = "ctracemalloc.pth"
-STARTUP_FOLDER = os.path.join(os.path.dirname(os.path.abspath(ctracemalloc.__file__)), "_startup", "pythonpath")
 
 SNAPSHOT_SUFFIX = ".ctm"
 
@@ -287,16 +282,3 @@ def create_journal(parsed: argparse.Namespace, settings: Settings) -> str:
     settings.output, settings.journal = "", path
     journal.create(path, os.getpid(), settings.encode())
     return path
-
-
-def hook_is_installed() -> bool:
-    folders = list(site.getsitepackages())
-    if site.ENABLE_USER_SITE:
-        folders.append(site.getusersitepackages())
-    return any(os.path.isfile(os.path.join(folder, HOOK)) for folder in folders)
-
-
-def add_paths(environment: dict[str, str], paths: list[str]) -> None:
-    rest = environment.get("PYTHONPATH")
-    if paths:
-        environment["PYTHONPATH"] = os.pathsep.join(paths if rest is None else [*paths, rest])

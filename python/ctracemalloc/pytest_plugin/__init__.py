@@ -27,6 +27,10 @@ def measuring_of(config: pytest.Config, markers: tuple[str, ...]) -> Measuring:
         check_outputs(settings)
         found = Measuring(settings)
         config.pluginmanager.register(found, NAME)
+        if config.getoption("ctracemalloc_children"):
+            from .children import Children  # imported late: with what it needs of the command line
+
+            config.pluginmanager.register(Children(), NAME + "_children")
     return found
 
 

@@ -27,7 +27,12 @@ def own(results: Results) -> dict[str, Any]:
         "schema": SCHEMA,
         "versions": {"ctracemalloc": __version__, "pytest": pytest.__version__, "python": platform.python_version()},
         "tests": [
-            {"id": test, "outcome": results.outcomes[test], **{when: phase_document(phases.get(when)) for when in PHASES}}
+            {
+                "id": test,
+                "outcome": results.outcomes[test],
+                **{when: phase_document(phases.get(when)) for when in PHASES},
+                "children": [child._asdict() for child in results.children.get(test, ())],
+            }
             for test, phases in results.tests.items()
         ],
     }

@@ -20,7 +20,7 @@ from .fixtures import FixtureScopes
 from .limits import SHOWN, Breach, Limit, LimitError, breaches, marked_limits
 from .measure import Line, Scope, Tracing
 from .placing import Placed
-from .results import ATTRIBUTE, CALL, FIGURES, GROWTH, PEAK, SETUP, TEARDOWN, Phase, Ranking, Results
+from .results import ATTRIBUTE, CALL, CHILDREN_ATTRIBUTE, FIGURES, GROWTH, PEAK, SETUP, TEARDOWN, Phase, Ranking, Results
 from .settings import Settings
 from .summary import summary_lines
 
@@ -188,6 +188,10 @@ class Measuring:
         if data is not None:
             self.results.add(report.nodeid, report.when or "", report.outcome, data)
             self.results.add_sections(report.nodeid, report.when or "", report.sections)
+
+        children = getattr(report, CHILDREN_ATTRIBUTE, None)
+        if children is not None:
+            self.results.add_children(report.nodeid, children)
 
     def save_snapshot(self, report: pytest.TestReport) -> None:
         around, self.around = self.around, None

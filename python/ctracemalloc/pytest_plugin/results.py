@@ -19,6 +19,7 @@ LEAST = {PEAK: 1, GROWTH: 512}
 LEAST_OF_FIXTURES = 1024  # pytest itself keeps some hundred bytes for each
 WITH_LINES = 50  # tests, of each figure, whose lines a page has
 ATTRIBUTE = "ctracemalloc"  # of a report
+CHILDREN_ATTRIBUTE = "ctracemalloc_children"  # of the report of a teardown
 OWN_SECTION = "ctracemalloc: "  # what the titles of our sections of a report begin with
 
 Data = tuple[Any, ...]  # of a Phase
@@ -30,6 +31,15 @@ class FixtureGrowth(NamedTuple):
     name: str
     scope: str
     growth: int
+
+
+class ChildProcess(NamedTuple):
+    """A Python process that a test started. peak, size: bytes, the latter at its end; None: not known."""
+
+    command: str
+    end: str  # how it ended
+    peak: int | None
+    size: int | None
 
 
 class Phase(NamedTuple):
@@ -81,6 +91,7 @@ class Results:
         self.data: dict[str, dict[str, Data]] = {}
         self.known: dict[str, dict[str, Phase]] | None = None  # what was read, if nothing was added since
         self.outcomes: dict[str, str] = {}  # passed, failed or skipped
+        self.children: dict[str, list[ChildProcess]] = {}  # of tests that have some
         self.sections: dict[str, list[tuple[str, str]]] = {}  # (title, text) of what the reports of failed tests say of memory
 
     def add(self, test: str, when: str, outcome: str, data: Data) -> None:
@@ -98,6 +109,14 @@ class Results:
                 test: {when: Phase.of_data(data) for when, data in phases.items()} for test, phases in self.data.items()
             }
         return self.known
+
+    def add_children(self, test: str, data: Data) -> None:
+        self.children[test] = [ChildProcess(*one) for one in data]
+
+    def largest_children(self, number: int) -> list[tuple[ChildProcess, str]]:
+        """Those with the largest peak, each with its test."""
+        found = [(-(one.peak or 0), test, one) for test, children in self.children.items() for one in children if one.peak]
+        return [(one, test) for _peak, test, one in heapq.nsmallest(number, found)]
 
     def add_sections(self, test: str, when: str, sections: list[tuple[str, str]]) -> None:
         """Of a report."""

@@ -61,7 +61,8 @@ class Settings(NamedTuple):
 
 
 def settings_of(config: pytest.Config, markers: tuple[str, ...]) -> Settings:
-    shows_summary = bool(config.getoption("ctracemalloc") or config.getini("ctracemalloc"))
+    asked = ("ctracemalloc", "ctracemalloc_children")
+    shows_summary = any(map(config.getoption, asked)) or bool(config.getini("ctracemalloc"))
     baseline = baseline_of(config)
     html = config.getoption("ctracemalloc_html")
     top = number_of(config, "ctracemalloc_top", TOP, 0)

@@ -13,7 +13,7 @@ def summary_lines(results: Results, number: int, style: Style) -> list[str]:
     lines = [f"{counted(len(results.tests), 'test')} measured; of what each allocated in its call:"]
     for figure in TITLES:
         lines += part_lines(results, figure, number, style)
-    return lines + fixture_lines(results, number, style)
+    return lines + fixture_lines(results, number, style) + child_lines(results, number, style)
 
 
 def part_lines(results: Results, figure: str, number: int, style: Style) -> list[str]:
@@ -37,6 +37,18 @@ def fixture_lines(results: Results, number: int, style: Style) -> list[str]:
     lines = ["", style.bold("largest fixtures, by growth in their set-up")]
     for one, test in found:
         lines.append(f"{format_change(one.growth):>12}  {style.name(one.name)} ({one.scope}), for {style.name(test)}")
+    return lines
+
+
+def child_lines(results: Results, number: int, style: Style) -> list[str]:
+    found = results.largest_children(number)
+    if not found:
+        return []
+    total = sum(map(len, results.children.values()))
+    lines = ["", style.bold(f"largest Python processes that tests started, by peak, of {total:,}")]
+    for one, test in found:
+        at_end = "" if one.size is None else f" ({format_bytes(one.size)} at its end)"
+        lines.append(f"{format_bytes(one.peak or 0):>12}  {style.name(one.command)}{at_end}, by {style.name(test)}")
     return lines
 
 
