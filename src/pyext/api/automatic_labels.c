@@ -1,9 +1,9 @@
 /* automatic_labels.c: labels that blocks get without the program's doing: the thread's and the task's name. See
  * capture/thread_names.h; the package's automatic_labels.py says who is who.
  */
-#include "capture/thread_names.h"
-
 #include "api/module.h"
+
+#include "capture/thread_names.h"
 
 #include "ctm/losses.h"
 
