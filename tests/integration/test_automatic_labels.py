@@ -208,6 +208,72 @@ class ThreadTest(AutomaticTest):
             print("good")
             """)
 
+    def test_classes_of_the_programs_own(self):
+        """Nothing of them is called to know the name: it would run where no program's code ran before."""
+        self.check_labels("""
+            class Ident(threading.Thread):
+                ident = "w1"
+            class Name(threading.Thread):
+                @property
+                def name(self): raise RuntimeError("not yet")
+            class Text(str):
+                def __str__(self): raise RuntimeError("never")
+            class Alive(threading.Thread):
+                def is_alive(self): raise RuntimeError("never")
+            tm.start(labels=("thread",))
+            begin, end = threading.Barrier(4), threading.Barrier(4)
+            def work(name):
+                block(thread=name)
+                begin.wait(); end.wait()
+                block(thread=name)
+            threads = [Ident(target=work, args=("i",), name="i"), Name(target=work, args=("n",), name="n"),
+                       Alive(target=work, args=("a",), name="a")]
+            for thread in threads: thread.start()
+            begin.wait()
+            tm.start(labels=("thread",))
+            threading.Thread.name.fset(threads[2], "a")
+            end.wait()
+            for thread in threads: threading.Thread.join(thread) if type(thread) is not Alive else thread.join()
+            thread = threading.Thread(target=block, kwargs={"thread": "t"}, name="t")
+            thread._name = Text("t")
+            thread.start(); thread.join()
+            class Sub(threading.Thread): pass
+            threading.Thread = Sub
+            tm.stop()
+            held.clear(); expected.clear()
+            tm.start(labels=("thread",))
+            thread = Sub(target=block, kwargs={"thread": "s"}, name="s"); thread.start(); thread.join()
+            check()
+            """)
+
+    def test_a_start_that_fails(self):
+        self.check_labels("""
+            for tracing in (False, True):
+                if tracing:
+                    tm.start()
+                try:
+                    tm.start(labels=("thread",), black_box="/nonexistent/x")
+                except OSError:
+                    pass
+                else:
+                    raise AssertionError
+                assert tm.current_labels() == {}
+            block()
+            check()
+            """)
+
+    def test_with_a_black_box(self):
+        self.check_labels("""
+            tm.start(labels=("thread",), black_box="x.box")
+            threads = [threading.Thread(target=own, name=f"w{n}") for n in range(3)]
+            for thread in threads: thread.start()
+            for thread in threads: thread.join()
+            check()
+            with tm.open_black_box("x.box") as box:
+                found = {row.traceback[0].filename for row in box.snapshot().statistics("label:thread")}
+            assert found >= {"MainThread", "w0", "w1", "w2"}, found
+            """)
+
     def test_only_where_asked(self):
         self.check_labels("""
             tm.start(labels=("thread",)); tm.stop()
@@ -251,13 +317,22 @@ class ThreadTest(AutomaticTest):
                 if pid == 0:
                     own()
                     thread = threading.Thread(target=own, name="of the child"); thread.start(); thread.join()
+                    import _thread
+                    for _ in range(5):  # with idents of threads that the parent had
+                        done = _thread.allocate_lock(); done.acquire()
+                        _thread.start_new_thread(lambda: (block(), done.release()), ())
+                        done.acquire()
                     check()
                     os._exit(7)
                 answers.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
                 own()
+            idle = threading.Event()
+            others = [threading.Thread(target=idle.wait, name=f"idle {n}") for n in range(5)]
+            for thread in others: thread.start()
             answers = []
             thread = threading.Thread(target=work, name="forking"); thread.start(); thread.join()
             assert answers == [7]
+            idle.set()
             check()
             """,
             python=("-W", "ignore"),
@@ -275,7 +350,8 @@ class ThreadTest(AutomaticTest):
             def run_within():
                 with tm.labels(long="lived"):
                     run(3000)
-            run_within(); run_within()  # until there are as many label sets as are known at a time
+            for _ in range(5):  # until there are as many label sets as are known at a time
+                run_within()
             before = tm.get_tracemalloc_memory(), int(open("/proc/self/statm").read().split()[1])
             run_within()
             after = tm.get_tracemalloc_memory(), int(open("/proc/self/statm").read().split()[1])
@@ -365,6 +441,11 @@ class TaskTest(AutomaticTest):
         """Task factories, contexts of the program's own, the names of tasks, and where debug mode says that they were made."""
         self.check_labels("""
             tm.start(labels=("task",))
+            import os
+            class Other:  # no task, and without weak references
+                __slots__ = ("coro",)
+                def __init__(self, coro): coro.close()
+                def set_name(self, name): pass
             async def leaf(**labels):
                 block(**labels)
                 return asyncio.current_task().get_name()
@@ -376,6 +457,9 @@ class TaskTest(AutomaticTest):
                     context = contextvars.copy_context()
                 for name in "yzy":
                     assert await asyncio.create_task(leaf(task=name, mine=1), name=name, context=context) == name
+                copied = contextvars.copy_context()  # has this task's label
+                await asyncio.create_task(leaf(task="of a copy"), name="of a copy", context=copied)
+                await asyncio.to_thread(lambda: asyncio.run(leaf(task="leaf")))
                 made = []
                 def factory(loop, coro, **keywords):
                     made.append(sorted(keywords))
@@ -385,10 +469,22 @@ class TaskTest(AutomaticTest):
                 assert not made[0] or "context" in made[0] or made[0] == ["name"], made
                 loop.set_task_factory(None)
                 loop.set_debug(True)
-                task = asyncio.create_task(leaf(task="leaf"))
-                files = {frame.filename for frame in task._source_traceback}
-                assert not any("automatic_labels" in name for name in files), files
+                for factory in (None, lambda loop, coro, **keywords: asyncio.Task(coro, loop=loop, **keywords)):
+                    loop.set_task_factory(factory)
+                    task = asyncio.create_task(leaf(task="leaf"))
+                    frames = [(os.path.basename(frame.filename), frame.name) for frame in task._source_traceback]
+                    assert not any("automatic_labels" in name for name, _function in frames), frames
+                    assert ("tasks.py", "create_task") in frames, frames
+                    await task
+                loop.set_task_factory(lambda loop, coro, **keywords: Other(coro))
+                asyncio.create_task(leaf(task="leaf"))
+                loop.set_task_factory(None)
+                class Name:
+                    def __str__(self): names.append(1); return "n"
+                names = []
+                task = asyncio.create_task(leaf(task="leaf"), name=Name())
                 await task
+                assert len(names) == 1 and task.get_name() == "n"
                 if hasattr(asyncio, "eager_task_factory"):
                     loop.set_debug(False)
                     loop.set_task_factory(asyncio.eager_task_factory)

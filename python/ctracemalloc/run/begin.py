@@ -118,7 +118,7 @@ def start(settings: Settings, black_box: str | bool | None) -> None:
             sample_interval=settings.interval or None,
             black_box=black_box,
             black_box_children=settings.box_children,
-            labels=settings.labels,
+            labels=settings.labels or None,
         )
     except (OSError, RuntimeError, MemoryError) as error:
         raise NotStartedError(f"cannot trace: {error}") from None

@@ -1,9 +1,11 @@
 /* automatic_labels.c: labels that blocks get without the program's doing: the thread's and the task's name. See
  * capture/thread_names.h; the package's automatic_labels.py says who is who.
  */
+#include "api/module.h"
+
 #include "capture/thread_names.h"
 
-#include "api/module.h"
+#include "ctm/losses.h"
 
 #if !defined(Py_GIL_DISABLED)
 
@@ -29,32 +31,26 @@ static int name_threads(pyctm_state *types)
     return status;
 }
 
-int pyctm_automatic_labels_start(PyObject *module, PyObject *names)
+int pyctm_automatic_labels_start(PyObject *module, uint32_t before, PyObject *names)
 {
     pyctm_capture *const capture = pyctm_capture_of(module);
     pyctm_state *types = &pyctm_module_state_of(module)->types;
-    const uint32_t before =
-        ctm_tracer_is_tracing(capture->tracer) ? atomic_load(&capture->labels.automatic) : 0;
     uint32_t automatic = 0;
     if (names != NULL && names != Py_None &&
         (labels_of(types, names, &automatic) < 0 || pyctm_labels_use(module) < 0)) {
         return -1;
     }
-    if (before == (before | automatic) && atomic_load(&capture->labels.automatic) == before) {
-        return 0;
+    if ((before | automatic) != atomic_load(&capture->labels.automatic)) {
+        pyctm_labels_set_automatic(capture, before | automatic);
     }
-    pyctm_labels_set_automatic(capture, before | automatic);
-    if ((automatic & PYCTM_LABEL_THREAD) != 0 && name_threads(types) < 0) {
-        pyctm_labels_set_automatic(capture, before);
-        return -1;
-    }
-    return 0;
+    return (automatic & ~before & PYCTM_LABEL_THREAD) != 0 ? name_threads(types) : 0;
 }
 
 const char pyctm_thread_name_doc[] =
     "_thread_name($module, ident, name, /)\n--\n\n"
     "From now on what this thread allocates has the label \"thread\" with this name;\n"
-    "None: it ends. Does nothing if threads are not labelled.";
+    "None: it ends. Does nothing if threads are not labelled. Out of memory the\n"
+    "thread has no name, which is a loss.";
 
 PyObject *pyctm_module_thread_name(PyObject *module, PyObject *const *args, Py_ssize_t n)
 {
@@ -68,16 +64,31 @@ PyObject *pyctm_module_thread_name(PyObject *module, PyObject *const *args, Py_s
         (args[1] != Py_None && (text = PyUnicode_AsUTF8(args[1])) == NULL)) {
         return NULL;
     }
-    if ((atomic_load(&capture->labels.automatic) & PYCTM_LABEL_THREAD) != 0) {
-        if (pyctm_thread_name_set(capture, ident, text) < 0) {
-            return PyErr_NoMemory();
-        }
-        if (ident == (unsigned long)PyThreadState_Get()->thread_id) {
-            pyctm_labels_changed_here(capture); /* others go on with the handles that they have */
-        } else {
-            pyctm_labels_changed(capture);
-        }
+    if ((atomic_load(&capture->labels.automatic) & PYCTM_LABEL_THREAD) == 0) {
+        Py_RETURN_NONE;
     }
+    if (pyctm_thread_name_set(capture, ident, text) < 0) {
+        (void)pyctm_thread_name_set(capture, ident, NULL);
+        ctm_tracer_loss(capture->tracer, "labels", "a thread without its label: no memory", 1);
+    }
+    if (ident == (unsigned long)PyThreadState_Get()->thread_id) {
+        pyctm_labels_changed_here(capture); /* others go on with the handles that they have */
+    } else {
+        pyctm_labels_changed(capture);
+    }
+    Py_RETURN_NONE;
+}
+
+const char pyctm_thread_names_forget_doc[] =
+    "_thread_names_forget($module, /)\n--\n\n"
+    "No thread has a name any more: after a fork, the others do not exist.";
+
+PyObject *pyctm_module_thread_names_forget(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    pyctm_capture *const capture = pyctm_capture_of(module);
+    pyctm_thread_names_forget(capture);
+    pyctm_labels_changed(capture);
+    pyctm_labels_changed_here(capture);
     Py_RETURN_NONE;
 }
 

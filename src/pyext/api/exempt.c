@@ -1,8 +1,8 @@
 /* exempt.c: what the package allocates to show the program's memory makes no new peak (see capture/exempt.h), and is known by
  * its file, whatever Python code allocates it for the package. */
-#include "capture/exempt.h"
-
 #include "api/module.h"
+
+#include "capture/exempt.h"
 
 #if !defined(Py_GIL_DISABLED)
 

@@ -1,7 +1,7 @@
 /* labels.c: label sets, which the package's labelling.py puts on each other: see capture/labels.h. */
-#include "capture/thread_names.h"
-
 #include "api/module.h"
+
+#include "capture/thread_names.h"
 
 #include <stddef.h>
 #include <stdlib.h>

@@ -91,6 +91,8 @@ static PyMethodDef module_methods[] = {
     {"_labels_mark", pyctm_module_labels_mark, METH_O, pyctm_labels_mark_doc},
     {"_thread_name", (PyCFunction)(void (*)(void))pyctm_module_thread_name, METH_FASTCALL,
      pyctm_thread_name_doc},
+    {"_thread_names_forget", pyctm_module_thread_names_forget, METH_NOARGS,
+     pyctm_thread_names_forget_doc},
     {"_own_thread_name", pyctm_module_own_thread_name, METH_NOARGS, pyctm_own_thread_name_doc},
     {"_labels_automatic", pyctm_module_labels_automatic, METH_NOARGS, pyctm_labels_automatic_doc},
     {"_own_start", pyctm_module_own_start, METH_NOARGS, pyctm_own_start_doc},

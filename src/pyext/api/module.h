@@ -121,8 +121,10 @@ PyObject *pyctm_module_labels_get(PyObject *module, PyObject *ignored);
 PyObject *pyctm_module_labels_mark(PyObject *module, PyObject *mark);
 extern const char pyctm_label_set_doc[], pyctm_labels_set_doc[], pyctm_labels_get_doc[];
 extern const char pyctm_labels_mark_doc[];
-/* Before start(): it was asked for these automatic labels, NULL: for none. -1 with an exception: nothing is changed. */
-int pyctm_automatic_labels_start(PyObject *module, PyObject *names);
+/* Before start(): it was asked for these automatic labels, NULL: for none, in addition to those of before. -1 with an exception. */
+int pyctm_automatic_labels_start(PyObject *module, uint32_t before, PyObject *names);
+PyObject *pyctm_module_thread_names_forget(PyObject *module, PyObject *ignored);
+extern const char pyctm_thread_names_forget_doc[];
 PyObject *pyctm_module_thread_name(PyObject *module, PyObject *const *args, Py_ssize_t n);
 PyObject *pyctm_module_own_thread_name(PyObject *module, PyObject *ignored);
 PyObject *pyctm_module_labels_automatic(PyObject *module, PyObject *ignored);

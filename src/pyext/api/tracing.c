@@ -1,7 +1,7 @@
 /* tracing.c: start, stop and the present numbers. */
-#include "capture/labels.h"
-
 #include "api/module.h"
+
+#include "capture/labels.h"
 
 #include <limits.h>
 
@@ -156,15 +156,17 @@ PyObject *pyctm_module_start(PyObject *module, PyObject *const *args, Py_ssize_t
             NULL) {
         return NULL;
     }
-    int result = pyctm_automatic_labels_start(module, request.labels);
+    const uint32_t before =
+        ctm_tracer_is_tracing(capture->tracer) ? atomic_load(&capture->labels.automatic) : 0;
+    int result = pyctm_automatic_labels_start(module, before, request.labels);
     if (result == 0) {
         result = pyctm_capture_start(capture, pyctm_module_state_of(module)->stdlib, nframe,
                                      interval, black_box);
     }
     Py_XDECREF(black_box);
     if (result < 0) {
-        if (!ctm_tracer_is_tracing(capture->tracer)) {
-            pyctm_labels_set_automatic(capture, 0);
+        if (atomic_load(&capture->labels.automatic) != before) {
+            pyctm_labels_set_automatic(capture, before);
         }
         return NULL;
     }

@@ -10,6 +10,8 @@
 
 #if !defined(Py_GIL_DISABLED) /* free-threaded builds: module.c refuses the import */
 
+#define NO_LABEL "blocks without the label of their thread"
+
 /* --- handles --- */
 
 /* HOOK: */
@@ -118,8 +120,12 @@ PYCTM_RARELY void pyctm_named_make(pyctm_capture *capture, pyctm_label_set *set,
     const ctm_label_text pair = {"thread", name != NULL ? name->text : NULL};
     const uint32_t base = set != NULL ? atomic_load(&set->handle) : labels->handle_of_none;
     uint32_t handle;
-    ctm_status status =
-        ctm_tracer_labels_with(capture->tracer, base, name != NULL ? &pair : NULL, &handle);
+    const ctm_label_text *added = name != NULL ? &pair : NULL;
+    ctm_status status = ctm_tracer_labels_with(capture->tracer, base, added, &handle);
+    if (status == CTM_ERR_INVALID) { /* the set has as many labels as there can be */
+        ctm_tracer_loss(capture->tracer, "labels", NO_LABEL, 1);
+        status = ctm_tracer_labels_with(capture->tracer, base, NULL, &handle);
+    }
     if (status == CTM_OK && set == NULL) {
         keep_for_none(capture, name, thread_state->id, handle);
     } else if (status == CTM_OK && !keep(set, thread_state->id, handle)) {
@@ -127,7 +133,7 @@ PYCTM_RARELY void pyctm_named_make(pyctm_capture *capture, pyctm_label_set *set,
         status = CTM_ERR_NOMEM;
     }
     if (status != CTM_OK) {
-        ctm_tracer_loss(capture->tracer, "labels", "blocks without the label of their thread", 1);
+        ctm_tracer_loss(capture->tracer, "labels", NO_LABEL, 1);
     }
 }
 

@@ -18,6 +18,9 @@
 #ifndef PYCTM_TYPES_TYPES_H
 #define PYCTM_TYPES_TYPES_H
 
+#ifdef Py_PYTHON_H
+#error "before Python.h: up to 3.12, PY_SSIZE_T_CLEAN says what the arguments of # in formats are"
+#endif
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
