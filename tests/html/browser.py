@@ -20,6 +20,11 @@ except ImportError:
 MISSING = "playwright is not installed" if sync_playwright is None else "chromium is not installed" if CHROMIUM is None else ""
 
 started = {}  # "browser": the one of this process; its tabs by their options
+AT_IN_TREE = """() => {
+    const items = [...document.querySelectorAll("[role=treeitem]")];
+    const at = items.indexOf(document.activeElement);
+    return {expanded: items[at]?.getAttribute("aria-expanded"), at, last: items.length - 1};
+}"""
 DEFAULTS = {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"}
 
 
@@ -124,25 +129,26 @@ class BrowserTest(unittest.TestCase):
         ])"""
         return [tuple(item) for item in page.eval_on_selector_all("[role=treeitem]", script)]
 
+    def moved(self, page, before):
+        """Where in the tree the focus is when that is another place: a key acts a while after it was pressed."""
+        for _ in range(6000):
+            now = page.evaluate(AT_IN_TREE)
+            if now != before and now["at"] >= 0:  # while the tree is drawn anew no item has the focus
+                return now
+            page.wait_for_timeout(10)
+        self.fail(f"nothing has changed: {before}")
+
     def open_whole_tree(self, page):
         """Open each item of the tree with the keys, as a user of a screen reader does."""
         self.settled(page)
         page.focus("[role=treeitem][tabindex='0']")
         page.keyboard.press("Home")
+        state = page.evaluate(AT_IN_TREE)
         for _ in range(100):
-            state = page.evaluate(
-                """() => {
-                    const items = [...document.querySelectorAll("[role=treeitem]")];
-                    const at = items.indexOf(document.activeElement);
-                    return [items[at].getAttribute("aria-expanded"), at === items.length - 1];
-                }"""
-            )
-            if state[0] == "false":
-                page.keyboard.press("ArrowRight")
-            elif state[1]:
+            if state["expanded"] != "false" and state["at"] == state["last"]:
                 return
-            else:
-                page.keyboard.press("ArrowDown")
+            page.keyboard.press("ArrowRight" if state["expanded"] == "false" else "ArrowDown")
+            state = self.moved(page, state)
         self.fail("the tree has no end")
 
     def click_box(self, page, row, share):

@@ -577,8 +577,6 @@ static inline void on_free_sampling(pyctm_capture *capture, PyMemAllocatorDomain
                : pyctm_hook_##function(&pyctm_the_capture, domain, __VA_ARGS__)
 
 #define DOMAIN_HOOKS(name, domain)                                               \
-    PLAIN_HOOKS(name, domain, exact, false)                                      \
-    PLAIN_HOOKS(name, domain, labelled, true)                                    \
     static void *name##_malloc(void *ctx, size_t size) /* HOOK: */               \
     {                                                                            \
         (void)ctx;                                                               \
@@ -622,6 +620,12 @@ static inline void on_free_sampling(pyctm_capture *capture, PyMemAllocatorDomain
         on_free_sampling(&pyctm_the_capture, domain, block);                                    \
     }
 
+PLAIN_HOOKS(raw, PYMEM_DOMAIN_RAW, exact, false)
+PLAIN_HOOKS(mem, PYMEM_DOMAIN_MEM, exact, false)
+PLAIN_HOOKS(obj, PYMEM_DOMAIN_OBJ, exact, false)
+PLAIN_HOOKS(raw, PYMEM_DOMAIN_RAW, labelled, true)
+PLAIN_HOOKS(mem, PYMEM_DOMAIN_MEM, labelled, true)
+PLAIN_HOOKS(obj, PYMEM_DOMAIN_OBJ, labelled, true)
 DOMAIN_HOOKS(raw, PYMEM_DOMAIN_RAW)
 DOMAIN_HOOKS(mem, PYMEM_DOMAIN_MEM)
 DOMAIN_HOOKS(obj, PYMEM_DOMAIN_OBJ)

@@ -96,7 +96,7 @@ static bool keep(pyctm_label_set *set, uint64_t thread, uint32_t handle)
     return node != NULL;
 }
 
-/* HOOK: Takes the handle, which a name has until its own is another one. */
+/* HOOK: Takes the handle, which the name holds until it gets another one. */
 static void keep_for_none(pyctm_capture *capture, pyctm_thread_name *name, uint64_t thread,
                           uint32_t handle)
 {
@@ -139,7 +139,7 @@ PYCTM_RARELY void pyctm_named_make(pyctm_capture *capture, pyctm_label_set *set,
 
 /* --- what is not known any more --- */
 
-void pyctm_named_forget(pyctm_capture *capture, const pyctm_label_set *set)
+static void forget_set(pyctm_capture *capture, const pyctm_label_set *set)
 {
     for (pyctm_named_set *node = atomic_load(&set->named); node != NULL; node = node->next) {
         let_go(capture, atomic_exchange(&node->handle, PYCTM_NO_HANDLE));
@@ -150,7 +150,7 @@ void pyctm_named_forget_all(pyctm_capture *capture)
 {
     PYCTM_ASSERT_GIL();
     for (const pyctm_label_set *set = capture->labels.sets; set != NULL; set = set->next) {
-        pyctm_named_forget(capture, set);
+        forget_set(capture, set);
     }
     for (pyctm_thread_name *name = capture->labels.names; name != NULL; name = name->next) {
         let_go(capture, name->of_none);
@@ -160,7 +160,7 @@ void pyctm_named_forget_all(pyctm_capture *capture)
 
 void pyctm_named_free(pyctm_capture *capture, pyctm_label_set *set)
 {
-    pyctm_named_forget(capture, set);
+    forget_set(capture, set);
     pyctm_named_set *node = atomic_exchange(&set->named, NULL);
     while (node != NULL) {
         pyctm_named_set *next = node->next;
@@ -211,7 +211,8 @@ static uint64_t thread_of(const pyctm_thread_name *before, uint64_t ident)
     return (uint64_t)own->thread_id == ident ? own->id : before != NULL ? before->thread : 0;
 }
 
-/* The tracer keeps values that it sees twice, and a thread with few labels asks once. */
+/* A value that is seen again is a kept one (ctm/labels.h), and most threads ask for a handle once: so that they are told apart in
+ * recordings and black boxes, too. */
 static void show_value(const pyctm_capture *capture, const char *text)
 {
     const ctm_label_text pair = {"thread", text};

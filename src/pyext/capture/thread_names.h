@@ -47,9 +47,8 @@ void pyctm_named_make(pyctm_capture *capture, pyctm_label_set *set,
  * The thread has this name, from now on; NULL: it ends. -1: out of memory. */
 int pyctm_thread_name_set(pyctm_capture *capture, uint64_t ident, const char *text);
 void pyctm_thread_names_forget(pyctm_capture *capture);
-/* The handles of all sets, or of one, are made again when they are needed. */
+/* All handles are made again when they are needed. */
 void pyctm_named_forget_all(pyctm_capture *capture);
-void pyctm_named_forget(pyctm_capture *capture, const pyctm_label_set *set);
 /* Of the present thread, borrowed; NULL: it has none. */
 const char *pyctm_thread_name_own(const pyctm_capture *capture);
 /* The set is freed. */
