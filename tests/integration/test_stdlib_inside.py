@@ -202,12 +202,17 @@ class StandardModuleInside(ScriptTest):
 
     def test_threads(self):
         self.check_script("""
+            import contextlib
             end = time.monotonic() + 2
-            problems = []
-            def work():
+            def work(lock):
                 while time.monotonic() < end:
-                    held = [bytearray(300) for _ in range(100)], [n * 0.5 for n in range(300)]
-            threads = [threading.Thread(target=work) for _ in range(4)]
+                    with lock:
+                        held = [bytearray(300) for _ in range(100)], [n * 0.5 for n in range(300)]
+                        del held
+            # A thread that frees floats of before start() between first() and second() would give them to second(), as
+            # blocks that nobody traces: the threads wait while free lists are looked at.
+            locks = [threading.Lock() for _ in range(4)]
+            threads = [threading.Thread(target=work, args=[lock]) for lock in locks]
             for thread in threads:
                 thread.start()
             while time.monotonic() < end:
@@ -218,7 +223,10 @@ class StandardModuleInside(ScriptTest):
                 assert std.get_traced_memory()[0] > 90_000
                 assert blocks_at(tm.take_snapshot(), hold)[1] > 100_000
                 std.stop()
-                check_free_lists()
+                with contextlib.ExitStack() as waiting:
+                    for lock in locks:
+                        waiting.enter_context(lock)
+                    check_free_lists()
                 tm.stop()
             for thread in threads:
                 thread.join()
