@@ -52,12 +52,13 @@ static ctm_status copy_index(struct ctmi_index *to, const struct ctmi_index *fro
         return CTM_OK;
     }
     size_t size = ((size_t)from->mask + 1) * sizeof(uint32_t);
-    uint32_t *ids = ctmi_mem_map(size);
-    if (ids == NULL) {
+    uint32_t *slots = ctmi_mem_map(size);
+    if (slots == NULL) {
         return CTM_ERR_NOMEM;
     }
-    memcpy(ids, from->ids, size);
-    *to = (struct ctmi_index){.ids = ids, .mask = from->mask, .used = from->used};
+    memcpy(slots, from->slots, size);
+    *to = *from;
+    to->slots = slots;
     return CTM_OK;
 }
 

@@ -220,15 +220,28 @@ static size_t index_bytes(const struct ctmi_index *index)
     return ((size_t)index->mask + 1) * sizeof(uint32_t);
 }
 
+/* Gives ids as many bits as `id` has. Rows that are not in the index have ids, too, so there may be more than slots. */
+static void widen_ids(struct ctmi_index *index, uint32_t id)
+{
+    const uint32_t before = index->id_mask;
+    index->id_mask = UINT32_MAX >> __builtin_clz(id);
+    for (uint64_t at = 0; at <= index->mask; at++) {
+        index->slots[at] &= before | ~index->id_mask;
+    }
+}
+
 void ctmi_index_put(struct ctmi_index *index, uint32_t hash, uint32_t id)
 {
     uint32_t at = hash & index->mask;
     CTMI_ASSERT(id != 0);
     CTMI_ASSERT(index->used < index->mask); /* a slot stays free, or a search would never end */
-    while (index->ids[at] != 0) {
+    if (id > index->id_mask) {
+        widen_ids(index, id);
+    }
+    while (index->slots[at] != 0) {
         at = (at + 1) & index->mask;
     }
-    index->ids[at] = id;
+    index->slots[at] = id | (hash & ~index->id_mask);
     index->used++;
 }
 
@@ -240,12 +253,12 @@ static ctm_status check_full_index(const struct ctmi_index *index, const struct 
     return index->used + 1ull <= most ? CTM_OK : CTM_ERR_NOMEM;
 }
 
-ctm_status ctmi_index_make(struct ctmi_index *index, uint32_t ids)
+ctm_status ctmi_index_make(struct ctmi_index *index, uint32_t slots)
 {
-    struct ctmi_index made = {.mask = ids - 1};
-    CTMI_ASSERT(ids > 1 && (ids & made.mask) == 0);
-    made.ids = ctmi_mem_map(index_bytes(&made));
-    if (made.ids == NULL) {
+    struct ctmi_index made = {.mask = slots - 1, .id_mask = slots - 1};
+    CTMI_ASSERT(slots > 1 && (slots & made.mask) == 0);
+    made.slots = ctmi_mem_map(index_bytes(&made));
+    if (made.slots == NULL) {
         return CTM_ERR_NOMEM;
     }
     *index = made;
@@ -255,7 +268,7 @@ ctm_status ctmi_index_make(struct ctmi_index *index, uint32_t ids)
 ctm_status ctmi_index_reserve(struct ctmi_index *index, const struct ctmi_store *store,
                               uint32_t (*hash_of)(const struct ctmi_store *, uint32_t))
 {
-    uint64_t size = index->ids == NULL ? 0 : (uint64_t)index->mask + 1;
+    uint64_t size = index->slots == NULL ? 0 : (uint64_t)index->mask + 1;
     /* At most 5/8 full, so that a miss ends after a few steps; the largest index may be 3/4 full. */
     if (index->used + 1ull <= size / 8 * (size == INDEX_MOST ? 6 : 5)) {
         return CTM_OK;
@@ -271,17 +284,19 @@ ctm_status ctmi_index_reserve(struct ctmi_index *index, const struct ctmi_store 
         return CTM_ERR_LIMIT;
     }
     struct ctmi_index larger = {.mask = (uint32_t)((size ? size * 2 : INDEX_FIRST) - 1)};
-    larger.ids = ctmi_mem_map(index_bytes(&larger));
-    if (larger.ids == NULL) {
+    larger.id_mask = larger.mask | index->id_mask;
+    larger.slots = ctmi_mem_map(index_bytes(&larger));
+    if (larger.slots == NULL) {
         return check_full_index(index, store, size);
     }
     for (uint64_t i = 0; i < size; i++) {
-        if (index->ids[i] != 0) {
-            ctmi_index_put(&larger, hash_of(store, index->ids[i]), index->ids[i]);
+        if (index->slots[i] != 0) {
+            const uint32_t id = ctmi_index_id(index, index->slots[i]);
+            ctmi_index_put(&larger, hash_of(store, id), id);
         }
     }
     if (size != 0) {
-        ctmi_mem_unmap(index->ids, index_bytes(index));
+        ctmi_mem_unmap(index->slots, index_bytes(index));
     }
     *index = larger;
     return CTM_OK;
@@ -293,32 +308,32 @@ ctm_status ctmi_index_expect(struct ctmi_index *index, uint32_t more)
     while (size < INDEX_MOST / 2 && more + 1ull > size / 8 * 5) {
         size *= 2;
     }
-    return index->ids != NULL || more == 0 ? CTM_OK : ctmi_index_make(index, (uint32_t)size);
+    return index->slots != NULL || more == 0 ? CTM_OK : ctmi_index_make(index, (uint32_t)size);
 }
 
 void ctmi_index_forget(struct ctmi_index *index)
 {
-    if (index->ids != NULL) {
-        memset(index->ids, 0, index_bytes(index));
+    if (index->slots != NULL) {
+        memset(index->slots, 0, index_bytes(index));
         index->used = 0;
     }
 }
 
 void ctmi_index_empty(struct ctmi_index *index, bool retain)
 {
-    if (index->ids == NULL) {
+    if (index->slots == NULL) {
         return;
     }
     if (retain && index->mask < INDEX_RETAINED) {
-        memset(index->ids, 0, index_bytes(index));
+        memset(index->slots, 0, index_bytes(index));
         index->used = 0;
         return;
     }
-    ctmi_mem_unmap(index->ids, index_bytes(index));
+    ctmi_mem_unmap(index->slots, index_bytes(index));
     *index = (struct ctmi_index){0};
 }
 
 size_t ctmi_index_resident(const struct ctmi_index *index)
 {
-    return index->ids == NULL ? 0 : ctmi_mem_resident(index->ids, index_bytes(index));
+    return index->slots == NULL ? 0 : ctmi_mem_resident(index->slots, index_bytes(index));
 }

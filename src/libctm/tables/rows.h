@@ -65,11 +65,22 @@ CTM_NODISCARD ctm_status ctmi_index_reserve(struct ctmi_index *index,
 /* The same for `more` ids, so that the index does not grow while they are added. An index that has ids already stays as
  * it is. */
 CTM_NODISCARD ctm_status ctmi_index_expect(struct ctmi_index *index, uint32_t more);
+/* Whether the row of a slot that is not free may have that hash. */
+static inline bool ctmi_index_may_have(const struct ctmi_index *index, uint32_t slot, uint32_t hash)
+{
+    return ((slot ^ hash) & ~index->id_mask) == 0;
+}
+
+static inline uint32_t ctmi_index_id(const struct ctmi_index *index, uint32_t slot)
+{
+    return slot & index->id_mask;
+}
+
 /* `id` is not in the index, and the index has a free slot. */
 void ctmi_index_put(struct ctmi_index *index, uint32_t hash, uint32_t id);
 void ctmi_index_empty(struct ctmi_index *index, bool retain);
-/* Makes an index with `ids` slots, a power of two, which never grows. */
-CTM_NODISCARD ctm_status ctmi_index_make(struct ctmi_index *index, uint32_t ids);
+/* Makes an index with so many slots, a power of two, which never grows. */
+CTM_NODISCARD ctm_status ctmi_index_make(struct ctmi_index *index, uint32_t slots);
 /* Removes all ids but leaves the memory mapped, so that what was reserved stays reserved. */
 void ctmi_index_forget(struct ctmi_index *index);
 size_t ctmi_index_resident(const struct ctmi_index *index);

@@ -231,12 +231,16 @@ INLINE uint32_t find(const struct ctmi_store *store, const struct table *table, 
                      const void *key)
 {
     const struct ctmi_index *index = (const void *)((const char *)store + table->index);
-    if (index->ids == NULL) {
+    if (index->slots == NULL) {
         return 0;
     }
     for (uint32_t at = hash & index->mask;; at = (at + 1) & index->mask) {
-        uint32_t id = index->ids[at];
-        if (id == 0 || table->same(store, id, key)) {
+        const uint32_t slot = index->slots[at];
+        if (slot == 0) {
+            return 0;
+        }
+        const uint32_t id = ctmi_index_id(index, slot);
+        if (ctmi_index_may_have(index, slot, hash) && table->same(store, id, key)) {
             return id;
         }
     }
@@ -490,14 +494,14 @@ INLINE void prefetch(const struct ctmi_store *store, const struct table *table, 
 {
     const struct ctmi_index *index = (const void *)((const char *)store + table->index);
     const struct ctmi_rows *rows = (const void *)((const char *)store + table->rows);
-    if (index->ids == NULL) {
+    if (index->slots == NULL) {
         return;
     }
-    const uint32_t *slot = &index->ids[hash & index->mask];
+    const uint32_t *slot = &index->slots[hash & index->mask];
     if (what == CTMI_PREFETCH_SLOT) {
         __builtin_prefetch(slot, 1);
     } else if (*slot != 0) {
-        __builtin_prefetch(ctmi_rows_at(rows, *slot, table->row_size), 0);
+        __builtin_prefetch(ctmi_rows_at(rows, ctmi_index_id(index, *slot), table->row_size), 0);
     }
 }
 

@@ -47,10 +47,13 @@ struct ctmi_rows {
     struct ctmi_table_backing backed;
 };
 
+/* A slot has the id of a row in its lower bits, and in the upper ones those of the hash of the row: a row whose hash
+ * differs in them is not read, which would most often wait for the memory. */
 struct ctmi_index {
-    uint32_t *ids; /* owned mapping of mask + 1 ids, 0: free; NULL: no memory yet */
+    uint32_t *slots; /* owned mapping of mask + 1 slots, 0: free; NULL: no memory yet */
     uint32_t mask;
-    uint32_t used;
+    uint32_t used;    /* slots that are not free */
+    uint32_t id_mask; /* bits of a slot that are an id: at least those of `mask` */
 };
 
 struct ctmi_bytes {

@@ -24,7 +24,7 @@ static bool map_spare(struct ctmi_store *store)
         }
     }
     return ctmi_bytes_map(&store->bytes, 0, &offset) == CTM_OK &&
-           (store->unplaced_index.ids != NULL ||
+           (store->unplaced_index.slots != NULL ||
             ctmi_index_make(&store->unplaced_index, 2 * store->spare_sites) == CTM_OK);
 }
 
@@ -64,7 +64,7 @@ static uint32_t find(const struct ctmi_store *store, uint32_t domain, uint64_t b
 {
     const struct ctmi_index *index = &store->unplaced_index;
     for (uint32_t at = hash_key(domain, block_size) & index->mask;; at = (at + 1) & index->mask) {
-        const uint32_t id = index->ids[at];
+        const uint32_t id = ctmi_index_id(index, index->slots[at]);
         const ctm_site *site = id != 0 ? &ctmi_store_site_row(store, id)->site : NULL;
         if (site == NULL || (site->block_size == block_size && site->domain == domain)) {
             return id;
@@ -92,7 +92,7 @@ static ctm_status make(struct ctmi_store *store, uint32_t domain, uint64_t block
 ctm_status ctmi_store_unplaced_site(struct ctmi_store *store, uint32_t domain, uint64_t block_size,
                                     uint32_t *out)
 {
-    if (store->unplaced_index.ids == NULL) {
+    if (store->unplaced_index.slots == NULL) {
         return CTM_ERR_NOMEM;
     }
     const uint32_t found = find(store, domain, block_size);
@@ -113,8 +113,9 @@ uint64_t ctmi_store_unplaced_blocks(const struct ctmi_store *store)
     const struct ctmi_index *index = &store->unplaced_index;
     uint64_t blocks = 0;
     for (uint64_t i = 0; index->used != 0 && i <= index->mask; i++) {
-        if (index->ids[i] != 0) {
-            blocks += ctmi_store_site_row(store, index->ids[i])->site.allocated;
+        const uint32_t id = ctmi_index_id(index, index->slots[i]);
+        if (id != 0) {
+            blocks += ctmi_store_site_row(store, id)->site.allocated;
         }
     }
     return blocks;

@@ -321,6 +321,35 @@ static void test_site_keys(void)
     ctmi_store_free_all(&store);
 }
 
+/* Rows that are not in the index have ids, too: the ids of those that are get more bits than the index has slots. */
+static void test_ids_beyond_the_index(void)
+{
+    enum { FOUND = 200, BETWEEN = 40 };
+    static uint32_t ids[FOUND];
+    struct ctmi_store store, copy;
+    ctmi_store_init(&store);
+    for (uint32_t i = 0; i < FOUND; i++) {
+        uint32_t id;
+        for (int k = 0; k < BETWEEN; k++) {
+            REQUIRE(ctmi_store_site_append(&store, 2, 0, i, 0, &id) == CTM_OK);
+        }
+        REQUIRE(ctmi_store_site(&store, 1, 0, i, 0, &ids[i]) == CTM_OK);
+        CHECK_EQ(ids[i], (i + 1) * (BETWEEN + 1));
+        CHECK_EQ(store.site_index.used, i + 1);
+    }
+    CHECK(store.site_index.mask < ids[FOUND - 1] && store.site_index.id_mask >= ids[FOUND - 1]);
+    ctmi_store_init(&copy);
+    REQUIRE(ctmi_store_copy(&copy, &store) == CTM_OK);
+    for (uint32_t i = 0; i < FOUND; i++) {
+        uint32_t id = 0;
+        CHECK(ctmi_store_site(&store, 1, 0, i, 0, &id) == CTM_OK && id == ids[i]);
+        CHECK(ctmi_store_site(&copy, 1, 0, i, 0, &id) == CTM_OK && id == ids[i]);
+        CHECK(ctmi_store_site(&store, 1, 0, i + FOUND, 0, &id) == CTM_OK && id > ids[FOUND - 1]);
+    }
+    ctmi_store_free_all(&copy);
+    ctmi_store_free_all(&store);
+}
+
 static uint32_t text(struct ctmi_store *store, const char *text)
 {
     uint32_t id;
@@ -474,7 +503,8 @@ TEST_LIST = {
     TEST(test_empty),       TEST(test_ids_that_do_not_exist),
     TEST(test_strings),     TEST(test_long_strings),
     TEST(test_tables),      TEST(test_contents),
-    TEST(test_site_keys),   TEST(test_labels),
-    TEST(test_most_labels), TEST(test_limits),
+    TEST(test_site_keys),   TEST(test_ids_beyond_the_index),
+    TEST(test_labels),      TEST(test_most_labels),
+    TEST(test_limits),
     TEST_LIST_END,
 };
