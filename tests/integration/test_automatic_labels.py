@@ -360,6 +360,35 @@ class ThreadTest(AutomaticTest):
             print("good")
             """)
 
+    def test_nothing_is_kept_of_threads_without_names(self):
+        """The extension asks the C library for the memory of a name and of what a label set has of it."""
+        self.check("""
+            import contextvars, ctypes, os, threading, _thread
+            class Information(ctypes.Structure):
+                _fields_ = [(f"field{n}", ctypes.c_size_t) for n in range(10)]
+            libc = ctypes.CDLL(None)
+            libc.mallinfo2.restype = Information
+            in_use = lambda: libc.mallinfo2().field7
+            tm.start(labels=("thread",))
+            done = _thread.allocate_lock()
+            def work():
+                with tm.labels(within="set"): bytearray(1000)
+                bytearray(1000)
+                done.release()
+            def run(number):
+                for n in range(number):
+                    done.acquire()
+                    _thread.start_new_thread(contextvars.copy_context().run, (work,))
+            with tm.labels(long="lived"):
+                run(1000)
+                before = in_use()
+                run(3000)
+                after = in_use()
+            assert after - before < 48_000 or "CTM_SANITIZED" in os.environ, (before, after)
+            assert not tm.take_snapshot().losses
+            print("good")
+            """)
+
     @needs("greenlet")
     def test_greenlets(self):
         self.check_labels("""

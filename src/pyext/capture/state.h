@@ -45,7 +45,8 @@ typedef struct pyctm_hook_state {
     uint32_t label_handle;           /* these */
     uint32_t named_handle;           /* of a thread without a LabelSet: see thread_names.h */
     uint32_t named_serial;           /* of pyctm_labels, at that time */
-    uint64_t named_thread;           /* id of the thread state that these two are of; 0: none */
+    uint64_t named_thread;           /* id of the thread state that these three are of; 0: none */
+    bool is_nameless;                /* it has no name; named_handle is not used */
 } pyctm_hook_state;
 extern __thread pyctm_hook_state pyctm_hook_tls __attribute__((tls_model("initial-exec")));
 

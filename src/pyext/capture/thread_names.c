@@ -14,13 +14,12 @@
 
 /* --- handles --- */
 
-/* HOOK: */
-static uint32_t handle_of_none(const pyctm_labels *labels, uint64_t thread)
+/* HOOK: Whether the present thread has asked for its name, and that is as it was. */
+static bool is_known(const pyctm_labels *labels, uint64_t thread)
 {
-    const bool is_known =
-        pyctm_hook_tls.named_thread == thread &&
-        pyctm_hook_tls.named_serial == atomic_load_explicit(&labels->serial, memory_order_relaxed);
-    return is_known ? pyctm_hook_tls.named_handle : PYCTM_NO_HANDLE;
+    return pyctm_hook_tls.named_thread == thread &&
+           pyctm_hook_tls.named_serial ==
+               atomic_load_explicit(&labels->serial, memory_order_relaxed);
 }
 
 /* HOOK: */
@@ -36,8 +35,12 @@ static pyctm_named_set *node_of(const pyctm_label_set *set, uint64_t thread)
 /* HOOK: */
 uint32_t pyctm_named_handle(const pyctm_labels *labels, const pyctm_label_set *set, uint64_t thread)
 {
+    if (is_known(labels, thread) && pyctm_hook_tls.is_nameless) {
+        return set != NULL ? atomic_load_explicit(&set->handle, memory_order_relaxed)
+                           : labels->handle_of_none;
+    }
     if (set == NULL) {
-        return handle_of_none(labels, thread);
+        return is_known(labels, thread) ? pyctm_hook_tls.named_handle : PYCTM_NO_HANDLE;
     }
     const pyctm_named_set *node = node_of(set, thread);
     return node != NULL ? atomic_load_explicit(&node->handle, memory_order_acquire)
@@ -96,18 +99,22 @@ static bool keep(pyctm_label_set *set, uint64_t thread, uint32_t handle)
     return node != NULL;
 }
 
+/* HOOK: */
+static void remember(const pyctm_labels *labels, uint64_t thread, bool is_nameless, uint32_t handle)
+{
+    pyctm_hook_tls.named_thread = thread;
+    pyctm_hook_tls.named_serial = atomic_load(&labels->serial);
+    pyctm_hook_tls.is_nameless = is_nameless;
+    pyctm_hook_tls.named_handle = handle;
+}
+
 /* HOOK: Takes the handle, which the name holds until it gets another one. */
 static void keep_for_none(pyctm_capture *capture, pyctm_thread_name *name, uint64_t thread,
                           uint32_t handle)
 {
-    pyctm_hook_tls.named_thread = thread;
-    pyctm_hook_tls.named_handle = handle;
-    pyctm_hook_tls.named_serial = atomic_load(&capture->labels.serial);
-    uint32_t before = handle; /* of a thread without a name: the process holds it */
-    if (name != NULL) {
-        before = name->of_none;
-        name->of_none = handle;
-    }
+    const uint32_t before = name->of_none;
+    remember(&capture->labels, thread, false, handle);
+    name->of_none = handle;
     let_go(capture, before);
 }
 
@@ -117,20 +124,26 @@ PYCTM_RARELY void pyctm_named_make(pyctm_capture *capture, pyctm_label_set *set,
 {
     pyctm_labels *labels = &capture->labels;
     pyctm_thread_name *name = name_of(labels, thread_state);
-    const ctm_label_text pair = {"thread", name != NULL ? name->text : NULL};
+    if (name == NULL) {
+        remember(labels, thread_state->id, true, PYCTM_NO_HANDLE);
+        return;
+    }
+    const ctm_label_text pair = {"thread", name->text};
     const uint32_t base = set != NULL ? atomic_load(&set->handle) : labels->handle_of_none;
     uint32_t handle;
-    const ctm_label_text *added = name != NULL ? &pair : NULL;
-    ctm_status status = ctm_tracer_labels_with(capture->tracer, base, added, &handle);
+    ctm_status status = ctm_tracer_labels_with(capture->tracer, base, &pair, &handle);
     if (status == CTM_ERR_INVALID) { /* the set has as many labels as there can be */
         ctm_tracer_loss(capture->tracer, "labels", NO_LABEL, 1);
         status = ctm_tracer_labels_with(capture->tracer, base, NULL, &handle);
     }
     if (status == CTM_OK && set == NULL) {
         keep_for_none(capture, name, thread_state->id, handle);
-    } else if (status == CTM_OK && !keep(set, thread_state->id, handle)) {
-        ctm_tracer_labels_release(capture->tracer, handle);
-        status = CTM_ERR_NOMEM;
+    } else if (status == CTM_OK) {
+        name->is_in_sets = true;
+        if (!keep(set, thread_state->id, handle)) {
+            ctm_tracer_labels_release(capture->tracer, handle);
+            status = CTM_ERR_NOMEM;
+        }
     }
     if (status != CTM_OK) {
         ctm_tracer_loss(capture->tracer, "labels", NO_LABEL, 1);
@@ -233,12 +246,15 @@ int pyctm_thread_name_set(pyctm_capture *capture, uint64_t ident, const char *te
         return -1;
     }
     pyctm_thread_name *before = take_name(capture, ident);
-    const uint64_t thread = thread_of(before, ident);
-    if (thread != 0) {
-        forget_thread(capture, thread);
+    if (before != NULL && before->is_in_sets) {
+        forget_thread(capture, before->thread);
     }
     if (name != NULL) {
-        *name = (pyctm_thread_name){ident, thread, own, PYCTM_NO_HANDLE, capture->labels.names};
+        *name = (pyctm_thread_name){.ident = ident,
+                                    .thread = thread_of(before, ident),
+                                    .text = own,
+                                    .of_none = PYCTM_NO_HANDLE,
+                                    .next = capture->labels.names};
         capture->labels.names = name;
         show_value(capture, own);
     }

@@ -6,7 +6,7 @@
  *
  * The handle of a LabelSet together with a name is made by the first event that needs it, and the LabelSet has it from then on,
  * in a list by thread. That of no LabelSet and a name is in the thread's own state. Both are asked for again when the handles that
- * they were made from are others.
+ * they were made from are others. A thread without a name remembers that it has none, and has the handles of the sets themselves.
  *
  * Locks: whoever has the GIL changes the lists. A thread without the GIL, whose context has the LabelSet, may read its list:
  * nodes are added at the front, and freed with the LabelSet.
@@ -24,6 +24,7 @@ typedef struct pyctm_thread_name {
     uint64_t thread;                /* id of its thread state; 0: not known yet */
     char *text;                     /* owned */
     uint32_t of_none;               /* held: of the name alone, or PYCTM_NO_HANDLE */
+    bool is_in_sets;                /* sets may have nodes for the thread */
     struct pyctm_thread_name *next; /* owned */
 } pyctm_thread_name;
 
