@@ -499,12 +499,11 @@ static void test_status(void)
 }
 
 TEST_LIST = {
-    TEST(test_status),      TEST(test_memory),
-    TEST(test_empty),       TEST(test_ids_that_do_not_exist),
-    TEST(test_strings),     TEST(test_long_strings),
-    TEST(test_tables),      TEST(test_contents),
-    TEST(test_site_keys),   TEST(test_ids_beyond_the_index),
-    TEST(test_labels),      TEST(test_most_labels),
-    TEST(test_limits),
-    TEST_LIST_END,
+    TEST(test_status),    TEST(test_memory),
+    TEST(test_empty),     TEST(test_ids_that_do_not_exist),
+    TEST(test_strings),   TEST(test_long_strings),
+    TEST(test_tables),    TEST(test_contents),
+    TEST(test_site_keys), TEST(test_ids_beyond_the_index),
+    TEST(test_labels),    TEST(test_most_labels),
+    TEST(test_limits),    TEST_LIST_END,
 };
