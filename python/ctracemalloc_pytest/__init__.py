@@ -34,6 +34,7 @@ ASKING = (
     "ctracemalloc_snapshots",
     "ctracemalloc_baseline",
     "ctracemalloc_update_baseline",
+    "ctracemalloc_raise_baseline",
 )
 LIMIT_SETTINGS = ("limit_memory", "limit_leaks", "limit_growth")
 FIXTURE = "ctracemalloc"
@@ -74,6 +75,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how much more is allowed, a share and a size, of which the larger counts (default: 10%%,512B)",
     )
     group.addoption("--ctracemalloc-update-baseline", action="store_true", help="write the baseline instead")
+    group.addoption(
+        "--ctracemalloc-raise-baseline",
+        action="store_true",
+        help="as --ctracemalloc-update-baseline, but what the baseline has is replaced by larger figures only",
+    )
     group.addoption(
         "--ctracemalloc-children",
         action="store_true",

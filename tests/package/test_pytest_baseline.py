@@ -1,6 +1,7 @@
 """The pytest plugin's baseline: figures of an earlier run that later ones may not exceed."""
 
 import json
+import textwrap
 import unittest
 
 from cli_support import skip_some_pythons
@@ -97,6 +98,48 @@ class BaselineTests(PytestCase):
         self.assertEqual(after["test_it.py::test_peak"], before["test_it.py::test_peak"])
         self.assertEqual(after["test_it.py::test_fails"], before["test_it.py::test_fails"])
         self.assertGreater(after["test_it.py::test_growth"]["growth"], 50_000)
+
+    def test_an_update_by_larger_figures_only(self):
+        self.update()
+        before = self.figures_in_the_file()
+        self.run_with("--ctracemalloc-raise-baseline", peak=200_000, growth=5000).assert_outcomes(passed=3)
+        after = self.figures_in_the_file()
+        self.assertGreater(after["test_it.py::test_peak"]["peak"], 200_000)
+        self.assertEqual(after["test_it.py::test_growth"], before["test_it.py::test_growth"])
+        self.assertEqual(after["test_it.py::test_fails"], before["test_it.py::test_fails"])
+        (self.pytester.path / "base.json").unlink()
+        self.run_with("--ctracemalloc-raise-baseline").assert_outcomes(passed=3)
+        self.assertEqual(sorted(self.figures_in_the_file()), sorted(before))
+
+    def test_caches_of_abstract_base_classes_do_not_count(self):
+        """Sets, whose memory grows by 8 KiB at the 77th class: in one run that is in the test, in the other before it."""
+        source = """
+        import abc
+        KEPT = []
+        class Base(abc.ABC): pass
+        def ask(number):
+            for n in range(number):
+                KEPT.append(type("C", (), {{}}))
+                assert not isinstance(KEPT[-1](), Base)
+        ask({before})
+        def test_classes():
+            ask(10)
+            KEPT.append(bytearray({size}))
+        """
+
+        def run(before, size, *options):
+            code = textwrap.dedent(source).format(before=before, size=size)
+            files = "--ctracemalloc-baseline=base.json", "--ctracemalloc-json=j.json"
+            result = self.run_pytest(code, "-rA", *files, *options)
+            found = json.loads((self.pytester.path / "j.json").read_text())
+            return self.outcomes(result)["test_classes"], found["tests"][0]["call"]["growth"]
+
+        for first, second in ((70, 90), (90, 70)):
+            with self.subTest(first=first):
+                (_passed, had), (outcome, has) = run(first, 0, "--ctracemalloc-update-baseline"), run(second, 0)
+                self.assertEqual(outcome, "passed")
+                self.assertGreater(abs(had - has), 8000)
+                self.assertEqual(run(second, 4000)[0], "failed")
 
     def test_a_test_is_a_line_of_the_file(self):
         self.update()

@@ -52,10 +52,13 @@ def parse_tolerance(text: str) -> Tolerance:
 
 
 class Baseline:
-    """figures: {version of Python: {test: {"peak": bytes, "growth": bytes}}}"""
+    """figures: {version of Python: {test: {"peak": bytes, "growth": bytes}}}
 
-    def __init__(self, path: str, tolerance: Tolerance, is_updated: bool) -> None:
-        self.path, self.tolerance, self.is_updated = path, tolerance, is_updated
+    only_larger: an update replaces figures by larger ones only.
+    """
+
+    def __init__(self, path: str, tolerance: Tolerance, is_updated: bool, only_larger: bool = False) -> None:
+        self.path, self.tolerance, self.is_updated, self.only_larger = path, tolerance, is_updated, only_larger
         self.figures: dict[str, dict[str, dict[str, int]]] = {}
         if os.path.exists(path) and os.path.getsize(path) > 0:
             self.figures = read(path)
@@ -73,7 +76,12 @@ class Baseline:
         if found is None:
             return []
         return [
-            Limit(kind, self.tolerance.allowed(found[name]) + 1, f"it was {format_bytes(found[name])} in {self.path}")
+            Limit(
+                kind,
+                self.tolerance.allowed(found[name]) + 1,
+                f"it was {format_bytes(found[name])} in {self.path}",
+                without_caches=True,
+            )
             for kind, name in ((LIMIT_MEMORY, "peak"), (LIMIT_GROWTH, "growth"))
         ]
 
@@ -81,7 +89,10 @@ class Baseline:
         tests = dict(self.tests)
         for test, phases in results.tests.items():
             if results.outcomes[test] == PASSED and CALL in phases:
-                tests[test] = {"peak": phases[CALL].peak, "growth": phases[CALL].growth}
+                call = phases[CALL]
+                figures = {"peak": call.peak, "growth": max(call.growth - call.caches, 0)}
+                before = self.tests.get(test, {}) if self.only_larger else {}
+                tests[test] = {name: max(size, before.get(name, 0)) for name, size in figures.items()}
         self.figures = {**self.figures, PYTHON: tests}
         write_whole(self.path, [text_of(self.figures).encode("ascii")])
 

@@ -10,7 +10,7 @@ than the scope is none of its blocks, so it need not be collected.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import ctracemalloc
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 OWN_FOLDER = os.path.dirname(os.path.abspath(ctracemalloc.__file__)) + os.sep
 RUNNER = (os.path.join("_pytest", "runner.py"), "pytest_runtest_call")  # the end of a file's path, a function
 STACK = 20  # frames: of a call stack that people read
+# Methods whose memory is that of the caches which each abstract base class has of the classes that it was asked about.
+CACHES = {"ABCMeta.__instancecheck__", "ABCMeta.__subclasscheck__"}
 
 
 class Line(NamedTuple):
@@ -139,6 +141,12 @@ def rows_of(snapshot: "Snapshot | None", key: str) -> "Iterator[Statistic]":
         for row in snapshot.statistics(key):
             if row.size > 0 and not row.traceback[-1].filename.startswith(OWN_FOLDER):
                 yield row
+
+
+def size_of_caches(lines: Iterable[Line]) -> int:
+    """Bytes of the caches of abstract base classes: sets of classes, whose hashes are addresses. So when such a set grows, by
+    kilobytes, is another test in each run."""
+    return sum(line.size for line in lines if line.function in CACHES)
 
 
 def is_from_elsewhere(one: object) -> bool:

@@ -18,7 +18,7 @@ from .around import Around, warm_up
 from .fixture import TestMemory
 from .fixtures import FixtureScopes
 from .limits import SHOWN, Breach, Limit, LimitError, breaches, marked_limits
-from .measure import Line, Scope, Tracing
+from .measure import Line, Scope, Tracing, size_of_caches
 from .placing import Placed
 from .results import ATTRIBUTE, CALL, CHILDREN_ATTRIBUTE, FIGURES, GROWTH, PEAK, SETUP, TEARDOWN, Phase, Ranking, Results
 from .settings import Settings
@@ -145,7 +145,8 @@ class Measuring:
     def phase_of(self, scope: Scope, passed: bool, peak_lines: Sequence[Line] = (), growth_lines: Sequence[Line] = ()) -> Phase:
         top = self.settings.top
         figures = (scope.peak, scope.growth, scope.blocks)
-        return Phase(*figures, passed, peak_lines[:top], growth_lines[:top], self.fixtures.take())
+        caches = size_of_caches(growth_lines)
+        return Phase(*figures, passed, peak_lines[:top], growth_lines[:top], self.fixtures.take(), caches)
 
     def is_candidate(self, figure: str, size: int) -> bool:
         """Are the lines of the test written, or may it be one of those that the summary or the page shows?"""

@@ -45,7 +45,8 @@ class ChildProcess(NamedTuple):
 class Phase(NamedTuple):
     """Of setup, call or teardown. peak, growth: bytes; blocks: as growth.
 
-    fixtures: those that were set up in it, whose growth is part of its growth.
+    fixtures: those that were set up in it, whose growth is part of its growth. caches: bytes of the growth that are those of
+    abstract base classes; known where the lines are.
     """
 
     peak: int
@@ -55,16 +56,19 @@ class Phase(NamedTuple):
     peak_lines: Sequence[Line] = ()
     growth_lines: Sequence[Line] = ()
     fixtures: Sequence[FixtureGrowth] = ()
+    caches: int = 0
 
     def as_data(self) -> Data:
         parts = (self.peak_lines, self.growth_lines, self.fixtures)
-        return (self.peak, self.growth, self.blocks, self.passed, *(tuple(map(tuple, part)) if part else () for part in parts))
+        figures = (self.peak, self.growth, self.blocks, self.passed, self.caches)
+        return (*figures, *(tuple(map(tuple, part)) if part else () for part in parts))
 
     @classmethod
     def of_data(cls, data: Data) -> "Phase":
-        peak, growth, blocks, passed, *parts, fixtures = data
+        peak, growth, blocks, passed, caches, *parts, fixtures = data
         peak_lines, growth_lines = ([Line(*line) for line in part] for part in parts)
-        return cls(peak, growth, blocks, passed, peak_lines, growth_lines, [FixtureGrowth(*one) for one in fixtures])
+        fixture_growths = [FixtureGrowth(*one) for one in fixtures]
+        return cls(peak, growth, blocks, passed, peak_lines, growth_lines, fixture_growths, caches)
 
 
 class Ranking:

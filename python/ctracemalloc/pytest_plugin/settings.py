@@ -13,6 +13,7 @@ from .measure import STACK
 from .results import WITH_LINES
 
 TOP = 5
+UPDATE, RAISE = UPDATES = ("update", "raise")  # of a baseline
 
 
 class Rule(NamedTuple):
@@ -29,7 +30,7 @@ class Rule(NamedTuple):
 class Settings(NamedTuple):
     every_test: bool  # False: only those with a limit
     is_exact: bool  # the growth of each test is written, so it is without garbage
-    keeps_lines: bool  # the lines of each test are written
+    keeps_lines: bool  # the lines of each test are written, or the baseline wants to know what of its growth is caches
     ranked: int  # how many tests with the largest peak, and with the largest growth, are shown with their lines
     shows_summary: bool
     top: int
@@ -71,7 +72,7 @@ def settings_of(config: pytest.Config, markers: tuple[str, ...]) -> Settings:
     return Settings(
         every_test=bool(shows_summary or json or html or snapshots or baseline),
         is_exact=bool(json or html or baseline),
-        keeps_lines=bool(json and form == OWN),
+        keeps_lines=bool((json and form == OWN) or (baseline and baseline.is_updated)),
         ranked=max(top if shows_summary else 0, WITH_LINES if html else 0),
         shows_summary=shows_summary,
         top=top,
@@ -88,14 +89,15 @@ def settings_of(config: pytest.Config, markers: tuple[str, ...]) -> Settings:
 
 
 def baseline_of(config: pytest.Config) -> Baseline | None:
-    path, is_updated = config.getoption("ctracemalloc_baseline"), config.getoption("ctracemalloc_update_baseline")
+    path = config.getoption("ctracemalloc_baseline")
+    updates = [way for way in UPDATES if config.getoption(f"ctracemalloc_{way}_baseline")]
     if path is None:
-        if is_updated:
-            raise pytest.UsageError("--ctracemalloc-update-baseline: which one? --ctracemalloc-baseline FILE says it")
+        if updates:
+            raise pytest.UsageError(f"--ctracemalloc-{updates[0]}-baseline: which one? --ctracemalloc-baseline FILE says it")
         return None
     try:
         tolerance = parse_tolerance(config.getoption("ctracemalloc_tolerance") or TOLERANCE)
-        return Baseline(os.path.abspath(path), tolerance, is_updated)
+        return Baseline(os.path.abspath(path), tolerance, bool(updates), RAISE in updates)
     except BaselineError as error:
         raise pytest.UsageError(str(error)) from None
 
