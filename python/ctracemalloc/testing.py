@@ -21,6 +21,7 @@ from .scopes import scope
 
 P = ParamSpec("P")
 
+CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR = 0x20, 0x80, 0x200  # of a code's flags; inspect takes long to import
 MOST_LINES = 10
 INDENT = 4
 
@@ -94,17 +95,32 @@ class CallMemory(NamedTuple):
     """What one call of a function took, in this thread or task."""
 
     peak_bytes: int  # the most that were live at a time
-    growth_bytes: int  # live after it, its result not
+    growth_bytes: int  # live after it and a collection of garbage, its result not
     allocated_bytes: int
     allocated_blocks: int
 
 
 def memory_of_call(function: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs) -> CallMemory:
-    """Call a function, and return what that took. Its result is dropped."""
+    """Call a function, and return what that took. Its result is dropped.
+
+    Keywords are passed on in a dict, which is in the figures.
+    TypeError: the call would only make a coroutine or generator. RuntimeError: the function has stopped tracing.
+    """
+    _require_body(function)
     with tracing():
         with scope() as own:
             function(*args, **kwargs)
-        return CallMemory(own.peak, own.growth, own.allocated, own.allocated_blocks)
+        if own.growth:
+            gc.collect()
+        return CallMemory(own.peak, own.live, own.allocated, own.allocated_blocks)
+
+
+def _require_body(function: Callable[..., object]) -> None:
+    """A call of the function runs its body."""
+    code = getattr(function, "__code__", None)
+    if code is not None and code.co_flags & (CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR):
+        name = getattr(function, "__qualname__", function)
+        raise TypeError(f"a call of {name} runs nothing: it makes a coroutine or generator, which another function must run")
 
 
 def track_peak(function: Callable[P, object]) -> Callable[P, int]:
@@ -113,11 +129,13 @@ def track_peak(function: Callable[P, object]) -> Callable[P, int]:
 
 
 def track_growth(function: Callable[P, object]) -> Callable[P, int]:
-    """The same: the bytes that are live after a call, and were not before; its result is not one of them."""
+    """The same: the bytes that are live after a call and a collection of garbage, and were not before; not of its result."""
     return _tracked(function, lambda memory: memory.growth_bytes)
 
 
 def _tracked(function: Callable[P, object], figure: Callable[[CallMemory], int]) -> Callable[P, int]:
+    _require_body(function)
+
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> int:
         return figure(memory_of_call(function, *args, **kwargs))

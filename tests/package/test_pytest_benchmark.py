@@ -1,5 +1,6 @@
 """What benchmarks say of memory: pytest-benchmark's with an option of the plugin, and asv's with decorators."""
 
+import gc
 import importlib.util
 import json
 import unittest
@@ -19,12 +20,12 @@ SOURCE = """
 import ctracemalloc
 import pytest
 
-KEPT = []
+KEPT = [None]  # a list that grew would take more memory now and then
 
 def work(kept, temporary):
     assert not ctracemalloc.is_tracing() or CALLS["traced"].append(temporary) is None
     CALLS["all"] += 1
-    KEPT.append(bytearray(kept))
+    KEPT[0] = bytearray(kept)
     bytearray(temporary)
     return bytearray(5000)
 
@@ -45,6 +46,27 @@ def test_pedantic(benchmark, rounds):
 def test_pedantic_arguments(benchmark):
     benchmark.pedantic(work, (3000, 90_000))
     benchmark.extra_info["mine"] = 1
+
+def test_positions(benchmark):
+    benchmark.pedantic(work, (3000, 90_000), {}, None, None, 3)
+
+def test_keyword(benchmark):
+    benchmark(function_to_benchmark=work, kept=1000, temporary=60_000)
+
+def test_once_too_often(benchmark):
+    numbers = iter(range(3))
+    benchmark.pedantic(lambda: next(numbers), rounds=3)
+
+def test_setup_once_too_often(benchmark):
+    numbers = [1, 2, 3]
+    benchmark.pedantic(lambda n: n, setup=lambda: ((numbers.pop(),), {}), rounds=3)
+
+def test_that_stops_tracing(benchmark):
+    benchmark(ctracemalloc.stop)
+
+def test_with_info(benchmark):
+    benchmark.extra_info["peak_bytes"] = "mine"
+    benchmark(work, 1000, temporary=50_000)
 """
 OPTIONS = ("-q", "-p", "benchmark", "--benchmark-max-time=0.01", "--benchmark-min-rounds=2", "--benchmark-json=b.json")
 
@@ -54,7 +76,7 @@ class PytestBenchmarkTests(PytestCase):
     def run_with(self, traced, *options):
         source = SOURCE.replace("TRACED", str(traced))
         result = self.run_pytest(source, *OPTIONS, *options, subprocess=True)
-        result.assert_outcomes(passed=4)
+        result.assert_outcomes(passed=10)
         found = json.loads((self.pytester.path / "b.json").read_text())["benchmarks"]
         return {benchmark["name"]: benchmark["extra_info"] for benchmark in found}
 
@@ -66,12 +88,23 @@ class PytestBenchmarkTests(PytestCase):
             ("test_pedantic[1]", 2000, 80_001),
             ("test_pedantic[5]", 2000, 80_005),
             ("test_pedantic_arguments", 3000, 90_000),
+            ("test_positions", 3000, 90_000),
+            ("test_keyword", 1000, 60_000),
         ):
             memory = testing.CallMemory(**found[name])
             self.assertAlmostEqual(memory.peak_bytes, kept + peak, delta=1000, msg=name)
             self.assertAlmostEqual(memory.growth_bytes, kept, delta=500, msg=name)
             self.assertAlmostEqual(memory.allocated_bytes, kept + peak + 5000, delta=1500, msg=name)
             self.assertGreaterEqual(memory.allocated_blocks, 3)
+        self.assertEqual(found["test_with_info"].pop("peak_bytes"), "mine")
+        self.assertEqual(sorted(found["test_with_info"]), ["allocated_blocks", "allocated_bytes", "growth_bytes"])
+        for name, why in (
+            ("test_once_too_often", "StopIteration()"),
+            ("test_setup_once_too_often", "IndexError('pop from empty list')"),
+            ("test_that_stops_tracing", "RuntimeError("),
+        ):
+            self.assertEqual(list(found[name]), ["memory"])
+            self.assertIn(f"not known: one call more raised {why}", found[name]["memory"])
 
     def test_without_it(self):
         self.assertEqual(self.run_with(0)["test_call"], {})
@@ -107,6 +140,33 @@ class CallTests(unittest.TestCase):
             self.assertAlmostEqual(memory.peak_bytes, 73_000, delta=1000)
             self.assertAlmostEqual(memory.growth_bytes, 3000, delta=500)
             self.assertAlmostEqual(memory.allocated_bytes, 83_000, delta=1500)
+
+    def test_garbage_is_no_growth(self):
+        def work():
+            cycle = [bytearray(50_000)]
+            cycle.append(cycle)
+
+        gc.disable()
+        self.addCleanup(gc.enable)
+        memory = testing.memory_of_call(work)
+        self.assertLess(memory.growth_bytes, 500)
+        self.assertGreater(memory.peak_bytes, 50_000)
+
+    def test_functions_that_run_nothing(self):
+        async def coroutine(): ...
+
+        def generator():
+            yield
+
+        async def both():
+            yield
+
+        for function in (coroutine, generator, both):
+            for call in (testing.memory_of_call, testing.track_peak, testing.track_growth):
+                with self.assertRaisesRegex(
+                    TypeError, f"^a call of .*{function.__name__} runs nothing: it makes a coroutine or"
+                ):
+                    call(function)
 
     def test_an_error_is_the_functions(self):
         with self.assertRaises(ZeroDivisionError):

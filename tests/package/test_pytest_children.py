@@ -69,6 +69,70 @@ def test_limits_are_of_the_process_itself():
 """
 
 
+# Processes that do not begin and end in one test, and tests that are in the way.
+ODD = """
+import os, resource, shutil, subprocess, sys
+
+def python(code, **keywords):
+    return subprocess.run([sys.executable, "-c", code], check=True, **keywords)
+
+SERVER = '''
+import os, sys
+for line in sys.stdin:
+    if os.fork() == 0:
+        x = bytearray(int(line))
+        os._exit(0)
+    os.wait()
+    print(flush=True)
+'''
+
+def ask(size):
+    server.stdin.write(f"{size}\\n")
+    server.stdin.flush()
+    server.stdout.readline()
+
+def test_server_begins():
+    global server
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    server = subprocess.Popen([sys.executable, "-c", SERVER], text=True, **pipes)
+    ask(3_000_000)
+
+def test_server_forks():
+    ask(4_000_000)
+    ask(5_000_000)
+
+def test_server_ends():
+    server.communicate()
+    assert server.returncode == 0
+
+KEPT = {}
+
+def test_environment_is_kept():
+    KEPT.update(os.environ)
+
+def test_environment_is_used():
+    python("x = bytearray(2_000_000)", env=KEPT)
+
+def test_no_space():
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))
+    code = "for n in range(3000): exec(compile(f'x = bytes({n})', f'file{n}', 'exec'))"
+    python(code, preexec_fn=limit)
+
+def test_removes():
+    shutil.rmtree(os.path.dirname(os.environ["CTRACEMALLOC_RUN"]))
+    python("x = bytearray(1_000_000)")
+
+def test_after():
+    python("x = bytearray(1_500_000)")
+
+def test_fork_that_ends_pytest():  # it would run tests after this one, too
+    if os.fork() == 0:
+        sys.exit(0)
+    os.wait()
+    python("x = bytearray(1_000_000)")
+"""
+
+
 class ChildrenTests(PytestCase):
     def run_with(self, *options):
         result = self.run_pytest(SOURCE, "--ctracemalloc-json=j.json", *options, subprocess=True)
@@ -88,9 +152,9 @@ class ChildrenTests(PytestCase):
         self.assertAlmostEqual(one["peak"], 3_000_000, delta=100_000)
         self.assertAlmostEqual(one["size"], 500_000, delta=100_000)
         self.assertEqual((found["test_none"], found["test_that_ends_it"], found["test_environment"]), ([], [], []))
-        peaks = {child["command"]: round(child["peak"], -5) for child in found["test_fixtures_and_a_grandchild"]}
+        peaks = {child["command"]: child["peak"] for child in found["test_fixtures_and_a_grandchild"]}
         for size in ("700_000", "1_000_000", "2_000_000"):
-            self.assertEqual(peaks.pop(f"-c 'x = bytearray({size})'"), int(size))
+            self.assertAlmostEqual(peaks.pop(f"-c 'x = bytearray({size})'"), int(size), delta=100_000)
         self.assertEqual(len(peaks), 1)  # the parent of the grandchild, whose imports take more on newer Pythons
         [worker] = [child for child in found["test_pool"] if child["command"] == "SpawnPoolWorker-1"]
         self.assertGreater(worker["peak"], 4_000_000)
@@ -105,6 +169,49 @@ class ChildrenTests(PytestCase):
         )
         text = r"^ +47\.\d MiB  -c 'x = bytearray\(50_000_000\)' \(47\.\d MiB at its end\), by test_it.py::test_limits_are_of"
         self.assertRegex(lines[at + 1], text)
+
+    def test_odd_processes_and_tests(self):
+        before = set(os.listdir(tempfile.gettempdir()))
+        result = self.run_pytest(ODD, "--ctracemalloc-json=j.json", "--ctracemalloc-children", subprocess=True)
+        result.assert_outcomes(passed=9)
+        new = [name for name in set(os.listdir(tempfile.gettempdir())) - before if name.startswith("ctracemalloc-")]
+        self.assertEqual(new, [])
+        tests = json.loads((self.pytester.path / "j.json").read_text(encoding="utf-8"))["tests"]
+        found = {test["id"].partition("::test_")[2]: test["children"] for test in tests}
+        server, fork = found["server_begins"]
+        self.assertEqual((server["end"], fork["end"]), ("running", "exit status 0"))
+        self.assertGreater(fork["peak"], 3_000_000)
+        first, second = found["server_forks"]
+        self.assertAlmostEqual(first["peak"] - fork["peak"], 1_000_000, delta=100_000)
+        self.assertAlmostEqual(second["peak"] - fork["peak"], 2_000_000, delta=100_000)
+        self.assertEqual((found["server_ends"], found["environment_is_kept"], found["removes"]), ([], [], []))
+        self.assertAlmostEqual(found["environment_is_used"][0]["peak"], 2_000_000, delta=100_000)
+        [lost] = found["no_space"]
+        self.assertEqual((lost["peak"], lost["size"]), (None, None))
+        self.assertIn("the file could not grow", lost["problem"])
+        self.assertAlmostEqual(found["fork_that_ends_pytest"][0]["peak"], 1_000_000, delta=100_000)
+        self.assertAlmostEqual(found["after"][0]["peak"], 1_500_000, delta=100_000)
+        self.assertRegex(result.stdout.str(), "\nctracemalloc: not all children are known: .*No such file")
+        self.assertRegex(result.stdout.str(), "\n +not known  the peak of 1 of them: the black box does not hold all")
+
+    def test_a_test_that_runs_pytest(self):
+        source = """
+        import subprocess, sys
+        def test_inner():
+            subprocess.run([sys.executable, "-c", "x = bytearray(2_000_000)"], check=True)
+        def test_outer(tmp_path):
+            command = [sys.executable, "-m", "pytest", "--ctracemalloc-json=inner.json", __file__, "-k", "inner"]
+            subprocess.run(command, check=True)
+            subprocess.run([sys.executable, "-c", "x = bytearray(1_000_000)"], check=True)
+        """
+        ini = "addopts = --ctracemalloc-children"
+        result = self.run_pytest(source, "--ctracemalloc-json=j.json", "-k", "outer", ini=ini, subprocess=True)
+        result.assert_outcomes(passed=1, deselected=1)
+        for name, test, size in (("j.json", "test_outer", 1_000_000), ("inner.json", "test_inner", 2_000_000)):
+            tests = json.loads((self.pytester.path / name).read_text(encoding="utf-8"))["tests"]
+            found = next(one["children"] for one in tests if one["id"].endswith(test))
+            peaks = [one["peak"] for one in found if one["peak"] is not None]  # those of the inner run are not the outer one's
+            self.assertAlmostEqual(peaks[-1], size, delta=100_000)
 
     def test_without_the_option(self):
         self.assertEqual(set(map(len, self.run_with()[1].values())), {0})

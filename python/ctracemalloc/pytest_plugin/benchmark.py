@@ -5,6 +5,7 @@ added to the benchmark's `extra_info`. So times are not those of a traced progra
 test, of one class, whose two functions are replaced for the time of the run.
 """
 
+import inspect
 from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any
@@ -35,38 +36,52 @@ class BenchmarkMemory:
 
 
 def call_and_measure(original: Callable[..., Any]) -> Callable[..., Any]:
+    signature = inspect.signature(original)
+
     @wraps(original)
-    def call(self: Any, function: Callable[..., object], /, *args: Any, **kwargs: Any) -> Any:
-        result = original(self, function, *args, **kwargs)
-        add(self, function, args, kwargs)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        result = original(*args, **kwargs)
+        fixture, function, *rest = signature.bind(*args, **kwargs).args
+        add(fixture, function, rest, signature.bind(*args, **kwargs).kwargs)
         return result
 
     return call
 
 
 def pedantic_and_measure(original: Callable[..., Any]) -> Callable[..., Any]:
+    signature = inspect.signature(original)
+
     @wraps(original)
-    def pedantic(
-        self: Any,
-        target: Callable[..., object],
-        args: Any = (),
-        kwargs: Any = None,
-        setup: Callable[[], Any] | None = None,
-        teardown: Callable[..., object] | None = None,
-        **options: Any,
-    ) -> Any:
-        if teardown is not None:  # older releases have none
-            options["teardown"] = teardown
-        result = original(self, target, args=args, kwargs=kwargs, setup=setup, **options)
-        arguments = (setup() if setup is not None else None) or (args, kwargs or {})
-        add(self, target, *arguments)
-        if teardown is not None:
-            teardown(*arguments[0], **arguments[1])
+    def pedantic(*args: Any, **kwargs: Any) -> Any:
+        result = original(*args, **kwargs)
+        given = signature.bind(*args, **kwargs).arguments
+        target, setup, teardown = given["target"], given.get("setup"), given.get("teardown")  # older releases have no teardown
+        fixed = given.get("args", ()), given.get("kwargs") or {}
+        add(given["self"], target, *fixed, setup=setup, teardown=teardown)
         return result
 
     return pedantic
 
 
-def add(fixture: Any, function: Callable[..., object], args: Any, kwargs: Any) -> None:
-    if not fixture.disabled:
-        fixture.extra_info.update(memory_of_call(function, *args, **kwargs)._asdict())
+def add(
+    fixture: Any,
+    function: Callable[..., object],
+    args: Any,
+    kwargs: Any,
+    *,
+    setup: Callable[[], Any] | None = None,
+    teardown: Callable[..., object] | None = None,
+) -> None:
+    """What the program has in extra_info stays. One call more may be one too many for its function: that is no failure."""
+    if fixture.disabled:
+        return
+    try:
+        if setup is not None:
+            args, kwargs = setup() or (args, kwargs)
+        found = memory_of_call(function, *args, **kwargs)._asdict()
+        if teardown is not None:
+            teardown(*args, **kwargs)
+    except (Exception, SystemExit) as error:
+        found = {"memory": f"not known: one call more raised {error!r}"}
+    for name, value in found.items():
+        fixture.extra_info.setdefault(name, value)

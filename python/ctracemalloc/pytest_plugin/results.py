@@ -34,12 +34,16 @@ class FixtureGrowth(NamedTuple):
 
 
 class ChildProcess(NamedTuple):
-    """A Python process that a test started. peak, size: bytes, the latter at its end; None: not known."""
+    """A Python process that a test started. peak, size: bytes, the latter at its end; None: not known.
+
+    problem: what was lost of it, and why.
+    """
 
     command: str
     end: str  # how it ended
     peak: int | None
     size: int | None
+    problem: str | None = None
 
 
 class Phase(NamedTuple):

@@ -1,6 +1,6 @@
 """The summary at the end of a run: the tests with the largest peak and with the largest growth, each with its lines."""
 
-from .._words import counted
+from .._words import counted, printable
 from ..render.text.style import Style
 from ..render.text.units import format_bytes, format_change
 from .results import CALL, GROWTH, PEAK, PHASES, Phase, Results
@@ -42,13 +42,17 @@ def fixture_lines(results: Results, number: int, style: Style) -> list[str]:
 
 def child_lines(results: Results, number: int, style: Style) -> list[str]:
     found = results.largest_children(number)
-    if not found:
+    children = [one for some in results.children.values() for one in some]
+    if not children:
         return []
-    total = sum(map(len, results.children.values()))
-    lines = ["", style.bold(f"largest Python processes that tests started, by peak, of {total:,}")]
+    lines = ["", style.bold(f"largest Python processes that tests started, by peak, of {len(children):,}")]
     for one, test in found:
         at_end = "" if one.size is None else f" ({format_bytes(one.size)} at its end)"
         lines.append(f"{format_bytes(one.peak or 0):>12}  {style.name(one.command)}{at_end}, by {style.name(test)}")
+    unknown = [one for one in children if one.peak is None]
+    if unknown:
+        why = next((f": {printable(one.problem)}" for one in unknown if one.problem), "")
+        lines.append(f"{'not known':>12}  the peak of {len(unknown):,} of them{why}")
     return lines
 
 

@@ -82,7 +82,7 @@ class Follower:
     def claim_box(self) -> bool:
         given = self.settings.black_box
         self.keeps_box = given not in ("", "auto")
-        self.box = self.given_or_own(given if self.keeps_box else self.journal.folder, ".box")
+        self.box = self.given_or_own(given, ".box") if self.keeps_box else self.stem + ".box"
         try:
             return output.claim(self.box) or self.box != self.stem + ".box"
         except OSError:

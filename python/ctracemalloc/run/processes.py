@@ -6,7 +6,7 @@ the black box, else the last moment of the recording. A file that cannot be read
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from .._ctracemalloc import FileError, Snapshot
@@ -18,21 +18,30 @@ from ..recording.writing import open_recording
 
 
 def events_of(path: str) -> Iterator[dict[str, Any]]:
-    """The lines of a journal. A line that was cut off is left out."""
+    """Those of a journal."""
     with open(path, "rb") as file:
-        for line in file:
-            try:
-                event = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(event, dict):
-                yield event
+        yield from events_in(file)
+
+
+def events_in(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """A line that was cut off is left out."""
+    for line in lines:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(event, dict):
+            yield event
 
 
 def processes_of_journal(path: str, names: Sequence[str]) -> list[Process]:
     """Those of one journal, with the paths of their files. names: of the files in its folder."""
-    folder = os.path.dirname(path)
-    processes = tree_of(events_of(path))
+    return processes_of(events_of(path), os.path.dirname(path), names)
+
+
+def processes_of(events: Iterable[dict[str, Any]], folder: str, names: Sequence[str] = ()) -> list[Process]:
+    """Those of some events of a journal in this folder."""
+    processes = tree_of(events)
     for process in processes:
         process.files = {kind: os.path.join(folder, file) for kind, file in process.files.items()}
         add_untold(process, names)
@@ -58,6 +67,14 @@ def read_numbers(process: Process) -> None:
             return
         except (OSError, FileError, ValueError) as error:
             process.problems.append(f"{path}: {error}")
+
+
+def problem_of_box(path: str | None) -> str | None:
+    """Why a black box does not hold all; None: it does, or the file is none."""
+    if path is None or not path.endswith(".box"):
+        return None
+    with open_black_box(path) as box:
+        return box.incomplete
 
 
 def is_missing(path: str) -> bool:
