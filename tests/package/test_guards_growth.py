@@ -4,13 +4,14 @@ import asyncio
 import functools
 import gc
 import json
+import os
 import random
 import re
 import threading
 import unittest
 
 import ctracemalloc
-from cli_support import skip_some_pythons
+from cli_support import ProgramTest, skip_some_pythons
 from ctracemalloc import assert_no_growth
 
 
@@ -274,3 +275,25 @@ class GrowthTest(unittest.TestCase):
 
 if __name__ == "__main__":
     unittest.main()
+
+
+class OwnMemoryTests(ProgramTest):
+    def test_nothing_of_its_own_is_shown(self):
+        """Of what stays afterwards, in caches of the standard library as well."""
+        path = self.write(
+            "program.py",
+            """
+            import ctracemalloc
+            ctracemalloc.start(5)
+            KEPT = []
+            try:
+                ctracemalloc.assert_no_growth(lambda: KEPT.append(bytearray(1000)))
+            except AssertionError:
+                ctracemalloc.where(KEPT)
+            ctracemalloc.display_top(key_type="filename", limit=100)
+            """,
+        )
+        result = self.python(path)
+        self.assertEqual(result.stderr, "")
+        rows = [line.split()[-1] for line in result.stdout.splitlines() if "%  " in line and "size" not in line]
+        self.assertEqual([os.path.basename(row) for row in rows], ["program.py"], result.stdout)

@@ -67,6 +67,25 @@ class WhereTest(unittest.TestCase):
         self.assertIn("bytes object, 1033 B, allocated at", where(bytes(1000)))
         self.assertIn("Own object, ", where(Own()))
 
+    def test_sizes_of_other_blocks(self):
+        class OwnList(list):
+            def __sizeof__(self):
+                raise AssertionError("this is the program's")
+
+        for one, others in (
+            (bytearray(1 << 20), "1024 KiB"),
+            ([0] * 100_000, "781 KiB"),
+            (set(range(1000)), "32.0 KiB"),
+            ([], None),
+            (bytearray(), None),
+            (OwnList([1, 2]), None),
+        ):
+            text = where(one).splitlines()[0]
+            self.assertRegex(text, rf" B and {others} in other blocks, allocated" if others else r" object, \d+ B, allocated")
+        self.assertRegex(
+            where({n: n for n in range(1000)}), r"^dict object, \d+ B and \d\d\.\d KiB in other blocks, allocated at"
+        )
+
     def test_objects_without_a_block(self):
         for one in (None, True, 1, int, type, len.__class__, (), "a"):
             with self.subTest(one):

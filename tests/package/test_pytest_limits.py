@@ -43,6 +43,11 @@ class SizeTests(unittest.TestCase):
                 found = limits.breaches([make(f"{size} B")], {False: scope}, None, Style(False), None)
                 self.assertEqual(len(found), expected, (make, size))
 
+    def test_sizes_that_look_the_same(self):
+        self.assertEqual(limits.apart(2048.0, 3000), ("2048 B", "3000 B"))
+        self.assertEqual(limits.apart(1048576.0, 1048577), ("1,048,576 B", "1,048,577 B"))
+        self.assertEqual(limits.apart(1048576.0, 5 << 20), ("1024 KiB", "5120 KiB"))
+
 
 class MarkerTests(PytestCase):
     def check(self, source, expected, *options, ini=""):

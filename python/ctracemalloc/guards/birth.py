@@ -17,16 +17,19 @@ from ..render.text.units import format_bytes
 
 NUMPY_DOMAIN = 389047  # as numpy announces its arrays' data
 ARRAYS = 64  # views of views that are followed
+CONTAINERS: tuple[type, ...] = (bytearray, dict, list, set)
+OBJECTS = {kind: sys.getsizeof(kind()) for kind in CONTAINERS}  # bytes of the object alone: an empty one has no data
 
 
 def where(obj: object, limit: int | None = None) -> str:
     """Text that says where an object was allocated: its traceback, the most recent call last, with lines of source.
 
-    The size is that of the block in bytes, with the headers in front of the object. Of a numpy array also the block of its
-    data. If the place is not known, the text says why. limit: of frames, as in Traceback.format().
+    The size is that of the block in bytes, with the headers in front of the object; of a list, dict, set or bytearray also
+    what it has in other blocks, if that is more; their place is not asked for. Of a numpy array also the block of its data. If the place is not known, the text says why. limit: of frames, as in Traceback.format().
     """
     with own_memory():
-        lines = block_lines(named(obj), _get_object_block(obj), limit) or [f"{named(obj)}: {reason(obj)}"]
+        found = _get_object_block(obj)
+        lines = block_lines(named(obj), found, limit, others_of(obj)) or [f"{named(obj)}: {reason(obj)}"]
         return "\n".join(lines + data_lines(obj, limit))
 
 
@@ -37,13 +40,19 @@ def named(obj: object) -> str:
     return printable(f"{shown} object")
 
 
-def block_lines(name: str, found: tuple[int, Traceback] | None, limit: int | None) -> list[str]:
+def others_of(obj: object) -> int:
+    """Bytes of the blocks in which a container has its data. A class of the program's may have sizes of its own: 0."""
+    return sys.getsizeof(obj) - OBJECTS[type(obj)] if type(obj) in CONTAINERS else 0
+
+
+def block_lines(name: str, found: tuple[int, Traceback] | None, limit: int | None, others: int = 0) -> list[str]:
     if found is None:
         return []
     size, traceback = found
+    sizes = format_bytes(size) + (f" and {format_bytes(others)} in other blocks" if others > size else "")
     if not len(traceback) or traceback[-1].filename in UNKNOWN_NAMES:
-        return [f"{name}, {format_bytes(size)}, allocated where there was no Python frame"]
-    lines = [f"{name}, {format_bytes(size)}, allocated at (most recent call last):"]
+        return [f"{name}, {sizes}, allocated where there was no Python frame"]
+    lines = [f"{name}, {sizes}, allocated at (most recent call last):"]
     lines += map(printable, traceback.format(limit))
     if get_traceback_limit() == len(traceback) == 1:
         lines.append("  (1 frame is kept of each traceback: start(25) keeps callers)")

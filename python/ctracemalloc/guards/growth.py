@@ -66,7 +66,9 @@ def assert_no_growth(
         table, measured = growth_of(function, warmup, runs, list(filters))
     size = sum(row.change.size for row in table.rows)
     if table.rows and size > limit * measured:
-        raise AssertionError(message(function, table, warmup, measured, limit))
+        with own_memory():
+            text = message(function, table, warmup, measured, limit)
+        raise AssertionError(text)
 
 
 def checked(function: Callable[[], object], warmup: int, runs: int, limit: float) -> None:
@@ -100,8 +102,9 @@ def growth_of(function: Callable[[], object], warmup: int, runs: int, filters: l
     """The lines that grew in each part, and in how many runs."""
     for _ in range(warmup):
         function()
-    lines, generation = Lines(Patterns((), (OWN_FILES,))), _tables_generation()
-    steps, measured = [settled(lines, filters)], 0
+    with own_memory():
+        lines = Lines(Patterns((), (OWN_FILES,)))
+    generation, steps, measured = _tables_generation(), [settled(lines, filters)], 0
     while True:
         for part in range(PARTS):
             for _ in range(part * runs // PARTS, (part + 1) * runs // PARTS):
@@ -110,9 +113,10 @@ def growth_of(function: Callable[[], object], warmup: int, runs: int, filters: l
                 raise RuntimeError("the function has stopped the tracing or cleared the traces: its growth is not known")
             steps.append(settled(lines, filters))
         measured += runs
-        grown = lines.grown(steps)
-        if not grown or measured == ROUNDS * runs:
-            return lines.table(grown, steps, ALL), measured
+        with own_memory():
+            grown = lines.grown(steps)
+            if not grown or measured == ROUNDS * runs:
+                return lines.table(grown, steps, ALL), measured
 
 
 def settled(lines: Lines, filters: list[BaseFilter]) -> Step:

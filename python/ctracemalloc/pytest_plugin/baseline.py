@@ -10,6 +10,7 @@ import os
 import sys
 from typing import Any, NamedTuple
 
+from .._words import counted
 from ..formats.whole import write_whole
 from ..render.text.units import format_bytes
 from . import documents
@@ -99,7 +100,7 @@ class Baseline:
     def lines(self, results: Results) -> list[str]:
         """What is said at the end of the run."""
         if self.is_updated:
-            return [f"ctracemalloc: {self.path} has the figures of {len(self.tests):,} tests for Python {PYTHON}"]
+            return [f"ctracemalloc: {self.path} has the figures of {counted(len(self.tests), 'test')} for Python {PYTHON}"]
         missing = sum(test not in self.tests for test in results.tests)
         text = f"ctracemalloc: {len(results.tests) - missing:,} of {len(results.tests):,} tests were compared with {self.path}"
         return [f"{text}, which has no figures of the others for Python {PYTHON}" if missing else text]

@@ -149,7 +149,8 @@ def check_memory(limit: Limit, scope: Scope, _objects: object, style: Style, sho
     peak = scope.peak - (size_of_caches(lines) if limit.without_caches else 0)
     if peak < limit.size:
         return None
-    sentence = f"Test was limited to {format_bytes(limit.size)} but allocated {format_bytes(peak)}"
+    allowed, found = apart(limit.size, peak)
+    sentence = f"Test was limited to {allowed} but allocated {found}"
     return breach_of(limit, sentence, ["What was live at the peak:", *line_lines(lines, style, shown)])
 
 
@@ -178,7 +179,8 @@ def check_growth(limit: Limit, scope: Scope, _objects: object, style: Style, sho
     growth = scope.growth - (size_of_caches(lines) if limit.without_caches else 0)
     if growth < limit.size:
         return None
-    sentence = f"Test was allowed to grow by {format_bytes(limit.size)} but grew by {format_bytes(growth)}"
+    allowed, found = apart(limit.size, growth)
+    sentence = f"Test was allowed to grow by {allowed} but grew by {found}"
     return breach_of(limit, sentence, ["What has grown:", *line_lines(lines, style, shown)])
 
 
@@ -197,6 +199,12 @@ CHECKS: dict[str, Callable[[Limit, Scope, Objects | None, Style, int | None], Br
     LIMIT_GROWTH: check_growth,
     LIMIT_LEAKED_OBJECTS: check_leaked_objects,
 }
+
+
+def apart(allowed: float, found: int) -> tuple[str, str]:
+    """Two sizes as texts, with all digits if they would look the same."""
+    texts = format_bytes(allowed), format_bytes(found)
+    return texts if texts[0] != texts[1] else (f"{allowed:,.10g} B", f"{found:,} B")
 
 
 def breach_of(limit: Limit, sentence: str, lines: Iterable[str]) -> Breach:
