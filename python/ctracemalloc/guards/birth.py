@@ -25,7 +25,8 @@ def where(obj: object, limit: int | None = None) -> str:
     """Text that says where an object was allocated: its traceback, the most recent call last, with lines of source.
 
     The size is that of the block in bytes, with the headers in front of the object; of a list, dict, set or bytearray also
-    what it has in other blocks, if that is more; their place is not asked for. Of a numpy array also the block of its data. If the place is not known, the text says why. limit: of frames, as in Traceback.format().
+    what it has in other blocks, if that is more; their place is not asked for. Of a numpy array also the block of its data.
+    If the place is not known, the text says why. limit: of frames, as in Traceback.format().
     """
     with own_memory():
         found = _get_object_block(obj)
