@@ -18,7 +18,7 @@ import pytest
 from .._words import counted
 from ..render.text.style import Style
 from ..render.text.units import format_bytes
-from .measure import STACK, Scope, Stack, size_of_caches
+from .measure import STACK, Line, Scope, Stack, size_of_caches
 from .objects import Objects, object_lines
 from .text import line_lines, stack_lines
 
@@ -142,16 +142,22 @@ def breaches(
 
 
 def check_memory(limit: Limit, scope: Scope, _objects: object, style: Style, shown: int | None) -> Breach | None:
+    texts = "Test was limited to {} but allocated {}", "What was live at the peak:"
+    return size_breach(limit, scope.peak, scope.peak_lines, texts, style, shown)
+
+
+def size_breach(
+    limit: Limit, size: int, lines_of: Callable[[], list[Line]], texts: tuple[str, str], style: Style, shown: int | None
+) -> Breach | None:
+    """texts: the sentence, with places for both sizes, and what the lines are."""
     assert limit.size is not None
-    if scope.peak < limit.size:
+    if size < limit.size:
         return None
-    lines = scope.peak_lines()
-    peak = scope.peak - (size_of_caches(lines) if limit.without_caches else 0)
-    if peak < limit.size:
+    lines = lines_of()
+    size -= size_of_caches(lines) if limit.without_caches else 0
+    if size < limit.size:
         return None
-    allowed, found = apart(limit.size, peak)
-    sentence = f"Test was limited to {allowed} but allocated {found}"
-    return breach_of(limit, sentence, ["What was live at the peak:", *line_lines(lines, style, shown)])
+    return breach_of(limit, texts[0].format(*apart(limit.size, size)), [texts[1], *line_lines(lines, style, shown)])
 
 
 def check_leaks(limit: Limit, scope: Scope, _objects: object, style: Style, shown: int | None) -> Breach | None:
@@ -172,16 +178,8 @@ def is_wanted(stack: Stack, limit: Limit) -> bool:
 
 
 def check_growth(limit: Limit, scope: Scope, _objects: object, style: Style, shown: int | None) -> Breach | None:
-    assert limit.size is not None
-    if scope.growth < limit.size:
-        return None
-    lines = scope.growth_lines()
-    growth = scope.growth - (size_of_caches(lines) if limit.without_caches else 0)
-    if growth < limit.size:
-        return None
-    allowed, found = apart(limit.size, growth)
-    sentence = f"Test was allowed to grow by {allowed} but grew by {found}"
-    return breach_of(limit, sentence, ["What has grown:", *line_lines(lines, style, shown)])
+    texts = "Test was allowed to grow by {} but grew by {}", "What has grown:"
+    return size_breach(limit, scope.growth, scope.growth_lines, texts, style, shown)
 
 
 def check_leaked_objects(
