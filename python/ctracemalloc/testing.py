@@ -123,12 +123,12 @@ def _require_body(function: Callable[..., object]) -> None:
         raise TypeError(f"a call of {name} runs nothing: it makes a coroutine or generator, which another function must run")
 
 
-def track_peak(function: Callable[P, object]) -> Callable[P, int]:
+def tracked_peak(function: Callable[P, object]) -> Callable[P, int]:
     """A decorator for asv, of functions whose names begin with `track_`: the most bytes that a call has live at a time."""
     return _tracked(function, lambda memory: memory.peak_bytes)
 
 
-def track_growth(function: Callable[P, object]) -> Callable[P, int]:
+def tracked_growth(function: Callable[P, object]) -> Callable[P, int]:
     """The same: the bytes that are live after a call and a collection of garbage, and were not before; not of its result."""
     return _tracked(function, lambda memory: memory.growth_bytes)
 

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
 MEMRAY = "memray"  # the name of pytest-memray's entry point
 SHARED_MARKERS = {
-    "limit_memory": "limit_memory(size, current_thread_only=False): fail if what the test allocates has this size at its peak",
-    "limit_leaks": "limit_leaks(size, filter_fn=None, current_thread_only=False): fail if the blocks of one call stack that"
-    " the test leaves have this size",
-    "limit_leaked_objects": "limit_leaked_objects(filter_fn=None): fail if the test leaves objects",
+    "limit_memory": "limit_memory(limit, *, current_thread_only=False): fail if what the test allocates has this size at its"
+    " peak",
+    "limit_leaks": "limit_leaks(location_limit, *, filter_fn=None, current_thread_only=False): fail if the blocks of one call"
+    " stack that the test leaves have this size",
+    "limit_leaked_objects": "limit_leaked_objects(*, filter_fn=None): fail if the test leaves objects",
 }
-OWN_MARKERS = {"limit_growth": "limit_growth(size): fail if what the test allocates, and leaves, has this size"}
+OWN_MARKERS = {"limit_growth": "limit_growth(limit): fail if what the test allocates, and leaves, has this size"}
 MARKERS = {**SHARED_MARKERS, **OWN_MARKERS}
 # Options that ask for measuring.
 ASKING = (
@@ -38,6 +39,7 @@ ASKING = (
 )
 LIMIT_SETTINGS = ("limit_memory", "limit_leaks", "limit_growth")
 FIXTURE = "ctracemalloc"
+MOST_FRAMES = 65535  # of a traceback
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,13 +48,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--ctracemalloc-top",
         metavar="N",
-        type=at_least(0),
+        type=number_from(0),
         help="how many tests, and how many lines of each, the summary shows (default: 5)",
     )
     group.addoption(
         "--ctracemalloc-nframe",
         metavar="N",
-        type=at_least(1),
+        type=number_from(1, MOST_FRAMES),
         help="how many frames of each traceback are kept, if the plugin starts tracing (default: what is needed)",
     )
     group.addoption("--ctracemalloc-json", metavar="FILE", help="write what was measured to FILE, as JSON")
@@ -98,15 +100,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         parser.addini(f"ctracemalloc_{name}", text, type="linelist", default=[])
 
 
-def at_least(least: int) -> "type[int]":
+def number_from(least: int, most: int | None = None) -> "type[int]":
     class Number(int):
         def __new__(cls, text: str) -> "Number":
             number = int.__new__(cls, text)
-            if number < least:
-                raise ValueError(f"{number} is less than {least}")
+            if number < least or (most is not None and number > most):
+                raise ValueError(f"{number} is out of range")
             return number
 
-    Number.__name__ = f"number from {least}"  # what argparse says: invalid "number from 1" value
+    Number.__name__ = f"number from {least}" + (
+        f" to {most}" if most is not None else ""
+    )  # what argparse says: invalid "number from 1" value
     return Number
 
 

@@ -164,12 +164,15 @@ class BaselineTests(PytestCase):
             "{}",
             "[]",
             '{"kind": "ctracemalloc pytest baseline", "schema": 1, "pythons": {"3.11": {"a": 1}}}',
+            '{"kind": "ctracemalloc pytest baseline", "schema": 1, "pythons": {"3.11": {"a": {"peak": 1, "growth": -1}}}}',
         ):
             path.write_text(text)
             for options in ((), ("--ctracemalloc-update-baseline",)):
                 result = self.run_with(*options)
                 self.assertRegex(result.stderr.str(), "ERROR: .*base.json is not a baseline")
                 self.assertEqual(path.read_text(), text)
+        result = self.run_pytest("", "--ctracemalloc-baseline=no/base.json", "--ctracemalloc-update-baseline")
+        self.assertRegex(result.stderr.str(), "ERROR: cannot write to .*/no/base.json: there is no directory")
         result = self.run_pytest("", "--ctracemalloc-update-baseline")
         self.assertIn("ERROR: --ctracemalloc-update-baseline: which one?", result.stderr.str())
 

@@ -3,7 +3,12 @@
 import gc
 import importlib.util
 import json
+import sys
+import tempfile
+import textwrap
 import unittest
+import unittest.mock
+from pathlib import Path
 
 import ctracemalloc
 from cli_support import skip_most_pythons
@@ -162,7 +167,7 @@ class CallTests(unittest.TestCase):
             yield
 
         for function in (coroutine, generator, both):
-            for call in (testing.memory_of_call, testing.track_peak, testing.track_growth):
+            for call in (testing.memory_of_call, testing.tracked_peak, testing.tracked_growth):
                 with self.assertRaisesRegex(
                     TypeError, f"^a call of .*{function.__name__} runs nothing: it makes a coroutine or"
                 ):
@@ -176,6 +181,23 @@ class CallTests(unittest.TestCase):
 
 @unittest.skipUnless(importlib.util.find_spec("asv_runner"), "asv-runner is not installed for this Python")
 class AsvTests(unittest.TestCase):
+    def test_what_asv_finds_in_a_module(self):
+        """It takes functions by their names, also those that the module imports."""
+        from asv_runner.discovery import disc_benchmarks
+
+        source = """
+            from ctracemalloc.testing import tracked_growth, tracked_peak
+            @tracked_peak
+            def track_it(): bytearray(10_000)
+            """
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "asv_suite").mkdir()
+            Path(folder, "asv_suite", "__init__.py").write_text("")
+            Path(folder, "asv_suite", "some.py").write_text(textwrap.dedent(source))
+            self.enterContext(unittest.mock.patch.object(sys, "path", [folder, *sys.path]))
+            found = list(disc_benchmarks(str(Path(folder, "asv_suite"))))
+        self.assertEqual([(one.name, one.unit) for one in found], [("some.track_it", "bytes")])
+
     def test_as_asv_runs_it(self):
         from asv_runner.benchmarks.track import TrackBenchmark
 
@@ -186,13 +208,13 @@ class AsvTests(unittest.TestCase):
             def setup(self, size):
                 self.size = size
 
-            @testing.track_peak
+            @testing.tracked_peak
             def track_both(self, size):
                 """Documented."""
                 KEPT.append(bytearray(size))
                 bytearray(50 * self.size)
 
-            @testing.track_growth
+            @testing.tracked_growth
             def track_kept(self, size):
                 KEPT.append(bytearray(size))
                 bytearray(50 * self.size)

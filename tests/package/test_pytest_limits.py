@@ -7,7 +7,7 @@ import unittest
 from types import SimpleNamespace
 
 from cli_support import skip_some_pythons
-from ctracemalloc.pytest_plugin import limits, measure
+from ctracemalloc.pytest_plugin import limits, measure, settings
 from ctracemalloc.render.text.style import Style
 from pytest_support import QUIET, PytestCase
 
@@ -374,6 +374,21 @@ def test_leaks():
         wanted = "Test was limited to 50.0 KiB but allocated * (the setting ctracemalloc_limit_memory)"
         result.stdout.fnmatch_lines([wanted])
 
+    def test_what_a_pattern_covers(self):
+        limit = limits.limit_memory("1 MB")
+        for pattern, test, covers in (
+            ("", "tests/a.py::b", True),
+            ("tests", "tests/a.py::b", True),
+            ("tests/", "tests/a.py::b", True),
+            ("tests/large/", "tests/larger/a.py::b", False),
+            ("tests/a.py", "tests/a.py::b", True),
+            ("tests/a.py::b", "tests/a.py::b[3]", True),
+            ("tests/a.py::b[3]", "tests/a.py::b[3]", True),
+            ("tests/a.py::b[3]", "tests/a.py::b[4]", False),
+            ("*::b*", "tests/a.py::b[4]", True),
+        ):
+            self.assertIs(settings.Rule(pattern, limit).covers(test), covers, (pattern, test))
+
     def test_a_marker_replaces_the_setting(self):
         marked = "import pytest\n@pytest.mark.limit_memory('1 MB')\ndef test_it(): bytearray(100_000)"
         self.run_pytest(marked, ini="ctracemalloc_limit_memory = 50 KB\n").assert_outcomes(passed=1)
@@ -381,6 +396,10 @@ def test_leaks():
     def test_bad_settings_are_named(self):
         result = self.run_pytest("", ini="ctracemalloc_limit_leaks = tests: many\n")
         self.assertIn("ctracemalloc_limit_leaks: ' many' is not a size", result.stderr.str())
+        self.pytester.makefile(".toml", pyproject="[tool.pytest.ini_options]\nctracemalloc_limit_memory = [2]\n")
+        (self.pytester.path / "tox.ini").unlink()
+        result = self.run_pytest("")
+        self.assertIn("ctracemalloc_limit_memory: 2 is not a text such as '24 MB' or", result.stderr.str())
 
 
 class OtherPluginTests(PytestCase):

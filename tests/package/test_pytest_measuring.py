@@ -77,7 +77,7 @@ class OffTests(PytestCase):
 
     def test_markers_are_known(self):
         result = self.run_pytest("", "--markers")
-        for name in ("limit_memory(size", "limit_leaks(size", "limit_leaked_objects(", "limit_growth(size"):
+        for name in ("limit_memory(limit", "limit_leaks(location_limit", "limit_leaked_objects(", "limit_growth(limit"):
             self.assertIn("@pytest.mark." + name, result.stdout.str())
 
     def test_in_a_traced_program_nothing_warns(self):
@@ -231,7 +231,11 @@ def test_tuples():
 
     def test_bad_numbers_are_named(self):
         result = self.run_pytest("", "--ctracemalloc-nframe=0")
-        self.assertIn("argument --ctracemalloc-nframe: invalid number from 1 value: '0'", result.stderr.str())
+        self.assertIn("argument --ctracemalloc-nframe: invalid number from 1 to 65535 value: '0'", result.stderr.str())
+        result = self.run_pytest("", "--ctracemalloc-nframe=65536")
+        self.assertIn("argument --ctracemalloc-nframe: invalid number from 1 to 65535 value: '65536'", result.stderr.str())
+        result = self.run_pytest("", "--ctracemalloc", ini="ctracemalloc_nframe = 65536\n")
+        self.assertIn("ctracemalloc_nframe is '65536', and not a number from 1 to 65535", result.stderr.str())
         result = self.run_pytest("", "--ctracemalloc", ini="ctracemalloc_top = many\n")
         self.assertIn("ctracemalloc_top is 'many', and not a number from 0", result.stderr.str())
 

@@ -106,6 +106,16 @@ class JsonTests(PytestCase):
         result = self.run_pytest(SOURCE, "--ctracemalloc-json=test_it.py")
         self.assertIn("ERROR: cannot write to test_it.py: it exists", result.stderr.str())
 
+    def test_a_file_that_cannot_be_written_in_the_end(self):
+        """The reports of the tests are there all the same."""
+        result = self.run_pytest("def test_it(): assert 1 == 2", "--ctracemalloc", "--ctracemalloc-json=/dev/full")
+        result.assert_outcomes(failed=1)
+        self.assertRegex(result.stdout.str(), r"\nctracemalloc: not written: .*/dev/full")
+        self.section(result, "ctracemalloc: memory of the tests")
+        result = self.run_pytest("def test_it(): pass", "--ctracemalloc-json=/dev/full")
+        result.assert_outcomes(passed=1)
+        self.assertEqual(result.ret, 1)
+
     def test_nothing_is_printed(self):
         result = self.run_pytest(SOURCE, "--ctracemalloc-json=out.json")
         self.assertNotIn("memory of the tests", result.stdout.str())

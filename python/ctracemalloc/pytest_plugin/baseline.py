@@ -11,6 +11,7 @@ import sys
 from typing import Any, NamedTuple
 
 from .._words import counted
+from ..formats.output import check_folder
 from ..formats.whole import write_whole
 from ..render.text.units import format_bytes
 from . import documents
@@ -59,8 +60,11 @@ class Baseline:
     """
 
     def __init__(self, path: str, tolerance: Tolerance, is_updated: bool, only_larger: bool = False) -> None:
+        """BaselineError: the file is none, or is not there. OSError: it cannot be written."""
         self.path, self.tolerance, self.is_updated, self.only_larger = path, tolerance, is_updated, only_larger
         self.figures: dict[str, dict[str, dict[str, int]]] = {}
+        if is_updated:
+            check_folder(path)
         if os.path.exists(path) and os.path.getsize(path) > 0:
             self.figures = read(path)
         elif not is_updated:
@@ -134,4 +138,8 @@ def is_baseline(document: Any) -> bool:
     if not (isinstance(pythons, dict) and all(isinstance(tests, dict) for tests in pythons.values())):
         return False
     figures = [one for tests in pythons.values() for one in tests.values()]
-    return all(isinstance(one, dict) and {type(one.get("peak")), type(one.get("growth"))} == {int} for one in figures)
+    return all(isinstance(one, dict) and is_size(one.get("peak")) and is_size(one.get("growth")) for one in figures)
+
+
+def is_size(value: object) -> bool:
+    return type(value) is int and value >= 0

@@ -97,11 +97,17 @@ def limit_memory(limit: str, *, current_thread_only: bool = False) -> Limit:
 def limit_leaks(
     location_limit: str, *, filter_fn: Callable[[Any], Any] | None = None, current_thread_only: bool = False
 ) -> Limit:
-    return Limit(LIMIT_LEAKS, parse_size(location_limit), "", filter_fn, bool(current_thread_only))
+    return Limit(LIMIT_LEAKS, parse_size(location_limit), "", required_function(filter_fn), bool(current_thread_only))
 
 
 def limit_leaked_objects(*, filter_fn: Callable[[Any], Any] | None = None) -> Limit:
-    return Limit(LIMIT_LEAKED_OBJECTS, None, filter_fn=filter_fn)
+    return Limit(LIMIT_LEAKED_OBJECTS, None, filter_fn=required_function(filter_fn))
+
+
+def required_function(filter_fn: Callable[[Any], Any] | None) -> Callable[[Any], Any] | None:
+    if filter_fn is not None and not callable(filter_fn):
+        raise LimitError(f"filter_fn is {filter_fn!r}, and not a function")
+    return filter_fn
 
 
 def limit_growth(limit: str) -> Limit:

@@ -40,6 +40,7 @@ class Measuring:
         self.memory: TestMemory | None = None  # of the test that runs, if it has the fixture
         self.fixtures = FixtureScopes()
         self.around: Around | None = None  # of the test that runs, from its call to the report of it
+        self.not_written: list[str] = []  # files that could not be, and why
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -210,17 +211,30 @@ class Measuring:
         """A worker of pytest-xdist has no results of its own to write."""
         if hasattr(session.config, "workerinput"):
             return
+        for write in (self.write_json, self.write_html, self.update_baseline):
+            try:
+                write()
+            except OSError as error:  # no reason to show nothing else
+                self.not_written.append(str(error))
+                session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+
+    def write_json(self) -> None:
         if self.settings.json:
             documents.write_results(self.settings.json, self.settings.json_form, self.results)
+
+    def write_html(self) -> None:
         if self.settings.html:
             from . import page  # imported late: see __init__.py
 
             page.write(self.settings.html, self.results)
-        baseline = self.settings.baseline
-        if baseline is not None and baseline.is_updated:
-            baseline.update(self.results)
+
+    def update_baseline(self) -> None:
+        if self.settings.baseline is not None and self.settings.baseline.is_updated:
+            self.settings.baseline.update(self.results)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        for text in self.not_written:
+            terminalreporter.write_line(printable(f"ctracemalloc: not written: {text}"), red=True)
         if self.settings.baseline is not None:
             for line in self.settings.baseline.lines(self.results):
                 terminalreporter.write_line(printable(line))

@@ -13,6 +13,7 @@ from .measure import STACK
 from .results import WITH_LINES
 
 TOP = 5
+MOST_FRAMES = 65535  # of a traceback
 UPDATE, RAISE = UPDATES = ("update", "raise")  # of a baseline
 
 
@@ -23,8 +24,8 @@ class Rule(NamedTuple):
     limit: Limit
 
     def covers(self, test: str) -> bool:
-        below = tuple(self.pattern + end for end in ("::", "/", "["))
-        return not self.pattern or fnmatchcase(test, self.pattern) or test.startswith(below)
+        below = tuple(self.pattern.rstrip("/") + end for end in ("::", "/", "["))
+        return not self.pattern or test == self.pattern or fnmatchcase(test, self.pattern) or test.startswith(below)
 
 
 class Settings(NamedTuple):
@@ -76,7 +77,7 @@ def settings_of(config: pytest.Config, markers: tuple[str, ...]) -> Settings:
         ranked=max(top if shows_summary else 0, WITH_LINES if html else 0),
         shows_summary=shows_summary,
         top=top,
-        nframe=number_of(config, "ctracemalloc_nframe", 0, 1),
+        nframe=number_of(config, "ctracemalloc_nframe", 0, 1, MOST_FRAMES),
         markers=markers,
         rules=rules_of(config),
         json=json,
@@ -98,17 +99,18 @@ def baseline_of(config: pytest.Config) -> Baseline | None:
     try:
         tolerance = parse_tolerance(config.getoption("ctracemalloc_tolerance") or TOLERANCE)
         return Baseline(os.path.abspath(path), tolerance, bool(updates), RAISE in updates)
-    except BaselineError as error:
+    except (OSError, BaselineError) as error:
         raise pytest.UsageError(str(error)) from None
 
 
-def number_of(config: pytest.Config, name: str, default: int, least: int) -> int:
+def number_of(config: pytest.Config, name: str, default: int, least: int, most: int | None = None) -> int:
     given = config.getoption(name)
     if given is not None:
         return int(given)
     text = str(config.getini(name)).strip()
-    if text and not (text.isascii() and text.isdecimal() and int(text) >= least):
-        raise pytest.UsageError(f"{name} is {text!r}, and not a number from {least}")
+    if text and not (text.isascii() and text.isdecimal() and least <= int(text) <= (most or int(text))):
+        to = f" to {most}" if most is not None else ""
+        raise pytest.UsageError(f"{name} is {text!r}, and not a number from {least}{to}")
     return int(text) if text else default
 
 
@@ -120,7 +122,9 @@ def rules_of(config: pytest.Config) -> tuple[Rule, ...]:
     )
 
 
-def rule_of(name: str, kind: str, text: str) -> Rule:
+def rule_of(name: str, kind: str, text: object) -> Rule:
+    if not isinstance(text, str):  # pyproject.toml has other types
+        raise pytest.UsageError(f"{name}: {text!r} is not a text such as '24 MB' or 'tests/large: 1 GB'")
     pattern, _colon, size = text.rpartition(":")
     try:
         return Rule(pattern.strip(), Limit(kind, parse_size(size), f"the setting {name}"))

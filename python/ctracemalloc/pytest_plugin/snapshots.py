@@ -21,7 +21,10 @@ NOT_IN_NAMES = re.compile(r"[^\w.\-\[\]]+")
 
 def make_folder(path: str) -> None:
     """OSError: it cannot be made, or is something else."""
-    os.makedirs(path, exist_ok=True)
+    try:
+        os.makedirs(path, exist_ok=True)
+    except FileExistsError:
+        raise OSError(f"--ctracemalloc-snapshots: {path} is not a folder") from None
 
 
 def path_of(folder: str, test: str) -> str:
