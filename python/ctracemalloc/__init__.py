@@ -85,14 +85,6 @@ def _imported_late(name: str) -> object:
         from .recording.reading import Recording
 
         return Recording
-    if name == "scope":
-        from .scopes import scope
-
-        return scope
-    if name in ("labels", "current_labels", "mark"):
-        from . import labelling
-
-        return vars(labelling)[name]
     if name == "resident_memory":
         from .resident.measure import resident_memory
 

@@ -130,7 +130,19 @@ class ImportTest(ProgramTest):
             "print(sorted(getattr(ctracemalloc, name).__name__ == name for name in _later.MODULES), len(_later.MODULES))",
             "print(hasattr(ctracemalloc, 'no_such_guard'))",
         )
-        self.assertEqual(found, f"{[True] * 9} 9\nFalse\n")
+        self.assertEqual(found, f"{[True] * 13} 13\nFalse\n")
+
+    def test_an_import_has_no_labels_of_the_program(self):
+        found = self.run_code(
+            "import ctracemalloc",
+            "ctracemalloc.start()",
+            "with ctracemalloc.labels(request='1'):",
+            "    with ctracemalloc.scope() as own: pass",
+            "    ctracemalloc.where(own)",
+            "kept = ctracemalloc.take_snapshot().filter_traces([ctracemalloc.LabelFilter(True, 'request', '1')])",
+            "print('ctracemalloc.scopes' in __import__('sys').modules, sum(trace.size for trace in kept.traces))",
+        )
+        self.assertRegex(found, r"^True \d{1,4}\n$")  # 66 KB otherwise
 
     def test_a_name_is_imported_once_and_then_kept(self):
         found = self.run_code(
