@@ -13,7 +13,7 @@ HEADINGS = 9  # the name, and own and total figures of four measures
 def alike():
     """Recursion, names that contain one another, one package of two origins, and names that need escapes."""
     tree = Tree(LIVE)
-    main, longer, other = "/work/app/main.py", "/work/app/main.pyx", "/usr/lib/main.py"
+    main, longer, other = "/var/app/main.py", "/var/app/main.pyx", "/usr/lib/main.py"
     for file, module, origin in ((main, "main", "own"), (longer, "mainx", "own"), (other, "other", "stdlib")):
         tree.describe(file, module, "app", origin)
     module, work, again = (main, "<module>", 1), (main, "work", 5), (main, "work", 6)
@@ -139,7 +139,7 @@ class TableTest(BrowserTest):
         for key, names in (
             ("function", ["work", "work_all", "<module>", "<module>", 'a "b"\\n\\ud83d', "work"]),
             ("line", ["work", "work_all", "<module>", "<module>", 'a "b"\\n\\ud83d', "work", "work"]),
-            ("file", ["/work/app/main.py", "/work/app/main.pyx", "/usr/lib/main.py"]),
+            ("file", ["/var/app/main.py", "/var/app/main.pyx", "/usr/lib/main.py"]),
             ("module", ["main", "mainx", "other"]),
             ("package", ["app", "app"]),
         ):
@@ -158,9 +158,9 @@ class TableTest(BrowserTest):
     def test_an_exact_search_filters_rows_by_their_frames(self):
         view = self.open(page([dataset(alike())]), "#view=table&rows=file")
         view.fill("#filter", 'function:"work"')
-        self.assertEqual(self.columns(view, 0), [("/usr/lib/main.py",), ("/work/app/main.py",)])
+        self.assertEqual(self.columns(view, 0), [("/usr/lib/main.py",), ("/var/app/main.py",)])
         view.fill("#filter", 'function:"work" module:"main"')
-        self.assertEqual(self.columns(view, 0), [("/work/app/main.py",)])
+        self.assertEqual(self.columns(view, 0), [("/var/app/main.py",)])
         view.fill("#filter", 'function:"Work"')
         self.assertEqual(view.text_content(".table .result"), "showing 0 of 0, filtered from 3")
 

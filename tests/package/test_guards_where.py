@@ -26,7 +26,14 @@ NameOfAnyKind.__qualname__ = "\x1b[2J\nname"
 NameOfAnyKind.__module__ = "builtins"
 
 
-class Hostile:
+class HostileType(type):
+    def __eq__(self, other):
+        raise AssertionError("classes are compared")
+
+    __hash__ = type.__hash__
+
+
+class Hostile(metaclass=HostileType):
     """None of its attributes may be asked for."""
 
     def __getattribute__(self, name):

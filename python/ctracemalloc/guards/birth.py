@@ -17,8 +17,8 @@ from ..render.text.units import format_bytes
 
 NUMPY_DOMAIN = 389047  # as numpy announces its arrays' data
 ARRAYS = 64  # views of views that are followed
-CONTAINERS: tuple[type, ...] = (bytearray, dict, list, set)
-OBJECTS = {kind: sys.getsizeof(kind()) for kind in CONTAINERS}  # bytes of the object alone: an empty one has no data
+# Types whose data are in other blocks, each with the bytes of the object alone: an empty one has no data.
+CONTAINERS = tuple((kind, sys.getsizeof(kind())) for kind in (bytearray, dict, list, set))
 
 
 def where(obj: object, limit: int | None = None) -> str:
@@ -42,8 +42,9 @@ def named(obj: object) -> str:
 
 
 def others_of(obj: object) -> int:
-    """Bytes of the blocks in which a container has its data. A class of the program's may have sizes of its own: 0."""
-    return sys.getsizeof(obj) - OBJECTS[type(obj)] if type(obj) in CONTAINERS else 0
+    """Bytes of the blocks in which a container has its data; 0 of another type. A class of the program's may have sizes of its
+    own, and its metaclass a way to compare it, so only these types themselves are asked."""
+    return next((sys.getsizeof(obj) - alone for kind, alone in CONTAINERS if type(obj) is kind), 0)
 
 
 def block_lines(name: str, found: tuple[int, Traceback] | None, limit: int | None, others: int = 0) -> list[str]:

@@ -41,8 +41,9 @@ def call_and_measure(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     def call(*args: Any, **kwargs: Any) -> Any:
         result = original(*args, **kwargs)
-        fixture, function, *rest = signature.bind(*args, **kwargs).args
-        add(fixture, function, rest, signature.bind(*args, **kwargs).kwargs)
+        given = signature.bind(*args, **kwargs)
+        fixture, function, *rest = given.args
+        add(fixture, function, rest, given.kwargs)
         return result
 
     return call
